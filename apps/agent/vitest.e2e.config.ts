@@ -1,0 +1,3 @@
+import { preset } from '@proj/vitest-config'
+
+export default preset({ include: ['test/e2e/**/*.test.ts'], exclude: [], testTimeout: 120_000 })

@@ -1,0 +1,16 @@
+import type { ViteUserConfig } from 'vitest/config'
+
+/** What a package may say of its own tests; the rest is the same everywhere. */
+export interface PresetOverrides {
+  /** Test files. Default: `test/**` files that end in `.test.ts`. */
+  readonly include?: readonly string[]
+  /** Files left out, besides node_modules. Default: `test/e2e/**`. */
+  readonly exclude?: readonly string[]
+  /** Time one test may take, ms. Default 5000. */
+  readonly testTimeout?: number
+  /** Test files run at once. Default 2. */
+  readonly maxWorkers?: number
+}
+
+/** Returns the vitest configuration of a package. */
+export function preset(overrides?: PresetOverrides): ViteUserConfig

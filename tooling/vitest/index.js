@@ -1,0 +1,28 @@
+// The one vitest preset. Tests run from the sources of every package: the `@proj/source`
+// condition must be set for both the server and the ssr resolver, the latter is what node tests use.
+import { defineConfig } from 'vitest/config'
+
+/** @type {import('./index.d.ts').preset} */
+export function preset(overrides = {}) {
+  const {
+    include = ['test/**/*.test.ts'],
+    exclude = ['test/e2e/**'],
+    testTimeout = 5_000,
+    maxWorkers = 2,
+  } = overrides
+  return defineConfig({
+    resolve: { conditions: ['@proj/source'] },
+    ssr: { resolve: { conditions: ['@proj/source'] } },
+    test: {
+      include,
+      exclude: ['**/node_modules/**', ...exclude],
+      testTimeout,
+      hookTimeout: 30_000,
+      maxWorkers,
+      retry: 0,
+      restoreMocks: true,
+      unstubEnvs: true,
+      pool: 'forks',
+    },
+  })
+}
