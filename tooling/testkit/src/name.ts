@@ -1,2 +1,0 @@
-/** Placeholder until the first export lands. */
-export const name = '@proj/testkit'
