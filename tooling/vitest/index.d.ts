@@ -10,6 +10,8 @@ export interface PresetOverrides {
   readonly testTimeout?: number
   /** Test files run at once. Default 2. */
   readonly maxWorkers?: number
+  /** Base name of the report `pnpm test` adds up, below `.reports/`. Default: unit. */
+  readonly report?: string
 }
 
 /** Returns the vitest configuration of a package. */

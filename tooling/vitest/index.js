@@ -1,6 +1,7 @@
 // The one vitest preset. Tests run from the sources of every package: the `@proj/source`
 // condition must be set for both the server and the ssr resolver, the latter is what node tests use.
 import { defineConfig } from 'vitest/config'
+import { Report } from './report.js'
 
 /** @type {import('./index.d.ts').preset} */
 export function preset(overrides = {}) {
@@ -9,6 +10,7 @@ export function preset(overrides = {}) {
     exclude = ['test/e2e/**'],
     testTimeout = 5_000,
     maxWorkers = 2,
+    report = 'unit',
   } = overrides
   return defineConfig({
     resolve: { conditions: ['@proj/source'] },
@@ -19,10 +21,12 @@ export function preset(overrides = {}) {
       testTimeout,
       hookTimeout: 30_000,
       maxWorkers,
+      passWithNoTests: true, // `pnpm test` knows which packages must have run some
       retry: 0,
       restoreMocks: true,
       unstubEnvs: true,
       pool: 'forks',
+      reporters: ['default', new Report(report)],
     },
   })
 }

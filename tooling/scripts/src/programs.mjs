@@ -1,0 +1,66 @@
+// @ts-check
+// Programs of the system that some tests and the benchmark run against: real proxies, a real nginx,
+// a real Redis. Each is optional: a test that misses one skips itself and says so.
+// Run by itself with --apt it prints the Debian packages to install for those that are missing.
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+/**
+ * @typedef {object} Program
+ * @property {string} name - of the executable
+ * @property {string} debian - package that has it
+ * @property {string} usedFor
+ */
+
+/** @type {readonly Program[]} */
+export const OPTIONAL_PROGRAMS = [
+  { name: 'curl', debian: 'curl', usedFor: 'a visitor we did not write' },
+  { name: 'danted', debian: 'dante-server', usedFor: 'dialing through SOCKS with a password' },
+  { name: 'gcc', debian: 'gcc', usedFor: 'sockets with options that Node cannot set' },
+  { name: 'ip', debian: 'iproute2', usedFor: 'network namespaces' },
+  { name: 'microsocks', debian: 'microsocks', usedFor: 'dialing through SOCKS' },
+  {
+    name: 'nginx',
+    debian: 'nginx-light',
+    usedFor: 'the benchmark: a one-hop proxy to compare with',
+  },
+  { name: 'openssl', debian: 'openssl', usedFor: 'a TLS peer we did not write' },
+  { name: 'python3', debian: 'python3', usedFor: 'foreign clients and servers' },
+  { name: 'redis-server', debian: 'redis-server', usedFor: 'the engine of many nodes' },
+  { name: 'squid', debian: 'squid', usedFor: 'dialing through an HTTP proxy' },
+  { name: 'tinyproxy', debian: 'tinyproxy', usedFor: 'dialing through an HTTP proxy' },
+  { name: 'wrk', debian: 'wrk', usedFor: 'a load generator we did not write' },
+]
+
+// daemons lie in the sbin folders, which are not on the path of every account
+const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin']
+
+/**
+ * Tells which of the programs cannot be found on the path or in the system folders.
+ *
+ * @param {readonly Program[]} programs
+ * @param {string} [path] - value of PATH
+ */
+export function missingPrograms(programs = OPTIONAL_PROGRAMS, path = process.env['PATH'] ?? '') {
+  const folders = [...path.split(delimiter), ...SYSTEM_FOLDERS]
+  return programs.filter(({ name }) => !folders.some((folder) => isExecutable(join(folder, name))))
+}
+
+/** @param {string} file */
+function isExecutable(file) {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const missing = missingPrograms()
+  const lines = process.argv.includes('--apt')
+    ? missing.map(({ debian }) => debian)
+    : missing.map(({ name, debian, usedFor }) => `${name} (${debian}): ${usedFor}`)
+  for (const line of lines) console.log(line)
+}

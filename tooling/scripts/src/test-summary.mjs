@@ -1,0 +1,98 @@
+// @ts-check
+// Adds the reports of all vitest runs up. A package that has tests and shows no report, or a report
+// of nothing, counts as a failure: a suite that did not run must never look like one that passed.
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { filesBelow, workspacePackages } from './workspace.mjs'
+
+/**
+ * @typedef {object} Summary
+ * @property {number} passed
+ * @property {string[]} failed - names
+ * @property {{ test: string, reason?: string | undefined }[]} skipped
+ */
+
+/** Which files belong to which run, and the script that runs them. */
+const RUNS = [
+  { report: 'unit', script: 'test', owns: (/** @type {string} */ file) => !isE2e(file) },
+  { report: 'e2e', script: 'test:e2e', owns: isE2e },
+]
+
+/**
+ * Removes the reports of earlier runs.
+ *
+ * @param {string} root
+ */
+export function clearReports(root) {
+  for (const { path } of workspacePackages(root)) {
+    rmSync(join(path, '.reports'), { recursive: true, force: true })
+  }
+}
+
+/**
+ * Reads and adds up the reports of all packages.
+ *
+ * @param {string} root
+ * @returns {Summary}
+ */
+export function summarise(root) {
+  /** @type {Summary} */
+  const total = { passed: 0, failed: [], skipped: [] }
+  for (const { folder, path, manifest } of workspacePackages(root)) {
+    const testFiles = filesBelow(join(path, 'test'), ['.test.ts'])
+    for (const { report, script, owns } of RUNS) {
+      const expected = testFiles.some(owns)
+      const found = readReport(join(path, '.reports', `${report}.json`))
+      if (expected && manifest.scripts?.[script] === undefined) {
+        total.failed.push(`${folder}: has ${report} tests but no script "${script}"`)
+      } else if (expected && found === undefined) {
+        total.failed.push(`${folder}: the ${report} tests did not run to their end`)
+      } else if (expected && found && count(found) === 0) {
+        total.failed.push(`${folder}: has ${report} test files, yet no test ran`)
+      }
+      if (found === undefined) continue
+      total.passed += found.passed
+      total.failed.push(...found.failed.map((test) => `${folder}/${test}`))
+      total.skipped.push(
+        ...found.skipped.map(({ test, reason }) => ({ test: `${folder}/${test}`, reason })),
+      )
+    }
+  }
+  return total
+}
+
+/**
+ * Writes a summary for people, the counts alone on the last line.
+ *
+ * @param {Summary} summary
+ * @param {string[]} warnings
+ */
+export function formatSummary(summary, warnings) {
+  const lines = ['']
+  for (const warning of warnings) lines.push(`WARNING  ${warning}`)
+  for (const { test, reason } of summary.skipped) {
+    lines.push(`SKIPPED  ${test}`, `         ${reason ?? 'NO REASON GIVEN'}`)
+  }
+  for (const test of summary.failed) lines.push(`FAILED   ${test}`)
+  const { passed, failed, skipped } = summary
+  lines.push('', `${passed} passed, ${failed.length} failed, ${skipped.length} skipped`)
+  return lines.join('\n')
+}
+
+/** @param {string} file */
+function isE2e(file) {
+  return file.startsWith('e2e/')
+}
+
+/** @param {Summary} report */
+function count(report) {
+  return report.passed + report.failed.length + report.skipped.length
+}
+
+/**
+ * @param {string} file
+ * @returns {Summary | undefined}
+ */
+function readReport(file) {
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
+}

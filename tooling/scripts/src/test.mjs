@@ -1,0 +1,30 @@
+// @ts-check
+// `pnpm test`: builds, runs every test of every package, and ends with one line of counts.
+// Unit and wire tests of all packages first (seconds), then the end-to-end tests of the apps, one
+// app at a time so that they have the machine to themselves.
+import { missingPrograms } from './programs.mjs'
+import { turbo } from './run.mjs'
+import { clearReports, formatSummary, summarise } from './test-summary.mjs'
+import { ROOT } from './workspace.mjs'
+
+const warnings = missingPrograms().map(
+  ({ name, debian, usedFor }) => `${name} is not installed (Debian package ${debian}): ${usedFor}`,
+)
+
+clearReports(ROOT)
+const codes = [
+  await turbo(['build', '--output-logs=errors-only']),
+  await turbo(['test', '--continue=always', '--concurrency=2', '--output-logs=new-only']),
+  await turbo([
+    'test:e2e',
+    '--continue=dependencies-successful',
+    '--concurrency=1',
+    '--output-logs=new-only',
+  ]),
+]
+const summary = summarise(ROOT)
+if (summary.failed.length === 0 && codes.some((code) => code !== 0)) {
+  summary.failed.push('a step above failed outside of the tests')
+}
+console.log(formatSummary(summary, warnings))
+process.exitCode = summary.failed.length === 0 ? 0 : 1

@@ -1,0 +1,68 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { clearReports, formatSummary, summarise } from '../src/test-summary.mjs'
+import { workspaceFixture } from './workspace-fixture.ts'
+
+const manifest = (name: string) => ({ name, scripts: { test: 'x', 'test:e2e': 'x' } })
+const report = (passed: number, failed: string[] = [], skipped: object[] = []) => ({
+  passed,
+  failed,
+  skipped,
+})
+
+test('adds up the reports of all packages and both kinds of runs', () => {
+  using root = workspaceFixture({
+    'packages/a/package.json': manifest('a'),
+    'packages/a/test/x.test.ts': '',
+    'packages/a/.reports/unit.json': report(3, ['x.test.ts > breaks']),
+    'apps/b/package.json': manifest('b'),
+    'apps/b/test/e2e/y.test.ts': '',
+    'apps/b/.reports/e2e.json': report(2, [], [{ test: 'y.test.ts > runs', reason: 'no nginx' }]),
+  })
+  expect(summarise(root.path)).toEqual({
+    passed: 5,
+    failed: ['packages/a/x.test.ts > breaks'],
+    skipped: [{ test: 'apps/b/y.test.ts > runs', reason: 'no nginx' }],
+  })
+})
+
+test('tests without a report, with a report of nothing or without a script are failures', () => {
+  using root = workspaceFixture({
+    'packages/crashed/package.json': manifest('crashed'),
+    'packages/crashed/test/x.test.ts': '',
+    'packages/empty/package.json': manifest('empty'),
+    'packages/empty/test/x.test.ts': '',
+    'packages/empty/.reports/unit.json': report(0),
+    'packages/mute/package.json': { name: 'mute' },
+    'packages/mute/test/x.test.ts': '',
+  })
+  expect(summarise(root.path).failed).toEqual([
+    'packages/crashed: the unit tests did not run to their end',
+    'packages/empty: has unit test files, yet no test ran',
+    'packages/mute: has unit tests but no script "test"',
+  ])
+})
+
+test('a package without tests is not a failure', () => {
+  using root = workspaceFixture({ 'packages/a/package.json': manifest('a') })
+  expect(summarise(root.path)).toEqual({ passed: 0, failed: [], skipped: [] })
+})
+
+test('reports of an earlier run are removed', () => {
+  using root = workspaceFixture({
+    'packages/a/package.json': manifest('a'),
+    'packages/a/.reports/unit.json': report(3),
+  })
+  clearReports(root.path)
+  expect(existsSync(join(root.path, 'packages/a/.reports'))).toBe(false)
+})
+
+test('the last line is the counts, and a skipped test without a reason is called out', () => {
+  const skipped = [{ test: 'a', reason: undefined }]
+  const lines = formatSummary({ passed: 4, failed: ['b'], skipped }, ['no nginx']).split('\n')
+  expect(lines).toContain('WARNING  no nginx')
+  expect(lines).toContain('FAILED   b')
+  expect(lines.join('\n')).toContain('SKIPPED  a\n         NO REASON GIVEN')
+  expect(lines.at(-1)).toBe('4 passed, 1 failed, 1 skipped')
+})
