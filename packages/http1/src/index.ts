@@ -1,2 +1,26 @@
-/** Placeholder until the first export lands. */
-export const name = '@proj/http1'
+export { RequestHeadReader, type RequestHead, type RequestHeadResult } from './request-head.ts'
+export {
+  ResponseHeadReader,
+  isInterim,
+  type RequestContext,
+  type ResponseHead,
+  type ResponseHeadResult,
+} from './response-head.ts'
+
+export type { BodyFraming } from './body-framing.ts'
+export { createBodyReader, type BodyReader, type PayloadSink } from './body-reader.ts'
+export { ChunkedBody } from './chunked-body.ts'
+
+export {
+  formatRequestHead,
+  formatResponseHead,
+  type RequestHeadParts,
+  type ResponseHeadParts,
+} from './format-head.ts'
+export { getHeader, listItems } from './header-list.ts'
+export { parseHost, type HostParts } from './host.ts'
+
+export { HTTP_DEFAULTS, resolveHttpLimits } from './limits.ts'
+export type { HttpLimits, ResolvedHttpLimits } from './limits.ts'
+export { HttpError, isHttpError, type HttpErrorCode } from './errors.ts'
+export { HTTP_FAULTS, type HttpFault, type HttpFaultInfo, type HttpSide } from './faults.ts'

@@ -1,0 +1,135 @@
+/**
+ * Reads request heads off a connection, strictly: what two parsers could read differently is
+ * refused, because an intermediary that repairs a message decides for the hop behind it. The work is
+ * split in three: {@link SectionScanner} finds the end and checks the bytes, the lines are parsed
+ * from one latin1 text, and the deciding headers are read in one pass.
+ */
+
+import { declaredFraming, NO_BODY, type BodyFraming } from './body-framing.ts'
+import { isToken, isVisible } from './character-classes.ts'
+import { HttpError } from './errors.ts'
+import { parseHeaderLines } from './header-lines.ts'
+import { isValidHost } from './host.ts'
+import { type HttpLimits, resolveHttpLimits } from './limits.ts'
+import { connectionOptions, readMessageFields } from './message-fields.ts'
+import { originForm } from './request-target.ts'
+import { SectionScanner } from './section-scanner.ts'
+import { parseVersion } from './start-line.ts'
+import { upgradeOf } from './upgrade.ts'
+
+const EMPTY: Buffer = Buffer.alloc(0)
+
+/** A request head that passed every check. */
+export interface RequestHead {
+  /** Method as sent; case matters. Never CONNECT. */
+  readonly method: string
+  /** Target in origin-form, path and query byte for byte as sent; `*` only for OPTIONS. */
+  readonly target: string
+  /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
+  readonly versionMinor: 0 | 1
+  /** Name, value, name, value; in order and letter case as sent, values without outer blanks. */
+  readonly headers: readonly string[]
+  /** Value of the only Host header, in its letter case, port included; checked against the grammar. */
+  readonly host: string
+  /** How the body ends; never until-close. */
+  readonly framing: BodyFraming
+  /** Whether the visitor will send another request on this connection. */
+  readonly keepAlive: boolean
+  /** Protocols offered by a real upgrade request, as sent; undefined in every other request. */
+  readonly upgrade: string | undefined
+  /** Whether the visitor waits for 100 Continue before it sends the body. */
+  readonly expectContinue: boolean
+}
+
+/** What {@link RequestHeadReader.push} found. */
+export interface RequestHeadResult {
+  readonly head: RequestHead
+  /** The bytes of the chunk behind the head, not copied; empty if there are none. */
+  readonly rest: Buffer
+}
+
+/**
+ * Reads the heads of one connection, one after another. After a head it is ready for the next one;
+ * the caller takes the body out of the rest in between. After an error it must not be used again.
+ */
+export class RequestHeadReader {
+  readonly #scanner: SectionScanner
+
+  /** Checks the limits. @throws {RangeError} for a limit out of range */
+  constructor(limits?: HttpLimits) {
+    const { maxHeadBytes, maxHeaders } = resolveHttpLimits(limits)
+    this.#scanner = new SectionScanner({
+      side: 'request',
+      maxBytes: maxHeadBytes,
+      tooLarge: 'HEAD_TOO_LARGE',
+      limitName: 'maxHeadBytes',
+      maxLines: maxHeaders + 1,
+      emptyFirst: 'skip-once',
+    })
+  }
+
+  /** Bytes of a head that has begun and not ended: 0 says the connection is idle, not slow. */
+  get heldBytes(): number {
+    return this.#scanner.heldBytes
+  }
+
+  /**
+   * Takes the next bytes; all of them are taken unless a head ends in them.
+   * @returns the head and what follows it, undefined while the head goes on
+   * @throws {HttpError} `HTTP_REQUEST_*` with status 400, 431, 501 or 505; answer and close
+   */
+  push(chunk: Buffer): RequestHeadResult | undefined {
+    const end = this.#scanner.scan(chunk, 0)
+    if (end === -1) return undefined
+    const head = parseRequestHead(this.#scanner)
+    return { head, rest: end === chunk.length ? EMPTY : chunk.subarray(end) }
+  }
+
+  /** Forgets a head that has begun. */
+  reset(): void {
+    this.#scanner.reset()
+  }
+}
+
+function parseRequestHead(section: SectionScanner): RequestHead {
+  const { text, firstLine } = section
+  const lineEnd = section.lineEnds[0] ?? 0
+  const methodEnd = text.indexOf(' ', firstLine)
+  const targetEnd = methodEnd === -1 ? -1 : text.indexOf(' ', methodEnd + 1)
+  if (methodEnd === -1 || methodEnd > lineEnd || targetEnd === -1 || targetEnd > lineEnd) {
+    throw new HttpError('request', 'LINE_INVALID', 'not three words')
+  }
+  if (!isToken(text, firstLine, methodEnd)) {
+    throw new HttpError('request', 'METHOD_INVALID', `${methodEnd - firstLine} characters`)
+  }
+  const versionMinor = parseVersion(text, targetEnd + 1, lineEnd, 'request')
+  const method = text.slice(firstLine, methodEnd)
+  if (method === 'CONNECT') throw new HttpError('request', 'METHOD_UNSUPPORTED', 'no forward proxy')
+  if (!isVisible(text, methodEnd + 1, targetEnd)) {
+    throw new HttpError('request', 'TARGET_INVALID', `${targetEnd - methodEnd - 1} characters`)
+  }
+  const headers = parseHeaderLines(section, 1, 'request')
+  const fields = readMessageFields(headers, 'request')
+  const { host } = fields
+  if (host === undefined) {
+    throw new HttpError('request', 'HOST_MISSING', `${headers.length / 2} headers`)
+  }
+  if (!isValidHost(host)) {
+    throw new HttpError('request', 'HOST_INVALID', `${host.length} characters`)
+  }
+  const target = originForm(method, text.slice(methodEnd + 1, targetEnd), host)
+  const { contentLength, transferEncoding } = fields
+  const framing = declaredFraming(contentLength, transferEncoding, versionMinor, 'request')
+  const connection = connectionOptions(fields.connection, versionMinor)
+  return {
+    method,
+    target,
+    versionMinor,
+    headers,
+    host,
+    framing: framing ?? NO_BODY,
+    keepAlive: connection.keepAlive,
+    upgrade: upgradeOf(fields.upgrade, connection.upgrade, versionMinor),
+    expectContinue: versionMinor === 1 && fields.expect?.toLowerCase() === '100-continue',
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * The request target (RFC 9112 section 3.2). Absolute-form is brought to origin-form when it agrees
+ * with Host and refused when it does not, so one name decides. The path and query themselves pass
+ * byte for byte: normalising `//`, `/../` or `\` on behalf of a service breaks services.
+ */
+
+import { HttpError } from './errors.ts'
+import { isSameAuthority, isValidHost } from './host.ts'
+
+const SLASH = 0x2f
+
+/**
+ * Returns the target in origin-form, or `*` for OPTIONS.
+ * @throws {HttpError} TARGET_INVALID, HOST_MISMATCH
+ */
+export function originForm(method: string, target: string, host: string): string {
+  if (target.charCodeAt(0) === SLASH) return target
+  if (target === '*' && method === 'OPTIONS') return target
+  const schemeEnd = target.indexOf('://')
+  const defaultPort = defaultPortOf(target.slice(0, Math.max(schemeEnd, 0)).toLowerCase())
+  if (defaultPort === undefined) {
+    throw new HttpError('request', 'TARGET_INVALID', `${target.length} characters`)
+  }
+  const start = schemeEnd + 3
+  const end = endOfAuthority(target, start)
+  const authority = target.slice(start, end)
+  if (!isValidHost(authority)) {
+    throw new HttpError('request', 'TARGET_INVALID', 'authority of an absolute target')
+  }
+  if (!isSameAuthority(authority, host, defaultPort)) {
+    throw new HttpError('request', 'HOST_MISMATCH', 'names or ports differ')
+  }
+  const rest = target.slice(end)
+  if (rest.charCodeAt(0) === SLASH) return rest
+  // RFC 9112 section 3.2.4: OPTIONS without path and query means the server as a whole.
+  return rest === '' && method === 'OPTIONS' ? '*' : `/${rest}`
+}
+
+function defaultPortOf(scheme: string): number | undefined {
+  if (scheme === 'http') return 80
+  return scheme === 'https' ? 443 : undefined
+}
+
+function endOfAuthority(target: string, start: number): number {
+  for (let at = start; at < target.length; at++) {
+    const character = target[at]
+    if (character === '/' || character === '?' || character === '#') return at
+  }
+  return target.length
+}

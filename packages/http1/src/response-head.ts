@@ -1,0 +1,161 @@
+/**
+ * Reads response heads off a connection to a service, as strictly as requests: a service may be
+ * hostile to the other services behind the same edge, and a response that ends elsewhere than its
+ * reader thinks becomes the answer to somebody else's request. How the body ends depends on the
+ * request, so each push names it (RFC 9112 section 6.3).
+ */
+
+import { declaredFraming, NO_BODY, UNTIL_CLOSE_BODY, type BodyFraming } from './body-framing.ts'
+import { isDecimal } from './character-classes.ts'
+import { HttpError } from './errors.ts'
+import { parseHeaderLines } from './header-lines.ts'
+import { type HttpLimits, resolveHttpLimits } from './limits.ts'
+import { connectionOptions, readMessageFields } from './message-fields.ts'
+import { SectionScanner } from './section-scanner.ts'
+import { parseVersion } from './start-line.ts'
+
+const EMPTY: Buffer = Buffer.alloc(0)
+const SPACE = 0x20
+
+/** A response head that passed every check. */
+export interface ResponseHead {
+  /** Status, 100 to 999. */
+  readonly status: number
+  /** Reason phrase, one character per byte; may be empty. */
+  readonly reason: string
+  /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
+  readonly versionMinor: 0 | 1
+  /** Name, value, name, value; in order and letter case as sent, values without outer blanks. */
+  readonly headers: readonly string[]
+  /** How the body ends; none for HEAD, 1xx, 204 and 304 whatever the headers say. */
+  readonly framing: BodyFraming
+  /** Whether the connection to the service can carry another request after this response. */
+  readonly keepAlive: boolean
+  /** The protocol switched to by a 101, empty if it names none; undefined in every other response. */
+  readonly upgrade: string | undefined
+}
+
+/** What the reading of a response depends on; a {@link RequestHead} fits. */
+export interface RequestContext {
+  /** Method of the request this answers. */
+  readonly method: string
+  /** Protocols the request offered; undefined refuses a 101. */
+  readonly upgrade?: string | undefined
+}
+
+/** What {@link ResponseHeadReader.push} found. */
+export interface ResponseHeadResult {
+  readonly head: ResponseHead
+  /** The bytes of the chunk behind the head, not copied; empty if there are none. */
+  readonly rest: Buffer
+}
+
+/**
+ * Reads the response heads of one connection, one after another, interim ones (1xx) included. After
+ * an error it must not be used again.
+ */
+export class ResponseHeadReader {
+  readonly #scanner: SectionScanner
+
+  /** Checks the limits. @throws {RangeError} for a limit out of range */
+  constructor(limits?: HttpLimits) {
+    const { maxHeadBytes, maxHeaders } = resolveHttpLimits(limits)
+    this.#scanner = new SectionScanner({
+      side: 'response',
+      maxBytes: maxHeadBytes,
+      tooLarge: 'HEAD_TOO_LARGE',
+      limitName: 'maxHeadBytes',
+      maxLines: maxHeaders + 1,
+      emptyFirst: 'refuse',
+    })
+  }
+
+  /** Bytes of a head that has begun and not ended. */
+  get heldBytes(): number {
+    return this.#scanner.heldBytes
+  }
+
+  /**
+   * Takes the next bytes; all of them are taken unless a head ends in them.
+   * @param request - the request that is being answered
+   * @returns the head and what follows it, undefined while the head goes on
+   * @throws {HttpError} `HTTP_RESPONSE_*` with status 502; answer that and close both ways
+   */
+  push(chunk: Buffer, request: RequestContext): ResponseHeadResult | undefined {
+    const end = this.#scanner.scan(chunk, 0)
+    if (end === -1) return undefined
+    const head = parseResponseHead(this.#scanner, request)
+    return { head, rest: end === chunk.length ? EMPTY : chunk.subarray(end) }
+  }
+
+  /** Forgets a head that has begun. */
+  reset(): void {
+    this.#scanner.reset()
+  }
+}
+
+/** Tells whether a status announces that the final response is still to come: 1xx but for 101. */
+export function isInterim(status: number): boolean {
+  return status < 200 && status !== 101
+}
+
+function parseResponseHead(section: SectionScanner, request: RequestContext): ResponseHead {
+  const { text } = section
+  const lineEnd = section.lineEnds[0] ?? 0
+  const versionEnd = text.indexOf(' ')
+  const versionMinor = parseVersion(text, 0, Math.min(versionEnd >>> 0, lineEnd), 'response')
+  const status = parseStatus(text, versionEnd + 1, lineEnd)
+  const reason = text.slice(Math.min(versionEnd + 5, lineEnd), lineEnd)
+  const headers = parseHeaderLines(section, 1, 'response')
+  const fields = readMessageFields(headers, 'response')
+  const { contentLength, transferEncoding } = fields
+  const declared = declaredFraming(contentLength, transferEncoding, versionMinor, 'response')
+  const connection = connectionOptions(fields.connection, versionMinor)
+  if (status === 101 && request.upgrade === undefined) {
+    throw new HttpError('response', 'UPGRADE_UNEXPECTED', 'status 101')
+  }
+  const framing = bodyFraming(status, request.method, declared)
+  return {
+    status,
+    reason,
+    versionMinor,
+    headers,
+    framing,
+    keepAlive: connection.keepAlive && isReusable(status, framing, declared),
+    upgrade: status === 101 ? (fields.upgrade ?? '') : undefined,
+  }
+}
+
+/** Reads three digits and what may follow them. Services that leave out the last space are many. */
+function parseStatus(text: string, start: number, lineEnd: number): number {
+  const digits = text.slice(start, Math.min(start + 3, lineEnd))
+  const afterDigits = start + 3
+  const hasEnd = afterDigits === lineEnd || text.charCodeAt(afterDigits) === SPACE
+  if (digits.length !== 3 || !isDecimal(digits) || digits < '100' || !hasEnd) {
+    throw new HttpError('response', 'LINE_INVALID', 'no status in its place')
+  }
+  return Number(digits)
+}
+
+function bodyFraming(
+  status: number,
+  method: string,
+  declared: BodyFraming | undefined,
+): BodyFraming {
+  if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return NO_BODY
+  return declared ?? UNTIL_CLOSE_BODY
+}
+
+/**
+ * A service that declares a body where there can be none (1xx, 204) may send it all the same: the
+ * head is still good, the connection is not.
+ */
+function isReusable(
+  status: number,
+  framing: BodyFraming,
+  declared: BodyFraming | undefined,
+): boolean {
+  if (framing.kind === 'until-close' || status === 101) return false
+  if (status >= 200 && status !== 204) return true
+  return declared === undefined || (declared.kind === 'length' && declared.bytes === 0)
+}

@@ -1,0 +1,158 @@
+/**
+ * Finds the end of a section of CRLF lines (a head or a trailer section) and checks its bytes, in
+ * one pass, however the bytes are cut into chunks. Everything that can be told from single bytes is
+ * decided here, in the order of the bytes: control bytes, bare CR and LF, the limits. Everything
+ * that needs a whole line is decided later, from the finished text. So the verdict on a message
+ * never depends on its chunking, and a peer that can no longer be right is refused at once instead
+ * of when the head times out.
+ *
+ * A section that lies in one chunk is not copied: its text is read straight out of the chunk. Only
+ * a section cut in two is gathered in a buffer, which is let go when the section ends.
+ */
+
+import { HttpError } from './errors.ts'
+import type { HttpFault, HttpSide } from './faults.ts'
+
+const HTAB = 0x09
+const LF = 0x0a
+const CR = 0x0d
+const SPACE = 0x20
+const DEL = 0x7f
+const MIN_HELD_BYTES = 512
+
+/** What tells one kind of section from another. */
+export interface SectionRules {
+  /** Whose message this is, for errors. */
+  readonly side: HttpSide
+  /** Most bytes, final empty line included. */
+  readonly maxBytes: number
+  /** Fault when there are more bytes. */
+  readonly tooLarge: HttpFault
+  /** Name of the limit on bytes, for the error message. */
+  readonly limitName: string
+  /** Most lines, final empty line not counted; more are HEADERS_TOO_MANY. */
+  readonly maxLines: number
+  /**
+   * What an empty line before the first line is: skipped once (before a request line, RFC 9112
+   * section 2.2), a fault (before a status line), or the end (no trailers).
+   */
+  readonly emptyFirst: 'skip-once' | 'refuse' | 'end'
+}
+
+/** Scans one section at a time; usable again as soon as a section ended. */
+export class SectionScanner {
+  /** Text of the section that ended last, one character per byte, its final empty line excluded. */
+  text = ''
+  /** Where the first line of that text starts: 0, or 2 behind a skipped empty line. */
+  firstLine = 0
+  /** For each line where it ends in that text; the next line starts two further on. */
+  lineEnds: number[] = []
+
+  readonly #rules: SectionRules
+  #held: Buffer | undefined
+  #heldBytes = 0
+  #lineStart = 0
+  #afterCr = false
+
+  constructor(rules: SectionRules) {
+    this.#rules = rules
+  }
+
+  /** Bytes taken in of a section that has not ended; 0 between sections. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** Forgets a section that has not ended. */
+  reset(): void {
+    this.#held = undefined
+    this.#heldBytes = 0
+    this.#lineStart = 0
+    this.#afterCr = false
+  }
+
+  /**
+   * Takes the bytes of chunk from offset on. All of them are taken if the section does not end.
+   * @returns index just past the section in chunk, or -1 when it goes on
+   * @throws {HttpError} for a control byte, a bare CR or LF, or a limit
+   */
+  scan(chunk: Buffer, offset: number): number {
+    if (this.#heldBytes === 0) {
+      this.lineEnds = []
+      this.firstLine = 0
+    }
+    const { maxBytes } = this.#rules
+    // A byte at index i of the chunk is at i + shift of the section.
+    const shift = this.#heldBytes - offset
+    const stop = Math.min(chunk.length, maxBytes - shift)
+    let afterCr = this.#afterCr
+    for (let index = offset; index < stop; index++) {
+      const byte = chunk[index] ?? 0
+      if (afterCr) {
+        if (byte !== LF) throw this.#error('CR_BARE', `at byte ${index + shift - 1}`)
+        afterCr = false
+        if (this.#endLine(index + shift - 1)) return this.#finish(chunk, offset, index + 1)
+      } else if (byte < SPACE || byte === DEL) {
+        if (byte === CR) afterCr = true
+        else if (byte === LF) throw this.#error('LF_BARE', `at byte ${index + shift}`)
+        else if (byte !== HTAB) {
+          throw this.#error('BYTE_INVALID', `byte ${byte} at byte ${index + shift}`)
+        }
+      }
+    }
+    if (stop + shift >= maxBytes) {
+      const { tooLarge, limitName } = this.#rules
+      throw this.#error(tooLarge, `${limitName} is ${maxBytes}`)
+    }
+    this.#afterCr = afterCr
+    this.#hold(chunk, offset, chunk.length)
+    return -1
+  }
+
+  /** Takes note of a line that ends at a position of the section; true when it is the last. */
+  #endLine(end: number): boolean {
+    const { maxLines, emptyFirst } = this.#rules
+    const { lineEnds } = this
+    const empty = end === this.#lineStart
+    this.#lineStart = end + 2
+    if (!empty) {
+      lineEnds.push(end)
+      if (lineEnds.length <= maxLines) return false
+      throw this.#error('HEADERS_TOO_MANY', `more than ${maxLines} lines, start line included`)
+    }
+    if (lineEnds.length > 0 || emptyFirst === 'end') return true
+    if (emptyFirst === 'refuse' || this.firstLine > 0) {
+      throw this.#error('LINE_INVALID', 'empty line in its place')
+    }
+    this.firstLine = end + 2
+    return false
+  }
+
+  #finish(chunk: Buffer, offset: number, end: number): number {
+    if (this.#held === undefined) {
+      this.text = chunk.toString('latin1', offset, end - 2)
+    } else {
+      this.#hold(chunk, offset, end)
+      this.text = this.#held.toString('latin1', 0, this.#heldBytes - 2)
+    }
+    this.reset()
+    return end
+  }
+
+  #hold(chunk: Buffer, offset: number, end: number): void {
+    const needed = this.#heldBytes + end - offset
+    if (needed === 0) return
+    if (this.#held === undefined || this.#held.length < needed) {
+      // Doubling keeps the copying linear when the section comes byte by byte.
+      const grown = Buffer.allocUnsafeSlow(Math.max(MIN_HELD_BYTES, needed * 2))
+      this.#held?.copy(grown, 0, 0, this.#heldBytes)
+      this.#held = grown
+    }
+    chunk.copy(this.#held, this.#heldBytes, offset, end)
+    this.#heldBytes = needed
+  }
+
+  #error(fault: HttpFault, detail: string): HttpError {
+    return new HttpError(this.#rules.side, fault, detail)
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * Trailers that may only be headers (RFC 9110 section 6.5.1). A trailer passes the edge after the
+ * header rules were applied, and some services fold trailers into headers: without this list a
+ * visitor could bring back there what was taken off before.
+ */
+
+const FORBIDDEN: ReadonlySet<string> = new Set([
+  // framing
+  'content-length',
+  'transfer-encoding',
+  'trailer',
+  // connection
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'upgrade',
+  // routing and request modifiers
+  'host',
+  'expect',
+  'max-forwards',
+  'range',
+  // credentials
+  'authorization',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'www-authenticate',
+  'cookie',
+  'set-cookie',
+  // how to read the content
+  'content-encoding',
+  'content-range',
+  'content-type',
+  // who asked
+  'forwarded',
+])
+
+/** Tells whether a trailer of that name is refused. Underscores count as hyphens, as they do in CGI. */
+export function isForbiddenTrailer(name: string): boolean {
+  const plain = name.toLowerCase().replaceAll('_', '-')
+  return FORBIDDEN.has(plain) || plain.startsWith('x-forwarded-') || plain.startsWith('x-piko-')
+}
