@@ -1,0 +1,292 @@
+import { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { CLOSE_CODES, formatClosePayload, type ClosePayload } from './websocket-close.ts'
+import { isWebSocketPipeError, WebSocketPipeError } from './websocket-errors.ts'
+import { OPCODES } from './websocket-frame.ts'
+import { resolveWebSocketPipeOptions, type WebSocketPipeOptions } from './websocket-options.ts'
+import { WebSocketReceiver } from './websocket-receiver.ts'
+import { releaseSocket } from './websocket-release.ts'
+import { WebSocketSender } from './websocket-sender.ts'
+import { WebSocketWatch } from './websocket-watch.ts'
+
+/**
+ * A WebSocket connection, after its opening handshake, as an unframed byte pipe: what is written
+ * leaves in binary messages, and the payload of binary messages arrives as it comes. Borders of
+ * messages mean nothing.
+ *
+ * Invariants: a message is handed to the socket whole and at once, so control frames only ever fall
+ * between messages; at most one batch is with the socket, and the next collects meanwhile, which is
+ * what makes batches large under load; at most one ping and one pong wait to be written.
+ */
+
+type Done = (error?: Error | null) => void
+
+/** How the peer's side of a pipe ended. */
+export interface WebSocketCloseInfo {
+  /** `close`: a Close frame; `eof`: the connection ended between messages; `error`: anything else. */
+  readonly kind: 'close' | 'eof' | 'error'
+  /** The peer's code, 1005 for an empty Close frame, 1006 where none came. */
+  readonly code: number
+  /** The peer's reason: its words, to be shown only. */
+  readonly reason: string
+  /** Whether the peer said that it was done. Piko closes TCP without saying so. */
+  readonly clean: boolean
+}
+
+const NO_PAYLOAD = Buffer.alloc(0)
+
+/**
+ * Makes a socket that has done the WebSocket handshake a pipe of bytes. The pipe owns the socket
+ * from then on.
+ *
+ * WebSocket knows no half-close. After `end()` the pipe goes on reading what the peer still sends,
+ * but most peers, Piko among them, answer by closing. When the peer ends, readers see 'end' and
+ * this side ends by itself (`allowHalfOpen` is false). `closeInfo` tells a Close frame from a bare
+ * end; a connection that is cut within a message or reset is an 'error', always a WebSocketPipeError.
+ */
+export class WebSocketPipe extends Duplex {
+  readonly #socket: Duplex
+  readonly #closeFrame: boolean
+  readonly #receiver: WebSocketReceiver
+  readonly #sender: WebSocketSender
+  readonly #watch: WebSocketWatch
+  #closeInfo: WebSocketCloseInfo | undefined
+  #paused = false
+  #closeSent = false
+  #pingQueued = false
+  #pongQueued = false
+  /** The latest ping not yet answered: only that one needs to be (RFC 6455 section 5.5.3). */
+  #nextPong: Buffer | undefined
+
+  /**
+   * @param socket - a connection whose handshake is done, with nobody listening to its data.
+   * @throws {TypeError | RangeError} naming the option that is wrong.
+   */
+  constructor(socket: Duplex, options: WebSocketPipeOptions) {
+    const resolved = resolveWebSocketPipeOptions(socket, options)
+    super({
+      allowHalfOpen: false,
+      readableHighWaterMark: resolved.readBufferBytes,
+      writableHighWaterMark: resolved.writeBufferBytes,
+    })
+    this.#socket = socket
+    this.#closeFrame = resolved.closeFrame
+    this.#sender = new WebSocketSender(resolved)
+    this.#receiver = new WebSocketReceiver(resolved, {
+      onPayload: (bytes) => {
+        if (!this.push(bytes)) this.#pause()
+      },
+      onPing: (payload) => this.#answerPing(payload),
+      onClose: (close) => this.#takeClose(close),
+    })
+    this.#watch = new WebSocketWatch({
+      pingIntervalMs: resolved.pingIntervalMs,
+      missedPongs: resolved.missedPongs,
+      closeTimeoutMs: resolved.closeTimeoutMs,
+      onPing: () => this.#ping(),
+      onSilent: (silentMs) => this.#giveUp(silentMs),
+    })
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('error', this.#onError)
+    socket.on('close', this.#onClose)
+    if (socket.destroyed) process.nextTick(this.#onClose)
+    else if (socket.readableEnded) process.nextTick(this.#onEnd)
+    if (socket instanceof Socket) {
+      socket.setTimeout(0) // What the HTTP server or client had set is not for a pipe.
+      socket.setNoDelay() // Batches are made here; the kernel need not wait for more.
+    }
+    if (resolved.head.length > 0) this.#take(Buffer.from(resolved.head))
+    if (!this.#paused) socket.resume()
+  }
+
+  /** How the peer's side ended, or undefined while it has not. */
+  get closeInfo(): WebSocketCloseInfo | undefined {
+    return this.#closeInfo
+  }
+
+  override _read(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#watch.resume()
+    this.#socket.resume()
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
+    this.#send([chunk], chunk.length, done)
+  }
+
+  override _writev(items: readonly { readonly chunk: Buffer }[], done: Done): void {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    for (const { chunk } of items) {
+      chunks.push(chunk)
+      bytes += chunk.length
+    }
+    this.#send(chunks, bytes, done)
+  }
+
+  override _final(done: Done): void {
+    if (this.#closeFrame && this.#closeInfo === undefined) {
+      this.#sendClose(CLOSE_CODES.normal, '', done)
+    } else {
+      this.#endSocket(done)
+    }
+    this.#watch.expectEnd()
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    this.#closeInfo ??= { kind: 'error', code: CLOSE_CODES.abnormal, reason: '', clean: false }
+    this.#watch.stop()
+    const socket = this.#socket
+    socket.off('data', this.#onData)
+    socket.off('end', this.#onEnd)
+    socket.off('error', this.#onError)
+    socket.off('close', this.#onClose)
+    releaseSocket(socket, error)
+    done(error)
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#watch.heard()
+    // Only a socket of Node's is known to hand over memory that nobody else looks at.
+    this.#take(this.#socket instanceof Socket ? chunk : Buffer.from(chunk))
+  }
+
+  readonly #onEnd = (): void => {
+    if (this.#closeInfo !== undefined) return
+    if (this.#receiver.inMessage) {
+      const error = new WebSocketPipeError(
+        'WEBSOCKET_TRUNCATED',
+        'the connection ended within a WebSocket message',
+      )
+      this.destroy(error)
+      return
+    }
+    this.#finishReading({ kind: 'eof', code: CLOSE_CODES.abnormal, reason: '', clean: false })
+  }
+
+  readonly #onError = (cause: Error): void => {
+    this.destroy(socketFailed(cause))
+  }
+
+  readonly #onClose = (): void => {
+    this.#watch.stop()
+    // Once the peer has ended, a reader may still take its time over what is buffered.
+    if (this.#closeInfo === undefined) this.destroy(socketFailed())
+  }
+
+  #take(chunk: Buffer): void {
+    try {
+      this.#receiver.push(chunk)
+    } catch (error) {
+      if (!isWebSocketPipeError(error)) throw error
+      if (error.closeCode !== undefined) {
+        this.#sendClose(error.closeCode, error.message, () => {})
+      }
+      this.destroy(error)
+    }
+  }
+
+  #takeClose({ code, reason }: ClosePayload): void {
+    const info = { kind: 'close', code: code ?? CLOSE_CODES.absent, reason, clean: true } as const
+    this.#finishReading(info)
+    this.#sendClose(code, '', () => {})
+    this.#endSocket(() => {})
+  }
+
+  #finishReading(info: WebSocketCloseInfo): void {
+    this.#closeInfo = info
+    this.#watch.expectEnd()
+    this.push(null)
+  }
+
+  #pause(): void {
+    this.#paused = true
+    this.#watch.pause()
+    this.#socket.pause()
+  }
+
+  #send(chunks: readonly Buffer[], bytes: number, done: Done): void {
+    if (this.#closeSent) {
+      done(new WebSocketPipeError('WEBSOCKET_CLOSED', 'write after the WebSocket was closed'))
+      return
+    }
+    if (bytes === 0) {
+      done()
+      return
+    }
+    const buffers = this.#sender.messages(chunks, bytes)
+    const last = buffers.length - 1
+    this.#socket.cork()
+    for (let i = 0; i < last; i++) this.#socket.write(buffers[i])
+    this.#socket.write(buffers[last], wrapFailure(done))
+    this.#socket.uncork()
+  }
+
+  #sendClose(code: number | undefined, reason: string, done: Done): void {
+    if (this.#closeSent || !this.#socket.writable) {
+      done()
+      return
+    }
+    this.#closeSent = true
+    const frame = this.#sender.control(OPCODES.close, formatClosePayload(code, reason))
+    this.#socket.write(frame, wrapFailure(done))
+  }
+
+  #endSocket(done: Done): void {
+    if (this.#socket.writableFinished) done()
+    else this.#socket.end(wrapFailure(done))
+  }
+
+  #ping(): void {
+    if (this.#pingQueued || this.#closeSent || !this.#socket.writable) return
+    this.#pingQueued = true
+    this.#socket.write(this.#sender.control(OPCODES.ping, NO_PAYLOAD), () => {
+      this.#pingQueued = false
+    })
+  }
+
+  #answerPing(payload: Buffer): void {
+    this.#nextPong = payload
+    if (!this.#pongQueued) this.#pong()
+  }
+
+  #pong(): void {
+    const payload = this.#nextPong
+    this.#nextPong = undefined
+    if (payload === undefined || this.#closeSent || !this.#socket.writable) return
+    this.#pongQueued = true
+    this.#socket.write(this.#sender.control(OPCODES.pong, payload), (error) => {
+      this.#pongQueued = false
+      if (!error) this.#pong()
+    })
+  }
+
+  #giveUp(silentMs: number): void {
+    const peerEnded = this.#closeInfo !== undefined
+    if (!peerEnded && !this.writableEnded) {
+      const message = `the peer was silent for ${silentMs} ms`
+      this.destroy(new WebSocketPipeError('WEBSOCKET_PEER_SILENT', message))
+      return
+    }
+    const flushed = this.writableEnded ? this.writableFinished : this.writableLength === 0
+    if (peerEnded && flushed) return // Only our own reader has not come to the end yet.
+    const message = `the connection did not close within ${silentMs} ms`
+    this.destroy(new WebSocketPipeError('WEBSOCKET_CLOSE_TIMEOUT', message))
+  }
+}
+
+function wrapFailure(done: Done): Done {
+  return (cause) => done(cause ? socketFailed(cause) : null)
+}
+
+function socketFailed(cause?: Error): WebSocketPipeError {
+  const what =
+    cause === undefined ? 'closed underneath the WebSocket pipe' : `failed: ${cause.message}`
+  return new WebSocketPipeError(
+    'WEBSOCKET_SOCKET_FAILED',
+    `the connection ${what}`,
+    cause === undefined ? undefined : { cause },
+  )
+}

@@ -1,0 +1,43 @@
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
+import { isWebSocketPipeError } from './websocket-errors.ts'
+
+/** After a violation: how long the peer may take to read the Close frame and to go. */
+const LINGER_MS = 2_000
+
+/** Lets go of the socket in the way that tells the peer most about `error`. */
+export function releaseSocket(socket: Duplex, error: Error | null): void {
+  if (socket.destroyed) return
+  socket.on('error', ignore)
+  socket.once('close', () => socket.off('error', ignore))
+  if (isWebSocketPipeError(error) && error.closeCode !== undefined) {
+    linger(socket)
+  } else if (isWebSocketPipeError(error, 'WEBSOCKET_PEER_SILENT') && speaksTcp(socket)) {
+    // A peer that wakes up must not take this for a clean end: Piko's agents would then exit.
+    socket.resetAndDestroy()
+  } else {
+    socket.destroy()
+  }
+}
+
+/**
+ * Closing with received bytes unread resets the connection, and a reset may overtake the Close
+ * frame. So what still comes is read and dropped until the peer has gone or the time is up.
+ */
+function linger(socket: Duplex): void {
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+  timer.unref() // Ending the process ends the socket just as well.
+  socket.once('close', () => clearTimeout(timer))
+  socket.end()
+  socket.resume()
+}
+
+/** Whether the socket is plain TCP, which alone can be reset. */
+function speaksTcp(socket: Duplex): socket is Socket {
+  return (
+    socket instanceof Socket && !(socket instanceof TLSSocket) && socket.remoteFamily !== undefined
+  )
+}
+
+function ignore(): void {}
