@@ -24,3 +24,8 @@ export function listItems(value: string): string[] {
   }
   return items
 }
+
+/** Joins the value of a repeated header to what was there before: RFC 9110 section 5.3. */
+export function joined(previous: string | undefined, value: string): string {
+  return previous === undefined ? value : `${previous}, ${value}`
+}

@@ -17,6 +17,8 @@ export interface HostParts {
   readonly name: string
   /** Port, or undefined when absent or empty. */
   readonly port: number | undefined
+  /** Whether the name ended with the dot that marks it as complete. */
+  readonly hasFinalDot: boolean
   /** Whether the name is an IPv4 or IPv6 address. */
   readonly isAddress: boolean
 }
@@ -26,7 +28,7 @@ export function isValidHost(host: string): boolean {
   const nameEnd = endOfName(host)
   if (nameEnd <= 0 || nameEnd > MAX_NAME_LENGTH || !isPort(host, nameEnd)) return false
   if (host.charCodeAt(0) === 0x5b) return isBracketedAddress(host, nameEnd)
-  // A name of dots alone names nothing.
+  // A leading dot would make the first label empty.
   return isAllOf(HOST_NAME, host, 0, nameEnd) && host.charCodeAt(0) !== 0x2e
 }
 
@@ -37,10 +39,12 @@ export function parseHost(host: string): HostParts | undefined {
   const digits = host.slice(nameEnd + 1)
   const port = digits === '' ? undefined : Number(digits)
   if (host.startsWith('[')) {
-    return { name: host.slice(1, nameEnd - 1).toLowerCase(), port, isAddress: true }
+    const address = host.slice(1, nameEnd - 1).toLowerCase()
+    return { name: address, port, hasFinalDot: false, isAddress: true }
   }
-  const name = host.slice(0, host[nameEnd - 1] === '.' ? nameEnd - 1 : nameEnd).toLowerCase()
-  return { name, port, isAddress: isIPv4(name) }
+  const hasFinalDot = host[nameEnd - 1] === '.'
+  const name = host.slice(0, hasFinalDot ? nameEnd - 1 : nameEnd).toLowerCase()
+  return { name, port, hasFinalDot, isAddress: isIPv4(name) }
 }
 
 /** Tells whether two valid hosts name the same authority under a scheme's default port. */

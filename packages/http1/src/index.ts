@@ -17,6 +17,16 @@ export {
   type RequestHeadParts,
   type ResponseHeadParts,
 } from './format-head.ts'
+export { forwardRequestHeaders, type ForwardRequestOptions } from './forward-request.ts'
+export {
+  forwardResponseHeaders,
+  visitorKeepAlive,
+  type ForwardResponseOptions,
+  type ResponseOutline,
+} from './forward-response.ts'
+export type { VisitorConnection } from './forwarded-for.ts'
+export { formatErrorResponse, type ErrorResponse } from './error-response.ts'
+export { endpointId, type EndpointIdOptions } from './endpoint-id.ts'
 export { getHeader, listItems } from './header-list.ts'
 export { parseHost, type HostParts } from './host.ts'
 

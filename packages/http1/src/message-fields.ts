@@ -6,7 +6,7 @@
 
 import { HttpError } from './errors.ts'
 import type { HttpSide } from './faults.ts'
-import { listItems } from './header-list.ts'
+import { joined, listItems } from './header-list.ts'
 
 /** The headers that decide how a message is read; undefined where absent. */
 export interface MessageFields {
@@ -98,8 +98,4 @@ export function connectionOptions(
     keepAlive: persistent && !items.includes('close'),
     upgrade: items.includes('upgrade'),
   }
-}
-
-function joined(previous: string | undefined, value: string): string {
-  return previous === undefined ? value : `${previous}, ${value}`
 }

@@ -102,8 +102,9 @@ export function isInterim(status: number): boolean {
 function parseResponseHead(section: SectionScanner, request: RequestContext): ResponseHead {
   const { text } = section
   const lineEnd = section.lineEnds[0] ?? 0
-  const versionEnd = text.indexOf(' ')
-  const versionMinor = parseVersion(text, 0, Math.min(versionEnd >>> 0, lineEnd), 'response')
+  const space = text.indexOf(' ')
+  const versionEnd = space === -1 || space > lineEnd ? lineEnd : space
+  const versionMinor = parseVersion(text, 0, versionEnd, 'response')
   const status = parseStatus(text, versionEnd + 1, lineEnd)
   const reason = text.slice(Math.min(versionEnd + 5, lineEnd), lineEnd)
   const headers = parseHeaderLines(section, 1, 'response')
