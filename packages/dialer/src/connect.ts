@@ -1,0 +1,219 @@
+import { connect as netConnect, isIPv6, type Socket, type TcpNetConnectOpts } from 'node:net'
+
+import { AttemptLog } from './attempt-errors.ts'
+import { withDeadline } from './deadline.ts'
+import { seconds, type DialContext } from './dial-context.ts'
+import { DialError, type DialLeg } from './dial-error.ts'
+import { lookupHost, type ResolvedAddress } from './lookup.ts'
+import { race } from './race.ts'
+import { socketEvent } from './socket-event.ts'
+import { currentSources, isLinkLocal, isUnspecified, type SourceAddress } from './source.ts'
+
+// RFC 8305 leaves the number open; more than four attempts at once look like a scan to a firewall.
+const MAX_CONCURRENT_ATTEMPTS = 4
+// Addresses of one name that are tried at all; protects against a name with hundreds of records.
+const MAX_ADDRESSES = 16
+
+/** A host and a port to reach, or the path of a unix socket. */
+export type Endpoint = { readonly host: string; readonly port: number } | { readonly path: string }
+
+/**
+ * Connects to the first hop: looks its name up, pairs addresses with sources, and races them.
+ * @returns a connected, paused socket with noDelay and keep-alive set
+ * @throws {DialError} DIAL_BIND_*, DIAL_DNS_* or DIAL_CONNECT_*
+ */
+export async function connectFirstHop(
+  context: DialContext,
+  endpoint: Endpoint,
+  leg: DialLeg,
+): Promise<Socket> {
+  if ('path' in endpoint) return connectPath(context, endpoint.path, leg)
+  const addresses = await resolveStep(context, endpoint.host, leg)
+  const rounds = planAttempts(context, addresses, endpoint, leg)
+  const about = formatEndpoint(endpoint)
+  const log = new AttemptLog()
+  const limitMs = context.options.timeouts.connectMs
+  return context.step(
+    { phase: 'connect', leg, about, limitMs, expired: () => log.fold(about, leg) },
+    async (signal) => {
+      for (const [index, round] of rounds.entries()) {
+        // Sources of lower preference get their turn even when an earlier one runs into silence.
+        const last = index === rounds.length - 1
+        const roundMs = last ? Infinity : limitMs / rounds.length
+        const socket = await raceRound(context, round, roundMs, log, signal)
+        if (socket !== undefined) return socket
+      }
+      throw log.fold(about, leg)
+    },
+    (socket) => `${socket.localAddress ?? '?'} -> ${formatRemote(socket)}`,
+  )
+}
+
+/** Looks a host up as a step of the dial. */
+export function resolveStep(
+  context: DialContext,
+  host: string,
+  leg: DialLeg,
+): Promise<readonly ResolvedAddress[]> {
+  const { lookup, timeouts } = context.options
+  return context.step(
+    {
+      phase: 'dns',
+      leg,
+      about: host,
+      limitMs: timeouts.dnsMs,
+      expired: () =>
+        new DialError(
+          'DIAL_DNS_TIMEOUT',
+          `the name of the ${leg}, ${host}, was not looked up within ${seconds(timeouts.dnsMs)}`,
+          { phase: 'dns', leg, hint: 'the resolver of this host does not answer' },
+        ),
+    },
+    (signal) => lookupHost(host, leg, lookup, signal),
+    (addresses) => `${host} -> ${addresses.map(({ address }) => address).join(', ')}`,
+  )
+}
+
+/** Renders `host:port` with brackets where an IPv6 address needs them. */
+export function formatEndpoint(endpoint: Endpoint): string {
+  if ('path' in endpoint) return endpoint.path
+  return `${endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host}:${endpoint.port}`
+}
+
+interface Candidate {
+  readonly host: string
+  readonly port: number
+  readonly family: 4 | 6
+  readonly source: SourceAddress | undefined
+}
+
+/** Pairs addresses with sources: one round per rank of source within its family. */
+function planAttempts(
+  context: DialContext,
+  addresses: readonly ResolvedAddress[],
+  endpoint: { readonly host: string; readonly port: number },
+  leg: DialLeg,
+): readonly (readonly Candidate[])[] {
+  const { sources, family } = context.options
+  const wanted = addresses
+    .filter((address) => family === undefined || address.family === family)
+    .slice(0, MAX_ADDRESSES)
+  const linkLocal = wanted.some(({ address }) => isLinkLocal(address))
+  const current = currentSources(sources, linkLocal)
+  const rounds: Candidate[][] = []
+  const { port } = endpoint
+  for (const { address: host, family } of wanted) {
+    if (current === undefined) {
+      ;(rounds[0] ??= []).push({ host, port, family, source: undefined })
+      continue
+    }
+    for (const [rank, source] of current.filter((one) => one.family === family).entries()) {
+      ;(rounds[rank] ??= []).push({ host, port, family, source })
+    }
+  }
+  if (rounds.length > 0) return rounds
+  const sourceText = current?.map(({ address }) => address).join(', ') ?? `IPv${family ?? '?'}`
+  throw new DialError(
+    'DIAL_BIND_FAMILY',
+    `source ${sourceText} cannot reach ${endpoint.host}, which has only ${addresses
+      .map(({ address }) => address)
+      .join(', ')}`,
+    { phase: 'bind', leg, hint: 'set a source address of the same family as the target' },
+  )
+}
+
+async function raceRound(
+  context: DialContext,
+  round: readonly Candidate[],
+  limitMs: number,
+  log: AttemptLog,
+  signal: AbortSignal,
+): Promise<Socket | undefined> {
+  // Two sockets cannot share one source port, so with a fixed port attempts take turns.
+  const fixedPort = round.some(({ source }) => source?.port !== undefined)
+  const maxConcurrent = fixedPort ? 1 : MAX_CONCURRENT_ATTEMPTS
+  const perAttemptMs = fixedPort ? context.options.timeouts.connectMs / round.length : Infinity
+  const delayMs = context.options.attemptDelayMs
+  return race(
+    round,
+    { delayMs, maxConcurrent, signal },
+    (candidate, attemptSignal) =>
+      attempt(context, candidate, Math.min(limitMs, perAttemptMs), log, attemptSignal),
+    (late) => late.destroy(),
+  )
+}
+
+/** Connects one socket, and files why not when it fails. */
+async function attempt(
+  context: DialContext,
+  candidate: Candidate,
+  limitMs: number,
+  log: AttemptLog,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const failed = log.begin(formatEndpoint(candidate), candidate.source?.address)
+  try {
+    return await withDeadline(limitMs, signal, attemptExpired, (inner) =>
+      open(context, candidate, inner),
+    )
+  } catch (error) {
+    failed(error)
+    throw error
+  }
+}
+
+function attemptExpired(): Error {
+  return new Error('this attempt had its time')
+}
+
+async function open(
+  context: DialContext,
+  candidate: Candidate,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const { keepAliveMs } = context.options
+  const { source } = candidate
+  const options: TcpNetConnectOpts = {
+    host: candidate.host,
+    port: candidate.port,
+    family: candidate.family,
+    // We race addresses ourselves; see race.ts.
+    autoSelectFamily: false,
+    noDelay: true,
+    keepAlive: keepAliveMs !== Infinity,
+    keepAliveInitialDelay: keepAliveMs === Infinity ? 0 : keepAliveMs,
+  }
+  if (source !== undefined && !isUnspecified(source.address)) options.localAddress = source.address
+  if (source?.port !== undefined) options.localPort = source.port
+  const socket = netConnect(options)
+  await socketEvent(socket, 'connect', signal)
+  return socket
+}
+
+async function connectPath(context: DialContext, path: string, leg: DialLeg): Promise<Socket> {
+  const limitMs = context.options.timeouts.connectMs
+  const log = new AttemptLog()
+  return context.step(
+    { phase: 'connect', leg, about: path, limitMs, expired: () => log.fold(path, leg) },
+    async (signal) => {
+      const failed = log.begin(path, undefined)
+      try {
+        const socket = netConnect({ path })
+        await socketEvent(socket, 'connect', signal)
+        return socket
+      } catch (error) {
+        if (signal.aborted) throw signal.reason
+        failed(error)
+        throw log.fold(path, leg)
+      }
+    },
+    () => path,
+  )
+}
+
+function formatRemote(socket: Socket): string {
+  const { remoteAddress = '?', remotePort = 0 } = socket
+  return isIPv6(remoteAddress)
+    ? `[${remoteAddress}]:${remotePort}`
+    : `${remoteAddress}:${remotePort}`
+}

@@ -1,0 +1,80 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+
+import type { Endpoint } from './connect.ts'
+import { resolveDialOptions, type DialOptions, type ResolvedDialOptions } from './options.ts'
+import { checkTarget } from './target.ts'
+
+/** What a WebSocket dial understands besides DialOptions. */
+export interface WebSocketDialOptions extends Omit<DialOptions, 'tls'> {
+  /** TLS to the server for `wss:`; must not be set for `ws:`. Default: the defaults of TlsOptions. */
+  readonly tls?: DialOptions['tls']
+  /** Headers of the upgrade request, sent to the server only. Default: none. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Subprotocols offered; the server must choose one of them. Default: none. */
+  readonly protocols?: readonly string[] | undefined
+}
+
+/** A checked WebSocket dial. */
+export interface WebSocketTarget {
+  readonly url: URL
+  readonly endpoint: Endpoint
+  /** The URL without credentials, query and fragment, for messages. */
+  readonly about: string
+  readonly headers: Record<string, string>
+  readonly protocols: string[]
+  readonly resolved: ResolvedDialOptions
+}
+
+/**
+ * Checks a URL and options; pure. `http:` and `https:` stand for `ws:` and `wss:`.
+ * @throws {TypeError | RangeError} naming what is wrong, without credentials
+ */
+export function resolveWebSocket(
+  url: string | URL,
+  options: WebSocketDialOptions,
+): WebSocketTarget {
+  const parsed = parseWebSocketUrl(url)
+  const secure = parsed.protocol === 'wss:'
+  if (!secure && options.tls !== undefined && options.tls !== false) {
+    throw new TypeError('tls is set, but the URL is not wss:')
+  }
+  const tls = secure ? withAlpn(options.tls) : undefined
+  const port = parsed.port === '' ? (secure ? 443 : 80) : Number(parsed.port)
+  const headers = { ...options.headers }
+  for (const [name, value] of Object.entries(headers)) {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+  }
+  return {
+    url: parsed,
+    endpoint: checkTarget({ host: parsed.hostname, port }),
+    about: `${parsed.protocol}//${parsed.host}${parsed.pathname}`,
+    headers,
+    protocols: [...(options.protocols ?? [])],
+    resolved: resolveDialOptions({ ...options, tls }),
+  }
+}
+
+/** Reads a URL for a WebSocket. */
+export function parseWebSocketUrl(url: string | URL): URL {
+  let parsed: URL
+  try {
+    parsed = new URL(url)
+  } catch {
+    // The text is left out: it may hold credentials.
+    throw new TypeError('url is not a URL of the form wss://host:port/path')
+  }
+  if (parsed.protocol === 'http:') parsed.protocol = 'ws:'
+  if (parsed.protocol === 'https:') parsed.protocol = 'wss:'
+  if (parsed.protocol !== 'ws:' && parsed.protocol !== 'wss:') {
+    throw new TypeError(`url must begin with ws:// or wss://, got ${parsed.protocol}`)
+  }
+  parsed.hash = ''
+  return parsed
+}
+
+/** Some edges choose h2 unless told otherwise, and an upgrade exists in HTTP/1.1 only. */
+function withAlpn(tls: DialOptions['tls']): DialOptions['tls'] {
+  const options = typeof tls === 'object' ? tls : {}
+  return { ...options, alpn: options.alpn ?? ['http/1.1'] }
+}

@@ -1,0 +1,238 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterEach, describe, expect, it } from 'vitest'
+
+import { dial, isDialError, type DialError, type DialEvent, type Lookup } from '../src/index.ts'
+
+const open: { close(): void }[] = []
+afterEach(() => {
+  for (const one of open.splice(0)) one.close()
+})
+
+async function listen(host: string, onConnection: (socket: Socket) => void = () => {}) {
+  const sockets = new Set<Socket>()
+  const server: Server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    onConnection(socket)
+  })
+  server.listen(0, host)
+  await once(server, 'listening')
+  open.push({
+    close: () => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  })
+  return { server, port: (server.address() as AddressInfo).port, sockets }
+}
+
+async function failure(promise: Promise<unknown>): Promise<DialError> {
+  try {
+    await promise
+  } catch (error) {
+    if (isDialError(error)) return error
+    throw error
+  }
+  throw new Error('the dial succeeded')
+}
+
+const answers =
+  (...addresses: string[]): Lookup =>
+  async () =>
+    addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
+
+describe('dial', () => {
+  it('opens a plain connection with noDelay and hears what the server says first', async () => {
+    const { port } = await listen('127.0.0.1', (socket) => socket.write('hello'))
+    const socket = await dial({ host: '127.0.0.1', port })
+    const [chunk] = await once(socket, 'data')
+    expect(String(chunk)).toBe('hello')
+    socket.destroy()
+  })
+
+  it('reaches an IPv6 address with and without brackets', async () => {
+    const { port } = await listen('::1')
+    for (const host of ['::1', '[::1]']) {
+      const socket = await dial({ host, port })
+      expect(socket.remoteAddress).toBe('::1')
+      socket.destroy()
+    }
+  })
+
+  it('reaches a unix socket, and names the path that does not exist', async () => {
+    const path = join(tmpdir(), `dial-${process.pid}.sock`)
+    const server = createServer().listen(path)
+    await once(server, 'listening')
+    open.push(server)
+    const socket = await dial({ path })
+    socket.destroy()
+    const error = await failure(dial({ path: `${path}.none` }))
+    expect(error.code).toBe('DIAL_CONNECT_FAILED')
+    expect(error.message).toContain(`${path}.none failed (ENOENT)`)
+  })
+
+  it('binds the source address and the source port', async () => {
+    const { port } = await listen('127.0.0.1')
+    const socket = await dial({ host: '127.0.0.1', port }, { localAddress: ['::1', '127.0.0.2'] })
+    expect(socket.localAddress).toBe('127.0.0.2')
+    const localPort = socket.localPort ?? 0
+    const busy = await failure(
+      dial({ host: '127.0.0.1', port }, { localAddress: `127.0.0.2:${localPort}` }),
+    )
+    expect(busy.code).toBe('DIAL_BIND_PORT_BUSY')
+    socket.destroy()
+  })
+
+  it('tries further sources of one family after the earlier ones failed', async () => {
+    const { port } = await listen('127.0.0.1')
+    const socket = await dial(
+      { host: '127.0.0.1', port },
+      { localAddress: ['203.0.113.9', '127.0.0.3'] },
+    )
+    expect(socket.localAddress).toBe('127.0.0.3')
+    socket.destroy()
+  })
+
+  it('says that a source address is not of this host, and which ones are', async () => {
+    const error = await failure(
+      dial({ host: '127.0.0.1', port: 9 }, { localAddress: '203.0.113.9' }),
+    )
+    expect(error.code).toBe('DIAL_BIND_NOT_LOCAL')
+    expect(error.phase).toBe('bind')
+    expect(error.hint).toContain('127.0.0.1')
+  })
+
+  it('says that source and target have no family in common', async () => {
+    const error = await failure(dial({ host: '127.0.0.1', port: 9 }, { localAddress: '::1' }))
+    expect(error.code).toBe('DIAL_BIND_FAMILY')
+    expect(error.message).toContain('::1')
+  })
+
+  it('uses only the family the source allows of a name with both', async () => {
+    const { port } = await listen('127.0.0.1')
+    const socket = await dial(
+      { host: 'both.test', port },
+      { localAddress: '127.0.0.1', lookup: answers('::1', '127.0.0.1') },
+    )
+    expect(socket.remoteAddress).toBe('127.0.0.1')
+    socket.destroy()
+  })
+
+  it('takes the next address at once when one refuses', async () => {
+    const { port } = await listen('127.0.0.1')
+    const socket = await dial({ host: 'both.test', port }, { lookup: answers('::1', '127.0.0.1') })
+    expect(socket.remoteAddress).toBe('127.0.0.1')
+    socket.destroy()
+  })
+
+  it('folds the failures of all addresses into one sentence', async () => {
+    const { port, server } = await listen('127.0.0.1')
+    server.close()
+    const error = await failure(
+      dial({ host: 'both.test', port }, { lookup: answers('::1', '127.0.0.1') }),
+    )
+    expect(error.code).toBe('DIAL_CONNECT_REFUSED')
+    expect(error.retryable).toBe(true)
+    expect(error.message).toBe(
+      `cannot reach the server at both.test:${port}: tried 2 times: ` +
+        `[::1]:${port} refused the connection; 127.0.0.1:${port} refused the connection`,
+    )
+    expect(error.attempts).toHaveLength(2)
+  })
+
+  it('names a name that does not exist, and one that cannot be looked up now', async () => {
+    const fails =
+      (code: string): Lookup =>
+      async () => {
+        throw Object.assign(new Error(code), { code })
+      }
+    const target = { host: 'gone.test', port: 1 }
+    const missing = await failure(dial(target, { lookup: fails('ENOTFOUND') }))
+    expect([missing.code, missing.retry]).toEqual(['DIAL_DNS_NOT_FOUND', 'slow'])
+    const later = await failure(dial(target, { lookup: fails('EAI_AGAIN') }))
+    expect([later.code, later.retry]).toEqual(['DIAL_DNS_FAILED', 'yes'])
+  })
+
+  it('gives up a lookup that does not come back', async () => {
+    const error = await failure(
+      dial(
+        { host: 'slow.test', port: 1 },
+        { lookup: () => new Promise(() => {}), timeouts: { dnsMs: 5 } },
+      ),
+    )
+    expect(error.code).toBe('DIAL_DNS_TIMEOUT')
+  })
+
+  it('lets the total limit win over those of the steps, and says where it was', async () => {
+    const error = await failure(
+      dial(
+        { host: 'slow.test', port: 1 },
+        { lookup: () => new Promise(() => {}), timeouts: { totalMs: 5 } },
+      ),
+    )
+    expect(error.code).toBe('DIAL_DEADLINE')
+    expect(error.message).toContain('dns (slow.test)')
+  })
+
+  it('rejects with the reason of the signal and takes its listener off', async () => {
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const dialed = dial(
+      { host: 'slow.test', port: 1 },
+      { lookup: () => new Promise(() => {}), signal: controller.signal },
+    )
+    controller.abort(reason)
+    await expect(dialed).rejects.toBe(reason)
+    await expect(dial({ host: '127.0.0.1', port: 1 }, { signal: controller.signal })).rejects.toBe(
+      reason,
+    )
+  })
+
+  it('tells its steps in order', async () => {
+    const { port } = await listen('127.0.0.1')
+    const events: DialEvent[] = []
+    const socket = await dial(
+      { host: 'here.test', port },
+      {
+        lookup: answers('127.0.0.1'),
+        onEvent: (event) => {
+          events.push(event)
+          throw new Error('a listener of bad manners')
+        },
+      },
+    )
+    socket.destroy()
+    expect(events.map(({ phase, state }) => `${phase} ${state}`)).toEqual([
+      'dns started',
+      'dns succeeded',
+      'connect started',
+      'connect succeeded',
+    ])
+  })
+
+  it('refuses mistakes in the arguments at once', () => {
+    const target = { host: 'a.test', port: 1 }
+    const bad: [() => unknown, string][] = [
+      [() => dial({ host: 'a.test', port: 0 }), 'port'],
+      [() => dial({ host: 'a.test', port: 65_536 }), 'port'],
+      [() => dial({ host: 'a test', port: 1 }), 'host'],
+      [() => dial({ host: 'user@a.test', port: 1 }), 'host'],
+      [() => dial({ host: 'a.test\r\nx', port: 1 }), 'host'],
+      [() => dial({ path: '' }), 'path'],
+      [() => dial(target, { localAddress: 'eth0' }), 'localAddress'],
+      [() => dial(target, { localPort: 70_000 }), 'localPort'],
+      [() => dial(target, { localAddress: '127.0.0.1', interface: 'lo' }), 'interface'],
+      [() => dial(target, { timeouts: { tlsMs: 0 } }), 'timeouts.tlsMs'],
+      [() => dial(target, { attemptDelayMs: 9 }), 'attemptDelayMs'],
+      [() => dial(target, { tls: { ca: 'no certificate' } }), 'tls.ca'],
+      [() => dial(target, { tls: { pin: 'short' } }), 'tls.pin'],
+      [() => dial(target, { tls: { verify: 'pin-only' } }), 'tls.verify'],
+      [() => dial(target, { tls: { cert: 'x' } }), 'tls.cert'],
+    ]
+    for (const [call, name] of bad) expect(call).toThrow(name)
+  })
+})
