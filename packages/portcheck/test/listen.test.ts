@@ -1,0 +1,288 @@
+import { once } from 'node:events'
+import { createServer as createHttp } from 'node:http'
+import { connect, createServer, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
+
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+import { claim } from '../src/claim.ts'
+import { listen, type ListenOptions } from '../src/listen.ts'
+import type { Listeners } from '../src/listeners.ts'
+import type { Peer } from '../src/peer.ts'
+import type { Want } from '../src/want.ts'
+
+describe('listen', () => {
+  it('serves both families on a bare port and reports peers in their own family', async () => {
+    const peers: Peer[] = []
+    const { bound } = await open(0, {
+      onConnection: (socket, peer) => {
+        peers.push(peer)
+        socket.end()
+      },
+    })
+    const port = bound[0]?.port ?? 0
+    await text(client(port, '127.0.0.1'))
+    await text(client(port, '::1'))
+    expect(peers).toEqual([
+      { address: '127.0.0.1', family: 'ipv4', port: expect.any(Number) },
+      { address: '::1', family: 'ipv6', port: expect.any(Number) },
+    ])
+  })
+
+  it('describes what is really bound', async () => {
+    const { bound, failed } = await open([':0', 'localhost:0', '127.0.0.1:0'])
+    const [all, both, one] = bound
+    expect(failed).toEqual([])
+    expect(all).toMatchObject({
+      want: ':0',
+      sockets: [{ address: `[::]:${all?.port}`, families: 'IPv6 + IPv4' }],
+      warnings: [],
+    })
+    expect(all?.urls[0]).toBe(`http://localhost:${all?.port}`)
+    expect(both).toMatchObject({
+      sockets: [
+        { address: `127.0.0.1:${both?.port}`, families: 'IPv4' },
+        { address: `[::1]:${both?.port}`, families: 'IPv6' },
+      ],
+      urls: [`http://localhost:${both?.port}`],
+    })
+    expect(one?.urls).toEqual([`http://127.0.0.1:${one?.port}`])
+  })
+
+  it('keeps [::] to IPv6 beside 0.0.0.0 on the same port', async () => {
+    const port = await freePort()
+    const { bound } = await open([`0.0.0.0:${port}`, `[::]:${port}`])
+    expect(bound.flatMap((one) => one.sockets.map((socket) => socket.families))).toEqual([
+      'IPv4',
+      'IPv6',
+    ])
+  })
+
+  it.each([
+    ['127.0.0.1:7001', '127.0.0.1:7001'],
+    [':7001', '127.0.0.1:7001'],
+    ['localhost:7001', '[::1]:7001'],
+    ['0.0.0.0:7001', '192.0.2.1:7001'],
+  ])('finds that %s and %s overlap before binding anything', async (first, second) => {
+    await expect(open([first, second])).rejects.toMatchObject({
+      code: 'PORTCHECK_ADDRESS_OVERLAP',
+      message: `${first} and ${second} need the same socket`,
+    })
+  })
+
+  it('opens all or nothing by default', async () => {
+    const other = await claim('127.0.0.1:0')
+    onTestFinished(() => other.destroy())
+    const port = await freePort()
+    await expect(open([`127.0.0.1:${port}`, `127.0.0.1:${other.port}`])).rejects.toMatchObject({
+      code: 'PORTCHECK_PORT_BUSY',
+      port: other.port,
+    })
+    await open(`127.0.0.1:${port}`)
+  })
+
+  it('reports what failed and goes on with require any', async () => {
+    const other = await claim('127.0.0.1:0')
+    onTestFinished(() => other.destroy())
+    const { bound, failed } = await open([`127.0.0.1:${other.port}`, '127.0.0.1:0'], {
+      require: 'any',
+    })
+    expect(bound.map((one) => one.want)).toEqual(['127.0.0.1:0'])
+    expect(failed).toMatchObject([
+      { want: `127.0.0.1:${other.port}`, error: { code: 'PORTCHECK_PORT_BUSY' } },
+    ])
+  })
+
+  it('fails with require any when nothing opens', async () => {
+    await expect(open('192.0.2.77:0', { require: 'any' })).rejects.toMatchObject({
+      code: 'PORTCHECK_ADDRESS_ABSENT',
+      errno: 'EADDRNOTAVAIL',
+    })
+  })
+
+  it('hands connections to an http server and lets it watch for slow clients', async () => {
+    const server = createHttp(
+      { headersTimeout: 1, connectionsCheckingInterval: 5 },
+      (_, response) => response.end('served'),
+    )
+    onTestFinished(() => void server.close())
+    const { bound } = await open('localhost:0', { server, onConnection: undefined })
+    const port = bound[0]?.port ?? 0
+    const slow = client(port, '::1')
+    slow.write('GET / HTTP/1.1\r\nx: ')
+    expect(await text(slow)).toMatch(/^HTTP\/1.1 408/)
+    const quick = client(port)
+    quick.end('GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n')
+    expect(await text(quick)).toMatch(/served$/)
+  })
+
+  it.each([{ onConnection: undefined }, { server: createServer(), onConnection: () => {} }])(
+    'wants exactly one of onConnection and server',
+    async (options) => {
+      await expect(open('127.0.0.1:0', options)).rejects.toThrow(
+        /^exactly one of onConnection and server is needed/,
+      )
+    },
+  )
+
+  it('wants at least one address', async () => {
+    await expect(open([])).rejects.toThrow('at least one address is needed')
+  })
+
+  it('rejects with the reason of a signal that is already aborted', async () => {
+    const reason = new Error('no more')
+    await expect(open('127.0.0.1:0', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+  })
+})
+
+describe('access lists', () => {
+  it('refuse a mapped IPv4 peer by an IPv4 rule', async () => {
+    let served = 0
+    const listeners = await open(0, {
+      deny: ['127.0.0.0/8'],
+      onConnection: (socket) => {
+        served += 1
+        socket.end()
+      },
+    })
+    const port = listeners.bound[0]?.port ?? 0
+    await once(client(port, '127.0.0.1'), 'close')
+    expect([served, listeners.stats()]).toEqual([0, { open: 0, refused: 1 }])
+    await once(client(port, '::1').resume(), 'close')
+    expect(served).toBe(1)
+  })
+})
+
+describe('conflict', () => {
+  it('takes the next free port with next', async () => {
+    const { first, second } = await twoInARow()
+    const { bound } = await open(`127.0.0.1:${first}`, { conflict: 'next' })
+    expect(bound[0]).toMatchObject({ want: `127.0.0.1:${first}` })
+    expect(bound[0]?.port).toBeGreaterThan(second)
+  })
+
+  it('gives up after maxNext ports', async () => {
+    const { first } = await twoInARow()
+    await expect(
+      open(`127.0.0.1:${first}`, { conflict: 'next', maxNext: 1 }),
+    ).rejects.toMatchObject({ code: 'PORTCHECK_PORT_BUSY', port: first + 1 })
+  })
+
+  it('waits until the holder has gone', async () => {
+    const other = await claim('127.0.0.1:0')
+    const opening = open(`127.0.0.1:${other.port}`, { conflict: 'wait', waitMs: 4_000 })
+    setImmediate(() => other.destroy())
+    expect((await opening).bound[0]?.port).toBe(other.port)
+  })
+
+  it('fails when the holder stays', async () => {
+    const other = await claim('127.0.0.1:0')
+    onTestFinished(() => other.destroy())
+    await expect(
+      open(`127.0.0.1:${other.port}`, { conflict: 'wait', waitMs: 1 }),
+    ).rejects.toMatchObject({ code: 'PORTCHECK_PORT_BUSY' })
+  })
+
+  it('stops waiting with the reason of the signal, leaving no listener on it', async () => {
+    const other = await claim('127.0.0.1:0')
+    onTestFinished(() => other.destroy())
+    const controller = new AbortController()
+    const opening = open(`127.0.0.1:${other.port}`, {
+      conflict: 'wait',
+      waitMs: Infinity,
+      signal: controller.signal,
+    })
+    const reason = new Error('stop')
+    setImmediate(() => controller.abort(reason))
+    await expect(opening).rejects.toBe(reason)
+  })
+
+  it('does not wait for an address that is not here', async () => {
+    await expect(
+      open('192.0.2.77:0', { conflict: 'wait', waitMs: Infinity }),
+    ).rejects.toMatchObject({ code: 'PORTCHECK_ADDRESS_ABSENT' })
+  })
+
+  it.each([
+    [{ waitMs: -1 }, 'waitMs must be 0 or more, got -1'],
+    [{ waitMs: Number.NaN }, 'waitMs must be 0 or more, got NaN'],
+    [{ maxNext: 0 }, 'maxNext must be an integer from 1 to 65535, got 0'],
+    [{ maxNext: 65_536 }, 'maxNext must be an integer from 1 to 65535, got 65536'],
+  ])('refuses %o by name', async (options, message) => {
+    await expect(open('127.0.0.1:0', options)).rejects.toThrow(message)
+  })
+})
+
+describe('Listeners', () => {
+  it('close waits for open connections and frees the port before', async () => {
+    const accepted: Socket[] = []
+    const listeners = await open('127.0.0.1:0', { onConnection: (socket) => accepted.push(socket) })
+    const port = listeners.bound[0]?.port ?? 0
+    const socket = client(port)
+    socket.write('x')
+    await once(socket, 'connect')
+    await expect.poll(() => accepted.length).toBe(1)
+    const closing = listeners.close()
+    await open(`127.0.0.1:${port}`)
+    expect(listeners.stats().open).toBe(1)
+    accepted[0]?.destroy()
+    await closing
+    expect(listeners.stats().open).toBe(0)
+  })
+
+  it('close rejects with the reason of its signal; destroy then ends the connections', async () => {
+    const accepted: Socket[] = []
+    const listeners = await open('127.0.0.1:0', { onConnection: (socket) => accepted.push(socket) })
+    const socket = client(listeners.bound[0]?.port ?? 0)
+    await expect.poll(() => accepted.length).toBe(1)
+    const controller = new AbortController()
+    const closing = listeners.close({ signal: controller.signal })
+    const reason = new Error('enough')
+    controller.abort(reason)
+    await expect(closing).rejects.toBe(reason)
+    const gone = once(socket, 'close')
+    listeners.destroy()
+    await listeners.closed
+    await gone
+    expect(listeners.stats().open).toBe(0)
+  })
+})
+
+async function open(
+  wants: Want | readonly Want[],
+  options: { [Key in keyof ListenOptions]?: ListenOptions[Key] | undefined } = {},
+): Promise<Listeners> {
+  const listeners = await listen(wants, {
+    onConnection: (socket) => socket.end(),
+    ...options,
+  } as ListenOptions)
+  onTestFinished(() => listeners.destroy())
+  return listeners
+}
+
+async function freePort(): Promise<number> {
+  await using claimed = await claim(0)
+  return claimed.port
+}
+
+/** Two neighbouring ports that are held. */
+async function twoInARow(): Promise<{ first: number; second: number }> {
+  for (;;) {
+    const one = await claim('127.0.0.1:0')
+    onTestFinished(() => one.destroy())
+    try {
+      const two = await claim(`127.0.0.1:${one.port + 1}`)
+      onTestFinished(() => two.destroy())
+      return { first: one.port, second: two.port }
+    } catch {
+      // somebody holds the neighbour, or there is none
+    }
+  }
+}
+
+function client(port: number, host = '127.0.0.1'): Socket {
+  const socket = connect({ port, host })
+  socket.on('error', () => {}) // being disconnected is part of the game
+  onTestFinished(() => void socket.destroy())
+  return socket
+}
