@@ -44,7 +44,7 @@ export function forwardedValues(
   trustedHops: number,
 ): ForwardedValues {
   const { clientAddress, scheme } = connection
-  if (!isVisible(clientAddress, 0, clientAddress.length) || clientAddress.includes(',')) {
+  if (!isVisible(clientAddress) || clientAddress.includes(',')) {
     throw new TypeError(`clientAddress is not an address: ${JSON.stringify(clientAddress)}`)
   }
   if (trustedHops === 0) return { for: clientAddress, proto: scheme, host }

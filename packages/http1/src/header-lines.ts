@@ -5,13 +5,11 @@
  * before the colon and section 5.2 an obsolete fold refused by a server.
  */
 
-import { TOKEN } from './character-classes.ts'
+import { isBlank, TOKEN } from './character-classes.ts'
 import { HttpError } from './errors.ts'
 import type { HttpFault, HttpSide } from './faults.ts'
 import type { SectionScanner } from './section-scanner.ts'
 
-const HTAB = 0x09
-const SPACE = 0x20
 const COLON = 0x3a
 
 /**
@@ -39,10 +37,6 @@ export function parseHeaderLines(section: SectionScanner, line: number, side: Ht
     start = lineEnd + 2
   }
   return headers
-}
-
-function isBlank(code: number): boolean {
-  return code === SPACE || code === HTAB
 }
 
 function nameError(

@@ -3,6 +3,8 @@
  * regard to letter case; comparing lengths first spares nearly all of the lower-casing.
  */
 
+import { isBlank } from './character-classes.ts'
+
 /**
  * Returns the value of the first header of that name, or undefined.
  * @param lowerName - the name in lower case
@@ -19,7 +21,7 @@ export function getHeader(headers: readonly string[], lowerName: string): string
 export function listItems(value: string): string[] {
   const items: string[] = []
   for (const item of value.split(',')) {
-    const trimmed = item.trim()
+    const trimmed = trimBlanks(item)
     if (trimmed !== '') items.push(trimmed)
   }
   return items
@@ -28,4 +30,13 @@ export function listItems(value: string): string[] {
 /** Joins the value of a repeated header to what was there before: RFC 9110 section 5.3. */
 export function joined(previous: string | undefined, value: string): string {
   return previous === undefined ? value : `${previous}, ${value}`
+}
+
+/** Trims space and HTAB only: String.trim would take off 0xA0 too, which is part of a value here. */
+function trimBlanks(text: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && isBlank(text.charCodeAt(start))) start++
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
 }
