@@ -1,0 +1,123 @@
+// @ts-check
+// The shape of the repository: small files named after what is in them, the same script names in
+// every package, versions in one place, a README with the same sections everywhere.
+import { existsSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { exportedNames } from './declarations.mjs'
+import { filesBelow, workspacePackages } from './workspace.mjs'
+
+/** @typedef {import('./workspace.mjs').WorkspacePackage} WorkspacePackage */
+
+const MAX_LINES = 300
+const MAX_EXPORTS = 5
+// a table or a generated file may be longer and export more; it says so, and why, in a line of its own
+const TABLE = /^(?:\/\/| \*) Table: \S+/m
+const BAG_NAMES = /^(?:types?|utils?|helpers?|common|shared|lib|misc)\.(?:ts|mjs|js)$/
+const FILE_NAME = /^[a-z0-9]+(?:[-.][a-z0-9]+)*$/
+const LOOSE_TASK = /\b(?:TOD[O]|FIXM[E]|XX[X])\b(?!\(#\d+\))/
+const README_SECTIONS = ['Install', 'API', 'Options', 'Errors', 'Limits', 'How it works', 'Licence']
+const README_LINES = { min: 60, max: 150 }
+const PUBLISHED_SCRIPTS = ['build', 'check:pack', 'clean', 'test', 'typecheck']
+const SCRIPTS = new Set([...PUBLISHED_SCRIPTS, 'test:e2e'])
+
+/**
+ * @param {string} root
+ * @returns {string[]} problems
+ */
+export function checkStructure(root) {
+  return workspacePackages(root).flatMap((found) => [
+    ...checkFiles(found),
+    ...checkManifest(found),
+    ...(found.published ? checkReadme(found) : []),
+  ])
+}
+
+/** @param {WorkspacePackage} found */
+function checkFiles({ folder, path }) {
+  return filesBelow(join(path, 'src'), ['.ts', '.mjs', '.js']).flatMap((file) => {
+    const text = readFileSync(join(path, 'src', file), 'utf8')
+    const lines = text.split('\n').length - 1
+    const exported = exportedNames(text).length
+    const name = basename(file)
+    const table = TABLE.test(text)
+    const problems = []
+    if (lines > MAX_LINES && !table) problems.push(`${lines} lines, at most ${MAX_LINES}`)
+    if (exported > MAX_EXPORTS && file !== 'index.ts' && !table) {
+      problems.push(`${exported} exports, at most ${MAX_EXPORTS}`)
+    }
+    if (BAG_NAMES.test(name)) problems.push('a bag of things: name the file after its one concept')
+    if (!FILE_NAME.test(name)) problems.push('file names are kebab-case')
+    if (name === 'index.ts' && file !== name) problems.push('index.ts only directly below src')
+    if (/^export \*/m.test(text)) problems.push('export * hides what is exported')
+    if (LOOSE_TASK.test(text)) problems.push('an open task names its issue: TODO(#7)')
+    return problems.map((problem) => `${folder}/src/${file}: ${problem}`)
+  })
+}
+
+/** @param {WorkspacePackage} found */
+function checkManifest({ folder, path, manifest, published }) {
+  const problems = []
+  if (manifest.name !== `@proj/${aliasOf(basename(folder))}`) {
+    problems.push(`is named ${manifest.name}, not after its folder`)
+  }
+  const required = published ? PUBLISHED_SCRIPTS : []
+  for (const script of required.filter((name) => manifest.scripts?.[name] === undefined)) {
+    problems.push(`has no script "${script}"`)
+  }
+  for (const script of Object.keys(manifest.scripts ?? {}).filter((name) => !SCRIPTS.has(name))) {
+    problems.push(`script "${script}" is not one of ${[...SCRIPTS].join(', ')}`)
+  }
+  for (const [folderName, script] of [
+    ['test', 'test'],
+    ['test/e2e', 'test:e2e'],
+    ['src', 'typecheck'],
+  ]) {
+    if (
+      existsSync(join(path, folderName ?? '')) &&
+      manifest.scripts?.[script ?? ''] === undefined
+    ) {
+      problems.push(`has a folder ${folderName} and no script "${script}"`)
+    }
+  }
+  const dependencies = {
+    ...manifest.dependencies,
+    ...manifest.devDependencies,
+    ...manifest.optionalDependencies,
+  }
+  for (const [name, version] of Object.entries(dependencies)) {
+    if (!/^(?:catalog|workspace):/.test(version)) {
+      problems.push(`${name} ${version}: versions stand in the catalog`)
+    }
+  }
+  return problems.map((problem) => `${folder}/package.json: ${problem}`)
+}
+
+/**
+ * The configuration packages are named for what they hold when imported.
+ *
+ * @param {string} folder
+ */
+function aliasOf(folder) {
+  return { typescript: 'tsconfig', vitest: 'vitest-config', lint: 'lint-config' }[folder] ?? folder
+}
+
+/** @param {WorkspacePackage} found */
+function checkReadme({ folder, path }) {
+  const file = join(path, 'README.md')
+  if (!existsSync(file)) return [`${folder}/README.md: missing`]
+  const text = readFileSync(file, 'utf8')
+  const problems = []
+  const lines = text.split('\n').length - 1
+  if (folder.startsWith('packages/')) {
+    const headings = [...text.matchAll(/^## (.+)$/gm)].map(([, heading = '']) => heading)
+    for (const section of README_SECTIONS) {
+      if (!headings.some((heading) => heading.startsWith(section))) {
+        problems.push(`no section "## ${section}"`)
+      }
+    }
+    if (lines < README_LINES.min || lines > README_LINES.max) {
+      problems.push(`${lines} lines, not ${README_LINES.min} to ${README_LINES.max}`)
+    }
+  }
+  return problems.map((problem) => `${folder}/README.md: ${problem}`)
+}

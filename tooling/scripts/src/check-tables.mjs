@@ -1,0 +1,50 @@
+// @ts-check
+// The error codes of a package stand in three places: its table in the code, the table of its
+// README, and the tests. The three must be the same.
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { filesBelow, workspacePackages } from './workspace.mjs'
+
+// a key of the table, or a member of the union above it
+const CODE_KEY = /^ +(?:\| ')?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:: |'$)/gm
+const README_ROW = /^\| *`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)` *\|/gm
+
+/**
+ * @param {string} root
+ * @returns {string[]} problems
+ */
+export function checkTables(root) {
+  return workspacePackages(root)
+    .filter(({ folder }) => folder.startsWith('packages/'))
+    .flatMap(({ folder, path }) => {
+      const codes = firstGroups(read(join(path, 'src/errors.ts')), CODE_KEY)
+      const documented = firstGroups(read(join(path, 'README.md')), README_ROW)
+      const tests = filesBelow(join(path, 'test'), ['.ts'])
+        .map((file) => read(join(path, 'test', file)))
+        .join('\n')
+      return [
+        ...codes
+          .filter((code) => !documented.includes(code))
+          .map((code) => `${folder}/README.md: no row for ${code}`),
+        ...documented
+          .filter((code) => !codes.includes(code))
+          .map((code) => `${folder}/README.md: ${code} is not in src/errors.ts`),
+        ...codes
+          .filter((code) => !tests.includes(code))
+          .map((code) => `${folder}/test: no test produces ${code}`),
+      ]
+    })
+}
+
+/** @param {string} file */
+function read(file) {
+  return existsSync(file) ? readFileSync(file, 'utf8') : ''
+}
+
+/**
+ * @param {string} text
+ * @param {RegExp} pattern
+ */
+function firstGroups(text, pattern) {
+  return [...new Set([...text.matchAll(pattern)].map(([, group = '']) => group))]
+}

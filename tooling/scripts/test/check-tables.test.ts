@@ -1,0 +1,23 @@
+// Every rule is seen to fail on a bad fixture, and to be silent once it is good.
+import { expect, test } from 'vitest'
+import { checkTables } from '../src/check-tables.mjs'
+import { problems } from './problems.ts'
+import { MUX, type Files } from './workspace-fixture.ts'
+
+const good: Files = {
+  'packages/mux/package.json': MUX,
+  'packages/mux/src/errors.ts': "export type Code =\n  | 'MUX_A_B'\n  | 'MUX_C_D'\n",
+  'packages/mux/README.md': '| `MUX_A_B` | x |\n| `MUX_C_D` | x |\n',
+  'packages/mux/test/a.test.ts': "'MUX_A_B' 'MUX_C_D'",
+}
+const with_ = (files: Files) => problems(checkTables, { ...good, ...files })
+
+test('the same codes in code, README and tests are fine', () => expect(with_({})).toEqual([]))
+
+test.each([
+  [{ 'packages/mux/README.md': '| `MUX_A_B` | x |\n' }, 'README.md: no row for MUX_C_D'],
+  [{ 'packages/mux/test/a.test.ts': 'MUX_C_D' }, 'test: no test produces MUX_A_B'],
+  [{ 'packages/mux/src/errors.ts': '  MUX_A_B: {\n' }, 'MUX_C_D is not in src/errors.ts'],
+])('%j', (files, problem) => {
+  expect(with_(files)).toEqual([expect.stringContaining(problem)])
+})
