@@ -52,7 +52,8 @@ beforeAll(async () => {
   symlinkSync(join(root, 'tooling/scripts/node_modules'), join(folder.path, 'node_modules'))
   folder.write('tsconfig.json', '{ "extends": "@proj/tsconfig/base.json", "include": ["*.ts"] }')
   for (const [name, [text]] of Object.entries(BAD)) folder.write(name, text)
-  output = (await tool('oxlint', ['--type-aware', '--deny-warnings', '--format=unix'], 1)).stdout
+  const oxlint = await run('oxlint', ['--type-aware', '--deny-warnings', '--format=unix'])
+  if (oxlint.code === 1) output = oxlint.stdout
 })
 
 afterAll(() => folder[Symbol.dispose]())
@@ -65,14 +66,14 @@ test.each(Object.entries(BAD))('%s is refused', (name, [, rule]) => {
 test('oxfmt refuses what it would write otherwise', async () => {
   folder.write('bad-format/a.ts', 'export const  a = "1";\n')
   folder.write('good-format/a.ts', "export const a = '1'\n")
-  await tool('oxfmt', ['--check', 'bad-format'], 1)
-  await tool('oxfmt', ['--check', 'good-format'], 0)
+  expect((await run('oxfmt', ['--check', 'bad-format'])).code).toBe(1)
+  expect((await run('oxfmt', ['--check', 'good-format'])).code).toBe(0)
 })
 
-async function tool(name: string, args: readonly string[], code: number): Promise<Spawned> {
+async function run(name: string, args: readonly string[]) {
   await using started = new Spawned(join(root, 'node_modules/.bin', name), args, {
     cwd: folder.path,
   })
-  expect(await started.exited, started.stderr).toEqual({ code, signal: null })
-  return started
+  const { code } = await started.exited
+  return { code, stdout: started.stdout }
 }

@@ -1,0 +1,104 @@
+// @ts-check
+// What a user gets: packs every published package, installs the tarballs into an empty project,
+// imports each by its name, and type-checks a file that imports all of them. Workspace links, sources
+// and hoisted tools can hide a missing file or dependency; here there is nothing but the tarballs.
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { run } from './run.mjs'
+import { ROOT, readManifest, workspacePackages } from './workspace.mjs'
+
+/** @typedef {import('./workspace.mjs').WorkspacePackage} WorkspacePackage */
+
+/**
+ * Rejects if any published package of the built workspace at `root` does not hold as a tarball.
+ *
+ * @param {string} root
+ * @returns {Promise<string[]>} names of the packages
+ */
+export async function checkPacked(root) {
+  const packages = workspacePackages(root).filter(({ published }) => published)
+  const folder = mkdtempSync(join(tmpdir(), 'adit-packed-'))
+  try {
+    const tarballs = await pack(packages, join(folder, 'tarballs'))
+    writeProject(folder, tarballs)
+    // the manifests in the tarballs name each other by version: the overrides say where those are
+    await must('pnpm', ['install', '--ignore-workspace', '--ignore-scripts', '--silent'], folder)
+    await must('node', ['import.mjs'], folder)
+    await must(join(ROOT, 'node_modules/.bin/tsc'), ['-p', '.'], folder)
+    return Object.keys(tarballs)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/**
+ * @param {WorkspacePackage[]} packages
+ * @param {string} target
+ * @returns {Promise<Record<string, string>>} package name → file: address of its tarball
+ */
+async function pack(packages, target) {
+  mkdirSync(target)
+  /** @type {Record<string, string>} */
+  const tarballs = {}
+  for (const { path, manifest } of packages) {
+    const before = new Set(readdirSync(target))
+    await must('pnpm', ['--silent', 'pack', '--pack-destination', target], path)
+    const made = readdirSync(target).find((name) => !before.has(name))
+    if (made === undefined) throw new Error(`${manifest.name} was not packed`)
+    tarballs[manifest.name] = `file:tarballs/${made}`
+  }
+  return tarballs
+}
+
+/**
+ * @param {string} folder
+ * @param {Record<string, string>} tarballs
+ */
+function writeProject(folder, tarballs) {
+  const names = Object.keys(tarballs)
+  // the one thing a user must bring along: our types name those of Node
+  const typings = readManifest(join(import.meta.dirname, '../node_modules/@types/node'))
+  const manifest = {
+    private: true,
+    type: 'module',
+    dependencies: { ...tarballs, '@types/node': typings['version'] },
+    pnpm: { overrides: tarballs },
+  }
+  const tsconfig = {
+    compilerOptions: {
+      module: 'nodenext',
+      target: 'es2022',
+      strict: true,
+      noEmit: true,
+      types: ['node'],
+      lib: ['es2023', 'esnext.disposable'],
+    },
+    files: ['import.ts'],
+  }
+  const imports = names.map((name, index) => `import * as package${index} from '${name}'\n`)
+  const uses = names.map((_, index) => `package${index}`).join(', ')
+  const text = `${imports.join('')}for (const names of [${uses}]) {
+  if (Object.keys(names).length === 0) throw new Error('a package exports nothing')
+}\n`
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(tsconfig))
+  writeFileSync(join(folder, 'import.mjs'), text)
+  writeFileSync(join(folder, 'import.ts'), text)
+}
+
+/**
+ * @param {string} command
+ * @param {string[]} args
+ * @param {string} cwd
+ */
+async function must(command, args, cwd) {
+  const code = await run(command, args, { cwd })
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code} in ${cwd}`)
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const names = await checkPacked(ROOT)
+  console.log(`check packed: ok, ${names.length} packages import and type-check as tarballs`)
+}

@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest'
+import { checkPacked } from '../src/check-packed.mjs'
+import { missingPrograms } from '../src/programs.mjs'
+import { workspaceFixture, type Files } from './workspace-fixture.ts'
+
+const noPnpm = missingPrograms([{ name: 'pnpm', debian: '', usedFor: 'packing' }]).length > 0
+const REASON = 'pnpm is not on the path: run this through pnpm'
+const TIMEOUT_MS = 60_000
+
+const manifest = {
+  name: '@proj/one',
+  version: '1.2.3',
+  type: 'module',
+  files: ['dist'],
+  exports: { types: './dist/index.d.ts', default: './dist/index.js' },
+}
+const good: Files = {
+  'package.json': { name: 'root', private: true },
+  'pnpm-workspace.yaml': 'packages: [packages/*]\n',
+  'packages/one/package.json': manifest,
+  'packages/one/dist/index.js': 'export const one = 1\n',
+  'packages/one/dist/index.d.ts': 'export declare const one: number\n',
+}
+
+const BAD: readonly (readonly [name: string, files: Files, failure: RegExp])[] = [
+  [
+    'a file left out',
+    { 'packages/one/package.json': { ...manifest, files: [] } },
+    /^node .* ended/,
+  ],
+  ['a hidden dependency', { 'packages/one/dist/index.js': `import 'ws'\n` }, /^node .* ended/],
+  [
+    'a missing type',
+    { 'packages/one/dist/index.d.ts': `export { x } from './gone.js'\n` },
+    /tsc .* ended/,
+  ],
+]
+
+test('whole packages hold', { timeout: TIMEOUT_MS }, async ({ skip }) => {
+  skip(noPnpm, REASON)
+  using root = workspaceFixture(good)
+  expect(await checkPacked(root.path)).toEqual(['@proj/one'])
+})
+
+test.for(BAD)('%s is found', { timeout: TIMEOUT_MS }, async ([, files, failure], { skip }) => {
+  skip(noPnpm, REASON)
+  using root = workspaceFixture({ ...good, ...files })
+  await expect(checkPacked(root.path)).rejects.toThrow(failure)
+})
