@@ -1,12 +1,32 @@
 /** What can end a WebSocket pipe, one code each. */
-export type WebSocketErrorCode = keyof typeof WEBSOCKET_ERRORS
+export type WebSocketErrorCode =
+  | 'WEBSOCKET_CLOSE_TIMEOUT'
+  | 'WEBSOCKET_CLOSED'
+  | 'WEBSOCKET_FRAME_INVALID'
+  | 'WEBSOCKET_FRAME_RATE_EXCEEDED'
+  | 'WEBSOCKET_FRAME_TOO_LARGE'
+  | 'WEBSOCKET_PEER_SILENT'
+  | 'WEBSOCKET_REASON_INVALID'
+  | 'WEBSOCKET_SOCKET_FAILED'
+  | 'WEBSOCKET_TEXT_REFUSED'
+  | 'WEBSOCKET_TRUNCATED'
+
+/** What a code means. */
+export interface WebSocketErrorFacts {
+  /** What happened, in words for the README. */
+  readonly what: string
+  /** Whether a new connection may fare better. */
+  readonly retryable: boolean
+  /** The code of the Close frame sent, or undefined where none is. */
+  readonly closeCode: number | undefined
+}
 
 /**
  * Every code with what happened, whether a new connection can help, and the close code the peer is
  * told (RFC 6455 section 7.4.1). No close code: nothing is sent, because nobody would read it or
  * because the pipe had ended already.
  */
-export const WEBSOCKET_ERRORS = {
+export const WEBSOCKET_ERRORS: Readonly<Record<WebSocketErrorCode, WebSocketErrorFacts>> = {
   WEBSOCKET_CLOSE_TIMEOUT: {
     what: 'the peer did not close its side after this side had ended',
     retryable: true,
@@ -57,10 +77,7 @@ export const WEBSOCKET_ERRORS = {
     retryable: true,
     closeCode: undefined,
   },
-} as const satisfies Record<
-  string,
-  { what: string; retryable: boolean; closeCode: number | undefined }
->
+}
 
 /** The one error class of the pipe. */
 export class WebSocketPipeError extends Error {

@@ -1,4 +1,3 @@
-import { randomFillSync } from 'node:crypto'
 import { createRequire } from 'node:module'
 
 /**
@@ -11,18 +10,30 @@ import { createRequire } from 'node:module'
  * it is used only where it really is native; the words serve everywhere else.
  */
 
-/** XORs `bytes` in place with a key, given as its four bytes. */
-export type XorInPlace = (bytes: Buffer, keyBytes: Buffer) => void
+/** What the native helper offers, and what stands in for it; keys are given as four bytes. */
+export interface Masker {
+  /** XORs the first `length` bytes of `source` into `target` at `offset`. */
+  mask(source: Buffer, key: Buffer, target: Buffer, offset: number, length: number): void
+  /** XORs `bytes` in place. */
+  unmask(bytes: Buffer, key: Buffer): void
+}
 
 /** Up to this length the byte loop is the fastest of the three. */
 const SMALL_BYTES = 48
-/** Random keys are drawn in blocks: one call per key costs more than masking 4 KiB. */
-const KEYS_PER_DRAW = 1024
 
 const keyBytes = Buffer.alloc(4)
 const wordBytes = new Uint8Array(4)
 const wordOfBytes = new Int32Array(wordBytes.buffer)
-let fastXor: XorInPlace | undefined
+let masker: Masker | undefined
+
+/** Masks with 32-bit words, where no native helper fits. */
+export const WORD_MASKER: Masker = {
+  mask(source, key, target, offset, length) {
+    source.copy(target, offset, 0, length)
+    xorWords(target.subarray(offset, offset + length), key)
+  },
+  unmask: xorWords,
+}
 
 /**
  * Masks or unmasks `bytes` in place, `key` applying to the first byte.
@@ -35,32 +46,34 @@ export function xorInPlace(bytes: Buffer, key: number): number {
   if (length <= SMALL_BYTES) {
     xorBytes(bytes, 0, length, keyBytes)
   } else {
-    fastXor ??= loadNativeXor() ?? xorWords
-    fastXor(bytes, keyBytes)
+    masker ??= loadNativeMasker() ?? WORD_MASKER
+    masker.unmask(bytes, keyBytes)
   }
   return rotateKey(key, length)
 }
 
-/** Draws masking keys from the system's generator, as RFC 6455 section 5.3 demands. */
-export class MaskKeys {
-  readonly #drawn = new Int32Array(KEYS_PER_DRAW)
-  #used = KEYS_PER_DRAW
-
-  /** Returns an unpredictable 32-bit key. */
-  next(): number {
-    if (this.#used === KEYS_PER_DRAW) {
-      randomFillSync(this.#drawn)
-      this.#used = 0
-    }
-    return this.#drawn[this.#used++] ?? 0
+/**
+ * Copies `source` into `target` at `offset`, masked with `key`.
+ * @returns the key for the byte that follows.
+ */
+export function xorInto(source: Buffer, target: Buffer, offset: number, key: number): number {
+  const length = source.length
+  if (length <= SMALL_BYTES) {
+    source.copy(target, offset)
+    return xorInPlace(target.subarray(offset, offset + length), key)
   }
+  keyBytes.writeInt32LE(key, 0)
+  masker ??= loadNativeMasker() ?? WORD_MASKER
+  masker.mask(source, keyBytes, target, offset, length)
+  return rotateKey(key, length)
 }
 
 /** XORs whole 32-bit words, four a turn; the few bytes before and after go one by one. */
-export function xorWords(bytes: Buffer, key: Buffer): void {
+function xorWords(bytes: Buffer, key: Buffer): void {
   const length = bytes.length
   const lead = Math.min(-bytes.byteOffset & 3, length)
   xorBytes(bytes, 0, lead, key)
+  if (lead === length) return
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + lead, (length - lead) >>> 2)
   // The key as the host reads a word: the order of bytes in a word then does not matter.
   for (let i = 0; i < 4; i++) wordBytes[i] = key[(lead + i) & 3] ?? 0
@@ -77,13 +90,17 @@ export function xorWords(bytes: Buffer, key: Buffer): void {
   xorBytes(bytes, lead + count * 4, length, key)
 }
 
-/** Returns the native helper's function, or undefined where no binary fits this platform. */
-export function loadNativeXor(): XorInPlace | undefined {
-  const require = createRequire(import.meta.url)
+/**
+ * Returns the native helper, or undefined where no binary of it fits this platform.
+ * @param load - how modules are loaded; tests stand in for other platforms here.
+ */
+export function loadNativeMasker(
+  load: (name: string) => Masker = createRequire(import.meta.url),
+): Masker | undefined {
   try {
-    const { unmask }: { unmask: XorInPlace } = require('bufferutil')
-    const { unmask: byteLoop }: { unmask: XorInPlace } = require('bufferutil/fallback.js')
-    return unmask === byteLoop ? undefined : unmask
+    const helper = load('bufferutil')
+    const byteLoop = load('bufferutil/fallback.js')
+    return helper.unmask === byteLoop.unmask ? undefined : helper
   } catch {
     return undefined
   }

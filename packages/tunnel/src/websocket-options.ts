@@ -74,8 +74,11 @@ export interface WebSocketPipeOptions {
 /** The options with every default filled in. */
 export type ResolvedWebSocketPipeOptions = Required<WebSocketPipeOptions>
 
+/** The options whose default does not depend on the socket. */
+export type WebSocketPipeDefaults = Omit<ResolvedWebSocketPipeOptions, 'role' | 'head' | 'mask'>
+
 /** Defaults of every option that has one which does not depend on the socket. */
-export const WEBSOCKET_DEFAULTS = Object.freeze({
+export const WEBSOCKET_DEFAULTS: WebSocketPipeDefaults = Object.freeze({
   closeFrame: false,
   pingIntervalMs: 10_000,
   missedPongs: 2,
@@ -85,7 +88,7 @@ export const WEBSOCKET_DEFAULTS = Object.freeze({
   maxIdleFramesPerSecond: 100,
   readBufferBytes: 256 * 1024,
   writeBufferBytes: 256 * 1024,
-} satisfies Partial<WebSocketPipeOptions>)
+})
 
 /** The longest delay a timer of Node takes; beyond it the timer fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -129,7 +132,7 @@ export function resolveWebSocketPipeOptions(
   }
 }
 
-type CountOption = Exclude<keyof typeof WEBSOCKET_DEFAULTS, 'closeFrame'>
+type CountOption = Exclude<keyof WebSocketPipeDefaults, 'closeFrame'>
 
 /** Options whose "no limit" is Infinity. */
 const UNLIMITED: ReadonlySet<CountOption> = new Set<CountOption>([

@@ -1,5 +1,6 @@
 import { frameHeaderBytes, OPCODES, writeFrameHeader } from './websocket-frame.ts'
-import { MaskKeys, xorInPlace } from './websocket-mask.ts'
+import { xorInto } from './websocket-mask.ts'
+import { MaskKeys } from './websocket-mask-keys.ts'
 import type { ResolvedWebSocketPipeOptions } from './websocket-options.ts'
 
 /**
@@ -10,8 +11,8 @@ import type { ResolvedWebSocketPipeOptions } from './websocket-options.ts'
 
 /** Up to this size a message is copied into one buffer: a second one costs the socket more. */
 const MAX_COPIED_BYTES = 2048
-/** Masked messages stay this short, so that copying, masking and writing happen in the cache. */
-const MAX_MASKED_BYTES = 256 * 1024
+/** Masked messages stay this short, so that masking and writing happen in the cache: 256 KiB is a third slower. */
+const MAX_MASKED_BYTES = 64 * 1024
 
 /** The sending half of a WebSocket connection; it formats and writes nothing. */
 export class WebSocketSender {
@@ -74,11 +75,14 @@ export class WebSocketSender {
   #frame(opcode: number, chunks: readonly Buffer[], bytes: number): Buffer {
     const headerBytes = frameHeaderBytes(bytes, this.#masked)
     const frame = Buffer.allocUnsafe(headerBytes + bytes)
-    const key = this.#keys?.next() ?? (this.#masked ? 0 : undefined)
+    let key = this.#keys?.next() ?? (this.#masked ? 0 : undefined)
     writeFrameHeader(frame, 0, opcode, bytes, key)
     let end = headerBytes
-    for (const chunk of chunks) end += chunk.copy(frame, end)
-    if (key !== undefined) xorInPlace(frame.subarray(headerBytes), key)
+    for (const chunk of chunks) {
+      if (key) key = xorInto(chunk, frame, end, key)
+      else chunk.copy(frame, end)
+      end += chunk.length
+    }
     return frame
   }
 }
