@@ -1,2 +1,45 @@
-/** Placeholder until the first export lands. */
-export const name = '@proj/tunnel'
+export { TUNNEL_ERRORS, TunnelError, isTunnelError } from './errors.ts'
+export type { TunnelErrorCode, TunnelErrorOptions } from './errors.ts'
+
+// --- SDK
+export { dial, explainReset, listen } from './sdk.ts'
+export { Agent } from './agent.ts'
+export type { AgentEvents, AgentOptions, ListenOptions } from './agent.ts'
+export { Listener } from './listener.ts'
+export type { AcceptChannel, ListenerEvents } from './listener.ts'
+export { forward } from './forward.ts'
+export type { ForwardOptions } from './forward.ts'
+export { Consumer } from './consumer.ts'
+export type { ConsumerEvents, ConsumerOptions, Way } from './consumer.ts'
+export type { ServerOptions } from './handshake-request.ts'
+
+// --- server half
+export { UpstreamAcceptor } from './upstream-acceptor.ts'
+export type { UpstreamAcceptorLimits, UpstreamAcceptorOptions } from './upstream-acceptor.ts'
+export { ConnectAcceptor } from './connect-acceptor.ts'
+export type { ConnectAcceptorOptions } from './connect-acceptor.ts'
+export type { ConnectRequest } from './connect-request.ts'
+export { UpstreamRegistry } from './upstream-registry.ts'
+export type { RegistryEvents, Upstream } from './upstream-registry.ts'
+export { allowAll } from './authorization.ts'
+export type {
+  AuthorizationRequest,
+  Authorize,
+  Denial,
+  EndpointAction,
+  Grant,
+} from './authorization.ts'
+
+// --- wire
+export { SocketSplice, resetSocket } from './socket-splice.ts'
+export { ChannelSplice } from './channel-splice.ts'
+export {
+  RESET_REASONS,
+  neverReachedService,
+  resetReasonName,
+  resetReasonText,
+} from './reset-reason.ts'
+export type { ResetReason } from './reset-reason.ts'
+export { MAX_RECORD_BYTES, StreamRecordReader, encodeStreamRecord } from './stream-record.ts'
+export type { StreamRecord } from './stream-record.ts'
+export type { Logger, LogLine } from './logger.ts'

@@ -3,7 +3,11 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { listening } from '@proj/testkit/listening'
-import type { WebSocketErrorCode } from '../src/websocket-errors.ts'
+import {
+  isWebSocketPipeError,
+  type WebSocketErrorCode,
+  type WebSocketPipeError,
+} from '../src/websocket-errors.ts'
 import type { WebSocketPipeOptions } from '../src/websocket-options.ts'
 import { WebSocketPipe } from '../src/websocket-pipe.ts'
 
@@ -20,6 +24,7 @@ export async function socketPair(): Promise<SocketPair> {
   const accepted = once(listener, 'connection')
   const client = connect({ host: listen.host, port: listen.port, allowHalfOpen: true })
   const [[server]] = (await Promise.all([accepted, once(client, 'connect')])) as [[Socket], unknown]
+  client.on('error', () => {}) // whichever end fails, the test looks at the other
   return {
     client,
     server,
@@ -37,7 +42,43 @@ export async function pipePair(
   const pair = await socketPair()
   const near = new WebSocketPipe(pair.client, { ...options, role: 'client' })
   const far = new WebSocketPipe(pair.server, { ...options, role: 'server' })
-  return { ...pair, near, far }
+  return {
+    ...pair,
+    near,
+    far,
+    async [Symbol.asyncDispose]() {
+      near.destroy()
+      far.destroy()
+      await pair[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** A pipe on one end, and on the other a socket that a test writes any bytes to. */
+export async function rawPair(
+  options: WebSocketPipeOptions,
+): Promise<
+  AsyncDisposable & { readonly pipe: WebSocketPipe; readonly raw: Socket; socket: Socket }
+> {
+  const pair = await socketPair()
+  const pipe = new WebSocketPipe(pair.server, options)
+  return {
+    pipe,
+    raw: pair.client,
+    socket: pair.server,
+    async [Symbol.asyncDispose]() {
+      pipe.destroy()
+      await pair[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** The error that ends a pipe, which is read meanwhile. */
+export async function failure(pipe: WebSocketPipe): Promise<WebSocketPipeError> {
+  pipe.resume()
+  const [error] = (await once(pipe, 'error')) as [unknown]
+  if (!isWebSocketPipeError(error)) throw new TypeError('not from a pipe', { cause: error })
+  return error
 }
 
 /** Reads a readable to its end. */

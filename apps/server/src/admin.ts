@@ -1,0 +1,88 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import type { UpstreamRegistry } from '@proj/tunnel'
+
+import type { Edge } from './edge/edge.ts'
+import { formatMetrics } from './metrics.ts'
+
+/** What the admin port shows. */
+export interface AdminParts {
+  readonly edge: Edge
+  readonly registry: UpstreamRegistry
+  /** Agent sessions open now. */
+  readonly sessions: () => number
+  /** Whether the server takes visitors and agents. */
+  readonly ready: () => boolean
+}
+
+/**
+ * The admin port: `/health`, `/ready`, `/metrics` and `/status/*`, with Piko's routes and shapes
+ * where it has them.
+ */
+export function createAdminHandler(
+  parts: AdminParts,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  const routes = new Map<string, (response: ServerResponse) => void>([
+    ['/health', (response) => response.end()],
+    ['/ready', (response) => response.writeHead(parts.ready() ? 200 : 503).end()],
+    [
+      '/metrics',
+      (response) => {
+        response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+        response.end(formatMetrics(parts.edge, parts.registry, parts.sessions()))
+      },
+    ],
+    [
+      '/status/upstream/endpoints',
+      (response) => {
+        const counts = [...parts.registry.snapshot()].map(
+          ([endpoint, upstreams]) => [endpoint, upstreams.length] as const,
+        )
+        sendJson(response, Object.fromEntries(counts))
+      },
+    ],
+    ['/status/upstream/sessions', (response) => sendJson(response, describeSessions(parts))],
+    ['/status/edge', (response) => sendJson(response, describeEdge(parts))],
+  ])
+  return (request, response) => {
+    const [path = '/'] = (request.url ?? '/').split('?')
+    const route = routes.get(path)
+    if (route === undefined) {
+      response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' })
+      response.end('404 page not found\n')
+    } else if (request.method === 'GET' || request.method === 'HEAD') route(response)
+    else response.writeHead(405, { allow: 'GET, HEAD' }).end()
+  }
+}
+
+function describeSessions({ registry }: AdminParts): unknown {
+  return [...registry.snapshot()].flatMap(([endpoint, upstreams]) =>
+    upstreams.map((upstream) => ({
+      endpoint,
+      session: upstream.id,
+      agent: upstream.peer,
+      protocol: upstream.protocol,
+      remoteAddress: upstream.remoteAddress,
+      connectedAt: new Date(upstream.connectedAt).toISOString(),
+      openStreams: upstream.openStreams,
+    })),
+  )
+}
+
+function describeEdge({ edge }: AdminParts): unknown {
+  const { stats } = edge
+  return {
+    connections: edge.connections,
+    requests: stats.requests,
+    inFlight: stats.inFlight,
+    upgraded: stats.upgraded,
+    bytesIn: stats.bytesIn,
+    bytesOut: stats.bytesOut,
+    statuses: Object.fromEntries(stats.statuses),
+  }
+}
+
+function sendJson(response: ServerResponse, value: unknown): void {
+  response.setHeader('content-type', 'application/json')
+  response.end(`${JSON.stringify(value)}\n`)
+}

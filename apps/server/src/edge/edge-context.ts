@@ -1,0 +1,19 @@
+import type { ConnectAcceptor, Logger, UpstreamRegistry } from '@proj/tunnel'
+
+import type { Deadlines } from './deadlines.ts'
+import type { ResolvedEdgeOptions } from './edge-options.ts'
+import type { EdgeStats } from './edge-stats.ts'
+import type { StreamPool } from './stream-pool.ts'
+
+/** What every connection of the edge shares. */
+export interface EdgeContext {
+  readonly options: ResolvedEdgeOptions
+  readonly registry: UpstreamRegistry
+  readonly connect: ConnectAcceptor
+  readonly pool: StreamPool
+  readonly deadlines: Deadlines
+  readonly stats: EdgeStats
+  readonly logger: Logger
+  /** Whether the server is stopping: answers say so, and idle connections end. */
+  readonly draining: boolean
+}

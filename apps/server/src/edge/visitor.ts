@@ -1,0 +1,360 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
+
+import { endpointId, type RequestHead, RequestHeadReader } from '@proj/http1'
+import { SocketSplice, resetSocket } from '@proj/tunnel'
+
+import type { Expiring } from './deadlines.ts'
+import { answerBytes, answerToFault, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
+import type { EdgeContext } from './edge-context.ts'
+import { Exchange, type ExchangeVisitor } from './exchange.ts'
+import type { CarrierStream } from './stream-pool.ts'
+
+type Phase = 'idle' | 'head' | 'exchange' | 'lingering' | 'closed'
+
+/**
+ * A visitor's connection: requests one after another, each an Exchange. A request that is pipelined
+ * behind a running one waits unread, so at most one chunk of it is held.
+ */
+export class Visitor implements ExchangeVisitor, Expiring {
+  deadline: number
+  readonly connection: { readonly clientAddress: string; readonly scheme: 'http' | 'https' }
+
+  readonly #edge: EdgeContext
+  readonly #socket: Socket
+  readonly #reader: RequestHeadReader
+  readonly #onGone: (visitor: Visitor) => void
+  #phase: Phase = 'idle'
+  #exchange: Exchange | undefined
+  #request: RequestHead | undefined
+  #held: Buffer | undefined
+
+  readonly #listeners = {
+    data: (chunk: Buffer): void => this.#onData(chunk),
+    drain: (): void => this.#onDrain(),
+    end: (): void => this.#onEnd(),
+    error: (): void => {}, // 'close' follows and says enough
+    close: (): void => this.#onClose(),
+  }
+
+  /**
+   * @param socket - accepted with `allowHalfOpen`; owned by the visitor from now on.
+   * @param clientAddress - normalised address of the peer.
+   * @param onGone - called once, when the connection is no longer this visitor's.
+   */
+  constructor(
+    edge: EdgeContext,
+    socket: Socket,
+    clientAddress: string,
+    onGone: (visitor: Visitor) => void,
+  ) {
+    this.#edge = edge
+    this.#socket = socket
+    this.#onGone = onGone
+    this.#reader = new RequestHeadReader({ maxHeadBytes: edge.options.maxHeadBytes })
+    this.connection = { clientAddress, scheme: 'encrypted' in socket ? 'https' : 'http' }
+    this.deadline = edge.deadlines.now + edge.options.keepAliveTimeoutMs
+    edge.deadlines.add(this)
+    for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener)
+  }
+
+  /** @inheritdoc */
+  write(bytes: Buffer): boolean {
+    this.#edge.stats.bytesOut += bytes.length
+    return this.#socket.write(bytes)
+  }
+
+  /** @inheritdoc */
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  /** @inheritdoc */
+  resume(): void {
+    if (this.#held === undefined) this.#socket.resume()
+  }
+
+  /** @inheritdoc */
+  expectWithin(ms: number): void {
+    this.deadline = this.#edge.deadlines.now + ms
+  }
+
+  /** @inheritdoc */
+  done(keepAlive: boolean): void {
+    this.#endExchange()
+    if (!keepAlive || this.#edge.draining) {
+      this.linger()
+      return
+    }
+    this.#phase = 'idle'
+    this.expectWithin(this.#edge.options.keepAliveTimeoutMs)
+    this.#next()
+  }
+
+  /** @inheritdoc */
+  linger(): void {
+    // Closing at once would reset the connection under bytes still in flight, and with it the answer
+    // in the visitor's buffers: say the end, then let the visitor find out for a while.
+    this.#endExchange()
+    this.#phase = 'lingering'
+    this.#held = undefined
+    this.expectWithin(this.#edge.options.lingerTimeoutMs)
+    this.#socket.end()
+    this.#socket.resume()
+  }
+
+  /** @inheritdoc */
+  fail(answer: EdgeAnswer): void {
+    this.#edge.stats.countStatus(answer.status)
+    const request = this.#request
+    const complete = this.#exchange?.requestComplete ?? request?.framing.kind === 'none'
+    const keepAlive = complete && request?.keepAlive === true && !this.#edge.draining
+    this.write(answerBytes(answer, request, keepAlive))
+    if (keepAlive) this.done(true)
+    else this.linger()
+  }
+
+  /** @inheritdoc */
+  breakOff(reset: boolean): void {
+    this.#endExchange()
+    if (reset) resetSocket(this.#socket)
+    else this.#socket.destroySoon()
+  }
+
+  /** @inheritdoc */
+  upgrade(stream: CarrierStream, rest: Buffer): void {
+    this.#endExchange()
+    const { channel } = stream
+    const { stats, deadlines, options } = this.#edge
+    const idle = new UpgradedIdle(this.#edge)
+    const splice = new SocketSplice(channel, {
+      resetReason: () => 'consumerGone',
+      onClose: () => {
+        deadlines.delete(idle)
+        stats.upgraded -= 1
+      },
+    })
+    stats.upgraded += 1
+    idle.watch(splice, options.upgradeIdleTimeoutMs)
+    const held = this.#held
+    this.#release()
+    channel.attach(splice)
+    splice.connect(this.#socket)
+    if (rest.length > 0) splice.onData(rest)
+    if (held === undefined || channel.write(held)) this.#socket.resume()
+  }
+
+  /** Ends the connection if it is idle; called when the server stops. */
+  closeIfIdle(): void {
+    if (this.#phase === 'idle') this.linger()
+  }
+
+  /** Ends the connection now. */
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  /** @inheritdoc */
+  expire(): void {
+    switch (this.#phase) {
+      case 'exchange':
+        this.#exchange?.expire()
+        break
+      case 'head':
+        this.fail(EDGE_ANSWERS.headTimeout)
+        break
+      case 'idle':
+        this.linger()
+        break
+      default:
+        this.#socket.destroy()
+    }
+  }
+
+  #onData(chunk: Buffer): void {
+    this.#edge.stats.bytesIn += chunk.length
+    if (this.#isEnding()) return
+    let rest: Buffer | undefined = chunk
+    try {
+      if (this.#exchange !== undefined) rest = this.#exchange.onRequestBytes(chunk)
+      if (rest !== undefined) this.#onRest(rest)
+    } catch (error) {
+      this.#refuse(error)
+    }
+  }
+
+  /** Bytes that start, or go on with, a request of their own. */
+  #onRest(bytes: Buffer): void {
+    if (this.#exchange !== undefined || this.#socket.writableNeedDrain) {
+      this.#hold(bytes)
+      return
+    }
+    if (this.#phase === 'idle') {
+      this.#phase = 'head'
+      this.expectWithin(this.#edge.options.headTimeoutMs)
+    }
+    const read = this.#reader.push(bytes)
+    if (read === undefined) {
+      // Empty lines between requests are no request.
+      if (this.#reader.heldBytes === 0) this.#phase = 'idle'
+      return
+    }
+    this.#begin(read.head, read.rest)
+  }
+
+  #begin(head: RequestHead, rest: Buffer): void {
+    this.#request = head
+    this.#edge.stats.requests += 1
+    const path = pathOf(head.target)
+    if (this.#edge.connect.matches(head.method, path)) {
+      this.#connect(head, path, rest)
+      return
+    }
+    const endpoint = endpointId(head, { baseDomain: this.#edge.options.baseDomain })
+    if (endpoint === undefined) {
+      this.fail(EDGE_ANSWERS.endpointMissing)
+      return
+    }
+    this.#phase = 'exchange'
+    const exchange = new Exchange(this.#edge, this, endpoint, head)
+    this.#exchange = exchange
+    this.#edge.stats.inFlight += 1
+    exchange.start()
+    // `start` may have failed the request already; what follows its head is then the next one's.
+    const left = this.#exchange === exchange ? exchange.onRequestBytes(rest) : rest
+    if (left !== undefined && left.length > 0 && !this.#isEnding()) {
+      this.#hold(left)
+      if (this.#exchange === undefined) this.#next()
+    }
+  }
+
+  #isEnding(): boolean {
+    return this.#phase === 'lingering' || this.#phase === 'closed'
+  }
+
+  #hold(bytes: Buffer): void {
+    this.#held = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes])
+    this.#socket.pause()
+  }
+
+  /** The next request, if the visitor sent it already and has taken the last answer. */
+  #next(): void {
+    const held = this.#held
+    if (held === undefined) {
+      this.#socket.resume()
+      return
+    }
+    if (this.#socket.writableNeedDrain) return // #onDrain comes back here
+    this.#held = undefined
+    // Not from inside the call that ended the last exchange, or a pipeline would be a recursion.
+    setImmediate(() => {
+      if (this.#phase !== 'idle') return
+      try {
+        this.#onRest(held)
+      } catch (error) {
+        this.#refuse(error)
+        return
+      }
+      if (this.#held === undefined) this.#socket.resume()
+    })
+  }
+
+  #connect(head: RequestHead, path: string, rest: Buffer): void {
+    const socket = this.#socket
+    this.#release()
+    const headers: IncomingHttpHeaders = {}
+    for (let at = 0; at < head.headers.length; at += 2) {
+      headers[(head.headers[at] ?? '').toLowerCase()] ??= head.headers[at + 1]
+    }
+    void this.#edge.connect.handle(
+      {
+        method: head.method,
+        path,
+        headers,
+        remoteAddress: this.connection.clientAddress,
+        remotePort: socket.remotePort,
+      },
+      socket,
+      rest,
+    )
+  }
+
+  #refuse(error: unknown): void {
+    this.#exchange?.abort()
+    if (this.#exchange?.started === true) {
+      // Part of an answer is out: nothing sensible can follow it.
+      this.breakOff(true)
+      return
+    }
+    this.#request = undefined
+    this.fail(answerToFault(error))
+  }
+
+  #onDrain(): void {
+    if (this.#exchange !== undefined) this.#exchange.onVisitorDrain()
+    else if (this.#phase === 'idle') this.#next()
+  }
+
+  #onEnd(): void {
+    // A visitor that hangs up in the middle of an exchange has given it up: the service shall know.
+    if (this.#phase === 'exchange') this.#socket.destroy()
+    else this.#socket.end()
+  }
+
+  #onClose(): void {
+    this.#exchange?.abort()
+    this.#endExchange()
+    this.#release()
+  }
+
+  #endExchange(): void {
+    if (this.#exchange === undefined) return
+    this.#exchange = undefined
+    this.#edge.stats.inFlight -= 1
+  }
+
+  /** The socket is somebody else's, or gone. */
+  #release(): void {
+    if (this.#phase === 'closed') return
+    this.#phase = 'closed'
+    this.#edge.deadlines.delete(this)
+    for (const [event, listener] of Object.entries(this.#listeners)) {
+      this.#socket.off(event, listener)
+    }
+    this.#onGone(this)
+  }
+}
+
+/** Watches an upgraded connection through the bytes its splice counted. */
+class UpgradedIdle implements Expiring {
+  deadline = Infinity
+  readonly #edge: EdgeContext
+  #splice: SocketSplice | undefined
+  #timeoutMs = 0
+  #seen = 0
+
+  constructor(edge: EdgeContext) {
+    this.#edge = edge
+  }
+
+  watch(splice: SocketSplice, timeoutMs: number): void {
+    this.#splice = splice
+    this.#timeoutMs = timeoutMs
+    this.deadline = this.#edge.deadlines.now + timeoutMs
+    this.#edge.deadlines.add(this)
+  }
+
+  expire(): void {
+    const splice = this.#splice
+    if (splice === undefined) return
+    const moved = splice.bytesFromSocket + splice.bytesToSocket
+    if (moved === this.#seen) splice.abort('idleTimeout')
+    this.#seen = moved
+    this.deadline = this.#edge.deadlines.now + this.#timeoutMs
+  }
+}
+
+function pathOf(target: string): string {
+  const query = target.indexOf('?')
+  return query < 0 ? target : target.slice(0, query)
+}

@@ -1,0 +1,167 @@
+import { createServer as createHttpServer } from 'node:http'
+
+import { listen, type Listeners, type ListenOptions, type Want } from '@proj/portcheck'
+import {
+  type Authorize,
+  ConnectAcceptor,
+  type Logger,
+  UpstreamAcceptor,
+  UpstreamRegistry,
+} from '@proj/tunnel'
+
+import { createAdminHandler } from './admin.ts'
+import { Edge } from './edge/edge.ts'
+import type { EdgeOptions } from './edge/edge-options.ts'
+
+/** What a server is made of. */
+export interface ServerOptions {
+  /** Where visitors and consumers connect. Default `*:8000`. */
+  readonly proxy?: readonly Want[]
+  /** Where agents connect. Default `*:8001`. */
+  readonly upstream?: readonly Want[]
+  /** Where operators look. Default `localhost:8002`: both loopbacks, nobody else. */
+  readonly admin?: readonly Want[]
+  /** Times and limits of the HTTP edge. */
+  readonly edge?: EdgeOptions
+  /** Judges handshakes. Default: everyone may do everything. */
+  readonly authorize?: Authorize
+  /** Program and version, told to peers of ours. */
+  readonly software: string
+  readonly logger: Logger
+}
+
+/** The three ports by name, in the order they open. */
+export interface ServerListeners {
+  readonly proxy: Listeners
+  readonly upstream: Listeners
+  readonly admin: Listeners
+}
+
+/** Answers to an HTTP head on the upstream and admin ports must come within this, ms. */
+const SIDE_PORT_HEAD_TIMEOUT_MS = 10_000
+
+interface ServerParts {
+  readonly registry: UpstreamRegistry
+  readonly edge: Edge
+  readonly upstream: UpstreamAcceptor
+  readonly connect: ConnectAcceptor
+  readonly listeners: ServerListeners
+  /** Read by the admin page `/ready`. */
+  readonly state: { ready: boolean }
+}
+
+/** A running server: composes the edge, the acceptors and the admin pages on their ports. */
+export class Server {
+  readonly registry: UpstreamRegistry
+  readonly edge: Edge
+  readonly listeners: ServerListeners
+  readonly #parts: ServerParts
+  #ending: Promise<void> | undefined
+
+  private constructor(parts: ServerParts) {
+    this.registry = parts.registry
+    this.edge = parts.edge
+    this.listeners = parts.listeners
+    this.#parts = parts
+    parts.state.ready = true
+  }
+
+  /**
+   * Opens every port or none.
+   *
+   * @throws {PortcheckError} when a port cannot be had, with its holder.
+   */
+  static async start(options: ServerOptions): Promise<Server> {
+    const { logger, software } = options
+    const registry = new UpstreamRegistry()
+    const common = {
+      registry,
+      software,
+      logger,
+      ...(options.authorize !== undefined && { authorize: options.authorize }),
+    }
+    const connect = new ConnectAcceptor(common)
+    const edge = new Edge(options.edge ?? {}, { registry, connect, logger })
+    let proxyPort: number | undefined
+    const upstream = new UpstreamAcceptor({
+      ...common,
+      urls: (endpoint) => endpointUrls(endpoint, proxyPort),
+    })
+    const state = { ready: false }
+    const opened: Listeners[] = []
+    const open = async (wants: readonly Want[], how: ListenOptions): Promise<Listeners> => {
+      const listeners = await listen(wants, how)
+      opened.push(listeners)
+      return listeners
+    }
+    const upstreamServer = createHttpServer({ headersTimeout: SIDE_PORT_HEAD_TIMEOUT_MS })
+    upstreamServer.on('upgrade', upstream.handleUpgrade)
+    upstreamServer.on('request', upstream.handleRequest)
+    const adminServer = createHttpServer(
+      { headersTimeout: SIDE_PORT_HEAD_TIMEOUT_MS },
+      createAdminHandler({
+        edge,
+        registry,
+        sessions: () => upstream.sessions.size,
+        ready: () => state.ready,
+      }),
+    )
+    try {
+      const proxy = await open(options.proxy ?? ['*:8000'], {
+        onConnection: (socket, peer) => edge.accept(socket, peer.address),
+      })
+      proxyPort = proxy.bound[0]?.port
+      const listeners = {
+        proxy,
+        upstream: await open(options.upstream ?? ['*:8001'], { server: upstreamServer }),
+        admin: await open(options.admin ?? ['localhost:8002'], { server: adminServer }),
+      }
+      return new Server({ registry, edge, upstream, connect, listeners, state })
+    } catch (error) {
+      for (const listeners of opened) listeners.destroy()
+      edge.destroy()
+      throw error
+    }
+  }
+
+  /**
+   * Stops in good order: not ready, no new visitors and agents, running exchanges finish, agents are
+   * told to come back elsewhere or later, then everything closes.
+   *
+   * @param options.signal - ends the patience: what still runs then is cut.
+   */
+  close(options: { readonly signal: AbortSignal }): Promise<void> {
+    this.#ending ??= this.#close(options)
+    return this.#ending
+  }
+
+  /** Ends everything now. */
+  destroy(): void {
+    const { state, connect, upstream } = this.#parts
+    state.ready = false
+    this.edge.destroy()
+    connect.destroy()
+    upstream.destroy()
+    for (const listeners of Object.values(this.listeners)) listeners.destroy()
+  }
+
+  async #close({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const { state, connect, upstream } = this.#parts
+    state.ready = false
+    // These ports are given up first; closing them resolves when the last connection has ended. The
+    // admin port stays to the end, to say that the server is not ready.
+    const freed = [this.listeners.proxy, this.listeners.upstream].map((listeners) =>
+      listeners.close({ signal }).catch(() => {}),
+    )
+    // Visitors before agents: their exchanges need the agents' sessions.
+    await Promise.all([this.edge.drain({ signal }), connect.drain({ signal })])
+    await upstream.drain({ signal })
+    this.destroy()
+    await Promise.all(freed)
+  }
+}
+
+/** Where a person finds an endpoint when the host name is left to us: `localhost` needs no DNS. */
+function endpointUrls(endpoint: string, proxyPort: number | undefined): string[] {
+  return proxyPort === undefined ? [] : [`http://${endpoint}.localhost:${proxyPort}`]
+}

@@ -1,0 +1,94 @@
+// The shortest whole path, in one process: a visitor's raw connection, the server on loopback, an
+// agent, and a service the test writes itself.
+import { createServer as createHttpServer, type RequestListener } from 'node:http'
+import { createServer, type Server as NetServer, type Socket } from 'node:net'
+
+import { Agent, type AgentOptions, forward, type Listener } from '@proj/tunnel'
+import { listening, type Listening } from '@proj/testkit/listening'
+import { connectRaw, type RawHttp } from '@proj/testkit/raw-http'
+
+import type { EdgeOptions } from '../src/edge/edge-options.ts'
+import { Server } from '../src/server.ts'
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+
+export interface FixtureOptions {
+  /** The service: an HTTP handler, or what happens on each raw connection. */
+  readonly http?: RequestListener
+  readonly tcp?: (socket: Socket) => void
+  readonly edge?: EdgeOptions
+  readonly agent?: Partial<AgentOptions>
+}
+
+export interface Fixture extends AsyncDisposable {
+  readonly server: Server
+  readonly agent: Agent
+  readonly listener: Listener
+  readonly service: Listening
+  readonly serviceServer: NetServer
+  /** Port of the proxy listener. */
+  readonly port: number
+  readonly upstreamUrl: string
+  readonly proxyUrl: string
+  /** Opens a visitor's connection. */
+  visit(timeoutMs?: number): Promise<RawHttp>
+}
+
+/** A promise and what settles it. */
+export function deferred<T = void>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => {}
+  const promise = new Promise<T>((settle) => (resolve = settle))
+  return { promise, resolve }
+}
+
+/** A request for the fixture's endpoint; lines are joined by CRLF and followed by an empty one. */
+export function request(line: string, ...headers: string[]): string {
+  return [`${line} HTTP/1.1`, 'Host: web.localhost', ...headers, '', ''].join('\r\n')
+}
+
+/** Starts the path with the endpoint `web` served. */
+export async function tunnel(options: FixtureOptions): Promise<Fixture> {
+  const serviceServer =
+    options.http === undefined
+      ? createServer({ allowHalfOpen: true, noDelay: true }, options.tcp)
+      : createHttpServer(options.http)
+  const service = await listening(serviceServer)
+  const server = await startServer(options.edge)
+  const upstreamUrl = `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`
+  const agent = new Agent({ url: upstreamUrl, connections: 1, ...options.agent })
+  const listener = forward(agent, 'web', {
+    kind: 'http',
+    service: { host: service.host, port: service.port },
+  })
+  await listener.ready()
+  const port = server.listeners.proxy.bound[0]?.port ?? 0
+  return {
+    server,
+    agent,
+    listener,
+    service,
+    serviceServer,
+    port,
+    upstreamUrl,
+    proxyUrl: `http://127.0.0.1:${port}`,
+    visit: (timeoutMs) => connectRaw(port, timeoutMs),
+    async [Symbol.asyncDispose]() {
+      await agent[Symbol.asyncDispose]()
+      server.destroy()
+      await service.close()
+    },
+  }
+}
+
+/** A server alone, on loopback ports the kernel picks. */
+export async function startServer(edge: EdgeOptions = {}): Promise<Server> {
+  const anywhere = ['127.0.0.1:0']
+  return await Server.start({
+    proxy: anywhere,
+    upstream: anywhere,
+    admin: anywhere,
+    software: 'adit-server/test',
+    logger: silent,
+    edge,
+  })
+}

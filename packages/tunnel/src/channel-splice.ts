@@ -1,0 +1,89 @@
+import type { Channel, ChannelSink, MuxError } from '@proj/mux'
+
+import { RESET_REASONS } from './reset-reason.ts'
+
+/**
+ * Joins two channels: what arrives on one leaves on the other, FIN as FIN, and a reset with its
+ * reason. Bytes are given back to a channel's window only when the other had room for them, so the
+ * slower side's window bounds what waits here.
+ */
+export class ChannelSplice {
+  readonly #forward: Relay
+  readonly #back: Relay
+
+  /**
+   * Takes both channels over.
+   *
+   * @param onClose - called once, when both are done.
+   */
+  constructor(first: Channel, second: Channel, onClose?: () => void) {
+    let open = 2
+    const closed = (): void => {
+      open -= 1
+      if (open === 0) onClose?.()
+    }
+    this.#forward = new Relay(first, second, closed)
+    this.#back = new Relay(second, first, closed)
+    this.#forward.opposite = this.#back
+    this.#back.opposite = this.#forward
+    first.attach(this.#forward)
+    second.attach(this.#back)
+  }
+
+  /** The first channel's sink, for who holds bytes of it already. */
+  get first(): ChannelSink {
+    return this.#forward
+  }
+
+  /** Bytes from the first channel to the second. */
+  get bytesForward(): number {
+    return this.#forward.bytes
+  }
+
+  /** Bytes from the second channel to the first. */
+  get bytesBack(): number {
+    return this.#back.bytes
+  }
+}
+
+class Relay implements ChannelSink {
+  bytes = 0
+  opposite: Relay | undefined
+  readonly #source: Channel
+  readonly #target: Channel
+  readonly #closed: () => void
+  #owed = 0
+
+  constructor(source: Channel, target: Channel, closed: () => void) {
+    this.#source = source
+    this.#target = target
+    this.#closed = closed
+  }
+
+  onData(chunk: Buffer): void {
+    this.bytes += chunk.length
+    if (this.#target.write(chunk)) this.#source.consume(chunk.length)
+    else this.#owed += chunk.length
+  }
+
+  onEnd(): void {
+    this.#target.end()
+  }
+
+  onDrain(): void {
+    this.opposite?.settle()
+  }
+
+  settle(): void {
+    const owed = this.#owed
+    this.#owed = 0
+    if (owed > 0) this.#source.consume(owed)
+  }
+
+  onClose(error?: MuxError): void {
+    if (error !== undefined && !this.#target.closed) {
+      this.#target.reset(error.reason ?? RESET_REASONS.upstreamLost)
+    }
+    this.#closed()
+  }
+}

@@ -1,0 +1,27 @@
+import type { IncomingHttpHeaders } from 'node:http'
+
+import type { StreamRecord } from './stream-record.ts'
+
+/** Path of the route, followed by the endpoint. */
+export const CONNECT_ROUTE = '/_piko/v1/tcp/'
+
+/** A handshake for the connect route, read by whoever owns the proxy port. */
+export interface ConnectRequest {
+  readonly method: string
+  /** Path without the query. */
+  readonly path: string
+  /** Lower-case names. */
+  readonly headers: IncomingHttpHeaders
+  readonly remoteAddress: string | undefined
+  readonly remotePort: number | undefined
+}
+
+/** The record of a connection that came by this request. */
+export function connectRecord(endpoint: string, request: ConnectRequest): StreamRecord {
+  return {
+    kind: 'tcp',
+    endpoint,
+    ...(request.remoteAddress !== undefined && { visitorAddress: request.remoteAddress }),
+    ...(request.remotePort !== undefined && { visitorPort: request.remotePort }),
+  }
+}

@@ -1,0 +1,111 @@
+import { type Channel, type ChannelSink, Session } from '@proj/mux'
+
+import type { Grant } from './authorization.ts'
+import { ChannelSplice } from './channel-splice.ts'
+import { ControlChannel } from './control-channel.ts'
+import type { ControlMessage } from './control-message.ts'
+import { RecordSink } from './record-sink.ts'
+import { RESET_REASONS } from './reset-reason.ts'
+import { type ConnectRequest, connectRecord } from './connect-request.ts'
+import { openUpstream } from './open-upstream.ts'
+import type { StreamRecord } from './stream-record.ts'
+import type { UpstreamRegistry } from './upstream-registry.ts'
+import type { WebSocketPipe } from './websocket-pipe.ts'
+
+/** What a session shares with its acceptor. */
+export interface ConnectSessionOptions {
+  /** Where upstreams are found. */
+  readonly registry: UpstreamRegistry
+  /** Names this server. */
+  readonly node: string
+  /** Program and version. */
+  readonly software: string
+}
+
+/** The server's side of one consumer session (`adit access`, the SDK's `dial`). */
+export class ConnectSession {
+  readonly #session: Session
+  readonly #grant: Grant
+  readonly #request: ConnectRequest
+  readonly #options: ConnectSessionOptions
+  #control: ControlChannel | undefined
+
+  constructor(
+    pipe: WebSocketPipe,
+    grant: Grant,
+    request: ConnectRequest,
+    options: ConnectSessionOptions,
+  ) {
+    this.#grant = grant
+    this.#request = request
+    this.#options = options
+    this.#session = new Session(pipe, {
+      role: 'server',
+      onChannel: (inbound) => {
+        void new RecordSink(inbound, (channel, record) => this.#onStream(channel, record))
+      },
+    })
+  }
+
+  get closed(): Promise<unknown> {
+    return this.#session.closed
+  }
+
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#control?.send({ type: 'drain', retryAfterMs: 0 })
+    this.#control?.end()
+    try {
+      await this.#session.close({ signal })
+    } catch {
+      this.#session.abort(0)
+    }
+    await this.#session.closed
+  }
+
+  abort(): void {
+    this.#session.abort(0)
+  }
+
+  #onStream(channel: Channel, record: StreamRecord): ChannelSink | undefined {
+    if (record.kind === 'control') {
+      if (this.#control !== undefined) {
+        channel.reset(RESET_REASONS.protocolError)
+        return undefined
+      }
+      this.#control = new ControlChannel(channel, {
+        onMessage: (message) => this.#onMessage(message),
+        onViolation: () => this.#session.abort(1),
+        onClose: () => {},
+      })
+      return this.#control
+    }
+    const { endpoint } = record
+    if (record.kind !== 'tcp') {
+      channel.reset(RESET_REASONS.protocolError)
+      return undefined
+    }
+    if (!this.#grant.permits('connect', endpoint)) {
+      channel.reset(RESET_REASONS.notPermitted)
+      return undefined
+    }
+    // The consumer's own word on who connected is not taken over: the record names its address.
+    const upstream = openUpstream(this.#options.registry, connectRecord(endpoint, this.#request))
+    if (upstream === undefined) {
+      channel.reset(RESET_REASONS.noUpstream)
+      return undefined
+    }
+    return new ChannelSplice(channel, upstream).first
+  }
+
+  #onMessage(message: ControlMessage): void {
+    if (message.type === 'hello') {
+      const { software, node } = this.#options
+      this.#control?.send({ type: 'hello', software, peer: node })
+    } else if (message.type === 'query') {
+      const { id, endpoint } = message
+      const permitted = this.#grant.permits('connect', endpoint)
+      const upstreams = permitted ? this.#options.registry.count(endpoint) : 0
+      this.#control?.send({ type: 'endpoint', id, endpoint, upstreams })
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import type { Socket } from 'node:net'
+
+import { dial, type DialOptions, type Endpoint, isDialError } from '@proj/dialer'
+import type { Channel } from '@proj/mux'
+
+import type { Agent } from './agent.ts'
+import type { Listener } from './listener.ts'
+import { RESET_REASONS, type ResetReason } from './reset-reason.ts'
+import { SocketSplice } from './socket-splice.ts'
+
+/** Where and how the service is reached. */
+export interface ForwardOptions {
+  /** What the endpoint's streams carry. */
+  readonly kind: 'http' | 'tcp'
+  /** The service's address; `localhost` means both loopbacks. */
+  readonly service: Endpoint
+  /** Source address, TLS and timeouts of the leg to the service. */
+  readonly connect?: Omit<DialOptions, 'signal'>
+  /** Called when the service could not be reached, with what would have been told to the visitor. */
+  readonly onServiceError?: (error: unknown) => void
+  /** Called when a stream is over, with the bytes it carried. */
+  readonly onStreamClosed?: (bytes: { readonly in: number; readonly out: number }) => void
+}
+
+/**
+ * Serves an endpoint by splicing each of its streams to a new connection to the service.
+ *
+ * Nothing is parsed: for `http` the server keeps a stream for many requests, and with it the
+ * service's kept-alive connection, so the pool of one side is the pool of the other.
+ */
+export function forward(agent: Agent, endpoint: string, options: ForwardOptions): Listener {
+  return agent.listenChannels(endpoint, options.kind, (channel, record) => {
+    const giveUp = new AbortController()
+    const splice: SocketSplice = new SocketSplice(channel, {
+      resetReason: () => 'serviceReset',
+      onClose: () => {
+        giveUp.abort()
+        options.onStreamClosed?.({ in: splice.bytesToSocket, out: splice.bytesFromSocket })
+      },
+    })
+    channel.attach(splice)
+    // Only a server that reads records understands reasons; Piko's wants HTTP on an HTTP stream.
+    const answer = record === undefined && options.kind === 'http' ? 'http' : 'reset'
+    void connectService(splice, channel, options, giveUp.signal, answer)
+    return splice
+  })
+}
+
+async function connectService(
+  splice: SocketSplice,
+  channel: Channel,
+  options: ForwardOptions,
+  signal: AbortSignal,
+  answer: 'http' | 'reset',
+): Promise<void> {
+  let socket: Socket
+  try {
+    socket = await dial(options.service, { ...options.connect, signal })
+  } catch (error) {
+    if (signal.aborted) return
+    options.onServiceError?.(error)
+    if (answer === 'http') {
+      channel.write(unreachable(error))
+      channel.end()
+    } else channel.reset(RESET_REASONS[serviceReason(error)])
+    return
+  }
+  // A service may go on answering after our FIN, and we after its.
+  socket.allowHalfOpen = true
+  splice.connect(socket)
+}
+
+function serviceReason(error: unknown): ResetReason {
+  if (!isDialError(error)) return 'serviceUnreachable'
+  if (error.code === 'DIAL_CONNECT_REFUSED') return 'serviceRefused'
+  const late = error.code === 'DIAL_CONNECT_TIMEOUT' || error.code === 'DIAL_DEADLINE'
+  return late ? 'serviceTimeout' : 'serviceUnreachable'
+}
+
+/** What Piko's own agent answers, so that its server passes it on as from one of its own. */
+function unreachable(error: unknown): Buffer {
+  const timeout = serviceReason(error) === 'serviceTimeout'
+  const body = `${JSON.stringify({ error: timeout ? 'upstream timeout' : 'upstream unreachable' })}\n`
+  return Buffer.from(
+    `HTTP/1.1 ${timeout ? '504 Gateway Timeout' : '502 Bad Gateway'}\r\n` +
+      'content-type: application/json\r\nx-content-type-options: nosniff\r\n' +
+      `adit-error: ${timeout ? 'service_timeout' : 'service_unreachable'}\r\n` +
+      `content-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+  )
+}

@@ -1,0 +1,72 @@
+/**
+ * Why a stream was reset, told to the far end.
+ *
+ * yamux's RST says only "gone". Between our own peers the reason travels as a number in the length
+ * field of the RST frame, which Piko's Go peers ignore, so that `adit access` can say "the service
+ * refused the connection" instead of just closing. The numbers are part of the wire: never reuse one.
+ */
+export const RESET_REASONS = {
+  unspecified: 0,
+  serviceRefused: 1,
+  serviceTimeout: 2,
+  serviceUnreachable: 3,
+  serviceReset: 4,
+  consumerGone: 5,
+  endpointUnknown: 6,
+  notPermitted: 7,
+  noUpstream: 8,
+  upstreamLost: 9,
+  draining: 10,
+  protocolError: 11,
+  limitReached: 12,
+  idleTimeout: 13,
+} as const
+
+/** Name of a reason. */
+export type ResetReason = keyof typeof RESET_REASONS
+
+const TEXTS: Record<ResetReason, string> = {
+  unspecified: 'the far side reset the stream without a reason',
+  serviceRefused: 'the service refused the connection',
+  serviceTimeout: 'the service did not accept the connection in time',
+  serviceUnreachable: 'the service could not be reached',
+  serviceReset: 'the service reset the connection',
+  consumerGone: 'the visitor or consumer went away',
+  endpointUnknown: 'the agent does not serve this endpoint',
+  notPermitted: 'the endpoint is not permitted for this token',
+  noUpstream: 'no agent serves the endpoint now',
+  upstreamLost: 'the agent that carried the stream is gone',
+  draining: 'the far side is shutting down and takes no new streams',
+  protocolError: 'the far side found the stream in breach of the protocol',
+  limitReached: 'a limit of the far side is reached',
+  idleTimeout: 'nothing moved on the stream for too long',
+}
+
+const NAMES = new Map<number, ResetReason>()
+for (const [name, value] of Object.entries(RESET_REASONS)) {
+  NAMES.set(value, name as ResetReason) // keys of the const table above
+}
+
+/** Name of a reason read from the wire; numbers of a later version read as `unspecified`. */
+export function resetReasonName(value: number): ResetReason {
+  return NAMES.get(value) ?? 'unspecified'
+}
+
+/** One sentence for people. */
+export function resetReasonText(reason: ResetReason): string {
+  return TEXTS[reason]
+}
+
+/**
+ * Whether a reset for this reason proves that no byte of the stream reached the service, so that the
+ * same request may be offered to another upstream.
+ */
+export function neverReachedService(reason: ResetReason): boolean {
+  return (
+    reason === 'serviceRefused' ||
+    reason === 'serviceTimeout' ||
+    reason === 'serviceUnreachable' ||
+    reason === 'endpointUnknown' ||
+    reason === 'draining'
+  )
+}

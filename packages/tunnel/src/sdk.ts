@@ -1,0 +1,71 @@
+import type { Duplex } from 'node:stream'
+
+import { isMuxError } from '@proj/mux'
+
+import { Agent, type AgentOptions, type ListenOptions } from './agent.ts'
+import { Consumer, type ConsumerOptions } from './consumer.ts'
+import { TunnelError } from './errors.ts'
+import type { Listener } from './listener.ts'
+import { resetReasonName, resetReasonText, type ResetReason } from './reset-reason.ts'
+
+/**
+ * Serves an endpoint from this process, without a port: `(await listen('web', { url })).serve(server)`.
+ * Resolves when the server routes visitors here; closing the listener ends its connection.
+ *
+ * @throws {TunnelError} TUNNEL_UNAUTHORIZED, TUNNEL_ENDPOINT_INVALID, TUNNEL_ENDPOINT_REFUSED.
+ */
+export async function listen(
+  endpoint: string,
+  options: AgentOptions & ListenOptions & { readonly signal?: AbortSignal },
+): Promise<Listener> {
+  const agent = new Agent(options)
+  const listener = agent.listen(endpoint, options)
+  try {
+    await listener.ready(options)
+  } catch (error) {
+    agent.destroy()
+    throw error
+  }
+  void listener.closed.then(() => agent.close())
+  return listener
+}
+
+/**
+ * Connects to a `tcp` endpoint. The returned stream is half-open capable with a server of ours; an
+ * `error` event tells why it broke, as far as the far side said.
+ *
+ * @throws {TunnelError} TUNNEL_UNAUTHORIZED, TUNNEL_ENDPOINT_INVALID, TUNNEL_UPGRADE_REFUSED.
+ */
+export async function dial(
+  endpoint: string,
+  options: ConsumerOptions & { readonly signal?: AbortSignal },
+): Promise<Duplex> {
+  const consumer = new Consumer(options)
+  try {
+    const way = await consumer.open(endpoint, options)
+    const stream = way.protocol === 'adit' ? way.channel.toStream() : way.pipe
+    stream.once('close', () => void consumer.close())
+    return stream
+  } catch (error) {
+    consumer.destroy()
+    throw error
+  }
+}
+
+/** Puts the reason of a reset stream into words, as one of our errors; other errors pass unchanged. */
+export function explainReset(error: Error): Error {
+  if (!isMuxError(error) || error.reason === undefined) return error
+  const reason = resetReasonName(error.reason)
+  return new TunnelError(CODES[reason] ?? 'TUNNEL_STREAM_RESET', resetReasonText(reason), {
+    cause: error,
+  })
+}
+
+const CODES: Partial<Record<ResetReason, TunnelError['code']>> = {
+  serviceRefused: 'TUNNEL_SERVICE_REFUSED',
+  serviceTimeout: 'TUNNEL_SERVICE_UNREACHABLE',
+  serviceUnreachable: 'TUNNEL_SERVICE_UNREACHABLE',
+  notPermitted: 'TUNNEL_UNAUTHORIZED',
+  noUpstream: 'TUNNEL_NO_UPSTREAM',
+  upstreamLost: 'TUNNEL_UPSTREAM_LOST',
+}

@@ -1,0 +1,131 @@
+import type { Duplex } from 'node:stream'
+
+import type { Channel, ChannelSink, MuxError } from '@proj/mux'
+
+import { RESET_REASONS, type ResetReason } from './reset-reason.ts'
+
+/**
+ * Joins a mux channel to a socket so that what happens at one end happens at the other: bytes, FIN
+ * per direction, and a reset as a reset.
+ *
+ * Credit is the backpressure: bytes from the channel are given back to its window only when the
+ * socket has taken them, so at most one window of them waits here; bytes from the socket stop being
+ * read while the channel has no room.
+ */
+export class SocketSplice implements ChannelSink {
+  /** Bytes that went from the channel to the socket. */
+  bytesToSocket = 0
+  /** Bytes that came from the socket. */
+  bytesFromSocket = 0
+
+  readonly #channel: Channel
+  readonly #resetReason: (error: Error) => ResetReason
+  readonly #onClose: ((reason: number | undefined) => void) | undefined
+  #socket: Duplex | undefined
+  /** What arrives before the socket exists; bounded by the window, for none of it is given back. */
+  #early: Buffer[] = []
+  #endAfterEarly = false
+  #owed = 0
+  #closed = false
+
+  /**
+   * @param channel - the mux side; this object must be its sink.
+   * @param options.resetReason - tells the far side why, from the socket's error.
+   * @param options.onClose - called once when the channel is done; with a reason if it was reset.
+   */
+  constructor(
+    channel: Channel,
+    options: {
+      readonly resetReason: (error: Error) => ResetReason
+      readonly onClose?: (reason: number | undefined) => void
+    },
+  ) {
+    this.#channel = channel
+    this.#resetReason = options.resetReason
+    this.#onClose = options.onClose
+  }
+
+  /** Gives the splice its socket, which must allow half-open; it is owned by the splice from now on. */
+  connect(socket: Duplex): void {
+    this.#socket = socket
+    if (this.#closed) {
+      resetSocket(socket)
+      return
+    }
+    let failed = false
+    socket.on('data', (chunk: Buffer) => {
+      this.bytesFromSocket += chunk.length
+      if (!this.#channel.write(chunk)) socket.pause()
+    })
+    socket.on('drain', () => {
+      const owed = this.#owed
+      this.#owed = 0
+      if (owed > 0) this.#channel.consume(owed)
+    })
+    socket.on('end', () => this.#channel.end())
+    socket.on('error', (error) => {
+      failed = true
+      if (!this.#closed) this.#channel.reset(RESET_REASONS[this.#resetReason(error)])
+    })
+    socket.on('close', () => {
+      // Closed without an error event and without FIN: torn down under us, which is no clean end.
+      if (!failed && !socket.readableEnded && !this.#closed) {
+        this.#channel.reset(RESET_REASONS[this.#resetReason(new Error('socket closed'))])
+      }
+    })
+    const early = this.#early
+    this.#early = []
+    for (const chunk of early) this.onData(chunk)
+    if (this.#endAfterEarly) socket.end()
+  }
+
+  /** Ends the join from outside: the far side gets the reason, the socket a reset. */
+  abort(reason: ResetReason): void {
+    if (!this.#closed) this.#channel.reset(RESET_REASONS[reason])
+    if (this.#socket !== undefined) resetSocket(this.#socket)
+  }
+
+  /** @inheritdoc */
+  onData(chunk: Buffer): void {
+    if (this.#socket === undefined) {
+      this.#early.push(chunk)
+      return
+    }
+    this.bytesToSocket += chunk.length
+    if (this.#socket.write(chunk)) this.#channel.consume(chunk.length)
+    else this.#owed += chunk.length
+  }
+
+  /** @inheritdoc */
+  onEnd(): void {
+    if (this.#socket === undefined) this.#endAfterEarly = true
+    else this.#socket.end()
+  }
+
+  /** @inheritdoc */
+  onDrain(): void {
+    this.#socket?.resume()
+  }
+
+  /** @inheritdoc */
+  onClose(error?: MuxError): void {
+    this.#closed = true
+    this.#early = []
+    if (error !== undefined && this.#socket !== undefined) resetSocket(this.#socket)
+    this.#onClose?.(error === undefined ? undefined : (error.reason ?? RESET_REASONS.unspecified))
+  }
+}
+
+/** Destroys a socket so that its peer sees a reset where the transport has one. */
+export function resetSocket(socket: Duplex): void {
+  // Only an established TCP socket can send RST; anything else can only be torn down.
+  if (
+    'resetAndDestroy' in socket &&
+    typeof socket.resetAndDestroy === 'function' &&
+    !('encrypted' in socket) &&
+    'remoteAddress' in socket &&
+    socket.remoteAddress !== undefined
+  ) {
+    socket.resetAndDestroy()
+  } else socket.destroy()
+}

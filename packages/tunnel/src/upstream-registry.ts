@@ -1,0 +1,135 @@
+import { EventEmitter } from 'node:events'
+
+import type { Channel, ChannelSink } from '@proj/mux'
+
+import type { StreamRecord } from './stream-record.ts'
+
+/** One session of an agent, as far as an endpoint's visitors are concerned. */
+export interface Upstream {
+  /** Names the session in logs. */
+  readonly id: string
+  /** Names the agent across its parallel sessions; visitors are spread over agents, not sessions. */
+  readonly peer: string
+  /** Wire spoken: Piko's baseline or ours. */
+  readonly protocol: 'piko' | 'adit'
+  /** Agent's address. */
+  readonly remoteAddress: string | undefined
+  /** When the session was accepted, ms since the epoch. */
+  readonly connectedAt: number
+  /** Aborted when the session takes no more streams; such a one is never picked. */
+  readonly leaving: AbortSignal
+  /** Streams open now. */
+  readonly openStreams: number
+  /**
+   * Opens a stream to the agent. The record travels ahead where the session speaks our protocol.
+   *
+   * @throws {MuxError} when the session takes none.
+   */
+  openStream(record: StreamRecord, sink?: ChannelSink): Channel
+}
+
+/** Events of the registry. */
+export interface RegistryEvents {
+  /** An endpoint gained its first upstream or lost its last. */
+  endpoint: [endpoint: string, present: boolean]
+}
+
+interface Agent {
+  readonly peer: string
+  readonly sessions: Upstream[]
+}
+
+interface Entry {
+  /** Agents in order of arrival. */
+  readonly agents: Agent[]
+  next: number
+}
+
+/**
+ * Which sessions serve which endpoint, and whose turn it is.
+ *
+ * Agents take turns strictly; among the parallel sessions of one agent the one with the fewest open
+ * streams is taken, so that a bulk transfer does not hold small requests back.
+ */
+export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
+  readonly #entries = new Map<string, Entry>()
+
+  /** Adds a session to an endpoint. */
+  add(endpoint: string, upstream: Upstream): void {
+    let entry = this.#entries.get(endpoint)
+    const fresh = entry === undefined
+    if (entry === undefined) {
+      entry = { agents: [], next: 0 }
+      this.#entries.set(endpoint, entry)
+    }
+    const agent = entry.agents.find((one) => one.peer === upstream.peer)
+    if (agent === undefined) entry.agents.push({ peer: upstream.peer, sessions: [upstream] })
+    else if (!agent.sessions.includes(upstream)) agent.sessions.push(upstream)
+    if (fresh) this.emit('endpoint', endpoint, true)
+  }
+
+  /** Removes a session from an endpoint; removing what is not there changes nothing. */
+  remove(endpoint: string, upstream: Upstream): void {
+    const entry = this.#entries.get(endpoint)
+    const agent = entry?.agents.find((one) => one.peer === upstream.peer)
+    const at = agent?.sessions.indexOf(upstream) ?? -1
+    if (entry === undefined || agent === undefined || at < 0) return
+    agent.sessions.splice(at, 1)
+    if (agent.sessions.length === 0) entry.agents.splice(entry.agents.indexOf(agent), 1)
+    if (entry.agents.length === 0) {
+      this.#entries.delete(endpoint)
+      this.emit('endpoint', endpoint, false)
+    }
+  }
+
+  /**
+   * Picks the session whose turn it is.
+   *
+   * @param except - sessions already tried for this request.
+   * @returns undefined when none takes streams.
+   */
+  pick(endpoint: string, except?: ReadonlySet<Upstream>): Upstream | undefined {
+    const entry = this.#entries.get(endpoint)
+    if (entry === undefined) return undefined
+    const { agents } = entry
+    for (let turn = 0; turn < agents.length; turn++) {
+      const at = (entry.next + turn) % agents.length
+      const upstream = leastLoaded(agents[at]?.sessions ?? [], except)
+      if (upstream !== undefined) {
+        entry.next = (at + 1) % agents.length
+        return upstream
+      }
+    }
+    return undefined
+  }
+
+  /** Number of sessions that serve an endpoint. */
+  count(endpoint: string): number {
+    const agents = this.#entries.get(endpoint)?.agents ?? []
+    return agents.reduce((sum, agent) => sum + agent.sessions.length, 0)
+  }
+
+  /** Sessions by endpoint, a snapshot for status pages. */
+  snapshot(): Map<string, Upstream[]> {
+    const all = new Map<string, Upstream[]>()
+    for (const [endpoint, { agents }] of this.#entries) {
+      all.set(
+        endpoint,
+        agents.flatMap((agent) => agent.sessions),
+      )
+    }
+    return all
+  }
+}
+
+function leastLoaded(
+  sessions: readonly Upstream[],
+  except: ReadonlySet<Upstream> | undefined,
+): Upstream | undefined {
+  let best: Upstream | undefined
+  for (const one of sessions) {
+    if (one.leaving.aborted || except?.has(one)) continue
+    if (best === undefined || one.openStreams < best.openStreams) best = one
+  }
+  return best
+}
