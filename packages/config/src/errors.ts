@@ -1,10 +1,30 @@
-/** The code of a {@link ConfigError}, stable between minor versions. */
+/** The code of a {@link ConfigError} or of a problem, stable between minor versions. */
 export type ConfigErrorCode =
   | 'CONFIG_ADDRESS_INVALID'
   | 'CONFIG_PORT_INVALID'
   | 'CONFIG_DURATION_INVALID'
   | 'CONFIG_SIZE_INVALID'
   | 'CONFIG_RATE_INVALID'
+  | 'CONFIG_VALUE_INVALID'
+  | 'CONFIG_VALUE_MISSING'
+  | 'CONFIG_SHAPE_WRONG'
+  | 'CONFIG_KEY_UNKNOWN'
+  | 'CONFIG_FILE_UNREADABLE'
+  | 'CONFIG_FILE_TOO_LARGE'
+  | 'CONFIG_FILE_SYNTAX'
+  | 'CONFIG_VARIABLE_UNSET'
+  | 'CONFIG_VARIABLE_SYNTAX'
+  | 'CONFIG_ENVIRONMENT_UNKNOWN'
+  | 'CONFIG_SECRET_TWICE'
+  | 'CONFIG_SECRET_EXPOSED'
+  | 'CONFIG_FLAG_UNKNOWN'
+  | 'CONFIG_FLAG_VALUE'
+  | 'CONFIG_COMMAND_UNKNOWN'
+  | 'CONFIG_ARGUMENT_MISSING'
+  | 'CONFIG_ARGUMENT_UNEXPECTED'
+  | 'CONFIG_RULE_BROKEN'
+  | 'CONFIG_PIKO_UNSUPPORTED'
+  | 'CONFIG_PIKO_DIFFERENT'
 
 /** What each code means. */
 export const CONFIG_ERRORS: Readonly<Record<ConfigErrorCode, string>> = Object.freeze({
@@ -13,6 +33,26 @@ export const CONFIG_ERRORS: Readonly<Record<ConfigErrorCode, string>> = Object.f
   CONFIG_DURATION_INVALID: 'a duration has no unit, an unknown unit or the wrong form',
   CONFIG_SIZE_INVALID: 'a size in bytes has no unit, an unknown unit or the wrong form',
   CONFIG_RATE_INVALID: 'a rate is not an amount per unit of time',
+  CONFIG_VALUE_INVALID: 'a value is outside its range or not one of its choices',
+  CONFIG_VALUE_MISSING: 'a setting without default has no value',
+  CONFIG_SHAPE_WRONG: 'a group, a list or a single value stands where another is expected',
+  CONFIG_KEY_UNKNOWN: 'a file has a key that no setting has',
+  CONFIG_FILE_UNREADABLE: 'a file does not exist or cannot be read',
+  CONFIG_FILE_TOO_LARGE: 'a file exceeds the limits of bytes, nodes or depth',
+  CONFIG_FILE_SYNTAX: 'a file is not valid YAML or JSON',
+  CONFIG_VARIABLE_UNSET: 'a value refers to an environment variable that is not set',
+  CONFIG_VARIABLE_SYNTAX: 'a reference to a variable is not closed or has no valid name',
+  CONFIG_ENVIRONMENT_UNKNOWN: 'an environment variable looks like a misspelt setting',
+  CONFIG_SECRET_TWICE: 'one source gives a secret and a file to read it from',
+  CONFIG_SECRET_EXPOSED: 'a secret on the command line can be seen in the process list',
+  CONFIG_FLAG_UNKNOWN: 'a flag does not exist, or not for this command',
+  CONFIG_FLAG_VALUE: 'a flag has no value, or a value where it takes none',
+  CONFIG_COMMAND_UNKNOWN: 'a command does not exist',
+  CONFIG_ARGUMENT_MISSING: 'a command lacks an argument',
+  CONFIG_ARGUMENT_UNEXPECTED: 'a command has more arguments than it takes',
+  CONFIG_RULE_BROKEN: 'values that are each valid do not fit together',
+  CONFIG_PIKO_UNSUPPORTED: 'a key or flag of Piko has no counterpart',
+  CONFIG_PIKO_DIFFERENT: 'a key or flag of Piko means something a little different here',
 })
 
 /** Options of a {@link ConfigError}. */

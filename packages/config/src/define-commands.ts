@@ -1,0 +1,126 @@
+/**
+ * The commands of a program: arguments by position, flags of their own, and which settings they
+ * use. Parsing, help and completions are made from this one definition.
+ */
+import { entriesOf, type SettingEntry, type SettingsInfo } from './define-settings.ts'
+import type { Setting } from './setting.ts'
+import type { ValueType } from './value-type.ts'
+
+/** What an argument says about itself. */
+export interface ArgumentOptions {
+  /** What it stands for, one sentence. */
+  readonly description: string
+  /** Whether it may be left out; only the last ones may. @default false */
+  readonly optional?: boolean
+}
+
+/** An argument given by position; made by {@link argument}. */
+export interface Argument<T> {
+  /** What its value may be. A list takes all arguments that remain. */
+  readonly type: ValueType<unknown>
+  /** The options it was made with. */
+  readonly options: ArgumentOptions
+  /** Carries the type of the value for inference; never present. */
+  readonly inferred?: T
+}
+
+/** One command. */
+export interface Command {
+  /** What it does, one sentence. */
+  readonly description: string
+  /** Arguments in order, by the name that help shows. */
+  readonly args?: Readonly<Record<string, Argument<unknown>>>
+  /** Flags only this command has, by camelCase name. */
+  readonly flags?: Readonly<Record<string, Setting<unknown>>>
+  /**
+   * Keys, or starts of keys, of the settings it uses: `['connect', 'log']`. Flags of other settings
+   * are refused. @default all
+   */
+  readonly settings?: readonly string[]
+  /** Whether it takes what follows `--` as it stands. @default false */
+  readonly passthrough?: boolean
+  /** Command lines to show in help, without explanation. */
+  readonly examples?: readonly string[]
+}
+
+/** What {@link defineCommands} takes. */
+export interface CommandsDefinition<
+  Commands extends Readonly<Record<string, Command>>,
+  Globals extends Readonly<Record<string, Setting<unknown>>>,
+> {
+  /** Name of the program as people type it. */
+  readonly program: string
+  /** What the program does, one sentence. */
+  readonly description: string
+  /** Settings whose flags the commands take. */
+  readonly settings: SettingsInfo
+  /** Flags that every command takes and no file has, by camelCase name. */
+  readonly globals: Globals
+  /** Commands by name; a name of several words, such as `config show`, is typed as such. */
+  readonly commands: Commands
+  /** Command when none is typed. @default none: help is shown */
+  readonly defaultCommand?: keyof Commands & string
+  /** Command lines to show first in help. */
+  readonly examples?: readonly string[]
+}
+
+/** Commands ready for parsing and printing; made by {@link defineCommands}. */
+export interface Commands<
+  List extends Readonly<Record<string, Command>>,
+  Globals extends Readonly<Record<string, Setting<unknown>>>,
+> extends CommandsDefinition<List, Globals> {
+  /** The global flags with their names. */
+  readonly globalEntries: readonly SettingEntry[]
+  /** The flags of each command with their names. */
+  readonly commandEntries: ReadonlyMap<string, readonly SettingEntry[]>
+}
+
+/**
+ * Defines an argument. Its value may be undefined when it is optional.
+ *
+ * @param type - what its value may be; a list takes all arguments that remain
+ */
+export function argument<T, const Options extends ArgumentOptions>(
+  type: ValueType<T>,
+  options: Options,
+): Argument<Options extends { readonly optional: true } ? T | undefined : T> {
+  return { type, options }
+}
+
+/**
+ * Defines the commands of a program.
+ *
+ * @throws {TypeError} when two flags that can meet have one name, or the order of arguments leaves
+ *   a doubt
+ */
+export function defineCommands<
+  const List extends Readonly<Record<string, Command>>,
+  const Globals extends Readonly<Record<string, Setting<unknown>>>,
+>(definition: CommandsDefinition<List, Globals>): Commands<List, Globals> {
+  const { settings, globals, commands } = definition
+  const globalEntries = entriesOf(globals, settings.envPrefix)
+  const everywhere = new Set(['help', 'version'])
+  for (const { flag = '' } of [...globalEntries, ...settings.entries]) {
+    if (everywhere.has(flag)) throw new TypeError(`two flags are called --${flag}`)
+    if (flag !== '') everywhere.add(flag)
+  }
+  const commandEntries = new Map<string, readonly SettingEntry[]>()
+  for (const [name, { args = {}, flags = {} }] of Object.entries(commands)) {
+    const entries = entriesOf(flags, settings.envPrefix)
+    for (const { flag = '' } of entries) {
+      if (everywhere.has(flag)) throw new TypeError(`${name}: --${flag} is the flag of a setting`)
+    }
+    checkArguments(name, Object.values(args))
+    commandEntries.set(name, entries)
+  }
+  return { ...definition, globalEntries, commandEntries }
+}
+
+function checkArguments(command: string, args: readonly Argument<unknown>[]): void {
+  for (const [index, { type, options }] of args.entries()) {
+    const next = args[index + 1]
+    if (next && (type.kind === 'list' || (options.optional && !next.options.optional))) {
+      throw new TypeError(`${command}: only the last arguments may be optional or a list`)
+    }
+  }
+}

@@ -1,0 +1,13 @@
+import type { Problem } from './problem.ts'
+import type { RawNode } from './raw-node.ts'
+import type { Expand } from './read-file-text.ts'
+
+/** Reads files that were written for another program. */
+export interface Dialect {
+  /** Name of the other program. */
+  readonly name: string
+  /** Replaces variables as the other program did. */
+  readonly expand: Expand
+  /** Renames the keys of a file to ours; problems are keys without counterpart and differences. */
+  translate(root: RawNode): { readonly root: RawNode; readonly problems: readonly Problem[] }
+}

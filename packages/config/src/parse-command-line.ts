@@ -1,0 +1,276 @@
+import { flagTable, readTokens, type Flag, type FlagUse } from './command-tokens.ts'
+import type { Argument, Command, Commands } from './define-commands.ts'
+import { isSecret, type SettingEntry } from './define-settings.ts'
+import type { Environment } from './expand-variables.ts'
+import { environmentLayer, type Layer, type LayerValue } from './layer.ts'
+import { nearest } from './nearest.ts'
+import { hasErrors, type Problem } from './problem.ts'
+import { quote } from './quote.ts'
+import type { RawNode } from './raw-node.ts'
+import { resolveSettings } from './resolve-settings.ts'
+import type { Resolved, Setting, SettingsTree } from './setting.ts'
+
+/** The surroundings of a command line. */
+export interface CommandLineOptions {
+  /** Arguments without interpreter and script, `process.argv.slice(2)`. */
+  readonly argv: readonly string[]
+  /** Environment variables, for the global flags. */
+  readonly env: Environment
+  /** Absolute directory that relative paths start from. */
+  readonly cwd: string
+  /** Renames flags of another program to ours, such as `config.path` to `config`. */
+  readonly flagAliases?: Readonly<Record<string, string>>
+}
+
+/** The command that was typed, with its arguments and flags. */
+export type ParsedCommand<List extends Readonly<Record<string, Command>>> = {
+  readonly [Name in keyof List]: {
+    /** Name of the command. */
+    readonly name: Name
+    /** Values of the arguments. */
+    readonly args: ResolvedArguments<List[Name]['args']>
+    /** Values of the flags that only this command has. */
+    readonly flags: List[Name]['flags'] extends SettingsTree
+      ? Resolved<List[Name]['flags']>
+      : object
+  }
+}[keyof List]
+
+/** What a command line says. */
+export type ParsedCommandLine<
+  List extends Readonly<Record<string, Command>>,
+  Globals extends Readonly<Record<string, Setting<unknown>>>,
+> =
+  | {
+      /** The command line can be run. */
+      readonly kind: 'command'
+      /** The command. */
+      readonly command: ParsedCommand<List>
+      /** Values of the flags that every command takes. */
+      readonly globals: Resolved<Globals>
+      /** Values of settings, for `loadSettings`. */
+      readonly settings: Layer
+      /** What followed `--`. */
+      readonly rest: readonly string[]
+      /** Warnings. */
+      readonly problems: readonly Problem[]
+    }
+  /** Help was asked for; `topic` is the command it is asked about. */
+  | { readonly kind: 'help'; readonly topic: string | undefined }
+  | { readonly kind: 'version' }
+  /** The command line is wrong. */
+  | {
+      readonly kind: 'error'
+      readonly topic: string | undefined
+      readonly problems: readonly Problem[]
+    }
+
+type ResolvedArguments<Args> =
+  Args extends Readonly<Record<string, Argument<unknown>>>
+    ? { readonly [Name in keyof Args]: Args[Name] extends Argument<infer T> ? T : never }
+    : object
+
+/** Reads a command line; mistakes are returned, not thrown. */
+export function parseCommandLine<
+  List extends Readonly<Record<string, Command>>,
+  Globals extends Readonly<Record<string, Setting<unknown>>>,
+>(
+  definition: Commands<List, Globals>,
+  options: CommandLineOptions,
+): ParsedCommandLine<List, Globals> {
+  const flags = flagTable([
+    ...definition.globalEntries,
+    ...definition.settings.entries,
+    ...[...definition.commandEntries.values()].flat(),
+  ])
+  const { uses, words, rest, terminated, problems } = readTokens(
+    flags,
+    options.argv,
+    options.flagAliases,
+  )
+  const wanted = words[0] === 'help' ? words.slice(1) : words
+  const name = matchCommand(definition.commands, wanted)
+  const asked = uses.some(({ flag }) => flag === 'help') || words[0] === 'help'
+  if (asked) return { kind: 'help', topic: name ?? wanted[0] }
+  if (uses.some(({ flag }) => flag === 'version')) return { kind: 'version' }
+
+  const chosen = name ?? (words.length === 0 ? definition.defaultCommand : undefined)
+  const command = chosen === undefined ? undefined : definition.commands[chosen]
+  if (chosen === undefined || command === undefined) {
+    if (words.length === 0 && problems.length === 0) return { kind: 'help', topic: undefined }
+    if (words[0] !== undefined) problems.push(unknownCommand(words, definition.commands))
+    return { kind: 'error', topic: undefined, problems }
+  }
+  const { cwd } = options
+  const given = name === undefined ? [] : words.slice(name.split(' ').length)
+  if (terminated && !command.passthrough) given.push(...rest.splice(0))
+
+  const entries = definition.commandEntries.get(chosen) ?? []
+  const settingEntries = definition.settings.entries.filter((entry) => usesSetting(command, entry))
+  const layers = { globals: layer(), settings: layer(), command: layer() }
+  for (const use of uses) {
+    const owner = flags
+      .get(use.flag)
+      ?.find(
+        ({ entry }) =>
+          definition.globalEntries.includes(entry) ||
+          settingEntries.includes(entry) ||
+          entries.includes(entry),
+      )
+    if (!owner) {
+      problems.push(foreignFlag(use.flag, chosen))
+      continue
+    }
+    const target = definition.globalEntries.includes(owner.entry)
+      ? layers.globals
+      : entries.includes(owner.entry)
+        ? layers.command
+        : layers.settings
+    addFlag(target, owner, use, cwd, problems)
+  }
+  const environment = environmentLayer(definition.globalEntries, options.env, '\0', cwd)
+  const resolveOptions = { baseDir: cwd, secrets: new Map() }
+  const globals = resolveSettings(
+    definition.globalEntries,
+    [environment, layers.globals],
+    resolveOptions,
+  )
+  const own = resolveSettings(entries, [layers.command], resolveOptions)
+  const args = resolveArguments(command.args ?? {}, given, cwd)
+  for (const { key: _key, ...problem } of [...globals.problems, ...own.problems]) {
+    problems.push(problem)
+  }
+  // An unknown flag may have taken an argument along; what is missing then is a guess.
+  if (!problems.some(({ code }) => code === 'CONFIG_FLAG_UNKNOWN')) problems.push(...args.problems)
+  if (hasErrors(problems)) return { kind: 'error', topic: chosen, problems }
+  return {
+    kind: 'command',
+    command: { name: chosen, args: args.values, flags: own.settings } as ParsedCommand<List>,
+    globals: globals.settings as Resolved<Globals>,
+    settings: layers.settings,
+    rest,
+    problems,
+  }
+}
+
+interface MutableLayer extends Layer {
+  readonly values: Map<string, LayerValue>
+}
+
+function layer(): MutableLayer {
+  return { values: new Map(), problems: [] }
+}
+
+function addFlag(
+  target: MutableLayer,
+  { entry, isPath }: Flag,
+  { shown, text }: FlagUse,
+  baseDir: string,
+  problems: Problem[],
+): void {
+  const { key, node, variable } = entry
+  if (node.kind !== 'setting') return
+  const origin = { kind: 'flag', name: shown } as const
+  const before = target.values.get(key)
+  if (isSecret(node) && !isPath) {
+    problems.push({
+      code: 'CONFIG_SECRET_EXPOSED',
+      severity: 'warning',
+      key,
+      origin,
+      message: 'a secret on the command line is visible to every user of this machine',
+      hint: `use --${entry.flag}-file or the variable ${variable}`,
+    })
+  }
+  if (before && before.isPath !== isPath) {
+    const message = 'both the secret and a file to read it from are given'
+    problems.push({ code: 'CONFIG_SECRET_TWICE', severity: 'error', key, origin, message })
+  }
+  const single: RawNode = { kind: 'scalar', text, origin }
+  if (node.type.kind !== 'list') {
+    target.values.set(key, { node: single, isPath, baseDir })
+    return
+  }
+  const texts = text.trim() === '' ? [] : text.split(',')
+  const items = texts.map((item) => ({ kind: 'scalar', text: item.trim(), origin }) as const)
+  const earlier = before?.node.kind === 'list' ? before.node.items : []
+  const list: RawNode = { kind: 'list', items: [...earlier, ...items], origin }
+  target.values.set(key, { node: list, isPath, baseDir })
+}
+
+function resolveArguments(
+  args: Readonly<Record<string, Argument<unknown>>>,
+  given: readonly string[],
+  baseDir: string,
+): { values: object; problems: readonly Problem[] } {
+  const values: Record<string, unknown> = {}
+  const problems: Problem[] = []
+  let used = 0
+  for (const [name, { type, options }] of Object.entries(args)) {
+    const words = type.kind === 'list' ? given.slice(used) : given.slice(used, used + 1)
+    used += words.length
+    const origin = { kind: 'argument', name } as const
+    if (words.length === 0) {
+      if (options.optional) continue
+      const message = `the argument ${name} is missing: ${options.description}`
+      problems.push({ code: 'CONFIG_ARGUMENT_MISSING', severity: 'error', message })
+      continue
+    }
+    const node = { kind: 'setting', type, options: { description: '' } } as const
+    const entry = { key: name, properties: [name], flag: undefined, variable: undefined, node }
+    const items = words.map((text) => ({ kind: 'scalar', text, origin }) as const)
+    const [first] = items
+    const raw: RawNode = type.kind === 'list' || !first ? { kind: 'list', items, origin } : first
+    const value = { node: raw, isPath: false, baseDir }
+    const resolution = resolveSettings(
+      [entry],
+      [{ values: new Map([[name, value]]), problems: [] }],
+      { baseDir, secrets: new Map() },
+    )
+    for (const { key: _key, ...problem } of resolution.problems) problems.push(problem)
+    if (resolution.problems.length === 0) Object.assign(values, resolution.settings)
+  }
+  for (const word of given.slice(used)) {
+    const message = `unexpected argument ${quote(word)}`
+    problems.push({ code: 'CONFIG_ARGUMENT_UNEXPECTED', severity: 'error', message })
+  }
+  return { values, problems }
+}
+
+/** The command whose name is the longest start of the words. */
+function matchCommand(
+  commands: Readonly<Record<string, Command>>,
+  words: readonly string[],
+): string | undefined {
+  const names = words.map((_, index) => words.slice(0, index + 1).join(' '))
+  return names.findLast((name) => Object.hasOwn(commands, name))
+}
+
+function usesSetting(command: Command, { key }: SettingEntry): boolean {
+  return (
+    command.settings === undefined ||
+    command.settings.some((start) => key === start || key.startsWith(`${start}.`))
+  )
+}
+
+function unknownCommand(
+  words: readonly string[],
+  commands: Readonly<Record<string, Command>>,
+): Problem {
+  const names = Object.keys(commands)
+  const typed = words.slice(0, 2).join(' ')
+  const group = names.filter((name) => name.startsWith(`${words[0]} `))
+  const meant = nearest(typed, names) ?? nearest(words[0] ?? '', names)
+  return {
+    code: 'CONFIG_COMMAND_UNKNOWN',
+    severity: 'error',
+    message: `unknown command ${quote(group.length > 0 ? typed : (words[0] ?? ''))}`,
+    allowed: (group.length > 0 ? group : names).join(', '),
+    ...(meant === undefined ? {} : { hint: `did you mean ${meant}?` }),
+  }
+}
+
+function foreignFlag(flag: string, command: string): Problem {
+  const message = `the command ${command} has no flag --${flag}`
+  return { code: 'CONFIG_FLAG_UNKNOWN', severity: 'error', message }
+}

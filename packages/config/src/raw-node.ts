@@ -1,0 +1,54 @@
+/**
+ * A value before its type is known, with the place it stands at. Files become these; flags,
+ * variables and arguments are the simplest ones. Everything after this is blind to the source.
+ */
+import type { Origin } from './origin.ts'
+
+/** A single value; `text` is undefined for the null of YAML, which counts as not given. */
+export interface RawScalar {
+  /** Tells the kinds of node apart. */
+  readonly kind: 'scalar'
+  /** The text, after variables were replaced. */
+  readonly text: string | undefined
+  /** Where it stands. */
+  readonly origin: Origin
+}
+
+/** A sequence. */
+export interface RawList {
+  /** Tells the kinds of node apart. */
+  readonly kind: 'list'
+  /** The elements. */
+  readonly items: readonly RawNode[]
+  /** Where it stands. */
+  readonly origin: Origin
+}
+
+/** A mapping; keys are unique. */
+export interface RawMap {
+  /** Tells the kinds of node apart. */
+  readonly kind: 'map'
+  /** The members by key. */
+  readonly members: ReadonlyMap<string, RawMember>
+  /** Where it stands. */
+  readonly origin: Origin
+}
+
+/** One key of a mapping and its value. */
+export interface RawMember {
+  /** Where the key stands. */
+  readonly keyOrigin: Origin
+  /** The value. */
+  readonly value: RawNode
+}
+
+/** Stands where something could not be read and was reported. */
+export interface RawUnread {
+  /** Tells the kinds of node apart. */
+  readonly kind: 'unread'
+  /** Where it stands. */
+  readonly origin: Origin
+}
+
+/** A value of any shape. */
+export type RawNode = RawScalar | RawList | RawMap | RawUnread

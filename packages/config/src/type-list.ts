@@ -1,0 +1,22 @@
+import type { ListType, ScalarType } from './value-type.ts'
+
+/** Options of {@link list}. */
+export interface ListOptions {
+  /** Most elements, at least 1. @default 256 */
+  readonly maxItems?: number
+}
+
+/**
+ * A list of values: a sequence in a file, separated by commas in flags and variables, where a flag
+ * may also be repeated. A sequence in a file is the way to write an element that has a comma.
+ */
+export function list<T>(item: ScalarType<T>, options: ListOptions = {}): ListType<readonly T[]> {
+  if (item.secret) throw new TypeError('a list of secrets is not supported')
+  return {
+    kind: 'list',
+    item,
+    maxItems: options.maxItems ?? 256,
+    collect: (items) => Object.freeze(items as readonly T[]),
+    formatItems: (values) => values.map((value) => item.format(value)),
+  }
+}

@@ -1,0 +1,86 @@
+import { formatAddressBlock, parseAddressBlock, type AddressBlock } from './address-block.ts'
+import {
+  formatDialAddress,
+  parseDialAddress,
+  type DialAddress,
+  type DialAddressOptions,
+} from './dial-address.ts'
+import {
+  formatListenAddress,
+  parseListenAddress,
+  separateFamilies,
+  type ListenAddress,
+} from './listen-address.ts'
+import { formatPortRange, parsePortRange, type PortRange } from './port.ts'
+import { formatSourceAddress, parseSourceAddress, type SourceAddress } from './source-address.ts'
+import { list } from './type-list.ts'
+import type { ListType, ScalarType } from './value-type.ts'
+
+/** Ports and addresses look like numbers in YAML when nothing but digits stands there. */
+const TEXT_OR_PORT = { type: ['string', 'integer'] } as const
+
+const listenAddress: ScalarType<ListenAddress> = {
+  kind: 'scalar',
+  name: 'address',
+  allowed: 'an address such as :8080, 127.0.0.1:8080, [::1]:8080, localhost:8080 or unix:/path',
+  schema: TEXT_OR_PORT,
+  parse: parseListenAddress,
+  format: formatListenAddress,
+}
+
+/** Addresses to listen on; [::] beside 0.0.0.0 of the same port becomes IPv6 alone. */
+export function listenAddresses(): ListType<readonly ListenAddress[]> {
+  const addresses = list(listenAddress, { maxItems: 64 })
+  return {
+    ...addresses,
+    collect: (items) => separateFamilies(addresses.collect(items)),
+  }
+}
+
+/** An address to connect to; a port alone is that port of localhost. */
+export function dialAddress(options: DialAddressOptions = {}): ScalarType<DialAddress> {
+  return {
+    kind: 'scalar',
+    name: 'address',
+    allowed: 'an address such as 3000, localhost:3000, [::1]:3000, host:3000 or unix:/path',
+    schema: TEXT_OR_PORT,
+    parse: (text) => parseDialAddress(text, options),
+    format: formatDialAddress,
+  }
+}
+
+/** An IP address of this machine, optionally with a port, to connect from. */
+export function sourceAddress(): ScalarType<SourceAddress> {
+  return {
+    kind: 'scalar',
+    name: 'ip[:port]',
+    allowed: 'an IP address of this machine, such as 192.168.1.100 or [fe80::1%eth0]:4000',
+    schema: { type: 'string' },
+    parse: parseSourceAddress,
+    format: formatSourceAddress,
+  }
+}
+
+/** A port or a range of ports. */
+export function portRange(): ScalarType<PortRange> {
+  return {
+    kind: 'scalar',
+    name: 'ports',
+    allowed: 'a port or a range such as 9900-9999',
+    schema: TEXT_OR_PORT,
+    parse: parsePortRange,
+    format: formatPortRange,
+  }
+}
+
+/** An IP address or a block of them, such as `10.0.0.0/8`. */
+export function addressBlock(): ScalarType<AddressBlock> {
+  return {
+    kind: 'scalar',
+    name: 'block',
+    allowed: 'an IP address or a block such as 10.0.0.0/8 or 2001:db8::/32',
+    schema: { type: 'string' },
+    parse: parseAddressBlock,
+    format: formatAddressBlock,
+  }
+}
