@@ -6,8 +6,7 @@
  */
 
 import { isDecimal } from './character-classes.ts'
-import { HttpError } from './errors.ts'
-import type { HttpSide } from './faults.ts'
+import { HttpError, type HttpSide } from './errors.ts'
 
 /** Framing of one body. */
 export type BodyFraming =

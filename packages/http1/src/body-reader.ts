@@ -5,7 +5,7 @@
 
 import type { BodyFraming } from './body-framing.ts'
 import { ChunkedBody } from './chunked-body.ts'
-import type { HttpSide } from './faults.ts'
+import type { HttpSide } from './errors.ts'
 import type { HttpLimits } from './limits.ts'
 
 /** Receives payload bytes, in order; a piece is a part of the chunk being scanned, not a copy. */

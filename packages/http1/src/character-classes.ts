@@ -4,9 +4,6 @@
  * of a text, wide characters) read as undefined, which is in no class.
  */
 
-const HTAB = 0x09
-const SPACE = 0x20
-
 /** 1 for each byte that may stand in a token: header names, methods, extension names. */
 export const TOKEN: Uint8Array = classOf("!#$%&'*+-.^_`|~")
 
@@ -38,11 +35,6 @@ export function isDecimal(text: string, start = 0): boolean {
     if (code < 0x30 || code > 0x39) return false
   }
   return true
-}
-
-/** Tells whether the character code is a space or HTAB. */
-export function isBlank(code: number): boolean {
-  return code === SPACE || code === HTAB
 }
 
 function isAllOf(table: Uint8Array, text: string, start: number, end: number): boolean {

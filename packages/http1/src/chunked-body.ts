@@ -8,8 +8,7 @@
 
 import type { BodyReader, PayloadSink } from './body-reader.ts'
 import { isChunkExtension } from './chunk-extension.ts'
-import { HttpError } from './errors.ts'
-import type { HttpFault, HttpSide } from './faults.ts'
+import { HttpError, type HttpFault, type HttpSide } from './errors.ts'
 import { parseHeaderLines } from './header-lines.ts'
 import { type HttpLimits, type ResolvedHttpLimits, resolveHttpLimits } from './limits.ts'
 import { SectionScanner } from './section-scanner.ts'

@@ -5,7 +5,9 @@
 
 /** Parts of a request head to write. */
 export interface RequestHeadParts {
+  /** Method, written as it is. */
   readonly method: string
+  /** Target in origin-form, written as it is. */
   readonly target: string
   /** Name, value, name, value. */
   readonly headers: readonly string[]
@@ -13,7 +15,9 @@ export interface RequestHeadParts {
 
 /** Parts of a response head to write. */
 export interface ResponseHeadParts {
+  /** Status, three digits. */
   readonly status: number
+  /** Reason phrase, may be empty. */
   readonly reason: string
   /** Name, value, name, value. */
   readonly headers: readonly string[]

@@ -11,7 +11,9 @@ import type { ResponseHead } from './response-head.ts'
 
 /** What of a response decides about the visitor's connection; a {@link ResponseHead} fits. */
 export interface ResponseOutline {
+  /** Status of the final response, or 101. */
   readonly status: number
+  /** How its body ends. */
   readonly framing: BodyFraming
 }
 

@@ -5,9 +5,9 @@
  * before the colon and section 5.2 an obsolete fold refused by a server.
  */
 
-import { isBlank, TOKEN } from './character-classes.ts'
-import { HttpError } from './errors.ts'
-import type { HttpFault, HttpSide } from './faults.ts'
+import { isBlank, trimBlanks } from './blanks.ts'
+import { TOKEN } from './character-classes.ts'
+import { HttpError, type HttpFault, type HttpSide } from './errors.ts'
 import type { SectionScanner } from './section-scanner.ts'
 
 const COLON = 0x3a
@@ -28,12 +28,7 @@ export function parseHeaderLines(section: SectionScanner, line: number, side: Ht
     if (text.charCodeAt(at) !== COLON || at === start) {
       throw nameError(text, start, at, number, side)
     }
-    const name = text.slice(start, at)
-    let valueEnd = lineEnd
-    do at++
-    while (isBlank(text.charCodeAt(at)))
-    while (valueEnd > at && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd--
-    headers.push(name, text.slice(at, valueEnd))
+    headers.push(text.slice(start, at), trimBlanks(text, at + 1, lineEnd))
     start = lineEnd + 2
   }
   return headers

@@ -3,7 +3,7 @@
  * regard to letter case; comparing lengths first spares nearly all of the lower-casing.
  */
 
-import { isBlank } from './character-classes.ts'
+import { trimBlanks } from './blanks.ts'
 
 /**
  * Returns the value of the first header of that name, or undefined.
@@ -30,13 +30,4 @@ export function listItems(value: string): string[] {
 /** Joins the value of a repeated header to what was there before: RFC 9110 section 5.3. */
 export function joined(previous: string | undefined, value: string): string {
   return previous === undefined ? value : `${previous}, ${value}`
-}
-
-/** Trims space and HTAB only: String.trim would take off 0xA0 too, which is part of a value here. */
-function trimBlanks(text: string): string {
-  let start = 0
-  let end = text.length
-  while (start < end && isBlank(text.charCodeAt(start))) start++
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
-  return text.slice(start, end)
 }

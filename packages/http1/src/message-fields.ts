@@ -4,8 +4,7 @@
  * it is repeated, even with equal values: the next hop may pick another one than we do.
  */
 
-import { HttpError } from './errors.ts'
-import type { HttpSide } from './faults.ts'
+import { HttpError, type HttpSide } from './errors.ts'
 import { joined, listItems } from './header-list.ts'
 
 /** The headers that decide how a message is read; undefined where absent. */

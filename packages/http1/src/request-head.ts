@@ -43,6 +43,7 @@ export interface RequestHead {
 
 /** What {@link RequestHeadReader.push} found. */
 export interface RequestHeadResult {
+  /** The head that ended in the chunk. */
   readonly head: RequestHead
   /** The bytes of the chunk behind the head, not copied; empty if there are none. */
   readonly rest: Buffer

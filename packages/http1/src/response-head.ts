@@ -45,6 +45,7 @@ export interface RequestContext {
 
 /** What {@link ResponseHeadReader.push} found. */
 export interface ResponseHeadResult {
+  /** The head that ended in the chunk. */
   readonly head: ResponseHead
   /** The bytes of the chunk behind the head, not copied; empty if there are none. */
   readonly rest: Buffer

@@ -10,8 +10,7 @@
  * a section cut in two is gathered in a buffer, which is let go when the section ends.
  */
 
-import { HttpError } from './errors.ts'
-import type { HttpFault, HttpSide } from './faults.ts'
+import { HttpError, type HttpFault, type HttpSide } from './errors.ts'
 
 const HTAB = 0x09
 const LF = 0x0a

@@ -1,7 +1,6 @@
 /** What request lines and status lines share: the version (RFC 9112 section 2.3). */
 
-import { HttpError } from './errors.ts'
-import type { HttpSide } from './faults.ts'
+import { HttpError, type HttpSide } from './errors.ts'
 
 /**
  * Reads "HTTP/1.0" or "HTTP/1.1", which must fill the range exactly.

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest'
+import { formatErrorResponse } from '../src/error-response.ts'
+import { getHeader } from '../src/header-list.ts'
+import { readBody, readResponse } from './feeding.ts'
+
+const RESPONSE = {
+  status: 502,
+  message: 'no available upstreams',
+  code: 'UPSTREAM_NONE',
+  keepAlive: true,
+}
+
+describe('formatErrorResponse', () => {
+  it('writes what Piko writes, and a code', () => {
+    expect(formatErrorResponse(RESPONSE).toString()).toBe(
+      [
+        'HTTP/1.1 502 Bad Gateway',
+        'content-type: application/json',
+        'x-content-type-options: nosniff',
+        'adit-error: UPSTREAM_NONE',
+        'content-length: 35',
+        'connection: keep-alive',
+        '',
+        '{"error":"no available upstreams"}\n',
+      ].join('\r\n'),
+    )
+  })
+
+  it('is a response that can be read back, whatever the message', () => {
+    const message = 'caf\u00e9 "\r\n\u2028\ud800'
+    const bytes = formatErrorResponse({ ...RESPONSE, message, keepAlive: false })
+    const outcome = readResponse([bytes])
+    if (outcome === undefined || !('value' in outcome)) throw new Error('not a response')
+    const { framing, keepAlive } = outcome.value
+    expect(keepAlive).toBe(false)
+    const body = readBody([bytes.subarray(outcome.taken)], framing, 'response')
+    expect(body).toMatchObject({ taken: bytes.length - outcome.taken })
+    expect(JSON.parse(bytes.subarray(outcome.taken).toString())).toEqual({ error: message })
+  })
+
+  it('answers HEAD without the body', () => {
+    const whole = formatErrorResponse(RESPONSE).toString()
+    const head = formatErrorResponse({ ...RESPONSE, method: 'HEAD' }).toString()
+    expect(head).toBe(whole.slice(0, whole.indexOf('{')))
+    expect(formatErrorResponse({ ...RESPONSE, method: 'GET' }).toString()).toBe(whole)
+  })
+
+  it('takes further headers', () => {
+    const headers = ['retry-after', '1']
+    const outcome = readResponse([formatErrorResponse({ ...RESPONSE, headers })])
+    if (outcome === undefined || !('value' in outcome)) throw new Error('not a response')
+    expect(getHeader(outcome.value.headers, 'retry-after')).toBe('1')
+  })
+
+  it('writes a status without a known reason', () => {
+    const text = formatErrorResponse({ ...RESPONSE, status: 499 }).toString()
+    expect(text.startsWith('HTTP/1.1 499 \r\n')).toBe(true)
+  })
+
+  it.each([399, 600, 400.5, NaN])('refuses status %d', (status) => {
+    expect(() => formatErrorResponse({ ...RESPONSE, status })).toThrow(RangeError)
+  })
+
+  it.each(['', 'A B', 'A\r\nX: y'])('refuses code %j', (code) => {
+    expect(() => formatErrorResponse({ ...RESPONSE, code })).toThrow(TypeError)
+  })
+})

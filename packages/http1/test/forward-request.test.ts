@@ -1,0 +1,163 @@
+import { describe, expect, it } from 'vitest'
+import { type ForwardRequestOptions, forwardRequestHeaders } from '../src/forward-request.ts'
+import { getHeader } from '../src/header-list.ts'
+import { bytesOf, readRequest } from './feeding.ts'
+
+const VISITOR: ForwardRequestOptions = { clientAddress: '203.0.113.7', scheme: 'http' }
+
+/** Forwards a request with the given header lines below Host; without the four headers always added. */
+function forward(lines: string, options: Partial<ForwardRequestOptions> = {}, minor = 1): string[] {
+  return allOf(lines, options, minor).filter((_, at, all) => {
+    const name = all[at - (at % 2)] ?? ''
+    return name !== 'Host' && !/^x-(?:forwarded-(?:for|proto|host)|piko-forward)$/.test(name)
+  })
+}
+
+function allOf(lines: string, options: Partial<ForwardRequestOptions> = {}, minor = 1): string[] {
+  const text = `POST /x HTTP/1.${minor}\r\nHost: A.b:8000\r\n${lines}${lines && '\r\n'}\r\n`
+  const outcome = readRequest([bytesOf(text)])
+  if (outcome === undefined || !('value' in outcome)) throw new Error(JSON.stringify(outcome))
+  return forwardRequestHeaders(outcome.value, { ...VISITOR, ...options })
+}
+
+describe('forwardRequestHeaders', () => {
+  it('keeps order, case and repetition, and adds what the next hop is to know', () => {
+    expect(allOf('X-B: 1\r\nx-a: 2\r\nX-B: 3\r\nContent-Length: 4')).toEqual([
+      'Host',
+      'A.b:8000',
+      'X-B',
+      '1',
+      'x-a',
+      '2',
+      'X-B',
+      '3',
+      'Content-Length',
+      '4',
+      'x-forwarded-for',
+      '203.0.113.7',
+      'x-forwarded-proto',
+      'http',
+      'x-forwarded-host',
+      'A.b:8000',
+      'x-piko-forward',
+      'true',
+    ])
+  })
+
+  it.each([
+    ['Connection: close'],
+    ['Connection: keep-alive\r\nKeep-Alive: timeout=5'],
+    ['Proxy-Connection: keep-alive'],
+    ['Proxy-Authorization: Basic x\r\nProxy-Authenticate: Basic'],
+    ['TE: gzip'],
+    ['Upgrade: websocket'],
+    ['Connection: x-secret, X-Other\r\nX-Secret: 1\r\nx-other: 2'],
+    ['X-Late: 1\r\nConnection: close\r\nConnection: x-late'],
+    ['Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM'],
+    ['x-piko-authorization: Bearer x'],
+    ['X-Piko-Authorization: Bearer x\r\nx-piko-forward: true'],
+    ['X_Piko_Authorization: Bearer x\r\nx_forwarded_for: 10.0.0.1\r\nX-Forwarded_Proto: https'],
+    ['Forwarded: for=10.0.0.1'],
+    ['X-Forwarded-Port: 443\r\nX-Forwarded-Prefix: /evil\r\nX-Forwarded-User: root'],
+  ])('takes off %j', (lines) => {
+    expect(forward(lines)).toEqual([])
+  })
+
+  it.each([
+    ['Connection: host, content-length\r\nContent-Length: 4', ['Content-Length', '4']],
+    [
+      'Connection: transfer-encoding\r\nTransfer-Encoding: chunked',
+      ['Transfer-Encoding', 'chunked'],
+    ],
+    ['Connection: authorization, cookie\r\nCookie: a', ['Cookie', 'a']],
+    ['Trailer: X-Sum', ['Trailer', 'X-Sum']],
+    ['X_Custom: 1', ['X_Custom', '1']],
+    ['X-Piko-Endpoint: e', ['X-Piko-Endpoint', 'e']],
+    ['__proto__: 1\r\nconstructor: 2', ['__proto__', '1', 'constructor', '2']],
+    ['Expect: 100-continue', ['Expect', '100-continue']],
+    ['Authorization: Basic x', ['Authorization', 'Basic x']],
+  ])('keeps what counts in %j', (lines, headers) => {
+    expect(forward(lines)).toEqual(headers)
+    expect(allOf(lines).slice(0, 2)).toEqual(['Host', 'A.b:8000'])
+  })
+
+  it('sets the forwarding headers even when Connection names them', () => {
+    const headers = allOf('Connection: x-forwarded-for, x-piko-forward, x-forwarded-proto')
+    expect(getHeader(headers, 'x-forwarded-for')).toBe('203.0.113.7')
+    expect(getHeader(headers, 'x-forwarded-proto')).toBe('http')
+    expect(getHeader(headers, 'x-piko-forward')).toBe('true')
+  })
+
+  it('lets TE: trailers survive, alone', () => {
+    expect(forward('TE: trailers')).toEqual(['TE', 'trailers'])
+    expect(forward('te: gzip, Trailers\r\nTE: trailers\r\nConnection: TE')).toEqual([
+      'TE',
+      'trailers',
+    ])
+  })
+
+  it('passes an upgrade on with a Connection of its own', () => {
+    expect(forward('connection: keep-alive, UPGRADE\r\nupgrade: WebSocket')).toEqual([
+      'Connection',
+      'Upgrade',
+      'Upgrade',
+      'WebSocket',
+    ])
+    expect(forward('Connection: Upgrade\r\nUpgrade: websocket', {}, 0)).toEqual([])
+  })
+
+  it('takes Authorization off when it let the request in', () => {
+    const lines = 'authorization: Bearer x\r\nX: y'
+    expect(forward(lines, { authorizationConsumed: true })).toEqual(['X', 'y'])
+  })
+
+  it('takes Expect off an HTTP/1.0 request', () => {
+    expect(forward('Expect: 100-continue', {}, 0)).toEqual([])
+  })
+})
+
+describe('trustedHops', () => {
+  const incoming =
+    'X-Forwarded-For: 10.0.0.1, 10.0.0.2\r\nx-forwarded-for: 10.0.0.3\r\nForwarded: for=10.0.0.1'
+
+  it.each([
+    [0, '203.0.113.7'],
+    [1, '10.0.0.3, 203.0.113.7'],
+    [2, '10.0.0.2, 10.0.0.3, 203.0.113.7'],
+    [3, '10.0.0.1, 10.0.0.2, 10.0.0.3, 203.0.113.7'],
+    [9, '10.0.0.1, 10.0.0.2, 10.0.0.3, 203.0.113.7'],
+  ])('of %i keeps that many entries', (trustedHops, expected) => {
+    const headers = allOf(incoming, { trustedHops })
+    expect(getHeader(headers, 'x-forwarded-for')).toBe(expected)
+    expect(getHeader(headers, 'forwarded')).toBe(trustedHops === 0 ? undefined : 'for=10.0.0.1')
+  })
+
+  it.each([
+    [0, 'X-Forwarded-Proto: https\r\nX-Forwarded-Host: c.d', 'http', 'A.b:8000'],
+    [1, 'X-Forwarded-Proto: HTTPS\r\nX-Forwarded-Host: c.d', 'https', 'c.d'],
+    [1, 'X-Forwarded-Proto: http, https\r\nX-Forwarded-Host: e.f, c.d', 'https', 'c.d'],
+    [2, 'X-Forwarded-Proto: http, https\r\nX-Forwarded-Host: c.d', 'http', 'c.d'],
+    [1, 'X-Forwarded-Proto: gopher\r\nX-Forwarded-Host: a@b', 'http', 'A.b:8000'],
+    [1, '', 'http', 'A.b:8000'],
+  ])('of %i with %j', (trustedHops, lines, proto, host) => {
+    const headers = allOf(lines, { trustedHops })
+    expect(getHeader(headers, 'x-forwarded-proto')).toBe(proto)
+    expect(getHeader(headers, 'x-forwarded-host')).toBe(host)
+  })
+
+  it.each([-1, 0.5, NaN, Infinity])('of %d is refused', (trustedHops) => {
+    expect(() => allOf('', { trustedHops })).toThrow(RangeError)
+  })
+})
+
+describe('clientAddress', () => {
+  it.each(['', 'a b', '1.2.3.4\r\nX: y', '1.2.3.4, 5.6.7.8', '\u0661'])('%j is refused', (text) => {
+    expect(() => allOf('', { clientAddress: text })).toThrow(TypeError)
+  })
+
+  it('may be IPv6', () => {
+    const headers = allOf('', { clientAddress: '2001:db8::1', scheme: 'https' })
+    expect(getHeader(headers, 'x-forwarded-for')).toBe('2001:db8::1')
+    expect(getHeader(headers, 'x-forwarded-proto')).toBe('https')
+  })
+})
