@@ -1,0 +1,123 @@
+// @ts-check
+// The ways from the load generator to the services: straight, through nginx, through Adit.
+import { join } from 'node:path'
+import { isAditBuilt, startAccess, startAgent, startServer } from '@proj/scripts/adit-processes'
+import { missingPrograms } from '@proj/scripts/programs'
+import { StartedProcess } from '@proj/scripts/started-process'
+import { startNginxProxy, startNginxService } from './nginx.mjs'
+
+/**
+ * @typedef {object} Leg
+ * @property {string} name
+ * @property {import('./load-client.mjs').Target} web - answers GET /<bytes>
+ * @property {import('./load-client.mjs').Target} sink - takes POST /upload
+ * @property {number | undefined} raw - port of the byte source and sink, if the leg carries TCP
+ * @property {{ name: string, pid: number }[]} processes - between the load and the service
+ */
+
+const ANY = '127.0.0.1:0'
+const NGINX = [{ name: 'nginx', debian: 'nginx-light', usedFor: 'the benchmark' }]
+
+/**
+ * Starts the services and every leg that can be had here.
+ *
+ * @param {string} folder - for configuration files
+ * @param {readonly number[]} sizes - bytes, of the bodies to be asked for
+ * @returns {Promise<{ legs: Leg[], notes: string[], stop: () => Promise<void> }>}
+ */
+export async function startLegs(folder, sizes) {
+  /** @type {StartedProcess[]} */
+  const started = []
+  const stop = async () => {
+    for (const process_ of started.toReversed()) await process_.stop()
+  }
+  const hasNginx = missingPrograms(NGINX).length === 0
+  try {
+    const services = new StartedProcess('services', process.execPath, [
+      join(import.meta.dirname, 'services.mjs'),
+    ])
+    started.push(services)
+    const { http, raw } = await services.event('ready')
+    const ports = { web: http, sink: http, raw }
+    if (hasNginx) {
+      const service = await startNginxService(join(folder, 'service'), sizes)
+      started.push(service.process)
+      ports.web = service.port
+    }
+
+    const legs = [directLeg(ports)]
+    const notes = [
+      hasNginx
+        ? 'service of GET: nginx, one worker; of uploads and TCP: minimal Node'
+        : 'service: minimal Node; nginx is not installed, so there is no leg through it',
+    ]
+    if (hasNginx) legs.push(await startNginxLeg(join(folder, 'proxy'), ports, started))
+    if (isAditBuilt()) legs.push(await startAditLeg(ports, started))
+    else notes.push('adit is not built, so there is no leg through it')
+    return { legs, notes, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/**
+ * @param {{ web: number, sink: number, raw: number }} ports
+ * @returns {Leg}
+ */
+function directLeg({ web, sink, raw }) {
+  const host = '127.0.0.1'
+  return {
+    name: 'direct',
+    web: { port: web, host },
+    sink: { port: sink, host },
+    raw,
+    processes: [],
+  }
+}
+
+/**
+ * @param {string} folder
+ * @param {{ web: number, sink: number }} ports
+ * @param {StartedProcess[]} started
+ * @returns {Promise<Leg>}
+ */
+async function startNginxLeg(folder, ports, started) {
+  const proxy = await startNginxProxy(folder, ports)
+  started.push(proxy.process)
+  const target = { port: proxy.port, host: '127.0.0.1' }
+  const processes = [{ name: 'nginx', pid: proxy.process.pid }]
+  return { name: 'nginx', web: target, sink: target, raw: undefined, processes }
+}
+
+/**
+ * @param {{ web: number, sink: number, raw: number }} services
+ * @param {StartedProcess[]} started
+ * @returns {Promise<Leg>}
+ */
+async function startAditLeg(services, started) {
+  const server = await startServer({ proxy: ANY, upstream: ANY, admin: ANY })
+  started.push(server.process)
+  const { proxy, upstream } = server.ports
+  const web = await startAgent('http', 'web', services.web, upstream)
+  started.push(web)
+  const sink = await startAgent('http', 'sink', services.sink, upstream)
+  started.push(sink)
+  const raw = await startAgent('tcp', 'raw', services.raw, upstream)
+  started.push(raw)
+  const access = await startAccess('raw', proxy)
+  started.push(access.process)
+  return {
+    name: 'adit',
+    web: { port: proxy, host: 'web.localhost' },
+    sink: { port: proxy, host: 'sink.localhost' },
+    raw: access.port,
+    processes: [
+      { name: 'adit-server', pid: server.process.pid },
+      { name: 'adit http web', pid: web.pid },
+      { name: 'adit http sink', pid: sink.pid },
+      { name: 'adit tcp raw', pid: raw.pid },
+      { name: 'adit access raw', pid: access.process.pid },
+    ],
+  }
+}

@@ -1,0 +1,196 @@
+// @ts-check
+// The load: raw sockets and as little parsing as possible, so that the client is never the slowest
+// part. Answers are framed by content-length; anything but 200 ends the run.
+import { connect } from 'node:net'
+import { once } from 'node:events'
+
+/** @typedef {{ port: number, host: string }} Target - where to connect, and the Host field to send */
+
+const HEAD_END = Buffer.from('\r\n\r\n')
+const CHUNK = Buffer.alloc(64 * 1024, 'adit')
+
+/**
+ * Keeps `connections` keep-alive connections busy, one request at a time on each, for `durationMs`.
+ *
+ * @param {Target & { connections: number, durationMs: number, path: string }} options
+ * @returns {Promise<{ requests: number, perSecond: number, p50Ms: number, p99Ms: number }>}
+ */
+export async function requests({ port, host, connections, durationMs, path }) {
+  const request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+  /** @type {number[]} */
+  const latencies = []
+  const started = performance.now()
+  const deadline = started + durationMs
+  const workers = Array.from({ length: connections }, async () => {
+    const socket = await open(port)
+    try {
+      await new Promise((resolve, reject) => {
+        let sent = performance.now()
+        const read = answers(() => {
+          const now = performance.now()
+          latencies.push(now - sent)
+          if (now >= deadline) return resolve(undefined)
+          sent = now
+          socket.write(request)
+        })
+        socket.on('data', (chunk) => attempt(() => read(chunk), reject))
+        socket.once('error', reject)
+        socket.once('close', () => reject(new Error('connection closed during the run')))
+        socket.write(request)
+      })
+    } finally {
+      socket.destroy()
+    }
+  })
+  await Promise.all(workers)
+  const seconds = (performance.now() - started) / 1000
+  const sorted = Float64Array.from(latencies).toSorted()
+  return {
+    requests: sorted.length,
+    perSecond: sorted.length / seconds,
+    p50Ms: quantile(sorted, 0.5),
+    p99Ms: quantile(sorted, 0.99),
+  }
+}
+
+/**
+ * Downloads one body.
+ *
+ * @param {Target & { path: string, bytes: number }} options
+ * @returns {Promise<{ bytesPerSecond: number }>}
+ */
+export async function download({ port, host, path, bytes }) {
+  const socket = await open(port)
+  const started = performance.now()
+  await new Promise((resolve, reject) => {
+    const read = answers((length) =>
+      length === bytes ? resolve(undefined) : reject(new Error(`${length} bytes, not ${bytes}`)),
+    )
+    socket.on('data', (chunk) => attempt(() => read(chunk), reject))
+    socket.once('error', reject)
+    socket.once('close', () => reject(new Error('connection closed during the download')))
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+  })
+  const elapsed = performance.now() - started
+  socket.destroy()
+  return { bytesPerSecond: (bytes / elapsed) * 1000 }
+}
+
+/**
+ * Uploads one body; the time ends with the answer, which the service sends after the last byte.
+ *
+ * @param {Target & { path: string, bytes: number }} options
+ * @returns {Promise<{ bytesPerSecond: number }>}
+ */
+export async function upload({ port, host, path, bytes }) {
+  const socket = await open(port)
+  const started = performance.now()
+  const answered = new Promise((resolve, reject) => {
+    const read = answers(resolve)
+    socket.on('data', (chunk) => attempt(() => read(chunk), reject))
+    socket.once('error', reject)
+    socket.once('close', () => reject(new Error('connection closed during the upload')))
+  })
+  socket.write(`POST ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${bytes}\r\n\r\n`)
+  await Promise.all([send(socket, bytes), answered])
+  const elapsed = performance.now() - started
+  socket.destroy()
+  return { bytesPerSecond: (bytes / elapsed) * 1000 }
+}
+
+/**
+ * Moves bytes over a plain connection to the raw service: `D` asks for them, `U` brings them.
+ *
+ * @param {{ port: number, direction: 'D' | 'U', bytes: number }} options
+ * @returns {Promise<{ bytesPerSecond: number }>}
+ */
+export async function raw({ port, direction, bytes }) {
+  const socket = await open(port)
+  const started = performance.now()
+  let received = 0
+  socket.on('data', (chunk) => (received += chunk.length))
+  const ended = once(socket, 'end')
+  socket.write(`${direction}${bytes}\n`)
+  if (direction === 'U') await send(socket, bytes)
+  await ended
+  const elapsed = performance.now() - started
+  socket.destroy()
+  const expected = direction === 'D' ? bytes : 1
+  if (received !== expected) throw new Error(`received ${received} bytes, not ${expected}`)
+  return { bytesPerSecond: (bytes / elapsed) * 1000 }
+}
+
+/**
+ * Returns a reader that calls `onAnswer` with the body length of each complete answer.
+ *
+ * @param {(bodyBytes: number) => void} onAnswer
+ * @returns {(chunk: Buffer) => void}
+ */
+function answers(onAnswer) {
+  /** @type {Buffer} */
+  let head = Buffer.alloc(0)
+  let length = -1
+  let missing = 0
+  return (chunk) => {
+    let rest = chunk
+    if (length < 0) {
+      head = head.length === 0 ? chunk : Buffer.concat([head, chunk])
+      const end = head.indexOf(HEAD_END)
+      if (end < 0) return
+      length = missing = bodyLength(head.toString('latin1', 0, end))
+      rest = head.subarray(end + HEAD_END.length)
+      head = Buffer.alloc(0)
+    }
+    missing -= rest.length
+    if (missing < 0) throw new Error('more bytes than the answer has')
+    if (missing > 0) return
+    const complete = length
+    length = -1
+    onAnswer(complete)
+  }
+}
+
+/** @param {string} head */
+function bodyLength(head) {
+  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1]
+  if (!head.startsWith('HTTP/1.1 200 ') || length === undefined) throw new Error(`answer: ${head}`)
+  return Number(length)
+}
+
+/** @param {number} port */
+async function open(port) {
+  const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+  await once(socket, 'connect')
+  return socket
+}
+
+/**
+ * @param {import('node:net').Socket} socket
+ * @param {number} bytes
+ */
+async function send(socket, bytes) {
+  for (let left = bytes; left > 0; left -= CHUNK.length) {
+    const more = socket.write(left < CHUNK.length ? CHUNK.subarray(0, left) : CHUNK)
+    if (!more) await once(socket, 'drain')
+  }
+}
+
+/**
+ * @param {() => void} act
+ * @param {(error: unknown) => void} reject
+ */
+function attempt(act, reject) {
+  try {
+    act()
+  } catch (error) {
+    reject(error)
+  }
+}
+
+/**
+ * @param {Float64Array} sorted
+ * @param {number} q
+ */
+function quantile(sorted, q) {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
+}

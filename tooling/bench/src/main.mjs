@@ -1,0 +1,86 @@
+// @ts-check
+// `pnpm bench`: how much the way through Adit costs, as ratios to the straight way and to one hop
+// through nginx, on the machine it runs on. Rounds alternate between the legs, so that what else the
+// machine does meets all of them. Figures in absolute terms say little about any other machine.
+//
+//     pnpm bench [--rounds 5] [--json]
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { startLegs } from './legs.mjs'
+import { LARGE_BYTES, SMALL_BYTES, measure } from './measures.mjs'
+import { peakRssBytes } from './process-usage.mjs'
+import { formatResults, results } from './results.mjs'
+
+const { values: options } = parseArgs({
+  options: { rounds: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
+})
+const say = (/** @type {string} */ text) => options.json || console.log(text)
+
+const folder = mkdtempSync(join(tmpdir(), 'adit-bench-'))
+const loader = fork(join(import.meta.dirname, 'load.mjs'))
+process.once('SIGINT', () => process.exit(130)) // the children end with us
+try {
+  const { legs, notes, stop } = await startLegs(folder, [SMALL_BYTES, LARGE_BYTES])
+  try {
+    const machine = `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}`
+    for (const line of [machine, ...notes]) say(line)
+    // the first round warms every process up and is thrown away
+    const rounds = await runRounds(legs, Number(options.rounds) + 1)
+    const result = results(
+      rounds.slice(1),
+      legs.map(({ name }) => name),
+    )
+    const memory = legs.flatMap(({ processes }) =>
+      processes.map(({ name, pid }) => ({ name, peakRssBytes: peakRssBytes(pid) })),
+    )
+    if (options.json) {
+      console.log(JSON.stringify({ machine, notes, ...result, memory }, null, 2))
+    } else {
+      console.log(`\n${formatResults(result)}\n`)
+      for (const { name, peakRssBytes: bytes } of memory) {
+        console.log(`peak RSS of ${name}: ${(bytes / 1024 / 1024).toFixed(0)} MiB`)
+      }
+    }
+  } finally {
+    await stop()
+  }
+} finally {
+  loader.disconnect()
+  rmSync(folder, { recursive: true, force: true })
+}
+
+/**
+ * @param {import('./legs.mjs').Leg[]} legs
+ * @param {number} count
+ */
+async function runRounds(legs, count) {
+  const rounds = []
+  for (let index = 0; index < count; index++) {
+    /** @type {import('./results.mjs').Round} */
+    const round = {}
+    // every other round the other way round: no leg always follows the same one
+    for (const leg of index % 2 === 0 ? legs : legs.toReversed()) {
+      round[leg.name] = await measure(leg, load)
+    }
+    rounds.push(round)
+    say(index === 0 ? 'warmed up' : `round ${index} of ${count - 1}`)
+  }
+  return rounds
+}
+
+/**
+ * Runs one task in the load process.
+ *
+ * @param {string} kind
+ * @param {object} task
+ */
+async function load(kind, task) {
+  loader.send({ kind, options: task })
+  const [{ result, error }] = await once(loader, 'message')
+  if (error) throw new Error(`${kind} of ${JSON.stringify(task)}: ${error}`)
+  return result
+}

@@ -1,0 +1,78 @@
+// @ts-check
+// Starts the two programs the way a user does, and reads the addresses they print.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { StartedProcess } from './started-process.mjs'
+import { ROOT } from './workspace.mjs'
+
+const SERVER = join(ROOT, 'apps/server/bin/adit-server.js')
+const AGENT = join(ROOT, 'apps/agent/bin/adit.js')
+
+/** Whether both programs have been built. */
+export function isAditBuilt() {
+  return ['apps/server/dist/main.js', 'apps/agent/dist/main.js'].every((file) =>
+    existsSync(join(ROOT, file)),
+  )
+}
+
+/**
+ * Starts a server and waits until it listens.
+ *
+ * @param {{ proxy: string, upstream: string, admin: string }} addresses - to bind
+ */
+export async function startServer({ proxy, upstream, admin }) {
+  const bind = [
+    ['--proxy.bind-addr', proxy],
+    ['--upstream.bind-addr', upstream],
+    ['--admin.bind-addr', admin],
+  ]
+  const process_ = new StartedProcess('adit-server', process.execPath, [
+    SERVER,
+    ...bind.flat(),
+    '--json',
+  ])
+  const ready = await process_.event('ready')
+  const portOf = (/** @type {string} */ name) => {
+    const listener = ready['listeners'].find((/** @type {any} */ l) => l.name === name)
+    return lastPort(listener.addresses[0])
+  }
+  return {
+    process: process_,
+    ports: { proxy: portOf('proxy'), upstream: portOf('upstream'), admin: portOf('admin') },
+  }
+}
+
+/**
+ * Starts an agent that serves one endpoint and waits until it is registered.
+ *
+ * @param {'http' | 'tcp'} kind
+ * @param {string} endpoint
+ * @param {number} servicePort
+ * @param {number} upstreamPort
+ */
+export async function startAgent(kind, endpoint, servicePort, upstreamPort) {
+  const url = `http://127.0.0.1:${upstreamPort}`
+  const args = [AGENT, kind, endpoint, String(servicePort), '--connect.url', url, '--json']
+  const process_ = new StartedProcess(`adit ${kind} ${endpoint}`, process.execPath, args)
+  await process_.event('ready')
+  return process_
+}
+
+/**
+ * Starts the consumer's side of a TCP endpoint and waits until it listens.
+ *
+ * @param {string} endpoint
+ * @param {number} proxyPort
+ */
+export async function startAccess(endpoint, proxyPort) {
+  const url = `http://127.0.0.1:${proxyPort}`
+  const args = [AGENT, 'access', endpoint, '--bind', '127.0.0.1:0', '--connect.url', url, '--json']
+  const process_ = new StartedProcess(`adit access ${endpoint}`, process.execPath, args)
+  const ready = await process_.event('ready')
+  return { process: process_, port: lastPort(ready['accesses'][0].addresses[0]) }
+}
+
+/** @param {string} address - as `127.0.0.1:8000` or `[::]:8000` */
+function lastPort(address) {
+  return Number(address.slice(address.lastIndexOf(':') + 1))
+}
