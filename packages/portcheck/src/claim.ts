@@ -13,7 +13,7 @@ import { EarlyConnections } from './early-connections.ts'
 import type { Endpoint } from './endpoint.ts'
 import { PortcheckError } from './errors.ts'
 import { type OpenedPlan, openPlan } from './open-plan.ts'
-import { type Plan, planWant, readWant, type Want } from './want.ts'
+import type { Plan } from './want.ts'
 import type { Warning } from './warnings.ts'
 
 /** Bounds of a claim. */
@@ -44,16 +44,7 @@ export const CLAIM_DEFAULTS: Readonly<Required<ClaimOptions>> = Object.freeze({
   earlyTimeoutMs: 10_000,
 })
 
-/**
- * Holds a port: opens and listens on every socket of `want`.
- * @throws {PortcheckError} PORTCHECK_PORT_BUSY and the other codes of a failed bind.
- * @throws {RangeError} when an option is out of range.
- */
-export async function claim(want: Want, options: ClaimOptions = {}): Promise<Claim> {
-  return await claimPlan(await planWant(readWant(want)), options)
-}
-
-/** Holds the sockets of a plan; see {@link claim}. */
+/** Opens and listens on every socket of a plan, or fails leaving nothing open. */
 export async function claimPlan(plan: Plan, options: ClaimOptions = {}): Promise<Claim> {
   const { backlog, ...limits } = resolveClaimOptions(options)
   const early = new EarlyConnections(limits)

@@ -1,4 +1,5 @@
-// Warnings about IP families that this machine does not have, or has only on paper.
+// Warnings about what was asked for and is not there: IP families that this machine lacks or has
+// only on paper, options that this Node does not obey.
 import { isIPv6 } from 'node:net'
 
 import { type Endpoint, formatEndpoint } from './endpoint.ts'
@@ -16,7 +17,26 @@ export function familyMissing(endpoint: Endpoint, errno: string): Warning {
   return warning(
     'PC150',
     `only ${left} clients can connect: ${gone} is not available, ${reason} (${errno})`,
-    `nothing to do if this machine is meant to have no ${gone}; write the ${left} address to silence this`,
+    `nothing to do if this machine is meant to have no ${gone}`,
     { endpoint: formatEndpoint(endpoint) },
+  )
+}
+
+/** PC151: a dual-stack socket on a machine without any IPv6 address. */
+export function onlyOnPaper(endpoint: Endpoint): Warning {
+  return warning(
+    'PC151',
+    `only IPv4 clients can connect: ${formatEndpoint(endpoint)} is open, but no interface has an IPv6 address`,
+    'nothing to do if this machine is meant to have no IPv6',
+    { endpoint: formatEndpoint(endpoint) },
+  )
+}
+
+/** PC152: reusePort on a Node or a system that does not do it. */
+export function reusePortIgnored(): Warning {
+  return warning(
+    'PC152',
+    `the port is not shared: Node ${process.versions.node} on ${process.platform} does not do reusePort`,
+    'use Node 22.12 or later on Linux or FreeBSD, or leave the option out',
   )
 }

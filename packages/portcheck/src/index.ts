@@ -1,7 +1,9 @@
 // Asking
 export { probe } from './probe.ts'
+export { explain, type ExplainOptions } from './explain.ts'
 export type { BindVerdict, Report } from './report.ts'
-export type { Holder, HolderState } from './holder.ts'
+export { describeHolder, type Holder, type HolderState } from './holder.ts'
+export { findHolders } from './find-holders.ts'
 export { type Severity, type Warning, type WarningCode, WARNINGS } from './warnings.ts'
 
 // Wanting
@@ -9,9 +11,9 @@ export type { Want, WantParts } from './want.ts'
 export { type Endpoint, type Families, familiesOf, formatEndpoint } from './endpoint.ts'
 
 // Holding
-export { Claim, claim, CLAIM_DEFAULTS, type ClaimOptions } from './claim.ts'
+export { type Claim, CLAIM_DEFAULTS, type ClaimOptions } from './claim.ts'
+export { claim, CONFLICT_DEFAULTS, type ConflictOptions } from './claim-port.ts'
 export { listen, type ListenOptions } from './listen.ts'
-export { CONFLICT_DEFAULTS, type ConflictOptions } from './conflict.ts'
 export type { BoundAddress, FailedAddress, Listeners, OnConnection } from './listeners.ts'
 
 // Peers

@@ -7,7 +7,7 @@ import { listenAddressesOverlap, separateFamilies } from '@proj/config'
 
 import { type AccessListOptions, createAccessList } from './access-list.ts'
 import type { Claim, ClaimOptions } from './claim.ts'
-import { claimWithPolicy, type ConflictOptions } from './conflict.ts'
+import { claimWithPolicy, type ConflictOptions } from './claim-port.ts'
 import { isPortcheckError, PortcheckError } from './errors.ts'
 import { type FailedAddress, Listeners, type OnConnection } from './listeners.ts'
 import { planWant, type ReadWant, readWant, type Want } from './want.ts'

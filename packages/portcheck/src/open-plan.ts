@@ -6,7 +6,9 @@ import { errnoOf, errorCodeOf, verdictOf } from './bind-verdict.ts'
 import { type Endpoint, formatEndpoint } from './endpoint.ts'
 import { PortcheckError } from './errors.ts'
 import { type OpenedSocket, openServer } from './open-server.ts'
-import { familyMissing } from './family-warnings.ts'
+import { familyMissing, onlyOnPaper, reusePortIgnored } from './family-warnings.ts'
+import { honoursReusePort } from './node-support.ts'
+import { hasIPv6 } from './reachable-urls.ts'
 import type { Plan } from './want.ts'
 import type { Warning } from './warnings.ts'
 
@@ -35,7 +37,8 @@ export interface OpenedPlan {
  */
 export async function openPlan(plan: Plan, options: OpenPlanOptions): Promise<OpenedPlan> {
   const { backlog, onConnection } = options
-  const how = { backlog, onConnection, reusePort: plan.reusePort }
+  const reusePort = plan.reusePort && honoursReusePort()
+  const how = { backlog, onConnection, reusePort }
   for (let draw = 1; ; draw += 1) {
     const sockets: OpenedSocket[] = []
     const missing: Missing[] = []
@@ -90,13 +93,19 @@ async function settle(
   how: How,
 ): Promise<OpenedPlan> {
   const [first] = missing
-  if (first === undefined) return { sockets, warnings: [] }
-  if (plan.fallback !== undefined) {
-    sockets.push(await openServer(plan.fallback, how))
-  } else if (sockets.length === 0) {
-    throw first.cause
+  if (first !== undefined) {
+    if (plan.fallback !== undefined) sockets.push(await openServer(plan.fallback, how))
+    else if (sockets.length === 0) throw first.cause
   }
-  return { sockets, warnings: missing.map((one) => familyMissing(one.endpoint, one.errno)) }
+  const dual = sockets.find((socket) => socket.endpoint.dual)
+  return {
+    sockets,
+    warnings: [
+      ...missing.map((one) => familyMissing(one.endpoint, one.errno)),
+      ...(dual !== undefined && !hasIPv6() ? [onlyOnPaper(dual.endpoint)] : []),
+      ...(plan.reusePort && !how.reusePort ? [reusePortIgnored()] : []),
+    ],
+  }
 }
 
 function bindFailure(plan: Plan, cause: unknown): PortcheckError {

@@ -2,11 +2,18 @@
 // are opened and closed. Everything else is advice and never changes the verdict.
 import { errnoOf, verdictOf } from './bind-verdict.ts'
 import { isPortcheckError } from './errors.ts'
+import { neighbourWarnings } from './neighbours.ts'
+import { honoursReusePort } from './node-support.ts'
 import { openPlan } from './open-plan.ts'
 import type { Report } from './report.ts'
-import { siblingWarnings } from './siblings.ts'
+import { sharingWarnings } from './sharing.ts'
 import { type Plan, planWant, readWant, type Want } from './want.ts'
-import type { Warning } from './warnings.ts'
+
+/** The part of a report that one bind of a plan gives. */
+export type Probed = Pick<
+  Report,
+  'endpoints' | 'bind' | 'errno' | 'failed' | 'warnings' | 'confidence'
+>
 
 /**
  * Finds out whether listening on `want` would succeed, with no lasting effect. A busy port is an
@@ -14,48 +21,55 @@ import type { Warning } from './warnings.ts'
  * @throws {ConfigError | TypeError | RangeError} when the want is none.
  */
 export async function probe(want: Want): Promise<Report> {
+  return await reportOn(want, probePlan)
+}
+
+/** Plans a want, answers it by `look`, and adds what every report has. */
+export async function reportOn(
+  want: Want,
+  look: (plan: Plan) => Promise<Probed & Partial<Report>>,
+): Promise<Report> {
   const read = readWant(want)
   const start = performance.now()
-  const common = { want: read.text, holders: [], platform: process.platform }
-  try {
-    const plan = await planWant(read)
-    const found = await probePlan(plan)
-    return { ...common, ...found, tookMs: performance.now() - start }
-  } catch (error) {
-    // A name that does not resolve: the answer of the resolver is the answer.
-    if (!isPortcheckError(error)) throw error
-    const { errno = 'UNKNOWN' } = error
-    return {
-      ...common,
-      endpoints: [],
-      bind: 'bad-address',
-      errno,
-      warnings: [],
-      confidence: 'certain',
-      tookMs: performance.now() - start,
+  const answer = async (): Promise<Probed & Partial<Report>> => {
+    try {
+      return await look(await planWant(read))
+    } catch (error) {
+      // A name that does not resolve: the answer of the resolver is the answer.
+      if (!isPortcheckError(error)) throw error
+      const { errno = 'UNKNOWN' } = error
+      return { endpoints: [], bind: 'bad-address', errno, warnings: [], confidence: 'certain' }
     }
+  }
+  const answered = await answer()
+  return {
+    want: read.text,
+    holders: [],
+    ...answered,
+    platform: process.platform,
+    tookMs: performance.now() - start,
   }
 }
 
-/** The verdict for a plan, with the warnings that need no look at other programs. */
-export async function probePlan(
-  plan: Plan,
-): Promise<Pick<Report, 'endpoints' | 'bind' | 'errno' | 'failed' | 'warnings' | 'confidence'>> {
-  let warnings: readonly Warning[]
-  let endpoints = plan.endpoints
+/** The verdict for a plan, with the warnings that do not depend on who holds the port. */
+export async function probePlan(plan: Plan): Promise<Probed> {
   try {
     // A client that comes in this moment is turned away; the socket is closed in the same tick.
     const opened = await openPlan(plan, { backlog: 1, onConnection: (socket) => socket.destroy() })
     for (const { server } of opened.sockets) server.close()
-    warnings = opened.warnings
-    endpoints = opened.sockets.map((socket) => socket.endpoint)
+    const endpoints = opened.sockets.map((socket) => socket.endpoint)
+    const neighbours = await neighbourWarnings(endpoints)
+    const sharing = plan.reusePort && honoursReusePort() ? await sharingWarnings(endpoints) : []
+    const warnings = [...opened.warnings, ...neighbours, ...sharing]
+    return { endpoints, bind: 'free', warnings, confidence: 'certain' }
   } catch (error) {
     if (!isPortcheckError(error)) throw error
     const { errno = errnoOf(error.cause), address, port } = error
     const bind = verdictOf(errno)
-    const failed = endpoints.find((one) => one.host === address && one.port === port)
+    const tried = [...plan.endpoints, ...(plan.fallback === undefined ? [] : [plan.fallback])]
+    const failed = tried.find((one) => one.host === address && one.port === port)
     return {
-      endpoints,
+      endpoints: plan.endpoints,
       bind,
       errno,
       ...(failed === undefined ? {} : { failed }),
@@ -63,6 +77,4 @@ export async function probePlan(
       confidence: bind === 'unknown' ? 'guess' : 'certain',
     }
   }
-  const siblings = await siblingWarnings(endpoints)
-  return { endpoints, bind: 'free', warnings: [...warnings, ...siblings], confidence: 'certain' }
 }

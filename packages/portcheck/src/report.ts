@@ -32,6 +32,8 @@ export interface Report {
   readonly holders: readonly Holder[]
   /** What would surprise a user although, or because, the bind answered as it did. */
   readonly warnings: readonly Warning[]
+  /** When busy, `explain` names up to three free ports that follow. */
+  readonly alternatives?: readonly number[]
   /** `certain` where the verdict came from the kernel, `guess` where the attempt itself failed. */
   readonly confidence: 'certain' | 'guess'
   /** The platform the answer was found on, as `process.platform` names it. */

@@ -11,7 +11,8 @@ import { certificateAuthority } from '@proj/testkit/certificates'
 import { until } from '@proj/testkit/until'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
-import { claim, type Claim, type ClaimOptions } from '../src/claim.ts'
+import { claim } from '../src/claim-port.ts'
+import type { Claim, ClaimOptions } from '../src/claim.ts'
 import type { Want } from '../src/want.ts'
 
 const REQUEST = 'GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n'

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 
 import { describe, expect, it, onTestFinished } from 'vitest'
 
-import { claim } from '../src/claim.ts'
+import { claim } from '../src/claim-port.ts'
 import { listen, type ListenOptions } from '../src/listen.ts'
 import type { Listeners } from '../src/listeners.ts'
 import type { Peer } from '../src/peer.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 
-import { claim } from '../src/claim.ts'
+import { claim } from '../src/claim-port.ts'
 import { probe } from '../src/probe.ts'
 
 describe('probe', () => {
@@ -37,15 +37,6 @@ describe('probe', () => {
     ['no-such-name.invalid:80', 'bad-address', expect.stringMatching(/^(ENOTFOUND|EAI_AGAIN)$/)],
   ])('answers %s with %s', async (want, bind, errno) => {
     expect(await probe(want)).toMatchObject({ bind, errno })
-  })
-
-  it('warns with PC101 when the other family answers on localhost', async () => {
-    const held = await claim('[::1]:0')
-    onTestFinished(() => held.destroy())
-    expect(await probe(`127.0.0.1:${held.port}`)).toMatchObject({
-      bind: 'free',
-      warnings: [{ code: 'PC101', severity: 'warn', endpoint: `[::1]:${held.port}` }],
-    })
   })
 
   it.each([

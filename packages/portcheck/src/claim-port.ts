@@ -1,12 +1,16 @@
-// What to do when a port is held: say so, wait until it is free, or take the next one. Waiting tries
-// the real claim again and again, since no system tells when a port becomes free; the moment it
-// succeeds the port is ours.
+// Claiming with an answer to conflicts: say who holds the port, wait until it is free, or take the
+// next one. Waiting tries the real claim again and again, since no system tells when a port becomes
+// free; the moment it succeeds the port is ours.
 import { setTimeout as delay } from 'node:timers/promises'
 import { inspect } from 'node:util'
 
+import { blockersOf } from './blocked-warnings.ts'
 import { type Claim, claimPlan, type ClaimOptions } from './claim.ts'
-import { isPortcheckError } from './errors.ts'
-import { atPort, type Plan } from './want.ts'
+import { isPortcheckError, PortcheckError } from './errors.ts'
+import { explainPlan } from './explain.ts'
+import { describeHolder } from './holder.ts'
+import { reportOn } from './probe.ts'
+import { atPort, type Plan, planWant, readWant, type Want } from './want.ts'
 
 /** How a conflict is met. */
 export interface ConflictOptions {
@@ -15,21 +19,38 @@ export interface ConflictOptions {
    * `maxNext` that follow. Only a busy port is a conflict. @default 'fail'
    */
   readonly conflict?: 'fail' | 'wait' | 'next'
-  /** How long `wait` waits, in milliseconds; 0 to 2147483647, or Infinity. @default 10000 */
+  /** How long `wait` waits, in milliseconds; 0 or more, or Infinity. @default 10000 */
   readonly waitMs?: number
   /** How many ports `next` tries after the wanted one, 1 to 65535. @default 20 */
   readonly maxNext?: number
-  /** Ends the wait. */
+  /** Ends the wait; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
 
 /** The defaults of {@link ConflictOptions}. */
-export const CONFLICT_DEFAULTS: Readonly<{ conflict: 'fail'; waitMs: number; maxNext: number }> =
-  Object.freeze({ conflict: 'fail', waitMs: 10_000, maxNext: 20 })
+export const CONFLICT_DEFAULTS: Readonly<{
+  conflict: 'fail' | 'wait' | 'next'
+  waitMs: number
+  maxNext: number
+}> = Object.freeze({ conflict: 'fail', waitMs: 10_000, maxNext: 20 })
 
 /** Pause between two attempts: short at first for a restart, then rare enough to cost nothing. */
 const FIRST_PAUSE_MS = 20
 const MAX_PAUSE_MS = 250
+
+/**
+ * Holds a port: opens and listens on every socket of `want`.
+ * @throws {PortcheckError} PORTCHECK_PORT_BUSY and the other codes of a failed bind, with a report.
+ * @throws {ConfigError | TypeError | RangeError} when the want or an option is none.
+ */
+export async function claim(
+  want: Want,
+  options: ClaimOptions & ConflictOptions = {},
+): Promise<Claim> {
+  const read = readWant(want)
+  options.signal?.throwIfAborted()
+  return await claimWithPolicy(await planWant(read), options)
+}
 
 /** Claims a plan, meeting a conflict as `options` say. */
 export async function claimWithPolicy(
@@ -37,9 +58,13 @@ export async function claimWithPolicy(
   options: ClaimOptions & ConflictOptions,
 ): Promise<Claim> {
   const { conflict, waitMs, maxNext } = resolveConflictOptions(options)
-  if (conflict === 'wait') return await claimWaiting(plan, options, waitMs)
-  if (conflict === 'next') return await claimNext(plan, options, maxNext)
-  return await claimPlan(plan, options)
+  try {
+    if (conflict === 'wait') return await claimWaiting(plan, options, waitMs)
+    if (conflict === 'next') return await claimNext(plan, options, maxNext)
+    return await claimPlan(plan, options)
+  } catch (error) {
+    throw isPortcheckError(error) ? await withReport(error, plan) : error
+  }
 }
 
 async function claimWaiting(
@@ -88,13 +113,23 @@ async function pause(ms: number, signal: AbortSignal | undefined): Promise<void>
   }
 }
 
-function resolveConflictOptions(options: ConflictOptions): {
-  conflict: 'fail' | 'wait' | 'next'
-  waitMs: number
-  maxNext: number
-} {
-  const { conflict = CONFLICT_DEFAULTS.conflict } = options
-  const { waitMs = CONFLICT_DEFAULTS.waitMs, maxNext = CONFLICT_DEFAULTS.maxNext } = options
+/** Says who holds the port, as far as it can be seen after the fact. */
+async function withReport(error: PortcheckError, plan: Plan): Promise<PortcheckError> {
+  const failedPlan = error.port === undefined ? plan : atPort(plan, error.port)
+  const report = await reportOn(plan.address, async () => await explainPlan(failedPlan))
+  const [holder] = report.failed === undefined ? [] : blockersOf(report.failed, report.holders)
+  const [why] = report.warnings
+  const reason =
+    holder?.state === 'listening' ? `held by ${describeHolder(holder)}` : (why?.text ?? '')
+  const message = reason === '' ? error.message : `${error.message}, ${reason}`
+  const { code, errno, address, port, cause } = error
+  return new PortcheckError(code, message, { errno, address, port, cause, report })
+}
+
+function resolveConflictOptions(options: ConflictOptions): typeof CONFLICT_DEFAULTS {
+  const conflict = options.conflict ?? CONFLICT_DEFAULTS.conflict
+  const waitMs = options.waitMs ?? CONFLICT_DEFAULTS.waitMs
+  const maxNext = options.maxNext ?? CONFLICT_DEFAULTS.maxNext
   if (!['fail', 'wait', 'next'].includes(conflict)) {
     throw new TypeError(`conflict must be fail, wait or next, got ${inspect(conflict)}`)
   }

@@ -1,0 +1,63 @@
+// The long answer: the same verdict as `probe`, with who holds the port, why the bind failed, and
+// which ports nearby are free.
+import { blockedWarnings } from './blocked-warnings.ts'
+import { findHolders } from './find-holders.ts'
+import { ephemeralAdvice, otherAddresses } from './port-advice.ts'
+import { probePlan, reportOn } from './probe.ts'
+import type { Report } from './report.ts'
+import { atPort, type Plan, type Want } from './want.ts'
+
+/** How many free ports nearby are named, and how far the search goes. */
+const MAX_ALTERNATIVES = 3
+const MAX_DISTANCE = 20
+
+/** What to look up. */
+export interface ExplainOptions {
+  /** Include command lines of the caller's own processes. They may hold secrets. @default false */
+  readonly commandLine?: boolean
+}
+
+/**
+ * Finds out whether listening on `want` would succeed, and everything that can be said about it.
+ * Slower than `probe`; looks at the processes of this machine, on macOS and Windows by their tools.
+ * @throws {ConfigError | TypeError | RangeError} when the want is none.
+ */
+export async function explain(want: Want, options: ExplainOptions = {}): Promise<Report> {
+  return await reportOn(want, async (plan) => await explainPlan(plan, options))
+}
+
+/** The long answer for a plan; see {@link explain}. */
+export async function explainPlan(
+  plan: Plan,
+  options: ExplainOptions = {},
+): Promise<Awaited<ReturnType<typeof probePlan>> & Pick<Report, 'holders' | 'alternatives'>> {
+  const probed = await probePlan(plan)
+  const port = plan.endpoints[0]?.port ?? 0
+  if (port === 0) return { ...probed, holders: [] }
+  const found = await findHolders(port, options)
+  const holders = found ?? []
+  const failed = probed.failed ?? plan.endpoints[0]
+  if (probed.bind === 'free' || failed === undefined) {
+    const { warnings, endpoints } = probed
+    const listening = holders.filter((holder) => holder.state === 'listening')
+    const advice = [
+      ...otherAddresses(endpoints, listening, warnings),
+      ...(await ephemeralAdvice(port)),
+    ]
+    return { ...probed, warnings: [...warnings, ...advice], holders: listening }
+  }
+  const blocked = await blockedWarnings(probed.bind, failed, found)
+  const warnings = [...probed.warnings, ...blocked]
+  if (probed.bind !== 'busy') return { ...probed, warnings, holders }
+  return { ...probed, warnings, holders, alternatives: await findAlternatives(plan, port) }
+}
+
+async function findAlternatives(plan: Plan, port: number): Promise<number[]> {
+  const free: number[] = []
+  const last = Math.min(port + MAX_DISTANCE, 65_535)
+  for (let next = port + 1; next <= last && free.length < MAX_ALTERNATIVES; next += 1) {
+    const { bind, warnings } = await probePlan(atPort(plan, next))
+    if (bind === 'free' && !warnings.some((one) => one.code === 'PC101')) free.push(next)
+  }
+  return free
+}

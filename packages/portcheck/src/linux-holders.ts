@@ -1,0 +1,95 @@
+// Holders on Linux: the socket table says which sockets there are and whose, /proc/<pid>/fd says
+// which process, where this user may look. What stays unknown is said, not left out.
+import { readFile } from 'node:fs/promises'
+import cluster from 'node:cluster'
+
+import type { Holder } from './holder.ts'
+import { noteOn } from './known-holders.ts'
+import {
+  findSocketOwners,
+  isAnotherInstance,
+  readCommandLine,
+  readProcess,
+  type SocketOwners,
+} from './linux-process.ts'
+import { readSocketTable, type SocketRow } from './linux-socket-table.ts'
+import { printable } from './printable.ts'
+
+/** Most holders looked up; a busy server has thousands of connections on one port. */
+const MAX_HOLDERS = 32
+
+/** Finds who holds a port; undefined when the socket table cannot be read. */
+export async function findLinuxHolders(
+  port: number,
+  options: { readonly commandLine: boolean },
+): Promise<Holder[] | undefined> {
+  const table = await readSocketTable(port)
+  if (table === undefined) return undefined
+  const rows = distinct(table)
+  if (rows.length === 0) return []
+  const inodes = new Set(rows.map((row) => row.inode).filter((inode) => inode !== 0))
+  const [owners, users] = await Promise.all([findSocketOwners(inodes), readUsers()])
+  return await Promise.all(
+    rows.map(async (row) => {
+      const user = users.get(row.uid)
+      const { address: host, state, uid } = row
+      return {
+        host,
+        port,
+        state,
+        uid,
+        ...(user === undefined ? {} : { user }),
+        ...(await readOwner(row, owners, options)),
+      }
+    }),
+  )
+}
+
+/** Listeners first; of other sockets one per address, state and user. */
+function distinct(rows: readonly SocketRow[]): SocketRow[] {
+  const listening = rows.filter((row) => row.state === 'listening')
+  const others = new Map(
+    rows
+      .filter((row) => row.state !== 'listening')
+      .map((row) => [`${row.address} ${row.state} ${row.uid} ${row.inode === 0}`, row]),
+  )
+  return [...listening, ...others.values()].slice(0, MAX_HOLDERS)
+}
+
+async function readOwner(
+  row: SocketRow,
+  owners: SocketOwners,
+  options: { readonly commandLine: boolean },
+): Promise<Partial<Holder>> {
+  if (row.inode === 0) return { hiddenBecause: 'no-owner' }
+  const pid = owners.pids.get(row.inode)
+  if (pid === undefined) return { hiddenBecause: owners.hidden ? 'permission' : 'namespace' }
+  const facts = await readProcess(pid)
+  const note = facts.name === undefined ? undefined : noteOn(facts.name)
+  const relation = await relationOf(pid)
+  const isOwnUser = row.uid === process.geteuid?.()
+  const commandLine = options.commandLine && isOwnUser ? await readCommandLine(pid) : undefined
+  return {
+    ...facts,
+    ...(note === undefined ? {} : { note }),
+    ...(relation === undefined ? {} : { relation }),
+    ...(commandLine === undefined ? {} : { commandLine }),
+  }
+}
+
+async function relationOf(pid: number): Promise<Holder['relation']> {
+  // A cluster worker's sockets are the primary's.
+  if (pid === process.pid || (cluster.isWorker && pid === process.ppid)) return 'self'
+  return (await isAnotherInstance(pid)) ? 'previous-instance' : undefined
+}
+
+/** Names of user ids. Users of a directory service stay numbers: asking it would leave the machine. */
+async function readUsers(): Promise<ReadonlyMap<number, string>> {
+  const text = await readFile('/etc/passwd', 'utf8').catch(() => '')
+  const users = new Map<number, string>()
+  for (const line of text.split('\n')) {
+    const [name = '', , uid = ''] = line.split(':')
+    if (/^\d+$/.test(uid) && !users.has(Number(uid))) users.set(Number(uid), printable(name))
+  }
+  return users
+}

@@ -1,0 +1,141 @@
+// What /proc tells about a process. Nothing here runs a program. Every read may fail: the process
+// may be gone, another user's, or hidden.
+import { readdir, readFile, readlink } from 'node:fs/promises'
+import { basename } from 'node:path'
+
+import { printable } from './printable.ts'
+
+/** USER_HZ, the unit of times in /proc/<pid>/stat; 100 on every architecture Node runs on. */
+const TICKS_PER_SECOND = 100
+
+/** Longest command line read, in characters. */
+const MAX_COMMAND_CHARACTERS = 1024
+
+/** A process as far as it may be known. */
+export interface ProcessFacts {
+  readonly pid: number
+  readonly name?: string
+  /** ISO 8601, to the second. */
+  readonly startedAt?: string
+}
+
+/** Which process has a socket open. */
+export interface SocketOwners {
+  /** Socket number to the lowest process id that has it open. */
+  readonly pids: ReadonlyMap<number, number>
+  /** Whether some process would not let itself be looked at. */
+  readonly hidden: boolean
+}
+
+/** Finds the processes that have sockets open, by their numbers. */
+export async function findSocketOwners(inodes: ReadonlySet<number>): Promise<SocketOwners> {
+  const pids = new Map<number, number>()
+  let hidden = false
+  if (inodes.size === 0) return { pids, hidden }
+  const links = new Map([...inodes].map((inode) => [`socket:[${inode}]`, inode]))
+  for (const pid of await listProcesses()) {
+    let fds: string[]
+    try {
+      fds = await readdir(`/proc/${pid}/fd`)
+    } catch (error) {
+      hidden ||= error instanceof Error && 'code' in error && error.code === 'EACCES'
+      continue
+    }
+    for (const link of await Promise.all(fds.map(async (fd) => await readFd(pid, fd)))) {
+      const inode = links.get(link)
+      if (inode !== undefined && !pids.has(inode)) pids.set(inode, pid)
+    }
+    if (pids.size === inodes.size) break
+  }
+  return { pids, hidden }
+}
+
+/** Reads name and age of a process; both are absent when it is gone. */
+export async function readProcess(pid: number): Promise<ProcessFacts> {
+  const [name, startedAt] = await Promise.all([readName(pid), readStart(pid)])
+  return {
+    pid,
+    ...(name === undefined ? {} : { name }),
+    ...(startedAt === undefined ? {} : { startedAt }),
+  }
+}
+
+/** The command line, escaped; undefined when it may not be read. May hold secrets. */
+export async function readCommandLine(pid: number): Promise<string | undefined> {
+  const raw = await read(`/proc/${pid}/cmdline`)
+  if (raw === undefined || raw === '') return undefined
+  return printable(raw.replaceAll('\0', ' ').trimEnd(), MAX_COMMAND_CHARACTERS)
+}
+
+/**
+ * Whether a process is another run of the calling program: same executable, same arguments, same
+ * working directory. Full equality, since "the same interpreter" would say it of every script.
+ */
+export async function isAnotherInstance(pid: number): Promise<boolean> {
+  const [theirs, ours] = await Promise.all([readIdentity(String(pid)), readIdentity('self')])
+  return theirs !== undefined && ours !== undefined && theirs.every((one, at) => one === ours[at])
+}
+
+async function readIdentity(who: string): Promise<string[] | undefined> {
+  try {
+    const links = [readlink(`/proc/${who}/exe`), readlink(`/proc/${who}/cwd`)]
+    return await Promise.all([...links, readFile(`/proc/${who}/cmdline`, 'latin1')])
+  } catch {
+    return undefined
+  }
+}
+
+async function listProcesses(): Promise<number[]> {
+  try {
+    const names = await readdir('/proc')
+    return names.filter((name) => /^\d+$/.test(name)).map(Number)
+  } catch {
+    return []
+  }
+}
+
+async function readFd(pid: number, fd: string): Promise<string> {
+  try {
+    return await readlink(`/proc/${pid}/fd/${fd}`)
+  } catch {
+    return ''
+  }
+}
+
+/**
+ * The executable's file name, or what the process calls itself where the link may not be read. The
+ * latter is cut at 15 bytes and, for Node since 22, the name of its main thread.
+ */
+async function readName(pid: number): Promise<string | undefined> {
+  try {
+    const path = await readlink(`/proc/${pid}/exe`)
+    return printable(basename(path.replace(/ \(deleted\)$/, '')))
+  } catch {
+    const comm = await read(`/proc/${pid}/comm`)
+    return comm === undefined ? undefined : printable(comm.replace(/\n$/, ''))
+  }
+}
+
+async function readStart(pid: number): Promise<string | undefined> {
+  const [stat, system] = await Promise.all([read(`/proc/${pid}/stat`), read('/proc/stat')])
+  const bootSeconds = Number(/^btime (\d+)$/m.exec(system ?? '')?.[1])
+  const ticks = startTicks(stat ?? '')
+  if (!(bootSeconds > 0) || ticks === undefined) return undefined
+  const seconds = bootSeconds + Math.floor(ticks / TICKS_PER_SECOND)
+  return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
+}
+
+/** Field 22 of /proc/<pid>/stat. The name in field 2 may hold spaces and parentheses of its own. */
+export function startTicks(stat: string): number | undefined {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const ticks = Number(fields[19] ?? Number.NaN)
+  return Number.isInteger(ticks) ? ticks : undefined
+}
+
+async function read(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}

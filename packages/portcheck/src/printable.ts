@@ -1,0 +1,17 @@
+// Names of processes and users are chosen by others. Written raw to a terminal they could move the
+// cursor, recolour or reverse the line; so everything that is not plainly visible is escaped.
+
+/** Longest name shown, in characters after escaping. */
+const MAX_CHARACTERS = 64
+
+/** Escapes control, format (bidi marks included), separator and private characters; cuts the end. */
+export function printable(text: string, maxCharacters: number = MAX_CHARACTERS): string {
+  const escaped = text
+    .replaceAll('\\', '\\\\')
+    .replaceAll(/[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, (character) => escapeOf(character))
+  return escaped.length <= maxCharacters ? escaped : `${escaped.slice(0, maxCharacters - 1)}…`
+}
+
+function escapeOf(character: string): string {
+  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
+}
