@@ -20,7 +20,7 @@ export function dialRawWebSocket(
 ): Promise<RawWebSocket> {
   const target = resolveWebSocket(url, options)
   return DialContext.run(target.resolved, async (context, signal) => {
-    const socket = await openRoute(context, target.endpoint)
+    const socket = await openRoute(context, target.endpoint, target.scheme)
     const { result, headers } = await upgrade(
       context,
       socket,

@@ -47,7 +47,7 @@ export function dialWebSocket(
     options.maxFragments ?? WEBSOCKET_DEFAULTS.maxFragments,
   )
   return DialContext.run(target.resolved, async (context, signal) => {
-    const socket = await openRoute(context, target.endpoint)
+    const socket = await openRoute(context, target.endpoint, target.scheme)
     const limits = { maxPayload, maxFragments }
     const { websocket } = await upgrade(
       context,

@@ -4,8 +4,11 @@ import type { TLSSocket } from 'node:tls'
 import { connectFirstHop, formatEndpoint, type Endpoint } from './connect.ts'
 import { DialContext } from './dial-context.ts'
 import { resolveDialOptions, type DialOptions } from './options.ts'
+import type { RouteScheme } from './proxy-environment.ts'
+import { selectProxy } from './route.ts'
 import { checkTarget } from './target.ts'
 import { secure } from './tls.ts'
+import { openTunnel } from './tunnel.ts'
 
 /**
  * Opens a connection to a target: source address, proxy, racing of addresses and TLS as the options
@@ -18,22 +21,30 @@ export function dial(target: Endpoint, options: DialOptions = {}): Promise<Socke
   const endpoint = checkTarget(target)
   const resolved = resolveDialOptions(options)
   return DialContext.run(resolved, async (context, signal) => {
-    const socket = await openRoute(context, endpoint)
+    const socket = await openRoute(context, endpoint, resolved.tls === undefined ? 'tcp' : 'tls')
     if (!signal.aborted) return socket
     socket.destroy()
     throw signal.reason
   })
 }
 
-/** Runs the steps of a dial up to the socket that speaks to the server. */
+/**
+ * Runs the steps of a dial up to the socket that speaks to the server.
+ * @param scheme - what will be spoken; decides which variables of an environment count
+ */
 export async function openRoute(
   context: DialContext,
   endpoint: Endpoint,
+  scheme: RouteScheme,
 ): Promise<Socket | TLSSocket> {
-  const { tls } = context.options
-  const socket = await connectFirstHop(context, endpoint, 'server')
+  const { tls, proxy: option, noProxy } = context.options
+  const { proxy } = selectProxy(option, noProxy, scheme, endpoint)
+  const socket =
+    proxy === undefined || 'path' in endpoint
+      ? await connectFirstHop(context, endpoint, 'server')
+      : await openTunnel(context, proxy, endpoint)
   if (tls === undefined) return socket
   const host = 'path' in endpoint ? 'localhost' : endpoint.host
   const about = formatEndpoint(endpoint)
-  return secure(context, socket, tls, { host, about, leg: 'server', proxied: false })
+  return secure(context, socket, tls, { host, about, leg: 'server', proxied: proxy !== undefined })
 }

@@ -17,6 +17,12 @@ export { DIAL_DEFAULTS, type DialOptions, type DialTimeouts } from './options.ts
 export type { SourceOptions } from './source.ts'
 export type { TlsOptions } from './tls-options.ts'
 
+// Proxies.
+export { EnvironmentProxies, proxyFromEnvironment, type Environment } from './proxy-environment.ts'
+export { Proxy, type ProxyProtocol, type ProxySettings } from './proxy.ts'
+export type { ProxyAuthorize, ProxyChallenge } from './proxy-challenge.ts'
+export type { ProxyOption } from './route.ts'
+
 // Errors and trying again.
 export { Backoff, BACKOFF_DEFAULTS, type BackoffOptions, type BackoffReason } from './backoff.ts'
 export {

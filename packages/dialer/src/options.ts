@@ -1,5 +1,9 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+
 import type { DialEvent } from './dial-context.ts'
 import type { Lookup } from './lookup.ts'
+import type { ProxyAuthorize } from './proxy-challenge.ts'
+import { resolveProxy, type ProxyOption, type ResolvedProxy } from './route.ts'
 import { resolveSources, type SourceOptions, type SourcePlan } from './source.ts'
 import { resolveTls, type ResolvedTls, type TlsOptions } from './tls-options.ts'
 
@@ -28,6 +32,23 @@ export interface DialOptions extends SourceOptions {
    * for a URL.
    */
   readonly tls?: boolean | TlsOptions | undefined
+  /**
+   * How to leave the network: a proxy URL, `'direct'`, or what `proxyFromEnvironment()` returned.
+   * Schemes: http, https, socks4, socks4a, socks5, socks5h, and socks, which means socks5h.
+   * Default `'direct'`: this package never reads the environment by itself.
+   */
+  readonly proxy?: ProxyOption | undefined
+  /** Targets an explicit proxy URL is not used for, in the form of NO_PROXY. Default: none. */
+  readonly noProxy?: string | undefined
+  /** TLS to an https proxy: its own authorities, name and client certificate. */
+  readonly proxyTls?: TlsOptions | undefined
+  /** Headers sent to the proxy only, with CONNECT. */
+  readonly proxyHeaders?: Readonly<Record<string, string>> | undefined
+  /**
+   * Answers a 407 of an HTTP proxy, for schemes other than Basic. Called at most once per dial;
+   * `undefined` gives up. Default: none.
+   */
+  readonly proxyAuthorize?: ProxyAuthorize | undefined
   /** Use addresses of this family only. Default: both. */
   readonly family?: 4 | 6 | undefined
   /** Limits of the steps and of the whole. */
@@ -75,6 +96,11 @@ export interface ResolvedDialOptions {
   readonly signal: AbortSignal | undefined
   readonly sources: SourcePlan
   readonly tls: ResolvedTls | undefined
+  readonly proxy: ResolvedProxy
+  readonly noProxy: string
+  readonly proxyTls: ResolvedTls
+  readonly proxyHeaders: Readonly<Record<string, string>>
+  readonly proxyAuthorize: ProxyAuthorize | undefined
   readonly family: 4 | 6 | undefined
   readonly timeouts: Required<{ [K in keyof DialTimeouts]: number }>
   readonly attemptDelayMs: number
@@ -96,6 +122,11 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
     signal: options.signal,
     sources: resolveSources(options),
     tls: tls === undefined || tls === false ? undefined : resolveTls(tls === true ? {} : tls),
+    proxy: resolveProxy(options.proxy ?? 'direct'),
+    noProxy: options.noProxy ?? '',
+    proxyTls: resolveTls(options.proxyTls ?? {}),
+    proxyHeaders: checkHeaders(options.proxyHeaders ?? {}),
+    proxyAuthorize: options.proxyAuthorize,
     family,
     timeouts: {
       totalMs: limit('timeouts.totalMs', timeouts.totalMs ?? DIAL_DEFAULTS.totalMs),
@@ -115,6 +146,18 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
     lookup: options.lookup,
     onEvent: options.onEvent,
   }
+}
+
+/**
+ * Copies headers after checking their syntax.
+ * @throws {TypeError} naming the header, without its value
+ */
+export function checkHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
+  for (const [name, value] of Object.entries(headers)) {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+  }
+  return { ...headers }
 }
 
 // Longest delay a Node timer takes; beyond it the timer fires at once.

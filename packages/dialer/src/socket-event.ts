@@ -18,7 +18,7 @@ export function socketEvent(socket: Duplex, event: string, signal: AbortSignal):
     const fail = (reason: unknown): void => {
       finish(() => reject(reason))
       // A socket that is going away may still report something; nobody is left to hear it.
-      socket.on('error', () => {})
+      socket.on('error', ignoreError)
       socket.destroy()
     }
     const onEvent = (): void => finish(resolve)
@@ -26,7 +26,7 @@ export function socketEvent(socket: Duplex, event: string, signal: AbortSignal):
     const onClose = (): void => fail(closedEarly())
     const onAbort = (): void => fail(signal.reason)
     if (signal.aborted) {
-      socket.on('error', () => {})
+      socket.on('error', ignoreError)
       socket.destroy()
       reject(signal.reason)
       return
@@ -37,6 +37,9 @@ export function socketEvent(socket: Duplex, event: string, signal: AbortSignal):
     signal.addEventListener('abort', onAbort, { once: true })
   })
 }
+
+/** Listener for a socket whose failure shows in another way, or not at all any more. */
+export function ignoreError(): void {}
 
 /** Makes the error for a connection that the peer ended in the middle of a step. */
 export function closedEarly(): Error {

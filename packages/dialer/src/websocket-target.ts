@@ -1,7 +1,10 @@
-import { validateHeaderName, validateHeaderValue } from 'node:http'
-
 import type { Endpoint } from './connect.ts'
-import { resolveDialOptions, type DialOptions, type ResolvedDialOptions } from './options.ts'
+import {
+  checkHeaders,
+  resolveDialOptions,
+  type DialOptions,
+  type ResolvedDialOptions,
+} from './options.ts'
 import { checkTarget } from './target.ts'
 
 /** What a WebSocket dial understands besides DialOptions. */
@@ -18,6 +21,7 @@ export interface WebSocketDialOptions extends Omit<DialOptions, 'tls'> {
 export interface WebSocketTarget {
   readonly url: URL
   readonly endpoint: Endpoint
+  readonly scheme: 'ws' | 'wss'
   /** The URL without credentials, query and fragment, for messages. */
   readonly about: string
   readonly headers: Record<string, string>
@@ -40,16 +44,12 @@ export function resolveWebSocket(
   }
   const tls = secure ? withAlpn(options.tls) : undefined
   const port = parsed.port === '' ? (secure ? 443 : 80) : Number(parsed.port)
-  const headers = { ...options.headers }
-  for (const [name, value] of Object.entries(headers)) {
-    validateHeaderName(name)
-    validateHeaderValue(name, value)
-  }
   return {
     url: parsed,
+    scheme: secure ? 'wss' : 'ws',
     endpoint: checkTarget({ host: parsed.hostname, port }),
     about: `${parsed.protocol}//${parsed.host}${parsed.pathname}`,
-    headers,
+    headers: checkHeaders(options.headers ?? {}),
     protocols: [...(options.protocols ?? [])],
     resolved: resolveDialOptions({ ...options, tls }),
   }

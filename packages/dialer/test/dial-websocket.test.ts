@@ -6,7 +6,8 @@ import type { Duplex } from 'node:stream'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocketServer } from 'ws'
 
-import { dialRawWebSocket, dialWebSocket, isDialError, type DialError } from '../src/index.ts'
+import { dialRawWebSocket, dialWebSocket } from '../src/index.ts'
+import { failure } from './failure.ts'
 
 const open: (() => void)[] = []
 afterEach(() => {
@@ -50,16 +51,6 @@ async function serveEcho() {
         wss.emit('connection', websocket, request),
       ),
   )
-}
-
-async function failure(promise: Promise<unknown>): Promise<DialError> {
-  try {
-    await promise
-  } catch (error) {
-    if (isDialError(error)) return error
-    throw error
-  }
-  throw new Error('the dial succeeded')
 }
 
 describe('dialWebSocket', () => {

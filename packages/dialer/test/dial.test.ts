@@ -5,7 +5,8 @@ import { join } from 'node:path'
 
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { dial, isDialError, type DialError, type DialEvent, type Lookup } from '../src/index.ts'
+import { dial, type DialEvent, type Lookup } from '../src/index.ts'
+import { failure } from './failure.ts'
 
 const open: { close(): void }[] = []
 afterEach(() => {
@@ -28,16 +29,6 @@ async function listen(host: string, onConnection: (socket: Socket) => void = () 
     },
   })
   return { server, port: (server.address() as AddressInfo).port, sockets }
-}
-
-async function failure(promise: Promise<unknown>): Promise<DialError> {
-  try {
-    await promise
-  } catch (error) {
-    if (isDialError(error)) return error
-    throw error
-  }
-  throw new Error('the dial succeeded')
 }
 
 const answers =

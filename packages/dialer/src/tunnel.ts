@@ -1,0 +1,152 @@
+import type { Socket } from 'node:net'
+
+import { connectFirstHop, formatEndpoint, resolveStep } from './connect.ts'
+import { timedOut, type DialContext } from './dial-context.ts'
+import { isDialError } from './dial-error.ts'
+import { httpConnect, type ConnectOutcome } from './http-connect.ts'
+import type { Proxy } from './proxy.ts'
+import { proxyError } from './proxy-errors.ts'
+import { socksConnect } from './socks.ts'
+import { secure } from './tls.ts'
+
+/** A target a proxy is asked for. */
+export interface TunnelTarget {
+  readonly host: string
+  readonly port: number
+}
+
+/**
+ * Opens a connection to a target through a proxy.
+ * @throws {DialError} DIAL_BIND_*, DIAL_DNS_*, DIAL_CONNECT_* and DIAL_TLS_* with leg `proxy`, or
+ * DIAL_PROXY_*
+ */
+export function openTunnel(
+  context: DialContext,
+  proxy: Proxy,
+  target: TunnelTarget,
+): Promise<Socket> {
+  return proxy.protocol.startsWith('socks')
+    ? throughSocks(context, proxy, target)
+    : throughHttp(context, proxy, target)
+}
+
+/** Connects to the proxy itself, with TLS where its scheme says so. */
+export async function connectProxy(context: DialContext, proxy: Proxy): Promise<Socket> {
+  const socket = await connectFirstHop(context, proxy, 'proxy')
+  if (proxy.protocol !== 'https') return socket
+  const about = formatEndpoint(proxy)
+  const hop = { host: proxy.host, about, leg: 'proxy', proxied: false } as const
+  return secure(context, socket, context.options.proxyTls, hop)
+}
+
+async function throughHttp(
+  context: DialContext,
+  proxy: Proxy,
+  target: TunnelTarget,
+): Promise<Socket> {
+  const { proxyAuthorize } = context.options
+  const first = await ask(context, proxy, target, undefined, proxyAuthorize !== undefined)
+  if ('tunnel' in first) return first.tunnel
+  // The proxy closed the connection after its challenge, so the answer needs a new one.
+  const second = await ask(context, proxy, target, first.authorization, false)
+  if ('tunnel' in second) return second.tunnel
+  throw new Error('a challenge was answered although none may be')
+}
+
+async function ask(
+  context: DialContext,
+  proxy: Proxy,
+  target: TunnelTarget,
+  authorization: string | undefined,
+  mayAuthorize: boolean,
+): Promise<ConnectOutcome> {
+  const socket = await connectProxy(context, proxy)
+  const { proxyHeaders, proxyAuthorize } = context.options
+  const request = {
+    ...target,
+    proxy,
+    headers: proxyHeaders,
+    authorization,
+    authorize: mayAuthorize ? proxyAuthorize : undefined,
+  }
+  return proxyStep(
+    context,
+    proxy,
+    `CONNECT ${formatEndpoint(target)}`,
+    (signal) => httpConnect(socket, request, signal),
+    (outcome) => ('tunnel' in outcome ? 'tunnel stands' : 'challenged, asking again'),
+  )
+}
+
+async function throughSocks(
+  context: DialContext,
+  proxy: Proxy,
+  target: TunnelTarget,
+): Promise<Socket> {
+  const addresses = proxy.resolvesNames
+    ? [target.host]
+    : (await resolveStep(context, target.host, 'server'))
+        .filter(({ family }) => family === 4 || proxy.protocol !== 'socks4')
+        .map(({ address }) => address)
+        .slice(0, MAX_SOCKS_ADDRESSES)
+  if (addresses.length === 0) throw noSocks4Address(proxy, target)
+  for (const [index, host] of addresses.entries()) {
+    try {
+      const socket = await connectProxy(context, proxy)
+      const { port } = target
+      return await proxyStep(
+        context,
+        proxy,
+        `${proxy.protocol} ${formatEndpoint({ host, port })}`,
+        (signal) => socksConnect(socket, { proxy, host, port }, signal),
+        () => 'tunnel stands',
+      )
+    } catch (error) {
+      // The proxy has no race of addresses; another one of the name gets its turn, one by one.
+      const other =
+        isDialError(error, 'DIAL_PROXY_TARGET_FAILED') ||
+        isDialError(error, 'DIAL_PROXY_ADDRESS_TYPE')
+      if (!other || index === addresses.length - 1) throw error
+    }
+  }
+  throw new Error('unreachable: the last address throws')
+}
+
+// Addresses of one name tried through a proxy that does not look names up.
+const MAX_SOCKS_ADDRESSES = 4
+
+function noSocks4Address(proxy: Proxy, target: TunnelTarget): Error {
+  return proxyError(
+    'DIAL_PROXY_ADDRESS_TYPE',
+    proxy,
+    `cannot reach ${target.host}: SOCKS4 is IPv4 only`,
+    {
+      hint: 'use socks5h, or socks4a with a name',
+    },
+  )
+}
+
+function proxyStep<T>(
+  context: DialContext,
+  proxy: Proxy,
+  about: string,
+  run: (signal: AbortSignal) => Promise<T>,
+  describe: (result: T) => string,
+): Promise<T> {
+  const limitMs = context.options.timeouts.proxyMs
+  const message = `the proxy ${proxy.toString()} did not answer ${about}`
+  const hint = proxy.protocol.startsWith('socks')
+    ? 'is it a SOCKS proxy? An HTTP proxy waits in silence for more'
+    : 'the proxy may be overloaded, or wait for a server that does not answer'
+  return context.step(
+    {
+      phase: 'proxy',
+      leg: 'proxy',
+      about,
+      limitMs,
+      expired: () => timedOut('DIAL_PROXY_TIMEOUT', 'proxy', 'proxy', message, limitMs, hint),
+    },
+    run,
+    describe,
+  )
+}
