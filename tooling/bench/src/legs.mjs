@@ -15,7 +15,6 @@ import { startNginxProxy, startNginxService } from './nginx.mjs'
  * @property {{ name: string, pid: number }[]} processes - between the load and the service
  */
 
-const ANY = '127.0.0.1:0'
 const NGINX = [{ name: 'nginx', debian: 'nginx-light', usedFor: 'the benchmark' }]
 
 /**
@@ -96,7 +95,7 @@ async function startNginxLeg(folder, ports, started) {
  * @returns {Promise<Leg>}
  */
 async function startAditLeg(services, started) {
-  const server = await startServer({ proxy: ANY, upstream: ANY, admin: ANY })
+  const server = await startServer('127.0.0.1:0')
   started.push(server.process)
   const { proxy, upstream } = server.ports
   const web = await startAgent('http', 'web', services.web, upstream)

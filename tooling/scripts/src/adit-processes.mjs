@@ -18,19 +18,12 @@ export function isAditBuilt() {
 /**
  * Starts a server and waits until it listens.
  *
- * @param {{ proxy: string, upstream: string, admin: string }} addresses - to bind
+ * @param {string} [bind] - address for all three listeners; the defaults of the server without it
  */
-export async function startServer({ proxy, upstream, admin }) {
-  const bind = [
-    ['--proxy.bind-addr', proxy],
-    ['--upstream.bind-addr', upstream],
-    ['--admin.bind-addr', admin],
-  ]
-  const process_ = new StartedProcess('adit-server', process.execPath, [
-    SERVER,
-    ...bind.flat(),
-    '--json',
-  ])
+export async function startServer(bind) {
+  const listeners = bind === undefined ? [] : ['proxy', 'upstream', 'admin']
+  const flags = listeners.flatMap((name) => [`--${name}.bind-addr`, String(bind)])
+  const process_ = new StartedProcess('adit-server', process.execPath, [SERVER, ...flags, '--json'])
   const ready = await process_.event('ready')
   const portOf = (/** @type {string} */ name) => {
     const listener = ready['listeners'].find((/** @type {any} */ l) => l.name === name)
