@@ -1,5 +1,19 @@
 /** What can go wrong in the tunnel protocol, one code each. */
-export type TunnelErrorCode = keyof typeof TUNNEL_ERRORS
+export type TunnelErrorCode =
+  | 'TUNNEL_CLOSED'
+  | 'TUNNEL_CONTROL_INVALID'
+  | 'TUNNEL_ENDPOINT_INVALID'
+  | 'TUNNEL_ENDPOINT_REFUSED'
+  | 'TUNNEL_HELLO_TIMEOUT'
+  | 'TUNNEL_NO_UPSTREAM'
+  | 'TUNNEL_PROTOCOL_UNSUPPORTED'
+  | 'TUNNEL_RECORD_INVALID'
+  | 'TUNNEL_SERVICE_REFUSED'
+  | 'TUNNEL_SERVICE_UNREACHABLE'
+  | 'TUNNEL_STREAM_RESET'
+  | 'TUNNEL_UNAUTHORIZED'
+  | 'TUNNEL_UPGRADE_REFUSED'
+  | 'TUNNEL_UPSTREAM_LOST'
 
 /** Fields an error may carry besides its code. */
 export interface TunnelErrorOptions {
@@ -15,7 +29,9 @@ export interface TunnelErrorOptions {
  * Every code with what happened and whether trying again can help. The README's table is this
  * table; a test compares the two.
  */
-export const TUNNEL_ERRORS = {
+export const TUNNEL_ERRORS: Readonly<
+  Record<TunnelErrorCode, { readonly what: string; readonly retryable: boolean }>
+> = Object.freeze({
   TUNNEL_CLOSED: { what: 'the agent, listener or session was closed here', retryable: false },
   TUNNEL_CONTROL_INVALID: {
     what: 'the peer sent something on the control stream that the protocol does not allow',
@@ -45,7 +61,7 @@ export const TUNNEL_ERRORS = {
   TUNNEL_UNAUTHORIZED: { what: 'the server refused the credentials', retryable: false },
   TUNNEL_UPGRADE_REFUSED: { what: 'the server refused the connection', retryable: false },
   TUNNEL_UPSTREAM_LOST: { what: 'the session that carried the stream ended', retryable: true },
-} as const satisfies Record<string, { what: string; retryable: boolean }>
+})
 
 /** The one error class of this package. */
 export class TunnelError extends Error {

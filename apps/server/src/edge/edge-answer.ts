@@ -1,5 +1,5 @@
 import { formatErrorResponse, isHttpError, type RequestHead } from '@proj/http1'
-import { type ResetReason, resetReasonText } from '@proj/tunnel'
+import type { ResetReason } from '@proj/tunnel'
 
 /** What the edge itself answers: Piko's status and text, and a code of our own that tells the cause. */
 export interface EdgeAnswer {
@@ -11,7 +11,18 @@ export interface EdgeAnswer {
 }
 
 /** Every answer that does not come from a refused head, by cause. */
-export const EDGE_ANSWERS = {
+export const EDGE_ANSWERS: Readonly<
+  Record<
+    | 'endpointMissing'
+    | 'noUpstream'
+    | 'serviceClosed'
+    | 'badResponse'
+    | 'firstByteTimeout'
+    | 'headTimeout'
+    | 'tooManyConnections',
+    EdgeAnswer
+  >
+> = {
   endpointMissing: { status: 400, error: 'missing endpoint id', code: 'endpoint_missing' },
   noUpstream: { status: 502, error: 'no available upstreams', code: 'no_upstream' },
   serviceClosed: { status: 502, error: 'upstream unreachable', code: 'service_closed' },
@@ -19,7 +30,7 @@ export const EDGE_ANSWERS = {
   firstByteTimeout: { status: 504, error: 'upstream timeout', code: 'first_byte_timeout' },
   headTimeout: { status: 408, error: 'request head timeout', code: 'head_timeout' },
   tooManyConnections: { status: 503, error: 'too many connections', code: 'too_many_connections' },
-} as const satisfies Record<string, EdgeAnswer>
+}
 
 /** The answer to a stream that was reset before its response began. */
 export function answerToReset(reason: ResetReason): EdgeAnswer {
@@ -53,11 +64,6 @@ export function answerBytes(
     keepAlive,
     method: request?.method,
   })
-}
-
-/** The reason as a log field. */
-export function describeReset(reason: ResetReason): string {
-  return resetReasonText(reason)
 }
 
 function resetCode(reason: ResetReason): string {

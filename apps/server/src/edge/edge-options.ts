@@ -40,7 +40,7 @@ export type ResolvedEdgeOptions = Required<Omit<EdgeOptions, 'baseDomain'>> & {
 }
 
 /** The defaults, each reasoned in its option's comment. */
-export const EDGE_DEFAULTS = Object.freeze({
+export const EDGE_DEFAULTS: Readonly<Omit<ResolvedEdgeOptions, 'baseDomain'>> = Object.freeze({
   headTimeoutMs: 10_000,
   firstByteTimeoutMs: 30_000,
   idleTimeoutMs: 300_000,
@@ -53,7 +53,7 @@ export const EDGE_DEFAULTS = Object.freeze({
   maxHeadBytes: 32_768,
   maxReplayBytes: 65_536,
   trustedHops: 0,
-}) satisfies Omit<ResolvedEdgeOptions, 'baseDomain'>
+})
 
 /**
  * Fills in the defaults.
