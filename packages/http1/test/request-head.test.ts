@@ -71,6 +71,15 @@ describe('RequestHeadReader', () => {
     expect(reader.heldBytes).toBe(0)
   })
 
+  it('gathers a long head from single bytes', () => {
+    const cookie = Array.from({ length: 3_000 }, (_, at) => String(at)).join('; ')
+    const bytes = bytesOf(`GET / HTTP/1.1\r\nHost: a.b\r\nCookie: ${cookie}\r\n\r\n`)
+    const whole = readRequest([bytes])
+    expect(whole).toMatchObject({ value: { headers: ['Host', 'a.b', 'Cookie', cookie] } })
+    expect(readRequest(singleBytes(bytes))).toEqual(whole)
+    expect(readRequest([bytes.subarray(0, 9_999), bytes.subarray(9_999)])).toEqual(whole)
+  })
+
   it('does not let a chunk that is reused change a head', () => {
     const reader = new RequestHeadReader()
     const bytes = bytesOf('GET /1 HTTP/1.1\r\nHost: a.b\r\n')
