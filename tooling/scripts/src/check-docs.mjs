@@ -17,15 +17,13 @@ const OPTIONS = /^(?!Resolved).*Options$/
 export function checkDocs(root) {
   return workspacePackages(root).flatMap(({ folder, path }) => {
     const index = join(path, 'src/index.ts')
-    const isPublic = existsSync(index)
-      ? new Set(exportedNames(readFileSync(index, 'utf8')).map(withoutType))
-      : undefined
+    const text = existsSync(index) ? readFileSync(index, 'utf8') : ''
+    const isPublic = new Set(exportedNames(text).map(withoutType))
     return filesBelow(join(path, 'src'), ['.ts']).flatMap((file) =>
       exportedDeclarations(readFileSync(join(path, 'src', file), 'utf8'))
         .flatMap((declaration) => {
           const { name } = declaration
-          // without an index every file is imported by itself: all of it is public
-          const inside = isPublic === undefined || isPublic.has(name) || OPTIONS.test(name)
+          const inside = isPublic.has(name) || OPTIONS.test(name)
           return inside ? [declaration, ...membersOf(declaration)] : [declaration]
         })
         .filter(({ documented }) => !documented)
