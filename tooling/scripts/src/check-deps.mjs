@@ -45,7 +45,7 @@ function checkGraph(root, graph) {
 function checkReasons(root, graph) {
   const text = existsSync(join(root, DOC)) ? readFileSync(join(root, DOC), 'utf8') : ''
   const production = text.split(/^## /m).find((section) => section.startsWith('Production')) ?? ''
-  const rows = [...production.matchAll(/^\| `([^`]+)` \|/gm)].map(([, name = '']) => name)
+  const rows = [...production.matchAll(/^\| `([^`]+)` +\|/gm)].map(([, name = '']) => name)
   const direct = new Set(graph.filter((found) => found.direct).map(({ name }) => name))
   return [
     ...[...direct]
