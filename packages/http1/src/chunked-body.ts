@@ -153,7 +153,7 @@ export class ChunkedBody implements BodyReader {
     })
     const end = this.#trailers.scan(chunk, offset)
     if (end === -1) return chunk.length
-    const trailers = parseHeaderLines(this.#trailers, 0, this.#side)
+    const trailers = parseHeaderLines(this.#trailers.take(), 0, this.#side)
     for (let at = 0; at < trailers.length; at += 2) {
       if (isForbiddenTrailer(trailers[at] ?? '')) {
         throw this.#error('TRAILER_FORBIDDEN', `line ${at / 2 + 1}`)

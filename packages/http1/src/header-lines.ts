@@ -8,7 +8,7 @@
 import { isBlank, trimBlanks } from './blanks.ts'
 import { TOKEN } from './character-classes.ts'
 import { HttpError, type HttpFault, type HttpSide } from './errors.ts'
-import type { SectionScanner } from './section-scanner.ts'
+import type { Section } from './section-scanner.ts'
 
 const COLON = 0x3a
 
@@ -16,7 +16,7 @@ const COLON = 0x3a
  * Reads the header lines of a scanned section from line number `line` on.
  * @throws {HttpError} HEADER_FOLDED, HEADER_NAME_EMPTY, HEADER_NAME_SPACED, HEADER_NAME_INVALID
  */
-export function parseHeaderLines(section: SectionScanner, line: number, side: HttpSide): string[] {
+export function parseHeaderLines(section: Section, line: number, side: HttpSide): string[] {
   const { text, lineEnds } = section
   const headers: string[] = []
   let start = line === 0 ? section.firstLine : (lineEnds[line - 1] ?? 0) + 2

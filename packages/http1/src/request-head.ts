@@ -13,7 +13,7 @@ import { isValidHost } from './host.ts'
 import { type HttpLimits, resolveHttpLimits } from './limits.ts'
 import { connectionOptions, readMessageFields } from './message-fields.ts'
 import { originForm } from './request-target.ts'
-import { SectionScanner } from './section-scanner.ts'
+import { type Section, SectionScanner } from './section-scanner.ts'
 import { parseVersion } from './start-line.ts'
 import { upgradeOf } from './upgrade.ts'
 
@@ -82,7 +82,7 @@ export class RequestHeadReader {
   push(chunk: Buffer): RequestHeadResult | undefined {
     const end = this.#scanner.scan(chunk, 0)
     if (end === -1) return undefined
-    const head = parseRequestHead(this.#scanner)
+    const head = parseRequestHead(this.#scanner.take())
     return { head, rest: end === chunk.length ? EMPTY : chunk.subarray(end) }
   }
 
@@ -92,7 +92,7 @@ export class RequestHeadReader {
   }
 }
 
-function parseRequestHead(section: SectionScanner): RequestHead {
+function parseRequestHead(section: Section): RequestHead {
   const { text, firstLine } = section
   const lineEnd = section.lineEnds[0] ?? 0
   const methodEnd = text.indexOf(' ', firstLine)

@@ -11,7 +11,7 @@ import { HttpError } from './errors.ts'
 import { parseHeaderLines } from './header-lines.ts'
 import { type HttpLimits, resolveHttpLimits } from './limits.ts'
 import { connectionOptions, readMessageFields } from './message-fields.ts'
-import { SectionScanner } from './section-scanner.ts'
+import { type Section, SectionScanner } from './section-scanner.ts'
 import { parseVersion } from './start-line.ts'
 
 const EMPTY: Buffer = Buffer.alloc(0)
@@ -85,7 +85,7 @@ export class ResponseHeadReader {
   push(chunk: Buffer, request: RequestContext): ResponseHeadResult | undefined {
     const end = this.#scanner.scan(chunk, 0)
     if (end === -1) return undefined
-    const head = parseResponseHead(this.#scanner, request)
+    const head = parseResponseHead(this.#scanner.take(), request)
     return { head, rest: end === chunk.length ? EMPTY : chunk.subarray(end) }
   }
 
@@ -100,7 +100,7 @@ export function isInterim(status: number): boolean {
   return status < 200 && status !== 101
 }
 
-function parseResponseHead(section: SectionScanner, request: RequestContext): ResponseHead {
+function parseResponseHead(section: Section, request: RequestContext): ResponseHead {
   const { text } = section
   const lineEnd = section.lineEnds[0] ?? 0
   const space = text.indexOf(' ')

@@ -38,16 +38,22 @@ export interface SectionRules {
   readonly emptyFirst: 'skip-once' | 'refuse' | 'end'
 }
 
+/** A section that ended. */
+export interface Section {
+  /** One character per byte, the final empty line excluded. */
+  readonly text: string
+  /** Where the first line starts: 0, or 2 behind a skipped empty line. */
+  readonly firstLine: number
+  /** For each line where it ends; the next line starts two further on. */
+  readonly lineEnds: readonly number[]
+}
+
 /** Scans one section at a time; usable again as soon as a section ended. */
 export class SectionScanner {
-  /** Text of the section that ended last, one character per byte, its final empty line excluded. */
-  text = ''
-  /** Where the first line of that text starts: 0, or 2 behind a skipped empty line. */
-  firstLine = 0
-  /** For each line where it ends in that text; the next line starts two further on. */
-  lineEnds: number[] = []
-
   readonly #rules: SectionRules
+  #text = ''
+  #firstLine = 0
+  #lineEnds: number[] = []
   #held: Buffer | undefined
   #heldBytes = 0
   #lineStart = 0
@@ -62,8 +68,23 @@ export class SectionScanner {
     return this.#heldBytes
   }
 
+  /** Returns the section that ended, once: an idle connection does not keep its last head alive. */
+  take(): Section {
+    const section = { text: this.#text, firstLine: this.#firstLine, lineEnds: this.#lineEnds }
+    this.#text = ''
+    this.#firstLine = 0
+    this.#lineEnds = []
+    return section
+  }
+
   /** Forgets a section that has not ended. */
   reset(): void {
+    this.#firstLine = 0
+    this.#lineEnds = []
+    this.#restart()
+  }
+
+  #restart(): void {
     this.#held = undefined
     this.#heldBytes = 0
     this.#lineStart = 0
@@ -76,10 +97,6 @@ export class SectionScanner {
    * @throws {HttpError} for a control byte, a bare CR or LF, or a limit
    */
   scan(chunk: Buffer, offset: number): number {
-    if (this.#heldBytes === 0) {
-      this.lineEnds = []
-      this.firstLine = 0
-    }
     const { maxBytes } = this.#rules
     // A byte at index i of the chunk is at i + shift of the section.
     const shift = this.#heldBytes - offset
@@ -113,30 +130,30 @@ export class SectionScanner {
   /** Takes note of a line that ends at a position of the section; true when it is the last. */
   #endLine(end: number): boolean {
     const { maxLines, emptyFirst } = this.#rules
-    const { lineEnds } = this
+    const lineEnds = this.#lineEnds
     const empty = end === this.#lineStart
     this.#lineStart = end + 2
     if (!empty) {
       lineEnds.push(end)
       if (lineEnds.length <= maxLines) return false
-      throw this.#error('HEADERS_TOO_MANY', `more than ${maxLines} lines, start line included`)
+      throw this.#error('HEADERS_TOO_MANY', `more than ${maxLines} lines`)
     }
     if (lineEnds.length > 0 || emptyFirst === 'end') return true
-    if (emptyFirst === 'refuse' || this.firstLine > 0) {
+    if (emptyFirst === 'refuse' || this.#firstLine > 0) {
       throw this.#error('LINE_INVALID', 'empty line in its place')
     }
-    this.firstLine = end + 2
+    this.#firstLine = end + 2
     return false
   }
 
   #finish(chunk: Buffer, offset: number, end: number): number {
     if (this.#held === undefined) {
-      this.text = chunk.toString('latin1', offset, end - 2)
+      this.#text = chunk.toString('latin1', offset, end - 2)
     } else {
       this.#hold(chunk, offset, end)
-      this.text = this.#held.toString('latin1', 0, this.#heldBytes - 2)
+      this.#text = this.#held.toString('latin1', 0, this.#heldBytes - 2)
     }
-    this.reset()
+    this.#restart()
     return end
   }
 
