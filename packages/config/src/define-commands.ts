@@ -64,15 +64,35 @@ export interface CommandsDefinition<
   readonly examples?: readonly string[]
 }
 
+/** What parsing and printing need to know of commands, whatever their arguments are. */
+export interface CommandsInfo {
+  /** Name of the program as people type it. */
+  readonly program: string
+  /** What the program does, one sentence. */
+  readonly description: string
+  /** Settings whose flags the commands take. */
+  readonly settings: SettingsInfo
+  /** Commands by name. */
+  readonly commands: Readonly<Record<string, Command>>
+  /** Command when none is typed. */
+  readonly defaultCommand?: string
+  /** Command lines to show first in help. */
+  readonly examples?: readonly string[]
+  /** The global flags with their names. */
+  readonly globalEntries: readonly SettingEntry[]
+  /** The flags of each command with their names; no variables belong to them. */
+  readonly commandEntries: ReadonlyMap<string, readonly SettingEntry[]>
+}
+
 /** Commands ready for parsing and printing; made by {@link defineCommands}. */
 export interface Commands<
   List extends Readonly<Record<string, Command>>,
   Globals extends Readonly<Record<string, Setting<unknown>>>,
-> extends CommandsDefinition<List, Globals> {
-  /** The global flags with their names. */
-  readonly globalEntries: readonly SettingEntry[]
-  /** The flags of each command with their names. */
-  readonly commandEntries: ReadonlyMap<string, readonly SettingEntry[]>
+> extends CommandsInfo {
+  /** Commands by name. */
+  readonly commands: List
+  /** Flags that every command takes. */
+  readonly globals: Globals
 }
 
 /**
@@ -106,7 +126,10 @@ export function defineCommands<
   }
   const commandEntries = new Map<string, readonly SettingEntry[]>()
   for (const [name, { args = {}, flags = {} }] of Object.entries(commands)) {
-    const entries = entriesOf(flags, settings.envPrefix)
+    const entries = entriesOf(flags, settings.envPrefix).map((entry) => ({
+      ...entry,
+      variable: undefined,
+    }))
     for (const { flag = '' } of entries) {
       if (everywhere.has(flag)) throw new TypeError(`${name}: --${flag} is the flag of a setting`)
     }

@@ -53,6 +53,7 @@ export {
   type ArgumentOptions,
   type Command,
   type Commands,
+  type CommandsInfo,
   type CommandsDefinition,
 } from './define-commands.ts'
 export {
@@ -104,3 +105,10 @@ export type { Layer, LayerValue } from './layer.ts'
 export { formatOrigin, type FileOrigin, type Origin } from './origin.ts'
 export { formatProblems, hasErrors, type Problem } from './problem.ts'
 export type { ResolvedValue } from './resolve-settings.ts'
+
+// Printing
+export { completionScript, type Shell } from './completion-script.ts'
+export { formatHelp, type HelpOptions } from './format-help.ts'
+export { formatReference } from './format-reference.ts'
+export { formatValues, type ValuesOptions } from './format-values.ts'
+export { jsonSchema } from './json-schema.ts'

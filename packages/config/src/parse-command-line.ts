@@ -1,6 +1,6 @@
 import { flagTable, readTokens, type Flag, type FlagUse } from './command-tokens.ts'
 import type { Argument, Command, Commands } from './define-commands.ts'
-import { isSecret, type SettingEntry } from './define-settings.ts'
+import { isSecret } from './define-settings.ts'
 import type { Environment } from './expand-variables.ts'
 import { environmentLayer, type Layer, type LayerValue } from './layer.ts'
 import { nearest } from './nearest.ts'
@@ -9,6 +9,7 @@ import { quote } from './quote.ts'
 import type { RawNode } from './raw-node.ts'
 import { resolveSettings } from './resolve-settings.ts'
 import type { Resolved, Setting, SettingsTree } from './setting.ts'
+import { usesSetting } from './uses-setting.ts'
 
 /** The surroundings of a command line. */
 export interface CommandLineOptions {
@@ -244,13 +245,6 @@ function matchCommand(
 ): string | undefined {
   const names = words.map((_, index) => words.slice(0, index + 1).join(' '))
   return names.findLast((name) => Object.hasOwn(commands, name))
-}
-
-function usesSetting(command: Command, { key }: SettingEntry): boolean {
-  return (
-    command.settings === undefined ||
-    command.settings.some((start) => key === start || key.startsWith(`${start}.`))
-  )
 }
 
 function unknownCommand(

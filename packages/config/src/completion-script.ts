@@ -1,0 +1,182 @@
+/**
+ * Completion scripts for bash, zsh and fish. They are static: a shell completes without starting the
+ * program, and the same words are in all three. Every word in them comes from definitions, never
+ * from users, and is quoted all the same.
+ */
+import { completionStates, valueFlags, type CompletionState } from './completion-words.ts'
+import type { CommandsInfo } from './define-commands.ts'
+import type { FlagDescription } from './flag-description.ts'
+
+/** Shells that completions can be written for. */
+export type Shell = 'bash' | 'zsh' | 'fish'
+
+/** Writes the completion script of a program for one shell. */
+export function completionScript(commands: CommandsInfo, shell: Shell): string {
+  const states = completionStates(commands)
+  const lines =
+    shell === 'bash'
+      ? bash(commands.program, states)
+      : shell === 'zsh'
+        ? zsh(commands.program, states)
+        : fish(commands.program, states)
+  return `${lines.join('\n')}\n`
+}
+
+function bash(program: string, states: readonly CompletionState[]): string[] {
+  const name = functionName(program)
+  return [
+    `# bash completion for ${program}`,
+    `${name}() {`,
+    '  local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" command="" next i',
+    '  COMPREPLY=()',
+    '  for ((i = 1; i < COMP_CWORD; i++)); do',
+    '    case "${COMP_WORDS[i]}" in',
+    ...takesValue(states, '((i++))'),
+    '      -*) ;;',
+    '      *)',
+    '        next="${command:+$command }${COMP_WORDS[i]}"',
+    ...commandStep(states),
+    '        ;;',
+    '    esac',
+    '  done',
+    '  case "$prev" in',
+    ...valueFlags(states).map((flag) => {
+      const words = flag.choices.map(quoted).join(' ')
+      const reply =
+        flag.choices.length > 0
+          ? `COMPREPLY=($(compgen -W ${quoted(words)} -- "$cur")); `
+          : flag.isPath
+            ? 'compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); '
+            : ''
+      return `    ${flagNames(flag).join('|')}) ${reply}return ;;`
+    }),
+    '  esac',
+    '  case "$command" in',
+    ...states.map(({ command, words, flags }) => {
+      const all = [...words.map(({ word }) => word), ...flags.map(({ flag }) => `--${flag}`)]
+      const list = quoted(all.join(' '))
+      return `    ${quoted(command)}) COMPREPLY=($(compgen -W ${list} -- "$cur")) ;;`
+    }),
+    '  esac',
+    '}',
+    `complete -F ${name} ${program}`,
+  ]
+}
+
+function zsh(program: string, states: readonly CompletionState[]): string[] {
+  const name = functionName(program)
+  return [
+    `#compdef ${program}`,
+    `${name}() {`,
+    '  local cur="${words[CURRENT]}" prev="${words[CURRENT-1]}" command="" next i',
+    '  for ((i = 2; i < CURRENT; i++)); do',
+    '    case "${words[i]}" in',
+    ...takesValue(states, '((i++))'),
+    '      -*) ;;',
+    '      *)',
+    '        next="${command:+$command }${words[i]}"',
+    ...commandStep(states),
+    '        ;;',
+    '    esac',
+    '  done',
+    '  case "$prev" in',
+    ...valueFlags(states).map((flag) => {
+      const reply =
+        flag.choices.length > 0
+          ? `compadd -- ${flag.choices.map(quoted).join(' ')}; `
+          : flag.isPath
+            ? '_files; '
+            : ''
+      return `    ${flagNames(flag).join('|')}) ${reply}return ;;`
+    }),
+    '  esac',
+    '  local -a choices',
+    '  case "$command" in',
+    ...states.flatMap(({ command, words, flags }) => [
+      `    ${quoted(command)})`,
+      '      choices=(',
+      ...[
+        ...words.map(({ word, description }) => [word, description] as const),
+        ...flags.map(({ flag, description }) => [`--${flag}`, description] as const),
+      ].map(([word, text]) => `        ${quoted(`${word.replaceAll(':', '\\:')}:${text}`)}`),
+      '      ) ;;',
+    ]),
+    '  esac',
+    `  _describe ${quoted(program)} choices`,
+    '}',
+    // Sourced by hand the function has to be registered; found through fpath it is called at once.
+    `if [ "$funcstack[1]" = "${name}" ]; then ${name} "$@"; else compdef ${name} ${program}; fi`,
+  ]
+}
+
+function fish(program: string, states: readonly CompletionState[]): string[] {
+  const name = functionName(program)
+  const lines = [
+    `# fish completion for ${program}`,
+    `function ${name}_command`,
+    '  set -l command ""',
+    '  set -l skip 0',
+    '  for word in (commandline -opc)[2..-1]',
+    '    if test $skip = 1; set skip 0; continue; end',
+    '    switch "$word"',
+    `      case ${valueFlags(states).flatMap(flagNames).map(quoted).join(' ')}`,
+    '        set skip 1',
+    "      case '-*'",
+    '      case "*"',
+    '        set -l next (string trim -- "$command $word")',
+    `        if contains -- "$next" ${commandNames(states).map(quoted).join(' ')}`,
+    '          set command $next',
+    '        end',
+    '    end',
+    '  end',
+    '  echo $command',
+    'end',
+    `complete -c ${program} -f`,
+  ]
+  for (const { command, words, flags } of states) {
+    const when = `-n ${quoted(`test "$(${name}_command)" = "${command}"`)}`
+    for (const { word, description } of words) {
+      lines.push(`complete -c ${program} ${when} -a ${quoted(word)} -d ${quoted(description)}`)
+    }
+    for (const { flag, short, value, choices, isPath, description } of flags) {
+      const takes =
+        value === undefined
+          ? ''
+          : choices.length > 0
+            ? ` -x -a ${quoted(choices.join(' '))}`
+            : isPath
+              ? ' -r -F'
+              : ' -x'
+      const letter = short === undefined ? '' : ` -s ${short}`
+      const about = ` -d ${quoted(description)}`
+      lines.push(`complete -c ${program} ${when} -l ${quoted(flag)}${letter}${takes}${about}`)
+    }
+  }
+  return lines
+}
+
+function takesValue(states: readonly CompletionState[], skip: string): string[] {
+  const names = valueFlags(states).flatMap(flagNames)
+  return names.length === 0 ? [] : [`      ${names.join('|')}) ${skip} ;;`]
+}
+
+function commandStep(states: readonly CompletionState[]): string[] {
+  const names = commandNames(states).map(quoted).join('|')
+  return names === '' ? [] : [`        case "$next" in ${names}) command="$next" ;; esac`]
+}
+
+function commandNames(states: readonly CompletionState[]): string[] {
+  return states.flatMap(({ command }) => (command === '' ? [] : [command]))
+}
+
+function flagNames({ flag, short }: FlagDescription): string[] {
+  return short === undefined ? [`--${flag}`] : [`--${flag}`, `-${short}`]
+}
+
+function functionName(program: string): string {
+  return `_${program.replaceAll(/[^A-Za-z0-9]/g, '_')}`
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`
+}

@@ -1,0 +1,10 @@
+import type { Command } from './define-commands.ts'
+import type { SettingEntry } from './define-settings.ts'
+
+/** Tells whether a command takes the flags of a setting. */
+export function usesSetting(command: Command, { key }: SettingEntry): boolean {
+  return (
+    command.settings === undefined ||
+    command.settings.some((start) => key === start || key.startsWith(`${start}.`))
+  )
+}
