@@ -82,6 +82,6 @@ function isDocumented(lines, index) {
   let above = index - 1
   while (lines[above]?.trim().startsWith('// ')) above -= 1
   if (!lines[above]?.trim().endsWith('*/')) return false
-  while (above >= 0 && !lines[above]?.includes('/*')) above -= 1
+  while (above >= 0 && !lines[above]?.trim().startsWith('/*')) above -= 1
   return lines[above]?.trim().startsWith('/**') === true
 }

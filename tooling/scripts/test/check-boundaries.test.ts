@@ -37,5 +37,6 @@ test('the address grammar, the apps and main.ts may', () => {
   expect(found('packages/dialer', `import {\n  ${names}} from '@proj/config'\n`)).toEqual([])
   expect(found('apps/server', `import { Session } from '@proj/mux'\n`)).toEqual([])
   expect(found('apps/server', 'start(process.argv, process.env)\n', 'main.ts')).toEqual([])
+  expect(found('apps/server', `import manifest from '../package.json' with {}\n`)).toEqual([])
   expect(found('packages/mux', '// process.env is read by apps\n')).toEqual([])
 })

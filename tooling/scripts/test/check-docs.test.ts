@@ -26,6 +26,10 @@ test.each([
   expect(found(`/** Does. */\n${text.split('\n').at(-2)}\n`)).toEqual([])
 })
 
+test('a comment that mentions a path with /* is whole', () => {
+  expect(found('/**\n * Serves `/status/*`.\n */\nexport const a = 1\n')).toEqual([])
+})
+
 test('fields of public interfaces and of options need words, internal ones do not', () => {
   const body = '{\n  /** Here. */\n  one: 1\n  readonly two?: 2\n  three(): void\n}\n'
   expect(found(`/** S. */\nexport interface Shape ${body}`)).toEqual([
