@@ -5,7 +5,8 @@ import type { Lookup } from './lookup.ts'
 import type { ProxyAuthorize } from './proxy-challenge.ts'
 import { resolveProxy, type ProxyOption, type ResolvedProxy } from './route.ts'
 import { resolveSources, type SourceOptions, type SourcePlan } from './source.ts'
-import { resolveTls, type ResolvedTls, type TlsOptions } from './tls-options.ts'
+import { trustingContext } from './tls-trust.ts'
+import { DEFAULT_TLS, resolveTls, type ResolvedTls, type TlsOptions } from './tls-options.ts'
 
 /** Limits of a dial, each an absolute time that no answer of a peer extends. */
 export interface DialTimeouts {
@@ -91,6 +92,9 @@ export const DIAL_DEFAULTS: Readonly<
   keepAliveMs: 30_000,
 })
 
+/** Protocols offered where HTTP/1.1 follows; some edges choose h2 unless told otherwise. */
+export const HTTP_ALPN: readonly string[] = ['http/1.1']
+
 /** Options with every gap filled and every value checked. */
 export interface ResolvedDialOptions {
   readonly signal: AbortSignal | undefined
@@ -110,10 +114,14 @@ export interface ResolvedDialOptions {
 }
 
 /**
- * Fills and checks options; pure.
+ * Fills and checks options; pure but for the TLS contexts, which it makes to check the keys.
+ * @param alpn - protocols offered to the server unless the options name others
  * @throws {TypeError | RangeError} naming the option and its value
  */
-export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
+export function resolveDialOptions(
+  options: DialOptions,
+  alpn?: readonly string[],
+): ResolvedDialOptions {
   const { family, timeouts = {}, tls } = options
   if (family !== undefined && family !== 4 && family !== 6) {
     throw new RangeError(`family must be 4 or 6, got ${String(family)}`)
@@ -121,10 +129,16 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
   return {
     signal: options.signal,
     sources: resolveSources(options),
-    tls: tls === undefined || tls === false ? undefined : resolveTls(tls === true ? {} : tls),
+    tls:
+      tls === undefined || tls === false
+        ? undefined
+        : checkedTls(tls === true ? DEFAULT_TLS : tls, alpn),
     proxy: resolveProxy(options.proxy ?? 'direct'),
     noProxy: options.noProxy ?? '',
-    proxyTls: resolveTls(options.proxyTls ?? {}),
+    proxyTls:
+      options.proxyTls === undefined
+        ? resolveTls(DEFAULT_TLS, HTTP_ALPN)
+        : checkedTls(options.proxyTls, HTTP_ALPN),
     proxyHeaders: checkHeaders(options.proxyHeaders ?? {}),
     proxyAuthorize: options.proxyAuthorize,
     family,
@@ -146,6 +160,12 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
     lookup: options.lookup,
     onEvent: options.onEvent,
   }
+}
+
+function checkedTls(options: TlsOptions, alpn: readonly string[] | undefined): ResolvedTls {
+  const resolved = resolveTls(options, alpn)
+  trustingContext(resolved)
+  return resolved
 }
 
 /**

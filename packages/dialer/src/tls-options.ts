@@ -1,7 +1,10 @@
 import { X509Certificate } from 'node:crypto'
 import type { SecureVersion } from 'node:tls'
 
-/** TLS towards one peer: the server, or an https proxy. */
+/**
+ * TLS towards one peer: the server, or an https proxy. Who dials often passes the same object each
+ * time: the list of authorities, some hundred of them, is then put together once.
+ */
 export interface TlsOptions {
   /**
    * Authorities to trust besides the built-in and the system's ones, PEM, several certificates in
@@ -42,6 +45,8 @@ export interface TlsOptions {
 
 /** TLS options with every gap filled. */
 export interface ResolvedTls {
+  /** The caller's object: what was derived from it once is found again by it. */
+  readonly origin: TlsOptions
   readonly ca: readonly string[]
   readonly systemCa: boolean
   readonly cert: string | undefined
@@ -54,11 +59,15 @@ export interface ResolvedTls {
   readonly verify: 'full' | 'pin-only' | 'none'
 }
 
+/** Stands for "TLS, everything by default". */
+export const DEFAULT_TLS: TlsOptions = Object.freeze({})
+
 /**
  * Fills and checks TLS options; pure.
+ * @param alpn - protocols offered unless the options name others
  * @throws {TypeError} naming the option
  */
-export function resolveTls(options: TlsOptions): ResolvedTls {
+export function resolveTls(options: TlsOptions, alpn?: readonly string[]): ResolvedTls {
   const ca = [options.ca ?? []].flat().flatMap(splitPem)
   const pins = [options.pin ?? []].flat().map(parsePin)
   const verify = options.verify ?? 'full'
@@ -69,13 +78,14 @@ export function resolveTls(options: TlsOptions): ResolvedTls {
     throw new TypeError('tls.cert and tls.key belong together')
   }
   return {
+    origin: options,
     ca,
     systemCa: options.systemCa ?? true,
     cert: options.cert,
     key: options.key,
     passphrase: options.passphrase,
     servername: options.servername,
-    alpn: options.alpn,
+    alpn: options.alpn ?? alpn,
     minVersion: options.minVersion ?? 'TLSv1.2',
     pins,
     verify,

@@ -6,13 +6,32 @@
 import { readFileSync } from 'node:fs'
 import * as tls from 'node:tls'
 
-import type { ResolvedTls } from './tls-options.ts'
+import type { ResolvedTls, TlsOptions } from './tls-options.ts'
+
+// Reading some hundred authorities takes 4 ms on Node 20 and 20 to 40 ms where the whole list is
+// passed, so a context is kept for as long as the caller keeps the options it was made from.
+const contexts = new WeakMap<TlsOptions, tls.SecureContext>()
 
 /**
- * Makes the context for a handshake: trust, client certificate, oldest version.
- * @throws the platform's error for a key, a certificate or a passphrase that do not fit
+ * Makes the context for handshakes: trust, client certificate, oldest version.
+ * @throws {TypeError} for a key, a certificate or a passphrase that do not fit
  */
-export function createTrustingContext(options: ResolvedTls): tls.SecureContext {
+export function trustingContext(options: ResolvedTls): tls.SecureContext {
+  const kept = contexts.get(options.origin)
+  if (kept !== undefined) return kept
+  let context: tls.SecureContext
+  try {
+    context = createContext(options)
+  } catch (error) {
+    // OpenSSL's text says what does not fit, and nothing of the key itself.
+    const why = error instanceof Error ? error.message : String(error)
+    throw new TypeError(`tls.cert, tls.key or tls.passphrase is no use: ${why}`, { cause: error })
+  }
+  contexts.set(options.origin, context)
+  return context
+}
+
+function createContext(options: ResolvedTls): tls.SecureContext {
   const base: tls.SecureContextOptions = { minVersion: options.minVersion }
   if (options.cert !== undefined) base.cert = options.cert
   if (options.key !== undefined) base.key = options.key

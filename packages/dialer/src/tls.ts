@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import * as tls from 'node:tls'
@@ -8,7 +8,7 @@ import type { DialLeg } from './dial-error.ts'
 import { socketEvent } from './socket-event.ts'
 import { certificateError, handshakeError, pinError } from './tls-errors.ts'
 import type { ResolvedTls } from './tls-options.ts'
-import { createTrustingContext } from './tls-trust.ts'
+import { trustingContext } from './tls-trust.ts'
 
 /** What a handshake is about. */
 export interface TlsHop {
@@ -75,10 +75,12 @@ function handshakeOptions(
   const name = options.servername ?? host
   return {
     socket,
-    secureContext: createTrustingContext(options),
+    secureContext: trustingContext(options),
     // RFC 6066 section 3: no address may be sent as a server name.
     servername: isIP(name) === 0 ? name : '',
     rejectUnauthorized: false,
+    // Names are checked by check(), so that `authorized` speaks of the chain alone.
+    checkServerIdentity: () => undefined,
     ...(options.alpn === undefined ? {} : { ALPNProtocols: [...options.alpn] }),
   }
 }
@@ -93,12 +95,11 @@ async function handshake(secured: tls.TLSSocket, hop: TlsHop, signal: AbortSigna
 }
 
 function check(secured: tls.TLSSocket, options: ResolvedTls, hop: TlsHop): void {
-  const certificate = secured.getPeerX509Certificate()
+  const certificate = peerCertificate(secured)
   if (options.verify === 'full') {
     if (!secured.authorized) {
       throw certificateError(String(secured.authorizationError), certificate, hop)
     }
-    // Node verifies the name too, against its own idea of it; ours is the one the caller gave.
     const name = (options.servername ?? hop.host).split('%')[0] ?? ''
     const mismatch = tls.checkServerIdentity(name, secured.getPeerCertificate())
     if (mismatch !== undefined) {
@@ -112,6 +113,16 @@ function check(secured: tls.TLSSocket, options: ResolvedTls, hop: TlsHop): void 
 }
 
 function subjectOf(secured: tls.TLSSocket): string {
-  const certificate = secured.getPeerX509Certificate()
+  const certificate = peerCertificate(secured)
   return certificate?.subjectAltName ?? certificate?.subject.replaceAll('\n', ', ') ?? 'nobody'
+}
+
+/**
+ * Reads the peer's certificate. Not by getPeerX509Certificate(): on Node 20 that call takes the
+ * certificate out of the session, and every later question finds none.
+ */
+function peerCertificate(secured: tls.TLSSocket): X509Certificate | undefined {
+  // The declarations forget that the object is empty when the peer showed none.
+  const { raw } = secured.getPeerCertificate() as Partial<tls.PeerCertificate>
+  return raw === undefined ? undefined : new X509Certificate(raw)
 }

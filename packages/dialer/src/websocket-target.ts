@@ -1,6 +1,7 @@
 import type { Endpoint } from './connect.ts'
 import {
   checkHeaders,
+  HTTP_ALPN,
   resolveDialOptions,
   type DialOptions,
   type ResolvedDialOptions,
@@ -39,10 +40,12 @@ export function resolveWebSocket(
 ): WebSocketTarget {
   const parsed = parseWebSocketUrl(url)
   const secure = parsed.protocol === 'wss:'
-  if (!secure && options.tls !== undefined && options.tls !== false) {
-    throw new TypeError('tls is set, but the URL is not wss:')
+  if (secure ? options.tls === false : options.tls !== undefined && options.tls !== false) {
+    throw new TypeError(
+      `tls is ${secure ? 'off' : 'set'}, but the URL begins with ${parsed.protocol}`,
+    )
   }
-  const tls = secure ? withAlpn(options.tls) : undefined
+  const tls = secure ? (options.tls ?? true) : undefined
   const port = parsed.port === '' ? (secure ? 443 : 80) : Number(parsed.port)
   return {
     url: parsed,
@@ -51,7 +54,7 @@ export function resolveWebSocket(
     about: `${parsed.protocol}//${parsed.host}${parsed.pathname}`,
     headers: checkHeaders(options.headers ?? {}),
     protocols: [...(options.protocols ?? [])],
-    resolved: resolveDialOptions({ ...options, tls }),
+    resolved: resolveDialOptions({ ...options, tls }, HTTP_ALPN),
   }
 }
 
@@ -71,10 +74,4 @@ export function parseWebSocketUrl(url: string | URL): URL {
   }
   parsed.hash = ''
   return parsed
-}
-
-/** Some edges choose h2 unless told otherwise, and an upgrade exists in HTTP/1.1 only. */
-function withAlpn(tls: DialOptions['tls']): DialOptions['tls'] {
-  const options = typeof tls === 'object' ? tls : {}
-  return { ...options, alpn: options.alpn ?? ['http/1.1'] }
 }
