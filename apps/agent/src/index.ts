@@ -1,2 +1,3 @@
-/** Placeholder until the first export lands. */
-export const name = '@proj/agent'
+export { Access } from './access.ts'
+export type { AccessSettings } from './access.ts'
+export { offer } from './offer.ts'

@@ -1,2 +1,4 @@
-/** Placeholder until the first export lands. */
-export const name = '@proj/server'
+export { Server } from './server.ts'
+export type { ServerListeners, ServerOptions } from './server.ts'
+export { EDGE_DEFAULTS } from './edge/edge-options.ts'
+export type { EdgeOptions } from './edge/edge-options.ts'

@@ -95,7 +95,16 @@ export class Server {
       return listeners
     }
     const upstreamServer = createHttpServer({ headersTimeout: SIDE_PORT_HEAD_TIMEOUT_MS })
-    upstreamServer.on('upgrade', upstream.handleUpgrade)
+    upstreamServer.on('upgrade', (request, socket, head) => {
+      const { method = '', url = '/', headers } = request
+      const [path = '/'] = url.split('?')
+      // Consumers are welcome on this port too, so that one address serves a program that does both.
+      if (!connect.matches(method, path)) upstream.handleUpgrade(request, socket, head)
+      else {
+        const { remoteAddress, remotePort } = request.socket
+        void connect.handle({ method, path, headers, remoteAddress, remotePort }, socket, head)
+      }
+    })
     upstreamServer.on('request', upstream.handleRequest)
     const adminServer = createHttpServer(
       { headersTimeout: SIDE_PORT_HEAD_TIMEOUT_MS },

@@ -47,19 +47,24 @@ const SESSION_ENDPOINT = 'adit-session'
  * ours every connection is a stream on one session; with a Piko server, a WebSocket of its own.
  */
 export class Consumer extends EventEmitter<ConsumerEvents> {
+  /** Rejects when the server will never have us; otherwise never settles. */
+  readonly failed: Promise<never>
+
   readonly #options: ConsumerOptions
   readonly #logger: Logger
   readonly #stop = new AbortController()
   readonly #sessions = new Set<ConsumerSession>()
   #current: ConsumerSession | 'piko' | undefined
   #done: Promise<void> | undefined
-  #fatal: Error | undefined
+  #fail: (error: Error) => void = () => {}
 
   constructor(options: ConsumerOptions) {
     super()
     this.setMaxListeners(0) // one per waiting connection; bounded by whoever accepts them
     this.#options = options
     this.#logger = options.logger ?? silentLogger
+    this.failed = new Promise((_, reject) => (this.#fail = reject))
+    this.failed.catch(() => {}) // whoever does not look at it learns it from open()
   }
 
   /** Wire spoken with the server; undefined while there is no connection. */
@@ -83,15 +88,11 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       backoff: this.#options.backoff ?? {},
       signal: this.#stop.signal,
     }).catch((error: unknown) => {
-      this.#fatal = error instanceof Error ? error : new Error(String(error))
-      this.#logger.error({ err: this.#fatal }, 'the server will not have us')
-      this.#stop.abort(this.#fatal)
+      const reason = error instanceof Error ? error : new Error(String(error))
+      this.#logger.error({ err: reason }, 'the server will not have us')
+      this.#fail(reason)
+      this.#stop.abort(reason)
     })
-  }
-
-  /** The error that ended the consumer for good, if one did. */
-  get failure(): Error | undefined {
-    return this.#fatal
   }
 
   /**

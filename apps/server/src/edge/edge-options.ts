@@ -31,7 +31,7 @@ export interface EdgeOptions {
    */
   readonly trustedHops?: number
   /** Domain below which a host's first label is the endpoint; unset takes any host, as Piko does. */
-  readonly baseDomain?: string
+  readonly baseDomain?: string | undefined
 }
 
 /** Every option with its value. */

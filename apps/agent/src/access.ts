@@ -1,0 +1,124 @@
+import type { Socket } from 'node:net'
+
+import { type ListenAddress } from '@proj/config'
+import { listen, type Listeners } from '@proj/portcheck'
+import {
+  type Consumer,
+  type Logger,
+  resetReasonName,
+  resetReasonText,
+  resetSocket,
+  SocketSplice,
+} from '@proj/tunnel'
+
+/** An endpoint and where it is brought to. */
+export interface AccessSettings {
+  readonly endpoint: string
+  readonly bindAddr: readonly ListenAddress[]
+}
+
+/** How long a local connection waits for the server when there is no session. */
+const OPEN_TIMEOUT_MS = 15_000
+
+/** Connections of one access at once; one more is reset. */
+const MAX_CONNECTIONS = 10_000
+
+/** A remote endpoint on local addresses: each connection there is a stream to the service. */
+export class Access {
+  readonly endpoint: string
+  readonly listeners: Listeners
+  /** Why the last connection was refused or cut, for the log and for status. */
+  lastFailure: string | undefined
+  readonly #consumer: Consumer
+  readonly #logger: Logger
+  #open = 0
+
+  private constructor(
+    settings: AccessSettings,
+    consumer: Consumer,
+    logger: Logger,
+    listeners: (onConnection: (socket: Socket) => void) => Listeners,
+  ) {
+    this.endpoint = settings.endpoint
+    this.#consumer = consumer
+    this.#logger = logger
+    this.listeners = listeners((socket) => void this.#carry(socket))
+  }
+
+  /**
+   * Binds the addresses.
+   *
+   * @throws {PortcheckError} when one cannot be had, with its holder.
+   */
+  static async start(
+    settings: AccessSettings,
+    consumer: Consumer,
+    logger: Logger,
+  ): Promise<Access> {
+    let onConnection: (socket: Socket) => void = (socket) => socket.destroy()
+    const listeners = await listen(settings.bindAddr, {
+      scheme: 'tcp',
+      onConnection: (socket) => onConnection(socket),
+    })
+    return new Access(settings, consumer, logger, (handler) => {
+      onConnection = handler
+      return listeners
+    })
+  }
+
+  /** Connections open now. */
+  get open(): number {
+    return this.#open
+  }
+
+  async #carry(socket: Socket): Promise<void> {
+    const early = (): void => {}
+    socket.on('error', early)
+    if (this.#open >= MAX_CONNECTIONS) {
+      this.#fail(socket, `more than ${MAX_CONNECTIONS} connections`)
+      return
+    }
+    this.#open += 1
+    socket.once('close', () => (this.#open -= 1))
+    socket.setNoDelay(true)
+    try {
+      const signal = AbortSignal.timeout(OPEN_TIMEOUT_MS)
+      const way = await this.#consumer.open(this.endpoint, { signal })
+      socket.off('error', early)
+      if (way.protocol === 'adit') {
+        const splice: SocketSplice = new SocketSplice(way.channel, {
+          resetReason: () => 'consumerGone',
+          onClose: (reason) => {
+            const name = reason === undefined ? undefined : resetReasonName(reason)
+            if (name === undefined || name === 'consumerGone') return
+            this.#fail(socket, resetReasonText(name))
+          },
+        })
+        way.channel.attach(splice)
+        splice.connect(socket)
+      } else joinPipe(socket, way.pipe)
+    } catch (error) {
+      this.#fail(socket, error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  #fail(socket: Socket, why: string): void {
+    this.lastFailure = why
+    this.#logger.warn({ endpoint: this.endpoint, why }, 'connection not carried')
+    resetSocket(socket)
+  }
+}
+
+/** Joins a local connection to a Piko server's pipe, which knows no half-close: one end ends both. */
+function joinPipe(socket: Socket, pipe: import('node:stream').Duplex): void {
+  const end = (): void => {
+    pipe.destroy()
+    socket.destroy()
+  }
+  pipe.on('error', end)
+  socket.on('error', end)
+  pipe.on('close', () => socket.end())
+  socket.on('close', () => pipe.end())
+  socket.pipe(pipe)
+  pipe.pipe(socket)
+}

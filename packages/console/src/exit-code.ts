@@ -1,0 +1,40 @@
+/**
+ * How a program of ours ends, the same everywhere. Programs that start others read these, so a number
+ * never changes its meaning.
+ */
+export const EXIT: Readonly<{
+  /** Done. */
+  ok: 0
+  /** It could not be done; trying again may help. */
+  failed: 1
+  /** The command line or the configuration is wrong. */
+  usage: 2
+  /** An address to listen on is not to be had. */
+  addressTaken: 3
+  /** The other side will not have us: credentials, permissions, a refused name. */
+  refused: 4
+  /** A defect of ours (EX_SOFTWARE of sysexits.h). */
+  internal: 70
+}> = Object.freeze({ ok: 0, failed: 1, usage: 2, addressTaken: 3, refused: 4, internal: 70 })
+
+/** A mistake of the person at the keyboard, or of the world: said in words, never with a stack. */
+export class UserError extends Error {
+  override readonly name = 'UserError'
+  /** Exit code of the program. */
+  readonly exitCode: number
+  /** What to do about it, one sentence. */
+  readonly hint: string | undefined
+
+  constructor(
+    message: string,
+    options: {
+      readonly exitCode: number
+      readonly hint?: string | undefined
+      readonly cause?: unknown
+    },
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.exitCode = options.exitCode
+    this.hint = options.hint
+  }
+}

@@ -1,0 +1,6 @@
+export { EXIT, UserError } from './exit-code.ts'
+export { formatLogLine } from './log-line.ts'
+export { createLogger, LOG_LEVELS } from './logger.ts'
+export type { LoggerOptions } from './logger.ts'
+export { runProgram } from './program.ts'
+export type { ProgramHost, ProgramSignals } from './program.ts'

@@ -1,0 +1,56 @@
+import { styleText } from 'node:util'
+
+/** Fields every line has, or that say nothing to a person. */
+const HIDDEN = new Set(['level', 'time', 'msg', 'pid', 'hostname'])
+
+const LEVELS: Readonly<Record<number, { name: string; style: Parameters<typeof styleText>[0] }>> = {
+  10: { name: 'trace', style: 'gray' },
+  20: { name: 'debug', style: 'gray' },
+  30: { name: 'info', style: 'green' },
+  40: { name: 'warn', style: 'yellow' },
+  50: { name: 'error', style: 'red' },
+  60: { name: 'fatal', style: 'red' },
+}
+
+/**
+ * Turns one JSON log line into one for people: time, level, message, then the fields. Control bytes
+ * are escaped, for a line may quote a stranger.
+ *
+ * @param colour - whether to colour the level.
+ * @returns the line with its end; a line that is not JSON comes back as it is.
+ */
+export function formatLogLine(json: string, colour: boolean): string {
+  let line: Record<string, unknown>
+  try {
+    line = JSON.parse(json)
+  } catch {
+    return json
+  }
+  const level = LEVELS[Number(line['level'])] ?? { name: 'info', style: 'green' }
+  const time = new Date(Number(line['time'])).toISOString().slice(11, 19)
+  const name = level.name.padEnd(5)
+  const shown = colour ? styleText(level.style, name, { validateStream: false }) : name
+  const fields = Object.entries(line)
+    .filter(([key, value]) => !HIDDEN.has(key) && value !== undefined && value !== null)
+    .map(([key, value]) => `${key}=${formatField(value)}`)
+  return `${[time, shown, escape(String(line['msg'])), ...fields].join(' ')}\n`
+}
+
+function formatField(value: unknown): string {
+  if (typeof value === 'object' && value !== null) {
+    const { message, code } = value as { message?: unknown; code?: unknown }
+    if (typeof message !== 'string') return escape(JSON.stringify(value))
+    return escape(
+      code === undefined ? JSON.stringify(message) : `${JSON.stringify(message)} (${code})`,
+    )
+  }
+  const text = String(value)
+  return escape(/[\s"]/.test(text) ? JSON.stringify(text) : text)
+}
+
+function escape(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what is escaped here
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (character) => {
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
+  })
+}

@@ -1,0 +1,48 @@
+import { EXIT, UserError } from './exit-code.ts'
+
+/** The parts of a process a program needs; `process` is one. */
+export interface ProgramHost {
+  readonly stdout: NodeJS.WritableStream
+  readonly stderr: NodeJS.WritableStream
+  on(event: 'SIGINT' | 'SIGTERM', listener: () => void): unknown
+  off(event: 'SIGINT' | 'SIGTERM', listener: () => void): unknown
+}
+
+/** What a running program is told. */
+export interface ProgramSignals {
+  /** Aborted by the first SIGINT or SIGTERM: finish what runs. */
+  readonly stop: AbortSignal
+  /** Aborted by the second: end now. */
+  readonly kill: AbortSignal
+}
+
+/**
+ * Runs a program's body to its exit code. A UserError is printed as sentence and hint; anything else
+ * that escapes is a defect and is printed with its stack.
+ */
+export async function runProgram(
+  name: string,
+  host: ProgramHost,
+  body: (signals: ProgramSignals) => Promise<number>,
+): Promise<number> {
+  const stop = new AbortController()
+  const kill = new AbortController()
+  const onSignal = (): void => (stop.signal.aborted ? kill.abort() : stop.abort())
+  host.on('SIGINT', onSignal)
+  host.on('SIGTERM', onSignal)
+  try {
+    return await body({ stop: stop.signal, kill: kill.signal })
+  } catch (error) {
+    if (error instanceof UserError) {
+      host.stderr.write(`${name}: ${error.message}\n`)
+      if (error.hint !== undefined) host.stderr.write(`  ${error.hint}\n`)
+      return error.exitCode
+    }
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    host.stderr.write(`${name}: a defect of ours, please report it\n${stack}\n`)
+    return EXIT.internal
+  } finally {
+    host.off('SIGINT', onSignal)
+    host.off('SIGTERM', onSignal)
+  }
+}
