@@ -1,2 +1,14 @@
-/** Placeholder until the first export lands. */
-export const name = '@proj/mux'
+export { Session } from './session.ts'
+export type { CloseOptions, SessionEnd, SessionEvents } from './session.ts'
+export type { SessionStats } from './session-stats.ts'
+
+export { Channel } from './channel.ts'
+export type { ChannelSink } from './channel.ts'
+export { MuxStream } from './mux-stream.ts'
+export { WindowBudget } from './window-budget.ts'
+
+export { DEFAULTS, resolveOptions } from './options.ts'
+export type { Clock, ResolvedSessionOptions, SessionOptions } from './options.ts'
+
+export { isMuxError, MUX_ERRORS, MuxError } from './errors.ts'
+export type { MuxErrorCode, MuxErrorDetails, MuxErrorInfo } from './errors.ts'

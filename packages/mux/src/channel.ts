@@ -1,0 +1,314 @@
+/**
+ * One stream of a session, without a Duplex: bytes go to a sink by plain method calls, so that a
+ * proxy can splice thousands of short streams at no cost but the frames. Each direction ends by
+ * itself; the channel is closed when both have, or when either side resets it.
+ *
+ * The sink may be replaced at any time (a parser first, a splice later). Bytes that arrive while
+ * there is none wait here, inside the receive window.
+ */
+import { MuxError } from './errors.ts'
+import { BASE_WINDOW_BYTES, Flag, FrameType } from './frame.ts'
+import { HeldBytes } from './held-bytes.ts'
+import { MuxStream } from './mux-stream.ts'
+import { ReceiveWindow } from './receive-window.ts'
+import { SendingHalf } from './sending-half.ts'
+import type { SessionParts } from './session-parts.ts'
+import type { Session } from './session.ts'
+
+/** Receives what happens on a channel. What a method throws resets the channel. */
+export interface ChannelSink {
+  /**
+   * Bytes came. Give them back with `channel.consume(chunk.length)`, now or when they have been
+   * taken: that is what lets the peer send more. The chunk is a view of a larger buffer.
+   */
+  onData(chunk: Buffer): void
+  /** The peer ended its side; everything was delivered. */
+  onEnd(): void
+  /** `write` had returned false and there is room again. */
+  onDrain(): void
+  /**
+   * The channel is over, called exactly once: without error after both sides ended, else with
+   * MUX_STREAM_RESET, MUX_STREAM_ABORTED (our own reset) or the error of the session.
+   */
+  onClose(error?: MuxError): void
+  /** Everything written, and our end, was handed to the transport. */
+  onFinish?(): void
+}
+
+/** One stream of a session. */
+export class Channel {
+  /** Stream id on the wire. */
+  readonly id: number
+  /** The session it belongs to. */
+  readonly session: Session
+  readonly #parts: SessionParts
+  readonly #sending: SendingHalf
+  readonly #window = new ReceiveWindow()
+  #sink: ChannelSink | undefined
+  #held: HeldBytes | undefined
+  #acknowledged: boolean
+  #watchedSinceMs: number
+  #heard = false
+  #readableEnded = false
+  #endDelivered = false
+  #closed = false
+  #closeDelivered = false
+  #error: MuxError | undefined
+
+  /** @internal Channels come from a session. */
+  constructor(parts: SessionParts, id: number, outbound: boolean, sink?: ChannelSink) {
+    this.id = id
+    this.session = parts.session
+    this.#parts = parts
+    this.#sink = sink
+    this.#sending = new SendingHalf(parts, id, this)
+    this.#acknowledged = !outbound
+    parts.sweep.arm()
+    this.#watchedSinceMs = parts.sweep.nextAtMs
+    const { initialWindowBytes } = parts.options
+    if (initialWindowBytes > BASE_WINDOW_BYTES) {
+      this.#window.growTo(initialWindowBytes, parts.budget)
+    }
+    const flag = outbound ? Flag.syn : Flag.ack
+    parts.output.control(FrameType.windowUpdate, flag, id, this.#window.grant())
+  }
+
+  /** Whether `end` was called. */
+  get writableEnded(): boolean {
+    return this.#sending.ended
+  }
+
+  /** Whether the peer ended its side. */
+  get readableEnded(): boolean {
+    return this.#readableEnded
+  }
+
+  /** Whether the channel is over, for whichever reason. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Whether the peer acknowledged the stream; true on streams it opened. */
+  get acknowledged(): boolean {
+    return this.#acknowledged
+  }
+
+  /** Bytes written and not yet handed to the transport. */
+  get queuedBytes(): number {
+    return this.#sending.queuedBytes
+  }
+
+  /** Bytes received and not yet consumed. */
+  get heldBytes(): number {
+    return this.#window.heldBytes
+  }
+
+  /** Bytes the peer may have under way to us: what the stream can cost in memory. */
+  get receiveWindowBytes(): number {
+    return this.#window.limitBytes
+  }
+
+  /** Bytes the peer still lets us send. */
+  get sendCreditBytes(): number {
+    return this.#sending.creditBytes
+  }
+
+  /** Times that data waited because the peer had given no credit. */
+  get stalls(): number {
+    return this.#sending.stalls
+  }
+
+  /** Delivers to `sink` from now on, beginning with what waits. */
+  attach(sink: ChannelSink): void {
+    this.#sink = sink
+    while (this.#held !== undefined && this.#sink === sink) {
+      const piece = this.#held.shift()
+      if (piece === undefined) this.#held = undefined
+      else this.#deliver(sink, piece)
+    }
+    this.#deliverEnd()
+  }
+
+  /**
+   * Queues `chunk`, which must not be changed afterwards. On a closed channel it is dropped, since
+   * the sink has been told.
+   *
+   * @returns false when the caller should wait for `onDrain`.
+   * @throws {MuxError} MUX_STREAM_ENDED after `end`.
+   * @throws {MuxError} MUX_QUEUE_FULL when more than `maxQueuedBytes` would wait; nothing is queued.
+   */
+  write(chunk: Buffer): boolean {
+    return !this.#closed && this.#sending.write(chunk)
+  }
+
+  /** Ends our side once everything queued is sent. Again, or on a closed channel: nothing. */
+  end(): void {
+    this.#sending.end()
+  }
+
+  /**
+   * Ends both sides now and tells the peer; what is queued is dropped. The sink's `onClose` is
+   * called before this returns. On a closed channel: nothing.
+   *
+   * @param reason - unsigned 32-bit number for the peer; peers that know none ignore it.
+   */
+  reset(reason = 0): void {
+    if (!Number.isInteger(reason) || reason < 0 || reason > 0xffff_ffff) {
+      throw new RangeError(`reason must be an unsigned 32-bit integer, got ${reason}`)
+    }
+    if (this.#closed) return
+    const message = `stream ${this.id} was reset here with reason ${reason}`
+    this.abort(new MuxError('MUX_STREAM_ABORTED', message, { reason }))
+  }
+
+  /**
+   * Gives back `bytes` of what `onData` brought. On a closed channel: nothing.
+   *
+   * @throws {RangeError} when that is more than was delivered.
+   */
+  consume(bytes: number): void {
+    if (this.#closed) return
+    this.#window.consume(bytes)
+    if (this.#window.due && !this.#readableEnded) this.#returnCredit()
+  }
+
+  /** Wraps the channel in a Duplex, which becomes its sink. */
+  toStream(): MuxStream {
+    return new MuxStream(this)
+  }
+
+  /** @internal The peer acknowledged the stream; false when it had done so before. */
+  acknowledge(): boolean {
+    if (this.#acknowledged) return false
+    this.#acknowledged = true
+    return true
+  }
+
+  /** @internal A Data header was read: `bytes` of payload follow. */
+  receiveHeader(bytes: number): void {
+    this.#heard = true
+    if (this.#window.receive(bytes)) return
+    const message = `stream ${this.id}: frame of ${bytes} bytes exceeds the receive window`
+    throw new MuxError('MUX_WINDOW_EXCEEDED', message)
+  }
+
+  /** @internal A piece of payload came. */
+  receive(piece: Buffer): void {
+    if (this.#closed) return
+    if (this.#sink !== undefined && this.#held === undefined) this.#deliver(this.#sink, piece)
+    else (this.#held ??= new HeldBytes()).push(piece)
+  }
+
+  /** @internal The peer granted credit. */
+  receiveCredit(bytes: number): void {
+    this.#sending.receiveCredit(bytes)
+  }
+
+  /** @internal The peer ended its side. */
+  receiveEnd(): void {
+    if (this.#closed) return
+    if (this.#readableEnded) {
+      throw new MuxError('MUX_FRAME_UNEXPECTED', `stream ${this.id}: a second FIN`)
+    }
+    this.#readableEnded = true
+    this.#deliverEnd()
+    if (this.#sending.finished) this.close()
+  }
+
+  /** @internal Sends RST with the reason of `error` and closes. */
+  abort(error: MuxError): void {
+    if (this.#closed) return
+    this.#parts.output.control(FrameType.windowUpdate, Flag.rst, this.id, error.reason)
+    this.close(error)
+  }
+
+  /** @internal Closes without sending anything. */
+  close(error?: MuxError): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#error = error
+    if (error !== undefined) this.#held = undefined
+    this.#sending.stop()
+    this.#window.release(this.#parts.budget)
+    this.#parts.table.remove(this)
+    this.#deliverEnd()
+  }
+
+  /** @internal Resets the stream when its peer took too long; called once per sweep. */
+  checkTimeouts(nowMs: number): void {
+    const { ackTimeoutMs, halfClosedTimeoutMs } = this.#parts.options
+    const waitsForEnd = this.#sending.finished && !this.#readableEnded
+    if (this.#acknowledged && (this.#heard || !waitsForEnd)) {
+      this.#heard = false
+      this.#watchedSinceMs = nowMs
+      return
+    }
+    const passedMs = nowMs - this.#watchedSinceMs
+    if (!this.#acknowledged && passedMs >= ackTimeoutMs) {
+      const message = `stream ${this.id}: no acknowledgement within ${ackTimeoutMs} ms`
+      this.abort(new MuxError('MUX_ACK_TIMEOUT', message))
+    } else if (this.#acknowledged && passedMs >= halfClosedTimeoutMs) {
+      const message = `stream ${this.id}: half-closed and silent for ${halfClosedTimeoutMs} ms`
+      this.abort(new MuxError('MUX_HALF_CLOSED_TIMEOUT', message))
+    }
+  }
+
+  /** @internal */
+  drained(): void {
+    this.#notify('onDrain')
+  }
+
+  /** @internal */
+  finished(): void {
+    this.#notify('onFinish')
+    if (this.#readableEnded) this.close()
+  }
+
+  #returnCredit(): void {
+    const { budget, options, output, pings } = this.#parts
+    const nowMs = options.clock.now()
+    pings.probe(nowMs)
+    this.#window.tune(nowMs, pings.minRttMs, options.maxStreamWindowBytes, budget)
+    const bytes = this.#window.grant()
+    if (bytes > 0) output.control(FrameType.windowUpdate, 0, this.id, bytes)
+  }
+
+  #deliver(sink: ChannelSink, piece: Buffer): void {
+    try {
+      sink.onData(piece)
+    } catch (error) {
+      this.#callbackFailed(error)
+    }
+  }
+
+  // Both are late where bytes wait for a sink: the order data, end, close always holds.
+  #deliverEnd(): void {
+    if (this.#sink === undefined || this.#held !== undefined) return
+    if (this.#readableEnded && !this.#endDelivered && this.#error === undefined) {
+      this.#endDelivered = true
+      this.#notify('onEnd')
+    }
+    if (this.#closed && !this.#closeDelivered) {
+      this.#closeDelivered = true
+      try {
+        this.#sink.onClose(this.#error)
+      } catch (cause) {
+        // The channel is gone already: the session is what is left to end.
+        this.#parts.fail(new MuxError('MUX_CALLBACK_FAILED', 'onClose of a sink threw', { cause }))
+      }
+    }
+  }
+
+  #notify(method: 'onDrain' | 'onEnd' | 'onFinish'): void {
+    try {
+      this.#sink?.[method]?.()
+    } catch (error) {
+      this.#callbackFailed(error)
+    }
+  }
+
+  #callbackFailed(cause: unknown): void {
+    const message = `stream ${this.id}: a callback of its sink threw`
+    this.abort(new MuxError('MUX_CALLBACK_FAILED', message, { cause }))
+  }
+}

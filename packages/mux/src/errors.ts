@@ -1,0 +1,238 @@
+/** One class for everything that can go wrong; what went wrong is its code. */
+
+/** Stable names of failures. Never renamed in a minor version. */
+export type MuxErrorCode =
+  | 'MUX_ACCEPT_BACKLOG'
+  | 'MUX_ACK_BACKLOG'
+  | 'MUX_ACK_TIMEOUT'
+  | 'MUX_CALLBACK_FAILED'
+  | 'MUX_CONTROL_BACKLOG'
+  | 'MUX_CONTROL_FLOOD'
+  | 'MUX_CREDIT_OVERFLOW'
+  | 'MUX_FRAME_INVALID'
+  | 'MUX_FRAME_UNEXPECTED'
+  | 'MUX_GOAWAY_RECEIVED'
+  | 'MUX_HALF_CLOSED_TIMEOUT'
+  | 'MUX_KEEPALIVE_TIMEOUT'
+  | 'MUX_PING_BACKLOG'
+  | 'MUX_PING_FLOOD'
+  | 'MUX_QUEUE_FULL'
+  | 'MUX_SESSION_ABORTED'
+  | 'MUX_SESSION_CLOSED'
+  | 'MUX_SESSION_DESTROYED'
+  | 'MUX_STREAM_ABORTED'
+  | 'MUX_STREAM_ENDED'
+  | 'MUX_STREAM_ID_INVALID'
+  | 'MUX_STREAM_IDS_EXHAUSTED'
+  | 'MUX_STREAM_LIMIT'
+  | 'MUX_STREAM_RESET'
+  | 'MUX_STREAM_VIOLATED'
+  | 'MUX_TRANSPORT_CLOSED'
+  | 'MUX_TRANSPORT_FAILED'
+  | 'MUX_WINDOW_EXCEEDED'
+
+/** What a code means to whoever meets it. */
+export interface MuxErrorInfo {
+  /** What happened. */
+  readonly what: string
+  /** Whether the same thing can work later, on this session or a new one. */
+  readonly retryable: boolean
+  /** What ends with it. */
+  readonly ends: 'session' | 'stream' | 'call'
+  /** GoAway code sent to the peer as last frame, where one is sent. */
+  readonly goAway?: number
+}
+
+/** Every code with its meaning; the README prints this table. */
+export const MUX_ERRORS: Readonly<Record<MuxErrorCode, MuxErrorInfo>> = Object.freeze({
+  MUX_ACCEPT_BACKLOG: {
+    what: 'the peer opened more streams than anybody took from `stream` or the iterator',
+    retryable: true,
+    ends: 'stream',
+  },
+  MUX_ACK_BACKLOG: {
+    what: 'too many opened streams wait for the peer to acknowledge them',
+    retryable: true,
+    ends: 'call',
+  },
+  MUX_ACK_TIMEOUT: {
+    what: 'the peer did not acknowledge a stream in time',
+    retryable: true,
+    ends: 'stream',
+  },
+  MUX_CALLBACK_FAILED: {
+    what: 'a callback given by the user threw; `cause` is what it threw',
+    retryable: false,
+    ends: 'stream',
+    goAway: 2,
+  },
+  MUX_CONTROL_BACKLOG: {
+    what: 'the peer causes control frames but does not read them',
+    retryable: false,
+    ends: 'session',
+  },
+  MUX_CONTROL_FLOOD: {
+    what: 'the peer sent too many frames that move nothing',
+    retryable: false,
+    ends: 'session',
+    goAway: 1,
+  },
+  MUX_CREDIT_OVERFLOW: {
+    what: 'the peer granted more credit than 32 bits hold',
+    retryable: false,
+    ends: 'session',
+    goAway: 1,
+  },
+  MUX_FRAME_INVALID: {
+    what: 'the peer sent a frame no version of the protocol allows',
+    retryable: false,
+    ends: 'session',
+    goAway: 1,
+  },
+  MUX_FRAME_UNEXPECTED: {
+    what: 'the peer sent a frame that the state of its stream forbids',
+    retryable: false,
+    ends: 'session',
+    goAway: 1,
+  },
+  MUX_GOAWAY_RECEIVED: {
+    what: 'the peer takes no more streams (code 0) or ended the session (other codes)',
+    retryable: true,
+    ends: 'call',
+  },
+  MUX_HALF_CLOSED_TIMEOUT: {
+    what: 'we ended our side and the peer stayed silent without ending its own',
+    retryable: false,
+    ends: 'stream',
+  },
+  MUX_KEEPALIVE_TIMEOUT: {
+    what: 'nothing came from the peer in the time a ping may take',
+    retryable: true,
+    ends: 'session',
+  },
+  MUX_PING_BACKLOG: {
+    what: 'too many pings of ours wait for an answer',
+    retryable: true,
+    ends: 'call',
+  },
+  MUX_PING_FLOOD: {
+    what: 'the peer pinged more often than allowed',
+    retryable: false,
+    ends: 'session',
+    goAway: 1,
+  },
+  MUX_QUEUE_FULL: {
+    what: 'write() was called again and again although it had returned false',
+    retryable: false,
+    ends: 'call',
+  },
+  MUX_SESSION_ABORTED: {
+    what: 'abort() was called here',
+    retryable: true,
+    ends: 'session',
+  },
+  MUX_SESSION_CLOSED: {
+    what: 'close() was called here',
+    retryable: true,
+    ends: 'session',
+  },
+  MUX_SESSION_DESTROYED: {
+    what: 'destroy() was called here',
+    retryable: true,
+    ends: 'session',
+  },
+  MUX_STREAM_ABORTED: {
+    what: 'reset() was called here, or the stream destroyed',
+    retryable: true,
+    ends: 'stream',
+  },
+  MUX_STREAM_ENDED: {
+    what: 'write() after end()',
+    retryable: false,
+    ends: 'call',
+  },
+  MUX_STREAM_ID_INVALID: {
+    what: 'the peer used a stream id that is live, spent, never opened or not its own',
+    retryable: false,
+    ends: 'session',
+    goAway: 1,
+  },
+  MUX_STREAM_IDS_EXHAUSTED: {
+    what: 'all stream ids of the session are spent: start a new session',
+    retryable: true,
+    ends: 'call',
+  },
+  MUX_STREAM_LIMIT: {
+    what: 'as many streams are open as the options allow',
+    retryable: true,
+    ends: 'call',
+  },
+  MUX_STREAM_RESET: {
+    what: 'the peer reset the stream; `reason` is the number it gave, 0 for none',
+    retryable: true,
+    ends: 'stream',
+  },
+  MUX_STREAM_VIOLATED: {
+    what: 'the peer sent data on a stream after ending it',
+    retryable: false,
+    ends: 'stream',
+  },
+  MUX_TRANSPORT_CLOSED: {
+    what: 'the transport ended under the session',
+    retryable: true,
+    ends: 'session',
+  },
+  MUX_TRANSPORT_FAILED: {
+    what: 'the transport failed; `cause` is its error',
+    retryable: true,
+    ends: 'session',
+  },
+  MUX_WINDOW_EXCEEDED: {
+    what: 'the peer declared more data than it has credit for',
+    retryable: false,
+    ends: 'session',
+    goAway: 1,
+  },
+})
+
+/** Data that goes with some codes. */
+export interface MuxErrorDetails extends ErrorOptions {
+  /** Reset reason from the wire, for MUX_STREAM_RESET and MUX_STREAM_ABORTED. */
+  readonly reason?: number
+  /** GoAway code from the wire, for MUX_GOAWAY_RECEIVED. */
+  readonly goAwayCode?: number
+}
+
+/** A failure of a session, a stream or a call on one of them. */
+export class MuxError extends Error {
+  override readonly name = 'MuxError'
+  /** What happened. */
+  readonly code: MuxErrorCode
+  /** Reset reason given by the side that reset the stream; 0 where none was given. */
+  readonly reason: number
+  /** Code of the GoAway received; 0 where none was. */
+  readonly goAwayCode: number
+
+  constructor(code: MuxErrorCode, message: string, details: MuxErrorDetails = {}) {
+    super(message, 'cause' in details ? { cause: details.cause } : undefined)
+    this.code = code
+    this.reason = details.reason ?? 0
+    this.goAwayCode = details.goAwayCode ?? 0
+  }
+
+  /** Whether the same thing can work later, on this session or a new one. */
+  get retryable(): boolean {
+    return MUX_ERRORS[this.code].retryable
+  }
+}
+
+/**
+ * Tells whether `error` is a `MuxError`, with `code` where one is given. Works by name, so it also
+ * recognises errors of another copy of this package.
+ */
+export function isMuxError(error: unknown, code?: MuxErrorCode): error is MuxError {
+  if (!(error instanceof Error) || error.name !== 'MuxError' || !('code' in error)) return false
+  return code === undefined
+    ? typeof error.code === 'string' && Object.hasOwn(MUX_ERRORS, error.code)
+    : error.code === code
+}

@@ -1,0 +1,246 @@
+/**
+ * The one way out of a session. Control frames are encoded when they are queued and leave first;
+ * payload leaves round robin over the channels that have something to send and credit to send it.
+ * All that is queued in one turn of the event loop leaves in one batch: headers and small payloads
+ * share a slab, large payloads go as they were given, and the transport gets the batch corked, one
+ * writev. While the transport asks for patience nothing is cut, so a channel that becomes ready
+ * later still gets into the next batch.
+ *
+ * Small messages do not wait behind bulk: channels whose whole queue is small are served first, for
+ * up to half a batch, and frames are short while more than one channel is ready.
+ */
+import type { Duplex } from 'node:stream'
+import { Fifo } from './fifo.ts'
+import { Flag, FrameType, HEADER_BYTES, writeHeader } from './frame.ts'
+
+/** Bytes handed to the transport at once: 256 KiB writes measured best, more only adds delay. */
+const BATCH_BYTES = 262_144
+/** Longest frame while several channels are ready, so that none waits long for its turn. */
+const SHARED_FRAME_BYTES = 32_768
+/** Longest frame of a channel that is alone: as large as the batch. */
+const SINGLE_FRAME_BYTES = BATCH_BYTES
+/** A channel with no more than this to send counts as small. */
+const SMALL_BYTES = 4096
+/** Payloads up to this are copied behind their header: cheaper than one more buffer to write. */
+const COPY_BYTES = 2048
+const SLAB_BYTES = 65_536
+
+// Shared by all sessions, as Buffer's own pool is: a slab per session would cost idle ones 64 KiB.
+// Regions are written once and never used again, so the transport may keep them.
+let slab: Buffer = Buffer.alloc(0)
+let slabUsed = 0
+
+/** What a source has to send after a frame of its was cut. */
+export type FrameEnd = 'idle' | 'more' | 'fin'
+
+/** Something payload is taken from: a channel, as this module sees it. */
+export interface FrameSource {
+  readonly id: number
+  /** Bytes waiting, with or without credit. */
+  readonly queuedBytes: number
+  /** Whether `flushed` wants to be called once the batch is written. */
+  readonly reportDue: boolean
+  /** Takes credit for the next frame and returns its length, at most `maxBytes`, 0 for none. */
+  beginFrame(maxBytes: number): number
+  /** Removes the next piece of the frame, at most `maxBytes` long. */
+  takePiece(maxBytes: number): Buffer
+  /** Ends the frame. After `idle` and `fin` the source is no longer queued. */
+  endFrame(): FrameEnd
+  /** The batch with its frame was handed to the transport. */
+  flushed(): void
+}
+
+/** Batches frames into the transport. */
+export class SendQueue {
+  readonly #transport: Duplex
+  readonly #maxControlFrames: number
+  readonly #onControlBacklog: () => void
+  readonly #small = new Fifo<FrameSource>()
+  readonly #bulk = new Fifo<FrameSource>()
+  readonly #batch: Buffer[] = []
+  readonly #reports = new Fifo<FrameSource>()
+  #control = Buffer.allocUnsafe(HEADER_BYTES * 8)
+  #controlFrames = 0
+  #runStart = -1
+  #state: 'idle' | 'scheduled' | 'flushing' | 'stopped' = 'idle'
+  /** Bytes handed to the transport, headers included. */
+  bytesSent = 0
+  /** Frames handed to the transport. */
+  framesSent = 0
+  /** Times a flush was put off because the transport was full. */
+  transportStalls = 0
+
+  constructor(transport: Duplex, maxControlFrames: number, onControlBacklog: () => void) {
+    this.#transport = transport
+    this.#maxControlFrames = maxControlFrames
+    this.#onControlBacklog = onControlBacklog
+    transport.on('drain', this.#flush)
+  }
+
+  /** Queues a frame without payload. */
+  control(type: number, flags: number, streamId: number, length: number): void {
+    if (this.#state === 'stopped') return
+    if (this.#controlFrames >= this.#maxControlFrames) {
+      this.#onControlBacklog()
+      return
+    }
+    const offset = this.#controlFrames * HEADER_BYTES
+    if (offset === this.#control.length) {
+      this.#control = Buffer.concat([this.#control, this.#control])
+    }
+    writeHeader(this.#control, offset, type, flags, streamId, length)
+    this.#controlFrames += 1
+    this.#schedule()
+  }
+
+  /** Queues `source`, which has data with credit or a FIN to send, and is not queued yet. */
+  ready(source: FrameSource): void {
+    if (this.#state === 'stopped') return
+    const queue = source.queuedBytes <= SMALL_BYTES ? this.#small : this.#bulk
+    queue.push(source)
+    this.#schedule()
+  }
+
+  /** Writes the control frames that wait, and a last GoAway, even to a transport that is full. */
+  finish(goAwayCode?: number): void {
+    if (this.#state === 'stopped') return
+    this.#appendControl()
+    if (goAwayCode !== undefined) this.#appendHeader(FrameType.goAway, 0, 0, goAwayCode)
+    this.#writeBatch()
+    this.stop()
+  }
+
+  /** Drops what is queued and takes no more. */
+  stop(): void {
+    this.#state = 'stopped'
+    this.#transport.off('drain', this.#flush)
+    this.#small.clear()
+    this.#bulk.clear()
+    this.#reports.clear()
+    this.#controlFrames = 0
+  }
+
+  #schedule(): void {
+    if (this.#state !== 'idle') return
+    this.#state = 'scheduled'
+    queueMicrotask(this.#flush)
+  }
+
+  // A transport that works synchronously may emit 'drain' inside write(): the loop sees it anyway.
+  readonly #flush = (): void => {
+    if (this.#state === 'stopped' || this.#state === 'flushing') return
+    this.#state = 'flushing'
+    while (this.#controlFrames > 0 || this.#small.size > 0 || this.#bulk.size > 0) {
+      if (this.#transport.writableNeedDrain) {
+        this.transportStalls += 1
+        break
+      }
+      this.#appendControl()
+      this.#appendPayload()
+      this.#writeBatch()
+      this.#report()
+    }
+    if (!this.#isStopped()) this.#state = 'idle'
+  }
+
+  // What was called inside the loop may have stopped the queue.
+  #isStopped(): boolean {
+    return this.#state === 'stopped'
+  }
+
+  #appendControl(): void {
+    const bytes = this.#controlFrames * HEADER_BYTES
+    if (bytes === 0) return
+    this.#appendCopy(this.#control, bytes)
+    this.framesSent += this.#controlFrames
+    this.#controlFrames = 0
+  }
+
+  #appendPayload(): void {
+    let room = BATCH_BYTES
+    const keptForBulk = this.#bulk.size > 0 ? BATCH_BYTES / 2 : 0
+    while (this.#small.size > 0 && room > keptForBulk) {
+      room -= this.#appendFrame(this.#small.shift(), Math.min(room, SHARED_FRAME_BYTES))
+    }
+    while (this.#bulk.size > 0 && room > 0) {
+      const alone = this.#bulk.size === 1 && this.#small.size === 0
+      const longest = alone ? SINGLE_FRAME_BYTES : SHARED_FRAME_BYTES
+      room -= this.#appendFrame(this.#bulk.shift(), Math.min(room, longest))
+    }
+  }
+
+  #appendFrame(source: FrameSource | undefined, maxBytes: number): number {
+    if (source === undefined) return 0
+    const bytes = source.beginFrame(maxBytes)
+    if (bytes > 0) {
+      this.#appendHeader(FrameType.data, 0, source.id, bytes)
+      for (let left = bytes; left > 0;) left -= this.#appendPiece(source.takePiece(left))
+    }
+    const end = source.endFrame()
+    if (end === 'more') this.#bulk.push(source)
+    else if (end === 'fin') this.#appendHeader(FrameType.windowUpdate, Flag.fin, source.id, 0)
+    if (source.reportDue) this.#reports.push(source)
+    return bytes + HEADER_BYTES
+  }
+
+  #appendHeader(type: number, flags: number, streamId: number, length: number): void {
+    this.#reserve(HEADER_BYTES)
+    writeHeader(slab, slabUsed, type, flags, streamId, length)
+    slabUsed += HEADER_BYTES
+    this.framesSent += 1
+  }
+
+  #appendPiece(piece: Buffer): number {
+    if (piece.length <= COPY_BYTES) {
+      this.#appendCopy(piece, piece.length)
+    } else {
+      this.#seal()
+      this.#batch.push(piece)
+    }
+    return piece.length
+  }
+
+  #appendCopy(from: Buffer, bytes: number): void {
+    this.#reserve(bytes)
+    from.copy(slab, slabUsed, 0, bytes)
+    slabUsed += bytes
+  }
+
+  // Opens a run in the slab, or goes on with the one that ends where the slab is used up to.
+  #reserve(bytes: number): void {
+    if (slab.length - slabUsed < bytes) {
+      this.#seal()
+      slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes))
+      slabUsed = 0
+      this.#runStart = 0
+    } else if (this.#runStart < 0) {
+      this.#runStart = slabUsed
+    }
+  }
+
+  #seal(): void {
+    if (this.#runStart >= 0 && slabUsed > this.#runStart) {
+      this.#batch.push(slab.subarray(this.#runStart, slabUsed))
+    }
+    this.#runStart = -1
+  }
+
+  #writeBatch(): void {
+    this.#seal()
+    const batch = this.#batch
+    const corked = batch.length > 1
+    if (corked) this.#transport.cork()
+    for (const buffer of batch) {
+      this.bytesSent += buffer.length
+      this.#transport.write(buffer)
+    }
+    batch.length = 0
+    if (corked) this.#transport.uncork()
+  }
+
+  #report(): void {
+    for (let source = this.#reports.shift(); source !== undefined; source = this.#reports.shift()) {
+      source.flushed()
+    }
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * The sending side of one stream: bytes that wait, credit from the peer, and our end. It is in the
+ * session's send queue exactly while it could send something: data with credit, or the FIN.
+ */
+import { MuxError } from './errors.ts'
+import { BASE_WINDOW_BYTES } from './frame.ts'
+import { SendBuffer } from './send-buffer.ts'
+import type { FrameEnd, FrameSource } from './send-queue.ts'
+import type { SessionParts } from './session-parts.ts'
+
+const MAX_CREDIT_BYTES = 0xffff_ffff
+
+/** Told when a batch with the stream's last bytes left. */
+export interface SendingOwner {
+  /** There is room again after `write` returned false. */
+  drained(): void
+  /** The FIN was handed to the transport. */
+  finished(): void
+}
+
+/** Queue and credit of one stream. */
+export class SendingHalf implements FrameSource {
+  readonly id: number
+  readonly #parts: SessionParts
+  readonly #owner: SendingOwner
+  readonly #buffer = new SendBuffer()
+  #credit = BASE_WINDOW_BYTES
+  #queued = false
+  #needDrain = false
+  #starved = false
+  #state: 'open' | 'ended' | 'finSent' | 'finished' | 'stopped' = 'open'
+  /** Times data had to wait because the peer had given no credit. */
+  stalls = 0
+
+  constructor(parts: SessionParts, id: number, owner: SendingOwner) {
+    this.#parts = parts
+    this.id = id
+    this.#owner = owner
+  }
+
+  get queuedBytes(): number {
+    return this.#buffer.bytes
+  }
+
+  /** Bytes the peer still lets us send. */
+  get creditBytes(): number {
+    return this.#credit
+  }
+
+  /** Whether `end` was called. */
+  get ended(): boolean {
+    return this.#state !== 'open'
+  }
+
+  /** Whether the FIN was handed to the transport. */
+  get finished(): boolean {
+    return this.#state === 'finished'
+  }
+
+  /** Queues `chunk`; false when the caller should wait. */
+  write(chunk: Buffer): boolean {
+    if (this.#state !== 'open') {
+      throw new MuxError('MUX_STREAM_ENDED', `write() after end() on stream ${this.id}`)
+    }
+    const { maxQueuedBytes, writeHighWaterBytes } = this.#parts.options
+    const bytes = this.#buffer.bytes + chunk.length
+    if (bytes > maxQueuedBytes && this.#buffer.bytes > 0) {
+      const message = `stream ${this.id} would queue ${bytes} bytes, maxQueuedBytes ${maxQueuedBytes}`
+      throw new MuxError('MUX_QUEUE_FULL', message)
+    }
+    this.#buffer.push(chunk)
+    this.#enqueue()
+    if (bytes < writeHighWaterBytes) return true
+    this.#needDrain = true
+    return false
+  }
+
+  /** Sends FIN once the buffer is empty. */
+  end(): void {
+    if (this.#state !== 'open') return
+    this.#state = 'ended'
+    this.#enqueue()
+  }
+
+  /** Drops everything and sends nothing more. */
+  stop(): void {
+    this.#state = 'stopped'
+    this.#needDrain = false
+    this.#buffer.clear()
+  }
+
+  /** Takes credit from the peer. */
+  receiveCredit(bytes: number): void {
+    this.#credit += bytes
+    if (this.#credit > MAX_CREDIT_BYTES) {
+      throw new MuxError('MUX_CREDIT_OVERFLOW', `stream ${this.id}: credit exceeds 32 bits`)
+    }
+    if (bytes > 0) this.#enqueue()
+  }
+
+  get reportDue(): boolean {
+    if (this.#state === 'finSent') return true
+    return this.#needDrain && this.#buffer.bytes * 2 <= this.#parts.options.writeHighWaterBytes
+  }
+
+  beginFrame(maxBytes: number): number {
+    const bytes = Math.min(this.#buffer.bytes, this.#credit, maxBytes)
+    this.#credit -= bytes
+    return bytes
+  }
+
+  takePiece(maxBytes: number): Buffer {
+    return this.#buffer.take(maxBytes)
+  }
+
+  endFrame(): FrameEnd {
+    if (this.#buffer.bytes > 0 && this.#credit > 0) return 'more'
+    this.#queued = false
+    if (this.#buffer.bytes > 0) {
+      this.#countStall()
+    } else if (this.#state === 'ended') {
+      this.#state = 'finSent'
+      return 'fin'
+    }
+    return 'idle'
+  }
+
+  flushed(): void {
+    if (this.#state === 'finSent') {
+      this.#state = 'finished'
+      this.#owner.finished()
+    } else if (this.#needDrain) {
+      this.#needDrain = false
+      this.#owner.drained()
+    }
+  }
+
+  #enqueue(): void {
+    if (this.#queued) return
+    if (this.#buffer.bytes > 0) {
+      if (this.#credit === 0) {
+        this.#countStall()
+        return
+      }
+      this.#starved = false
+    } else if (this.#state !== 'ended') {
+      return
+    }
+    this.#queued = true
+    this.#parts.output.ready(this)
+  }
+
+  #countStall(): void {
+    if (this.#starved) return
+    this.#starved = true
+    this.stalls += 1
+    this.#parts.table.stalls += 1
+  }
+}
