@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util'
 
 import { isSecret, type SettingEntry } from './define-settings.ts'
+import type { ForeignFlags } from './piko.ts'
 import { nearest } from './nearest.ts'
 import type { Problem } from './problem.ts'
 
@@ -64,13 +65,14 @@ export function flagTable(entries: Iterable<SettingEntry>): ReadonlyMap<string, 
 /**
  * Reads the pieces of a command line.
  *
- * @param aliases - flags of another program and what they are called here
+ * @param foreign - flags of another program
  */
 export function readTokens(
   flags: ReadonlyMap<string, readonly Flag[]>,
   argv: readonly string[],
-  aliases: Readonly<Record<string, string>> = {},
+  foreign: ForeignFlags = { aliases: {}, refused: {} },
 ): Tokens {
+  const { aliases, refused } = foreign
   const options = parserOptions(flags, aliases)
   const { tokens } = parseArgs({
     args: [...argv],
@@ -94,7 +96,8 @@ export function readTokens(
       const flag = negated ? name.replace(/^no-/, '') : name
       if (!flags.has(flag)) {
         unknownAt = inlineValue ? -2 : token.index
-        result.problems.push(unknownFlag(shown, flags.keys()))
+        const reason = Object.hasOwn(refused, name) ? refused[name] : undefined
+        result.problems.push(unknownFlag(shown, reason, flags.keys()))
       } else if (negated && value !== undefined) {
         result.problems.push(flagValue(shown, 'takes no value'))
       } else if (options[flag]?.type === 'boolean') {
@@ -140,7 +143,11 @@ function isBooleanFlag({ node }: SettingEntry): boolean {
   return node.kind === 'setting' && node.type.kind === 'scalar' && node.type.isBoolean === true
 }
 
-function unknownFlag(shown: string, known: Iterable<string>): Problem {
+function unknownFlag(shown: string, reason: string | undefined, known: Iterable<string>): Problem {
+  if (reason !== undefined) {
+    const message = `the flag ${shown} of Piko has no counterpart: ${reason}`
+    return { code: 'CONFIG_PIKO_UNSUPPORTED', severity: 'error', message }
+  }
   const meant = nearest(shown.replace(/^-+/, ''), known)
   return {
     code: 'CONFIG_FLAG_UNKNOWN',

@@ -90,6 +90,7 @@ export {
   type Loaded,
   type LoadedSettings,
   type LoadFailure,
+  type ForeignFile,
   type LoadOptions,
 } from './load-settings.ts'
 export {
@@ -105,6 +106,14 @@ export type { Layer, LayerValue } from './layer.ts'
 export { formatOrigin, type FileOrigin, type Origin } from './origin.ts'
 export { formatProblems, hasErrors, type Problem } from './problem.ts'
 export type { ResolvedValue } from './resolve-settings.ts'
+
+// Reloading
+export { diffSettings, type SettingsChange } from './diff-settings.ts'
+export { SettingsReloader, type ReloaderOptions, type ReloadOutcome } from './settings-reloader.ts'
+
+// Piko
+export { pikoDialect, pikoFlags, type ForeignFlags, type PikoOptions } from './piko.ts'
+export type { PikoProgram } from './piko-table.ts'
 
 // Printing
 export { completionScript, type Shell } from './completion-script.ts'

@@ -25,17 +25,23 @@ export interface LoadOptions {
   /** Files that are read when they exist, the weakest first. @default none */
   readonly optionalFiles?: readonly string[]
   /** Files that must exist, the weakest first; they win over the optional ones. @default none */
-  readonly files?: readonly string[]
+  readonly files?: readonly (string | ForeignFile)[]
   /** Environment variables. @default none */
   readonly env?: Environment
   /** Flags, as `parseCommandLine` returns them. @default none */
   readonly flags?: Layer
   /** Values that the arguments of a command stand for; they win over everything. @default none */
   readonly arguments?: ArgumentValues
-  /** Reads files written for another program. @default own keys */
-  readonly dialect?: Dialect
   /** Stops waiting for files; the promise rejects with its reason. */
   readonly signal?: AbortSignal
+}
+
+/** A file that was written for another program. */
+export interface ForeignFile {
+  /** The file; relative paths in it start from `cwd`, as they did for the other program. */
+  readonly path: string
+  /** How it is read. */
+  readonly dialect: Dialect
 }
 
 /** What {@link loadSettings} resolves with. */
@@ -74,16 +80,20 @@ export async function loadSettings<Tree extends SettingsTree>(
   definition: Settings<Tree>,
   options: LoadOptions,
 ): Promise<Loaded<Tree>> {
-  const { cwd, env = {}, dialect, signal } = options
+  const { cwd, env = {}, signal } = options
   const { entries, envPrefix, rules } = definition
   const layers: Layer[] = []
   const files: string[] = []
   const problems: Problem[] = []
   const wanted = [
-    ...(options.optionalFiles ?? []).map((path) => ({ path, optional: true })),
-    ...(options.files ?? []).map((path) => ({ path, optional: false })),
+    ...(options.optionalFiles ?? []).map((path) => ({ path, dialect: undefined, optional: true })),
+    ...(options.files ?? []).map((file) =>
+      typeof file === 'string'
+        ? { path: file, dialect: undefined, optional: false }
+        : { ...file, optional: false },
+    ),
   ]
-  for (const { path, optional } of wanted) {
+  for (const { path, dialect, optional } of wanted) {
     const absolute = resolve(cwd, path)
     files.push(absolute)
     const read = await readBounded(absolute, MAX_FILE_BYTES, signal)

@@ -1,15 +1,23 @@
 import { flagTable, readTokens, type Flag, type FlagUse } from './command-tokens.ts'
 import type { Argument, Command, Commands } from './define-commands.ts'
 import { isSecret } from './define-settings.ts'
+import type { ConfigErrorCode } from './errors.ts'
 import type { Environment } from './expand-variables.ts'
 import { environmentLayer, type Layer, type LayerValue } from './layer.ts'
 import { nearest } from './nearest.ts'
+import type { ForeignFlags } from './piko.ts'
 import { hasErrors, type Problem } from './problem.ts'
 import { quote } from './quote.ts'
 import type { RawNode } from './raw-node.ts'
 import { resolveSettings } from './resolve-settings.ts'
 import type { Resolved, Setting, SettingsTree } from './setting.ts'
 import { usesSetting } from './uses-setting.ts'
+
+/** Problems after which it is unclear which words are arguments. */
+const GUESSING: ReadonlySet<ConfigErrorCode> = new Set([
+  'CONFIG_FLAG_UNKNOWN',
+  'CONFIG_PIKO_UNSUPPORTED',
+])
 
 /** The surroundings of a command line. */
 export interface CommandLineOptions {
@@ -19,8 +27,8 @@ export interface CommandLineOptions {
   readonly env: Environment
   /** Absolute directory that relative paths start from. */
   readonly cwd: string
-  /** Renames flags of another program to ours, such as `config.path` to `config`. */
-  readonly flagAliases?: Readonly<Record<string, string>>
+  /** Flags of another program, renamed or refused with a reason. @default none */
+  readonly foreignFlags?: ForeignFlags
 }
 
 /** The command that was typed, with its arguments and flags. */
@@ -87,7 +95,7 @@ export function parseCommandLine<
   const { uses, words, rest, terminated, problems } = readTokens(
     flags,
     options.argv,
-    options.flagAliases,
+    options.foreignFlags,
   )
   const wanted = words[0] === 'help' ? words.slice(1) : words
   const name = matchCommand(definition.commands, wanted)
@@ -142,7 +150,8 @@ export function parseCommandLine<
     problems.push(problem)
   }
   // An unknown flag may have taken an argument along; what is missing then is a guess.
-  if (!problems.some(({ code }) => code === 'CONFIG_FLAG_UNKNOWN')) problems.push(...args.problems)
+  const guessing = problems.some(({ code }) => GUESSING.has(code))
+  if (!guessing) problems.push(...args.problems)
   if (hasErrors(problems)) return { kind: 'error', topic: chosen, problems }
   return {
     kind: 'command',

@@ -1,0 +1,170 @@
+/**
+ * Keeps the settings of a running process up to date. A reload is all or nothing: the new files are
+ * loaded and checked as a whole, and only then the differences are handed over. While anything is
+ * wrong, everything stays as it was.
+ *
+ * Directories are watched, not files: editors replace files, and Kubernetes swaps a symbolic link.
+ */
+import { watch, type FSWatcher } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+import type { SettingsInfo } from './define-settings.ts'
+import { diffSettings, type SettingsChange } from './diff-settings.ts'
+import type { Loaded, LoadedSettings } from './load-settings.ts'
+import type { Problem } from './problem.ts'
+import type { SettingsTree } from './setting.ts'
+
+/** How long files must be left alone before they are read; editors write in several steps. */
+const DEFAULT_QUIET_MS = 200
+
+/** What came of a reload. */
+export type ReloadOutcome<Tree extends SettingsTree> =
+  /** The files say what they said before. */
+  | { readonly kind: 'unchanged' }
+  /** The new settings were applied. */
+  | {
+      readonly kind: 'changed'
+      readonly changes: readonly SettingsChange[]
+      readonly loaded: LoadedSettings<Tree>
+    }
+  /** The new files are wrong; everything stayed as it was. */
+  | { readonly kind: 'invalid'; readonly problems: readonly Problem[] }
+  /** Loading or applying threw; what was applied before stays the current settings. */
+  | { readonly kind: 'failed'; readonly error: unknown }
+
+/** What a {@link SettingsReloader} works with. */
+export interface ReloaderOptions<Tree extends SettingsTree> {
+  /** Definition of the settings. */
+  readonly settings: SettingsInfo
+  /** What the process started with. */
+  readonly initial: LoadedSettings<Tree>
+  /** Loads everything again, as at the start. */
+  readonly load: (options: { readonly signal: AbortSignal }) => Promise<Loaded<Tree>>
+  /**
+   * Puts changes into effect, those with `reload: live`; the others need a restart and are there to
+   * be named. Reloads wait for it, one at a time.
+   */
+  readonly apply: (
+    changes: readonly SettingsChange[],
+    loaded: LoadedSettings<Tree>,
+  ) => void | Promise<void>
+  /** Told the outcome of every reload that a watched file caused, but `unchanged`. */
+  readonly onOutcome?: (outcome: ReloadOutcome<Tree>) => void
+  /** How long files must be left alone before they are read, in milliseconds. @default 200 */
+  readonly quietMs?: number
+}
+
+/** Reloads settings when asked to, and when files change. */
+export class SettingsReloader<Tree extends SettingsTree> {
+  readonly #options: ReloaderOptions<Tree>
+  readonly #abort = new AbortController()
+  readonly #watchers = new Map<string, FSWatcher>()
+  #current: LoadedSettings<Tree>
+  #running: Promise<unknown> = Promise.resolve()
+  #timer: NodeJS.Timeout | undefined
+  #fingerprint: string | undefined
+  #watching = false
+
+  constructor(options: ReloaderOptions<Tree>) {
+    this.#options = options
+    this.#current = options.initial
+  }
+
+  /** The settings in effect. */
+  get current(): LoadedSettings<Tree> {
+    return this.#current
+  }
+
+  /** Loads, compares and applies; never rejects. Calls queue up behind one another. */
+  reload(): Promise<ReloadOutcome<Tree>> {
+    const outcome = this.#running.then(() => this.#reloadOnce())
+    this.#running = outcome
+    return outcome
+  }
+
+  /**
+   * Begins to watch the files the settings came from, without keeping the process alive. Rejects
+   * when a directory cannot be watched; {@link SettingsReloader.reload} works all the same.
+   */
+  async watch(): Promise<void> {
+    this.#watching = true
+    this.#fingerprint = await this.#takeFingerprint()
+    this.#watchDirectories()
+  }
+
+  /** Stops watching and aborts a load that is under way. Resolves when nothing runs any more. */
+  async close(): Promise<void> {
+    this.#watching = false
+    clearTimeout(this.#timer)
+    for (const watcher of this.#watchers.values()) watcher.close()
+    this.#watchers.clear()
+    this.#abort.abort()
+    await this.#running
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #reloadOnce(): Promise<ReloadOutcome<Tree>> {
+    const { settings, load, apply } = this.#options
+    try {
+      const loaded = await load({ signal: this.#abort.signal })
+      this.#abort.signal.throwIfAborted()
+      if (!loaded.ok) return { kind: 'invalid', problems: loaded.problems }
+      const changes = diffSettings(settings, this.#current.settings, loaded.settings)
+      if (changes.length > 0) await apply(changes, loaded)
+      this.#current = loaded
+      if (this.#watching) this.#watchDirectories()
+      return changes.length > 0 ? { kind: 'changed', changes, loaded } : { kind: 'unchanged' }
+    } catch (error) {
+      return { kind: 'failed', error }
+    }
+  }
+
+  #watchDirectories(): void {
+    for (const directory of new Set(this.#current.files.map((file) => dirname(file)))) {
+      if (this.#watchers.has(directory)) continue
+      const watcher = watch(directory, { persistent: false }, () => this.#settle())
+      // A directory that disappears cannot be watched on; the next reload tries again.
+      watcher.on('error', () => {
+        watcher.close()
+        this.#watchers.delete(directory)
+      })
+      this.#watchers.set(directory, watcher)
+    }
+  }
+
+  #settle(): void {
+    clearTimeout(this.#timer)
+    const run = () => void this.#reloadIfChanged()
+    this.#timer = setTimeout(run, this.#options.quietMs ?? DEFAULT_QUIET_MS)
+    // The files matter to a process that lives for other reasons.
+    this.#timer.unref()
+  }
+
+  /** Cannot reject: taking the fingerprint swallows errors and `reload` returns them. */
+  async #reloadIfChanged(): Promise<void> {
+    const fingerprint = await this.#takeFingerprint()
+    if (!this.#watching || fingerprint === this.#fingerprint) return
+    this.#fingerprint = fingerprint
+    const outcome = await this.reload()
+    if (outcome.kind !== 'unchanged' && this.#watching) this.#options.onOutcome?.(outcome)
+  }
+
+  /** Other files in a watched directory change all the time; this tells whether ours did. */
+  async #takeFingerprint(): Promise<string> {
+    const parts = await Promise.all(
+      this.#current.files.map(async (file) => {
+        try {
+          const { ino, size, mtimeMs, ctimeMs } = await stat(file)
+          return `${ino} ${size} ${mtimeMs} ${ctimeMs}`
+        } catch {
+          return 'absent'
+        }
+      }),
+    )
+    return parts.join('\n')
+  }
+}
