@@ -37,7 +37,7 @@ export class Report {
       failed: [
         ...inState('failed').map(nameOf),
         ...broken.map((module) => `${module.relativeModuleId}: the file itself`),
-        ...unhandledErrors.map((error) => `outside of any test: ${messageOf(error)}`),
+        ...new Set(unhandledErrors.map((error) => `outside of any test: ${messageOf(error)}`)),
       ],
       skipped: [...inState('skipped'), ...inState('pending')].map((test) => ({
         test: nameOf(test),
