@@ -11,7 +11,7 @@
 import { isIPv6 } from 'node:net'
 
 import { ConfigError } from './errors.ts'
-import { parseHost, type Host, type Refuse } from './host.ts'
+import { type Host, parseHost, type Refuse } from './host.ts'
 import { tryParsePort } from './port.ts'
 import { quote } from './quote.ts'
 

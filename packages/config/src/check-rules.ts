@@ -3,10 +3,10 @@
  * the rule. A stopped rule runs again without the list elements that have wrong values, so that one
  * bad listener does not hide that two others are in each other's way.
  */
-import type { Rule, RuleProblem } from './define-settings.ts'
 import type { Problem } from './problem.ts'
-import { UNAVAILABLE, type BrokenItem, type Resolution } from './resolve-settings.ts'
-import type { Resolved } from './setting.ts'
+import { type BrokenItem, type Resolution, UNAVAILABLE } from './resolve-settings.ts'
+import type { Rule, RuleProblem } from './rule.ts'
+import type { Resolved } from './settings-tree.ts'
 
 /**
  * Returns what the rules find. The lists of a resolution with wrong values have holes afterwards;

@@ -4,10 +4,10 @@
  */
 import { parseArgs } from 'node:util'
 
-import { isSecret, type SettingEntry } from './define-settings.ts'
-import type { ForeignFlags } from './piko.ts'
 import { nearest } from './nearest.ts'
+import type { ForeignFlags } from './piko.ts'
 import type { Problem } from './problem.ts'
+import { isSecret, type SettingEntry } from './setting-entry.ts'
 
 /** A flag of a setting. */
 export interface Flag {

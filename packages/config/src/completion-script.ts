@@ -3,7 +3,7 @@
  * program, and the same words are in all three. Every word in them comes from definitions, never
  * from users, and is quoted all the same.
  */
-import { completionStates, valueFlags, type CompletionState } from './completion-words.ts'
+import { type CompletionState, completionStates, valueFlags } from './completion-words.ts'
 import type { CommandsInfo } from './define-commands.ts'
 import type { FlagDescription } from './flag-description.ts'
 

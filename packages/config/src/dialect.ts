@@ -11,3 +11,11 @@ export interface Dialect {
   /** Renames the keys of a file to ours; problems are keys without counterpart and differences. */
   translate(root: RawNode): { readonly root: RawNode; readonly problems: readonly Problem[] }
 }
+
+/** A file that was written for another program. */
+export interface ForeignFile {
+  /** The file; relative paths in it start from `cwd`, as they did for the other program. */
+  readonly path: string
+  /** How it is read. */
+  readonly dialect: Dialect
+}

@@ -1,5 +1,6 @@
-import type { SettingEntry, SettingsInfo } from './define-settings.ts'
+import type { SettingsInfo } from './define-settings.ts'
 import { Secret } from './secret.ts'
+import type { SettingEntry } from './setting-entry.ts'
 import type { ReloadMode, Setting } from './setting.ts'
 
 /** One difference between two resolved configurations. */
@@ -78,7 +79,7 @@ function byIdentity(list: unknown, identity: string | undefined): Map<string, un
   for (const [index, element] of (Array.isArray(list) ? list : []).entries()) {
     const name = identity === undefined ? undefined : at(element, [identity])
     // Elements that share an identity are told apart by position as well.
-    const key = name === undefined ? `${index}` : String(name)
+    const key = typeof name === 'string' || typeof name === 'number' ? `${name}` : `${index}`
     elements.set(elements.has(key) ? `${key}#${index}` : key, element)
   }
   return elements

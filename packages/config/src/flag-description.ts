@@ -1,4 +1,4 @@
-import { isSecret, type SettingEntry } from './define-settings.ts'
+import { isSecret, type SettingEntry } from './setting-entry.ts'
 import type { ScalarType } from './value-type.ts'
 
 /** A flag as help and completions show it. */

@@ -1,6 +1,7 @@
-import type { Argument, Command, CommandsInfo } from './define-commands.ts'
-import type { SettingEntry } from './define-settings.ts'
+import type { Argument, Command } from './command.ts'
+import type { CommandsInfo } from './define-commands.ts'
 import { describeFlags, type FlagDescription } from './flag-description.ts'
+import type { SettingEntry } from './setting-entry.ts'
 import { usesSetting } from './uses-setting.ts'
 
 /** Narrowest text that is still readable. */

@@ -1,5 +1,5 @@
-import { defaultTexts, entriesOf, isSecret } from './define-settings.ts'
-import type { SettingEntry, SettingsInfo } from './define-settings.ts'
+import type { SettingsInfo } from './define-settings.ts'
+import { defaultTexts, entriesOf, isSecret, type SettingEntry } from './setting-entry.ts'
 
 /**
  * Writes the reference page of settings in Markdown: a table per group with key, flag, variable,

@@ -4,13 +4,15 @@ import { dirname, resolve } from 'node:path'
 import { argumentLayer, type ArgumentValues } from './argument-layer.ts'
 import { checkRules } from './check-rules.ts'
 import type { Settings } from './define-settings.ts'
-import type { Dialect } from './dialect.ts'
+import type { ForeignFile } from './dialect.ts'
+import { environmentLayer } from './environment-layer.ts'
 import type { Environment } from './expand-variables.ts'
-import { environmentLayer, fileLayer, type Layer } from './layer.ts'
+import { fileLayer } from './file-layer.ts'
+import type { Layer } from './layer.ts'
 import { hasErrors, type Problem } from './problem.ts'
 import { readFileText } from './read-file-text.ts'
-import { resolveSettings, type ResolvedValue } from './resolve-settings.ts'
-import type { Resolved, SettingsTree } from './setting.ts'
+import { type ResolvedValue, resolveSettings } from './resolve-settings.ts'
+import type { Resolved, SettingsTree } from './settings-tree.ts'
 
 /** Largest configuration file in bytes. */
 const MAX_FILE_BYTES = 8 * 1024 * 1024
@@ -34,14 +36,6 @@ export interface LoadOptions {
   readonly arguments?: ArgumentValues
   /** Stops waiting for files; the promise rejects with its reason. */
   readonly signal?: AbortSignal
-}
-
-/** A file that was written for another program. */
-export interface ForeignFile {
-  /** The file; relative paths in it start from `cwd`, as they did for the other program. */
-  readonly path: string
-  /** How it is read. */
-  readonly dialect: Dialect
 }
 
 /** What {@link loadSettings} resolves with. */

@@ -3,7 +3,7 @@
  * refused with the reason, and where a meaning differs a warning says how. Nothing is dropped in
  * silence but values that are empty and so say nothing.
  */
-import { entriesOf, type SettingsInfo } from './define-settings.ts'
+import type { SettingsInfo } from './define-settings.ts'
 import type { Dialect } from './dialect.ts'
 import type { ConfigErrorCode } from './errors.ts'
 import type { Environment } from './expand-variables.ts'
@@ -14,6 +14,7 @@ import { PIKO_TABLES, type PikoConversion, type PikoProgram, type PikoTable } fr
 import type { Problem } from './problem.ts'
 import { quote } from './quote.ts'
 import type { RawMap, RawMember, RawNode } from './raw-node.ts'
+import { entriesOf } from './setting-entry.ts'
 
 /** Options of {@link pikoDialect}. */
 export interface PikoOptions {

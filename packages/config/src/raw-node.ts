@@ -15,7 +15,7 @@ export interface RawScalar {
 }
 
 /** A sequence. */
-export interface RawList {
+interface RawList {
   /** Tells the kinds of node apart. */
   readonly kind: 'list'
   /** The elements. */
@@ -43,7 +43,7 @@ export interface RawMember {
 }
 
 /** Stands where something could not be read and was reported. */
-export interface RawUnread {
+interface RawUnread {
   /** Tells the kinds of node apart. */
   readonly kind: 'unread'
   /** Where it stands. */

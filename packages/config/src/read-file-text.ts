@@ -16,8 +16,8 @@ import {
   type YAMLMap,
 } from 'yaml'
 
-import { isConfigError, type ConfigErrorCode } from './errors.ts'
-import { expandVariables, type Environment } from './expand-variables.ts'
+import { type ConfigErrorCode, isConfigError } from './errors.ts'
+import { type Environment, expandVariables } from './expand-variables.ts'
 import type { FileOrigin } from './origin.ts'
 import type { Problem } from './problem.ts'
 import { quote } from './quote.ts'

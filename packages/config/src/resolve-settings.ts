@@ -4,13 +4,15 @@
  */
 import { resolve } from 'node:path'
 
-import { defaultTexts, entriesOf, type SettingEntry } from './define-settings.ts'
 import { isConfigError } from './errors.ts'
-import { fileLayer, isNull, shapeWrong, type Layer, type LayerValue } from './layer.ts'
+import { fileLayer } from './file-layer.ts'
+import { isNull, type Layer, type LayerValue, shapeWrong } from './layer.ts'
 import type { Origin } from './origin.ts'
 import type { Problem } from './problem.ts'
 import type { RawNode } from './raw-node.ts'
-import type { ObjectList, Setting, SettingsTree } from './setting.ts'
+import { defaultTexts, entriesOf, type SettingEntry } from './setting-entry.ts'
+import type { Setting } from './setting.ts'
+import type { ObjectList, SettingsTree } from './settings-tree.ts'
 import type { ScalarType } from './value-type.ts'
 
 /** Most objects in a list of objects when its definition does not say. */
@@ -49,7 +51,7 @@ export interface BrokenItem {
 }
 
 /** What resolving needs from outside. */
-export interface ResolveOptions {
+interface ResolveOptions {
   /** Absolute directory that relative paths of defaults start from. */
   readonly baseDir: string
   /** What secrets were read from files, by absolute path: the text, or why there is none. */

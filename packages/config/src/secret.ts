@@ -20,10 +20,12 @@ export class Secret {
     return this.#text
   }
 
+  /** Returns what stands for the secret in texts. */
   toString(): string {
     return this.#display
   }
 
+  /** Returns what stands for the secret in JSON. */
   toJSON(): string {
     return this.#display
   }

@@ -13,7 +13,7 @@ import type { SettingsInfo } from './define-settings.ts'
 import { diffSettings, type SettingsChange } from './diff-settings.ts'
 import type { Loaded, LoadedSettings } from './load-settings.ts'
 import type { Problem } from './problem.ts'
-import type { SettingsTree } from './setting.ts'
+import type { SettingsTree } from './settings-tree.ts'
 
 /** How long files must be left alone before they are read; editors write in several steps. */
 const DEFAULT_QUIET_MS = 200

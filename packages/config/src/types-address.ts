@@ -1,16 +1,12 @@
-import { formatAddressBlock, parseAddressBlock, type AddressBlock } from './address-block.ts'
+import { type AddressBlock, formatAddressBlock, parseAddressBlock } from './address-block.ts'
 import {
-  formatDialAddress,
-  parseDialAddress,
   type DialAddress,
   type DialAddressOptions,
+  formatDialAddress,
+  parseDialAddress,
 } from './dial-address.ts'
-import {
-  formatListenAddress,
-  parseListenAddress,
-  separateFamilies,
-  type ListenAddress,
-} from './listen-address.ts'
+import { formatListenAddress, type ListenAddress, parseListenAddress } from './listen-address.ts'
+import { separateFamilies } from './listen-addresses.ts'
 import { formatPortRange, parsePortRange, type PortRange } from './port.ts'
 import { formatSourceAddress, parseSourceAddress, type SourceAddress } from './source-address.ts'
 import { list } from './type-list.ts'

@@ -1,5 +1,5 @@
-import type { Command } from './define-commands.ts'
-import type { SettingEntry } from './define-settings.ts'
+import type { Command } from './command.ts'
+import type { SettingEntry } from './setting-entry.ts'
 
 /** Tells whether a command takes the flags of a setting. */
 export function usesSetting(command: Command, { key }: SettingEntry): boolean {

@@ -12,14 +12,6 @@ export interface TextOptions {
   readonly name?: string
 }
 
-/** Lower and upper limit of a number, both included. */
-export interface NumberLimits {
-  /** Lowest value. @default no limit */
-  readonly min?: number
-  /** Highest value. @default no limit */
-  readonly max?: number
-}
-
 /** Any text, or text that matches a pattern. */
 export function text(options: TextOptions = {}): ScalarType<string> {
   const { pattern, allowed = 'any text', name = 'text' } = options
@@ -38,16 +30,6 @@ export function text(options: TextOptions = {}): ScalarType<string> {
       !whole || whole.test(value) ? value : refuse(`${quote(value)} is not allowed here`),
     format: (value) => value,
   }
-}
-
-/** A whole number in decimal digits. */
-export function integer(limits: NumberLimits = {}): ScalarType<number> {
-  return numberType('integer', 'a whole number', /^-?(0|[1-9][0-9]{0,14})$/, limits)
-}
-
-/** A number, possibly with decimals. */
-export function number(limits: NumberLimits = {}): ScalarType<number> {
-  return numberType('number', 'a number', /^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?$/, limits)
 }
 
 /** `true` or `false`. Its flag stands alone for true and with `--no-` for false. */
@@ -84,37 +66,6 @@ export function oneOf<const T extends readonly string[]>(choices: T): ScalarType
       choices.find((choice) => choice === value) ??
       refuse(`${quote(value)} is not one of the choices`),
     format: (value) => value,
-  }
-}
-
-function numberType(
-  name: 'integer' | 'number',
-  noun: string,
-  grammar: RegExp,
-  limits: NumberLimits,
-): ScalarType<number> {
-  const { min = -Infinity, max = Infinity } = limits
-  const range = [
-    ...(min === -Infinity ? [] : [`from ${min}`]),
-    ...(max === Infinity ? [] : [`to ${max}`]),
-  ].join(' ')
-  return {
-    kind: 'scalar',
-    name,
-    allowed: range === '' ? noun : `${noun} ${range.replace(/^to/, 'up to')}`,
-    schema: {
-      type: name,
-      ...(min === -Infinity ? {} : { minimum: min }),
-      ...(max === Infinity ? {} : { maximum: max }),
-    },
-    parse: (text) => {
-      if (!grammar.test(text)) return refuse(`${quote(text)} is not ${noun}`)
-      const value = Number(text)
-      if (value < min) return refuse(`${text} is below ${min}`)
-      if (value > max) return refuse(`${text} is above ${max}`)
-      return value
-    },
-    format: String,
   }
 }
 

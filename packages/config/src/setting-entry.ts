@@ -1,0 +1,99 @@
+import { flagName, snakeCase, variableName } from './names.ts'
+import type { Setting } from './setting.ts'
+import type { ObjectList, SettingsTree } from './settings-tree.ts'
+
+/** One setting or list of objects with all its names. */
+export interface SettingEntry {
+  /** Key path in files, such as `connect.bind_addr`. */
+  readonly key: string
+  /** Property names from the root of the resolved object. */
+  readonly properties: readonly string[]
+  /** Flag without leading dashes; undefined for lists of objects and what is inside them. */
+  readonly flag: string | undefined
+  /** Environment variable; undefined for lists of objects and what is inside them. */
+  readonly variable: string | undefined
+  /** The definition. */
+  readonly node: Setting<unknown> | ObjectList<SettingsTree>
+}
+
+/**
+ * Lists the settings of a tree with their names.
+ *
+ * @param envPrefix - undefined inside a list of objects, where there are no flags and variables
+ */
+export function entriesOf(tree: SettingsTree, envPrefix: string | undefined): SettingEntry[] {
+  const entries: SettingEntry[] = []
+  const visit = (group: SettingsTree, prefix: string, properties: readonly string[]) => {
+    for (const [property, node] of Object.entries(group)) {
+      if (!/^[a-z][A-Za-z0-9]*$/.test(property)) {
+        throw new TypeError(`${property} is not a camelCase name`)
+      }
+      const path = [...properties, property]
+      if (isSetting(node) || isObjectList(node)) {
+        const key = prefix + settingKey(property, node)
+        const named = envPrefix !== undefined && isSetting(node)
+        checkDefinition(key, node)
+        entries.push({
+          key,
+          properties: path,
+          flag: named ? flagName(key) : undefined,
+          variable: named ? variableName(envPrefix, key) : undefined,
+          node,
+        })
+      } else visit(node, `${prefix}${snakeCase(property)}.`, path)
+    }
+  }
+  visit(tree, '', [])
+  return entries
+}
+
+/** Tells whether a setting is never printed. */
+export function isSecret(node: Setting<unknown>): boolean {
+  return node.type.kind === 'scalar' && node.type.secret === true
+}
+
+// A group may have a child named `kind`; a child is an object, the mark of a definition a string.
+function isSetting(node: SettingsTree[string]): node is Setting<unknown> {
+  return node['kind'] === 'setting'
+}
+
+function isObjectList(node: SettingsTree[string]): node is ObjectList<SettingsTree> {
+  return node['kind'] === 'objects'
+}
+
+function settingKey(property: string, node: Setting<unknown> | ObjectList<SettingsTree>): string {
+  if (node.kind !== 'setting' || node.type.kind !== 'scalar') return snakeCase(property)
+  const suffix = node.type.unitSuffix
+  if (suffix === undefined) return snakeCase(property)
+  if (!property.endsWith(suffix) || property === suffix) {
+    throw new TypeError(`${property} is a ${node.type.name}: its name must end with ${suffix}`)
+  }
+  return snakeCase(property.slice(0, -suffix.length))
+}
+
+function checkDefinition(key: string, node: Setting<unknown> | ObjectList<SettingsTree>): void {
+  if (node.kind === 'objects') {
+    entriesOf(node.item, undefined)
+    return
+  }
+  const { default: value, required, short } = node.options
+  if (value !== undefined && required) throw new TypeError(`${key} is required and has a default`)
+  if (short !== undefined && !/^[A-Za-z]$/.test(short)) {
+    throw new TypeError(`${key}: a short flag is one letter, got ${short}`)
+  }
+  if (value === undefined) return
+  if (isSecret(node)) throw new TypeError(`${key} is a secret and has a default`)
+  const type = node.type.kind === 'list' ? node.type.item : node.type
+  try {
+    for (const text of defaultTexts(node)) type.parse(text, { baseDir: '/' })
+  } catch (cause) {
+    throw new TypeError(`the default of ${key} is refused by its type`, { cause })
+  }
+}
+
+/** The default of a setting as texts: one, or one per element of a list; none when there is none. */
+export function defaultTexts(node: Setting<unknown>): readonly string[] {
+  const value = node.options.default
+  if (typeof value !== 'string') return value ?? []
+  return node.type.kind === 'list' ? value.split(',').map((text) => text.trim()) : [value]
+}
