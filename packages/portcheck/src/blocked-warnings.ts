@@ -5,7 +5,7 @@ import { formatEndpoint, type Endpoint } from './endpoint.ts'
 import { describeHolder, type Holder, mayBlock } from './holder.ts'
 import type { BindVerdict } from './report.ts'
 import { type Warning, warning } from './warnings.ts'
-import { readExcludedRanges } from './windows-holders.ts'
+import { readExcludedRanges } from './windows-excluded-ranges.ts'
 
 /** The sockets that keep `endpoint` from binding: listeners, or else whatever else has the port. */
 export function blockersOf(endpoint: Endpoint, holders: readonly Holder[]): Holder[] {

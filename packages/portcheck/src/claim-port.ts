@@ -10,7 +10,8 @@ import { isPortcheckError, PortcheckError } from './errors.ts'
 import { explainPlan } from './explain.ts'
 import { describeHolder } from './holder.ts'
 import { reportOn } from './probe.ts'
-import { atPort, type Plan, planWant, readWant, type Want } from './want.ts'
+import { atPort, type Plan, planWant } from './plan.ts'
+import { readWant, type Want } from './want.ts'
 
 /** How a conflict is met. */
 export interface ConflictOptions {

@@ -7,13 +7,14 @@
 // `close()` and the `listening` event of that server work as if it had listened. The clients that
 // this claim had accepted until then are emitted on it first.
 import type { Server, Socket } from 'node:net'
-import { inspect } from 'node:util'
+import { inspect as formatValue } from 'node:util'
 
 import { EarlyConnections } from './early-connections.ts'
 import type { Endpoint } from './endpoint.ts'
 import { PortcheckError } from './errors.ts'
+import { Inlet, type Inspect } from './inlet.ts'
 import { type OpenedPlan, openPlan } from './open-plan.ts'
-import type { Plan } from './want.ts'
+import type { Plan } from './plan.ts'
 import type { Warning } from './warnings.ts'
 
 /** Bounds of a claim. */
@@ -48,11 +49,9 @@ export const CLAIM_DEFAULTS: Readonly<Required<ClaimOptions>> = Object.freeze({
 export async function claimPlan(plan: Plan, options: ClaimOptions = {}): Promise<Claim> {
   const { backlog, ...limits } = resolveClaimOptions(options)
   const early = new EarlyConnections(limits)
-  let deliver = (socket: Socket): void => early.add(socket)
-  const opened = await openPlan(plan, { backlog, onConnection: (socket) => deliver(socket) })
-  return new Claim(opened, early, (receive) => {
-    deliver = receive
-  })
+  const inlet = new Inlet((socket) => early.add(socket))
+  const opened = await openPlan(plan, { backlog, onConnection: (socket) => inlet.accept(socket) })
+  return new Claim(opened, early, inlet)
 }
 
 /** A port that is held, until it is handed over or closed. */
@@ -68,20 +67,16 @@ export class Claim {
 
   readonly #servers: readonly Server[]
   readonly #early: EarlyConnections
-  readonly #redirect: (receive: (socket: Socket) => void) => void
+  readonly #inlet: Inlet
   #state: 'held' | 'served' | 'closed' = 'held'
   #adopter: Server | undefined
   #resolveClosed: () => void = () => {}
 
   /** @internal */
-  constructor(
-    opened: OpenedPlan,
-    early: EarlyConnections,
-    redirect: (receive: (socket: Socket) => void) => void,
-  ) {
+  constructor(opened: OpenedPlan, early: EarlyConnections, inlet: Inlet) {
     this.#servers = opened.sockets.map((socket) => socket.server)
     this.#early = early
-    this.#redirect = redirect
+    this.#inlet = inlet
     this.endpoints = opened.sockets.map((socket) => socket.endpoint)
     this.port = this.endpoints[0]?.port ?? 0
     this.warnings = opened.warnings
@@ -137,10 +132,20 @@ export class Claim {
     this.#assertNotClosed()
     const server = this.#servers[index]
     if (server === undefined) {
-      throw new RangeError(`index must be below ${this.#servers.length}, got ${inspect(index)}`)
+      throw new RangeError(`index must be below ${this.#servers.length}, got ${formatValue(index)}`)
     }
     const fd = handleFd(server)
     return fd !== undefined && fd >= 0 ? fd : undefined
+  }
+
+  /**
+   * Looks at every connection until the returned function is called; `verify` does. Not after
+   * {@link adopt}, whose server accepts for itself.
+   * @internal
+   */
+  inspect(inspect: Inspect): () => void {
+    this.#assertNotClosed()
+    return this.#inlet.inspect(inspect)
   }
 
   /** Frees the port and disconnects early clients; connections already served go on. */
@@ -171,7 +176,7 @@ export class Claim {
       throw new PortcheckError('PORTCHECK_CLAIM_CLOSED', `port ${this.port} is already served`)
     }
     this.#state = 'served'
-    this.#redirect(receive)
+    this.#inlet.redirect(receive)
   }
 
   #assertNotClosed(): void {
@@ -204,7 +209,7 @@ function resolveClaimOptions(options: ClaimOptions): Required<ClaimOptions> {
     const value = options[name] ?? CLAIM_DEFAULTS[name]
     if (!Number.isInteger(value) || value < min || value > max) {
       throw new RangeError(
-        `${name} must be an integer from ${min} to ${max}, got ${inspect(value)}`,
+        `${name} must be an integer from ${min} to ${max}, got ${formatValue(value)}`,
       )
     }
     return value

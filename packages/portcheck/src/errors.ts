@@ -15,63 +15,56 @@ export type PortcheckErrorCode =
   | 'PORTCHECK_RANGE_EXHAUSTED'
   | 'PORTCHECK_CLAIM_CLOSED'
 
-/** What a code means. */
-export interface PortcheckErrorInfo {
-  readonly happened: string
-  /** Whether the same call may succeed later. */
-  readonly retryable: boolean
-  readonly hint: string
-}
-
 /** Every code a {@link PortcheckError} can carry: what happened, whether retrying helps, what to do. */
-export const PORTCHECK_ERRORS: Readonly<Record<PortcheckErrorCode, PortcheckErrorInfo>> =
-  Object.freeze({
-    PORTCHECK_PORT_BUSY: {
-      happened: 'another socket holds an overlapping address and port',
-      retryable: true,
-      hint: 'stop the holder, wait for it, or choose another port',
-    },
-    PORTCHECK_PORT_DENIED: {
-      happened: 'the system does not let this user bind this port',
-      retryable: false,
-      hint: 'choose a port above 1023, or grant the right to bind low ports',
-    },
-    PORTCHECK_ADDRESS_ABSENT: {
-      happened: 'the address is not configured on this machine',
-      retryable: false,
-      hint: 'use an address of this machine, or listen on all addresses',
-    },
-    PORTCHECK_FAMILY_ABSENT: {
-      happened: 'the kernel has no such address family',
-      retryable: false,
-      hint: 'use an address of the other family, or leave the host out',
-    },
-    PORTCHECK_ADDRESS_INVALID: {
-      happened: 'the address cannot be parsed, resolved or bound',
-      retryable: false,
-      hint: 'write it as host:port, an IPv6 host in brackets',
-    },
-    PORTCHECK_ADDRESS_OVERLAP: {
-      happened: 'two addresses of one configuration need the same socket',
-      retryable: false,
-      hint: 'remove one of the two, or give it another port',
-    },
-    PORTCHECK_BIND_FAILED: {
-      happened: 'the bind failed for a reason that says nothing about the port',
-      retryable: true,
-      hint: 'look at the cause: descriptor limits and sandboxes end here',
-    },
-    PORTCHECK_RANGE_EXHAUSTED: {
-      happened: 'no port of the range is free',
-      retryable: true,
-      hint: 'use a larger range',
-    },
-    PORTCHECK_CLAIM_CLOSED: {
-      happened: 'the claim was closed or already handed over',
-      retryable: false,
-      hint: 'claim the port again',
-    },
-  })
+export const PORTCHECK_ERRORS: Readonly<
+  Record<PortcheckErrorCode, { happened: string; retryable: boolean; hint: string }>
+> = Object.freeze({
+  PORTCHECK_PORT_BUSY: {
+    happened: 'another socket holds an overlapping address and port',
+    retryable: true,
+    hint: 'stop the holder, wait for it, or choose another port',
+  },
+  PORTCHECK_PORT_DENIED: {
+    happened: 'the system does not let this user bind this port',
+    retryable: false,
+    hint: 'choose a port above 1023, or grant the right to bind low ports',
+  },
+  PORTCHECK_ADDRESS_ABSENT: {
+    happened: 'the address is not configured on this machine',
+    retryable: false,
+    hint: 'use an address of this machine, or listen on all addresses',
+  },
+  PORTCHECK_FAMILY_ABSENT: {
+    happened: 'the kernel has no such address family',
+    retryable: false,
+    hint: 'use an address of the other family, or leave the host out',
+  },
+  PORTCHECK_ADDRESS_INVALID: {
+    happened: 'the address cannot be parsed, resolved or bound',
+    retryable: false,
+    hint: 'write it as host:port, an IPv6 host in brackets',
+  },
+  PORTCHECK_ADDRESS_OVERLAP: {
+    happened: 'two addresses of one configuration need the same socket',
+    retryable: false,
+    hint: 'remove one of the two, or give it another port',
+  },
+  PORTCHECK_BIND_FAILED: {
+    happened: 'the bind failed for a reason that says nothing about the port',
+    retryable: true,
+    hint: 'look at the cause: descriptor limits and sandboxes end here',
+  },
+  PORTCHECK_RANGE_EXHAUSTED: {
+    happened: 'no port of the range is free',
+    retryable: true,
+    hint: 'use a larger range',
+  },
+  PORTCHECK_CLAIM_CLOSED: {
+    happened: 'the claim was closed or already handed over',
+    retryable: false,
+    hint: 'claim the port again',
+  },
+})
 
 /** What a {@link PortcheckError} knows beside its message. */
 export interface PortcheckErrorDetails {

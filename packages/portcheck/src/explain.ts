@@ -5,7 +5,8 @@ import { findHolders } from './find-holders.ts'
 import { ephemeralAdvice, otherAddresses } from './port-advice.ts'
 import { probePlan, reportOn } from './probe.ts'
 import type { Report } from './report.ts'
-import { atPort, type Plan, type Want } from './want.ts'
+import { atPort, type Plan } from './plan.ts'
+import type { Want } from './want.ts'
 
 /** How many free ports nearby are named, and how far the search goes. */
 const MAX_ALTERNATIVES = 3

@@ -5,13 +5,8 @@ import cluster from 'node:cluster'
 
 import type { Holder } from './holder.ts'
 import { noteOn } from './known-holders.ts'
-import {
-  findSocketOwners,
-  isAnotherInstance,
-  readCommandLine,
-  readProcess,
-  type SocketOwners,
-} from './linux-process.ts'
+import { isAnotherInstance, readCommandLine, readProcess } from './linux-process.ts'
+import { findSocketOwners, type SocketOwners } from './linux-socket-owners.ts'
 import { readSocketTable, type SocketRow } from './linux-socket-table.ts'
 import { printable } from './printable.ts'
 

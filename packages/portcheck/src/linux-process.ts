@@ -1,6 +1,6 @@
 // What /proc tells about a process. Nothing here runs a program. Every read may fail: the process
 // may be gone, another user's, or hidden.
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { readFile, readlink } from 'node:fs/promises'
 import { basename } from 'node:path'
 
 import { printable } from './printable.ts'
@@ -17,37 +17,6 @@ export interface ProcessFacts {
   readonly name?: string
   /** ISO 8601, to the second. */
   readonly startedAt?: string
-}
-
-/** Which process has a socket open. */
-export interface SocketOwners {
-  /** Socket number to the lowest process id that has it open. */
-  readonly pids: ReadonlyMap<number, number>
-  /** Whether some process would not let itself be looked at. */
-  readonly hidden: boolean
-}
-
-/** Finds the processes that have sockets open, by their numbers. */
-export async function findSocketOwners(inodes: ReadonlySet<number>): Promise<SocketOwners> {
-  const pids = new Map<number, number>()
-  let hidden = false
-  if (inodes.size === 0) return { pids, hidden }
-  const links = new Map([...inodes].map((inode) => [`socket:[${inode}]`, inode]))
-  for (const pid of await listProcesses()) {
-    let fds: string[]
-    try {
-      fds = await readdir(`/proc/${pid}/fd`)
-    } catch (error) {
-      hidden ||= error instanceof Error && 'code' in error && error.code === 'EACCES'
-      continue
-    }
-    for (const link of await Promise.all(fds.map(async (fd) => await readFd(pid, fd)))) {
-      const inode = links.get(link)
-      if (inode !== undefined && !pids.has(inode)) pids.set(inode, pid)
-    }
-    if (pids.size === inodes.size) break
-  }
-  return { pids, hidden }
 }
 
 /** Reads name and age of a process; both are absent when it is gone. */
@@ -82,23 +51,6 @@ async function readIdentity(who: string): Promise<string[] | undefined> {
     return await Promise.all([...links, readFile(`/proc/${who}/cmdline`, 'latin1')])
   } catch {
     return undefined
-  }
-}
-
-async function listProcesses(): Promise<number[]> {
-  try {
-    const names = await readdir('/proc')
-    return names.filter((name) => /^\d+$/.test(name)).map(Number)
-  } catch {
-    return []
-  }
-}
-
-async function readFd(pid: number, fd: string): Promise<string> {
-  try {
-    return await readlink(`/proc/${pid}/fd/${fd}`)
-  } catch {
-    return ''
   }
 }
 

@@ -10,7 +10,8 @@ import type { Claim, ClaimOptions } from './claim.ts'
 import { claimWithPolicy, type ConflictOptions } from './claim-port.ts'
 import { isPortcheckError, PortcheckError } from './errors.ts'
 import { type FailedAddress, Listeners, type OnConnection } from './listeners.ts'
-import { planWant, type ReadWant, readWant, type Want } from './want.ts'
+import { planWant } from './plan.ts'
+import { type ReadWant, readWant, type Want } from './want.ts'
 
 /** How to listen. */
 export interface ListenOptions extends ClaimOptions, AccessListOptions, ConflictOptions {

@@ -8,6 +8,7 @@ import { type Endpoint, type Families, familiesOf, formatEndpoint } from './endp
 import type { PortcheckError } from './errors.ts'
 import { type Peer, peerOf } from './peer.ts'
 import { reachableUrls } from './reachable-urls.ts'
+import { verify, type Verification, type VerifyOptions } from './verify.ts'
 import type { Warning } from './warnings.ts'
 
 /** One address that listens. */
@@ -30,6 +31,7 @@ export interface BoundAddress {
 export interface FailedAddress {
   /** The address as it was written. */
   readonly want: string
+  /** Why, with a report on the port. */
   readonly error: PortcheckError
 }
 
@@ -68,6 +70,15 @@ export class Listeners {
       this.#resolveClosed = resolve
     })
     for (const claim of this.#claims) claim.serve((socket) => this.#accept(socket))
+  }
+
+  /** Connects to every address that listens and tells whether the connections arrive here. */
+  async verify(options: VerifyOptions = {}): Promise<Verification> {
+    const all = await Promise.all(this.#claims.map(async (claim) => await verify(claim, options)))
+    return {
+      reached: all.flatMap((one) => one.reached),
+      warnings: all.flatMap((one) => one.warnings),
+    }
   }
 
   /** Open connections, and connections refused by the access list so far. */

@@ -9,7 +9,7 @@ import { type OpenedSocket, openServer } from './open-server.ts'
 import { familyMissing, onlyOnPaper, reusePortIgnored } from './family-warnings.ts'
 import { honoursReusePort } from './node-support.ts'
 import { hasIPv6 } from './reachable-urls.ts'
-import type { Plan } from './want.ts'
+import type { Plan } from './plan.ts'
 import type { Warning } from './warnings.ts'
 
 /** With port 0, how often another port is drawn because the second socket cannot have the first's. */

@@ -7,7 +7,8 @@ import { honoursReusePort } from './node-support.ts'
 import { openPlan } from './open-plan.ts'
 import type { Report } from './report.ts'
 import { sharingWarnings } from './sharing.ts'
-import { type Plan, planWant, readWant, type Want } from './want.ts'
+import { type Plan, planWant } from './plan.ts'
+import { readWant, type Want } from './want.ts'
 
 /** The part of a report that one bind of a plan gives. */
 export type Probed = Pick<

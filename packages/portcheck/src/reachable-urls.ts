@@ -35,18 +35,24 @@ export function hasIPv6(interfaces: Interfaces = networkInterfaces()): boolean {
   return addressesOf(interfaces).some((info) => info.family === 'IPv6')
 }
 
+/** The first address of this machine that others can reach, for one family. */
+export function outerAddress(
+  family: 'IPv4' | 'IPv6',
+  interfaces: Interfaces = networkInterfaces(),
+): string | undefined {
+  return addressesOf(interfaces).find(
+    (info) => info.family === family && !info.internal && !info.address.startsWith('fe80:'),
+  )?.address
+}
+
 function hostsOf(endpoint: Endpoint, interfaces: Interfaces): string[] {
   if (!isWildcard(endpoint.host)) return [endpoint.host]
-  const families = [
-    ...(endpoint.host === '0.0.0.0' || endpoint.dual ? ['IPv4'] : []),
-    ...(endpoint.host === '::' ? ['IPv6'] : []),
-  ]
-  return families.flatMap((family) => {
-    const outer = addressesOf(interfaces).find(
-      (info) => info.family === family && !info.internal && !info.address.startsWith('fe80:'),
-    )
-    return outer === undefined ? [] : [outer.address]
-  })
+  const v4 = endpoint.host === '0.0.0.0' || endpoint.dual
+  const v6 = endpoint.host === '::'
+  return [
+    v4 ? outerAddress('IPv4', interfaces) : undefined,
+    v6 ? outerAddress('IPv6', interfaces) : undefined,
+  ].filter((address) => address !== undefined)
 }
 
 function addressesOf(interfaces: Interfaces): NetworkInterfaceInfo[] {

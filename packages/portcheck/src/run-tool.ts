@@ -2,6 +2,9 @@
 // locale, almost no environment, bounded in time and output.
 import { execFile } from 'node:child_process'
 
+/** Where the tools of Windows are; asking the environment would let it choose the program. */
+export const WINDOWS_TOOLS = 'C:\\Windows\\System32'
+
 /** Longest run of one tool, in milliseconds. */
 const TIMEOUT_MS = 1_500
 /** Most output read; 50000 sockets of netstat fit. */

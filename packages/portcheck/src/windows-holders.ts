@@ -4,25 +4,17 @@
 import type { Holder } from './holder.ts'
 import { noteOn } from './known-holders.ts'
 import { printable } from './printable.ts'
-import { runTool } from './run-tool.ts'
-
-const SYSTEM_DIRECTORY = 'C:\\Windows\\System32'
-
-/** A range of ports that Windows keeps for itself, both ends included. */
-export interface ExcludedRange {
-  readonly first: number
-  readonly last: number
-}
+import { runTool, WINDOWS_TOOLS } from './run-tool.ts'
 
 /** Finds who holds a port; undefined when netstat cannot be run. */
 export async function findWindowsHolders(port: number): Promise<Holder[] | undefined> {
-  const output = await runTool(`${SYSTEM_DIRECTORY}\\netstat.exe`, ['-ano'])
+  const output = await runTool(`${WINDOWS_TOOLS}\\netstat.exe`, ['-ano'])
   if (output === undefined) return undefined
   return await Promise.all(
     parseNetstat(output, port).map(async (holder) => {
       if (holder.pid === undefined) return holder
       const args = ['/FI', `PID eq ${holder.pid}`, '/FO', 'CSV', '/NH']
-      const name = parseTasklist((await runTool(`${SYSTEM_DIRECTORY}\\tasklist.exe`, args)) ?? '')
+      const name = parseTasklist((await runTool(`${WINDOWS_TOOLS}\\tasklist.exe`, args)) ?? '')
       if (name === undefined) return holder
       const note = noteOn(name)
       return { ...holder, name: printable(name), ...(note === undefined ? {} : { note }) }
@@ -48,31 +40,6 @@ export function parseNetstat(output: string, port: number): Holder[] {
 /** Reads the image name out of `tasklist /FO CSV /NH`. */
 export function parseTasklist(output: string): string | undefined {
   return /^"([^"]+)","\d+"/m.exec(output)?.[1]
-}
-
-/** Reads `netsh int ipv4 show excludedportrange protocol=tcp`: two columns of ports. */
-export function parseExcludedRanges(output: string): ExcludedRange[] {
-  return [...output.matchAll(/^\s*(\d{1,5})\s+(\d{1,5})\s*\*?\s*$/gm)].map(([, first, last]) => ({
-    first: Number(first),
-    last: Number(last),
-  }))
-}
-
-/** The port ranges that Windows keeps for itself, IPv4 and IPv6; they change with every boot. */
-export async function readExcludedRanges(): Promise<ExcludedRange[]> {
-  const outputs = await Promise.all(
-    ['ipv4', 'ipv6'].map(
-      async (family) =>
-        await runTool(`${SYSTEM_DIRECTORY}\\netsh.exe`, [
-          'int',
-          family,
-          'show',
-          'excludedportrange',
-          'protocol=tcp',
-        ]),
-    ),
-  )
-  return outputs.flatMap((output) => parseExcludedRanges(output ?? ''))
 }
 
 function rank(holder: Holder): number {

@@ -1,0 +1,95 @@
+// What a person sees. One block per address: the verdict, then one thing per line.
+import { styleText } from 'node:util'
+
+import { familiesOf, formatEndpoint } from './endpoint.ts'
+import { describeHolder, type Holder } from './holder.ts'
+import { PORTCHECK_ERRORS } from './errors.ts'
+import { errorCodeOf } from './bind-verdict.ts'
+import type { BindVerdict, Report } from './report.ts'
+import type { Reach } from './verify.ts'
+import type { Warning } from './warnings.ts'
+
+/** Columns of the continued lines. */
+const INDENT = '  '
+
+const WORDS: Readonly<Record<BindVerdict, string>> = {
+  free: 'free',
+  busy: 'busy',
+  denied: 'not permitted',
+  'no-address': 'no such address on this machine',
+  'no-family': 'no such address family in this kernel',
+  'bad-address': 'not an address that can be bound',
+  unknown: 'cannot tell',
+}
+
+const HIDDEN: Readonly<Record<NonNullable<Holder['hiddenBecause']>, string>> = {
+  permission: 'its process is not visible to you, try with sudo',
+  namespace: 'its process is in another container or namespace',
+  'no-owner': 'no process owns it any more',
+  'no-tool': 'the tool that would tell is missing',
+}
+
+const OUTCOMES: Readonly<Record<Reach['outcome'], string>> = {
+  mine: 'arrives',
+  other: 'goes to another program',
+  refused: 'is refused',
+  timeout: 'is not answered',
+  'no-address': 'does not exist',
+}
+
+/** Formats what was found about one address. */
+export function formatReport(report: Report, color: boolean): string {
+  const { bind, errno, warnings, holders } = report
+  const serious = warnings.some((one) => one.severity !== 'info')
+  const paint = (style: 'green' | 'yellow' | 'red', text: string): string =>
+    color ? styleText(style, text) : text
+  const style = bind === 'free' ? (serious ? 'yellow' : 'green') : 'red'
+  const word = WORDS[bind] + (bind === 'free' && serious ? ', with a warning' : '')
+  const sockets = report.endpoints.map(
+    (endpoint) => `${formatEndpoint(endpoint)} (${familiesOf(endpoint)})`,
+  )
+  const detail = bind === 'free' ? sockets.join(', ') : bind === 'busy' ? '' : (errno ?? '')
+  const told = new Set(warnings.map((one) => one.holder?.host))
+  return [
+    [report.want, paint(style, word), detail].filter((part) => part !== '').join('  '),
+    ...holders.filter((holder) => bind === 'busy' || !told.has(holder.host)).flatMap(formatHolder),
+    ...warnings.flatMap((one) => formatWarning(one, color)),
+    ...(bind === 'free' || bind === 'busy' || warnings.length > 0
+      ? []
+      : [`${INDENT}${PORTCHECK_ERRORS[errorCodeOf(bind)].hint}`]),
+    ...(report.alternatives === undefined || report.alternatives.length === 0
+      ? []
+      : [`${INDENT}free nearby: ${report.alternatives.join(' ')}`]),
+  ].join('\n')
+}
+
+/** Formats the outcome of a verification. */
+export function formatReaches(reaches: readonly Reach[]): string {
+  return reaches
+    .filter((reach) => reach.outcome !== 'no-address')
+    .map((reach) => {
+      const word = OUTCOMES[reach.outcome]
+      return `${INDENT}${formatEndpoint(reach)}  ${word}`
+    })
+    .join('\n')
+}
+
+function formatHolder(holder: Holder): string[] {
+  const state = holder.state === 'listening' ? 'held by' : holder.state.padEnd(7)
+  const relation = holder.relation === 'self' ? ', this very process' : ''
+  return [
+    `${INDENT}${state}  ${describeHolder(holder)}${relation}`,
+    ...(holder.note === undefined ? [] : [`${INDENT}         ${holder.note}`]),
+    ...(holder.hiddenBecause === undefined
+      ? []
+      : [`${INDENT}         ${HIDDEN[holder.hiddenBecause]}`]),
+    ...(holder.commandLine === undefined ? [] : [`${INDENT}         ${holder.commandLine}`]),
+  ]
+}
+
+function formatWarning(one: Warning, color: boolean): string[] {
+  const style = one.severity === 'error' ? 'red' : one.severity === 'warn' ? 'yellow' : 'cyan'
+  const mark = one.severity === 'info' ? '-' : '!'
+  const code = color ? styleText(style, one.code) : one.code
+  return [`${INDENT}${mark} ${code}  ${one.text}`, `${INDENT}         ${one.hint}`]
+}

@@ -1,0 +1,118 @@
+import { createServer as createHttp } from 'node:http'
+import { connect, createServer, type Server } from 'node:net'
+import { text } from 'node:stream/consumers'
+
+import { foreignSocket, hasForeignSockets } from '@proj/testkit/foreign-socket'
+import { listening } from '@proj/testkit/listening'
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+import { claim } from '../src/claim-port.ts'
+import type { Claim } from '../src/claim.ts'
+import { dialTargets } from '../src/dial-targets.ts'
+import { listen } from '../src/listen.ts'
+import { verify } from '../src/verify.ts'
+import type { Want } from '../src/want.ts'
+
+describe('verify', () => {
+  it.each([0, 'localhost:0', '127.0.0.1:0', '[::1]:0', '0.0.0.0:0'])(
+    'reaches a claim of %s on every address, and its server sees nothing of it',
+    async (want) => {
+      const claimed = await held(want)
+      let seen = 0
+      claimed.serve((socket) => {
+        seen += 1
+        socket.end('served')
+      })
+      const { reached, warnings } = await verify(claimed)
+      expect(warnings).toEqual([])
+      expect(reached.filter((one) => one.outcome === 'mine').length).toBeGreaterThan(0)
+      expect(reached.filter((one) => !['mine', 'refused'].includes(one.outcome))).toEqual([])
+      expect(seen).toBe(0)
+    },
+  )
+
+  it('serves a client that connects meanwhile', async () => {
+    const claimed = await held('127.0.0.1:0')
+    claimed.serve((socket) => socket.end('served'))
+    const verifying = verify(claimed)
+    const answer = text(connect({ host: '127.0.0.1', port: claimed.port }))
+    expect((await verifying).warnings).toEqual([])
+    expect(await answer).toBe('served')
+  })
+
+  it('reaches an http server without a request', async () => {
+    let requests = 0
+    const server = createHttp(() => {
+      requests += 1
+    })
+    await using _listening = await listening(server)
+    expect((await verify(server)).warnings).toEqual([])
+    expect([requests, server.listenerCount('connection')]).toEqual([0, 2])
+  })
+
+  it('is not fooled by a server that destroys every connection at once', async () => {
+    const server: Server = createServer((socket) => socket.destroy())
+    await using _listening = await listening(server)
+    expect((await verify(server)).warnings).toEqual([])
+  })
+
+  it('verifies all addresses of listeners', async () => {
+    const listeners = await listen(['localhost:0', '127.0.0.1:0'], {
+      onConnection: (socket) => socket.end(),
+    })
+    onTestFinished(() => listeners.destroy())
+    const { reached, warnings } = await listeners.verify()
+    expect(warnings).toEqual([])
+    expect(reached.filter((one) => one.outcome === 'mine')).toHaveLength(3)
+  })
+
+  it.skipIf(!hasForeignSockets)('tells whom localhost reaches on the other family', async () => {
+    await using foreign = await foreignSocket({ host: '::1' })
+    const claimed = await held(`127.0.0.1:${foreign.port}`)
+    const { reached, warnings } = await verify(claimed, { timeoutMs: 100 })
+    expect(reached).toMatchObject([
+      { host: '127.0.0.1', outcome: 'mine' },
+      { host: '::1', outcome: 'other' },
+    ])
+    expect(warnings).toMatchObject([{ code: 'PC101', holder: { pid: foreign.pid } }])
+  })
+
+  it.each([0, 60_001, Number.NaN])('refuses a timeoutMs of %d', async (timeoutMs) => {
+    await expect(verify(await held('127.0.0.1:0'), { timeoutMs })).rejects.toThrow(RangeError)
+  })
+
+  it('refuses a server that does not listen', async () => {
+    await expect(verify(createServer())).rejects.toThrow(TypeError)
+  })
+})
+
+describe('dialTargets', () => {
+  const interfaces = {
+    lo: [info('127.0.0.1', 'IPv4', true), info('::1', 'IPv6', true)],
+    docker0: [info('172.17.0.1', 'IPv4', false)],
+    eth0: [info('fe80::1', 'IPv6', false), info('192.0.2.5', 'IPv4', false)],
+  }
+
+  it.each([
+    ['::', true, ['127.0.0.1', '192.0.2.5', '::1'], []],
+    ['0.0.0.0', false, ['127.0.0.1', '192.0.2.5'], ['::1']],
+    ['::', false, ['::1'], ['127.0.0.1']],
+    ['127.0.0.1', false, ['127.0.0.1'], ['::1']],
+    ['192.0.2.5', false, ['192.0.2.5'], []],
+  ])('of %s (dual: %s) are %j and beside them %j', (host, dual, ours, others) => {
+    const targets = dialTargets([{ host, port: 80, dual }], interfaces)
+    expect(targets.filter((one) => one.ours).map((one) => one.host)).toEqual(ours)
+    expect(targets.filter((one) => !one.ours).map((one) => one.host)).toEqual(others)
+  })
+})
+
+async function held(want: Want): Promise<Claim> {
+  const claimed = await claim(want)
+  onTestFinished(() => claimed.destroy())
+  return claimed
+}
+
+function info(address: string, family: 'IPv4' | 'IPv6', internal: boolean) {
+  const common = { address, netmask: '', mac: '', internal, cidr: null }
+  return family === 'IPv6' ? { ...common, family, scopeid: 0 } : { ...common, family }
+}
