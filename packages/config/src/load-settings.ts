@@ -10,7 +10,6 @@ import type { Environment } from './expand-variables.ts'
 import { fileLayer } from './file-layer.ts'
 import type { Layer } from './layer.ts'
 import { hasErrors, type Problem } from './problem.ts'
-import { readFileText } from './read-file-text.ts'
 import { type ResolvedValue, resolveSettings } from './resolve-settings.ts'
 import type { Resolved, SettingsTree } from './settings-tree.ts'
 
@@ -95,6 +94,8 @@ export async function loadSettings<Tree extends SettingsTree>(
       if (!optional || !read.missing) problems.push(unreadable(path, read.failure))
       continue
     }
+    // Half of the time to start is the YAML parser; a program without files does not wait for it.
+    const { readFileText } = await import('./read-file-text.ts')
     const content = readFileText(path, read.text, env, dialect?.expand)
     const translated = dialect && content.root ? dialect.translate(content.root) : undefined
     const root = translated?.root ?? content.root
