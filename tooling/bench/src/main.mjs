@@ -7,7 +7,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startLegs } from './legs.mjs'
@@ -26,7 +26,8 @@ process.once('SIGINT', () => process.exit(130)) // the children end with us
 try {
   const { legs, notes, stop } = await startLegs(folder, [SMALL_BYTES, LARGE_BYTES])
   try {
-    const machine = `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}`
+    const busy = loadavg()[0]?.toFixed(1)
+    const machine = `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}, load average ${busy}`
     for (const line of [machine, ...notes]) say(line)
     // the first round warms every process up and is thrown away
     const rounds = await runRounds(legs, Number(options.rounds) + 1)
