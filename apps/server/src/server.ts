@@ -1,6 +1,6 @@
 import { createServer as createHttpServer } from 'node:http'
 
-import { listen, type Listeners, type ListenOptions, type Want } from '@proj/portcheck'
+import { listen, type Listeners, type ListenOptions, peerOf, type Want } from '@proj/portcheck'
 import {
   type Authorize,
   ConnectAcceptor,
@@ -86,6 +86,7 @@ export class Server {
     const upstream = new UpstreamAcceptor({
       ...common,
       urls: (endpoint) => endpointUrls(endpoint, proxyPort),
+      addressOf: ({ socket }) => peerOf(socket)?.address,
     })
     const state = { ready: false }
     const opened: Listeners[] = []
@@ -101,8 +102,9 @@ export class Server {
       // Consumers are welcome on this port too, so that one address serves a program that does both.
       if (!connect.matches(method, path)) upstream.handleUpgrade(request, socket, head)
       else {
-        const { remoteAddress, remotePort } = request.socket
-        void connect.handle({ method, path, headers, remoteAddress, remotePort }, socket, head)
+        const peer = peerOf(request.socket)
+        const from = { remoteAddress: peer?.address, remotePort: peer?.port }
+        void connect.handle({ method, path, headers, ...from }, socket, head)
       }
     })
     upstreamServer.on('request', upstream.handleRequest)

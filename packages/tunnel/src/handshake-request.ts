@@ -1,3 +1,6 @@
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
 import {
   type DialError,
   dialRawWebSocket,
@@ -50,8 +53,7 @@ export async function requestPipe(
   if (server.tenantId !== undefined) headers['x-piko-tenant-id'] = server.tenantId
   try {
     const raw = await dialRawWebSocket(url, { ...server.connect, headers, signal })
-    // The mask protects intermediaries from chosen bytes; inside TLS there is none that sees them.
-    const mask = url.startsWith('wss:') ? 'zero' : 'random'
+    const mask = hasIntermediaries(url, raw.socket) ? 'random' : 'zero'
     return {
       pipe: new WebSocketPipe(raw.socket, { role: 'client', head: raw.head, mask }),
       protocol: speaksAdit(raw.headers) ? 'adit' : 'piko',
@@ -70,6 +72,22 @@ export function routeUrl(base: string, route: string): string {
   url.search = ''
   url.hash = ''
   return url.href
+}
+
+/**
+ * Whether somebody between us and the server reads the bytes. The mask is there to keep payload from
+ * being taken for HTTP by such an intermediary (RFC 6455 section 10.3); inside TLS, or on a
+ * connection to this very machine, there is none, and masking would be a quarter of the work.
+ */
+function hasIntermediaries(url: string, socket: Duplex): boolean {
+  const { protocol, port } = new URL(url)
+  if (protocol === 'wss:') return false
+  // A proxy on this machine also has a loopback address, but not the server's port.
+  const { remoteAddress, remotePort } = socket as Partial<
+    Pick<Socket, 'remoteAddress' | 'remotePort'>
+  >
+  const loopback = /^(127\.|::1$|::ffff:127\.)/.test(remoteAddress ?? '')
+  return !(loopback && remotePort === Number(port || 80))
 }
 
 function refusal(error: DialError): Error {

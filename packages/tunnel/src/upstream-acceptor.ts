@@ -39,6 +39,8 @@ export interface UpstreamAcceptorOptions extends UpstreamAcceptorLimits {
   readonly software?: string
   /** Delay agents are advised to keep when told to leave, ms. Default 0. */
   readonly drainRetryAfterMs?: number
+  /** The peer's address as it shall be shown. Default: as the socket says. */
+  readonly addressOf?: (request: IncomingMessage) => string | undefined
   /** Default: silent. */
   readonly logger?: Logger
 }
@@ -66,6 +68,7 @@ export class UpstreamAcceptor {
       software: options.software ?? 'adit',
       drainRetryAfterMs: options.drainRetryAfterMs ?? 0,
       maxSessions: options.maxSessions ?? 10_000,
+      addressOf: options.addressOf ?? ((request) => request.socket.remoteAddress),
       maxEndpointsPerSession: options.maxEndpointsPerSession ?? 1000,
       logger: options.logger ?? silentLogger,
     }
@@ -127,7 +130,7 @@ export class UpstreamAcceptor {
     head: Buffer,
   ): Promise<string | undefined> {
     const path = pathOf(request)
-    const remoteAddress = request.socket.remoteAddress
+    const remoteAddress = this.#options.addressOf(request)
     // Our header on every answer tells an agent of ours that it was us who refused.
     const adit = speaksAdit(request.headers)
     const echo: Record<string, string> = adit ? { [PROTOCOL_HEADER]: PROTOCOL_VERSION } : {}
