@@ -1,6 +1,6 @@
 // The long answer: the same verdict as `probe`, with who holds the port, why the bind failed, and
 // which ports nearby are free.
-import { blockedWarnings } from './blocked-warnings.ts'
+import { blockedWarnings, blockersOf } from './blocked-warnings.ts'
 import { findHolders } from './find-holders.ts'
 import { ephemeralAdvice, otherAddresses } from './port-advice.ts'
 import { probePlan, reportOn } from './probe.ts'
@@ -49,8 +49,9 @@ export async function explainPlan(
   }
   const blocked = await blockedWarnings(probed.bind, failed, found)
   const warnings = [...probed.warnings, ...blocked]
-  if (probed.bind !== 'busy') return { ...probed, warnings, holders }
-  return { ...probed, warnings, holders, alternatives: await findAlternatives(plan, port) }
+  if (probed.bind !== 'busy') return { ...probed, warnings, holders: [] }
+  const alternatives = await findAlternatives(plan, port)
+  return { ...probed, warnings, holders: blockersOf(failed, holders), alternatives }
 }
 
 async function findAlternatives(plan: Plan, port: number): Promise<number[]> {
