@@ -3,6 +3,7 @@ import { connect as netConnect, isIPv6, type Socket, type TcpNetConnectOpts } fr
 import { AttemptLog } from './attempt-errors.ts'
 import { withDeadline } from './deadline.ts'
 import { seconds, type DialContext } from './dial-context.ts'
+import { connectThroughDevice } from './device.ts'
 import { DialError, type DialLeg } from './dial-error.ts'
 import { lookupHost, type ResolvedAddress } from './lookup.ts'
 import { race } from './race.ts'
@@ -171,7 +172,7 @@ async function open(
   candidate: Candidate,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const { keepAliveMs } = context.options
+  const { keepAliveMs, sources } = context.options
   const { source } = candidate
   const options: TcpNetConnectOpts = {
     host: candidate.host,
@@ -185,7 +186,10 @@ async function open(
   }
   if (source !== undefined && !isUnspecified(source.address)) options.localAddress = source.address
   if (source?.port !== undefined) options.localPort = source.port
-  const socket = netConnect(options)
+  const socket =
+    sources.device === undefined
+      ? netConnect(options)
+      : await connectThroughDevice(sources.device, options)
   await socketEvent(socket, 'connect', signal)
   return socket
 }

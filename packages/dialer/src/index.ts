@@ -23,6 +23,23 @@ export { Proxy, type ProxyProtocol, type ProxySettings } from './proxy.ts'
 export type { ProxyAuthorize, ProxyChallenge } from './proxy-challenge.ts'
 export type { ProxyOption } from './route.ts'
 
+// HTTP clients.
+export { createAgent, createHttpAgent } from './agent.ts'
+export {
+  createConnector,
+  type Connector,
+  type ConnectorCallback,
+  type ConnectorTarget,
+} from './connector.ts'
+
+// Finding out what would happen, and what did.
+export { diagnose, type DiagnoseReport, type DiagnoseStep } from './diagnose.ts'
+export type { Egress } from './egress.ts'
+export { exitCodeFor } from './exit-code.ts'
+export { explainRoute, type RouteProblem, type RouteReport } from './explain.ts'
+export { formatDiagnoseReport, formatRouteReport } from './format-report.ts'
+export type { ReportOptions, ReportTarget } from './report-target.ts'
+
 // Errors and trying again.
 export { Backoff, BACKOFF_DEFAULTS, type BackoffOptions, type BackoffReason } from './backoff.ts'
 export {

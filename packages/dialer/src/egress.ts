@@ -1,0 +1,142 @@
+// What the kernel would do with a packet, found out without sending one. Connecting a datagram
+// socket sends nothing, but makes the kernel choose source and route. That does not see policy rules
+// that look at the source address; on Linux the program `ip` asks the kernel for those, too.
+
+import { execFile } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { networkInterfaces } from 'node:os'
+
+import type { ResolvedAddress } from './lookup.ts'
+
+// A question to the kernel takes microseconds; this only guards against a hung program.
+const IP_TIMEOUT_MS = 2_000
+
+/** The way out to one destination. */
+export interface Egress {
+  /** Destination address. */
+  readonly destination: string
+  /** Source address the packets carry; absent when there is no route. */
+  readonly source?: string
+  /** Interface that source belongs to. */
+  readonly sourceInterface?: string
+  /** Interface the packets leave by; absent when there is no route. */
+  readonly interface?: string
+  /** Commands that make packets of this source leave by its own interface, where they do not. */
+  readonly remedy?: readonly string[]
+}
+
+/**
+ * Finds out how packets to a destination would leave.
+ * @param source - address the socket will be bound to; undefined when the system chooses
+ */
+export async function findEgress(
+  destination: ResolvedAddress,
+  source: string | undefined,
+): Promise<Egress> {
+  const { address } = destination
+  const chosen = await kernelSource(destination)
+  const from = source ?? chosen
+  if (from === undefined) return { destination: address }
+  const sourceInterface = interfaceOf(from)
+  const route = await ipRoute(address, source, undefined)
+  const byTable = chosen === undefined ? undefined : interfaceOf(chosen)
+  const leaving = route?.dev ?? byTable
+  const base: Egress = {
+    destination: address,
+    source: from,
+    ...(sourceInterface === undefined ? {} : { sourceInterface }),
+    ...(leaving === undefined ? {} : { interface: leaving }),
+  }
+  // Other systems let the source decide the interface; only Linux leaves it to the route table.
+  const elsewhere =
+    process.platform === 'linux' &&
+    sourceInterface !== undefined &&
+    leaving !== sourceInterface &&
+    sourceInterface !== 'lo' &&
+    leaving !== 'lo'
+  if (!elsewhere) return base
+  const own = await ipRoute(address, undefined, sourceInterface)
+  return { ...base, remedy: policyRule(destination.family, from, sourceInterface, own?.gateway) }
+}
+
+/** Returns the source address the route table chooses; undefined without a route. */
+function kernelSource({ address, family }: ResolvedAddress): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = createSocket(family === 6 ? 'udp6' : 'udp4')
+    const finish = (source: string | undefined): void => {
+      socket.removeAllListeners()
+      socket.close()
+      resolve(source)
+    }
+    socket.once('error', () => finish(undefined))
+    // Port 9 is "discard"; nothing is sent to it.
+    socket.connect(9, address, () => finish(socket.address().address))
+  })
+}
+
+function interfaceOf(address: string): string | undefined {
+  const bare = withoutZone(address)
+  return Object.entries(networkInterfaces()).find(([, list]) =>
+    (list ?? []).some((item) => item.address === bare),
+  )?.[0]
+}
+
+function withoutZone(address: string): string {
+  return address.split('%')[0] ?? address
+}
+
+interface IpRoute {
+  readonly dev: string
+  readonly gateway?: string
+}
+
+/** Asks the kernel by the program `ip`; undefined where there is none, or no route. */
+function ipRoute(
+  destination: string,
+  from: string | undefined,
+  device: string | undefined,
+): Promise<IpRoute | undefined> {
+  const args = ['-json', 'route', 'get', withoutZone(destination)]
+  if (from !== undefined) args.push('from', withoutZone(from))
+  if (device !== undefined) args.push('oif', device)
+  return new Promise((resolve) => {
+    if (process.platform !== 'linux') {
+      resolve(undefined)
+      return
+    }
+    execFile('ip', args, { timeout: IP_TIMEOUT_MS }, (error, stdout) => {
+      resolve(error === null ? parseIpRoute(stdout) : undefined)
+    })
+  })
+}
+
+function parseIpRoute(json: string): IpRoute | undefined {
+  try {
+    const [route] = JSON.parse(json) as readonly {
+      readonly dev?: unknown
+      readonly gateway?: unknown
+    }[]
+    if (typeof route?.dev !== 'string') return undefined
+    return {
+      dev: route.dev,
+      ...(typeof route.gateway === 'string' ? { gateway: route.gateway } : {}),
+    }
+  } catch {
+    return undefined
+  }
+}
+
+function policyRule(
+  family: 4 | 6,
+  source: string,
+  name: string,
+  gateway: string | undefined,
+): readonly string[] {
+  const ip = family === 6 ? 'ip -6' : 'ip'
+  const via = gateway ?? `<gateway of ${name}>`
+  // 100 is free on common distributions, which reserve 0 and 253 to 255.
+  return [
+    `${ip} route add default via ${via} dev ${name} table 100`,
+    `${ip} rule add from ${source} table 100`,
+  ]
+}

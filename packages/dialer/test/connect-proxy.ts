@@ -1,0 +1,31 @@
+import { connect } from 'node:net'
+
+import type { Listening } from '@proj/testkit/listening'
+import { scriptedPeer } from '@proj/testkit/scripted-peer'
+
+/** A small HTTP proxy that tunnels, for tests that need one to work rather than to misbehave. */
+export async function connectProxy(options: {
+  readonly credentials?: string
+}): Promise<Listening & { readonly requests: string[] }> {
+  const requests: string[] = []
+  const basic = Buffer.from(options.credentials ?? '').toString('base64')
+  const proxy = await scriptedPeer(async ({ readUntil, send, socket }) => {
+    const head = await readUntil('\r\n\r\n')
+    const [line = ''] = head.split('\r\n')
+    requests.push(line)
+    if (options.credentials !== undefined && !head.includes(`Basic ${basic}\r\n`)) {
+      send('HTTP/1.1 407 Auth\r\nProxy-Authenticate: Basic realm="x"\r\n\r\n')
+      socket.end()
+      return
+    }
+    const [, host = '', port = '0'] = /^CONNECT (.*):(\d+) /.exec(line) ?? []
+    const onward = connect(Number(port), host.replace(/^\[(.*)\]$/, '$1'), () => {
+      send('HTTP/1.1 200 OK\r\n\r\n')
+      socket.removeAllListeners('data')
+      socket.pipe(onward).pipe(socket)
+    })
+    onward.on('error', () => socket.destroy())
+    socket.on('close', () => onward.destroy())
+  })
+  return { ...proxy, requests }
+}
