@@ -44,7 +44,7 @@ async function pack(packages, target) {
   const tarballs = {}
   for (const { path, manifest } of packages) {
     const before = new Set(readdirSync(target))
-    await must('pnpm', ['--silent', 'pack', '--pack-destination', target], path)
+    await must('pnpm', ['pack', '--pack-destination', target], path, true)
     const made = readdirSync(target).find((name) => !before.has(name))
     if (made === undefined) throw new Error(`${manifest.name} was not packed`)
     tarballs[manifest.name] = `file:tarballs/${made}`
@@ -93,8 +93,8 @@ function writeProject(folder, tarballs) {
  * @param {string[]} args
  * @param {string} cwd
  */
-async function must(command, args, cwd) {
-  const code = await run(command, args, { cwd })
+async function must(command, args, cwd, quiet = false) {
+  const code = await run(command, args, { cwd, quiet })
   if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code} in ${cwd}`)
 }
 

@@ -9,7 +9,8 @@ import { ROOT } from './workspace.mjs'
  *
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ cwd?: string, env?: Record<string, string> }} [options]
+ * @param {{ cwd?: string, env?: Record<string, string>, quiet?: boolean }} [options] - quiet: only
+ *   errors are shown
  * @returns {Promise<number>} exit code, 1 for a signal
  */
 export function run(command, args, options = {}) {
@@ -17,7 +18,7 @@ export function run(command, args, options = {}) {
     const child = spawn(command, args, {
       cwd: options.cwd ?? ROOT,
       env: { ...process.env, ...options.env },
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', options.quiet === true ? 'ignore' : 'inherit', 'inherit'],
     })
     child.once('error', reject)
     child.once('close', (code) => resolve(code ?? 1))
