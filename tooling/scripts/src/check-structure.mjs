@@ -15,6 +15,9 @@ const TABLE = /^(?:\/\/| \*) Table: \S+/m
 const BAG_NAMES = /^(?:types?|utils?|helpers?|common|shared|lib|misc)\.(?:ts|mjs|js)$/
 const FILE_NAME = /^[a-z0-9]+(?:[-.][a-z0-9]+)*$/
 const LOOSE_TASK = /\b(?:TOD[O]|FIXM[E]|XX[X])\b(?!\(#\d+\))/
+// a rule that is switched off says why: `oxlint-disable-next-line no-console -- it is a program`
+const LOOSE_DISABLE =
+  /(?:oxlint|eslint)-disabl[e](?!.* -- \S)|@ts-(?:ignor[e]|nochec[k]|expect-error *$)/m
 const README_SECTIONS = ['Install', 'API', 'Options', 'Errors', 'Limits', 'How it works', 'Licence']
 const README_LINES = { min: 60, max: 150 }
 const PUBLISHED_SCRIPTS = ['build', 'check:pack', 'clean', 'test', 'typecheck']
@@ -48,6 +51,7 @@ function checkFiles({ folder, path }) {
     if (BAG_NAMES.test(name)) problems.push('a bag of things: name the file after its one concept')
     if (!FILE_NAME.test(name)) problems.push('file names are kebab-case')
     if (name === 'index.ts' && file !== name) problems.push('index.ts only directly below src')
+    if (LOOSE_DISABLE.test(text)) problems.push('a rule is switched off without a reason after --')
     if (/^export \*/m.test(text)) problems.push('export * hides what is exported')
     if (LOOSE_TASK.test(text)) problems.push('an open task names its issue: TODO(#7)')
     return problems.map((problem) => `${folder}/src/${file}: ${problem}`)

@@ -22,12 +22,19 @@ test.each([
   ['session.ts', 'export {\n  a,\n  b,\n  c,\n  d,\n  e,\n  f,\n} from "x"\n', '6 exports'],
   ['session.ts', 'export * from "./x.ts"\n', 'export * hides'],
   ['session.ts', '// TODO: later\n', 'names its issue'],
+  ['session.ts', '// oxlint-disable-next-line no-console\n', 'without a reason'],
+  ['session.ts', '// @ts-expect-error\nx\n', 'without a reason'],
   ['types.ts', '', 'a bag of things'],
   ['utils.ts', '', 'a bag of things'],
   ['fooBar.ts', '', 'kebab-case'],
   ['deep/index.ts', '', 'only directly below src'],
 ])('%s with %j', (file, text, problem) => {
   expect(with_({ [`packages/mux/src/${file}`]: text })).toEqual([expect.stringContaining(problem)])
+})
+
+test('a rule switched off with a reason is fine', () => {
+  const text = '// oxlint-disable-next-line no-console -- a program\n// @ts-expect-error no types\n'
+  expect(with_({ 'packages/mux/src/a.ts': text })).toEqual([])
 })
 
 test('300 lines, 5 exports, a task with its issue, and a declared table are fine', () => {

@@ -1,6 +1,6 @@
 // Every rule of lint and format we rely on is seen to fail. The linter is run once, on a folder of
 // small bad files with a tsconfig of its own (the type-aware rules need one).
-import { copyFileSync, symlinkSync } from 'node:fs'
+import { readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Spawned } from '@proj/testkit/spawned'
@@ -47,8 +47,9 @@ const BAD: Readonly<Record<string, readonly [text: string, rule: string]>> = {
 }
 
 beforeAll(async () => {
-  copyFileSync(join(root, '.oxlintrc.json'), join(folder.path, '.oxlintrc.json'))
-  copyFileSync(join(root, '.oxfmtrc.json'), join(folder.path, '.oxfmtrc.json'))
+  for (const name of ['.oxlintrc.json', '.oxfmtrc.json', 'tooling/lint/base.json']) {
+    folder.write(name, readFileSync(join(root, name)))
+  }
   symlinkSync(join(root, 'tooling/scripts/node_modules'), join(folder.path, 'node_modules'))
   folder.write('tsconfig.json', '{ "extends": "@proj/tsconfig/base.json", "include": ["*.ts"] }')
   for (const [name, [text]] of Object.entries(BAD)) folder.write(name, text)
