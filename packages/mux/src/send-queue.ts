@@ -62,6 +62,7 @@ export class SendQueue {
   #control = Buffer.allocUnsafe(HEADER_BYTES * 8)
   #controlFrames = 0
   #runStart = -1
+  #flushedThisTurn = false
   #state: 'idle' | 'scheduled' | 'flushing' | 'stopped' = 'idle'
   /** Bytes handed to the transport, headers included. */
   bytesSent = 0
@@ -120,10 +121,21 @@ export class SendQueue {
     this.#controlFrames = 0
   }
 
+  // The first frames of a turn leave at once, for somebody may be waiting for just them. What comes
+  // after them in the same turn shares one write: each socket that became readable runs its own
+  // microtasks, so without this every visitor's request would be a system call of its own.
   #schedule(): void {
     if (this.#state !== 'idle') return
     this.#state = 'scheduled'
+    if (this.#flushedThisTurn) return
+    this.#flushedThisTurn = true
     queueMicrotask(this.#flush)
+    setImmediate(this.#endTurn)
+  }
+
+  readonly #endTurn = (): void => {
+    this.#flushedThisTurn = false
+    if (this.#state === 'scheduled') this.#flush()
   }
 
   // A transport that works synchronously may emit 'drain' inside write(): the loop sees it anyway.
