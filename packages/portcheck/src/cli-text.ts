@@ -42,7 +42,7 @@ export function formatReport(report: Report, color: boolean): string {
   const { bind, errno, warnings, holders } = report
   const serious = warnings.some((one) => one.severity !== 'info')
   const paint = (style: 'green' | 'yellow' | 'red', text: string): string =>
-    color ? styleText(style, text) : text
+    color ? styleText(style, text, { validateStream: false }) : text
   const style = bind === 'free' ? (serious ? 'yellow' : 'green') : 'red'
   const word = WORDS[bind] + (bind === 'free' && serious ? ', with a warning' : '')
   const sockets = report.endpoints.map(
@@ -90,6 +90,6 @@ function formatHolder(holder: Holder): string[] {
 function formatWarning(one: Warning, color: boolean): string[] {
   const style = one.severity === 'error' ? 'red' : one.severity === 'warn' ? 'yellow' : 'cyan'
   const mark = one.severity === 'info' ? '-' : '!'
-  const code = color ? styleText(style, one.code) : one.code
+  const code = color ? styleText(style, one.code, { validateStream: false }) : one.code
   return [`${INDENT}${mark} ${code}  ${one.text}`, `${INDENT}         ${one.hint}`]
 }

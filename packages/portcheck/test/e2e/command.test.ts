@@ -1,0 +1,114 @@
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+
+import { spawned } from '@proj/testkit/spawned'
+import { until } from '@proj/testkit/until'
+import { describe, expect, it } from 'vitest'
+
+import { claim, findFree } from '../../src/index.ts'
+import { COMMAND, portcheck } from './command.ts'
+
+const LIBRARY = new URL('../../dist/index.js', import.meta.url).href
+const SERVER = `require('net').createServer((s) => s.end('from the child')).listen({ fd: 3 })`
+
+describe('--hold', () => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('keeps the port until %s', async (signal) => {
+    const port = await freePort()
+    const holding = spawned(process.execPath, [COMMAND, `127.0.0.1:${port}`, '--hold'])
+    await holding.line(/ free /)
+    expect((await portcheck([`127.0.0.1:${port}`])).stdout).toContain(`pid ${holding.pid}`)
+    holding.kill(signal)
+    expect((await holding.exited).code).toBe(0)
+    expect((await portcheck([`127.0.0.1:${port}`])).code).toBe(0)
+  })
+
+  it('passes the socket to a command, and clients who come before it is ready', async () => {
+    const port = await freePort()
+    // the child listens only when told to; until then clients wait in the kernel
+    const script = `process.stdin.once('data', () => { ${SERVER} }); console.log('PORT', process.env.PORT, process.env.PORTCHECK_FDS)`
+    const args = [COMMAND, '--hold', `127.0.0.1:${port}`, '--', process.execPath, '-e', script]
+    const holding = spawned(process.execPath, args)
+    expect(await holding.line(/PORT/)).toBe(`PORT ${port} 3`)
+    const early = text(connect({ host: '127.0.0.1', port }))
+    await until(async () => (await portcheck([`127.0.0.1:${port}`])).code === 1)
+    holding.write('go\n')
+    expect(await early).toBe('from the child')
+  })
+
+  it('ends as its command does', async () => {
+    const run = async (...command: string[]) =>
+      (await portcheck(['0', '--hold', '--', ...command])).code
+    expect(await run(process.execPath, '-e', 'process.exit(7)')).toBe(7)
+    expect(await run(process.execPath, '-e', 'process.kill(process.pid, "SIGKILL")')).toBe(128 + 9)
+    expect(await run('/no/such/command')).toBe(127)
+  })
+
+  it('sets PORT and leaves the port free for a command without it', async () => {
+    const script = `require('net').createServer().listen(+process.env.PORT, function () { console.log('mine'); this.close() })`
+    const args = ['--find', '20000-20999', '--', process.execPath, '-e', script]
+    expect(await portcheck(args)).toMatchObject({ code: 0, stdout: 'mine\n' })
+  })
+})
+
+describe('the process', () => {
+  it('ends quietly when its reader has left', async () => {
+    const script = `"${process.execPath}" "${COMMAND}" $(seq 20000 20050) | head -n 1; echo "\${PIPESTATUS[0]}"`
+    const shell = spawned('bash', ['-c', script])
+    await shell.exited
+    expect([shell.stdout, shell.stderr]).toEqual([expect.stringMatching(/^20000 .*\n0\n$/), ''])
+  })
+
+  it('does not colour what is not a terminal', async () => {
+    expect((await portcheck(['0'])).stdout).not.toContain('\u001b')
+  })
+
+  it('cannot tell when descriptors run out, and does not say busy', async () => {
+    const script = `
+      import { openSync } from 'node:fs'
+      import { claim, probe } from ${JSON.stringify(LIBRARY)}
+      await probe('127.0.0.1:0')
+      try { for (;;) openSync('/dev/null') } catch {}
+      const { bind, confidence } = await probe('127.0.0.1:0')
+      const { code } = await claim('127.0.0.1:0').catch((error) => error)
+      console.log(bind, confidence, code)`
+    const limited = spawned('bash', [
+      '-c',
+      `ulimit -n 100; exec "${process.execPath}" --input-type=module -e "$0"`,
+      script,
+    ])
+    await limited.exited
+    expect(limited.stdout).toBe('unknown guess PORTCHECK_BIND_FAILED\n')
+  })
+})
+
+describe('200 claimers of 20 processes', () => {
+  it('have exactly one winner per port', async () => {
+    const ports = await Promise.all(
+      Array.from({ length: 10 }, async () => {
+        await using free = await findFree()
+        return free.port
+      }),
+    )
+    const script = `
+      import { claim } from ${JSON.stringify(LIBRARY)}
+      console.log('ready')
+      await new Promise((resolve) => process.stdin.once('data', resolve))
+      const won = await Promise.all(${JSON.stringify(ports)}.map((port) => claim(port).then(() => port, (error) => error.code)))
+      console.log(JSON.stringify({ event: 'done', won }))
+      process.stdin.once('data', () => process.exit())`
+    const racers = Array.from({ length: 20 }, () =>
+      spawned(process.execPath, ['--input-type=module', '-e', script]),
+    )
+    await Promise.all(racers.map(async (racer) => await racer.line(/^ready$/)))
+    for (const racer of racers) racer.write('go\n')
+    const done = await Promise.all(racers.map(async (racer) => await racer.event('done')))
+    const outcomes = done.flatMap((one) => one['won'])
+    for (const port of ports) expect(outcomes.filter((one) => one === port)).toHaveLength(1)
+    expect(outcomes.filter((one) => one === 'PORTCHECK_PORT_BUSY')).toHaveLength(190)
+  })
+})
+
+async function freePort(): Promise<number> {
+  await using held = await claim('127.0.0.1:0')
+  return held.port
+}
