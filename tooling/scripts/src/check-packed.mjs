@@ -1,8 +1,17 @@
 // @ts-check
 // What a user gets: packs every published package, installs the tarballs into an empty project,
-// imports each by its name, and type-checks a file that imports all of them. Workspace links, sources
-// and hoisted tools can hide a missing file or dependency; here there is nothing but the tarballs.
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+// imports each by its name, and type-checks a file that imports all of them and the examples of their
+// READMEs. Workspace links, sources and hoisted tools can hide a missing file or dependency; here there
+// is nothing but the tarballs.
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -23,6 +32,7 @@ export async function checkPacked(root) {
   try {
     const tarballs = await pack(packages, join(folder, 'tarballs'))
     writeProject(folder, tarballs)
+    for (const found of packages) writeExamples(folder, found)
     // the manifests in the tarballs name each other by version: the overrides say where those are
     await must('pnpm', ['install', '--ignore-workspace', '--ignore-scripts', '--silent'], folder)
     await must('node', ['import.mjs'], folder)
@@ -75,7 +85,7 @@ function writeProject(folder, tarballs) {
       types: ['node'],
       lib: ['es2023', 'esnext.disposable'],
     },
-    files: ['import.ts'],
+    include: ['*.ts'],
   }
   const imports = names.map((name, index) => `import * as package${index} from '${name}'\n`)
   const uses = names.map((_, index) => `package${index}`).join(', ')
@@ -86,6 +96,22 @@ function writeProject(folder, tarballs) {
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(tsconfig))
   writeFileSync(join(folder, 'import.mjs'), text)
   writeFileSync(join(folder, 'import.ts'), text)
+}
+
+/**
+ * Writes the TypeScript of a README out, each block as a file of its own: examples run as they stand.
+ *
+ * @param {string} folder
+ * @param {WorkspacePackage} found
+ */
+function writeExamples(folder, { path, folder: source }) {
+  const readme = join(path, 'README.md')
+  if (!existsSync(readme)) return
+  const blocks = readFileSync(readme, 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)
+  for (const [index, [, text = '']] of [...blocks].entries()) {
+    const name = `${source.replaceAll('/', '-')}-example-${index + 1}.ts`
+    writeFileSync(join(folder, name), `${text}export {}\n`)
+  }
 }
 
 /**

@@ -30,6 +30,11 @@ const BAD: readonly (readonly [name: string, files: Files, failure: RegExp])[] =
   ],
   ['a hidden dependency', { 'packages/one/dist/index.js': `import 'ws'\n` }, /^node .* ended/],
   [
+    'an example that does not compile',
+    { 'packages/one/README.md': "# One\n\n```ts\nimport { two } from '@proj/one'\n```\n" },
+    /tsc .* ended/,
+  ],
+  [
     'a missing type',
     { 'packages/one/dist/index.d.ts': `export { x } from './gone.js'\n` },
     /tsc .* ended/,
