@@ -1,20 +1,18 @@
 import { styleText } from 'node:util'
 
-/** Fields every line has, or that say nothing to a person. */
-const HIDDEN = new Set(['level', 'time', 'msg', 'pid', 'hostname'])
+/** Fields every line has; they stand before the others. */
+const HIDDEN = new Set(['level', 'time', 'msg'])
 
-const LEVELS: Readonly<Record<number, { name: string; style: Parameters<typeof styleText>[0] }>> = {
-  10: { name: 'trace', style: 'gray' },
-  20: { name: 'debug', style: 'gray' },
-  30: { name: 'info', style: 'green' },
-  40: { name: 'warn', style: 'yellow' },
-  50: { name: 'error', style: 'red' },
-  60: { name: 'fatal', style: 'red' },
-}
+const STYLES: ReadonlyMap<string, Parameters<typeof styleText>[0]> = new Map([
+  ['debug', 'gray'],
+  ['info', 'green'],
+  ['warn', 'yellow'],
+  ['error', 'red'],
+])
 
 /**
- * Turns one JSON log line into one for people: time, level, message, then the fields. Control bytes
- * are escaped, for a line may quote a stranger.
+ * Turns one JSON log line into one for people: time (UTC), level, message, then the fields. Control
+ * bytes are escaped, for a line may quote a stranger.
  *
  * @param colour - whether to colour the level.
  * @returns the line with its end; a line that is not JSON comes back as it is.
@@ -26,10 +24,11 @@ export function formatLogLine(json: string, colour: boolean): string {
   } catch {
     return json
   }
-  const level = LEVELS[Number(line['level'])] ?? { name: 'info', style: 'green' }
-  const time = new Date(Number(line['time'])).toISOString().slice(11, 19)
-  const name = level.name.padEnd(5)
-  const shown = colour ? styleText(level.style, name, { validateStream: false }) : name
+  const level = String(line['level'])
+  const time = String(line['time']).slice(11, 19)
+  const name = level.padEnd(5)
+  const style = STYLES.get(level)
+  const shown = colour && style ? styleText(style, name, { validateStream: false }) : name
   const fields = Object.entries(line)
     .filter(([key, value]) => !HIDDEN.has(key) && value !== undefined && value !== null)
     .map(([key, value]) => `${key}=${formatField(value)}`)

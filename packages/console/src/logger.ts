@@ -29,7 +29,17 @@ export function createLogger(options: LoggerOptions): pino.Logger {
   const destination = {
     write: (line: string) => stream.write(format === 'json' ? line : formatLogLine(line, colour)),
   }
-  return pino({ level, serializers: { err: describeError } }, destination)
+  return pino(
+    {
+      level,
+      // Process and host are said by whoever collects the lines; here they would be noise.
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: describeError },
+    },
+    destination,
+  )
 }
 
 /** Of an error its words and code; stacks only where we are at fault, and those the program prints. */
