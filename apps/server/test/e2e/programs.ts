@@ -1,0 +1,108 @@
+// The two programs as a user starts them, with every port picked by the kernel and read back from
+// the ready line. What a test starts is stopped when the test ends.
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { spawned, type Spawned, type SpawnedOptions } from '@proj/testkit/spawned'
+
+const SERVER = fileURLToPath(new URL('../../bin/adit-server.js', import.meta.url))
+const AGENT = fileURLToPath(new URL('../../../agent/bin/adit.js', import.meta.url))
+
+/** Variables of whoever runs the tests that would change what the programs do. */
+const CLEAN = Object.fromEntries(
+  Object.keys(process.env)
+    .filter((name) => /^(ADIT_|https?_proxy$|all_proxy$|no_proxy$)/i.test(name))
+    .map((name) => [name, undefined]),
+)
+
+/** Ports of a server, by listener. */
+export interface ServerPorts {
+  readonly proxy: number
+  readonly upstream: number
+  readonly admin: number
+}
+
+/** A server that listens. */
+export interface RunningServer {
+  readonly process: Spawned
+  readonly ports: ServerPorts
+}
+
+/** Starts `adit-server` with these arguments and nothing else. */
+export function aditServer(args: readonly string[], options: SpawnedOptions = {}): Spawned {
+  return spawned(process.execPath, [SERVER, ...args], {
+    ...options,
+    env: { ...CLEAN, ...options.env },
+  })
+}
+
+/** Starts `adit` with these arguments and nothing else. */
+export function adit(args: readonly string[], options: SpawnedOptions = {}): Spawned {
+  return spawned(process.execPath, [AGENT, ...args], {
+    ...options,
+    env: { ...CLEAN, ...options.env },
+  })
+}
+
+/** Starts a server on loopback and waits until it listens; port 0 lets the kernel pick. */
+export async function startServer(
+  ports: ServerPorts = { proxy: 0, upstream: 0, admin: 0 },
+  args: readonly string[] = [],
+): Promise<RunningServer> {
+  const binds = Object.entries(ports).flatMap(([name, port]) => [
+    `--${name}.bind-addr`,
+    `127.0.0.1:${port}`,
+  ])
+  const server = aditServer([...binds, '--json', ...args])
+  return { process: server, ports: portsOf(await server.event('ready')) }
+}
+
+/** Starts an agent for one endpoint and waits until visitors can come. */
+export async function startAgent(
+  kind: 'http' | 'tcp',
+  endpoint: string,
+  service: number | string,
+  server: RunningServer,
+  args: readonly string[] = [],
+): Promise<Spawned> {
+  const url = `http://127.0.0.1:${server.ports.upstream}`
+  const agent = adit([kind, endpoint, String(service), '--connect.url', url, '--json', ...args])
+  await agent.event('ready')
+  return agent
+}
+
+/** Brings a TCP endpoint to a port of loopback and waits until it listens. */
+export async function startAccess(
+  endpoint: string,
+  server: RunningServer,
+): Promise<{ readonly process: Spawned; readonly port: number }> {
+  const url = `http://127.0.0.1:${server.ports.proxy}`
+  const args = ['access', endpoint, '--bind', '127.0.0.1:0', '--connect.url', url, '--json']
+  const consumer = adit(args)
+  const ready = (await consumer.event('ready')) as {
+    accesses: readonly { addresses: readonly string[] }[]
+  }
+  return { process: consumer, port: portOf(ready.accesses[0]?.addresses[0]) }
+}
+
+/** The ports a server says it listens on. */
+export function portsOf(ready: Record<string, unknown>): ServerPorts {
+  const listeners = ready['listeners'] as readonly { name: string; addresses: readonly string[] }[]
+  const port = (name: string) => portOf(listeners.find((one) => one.name === name)?.addresses[0])
+  return { proxy: port('proxy'), upstream: port('upstream'), admin: port('admin') }
+}
+
+/** A value of /proc/<pid>/status in bytes: `VmRSS` is resident memory now, `VmHWM` its peak. */
+export function memoryOf(pid: number, name: 'VmRSS' | 'VmHWM'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024
+}
+
+/** Descriptors a process has open. */
+export function descriptorsOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length
+}
+
+function portOf(address: string | undefined): number {
+  if (address === undefined) throw new Error('the program names no address')
+  return Number(address.slice(address.lastIndexOf(':') + 1))
+}

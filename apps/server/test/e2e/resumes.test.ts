@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest'
+import { until } from '@proj/testkit/until'
+
+import { startAgent, startServer } from './programs.ts'
+import { httpService, visit } from './services.ts'
+
+// Above the longest wait between two attempts of an agent that has just lost its server.
+const RESUME_MS = 30_000
+
+const hello = () => httpService((request, response) => response.end(`you asked for ${request.url}`))
+
+async function resumes(port: number): Promise<void> {
+  await until(async () => (await visit(port)).status === 200, {
+    what: 'the service is reachable again',
+    timeoutMs: RESUME_MS,
+    pollMs: 50,
+  })
+}
+
+test('a request goes from visitor to server to agent to service and back', async () => {
+  const service = await hello()
+  const server = await startServer()
+  await startAgent('http', 'web', service.port, server)
+  const { status, body } = await visit(server.ports.proxy, '/a?b=c')
+  expect({ status, body: body.toString() }).toEqual({ status: 200, body: 'you asked for /a?b=c' })
+})
+
+test('service resumes after the server was killed and started on the same ports', async () => {
+  const service = await hello()
+  const server = await startServer()
+  const agent = await startAgent('http', 'web', service.port, server)
+  expect((await visit(server.ports.proxy)).status).toBe(200)
+  server.process.kill('SIGKILL')
+  await server.process.exited
+  await agent.line(/reconnecting/)
+  await startServer(server.ports)
+  await resumes(server.ports.proxy)
+})
+
+test('service resumes after the agent was killed and started again', async () => {
+  const service = await hello()
+  const server = await startServer()
+  const agent = await startAgent('http', 'web', service.port, server)
+  agent.kill('SIGKILL')
+  await agent.exited
+  const { status, headers } = await until(async () => {
+    const answer = await visit(server.ports.proxy)
+    return answer.status === 502 && answer
+  })
+  expect({ status, error: headers['adit-error'] }).toEqual({ status: 502, error: 'no_upstream' })
+  await startAgent('http', 'web', service.port, server)
+  expect((await visit(server.ports.proxy)).status).toBe(200)
+})
+
+test('a killed service is a 502 at once with its reason, and service resumes when it is back', async () => {
+  const service = await hello()
+  const server = await startServer()
+  const agent = await startAgent('http', 'web', service.port, server)
+  expect((await visit(server.ports.proxy)).status).toBe(200)
+  await service.kill()
+  const { status, headers, body } = await visit(server.ports.proxy)
+  expect(status).toBe(502)
+  expect(headers['adit-error']).toBe('service_refused')
+  expect(JSON.parse(body.toString())).toEqual({ error: 'upstream unreachable' })
+  await agent.line(/service not reached/)
+  await httpService((_request, response) => response.end('back'), service.port)
+  expect((await visit(server.ports.proxy)).body.toString()).toBe('back')
+})
