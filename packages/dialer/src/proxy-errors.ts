@@ -37,7 +37,8 @@ export function connectReplyError(
   const { status } = head
   const squid = head.fields.get('x-squid-error')?.[0]?.split(' ')[0]
   const said = `${status}${head.reason === '' ? '' : ` ${head.reason}`}${squid === undefined ? '' : `, ${squid.slice(0, 60)}`}`
-  if (status === 407) return authenticationError(head, proxy, said, authorized)
+  // tinyproxy answers a wrong password with 401; CONNECT has no other server that could.
+  if (status === 407 || status === 401) return authenticationError(head, proxy, said, authorized)
   if ((status >= 300 && status < 400) || status === 511) {
     const to = hostOf(head.fields.get('location')?.[0])
     return proxyError('DIAL_PROXY_CAPTIVE', proxy, `sends to a login page${to} (${said})`, {

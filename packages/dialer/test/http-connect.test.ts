@@ -130,6 +130,7 @@ describe('CONNECT', () => {
     ['504 Gateway Timeout', 'DIAL_PROXY_TARGET_FAILED', 'yes', '504'],
     ['407 Auth\r\nProxy-Authenticate: Basic realm="x"', 'DIAL_PROXY_AUTH_REQUIRED', 'no', '407'],
     ['407 Auth', 'DIAL_PROXY_AUTH_REQUIRED', 'no', '407'],
+    ['401 Unauthorized', 'DIAL_PROXY_AUTH_REQUIRED', 'no', '401'],
     [
       '407 Auth\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate',
       'DIAL_PROXY_AUTH_UNSUPPORTED',

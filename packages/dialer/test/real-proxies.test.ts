@@ -1,0 +1,519 @@
+// Against proxies that people really run. Each is optional: what is missing is skipped, loudly.
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { createServer } from 'node:net'
+
+import { certificateAuthority } from '@proj/testkit/certificates'
+import { listening, type Listening } from '@proj/testkit/listening'
+import {
+  findProgram,
+  passwordHash,
+  realProxy,
+  type ProxyFiles,
+  type RealProxy,
+} from '@proj/testkit/real-proxy'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WebSocketServer, type WebSocket } from 'ws'
+
+import { createHttpAgent, dial, dialWebSocket, type DialOptions } from '../src/index.ts'
+import { failure } from './failure.ts'
+
+const squid = findProgram('squid', 'squid-openssl')
+const tinyproxy = findProgram('tinyproxy', 'tinyproxy')
+const danted = findProgram('danted', 'dante-server')
+const microsocks = findProgram('microsocks', 'microsocks')
+const unshare = process.getuid?.() === 0 ? findProgram('unshare', 'util-linux') : undefined
+if (unshare === undefined) {
+  process.stderr.write('SKIPPED: dante with passwords needs root, for accounts of its own\n')
+}
+
+const authority = certificateAuthority('Server Root')
+const corporate = certificateAuthority('Corporate Root')
+// Everything that has to be percent-encoded in a URL.
+const USER = 'ali:ce'
+const PASSWORD = 'p@s w%rd/1'
+const encoded = (user = USER, password = PASSWORD): string =>
+  `${encodeURIComponent(user)}:${encodeURIComponent(password)}@`
+
+let plain: Listening
+let secure: Listening
+let six: Listening
+let banner: Listening
+let refusing: Listening
+let closed = 0
+
+beforeAll(async () => {
+  const serve = (server: ReturnType<typeof createHttpServer>): typeof server => {
+    const wss = new WebSocketServer({ server })
+    wss.on('connection', (websocket: WebSocket) => {
+      websocket.on('message', (data) => websocket.send(data))
+    })
+    return server
+  }
+  plain = await listening(serve(createHttpServer((_request, response) => response.end('hello'))))
+  secure = await listening(serve(createHttpsServer(authority.issue({ name: 'server' }))))
+  six = await listening(serve(createHttpServer()), '::1')
+  banner = await listening(createServer((socket) => socket.end('220 server first\r\n')))
+  refusing = await listening(
+    createHttpServer((_request, response) => response.writeHead(407).end()),
+  )
+  const gone = await listening(createServer())
+  closed = gone.port
+  await gone.close()
+})
+
+afterAll(async () => {
+  for (const server of [plain, secure, six, banner, refusing]) await server.close()
+})
+
+async function echo(url: string, options: DialOptions): Promise<string> {
+  const websocket = await dialWebSocket(url, options)
+  websocket.send('ping')
+  const [data] = (await once(websocket, 'message')) as [Buffer]
+  websocket.terminate()
+  return data.toString()
+}
+
+/** What every proxy must carry. */
+function carries(proxy: () => string, extra: DialOptions = {}): void {
+  it('carries ws, wss, IPv6 targets and a server that speaks first', async () => {
+    const options = { ...extra, proxy: proxy() }
+    expect(await echo(`ws://127.0.0.1:${plain.port}/`, options)).toBe('ping')
+    expect(
+      await echo(`wss://127.0.0.1:${secure.port}/`, { ...options, tls: { ca: authority.cert } }),
+    ).toBe('ping')
+    const socket = await dial({ host: '127.0.0.1', port: banner.port }, options)
+    const [chunk] = (await once(socket, 'data')) as [Buffer]
+    expect(chunk.toString()).toBe('220 server first\r\n')
+    socket.destroy()
+  })
+
+  it('is not blamed for a server that refuses the upgrade', async () => {
+    const error = await failure(
+      dialWebSocket(`ws://127.0.0.1:${refusing.port}/`, { ...extra, proxy: proxy() }),
+    )
+    expect([error.code, error.leg, error.status]).toEqual(['DIAL_UPGRADE_REFUSED', 'server', 407])
+  })
+}
+
+/** Waits until the proxy ends an idle WebSocket, then keeps one up by pings for twice that long. */
+async function outlive(url: string, options: DialOptions): Promise<string> {
+  const idle = await dialWebSocket(url, options)
+  const startedAt = performance.now()
+  await once(idle, 'close')
+  const patienceMs = performance.now() - startedAt
+  const websocket = await dialWebSocket(url, options)
+  // Every tenth of the proxy's patience, for twenty tenths.
+  const timer = setInterval(() => websocket.ping(), patienceMs / 10)
+  try {
+    for (let pongs = 0; pongs < 20; pongs += 1) await once(websocket, 'pong')
+    websocket.send('still here')
+    const [data] = (await once(websocket, 'message')) as [Buffer]
+    return data.toString()
+  } finally {
+    clearInterval(timer)
+    websocket.terminate()
+  }
+}
+
+function starts(start: () => Promise<RealProxy>): { readonly get: () => RealProxy } {
+  let proxy: RealProxy | undefined
+  beforeAll(async () => {
+    proxy = await start()
+  })
+  afterAll(() => proxy?.stop())
+  return {
+    get: () => {
+      if (proxy === undefined) throw new Error('the proxy does not run')
+      return proxy
+    },
+  }
+}
+
+function squidProxy(rules: readonly string[], files: ProxyFiles = {}): Promise<RealProxy> {
+  const certificate = corporate.issue({ name: 'proxy', hosts: ['proxy.test'] })
+  return realProxy(
+    squid ?? '',
+    (folder, host) => ({
+      ...files,
+      'proxy.pem': certificate.cert + certificate.key,
+      'squid.conf': [
+        `http_port ${host}:3128`,
+        `https_port ${host}:3129 tls-cert=${folder}/proxy.pem`,
+        'pid_filename none',
+        'netdb_filename none',
+        'pinger_enable off',
+        'cache deny all',
+        'cache_mem 8 MB',
+        'max_filedescriptors 1024',
+        'shutdown_lifetime 0 seconds',
+        'visible_hostname proxy.test',
+        `coredump_dir ${folder}`,
+        `access_log stdio:${folder}/access.log`,
+        'logfile_rotate 0',
+        `cache_log ${folder}/cache.log`,
+        ...rules.map((rule) => rule.replaceAll('$FOLDER', folder)),
+        '',
+      ].join('\n'),
+    }),
+    (folder) => ['-N', '-d', '1', '-f', `${folder}/squid.conf`],
+  )
+}
+
+describe.skipIf(squid === undefined)('squid', { timeout: 30_000 }, () => {
+  const open = starts(() =>
+    squidProxy(['http_access allow all', 'read_timeout 1 seconds', 'hosts_file $FOLDER/hosts'], {
+      hosts: '127.0.0.1 only-the-proxy-knows.test\n',
+    }),
+  )
+  const url = (): string => `http://${open.get().authority}`
+  carries(url)
+
+  it('carries IPv6 targets', async () => {
+    expect(await echo(`ws://[::1]:${six.port}/`, { proxy: url() })).toBe('ping')
+  })
+
+  it('looks up names that this host does not know', async () => {
+    expect(await echo(`ws://only-the-proxy-knows.test:${plain.port}/`, { proxy: url() })).toBe(
+      'ping',
+    )
+  })
+
+  it('carries TLS within TLS on its TLS port', async () => {
+    const proxy = `https://${open.get().tlsAuthority}`
+    const options = {
+      proxy,
+      proxyTls: { ca: corporate.cert, servername: 'proxy.test' },
+      tls: { ca: authority.cert },
+    }
+    expect(await echo(`wss://127.0.0.1:${secure.port}/`, options)).toBe('ping')
+    const untrusted = await failure(dialWebSocket('wss://server.test/', { proxy }))
+    expect([untrusted.code, untrusted.leg]).toEqual(['DIAL_TLS_UNTRUSTED', 'proxy'])
+  })
+
+  it('says that scheme and port do not fit, in both directions', async () => {
+    const target = { host: 'server.test', port: 443 }
+    const tlsToPlain = await failure(dial(target, { proxy: `https://${open.get().authority}` }))
+    expect([tlsToPlain.code, tlsToPlain.leg]).toEqual(['DIAL_TLS_PROTOCOL', 'proxy'])
+    const plainToTls = await failure(dial(target, { proxy: `http://${open.get().tlsAuthority}` }))
+    expect(plainToTls.code).toBe('DIAL_PROXY_PROTOCOL')
+    expect(plainToTls.hint).toContain('https://')
+    const socks = await failure(
+      dial(target, { proxy: `socks5h://${open.get().authority}`, timeouts: { proxyMs: 300 } }),
+    )
+    expect(['DIAL_PROXY_TIMEOUT', 'DIAL_PROXY_PROTOCOL']).toContain(socks.code)
+  })
+
+  it('reports a refused target and an unknown name', async () => {
+    const refused = await failure(dial({ host: '127.0.0.1', port: closed }, { proxy: url() }))
+    expect([refused.code, refused.status]).toEqual(['DIAL_PROXY_TARGET_FAILED', 503])
+    expect(refused.message).toContain('ERR_CONNECT_FAIL')
+    const unknown = await failure(dial({ host: 'gone.invalid', port: 443 }, { proxy: url() }))
+    expect(unknown.code).toBe('DIAL_PROXY_TARGET_FAILED')
+  })
+
+  it('serves plain HTTP requests with an absolute URL', async () => {
+    const agent = createHttpAgent({ proxy: url() })
+    const { get } = await import('node:http')
+    const [response] = await once(get(`http://127.0.0.1:${plain.port}/`, { agent }), 'response')
+    expect(response.statusCode).toBe(200)
+    expect(String(response.headers.via)).toContain('proxy.test')
+    response.resume()
+    agent.destroy()
+  })
+
+  it('lets a WebSocket with pings live longer than its patience, and ends an idle one', async () => {
+    expect(await outlive(`ws://127.0.0.1:${plain.port}/`, { proxy: url() })).toBe('still here')
+  })
+})
+
+describe.skipIf(squid === undefined)('squid with passwords', { timeout: 30_000 }, () => {
+  const proxy = starts(() =>
+    squidProxy(
+      [
+        'auth_param basic program /usr/lib/squid/basic_ncsa_auth $FOLDER/passwords',
+        'acl known proxy_auth REQUIRED',
+        'acl allowed_ports port 443',
+        'http_access deny !known',
+        `acl tests port ${[plain, secure, banner, refusing].map(({ port }) => port).join(' ')}`,
+        'http_access deny CONNECT !allowed_ports !tests',
+        'http_access allow known',
+      ],
+      { passwords: `alice:${passwordHash('apr1', PASSWORD)}\n` },
+    ),
+  )
+  // A colon cannot be in a user name of Basic (RFC 7617 section 2).
+  carries(() => `http://${encoded('alice')}${proxy.get().authority}`)
+
+  it('tells missing credentials from wrong ones', async () => {
+    const target = { host: '127.0.0.1', port: plain.port }
+    const missing = await failure(dial(target, { proxy: `http://${proxy.get().authority}` }))
+    expect(missing.code).toBe('DIAL_PROXY_AUTH_REQUIRED')
+    const wrong = await failure(
+      dial(target, { proxy: `http://${encoded('alice', 'no')}${proxy.get().authority}` }),
+    )
+    expect(wrong.code).toBe('DIAL_PROXY_AUTH_FAILED')
+  })
+
+  it('answers its challenge on the same connection', async () => {
+    const basic = `Basic ${Buffer.from(`alice:${PASSWORD}`).toString('base64')}`
+    const connects: string[] = []
+    const socket = await dial(
+      { host: '127.0.0.1', port: banner.port },
+      {
+        proxy: `http://${proxy.get().authority}`,
+        proxyAuthorize: ({ schemes }) => (schemes.includes('basic') ? basic : undefined),
+        onEvent: ({ phase, state }) => connects.push(`${phase} ${state}`),
+      },
+    )
+    socket.destroy()
+    expect(connects.filter((event) => event === 'connect started')).toHaveLength(1)
+  })
+
+  it('reports that its rules forbid the port', async () => {
+    const error = await failure(
+      dial(
+        { host: '127.0.0.1', port: 8443 },
+        { proxy: `http://${encoded('alice')}${proxy.get().authority}` },
+      ),
+    )
+    expect([error.code, error.status]).toEqual(['DIAL_PROXY_DENIED', 403])
+    expect(error.hint).toContain('8443')
+  })
+})
+
+function tinyproxyWith(lines: readonly string[]): Promise<RealProxy> {
+  return realProxy(
+    tinyproxy ?? '',
+    (folder, host) => ({
+      'tinyproxy.conf': [
+        `Port 3128`,
+        `Listen ${host}`,
+        `LogFile "${folder}/log"`,
+        'MaxClients 50',
+        ...lines,
+        '',
+      ].join('\n'),
+    }),
+    (folder) => ['-d', '-c', `${folder}/tinyproxy.conf`],
+  )
+}
+
+describe.skipIf(tinyproxy === undefined)('tinyproxy', { timeout: 30_000 }, () => {
+  const open = starts(() => tinyproxyWith(['Timeout 1']))
+  const url = (): string => `http://${open.get().authority}`
+  carries(url)
+
+  it('carries IPv6 targets', async () => {
+    expect(await echo(`ws://[::1]:${six.port}/`, { proxy: url() })).toBe('ping')
+  })
+
+  it('reports a refused target', async () => {
+    const error = await failure(dial({ host: '127.0.0.1', port: closed }, { proxy: url() }))
+    expect([error.code, error.status]).toEqual(['DIAL_PROXY_TARGET_FAILED', 500])
+  })
+
+  it('lets a WebSocket with pings live longer than its patience, and ends an idle one', async () => {
+    expect(await outlive(`ws://127.0.0.1:${plain.port}/`, { proxy: url() })).toBe('still here')
+  })
+})
+
+describe.skipIf(tinyproxy === undefined)('tinyproxy with passwords', { timeout: 30_000 }, () => {
+  const proxy = starts(() =>
+    tinyproxyWith([
+      'Timeout 30',
+      'BasicAuth alice s3cret',
+      ...[plain, secure, banner, refusing].map(({ port }) => `ConnectPort ${port}`),
+    ]),
+  )
+  carries(() => `http://alice:s3cret@${proxy.get().authority}`)
+
+  it('tells missing credentials from wrong ones', async () => {
+    const target = { host: '127.0.0.1', port: plain.port }
+    const missing = await failure(dial(target, { proxy: `http://${proxy.get().authority}` }))
+    expect(missing.code).toBe('DIAL_PROXY_AUTH_REQUIRED')
+    const wrong = await failure(dial(target, { proxy: `http://alice:no@${proxy.get().authority}` }))
+    expect(wrong.code).toBe('DIAL_PROXY_AUTH_FAILED')
+  })
+
+  it('answers its challenge on a new connection, since it closes the old one', async () => {
+    const connects: string[] = []
+    const socket = await dial(
+      { host: '127.0.0.1', port: banner.port },
+      {
+        proxy: `http://${proxy.get().authority}`,
+        proxyAuthorize: () => `Basic ${Buffer.from('alice:s3cret').toString('base64')}`,
+        onEvent: ({ phase, state }) => connects.push(`${phase} ${state}`),
+      },
+    )
+    socket.destroy()
+    expect(connects.filter((event) => event === 'connect started')).toHaveLength(2)
+  })
+
+  it('reports that its rules forbid the port', async () => {
+    const error = await failure(
+      dial(
+        { host: '127.0.0.1', port: 8443 },
+        { proxy: `http://alice:s3cret@${proxy.get().authority}` },
+      ),
+    )
+    expect([error.code, error.status]).toEqual(['DIAL_PROXY_DENIED', 403])
+  })
+})
+
+function danteConf(host: string, method: string): string {
+  return [
+    'logoutput: stderr',
+    `internal: ${host} port = 1080`,
+    'external: 127.0.0.1',
+    `socksmethod: ${method}`,
+    'clientmethod: none',
+    'user.privileged: root',
+    'user.unprivileged: nobody',
+    'timeout.io: 1',
+    'client pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }',
+    'socks block { from: 0.0.0.0/0 to: 0.0.0.0/0 port = 8443 }',
+    'socks pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }',
+    '',
+  ].join('\n')
+}
+
+describe.skipIf(danted === undefined)('dante', { timeout: 30_000 }, () => {
+  const open = starts(() =>
+    realProxy(
+      danted ?? '',
+      (_folder, host) => ({ 'danted.conf': danteConf(host, 'none') }),
+      (folder) => ['-f', `${folder}/danted.conf`],
+      1080,
+    ),
+  )
+  for (const scheme of ['socks5h', 'socks5', 'socks4', 'socks4a']) {
+    describe(`by ${scheme}`, () => {
+      carries(() => `${scheme}://${open.get().authority}`)
+    })
+  }
+
+  it('reports a refused target, a forbidden port and an address type it cannot use', async () => {
+    const proxy = `socks5h://${open.get().authority}`
+    const refused = await failure(dial({ host: '127.0.0.1', port: closed }, { proxy }))
+    expect(refused.code).toBe('DIAL_PROXY_TARGET_FAILED')
+    expect(refused.message).toContain('connection refused')
+    const denied = await failure(dial({ host: '127.0.0.1', port: 8443 }, { proxy }))
+    expect(denied.code).toBe('DIAL_PROXY_DENIED')
+    const family = await failure(dial({ host: '::1', port: six.port }, { proxy }))
+    expect(family.code).toMatch(/^DIAL_PROXY_(ADDRESS_TYPE|TARGET_FAILED)$/)
+  })
+
+  it('says that a SOCKS port is no HTTP proxy', async () => {
+    const error = await failure(
+      dial({ host: 'server.test', port: 443 }, { proxy: `http://${open.get().authority}` }),
+    )
+    expect(error.code).toBe('DIAL_PROXY_PROTOCOL')
+  })
+
+  it('lets a WebSocket with pings live longer than its patience, and ends an idle one', async () => {
+    const proxy = `socks5h://${open.get().authority}`
+    expect(await outlive(`ws://127.0.0.1:${plain.port}/`, { proxy })).toBe('still here')
+  })
+})
+
+describe.skipIf(danted === undefined || unshare === undefined)(
+  'dante with passwords (root only)',
+  { timeout: 30_000 },
+  () => {
+    // Dante takes the accounts of the system; a mount namespace gives it its own, and its own names.
+    const proxy = starts(() =>
+      realProxy(
+        unshare ?? '',
+        (folder, host) => ({
+          'danted.conf': danteConf(host, 'username'),
+          passwd: `${readFileSync('/etc/passwd', 'utf8')}alice:x:4242:4242::/:/bin/false\n`,
+          shadow: `${readFileSync('/etc/shadow', 'utf8')}alice:${passwordHash('6', PASSWORD)}:19000:0:99999:7:::\n`,
+          hosts: '127.0.0.1 localhost only-the-proxy-knows.test\n',
+          'start.sh': [
+            '#!/bin/sh',
+            ...['passwd', 'shadow', 'hosts'].map(
+              (file) => `mount --bind ${folder}/${file} /etc/${file}`,
+            ),
+            `exec ${danted ?? ''} -f ${folder}/danted.conf`,
+            '',
+          ].join('\n'),
+        }),
+        (folder) => ['--mount', `${folder}/start.sh`],
+        1080,
+      ),
+    )
+    carries(() => `socks5h://${encoded('alice')}${proxy.get().authority}`)
+
+    it('tells missing credentials from wrong ones', async () => {
+      const target = { host: '127.0.0.1', port: plain.port }
+      const missing = await failure(dial(target, { proxy: `socks5h://${proxy.get().authority}` }))
+      expect(missing.code).toBe('DIAL_PROXY_AUTH_REQUIRED')
+      const wrong = await failure(
+        dial(target, { proxy: `socks5h://${encoded('alice', 'no')}${proxy.get().authority}` }),
+      )
+      expect(wrong.code).toBe('DIAL_PROXY_AUTH_FAILED')
+    })
+
+    it('looks up names that this host does not know, with socks5h and not with socks5', async () => {
+      const url = `ws://only-the-proxy-knows.test:${plain.port}/`
+      expect(
+        await echo(url, { proxy: `socks5h://${encoded('alice')}${proxy.get().authority}` }),
+      ).toBe('ping')
+      const error = await failure(
+        dialWebSocket(url, { proxy: `socks5://${encoded('alice')}${proxy.get().authority}` }),
+      )
+      expect(error.code).toMatch(/^DIAL_DNS_/)
+    })
+  },
+)
+
+describe.skipIf(microsocks === undefined)('microsocks', { timeout: 30_000 }, () => {
+  const start = (args: readonly string[]): Promise<RealProxy> =>
+    realProxy(
+      microsocks ?? '',
+      () => ({}),
+      (_folder, host) => ['-i', host, '-p', '1080', ...args],
+      1080,
+    )
+  const open = starts(() => start([]))
+  const locked = starts(() => start(['-u', USER, '-P', PASSWORD]))
+  carries(() => `socks5h://${open.get().authority}`)
+
+  it('carries IPv6 targets', async () => {
+    expect(
+      await echo(`ws://[::1]:${six.port}/`, { proxy: `socks5h://${open.get().authority}` }),
+    ).toBe('ping')
+  })
+
+  it('takes user and password, and tells missing ones from wrong ones', async () => {
+    const url = `ws://127.0.0.1:${plain.port}/`
+    expect(await echo(url, { proxy: `socks5h://${encoded()}${locked.get().authority}` })).toBe(
+      'ping',
+    )
+    const missing = await failure(
+      dialWebSocket(url, { proxy: `socks5h://${locked.get().authority}` }),
+    )
+    expect(missing.code).toBe('DIAL_PROXY_AUTH_REQUIRED')
+    const wrong = await failure(
+      dialWebSocket(url, { proxy: `socks5h://${encoded(USER, 'no')}${locked.get().authority}` }),
+    )
+    expect(wrong.code).toBe('DIAL_PROXY_AUTH_FAILED')
+  })
+
+  it('says that it does not speak SOCKS4', async () => {
+    const error = await failure(
+      dial({ host: '127.0.0.1', port: plain.port }, { proxy: `socks4://${open.get().authority}` }),
+    )
+    expect(error.code).toBe('DIAL_PROXY_PROTOCOL')
+  })
+
+  it('reports a refused target', async () => {
+    const error = await failure(
+      dial({ host: '127.0.0.1', port: closed }, { proxy: `socks5h://${open.get().authority}` }),
+    )
+    expect(error.code).toBe('DIAL_PROXY_TARGET_FAILED')
+  })
+})
