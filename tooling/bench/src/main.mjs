@@ -15,6 +15,9 @@ import { LARGE_BYTES, SMALL_BYTES, measure } from './measures.mjs'
 import { peakRssBytes } from './process-usage.mjs'
 import { formatResults, results } from './results.mjs'
 
+// far above the slowest task: what takes longer hangs, and the benchmark must not
+const TASK_TIMEOUT_MS = 60_000
+
 const { values: options } = parseArgs({
   options: { rounds: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
 })
@@ -81,7 +84,10 @@ async function runRounds(legs, count) {
  */
 async function load(kind, task) {
   loader.send({ kind, options: task })
-  const [{ result, error }] = await once(loader, 'message')
+  const signal = AbortSignal.timeout(TASK_TIMEOUT_MS)
+  const [{ result, error }] = await once(loader, 'message', { signal }).catch((cause) => [
+    { error: `no result within ${TASK_TIMEOUT_MS} ms (${cause.message})` },
+  ])
   if (error) throw new Error(`${kind} of ${JSON.stringify(task)}: ${error}`)
   return result
 }

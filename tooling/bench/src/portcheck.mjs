@@ -97,7 +97,7 @@ async function printAnswers() {
   let usable = 0
   console.log('\nAnswers while another program holds the port')
   console.log(
-    `  ${['holder', 'we want', 'truth', ...names].map((cell) => cell.padEnd(13)).join('')}`,
+    `  ${['holder', 'we want', 'truth', ...names].map((cell) => cell.padEnd(13)).join(' ')}`,
   )
   for (const { name, ...options } of HOLDERS) {
     const holder = await holdElsewhere(options)
