@@ -15,6 +15,7 @@ import { PortcheckError } from './errors.ts'
 import { Inlet, type Inspect } from './inlet.ts'
 import { type OpenedPlan, openPlan } from './open-plan.ts'
 import type { Plan } from './plan.ts'
+import { surpriseWarnings } from './surprises.ts'
 import type { Warning } from './warnings.ts'
 
 /** Bounds of a claim. */
@@ -51,7 +52,8 @@ export async function claimPlan(plan: Plan, options: ClaimOptions = {}): Promise
   const early = new EarlyConnections(limits)
   const inlet = new Inlet((socket) => early.add(socket))
   const opened = await openPlan(plan, { backlog, onConnection: (socket) => inlet.accept(socket) })
-  return new Claim(opened, early, inlet)
+  const surprises = await surpriseWarnings(plan, opened)
+  return new Claim({ ...opened, warnings: [...opened.warnings, ...surprises] }, early, inlet)
 }
 
 /** A port that is held, until it is handed over or closed. */
@@ -60,7 +62,7 @@ export class Claim {
   readonly endpoints: readonly Endpoint[]
   /** The port, also when 0 was wanted. */
   readonly port: number
-  /** What is not as written, such as a family this machine lacks. */
+  /** What is not as written, such as a family this machine lacks, and who else has the port. */
   readonly warnings: readonly Warning[]
   /** Resolves when the claim has ended by {@link close}, {@link destroy} or its server's close. */
   readonly closed: Promise<void>

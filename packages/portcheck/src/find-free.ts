@@ -6,13 +6,16 @@ import type { PortRange } from '@proj/config'
 
 import { type Claim, claimPlan, type ClaimOptions } from './claim.ts'
 import { isPortcheckError, PortcheckError } from './errors.ts'
-import { neighbourWarnings } from './neighbours.ts'
 import { isUnsafePort } from './unsafe-ports.ts'
+import { type WarningCode } from './warnings.ts'
 import { atPort, type Plan, planWant } from './plan.ts'
 import { readWant } from './want.ts'
 
 /** With no range, how many ports the system is asked for before giving up. */
 const MAX_DRAWS = 20
+
+/** Warnings that make a port unfit: another program has it too. */
+const SHARED: ReadonlySet<WarningCode> = new Set(['PC101', 'PC102', 'PC103'])
 
 /** What kind of port is wanted. */
 export interface FindFreeOptions extends ClaimOptions {
@@ -66,8 +69,7 @@ async function claimFree(
 ): Promise<Claim | undefined> {
   const claimed = await claimPlan(plan, options)
   const taken = avoided.has(claimed.port) || isUnsafePort(claimed.port)
-  const neighbours = taken ? [] : await neighbourWarnings(claimed.endpoints)
-  if (!taken && neighbours.length === 0) return claimed
+  if (!taken && !claimed.warnings.some((one) => SHARED.has(one.code))) return claimed
   claimed.destroy()
   return undefined
 }

@@ -2,11 +2,9 @@
 // are opened and closed. Everything else is advice and never changes the verdict.
 import { errnoOf, verdictOf } from './bind-verdict.ts'
 import { isPortcheckError } from './errors.ts'
-import { neighbourWarnings } from './neighbours.ts'
-import { honoursReusePort } from './node-support.ts'
 import { openPlan } from './open-plan.ts'
 import type { Report } from './report.ts'
-import { sharingWarnings } from './sharing.ts'
+import { surpriseWarnings } from './surprises.ts'
 import { type Plan, planWant } from './plan.ts'
 import { readWant, type Want } from './want.ts'
 
@@ -59,9 +57,7 @@ export async function probePlan(plan: Plan): Promise<Probed> {
     const opened = await openPlan(plan, { backlog: 1, onConnection: (socket) => socket.destroy() })
     for (const { server } of opened.sockets) server.close()
     const endpoints = opened.sockets.map((socket) => socket.endpoint)
-    const neighbours = await neighbourWarnings(endpoints)
-    const sharing = plan.reusePort && honoursReusePort() ? await sharingWarnings(endpoints) : []
-    const warnings = [...opened.warnings, ...neighbours, ...sharing]
+    const warnings = [...opened.warnings, ...(await surpriseWarnings(plan, opened))]
     return { endpoints, bind: 'free', warnings, confidence: 'certain' }
   } catch (error) {
     if (!isPortcheckError(error)) throw error

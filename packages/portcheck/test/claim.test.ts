@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers'
 import { connect as connectTls } from 'node:tls'
 
 import { certificateAuthority } from '@proj/testkit/certificates'
+import { foreignSocket, hasForeignSockets } from '@proj/testkit/foreign-socket'
 import { until } from '@proj/testkit/until'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
@@ -53,6 +54,24 @@ describe('claim', () => {
     })
     const again = await held(`127.0.0.1:${other.port}`)
     expect(again.port).toBe(other.port)
+  })
+
+  it.skipIf(!hasForeignSockets)('warns of a program that localhost may reach', async () => {
+    await using foreign = await foreignSocket({ host: '::1' })
+    const { warnings } = await held(`127.0.0.1:${foreign.port}`)
+    expect(warnings).toMatchObject([{ code: 'PC101', holder: { pid: foreign.pid } }])
+  })
+
+  it('does not warn of its own sockets', async () => {
+    const other = await held('[::1]:0')
+    expect((await held(`127.0.0.1:${other.port}`)).warnings).toEqual([])
+  })
+
+  it('fails with PORTCHECK_ADDRESS_INVALID for a name that does not resolve', async () => {
+    await expect(claim('no-such-name.invalid:80')).rejects.toMatchObject({
+      code: 'PORTCHECK_ADDRESS_INVALID',
+      address: 'no-such-name.invalid',
+    })
   })
 
   it('frees the port at once when closed, destroyed or disposed', async () => {

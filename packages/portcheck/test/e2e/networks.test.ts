@@ -10,6 +10,8 @@ import { portcheck, type Run } from './command.ts'
 const noNetworks = netnsMissing()
 const noFilter = noNetworks ?? withoutFamilyMissing()
 
+const LIBRARY = new URL('../../dist/index.js', import.meta.url).href
+
 const LAN4 = '192.0.2.5'
 const LAN6 = '2001:db8::5'
 
@@ -181,8 +183,12 @@ describe.skipIf(noFilter !== undefined)(
       const prefix = [...own().prefix, ...withoutFamily('ipv6')]
       const { code, reports } = await portcheck([want, '--json'], prefix)
       expect([code, reports[0]?.bind, reports[0]?.errno]).toEqual([4, 'no-family', 'EAFNOSUPPORT'])
-      const hold = await portcheck([want, '--hold', '--json'], prefix)
-      expect([hold.code, hold.reports[0]?.bind]).toEqual([4, 'no-family'])
+      const script = `
+      import { claim } from ${JSON.stringify(LIBRARY)}
+      await claim(${JSON.stringify(want)}).catch((error) => console.log(error.code))`
+      const claiming = [...prefix, process.execPath, '--input-type=module', '-e', script]
+      const claimed = execFileSync('/usr/bin/env', claiming, { encoding: 'utf8' })
+      expect(claimed).toBe('PORTCHECK_FAMILY_ABSENT\n')
     })
 
     it('does not hide a holder behind the fallback', async () => {
