@@ -6,6 +6,7 @@
  * The sink may be replaced at any time (a parser first, a splice later). Bytes that arrive while
  * there is none wait here, inside the receive window.
  */
+import type { ChannelSink } from './channel-sink.ts'
 import { MuxError } from './errors.ts'
 import { BASE_WINDOW_BYTES, Flag, FrameType } from './frame.ts'
 import { HeldBytes } from './held-bytes.ts'
@@ -14,26 +15,6 @@ import { ReceiveWindow } from './receive-window.ts'
 import { SendingHalf } from './sending-half.ts'
 import type { SessionParts } from './session-parts.ts'
 import type { Session } from './session.ts'
-
-/** Receives what happens on a channel. What a method throws resets the channel. */
-export interface ChannelSink {
-  /**
-   * Bytes came. Give them back with `channel.consume(chunk.length)`, now or when they have been
-   * taken: that is what lets the peer send more. The chunk is a view of a larger buffer.
-   */
-  onData(chunk: Buffer): void
-  /** The peer ended its side; everything was delivered. */
-  onEnd(): void
-  /** `write` had returned false and there is room again. */
-  onDrain(): void
-  /**
-   * The channel is over, called exactly once: without error after both sides ended, else with
-   * MUX_STREAM_RESET, MUX_STREAM_ABORTED (our own reset) or the error of the session.
-   */
-  onClose(error?: MuxError): void
-  /** Everything written, and our end, was handed to the transport. */
-  onFinish?(): void
-}
 
 /** One stream of a session. */
 export class Channel {

@@ -28,11 +28,6 @@ export class FrameReader {
     this.#handler = handler
   }
 
-  /** Reports whether the bytes pushed so far end between two frames. */
-  get atFrameBoundary(): boolean {
-    return this.#partialBytes === 0 && this.#payloadLeft === 0
-  }
-
   /** Ignores everything from here on, the rest of the chunk being pushed included. */
   stop(): void {
     this.#stopped = true

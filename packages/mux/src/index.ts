@@ -1,9 +1,10 @@
 export { Session } from './session.ts'
-export type { CloseOptions, SessionEnd, SessionEvents } from './session.ts'
+export type { CloseOptions, SessionEvents } from './session.ts'
+export type { SessionEnd } from './lifecycle.ts'
 export type { SessionStats } from './session-stats.ts'
 
 export { Channel } from './channel.ts'
-export type { ChannelSink } from './channel.ts'
+export type { ChannelSink } from './channel-sink.ts'
 export { MuxStream } from './mux-stream.ts'
 export { WindowBudget } from './window-budget.ts'
 

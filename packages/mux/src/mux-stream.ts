@@ -4,7 +4,8 @@
  * `pipeline` and `for await`.
  */
 import { Duplex } from 'node:stream'
-import type { Channel, ChannelSink } from './channel.ts'
+import type { Channel } from './channel.ts'
+import type { ChannelSink } from './channel-sink.ts'
 import { isMuxError, type MuxError } from './errors.ts'
 import { HeldBytes } from './held-bytes.ts'
 

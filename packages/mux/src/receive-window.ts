@@ -7,17 +7,17 @@
  * one frame instead of many. The limit follows the path: if a stream consumed more per round trip
  * than half its window, the window is what holds it back. The target is
  *
- *     rate x (2 x smallest round trip + 1 ms)
+ *     rate x (2 x smallest round trip + 0.5 ms)
  *
- * Twice the round trip, because credit comes back in halves; the millisecond covers the turns of
+ * Twice the round trip, because credit comes back in halves; the half millisecond covers the turns of
  * both event loops, without which a window could never outgrow its start on a loopback path. It is
  * also what bounds how long a small message may wait behind a bulk stream on a fast path: by
- * design no more than one millisecond of bytes is under way beyond what the path itself holds.
+ * design no more than half a millisecond of bytes is under way beyond what the path itself holds.
  */
 import { BASE_WINDOW_BYTES } from './frame.ts'
 import type { WindowBudget } from './window-budget.ts'
 
-const LOOP_MS = 1
+const LOOP_MS = 0.5
 
 /** Counts credit, bytes held and the room to grow. */
 export class ReceiveWindow {
@@ -92,10 +92,11 @@ export class ReceiveWindow {
    * @param rttMs - smallest round trip seen; undefined while there is none.
    */
   tune(nowMs: number, rttMs: number | undefined, maxBytes: number, budget: WindowBudget): void {
-    this.#shrink(BASE_WINDOW_BYTES + budget.shareBytes, budget)
     if (rttMs === undefined) return
     const elapsedMs = nowMs - this.#epochStartMs
-    if (this.#epochStartMs >= 0) {
+    const shrunk = this.#shrink(BASE_WINDOW_BYTES + budget.shareBytes, budget)
+    // What was just given must not be taken back before others had their turn.
+    if (this.#epochStartMs >= 0 && !shrunk) {
       if (elapsedMs < Math.max(rttMs, LOOP_MS)) return
       const target = (this.#epochBytes / elapsedMs) * (2 * rttMs + LOOP_MS)
       this.growTo(Math.min(Math.floor(target), maxBytes), budget)
@@ -112,13 +113,14 @@ export class ReceiveWindow {
 
   // Credit that is out cannot be called back: only what is returnable can leave the budget now.
   // The rest follows at later calls, as the peer uses its credit up.
-  #shrink(bytes: number, budget: WindowBudget): void {
+  #shrink(bytes: number, budget: WindowBudget): boolean {
     const granted = this.#credit + this.#held
     const limit = Math.max(BASE_WINDOW_BYTES, Math.floor(bytes), granted)
-    if (limit >= this.#limit) return
+    if (limit >= this.#limit) return false
     const given = Math.min(this.#taken, this.#limit - limit)
     this.#limit -= given
     this.#taken -= given
     budget.give(given, this.#taken)
+    return true
   }
 }

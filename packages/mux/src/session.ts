@@ -2,17 +2,19 @@
  * A yamux session over one transport. This class is what users hold: it opens streams, offers those
  * of the peer, and ends. The work is done by its parts: `FrameReader` and `FrameRouter` on the way
  * in, `SendQueue` on the way out, `StreamTable`, `Pings`, and `Sweep` for everything that takes too
- * long. States go one way: open, closing (streams finish), ending (the transport closes), closed.
+ * long; `Lifecycle` ends it.
  */
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
-import { AcceptQueue } from './accept-queue.ts'
-import { Channel, type ChannelSink } from './channel.ts'
-import { MUX_ERRORS, MuxError, type MuxErrorCode } from './errors.ts'
+import { Acceptor } from './acceptor.ts'
+import { Channel } from './channel.ts'
+import type { ChannelSink } from './channel-sink.ts'
+import { MuxError } from './errors.ts'
 import { FrameReader } from './frame-reader.ts'
-import { FrameRouter, type RouterOwner } from './frame-router.ts'
+import { FrameRouter } from './frame-router.ts'
 import { FrameType } from './frame.ts'
 import { KeepAlive } from './keep-alive.ts'
+import { Lifecycle, type SessionEnd } from './lifecycle.ts'
 import type { MuxStream } from './mux-stream.ts'
 import { resolveOptions, type ResolvedSessionOptions, type SessionOptions } from './options.ts'
 import { Pings } from './pings.ts'
@@ -21,17 +23,8 @@ import type { SessionParts } from './session-parts.ts'
 import { type SessionStats, snapshot } from './session-stats.ts'
 import { StreamTable } from './stream-table.ts'
 import { Sweep } from './sweep.ts'
-import { type LinkOwner, TransportLink } from './transport-link.ts'
 import { Waiters } from './waiters.ts'
 import { WindowBudget } from './window-budget.ts'
-
-/** How a session ended. */
-export interface SessionEnd {
-  /** What ended it. */
-  readonly code: MuxErrorCode
-  /** Absent when it ended as `close` or a plain `destroy` asked. */
-  readonly error?: MuxError
-}
 
 /** Events of a session. */
 export interface SessionEvents {
@@ -57,20 +50,16 @@ export class Session extends EventEmitter<SessionEvents> {
   readonly closed: Promise<SessionEnd>
   readonly #options: ResolvedSessionOptions
   readonly #parts: SessionParts
-  readonly #link: TransportLink
+  readonly #life: Lifecycle
   readonly #reader: FrameReader
   readonly #router: FrameRouter
   readonly #keepAlive: KeepAlive
-  readonly #accepting: AcceptQueue
+  readonly #acceptor: Acceptor
   readonly #opening = new Waiters()
-  readonly #closing = new Waiters()
-  #state: SessionStats['state'] = 'open'
   #closeCode: number | undefined
   #bytesReceived = 0
   #goAwaySent = false
   #goAwayReceived = false
-  #end: SessionEnd = { code: 'MUX_SESSION_CLOSED' }
-  #resolveClosed: (end: SessionEnd) => void = () => {}
 
   /**
    * @param transport - connected; nothing else may read or write it from now on.
@@ -79,34 +68,37 @@ export class Session extends EventEmitter<SessionEvents> {
   constructor(transport: Duplex, options: SessionOptions) {
     super()
     const resolved = resolveOptions(options)
-    const output = new SendQueue(transport, resolved.maxQueuedControlFrames, () => {
-      const message = `${resolved.maxQueuedControlFrames} control frames wait for the transport`
-      this.#fail(new MuxError('MUX_CONTROL_BACKLOG', message))
+    const { clock, keepAliveIntervalMs, keepAliveTimeoutMs, maxQueuedControlFrames } = resolved
+    const output = new SendQueue(transport, maxQueuedControlFrames, () => {
+      const message = `${maxQueuedControlFrames} control frames wait for the transport`
+      this.#life.fail(new MuxError('MUX_CONTROL_BACKLOG', message))
     })
     this.#options = resolved
     this.#parts = {
       session: this,
       options: resolved,
       output,
-      pings: new Pings(output, resolved.clock, resolved.maxPingsPerSecond),
+      pings: new Pings(output, clock, resolved.maxPingsPerSecond),
       table: new StreamTable(resolved, () => this.#streamLeft()),
       sweep: new Sweep(resolved, (nowMs) => this.#sweep(nowMs)),
       budget: new WindowBudget(resolved.maxSessionGrowthBytes, resolved.windowBudget),
-      fail: (error) => this.#fail(error),
+      fail: (error) => this.#life.fail(error),
     }
-    this.#router = new FrameRouter(this.#parts, this.#routerOwner())
+    this.#acceptor = new Acceptor(this, resolved)
+    this.#router = new FrameRouter(this.#parts, {
+      accepts: () => this.#life.state === 'open' && !this.#goAwaySent,
+      opened: (channel) => this.#acceptor.accept(channel),
+      wentAway: (code) => this.#wentAway(code),
+    })
     this.#reader = new FrameReader(this.#router)
-    this.#accepting = new AcceptQueue(resolved.acceptBacklog)
-    const { keepAliveIntervalMs, keepAliveTimeoutMs, clock } = resolved
     this.#keepAlive = new KeepAlive(keepAliveIntervalMs, keepAliveTimeoutMs, clock.now())
     if (keepAliveIntervalMs !== Infinity) this.#parts.sweep.arm()
-    this.closed = new Promise((resolve) => {
-      this.#resolveClosed = resolve
+    this.#life = new Lifecycle(transport, resolved, output, {
+      received: (chunk) => this.#receive(chunk),
+      released: (error) => this.#release(error),
+      gone: (end) => this.emit('close', end),
     })
-    onNewListener(this, (event) => {
-      if (event === 'stream') queueMicrotask(() => this.#offerWaiting())
-    })
-    this.#link = new TransportLink(transport, this.#linkOwner())
+    this.closed = this.#life.closed
   }
 
   /** Streams open now, of both sides. */
@@ -144,7 +136,7 @@ export class Session extends EventEmitter<SessionEvents> {
   /** Yields the streams the peer opens, until the session ends. Not with the option `onChannel`. */
   async *[Symbol.asyncIterator](): AsyncGenerator<MuxStream, void, undefined> {
     for (;;) {
-      const next = await this.#accepting.next()
+      const next = await this.#acceptor.next()
       if (next.done === true) return
       yield next.value
     }
@@ -153,13 +145,13 @@ export class Session extends EventEmitter<SessionEvents> {
   /** Sends a ping and resolves with its round trip in ms. Rejects when the session ends first. */
   async ping({ signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
     signal?.throwIfAborted()
-    if (this.#isOver()) throw this.#closedError()
+    if (this.#life.over) throw this.#life.closedError()
     return this.#parts.pings.ask(signal)
   }
 
   /** Tells the peer that we take no more streams; open ones go on. Sent once. */
   goAway(code = 0): void {
-    if (this.#goAwaySent || this.#isOver()) return
+    if (this.#goAwaySent || this.#life.over) return
     this.#goAwaySent = true
     this.#parts.output.control(FrameType.goAway, 0, 0, code)
   }
@@ -171,25 +163,25 @@ export class Session extends EventEmitter<SessionEvents> {
   async close({ signal, code }: CloseOptions = {}): Promise<void> {
     signal?.throwIfAborted()
     this.goAway()
-    if (this.#state === 'open') {
-      this.#state = 'closing'
+    if (this.#life.beginClosing()) {
       this.#closeCode = code
-      this.#opening.rejectAll(this.#closedError())
+      this.#opening.rejectAll(this.#life.closedError())
       this.#finishIfDone()
     }
-    if (this.#state !== 'closed') await this.#closing.wait(signal)
+    await this.#life.untilClosed(signal)
   }
 
   /** Ends the session now, with GoAway(`code`) as the last frame; streams fail. */
   abort(code: number): void {
-    const error = new MuxError('MUX_SESSION_ABORTED', `session was aborted here with code ${code}`)
-    this.#finish(error, code)
+    const message = `session was aborted here with code ${code}`
+    this.#life.finish(new MuxError('MUX_SESSION_ABORTED', message), code)
   }
 
   /** Ends the session and its transport now, without a word to the peer; streams fail. */
   destroy(cause?: Error): void {
     const details = cause === undefined ? {} : { cause }
-    this.#finishNow(new MuxError('MUX_SESSION_DESTROYED', 'session was destroyed here', details))
+    const error = new MuxError('MUX_SESSION_DESTROYED', 'session was destroyed here', details)
+    this.#life.finishNow(error)
   }
 
   /** Closes with the grace of the options, then destroys. */
@@ -207,86 +199,16 @@ export class Session extends EventEmitter<SessionEvents> {
 
   /** Returns a snapshot of counters and live sizes. */
   stats(): SessionStats {
-    const { framesReceived } = this.#router
-    return snapshot(this.#parts, this.#state, {
-      framesReceived,
+    const received = {
       bytesReceived: this.#bytesReceived,
-    })
+      framesReceived: this.#router.framesReceived,
+    }
+    return snapshot(this.#parts, this.#life.state, received)
   }
 
   #refusal(): MuxError | undefined {
-    if (this.#state !== 'open') return this.#closedError()
+    if (this.#life.state !== 'open') return this.#life.closedError()
     return this.#goAwayReceived ? goAwayError(0) : this.#parts.table.refusal()
-  }
-
-  #closedError(): MuxError {
-    const cause = this.#end.error
-    return new MuxError('MUX_SESSION_CLOSED', 'session is closed', cause && { cause })
-  }
-
-  #isOver(): boolean {
-    return this.#state === 'ending' || this.#state === 'closed'
-  }
-
-  #streamLeft(): void {
-    this.#opening.release()
-    this.#finishIfDone()
-  }
-
-  #finishIfDone(): void {
-    if (this.#state !== 'closing' || this.#parts.table.size > 0) return
-    this.#finish(this.#closedError(), this.#closeCode)
-  }
-
-  #sweep(nowMs: number): boolean {
-    this.#parts.table.checkTimeouts(nowMs)
-    const verdict = this.#keepAlive.check(nowMs)
-    if (verdict === 'ask') this.#parts.pings.probe(nowMs)
-    if (verdict === 'dead') {
-      const { keepAliveTimeoutMs } = this.#options
-      const message = `nothing came within ${keepAliveTimeoutMs} ms of a ping`
-      this.#fail(new MuxError('MUX_KEEPALIVE_TIMEOUT', message))
-    }
-    const watching = this.#parts.table.size > 0 || this.#options.keepAliveIntervalMs !== Infinity
-    return watching && !this.#isOver()
-  }
-
-  #accept(channel: Channel): void {
-    const { onChannel } = this.#options
-    try {
-      if (onChannel !== undefined) {
-        onChannel(channel)
-      } else if (this.listenerCount('stream') > 0) {
-        this.emit('stream', channel.toStream())
-      } else if (!this.#accepting.push(channel)) {
-        const message = `${this.#options.acceptBacklog} streams wait to be taken`
-        channel.abort(new MuxError('MUX_ACCEPT_BACKLOG', message))
-      }
-    } catch (cause) {
-      const message = `taking stream ${channel.id} threw`
-      channel.abort(new MuxError('MUX_CALLBACK_FAILED', message, { cause }))
-    }
-  }
-
-  // A 'stream' listener was added: what came before it is for it.
-  #offerWaiting(): void {
-    while (this.listenerCount('stream') > 0) {
-      const channel = this.#accepting.shift()
-      if (channel === undefined) return
-      this.#accept(channel)
-    }
-  }
-
-  #wentAway(code: number): void {
-    this.#goAwayReceived = true
-    const error = goAwayError(code)
-    this.#opening.rejectAll(error)
-    try {
-      this.emit('goaway', code)
-    } catch (cause) {
-      this.#fail(new MuxError('MUX_CALLBACK_FAILED', "a 'goaway' listener threw", { cause }))
-    }
-    if (code !== 0) this.#finish(error)
   }
 
   #receive(chunk: Buffer): void {
@@ -295,86 +217,58 @@ export class Session extends EventEmitter<SessionEvents> {
     try {
       this.#reader.push(chunk)
     } catch (error) {
-      // Callbacks of users are caught where they are called: this is a broken rule.
-      if (error instanceof MuxError) this.#fail(error)
-      else throw error
+      // Callbacks of users are caught where they are called: this is a rule the peer broke.
+      if (!(error instanceof MuxError)) throw error
+      this.#life.fail(error)
     }
   }
 
-  #fail(error: MuxError): void {
-    const { goAway } = MUX_ERRORS[error.code]
-    if (goAway === undefined) this.#finishNow(error)
-    else this.#finish(error, goAway)
-  }
-
-  // Ends with all that waits to be said, and a last GoAway if a code is given.
-  #finish(error: MuxError, goAwayCode?: number): void {
-    if (this.#isOver()) return
-    this.#parts.output.finish(goAwayCode)
-    this.#release(error)
-    this.#link.end(this.#options.clock, this.#options.lingerTimeoutMs)
-  }
-
-  #finishNow(error: MuxError): void {
-    if (!this.#isOver()) {
-      this.#parts.output.stop()
-      this.#release(error)
+  #wentAway(code: number): void {
+    const error = goAwayError(code)
+    this.#goAwayReceived = true
+    this.#opening.rejectAll(error)
+    try {
+      this.emit('goaway', code)
+    } catch (cause) {
+      const message = "a listener of 'goaway' threw"
+      this.#life.fail(new MuxError('MUX_CALLBACK_FAILED', message, { cause }))
     }
-    this.#link.destroy()
+    if (code !== 0) this.#life.finish(error)
+  }
+
+  #streamLeft(): void {
+    this.#opening.release()
+    this.#finishIfDone()
+  }
+
+  #finishIfDone(): void {
+    if (this.#life.state !== 'closing' || this.#parts.table.size > 0) return
+    this.#life.finish(this.#life.closedError(), this.#closeCode)
+  }
+
+  #sweep(nowMs: number): boolean {
+    this.#parts.table.checkTimeouts(nowMs)
+    const verdict = this.#keepAlive.check(nowMs)
+    if (verdict === 'ask') this.#parts.pings.probe(nowMs)
+    if (verdict === 'dead') {
+      const message = `nothing came within ${this.#options.keepAliveTimeoutMs} ms of a ping`
+      this.#life.fail(new MuxError('MUX_KEEPALIVE_TIMEOUT', message))
+    }
+    const watching = this.#parts.table.size > 0 || this.#options.keepAliveIntervalMs !== Infinity
+    return watching && !this.#life.over
   }
 
   #release(error: MuxError): void {
-    const wanted = error.code === 'MUX_SESSION_CLOSED' || error.code === 'MUX_SESSION_DESTROYED'
-    this.#state = 'ending'
-    this.#end =
-      wanted && error.cause === undefined ? { code: error.code } : { code: error.code, error }
     this.#reader.stop()
     this.#parts.sweep.stop()
     this.#parts.pings.end(error)
     this.#opening.rejectAll(error)
-    this.#accepting.end()
+    this.#acceptor.end()
     for (const channel of this.#parts.table.channels()) channel.close(error)
-  }
-
-  #gone(): void {
-    this.#state = 'closed'
-    this.#resolveClosed(this.#end)
-    this.#closing.releaseAll()
-    this.emit('close', this.#end)
-  }
-
-  #routerOwner(): RouterOwner {
-    return {
-      accepts: () => this.#state === 'open' && !this.#goAwaySent,
-      opened: (channel) => this.#accept(channel),
-      wentAway: (code) => this.#wentAway(code),
-    }
-  }
-
-  #linkOwner(): LinkOwner {
-    return {
-      received: (chunk) => this.#receive(chunk),
-      ended: () => {
-        const where = this.#reader.atFrameBoundary ? 'between frames' : 'inside a frame'
-        this.#finish(new MuxError('MUX_TRANSPORT_CLOSED', `transport ended ${where}`))
-      },
-      failed: (cause) => {
-        this.#finishNow(new MuxError('MUX_TRANSPORT_FAILED', 'transport failed', { cause }))
-      },
-      gone: () => this.#gone(),
-    }
   }
 }
 
 function goAwayError(goAwayCode: number): MuxError {
   const message = `peer sent GoAway ${goAwayCode}`
   return new MuxError('MUX_GOAWAY_RECEIVED', message, { goAwayCode })
-}
-
-// Node's own event, which a typed map of events leaves out.
-function onNewListener(
-  emitter: { on(event: 'newListener', listener: (event: unknown) => void): unknown },
-  listener: (event: unknown) => void,
-): void {
-  emitter.on('newListener', listener)
 }

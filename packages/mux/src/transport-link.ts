@@ -33,6 +33,8 @@ export class TransportLink {
     transport.on('end', this.#onEnd)
     transport.on('error', this.#onError)
     transport.on('close', this.#onClose)
+    // What has ended already will not say so again; its owner is not built yet, so not at once.
+    if (transport.destroyed || transport.readableEnded) queueMicrotask(this.#onEnd)
   }
 
   /** Ends the transport, and destroys it when it is not closed after `lingerMs`. */

@@ -13,6 +13,7 @@ export class WindowBudget {
   readonly #parent: WindowBudget | undefined
   #usedBytes = 0
   #holders = 0
+  #isWanted = false
 
   /**
    * @param maxBytes - at least 0; `Infinity` for no bound.
@@ -36,17 +37,18 @@ export class WindowBudget {
   }
 
   /**
-   * What one window may keep: everything while there is room, an equal share once it is used up, so
-   * that windows which grew first make room for those that came later.
+   * What one window may keep: everything, until one with less than an equal share asks for more and
+   * there is none left. Then windows which grew first make room for those that came later.
    */
   get shareBytes(): number {
-    const own = this.#usedBytes < this.maxBytes ? Infinity : this.maxBytes / (this.#holders + 1)
+    const own = this.#isWanted ? this.#equalShare : Infinity
     return Math.min(own, this.#parent?.shareBytes ?? Infinity)
   }
 
   /** @internal Takes up to `bytes` for a window that has `had`; returns what it got. */
   take(bytes: number, had: number): number {
     const got = Math.max(0, Math.min(bytes, this.freeBytes))
+    if (got < bytes) this.#noteWant(bytes, had + got)
     if (got > 0) this.#change(got, had === 0 ? 1 : 0)
     return got
   }
@@ -56,9 +58,21 @@ export class WindowBudget {
     if (bytes > 0) this.#change(-bytes, left === 0 ? -1 : 0)
   }
 
+  get #equalShare(): number {
+    return this.maxBytes / (this.#holders + 1)
+  }
+
+  // Whoever goes without may come back for what others give.
+  #noteWant(bytes: number, has: number): void {
+    if (this.maxBytes - this.#usedBytes < bytes && has < this.#equalShare) this.#isWanted = true
+    const parent = this.#parent
+    if (parent !== undefined) parent.#noteWant(bytes, has)
+  }
+
   #change(bytes: number, holders: number): void {
     this.#usedBytes += bytes
     this.#holders += holders
+    if (bytes < 0) this.#isWanted = false
     const parent = this.#parent
     if (parent !== undefined) parent.#change(bytes, holders)
   }

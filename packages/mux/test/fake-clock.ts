@@ -1,0 +1,35 @@
+import type { Clock } from '../src/index.ts'
+
+/** Time that passes when told to. */
+export class FakeClock implements Clock {
+  readonly #timers = new Map<() => void, number>()
+  #nowMs = 1000
+
+  /** Timers that would still fire. */
+  get pending(): number {
+    return this.#timers.size
+  }
+
+  now(): number {
+    return this.#nowMs
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const timer = (): void => callback()
+    this.#timers.set(timer, this.#nowMs + ms)
+    return () => this.#timers.delete(timer)
+  }
+
+  /** Lets `ms` pass and fires what falls due, in order. */
+  advance(ms: number): void {
+    const end = this.#nowMs + ms
+    for (;;) {
+      const next = [...this.#timers].toSorted(([, a], [, b]) => a - b)[0]
+      if (next === undefined || next[1] > end) break
+      this.#nowMs = Math.max(this.#nowMs, next[1])
+      this.#timers.delete(next[0])
+      next[0]()
+    }
+    this.#nowMs = end
+  }
+}
