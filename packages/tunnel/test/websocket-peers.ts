@@ -2,6 +2,7 @@
 // that writes any bytes and shows what it was sent.
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { listening } from '@proj/testkit/listening'
 import {
   isWebSocketPipeError,
@@ -81,14 +82,21 @@ export async function failure(pipe: WebSocketPipe): Promise<WebSocketPipeError> 
   return error
 }
 
-/** Reads a readable to its end. */
-export async function readAll(readable: AsyncIterable<unknown>): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  for await (const chunk of readable) {
-    if (!Buffer.isBuffer(chunk)) throw new TypeError('not a buffer')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
+/** Reads to the end, or just so many bytes. `for await` would destroy the sending side as well. */
+export function readAll(readable: Readable, bytes: number = Infinity): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let missing = bytes
+    const finish = (): void => resolve(Buffer.concat(chunks))
+    readable.on('data', (chunk: Buffer) => {
+      chunks.push(chunk)
+      missing -= chunk.length
+      if (missing <= 0) finish()
+    })
+    readable.once('end', finish)
+    readable.once('error', reject)
+    if (missing === 0) finish()
+  })
 }
 
 /** Bytes from hex with blanks and `# comments`. */
