@@ -72,6 +72,7 @@ export class Claim {
   readonly #inlet: Inlet
   #state: 'held' | 'served' | 'closed' = 'held'
   #adopter: Server | undefined
+  #failedAccepts = 0
   #resolveClosed: () => void = () => {}
 
   /** @internal */
@@ -85,13 +86,22 @@ export class Claim {
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve
     })
-    // A failing accept (descriptor limit) must not end the process; the next one is tried by Node.
-    for (const server of this.#servers) server.on('error', () => {})
+    // A failing accept (descriptor limit) must not end the process; Node goes on accepting.
+    for (const server of this.#servers) {
+      server.on('error', () => {
+        this.#failedAccepts += 1
+      })
+    }
   }
 
   /** How many early clients wait for a server. */
   get waiting(): number {
     return this.#early.size
+  }
+
+  /** How many connections the system could not hand over, for want of descriptors or memory. */
+  get failedAccepts(): number {
+    return this.#failedAccepts
   }
 
   /**

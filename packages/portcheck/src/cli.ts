@@ -24,14 +24,9 @@ export interface CliProcess {
 }
 
 /** The exit statuses; with several addresses the highest wins. */
-export const EXIT = Object.freeze({
-  free: 0,
-  busy: 1,
-  usage: 2,
-  warned: 3,
-  denied: 4,
-  unknown: 5,
-}) as Readonly<Record<'free' | 'busy' | 'usage' | 'warned' | 'denied' | 'unknown', number>>
+export const EXIT: Readonly<
+  Record<'free' | 'busy' | 'usage' | 'warned' | 'denied' | 'unknown', number>
+> = Object.freeze({ free: 0, busy: 1, usage: 2, warned: 3, denied: 4, unknown: 5 })
 
 /** Runs the command and resolves to its exit status. */
 export async function runCli(host: CliProcess): Promise<number> {

@@ -56,6 +56,8 @@ export function parseSocketTable(
 ): SocketRow[] {
   const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   return text.split('\n').flatMap((line) => {
+    // Most of a large table is about other ports; splitting it would be the whole cost.
+    if (!line.includes(wanted)) return []
     const [, local = '', , st = '', , , , uid = '', , inode = ''] = line.trim().split(/\s+/)
     const state = STATES.get(st)
     if (!local.endsWith(wanted) || state === undefined) return []

@@ -81,9 +81,13 @@ export class Listeners {
     }
   }
 
-  /** Open connections, and connections refused by the access list so far. */
-  stats(): { open: number; refused: number } {
-    return { open: this.#sockets.size, refused: this.#refused }
+  /**
+   * Open connections; connections refused by the access lists so far; connections that the system
+   * could not hand over, for want of descriptors or memory.
+   */
+  stats(): { open: number; refused: number; failedAccepts: number } {
+    const failedAccepts = this.#claims.reduce((sum, claim) => sum + claim.failedAccepts, 0)
+    return { open: this.#sockets.size, refused: this.#refused, failedAccepts }
   }
 
   /**

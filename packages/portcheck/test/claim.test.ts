@@ -13,8 +13,10 @@ import { until } from '@proj/testkit/until'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { claim } from '../src/claim-port.ts'
-import type { Claim, ClaimOptions } from '../src/claim.ts'
-import type { Want } from '../src/want.ts'
+import { type Claim, claimPlan, type ClaimOptions } from '../src/claim.ts'
+import { planWant } from '../src/plan.ts'
+import { probe } from '../src/probe.ts'
+import { readWant, type Want } from '../src/want.ts'
 
 const REQUEST = 'GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n'
 
@@ -85,6 +87,28 @@ describe('claim', () => {
       expect(third.port).toBe(port)
     }
     await held({ host: '127.0.0.1', port })
+  })
+
+  it('takes a port whose connections its predecessor closed first', async () => {
+    const first = await held('127.0.0.1:0')
+    first.serve((socket) => socket.end())
+    await text(client(first.port)) // leaves the first one's side in TIME_WAIT
+    await first.close()
+    const { bind, warnings } = await probe(`127.0.0.1:${first.port}`)
+    expect([bind, warnings]).toEqual(['free', []])
+    await held(`127.0.0.1:${first.port}`)
+  })
+
+  it('opens one port in both families where one dual-stack socket is not safe', async () => {
+    for (const platform of ['darwin', 'freebsd'] as const) {
+      const claimed = await claimPlan(await planWant(readWant(0), platform))
+      onTestFinished(() => claimed.destroy())
+      const { port } = claimed
+      expect(claimed.endpoints).toEqual([
+        { host: '0.0.0.0', port, dual: false },
+        { host: '::', port, dual: false },
+      ])
+    }
   })
 
   it('fails with PORTCHECK_CLAIM_CLOSED when used after its end or twice', async () => {

@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { createServer as createHttp } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -147,7 +147,7 @@ describe('access lists', () => {
     })
     const port = listeners.bound[0]?.port ?? 0
     await once(client(port, '127.0.0.1'), 'close')
-    expect([served, listeners.stats()]).toEqual([0, { open: 0, refused: 1 }])
+    expect([served, listeners.stats()]).toEqual([0, { open: 0, refused: 1, failedAccepts: 0 }])
     await once(client(port, '::1').resume(), 'close')
     expect(served).toBe(1)
   })
@@ -195,6 +195,7 @@ describe('conflict', () => {
     const reason = new Error('stop')
     setImmediate(() => controller.abort(reason))
     await expect(opening).rejects.toBe(reason)
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([])
   })
 
   it('does not wait for an address that is not here', async () => {
@@ -240,11 +241,29 @@ describe('Listeners', () => {
     const reason = new Error('enough')
     controller.abort(reason)
     await expect(closing).rejects.toBe(reason)
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([])
     const gone = once(socket, 'close')
     listeners.destroy()
     await listeners.closed
     await gone
     expect(listeners.stats().open).toBe(0)
+  })
+})
+
+describe('what is left', () => {
+  it('is no socket, no server, no timer and no listener on the signal', async () => {
+    const count = (): number =>
+      process
+        .getActiveResourcesInfo()
+        .filter((name) => name.startsWith('TCP') || name === 'Timeout').length
+    const before = count()
+    const { signal } = new AbortController()
+    const listeners = await open(['localhost:0', 0], { signal })
+    await listeners.verify()
+    await text(client(listeners.bound[0]?.port ?? 0))
+    await listeners.close({ signal })
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+    await expect.poll(count).toBeLessThanOrEqual(before + 1) // the poll's own timer
   })
 })
 

@@ -105,6 +105,14 @@ describe.skipIf(noNetworks !== undefined)(`with both families${because(noNetwork
     expect(await explain()).toEqual([])
   })
 
+  it('draws another port 0 when the second loopback cannot have the first one', async () => {
+    const network = own()
+    sysctl(network, 'net.ipv4.ip_local_port_range=50000 50001')
+    await heldIn(network, { host: '::1', port: 50_000 })
+    const { code, reports } = await portcheck(['localhost:0', '--json'], network.prefix)
+    expect([code, reports[0]?.endpoints.map((one) => one.port)]).toEqual([0, [50_001, 50_001]])
+  })
+
   it('sees a redirect of the packet filter by verify alone', async (context) => {
     const network = own()
     try {
