@@ -15,7 +15,7 @@ import { failure, frame, pipePair, rawPair } from './websocket-peers.ts'
 const PING = Buffer.from('8900', 'hex')
 const fast = { pingIntervalMs: 10, missedPongs: 2 }
 /** For peers that do answer, in this very process: it may stand still for a while. */
-const patient = { pingIntervalMs: 10, missedPongs: 40 }
+const patient = { pingIntervalMs: 10, missedPongs: 40, maxIdleFramesPerSecond: Infinity }
 
 /** Counts the pings of a server pipe, and runs `answer` at each. */
 function countPings(raw: Socket, answer: () => void = () => {}): { count: number } {
