@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks'
 
 import { seconds } from './dial-context.ts'
 import { DialError, type DialAttempt, type DialLeg } from './dial-error.ts'
-import type { DialErrorCode } from './error-codes.ts'
+import type { DialErrorCode, RetryClass } from './error-codes.ts'
 import { listLocalAddresses } from './source.ts'
 
 /**
@@ -26,6 +26,8 @@ export class AttemptLog {
       outcome: 'gave no answer',
       code: 'DIAL_CONNECT_TIMEOUT',
       cause: undefined,
+      hint: undefined,
+      retry: undefined,
     }
     this.#attempts.push(attempt)
     return (error) => {
@@ -34,6 +36,8 @@ export class AttemptLog {
       if (error instanceof DialError) {
         attempt.code = error.code
         attempt.outcome = error.message
+        attempt.hint = error.hint
+        attempt.retry = error.retry
       } else if (errno !== undefined) {
         attempt.cause = error
         ;[attempt.code, attempt.outcome] = classify(errno, field(error, 'syscall'), source)
@@ -71,7 +75,8 @@ export class AttemptLog {
       {
         phase: bind ? 'bind' : 'connect',
         leg: bind ? 'local' : leg,
-        hint: hintFor(code, leg),
+        hint: telling?.hint ?? hintFor(code, leg),
+        retry: telling?.retry,
         attempts,
         cause: telling?.cause,
       },
@@ -87,6 +92,8 @@ interface LoggedAttempt {
   outcome: string
   code: DialErrorCode
   cause: unknown
+  hint: string | undefined
+  retry: RetryClass | undefined
 }
 
 function classify(

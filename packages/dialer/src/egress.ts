@@ -69,8 +69,9 @@ function kernelSource({ address, family }: ResolvedAddress): Promise<string | un
       resolve(source)
     }
     socket.once('error', () => finish(undefined))
+    socket.once('connect', () => finish(socket.address().address))
     // Port 9 is "discard"; nothing is sent to it.
-    socket.connect(9, address, () => finish(socket.address().address))
+    socket.connect(9, address)
   })
 }
 

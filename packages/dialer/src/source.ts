@@ -146,6 +146,8 @@ function ofInterface(name: string, plan: SourcePlan, linkLocal: boolean): readon
       port: plan.localPort,
     }))
     .filter((source) => linkLocal || !isLinkLocal(source.address))
+    // RFC 6724 section 5, rule 2: a link-local source fits a link-local target best.
+    .toSorted((a, b) => Number(isLinkLocal(b.address)) - Number(isLinkLocal(a.address)))
   if (sources.length > 0) return sources
   const up = Object.keys(all).join(', ') || 'none'
   // Linux lists every interface below /sys, also one that is down and therefore missing above.

@@ -130,7 +130,8 @@ describe('createConnector', () => {
     const proxy = await connectProxy({})
     // The dispatcher class of the undici that is built into Node.
     await fetch(`http://127.0.0.1:${plain.port}/`).then((response) => response.text())
-    const globalAgent = Reflect.get(globalThis, Symbol.for('undici.globalDispatcher.1')) as {
+    const key = Number(process.versions.node.split('.')[0]) < 26 ? 1 : 2
+    const globalAgent = Reflect.get(globalThis, Symbol.for(`undici.globalDispatcher.${key}`)) as {
       constructor: new (options: object) => { destroy(): Promise<void> }
     }
     const dispatcher = new globalAgent.constructor({
