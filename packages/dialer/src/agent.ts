@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { callbackify } from 'node:util'
 
+import { formatHostPort } from '@proj/config'
 import { HttpProxyAgent } from 'http-proxy-agent'
 
 import { openRoute } from './dial.ts'
@@ -118,9 +119,8 @@ class ThroughHttpProxy extends HttpProxyAgent<string> {
   readonly #options: ResolvedDialOptions
 
   constructor(proxy: Proxy, options: ResolvedDialOptions) {
-    const host = proxy.host.includes(':') ? `[${proxy.host}]` : proxy.host
     const authorization = proxy.basicAuthorization()
-    super(`${proxy.protocol}://${host}:${proxy.port}`, {
+    super(`${proxy.protocol}://${formatHostPort(proxy.host, proxy.port)}`, {
       keepAlive: true,
       // A function, so that inspecting the agent shows no credentials.
       headers: () => ({

@@ -1,4 +1,6 @@
-import { connect as netConnect, isIPv6, type Socket, type TcpNetConnectOpts } from 'node:net'
+import { connect as netConnect, type Socket, type TcpNetConnectOpts } from 'node:net'
+
+import { formatHostPort } from '@proj/config'
 
 import { AttemptLog } from './attempt-errors.ts'
 import { withDeadline } from './deadline.ts'
@@ -75,10 +77,9 @@ export function resolveStep(
   )
 }
 
-/** Renders `host:port` with brackets where an IPv6 address needs them. */
+/** Renders an endpoint for people: `host:port` with brackets where needed, or the path. */
 export function formatEndpoint(endpoint: Endpoint): string {
-  if ('path' in endpoint) return endpoint.path
-  return `${endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host}:${endpoint.port}`
+  return 'path' in endpoint ? endpoint.path : formatHostPort(endpoint.host, endpoint.port)
 }
 
 interface Candidate {
@@ -215,9 +216,6 @@ async function connectPath(context: DialContext, path: string, leg: DialLeg): Pr
   )
 }
 
-function formatRemote(socket: Socket): string {
-  const { remoteAddress = '?', remotePort = 0 } = socket
-  return isIPv6(remoteAddress)
-    ? `[${remoteAddress}]:${remotePort}`
-    : `${remoteAddress}:${remotePort}`
+function formatRemote({ remoteAddress = '?', remotePort = 0 }: Socket): string {
+  return formatHostPort(remoteAddress, remotePort)
 }

@@ -5,6 +5,8 @@
 
 import type { Socket } from 'node:net'
 
+import { formatHostPort } from '@proj/config'
+
 import { ByteReader, describeBytes } from './byte-reader.ts'
 import { abandonable } from './deadline.ts'
 import type { DialError } from './dial-error.ts'
@@ -82,8 +84,7 @@ async function ask(
 }
 
 function formatRequest(request: ConnectRequest, authorization: string | undefined): string {
-  const host = request.host.split('%')[0] ?? ''
-  const authority = `${host.includes(':') ? `[${host}]` : host}:${request.port}`
+  const authority = formatHostPort(request.host.split('%')[0] ?? '', request.port)
   const lines = [
     `CONNECT ${authority} HTTP/1.1`,
     `Host: ${authority}`,

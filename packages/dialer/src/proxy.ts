@@ -1,3 +1,5 @@
+import { formatHostPort } from '@proj/config'
+
 /** How to speak to a proxy. `socks4a` and `socks5h` leave the lookup of the target to the proxy. */
 export type ProxyProtocol = 'http' | 'https' | 'socks4' | 'socks4a' | 'socks5' | 'socks5h'
 
@@ -62,8 +64,7 @@ export class Proxy {
   /** Returns the URL with the password masked. */
   toString(): string {
     const user = this.username === undefined ? '' : `${encodeURIComponent(this.username)}:***@`
-    const host = this.host.includes(':') ? `[${this.host}]` : this.host
-    return `${this.protocol}://${user}${host}:${this.port}`
+    return `${this.protocol}://${user}${formatHostPort(this.host, this.port)}`
   }
 
   /** Same as toString. */

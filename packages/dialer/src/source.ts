@@ -3,8 +3,9 @@
 // os.networkInterfaces(), which lists the interfaces that are up and have an address.
 
 import { existsSync } from 'node:fs'
-import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
+
+import { isConfigError, parseSourceAddress } from '@proj/config'
 
 import { DialError } from './dial-error.ts'
 
@@ -111,20 +112,14 @@ export function listLocalAddresses(): string {
 }
 
 function parseSource(text: string): SourceAddress {
-  const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(text)
-  const withPort = /^([\d.]+):(\d+)$/.exec(text)
-  const [, host = text, portText] = bracketed ?? withPort ?? []
-  const port = portText === undefined ? undefined : Number(portText)
-  if (port !== undefined) checkPort('localAddress port', port)
-  const address = /^::ffff:([\d.]+)$/i.exec(host)?.[1] ?? host
-  const family = isIP(address)
-  if (family !== 4 && family !== 6) {
-    throw new TypeError(
-      `localAddress must be an IP address with an optional port, got ${JSON.stringify(text)}` +
-        ' (an interface goes into the option "interface")',
-    )
+  try {
+    const { host, family, port } = parseSourceAddress(text)
+    return { family: family === 'ipv6' ? 6 : 4, address: host, port: port === 0 ? undefined : port }
+  } catch (error) {
+    if (!isConfigError(error)) throw error
+    const hint = error.hint === undefined ? '' : `; ${error.hint}`
+    throw new TypeError(`localAddress: ${error.message}${hint}`, { cause: error })
   }
-  return { family, address, port }
 }
 
 function checkPort(name: string, port: number): void {
@@ -171,23 +166,16 @@ export function isLinkLocal(address: string): boolean {
 }
 
 /**
- * libuv takes the first link-local interface when a zone is missing or unknown, so a wrong zone
- * would silently leave by another link.
+ * libuv takes the first link-local interface when a zone is unknown, so a wrong one would silently
+ * leave by another link.
  */
 function checkZone(address: string): void {
-  if (!address.includes('%') && !/^fe[89ab][0-9a-f]:/i.test(address)) return
   const zone = address.split('%')[1]
   const names = Object.keys(networkInterfaces())
-  if (zone !== undefined && names.includes(zone)) return
-  throw new DialError(
-    'DIAL_BIND_ZONE',
-    zone === undefined
-      ? `link-local source ${address} needs the interface it belongs to`
-      : `source ${address} names an interface that is not up`,
-    {
-      phase: 'bind',
-      leg: 'local',
-      hint: `append one of: ${names.map((name) => `%${name}`).join(', ')}`,
-    },
-  )
+  if (zone === undefined || names.includes(zone)) return
+  throw new DialError('DIAL_BIND_ZONE', `source ${address} names an interface that is not up`, {
+    phase: 'bind',
+    leg: 'local',
+    hint: `append one of: ${names.map((name) => `%${name}`).join(', ')}`,
+  })
 }

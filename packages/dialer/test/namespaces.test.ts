@@ -210,11 +210,9 @@ describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => 
     const linkLocal = (text: string): string => /fe80::[0-9a-f:]+/.exec(text)?.[0] ?? ''
     const mine = linkLocal(net.inClient('ip -6 addr show dev a0 scope link'))
     const theirs = linkLocal(net.inServer('ip -6 addr show dev s0 scope link'))
-    const bare = await dialFrom(`${theirs}%a0`, { localAddress: mine })
-    expect(bare.error?.code).toBe('DIAL_BIND_ZONE')
-    expect(bare.error?.hint).toContain('%a0')
     const wrong = await dialFrom(`${theirs}%a0`, { localAddress: `${mine}%eth9` })
     expect(wrong.error?.code).toBe('DIAL_BIND_ZONE')
+    expect(wrong.error?.hint).toContain('%a0')
     const right = await dialFrom(`${theirs}%a0`, { localAddress: `${mine}%a0` })
     expect(right.seen?.split('%')[0]).toBe(mine)
     const byName = await dialFrom(`${theirs}%a0`, { interface: 'a0' })

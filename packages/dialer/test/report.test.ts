@@ -76,7 +76,7 @@ describe('explainRoute', () => {
   it('reports what would make the dial fail instead of failing', async () => {
     const cases: [Parameters<typeof explainRoute>[1] & object, DialErrorCode][] = [
       [{ interface: 'nosuch0' }, 'DIAL_BIND_INTERFACE_UNKNOWN'],
-      [{ localAddress: 'fe80::1' }, 'DIAL_BIND_ZONE'],
+      [{ localAddress: 'fe80::1%nosuch0' }, 'DIAL_BIND_ZONE'],
       [{ localAddress: '::1' }, 'DIAL_BIND_FAMILY'],
       [{ proxy: proxyFromEnvironment({ ALL_PROXY: 'x://y' }) }, 'DIAL_PROXY_INVALID'],
     ]
