@@ -29,7 +29,10 @@ test('what is sent through adit access comes back from an echo service', async (
 })
 
 test('a service that speaks first is heard before a byte was sent to it', async () => {
-  const { access } = await tunnel((socket) => socket.write('220 ready\r\n'))
+  const { access } = await tunnel((socket) => {
+    socket.on('end', () => socket.end()).resume()
+    socket.write('220 ready\r\n')
+  })
   using connection = await connectRaw(access.port)
   expect(await connection.readTo('\r\n')).toBe('220 ready\r\n')
 })
