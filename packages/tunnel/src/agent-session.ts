@@ -1,79 +1,72 @@
 import { type Channel, type ChannelSink, Session } from '@proj/mux'
 
 import { ControlChannel } from './control-channel.ts'
-import type { ControlMessage } from './control-message.ts'
+import type { ControlMessage, Hello, Refused } from './control-message.ts'
 import { TunnelError } from './errors.ts'
 import type { ServerPipe } from './handshake-request.ts'
-import type { KeptConnection } from './keep-connected.ts'
+import type { Departure, KeptConnection } from './keep-connected.ts'
 import type { Listener } from './listener.ts'
 import { RecordSink } from './record-sink.ts'
 import { RESET_REASONS } from './reset-reason.ts'
 import { encodeStreamRecord, type StreamRecord } from './stream-record.ts'
 
-/** What an agent's session reports. */
-export interface AgentSessionHandlers {
+/** What an agent's session needs to know and reports. */
+export interface AgentSessionOptions {
+  /** What the agent tells of itself. */
+  readonly identity: Omit<Hello, 'type'>
+  /** Time a server of ours has for its greeting, ms. */
+  readonly helloTimeoutMs: number | undefined
   /** Finds the listener of an inbound stream; without a record, of the session's one endpoint. */
   find(record: StreamRecord | undefined): Listener | undefined
-  /** The server refused an endpoint; with a delay it may be asked again after that. */
+  /** The server refused an endpoint; with a delay it is asked again after that. */
   onRefused(listener: Listener, error: TunnelError): void
-}
-
-/** What the agent tells of itself. */
-export interface AgentIdentity {
-  /** Program and version. */
-  readonly software: string
-  /** The same across the agent's parallel sessions and reconnects. */
-  readonly peer: string
 }
 
 const GO_AWAY_PROTOCOL_ERROR = 1
 
+/** Bounds on the delay after which a refused endpoint is asked for again, whatever the server says. */
+const MIN_REFUSED_DELAY_MS = 100
+const MAX_REFUSED_DELAY_MS = 300_000
+
 /**
  * The agent's side of one session: streams in, and on our own wire the control stream on which
  * endpoints are registered and released.
+ *
+ * A server that drains says so before it stops routing here: the session then counts as left, so
+ * that a new one is made, but goes on serving until somebody closes it.
  */
 export class AgentSession implements KeptConnection {
   readonly protocol: 'piko' | 'adit'
-  readonly left: Promise<void>
+  readonly left: Promise<Departure>
 
   readonly #session: Session
-  readonly #handlers: AgentSessionHandlers
+  readonly #options: AgentSessionOptions
   readonly #control: ControlChannel | undefined
-  readonly #pending = new Map<number, Listener>()
   readonly #registered = new Set<Listener>()
-  readonly #leave: () => void
+  /** Registrations and releases the server has not answered, by id. */
+  readonly #pending = new Map<number, Listener>()
+  readonly #releasing = new Map<number, () => void>()
+  readonly #again = new Map<Listener, NodeJS.Timeout>()
+  readonly #settled = new Set<(answered: boolean) => void>()
+  readonly #leave: (departure: Departure) => void
+  #violation: TunnelError | undefined
   #nextId = 1
+  #over = false
 
   /** Takes the pipe over and greets the server. */
-  constructor(
-    { pipe, protocol }: ServerPipe,
-    identity: AgentIdentity,
-    handlers: AgentSessionHandlers,
-  ) {
+  constructor({ pipe, protocol }: ServerPipe, options: AgentSessionOptions) {
     this.protocol = protocol
-    this.#handlers = handlers
-    let leave = (): void => {}
+    this.#options = options
+    let leave: (departure: Departure) => void = () => {}
     this.left = new Promise((resolve) => (leave = resolve))
     this.#leave = leave
     this.#session = new Session(pipe, {
       role: 'client',
       onChannel: (channel) => this.#onChannel(channel),
     })
-    this.#session.on('goaway', () => this.#onLeaving())
-    void this.#session.closed.then(() => {
-      this.#onLeaving()
-      this.#pending.clear()
-    })
-    if (protocol === 'adit') {
-      const channel = this.#session.openChannel()
-      channel.write(encodeStreamRecord({ kind: 'control', endpoint: '' }))
-      this.#control = new ControlChannel(channel, {
-        onMessage: (message) => this.#onMessage(message),
-        onViolation: () => this.#session.abort(GO_AWAY_PROTOCOL_ERROR),
-        onClose: () => this.#onLeaving(),
-      })
-      this.#control.send({ type: 'hello', ...identity })
-    }
+    this.#session.on('goaway', () => this.#retire({}))
+    void this.#session.closed.then(({ error }) => this.#end(this.#violation ?? error))
+    if (protocol === 'adit') this.#control = this.#openControl()
   }
 
   /** Resolves when the session is over; never rejects. */
@@ -83,6 +76,7 @@ export class AgentSession implements KeptConnection {
 
   /** Asks for an endpoint; on the baseline wire the route has asked already. */
   register(listener: Listener): void {
+    if (this.#over) return
     if (this.#control === undefined) {
       this.#registered.add(listener)
       listener.registered(this, [])
@@ -94,18 +88,40 @@ export class AgentSession implements KeptConnection {
     this.#control.send({ type: 'register', id, endpoint, kind })
   }
 
-  /** Gives an endpoint back; streams already open go on. */
-  release(listener: Listener): void {
-    if (!this.#registered.delete(listener)) return
-    listener.unregistered(this)
-    this.#control?.send({ type: 'release', id: this.#nextId++, endpoint: listener.endpoint })
+  /** Gives an endpoint back; streams already open go on. Resolves when the server knows. */
+  async release(listener: Listener): Promise<void> {
+    clearTimeout(this.#again.get(listener))
+    this.#again.delete(listener)
+    let asked = this.#registered.delete(listener)
+    if (asked) listener.unregistered(this)
+    for (const [id, one] of this.#pending) {
+      if (one === listener) asked = this.#pending.delete(id)
+    }
+    if (asked && !this.#over && this.#control !== undefined) {
+      const id = this.#nextId++
+      // Behind the registration on the same stream, so that it undoes one that is still under way.
+      this.#control.send({ type: 'release', id, endpoint: listener.endpoint })
+      await new Promise<void>((resolve) => this.#releasing.set(id, resolve))
+    }
+    this.#settle()
+  }
+
+  /**
+   * Resolves when the server has answered every registration: true when all were granted or refused
+   * for good, false when the session was over first.
+   */
+  answered(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#settled.add(resolve)
+      this.#settle()
+    })
   }
 
   /** Ends the session in good order: no new streams, the open ones finish, then the connection. */
   async close({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#control?.send({ type: 'drain', retryAfterMs: 0 })
     this.#control?.end()
-    this.#onLeaving()
+    this.#retire({})
     try {
       await this.#session.close(signal === undefined ? {} : { signal })
     } catch {
@@ -119,10 +135,49 @@ export class AgentSession implements KeptConnection {
     this.#session.destroy()
   }
 
-  #onLeaving(): void {
+  #openControl(): ControlChannel {
+    const control = new ControlChannel(
+      {
+        onHello: () => {},
+        onMessage: (message) => this.#onMessage(message),
+        onViolation: (error) => {
+          this.#violation = error
+          this.#session.abort(GO_AWAY_PROTOCOL_ERROR)
+        },
+        onClose: () => this.#retire({}),
+      },
+      this.#options.helloTimeoutMs,
+    )
+    const channel = this.#session.openChannel()
+    channel.write(encodeStreamRecord({ kind: 'control', endpoint: '' }))
+    control.open(channel, this.#options.identity)
+    return control
+  }
+
+  /** The server routes nothing more here. */
+  #retire(departure: Departure): void {
     for (const listener of this.#registered) listener.unregistered(this)
     this.#registered.clear()
-    this.#leave()
+    this.#leave(departure)
+  }
+
+  #end(error: Error | undefined): void {
+    this.#over = true
+    this.#control?.stop()
+    this.#retire(error === undefined ? {} : { error })
+    this.#pending.clear()
+    for (const resolve of this.#releasing.values()) resolve()
+    this.#releasing.clear()
+    for (const timer of this.#again.values()) clearTimeout(timer)
+    this.#again.clear()
+    this.#settle()
+  }
+
+  #settle(): void {
+    const waits = this.#pending.size > 0 || this.#again.size > 0
+    if (waits && !this.#over) return
+    for (const resolve of this.#settled) resolve(!this.#over)
+    this.#settled.clear()
   }
 
   #onChannel(channel: Channel): void {
@@ -131,37 +186,59 @@ export class AgentSession implements KeptConnection {
   }
 
   #accept(channel: Channel, record: StreamRecord | undefined): ChannelSink | undefined {
-    const listener = this.#handlers.find(record)
+    const listener = this.#options.find(record)
     if (listener === undefined) {
-      channel.reset(record === undefined ? 0 : RESET_REASONS.endpointUnknown)
+      channel.reset(RESET_REASONS.endpointUnknown)
       return undefined
     }
     return listener.accept(channel, record)
   }
 
   #onMessage(message: ControlMessage): void {
-    if (message.type === 'registered') {
-      const listener = this.#take(message.id)
-      if (listener === undefined) return
-      this.#registered.add(listener)
-      listener.registered(this, message.urls)
-    } else if (message.type === 'refused') {
-      const listener = this.#take(message.id)
-      if (listener === undefined) return
-      const { retryAfterMs } = message
-      this.#handlers.onRefused(
-        listener,
-        new TunnelError(
-          'TUNNEL_ENDPOINT_REFUSED',
-          `endpoint ${JSON.stringify(listener.endpoint)} refused (${message.code}): ${message.message}`,
-          retryAfterMs === undefined ? {} : { retryAfterMs },
-        ),
-      )
-    } else if (message.type === 'drain') {
-      this.#onLeaving()
-      // The server closes when our streams are done; our half of the control stream is one of them.
-      this.#control?.end()
+    switch (message.type) {
+      case 'registered': {
+        const listener = this.#take(message.id)
+        if (listener === undefined) break // released meanwhile
+        this.#registered.add(listener)
+        listener.registered(this, message.urls)
+        break
+      }
+      case 'refused':
+        this.#onRefused(message)
+        break
+      case 'released':
+        this.#releasing.get(message.id)?.()
+        this.#releasing.delete(message.id)
+        break
+      case 'drain':
+        this.#leave({ retryAfterMs: message.retryAfterMs })
+        break
+      default: // messages only an agent or a consumer sends: nothing to do with them
     }
+    this.#settle()
+  }
+
+  #onRefused({ id, code, message, retryAfterMs }: Refused): void {
+    const listener = this.#take(id)
+    if (listener === undefined) return
+    const { endpoint } = listener
+    if (retryAfterMs !== undefined) {
+      const delayMs = Math.min(Math.max(retryAfterMs, MIN_REFUSED_DELAY_MS), MAX_REFUSED_DELAY_MS)
+      const timer = setTimeout(() => {
+        this.#again.delete(listener)
+        this.register(listener)
+      }, delayMs)
+      timer.unref() // the session keeps the process alive, this alone need not
+      this.#again.set(listener, timer)
+    }
+    this.#options.onRefused(
+      listener,
+      new TunnelError(
+        'TUNNEL_ENDPOINT_REFUSED',
+        `endpoint ${JSON.stringify(endpoint)} refused (${code}): ${message}`,
+        retryAfterMs === undefined ? {} : { retryAfterMs },
+      ),
+    )
   }
 
   #take(id: number): Listener | undefined {

@@ -3,14 +3,16 @@ import { EventEmitter } from 'node:events'
 
 import type { BackoffOptions } from '@proj/dialer'
 
+import { AgentLink } from './agent-link.ts'
 import { AgentSession } from './agent-session.ts'
+import type { Hello } from './control-message.ts'
 import { checkEndpointName } from './endpoint-name.ts'
-import { TunnelError } from './errors.ts'
-import { requestPipe, type ServerOptions } from './handshake-request.ts'
-import { keepConnected } from './keep-connected.ts'
+import { isTunnelError, TunnelError } from './errors.ts'
+import { requestPipe } from './handshake-request.ts'
 import { type AcceptChannel, Listener } from './listener.ts'
 import { type Logger, silentLogger } from './logger.ts'
-import type { StreamRecord } from './stream-record.ts'
+import { routeTo, UPSTREAM_ROUTE } from './routes.ts'
+import { checkServerUrl, type ServerOptions } from './server-options.ts'
 
 /** Options of an agent. */
 export interface AgentOptions extends ServerOptions {
@@ -44,14 +46,6 @@ export interface AgentEvents {
   refused: [listener: Listener, error: TunnelError]
 }
 
-interface Link {
-  /** The endpoint named in the route; on the baseline wire the only one this link serves. */
-  readonly primary: Listener
-  readonly stop: AbortController
-  readonly done: Promise<void>
-  current: AgentSession | undefined
-}
-
 const DEFAULT_CONNECTIONS = 2
 const MAX_CONNECTIONS = 16
 
@@ -64,12 +58,13 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #options: AgentOptions
   readonly #connections: number
   readonly #logger: Logger
-  readonly #identity: { readonly software: string; readonly peer: string }
+  readonly #identity: Omit<Hello, 'type'>
   readonly #listeners = new Map<string, Listener>()
-  readonly #links = new Set<Link>()
-  readonly #sessions = new Set<AgentSession>()
+  readonly #links = new Set<AgentLink>()
+  /** Links that were given up and whose streams have not finished yet. */
+  readonly #closing = new Set<AgentLink>()
   #protocol: 'piko' | 'adit' | undefined
-  #closing: Promise<void> | undefined
+  #ended: Promise<void> | undefined
 
   /**
    * @throws {TypeError} for a URL that is none.
@@ -77,10 +72,7 @@ export class Agent extends EventEmitter<AgentEvents> {
    */
   constructor(options: AgentOptions) {
     super()
-    const { protocol } = new URL(options.url)
-    if (!['http:', 'https:', 'ws:', 'wss:'].includes(protocol)) {
-      throw new TypeError(`url must be http, https, ws or wss, not ${protocol}`)
-    }
+    checkServerUrl(options.url)
     this.#options = options
     this.#connections = options.connections ?? DEFAULT_CONNECTIONS
     if (
@@ -102,9 +94,9 @@ export class Agent extends EventEmitter<AgentEvents> {
     return this.#protocol
   }
 
-  /** Sessions up now. */
+  /** Sessions open now, those that are being left included. */
   get sessions(): number {
-    return this.#sessions.size
+    return this.#allLinks().reduce((sum, link) => sum + link.sessions.size, 0)
   }
 
   /** Endpoints served or being asked for. */
@@ -134,26 +126,24 @@ export class Agent extends EventEmitter<AgentEvents> {
    * @param options.signal - ends the patience: what still runs then is cut.
    */
   close(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    this.#closing ??= this.#close(options)
-    return this.#closing
+    this.#ended ??= this.#close(options)
+    return this.#ended
   }
 
   /** Ends the agent now. */
   destroy(): void {
-    this.#closing ??= Promise.resolve()
-    for (const link of this.#links) link.stop.abort()
-    for (const session of this.#sessions) session.destroy()
-    for (const listener of this.#listeners.values()) listener.fail(closedError())
-    this.#listeners.clear()
+    this.#ended ??= Promise.resolve()
+    this.#failAll(closedError())
+    for (const link of this.#allLinks()) void link.destroy()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.destroy()
-    await Promise.all([...this.#links].map((link) => link.done))
+    await Promise.all(this.#allLinks().map((link) => link.destroy()))
   }
 
   #add(endpoint: string, kind: 'http' | 'tcp', accept: AcceptChannel | undefined): Listener {
-    if (this.#closing !== undefined) throw closedError()
+    if (this.#ended !== undefined) throw closedError()
     checkEndpointName(endpoint)
     if (this.#listeners.has(endpoint)) {
       throw new TunnelError(
@@ -163,82 +153,89 @@ export class Agent extends EventEmitter<AgentEvents> {
     }
     const listener = new Listener(endpoint, kind, accept, (ended) => this.#release(ended))
     this.#listeners.set(endpoint, listener)
-    for (const { current } of this.#links) {
-      if (current?.protocol === 'adit') current.register(listener)
+    if (this.#protocol === 'adit') {
+      for (const link of this.#links) {
+        for (const session of link.sessions) session.register(listener)
+      }
     }
     this.#reconcile()
     return listener
   }
 
   async #release(listener: Listener): Promise<void> {
-    this.#listeners.delete(listener.endpoint)
-    for (const session of this.#sessions) session.release(listener)
+    if (this.#listeners.get(listener.endpoint) === listener) {
+      this.#listeners.delete(listener.endpoint)
+    }
+    const sessions = this.#allLinks().flatMap((link) => [...link.sessions])
+    const released = sessions.map((session) => session.release(listener))
     this.#reconcile()
+    await Promise.all(released)
   }
 
   /** Brings the links in line with the wire spoken and the endpoints served. */
   #reconcile(): void {
     const listeners = [...this.#listeners.values()]
     const [first] = listeners
-    if (this.#closing !== undefined || first === undefined) {
-      for (const link of this.#links) this.#stopLink(link)
+    if (this.#ended !== undefined || first === undefined) {
+      for (const link of this.#links) this.#closeLink(link)
       return
     }
     if (this.#protocol === 'piko') {
       const wanted = new Set(listeners)
-      for (const link of this.#links) if (!wanted.delete(link.primary)) this.#stopLink(link)
+      for (const link of this.#links) if (!wanted.delete(link.primary)) this.#closeLink(link)
       for (const listener of wanted) this.#startLink(listener)
     } else {
       const wanted = this.#protocol === 'adit' ? this.#connections : 1
       for (let missing = wanted - this.#links.size; missing > 0; missing--) this.#startLink(first)
-      for (const link of [...this.#links].slice(wanted)) this.#stopLink(link)
+      for (const link of [...this.#links].slice(wanted)) this.#closeLink(link)
+      // A reconnect must not ask for an endpoint that is no longer served.
+      for (const link of this.#links) {
+        if (this.#listeners.get(link.primary.endpoint) !== link.primary) link.primary = first
+      }
     }
   }
 
   #startLink(primary: Listener): void {
-    const stop = new AbortController()
-    const link: Link = { primary, stop, current: undefined, done: Promise.resolve() }
-    this.#links.add(link)
-    const done = keepConnected({
-      connect: (signal) => this.#connect(link, signal),
-      onConnected: (session) => this.#onConnected(link, session),
+    const link = new AgentLink(primary, {
+      connect: (one, signal) => this.#connect(one, signal),
+      onConnected: (one, session) => this.#onConnected(one, session),
       onRetry: (error, delayMs) => this.#onRetry(error, delayMs),
+      onFatal: (one, error) => this.#onFatal(one, error),
       backoff: this.#options.backoff ?? {},
-      signal: stop.signal,
-    }).catch((error: unknown) => this.#onFatal(error))
-    Object.assign(link, { done })
+    })
+    this.#links.add(link)
   }
 
-  #stopLink(link: Link): void {
+  #closeLink(link: AgentLink): void {
     this.#links.delete(link)
-    link.stop.abort()
-    void link.current?.close()
+    this.#closing.add(link)
+    void link.close().then(() => this.#closing.delete(link))
   }
 
-  async #connect(link: Link, signal: AbortSignal): Promise<AgentSession> {
-    link.current = undefined
-    const route = `/piko/v1/upstream/${encodeURIComponent(link.primary.endpoint)}`
+  #allLinks(): AgentLink[] {
+    return [...this.#links, ...this.#closing]
+  }
+
+  async #connect(link: AgentLink, signal: AbortSignal): Promise<AgentSession> {
+    const route = routeTo(UPSTREAM_ROUTE, link.primary.endpoint)
     const server = await requestPipe(this.#options, route, signal)
-    if (signal.aborted) {
-      server.pipe.destroy()
-      throw signal.reason
-    }
-    return new AgentSession(server, this.#identity, {
-      find: (record) => this.#find(link, record),
-      onRefused: (listener, error) => this.#onRefused(link, listener, error),
+    return new AgentSession(server, {
+      identity: this.#identity,
+      helloTimeoutMs: this.#options.helloTimeoutMs,
+      find: (record) =>
+        record === undefined ? link.primary : this.#listeners.get(record.endpoint),
+      onRefused: (listener, error) => this.#onRefused(listener, error),
     })
   }
 
-  #onConnected(link: Link, session: AgentSession): void {
-    link.current = session
-    this.#sessions.add(session)
-    void session.closed.then(() => this.#sessions.delete(session))
-    this.#logger.info({ protocol: session.protocol }, 'connected to server')
-    this.emit('connected', { protocol: session.protocol })
-    if (session.protocol === 'piko') session.register(link.primary)
+  #onConnected(link: AgentLink, session: AgentSession): void {
+    const { protocol } = session
+    this.#logger.info({ protocol }, 'connected to server')
+    this.#tell(() => this.emit('connected', { protocol }))
+    if (protocol === 'piko') session.register(link.primary)
     else for (const listener of this.#listeners.values()) session.register(listener)
-    if (this.#protocol !== session.protocol) {
-      this.#protocol = session.protocol
+    if (this.#protocol !== protocol) {
+      this.#protocol = protocol
       this.#reconcile()
     }
   }
@@ -246,43 +243,44 @@ export class Agent extends EventEmitter<AgentEvents> {
   #onRetry(error: unknown, delayMs: number): void {
     this.#logger.warn(
       { err: error, delayMs: Math.round(delayMs) },
-      error === undefined ? 'session ended, reconnecting' : 'connecting failed, trying again',
+      error === undefined ? 'session ended, reconnecting' : 'connection failed, trying again',
     )
-    this.emit('retry', { error, delayMs })
+    this.#tell(() => this.emit('retry', { error, delayMs }))
   }
 
-  /** Nothing will mend this: every listener ends with the reason. */
-  #onFatal(error: unknown): void {
+  /** Nothing will mend this: the link's endpoint ends with the reason, or all of them. */
+  #onFatal(link: AgentLink, error: unknown): void {
     const reason = error instanceof Error ? error : new Error(String(error))
-    for (const listener of this.#listeners.values()) listener.fail(reason)
-    this.#listeners.clear()
+    this.#links.delete(link)
+    // A token may be good for the other endpoints; every other refusal concerns the agent.
+    const ofOne = isTunnelError(reason) && reason.message === '401: endpoint not permitted'
+    if (ofOne) this.#drop(link.primary, reason)
+    else this.#failAll(reason)
     this.#reconcile()
   }
 
-  #onRefused(link: Link, listener: Listener, error: TunnelError): void {
+  #onRefused(listener: Listener, error: TunnelError): void {
     this.#logger.warn({ endpoint: listener.endpoint, code: error.code }, error.message)
-    this.emit('refused', listener, error)
-    if (error.retryAfterMs === undefined) {
-      this.#listeners.delete(listener.endpoint)
-      listener.fail(error)
-      this.#reconcile()
-      return
-    }
-    const again = setTimeout(() => {
-      if (this.#listeners.get(listener.endpoint) === listener) link.current?.register(listener)
-    }, error.retryAfterMs)
-    again.unref() // the session keeps the process alive, this alone need not
+    this.#tell(() => this.emit('refused', listener, error))
+    if (error.retryAfterMs === undefined) this.#drop(listener, error)
   }
 
-  #find(link: Link, record: StreamRecord | undefined): Listener | undefined {
-    if (record === undefined) return link.primary
-    return this.#listeners.get(record.endpoint)
+  #drop(listener: Listener, error: Error): void {
+    if (listener.fail(error)) void this.#release(listener)
+  }
+
+  #failAll(error: Error): void {
+    for (const listener of this.#listeners.values()) listener.fail(error)
+    this.#listeners.clear()
+  }
+
+  /** Emits behind whatever runs: what a listener of the user's throws is no failure of a session. */
+  #tell(emit: () => void): void {
+    process.nextTick(emit)
   }
 
   async #close(options: { readonly signal?: AbortSignal }): Promise<void> {
-    for (const link of this.#links) link.stop.abort()
-    await Promise.all([...this.#sessions].map((session) => session.close(options)))
-    await Promise.all([...this.#links].map((link) => link.done))
+    await Promise.all(this.#allLinks().map((link) => link.close(options)))
     this.#links.clear()
     await Promise.all([...this.#listeners.values()].map((listener) => listener.close()))
   }

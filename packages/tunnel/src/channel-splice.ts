@@ -14,6 +14,8 @@ export class ChannelSplice {
   /**
    * Takes both channels over.
    *
+   * @param first - the consumer's.
+   * @param second - the agent's.
    * @param onClose - called once, when both are done.
    */
   constructor(first: Channel, second: Channel, onClose?: () => void) {
@@ -22,8 +24,8 @@ export class ChannelSplice {
       open -= 1
       if (open === 0) onClose?.()
     }
-    this.#forward = new Relay(first, second, closed)
-    this.#back = new Relay(second, first, closed)
+    this.#forward = new Relay(first, second, RESET_REASONS.consumerGone, closed)
+    this.#back = new Relay(second, first, RESET_REASONS.upstreamLost, closed)
     this.#forward.opposite = this.#back
     this.#back.opposite = this.#forward
     first.attach(this.#forward)
@@ -51,12 +53,15 @@ class Relay implements ChannelSink {
   opposite: Relay | undefined
   readonly #source: Channel
   readonly #target: Channel
+  /** Told to the target when the source's session dies, which says no reason itself. */
+  readonly #lostReason: number
   readonly #closed: () => void
   #owed = 0
 
-  constructor(source: Channel, target: Channel, closed: () => void) {
+  constructor(source: Channel, target: Channel, lostReason: number, closed: () => void) {
     this.#source = source
     this.#target = target
+    this.#lostReason = lostReason
     this.#closed = closed
   }
 
@@ -82,7 +87,7 @@ class Relay implements ChannelSink {
 
   onClose(error?: MuxError): void {
     if (error !== undefined && !this.#target.closed) {
-      this.#target.reset(error.reason ?? RESET_REASONS.upstreamLost)
+      this.#target.reset(error.reason ?? this.#lostReason)
     }
     this.#closed()
   }

@@ -1,23 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 
+import { abortable } from './abortable.ts'
 import { allowAll, type Authorize, type Grant, isDenial } from './authorization.ts'
-import { CONNECT_ROUTE, type ConnectRequest, connectRecord } from './connect-request.ts'
+import { type ConnectRequest, connectRecord } from './connect-request.ts'
 import { ConnectSession } from './connect-session.ts'
+import { HELLO_TIMEOUT_MS } from './control-channel.ts'
 import { type Logger, silentLogger } from './logger.ts'
 import { openUpstream } from './open-upstream.ts'
-import { RESET_REASONS } from './reset-reason.ts'
+import { protocolHeader, speaksAdit } from './protocol-version.ts'
+import { jsonRefusal, type Refusal, sendRefusal } from './refusal.ts'
+import { CONNECT_ROUTE, routeEndpoint } from './routes.ts'
 import { SocketSplice } from './socket-splice.ts'
-import { decodeSegment } from './upstream-acceptor.ts'
 import type { UpstreamRegistry } from './upstream-registry.ts'
-import {
-  checkHandshake,
-  jsonRefusal,
-  PROTOCOL_HEADER,
-  PROTOCOL_VERSION,
-  speaksAdit,
-  switchingProtocols,
-} from './websocket-handshake.ts'
+import { checkHandshake, switchingProtocols } from './websocket-handshake.ts'
 import { WebSocketPipe } from './websocket-pipe.ts'
 
 /** What the server's app joins the acceptor with. */
@@ -32,6 +28,8 @@ export interface ConnectAcceptorOptions {
   readonly software?: string
   /** Consumer sessions and connections held at once; one more gets 503. Default 10 000. */
   readonly maxSessions?: number
+  /** Time a consumer of ours has for its greeting, ms; then its session ends. Default 10 000. */
+  readonly helloTimeoutMs?: number
   /** Default: silent. */
   readonly logger?: Logger
 }
@@ -46,6 +44,7 @@ export class ConnectAcceptor {
   readonly #sessions = new Set<ConnectSession>()
   readonly #pipes = new Set<SocketSplice>()
   #draining = false
+  #whenNoPipes: (() => void) | undefined
 
   constructor(options: ConnectAcceptorOptions) {
     this.#options = {
@@ -54,13 +53,14 @@ export class ConnectAcceptor {
       node: options.node ?? randomBytes(4).toString('hex'),
       software: options.software ?? 'adit',
       maxSessions: options.maxSessions ?? 10_000,
+      helloTimeoutMs: options.helloTimeoutMs ?? HELLO_TIMEOUT_MS,
       logger: options.logger ?? silentLogger,
     }
   }
 
-  /** Whether a request is for this route; only GET is, as in Piko. */
+  /** Whether a request is for this route; only GET with one segment behind it is, as in Piko. */
   matches(method: string, path: string): boolean {
-    return method === 'GET' && path.startsWith(CONNECT_ROUTE)
+    return method === 'GET' && routeEndpoint(CONNECT_ROUTE, path) !== undefined
   }
 
   /** Connections and sessions held now. */
@@ -72,15 +72,23 @@ export class ConnectAcceptor {
   async handle(request: ConnectRequest, socket: Duplex, head: Buffer): Promise<void> {
     const ignore = (): void => {}
     socket.on('error', ignore)
+    socket.pause() // nobody reads while it is decided who may
     const refusal = await this.#accept(request, socket, head)
-    if (refusal === undefined) socket.off('error', ignore)
-    else socket.end(refusal)
+    if (refusal !== undefined) sendRefusal(socket, refusal)
+    else socket.off('error', ignore)
   }
 
-  /** Lets what runs finish, tells consumers of ours to expect the end, and refuses new ones. */
+  /**
+   * Lets what runs finish, tells consumers of ours to expect the end, and refuses new ones.
+   *
+   * @param options.signal - ends the patience: what still runs then is cut.
+   */
   async drain({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     this.#draining = true
-    await Promise.all([...this.#sessions].map((session) => session.drain(signal)))
+    await Promise.all([
+      ...[...this.#sessions].map((session) => session.drain(signal)),
+      this.#pipesEnd(signal),
+    ])
   }
 
   /** Ends everything now. */
@@ -90,19 +98,28 @@ export class ConnectAcceptor {
     for (const splice of this.#pipes) splice.abort('draining')
   }
 
+  async #pipesEnd(signal: AbortSignal): Promise<void> {
+    if (this.#pipes.size > 0 && !signal.aborted) {
+      const ended = new Promise<void>((resolve) => (this.#whenNoPipes = resolve))
+      await abortable(ended, signal).catch(() => {})
+    }
+    for (const splice of this.#pipes) splice.abort('draining')
+  }
+
+  /** @returns the refusal to send, or undefined when the socket belongs to somebody now. */
   async #accept(
     request: ConnectRequest,
     socket: Duplex,
     head: Buffer,
-  ): Promise<string | undefined> {
+  ): Promise<Refusal | undefined> {
     const { registry, authorize, logger, maxSessions } = this.#options
-    const adit = speaksAdit(request.headers)
-    const echo: Record<string, string> = adit ? { [PROTOCOL_HEADER]: PROTOCOL_VERSION } : {}
-    const endpoint = decodeSegment(request.path.slice(CONNECT_ROUTE.length))
+    const { headers, remoteAddress } = request
+    const adit = speaksAdit(headers)
+    const echo = protocolHeader(adit)
+    const endpoint = routeEndpoint(CONNECT_ROUTE, request.path)
     if (endpoint === undefined) return jsonRefusal(400, 'missing endpoint id', echo)
     let grant: Grant
     try {
-      const { headers, remoteAddress } = request
       const verdict = await authorize({ headers, action: 'connect', endpoint, remoteAddress })
       if (isDenial(verdict)) return jsonRefusal(verdict.status, verdict.error, echo)
       grant = verdict
@@ -112,35 +129,45 @@ export class ConnectAcceptor {
     }
     if (this.#draining) return jsonRefusal(503, 'server is shutting down', echo)
     if (this.size >= maxSessions) return jsonRefusal(503, 'too many connections', echo)
-    if (!adit && !grant.permits('connect', endpoint)) {
-      return jsonRefusal(401, 'endpoint not permitted')
+    if (!adit) {
+      if (!grant.permits('connect', endpoint)) return jsonRefusal(401, 'endpoint not permitted')
+      // Piko looks for an upstream before it looks at the handshake.
+      if (registry.count(endpoint) === 0) return jsonRefusal(502, 'no available upstreams')
     }
-    const handshake = checkHandshake(request.method, request.headers)
-    if (!handshake.ok) return handshake.response
+    const handshake = checkHandshake(request.method, headers)
+    if (!handshake.ok) return handshake.refusal
+    if (socket.destroyed) return undefined
+    if (!adit) return this.#connect(endpoint, request, handshake.accept, socket, head)
+    socket.write(switchingProtocols(handshake.accept, true))
+    const pipe = new WebSocketPipe(socket, { role: 'server', head })
+    const session = new ConnectSession(pipe, grant, request, this.#options)
+    this.#sessions.add(session)
+    void session.closed.then(() => this.#sessions.delete(session))
+    return undefined
+  }
 
-    if (adit) {
-      if (socket.destroyed) return undefined
-      socket.write(switchingProtocols(handshake.accept, true))
-      const pipe = new WebSocketPipe(socket, { role: 'server', head })
-      const session = new ConnectSession(pipe, grant, request, this.#options)
-      this.#sessions.add(session)
-      void session.closed.then(() => this.#sessions.delete(session))
-      return undefined
-    }
-    const opened = openUpstream(registry, connectRecord(endpoint, request))
-    if (opened === undefined) return jsonRefusal(502, 'no available upstreams')
-    if (socket.destroyed) {
-      opened.reset(RESET_REASONS.consumerGone)
-      return undefined
-    }
-    const splice = new SocketSplice(opened, {
+  /** One connection of a Piko forwarder: bare bytes after 101. */
+  #connect(
+    endpoint: string,
+    request: ConnectRequest,
+    accept: string,
+    socket: Duplex,
+    head: Buffer,
+  ): Refusal | undefined {
+    const channel = openUpstream(this.#options.registry, connectRecord(endpoint, request))
+    if (channel === undefined) return jsonRefusal(502, 'no available upstreams')
+    const splice: SocketSplice = new SocketSplice(channel, {
       resetReason: () => 'consumerGone',
-      onClose: () => this.#pipes.delete(splice),
+      onClose: () => {
+        this.#pipes.delete(splice)
+        if (this.#pipes.size === 0) this.#whenNoPipes?.()
+      },
     })
     this.#pipes.add(splice)
-    opened.attach(splice)
-    socket.write(switchingProtocols(handshake.accept, false))
-    splice.connect(new WebSocketPipe(socket, { role: 'server', head }))
+    channel.attach(splice)
+    socket.write(switchingProtocols(accept, false))
+    // A reader of bare bytes may rest for long and answers no ping meanwhile: silence is no death.
+    splice.connect(new WebSocketPipe(socket, { role: 'server', head, missedPongs: Infinity }))
     return undefined
   }
 }

@@ -2,9 +2,6 @@ import type { IncomingHttpHeaders } from 'node:http'
 
 import type { StreamRecord } from './stream-record.ts'
 
-/** Path of the route, followed by the endpoint. */
-export const CONNECT_ROUTE = '/_piko/v1/tcp/'
-
 /** A handshake for the connect route, read by whoever owns the proxy port. */
 export interface ConnectRequest {
   readonly method: string

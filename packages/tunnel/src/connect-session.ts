@@ -4,6 +4,7 @@ import type { Grant } from './authorization.ts'
 import { ChannelSplice } from './channel-splice.ts'
 import { ControlChannel } from './control-channel.ts'
 import type { ControlMessage } from './control-message.ts'
+import type { Logger } from './logger.ts'
 import { RecordSink } from './record-sink.ts'
 import { RESET_REASONS } from './reset-reason.ts'
 import { type ConnectRequest, connectRecord } from './connect-request.ts'
@@ -20,7 +21,13 @@ export interface ConnectSessionOptions {
   readonly node: string
   /** Program and version. */
   readonly software: string
+  /** Time the consumer has for its greeting, ms. */
+  readonly helloTimeoutMs: number
+  readonly logger: Logger
 }
+
+const GO_AWAY_NORMAL = 0
+const GO_AWAY_PROTOCOL_ERROR = 1
 
 /** The server's side of one consumer session (`adit access`, the SDK's `dial`). */
 export class ConnectSession {
@@ -28,8 +35,9 @@ export class ConnectSession {
   readonly #grant: Grant
   readonly #request: ConnectRequest
   readonly #options: ConnectSessionOptions
-  #control: ControlChannel | undefined
+  readonly #control: ControlChannel
 
+  /** Takes the pipe over. */
   constructor(
     pipe: WebSocketPipe,
     grant: Grant,
@@ -45,38 +53,48 @@ export class ConnectSession {
         void new RecordSink(inbound, (channel, record) => this.#onStream(channel, record))
       },
     })
+    this.#control = new ControlChannel(
+      {
+        onHello: () => {},
+        onMessage: (message) => this.#onMessage(message),
+        onViolation: ({ code }) => {
+          const { remoteAddress } = request
+          options.logger.warn({ remoteAddress, code }, 'consumer broke protocol')
+          this.#session.abort(GO_AWAY_PROTOCOL_ERROR)
+        },
+        onClose: () => {},
+      },
+      options.helloTimeoutMs,
+    )
+    void this.#session.closed.then(() => this.#control.stop())
   }
 
+  /** Resolves when the session is over; never rejects. */
   get closed(): Promise<unknown> {
     return this.#session.closed
   }
 
+  /** Asks the consumer to go elsewhere; its open streams finish until `signal` aborts. */
   async drain(signal: AbortSignal): Promise<void> {
-    this.#control?.send({ type: 'drain', retryAfterMs: 0 })
-    this.#control?.end()
+    this.#control.send({ type: 'drain', retryAfterMs: 0 })
+    this.#control.end()
     try {
       await this.#session.close({ signal })
     } catch {
-      this.#session.abort(0)
+      this.abort()
     }
     await this.#session.closed
   }
 
+  /** Ends the session now. */
   abort(): void {
-    this.#session.abort(0)
+    this.#session.abort(GO_AWAY_NORMAL)
   }
 
   #onStream(channel: Channel, record: StreamRecord): ChannelSink | undefined {
-    if (record.kind === 'control') {
-      if (this.#control !== undefined) {
-        channel.reset(RESET_REASONS.protocolError)
-        return undefined
-      }
-      this.#control = new ControlChannel(channel, {
-        onMessage: (message) => this.#onMessage(message),
-        onViolation: () => this.#session.abort(1),
-        onClose: () => {},
-      })
+    if (record.kind === 'control' && !this.#control.isOpen) {
+      const { software, node } = this.#options
+      this.#control.open(channel, { software, peer: node })
       return this.#control
     }
     const { endpoint } = record
@@ -98,14 +116,10 @@ export class ConnectSession {
   }
 
   #onMessage(message: ControlMessage): void {
-    if (message.type === 'hello') {
-      const { software, node } = this.#options
-      this.#control?.send({ type: 'hello', software, peer: node })
-    } else if (message.type === 'query') {
-      const { id, endpoint } = message
-      const permitted = this.#grant.permits('connect', endpoint)
-      const upstreams = permitted ? this.#options.registry.count(endpoint) : 0
-      this.#control?.send({ type: 'endpoint', id, endpoint, upstreams })
-    }
+    if (message.type !== 'query') return
+    const { id, endpoint } = message
+    const permitted = this.#grant.permits('connect', endpoint)
+    const upstreams = permitted ? this.#options.registry.count(endpoint) : 0
+    this.#control.send({ type: 'endpoint', id, endpoint, upstreams })
   }
 }

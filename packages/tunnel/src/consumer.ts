@@ -4,13 +4,15 @@ import type { Duplex } from 'node:stream'
 import type { BackoffOptions } from '@proj/dialer'
 import type { Channel, ChannelSink } from '@proj/mux'
 
-import { CONNECT_ROUTE } from './connect-request.ts'
+import { abortable, underSignals } from './abortable.ts'
 import { ConsumerSession } from './consumer-session.ts'
 import { checkEndpointName } from './endpoint-name.ts'
-import { isTunnelError, TunnelError } from './errors.ts'
-import { requestPipe, type ServerOptions, type ServerPipe } from './handshake-request.ts'
-import { keepConnected, type KeptConnection } from './keep-connected.ts'
+import { TunnelError } from './errors.ts'
+import { answeredByPiko, requestPipe, type ServerPipe } from './handshake-request.ts'
+import { type Departure, keepConnected, type KeptConnection } from './keep-connected.ts'
 import { type Logger, silentLogger } from './logger.ts'
+import { CONNECT_ROUTE, routeTo, SESSION_ENDPOINT } from './routes.ts'
+import { checkServerUrl, type ServerOptions } from './server-options.ts'
 
 /** Options of a consumer. */
 export interface ConsumerOptions extends ServerOptions {
@@ -36,13 +38,6 @@ export type Way =
   | { readonly protocol: 'piko'; readonly pipe: Duplex }
 
 /**
- * Endpoint name that asks a server of ours for a session and nothing else. A Piko server looks for an
- * upstream of that name, finds none and says so, which tells us what it speaks without touching any
- * service.
- */
-const SESSION_ENDPOINT = 'adit-session'
-
-/**
  * The side away from the service: reaches endpoints through a server's proxy port. With a server of
  * ours every connection is a stream on one session; with a Piko server, a WebSocket of its own.
  */
@@ -54,13 +49,16 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #logger: Logger
   readonly #stop = new AbortController()
   readonly #sessions = new Set<ConsumerSession>()
+  /** Calls that wait for the server. */
+  readonly #waiting = new Set<() => void>()
   #current: ConsumerSession | 'piko' | undefined
   #done: Promise<void> | undefined
   #fail: (error: Error) => void = () => {}
 
+  /** @throws {TypeError} for a URL that is none. */
   constructor(options: ConsumerOptions) {
     super()
-    this.setMaxListeners(0) // one per waiting connection; bounded by whoever accepts them
+    checkServerUrl(options.url)
     this.#options = options
     this.#logger = options.logger ?? silentLogger
     this.failed = new Promise((_, reject) => (this.#fail = reject))
@@ -75,15 +73,16 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   /** Starts to connect and keeps at it; calling again changes nothing. */
   start(): void {
+    if (this.#stop.signal.aborted) return
     this.#done ??= keepConnected<KeptConnection>({
       connect: (signal) => this.#connect(signal),
-      onConnected: () => this.emit('connected', { protocol: this.protocol ?? 'piko' }),
+      onConnected: () => this.#onConnected(),
       onRetry: (error, delayMs) => {
         this.#logger.warn(
           { err: error, delayMs: Math.round(delayMs) },
-          error === undefined ? 'session ended, reconnecting' : 'connecting failed, trying again',
+          error === undefined ? 'session ended, reconnecting' : 'connection failed, trying again',
         )
-        this.emit('retry', { error, delayMs })
+        this.#tell(() => this.emit('retry', { error, delayMs }))
       },
       backoff: this.#options.backoff ?? {},
       signal: this.#stop.signal,
@@ -101,29 +100,19 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
    * @throws the error that cannot be mended, or `signal.reason`.
    */
   async ready(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    options.signal?.throwIfAborted()
+    this.#stop.signal.throwIfAborted()
     this.start()
-    const signals = [this.#stop.signal, ...(options.signal === undefined ? [] : [options.signal])]
-    const signal = AbortSignal.any(signals)
-    if (this.#current !== undefined) return
-    await new Promise<void>((resolve, reject) => {
-      const settle = (): void => {
-        this.off('connected', settle)
-        signal.removeEventListener('abort', settle)
-        if (this.#current !== undefined) resolve()
-        else reject(signal.reason)
-      }
-      this.on('connected', settle)
-      signal.addEventListener('abort', settle, { once: true })
-      if (signal.aborted) settle()
-    })
+    if (this.#current === undefined) await this.#under(options, (signal) => this.#server(signal))
   }
 
   /**
-   * Opens a way to an endpoint. With a server of ours it returns at once and a refusal arrives as a
-   * reset with a reason; with a Piko server it waits for the handshake.
+   * Opens a way to an endpoint. With a server of ours a refusal arrives as a reset with a reason;
+   * with a Piko server it is the handshake that fails.
    *
-   * @param options.signal - ends the wait.
-   * @throws {TunnelError} TUNNEL_ENDPOINT_INVALID, TUNNEL_UNAUTHORIZED, TUNNEL_UPGRADE_REFUSED.
+   * @param options.signal - ends the wait for the server.
+   * @throws {TunnelError} TUNNEL_ENDPOINT_INVALID, TUNNEL_UNAUTHORIZED, TUNNEL_UPGRADE_REFUSED,
+   *   TUNNEL_CLOSED after `close`.
    * @throws {DialError} from a Piko server that has no upstream for it.
    */
   async open(
@@ -132,16 +121,22 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   ): Promise<Way> {
     checkEndpointName(endpoint)
     await this.ready(options)
-    if (this.#current instanceof ConsumerSession) {
-      return { protocol: 'adit', channel: this.#current.open(endpoint, options.sink) }
-    }
-    const signal = options.signal ?? this.#stop.signal
-    const { pipe } = await requestPipe(this.#options, connectRoute(endpoint), signal)
-    return { protocol: 'piko', pipe }
+    return await this.#under(options, async (signal) => {
+      for (;;) {
+        const server = await this.#server(signal)
+        if (server === 'piko') {
+          const route = routeTo(CONNECT_ROUTE, endpoint)
+          const { pipe } = await requestPipe(this.#options, route, signal, 'bytes')
+          return { protocol: 'piko', pipe }
+        }
+        const channel = await server.open(endpoint, options.sink, signal)
+        if (channel !== undefined) return { protocol: 'adit', channel }
+      }
+    })
   }
 
   /**
-   * Asks how many agents serve an endpoint.
+   * Asks how many agent sessions serve an endpoint.
    *
    * @returns undefined when the server cannot say (Piko) or is not there.
    */
@@ -172,49 +167,73 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   }
 
   async #connect(signal: AbortSignal): Promise<KeptConnection> {
-    this.#current = undefined
     let server: ServerPipe
     try {
-      server = await requestPipe(this.#options, connectRoute(SESSION_ENDPOINT), signal)
+      server = await requestPipe(this.#options, routeTo(CONNECT_ROUTE, SESSION_ENDPOINT), signal)
     } catch (error) {
-      if (!answeredByPiko(error)) throw error
-      this.#current = 'piko'
-      return { left: new Promise((resolve) => signal.addEventListener('abort', () => resolve())) }
+      if (answeredByPiko(error)) return this.#usePiko(signal)
+      throw error
     }
     if (server.protocol === 'piko') {
       // Somebody serves an endpoint of that name behind a Piko server; leave it alone.
       server.pipe.destroy()
-      this.#current = 'piko'
-      return { left: new Promise((resolve) => signal.addEventListener('abort', () => resolve())) }
+      return this.#usePiko(signal)
     }
-    const link = new ConsumerSession(server, this.#options.software ?? 'adit')
-    this.#sessions.add(link)
-    this.#current = link
-    void link.left.then(() => {
-      if (this.#current === link) this.#current = undefined
+    const { software, helloTimeoutMs } = this.#options
+    const session = new ConsumerSession(server, software ?? 'adit', helloTimeoutMs)
+    if (signal.aborted) session.destroy()
+    this.#sessions.add(session)
+    this.#current = session
+    void session.left.then(() => {
+      if (this.#current === session) this.#current = undefined
     })
-    void link.closed.then(() => this.#sessions.delete(link))
-    return link
+    void session.closed.then(() => this.#sessions.delete(session))
+    return session
   }
-}
 
-function connectRoute(endpoint: string): string {
-  return `${CONNECT_ROUTE}${encodeURIComponent(endpoint)}`
-}
-
-/**
- * Whether a refusal of the session came from a server that is not ours. Ours would have granted it;
- * Piko says 502 for the unknown upstream, or 401 for a token that is limited to other endpoints.
- */
-function answeredByPiko(error: unknown): boolean {
-  if (isTunnelError(error)) {
-    return error.status === 401 && error.message === '401: endpoint not permitted'
+  /** A Piko server keeps no session with consumers: there is nothing to hold, and nothing to lose. */
+  #usePiko(signal: AbortSignal): KeptConnection {
+    this.#current = 'piko'
+    return {
+      left: new Promise<Departure>((resolve) =>
+        signal.addEventListener('abort', () => resolve({}), { once: true }),
+      ),
+    }
   }
-  return (
-    error instanceof Error &&
-    'status' in error &&
-    error.status === 502 &&
-    'bodyText' in error &&
-    String(error.bodyText).includes('no available upstreams')
-  )
+
+  #onConnected(): void {
+    const { protocol } = this
+    if (protocol === undefined) return // lost again already
+    for (const wake of this.#waiting) wake()
+    this.#tell(() => this.emit('connected', { protocol }))
+  }
+
+  /** The server, as soon as there is one. */
+  async #server(signal: AbortSignal): Promise<ConsumerSession | 'piko'> {
+    while (this.#current === undefined) {
+      let wake = (): void => {}
+      const woken = new Promise<void>((resolve) => (wake = resolve))
+      this.#waiting.add(wake)
+      try {
+        await abortable(woken, signal)
+      } finally {
+        this.#waiting.delete(wake)
+      }
+    }
+    return this.#current
+  }
+
+  /** Runs something until it is done, the caller's signal aborts or the consumer ends. */
+  async #under<T>(
+    { signal }: { readonly signal?: AbortSignal },
+    run: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const ended = this.#stop.signal
+    return await underSignals(signal === undefined ? [ended] : [ended, signal], run)
+  }
+
+  /** Emits behind whatever runs: what a listener of the user's throws is no failure of a session. */
+  #tell(emit: () => void): void {
+    process.nextTick(emit)
+  }
 }

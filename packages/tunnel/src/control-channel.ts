@@ -1,59 +1,103 @@
-import type { Channel, ChannelSink, MuxError } from '@proj/mux'
+import type { Channel, ChannelSink } from '@proj/mux'
 
 import {
+  type ControlMessage,
   ControlMessageReader,
   encodeControlMessage,
-  type ControlMessage,
+  type Hello,
 } from './control-message.ts'
-import type { TunnelError } from './errors.ts'
+import { isTunnelError, TunnelError } from './errors.ts'
 
 /** What the owner of a control stream wants to hear. */
 export interface ControlHandlers {
-  /** A message of a known type. */
-  onMessage(message: ControlMessage): void
-  /** The peer broke the protocol; the session must end. */
+  /** The peer greeted: always first, and once. */
+  onHello(hello: Hello): void
+  /** A message of a known type, after the greeting. */
+  onMessage(message: Exclude<ControlMessage, Hello>): void
+  /** The peer broke the protocol or did not greet in time; the session must end. */
   onViolation(error: TunnelError): void
   /** The control stream is over, and with it the session's use. */
   onClose(): void
 }
 
-/** Messages the peer may leave unread before its session is considered broken. */
-const MAX_UNSENT_MESSAGES = 4096
+/** Time a peer that agreed to our protocol has for its greeting, ms: one round trip and a slow start. */
+export const HELLO_TIMEOUT_MS = 10_000
 
-/** The control stream of a session: messages in, messages out. */
+/** Bytes of messages the peer may leave unread before it is taken for broken. */
+const MAX_UNREAD_BYTES = 1_048_576
+
+/**
+ * The control stream of a session: messages in, messages out. Each side greets first; nothing else is
+ * taken before. Made when the session begins, so that a peer that never opens the stream is noticed.
+ */
 export class ControlChannel implements ChannelSink {
-  readonly #channel: Channel
   readonly #handlers: ControlHandlers
   readonly #reader = new ControlMessageReader()
-  #unsent = 0
+  readonly #lateHello: NodeJS.Timeout
+  #channel: Channel | undefined
+  #greeted = false
+  #over = false
 
-  /** Takes the channel over; the stream record has been read or written already. */
-  constructor(channel: Channel, handlers: ControlHandlers) {
-    this.#channel = channel
+  /** @param helloTimeoutMs - time the peer has for its greeting, from now on. */
+  constructor(handlers: ControlHandlers, helloTimeoutMs: number = HELLO_TIMEOUT_MS) {
     this.#handlers = handlers
+    this.#lateHello = setTimeout(() => {
+      const message = `the peer did not greet within ${helloTimeoutMs} ms`
+      this.#violated(new TunnelError('TUNNEL_HELLO_TIMEOUT', message))
+    }, helloTimeoutMs)
+    this.#lateHello.unref() // the connection keeps the process alive, not the timer that watches it
+  }
+
+  /** Whether the stream exists already; a session has one. */
+  get isOpen(): boolean {
+    return this.#channel !== undefined
+  }
+
+  /** Takes the channel over, whose record has been read or written, and greets. */
+  open(channel: Channel, hello: Omit<Hello, 'type'>): void {
+    this.#channel = channel
+    this.send({ type: 'hello', software: hello.software, peer: hello.peer })
     channel.attach(this)
   }
 
   /** Sends a message; one that can no longer be sent is dropped, for the session is ending. */
   send(message: ControlMessage): void {
-    if (this.#channel.closed || this.#channel.writableEnded) return
-    if (this.#channel.write(encodeControlMessage(message))) this.#unsent = 0
-    else if (++this.#unsent > MAX_UNSENT_MESSAGES) this.#channel.reset()
+    const channel = this.#channel
+    if (channel === undefined || channel.closed || channel.writableEnded) return
+    const bytes = encodeControlMessage(message)
+    const unread = channel.queuedBytes + bytes.length
+    if (unread <= MAX_UNREAD_BYTES) {
+      channel.write(bytes)
+      return
+    }
+    const problem = `the peer leaves ${unread} bytes of messages unread, limit ${MAX_UNREAD_BYTES}`
+    this.#violated(new TunnelError('TUNNEL_CONTROL_INVALID', problem))
   }
 
   /** No more messages from here: the last step of a drain, so that the session can run empty. */
   end(): void {
-    if (!this.#channel.closed && !this.#channel.writableEnded) this.#channel.end()
+    this.#channel?.end()
+  }
+
+  /** The session is over: nothing is called any more. */
+  stop(): void {
+    this.#over = true
+    clearTimeout(this.#lateHello)
   }
 
   /** @inheritdoc */
   onData(chunk: Buffer): void {
-    this.#channel.consume(chunk.length)
+    this.#channel?.consume(chunk.length)
+    if (this.#over) return
+    let messages: ControlMessage[]
     try {
-      for (const message of this.#reader.push(chunk)) this.#handlers.onMessage(message)
+      messages = this.#reader.push(chunk)
     } catch (error) {
-      this.#handlers.onViolation(error as TunnelError) // the reader throws nothing else
+      if (!isTunnelError(error)) throw error
+      this.#violated(error)
+      return
     }
+    for (const message of messages) this.#take(message)
   }
 
   /** @inheritdoc */
@@ -62,12 +106,34 @@ export class ControlChannel implements ChannelSink {
   }
 
   /** @inheritdoc */
-  onDrain(): void {
-    this.#unsent = 0
-  }
+  onDrain(): void {}
 
   /** @inheritdoc */
-  onClose(_error?: MuxError): void {
-    this.#handlers.onClose()
+  onClose(): void {
+    if (!this.#over) this.#handlers.onClose()
   }
+
+  #take(message: ControlMessage): void {
+    if (this.#over) return
+    if (message.type !== 'hello') {
+      if (this.#greeted) this.#handlers.onMessage(message)
+      else this.#violated(invalid(`${message.type} came before hello`))
+    } else if (this.#greeted) {
+      this.#violated(invalid('a second hello'))
+    } else {
+      this.#greeted = true
+      clearTimeout(this.#lateHello)
+      this.#handlers.onHello(message)
+    }
+  }
+
+  #violated(error: TunnelError): void {
+    if (this.#over) return
+    this.stop()
+    this.#handlers.onViolation(error)
+  }
+}
+
+function invalid(message: string): TunnelError {
+  return new TunnelError('TUNNEL_CONTROL_INVALID', message)
 }

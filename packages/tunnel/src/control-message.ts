@@ -11,7 +11,8 @@ export type ControlMessage =
       readonly type: 'register'
       readonly id: number
       readonly endpoint: string
-      readonly kind: 'http' | 'tcp'
+      /** `http` or `tcp`; a server refuses what a later version may add. */
+      readonly kind: string
     }
   | { readonly type: 'registered'; readonly id: number; readonly urls: readonly string[] }
   | Refused
@@ -40,13 +41,22 @@ export interface Refused {
   readonly type: 'refused'
   /** Echo of the request. */
   readonly id: number
-  /** Stable word: `not-permitted`, `endpoint-invalid`, `endpoint-held`, `limit-reached`, `draining`. */
+  /** Stable word, one of REFUSAL_CODES or of a later version. */
   readonly code: string
   /** One sentence for people. */
   readonly message: string
   /** When asking again may help; absent: it will not. */
   readonly retryAfterMs?: number
 }
+
+/** Why a server of this version refuses to register an endpoint. */
+export const REFUSAL_CODES = [
+  'endpoint-invalid',
+  'kind-unknown',
+  'not-permitted',
+  'limit-reached',
+  'draining',
+] as const
 
 /** Longest message body. */
 export const MAX_CONTROL_BYTES = 16_384
@@ -105,11 +115,13 @@ function parse(body: Buffer): ControlMessage | undefined {
   switch (fields['type']) {
     case 'hello':
       return { type: 'hello', software: text(fields, 'software'), peer: text(fields, 'peer') }
-    case 'register': {
-      const kind = text(fields, 'kind')
-      if (kind !== 'http' && kind !== 'tcp') throw invalid(`unknown kind ${JSON.stringify(kind)}`)
-      return { type: 'register', id: count(fields, 'id'), endpoint: text(fields, 'endpoint'), kind }
-    }
+    case 'register':
+      return {
+        type: 'register',
+        id: count(fields, 'id'),
+        endpoint: text(fields, 'endpoint'),
+        kind: text(fields, 'kind'),
+      }
     case 'registered': {
       const urls = Array.isArray(fields['urls'])
         ? fields['urls'].filter((url) => typeof url === 'string')

@@ -6,7 +6,6 @@ export type TunnelErrorCode =
   | 'TUNNEL_ENDPOINT_REFUSED'
   | 'TUNNEL_HELLO_TIMEOUT'
   | 'TUNNEL_NO_UPSTREAM'
-  | 'TUNNEL_PROTOCOL_UNSUPPORTED'
   | 'TUNNEL_RECORD_INVALID'
   | 'TUNNEL_SERVICE_REFUSED'
   | 'TUNNEL_SERVICE_UNREACHABLE'
@@ -47,10 +46,6 @@ export const TUNNEL_ERRORS: Readonly<
     retryable: true,
   },
   TUNNEL_NO_UPSTREAM: { what: 'no agent serves the endpoint now', retryable: true },
-  TUNNEL_PROTOCOL_UNSUPPORTED: {
-    what: 'the peer does not speak our protocol, which this call needs',
-    retryable: false,
-  },
   TUNNEL_RECORD_INVALID: { what: 'a stream began with a malformed record', retryable: false },
   TUNNEL_SERVICE_REFUSED: { what: 'the service refused the connection', retryable: true },
   TUNNEL_SERVICE_UNREACHABLE: {
@@ -87,5 +82,5 @@ export class TunnelError extends Error {
 /** Tells a TunnelError, optionally of one code, also when it comes from another copy of the package. */
 export function isTunnelError(error: unknown, code?: TunnelErrorCode): error is TunnelError {
   if (!(error instanceof Error) || error.name !== 'TunnelError' || !('code' in error)) return false
-  return code === undefined ? String(error.code) in TUNNEL_ERRORS : error.code === code
+  return code === undefined ? Object.hasOwn(TUNNEL_ERRORS, String(error.code)) : error.code === code
 }

@@ -1,31 +1,12 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-import {
-  type DialError,
-  dialRawWebSocket,
-  isDialError,
-  type WebSocketDialOptions,
-} from '@proj/dialer'
+import { type DialError, dialRawWebSocket, isDialError } from '@proj/dialer'
 
-import { TunnelError } from './errors.ts'
-import { PROTOCOL_HEADER, PROTOCOL_VERSION, speaksAdit } from './websocket-handshake.ts'
+import { isTunnelError, TunnelError } from './errors.ts'
+import { speaksAdit } from './protocol-version.ts'
+import { handshakeTo, type ServerOptions } from './server-options.ts'
 import { WebSocketPipe } from './websocket-pipe.ts'
-
-/** How a server is reached, for agents and consumers alike. */
-export interface ServerOptions {
-  /**
-   * Base URL of the server's upstream port (agents) or proxy port (consumers): `http:`, `https:`,
-   * `ws:` or `wss:`; a path is kept as a prefix.
-   */
-  readonly url: string
-  /** Bearer token, or what yields one for each handshake. Default: none. */
-  readonly token?: string | (() => string | Promise<string>)
-  /** Piko's tenant id. Default: none. */
-  readonly tenantId?: string
-  /** Everything about getting a socket to the server: source address, proxy, TLS, timeouts. */
-  readonly connect?: Omit<WebSocketDialOptions, 'headers' | 'signal'>
-}
 
 /** A finished handshake. */
 export interface ServerPipe {
@@ -34,10 +15,15 @@ export interface ServerPipe {
   readonly protocol: 'piko' | 'adit'
 }
 
+/** What the pipe will carry: a mux session, or the bare bytes of one connection. */
+export type PipeContent = 'session' | 'bytes'
+
 /**
  * Dials a server, offers our protocol, and returns the byte pipe.
  *
  * @param route - path below the base URL, already percent-encoded.
+ * @param content - on the baseline wire; `bytes` have a reader that may rest for long and answers no
+ *   ping meanwhile, so silence is no death then.
  * @throws {TunnelError} TUNNEL_UNAUTHORIZED (401), TUNNEL_UPGRADE_REFUSED for other final statuses.
  * @throws {DialError} when there was no HTTP answer, or one that invites to come back.
  */
@@ -45,33 +31,46 @@ export async function requestPipe(
   server: ServerOptions,
   route: string,
   signal: AbortSignal,
+  content: PipeContent = 'session',
 ): Promise<ServerPipe> {
-  const token = typeof server.token === 'function' ? await server.token() : server.token
-  const url = routeUrl(server.url, route)
-  const headers: Record<string, string> = { [PROTOCOL_HEADER]: PROTOCOL_VERSION }
-  if (token !== undefined && token !== '') headers['authorization'] = `Bearer ${token}`
-  if (server.tenantId !== undefined) headers['x-piko-tenant-id'] = server.tenantId
+  const { url, headers } = await handshakeTo(server, route, signal)
   try {
-    const raw = await dialRawWebSocket(url, { ...server.connect, headers, signal })
-    const mask = hasIntermediaries(url, raw.socket) ? 'random' : 'zero'
-    return {
-      pipe: new WebSocketPipe(raw.socket, { role: 'client', head: raw.head, mask }),
-      protocol: speaksAdit(raw.headers) ? 'adit' : 'piko',
-    }
+    const {
+      socket,
+      head,
+      headers: answer,
+    } = await dialRawWebSocket(url, {
+      ...server.connect,
+      headers,
+      signal,
+    })
+    const protocol = speaksAdit(answer) ? 'adit' : 'piko'
+    const pipe = new WebSocketPipe(socket, {
+      role: 'client',
+      head,
+      mask: hasIntermediaries(url, socket) ? 'random' : 'zero',
+      ...(content === 'bytes' && protocol === 'piko' && { missedPongs: Infinity }),
+    })
+    return { pipe, protocol }
   } catch (error) {
     throw isDialError(error) ? refusal(error) : error
   }
 }
 
-/** The WebSocket URL of a route; `http` becomes `ws`, the base's path stays in front. */
-export function routeUrl(base: string, route: string): string {
-  const url = new URL(base)
-  if (url.protocol === 'http:') url.protocol = 'ws:'
-  else if (url.protocol === 'https:') url.protocol = 'wss:'
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}${route}`
-  url.search = ''
-  url.hash = ''
-  return url.href
+/**
+ * Whether a consumer's request for a session was refused by a server that is not ours. Ours grants it
+ * or names itself in the refusal; Piko says 502 for the unknown upstream, or 401 for a token that is
+ * limited to other endpoints.
+ */
+export function answeredByPiko(error: unknown): boolean {
+  const answer = isTunnelError(error) ? error.cause : error
+  if (!isDialError(answer) || speaksAdit(answer.headers ?? {})) return false
+  const { status } = answer
+  const text = errorText(answer)
+  return (
+    (status === 502 && text === 'no available upstreams') ||
+    (status === 401 && text === 'endpoint not permitted')
+  )
 }
 
 /**
@@ -102,8 +101,9 @@ function errorText(error: DialError): string {
   const body = error.bodyText ?? ''
   try {
     const parsed: unknown = JSON.parse(body)
-    if (typeof parsed === 'object' && parsed !== null && 'error' in parsed)
+    if (typeof parsed === 'object' && parsed !== null && 'error' in parsed) {
       return String(parsed.error)
+    }
   } catch {
     // not JSON: an intermediary answered
   }

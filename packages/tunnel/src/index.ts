@@ -11,7 +11,8 @@ export { forward } from './forward.ts'
 export type { ForwardOptions } from './forward.ts'
 export { Consumer } from './consumer.ts'
 export type { ConsumerEvents, ConsumerOptions, Way } from './consumer.ts'
-export type { ServerOptions } from './handshake-request.ts'
+export { sessionHandshake } from './server-options.ts'
+export type { Handshake, ServerOptions } from './server-options.ts'
 
 // --- server half
 export { UpstreamAcceptor } from './upstream-acceptor.ts'

@@ -4,10 +4,18 @@ import { Backoff, type BackoffOptions, isDialError } from '@proj/dialer'
 
 import { isTunnelError } from './errors.ts'
 
+/** Why a connection takes no more work. */
+export interface Departure {
+  /** What broke it; absent when a side ended it in good order. */
+  readonly error?: Error
+  /** The peer's advice: not to come back before this many ms. */
+  readonly retryAfterMs?: number
+}
+
 /** A connection that is kept. */
 export interface KeptConnection {
   /** Resolves when the connection takes no more work: it is over, or the peer asked us to move. */
-  readonly left: Promise<void>
+  readonly left: Promise<Departure>
 }
 
 /** What a kept connection needs. */
@@ -16,13 +24,16 @@ export interface KeepConnectedOptions<T extends KeptConnection> {
   readonly connect: (signal: AbortSignal) => Promise<T>
   /** Called with each connection that was made. */
   readonly onConnected: (connection: T) => void
-  /** Called before each wait. */
+  /** Called before each wait, with what made it necessary, if anything failed. */
   readonly onRetry: (error: unknown, delayMs: number) => void
-  /** Waits between attempts. */
+  /** Waits between attempts. Default: full jitter from 100 ms to MAX_BACKOFF_MS. */
   readonly backoff: BackoffOptions
   /** Ends it all. */
   readonly signal: AbortSignal
 }
+
+/** Longest wait between attempts, ms: as long as Piko's. */
+export const MAX_BACKOFF_MS = 15_000
 
 /**
  * Keeps one connection up: connect, wait until it is left, connect again. A connection the peer asked
@@ -35,22 +46,26 @@ export async function keepConnected<T extends KeptConnection>(
   options: KeepConnectedOptions<T>,
 ): Promise<void> {
   const { signal } = options
-  const backoff = new Backoff(options.backoff)
+  const maxMs = options.backoff.maxMs ?? MAX_BACKOFF_MS
+  const backoff = new Backoff({ ...options.backoff, maxMs })
   while (!signal.aborted) {
     let problem: unknown
+    let retryAfterMs: number | undefined
     try {
       const connection = await options.connect(signal)
       backoff.connected(performance.now())
       options.onConnected(connection)
-      await connection.left
+      const departure = await connection.left
       backoff.lost(performance.now())
+      problem = departure.error
+      retryAfterMs = departure.retryAfterMs
     } catch (error) {
       if (signal.aborted) return
       if (!isRetryable(error)) throw error
       problem = error
     }
     if (signal.aborted) return
-    const waitMs = backoff.next(isDialError(problem) || isTunnelError(problem) ? problem : {})
+    const waitMs = backoff.next(reasonOf(problem, retryAfterMs))
     options.onRetry(problem, waitMs)
     try {
       await delay(waitMs, undefined, { signal })
@@ -63,4 +78,11 @@ export async function keepConnected<T extends KeptConnection>(
 function isRetryable(error: unknown): boolean {
   // An error we cannot read is taken for a passing one: giving up for ever is the worse mistake.
   return !(error instanceof Error && 'retryable' in error && error.retryable === false)
+}
+
+function reasonOf(
+  problem: unknown,
+  retryAfterMs: number | undefined,
+): Parameters<Backoff['next']>[0] {
+  return isDialError(problem) || isTunnelError(problem) ? problem : { retryAfterMs }
 }

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import type { Channel, ChannelSink } from '@proj/mux'
 
 import { TunnelError } from './errors.ts'
+import { RESET_REASONS } from './reset-reason.ts'
 import type { StreamRecord } from './stream-record.ts'
 
 /** Events of a listener. */
@@ -43,7 +44,10 @@ export class Listener extends EventEmitter<ListenerEvents> {
   readonly accept: AcceptChannel
   readonly #release: (listener: Listener) => Promise<void>
   readonly #registrations = new Set<object>()
+  /** Calls of `ready` that wait. */
+  readonly #waiting = new Set<(error?: Error) => void>()
   #urls: readonly string[] = []
+  #failure: Error | undefined
   #end: (outcome: { error?: Error }) => void = () => {}
   #ended = false
 
@@ -64,7 +68,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
 
   /** Whether at least one session serves the endpoint now. */
   get online(): boolean {
-    return this.#registrations.size > 0
+    return this.#registrations.size > 0 && !this.#ended
   }
 
   /** URLs the server named for visitors; empty from a Piko server. */
@@ -80,20 +84,18 @@ export class Listener extends EventEmitter<ListenerEvents> {
   async ready(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const { signal } = options
     signal?.throwIfAborted()
+    if (this.#ended) throw this.#failure ?? endedError()
     if (this.online) return
     await new Promise<void>((resolve, reject) => {
-      const settle = (act: () => void): void => {
-        this.off('online', online)
+      const settle = (error?: unknown): void => {
+        this.#waiting.delete(settle)
         signal?.removeEventListener('abort', abort)
-        act()
+        if (error === undefined) resolve()
+        else reject(error)
       }
-      const online = (): void => settle(resolve)
-      const abort = (): void => settle(() => reject(signal?.reason))
-      this.once('online', online)
+      const abort = (): void => settle(signal?.reason)
+      this.#waiting.add(settle)
       signal?.addEventListener('abort', abort, { once: true })
-      void this.closed.then(({ error }) =>
-        settle(() => reject(error ?? new TunnelError('TUNNEL_CLOSED', 'the listener was closed'))),
-      )
     })
   }
 
@@ -105,8 +107,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
 
   /** Stops taking visitors; open connections go on. Resolves when the server knows. */
   async close(): Promise<void> {
-    if (this.#ended) return
-    this.#ended = true
+    if (!this.#finish(undefined)) return
     await this.#release(this)
     this.#end({})
   }
@@ -120,28 +121,46 @@ export class Listener extends EventEmitter<ListenerEvents> {
     if (this.#ended) return
     this.#registrations.add(session)
     this.#urls = urls
-    if (this.#registrations.size === 1) this.emit('online', urls)
+    if (this.#registrations.size > 1) return
+    for (const settle of this.#waiting) settle()
+    this.#tell(() => this.emit('online', urls))
   }
 
   /** @internal */
   unregistered(session: object): void {
     if (this.#registrations.delete(session) && this.#registrations.size === 0 && !this.#ended) {
-      this.emit('offline')
+      this.#tell(() => this.emit('offline'))
     }
   }
 
-  /** @internal */
-  fail(error: Error): void {
-    if (this.#ended) return
-    this.#ended = true
+  /** @internal Ends the listener with an error; false when it had ended before. */
+  fail(error: Error): boolean {
+    if (!this.#finish(error)) return false
     this.#end({ error })
+    return true
+  }
+
+  #finish(error: Error | undefined): boolean {
+    if (this.#ended) return false
+    this.#ended = true
+    this.#failure = error
+    for (const settle of this.#waiting) settle(error ?? endedError())
+    return true
+  }
+
+  /** Emits behind whatever runs: what a listener of the user's throws is no failure of a session. */
+  #tell(emit: () => void): void {
+    process.nextTick(emit)
   }
 
   #emitConnection(channel: Channel, record: StreamRecord | undefined): ChannelSink {
     const stream = channel.toStream()
-    // Emitted later: our caller first delivers the bytes that came with the record.
-    queueMicrotask(() => {
-      if (!this.emit('connection', stream, record)) stream.destroy()
+    // Later, because our caller first delivers the bytes that came with the record; but before the
+    // stream can emit an error, for which nobody would listen yet.
+    this.#tell(() => {
+      if (this.emit('connection', stream, record)) return
+      stream.on('error', () => {})
+      stream.reset(RESET_REASONS.serviceRefused)
     })
     return {
       onData(chunk) {
@@ -153,4 +172,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
       onClose() {},
     }
   }
+}
+
+function endedError(): TunnelError {
+  return new TunnelError('TUNNEL_CLOSED', 'the listener was closed')
 }

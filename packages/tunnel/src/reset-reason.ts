@@ -35,7 +35,7 @@ const TEXTS: Record<ResetReason, string> = {
   endpointUnknown: 'the agent does not serve this endpoint',
   notPermitted: 'the endpoint is not permitted for this token',
   noUpstream: 'no agent serves the endpoint now',
-  upstreamLost: 'the agent that carried the stream is gone',
+  upstreamLost: 'the session that carried the stream ended',
   draining: 'the far side is shutting down and takes no new streams',
   protocolError: 'the far side found the stream in breach of the protocol',
   limitReached: 'a limit of the far side is reached',

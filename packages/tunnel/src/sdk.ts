@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 
-import { isMuxError } from '@proj/mux'
+import { isMuxError, MUX_ERRORS } from '@proj/mux'
 
 import { Agent, type AgentOptions, type ListenOptions } from './agent.ts'
 import { Consumer, type ConsumerOptions } from './consumer.ts'
@@ -31,18 +31,22 @@ export async function listen(
 }
 
 /**
- * Connects to a `tcp` endpoint. The returned stream is half-open capable with a server of ours; an
- * `error` event tells why it broke, as far as the far side said.
+ * Connects to a `tcp` endpoint, in one attempt. The returned stream is half-open capable with a server
+ * of ours; `explainReset` tells of its `error` event why it broke, as far as the far side said.
  *
  * @throws {TunnelError} TUNNEL_UNAUTHORIZED, TUNNEL_ENDPOINT_INVALID, TUNNEL_UPGRADE_REFUSED.
+ * @throws {DialError} when the server cannot be reached, or is a Piko server without an upstream.
  */
 export async function dial(
   endpoint: string,
   options: ConsumerOptions & { readonly signal?: AbortSignal },
 ): Promise<Duplex> {
   const consumer = new Consumer(options)
+  const failed = new Promise<never>((_, reject) => {
+    consumer.once('retry', ({ error }) => reject(error ?? lostError()))
+  })
   try {
-    const way = await consumer.open(endpoint, options)
+    const way = await Promise.race([consumer.open(endpoint, options), failed])
     const stream = way.protocol === 'adit' ? way.channel.toStream() : way.pipe
     stream.once('close', () => void consumer.close())
     return stream
@@ -52,9 +56,16 @@ export async function dial(
   }
 }
 
-/** Puts the reason of a reset stream into words, as one of our errors; other errors pass unchanged. */
+/**
+ * Puts what broke a stream into words, as one of our errors: the reason of a reset, or the end of the
+ * session that carried it. Other errors pass unchanged.
+ */
 export function explainReset(error: Error): Error {
-  if (!isMuxError(error) || error.reason === undefined) return error
+  if (!isMuxError(error)) return error
+  if (error.reason === undefined) {
+    const ended = MUX_ERRORS[error.code].ends === 'session' || error.code === 'MUX_GOAWAY_RECEIVED'
+    return ended ? lostError(error) : error
+  }
   const reason = resetReasonName(error.reason)
   return new TunnelError(CODES[reason] ?? 'TUNNEL_STREAM_RESET', resetReasonText(reason), {
     cause: error,
@@ -68,4 +79,9 @@ const CODES: Partial<Record<ResetReason, TunnelError['code']>> = {
   notPermitted: 'TUNNEL_UNAUTHORIZED',
   noUpstream: 'TUNNEL_NO_UPSTREAM',
   upstreamLost: 'TUNNEL_UPSTREAM_LOST',
+}
+
+function lostError(cause?: Error): TunnelError {
+  const details = cause === undefined ? {} : { cause }
+  return new TunnelError('TUNNEL_UPSTREAM_LOST', 'the session with the server ended', details)
 }

@@ -112,7 +112,7 @@ export class SocketSplice implements ChannelSink {
     this.#closed = true
     this.#early = []
     if (error !== undefined && this.#socket !== undefined) resetSocket(this.#socket)
-    this.#onClose?.(error === undefined ? undefined : (error.reason ?? RESET_REASONS.unspecified))
+    this.#onClose?.(error === undefined ? undefined : (error.reason ?? RESET_REASONS.upstreamLost))
   }
 }
 

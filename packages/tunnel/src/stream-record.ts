@@ -27,15 +27,17 @@ export interface StreamRecord {
 /** Longest record body: names are short; 4 KiB leaves room for fields of later versions. */
 export const MAX_RECORD_BYTES = 4096
 
-const KINDS = ['control', 'http', 'tcp'] as const
-const FIELD = {
+/** What a stream can carry; the index is the number on the wire. */
+export const RECORD_KINDS = ['control', 'http', 'tcp'] as const
+/** Field types; numbers of a later version are skipped. */
+export const RECORD_FIELDS = {
   kind: 1,
   endpoint: 2,
   visitorAddress: 3,
   visitorPort: 4,
   visitorTls: 5,
   requestId: 6,
-}
+} as const
 
 /**
  * Encodes a record.
@@ -43,17 +45,20 @@ const FIELD = {
  * @throws {TunnelError} TUNNEL_RECORD_INVALID when it would exceed MAX_RECORD_BYTES.
  */
 export function encodeStreamRecord(record: StreamRecord): Buffer {
-  const fields: [number, Buffer][] = [[FIELD.kind, Buffer.of(KINDS.indexOf(record.kind))]]
+  const fields: [number, Buffer][] = [
+    [RECORD_FIELDS.kind, Buffer.of(RECORD_KINDS.indexOf(record.kind))],
+  ]
   const text = (type: number, value: string | undefined): void => {
     if (value !== undefined && value !== '') fields.push([type, Buffer.from(value)])
   }
-  text(FIELD.endpoint, record.endpoint)
-  text(FIELD.visitorAddress, record.visitorAddress)
+  text(RECORD_FIELDS.endpoint, record.endpoint)
+  text(RECORD_FIELDS.visitorAddress, record.visitorAddress)
   if (record.visitorPort !== undefined) {
-    fields.push([FIELD.visitorPort, Buffer.of(record.visitorPort >> 8, record.visitorPort & 0xff)])
+    const { visitorPort } = record
+    fields.push([RECORD_FIELDS.visitorPort, Buffer.of(visitorPort >> 8, visitorPort & 0xff)])
   }
-  text(FIELD.visitorTls, record.visitorTls)
-  text(FIELD.requestId, record.requestId)
+  text(RECORD_FIELDS.visitorTls, record.visitorTls)
+  text(RECORD_FIELDS.requestId, record.requestId)
   const bytes = fields.reduce((sum, [, value]) => sum + 3 + value.length, 0)
   if (bytes > MAX_RECORD_BYTES) {
     throw invalid(`stream record of ${bytes} bytes exceeds ${MAX_RECORD_BYTES}`)
@@ -107,18 +112,23 @@ function decode(body: Buffer): StreamRecord {
     const end = at + 3 + body.readUInt16BE(at + 1)
     if (end > body.length) throw invalid(`field ${type} of the stream record is cut short`)
     const value = body.subarray(at + 3, end)
-    if (type === FIELD.kind) kind = KINDS[value[0] ?? KINDS.length]
-    else if (type === FIELD.endpoint) record.endpoint = text(value, type)
-    else if (type === FIELD.visitorAddress) record.visitorAddress = text(value, type)
-    else if (type === FIELD.visitorPort && value.length === 2)
-      record.visitorPort = value.readUInt16BE(0)
-    else if (type === FIELD.visitorTls) record.visitorTls = text(value, type)
-    else if (type === FIELD.requestId) record.requestId = text(value, type)
+    if (type === RECORD_FIELDS.kind)
+      kind = RECORD_KINDS[value.length === 1 ? value.readUInt8(0) : -1]
+    else if (type === RECORD_FIELDS.endpoint) record.endpoint = text(value, type)
+    else if (type === RECORD_FIELDS.visitorAddress) record.visitorAddress = text(value, type)
+    else if (type === RECORD_FIELDS.visitorPort) record.visitorPort = port(value)
+    else if (type === RECORD_FIELDS.visitorTls) record.visitorTls = text(value, type)
+    else if (type === RECORD_FIELDS.requestId) record.requestId = text(value, type)
     at = end
   }
   if (kind === undefined) throw invalid('stream record names no kind this version knows')
   if (kind !== 'control' && !record.endpoint) throw invalid('stream record names no endpoint')
   return { ...record, kind, endpoint: record.endpoint ?? '' }
+}
+
+function port(value: Buffer): number {
+  if (value.length !== 2) throw invalid(`the visitor's port has ${value.length} bytes, not 2`)
+  return value.readUInt16BE(0)
 }
 
 function text(value: Buffer, type: number): string {

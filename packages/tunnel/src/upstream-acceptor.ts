@@ -3,18 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 import { allowAll, type Authorize, type Grant, isDenial } from './authorization.ts'
+import { HELLO_TIMEOUT_MS } from './control-channel.ts'
 import { type Logger, silentLogger } from './logger.ts'
+import { protocolHeader, speaksAdit } from './protocol-version.ts'
+import { jsonRefusal, type Refusal, sendRefusal, textRefusal } from './refusal.ts'
+import { routeEndpoint, UPSTREAM_ROUTE } from './routes.ts'
 import type { UpstreamRegistry } from './upstream-registry.ts'
 import { UpstreamSession } from './upstream-session.ts'
-import {
-  checkHandshake,
-  jsonRefusal,
-  PROTOCOL_HEADER,
-  PROTOCOL_VERSION,
-  speaksAdit,
-  switchingProtocols,
-  textResponse,
-} from './websocket-handshake.ts'
+import { checkHandshake, switchingProtocols } from './websocket-handshake.ts'
 import { WebSocketPipe } from './websocket-pipe.ts'
 
 /** Limits of an acceptor. */
@@ -23,6 +19,8 @@ export interface UpstreamAcceptorLimits {
   readonly maxSessions?: number
   /** Endpoints one session of our protocol may register. Default 1000. */
   readonly maxEndpointsPerSession?: number
+  /** Time an agent of ours has for its greeting, ms; then its session ends. Default 10 000. */
+  readonly helloTimeoutMs?: number
 }
 
 /** What the server's app joins an acceptor with. */
@@ -44,8 +42,6 @@ export interface UpstreamAcceptorOptions extends UpstreamAcceptorLimits {
   /** Default: silent. */
   readonly logger?: Logger
 }
-
-const ROUTE = '/piko/v1/upstream/'
 
 /**
  * The upstream port: agents' handshakes in, sessions out. Answers are Piko's to the letter, so that
@@ -70,6 +66,7 @@ export class UpstreamAcceptor {
       maxSessions: options.maxSessions ?? 10_000,
       addressOf: options.addressOf ?? ((request) => request.socket.remoteAddress),
       maxEndpointsPerSession: options.maxEndpointsPerSession ?? 1000,
+      helloTimeoutMs: options.helloTimeoutMs ?? HELLO_TIMEOUT_MS,
       logger: options.logger ?? silentLogger,
     }
   }
@@ -84,33 +81,38 @@ export class UpstreamAcceptor {
     // Until a pipe owns the socket, a reset by the peer is nobody's news.
     const ignore = (): void => {}
     socket.on('error', ignore)
-    void this.#accept(request, socket, head).then((refusal) => {
-      if (refusal === undefined) socket.off('error', ignore)
-      else socket.end(refusal)
+    void this.#judge(request).then((verdict) => {
+      const refusal = 'status' in verdict ? verdict : this.#accept(request, verdict, socket, head)
+      if (refusal !== undefined) sendRefusal(socket, refusal)
+      else socket.off('error', ignore)
     })
   }
 
   /** Handler of the `request` event: everything that is no WebSocket handshake is refused. */
   readonly handleRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    const path = pathOf(request)
-    response.shouldKeepAlive = false
-    if (path.startsWith(ROUTE) && path.endsWith('/') && path.length > ROUTE.length) {
-      response.writeHead(301, { location: path.slice(0, -1) }).end()
-    } else if (request.method === 'GET' && routeEndpoint(path) !== undefined) {
-      response.writeHead(400, {
-        'content-type': 'text/plain; charset=utf-8',
-        'sec-websocket-version': '13',
-      })
-      response.end('Bad Request\n')
-    } else {
-      response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' })
-      response.end('404 page not found\n')
-    }
+    void this.#judge(request).then((verdict) => {
+      const handshake = checkHandshake('', {})
+      const refusal = 'status' in verdict ? verdict : handshake.ok ? undefined : handshake.refusal
+      response.shouldKeepAlive = false
+      response.writeHead(refusal?.status ?? 400, refusal?.headers).end(refusal?.body)
+    })
+  }
+
+  /**
+   * Asks the agents of ours to connect elsewhere; they are routed to until they have. New agents are
+   * told to come back later (503) from now on. Call it when the server begins to stop, before its
+   * visitors are drained.
+   */
+  askToMove(): void {
+    this.#draining = true
+    for (const session of this.#sessions) session.askToMove()
   }
 
   /**
    * Sends every agent away in good order; see `UpstreamSession.drain`. New agents are told to come
    * back later (503) from now on.
+   *
+   * @param options.signal - ends the patience: what still runs then is cut.
    */
   async drain(options: { readonly signal: AbortSignal }): Promise<void> {
     this.#draining = true
@@ -123,26 +125,22 @@ export class UpstreamAcceptor {
     for (const session of this.#sessions) session.abort()
   }
 
-  /** @returns the refusal to send, or undefined when the socket now belongs to a session. */
-  async #accept(
-    request: IncomingMessage,
-    socket: Duplex,
-    head: Buffer,
-  ): Promise<string | undefined> {
-    const path = pathOf(request)
-    const remoteAddress = this.#options.addressOf(request)
-    // Our header on every answer tells an agent of ours that it was us who refused.
-    const adit = speaksAdit(request.headers)
-    const echo: Record<string, string> = adit ? { [PROTOCOL_HEADER]: PROTOCOL_VERSION } : {}
-    const endpoint = routeEndpoint(path)
-    // Piko judges before it routes: an unknown path of an unauthorised peer is a 401, not a 404.
+  /**
+   * Authorises and routes. Piko judges before it routes: an unknown path of an unauthorised peer is a
+   * 401, not a 404.
+   */
+  async #judge(request: IncomingMessage): Promise<Admission | Refusal> {
+    const { path, query } = targetOf(request)
+    const endpoint = routeEndpoint(UPSTREAM_ROUTE, path)
+    // Our header on a refusal tells an agent of ours that it was us who refused.
+    const echo = protocolHeader(speaksAdit(request.headers))
     let grant: Grant
     try {
       const verdict = await this.#options.authorize({
         headers: request.headers,
         action: 'listen',
         endpoint: endpoint ?? '',
-        remoteAddress,
+        remoteAddress: this.#options.addressOf(request),
       })
       if (isDenial(verdict)) return jsonRefusal(verdict.status, verdict.error, echo)
       grant = verdict
@@ -150,34 +148,45 @@ export class UpstreamAcceptor {
       this.#options.logger.error({ err: error }, 'authorisation failed to decide')
       return jsonRefusal(500, 'internal error', echo)
     }
-    if (endpoint === undefined) {
-      return path.startsWith(ROUTE) && path.endsWith('/') && path.length > ROUTE.length
-        ? textResponse(301, 'Moved Permanently', { location: path.slice(0, -1) })
-        : textResponse(404, '404 page not found')
+    if (request.method === 'GET') {
+      if (endpoint !== undefined) return { endpoint, grant }
+      const slashless = path.replace(/\/$/, '')
+      if (routeEndpoint(UPSTREAM_ROUTE, slashless) !== undefined) {
+        return textRefusal(301, 'Moved Permanently', { location: slashless + query })
+      }
     }
-    const handshake = checkHandshake(request.method ?? '', request.headers)
-    if (!handshake.ok) return handshake.response
+    return textRefusal(404, '404 page not found')
+  }
+
+  /** @returns the refusal to send, or undefined when the socket now belongs to a session. */
+  #accept(
+    request: IncomingMessage,
+    { endpoint, grant }: Admission,
+    socket: Duplex,
+    head: Buffer,
+  ): Refusal | undefined {
+    const options = this.#options
+    const adit = speaksAdit(request.headers)
+    const echo = protocolHeader(adit)
+    const remoteAddress = options.addressOf(request)
+    const handshake = checkHandshake('GET', request.headers)
+    if (!handshake.ok) return handshake.refusal
     if (!grant.permits('listen', endpoint)) return jsonRefusal(401, 'endpoint not permitted', echo)
     if (this.#draining) return jsonRefusal(503, 'server is shutting down', echo)
-    if (this.#sessions.size >= this.#options.maxSessions) {
-      this.#options.logger.warn({ remoteAddress }, 'agent refused: maxSessions reached')
+    if (this.#sessions.size >= options.maxSessions) {
+      options.logger.warn({ remoteAddress }, 'agent refused: maxSessions reached')
       return jsonRefusal(503, 'too many sessions', echo)
     }
     if (socket.destroyed) return undefined
     socket.write(switchingProtocols(handshake.accept, adit))
     const session = new UpstreamSession(new WebSocketPipe(socket, { role: 'server', head }), {
+      ...options,
       id: randomBytes(6).toString('hex'),
       protocol: adit ? 'adit' : 'piko',
       endpoint,
       grant,
       remoteAddress,
-      registry: this.#options.registry,
-      urls: this.#options.urls,
-      node: this.#options.node,
-      software: this.#options.software,
-      maxEndpoints: this.#options.maxEndpointsPerSession,
-      drainRetryAfterMs: this.#options.drainRetryAfterMs,
-      logger: this.#options.logger,
+      maxEndpoints: options.maxEndpointsPerSession,
     })
     this.#sessions.add(session)
     void session.closed.then(() => this.#sessions.delete(session))
@@ -185,24 +194,13 @@ export class UpstreamAcceptor {
   }
 }
 
-function pathOf(request: IncomingMessage): string {
-  const target = request.url ?? '/'
-  const query = target.indexOf('?')
-  return query < 0 ? target : target.slice(0, query)
+/** A peer that may have a session. */
+interface Admission {
+  readonly endpoint: string
+  readonly grant: Grant
 }
 
-/** The endpoint of a route, percent-decoded; undefined when the path is another or holds a slash. */
-function routeEndpoint(path: string): string | undefined {
-  if (!path.startsWith(ROUTE)) return undefined
-  return decodeSegment(path.slice(ROUTE.length))
-}
-
-/** Decodes one path segment; undefined when it is empty, malformed or holds a slash. */
-export function decodeSegment(segment: string): string | undefined {
-  try {
-    const decoded = decodeURIComponent(segment)
-    return decoded === '' || decoded.includes('/') ? undefined : decoded
-  } catch {
-    return undefined
-  }
+function targetOf({ url = '/' }: IncomingMessage): { path: string; query: string } {
+  const at = url.indexOf('?')
+  return at < 0 ? { path: url, query: '' } : { path: url.slice(0, at), query: url.slice(at) }
 }

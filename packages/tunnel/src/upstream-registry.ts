@@ -71,11 +71,14 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
   /** Removes a session from an endpoint; removing what is not there changes nothing. */
   remove(endpoint: string, upstream: Upstream): void {
     const entry = this.#entries.get(endpoint)
-    const agent = entry?.agents.find((one) => one.peer === upstream.peer)
-    const at = agent?.sessions.indexOf(upstream) ?? -1
-    if (entry === undefined || agent === undefined || at < 0) return
-    agent.sessions.splice(at, 1)
-    if (agent.sessions.length === 0) entry.agents.splice(entry.agents.indexOf(agent), 1)
+    const at = entry?.agents.findIndex(({ sessions }) => sessions.includes(upstream)) ?? -1
+    const agent = entry?.agents[at]
+    if (entry === undefined || agent === undefined) return
+    agent.sessions.splice(agent.sessions.indexOf(upstream), 1)
+    if (agent.sessions.length > 0) return
+    entry.agents.splice(at, 1)
+    // Whose turn it was keeps it: those behind the gap move up by one.
+    if (at < entry.next) entry.next -= 1
     if (entry.agents.length === 0) {
       this.#entries.delete(endpoint)
       this.emit('endpoint', endpoint, false)

@@ -1,8 +1,8 @@
 import { type Channel, type ChannelSink, isMuxError, Session } from '@proj/mux'
 
 import type { Grant } from './authorization.ts'
-import { ControlChannel } from './control-channel.ts'
-import type { ControlMessage } from './control-message.ts'
+import { ControlChannel, type ControlHandlers } from './control-channel.ts'
+import type { ControlMessage, REFUSAL_CODES, Refused } from './control-message.ts'
 import { checkEndpointName } from './endpoint-name.ts'
 import { isTunnelError } from './errors.ts'
 import type { Logger } from './logger.ts'
@@ -36,12 +36,19 @@ export interface UpstreamSessionOptions {
   readonly maxEndpoints: number
   /** Delay agents are advised to keep when told to leave, ms. */
   readonly drainRetryAfterMs: number
+  /** Time an agent of ours has for its greeting, ms. */
+  readonly helloTimeoutMs: number
   readonly logger: Logger
 }
+
+type Refusal = Omit<Refused, 'type' | 'id' | 'code'> & { code: (typeof REFUSAL_CODES)[number] }
 
 /** Ends a session whose agent should come back: hashicorp's "internal error", see docs/protocol.md. */
 const GO_AWAY_COME_BACK = 2
 const GO_AWAY_PROTOCOL_ERROR = 1
+
+/** Streams an agent may open: one, for control, and room for what a later version may add. */
+const MAX_INBOUND_STREAMS = 8
 
 /**
  * The server's side of one agent session: which endpoints it serves, and streams to it.
@@ -59,31 +66,33 @@ export class UpstreamSession implements Upstream {
   readonly #session: Session
   readonly #options: UpstreamSessionOptions
   readonly #endpoints = new Set<string>()
-  #control: ControlChannel | undefined
+  readonly #control: ControlChannel | undefined
   readonly #leaving = new AbortController()
-  #greeted = false
+  #draining = false
 
   /** Takes the pipe over. */
   constructor(pipe: WebSocketPipe, options: UpstreamSessionOptions) {
+    const { id, protocol, logger } = options
     this.#options = options
-    this.id = options.id
-    this.peer = options.id
-    this.protocol = options.protocol
+    this.id = id
+    this.peer = id
+    this.protocol = protocol
     this.remoteAddress = options.remoteAddress
     this.#session = new Session(pipe, {
       role: 'server',
+      maxInboundStreams: protocol === 'adit' ? MAX_INBOUND_STREAMS : 0,
       onChannel: (channel) => this.#onChannel(channel),
     })
     // The agent says it is leaving: route nothing to it from now on, let its open streams finish.
     this.#session.on('goaway', () => this.#unregisterAll())
     void this.#session.closed.then(({ error }) => {
+      this.#control?.stop()
       this.#unregisterAll()
-      options.logger.info(
-        { sessionId: this.id, code: isMuxError(error) ? error.code : undefined },
-        'agent session ended',
-      )
+      const code = isMuxError(error) ? error.code : undefined
+      logger.info({ sessionId: id, code }, 'agent session ended')
     })
-    if (options.protocol === 'piko') this.#register(options.endpoint)
+    if (protocol === 'piko') this.#register(options.endpoint)
+    else this.#control = new ControlChannel(this.#controlHandlers(), options.helloTimeoutMs)
   }
 
   /** @inheritdoc */
@@ -108,20 +117,31 @@ export class UpstreamSession implements Upstream {
 
   /** @inheritdoc */
   openStream(record: StreamRecord, sink?: ChannelSink): Channel {
+    const head = this.protocol === 'adit' ? encodeStreamRecord(record) : undefined
     const channel = this.#session.openChannel(sink)
-    if (this.protocol === 'adit') channel.write(encodeStreamRecord(record))
+    if (head !== undefined) channel.write(head)
     return channel
   }
 
   /**
-   * Lets the agent move: no new streams, the open ones finish, then GoAway 2 and the end. An agent
-   * of ours is told first, so that it can connect elsewhere before this session is gone.
+   * Asks an agent of ours to connect elsewhere. It goes on being routed to until it says that it has,
+   * so that its endpoints are never gone in between. Piko's agents cannot be asked.
+   */
+  askToMove(): void {
+    if (this.#draining) return
+    this.#draining = true
+    this.#control?.send({ type: 'drain', retryAfterMs: this.#options.drainRetryAfterMs })
+  }
+
+  /**
+   * Ends the session in good order: no new streams, the open ones finish, then GoAway 2 as the last
+   * word, which makes Piko's agents come back.
    *
    * @param options.signal - ends the patience: what still runs then is cut.
    */
   async drain({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    this.askToMove()
     this.#unregisterAll()
-    this.#control?.send({ type: 'drain', retryAfterMs: this.#options.drainRetryAfterMs })
     this.#control?.end()
     try {
       await this.#session.close({ signal, code: GO_AWAY_COME_BACK })
@@ -138,48 +158,37 @@ export class UpstreamSession implements Upstream {
   }
 
   #onChannel(channel: Channel): void {
-    if (this.protocol === 'piko' || this.#control !== undefined) {
-      // An agent opens no streams but its control stream.
-      channel.reset(RESET_REASONS.protocolError)
-      return
-    }
     void new RecordSink(channel, (_, record) => {
-      if (record.kind !== 'control' || this.#control !== undefined) {
+      // An agent opens no streams but its control stream.
+      if (record.kind !== 'control' || this.#control === undefined || this.#control.isOpen) {
         channel.reset(RESET_REASONS.protocolError)
         return undefined
       }
-      this.#control = new ControlChannel(channel, {
-        onMessage: (message) => this.#onMessage(message),
-        onViolation: (error) => {
-          this.#options.logger.warn(
-            { sessionId: this.id, code: error.code },
-            'agent broke protocol',
-          )
-          this.#session.abort(GO_AWAY_PROTOCOL_ERROR)
-        },
-        onClose: () => this.#unregisterAll(),
-      })
+      const { software, node } = this.#options
+      this.#control.open(channel, { software, peer: node })
       return this.#control
     })
   }
 
-  #onMessage(message: ControlMessage): void {
-    if (!this.#greeted && message.type !== 'hello') {
-      this.#session.abort(GO_AWAY_PROTOCOL_ERROR)
-      return
+  #controlHandlers(): ControlHandlers {
+    return {
+      onHello: ({ peer }) => {
+        if (peer !== '') this.peer = peer
+      },
+      onMessage: (message) => this.#onMessage(message),
+      onViolation: ({ code, message }) => {
+        const { logger } = this.#options
+        logger.warn({ sessionId: this.id, code }, `agent broke protocol: ${message}`)
+        this.#session.abort(GO_AWAY_PROTOCOL_ERROR)
+      },
+      onClose: () => this.#unregisterAll(),
     }
+  }
+
+  #onMessage(message: ControlMessage): void {
     switch (message.type) {
-      case 'hello':
-        this.#greeted = true
-        this.peer = message.peer
-        this.#control?.send({
-          type: 'hello',
-          software: this.#options.software,
-          peer: this.#options.node,
-        })
-        break
       case 'register':
-        this.#answerRegister(message.id, message.endpoint)
+        this.#answerRegister(message.id, message.endpoint, message.kind)
         break
       case 'release':
         this.#endpoints.delete(message.endpoint)
@@ -189,12 +198,12 @@ export class UpstreamSession implements Upstream {
       case 'drain':
         this.#unregisterAll()
         break
-      default: // messages only a server sends: nothing to do with them
+      default: // messages only a server or a consumer gets: nothing to do with them
     }
   }
 
-  #answerRegister(id: number, endpoint: string): void {
-    const refusal = this.#refusal(endpoint)
+  #answerRegister(id: number, endpoint: string, kind: string): void {
+    const refusal = this.#refusal(endpoint, kind)
     if (refusal !== undefined) {
       this.#options.logger.warn(
         { sessionId: this.id, endpoint, code: refusal.code },
@@ -207,9 +216,9 @@ export class UpstreamSession implements Upstream {
     this.#control?.send({ type: 'registered', id, urls: this.#options.urls(endpoint) })
   }
 
-  #refusal(endpoint: string): { code: string; message: string; retryAfterMs?: number } | undefined {
+  #refusal(endpoint: string, kind: string): Refusal | undefined {
     const { grant, maxEndpoints, drainRetryAfterMs } = this.#options
-    if (this.#leaving.signal.aborted) {
+    if (this.#draining || this.#leaving.signal.aborted) {
       return {
         code: 'draining',
         message: 'this server is shutting down',
@@ -221,6 +230,9 @@ export class UpstreamSession implements Upstream {
     } catch (error) {
       if (!isTunnelError(error)) throw error
       return { code: 'endpoint-invalid', message: error.message }
+    }
+    if (kind !== 'http' && kind !== 'tcp') {
+      return { code: 'kind-unknown', message: 'this server knows the kinds http and tcp' }
     }
     if (!grant.permits('listen', endpoint)) {
       return { code: 'not-permitted', message: 'endpoint not permitted' }

@@ -1,0 +1,87 @@
+import type { BackoffOptions } from '@proj/dialer'
+
+import type { AgentSession } from './agent-session.ts'
+import { keepConnected } from './keep-connected.ts'
+import type { Listener } from './listener.ts'
+
+/** What a link asks of its agent. */
+export interface AgentLinkOptions {
+  /** Makes one session, for the link's primary endpoint. */
+  connect(link: AgentLink, signal: AbortSignal): Promise<AgentSession>
+  /** A session is up: endpoints are to be registered on it. */
+  onConnected(link: AgentLink, session: AgentSession): void
+  /** An attempt failed, or a session ended; the next attempt waits. */
+  onRetry(error: unknown, delayMs: number): void
+  /** Nothing will mend this; the link has given up. */
+  onFatal(link: AgentLink, error: unknown): void
+  /** Waits between attempts. */
+  readonly backoff: BackoffOptions
+}
+
+/**
+ * One kept connection of an agent. While the server asks the agent to move there are two sessions:
+ * the one that is left goes on until its successor has registered everything, and only then says
+ * good-bye, so that no visitor finds the endpoint gone in between.
+ */
+export class AgentLink {
+  /** The endpoint named in the route; on the baseline wire the only one this link serves. */
+  primary: Listener
+
+  readonly #options: AgentLinkOptions
+  readonly #stop = new AbortController()
+  /** Oldest first; all but the last are being left. */
+  readonly #sessions = new Set<AgentSession>()
+  readonly #done: Promise<void>
+
+  constructor(primary: Listener, options: AgentLinkOptions) {
+    this.primary = primary
+    this.#options = options
+    this.#done = keepConnected({
+      connect: (signal) => this.#connect(signal),
+      onConnected: (session) => this.#onConnected(session),
+      onRetry: (error, delayMs) => options.onRetry(error, delayMs),
+      backoff: options.backoff,
+      signal: this.#stop.signal,
+    }).catch((error: unknown) => options.onFatal(this, error))
+  }
+
+  /** Sessions open now. */
+  get sessions(): ReadonlySet<AgentSession> {
+    return this.#sessions
+  }
+
+  /** Ends the link: open streams finish, until `signal` ends the patience. */
+  async close(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#stop.abort()
+    await Promise.all([...this.#sessions].map((session) => session.close(options)))
+    await this.#done
+  }
+
+  /** Ends the link now. */
+  async destroy(): Promise<void> {
+    this.#stop.abort()
+    const sessions = [...this.#sessions]
+    for (const session of sessions) session.destroy()
+    await Promise.all([this.#done, ...sessions.map((session) => session.closed)])
+  }
+
+  async #connect(signal: AbortSignal): Promise<AgentSession> {
+    const session = await this.#options.connect(this, signal)
+    if (signal.aborted) {
+      session.destroy()
+      throw signal.reason
+    }
+    this.#sessions.add(session)
+    void session.closed.then(() => this.#sessions.delete(session))
+    return session
+  }
+
+  #onConnected(session: AgentSession): void {
+    const before = [...this.#sessions].filter((one) => one !== session)
+    this.#options.onConnected(this, session)
+    void session.answered().then((answered) => {
+      if (!answered) return
+      for (const old of before) void old.close()
+    })
+  }
+}

@@ -1,0 +1,31 @@
+/** Path of the upstream route, followed by the endpoint. */
+export const UPSTREAM_ROUTE = '/piko/v1/upstream/'
+
+/** Path of the connect route, followed by the endpoint. */
+export const CONNECT_ROUTE = '/_piko/v1/tcp/'
+
+/**
+ * Endpoint name that asks a server of ours for a session and nothing else. A Piko server looks for an
+ * upstream of that name, finds none and says so, which tells us what it speaks without touching any
+ * service.
+ */
+export const SESSION_ENDPOINT = 'adit-session'
+
+/** The path below `route` that names an endpoint, percent-encoded. */
+export function routeTo(route: string, endpoint: string): string {
+  return `${route}${encodeURIComponent(endpoint)}`
+}
+
+/**
+ * The endpoint a path names below `route`, decoded; undefined when the path is another, or its last
+ * segment is empty, malformed or holds a slash.
+ */
+export function routeEndpoint(route: string, path: string): string | undefined {
+  if (!path.startsWith(route)) return undefined
+  try {
+    const decoded = decodeURIComponent(path.slice(route.length))
+    return decoded === '' || decoded.includes('/') ? undefined : decoded
+  } catch {
+    return undefined
+  }
+}
