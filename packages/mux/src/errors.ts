@@ -1,4 +1,8 @@
-/** One class for everything that can go wrong; what went wrong is its code. */
+/**
+ * One class for everything that can go wrong; what went wrong is its code.
+ *
+ * Table: the codes with their meaning, what ends with them and what the peer is told.
+ */
 
 /** Stable names of failures. Never renamed in a minor version. */
 export type MuxErrorCode =

@@ -26,12 +26,16 @@ export class StreamTable {
   /** Streams opened since the session began, by either side. */
   opened = 0
 
-  /** @param onFree - called when a stream left the table or was acknowledged. */
-  constructor(options: ResolvedSessionOptions, onFree: () => void) {
+  /**
+   * @param onFree - called when a stream left the table or was acknowledged.
+   * @param skip - ids of ours that are spent already; tests begin near the end.
+   */
+  constructor(options: ResolvedSessionOptions, onFree: () => void, skip = 0) {
+    const firstId = options.role === 'client' ? 1 : 2
     this.#options = options
     this.#onFree = onFree
-    this.#nextId = options.role === 'client' ? 1 : 2
-    this.#peerFirstId = 3 - this.#nextId
+    this.#nextId = firstId + 2 * skip
+    this.#peerFirstId = 3 - firstId
   }
 
   /** Live streams. */

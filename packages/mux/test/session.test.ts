@@ -102,7 +102,7 @@ describe('opening', () => {
 })
 
 describe('taking streams of the peer', () => {
-  test('keeps acceptBacklog of them for a later listener, and resets the next', async () => {
+  test('keeps acceptBacklog of them for a later listener, resets the next: MUX_ACCEPT_BACKLOG', async () => {
     const rig = new Rig({ acceptBacklog: 2 }, 'events')
     rig.feed(frames('DATA SYN 1 one', 'WND SYN 3 0', 'WND SYN 5 0', 'WND SYN 7 0', 'WND RST 3 0'))
     expect(await rig.sent()).toEqual([

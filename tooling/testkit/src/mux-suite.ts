@@ -8,7 +8,8 @@ import { buffer, text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { DuplexPair } from './duplex-pairs.ts'
-import type { MuxSession, MuxSink } from './mux-shape.ts'
+import { countListeners, NOTHING_LEFT, pattern, sink, stat } from './mux-facts.ts'
+import type { MuxSession } from './mux-shape.ts'
 import { until, untilEvent } from './until.ts'
 
 /** What the suite needs. */
@@ -286,34 +287,4 @@ export function muxSuite(name: string, { connect, createSession }: MuxSuiteSetup
       await Promise.all([client.closed, server.closed])
     })
   })
-}
-
-function stat(session: MuxSession, name: string): number {
-  return Number(Object.entries(session.stats()).find(([key]) => key === name)?.[1])
-}
-
-const NOTHING_LEFT = {
-  state: 'closed',
-  inboundStreams: 0,
-  outboundStreams: 0,
-  unackedStreams: 0,
-  queuedBytes: 0,
-  heldBytes: 0,
-  grownBytes: 0,
-  pendingPings: 0,
-}
-
-function countListeners(transport: Duplex): string {
-  const count = (event: string): number => transport.listenerCount(event)
-  return `data ${count('data')} drain ${count('drain')} error ${count('error')}`
-}
-
-function pattern(bytes: number): Buffer {
-  const result = Buffer.allocUnsafe(bytes)
-  for (let i = 0; i < bytes; i++) result[i] = (i * 7 + (i >> 8) * 13) & 255
-  return result
-}
-
-function sink(methods: Partial<MuxSink>): MuxSink {
-  return { onData: () => {}, onEnd: () => {}, onDrain: () => {}, onClose: () => {}, ...methods }
 }

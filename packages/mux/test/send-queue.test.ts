@@ -1,0 +1,118 @@
+import { describe, expect, test } from 'vitest'
+import { frames, Rig } from './wire.ts'
+
+const BASE = 262_144
+
+/** Opens `count` streams, acknowledged, with this much credit each. */
+async function streams(
+  rig: Rig,
+  count: number,
+  credit: number,
+): Promise<ReturnType<Rig['open']>[]> {
+  const opened = Array.from({ length: count }, () => rig.open())
+  for (const { channel } of opened) rig.feed(frames(`WND ACK ${channel.id} ${credit - BASE}`))
+  await rig.sent()
+  return opened
+}
+
+describe('SendQueue', () => {
+  test('sends one stream alone in frames as long as the batch', async () => {
+    const rig = new Rig()
+    const [only] = await streams(rig, 1, 1_000_000)
+    only?.channel.write(Buffer.alloc(600_000))
+    expect(await rig.sent()).toEqual([
+      'DATA - 2 <262144 bytes>',
+      'DATA - 2 <262144 bytes>',
+      'DATA - 2 <75712 bytes>',
+    ])
+  })
+
+  test('shares the batch between streams in frames of at most 32 KiB, in turns', async () => {
+    const rig = new Rig()
+    const [first, second] = await streams(rig, 2, 1_000_000)
+    first?.channel.write(Buffer.alloc(80_000))
+    second?.channel.write(Buffer.alloc(40_000))
+    expect(await rig.sent()).toEqual([
+      'DATA - 2 <32768 bytes>',
+      'DATA - 4 <32768 bytes>',
+      'DATA - 2 <32768 bytes>',
+      'DATA - 4 <7232 bytes>',
+      'DATA - 2 <14464 bytes>',
+    ])
+  })
+
+  test('lets control frames and small messages pass the bulk that waits', async () => {
+    const rig = new Rig()
+    const [bulk, small] = await streams(rig, 2, 1_000_000)
+    rig.transport.writableNeedDrain = true
+    bulk?.channel.write(Buffer.alloc(300_000))
+    await rig.sent()
+    small?.channel.write(Buffer.from('small'))
+    rig.feed(frames('PING SYN 0 9'))
+    rig.transport.writableNeedDrain = false
+    rig.transport.emit('drain')
+    const sent = await rig.sent()
+    expect(sent.slice(0, 2)).toEqual(['PING ACK 0 9', 'DATA - 4 small'])
+  })
+
+  test('does not let small messages starve the bulk', async () => {
+    const rig = new Rig()
+    const [bulk, ...small] = await streams(rig, 101, 1_000_000)
+    rig.transport.writableNeedDrain = true
+    bulk?.channel.write(Buffer.alloc(100_000))
+    for (const { channel } of small) channel.write(Buffer.alloc(4096))
+    await rig.sent()
+    rig.transport.writableNeedDrain = false
+    rig.transport.emit('drain')
+    const sent = await rig.sent()
+    const firstBulk = sent.findIndex((frame) => frame.startsWith('DATA - 2 '))
+    // half a batch of 4 KiB messages and their headers
+    expect(firstBulk).toBe(32)
+    expect(sent.filter((frame) => frame.startsWith('DATA - 2 '))).toHaveLength(4)
+  })
+
+  test('sends payload buffers as they are, and small ones behind their header', async () => {
+    const rig = new Rig()
+    const [first] = await streams(rig, 1, 1_000_000)
+    rig.transport.written = []
+    const large = Buffer.alloc(2049, 'l')
+    first?.channel.write(Buffer.alloc(2048, 's'))
+    first?.channel.write(large)
+    await new Promise(setImmediate)
+    const lengths = rig.transport.written.map(({ length }) => length)
+    expect(lengths).toEqual([12 + 2048, 2049])
+    expect(rig.transport.written[1]).toBe(large)
+  })
+
+  test('hands over what one turn queued in one write, however many streams it is', async () => {
+    const rig = new Rig()
+    for (let i = 0; i < 100; i++) {
+      const { channel } = rig.open()
+      channel.write(Buffer.from('question'))
+      channel.end()
+    }
+    await new Promise(setImmediate)
+    expect(rig.transport.written).toHaveLength(1)
+    expect(await rig.sent()).toHaveLength(300)
+  })
+
+  test('writes nothing while the transport is full, and all of it afterwards', async () => {
+    const rig = new Rig()
+    rig.transport.writableNeedDrain = true
+    const { channel } = rig.open()
+    channel.write(Buffer.from('later'))
+    expect(await rig.sent()).toEqual([])
+    rig.transport.emit('drain') // full again already
+    expect(await rig.sent()).toEqual([])
+    rig.transport.writableNeedDrain = false
+    rig.transport.emit('drain')
+    expect(await rig.sent()).toEqual(['WND SYN 2 0', 'DATA - 2 later'])
+  })
+
+  test('counts the bytes and frames it sent', async () => {
+    const rig = new Rig()
+    rig.open().channel.write(Buffer.from('12345'))
+    await rig.sent()
+    expect(rig.session.stats()).toMatchObject({ bytesSent: 29, framesSent: 2 })
+  })
+})
