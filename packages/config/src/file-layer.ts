@@ -35,12 +35,13 @@ export function fileLayer(
   const visit = (map: RawMap, path: string) => {
     for (const [name, { keyOrigin, value }] of map.members) {
       const key = path + name
-      const found = known.get(key)
+      // A dotted key is no path: two spellings of one setting could stand side by side.
+      const found = name.includes('.') ? undefined : known.get(key)
       if (found) {
         const { entry, isPath } = found
         if (values.has(entry.key)) problems.push(givenTwice(prefix + entry.key, value))
         else values.set(entry.key, { node: value, isPath, baseDir })
-      } else if (!groups.has(key)) {
+      } else if (name.includes('.') || !groups.has(key)) {
         if (key === '$schema' && prefix === '') continue
         problems.push({
           code: 'CONFIG_KEY_UNKNOWN',
@@ -48,7 +49,7 @@ export function fileLayer(
           key: prefix + key,
           origin: keyOrigin,
           message: `unknown key ${quote(name)}`,
-          ...adviceFor(prefix, key, path, known.keys(), groups),
+          ...adviceFor(prefix, path, name, [...known.keys()]),
         })
       } else if (value.kind === 'map') visit(value, `${key}.`)
       else if (value.kind !== 'unread' && !isNull(value)) {
@@ -66,24 +67,19 @@ export function fileLayer(
 /** What a person may have meant: a neighbour, the same name in another group, a dotted key. */
 function adviceFor(
   prefix: string,
-  key: string,
   path: string,
-  known: Iterable<string>,
-  groups: ReadonlySet<string>,
+  name: string,
+  keys: readonly string[],
 ): { allowed: string; hint?: string } {
-  const keys = [...known, ...groups]
-  const name = key.slice(path.length)
-  const neighbours = keys.flatMap((other) => {
-    const rest = other.startsWith(path) ? other.slice(path.length) : ''
-    return rest === '' || rest.includes('.') ? [] : [rest]
-  })
+  const below = keys.filter((key) => key.startsWith(path)).map((key) => key.slice(path.length))
+  const neighbours = [...new Set(below.map((key) => key.split('.')[0] ?? ''))]
   const allowed = neighbours.join(', ')
-  if (path === '' && name.includes('.') && keys.includes(name)) {
-    return { allowed, hint: `write ${name.split('.').join(': with, indented below it, ')}:` }
+  if (below.includes(name)) {
+    return { allowed, hint: `write ${name.split('.').join(': and, indented below it, ')}:` }
   }
   const near = nearest(name, neighbours)
   const plain = name.replaceAll(/[-_]/g, '').toLowerCase()
-  const elsewhere = keys.filter((other) => other.split('.').at(-1)?.replaceAll('_', '') === plain)
-  const meant = near === undefined ? elsewhere[0] : path + near
+  const elsewhere = keys.find((key) => key.split('.').at(-1)?.replaceAll('_', '') === plain)
+  const meant = near === undefined ? elsewhere : path + near
   return meant === undefined ? { allowed } : { allowed, hint: `did you mean ${prefix}${meant}?` }
 }

@@ -28,6 +28,11 @@ export {
 export { parseListenAddresses, separateFamilies } from './listen-addresses.ts'
 export { listenAddressesOverlap } from './listen-overlap.ts'
 export { formatPortRange, parsePortRange, tryParsePort, type PortRange } from './port.ts'
+export {
+  formatServiceAddress,
+  parseServiceAddress,
+  type ServiceAddress,
+} from './service-address.ts'
 export { formatSourceAddress, parseSourceAddress, type SourceAddress } from './source-address.ts'
 
 // Units
@@ -63,13 +68,8 @@ export {
 // Types of values
 export { Secret } from './secret.ts'
 export { list, type ListOptions } from './type-list.ts'
-export {
-  addressBlock,
-  dialAddress,
-  listenAddresses,
-  portRange,
-  sourceAddress,
-} from './types-address.ts'
+export { dialAddress, listenAddresses, serviceAddress, sourceAddress } from './types-address.ts'
+export { addressBlock, portRange } from './types-network.ts'
 export { integer, number, type NumberLimits } from './types-number.ts'
 export { path, secret, secretUrl, url, type UrlOptions } from './types-resource.ts'
 export { boolean, oneOf, text, type TextOptions } from './types-text.ts'

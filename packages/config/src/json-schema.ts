@@ -39,9 +39,10 @@ function groupSchema(
   descriptions: Readonly<Record<string, string>>,
 ): GroupSchema {
   const properties: Record<string, JsonSchema> = {}
+  // What has a flag may be given by it; only in lists of objects a file has to say everything.
   const required: string[] = []
   const exclusive: JsonSchema[] = []
-  for (const { key, node } of entries) {
+  for (const { key, flag, node } of entries) {
     const [name = '', ...deeper] = key.slice(prefix.length).split('.')
     if (deeper.length > 0) {
       if (Object.hasOwn(properties, name)) continue
@@ -63,11 +64,12 @@ function groupSchema(
       if (isSecret(node)) {
         const description = `File to read it from: ${node.options.description}`
         properties[`${name}_file`] = { description, type: ['string', 'null'] }
-        exclusive.push({ not: { required: [name, `${name}_file`] } })
-        if (node.options.required) {
+        // `required` alone holds for what is no object, such as a group that is left empty.
+        exclusive.push({ not: { type: 'object', required: [name, `${name}_file`] } })
+        if (node.options.required && flag === undefined) {
           exclusive.push({ anyOf: [{ required: [name] }, { required: [`${name}_file`] }] })
         }
-      } else if (node.options.required && prefix === '') required.push(name)
+      } else if (node.options.required && flag === undefined && prefix === '') required.push(name)
     }
   }
   return {

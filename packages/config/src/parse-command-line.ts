@@ -270,7 +270,10 @@ function unknownCommand(
   return {
     code: 'CONFIG_COMMAND_UNKNOWN',
     severity: 'error',
-    message: `unknown command ${quote(group.length > 0 ? typed : (words[0] ?? ''))}`,
+    message:
+      group.length > 0 && words.length === 1
+        ? `the command ${typed} is not complete`
+        : `unknown command ${quote(group.length > 0 ? typed : (words[0] ?? ''))}`,
     allowed: (group.length > 0 ? group : names).join(', '),
     ...(meant === undefined ? {} : { hint: `did you mean ${meant}?` }),
   }

@@ -38,11 +38,11 @@ const STAR_HINT = 'put the value in quotes; an address such as *:8080 can be wri
 const SYNTAX: Readonly<Record<string, readonly [message: string, hint?: string]>> = {
   BAD_ALIAS: ['a * begins an alias that does not exist', STAR_HINT],
   BAD_DQ_ESCAPE: ['an unknown escape follows \\', 'use single quotes for text with backslashes'],
-  BAD_INDENT: ['the indentation does not fit the lines above'],
+  BAD_INDENT: ['the indentation does not fit the lines above, or a } or ] is missing'],
   BAD_SCALAR_START: ['a value cannot begin with this character', 'put the value in quotes'],
   BLOCK_AS_IMPLICIT_KEY: ['a second ": " stands on one line', 'put text with ": " in quotes'],
   DUPLICATE_KEY: ['this key occurs twice'],
-  MISSING_CHAR: ['a quote, bracket, brace, comma or colon is missing'],
+  MISSING_CHAR: ['a quote, bracket, brace, comma or colon is missing', 'look further up as well'],
   MULTILINE_IMPLICIT_KEY: ['a key goes over several lines', 'is a ":" missing?'],
   MULTIPLE_DOCS: ['there is more than one document', 'split the file at ---'],
   TAB_AS_INDENT: ['a tab is used as indentation', 'use spaces'],
@@ -100,13 +100,19 @@ class FileReader {
       return undefined
     }
     const document = parseDocument(content, { lineCounter: this.#lines, prettyErrors: false })
+    let lastLine = 0
     for (const { code, pos } of [...document.errors, ...document.warnings]) {
+      // What is wrong with the rest of a line mostly follows from the first mistake in it.
+      if (this.#at(pos[0]).line === lastLine) continue
+      lastLine = this.#at(pos[0]).line
       const [message, hint] = SYNTAX[code] ?? ['this is not valid YAML']
       this.#report('CONFIG_FILE_SYNTAX', this.#at(pos[0]), message, hint)
     }
     if (this.problems.length > 0 || !document.contents) return undefined
     this.#document = document
-    return this.#convert(document.contents, this.#at(0), 0)
+    const root = this.#convert(document.contents, this.#at(0), 0)
+    // What is left after a limit was reached is part of a file; judging it would mislead.
+    return this.problems.some(({ code }) => code === 'CONFIG_FILE_TOO_LARGE') ? undefined : root
   }
 
   #convert(node: unknown, parent: FileOrigin, depth: number): RawNode {

@@ -85,7 +85,17 @@ class Resolver {
     this.#options = options
   }
 
-  group(entries: readonly SettingEntry[], layers: readonly Layer[], prefix: string): object {
+  /**
+   * Resolves one group.
+   *
+   * @param origin - place of the whole, where a missing value is reported
+   */
+  group(
+    entries: readonly SettingEntry[],
+    layers: readonly Layer[],
+    prefix: string,
+    origin?: Origin,
+  ): object {
     const root = {}
     for (const { key, properties, node } of entries) {
       const given = layers.findLast(({ values }) => {
@@ -96,20 +106,27 @@ class Resolver {
       const value =
         node.kind === 'objects'
           ? this.#objects(prefix + key, node, source)
-          : this.#setting(prefix + key, node, source)
+          : this.#setting(prefix + key, node, source, origin)
       if (value === UNAVAILABLE) this.#wrongValues += 1
       assign(root, properties, value)
     }
     return root
   }
 
-  #setting(key: string, node: Setting<unknown>, source: LayerValue | undefined): unknown {
+  #setting(
+    key: string,
+    node: Setting<unknown>,
+    source: LayerValue | undefined,
+    place: Origin | undefined,
+  ): unknown {
     const { type, options } = node
     if (!source) {
       if (options.required) {
         const allowed = (type.kind === 'list' ? type.item : type).allowed
         const message = 'a value is required'
-        this.#report({ code: 'CONFIG_VALUE_MISSING', severity: 'error', key, message, allowed })
+        const where = place === undefined ? {} : { origin: place }
+        const code = 'CONFIG_VALUE_MISSING'
+        this.#report({ code, severity: 'error', key, ...where, message, allowed })
         return UNAVAILABLE
       }
       if (options.default === undefined) {
@@ -120,7 +137,7 @@ class Resolver {
     const baseDir = source?.baseDir ?? this.#options.baseDir
     const origin: Origin = source?.node.origin ?? { kind: 'default' }
     const raw = source ? source.node : defaultNode(node)
-    const place = { key, baseDir, origin }
+    const given = { key, baseDir, origin }
     if (type.kind === 'list') {
       const nodes = listItems(raw)
       if (!nodes) return this.#wrongShape(key, raw, 'a list')
@@ -130,15 +147,15 @@ class Resolver {
         return UNAVAILABLE
       }
       const items = nodes.map((item, index) =>
-        this.#scalar(item, type.item, { ...place, key: `${key}[${index}]`, origin: item.origin }),
+        this.#scalar(item, type.item, { ...given, key: `${key}[${index}]`, origin: item.origin }),
       )
       if (items.includes(UNAVAILABLE)) return UNAVAILABLE
       const value = type.collect(items)
       this.values.push({ key, text: type.formatItems(value).join(', '), origin })
       return value
     }
-    const read = source?.isPath ? this.#secretFile(source, place) : raw
-    const value = this.#scalar(read, type, place)
+    const read = source?.isPath ? this.#secretFile(source, given) : raw
+    const value = this.#scalar(read, type, given)
     if (value !== UNAVAILABLE) this.values.push({ key, text: type.format(value), origin })
     return value
   }
@@ -200,7 +217,7 @@ class Resolver {
       // Nothing useful can be said about the members of what is no object.
       if (item.kind !== 'map') continue
       const before = this.#wrongValues
-      items.push(this.group(entries, [layer], prefix))
+      items.push(this.group(entries, [layer], prefix, item.origin))
       if (this.#wrongValues > before) this.brokenItems.push({ list: items, index })
     }
     return items.length === raw.items.length ? items : UNAVAILABLE

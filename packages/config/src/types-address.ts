@@ -1,4 +1,3 @@
-import { type AddressBlock, formatAddressBlock, parseAddressBlock } from './address-block.ts'
 import {
   type DialAddress,
   type DialAddressOptions,
@@ -7,7 +6,11 @@ import {
 } from './dial-address.ts'
 import { formatListenAddress, type ListenAddress, parseListenAddress } from './listen-address.ts'
 import { separateFamilies } from './listen-addresses.ts'
-import { formatPortRange, parsePortRange, type PortRange } from './port.ts'
+import {
+  formatServiceAddress,
+  parseServiceAddress,
+  type ServiceAddress,
+} from './service-address.ts'
 import { formatSourceAddress, parseSourceAddress, type SourceAddress } from './source-address.ts'
 import { list } from './type-list.ts'
 import type { ListType, ScalarType } from './value-type.ts'
@@ -57,26 +60,14 @@ export function sourceAddress(): ScalarType<SourceAddress> {
   }
 }
 
-/** A port or a range of ports. */
-export function portRange(): ScalarType<PortRange> {
+/** A service: an address to connect to, or a URL with `http://` or `https://`. */
+export function serviceAddress(): ScalarType<ServiceAddress> {
   return {
     kind: 'scalar',
-    name: 'ports',
-    allowed: 'a port or a range such as 9900-9999',
+    name: 'service',
+    allowed: 'an address such as 3000, host:3000, unix:/path, http://host:3000 or https://host',
     schema: TEXT_OR_PORT,
-    parse: parsePortRange,
-    format: formatPortRange,
-  }
-}
-
-/** An IP address or a block of them, such as `10.0.0.0/8`. */
-export function addressBlock(): ScalarType<AddressBlock> {
-  return {
-    kind: 'scalar',
-    name: 'block',
-    allowed: 'an IP address or a block such as 10.0.0.0/8 or 2001:db8::/32',
-    schema: { type: 'string' },
-    parse: parseAddressBlock,
-    format: formatAddressBlock,
+    parse: parseServiceAddress,
+    format: formatServiceAddress,
   }
 }
