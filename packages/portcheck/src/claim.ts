@@ -150,6 +150,11 @@ export class Claim {
     return fd !== undefined && fd >= 0 ? fd : undefined
   }
 
+  /** The server that took the claim over. @internal */
+  get adopter(): Server | undefined {
+    return this.#adopter
+  }
+
   /**
    * Looks at every connection until the returned function is called; `verify` does. Not after
    * {@link adopt}, whose server accepts for itself.

@@ -29,7 +29,7 @@ export interface Holder {
   readonly startedAt?: string
   /** What a process of this name is known for, such as "published by Docker". */
   readonly note?: string
-  /** The calling process, its cluster primary, or another run of the same program. */
+  /** The calling process or its cluster, or an earlier run of the same program. */
   readonly relation?: 'self' | 'previous-instance'
   /** Why no process is named: missing rights, another namespace, no owner any more, no tool. */
   readonly hiddenBecause?: 'permission' | 'namespace' | 'no-owner' | 'no-tool'

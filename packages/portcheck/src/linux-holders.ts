@@ -5,7 +5,7 @@ import cluster from 'node:cluster'
 
 import type { Holder } from './holder.ts'
 import { noteOn } from './known-holders.ts'
-import { isAnotherInstance, readCommandLine, readProcess } from './linux-process.ts'
+import { isPreviousInstance, readCommandLine, readParent, readProcess } from './linux-process.ts'
 import { findSocketOwners, type SocketOwners } from './linux-socket-owners.ts'
 import { readSocketTable, type SocketRow } from './linux-socket-table.ts'
 import { printable } from './printable.ts'
@@ -73,9 +73,10 @@ async function readOwner(
 }
 
 async function relationOf(pid: number): Promise<Holder['relation']> {
-  // A cluster worker's sockets are the primary's.
-  if (pid === process.pid || (cluster.isWorker && pid === process.ppid)) return 'self'
-  return (await isAnotherInstance(pid)) ? 'previous-instance' : undefined
+  if (pid === process.pid) return 'self'
+  // A cluster worker's sockets are the primary's, or those of its siblings.
+  if (cluster.isWorker && [pid, await readParent(pid)].includes(process.ppid)) return 'self'
+  return (await isPreviousInstance(pid)) ? 'previous-instance' : undefined
 }
 
 /** Names of user ids. Users of a directory service stay numbers: asking it would leave the machine. */

@@ -37,12 +37,22 @@ export async function readCommandLine(pid: number): Promise<string | undefined> 
 }
 
 /**
- * Whether a process is another run of the calling program: same executable, same arguments, same
- * working directory. Full equality, since "the same interpreter" would say it of every script.
+ * Whether a process is an earlier run of the calling program: same executable, same arguments, same
+ * working directory, started before it. Full equality, since "the same interpreter" would say it of
+ * every script.
  */
-export async function isAnotherInstance(pid: number): Promise<boolean> {
+export async function isPreviousInstance(pid: number): Promise<boolean> {
   const [theirs, ours] = await Promise.all([readIdentity(String(pid)), readIdentity('self')])
-  return theirs !== undefined && ours !== undefined && theirs.every((one, at) => one === ours[at])
+  if (theirs === undefined || ours === undefined) return false
+  const isSame = theirs.every((one, at) => one === ours[at])
+  if (!isSame) return false
+  const [stat, ownStat] = await Promise.all([readStat(pid), readStat(process.pid)])
+  return stat !== undefined && ownStat !== undefined && stat.startTicks <= ownStat.startTicks
+}
+
+/** The process that started `pid`; undefined when it is gone. */
+export async function readParent(pid: number): Promise<number | undefined> {
+  return (await readStat(pid))?.parent
 }
 
 async function readIdentity(who: string): Promise<string[] | undefined> {
@@ -69,19 +79,27 @@ async function readName(pid: number): Promise<string | undefined> {
 }
 
 async function readStart(pid: number): Promise<string | undefined> {
-  const [stat, system] = await Promise.all([read(`/proc/${pid}/stat`), read('/proc/stat')])
+  const [stat, system] = await Promise.all([readStat(pid), read('/proc/stat')])
   const bootSeconds = Number(/^btime (\d+)$/m.exec(system ?? '')?.[1])
-  const ticks = startTicks(stat ?? '')
-  if (!(bootSeconds > 0) || ticks === undefined) return undefined
-  const seconds = bootSeconds + Math.floor(ticks / TICKS_PER_SECOND)
+  if (!(bootSeconds > 0) || stat === undefined) return undefined
+  const seconds = bootSeconds + Math.floor(stat.startTicks / TICKS_PER_SECOND)
   return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
 }
 
-/** Field 22 of /proc/<pid>/stat. The name in field 2 may hold spaces and parentheses of its own. */
-export function startTicks(stat: string): number | undefined {
+async function readStat(pid: number): Promise<ReturnType<typeof parseStat>> {
+  return parseStat((await read(`/proc/${pid}/stat`)) ?? '')
+}
+
+/**
+ * Fields 4 and 22 of /proc/<pid>/stat: the parent, and the start in ticks since boot. The name in
+ * field 2 may hold spaces and parentheses of its own.
+ */
+export function parseStat(stat: string): { parent: number; startTicks: number } | undefined {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const ticks = Number(fields[19] ?? Number.NaN)
-  return Number.isInteger(ticks) ? ticks : undefined
+  const [parent, startTicks] = [Number(fields[1] ?? Number.NaN), Number(fields[19] ?? Number.NaN)]
+  return Number.isInteger(parent) && Number.isInteger(startTicks)
+    ? { parent, startTicks }
+    : undefined
 }
 
 async function read(path: string): Promise<string | undefined> {

@@ -8,11 +8,10 @@
 import { isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
 
-import { errnoOf } from './bind-verdict.ts'
 import { type Endpoint, formatEndpoint, isWildcard } from './endpoint.ts'
 import { findHolders } from './find-holders.ts'
 import { describeHolder, type Holder, mayBlock } from './holder.ts'
-import { openServer } from './open-server.ts'
+import { isHeld } from './is-held.ts'
 import { type Warning, type WarningCode, warning } from './warnings.ts'
 
 /** A socket that would surprise if somebody had it. */
@@ -70,21 +69,6 @@ function missingLoopback(endpoints: readonly Endpoint[]): string | undefined {
   const v6 = serves('::1', '::')
   if (v4 === v6) return undefined
   return v4 ? '::1' : '127.0.0.1'
-}
-
-async function isHeld(endpoint: Endpoint): Promise<boolean> {
-  try {
-    const { server } = await openServer(endpoint, {
-      backlog: 1,
-      reusePort: false,
-      onConnection: (socket) => socket.destroy(),
-    })
-    server.close()
-    return false
-  } catch (error) {
-    // A missing family or a missing right is nobody's socket.
-    return errnoOf(error) === 'EADDRINUSE'
-  }
 }
 
 function neighbourWarning(

@@ -3,11 +3,10 @@
 // listener may end up with none, without any error.
 import { isIPv4 } from 'node:net'
 
-import { errnoOf } from './bind-verdict.ts'
 import { type Endpoint, formatEndpoint, isWildcard } from './endpoint.ts'
 import { findHolders } from './find-holders.ts'
 import { describeHolder, type Holder } from './holder.ts'
-import { openServer } from './open-server.ts'
+import { isHeld } from './is-held.ts'
 import { type Warning, type WarningCode, warning } from './warnings.ts'
 
 type SharingCode = Extract<WarningCode, 'PC102' | 'PC103' | 'PC104' | 'PC105' | 'PC106'>
@@ -16,7 +15,7 @@ type SharingCode = Extract<WarningCode, 'PC102' | 'PC103' | 'PC104' | 'PC105' | 
 export async function sharingWarnings(endpoints: readonly Endpoint[]): Promise<Warning[]> {
   const found: Warning[] = []
   for (const endpoint of endpoints) {
-    if (endpoint.port === 0 || (await opensAlone(endpoint))) continue
+    if (endpoint.port === 0 || !(await isHeld(endpoint))) continue
     const holders = (await findHolders(endpoint.port)) ?? []
     for (const holder of holders) {
       if (holder.state !== 'listening' || holder.relation === 'self') continue
@@ -43,27 +42,13 @@ export function sharingCode(
   return isWildcard(host) ? 'PC103' : undefined
 }
 
-async function opensAlone(endpoint: Endpoint): Promise<boolean> {
-  try {
-    const { server } = await openServer(endpoint, {
-      backlog: 1,
-      reusePort: false,
-      onConnection: (socket) => socket.destroy(),
-    })
-    server.close()
-    return true
-  } catch (error) {
-    return errnoOf(error) !== 'EADDRINUSE'
-  }
-}
-
 /**
  * The socket table does not tell `::` with IPv4 from `::` without; a trial bind of all IPv4 does.
  * Beside an IPv4 listener, which fails that bind too, `::` is taken for the half of a pair.
  */
 async function isDual(holder: Holder, all: readonly Holder[]): Promise<boolean> {
   if (holder.host !== '::' || all.some((other) => isIPv4(other.host))) return false
-  return !(await opensAlone({ host: '0.0.0.0', port: holder.port, dual: false }))
+  return await isHeld({ host: '0.0.0.0', port: holder.port, dual: false })
 }
 
 function sharingWarning(code: SharingCode, own: Endpoint, holder: Holder): Warning {

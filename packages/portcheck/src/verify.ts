@@ -50,7 +50,7 @@ const TIMEOUT_MS = 400
 /**
  * Connects to a listening port and tells whether the connections arrive.
  *
- * A claim's early clients and its later server never see these connections. A `net.Server` (http,
+ * The server of a claim never sees these connections, unless it has adopted it: a `net.Server` (http,
  * https, ...) sees connections that end without a byte.
  */
 export async function verify(
@@ -61,9 +61,10 @@ export async function verify(
   if (!(timeoutMs >= 1 && timeoutMs <= 60_000)) {
     throw new RangeError(`timeoutMs must be from 1 to 60000, got ${inspect(timeoutMs)}`)
   }
-  return target instanceof Server
-    ? await verifyServer(target, timeoutMs)
-    : await verifyClaim(target, timeoutMs)
+  if (target instanceof Server) return await verifyServer(target, endpointsOf(target), timeoutMs)
+  const { adopter, endpoints } = target
+  if (adopter !== undefined) return await verifyServer(adopter, endpoints, timeoutMs)
+  return await verifyClaim(target, timeoutMs)
 }
 
 async function verifyClaim(claim: Claim, timeoutMs: number): Promise<Verification> {
@@ -90,21 +91,30 @@ async function verifyClaim(claim: Claim, timeoutMs: number): Promise<Verificatio
   }
 }
 
-async function verifyServer(server: Server, timeoutMs: number): Promise<Verification> {
-  const address = server.address()
-  if (address === null || typeof address === 'string') {
-    throw new TypeError('server must be listening on a port')
-  }
+async function verifyServer(
+  server: Server,
+  endpoints: readonly Endpoint[],
+  timeoutMs: number,
+): Promise<Verification> {
   const arrivals = new Arrivals()
   // First in line: a listener that destroys the socket would take its remote port along.
   const onConnection = (socket: Socket): void => arrivals.add(socket)
   server.prependListener('connection', onConnection)
   try {
-    const dual = address.address === '::'
-    return await dialAll([{ host: address.address, port: address.port, dual }], arrivals, timeoutMs)
+    return await dialAll(endpoints, arrivals, timeoutMs)
   } finally {
     server.off('connection', onConnection)
   }
+}
+
+function endpointsOf(server: Server): Endpoint[] {
+  const address = server.address()
+  if (address === null || typeof address === 'string') {
+    throw new TypeError('server must be listening on a port')
+  }
+  // Whether `::` takes IPv4 cannot be read back. Taken for IPv6 alone, the IPv4 loopback is dialled
+  // all the same, and only another program's answer there counts.
+  return [{ host: address.address, port: address.port, dual: false }]
 }
 
 /** Connections that came in, by the port they came from. */

@@ -1,7 +1,7 @@
 import { assert, integer, property, string } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { startTicks } from '../src/linux-process.ts'
+import { parseStat } from '../src/linux-process.ts'
 import { parseSocketTable } from '../src/linux-socket-table.ts'
 import { inRanges } from '../src/port-advice.ts'
 import { printable } from '../src/printable.ts'
@@ -61,17 +61,17 @@ describe('parseSocketTable', () => {
   })
 })
 
-describe('startTicks', () => {
+describe('parseStat', () => {
   const rest = ` S 1 ${'0 '.repeat(17)}98765 0 0`
   it.each(['12 (node)', '12 (a) b)', '12 (a (b) c\n)', '12 ()'])(
     'reads past the name of %j',
     (head) => {
-      expect(startTicks(head + rest)).toBe(98_765)
+      expect(parseStat(head + rest)).toEqual({ parent: 1, startTicks: 98_765 })
     },
   )
 
   it('is undefined for a line that is cut', () => {
-    expect([startTicks(''), startTicks('12 (node) S 1')]).toEqual([undefined, undefined])
+    expect([parseStat(''), parseStat('12 (node) S 1')]).toEqual([undefined, undefined])
   })
 })
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer as createHttp } from 'node:http'
 import { connect, createServer, type Server } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -40,6 +41,14 @@ describe('verify', () => {
     expect(await answer).toBe('served')
   })
 
+  it('reaches both sockets of a claim that a server has adopted', async () => {
+    const claimed = await held('localhost:0')
+    claimed.adopt(createHttp())
+    const { reached, warnings } = await verify(claimed)
+    expect(warnings).toEqual([])
+    expect(reached.map((one) => one.outcome)).toEqual(['mine', 'mine'])
+  })
+
   it('reaches an http server without a request', async () => {
     let requests = 0
     const server = createHttp(() => {
@@ -48,6 +57,16 @@ describe('verify', () => {
     await using _listening = await listening(server)
     expect((await verify(server)).warnings).toEqual([])
     expect([requests, server.listenerCount('connection')]).toEqual([0, 2])
+  })
+
+  it('expects no IPv4 of an IPv6-only server', async () => {
+    const server = createServer((socket) => socket.destroy())
+    server.listen({ host: '::', port: 0, ipv6Only: true })
+    await once(server, 'listening')
+    onTestFinished(() => void server.close())
+    const { reached, warnings } = await verify(server)
+    expect(reached.find((one) => one.host === '127.0.0.1')?.outcome).toBe('refused')
+    expect(warnings).toEqual([])
   })
 
   it('is not fooled by a server that destroys every connection at once', async () => {

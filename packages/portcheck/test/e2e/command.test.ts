@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 
 import { spawned } from '@proj/testkit/spawned'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
 import { describe, expect, it } from 'vitest'
 
@@ -80,6 +81,65 @@ describe('the process', () => {
     ])
     await limited.exited
     expect(limited.stdout).toBe('unknown guess PORTCHECK_BIND_FAILED\n')
+  })
+})
+
+describe('a restart', () => {
+  it('names the previous instance, and waits for it', async () => {
+    // the same command line twice; the environment says which is which
+    const script = `
+      import { claim, explain } from ${JSON.stringify(LIBRARY)}
+      if (process.env.PREVIOUS_PORT === undefined) {
+        const { port } = await claim('127.0.0.1:0')
+        console.log(JSON.stringify({ event: 'ready', port }))
+      } else {
+        const want = '127.0.0.1:' + process.env.PREVIOUS_PORT
+        const { warnings } = await explain(want)
+        console.log(JSON.stringify({ event: 'explained', warnings }))
+        const { port } = await claim(want, { conflict: 'wait' })
+        console.log(JSON.stringify({ event: 'claimed', port }))
+        process.exit()
+      }`
+    const args = ['--input-type=module', '-e', script]
+    const previous = spawned(process.execPath, args)
+    const { port } = await previous.event('ready')
+    const next = spawned(process.execPath, args, { env: { PREVIOUS_PORT: String(port) } })
+    const { warnings } = await next.event('explained')
+    expect(warnings).toMatchObject([
+      { code: 'PC133', holder: { pid: previous.pid, relation: 'previous-instance' } },
+    ])
+    previous.kill('SIGTERM')
+    expect(await next.event('claimed')).toMatchObject({ port })
+  })
+})
+
+describe('a cluster', () => {
+  it('gives a port to one worker and tells the others that it is their own', async () => {
+    const script = `
+      import cluster from 'node:cluster'
+      import { claim } from ${JSON.stringify(LIBRARY)}
+      if (cluster.isPrimary) {
+        const held = await claim('127.0.0.1:0')
+        await held.close()
+        const answers = []
+        for (let count = 0; count < 2; count += 1) {
+          cluster.fork({ WANTED: held.port }).on('message', (answer) => {
+            answers.push(answer)
+            if (answers.length < 2) return
+            console.log(JSON.stringify({ event: 'answers', answers: answers.sort() }))
+            process.exit()
+          })
+        }
+      } else {
+        await claim('127.0.0.1:' + process.env.WANTED).then(
+          () => process.send('won'),
+          (error) => process.send(error.code + ' ' + error.report.holders[0]?.relation),
+        )
+      }`
+    using directory = temporaryDirectory()
+    const primary = spawned(process.execPath, [directory.write('cluster.mjs', script)])
+    const { answers } = await primary.event('answers')
+    expect(answers).toEqual(['PORTCHECK_PORT_BUSY self', 'won'])
   })
 })
 

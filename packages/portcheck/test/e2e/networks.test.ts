@@ -1,6 +1,7 @@
 // The same questions on machines with other networks: each test has one of its own.
 import { foreignSocket, type ForeignSocketOptions } from '@proj/testkit/foreign-socket'
 import { netns, netnsMissing, type NetworkNamespace } from '@proj/testkit/netns'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { withoutFamily, withoutFamilyMissing } from '@proj/testkit/without-family'
 import { execFileSync } from 'node:child_process'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -111,6 +112,36 @@ describe.skipIf(noNetworks !== undefined)(`with both families${because(noNetwork
     await heldIn(network, { host: '::1', port: 50_000 })
     const { code, reports } = await portcheck(['localhost:0', '--json'], network.prefix)
     expect([code, reports[0]?.endpoints.map((one) => one.port)]).toEqual([0, [50_001, 50_001]])
+  })
+
+  it('says that a process in another container cannot be named', async () => {
+    const network = own()
+    const { port } = await heldIn(network, { host: '127.0.0.1' })
+    const prefix = [...network.prefix, 'unshare', '--pid', '--fork', '--mount-proc']
+    const { reports } = await portcheck([`127.0.0.1:${port}`, '--json'], prefix)
+    expect(reports[0]?.holders).toMatchObject([{ uid: 0, hiddenBecause: 'namespace' }])
+    expect(reports[0]?.holders[0]).not.toHaveProperty('pid')
+  })
+
+  it('listens on every address of a name, and on none that is not here', async () => {
+    const network = own()
+    const hosts = [
+      '127.0.0.1 both.example',
+      '::1 both.example',
+      '127.0.0.1 partly.example',
+      '192.0.2.77 partly.example',
+      'fe80::1 link.example',
+    ]
+    const prefix = [...network.prefix, ...withHosts(hosts)]
+    const ask = async (want: string) => (await portcheck([want, '--json'], prefix)).reports[0]
+    const both = await ask('both.example:3000')
+    expect(both?.endpoints.map((one) => one.host).toSorted()).toEqual(['127.0.0.1', '::1'])
+    expect([both?.bind, both?.warnings]).toEqual(['free', []])
+    expect(await ask('partly.example:3000')).toMatchObject({
+      bind: 'no-address',
+      failed: { host: '192.0.2.77' },
+    })
+    expect((await ask('link.example:3000'))?.bind).toBe('bad-address')
   })
 
   it('sees a redirect of the packet filter by verify alone', async (context) => {
@@ -247,6 +278,14 @@ async function heldIn(network: NetworkNamespace, options: ForeignSocketOptions) 
   const foreign = await foreignSocket({ ...options, prefix: network.prefix })
   onTestFinished(async () => await foreign.close())
   return foreign
+}
+
+/** Runs a command with a hosts file of its own. */
+function withHosts(lines: readonly string[]): string[] {
+  const directory = temporaryDirectory()
+  onTestFinished(() => directory[Symbol.dispose]())
+  const file = directory.write('hosts', `${lines.join('\n')}\n`, 0o644)
+  return ['unshare', '-m', 'sh', '-c', `mount --bind ${file} /etc/hosts && exec "$0" "$@"`]
 }
 
 function sysctl(network: NetworkNamespace, setting: string): void {
