@@ -8,17 +8,13 @@ import { callbackify } from 'node:util'
 import { formatHostPort } from '@proj/config'
 import { HttpProxyAgent } from 'http-proxy-agent'
 
-import { openRoute } from './dial.ts'
 import { DialContext } from './dial-context.ts'
-import {
-  HTTP_ALPN,
-  resolveDialOptions,
-  type DialOptions,
-  type ResolvedDialOptions,
-} from './options.ts'
+import { openRoute } from './dial.ts'
+import { type DialOptions, type ResolvedDialOptions, resolveDialOptions } from './options.ts'
 import type { Proxy } from './proxy.ts'
 import { selectProxy } from './route.ts'
 import { checkTarget } from './target.ts'
+import { HTTP_ALPN } from './tls-options.ts'
 import { connectProxy } from './tunnel.ts'
 
 /**

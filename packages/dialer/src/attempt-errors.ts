@@ -5,9 +5,9 @@
 import { performance } from 'node:perf_hooks'
 
 import { seconds } from './dial-context.ts'
-import { DialError, type DialAttempt, type DialLeg } from './dial-error.ts'
-import type { DialErrorCode, RetryClass } from './error-codes.ts'
-import { listLocalAddresses } from './source.ts'
+import { type DialAttempt, DialError, type DialLeg } from './dial-error.ts'
+import type { DialErrorCode, RetryClass } from './errors.ts'
+import { listLocalAddresses } from './local-address.ts'
 
 /**
  * The attempts of one connect step, in order of their start. One that has not ended counts as

@@ -4,7 +4,7 @@
 // connection has lived for a while, or a server that accepts and drops would be hammered. Errors
 // that will not heal by themselves get long delays: repeated wrong passwords lock accounts.
 
-import type { RetryClass } from './error-codes.ts'
+import type { RetryClass } from './errors.ts'
 
 /** How delays grow. */
 export interface BackoffOptions {

@@ -3,14 +3,16 @@ import { connect as netConnect, type Socket, type TcpNetConnectOpts } from 'node
 import { formatHostPort } from '@proj/config'
 
 import { AttemptLog } from './attempt-errors.ts'
+import { currentSources } from './current-sources.ts'
 import { withDeadline } from './deadline.ts'
-import { seconds, type DialContext } from './dial-context.ts'
 import { connectThroughDevice } from './device.ts'
+import { type DialContext, seconds } from './dial-context.ts'
 import { DialError, type DialLeg } from './dial-error.ts'
+import { isLinkLocal, isUnspecified } from './local-address.ts'
 import { lookupHost, type ResolvedAddress } from './lookup.ts'
 import { race } from './race.ts'
 import { socketEvent } from './socket-event.ts'
-import { currentSources, isLinkLocal, isUnspecified, type SourceAddress } from './source.ts'
+import type { SourceAddress } from './source-options.ts'
 
 // RFC 8305 leaves the number open; more than four attempts at once look like a scan to a firewall.
 const MAX_CONCURRENT_ATTEMPTS = 4

@@ -2,10 +2,11 @@ import type { Socket } from 'node:net'
 import { callbackify } from 'node:util'
 
 import { secureTls } from './agent.ts'
-import { openRoute } from './dial.ts'
 import { DialContext } from './dial-context.ts'
-import { HTTP_ALPN, resolveDialOptions, type DialOptions } from './options.ts'
+import { openRoute } from './dial.ts'
+import { type DialOptions, resolveDialOptions } from './options.ts'
 import { checkTarget } from './target.ts'
+import { HTTP_ALPN } from './tls-options.ts'
 
 /** What undici tells a connector about a connection it wants. */
 export interface ConnectorTarget {

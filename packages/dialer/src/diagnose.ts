@@ -1,9 +1,9 @@
-import { dial } from './dial.ts'
 import type { DialEvent } from './dial-context.ts'
-import { isDialError } from './dial-error.ts'
 import { dialRawWebSocket } from './dial-raw-websocket.ts'
+import { dial } from './dial.ts'
 import { exitCodeFor } from './exit-code.ts'
-import { resolveReportTarget, type ReportOptions, type ReportTarget } from './report-target.ts'
+import { isDialError } from './is-dial-error.ts'
+import { type ReportOptions, type ReportTarget, resolveReportTarget } from './report-target.ts'
 
 /** One step of a dial that was tried out. */
 export interface DiagnoseStep {
@@ -11,7 +11,9 @@ export interface DiagnoseStep {
   readonly name: string
   /** What came of it. */
   readonly detail: string
+  /** Whether it succeeded. */
   readonly ok: boolean
+  /** Time it took, ms. */
   readonly elapsedMs: number
 }
 
@@ -19,6 +21,7 @@ export interface DiagnoseStep {
 export interface DiagnoseReport {
   /** Where to: a URL, or host and port. */
   readonly target: string
+  /** Whether every step succeeded. */
   readonly ok: boolean
   /** Steps in order; the last one is the one that failed, if one did. */
   readonly steps: readonly DiagnoseStep[]

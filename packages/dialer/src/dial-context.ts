@@ -1,8 +1,9 @@
 import { performance } from 'node:perf_hooks'
 
 import { withDeadline } from './deadline.ts'
-import { DialError, isDialError, type DialLeg, type DialPhase } from './dial-error.ts'
-import type { DialErrorCode } from './error-codes.ts'
+import { DialError, type DialLeg, type DialPhase } from './dial-error.ts'
+import type { DialErrorCode } from './errors.ts'
+import { isDialError } from './is-dial-error.ts'
 import type { ResolvedDialOptions } from './options.ts'
 
 /** What `onEvent` hears: a step that started, or how it ended. */

@@ -1,9 +1,4 @@
-import {
-  DIAL_ERRORS,
-  type DialErrorCode,
-  type FailureKind,
-  type RetryClass,
-} from './error-codes.ts'
+import { DIAL_ERRORS, type DialErrorCode, type FailureKind, type RetryClass } from './errors.ts'
 
 /** The step of a dial in which something happened. */
 export type DialPhase = 'bind' | 'dns' | 'connect' | 'proxy' | 'tls' | 'upgrade'
@@ -105,19 +100,4 @@ export class DialError extends Error {
       retryable: this.retryable,
     }
   }
-}
-
-/**
- * Tells whether a value is a DialError, also one made by another copy of this package.
- * @param code - when given, the error must carry this code
- */
-export function isDialError(error: unknown, code?: DialErrorCode): error is DialError {
-  return (
-    error instanceof Error &&
-    error.name === 'DialError' &&
-    'code' in error &&
-    typeof error.code === 'string' &&
-    Object.hasOwn(DIAL_ERRORS, error.code) &&
-    (code === undefined || error.code === code)
-  )
 }

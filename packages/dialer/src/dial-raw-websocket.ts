@@ -2,9 +2,9 @@ import type { Duplex } from 'node:stream'
 
 import { WebSocket } from 'ws'
 
-import { openRoute } from './dial.ts'
 import { DialContext } from './dial-context.ts'
-import { upgrade, type RawWebSocket } from './upgrade.ts'
+import { openRoute } from './dial.ts'
+import { type RawWebSocket, upgrade } from './upgrade.ts'
 import { resolveWebSocket, type WebSocketDialOptions } from './websocket-target.ts'
 
 /**

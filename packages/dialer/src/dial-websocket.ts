@@ -1,7 +1,7 @@
 import { WebSocket } from 'ws'
 
-import { openRoute } from './dial.ts'
 import { DialContext } from './dial-context.ts'
+import { openRoute } from './dial.ts'
 import { upgrade } from './upgrade.ts'
 import { resolveWebSocket, type WebSocketDialOptions } from './websocket-target.ts'
 

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
-import { connectFirstHop, formatEndpoint, type Endpoint } from './connect.ts'
+import { connectFirstHop, type Endpoint, formatEndpoint } from './connect.ts'
 import { DialContext } from './dial-context.ts'
-import { resolveDialOptions, type DialOptions } from './options.ts'
+import { type DialOptions, resolveDialOptions } from './options.ts'
 import type { RouteScheme } from './proxy-environment.ts'
 import { selectProxy } from './route.ts'
 import { checkTarget } from './target.ts'

@@ -1,5 +1,5 @@
-import { isDialError } from './dial-error.ts'
-import type { FailureKind } from './error-codes.ts'
+import type { FailureKind } from './errors.ts'
+import { isDialError } from './is-dial-error.ts'
 
 const EXIT_CODES: Readonly<Record<FailureKind, number>> = {
   config: 2,

@@ -1,15 +1,18 @@
-import { formatEndpoint, resolveStep, type Endpoint } from './connect.ts'
+import { type Endpoint, formatEndpoint, resolveStep } from './connect.ts'
+import { currentSources } from './current-sources.ts'
 import { DialContext } from './dial-context.ts'
-import { isDialError, type DialError } from './dial-error.ts'
-import { findEgress, type Egress } from './egress.ts'
-import type { DialErrorCode } from './error-codes.ts'
+import type { DialError } from './dial-error.ts'
+import { type Egress, findEgress } from './egress.ts'
+import type { DialErrorCode } from './errors.ts'
+import { isDialError } from './is-dial-error.ts'
+import { isLinkLocal, isUnspecified } from './local-address.ts'
 import type { ResolvedAddress } from './lookup.ts'
 import type { ResolvedDialOptions } from './options.ts'
 import type { ProxySelection } from './proxy-environment.ts'
 import type { Proxy } from './proxy.ts'
-import { resolveReportTarget, type ReportOptions, type ReportTarget } from './report-target.ts'
+import { type ReportOptions, type ReportTarget, resolveReportTarget } from './report-target.ts'
 import { selectProxy } from './route.ts'
-import { currentSources, isLinkLocal, isUnspecified, type SourceAddress } from './source.ts'
+import type { SourceAddress } from './source-options.ts'
 import type { ResolvedTls } from './tls-options.ts'
 
 // Enough to show both families and an alternative of each.
@@ -17,8 +20,11 @@ const MAX_EXPLAINED_ADDRESSES = 4
 
 /** Something that would make the dial fail as it stands. */
 export interface RouteProblem {
+  /** Code the dial would fail with. */
   readonly code: DialErrorCode
+  /** What is wrong. */
   readonly message: string
+  /** What to do about it. */
   readonly hint?: string
 }
 

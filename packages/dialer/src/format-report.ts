@@ -1,5 +1,5 @@
-import { seconds } from './dial-context.ts'
 import type { DiagnoseReport } from './diagnose.ts'
+import { seconds } from './dial-context.ts'
 import type { Egress } from './egress.ts'
 import type { RouteReport } from './explain.ts'
 

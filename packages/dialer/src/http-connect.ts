@@ -10,11 +10,11 @@ import { formatHostPort } from '@proj/config'
 import { ByteReader, describeBytes } from './byte-reader.ts'
 import { abandonable } from './deadline.ts'
 import type { DialError } from './dial-error.ts'
+import { type ProxyAuthorize, readChallenge } from './proxy-challenge.ts'
 import { connectReplyError, proxyError } from './proxy-errors.ts'
-import { readChallenge, type ProxyAuthorize } from './proxy-challenge.ts'
 import type { Proxy } from './proxy.ts'
-import { ignoreError } from './socket-event.ts'
 import { MAX_REPLY_HEAD_BYTES, parseReplyHead, type ReplyHead } from './reply-head.ts'
+import { ignoreError } from './socket-event.ts'
 
 /** What a CONNECT is about. */
 export interface ConnectRequest {

@@ -14,7 +14,7 @@ export type { Endpoint } from './connect.ts'
 export type { DialEvent } from './dial-context.ts'
 export type { Lookup, ResolvedAddress } from './lookup.ts'
 export { DIAL_DEFAULTS, type DialOptions, type DialTimeouts } from './options.ts'
-export type { SourceOptions } from './source.ts'
+export type { SourceOptions } from './source-options.ts'
 export type { TlsOptions } from './tls-options.ts'
 
 // Proxies.
@@ -44,16 +44,16 @@ export type { ReportOptions, ReportTarget } from './report-target.ts'
 export { Backoff, BACKOFF_DEFAULTS, type BackoffOptions, type BackoffReason } from './backoff.ts'
 export {
   DialError,
-  isDialError,
   type DialAttempt,
   type DialErrorDetails,
   type DialLeg,
   type DialPhase,
 } from './dial-error.ts'
+export { isDialError } from './is-dial-error.ts'
 export {
   DIAL_ERRORS,
   type DialErrorCode,
   type DialErrorInfo,
   type FailureKind,
   type RetryClass,
-} from './error-codes.ts'
+} from './errors.ts'

@@ -1,12 +1,17 @@
-import { validateHeaderName, validateHeaderValue } from 'node:http'
-
+import { checkHeaders } from './check-headers.ts'
 import type { DialEvent } from './dial-context.ts'
 import type { Lookup } from './lookup.ts'
 import type { ProxyAuthorize } from './proxy-challenge.ts'
-import { resolveProxy, type ProxyOption, type ResolvedProxy } from './route.ts'
-import { resolveSources, type SourceOptions, type SourcePlan } from './source.ts'
+import { type ProxyOption, type ResolvedProxy, resolveProxy } from './route.ts'
+import { resolveSources, type SourceOptions, type SourcePlan } from './source-options.ts'
+import {
+  DEFAULT_TLS,
+  HTTP_ALPN,
+  type ResolvedTls,
+  resolveTls,
+  type TlsOptions,
+} from './tls-options.ts'
 import { trustingContext } from './tls-trust.ts'
-import { DEFAULT_TLS, resolveTls, type ResolvedTls, type TlsOptions } from './tls-options.ts'
 
 /** Limits of a dial, each an absolute time that no answer of a peer extends. */
 export interface DialTimeouts {
@@ -92,9 +97,6 @@ export const DIAL_DEFAULTS: Readonly<
   keepAliveMs: 30_000,
 })
 
-/** Protocols offered where HTTP/1.1 follows; some edges choose h2 unless told otherwise. */
-export const HTTP_ALPN: readonly string[] = ['http/1.1']
-
 /** Options with every gap filled and every value checked. */
 export interface ResolvedDialOptions {
   readonly signal: AbortSignal | undefined
@@ -166,18 +168,6 @@ function checkedTls(options: TlsOptions, alpn: readonly string[] | undefined): R
   const resolved = resolveTls(options, alpn)
   trustingContext(resolved)
   return resolved
-}
-
-/**
- * Copies headers after checking their syntax.
- * @throws {TypeError} naming the header, without its value
- */
-export function checkHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
-  for (const [name, value] of Object.entries(headers)) {
-    validateHeaderName(name)
-    validateHeaderValue(name, value)
-  }
-  return { ...headers }
 }
 
 // Longest delay a Node timer takes; beyond it the timer fires at once.

@@ -3,7 +3,7 @@
 // but one has it, and it would send traffic where nobody expects it; it is pointed out instead.
 
 import { DialError } from './dial-error.ts'
-import { isLoopback, parseNoProxy, type NoProxyRules } from './no-proxy.ts'
+import { isLoopback, type NoProxyRules, parseNoProxy } from './no-proxy.ts'
 import { Proxy } from './proxy.ts'
 
 /** What a target is spoken to with; decides which variables count. */

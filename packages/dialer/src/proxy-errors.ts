@@ -1,7 +1,7 @@
 import { DialError, type DialErrorDetails } from './dial-error.ts'
-import type { DialErrorCode } from './error-codes.ts'
-import type { Proxy } from './proxy.ts'
+import type { DialErrorCode } from './errors.ts'
 import { readChallenge } from './proxy-challenge.ts'
+import type { Proxy } from './proxy.ts'
 import type { ReplyHead } from './reply-head.ts'
 
 /** Makes the error for something a proxy did. */

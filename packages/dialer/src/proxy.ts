@@ -15,9 +15,11 @@ export interface ProxySettings {
 
 /** A proxy to dial through. Its text, JSON and inspection never show the password. */
 export class Proxy {
+  /** How to speak to it. */
   readonly protocol: ProxyProtocol
   /** Name or address, without brackets. */
   readonly host: string
+  /** 1 to 65535. */
   readonly port: number
   /** User name; undefined without credentials. */
   readonly username: string | undefined

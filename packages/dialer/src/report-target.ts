@@ -1,5 +1,5 @@
-import { formatEndpoint, type Endpoint } from './connect.ts'
-import { resolveDialOptions, type ResolvedDialOptions } from './options.ts'
+import { type Endpoint, formatEndpoint } from './connect.ts'
+import { type ResolvedDialOptions, resolveDialOptions } from './options.ts'
 import type { RouteScheme } from './proxy-environment.ts'
 import { checkTarget } from './target.ts'
 import { resolveWebSocket, type WebSocketDialOptions } from './websocket-target.ts'

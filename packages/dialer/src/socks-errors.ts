@@ -1,6 +1,6 @@
-import type { DialError } from './dial-error.ts'
-import type { DialErrorCode } from './error-codes.ts'
 import { describeBytes } from './byte-reader.ts'
+import type { DialError } from './dial-error.ts'
+import type { DialErrorCode } from './errors.ts'
 import { portHint, proxyError, type ProxyTarget } from './proxy-errors.ts'
 
 /**

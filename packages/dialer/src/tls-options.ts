@@ -59,6 +59,9 @@ export interface ResolvedTls {
   readonly verify: 'full' | 'pin-only' | 'none'
 }
 
+/** Protocols offered where HTTP/1.1 follows; some edges choose h2 unless told otherwise. */
+export const HTTP_ALPN: readonly string[] = ['http/1.1']
+
 /** Stands for "TLS, everything by default". */
 export const DEFAULT_TLS: TlsOptions = Object.freeze({})
 

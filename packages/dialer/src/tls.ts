@@ -3,10 +3,11 @@ import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import * as tls from 'node:tls'
 
-import { timedOut, type DialContext } from './dial-context.ts'
+import { certificateError, pinError } from './certificate-error.ts'
+import { type DialContext, timedOut } from './dial-context.ts'
 import type { DialLeg } from './dial-error.ts'
+import { handshakeError } from './handshake-error.ts'
 import { socketEvent } from './socket-event.ts'
-import { certificateError, handshakeError, pinError } from './tls-errors.ts'
 import type { ResolvedTls } from './tls-options.ts'
 import { trustingContext } from './tls-trust.ts'
 

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net'
 
 import { connectFirstHop, formatEndpoint, resolveStep } from './connect.ts'
-import { timedOut, type DialContext } from './dial-context.ts'
-import { isDialError } from './dial-error.ts'
-import { httpConnect, type ConnectOutcome } from './http-connect.ts'
-import type { Proxy } from './proxy.ts'
+import { type DialContext, timedOut } from './dial-context.ts'
+import { type ConnectOutcome, httpConnect } from './http-connect.ts'
+import { isDialError } from './is-dial-error.ts'
 import { proxyError } from './proxy-errors.ts'
+import type { Proxy } from './proxy.ts'
 import { socksConnect } from './socks.ts'
 import { secure } from './tls.ts'
 

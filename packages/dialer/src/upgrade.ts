@@ -4,9 +4,9 @@ import type { Duplex } from 'node:stream'
 
 import type { ClientOptions, WebSocket } from 'ws'
 
-import { timedOut, type DialContext } from './dial-context.ts'
+import { type DialContext, timedOut } from './dial-context.ts'
 import { DialError } from './dial-error.ts'
-import { clientCertificateError, isClientCertificateAlert } from './tls-errors.ts'
+import { clientCertificateError, isClientCertificateAlert } from './handshake-error.ts'
 import { refusal } from './upgrade-refusal.ts'
 import type { WebSocketTarget } from './websocket-target.ts'
 

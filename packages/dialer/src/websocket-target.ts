@@ -1,12 +1,8 @@
+import { checkHeaders } from './check-headers.ts'
 import type { Endpoint } from './connect.ts'
-import {
-  checkHeaders,
-  HTTP_ALPN,
-  resolveDialOptions,
-  type DialOptions,
-  type ResolvedDialOptions,
-} from './options.ts'
+import { type DialOptions, type ResolvedDialOptions, resolveDialOptions } from './options.ts'
 import { checkTarget } from './target.ts'
+import { HTTP_ALPN } from './tls-options.ts'
 
 /** What a WebSocket dial understands besides DialOptions. */
 export interface WebSocketDialOptions extends Omit<DialOptions, 'tls'> {

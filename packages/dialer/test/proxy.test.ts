@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 
 import { Proxy } from '../src/index.ts'
-import { selectProxy, resolveProxy } from '../src/route.ts'
+import { resolveProxy, selectProxy } from '../src/route.ts'
 
 describe('Proxy', () => {
   it.each([
