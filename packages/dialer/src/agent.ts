@@ -11,7 +11,7 @@ import { HttpProxyAgent } from 'http-proxy-agent'
 import { DialContext } from './dial-context.ts'
 import { openRoute } from './dial.ts'
 import { type DialOptions, type ResolvedDialOptions, resolveDialOptions } from './options.ts'
-import type { Proxy } from './proxy.ts'
+import type { ProxyServer } from './proxy-server.ts'
 import { selectProxy } from './route.ts'
 import { checkTarget } from './target.ts'
 import { HTTP_ALPN } from './tls-options.ts'
@@ -93,7 +93,7 @@ class DialingHttpAgent extends http.Agent {
 
   #proxyAgent(target: RequestTarget): ThroughHttpProxy | undefined {
     const { proxy: option, noProxy } = this.#options
-    let proxy: Proxy | undefined
+    let proxy: ProxyServer | undefined
     try {
       proxy = selectProxy(option, noProxy, 'http', requestEndpoint(target, 80)).proxy
     } catch {
@@ -111,10 +111,10 @@ class DialingHttpAgent extends http.Agent {
 
 /** Rewrites requests as http-proxy-agent does, over connections to the proxy that we dial. */
 class ThroughHttpProxy extends HttpProxyAgent<string> {
-  readonly #proxy: Proxy
+  readonly #proxy: ProxyServer
   readonly #options: ResolvedDialOptions
 
-  constructor(proxy: Proxy, options: ResolvedDialOptions) {
+  constructor(proxy: ProxyServer, options: ResolvedDialOptions) {
     const authorization = proxy.basicAuthorization()
     super(`${proxy.protocol}://${formatHostPort(proxy.host, proxy.port)}`, {
       keepAlive: true,

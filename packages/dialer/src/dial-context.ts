@@ -34,7 +34,7 @@ export interface DialStep {
 export class DialContext {
   readonly options: ResolvedDialOptions
   #signal: AbortSignal | undefined
-  #reached = 'its first step'
+  #step: DialStep | undefined
 
   private constructor(options: ResolvedDialOptions) {
     this.options = options
@@ -51,9 +51,9 @@ export class DialContext {
     const { totalMs } = options.timeouts
     const context = new DialContext(options)
     const expired = (): Error =>
-      new DialError('DIAL_DEADLINE', `not done after ${seconds(totalMs)}, in ${context.#reached}`, {
-        phase: 'connect',
-        leg: 'server',
+      new DialError('DIAL_DEADLINE', `not done after ${seconds(totalMs)}${context.#where()}`, {
+        phase: context.#step?.phase ?? 'connect',
+        leg: context.#step?.leg ?? 'server',
         hint: 'raise the total limit, or find out which step is slow with diagnose',
       })
     return withDeadline(totalMs, options.signal, expired, (signal) => {
@@ -72,7 +72,7 @@ export class DialContext {
     describe: (result: T) => string,
   ): Promise<T> {
     const startedAt = performance.now()
-    this.#reached = `the step ${step.phase} (${step.about})`
+    this.#step = step
     this.#tell(step, 'started', step.about, startedAt)
     try {
       const result = await withDeadline(step.limitMs, this.#signal, step.expired, run)
@@ -82,6 +82,10 @@ export class DialContext {
       this.#tell(step, 'failed', isDialError(error) ? error.message : 'cancelled', startedAt)
       throw error
     }
+  }
+
+  #where(): string {
+    return this.#step === undefined ? '' : `, in the step ${this.#step.phase} (${this.#step.about})`
   }
 
   #tell(step: DialStep, state: DialEvent['state'], detail: string, startedAt: number): void {

@@ -9,7 +9,7 @@ import { isLinkLocal, isUnspecified } from './local-address.ts'
 import type { ResolvedAddress } from './lookup.ts'
 import type { ResolvedDialOptions } from './options.ts'
 import type { ProxySelection } from './proxy-environment.ts'
-import type { Proxy } from './proxy.ts'
+import type { ProxyServer } from './proxy-server.ts'
 import { type ReportOptions, type ReportTarget, resolveReportTarget } from './report-target.ts'
 import { selectProxy } from './route.ts'
 import type { SourceAddress } from './source-options.ts'
@@ -175,7 +175,7 @@ function egressWarning({
   ]
 }
 
-function describeTunnel(proxy: Proxy, endpoint: Endpoint): string {
+function describeTunnel(proxy: ProxyServer, endpoint: Endpoint): string {
   const verb = proxy.protocol.startsWith('http') ? 'CONNECT' : proxy.protocol.toUpperCase()
   const by = proxy.resolvesNames ? 'the proxy' : 'this host'
   return `${verb} ${formatEndpoint(endpoint)}, name looked up by ${by}`
@@ -202,7 +202,7 @@ function describeTls(tls: ResolvedTls): string {
   ].join(', ')
 }
 
-function describeNotes(proxy: Proxy | undefined, endpoint: Endpoint): readonly string[] {
+function describeNotes(proxy: ProxyServer | undefined, endpoint: Endpoint): readonly string[] {
   const notes: string[] = []
   if (proxy?.protocol.startsWith('http') === true && 'port' in endpoint && endpoint.port !== 443) {
     notes.push(`port ${endpoint.port}: many proxies allow CONNECT to 443 only`)

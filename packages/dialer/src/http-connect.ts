@@ -12,13 +12,13 @@ import { abandonable } from './deadline.ts'
 import type { DialError } from './dial-error.ts'
 import { type ProxyAuthorize, readChallenge } from './proxy-challenge.ts'
 import { connectReplyError, proxyError } from './proxy-errors.ts'
-import type { Proxy } from './proxy.ts'
+import type { ProxyServer } from './proxy-server.ts'
 import { MAX_REPLY_HEAD_BYTES, parseReplyHead, type ReplyHead } from './reply-head.ts'
 import { ignoreError } from './socket-event.ts'
 
 /** What a CONNECT is about. */
 export interface ConnectRequest {
-  readonly proxy: Proxy
+  readonly proxy: ProxyServer
   readonly host: string
   readonly port: number
   /** Headers for the proxy besides our own. */
@@ -113,7 +113,7 @@ async function authorizeOrEnd(
   socket: Socket,
   authorize: ProxyAuthorize,
   head: ReplyHead,
-  proxy: Proxy,
+  proxy: ProxyServer,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   // Nobody reads meanwhile; a connection that breaks is noticed by the next read.
@@ -155,7 +155,7 @@ async function drained(reader: ByteReader, head: ReplyHead, signal: AbortSignal)
   }
 }
 
-function noReply(error: unknown, received: Buffer, proxy: Proxy): DialError {
+function noReply(error: unknown, received: Buffer, proxy: ProxyServer): DialError {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (error instanceof SyntaxError) {
     return proxyError(

@@ -19,7 +19,7 @@ export type { TlsOptions } from './tls-options.ts'
 
 // Proxies.
 export { EnvironmentProxies, proxyFromEnvironment, type Environment } from './proxy-environment.ts'
-export { Proxy, type ProxyProtocol, type ProxySettings } from './proxy.ts'
+export { ProxyServer, type ProxyProtocol, type ProxySettings } from './proxy-server.ts'
 export type { ProxyAuthorize, ProxyChallenge } from './proxy-challenge.ts'
 export type { ProxyOption } from './route.ts'
 

@@ -4,7 +4,7 @@
 
 import { DialError } from './dial-error.ts'
 import { isLoopback, type NoProxyRules, parseNoProxy } from './no-proxy.ts'
-import { Proxy } from './proxy.ts'
+import { ProxyServer } from './proxy-server.ts'
 
 /** What a target is spoken to with; decides which variables count. */
 export type RouteScheme = 'ws' | 'wss' | 'http' | 'https' | 'tcp' | 'tls'
@@ -12,7 +12,7 @@ export type RouteScheme = 'ws' | 'wss' | 'http' | 'https' | 'tcp' | 'tls'
 /** Which proxy leads to a target, and why. */
 export interface ProxySelection {
   /** The proxy; undefined for a direct connection. */
-  readonly proxy: Proxy | undefined
+  readonly proxy: ProxyServer | undefined
   /** Where the choice comes from: a variable, an option, or why there is no proxy. */
   readonly from: string
   /** What a person may have meant otherwise. */
@@ -104,9 +104,9 @@ const VARIABLES_OF: Readonly<Record<RouteScheme, readonly string[]>> = {
   tcp: ['all_proxy'],
 }
 
-function parseVariable(name: string, value: string): Proxy {
+function parseVariable(name: string, value: string): ProxyServer {
   try {
-    return new Proxy(value)
+    return new ProxyServer(value)
   } catch (error) {
     const why = error instanceof Error ? error.message : ''
     throw new DialError(

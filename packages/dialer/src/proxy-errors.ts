@@ -1,13 +1,13 @@
 import { DialError, type DialErrorDetails } from './dial-error.ts'
 import type { DialErrorCode } from './errors.ts'
 import { readChallenge } from './proxy-challenge.ts'
-import type { Proxy } from './proxy.ts'
+import type { ProxyServer } from './proxy-server.ts'
 import type { ReplyHead } from './reply-head.ts'
 
 /** Makes the error for something a proxy did. */
 export function proxyError(
   code: DialErrorCode,
-  proxy: Proxy,
+  proxy: ProxyServer,
   what: string,
   details: Partial<DialErrorDetails> = {},
 ): DialError {
@@ -20,7 +20,7 @@ export function proxyError(
 
 /** What was asked of a proxy. */
 export interface ProxyTarget {
-  readonly proxy: Proxy
+  readonly proxy: ProxyServer
   readonly host: string
   readonly port: number
 }
@@ -84,7 +84,7 @@ export function portHint(port: number): string {
 
 function authenticationError(
   head: ReplyHead,
-  proxy: Proxy,
+  proxy: ProxyServer,
   said: string,
   authorized: boolean,
 ): DialError {

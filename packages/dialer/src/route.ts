@@ -1,21 +1,21 @@
 import { parseNoProxy } from './no-proxy.ts'
 import { EnvironmentProxies, type ProxySelection, type RouteScheme } from './proxy-environment.ts'
-import { Proxy, type ProxySettings } from './proxy.ts'
+import { ProxyServer, type ProxySettings } from './proxy-server.ts'
 
 /** How to leave the network. */
-export type ProxyOption = string | URL | Proxy | ProxySettings | EnvironmentProxies
+export type ProxyOption = string | URL | ProxyServer | ProxySettings | EnvironmentProxies
 
 /** The option `proxy`, checked. */
-export type ResolvedProxy = 'direct' | Proxy | EnvironmentProxies
+export type ResolvedProxy = 'direct' | ProxyServer | EnvironmentProxies
 
 /**
  * Checks the option `proxy`. `'direct'` and `'none'` mean no proxy at all.
  * @throws {TypeError} without credentials in its text
  */
 export function resolveProxy(option: ProxyOption): ResolvedProxy {
-  if (option instanceof Proxy || option instanceof EnvironmentProxies) return option
+  if (option instanceof ProxyServer || option instanceof EnvironmentProxies) return option
   if (option === 'direct' || option === 'none') return 'direct'
-  return new Proxy(option)
+  return new ProxyServer(option)
 }
 
 /**

@@ -5,7 +5,7 @@ import { type DialContext, timedOut } from './dial-context.ts'
 import { type ConnectOutcome, httpConnect } from './http-connect.ts'
 import { isDialError } from './is-dial-error.ts'
 import { proxyError } from './proxy-errors.ts'
-import type { Proxy } from './proxy.ts'
+import type { ProxyServer } from './proxy-server.ts'
 import { socksConnect } from './socks.ts'
 import { secure } from './tls.ts'
 
@@ -22,7 +22,7 @@ export interface TunnelTarget {
  */
 export function openTunnel(
   context: DialContext,
-  proxy: Proxy,
+  proxy: ProxyServer,
   target: TunnelTarget,
 ): Promise<Socket> {
   return proxy.protocol.startsWith('socks')
@@ -31,7 +31,7 @@ export function openTunnel(
 }
 
 /** Connects to the proxy itself, with TLS where its scheme says so. */
-export async function connectProxy(context: DialContext, proxy: Proxy): Promise<Socket> {
+export async function connectProxy(context: DialContext, proxy: ProxyServer): Promise<Socket> {
   const socket = await connectFirstHop(context, proxy, 'proxy')
   if (proxy.protocol !== 'https') return socket
   const about = formatEndpoint(proxy)
@@ -41,7 +41,7 @@ export async function connectProxy(context: DialContext, proxy: Proxy): Promise<
 
 async function throughHttp(
   context: DialContext,
-  proxy: Proxy,
+  proxy: ProxyServer,
   target: TunnelTarget,
 ): Promise<Socket> {
   const { proxyAuthorize } = context.options
@@ -55,7 +55,7 @@ async function throughHttp(
 
 async function ask(
   context: DialContext,
-  proxy: Proxy,
+  proxy: ProxyServer,
   target: TunnelTarget,
   authorization: string | undefined,
   mayAuthorize: boolean,
@@ -80,7 +80,7 @@ async function ask(
 
 async function throughSocks(
   context: DialContext,
-  proxy: Proxy,
+  proxy: ProxyServer,
   target: TunnelTarget,
 ): Promise<Socket> {
   const addresses = proxy.resolvesNames
@@ -115,7 +115,7 @@ async function throughSocks(
 // Addresses of one name tried through a proxy that does not look names up.
 const MAX_SOCKS_ADDRESSES = 4
 
-function noSocks4Address(proxy: Proxy, target: TunnelTarget): Error {
+function noSocks4Address(proxy: ProxyServer, target: TunnelTarget): Error {
   return proxyError(
     'DIAL_PROXY_ADDRESS_TYPE',
     proxy,
@@ -128,7 +128,7 @@ function noSocks4Address(proxy: Proxy, target: TunnelTarget): Error {
 
 function proxyStep<T>(
   context: DialContext,
-  proxy: Proxy,
+  proxy: ProxyServer,
   about: string,
   run: (signal: AbortSignal) => Promise<T>,
   describe: (result: T) => string,

@@ -5,6 +5,8 @@ import { parseRetryAfter } from './retry-after.ts'
 
 // Enough for an error page's first words; protects against an endless body.
 const MAX_BODY_BYTES = 1024
+// The status is known; a body that dawdles must not turn the refusal into a timeout.
+const BODY_WAIT_MS = 1_000
 const MAX_HEADERS = 64
 const MAX_HEADER_CHARS = 1024
 // Statuses after which the same request may well be accepted later; every other one is final.
@@ -43,6 +45,7 @@ export async function refusal(response: IncomingMessage, about: string): Promise
 async function readStart(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
+  const timer = setTimeout(() => response.destroy(), BODY_WAIT_MS)
   try {
     for await (const chunk of response) {
       if (!Buffer.isBuffer(chunk)) break
@@ -52,6 +55,8 @@ async function readStart(response: IncomingMessage): Promise<string> {
     }
   } catch {
     // The status counts; a body that breaks off is shown as far as it came.
+  } finally {
+    clearTimeout(timer)
   }
   return Buffer.concat(chunks).subarray(0, MAX_BODY_BYTES).toString('utf8')
 }

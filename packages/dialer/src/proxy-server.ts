@@ -14,7 +14,7 @@ export interface ProxySettings {
 }
 
 /** A proxy to dial through. Its text, JSON and inspection never show the password. */
-export class Proxy {
+export class ProxyServer {
   /** How to speak to it. */
   readonly protocol: ProxyProtocol
   /** Name or address, without brackets. */

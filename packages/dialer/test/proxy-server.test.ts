@@ -2,10 +2,10 @@ import { inspect } from 'node:util'
 
 import { describe, expect, it } from 'vitest'
 
-import { Proxy } from '../src/index.ts'
+import { ProxyServer } from '../src/index.ts'
 import { resolveProxy, selectProxy } from '../src/route.ts'
 
-describe('Proxy', () => {
+describe('ProxyServer', () => {
   it.each([
     ['http://p', 'http://p:80'],
     ['HTTP://P:3128/', 'http://p:3128'],
@@ -18,19 +18,19 @@ describe('Proxy', () => {
     ['[::1]:3128', 'http://[::1]:3128'],
     ['http://alice:s3cret@p:1', 'http://alice:***@p:1'],
   ])('reads %s as %s', (text, expected) => {
-    expect(String(new Proxy(text))).toBe(expected)
+    expect(String(new ProxyServer(text))).toBe(expected)
   })
 
   it('decodes user and password, and takes plain ones from elsewhere', () => {
-    const encoded = new Proxy('http://al%40ice:p%3A%20w@p')
+    const encoded = new ProxyServer('http://al%40ice:p%3A%20w@p')
     expect(encoded.username).toBe('al@ice')
     expect(encoded.password).toBe('p: w')
     expect(encoded.basicAuthorization()).toBe(
       `Basic ${Buffer.from('al@ice:p: w').toString('base64')}`,
     )
-    const plain = new Proxy({ url: 'http://p', username: 'a', password: 'b%40' })
+    const plain = new ProxyServer({ url: 'http://p', username: 'a', password: 'b%40' })
     expect(plain.password).toBe('b%40')
-    expect(new Proxy('http://p').basicAuthorization()).toBeUndefined()
+    expect(new ProxyServer('http://p').basicAuthorization()).toBeUndefined()
   })
 
   it.each([
@@ -47,17 +47,17 @@ describe('Proxy', () => {
     `socks5://${'u'.repeat(256)}@p`,
     `socks5://u:${'p'.repeat(256)}@p`,
   ])('refuses %s without showing its credentials', (text) => {
-    expect(() => new Proxy(text)).toThrow(TypeError)
-    expect(() => new Proxy(text)).toThrow(/^(?!.*(%zz|uuu|ppp))/)
+    expect(() => new ProxyServer(text)).toThrow(TypeError)
+    expect(() => new ProxyServer(text)).toThrow(/^(?!.*(%zz|uuu|ppp))/)
   })
 
   it('takes SOCKS credentials of 0 and of 255 bytes', () => {
-    expect(new Proxy(`socks5://u:${'p'.repeat(255)}@p`).password).toHaveLength(255)
-    expect(new Proxy('socks5://u:@p').password).toBeUndefined()
+    expect(new ProxyServer(`socks5://u:${'p'.repeat(255)}@p`).password).toHaveLength(255)
+    expect(new ProxyServer('socks5://u:@p').password).toBeUndefined()
   })
 
   it('shows its password nowhere', () => {
-    const proxy = new Proxy('http://alice:hunter2@p')
+    const proxy = new ProxyServer('http://alice:hunter2@p')
     const shown = [
       String(proxy),
       JSON.stringify({ proxy }),

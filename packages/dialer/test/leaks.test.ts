@@ -1,0 +1,95 @@
+import { getEventListeners, once } from 'node:events'
+import { createServer } from 'node:http'
+
+import { listening } from '@proj/testkit/listening'
+import { scriptedPeer } from '@proj/testkit/scripted-peer'
+import { until } from '@proj/testkit/until'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { WebSocketServer } from 'ws'
+
+import { dial, dialRawWebSocket, dialWebSocket, type DialOptions } from '../src/index.ts'
+import { connectProxy } from './connect-proxy.ts'
+
+/** Counts timers and sockets of this process, the peers' included. */
+function resources(): number {
+  const held = process.getActiveResourcesInfo()
+  return held.filter((name) => /^(?:Timeout|TCPSocketWrap|TLSWrap)$/.test(name)).length
+}
+
+/** Runs a dial with a signal of its own, and waits until it has left nothing behind. */
+async function listenersLeft(run: (options: DialOptions) => Promise<unknown>): Promise<number> {
+  const before = resources()
+  const { signal } = new AbortController()
+  await run({ signal }).catch(() => undefined)
+  // What an earlier dial left for its last turn may have gone meanwhile, too.
+  await until(() => resources() <= before, { what: 'timers and sockets are back to the start' })
+  return getEventListeners(signal, 'abort').length
+}
+
+describe('a dial', () => {
+  it('leaves no listener, timer or socket when it succeeds', async () => {
+    const server = createServer()
+    const wss = new WebSocketServer({ server })
+    wss.on('connection', () => {})
+    const peer = await listening(server)
+    onTestFinished(() => peer.close())
+    const proxy = await connectProxy({})
+    const url = `ws://127.0.0.1:${peer.port}`
+    for (const route of [{}, { proxy: `http://${proxy.authority}` }]) {
+      expect(
+        await listenersLeft(async (options) => {
+          const socket = await dial(
+            { host: '127.0.0.1', port: peer.port },
+            { ...options, ...route },
+          )
+          socket.destroy()
+        }),
+      ).toBe(0)
+      expect(
+        await listenersLeft(async (options) => {
+          const { socket } = await dialRawWebSocket(url, { ...options, ...route })
+          expect(socket.listenerCount('data') + socket.listenerCount('error')).toBe(0)
+          socket.destroy()
+        }),
+      ).toBe(0)
+      expect(
+        await listenersLeft(async (options) => {
+          const websocket = await dialWebSocket(url, { ...options, ...route })
+          websocket.terminate()
+          await once(websocket, 'close')
+        }),
+      ).toBe(0)
+    }
+  })
+
+  it('leaves no listener, timer or socket when it fails, wherever that is', async () => {
+    const silent = await scriptedPeer(() => {})
+    const rude = await scriptedPeer(async ({ read, send }) => {
+      await read(1)
+      send('what?\r\n\r\n')
+    })
+    const target = { host: '127.0.0.1', port: silent.port }
+    const limits = { timeouts: { totalMs: 50 } }
+    for (const options of [
+      { tls: true },
+      { proxy: `http://${silent.authority}` },
+      { proxy: `https://${silent.authority}` },
+      { proxy: `socks5://${silent.authority}` },
+      { proxy: `http://${rude.authority}` },
+      { proxy: `socks5://${rude.authority}` },
+      { proxy: 'http://127.0.0.1:1' },
+      { localAddress: '203.0.113.1' },
+    ]) {
+      expect(
+        await listenersLeft((signal) => dial(target, { ...signal, ...limits, ...options })),
+      ).toBe(0)
+    }
+    for (const authority of [silent.authority, rude.authority]) {
+      expect(
+        await listenersLeft((signal) =>
+          dialRawWebSocket(`ws://${authority}`, { ...signal, ...limits }),
+        ),
+      ).toBe(0)
+    }
+  })
+})
