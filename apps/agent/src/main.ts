@@ -1,6 +1,7 @@
 import { EXIT, runProgram, UserError } from '@proj/console'
 import { formatHelp, formatProblems, loadSettings, parseCommandLine } from '@proj/config'
 
+import { reportConnect } from './connect-report.ts'
 import { run } from './run.ts'
 import { commands, settings } from './settings.ts'
 import { SOFTWARE } from './version.ts'
@@ -31,7 +32,13 @@ process.exitCode = await runProgram('adit', process, async (signals) => {
   })
   if (loaded.problems.length > 0) stderr.write(formatProblems(loaded.problems))
   if (!loaded.ok) return EXIT.usage
-  return await run(loaded.settings, { stdout, stderr, env, json: globals.json }, signals)
+  const host = { stdout, stderr, env, json: globals.json }
+  if (command.name === 'connect explain' || command.name === 'connect diagnose') {
+    const question = command.name === 'connect explain' ? 'explain' : 'diagnose'
+    const { access } = command.flags
+    return await reportConnect(question, loaded.settings.connect, access, host, signals.stop)
+  }
+  return await run(loaded.settings, host, signals)
 })
 
 type Command = Extract<

@@ -17,7 +17,8 @@ export async function serverOptions(
   connect: AgentSettings['connect'],
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<ServerOptions> {
-  const { token, tenantId, bindAddr, bindInterface, proxyUrl, direct } = connect
+  const { token, tenantId, bindAddr, bindInterface, bindDevice, proxyUrl, noProxy } = connect
+  const proxyCa = await readPem(connect.proxyCa, 'connect.proxy_ca')
   const secure = /^(https|wss):/.test(connect.url)
   return {
     url: connect.url,
@@ -26,7 +27,11 @@ export async function serverOptions(
     connect: {
       ...(bindAddr.length > 0 && { localAddress: bindAddr.map(formatSourceAddress) }),
       ...(bindInterface !== undefined && { interface: bindInterface }),
-      proxy: direct ? 'direct' : (proxyUrl?.reveal() ?? proxyFromEnvironment(env)),
+      ...(bindDevice !== undefined && { device: bindDevice }),
+      ...(connect.ipFamily !== 'any' && { family: connect.ipFamily === '4' ? 4 : 6 }),
+      proxy: proxyUrl?.reveal() ?? proxyFromEnvironment(env),
+      ...(noProxy !== undefined && { noProxy }),
+      ...(proxyCa !== undefined && { proxyTls: { ca: proxyCa } }),
       timeouts: { totalMs: connect.timeoutMs },
       ...(secure && { tls: await tlsOptions(connect.tls) }),
     },
@@ -44,6 +49,9 @@ async function tlsOptions(tls: AgentSettings['connect']['tls']): Promise<TlsOpti
     cert,
     key,
     servername: tls.serverName,
+    minVersion: tls.minVersion,
+    systemCa: tls.systemCas,
+    ...(tls.pin.length > 0 && { pin: tls.pin }),
     verify: tls.insecureSkipVerify ? 'none' : 'full',
   }
 }

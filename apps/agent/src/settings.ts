@@ -21,6 +21,8 @@ import {
   url,
 } from '@proj/config'
 
+const PROXY_SCHEMES = ['http', 'https', 'socks4', 'socks4a', 'socks5', 'socks5h', 'socks']
+
 /** Every setting of the agent: its key, flag, variable, default and words. */
 export const settings = defineSettings({
   envPrefix: 'ADIT',
@@ -47,18 +49,21 @@ export const settings = defineSettings({
       bindInterface: setting(text(), {
         description: 'Interface whose addresses are the source, instead of bind-addr.',
       }),
-      proxyUrl: setting(
-        secretUrl({
-          schemes: ['http', 'https', 'socks4', 'socks4a', 'socks5', 'socks5h', 'socks'],
-        }),
-        {
-          description: 'Proxy towards the server; without it HTTPS_PROXY and its kin decide.',
-        },
-      ),
-      direct: setting(boolean(), {
-        default: 'false',
-        description: 'Use no proxy, whatever the environment says.',
+      bindDevice: setting(text(), {
+        description: 'Device the socket is tied to (Linux), so that it does choose the way out.',
       }),
+      ipFamily: setting(oneOf(['any', '4', '6']), {
+        default: 'any',
+        description: 'Use addresses of this family only.',
+      }),
+      proxyUrl: setting(secretUrl({ schemes: PROXY_SCHEMES, words: ['direct'] }), {
+        description:
+          'Proxy towards the server, or "direct"; unset: HTTPS_PROXY and its kin decide.',
+      }),
+      noProxy: setting(text(), {
+        description: 'Hosts proxy-url is not used for, in the form of NO_PROXY.',
+      }),
+      proxyCa: setting(path(), { description: 'Authorities to trust for an https: proxy, PEM.' }),
       tls: {
         rootCas: setting(path(), {
           description: 'Authorities to trust besides the built-in ones.',
@@ -66,6 +71,18 @@ export const settings = defineSettings({
         cert: setting(path(), { description: 'Client certificate with its chain, PEM.' }),
         key: setting(path(), { description: 'Private key of the client certificate, PEM.' }),
         serverName: setting(text(), { description: 'Name to verify instead of the host.' }),
+        pin: setting(list(text()), {
+          default: [],
+          description: 'SHA-256 of the public keys that are accepted, base64.',
+        }),
+        minVersion: setting(oneOf(['TLSv1.2', 'TLSv1.3']), {
+          default: 'TLSv1.2',
+          description: 'Oldest version that is accepted.',
+        }),
+        systemCas: setting(boolean(), {
+          default: 'true',
+          description: 'Trust what the operating system trusts.',
+        }),
         insecureSkipVerify: setting(boolean(), {
           default: 'false',
           description: 'Trust whoever answers; for experiments only.',
@@ -137,6 +154,11 @@ export const settings = defineSettings({
 /** The settings as the agent gets them. */
 export type AgentSettings = Resolved<(typeof settings)['tree']>
 
+const ACCESS_FLAG = setting(boolean(), {
+  default: 'false',
+  description: 'The URL is that of a proxy port, as for access.',
+})
+
 /** Every command of the agent. */
 export const commands = defineCommands({
   program: 'adit',
@@ -188,6 +210,18 @@ export const commands = defineCommands({
         'adit access pg --bind 127.0.0.1:15432',
         'adit access pc1=127.0.0.1:9901 pc2=127.0.0.1:9902',
       ],
+    },
+    'connect explain': {
+      description: 'Shows what connecting would do, without connecting.',
+      flags: { access: ACCESS_FLAG },
+      settings: ['connect'],
+      examples: ['adit connect explain --connect.url https://tunnel.example.com'],
+    },
+    'connect diagnose': {
+      description: 'Connects to the server step by step and says which step fails, and why.',
+      flags: { access: ACCESS_FLAG },
+      settings: ['connect'],
+      examples: ['adit connect diagnose --connect.proxy-url http://proxy.corp:3128 --json'],
     },
     start: {
       description: 'Offers and brings what the configuration files list.',

@@ -1,0 +1,47 @@
+import { EXIT, UserError } from '@proj/console'
+import {
+  diagnose,
+  explainRoute,
+  formatDiagnoseReport,
+  formatRouteReport,
+  type ReportOptions,
+} from '@proj/dialer'
+import { sessionHandshake } from '@proj/tunnel'
+
+import type { RunHost } from './run.ts'
+import { serverOptions } from './server-options.ts'
+import type { AgentSettings } from './settings.ts'
+
+/** What is asked about the way to the server. */
+export type ConnectQuestion = 'explain' | 'diagnose'
+
+/**
+ * `adit connect explain|diagnose`: the dialer's report on the way to the server.
+ *
+ * @param access - whether the URL is that of a proxy port.
+ * @returns the exit code: 0, or one per kind of failure (docs/exit-codes.md).
+ */
+export async function reportConnect(
+  question: ConnectQuestion,
+  connect: AgentSettings['connect'],
+  access: boolean,
+  host: RunHost,
+  signal: AbortSignal,
+): Promise<number> {
+  const server = await serverOptions(connect, host.env)
+  const { url, headers } = await sessionHandshake(server, access ? 'connect' : 'listen')
+  const options: ReportOptions = { ...server.connect, headers, signal }
+  try {
+    if (question === 'explain') {
+      const report = await explainRoute(url, options)
+      host.stdout.write(host.json ? `${JSON.stringify(report)}\n` : formatRouteReport(report))
+      return report.problems.length === 0 ? EXIT.ok : EXIT.failed
+    }
+    const report = await diagnose(url, options)
+    host.stdout.write(host.json ? `${JSON.stringify(report)}\n` : formatDiagnoseReport(report))
+    return report.exitCode
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error
+    throw new UserError(error.message, { exitCode: EXIT.usage, cause: error })
+  }
+}
