@@ -112,8 +112,7 @@ function decode(body: Buffer): StreamRecord {
     const end = at + 3 + body.readUInt16BE(at + 1)
     if (end > body.length) throw invalid(`field ${type} of the stream record is cut short`)
     const value = body.subarray(at + 3, end)
-    if (type === RECORD_FIELDS.kind)
-      kind = RECORD_KINDS[value.length === 1 ? value.readUInt8(0) : -1]
+    if (type === RECORD_FIELDS.kind) kind = kindOf(value)
     else if (type === RECORD_FIELDS.endpoint) record.endpoint = text(value, type)
     else if (type === RECORD_FIELDS.visitorAddress) record.visitorAddress = text(value, type)
     else if (type === RECORD_FIELDS.visitorPort) record.visitorPort = port(value)
@@ -124,6 +123,10 @@ function decode(body: Buffer): StreamRecord {
   if (kind === undefined) throw invalid('stream record names no kind this version knows')
   if (kind !== 'control' && !record.endpoint) throw invalid('stream record names no endpoint')
   return { ...record, kind, endpoint: record.endpoint ?? '' }
+}
+
+function kindOf(value: Buffer): StreamRecord['kind'] | undefined {
+  return value.length === 1 ? RECORD_KINDS[value.readUInt8(0)] : undefined
 }
 
 function port(value: Buffer): number {

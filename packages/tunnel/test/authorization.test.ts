@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest'
+
+import { allowAll, isDenial } from '../src/authorization.ts'
+
+test('without an authority everyone may do everything', () => {
+  const grant = allowAll()
+  expect(isDenial(grant)).toBe(false)
+  expect(grant.permits('listen', 'web')).toBe(true)
+  expect(grant.permits('connect', 'web')).toBe(true)
+})
+
+test('a denial is told from a grant by its status', () => {
+  expect(isDenial({ status: 401, error: 'invalid token' })).toBe(true)
+})
