@@ -10,6 +10,7 @@ import type { Server, Socket } from 'node:net'
 import { inspect as formatValue } from 'node:util'
 
 import { EarlyConnections } from './early-connections.ts'
+import { emitConnection } from './emit-connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import { PortcheckError } from './errors.ts'
 import { Inlet, type Inspect } from './inlet.ts'
@@ -200,18 +201,6 @@ export class Claim {
     if (this.#state !== 'closed') return
     throw new PortcheckError('PORTCHECK_CLAIM_CLOSED', `claim of port ${this.port} is closed`)
   }
-}
-
-function emitConnection(server: Server, socket: Socket): void {
-  socket.allowHalfOpen = isSet(server, 'allowHalfOpen')
-  if (isSet(server, 'noDelay')) socket.setNoDelay(true)
-  if (isSet(server, 'keepAlive')) socket.setKeepAlive(true)
-  server.emit('connection', socket)
-}
-
-/** Servers carry these options as properties that the type declarations leave out. */
-function isSet(server: Server, option: 'allowHalfOpen' | 'noDelay' | 'keepAlive'): boolean {
-  return option in server && Reflect.get(server, option) === true
 }
 
 /** Node has no public way to ask a server for its descriptor; undefined if that ever changes. */

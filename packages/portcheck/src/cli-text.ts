@@ -76,9 +76,8 @@ export function formatReaches(reaches: readonly Reach[]): string {
 
 function formatHolder(holder: Holder): string[] {
   const state = holder.state === 'listening' ? 'held by' : holder.state.padEnd(7)
-  const relation = holder.relation === 'self' ? ', this very process' : ''
   return [
-    `${INDENT}${state}  ${describeHolder(holder)}${relation}`,
+    `${INDENT}${state}  ${describeHolder(holder)}`,
     ...(holder.note === undefined ? [] : [`${INDENT}         ${holder.note}`]),
     ...(holder.hiddenBecause === undefined
       ? []

@@ -44,7 +44,8 @@ export function describeHolder(holder: Holder): string {
       : undefined,
     holder.startedAt === undefined ? undefined : `since ${holder.startedAt}`,
   ].filter((fact) => fact !== undefined)
-  const who = holder.name ?? (holder.hiddenBecause === 'no-owner' ? 'nobody' : 'a hidden process')
+  const named = holder.relation === 'self' ? 'this process' : holder.name
+  const who = named ?? (holder.hiddenBecause === 'no-owner' ? 'nobody' : 'a hidden process')
   const detail = facts.length === 0 ? '' : ` (${facts.join(', ')})`
   return `${who}${detail} on ${formatEndpoint(holder)}`
 }

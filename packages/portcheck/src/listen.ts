@@ -8,6 +8,7 @@ import { listenAddressesOverlap, separateFamilies } from '@proj/config'
 import { type AccessListOptions, createAccessList } from './access-list.ts'
 import type { Claim, ClaimOptions } from './claim.ts'
 import { claimWithPolicy, type ConflictOptions } from './claim-port.ts'
+import { emitConnection } from './emit-connection.ts'
 import { isPortcheckError, PortcheckError } from './errors.ts'
 import { type FailedAddress, Listeners, type OnConnection } from './listeners.ts'
 import { planWant } from './plan.ts'
@@ -15,7 +16,10 @@ import { type ReadWant, readWant, type Want } from './want.ts'
 
 /** How to listen. */
 export interface ListenOptions extends ClaimOptions, AccessListOptions, ConflictOptions {
-  /** Receives every connection that the access lists let in. Either this or `server`. */
+  /**
+   * Receives every connection that the access lists let in. Either this or `server`. The socket is
+   * half-open: when the peer has ended, it stays writable until it is ended here.
+   */
   readonly onConnection?: OnConnection
   /** An http, https, http2 or net server that receives every connection instead. */
   readonly server?: Server
@@ -101,5 +105,5 @@ function resolveReceiver(options: ListenOptions): OnConnection {
   }
   // An http server watches for slow clients only from `listening` on, whoever accepts for it.
   server.emit('listening')
-  return (socket) => server.emit('connection', socket)
+  return (socket) => emitConnection(server, socket)
 }

@@ -58,7 +58,7 @@ describe.skipIf(isMissing)('explain names the holder', () => {
     expect(holders[0]?.commandLine).toMatch(/python[^ ]* -c /)
   })
 
-  it('as this very process', async () => {
+  it('as this process', async () => {
     const own = await claim('127.0.0.1:0')
     onTestFinished(() => own.destroy())
     const { holders, bind } = await explain(`127.0.0.1:${own.port}`)

@@ -116,6 +116,15 @@ describe('listen', () => {
     expect(await text(quick)).toMatch(/served$/)
   })
 
+  it('gives a net server sockets that end when the client has ended', async () => {
+    const server = createServer((socket) => socket.resume())
+    onTestFinished(() => void server.close())
+    const { bound } = await open('127.0.0.1:0', { server, onConnection: undefined })
+    const socket = client(bound[0]?.port ?? 0)
+    socket.end('bye')
+    expect(await text(socket)).toBe('')
+  })
+
   it.each([{ onConnection: undefined }, { server: createServer(), onConnection: () => {} }])(
     'wants exactly one of onConnection and server',
     async (options) => {

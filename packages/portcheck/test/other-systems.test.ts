@@ -1,15 +1,23 @@
 // Output of the tools of macOS and Windows, written down from their documentation and from reports of
 // users. The parsers were never run on those systems: only a test there could show what a release
 // changed.
+import { existsSync } from 'node:fs'
+import { userInfo } from 'node:os'
+
 import { describe, expect, it } from 'vitest'
 
+import { claim } from '../src/claim-port.ts'
 import { parseLsof } from '../src/darwin-holders.ts'
 import { neighboursOf } from '../src/neighbours.ts'
 import { honoursReusePort } from '../src/node-support.ts'
 import { planWant } from '../src/plan.ts'
+import { runTool } from '../src/run-tool.ts'
 import { readWant } from '../src/want.ts'
 import { parseExcludedRanges } from '../src/windows-excluded-ranges.ts'
 import { parseNetstat, parseTasklist } from '../src/windows-holders.ts'
+
+/** The same program exists on Linux; what it prints there is read for real. */
+const lsof = ['/usr/sbin/lsof', '/usr/bin/lsof'].find((path) => existsSync(path))
 
 describe('parseLsof', () => {
   const output = [
@@ -58,6 +66,17 @@ describe('parseLsof', () => {
       { ...airplay, host: '::' },
       { ...node, host: '::1', state: 'listening' },
       { ...node, host: '127.0.0.1', state: 'connected' },
+    ])
+  })
+
+  it.skipIf(lsof === undefined)('reads what lsof of this system says', async () => {
+    await using held = await claim('localhost:0')
+    const { port } = held
+    const output = await runTool(lsof ?? '', ['-nP', `-iTCP:${port}`, '-F', 'pcLnTt'])
+    const own = { port, pid: process.pid, name: expect.any(String), user: userInfo().username }
+    expect(parseLsof(output ?? '', port)).toEqual([
+      { ...own, host: '127.0.0.1', state: 'listening' },
+      { ...own, host: '::1', state: 'listening' },
     ])
   })
 
