@@ -3,13 +3,14 @@
  *
  *     limit = credit (peer may still send) + held (received, not consumed) + returnable
  *
- * Credit is returned when the consumer has consumed, and only once half the limit can be returned:
- * one frame instead of many. The limit follows the path: if a stream consumed more per round trip
- * than half its window, the window is what holds it back. The target is
+ * Credit is returned when the consumer has consumed, and only once it is worth a frame: half of the
+ * base window, as peers do it, or an eighth of a larger one. What is kept back is missing from the
+ * window, so for large windows half would be too much. The limit follows the path: if a stream
+ * consumed more per round trip than half its window, the window is what holds it back. The target is
  *
  *     rate x (2 x smallest round trip + 0.5 ms)
  *
- * Twice the round trip, because credit comes back in halves; the half millisecond covers the turns of
+ * Twice the round trip, so that a window that holds its stream back doubles; the half millisecond covers the turns of
  * both event loops, without which a window could never outgrow its start on a loopback path. It is
  * also what bounds how long a small message may wait behind a bulk stream on a fast path: by
  * design no more than half a millisecond of bytes is under way beyond what the path itself holds.
@@ -18,6 +19,7 @@ import { BASE_WINDOW_BYTES } from './frame.ts'
 import type { WindowBudget } from './window-budget.ts'
 
 const LOOP_MS = 0.5
+const MIN_RETURN_BYTES = BASE_WINDOW_BYTES / 2
 
 /** Counts credit, bytes held and the room to grow. */
 export class ReceiveWindow {
@@ -64,9 +66,10 @@ export class ReceiveWindow {
     this.#epochBytes += bytes
   }
 
-  /** Reports whether enough was consumed for a credit frame to be worth sending. */
+  /** Whether enough was consumed for a credit frame to be worth sending. */
   get due(): boolean {
-    return (this.#limit - this.#credit - this.#held) * 2 >= this.#limit
+    const returnable = this.#limit - this.#credit - this.#held
+    return returnable >= MIN_RETURN_BYTES && returnable * 8 >= this.#limit
   }
 
   /** Returns the credit to send now, and counts it as granted. */

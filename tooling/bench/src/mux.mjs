@@ -1,10 +1,12 @@
 // What does the multiplexer cost? Two processes on loopback TCP, every lane in every round, ratios
 // to the raw socket of the same round (median of the rounds). Lanes: the bare socket, our channels
-// (callbacks), our Duplexes, and the yamux of libp2p.
+// (callbacks), our Duplexes, and the yamux of libp2p. Then one stream over a path of 50 ms, in one
+// process, over a Duplex that delays.
 // Needs the packages built. `node mux.mjs [rounds] [MiB]`.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
+import { delayedPair } from './delay-duplex.mjs'
 import { LANES } from './mux-lanes.mjs'
 
 const MIB = 1024 * 1024
@@ -66,6 +68,7 @@ async function main(rounds, bytes) {
   }
   child.kill()
   print(results)
+  for (const name of ['channel', 'duplex', 'libp2p']) await longPath(name, 50)
 }
 
 async function measure(name, dial, bytes) {
@@ -210,6 +213,18 @@ async function pingsBesideBulk(link) {
   const value = await pings(link)
   going = false
   return value
+}
+
+/** Includes the time the window takes to grow. */
+async function longPath(name, roundTripMs) {
+  const [near, far] = delayedPair(roundTripMs)
+  const lane = LANES[name]
+  lane.serve(far, accept)
+  const bytes = name === 'libp2p' ? 4 * MIB : 512 * MIB
+  const rate = await bulk(lane.connect(near), 1, bytes)
+  near.destroy()
+  const title = `1 stream at ${roundTripMs} ms, ${bytes / MIB} MiB, ${name}`
+  console.log(`${title.padEnd(42)}${number(rate)} MiB/s`)
 }
 
 function print(rounds) {
