@@ -34,11 +34,11 @@ export async function reportConnect(
   try {
     if (question === 'explain') {
       const report = await explainRoute(url, options)
-      host.stdout.write(host.json ? `${JSON.stringify(report)}\n` : formatRouteReport(report))
+      host.stdout.write(`${host.json ? JSON.stringify(report) : formatRouteReport(report)}\n`)
       return report.problems.length === 0 ? EXIT.ok : EXIT.failed
     }
     const report = await diagnose(url, options)
-    host.stdout.write(host.json ? `${JSON.stringify(report)}\n` : formatDiagnoseReport(report))
+    host.stdout.write(`${host.json ? JSON.stringify(report) : formatDiagnoseReport(report)}\n`)
     return report.exitCode
   } catch (error) {
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error
