@@ -24,7 +24,7 @@ export type PikoProgram = 'server' | 'agent' | 'forward'
 export type PikoTable = Readonly<Record<string, PikoRule>>
 
 const GOSSIP = 'nodes find one another through the shared store here, not by gossip'
-const ADVERTISED = 'nodes learn one another’s addresses from the shared store here'
+const ADVERTISED = 'nodes announce their addresses in the shared store here'
 const NODE_TLS = 'nodes use certificates of the cluster among themselves here'
 const REBALANCE = 'agents hold several connections here and move on their own'
 const SUBSYSTEMS = 'lines cannot be switched on by subsystem here'
@@ -144,10 +144,10 @@ const AGENT: PikoTable = {
 const FORWARD: PikoTable = {
   'connect.url': {
     to: 'connect.url',
-    note: 'Piko’s consumer connects to the proxy port, 8000 by default',
+    note: 'the consumer of Piko connects to the proxy port, 8000 by default',
   },
   'connect.token': { to: 'connect.token' },
-  'connect.timeout': { ignore: 'Piko’s consumer never used it' },
+  'connect.timeout': { ignore: 'the consumer of Piko never used it' },
   ...CLIENT_TLS,
   'log.level': { to: 'log.level' },
   'log.subsystems': { refuse: SUBSYSTEMS },

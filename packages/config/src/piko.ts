@@ -116,7 +116,7 @@ class Translation {
       const key = path + name
       const rule = Object.hasOwn(this.#table, key) ? this.#table[key] : undefined
       const { value, keyOrigin } = member
-      if (!rule && this.#isGroup(`${key}[].`) && value.kind === 'list') {
+      if (!rule && this.#isGroup(`${key}[].`)) {
         this.#list(key, member, target)
       } else if (!rule && this.#isGroup(`${key}.`)) {
         if (value.kind === 'map') this.map(value, `${key}.`, target)
@@ -129,11 +129,11 @@ class Translation {
         const missing = !('to' in rule) || !this.#known.has(rule.to)
         if (missing && isZero(value)) continue
         if ('refuse' in rule) {
-          this.#report('CONFIG_PIKO_UNSUPPORTED', key, keyOrigin, rule.refuse)
+          this.#refuse(key, keyOrigin, rule.refuse)
         } else if ('ignore' in rule) {
           this.#warn(key, keyOrigin, `it has no effect: ${rule.ignore}`)
         } else if (missing) {
-          this.#report('CONFIG_PIKO_UNSUPPORTED', key, keyOrigin, MISSING)
+          this.#refuse(key, keyOrigin, MISSING)
         } else {
           if (rule.note !== undefined) this.#warn(key, keyOrigin, rule.note)
           place(target, rule.to.split('[].').at(-1) ?? '', {
@@ -146,9 +146,13 @@ class Translation {
   }
 
   #list(key: string, { keyOrigin, value }: RawMember, target: MutableMap): void {
-    if (value.kind !== 'list') return
     const rules = Object.entries(this.#table).filter(([name]) => name.startsWith(`${key}[].`))
     const to = rules.flatMap(([, rule]) => ('to' in rule ? [rule.to.split('[].')[0] ?? ''] : []))[0]
+    // What is no list goes on as it is, to be refused where shapes are checked.
+    if (value.kind !== 'list') {
+      if (to !== undefined) place(target, to, { keyOrigin, value })
+      return
+    }
     const items = value.items.map((item) => {
       if (item.kind !== 'map') return item
       const object: MutableMap = { kind: 'map', members: new Map(), origin: item.origin }
@@ -171,6 +175,10 @@ class Translation {
   ): void {
     const problem = { code, severity: 'error', key, origin, message } as const
     this.problems.push(hint === undefined ? problem : { ...problem, hint })
+  }
+
+  #refuse(key: string, origin: Origin, reason: string): void {
+    this.#report('CONFIG_PIKO_UNSUPPORTED', key, origin, `no counterpart: ${reason}`)
   }
 
   #warn(key: string, origin: Origin, message: string): void {

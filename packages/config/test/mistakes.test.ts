@@ -131,3 +131,44 @@ describe('command lines', () => {
     expect(complainOf(...line.split(' ').filter(Boolean))).toMatchSnapshot()
   })
 })
+
+describe('codes', () => {
+  test.each([
+    ['log: {', 'CONFIG_FILE_SYNTAX'],
+    ['lgo: {}', 'CONFIG_KEY_UNKNOWN'],
+    ['log: x', 'CONFIG_SHAPE_WRONG'],
+    ['log: {level: x}', 'CONFIG_VALUE_INVALID'],
+    ['listeners: [{addr: 1}]', 'CONFIG_VALUE_MISSING'],
+    ['log: {level: "${NONE}"}', 'CONFIG_VARIABLE_UNSET'],
+    ['log: {level: "${"}', 'CONFIG_VARIABLE_SYNTAX'],
+  ])('of a file that says %j', async (content, code) => {
+    using files = new Workspace({ 'a.yaml': content })
+    const { problems } = await loadSettings(settings, { cwd: files.path, files: ['a.yaml'] })
+    expect(problems).toMatchObject([{ code, severity: 'error' }])
+  })
+
+  test('of a variable that no setting reads, when it is nearly one', async () => {
+    const env = { ADIT_LOG_LEVL: 'x', ADIT_SERVICE_HOST: 'x', ADIT_PORT_8000_TCP_ADDR: 'x' }
+    const { problems } = await loadSettings(settings, { cwd: '/', env })
+    expect(problems).toMatchObject([
+      {
+        code: 'CONFIG_ENVIRONMENT_UNKNOWN',
+        severity: 'warning',
+        origin: { name: 'ADIT_LOG_LEVL' },
+        hint: 'did you mean ADIT_LOG_LEVEL?',
+      },
+    ])
+  })
+
+  test.each([
+    ['strt', 'CONFIG_COMMAND_UNKNOWN'],
+    ['http web', 'CONFIG_ARGUMENT_MISSING'],
+    ['start now', 'CONFIG_ARGUMENT_UNEXPECTED'],
+    ['start --nothing', 'CONFIG_FLAG_UNKNOWN'],
+    ['start --timeout 1s', 'CONFIG_FLAG_UNKNOWN'],
+    ['start --log.level', 'CONFIG_FLAG_VALUE'],
+  ])('of the command line %j', (text, code) => {
+    const line = parseCommandLine(commands, { argv: text.split(' '), env: {}, cwd: '/' })
+    expect(line).toMatchObject({ kind: 'error', problems: [{ code, severity: 'error' }] })
+  })
+})
