@@ -1,6 +1,7 @@
 // Holders on macOS, from `lsof -F`: one field per line, its kind in the first character. A `p` line
 // starts a process, an `f` line a file of it. Without root only the caller's own processes are
-// listed. The parser is tested on recorded output; it was never run on macOS by its authors.
+// listed. The parser is tested on recorded output and on what
+// lsof prints on Linux; it was never run on macOS by its authors.
 import type { Holder, HolderState } from './holder.ts'
 import { noteOn } from './known-holders.ts'
 import { printable } from './printable.ts'
@@ -21,11 +22,11 @@ const STATES: ReadonlyMap<string, HolderState> = new Map([
 
 /** Finds who holds a port; undefined when lsof cannot be run. */
 export async function findDarwinHolders(port: number): Promise<Holder[] | undefined> {
-  const output = await runTool('/usr/sbin/lsof', ['-nP', `-iTCP:${port}`, '-F', 'pcLnTt'])
+  const output = await runTool('/usr/sbin/lsof', ['-nP', `-iTCP:${port}`, '-F', 'pcLftnT'])
   return output === undefined ? undefined : parseLsof(output, port)
 }
 
-/** Parses `lsof -F pcLnTt`, keeping sockets whose local port is `port`. */
+/** Parses `lsof -F pcLftnT`, keeping sockets whose local port is `port`. */
 export function parseLsof(output: string, port: number): Holder[] {
   const holders = new Map<string, Holder>()
   let owner: Pick<Holder, 'pid' | 'name' | 'user' | 'note'> = {}
@@ -37,7 +38,8 @@ export function parseLsof(output: string, port: number): Holder[] {
   }
   for (const line of output.split('\n')) {
     const [kind, value] = [line.slice(0, 1), line.slice(1)]
-    if (kind === 'p' || kind === 'f') flush()
+    // Some releases print `f` lines only when asked; the type is then the first line of a file.
+    if (kind === 'p' || kind === 'f' || (kind === 't' && socket.name !== '')) flush()
     if (kind === 'p') owner = /^\d+$/.test(value) ? { pid: Number(value) } : {}
     if (kind === 'c') {
       const note = noteOn(value)

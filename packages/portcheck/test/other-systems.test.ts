@@ -72,12 +72,14 @@ describe('parseLsof', () => {
   it.skipIf(lsof === undefined)('reads what lsof of this system says', async () => {
     await using held = await claim('localhost:0')
     const { port } = held
-    const output = await runTool(lsof ?? '', ['-nP', `-iTCP:${port}`, '-F', 'pcLnTt'])
     const own = { port, pid: process.pid, name: expect.any(String), user: userInfo().username }
-    expect(parseLsof(output ?? '', port)).toEqual([
-      { ...own, host: '127.0.0.1', state: 'listening' },
-      { ...own, host: '::1', state: 'listening' },
-    ])
+    for (const fields of ['pcLftnT', 'pcLtnT']) {
+      const output = await runTool(lsof ?? '', ['-nP', `-iTCP:${port}`, '-F', fields])
+      expect(parseLsof(output ?? '', port)).toEqual([
+        { ...own, host: '127.0.0.1', state: 'listening' },
+        { ...own, host: '::1', state: 'listening' },
+      ])
+    }
   })
 
   it('is the same cut at every line, up to what is missing', () => {
