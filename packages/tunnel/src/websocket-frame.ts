@@ -23,7 +23,7 @@ export const OPCODES = {
 } as const
 
 /** The longest header: two bytes, a 64-bit length and a masking key. */
-export const MAX_HEADER_BYTES = 14
+const MAX_HEADER_BYTES = 14
 
 /** The longest payload of a control frame (RFC 6455 section 5.5). */
 export const MAX_CONTROL_BYTES = 125

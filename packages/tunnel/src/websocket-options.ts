@@ -53,7 +53,8 @@ export interface WebSocketPipeOptions {
   readonly maxFrameBytes?: number
   /**
    * Control frames and empty frames accepted per second, 1 or more, or Infinity: they cost work and
-   * move no bytes. Above it the pipe ends with WEBSOCKET_FRAME_RATE_EXCEEDED.
+   * move no bytes. Above it the pipe ends with WEBSOCKET_FRAME_RATE_EXCEEDED. The peer's pings and
+   * its answers to ours count, so intervals below some 25 ms need more.
    * @default 100
    */
   readonly maxIdleFramesPerSecond?: number

@@ -53,6 +53,7 @@ export class WebSocketPipe extends Duplex {
   #closeInfo: WebSocketCloseInfo | undefined
   #paused = false
   #closeSent = false
+  #socketClosed = false
   #pingQueued = false
   #pongQueued = false
   /** The latest ping not yet answered: only that one needs to be (RFC 6455 section 5.5.3). */
@@ -143,7 +144,7 @@ export class WebSocketPipe extends Duplex {
     socket.off('end', this.#onEnd)
     socket.off('error', this.#onError)
     socket.off('close', this.#onClose)
-    releaseSocket(socket, error)
+    if (!this.#socketClosed) releaseSocket(socket, error)
     done(error)
   }
 
@@ -171,6 +172,7 @@ export class WebSocketPipe extends Duplex {
   }
 
   readonly #onClose = (): void => {
+    this.#socketClosed = true
     this.#watch.stop()
     // Once the peer has ended, a reader may still take its time over what is buffered.
     if (this.#closeInfo === undefined) this.destroy(socketFailed())

@@ -6,11 +6,11 @@ import { isWebSocketPipeError } from './websocket-errors.ts'
 /** After a violation: how long the peer may take to read the Close frame and to go. */
 const LINGER_MS = 2_000
 
-/** Lets go of the socket in the way that tells the peer most about `error`. */
+/** Lets go of a socket that has not closed yet, in the way that tells the peer most about `error`. */
 export function releaseSocket(socket: Duplex, error: Error | null): void {
-  if (socket.destroyed) return
-  socket.on('error', ignore)
+  socket.on('error', ignore) // One may be on its way already.
   socket.once('close', () => socket.off('error', ignore))
+  if (socket.destroyed) return
   if (isWebSocketPipeError(error) && error.closeCode !== undefined) {
     linger(socket)
   } else if (isWebSocketPipeError(error, 'WEBSOCKET_PEER_SILENT') && speaksTcp(socket)) {

@@ -1,6 +1,7 @@
 // How a pipe ends: RFC 6455 section 7, and the ways of TCP that it has to tell apart.
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
+import { WebSocketPipe } from '../src/websocket-pipe.ts'
 import { failure, frame, hex, pipePair, rawPair, readAll } from './websocket-peers.ts'
 
 const bare = { kind: 'eof', code: 1006, reason: '', clean: false }
@@ -147,11 +148,18 @@ test('destroy() closes the connection at once and tells no error', async () => {
   expect(pair.pipe.closeInfo).toEqual({ ...bare, kind: 'error' })
 })
 
+test("an error of the socket on its way when the pipe is destroyed is nobody's any more", async () => {
+  await using pair = await rawPair({ role: 'server' })
+  pair.socket.removeAllListeners('error').destroy(new Error('at the same time'))
+  pair.pipe.destroy()
+  await new Promise((resolve) => pair.socket.once('close', resolve))
+  expect(pair.socket.listenerCount('error')).toBe(0)
+})
+
 test('a pipe on a socket that has already gone fails', async () => {
   await using pair = await rawPair({ role: 'server' })
   pair.socket.destroy()
   pair.pipe.on('error', () => {})
-  const { WebSocketPipe } = await import('../src/websocket-pipe.ts')
   const late = new WebSocketPipe(pair.socket, { role: 'server' })
   expect((await failure(late)).code).toBe('WEBSOCKET_SOCKET_FAILED')
 })

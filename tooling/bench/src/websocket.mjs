@@ -16,12 +16,13 @@ import { WebSocketReceiver } from '../../../packages/tunnel/dist/websocket-recei
 
 const tunnel = createRequire(new URL('../../../packages/tunnel/package.json', import.meta.url))
 const { default: WebSocket } = await import(pathToFileURL(tunnel.resolve('ws')).href)
-const muxFile = new URL('../../../packages/mux/dist/session.js', import.meta.url)
+const muxFile = new URL('../../../packages/mux/dist/index.js', import.meta.url)
 const mux = existsSync(muxFile) ? await import(muxFile.href) : undefined
 
 const MIB = 1024 * 1024
 const WRITE_BYTES = 64 * 1024
 const FRAGMENT_BYTES = 4096
+const FRAGMENTS = 8192
 
 const pipe = (socket, role, mask = 'random') => new WebSocketPipe(socket, { role, mask })
 
@@ -51,13 +52,14 @@ if (process.send) {
 /** The child's part of one run. */
 async function answer({ port, lane, sends, bytes }) {
   const socket = connect({ port, host: '127.0.0.1' })
-  socket.on('error', () => {}) // the parent cuts the connection when it has seen enough
+  socket.on('error', () => {}) // the parent cuts the connection when both are done
   await once(socket, 'connect')
   socket.setNoDelay()
   const end = await lanes[lane](socket, 'client')
   end.on('error', () => {})
   if (sends) await send(end, bytes)
   else await receive(end, bytes)
+  process.send('done')
 }
 
 async function main(runs, bytes) {
@@ -86,9 +88,11 @@ async function main(runs, bytes) {
       const end = await lanes[lane](socket, 'server')
       end.on('error', () => {})
       const begin = performance.now()
+      const done = once(child, 'message')
       if (sends) await receive(end, bytes)
       else await send(end, bytes)
       const rate = bytes / 1000 / (performance.now() - begin)
+      await done
       socket.destroy()
       const key = `${direction}: ${lane}`
       if (run >= 0) rates.set(key, [...(rates.get(key) ?? []), rate])
@@ -100,7 +104,13 @@ async function main(runs, bytes) {
     const own = rates.get(`${direction}: ${lane}`)
     const raw = rates.get(`${direction}: raw`)
     const ratio = median(own.map((rate, i) => rate / raw[i]))
-    return { direction, lane, 'MB/s': Math.round(median(own)), 'x raw': Number(ratio.toFixed(2)) }
+    const name = direction === 'server to client' ? lane.replace(', masked', '') : lane
+    return {
+      direction,
+      lane: name,
+      'MB/s': Math.round(median(own)),
+      'x raw': Number(ratio.toFixed(2)),
+    }
   })
   console.table(table)
 }
@@ -162,36 +172,32 @@ async function muxDuplex(transport, role) {
   return stream
 }
 
-/** The receiver alone, fed chunks of 64 KiB as a socket gives them. */
+/** CPU time of the receiver alone, fed chunks of 64 KiB as a socket gives them. */
 function fragmentCost() {
-  const image = fragmentImage(4096)
+  const image = fragmentImage(FRAGMENTS)
   const options = resolveWebSocketPipeOptions(new Duplex(), { role: 'server' })
   let got = 0
+  const sink = { onPayload: (part) => (got += part.length), onPing() {}, onClose() {} }
   const feed = (receiver) => {
-    const begin = performance.now()
+    const before = process.cpuUsage()
     for (let at = 0; at < image.length; at += WRITE_BYTES) {
       // The receiver changes what it is given, so each chunk is a copy; the control makes it too.
       const chunk = Buffer.from(image.subarray(at, at + WRITE_BYTES))
       receiver?.push(chunk)
     }
-    return performance.now() - begin
+    const { user, system } = process.cpuUsage(before)
+    return ((user + system) * 1000) / FRAGMENTS
   }
-  const samples = []
-  for (let run = 0; run < 30; run++) {
-    const receiver = new WebSocketReceiver(options, {
-      onPayload: (part) => (got += part.length),
-      onPing() {},
-      onClose() {},
-    })
+  const samples = Array.from({ length: 31 }, () => {
     const control = feed()
-    samples.push(feed(receiver) - control)
-  }
-  if (got !== 30 * 4096 * FRAGMENT_BYTES) throw new Error('bytes were lost')
-  const ms = median(samples)
-  const perGib = (ms * 1024 * MIB) / (4096 * FRAGMENT_BYTES)
+    return feed(new WebSocketReceiver(options, sink)) - control
+  })
+  if (got !== samples.length * FRAGMENTS * FRAGMENT_BYTES) throw new Error('bytes were lost')
+  const ns = median(samples)
+  const msPerGib = (ns * 1024 * MIB) / FRAGMENT_BYTES / 1e6
   console.log(
-    `4 KiB masked fragments, receiver alone: ${Math.round((ms * 1e6) / 4096)} ns each, ` +
-      `${Math.round(perGib)} ms per GiB (${loadNativeMasker() ? 'native' : 'words'})`,
+    `4 KiB masked fragments, receiver alone: ${Math.round(ns)} ns of CPU each, ` +
+      `${Math.round(msPerGib)} ms per GiB (${loadNativeMasker() ? 'native' : 'words'})`,
   )
 }
 
