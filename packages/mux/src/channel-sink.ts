@@ -5,8 +5,11 @@ export interface ChannelSink {
   /**
    * Bytes came. Give them back with `channel.consume(chunk.length)`, now or when they have been
    * taken: that is what lets the peer send more. The chunk is a view of a larger buffer.
+   *
+   * @returns true when nothing refers to the chunk any more, so that a transport may read into the
+   *   same memory again; see the option `onProcessed`. Whoever does not care returns nothing.
    */
-  onData(chunk: Buffer): void
+  onData(chunk: Buffer): boolean | void
   /** The peer ended its side; everything was delivered. */
   onEnd(): void
   /** `write` had returned false and there is room again. */

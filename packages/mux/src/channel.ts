@@ -176,8 +176,13 @@ export class Channel {
   /** @internal A piece of payload came. */
   receive(piece: Buffer): void {
     if (this.#closed) return
-    if (this.#sink !== undefined && this.#held === undefined) this.#deliver(this.#sink, piece)
-    else (this.#held ??= new HeldBytes()).push(piece)
+    if (this.#sink !== undefined && this.#held === undefined) {
+      this.#deliver(this.#sink, piece)
+      return
+    }
+    this.#parts.chunk.isKept = true
+    const held = (this.#held ??= new HeldBytes())
+    held.push(piece)
   }
 
   /** @internal The peer granted credit. */
@@ -256,7 +261,7 @@ export class Channel {
 
   #deliver(sink: ChannelSink, piece: Buffer): void {
     try {
-      sink.onData(piece)
+      if (sink.onData(piece) !== true) this.#parts.chunk.isKept = true
     } catch (error) {
       this.#callbackFailed(error)
     }

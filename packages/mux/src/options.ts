@@ -21,6 +21,11 @@ export interface SessionOptions {
    */
   readonly onChannel?: (channel: Channel) => void
   /**
+   * Called after each chunk the transport delivered. `isFree` tells that no sink refers to its
+   * memory any more: a transport that reads into one buffer again and again needs to know.
+   */
+  readonly onProcessed?: (isFree: boolean) => void
+  /**
    * Receive window of a new stream, bytes, from 262144 to `maxStreamWindowBytes`. Anything above
    * the base is announced with the SYN or ACK, and counts against the budgets. @default 262144
    */
@@ -76,9 +81,10 @@ export interface SessionOptions {
 
 /** Options with nothing left open. */
 export type ResolvedSessionOptions = Readonly<
-  Required<Omit<SessionOptions, 'onChannel' | 'windowBudget'>>
+  Required<Omit<SessionOptions, 'onChannel' | 'onProcessed' | 'windowBudget'>>
 > & {
   readonly onChannel: ((channel: Channel) => void) | undefined
+  readonly onProcessed: ((isFree: boolean) => void) | undefined
   readonly windowBudget: WindowBudget | undefined
 }
 
@@ -136,6 +142,7 @@ export function resolveOptions(options: SessionOptions): ResolvedSessionOptions 
   return {
     role: options.role,
     onChannel: options.onChannel,
+    onProcessed: options.onProcessed,
     windowBudget: options.windowBudget,
     maxStreamWindowBytes,
     initialWindowBytes: size(

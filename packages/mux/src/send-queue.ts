@@ -50,9 +50,15 @@ export interface FrameSource {
   flushed(): void
 }
 
+/**
+ * A transport. One that wraps another knows better than its own buffer what the platform has not
+ * taken yet.
+ */
+export type Transport = Duplex & { readonly unsentBytes?: number }
+
 /** Batches frames into the transport. */
 export class SendQueue {
-  readonly #transport: Duplex
+  readonly #transport: Transport
   readonly #maxControlFrames: number
   readonly #onControlBacklog: () => void
   readonly #small = new Fifo<FrameSource>()
@@ -71,7 +77,7 @@ export class SendQueue {
   /** Times a flush was put off because the transport was full. */
   transportStalls = 0
 
-  constructor(transport: Duplex, maxControlFrames: number, onControlBacklog: () => void) {
+  constructor(transport: Transport, maxControlFrames: number, onControlBacklog: () => void) {
     this.#transport = transport
     this.#maxControlFrames = maxControlFrames
     this.#onControlBacklog = onControlBacklog
@@ -119,6 +125,17 @@ export class SendQueue {
     this.#bulk.clear()
     this.#reports.clear()
     this.#controlFrames = 0
+  }
+
+  /**
+   * Flushes now.
+   * @returns whether nothing waits, neither here nor in the transport.
+   */
+  flushNow(): boolean {
+    if (this.#state === 'flushing') return false
+    this.#flush()
+    const { writableLength, unsentBytes = writableLength } = this.#transport
+    return this.#controlFrames === 0 && this.#small.size + this.#bulk.size + unsentBytes === 0
   }
 
   // The first frames of a turn leave at once, for somebody may be waiting for just them. What comes

@@ -16,6 +16,8 @@ export interface SessionParts {
   readonly table: StreamTable
   readonly sweep: Sweep
   readonly budget: WindowBudget
+  /** Whether somebody still refers to the memory of the chunk being processed. */
+  readonly chunk: { isKept: boolean }
   /** Ends the session because of `error`, with a last GoAway where its code says so. */
   readonly fail: (error: MuxError) => void
 }

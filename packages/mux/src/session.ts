@@ -82,6 +82,7 @@ export class Session extends EventEmitter<SessionEvents> {
       table: new StreamTable(resolved, () => this.#streamLeft()),
       sweep: new Sweep(resolved, (nowMs) => this.#sweep(nowMs)),
       budget: new WindowBudget(resolved.maxSessionGrowthBytes, resolved.windowBudget),
+      chunk: { isKept: false },
       fail: (error) => this.#life.fail(error),
     }
     this.#acceptor = new Acceptor(this, resolved)
@@ -149,6 +150,16 @@ export class Session extends EventEmitter<SessionEvents> {
     return this.#parts.pings.ask(signal)
   }
 
+  /**
+   * Hands what is queued to the transport now instead of later in this turn.
+   *
+   * @returns true when nothing waits any more, neither here nor in the transport: memory that was
+   *   written may be used again.
+   */
+  flush(): boolean {
+    return this.#parts.output.flushNow()
+  }
+
   /** Tells the peer that we take no more streams; open ones go on. Sent once. */
   goAway(code = 0): void {
     if (this.#goAwaySent || this.#life.over) return
@@ -214,8 +225,10 @@ export class Session extends EventEmitter<SessionEvents> {
   #receive(chunk: Buffer): void {
     this.#bytesReceived += chunk.length
     this.#keepAlive.heard()
+    this.#parts.chunk.isKept = false
     try {
       this.#reader.push(chunk)
+      this.#options.onProcessed?.(!this.#parts.chunk.isKept)
     } catch (error) {
       // Callbacks of users are caught where they are called: this is a rule the peer broke.
       if (!(error instanceof MuxError)) throw error
