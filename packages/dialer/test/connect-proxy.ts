@@ -5,7 +5,10 @@ import { scriptedPeer } from '@proj/testkit/scripted-peer'
 
 /** A small HTTP proxy that tunnels, for tests that need one to work rather than to misbehave. */
 export async function connectProxy(options: {
+  /** `user:password` it wants. Default: none. */
   readonly credentials?: string
+  /** Port of this host that every tunnel leads to. Default: the one asked for. */
+  readonly forward?: number
 }): Promise<Listening & { readonly requests: string[] }> {
   const requests: string[] = []
   const basic = Buffer.from(options.credentials ?? '').toString('base64')
@@ -19,7 +22,8 @@ export async function connectProxy(options: {
       return
     }
     const [, host = '', port = '0'] = /^CONNECT (.*):(\d+) /.exec(line) ?? []
-    const onward = connect(Number(port), host.replace(/^\[(.*)\]$/, '$1'), () => {
+    const to = options.forward === undefined ? host.replace(/^\[(.*)\]$/, '$1') : '127.0.0.1'
+    const onward = connect(options.forward ?? Number(port), to, () => {
       send('HTTP/1.1 200 OK\r\n\r\n')
       socket.removeAllListeners('data')
       socket.pipe(onward).pipe(socket)
