@@ -17,6 +17,16 @@ export const EXIT: Readonly<{
   internal: 70
 }> = Object.freeze({ ok: 0, failed: 1, usage: 2, addressTaken: 3, refused: 4, internal: 70 })
 
+/** What each exit code means, as docs/exit-codes.md says it. */
+export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = Object.freeze({
+  ok: 'Done, or ended because it was told to',
+  failed: 'It could not be done; trying again may help',
+  usage: 'The command line or the configuration is wrong',
+  addressTaken: 'An address to listen on is not to be had; the message names its holder',
+  refused: 'The server refused the credentials, the permissions or the name of an endpoint',
+  internal: 'A defect of the program, printed with its stack',
+})
+
 /** A mistake of the person at the keyboard, or of the world: said in words, never with a stack. */
 export class UserError extends Error {
   override readonly name = 'UserError'

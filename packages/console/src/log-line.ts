@@ -37,11 +37,12 @@ export function formatLogLine(json: string, colour: boolean): string {
 
 function formatField(value: unknown): string {
   if (typeof value === 'object' && value !== null) {
-    const { message, code } = value as { message?: unknown; code?: unknown }
+    const { message, code, hint } = value as Readonly<Record<string, unknown>>
     if (typeof message !== 'string') return escape(JSON.stringify(value))
-    return escape(
-      code === undefined ? JSON.stringify(message) : `${JSON.stringify(message)} (${code})`,
-    )
+    const parts = [JSON.stringify(message)]
+    if (typeof code === 'string') parts.push(`(${code})`)
+    if (typeof hint === 'string') parts.push(`hint=${JSON.stringify(hint)}`)
+    return escape(parts.join(' '))
   }
   const text = String(value)
   return escape(/[\s"]/.test(text) ? JSON.stringify(text) : text)

@@ -1,6 +1,7 @@
 import pino from 'pino'
 
 import { formatLogLine } from './log-line.ts'
+import type { TextOutput } from './program.ts'
 
 /** Levels from silent to chatty. */
 export const LOG_LEVELS: readonly ['silent', 'error', 'warn', 'info', 'debug'] = [
@@ -15,19 +16,22 @@ export const LOG_LEVELS: readonly ['silent', 'error', 'warn', 'info', 'debug'] =
 export interface LoggerOptions {
   /** Least important level that is written. */
   readonly level: (typeof LOG_LEVELS)[number]
-  /** `json`: one object per line; `text`: for people. */
-  readonly format: 'json' | 'text'
+  /** `json`: one object per line; `text`: for people; `auto`: text on a terminal, JSON elsewhere. */
+  readonly format: 'auto' | 'json' | 'text'
   /** Where lines go: standard error, so that standard output stays the program's answer. */
-  readonly stream: NodeJS.WritableStream
-  /** Whether a terminal shows colours. Text format only. */
+  readonly stream: TextOutput
+  /** Whether colours are wanted. They are shown on a terminal, in text format. */
   readonly colour: boolean
 }
 
 /** Makes the logger of a program; every package of ours takes it as it is. */
 export function createLogger(options: LoggerOptions): pino.Logger {
-  const { level, format, stream, colour } = options
+  const { level, stream } = options
+  const terminal = stream.isTTY === true
+  const text = options.format === 'text' || (options.format === 'auto' && terminal)
+  const colour = options.colour && terminal
   const destination = {
-    write: (line: string) => stream.write(format === 'json' ? line : formatLogLine(line, colour)),
+    write: (line: string) => stream.write(text ? formatLogLine(line, colour) : line),
   }
   return pino(
     {
@@ -45,7 +49,10 @@ export function createLogger(options: LoggerOptions): pino.Logger {
 /** Of an error its words and code; stacks only where we are at fault, and those the program prints. */
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return undefined
-  const code = 'code' in error ? String(error.code) : undefined
-  const hint = 'hint' in error && error.hint !== undefined ? { hint: String(error.hint) } : {}
-  return { message: error.message, ...(code !== undefined && { code }), ...hint }
+  const { code, hint } = error as { code?: unknown; hint?: unknown }
+  return {
+    message: error.message,
+    ...(typeof code === 'string' && { code }),
+    ...(typeof hint === 'string' && { hint }),
+  }
 }

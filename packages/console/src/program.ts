@@ -1,11 +1,18 @@
 import { EXIT, UserError } from './exit-code.ts'
 
+type Signal = 'SIGHUP' | 'SIGINT' | 'SIGTERM'
+
+/** Where a program writes; a terminal says so and tells its width. */
+export type TextOutput = NodeJS.WritableStream & {
+  readonly isTTY?: boolean
+  readonly columns?: number
+}
+
 /** The parts of a process a program needs; `process` is one. */
 export interface ProgramHost {
-  readonly stdout: NodeJS.WritableStream
   readonly stderr: NodeJS.WritableStream
-  on(event: 'SIGINT' | 'SIGTERM', listener: () => void): unknown
-  off(event: 'SIGINT' | 'SIGTERM', listener: () => void): unknown
+  on(event: Signal, listener: () => void): unknown
+  off(event: Signal, listener: () => void): unknown
 }
 
 /** What a running program is told. */
@@ -14,6 +21,19 @@ export interface ProgramSignals {
   readonly stop: AbortSignal
   /** Aborted by the second: end now. */
   readonly kill: AbortSignal
+  /**
+   * Calls back on every SIGHUP until the program ends. A program that does not ask is ended by SIGHUP,
+   * as a program in a closed terminal should be.
+   */
+  onReload(listener: () => void): void
+}
+
+/** Resolves once a signal has aborted. */
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }
 
 /**
@@ -28,10 +48,18 @@ export async function runProgram(
   const stop = new AbortController()
   const kill = new AbortController()
   const onSignal = (): void => (stop.signal.aborted ? kill.abort() : stop.abort())
+  const onReload = new Set<() => void>()
   host.on('SIGINT', onSignal)
   host.on('SIGTERM', onSignal)
   try {
-    return await body({ stop: stop.signal, kill: kill.signal })
+    return await body({
+      stop: stop.signal,
+      kill: kill.signal,
+      onReload: (listener) => {
+        onReload.add(listener)
+        host.on('SIGHUP', listener)
+      },
+    })
   } catch (error) {
     if (error instanceof UserError) {
       host.stderr.write(`${name}: ${error.message}\n`)
@@ -44,5 +72,6 @@ export async function runProgram(
   } finally {
     host.off('SIGINT', onSignal)
     host.off('SIGTERM', onSignal)
+    for (const listener of onReload) host.off('SIGHUP', listener)
   }
 }

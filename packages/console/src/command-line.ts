@@ -1,0 +1,166 @@
+/**
+ * From the words on the command line to the exit code: help, version, mistakes, the commands every
+ * program has, and then the program's own. Both programs behave alike because this is the only way in.
+ */
+import {
+  type ArgumentValues,
+  type Commands,
+  completionScript,
+  type Dialect,
+  type ForeignFlags,
+  formatHelp,
+  formatProblems,
+  formatValues,
+  jsonSchema,
+  type Loaded,
+  type LoadedSettings,
+  loadSettings,
+  parseCommandLine,
+  type ParsedCommand,
+  type Settings,
+  type SettingsTree,
+} from '@proj/config'
+
+import { EXIT } from './exit-code.ts'
+import type { ProgramSignals, TextOutput } from './program.ts'
+import {
+  type CommandList,
+  type GlobalFlags,
+  STANDARD_COMMANDS,
+  type StandardCommands,
+} from './standard-commands.ts'
+
+/** The surroundings of a program. */
+export interface Surroundings {
+  readonly stdout: TextOutput
+  readonly stderr: TextOutput
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Arguments without interpreter and script. */
+  readonly argv: readonly string[]
+  /** Absolute directory that relative paths start from. */
+  readonly cwd: string
+  readonly signals: ProgramSignals
+}
+
+/** A command to run, with all it needs. */
+export interface Invocation<Tree extends SettingsTree, List extends CommandList> {
+  readonly command: ParsedCommand<List>
+  readonly loaded: LoadedSettings<Tree>
+  /** Loads everything again, as at the start, for a reload. */
+  readonly load: (options: { readonly signal?: AbortSignal }) => Promise<Loaded<Tree>>
+  /** Whether to print JSON instead of text for people. */
+  readonly json: boolean
+  /** Whether colours are wanted: NO_COLOR is unset or empty. */
+  readonly colour: boolean
+  readonly around: Surroundings
+}
+
+/** What a program is made of. */
+export interface ProgramDefinition<Tree extends SettingsTree, List extends CommandList> {
+  /** Program and version, `adit/1.2.3`. */
+  readonly software: string
+  readonly settings: Settings<Tree>
+  readonly commands: Commands<List & StandardCommands, GlobalFlags>
+  /** Address the JSON Schema is published at. */
+  readonly schemaId: string
+  /** Reads the files of Piko, and names its flags. */
+  readonly piko: {
+    readonly dialect: (options: { readonly expandEnv: boolean }) => Dialect
+    readonly flags: ForeignFlags
+  }
+  /** Values of settings that the arguments of a command stand for. */
+  readonly argumentsOf?: (command: ParsedCommand<List>) => ArgumentValues
+  /** Runs a command of the program's own to its exit code. */
+  readonly run: (invocation: Invocation<Tree, List>) => Promise<number>
+}
+
+/** Flags of Piko's programs that name their file. */
+const PIKO_FILE_FLAGS = { 'config.path': 'piko-config', 'config.expand-env': 'piko-expand-env' }
+
+/** Columns of text where nobody says: files and pipes. */
+const DEFAULT_COLUMNS = 100
+
+/** Runs what the command line asks for; mistakes are printed, with exit code 2. */
+export async function runCommandLine<Tree extends SettingsTree, List extends CommandList>(
+  program: ProgramDefinition<Tree, List>,
+  around: Surroundings,
+): Promise<number> {
+  const { settings, commands, software } = program
+  const { stdout, stderr, env, argv, cwd } = around
+  const { aliases, refused } = program.piko.flags
+  const line = parseCommandLine<List & StandardCommands, GlobalFlags>(commands, {
+    argv,
+    env,
+    cwd,
+    foreignFlags: { aliases: { ...aliases, ...PIKO_FILE_FLAGS }, refused },
+  })
+  switch (line.kind) {
+    case 'version':
+      stdout.write(`${software.replace('/', ' ')}\n`)
+      return EXIT.ok
+    case 'help': {
+      const columns = stdout.columns ?? DEFAULT_COLUMNS
+      stdout.write(formatHelp(commands, { topic: line.topic, columns }))
+      return EXIT.ok
+    }
+    case 'error': {
+      stderr.write(formatProblems(line.problems))
+      const topic = line.topic === undefined ? '' : ` ${line.topic}`
+      stderr.write(`help: ${commands.program} help${topic}\n`)
+      return EXIT.usage
+    }
+    case 'command':
+  }
+  const { globals, command } = line
+  const { json } = globals
+  if (command.name === 'completion') {
+    const { shell } = (command as ParsedCommand<Pick<StandardCommands, 'completion'>>).args
+    stdout.write(completionScript(commands, shell))
+    return EXIT.ok
+  }
+  if (command.name === 'config schema') {
+    const title = `Configuration of ${commands.program}`
+    stdout.write(`${JSON.stringify(jsonSchema(settings, program.schemaId, title), null, 2)}\n`)
+    return EXIT.ok
+  }
+  const own = isStandard(command.name) ? undefined : (command as ParsedCommand<List>)
+  const values = own === undefined ? undefined : program.argumentsOf?.(own)
+  const piko = globals.pikoConfig
+  const dialect = program.piko.dialect({ expandEnv: globals.pikoExpandEnv })
+  const load = async (options: { readonly signal?: AbortSignal }): Promise<Loaded<Tree>> =>
+    await loadSettings<Tree>(settings, {
+      cwd,
+      files: [...(piko === undefined ? [] : [{ path: piko, dialect }]), ...globals.config],
+      env,
+      flags: line.settings,
+      ...(values !== undefined && { arguments: values }),
+      ...options,
+    })
+  const loaded = await load({})
+  const problems = [...line.problems, ...loaded.problems]
+  if (command.name === 'config check' && json) {
+    stdout.write(`${JSON.stringify({ ok: loaded.ok, files: loaded.files, problems })}\n`)
+    return loaded.ok ? EXIT.ok : EXIT.usage
+  }
+  stderr.write(formatProblems(problems))
+  if (!loaded.ok) return EXIT.usage
+  if (own !== undefined) {
+    const colour = env['NO_COLOR'] === undefined || env['NO_COLOR'] === ''
+    return await program.run({ command: own, loaded, load, json, colour, around })
+  }
+  if (command.name === 'config check') stdout.write(`${describeFiles(loaded.files)}: no mistake\n`)
+  else if (json) stdout.write(`${JSON.stringify(loaded.values)}\n`)
+  else {
+    const { origin } = (command as ParsedCommand<Pick<StandardCommands, 'config show'>>).flags
+    stdout.write(formatValues(loaded.values, { origins: origin }))
+  }
+  return EXIT.ok
+}
+
+function isStandard(name: PropertyKey): boolean {
+  return Object.hasOwn(STANDARD_COMMANDS, name)
+}
+
+function describeFiles(files: readonly string[]): string {
+  return files.length === 0 ? 'defaults, variables and flags' : files.join(', ')
+}

@@ -1,0 +1,111 @@
+/** What a server's admin port says of itself, for the `status` command of both programs. */
+import { formatSize } from '@proj/config'
+
+import { EXIT, UserError } from './exit-code.ts'
+import { formatTable } from './table.ts'
+
+/** One endpoint of one agent's session, as `/status/upstream/sessions` has it. */
+export interface SessionStatus {
+  readonly endpoint: string
+  readonly session: string
+  /** Which agent; absent for agents of Piko. */
+  readonly agent?: string
+  readonly protocol: string
+  readonly remoteAddress: string
+  /** ISO time. */
+  readonly connectedAt: string
+  readonly openStreams: number
+}
+
+/** The state of a server. */
+export interface ServerStatus {
+  /** Whether it takes visitors and agents. */
+  readonly ready: boolean
+  /** As `/status/edge` has it; bytes are those of visitors. */
+  readonly edge: {
+    readonly connections: number
+    readonly requests: number
+    readonly inFlight: number
+    readonly upgraded: number
+    readonly bytesIn: number
+    readonly bytesOut: number
+    readonly statuses: Readonly<Record<string, number>>
+  }
+  readonly sessions: readonly SessionStatus[]
+}
+
+/** How long the admin port may take, ms. It answers from memory. */
+const TIMEOUT_MS = 5_000
+
+/**
+ * Asks the admin port of a server.
+ *
+ * @param url - of the admin port.
+ * @throws {UserError} exit code 1 when nobody or somebody else answers.
+ */
+export async function readServerStatus(url: string): Promise<ServerStatus> {
+  try {
+    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    const get = async (path: string): Promise<Response> =>
+      await fetch(new URL(path, url), { signal })
+    const json = async (path: string): Promise<unknown> => {
+      const response = await get(path)
+      if (!response.ok) throw new Error(`${path} answered ${response.status}`)
+      return await response.json()
+    }
+    const [ready, edge, sessions] = await Promise.all([
+      get('/ready'),
+      json('/status/edge'),
+      json('/status/upstream/sessions'),
+    ])
+    return {
+      ready: ready.ok,
+      edge: edge as ServerStatus['edge'], // written by a server of ours, like the next
+      sessions: sessions as ServerStatus['sessions'],
+    }
+  } catch (error) {
+    throw new UserError(`no status from ${url}: ${reasonOf(error)}`, {
+      exitCode: EXIT.failed,
+      hint: 'is the server running here? name its admin port with --url',
+      cause: error,
+    })
+  }
+}
+
+/** Writes the state of a server for a person. */
+export function formatServerStatus({ ready, edge, sessions }: ServerStatus): string {
+  const statuses = Object.entries(edge.statuses).map(([status, count]) => `${status}: ${count}`)
+  const overview = [
+    ['server', ready ? 'ready' : 'not ready: starting or stopping'],
+    ['visitors', `${edge.connections} connected, ${edge.upgraded} of them upgraded`],
+    ['requests', `${edge.requests} so far, ${edge.inFlight} running`],
+    ['answers', statuses.length === 0 ? 'none yet' : statuses.join(', ')],
+    ['bytes', `${roughSize(edge.bytesIn)} in, ${roughSize(edge.bytesOut)} out`],
+  ]
+  if (sessions.length === 0) return `${formatTable(overview)}\nno agent is connected\n`
+  const rows = sessions.map((session) => [
+    session.endpoint,
+    session.agent ?? '-',
+    session.remoteAddress,
+    session.protocol,
+    String(session.openStreams),
+    `${session.connectedAt.slice(0, 19)}Z`,
+  ])
+  const heads = ['ENDPOINT', 'AGENT', 'FROM', 'WIRE', 'STREAMS', 'SINCE']
+  return `${formatTable(overview)}\n${formatTable([heads, ...rows])}`
+}
+
+/** A size for people: at most three digits and a unit, rounded down. */
+function roughSize(bytes: number): string {
+  let unit = 1
+  while (bytes / unit >= 1000 && unit < 1024 ** 4) unit *= 1024
+  return formatSize(Math.floor(bytes / unit) * unit)
+}
+
+/** The cause tells more than fetch, whose own message is always the same. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { cause } = error
+  if (cause instanceof AggregateError) return reasonOf(cause.errors[0])
+  return cause instanceof Error ? cause.message : error.message
+}

@@ -1,0 +1,81 @@
+/**
+ * Commands and flags that every program of ours has. A program lists them beside its own commands;
+ * `runCommandLine` runs them.
+ */
+import {
+  argument,
+  type Argument,
+  boolean,
+  type Command,
+  list,
+  oneOf,
+  path,
+  type Setting,
+  setting,
+  type Shell,
+} from '@proj/config'
+
+/** Flags of every command. */
+export interface GlobalFlags extends Readonly<Record<string, Setting<unknown>>> {
+  readonly config: Setting<readonly string[]>
+  readonly json: Setting<boolean>
+  readonly pikoConfig: Setting<string | undefined>
+  readonly pikoExpandEnv: Setting<boolean>
+}
+
+/** Commands by name. */
+export type CommandList = Readonly<Record<string, Command>>
+
+/** The commands of `STANDARD_COMMANDS`. */
+export interface StandardCommands {
+  readonly 'config check': Command
+  readonly 'config show': Command & { readonly flags: { readonly origin: Setting<boolean> } }
+  readonly 'config schema': Command
+  readonly completion: Command & { readonly args: { readonly shell: Argument<Shell> } }
+}
+
+/** Flags of every command, for `defineCommands`. */
+export const GLOBAL_FLAGS: GlobalFlags = {
+  config: setting(list(path()), {
+    default: [],
+    short: 'c',
+    description: 'Configuration file; several are merged in order.',
+  }),
+  json: setting(boolean(), {
+    default: 'false',
+    description: 'Print JSON on standard output instead of text for people.',
+  }),
+  pikoConfig: setting(path(), {
+    description: 'Configuration file of Piko v0.9, read as it is; --config.path is the same.',
+  }),
+  pikoExpandEnv: setting(boolean(), {
+    default: 'false',
+    hidden: true,
+    description: 'Replace variables in the file of Piko; --config.expand-env is the same.',
+  }),
+}
+
+/** Commands of every program, for `defineCommands`. */
+export const STANDARD_COMMANDS: StandardCommands = {
+  'config check': {
+    description: 'Checks files, variables and flags, and says every mistake; 2 if there is one.',
+  },
+  'config show': {
+    description: 'Shows every setting as the program would take it, secrets masked.',
+    flags: {
+      origin: setting(boolean(), {
+        default: 'false',
+        description: 'Say where each value comes from.',
+      }),
+    },
+  },
+  'config schema': {
+    description: 'Prints the JSON Schema of the configuration file, for editors.',
+    settings: [],
+  },
+  completion: {
+    description: 'Prints the completion script of a shell.',
+    args: { shell: argument(oneOf(['bash', 'zsh', 'fish']), { description: 'The shell.' }) },
+    settings: [],
+  },
+}
