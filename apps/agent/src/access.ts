@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 import { type ListenAddress } from '@proj/config'
 import { listen, type Listeners } from '@proj/portcheck'
@@ -110,7 +111,7 @@ export class Access {
 }
 
 /** Joins a local connection to a Piko server's pipe, which knows no half-close: one end ends both. */
-function joinPipe(socket: Socket, pipe: import('node:stream').Duplex): void {
+function joinPipe(socket: Socket, pipe: Duplex): void {
   const end = (): void => {
     pipe.destroy()
     socket.destroy()

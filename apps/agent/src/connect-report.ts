@@ -1,4 +1,4 @@
-import { EXIT, UserError } from '@proj/console'
+import { EXIT, type Invocation, UserError } from '@proj/console'
 import {
   diagnose,
   explainRoute,
@@ -8,9 +8,9 @@ import {
 } from '@proj/dialer'
 import { sessionHandshake } from '@proj/tunnel'
 
-import type { RunHost } from './run.ts'
+import type { OwnCommands } from './commands.ts'
 import { serverOptions } from './server-options.ts'
-import type { AgentSettings } from './settings.ts'
+import type { AgentTree } from './settings.ts'
 
 /** What is asked about the way to the server. */
 export type ConnectQuestion = 'explain' | 'diagnose'
@@ -23,22 +23,21 @@ export type ConnectQuestion = 'explain' | 'diagnose'
  */
 export async function reportConnect(
   question: ConnectQuestion,
-  connect: AgentSettings['connect'],
   access: boolean,
-  host: RunHost,
-  signal: AbortSignal,
+  { loaded, json, around }: Invocation<AgentTree, OwnCommands>,
 ): Promise<number> {
-  const server = await serverOptions(connect, host.env)
+  const { env, stdout, signals } = around
+  const server = await serverOptions(loaded.settings.connect, env)
   const { url, headers } = await sessionHandshake(server, access ? 'connect' : 'listen')
-  const options: ReportOptions = { ...server.connect, headers, signal }
+  const options: ReportOptions = { ...server.connect, headers, signal: signals.stop }
   try {
     if (question === 'explain') {
       const report = await explainRoute(url, options)
-      host.stdout.write(`${host.json ? JSON.stringify(report) : formatRouteReport(report)}\n`)
+      stdout.write(`${json ? JSON.stringify(report) : formatRouteReport(report)}\n`)
       return report.problems.length === 0 ? EXIT.ok : EXIT.failed
     }
     const report = await diagnose(url, options)
-    host.stdout.write(`${host.json ? JSON.stringify(report) : formatDiagnoseReport(report)}\n`)
+    stdout.write(`${json ? JSON.stringify(report) : formatDiagnoseReport(report)}\n`)
     return report.exitCode
   } catch (error) {
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error

@@ -1,8 +1,6 @@
 import { LOG_LEVELS } from '@proj/console'
 import {
-  argument,
   boolean,
-  defineCommands,
   defineSettings,
   dialAddress,
   duration,
@@ -22,6 +20,10 @@ import {
 } from '@proj/config'
 
 const PROXY_SCHEMES = ['http', 'https', 'socks4', 'socks4a', 'socks5', 'socks5h', 'socks']
+/** What can stand in a URL path and in a host label without being taken apart. */
+export const endpointName = () =>
+  // oxlint-disable-next-line no-control-regex -- control characters are what is refused here
+  text({ pattern: /^[^/\u0000-\u0020\u007f]+$/, allowed: 'a name without space and slash' })
 
 /** Every setting of the agent: its key, flag, variable, default and words. */
 export const settings = defineSettings({
@@ -91,7 +93,7 @@ export const settings = defineSettings({
     },
     listeners: objects(
       {
-        endpoint: setting(text(), { required: true, description: 'Name visitors use.' }),
+        endpoint: setting(endpointName(), { required: true, description: 'Name visitors use.' }),
         addr: setting(dialAddress(), { required: true, description: 'The service.' }),
         protocol: setting(oneOf(['http', 'tcp']), {
           default: 'http',
@@ -106,21 +108,22 @@ export const settings = defineSettings({
           description: 'Source address towards the service.',
         }),
       },
-      { description: 'Services to offer.', identity: 'endpoint' },
+      { description: 'Services to offer.', identity: 'endpoint', reload: 'live' },
     ),
     accesses: objects(
       {
-        endpoint: setting(text(), { required: true, description: 'Endpoint to reach.' }),
+        endpoint: setting(endpointName(), { required: true, description: 'Endpoint to reach.' }),
         bindAddr: setting(listenAddresses(), {
           required: true,
           description: 'Where it is reached from here.',
         }),
       },
-      { description: 'Remote endpoints to bring here.', identity: 'endpoint' },
+      { description: 'Remote endpoints to bring here.', identity: 'endpoint', reload: 'live' },
     ),
     log: {
       level: setting(oneOf(LOG_LEVELS), {
         default: 'info',
+        reload: 'live',
         description: 'Least important line that is written.',
       }),
       format: setting(oneOf(['auto', 'text', 'json']), {
@@ -151,82 +154,8 @@ export const settings = defineSettings({
   ],
 })
 
+/** Groups and lists of the settings, as they are defined. */
+export type AgentTree = (typeof settings)['tree']
+
 /** The settings as the agent gets them. */
-export type AgentSettings = Resolved<(typeof settings)['tree']>
-
-const ACCESS_FLAG = setting(boolean(), {
-  default: 'false',
-  description: 'The URL is that of a proxy port, as for access.',
-})
-
-/** Every command of the agent. */
-export const commands = defineCommands({
-  program: 'adit',
-  description: 'Makes a service reachable that has no public address, and reaches one.',
-  settings,
-  globals: {
-    config: setting(list(path()), {
-      default: [],
-      short: 'c',
-      description: 'Configuration file; several are merged in order.',
-    }),
-    json: setting(boolean(), {
-      default: 'false',
-      description: 'Print one JSON object per event on standard output.',
-    }),
-  },
-  commands: {
-    http: {
-      description: 'Offers an HTTP service.',
-      args: {
-        endpoint: argument(text(), { description: 'Name visitors use.' }),
-        address: argument(text(), { description: 'The service: 3000, host:3000, unix:/path.' }),
-      },
-      settings: ['connect', 'log', 'gracePeriod'],
-      examples: [
-        'adit http web 3000',
-        'adit http web 10.0.0.5:8080 --connect.url https://tunnel.example.com',
-      ],
-    },
-    tcp: {
-      description: 'Offers a TCP service.',
-      args: {
-        endpoint: argument(text(), { description: 'Name consumers use.' }),
-        address: argument(text(), { description: 'The service: 5432, host:5432, unix:/path.' }),
-      },
-      settings: ['connect', 'log', 'gracePeriod'],
-      examples: ['adit tcp pg 5432'],
-    },
-    access: {
-      description: 'Brings remote TCP endpoints to addresses here.',
-      args: {
-        endpoints: argument(list(text()), { description: 'NAME, or NAME=ADDRESS for several.' }),
-      },
-      flags: {
-        bind: setting(text(), { description: 'Address for a single NAME, 127.0.0.1:15432.' }),
-      },
-      settings: ['connect', 'log', 'gracePeriod'],
-      examples: [
-        'adit access pg --bind 127.0.0.1:15432',
-        'adit access pc1=127.0.0.1:9901 pc2=127.0.0.1:9902',
-      ],
-    },
-    'connect explain': {
-      description: 'Shows what connecting would do, without connecting.',
-      flags: { access: ACCESS_FLAG },
-      settings: ['connect'],
-      examples: ['adit connect explain --connect.url https://tunnel.example.com'],
-    },
-    'connect diagnose': {
-      description: 'Connects to the server step by step and says which step fails, and why.',
-      flags: { access: ACCESS_FLAG },
-      settings: ['connect'],
-      examples: ['adit connect diagnose --connect.proxy-url http://proxy.corp:3128 --json'],
-    },
-    start: {
-      description: 'Offers and brings what the configuration files list.',
-      examples: ['adit start --config adit.yaml'],
-    },
-  },
-  examples: ['adit http web 3000', 'adit tcp pg 5432', 'adit access pg --bind 127.0.0.1:15432'],
-})
+export type AgentSettings = Resolved<AgentTree>

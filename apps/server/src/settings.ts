@@ -1,17 +1,16 @@
-import { LOG_LEVELS } from '@proj/console'
+import { GLOBAL_FLAGS, LOG_LEVELS, STANDARD_COMMANDS } from '@proj/console'
 import {
-  boolean,
   defineCommands,
   defineSettings,
   duration,
   integer,
-  list,
   listenAddresses,
   oneOf,
-  path,
+  type Resolved,
   setting,
   size,
   text,
+  url,
 } from '@proj/config'
 
 /** Every setting of the server: its key, flag, variable, default and words. */
@@ -74,6 +73,7 @@ export const settings = defineSettings({
     log: {
       level: setting(oneOf(LOG_LEVELS), {
         default: 'info',
+        reload: 'live',
         description: 'Least important line that is written.',
       }),
       format: setting(oneOf(['auto', 'text', 'json']), {
@@ -88,25 +88,39 @@ export const settings = defineSettings({
   },
 })
 
+/** Groups and lists of the settings, as they are defined. */
+export type ServerTree = (typeof settings)['tree']
+
+/** The settings as the server gets them. */
+export type ServerSettings = Resolved<ServerTree>
+
+const ownCommands = {
+  start: { description: 'Runs the server; the same as no command.' },
+  status: {
+    description: 'Shows agents, endpoints and visitors of the server that runs here.',
+    settings: ['admin'],
+    flags: {
+      url: setting(url({ schemes: ['http', 'https'] }), {
+        description: 'Its admin port; without it, where admin.bind-addr has it.',
+      }),
+    },
+  },
+} as const
+
+/** The commands that only the server has. */
+export type OwnCommands = typeof ownCommands
+
 /** Every command of the server. */
 export const commands = defineCommands({
   program: 'adit-server',
   description: 'Carries visitors to services that have no public address.',
   settings,
-  globals: {
-    config: setting(list(path()), {
-      default: [],
-      short: 'c',
-      description: 'Configuration file; several are merged in order.',
-    }),
-    json: setting(boolean(), {
-      default: 'false',
-      description: 'Print one JSON object per event on standard output.',
-    }),
-  },
-  commands: {
-    start: { description: 'Runs the server.' },
-  },
+  globals: GLOBAL_FLAGS,
+  commands: { ...ownCommands, ...STANDARD_COMMANDS },
   defaultCommand: 'start',
-  examples: ['adit-server', 'adit-server --proxy.bind-addr 127.0.0.1:9000 --log.level debug'],
+  examples: [
+    'adit-server',
+    'adit-server --proxy.bind-addr 127.0.0.1:9000 --log.level debug',
+    'adit-server config check --config server.yaml',
+  ],
 })

@@ -1,45 +1,24 @@
-import { createLogger, EXIT, type ProgramSignals, UserError } from '@proj/console'
-import type { Resolved } from '@proj/config'
-import { isPortcheckError, type Listeners, PORTCHECK_ERRORS } from '@proj/portcheck'
+import { aborted, createLogger, EXIT, type Invocation, reloading, UserError } from '@proj/console'
+import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
+import { announce } from './announce.ts'
 import { Server } from './server.ts'
-import type { settings } from './settings.ts'
+import { type OwnCommands, type ServerTree, settings as definition } from './settings.ts'
 import { SOFTWARE } from './version.ts'
 
-/** The settings as the server gets them. */
-export type ServerSettings = Resolved<(typeof settings)['tree']>
-
-/** Streams of the program. */
-export interface StartOutput {
-  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean }
-  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean }
-  /** Whether to print JSON events instead of text. */
-  readonly json: boolean
-  /** Whether a terminal may show colours. */
-  readonly colour: boolean
-}
-
 /** Runs the server until it is told to stop. */
-export async function start(
-  config: ServerSettings,
-  output: StartOutput,
-  signals: ProgramSignals,
-): Promise<number> {
-  const { log, proxy, upstream, admin } = config
-  const terminal = output.stderr.isTTY === true
-  const logger = createLogger({
-    level: log.level,
-    format: log.format === 'auto' ? (terminal ? 'text' : 'json') : log.format,
-    stream: output.stderr,
-    colour: terminal && output.colour,
-  })
+export async function start(invocation: Invocation<ServerTree, OwnCommands>): Promise<number> {
+  const { loaded, json, colour, around } = invocation
+  const { settings } = loaded
+  const { stdout, stderr, signals } = around
+  const logger = createLogger({ ...settings.log, stream: stderr, colour })
   let server: Server
   try {
     server = await Server.start({
-      proxy: proxy.bindAddr,
-      upstream: upstream.bindAddr,
-      admin: admin.bindAddr,
-      edge: proxy,
+      proxy: settings.proxy.bindAddr,
+      upstream: settings.upstream.bindAddr,
+      admin: settings.admin.bindAddr,
+      edge: settings.proxy,
       software: SOFTWARE,
       logger,
     })
@@ -51,44 +30,17 @@ export async function start(
       cause: error,
     })
   }
-  announce(server, output)
-  await new Promise<void>((resolve) => {
-    if (signals.stop.aborted) resolve()
-    else signals.stop.addEventListener('abort', () => resolve(), { once: true })
+  announce(server, { stdout, json })
+  await using _reloading = await reloading(invocation, {
+    settings: definition,
+    logger,
+    apply: (next) => {
+      logger.level = next.settings.log.level
+    },
   })
-  logger.info({ graceMs: config.gracePeriodMs }, 'stopping: running exchanges may finish')
-  const patience = AbortSignal.any([AbortSignal.timeout(config.gracePeriodMs), signals.kill])
+  await aborted(signals.stop)
+  logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: running exchanges may finish')
+  const patience = AbortSignal.any([AbortSignal.timeout(settings.gracePeriodMs), signals.kill])
   await server.close({ signal: patience })
   return EXIT.ok
-}
-
-/** Says what is really bound, from the sockets. */
-function announce(server: Server, { stdout, json }: StartOutput): void {
-  const named = Object.entries(server.listeners) as [string, Listeners][]
-  if (json) {
-    const listeners = named.map(([name, { bound }]) => ({
-      name,
-      addresses: bound.flatMap(({ sockets }) => sockets.map(({ address }) => address)),
-      urls: bound.flatMap(({ urls }) => urls),
-      warnings: bound.flatMap(({ warnings }) => warnings),
-    }))
-    stdout.write(`${JSON.stringify({ event: 'ready', software: SOFTWARE, listeners })}\n`)
-    return
-  }
-  stdout.write(`${SOFTWARE}\n`)
-  const words: Record<string, string> = {
-    proxy: 'visitors',
-    upstream: 'agents',
-    admin: 'operators',
-  }
-  for (const [name, { bound }] of named) {
-    for (const { sockets, urls, warnings } of bound) {
-      const where = sockets.map(({ address, families }) => `${address} (${families})`).join(', ')
-      stdout.write(
-        `  ${(words[name] ?? name).padEnd(10)} ${where.padEnd(30)}  ${urls.join('  ')}\n`,
-      )
-      for (const warning of warnings)
-        stdout.write(`    ${warning.code}: ${warning.text}; ${warning.hint}\n`)
-    }
-  }
 }

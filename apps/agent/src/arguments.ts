@@ -1,0 +1,44 @@
+import { EXIT, UserError } from '@proj/console'
+import type { ArgumentValues, ParsedCommand } from '@proj/config'
+
+import type { OwnCommands } from './commands.ts'
+
+/** Where an access is bound when nobody says: a free port of the loopback, which start-up prints. */
+const DEFAULT_BIND = '127.0.0.1:0'
+
+/**
+ * What a command's arguments say about the settings; `start` leaves them to the files.
+ *
+ * @throws {UserError} exit code 2 when they cannot go together.
+ */
+export function argumentsOf(command: ParsedCommand<OwnCommands>): ArgumentValues {
+  switch (command.name) {
+    case 'http':
+    case 'tcp': {
+      const { endpoint, address } = command.args
+      return { listeners: [{ endpoint, addr: address, protocol: command.name }], accesses: [] }
+    }
+    case 'access':
+      return { accesses: accessesOf(command.args.endpoints, command.flags.bind), listeners: [] }
+    default:
+      return {}
+  }
+}
+
+function accessesOf(
+  endpoints: readonly string[],
+  bind: string | undefined,
+): Record<string, string>[] {
+  if (bind !== undefined && (endpoints.length !== 1 || endpoints[0]?.includes('='))) {
+    throw new UserError('--bind goes with a single NAME', {
+      exitCode: EXIT.usage,
+      hint: 'write NAME=ADDRESS for each of several',
+    })
+  }
+  return endpoints.map((item) => {
+    const at = item.indexOf('=')
+    return at < 0
+      ? { endpoint: item, bind_addr: bind ?? DEFAULT_BIND }
+      : { endpoint: item.slice(0, at), bind_addr: item.slice(at + 1) }
+  })
+}

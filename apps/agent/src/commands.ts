@@ -1,0 +1,86 @@
+import { GLOBAL_FLAGS, STANDARD_COMMANDS } from '@proj/console'
+import { argument, boolean, defineCommands, list, setting, text, url } from '@proj/config'
+
+import { endpointName, settings } from './settings.ts'
+
+const ACCESS_FLAG = setting(boolean(), {
+  default: 'false',
+  description: 'The URL is that of a proxy port, as for access.',
+})
+
+const ownCommands = {
+  http: {
+    description: 'Offers an HTTP service.',
+    args: {
+      endpoint: argument(endpointName(), { description: 'Name visitors use.' }),
+      address: argument(text(), { description: 'The service: 3000, host:3000, unix:/path.' }),
+    },
+    settings: ['connect', 'log', 'grace_period'],
+    examples: [
+      'adit http web 3000',
+      'adit http web 10.0.0.5:8080 --connect.url https://tunnel.example.com',
+    ],
+  },
+  tcp: {
+    description: 'Offers a TCP service.',
+    args: {
+      endpoint: argument(endpointName(), { description: 'Name consumers use.' }),
+      address: argument(text(), { description: 'The service: 5432, host:5432, unix:/path.' }),
+    },
+    settings: ['connect', 'log', 'grace_period'],
+    examples: ['adit tcp pg 5432'],
+  },
+  access: {
+    description: 'Brings remote TCP endpoints to addresses here.',
+    args: {
+      endpoints: argument(list(text()), { description: 'NAME, or NAME=ADDRESS for several.' }),
+    },
+    flags: {
+      bind: setting(text(), { description: 'Address for a single NAME, 127.0.0.1:15432.' }),
+    },
+    settings: ['connect', 'log', 'grace_period'],
+    examples: [
+      'adit access pg --bind 127.0.0.1:15432',
+      'adit access pc1=127.0.0.1:9901 pc2=127.0.0.1:9902',
+    ],
+  },
+  'connect explain': {
+    description: 'Shows what connecting would do, without connecting.',
+    flags: { access: ACCESS_FLAG },
+    settings: ['connect'],
+    examples: ['adit connect explain --connect.url https://tunnel.example.com'],
+  },
+  'connect diagnose': {
+    description: 'Connects to the server step by step and says which step fails, and why.',
+    flags: { access: ACCESS_FLAG },
+    settings: ['connect'],
+    examples: ['adit connect diagnose --connect.proxy-url http://proxy.corp:3128 --json'],
+  },
+  start: {
+    description: 'Offers and brings what the configuration files list.',
+    examples: ['adit start --config adit.yaml'],
+  },
+  status: {
+    description: 'Shows agents, endpoints and visitors of a server, from its admin port.',
+    settings: [],
+    flags: {
+      url: setting(url({ schemes: ['http', 'https'] }), {
+        default: 'http://localhost:8002',
+        description: 'The admin port of the server.',
+      }),
+    },
+  },
+} as const
+
+/** The commands that only the agent has. */
+export type OwnCommands = typeof ownCommands
+
+/** Every command of the agent. */
+export const commands = defineCommands({
+  program: 'adit',
+  description: 'Makes a service reachable that has no public address, and reaches one.',
+  settings,
+  globals: GLOBAL_FLAGS,
+  commands: { ...ownCommands, ...STANDARD_COMMANDS },
+  examples: ['adit http web 3000', 'adit tcp pg 5432', 'adit access pg --bind 127.0.0.1:15432'],
+})

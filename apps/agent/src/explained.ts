@@ -1,0 +1,26 @@
+import { EXIT, UserError } from '@proj/console'
+import { isDialError } from '@proj/dialer'
+import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
+import { isTunnelError } from '@proj/tunnel'
+
+/** Puts a failure that ends the program into words and an exit code. */
+export function explained(error: unknown): unknown {
+  if (isPortcheckError(error)) {
+    const { hint } = PORTCHECK_ERRORS[error.code]
+    return new UserError(error.message, { exitCode: EXIT.addressTaken, hint, cause: error })
+  }
+  if (isTunnelError(error)) {
+    const refused = ['TUNNEL_UNAUTHORIZED', 'TUNNEL_ENDPOINT_REFUSED', 'TUNNEL_UPGRADE_REFUSED']
+    const exitCode = refused.includes(error.code)
+      ? EXIT.refused
+      : error.code === 'TUNNEL_ENDPOINT_INVALID'
+        ? EXIT.usage
+        : EXIT.failed
+    return new UserError(`${error.message} (${error.code})`, { exitCode, cause: error })
+  }
+  if (isDialError(error)) {
+    const { message, hint } = error
+    return new UserError(message, { exitCode: EXIT.failed, hint, cause: error })
+  }
+  return error
+}

@@ -1,0 +1,55 @@
+import {
+  EXIT,
+  formatServerStatus,
+  type Invocation,
+  readServerStatus,
+  runCommandLine,
+  type Surroundings,
+} from '@proj/console'
+
+import { argumentsOf } from './arguments.ts'
+import { pikoFiles } from './piko-files.ts'
+import { commands, type OwnCommands } from './commands.ts'
+import { reportConnect } from './connect-report.ts'
+import { type AgentTree, settings } from './settings.ts'
+import { start } from './start.ts'
+import { SOFTWARE } from './version.ts'
+
+/** The program `adit`, from its command line to its exit code. */
+export async function run(around: Surroundings): Promise<number> {
+  return await runCommandLine<AgentTree, OwnCommands>(
+    {
+      software: SOFTWARE,
+      settings,
+      commands,
+      schemaId: 'https://adit.example/schema/agent.json',
+      piko: pikoFiles(settings),
+      argumentsOf,
+      run: runOwn,
+    },
+    around,
+  )
+}
+
+async function runOwn(invocation: Invocation<AgentTree, OwnCommands>): Promise<number> {
+  const { command } = invocation
+  switch (command.name) {
+    case 'status':
+      return await status(invocation, command.flags.url)
+    case 'connect explain':
+      return await reportConnect('explain', command.flags.access, invocation)
+    case 'connect diagnose':
+      return await reportConnect('diagnose', command.flags.access, invocation)
+    default:
+      return await start(invocation)
+  }
+}
+
+async function status(
+  { json, around }: Invocation<AgentTree, OwnCommands>,
+  url: string,
+): Promise<number> {
+  const found = await readServerStatus(url)
+  around.stdout.write(json ? `${JSON.stringify(found)}\n` : formatServerStatus(found))
+  return EXIT.ok
+}

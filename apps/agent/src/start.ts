@@ -1,0 +1,56 @@
+import { aborted, createLogger, EXIT, type Invocation, reloading, UserError } from '@proj/console'
+import { Agent, Consumer } from '@proj/tunnel'
+
+import { announce } from './announce.ts'
+import type { OwnCommands } from './commands.ts'
+import { explained } from './explained.ts'
+import { serverOptions } from './server-options.ts'
+import { type AgentTree, settings as definition } from './settings.ts'
+import { SOFTWARE } from './version.ts'
+import { Work } from './work.ts'
+
+/** Offers the listeners and brings the accesses of the settings, until told to stop. */
+export async function start(invocation: Invocation<AgentTree, OwnCommands>): Promise<number> {
+  const { loaded, json, colour, around } = invocation
+  const { settings } = loaded
+  const { stdout, stderr, env, signals } = around
+  if (settings.listeners.length === 0 && settings.accesses.length === 0) {
+    throw new UserError('there is nothing to do: no listeners and no accesses are configured', {
+      exitCode: EXIT.usage,
+      hint: 'list them in a file and name it with --config, or use adit http, tcp or access',
+    })
+  }
+  const logger = createLogger({ ...settings.log, stream: stderr, colour })
+  const server = { ...(await serverOptions(settings.connect, env)), software: SOFTWARE, logger }
+
+  await using consumer = new Consumer(server)
+  await using agent = new Agent({ ...server, connections: settings.connect.connections })
+  const work = new Work(agent, consumer, logger)
+  try {
+    await work.become(settings)
+    await Promise.all([
+      work.ready(signals.stop),
+      ...(settings.accesses.length > 0 ? [consumer.ready({ signal: signals.stop })] : []),
+    ])
+    announce(work, { url: settings.connect.url, stdout, json })
+    await using _reloading = await reloading(invocation, {
+      settings: definition,
+      logger,
+      apply: async (next) => {
+        await work.become(next.settings)
+        logger.level = next.settings.log.level
+      },
+    })
+    await Promise.race([aborted(signals.stop), consumer.failed, work.failed])
+    logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: open connections may finish')
+    const signal = AbortSignal.any([AbortSignal.timeout(settings.gracePeriodMs), signals.kill])
+    work.stop(signal)
+    await Promise.all([agent.close({ signal }), consumer.close({ signal })])
+    return EXIT.ok
+  } catch (error) {
+    if (signals.stop.aborted) return EXIT.ok
+    throw explained(error)
+  } finally {
+    work.destroy()
+  }
+}

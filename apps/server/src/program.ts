@@ -1,0 +1,28 @@
+import { runCommandLine, type Surroundings } from '@proj/console'
+import { pikoDialect, pikoFlags } from '@proj/config'
+
+import { commands, type OwnCommands, type ServerTree, settings } from './settings.ts'
+import { start } from './start.ts'
+import { status } from './status.ts'
+import { SOFTWARE } from './version.ts'
+
+/** The program `adit-server`, from its command line to its exit code. */
+export async function run(around: Surroundings): Promise<number> {
+  return await runCommandLine<ServerTree, OwnCommands>(
+    {
+      software: SOFTWARE,
+      settings,
+      commands,
+      schemaId: 'https://adit.example/schema/server.json',
+      piko: {
+        dialect: (options) => pikoDialect('server', settings, options),
+        flags: pikoFlags('server', settings),
+      },
+      run: async (invocation) =>
+        invocation.command.name === 'status'
+          ? await status(invocation, invocation.command.flags.url)
+          : await start(invocation),
+    },
+    around,
+  )
+}
