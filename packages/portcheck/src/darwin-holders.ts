@@ -1,7 +1,7 @@
 // Holders on macOS, from `lsof -F`: one field per line, its kind in the first character. A `p` line
 // starts a process, an `f` line a file of it. Without root only the caller's own processes are
-// listed. The parser is tested on recorded output and on what
-// lsof prints on Linux; it was never run on macOS by its authors.
+// listed. The parser is tested on a sample and on what lsof prints on Linux; it was never run on
+// macOS by its authors.
 import type { Holder, HolderState } from './holder.ts'
 import { noteOn } from './known-holders.ts'
 import { printable } from './printable.ts'

@@ -18,6 +18,11 @@ import { type Warning, type WarningCode, warning } from './warnings.ts'
 export interface Neighbour {
   readonly code: Extract<WarningCode, 'PC101' | 'PC102' | 'PC103'>
   readonly endpoint: Endpoint
+  /**
+   * How to find out. A trial bind of a wildcard would make the firewalls of macOS and Windows ask
+   * the user, who only wanted the loopback: there the table of sockets must do.
+   */
+  readonly by: 'bind' | 'table'
 }
 
 /** Warns about every neighbour of `endpoints` that somebody else holds. */
@@ -27,13 +32,13 @@ export async function neighbourWarnings(endpoints: readonly Endpoint[]): Promise
   const addresses = Object.values(networkInterfaces()).flatMap((infos) =>
     (infos ?? []).map((info) => info.address),
   )
-  const held: Neighbour[] = []
+  const suspects: Neighbour[] = []
   for (const neighbour of neighboursOf(endpoints, process.platform, addresses)) {
-    if (await isHeld(neighbour.endpoint)) held.push(neighbour)
+    if (neighbour.by === 'table' || (await isHeld(neighbour.endpoint))) suspects.push(neighbour)
   }
-  if (held.length === 0) return []
+  if (suspects.length === 0) return []
   const holders = await findHolders(port)
-  return held.flatMap((neighbour) => neighbourWarning(neighbour, endpoints, holders))
+  return suspects.flatMap((neighbour) => neighbourWarning(neighbour, endpoints, holders))
 }
 
 /** The sockets whose being held would surprise the users of `endpoints`. */
@@ -45,21 +50,30 @@ export function neighboursOf(
   const at = (host: string): Endpoint => ({ host, port: endpoints[0]?.port ?? 0, dual: false })
   const loopback = missingLoopback(endpoints)
   const split: Neighbour[] =
-    loopback === undefined ? [] : [{ code: 'PC101', endpoint: at(loopback) }]
+    loopback === undefined ? [] : [{ code: 'PC101', endpoint: at(loopback), by: 'bind' }]
   if (platform === 'linux') return split
+  // Elsewhere the trial bind succeeds beside a wildcard of that family.
+  if (loopback !== undefined) {
+    split.push({ code: 'PC101', endpoint: at(wildcardOf(loopback)), by: 'table' })
+  }
   const overlaps = endpoints.flatMap((endpoint): Neighbour[] => {
     const v6 = isIPv6(endpoint.host)
     if (!isWildcard(endpoint.host)) {
-      return [{ code: 'PC103', endpoint: at(v6 ? '::' : '0.0.0.0') }]
+      const by = ['127.0.0.1', '::1'].includes(endpoint.host) ? 'table' : 'bind'
+      return [{ code: 'PC103', endpoint: at(wildcardOf(endpoint.host)), by }]
     }
     const specifics = ['127.0.0.1', '::1', ...addresses].filter(
       (address) => endpoint.dual || isIPv6(address) === v6,
     )
     return [...new Set(specifics)]
       .filter((address) => !/^fe[89ab]/i.test(address))
-      .map((address) => ({ code: 'PC102', endpoint: at(address) }))
+      .map((address) => ({ code: 'PC102', endpoint: at(address), by: 'bind' }))
   })
   return [...split, ...overlaps]
+}
+
+function wildcardOf(host: string): string {
+  return isIPv6(host) ? '::' : '0.0.0.0'
 }
 
 /** The loopback that `localhost` also means, when `endpoints` serve that of one family only. */
@@ -76,9 +90,11 @@ function neighbourWarning(
   endpoints: readonly Endpoint[],
   holders: readonly Holder[] | undefined,
 ): Warning[] {
-  const { code, endpoint } = neighbour
-  const listening = holders?.filter(
-    (holder) => holder.state === 'listening' && mayBlock(holder, endpoint),
+  const { code, endpoint, by } = neighbour
+  const listening = (holders ?? (by === 'table' ? [] : undefined))?.filter(
+    (holder) =>
+      holder.state === 'listening' &&
+      (by === 'table' ? holder.host === endpoint.host : mayBlock(holder, endpoint)),
   )
   // Outgoing connections and idle sockets answer nobody.
   if (listening?.length === 0) return []

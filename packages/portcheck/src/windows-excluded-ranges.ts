@@ -1,5 +1,5 @@
 // Port ranges that Windows keeps for virtual machines and containers. A bind there fails with EACCES
-// while no tool shows a holder. The parser is tested on recorded output; it was never run on Windows
+// while no tool shows a holder. The parser is tested on samples of output; it was never run on Windows
 // by its authors.
 import type { PortRange } from '@proj/config'
 

@@ -1,6 +1,6 @@
 // Holders on Windows, from `netstat -ano` and `tasklist`. State words are translated with the
 // system's language, so listeners are told by their foreign address, which has port 0. The parsers
-// are tested on recorded output; they were never run on Windows by their authors.
+// are tested on samples of output; they were never run on Windows by their authors.
 import type { Holder } from './holder.ts'
 import { noteOn } from './known-holders.ts'
 import { printable } from './printable.ts'

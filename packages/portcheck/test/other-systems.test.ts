@@ -1,6 +1,6 @@
-// Output of the tools of macOS and Windows, written down from their documentation and from reports of
-// users. The parsers were never run on those systems: only a test there could show what a release
-// changed.
+// Samples of what the tools of macOS and Windows print, made after their documentation and after
+// reports of users. The parsers were never run on those systems: only a test there could show what a
+// release changed.
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 
@@ -146,14 +146,14 @@ describe('neighboursOf', () => {
   const addresses = ['127.0.0.1', '::1', '192.0.2.5', 'fe80::1', '2001:db8::5']
   const hosts = (host: string, dual: boolean, platform: NodeJS.Platform): string[] =>
     neighboursOf([{ host, port: 80, dual }], platform, addresses).map(
-      (one) => `${one.code} ${one.endpoint.host}`,
+      (one) => `${one.code} ${one.endpoint.host} by ${one.by}`,
     )
 
   it.each([
-    ['127.0.0.1', false, ['PC101 ::1']],
-    ['0.0.0.0', false, ['PC101 ::1']],
-    ['::1', false, ['PC101 127.0.0.1']],
-    ['::', false, ['PC101 127.0.0.1']],
+    ['127.0.0.1', false, ['PC101 ::1 by bind']],
+    ['0.0.0.0', false, ['PC101 ::1 by bind']],
+    ['::1', false, ['PC101 127.0.0.1 by bind']],
+    ['::', false, ['PC101 127.0.0.1 by bind']],
     ['::', true, []],
     ['192.0.2.5', false, []],
     ['2001:db8::5', false, []],
@@ -162,11 +162,26 @@ describe('neighboursOf', () => {
     expect(hosts(host, dual, 'linux')).toEqual(expected)
   })
 
+  // no wildcard is bound for a trial when only a loopback is wanted: a firewall would ask the user
   it.each([
-    ['127.0.0.1', false, ['PC101 ::1', 'PC103 0.0.0.0']],
-    ['0.0.0.0', false, ['PC101 ::1', 'PC102 127.0.0.1', 'PC102 192.0.2.5']],
-    ['::', true, ['127.0.0.1', '::1', '192.0.2.5', '2001:db8::5'].map((one) => `PC102 ${one}`)],
-    ['192.0.2.5', false, ['PC103 0.0.0.0']],
+    ['127.0.0.1', false, ['PC101 ::1 by bind', 'PC101 :: by table', 'PC103 0.0.0.0 by table']],
+    ['::1', false, ['PC101 127.0.0.1 by bind', 'PC101 0.0.0.0 by table', 'PC103 :: by table']],
+    [
+      '0.0.0.0',
+      false,
+      [
+        'PC101 ::1 by bind',
+        'PC101 :: by table',
+        'PC102 127.0.0.1 by bind',
+        'PC102 192.0.2.5 by bind',
+      ],
+    ],
+    [
+      '::',
+      true,
+      ['127.0.0.1', '::1', '192.0.2.5', '2001:db8::5'].map((one) => `PC102 ${one} by bind`),
+    ],
+    ['192.0.2.5', false, ['PC103 0.0.0.0 by bind']],
   ])('of %s (dual: %s) on macOS and Windows are %j', (host, dual, expected) => {
     expect(hosts(host, dual, 'darwin')).toEqual(expected)
     expect(hosts(host, dual, 'win32')).toEqual(expected)
