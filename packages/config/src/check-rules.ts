@@ -9,16 +9,17 @@ import type { Rule, RuleProblem } from './rule.ts'
 import type { Resolved } from './settings-tree.ts'
 
 /**
- * Returns what the rules find. The lists of a resolution with wrong values have holes afterwards;
+ * Returns what the rules find. The lists of a resolution with wrong values are shorter afterwards;
  * nobody else may read those.
  */
 export function checkRules<Tree>(rules: readonly Rule<Tree>[], resolution: Resolution): Problem[] {
   const settings = resolution.settings as Resolved<Tree>
   const found = new Map<string, RuleProblem>()
-  const stopped = rules.filter((rule) => !runRule(rule, settings, found))
-  for (const item of resolution.brokenItems) hide(item)
-  for (const rule of stopped) runRule(rule, settings, found)
-
+  const stopped = rules.filter((rule) => !runRule(rule, settings, found, (text) => text))
+  if (stopped.length > 0) {
+    const renumber = removeBroken(resolution.brokenItems)
+    for (const rule of stopped) runRule(rule, settings, found, renumber)
+  }
   const origins = new Map(resolution.values.map(({ key, origin }) => [key, origin]))
   return [...found.values()].map(({ key, message, hint, severity = 'error' }) => {
     const origin = origins.get(key)
@@ -38,9 +39,14 @@ function runRule<Tree>(
   rule: Rule<Tree>,
   settings: Resolved<Tree>,
   found: Map<string, RuleProblem>,
+  renumber: (text: string) => string,
 ): boolean {
   try {
-    for (const problem of rule(settings)) found.set(`${problem.key} ${problem.message}`, problem)
+    for (const problem of rule(settings)) {
+      const [key, message] = [renumber(problem.key), renumber(problem.message)]
+      const hint = problem.hint === undefined ? {} : { hint: renumber(problem.hint) }
+      found.set(`${key} ${message}`, { ...problem, key, message, ...hint })
+    }
     return true
   } catch (error) {
     if (error !== UNAVAILABLE) throw error
@@ -48,14 +54,25 @@ function runRule<Tree>(
   }
 }
 
-/** Makes a hole; `forEach` and its kin skip holes by themselves, loops have to be told. */
-function hide({ list, index }: BrokenItem): void {
-  Reflect.deleteProperty(list, index)
-  const left = Object.keys(list).map((key): [number, object | undefined] => [
-    Number(key),
-    list[Number(key)],
-  ])
-  const items = left.map(([, item]) => item)
-  Object.defineProperty(list, 'entries', { configurable: true, value: () => left.values() })
-  Object.defineProperty(list, Symbol.iterator, { configurable: true, value: () => items.values() })
+/**
+ * Takes broken elements out of their lists. Returns what writes the positions of the file in place
+ * of those in the shorter lists.
+ */
+function removeBroken(broken: readonly BrokenItem[]): (text: string) => string {
+  const kept = new Map<string, readonly number[]>()
+  for (const { key, list } of broken) {
+    // A list inside a broken element goes with it.
+    if (key.includes('[') || kept.has(key)) continue
+    const removed = new Set(broken.filter((item) => item.list === list).map(({ index }) => index))
+    kept.set(
+      key,
+      [...list.keys()].filter((index) => !removed.has(index)),
+    )
+    list.splice(0, list.length, ...list.filter((_, index) => !removed.has(index)))
+  }
+  return (text) =>
+    text.replace(/([a-z0-9_.]+)\[(\d+)\]/g, (place, key: string, index: string) => {
+      const original = kept.get(key)?.[Number(index)]
+      return original === undefined ? place : `${key}[${original}]`
+    })
 }

@@ -7,11 +7,11 @@
 import {
   isAlias,
   isMap,
+  isNode,
   isScalar,
   isSeq,
   LineCounter,
   parseDocument,
-  type Document,
   type Scalar,
   type YAMLMap,
 } from 'yaml'
@@ -84,7 +84,9 @@ class FileReader {
   readonly #path: string
   readonly #expand: (text: string) => string
   readonly #lines = new LineCounter()
-  #document: Document.Parsed | undefined
+  /** Nodes by anchor, the latest so far. The parser would search the document for each alias. */
+  readonly #anchors = new Map<string, unknown>()
+  #aliasDepth = 0
   #nodes = 0
 
   constructor(path: string, expand: (text: string) => string) {
@@ -109,7 +111,6 @@ class FileReader {
       this.#report('CONFIG_FILE_SYNTAX', this.#at(pos[0]), message, hint)
     }
     if (this.problems.length > 0 || !document.contents) return undefined
-    this.#document = document
     const root = this.#convert(document.contents, this.#at(0), 0)
     // What is left after a limit was reached is part of a file; judging it would mislead.
     return this.problems.some(({ code }) => code === 'CONFIG_FILE_TOO_LARGE') ? undefined : root
@@ -120,11 +121,15 @@ class FileReader {
     if (this.#nodes > MAX_NODES || depth > MAX_DEPTH) return this.#tooLarge(parent)
     if (isAlias(node)) {
       const origin = this.#originOf(node.range, parent)
-      const target = this.#document && node.resolve(this.#document)
-      if (target) return this.#convert(target, origin, depth + 1)
+      const target = this.#anchors.get(node.source)
+      if (target) return this.#expandAlias(target, origin, depth)
       const [message = '', hint] = SYNTAX['BAD_ALIAS'] ?? []
       this.#report('CONFIG_FILE_SYNTAX', origin, message, hint)
       return { kind: 'unread', origin }
+    }
+    // Inside an alias the anchors of its node are old ones.
+    if (isNode(node) && node.anchor !== undefined && this.#aliasDepth === 0) {
+      this.#anchors.set(node.anchor, node)
     }
     if (isScalar(node)) return this.#scalar(node, parent)
     if (isMap(node)) return this.#map(node, parent, depth)
@@ -134,6 +139,13 @@ class FileReader {
       return { kind: 'list', items, origin }
     }
     return { kind: 'scalar', text: undefined, origin: parent }
+  }
+
+  #expandAlias(target: unknown, origin: FileOrigin, depth: number): RawNode {
+    this.#aliasDepth += 1
+    const node = this.#convert(target, origin, depth + 1)
+    this.#aliasDepth -= 1
+    return node
   }
 
   #scalar(node: Scalar, parent: FileOrigin): RawNode {

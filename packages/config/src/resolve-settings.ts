@@ -44,8 +44,10 @@ export interface Resolution {
 
 /** An object in a list that has a wrong value. */
 export interface BrokenItem {
+  /** Key path of the list it is in. */
+  readonly key: string
   /** The list it is in. */
-  readonly list: readonly object[]
+  readonly list: object[]
   /** Its position. */
   readonly index: number
 }
@@ -218,7 +220,7 @@ class Resolver {
       if (item.kind !== 'map') continue
       const before = this.#wrongValues
       items.push(this.group(entries, [layer], prefix, item.origin))
-      if (this.#wrongValues > before) this.brokenItems.push({ list: items, index })
+      if (this.#wrongValues > before) this.brokenItems.push({ key, list: items, index })
     }
     return items.length === raw.items.length ? items : UNAVAILABLE
   }

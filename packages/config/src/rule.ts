@@ -14,6 +14,7 @@ export interface RuleProblem {
 
 /**
  * Looks at resolved settings and yields what does not fit together. Reading a value that is itself
- * wrong ends the rule quietly: what was yielded before counts, so write one small rule per idea.
+ * wrong ends the rule quietly; it then runs once more without the elements of lists that are wrong.
+ * What was yielded counts, so write one small rule per idea.
  */
 export type Rule<Tree> = (settings: Resolved<Tree>) => Iterable<RuleProblem>

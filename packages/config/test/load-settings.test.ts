@@ -140,6 +140,20 @@ describe('files', () => {
     expect(values.listeners[1]?.addr).toEqual(values.listeners[0]?.addr)
   })
 
+  test('may use an anchor again: an alias means the last one before it', async () => {
+    using files = new Workspace({
+      'a.yaml':
+        'connect: {url: &a http://a, proxy_url: *a}\nlisteners:\n- &b {endpoint: &a x, addr: 1}\n- {endpoint: *a, addr: 2}\n- {<<: *b}\n',
+    })
+    const { problems } = await load({ cwd: files.path, files: ['a.yaml'] })
+    expect(problems.map(({ key, message }) => [key, message])).toEqual([
+      ['listeners[1].endpoint', 'the endpoint is the one of listeners[0]'],
+      ['listeners[2].endpoint', 'a value is required'],
+      ['listeners[2].addr', 'a value is required'],
+      ['listeners[2].<<', 'unknown key "<<"'],
+    ])
+  })
+
   test('hold text as it is written: numbers are for the grammar to judge', async () => {
     using files = new Workspace({ 'a.yaml': 'connect:\n  token: 0x10\n' })
     const { settings: values } = await loadGood({ cwd: files.path, files: ['a.yaml'] })
@@ -393,6 +407,7 @@ describe('rules', () => {
       ['CONFIG_ADDRESS_INVALID', 'listeners[2].addr'],
       ['CONFIG_RULE_BROKEN', 'listeners[3].endpoint'],
     ])
+    expect(problems[2]?.message).toBe('the endpoint is the one of listeners[1]')
   })
 
   test('that throw are not swallowed', async () => {
