@@ -1,3 +1,4 @@
 import { preset } from '@proj/vitest-config'
 
-export default preset()
+// Many tests start another program to hold a port, which takes seconds on a loaded machine.
+export default preset({ testTimeout: 20_000 })
