@@ -158,14 +158,10 @@ async function drained(reader: ByteReader, head: ReplyHead, signal: AbortSignal)
 function noReply(error: unknown, received: Buffer, proxy: ProxyServer): DialError {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (error instanceof SyntaxError) {
-    return proxyError(
-      'DIAL_PROXY_PROTOCOL',
-      proxy,
-      `answers CONNECT with ${describeBytes(received)}`,
-      {
-        hint: 'this port is not one of an HTTP proxy; check port and scheme',
-      },
-    )
+    const looks = describeBytes(received)
+    return proxyError('DIAL_PROXY_PROTOCOL', proxy, `answers CONNECT with ${looks}`, {
+      hint: HINTS[looks] ?? 'this port is not one of an HTTP proxy; check port and scheme',
+    })
   }
   if (code === 'EMSGSIZE') {
     const limit = `more than ${MAX_REPLY_HEAD_BYTES} bytes of header`
@@ -185,4 +181,9 @@ function noReply(error: unknown, received: Buffer, proxy: ProxyServer): DialErro
       cause: error,
     },
   )
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  TLS: 'the port speaks TLS: begin the URL of the proxy with https://',
+  'a SOCKS answer': 'this is a SOCKS proxy: begin its URL with socks5h://',
 }

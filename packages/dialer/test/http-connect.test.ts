@@ -173,15 +173,16 @@ describe('CONNECT', () => {
   })
 
   it.each([
-    ['SSH-2.0-OpenSSH\r\n', 'SSH-2.0-OpenSSH'],
-    ['\x15\x03\x01\x00\x02\x02\x46', 'TLS'],
-    ['\x05\xff', 'a SOCKS answer'],
-    ['HTTP/2 200\r\n\r\n', 'HTTP'],
-  ])('finds out by the first bytes that %j is no HTTP proxy', async (bytes, looks) => {
+    ['SSH-2.0-OpenSSH\r\n', 'SSH-2.0-OpenSSH', 'check port'],
+    ['\x15\x03\x01\x00\x02\x02\x46', 'TLS', 'https://'],
+    ['\x05\xff', 'a SOCKS answer', 'socks5h://'],
+    ['HTTP/2 200\r\n\r\n', 'HTTP', 'check port'],
+  ])('finds out by the first bytes that %j is no HTTP proxy', async (bytes, looks, hint) => {
     const { dialed } = await through(bytes)
     const error = await failure(dialed)
     expect(error.code).toBe('DIAL_PROXY_PROTOCOL')
     expect(error.message).toContain(looks)
+    expect(error.hint).toContain(hint)
   })
 
   it('says so when the proxy closes or resets instead of answering', async () => {

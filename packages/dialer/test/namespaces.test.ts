@@ -1,7 +1,6 @@
 // Source addresses on a host with two uplinks. What the kernel does with them cannot be seen on
 // loopback, so these tests need root, and are skipped loudly without it.
-import { execFile, execFileSync } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -14,10 +13,8 @@ import { Spawned } from '@proj/testkit/spawned'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 
 import type { DialOptions, RouteReport } from '../src/index.ts'
+import { builtPackage, type BuiltPackage } from './built-package.ts'
 
-const packageFolder = join(import.meta.dirname, '..')
-// Below node_modules, so that the build finds the dependencies and nobody commits it.
-const buildFolder = join(packageFolder, 'node_modules', `.namespaces-${process.pid}`)
 const PORT = 4000
 const SERVER4 = '10.71.9.1'
 const SERVER6 = 'fd71:9::1'
@@ -31,6 +28,7 @@ interface Outcome {
 
 let net: NetworkNamespaces
 let server: Spawned
+let built: BuiltPackage
 
 async function run(call: string, input: object): Promise<unknown> {
   const args = [
@@ -40,7 +38,7 @@ async function run(call: string, input: object): Promise<unknown> {
     process.execPath,
     '--no-warnings',
     join(import.meta.dirname, 'fixtures', 'in-namespace.mjs'),
-    join(buildFolder, 'index.js'),
+    built.entry,
     JSON.stringify({ call, ...input }),
   ]
   const { stdout } = await promisify(execFile)('ip', args)
@@ -76,23 +74,7 @@ function filterBySource(mode: 0 | 1): void {
 
 describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => {
   beforeAll(async () => {
-    const tsc = join(packageFolder, 'node_modules', '.bin', 'tsc')
-    execFileSync(
-      tsc,
-      [
-        '-p',
-        'tsconfig.build.json',
-        '--outDir',
-        buildFolder,
-        '--declaration',
-        'false',
-        '--declarationMap',
-        'false',
-        '--isolatedDeclarations',
-        'false',
-      ],
-      { cwd: packageFolder },
-    )
+    built = builtPackage()
     net = networkNamespaces()
     const code = `require('net').createServer((s) => { s.on('error', () => {}); s.end(s.remoteAddress.replace('::ffff:', '')) }).listen(${PORT}, '::', () => console.log('ready'))`
     server = new Spawned('ip', ['netns', 'exec', net.server, process.execPath, '-e', code])
@@ -101,7 +83,7 @@ describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => 
   afterAll(async () => {
     await server?.stop()
     net?.[Symbol.dispose]()
-    rmSync(buildFolder, { recursive: true, force: true })
+    built?.remove()
   })
 
   it('lets the route table choose without a source', async () => {

@@ -1,4 +1,5 @@
 // Against proxies that people really run. Each is optional: what is missing is skipped, loudly.
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
@@ -24,8 +25,9 @@ const squid = findProgram('squid', 'squid-openssl')
 const tinyproxy = findProgram('tinyproxy', 'tinyproxy')
 const danted = findProgram('danted', 'dante-server')
 const microsocks = findProgram('microsocks', 'microsocks')
-const unshare = process.getuid?.() === 0 ? findProgram('unshare', 'util-linux') : undefined
-if (unshare === undefined) {
+const unshare = findProgram('unshare', 'util-linux')
+const canMount = unshare !== undefined && spawnSync(unshare, ['--mount', 'true']).status === 0
+if (!canMount) {
   process.stderr.write('SKIPPED: dante with passwords needs root, for accounts of its own\n')
 }
 
@@ -424,7 +426,7 @@ describe.skipIf(danted === undefined)('dante', { timeout: 30_000 }, () => {
   })
 })
 
-describe.skipIf(danted === undefined || unshare === undefined)(
+describe.skipIf(danted === undefined || !canMount)(
   'dante with passwords (root only)',
   { timeout: 30_000 },
   () => {
