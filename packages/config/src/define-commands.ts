@@ -4,7 +4,7 @@
  */
 import type { Argument, Command } from './command.ts'
 import type { SettingsInfo } from './define-settings.ts'
-import { entriesOf, type SettingEntry } from './setting-entry.ts'
+import { entriesOf, isSecret, type SettingEntry } from './setting-entry.ts'
 import type { Setting } from './setting.ts'
 
 /** What {@link defineCommands} takes. */
@@ -69,13 +69,14 @@ export function defineCommands<
   const List extends Readonly<Record<string, Command>>,
   const Globals extends Readonly<Record<string, Setting<unknown>>>,
 >(definition: CommandsDefinition<List, Globals>): Commands<List, Globals> {
-  const { settings, globals, commands } = definition
+  const { program, settings, globals, commands } = definition
   const globalEntries = entriesOf(globals, settings.envPrefix)
   const everywhere = new Set(['help', 'version'])
   for (const { flag = '' } of [...globalEntries, ...settings.entries]) {
     if (everywhere.has(flag)) throw new TypeError(`two flags are called --${flag}`)
     if (flag !== '') everywhere.add(flag)
   }
+  refuseSecrets(program, globalEntries)
   const commandEntries = new Map<string, readonly SettingEntry[]>()
   for (const [name, { args = {}, flags = {} }] of Object.entries(commands)) {
     const entries = entriesOf(flags, settings.envPrefix).map((entry) => ({
@@ -86,9 +87,19 @@ export function defineCommands<
       if (everywhere.has(flag)) throw new TypeError(`${name}: --${flag} is the flag of a setting`)
     }
     checkArguments(name, Object.values(args))
+    refuseSecrets(name, entries)
     commandEntries.set(name, entries)
   }
   return { ...definition, globalEntries, commandEntries }
+}
+
+/** Reading a command line reads no files, so it could not read the file of a secret. */
+function refuseSecrets(owner: string, entries: readonly SettingEntry[]): void {
+  for (const { flag, node } of entries) {
+    if (node.kind === 'setting' && isSecret(node)) {
+      throw new TypeError(`${owner}: --${flag} is a secret, which only a setting can be`)
+    }
+  }
 }
 
 function checkArguments(command: string, args: readonly Argument<unknown>[]): void {

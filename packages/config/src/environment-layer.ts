@@ -9,13 +9,14 @@ import { isSecret, type SettingEntry } from './setting-entry.ts'
  * Takes the variables of settings out of an environment. An empty variable counts as not given:
  * container files pass on variables that were never set that way.
  *
- * @param prefix - variables that begin with it and look like a misspelt setting are warned of
+ * @param prefix - variables that begin with it and look like a misspelt setting are warned of;
+ *   undefined warns of none
  * @param baseDir - directory that relative paths start from
  */
 export function environmentLayer(
   entries: readonly SettingEntry[],
   env: Environment,
-  prefix: string,
+  prefix: string | undefined,
   baseDir: string,
 ): Layer {
   const values = new Map<string, LayerValue>()
@@ -33,7 +34,7 @@ export function environmentLayer(
     }
   }
   for (const name of Object.keys(env)) {
-    if (!name.startsWith(`${prefix}_`) || known.has(name)) continue
+    if (prefix === undefined || !name.startsWith(`${prefix}_`) || known.has(name)) continue
     // Orchestrators set variables of this form for services of that name, so only near misses count.
     const meant = nearest(name, known)
     if (meant === undefined) continue

@@ -140,7 +140,7 @@ export function parseCommandLine<
         : layers.settings
     addFlag(target, owner, use, cwd, problems)
   }
-  const environment = environmentLayer(definition.globalEntries, options.env, '\0', cwd)
+  const environment = environmentLayer(definition.globalEntries, options.env, undefined, cwd)
   const resolveOptions = { baseDir: cwd, secrets: new Map() }
   const globals = resolveSettings(
     definition.globalEntries,

@@ -84,8 +84,9 @@ export class SettingsReloader<Tree extends SettingsTree> {
   }
 
   /**
-   * Begins to watch the files the settings came from, without keeping the process alive. Rejects
-   * when a directory cannot be watched; {@link SettingsReloader.reload} works all the same.
+   * Begins to watch the files the settings came from, without keeping the process alive. Directories
+   * that do not exist are left out. Rejects when another one cannot be watched, as when the system
+   * has no watches left; {@link SettingsReloader.reload} works all the same.
    */
   async watch(): Promise<void> {
     this.#watching = true
@@ -126,7 +127,8 @@ export class SettingsReloader<Tree extends SettingsTree> {
   #watchDirectories(): void {
     for (const directory of new Set(this.#current.files.map((file) => dirname(file)))) {
       if (this.#watchers.has(directory)) continue
-      const watcher = watch(directory, { persistent: false }, () => this.#settle())
+      const watcher = openWatcher(directory, () => this.#settle())
+      if (!watcher) continue
       // A directory that disappears cannot be watched on; the next reload tries again.
       watcher.on('error', () => {
         watcher.close()
@@ -166,5 +168,15 @@ export class SettingsReloader<Tree extends SettingsTree> {
       }),
     )
     return parts.join('\n')
+  }
+}
+
+/** Watches a directory; undefined when there is none, as with optional files. */
+function openWatcher(directory: string, onEvent: () => void): FSWatcher | undefined {
+  try {
+    return watch(directory, { persistent: false }, onEvent)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
   }
 }

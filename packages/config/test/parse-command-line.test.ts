@@ -203,6 +203,11 @@ test.each<[string, Readonly<Record<string, Command>>, string]>([
     { a: { description: 'x', flags: { key: setting(text(), { description: 'x' }) } } },
     'a: --key is the flag of a setting',
   ],
+  [
+    'a flag that is a secret',
+    { a: { description: 'x', flags: { pin: setting(secret(), { description: 'x' }) } } },
+    'a: --pin is a secret, which only a setting can be',
+  ],
 ])('a definition with %s is refused', (_what, list, message) => {
   const settings = defineSettings({
     envPrefix: 'X',

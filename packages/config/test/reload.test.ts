@@ -198,6 +198,21 @@ describe('a reload', () => {
     await reloader.close()
   })
 
+  test('does not need the directories of optional files', async () => {
+    using files = new Workspace({ 'adit.yaml': GOOD })
+    const load = () =>
+      loadSettings(settings, {
+        cwd: files.path,
+        optionalFiles: ['absent/adit.yaml'],
+        files: ['adit.yaml'],
+      })
+    const initial = await load()
+    if (!initial.ok) throw new Error('not loaded')
+    const reloader = new SettingsReloader<Tree>({ settings, initial, load, apply: () => {} })
+    await expect(reloader.watch()).resolves.toBeUndefined()
+    await reloader.close()
+  })
+
   test('is not caused by other files, and leaves no watcher behind', async () => {
     const watchers = () => process.getActiveResourcesInfo().filter((name) => /FSEvent/.test(name))
     const before = watchers().length
@@ -210,6 +225,7 @@ describe('a reload', () => {
     expect(applied).toHaveLength(1)
     await reloader[Symbol.asyncDispose]()
     await nextTurn()
-    expect(watchers()).toHaveLength(before)
+    // The watcher of a test before this one may have needed a turn more to go.
+    expect(watchers().length).toBeLessThanOrEqual(before)
   })
 })
