@@ -14,7 +14,9 @@ import {
 
 /** An endpoint and where it is brought to. */
 export interface AccessSettings {
+  /** Name of the endpoint. */
   readonly endpoint: string
+  /** Local addresses it is reached at. */
   readonly bindAddr: readonly ListenAddress[]
 }
 
@@ -26,7 +28,9 @@ const MAX_CONNECTIONS = 10_000
 
 /** A remote endpoint on local addresses: each connection there is a stream to the service. */
 export class Access {
+  /** Name of the endpoint. */
   readonly endpoint: string
+  /** What is bound. */
   readonly listeners: Listeners
   /** Why the last connection was refused or cut, for the log and for status. */
   lastFailure: string | undefined

@@ -27,13 +27,17 @@ export interface ServerOptions {
   readonly authorize?: Authorize
   /** Program and version, told to peers of ours. */
   readonly software: string
+  /** Told what the server does. */
   readonly logger: Logger
 }
 
 /** The three ports by name, in the order they open. */
 export interface ServerListeners {
+  /** Where visitors and consumers connect. */
   readonly proxy: Listeners
+  /** Where agents connect. */
   readonly upstream: Listeners
+  /** Where operators look. */
   readonly admin: Listeners
 }
 
@@ -52,8 +56,11 @@ interface ServerParts {
 
 /** A running server: composes the edge, the acceptors and the admin pages on their ports. */
 export class Server {
+  /** Which agents serve which endpoints. */
   readonly registry: UpstreamRegistry
+  /** The visitors' side. */
   readonly edge: Edge
+  /** What is bound. */
   readonly listeners: ServerListeners
   readonly #parts: ServerParts
   #ending: Promise<void> | undefined

@@ -32,19 +32,25 @@ import {
 
 /** The surroundings of a program. */
 export interface Surroundings {
+  /** Where answers go. */
   readonly stdout: TextOutput
+  /** Where mistakes and log lines go. */
   readonly stderr: TextOutput
+  /** Environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>
   /** Arguments without interpreter and script. */
   readonly argv: readonly string[]
   /** Absolute directory that relative paths start from. */
   readonly cwd: string
+  /** What the program is told while it runs. */
   readonly signals: ProgramSignals
 }
 
 /** A command to run, with all it needs. */
 export interface Invocation<Tree extends SettingsTree, List extends CommandList> {
+  /** The command with its arguments and flags. */
   readonly command: ParsedCommand<List>
+  /** The settings, free of mistakes. */
   readonly loaded: LoadedSettings<Tree>
   /** Loads everything again, as at the start, for a reload. */
   readonly load: (options: { readonly signal?: AbortSignal }) => Promise<Loaded<Tree>>
@@ -52,6 +58,7 @@ export interface Invocation<Tree extends SettingsTree, List extends CommandList>
   readonly json: boolean
   /** Whether colours are wanted: NO_COLOR is unset or empty. */
   readonly colour: boolean
+  /** Where the program runs. */
   readonly around: Surroundings
 }
 
@@ -59,7 +66,9 @@ export interface Invocation<Tree extends SettingsTree, List extends CommandList>
 export interface ProgramDefinition<Tree extends SettingsTree, List extends CommandList> {
   /** Program and version, `adit/1.2.3`. */
   readonly software: string
+  /** Its settings. */
   readonly settings: Settings<Tree>
+  /** Its own commands and those of STANDARD_COMMANDS. */
   readonly commands: Commands<List & StandardCommands, GlobalFlags>
   /** Address the JSON Schema is published at. */
   readonly schemaId: string

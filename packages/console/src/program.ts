@@ -10,8 +10,11 @@ export type TextOutput = NodeJS.WritableStream & {
 
 /** The parts of a process a program needs; `process` is one. */
 export interface ProgramHost {
+  /** Where its last words go. */
   readonly stderr: NodeJS.WritableStream
+  /** Begins to listen for a signal. */
   on(event: Signal, listener: () => void): unknown
+  /** Stops to listen for a signal. */
   off(event: Signal, listener: () => void): unknown
 }
 
@@ -25,7 +28,7 @@ export interface ProgramSignals {
    * Calls back on every SIGHUP until the program ends. A program that does not ask is ended by SIGHUP,
    * as a program in a closed terminal should be.
    */
-  onReload(listener: () => void): void
+  readonly onReload: (listener: () => void) => void
 }
 
 /** Resolves once a signal has aborted. */

@@ -13,6 +13,7 @@ import type { CommandList } from './standard-commands.ts'
 
 /** How a program takes new settings. */
 export interface ReloadingOptions<Tree extends SettingsTree> {
+  /** Definition of the settings. */
   readonly settings: Settings<Tree>
   /** Told of every reload. */
   readonly logger: ReturnType<typeof createLogger>

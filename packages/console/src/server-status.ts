@@ -6,14 +6,19 @@ import { formatTable } from './table.ts'
 
 /** One endpoint of one agent's session, as `/status/upstream/sessions` has it. */
 export interface SessionStatus {
+  /** Name visitors use. */
   readonly endpoint: string
+  /** Id of the session in the server's log. */
   readonly session: string
   /** Which agent; absent for agents of Piko. */
   readonly agent?: string
+  /** Wire that is spoken, `adit` or `piko`. */
   readonly protocol: string
+  /** Address the agent came from. */
   readonly remoteAddress: string
   /** ISO time. */
   readonly connectedAt: string
+  /** Streams open on the session now, of all its endpoints. */
   readonly openStreams: number
 }
 
@@ -31,6 +36,7 @@ export interface ServerStatus {
     readonly bytesOut: number
     readonly statuses: Readonly<Record<string, number>>
   }
+  /** Every endpoint of every session. */
   readonly sessions: readonly SessionStatus[]
 }
 

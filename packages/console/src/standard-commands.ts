@@ -17,9 +17,13 @@ import {
 
 /** Flags of every command. */
 export interface GlobalFlags extends Readonly<Record<string, Setting<unknown>>> {
+  /** Configuration files. */
   readonly config: Setting<readonly string[]>
+  /** JSON instead of text for people. */
   readonly json: Setting<boolean>
+  /** A configuration file of Piko. */
   readonly pikoConfig: Setting<string | undefined>
+  /** Whether variables in it are replaced. */
   readonly pikoExpandEnv: Setting<boolean>
 }
 
@@ -28,9 +32,13 @@ export type CommandList = Readonly<Record<string, Command>>
 
 /** The commands of `STANDARD_COMMANDS`. */
 export interface StandardCommands {
+  /** Says every mistake. */
   readonly 'config check': Command
+  /** Shows every value. */
   readonly 'config show': Command & { readonly flags: { readonly origin: Setting<boolean> } }
+  /** Prints the JSON Schema. */
   readonly 'config schema': Command
+  /** Prints a completion script. */
   readonly completion: Command & { readonly args: { readonly shell: Argument<Shell> } }
 }
 
