@@ -9,7 +9,7 @@ export interface ChannelSink {
    * @returns true when nothing refers to the chunk any more, so that a transport may read into the
    *   same memory again; see the option `onProcessed`. Whoever does not care returns nothing.
    */
-  onData(chunk: Buffer): boolean | void
+  onData(chunk: Buffer): unknown
   /** The peer ended its side; everything was delivered. */
   onEnd(): void
   /** `write` had returned false and there is room again. */

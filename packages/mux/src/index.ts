@@ -3,9 +3,9 @@ export type { CloseOptions, SessionEvents } from './session.ts'
 export type { SessionEnd } from './lifecycle.ts'
 export type { SessionStats } from './session-stats.ts'
 
-export { Channel } from './channel.ts'
+export type { Channel } from './channel.ts'
 export type { ChannelSink } from './channel-sink.ts'
-export { MuxStream } from './mux-stream.ts'
+export type { MuxStream } from './mux-stream.ts'
 export { WindowBudget } from './window-budget.ts'
 
 export { DEFAULTS, resolveOptions } from './options.ts'

@@ -36,6 +36,18 @@ describe('receiving', () => {
     expect(recorder.calls).toEqual(['data whole answer', 'end', 'close'])
   })
 
+  test('tells of the end and of closing once, however many sinks are attached', async () => {
+    const rig = new Rig()
+    const { channel, recorder } = rig.open()
+    rig.feed(frames('WND FIN 2 0'))
+    channel.attach(recorder)
+    channel.end()
+    await rig.sent()
+    const late = new Recorder()
+    for (const sink of [recorder, late, recorder]) channel.attach(sink)
+    expect([recorder.calls, late.calls]).toEqual([['end', 'close'], []])
+  })
+
   test('drops what waits when the peer resets', () => {
     const rig = new Rig()
     const channel = rig.session.openChannel()
@@ -66,14 +78,14 @@ describe('receiving', () => {
     const rig = new Rig()
     const { channel, recorder } = rig.open()
     recorder.consumes = false
-    rig.feed(header(0, 0, 2, 200_000), Buffer.alloc(200_000))
+    rig.feed(header(0, 0, 2, BASE), Buffer.alloc(BASE))
     channel.consume(131_071)
     expect(await rig.sent()).toEqual(['WND SYN 2 0'])
     channel.consume(1)
     // the first return of credit asks for the round trip that growth needs
     expect(await rig.sent()).toEqual(['PING SYN 0 1', 'WND - 2 131072'])
     rig.feed(frames('WND FIN 2 0'))
-    channel.consume(68_928)
+    channel.consume(131_072)
     expect(await rig.sent()).toEqual([])
     expect(() => channel.consume(1)).toThrow('consume(1) with 0 bytes held')
   })

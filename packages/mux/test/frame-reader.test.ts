@@ -90,6 +90,14 @@ describe('FrameReader', () => {
     expect(handler.seen).toEqual([])
   })
 
+  test('does not call a payload complete that it was stopped in', () => {
+    const handler = new Recording()
+    const reader = new FrameReader(handler)
+    handler.onPayload = () => reader.stop()
+    reader.push(ALL)
+    expect(handler.seen).toEqual(EXPECTED.slice(0, 2))
+  })
+
   test('reads any frames the same however they are cut', () => {
     const frame = fc.oneof(
       fc
