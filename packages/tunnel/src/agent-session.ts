@@ -1,5 +1,6 @@
 import { type Channel, type ChannelSink, Session } from '@proj/mux'
 
+import { abortable, underSignals } from './abortable.ts'
 import { ControlChannel } from './control-channel.ts'
 import type { ControlMessage, Hello, Refused } from './control-message.ts'
 import { TunnelError } from './errors.ts'
@@ -27,6 +28,9 @@ const GO_AWAY_PROTOCOL_ERROR = 1
 /** Bounds on the delay after which a refused endpoint is asked for again, whatever the server says. */
 const MIN_REFUSED_DELAY_MS = 100
 const MAX_REFUSED_DELAY_MS = 300_000
+
+/** Time a server has to answer that we leave, ms; a round trip, behind whatever is being sent. */
+const DRAIN_ANSWER_MS = 5_000
 
 /**
  * The agent's side of one session: streams in, and on our own wire the control stream on which
@@ -123,6 +127,8 @@ export class AgentSession implements KeptConnection {
     this.#control?.end()
     this.#retire({})
     try {
+      // Streams the server opened before it heard of this are still to be served.
+      await this.#serverKnows(signal)
       await this.#session.close(signal === undefined ? {} : { signal })
     } catch {
       this.#session.destroy()
@@ -133,6 +139,14 @@ export class AgentSession implements KeptConnection {
   /** Ends the session now. */
   destroy(): void {
     this.#session.destroy()
+  }
+
+  async #serverKnows(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#control === undefined) return
+    const patience = AbortSignal.timeout(DRAIN_ANSWER_MS)
+    await underSignals(signal === undefined ? [patience] : [patience, signal], (either) =>
+      abortable(this.#control?.closed ?? Promise.resolve(), either),
+    ).catch(() => signal?.throwIfAborted())
   }
 
   #openControl(): ControlChannel {

@@ -1,6 +1,6 @@
 import type { Channel, ChannelSink, MuxError } from '@proj/mux'
 
-import { RESET_REASONS } from './reset-reason.ts'
+import { RESET_REASONS, resetReasonOf } from './reset-reason.ts'
 
 /**
  * Joins two channels: what arrives on one leaves on the other, FIN as FIN, and a reset with its
@@ -87,7 +87,7 @@ class Relay implements ChannelSink {
 
   onClose(error?: MuxError): void {
     if (error !== undefined && !this.#target.closed) {
-      this.#target.reset(error.reason ?? this.#lostReason)
+      this.#target.reset(resetReasonOf(error, this.#lostReason))
     }
     this.#closed()
   }

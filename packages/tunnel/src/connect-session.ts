@@ -1,5 +1,6 @@
 import { type Channel, type ChannelSink, Session } from '@proj/mux'
 
+import { abortable } from './abortable.ts'
 import type { Grant } from './authorization.ts'
 import { ChannelSplice } from './channel-splice.ts'
 import { ControlChannel } from './control-channel.ts'
@@ -79,6 +80,7 @@ export class ConnectSession {
     this.#control.send({ type: 'drain', retryAfterMs: 0 })
     this.#control.end()
     try {
+      await abortable(this.#control.closed, signal)
       await this.#session.close({ signal })
     } catch {
       this.abort()

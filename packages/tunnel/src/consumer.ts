@@ -1,4 +1,4 @@
-import { EventEmitter } from 'node:events'
+import { EventEmitter, setMaxListeners } from 'node:events'
 import type { Duplex } from 'node:stream'
 
 import type { BackoffOptions } from '@proj/dialer'
@@ -59,6 +59,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   constructor(options: ConsumerOptions) {
     super()
     checkServerUrl(options.url)
+    setMaxListeners(0, this.#stop.signal) // one per waiting call; bounded by whoever makes them
     this.#options = options
     this.#logger = options.logger ?? silentLogger
     this.failed = new Promise((_, reject) => (this.#fail = reject))

@@ -35,8 +35,18 @@ export class ControlChannel implements ChannelSink {
   readonly #reader = new ControlMessageReader()
   readonly #lateHello: NodeJS.Timeout
   #channel: Channel | undefined
+  /** Said before the peer opened the stream: a drain at most, for nothing was asked yet. */
+  readonly #early: ControlMessage[] = []
+  #endEarly = false
   #greeted = false
   #over = false
+  #close: () => void = () => {}
+
+  /**
+   * Resolves when both sides have ended the stream, or the session is over. Whatever the peer opened
+   * before its end has arrived by then, so that a GoAway sent after it refuses nothing.
+   */
+  readonly closed: Promise<void> = new Promise((resolve) => (this.#close = resolve))
 
   /** @param helloTimeoutMs - time the peer has for its greeting, from now on. */
   constructor(handlers: ControlHandlers, helloTimeoutMs: number = HELLO_TIMEOUT_MS) {
@@ -57,12 +67,15 @@ export class ControlChannel implements ChannelSink {
   open(channel: Channel, hello: Omit<Hello, 'type'>): void {
     this.#channel = channel
     this.send({ type: 'hello', software: hello.software, peer: hello.peer })
+    for (const message of this.#early.splice(0)) this.send(message)
+    if (this.#endEarly) channel.end()
     channel.attach(this)
   }
 
   /** Sends a message; one that can no longer be sent is dropped, for the session is ending. */
   send(message: ControlMessage): void {
     const channel = this.#channel
+    if (channel === undefined) this.#early.push(message)
     if (channel === undefined || channel.closed || channel.writableEnded) return
     const bytes = encodeControlMessage(message)
     const unread = channel.queuedBytes + bytes.length
@@ -76,6 +89,7 @@ export class ControlChannel implements ChannelSink {
 
   /** No more messages from here: the last step of a drain, so that the session can run empty. */
   end(): void {
+    this.#endEarly = true
     this.#channel?.end()
   }
 
@@ -83,6 +97,7 @@ export class ControlChannel implements ChannelSink {
   stop(): void {
     this.#over = true
     clearTimeout(this.#lateHello)
+    this.#close()
   }
 
   /** @inheritdoc */
@@ -110,6 +125,7 @@ export class ControlChannel implements ChannelSink {
 
   /** @inheritdoc */
   onClose(): void {
+    this.#close()
     if (!this.#over) this.#handlers.onClose()
   }
 

@@ -73,6 +73,7 @@ async function connectService(
 function serviceReason(error: unknown): ResetReason {
   if (!isDialError(error)) return 'serviceUnreachable'
   if (error.code === 'DIAL_CONNECT_REFUSED') return 'serviceRefused'
+  if (error.code === 'DIAL_CONNECT_RESET') return 'serviceReset'
   const late = error.code === 'DIAL_CONNECT_TIMEOUT' || error.code === 'DIAL_DEADLINE'
   return late ? 'serviceTimeout' : 'serviceUnreachable'
 }

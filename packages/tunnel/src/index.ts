@@ -38,6 +38,7 @@ export {
   RESET_REASONS,
   neverReachedService,
   resetReasonName,
+  resetReasonOf,
   resetReasonText,
 } from './reset-reason.ts'
 export type { ResetReason } from './reset-reason.ts'

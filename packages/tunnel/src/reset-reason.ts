@@ -1,3 +1,5 @@
+import type { MuxError } from '@proj/mux'
+
 /**
  * Why a stream was reset, told to the far end.
  *
@@ -50,6 +52,16 @@ for (const [name, value] of Object.entries(RESET_REASONS)) {
 /** Name of a reason read from the wire; numbers of a later version read as `unspecified`. */
 export function resetReasonName(value: number): ResetReason {
   return NAMES.get(value) ?? 'unspecified'
+}
+
+/**
+ * The reason in what closed a channel: that of a reset, of either side.
+ *
+ * @param lost - the answer where it was not a reset: the session ended, or something broke here.
+ */
+export function resetReasonOf(error: MuxError, lost: number = RESET_REASONS.upstreamLost): number {
+  const reset = error.code === 'MUX_STREAM_RESET' || error.code === 'MUX_STREAM_ABORTED'
+  return reset ? error.reason : lost
 }
 
 /** One sentence for people. */

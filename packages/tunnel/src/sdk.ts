@@ -62,7 +62,7 @@ export async function dial(
  */
 export function explainReset(error: Error): Error {
   if (!isMuxError(error)) return error
-  if (error.reason === undefined) {
+  if (error.code !== 'MUX_STREAM_RESET') {
     const ended = MUX_ERRORS[error.code].ends === 'session' || error.code === 'MUX_GOAWAY_RECEIVED'
     return ended ? lostError(error) : error
   }

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 
 import type { Channel, ChannelSink, MuxError } from '@proj/mux'
 
-import { RESET_REASONS, type ResetReason } from './reset-reason.ts'
+import { RESET_REASONS, type ResetReason, resetReasonOf } from './reset-reason.ts'
 
 /**
  * Joins a mux channel to a socket so that what happens at one end happens at the other: bytes, FIN
@@ -112,7 +112,7 @@ export class SocketSplice implements ChannelSink {
     this.#closed = true
     this.#early = []
     if (error !== undefined && this.#socket !== undefined) resetSocket(this.#socket)
-    this.#onClose?.(error === undefined ? undefined : (error.reason ?? RESET_REASONS.upstreamLost))
+    this.#onClose?.(error === undefined ? undefined : resetReasonOf(error))
   }
 }
 

@@ -1,9 +1,11 @@
+import { MuxError } from '@proj/mux'
 import { expect, test } from 'vitest'
 
 import {
   neverReachedService,
   RESET_REASONS,
   resetReasonName,
+  resetReasonOf,
   resetReasonText,
   type ResetReason,
 } from '../src/reset-reason.ts'
@@ -18,8 +20,8 @@ test('every reason has a number of its own, which reads back as its name', () =>
 
 test('every reason has one sentence for people', () => {
   expect(new Set(names.map(resetReasonText)).size).toBe(names.length)
-  for (const name of names)
-    expect(resetReasonText(name)).toMatch(/^the |^a limit|^no agent|^nothing/)
+  const texts = names.map(resetReasonText)
+  expect(texts.filter((text) => !/^the |^a limit|^no agent|^nothing/.test(text))).toEqual([])
 })
 
 test.each([14, 255, 0xffff_ffff])('%d, of a later version, reads as unspecified', (value) => {
@@ -34,4 +36,14 @@ test('a request may go elsewhere only where no byte can have reached the service
     'endpointUnknown',
     'draining',
   ])
+})
+
+test('a reset of either side has its reason; anything else is the loss of the session', () => {
+  const reset = new MuxError('MUX_STREAM_RESET', 'x', { reason: RESET_REASONS.serviceRefused })
+  const aborted = new MuxError('MUX_STREAM_ABORTED', 'x', { reason: 0 })
+  const ended = new MuxError('MUX_SESSION_CLOSED', 'x')
+  expect(resetReasonOf(reset)).toBe(RESET_REASONS.serviceRefused)
+  expect(resetReasonOf(aborted)).toBe(RESET_REASONS.unspecified)
+  expect(resetReasonOf(ended)).toBe(RESET_REASONS.upstreamLost)
+  expect(resetReasonOf(ended, RESET_REASONS.consumerGone)).toBe(RESET_REASONS.consumerGone)
 })
