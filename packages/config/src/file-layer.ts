@@ -20,18 +20,7 @@ export function fileLayer(
 ): Layer {
   const values = new Map<string, LayerValue>()
   const problems: Problem[] = []
-  const known = new Map<string, { entry: SettingEntry; isPath: boolean }>()
-  const groups = new Set<string>()
-  for (const entry of entries) {
-    known.set(entry.key, { entry, isPath: false })
-    if (entry.node.kind === 'setting' && isSecret(entry.node)) {
-      known.set(`${entry.key}_file`, { entry, isPath: true })
-    }
-    const parts = entry.key.split('.')
-    for (let length = 1; length < parts.length; length += 1) {
-      groups.add(parts.slice(0, length).join('.'))
-    }
-  }
+  const { known, groups } = knownKeys(entries)
   const visit = (map: RawMap, path: string) => {
     for (const [name, { keyOrigin, value }] of map.members) {
       const key = path + name
@@ -62,6 +51,36 @@ export function fileLayer(
     problems.push(shapeWrong(prefix.replace(/\.$/, ''), root, 'a group of keys'))
   }
   return { values, problems }
+}
+
+interface KnownKeys {
+  /** Settings by key, and by the key of the file of a secret. */
+  readonly known: ReadonlyMap<string, { readonly entry: SettingEntry; readonly isPath: boolean }>
+  /** Keys of groups. */
+  readonly groups: ReadonlySet<string>
+}
+
+/** The objects of a list have the same keys, and there may be thousands of them. */
+const KNOWN_KEYS = new WeakMap<readonly SettingEntry[], KnownKeys>()
+
+function knownKeys(entries: readonly SettingEntry[]): KnownKeys {
+  const cached = KNOWN_KEYS.get(entries)
+  if (cached) return cached
+  const known = new Map<string, { entry: SettingEntry; isPath: boolean }>()
+  const groups = new Set<string>()
+  for (const entry of entries) {
+    known.set(entry.key, { entry, isPath: false })
+    if (entry.node.kind === 'setting' && isSecret(entry.node)) {
+      known.set(`${entry.key}_file`, { entry, isPath: true })
+    }
+    const parts = entry.key.split('.')
+    for (let length = 1; length < parts.length; length += 1) {
+      groups.add(parts.slice(0, length).join('.'))
+    }
+  }
+  const keys = { known, groups }
+  KNOWN_KEYS.set(entries, keys)
+  return keys
 }
 
 /** What a person may have meant: a neighbour, the same name in another group, a dotted key. */

@@ -1,17 +1,17 @@
-import { type Flag, flagTable, type FlagUse, readTokens } from './command-tokens.ts'
+import { flagTable, readTokens } from './command-tokens.ts'
 import type { Argument, Command } from './command.ts'
 import type { Commands } from './define-commands.ts'
 import { environmentLayer } from './environment-layer.ts'
 import type { ConfigErrorCode } from './errors.ts'
 import type { Environment } from './expand-variables.ts'
-import type { Layer, LayerValue } from './layer.ts'
+import { sortFlags } from './flag-layers.ts'
+import type { Layer } from './layer.ts'
 import { nearest } from './nearest.ts'
 import type { ForeignFlags } from './piko.ts'
 import { hasErrors, type Problem } from './problem.ts'
 import { quote } from './quote.ts'
-import type { RawNode } from './raw-node.ts'
+import { resolveArguments } from './resolve-arguments.ts'
 import { resolveSettings } from './resolve-settings.ts'
-import { isSecret } from './setting-entry.ts'
 import type { Setting } from './setting.ts'
 import type { Resolved, SettingsTree } from './settings-tree.ts'
 import { usesSetting } from './uses-setting.ts'
@@ -117,39 +117,21 @@ export function parseCommandLine<
   const given = name === undefined ? [] : words.slice(name.split(' ').length)
   if (terminated && !command.passthrough) given.push(...rest.splice(0))
 
-  const entries = definition.commandEntries.get(chosen) ?? []
-  const settingEntries = definition.settings.entries.filter((entry) => usesSetting(command, entry))
-  const layers = { globals: layer(), settings: layer(), command: layer() }
-  for (const use of uses) {
-    const owner = flags
-      .get(use.flag)
-      ?.find(
-        ({ entry }) =>
-          definition.globalEntries.includes(entry) ||
-          settingEntries.includes(entry) ||
-          entries.includes(entry),
-      )
-    if (!owner) {
-      problems.push(foreignFlag(use.flag, chosen))
-      continue
-    }
-    const target = definition.globalEntries.includes(owner.entry)
-      ? layers.globals
-      : entries.includes(owner.entry)
-        ? layers.command
-        : layers.settings
-    addFlag(target, owner, use, cwd, problems)
+  const own = definition.commandEntries.get(chosen) ?? []
+  const owners = {
+    command: chosen,
+    globals: definition.globalEntries,
+    own,
+    settings: definition.settings.entries.filter((entry) => usesSetting(command, entry)),
   }
+  const layers = sortFlags(uses, flags, owners, cwd)
   const environment = environmentLayer(definition.globalEntries, options.env, undefined, cwd)
   const resolveOptions = { baseDir: cwd, secrets: new Map() }
-  const globals = resolveSettings(
-    definition.globalEntries,
-    [environment, layers.globals],
-    resolveOptions,
-  )
-  const own = resolveSettings(entries, [layers.command], resolveOptions)
+  const globals = resolveSettings(owners.globals, [environment, layers.globals], resolveOptions)
+  const ownFlags = resolveSettings(own, [layers.command], resolveOptions)
   const args = resolveArguments(command.args ?? {}, given, cwd)
-  for (const { key: _key, ...problem } of [...globals.problems, ...own.problems]) {
+  problems.push(...layers.problems)
+  for (const { key: _key, ...problem } of [...globals.problems, ...ownFlags.problems]) {
     problems.push(problem)
   }
   // An unknown flag may have taken an argument along; what is missing then is a guess.
@@ -158,96 +140,12 @@ export function parseCommandLine<
   if (hasErrors(problems)) return { kind: 'error', topic: chosen, problems }
   return {
     kind: 'command',
-    command: { name: chosen, args: args.values, flags: own.settings } as ParsedCommand<List>,
+    command: { name: chosen, args: args.values, flags: ownFlags.settings } as ParsedCommand<List>,
     globals: globals.settings as Resolved<Globals>,
     settings: layers.settings,
     rest,
     problems,
   }
-}
-
-interface MutableLayer extends Layer {
-  readonly values: Map<string, LayerValue>
-}
-
-function layer(): MutableLayer {
-  return { values: new Map(), problems: [] }
-}
-
-function addFlag(
-  target: MutableLayer,
-  { entry, isPath }: Flag,
-  { shown, text }: FlagUse,
-  baseDir: string,
-  problems: Problem[],
-): void {
-  const { key, node, variable } = entry
-  if (node.kind !== 'setting') return
-  const origin = { kind: 'flag', name: shown } as const
-  const before = target.values.get(key)
-  if (isSecret(node) && !isPath) {
-    problems.push({
-      code: 'CONFIG_SECRET_EXPOSED',
-      severity: 'warning',
-      key,
-      origin,
-      message: 'a secret on the command line is visible to every user of this machine',
-      hint: `use --${entry.flag}-file or the variable ${variable}`,
-    })
-  }
-  if (before && before.isPath !== isPath) {
-    const message = 'both the secret and a file to read it from are given'
-    problems.push({ code: 'CONFIG_SECRET_TWICE', severity: 'error', key, origin, message })
-  }
-  const single: RawNode = { kind: 'scalar', text, origin }
-  if (node.type.kind !== 'list') {
-    target.values.set(key, { node: single, isPath, baseDir })
-    return
-  }
-  const texts = text.trim() === '' ? [] : text.split(',')
-  const items = texts.map((item) => ({ kind: 'scalar', text: item.trim(), origin }) as const)
-  const earlier = before?.node.kind === 'list' ? before.node.items : []
-  const list: RawNode = { kind: 'list', items: [...earlier, ...items], origin }
-  target.values.set(key, { node: list, isPath, baseDir })
-}
-
-function resolveArguments(
-  args: Readonly<Record<string, Argument<unknown>>>,
-  given: readonly string[],
-  baseDir: string,
-): { values: object; problems: readonly Problem[] } {
-  const values: Record<string, unknown> = {}
-  const problems: Problem[] = []
-  let used = 0
-  for (const [name, { type, options }] of Object.entries(args)) {
-    const words = type.kind === 'list' ? given.slice(used) : given.slice(used, used + 1)
-    used += words.length
-    const origin = { kind: 'argument', name } as const
-    if (words.length === 0) {
-      if (options.optional) continue
-      const message = `the argument ${name} is missing: ${options.description}`
-      problems.push({ code: 'CONFIG_ARGUMENT_MISSING', severity: 'error', message })
-      continue
-    }
-    const node = { kind: 'setting', type, options: { description: '' } } as const
-    const entry = { key: name, properties: [name], flag: undefined, variable: undefined, node }
-    const items = words.map((text) => ({ kind: 'scalar', text, origin }) as const)
-    const [first] = items
-    const raw: RawNode = type.kind === 'list' || !first ? { kind: 'list', items, origin } : first
-    const value = { node: raw, isPath: false, baseDir }
-    const resolution = resolveSettings(
-      [entry],
-      [{ values: new Map([[name, value]]), problems: [] }],
-      { baseDir, secrets: new Map() },
-    )
-    for (const { key: _key, ...problem } of resolution.problems) problems.push(problem)
-    if (resolution.problems.length === 0) Object.assign(values, resolution.settings)
-  }
-  for (const word of given.slice(used)) {
-    const message = `unexpected argument ${quote(word)}`
-    problems.push({ code: 'CONFIG_ARGUMENT_UNEXPECTED', severity: 'error', message })
-  }
-  return { values, problems }
 }
 
 /** The command whose name is the longest start of the words. */
@@ -277,9 +175,4 @@ function unknownCommand(
     allowed: (group.length > 0 ? group : names).join(', '),
     ...(meant === undefined ? {} : { hint: `did you mean ${meant}?` }),
   }
-}
-
-function foreignFlag(flag: string, command: string): Problem {
-  const message = `the command ${command} has no flag --${flag}`
-  return { code: 'CONFIG_FLAG_UNKNOWN', severity: 'error', message }
 }

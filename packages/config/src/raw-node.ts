@@ -52,3 +52,11 @@ interface RawUnread {
 
 /** A value of any shape. */
 export type RawNode = RawScalar | RawList | RawMap | RawUnread
+
+/** Elements of a list: a sequence as it is, one text split at commas; undefined for other nodes. */
+export function elementsOf(node: RawNode): readonly RawNode[] | undefined {
+  if (node.kind === 'list') return node.items
+  if (node.kind !== 'scalar' || node.text === undefined) return undefined
+  if (node.text.trim() === '') return []
+  return node.text.split(',').map((text) => ({ ...node, text: text.trim() }))
+}

@@ -9,7 +9,7 @@ import { fileLayer } from './file-layer.ts'
 import { isNull, type Layer, type LayerValue, shapeWrong } from './layer.ts'
 import type { Origin } from './origin.ts'
 import type { Problem } from './problem.ts'
-import type { RawNode } from './raw-node.ts'
+import { elementsOf, type RawNode } from './raw-node.ts'
 import { defaultTexts, entriesOf, type SettingEntry } from './setting-entry.ts'
 import type { Setting } from './setting.ts'
 import type { ObjectList, SettingsTree } from './settings-tree.ts'
@@ -141,7 +141,7 @@ class Resolver {
     const raw = source ? source.node : defaultNode(node)
     const given = { key, baseDir, origin }
     if (type.kind === 'list') {
-      const nodes = listItems(raw)
+      const nodes = elementsOf(raw)
       if (!nodes) return this.#wrongShape(key, raw, 'a list')
       if (nodes.length > type.maxItems) {
         const message = `${nodes.length} elements are more than the allowed ${type.maxItems}`
@@ -239,14 +239,6 @@ interface Place {
   readonly key: string
   readonly baseDir: string
   readonly origin: Origin
-}
-
-/** Elements of a list: a sequence as it is, one text split at commas. */
-function listItems(node: RawNode): readonly RawNode[] | undefined {
-  if (node.kind === 'list') return node.items
-  if (node.kind !== 'scalar' || node.text === undefined) return undefined
-  if (node.text.trim() === '') return []
-  return node.text.split(',').map((text) => ({ ...node, text: text.trim() }))
 }
 
 function defaultNode(node: Setting<unknown>): RawNode {

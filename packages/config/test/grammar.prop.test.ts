@@ -70,7 +70,7 @@ test.each(GRAMMARS)(
         expect(again).toEqual(value)
         expect(format(again as never)).toBe(canonical)
       }),
-      { numRuns: 10_000 },
+      { numRuns: 3000 },
     )
   },
 )

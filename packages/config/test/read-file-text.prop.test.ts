@@ -38,7 +38,7 @@ test('any file becomes values or problems, each with a place inside the file', (
         expect(place?.column).toBeGreaterThanOrEqual(1)
       }
     }),
-    { numRuns: 3000 },
+    { numRuns: 1000 },
   )
 })
 
