@@ -34,7 +34,7 @@ export async function connectFirstHop(
 ): Promise<Socket> {
   if ('path' in endpoint) return connectPath(context, endpoint.path, leg)
   const addresses = await resolveStep(context, endpoint.host, leg)
-  const rounds = planAttempts(context, addresses, endpoint, leg)
+  const rounds = planAttempts(context, addresses, endpoint)
   const about = formatEndpoint(endpoint)
   const log = new AttemptLog()
   const limitMs = context.options.timeouts.connectMs
@@ -96,11 +96,10 @@ function planAttempts(
   context: DialContext,
   addresses: readonly ResolvedAddress[],
   endpoint: { readonly host: string; readonly port: number },
-  leg: DialLeg,
 ): readonly (readonly Candidate[])[] {
-  const { sources, family } = context.options
+  const { sources, family: only } = context.options
   const wanted = addresses
-    .filter((address) => family === undefined || address.family === family)
+    .filter(({ family }) => only === undefined || family === only)
     .slice(0, MAX_ADDRESSES)
   const linkLocal = wanted.some(({ address }) => isLinkLocal(address))
   const current = currentSources(sources, linkLocal)
@@ -116,13 +115,13 @@ function planAttempts(
     }
   }
   if (rounds.length > 0) return rounds
-  const sourceText = current?.map(({ address }) => address).join(', ') ?? `IPv${family ?? '?'}`
+  const sourceText = current?.map(({ address }) => address).join(', ') ?? `IPv${only ?? '?'}`
   throw new DialError(
     'DIAL_BIND_FAMILY',
     `source ${sourceText} cannot reach ${endpoint.host}, which has only ${addresses
       .map(({ address }) => address)
       .join(', ')}`,
-    { phase: 'bind', leg, hint: 'set a source address of the same family as the target' },
+    { phase: 'bind', leg: 'local', hint: 'set a source address of the same family as the target' },
   )
 }
 

@@ -4,6 +4,7 @@ import { WebSocket } from 'ws'
 
 import { DialContext } from './dial-context.ts'
 import { openRoute } from './dial.ts'
+import { holding } from './socket-event.ts'
 import { type RawWebSocket, upgrade } from './upgrade.ts'
 import { resolveWebSocket, type WebSocketDialOptions } from './websocket-target.ts'
 
@@ -21,21 +22,22 @@ export function dialRawWebSocket(
   const target = resolveWebSocket(url, options)
   return DialContext.run(target.resolved, async (context, signal) => {
     const socket = await openRoute(context, target.endpoint, target.scheme)
-    const { result, headers } = await upgrade(
-      context,
-      socket,
-      target,
-      HandshakeOnly,
-      {},
-      (websocket: HandshakeOnly, done: (result: Handover) => void) => {
-        websocket.handover = done
-        // ws would be open only if it no longer called setSocket.
-        websocket.once('open', () => websocket.emit('error', new Error('ws kept the socket')))
-      },
-    )
-    if (!signal.aborted) return { ...result, headers }
-    result.socket.destroy()
-    throw signal.reason
+    return holding(socket, async () => {
+      const { result, headers } = await upgrade(
+        context,
+        socket,
+        target,
+        HandshakeOnly,
+        {},
+        (websocket: HandshakeOnly, done: (result: Handover) => void) => {
+          websocket.handover = done
+          // ws would be open only if it no longer called setSocket.
+          websocket.once('open', () => websocket.emit('error', new Error('ws kept the socket')))
+        },
+      )
+      signal.throwIfAborted()
+      return { ...result, headers }
+    })
   })
 }
 

@@ -2,6 +2,7 @@ import { WebSocket } from 'ws'
 
 import { DialContext } from './dial-context.ts'
 import { openRoute } from './dial.ts'
+import { holding } from './socket-event.ts'
 import { upgrade } from './upgrade.ts'
 import { resolveWebSocket, type WebSocketDialOptions } from './websocket-target.ts'
 
@@ -48,26 +49,25 @@ export function dialWebSocket(
   )
   return DialContext.run(target.resolved, async (context, signal) => {
     const socket = await openRoute(context, target.endpoint, target.scheme)
-    const limits = { maxPayload, maxFragments }
-    const { websocket } = await upgrade(
-      context,
-      socket,
-      target,
-      WebSocket,
-      limits,
-      (opening: WebSocket, done: (result: undefined) => void) => {
-        opening.once('open', () => {
-          opening.pause()
-          done(undefined)
-        })
-      },
-    )
-    if (signal.aborted) {
-      websocket.terminate()
-      throw signal.reason
-    }
-    setImmediate(() => websocket.resume())
-    return websocket
+    return holding(socket, async () => {
+      const limits = { maxPayload, maxFragments }
+      const { websocket } = await upgrade(
+        context,
+        socket,
+        target,
+        WebSocket,
+        limits,
+        (opening: WebSocket, done: (result: undefined) => void) => {
+          opening.once('open', () => {
+            opening.pause()
+            done(undefined)
+          })
+        },
+      )
+      signal.throwIfAborted()
+      setImmediate(() => websocket.resume())
+      return websocket
+    })
   })
 }
 

@@ -6,6 +6,7 @@ import { DialContext } from './dial-context.ts'
 import { type DialOptions, resolveDialOptions } from './options.ts'
 import type { RouteScheme } from './proxy-environment.ts'
 import { selectProxy } from './route.ts'
+import { holding } from './socket-event.ts'
 import { checkTarget } from './target.ts'
 import { secure } from './tls.ts'
 import { openTunnel } from './tunnel.ts'
@@ -22,9 +23,10 @@ export function dial(target: Endpoint, options: DialOptions = {}): Promise<Socke
   const resolved = resolveDialOptions(options)
   return DialContext.run(resolved, async (context, signal) => {
     const socket = await openRoute(context, endpoint, resolved.tls === undefined ? 'tcp' : 'tls')
-    if (!signal.aborted) return socket
-    socket.destroy()
-    throw signal.reason
+    return holding(socket, async () => {
+      signal.throwIfAborted()
+      return socket
+    })
   })
 }
 

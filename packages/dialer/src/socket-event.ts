@@ -41,6 +41,20 @@ export function socketEvent(socket: Duplex, event: string, signal: AbortSignal):
 /** Listener for a socket whose failure shows in another way, or not at all any more. */
 export function ignoreError(): void {}
 
+/**
+ * Runs a step that needs a socket, and destroys the socket when the step fails, also when it could
+ * not even begin because the dial was cancelled between two steps.
+ */
+export async function holding<T>(socket: Duplex, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step()
+  } catch (error) {
+    socket.on('error', ignoreError)
+    socket.destroy()
+    throw error
+  }
+}
+
 /** Makes the error for a connection that the peer ended in the middle of a step. */
 export function closedEarly(): Error {
   return Object.assign(new Error('the peer closed the connection'), { code: 'ECONNRESET' })

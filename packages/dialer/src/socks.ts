@@ -70,10 +70,9 @@ export async function socksConnect(
   }
 }
 
-/** Stands between socks and the connection: counts questions and keeps the reply to the last one. */
+/** Stands between socks and the connection; keeps the last question and the reply to it. */
 class StandIn extends Duplex {
   readonly #socket: Socket
-  /** Which question is open: 1 the greeting, then the password, then the request. */
   #question: Buffer = Buffer.alloc(0)
   #reply: number[] = []
 

@@ -4,10 +4,10 @@ import type { Duplex } from 'node:stream'
 import * as tls from 'node:tls'
 
 import { certificateError, pinError } from './certificate-error.ts'
-import { type DialContext, timedOut } from './dial-context.ts'
+import { type DialContext, type DialStep, timedOut } from './dial-context.ts'
 import type { DialLeg } from './dial-error.ts'
 import { handshakeError } from './handshake-error.ts'
-import { socketEvent } from './socket-event.ts'
+import { holding, socketEvent } from './socket-event.ts'
 import type { ResolvedTls } from './tls-options.ts'
 import { trustingContext } from './tls-trust.ts'
 
@@ -38,33 +38,31 @@ export async function secure(
 ): Promise<tls.TLSSocket> {
   const { about, leg } = hop
   const limitMs = context.options.timeouts.tlsMs
-  return context.step(
-    {
-      phase: 'tls',
-      leg,
-      about,
-      limitMs,
-      expired: () =>
-        timedOut(
-          'DIAL_TLS_TIMEOUT',
-          'tls',
-          leg,
-          `no TLS handshake with the ${leg} ${about}`,
-          limitMs,
-        ),
-    },
-    async (signal) => {
-      try {
+  const step: DialStep = {
+    phase: 'tls',
+    leg,
+    about,
+    limitMs,
+    expired: () =>
+      timedOut(
+        'DIAL_TLS_TIMEOUT',
+        'tls',
+        leg,
+        `no TLS handshake with the ${leg} ${about}`,
+        limitMs,
+      ),
+  }
+  return holding(socket, () =>
+    context.step(
+      step,
+      async (signal) => {
         const secured = tls.connect(handshakeOptions(socket, options, hop))
         await handshake(secured, hop, signal)
         check(secured, options, hop)
         return secured
-      } catch (error) {
-        socket.destroy()
-        throw error
-      }
-    },
-    (secured) => `${secured.getProtocol() ?? 'TLS'}, certificate of ${subjectOf(secured)}`,
+      },
+      (secured) => `${secured.getProtocol() ?? 'TLS'}, certificate of ${subjectOf(secured)}`,
+    ),
   )
 }
 

@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net'
 
 import { connectFirstHop, formatEndpoint, resolveStep } from './connect.ts'
-import { type DialContext, timedOut } from './dial-context.ts'
+import { type DialContext, type DialStep, timedOut } from './dial-context.ts'
+import type { DialError } from './dial-error.ts'
 import { type ConnectOutcome, httpConnect } from './http-connect.ts'
 import { isDialError } from './is-dial-error.ts'
 import { proxyError } from './proxy-errors.ts'
 import type { ProxyServer } from './proxy-server.ts'
+import { holding } from './socket-event.ts'
 import { socksConnect } from './socks.ts'
 import { secure } from './tls.ts'
 
@@ -72,6 +74,7 @@ async function ask(
   return proxyStep(
     context,
     proxy,
+    socket,
     `CONNECT ${formatEndpoint(target)}`,
     (signal) => httpConnect(socket, request, signal),
     (outcome) => ('tunnel' in outcome ? 'tunnel stands' : 'challenged, asking again'),
@@ -97,6 +100,7 @@ async function throughSocks(
       return await proxyStep(
         context,
         proxy,
+        socket,
         `${proxy.protocol} ${formatEndpoint({ host, port })}`,
         (signal) => socksConnect(socket, { proxy, host, port }, signal),
         () => 'tunnel stands',
@@ -129,6 +133,7 @@ function noSocks4Address(proxy: ProxyServer, target: TunnelTarget): Error {
 function proxyStep<T>(
   context: DialContext,
   proxy: ProxyServer,
+  socket: Socket,
   about: string,
   run: (signal: AbortSignal) => Promise<T>,
   describe: (result: T) => string,
@@ -138,15 +143,8 @@ function proxyStep<T>(
   const hint = proxy.protocol.startsWith('socks')
     ? 'is it a SOCKS proxy? An HTTP proxy waits in silence for more'
     : 'the proxy may be overloaded, or wait for a server that does not answer'
-  return context.step(
-    {
-      phase: 'proxy',
-      leg: 'proxy',
-      about,
-      limitMs,
-      expired: () => timedOut('DIAL_PROXY_TIMEOUT', 'proxy', 'proxy', message, limitMs, hint),
-    },
-    run,
-    describe,
-  )
+  const expired = (): DialError =>
+    timedOut('DIAL_PROXY_TIMEOUT', 'proxy', 'proxy', message, limitMs, hint)
+  const step: DialStep = { phase: 'proxy', leg: 'proxy', about, limitMs, expired }
+  return holding(socket, () => context.step(step, run, describe))
 }

@@ -49,7 +49,7 @@ export function resolveWebSocket(
     endpoint: checkTarget({ host: parsed.hostname, port }),
     about: `${parsed.protocol}//${parsed.host}${parsed.pathname}`,
     headers: checkHeaders(options.headers ?? {}),
-    protocols: [...(options.protocols ?? [])],
+    protocols: checkProtocols(options.protocols ?? []),
     resolved: resolveDialOptions({ ...options, tls }, HTTP_ALPN),
   }
 }
@@ -70,4 +70,15 @@ export function parseWebSocketUrl(url: string | URL): URL {
   }
   parsed.hash = ''
   return parsed
+}
+
+/** Copies subprotocols after checking them, as ws would only do once the connection stands. */
+function checkProtocols(protocols: readonly string[]): string[] {
+  for (const [index, protocol] of protocols.entries()) {
+    // A token of RFC 9110 section 5.6.2, each at most once (RFC 6455 section 4.1).
+    if (!/^[!#$%&'*+\-.^_`|~\w]+$/.test(protocol) || protocols.indexOf(protocol) !== index) {
+      throw new TypeError(`protocols must be different tokens, got ${JSON.stringify(protocol)}`)
+    }
+  }
+  return [...protocols]
 }

@@ -29,7 +29,10 @@ export async function connectProxy(options: {
       socket.pipe(onward).pipe(socket)
     })
     onward.on('error', () => socket.destroy())
+    // No half-open tunnels: who leaves ends both sides.
+    socket.on('end', () => onward.destroy())
     socket.on('close', () => onward.destroy())
+    onward.on('close', () => socket.destroy())
   })
   return { ...proxy, requests }
 }

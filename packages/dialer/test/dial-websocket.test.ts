@@ -194,6 +194,9 @@ describe('dialRawWebSocket', () => {
       [() => dialRawWebSocket('ws://a.test', { headers: { 'bad name': 'x' } }), 'bad name'],
       [() => dialRawWebSocket('ws://a.test', { headers: { a: 'x\r\ny' } }), 'a'],
       [() => dialWebSocket('ws://a.test', { maxPayloadBytes: 2 ** 31 }), 'maxPayloadBytes'],
+      [() => dialWebSocket('ws://a.test', { protocols: ['a', 'a'] }), 'protocols'],
+      [() => dialWebSocket('ws://a.test', { protocols: ['a b'] }), 'protocols'],
+      [() => dialWebSocket('wss://a.test', { tls: false }), 'tls'],
     ]
     for (const [call, name] of bad) expect(call).toThrow(name)
     expect(() => dialRawWebSocket('ws://user:hunter2@')).toThrow(/^(?!.*hunter2)/)

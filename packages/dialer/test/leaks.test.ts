@@ -1,13 +1,21 @@
 import { getEventListeners, once } from 'node:events'
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:tls'
 
+import { certificateAuthority } from '@proj/testkit/certificates'
 import { listening } from '@proj/testkit/listening'
 import { scriptedPeer } from '@proj/testkit/scripted-peer'
 import { until } from '@proj/testkit/until'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { WebSocketServer } from 'ws'
 
-import { dial, dialRawWebSocket, dialWebSocket, type DialOptions } from '../src/index.ts'
+import {
+  dial,
+  dialRawWebSocket,
+  dialWebSocket,
+  isDialError,
+  type DialOptions,
+} from '../src/index.ts'
 import { connectProxy } from './connect-proxy.ts'
 
 /** Counts timers and sockets of this process, the peers' included. */
@@ -60,6 +68,37 @@ describe('a dial', () => {
         }),
       ).toBe(0)
     }
+  })
+
+  it('leaves nothing when it is cancelled between two steps, whichever they are', async () => {
+    const { cert, key } = certificateAuthority().issue({ name: 'x' })
+    const server = createTlsServer({ cert, key }, (socket) => socket.resume().on('error', () => {}))
+    const peer = await listening(server)
+    onTestFinished(() => peer.close())
+    const proxy = await connectProxy({})
+    const reason = new Error('enough')
+    let steps = 0
+    for (let stop = 1; stop <= steps + 1; stop += 1) {
+      const controller = new AbortController()
+      steps = 0
+      const dialed = dialRawWebSocket(`wss://localhost:${peer.port}`, {
+        proxy: `http://${proxy.authority}`,
+        signal: controller.signal,
+        tls: { verify: 'none' },
+        timeouts: { upgradeMs: 50 },
+        onEvent: ({ state }) => {
+          if (state !== 'succeeded') return
+          steps += 1
+          if (steps === stop) controller.abort(reason)
+        },
+      })
+      const error = await dialed.catch((rejection: unknown) => rejection)
+      // Past the last step that succeeds nobody answers the upgrade.
+      expect(isDialError(error, 'DIAL_UPGRADE_TIMEOUT') ? 5 : stop).toBe(stop)
+      expect(isDialError(error) ? reason : error).toBe(reason)
+      await until(() => peer.sockets.size === 0 && proxy.sockets.size === 0)
+    }
+    expect(steps).toBe(4)
   })
 
   it('leaves no listener, timer or socket when it fails, wherever that is', async () => {
