@@ -15,7 +15,7 @@ export type PikoRule =
   | { readonly ignore: string }
 
 /** How a value of Piko is written here. */
-export type PikoConversion = 'zero-is-unlimited' | 'minus-one-is-unlimited' | 'bytes'
+export type PikoConversion = 'zero-is-unlimited' | 'bytes'
 
 /** Programs of Piko that have a configuration file. */
 export type PikoProgram = 'server' | 'agent' | 'forward'
@@ -30,6 +30,7 @@ const REBALANCE = 'agents hold several connections here and move on their own'
 const SUBSYSTEMS = 'lines cannot be switched on by subsystem here'
 const HEADER_LISTS = 'headers are not logged here, neither allowed nor blocked ones'
 const ACCESS_LOG = 'requests are logged with the other lines here, at debug'
+const POOL = 'connections to a service are kept by fixed rules here'
 const WHOLE = 'there is no limit on a whole request or answer here, only on waiting and idleness'
 
 /** Authentication and TLS, which three listeners of the server have alike. */
@@ -123,14 +124,8 @@ const AGENT: PikoTable = {
   'listeners[].http_client.keep_alive_timeout': {
     ignore: 'connections to a service have TCP keep-alive here',
   },
-  'listeners[].http_client.idle_conn_timeout': {
-    to: 'listeners[].idle_timeout',
-    convert: 'zero-is-unlimited',
-  },
-  'listeners[].http_client.max_idle_conns': {
-    to: 'listeners[].max_idle_connections',
-    convert: 'minus-one-is-unlimited',
-  },
+  'listeners[].http_client.idle_conn_timeout': { ignore: POOL },
+  'listeners[].http_client.max_idle_conns': { ignore: POOL },
   'listeners[].http_client.disable_compression': {
     ignore: 'bodies are passed on as they are here, never compressed or decompressed',
   },
@@ -151,7 +146,7 @@ const FORWARD: PikoTable = {
   ...CLIENT_TLS,
   'log.level': { to: 'log.level' },
   'log.subsystems': { refuse: SUBSYSTEMS },
-  'ports[].addr': { to: 'accesses[].bind' },
+  'ports[].addr': { to: 'accesses[].bind_addr' },
   'ports[].endpoint_id': { to: 'accesses[].endpoint' },
 }
 

@@ -205,7 +205,6 @@ function convert(node: RawNode, conversion: PikoConversion | undefined): RawNode
   if (conversion === 'zero-is-unlimited' && /^0(s|ms|m|h)?$/.test(text)) {
     return { ...node, text: 'inf' }
   }
-  if (conversion === 'minus-one-is-unlimited' && text === '-1') return { ...node, text: 'inf' }
   return node
 }
 

@@ -68,7 +68,6 @@ const settings = defineSettings({
         addr: setting(serviceAddress(), { required: true, description }),
         protocol: setting(oneOf(['http', 'tcp']), { default: 'http', description }),
         timeoutMs: setting(duration({ max: 'inf' }), { default: '10s', description }),
-        maxIdleConnections: setting(text(), { default: '100', description }),
         tls: { serverName: setting(text(), { description }) },
       },
       { description },
@@ -76,7 +75,7 @@ const settings = defineSettings({
     accesses: objects(
       {
         endpoint: setting(text(), { required: true, description }),
-        bind: setting(listenAddresses(), { required: true, description }),
+        bindAddr: setting(listenAddresses(), { required: true, description }),
       },
       { description },
     ),
@@ -190,7 +189,6 @@ describe('an agent file', () => {
       { endpoint: 'api', addr: { tls: true }, timeoutMs: Infinity },
       { endpoint: 'ssh', protocol: 'tcp', tls: { serverName: 'a' } },
     ])
-    expect(values.listeners[0]?.maxIdleConnections).toBe('inf')
     expect(problems.every(({ severity }) => severity === 'warning')).toBe(true)
     expect(problems.find(({ key }) => key === 'listeners[].timeout')).toMatchObject({
       origin: { line: 6, column: 3 },
@@ -215,7 +213,7 @@ test('a forward file is accepted', async () => {
     'forward',
     'connect: {url: "http://s:8000"}\nports: [{addr: ":3000", endpoint_id: web}]\n',
   )
-  expect(values.accesses).toMatchObject([{ endpoint: 'web', bind: [{ port: 3000 }] }])
+  expect(values.accesses).toMatchObject([{ endpoint: 'web', bindAddr: [{ port: 3000 }] }])
   expect(problems).toMatchObject([{ code: 'CONFIG_PIKO_DIFFERENT', key: 'connect.url' }])
 })
 
