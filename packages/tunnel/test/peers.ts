@@ -212,10 +212,11 @@ export function deferred<T = void>(): { promise: Promise<T>; resolve: (value: T)
   return { promise, resolve }
 }
 
-/** Everything a stream carries to its end. */
-export async function readAll(stream: AsyncIterable<unknown>): Promise<string> {
+/** Everything a stream carries to its end; the other direction is left alone. */
+export async function readAll(stream: Duplex): Promise<string> {
   const chunks: Buffer[] = []
-  for await (const chunk of stream) chunks.push(Buffer.from(chunk as Buffer))
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  if (!stream.readableEnded) await once(stream, 'end')
   return Buffer.concat(chunks).toString('latin1')
 }
 
