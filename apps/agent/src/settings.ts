@@ -1,4 +1,4 @@
-import { LOG_LEVELS } from '@proj/console'
+import { LOG_LEVELS, overlappingBinds } from '@proj/console'
 import {
   boolean,
   defineSettings,
@@ -145,6 +145,14 @@ export const settings = defineSettings({
         }
         seen.add(endpoint)
       }
+    },
+    function* bindsDiffer({ accesses }) {
+      yield* overlappingBinds(
+        accesses.map(({ bindAddr }, index) => ({
+          key: `accesses[${index}].bind_addr`,
+          addresses: bindAddr,
+        })),
+      )
     },
     function* oneSource({ connect }) {
       if (connect.bindInterface !== undefined && connect.bindAddr.length > 0) {

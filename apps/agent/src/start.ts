@@ -28,11 +28,6 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
   const work = new Work(agent, consumer, logger)
   try {
     await work.become(settings)
-    await Promise.all([
-      work.ready(signals.stop),
-      ...(settings.accesses.length > 0 ? [consumer.ready({ signal: signals.stop })] : []),
-    ])
-    announce(work, { url: settings.connect.url, stdout, json })
     await using _reloading = await reloading(invocation, {
       settings: definition,
       logger,
@@ -41,6 +36,11 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
         logger.level = next.settings.log.level
       },
     })
+    await Promise.all([
+      work.ready(signals.stop),
+      ...(settings.accesses.length > 0 ? [consumer.ready({ signal: signals.stop })] : []),
+    ])
+    announce(work, { url: settings.connect.url, stdout, json })
     await Promise.race([aborted(signals.stop), consumer.failed, work.failed])
     logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: open connections may finish')
     const signal = AbortSignal.any([AbortSignal.timeout(settings.gracePeriodMs), signals.kill])

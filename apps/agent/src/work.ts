@@ -88,9 +88,18 @@ export class Work {
     )
   }
 
-  /** Resolves once the server serves every offer. */
+  /** Resolves once the server serves every offer that is still wanted by then. */
   async ready(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#offers.map(({ made }) => made.ready({ signal })))
+    const isWanted = (offer: RunningOffer): boolean => this.#offers.includes(offer)
+    await Promise.all(
+      this.#offers.map(async (one) => {
+        try {
+          await one.made.ready({ signal })
+        } catch (error) {
+          if (isWanted(one)) throw error
+        }
+      }),
+    )
   }
 
   /** Gives the local ports up; their connections may finish until the signal aborts. */

@@ -1,4 +1,4 @@
-import { GLOBAL_FLAGS, LOG_LEVELS, STANDARD_COMMANDS } from '@proj/console'
+import { GLOBAL_FLAGS, LOG_LEVELS, overlappingBinds, STANDARD_COMMANDS } from '@proj/console'
 import {
   defineCommands,
   defineSettings,
@@ -86,6 +86,15 @@ export const settings = defineSettings({
       description: 'How long running exchanges may take to finish when the server stops.',
     }),
   },
+  rules: [
+    function* bindsDiffer({ proxy, upstream, admin }) {
+      yield* overlappingBinds([
+        { key: 'proxy.bind_addr', addresses: proxy.bindAddr },
+        { key: 'upstream.bind_addr', addresses: upstream.bindAddr },
+        { key: 'admin.bind_addr', addresses: admin.bindAddr },
+      ])
+    },
+  ],
 })
 
 /** Groups and lists of the settings, as they are defined. */

@@ -30,7 +30,6 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       cause: error,
     })
   }
-  announce(server, { stdout, json })
   await using _reloading = await reloading(invocation, {
     settings: definition,
     logger,
@@ -38,6 +37,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       logger.level = next.settings.log.level
     },
   })
+  announce(server, { stdout, json })
   await aborted(signals.stop)
   logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: running exchanges may finish')
   const patience = AbortSignal.any([AbortSignal.timeout(settings.gracePeriodMs), signals.kill])

@@ -8,6 +8,8 @@ export { runCommandLine } from './command-line.ts'
 export type { Invocation, ProgramDefinition, Surroundings } from './command-line.ts'
 export { GLOBAL_FLAGS, STANDARD_COMMANDS } from './standard-commands.ts'
 export type { CommandList, GlobalFlags, StandardCommands } from './standard-commands.ts'
+export { overlappingBinds } from './overlapping-binds.ts'
+export type { Binds } from './overlapping-binds.ts'
 export { reloading } from './reloading.ts'
 export type { ReloadingOptions } from './reloading.ts'
 

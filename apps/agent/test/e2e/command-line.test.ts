@@ -1,0 +1,226 @@
+import { createServer } from 'node:http'
+import { createServer as createTcpServer } from 'node:net'
+import { describe, expect, test } from 'vitest'
+import { listening } from '@proj/testkit/listening'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
+
+import { adit, ended } from './program.ts'
+
+describe('a wrong command line ends with 2 and says what, where and what to do', () => {
+  const cases: readonly (readonly [args: readonly string[], stderr: string])[] = [
+    [
+      ['htpp', 'web', '3000'],
+      `error: unknown command "htpp"
+  allowed: http, tcp, access, connect explain, connect diagnose, start, status, config check, config show, config schema, completion
+  hint: did you mean http?
+help: adit help
+`,
+    ],
+    [
+      ['http', 'web'],
+      `error: the argument address is missing: The service: 3000, host:3000, unix:/path.
+help: adit help http
+`,
+    ],
+    [
+      ['http', 'web', '3000', '4000'],
+      `error: unexpected argument "4000"
+help: adit help http
+`,
+    ],
+    [
+      ['http', 'a/b', '3000'],
+      `error: argument endpoint: "a/b" is not allowed here
+  allowed: a name without space and slash
+help: adit help http
+`,
+    ],
+    [
+      ['tcp', 'pg', 'host:port'],
+      `error: argument addr: listeners[0].addr: address "host:port": "port" is not a port
+  allowed: an address such as 3000, localhost:3000, [::1]:3000, host:3000 or unix:/path
+  hint: a port is a whole number from 0 to 65535
+`,
+    ],
+    [
+      ['http', 'web', '3000', '--conect.url', 'http://x'],
+      `error: unknown flag --conect.url
+  hint: did you mean --connect.url?
+help: adit help http
+`,
+    ],
+    [
+      ['http', 'web', '3000', '--connect.url', 'ftp://x', '--connect.connections', '99'],
+      `error: flag --connect.url: connect.url: "ftp://x" has a scheme that is not allowed
+  allowed: a URL with http://, https://, ws://, wss://
+error: flag --connect.connections: connect.connections: 99 is above 16
+  allowed: a whole number from 1 to 16
+`,
+    ],
+    [
+      ['access', 'pg', '--bind', '5432x'],
+      `error: argument bind_addr: accesses[0].bind_addr[0]: address "5432x": the port is missing
+  allowed: an address such as :8080, 127.0.0.1:8080, [::1]:8080, localhost:8080 or unix:/path
+  hint: write 5432x:8080
+`,
+    ],
+    [
+      ['access', 'a', 'b', '--bind', ':1'],
+      `adit: --bind goes with a single NAME
+  write NAME=ADDRESS for each of several
+`,
+    ],
+    [
+      ['start'],
+      `adit: there is nothing to do: no listeners and no accesses are configured
+  list them in a file and name it with --config, or use adit http, tcp or access
+`,
+    ],
+    [
+      ['completion', 'tcsh'],
+      `error: argument shell: "tcsh" is not one of the choices
+  allowed: bash, zsh, fish
+help: adit help completion
+`,
+    ],
+  ]
+  test.for(cases)('adit %s', async ([args, stderr]) => {
+    expect(await ended(args)).toEqual({ code: 2, stdout: '', stderr })
+  })
+})
+
+test('a wrong file ends with 2 and every mistake, each with line and column', async () => {
+  using folder = temporaryDirectory()
+  folder.write(
+    'adit.yaml',
+    `connect:
+  url: tunnel.example.com
+  conections: 2
+listeners:
+  - endpoint: web
+    addr: 3000
+  - endpoint: web
+    addr: 70000
+    protocol: udp
+accesses:
+  - endpoint: pg
+  - endpoint: one
+    bind_addr: 127.0.0.1:9100
+  - endpoint: two
+    bind_addr: localhost:9100
+`,
+  )
+  const file = `${folder.path}/adit.yaml`
+  const { code, stdout, stderr } = await ended(['start', '-c', file])
+  expect([code, stdout]).toEqual([2, ''])
+  expect(stderr.replaceAll(folder.path, '')).toMatchInlineSnapshot(`
+    "error: /adit.yaml:2:8: connect.url: "tunnel.example.com" is not a URL
+      allowed: a URL with http://, https://, ws://, wss://
+      hint: write http://tunnel.example.com
+    error: /adit.yaml:3:3: connect.conections: unknown key "conections"
+      allowed: url, token, token_file, tenant_id, connections, timeout, bind_addr, bind_interface, bind_device, ip_family, proxy_url, proxy_url_file, no_proxy, proxy_ca, tls
+      hint: did you mean connect.connections?
+    error: /adit.yaml:7:15: listeners[1].endpoint: web is offered twice
+    error: /adit.yaml:8:11: listeners[1].addr: address "70000": "70000" is not a port
+      allowed: an address such as 3000, localhost:3000, [::1]:3000, host:3000 or unix:/path
+      hint: a port is a whole number from 0 to 65535
+    error: /adit.yaml:9:15: listeners[1].protocol: "udp" is not one of the choices
+      allowed: http, tcp
+    error: /adit.yaml:11:5: accesses[0].bind_addr: a value is required
+      allowed: an address such as :8080, 127.0.0.1:8080, [::1]:8080, localhost:8080 or unix:/path
+    error: /adit.yaml:15:16: accesses[2].bind_addr: localhost:9100 needs the same socket as 127.0.0.1:9100 of accesses[1].bind_addr
+      hint: give one of the two another port or address
+    "
+  `)
+  expect(await ended(['config', 'check', '-c', file])).toEqual({ code, stdout, stderr })
+})
+
+test('a file that is not there ends with 2 and its name', async () => {
+  using folder = temporaryDirectory()
+  expect(await ended(['start', '-c', 'nowhere.yaml'], { cwd: folder.path })).toEqual({
+    code: 2,
+    stdout: '',
+    stderr: `error: ${folder.path}/nowhere.yaml: the file does not exist\n`,
+  })
+})
+
+test('a certificate file that cannot be read ends with 2 and its key', async () => {
+  const args = ['--connect.url', 'https://127.0.0.1:1', '--connect.tls.root-cas', '/nowhere.pem']
+  const { code, stderr } = await ended(['http', 'web', '3000', ...args])
+  expect(code).toBe(2)
+  expect(stderr).toMatch(/^adit: connect\.tls\.root_cas: ENOENT/)
+})
+
+test('a local port that is taken ends with 3 and its holder, before the server is asked', async () => {
+  await using server = await listening(createServer())
+  await using taken = await listening(createTcpServer())
+  const url = ['--connect.url', `http://${server.authority}`]
+  const { code, stdout, stderr } = await ended(['access', 'pg', '--bind', taken.authority, ...url])
+  expect([code, stdout]).toEqual([3, ''])
+  expect(stderr).toContain(`adit: cannot listen on ${taken.authority}: EADDRINUSE, held by node (`)
+  expect(stderr).toContain(`pid ${process.pid}`)
+  expect(stderr).toMatch(/\n {2}stop the holder, wait for it, or choose another port\n$/)
+  expect(server.sockets.size).toBe(0)
+})
+
+describe('a server that will not have us ends it with 4', () => {
+  test.for([
+    [401, 'http', 'TUNNEL_UNAUTHORIZED'],
+    [401, 'access', 'TUNNEL_UNAUTHORIZED'],
+    [403, 'http', 'TUNNEL_UPGRADE_REFUSED'],
+  ] as const)('%i to adit %s', async ([status, command, code]) => {
+    const refusing = createServer((_request, response) => {
+      response.writeHead(status, { 'content-type': 'application/json' })
+      response.end('{"error":"who are you"}')
+    })
+    refusing.on('upgrade', (_request, socket) => {
+      const body = '{"error":"who are you"}'
+      const head = `HTTP/1.1 ${status} No\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n`
+      socket.end(head + body)
+    })
+    await using server = await listening(refusing)
+    const what = command === 'http' ? ['web', '3000'] : ['pg']
+    const flags = [
+      '--connect.url',
+      `http://${server.authority}`,
+      '--connect.token',
+      'not-to-be-shown',
+    ]
+    const {
+      code: exit,
+      stdout,
+      stderr,
+    } = await ended([command, ...what, ...flags, '--log.level', 'silent'])
+    expect({ exit, stdout }).toEqual({ exit: 4, stdout: '' })
+    expect(stderr).toContain('who are you')
+    expect(stderr).toContain(code)
+    expect(stderr).not.toContain('not-to-be-shown')
+  })
+})
+
+test('no server is no reason to end: it keeps trying, and ends with 0 when told to', async () => {
+  const server = await listening(createServer())
+  await server.close()
+  const agent = adit(['http', 'web', '3000', '--connect.url', `http://${server.authority}`])
+  const line = JSON.parse(await agent.line(/trying again/))
+  expect(line).toMatchObject({
+    level: 'warn',
+    err: { code: 'DIAL_CONNECT_REFUSED', hint: expect.stringContaining('running') },
+  })
+  agent.kill('SIGTERM')
+  expect(await agent.exited).toEqual({ code: 0, signal: null })
+})
+
+test.for([['--help'], ['help'], ['http', '--help'], ['help', 'config']])(
+  'adit %s is help on standard output',
+  async (args) => {
+    const { code, stdout, stderr } = await ended(args)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toContain('Usage:\n  adit ')
+    expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(140)
+  },
+)
+
+test('--version is program and version', async () => {
+  expect((await ended(['--version'])).stdout).toMatch(/^adit \d+\.\d+\.\d+\n$/)
+})
