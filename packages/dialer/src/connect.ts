@@ -1,4 +1,4 @@
-import { connect as netConnect, type Socket, type TcpNetConnectOpts } from 'node:net'
+import { connect as netConnect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
 
 import { formatHostPort } from '@proj/config'
 
@@ -54,13 +54,15 @@ export async function connectFirstHop(
   )
 }
 
-/** Looks a host up as a step of the dial. */
-export function resolveStep(
+/** Looks a host up as a step of the dial; an address is no question and no step. */
+export async function resolveStep(
   context: DialContext,
   host: string,
   leg: DialLeg,
 ): Promise<readonly ResolvedAddress[]> {
   const { lookup, timeouts } = context.options
+  const family = isIP(host)
+  if (family === 4 || family === 6) return [{ address: host, family }]
   return context.step(
     {
       phase: 'dns',
@@ -156,6 +158,8 @@ async function attempt(
 ): Promise<Socket> {
   const failed = log.begin(formatEndpoint(candidate), candidate.source?.address)
   try {
+    // The step has its limit; an attempt has one of its own only when others must get their turn.
+    if (limitMs === Infinity) return await open(context, candidate, signal)
     return await withDeadline(limitMs, signal, attemptExpired, (inner) =>
       open(context, candidate, inner),
     )

@@ -1,5 +1,4 @@
 import { lookup as systemLookup } from 'node:dns/promises'
-import { isIP } from 'node:net'
 
 import { abandonable } from './deadline.ts'
 import { DialError, type DialLeg } from './dial-error.ts'
@@ -19,8 +18,7 @@ export type Lookup = (
 ) => Promise<readonly ResolvedAddress[]>
 
 /**
- * Returns the addresses of a host, families interleaved (RFC 8305 section 4), duplicates removed.
- * An IP address stands for itself.
+ * Returns the addresses of a name, families interleaved (RFC 8305 section 4), duplicates removed.
  * @throws {DialError} DIAL_DNS_NOT_FOUND or DIAL_DNS_FAILED
  */
 export async function lookupHost(
@@ -29,8 +27,6 @@ export async function lookupHost(
   lookup: Lookup = lookupInSystem,
   signal: AbortSignal,
 ): Promise<readonly ResolvedAddress[]> {
-  const family = isIP(host)
-  if (family === 4 || family === 6) return [{ address: host, family }]
   let answer: readonly ResolvedAddress[]
   try {
     answer = await abandonable(lookup(host, { signal }), signal)

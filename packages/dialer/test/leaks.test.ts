@@ -82,7 +82,7 @@ describe('a dial', () => {
       const controller = new AbortController()
       steps = 0
       const dialed = dialRawWebSocket(`wss://localhost:${peer.port}`, {
-        proxy: `http://${proxy.authority}`,
+        proxy: `http://localhost:${proxy.port}`,
         signal: controller.signal,
         tls: { verify: 'none' },
         timeouts: { upgradeMs: 50 },
