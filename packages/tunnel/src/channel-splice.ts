@@ -1,6 +1,7 @@
 import type { Channel, ChannelSink, MuxError } from '@proj/mux'
 
 import { RESET_REASONS, resetReasonOf } from './reset-reason.ts'
+import { writeLent } from './socket-splice.ts'
 
 /**
  * Joins two channels: what arrives on one leaves on the other, FIN as FIN, and a reset with its
@@ -65,10 +66,12 @@ class Relay implements ChannelSink {
     this.#closed = closed
   }
 
-  onData(chunk: Buffer): void {
+  onData(chunk: Buffer): boolean {
     this.bytes += chunk.length
-    if (this.#target.write(chunk)) this.#source.consume(chunk.length)
+    const { hasRoom, isFree } = writeLent(this.#target, chunk)
+    if (hasRoom) this.#source.consume(chunk.length)
     else this.#owed += chunk.length
+    return isFree
   }
 
   onEnd(): void {

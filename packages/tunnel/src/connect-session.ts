@@ -49,6 +49,7 @@ export class ConnectSession {
     this.#request = request
     this.#options = options
     this.#session = new Session(pipe, {
+      onProcessed: (isFree) => pipe.processed(isFree),
       role: 'server',
       onChannel: (inbound) => {
         void new RecordSink(inbound, (channel, record) => this.#onStream(channel, record))

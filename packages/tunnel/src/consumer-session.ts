@@ -29,7 +29,11 @@ export class ConsumerSession implements KeptConnection {
     let violation: TunnelError | undefined
     this.left = new Promise((resolve) => (leave = resolve))
     // A server opens no streams towards a consumer.
-    this.#session = new Session(pipe, { role: 'client', maxInboundStreams: 0 })
+    this.#session = new Session(pipe, {
+      role: 'client',
+      maxInboundStreams: 0,
+      onProcessed: (isFree) => pipe.processed(isFree),
+    })
     this.#control = new ControlChannel(
       {
         onHello: () => {},

@@ -32,6 +32,8 @@ export type {
 } from './authorization.ts'
 
 // --- wire
+export { readLent } from './lent-reads.ts'
+export type { TakeChunk } from './lent-reads.ts'
 export { SocketSplice, resetSocket } from './socket-splice.ts'
 export { ChannelSplice } from './channel-splice.ts'
 export {

@@ -29,11 +29,11 @@ export class RecordSink implements ChannelSink {
   }
 
   /** @inheritdoc */
-  onData(chunk: Buffer): void {
-    if (this.#next !== undefined) {
-      this.#next.onData(chunk)
-      return
-    }
+  onData(chunk: Buffer): unknown {
+    return this.#next === undefined ? this.#read(chunk) : this.#next.onData(chunk)
+  }
+
+  #read(chunk: Buffer): void {
     let read
     try {
       read = this.#reader.push(chunk)

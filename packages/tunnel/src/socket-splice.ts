@@ -2,7 +2,11 @@ import type { Duplex } from 'node:stream'
 
 import type { Channel, ChannelSink, MuxError } from '@proj/mux'
 
+import { readLent } from './lent-reads.ts'
 import { RESET_REASONS, type ResetReason, resetReasonOf } from './reset-reason.ts'
+
+/** Lent chunks up to this length are copied rather than flushed: a copy is cheaper than a write. */
+const COPIED_BYTES = 4096
 
 /**
  * Joins a mux channel to a socket so that what happens at one end happens at the other: bytes, FIN
@@ -53,10 +57,7 @@ export class SocketSplice implements ChannelSink {
       return
     }
     let failed = false
-    socket.on('data', (chunk: Buffer) => {
-      this.bytesFromSocket += chunk.length
-      if (!this.#channel.write(chunk)) socket.pause()
-    })
+    readLent(socket, (chunk, isLent) => this.#take(socket, chunk, isLent))
     socket.on('drain', () => {
       const owed = this.#owed
       this.#owed = 0
@@ -86,14 +87,26 @@ export class SocketSplice implements ChannelSink {
   }
 
   /** @inheritdoc */
-  onData(chunk: Buffer): void {
+  onData(chunk: Buffer): boolean {
     if (this.#socket === undefined) {
       this.#early.push(chunk)
-      return
+      return false
     }
     this.bytesToSocket += chunk.length
     if (this.#socket.write(chunk)) this.#channel.consume(chunk.length)
     else this.#owed += chunk.length
+    return this.#socket.writableLength === 0
+  }
+
+  #take(socket: Duplex, chunk: Buffer, isLent: boolean): boolean {
+    this.bytesFromSocket += chunk.length
+    if (!isLent) {
+      if (!this.#channel.write(chunk)) socket.pause()
+      return false
+    }
+    const { hasRoom, isFree } = writeLent(this.#channel, chunk)
+    if (!hasRoom) socket.pause()
+    return isFree
   }
 
   /** @inheritdoc */
@@ -114,6 +127,20 @@ export class SocketSplice implements ChannelSink {
     if (error !== undefined && this.#socket !== undefined) resetSocket(this.#socket)
     this.#onClose?.(error === undefined ? undefined : resetReasonOf(error))
   }
+}
+
+/**
+ * Writes a chunk whose memory is lent. Small ones are copied, so that they still share a frame with
+ * their neighbours; of large ones it is made sure that they leave now.
+ *
+ * @returns what `channel.write` did, and whether nothing refers to the chunk any more.
+ */
+export function writeLent(channel: Channel, chunk: Buffer): { hasRoom: boolean; isFree: boolean } {
+  if (chunk.length <= COPIED_BYTES) {
+    return { hasRoom: channel.write(Buffer.from(chunk)), isFree: true }
+  }
+  const hasRoom = channel.write(chunk)
+  return { hasRoom, isFree: channel.session.flush() && channel.queuedBytes === 0 }
 }
 
 /** Destroys a socket so that its peer sees a reset where the transport has one. */

@@ -79,6 +79,7 @@ export class UpstreamSession implements Upstream {
     this.protocol = protocol
     this.remoteAddress = options.remoteAddress
     this.#session = new Session(pipe, {
+      onProcessed: (isFree) => pipe.processed(isFree),
       role: 'server',
       maxInboundStreams: protocol === 'adit' ? MAX_INBOUND_STREAMS : 0,
       onChannel: (channel) => this.#onChannel(channel),

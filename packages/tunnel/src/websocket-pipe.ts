@@ -4,6 +4,7 @@ import { CLOSE_CODES, formatClosePayload, type ClosePayload } from './websocket-
 import { isWebSocketPipeError, WebSocketPipeError } from './websocket-errors.ts'
 import { OPCODES } from './websocket-frame.ts'
 import { resolveWebSocketPipeOptions, type WebSocketPipeOptions } from './websocket-options.ts'
+import { readLent } from './lent-reads.ts'
 import { WebSocketReceiver } from './websocket-receiver.ts'
 import { releaseSocket } from './websocket-release.ts'
 import { WebSocketSender } from './websocket-sender.ts'
@@ -52,6 +53,11 @@ export class WebSocketPipe extends Duplex {
   readonly #watch: WebSocketWatch
   #closeInfo: WebSocketCloseInfo | undefined
   #paused = false
+  readonly #stopReading: () => void
+  /** Deliveries from the chunk being taken that the reader is not done with. */
+  #unprocessed = 0
+  /** Bytes of the batch the socket was given, until it says that it took them. */
+  #withSocket = 0
   #closeSent = false
   #socketClosed = false
   #pingQueued = false
@@ -75,6 +81,7 @@ export class WebSocketPipe extends Duplex {
     this.#sender = new WebSocketSender(resolved)
     this.#receiver = new WebSocketReceiver(resolved, {
       onPayload: (bytes) => {
+        this.#unprocessed += 1
         if (!this.push(bytes)) this.#pause()
       },
       onPing: (payload) => this.#answerPing(payload),
@@ -87,7 +94,7 @@ export class WebSocketPipe extends Duplex {
       onPing: () => this.#ping(),
       onSilent: (silentMs) => this.#giveUp(silentMs),
     })
-    socket.on('data', this.#onData)
+    this.#stopReading = readLent(socket, this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('error', this.#onError)
     socket.on('close', this.#onClose)
@@ -104,6 +111,20 @@ export class WebSocketPipe extends Duplex {
   /** How the peer's side ended, or undefined while it has not. */
   get closeInfo(): WebSocketCloseInfo | undefined {
     return this.#closeInfo
+  }
+
+  /** Bytes written here that the platform has not taken yet. */
+  get unsentBytes(): number {
+    return this.writableLength - this.#withSocket + this.#socket.writableLength
+  }
+
+  /**
+   * The reader is done with what it was just given; called by the session that runs on the pipe.
+   *
+   * @param isFree - nobody refers to the bytes any more.
+   */
+  processed(isFree: boolean): void {
+    if (isFree) this.#unprocessed -= 1
   }
 
   override _read(): void {
@@ -140,7 +161,7 @@ export class WebSocketPipe extends Duplex {
     this.#closeInfo ??= { kind: 'error', code: CLOSE_CODES.abnormal, reason: '', clean: false }
     this.#watch.stop()
     const socket = this.#socket
-    socket.off('data', this.#onData)
+    this.#stopReading()
     socket.off('end', this.#onEnd)
     socket.off('error', this.#onError)
     socket.off('close', this.#onClose)
@@ -148,10 +169,13 @@ export class WebSocketPipe extends Duplex {
     done(error)
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  readonly #onData = (chunk: Buffer): boolean => {
+    if (this.destroyed) return true
     this.#watch.heard()
+    this.#unprocessed = 0
     // Only a socket of Node's is known to hand over memory that nobody else looks at.
     this.#take(this.#socket instanceof Socket ? chunk : Buffer.from(chunk))
+    return this.#unprocessed === 0
   }
 
   readonly #onEnd = (): void => {
@@ -220,9 +244,13 @@ export class WebSocketPipe extends Duplex {
     }
     const buffers = this.#sender.messages(chunks, bytes)
     const last = buffers.length - 1
+    this.#withSocket = bytes
     this.#socket.cork()
     for (let i = 0; i < last; i++) this.#socket.write(buffers[i])
-    this.#socket.write(buffers[last], wrapFailure(done))
+    this.#socket.write(buffers[last], (error) => {
+      this.#withSocket = 0
+      wrapFailure(done)(error)
+    })
     this.#socket.uncork()
   }
 

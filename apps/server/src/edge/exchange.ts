@@ -2,58 +2,23 @@ import {
   type BodyReader,
   createBodyReader,
   formatRequestHead,
-  formatResponseHead,
   forwardRequestHeaders,
-  forwardResponseHeaders,
   isInterim,
   type RequestHead,
   type ResponseHead,
   visitorKeepAlive,
 } from '@proj/http1'
 import type { ChannelSink, MuxError } from '@proj/mux'
-import {
-  neverReachedService,
-  RESET_REASONS,
-  type ResetReason,
-  resetReasonName,
-  type Upstream,
-} from '@proj/tunnel'
+import { neverReachedService, RESET_REASONS, type ResetReason, resetReasonName } from '@proj/tunnel'
 
+import { AnswerWriter } from './answer-writer.ts'
+import { Attempts } from './attempts.ts'
 import { answerToFault, answerToReset, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
 import type { EdgeContext } from './edge-context.ts'
+import type { ExchangeVisitor } from './exchange-visitor.ts'
 import type { CarrierStream } from './stream-pool.ts'
 
-/** What an exchange needs of the visitor's connection it runs on. */
-export interface ExchangeVisitor {
-  /** Sends bytes; false when the visitor has to catch up, `Exchange.onVisitorDrain` follows. */
-  write(bytes: Buffer): boolean
-  /** Stops and resumes reading the request. */
-  pause(): void
-  resume(): void
-  /** Sets how long nothing may happen from now on, ms. */
-  expectWithin(ms: number): void
-  /** The exchange is over: the answer is complete and so is the request. */
-  done(keepAlive: boolean): void
-  /** The answer is complete, the request is not and nobody wants its rest. */
-  linger(): void
-  /** Nothing was answered: answer this and close. */
-  fail(answer: EdgeAnswer): void
-  /** The answer broke off. `reset` when only a reset tells that from a clean end. */
-  breakOff(reset: boolean): void
-  /** The service switched protocols: the stream and the socket are one pipe now. */
-  upgrade(stream: CarrierStream, rest: Buffer): void
-  /** Address, port and scheme of the visitor's connection. */
-  readonly connection: {
-    readonly clientAddress: string
-    readonly scheme: 'http' | 'https'
-  }
-}
-
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
-const MAX_ATTEMPTS = 2
-
-/** Answers up to this many bytes leave in one piece with their head; beyond, copying costs more. */
-const MAX_JOINED_BYTES = 4096
 
 /**
  * One request and its answer, spliced between a visitor and a stream to an agent.
@@ -68,21 +33,16 @@ export class Exchange implements ChannelSink {
   readonly #endpoint: string
   readonly #request: RequestHead
   readonly #requestBody: BodyReader
-  readonly #tried = new Set<Upstream>()
+  readonly #attempts: Attempts
+  readonly #answer: AnswerWriter
   #stream: CarrierStream | undefined
-  #attempts = 0
-  /** What was sent so far, to be sent again elsewhere; undefined once that is impossible. */
-  #replay: Buffer[] | undefined = []
-  #replayBytes = 0
   #response: ResponseHead | undefined
   #responseBody: BodyReader | undefined
-  #answered = false
+  #isAnswered = false
   #keepAlive = false
-  #headSent = false
-  #reusable = false
-  #lastReset: ResetReason | undefined
+  #isReusable = false
   #owed = 0
-  #over = false
+  #isOver = false
 
   constructor(edge: EdgeContext, visitor: ExchangeVisitor, endpoint: string, request: RequestHead) {
     this.#edge = edge
@@ -90,6 +50,8 @@ export class Exchange implements ChannelSink {
     this.#endpoint = endpoint
     this.#request = request
     this.#requestBody = createBodyReader(request.framing, 'request')
+    this.#attempts = new Attempts(edge, endpoint)
+    this.#answer = new AnswerWriter(visitor, request)
   }
 
   /** Whether the whole request has been read. */
@@ -99,7 +61,7 @@ export class Exchange implements ChannelSink {
 
   /** Whether the head of an answer is out. */
   get started(): boolean {
-    return this.#headSent
+    return this.#answer.hasBegun
   }
 
   /** Sends the request's head on its way; body bytes follow by `onRequestBytes`. */
@@ -109,8 +71,9 @@ export class Exchange implements ChannelSink {
       trustedHops: this.#edge.options.trustedHops,
     })
     const { method, target } = this.#request
-    const head = Buffer.from(formatRequestHead({ method, target, headers }), 'latin1')
-    if (this.#openStream(false)) this.#send(head)
+    this.#stream = this.#attempts.first(this)
+    if (this.#stream === undefined) this.#fail(this.#attempts.failure)
+    else this.#send(Buffer.from(formatRequestHead({ method, target, headers }), 'latin1'))
   }
 
   /**
@@ -122,9 +85,20 @@ export class Exchange implements ChannelSink {
   onRequestBytes(chunk: Buffer): Buffer | undefined {
     if (this.#requestBody.done) return chunk
     const end = this.#requestBody.scan(chunk, 0)
-    if (end > 0 && !this.#over) this.#send(end === chunk.length ? chunk : chunk.subarray(0, end))
-    if (this.#requestBody.done && this.#answered) this.#finish()
+    if (end > 0 && !this.#isOver) this.#send(end === chunk.length ? chunk : chunk.subarray(0, end))
+    if (this.#requestBody.done && this.#isAnswered) this.#finish()
     return end === chunk.length ? undefined : chunk.subarray(end)
+  }
+
+  /**
+   * Hands what the visitor sent to the platform now.
+   *
+   * @returns whether nothing of it is referred to any more.
+   */
+  flush(): boolean {
+    const channel = this.#stream?.channel
+    if (this.#attempts.remembers || channel === undefined) return false
+    return channel.session.flush() && channel.queuedBytes === 0
   }
 
   /** The visitor has room again. */
@@ -136,74 +110,46 @@ export class Exchange implements ChannelSink {
 
   /** The visitor is gone: the service shall know. */
   abort(): void {
-    if (this.#over) return
-    this.#over = true
+    if (this.#isOver) return
+    this.#isOver = true
     this.#stream?.channel.reset(RESET_REASONS.consumerGone)
   }
 
   /** Nothing happened for too long. */
   expire(): void {
-    if (this.#over) return
-    this.#over = true
+    if (this.#isOver) return
+    this.#isOver = true
     this.#stream?.channel.reset(RESET_REASONS.idleTimeout)
     if (this.#response === undefined) this.#visitor.fail(EDGE_ANSWERS.firstByteTimeout)
-    else if (this.#answered) this.#visitor.linger()
-    else this.#breakOff()
+    else this.#endEarly()
   }
 
   /** @inheritdoc */
-  onData(chunk: Buffer): void {
-    const stream = this.#stream
-    if (stream === undefined || this.#over) return
-    this.#visitor.expectWithin(this.#edge.options.idleTimeoutMs)
-    this.#replay = undefined
-    let rest = chunk
-    try {
-      while (this.#response === undefined) {
-        const read = stream.reader.push(rest, this.#request)
-        if (read === undefined) {
-          stream.channel.consume(chunk.length)
-          return
-        }
-        rest = read.rest
-        if (isInterim(read.head.status)) this.#writeHead(read.head, true)
-        else this.#begin(read.head)
-        if (rest.length === 0 && this.#response === undefined) {
-          stream.channel.consume(chunk.length)
-          return
-        }
-      }
-      this.#onBody(stream, this.#response, rest, chunk.length)
-    } catch (error) {
-      this.#refuseResponse(stream, error)
-    }
+  onData(chunk: Buffer): boolean {
+    this.#takeAnswer(chunk)
+    // Heads became text; of the rest only what the visitor's socket still holds refers to the chunk.
+    return this.#stream?.reader.heldBytes === 0 && this.#visitor.unsentBytes === 0
   }
 
   /** @inheritdoc */
   onEnd(): void {
     const stream = this.#stream
-    if (stream === undefined || this.#over) return
+    if (stream === undefined || this.#isOver) return
     if (this.#response === undefined) {
+      // A reused stream that ends unanswered is mostly a service that hung up on an idle connection.
       if (stream.reused && this.#mayRepeat() && stream.reader.heldBytes === 0) {
         stream.channel.end()
-        this.#again()
-        return
+        this.#again(stream, undefined)
+      } else {
+        this.#isOver = true
+        stream.channel.reset()
+        this.#visitor.fail(EDGE_ANSWERS.serviceClosed)
       }
-      this.#over = true
-      stream.channel.reset()
-      this.#visitor.fail(EDGE_ANSWERS.serviceClosed)
-    } else if (this.#answered) {
-      this.#over = true
-      stream.channel.end()
-      this.#visitor.linger()
-    } else if (this.#response.framing.kind === 'until-close') {
-      this.#answered = true
-      this.#finish()
-    } else {
-      this.#over = true
-      stream.channel.reset()
-      this.#breakOff()
-    }
+    } else if (!this.#isAnswered && this.#response.framing.kind === 'until-close') {
+      this.#isAnswered = true
+      if (this.#requestBody.done) this.#finish()
+      else this.#abandonRequest(stream)
+    } else this.#abandonRequest(stream)
   }
 
   /** @inheritdoc */
@@ -213,167 +159,119 @@ export class Exchange implements ChannelSink {
 
   /** @inheritdoc */
   onClose(error?: MuxError): void {
-    if (this.#over || error === undefined) return
     const stream = this.#stream
+    if (this.#isOver || error === undefined || stream === undefined) return
     const reason = resetReasonName(error.reason ?? RESET_REASONS.upstreamLost)
-    if (this.#response === undefined) {
-      // A reused stream that dies unanswered is mostly a service that hung up on an idle connection.
-      const unseen = neverReachedService(reason)
-      if (unseen || (stream?.reused === true && this.#mayRepeat())) {
-        if (unseen && stream !== undefined) this.#tried.add(stream.upstream)
-        this.#lastReset = reason
-        this.#again()
-        return
-      }
-      this.#over = true
-      this.#visitor.fail(answerToReset(reason))
-    } else if (this.#answered) {
-      this.#over = true
-      this.#visitor.linger()
-    } else {
-      this.#over = true
-      this.#breakOff()
-    }
-  }
-
-  /** Offers the request to another stream, if all of it is still here. */
-  #again(): void {
-    const replay = this.#replay
-    if (replay === undefined || this.#attempts >= MAX_ATTEMPTS) {
-      this.#over = true
-      this.#visitor.fail(
-        this.#lastReset === undefined ? EDGE_ANSWERS.serviceClosed : answerToReset(this.#lastReset),
-      )
-      return
-    }
-    if (!this.#openStream(true)) return
-    for (const piece of replay) this.#stream?.channel.write(piece)
-    this.#visitor.resume()
+    if (this.#response !== undefined) {
+      this.#isOver = true
+      this.#endEarly()
+    } else if (neverReachedService(reason) || (stream.reused && this.#mayRepeat())) {
+      this.#again(stream, reason)
+    } else this.#fail(answerToReset(reason))
   }
 
   #mayRepeat(): boolean {
     return IDEMPOTENT.has(this.#request.method)
   }
 
-  #openStream(fresh: boolean): boolean {
-    this.#attempts += 1
-    const { registry, pool } = this.#edge
-    for (;;) {
-      const upstream = registry.pick(this.#endpoint, this.#tried)
-      if (upstream === undefined) {
-        this.#over = true
-        this.#visitor.fail(
-          this.#lastReset === undefined ? EDGE_ANSWERS.noUpstream : answerToReset(this.#lastReset),
-        )
-        return false
-      }
-      const idle = fresh ? undefined : pool.take(upstream, this.#endpoint)
-      if (idle !== undefined) {
-        this.#stream = idle
-        idle.channel.attach(this)
-        return true
-      }
-      try {
-        this.#stream = pool.open(upstream, this.#endpoint, this)
-        return true
-      } catch {
-        this.#tried.add(upstream) // leaving or full; the session reports itself
-      }
-    }
+  #again(failed: CarrierStream, reason: ResetReason | undefined): void {
+    this.#stream = this.#attempts.next(this, failed, reason)
+    if (this.#stream === undefined) this.#fail(this.#attempts.failure)
+    else this.#visitor.resume()
+  }
+
+  #fail(answer: EdgeAnswer): void {
+    this.#isOver = true
+    this.#visitor.fail(answer)
+  }
+
+  /** The service has ended its side while the visitor was still sending, or in mid-answer. */
+  #abandonRequest(stream: CarrierStream): void {
+    this.#isOver = true
+    if (this.#isAnswered) stream.channel.end()
+    else stream.channel.reset()
+    this.#endEarly()
+  }
+
+  /** Ends the visitor's side of an exchange whose stream is gone. */
+  #endEarly(): void {
+    if (this.#isAnswered) this.#visitor.linger()
+    else this.#visitor.breakOff(this.#response?.framing.kind === 'until-close')
   }
 
   #send(bytes: Buffer): void {
-    if (this.#replay !== undefined) {
-      this.#replayBytes += bytes.length
-      if (this.#replayBytes > this.#edge.options.maxReplayBytes) this.#replay = undefined
-      else this.#replay.push(bytes)
-    }
+    this.#attempts.remember(bytes)
     const { firstByteTimeoutMs, idleTimeoutMs } = this.#edge.options
     this.#visitor.expectWithin(this.#response === undefined ? firstByteTimeoutMs : idleTimeoutMs)
     if (this.#stream?.channel.write(bytes) === false) this.#visitor.pause()
   }
 
-  #begin(head: ResponseHead): void {
-    this.#response = head
-    this.#responseBody = createBodyReader(head.framing, 'response')
-    this.#keepAlive = visitorKeepAlive(this.#request, head) && !this.#edge.draining
-    this.#edge.stats.countStatus(head.status)
+  #takeAnswer(chunk: Buffer): void {
+    const stream = this.#stream
+    if (stream === undefined || this.#isOver) return
+    this.#visitor.expectWithin(this.#edge.options.idleTimeoutMs)
+    this.#attempts.forget()
+    let rest: Buffer | undefined = chunk
+    try {
+      if (this.#response === undefined) rest = this.#takeHeads(stream, chunk)
+      if (this.#response === undefined || rest === undefined) stream.channel.consume(chunk.length)
+      else this.#takeBody(stream, this.#response, rest, chunk.length)
+    } catch (error) {
+      this.#isOver = true
+      stream.channel.reset(RESET_REASONS.protocolError)
+      if (this.#answer.hasBegun) this.#endEarly()
+      else this.#visitor.fail({ ...EDGE_ANSWERS.badResponse, code: answerToFault(error).code })
+    }
   }
 
-  #onBody(stream: CarrierStream, head: ResponseHead, rest: Buffer, chunkBytes: number): void {
+  /** @returns what follows the final head, or undefined while that has not come. */
+  #takeHeads(stream: CarrierStream, chunk: Buffer): Buffer | undefined {
+    let rest = chunk
+    while (rest.length > 0) {
+      const read = stream.reader.push(rest, this.#request)
+      if (read === undefined) return undefined
+      rest = read.rest
+      const { head } = read
+      if (!isInterim(head.status)) {
+        this.#response = head
+        this.#responseBody = createBodyReader(head.framing, 'response')
+        this.#keepAlive = visitorKeepAlive(this.#request, head) && !this.#edge.draining
+        this.#edge.stats.countStatus(head.status)
+        return rest
+      }
+      this.#answer.writeHead(head)
+    }
+    return undefined
+  }
+
+  #takeBody(stream: CarrierStream, head: ResponseHead, rest: Buffer, chunkBytes: number): void {
     const body = this.#responseBody
     if (body === undefined) return
     if (head.upgrade !== undefined) {
-      this.#over = true
-      this.#writeHead(head, true)
+      this.#isOver = true
+      this.#answer.writeHead(head)
       stream.channel.consume(chunkBytes - rest.length)
       this.#visitor.upgrade(stream, rest)
       return
     }
-    let took = true
-    let end = 0
-    const first = !this.#headSent
-    if (this.#request.versionMinor === 0 && head.framing.kind === 'chunked') {
-      // An HTTP/1.0 visitor knows no chunks: it gets the payload and the end of the connection.
-      if (first) took = this.#writeHead(head, this.#keepAlive)
-      end = body.scan(rest, 0, (piece) => {
-        took = this.#visitor.write(piece)
-      })
-    } else {
-      end = body.scan(rest, 0)
-      const piece = end === rest.length ? rest : rest.subarray(0, end)
-      if (first) took = this.#writeHead(head, this.#keepAlive, piece)
-      else if (end > 0) took = this.#visitor.write(piece)
-    }
-    if (took) stream.channel.consume(chunkBytes)
+    const { end, hasRoom } = this.#answer.writeBody(head, body, rest, this.#keepAlive)
+    if (hasRoom) stream.channel.consume(chunkBytes)
     else this.#owed += chunkBytes
     if (body.done) {
-      this.#answered = true
-      this.#reusable = head.keepAlive && end === rest.length
+      this.#isAnswered = true
+      this.#isReusable = head.keepAlive && end === rest.length
       if (this.#requestBody.done) this.#finish()
     }
-  }
-
-  #writeHead(head: ResponseHead, keepAlive: boolean, body?: Buffer): boolean {
-    const { versionMinor } = this.#request
-    if (isInterim(head.status)) {
-      // RFC 9110 section 15.2: an HTTP/1.0 client knows no interim answers.
-      if (versionMinor === 0) return true
-    } else this.#headSent = true
-    const headers = forwardResponseHeaders(head, { versionMinor, keepAlive })
-    const text = formatResponseHead({ status: head.status, reason: head.reason, headers })
-    if (body === undefined || body.length === 0)
-      return this.#visitor.write(Buffer.from(text, 'latin1'))
-    if (body.length > MAX_JOINED_BYTES) {
-      this.#visitor.write(Buffer.from(text, 'latin1'))
-      return this.#visitor.write(body)
-    }
-    const joined = Buffer.allocUnsafe(text.length + body.length)
-    joined.write(text, 0, 'latin1')
-    body.copy(joined, text.length)
-    return this.#visitor.write(joined)
   }
 
   /** Both halves are complete. */
   #finish(): void {
     const stream = this.#stream
-    if (this.#over || stream === undefined) return
-    this.#over = true
+    if (this.#isOver || stream === undefined) return
+    this.#isOver = true
     this.onVisitorDrain()
-    if (this.#reusable) this.#edge.pool.put(this.#endpoint, stream)
+    if (this.#isReusable) this.#edge.pool.put(this.#endpoint, stream)
     else stream.channel.end()
     this.#visitor.done(this.#keepAlive)
-  }
-
-  /** The service's answer cannot be passed on. */
-  #refuseResponse(stream: CarrierStream, error: unknown): void {
-    this.#over = true
-    stream.channel.reset(RESET_REASONS.protocolError)
-    if (this.#headSent) this.#breakOff()
-    else this.#visitor.fail({ ...EDGE_ANSWERS.badResponse, code: answerToFault(error).code })
-  }
-
-  #breakOff(): void {
-    this.#visitor.breakOff(this.#response?.framing.kind === 'until-close')
   }
 }

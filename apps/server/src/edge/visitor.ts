@@ -1,14 +1,19 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 
 import { endpointId, type RequestHead, RequestHeadReader } from '@proj/http1'
-import { SocketSplice, resetSocket } from '@proj/tunnel'
+import { readLent, resetSocket } from '@proj/tunnel'
 
 import type { Expiring } from './deadlines.ts'
 import { answerBytes, answerToFault, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
+import { connectRequest } from './connect-handover.ts'
 import type { EdgeContext } from './edge-context.ts'
-import { Exchange, type ExchangeVisitor } from './exchange.ts'
+import { Exchange } from './exchange.ts'
+import type { ExchangeVisitor } from './exchange-visitor.ts'
 import type { CarrierStream } from './stream-pool.ts'
+import { joinUpgraded } from './upgraded.ts'
+
+/** Lent chunks up to this length are copied: cheaper than to make sure that they left. */
+const COPIED_BYTES = 4096
 
 type Phase = 'idle' | 'head' | 'exchange' | 'lingering' | 'closed'
 
@@ -29,8 +34,8 @@ export class Visitor implements ExchangeVisitor, Expiring {
   #request: RequestHead | undefined
   #held: Buffer | undefined
 
+  readonly #stopReading: () => void
   readonly #listeners = {
-    data: (chunk: Buffer): void => this.#onData(chunk),
     drain: (): void => this.#onDrain(),
     end: (): void => this.#onEnd(),
     error: (): void => {}, // 'close' follows and says enough
@@ -56,12 +61,18 @@ export class Visitor implements ExchangeVisitor, Expiring {
     this.deadline = edge.deadlines.now + edge.options.keepAliveTimeoutMs
     edge.deadlines.add(this)
     for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener)
+    this.#stopReading = readLent(socket, (chunk, isLent) => this.#take(chunk, isLent))
   }
 
   /** @inheritdoc */
   write(bytes: Buffer): boolean {
     this.#edge.stats.bytesOut += bytes.length
     return this.#socket.write(bytes)
+  }
+
+  /** @inheritdoc */
+  get unsentBytes(): number {
+    return this.#socket.writableLength
   }
 
   /** @inheritdoc */
@@ -124,24 +135,9 @@ export class Visitor implements ExchangeVisitor, Expiring {
   /** @inheritdoc */
   upgrade(stream: CarrierStream, rest: Buffer): void {
     this.#endExchange()
-    const { channel } = stream
-    const { stats, deadlines, options } = this.#edge
-    const idle = new UpgradedIdle(this.#edge)
-    const splice = new SocketSplice(channel, {
-      resetReason: () => 'consumerGone',
-      onClose: () => {
-        deadlines.delete(idle)
-        stats.upgraded -= 1
-      },
-    })
-    stats.upgraded += 1
-    idle.watch(splice, options.upgradeIdleTimeoutMs)
     const held = this.#held
     this.#release()
-    channel.attach(splice)
-    splice.connect(this.#socket)
-    if (rest.length > 0) splice.onData(rest)
-    if (held === undefined || channel.write(held)) this.#socket.resume()
+    joinUpgraded(this.#edge, stream.channel, this.#socket, rest, held)
   }
 
   /** Ends the connection if it is idle; called when the server stops. */
@@ -169,6 +165,17 @@ export class Visitor implements ExchangeVisitor, Expiring {
       default:
         this.#socket.destroy()
     }
+  }
+
+  #take(chunk: Buffer, isLent: boolean): boolean {
+    if (isLent && chunk.length <= COPIED_BYTES) {
+      this.#onData(Buffer.from(chunk))
+      return true
+    }
+    this.#onData(chunk)
+    if (!isLent) return false
+    const isHeld = this.#held !== undefined || this.#reader.heldBytes > 0
+    return !isHeld && (this.#exchange?.flush() ?? true)
   }
 
   #onData(chunk: Buffer): void {
@@ -260,23 +267,10 @@ export class Visitor implements ExchangeVisitor, Expiring {
   }
 
   #connect(head: RequestHead, path: string, rest: Buffer): void {
-    const socket = this.#socket
+    const { remotePort } = this.#socket
+    const from = { remoteAddress: this.connection.clientAddress, remotePort }
     this.#release()
-    const headers: IncomingHttpHeaders = {}
-    for (let at = 0; at < head.headers.length; at += 2) {
-      headers[(head.headers[at] ?? '').toLowerCase()] ??= head.headers[at + 1]
-    }
-    void this.#edge.connect.handle(
-      {
-        method: head.method,
-        path,
-        headers,
-        remoteAddress: this.connection.clientAddress,
-        remotePort: socket.remotePort,
-      },
-      socket,
-      rest,
-    )
+    void this.#edge.connect.handle(connectRequest(head, path, from), this.#socket, rest)
   }
 
   #refuse(error: unknown): void {
@@ -318,39 +312,11 @@ export class Visitor implements ExchangeVisitor, Expiring {
     if (this.#phase === 'closed') return
     this.#phase = 'closed'
     this.#edge.deadlines.delete(this)
+    this.#stopReading()
     for (const [event, listener] of Object.entries(this.#listeners)) {
       this.#socket.off(event, listener)
     }
     this.#onGone(this)
-  }
-}
-
-/** Watches an upgraded connection through the bytes its splice counted. */
-class UpgradedIdle implements Expiring {
-  deadline = Infinity
-  readonly #edge: EdgeContext
-  #splice: SocketSplice | undefined
-  #timeoutMs = 0
-  #seen = 0
-
-  constructor(edge: EdgeContext) {
-    this.#edge = edge
-  }
-
-  watch(splice: SocketSplice, timeoutMs: number): void {
-    this.#splice = splice
-    this.#timeoutMs = timeoutMs
-    this.deadline = this.#edge.deadlines.now + timeoutMs
-    this.#edge.deadlines.add(this)
-  }
-
-  expire(): void {
-    const splice = this.#splice
-    if (splice === undefined) return
-    const moved = splice.bytesFromSocket + splice.bytesToSocket
-    if (moved === this.#seen) splice.abort('idleTimeout')
-    this.#seen = moved
-    this.deadline = this.#edge.deadlines.now + this.#timeoutMs
   }
 }
 

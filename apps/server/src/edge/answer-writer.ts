@@ -1,0 +1,89 @@
+import {
+  type BodyReader,
+  formatResponseHead,
+  forwardResponseHeaders,
+  isInterim,
+  type RequestHead,
+  type ResponseHead,
+} from '@proj/http1'
+
+/** Where answers go. */
+export interface AnswerTarget {
+  /** Sends bytes; false when the visitor has to catch up. */
+  write(bytes: Buffer): boolean
+}
+
+/** Answers up to this many bytes leave in one piece with their head; beyond, copying costs more. */
+const MAX_JOINED_BYTES = 4096
+
+/** Writes a service's answer to a visitor: heads rewritten, bodies as they come. */
+export class AnswerWriter {
+  readonly #target: AnswerTarget
+  readonly #versionMinor: 0 | 1
+  #hasBegun = false
+
+  constructor(target: AnswerTarget, request: Pick<RequestHead, 'versionMinor'>) {
+    this.#target = target
+    this.#versionMinor = request.versionMinor
+  }
+
+  /** Whether the head of the final answer is out. */
+  get hasBegun(): boolean {
+    return this.#hasBegun
+  }
+
+  /** Writes a head that has no body with it: an interim answer, or a switch of protocols. */
+  writeHead(head: ResponseHead): boolean {
+    if (!isInterim(head.status)) this.#hasBegun = true
+    // RFC 9110 section 15.2: an HTTP/1.0 client knows no interim answers.
+    else if (this.#versionMinor === 0) return true
+    return this.#target.write(Buffer.from(this.#format(head, true), 'latin1'))
+  }
+
+  /**
+   * Writes what of `bytes` belongs to the body, behind the head if that is not out yet.
+   *
+   * @returns where the message ends in `bytes`, and whether the visitor has room for more.
+   * @throws {HttpError} when the body is malformed.
+   */
+  writeBody(
+    head: ResponseHead,
+    body: BodyReader,
+    bytes: Buffer,
+    keepAlive: boolean,
+  ): { end: number; hasRoom: boolean } {
+    const text = this.#hasBegun ? '' : this.#format(head, keepAlive)
+    let hasRoom = true
+    if (this.#versionMinor === 0 && head.framing.kind === 'chunked') {
+      // An HTTP/1.0 visitor knows no chunks: it gets the payload and the end of the connection.
+      if (text !== '') hasRoom = this.#writeJoined(text, bytes.subarray(0, 0))
+      this.#hasBegun = true
+      const end = body.scan(bytes, 0, (piece) => {
+        hasRoom = this.#target.write(piece)
+      })
+      return { end, hasRoom }
+    }
+    const end = body.scan(bytes, 0)
+    this.#hasBegun = true
+    const piece = end === bytes.length ? bytes : bytes.subarray(0, end)
+    if (text !== '' || piece.length > 0) hasRoom = this.#writeJoined(text, piece)
+    return { end, hasRoom }
+  }
+
+  #format(head: ResponseHead, keepAlive: boolean): string {
+    const headers = forwardResponseHeaders(head, { versionMinor: this.#versionMinor, keepAlive })
+    return formatResponseHead({ status: head.status, reason: head.reason, headers })
+  }
+
+  #writeJoined(text: string, piece: Buffer): boolean {
+    if (text === '') return this.#target.write(piece)
+    if (piece.length > MAX_JOINED_BYTES) {
+      this.#target.write(Buffer.from(text, 'latin1'))
+      return this.#target.write(piece)
+    }
+    const joined = Buffer.allocUnsafe(text.length + piece.length)
+    joined.write(text, 0, 'latin1')
+    piece.copy(joined, text.length)
+    return this.#target.write(joined)
+  }
+}

@@ -1,0 +1,94 @@
+import type { ChannelSink } from '@proj/mux'
+import type { ResetReason, Upstream } from '@proj/tunnel'
+
+import { answerToReset, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
+import type { EdgeContext } from './edge-context.ts'
+import type { CarrierStream } from './stream-pool.ts'
+
+/** Streams one request may be offered to, the first one included. */
+const MAX_ATTEMPTS = 2
+
+/**
+ * Finding a stream for one request, and a second one when the first proves not to have brought it
+ * to the service. For that, what was sent is remembered as long as it is little.
+ */
+export class Attempts {
+  readonly #edge: EdgeContext
+  readonly #endpoint: string
+  readonly #tried = new Set<Upstream>()
+  #count = 0
+  #sent: Buffer[] | undefined = []
+  #sentBytes = 0
+  #failure: EdgeAnswer | undefined
+
+  constructor(edge: EdgeContext, endpoint: string) {
+    this.#edge = edge
+    this.#endpoint = endpoint
+  }
+
+  /** Whether what was sent is still referred to. */
+  get remembers(): boolean {
+    return this.#sent !== undefined
+  }
+
+  /** What to answer when no stream can be had. */
+  get failure(): EdgeAnswer {
+    return this.#failure ?? EDGE_ANSWERS.noUpstream
+  }
+
+  /** Remembers bytes of the request, or gives up remembering when they become too many. */
+  remember(bytes: Buffer): void {
+    if (this.#sent === undefined) return
+    this.#sentBytes += bytes.length
+    if (this.#sentBytes > this.#edge.options.maxReplayBytes) this.#sent = undefined
+    else this.#sent.push(bytes)
+  }
+
+  /** The service has begun to answer: the request is not offered again. */
+  forget(): void {
+    this.#sent = undefined
+  }
+
+  /** Opens the first stream: an idle one where there is one. */
+  first(sink: ChannelSink): CarrierStream | undefined {
+    return this.#open(sink, false)
+  }
+
+  /**
+   * Offers the request to another stream, from its first byte.
+   *
+   * @param failed - the stream that failed.
+   * @param reason - why, if it was told; one that the upstream is to blame for rules it out.
+   */
+  next(
+    sink: ChannelSink,
+    failed: CarrierStream,
+    reason: ResetReason | undefined,
+  ): CarrierStream | undefined {
+    this.#failure = reason === undefined ? EDGE_ANSWERS.serviceClosed : answerToReset(reason)
+    if (reason !== undefined && !failed.reused) this.#tried.add(failed.upstream)
+    if (this.#sent === undefined || this.#count >= MAX_ATTEMPTS) return undefined
+    const stream = this.#open(sink, true)
+    if (stream !== undefined) for (const piece of this.#sent) stream.channel.write(piece)
+    return stream
+  }
+
+  #open(sink: ChannelSink, isFresh: boolean): CarrierStream | undefined {
+    this.#count += 1
+    const { registry, pool } = this.#edge
+    for (;;) {
+      const upstream = registry.pick(this.#endpoint, this.#tried)
+      if (upstream === undefined) return undefined
+      const idle = isFresh ? undefined : pool.take(upstream, this.#endpoint)
+      if (idle !== undefined) {
+        idle.channel.attach(sink)
+        return idle
+      }
+      try {
+        return pool.open(upstream, this.#endpoint, sink)
+      } catch {
+        this.#tried.add(upstream) // leaving or full; the session reports itself
+      }
+    }
+  }
+}

@@ -1,0 +1,17 @@
+import type { IncomingHttpHeaders } from 'node:http'
+
+import type { RequestHead } from '@proj/http1'
+import type { ConnectRequest } from '@proj/tunnel'
+
+/** A request for the connect route as the tunnel takes it: the first of each header, lower case. */
+export function connectRequest(
+  head: RequestHead,
+  path: string,
+  from: Pick<ConnectRequest, 'remoteAddress' | 'remotePort'>,
+): ConnectRequest {
+  const headers: IncomingHttpHeaders = {}
+  for (let at = 0; at < head.headers.length; at += 2) {
+    headers[(head.headers[at] ?? '').toLowerCase()] ??= head.headers[at + 1]
+  }
+  return { method: head.method, path, headers, ...from }
+}

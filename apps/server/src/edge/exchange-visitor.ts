@@ -1,0 +1,30 @@
+import type { EdgeAnswer } from './edge-answer.ts'
+import type { CarrierStream } from './stream-pool.ts'
+
+/** What an exchange needs of the visitor's connection it runs on. */
+export interface ExchangeVisitor {
+  /** Sends bytes; false when the visitor has to catch up, `Exchange.onVisitorDrain` follows. */
+  write(bytes: Buffer): boolean
+  /** Bytes sent that the platform has not taken yet. */
+  readonly unsentBytes: number
+  /** Stops and resumes reading the request. */
+  pause(): void
+  resume(): void
+  /** Sets how long nothing may happen from now on, ms. */
+  expectWithin(ms: number): void
+  /** The exchange is over: the answer is complete and so is the request. */
+  done(keepAlive: boolean): void
+  /** The answer is complete, the request is not and nobody wants its rest. */
+  linger(): void
+  /** Nothing was answered: answer this and close. */
+  fail(answer: EdgeAnswer): void
+  /** The answer broke off. `reset` when only a reset tells that from a clean end. */
+  breakOff(reset: boolean): void
+  /** The service switched protocols: the stream and the socket are one pipe now. */
+  upgrade(stream: CarrierStream, rest: Buffer): void
+  /** Address, port and scheme of the visitor's connection. */
+  readonly connection: {
+    readonly clientAddress: string
+    readonly scheme: 'http' | 'https'
+  }
+}

@@ -1,0 +1,143 @@
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+/**
+ * Reads a socket through one buffer that is read into again and again.
+ *
+ * Node gives every read fresh memory, 64 KiB that is cold in the processor's cache and has to be
+ * collected later: for a proxy, which only passes bytes on, a third of the work. When the receiver
+ * says of each chunk whether somebody still refers to it, the same memory can serve the next read.
+ *
+ * Node has this as the option `onread` of sockets it connects itself, not for accepted ones. It is
+ * switched on here the way Node's own constructor does it, which needs three private symbols. They
+ * are the same in every Node from 20 to 26; anything else keeps the ordinary way (docs/decisions/0004).
+ *
+ * A buffer is worth its memory only where a lot flows: it is lent once WORTH_BYTES have come, and to
+ * no more than MAX_BUFFERS sockets of the process at once.
+ */
+
+/** Bytes a socket must have brought before it gets a buffer of its own. */
+const WORTH_BYTES = 1024 * 1024
+
+/** Twice what Node reads at once: half the system calls, and it still fits the cache. */
+const BUFFER_BYTES = 131_072
+
+/** Sockets that have a buffer at the same time: 8 MiB in all. */
+const MAX_BUFFERS = 64
+
+/** Node majors whose private parts are known to be these; a test looks at the running one. */
+const FIRST_MAJOR = 20
+const LAST_MAJOR = 26
+
+interface UserBufferHandle {
+  useUserBuffer(buffer: Buffer): void
+}
+
+interface PrivateParts {
+  readonly buffer: symbol
+  readonly generate: symbol
+  readonly callback: symbol
+}
+
+/** Gets each chunk, and whether its memory is lent; see {@link readLent}. */
+export type TakeChunk = (chunk: Buffer, isLent: boolean) => boolean
+
+let lentBuffers = 0
+let privateParts: PrivateParts | undefined | 'unknown' = 'unknown'
+
+/** Sockets that have a buffer, and who takes what they read; nobody while they change hands. */
+const leases = new WeakMap<Duplex, { take: TakeChunk | undefined }>()
+
+/**
+ * Delivers everything a socket reads to `take`, in order. The socket's `pause` and `resume` work as
+ * ever; ends and errors are the caller's events.
+ *
+ * @param take - gets each chunk, and whether its memory is lent: then it returns true if nothing
+ *   refers to the chunk any more. What it returns for other chunks does not matter.
+ * @returns stops delivering, for a socket that is passed on to another reader.
+ */
+export function readLent(socket: Duplex, take: TakeChunk): () => void {
+  let received = 0
+  let isSettled = false
+  const onData = (chunk: Buffer): void => {
+    received += chunk.length
+    if (!isSettled && received >= WORTH_BYTES) {
+      isSettled = true
+      // Not from inside the read that is going on.
+      setImmediate(() => {
+        if (socket.listeners('data').includes(onData)) isSettled = lend(socket, take) !== 'later'
+      })
+    }
+    take(chunk, false)
+  }
+  socket.on('data', onData)
+  const lease = leases.get(socket)
+  if (lease !== undefined) lease.take = take
+  return () => {
+    socket.off('data', onData)
+    const left = leases.get(socket)
+    if (left?.take === take) left.take = undefined
+  }
+}
+
+/** Whether this Node's sockets can be lent buffers. */
+export function canLendReads(): boolean {
+  return findPrivateParts() !== undefined
+}
+
+function lend(socket: Duplex, take: TakeChunk): 'done' | 'never' | 'later' {
+  if (leases.has(socket)) return 'done'
+  const parts = findPrivateParts()
+  if (parts === undefined || !(socket instanceof Socket) || 'encrypted' in socket) return 'never'
+  const handle = handleOf(socket)
+  if (handle === undefined || socket.destroyed || lentBuffers >= MAX_BUFFERS) return 'never'
+  // Bytes that wait in the stream would be overtaken.
+  if (socket.isPaused() || socket.readableLength > 0 || socket.readableEnded) return 'later'
+  let buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+  lentBuffers += 1
+  socket.once('close', () => (lentBuffers -= 1))
+  const lease: { take: TakeChunk | undefined } = { take }
+  leases.set(socket, lease)
+  Object.assign(socket, {
+    [parts.buffer]: buffer,
+    [parts.generate]: () => buffer,
+    [parts.callback]: (bytes: number, read: Buffer) => {
+      const chunk = read.subarray(0, bytes)
+      // While nobody reads, bytes wait in the stream as ever.
+      if (lease.take === undefined) socket.push(Buffer.from(chunk))
+      else if (!lease.take(chunk, true)) buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+      return true
+    },
+  })
+  handle.useUserBuffer(buffer)
+  return 'done'
+}
+
+function handleOf(socket: Socket): UserBufferHandle | undefined {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  const isUsable =
+    typeof handle === 'object' &&
+    handle !== null &&
+    'useUserBuffer' in handle &&
+    typeof handle.useUserBuffer === 'function'
+  return isUsable ? (handle as UserBufferHandle) : undefined // checked just above
+}
+
+function findPrivateParts(): PrivateParts | undefined {
+  if (privateParts !== 'unknown') return privateParts
+  const major = Number(process.versions.node.split('.')[0])
+  // A socket that was made with the option has them set, and tells them from all other symbols.
+  const onread = { buffer: Buffer.alloc(1), callback: () => true }
+  const example: Socket = Reflect.construct(Socket, [{ onread }])
+  const find = (description: string): symbol | undefined =>
+    Object.getOwnPropertySymbols(example).find((symbol) => symbol.description === description)
+  const buffer = find('kBuffer')
+  const generate = find('kBufferGen')
+  const callback = find('kBufferCb')
+  const isKnown = major >= FIRST_MAJOR && major <= LAST_MAJOR
+  privateParts =
+    isKnown && buffer !== undefined && generate !== undefined && callback !== undefined
+      ? { buffer, generate, callback }
+      : undefined
+  return privateParts
+}

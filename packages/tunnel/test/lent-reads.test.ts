@@ -1,0 +1,131 @@
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+
+import { listening } from '@proj/testkit/listening'
+import { expect, it } from 'vitest'
+
+import { canLendReads, readLent } from '../src/lent-reads.ts'
+
+/** A connection whose accepting side is read by the test. */
+async function pair(): Promise<{ writer: Socket; reader: Socket } & AsyncDisposable> {
+  const server = createServer({ allowHalfOpen: true })
+  const address = await listening(server)
+  const accepted = once(server, 'connection')
+  const writer = connect({ port: address.port, host: address.host, allowHalfOpen: true })
+  const [reader] = (await accepted) as [Socket]
+  return {
+    writer,
+    reader,
+    async [Symbol.asyncDispose]() {
+      writer.destroy()
+      await address.close()
+    },
+  }
+}
+
+/** Bytes whose value tells their place, so that any overwritten or reordered one is seen. */
+function pattern(from: number, bytes: number): Buffer {
+  const chunk = Buffer.allocUnsafe(bytes)
+  for (let i = 0; i < bytes; i++) chunk[i] = ((from + i) * 31 + ((from + i) >>> 8)) & 0xff
+  return chunk
+}
+
+async function send(socket: Socket, total: number): Promise<void> {
+  for (let at = 0; at < total;) {
+    const chunk = pattern(at, Math.min(1 + ((at * 7919) % 200_000), total - at))
+    at += chunk.length
+    if (!socket.write(chunk)) await once(socket, 'drain')
+  }
+  socket.end()
+}
+
+const TOTAL = 12 * 1024 * 1024
+
+it('knows the private parts of the Node it runs on', () => {
+  expect(canLendReads()).toBe(true)
+})
+
+it('delivers every byte in order, and from some point on in lent memory', async () => {
+  await using sockets = await pair()
+  let at = 0
+  let lent = 0
+  readLent(sockets.reader, (chunk, isLent) => {
+    expect(chunk.equals(pattern(at, chunk.length))).toBe(true)
+    at += chunk.length
+    if (isLent) lent += 1
+    return true
+  })
+  const ended = once(sockets.reader, 'end')
+  await send(sockets.writer, TOTAL)
+  await ended
+  expect(at).toBe(TOTAL)
+  expect(lent).toBeGreaterThan(0)
+})
+
+it('uses one buffer while chunks are given back, and leaves kept chunks alone', async () => {
+  await using sockets = await pair()
+  const kept: { at: number; chunk: Buffer }[] = []
+  const memory = new Set<ArrayBufferLike>()
+  let at = 0
+  readLent(sockets.reader, (chunk, isLent) => {
+    const keep = at % 3 === 0
+    if (keep) kept.push({ at, chunk })
+    else if (isLent) memory.add(chunk.buffer)
+    at += chunk.length
+    return !keep
+  })
+  const ended = once(sockets.reader, 'end')
+  await send(sockets.writer, TOTAL)
+  await ended
+  expect(kept.length).toBeGreaterThan(0)
+  for (const one of kept) expect(one.chunk.equals(pattern(one.at, one.chunk.length))).toBe(true)
+  expect(memory.size).toBeLessThanOrEqual(kept.length + 1)
+})
+
+it('stops on pause and goes on with resume without losing a byte', async () => {
+  await using sockets = await pair()
+  let at = 0
+  let pauses = 0
+  readLent(sockets.reader, (chunk) => {
+    expect(chunk.equals(pattern(at, chunk.length))).toBe(true)
+    at += chunk.length
+    pauses += 1
+    sockets.reader.pause()
+    setImmediate(() => sockets.reader.resume())
+    return true
+  })
+  const ended = once(sockets.reader, 'end')
+  await send(sockets.writer, TOTAL)
+  await ended
+  expect(at).toBe(TOTAL)
+  expect(pauses).toBeGreaterThan(10)
+})
+
+it('passes a socket on to another reader without losing a byte', async () => {
+  await using sockets = await pair()
+  let at = 0
+  let handOvers = 0
+  const check = (chunk: Buffer): boolean => {
+    expect(chunk.equals(pattern(at, chunk.length))).toBe(true)
+    at += chunk.length
+    return true
+  }
+  let stop = readLent(sockets.reader, function first(chunk, isLent): boolean {
+    check(chunk)
+    if (isLent && handOvers < 5) {
+      handOvers += 1
+      stop()
+      sockets.reader.pause()
+      setImmediate(() => {
+        stop = readLent(sockets.reader, (next, lent) => first(next, lent))
+        sockets.reader.resume()
+      })
+    }
+    return true
+  })
+  const ended = once(sockets.reader, 'end')
+  await send(sockets.writer, TOTAL)
+  await ended
+  expect(at).toBe(TOTAL)
+  expect(handOvers).toBe(5)
+})
