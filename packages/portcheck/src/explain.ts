@@ -24,14 +24,18 @@ export interface ExplainOptions {
  * @throws {ConfigError | TypeError | RangeError} when the want is none.
  */
 export async function explain(want: Want, options: ExplainOptions = {}): Promise<Report> {
-  return await reportOn(want, async (plan) => await explainPlan(plan, options))
+  return await reportOn(want, async (plan) => {
+    const explained = await explainPlan(plan, options)
+    if (explained.bind !== 'busy') return explained
+    return { ...explained, alternatives: await findAlternatives(plan) }
+  })
 }
 
-/** The long answer for a plan; see {@link explain}. */
+/** The long answer for a plan, without the ports nearby; see {@link explain}. */
 export async function explainPlan(
   plan: Plan,
   options: ExplainOptions = {},
-): Promise<Awaited<ReturnType<typeof probePlan>> & Pick<Report, 'holders' | 'alternatives'>> {
+): Promise<Awaited<ReturnType<typeof probePlan>> & Pick<Report, 'holders'>> {
   const probed = await probePlan(plan)
   const port = plan.endpoints[0]?.port ?? 0
   if (port === 0) return { ...probed, holders: [] }
@@ -49,12 +53,12 @@ export async function explainPlan(
   }
   const blocked = await blockedWarnings(probed.bind, failed, found)
   const warnings = [...probed.warnings, ...blocked]
-  if (probed.bind !== 'busy') return { ...probed, warnings, holders: [] }
-  const alternatives = await findAlternatives(plan, port)
-  return { ...probed, warnings, holders: blockersOf(failed, holders), alternatives }
+  const blockers = probed.bind === 'busy' ? blockersOf(failed, holders) : []
+  return { ...probed, warnings, holders: blockers }
 }
 
-async function findAlternatives(plan: Plan, port: number): Promise<number[]> {
+async function findAlternatives(plan: Plan): Promise<number[]> {
+  const port = plan.endpoints[0]?.port ?? 0
   const free: number[] = []
   const last = Math.min(port + MAX_DISTANCE, 65_535)
   for (let next = port + 1; next <= last && free.length < MAX_ALTERNATIVES; next += 1) {

@@ -5,8 +5,9 @@ import cluster from 'node:cluster'
 
 import type { Holder } from './holder.ts'
 import { noteOn } from './known-holders.ts'
-import { isPreviousInstance, readCommandLine, readParent, readProcess } from './linux-process.ts'
+import { isPreviousInstance, readCommandLine, readProcess } from './linux-process.ts'
 import { findSocketOwners, type SocketOwners } from './linux-socket-owners.ts'
+import { readStat } from './linux-stat.ts'
 import { readSocketTable, type SocketRow } from './linux-socket-table.ts'
 import { printable } from './printable.ts'
 
@@ -75,7 +76,7 @@ async function readOwner(
 async function relationOf(pid: number): Promise<Holder['relation']> {
   if (pid === process.pid) return 'self'
   // A cluster worker's sockets are the primary's, or those of its siblings.
-  if (cluster.isWorker && [pid, await readParent(pid)].includes(process.ppid)) return 'self'
+  if (cluster.isWorker && [pid, (await readStat(pid))?.parent].includes(process.ppid)) return 'self'
   return (await isPreviousInstance(pid)) ? 'previous-instance' : undefined
 }
 

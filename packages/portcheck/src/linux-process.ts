@@ -3,6 +3,7 @@
 import { readFile, readlink } from 'node:fs/promises'
 import { basename } from 'node:path'
 
+import { readStat } from './linux-stat.ts'
 import { printable } from './printable.ts'
 
 /** USER_HZ, the unit of times in /proc/<pid>/stat; 100 on every architecture Node runs on. */
@@ -50,11 +51,6 @@ export async function isPreviousInstance(pid: number): Promise<boolean> {
   return stat !== undefined && ownStat !== undefined && stat.startTicks <= ownStat.startTicks
 }
 
-/** The process that started `pid`; undefined when it is gone. */
-export async function readParent(pid: number): Promise<number | undefined> {
-  return (await readStat(pid))?.parent
-}
-
 async function readIdentity(who: string): Promise<string[] | undefined> {
   try {
     const links = [readlink(`/proc/${who}/exe`), readlink(`/proc/${who}/cwd`)]
@@ -84,22 +80,6 @@ async function readStart(pid: number): Promise<string | undefined> {
   if (!(bootSeconds > 0) || stat === undefined) return undefined
   const seconds = bootSeconds + Math.floor(stat.startTicks / TICKS_PER_SECOND)
   return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
-}
-
-async function readStat(pid: number): Promise<ReturnType<typeof parseStat>> {
-  return parseStat((await read(`/proc/${pid}/stat`)) ?? '')
-}
-
-/**
- * Fields 4 and 22 of /proc/<pid>/stat: the parent, and the start in ticks since boot. The name in
- * field 2 may hold spaces and parentheses of its own.
- */
-export function parseStat(stat: string): { parent: number; startTicks: number } | undefined {
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const [parent, startTicks] = [Number(fields[1] ?? Number.NaN), Number(fields[19] ?? Number.NaN)]
-  return Number.isInteger(parent) && Number.isInteger(startTicks)
-    ? { parent, startTicks }
-    : undefined
 }
 
 async function read(path: string): Promise<string | undefined> {

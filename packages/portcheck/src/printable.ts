@@ -9,7 +9,11 @@ export function printable(text: string, maxCharacters: number = MAX_CHARACTERS):
   const escaped = text
     .replaceAll('\\', '\\\\')
     .replaceAll(/[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, (character) => escapeOf(character))
-  return escaped.length <= maxCharacters ? escaped : `${escaped.slice(0, maxCharacters - 1)}…`
+  // By code point: half a surrogate pair would be one of the characters escaped above.
+  const characters = Array.from(escaped)
+  return characters.length <= maxCharacters
+    ? escaped
+    : `${characters.slice(0, maxCharacters - 1).join('')}…`
 }
 
 function escapeOf(character: string): string {

@@ -14,6 +14,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { claim } from '../src/claim-port.ts'
 import { type Claim, claimPlan, type ClaimOptions } from '../src/claim.ts'
+import { findFree } from '../src/find-free.ts'
 import { planWant } from '../src/plan.ts'
 import { probe } from '../src/probe.ts'
 import { readWant, type Want } from '../src/want.ts'
@@ -49,7 +50,7 @@ describe('claim', () => {
   })
 
   it('leaves nothing open when the second of two sockets is held', async () => {
-    const other = await held('[::1]:0')
+    const other = await held(`[::1]:${await quietPort()}`)
     await expect(claim(`localhost:${other.port}`)).rejects.toMatchObject({
       code: 'PORTCHECK_PORT_BUSY',
       address: '::1',
@@ -65,7 +66,7 @@ describe('claim', () => {
   })
 
   it('does not warn of its own sockets', async () => {
-    const other = await held('[::1]:0')
+    const other = await held(`[::1]:${await quietPort()}`)
     expect((await held(`127.0.0.1:${other.port}`)).warnings).toEqual([])
   })
 
@@ -354,6 +355,12 @@ async function held(want: Want, options?: ClaimOptions): Promise<Claim> {
   const claimed = await claim(want, options)
   onTestFinished(() => claimed.destroy())
   return claimed
+}
+
+/** A port that outgoing connections do not draw, free in both families. */
+async function quietPort(): Promise<number> {
+  await using free = await findFree({ range: { first: 10_000, last: 30_000 } })
+  return free.port
 }
 
 function client(port: number, host = '127.0.0.1'): Socket {

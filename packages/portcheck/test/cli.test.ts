@@ -5,6 +5,7 @@ import { claim } from '../src/claim-port.ts'
 import { parseCliArguments } from '../src/cli-arguments.ts'
 import { formatReport } from '../src/cli-text.ts'
 import { type CliProcess, runCli } from '../src/cli.ts'
+import { findFree } from '../src/find-free.ts'
 import type { Report } from '../src/report.ts'
 
 describe('portcheck', () => {
@@ -202,7 +203,8 @@ async function heldPort(): Promise<number> {
   return held.port
 }
 
+/** Outgoing connections draw their ports elsewhere. */
 async function freePort(): Promise<number> {
-  await using held = await claim(0)
+  await using held = await findFree({ range: { first: 10_000, last: 30_000 } })
   return held.port
 }

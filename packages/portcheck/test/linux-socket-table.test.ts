@@ -1,7 +1,7 @@
 import { array, assert, integer, property, string } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { parseStat } from '../src/linux-process.ts'
+import { parseStat } from '../src/linux-stat.ts'
 import { parseSocketTable } from '../src/linux-socket-table.ts'
 import { inRanges } from '../src/port-advice.ts'
 import { printable } from '../src/printable.ts'
@@ -91,6 +91,10 @@ describe('printable', () => {
       64,
       `${'x'.repeat(63)}…`,
     ])
+  })
+
+  it('does not cut a character in two', () => {
+    expect(printable('\u{1f600}'.repeat(65))).toBe(`${'\u{1f600}'.repeat(63)}…`)
   })
 
   it('shows nothing that moves the cursor, for any input', () => {

@@ -21,7 +21,8 @@ describe('probe', () => {
   })
 
   it('says busy without throwing, and which socket is', async () => {
-    const held = await claim('[::1]:0')
+    const { port } = await ended(0)
+    const held = await claim(`[::1]:${port}`)
     onTestFinished(() => held.destroy())
     expect(await probe(`localhost:${held.port}`)).toMatchObject({
       bind: 'busy',
@@ -56,7 +57,7 @@ describe('probe', () => {
   )
 })
 
-async function ended(want: string): Promise<{ port: number }> {
+async function ended(want: string | number): Promise<{ port: number }> {
   await using held = await claim(want)
   return { port: held.port }
 }

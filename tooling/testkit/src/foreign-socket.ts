@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 export interface ForeignSocketOptions {
   /** IP literal to bind. */
   readonly host: string
-  /** Port to bind. Default: 0, the kernel picks. */
+  /** Port to bind. Default: one that nothing in either family uses. */
   readonly port?: number
   /** For IPv6. Default: false. */
   readonly v6only?: boolean
@@ -41,7 +41,7 @@ export interface ForeignSocket {
 }
 
 const SCRIPT = `
-import json, os, select, socket, sys
+import errno, json, os, random, select, socket, sys
 o = json.loads(sys.argv[1])
 if o.get('uid') is not None: os.setuid(o['uid'])
 v6 = ':' in o['host']
@@ -49,7 +49,19 @@ s = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET)
 if v6: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1 if o.get('v6only') else 0)
 if o.get('reuseAddr'): s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 if o.get('reusePort'): s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-s.bind((o['host'], o.get('port', 0)))
+def quiet():
+    # Outgoing connections draw their ports elsewhere, so nobody takes this one in the other family.
+    while True:
+        port = random.randint(10000, 30000)
+        with socket.socket(socket.AF_INET6) as trial:
+            trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            try: trial.bind(('::', port))
+            except OSError: continue
+        try: return s.bind((o['host'], port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE: raise
+if o.get('port'): s.bind((o['host'], o['port']))
+else: quiet()
 mode = o.get('mode', 'listen')
 fill = []
 if mode == 'listen': s.listen(64)

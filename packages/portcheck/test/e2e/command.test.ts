@@ -6,7 +6,7 @@ import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
 import { describe, expect, it } from 'vitest'
 
-import { claim, findFree } from '../../src/index.ts'
+import { findFree } from '../../src/index.ts'
 import { COMMAND, portcheck } from './command.ts'
 
 const LIBRARY = new URL('../../dist/index.js', import.meta.url).href
@@ -145,12 +145,12 @@ describe('a cluster', () => {
 
 describe('200 claimers of 20 processes', () => {
   it('have exactly one winner per port', async () => {
-    const ports = await Promise.all(
-      Array.from({ length: 10 }, async () => {
-        await using free = await findFree()
-        return free.port
-      }),
+    const range = { first: 10_000, last: 30_000 }
+    const free = await Promise.all(
+      Array.from({ length: 10 }, async () => await findFree({ range })),
     )
+    const ports = free.map((one) => one.port)
+    for (const one of free) one.destroy()
     const script = `
       import { claim } from ${JSON.stringify(LIBRARY)}
       console.log('ready')
@@ -161,16 +161,21 @@ describe('200 claimers of 20 processes', () => {
     const racers = Array.from({ length: 20 }, () =>
       spawned(process.execPath, ['--input-type=module', '-e', script]),
     )
-    await Promise.all(racers.map(async (racer) => await racer.line(/^ready$/)))
+    await Promise.all(
+      racers.map(async (racer) => await racer.line(/^ready$/, { timeoutMs: 60_000 })),
+    )
     for (const racer of racers) racer.write('go\n')
-    const done = await Promise.all(racers.map(async (racer) => await racer.event('done')))
+    const done = await Promise.all(
+      racers.map(async (racer) => await racer.event('done', { timeoutMs: 60_000 })),
+    )
     const outcomes = done.flatMap((one) => one['won'])
     for (const port of ports) expect(outcomes.filter((one) => one === port)).toHaveLength(1)
     expect(outcomes.filter((one) => one === 'PORTCHECK_PORT_BUSY')).toHaveLength(190)
   })
 })
 
+/** Outgoing connections draw their ports elsewhere. */
 async function freePort(): Promise<number> {
-  await using held = await claim('127.0.0.1:0')
+  await using held = await findFree({ range: { first: 10_000, last: 30_000 } })
   return held.port
 }
