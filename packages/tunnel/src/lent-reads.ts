@@ -22,6 +22,9 @@ const WORTH_BYTES = 1024 * 1024
 /** Twice what Node reads at once: half the system calls, and it still fits the cache. */
 const BUFFER_BYTES = 131_072
 
+/** Chunks up to this length are copied after all: cheaper than to make sure that they have left. */
+const COPIED_BYTES = 4096
+
 /** Sockets that have a buffer at the same time: 8 MiB in all. */
 const MAX_BUFFERS = 64
 
@@ -105,6 +108,7 @@ function lend(socket: Duplex, take: TakeChunk): 'done' | 'never' | 'later' {
       const chunk = read.subarray(0, bytes)
       // While nobody reads, bytes wait in the stream as ever.
       if (lease.take === undefined) socket.push(Buffer.from(chunk))
+      else if (bytes <= COPIED_BYTES) lease.take(Buffer.from(chunk), false)
       else if (!lease.take(chunk, true)) buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
       return true
     },

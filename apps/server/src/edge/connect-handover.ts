@@ -15,3 +15,9 @@ export function connectRequest(
   }
   return { method: head.method, path, headers, ...from }
 }
+
+/** The path of a request target, without its query. */
+export function pathOf(target: string): string {
+  const query = target.indexOf('?')
+  return query < 0 ? target : target.slice(0, query)
+}

@@ -5,15 +5,12 @@ import { readLent, resetSocket } from '@proj/tunnel'
 
 import type { Expiring } from './deadlines.ts'
 import { answerBytes, answerToFault, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
-import { connectRequest } from './connect-handover.ts'
+import { connectRequest, pathOf } from './connect-handover.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { Exchange } from './exchange.ts'
 import type { ExchangeVisitor } from './exchange-visitor.ts'
 import type { CarrierStream } from './stream-pool.ts'
 import { joinUpgraded } from './upgraded.ts'
-
-/** Lent chunks up to this length are copied: cheaper than to make sure that they left. */
-const COPIED_BYTES = 4096
 
 type Phase = 'idle' | 'head' | 'exchange' | 'lingering' | 'closed'
 
@@ -64,33 +61,27 @@ export class Visitor implements ExchangeVisitor, Expiring {
     this.#stopReading = readLent(socket, (chunk, isLent) => this.#take(chunk, isLent))
   }
 
-  /** @inheritdoc */
   write(bytes: Buffer): boolean {
     this.#edge.stats.bytesOut += bytes.length
     return this.#socket.write(bytes)
   }
 
-  /** @inheritdoc */
   get unsentBytes(): number {
     return this.#socket.writableLength
   }
 
-  /** @inheritdoc */
   pause(): void {
     this.#socket.pause()
   }
 
-  /** @inheritdoc */
   resume(): void {
     if (this.#held === undefined) this.#socket.resume()
   }
 
-  /** @inheritdoc */
   expectWithin(ms: number): void {
     this.deadline = this.#edge.deadlines.now + ms
   }
 
-  /** @inheritdoc */
   done(keepAlive: boolean): void {
     this.#endExchange()
     if (!keepAlive || this.#edge.draining) {
@@ -102,7 +93,6 @@ export class Visitor implements ExchangeVisitor, Expiring {
     this.#next()
   }
 
-  /** @inheritdoc */
   linger(): void {
     // Closing at once would reset the connection under bytes still in flight, and with it the answer
     // in the visitor's buffers: say the end, then let the visitor find out for a while.
@@ -114,7 +104,6 @@ export class Visitor implements ExchangeVisitor, Expiring {
     this.#socket.resume()
   }
 
-  /** @inheritdoc */
   fail(answer: EdgeAnswer): void {
     this.#edge.stats.countStatus(answer.status)
     const request = this.#request
@@ -125,14 +114,12 @@ export class Visitor implements ExchangeVisitor, Expiring {
     else this.linger()
   }
 
-  /** @inheritdoc */
   breakOff(reset: boolean): void {
     this.#endExchange()
     if (reset) resetSocket(this.#socket)
     else this.#socket.destroySoon()
   }
 
-  /** @inheritdoc */
   upgrade(stream: CarrierStream, rest: Buffer): void {
     this.#endExchange()
     const held = this.#held
@@ -150,7 +137,6 @@ export class Visitor implements ExchangeVisitor, Expiring {
     this.#socket.destroy()
   }
 
-  /** @inheritdoc */
   expire(): void {
     switch (this.#phase) {
       case 'exchange':
@@ -168,10 +154,6 @@ export class Visitor implements ExchangeVisitor, Expiring {
   }
 
   #take(chunk: Buffer, isLent: boolean): boolean {
-    if (isLent && chunk.length <= COPIED_BYTES) {
-      this.#onData(Buffer.from(chunk))
-      return true
-    }
     this.#onData(chunk)
     if (!isLent) return false
     const isHeld = this.#held !== undefined || this.#reader.heldBytes > 0
@@ -318,9 +300,4 @@ export class Visitor implements ExchangeVisitor, Expiring {
     }
     this.#onGone(this)
   }
-}
-
-function pathOf(target: string): string {
-  const query = target.indexOf('?')
-  return query < 0 ? target : target.slice(0, query)
 }
