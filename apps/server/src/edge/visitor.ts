@@ -132,7 +132,6 @@ export class Visitor implements ExchangeVisitor, Expiring {
     if (this.#phase === 'idle') this.linger()
   }
 
-  /** Ends the connection now. */
   destroy(): void {
     this.#socket.destroy()
   }
@@ -284,9 +283,8 @@ export class Visitor implements ExchangeVisitor, Expiring {
   }
 
   #endExchange(): void {
-    if (this.#exchange === undefined) return
+    if (this.#exchange !== undefined) this.#edge.stats.inFlight -= 1
     this.#exchange = undefined
-    this.#edge.stats.inFlight -= 1
   }
 
   /** The socket is somebody else's, or gone. */
