@@ -10,10 +10,10 @@
  *
  *     rate x (2 x smallest round trip + 0.5 ms)
  *
- * Twice the round trip, so that a window that holds its stream back doubles; the half millisecond covers the turns of
- * both event loops, without which a window could never outgrow its start on a loopback path. It is
- * also what bounds how long a small message may wait behind a bulk stream on a fast path: by
- * design no more than half a millisecond of bytes is under way beyond what the path itself holds.
+ * Twice the round trip, so that a window that holds its stream back doubles. The half millisecond
+ * covers the turns of both event loops, without which a window could never outgrow its start on a
+ * loopback path. It is also what bounds how long a small message may wait behind a bulk stream on a
+ * fast path: no more than half a millisecond of bytes is under way beyond what the path holds.
  */
 import { BASE_WINDOW_BYTES } from './frame.ts'
 import type { WindowBudget } from './window-budget.ts'

@@ -68,6 +68,7 @@ export class StreamTable {
     for (const channel of this.#live.values()) channel.checkTimeouts(nowMs)
   }
 
+  /** Returns the live stream with this id. */
   get(id: number): Channel | undefined {
     return this.#live.get(id)
   }

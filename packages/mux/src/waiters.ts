@@ -10,11 +10,6 @@ interface Waiter {
 export class Waiters {
   readonly #line = new Set<Waiter>()
 
-  /** Callers in line. */
-  get size(): number {
-    return this.#line.size
-  }
-
   /** Resolves when it is the caller's turn; rejects with the signal's reason. */
   wait(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -7,7 +7,7 @@ import { tcpPair } from '@proj/testkit/duplex-pairs'
 import { until } from '@proj/testkit/until'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Session } from '../src/index.ts'
-import { type Libp2pMuxer, libp2pMuxer, type Libp2pStream } from './peers/libp2p-yamux.mjs'
+import { type Libp2pMuxer, libp2pMuxer, type Libp2pStream } from './peers/libp2p-yamux.js'
 
 describe.each([
   { ours: 'client', theirs: 'server' },

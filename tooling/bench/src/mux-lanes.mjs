@@ -1,7 +1,7 @@
 // The lanes of the mux benchmark: each opens streams over a connected socket, and serves those of
 // the other end. A stream is `{ write, end }`, its handler `{ data, end, drain }`. `raw` has the one
 // stream that the socket is: what the others are compared with.
-import { libp2pMuxer } from '../../../packages/mux/test/peers/libp2p-yamux.mjs'
+import { libp2pMuxer } from '../../../packages/mux/test/peers/libp2p-yamux.js'
 import { Session } from '../../../packages/mux/dist/index.js'
 
 export const LANES = {

@@ -4,6 +4,27 @@
 import { yamux } from '@chainsafe/libp2p-yamux'
 
 /** @typedef {import('node:stream').Duplex} Duplex */
+/**
+ * A stream of libp2p's yamux, as far as it is used here.
+ *
+ * @typedef {EventTarget & {
+ *   readonly status: string,
+ *   send(data: Uint8Array): boolean,
+ *   close(): Promise<void>,
+ *   abort(error: Error): void,
+ * }} Libp2pStream
+ */
+/**
+ * A muxer of libp2p's yamux, as far as it is used here.
+ *
+ * @typedef {{
+ *   readonly streams: readonly Libp2pStream[],
+ *   readonly status: string,
+ *   createStream(): Promise<Libp2pStream>,
+ *   close(): Promise<void>,
+ *   ping(): Promise<number>,
+ * }} Libp2pMuxer
+ */
 
 class Connection extends EventTarget {
   log = silentLog()
@@ -42,7 +63,8 @@ class Connection extends EventTarget {
 /**
  * @param {Duplex} transport
  * @param {'client' | 'server'} role
- * @param {(stream: any) => void} [onStream]
+ * @param {(stream: Libp2pStream) => void} [onStream]
+ * @returns {Libp2pMuxer}
  */
 export function libp2pMuxer(transport, role, onStream = () => {}) {
   const muxer = yamux({ enableKeepAlive: false })().createStreamMuxer(
