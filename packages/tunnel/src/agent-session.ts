@@ -16,7 +16,7 @@ export interface AgentSessionOptions {
   /** What the agent tells of itself. */
   readonly identity: Omit<Hello, 'type'>
   /** Time a server of ours has for its greeting, ms. */
-  readonly helloTimeoutMs: number | undefined
+  readonly helloTimeoutMs: number
   /** Finds the listener of an inbound stream; without a record, of the session's one endpoint. */
   find(record: StreamRecord | undefined): Listener | undefined
   /** The server refused an endpoint; with a delay it is asked again after that. */

@@ -10,6 +10,7 @@ import { checkEndpointName } from './endpoint-name.ts'
 import { isTunnelError, TunnelError } from './errors.ts'
 import { requestPipe } from './handshake-request.ts'
 import { type AcceptChannel, Listener } from './listener.ts'
+import { limit } from './limits.ts'
 import { type Logger, silentLogger } from './logger.ts'
 import { routeTo, UPSTREAM_ROUTE } from './routes.ts'
 import { checkServerUrl, type ServerOptions } from './server-options.ts'
@@ -46,9 +47,6 @@ export interface AgentEvents {
   refused: [listener: Listener, error: TunnelError]
 }
 
-const DEFAULT_CONNECTIONS = 2
-const MAX_CONNECTIONS = 16
-
 /**
  * The side beside the service: keeps sessions with a server and serves any number of endpoints over
  * them. The first link finds out what the server speaks; then there are `connections` links that
@@ -57,6 +55,7 @@ const MAX_CONNECTIONS = 16
 export class Agent extends EventEmitter<AgentEvents> {
   readonly #options: AgentOptions
   readonly #connections: number
+  readonly #helloTimeoutMs: number
   readonly #logger: Logger
   readonly #identity: Omit<Hello, 'type'>
   readonly #listeners = new Map<string, Listener>()
@@ -67,21 +66,15 @@ export class Agent extends EventEmitter<AgentEvents> {
   #ended: Promise<void> | undefined
 
   /**
-   * @throws {TypeError} for a URL that is none.
-   * @throws {RangeError} for `connections` out of range.
+   * @throws {TypeError} for a URL that cannot be used.
+   * @throws {RangeError} for `connections` or `helloTimeoutMs` out of range.
    */
   constructor(options: AgentOptions) {
     super()
     checkServerUrl(options.url)
     this.#options = options
-    this.#connections = options.connections ?? DEFAULT_CONNECTIONS
-    if (
-      !Number.isInteger(this.#connections) ||
-      this.#connections < 1 ||
-      this.#connections > MAX_CONNECTIONS
-    ) {
-      throw new RangeError(`connections must be 1 to ${MAX_CONNECTIONS}, not ${this.#connections}`)
-    }
+    this.#connections = limit('connections', options.connections)
+    this.#helloTimeoutMs = limit('helloTimeoutMs', options.helloTimeoutMs)
     this.#logger = options.logger ?? silentLogger
     this.#identity = {
       software: options.software ?? 'adit',
@@ -221,7 +214,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const server = await requestPipe(this.#options, route, signal)
     return new AgentSession(server, {
       identity: this.#identity,
-      helloTimeoutMs: this.#options.helloTimeoutMs,
+      helloTimeoutMs: this.#helloTimeoutMs,
       find: (record) =>
         record === undefined ? link.primary : this.#listeners.get(record.endpoint),
       onRefused: (listener, error) => this.#onRefused(listener, error),

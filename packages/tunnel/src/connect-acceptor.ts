@@ -5,7 +5,7 @@ import { abortable } from './abortable.ts'
 import { allowAll, type Authorize, type Grant, isDenial } from './authorization.ts'
 import { type ConnectRequest, connectRecord } from './connect-request.ts'
 import { ConnectSession } from './connect-session.ts'
-import { HELLO_TIMEOUT_MS } from './control-channel.ts'
+import { limit } from './limits.ts'
 import { type Logger, silentLogger } from './logger.ts'
 import { openUpstream } from './open-upstream.ts'
 import { protocolHeader, speaksAdit } from './protocol-version.ts'
@@ -46,14 +46,15 @@ export class ConnectAcceptor {
   #draining = false
   #whenNoPipes: (() => void) | undefined
 
+  /** @throws {RangeError} naming a limit that is out of its range. */
   constructor(options: ConnectAcceptorOptions) {
     this.#options = {
       registry: options.registry,
       authorize: options.authorize ?? allowAll,
       node: options.node ?? randomBytes(4).toString('hex'),
       software: options.software ?? 'adit',
-      maxSessions: options.maxSessions ?? 10_000,
-      helloTimeoutMs: options.helloTimeoutMs ?? HELLO_TIMEOUT_MS,
+      maxSessions: limit('maxSessions', options.maxSessions),
+      helloTimeoutMs: limit('helloTimeoutMs', options.helloTimeoutMs),
       logger: options.logger ?? silentLogger,
     }
   }

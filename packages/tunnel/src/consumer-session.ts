@@ -22,9 +22,9 @@ export class ConsumerSession implements KeptConnection {
    * Takes the pipe over and greets the server.
    *
    * @param software - program and version of the consumer.
-   * @param helloTimeoutMs - time the server has for its greeting; undefined for the default.
+   * @param helloTimeoutMs - time the server has for its greeting.
    */
-  constructor({ pipe }: ServerPipe, software: string, helloTimeoutMs: number | undefined) {
+  constructor({ pipe }: ServerPipe, software: string, helloTimeoutMs: number) {
     let leave: (departure: Departure) => void = () => {}
     let violation: TunnelError | undefined
     this.left = new Promise((resolve) => (leave = resolve))

@@ -10,6 +10,7 @@ import { checkEndpointName } from './endpoint-name.ts'
 import { TunnelError } from './errors.ts'
 import { answeredByPiko, requestPipe, type ServerPipe } from './handshake-request.ts'
 import { type Departure, keepConnected, type KeptConnection } from './keep-connected.ts'
+import { limit } from './limits.ts'
 import { type Logger, silentLogger } from './logger.ts'
 import { CONNECT_ROUTE, routeTo, SESSION_ENDPOINT } from './routes.ts'
 import { checkServerUrl, type ServerOptions } from './server-options.ts'
@@ -46,6 +47,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly failed: Promise<never>
 
   readonly #options: ConsumerOptions
+  readonly #helloTimeoutMs: number
   readonly #logger: Logger
   readonly #stop = new AbortController()
   readonly #sessions = new Set<ConsumerSession>()
@@ -55,12 +57,16 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   #done: Promise<void> | undefined
   #fail: (error: Error) => void = () => {}
 
-  /** @throws {TypeError} for a URL that is none. */
+  /**
+   * @throws {TypeError} for a URL that cannot be used.
+   * @throws {RangeError} for `helloTimeoutMs` out of range.
+   */
   constructor(options: ConsumerOptions) {
     super()
     checkServerUrl(options.url)
     setMaxListeners(0, this.#stop.signal) // one per waiting call; bounded by whoever makes them
     this.#options = options
+    this.#helloTimeoutMs = limit('helloTimeoutMs', options.helloTimeoutMs)
     this.#logger = options.logger ?? silentLogger
     this.failed = new Promise((_, reject) => (this.#fail = reject))
     this.failed.catch(() => {}) // whoever does not look at it learns it from open()
@@ -180,8 +186,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       server.pipe.destroy()
       return this.#usePiko(signal)
     }
-    const { software, helloTimeoutMs } = this.#options
-    const session = new ConsumerSession(server, software ?? 'adit', helloTimeoutMs)
+    const software = this.#options.software ?? 'adit'
+    const session = new ConsumerSession(server, software, this.#helloTimeoutMs)
     if (signal.aborted) session.destroy()
     this.#sessions.add(session)
     this.#current = session

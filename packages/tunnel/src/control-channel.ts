@@ -20,11 +20,8 @@ export interface ControlHandlers {
   onClose(): void
 }
 
-/** Time a peer that agreed to our protocol has for its greeting, ms: one round trip and a slow start. */
-export const HELLO_TIMEOUT_MS = 10_000
-
 /** Bytes of messages the peer may leave unread before it is taken for broken. */
-const MAX_UNREAD_BYTES = 1_048_576
+export const MAX_UNREAD_BYTES = 1_048_576
 
 /**
  * The control stream of a session: messages in, messages out. Each side greets first; nothing else is
@@ -49,7 +46,7 @@ export class ControlChannel implements ChannelSink {
   readonly closed: Promise<void> = new Promise((resolve) => (this.#close = resolve))
 
   /** @param helloTimeoutMs - time the peer has for its greeting, from now on. */
-  constructor(handlers: ControlHandlers, helloTimeoutMs: number = HELLO_TIMEOUT_MS) {
+  constructor(handlers: ControlHandlers, helloTimeoutMs: number) {
     this.#handlers = handlers
     this.#lateHello = setTimeout(() => {
       const message = `the peer did not greet within ${helloTimeoutMs} ms`

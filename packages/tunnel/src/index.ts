@@ -1,6 +1,9 @@
 export { TUNNEL_ERRORS, TunnelError, isTunnelError } from './errors.ts'
 export type { TunnelErrorCode, TunnelErrorOptions } from './errors.ts'
 
+export { TUNNEL_LIMITS } from './limits.ts'
+export type { TunnelLimit } from './limits.ts'
+
 // --- SDK
 export { dial, explainReset, listen } from './sdk.ts'
 export { Agent } from './agent.ts'

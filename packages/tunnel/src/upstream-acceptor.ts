@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 import { allowAll, type Authorize, type Grant, isDenial } from './authorization.ts'
-import { HELLO_TIMEOUT_MS } from './control-channel.ts'
+import { limit } from './limits.ts'
 import { type Logger, silentLogger } from './logger.ts'
 import { protocolHeader, speaksAdit } from './protocol-version.ts'
 import { jsonRefusal, type Refusal, sendRefusal, textRefusal } from './refusal.ts'
@@ -15,9 +15,9 @@ import { WebSocketPipe } from './websocket-pipe.ts'
 
 /** Limits of an acceptor. */
 export interface UpstreamAcceptorLimits {
-  /** Agent sessions held at once; one more is told to come back later (503). Default 10 000. */
+  /** Agent sessions held at once, 1 or more; one more is told to come back later (503). Default 10 000. */
   readonly maxSessions?: number
-  /** Endpoints one session of our protocol may register. Default 1000. */
+  /** Endpoints one session of our protocol may register, 1 or more. Default 1000. */
   readonly maxEndpointsPerSession?: number
   /** Time an agent of ours has for its greeting, ms; then its session ends. Default 10 000. */
   readonly helloTimeoutMs?: number
@@ -35,7 +35,7 @@ export interface UpstreamAcceptorOptions extends UpstreamAcceptorLimits {
   readonly node?: string
   /** Program and version, told to agents of ours. Default `adit`. */
   readonly software?: string
-  /** Delay agents are advised to keep when told to leave, ms. Default 0. */
+  /** Delay agents are advised to keep when told to leave, ms, 0 to 300 000. Default 0. */
   readonly drainRetryAfterMs?: number
   /** The peer's address as it shall be shown. Default: as the socket says. */
   readonly addressOf?: (request: IncomingMessage) => string | undefined
@@ -55,6 +55,7 @@ export class UpstreamAcceptor {
   readonly #sessions = new Set<UpstreamSession>()
   #draining = false
 
+  /** @throws {RangeError} naming a limit that is out of its range. */
   constructor(options: UpstreamAcceptorOptions) {
     this.#options = {
       registry: options.registry,
@@ -62,11 +63,11 @@ export class UpstreamAcceptor {
       urls: options.urls ?? (() => []),
       node: options.node ?? randomBytes(4).toString('hex'),
       software: options.software ?? 'adit',
-      drainRetryAfterMs: options.drainRetryAfterMs ?? 0,
-      maxSessions: options.maxSessions ?? 10_000,
+      drainRetryAfterMs: limit('drainRetryAfterMs', options.drainRetryAfterMs),
+      maxSessions: limit('maxSessions', options.maxSessions),
       addressOf: options.addressOf ?? ((request) => request.socket.remoteAddress),
-      maxEndpointsPerSession: options.maxEndpointsPerSession ?? 1000,
-      helloTimeoutMs: options.helloTimeoutMs ?? HELLO_TIMEOUT_MS,
+      maxEndpointsPerSession: limit('maxEndpointsPerSession', options.maxEndpointsPerSession),
+      helloTimeoutMs: limit('helloTimeoutMs', options.helloTimeoutMs),
       logger: options.logger ?? silentLogger,
     }
   }

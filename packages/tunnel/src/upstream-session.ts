@@ -48,7 +48,7 @@ const GO_AWAY_COME_BACK = 2
 const GO_AWAY_PROTOCOL_ERROR = 1
 
 /** Streams an agent may open: one, for control, and room for what a later version may add. */
-const MAX_INBOUND_STREAMS = 8
+export const MAX_INBOUND_STREAMS = 8
 
 /**
  * The server's side of one agent session: which endpoints it serves, and streams to it.

@@ -1,0 +1,47 @@
+/** A number that can be set: its default and its range, both ends included. */
+export interface TunnelLimit {
+  /** Used when nothing is said. */
+  readonly default: number
+  /** Smallest value. */
+  readonly min: number
+  /** Largest value; where it is Infinity, Infinity means no limit. */
+  readonly max: number
+}
+
+/** Longest delay a timer of Node takes, ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/** Every number that can be set, by the name of its option. The README prints this table. */
+export const TUNNEL_LIMITS: Readonly<
+  Record<
+    | 'connections'
+    | 'drainRetryAfterMs'
+    | 'helloTimeoutMs'
+    | 'maxEndpointsPerSession'
+    | 'maxSessions',
+    TunnelLimit
+  >
+> = Object.freeze({
+  connections: { default: 2, min: 1, max: 16 },
+  // One round trip and a slow start.
+  helloTimeoutMs: { default: 10_000, min: 1, max: MAX_TIMER_MS },
+  maxSessions: { default: 10_000, min: 1, max: Infinity },
+  maxEndpointsPerSession: { default: 1000, min: 1, max: Infinity },
+  // An agent serves on while it waits, so that waiting protects nobody but a crowded next server.
+  drainRetryAfterMs: { default: 0, min: 0, max: 300_000 },
+})
+
+/**
+ * The value of an option, or its default.
+ *
+ * @throws {RangeError} naming the option and the value when it is out of range.
+ */
+export function limit(name: keyof typeof TUNNEL_LIMITS, value: number | undefined): number {
+  const { default: usual, min, max } = TUNNEL_LIMITS[name]
+  const chosen = value ?? usual
+  const whole = Number.isInteger(chosen) || (chosen === Infinity && max === Infinity)
+  if (!whole || chosen < min || chosen > max) {
+    throw new RangeError(`${name} must be a whole number from ${min} to ${max}, got ${chosen}`)
+  }
+  return chosen
+}
