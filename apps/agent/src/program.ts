@@ -15,6 +15,9 @@ import { type AgentTree, settings } from './settings.ts'
 import { start } from './start.ts'
 import { SOFTWARE } from './version.ts'
 
+/** Address of the JSON Schema of the configuration file. */
+export const SCHEMA_ID = 'https://adit.example/schema/agent.json'
+
 /** The program `adit`, from its command line to its exit code. */
 export async function run(around: Surroundings): Promise<number> {
   return await runCommandLine<AgentTree, OwnCommands>(
@@ -22,7 +25,7 @@ export async function run(around: Surroundings): Promise<number> {
       software: SOFTWARE,
       settings,
       commands,
-      schemaId: 'https://adit.example/schema/agent.json',
+      schemaId: SCHEMA_ID,
       piko: pikoFiles(settings),
       argumentsOf,
       run: runOwn,

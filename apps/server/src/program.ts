@@ -6,6 +6,9 @@ import { start } from './start.ts'
 import { status } from './status.ts'
 import { SOFTWARE } from './version.ts'
 
+/** Address of the JSON Schema of the configuration file. */
+export const SCHEMA_ID = 'https://adit.example/schema/server.json'
+
 /** The program `adit-server`, from its command line to its exit code. */
 export async function run(around: Surroundings): Promise<number> {
   return await runCommandLine<ServerTree, OwnCommands>(
@@ -13,7 +16,7 @@ export async function run(around: Surroundings): Promise<number> {
       software: SOFTWARE,
       settings,
       commands,
-      schemaId: 'https://adit.example/schema/server.json',
+      schemaId: SCHEMA_ID,
       piko: {
         dialect: (options) => pikoDialect('server', settings, options),
         flags: pikoFlags('server', settings),

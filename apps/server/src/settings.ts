@@ -6,7 +6,6 @@ import {
   integer,
   listenAddresses,
   oneOf,
-  type Resolved,
   setting,
   size,
   text,
@@ -99,9 +98,6 @@ export const settings = defineSettings({
 
 /** Groups and lists of the settings, as they are defined. */
 export type ServerTree = (typeof settings)['tree']
-
-/** The settings as the server gets them. */
-export type ServerSettings = Resolved<ServerTree>
 
 const ownCommands = {
   start: { description: 'Runs the server; the same as no command.' },

@@ -10,6 +10,7 @@ import {
   type ForeignFlags,
   formatHelp,
   formatProblems,
+  formatReference,
   formatValues,
   jsonSchema,
   type Loaded,
@@ -127,8 +128,12 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
     stdout.write(completionScript(commands, shell))
     return EXIT.ok
   }
+  const title = `Configuration of ${commands.program}`
+  if (command.name === 'config reference') {
+    stdout.write(formatReference(settings, title))
+    return EXIT.ok
+  }
   if (command.name === 'config schema') {
-    const title = `Configuration of ${commands.program}`
     stdout.write(`${JSON.stringify(jsonSchema(settings, program.schemaId, title), null, 2)}\n`)
     return EXIT.ok
   }

@@ -38,6 +38,8 @@ export interface StandardCommands {
   readonly 'config show': Command & { readonly flags: { readonly origin: Setting<boolean> } }
   /** Prints the JSON Schema. */
   readonly 'config schema': Command
+  /** Prints the reference page. */
+  readonly 'config reference': Command
   /** Prints a completion script. */
   readonly completion: Command & { readonly args: { readonly shell: Argument<Shell> } }
 }
@@ -79,6 +81,10 @@ export const STANDARD_COMMANDS: StandardCommands = {
   },
   'config schema': {
     description: 'Prints the JSON Schema of the configuration file, for editors.',
+    settings: [],
+  },
+  'config reference': {
+    description: 'Prints the reference page of every setting, in Markdown.',
     settings: [],
   },
   completion: {

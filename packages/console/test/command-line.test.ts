@@ -212,6 +212,12 @@ test('config schema is a JSON Schema with the address it is published at', async
   })
 })
 
+test('config reference is a page of every setting', async () => {
+  const { stdout } = await run(['config', 'reference'])
+  expect(stdout).toMatch(/^# Configuration of thing\n/)
+  expect(stdout).toContain('| `size` | `3` |')
+})
+
 test.for(['bash', 'zsh', 'fish'])('completion is a script for %s', async (shell) => {
   const { code, stdout } = await run(['completion', shell])
   expect(code).toBe(0)

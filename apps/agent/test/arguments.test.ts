@@ -1,0 +1,55 @@
+import { describe, expect, test } from 'vitest'
+import { type ParsedCommand, parseCommandLine } from '@proj/config'
+
+import { argumentsOf } from '../src/arguments.ts'
+import { commands, type OwnCommands } from '../src/commands.ts'
+
+/** What the arguments of a command line stand for. */
+function asSettings(...argv: readonly string[]): unknown {
+  const line = parseCommandLine(commands, { argv, env: {}, cwd: '/' })
+  if (line.kind !== 'command') throw new Error(`not a command: ${JSON.stringify(line)}`)
+  return argumentsOf(line.command as ParsedCommand<OwnCommands>)
+}
+
+test.for(['http', 'tcp'])('%s offers one listener and brings nothing', (protocol) => {
+  expect(asSettings(protocol, 'web', '3000')).toEqual({
+    listeners: [{ endpoint: 'web', addr: '3000', protocol }],
+    accesses: [],
+  })
+})
+
+describe('access', () => {
+  const accesses = (...argv: readonly string[]) =>
+    (asSettings('access', ...argv) as { accesses: unknown }).accesses
+
+  test('without an address takes a free port of the loopback', () => {
+    expect(accesses('pg')).toEqual([{ endpoint: 'pg', bind_addr: '127.0.0.1:0' }])
+  })
+
+  test('takes the address of --bind for a single name', () => {
+    expect(accesses('pg', '--bind', ':5432')).toEqual([{ endpoint: 'pg', bind_addr: ':5432' }])
+  })
+
+  test('takes an address for each of several names', () => {
+    expect(accesses('a=127.0.0.1:1', 'b=[::1]:2', 'c')).toEqual([
+      { endpoint: 'a', bind_addr: '127.0.0.1:1' },
+      { endpoint: 'b', bind_addr: '[::1]:2' },
+      { endpoint: 'c', bind_addr: '127.0.0.1:0' },
+    ])
+  })
+
+  test('offers nothing, whatever the files list', () => {
+    expect(asSettings('access', 'pg')).toMatchObject({ listeners: [] })
+  })
+
+  test.for([[['a', 'b', '--bind', ':1']], [['a=:1', '--bind', ':1']]] as const)(
+    'refuses --bind with %o',
+    ([argv]) => {
+      expect(() => accesses(...argv)).toThrow('--bind goes with a single NAME')
+    },
+  )
+})
+
+test('start leaves everything to the files', () => {
+  expect(asSettings('start')).toEqual({})
+})
