@@ -107,6 +107,10 @@ export const settings = defineSettings({
           default: [],
           description: 'Source address towards the service.',
         }),
+        proxyProtocol: setting(oneOf(['none', 'v1', 'v2']), {
+          default: 'none',
+          description: 'Header that tells a TCP service who the visitor is; it must expect one.',
+        }),
       },
       { description: 'Services to offer.', identity: 'endpoint', reload: 'live' },
     ),
@@ -137,6 +141,16 @@ export const settings = defineSettings({
     }),
   },
   rules: [
+    function* proxyProtocolIsForTcp({ listeners }) {
+      for (const [index, { protocol, proxyProtocol }] of listeners.entries()) {
+        if (protocol === 'http' && proxyProtocol !== 'none') {
+          yield {
+            key: `listeners[${index}].proxy_protocol`,
+            message: 'it is for protocol tcp: HTTP services get X-Forwarded-For',
+          }
+        }
+      }
+    },
     function* endpointsDiffer({ listeners }) {
       const seen = new Set<string>()
       for (const [index, { endpoint }] of listeners.entries()) {

@@ -5,8 +5,10 @@ import type { Channel } from '@proj/mux'
 
 import type { Agent } from './agent.ts'
 import type { Listener } from './listener.ts'
+import { proxyHeader, type ProxyProtocolVersion } from './proxy-protocol.ts'
 import { RESET_REASONS, type ResetReason } from './reset-reason.ts'
 import { SocketSplice } from './socket-splice.ts'
+import type { StreamRecord } from './stream-record.ts'
 
 /** Where and how the service is reached. */
 export interface ForwardOptions {
@@ -16,6 +18,11 @@ export interface ForwardOptions {
   readonly service: Endpoint
   /** Source address, TLS and timeouts of the leg to the service. */
   readonly connect?: Omit<DialOptions, 'signal'>
+  /**
+   * Tell a TCP service who the visitor is, in a header ahead of the visitor's bytes. The service must
+   * expect it. Not for `http`, whose streams carry requests of many visitors. Default: no header.
+   */
+  readonly proxyProtocol?: ProxyProtocolVersion
   /** Called when the service could not be reached, with what would have been told to the visitor. */
   readonly onServiceError?: (error: unknown) => void
   /** Called when a stream is over, with the bytes it carried. */
@@ -27,8 +34,13 @@ export interface ForwardOptions {
  *
  * Nothing is parsed: for `http` the server keeps a stream for many requests, and with it the
  * service's kept-alive connection, so the pool of one side is the pool of the other.
+ *
+ * @throws {TypeError} for `proxyProtocol` on an `http` endpoint.
  */
 export function forward(agent: Agent, endpoint: string, options: ForwardOptions): Listener {
+  if (options.proxyProtocol !== undefined && options.kind !== 'tcp') {
+    throw new TypeError('proxyProtocol goes with kind tcp, an http stream has many visitors')
+  }
   return agent.listenChannels(endpoint, options.kind, (channel, record) => {
     const giveUp = new AbortController()
     const splice: SocketSplice = new SocketSplice(channel, {
@@ -41,7 +53,7 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
     channel.attach(splice)
     // Only a server that reads records understands reasons; Piko's wants HTTP on an HTTP stream.
     const answer = record === undefined && options.kind === 'http' ? 'http' : 'reset'
-    void connectService(splice, channel, options, giveUp.signal, answer)
+    void connectService(splice, channel, record, options, giveUp.signal, answer)
     return splice
   })
 }
@@ -49,6 +61,7 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
 async function connectService(
   splice: SocketSplice,
   channel: Channel,
+  record: StreamRecord | undefined,
   options: ForwardOptions,
   signal: AbortSignal,
   answer: 'http' | 'reset',
@@ -67,6 +80,10 @@ async function connectService(
   }
   // A service may go on answering after our FIN, and we after its.
   socket.allowHalfOpen = true
+  if (options.proxyProtocol !== undefined) {
+    const destination = { address: socket.remoteAddress, port: socket.remotePort }
+    socket.write(proxyHeader(options.proxyProtocol, record, destination))
+  }
   splice.connect(socket)
 }
 
