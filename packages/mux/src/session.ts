@@ -153,8 +153,9 @@ export class Session extends EventEmitter<SessionEvents> {
   /**
    * Hands what is queued to the transport now instead of later in this turn.
    *
-   * @returns true when nothing waits any more, neither here nor in the transport: memory that was
-   *   written may be used again.
+   * @returns true when nothing that may be sent waits any more, neither here nor in the transport.
+   *   What waits for credit is not seen: memory that was written to a channel may be used again when
+   *   this is true and the channel's `queuedBytes` are 0.
    */
   flush(): boolean {
     return this.#parts.output.flushNow()
