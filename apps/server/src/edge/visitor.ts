@@ -171,7 +171,6 @@ export class Visitor implements ExchangeVisitor, Expiring {
     }
   }
 
-  /** Bytes that start, or go on with, a request of their own. */
   #onRest(bytes: Buffer): void {
     if (this.#exchange !== undefined || this.#socket.writableNeedDrain) {
       this.#hold(bytes)
