@@ -1,7 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** What a peer wants to do with an endpoint. */
-export type EndpointAction = 'listen' | 'connect'
+import type { EndpointAction, Grant } from './grant.ts'
 
 /** A handshake to be judged. */
 export interface AuthorizationRequest {
@@ -9,18 +8,13 @@ export interface AuthorizationRequest {
   readonly headers: IncomingHttpHeaders
   /** What the route asks for. */
   readonly action: EndpointAction
-  /** Endpoint in the route. */
+  /**
+   * Endpoint in the route; empty where there is none. For a session of our own protocol it only says
+   * what the peer begins with (`adit-session` for consumers): each endpoint is asked of the grant.
+   */
   readonly endpoint: string
   /** Peer's address. */
   readonly remoteAddress: string | undefined
-}
-
-/** What an authorised peer may do, asked again for every endpoint its session touches. */
-export interface Grant {
-  /** Who it is, for logs and conflicts; no secret. */
-  readonly identity: string
-  /** Whether the peer may do this with this endpoint. */
-  permits(action: EndpointAction, endpoint: string): boolean
 }
 
 /** Refusal of a handshake. */
@@ -35,11 +29,6 @@ export interface Denial {
  * Judges a handshake. A Denial refuses it; a throw or rejection becomes a bare 500.
  */
 export type Authorize = (request: AuthorizationRequest) => Promise<Grant | Denial> | Grant | Denial
-
-/** Lets everyone do everything: right on loopback, and the app's decision elsewhere. */
-export function allowAll(): Grant {
-  return { identity: 'anonymous', permits: () => true }
-}
 
 /** Tells a denial from a grant. */
 export function isDenial(verdict: Grant | Denial): verdict is Denial {

@@ -4,12 +4,15 @@ import type { StreamRecord } from './stream-record.ts'
 
 /** A handshake for the connect route, read by whoever owns the proxy port. */
 export interface ConnectRequest {
+  /** As sent; only GET is accepted. */
   readonly method: string
   /** Path without the query. */
   readonly path: string
   /** Lower-case names. */
   readonly headers: IncomingHttpHeaders
+  /** Peer's address, as it shall be shown. */
   readonly remoteAddress: string | undefined
+  /** Peer's port. */
   readonly remotePort: number | undefined
 }
 

@@ -1,7 +1,7 @@
 import { type Channel, type ChannelSink, Session } from '@proj/mux'
 
 import { abortable } from './abortable.ts'
-import type { Grant } from './authorization.ts'
+import type { Grant } from './grant.ts'
 import { ChannelSplice } from './channel-splice.ts'
 import { ControlChannel } from './control-channel.ts'
 import type { ControlMessage } from './control-message.ts'
@@ -24,6 +24,7 @@ export interface ConnectSessionOptions {
   readonly software: string
   /** Time the consumer has for its greeting, ms. */
   readonly helloTimeoutMs: number
+  /** Per session: info for its begin and end, warn for what it did wrong. */
   readonly logger: Logger
 }
 

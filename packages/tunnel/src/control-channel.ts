@@ -1,11 +1,7 @@
 import type { Channel, ChannelSink } from '@proj/mux'
 
-import {
-  type ControlMessage,
-  ControlMessageReader,
-  encodeControlMessage,
-  type Hello,
-} from './control-message.ts'
+import { ControlMessageReader, encodeControlMessage } from './control-codec.ts'
+import type { ControlMessage, Hello } from './control-message.ts'
 import { isTunnelError, TunnelError } from './errors.ts'
 
 /** What the owner of a control stream wants to hear. */

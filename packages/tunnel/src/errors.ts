@@ -24,38 +24,85 @@ export interface TunnelErrorOptions {
   readonly retryAfterMs?: number
 }
 
+/** What a code means to whoever meets it. */
+export interface TunnelErrorInfo {
+  /** What happened. */
+  readonly what: string
+  /** Whether the same call may succeed later without a change on this side. */
+  readonly retryable: boolean
+  /** What a person can do about it. */
+  readonly hint: string
+}
+
 /**
- * Every code with what happened and whether trying again can help. The README's table is this
- * table; a test compares the two.
+ * Table: every code with its meaning and what to do; the README prints it, a test compares them.
  */
-export const TUNNEL_ERRORS: Readonly<
-  Record<TunnelErrorCode, { readonly what: string; readonly retryable: boolean }>
-> = Object.freeze({
-  TUNNEL_CLOSED: { what: 'the agent, listener or session was closed here', retryable: false },
+export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> = Object.freeze({
+  TUNNEL_CLOSED: {
+    what: 'the agent, consumer or listener was closed here',
+    retryable: false,
+    hint: 'make a new one',
+  },
   TUNNEL_CONTROL_INVALID: {
     what: 'the peer sent something on the control stream that the protocol does not allow',
     retryable: true,
+    hint: 'report it with the versions of both sides; the session is made anew',
   },
-  TUNNEL_ENDPOINT_INVALID: { what: 'the endpoint name cannot be used', retryable: false },
-  TUNNEL_ENDPOINT_REFUSED: {
-    what: 'the server refused to register the endpoint on this session',
+  TUNNEL_ENDPOINT_INVALID: {
+    what: 'the endpoint name cannot be used, or is served by this agent already',
     retryable: false,
+    hint: 'use 1 to 253 bytes without slashes, spaces and control characters',
+  },
+  TUNNEL_ENDPOINT_REFUSED: {
+    what: 'the server refused to register the endpoint',
+    retryable: false,
+    hint: 'read the reason in the message; the others of the agent go on',
   },
   TUNNEL_HELLO_TIMEOUT: {
-    what: 'the peer negotiated our protocol but did not greet in time',
+    what: 'the peer agreed to our protocol but did not greet in time',
     retryable: true,
+    hint: 'look at the load of the peer and at what is in between',
   },
-  TUNNEL_NO_UPSTREAM: { what: 'no agent serves the endpoint now', retryable: true },
-  TUNNEL_RECORD_INVALID: { what: 'a stream began with a malformed record', retryable: false },
-  TUNNEL_SERVICE_REFUSED: { what: 'the service refused the connection', retryable: true },
+  TUNNEL_NO_UPSTREAM: {
+    what: 'no agent serves the endpoint now',
+    retryable: true,
+    hint: 'check the name and that its agent is connected',
+  },
+  TUNNEL_RECORD_INVALID: {
+    what: 'a stream began with a malformed record',
+    retryable: false,
+    hint: 'report it with the versions of both sides',
+  },
+  TUNNEL_SERVICE_REFUSED: {
+    what: 'the service refused the connection',
+    retryable: true,
+    hint: 'start the service, or correct its address at the agent',
+  },
   TUNNEL_SERVICE_UNREACHABLE: {
     what: 'the service could not be reached: name, network or time',
     retryable: true,
+    hint: 'check the address of the service from where the agent runs',
   },
-  TUNNEL_STREAM_RESET: { what: 'the stream was reset by the far side', retryable: true },
-  TUNNEL_UNAUTHORIZED: { what: 'the server refused the credentials', retryable: false },
-  TUNNEL_UPGRADE_REFUSED: { what: 'the server refused the connection', retryable: false },
-  TUNNEL_UPSTREAM_LOST: { what: 'the session that carried the stream ended', retryable: true },
+  TUNNEL_STREAM_RESET: {
+    what: 'the stream was reset by the far side',
+    retryable: true,
+    hint: 'the message says why, as far as the far side did',
+  },
+  TUNNEL_UNAUTHORIZED: {
+    what: 'the server refused the credentials, for all or for this endpoint',
+    retryable: false,
+    hint: 'get another token',
+  },
+  TUNNEL_UPGRADE_REFUSED: {
+    what: 'the server, or something in front of it, refused the connection for good',
+    retryable: false,
+    hint: 'check the URL and its port; `status` is the answer',
+  },
+  TUNNEL_UPSTREAM_LOST: {
+    what: 'the session that carried the stream ended',
+    retryable: true,
+    hint: 'connect again',
+  },
 })
 
 /** The one error class of this package. */

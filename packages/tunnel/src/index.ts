@@ -1,5 +1,5 @@
 export { TUNNEL_ERRORS, TunnelError, isTunnelError } from './errors.ts'
-export type { TunnelErrorCode, TunnelErrorOptions } from './errors.ts'
+export type { TunnelErrorCode, TunnelErrorInfo, TunnelErrorOptions } from './errors.ts'
 
 export { TUNNEL_LIMITS } from './limits.ts'
 export type { TunnelLimit } from './limits.ts'
@@ -26,14 +26,9 @@ export type { ConnectAcceptorOptions } from './connect-acceptor.ts'
 export type { ConnectRequest } from './connect-request.ts'
 export { UpstreamRegistry } from './upstream-registry.ts'
 export type { RegistryEvents, Upstream } from './upstream-registry.ts'
-export { allowAll } from './authorization.ts'
-export type {
-  AuthorizationRequest,
-  Authorize,
-  Denial,
-  EndpointAction,
-  Grant,
-} from './authorization.ts'
+export { allowAll } from './grant.ts'
+export type { AuthorizationRequest, Authorize, Denial } from './authorization.ts'
+export type { EndpointAction, Grant } from './grant.ts'
 
 // --- wire
 export { readLent } from './lent-reads.ts'

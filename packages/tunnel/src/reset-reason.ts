@@ -6,6 +6,8 @@ import type { MuxError } from '@proj/mux'
  * yamux's RST says only "gone". Between our own peers the reason travels as a number in the length
  * field of the RST frame, which Piko's Go peers ignore, so that `adit access` can say "the service
  * refused the connection" instead of just closing. The numbers are part of the wire: never reuse one.
+ *
+ * Table: the reasons; docs/protocol.md prints it, a test compares them.
  */
 export const RESET_REASONS = {
   unspecified: 0,

@@ -1,6 +1,6 @@
 import type { WebSocketDialOptions } from '@proj/dialer'
 
-import type { EndpointAction } from './authorization.ts'
+import type { EndpointAction } from './grant.ts'
 import { abortable } from './abortable.ts'
 import { protocolHeader } from './protocol-version.ts'
 import { CONNECT_ROUTE, routeTo, SESSION_ENDPOINT, UPSTREAM_ROUTE } from './routes.ts'

@@ -8,6 +8,8 @@ import { TunnelError } from './errors.ts'
  *
  * Fields of unknown type are skipped, so that a later version may add some. It costs no round trip:
  * it travels in the same batch as the stream's first bytes.
+ *
+ * Table: the kinds and fields; docs/protocol.md prints it, a test compares them.
  */
 export interface StreamRecord {
   /** What the stream carries. */

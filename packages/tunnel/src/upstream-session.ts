@@ -1,6 +1,6 @@
 import { type Channel, type ChannelSink, isMuxError, Session } from '@proj/mux'
 
-import type { Grant } from './authorization.ts'
+import type { Grant } from './grant.ts'
 import { ControlChannel, type ControlHandlers } from './control-channel.ts'
 import type { ControlMessage, REFUSAL_CODES, Refused } from './control-message.ts'
 import { checkEndpointName } from './endpoint-name.ts'
@@ -38,6 +38,7 @@ export interface UpstreamSessionOptions {
   readonly drainRetryAfterMs: number
   /** Time an agent of ours has for its greeting, ms. */
   readonly helloTimeoutMs: number
+  /** Per session: info for its begin and end, warn for what it did wrong. */
   readonly logger: Logger
 }
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 
-import { allowAll, isDenial } from '../src/authorization.ts'
+import { isDenial } from '../src/authorization.ts'
+import { allowAll } from '../src/grant.ts'
 
 test('without an authority everyone may do everything', () => {
   const grant = allowAll()

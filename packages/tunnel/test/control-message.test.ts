@@ -2,11 +2,11 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import {
-  type ControlMessage,
   ControlMessageReader,
   encodeControlMessage,
   MAX_CONTROL_BYTES,
-} from '../src/control-message.ts'
+} from '../src/control-codec.ts'
+import type { ControlMessage } from '../src/control-message.ts'
 import { isTunnelError } from '../src/errors.ts'
 import { ascii, hex } from './hex.ts'
 

@@ -5,12 +5,11 @@ import { describe, expect, test } from 'vitest'
 
 import { MAX_UNREAD_BYTES } from '../src/control-channel.ts'
 import {
-  type ControlMessage,
   ControlMessageReader,
   encodeControlMessage,
   MAX_CONTROL_BYTES,
-  REFUSAL_CODES,
-} from '../src/control-message.ts'
+} from '../src/control-codec.ts'
+import { type ControlMessage, REFUSAL_CODES } from '../src/control-message.ts'
 import { MAX_ENDPOINT_BYTES } from '../src/endpoint-name.ts'
 import { MAX_BACKOFF_MS } from '../src/keep-connected.ts'
 import { TUNNEL_LIMITS } from '../src/limits.ts'

@@ -6,11 +6,8 @@ import { until } from '@proj/testkit/until'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { Agent, type AgentOptions } from '../src/agent.ts'
-import {
-  type ControlMessage,
-  ControlMessageReader,
-  encodeControlMessage,
-} from '../src/control-message.ts'
+import { ControlMessageReader, encodeControlMessage } from '../src/control-codec.ts'
+import type { ControlMessage } from '../src/control-message.ts'
 import type { Listener } from '../src/listener.ts'
 import { openUpstream } from '../src/open-upstream.ts'
 import { RESET_REASONS } from '../src/reset-reason.ts'
