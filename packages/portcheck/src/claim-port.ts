@@ -24,6 +24,8 @@ export interface ConflictOptions {
   readonly waitMs?: number
   /** How many ports `next` tries after the wanted one, 1 to 65535. @default 20 */
   readonly maxNext?: number
+  /** Told once that `wait` has begun to wait, with an error that names the holder. */
+  readonly onWait?: (error: PortcheckError) => void
   /** Ends the wait; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
@@ -73,8 +75,9 @@ async function claimWaiting(
   options: ClaimOptions & ConflictOptions,
   waitMs: number,
 ): Promise<Claim> {
-  const { signal } = options
+  const { signal, onWait } = options
   const deadline = performance.now() + waitMs
+  let told = onWait === undefined
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)) {
     signal?.throwIfAborted()
     try {
@@ -82,6 +85,8 @@ async function claimWaiting(
     } catch (error) {
       const left = deadline - performance.now()
       if (!isPortcheckError(error, 'PORTCHECK_PORT_BUSY') || left <= 0) throw error
+      if (!told) onWait?.(await withReport(error, plan))
+      told = true
       await pause(Math.min(pauseMs, left), signal)
     }
   }
@@ -120,8 +125,8 @@ async function withReport(error: PortcheckError, plan: Plan): Promise<PortcheckE
   const report = await reportOn(plan.address, async () => await explainPlan(failedPlan))
   const [holder] = report.failed === undefined ? [] : blockersOf(report.failed, report.holders)
   const [why] = report.warnings
-  const reason =
-    holder?.state === 'listening' ? `held by ${describeHolder(holder)}` : (why?.text ?? '')
+  const named = holder?.state === 'listening' && why?.code !== 'PC133'
+  const reason = named ? `held by ${describeHolder(holder)}` : (why?.text ?? '')
   const message = reason === '' ? error.message : `${error.message}, ${reason}`
   const { code, errno, address, port, cause } = error
   return new PortcheckError(code, message, { errno, address, port, cause, report })

@@ -15,7 +15,7 @@ export { type Claim, CLAIM_DEFAULTS, type ClaimOptions } from './claim.ts'
 export { claim, CONFLICT_DEFAULTS, type ConflictOptions } from './claim-port.ts'
 export { findFree, type FindFreeOptions } from './find-free.ts'
 export { type Reach, type Verification, verify, type VerifyOptions } from './verify.ts'
-export { listen, type ListenOptions } from './listen.ts'
+export { listen, listenTogether, type ListenOptions, type ListenRequest } from './listen.ts'
 export type { BoundAddress, FailedAddress, Listeners, OnConnection } from './listeners.ts'
 
 // Peers

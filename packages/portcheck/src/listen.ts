@@ -11,7 +11,7 @@ import { claimWithPolicy, type ConflictOptions } from './claim-port.ts'
 import { emitConnection } from './emit-connection.ts'
 import { isPortcheckError, PortcheckError } from './errors.ts'
 import { type FailedAddress, Listeners, type OnConnection } from './listeners.ts'
-import { planWant } from './plan.ts'
+import { type Plan, planWant } from './plan.ts'
 import { type ReadWant, readWant, type Want } from './want.ts'
 
 /** How to listen. */
@@ -35,6 +35,12 @@ export interface ListenOptions extends ClaimOptions, AccessListOptions, Conflict
   readonly signal?: AbortSignal
 }
 
+/** One of several listeners of a program: where it listens, and how. */
+export interface ListenRequest extends ListenOptions {
+  /** Its addresses. */
+  readonly at: Want | readonly Want[]
+}
+
 /**
  * Listens on one or several addresses.
  * @throws {PortcheckError} PORTCHECK_ADDRESS_OVERLAP when two addresses need the same socket, found
@@ -44,37 +50,78 @@ export async function listen(
   wants: Want | readonly Want[],
   options: ListenOptions,
 ): Promise<Listeners> {
-  const { require = 'all', scheme = 'http', signal } = options
-  const onConnection = resolveReceiver(options)
-  const isAllowed = createAccessList(options)
-  signal?.throwIfAborted()
-  const plans = await Promise.all(readList(wants).map(async (want) => await planWant(want)))
-  const claims: { want: string; claim: Claim }[] = []
-  const failed: FailedAddress[] = []
-  try {
-    for (const plan of plans) {
-      try {
-        claims.push({ want: plan.text, claim: await claimWithPolicy(plan, options) })
-      } catch (error) {
-        if (require === 'all' || !isPortcheckError(error)) throw error
-        failed.push({ want: plan.text, error })
-      }
-    }
-    if (claims.length === 0 && failed[0] !== undefined) throw failed[0].error
-  } catch (error) {
-    for (const { claim } of claims) claim.destroy()
-    throw error
-  }
-  return new Listeners(claims, failed, { isAllowed, onConnection, scheme })
+  const [listeners] = await listenTogether([{ ...options, at: wants }])
+  return listeners
 }
 
-/** Reads the whole list before anything is opened, and refuses it when it cannot all be opened. */
-function readList(wants: Want | readonly Want[]): ReadWant[] {
-  const list = (isList(wants) ? wants : [wants]).map(readWant)
-  if (list.length === 0) throw new TypeError('at least one address is needed')
-  const separate = separateFamilies(list.map((want) => want.address))
+/**
+ * Opens every listener of a program, or none: no two may need the same socket, and none serves before
+ * all hold their ports. With `next` a listener moves only when its port is taken by another program,
+ * and never onto a port that another listener of the same call asked for and can have.
+ * @returns the listeners, in the order of the requests.
+ * @throws {PortcheckError} like {@link listen}.
+ */
+export async function listenTogether<const Requests extends readonly ListenRequest[]>(
+  requests: Requests,
+): Promise<{ [Index in keyof Requests]: Listeners }> {
+  const parts = requests.map((request) => ({
+    request,
+    how: {
+      onConnection: resolveReceiver(request),
+      isAllowed: createAccessList(request),
+      scheme: request.scheme ?? 'http',
+    },
+  }))
+  for (const { signal } of requests) signal?.throwIfAborted()
+  const slots = await planAll(requests)
+  try {
+    await claimAll(slots)
+    for (const request of requests) checkOpened(slots.filter((slot) => slot.request === request))
+  } catch (error) {
+    for (const { claim } of slots) claim?.destroy()
+    throw error
+  }
+  const listeners = parts.map(({ request, how }) => {
+    const own = slots.filter((slot) => slot.request === request)
+    const claims = own.flatMap(({ plan: { text: want }, claim }) =>
+      claim === undefined ? [] : [{ want, claim }],
+    )
+    const failed = own.flatMap(({ plan: { text: want }, error }): FailedAddress[] =>
+      error === undefined ? [] : [{ want, error }],
+    )
+    return new Listeners(claims, failed, how)
+  })
+  return listeners as { [Index in keyof Requests]: Listeners } // `map` keeps the length
+}
+
+/** One address and what came of it. */
+interface Slot {
+  readonly request: ListenRequest
+  readonly plan: Plan
+  claim?: Claim | undefined
+  error?: PortcheckError | undefined
+}
+
+async function planAll(requests: readonly ListenRequest[]): Promise<Slot[]> {
+  const wanted = requests.flatMap((request) => {
+    const list = isList(request.at) ? request.at : [request.at]
+    if (list.length === 0) throw new TypeError('at least one address is needed')
+    return list.map((want) => ({ request, want: readWant(want) }))
+  })
+  const read = separate(wanted.map(({ want }) => want))
+  return await Promise.all(
+    wanted.map(async ({ request, want }, index) => ({
+      request,
+      plan: await planWant(read[index] ?? want),
+    })),
+  )
+}
+
+/** Refuses a list that cannot all be opened, before anything is. */
+function separate(list: readonly ReadWant[]): ReadWant[] {
+  const families = separateFamilies(list.map((want) => want.address))
   const read = list.map((want, index) => {
-    const address = separate[index]
+    const address = families[index]
     return address?.kind === 'tcp' ? { ...want, address } : want
   })
   for (const [index, second] of read.entries()) {
@@ -89,6 +136,41 @@ function readList(wants: Want | readonly Want[]): ReadWant[] {
     }
   }
   return read
+}
+
+async function claimAll(slots: readonly Slot[]): Promise<void> {
+  const displaced: Slot[] = []
+  for (const slot of slots) {
+    const { conflict } = slot.request
+    await claimSlot(slot, conflict === 'next' ? 'fail' : conflict)
+    const { error } = slot
+    if (error === undefined) continue
+    if (conflict === 'next' && error.code === 'PORTCHECK_PORT_BUSY') displaced.push(slot)
+    else if (slot.request.require !== 'any') throw error
+  }
+  // Last, so that nobody moves onto a port that is wanted here.
+  for (const slot of displaced) {
+    await claimSlot(slot, 'next')
+    if (slot.error !== undefined && slot.request.require !== 'any') throw slot.error
+  }
+}
+
+async function claimSlot(slot: Slot, conflict: ConflictOptions['conflict']): Promise<void> {
+  const { request, plan } = slot
+  try {
+    slot.claim = await claimWithPolicy(plan, { ...request, ...(conflict && { conflict }) })
+    slot.error = undefined
+  } catch (error) {
+    if (!isPortcheckError(error)) throw error
+    slot.error = error
+  }
+}
+
+/** With `require: 'any'` one address is enough, but none is not. */
+function checkOpened(slots: readonly Slot[]): void {
+  if (slots.some(({ claim }) => claim !== undefined)) return
+  const [first] = slots
+  if (first?.error !== undefined) throw first.error
 }
 
 function isList(wants: Want | readonly Want[]): wants is readonly Want[] {

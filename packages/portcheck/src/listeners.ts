@@ -2,7 +2,7 @@
 // normalised and checked once, here; whoever receives it need not know which socket it came through.
 import type { Socket } from 'node:net'
 
-import type { AccessList } from './access-list.ts'
+import { type AccessList, type AccessListOptions, createAccessList } from './access-list.ts'
 import type { Claim } from './claim.ts'
 import { type Endpoint, type Families, familiesOf, formatEndpoint } from './endpoint.ts'
 import type { PortcheckError } from './errors.ts'
@@ -48,9 +48,9 @@ export class Listeners {
   readonly closed: Promise<void>
 
   readonly #claims: readonly Claim[]
-  readonly #isAllowed: AccessList
   readonly #onConnection: OnConnection
   readonly #sockets = new Set<Socket>()
+  #isAllowed: AccessList
   #refused = 0
   #closing = false
   #resolveClosed: () => void = () => {}
@@ -70,6 +70,14 @@ export class Listeners {
       this.#resolveClosed = resolve
     })
     for (const claim of this.#claims) claim.serve((socket) => this.#accept(socket))
+  }
+
+  /**
+   * Replaces the access lists. Connections that are open stay.
+   * @throws {ConfigError} for an entry that is no address; the lists then stay as they were.
+   */
+  restrict(lists: AccessListOptions): void {
+    this.#isAllowed = createAccessList(lists)
   }
 
   /** Connects to every address that listens and tells whether the connections arrive here. */

@@ -3,11 +3,11 @@ import { createServer as createHttp } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
 import { claim } from '../src/claim-port.ts'
 import { findFree } from '../src/find-free.ts'
-import { listen, type ListenOptions } from '../src/listen.ts'
+import { listen, listenTogether, type ListenOptions } from '../src/listen.ts'
 import type { Listeners } from '../src/listeners.ts'
 import type { Peer } from '../src/peer.ts'
 import type { Want } from '../src/want.ts'
@@ -228,7 +228,119 @@ describe('conflict', () => {
   })
 })
 
+describe('onWait', () => {
+  it('is told once who is waited for', async () => {
+    const other = await claim('127.0.0.1:0')
+    const told: string[] = []
+    await open(`127.0.0.1:${other.port}`, {
+      conflict: 'wait',
+      waitMs: 4_000,
+      onWait: ({ code, message }) => {
+        told.push(`${code} ${message}`)
+        setTimeout(() => other.destroy(), 100) // some attempts later
+      },
+    })
+    expect(told).toEqual([expect.stringMatching(/^PORTCHECK_PORT_BUSY .*, held by .*pid/)])
+  })
+
+  it('is not told when the port is free', async () => {
+    const onWait = vi.fn<() => void>()
+    await open('127.0.0.1:0', { conflict: 'wait', onWait })
+    expect(onWait).not.toHaveBeenCalled()
+  })
+})
+
+describe('listenTogether', () => {
+  const onConnection = (socket: Socket): void => void socket.end()
+
+  it('returns the listeners in the order of the requests', async () => {
+    const [one, two] = await listenTogether([
+      { at: 'localhost:0', onConnection },
+      { at: ['127.0.0.1:0', '[::1]:0'], onConnection, scheme: 'tcp' },
+    ])
+    onTestFinished(() => [one, two].forEach((listeners) => listeners.destroy()))
+    expect(one.bound.map(({ want }) => want)).toEqual(['localhost:0'])
+    expect(two.bound.map(({ want }) => want)).toEqual(['127.0.0.1:0', '[::1]:0'])
+    expect(two.bound[0]?.urls[0]).toMatch(/^tcp:/)
+  })
+
+  it('finds that two requests overlap before binding anything', async () => {
+    await expect(
+      listenTogether([
+        { at: ':7001', onConnection },
+        { at: '127.0.0.1:7001', onConnection },
+      ]),
+    ).rejects.toMatchObject({ code: 'PORTCHECK_ADDRESS_OVERLAP' })
+  })
+
+  it('leaves nothing open when the last cannot be opened', async () => {
+    const other = await claim('127.0.0.1:0')
+    onTestFinished(() => other.destroy())
+    const port = await freePort()
+    await expect(
+      listenTogether([
+        { at: `127.0.0.1:${port}`, onConnection },
+        { at: `127.0.0.1:${other.port}`, onConnection },
+      ]),
+    ).rejects.toMatchObject({ code: 'PORTCHECK_PORT_BUSY', port: other.port })
+    await open(`127.0.0.1:${port}`)
+  })
+
+  it('serves nobody before all hold their ports', async () => {
+    const other = await claim('127.0.0.1:0')
+    const port = await freePort()
+    const served: string[] = []
+    const opening = listenTogether([
+      { at: `127.0.0.1:${port}`, onConnection: (socket) => (served.push('early'), socket.end()) },
+      {
+        at: `127.0.0.1:${other.port}`,
+        conflict: 'wait',
+        onConnection,
+        onWait: () => {
+          const early = client(port)
+          early.once('connect', () => {
+            served.push('connected')
+            other.destroy()
+          })
+        },
+      },
+    ])
+    const listeners = await opening
+    onTestFinished(() => listeners.forEach((one) => one.destroy()))
+    await expect.poll(() => served).toEqual(['connected', 'early'])
+  })
+
+  it('with next moves nobody onto a port that another request can have', async () => {
+    const { first, second, free } = await twoInARow()
+    free()
+    const [moved, kept] = await listenTogether([
+      { at: `127.0.0.1:${first}`, conflict: 'next', onConnection },
+      { at: `127.0.0.1:${second}`, conflict: 'next', onConnection },
+    ])
+    onTestFinished(() => [moved, kept].forEach((listeners) => listeners.destroy()))
+    expect(kept.bound[0]?.port).toBe(second)
+    expect(moved.bound[0]?.port).toBeGreaterThan(second)
+  })
+})
+
 describe('Listeners', () => {
+  it('restrict replaces the access lists and leaves open connections alone', async () => {
+    const accepted: Socket[] = []
+    const listeners = await open('127.0.0.1:0', { onConnection: (socket) => accepted.push(socket) })
+    const port = listeners.bound[0]?.port ?? 0
+    const before = client(port)
+    await expect.poll(() => accepted.length).toBe(1)
+    listeners.restrict({ deny: ['127.0.0.1'] })
+    await once(client(port), 'close')
+    expect(() => listeners.restrict({ allow: ['nonsense'] })).toThrow(/nonsense/)
+    await once(client(port), 'close')
+    expect(listeners.stats()).toMatchObject({ open: 1, refused: 2 })
+    listeners.restrict({})
+    client(port)
+    await expect.poll(() => accepted.length).toBe(2)
+    expect(before.destroyed).toBe(false)
+  })
+
   it('close waits for open connections and frees the port before', async () => {
     const accepted: Socket[] = []
     const listeners = await open('127.0.0.1:0', { onConnection: (socket) => accepted.push(socket) })
@@ -299,15 +411,15 @@ async function freePort(): Promise<number> {
   return claimed.port
 }
 
-/** Two neighbouring ports that are held. */
-async function twoInARow(): Promise<{ first: number; second: number }> {
+/** Two neighbouring ports that are held; `free` gives the second up. */
+async function twoInARow(): Promise<{ first: number; second: number; free: () => void }> {
   for (;;) {
     const one = await claim('127.0.0.1:0')
     onTestFinished(() => one.destroy())
     try {
       const two = await claim(`127.0.0.1:${one.port + 1}`)
       onTestFinished(() => two.destroy())
-      return { first: one.port, second: two.port }
+      return { first: one.port, second: two.port, free: () => two.destroy() }
     } catch {
       // somebody holds the neighbour, or there is none
     }
