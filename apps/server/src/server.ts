@@ -1,5 +1,6 @@
 import { createServer as createHttpServer } from 'node:http'
 
+import { WindowBudget } from '@proj/mux'
 import { listen, type Listeners, type ListenOptions, peerOf, type Want } from '@proj/portcheck'
 import {
   type Authorize,
@@ -30,6 +31,9 @@ export interface ServerOptions {
   /** Told what the server does. */
   readonly logger: Logger
 }
+
+/** Memory that the windows of all sessions of this process may grow by together. */
+const WINDOW_BUDGET_BYTES = 256 * 1024 * 1024
 
 /** The three ports by name, in the order they open. */
 export interface ServerListeners {
@@ -83,6 +87,8 @@ export class Server {
     const registry = new UpstreamRegistry()
     const common = {
       registry,
+      // One bound for the whole process, whichever port a session came by.
+      windowBudget: new WindowBudget(WINDOW_BUDGET_BYTES),
       software,
       logger,
       ...(options.authorize !== undefined && { authorize: options.authorize }),

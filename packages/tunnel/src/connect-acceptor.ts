@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 
+import { WindowBudget } from '@proj/mux'
+
 import { abortable } from './abortable.ts'
 import { type Authorize, isDenial } from './authorization.ts'
 import { allowAll, type Grant } from './grant.ts'
 import { type ConnectRequest, connectRecord } from './connect-request.ts'
 import { ConnectSession } from './connect-session.ts'
-import { limit } from './limits.ts'
+import { limit, WINDOW_BUDGET_BYTES } from './limits.ts'
 import { type Logger, silentLogger } from './logger.ts'
 import { openUpstream } from './open-upstream.ts'
 import { protocolHeader, speaksAdit } from './protocol-version.ts'
@@ -31,6 +33,11 @@ export interface ConnectAcceptorOptions {
   readonly maxSessions?: number
   /** Time a consumer of ours has for its greeting, ms; then its session ends. Default 10 000. */
   readonly helloTimeoutMs?: number
+  /**
+   * Memory that the windows of all sessions may grow by together, shared by whoever is given the
+   * same budget. Default: 256 MiB of its own.
+   */
+  readonly windowBudget?: WindowBudget
   /** Default: silent. */
   readonly logger?: Logger
 }
@@ -56,6 +63,7 @@ export class ConnectAcceptor {
       software: options.software ?? 'adit',
       maxSessions: limit('maxSessions', options.maxSessions),
       helloTimeoutMs: limit('helloTimeoutMs', options.helloTimeoutMs),
+      windowBudget: options.windowBudget ?? new WindowBudget(WINDOW_BUDGET_BYTES),
       logger: options.logger ?? silentLogger,
     }
   }
@@ -157,7 +165,8 @@ export class ConnectAcceptor {
     head: Buffer,
   ): Refusal | undefined {
     const channel = openUpstream(this.#options.registry, connectRecord(endpoint, request))
-    if (channel === undefined) return jsonRefusal(502, 'no available upstreams')
+    if (channel === 'none') return jsonRefusal(502, 'no available upstreams')
+    if (channel === 'full') return jsonRefusal(503, 'too many connections')
     const splice: SocketSplice = new SocketSplice(channel, {
       resetReason: () => 'consumerGone',
       onClose: () => {

@@ -1,4 +1,4 @@
-import { type Channel, type ChannelSink, Session } from '@proj/mux'
+import { type Channel, type ChannelSink, Session, type WindowBudget } from '@proj/mux'
 
 import { abortable } from './abortable.ts'
 import type { Grant } from './grant.ts'
@@ -22,6 +22,8 @@ export interface ConnectSessionOptions {
   readonly node: string
   /** Program and version. */
   readonly software: string
+  /** Memory that windows of all sessions may grow by together. */
+  readonly windowBudget: WindowBudget
   /** Time the consumer has for its greeting, ms. */
   readonly helloTimeoutMs: number
   /** Per session: info for its begin and end, warn for what it did wrong. */
@@ -51,6 +53,7 @@ export class ConnectSession {
     this.#options = options
     this.#session = new Session(pipe, {
       onProcessed: (isFree) => pipe.processed(isFree),
+      windowBudget: options.windowBudget,
       role: 'server',
       onChannel: (inbound) => {
         void new RecordSink(inbound, (channel, record) => this.#onStream(channel, record))
@@ -112,8 +115,8 @@ export class ConnectSession {
     }
     // The consumer's own word on who connected is not taken over: the record names its address.
     const upstream = openUpstream(this.#options.registry, connectRecord(endpoint, this.#request))
-    if (upstream === undefined) {
-      channel.reset(RESET_REASONS.noUpstream)
+    if (typeof upstream === 'string') {
+      channel.reset(RESET_REASONS[upstream === 'full' ? 'limitReached' : 'noUpstream'])
       return undefined
     }
     return new ChannelSplice(channel, upstream).first

@@ -1,3 +1,6 @@
+/** Memory that the windows of all sessions of an acceptor may grow by, unless it is told otherwise. */
+export const WINDOW_BUDGET_BYTES: number = 256 * 1024 * 1024
+
 /** A number that can be set: its default and its range, both ends included. */
 export interface TunnelLimit {
   /** Used when nothing is said. */

@@ -1,25 +1,24 @@
-import type { Channel } from '@proj/mux'
+import { type Channel, isMuxError } from '@proj/mux'
 
 import type { StreamRecord } from './stream-record.ts'
 import type { Upstream, UpstreamRegistry } from './upstream-registry.ts'
 
-/**
- * Opens a stream on the upstream whose turn it is, or on the next that takes it.
- *
- * @returns undefined when no upstream takes one.
- */
-export function openUpstream(
-  registry: UpstreamRegistry,
-  record: StreamRecord,
-): Channel | undefined {
+/** Why no stream could be opened: nobody serves the endpoint, or all who do are at a limit. */
+export type NoStream = 'none' | 'full'
+
+/** Opens a stream on the upstream whose turn it is, or on the next that takes it. */
+export function openUpstream(registry: UpstreamRegistry, record: StreamRecord): Channel | NoStream {
   const tried = new Set<Upstream>()
+  let found: NoStream = 'none'
   for (;;) {
     const upstream = registry.pick(record.endpoint, tried)
-    if (upstream === undefined) return undefined
+    if (upstream === undefined) return found
     try {
       return upstream.openStream(record)
-    } catch {
+    } catch (error) {
+      if (!isMuxError(error)) throw error
       tried.add(upstream) // it is leaving or full; the session reports itself
+      if (error.code === 'MUX_ACK_BACKLOG' || error.code === 'MUX_STREAM_LIMIT') found = 'full'
     }
   }
 }

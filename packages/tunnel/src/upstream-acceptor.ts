@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
+import { WindowBudget } from '@proj/mux'
+
 import { type Authorize, isDenial } from './authorization.ts'
 import { allowAll, type Grant } from './grant.ts'
-import { limit } from './limits.ts'
+import { limit, WINDOW_BUDGET_BYTES } from './limits.ts'
 import { type Logger, silentLogger } from './logger.ts'
 import { protocolHeader, speaksAdit } from './protocol-version.ts'
 import { jsonRefusal, type Refusal, sendRefusal, textRefusal } from './refusal.ts'
@@ -40,6 +42,11 @@ export interface UpstreamAcceptorOptions extends UpstreamAcceptorLimits {
   readonly drainRetryAfterMs?: number
   /** The peer's address as it shall be shown. Default: as the socket says. */
   readonly addressOf?: (request: IncomingMessage) => string | undefined
+  /**
+   * Memory that the windows of all sessions may grow by together, shared by whoever is given the
+   * same budget. Default: 256 MiB of its own.
+   */
+  readonly windowBudget?: WindowBudget
   /** Default: silent. */
   readonly logger?: Logger
 }
@@ -69,6 +76,7 @@ export class UpstreamAcceptor {
       addressOf: options.addressOf ?? ((request) => request.socket.remoteAddress),
       maxEndpointsPerSession: limit('maxEndpointsPerSession', options.maxEndpointsPerSession),
       helloTimeoutMs: limit('helloTimeoutMs', options.helloTimeoutMs),
+      windowBudget: options.windowBudget ?? new WindowBudget(WINDOW_BUDGET_BYTES),
       logger: options.logger ?? silentLogger,
     }
   }

@@ -1,4 +1,4 @@
-import { type Channel, type ChannelSink, isMuxError, Session } from '@proj/mux'
+import { type Channel, type ChannelSink, isMuxError, Session, type WindowBudget } from '@proj/mux'
 
 import type { Grant } from './grant.ts'
 import { ControlChannel, type ControlHandlers } from './control-channel.ts'
@@ -22,6 +22,8 @@ export interface UpstreamSessionOptions {
   readonly endpoint: string
   /** What the peer may do. */
   readonly grant: Grant
+  /** Memory that windows of all sessions may grow by together. */
+  readonly windowBudget: WindowBudget
   /** Peer's address. */
   readonly remoteAddress: string | undefined
   /** Where endpoints are registered. */
@@ -81,6 +83,7 @@ export class UpstreamSession implements Upstream {
     this.remoteAddress = options.remoteAddress
     this.#session = new Session(pipe, {
       onProcessed: (isFree) => pipe.processed(isFree),
+      windowBudget: options.windowBudget,
       role: 'server',
       maxInboundStreams: protocol === 'adit' ? MAX_INBOUND_STREAMS : 0,
       onChannel: (channel) => this.#onChannel(channel),

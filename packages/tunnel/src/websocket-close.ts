@@ -7,6 +7,18 @@ import { MAX_CONTROL_BYTES } from './websocket-frame.ts'
  * UTF-8.
  */
 
+/** How the peer's side of a pipe ended. */
+export interface WebSocketCloseInfo {
+  /** `close`: a Close frame; `eof`: the connection ended between messages; `error`: anything else. */
+  readonly kind: 'close' | 'eof' | 'error'
+  /** The peer's code, 1005 for an empty Close frame, 1006 where none came. */
+  readonly code: number
+  /** The peer's reason: its words, to be shown only. */
+  readonly reason: string
+  /** Whether the peer said that it was done. Piko closes TCP without saying so. */
+  readonly clean: boolean
+}
+
 /** Code and reason of a Close frame. */
 export interface ClosePayload {
   /** The code, or undefined where the frame was empty. */

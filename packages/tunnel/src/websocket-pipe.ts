@@ -1,7 +1,13 @@
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-import { CLOSE_CODES, formatClosePayload, type ClosePayload } from './websocket-close.ts'
+import {
+  CLOSE_CODES,
+  type ClosePayload,
+  formatClosePayload,
+  type WebSocketCloseInfo,
+} from './websocket-close.ts'
 import { isWebSocketPipeError, WebSocketPipeError } from './websocket-errors.ts'
+import { socketFailed, wrapFailure } from './websocket-failure.ts'
 import { OPCODES } from './websocket-frame.ts'
 import { resolveWebSocketPipeOptions, type WebSocketPipeOptions } from './websocket-options.ts'
 import { readLent } from './lent-reads.ts'
@@ -21,19 +27,6 @@ import { WebSocketWatch } from './websocket-watch.ts'
  */
 
 type Done = (error?: Error | null) => void
-
-/** How the peer's side of a pipe ended. */
-export interface WebSocketCloseInfo {
-  /** `close`: a Close frame; `eof`: the connection ended between messages; `error`: anything else. */
-  readonly kind: 'close' | 'eof' | 'error'
-  /** The peer's code, 1005 for an empty Close frame, 1006 where none came. */
-  readonly code: number
-  /** The peer's reason: its words, to be shown only. */
-  readonly reason: string
-  /** Whether the peer said that it was done. Piko closes TCP without saying so. */
-  readonly clean: boolean
-}
-
 const NO_PAYLOAD = Buffer.alloc(0)
 
 /**
@@ -54,15 +47,15 @@ export class WebSocketPipe extends Duplex {
   #closeInfo: WebSocketCloseInfo | undefined
   #paused = false
   readonly #stopReading: () => void
-  /** Deliveries from the chunk being taken that the reader is not done with. */
+  // Deliveries from the chunk being taken that the reader is not done with.
   #unprocessed = 0
-  /** Bytes of the batch the socket was given, until it says that it took them. */
+  // Bytes of the batch the socket was given, until it says that it took them.
   #withSocket = 0
   #closeSent = false
   #socketClosed = false
   #pingQueued = false
   #pongQueued = false
-  /** The latest ping not yet answered: only that one needs to be (RFC 6455 section 5.5.3). */
+  // Only the latest ping needs to be answered (RFC 6455 section 5.5.3).
   #nextPong: Buffer | undefined
 
   /**
@@ -301,22 +294,8 @@ export class WebSocketPipe extends Duplex {
       return
     }
     const flushed = this.writableEnded ? this.writableFinished : this.writableLength === 0
-    if (peerEnded && flushed) return // Only our own reader has not come to the end yet.
+    if (peerEnded && flushed) return // Our own reader is not at the end yet.
     const message = `the connection did not close within ${silentMs} ms`
     this.destroy(new WebSocketPipeError('WEBSOCKET_CLOSE_TIMEOUT', message))
   }
-}
-
-function wrapFailure(done: Done): Done {
-  return (cause) => done(cause ? socketFailed(cause) : null)
-}
-
-function socketFailed(cause?: Error): WebSocketPipeError {
-  const what =
-    cause === undefined ? 'closed underneath the WebSocket pipe' : `failed: ${cause.message}`
-  return new WebSocketPipeError(
-    'WEBSOCKET_SOCKET_FAILED',
-    `the connection ${what}`,
-    cause === undefined ? undefined : { cause },
-  )
 }

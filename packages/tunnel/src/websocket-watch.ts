@@ -9,8 +9,11 @@
 
 /** What a watch needs to know. */
 export interface WebSocketWatchOptions {
+  /** Silence after which the peer is pinged, ms. */
   readonly pingIntervalMs: number
+  /** Pings that may go unanswered. */
   readonly missedPongs: number
+  /** Silence after our end that is still waited for the peer's, ms. */
   readonly closeTimeoutMs: number
   /** Called when a ping is due. */
   onPing(): void

@@ -1,7 +1,7 @@
 import { createServer, type Socket } from 'node:net'
 
 import { listening } from '@proj/testkit/listening'
-import fc from 'fast-check'
+import { assert, ipV6, property } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { Agent } from '../src/agent.ts'
@@ -81,8 +81,8 @@ describe('version 2', () => {
   }
 
   it('expands every way an IPv6 address is written', () => {
-    fc.assert(
-      fc.property(fc.ipV6(), (address) => {
+    assert(
+      property(ipV6(), (address) => {
         const header = proxyHeader('v2', visitor(address), { address: '::1', port: 1 })
         const written = header.subarray(16, 32)
         const groups = Array.from({ length: 8 }, (_, at) =>

@@ -16,10 +16,19 @@ export interface CarrierStream {
 
 /** Limits of the pool, as in EdgeOptions. */
 export interface StreamPoolOptions {
+  /** Idle streams kept per agent session and endpoint. */
   readonly maxIdleStreams: number
+  /** How long an idle stream is kept, ms. */
   readonly idleStreamTimeoutMs: number
+  /** Largest head of an answer, bytes. */
   readonly maxHeadBytes: number
 }
+
+/**
+ * A stream whose window has grown beyond this is not kept: what was granted cannot be taken back,
+ * and an idle stream would hold a share of the session's memory that others could use.
+ */
+const MAX_IDLE_WINDOW_BYTES = 1024 * 1024
 
 /**
  * Idle streams, by agent session and endpoint. Each one stands for a kept-alive connection between
@@ -63,7 +72,8 @@ export class StreamPool {
     const { upstream, channel } = stream
     if (channel.closed || channel.readableEnded) return
     let endpoints = this.#idle.get(upstream)
-    if (upstream.leaving.aborted || this.#options.maxIdleStreams === 0) {
+    const isTooLarge = channel.receiveWindowBytes > MAX_IDLE_WINDOW_BYTES
+    if (upstream.leaving.aborted || this.#options.maxIdleStreams === 0 || isTooLarge) {
       channel.end()
       return
     }
