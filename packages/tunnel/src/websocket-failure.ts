@@ -1,6 +1,7 @@
 import { WebSocketPipeError } from './websocket-errors.ts'
 
-type Done = (error?: Error | null) => void
+/** What a Writable calls its callbacks with. */
+export type Done = (error?: Error | null) => void
 
 /** Hands on what a write's end reports, with the socket's error as one of ours. */
 export function wrapFailure(done: Done): Done {

@@ -1,5 +1,6 @@
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import { readLent } from './lent-reads.ts'
 import {
   CLOSE_CODES,
   type ClosePayload,
@@ -7,10 +8,9 @@ import {
   type WebSocketCloseInfo,
 } from './websocket-close.ts'
 import { isWebSocketPipeError, WebSocketPipeError } from './websocket-errors.ts'
-import { socketFailed, wrapFailure } from './websocket-failure.ts'
+import { type Done, socketFailed, wrapFailure } from './websocket-failure.ts'
 import { OPCODES } from './websocket-frame.ts'
 import { resolveWebSocketPipeOptions, type WebSocketPipeOptions } from './websocket-options.ts'
-import { readLent } from './lent-reads.ts'
 import { WebSocketReceiver } from './websocket-receiver.ts'
 import { releaseSocket } from './websocket-release.ts'
 import { WebSocketSender } from './websocket-sender.ts'
@@ -26,7 +26,6 @@ import { WebSocketWatch } from './websocket-watch.ts'
  * what makes batches large under load; at most one ping and one pong wait to be written.
  */
 
-type Done = (error?: Error | null) => void
 const NO_PAYLOAD = Buffer.alloc(0)
 
 /**
