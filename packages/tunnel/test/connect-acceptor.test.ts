@@ -4,10 +4,12 @@ import { exchangeRaw } from '@proj/testkit/raw-http'
 import { until } from '@proj/testkit/until'
 import { describe, expect, test } from 'vitest'
 
+import { openUpstream } from '../src/open-upstream.ts'
 import { RESET_REASONS } from '../src/reset-reason.ts'
 import {
   connectPeer,
   ending,
+  openTo,
   openWebSocket,
   readAll,
   startServer,
@@ -164,5 +166,17 @@ describe('the connect route, for a Piko forwarder', () => {
     const [, error] = await closed
     expect(error).toMatchObject({ reason: RESET_REASONS.draining })
     expect(server.connect.size).toBe(0)
+  })
+
+  test('to an agent with too many streams to acknowledge is 503, not 502', async () => {
+    const server = await serverWithAgent()
+    server.agent.socket.pause() // it reads nothing, so it acknowledges nothing
+    for (let streams = 0; streams < 256; streams++) {
+      openTo(server.registry, { kind: 'tcp', endpoint: 'pg' })
+    }
+    expect(openUpstream(server.registry, { kind: 'tcp', endpoint: 'pg' })).toBe('full')
+    const answer = await exchangeRaw(server.listening.port, head('GET /_piko/v1/tcp/pg'))
+    expect(answer.status).toBe(503)
+    expect(openUpstream(server.registry, { kind: 'tcp', endpoint: 'none' })).toBe('none')
   })
 })

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 
 import { Agent } from '../src/agent.ts'
 import { ConnectAcceptor } from '../src/connect-acceptor.ts'
+import { Consumer } from '../src/consumer.ts'
 import { limit, TUNNEL_LIMITS } from '../src/limits.ts'
 import { UpstreamAcceptor } from '../src/upstream-acceptor.ts'
 import { UpstreamRegistry } from '../src/upstream-registry.ts'
@@ -19,6 +20,8 @@ test.each(names)('%s takes its default and both ends of its range, and nothing b
 test('is checked when an agent or an acceptor is made', () => {
   const registry = new UpstreamRegistry()
   expect(() => new Agent({ url: 'http://x', helloTimeoutMs: 0 })).toThrow('helloTimeoutMs')
+  expect(() => new Agent({ url: 'http://x', pingIntervalMs: 99 })).toThrow('pingIntervalMs')
+  expect(() => new Consumer({ url: 'http://x', pingIntervalMs: 99 })).toThrow('pingIntervalMs')
   expect(() => new UpstreamAcceptor({ registry, maxSessions: 0 })).toThrow('maxSessions')
   expect(() => new UpstreamAcceptor({ registry, drainRetryAfterMs: -1 })).toThrow('drainRetryAfter')
   expect(() => new ConnectAcceptor({ registry, maxSessions: 1.5 })).toThrow('maxSessions')

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { connect, createServer as createTcpServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-import { type MuxStream, Session, type SessionOptions } from '@proj/mux'
+import { type Channel, type MuxStream, Session, type SessionOptions } from '@proj/mux'
 import { listening, type Listening } from '@proj/testkit/listening'
 import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { until } from '@proj/testkit/until'
@@ -13,6 +13,8 @@ import { onTestFinished } from 'vitest'
 import { createWebSocketStream, WebSocket, WebSocketServer } from 'ws'
 
 import { ConnectAcceptor, type ConnectAcceptorOptions } from '../src/connect-acceptor.ts'
+import { openUpstream } from '../src/open-upstream.ts'
+import type { StreamRecord } from '../src/stream-record.ts'
 import { UpstreamAcceptor, type UpstreamAcceptorOptions } from '../src/upstream-acceptor.ts'
 import { UpstreamRegistry } from '../src/upstream-registry.ts'
 
@@ -205,11 +207,11 @@ export async function tcpSockets(): Promise<{ near: Socket; far: Socket }> {
   return { near, far }
 }
 
-/** A promise and what settles it. */
-export function deferred<T = void>(): { promise: Promise<T>; resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => {}
-  const promise = new Promise<T>((settle) => (resolve = settle))
-  return { promise, resolve }
+/** A stream to an agent of `record.endpoint`; fails the test where there is none. */
+export function openTo(registry: UpstreamRegistry, record: StreamRecord): Channel {
+  const channel = openUpstream(registry, record)
+  if (typeof channel === 'string') throw new Error(`no stream: ${channel}`)
+  return channel
 }
 
 /** Everything a stream carries to its end; the other direction is left alone. */

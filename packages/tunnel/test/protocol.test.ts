@@ -12,7 +12,14 @@ import type { Listener } from '../src/listener.ts'
 import { openUpstream } from '../src/open-upstream.ts'
 import { RESET_REASONS } from '../src/reset-reason.ts'
 import { encodeStreamRecord, StreamRecordReader } from '../src/stream-record.ts'
-import { connectPeer, ending, startPikoServer, startServer, type TestServer } from './peers.ts'
+import {
+  connectPeer,
+  ending,
+  startPikoServer,
+  startServer,
+  type TestServer,
+  openTo,
+} from './peers.ts'
 
 const SOON = { minMs: 1, baseMs: 1, maxMs: 2 }
 const CONTROL = encodeStreamRecord({ kind: 'control', endpoint: '' })
@@ -108,7 +115,7 @@ describe('a server', () => {
       visitorAddress: '10.0.0.1',
       visitorPort: 5,
     } as const
-    openUpstream(server.registry, record)?.write(Buffer.from('hello'))
+    openTo(server.registry, record)?.write(Buffer.from('hello'))
     const [stream] = (await once(session, 'stream')) as [MuxStream]
     const [chunk] = (await once(stream, 'data')) as [Buffer]
     expect(new StreamRecordReader().push(chunk)).toEqual({ record, rest: Buffer.from('hello') })
@@ -150,7 +157,7 @@ describe('a server', () => {
     control.send({ type: 'register', id: 2, endpoint: 'late', kind: 'http' })
     expect(await control.receive('refused')).toMatchObject({ code: 'draining', retryAfterMs: 250 })
     expect(control.received).toEqual([])
-    expect(openUpstream(server.registry, { kind: 'http', endpoint: 'web' })).toBeDefined()
+    expect(openTo(server.registry, { kind: 'http', endpoint: 'web' })).toBeDefined()
     control.send({ type: 'drain', retryAfterMs: 0 })
     await until(() => server.registry.count('web') === 0)
   })
@@ -449,7 +456,7 @@ describe('an agent and a server of ours', () => {
       streams.push(stream as MuxStream)
     })
     await until(() => server.registry.count('pg') === 2)
-    const opened = [0, 1].map(() => openUpstream(server.registry, { kind: 'tcp', endpoint: 'pg' }))
+    const opened = [0, 1].map(() => openTo(server.registry, { kind: 'tcp', endpoint: 'pg' }))
     await until(() => streams.length === 2)
     const [first] = server.upstream.sessions
     const offline: unknown[] = []
@@ -457,7 +464,7 @@ describe('an agent and a server of ours', () => {
     // The first connection of the server is that of the session that came first.
     first?.abort()
     await until(() => streams.filter((stream) => stream.destroyed).length === 1)
-    const survivor = opened.find((channel) => channel?.closed === false)
+    const survivor = opened.find((channel) => !channel.closed)
     survivor?.write(Buffer.from('alive'))
     const data = streams.filter((stream) => !stream.destroyed).map((stream) => once(stream, 'data'))
     expect(String(((await Promise.race(data)) as [Buffer])[0])).toBe('alive')
@@ -498,7 +505,7 @@ describe('an agent and a server of ours', () => {
     const accepted = once(listener, 'connection') as Promise<[MuxStream]>
     await listener.ready()
     const received: string[] = []
-    const channel = openUpstream(server.registry, { kind: 'tcp', endpoint: 'pg' })
+    const channel = openTo(server.registry, { kind: 'tcp', endpoint: 'pg' })
     channel?.attach({
       onData: (chunk) => void received.push(chunk.toString()),
       onEnd: () => channel.end(),
@@ -508,7 +515,7 @@ describe('an agent and a server of ours', () => {
     const [stream] = await accepted
     const closed = agent.close()
     await until(() => server.registry.count('pg') === 0)
-    expect(openUpstream(server.registry, { kind: 'tcp', endpoint: 'pg' })).toBeUndefined()
+    expect(openUpstream(server.registry, { kind: 'tcp', endpoint: 'pg' })).toBe('none')
     stream.end('last words')
     stream.resume()
     await closed

@@ -12,7 +12,6 @@ import { Consumer } from '../src/consumer.ts'
 import { isTunnelError } from '../src/errors.ts'
 import { forward } from '../src/forward.ts'
 import { Agent } from '../src/agent.ts'
-import { openUpstream } from '../src/open-upstream.ts'
 import { RESET_REASONS } from '../src/reset-reason.ts'
 import { dial, explainReset, listen } from '../src/sdk.ts'
 import {
@@ -24,6 +23,7 @@ import {
   startServer,
   startService,
   type TestServer,
+  openTo,
 } from './peers.ts'
 
 const SOON = { minMs: 1, baseMs: 1, maxMs: 2 }
@@ -51,15 +51,15 @@ describe('listen', () => {
       request.resume().on('end', () => response.end(`${request.method} ${request.url}`))
     })
     const listener = (await listen('web', { url: server.url })).serve(http)
-    const channel = openUpstream(server.registry, { kind: 'http', endpoint: 'web' })
-    const stream = channel?.toStream()
+    const channel = openTo(server.registry, { kind: 'http', endpoint: 'web' })
+    const stream = channel.toStream()
     for (const path of ['/1', '/2']) {
-      stream?.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi`)
-      const [chunk] = (await once(stream ?? http, 'data')) as [Buffer]
+      stream.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi`)
+      const [chunk] = (await once(stream, 'data')) as [Buffer]
       expect(chunk.toString()).toMatch(new RegExp(`^HTTP/1.1 200 OK[^]*POST ${path}$`))
     }
-    stream?.end()
-    await once(stream ?? http, 'end')
+    stream.end()
+    await once(stream, 'end')
     await listener.close()
     await everythingGone(server)
   })

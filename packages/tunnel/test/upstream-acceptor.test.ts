@@ -5,8 +5,7 @@ import { until } from '@proj/testkit/until'
 import { describe, expect, test } from 'vitest'
 
 import type { Authorize } from '../src/authorization.ts'
-import { openUpstream } from '../src/open-upstream.ts'
-import { connectPeer, openWebSocket, startServer, type TestServer } from './peers.ts'
+import { connectPeer, openWebSocket, startServer, type TestServer, openTo } from './peers.ts'
 
 const RECORD = { kind: 'http', endpoint: 'web' } as const
 
@@ -248,7 +247,7 @@ describe('a session on the baseline wire', () => {
   test('carries streams with even ids and nothing but their bytes', async () => {
     const server = await startServer()
     const peer = await connectPeer(route(server))
-    const channel = openUpstream(server.registry, RECORD)
+    const channel = openTo(server.registry, RECORD)
     const stream = await peer.stream()
     expect(stream.id).toBe(2)
     channel?.write(Buffer.from('GET / HTTP/1.1\r\n\r\n'))
@@ -274,7 +273,7 @@ describe('a session on the baseline wire', () => {
       session.on('stream', () => taken.push(name))
     }
     const received: string[] = []
-    const channel = openUpstream(server.registry, RECORD)
+    const channel = openTo(server.registry, RECORD)
     channel?.attach({
       onData(chunk) {
         received.push(chunk.toString())
@@ -287,8 +286,8 @@ describe('a session on the baseline wire', () => {
     const stream = await leaving.stream()
     leaving.session.goAway(0)
     await until(() => server.registry.count('web') === 1)
-    openUpstream(server.registry, RECORD)
-    openUpstream(server.registry, RECORD)
+    openTo(server.registry, RECORD)
+    openTo(server.registry, RECORD)
     await until(() => taken.length === 3)
     expect(taken).toEqual(['leaving', 'staying', 'staying'])
     stream.end('still here')
@@ -301,7 +300,7 @@ describe('a session on the baseline wire', () => {
     const peer = await connectPeer(route(server))
     const codes: number[] = []
     peer.session.on('goaway', (code) => codes.push(code))
-    const channel = openUpstream(server.registry, RECORD)
+    const channel = openTo(server.registry, RECORD)
     const stream = await peer.stream()
     const drained = server.upstream.drain({ signal: AbortSignal.timeout(4000) })
     expect(server.registry.count('web')).toBe(0)
@@ -319,7 +318,7 @@ describe('a session on the baseline wire', () => {
   test('that does not finish in time is cut with GoAway 2', async () => {
     const server = await startServer()
     const peer = await connectPeer(route(server))
-    openUpstream(server.registry, RECORD)
+    openTo(server.registry, RECORD)
     await peer.stream()
     const patience = new AbortController()
     const drained = server.upstream.drain({ signal: patience.signal })
