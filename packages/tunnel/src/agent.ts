@@ -67,7 +67,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   /**
    * @throws {TypeError} for a URL that cannot be used.
-   * @throws {RangeError} for `connections` or `helloTimeoutMs` out of range.
+   * @throws {RangeError} for `connections`, `helloTimeoutMs` or `pingIntervalMs` out of range.
    */
   constructor(options: AgentOptions) {
     super()
@@ -75,6 +75,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#options = options
     this.#connections = limit('connections', options.connections)
     this.#helloTimeoutMs = limit('helloTimeoutMs', options.helloTimeoutMs)
+    limit('pingIntervalMs', options.pingIntervalMs)
     this.#logger = options.logger ?? silentLogger
     this.#identity = {
       software: options.software ?? 'adit',

@@ -59,7 +59,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   /**
    * @throws {TypeError} for a URL that cannot be used.
-   * @throws {RangeError} for `helloTimeoutMs` out of range.
+   * @throws {RangeError} for `helloTimeoutMs` or `pingIntervalMs` out of range.
    */
   constructor(options: ConsumerOptions) {
     super()
@@ -67,6 +67,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     setMaxListeners(0, this.#stop.signal) // one per waiting call; bounded by whoever makes them
     this.#options = options
     this.#helloTimeoutMs = limit('helloTimeoutMs', options.helloTimeoutMs)
+    limit('pingIntervalMs', options.pingIntervalMs)
     this.#logger = options.logger ?? silentLogger
     this.failed = new Promise((_, reject) => (this.#fail = reject))
     this.failed.catch(() => {}) // whoever does not look at it learns it from open()

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { type DialError, dialRawWebSocket, isDialError } from '@proj/dialer'
 
 import { isTunnelError, TunnelError } from './errors.ts'
+import { limit } from './limits.ts'
 import { speaksAdit } from './protocol-version.ts'
 import { handshakeTo, type ServerOptions } from './server-options.ts'
 import { WebSocketPipe } from './websocket-pipe.ts'
@@ -48,6 +49,7 @@ export async function requestPipe(
     const pipe = new WebSocketPipe(socket, {
       role: 'client',
       head,
+      pingIntervalMs: limit('pingIntervalMs', server.pingIntervalMs),
       mask: hasIntermediaries(url, socket) ? 'random' : 'zero',
       ...(content === 'bytes' && protocol === 'piko' && { missedPongs: Infinity }),
     })

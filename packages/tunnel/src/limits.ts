@@ -21,13 +21,16 @@ export const TUNNEL_LIMITS: Readonly<
     | 'drainRetryAfterMs'
     | 'helloTimeoutMs'
     | 'maxEndpointsPerSession'
-    | 'maxSessions',
+    | 'maxSessions'
+    | 'pingIntervalMs',
     TunnelLimit
   >
 > = Object.freeze({
   connections: { default: 2, min: 1, max: 16 },
   // One round trip and a slow start.
   helloTimeoutMs: { default: 10_000, min: 1, max: MAX_TIMER_MS },
+  // More often would soon be more than a peer takes: see maxIdleFramesPerSecond of the WebSocket.
+  pingIntervalMs: { default: 10_000, min: 100, max: MAX_TIMER_MS },
   maxSessions: { default: 10_000, min: 1, max: Infinity },
   maxEndpointsPerSession: { default: 1000, min: 1, max: Infinity },
   // An agent serves on while it waits, so that waiting protects nobody but a crowded next server.

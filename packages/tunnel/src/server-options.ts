@@ -23,6 +23,11 @@ export interface ServerOptions {
    * session ends and is made anew. Default 10 000.
    */
   readonly helloTimeoutMs?: number
+  /**
+   * Time between two pings, ms, at least 100: shorter than whatever on the way ends connections that
+   * carry nothing. A server that is silent for two and a half of these is given up. Default 10 000.
+   */
+  readonly pingIntervalMs?: number
 }
 
 /** An opening handshake that is about to be sent; the headers hold the token. */
