@@ -19,6 +19,9 @@ export function offer(agent: Agent, settings: ListenerSettings, logger: Logger):
       ...(family !== undefined && { family: family === 'ipv4' ? 4 : 6 }),
       ...(bindAddr.length > 0 && { localAddress: bindAddr.map(formatSourceAddress) }),
     },
+    onStreamClosed: (bytes, record) => {
+      logger.debug({ endpoint, requestId: record?.requestId, ...bytes }, 'stream closed')
+    },
     onServiceError: (error) => {
       logger.warn({ endpoint, service: formatDialAddress(addr), err: error }, 'service not reached')
     },

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 
 import type { StreamRecord } from './stream-record.ts'
@@ -16,12 +17,16 @@ export interface ConnectRequest {
   readonly remotePort: number | undefined
 }
 
-/** The record of a connection that came by this request. */
+/**
+ * The record of a connection that came by this request. Its identifier is made here and is the same
+ * in the logs of server and agent, and in the PROXY header a service may get.
+ */
 export function connectRecord(endpoint: string, request: ConnectRequest): StreamRecord {
   return {
     kind: 'tcp',
     endpoint,
     ...(request.remoteAddress !== undefined && { visitorAddress: request.remoteAddress }),
     ...(request.remotePort !== undefined && { visitorPort: request.remotePort }),
+    requestId: randomBytes(8).toString('hex'),
   }
 }

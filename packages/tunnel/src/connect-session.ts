@@ -114,12 +114,18 @@ export class ConnectSession {
       return undefined
     }
     // The consumer's own word on who connected is not taken over: the record names its address.
-    const upstream = openUpstream(this.#options.registry, connectRecord(endpoint, this.#request))
+    const outbound = connectRecord(endpoint, this.#request)
+    const upstream = openUpstream(this.#options.registry, outbound)
     if (typeof upstream === 'string') {
       channel.reset(RESET_REASONS[upstream === 'full' ? 'limitReached' : 'noUpstream'])
       return undefined
     }
-    return new ChannelSplice(channel, upstream).first
+    const splice = new ChannelSplice(channel, upstream, () => {
+      const { requestId } = outbound
+      const bytes = { in: splice.bytesForward, out: splice.bytesBack }
+      this.#options.logger.debug({ endpoint, requestId, ...bytes }, 'stream closed')
+    })
+    return splice.first
   }
 
   #onMessage(message: ControlMessage): void {

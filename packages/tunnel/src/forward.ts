@@ -25,8 +25,11 @@ export interface ForwardOptions {
   readonly proxyProtocol?: ProxyProtocolVersion
   /** Called when the service could not be reached, with what would have been told to the visitor. */
   readonly onServiceError?: (error: unknown) => void
-  /** Called when a stream is over, with the bytes it carried. */
-  readonly onStreamClosed?: (bytes: { readonly in: number; readonly out: number }) => void
+  /** Called when a stream is over, with the bytes it carried to and from the service. */
+  readonly onStreamClosed?: (
+    bytes: { readonly in: number; readonly out: number },
+    record: StreamRecord | undefined,
+  ) => void
 }
 
 /**
@@ -47,7 +50,8 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
       resetReason: () => 'serviceReset',
       onClose: () => {
         giveUp.abort()
-        options.onStreamClosed?.({ in: splice.bytesToSocket, out: splice.bytesFromSocket })
+        const bytes = { in: splice.bytesToSocket, out: splice.bytesFromSocket }
+        options.onStreamClosed?.(bytes, record)
       },
     })
     channel.attach(splice)

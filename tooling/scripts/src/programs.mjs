@@ -25,12 +25,11 @@ export const OPTIONAL_PROGRAMS = [
     debian: 'nginx-light',
     usedFor: 'the benchmark: a one-hop proxy to compare with',
   },
+  { name: 'nft', debian: 'nftables', usedFor: 'a port that the system redirects' },
   { name: 'openssl', debian: 'openssl', usedFor: 'a TLS peer we did not write' },
   { name: 'python3', debian: 'python3', usedFor: 'foreign clients and servers' },
-  { name: 'redis-server', debian: 'redis-server', usedFor: 'the engine of many nodes' },
   { name: 'squid', debian: 'squid', usedFor: 'dialing through an HTTP proxy' },
   { name: 'tinyproxy', debian: 'tinyproxy', usedFor: 'dialing through an HTTP proxy' },
-  { name: 'wrk', debian: 'wrk', usedFor: 'a load generator we did not write' },
 ]
 
 // daemons lie in the sbin folders, which are not on the path of every account
