@@ -14,26 +14,24 @@ export interface Binds {
 }
 
 /**
- * A rule for `defineSettings`: no two settings may need the same socket. Found here it is a mistake
+ * A rule for `defineSettings`: no two addresses may need the same socket. Found here it is a mistake
  * with a line and a column; found at the bind it would be a port taken by the program itself.
  */
 export function* overlappingBinds(settings: readonly Binds[]): Generator<RuleProblem> {
   const seen = new Map<string, { key: string; address: ListenAddress }[]>()
   for (const { key, addresses } of settings) {
-    const own = addresses.map((address) => ({ key, address }))
-    for (const { address } of own) {
-      const other = seen
-        .get(placeOf(address))
-        ?.find((one) => listenAddressesOverlap(one.address, address))
-      if (other === undefined) continue
+    let said = false
+    for (const address of addresses) {
+      const place = placeOf(address)
+      const others = seen.get(place) ?? []
+      seen.set(place, [...others, { key, address }])
+      const other = others.find((one) => listenAddressesOverlap(one.address, address))
+      if (other === undefined || said) continue
+      said = true
       const [mine, theirs] = [address, other.address].map(formatListenAddress)
-      const message = `${mine} needs the same socket as ${theirs} of ${other.key}`
+      const whose = other.key === key ? '' : ` of ${other.key}`
+      const message = `${mine} needs the same socket as ${theirs}${whose}`
       yield { key, message, hint: 'give one of the two another port or address' }
-      break
-    }
-    for (const one of own) {
-      const place = placeOf(one.address)
-      seen.set(place, [...(seen.get(place) ?? []), one])
     }
   }
 }

@@ -27,6 +27,16 @@ test('says it once for each setting that is in the way', () => {
   expect(found.map(({ key }) => key)).toEqual(['b', 'c'])
 })
 
+test('sees two addresses of one setting', () => {
+  expect(problems({ proxy: ['127.0.0.1:8000', ':8000'] })).toEqual([
+    {
+      key: 'proxy',
+      message: ':8000 needs the same socket as 127.0.0.1:8000',
+      hint: 'give one of the two another port or address',
+    },
+  ])
+})
+
 test('lets other ports, other addresses, other families and free ports be', () => {
   expect(problems({ a: ['127.0.0.1:1'], b: ['127.0.0.1:2'] })).toEqual([])
   expect(problems({ a: ['127.0.0.1:1'], b: ['127.0.0.2:1'] })).toEqual([])

@@ -1,0 +1,62 @@
+/**
+ * What start-up says about the ports it opened: other programs that would get some of the clients,
+ * families that are missing, and, after connecting once to each address, whether the connections
+ * arrive here. Every note has a stable code of portcheck.
+ */
+import { parseListenAddress } from '@proj/config'
+
+/** Something a person would be surprised by. */
+export interface BindNote {
+  /** Stable code, PC101. */
+  readonly code: string
+  /** What happens. */
+  readonly text: string
+  /** One thing to do. */
+  readonly hint: string
+  /** Address it is about. */
+  readonly endpoint?: string
+}
+
+/** Listeners of portcheck. */
+export interface NotedListeners<Note extends BindNote> {
+  /** What is bound. */
+  readonly bound: readonly {
+    readonly want: string
+    readonly port: number
+    readonly warnings: readonly Note[]
+  }[]
+  /** Connects to every address. */
+  verify(): Promise<{ readonly warnings: readonly Note[] }>
+}
+
+/** Collects the notes about listeners, each said once. It connects to them. */
+export async function bindNotes<Note extends BindNote>(
+  listeners: NotedListeners<Note>,
+): Promise<Note[]> {
+  const { warnings } = await listeners.verify()
+  const notes = [...listeners.bound.flatMap((bound) => bound.warnings), ...warnings]
+  const about = ({ code, endpoint }: Note): string => `${code} ${endpoint}`
+  return notes.filter((note, at) => notes.findIndex((one) => about(one) === about(note)) === at)
+}
+
+/** Writes notes for a person. */
+export function formatBindNotes(notes: readonly BindNote[]): string {
+  return notes.map(({ code, text, hint }) => `warning: ${text} (${code})\n  ${hint}\n`).join('')
+}
+
+/** An address whose port was taken, and the port it has instead. */
+export interface MovedBind {
+  /** The address as it was written. */
+  readonly wanted: string
+  /** The port it got. */
+  readonly port: number
+}
+
+/** Finds the addresses that on-conflict=next has moved. */
+export function movedBinds({ bound }: Pick<NotedListeners<BindNote>, 'bound'>): MovedBind[] {
+  return bound.flatMap(({ want, port }) => {
+    const address = parseListenAddress(want)
+    const isMoved = address.kind === 'tcp' && address.port !== 0 && address.port !== port
+    return isMoved ? [{ wanted: want, port }] : []
+  })
+}
