@@ -7,10 +7,14 @@ import { until } from '@proj/testkit/until'
 import { startAccess, startAgent, startServer } from './programs.ts'
 import { download, httpService, type Service, tcpService, visit } from './services.ts'
 
-/** A service whose answer goes on for as long as the test wants. */
+/** A service whose answer to `/slow` goes on for as long as the test wants. */
 async function slowService(): Promise<Service & { finish: () => void }> {
   const answers: ServerResponse[] = []
-  const service = await httpService((_request, response) => {
+  const service = await httpService((request, response) => {
+    if (request.url !== '/slow') {
+      response.end()
+      return
+    }
     answers.push(response)
     response.write('begun, ')
   })
@@ -21,7 +25,7 @@ test('a download that runs when the server is stopped finishes, and the server e
   const service = await slowService()
   const server = await startServer()
   await startAgent('http', 'web', service.port, server)
-  const response = await download(server.ports.proxy, '/')
+  const response = await download(server.ports.proxy, '/slow')
   response.setEncoding('utf8')
   expect((await once(response, 'data'))[0]).toBe('begun, ')
   server.process.kill('SIGTERM')
@@ -39,7 +43,7 @@ test('a download that runs when the agent is stopped finishes, and the agent end
   const service = await slowService()
   const server = await startServer()
   const agent = await startAgent('http', 'web', service.port, server)
-  const response = await download(server.ports.proxy, '/')
+  const response = await download(server.ports.proxy, '/slow')
   response.setEncoding('utf8')
   expect((await once(response, 'data'))[0]).toBe('begun, ')
   agent.kill('SIGTERM')
@@ -76,7 +80,7 @@ test.for(['server', 'agent'] as const)('a second signal ends the %s at once', as
   const service = await slowService()
   const server = await startServer()
   const agent = await startAgent('http', 'web', service.port, server)
-  const response = await download(server.ports.proxy, '/')
+  const response = await download(server.ports.proxy, '/slow')
   const broken = once(response, 'error')
   response.resume()
   const stopped = who === 'server' ? server.process : agent
@@ -92,7 +96,7 @@ test('the grace period ends what does not end by itself', async () => {
   const service = await slowService()
   const server = await startServer(undefined, ['--grace-period', '50ms'])
   await startAgent('http', 'web', service.port, server)
-  const response = await download(server.ports.proxy, '/')
+  const response = await download(server.ports.proxy, '/slow')
   const broken = once(response, 'error')
   response.resume()
   server.process.kill('SIGTERM')
