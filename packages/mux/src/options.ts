@@ -49,7 +49,10 @@ export interface SessionOptions {
   readonly acceptBacklog?: number
   /** Bytes queued on a stream from which `write` returns false. @default 262144 */
   readonly writeHighWaterBytes?: number
-  /** Bytes queued on a stream from which `write` throws MUX_QUEUE_FULL. @default 8388608 */
+  /**
+   * Bytes queued on a stream from which `write` throws MUX_QUEUE_FULL. Whoever relays a stream needs
+   * more than its largest receive window, which may come whole. @default 33554432
+   */
   readonly maxQueuedBytes?: number
   /** Control frames queued while the transport is stuck; one more ends the session. @default 16384 */
   readonly maxQueuedControlFrames?: number
@@ -104,7 +107,7 @@ export const DEFAULTS: Readonly<Record<NumericOption, number>> = Object.freeze({
   maxUnackedStreams: 256, // the accept backlog of hashicorp/yamux
   acceptBacklog: 256,
   writeHighWaterBytes: 262_144, // one batch
-  maxQueuedBytes: 8 * MiB,
+  maxQueuedBytes: 32 * MiB, // above the largest window: who relays a stream may get all of one
   maxQueuedControlFrames: 16_384,
   maxPingsPerSecond: 100,
   maxIdleFramesPerSecond: 10_000,

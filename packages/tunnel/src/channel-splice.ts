@@ -68,10 +68,10 @@ class Relay implements ChannelSink {
 
   onData(chunk: Buffer): boolean {
     this.bytes += chunk.length
-    const { hasRoom, isFree } = writeLent(this.#target, chunk)
-    if (hasRoom) this.#source.consume(chunk.length)
-    else this.#owed += chunk.length
-    return isFree
+    return writeLent(this.#target, chunk, (hasRoom) => {
+      if (hasRoom) this.#source.consume(chunk.length)
+      else this.#owed += chunk.length
+    })
   }
 
   onEnd(): void {

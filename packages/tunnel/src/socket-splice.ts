@@ -104,9 +104,9 @@ export class SocketSplice implements ChannelSink {
       if (!this.#channel.write(chunk)) socket.pause()
       return false
     }
-    const { hasRoom, isFree } = writeLent(this.#channel, chunk)
-    if (!hasRoom) socket.pause()
-    return isFree
+    return writeLent(this.#channel, chunk, (hasRoom) => {
+      if (!hasRoom) socket.pause()
+    })
   }
 
   /** @inheritdoc */
@@ -133,14 +133,21 @@ export class SocketSplice implements ChannelSink {
  * Writes a chunk whose memory is lent. Small ones are copied, so that they still share a frame with
  * their neighbours; of large ones it is made sure that they leave now.
  *
- * @returns what `channel.write` did, and whether nothing refers to the chunk any more.
+ * @param onWritten - told what `channel.write` said, before anything leaves: what leaves may make room
+ *   at once, and the sink's `onDrain` must not come before the caller knew that there was none.
+ * @returns whether nothing refers to the chunk any more.
  */
-export function writeLent(channel: Channel, chunk: Buffer): { hasRoom: boolean; isFree: boolean } {
+export function writeLent(
+  channel: Channel,
+  chunk: Buffer,
+  onWritten: (hasRoom: boolean) => void,
+): boolean {
   if (chunk.length <= COPIED_BYTES) {
-    return { hasRoom: channel.write(Buffer.from(chunk)), isFree: true }
+    onWritten(channel.write(Buffer.from(chunk)))
+    return true
   }
-  const hasRoom = channel.write(chunk)
-  return { hasRoom, isFree: channel.session.flush() && channel.queuedBytes === 0 }
+  onWritten(channel.write(chunk))
+  return channel.session.flush() && channel.queuedBytes === 0
 }
 
 /** Destroys a socket so that its peer sees a reset where the transport has one. */
