@@ -1,4 +1,4 @@
-import { formatTable, type TextOutput } from '@proj/console'
+import { bindNotes, formatBindNotes, formatTable, type TextOutput } from '@proj/console'
 import type { BoundAddress, Listeners } from '@proj/portcheck'
 
 import type { Server } from './server.ts'
@@ -11,32 +11,37 @@ const WHO: ReadonlyMap<string, string> = new Map([
   ['admin', 'operators'],
 ])
 
-/** Says what is really bound, from the sockets, and what is not as one might think. */
-export function announce(
+/**
+ * Says what is really bound, from the sockets, and what is not as one might think: it connects once
+ * to every address, to see whether the connection arrives here.
+ */
+export async function announce(
   server: Server,
   { stdout, json }: { readonly stdout: TextOutput; readonly json: boolean },
-): void {
-  const named = Object.entries(server.listeners) as [string, Listeners][]
+): Promise<void> {
+  const opened = Object.entries(server.listeners) as [string, Listeners][]
+  const named = await Promise.all(
+    opened.map(async ([name, listeners]) => ({
+      name,
+      bound: listeners.bound,
+      warnings: await bindNotes(listeners),
+    })),
+  )
   if (json) {
-    const listeners = named.map(([name, { bound }]) => ({
+    const listeners = named.map(({ name, bound, warnings }) => ({
       name,
       addresses: bound.flatMap(({ sockets }) => sockets.map(({ address }) => address)),
       urls: bound.flatMap(({ urls }) => urls),
-      warnings: bound.flatMap(({ warnings }) => warnings),
+      warnings,
     }))
     stdout.write(`${JSON.stringify({ event: 'ready', software: SOFTWARE, listeners })}\n`)
     return
   }
-  const rows = named.flatMap(([name, { bound }]) =>
+  const rows = named.flatMap(({ name, bound }) =>
     bound.flatMap(rowsOf).map((row, index) => [index === 0 ? (WHO.get(name) ?? name) : '', ...row]),
   )
-  const warnings = named.flatMap(([, { bound }]) =>
-    bound.flatMap((one) =>
-      one.warnings.map(({ code, text, hint }) => `warning: ${text} (${code})\n  ${hint}\n`),
-    ),
-  )
-  const title = SOFTWARE.replace('/', ' ')
-  stdout.write(`${title}\n\n${formatTable(rows, 2)}\n${warnings.join('')}`)
+  const notes = formatBindNotes(named.flatMap(({ warnings }) => warnings))
+  stdout.write(`${SOFTWARE.replace('/', ' ')}\n\n${formatTable(rows, 2)}\n${notes}`)
 }
 
 /** A row for each socket and each URL, side by side: address, families, URL. */

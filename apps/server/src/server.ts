@@ -1,7 +1,7 @@
 import { createServer as createHttpServer } from 'node:http'
 
 import { WindowBudget } from '@proj/mux'
-import { listen, type Listeners, type ListenOptions, peerOf, type Want } from '@proj/portcheck'
+import { type Listeners, type ListenRequest, listenTogether, peerOf } from '@proj/portcheck'
 import {
   type Authorize,
   ConnectAcceptor,
@@ -14,14 +14,17 @@ import { createAdminHandler } from './admin.ts'
 import { Edge } from './edge/edge.ts'
 import type { EdgeOptions } from './edge/edge-options.ts'
 
+/** Addresses of one port, what a taken one leads to, and who may connect. */
+export type ServerListener = Omit<ListenRequest, 'onConnection' | 'server'>
+
 /** What a server is made of. */
 export interface ServerOptions {
   /** Where visitors and consumers connect. Default `*:8000`. */
-  readonly proxy?: readonly Want[]
+  readonly proxy?: ServerListener
   /** Where agents connect. Default `*:8001`. */
-  readonly upstream?: readonly Want[]
+  readonly upstream?: ServerListener
   /** Where operators look. Default `localhost:8002`: both loopbacks, nobody else. */
-  readonly admin?: readonly Want[]
+  readonly admin?: ServerListener
   /** Times and limits of the HTTP edge. */
   readonly edge?: EdgeOptions
   /** Judges handshakes. Default: everyone may do everything. */
@@ -35,7 +38,7 @@ export interface ServerOptions {
 /** Memory that the windows of all sessions of this process may grow by together. */
 const WINDOW_BUDGET_BYTES = 256 * 1024 * 1024
 
-/** The three ports by name, in the order they open. */
+/** The three ports by name. */
 export interface ServerListeners {
   /** Where visitors and consumers connect. */
   readonly proxy: Listeners
@@ -78,7 +81,7 @@ export class Server {
   }
 
   /**
-   * Opens every port or none.
+   * Opens every port or none; none serves before all are held.
    *
    * @throws {PortcheckError} when a port cannot be had, with its holder.
    */
@@ -102,12 +105,6 @@ export class Server {
       addressOf: ({ socket }) => peerOf(socket)?.address,
     })
     const state = { ready: false }
-    const opened: Listeners[] = []
-    const open = async (wants: readonly Want[], how: ListenOptions): Promise<Listeners> => {
-      const listeners = await listen(wants, how)
-      opened.push(listeners)
-      return listeners
-    }
     const upstreamServer = createHttpServer({ headersTimeout: SIDE_PORT_HEAD_TIMEOUT_MS })
     upstreamServer.on('upgrade', (request, socket, head) => {
       const { method = '', url = '/', headers } = request
@@ -131,18 +128,18 @@ export class Server {
       }),
     )
     try {
-      const proxy = await open(options.proxy ?? ['*:8000'], {
-        onConnection: (socket, peer) => edge.accept(socket, peer.address),
-      })
+      const [proxy, upstreams, admin] = await listenTogether([
+        {
+          ...(options.proxy ?? { at: '*:8000' }),
+          onConnection: (socket, peer) => edge.accept(socket, peer.address),
+        },
+        { ...(options.upstream ?? { at: '*:8001' }), server: upstreamServer },
+        { ...(options.admin ?? { at: 'localhost:8002' }), server: adminServer },
+      ])
       proxyPort = proxy.bound[0]?.port
-      const listeners = {
-        proxy,
-        upstream: await open(options.upstream ?? ['*:8001'], { server: upstreamServer }),
-        admin: await open(options.admin ?? ['localhost:8002'], { server: adminServer }),
-      }
+      const listeners = { proxy, upstream: upstreams, admin }
       return new Server({ registry, edge, upstream, connect, listeners, state })
     } catch (error) {
-      for (const listeners of opened) listeners.destroy()
       edge.destroy()
       throw error
     }

@@ -1,4 +1,11 @@
-import { GLOBAL_FLAGS, LOG_LEVELS, overlappingBinds, STANDARD_COMMANDS } from '@proj/console'
+import {
+  bindsAreTcp,
+  GLOBAL_FLAGS,
+  LISTENER_SETTINGS,
+  LOG_LEVELS,
+  overlappingBinds,
+  STANDARD_COMMANDS,
+} from '@proj/console'
 import {
   defineCommands,
   defineSettings,
@@ -21,6 +28,7 @@ export const settings = defineSettings({
         default: ':8000',
         description: 'Where visitors and consumers connect.',
       }),
+      ...LISTENER_SETTINGS,
       headTimeoutMs: setting(duration({ min: '10ms' }), {
         default: '10s',
         description: 'From the first byte of a request head to its last; then 408.',
@@ -62,12 +70,14 @@ export const settings = defineSettings({
         default: ':8001',
         description: 'Where agents connect.',
       }),
+      ...LISTENER_SETTINGS,
     },
     admin: {
       bindAddr: setting(listenAddresses(), {
         default: 'localhost:8002',
         description: 'Where health, metrics and status are shown.',
       }),
+      ...LISTENER_SETTINGS,
     },
     log: {
       level: setting(oneOf(LOG_LEVELS), {
@@ -86,12 +96,14 @@ export const settings = defineSettings({
     }),
   },
   rules: [
-    function* bindsDiffer({ proxy, upstream, admin }) {
-      yield* overlappingBinds([
+    function* bindsCanBeHad({ proxy, upstream, admin }) {
+      const binds = [
         { key: 'proxy.bind_addr', addresses: proxy.bindAddr },
         { key: 'upstream.bind_addr', addresses: upstream.bindAddr },
         { key: 'admin.bind_addr', addresses: admin.bindAddr },
-      ])
+      ]
+      yield* bindsAreTcp(binds)
+      yield* overlappingBinds(binds)
     },
   ],
 })

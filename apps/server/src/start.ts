@@ -1,8 +1,18 @@
-import { aborted, createLogger, EXIT, type Invocation, reloading, UserError } from '@proj/console'
+import {
+  aborted,
+  accessLists,
+  conflictPolicy,
+  createLogger,
+  EXIT,
+  type Invocation,
+  movedBinds,
+  reloading,
+  UserError,
+} from '@proj/console'
 import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
 import { announce } from './announce.ts'
-import { Server } from './server.ts'
+import { Server, type ServerListener } from './server.ts'
 import { type OwnCommands, type ServerTree, settings as definition } from './settings.ts'
 import { SOFTWARE } from './version.ts'
 
@@ -12,17 +22,23 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
   const { settings } = loaded
   const { stdout, stderr, signals } = around
   const logger = createLogger({ ...settings.log, stream: stderr, colour })
+  const listener = (name: 'proxy' | 'upstream' | 'admin'): ServerListener => {
+    const own = settings[name]
+    const policy = conflictPolicy(own, { listener: name, logger })
+    return { at: own.bindAddr, ...policy, ...accessLists(own), signal: signals.stop }
+  }
   let server: Server
   try {
     server = await Server.start({
-      proxy: settings.proxy.bindAddr,
-      upstream: settings.upstream.bindAddr,
-      admin: settings.admin.bindAddr,
+      proxy: listener('proxy'),
+      upstream: listener('upstream'),
+      admin: listener('admin'),
       edge: settings.proxy,
       software: SOFTWARE,
       logger,
     })
   } catch (error) {
+    if (signals.stop.aborted) return EXIT.ok
     if (!isPortcheckError(error)) throw error
     throw new UserError(error.message, {
       exitCode: EXIT.addressTaken,
@@ -30,14 +46,23 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       cause: error,
     })
   }
+  for (const [name, listeners] of Object.entries(server.listeners)) {
+    for (const moved of movedBinds(listeners)) {
+      logger.warn({ listener: name, ...moved }, 'port taken, listening on the next free one')
+    }
+  }
   await using _reloading = await reloading(invocation, {
     settings: definition,
     logger,
     apply: (next) => {
+      const { proxy, upstream, admin } = server.listeners
+      proxy.restrict(accessLists(next.settings.proxy))
+      upstream.restrict(accessLists(next.settings.upstream))
+      admin.restrict(accessLists(next.settings.admin))
       logger.level = next.settings.log.level
     },
   })
-  announce(server, { stdout, json })
+  await announce(server, { stdout, json })
   await aborted(signals.stop)
   logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: running exchanges may finish')
   const patience = AbortSignal.any([AbortSignal.timeout(settings.gracePeriodMs), signals.kill])

@@ -82,7 +82,7 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
 
 /** A server alone, on loopback ports the kernel picks. */
 export async function startServer(edge: EdgeOptions = {}): Promise<Server> {
-  const anywhere = ['127.0.0.1:0']
+  const anywhere = { at: '127.0.0.1:0' }
   return await Server.start({
     proxy: anywhere,
     upstream: anywhere,

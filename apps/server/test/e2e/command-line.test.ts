@@ -54,7 +54,19 @@ error: flag --grace-period: grace_period: "5" is not a duration: the unit is mis
 `,
     ],
     [
-      ['status', '--admin.bind-addr', 'unix:/run/admin.sock'],
+      ['--admin.bind-addr', 'unix:/run/admin.sock'],
+      `error: flag --admin.bind-addr: admin.bind_addr: unix:/run/admin.sock is no TCP address
+  hint: write a port, such as :8080, 127.0.0.1:8080 or [::1]:8080
+`,
+    ],
+    [
+      ['--proxy.bind-addr', '127.0.0.1:8000', '--proxy.bind-addr', ':8000'],
+      `error: flag --proxy.bind-addr: proxy.bind_addr: :8000 needs the same socket as 127.0.0.1:8000
+  hint: give one of the two another port or address
+`,
+    ],
+    [
+      ['status', '--admin.bind-addr', 'localhost:0'],
       `adit-server: the configuration does not tell where the admin port is
   name it with --url http://HOST:PORT
 `,
