@@ -1,3 +1,5 @@
+// After a change of settings: build, then `adit config reference > docs/reference/agent.md` and
+// `adit config schema > docs/schema/agent.json`, and format.
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { formatReference, jsonSchema } from '@proj/config'
