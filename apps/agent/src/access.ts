@@ -1,8 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-import { type ListenAddress } from '@proj/config'
-import { listen, type Listeners } from '@proj/portcheck'
 import {
   type Consumer,
   type Logger,
@@ -12,68 +10,36 @@ import {
   SocketSplice,
 } from '@proj/tunnel'
 
-/** An endpoint and where it is brought to. */
-export interface AccessSettings {
-  /** Name of the endpoint. */
-  readonly endpoint: string
-  /** Local addresses it is reached at. */
-  readonly bindAddr: readonly ListenAddress[]
-}
-
 /** How long a local connection waits for the server when there is no session. */
 const OPEN_TIMEOUT_MS = 15_000
 
 /** Connections of one access at once; one more is reset. */
 const MAX_CONNECTIONS = 10_000
 
-/** A remote endpoint on local addresses: each connection there is a stream to the service. */
+/** Carries local connections to a remote endpoint, each as a stream of its own. */
 export class Access {
   /** Name of the endpoint. */
   readonly endpoint: string
-  /** What is bound. */
-  readonly listeners: Listeners
   /** Why the last connection was refused or cut, for the log and for status. */
   lastFailure: string | undefined
   readonly #consumer: Consumer
   readonly #logger: Logger
   #open = 0
 
-  private constructor(
-    settings: AccessSettings,
-    consumer: Consumer,
-    logger: Logger,
-    listeners: (onConnection: (socket: Socket) => void) => Listeners,
-  ) {
-    this.endpoint = settings.endpoint
+  constructor(endpoint: string, consumer: Consumer, logger: Logger) {
+    this.endpoint = endpoint
     this.#consumer = consumer
     this.#logger = logger
-    this.listeners = listeners((socket) => void this.#carry(socket))
-  }
-
-  /**
-   * Binds the addresses.
-   *
-   * @throws {PortcheckError} when one cannot be had, with its holder.
-   */
-  static async start(
-    settings: AccessSettings,
-    consumer: Consumer,
-    logger: Logger,
-  ): Promise<Access> {
-    let onConnection: (socket: Socket) => void = (socket) => socket.destroy()
-    const listeners = await listen(settings.bindAddr, {
-      scheme: 'tcp',
-      onConnection: (socket) => onConnection(socket),
-    })
-    return new Access(settings, consumer, logger, (handler) => {
-      onConnection = handler
-      return listeners
-    })
   }
 
   /** Connections open now. */
   get open(): number {
     return this.#open
+  }
+
+  /** Takes a connection; it is reset when the service cannot be reached. */
+  accept(socket: Socket): void {
+    void this.#carry(socket)
   }
 
   async #carry(socket: Socket): Promise<void> {

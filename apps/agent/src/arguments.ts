@@ -19,7 +19,7 @@ export function argumentsOf(command: ParsedCommand<OwnCommands>): ArgumentValues
       return { listeners: [{ endpoint, addr: address, protocol: command.name }], accesses: [] }
     }
     case 'access':
-      return { accesses: accessesOf(command.args.endpoints, command.flags.bind), listeners: [] }
+      return { accesses: accessesOf(command.args.endpoints, command.flags), listeners: [] }
     default:
       return {}
   }
@@ -27,8 +27,10 @@ export function argumentsOf(command: ParsedCommand<OwnCommands>): ArgumentValues
 
 function accessesOf(
   endpoints: readonly string[],
-  bind: string | undefined,
-): Record<string, string>[] {
+  flags: ParsedCommand<Pick<OwnCommands, 'access'>>['flags'],
+): Record<string, string | undefined>[] {
+  const { bind, onConflict, wait } = flags
+  const policy = { on_conflict: onConflict, wait }
   if (bind !== undefined && (endpoints.length !== 1 || endpoints[0]?.includes('='))) {
     throw new UserError('--bind goes with a single NAME', {
       exitCode: EXIT.usage,
@@ -38,7 +40,7 @@ function accessesOf(
   return endpoints.map((item) => {
     const at = item.indexOf('=')
     return at < 0
-      ? { endpoint: item, bind_addr: bind ?? DEFAULT_BIND }
-      : { endpoint: item.slice(0, at), bind_addr: item.slice(at + 1) }
+      ? { endpoint: item, bind_addr: bind ?? DEFAULT_BIND, ...policy }
+      : { endpoint: item.slice(0, at), bind_addr: item.slice(at + 1), ...policy }
   })
 }

@@ -1,5 +1,5 @@
 import { GLOBAL_FLAGS, STANDARD_COMMANDS } from '@proj/console'
-import { argument, boolean, defineCommands, list, setting, text, url } from '@proj/config'
+import { argument, boolean, defineCommands, list, oneOf, setting, text, url } from '@proj/config'
 
 import { endpointName, settings } from './settings.ts'
 
@@ -37,11 +37,16 @@ const ownCommands = {
     },
     flags: {
       bind: setting(text(), { description: 'Address for a single NAME, 127.0.0.1:15432.' }),
+      onConflict: setting(oneOf(['fail', 'wait', 'next']), {
+        description: 'When a port is taken: end, wait until it is free, or take the next free one.',
+      }),
+      wait: setting(text(), { description: 'How long --on-conflict=wait waits, 30s.' }),
     },
     settings: ['connect', 'log', 'grace_period'],
     examples: [
       'adit access pg --bind 127.0.0.1:15432',
       'adit access pc1=127.0.0.1:9901 pc2=127.0.0.1:9902',
+      'adit access pg --bind localhost:15432 --on-conflict next',
     ],
   },
   'connect explain': {

@@ -22,6 +22,7 @@ export async function serverOptions(
   const secure = /^(https|wss):/.test(connect.url)
   return {
     url: connect.url,
+    pingIntervalMs: connect.pingIntervalMs,
     ...(token !== undefined && { token: token.reveal() }),
     ...(tenantId !== undefined && { tenantId }),
     connect: {

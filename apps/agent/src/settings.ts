@@ -1,4 +1,4 @@
-import { LOG_LEVELS, overlappingBinds } from '@proj/console'
+import { bindsAreTcp, LISTENER_SETTINGS, LOG_LEVELS, overlappingBinds } from '@proj/console'
 import {
   boolean,
   defineSettings,
@@ -43,6 +43,11 @@ export const settings = defineSettings({
       timeoutMs: setting(duration({ min: '100ms' }), {
         default: '30s',
         description: 'Time for one attempt to reach the server.',
+      }),
+      pingIntervalMs: setting(duration({ min: '100ms' }), {
+        default: '10s',
+        description:
+          'Time between signs of life: shorter than what proxies allow a silent connection.',
       }),
       bindAddr: setting(list(sourceAddress()), {
         default: [],
@@ -121,6 +126,7 @@ export const settings = defineSettings({
           required: true,
           description: 'Where it is reached from here.',
         }),
+        ...LISTENER_SETTINGS,
       },
       { description: 'Remote endpoints to bring here.', identity: 'endpoint', reload: 'live' },
     ),
@@ -160,13 +166,13 @@ export const settings = defineSettings({
         seen.add(endpoint)
       }
     },
-    function* bindsDiffer({ accesses }) {
-      yield* overlappingBinds(
-        accesses.map(({ bindAddr }, index) => ({
-          key: `accesses[${index}].bind_addr`,
-          addresses: bindAddr,
-        })),
-      )
+    function* bindsCanBeHad({ accesses }) {
+      const binds = accesses.map(({ bindAddr }, index) => ({
+        key: `accesses[${index}].bind_addr`,
+        addresses: bindAddr,
+      }))
+      yield* bindsAreTcp(binds)
+      yield* overlappingBinds(binds)
     },
     function* oneSource({ connect }) {
       if (connect.bindInterface !== undefined && connect.bindAddr.length > 0) {

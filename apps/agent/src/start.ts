@@ -27,12 +27,12 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
   await using agent = new Agent({ ...server, connections: settings.connect.connections })
   const work = new Work(agent, consumer, logger)
   try {
-    await work.become(settings)
+    await work.become(settings, signals.stop)
     await using _reloading = await reloading(invocation, {
       settings: definition,
       logger,
       apply: async (next) => {
-        await work.become(next.settings)
+        await work.become(next.settings, signals.stop)
         logger.level = next.settings.log.level
       },
     })
@@ -40,7 +40,7 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
       work.ready(signals.stop),
       ...(settings.accesses.length > 0 ? [consumer.ready({ signal: signals.stop })] : []),
     ])
-    announce(work, { url: settings.connect.url, stdout, json })
+    await announce(work, { url: settings.connect.url, stdout, json })
     await Promise.race([aborted(signals.stop), consumer.failed, work.failed])
     logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: open connections may finish')
     const signal = AbortSignal.any([AbortSignal.timeout(settings.gracePeriodMs), signals.kill])

@@ -1,21 +1,16 @@
 import { isDeepStrictEqual } from 'node:util'
 
+import { accessLists } from '@proj/console'
 import type { Agent, Consumer, Listener, Logger } from '@proj/tunnel'
 
-import { Access } from './access.ts'
 import { offer } from './offer.ts'
+import { hasSamePlace, openAccesses, type RunningAccess } from './open-accesses.ts'
 import type { AgentSettings } from './settings.ts'
 
 /** An offer and the settings it was made from. */
 export interface RunningOffer {
   readonly setting: AgentSettings['listeners'][number]
   readonly made: Listener
-}
-
-/** An access and the settings it was made from. */
-export interface RunningAccess {
-  readonly setting: AgentSettings['accesses'][number]
-  readonly made: Access
 }
 
 /** What the agent offers and brings now, and the way from one configuration to the next. */
@@ -43,36 +38,38 @@ export class Work {
   }
 
   /** Accesses in the order of the configuration. */
-  get accesses(): readonly Access[] {
-    return this.#accesses.map(({ made }) => made)
+  get accesses(): readonly RunningAccess[] {
+    return this.#accesses
   }
 
   /**
    * Offers and brings what is wanted, and ends what is not any more; what stays the same is left
-   * alone, with its connections. Every new local address is held before anything else is touched.
+   * alone, with its connections, and so does an access whose lists change. Every new local address is held before anything else is touched.
    *
+   * @param signal - ends the wait for a port that is taken.
    * @throws {PortcheckError} when an address cannot be had; everything is then as it was.
    */
-  async become(wanted: Pick<AgentSettings, 'listeners' | 'accesses'>): Promise<void> {
-    const before = this.#accesses
-    const added: Access[] = []
-    const next: RunningAccess[] = []
-    try {
-      for (const setting of wanted.accesses) {
-        const same = before.find((one) => isDeepStrictEqual(one.setting, setting))
-        const made = same?.made ?? (await Access.start(setting, this.#consumer, this.#logger))
-        if (same === undefined) added.push(made)
-        next.push({ setting, made })
-      }
-    } catch (error) {
-      for (const access of added) access.listeners.destroy()
-      throw error
-    }
-    this.#accesses = next
-    for (const { made } of before) {
-      // Connections that are open go on; only the port is given up.
-      if (!this.accesses.includes(made)) void made.listeners.close()
-    }
+  async become(
+    wanted: Pick<AgentSettings, 'listeners' | 'accesses'>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const left = [...this.#accesses]
+    const places = wanted.accesses.map((setting) => {
+      const at = left.findIndex((one) => hasSamePlace(one.setting, setting))
+      return { setting, running: at < 0 ? undefined : left.splice(at, 1)[0] }
+    })
+    const added = await openAccesses(
+      places.filter(({ running }) => running === undefined).map(({ setting }) => setting),
+      { consumer: this.#consumer, logger: this.#logger, signal },
+    )
+    this.#accesses = places.flatMap(({ setting, running }) => {
+      const access = running ?? added.shift()
+      if (access === undefined) return []
+      access.listeners.restrict(accessLists(setting))
+      return [{ ...access, setting }]
+    })
+    // Connections that are open go on; only the port is given up.
+    for (const { listeners } of left) void listeners.close()
     const kept = this.#offers.filter(({ setting }) =>
       wanted.listeners.some((one) => isDeepStrictEqual(one, setting)),
     )
@@ -104,12 +101,12 @@ export class Work {
 
   /** Gives the local ports up; their connections may finish until the signal aborts. */
   stop(signal: AbortSignal): void {
-    for (const { listeners } of this.accesses) void listeners.close({ signal }).catch(() => {})
+    for (const { listeners } of this.#accesses) void listeners.close({ signal }).catch(() => {})
   }
 
   /** Ends the accesses now; the offers end with the agent. */
   destroy(): void {
-    for (const { listeners } of this.accesses) listeners.destroy()
+    for (const { listeners } of this.#accesses) listeners.destroy()
   }
 
   #offer(setting: RunningOffer['setting']): Listener {

@@ -38,6 +38,14 @@ describe('access', () => {
     ])
   })
 
+  test('takes the policy for ports that are taken for all of them', () => {
+    const flags = ['--on-conflict', 'wait', '--wait', '1m']
+    expect(accesses('a=:1', 'b=:2', ...flags)).toEqual([
+      { endpoint: 'a', bind_addr: ':1', on_conflict: 'wait', wait: '1m' },
+      { endpoint: 'b', bind_addr: ':2', on_conflict: 'wait', wait: '1m' },
+    ])
+  })
+
   test('offers nothing, whatever the files list', () => {
     expect(asSettings('access', 'pg')).toMatchObject({ listeners: [] })
   })

@@ -118,7 +118,7 @@ accesses:
       allowed: a URL with http://, https://, ws://, wss://
       hint: write http://tunnel.example.com
     error: /adit.yaml:3:3: connect.conections: unknown key "conections"
-      allowed: url, token, token_file, tenant_id, connections, timeout, bind_addr, bind_interface, bind_device, ip_family, proxy_url, proxy_url_file, no_proxy, proxy_ca, tls
+      allowed: url, token, token_file, tenant_id, connections, timeout, ping_interval, bind_addr, bind_interface, bind_device, ip_family, proxy_url, proxy_url_file, no_proxy, proxy_ca, tls
       hint: did you mean connect.connections?
     error: /adit.yaml:7:15: listeners[1].endpoint: web is offered twice
     error: /adit.yaml:8:11: listeners[1].addr: address "70000": "70000" is not a port
