@@ -56,6 +56,11 @@ export class SocketSplice implements ChannelSink {
       resetSocket(socket)
       return
     }
+    if (socket.destroyed) {
+      // Gone while it was waited for: its events have been, or nobody would hear them.
+      this.#channel.reset(RESET_REASONS[this.#resetReason(new Error('socket closed'))])
+      return
+    }
     let failed = false
     readLent(socket, (chunk, isLent) => this.#take(socket, chunk, isLent))
     socket.on('drain', () => {

@@ -220,6 +220,19 @@ test('a socket that comes after the stream was reset is reset', async () => {
   expect(closed).toBe(RESET_REASONS.limitReached)
 })
 
+test('a socket that was gone before it came resets the stream', async () => {
+  const { near, far } = await tcpSockets()
+  const ended = socketEnd(near)
+  far.resetAndDestroy()
+  await ended
+  const { client } = await sessions(() => {})
+  const channel = client.openChannel()
+  const splice = new SocketSplice(channel, { resetReason: () => 'consumerGone' })
+  channel.attach(splice)
+  splice.connect(near)
+  expect([channel.closed, client.openStreams]).toEqual([true, 0])
+})
+
 test('a socket torn down without a word is no clean end', async () => {
   const ends = await path()
   ends.visitor.write('x')
