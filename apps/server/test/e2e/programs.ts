@@ -14,6 +14,12 @@ const CLEAN = Object.fromEntries(
     .map((name) => [name, undefined]),
 )
 
+/** How a program is started. */
+export interface ProgramOptions extends SpawnedOptions {
+  /** Put before the command, such as that of a network namespace. */
+  readonly prefix?: readonly string[]
+}
+
 /** Ports of a server, by listener. */
 export interface ServerPorts {
   readonly proxy: number
@@ -28,19 +34,13 @@ export interface RunningServer {
 }
 
 /** Starts `adit-server` with these arguments and nothing else. */
-export function aditServer(args: readonly string[], options: SpawnedOptions = {}): Spawned {
-  return spawned(process.execPath, [SERVER, ...args], {
-    ...options,
-    env: { ...CLEAN, ...options.env },
-  })
+export function aditServer(args: readonly string[], options: ProgramOptions = {}): Spawned {
+  return program(SERVER, args, options)
 }
 
 /** Starts `adit` with these arguments and nothing else. */
-export function adit(args: readonly string[], options: SpawnedOptions = {}): Spawned {
-  return spawned(process.execPath, [AGENT, ...args], {
-    ...options,
-    env: { ...CLEAN, ...options.env },
-  })
+export function adit(args: readonly string[], options: ProgramOptions = {}): Spawned {
+  return program(AGENT, args, options)
 }
 
 /** Starts a server on loopback and waits until it listens; port 0 lets the kernel pick. */
@@ -100,6 +100,12 @@ export function memoryOf(pid: number, name: 'VmRSS' | 'VmHWM'): number {
 /** Descriptors a process has open. */
 export function descriptorsOf(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length
+}
+
+function program(path: string, args: readonly string[], options: ProgramOptions): Spawned {
+  const { prefix = [], env, ...rest } = options
+  const [command = process.execPath, ...line] = [...prefix, process.execPath, path, ...args]
+  return spawned(command, line, { ...rest, env: { ...CLEAN, ...env } })
 }
 
 function portOf(address: string | undefined): number {
