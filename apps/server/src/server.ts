@@ -169,6 +169,8 @@ export class Server {
   async #close({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     const { state, connect, upstream } = this.#parts
     state.ready = false
+    // Agents of ours move while the visitors' exchanges finish, so that neither waits for the other.
+    upstream.askToMove()
     // These ports are given up first; closing them resolves when the last connection has ended. The
     // admin port stays to the end, to say that the server is not ready.
     const freed = [this.listeners.proxy, this.listeners.upstream].map((listeners) =>

@@ -69,6 +69,20 @@ describe('requests one after another', () => {
       }),
     )
   })
+
+  it('serves a burst of 600 new visitors though an agent acknowledges 256 streams at most', async () => {
+    await using path = await tunnel({ http: (req, res) => void req.pipe(res) })
+    const statuses = await Promise.all(
+      Array.from({ length: 600 }, async (_, n) => {
+        using visitor = await path.visit(20_000)
+        const body = `visitor ${n}`
+        await visitor.send(`${request('POST /', `Content-Length: ${body.length}`)}${body}`)
+        const answer = await visitor.readResponse()
+        return answer.body.toString() === body ? answer.status : answer.body.toString()
+      }),
+    )
+    expect(new Set(statuses)).toEqual(new Set([200]))
+  }, 30_000)
 })
 
 describe('bodies', () => {

@@ -130,8 +130,17 @@ export class Session extends EventEmitter<SessionEvents> {
    */
   async open({ signal }: { readonly signal?: AbortSignal } = {}): Promise<MuxStream> {
     signal?.throwIfAborted()
-    while (this.#refusal()?.code === 'MUX_ACK_BACKLOG') await this.#opening.wait(signal)
+    await this.whenRoom(signal === undefined ? {} : { signal })
     return this.openChannel().toStream()
+  }
+
+  /**
+   * Waits while too many streams wait for the peer's acknowledgement. Another caller may take the
+   * room first, so `openChannel` after it can still throw MUX_ACK_BACKLOG.
+   */
+  async whenRoom({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    signal?.throwIfAborted()
+    while (this.#refusal()?.code === 'MUX_ACK_BACKLOG') await this.#opening.wait(signal)
   }
 
   /** Yields the streams the peer opens, until the session ends. Not with the option `onChannel`. */

@@ -26,6 +26,11 @@ export interface Upstream {
    * @throws {MuxError} when the session takes none.
    */
   openStream(record: StreamRecord, sink?: ChannelSink): Channel
+  /**
+   * Waits while too many streams wait for the agent's acknowledgement: after `openStream` threw
+   * MUX_ACK_BACKLOG. Resolves also when the session is over.
+   */
+  whenRoom(options: { readonly signal: AbortSignal }): Promise<void>
 }
 
 /** Events of the registry. */

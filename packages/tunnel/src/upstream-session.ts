@@ -128,6 +128,11 @@ export class UpstreamSession implements Upstream {
     return channel
   }
 
+  /** @inheritdoc */
+  async whenRoom({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    await this.#session.whenRoom({ signal })
+  }
+
   /**
    * Asks an agent of ours to connect elsewhere. It goes on being routed to until it says that it has,
    * so that its endpoints are never gone in between. Piko's agents cannot be asked.

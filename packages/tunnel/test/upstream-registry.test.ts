@@ -25,6 +25,10 @@ class FakeUpstream implements Upstream {
   openStream(): never {
     throw new Error('not in these tests')
   }
+
+  whenRoom(): never {
+    throw new Error('not in these tests')
+  }
 }
 
 function registryOf(...upstreams: readonly Upstream[]): UpstreamRegistry {

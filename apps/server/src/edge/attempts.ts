@@ -1,4 +1,4 @@
-import type { ChannelSink } from '@proj/mux'
+import { type ChannelSink, isMuxError } from '@proj/mux'
 import type { ResetReason, Upstream } from '@proj/tunnel'
 
 import { answerToReset, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
@@ -7,6 +7,14 @@ import type { CarrierStream } from './stream-pool.ts'
 
 /** Streams one request may be offered to, the first one included. */
 const MAX_ATTEMPTS = 2
+
+/** RFC 9110 section 9.2.2. */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+
+/** Whether doing a request twice is as good as doing it once. */
+export function isIdempotent(method: string): boolean {
+  return IDEMPOTENT.has(method)
+}
 
 /**
  * Finding a stream for one request, and a second one when the first proves not to have brought it
@@ -20,6 +28,7 @@ export class Attempts {
   #sent: Buffer[] | undefined = []
   #sentBytes = 0
   #failure: EdgeAnswer | undefined
+  #busy: Upstream | undefined
 
   constructor(edge: EdgeContext, endpoint: string) {
     this.#edge = edge
@@ -73,11 +82,22 @@ export class Attempts {
     return stream
   }
 
+  /**
+   * Waits until an upstream that took no more streams at once takes some again.
+   *
+   * @returns undefined when none was merely busy.
+   */
+  whenRoom(signal: AbortSignal): Promise<void> | undefined {
+    return this.#busy?.whenRoom({ signal })
+  }
+
   #open(sink: ChannelSink, isFresh: boolean): CarrierStream | undefined {
     this.#count += 1
+    this.#busy = undefined
     const { registry, pool } = this.#edge
+    const passed = new Set(this.#tried)
     for (;;) {
-      const upstream = registry.pick(this.#endpoint, this.#tried)
+      const upstream = registry.pick(this.#endpoint, passed)
       if (upstream === undefined) return undefined
       const idle = isFresh ? undefined : pool.take(upstream, this.#endpoint)
       if (idle !== undefined) {
@@ -86,8 +106,9 @@ export class Attempts {
       }
       try {
         return pool.open(upstream, this.#endpoint, sink)
-      } catch {
-        this.#tried.add(upstream) // leaving or full; the session reports itself
+      } catch (error) {
+        passed.add(upstream) // leaving or full; the session reports itself
+        if (isMuxError(error, 'MUX_ACK_BACKLOG')) this.#busy = upstream
       }
     }
   }

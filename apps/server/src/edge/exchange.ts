@@ -9,16 +9,20 @@ import {
   visitorKeepAlive,
 } from '@proj/http1'
 import type { ChannelSink, MuxError } from '@proj/mux'
-import { neverReachedService, RESET_REASONS, type ResetReason, resetReasonName } from '@proj/tunnel'
+import {
+  neverReachedService,
+  RESET_REASONS,
+  type ResetReason,
+  resetReasonName,
+  resetReasonOf,
+} from '@proj/tunnel'
 
 import { AnswerWriter } from './answer-writer.ts'
-import { Attempts } from './attempts.ts'
+import { Attempts, isIdempotent } from './attempts.ts'
 import { answerToFault, answerToReset, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
 import type { EdgeContext } from './edge-context.ts'
 import type { ExchangeVisitor } from './exchange-visitor.ts'
 import type { CarrierStream } from './stream-pool.ts'
-
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
 /**
  * One request and its answer, spliced between a visitor and a stream to an agent.
@@ -36,6 +40,10 @@ export class Exchange implements ChannelSink {
   readonly #attempts: Attempts
   readonly #answer: AnswerWriter
   #stream: CarrierStream | undefined
+  /** Ends the wait for a stream, while there is one. */
+  #waiting: AbortController | undefined
+  /** What waits for a stream: the head and what came in the same chunk, for the visitor is paused. */
+  readonly #unsent: Buffer[] = []
   #response: ResponseHead | undefined
   #responseBody: BodyReader | undefined
   #isAnswered = false
@@ -54,12 +62,10 @@ export class Exchange implements ChannelSink {
     this.#answer = new AnswerWriter(visitor, request)
   }
 
-  /** Whether the whole request has been read. */
   get requestComplete(): boolean {
     return this.#requestBody.done
   }
 
-  /** Whether the head of an answer is out. */
   get started(): boolean {
     return this.#answer.hasBegun
   }
@@ -71,9 +77,8 @@ export class Exchange implements ChannelSink {
       trustedHops: this.#edge.options.trustedHops,
     })
     const { method, target } = this.#request
-    this.#stream = this.#attempts.first(this)
-    if (this.#stream === undefined) this.#fail(this.#attempts.failure)
-    else this.#send(Buffer.from(formatRequestHead({ method, target, headers }), 'latin1'))
+    this.#send(Buffer.from(formatRequestHead({ method, target, headers }), 'latin1'))
+    this.#open()
   }
 
   /**
@@ -112,6 +117,7 @@ export class Exchange implements ChannelSink {
   abort(): void {
     if (this.#isOver) return
     this.#isOver = true
+    this.#waiting?.abort()
     this.#stream?.channel.reset(RESET_REASONS.consumerGone)
   }
 
@@ -119,25 +125,24 @@ export class Exchange implements ChannelSink {
   expire(): void {
     if (this.#isOver) return
     this.#isOver = true
+    this.#waiting?.abort()
     this.#stream?.channel.reset(RESET_REASONS.idleTimeout)
     if (this.#response === undefined) this.#visitor.fail(EDGE_ANSWERS.firstByteTimeout)
     else this.#endEarly()
   }
 
-  /** @inheritdoc */
   onData(chunk: Buffer): boolean {
     this.#takeAnswer(chunk)
     // Heads became text; of the rest only what the visitor's socket still holds refers to the chunk.
     return this.#stream?.reader.heldBytes === 0 && this.#visitor.unsentBytes === 0
   }
 
-  /** @inheritdoc */
   onEnd(): void {
     const stream = this.#stream
     if (stream === undefined || this.#isOver) return
     if (this.#response === undefined) {
       // A reused stream that ends unanswered is mostly a service that hung up on an idle connection.
-      if (stream.reused && this.#mayRepeat() && stream.reader.heldBytes === 0) {
+      if (stream.reused && isIdempotent(this.#request.method) && stream.reader.heldBytes === 0) {
         stream.channel.end()
         this.#again(stream, undefined)
       } else {
@@ -152,26 +157,43 @@ export class Exchange implements ChannelSink {
     } else this.#abandonRequest(stream)
   }
 
-  /** @inheritdoc */
   onDrain(): void {
     this.#visitor.resume()
   }
 
-  /** @inheritdoc */
   onClose(error?: MuxError): void {
     const stream = this.#stream
     if (this.#isOver || error === undefined || stream === undefined) return
-    const reason = resetReasonName(error.reason ?? RESET_REASONS.upstreamLost)
+    const reason = resetReasonName(resetReasonOf(error))
     if (this.#response !== undefined) {
       this.#isOver = true
       this.#endEarly()
-    } else if (neverReachedService(reason) || (stream.reused && this.#mayRepeat())) {
+    } else if (
+      neverReachedService(reason) ||
+      (stream.reused && isIdempotent(this.#request.method))
+    ) {
       this.#again(stream, reason)
     } else this.#fail(answerToReset(reason))
   }
 
-  #mayRepeat(): boolean {
-    return IDEMPOTENT.has(this.#request.method)
+  #open(): void {
+    const stream = this.#attempts.first(this)
+    if (stream !== undefined) {
+      this.#stream = stream
+      for (const piece of this.#unsent.splice(0)) stream.channel.write(piece)
+      this.#visitor.resume()
+      return
+    }
+    // A burst of visitors may outrun the agent's acknowledgements: that is no failure.
+    this.#waiting ??= new AbortController()
+    const room = this.#attempts.whenRoom(this.#waiting.signal)
+    if (room === undefined) {
+      this.#fail(this.#attempts.failure)
+      return
+    }
+    this.#visitor.pause()
+    const again = (): void => void (this.#isOver || this.#open())
+    room.then(again, again)
   }
 
   #again(failed: CarrierStream, reason: ResetReason | undefined): void {
@@ -203,7 +225,8 @@ export class Exchange implements ChannelSink {
     this.#attempts.remember(bytes)
     const { firstByteTimeoutMs, idleTimeoutMs } = this.#edge.options
     this.#visitor.expectWithin(this.#response === undefined ? firstByteTimeoutMs : idleTimeoutMs)
-    if (this.#stream?.channel.write(bytes) === false) this.#visitor.pause()
+    if (this.#stream === undefined) this.#unsent.push(bytes)
+    else if (!this.#stream.channel.write(bytes)) this.#visitor.pause()
   }
 
   #takeAnswer(chunk: Buffer): void {
