@@ -1,7 +1,5 @@
 // Against proxies that people really run. Each is optional: what is missing is skipped, loudly.
-import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { createServer } from 'node:net'
@@ -9,27 +7,21 @@ import { createServer } from 'node:net'
 import { certificateAuthority } from '@proj/testkit/certificates'
 import { listening, type Listening } from '@proj/testkit/listening'
 import {
-  findProgram,
-  passwordHash,
-  realProxy,
-  type ProxyFiles,
-  type RealProxy,
-} from '@proj/testkit/real-proxy'
+  danteProxy,
+  danteProxyFor,
+  microsocksProxy,
+  proxyPrograms,
+  squidProxy,
+  tinyproxyProxy,
+} from '@proj/testkit/proxy-programs'
+import { passwordHash, type ProxyFiles, type RealProxy } from '@proj/testkit/real-proxy'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocketServer, type WebSocket } from 'ws'
 
 import { createHttpAgent, dial, dialWebSocket, type DialOptions } from '../src/index.ts'
 import { failure } from './failure.ts'
 
-const squid = findProgram('squid', 'squid-openssl')
-const tinyproxy = findProgram('tinyproxy', 'tinyproxy')
-const danted = findProgram('danted', 'dante-server')
-const microsocks = findProgram('microsocks', 'microsocks')
-const unshare = findProgram('unshare', 'util-linux')
-const canMount = unshare !== undefined && spawnSync(unshare, ['--mount', 'true']).status === 0
-if (!canMount) {
-  process.stderr.write('SKIPPED: dante with passwords needs root, for accounts of its own\n')
-}
+const { squid, tinyproxy, danted, microsocks, unshare } = proxyPrograms()
 
 const authority = certificateAuthority('Server Root')
 const corporate = certificateAuthority('Corporate Root')
@@ -138,40 +130,15 @@ function starts(start: () => Promise<RealProxy>): { readonly get: () => RealProx
   }
 }
 
-function squidProxy(rules: readonly string[], files: ProxyFiles = {}): Promise<RealProxy> {
-  const certificate = corporate.issue({ name: 'proxy', hosts: ['proxy.test'] })
-  return realProxy(
-    squid ?? '',
-    (folder, host) => ({
-      ...files,
-      'proxy.pem': certificate.cert + certificate.key,
-      'squid.conf': [
-        `http_port ${host}:3128`,
-        `https_port ${host}:3129 tls-cert=${folder}/proxy.pem`,
-        'pid_filename none',
-        'netdb_filename none',
-        'pinger_enable off',
-        'cache deny all',
-        'cache_mem 8 MB',
-        'max_filedescriptors 1024',
-        'shutdown_lifetime 0 seconds',
-        'visible_hostname proxy.test',
-        `coredump_dir ${folder}`,
-        `access_log stdio:${folder}/access.log`,
-        'logfile_rotate 0',
-        `cache_log ${folder}/cache.log`,
-        ...rules.map((rule) => rule.replaceAll('$FOLDER', folder)),
-        '',
-      ].join('\n'),
-    }),
-    (folder) => ['-N', '-d', '1', '-f', `${folder}/squid.conf`],
-  )
+function squidWith(rules: readonly string[], files: ProxyFiles = {}): Promise<RealProxy> {
+  const { cert, key } = corporate.issue({ name: 'proxy', hosts: ['proxy.test'] })
+  return squidProxy(squid ?? '', rules, { ...files, 'proxy.pem': cert + key })
 }
 
 // Its clock ticks coarsely: with one second of patience it ends busy connections, too.
 describe.skipIf(squid === undefined)('squid', { timeout: 30_000 }, () => {
   const open = starts(() =>
-    squidProxy(['http_access allow all', 'read_timeout 3 seconds', 'hosts_file $FOLDER/hosts'], {
+    squidWith(['http_access allow all', 'read_timeout 3 seconds', 'hosts_file $FOLDER/hosts'], {
       hosts: '127.0.0.1 only-the-proxy-knows.test\n',
     }),
   )
@@ -238,7 +205,7 @@ describe.skipIf(squid === undefined)('squid', { timeout: 30_000 }, () => {
 
 describe.skipIf(squid === undefined)('squid with passwords', { timeout: 30_000 }, () => {
   const proxy = starts(() =>
-    squidProxy(
+    squidWith(
       [
         'auth_param basic program /usr/lib/squid/basic_ncsa_auth $FOLDER/passwords',
         'acl known proxy_auth REQUIRED',
@@ -291,25 +258,8 @@ describe.skipIf(squid === undefined)('squid with passwords', { timeout: 30_000 }
   })
 })
 
-function tinyproxyWith(lines: readonly string[]): Promise<RealProxy> {
-  return realProxy(
-    tinyproxy ?? '',
-    (folder, host) => ({
-      'tinyproxy.conf': [
-        `Port 3128`,
-        `Listen ${host}`,
-        `LogFile "${folder}/log"`,
-        'MaxClients 50',
-        ...lines,
-        '',
-      ].join('\n'),
-    }),
-    (folder) => ['-d', '-c', `${folder}/tinyproxy.conf`],
-  )
-}
-
 describe.skipIf(tinyproxy === undefined)('tinyproxy', { timeout: 30_000 }, () => {
-  const open = starts(() => tinyproxyWith(['Timeout 1']))
+  const open = starts(() => tinyproxyProxy(tinyproxy ?? '', ['Timeout 1']))
   const url = (): string => `http://${open.get().authority}`
   carries(url)
 
@@ -329,7 +279,7 @@ describe.skipIf(tinyproxy === undefined)('tinyproxy', { timeout: 30_000 }, () =>
 
 describe.skipIf(tinyproxy === undefined)('tinyproxy with passwords', { timeout: 30_000 }, () => {
   const proxy = starts(() =>
-    tinyproxyWith([
+    tinyproxyProxy(tinyproxy ?? '', [
       'Timeout 30',
       'BasicAuth alice s3cret',
       ...[plain, secure, banner, refusing].map(({ port }) => `ConnectPort ${port}`),
@@ -370,32 +320,8 @@ describe.skipIf(tinyproxy === undefined)('tinyproxy with passwords', { timeout: 
   })
 })
 
-function danteConf(host: string, method: string): string {
-  return [
-    'logoutput: stderr',
-    `internal: ${host} port = 1080`,
-    'external: 127.0.0.1',
-    `socksmethod: ${method}`,
-    'clientmethod: none',
-    'user.privileged: root',
-    'user.unprivileged: nobody',
-    'timeout.io: 1',
-    'client pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }',
-    'socks block { from: 0.0.0.0/0 to: 0.0.0.0/0 port = 8443 }',
-    'socks pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }',
-    '',
-  ].join('\n')
-}
-
 describe.skipIf(danted === undefined)('dante', { timeout: 30_000 }, () => {
-  const open = starts(() =>
-    realProxy(
-      danted ?? '',
-      (_folder, host) => ({ 'danted.conf': danteConf(host, 'none') }),
-      (folder) => ['-f', `${folder}/danted.conf`],
-      1080,
-    ),
-  )
+  const open = starts(() => danteProxy(danted ?? '', { idleSeconds: 1 }))
   for (const scheme of ['socks5h', 'socks5', 'socks4', 'socks4a']) {
     describe(`by ${scheme}`, () => {
       carries(() => `${scheme}://${open.get().authority}`)
@@ -426,30 +352,15 @@ describe.skipIf(danted === undefined)('dante', { timeout: 30_000 }, () => {
   })
 })
 
-describe.skipIf(danted === undefined || !canMount)(
+describe.skipIf(danted === undefined || unshare === undefined)(
   'dante with passwords (root only)',
   { timeout: 30_000 },
   () => {
-    // Dante takes the accounts of the system; a mount namespace gives it its own, and its own names.
     const proxy = starts(() =>
-      realProxy(
-        unshare ?? '',
-        (folder, host) => ({
-          'danted.conf': danteConf(host, 'username'),
-          passwd: `${readFileSync('/etc/passwd', 'utf8')}alice:x:4242:4242::/:/bin/false\n`,
-          shadow: `${readFileSync('/etc/shadow', 'utf8')}alice:${passwordHash('6', PASSWORD)}:19000:0:99999:7:::\n`,
-          hosts: '127.0.0.1 localhost only-the-proxy-knows.test\n',
-          'start.sh': [
-            '#!/bin/sh',
-            ...['passwd', 'shadow', 'hosts'].map(
-              (file) => `mount --bind ${folder}/${file} /etc/${file}`,
-            ),
-            `exec ${danted ?? ''} -f ${folder}/danted.conf`,
-            '',
-          ].join('\n'),
-        }),
-        (folder) => ['--mount', `${folder}/start.sh`],
-        1080,
+      danteProxyFor(
+        { danted: danted ?? '', unshare: unshare ?? '' },
+        { user: 'alice', password: PASSWORD },
+        { idleSeconds: 1, hosts: '127.0.0.1 localhost only-the-proxy-knows.test\n' },
       ),
     )
     carries(() => `socks5h://${encoded('alice')}${proxy.get().authority}`)
@@ -478,15 +389,8 @@ describe.skipIf(danted === undefined || !canMount)(
 )
 
 describe.skipIf(microsocks === undefined)('microsocks', { timeout: 30_000 }, () => {
-  const start = (args: readonly string[]): Promise<RealProxy> =>
-    realProxy(
-      microsocks ?? '',
-      () => ({}),
-      (_folder, host) => ['-i', host, '-p', '1080', ...args],
-      1080,
-    )
-  const open = starts(() => start([]))
-  const locked = starts(() => start(['-u', USER, '-P', PASSWORD]))
+  const open = starts(() => microsocksProxy(microsocks ?? ''))
+  const locked = starts(() => microsocksProxy(microsocks ?? '', ['-u', USER, '-P', PASSWORD]))
   carries(() => `socks5h://${open.get().authority}`)
 
   it('carries IPv6 targets', async () => {

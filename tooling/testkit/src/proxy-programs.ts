@@ -1,0 +1,181 @@
+// The proxies of Debian, each with the least configuration it runs with. They connect from the address
+// they listen on, so that a server can tell by whom a connection came. Each is optional: a test asks
+// for the program first and skips itself, loudly, where it is missing.
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import {
+  findProgram,
+  passwordHash,
+  realProxy,
+  type ProxyFiles,
+  type RealProxy,
+} from './real-proxy.ts'
+
+/** Paths of the programs; undefined where one is missing, which is said on standard error. */
+export interface ProxyPrograms {
+  readonly squid: string | undefined
+  readonly tinyproxy: string | undefined
+  readonly danted: string | undefined
+  readonly microsocks: string | undefined
+  /** Gives dante accounts of its own, which takes root. */
+  readonly unshare: string | undefined
+}
+
+/** Looks for the programs. */
+export function proxyPrograms(): ProxyPrograms {
+  const unshare = findProgram('unshare', 'util-linux')
+  const canMount = unshare !== undefined && spawnSync(unshare, ['--mount', 'true']).status === 0
+  if (!canMount) {
+    process.stderr.write('SKIPPED: dante with passwords needs root, for accounts of its own\n')
+  }
+  return {
+    squid: findProgram('squid', 'squid-openssl'),
+    tinyproxy: findProgram('tinyproxy', 'tinyproxy'),
+    danted: findProgram('danted', 'dante-server'),
+    microsocks: findProgram('microsocks', 'microsocks'),
+    unshare: canMount ? unshare : undefined,
+  }
+}
+
+/**
+ * Starts squid on 3128, and with a certificate on 3129 for TLS.
+ *
+ * @param rules - lines of its configuration; `$FOLDER` is where its files are.
+ * @param files - files it needs. `proxy.pem` is certificate and key of the TLS port.
+ */
+export function squidProxy(
+  program: string,
+  rules: readonly string[],
+  files: ProxyFiles = {},
+): Promise<RealProxy> {
+  return realProxy(
+    program,
+    (folder, host) => ({
+      ...files,
+      'squid.conf': [
+        `http_port ${host}:3128`,
+        ...('proxy.pem' in files ? [`https_port ${host}:3129 tls-cert=${folder}/proxy.pem`] : []),
+        'pid_filename none',
+        'netdb_filename none',
+        'pinger_enable off',
+        'cache deny all',
+        'cache_mem 8 MB',
+        'max_filedescriptors 1024',
+        'shutdown_lifetime 0 seconds',
+        'visible_hostname proxy.test',
+        'acl over_ipv4 dst ipv4',
+        `tcp_outgoing_address ${host} over_ipv4`,
+        `coredump_dir ${folder}`,
+        `access_log stdio:${folder}/access.log`,
+        'logfile_rotate 0',
+        `cache_log ${folder}/cache.log`,
+        ...rules.map((rule) => rule.replaceAll('$FOLDER', folder)),
+        '',
+      ].join('\n'),
+    }),
+    (folder) => ['-N', '-d', '1', '-f', `${folder}/squid.conf`],
+  )
+}
+
+/**
+ * Starts tinyproxy on 3128.
+ *
+ * @param lines - lines of its configuration; `$HOST` is its address.
+ */
+export function tinyproxyProxy(program: string, lines: readonly string[]): Promise<RealProxy> {
+  return realProxy(
+    program,
+    (folder, host) => ({
+      'tinyproxy.conf': [
+        `Port 3128`,
+        `Listen ${host}`,
+        `LogFile "${folder}/log"`,
+        'MaxClients 50',
+        ...lines.map((line) => line.replaceAll('$HOST', host)),
+        '',
+      ].join('\n'),
+    }),
+    (folder) => ['-d', '-c', `${folder}/tinyproxy.conf`],
+  )
+}
+
+/** What dante is told. */
+export interface DanteOptions {
+  /** After how many seconds it ends an idle connection. */
+  readonly idleSeconds: number
+}
+
+/** Starts dante on 1080, for everybody. It refuses port 8443. */
+export function danteProxy(program: string, options: DanteOptions): Promise<RealProxy> {
+  return realProxy(
+    program,
+    (_folder, host) => ({ 'danted.conf': danteConf(host, 'none', options) }),
+    (folder) => ['-f', `${folder}/danted.conf`],
+    1080,
+  )
+}
+
+/**
+ * Starts dante on 1080, for one user. It takes the accounts of the system; a mount namespace gives it
+ * its own, and its own names of hosts.
+ *
+ * @param hosts - content of its /etc/hosts.
+ */
+export function danteProxyFor(
+  { danted, unshare }: { readonly danted: string; readonly unshare: string },
+  { user, password }: { readonly user: string; readonly password: string },
+  { hosts = '127.0.0.1 localhost\n', ...options }: DanteOptions & { readonly hosts?: string },
+): Promise<RealProxy> {
+  return realProxy(
+    unshare,
+    (folder, host) => ({
+      'danted.conf': danteConf(host, 'username', options),
+      passwd: `${readFileSync('/etc/passwd', 'utf8')}${user}:x:4242:4242::/:/bin/false\n`,
+      shadow: `${readFileSync('/etc/shadow', 'utf8')}${user}:${passwordHash('6', password)}:19000:0:99999:7:::\n`,
+      hosts,
+      'start.sh': [
+        '#!/bin/sh',
+        ...['passwd', 'shadow', 'hosts'].map(
+          (file) => `mount --bind ${folder}/${file} /etc/${file}`,
+        ),
+        `exec ${danted} -f ${folder}/danted.conf`,
+        '',
+      ].join('\n'),
+    }),
+    (folder) => ['--mount', `${folder}/start.sh`],
+    1080,
+  )
+}
+
+/** Starts microsocks on 1080. */
+export function microsocksProxy(program: string, args: readonly string[] = []): Promise<RealProxy> {
+  return realProxy(
+    program,
+    () => ({}),
+    (_folder, host) => [
+      '-i',
+      host,
+      '-p',
+      '1080',
+      ...args.map((arg) => arg.replaceAll('$HOST', host)),
+    ],
+    1080,
+  )
+}
+
+function danteConf(host: string, method: string, { idleSeconds }: DanteOptions): string {
+  return [
+    'logoutput: stderr',
+    `internal: ${host} port = 1080`,
+    `external: ${host}`,
+    `socksmethod: ${method}`,
+    'clientmethod: none',
+    'user.privileged: root',
+    'user.unprivileged: nobody',
+    `timeout.io: ${idleSeconds}`,
+    'client pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }',
+    'socks block { from: 0.0.0.0/0 to: 0.0.0.0/0 port = 8443 }',
+    'socks pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }',
+    '',
+  ].join('\n')
+}
