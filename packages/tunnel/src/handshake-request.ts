@@ -92,7 +92,8 @@ function hasIntermediaries(url: string, socket: Duplex): boolean {
 }
 
 function refusal(error: DialError): Error {
-  if (error.status === undefined || error.retryable) return error
+  // A proxy's refusal is not the server's: its own error tells them apart, and what to do.
+  if (error.status === undefined || error.leg !== 'server' || error.retryable) return error
   const text = errorText(error)
   const code = error.status === 401 ? 'TUNNEL_UNAUTHORIZED' : 'TUNNEL_UPGRADE_REFUSED'
   return new TunnelError(code, `${error.status}: ${text}`, { cause: error, status: error.status })
