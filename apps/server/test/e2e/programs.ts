@@ -74,10 +74,11 @@ export async function startAgent(
 export async function startAccess(
   endpoint: string,
   server: RunningServer,
+  args: readonly string[] = [],
 ): Promise<{ readonly process: Spawned; readonly port: number }> {
   const url = `http://127.0.0.1:${server.ports.proxy}`
-  const args = ['access', endpoint, '--bind', '127.0.0.1:0', '--connect.url', url, '--json']
-  const consumer = adit(args)
+  const own = ['access', endpoint, '--bind', '127.0.0.1:0', '--connect.url', url, '--json']
+  const consumer = adit([...own, ...args])
   const ready = (await consumer.event('ready')) as {
     accesses: readonly { addresses: readonly string[] }[]
   }
