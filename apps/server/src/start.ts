@@ -9,7 +9,7 @@ import {
   reloading,
   UserError,
 } from '@proj/console'
-import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
+import { type BoundAddress, isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
 import { announce } from './announce.ts'
 import { Server, type ServerListener } from './server.ts'
@@ -51,6 +51,13 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       logger.warn({ listener: name, ...moved }, 'port taken, listening on the next free one')
     }
   }
+  if (settings.upstream.allow.length === 0 && server.listeners.upstream.bound.some(isPublic)) {
+    // Tokens are not there yet: until then the network has to keep strangers out.
+    logger.warn(
+      { hint: 'bind it to an address strangers cannot reach, or list yours in upstream.allow' },
+      'whoever reaches the upstream port can offer endpoints: agents need no token',
+    )
+  }
   await using _reloading = await reloading(invocation, {
     settings: definition,
     logger,
@@ -68,4 +75,9 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
   const patience = AbortSignal.any([AbortSignal.timeout(settings.gracePeriodMs), signals.kill])
   await server.close({ signal: patience })
   return EXIT.ok
+}
+
+/** Whether an address can be reached from another machine. */
+function isPublic({ endpoints }: BoundAddress): boolean {
+  return endpoints.some(({ host }) => host !== '::1' && !host.startsWith('127.'))
 }
