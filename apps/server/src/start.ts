@@ -51,7 +51,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       logger.warn({ listener: name, ...moved }, 'port taken, listening on the next free one')
     }
   }
-  if (settings.upstream.allow.length === 0 && server.listeners.upstream.bound.some(isPublic)) {
+  if (settings.upstream.allow === undefined && server.listeners.upstream.bound.some(isPublic)) {
     // Tokens are not there yet: until then the network has to keep strangers out.
     logger.warn(
       { hint: 'bind it to an address strangers cannot reach, or list yours in upstream.allow' },
