@@ -130,7 +130,8 @@ export class Session extends EventEmitter<SessionEvents> {
    */
   async open({ signal }: { readonly signal?: AbortSignal } = {}): Promise<MuxStream> {
     signal?.throwIfAborted()
-    await this.whenRoom(signal === undefined ? {} : { signal })
+    // Not by whenRoom(): between its end and ours another caller could take the room.
+    while (this.#refusal()?.code === 'MUX_ACK_BACKLOG') await this.#opening.wait(signal)
     return this.openChannel().toStream()
   }
 
