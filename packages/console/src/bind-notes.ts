@@ -3,8 +3,6 @@
  * families that are missing, and, after connecting once to each address, whether the connections
  * arrive here. Every note has a stable code of portcheck.
  */
-import { parseListenAddress } from '@proj/config'
-
 /** Something a person would be surprised by. */
 export interface BindNote {
   /** Stable code, PC101. */
@@ -42,21 +40,4 @@ export async function bindNotes<Note extends BindNote>(
 /** Writes notes for a person. */
 export function formatBindNotes(notes: readonly BindNote[]): string {
   return notes.map(({ code, text, hint }) => `warning: ${text} (${code})\n  ${hint}\n`).join('')
-}
-
-/** An address whose port was taken, and the port it has instead. */
-export interface MovedBind {
-  /** The address as it was written. */
-  readonly wanted: string
-  /** The port it got. */
-  readonly port: number
-}
-
-/** Finds the addresses that on-conflict=next has moved. */
-export function movedBinds({ bound }: Pick<NotedListeners<BindNote>, 'bound'>): MovedBind[] {
-  return bound.flatMap(({ want, port }) => {
-    const address = parseListenAddress(want)
-    const isMoved = address.kind === 'tcp' && address.port !== 0 && address.port !== port
-    return isMoved ? [{ wanted: want, port }] : []
-  })
 }

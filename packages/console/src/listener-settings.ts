@@ -6,7 +6,6 @@ import {
   addressBlock,
   type AddressBlock,
   duration,
-  formatAddressBlock,
   formatListenAddress,
   list,
   oneOf,
@@ -53,59 +52,11 @@ export const LISTENER_SETTINGS: {
 /** The values of `LISTENER_SETTINGS`. */
 export type ListenerSettings = Resolved<typeof LISTENER_SETTINGS>
 
-/** Access lists as portcheck takes them. */
-export interface AccessLists {
-  /** Absent: everybody. */
-  readonly allow: readonly string[] | undefined
-  /** Beats `allow`. */
-  readonly deny: readonly string[]
-}
-
-/** Who may connect, as portcheck takes it. */
-export function accessLists({
-  allow,
-  deny,
-}: Pick<ListenerSettings, 'allow' | 'deny'>): AccessLists {
-  return { allow: allow?.map(formatAddressBlock), deny: deny.map(formatAddressBlock) }
-}
-
 /** A rule for `defineSettings`: the programs listen on TCP ports, nothing else. */
 export function* bindsAreTcp(settings: readonly Binds[]): Generator<RuleProblem> {
   for (const { key, addresses } of settings) {
     const other = addresses.find((address) => address.kind !== 'tcp')
     if (other === undefined) continue
     yield { key, message: `${formatListenAddress(other)} is no TCP address`, hint: TCP_HINT }
-  }
-}
-
-/** What a log line about a listener goes to. */
-interface BindLogger {
-  warn(fields: Readonly<Record<string, unknown>>, message: string): void
-}
-
-/** What becomes of a taken port, as portcheck takes it. */
-export interface ConflictPolicy {
-  /** Every address, or none. */
-  readonly require: 'all'
-  readonly conflict: ListenerSettings['onConflict']
-  readonly waitMs: number
-  /** Says in the log who is waited for. */
-  readonly onWait: (error: Error) => void
-}
-
-/**
- * What becomes of a taken port.
- *
- * @param listener - name of the listener in the log.
- */
-export function conflictPolicy(
-  { onConflict, waitMs }: Pick<ListenerSettings, 'onConflict' | 'waitMs'>,
-  { listener, logger }: { readonly listener: string; readonly logger: BindLogger },
-): ConflictPolicy {
-  return {
-    require: 'all',
-    conflict: onConflict,
-    waitMs,
-    onWait: ({ message }) => logger.warn({ listener, why: message, waitMs }, 'waiting for a port'),
   }
 }

@@ -6,9 +6,8 @@ import { createServer } from 'node:net'
 
 import { certificateAuthority } from '@proj/testkit/certificates'
 import { listening, type Listening } from '@proj/testkit/listening'
+import { danteProxy, danteProxyFor } from '@proj/testkit/dante-proxy'
 import {
-  danteProxy,
-  danteProxyFor,
   microsocksProxy,
   proxyPrograms,
   squidProxy,

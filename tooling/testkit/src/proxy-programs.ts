@@ -2,14 +2,7 @@
 // they listen on, so that a server can tell by whom a connection came. Each is optional: a test asks
 // for the program first and skips itself, loudly, where it is missing.
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import {
-  findProgram,
-  passwordHash,
-  realProxy,
-  type ProxyFiles,
-  type RealProxy,
-} from './real-proxy.ts'
+import { findProgram, realProxy, type ProxyFiles, type RealProxy } from './real-proxy.ts'
 
 /** Paths of the programs; undefined where one is missing, which is said on standard error. */
 export interface ProxyPrograms {
@@ -98,54 +91,6 @@ export function tinyproxyProxy(program: string, lines: readonly string[]): Promi
   )
 }
 
-/** What dante is told. */
-export interface DanteOptions {
-  /** After how many seconds it ends an idle connection. */
-  readonly idleSeconds: number
-}
-
-/** Starts dante on 1080, for everybody. It refuses port 8443. */
-export function danteProxy(program: string, options: DanteOptions): Promise<RealProxy> {
-  return realProxy(
-    program,
-    (_folder, host) => ({ 'danted.conf': danteConf(host, 'none', options) }),
-    (folder) => ['-f', `${folder}/danted.conf`],
-    1080,
-  )
-}
-
-/**
- * Starts dante on 1080, for one user. It takes the accounts of the system; a mount namespace gives it
- * its own, and its own names of hosts.
- *
- * @param hosts - content of its /etc/hosts.
- */
-export function danteProxyFor(
-  { danted, unshare }: { readonly danted: string; readonly unshare: string },
-  { user, password }: { readonly user: string; readonly password: string },
-  { hosts = '127.0.0.1 localhost\n', ...options }: DanteOptions & { readonly hosts?: string },
-): Promise<RealProxy> {
-  return realProxy(
-    unshare,
-    (folder, host) => ({
-      'danted.conf': danteConf(host, 'username', options),
-      passwd: `${readFileSync('/etc/passwd', 'utf8')}${user}:x:4242:4242::/:/bin/false\n`,
-      shadow: `${readFileSync('/etc/shadow', 'utf8')}${user}:${passwordHash('6', password)}:19000:0:99999:7:::\n`,
-      hosts,
-      'start.sh': [
-        '#!/bin/sh',
-        ...['passwd', 'shadow', 'hosts'].map(
-          (file) => `mount --bind ${folder}/${file} /etc/${file}`,
-        ),
-        `exec ${danted} -f ${folder}/danted.conf`,
-        '',
-      ].join('\n'),
-    }),
-    (folder) => ['--mount', `${folder}/start.sh`],
-    1080,
-  )
-}
-
 /** Starts microsocks on 1080. */
 export function microsocksProxy(program: string, args: readonly string[] = []): Promise<RealProxy> {
   return realProxy(
@@ -160,21 +105,4 @@ export function microsocksProxy(program: string, args: readonly string[] = []): 
     ],
     1080,
   )
-}
-
-function danteConf(host: string, method: string, { idleSeconds }: DanteOptions): string {
-  return [
-    'logoutput: stderr',
-    `internal: ${host} port = 1080`,
-    `external: ${host}`,
-    `socksmethod: ${method}`,
-    'clientmethod: none',
-    'user.privileged: root',
-    'user.unprivileged: nobody',
-    `timeout.io: ${idleSeconds}`,
-    'client pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }',
-    'socks block { from: 0.0.0.0/0 to: 0.0.0.0/0 port = 8443 }',
-    'socks pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }',
-    '',
-  ].join('\n')
 }

@@ -8,9 +8,8 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { dial } from '@proj/dialer'
 import { certificateAuthority } from '@proj/testkit/certificates'
 import { listening } from '@proj/testkit/listening'
+import { danteProxy, danteProxyFor } from '@proj/testkit/dante-proxy'
 import {
-  danteProxy,
-  danteProxyFor,
   microsocksProxy,
   proxyPrograms,
   squidProxy,
