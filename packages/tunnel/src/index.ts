@@ -33,7 +33,8 @@ export type { EndpointAction, Grant } from './grant.ts'
 // --- wire
 export { readLent } from './lent-reads.ts'
 export type { TakeChunk } from './lent-reads.ts'
-export { SocketSplice, resetSocket } from './socket-splice.ts'
+export { SocketSplice } from './socket-splice.ts'
+export { resetSocket } from './reset-socket.ts'
 export { ChannelSplice } from './channel-splice.ts'
 export {
   RESET_REASONS,

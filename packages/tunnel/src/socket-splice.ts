@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Channel, ChannelSink, MuxError } from '@proj/mux'
 
 import { readLent } from './lent-reads.ts'
+import { resetSocket } from './reset-socket.ts'
 import { RESET_REASONS, type ResetReason, resetReasonOf } from './reset-reason.ts'
 
 /** Lent chunks up to this length are copied rather than flushed: a copy is cheaper than a write. */
@@ -153,18 +154,4 @@ export function writeLent(
   }
   onWritten(channel.write(chunk))
   return channel.session.flush() && channel.queuedBytes === 0
-}
-
-/** Destroys a socket so that its peer sees a reset where the transport has one. */
-export function resetSocket(socket: Duplex): void {
-  // Only an established TCP socket can send RST; anything else can only be torn down.
-  if (
-    'resetAndDestroy' in socket &&
-    typeof socket.resetAndDestroy === 'function' &&
-    !('encrypted' in socket) &&
-    'remoteAddress' in socket &&
-    socket.remoteAddress !== undefined
-  ) {
-    socket.resetAndDestroy()
-  } else socket.destroy()
 }

@@ -1,6 +1,5 @@
-import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { TLSSocket } from 'node:tls'
+import { resetSocket } from './reset-socket.ts'
 import { isWebSocketPipeError } from './websocket-errors.ts'
 
 /** After a violation: how long the peer may take to read the Close frame and to go. */
@@ -13,9 +12,9 @@ export function releaseSocket(socket: Duplex, error: Error | null): void {
   if (socket.destroyed) return
   if (isWebSocketPipeError(error) && error.closeCode !== undefined) {
     linger(socket)
-  } else if (isWebSocketPipeError(error, 'WEBSOCKET_PEER_SILENT') && speaksTcp(socket)) {
+  } else if (isWebSocketPipeError(error, 'WEBSOCKET_PEER_SILENT')) {
     // A peer that wakes up must not take this for a clean end: Piko's agents would then exit.
-    socket.resetAndDestroy()
+    resetSocket(socket)
   } else {
     socket.destroy()
   }
@@ -31,13 +30,6 @@ function linger(socket: Duplex): void {
   socket.once('close', () => clearTimeout(timer))
   socket.end()
   socket.resume()
-}
-
-/** Whether the socket is plain TCP, which alone can be reset. */
-function speaksTcp(socket: Duplex): socket is Socket {
-  return (
-    socket instanceof Socket && !(socket instanceof TLSSocket) && socket.remoteFamily !== undefined
-  )
 }
 
 function ignore(): void {}

@@ -9,7 +9,8 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { ChannelSplice } from '../src/channel-splice.ts'
 import { RESET_REASONS, resetReasonName } from '../src/reset-reason.ts'
-import { resetSocket, SocketSplice } from '../src/socket-splice.ts'
+import { resetSocket } from '../src/reset-socket.ts'
+import { SocketSplice } from '../src/socket-splice.ts'
 import { readAll, tcpSockets } from './peers.ts'
 
 const WINDOW = 262_144
