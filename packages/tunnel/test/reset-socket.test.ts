@@ -20,7 +20,7 @@ async function ending(socket: Socket): Promise<string> {
 
 const WAYS: readonly [name: string, sees: RegExp, act: (socket: Socket) => unknown][] = [
   ['an idle socket', /reset/, () => {}],
-  // The far side may see the byte and the end of its own answer to it before it sees the reset.
+  // On the wire this is a reset; a reader in Node may show an end when byte and reset come together.
   ['a socket with a write on its way', /end|reset/, (socket) => socket.write('x')],
   ['a socket that is ending', /end|reset/, (socket) => socket.end()],
   ['a socket that is ending behind a write', /end|reset/, (socket) => socket.end('x')],
