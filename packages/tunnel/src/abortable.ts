@@ -41,3 +41,28 @@ export async function underSignals<T>(
     for (const signal of signals) signal.removeEventListener('abort', abort)
   }
 }
+
+/**
+ * Does something when a signal is aborted, unless `over` comes first; nothing stays on the signal
+ * afterwards. A signal that is aborted already is heard of in a microtask, not at once.
+ *
+ * @param over - never rejects.
+ * @param run - told the reason's message, for logs.
+ */
+export function onAborted(
+  signal: AbortSignal | undefined,
+  over: Promise<unknown>,
+  run: (reason: string) => void,
+): void {
+  if (signal === undefined) return
+  const tell = (): void => {
+    const { reason } = signal
+    run(reason instanceof Error ? reason.message : String(reason))
+  }
+  if (signal.aborted) {
+    queueMicrotask(tell)
+    return
+  }
+  signal.addEventListener('abort', tell, { once: true })
+  void over.finally(() => signal.removeEventListener('abort', tell))
+}

@@ -2,6 +2,14 @@ import type { IncomingHttpHeaders } from 'node:http'
 
 import type { EndpointAction, Grant } from './grant.ts'
 
+/** The certificate a peer has shown on TLS, verified against the authorities of its listener. */
+export interface ClientCertificate {
+  /** Subject alternative names, each with its kind: `DNS:agent.example`, `URI:spiffe://…`, `email:…`. */
+  readonly names: readonly string[]
+  /** SHA-256 of the certificate, upper-case hex with colons. */
+  readonly fingerprint256: string
+}
+
 /** A handshake to be judged. */
 export interface AuthorizationRequest {
   /** Headers of the handshake, lower case. Hold credentials: never log them. */
@@ -15,6 +23,8 @@ export interface AuthorizationRequest {
   readonly endpoint: string
   /** Peer's address. */
   readonly remoteAddress: string | undefined
+  /** What the peer has shown on TLS; absent where no certificate is asked for. */
+  readonly certificate?: ClientCertificate
 }
 
 /** Refusal of a handshake. */

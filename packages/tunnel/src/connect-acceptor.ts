@@ -3,11 +3,12 @@ import type { Duplex } from 'node:stream'
 
 import { WindowBudget } from '@proj/mux'
 
-import { abortable } from './abortable.ts'
+import { abortable, onAborted } from './abortable.ts'
 import { type Authorize, isDenial } from './authorization.ts'
 import { allowAll, type Grant } from './grant.ts'
 import { type ConnectRequest, connectRecord } from './connect-request.ts'
 import { ConnectSession } from './connect-session.ts'
+import { endpointKey } from './endpoint-key.ts'
 import { limit, WINDOW_BUDGET_BYTES } from './limits.ts'
 import { type Logger, silentLogger } from './logger.ts'
 import { openUpstream } from './open-upstream.ts'
@@ -123,14 +124,20 @@ export class ConnectAcceptor {
     head: Buffer,
   ): Promise<Refusal | undefined> {
     const { registry, authorize, logger, maxSessions } = this.#options
-    const { headers, remoteAddress } = request
+    const { headers, remoteAddress, certificate } = request
     const adit = speaksAdit(headers)
     const echo = protocolHeader(adit)
     const endpoint = routeEndpoint(CONNECT_ROUTE, request.path)
     if (endpoint === undefined) return jsonRefusal(400, 'missing endpoint id', echo)
     let grant: Grant
     try {
-      const verdict = await authorize({ headers, action: 'connect', endpoint, remoteAddress })
+      const verdict = await authorize({
+        headers,
+        action: 'connect',
+        endpoint,
+        remoteAddress,
+        ...(certificate !== undefined && { certificate }),
+      })
       if (isDenial(verdict)) return jsonRefusal(verdict.status, verdict.error, echo)
       grant = verdict
     } catch (error) {
@@ -142,12 +149,13 @@ export class ConnectAcceptor {
     if (!adit) {
       if (!grant.permits('connect', endpoint)) return jsonRefusal(401, 'endpoint not permitted')
       // Piko looks for an upstream before it looks at the handshake.
-      if (registry.count(endpoint) === 0) return jsonRefusal(502, 'no available upstreams')
+      const key = endpointKey(grant.tenant, endpoint)
+      if (registry.count(key) === 0) return jsonRefusal(502, 'no available upstreams')
     }
     const handshake = checkHandshake(request.method, headers)
     if (!handshake.ok) return handshake.refusal
     if (socket.destroyed) return undefined
-    if (!adit) return this.#connect(endpoint, request, handshake.accept, socket, head)
+    if (!adit) return this.#connect(endpoint, grant, request, handshake.accept, socket, head)
     socket.write(switchingProtocols(handshake.accept, true))
     const pipe = new WebSocketPipe(socket, { role: 'server', head })
     const session = new ConnectSession(pipe, grant, request, this.#options)
@@ -159,22 +167,28 @@ export class ConnectAcceptor {
   /** One connection of a Piko forwarder: bare bytes after 101. */
   #connect(
     endpoint: string,
+    grant: Grant,
     request: ConnectRequest,
     accept: string,
     socket: Duplex,
     head: Buffer,
   ): Refusal | undefined {
-    const channel = openUpstream(this.#options.registry, connectRecord(endpoint, request))
+    const record = connectRecord(endpoint, request)
+    const channel = openUpstream(this.#options.registry, grant.tenant, record)
     if (channel === 'none') return jsonRefusal(502, 'no available upstreams')
     if (channel === 'full') return jsonRefusal(503, 'too many connections')
+    let over = (): void => {}
+    const closed = new Promise<void>((resolve) => (over = resolve))
     const splice: SocketSplice = new SocketSplice(channel, {
       resetReason: () => 'consumerGone',
       onClose: () => {
+        over()
         this.#pipes.delete(splice)
         if (this.#pipes.size === 0) this.#whenNoPipes?.()
       },
     })
     this.#pipes.add(splice)
+    onAborted(grant.ended, closed, () => splice.abort('notPermitted'))
     channel.attach(splice)
     socket.write(switchingProtocols(accept, false))
     // A reader of bare bytes may rest for long and answers no ping meanwhile: silence is no death.

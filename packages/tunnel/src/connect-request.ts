@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 
+import type { ClientCertificate } from './authorization.ts'
 import type { StreamRecord } from './stream-record.ts'
 
 /** A handshake for the connect route, read by whoever owns the proxy port. */
@@ -15,6 +16,8 @@ export interface ConnectRequest {
   readonly remoteAddress: string | undefined
   /** Peer's port. */
   readonly remotePort: number | undefined
+  /** What the peer has shown on TLS. */
+  readonly certificate?: ClientCertificate
 }
 
 /**

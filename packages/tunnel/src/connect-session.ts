@@ -1,12 +1,13 @@
 import { type Channel, type ChannelSink, Session, type WindowBudget } from '@proj/mux'
 
-import { abortable } from './abortable.ts'
+import { abortable, onAborted } from './abortable.ts'
 import type { Grant } from './grant.ts'
 import { ChannelSplice } from './channel-splice.ts'
 import { ControlChannel } from './control-channel.ts'
 import type { ControlMessage } from './control-message.ts'
 import type { Logger } from './logger.ts'
 import { RecordSink } from './record-sink.ts'
+import { endpointKey } from './endpoint-key.ts'
 import { RESET_REASONS } from './reset-reason.ts'
 import { type ConnectRequest, connectRecord } from './connect-request.ts'
 import { openUpstream } from './open-upstream.ts'
@@ -73,6 +74,12 @@ export class ConnectSession {
       options.helloTimeoutMs,
     )
     void this.#session.closed.then(() => this.#control.stop())
+    onAborted(grant.ended, this.#session.closed, (reason) => {
+      const { remoteAddress } = request
+      const fields = { identity: grant.identity, remoteAddress, why: reason }
+      options.logger.info(fields, 'right of a consumer ended')
+      this.abort()
+    })
   }
 
   /** Resolves when the session is over; never rejects. */
@@ -115,7 +122,7 @@ export class ConnectSession {
     }
     // The consumer's own word on who connected is not taken over: the record names its address.
     const outbound = connectRecord(endpoint, this.#request)
-    const upstream = openUpstream(this.#options.registry, outbound)
+    const upstream = openUpstream(this.#options.registry, this.#grant.tenant, outbound)
     if (typeof upstream === 'string') {
       channel.reset(RESET_REASONS[upstream === 'full' ? 'limitReached' : 'noUpstream'])
       return undefined
@@ -132,7 +139,8 @@ export class ConnectSession {
     if (message.type !== 'query') return
     const { id, endpoint } = message
     const permitted = this.#grant.permits('connect', endpoint)
-    const upstreams = permitted ? this.#options.registry.count(endpoint) : 0
+    const key = endpointKey(this.#grant.tenant, endpoint)
+    const upstreams = permitted ? this.#options.registry.count(key) : 0
     this.#control.send({ type: 'endpoint', id, endpoint, upstreams })
   }
 }

@@ -26,8 +26,9 @@ export type { ConnectAcceptorOptions } from './connect-acceptor.ts'
 export type { ConnectRequest } from './connect-request.ts'
 export { UpstreamRegistry } from './upstream-registry.ts'
 export type { RegistryEvents, Upstream } from './upstream-registry.ts'
+export { endpointKey } from './endpoint-key.ts'
 export { allowAll } from './grant.ts'
-export type { AuthorizationRequest, Authorize, Denial } from './authorization.ts'
+export type { AuthorizationRequest, Authorize, ClientCertificate, Denial } from './authorization.ts'
 export type { EndpointAction, Grant } from './grant.ts'
 
 // --- wire

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 
 import { WindowBudget } from '@proj/mux'
 
-import { type Authorize, isDenial } from './authorization.ts'
+import { type Authorize, type ClientCertificate, isDenial } from './authorization.ts'
 import { allowAll, type Grant } from './grant.ts'
 import { limit, WINDOW_BUDGET_BYTES } from './limits.ts'
 import { type Logger, silentLogger } from './logger.ts'
@@ -42,6 +42,8 @@ export interface UpstreamAcceptorOptions extends UpstreamAcceptorLimits {
   readonly drainRetryAfterMs?: number
   /** The peer's address as it shall be shown. Default: as the socket says. */
   readonly addressOf?: (request: IncomingMessage) => string | undefined
+  /** What the peer has shown on TLS, where certificates are asked for. Default: nothing. */
+  readonly certificateOf?: (request: IncomingMessage) => ClientCertificate | undefined
   /**
    * Memory that the windows of all sessions may grow by together, shared by whoever is given the
    * same budget. Default: 256 MiB of its own.
@@ -74,6 +76,7 @@ export class UpstreamAcceptor {
       drainRetryAfterMs: limit('drainRetryAfterMs', options.drainRetryAfterMs),
       maxSessions: limit('maxSessions', options.maxSessions),
       addressOf: options.addressOf ?? ((request) => request.socket.remoteAddress),
+      certificateOf: options.certificateOf ?? (() => undefined),
       maxEndpointsPerSession: limit('maxEndpointsPerSession', options.maxEndpointsPerSession),
       helloTimeoutMs: limit('helloTimeoutMs', options.helloTimeoutMs),
       windowBudget: options.windowBudget ?? new WindowBudget(WINDOW_BUDGET_BYTES),
@@ -146,11 +149,13 @@ export class UpstreamAcceptor {
     const echo = protocolHeader(speaksAdit(request.headers))
     let grant: Grant
     try {
+      const certificate = this.#options.certificateOf(request)
       const verdict = await this.#options.authorize({
         headers: request.headers,
         action: 'listen',
         endpoint: endpoint ?? '',
         remoteAddress: this.#options.addressOf(request),
+        ...(certificate !== undefined && { certificate }),
       })
       if (isDenial(verdict)) return jsonRefusal(verdict.status, verdict.error, echo)
       grant = verdict

@@ -12,6 +12,10 @@ export interface Upstream {
   readonly peer: string
   /** Wire spoken: Piko's baseline or ours. */
   readonly protocol: 'piko' | 'adit'
+  /** Who authorised itself as what, of which tenant; see `Grant`. */
+  readonly identity: string
+  /** Tenant whose endpoints it serves. */
+  readonly tenant: string
   /** Agent's address. */
   readonly remoteAddress: string | undefined
   /** When the session was accepted, ms since the epoch. */
@@ -35,7 +39,7 @@ export interface Upstream {
 
 /** Events of the registry. */
 export interface RegistryEvents {
-  /** An endpoint gained its first upstream or lost its last. */
+  /** An endpoint, by its key, gained its first upstream or lost its last. */
   endpoint: [endpoint: string, present: boolean]
 }
 
@@ -51,7 +55,7 @@ interface Entry {
 }
 
 /**
- * Which sessions serve which endpoint, and whose turn it is.
+ * Which sessions serve which endpoint, and whose turn it is. Endpoints go by their `endpointKey`.
  *
  * Agents take turns strictly; among the parallel sessions of one agent the one with the fewest open
  * streams is taken, so that a bulk transfer does not hold small requests back.

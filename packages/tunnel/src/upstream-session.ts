@@ -1,8 +1,10 @@
 import { type Channel, type ChannelSink, isMuxError, Session, type WindowBudget } from '@proj/mux'
 
 import type { Grant } from './grant.ts'
+import { onAborted } from './abortable.ts'
 import { ControlChannel, type ControlHandlers } from './control-channel.ts'
 import type { ControlMessage, REFUSAL_CODES, Refused } from './control-message.ts'
+import { endpointKey } from './endpoint-key.ts'
 import { checkEndpointName } from './endpoint-name.ts'
 import { isTunnelError } from './errors.ts'
 import type { Logger } from './logger.ts'
@@ -96,8 +98,25 @@ export class UpstreamSession implements Upstream {
       const code = isMuxError(error) ? error.code : undefined
       logger.info({ sessionId: id, code }, 'agent session ended')
     })
+    onAborted(options.grant.ended, this.#session.closed, (reason) => {
+      logger.info(
+        { sessionId: id, identity: this.identity, why: reason },
+        'right of an agent ended',
+      )
+      this.abort()
+    })
     if (protocol === 'piko') this.#register(options.endpoint)
     else this.#control = new ControlChannel(this.#controlHandlers(), options.helloTimeoutMs)
+  }
+
+  /** @inheritdoc */
+  get identity(): string {
+    return this.#options.grant.identity
+  }
+
+  /** @inheritdoc */
+  get tenant(): string {
+    return this.#options.grant.tenant
   }
 
   /** @inheritdoc */
@@ -202,7 +221,7 @@ export class UpstreamSession implements Upstream {
         break
       case 'release':
         this.#endpoints.delete(message.endpoint)
-        this.#options.registry.remove(message.endpoint, this)
+        this.#options.registry.remove(this.#key(message.endpoint), this)
         this.#control?.send({ type: 'released', id: message.id })
         break
       case 'drain':
@@ -258,7 +277,7 @@ export class UpstreamSession implements Upstream {
 
   #register(endpoint: string): void {
     this.#endpoints.add(endpoint)
-    this.#options.registry.add(endpoint, this)
+    this.#options.registry.add(this.#key(endpoint), this)
     this.#options.logger.info(
       { sessionId: this.id, endpoint, peer: this.peer, remoteAddress: this.remoteAddress },
       'endpoint registered',
@@ -267,7 +286,11 @@ export class UpstreamSession implements Upstream {
 
   #unregisterAll(): void {
     this.#leaving.abort()
-    for (const endpoint of this.#endpoints) this.#options.registry.remove(endpoint, this)
+    for (const endpoint of this.#endpoints) this.#options.registry.remove(this.#key(endpoint), this)
     this.#endpoints.clear()
+  }
+
+  #key(endpoint: string): string {
+    return endpointKey(this.#options.grant.tenant, endpoint)
   }
 }

@@ -77,7 +77,7 @@ describe('the connect route, for a Piko forwarder', () => {
       authorize: ({ action, endpoint, headers }) => {
         asked.push(`${action} ${endpoint}`)
         if (headers.authorization === 'Bearer bad') return { status: 401, error: 'invalid token' }
-        return { identity: 'a', permits: (wanted) => wanted === 'listen' }
+        return { identity: 'a', tenant: '', permits: (wanted) => wanted === 'listen' }
       },
     })
     for (const [token, error] of [
@@ -174,9 +174,9 @@ describe('the connect route, for a Piko forwarder', () => {
     for (let streams = 0; streams < 256; streams++) {
       openTo(server.registry, { kind: 'tcp', endpoint: 'pg' })
     }
-    expect(openUpstream(server.registry, { kind: 'tcp', endpoint: 'pg' })).toBe('full')
+    expect(openUpstream(server.registry, '', { kind: 'tcp', endpoint: 'pg' })).toBe('full')
     const answer = await exchangeRaw(server.listening.port, head('GET /_piko/v1/tcp/pg'))
     expect(answer.status).toBe(503)
-    expect(openUpstream(server.registry, { kind: 'tcp', endpoint: 'none' })).toBe('none')
+    expect(openUpstream(server.registry, '', { kind: 'tcp', endpoint: 'none' })).toBe('none')
   })
 })

@@ -31,7 +31,7 @@ async function balancer(
 
 /** One exchange of a visitor: what it sent, or why it failed. */
 async function visit(server: TestServer, text: string): Promise<string> {
-  const channel = openUpstream(server.registry, RECORD)
+  const channel = openUpstream(server.registry, '', RECORD)
   if (typeof channel === 'string') return channel
   return await new Promise((resolve) => {
     let received = ''

@@ -209,7 +209,7 @@ export async function tcpSockets(): Promise<{ near: Socket; far: Socket }> {
 
 /** A stream to an agent of `record.endpoint`; fails the test where there is none. */
 export function openTo(registry: UpstreamRegistry, record: StreamRecord): Channel {
-  const channel = openUpstream(registry, record)
+  const channel = openUpstream(registry, '', record)
   if (typeof channel === 'string') throw new Error(`no stream: ${channel}`)
   return channel
 }

@@ -130,7 +130,7 @@ describe('a server', () => {
   ])('refuses with %s', async (code, wanted) => {
     const permits = (_: string, endpoint: string): boolean => endpoint !== 'secret'
     const server = await startServer({
-      authorize: () => ({ identity: 'a', permits }),
+      authorize: () => ({ identity: 'a', tenant: '', permits }),
       maxEndpointsPerSession: 2,
     })
     const { control } = await agentPeer(server)
@@ -515,7 +515,7 @@ describe('an agent and a server of ours', () => {
     const [stream] = await accepted
     const closed = agent.close()
     await until(() => server.registry.count('pg') === 0)
-    expect(openUpstream(server.registry, { kind: 'tcp', endpoint: 'pg' })).toBe('none')
+    expect(openUpstream(server.registry, '', { kind: 'tcp', endpoint: 'pg' })).toBe('none')
     stream.end('last words')
     stream.resume()
     await closed

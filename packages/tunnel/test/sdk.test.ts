@@ -67,7 +67,7 @@ describe('listen', () => {
   test('tells why the server will not have it', async () => {
     const authorize: Authorize = ({ headers }) =>
       headers.authorization === 'Bearer s3cret'
-        ? { identity: 'a', permits: () => false }
+        ? { identity: 'a', tenant: '', permits: () => false }
         : { status: 401, error: 'invalid token' }
     const server = await startServer({ authorize })
     for (const [token, message] of [
@@ -148,7 +148,7 @@ describe('dial', () => {
   ] as const)('ends with %s when %s', async (code, message, endpoint) => {
     const permits = (action: string, name: string): boolean =>
       action === 'listen' || name !== 'secret'
-    const server = await startServer({ authorize: () => ({ identity: 'a', permits }) })
+    const server = await startServer({ authorize: () => ({ identity: 'a', tenant: '', permits }) })
     const agent = new Agent({ url: server.url, connections: 1, backoff: SOON })
     onTestFinished(() => agent[Symbol.asyncDispose]())
     const rude = await startService((socket) => socket.resetAndDestroy())
@@ -245,7 +245,7 @@ describe('a consumer', () => {
 
   test('asks how many sessions serve an endpoint, as far as it may know', async () => {
     const permits = (_: string, name: string): boolean => name !== 'secret'
-    const server = await startServer({ authorize: () => ({ identity: 'a', permits }) })
+    const server = await startServer({ authorize: () => ({ identity: 'a', tenant: '', permits }) })
     await openWebSocket(`${server.url}/piko/v1/upstream/web`)
     await until(() => server.registry.count('web') === 1)
     const consumer = consumerOf(server)

@@ -121,7 +121,11 @@ describe('the handshake', () => {
   })
 
   test('a token that lacks the endpoint is 401, not 403', async () => {
-    const grant = { identity: 'a', permits: (_: string, endpoint: string) => endpoint === 'a' }
+    const grant = {
+      identity: 'a',
+      tenant: '',
+      permits: (_: string, endpoint: string) => endpoint === 'a',
+    }
     const server = await startServer({ authorize: () => grant })
     const answer = await exchangeRaw(server.listening.port, head('GET /piko/v1/upstream/web'))
     expect(answer.status).toBe(401)
@@ -204,7 +208,7 @@ describe('the handshake', () => {
     const server = await startServer({
       authorize: async () => {
         await decided
-        return { identity: 'a', permits: () => true }
+        return { identity: 'a', tenant: '', permits: () => true }
       },
     })
     using raw = await connectRaw(server.listening.port)

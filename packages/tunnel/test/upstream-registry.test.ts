@@ -8,6 +8,8 @@ class FakeUpstream implements Upstream {
   readonly id: string
   peer: string
   readonly protocol = 'adit'
+  readonly identity = 'anonymous'
+  readonly tenant = ''
   readonly remoteAddress = undefined
   readonly connectedAt = 0
   readonly leave = new AbortController()

@@ -1,0 +1,104 @@
+import { once } from 'node:events'
+
+import { until } from '@proj/testkit/until'
+import { describe, expect, test } from 'vitest'
+
+import { Agent } from '../src/agent.ts'
+import type { AuthorizationRequest } from '../src/authorization.ts'
+import { Consumer } from '../src/consumer.ts'
+import { endpointKey } from '../src/endpoint-key.ts'
+import type { Grant } from '../src/grant.ts'
+import { connectPeer, ending, openTo, openWebSocket, startServer } from './peers.ts'
+
+/** Everyone may do everything in the tenant that the handshake names. */
+function tenantGrant({ headers }: AuthorizationRequest): Grant {
+  const tenant = headers['x-piko-tenant-id']
+  return { identity: 'a', tenant: typeof tenant === 'string' ? tenant : '', permits: () => true }
+}
+
+test('the key of an endpoint is its name, behind the tenant where there is one', () => {
+  expect(endpointKey('', 'web')).toBe('web')
+  expect(endpointKey('acme', 'web')).toBe('acme/web')
+})
+
+describe('one name in two tenants', () => {
+  test('is two endpoints, on the baseline wire and on ours', async () => {
+    const server = await startServer({ authorize: tenantGrant })
+    const route = `${server.url}/piko/v1/upstream/pg`
+    await connectPeer(route, {}, { 'X-Piko-Tenant-Id': 'acme' })
+    await using agent = new Agent({ url: server.url, tenantId: 'beta', connections: 1 })
+    await agent.listen('pg', { kind: 'tcp' }).ready()
+    const count = (tenant: string): number => server.registry.count(endpointKey(tenant, 'pg'))
+    expect([count(''), count('acme'), count('beta')]).toEqual([0, 1, 1])
+    expect(server.registry.pick('beta/pg')).toMatchObject({ identity: 'a', tenant: 'beta' })
+  })
+
+  test('is reached only from its own, by consumers of either wire', async () => {
+    const server = await startServer({ authorize: tenantGrant })
+    const route = `${server.url}/piko/v1/upstream/pg`
+    const acme = await connectPeer(route, {}, { 'X-Piko-Tenant-Id': 'acme' })
+    const tcp = `${server.url}/_piko/v1/tcp/pg`
+    await expect(openWebSocket(tcp)).rejects.toThrow('status 502')
+    await expect(openWebSocket(tcp, { 'X-Piko-Tenant-Id': 'beta' })).rejects.toThrow('status 502')
+    await openWebSocket(tcp, { 'X-Piko-Tenant-Id': 'acme' })
+    await acme.stream(0)
+
+    const options = { signal: AbortSignal.timeout(5_000) }
+    await using stranger = new Consumer({ url: server.url, tenantId: 'beta' })
+    await stranger.ready()
+    expect(await stranger.upstreams('pg', options)).toBe(0)
+    await using friend = new Consumer({ url: server.url, tenantId: 'acme' })
+    await friend.ready()
+    expect(await friend.upstreams('pg', options)).toBe(1)
+    await friend.open('pg')
+    await acme.stream(1)
+  })
+})
+
+describe('a right that ends', () => {
+  function serverOf(ended: AbortSignal): ReturnType<typeof startServer> {
+    return startServer({
+      authorize: () => ({ identity: 'a', tenant: '', ended, permits: () => true }),
+    })
+  }
+
+  test('ends the session of an agent, with its streams', async () => {
+    const right = new AbortController()
+    const server = await serverOf(right.signal)
+    const peer = await connectPeer(`${server.url}/piko/v1/upstream/web`)
+    openTo(server.registry, { kind: 'http', endpoint: 'web' })
+    const stream = await peer.stream()
+    right.abort(new Error('revoked'))
+    expect(server.registry.count('web')).toBe(0)
+    expect(await ending(stream)).toBeInstanceOf(Error)
+    await peer.session.closed
+    expect(server.logger.find('right of an agent ended')).toMatchObject([
+      { fields: { identity: 'a', why: 'revoked' } },
+    ])
+  })
+
+  test('ends the session of a consumer and the bare pipe of a forwarder', async () => {
+    const right = new AbortController()
+    const server = await serverOf(right.signal)
+    const peer = await connectPeer(`${server.url}/piko/v1/upstream/pg`)
+    await using consumer = new Consumer({ url: server.url })
+    const way = await consumer.open('pg')
+    const { websocket } = await openWebSocket(`${server.url}/_piko/v1/tcp/pg`)
+    await peer.stream(1)
+    const closed = once(websocket, 'close')
+    right.abort(new Error('expired'))
+    await closed
+    await until(() => way.protocol === 'adit' && way.channel.closed)
+    await until(() => server.connect.size === 0)
+    expect(server.logger.find('right of a consumer ended')).toMatchObject([
+      { fields: { identity: 'a', why: 'expired' } },
+    ])
+  })
+
+  test('that ended during the handshake gets no session to keep', async () => {
+    const server = await serverOf(AbortSignal.abort(new Error('expired')))
+    const peer = await connectPeer(`${server.url}/piko/v1/upstream/web`)
+    await peer.session.closed
+    expect(server.registry.count('web')).toBe(0)
+  })
+})
