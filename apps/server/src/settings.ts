@@ -13,6 +13,7 @@ import {
   integer,
   listenAddresses,
   oneOf,
+  path,
   setting,
   size,
   text,
@@ -90,6 +91,10 @@ export const settings = defineSettings({
         description: 'auto: text on a terminal, JSON elsewhere.',
       }),
     },
+    dataDir: setting(path(), {
+      description:
+        'Where reserved names, tokens and the audit log are kept; unset: a directory of the user or service.',
+    }),
     gracePeriodMs: setting(duration(), {
       default: '1m',
       description: 'How long running exchanges may take to finish when the server stops.',

@@ -13,6 +13,7 @@ import { type BoundAddress, isPortcheckError, PORTCHECK_ERRORS } from '@proj/por
 
 import { announce } from './announce.ts'
 import { Server, type ServerListener } from './server.ts'
+import { openStoreOrNone } from './server-store.ts'
 import { type OwnCommands, type ServerTree, settings as definition } from './settings.ts'
 import { SOFTWARE } from './version.ts'
 
@@ -27,6 +28,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
     const policy = conflictPolicy(own, { listener: name, logger })
     return { at: own.bindAddr, ...policy, ...accessLists(own), signal: signals.stop }
   }
+  using _store = openStoreOrNone({ dataDir: settings.dataDir, env: around.env, logger })
   let server: Server
   try {
     server = await Server.start({

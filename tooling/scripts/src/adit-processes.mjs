@@ -1,6 +1,7 @@
 // @ts-check
 // Starts the two programs the way a user does, and reads the addresses they print.
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StartedProcess } from './started-process.mjs'
 import { ROOT } from './workspace.mjs'
@@ -16,14 +17,19 @@ export function isAditBuilt() {
 }
 
 /**
- * Starts a server and waits until it listens.
+ * Starts a server and waits until it listens. What it keeps is gone when the script ends: a demo never
+ * writes where a server of the user's does.
  *
  * @param {string} [bind] - address for all three listeners; the defaults of the server without it
  */
 export async function startServer(bind) {
   const listeners = bind === undefined ? [] : ['proxy', 'upstream', 'admin']
   const flags = listeners.flatMap((name) => [`--${name}.bind-addr`, String(bind)])
-  const process_ = new StartedProcess('adit-server', process.execPath, [SERVER, ...flags, '--json'])
+  const state = mkdtempSync(join(tmpdir(), 'adit-demo-'))
+  process.on('exit', () => rmSync(state, { recursive: true, force: true }))
+  const args = [SERVER, ...flags, '--json']
+  const env = { STATE_DIRECTORY: state }
+  const process_ = new StartedProcess('adit-server', process.execPath, args, env)
   const ready = await process_.event('ready')
   const portOf = (/** @type {string} */ name) => {
     const listener = ready['listeners'].find((/** @type {any} */ l) => l.name === name)

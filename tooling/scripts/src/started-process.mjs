@@ -28,10 +28,14 @@ export class StartedProcess {
    * @param {string} name - for messages
    * @param {string} command
    * @param {readonly string[]} args
+   * @param {Record<string, string>} [env] - set over the environment of the script
    */
-  constructor(name, command, args) {
+  constructor(name, command, args, env = {}) {
     this.#name = name
-    this.#child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = spawn(command, args, {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     alive.add(this.#child)
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding('utf8')

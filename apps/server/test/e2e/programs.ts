@@ -1,6 +1,8 @@
 // The two programs as a user starts them, with every port picked by the kernel and read back from
 // the ready line. What a test starts is stopped when the test ends.
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { spawned, type Spawned, type SpawnedOptions } from '@proj/testkit/spawned'
 
@@ -13,6 +15,10 @@ const CLEAN = Object.fromEntries(
     .filter((name) => /^(ADIT_|https?_proxy$|all_proxy$|no_proxy$)/i.test(name))
     .map((name) => [name, undefined]),
 )
+
+/** Where servers of this worker keep what lasts, unless a test says so: never where a user's do. */
+const STATE = mkdtempSync(join(tmpdir(), 'adit-state-'))
+process.on('exit', () => rmSync(STATE, { recursive: true, force: true }))
 
 /** How a program is started. */
 export interface ProgramOptions extends SpawnedOptions {
@@ -106,7 +112,12 @@ export function descriptorsOf(pid: number): number {
 function program(path: string, args: readonly string[], options: ProgramOptions): Spawned {
   const { prefix = [], env, ...rest } = options
   const [command = process.execPath, ...line] = [...prefix, process.execPath, path, ...args]
-  return spawned(command, line, { ...rest, env: { ...CLEAN, ...env } })
+  return spawned(command, line, { ...rest, env: { ...CLEAN, ...freshState(), ...env } })
+}
+
+/** A directory of its own for each program: servers share what they find in one. */
+function freshState(): Record<string, string> {
+  return { STATE_DIRECTORY: mkdtempSync(join(STATE, 'server-')) }
 }
 
 function portOf(address: string | undefined): number {

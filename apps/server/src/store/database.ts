@@ -1,0 +1,203 @@
+/**
+ * One SQLite file, opened for keeps: what `transaction` has returned from is on the disk (WAL with
+ * `synchronous=FULL`: an fsync for each commit), several processes may have it open, and a file of a
+ * newer program or of somebody else is left alone.
+ */
+import { closeSync, openSync } from 'node:fs'
+
+import Libsql from 'libsql'
+
+import { StoreError, type StoreErrorCode } from './store-error.ts'
+
+/** What a column holds and a parameter may be. */
+export type SqlValue = string | number | null
+
+/** A row by column name. */
+export type SqlRow = Readonly<Record<string, SqlValue>>
+
+/** How a database is opened. */
+export interface DatabaseOptions {
+  /** Steps of the schema, in order. */
+  readonly migrations: readonly string[]
+  /** How long a lock of another process is waited for, ms. Default 5000. */
+  readonly busyTimeoutMs?: number
+}
+
+/** Marks the file as ours: "ADIT". */
+const APPLICATION_ID = 0x41444954
+
+/** Far above any commit of ours, below what a person takes for a hang. */
+const BUSY_TIMEOUT_MS = 5_000
+
+/** Prefixes of SQLite's result codes, and what they are to us. */
+const CODES: readonly (readonly [prefix: string, code: StoreErrorCode])[] = [
+  ['SQLITE_BUSY', 'STORE_BUSY'],
+  ['SQLITE_LOCKED', 'STORE_BUSY'],
+  ['SQLITE_CORRUPT', 'STORE_CORRUPT'],
+  ['SQLITE_NOTADB', 'STORE_CORRUPT'],
+  ['SQLITE_FULL', 'STORE_FULL'],
+]
+
+const OUR_MISTAKES = /^SQLITE_(ERROR|CONSTRAINT|MISUSE|MISMATCH|RANGE)/
+
+type Statement = ReturnType<InstanceType<typeof Libsql>['prepare']>
+
+/** An open database. Calls are synchronous; those that write wait for the disk, a few ms. */
+export class Database {
+  /** Path of the file. */
+  readonly file: string
+  readonly #connection: InstanceType<typeof Libsql>
+  /** By their text; there are only as many as the code has. */
+  readonly #statements = new Map<string, Statement>()
+  #isOpen = true
+
+  private constructor(file: string, connection: InstanceType<typeof Libsql>) {
+    this.file = file
+    this.#connection = connection
+  }
+
+  /**
+   * Opens the file, makes it if it is missing, checks it and brings it up to date.
+   *
+   * @throws {StoreError} naming the file.
+   */
+  static open(file: string, options: DatabaseOptions): Database {
+    const { migrations, busyTimeoutMs = BUSY_TIMEOUT_MS } = options
+    const connection = named(file, () => {
+      // Made here, because SQLite would make it readable to everybody; its other files follow suit.
+      closeSync(openSync(file, 'a', 0o600))
+      return new Libsql(file, { timeout: busyTimeoutMs })
+    })
+    const database = new Database(file, connection)
+    try {
+      database.#prepare(migrations)
+      return database
+    } catch (error) {
+      connection.close()
+      throw error
+    }
+  }
+
+  /** Whether `close` was not called yet. */
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
+  /** All rows of a query. */
+  all(sql: string, ...values: readonly SqlValue[]): SqlRow[] {
+    return this.#do(() => this.#statement(sql).all(values) as SqlRow[]) // STRICT tables hold no other
+  }
+
+  /** The first row of a query. */
+  one(sql: string, ...values: readonly SqlValue[]): SqlRow | undefined {
+    return this.all(sql, ...values)[0]
+  }
+
+  /** Runs a statement that writes. @returns rows changed. */
+  run(sql: string, ...values: readonly SqlValue[]): number {
+    return this.#do(() => this.#statement(sql).run(values).changes)
+  }
+
+  /**
+   * Does all of it or, when it throws, nothing. Takes the write lock first, so that what it reads is
+   * still so when it writes.
+   */
+  transaction<T>(work: () => T): T {
+    this.#do(() => this.#connection.exec('BEGIN IMMEDIATE'))
+    try {
+      const result = work()
+      this.#do(() => this.#connection.exec('COMMIT'))
+      return result
+    } catch (error) {
+      // After some failures SQLite has rolled back already.
+      if (this.#connection.inTransaction) this.#connection.exec('ROLLBACK')
+      throw error
+    }
+  }
+
+  /** Writes a consistent copy to a file that does not exist yet, while others read and write. */
+  copyTo(file: string): void {
+    this.run('VACUUM INTO ?', file)
+  }
+
+  /** Gives the file up, with everything in it and nothing beside it. */
+  close(): void {
+    if (!this.#isOpen) return
+    try {
+      this.one('PRAGMA wal_checkpoint(TRUNCATE)')
+    } catch {
+      // What stands in the log is found there by whoever opens the file next.
+    }
+    this.#isOpen = false
+    this.#statements.clear()
+    this.#connection.close()
+  }
+
+  #prepare(migrations: readonly string[]): void {
+    this.#migrate(migrations)
+    // The mode stays with the file: asking for it again would need the file alone for a moment.
+    const mode = this.one('PRAGMA journal_mode')?.['journal_mode']
+    if (mode !== 'wal') this.one('PRAGMA journal_mode = WAL')
+    this.all('PRAGMA synchronous = FULL')
+    const check = this.one('PRAGMA quick_check(1)')?.['quick_check']
+    if (check !== 'ok') throw new StoreError('STORE_CORRUPT', `${this.file}: ${check}`)
+  }
+
+  #migrate(migrations: readonly string[]): void {
+    if (this.#steps(migrations.length) === migrations.length) return
+    this.transaction(() => {
+      // Another process may have been faster.
+      for (const step of migrations.slice(this.#steps(migrations.length))) {
+        this.#do(() => this.#connection.exec(step))
+      }
+      this.#do(() => {
+        this.#connection.exec(`PRAGMA application_id = ${APPLICATION_ID}`)
+        this.#connection.exec(`PRAGMA user_version = ${migrations.length}`)
+      })
+    })
+  }
+
+  /** Steps the file has taken. */
+  #steps(known: number): number {
+    const steps = Number(this.one('PRAGMA user_version')?.['user_version'])
+    const id = this.one('PRAGMA application_id')?.['application_id']
+    const isEmpty = this.one('SELECT 1 FROM sqlite_schema LIMIT 1') === undefined
+    if (!isEmpty && id !== APPLICATION_ID) {
+      throw new StoreError('STORE_CORRUPT', `${this.file} is a database of another program`)
+    }
+    if (steps > known) {
+      const message = `${this.file} is in version ${steps}, this program knows ${known}`
+      throw new StoreError('STORE_NEWER', message)
+    }
+    return steps
+  }
+
+  #statement(sql: string): Statement {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = this.#connection.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+
+  #do<T>(work: () => T): T {
+    // A closed connection of the library goes on working as long as a statement of it lives.
+    if (!this.#isOpen) throw new StoreError('STORE_CLOSED', `${this.file} was closed`)
+    return named(this.file, work)
+  }
+}
+
+/** Names the file in whatever the library throws, and says what it is to us. */
+function named<T>(file: string, work: () => T): T {
+  try {
+    return work()
+  } catch (cause) {
+    if (cause instanceof StoreError || !(cause instanceof Error)) throw cause
+    const { code: theirs } = cause as { readonly code?: unknown }
+    // A wrong statement is a defect of ours and no state of the file.
+    if (OUR_MISTAKES.test(String(theirs))) throw cause
+    const known = CODES.find(([prefix]) => String(theirs).startsWith(prefix))
+    throw new StoreError(known?.[1] ?? 'STORE_UNUSABLE', `${file}: ${cause.message}`, { cause })
+  }
+}

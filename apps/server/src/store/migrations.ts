@@ -1,0 +1,45 @@
+/**
+ * The shape of the database, as steps from nothing to now. A step that was released is never edited:
+ * the number of steps taken stands in the file (`user_version`), and only the missing ones are taken.
+ * Times are ms since the epoch. STRICT tables hold to their column types, so rows need no checking.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE facts (
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE tokens (
+    id          TEXT PRIMARY KEY,
+    hash        TEXT NOT NULL,
+    identity    TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    tenant      TEXT NOT NULL,
+    rights      TEXT NOT NULL,
+    endpoints   TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    expires_at  INTEGER,
+    revoked_at  INTEGER,
+    last_use_at INTEGER
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE reservations (
+    tenant      TEXT NOT NULL,
+    endpoint    TEXT NOT NULL,
+    identity    TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    port        INTEGER,
+    reserved_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, endpoint)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX reservations_of_identity ON reservations (tenant, identity);
+
+  CREATE TABLE audit (
+    seq    INTEGER PRIMARY KEY AUTOINCREMENT,
+    at     INTEGER NOT NULL,
+    event  TEXT NOT NULL,
+    fields TEXT NOT NULL
+  ) STRICT;
+  `,
+]

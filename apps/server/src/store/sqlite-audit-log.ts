@@ -1,0 +1,52 @@
+import { AUDIT_LIMITS, type AuditLimits } from './audit-limits.ts'
+import type { AuditEvent, AuditFields, AuditLog, AuditRecord } from './audit-log.ts'
+import { AuditQueue } from './audit-queue.ts'
+import type { Database } from './database.ts'
+
+/** The audit log in a database. */
+export class SqliteAuditLog implements AuditLog {
+  readonly #database: Database
+  readonly #limits: Required<AuditLimits>
+  readonly #queue: AuditQueue
+
+  constructor(database: Database, limits: AuditLimits = {}) {
+    this.#database = database
+    this.#limits = { ...AUDIT_LIMITS, ...limits }
+    this.#queue = new AuditQueue(this.#limits.maxWaiting)
+  }
+
+  /** @inheritdoc */
+  write(event: AuditEvent, fields: AuditFields): void {
+    this.#queue.add(event, fields)
+  }
+
+  /** @inheritdoc */
+  read({
+    since = 0,
+    limit = Infinity,
+  }: Parameters<AuditLog['read']>[0] = {}): readonly AuditRecord[] {
+    const sql = 'SELECT at, event, fields FROM audit WHERE at >= ? ORDER BY seq DESC LIMIT ?'
+    // To SQLite a negative limit is none.
+    const rows = this.#database.all(sql, since, limit === Infinity ? -1 : limit)
+    return rows.toReversed().map(({ at, event, fields }) => ({
+      at: Number(at),
+      event: String(event),
+      fields: JSON.parse(String(fields)) as AuditRecord['fields'], // written by flush
+    }))
+  }
+
+  /** @inheritdoc */
+  flush(): void {
+    if (this.#queue.isEmpty) return
+    this.#queue.take((records) => this.#database.transaction(() => this.#keep(records)))
+  }
+
+  #keep(records: readonly AuditRecord[]): void {
+    for (const { at, event, fields } of records) {
+      const sql = 'INSERT INTO audit (at, event, fields) VALUES (?, ?, ?)'
+      this.#database.run(sql, at, event, JSON.stringify(fields))
+    }
+    const sql = 'DELETE FROM audit WHERE seq <= (SELECT max(seq) FROM audit) - ?'
+    this.#database.run(sql, this.#limits.maxRecords)
+  }
+}

@@ -1,0 +1,100 @@
+import type { Database, SqlRow, SqlValue } from './database.ts'
+import { RESERVATION_LIMITS, type ReservationLimits } from './reservation-limits.ts'
+import type {
+  Reservation,
+  ReservationFilter,
+  ReservationStore,
+  ReserveOutcome,
+} from './reservation-store.ts'
+
+/** Reservations in a database. */
+export class SqliteReservationStore implements ReservationStore {
+  readonly #database: Database
+  readonly #limits: Required<ReservationLimits>
+
+  constructor(database: Database, limits: ReservationLimits = {}) {
+    this.#database = database
+    this.#limits = { ...RESERVATION_LIMITS, ...limits }
+  }
+
+  /** @inheritdoc */
+  find(tenant: string, endpoint: string): Reservation | undefined {
+    const sql = 'SELECT * FROM reservations WHERE tenant = ? AND endpoint = ?'
+    const row = this.#database.one(sql, tenant, endpoint)
+    return row && reservationOf(row)
+  }
+
+  /** @inheritdoc */
+  list({ tenant, identity }: ReservationFilter = {}): readonly Reservation[] {
+    const sql = `SELECT * FROM reservations
+      WHERE (?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR identity = ?2)
+      ORDER BY tenant, endpoint`
+    return this.#database.all(sql, tenant ?? null, identity ?? null).map(reservationOf)
+  }
+
+  /** @inheritdoc */
+  async reserve(wanted: Reservation): Promise<ReserveOutcome> {
+    return this.#database.transaction(() => this.#reserve(wanted))
+  }
+
+  /** @inheritdoc */
+  async release(
+    tenant: string,
+    endpoint: string,
+    identity?: string,
+  ): Promise<Reservation | undefined> {
+    return this.#database.transaction(() => {
+      const found = this.find(tenant, endpoint)
+      if (found === undefined || (identity !== undefined && found.identity !== identity)) {
+        return undefined
+      }
+      const sql = 'DELETE FROM reservations WHERE tenant = ? AND endpoint = ?'
+      this.#database.run(sql, tenant, endpoint)
+      return found
+    })
+  }
+
+  #reserve(wanted: Reservation): ReserveOutcome {
+    const { tenant, endpoint, identity, kind, port, reservedAt } = wanted
+    const found = this.find(tenant, endpoint)
+    if (found !== undefined && found.identity !== identity) {
+      return { ok: false, code: 'name-taken', reservation: found }
+    }
+    const limit = found === undefined ? this.#limitReached(tenant, identity) : undefined
+    if (limit !== undefined) return { ok: false, code: 'limit-reached', limit }
+    this.#database.run(
+      `INSERT INTO reservations (tenant, endpoint, identity, kind, port, reserved_at)
+       VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (tenant, endpoint) DO UPDATE SET kind = excluded.kind, port = excluded.port`,
+      tenant,
+      endpoint,
+      identity,
+      kind,
+      port ?? null,
+      reservedAt,
+    )
+    const reservation = { ...wanted, reservedAt: found?.reservedAt ?? reservedAt }
+    return { ok: true, isNew: found === undefined, reservation }
+  }
+
+  #limitReached(tenant: string, identity: string): number | undefined {
+    const count = (sql: string, ...values: readonly SqlValue[]): number =>
+      Number(this.#database.one(sql, ...values)?.['n'])
+    const { maxPerIdentity, maxTotal } = this.#limits
+    const ofIdentity = 'SELECT count(*) AS n FROM reservations WHERE tenant = ? AND identity = ?'
+    if (count(ofIdentity, tenant, identity) >= maxPerIdentity) return maxPerIdentity
+    // A count of the whole table walks it: milliseconds at the limit, and only when names are taken.
+    return count('SELECT count(*) AS n FROM reservations') >= maxTotal ? maxTotal : undefined
+  }
+}
+
+function reservationOf(row: SqlRow): Reservation {
+  return {
+    tenant: String(row['tenant']),
+    endpoint: String(row['endpoint']),
+    identity: String(row['identity']),
+    kind: row['kind'] === 'tcp' ? 'tcp' : 'http',
+    port: (row['port'] as number | null) ?? undefined,
+    reservedAt: Number(row['reserved_at']),
+  }
+}

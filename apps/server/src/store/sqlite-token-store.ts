@@ -1,0 +1,166 @@
+import type { Database, SqlRow } from './database.ts'
+import { isStoreError } from './store-error.ts'
+import { MAX_TOKENS, USE_RESOLUTION_MS } from './token-limits.ts'
+import type { TokenRecord, TokenRefusal, TokenRight, TokenStore } from './token-store.ts'
+
+/** How often another process's changes are looked for, ms. A look costs microseconds. */
+export const TOKEN_POLL_MS = 1_000
+
+/** Counts what changed the tokens; a count that has begun also says that there has been one. */
+const REVISION = 'tokens_revision'
+
+/** Options of the tokens in a database. */
+export interface SqliteTokenStoreOptions {
+  /** Tokens kept at once. Default MAX_TOKENS. */
+  readonly maxTokens?: number
+}
+
+/** Tokens in a database, which other processes change as well. */
+export class SqliteTokenStore implements TokenStore {
+  readonly #database: Database
+  readonly #maxTokens: number
+  readonly #listeners = new Set<() => void>()
+  /** Uses that are not written yet, by token. */
+  readonly #uses = new Map<string, number>()
+  /** The last use that was noted, so that a busy token costs one write a minute. */
+  readonly #noted = new Map<string, number>()
+  #revision: number
+  readonly #timer: NodeJS.Timeout
+
+  constructor(database: Database, { maxTokens = MAX_TOKENS }: SqliteTokenStoreOptions = {}) {
+    this.#database = database
+    this.#maxTokens = maxTokens
+    this.#revision = this.#readRevision()
+    this.#timer = setInterval(() => this.#look(), TOKEN_POLL_MS)
+    this.#timer.unref() // whoever waits for a change is kept alive by something else
+  }
+
+  /** @inheritdoc */
+  get hasEverHeldTokens(): boolean {
+    return this.#readRevision() > 0
+  }
+
+  /** @inheritdoc */
+  find(id: string): TokenRecord | undefined {
+    const row = this.#database.one('SELECT * FROM tokens WHERE id = ?', id)
+    return row && tokenOf(row)
+  }
+
+  /** @inheritdoc */
+  list(): readonly TokenRecord[] {
+    return this.#database.all('SELECT * FROM tokens ORDER BY created_at, id').map(tokenOf)
+  }
+
+  /** @inheritdoc */
+  async create(
+    token: Omit<TokenRecord, 'revokedAt' | 'lastUsedAt'>,
+  ): Promise<TokenRefusal | undefined> {
+    const refusal = this.#database.transaction(() => {
+      if (this.find(token.id) !== undefined) return 'id-taken'
+      const count = Number(this.#database.one('SELECT count(*) AS n FROM tokens')?.['n'])
+      if (count >= this.#maxTokens) return 'limit-reached'
+      this.#database.run(
+        `INSERT INTO tokens (id, hash, identity, name, tenant, rights, endpoints, created_at, expires_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        token.id,
+        token.hash,
+        token.identity,
+        token.name,
+        token.tenant,
+        JSON.stringify(token.rights),
+        JSON.stringify(token.endpoints),
+        token.createdAt,
+        token.expiresAt ?? null,
+      )
+      this.#countChange()
+      return undefined
+    })
+    this.#look()
+    return refusal
+  }
+
+  /** @inheritdoc */
+  async revoke(id: string, at: number): Promise<boolean> {
+    const revoked = this.#database.transaction(() => {
+      const sql = 'UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL'
+      const changed = this.#database.run(sql, at, id) > 0
+      if (changed) this.#countChange()
+      return changed
+    })
+    this.#look()
+    return revoked
+  }
+
+  /** @inheritdoc */
+  noteUse(id: string, at: number): void {
+    if (at - (this.#noted.get(id) ?? 0) < USE_RESOLUTION_MS) return
+    if (this.#noted.size >= this.#maxTokens && !this.#noted.has(id)) return
+    this.#noted.set(id, at)
+    this.#uses.set(id, at)
+  }
+
+  /** @inheritdoc */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Writes the uses noted since the last call. */
+  flush(): void {
+    if (this.#uses.size === 0) return
+    const sql = 'UPDATE tokens SET last_use_at = ?1 WHERE id = ?2 AND coalesce(last_use_at, 0) < ?1'
+    this.#database.transaction(() => {
+      for (const [id, at] of this.#uses) this.#database.run(sql, at, id)
+    })
+    this.#uses.clear()
+  }
+
+  /** Looks for changes no more. */
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  #look(): void {
+    let revision: number
+    try {
+      revision = this.#readRevision()
+    } catch (error) {
+      if (!isStoreError(error)) throw error
+      return // whoever reads a token next is told; the next look may be luckier
+    }
+    if (revision === this.#revision) return
+    this.#revision = revision
+    for (const listener of this.#listeners) listener()
+  }
+
+  #countChange(): void {
+    this.#database.run(
+      `INSERT INTO facts (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1`,
+      REVISION,
+    )
+  }
+
+  #readRevision(): number {
+    return Number(
+      this.#database.one('SELECT value FROM facts WHERE name = ?', REVISION)?.['value'] ?? 0,
+    )
+  }
+}
+
+function tokenOf(row: SqlRow): TokenRecord {
+  const time = (name: string): number | undefined => (row[name] as number | null) ?? undefined
+  const text = (name: string): string => String(row[name])
+  return {
+    id: text('id'),
+    hash: text('hash'),
+    identity: text('identity'),
+    name: text('name'),
+    tenant: text('tenant'),
+    rights: JSON.parse(text('rights')) as TokenRight[], // written by create, like the next
+    endpoints: JSON.parse(text('endpoints')) as string[],
+    createdAt: Number(row['created_at']),
+    expiresAt: time('expires_at'),
+    revokedAt: time('revoked_at'),
+    lastUsedAt: time('last_use_at'),
+  }
+}

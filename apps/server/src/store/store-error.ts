@@ -1,0 +1,41 @@
+/** What can go wrong with what the server keeps on disk. */
+export type StoreErrorCode =
+  | 'STORE_BUSY'
+  | 'STORE_CLOSED'
+  | 'STORE_CORRUPT'
+  | 'STORE_DIRECTORY_UNSAFE'
+  | 'STORE_FULL'
+  | 'STORE_NEWER'
+  | 'STORE_UNUSABLE'
+
+/** Table: what to do about each code. */
+export const STORE_HINTS: Readonly<Record<StoreErrorCode, string>> = Object.freeze({
+  STORE_BUSY: 'another program holds the file locked: end it, or try again',
+  STORE_CLOSED: 'the server is ending',
+  STORE_CORRUPT: 'put a backup in its place (docs/names.md), or name another data_dir',
+  STORE_DIRECTORY_UNSAFE:
+    'give the directory to the user the server runs as, and to nobody else: chmod 700',
+  STORE_FULL: 'make room on the disk; what was acknowledged before is safe',
+  STORE_NEWER: 'run the version that wrote it, or a newer one',
+  STORE_UNUSABLE: 'make it a directory the server may write to, or name another data_dir',
+})
+
+/** The one error class of the store. */
+export class StoreError extends Error {
+  override readonly name = 'StoreError'
+  /** Stable. */
+  readonly code: StoreErrorCode
+  /** What to do, one sentence. */
+  readonly hint: string
+
+  constructor(code: StoreErrorCode, message: string, options: { readonly cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.hint = STORE_HINTS[code]
+  }
+}
+
+/** Tells a StoreError, optionally of one code. */
+export function isStoreError(error: unknown, code?: StoreErrorCode): error is StoreError {
+  return error instanceof StoreError && (code === undefined || error.code === code)
+}

@@ -1,0 +1,109 @@
+import { join } from 'node:path'
+
+import type { Logger } from '@proj/tunnel'
+
+import type { AuditLog } from './audit-log.ts'
+import { prepareDataDirectory } from './data-directory.ts'
+import { Database } from './database.ts'
+import { MemoryAuditLog } from './memory-audit-log.ts'
+import { MemoryReservationStore } from './memory-reservation-store.ts'
+import { MemoryTokenStore } from './memory-token-store.ts'
+import { MIGRATIONS } from './migrations.ts'
+import type { ReservationLimits } from './reservation-limits.ts'
+import type { ReservationStore } from './reservation-store.ts'
+import { SqliteAuditLog } from './sqlite-audit-log.ts'
+import { SqliteReservationStore } from './sqlite-reservation-store.ts'
+import { SqliteTokenStore } from './sqlite-token-store.ts'
+import { isStoreError } from './store-error.ts'
+import type { TokenStore } from './token-store.ts'
+
+/** What a server remembers. */
+export interface Store extends Disposable {
+  /** Where it is; undefined when it ends with the process, and then no name can be reserved. */
+  readonly file: string | undefined
+  /** Tokens by their hashes. */
+  readonly tokens: TokenStore
+  /** Names held for identities. */
+  readonly reservations: ReservationStore
+  /** What happened. */
+  readonly audit: AuditLog
+  /** Writes a consistent copy of everything to a file that must not exist. */
+  copyTo(file: string): void
+  /** Writes what waits and gives the file up. */
+  close(): void
+}
+
+/** How a store is opened. */
+export interface StoreOptions {
+  /** User the program runs as; undefined where there are none. */
+  readonly uid: number | undefined
+  /** How many names may be held. */
+  readonly reservations?: ReservationLimits
+  /** Told when what may wait (audit log, last use of tokens) cannot be written, once until it can. */
+  readonly logger: Logger
+}
+
+/** Name of the file in the data directory. */
+export const STORE_FILE = 'adit.db'
+
+/** How long the audit log and the use of tokens wait to be written together, ms. */
+const FLUSH_MS = 1_000
+
+/**
+ * Opens the store of a data directory, which is made if it is missing.
+ *
+ * @throws {StoreError} naming the directory or the file.
+ */
+export function openStore(directory: string, options: StoreOptions): Store {
+  const { uid, logger } = options
+  prepareDataDirectory(directory, uid)
+  const file = join(directory, STORE_FILE)
+  const database = Database.open(file, { migrations: MIGRATIONS })
+  const tokens = new SqliteTokenStore(database)
+  const reservations = new SqliteReservationStore(database, options.reservations)
+  const audit = new SqliteAuditLog(database)
+  let isFailing = false
+  const flush = (): void => {
+    try {
+      audit.flush()
+      tokens.flush()
+      isFailing = false
+    } catch (error) {
+      if (!isStoreError(error)) throw error
+      if (!isFailing) logger.error({ err: error }, 'audit log not written, trying on')
+      isFailing = true
+    }
+  }
+  const timer = setInterval(flush, FLUSH_MS)
+  timer.unref() // close flushes as well
+  const close = (): void => {
+    clearInterval(timer)
+    if (database.isOpen) flush()
+    tokens.close()
+    database.close()
+  }
+  return {
+    file,
+    tokens,
+    reservations,
+    audit,
+    copyTo: (copy) => database.copyTo(copy),
+    close,
+    [Symbol.dispose]: close,
+  }
+}
+
+/** A store that ends with the process. */
+export function memoryStore(): Store {
+  return {
+    file: undefined,
+    tokens: new MemoryTokenStore(),
+    reservations: new MemoryReservationStore(),
+    audit: new MemoryAuditLog(),
+    copyTo: () => {
+      throw new TypeError('a store in memory has no copy')
+    },
+    close: () => {},
+    [Symbol.dispose]: () => {},
+  }
+}

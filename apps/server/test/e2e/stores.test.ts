@@ -1,0 +1,76 @@
+import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { spawned } from '@proj/testkit/spawned'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
+
+import { aditServer } from './programs.ts'
+
+const BINDS = ['proxy', 'upstream', 'admin'].flatMap((name) => [
+  `--${name}.bind-addr`,
+  '127.0.0.1:0',
+])
+const OPENER = fileURLToPath(new URL('store-opener.mjs', import.meta.url))
+
+test('the data directory is made on start, for its owner alone', async () => {
+  using directory = temporaryDirectory()
+  const path = join(directory.path, 'state', 'adit')
+  const server = aditServer([...BINDS, '--json', '--data-dir', path])
+  await server.event('ready')
+  expect(statSync(path).mode & 0o777).toBe(0o700)
+  expect(statSync(join(path, 'adit.db')).mode & 0o777).toBe(0o600)
+})
+
+test('a configured directory that cannot be had ends the start with 2 and says what to do', async () => {
+  using directory = temporaryDirectory()
+  const path = join(directory.write('file', ''), 'adit')
+  const server = aditServer([...BINDS, '--data-dir', path])
+  expect(await server.exited).toMatchObject({ code: 2 })
+  expect(server.stdout).toBe('')
+  expect(server.stderr).toMatch(
+    /^adit-server: data directory \S+: ENOTDIR: .* \(STORE_UNUSABLE\)\n {2}make it a directory the server may write to, or name another data_dir\n$/,
+  )
+})
+
+test('without one that anybody asked for the server starts, and says what it cannot do', async () => {
+  using directory = temporaryDirectory()
+  const path = join(directory.write('file', ''), 'adit')
+  const server = aditServer([...BINDS, '--json'], { env: { STATE_DIRECTORY: path } })
+  await server.event('ready')
+  expect(JSON.parse(await server.line(/nothing is kept/))).toMatchObject({
+    level: 'warn',
+    why: expect.stringContaining('ENOTDIR'),
+    hint: 'name a directory the server may write to: data_dir',
+  })
+})
+
+test('what cannot be read may hold tokens: the server does not start without it', async () => {
+  using directory = temporaryDirectory()
+  const file = directory.write('adit.db', 'no database'.repeat(1000))
+  const server = aditServer(BINDS, { env: { STATE_DIRECTORY: directory.path } })
+  expect(await server.exited).toMatchObject({ code: 1 })
+  expect(server.stderr).toContain(`${file}: file is not a database (STORE_CORRUPT)`)
+  expect(server.stderr).toContain('put a backup in its place')
+})
+
+test('a directory that others can write to is refused', async () => {
+  using directory = temporaryDirectory()
+  const path = join(directory.path, 'open')
+  mkdirSync(path)
+  chmodSync(path, 0o777)
+  const server = aditServer(BINDS, { env: { STATE_DIRECTORY: path } })
+  expect(await server.exited).toMatchObject({ code: 2 })
+  expect(server.stderr).toContain('has mode 777: others can write to it (STORE_DIRECTORY_UNSAFE)')
+  expect(existsSync(join(path, 'adit.db'))).toBe(false)
+})
+
+test('many processes may open a new file at once, and none takes a step twice', async () => {
+  using directory = temporaryDirectory()
+  const file = join(directory.path, 'adit.db')
+  const openers = Array.from({ length: 6 }, () => spawned(process.execPath, [OPENER, file]))
+  for (const one of openers) {
+    const { code } = await one.exited
+    expect([code, one.stderr]).toEqual([0, ''])
+  }
+})

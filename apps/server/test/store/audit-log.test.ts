@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest'
+
+import type { AuditLimits } from '../../src/store/audit-limits.ts'
+import type { AuditLog } from '../../src/store/audit-log.ts'
+import { MemoryAuditLog } from '../../src/store/memory-audit-log.ts'
+import { SqliteAuditLog } from '../../src/store/sqlite-audit-log.ts'
+import { freshDatabase } from './fixtures.ts'
+
+const MAKERS = [
+  ['in memory', (limits?: AuditLimits): AuditLog => new MemoryAuditLog(limits)],
+  ['in a file', (limits?: AuditLimits): AuditLog => new SqliteAuditLog(freshDatabase(), limits)],
+] as const
+
+describe.for(MAKERS)('the audit log %s', ([, make]) => {
+  test('tells what happened, in order and with its time', () => {
+    const log = make()
+    const before = Date.now()
+    log.write('name.taken', { endpoint: 'web', identity: 'token:aaaaaaaa', port: 80 })
+    log.write('name.lost', { endpoint: 'web', why: undefined })
+    log.flush()
+    const [taken, lost] = log.read()
+    expect(taken).toEqual({
+      at: expect.any(Number),
+      event: 'name.taken',
+      fields: { endpoint: 'web', identity: 'token:aaaaaaaa', port: 80 },
+    })
+    expect(lost).toEqual({
+      at: expect.any(Number),
+      event: 'name.lost',
+      fields: { endpoint: 'web' },
+    })
+    expect(taken?.at).toBeGreaterThanOrEqual(before)
+  })
+
+  test('keeps the newest and forgets the oldest', () => {
+    const log = make({ maxRecords: 3 })
+    for (const count of [1, 2, 3]) log.write('name.taken', { count })
+    log.flush()
+    expect(log.read().map(({ fields }) => fields['count'])).toEqual([1, 2, 3])
+    for (const count of [4, 5]) log.write('name.taken', { count })
+    log.flush()
+    expect(log.read().map(({ fields }) => fields['count'])).toEqual([3, 4, 5])
+  })
+
+  test('is read from a time on, and the newest so many', () => {
+    const log = make()
+    for (const count of [1, 2, 3]) log.write('name.taken', { count })
+    log.flush()
+    expect(log.read({ limit: 2 }).map(({ fields }) => fields['count'])).toEqual([2, 3])
+    expect(log.read({ since: Date.now() + 60_000 })).toEqual([])
+    expect(log.read({ since: Date.now() - 60_000, limit: 5 })).toHaveLength(3)
+  })
+
+  test('cuts what a stranger makes too long', () => {
+    const log = make()
+    log.write('auth.failed', { why: 'x'.repeat(10_000) })
+    log.flush()
+    expect(log.read()[0]?.fields['why']).toBe('x'.repeat(200))
+  })
+})
+
+test('events that wait are bounded; the others are counted', () => {
+  const log = new SqliteAuditLog(freshDatabase(), { maxWaiting: 2 })
+  for (const count of [1, 2, 3, 4]) log.write('auth.failed', { count })
+  log.flush()
+  expect(log.read().map(({ event, fields }) => [event, fields['count']])).toEqual([
+    ['auth.failed', 1],
+    ['auth.failed', 2],
+    ['audit.dropped', 2],
+  ])
+  log.write('auth.failed', { count: 5 })
+  log.flush()
+  expect(log.read()).toHaveLength(4)
+})
+
+test('events that could not be written are written later', () => {
+  const database = freshDatabase()
+  const log = new SqliteAuditLog(database)
+  log.write('name.taken', { endpoint: 'web' })
+  database.run('ALTER TABLE audit RENAME TO elsewhere')
+  expect(() => log.flush()).toThrow(/no such table/)
+  database.run('ALTER TABLE elsewhere RENAME TO audit')
+  log.flush()
+  expect(log.read().map(({ event }) => event)).toEqual(['name.taken'])
+})

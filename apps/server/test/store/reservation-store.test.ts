@@ -1,0 +1,133 @@
+import { describe, expect, test } from 'vitest'
+
+import { MemoryReservationStore } from '../../src/store/memory-reservation-store.ts'
+import type { ReservationLimits } from '../../src/store/reservation-limits.ts'
+import type { Reservation, ReservationStore } from '../../src/store/reservation-store.ts'
+import { SqliteReservationStore } from '../../src/store/sqlite-reservation-store.ts'
+import { freshDatabase } from './fixtures.ts'
+
+const WEB: Reservation = {
+  tenant: '',
+  endpoint: 'web',
+  identity: 'token:aaaaaaaa',
+  kind: 'http',
+  port: undefined,
+  reservedAt: 1_700_000_000_000,
+}
+
+const MAKERS = [
+  [
+    'in memory',
+    (limits?: ReservationLimits): ReservationStore => new MemoryReservationStore(limits),
+  ],
+  [
+    'in a file',
+    (limits?: ReservationLimits): ReservationStore =>
+      new SqliteReservationStore(freshDatabase(), limits),
+  ],
+] as const
+
+describe.for(MAKERS)('reservations %s', ([, make]) => {
+  const named = (endpoint: string, more: Partial<Reservation> = {}) => ({
+    ...WEB,
+    endpoint,
+    ...more,
+  })
+
+  test('are found as they were made', async () => {
+    const store = make()
+    expect(store.find('', 'web')).toBe(undefined)
+    expect(await store.reserve(WEB)).toEqual({ ok: true, isNew: true, reservation: WEB })
+    expect(store.find('', 'web')).toEqual(WEB)
+    const db = named('db', { kind: 'tcp', port: 9901 })
+    await store.reserve(db)
+    expect(store.find('', 'db')).toEqual(db)
+  })
+
+  test('are held since the first time, whatever changes later', async () => {
+    const store = make()
+    await store.reserve(WEB)
+    const again = { ...WEB, kind: 'tcp', reservedAt: WEB.reservedAt + 1 } as const
+    const held = { ...again, reservedAt: WEB.reservedAt }
+    expect(await store.reserve(again)).toEqual({ ok: true, isNew: false, reservation: held })
+    expect(store.find('', 'web')).toEqual(held)
+  })
+
+  test('are refused to everybody else', async () => {
+    const store = make()
+    await store.reserve(WEB)
+    expect(await store.reserve({ ...WEB, identity: 'token:bbbbbbbb' })).toEqual({
+      ok: false,
+      code: 'name-taken',
+      reservation: WEB,
+    })
+    expect(store.find('', 'web')?.identity).toBe(WEB.identity)
+  })
+
+  test('of two tenants never meet', async () => {
+    const store = make()
+    await store.reserve(WEB)
+    const other = { ...WEB, tenant: 'acme', identity: 'token:bbbbbbbb' }
+    expect(await store.reserve(other)).toMatchObject({ ok: true, isNew: true })
+    expect(store.find('', 'web')).toEqual(WEB)
+    expect(store.find('acme', 'web')).toEqual(other)
+    expect(store.list({ tenant: 'acme' })).toEqual([other])
+    await store.release('acme', 'web')
+    expect(store.find('', 'web')).toEqual(WEB)
+  })
+
+  test('are listed by tenant and name, all or those of one', async () => {
+    const store = make()
+    const all = [
+      named('a', { identity: 'token:bbbbbbbb' }),
+      named('b'),
+      named('a', { tenant: 'acme' }),
+    ]
+    for (const one of all.toReversed()) await store.reserve(one)
+    expect(store.list()).toEqual(all)
+    expect(store.list({ tenant: '' })).toEqual(all.slice(0, 2))
+    expect(store.list({ tenant: '', identity: 'token:bbbbbbbb' })).toEqual(all.slice(0, 1))
+    expect(store.list({ identity: WEB.identity })).toEqual(all.slice(1))
+  })
+
+  test('are given up by whom they are held for, and by an operator', async () => {
+    const store = make()
+    await store.reserve(WEB)
+    expect(await store.release('', 'web', 'token:bbbbbbbb')).toBe(undefined)
+    expect(store.find('', 'web')).toEqual(WEB)
+    expect(await store.release('', 'web', WEB.identity)).toEqual(WEB)
+    expect(store.find('', 'web')).toBe(undefined)
+    expect(await store.release('', 'web')).toBe(undefined)
+    await store.reserve(WEB)
+    expect(await store.release('', 'web')).toEqual(WEB)
+  })
+
+  test('of one identity are as many as it may have, and not one more', async () => {
+    const store = make({ maxPerIdentity: 2 })
+    expect(await store.reserve(named('a'))).toMatchObject({ ok: true })
+    expect(await store.reserve(named('b'))).toMatchObject({ ok: true })
+    expect(await store.reserve(named('c'))).toEqual({ ok: false, code: 'limit-reached', limit: 2 })
+    // What it has it may ask for again, what it gives up makes room, and others have their own room.
+    expect(await store.reserve(named('b'))).toMatchObject({ ok: true, isNew: false })
+    expect(await store.reserve(named('c', { identity: 'x' }))).toMatchObject({ ok: true })
+    expect(await store.reserve(named('c', { tenant: 'acme' }))).toMatchObject({ ok: true })
+    await store.release('', 'a')
+    expect(await store.reserve(named('d'))).toMatchObject({ ok: true })
+  })
+
+  test('are as many as the server may hold, and not one more', async () => {
+    const store = make({ maxTotal: 2 })
+    expect(await store.reserve(named('a'))).toMatchObject({ ok: true })
+    expect(await store.reserve(named('b', { identity: 'x' }))).toMatchObject({ ok: true })
+    const third = await store.reserve(named('c', { identity: 'y' }))
+    expect(third).toEqual({ ok: false, code: 'limit-reached', limit: 2 })
+  })
+
+  test('hold any name that can be registered', async () => {
+    const store = make()
+    for (const endpoint of ["o'neil", 'ünï', '%', '_', '日本', 'a"b', 'toString']) {
+      expect(await store.reserve(named(endpoint))).toMatchObject({ ok: true, isNew: true })
+      expect(store.find('', endpoint)?.endpoint).toBe(endpoint)
+    }
+  })
+})
