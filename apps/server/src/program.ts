@@ -1,6 +1,7 @@
-import { runCommandLine, type Surroundings } from '@proj/console'
+import { type Invocation, runCommandLine, type Surroundings } from '@proj/console'
 import { pikoDialect, pikoFlags } from '@proj/config'
 
+import { runStoreCommand } from './run-store-command.ts'
 import { commands, type OwnCommands, type ServerTree, settings } from './settings.ts'
 import { start } from './start.ts'
 import { status } from './status.ts'
@@ -21,11 +22,20 @@ export async function run(around: Surroundings): Promise<number> {
         dialect: (options) => pikoDialect('server', settings, options),
         flags: pikoFlags('server', settings),
       },
-      run: async (invocation) =>
-        invocation.command.name === 'status'
-          ? await status(invocation, invocation.command.flags.url)
-          : await start(invocation),
+      run: runOwn,
     },
     around,
   )
+}
+
+async function runOwn(invocation: Invocation<ServerTree, OwnCommands>): Promise<number> {
+  const { command } = invocation
+  switch (command.name) {
+    case 'start':
+      return await start(invocation)
+    case 'status':
+      return await status(invocation, command.flags.url)
+    default:
+      return await runStoreCommand({ ...invocation, command })
+  }
 }

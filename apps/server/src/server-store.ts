@@ -18,12 +18,40 @@ export interface ServerStoreOptions {
   readonly logger: Logger
 }
 
+/** Options of a command's store. */
+export interface CommandStoreOptions extends ServerStoreOptions {
+  /** Whether a store that is not there is a mistake, or is made. */
+  readonly mustExist: boolean
+}
+
 /** What is wrong with the configuration or the machine; all else may be better the next time. */
 const USAGE: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>([
   'STORE_DIRECTORY_UNSAFE',
   'STORE_NEWER',
   'STORE_UNUSABLE',
 ])
+
+/**
+ * Opens the store for a command that works on it.
+ *
+ * @throws {UserError} in words, with exit code 2 when something has to be set right, 1 otherwise.
+ */
+export function openServerStore(options: CommandStoreOptions): Store {
+  const { dataDir, env, logger, mustExist } = options
+  const uid = process.geteuid?.()
+  const { path } = dataDirectory(dataDir, { env, uid })
+  if (mustExist && !existsSync(join(path, STORE_FILE))) {
+    throw new UserError(`there is no ${STORE_FILE} in ${path}`, {
+      exitCode: EXIT.usage,
+      hint: 'has the server run here? name its directory with --data-dir',
+    })
+  }
+  try {
+    return openStore(path, { uid, logger })
+  } catch (error) {
+    throw isStoreError(error) ? explained(error) : error
+  }
+}
 
 /**
  * Opens the store of a server that starts. Without one it starts only where nobody asked for one and

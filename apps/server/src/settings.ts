@@ -20,6 +20,8 @@ import {
   url,
 } from '@proj/config'
 
+import { STORE_COMMANDS } from './store-commands.ts'
+
 /** Every setting of the server: its key, flag, variable, default and words. */
 export const settings = defineSettings({
   envPrefix: 'ADIT',
@@ -127,6 +129,7 @@ const ownCommands = {
       }),
     },
   },
+  ...STORE_COMMANDS,
 } as const
 
 /** The commands that only the server has. */

@@ -1,7 +1,9 @@
+import type { Right } from '@proj/identity'
+
 import type { Database, SqlRow } from './database.ts'
 import { isStoreError } from './store-error.ts'
 import { MAX_TOKENS, USE_RESOLUTION_MS } from './token-limits.ts'
-import type { TokenRecord, TokenRefusal, TokenRight, TokenStore } from './token-store.ts'
+import type { TokenRecord, TokenRefusal, TokenStore } from './token-store.ts'
 
 /** How often another process's changes are looked for, ms. A look costs microseconds. */
 export const TOKEN_POLL_MS = 1_000
@@ -156,7 +158,7 @@ function tokenOf(row: SqlRow): TokenRecord {
     identity: text('identity'),
     name: text('name'),
     tenant: text('tenant'),
-    rights: JSON.parse(text('rights')) as TokenRight[], // written by create, like the next
+    rights: JSON.parse(text('rights')) as Right[], // written by create, like the next
     endpoints: JSON.parse(text('endpoints')) as string[],
     createdAt: Number(row['created_at']),
     expiresAt: time('expires_at'),

@@ -14,7 +14,7 @@ export const STORE_HINTS: Readonly<Record<StoreErrorCode, string>> = Object.free
   STORE_CLOSED: 'the server is ending',
   STORE_CORRUPT: 'put a backup in its place (docs/names.md), or name another data_dir',
   STORE_DIRECTORY_UNSAFE:
-    'give the directory to the user the server runs as, and to nobody else: chmod 700',
+    'run as the user the directory belongs to, and let nobody else write to it: chmod 700',
   STORE_FULL: 'make room on the disk; what was acknowledged before is safe',
   STORE_NEWER: 'run the version that wrote it, or a newer one',
   STORE_UNUSABLE: 'make it a directory the server may write to, or name another data_dir',

@@ -1,5 +1,4 @@
-/** What a token may be for. */
-export type TokenRight = 'listen' | 'connect' | 'admin'
+import type { Right } from '@proj/identity'
 
 /** A token as it is kept: nothing of it lets anybody in. */
 export interface TokenRecord {
@@ -14,7 +13,7 @@ export interface TokenRecord {
   /** Tenant it belongs to; empty on servers without tenants. */
   readonly tenant: string
   /** What its bearer may do. */
-  readonly rights: readonly TokenRight[]
+  readonly rights: readonly Right[]
   /** Patterns of the endpoints it may be done with, `pc*`. */
   readonly endpoints: readonly string[]
   /** When it was made, ms since the epoch, like every time here. */

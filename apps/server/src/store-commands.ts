@@ -1,0 +1,47 @@
+import { RIGHTS } from '@proj/identity'
+import { argument, duration, list, oneOf, setting, text } from '@proj/config'
+
+/** Settings that every command on the store takes. */
+const STORE_SETTINGS = ['data_dir', 'log']
+
+/** Commands that work on what the server keeps, whether it runs or not. */
+export const STORE_COMMANDS = {
+  'token create': {
+    description: 'Makes a token and prints it, this once.',
+    settings: STORE_SETTINGS,
+    flags: {
+      endpoints: setting(list(text()), {
+        default: [],
+        description:
+          'Endpoints it is for; * stands for any characters. Needed for listen and connect.',
+      }),
+      may: setting(list(oneOf(RIGHTS)), {
+        default: ['listen', 'connect'],
+        description: 'What its bearer may do.',
+      }),
+      expiresMs: setting(duration({ min: '1s', max: 'inf' }), {
+        default: '90d',
+        description: 'How long it is good for.',
+      }),
+      tenant: setting(text(), { default: '', description: 'Tenant it belongs to.' }),
+      name: setting(text(), { default: '', description: 'What to call it in lists.' }),
+      replaces: setting(text(), {
+        description:
+          'Id of a token whose names its bearer goes on to have: a token that follows it.',
+      }),
+    },
+    examples: [
+      "adit-server token create --endpoints 'pc*' --may listen --name printers",
+      "adit-server token create --endpoints '*' --expires 1d --replaces k3v9m2ab",
+    ],
+  },
+  'token list': {
+    description: 'Shows the tokens: what they are for, how long, when they were last used.',
+    settings: STORE_SETTINGS,
+  },
+  'token revoke': {
+    description: 'Ends a token, and within seconds every session that lives on it.',
+    settings: STORE_SETTINGS,
+    args: { id: argument(text(), { description: 'Its id, the part between the underscores.' }) },
+  },
+} as const
