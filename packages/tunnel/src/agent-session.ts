@@ -47,6 +47,8 @@ export class AgentSession implements KeptConnection {
   readonly #options: AgentSessionOptions
   readonly #control: ControlChannel | undefined
   readonly #registered = new Set<Listener>()
+  /** Whose rules for visitors the server has said to enforce; it keeps to that while they end. */
+  readonly #guarded = new WeakSet<Listener>()
   /** Registrations and releases the server has not answered, by id. */
   readonly #pending = new Map<number, Listener>()
   readonly #releasing = new Map<number, () => void>()
@@ -82,15 +84,20 @@ export class AgentSession implements KeptConnection {
   /** Asks for an endpoint; on the baseline wire the route has asked already. */
   register(listener: Listener): void {
     if (this.#over) return
+    const { endpoint, kind, visitors } = listener
     if (this.#control === undefined) {
+      if (visitors !== undefined) {
+        this.#options.onRefused(listener, unsupported(endpoint))
+        return
+      }
       this.#registered.add(listener)
       listener.registered(this, [])
       return
     }
     const id = this.#nextId++
     this.#pending.set(id, listener)
-    const { endpoint, kind } = listener
-    this.#control.send({ type: 'register', id, endpoint, kind })
+    const rules = visitors === undefined ? {} : { visitors }
+    this.#control.send({ type: 'register', id, endpoint, kind, ...rules })
   }
 
   /** Gives an endpoint back; streams already open go on. Resolves when the server knows. */
@@ -202,7 +209,9 @@ export class AgentSession implements KeptConnection {
 
   #accept(channel: Channel, record: StreamRecord | undefined): ChannelSink | undefined {
     const listener = this.#options.find(record)
-    if (listener === undefined) {
+    // A stream that was opened before its visitor was judged is not for anybody.
+    const isUnguarded = listener?.visitors !== undefined && !this.#guarded.has(listener)
+    if (listener === undefined || isUnguarded) {
       channel.reset(RESET_REASONS.endpointUnknown)
       return undefined
     }
@@ -214,6 +223,14 @@ export class AgentSession implements KeptConnection {
       case 'registered': {
         const listener = this.#take(message.id)
         if (listener === undefined) break // released meanwhile
+        if (listener.visitors !== undefined && message.visitors !== true) {
+          // Registered all the same, without the rules: it must not stay so.
+          const { endpoint } = listener
+          this.#control?.send({ type: 'release', id: this.#nextId++, endpoint })
+          this.#options.onRefused(listener, unsupported(endpoint))
+          break
+        }
+        this.#guarded.add(listener)
         this.#registered.add(listener)
         listener.registered(this, message.urls)
         break
@@ -261,4 +278,11 @@ export class AgentSession implements KeptConnection {
     this.#pending.delete(id)
     return listener
   }
+}
+
+function unsupported(endpoint: string): TunnelError {
+  return new TunnelError(
+    'TUNNEL_VISITORS_UNSUPPORTED',
+    `the server does not enforce rules for visitors, so ${JSON.stringify(endpoint)} is not served`,
+  )
 }

@@ -9,11 +9,12 @@ import type { Hello } from './control-message.ts'
 import { checkEndpointName } from './endpoint-name.ts'
 import { isTunnelError, TunnelError } from './errors.ts'
 import { requestPipe } from './handshake-request.ts'
-import { type AcceptChannel, Listener } from './listener.ts'
+import { type AcceptChannel, Listener, type ListenOptions } from './listener.ts'
 import { limit } from './limits.ts'
 import { type Logger, silentLogger } from './logger.ts'
 import { routeTo, UPSTREAM_ROUTE } from './routes.ts'
 import { checkServerUrl, type ServerOptions } from './server-options.ts'
+import { checkVisitorRules } from './visitor-rules.ts'
 
 /** Options of an agent. */
 export interface AgentOptions extends ServerOptions {
@@ -29,12 +30,6 @@ export interface AgentOptions extends ServerOptions {
   readonly software?: string
   /** Default: silent. */
   readonly logger?: Logger
-}
-
-/** How an endpoint is to be listened on. */
-export interface ListenOptions {
-  /** What its streams carry: HTTP requests from the server's edge, or raw connections. Default `http`. */
-  readonly kind?: 'http' | 'tcp'
 }
 
 /** Events of an agent. */
@@ -103,15 +98,15 @@ export class Agent extends EventEmitter<AgentEvents> {
    * `await listener.ready()` waits for the server.
    *
    * @throws {TunnelError} TUNNEL_ENDPOINT_INVALID for a name that cannot be used or is used here
-   *   already, TUNNEL_CLOSED after `close`.
+   *   already, TUNNEL_VISITORS_INVALID for rules that are too long, TUNNEL_CLOSED after `close`.
    */
   listen(endpoint: string, options: ListenOptions = {}): Listener {
-    return this.#add(endpoint, options.kind ?? 'http', undefined)
+    return this.#add(endpoint, options)
   }
 
   /** Serves an endpoint with a channel handler of the caller's; see `forward`. */
-  listenChannels(endpoint: string, kind: 'http' | 'tcp', accept: AcceptChannel): Listener {
-    return this.#add(endpoint, kind, accept)
+  listenChannels(endpoint: string, options: ListenOptions, accept: AcceptChannel): Listener {
+    return this.#add(endpoint, { ...options, accept })
   }
 
   /**
@@ -136,16 +131,17 @@ export class Agent extends EventEmitter<AgentEvents> {
     await Promise.all(this.#allLinks().map((link) => link.destroy()))
   }
 
-  #add(endpoint: string, kind: 'http' | 'tcp', accept: AcceptChannel | undefined): Listener {
+  #add(endpoint: string, options: ListenOptions & { readonly accept?: AcceptChannel }): Listener {
     if (this.#ended !== undefined) throw closedError()
     checkEndpointName(endpoint)
+    if (options.visitors !== undefined) checkVisitorRules(options.visitors)
     if (this.#listeners.has(endpoint)) {
       throw new TunnelError(
         'TUNNEL_ENDPOINT_INVALID',
         `endpoint ${JSON.stringify(endpoint)} is served by this agent already`,
       )
     }
-    const listener = new Listener(endpoint, kind, accept, (ended) => this.#release(ended))
+    const listener = new Listener(endpoint, options, (ended) => this.#release(ended))
     this.#listeners.set(endpoint, listener)
     if (this.#protocol === 'adit') {
       for (const link of this.#links) {

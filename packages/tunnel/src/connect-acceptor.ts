@@ -151,6 +151,9 @@ export class ConnectAcceptor {
       // Piko looks for an upstream before it looks at the handshake.
       const key = endpointKey(grant.tenant, endpoint)
       if (registry.count(key) === 0) return jsonRefusal(502, 'no available upstreams')
+      if (registry.rules(key)?.some((one) => !one.admitsConnection(remoteAddress)) === true) {
+        return jsonRefusal(403, 'not allowed to visitors like you')
+      }
     }
     const handshake = checkHandshake(request.method, headers)
     if (!handshake.ok) return handshake.refusal

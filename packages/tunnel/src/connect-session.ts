@@ -120,6 +120,12 @@ export class ConnectSession {
       channel.reset(RESET_REASONS.notPermitted)
       return undefined
     }
+    const rules = this.#options.registry.rules(endpointKey(this.#grant.tenant, endpoint))
+    const { remoteAddress } = this.#request
+    if (rules?.some((one) => !one.admitsConnection(remoteAddress)) === true) {
+      channel.reset(RESET_REASONS.notPermitted)
+      return undefined
+    }
     // The consumer's own word on who connected is not taken over: the record names its address.
     const outbound = connectRecord(endpoint, this.#request)
     const upstream = openUpstream(this.#options.registry, this.#grant.tenant, outbound)

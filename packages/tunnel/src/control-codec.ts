@@ -64,12 +64,18 @@ function parse(body: Buffer): ControlMessage | undefined {
         id: count(fields, 'id'),
         endpoint: text(fields, 'endpoint'),
         kind: text(fields, 'kind'),
+        ...('visitors' in fields && { visitors: object(fields, 'visitors') }),
       }
     case 'registered': {
       const urls = Array.isArray(fields['urls'])
         ? fields['urls'].filter((url) => typeof url === 'string')
         : []
-      return { type: 'registered', id: count(fields, 'id'), urls }
+      return {
+        type: 'registered',
+        id: count(fields, 'id'),
+        urls,
+        ...(fields['visitors'] === true && { visitors: true }),
+      }
     }
     case 'refused':
       return {
@@ -103,6 +109,14 @@ function text(fields: Record<string, unknown>, name: string): string {
   const value = fields[name]
   // oxlint-disable-next-line no-control-regex -- control characters are what is refused here
   if (typeof value !== 'string' || value.length > 1024 || /[\u0000-\u001f\u007f]/.test(value)) {
+    throw invalid(`control message lacks a sound ${name}`)
+  }
+  return value
+}
+
+function object(fields: Record<string, unknown>, name: string): object {
+  const value = fields[name]
+  if (typeof value !== 'object' || value === null) {
     throw invalid(`control message lacks a sound ${name}`)
   }
   return value

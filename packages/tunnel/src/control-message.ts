@@ -11,8 +11,16 @@ export type ControlMessage =
       readonly endpoint: string
       /** `http` or `tcp`; a server refuses what a later version may add. */
       readonly kind: string
+      /** Rules for visitors that the server is to enforce. */
+      readonly visitors?: object
     }
-  | { readonly type: 'registered'; readonly id: number; readonly urls: readonly string[] }
+  | {
+      readonly type: 'registered'
+      readonly id: number
+      readonly urls: readonly string[]
+      /** The rules for visitors are in force. A server that does not know them does not say so. */
+      readonly visitors?: true
+    }
   | Refused
   | { readonly type: 'release'; readonly id: number; readonly endpoint: string }
   | { readonly type: 'released'; readonly id: number }
@@ -53,5 +61,6 @@ export const REFUSAL_CODES = [
   'kind-unknown',
   'not-permitted',
   'limit-reached',
+  'visitors-invalid',
   'draining',
 ] as const

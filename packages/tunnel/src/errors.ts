@@ -13,6 +13,8 @@ export type TunnelErrorCode =
   | 'TUNNEL_UNAUTHORIZED'
   | 'TUNNEL_UPGRADE_REFUSED'
   | 'TUNNEL_UPSTREAM_LOST'
+  | 'TUNNEL_VISITORS_INVALID'
+  | 'TUNNEL_VISITORS_UNSUPPORTED'
 
 /** Fields an error may carry besides its code. */
 export interface TunnelErrorOptions {
@@ -102,6 +104,16 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
     what: 'the session that carried the stream ended',
     retryable: true,
     hint: 'connect again',
+  },
+  TUNNEL_VISITORS_INVALID: {
+    what: 'the rules for visitors of an endpoint are too long to be sent',
+    retryable: false,
+    hint: 'use larger blocks, fewer users, or have the agent enforce them',
+  },
+  TUNNEL_VISITORS_UNSUPPORTED: {
+    what: 'the server does not enforce rules for visitors, and the endpoint is not served without',
+    retryable: false,
+    hint: 'update the server, or have the agent enforce them',
   },
 })
 

@@ -23,6 +23,8 @@ export interface ForwardOptions {
    * expect it. Not for `http`, whose streams carry requests of many visitors. Default: no header.
    */
   readonly proxyProtocol?: ProxyProtocolVersion
+  /** Rules for visitors that the server has to enforce; see `ListenOptions`. Default: none. */
+  readonly visitors?: object
   /** Called when the service could not be reached, with what would have been told to the visitor. */
   readonly onServiceError?: (error: unknown) => void
   /** Called when a stream is over, with the bytes it carried to and from the service. */
@@ -44,7 +46,9 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
   if (options.proxyProtocol !== undefined && options.kind !== 'tcp') {
     throw new TypeError('proxyProtocol goes with kind tcp, an http stream has many visitors')
   }
-  return agent.listenChannels(endpoint, options.kind, (channel, record) => {
+  const { kind, visitors } = options
+  const rules = visitors === undefined ? {} : { visitors }
+  return agent.listenChannels(endpoint, { kind, ...rules }, (channel, record) => {
     const giveUp = new AbortController()
     const splice: SocketSplice = new SocketSplice(channel, {
       resetReason: () => 'serviceReset',

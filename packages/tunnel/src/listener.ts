@@ -31,12 +31,25 @@ export type AcceptChannel = (
   record: StreamRecord | undefined,
 ) => ChannelSink | undefined
 
+/** How an endpoint is to be listened on. */
+export interface ListenOptions {
+  /** What its streams carry: HTTP requests from the server's edge, or raw connections. Default `http`. */
+  readonly kind?: 'http' | 'tcp'
+  /**
+   * Rules for visitors, in the form the server knows: JSON of at most 12 288 bytes, without secrets. The
+   * server enforces them; where it does not know how, the endpoint is not served. Default: none.
+   */
+  readonly visitors?: object
+}
+
 /** An endpoint this agent serves. Made by `Agent.listen` and `Agent.forward`. */
 export class Listener extends EventEmitter<ListenerEvents> {
   /** Name visitors address. */
   readonly endpoint: string
   /** What its streams carry. */
   readonly kind: 'http' | 'tcp'
+  /** Rules for visitors that the server has to enforce; without them the listener serves nobody. */
+  readonly visitors: object | undefined
   /** Resolves, never rejects, when the listener has ended; with an error if that was not asked for. */
   readonly closed: Promise<{ readonly error?: Error }>
 
@@ -54,13 +67,13 @@ export class Listener extends EventEmitter<ListenerEvents> {
   /** @internal */
   constructor(
     endpoint: string,
-    kind: 'http' | 'tcp',
-    accept: AcceptChannel | undefined,
+    { kind = 'http', visitors, accept }: ListenOptions & { readonly accept?: AcceptChannel },
     release: (listener: Listener) => Promise<void>,
   ) {
     super()
     this.endpoint = endpoint
     this.kind = kind
+    this.visitors = visitors
     this.accept = accept ?? ((channel, record) => this.#emitConnection(channel, record))
     this.#release = release
     this.closed = new Promise((resolve) => (this.#end = resolve))

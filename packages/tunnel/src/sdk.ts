@@ -2,10 +2,10 @@ import type { Duplex } from 'node:stream'
 
 import { isMuxError, MUX_ERRORS } from '@proj/mux'
 
-import { Agent, type AgentOptions, type ListenOptions } from './agent.ts'
+import { Agent, type AgentOptions } from './agent.ts'
 import { Consumer, type ConsumerOptions } from './consumer.ts'
 import { TunnelError } from './errors.ts'
-import type { Listener } from './listener.ts'
+import type { Listener, ListenOptions } from './listener.ts'
 import { resetReasonName, resetReasonText, type ResetReason } from './reset-reason.ts'
 
 /**

@@ -13,6 +13,7 @@ import { jsonRefusal, type Refusal, sendRefusal, textRefusal } from './refusal.t
 import { routeEndpoint, UPSTREAM_ROUTE } from './routes.ts'
 import type { UpstreamRegistry } from './upstream-registry.ts'
 import { UpstreamSession } from './upstream-session.ts'
+import type { ReadVisitorRules } from './visitor-rules.ts'
 import { checkHandshake, switchingProtocols } from './websocket-handshake.ts'
 import { WebSocketPipe } from './websocket-pipe.ts'
 
@@ -49,6 +50,11 @@ export interface UpstreamAcceptorOptions extends UpstreamAcceptorLimits {
    * same budget. Default: 256 MiB of its own.
    */
   readonly windowBudget?: WindowBudget
+  /**
+   * Understands the rules for visitors that agents send, for a server that enforces those of
+   * `UpstreamRegistry.rules`. Default: agents are not told that theirs are in force, and serve nothing.
+   */
+  readonly readVisitorRules?: ReadVisitorRules
   /** Default: silent. */
   readonly logger?: Logger
 }
@@ -61,7 +67,9 @@ export interface UpstreamAcceptorOptions extends UpstreamAcceptorLimits {
  * `server.on('request', acceptor.handleRequest)`.
  */
 export class UpstreamAcceptor {
-  readonly #options: Required<UpstreamAcceptorOptions>
+  readonly #options: Required<Omit<UpstreamAcceptorOptions, 'readVisitorRules'>> & {
+    readonly readVisitorRules: ReadVisitorRules | undefined
+  }
   readonly #sessions = new Set<UpstreamSession>()
   #draining = false
 
@@ -80,6 +88,7 @@ export class UpstreamAcceptor {
       maxEndpointsPerSession: limit('maxEndpointsPerSession', options.maxEndpointsPerSession),
       helloTimeoutMs: limit('helloTimeoutMs', options.helloTimeoutMs),
       windowBudget: options.windowBudget ?? new WindowBudget(WINDOW_BUDGET_BYTES),
+      readVisitorRules: options.readVisitorRules,
       logger: options.logger ?? silentLogger,
     }
   }

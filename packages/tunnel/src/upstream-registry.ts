@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import type { Channel, ChannelSink } from '@proj/mux'
 
 import type { StreamRecord } from './stream-record.ts'
+import type { VisitorRules } from './visitor-rules.ts'
 
 /** One session of an agent, as far as an endpoint's visitors are concerned. */
 export interface Upstream {
@@ -52,6 +53,10 @@ interface Entry {
   /** Agents in order of arrival. */
   readonly agents: Agent[]
   next: number
+  /** What each session demands of visitors, of those that demand anything. */
+  readonly demands: Map<Upstream, VisitorRules>
+  /** The same without repetition; undefined when nothing is demanded. */
+  rules: readonly VisitorRules[] | undefined
 }
 
 /**
@@ -62,18 +67,25 @@ interface Entry {
  */
 export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
   readonly #entries = new Map<string, Entry>()
+  /** Endpoints with rules: while there are none, nobody has to look. */
+  #guarded = 0
 
-  /** Adds a session to an endpoint. */
-  add(endpoint: string, upstream: Upstream): void {
+  /**
+   * Adds a session to an endpoint.
+   *
+   * @param rules - what it demands of visitors, in place of what it did before.
+   */
+  add(endpoint: string, upstream: Upstream, rules?: VisitorRules): void {
     let entry = this.#entries.get(endpoint)
     const fresh = entry === undefined
     if (entry === undefined) {
-      entry = { agents: [], next: 0 }
+      entry = { agents: [], next: 0, demands: new Map(), rules: undefined }
       this.#entries.set(endpoint, entry)
     }
     const agent = entry.agents.find((one) => one.peer === upstream.peer)
     if (agent === undefined) entry.agents.push({ peer: upstream.peer, sessions: [upstream] })
     else if (!agent.sessions.includes(upstream)) agent.sessions.push(upstream)
+    this.#demand(entry, upstream, rules)
     if (fresh) this.emit('endpoint', endpoint, true)
   }
 
@@ -83,6 +95,7 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
     const at = entry?.agents.findIndex(({ sessions }) => sessions.includes(upstream)) ?? -1
     const agent = entry?.agents[at]
     if (entry === undefined || agent === undefined) return
+    this.#demand(entry, upstream, undefined)
     agent.sessions.splice(agent.sessions.indexOf(upstream), 1)
     if (agent.sessions.length > 0) return
     entry.agents.splice(at, 1)
@@ -115,6 +128,19 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
     return undefined
   }
 
+  /** Whether any endpoint has rules for its visitors. */
+  get hasRules(): boolean {
+    return this.#guarded > 0
+  }
+
+  /**
+   * What is demanded of an endpoint's visitors: the rules of all its sessions, every one of which holds,
+   * whichever session is picked. The same list until one of them changes; undefined when there are none.
+   */
+  rules(endpoint: string): readonly VisitorRules[] | undefined {
+    return this.#entries.get(endpoint)?.rules
+  }
+
   /** Number of sessions that serve an endpoint. */
   count(endpoint: string): number {
     const agents = this.#entries.get(endpoint)?.agents ?? []
@@ -131,6 +157,16 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
       )
     }
     return all
+  }
+
+  #demand(entry: Entry, upstream: Upstream, rules: VisitorRules | undefined): void {
+    if (entry.demands.get(upstream) === rules) return
+    if (rules === undefined) entry.demands.delete(upstream)
+    else entry.demands.set(upstream, rules)
+    if (entry.rules !== undefined) this.#guarded -= 1
+    const byId = new Map([...entry.demands.values()].map((one) => [one.id, one]))
+    entry.rules = byId.size === 0 ? undefined : [...byId.values()]
+    if (entry.rules !== undefined) this.#guarded += 1
   }
 }
 

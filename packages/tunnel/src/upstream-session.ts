@@ -3,15 +3,15 @@ import { type Channel, type ChannelSink, isMuxError, Session, type WindowBudget 
 import type { Grant } from './grant.ts'
 import { onAborted } from './abortable.ts'
 import { ControlChannel, type ControlHandlers } from './control-channel.ts'
-import type { ControlMessage, REFUSAL_CODES, Refused } from './control-message.ts'
+import type { ControlMessage } from './control-message.ts'
 import { endpointKey } from './endpoint-key.ts'
-import { checkEndpointName } from './endpoint-name.ts'
-import { isTunnelError } from './errors.ts'
 import type { Logger } from './logger.ts'
 import { RecordSink } from './record-sink.ts'
+import { judgeRegistration, type Register } from './judge-registration.ts'
 import { RESET_REASONS } from './reset-reason.ts'
 import { encodeStreamRecord, type StreamRecord } from './stream-record.ts'
 import type { Upstream, UpstreamRegistry } from './upstream-registry.ts'
+import type { ReadVisitorRules, VisitorRules } from './visitor-rules.ts'
 import type { WebSocketPipe } from './websocket-pipe.ts'
 
 /** What the server knows of a session when its handshake is done. */
@@ -42,11 +42,11 @@ export interface UpstreamSessionOptions {
   readonly drainRetryAfterMs: number
   /** Time an agent of ours has for its greeting, ms. */
   readonly helloTimeoutMs: number
+  /** Understands rules for visitors; undefined when nobody enforces them. */
+  readonly readVisitorRules: ReadVisitorRules | undefined
   /** Per session: info for its begin and end, warn for what it did wrong. */
   readonly logger: Logger
 }
-
-type Refusal = Omit<Refused, 'type' | 'id' | 'code'> & { code: (typeof REFUSAL_CODES)[number] }
 
 /** Ends a session whose agent should come back: hashicorp's "internal error", see docs/protocol.md. */
 const GO_AWAY_COME_BACK = 2
@@ -217,7 +217,7 @@ export class UpstreamSession implements Upstream {
   #onMessage(message: ControlMessage): void {
     switch (message.type) {
       case 'register':
-        this.#answerRegister(message.id, message.endpoint, message.kind)
+        this.#answerRegister(message)
         break
       case 'release':
         this.#endpoints.delete(message.endpoint)
@@ -231,53 +231,32 @@ export class UpstreamSession implements Upstream {
     }
   }
 
-  #answerRegister(id: number, endpoint: string, kind: string): void {
-    const refusal = this.#refusal(endpoint, kind)
-    if (refusal !== undefined) {
+  #answerRegister(message: Register): void {
+    const { id, endpoint } = message
+    const { registry, urls, ...limits } = this.#options
+    const verdict = judgeRegistration(message, {
+      ...limits,
+      isLeaving: this.#draining || this.#leaving.signal.aborted,
+      endpoints: this.#endpoints,
+      demanded: registry.rules(this.#key(endpoint)) ?? [],
+    })
+    if ('code' in verdict) {
       this.#options.logger.warn(
-        { sessionId: this.id, endpoint, code: refusal.code },
+        { sessionId: this.id, endpoint, code: verdict.code },
         'endpoint refused',
       )
-      this.#control?.send({ type: 'refused', id, ...refusal })
+      this.#control?.send({ type: 'refused', id, ...verdict })
       return
     }
-    this.#register(endpoint)
-    this.#control?.send({ type: 'registered', id, urls: this.#options.urls(endpoint) })
+    const { rules } = verdict
+    this.#register(endpoint, rules)
+    const inForce = rules === undefined ? {} : ({ visitors: true } as const)
+    this.#control?.send({ type: 'registered', id, urls: urls(endpoint), ...inForce })
   }
 
-  #refusal(endpoint: string, kind: string): Refusal | undefined {
-    const { grant, maxEndpoints, drainRetryAfterMs } = this.#options
-    if (this.#draining || this.#leaving.signal.aborted) {
-      return {
-        code: 'draining',
-        message: 'this server is shutting down',
-        retryAfterMs: drainRetryAfterMs,
-      }
-    }
-    try {
-      checkEndpointName(endpoint)
-    } catch (error) {
-      if (!isTunnelError(error)) throw error
-      return { code: 'endpoint-invalid', message: error.message }
-    }
-    if (kind !== 'http' && kind !== 'tcp') {
-      return { code: 'kind-unknown', message: 'this server knows the kinds http and tcp' }
-    }
-    if (!grant.permits('listen', endpoint)) {
-      return { code: 'not-permitted', message: 'endpoint not permitted' }
-    }
-    if (this.#endpoints.size >= maxEndpoints && !this.#endpoints.has(endpoint)) {
-      return {
-        code: 'limit-reached',
-        message: `a session may register ${maxEndpoints} endpoints`,
-      }
-    }
-    return undefined
-  }
-
-  #register(endpoint: string): void {
+  #register(endpoint: string, rules?: VisitorRules): void {
     this.#endpoints.add(endpoint)
-    this.#options.registry.add(this.#key(endpoint), this)
+    this.#options.registry.add(this.#key(endpoint), this, rules)
     this.#options.logger.info(
       { sessionId: this.id, endpoint, peer: this.peer, remoteAddress: this.remoteAddress },
       'endpoint registered',

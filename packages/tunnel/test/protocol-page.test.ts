@@ -23,6 +23,7 @@ import {
 import { CONNECT_ROUTE, SESSION_ENDPOINT, UPSTREAM_ROUTE } from '../src/routes.ts'
 import { MAX_RECORD_BYTES, RECORD_FIELDS, RECORD_KINDS } from '../src/stream-record.ts'
 import { MAX_INBOUND_STREAMS } from '../src/upstream-session.ts'
+import { MAX_VISITOR_RULES_BYTES } from '../src/visitor-rules.ts'
 import { tablesBelow } from './markdown.ts'
 
 const PAGE = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8')
@@ -35,8 +36,8 @@ function table(heading: string, index = 0): string[][] {
 
 const SAMPLES: Record<ControlMessage['type'], ControlMessage> = {
   hello: { type: 'hello', software: 's', peer: 'p' },
-  register: { type: 'register', id: 1, endpoint: 'e', kind: 'http' },
-  registered: { type: 'registered', id: 1, urls: [] },
+  register: { type: 'register', id: 1, endpoint: 'e', kind: 'http', visitors: { allow: [] } },
+  registered: { type: 'registered', id: 1, urls: [], visitors: true },
   refused: { type: 'refused', id: 1, code: 'c', message: 'm', retryAfterMs: 1 },
   release: { type: 'release', id: 1, endpoint: 'e' },
   released: { type: 'released', id: 1 },
@@ -94,6 +95,7 @@ describe('docs/protocol.md', () => {
       ['stream record, bytes', MAX_RECORD_BYTES],
       ['control message, bytes', MAX_CONTROL_BYTES],
       ['control messages unread, bytes', MAX_UNREAD_BYTES],
+      ['rules for visitors, bytes of JSON', MAX_VISITOR_RULES_BYTES],
       ['greeting, ms', TUNNEL_LIMITS.helloTimeoutMs.default],
       ['endpoint name, bytes', MAX_ENDPOINT_BYTES],
       ['endpoints of a session', TUNNEL_LIMITS.maxEndpointsPerSession.default],

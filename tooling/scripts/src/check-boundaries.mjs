@@ -16,6 +16,7 @@ const APP_IMPORTS = [
   'mux',
   'portcheck',
   'tunnel',
+  'visitors',
 ]
 /** @type {Readonly<Record<string, readonly string[]>>} */
 const ALLOWED = {
@@ -27,6 +28,7 @@ const ALLOWED = {
   'packages/mux': [],
   'packages/portcheck': ['config'],
   'packages/tunnel': ['dialer', 'mux'],
+  'packages/visitors': ['config', 'http1', 'identity'],
   'apps/agent': APP_IMPORTS,
   'apps/server': APP_IMPORTS,
 }

@@ -1,0 +1,96 @@
+import { parseAddressBlock } from '@proj/config'
+
+import { VisitorsError } from './errors.ts'
+import { isVerifier } from './password.ts'
+
+/** Rules for the visitors of an endpoint, as they travel from an agent to its server. No secret is in them. */
+export interface VisitorPolicy {
+  /** Addresses and blocks that may come; absent: everybody. */
+  readonly allow?: readonly string[]
+  /** Addresses and blocks that may not. */
+  readonly deny?: readonly string[]
+  /** Who may come with a password. */
+  readonly basicAuth?: readonly BasicAuthUser[]
+}
+
+/** One user with the verifier of the password. */
+export interface BasicAuthUser {
+  /** Name without a colon. */
+  readonly user: string
+  /** What `hashPassword` made. */
+  readonly verifier: string
+}
+
+/** Most entries of an address list. */
+export const MAX_BLOCKS = 256
+/** Most users of an endpoint: each unknown one costs a check. */
+export const MAX_USERS = 64
+
+const KNOWN: readonly string[] = ['allow', 'deny', 'basicAuth']
+
+/**
+ * Reads rules that came from elsewhere. What is not known is refused: a restriction that is passed over
+ * would let in whom the owner wants to keep out.
+ *
+ * @throws {VisitorsError} VISITORS_POLICY_INVALID; the message repeats no value.
+ */
+export function parsePolicy(value: unknown): VisitorPolicy {
+  const fields = asObject(value, 'the rules')
+  const strange = Object.keys(fields).find((name) => !KNOWN.includes(name))
+  if (strange !== undefined) throw invalid(`a rule ${JSON.stringify(strange)} is not known here`)
+  const allow = blocks(fields, 'allow')
+  const deny = blocks(fields, 'deny')
+  const basicAuth = users(fields['basicAuth'])
+  return {
+    ...(allow !== undefined && { allow }),
+    ...(deny !== undefined && deny.length > 0 && { deny }),
+    ...(basicAuth !== undefined && { basicAuth }),
+  }
+}
+
+function blocks(fields: Record<string, unknown>, name: string): readonly string[] | undefined {
+  const value = fields[name]
+  if (value === undefined) return undefined
+  if (!Array.isArray(value)) throw invalid(`${name} is no list`)
+  if (value.length > MAX_BLOCKS) throw invalid(`${name} has over ${MAX_BLOCKS} entries`)
+  return value.map((entry: unknown) => {
+    try {
+      if (typeof entry === 'string') parseAddressBlock(entry)
+      else throw new TypeError('no text')
+      return entry
+    } catch {
+      throw invalid(`${name} has an entry that is no address or block`)
+    }
+  })
+}
+
+function users(value: unknown): readonly BasicAuthUser[] | undefined {
+  if (value === undefined) return undefined
+  if (!Array.isArray(value)) throw invalid('basicAuth is no list')
+  // An empty list would let nobody in, which nobody means.
+  if (value.length === 0) throw invalid('basicAuth names nobody')
+  if (value.length > MAX_USERS) throw invalid(`basicAuth names over ${MAX_USERS} users`)
+  const names = new Set<string>()
+  return value.map((entry: unknown) => {
+    const { user, verifier, ...rest } = asObject(entry, 'a user')
+    if (typeof user !== 'string' || user.includes(':') || names.has(user)) {
+      throw invalid('basicAuth has a user that is no name or comes twice')
+    }
+    if (typeof verifier !== 'string' || !isVerifier(verifier) || Object.keys(rest).length > 0) {
+      throw invalid('basicAuth has a verifier that is not known here')
+    }
+    names.add(user)
+    return { user, verifier }
+  })
+}
+
+function asObject(value: unknown, what: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid(`${what} must be an object`)
+  }
+  return value as Record<string, unknown> // checked just above
+}
+
+function invalid(message: string): VisitorsError {
+  return new VisitorsError('VISITORS_POLICY_INVALID', message)
+}
