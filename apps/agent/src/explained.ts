@@ -1,7 +1,7 @@
 import { EXIT, UserError } from '@proj/console'
 import { isDialError } from '@proj/dialer'
 import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
-import { isTunnelError } from '@proj/tunnel'
+import { isTunnelError, TUNNEL_ERRORS } from '@proj/tunnel'
 
 /** Puts a failure that ends the program into words and an exit code. */
 export function explained(error: unknown): unknown {
@@ -10,13 +10,19 @@ export function explained(error: unknown): unknown {
     return new UserError(error.message, { exitCode: EXIT.addressTaken, hint, cause: error })
   }
   if (isTunnelError(error)) {
-    const refused = ['TUNNEL_UNAUTHORIZED', 'TUNNEL_ENDPOINT_REFUSED', 'TUNNEL_UPGRADE_REFUSED']
+    const refused = [
+      'TUNNEL_ENDPOINT_REFUSED',
+      'TUNNEL_NAME_TAKEN',
+      'TUNNEL_UNAUTHORIZED',
+      'TUNNEL_UPGRADE_REFUSED',
+    ]
     const exitCode = refused.includes(error.code)
       ? EXIT.refused
       : error.code === 'TUNNEL_ENDPOINT_INVALID'
         ? EXIT.usage
         : EXIT.failed
-    return new UserError(`${error.message} (${error.code})`, { exitCode, cause: error })
+    const { hint } = TUNNEL_ERRORS[error.code]
+    return new UserError(`${error.message} (${error.code})`, { exitCode, hint, cause: error })
   }
   if (isDialError(error)) {
     const { message, hint } = error

@@ -250,7 +250,7 @@ export class AgentSession implements KeptConnection {
     this.#settle()
   }
 
-  #onRefused({ id, code, message, retryAfterMs }: Refused): void {
+  #onRefused({ id, code, message, retryAfterMs, holder, since }: Refused): void {
     const listener = this.#take(id)
     if (listener === undefined) return
     const { endpoint } = listener
@@ -266,9 +266,9 @@ export class AgentSession implements KeptConnection {
     this.#options.onRefused(
       listener,
       new TunnelError(
-        'TUNNEL_ENDPOINT_REFUSED',
+        code === 'name-taken' ? 'TUNNEL_NAME_TAKEN' : 'TUNNEL_ENDPOINT_REFUSED',
         `endpoint ${JSON.stringify(endpoint)} refused (${code}): ${message}`,
-        retryAfterMs === undefined ? {} : { retryAfterMs },
+        { holder, since, ...(retryAfterMs !== undefined && { retryAfterMs }) },
       ),
     )
   }

@@ -38,7 +38,7 @@ export interface AgentEvents {
   connected: [info: { readonly protocol: 'piko' | 'adit' }]
   /** An attempt failed (with its error) or a session ended (without); the next attempt waits. */
   retry: [info: { readonly error: unknown; readonly delayMs: number }]
-  /** The server refused an endpoint. */
+  /** The server refused an endpoint; with `retryAfterMs` it is asked again after that, else for good. */
   refused: [listener: Listener, error: TunnelError]
 }
 
@@ -57,6 +57,8 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #links = new Set<AgentLink>()
   /** Links that were given up and whose streams have not finished yet. */
   readonly #closing = new Set<AgentLink>()
+  /** What the server said last of a listener it refused. */
+  readonly #refusals = new WeakMap<Listener, string>()
   #protocol: 'piko' | 'adit' | undefined
   #ended: Promise<void> | undefined
 
@@ -250,7 +252,11 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   #onRefused(listener: Listener, error: TunnelError): void {
-    this.#logger.warn({ endpoint: listener.endpoint, code: error.code }, error.message)
+    const { code, message, retryAfterMs } = error
+    // A name that is waited for is asked for every few seconds: the reason is said once.
+    const level = this.#refusals.get(listener) === message ? 'debug' : 'warn'
+    this.#refusals.set(listener, message)
+    this.#logger[level]({ endpoint: listener.endpoint, code, retryAfterMs }, message)
     this.#tell(() => this.emit('refused', listener, error))
     if (error.retryAfterMs === undefined) this.#drop(listener, error)
   }

@@ -83,6 +83,8 @@ function parse(body: Buffer): ControlMessage | undefined {
         id: count(fields, 'id'),
         code: text(fields, 'code'),
         message: text(fields, 'message'),
+        ...('holder' in fields && { holder: text(fields, 'holder') }),
+        ...('since' in fields && { since: text(fields, 'since') }),
         ...('retryAfterMs' in fields && { retryAfterMs: count(fields, 'retryAfterMs') }),
       }
     case 'release':

@@ -51,6 +51,10 @@ export interface Refused {
   readonly code: string
   /** One sentence for people. */
   readonly message: string
+  /** With `name-taken`: what holds the name, `reservation` or `session`. */
+  readonly holder?: string
+  /** With `name-taken`: since when, ISO 8601. */
+  readonly since?: string
   /** When asking again may help; absent: it will not. */
   readonly retryAfterMs?: number
 }
@@ -62,5 +66,7 @@ export const REFUSAL_CODES = [
   'not-permitted',
   'limit-reached',
   'visitors-invalid',
+  'name-taken',
+  'unavailable',
   'draining',
 ] as const

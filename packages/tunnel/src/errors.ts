@@ -5,6 +5,7 @@ export type TunnelErrorCode =
   | 'TUNNEL_ENDPOINT_INVALID'
   | 'TUNNEL_ENDPOINT_REFUSED'
   | 'TUNNEL_HELLO_TIMEOUT'
+  | 'TUNNEL_NAME_TAKEN'
   | 'TUNNEL_NO_UPSTREAM'
   | 'TUNNEL_RECORD_INVALID'
   | 'TUNNEL_SERVICE_REFUSED'
@@ -24,6 +25,10 @@ export interface TunnelErrorOptions {
   readonly status?: number
   /** The peer's advice: not before this many ms. */
   readonly retryAfterMs?: number
+  /** With TUNNEL_NAME_TAKEN: what holds the name, `reservation` or `session`. */
+  readonly holder?: string | undefined
+  /** With TUNNEL_NAME_TAKEN: since when, ISO 8601. */
+  readonly since?: string | undefined
 }
 
 /** What a code means to whoever meets it. */
@@ -64,6 +69,11 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
     what: 'the peer agreed to our protocol but did not greet in time',
     retryable: true,
     hint: 'look at the load of the peer and at what is in between',
+  },
+  TUNNEL_NAME_TAKEN: {
+    what: 'the endpoint is reserved for somebody else, or served by somebody else now',
+    retryable: false,
+    hint: 'choose another name, or use a token of whoever has this one',
   },
   TUNNEL_NO_UPSTREAM: {
     what: 'no agent serves the endpoint now',
@@ -128,6 +138,10 @@ export class TunnelError extends Error {
   readonly status: number | undefined
   /** The peer's advice: not before this many ms. */
   readonly retryAfterMs: number | undefined
+  /** With TUNNEL_NAME_TAKEN: what holds the name, `reservation` or `session`. */
+  readonly holder: string | undefined
+  /** With TUNNEL_NAME_TAKEN: since when, ISO 8601. */
+  readonly since: string | undefined
 
   constructor(code: TunnelErrorCode, message: string, options: TunnelErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -135,6 +149,8 @@ export class TunnelError extends Error {
     this.retryable = TUNNEL_ERRORS[code].retryable
     this.status = options.status
     this.retryAfterMs = options.retryAfterMs
+    this.holder = options.holder
+    this.since = options.since
   }
 }
 

@@ -8,8 +8,8 @@ import type { ReadVisitorRules, VisitorRules } from './visitor-rules.ts'
 export type Register = Extract<ControlMessage, { type: 'register' }>
 
 /** A registration that is refused, without what names the question. */
-export type Refusal = Omit<Refused, 'type' | 'id' | 'code'> & {
-  code: (typeof REFUSAL_CODES)[number]
+export type RegistrationRefusal = Omit<Refused, 'type' | 'id' | 'code'> & {
+  readonly code: (typeof REFUSAL_CODES)[number]
 }
 
 /** What a session knows when it is asked for an endpoint. */
@@ -38,7 +38,7 @@ const RULES_RETRY_MS = 1_000
 export function judgeRegistration(
   { endpoint, kind, visitors }: Register,
   context: RegistrationContext,
-): Refusal | { readonly rules?: VisitorRules } {
+): RegistrationRefusal | { readonly rules?: VisitorRules } {
   const { isLeaving, grant, endpoints, maxEndpoints, drainRetryAfterMs } = context
   if (isLeaving) {
     const message = 'this server is shutting down'
@@ -69,7 +69,7 @@ function judgeRules(
   kind: 'http' | 'tcp',
   read: ReadVisitorRules,
   demanded: readonly VisitorRules[],
-): Refusal | { readonly rules: VisitorRules } {
+): RegistrationRefusal | { readonly rules: VisitorRules } {
   let rules: VisitorRules
   try {
     rules = read(visitors, kind)

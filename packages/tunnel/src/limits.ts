@@ -22,7 +22,9 @@ export const TUNNEL_LIMITS: Readonly<
     | 'helloTimeoutMs'
     | 'maxEndpointsPerSession'
     | 'maxSessions'
-    | 'pingIntervalMs',
+    | 'nameRetryAfterMs'
+    | 'pingIntervalMs'
+    | 'probeTimeoutMs',
     TunnelLimit
   >
 > = Object.freeze({
@@ -33,6 +35,10 @@ export const TUNNEL_LIMITS: Readonly<
   pingIntervalMs: { default: 10_000, min: 100, max: MAX_TIMER_MS },
   maxSessions: { default: 10_000, min: 1, max: Infinity },
   maxEndpointsPerSession: { default: 1000, min: 1, max: Infinity },
+  // Two lost packets in a row are repaired within 1.4 s, and visitors do not wait for this.
+  probeTimeoutMs: { default: 2_000, min: 50, max: 60_000 },
+  // Longer than a silent holder takes to be ended, so that the second attempt finds the name free.
+  nameRetryAfterMs: { default: 3_000, min: 100, max: 300_000 },
   // An agent serves on while it waits, so that waiting protects nobody but a crowded next server.
   drainRetryAfterMs: { default: 0, min: 0, max: 300_000 },
 })

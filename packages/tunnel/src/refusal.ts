@@ -16,17 +16,19 @@ const REASONS: Readonly<Record<number, string>> = {
   401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
+  409: 'Conflict',
   429: 'Too Many Requests',
   500: 'Internal Server Error',
   502: 'Bad Gateway',
   503: 'Service Unavailable',
 }
 
-/** A refusal as Piko words it: `{"error": text}`. */
+/** A refusal as Piko words it: `{"error": text}`, with what programs may want to know beside it. */
 export function jsonRefusal(
   status: number,
   error: string,
   headers: Readonly<Record<string, string>> = {},
+  details: object = {},
 ): Refusal {
   return {
     status,
@@ -35,7 +37,7 @@ export function jsonRefusal(
       'x-content-type-options': 'nosniff',
       ...headers,
     },
-    body: `${JSON.stringify({ error })}\n`,
+    body: `${JSON.stringify({ error, ...details })}\n`,
   }
 }
 

@@ -4,10 +4,17 @@ import type { Duplex } from 'node:stream'
 
 import { WindowBudget } from '@proj/mux'
 
+import { claimName, type NameReservations } from './claim-name.ts'
 import { type Authorize, type ClientCertificate, isDenial } from './authorization.ts'
 import { allowAll, type Grant } from './grant.ts'
 import { limit, WINDOW_BUDGET_BYTES } from './limits.ts'
 import { type Logger, silentLogger } from './logger.ts'
+import {
+  conflictDetails,
+  conflictText,
+  type NameConflict,
+  type RefusedName,
+} from './name-conflict.ts'
 import { protocolHeader, speaksAdit } from './protocol-version.ts'
 import { jsonRefusal, type Refusal, sendRefusal, textRefusal } from './refusal.ts'
 import { routeEndpoint, UPSTREAM_ROUTE } from './routes.ts'
@@ -25,6 +32,13 @@ export interface UpstreamAcceptorLimits {
   readonly maxEndpointsPerSession?: number
   /** Time an agent of ours has for its greeting, ms; then its session ends. Default 10 000. */
   readonly helloTimeoutMs?: number
+  /**
+   * Silence after which an agent is given up that was asked for a sign of life, because somebody
+   * registers a name of its, ms, 50 to 60 000. Default 2000.
+   */
+  readonly probeTimeoutMs?: number
+  /** When a stranger may ask again for a name that is served, ms, 100 to 300 000. Default 3000. */
+  readonly nameRetryAfterMs?: number
 }
 
 /** What the server's app joins an acceptor with. */
@@ -33,6 +47,10 @@ export interface UpstreamAcceptorOptions extends UpstreamAcceptorLimits {
   readonly registry: UpstreamRegistry
   /** Judges handshakes. Default: everyone may do everything. */
   readonly authorize?: Authorize
+  /** Names that are held for identities. Default: none. */
+  readonly reservations?: NameReservations
+  /** Told of every name that is refused because somebody else has it. Default: nobody is. */
+  readonly onNameRefused?: (refused: RefusedName) => void
   /** URLs visitors can use for an endpoint, told to agents of ours. Default: none. */
   readonly urls?: (endpoint: string) => readonly string[]
   /** Names this server to its agents. Default: random. */
@@ -78,6 +96,8 @@ export class UpstreamAcceptor {
     this.#options = {
       registry: options.registry,
       authorize: options.authorize ?? allowAll,
+      reservations: options.reservations ?? { find: () => undefined },
+      onNameRefused: options.onNameRefused ?? (() => {}),
       urls: options.urls ?? (() => []),
       node: options.node ?? randomBytes(4).toString('hex'),
       software: options.software ?? 'adit',
@@ -87,6 +107,8 @@ export class UpstreamAcceptor {
       certificateOf: options.certificateOf ?? (() => undefined),
       maxEndpointsPerSession: limit('maxEndpointsPerSession', options.maxEndpointsPerSession),
       helloTimeoutMs: limit('helloTimeoutMs', options.helloTimeoutMs),
+      probeTimeoutMs: limit('probeTimeoutMs', options.probeTimeoutMs),
+      nameRetryAfterMs: limit('nameRetryAfterMs', options.nameRetryAfterMs),
       windowBudget: options.windowBudget ?? new WindowBudget(WINDOW_BUDGET_BYTES),
       readVisitorRules: options.readVisitorRules,
       logger: options.logger ?? silentLogger,
@@ -201,6 +223,9 @@ export class UpstreamAcceptor {
       options.logger.warn({ remoteAddress }, 'agent refused: maxSessions reached')
       return jsonRefusal(503, 'too many sessions', echo)
     }
+    // On our wire names are asked for by message, and the route only says where an agent begins.
+    const taken = adit ? undefined : this.#nameRefusal(endpoint, grant, remoteAddress)
+    if (taken !== undefined) return taken
     if (socket.destroyed) return undefined
     socket.write(switchingProtocols(handshake.accept, adit))
     const session = new UpstreamSession(new WebSocketPipe(socket, { role: 'server', head }), {
@@ -215,6 +240,31 @@ export class UpstreamAcceptor {
     this.#sessions.add(session)
     void session.closed.then(() => this.#sessions.delete(session))
     return undefined
+  }
+
+  /** Piko's agents come back after 503 and give up after 409. */
+  #nameRefusal(
+    endpoint: string,
+    { identity, tenant }: Grant,
+    remoteAddress: string | undefined,
+  ): Refusal | undefined {
+    const { logger, onNameRefused } = this.#options
+    let conflict: NameConflict | undefined
+    try {
+      conflict = claimName({ tenant, endpoint, identity }, this.#options)
+    } catch (error) {
+      logger.error({ err: error, endpoint }, 'no telling whose a name is')
+      return jsonRefusal(500, 'internal error')
+    }
+    if (conflict === undefined) return undefined
+    logger.warn({ endpoint, identity, remoteAddress, code: 'name-taken' }, 'endpoint refused')
+    onNameRefused({ tenant, endpoint, identity, remoteAddress, conflict })
+    const { retryAfterMs } = conflict
+    const text = conflictText(endpoint, conflict)
+    const details = conflictDetails(conflict)
+    if (retryAfterMs === undefined) return jsonRefusal(409, text, {}, details)
+    const retryAfter = { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }
+    return jsonRefusal(503, text, retryAfter, details)
   }
 }
 

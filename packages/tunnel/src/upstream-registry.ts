@@ -25,6 +25,8 @@ export interface Upstream {
   readonly leaving: AbortSignal
   /** Streams open now. */
   readonly openStreams: number
+  /** Whether it is asked for a sign of life; such a one is picked only when there is no other. */
+  readonly suspect: boolean
   /**
    * Opens a stream to the agent. The record travels ahead where the session speaks our protocol.
    *
@@ -36,12 +38,20 @@ export interface Upstream {
    * MUX_ACK_BACKLOG. Resolves also when the session is over.
    */
   whenRoom(options: { readonly signal: AbortSignal }): Promise<void>
+  /** Asks the agent for a sign of life; a session whose agent is silent ends soon. */
+  probe(): void
+  /**
+   * Ends the session now, in a way that makes the agent come back.
+   *
+   * @param why - for the log.
+   */
+  end(why: string): void
 }
 
 /** Events of the registry. */
 export interface RegistryEvents {
-  /** An endpoint, by its key, gained its first upstream or lost its last. */
-  endpoint: [endpoint: string, present: boolean]
+  /** An endpoint, by its key, gained its first upstream or lost its last, which is named. */
+  endpoint: [endpoint: string, present: boolean, upstream: Upstream]
 }
 
 interface Agent {
@@ -52,6 +62,8 @@ interface Agent {
 interface Entry {
   /** Agents in order of arrival. */
   readonly agents: Agent[]
+  /** When the first of them came, ms since the epoch. */
+  readonly takenAt: number
   next: number
   /** What each session demands of visitors, of those that demand anything. */
   readonly demands: Map<Upstream, VisitorRules>
@@ -63,7 +75,8 @@ interface Entry {
  * Which sessions serve which endpoint, and whose turn it is. Endpoints go by their `endpointKey`.
  *
  * Agents take turns strictly; among the parallel sessions of one agent the one with the fewest open
- * streams is taken, so that a bulk transfer does not hold small requests back.
+ * streams is taken, so that a bulk transfer does not hold small requests back. Who is suspected of being
+ * gone comes last.
  */
 export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
   readonly #entries = new Map<string, Entry>()
@@ -79,14 +92,14 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
     let entry = this.#entries.get(endpoint)
     const fresh = entry === undefined
     if (entry === undefined) {
-      entry = { agents: [], next: 0, demands: new Map(), rules: undefined }
+      entry = { agents: [], takenAt: Date.now(), next: 0, demands: new Map(), rules: undefined }
       this.#entries.set(endpoint, entry)
     }
     const agent = entry.agents.find((one) => one.peer === upstream.peer)
     if (agent === undefined) entry.agents.push({ peer: upstream.peer, sessions: [upstream] })
     else if (!agent.sessions.includes(upstream)) agent.sessions.push(upstream)
     this.#demand(entry, upstream, rules)
-    if (fresh) this.emit('endpoint', endpoint, true)
+    if (fresh) this.emit('endpoint', endpoint, true, upstream)
   }
 
   /** Removes a session from an endpoint; removing what is not there changes nothing. */
@@ -103,7 +116,7 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
     if (at < entry.next) entry.next -= 1
     if (entry.agents.length === 0) {
       this.#entries.delete(endpoint)
-      this.emit('endpoint', endpoint, false)
+      this.emit('endpoint', endpoint, false, upstream)
     }
   }
 
@@ -116,16 +129,17 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
   pick(endpoint: string, except?: ReadonlySet<Upstream>): Upstream | undefined {
     const entry = this.#entries.get(endpoint)
     if (entry === undefined) return undefined
-    const { agents } = entry
-    for (let turn = 0; turn < agents.length; turn++) {
-      const at = (entry.next + turn) % agents.length
-      const upstream = leastLoaded(agents[at]?.sessions ?? [], except)
-      if (upstream !== undefined) {
-        entry.next = (at + 1) % agents.length
-        return upstream
-      }
-    }
-    return undefined
+    return next(entry, except, false) ?? next(entry, except, true)
+  }
+
+  /** Sessions that serve an endpoint. */
+  sessions(endpoint: string): readonly Upstream[] {
+    return this.#entries.get(endpoint)?.agents.flatMap((agent) => agent.sessions) ?? []
+  }
+
+  /** Since when an endpoint is served without a gap, ms since the epoch; undefined: it is not. */
+  takenAt(endpoint: string): number | undefined {
+    return this.#entries.get(endpoint)?.takenAt
   }
 
   /** Whether any endpoint has rules for its visitors. */
@@ -170,13 +184,32 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
   }
 }
 
+/** The next agent's session; of suspects only when they are asked for. */
+function next(
+  entry: Entry,
+  except: ReadonlySet<Upstream> | undefined,
+  suspect: boolean,
+): Upstream | undefined {
+  const { agents } = entry
+  for (let turn = 0; turn < agents.length; turn++) {
+    const at = (entry.next + turn) % agents.length
+    const upstream = leastLoaded(agents[at]?.sessions ?? [], except, suspect)
+    if (upstream !== undefined) {
+      entry.next = (at + 1) % agents.length
+      return upstream
+    }
+  }
+  return undefined
+}
+
 function leastLoaded(
   sessions: readonly Upstream[],
   except: ReadonlySet<Upstream> | undefined,
+  suspect: boolean,
 ): Upstream | undefined {
   let best: Upstream | undefined
   for (const one of sessions) {
-    if (one.leaving.aborted || except?.has(one)) continue
+    if (one.leaving.aborted || one.suspect !== suspect || except?.has(one)) continue
     if (best === undefined || one.openStreams < best.openStreams) best = one
   }
   return best

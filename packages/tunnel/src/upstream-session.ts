@@ -1,51 +1,39 @@
 import { type Channel, type ChannelSink, isMuxError, Session, type WindowBudget } from '@proj/mux'
 
-import type { Grant } from './grant.ts'
 import { onAborted } from './abortable.ts'
 import { ControlChannel, type ControlHandlers } from './control-channel.ts'
 import type { ControlMessage } from './control-message.ts'
-import { endpointKey } from './endpoint-key.ts'
-import type { Logger } from './logger.ts'
+import { LivenessProbe } from './liveness-probe.ts'
 import { RecordSink } from './record-sink.ts'
-import { judgeRegistration, type Register } from './judge-registration.ts'
+import type { Register } from './judge-registration.ts'
 import { RESET_REASONS } from './reset-reason.ts'
 import { encodeStreamRecord, type StreamRecord } from './stream-record.ts'
-import type { Upstream, UpstreamRegistry } from './upstream-registry.ts'
-import type { ReadVisitorRules, VisitorRules } from './visitor-rules.ts'
+import { UpstreamEndpoints, type UpstreamEndpointsOptions } from './upstream-endpoints.ts'
+import type { Upstream } from './upstream-registry.ts'
 import type { WebSocketPipe } from './websocket-pipe.ts'
 
 /** What the server knows of a session when its handshake is done. */
-export interface UpstreamSessionOptions {
+export interface UpstreamSessionOptions extends UpstreamEndpointsOptions {
   /** Names the session in logs. */
   readonly id: string
   /** Wire agreed in the handshake. */
   readonly protocol: 'piko' | 'adit'
   /** Endpoint of the route; registered at once on the baseline wire, by message on ours. */
   readonly endpoint: string
-  /** What the peer may do. */
-  readonly grant: Grant
   /** Memory that windows of all sessions may grow by together. */
   readonly windowBudget: WindowBudget
   /** Peer's address. */
   readonly remoteAddress: string | undefined
-  /** Where endpoints are registered. */
-  readonly registry: UpstreamRegistry
   /** URLs visitors can use, told to agents of ours when they register. */
   readonly urls: (endpoint: string) => readonly string[]
   /** Names this server to its agents. */
   readonly node: string
   /** Program and version. */
   readonly software: string
-  /** Endpoints one session may register. */
-  readonly maxEndpoints: number
-  /** Delay agents are advised to keep when told to leave, ms. */
-  readonly drainRetryAfterMs: number
+  /** Silence after which a peer that was asked for a sign of life is given up, ms. */
+  readonly probeTimeoutMs: number
   /** Time an agent of ours has for its greeting, ms. */
   readonly helloTimeoutMs: number
-  /** Understands rules for visitors; undefined when nobody enforces them. */
-  readonly readVisitorRules: ReadVisitorRules | undefined
-  /** Per session: info for its begin and end, warn for what it did wrong. */
-  readonly logger: Logger
 }
 
 /** Ends a session whose agent should come back: hashicorp's "internal error", see docs/protocol.md. */
@@ -70,7 +58,8 @@ export class UpstreamSession implements Upstream {
 
   readonly #session: Session
   readonly #options: UpstreamSessionOptions
-  readonly #endpoints = new Set<string>()
+  readonly #endpoints: UpstreamEndpoints
+  readonly #probe: LivenessProbe
   readonly #control: ControlChannel | undefined
   readonly #leaving = new AbortController()
   #draining = false
@@ -83,6 +72,7 @@ export class UpstreamSession implements Upstream {
     this.peer = id
     this.protocol = protocol
     this.remoteAddress = options.remoteAddress
+    this.#endpoints = new UpstreamEndpoints(this, options)
     this.#session = new Session(pipe, {
       onProcessed: (isFree) => pipe.processed(isFree),
       windowBudget: options.windowBudget,
@@ -90,10 +80,14 @@ export class UpstreamSession implements Upstream {
       maxInboundStreams: protocol === 'adit' ? MAX_INBOUND_STREAMS : 0,
       onChannel: (channel) => this.#onChannel(channel),
     })
+    this.#probe = new LivenessProbe(this.#session, options.probeTimeoutMs, () => {
+      this.end(`it was silent for ${options.probeTimeoutMs} ms when it was asked`)
+    })
     // The agent says it is leaving: route nothing to it from now on, let its open streams finish.
     this.#session.on('goaway', () => this.#unregisterAll())
     void this.#session.closed.then(({ error }) => {
       this.#control?.stop()
+      this.#probe.stop()
       this.#unregisterAll()
       const code = isMuxError(error) ? error.code : undefined
       logger.info({ sessionId: id, code }, 'agent session ended')
@@ -105,7 +99,7 @@ export class UpstreamSession implements Upstream {
       )
       this.abort()
     })
-    if (protocol === 'piko') this.#register(options.endpoint)
+    if (protocol === 'piko') this.#endpoints.add(options.endpoint)
     else this.#control = new ControlChannel(this.#controlHandlers(), options.helloTimeoutMs)
   }
 
@@ -129,9 +123,14 @@ export class UpstreamSession implements Upstream {
     return this.#session.openStreams
   }
 
+  /** @inheritdoc */
+  get suspect(): boolean {
+    return this.#probe.pending
+  }
+
   /** Endpoints registered now. */
   get endpoints(): ReadonlySet<string> {
-    return this.#endpoints
+    return this.#endpoints.names
   }
 
   /** Resolves when the session is over; never rejects. */
@@ -186,6 +185,18 @@ export class UpstreamSession implements Upstream {
     this.#session.abort(GO_AWAY_COME_BACK)
   }
 
+  /** @inheritdoc */
+  probe(): void {
+    if (!this.#leaving.signal.aborted) this.#probe.start()
+  }
+
+  /** @inheritdoc */
+  end(why: string): void {
+    const { id, identity, remoteAddress } = this
+    this.#options.logger.warn({ sessionId: id, identity, remoteAddress, why }, 'agent given up')
+    this.abort()
+  }
+
   #onChannel(channel: Channel): void {
     void new RecordSink(channel, (_, record) => {
       // An agent opens no streams but its control stream.
@@ -220,8 +231,7 @@ export class UpstreamSession implements Upstream {
         this.#answerRegister(message)
         break
       case 'release':
-        this.#endpoints.delete(message.endpoint)
-        this.#options.registry.remove(this.#key(message.endpoint), this)
+        this.#endpoints.remove(message.endpoint)
         this.#control?.send({ type: 'released', id: message.id })
         break
       case 'drain':
@@ -233,43 +243,18 @@ export class UpstreamSession implements Upstream {
 
   #answerRegister(message: Register): void {
     const { id, endpoint } = message
-    const { registry, urls, ...limits } = this.#options
-    const verdict = judgeRegistration(message, {
-      ...limits,
-      isLeaving: this.#draining || this.#leaving.signal.aborted,
-      endpoints: this.#endpoints,
-      demanded: registry.rules(this.#key(endpoint)) ?? [],
-    })
+    const isLeaving = this.#draining || this.#leaving.signal.aborted
+    const verdict = this.#endpoints.ask(message, isLeaving)
     if ('code' in verdict) {
-      this.#options.logger.warn(
-        { sessionId: this.id, endpoint, code: verdict.code },
-        'endpoint refused',
-      )
       this.#control?.send({ type: 'refused', id, ...verdict })
       return
     }
-    const { rules } = verdict
-    this.#register(endpoint, rules)
-    const inForce = rules === undefined ? {} : ({ visitors: true } as const)
-    this.#control?.send({ type: 'registered', id, urls: urls(endpoint), ...inForce })
-  }
-
-  #register(endpoint: string, rules?: VisitorRules): void {
-    this.#endpoints.add(endpoint)
-    this.#options.registry.add(this.#key(endpoint), this, rules)
-    this.#options.logger.info(
-      { sessionId: this.id, endpoint, peer: this.peer, remoteAddress: this.remoteAddress },
-      'endpoint registered',
-    )
+    const inForce = verdict.rules === undefined ? {} : ({ visitors: true } as const)
+    this.#control?.send({ type: 'registered', id, urls: this.#options.urls(endpoint), ...inForce })
   }
 
   #unregisterAll(): void {
     this.#leaving.abort()
-    for (const endpoint of this.#endpoints) this.#options.registry.remove(this.#key(endpoint), this)
-    this.#endpoints.clear()
-  }
-
-  #key(endpoint: string): string {
-    return endpointKey(this.#options.grant.tenant, endpoint)
+    this.#endpoints.removeAll()
   }
 }

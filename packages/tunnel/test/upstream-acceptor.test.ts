@@ -277,6 +277,7 @@ describe('a session on the baseline wire', () => {
       session.on('stream', () => taken.push(name))
     }
     const received: string[] = []
+    await until(() => !server.registry.sessions('web').some(({ suspect }) => suspect))
     const channel = openTo(server.registry, RECORD)
     channel?.attach({
       onData(chunk) {

@@ -14,6 +14,7 @@ class FakeUpstream implements Upstream {
   readonly connectedAt = 0
   readonly leave = new AbortController()
   openStreams = 0
+  suspect = false
 
   constructor(peer: string, id = peer) {
     this.peer = peer
@@ -29,6 +30,14 @@ class FakeUpstream implements Upstream {
   }
 
   whenRoom(): never {
+    throw new Error('not in these tests')
+  }
+
+  probe(): never {
+    throw new Error('not in these tests')
+  }
+
+  end(): never {
     throw new Error('not in these tests')
   }
 }
@@ -76,7 +85,7 @@ describe.each([1, 2, 3, 4])('with %d agents', (agents) => {
     expect(registry.pick('web')).toBeUndefined()
     expect(registry.count('web')).toBe(0)
     expect(registry.snapshot().size).toBe(0)
-    expect(events).toEqual([['web', false]])
+    expect(events).toEqual([['web', false, upstreams.at(-1)]])
   })
 })
 
@@ -84,9 +93,10 @@ test('an endpoint is announced with its first upstream only', () => {
   const registry = new UpstreamRegistry()
   const events: unknown[] = []
   registry.on('endpoint', (...event) => events.push(event))
-  registry.add('web', new FakeUpstream('a'))
+  const first = new FakeUpstream('a')
+  registry.add('web', first)
   registry.add('web', new FakeUpstream('b'))
-  expect(events).toEqual([['web', true]])
+  expect(events).toEqual([['web', true, first]])
 })
 
 test('parallel sessions of one agent share its turn, the least loaded first', () => {
@@ -111,6 +121,45 @@ test('a session that is leaving, or was tried, is passed over', () => {
   one.leave.abort()
   expect(picks(registry, 3)).toEqual(['b', 'b', 'b'])
   expect(registry.pick('web', new Set([two]))).toBeUndefined()
+})
+
+test('a suspect is picked only when there is nobody else', () => {
+  const [one, two, three] = ['a', 'b', 'c'].map((name) => new FakeUpstream(name)) as [
+    FakeUpstream,
+    FakeUpstream,
+    FakeUpstream,
+  ]
+  const registry = registryOf(one, two, three)
+  two.suspect = true
+  expect(picks(registry, 4)).toEqual(['a', 'c', 'a', 'c'])
+  one.suspect = true
+  expect(picks(registry, 2)).toEqual(['c', 'c'])
+  three.leave.abort()
+  expect(new Set(picks(registry, 2))).toEqual(new Set(['a', 'b']))
+  one.suspect = false
+  expect(picks(registry, 2)).toEqual(['a', 'a'])
+})
+
+test('of the parallel sessions of one agent a suspect comes last, however idle it is', () => {
+  const [one, two] = [new FakeUpstream('a', 'a1'), new FakeUpstream('a', 'a2')]
+  const registry = registryOf(one, two)
+  one.suspect = true
+  two.openStreams = 9
+  expect(picks(registry, 2)).toEqual(['a2', 'a2'])
+  expect(registry.pick('web', new Set([two]))).toBe(one)
+})
+
+test('an endpoint is taken when its first session comes, and not anew by those that follow', () => {
+  const registry = new UpstreamRegistry()
+  expect(registry.takenAt('web')).toBe(undefined)
+  const before = Date.now()
+  registry.add('web', new FakeUpstream('a'))
+  const takenAt = registry.takenAt('web')
+  expect(takenAt).toBeGreaterThanOrEqual(before)
+  registry.add('web', new FakeUpstream('b'))
+  expect(registry.takenAt('web')).toBe(takenAt)
+  expect(registry.sessions('web').map(({ id }) => id)).toEqual(['a', 'b'])
+  expect(registry.sessions('other')).toEqual([])
 })
 
 test('adding twice counts once; removing what is not there changes nothing', () => {
