@@ -1,0 +1,91 @@
+import { isIPv4, isIPv6 } from 'node:net'
+
+/** How often one source may do something. */
+export interface SourceLimiterOptions {
+  /** Times in a row, 1 or more. */
+  readonly burst: number
+  /** Times per minute in the long run, above 0. */
+  readonly perMinute: number
+  /** Sources that are remembered; beyond it the one that was quiet longest is forgotten. Default 10 000. */
+  readonly maxSources?: number
+  /** Milliseconds that only ever grow. Default: `performance.now`. */
+  readonly now?: () => number
+}
+
+/** Far above the sources that come in one minute, some MB. */
+const MAX_SOURCES = 10_000
+
+/**
+ * Counts what each source does: an IPv4 address, or a /64 of IPv6, which is what one subscriber has.
+ * A bucket of `burst` is refilled at `perMinute`; all that is kept of it is when it will be full again.
+ */
+export class SourceLimiter {
+  readonly #burstMs: number
+  readonly #intervalMs: number
+  readonly #maxSources: number
+  readonly #now: () => number
+  /** When the bucket of a source is full again; in order of the last change. */
+  readonly #fullAt = new Map<string, number>()
+
+  /** @throws {RangeError} naming the option that is out of its range. */
+  constructor(options: SourceLimiterOptions) {
+    const { burst, perMinute, maxSources = MAX_SOURCES, now = () => performance.now() } = options
+    for (const [name, value] of Object.entries({ burst, perMinute, maxSources })) {
+      if (!(value > 0)) throw new RangeError(`${name} must be above 0, got ${value}`)
+    }
+    this.#intervalMs = 60_000 / perMinute
+    this.#burstMs = this.#intervalMs * burst
+    this.#maxSources = maxSources
+    this.#now = now
+  }
+
+  /** Sources that are remembered now. */
+  get size(): number {
+    return this.#fullAt.size
+  }
+
+  /** How long a source has to wait for its next time, ms; 0: it need not. Takes nothing. */
+  waitMs(address: string | undefined): number {
+    const now = this.#now()
+    const fullAt = this.#fullAt.get(sourceOf(address)) ?? now
+    // Rounded, because sums of fractions miss a whole bucket by less than anybody waits for.
+    return Math.max(0, Math.ceil(fullAt - now + this.#intervalMs - this.#burstMs - 0.001))
+  }
+
+  /** Takes one time, whether or not there is one left. */
+  take(address: string | undefined): void {
+    const source = sourceOf(address)
+    const now = this.#now()
+    const fullAt = Math.max(this.#fullAt.get(source) ?? now, now)
+    this.#fullAt.delete(source)
+    this.#fullAt.set(source, Math.min(fullAt + this.#intervalMs, now + this.#burstMs))
+    this.#forget(now)
+  }
+
+  #forget(now: number): void {
+    for (const [source, fullAt] of this.#fullAt) {
+      if (fullAt > now && this.#fullAt.size <= this.#maxSources) return
+      this.#fullAt.delete(source)
+    }
+  }
+}
+
+/**
+ * What an address is counted as: itself for IPv4, also when written as IPv6; its /64 for IPv6; the same
+ * for everything that is no address, such as the peers of a unix socket.
+ */
+export function sourceOf(address: string | undefined): string {
+  const [bare = ''] = (address ?? '').split('%')
+  const v4 = /^::ffff:([0-9.]+)$/i.exec(bare)?.[1] ?? bare
+  if (isIPv4(v4)) return v4
+  if (!isIPv6(bare)) return ''
+  // The compressed run of zeroes is written out, as far as the first half needs it.
+  const [head = '', tail] = bare.toLowerCase().split('::')
+  const before = head === '' ? [] : head.split(':')
+  const after = tail === undefined || tail === '' ? [] : tail.split(':')
+  const dotted = after.at(-1)?.includes('.') ? 1 : 0
+  const zeroes = tail === undefined ? 0 : 8 - before.length - after.length - dotted
+  const groups = [...before, ...Array.from({ length: zeroes }, () => '0'), ...after]
+  const half = groups.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, ''))
+  return `${half.join(':')}::/64`
+}
