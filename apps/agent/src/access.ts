@@ -4,37 +4,51 @@ import type { Duplex } from 'node:stream'
 import {
   type Consumer,
   type Logger,
-  resetReasonName,
-  resetReasonText,
   resetSocket,
   SocketSplice,
+  Traffic,
+  type Way,
 } from '@proj/tunnel'
 
-/** How long a local connection waits for the server when there is no session. */
-const OPEN_TIMEOUT_MS = 15_000
+import {
+  type AccessFailure,
+  failureOfStream,
+  failureToOpen,
+  localFailure,
+} from './access-failure.ts'
 
 /** Connections of one access at once; one more is reset. */
 const MAX_CONNECTIONS = 10_000
 
-/** Carries local connections to a remote endpoint, each as a stream of its own. */
+/** What an access needs. */
+export interface AccessSurroundings {
+  /** The way to the endpoint. */
+  readonly consumer: Consumer
+  /** What the last attempt to reach the server said, if it failed. */
+  readonly lastProblem: () => unknown
+  readonly logger: Logger
+}
+
+/**
+ * Carries local connections to a remote endpoint, each as a stream of its own. A failure cannot be
+ * told on a connection of bytes, so it is told in the log and in the status; the connection is reset,
+ * so that nobody takes what arrived for all there was.
+ */
 export class Access {
   /** Name of the endpoint. */
   readonly endpoint: string
-  /** Why the last connection was refused or cut, for the log and for status. */
-  lastFailure: string | undefined
-  readonly #consumer: Consumer
-  readonly #logger: Logger
-  #open = 0
+  /** Connections and bytes. */
+  readonly traffic: Traffic = new Traffic()
+  /** How long a connection waits for the server while there is none, ms. */
+  timeoutMs: number
+  /** Why the last connection was reset, and when, ms since the epoch. */
+  lastFailure: (AccessFailure & { readonly at: number }) | undefined
+  readonly #around: AccessSurroundings
 
-  constructor(endpoint: string, consumer: Consumer, logger: Logger) {
+  constructor(endpoint: string, timeoutMs: number, around: AccessSurroundings) {
     this.endpoint = endpoint
-    this.#consumer = consumer
-    this.#logger = logger
-  }
-
-  /** Connections open now. */
-  get open(): number {
-    return this.#open
+    this.timeoutMs = timeoutMs
+    this.#around = around
   }
 
   /** Takes a connection; it is reset when the service cannot be reached. */
@@ -45,51 +59,72 @@ export class Access {
   async #carry(socket: Socket): Promise<void> {
     const early = (): void => {}
     socket.on('error', early)
-    if (this.#open >= MAX_CONNECTIONS) {
-      this.#fail(socket, `more than ${MAX_CONNECTIONS} connections`)
+    if (this.traffic.open >= MAX_CONNECTIONS) {
+      this.#fail(socket, localFailure('too_many_connections', `limit ${MAX_CONNECTIONS}`))
       return
     }
-    this.#open += 1
-    socket.once('close', () => (this.#open -= 1))
+    const { consumer, lastProblem } = this.#around
+    const meter = new SocketMeter(socket)
+    this.traffic.add(meter)
+    socket.once('close', () => this.traffic.remove(meter))
     socket.setNoDelay(true)
+    let way: Way
     try {
-      const signal = AbortSignal.timeout(OPEN_TIMEOUT_MS)
-      const way = await this.#consumer.open(this.endpoint, { signal })
-      socket.off('error', early)
-      if (way.protocol === 'adit') {
-        const splice: SocketSplice = new SocketSplice(way.channel, {
-          resetReason: () => 'consumerGone',
-          onClose: (reason) => {
-            const name = reason === undefined ? undefined : resetReasonName(reason)
-            if (name === undefined || name === 'consumerGone') return
-            this.#fail(socket, resetReasonText(name))
-          },
-        })
-        way.channel.attach(splice)
-        splice.connect(socket)
-      } else joinPipe(socket, way.pipe)
+      way = await consumer.open(this.endpoint, { signal: AbortSignal.timeout(this.timeoutMs) })
     } catch (error) {
-      this.#fail(socket, error instanceof Error ? error.message : String(error))
+      this.#fail(socket, failureToOpen(error, lastProblem()))
+      return
+    }
+    socket.off('error', early)
+    if (way.protocol === 'piko') this.#joinPipe(socket, way.pipe)
+    else {
+      const splice: SocketSplice = new SocketSplice(way.channel, {
+        resetReason: () => 'consumerGone',
+        onClose: (_reason, error) => {
+          const failure = error === undefined ? undefined : failureOfStream(error)
+          if (failure !== undefined) this.#fail(socket, failure, splice.bytesToSocket > 0)
+        },
+      })
+      way.channel.attach(splice)
+      splice.connect(socket)
     }
   }
 
-  #fail(socket: Socket, why: string): void {
-    this.lastFailure = why
-    this.#logger.warn({ endpoint: this.endpoint, why }, 'connection not carried')
+  /** Joins a connection to a Piko server's pipe, which knows no half-close: one end ends both. */
+  #joinPipe(socket: Socket, pipe: Duplex): void {
+    pipe.on('error', (error) => {
+      this.#fail(socket, localFailure('server_lost', error.message), socket.bytesWritten > 0)
+    })
+    socket.on('error', () => pipe.destroy())
+    pipe.on('close', () => socket.end())
+    socket.on('close', () => pipe.end())
+    socket.pipe(pipe)
+    pipe.pipe(socket)
+  }
+
+  #fail(socket: Socket, failure: AccessFailure, begun = false): void {
+    const { endpoint } = this
+    const { code, text } = failure
+    this.lastFailure = { code, text, at: Date.now() }
+    const fields = { endpoint, code, why: text }
+    this.#around.logger.warn(fields, begun ? 'connection cut' : 'connection not carried')
     resetSocket(socket)
   }
 }
 
-/** Joins a local connection to a Piko server's pipe, which knows no half-close: one end ends both. */
-function joinPipe(socket: Socket, pipe: Duplex): void {
-  const end = (): void => {
-    pipe.destroy()
-    socket.destroy()
+/** The system's own counters, so that nothing has to be counted here. */
+class SocketMeter {
+  readonly #socket: Socket
+
+  constructor(socket: Socket) {
+    this.#socket = socket
   }
-  pipe.on('error', end)
-  socket.on('error', end)
-  pipe.on('close', () => socket.end())
-  socket.on('close', () => pipe.end())
-  socket.pipe(pipe)
-  pipe.pipe(socket)
+
+  get bytesToSocket(): number {
+    return this.#socket.bytesWritten
+  }
+
+  get bytesFromSocket(): number {
+    return this.#socket.bytesRead
+  }
 }

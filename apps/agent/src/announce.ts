@@ -1,4 +1,4 @@
-import { bindNotes, formatBindNotes, formatTable, type TextOutput } from '@proj/console'
+import { formatBindNotes, formatTable, type TextOutput } from '@proj/console'
 import { formatDialAddress } from '@proj/config'
 
 import { SOFTWARE } from './version.ts'
@@ -14,10 +14,13 @@ export async function announce(
 ): Promise<void> {
   const { url, stdout, json } = how
   const brought = await Promise.all(
-    accesses.map(async ({ setting: { endpoint }, listeners }) => ({
+    accesses.map(async ({ setting: { endpoint }, binds }) => ({
       endpoint,
-      addresses: listeners.bound.flatMap(({ sockets }) => sockets.map(({ address }) => address)),
-      warnings: await bindNotes(listeners),
+      addresses: binds.flatMap(({ addresses }) => addresses),
+      waiting: binds.flatMap(({ text: address, waiting }) =>
+        waiting === undefined ? [] : [{ address, ...waiting }],
+      ),
+      warnings: (await Promise.all(binds.map((bind) => bind.notes()))).flat(),
     })),
   )
   if (json) {
@@ -28,9 +31,14 @@ export async function announce(
   }
   const rows = [
     ...offers.flatMap(offerRows),
-    ...brought.flatMap(({ endpoint, addresses }) =>
-      addresses.map((address, index) => [index === 0 ? endpoint : '', address, '->', endpoint]),
-    ),
+    ...brought.flatMap(({ endpoint, addresses, waiting }) => [
+      ...addresses.map((address, index) => [index === 0 ? endpoint : '', address, '->', endpoint]),
+      ...waiting.map(({ address, holder }, index) => {
+        const who = holder === undefined ? '' : `, held by ${holder}`
+        const first = index === 0 && addresses.length === 0
+        return [first ? endpoint : '', `waiting for ${address}${who}`]
+      }),
+    ]),
   ]
   const notes = formatBindNotes(brought.flatMap(({ warnings }) => warnings))
   const title = `${SOFTWARE.replace('/', ' ')}, connected to ${url}`

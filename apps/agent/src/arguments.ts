@@ -28,9 +28,17 @@ export function argumentsOf(command: ParsedCommand<OwnCommands>): ArgumentValues
 function accessesOf(
   endpoints: readonly string[],
   flags: ParsedCommand<Pick<OwnCommands, 'access'>>['flags'],
-): Record<string, string | undefined>[] {
-  const { bind, onConflict, wait } = flags
-  const policy = { on_conflict: onConflict, wait }
+): ArgumentValues[] {
+  const { bind, onConflict, wait, allow, deny, socketMode, timeout } = flags
+  const policy = {
+    on_conflict: onConflict,
+    wait,
+    ...(flags.public && { public: 'true' }),
+    ...(allow.length > 0 && { allow }),
+    ...(deny.length > 0 && { deny }),
+    ...(socketMode !== undefined && { socket_mode: socketMode }),
+    ...(timeout !== undefined && { timeout }),
+  }
   if (bind !== undefined && (endpoints.length !== 1 || endpoints[0]?.includes('='))) {
     throw new UserError('--bind goes with a single NAME', {
       exitCode: EXIT.usage,

@@ -1,6 +1,7 @@
 import { GLOBAL_FLAGS, STANDARD_COMMANDS } from '@proj/console'
 import { argument, boolean, defineCommands, list, oneOf, setting, text, url } from '@proj/config'
 
+import { ACCESS_CONFLICTS } from './access-settings.ts'
 import { endpointName, settings } from './settings.ts'
 
 const ACCESS_FLAG = setting(boolean(), {
@@ -37,16 +38,36 @@ const ownCommands = {
     },
     flags: {
       bind: setting(text(), { description: 'Address for a single NAME, 127.0.0.1:15432.' }),
-      onConflict: setting(oneOf(['fail', 'wait', 'next']), {
-        description: 'When a port is taken: end, wait until it is free, or take the next free one.',
+      onConflict: setting(oneOf(ACCESS_CONFLICTS), {
+        description:
+          'When an address is taken: end, wait until it is free, take the next free port, or serve ' +
+          'the others and try for ever.',
       }),
       wait: setting(text(), { description: 'How long --on-conflict=wait waits, 30s.' }),
+      public: setting(boolean(), {
+        default: 'false',
+        description: 'Other machines may connect to addresses that they can reach.',
+      }),
+      allow: setting(list(text()), {
+        default: [],
+        description: 'Who may connect: addresses and blocks of them.',
+      }),
+      deny: setting(list(text()), {
+        default: [],
+        description: 'Who may not connect, even when allowed.',
+      }),
+      socketMode: setting(text(), { description: 'Permissions of unix sockets, 0660.' }),
+      timeout: setting(text(), {
+        description: 'How long a connection waits for the server while there is none, 15s.',
+      }),
     },
     settings: ['connect', 'log', 'grace_period'],
     examples: [
       'adit access pg --bind 127.0.0.1:15432',
       'adit access pc1=127.0.0.1:9901 pc2=127.0.0.1:9902',
       'adit access pg --bind localhost:15432 --on-conflict next',
+      'adit access pg --bind :15432 --allow 192.168.1.0/24',
+      'adit access pg --bind unix:/run/adit/pg.sock --socket-mode 0660',
     ],
   },
   'connect explain': {

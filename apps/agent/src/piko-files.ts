@@ -1,5 +1,5 @@
 import type { ProgramDefinition } from '@proj/console'
-import { pikoDialect, pikoFlags } from '@proj/config'
+import { type Dialect, pikoDialect, pikoFlags } from '@proj/config'
 
 import type { OwnCommands } from './commands.ts'
 import type { AgentTree, settings } from './settings.ts'
@@ -20,10 +20,28 @@ export function pikoFiles(
         expand: agent.expand,
         translate: (root) => {
           const isForward = root.kind === 'map' && root.members.has('ports')
-          return (isForward ? forward : agent).translate(root)
+          if (!isForward) return agent.translate(root)
+          const { root: translated, problems } = forward.translate(root)
+          return { root: withPublicBinds(translated), problems }
         },
       }
     },
     flags: pikoFlags('agent', definition),
   }
+}
+
+type RawNode = ReturnType<Dialect['translate']>['root']
+
+/** Piko asks for no word before it lets other machines connect, and its file has none to say. */
+function withPublicBinds(root: RawNode): RawNode {
+  const accesses = root.kind === 'map' ? root.members.get('accesses') : undefined
+  if (root.kind !== 'map' || accesses?.value.kind !== 'list') return root
+  const items = accesses.value.items.map((item): RawNode => {
+    if (item.kind !== 'map') return item
+    const { origin } = item
+    const word = { keyOrigin: origin, value: { kind: 'scalar', text: 'true', origin } } as const
+    return { ...item, members: new Map([...item.members, ['public', word]]) }
+  })
+  const value = { ...accesses.value, items }
+  return { ...root, members: new Map([...root.members, ['accesses', { ...accesses, value }]]) }
 }

@@ -1,4 +1,4 @@
-import { bindsAreTcp, LISTENER_SETTINGS, LOG_LEVELS, overlappingBinds } from '@proj/console'
+import { LOG_LEVELS, overlappingBinds } from '@proj/console'
 import {
   boolean,
   defineSettings,
@@ -6,7 +6,6 @@ import {
   duration,
   integer,
   list,
-  listenAddresses,
   objects,
   oneOf,
   path,
@@ -18,6 +17,8 @@ import {
   text,
   url,
 } from '@proj/config'
+
+import { ACCESS_SETTINGS, bindsFitTheirOptions, publicBindsAreMeant } from './access-settings.ts'
 
 const PROXY_SCHEMES = ['http', 'https', 'socks4', 'socks4a', 'socks5', 'socks5h', 'socks']
 /** What can stand in a URL path and in a host label without being taken apart. */
@@ -122,11 +123,7 @@ export const settings = defineSettings({
     accesses: objects(
       {
         endpoint: setting(endpointName(), { required: true, description: 'Endpoint to reach.' }),
-        bindAddr: setting(listenAddresses(), {
-          required: true,
-          description: 'Where it is reached from here.',
-        }),
-        ...LISTENER_SETTINGS,
+        ...ACCESS_SETTINGS,
       },
       { description: 'Remote endpoints to bring here.', identity: 'endpoint', reload: 'live' },
     ),
@@ -171,8 +168,13 @@ export const settings = defineSettings({
         key: `accesses[${index}].bind_addr`,
         addresses: bindAddr,
       }))
-      yield* bindsAreTcp(binds)
       yield* overlappingBinds(binds)
+    },
+    function* bindsFit({ accesses }) {
+      yield* bindsFitTheirOptions(accesses)
+    },
+    function* bindsAreMeant({ accesses }) {
+      yield* publicBindsAreMeant(accesses)
     },
     function* oneSource({ connect }) {
       if (connect.bindInterface !== undefined && connect.bindAddr.length > 0) {

@@ -4,6 +4,7 @@ import { Agent, Consumer } from '@proj/tunnel'
 import { announce } from './announce.ts'
 import type { OwnCommands } from './commands.ts'
 import { explained } from './explained.ts'
+import { Link } from './link.ts'
 import { serverOptions } from './server-options.ts'
 import { type AgentTree, settings as definition } from './settings.ts'
 import { SOFTWARE } from './version.ts'
@@ -25,7 +26,9 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
 
   await using consumer = new Consumer(server)
   await using agent = new Agent({ ...server, connections: settings.connect.connections })
-  const work = new Work(agent, consumer, logger)
+  const consuming = new Link(consumer)
+  const lastProblem = (): unknown => consuming.problem?.error
+  const work = new Work({ agent, consumer, logger, lastProblem })
   try {
     await work.become(settings, signals.stop)
     await using _reloading = await reloading(invocation, {

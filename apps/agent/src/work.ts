@@ -1,10 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
 
-import { accessLists } from '@proj/console'
 import type { Agent, Consumer, Listener, Logger } from '@proj/tunnel'
 
+import { Access } from './access.ts'
+import type { AccessSettings } from './access-settings.ts'
+import type { LocalBind } from './local-bind.ts'
 import { offer } from './offer.ts'
-import { hasSamePlace, openAccesses, type RunningAccess } from './open-accesses.ts'
+import { openBinds } from './open-binds.ts'
 import type { AgentSettings } from './settings.ts'
 
 /** An offer and the settings it was made from. */
@@ -13,21 +15,35 @@ export interface RunningOffer {
   readonly made: Listener
 }
 
+/** An access, the settings it was made from, and its local addresses. */
+export interface RunningAccess {
+  readonly setting: AccessSettings
+  readonly made: Access
+  readonly binds: readonly LocalBind[]
+}
+
+/** What the work of an agent is done with. */
+export interface WorkSurroundings {
+  /** Offers. */
+  readonly agent: Agent
+  /** Brings. */
+  readonly consumer: Consumer
+  /** What the consumer's last attempt to reach the server said, if it failed. */
+  readonly lastProblem: () => unknown
+  readonly logger: Logger
+}
+
 /** What the agent offers and brings now, and the way from one configuration to the next. */
 export class Work {
   /** Rejects when an offer ended for good; else pends for ever. */
   readonly failed: Promise<never>
-  readonly #agent: Agent
-  readonly #consumer: Consumer
-  readonly #logger: Logger
+  readonly #around: WorkSurroundings
   #offers: readonly RunningOffer[] = []
   #accesses: readonly RunningAccess[] = []
   #fail: (error: unknown) => void = () => {}
 
-  constructor(agent: Agent, consumer: Consumer, logger: Logger) {
-    this.#agent = agent
-    this.#consumer = consumer
-    this.#logger = logger
+  constructor(around: WorkSurroundings) {
+    this.#around = around
     this.failed = new Promise((_, reject) => (this.#fail = reject))
     this.failed.catch(() => {}) // whoever runs the agent listens only once it is ready
   }
@@ -44,32 +60,17 @@ export class Work {
 
   /**
    * Offers and brings what is wanted, and ends what is not any more; what stays the same is left
-   * alone, with its connections, and so does an access whose lists change. Every new local address is held before anything else is touched.
+   * alone, with its connections, and so is an address that goes to another endpoint. Every new local
+   * address is held before anything else is touched.
    *
-   * @param signal - ends the wait for a port that is taken.
+   * @param signal - ends the wait for an address that is taken.
    * @throws {PortcheckError} when an address cannot be had; everything is then as it was.
    */
   async become(
     wanted: Pick<AgentSettings, 'listeners' | 'accesses'>,
     signal: AbortSignal,
   ): Promise<void> {
-    const left = [...this.#accesses]
-    const places = wanted.accesses.map((setting) => {
-      const at = left.findIndex((one) => hasSamePlace(one.setting, setting))
-      return { setting, running: at < 0 ? undefined : left.splice(at, 1)[0] }
-    })
-    const added = await openAccesses(
-      places.filter(({ running }) => running === undefined).map(({ setting }) => setting),
-      { consumer: this.#consumer, logger: this.#logger, signal },
-    )
-    this.#accesses = places.flatMap(({ setting, running }) => {
-      const access = running ?? added.shift()
-      if (access === undefined) return []
-      access.listeners.restrict(accessLists(setting))
-      return [{ ...access, setting }]
-    })
-    // Connections that are open go on; only the port is given up.
-    for (const { listeners } of left) void listeners.close()
+    await this.#bring(wanted.accesses, signal)
     const kept = this.#offers.filter(({ setting }) =>
       wanted.listeners.some((one) => isDeepStrictEqual(one, setting)),
     )
@@ -99,18 +100,57 @@ export class Work {
     )
   }
 
-  /** Gives the local ports up; their connections may finish until the signal aborts. */
+  /** Gives the local addresses up; their connections may finish until the signal aborts. */
   stop(signal: AbortSignal): void {
-    for (const { listeners } of this.#accesses) void listeners.close({ signal }).catch(() => {})
+    for (const bind of this.#binds()) void bind.close({ signal }).catch(() => {})
   }
 
   /** Ends the accesses now; the offers end with the agent. */
   destroy(): void {
-    for (const { listeners } of this.#accesses) listeners.destroy()
+    for (const bind of this.#binds()) bind.destroy()
+  }
+
+  async #bring(wanted: readonly AccessSettings[], signal: AbortSignal): Promise<void> {
+    const known = [...this.#accesses]
+    const left = this.#binds()
+    const plan = wanted.map((setting) => {
+      const at = known.findIndex(({ made }) => made.endpoint === setting.endpoint)
+      const [before] = at < 0 ? [] : known.splice(at, 1)
+      const made = before?.made ?? new Access(setting.endpoint, setting.timeoutMs, this.#around)
+      const places = setting.bindAddr.map((address) => {
+        const own = (bind: LocalBind): boolean => isDeepStrictEqual(bind.address, address)
+        // Port 0 is another address each time: only its own access keeps it.
+        const isDrawn = address.kind === 'tcp' && address.port === 0
+        const index = left.findIndex((bind) => own(bind) && (!isDrawn || bind.access === made))
+        return { address, bind: index < 0 ? undefined : left.splice(index, 1)[0] }
+      })
+      return { setting, made, places }
+    })
+    const added = await openBinds(
+      plan.flatMap(({ setting, made, places }) =>
+        places
+          .filter(({ bind }) => bind === undefined)
+          .map(({ address }) => ({ address, access: made, setting })),
+      ),
+      { logger: this.#around.logger, signal },
+    )
+    this.#accesses = plan.map(({ setting, made, places }) => {
+      const binds = places.flatMap(({ bind }) => bind ?? added.shift() ?? [])
+      made.timeoutMs = setting.timeoutMs
+      for (const bind of binds) bind.configure(made, setting)
+      return { setting, made, binds }
+    })
+    // Connections that are open go on; only the address is given up.
+    for (const bind of left) void bind.close()
+  }
+
+  #binds(): LocalBind[] {
+    return this.#accesses.flatMap(({ binds }) => binds)
   }
 
   #offer(setting: RunningOffer['setting']): Listener {
-    const listener = offer(this.#agent, setting, this.#logger)
+    const { agent, logger } = this.#around
+    const listener = offer(agent, setting, logger)
     void listener.closed.then(({ error }) => {
       if (error !== undefined) this.#fail(error)
     })

@@ -46,6 +46,20 @@ describe('access', () => {
     ])
   })
 
+  test('takes who may connect for all of them', () => {
+    const flags = ['--public', '--allow', '10.0.0.0/8', '--allow', '::1', '--deny', '10.9.0.0/16']
+    expect(accesses('a=:1', 'b=unix:/b.sock', ...flags, '--socket-mode', '0660')).toEqual(
+      ['a', 'b'].map((endpoint) => ({
+        endpoint,
+        bind_addr: endpoint === 'a' ? ':1' : 'unix:/b.sock',
+        public: 'true',
+        allow: ['10.0.0.0/8', '::1'],
+        deny: ['10.9.0.0/16'],
+        socket_mode: '0660',
+      })),
+    )
+  })
+
   test('offers nothing, whatever the files list', () => {
     expect(asSettings('access', 'pg')).toMatchObject({ listeners: [] })
   })

@@ -15,7 +15,7 @@ export type PikoRule =
   | { readonly ignore: string }
 
 /** How a value of Piko is written here. */
-export type PikoConversion = 'zero-is-unlimited' | 'bytes'
+export type PikoConversion = 'zero-is-unlimited' | 'bytes' | 'port-of-localhost'
 
 /** Programs of Piko that have a configuration file. */
 export type PikoProgram = 'server' | 'agent' | 'forward'
@@ -146,7 +146,7 @@ const FORWARD: PikoTable = {
   ...CLIENT_TLS,
   'log.level': { to: 'log.level' },
   'log.subsystems': { refuse: SUBSYSTEMS },
-  'ports[].addr': { to: 'accesses[].bind_addr' },
+  'ports[].addr': { to: 'accesses[].bind_addr', convert: 'port-of-localhost' },
   'ports[].endpoint_id': { to: 'accesses[].endpoint' },
 }
 

@@ -202,6 +202,9 @@ function convert(node: RawNode, conversion: PikoConversion | undefined): RawNode
   if (node.kind !== 'scalar' || node.text === undefined) return node
   const { text } = node
   if (conversion === 'bytes' && /^[0-9]+$/.test(text)) return { ...node, text: `${text}B` }
+  if (conversion === 'port-of-localhost' && /^[0-9]+$/.test(text)) {
+    return { ...node, text: `localhost:${text}` }
+  }
   if (conversion === 'zero-is-unlimited' && /^0(s|ms|m|h)?$/.test(text)) {
     return { ...node, text: 'inf' }
   }

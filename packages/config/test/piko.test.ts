@@ -217,6 +217,14 @@ test('a forward file is accepted', async () => {
   expect(problems).toMatchObject([{ code: 'CONFIG_PIKO_DIFFERENT', key: 'connect.url' }])
 })
 
+test('a port alone is that of localhost in a forward file, as with Piko', async () => {
+  const { settings: values } = await loadGood(
+    'forward',
+    'ports: [{addr: "3000", endpoint_id: web}]\n',
+  )
+  expect(values.accesses).toMatchObject([{ bindAddr: [{ hostKind: 'localhost', port: 3000 }] }])
+})
+
 test.each(['', '# only words', 'connect:', 'listeners:\nconnect: {tls: }'])(
   'an agent file that says nothing is accepted: %j',
   async (content) => {

@@ -16,6 +16,8 @@ export { claim, CONFLICT_DEFAULTS, type ConflictOptions } from './claim-port.ts'
 export { findFree, type FindFreeOptions } from './find-free.ts'
 export { type Reach, type Verification, verify, type VerifyOptions } from './verify.ts'
 export { listen, listenTogether, type ListenOptions, type ListenRequest } from './listen.ts'
+export { listenUnix, type ListenUnixOptions } from './listen-unix.ts'
+export type { UnixListener } from './unix-listener.ts'
 export type { BoundAddress, FailedAddress, Listeners, OnConnection } from './listeners.ts'
 
 // Peers

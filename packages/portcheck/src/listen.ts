@@ -25,10 +25,11 @@ export interface ListenOptions extends ClaimOptions, AccessListOptions, Conflict
   readonly server?: Server
   /**
    * `all`: every address must open, or none stays open. `any`: one is enough, the others are
-   * reported in `failed`. A family that this machine lacks is no failure in either case.
+   * reported in `failed`. `none`: all of them may fail, for callers that try them again. A family
+   * that this machine lacks is no failure in any case.
    * @default 'all'
    */
-  readonly require?: 'all' | 'any'
+  readonly require?: 'all' | 'any' | 'none'
   /** Scheme of the URLs in the description. @default 'http' */
   readonly scheme?: string
   /** Gives up waiting; nothing stays open. */
@@ -146,12 +147,12 @@ async function claimAll(slots: readonly Slot[]): Promise<void> {
     const { error } = slot
     if (error === undefined) continue
     if (conflict === 'next' && error.code === 'PORTCHECK_PORT_BUSY') displaced.push(slot)
-    else if (slot.request.require !== 'any') throw error
+    else if (!mayFail(slot)) throw error
   }
   // Last, so that nobody moves onto a port that is wanted here.
   for (const slot of displaced) {
     await claimSlot(slot, 'next')
-    if (slot.error !== undefined && slot.request.require !== 'any') throw slot.error
+    if (slot.error !== undefined && !mayFail(slot)) throw slot.error
   }
 }
 
@@ -166,8 +167,13 @@ async function claimSlot(slot: Slot, conflict: ConflictOptions['conflict']): Pro
   }
 }
 
+function mayFail({ request: { require = 'all' } }: Slot): boolean {
+  return require !== 'all'
+}
+
 /** With `require: 'any'` one address is enough, but none is not. */
 function checkOpened(slots: readonly Slot[]): void {
+  if (slots[0]?.request.require === 'none') return
   if (slots.some(({ claim }) => claim !== undefined)) return
   const [first] = slots
   if (first?.error !== undefined) throw first.error

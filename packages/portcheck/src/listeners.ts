@@ -27,7 +27,7 @@ export interface BoundAddress {
   readonly warnings: readonly Warning[]
 }
 
-/** One address that does not listen, with `require: 'any'`. */
+/** One address that does not listen, with `require` other than `all`. */
 export interface FailedAddress {
   /** The address as it was written. */
   readonly want: string
@@ -42,7 +42,7 @@ export type OnConnection = (socket: Socket, peer: Peer) => void
 export class Listeners {
   /** The addresses that listen, in the order they were written. */
   readonly bound: readonly BoundAddress[]
-  /** The addresses that do not; empty unless `require` is `any`. */
+  /** The addresses that do not; empty when `require` is `all`. */
   readonly failed: readonly FailedAddress[]
   /** Resolves when nothing listens any more and every connection has ended. Never rejects. */
   readonly closed: Promise<void>

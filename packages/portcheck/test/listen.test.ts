@@ -101,6 +101,20 @@ describe('listen', () => {
     })
   })
 
+  it('may fail altogether with require none, beside others that must not', async () => {
+    const other = await claim('127.0.0.1:0')
+    onTestFinished(() => other.destroy())
+    const onConnection = (): void => {}
+    const [some, all] = await listenTogether([
+      { at: `127.0.0.1:${other.port}`, require: 'none', onConnection },
+      { at: '127.0.0.1:0', onConnection },
+    ])
+    for (const one of [some, all]) onTestFinished(() => one.destroy())
+    expect(some.bound).toEqual([])
+    expect(some.failed).toMatchObject([{ error: { code: 'PORTCHECK_PORT_BUSY' } }])
+    expect(all.bound).toHaveLength(1)
+  })
+
   it('hands connections on every socket to an http server', async () => {
     const server = createHttp((_, response) => response.end('served'))
     onTestFinished(() => void server.close())

@@ -40,6 +40,8 @@ export type { EndpointAction, Grant } from './grant.ts'
 export { readLent } from './lent-reads.ts'
 export type { TakeChunk } from './lent-reads.ts'
 export { SocketSplice } from './socket-splice.ts'
+export { Traffic } from './traffic.ts'
+export type { MeteredConnection } from './traffic.ts'
 export { resetSocket } from './reset-socket.ts'
 export { ChannelSplice } from './channel-splice.ts'
 export {

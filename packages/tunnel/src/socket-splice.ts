@@ -25,7 +25,7 @@ export class SocketSplice implements ChannelSink {
 
   readonly #channel: Channel
   readonly #resetReason: (error: Error) => ResetReason
-  readonly #onClose: ((reason: number | undefined) => void) | undefined
+  readonly #onClose: ((reason: number | undefined, error?: MuxError) => void) | undefined
   #socket: Duplex | undefined
   /** What arrives before the socket exists; bounded by the window, for none of it is given back. */
   #early: Buffer[] = []
@@ -36,13 +36,14 @@ export class SocketSplice implements ChannelSink {
   /**
    * @param channel - the mux side; this object must be its sink.
    * @param options.resetReason - tells the far side why, from the socket's error.
-   * @param options.onClose - called once when the channel is done; with a reason if it was reset.
+   * @param options.onClose - called once when the channel is done; with a reason and the error itself
+   *   if it did not end well.
    */
   constructor(
     channel: Channel,
     options: {
       readonly resetReason: (error: Error) => ResetReason
-      readonly onClose?: (reason: number | undefined) => void
+      readonly onClose?: (reason: number | undefined, error?: MuxError) => void
     },
   ) {
     this.#channel = channel
@@ -131,7 +132,7 @@ export class SocketSplice implements ChannelSink {
     this.#closed = true
     this.#early = []
     if (error !== undefined && this.#socket !== undefined) resetSocket(this.#socket)
-    this.#onClose?.(error === undefined ? undefined : resetReasonOf(error))
+    this.#onClose?.(error === undefined ? undefined : resetReasonOf(error), error)
   }
 }
 

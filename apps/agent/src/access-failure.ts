@@ -1,0 +1,99 @@
+import { isDialError } from '@proj/dialer'
+import { isMuxError, MUX_ERRORS } from '@proj/mux'
+import {
+  isTunnelError,
+  RESET_REASONS,
+  type ResetReason,
+  resetReasonName,
+  resetReasonText,
+} from '@proj/tunnel'
+
+/** Why a local connection was reset, as the log and the status tell it. */
+export interface AccessFailure {
+  /** Stable, one of ACCESS_FAILURES. */
+  readonly code: string
+  /** One sentence for people. */
+  readonly text: string
+}
+
+/** What fails before the far side could give a reason. */
+const LOCAL_FAILURES = {
+  server_unreachable: 'there is no connection to the server',
+  server_lost: 'the connection to the server ended',
+  server_refused: 'the server refuses us',
+  too_many_connections: 'too many connections are open here',
+  stopping: 'this program is stopping',
+  failed: 'something else, the text says what',
+}
+
+/** Every code with what it means; the README prints it, a test compares them. */
+export const ACCESS_FAILURES: Readonly<Record<string, string>> = Object.freeze({
+  ...LOCAL_FAILURES,
+  ...Object.fromEntries(
+    (Object.keys(RESET_REASONS) as ResetReason[])
+      .filter((reason) => reason !== 'consumerGone') // that is what we tell the others
+      .map((reason) => [codeOf(reason), resetReasonText(reason)]),
+  ),
+})
+
+/** One of the failures of this side. */
+export function localFailure(code: keyof typeof LOCAL_FAILURES, detail?: string): AccessFailure {
+  const text = LOCAL_FAILURES[code]
+  return { code, text: detail === undefined ? text : `${text}: ${detail}` }
+}
+
+/** Reads why a stream did not end well; undefined when it was this side's own doing. */
+export function failureOfStream(error: unknown): AccessFailure | undefined {
+  if (!isMuxError(error)) return localFailure('failed', textOf(error))
+  if (error.code === 'MUX_STREAM_ABORTED') return undefined
+  if (error.code !== 'MUX_STREAM_RESET') {
+    const ended = MUX_ERRORS[error.code].ends === 'session' || error.code === 'MUX_GOAWAY_RECEIVED'
+    return ended ? localFailure('server_lost') : localFailure('failed', error.message)
+  }
+  const reason = resetReasonName(error.reason)
+  return { code: codeOf(reason), text: resetReasonText(reason) }
+}
+
+/**
+ * Reads why no stream could be opened.
+ *
+ * @param lastProblem - what the last attempt to reach the server said, if it failed.
+ */
+export function failureToOpen(error: unknown, lastProblem: unknown): AccessFailure {
+  if (error instanceof Error && error.name === 'TimeoutError') return failureOfLink(lastProblem)
+  if (isTunnelError(error, 'TUNNEL_CLOSED')) return localFailure('stopping')
+  if (isTunnelError(error, 'TUNNEL_UNAUTHORIZED')) {
+    return { code: codeOf('notPermitted'), text: error.message }
+  }
+  if (isTunnelError(error, 'TUNNEL_UPGRADE_REFUSED')) {
+    return localFailure('server_refused', error.message)
+  }
+  // The handshake for one connection with a Piko server, which says so when nobody serves it.
+  if (isDialError(error) && error.status === 502) {
+    return { code: codeOf('noUpstream'), text: resetReasonText('noUpstream') }
+  }
+  if (isDialError(error)) return failureOfLink(error)
+  if (isMuxError(error) && error.code === 'MUX_STREAM_LIMIT') {
+    return { code: codeOf('limitReached'), text: error.message }
+  }
+  return localFailure('failed', textOf(error))
+}
+
+/** There is no session: what the attempts to get one say. */
+function failureOfLink(problem: unknown): AccessFailure {
+  const stopping =
+    isDialError(problem) &&
+    problem.status === 503 &&
+    problem.bodyText?.includes('shutting down') === true
+  if (stopping) return { code: codeOf('draining'), text: 'the server is shutting down' }
+  return localFailure('server_unreachable', problem === undefined ? undefined : textOf(problem))
+}
+
+/** `serviceRefused` of the wire is `service_refused` here, as in the header `adit-error` of the edge. */
+function codeOf(reason: ResetReason): string {
+  return reason.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,216 @@
+import type { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { accessLists, type BindNote, bindNotes, movedBinds } from '@proj/console'
+import { formatListenAddress, type ListenAddress } from '@proj/config'
+import {
+  describeHolder,
+  isPortcheckError,
+  listen,
+  type Listeners,
+  type ListenOptions,
+  type PortcheckError,
+  type UnixListener,
+} from '@proj/portcheck'
+import type { Logger } from '@proj/tunnel'
+
+import type { Access } from './access.ts'
+import { openUnixBind } from './open-unix-bind.ts'
+import { type AccessSettings, socketMode } from './access-settings.ts'
+
+/** What a bind that is not there is waited for. */
+export interface WaitingFor {
+  /** Code of portcheck. */
+  readonly code: string
+  /** One sentence, which names the holder where it is known. */
+  readonly why: string
+  /** Who holds the address, `cups (pid 123, …)`. */
+  readonly holder: string | undefined
+}
+
+/** How long one look at the holder is good for, ms; the address itself is tried far more often. */
+const LOOK_AGAIN_MS = 10_000
+
+/** Pause after a failure that is no taken port, ms: an interface that is not up yet. */
+const PAUSE_MS = 1_000
+
+/**
+ * One local address of an access. It listens, or, with on_conflict `retry`, waits for its address for
+ * ever and takes it as soon as it is free.
+ */
+export class LocalBind {
+  /** The address, as it is configured. */
+  readonly address: ListenAddress
+  /** Who gets the connections; changes when a file gives the address to another endpoint. */
+  access: Access
+  #setting: AccessSettings
+  #listeners: Listeners | undefined
+  #unix: UnixListener | undefined
+  #waiting: WaitingFor | undefined
+  readonly #logger: Logger
+  readonly #stop = new AbortController()
+
+  /** Nothing is opened yet: `adopt`, `openUnix` or `keepTrying` comes next. */
+  constructor(address: ListenAddress, access: Access, setting: AccessSettings, logger: Logger) {
+    this.address = address
+    this.access = access
+    this.#setting = setting
+    this.#logger = logger
+  }
+
+  /** The address as text. */
+  get text(): string {
+    return formatListenAddress(this.address)
+  }
+
+  /** Addresses that really listen, as the system reports them; empty while it waits. */
+  get addresses(): readonly string[] {
+    if (this.#unix !== undefined) return [this.text]
+    const { bound = [] } = this.#listeners ?? {}
+    return bound.flatMap(({ sockets }) => sockets.map(({ address }) => address))
+  }
+
+  /** What it waits for; undefined when it listens. */
+  get waiting(): WaitingFor | undefined {
+    return this.#waiting
+  }
+
+  /** What portcheck needs to open the address. */
+  get options(): ListenOptions {
+    return {
+      scheme: 'tcp',
+      ...accessLists(this.#setting),
+      onConnection: (socket) => this.accept(socket),
+    }
+  }
+
+  /** Hands a connection to whose address this is. */
+  accept(socket: Socket): void {
+    this.access.accept(socket)
+  }
+
+  /** Takes listeners over that were opened for it, or begins to wait where they were not to be had. */
+  adopt(listeners: Listeners): void {
+    const [failed] = listeners.failed
+    if (failed !== undefined) {
+      this.#sees(failed.error)
+      this.#logger.warn(
+        { listener: this.access.endpoint, why: failed.error.message },
+        'port taken, trying for ever',
+      )
+      void this.#keepTrying()
+      return
+    }
+    this.#listeners = listeners
+    for (const moved of movedBinds(listeners)) {
+      const fields = { listener: this.access.endpoint, ...moved }
+      this.#logger.warn(fields, 'port taken, listening on the next free one')
+    }
+  }
+
+  /**
+   * Opens a unix socket, or begins to wait for it.
+   *
+   * @throws {PortcheckError} when it cannot be had, and the policy is not `retry`.
+   */
+  async openUnix(path: string, signal: AbortSignal): Promise<void> {
+    const { onConflict, waitMs } = this.#setting
+    const how = {
+      mode: socketMode(this.#setting),
+      onConnection: (socket: Socket) => this.accept(socket),
+      signal,
+      onWait: (error: PortcheckError) => {
+        const fields = { listener: this.access.endpoint, why: error.message }
+        this.#logger.warn(fields, 'waiting for a socket')
+      },
+    }
+    try {
+      this.#unix = await openUnixBind(path, { ...how, waitMs: onConflict === 'wait' ? waitMs : 0 })
+    } catch (error) {
+      if (onConflict !== 'retry' || !mayPass(error)) throw error
+      this.#sees(error)
+      this.#logger.warn(
+        { listener: this.access.endpoint, why: error.message },
+        'socket taken, trying for ever',
+      )
+      void this.#keepTrying()
+    }
+  }
+
+  /** Takes over what may change while it listens. */
+  configure(access: Access, setting: AccessSettings): void {
+    this.access = access
+    this.#setting = setting
+    this.#listeners?.restrict(accessLists(setting))
+    this.#unix?.chmod(socketMode(setting))
+  }
+
+  /** What a person would be surprised by. It connects to the address. */
+  async notes(): Promise<readonly BindNote[]> {
+    return this.#listeners === undefined ? [] : await bindNotes(this.#listeners)
+  }
+
+  /** Gives the address up; its connections may finish until the signal aborts. */
+  async close(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#stop.abort()
+    await Promise.all([this.#listeners?.close(options), this.#unix?.close(options)])
+  }
+
+  /** Gives the address up and ends its connections. */
+  destroy(): void {
+    this.#stop.abort()
+    this.#listeners?.destroy()
+    this.#unix?.destroy()
+  }
+
+  async #keepTrying(): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      try {
+        await this.#tryOnce(signal)
+        this.#waiting = undefined
+        const fields = { listener: this.access.endpoint, addresses: this.addresses.join(' ') }
+        this.#logger.info(fields, 'address is free, listening')
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        if (isPortcheckError(error)) this.#sees(error)
+        const isTaken = isPortcheckError(error, 'PORTCHECK_PORT_BUSY')
+        if (!isTaken) await delay(PAUSE_MS, undefined, { signal }).catch(() => {})
+      }
+    }
+  }
+
+  async #tryOnce(signal: AbortSignal): Promise<void> {
+    const waiting = {
+      waitMs: LOOK_AGAIN_MS,
+      onWait: (error: PortcheckError) => this.#sees(error),
+      signal,
+    }
+    if (this.address.kind === 'unix') {
+      const onConnection = (socket: Socket): void => this.accept(socket)
+      const mode = socketMode(this.#setting)
+      const unix = await openUnixBind(this.address.path, { ...waiting, mode, onConnection })
+      if (signal.aborted) unix.destroy()
+      else this.#unix = unix
+      return
+    }
+    const listeners = await listen(this.address, { ...this.options, ...waiting, conflict: 'wait' })
+    if (signal.aborted) listeners.destroy()
+    else this.#listeners = listeners
+  }
+
+  #sees({ code, message, report }: PortcheckError): void {
+    const [holder] = report?.holders ?? []
+    const named = holder === undefined ? /held by (.*)$/.exec(message)?.[1] : describeHolder(holder)
+    this.#waiting = { code, why: message, holder: named }
+  }
+}
+
+/** Whether a failure can pass without a change on this side: the address is taken, or not there yet. */
+export function mayPass(error: unknown): error is PortcheckError {
+  return (
+    isPortcheckError(error, 'PORTCHECK_PORT_BUSY') ||
+    isPortcheckError(error, 'PORTCHECK_ADDRESS_ABSENT')
+  )
+}

@@ -1,0 +1,67 @@
+import { conflictPolicy } from '@proj/console'
+import type { ListenAddress } from '@proj/config'
+import { listenTogether } from '@proj/portcheck'
+import type { Logger } from '@proj/tunnel'
+
+import type { Access } from './access.ts'
+import type { AccessSettings } from './access-settings.ts'
+import { LocalBind, mayPass } from './local-bind.ts'
+
+/** An address that is to be opened. */
+export interface WantedBind {
+  readonly address: ListenAddress
+  /** Who gets its connections. */
+  readonly access: Access
+  /** The access as it is configured. */
+  readonly setting: AccessSettings
+}
+
+/**
+ * Opens local addresses, all or none: none is served before every one is held, save those with
+ * on_conflict `retry`, which may come later.
+ *
+ * @param signal - ends the wait for an address that is taken.
+ * @throws {PortcheckError} when an address cannot be had, with its holder.
+ */
+export async function openBinds(
+  wanted: readonly WantedBind[],
+  { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
+): Promise<LocalBind[]> {
+  const binds = wanted.map(
+    ({ address, access, setting }) => new LocalBind(address, access, setting, logger),
+  )
+  try {
+    for (const bind of binds) {
+      if (bind.address.kind === 'unix') await bind.openUnix(bind.address.path, signal)
+    }
+    const tcp = binds.flatMap((bind, index) => {
+      const { setting } = wanted[index] ?? {}
+      return bind.address.kind === 'unix' || setting === undefined ? [] : [{ bind, setting }]
+    })
+    const opened = await listenTogether(
+      tcp.map(({ bind, setting }) => ({
+        at: bind.address,
+        signal,
+        ...bind.options,
+        ...policyOf(setting, logger),
+      })),
+    )
+    for (const listeners of opened) {
+      const lasting = listeners.failed.find(({ error }) => !mayPass(error))
+      if (lasting === undefined) continue
+      for (const one of opened) one.destroy()
+      throw lasting.error
+    }
+    for (const [index, listeners] of opened.entries()) tcp[index]?.bind.adopt(listeners)
+    return binds
+  } catch (error) {
+    for (const bind of binds) bind.destroy()
+    throw error
+  }
+}
+
+function policyOf(setting: AccessSettings, logger: Logger) {
+  const { onConflict, endpoint, waitMs } = setting
+  if (onConflict === 'retry') return { require: 'none', conflict: 'fail' } as const
+  return conflictPolicy({ onConflict, waitMs }, { listener: endpoint, logger })
+}

@@ -1,0 +1,55 @@
+/** A connection whose bytes are counted while it lives; a `SocketSplice` is one. */
+export interface MeteredConnection {
+  /** Bytes that went to the socket so far. */
+  readonly bytesToSocket: number
+  /** Bytes that came from the socket so far. */
+  readonly bytesFromSocket: number
+}
+
+/**
+ * Counts the connections of one listener or access and their bytes, those of open connections
+ * included. Nothing is added up before somebody asks, so that counting costs the bytes nothing.
+ */
+export class Traffic {
+  readonly #open = new Set<MeteredConnection>()
+  #total = 0
+  #toSocket = 0
+  #fromSocket = 0
+
+  /** Connections open now. */
+  get open(): number {
+    return this.#open.size
+  }
+
+  /** Connections so far. */
+  get total(): number {
+    return this.#total
+  }
+
+  /** Bytes to all sockets so far. */
+  get bytesToSocket(): number {
+    let sum = this.#toSocket
+    for (const { bytesToSocket } of this.#open) sum += bytesToSocket
+    return sum
+  }
+
+  /** Bytes from all sockets so far. */
+  get bytesFromSocket(): number {
+    let sum = this.#fromSocket
+    for (const { bytesFromSocket } of this.#open) sum += bytesFromSocket
+    return sum
+  }
+
+  /** A connection begins. */
+  add(connection: MeteredConnection): void {
+    this.#total += 1
+    this.#open.add(connection)
+  }
+
+  /** A connection is over; its bytes stay counted. One that is not open changes nothing. */
+  remove(connection: MeteredConnection): void {
+    if (!this.#open.delete(connection)) return
+    this.#toSocket += connection.bytesToSocket
+    this.#fromSocket += connection.bytesFromSocket
+  }
+}
