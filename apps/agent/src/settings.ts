@@ -18,7 +18,8 @@ import {
   url,
 } from '@proj/config'
 
-import { ACCESS_SETTINGS, bindsFitTheirOptions, publicBindsAreMeant } from './access-settings.ts'
+import { bindsFitTheirOptions, publicBindsAreMeant } from './access-rules.ts'
+import { ACCESS_SETTINGS } from './access-settings.ts'
 
 const PROXY_SCHEMES = ['http', 'https', 'socks4', 'socks4a', 'socks5', 'socks5h', 'socks']
 /** What can stand in a URL path and in a host label without being taken apart. */

@@ -224,9 +224,9 @@ describe('a connection that breaks is reset, also behind a half-close', () => {
     if (code === 'upstream_lost') agent.kill('SIGKILL')
     if (code === 'server_lost') server.process.kill('SIGKILL')
     // Whoever has read to the end hears of a reset only when it writes, at either end of the tunnel.
-    const broken = await until(() => {
+    const broken: NodeJS.ErrnoException = await until(() => {
       if (ended === 'service') connection.socket.write('more')
-      return connection.socket.errored as NodeJS.ErrnoException | null
+      return connection.socket.errored
     })
     expect(['ECONNRESET', 'EPIPE']).toContain(broken.code)
     const message = ended === 'client' ? 'connection not carried' : 'connection cut'
