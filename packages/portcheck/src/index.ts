@@ -18,7 +18,13 @@ export { type Reach, type Verification, verify, type VerifyOptions } from './ver
 export { listen, listenTogether, type ListenOptions, type ListenRequest } from './listen.ts'
 export { listenUnix, type ListenUnixOptions } from './listen-unix.ts'
 export type { UnixListener } from './unix-listener.ts'
-export type { BoundAddress, FailedAddress, Listeners, OnConnection } from './listeners.ts'
+export type {
+  BoundAddress,
+  FailedAddress,
+  Handshake,
+  Listeners,
+  OnConnection,
+} from './listeners.ts'
 
 // Peers
 export { type AccessList, type AccessListOptions, createAccessList } from './access-list.ts'

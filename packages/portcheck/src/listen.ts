@@ -10,7 +10,7 @@ import type { Claim, ClaimOptions } from './claim.ts'
 import { claimWithPolicy, type ConflictOptions } from './claim-port.ts'
 import { emitConnection } from './emit-connection.ts'
 import { isPortcheckError, PortcheckError } from './errors.ts'
-import { type FailedAddress, Listeners, type OnConnection } from './listeners.ts'
+import { type FailedAddress, type Handshake, Listeners, type OnConnection } from './listeners.ts'
 import { type Plan, planWant } from './plan.ts'
 import { type ReadWant, readWant, type Want } from './want.ts'
 
@@ -23,6 +23,8 @@ export interface ListenOptions extends ClaimOptions, AccessListOptions, Conflict
   readonly onConnection?: OnConnection
   /** An http, https, http2 or net server that receives every connection instead. */
   readonly server?: Server
+  /** What every connection passes before it is handed over, such as TLS. Default: nothing. */
+  readonly handshake?: Handshake
   /**
    * `all`: every address must open, or none stays open. `any`: one is enough, the others are
    * reported in `failed`. `none`: all of them may fail, for callers that try them again. A family
@@ -184,7 +186,13 @@ function isList(wants: Want | readonly Want[]): wants is readonly Want[] {
 }
 
 function resolveReceiver(options: ListenOptions): OnConnection {
-  const { onConnection, server } = options
+  const receive = plainReceiver(options)
+  const { handshake } = options
+  if (handshake === undefined) return receive
+  return (socket, peer) => handshake(socket, peer, (passed) => receive(passed, peer))
+}
+
+function plainReceiver({ onConnection, server }: ListenOptions): OnConnection {
   if (onConnection !== undefined && server === undefined) return onConnection
   if (server === undefined || onConnection !== undefined) {
     throw new TypeError(

@@ -38,6 +38,13 @@ export interface FailedAddress {
 /** Receives an accepted connection. */
 export type OnConnection = (socket: Socket, peer: Peer) => void
 
+/**
+ * Does what comes first on a connection that the access lists let in. It owns the socket until it calls
+ * `done`, with that socket or one that wraps it, or ends it; when the connection ends, so does what it
+ * waits for.
+ */
+export type Handshake = (socket: Socket, peer: Peer, done: (socket: Socket) => void) => void
+
 /** Addresses that listen together; made by `listen`. */
 export class Listeners {
   /** The addresses that listen, in the order they were written. */

@@ -36,6 +36,9 @@ export { allowAll } from './grant.ts'
 export type { AuthorizationRequest, Authorize, ClientCertificate, Denial } from './authorization.ts'
 export type { EndpointAction, Grant } from './grant.ts'
 
+export { jsonRefusal, sendRefusal } from './refusal.ts'
+export type { Refusal } from './refusal.ts'
+
 // --- wire
 export { readLent } from './lent-reads.ts'
 export type { TakeChunk } from './lent-reads.ts'
@@ -43,6 +46,7 @@ export { SocketSplice } from './socket-splice.ts'
 export { Traffic } from './traffic.ts'
 export type { MeteredConnection } from './traffic.ts'
 export { resetSocket } from './reset-socket.ts'
+export { carrierOf } from './tls-carrier.ts'
 export { ChannelSplice } from './channel-splice.ts'
 export {
   RESET_REASONS,
