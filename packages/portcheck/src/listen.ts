@@ -71,6 +71,7 @@ export async function listenTogether<const Requests extends readonly ListenReque
     request,
     how: {
       onConnection: resolveReceiver(request),
+      handshake: request.handshake,
       isAllowed: createAccessList(request),
       scheme: request.scheme ?? 'http',
     },
@@ -186,13 +187,7 @@ function isList(wants: Want | readonly Want[]): wants is readonly Want[] {
 }
 
 function resolveReceiver(options: ListenOptions): OnConnection {
-  const receive = plainReceiver(options)
-  const { handshake } = options
-  if (handshake === undefined) return receive
-  return (socket, peer) => handshake(socket, peer, (passed) => receive(passed, peer))
-}
-
-function plainReceiver({ onConnection, server }: ListenOptions): OnConnection {
+  const { onConnection, server } = options
   if (onConnection !== undefined && server === undefined) return onConnection
   if (server === undefined || onConnection !== undefined) {
     throw new TypeError(

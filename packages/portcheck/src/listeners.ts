@@ -56,7 +56,9 @@ export class Listeners {
 
   readonly #claims: readonly Claim[]
   readonly #onConnection: OnConnection
-  readonly #sockets = new Set<Socket>()
+  readonly #handshake: Handshake | undefined
+  /** What was accepted, and what became of it: the outermost socket is the one to destroy. */
+  readonly #sockets = new Map<Socket, Socket>()
   #isAllowed: AccessList
   #refused = 0
   #closing = false
@@ -66,11 +68,17 @@ export class Listeners {
   constructor(
     claims: readonly { readonly want: string; readonly claim: Claim }[],
     failed: readonly FailedAddress[],
-    how: { isAllowed: AccessList; onConnection: OnConnection; scheme: string },
+    how: {
+      isAllowed: AccessList
+      onConnection: OnConnection
+      handshake: Handshake | undefined
+      scheme: string
+    },
   ) {
     this.#claims = claims.map(({ claim }) => claim)
     this.#isAllowed = how.isAllowed
     this.#onConnection = how.onConnection
+    this.#handshake = how.handshake
     this.failed = failed
     this.bound = claims.map(({ want, claim }) => describe(want, claim, how.scheme))
     this.closed = new Promise((resolve) => {
@@ -127,7 +135,7 @@ export class Listeners {
   /** Frees the ports and ends every connection now. */
   destroy(): void {
     this.#stopListening()
-    for (const socket of this.#sockets) socket.destroy()
+    for (const socket of this.#sockets.values()) socket.destroy()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -143,12 +151,19 @@ export class Listeners {
       socket.destroy()
       return
     }
-    this.#sockets.add(socket)
+    this.#sockets.set(socket, socket)
     socket.once('close', () => {
       this.#sockets.delete(socket)
       this.#settle()
     })
-    this.#onConnection(socket, peer)
+    if (this.#handshake === undefined) this.#onConnection(socket, peer)
+    else this.#handshake(socket, peer, (passed) => this.#pass(socket, passed, peer))
+  }
+
+  #pass(accepted: Socket, passed: Socket, peer: Peer): void {
+    if (!this.#sockets.has(accepted)) return void passed.destroy() // it has closed meanwhile
+    this.#sockets.set(accepted, passed)
+    this.#onConnection(passed, peer)
   }
 
   #stopListening(): void {

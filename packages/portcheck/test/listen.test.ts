@@ -1,6 +1,7 @@
 import { getEventListeners, once } from 'node:events'
 import { createServer as createHttp } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -353,6 +354,42 @@ describe('Listeners', () => {
     client(port)
     await expect.poll(() => accepted.length).toBe(2)
     expect(before.destroyed).toBe(false)
+  })
+
+  it('a handshake comes behind the access lists, and what it makes of a connection is handed over', async () => {
+    const shaken: string[] = []
+    const listeners = await open('127.0.0.1:0', {
+      handshake: (socket, peer, done) => {
+        shaken.push(peer.address)
+        socket.once('data', () => done(socket))
+      },
+      onConnection: (socket, peer) => socket.end(`hello ${peer.address}`),
+    })
+    const port = listeners.bound[0]?.port ?? 0
+    const welcome = client(port)
+    welcome.write('x')
+    expect(await text(welcome)).toBe('hello 127.0.0.1')
+    listeners.restrict({ deny: ['127.0.0.1'] })
+    await once(client(port), 'close')
+    expect(shaken).toEqual(['127.0.0.1'])
+  })
+
+  it('destroy destroys what a handshake made, not what is below it', async () => {
+    const made = new PassThrough() as unknown as Socket
+    let onHanded = (): void => {}
+    const handed = new Promise<void>((resolve) => (onHanded = resolve))
+    const listeners = await open('127.0.0.1:0', {
+      handshake: (socket, _peer, done) => {
+        made.once('close', () => socket.destroy())
+        done(made)
+      },
+      onConnection: () => onHanded(),
+    })
+    client(listeners.bound[0]?.port ?? 0)
+    await handed
+    listeners.destroy()
+    await listeners.closed
+    expect(made.destroyed).toBe(true)
   })
 
   it('close waits for open connections and frees the port before', async () => {
