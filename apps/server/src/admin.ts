@@ -4,6 +4,7 @@ import type { UpstreamRegistry } from '@proj/tunnel'
 
 import type { Edge } from './edge/edge.ts'
 import { formatMetrics } from './metrics.ts'
+import { describeTls, formatTlsMetrics, type TlsPortStatus } from './tls/tls-status.ts'
 
 /** What the admin port shows. */
 export interface AdminParts {
@@ -11,6 +12,8 @@ export interface AdminParts {
   readonly registry: UpstreamRegistry
   /** Agent sessions open now. */
   readonly sessions: () => number
+  /** Ports that speak TLS. */
+  readonly tls: readonly TlsPortStatus[]
   /** Whether the server takes visitors and agents. */
   readonly ready: () => boolean
 }
@@ -29,7 +32,9 @@ export function createAdminHandler(
       '/metrics',
       (response) => {
         response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8')
-        response.end(formatMetrics(parts.edge, parts.registry, parts.sessions()))
+        response.end(
+          formatMetrics(parts.edge, parts.registry, parts.sessions()) + formatTlsMetrics(parts.tls),
+        )
       },
     ],
     [
@@ -42,6 +47,7 @@ export function createAdminHandler(
       },
     ],
     ['/status/upstream/sessions', (response) => sendJson(response, describeSessions(parts))],
+    ['/status/tls', (response) => sendJson(response, describeTls(parts.tls))],
     ['/status/edge', (response) => sendJson(response, describeEdge(parts))],
   ])
   return (request, response) => {

@@ -5,6 +5,7 @@ import { runStoreCommand } from './run-store-command.ts'
 import { commands, type OwnCommands, type ServerTree, settings } from './settings.ts'
 import { start } from './start.ts'
 import { status } from './status.ts'
+import { findTlsFaults } from './tls/find-tls-faults.ts'
 import { SOFTWARE } from './version.ts'
 
 /** Address of the JSON Schema of the configuration file. */
@@ -22,6 +23,8 @@ export async function run(around: Surroundings): Promise<number> {
         dialect: (options) => pikoDialect('server', settings, options),
         flags: pikoFlags('server', settings),
       },
+      inspect: findTlsFaults,
+      inspects: ['start'],
       run: runOwn,
     },
     around,

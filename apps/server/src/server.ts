@@ -13,9 +13,17 @@ import {
 import { createAdminHandler } from './admin.ts'
 import { Edge } from './edge/edge.ts'
 import type { EdgeOptions } from './edge/edge-options.ts'
+import { clientCertificateOf, peerFacts } from './tls/client-certificate.ts'
+import type { TlsFront } from './tls/tls-front.ts'
 
 /** Addresses of one port, what a taken one leads to, and who may connect. */
-export type ServerListener = Omit<ListenRequest, 'onConnection' | 'server'>
+export interface ServerListener extends Omit<
+  ListenRequest,
+  'onConnection' | 'server' | 'handshake' | 'scheme'
+> {
+  /** TLS on this port. Default: none. */
+  readonly tls?: TlsFront
+}
 
 /** What a server is made of. */
 export interface ServerOptions {
@@ -101,7 +109,8 @@ export class Server {
     let proxyPort: number | undefined
     const upstream = new UpstreamAcceptor({
       ...common,
-      urls: (endpoint) => endpointUrls(endpoint, proxyPort),
+      urls: (endpoint) => endpointUrls(endpoint, proxyPort, options.proxy?.tls !== undefined),
+      certificateOf: ({ socket }) => clientCertificateOf(socket),
       addressOf: ({ socket }) => peerOf(socket)?.address,
     })
     const state = { ready: false }
@@ -113,7 +122,11 @@ export class Server {
       if (!connect.matches(method, path)) upstream.handleUpgrade(request, socket, head)
       else {
         const peer = peerOf(request.socket)
-        const from = { remoteAddress: peer?.address, remotePort: peer?.port }
+        const from = {
+          remoteAddress: peer?.address,
+          remotePort: peer?.port,
+          ...peerFacts(request.socket),
+        }
         void connect.handle({ method, path, headers, ...from }, socket, head)
       }
     })
@@ -125,16 +138,21 @@ export class Server {
         registry,
         sessions: () => upstream.sessions.size,
         ready: () => state.ready,
+        tls: Object.entries({
+          proxy: options.proxy?.tls,
+          upstream: options.upstream?.tls,
+          admin: options.admin?.tls,
+        }).flatMap(([name, front]) => (front === undefined ? [] : [{ name, front }])),
       }),
     )
     try {
       const [proxy, upstreams, admin] = await listenTogether([
         {
-          ...(options.proxy ?? { at: '*:8000' }),
+          ...listenRequest(options.proxy, '*:8000'),
           onConnection: (socket, peer) => edge.accept(socket, peer.address),
         },
-        { ...(options.upstream ?? { at: '*:8001' }), server: upstreamServer },
-        { ...(options.admin ?? { at: 'localhost:8002' }), server: adminServer },
+        { ...listenRequest(options.upstream, '*:8001'), server: upstreamServer },
+        { ...listenRequest(options.admin, 'localhost:8002'), server: adminServer },
       ])
       proxyPort = proxy.bound[0]?.port
       const listeners = { proxy, upstream: upstreams, admin }
@@ -184,7 +202,18 @@ export class Server {
   }
 }
 
+/** What portcheck is asked for: plain, or with TLS between the access lists and whoever serves. */
+function listenRequest(listener: ServerListener | undefined, at: string): ListenRequest {
+  const { tls, ...request } = listener ?? { at }
+  return tls === undefined ? request : { ...request, scheme: 'https', handshake: tls.handshake }
+}
+
 /** Where a person finds an endpoint when the host name is left to us: `localhost` needs no DNS. */
-function endpointUrls(endpoint: string, proxyPort: number | undefined): string[] {
-  return proxyPort === undefined ? [] : [`http://${endpoint}.localhost:${proxyPort}`]
+function endpointUrls(
+  endpoint: string,
+  proxyPort: number | undefined,
+  isSecure: boolean,
+): string[] {
+  const scheme = isSecure ? 'https' : 'http'
+  return proxyPort === undefined ? [] : [`${scheme}://${endpoint}.localhost:${proxyPort}`]
 }

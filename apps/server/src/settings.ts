@@ -21,6 +21,7 @@ import {
 } from '@proj/config'
 
 import { STORE_COMMANDS } from './store-commands.ts'
+import { TLS_PORTS, TLS_SETTINGS, tlsFitsTogether, type TlsSettings } from './tls/tls-settings.ts'
 
 /** Every setting of the server: its key, flag, variable, default and words. */
 export const settings = defineSettings({
@@ -32,6 +33,7 @@ export const settings = defineSettings({
         description: 'Where visitors and consumers connect.',
       }),
       ...LISTENER_SETTINGS,
+      tls: TLS_SETTINGS,
       headTimeoutMs: setting(duration({ min: '10ms' }), {
         default: '10s',
         description: 'From the first byte of a request head to its last; then 408.',
@@ -74,6 +76,7 @@ export const settings = defineSettings({
         description: 'Where agents connect.',
       }),
       ...LISTENER_SETTINGS,
+      tls: TLS_SETTINGS,
     },
     admin: {
       bindAddr: setting(listenAddresses(), {
@@ -81,6 +84,7 @@ export const settings = defineSettings({
         description: 'Where health, metrics and status are shown.',
       }),
       ...LISTENER_SETTINGS,
+      tls: TLS_SETTINGS,
     },
     log: {
       level: setting(oneOf(LOG_LEVELS), {
@@ -103,6 +107,12 @@ export const settings = defineSettings({
     }),
   },
   rules: [
+    ...TLS_PORTS.map(
+      (name) =>
+        function* tlsIsWhole(all: Readonly<Record<typeof name, { readonly tls: TlsSettings }>>) {
+          yield* tlsFitsTogether(name, all[name].tls)
+        },
+    ),
     function* bindsCanBeHad({ proxy, upstream, admin }) {
       const binds = [
         { key: 'proxy.bind_addr', addresses: proxy.bindAddr },

@@ -15,6 +15,7 @@ import { announce } from './announce.ts'
 import { Server, type ServerListener } from './server.ts'
 import { openStoreOrNone } from './server-store.ts'
 import { type OwnCommands, type ServerTree, settings as definition } from './settings.ts'
+import { TlsPorts } from './tls/tls-ports.ts'
 import { SOFTWARE } from './version.ts'
 
 /** Runs the server until it is told to stop. */
@@ -23,10 +24,18 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
   const { settings } = loaded
   const { stdout, stderr, signals } = around
   const logger = createLogger({ ...settings.log, stream: stderr, colour })
+  await using tls = await TlsPorts.open(settings, logger)
   const listener = (name: 'proxy' | 'upstream' | 'admin'): ServerListener => {
     const own = settings[name]
     const policy = conflictPolicy(own, { listener: name, logger })
-    return { at: own.bindAddr, ...policy, ...accessLists(own), signal: signals.stop }
+    const front = tls.fronts[name]
+    return {
+      at: own.bindAddr,
+      ...policy,
+      ...accessLists(own),
+      signal: signals.stop,
+      ...(front !== undefined && { tls: front }),
+    }
   }
   using _store = openStoreOrNone({ dataDir: settings.dataDir, env: around.env, logger })
   let server: Server
@@ -60,14 +69,18 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       'whoever reaches the upstream port can offer endpoints: agents need no token',
     )
   }
+  // Whether or not there is a configuration file that may have changed.
+  if (Object.keys(tls.fronts).length > 0) signals.onReload(() => void tls.readAgain())
   await using _reloading = await reloading(invocation, {
     settings: definition,
     logger,
-    apply: (next) => {
+    apply: async (next) => {
+      const takeTls = await tls.prepare(next.settings)
       const { proxy, upstream, admin } = server.listeners
       proxy.restrict(accessLists(next.settings.proxy))
       upstream.restrict(accessLists(next.settings.upstream))
       admin.restrict(accessLists(next.settings.admin))
+      takeTls()
       logger.level = next.settings.log.level
     },
   })

@@ -7,6 +7,7 @@ import type { Problem } from './problem.ts'
 import { type BrokenItem, type Resolution, UNAVAILABLE } from './resolve-settings.ts'
 import type { Rule, RuleProblem } from './rule.ts'
 import type { Resolved } from './settings-tree.ts'
+import { placed } from './with-problems.ts'
 
 /**
  * Returns what the rules find. The lists of a resolution with wrong values are shorter afterwards;
@@ -20,18 +21,7 @@ export function checkRules<Tree>(rules: readonly Rule<Tree>[], resolution: Resol
     const renumber = removeBroken(resolution.brokenItems)
     for (const rule of stopped) runRule(rule, settings, found, renumber)
   }
-  const origins = new Map(resolution.values.map(({ key, origin }) => [key, origin]))
-  return [...found.values()].map(({ key, message, hint, severity = 'error' }) => {
-    const origin = origins.get(key)
-    return {
-      code: 'CONFIG_RULE_BROKEN',
-      severity,
-      key,
-      ...(origin === undefined ? {} : { origin }),
-      message,
-      ...(hint === undefined ? {} : { hint }),
-    }
-  })
+  return [...found.values()].map((problem) => placed(problem, resolution.values))
 }
 
 /** Collects what a rule yields; returns false when a wrong value stopped it. */

@@ -96,10 +96,12 @@ export {
   type ParsedCommandLine,
 } from './parse-command-line.ts'
 export { formatProblems, hasErrors, type Problem } from './problem.ts'
+export { withProblems } from './with-problems.ts'
 export type { ResolvedValue } from './resolve-settings.ts'
 
 // Reloading
 export { diffSettings, type SettingsChange } from './diff-settings.ts'
+export { FileWatch, type FileWatchOptions } from './file-watch.ts'
 export { SettingsReloader, type ReloaderOptions, type ReloadOutcome } from './settings-reloader.ts'
 
 // Piko

@@ -2,7 +2,6 @@ import { flagTable, readTokens } from './command-tokens.ts'
 import type { Argument, Command } from './command.ts'
 import type { Commands } from './define-commands.ts'
 import { environmentLayer } from './environment-layer.ts'
-import type { ConfigErrorCode } from './errors.ts'
 import type { Environment } from './expand-variables.ts'
 import { sortFlags } from './flag-layers.ts'
 import type { Layer } from './layer.ts'
@@ -17,10 +16,7 @@ import type { Resolved, SettingsTree } from './settings-tree.ts'
 import { usesSetting } from './uses-setting.ts'
 
 /** Problems after which it is unclear which words are arguments. */
-const GUESSING: ReadonlySet<ConfigErrorCode> = new Set([
-  'CONFIG_FLAG_UNKNOWN',
-  'CONFIG_PIKO_UNSUPPORTED',
-])
+const GUESSING: ReadonlySet<string> = new Set(['CONFIG_FLAG_UNKNOWN', 'CONFIG_PIKO_UNSUPPORTED'])
 
 /** The surroundings of a command line. */
 export interface CommandLineOptions {

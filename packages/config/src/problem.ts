@@ -1,10 +1,9 @@
-import type { ConfigErrorCode } from './errors.ts'
 import { formatOrigin, type Origin } from './origin.ts'
 
 /** One mistake or oddity in a configuration. Plain data, so that it can be printed as JSON. */
 export interface Problem {
-  /** What kind it is. */
-  readonly code: ConfigErrorCode
+  /** What kind it is: a ConfigErrorCode, or a code of the program whose rule found it. */
+  readonly code: string
   /** An `error` refuses the configuration as a whole; a `warning` is only said. */
   readonly severity: 'error' | 'warning'
   /** Key path of the setting, such as `connect.timeout` or `listeners[0].addr`. */

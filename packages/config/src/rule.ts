@@ -4,6 +4,8 @@ import type { Resolved } from './settings-tree.ts'
 export interface RuleProblem {
   /** Key path of the value to change, such as `listeners[1].endpoint`. */
   readonly key: string
+  /** A code of the program's own. @default CONFIG_RULE_BROKEN */
+  readonly code?: string
   /** What does not fit together. */
   readonly message: string
   /** What to do about it. */

@@ -2,21 +2,13 @@
  * Keeps the settings of a running process up to date. A reload is all or nothing: the new files are
  * loaded and checked as a whole, and only then the differences are handed over. While anything is
  * wrong, everything stays as it was.
- *
- * Directories are watched, not files: editors replace files, and Kubernetes swaps a symbolic link.
  */
-import { watch, type FSWatcher } from 'node:fs'
-import { stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
-
 import type { SettingsInfo } from './define-settings.ts'
 import { diffSettings, type SettingsChange } from './diff-settings.ts'
+import { FileWatch } from './file-watch.ts'
 import type { Loaded, LoadedSettings } from './load-settings.ts'
 import type { Problem } from './problem.ts'
 import type { SettingsTree } from './settings-tree.ts'
-
-/** How long files must be left alone before they are read; editors write in several steps. */
-const DEFAULT_QUIET_MS = 200
 
 /** What came of a reload. */
 export type ReloadOutcome<Tree extends SettingsTree> =
@@ -59,16 +51,20 @@ export interface ReloaderOptions<Tree extends SettingsTree> {
 export class SettingsReloader<Tree extends SettingsTree> {
   readonly #options: ReloaderOptions<Tree>
   readonly #abort = new AbortController()
-  readonly #watchers = new Map<string, FSWatcher>()
+  readonly #watch: FileWatch
   #current: LoadedSettings<Tree>
   #running: Promise<unknown> = Promise.resolve()
-  #timer: NodeJS.Timeout | undefined
-  #fingerprint: string | undefined
   #watching = false
 
   constructor(options: ReloaderOptions<Tree>) {
     this.#options = options
     this.#current = options.initial
+    const { quietMs } = options
+    this.#watch = new FileWatch({
+      files: options.initial.files,
+      onChange: () => void this.#reloadAndTell(),
+      ...(quietMs !== undefined && { quietMs }),
+    })
   }
 
   /** The settings in effect. */
@@ -90,16 +86,13 @@ export class SettingsReloader<Tree extends SettingsTree> {
    */
   async watch(): Promise<void> {
     this.#watching = true
-    this.#fingerprint = await this.#takeFingerprint()
-    this.#watchDirectories()
+    await this.#watch.start()
   }
 
   /** Stops watching and aborts a load that is under way. Resolves when nothing runs any more. */
   async close(): Promise<void> {
     this.#watching = false
-    clearTimeout(this.#timer)
-    for (const watcher of this.#watchers.values()) watcher.close()
-    this.#watchers.clear()
+    this.#watch.close()
     this.#abort.abort()
     await this.#running
   }
@@ -117,66 +110,16 @@ export class SettingsReloader<Tree extends SettingsTree> {
       const changes = diffSettings(settings, this.#current.settings, loaded.settings)
       if (changes.length > 0) await apply(changes, loaded)
       this.#current = loaded
-      if (this.#watching) this.#watchDirectories()
+      if (this.#watching) await this.#watch.follow(loaded.files)
       return changes.length > 0 ? { kind: 'changed', changes, loaded } : { kind: 'unchanged' }
     } catch (error) {
       return { kind: 'failed', error }
     }
   }
 
-  #watchDirectories(): void {
-    for (const directory of new Set(this.#current.files.map((file) => dirname(file)))) {
-      if (this.#watchers.has(directory)) continue
-      const watcher = openWatcher(directory, () => this.#settle())
-      if (!watcher) continue
-      // A directory that disappears cannot be watched on; the next reload tries again.
-      watcher.on('error', () => {
-        watcher.close()
-        this.#watchers.delete(directory)
-      })
-      this.#watchers.set(directory, watcher)
-    }
-  }
-
-  #settle(): void {
-    clearTimeout(this.#timer)
-    const run = () => void this.#reloadIfChanged()
-    this.#timer = setTimeout(run, this.#options.quietMs ?? DEFAULT_QUIET_MS)
-    // The files matter to a process that lives for other reasons.
-    this.#timer.unref()
-  }
-
-  /** Cannot reject: taking the fingerprint swallows errors and `reload` returns them. */
-  async #reloadIfChanged(): Promise<void> {
-    const fingerprint = await this.#takeFingerprint()
-    if (!this.#watching || fingerprint === this.#fingerprint) return
-    this.#fingerprint = fingerprint
+  /** Cannot reject: `reload` returns errors. */
+  async #reloadAndTell(): Promise<void> {
     const outcome = await this.reload()
     if (outcome.kind !== 'unchanged' && this.#watching) this.#options.onOutcome?.(outcome)
-  }
-
-  /** Other files in a watched directory change all the time; this tells whether ours did. */
-  async #takeFingerprint(): Promise<string> {
-    const parts = await Promise.all(
-      this.#current.files.map(async (file) => {
-        try {
-          const { ino, size, mtimeMs, ctimeMs } = await stat(file)
-          return `${ino} ${size} ${mtimeMs} ${ctimeMs}`
-        } catch {
-          return 'absent'
-        }
-      }),
-    )
-    return parts.join('\n')
-  }
-}
-
-/** Watches a directory; undefined when there is none, as with optional files. */
-function openWatcher(directory: string, onEvent: () => void): FSWatcher | undefined {
-  try {
-    return watch(directory, { persistent: false }, onEvent)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
   }
 }

@@ -18,8 +18,11 @@ import {
   loadSettings,
   parseCommandLine,
   type ParsedCommand,
+  type Resolved,
+  type RuleProblem,
   type Settings,
   type SettingsTree,
+  withProblems,
 } from '@proj/config'
 
 import { EXIT } from './exit-code.ts'
@@ -80,6 +83,13 @@ export interface ProgramDefinition<Tree extends SettingsTree, List extends Comma
   }
   /** Values of settings that the arguments of a command stand for. */
   readonly argumentsOf?: (command: ParsedCommand<List>) => ArgumentValues
+  /**
+   * Looks at what only this machine can tell, such as files that are named in the settings. It is asked
+   * by `config check` and before the commands of `inspects`; the others may run as another user.
+   */
+  readonly inspect?: (settings: Resolved<Tree>) => Promise<readonly RuleProblem[]>
+  /** Commands of its own that begin with `inspect`. Default: none. */
+  readonly inspects?: readonly (keyof List)[]
   /** Runs a command of the program's own to its exit code. */
   readonly run: (invocation: Invocation<Tree, List>) => Promise<number>
 }
@@ -150,7 +160,9 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
       ...(values !== undefined && { arguments: values }),
       ...options,
     })
-  const loaded = await load({})
+  const isInspected =
+    command.name === 'config check' || (program.inspects?.includes(command.name) ?? false)
+  const loaded = await inspected(await load({}), isInspected ? program.inspect : undefined)
   const problems = [...line.problems, ...loaded.problems]
   if (command.name === 'config check' && json) {
     stdout.write(`${JSON.stringify({ ok: loaded.ok, files: loaded.files, problems })}\n`)
@@ -169,6 +181,14 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
     stdout.write(formatValues(loaded.values, { origins: origin }))
   }
   return EXIT.ok
+}
+
+async function inspected<Tree extends SettingsTree>(
+  loaded: Loaded<Tree>,
+  inspect: ((settings: Resolved<Tree>) => Promise<readonly RuleProblem[]>) | undefined,
+): Promise<Loaded<Tree>> {
+  if (!loaded.ok || inspect === undefined) return loaded
+  return withProblems(loaded, await inspect(loaded.settings))
 }
 
 function isStandard(name: PropertyKey): boolean {

@@ -7,6 +7,7 @@ import {
   oneOf,
   pikoDialect,
   pikoFlags,
+  type RuleProblem,
   secret,
   setting,
   text,
@@ -51,6 +52,7 @@ async function run(
     cwd?: string
     columns?: number
     body?: (invocation: Asked) => Promise<number>
+    inspect?: readonly RuleProblem[]
   } = {},
 ) {
   const [stdout, stderr] = [new Capture(options.columns), new Capture(options.columns)]
@@ -65,6 +67,8 @@ async function run(
         dialect: (how) => pikoDialect('server', settings, how),
         flags: pikoFlags('server', settings),
       },
+      inspect: async () => options.inspect ?? [],
+      inspects: ['greet'],
       run: async (invocation) => {
         seen = invocation
         return (await options.body?.(invocation)) ?? 0
@@ -242,4 +246,34 @@ test('a file of Piko is read by either name of the flag, and refused with the re
   })
   expect(code).toBe(2)
   expect(stderr).toMatch(/piko.yaml:2:3: cluster.join: no counterpart: nodes find one another/)
+})
+
+describe('what only the machine can tell', () => {
+  const inspect = [{ key: 'size', code: 'THING_TOO_BIG', message: 'too big for here' }]
+
+  test('is a mistake of config check, with its own code and the place of the value', async () => {
+    const found = await run(['config', 'check', '--json', '--size', '4'], { inspect })
+    expect(found.code).toBe(2)
+    expect(JSON.parse(found.stdout)).toMatchObject({
+      ok: false,
+      problems: [{ code: 'THING_TOO_BIG', key: 'size', origin: { kind: 'flag' } }],
+    })
+  })
+
+  test('ends a command that is inspected before it begins', async () => {
+    const found = await run(['greet', 'you'], { inspect })
+    expect([found.code, found.seen]).toEqual([2, undefined])
+    expect(found.stderr).toBe('error: size: too big for here\n')
+  })
+
+  test('is not asked by a command that is not', async () => {
+    expect(await run(['config', 'show'], { inspect })).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  test('may be a warning', async () => {
+    const warning = inspect.map((one) => ({ ...one, severity: 'warning' as const }))
+    const found = await run(['greet', 'you'], { inspect: warning })
+    expect(found.code).toBe(0)
+    expect(found.stderr).toBe('warning: size: too big for here\n')
+  })
 })

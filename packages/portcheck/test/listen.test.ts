@@ -374,7 +374,7 @@ describe('Listeners', () => {
     expect(shaken).toEqual(['127.0.0.1'])
   })
 
-  it('destroy destroys what a handshake made, not what is below it', async () => {
+  it('destroy ends what a handshake made, not what is below it', async () => {
     const made = new PassThrough() as unknown as Socket
     let onHanded = (): void => {}
     const handed = new Promise<void>((resolve) => (onHanded = resolve))

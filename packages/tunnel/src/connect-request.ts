@@ -18,6 +18,8 @@ export interface ConnectRequest {
   readonly remotePort: number | undefined
   /** What the peer has shown on TLS. */
   readonly certificate?: ClientCertificate
+  /** TLS version and server name of its connection, `TLSv1.3 name`; absent when plain. */
+  readonly tls?: string
 }
 
 /**
@@ -30,6 +32,7 @@ export function connectRecord(endpoint: string, request: ConnectRequest): Stream
     endpoint,
     ...(request.remoteAddress !== undefined && { visitorAddress: request.remoteAddress }),
     ...(request.remotePort !== undefined && { visitorPort: request.remotePort }),
+    ...(request.tls !== undefined && { visitorTls: request.tls }),
     requestId: randomBytes(8).toString('hex'),
   }
 }

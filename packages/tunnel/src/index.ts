@@ -37,7 +37,6 @@ export type { AuthorizationRequest, Authorize, ClientCertificate, Denial } from 
 export type { EndpointAction, Grant } from './grant.ts'
 
 export { jsonRefusal, sendRefusal } from './refusal.ts'
-export type { Refusal } from './refusal.ts'
 
 // --- wire
 export { readLent } from './lent-reads.ts'

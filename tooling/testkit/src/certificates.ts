@@ -23,7 +23,7 @@ export interface CertificateAndKey {
 export interface CertificateOptions {
   /** Common name of the subject. */
   readonly name: string
-  /** Host names and IP addresses it is for. Default: localhost, 127.0.0.1 and ::1. */
+  /** Host names, IP addresses and URIs it is for. Default: localhost, 127.0.0.1 and ::1. */
   readonly hosts?: readonly string[]
   /** What it may be used for. Default: server. */
   readonly usage?: 'server' | 'client'
@@ -31,6 +31,8 @@ export interface CertificateOptions {
   readonly notBefore?: Date
   /** End of its validity. Default: in a day. */
   readonly notAfter?: Date
+  /** Makes its key one of RSA with so many bits. Default: P-256. */
+  readonly rsaBits?: number
 }
 
 /** An authority: its own certificate to be trusted, and what it can issue. */
@@ -88,7 +90,10 @@ function authority(name: string, parent: Issuer | undefined): CertificateAuthori
 
 function leaf(options: CertificateOptions, issuer: Issuer): CertificateAndKey {
   const { name, hosts = ['localhost', '127.0.0.1', '::1'], usage = 'server' } = options
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { privateKey } =
+    options.rsaBits === undefined
+      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      : generateKeyPairSync('rsa', { modulusLength: options.rsaBits })
   const cert = certificate(name, privateKey, issuer, {
     notBefore: options.notBefore ?? new Date(Date.now() - HOUR_MS),
     notAfter: options.notAfter ?? new Date(Date.now() + 24 * HOUR_MS),
@@ -135,6 +140,7 @@ function extension(id: string, critical: boolean, value: Uint8Array): Buffer {
 }
 
 function alternativeName(host: string): Buffer {
+  if (host.includes('://')) return der.implicit(6, Buffer.from(host, 'latin1'))
   if (isIP(host) === 0) return der.implicit(2, Buffer.from(host, 'latin1'))
   return der.implicit(7, addressBytes(host))
 }

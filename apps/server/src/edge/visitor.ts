@@ -247,10 +247,9 @@ export class Visitor implements ExchangeVisitor, Expiring {
   }
 
   #connect(head: RequestHead, path: string, rest: Buffer): void {
-    const { remotePort } = this.#socket
-    const from = { remoteAddress: this.connection.clientAddress, remotePort }
+    const request = connectRequest(head, path, this.#socket, this.connection.clientAddress)
     this.#release()
-    void this.#edge.connect.handle(connectRequest(head, path, from), this.#socket, rest)
+    void this.#edge.connect.handle(request, this.#socket, rest)
   }
 
   #refuse(error: unknown): void {

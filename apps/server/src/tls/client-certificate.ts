@@ -1,0 +1,67 @@
+import type { Duplex } from 'node:stream'
+import { type PeerCertificate, TLSSocket } from 'node:tls'
+
+import type { ClientCertificate, ConnectRequest } from '@proj/tunnel'
+
+/** Kinds of names that say who somebody is; an address, for one, does not. */
+const KINDS: ReadonlySet<string> = new Set(['DNS', 'URI', 'email'])
+
+/** Longest server name that is passed on; longer than DNS allows. */
+const MAX_NAME_CHARS = 255
+
+/** The certificate a peer has shown, when its port asked for one and it was found good. */
+export function clientCertificateOf(socket: Duplex): ClientCertificate | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined
+  // The declarations forget that the object is empty when the peer has gone.
+  const shown: Partial<PeerCertificate> = socket.getPeerCertificate()
+  if (shown.fingerprint256 === undefined) return undefined
+  return {
+    names: alternativeNames(shown.subjectaltname ?? ''),
+    fingerprint256: shown.fingerprint256,
+  }
+}
+
+/** Version and server name of a TLS connection, as stream records have it; undefined when plain. */
+function tlsFactsOf(socket: Duplex): string | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined
+  const version = socket.getProtocol() ?? 'TLS'
+  // `servername` is what a client wrote: false for none, and it might be anything.
+  const name: unknown = Reflect.get(socket, 'servername')
+  const isName = typeof name === 'string' && /^[\w.:-]+$/.test(name)
+  return isName && name.length <= MAX_NAME_CHARS ? `${version} ${name}` : version
+}
+
+/** What TLS says of a peer, for a request on the connect route. */
+export function peerFacts(socket: Duplex): Pick<ConnectRequest, 'certificate' | 'tls'> {
+  const certificate = clientCertificateOf(socket)
+  const tls = tlsFactsOf(socket)
+  return { ...(certificate && { certificate }), ...(tls !== undefined && { tls }) }
+}
+
+/**
+ * Takes Node's text of alternative names apart: `DNS:a.example, URI:spiffe://b/c`. A name with a comma
+ * or a quote in it is written as a JSON string, so that nobody can hide one name in another.
+ */
+export function alternativeNames(text: string): string[] {
+  const names: string[] = []
+  const entry = /([^:,\s][^:,]*):("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)/y
+  while (entry.lastIndex < text.length) {
+    const found = entry.exec(text)
+    if (found === null) return [] // Not Node's form: then nothing in it is believed.
+    const [, kind = '', value = ''] = found
+    if (!KINDS.has(kind)) continue
+    const name = unquoted(value)
+    if (name === undefined) return []
+    names.push(`${kind}:${name}`)
+  }
+  return names
+}
+
+function unquoted(value: string): string | undefined {
+  if (!value.startsWith('"')) return value
+  try {
+    return String(JSON.parse(value))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,119 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { open } from 'node:fs/promises'
+
+import { TlsFault } from './tls-faults.ts'
+
+/** A certificate with its chain and its key. */
+export interface KeyPair {
+  /** The certificate itself, without its chain. */
+  readonly certificate: X509Certificate
+  /** PEM, with the chain. */
+  readonly cert: string
+  /** PEM. */
+  readonly key: string
+}
+
+/** Largest file that is read: the bundles of authorities of distributions have 250 kB. */
+const MAX_PEM_BYTES = 1024 * 1024
+
+const CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END [A-Z0-9 ]+-----/g
+
+/**
+ * Reads a certificate and its key, and makes sure that they belong together and are in date.
+ *
+ * @throws {TlsFault} with the file in its message, and nothing of the key.
+ */
+export async function readKeyPair(certFile: string, keyFile: string): Promise<KeyPair> {
+  const cert = await readPem(certFile, 'cert')
+  const [certificate, ...chain] = certificatesOf(cert, certFile, 'cert')
+  const key = await readPem(keyFile, 'key')
+  const privateKey = privateKeyOf(key, keyFile)
+  if (!certificate.checkPrivateKey(privateKey)) {
+    const later = chain.some((other) => other.checkPrivateKey(privateKey))
+    throw new TlsFault(
+      'TLS_KEY_MISMATCH',
+      'key',
+      later
+        ? `the key in ${keyFile} is that of a later certificate in ${certFile}`
+        : `the key in ${keyFile} is not that of the certificate in ${certFile}`,
+    )
+  }
+  const now = Date.now()
+  if (!(Date.parse(certificate.validFrom) <= now && now < Date.parse(certificate.validTo))) {
+    const { validFrom, validTo } = certificate
+    throw new TlsFault(
+      'TLS_CERTIFICATE_OUT_OF_DATE',
+      'cert',
+      `the certificate in ${certFile} is valid from ${validFrom} to ${validTo}`,
+    )
+  }
+  return { certificate, cert, key }
+}
+
+/**
+ * Reads authorities.
+ *
+ * @returns each as PEM: Node takes a broken one in a text of several for no certificate at all.
+ * @throws {TlsFault}
+ */
+export async function readAuthorities(file: string): Promise<readonly string[]> {
+  const certificates = certificatesOf(await readPem(file, 'client_cas'), file, 'client_cas')
+  return certificates.map((certificate) => certificate.toString())
+}
+
+async function readPem(file: string, setting: TlsFault['setting']): Promise<string> {
+  try {
+    await using handle = await openFile(file)
+    const buffer = Buffer.alloc(MAX_PEM_BYTES + 1)
+    let length = 0
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, length, buffer.length - length)
+      length += bytesRead
+      if (length > MAX_PEM_BYTES) throw new Error(`it has more than ${MAX_PEM_BYTES} bytes`)
+      if (bytesRead === 0) return buffer.toString('latin1', 0, length)
+    }
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new TlsFault('TLS_FILE_UNREADABLE', setting, `cannot read ${file}: ${why}`)
+  }
+}
+
+async function openFile(file: string): ReturnType<typeof open> {
+  const handle = await open(file, 'r')
+  // A pipe would be waited for, and can be read only once.
+  const isFile = (await handle.stat()).isFile()
+  if (isFile) return handle
+  await handle.close()
+  throw new Error('it is no regular file')
+}
+
+function certificatesOf(
+  pem: string,
+  file: string,
+  setting: TlsFault['setting'],
+): readonly [X509Certificate, ...X509Certificate[]] {
+  const fail = (why: string): TlsFault =>
+    new TlsFault('TLS_CERTIFICATE_INVALID', setting, `${file} ${why}`)
+  const read = [...pem.matchAll(CERTIFICATE)].map(([block]) => {
+    try {
+      return new X509Certificate(block)
+    } catch {
+      throw fail('holds a certificate that cannot be read')
+    }
+  })
+  const [first, ...rest] = read
+  if (first === undefined) throw fail('holds no certificate')
+  return [first, ...rest]
+}
+
+function privateKeyOf(pem: string, file: string): KeyObject {
+  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem)) {
+    throw new TlsFault('TLS_KEY_ENCRYPTED', 'key', `the key in ${file} is encrypted`)
+  }
+  try {
+    return createPrivateKey(pem)
+  } catch {
+    // What OpenSSL says of a broken key is of no use to anybody, and might hold a part of it.
+    throw new TlsFault('TLS_KEY_INVALID', 'key', `${file} holds no private key that can be read`)
+  }
+}
