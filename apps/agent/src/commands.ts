@@ -2,6 +2,7 @@ import { GLOBAL_FLAGS, STANDARD_COMMANDS } from '@proj/console'
 import { argument, boolean, defineCommands, list, oneOf, setting, text, url } from '@proj/config'
 
 import { ACCESS_CONFLICTS } from './access-settings.ts'
+import { NAME_COMMANDS } from './name-commands.ts'
 import { endpointName, settings } from './settings.ts'
 
 const ACCESS_FLAG = setting(boolean(), {
@@ -70,6 +71,7 @@ const ownCommands = {
       'adit access pg --bind unix:/run/adit/pg.sock --socket-mode 0660',
     ],
   },
+  ...NAME_COMMANDS,
   'connect explain': {
     description: 'Shows what connecting would do, without connecting.',
     flags: { access: ACCESS_FLAG },

@@ -11,6 +11,7 @@ import { argumentsOf } from './arguments.ts'
 import { pikoFiles } from './piko-files.ts'
 import { commands, type OwnCommands } from './commands.ts'
 import { reportConnect } from './connect-report.ts'
+import { runNameCommand } from './name-commands.ts'
 import { type AgentTree, settings } from './settings.ts'
 import { start } from './start.ts'
 import { SOFTWARE } from './version.ts'
@@ -39,6 +40,10 @@ async function runOwn(invocation: Invocation<AgentTree, OwnCommands>): Promise<n
   switch (command.name) {
     case 'status':
       return await status(invocation, command.flags.url)
+    case 'reserve':
+    case 'release':
+    case 'list':
+      return await runNameCommand({ ...invocation, command })
     case 'connect explain':
       return await reportConnect('explain', command.flags.access, invocation)
     case 'connect diagnose':

@@ -73,7 +73,7 @@ export function openStoreOrNone({ dataDir, env, logger }: ServerStoreOptions): S
       { why: error.message, hint: 'name a directory the server may write to: data_dir' },
       'nothing is kept when the server ends: no names can be reserved, no tokens made',
     )
-    return memoryStore()
+    return memoryStore(logger)
   }
 }
 

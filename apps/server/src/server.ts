@@ -1,11 +1,14 @@
-import { createServer as createHttpServer } from 'node:http'
+import { createServer as createHttpServer, type IncomingMessage } from 'node:http'
 
 import { WindowBudget } from '@proj/mux'
 import { type Listeners, type ListenRequest, listenTogether, peerOf } from '@proj/portcheck'
 import {
+  allowAll,
   type Authorize,
+  type ClientCertificate,
   ConnectAcceptor,
   type Logger,
+  TUNNEL_LIMITS,
   UpstreamAcceptor,
   UpstreamRegistry,
 } from '@proj/tunnel'
@@ -13,6 +16,9 @@ import {
 import { createAdminHandler } from './admin.ts'
 import { Edge } from './edge/edge.ts'
 import type { EdgeOptions } from './edge/edge-options.ts'
+import { noteNames } from './note-names.ts'
+import { isReservationsPath, ReservationsApi } from './reservations-api.ts'
+import { memoryStore, type Store } from './store/store.ts'
 import { clientCertificateOf, peerFacts } from './tls/client-certificate.ts'
 import type { TlsFront } from './tls/tls-front.ts'
 
@@ -37,6 +43,10 @@ export interface ServerOptions {
   readonly edge?: EdgeOptions
   /** Judges handshakes. Default: everyone may do everything. */
   readonly authorize?: Authorize
+  /** What the server remembers. Default: a store that ends with the process. Not closed by the server. */
+  readonly store?: Store
+  /** Names may be taken over this soon from agents that are silent; see `UpstreamAcceptor`. */
+  readonly probeTimeoutMs?: number
   /** Program and version, told to peers of ours. */
   readonly software: string
   /** Told what the server does. */
@@ -56,7 +66,7 @@ export interface ServerListeners {
   readonly admin: Listeners
 }
 
-/** Answers to an HTTP head on the upstream and admin ports must come within this, ms. */
+/** A request on the upstream and admin ports, head and body, must come within this, ms. */
 const SIDE_PORT_HEAD_TIMEOUT_MS = 10_000
 
 interface ServerParts {
@@ -95,26 +105,52 @@ export class Server {
    */
   static async start(options: ServerOptions): Promise<Server> {
     const { logger, software } = options
+    const store = options.store ?? memoryStore(logger)
     const registry = new UpstreamRegistry()
+    noteNames(registry, store.audit)
+    const authorize = options.authorize ?? allowAll
     const common = {
       registry,
       // One bound for the whole process, whichever port a session came by.
       windowBudget: new WindowBudget(WINDOW_BUDGET_BYTES),
       software,
       logger,
-      ...(options.authorize !== undefined && { authorize: options.authorize }),
+      authorize,
     }
     const connect = new ConnectAcceptor(common)
     const edge = new Edge(options.edge ?? {}, { registry, connect, logger })
     let proxyPort: number | undefined
+    const addressOf = ({ socket }: IncomingMessage): string | undefined => peerOf(socket)?.address
+    const certificateOf = ({ socket }: IncomingMessage): ClientCertificate | undefined =>
+      clientCertificateOf(socket)
+    const names = {
+      reservations: store.reservations,
+      nameRetryAfterMs: TUNNEL_LIMITS.nameRetryAfterMs.default,
+    }
     const upstream = new UpstreamAcceptor({
       ...common,
+      ...names,
       urls: (endpoint) => endpointUrls(endpoint, proxyPort, options.proxy?.tls !== undefined),
-      certificateOf: ({ socket }) => clientCertificateOf(socket),
-      addressOf: ({ socket }) => peerOf(socket)?.address,
+      certificateOf,
+      addressOf,
+      onNameRefused: ({ conflict: { holder, identity: heldBy }, ...asked }) =>
+        store.audit.write('name.refused', { ...asked, holder, heldBy }),
+      ...(options.probeTimeoutMs !== undefined && { probeTimeoutMs: options.probeTimeoutMs }),
+    })
+    const reservations = new ReservationsApi({
+      registry,
+      store,
+      authorize,
+      addressOf,
+      certificateOf,
+      logger,
+      ...names,
     })
     const state = { ready: false }
-    const upstreamServer = createHttpServer({ headersTimeout: SIDE_PORT_HEAD_TIMEOUT_MS })
+    const upstreamServer = createHttpServer({
+      headersTimeout: SIDE_PORT_HEAD_TIMEOUT_MS,
+      requestTimeout: SIDE_PORT_HEAD_TIMEOUT_MS,
+    })
     upstreamServer.on('upgrade', (request, socket, head) => {
       const { method = '', url = '/', headers } = request
       const [path = '/'] = url.split('?')
@@ -130,7 +166,10 @@ export class Server {
         void connect.handle({ method, path, headers, ...from }, socket, head)
       }
     })
-    upstreamServer.on('request', upstream.handleRequest)
+    upstreamServer.on('request', (request, response) => {
+      if (isReservationsPath(request.url ?? '')) void reservations.handle(request, response)
+      else upstream.handleRequest(request, response)
+    })
     const adminServer = createHttpServer(
       { headersTimeout: SIDE_PORT_HEAD_TIMEOUT_MS },
       createAdminHandler({

@@ -37,7 +37,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       ...(front !== undefined && { tls: front }),
     }
   }
-  using _store = openStoreOrNone({ dataDir: settings.dataDir, env: around.env, logger })
+  using store = openStoreOrNone({ dataDir: settings.dataDir, env: around.env, logger })
   let server: Server
   try {
     server = await Server.start({
@@ -45,6 +45,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       upstream: listener('upstream'),
       admin: listener('admin'),
       edge: settings.proxy,
+      store,
       software: SOFTWARE,
       logger,
     })

@@ -2,6 +2,7 @@ import { hashToken, parseToken } from '@proj/identity'
 import { describe, expect, test } from 'vitest'
 
 import { memoryStore } from '../src/store/store.ts'
+import { silent } from './store/fixtures.ts'
 import { makeToken, revokeToken, type TokenWish } from '../src/token-commands.ts'
 import { describeToken, formatTokens } from '../src/token-view.ts'
 
@@ -16,7 +17,7 @@ const WISH: TokenWish = {
 
 describe('making a token', () => {
   test('keeps its hash and its scope, and nothing that opens anything', async () => {
-    const store = memoryStore()
+    const store = memoryStore(silent)
     const { text, record } = await makeToken(store, WISH)
     expect(parseToken(text)).toBe(record.id)
     const kept = store.tokens.find(record.id)
@@ -40,12 +41,12 @@ describe('making a token', () => {
   })
 
   test('without an end makes one that never expires', async () => {
-    const { record } = await makeToken(memoryStore(), { ...WISH, expiresMs: Infinity })
+    const { record } = await makeToken(memoryStore(silent), { ...WISH, expiresMs: Infinity })
     expect(record.expiresAt).toBe(undefined)
   })
 
   test('that replaces another gives it the names, the name and the tenant of the other', async () => {
-    const store = memoryStore()
+    const store = memoryStore(silent)
     const { record: old } = await makeToken(store, { ...WISH, tenant: 'acme' })
     const next = { ...WISH, name: '', replaces: old.id }
     const { record } = await makeToken(store, next)
@@ -64,7 +65,7 @@ describe('making a token', () => {
     [{ endpoints: ['ok', ''] }, '--endpoints: "" is empty'],
     [{ endpoints: [], may: ['admin', 'listen'] as const }, '--endpoints is missing'],
   ] as const)('of %o is refused', async ([wish, message]) => {
-    const store = memoryStore()
+    const store = memoryStore(silent)
     await expect(makeToken(store, { ...WISH, ...wish })).rejects.toMatchObject({
       exitCode: 2,
       message,
@@ -73,12 +74,16 @@ describe('making a token', () => {
   })
 
   test('for an operator needs no endpoints', async () => {
-    const { record } = await makeToken(memoryStore(), { ...WISH, endpoints: [], may: ['admin'] })
+    const { record } = await makeToken(memoryStore(silent), {
+      ...WISH,
+      endpoints: [],
+      may: ['admin'],
+    })
     expect(record.rights).toEqual(['admin'])
   })
 
   test('is in the audit log', async () => {
-    const store = memoryStore()
+    const store = memoryStore(silent)
     const { record } = await makeToken(store, WISH)
     expect(store.audit.read()).toMatchObject([
       {
@@ -91,7 +96,7 @@ describe('making a token', () => {
 
 describe('revoking a token', () => {
   test('goes by its id, by its identity and by the token itself', async () => {
-    const store = memoryStore()
+    const store = memoryStore(silent)
     for (const named of ['id', 'identity', 'text'] as const) {
       const { text, record } = await makeToken(store, WISH)
       const { id, identity } = record
@@ -101,7 +106,7 @@ describe('revoking a token', () => {
   })
 
   test('is in the audit log, once', async () => {
-    const store = memoryStore()
+    const store = memoryStore(silent)
     const { record } = await makeToken(store, WISH)
     await revokeToken(store, record.id)
     await revokeToken(store, record.id)
@@ -109,7 +114,7 @@ describe('revoking a token', () => {
   })
 
   test('that is not there ends with 1 and repeats nothing of what was typed', async () => {
-    const store = memoryStore()
+    const store = memoryStore(silent)
     const failing = revokeToken(store, 'adit_zzzzzzzz_secretsecretsecret')
     await expect(failing).rejects.toMatchObject({ exitCode: 1 })
     await expect(failing).rejects.not.toThrow(/secret/)
@@ -117,7 +122,7 @@ describe('revoking a token', () => {
 })
 
 test('tokens are shown with their state and without their hash', async () => {
-  const store = memoryStore()
+  const store = memoryStore(silent)
   const { record: good } = await makeToken(store, WISH)
   const { record: expired } = await makeToken(store, { ...WISH, expiresMs: 0 })
   const { record: revoked } = await makeToken(store, { ...WISH, tenant: 'acme', name: '' })

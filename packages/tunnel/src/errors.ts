@@ -8,6 +8,7 @@ export type TunnelErrorCode =
   | 'TUNNEL_NAME_TAKEN'
   | 'TUNNEL_NO_UPSTREAM'
   | 'TUNNEL_RECORD_INVALID'
+  | 'TUNNEL_RESERVATION_REFUSED'
   | 'TUNNEL_SERVICE_REFUSED'
   | 'TUNNEL_SERVICE_UNREACHABLE'
   | 'TUNNEL_STREAM_RESET'
@@ -84,6 +85,11 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
     what: 'a stream began with a malformed record',
     retryable: false,
     hint: 'report it with the versions of both sides',
+  },
+  TUNNEL_RESERVATION_REFUSED: {
+    what: 'the server did not do what was asked about a reserved name',
+    retryable: false,
+    hint: 'read the reason in the message; the URL is that of the upstream port of an Adit server',
   },
   TUNNEL_SERVICE_REFUSED: {
     what: 'the service refused the connection',

@@ -9,6 +9,7 @@ import { MemoryAuditLog } from './memory-audit-log.ts'
 import { MemoryReservationStore } from './memory-reservation-store.ts'
 import { MemoryTokenStore } from './memory-token-store.ts'
 import { MIGRATIONS } from './migrations.ts'
+import { MirroredAuditLog } from './mirrored-audit-log.ts'
 import type { ReservationLimits } from './reservation-limits.ts'
 import type { ReservationStore } from './reservation-store.ts'
 import { SqliteAuditLog } from './sqlite-audit-log.ts'
@@ -39,7 +40,7 @@ export interface StoreOptions {
   readonly uid: number | undefined
   /** How many names may be held. */
   readonly reservations?: ReservationLimits
-  /** Told when what may wait (audit log, last use of tokens) cannot be written, once until it can. */
+  /** Told every event of the audit log, and when what may wait cannot be written, once until it can. */
   readonly logger: Logger
 }
 
@@ -86,7 +87,7 @@ export function openStore(directory: string, options: StoreOptions): Store {
     file,
     tokens,
     reservations,
-    audit,
+    audit: new MirroredAuditLog(audit, logger),
     copyTo: (copy) => database.copyTo(copy),
     close,
     [Symbol.dispose]: close,
@@ -94,12 +95,12 @@ export function openStore(directory: string, options: StoreOptions): Store {
 }
 
 /** A store that ends with the process. */
-export function memoryStore(): Store {
+export function memoryStore(logger: Logger): Store {
   return {
     file: undefined,
     tokens: new MemoryTokenStore(),
     reservations: new MemoryReservationStore(),
-    audit: new MemoryAuditLog(),
+    audit: new MirroredAuditLog(new MemoryAuditLog(), logger),
     copyTo: () => {
       throw new TypeError('a store in memory has no copy')
     },
