@@ -1,6 +1,7 @@
 import type { Channel, ChannelSink, MuxError } from '@proj/mux'
 
 import { RESET_REASONS, resetReasonOf } from './reset-reason.ts'
+import type { OutcomeWatch } from './stream-outcome.ts'
 import { writeLent } from './socket-splice.ts'
 
 /**
@@ -17,16 +18,17 @@ export class ChannelSplice {
    *
    * @param first - the consumer's.
    * @param second - the agent's.
+   * @param watch - told what comes from the agent.
    * @param onClose - called once, when both are done.
    */
-  constructor(first: Channel, second: Channel, onClose?: () => void) {
+  constructor(first: Channel, second: Channel, watch: OutcomeWatch, onClose?: () => void) {
     let open = 2
     const closed = (): void => {
       open -= 1
       if (open === 0) onClose?.()
     }
     this.#forward = new Relay(first, second, RESET_REASONS.consumerGone, closed)
-    this.#back = new Relay(second, first, RESET_REASONS.upstreamLost, closed)
+    this.#back = new Relay(second, first, RESET_REASONS.upstreamLost, closed, watch)
     this.#forward.opposite = this.#back
     this.#back.opposite = this.#forward
     first.attach(this.#forward)
@@ -57,16 +59,25 @@ class Relay implements ChannelSink {
   /** Told to the target when the source's session dies, which says no reason itself. */
   readonly #lostReason: number
   readonly #closed: () => void
+  readonly #watch: OutcomeWatch | undefined
   #owed = 0
 
-  constructor(source: Channel, target: Channel, lostReason: number, closed: () => void) {
+  constructor(
+    source: Channel,
+    target: Channel,
+    lostReason: number,
+    closed: () => void,
+    watch?: OutcomeWatch,
+  ) {
     this.#source = source
     this.#target = target
     this.#lostReason = lostReason
     this.#closed = closed
+    this.#watch = watch
   }
 
   onData(chunk: Buffer): boolean {
+    if (this.bytes === 0) this.#watch?.answered()
     this.bytes += chunk.length
     return writeLent(this.#target, chunk, (hasRoom) => {
       if (hasRoom) this.#source.consume(chunk.length)
@@ -75,6 +86,7 @@ class Relay implements ChannelSink {
   }
 
   onEnd(): void {
+    this.#watch?.answered()
     this.#target.end()
   }
 
@@ -89,6 +101,7 @@ class Relay implements ChannelSink {
   }
 
   onClose(error?: MuxError): void {
+    this.#watch?.closed(error)
     if (error !== undefined && !this.#target.closed) {
       this.#target.reset(resetReasonOf(error, this.#lostReason))
     }

@@ -16,6 +16,7 @@ import { protocolHeader, speaksAdit } from './protocol-version.ts'
 import { jsonRefusal, type Refusal, sendRefusal } from './refusal.ts'
 import { CONNECT_ROUTE, routeEndpoint } from './routes.ts'
 import { SocketSplice } from './socket-splice.ts'
+import { OutcomeWatch } from './stream-outcome.ts'
 import type { UpstreamRegistry } from './upstream-registry.ts'
 import { checkHandshake, switchingProtocols } from './websocket-handshake.ts'
 import { WebSocketPipe } from './websocket-pipe.ts'
@@ -180,11 +181,16 @@ export class ConnectAcceptor {
     const channel = openUpstream(this.#options.registry, grant.tenant, record)
     if (channel === 'none') return jsonRefusal(502, 'no available upstreams')
     if (channel === 'full') return jsonRefusal(503, 'too many connections')
+    const { registry } = this.#options
+    const key = endpointKey(grant.tenant, endpoint)
+    const watch = new OutcomeWatch((outcome) => registry.report(key, outcome))
     let over = (): void => {}
     const closed = new Promise<void>((resolve) => (over = resolve))
     const splice: SocketSplice = new SocketSplice(channel, {
       resetReason: () => 'consumerGone',
-      onClose: () => {
+      onClose: (_reason, error) => {
+        if (splice.bytesToSocket > 0) watch.answered()
+        watch.closed(error)
         over()
         this.#pipes.delete(splice)
         if (this.#pipes.size === 0) this.#whenNoPipes?.()

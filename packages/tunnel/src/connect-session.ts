@@ -6,6 +6,7 @@ import { ChannelSplice } from './channel-splice.ts'
 import { ControlChannel } from './control-channel.ts'
 import type { ControlMessage } from './control-message.ts'
 import type { Logger } from './logger.ts'
+import { OutcomeWatch } from './stream-outcome.ts'
 import { RecordSink } from './record-sink.ts'
 import { endpointKey } from './endpoint-key.ts'
 import { RESET_REASONS } from './reset-reason.ts'
@@ -120,7 +121,9 @@ export class ConnectSession {
       channel.reset(RESET_REASONS.notPermitted)
       return undefined
     }
-    const rules = this.#options.registry.rules(endpointKey(this.#grant.tenant, endpoint))
+    const { registry } = this.#options
+    const key = endpointKey(this.#grant.tenant, endpoint)
+    const rules = registry.rules(key)
     const { remoteAddress } = this.#request
     if (rules?.some((one) => !one.admitsConnection(remoteAddress)) === true) {
       channel.reset(RESET_REASONS.notPermitted)
@@ -128,12 +131,13 @@ export class ConnectSession {
     }
     // The consumer's own word on who connected is not taken over: the record names its address.
     const outbound = connectRecord(endpoint, this.#request)
-    const upstream = openUpstream(this.#options.registry, this.#grant.tenant, outbound)
+    const upstream = openUpstream(registry, this.#grant.tenant, outbound)
     if (typeof upstream === 'string') {
       channel.reset(RESET_REASONS[upstream === 'full' ? 'limitReached' : 'noUpstream'])
       return undefined
     }
-    const splice = new ChannelSplice(channel, upstream, () => {
+    const watch = new OutcomeWatch((outcome) => registry.report(key, outcome))
+    const splice = new ChannelSplice(channel, upstream, watch, () => {
       const { requestId } = outbound
       const bytes = { in: splice.bytesForward, out: splice.bytesBack }
       this.#options.logger.debug({ endpoint, requestId, ...bytes }, 'stream closed')
@@ -146,7 +150,18 @@ export class ConnectSession {
     const { id, endpoint } = message
     const permitted = this.#grant.permits('connect', endpoint)
     const key = endpointKey(this.#grant.tenant, endpoint)
-    const upstreams = permitted ? this.#options.registry.count(key) : 0
-    this.#control.send({ type: 'endpoint', id, endpoint, upstreams })
+    const { registry } = this.#options
+    if (!permitted) {
+      this.#control.send({ type: 'endpoint', id, endpoint, upstreams: 0, permitted })
+      return
+    }
+    this.#control.send({
+      type: 'endpoint',
+      id,
+      endpoint,
+      upstreams: registry.count(key),
+      agents: registry.agents(key),
+      ...registry.lastOutcome(key),
+    })
   }
 }

@@ -5,6 +5,7 @@ import { ControlChannel } from './control-channel.ts'
 import type { TunnelError } from './errors.ts'
 import type { ServerPipe } from './handshake-request.ts'
 import type { Departure, KeptConnection } from './keep-connected.ts'
+import { type EndpointState, endpointState } from './endpoint-state.ts'
 import { encodeStreamRecord } from './stream-record.ts'
 
 const GO_AWAY_PROTOCOL_ERROR = 1
@@ -14,7 +15,7 @@ export class ConsumerSession implements KeptConnection {
   readonly left: Promise<Departure>
   readonly #session: Session
   readonly #control: ControlChannel
-  readonly #queries = new Map<number, (upstreams: number | undefined) => void>()
+  readonly #queries = new Map<number, (state: EndpointState | undefined) => void>()
   #roundTrip: Promise<unknown> | undefined
   #nextId = 1
 
@@ -38,7 +39,7 @@ export class ConsumerSession implements KeptConnection {
       {
         onHello: () => {},
         onMessage: (message) => {
-          if (message.type === 'endpoint') this.#answer(message.id, message.upstreams)
+          if (message.type === 'endpoint') this.#answer(message.id, endpointState(message))
           if (message.type !== 'drain') return
           leave({ retryAfterMs: message.retryAfterMs })
           // The server closes when our streams are done; our half of this one is among them.
@@ -100,11 +101,13 @@ export class ConsumerSession implements KeptConnection {
     }
   }
 
-  /** Asks how many agent sessions serve an endpoint; undefined when the session ends first. */
-  async query(endpoint: string, signal: AbortSignal): Promise<number | undefined> {
+  /** Asks how an endpoint fares; undefined when the session ends first. */
+  async query(endpoint: string, signal: AbortSignal): Promise<EndpointState | undefined> {
     signal.throwIfAborted()
     const id = this.#nextId++
-    const answer = new Promise<number | undefined>((resolve) => this.#queries.set(id, resolve))
+    const answer = new Promise<EndpointState | undefined>((resolve) =>
+      this.#queries.set(id, resolve),
+    )
     this.#control.send({ type: 'query', id, endpoint })
     try {
       return await abortable(answer, signal)
@@ -129,8 +132,8 @@ export class ConsumerSession implements KeptConnection {
     this.#session.destroy()
   }
 
-  #answer(id: number, upstreams: number | undefined): void {
-    this.#queries.get(id)?.(upstreams)
+  #answer(id: number, state: EndpointState): void {
+    this.#queries.get(id)?.(state)
     this.#queries.delete(id)
   }
 }

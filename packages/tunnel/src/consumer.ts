@@ -7,6 +7,7 @@ import type { Channel, ChannelSink } from '@proj/mux'
 import { abortable, underSignals } from './abortable.ts'
 import { ConsumerSession } from './consumer-session.ts'
 import { checkEndpointName } from './endpoint-name.ts'
+import type { EndpointState } from './endpoint-state.ts'
 import { TunnelError } from './errors.ts'
 import { answeredByPiko, requestPipe, type ServerPipe } from './handshake-request.ts'
 import { type Departure, keepConnected, type KeptConnection } from './keep-connected.ts'
@@ -144,14 +145,14 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   }
 
   /**
-   * Asks how many agent sessions serve an endpoint.
+   * Asks how an endpoint fares: who serves it, and what became of the last stream to its service.
    *
    * @returns undefined when the server cannot say (Piko) or is not there.
    */
-  async upstreams(
+  async query(
     endpoint: string,
     options: { readonly signal: AbortSignal },
-  ): Promise<number | undefined> {
+  ): Promise<EndpointState | undefined> {
     if (!(this.#current instanceof ConsumerSession)) return undefined
     return await this.#current.query(endpoint, options.signal)
   }

@@ -101,6 +101,10 @@ function parse(body: Buffer): ControlMessage | undefined {
         id: count(fields, 'id'),
         endpoint: text(fields, 'endpoint'),
         upstreams: count(fields, 'upstreams'),
+        ...('agents' in fields && { agents: count(fields, 'agents') }),
+        ...('outcome' in fields && { outcome: text(fields, 'outcome') }),
+        ...('ageMs' in fields && { ageMs: count(fields, 'ageMs') }),
+        ...(fields['permitted'] === false && { permitted: false }),
       }
     default:
       return undefined

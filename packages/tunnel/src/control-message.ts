@@ -30,7 +30,16 @@ export type ControlMessage =
       readonly type: 'endpoint'
       readonly id: number
       readonly endpoint: string
+      /** Agent sessions that serve it. */
       readonly upstreams: number
+      /** Agents; each may hold several sessions. */
+      readonly agents?: number
+      /** What became of the last stream to the service: `ok` or the name of a reset reason. */
+      readonly outcome?: string
+      /** How long ago that was. */
+      readonly ageMs?: number
+      /** False: it may not be asked for with this token. */
+      readonly permitted?: boolean
     }
 
 /** First message of each side. */

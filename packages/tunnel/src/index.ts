@@ -14,6 +14,7 @@ export { forward } from './forward.ts'
 export type { ForwardOptions } from './forward.ts'
 export type { ProxyProtocolVersion } from './proxy-protocol.ts'
 export { Consumer } from './consumer.ts'
+export type { EndpointState } from './endpoint-state.ts'
 export type { ConsumerEvents, ConsumerOptions, Way } from './consumer.ts'
 export { releaseName, reservedNames, reserveName } from './reservations.ts'
 export type { ReservationOptions, ReservedName } from './reservations.ts'
@@ -53,6 +54,8 @@ export type { MeteredConnection } from './traffic.ts'
 export { resetSocket } from './reset-socket.ts'
 export { carrierOf } from './tls-carrier.ts'
 export { ChannelSplice } from './channel-splice.ts'
+export { OutcomeWatch } from './stream-outcome.ts'
+export type { LastOutcome, StreamOutcome } from './stream-outcome.ts'
 export {
   RESET_REASONS,
   neverReachedService,

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 
 import type { Channel, ChannelSink } from '@proj/mux'
 
+import type { LastOutcome, StreamOutcome } from './stream-outcome.ts'
 import type { StreamRecord } from './stream-record.ts'
 import type { VisitorRules } from './visitor-rules.ts'
 
@@ -65,6 +66,8 @@ interface Entry {
   /** When the first of them came, ms since the epoch. */
   readonly takenAt: number
   next: number
+  /** What became of the last stream to the service, and when by the clock that only goes on. */
+  last: { readonly outcome: StreamOutcome; readonly atMs: number } | undefined
   /** What each session demands of visitors, of those that demand anything. */
   readonly demands: Map<Upstream, VisitorRules>
   /** The same without repetition; undefined when nothing is demanded. */
@@ -92,7 +95,14 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
     let entry = this.#entries.get(endpoint)
     const fresh = entry === undefined
     if (entry === undefined) {
-      entry = { agents: [], takenAt: Date.now(), next: 0, demands: new Map(), rules: undefined }
+      entry = {
+        agents: [],
+        takenAt: Date.now(),
+        next: 0,
+        last: undefined,
+        demands: new Map(),
+        rules: undefined,
+      }
       this.#entries.set(endpoint, entry)
     }
     const agent = entry.agents.find((one) => one.peer === upstream.peer)
@@ -153,6 +163,24 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
    */
   rules(endpoint: string): readonly VisitorRules[] | undefined {
     return this.#entries.get(endpoint)?.rules
+  }
+
+  /** Remembers what became of a stream to an endpoint's service, as long as anybody serves it. */
+  report(endpoint: string, outcome: StreamOutcome): void {
+    const entry = this.#entries.get(endpoint)
+    if (entry !== undefined) entry.last = { outcome, atMs: performance.now() }
+  }
+
+  /** What became of the last stream to an endpoint's service; undefined before there was one. */
+  lastOutcome(endpoint: string): LastOutcome | undefined {
+    const last = this.#entries.get(endpoint)?.last
+    if (last === undefined) return undefined
+    return { outcome: last.outcome, ageMs: Math.round(performance.now() - last.atMs) }
+  }
+
+  /** Number of agents that serve an endpoint; each may hold several sessions. */
+  agents(endpoint: string): number {
+    return this.#entries.get(endpoint)?.agents.length ?? 0
   }
 
   /** Number of sessions that serve an endpoint. */

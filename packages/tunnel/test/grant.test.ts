@@ -46,10 +46,10 @@ describe('one name in two tenants', () => {
     const options = { signal: AbortSignal.timeout(5_000) }
     await using stranger = new Consumer({ url: server.url, tenantId: 'beta' })
     await stranger.ready()
-    expect(await stranger.upstreams('pg', options)).toBe(0)
+    expect(await stranger.query('pg', options)).toMatchObject({ upstreams: 0 })
     await using friend = new Consumer({ url: server.url, tenantId: 'acme' })
     await friend.ready()
-    expect(await friend.upstreams('pg', options)).toBe(1)
+    expect(await friend.query('pg', options)).toMatchObject({ upstreams: 1 })
     await friend.open('pg')
     await acme.stream(1)
   })

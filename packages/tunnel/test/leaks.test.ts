@@ -123,7 +123,7 @@ test('a signal that was used has no listener left', async () => {
   const listener = agent.listen('pg', { kind: 'tcp' })
   await listener.ready({ signal })
   await consumer.ready({ signal })
-  await consumer.upstreams('pg', { signal })
+  await consumer.query('pg', { signal })
   const way = await consumer.open('pg', { signal })
   if (way.protocol === 'adit') way.channel.reset()
   await Promise.all([agent.close({ signal }), consumer.close({ signal })])

@@ -51,7 +51,16 @@ const SAMPLES: Record<ControlMessage['type'], ControlMessage> = {
   released: { type: 'released', id: 1 },
   drain: { type: 'drain', retryAfterMs: 1 },
   query: { type: 'query', id: 1, endpoint: 'e' },
-  endpoint: { type: 'endpoint', id: 1, endpoint: 'e', upstreams: 1 },
+  endpoint: {
+    type: 'endpoint',
+    id: 1,
+    endpoint: 'e',
+    upstreams: 1,
+    agents: 1,
+    outcome: 'ok',
+    ageMs: 1,
+    permitted: false,
+  },
 }
 
 describe('docs/protocol.md', () => {

@@ -495,6 +495,7 @@ describe('an agent and a server of ours', () => {
     await until(() => server.registry.count('a') === 2)
     const late = agent.listen('late')
     await until(() => server.registry.count('late') === 2)
+    await late.ready()
     expect(late.online).toBe(true)
   })
 

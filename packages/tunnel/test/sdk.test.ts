@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { inspect } from 'node:util'
 
-import { MuxError } from '@proj/mux'
+import { MuxError, type MuxStream } from '@proj/mux'
 import { until } from '@proj/testkit/until'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
@@ -250,13 +250,75 @@ describe('a consumer', () => {
     await until(() => server.registry.count('web') === 1)
     const consumer = consumerOf(server)
     const { signal } = new AbortController()
-    expect(await consumer.upstreams('web', { signal })).toBeUndefined()
+    expect(await consumer.query('web', { signal })).toBeUndefined()
     await consumer.ready()
-    expect(await consumer.upstreams('web', { signal })).toBe(1)
-    expect(await consumer.upstreams('none', { signal })).toBe(0)
-    expect(await consumer.upstreams('secret', { signal })).toBe(0)
+    expect(await consumer.query('web', { signal })).toEqual({
+      upstreams: 1,
+      agents: 1,
+      outcome: undefined,
+      ageMs: undefined,
+      permitted: true,
+    })
+    expect(await consumer.query('none', { signal })).toMatchObject({ upstreams: 0, agents: 0 })
+    expect(await consumer.query('secret', { signal })).toMatchObject({
+      upstreams: 0,
+      permitted: false,
+    })
     const aborted = AbortSignal.abort(new Error('enough'))
-    await expect(consumer.upstreams('web', { signal: aborted })).rejects.toThrow('enough')
+    await expect(consumer.query('web', { signal: aborted })).rejects.toThrow('enough')
+  })
+
+  test('asks what became of the last stream to a service, and how long ago', async () => {
+    const server = await startServer()
+    const agent = new Agent({ url: server.url, connections: 2 })
+    onTestFinished(() => agent[Symbol.asyncDispose]())
+    let answer: (stream: MuxStream) => void = (stream) => stream.end('here')
+    const listener = agent.listen('pg', { kind: 'tcp' })
+    listener.on('connection', (stream) => answer(stream.on('error', () => {}) as MuxStream))
+    await listener.ready()
+    await until(() => server.registry.count('pg') === 2)
+    const consumer = consumerOf(server)
+    const { signal } = new AbortController()
+    const used = async () => {
+      const way = await consumer.open('pg')
+      if (way.protocol !== 'adit') throw new Error('not our wire')
+      const stream = way.channel.toStream().on('error', () => {})
+      stream.end()
+      await readAll(stream).catch(() => {})
+      return await consumer.query('pg', { signal })
+    }
+    const good = await used()
+    expect(good).toMatchObject({ upstreams: 2, agents: 1, outcome: 'ok' })
+    expect(good?.ageMs).toBeGreaterThanOrEqual(0)
+    answer = (stream) => stream.reset(RESET_REASONS.serviceRefused)
+    expect(await used()).toMatchObject({ outcome: 'serviceRefused' })
+    answer = (stream) => {
+      stream.write('begun')
+      stream.once('data', () => stream.reset(RESET_REASONS.serviceReset))
+    }
+    const way = await consumer.open('pg')
+    if (way.protocol !== 'adit') throw new Error('not our wire')
+    const stream = way.channel.toStream().on('error', () => {})
+    await once(stream, 'data')
+    expect(await consumer.query('pg', { signal })).toMatchObject({ outcome: 'ok' })
+    stream.write('go on')
+    await until(() => stream.closed)
+    expect(await consumer.query('pg', { signal })).toMatchObject({ outcome: 'serviceReset' })
+    // What our own side gives up says nothing of the service.
+    answer = () => {}
+    const given = await consumer.open('pg')
+    if (given.protocol === 'adit') {
+      given.channel
+        .toStream()
+        .on('error', () => {})
+        .reset(RESET_REASONS.consumerGone)
+    }
+    expect(await consumer.query('pg', { signal })).toMatchObject({ outcome: 'serviceReset' })
+    await listener.close()
+    expect(await consumer.query('pg', { signal })).toMatchObject({
+      upstreams: 0,
+      outcome: undefined,
+    })
   })
 
   // Each agent's session takes 256 streams it has not acknowledged yet, and so does ours.
@@ -295,7 +357,7 @@ describe('a consumer', () => {
     }
     await consumer.ready({ signal })
     const way = await consumer.open('pg', { signal })
-    await consumer.upstreams('pg', { signal })
+    await consumer.query('pg', { signal })
     expect(listeners).toBe(0)
     if (way.protocol === 'adit') way.channel.reset()
   })

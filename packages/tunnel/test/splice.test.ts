@@ -11,6 +11,7 @@ import { ChannelSplice } from '../src/channel-splice.ts'
 import { RESET_REASONS, resetReasonName } from '../src/reset-reason.ts'
 import { resetSocket } from '../src/reset-socket.ts'
 import { SocketSplice } from '../src/socket-splice.ts'
+import { OutcomeWatch } from '../src/stream-outcome.ts'
 import { readAll, tcpSockets } from './peers.ts'
 
 const WINDOW = 262_144
@@ -40,6 +41,8 @@ interface Path {
   readonly closed: { near?: string; far?: string }
 }
 
+const UNWATCHED = new OutcomeWatch(() => {})
+
 /** A visitor's socket, spliced onto a stream, spliced onto a service's socket. */
 async function path({ hop = false }: { readonly hop?: boolean } = {}): Promise<Path> {
   const outer = await tcpSockets()
@@ -58,7 +61,9 @@ async function path({ hop = false }: { readonly hop?: boolean } = {}): Promise<P
   }
   const last = await sessions(accept)
   const first = hop
-    ? await sessions((inbound) => void new ChannelSplice(inbound, last.client.openChannel()))
+    ? await sessions(
+        (inbound) => void new ChannelSplice(inbound, last.client.openChannel(), UNWATCHED),
+      )
     : last
   const channel = first.client.openChannel()
   const near = new SocketSplice(channel, {

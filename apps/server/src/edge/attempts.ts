@@ -56,6 +56,12 @@ export class Attempts {
   /** The service has begun to answer: the request is not offered again. */
   forget(): void {
     this.#sent = undefined
+    this.#edge.registry.report(this.#endpoint, 'ok')
+  }
+
+  /** A stream broke before an answer: whoever asks for the state of the endpoint is told why. */
+  failed(reason: ResetReason): void {
+    this.#edge.registry.report(this.#endpoint, reason)
   }
 
   /** Opens the first stream: an idle one where there is one. */

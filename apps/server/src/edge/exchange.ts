@@ -168,10 +168,10 @@ export class Exchange implements ChannelSink {
     if (this.#response !== undefined) {
       this.#isOver = true
       this.#endEarly()
-    } else if (
-      neverReachedService(reason) ||
-      (stream.reused && isIdempotent(this.#request.method))
-    ) {
+      return
+    }
+    this.#attempts.failed(reason)
+    if (neverReachedService(reason) || (stream.reused && isIdempotent(this.#request.method))) {
       this.#again(stream, reason)
     } else this.#fail(answerToReset(reason))
   }
