@@ -1,5 +1,8 @@
 import { createLogger, EXIT, type Invocation } from '@proj/console'
 
+import { describeAudit, formatAudit } from './audit-view.ts'
+import { backUp } from './back-up.ts'
+import { describeReservation, formatReservations, releaseForOperator } from './name-view.ts'
 import { openServerStore } from './server-store.ts'
 import type { OwnCommands, ServerTree } from './settings.ts'
 import type { STORE_COMMANDS } from './store-commands.ts'
@@ -43,6 +46,32 @@ export async function runStoreCommand(invocation: StoreInvocation): Promise<numb
       const { id } = await revokeToken(store, command.args.id)
       if (json) print({ revoked: id })
       else stdout.write(`${id} is revoked\n`)
+      break
+    }
+    case 'name list': {
+      const names = store.reservations.list()
+      if (json) print(names.map(describeReservation))
+      else stdout.write(formatReservations(names))
+      break
+    }
+    case 'name release': {
+      const { name } = command.args
+      const released = await releaseForOperator(store, command.flags.tenant, name)
+      if (json) print({ released: describeReservation(released) })
+      else stdout.write(`${name} is released\n`)
+      break
+    }
+    case 'audit': {
+      const records = store.audit.read({ since: Math.max(0, Date.now() - command.flags.sinceMs) })
+      if (json) for (const record of records) print(describeAudit(record))
+      else stdout.write(formatAudit(records))
+      break
+    }
+    case 'backup': {
+      const { file } = command.args
+      backUp(store, file)
+      if (json) print({ backup: file })
+      else stdout.write(`${file} has everything\n`)
     }
   }
   return EXIT.ok

@@ -1,5 +1,5 @@
 import { RIGHTS } from '@proj/identity'
-import { argument, duration, list, oneOf, setting, text } from '@proj/config'
+import { argument, duration, list, oneOf, path, setting, text } from '@proj/config'
 
 /** Settings that every command on the store takes. */
 const STORE_SETTINGS = ['data_dir', 'log']
@@ -43,5 +43,34 @@ export const STORE_COMMANDS = {
     description: 'Ends a token, and within seconds every session that lives on it.',
     settings: STORE_SETTINGS,
     args: { id: argument(text(), { description: 'Its id, the part between the underscores.' }) },
+  },
+  'name list': {
+    description: 'Shows the names that are reserved, and for whom.',
+    settings: STORE_SETTINGS,
+  },
+  'name release': {
+    description: 'Gives a reserved name up, whoever it is held for.',
+    settings: STORE_SETTINGS,
+    args: { name: argument(text(), { description: 'Name of the endpoint.' }) },
+    flags: {
+      tenant: setting(text(), { default: '', description: 'Tenant whose name it is.' }),
+    },
+  },
+  audit: {
+    description: 'Shows who took, lost and was refused names, and which tokens came and went.',
+    settings: STORE_SETTINGS,
+    flags: {
+      sinceMs: setting(duration({ max: 'inf' }), {
+        default: '1d',
+        description: 'How far to look back.',
+      }),
+    },
+    examples: ['adit-server audit --since 1h', 'adit-server audit --since inf --json'],
+  },
+  backup: {
+    description: 'Writes a copy of everything the server keeps, also while it runs.',
+    settings: STORE_SETTINGS,
+    args: { file: argument(path(), { description: 'The copy; it must not exist.' }) },
+    examples: ['adit-server backup /var/backups/adit-2026-01-31.db'],
   },
 } as const
