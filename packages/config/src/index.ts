@@ -27,6 +27,8 @@ export {
 } from './listen-address.ts'
 export { parseListenAddresses, separateFamilies } from './listen-addresses.ts'
 export { listenAddressesOverlap } from './listen-overlap.ts'
+export { parseBindHost } from './bind-host.ts'
+export { formatPort, parsePort } from './port-or-any.ts'
 export { formatPortRange, parsePortRange, tryParsePort, type PortRange } from './port.ts'
 export {
   formatServiceAddress,
@@ -69,7 +71,7 @@ export {
 export { Secret } from './secret.ts'
 export { list, type ListOptions } from './type-list.ts'
 export { dialAddress, listenAddresses, serviceAddress, sourceAddress } from './types-address.ts'
-export { addressBlock, portRange } from './types-network.ts'
+export { addressBlock, bindHost, portOrAny, portRange } from './types-network.ts'
 export { integer, number, type NumberLimits } from './types-number.ts'
 export { path, secret, secretUrl, url, type UrlOptions } from './types-resource.ts'
 export { boolean, oneOf, text, type TextOptions } from './types-text.ts'

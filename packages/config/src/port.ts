@@ -2,7 +2,7 @@ import { ConfigError } from './errors.ts'
 import { quote } from './quote.ts'
 
 /** Highest TCP port. */
-const MAX_PORT = 65_535
+export const MAX_PORT = 65_535
 
 /** Ports from `first` to `last`, both included. */
 export interface PortRange {

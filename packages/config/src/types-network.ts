@@ -1,4 +1,6 @@
 import { formatAddressBlock, parseAddressBlock, type AddressBlock } from './address-block.ts'
+import { parseBindHost } from './bind-host.ts'
+import { formatPort, parsePort } from './port-or-any.ts'
 import { formatPortRange, parsePortRange, type PortRange } from './port.ts'
 import type { ScalarType } from './value-type.ts'
 
@@ -11,6 +13,30 @@ export function portRange(): ScalarType<PortRange> {
     schema: { type: ['string', 'integer'] },
     parse: parsePortRange,
     format: formatPortRange,
+  }
+}
+
+/** A port, or `any` for whichever one the other side gives, which is 0. */
+export function portOrAny(): ScalarType<number> {
+  return {
+    kind: 'scalar',
+    name: 'port',
+    allowed: 'a port such as 9901, or any',
+    schema: { type: ['string', 'integer'] },
+    parse: parsePort,
+    format: formatPort,
+  }
+}
+
+/** A host to listen on, without a port: `*` for every address, an IP address, `localhost` or a name. */
+export function bindHost(): ScalarType<string> {
+  return {
+    kind: 'scalar',
+    name: 'host',
+    allowed: 'an address without a port, such as *, localhost, 192.0.2.1, 2001:db8::1 or a name',
+    schema: { type: 'string' },
+    parse: parseBindHost,
+    format: (host) => host,
   }
 }
 

@@ -6,15 +6,18 @@ import {
   formatDialAddress,
   formatDuration,
   formatListenAddress,
+  formatPort,
   formatPortRange,
   formatRate,
   formatSize,
   formatSourceAddress,
   isConfigError,
   parseAddressBlock,
+  parseBindHost,
   parseDialAddress,
   parseDuration,
   parseListenAddress,
+  parsePort,
   parsePortRange,
   parseRate,
   parseSize,
@@ -26,6 +29,8 @@ const GRAMMARS = [
   ['dial address', parseDialAddress, formatDialAddress],
   ['source address', parseSourceAddress, formatSourceAddress],
   ['address block', parseAddressBlock, formatAddressBlock],
+  ['host to listen on', parseBindHost, String],
+  ['port or any', parsePort, formatPort],
   ['port range', parsePortRange, formatPortRange],
   ['duration', parseDuration, formatDuration],
   ['size', parseSize, formatSize],
@@ -34,7 +39,7 @@ const GRAMMARS = [
 ] as readonly (readonly [string, (text: string) => unknown, (value: never) => string])[]
 
 const PIECES =
-  ': [ ] % %25 :: . - / // * ?v6only=1 , @ localhost tcp4:// tcp6:// unix: fd: fe80::1 127.0.0.1 eth0 s ms m h d KiB MB B k inf /s 0x + ü'
+  ': [ ] % %25 :: . - / // * ?v6only=1 , @ localhost tcp4:// tcp6:// unix: fd: fe80::1 127.0.0.1 eth0 s ms m h d KiB MB B k inf /s 0x + any ü'
     .split(' ')
     .concat([' ', '\0', '\n'])
 

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 
 import {
   addressBlock,
+  bindHost,
   boolean,
   dialAddress,
   duration,
@@ -14,6 +15,7 @@ import {
   number,
   oneOf,
   path,
+  portOrAny,
   portRange,
   rate,
   secret,
@@ -52,6 +54,14 @@ test.each<[string, ScalarType<never>, string, unknown, string?]>([
   ['address', dialAddress({ defaultPort: 5 }), 'h', expect.objectContaining({ port: 5 }), 'h:5'],
   ['source', sourceAddress(), '::1', expect.objectContaining({ host: '::1' })],
   ['ports', portRange(), '1-2', { first: 1, last: 2 }],
+  ['port', portOrAny(), '9901', 9901],
+  ['port', portOrAny(), 'any', 0],
+  ['host', bindHost(), '*', '*'],
+  ['host', bindHost(), '127.0.0.1', '127.0.0.1'],
+  ['host', bindHost(), '[2001:DB8::1]', '2001:db8::1', '2001:db8::1'],
+  ['host', bindHost(), '::', '::'],
+  ['host', bindHost(), 'LocalHost', 'localhost', 'localhost'],
+  ['host', bindHost(), 'nas.lan', 'nas.lan'],
   ['block', addressBlock(), '::/0', { address: '::', prefix: 0, family: 'ipv6' }],
   [
     'service',
@@ -96,6 +106,27 @@ test.each<[string, ScalarType<never>, string, string, string?]>([
   ['url', web, 'ftp://h', '"ftp://h" has a scheme that is not allowed'],
   ['url', web, 'https://u:hunter2@h', 'the URL holds a user name or password'],
   ['url', web, 'ftp://u:hunter2@h', '"ftp://***@h" has a scheme that is not allowed'],
+  ['port', portOrAny(), '0', '"0" is not a port from 1 to 65535', 'write any'],
+  ['port', portOrAny(), '65536', '"65536" is not a port from 1 to 65535', 'write 9901, or any'],
+  ['port', portOrAny(), 'Any', '"Any" is not a port from 1 to 65535'],
+  ['port', portOrAny(), '9900-9901', '"9900-9901" is not a port from 1 to 65535'],
+  ['host', bindHost(), '', 'address "": it is empty', 'write * for every address'],
+  ['host', bindHost(), 'h:80', 'address "h:80": a port is not expected here', 'write h'],
+  ['host', bindHost(), ':80', 'address ":80": a port is not expected here', 'write *'],
+  [
+    'host',
+    bindHost(),
+    '[::1]:80',
+    'address "[::1]:80": a port is not expected here',
+    'write [::1]',
+  ],
+  [
+    'host',
+    bindHost(),
+    '80',
+    'address "80": "80" is neither a name nor an IPv4 address in its usual form',
+  ],
+  ['host', bindHost(), 'a b', 'address "a b": it contains a space or a control character'],
   ['service', serviceAddress(), 'http://h/p', 'address "h/p": a path is not allowed', 'write h'],
 ] as never)('%s refuses %j', (_name, type, given, message, hint) => {
   const error = thrown(() => type.parse(given, context))
