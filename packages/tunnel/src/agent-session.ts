@@ -3,18 +3,22 @@ import { type Channel, type ChannelSink, Session } from '@proj/mux'
 import { abortable, underSignals } from './abortable.ts'
 import { ControlChannel } from './control-channel.ts'
 import type { ControlMessage, Hello, Refused } from './control-message.ts'
-import { TunnelError } from './errors.ts'
+import type { TunnelError } from './errors.ts'
 import type { ServerPipe } from './handshake-request.ts'
 import type { Departure, KeptConnection } from './keep-connected.ts'
 import type { Listener } from './listener.ts'
 import { RecordSink } from './record-sink.ts'
+import { refusalError } from './refusal-error.ts'
 import { RESET_REASONS } from './reset-reason.ts'
 import { encodeStreamRecord, type StreamRecord } from './stream-record.ts'
+import { unmetDemand } from './unmet-demand.ts'
 
 /** What an agent's session needs to know and reports. */
 export interface AgentSessionOptions {
   /** What the agent tells of itself. */
   readonly identity: Omit<Hello, 'type'>
+  /** Host the agent has dialed, as URLs have it. */
+  readonly serverHost: string
   /** Time a server of ours has for its greeting, ms. */
   readonly helloTimeoutMs: number
   /** Finds the listener of an inbound stream; without a record, of the session's one endpoint. */
@@ -84,10 +88,11 @@ export class AgentSession implements KeptConnection {
   /** Asks for an endpoint; on the baseline wire the route has asked already. */
   register(listener: Listener): void {
     if (this.#over) return
-    const { endpoint, kind, visitors } = listener
+    const { endpoint, kind, visitors, publicPort } = listener
     if (this.#control === undefined) {
-      if (visitors !== undefined) {
-        this.#options.onRefused(listener, unsupported(endpoint))
+      const unmet = unmetDemand(listener, {})
+      if (unmet !== undefined) {
+        this.#options.onRefused(listener, unmet)
         return
       }
       this.#registered.add(listener)
@@ -96,8 +101,11 @@ export class AgentSession implements KeptConnection {
     }
     const id = this.#nextId++
     this.#pending.set(id, listener)
-    const rules = visitors === undefined ? {} : { visitors }
-    this.#control.send({ type: 'register', id, endpoint, kind, ...rules })
+    const demands = {
+      ...(visitors !== undefined && { visitors }),
+      ...(publicPort !== undefined && { port: publicPort }),
+    }
+    this.#control.send({ type: 'register', id, endpoint, kind, ...demands })
   }
 
   /** Gives an endpoint back; streams already open go on. Resolves when the server knows. */
@@ -223,16 +231,17 @@ export class AgentSession implements KeptConnection {
       case 'registered': {
         const listener = this.#take(message.id)
         if (listener === undefined) break // released meanwhile
-        if (listener.visitors !== undefined && message.visitors !== true) {
-          // Registered all the same, without the rules: it must not stay so.
+        const unmet = unmetDemand(listener, message)
+        if (unmet !== undefined) {
+          // Registered all the same, as if nothing had been demanded: it must not stay so.
           const { endpoint } = listener
           this.#control?.send({ type: 'release', id: this.#nextId++, endpoint })
-          this.#options.onRefused(listener, unsupported(endpoint))
+          this.#options.onRefused(listener, unmet)
           break
         }
         this.#guarded.add(listener)
         this.#registered.add(listener)
-        listener.registered(this, message.urls)
+        listener.registered(this, this.#urlsOf(message), message.port)
         break
       }
       case 'refused':
@@ -250,10 +259,11 @@ export class AgentSession implements KeptConnection {
     this.#settle()
   }
 
-  #onRefused({ id, code, message, retryAfterMs, holder, since }: Refused): void {
-    const listener = this.#take(id)
+  #onRefused(refused: Refused): void {
+    const listener = this.#take(refused.id)
     if (listener === undefined) return
     const { endpoint } = listener
+    const { retryAfterMs } = refused
     if (retryAfterMs !== undefined) {
       const delayMs = Math.min(Math.max(retryAfterMs, MIN_REFUSED_DELAY_MS), MAX_REFUSED_DELAY_MS)
       const timer = setTimeout(() => {
@@ -263,14 +273,13 @@ export class AgentSession implements KeptConnection {
       timer.unref() // the session keeps the process alive, this alone need not
       this.#again.set(listener, timer)
     }
-    this.#options.onRefused(
-      listener,
-      new TunnelError(
-        code === 'name-taken' ? 'TUNNEL_NAME_TAKEN' : 'TUNNEL_ENDPOINT_REFUSED',
-        `endpoint ${JSON.stringify(endpoint)} refused (${code}): ${message}`,
-        { holder, since, ...(retryAfterMs !== undefined && { retryAfterMs }) },
-      ),
-    )
+    this.#options.onRefused(listener, refusalError(endpoint, refused))
+  }
+
+  /** Where people find the endpoint; a public port at least where this agent found the server. */
+  #urlsOf({ urls, port }: Extract<ControlMessage, { type: 'registered' }>): readonly string[] {
+    const isNamed = port === undefined || urls.some((url) => url.startsWith('tcp:'))
+    return isNamed ? urls : [`tcp://${this.#options.serverHost}:${port}`, ...urls]
   }
 
   #take(id: number): Listener | undefined {
@@ -278,11 +287,4 @@ export class AgentSession implements KeptConnection {
     this.#pending.delete(id)
     return listener
   }
-}
-
-function unsupported(endpoint: string): TunnelError {
-  return new TunnelError(
-    'TUNNEL_VISITORS_UNSUPPORTED',
-    `the server does not enforce rules for visitors, so ${JSON.stringify(endpoint)} is not served`,
-  )
 }

@@ -137,6 +137,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     if (this.#ended !== undefined) throw closedError()
     checkEndpointName(endpoint)
     if (options.visitors !== undefined) checkVisitorRules(options.visitors)
+    checkPublicPort(options)
     if (this.#listeners.has(endpoint)) {
       throw new TunnelError(
         'TUNNEL_ENDPOINT_INVALID',
@@ -214,6 +215,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     return new AgentSession(server, {
       identity: this.#identity,
       helloTimeoutMs: this.#helloTimeoutMs,
+      serverHost: new URL(this.#options.url).hostname,
       find: (record) =>
         record === undefined ? link.primary : this.#listeners.get(record.endpoint),
       onRefused: (listener, error) => this.#onRefused(listener, error),
@@ -280,6 +282,13 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#links.clear()
     await Promise.all([...this.#listeners.values()].map((listener) => listener.close()))
   }
+}
+
+function checkPublicPort({ publicPort, kind }: ListenOptions): void {
+  if (publicPort === undefined) return
+  if (kind !== 'tcp') throw new TypeError('publicPort goes with kind tcp, http has the proxy port')
+  if (Number.isInteger(publicPort) && publicPort >= 0 && publicPort <= 65_535) return
+  throw new RangeError(`publicPort must be a whole number from 0 to 65535, got ${publicPort}`)
 }
 
 function closedError(): TunnelError {

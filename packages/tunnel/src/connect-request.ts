@@ -26,7 +26,10 @@ export interface ConnectRequest {
  * The record of a connection that came by this request. Its identifier is made here and is the same
  * in the logs of server and agent, and in the PROXY header a service may get.
  */
-export function connectRecord(endpoint: string, request: ConnectRequest): StreamRecord {
+export function connectRecord(
+  endpoint: string,
+  request: Pick<ConnectRequest, 'remoteAddress' | 'remotePort' | 'tls'>,
+): StreamRecord {
   return {
     kind: 'tcp',
     endpoint,

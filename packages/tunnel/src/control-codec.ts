@@ -65,6 +65,7 @@ function parse(body: Buffer): ControlMessage | undefined {
         endpoint: text(fields, 'endpoint'),
         kind: text(fields, 'kind'),
         ...('visitors' in fields && { visitors: object(fields, 'visitors') }),
+        ...('port' in fields && { port: port(fields) }),
       }
     case 'registered': {
       const urls = Array.isArray(fields['urls'])
@@ -75,6 +76,7 @@ function parse(body: Buffer): ControlMessage | undefined {
         id: count(fields, 'id'),
         urls,
         ...(fields['visitors'] === true && { visitors: true }),
+        ...('port' in fields && { port: port(fields) }),
       }
     }
     case 'refused':
@@ -133,6 +135,12 @@ function count(fields: Record<string, unknown>, name: string): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
     throw invalid(`control message lacks a sound ${name}`)
   }
+  return value
+}
+
+function port(fields: Record<string, unknown>): number {
+  const value = count(fields, 'port')
+  if (value > 65_535) throw invalid('control message lacks a sound port')
   return value
 }
 

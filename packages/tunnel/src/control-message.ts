@@ -13,6 +13,8 @@ export type ControlMessage =
       readonly kind: string
       /** Rules for visitors that the server is to enforce. */
       readonly visitors?: object
+      /** Public TCP port of the server that visitors shall find it on; 0 for any. */
+      readonly port?: number
     }
   | {
       readonly type: 'registered'
@@ -20,6 +22,8 @@ export type ControlMessage =
       readonly urls: readonly string[]
       /** The rules for visitors are in force. A server that does not know them does not say so. */
       readonly visitors?: true
+      /** The public port it has. A server that does not know of them does not say so. */
+      readonly port?: number
     }
   | Refused
   | { readonly type: 'release'; readonly id: number; readonly endpoint: string }
@@ -60,9 +64,12 @@ export interface Refused {
   readonly code: string
   /** One sentence for people. */
   readonly message: string
-  /** With `name-taken`: what holds the name, `reservation` or `session`. */
+  /**
+   * With `name-taken`: what holds the name, `reservation` or `session`. With `port-taken` also `hold`, for
+   * agents that are away, and `program`.
+   */
   readonly holder?: string
-  /** With `name-taken`: since when, ISO 8601. */
+  /** With `name-taken` and `port-taken`: since when, ISO 8601, where that is known. */
   readonly since?: string
   /** When asking again may help; absent: it will not. */
   readonly retryAfterMs?: number
@@ -75,6 +82,14 @@ export const REFUSAL_CODES = [
   'not-permitted',
   'limit-reached',
   'visitors-invalid',
+  'port-off',
+  'port-kind',
+  'port-not-allowed',
+  'port-taken',
+  'port-none-left',
+  'port-limit',
+  'port-differs',
+  'port-unavailable',
   'name-taken',
   'unavailable',
   'draining',

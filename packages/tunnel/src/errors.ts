@@ -7,6 +7,8 @@ export type TunnelErrorCode =
   | 'TUNNEL_HELLO_TIMEOUT'
   | 'TUNNEL_NAME_TAKEN'
   | 'TUNNEL_NO_UPSTREAM'
+  | 'TUNNEL_PORT_REFUSED'
+  | 'TUNNEL_PORT_UNSUPPORTED'
   | 'TUNNEL_RECORD_INVALID'
   | 'TUNNEL_RESERVATION_REFUSED'
   | 'TUNNEL_SERVICE_REFUSED'
@@ -26,9 +28,9 @@ export interface TunnelErrorOptions {
   readonly status?: number
   /** The peer's advice: not before this many ms. */
   readonly retryAfterMs?: number
-  /** With TUNNEL_NAME_TAKEN: what holds the name, `reservation` or `session`. */
+  /** With TUNNEL_NAME_TAKEN and TUNNEL_PORT_REFUSED: what has it, `reservation`, `session`, `hold`, `program`. */
   readonly holder?: string | undefined
-  /** With TUNNEL_NAME_TAKEN: since when, ISO 8601. */
+  /** With TUNNEL_NAME_TAKEN and TUNNEL_PORT_REFUSED: since when, ISO 8601, where that is known. */
   readonly since?: string | undefined
 }
 
@@ -80,6 +82,16 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
     what: 'no agent serves the endpoint now',
     retryable: true,
     hint: 'check the name and that its agent is connected',
+  },
+  TUNNEL_PORT_REFUSED: {
+    what: 'the server did not give the endpoint the public port it asks for',
+    retryable: false,
+    hint: 'read the reason in the message; one with retryAfterMs is asked for again',
+  },
+  TUNNEL_PORT_UNSUPPORTED: {
+    what: 'the server does not know of public ports, and the endpoint is not served without',
+    retryable: false,
+    hint: 'update the server, or do without a public port',
   },
   TUNNEL_RECORD_INVALID: {
     what: 'a stream began with a malformed record',
@@ -144,9 +156,9 @@ export class TunnelError extends Error {
   readonly status: number | undefined
   /** The peer's advice: not before this many ms. */
   readonly retryAfterMs: number | undefined
-  /** With TUNNEL_NAME_TAKEN: what holds the name, `reservation` or `session`. */
+  /** With TUNNEL_NAME_TAKEN and TUNNEL_PORT_REFUSED: what has it, `reservation`, `session`, `hold`, `program`. */
   readonly holder: string | undefined
-  /** With TUNNEL_NAME_TAKEN: since when, ISO 8601. */
+  /** With TUNNEL_NAME_TAKEN and TUNNEL_PORT_REFUSED: since when, ISO 8601, where that is known. */
   readonly since: string | undefined
 
   constructor(code: TunnelErrorCode, message: string, options: TunnelErrorOptions = {}) {

@@ -25,6 +25,8 @@ export interface ForwardOptions {
   readonly proxyProtocol?: ProxyProtocolVersion
   /** Rules for visitors that the server has to enforce; see `ListenOptions`. Default: none. */
   readonly visitors?: object
+  /** Public TCP port of the server, 0 for any; see `ListenOptions`. Default: none. */
+  readonly publicPort?: number
   /** Called when the service could not be reached, with what would have been told to the visitor. */
   readonly onServiceError?: (error: unknown) => void
   /** Called when a stream is over, with the bytes it carried to and from the service. */
@@ -46,9 +48,12 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
   if (options.proxyProtocol !== undefined && options.kind !== 'tcp') {
     throw new TypeError('proxyProtocol goes with kind tcp, an http stream has many visitors')
   }
-  const { kind, visitors } = options
-  const rules = visitors === undefined ? {} : { visitors }
-  return agent.listenChannels(endpoint, { kind, ...rules }, (channel, record) => {
+  const { kind, visitors, publicPort } = options
+  const demands = {
+    ...(visitors !== undefined && { visitors }),
+    ...(publicPort !== undefined && { publicPort }),
+  }
+  return agent.listenChannels(endpoint, { kind, ...demands }, (channel, record) => {
     const giveUp = new AbortController()
     const splice: SocketSplice = new SocketSplice(channel, {
       resetReason: () => 'serviceReset',

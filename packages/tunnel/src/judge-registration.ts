@@ -20,6 +20,8 @@ export interface RegistrationContext {
   readonly grant: Grant
   /** Endpoints the session serves already. */
   readonly endpoints: ReadonlySet<string>
+  /** Endpoints that wait for a public port. */
+  readonly waiting: number
   /** Endpoints it may serve. */
   readonly maxEndpoints: number
   /** Delay an agent is advised to keep when told to leave. */
@@ -36,10 +38,10 @@ const RULES_RETRY_MS = 1_000
 
 /** Says whether an endpoint may be registered, and with which rules for its visitors. */
 export function judgeRegistration(
-  { endpoint, kind, visitors }: Register,
+  { endpoint, kind, visitors, port }: Register,
   context: RegistrationContext,
 ): RegistrationRefusal | { readonly rules?: VisitorRules } {
-  const { isLeaving, grant, endpoints, maxEndpoints, drainRetryAfterMs } = context
+  const { isLeaving, grant, endpoints, waiting, maxEndpoints, drainRetryAfterMs } = context
   if (isLeaving) {
     const message = 'this server is shutting down'
     return { code: 'draining', message, retryAfterMs: drainRetryAfterMs }
@@ -56,8 +58,11 @@ export function judgeRegistration(
   if (!grant.permits('listen', endpoint)) {
     return { code: 'not-permitted', message: 'endpoint not permitted' }
   }
-  if (endpoints.size >= maxEndpoints && !endpoints.has(endpoint)) {
+  if (endpoints.size + waiting >= maxEndpoints && !endpoints.has(endpoint)) {
     return { code: 'limit-reached', message: `a session may register ${maxEndpoints} endpoints` }
+  }
+  if (port !== undefined && kind !== 'tcp') {
+    return { code: 'port-kind', message: 'a public port is for kind tcp' }
   }
   // Without a word of it in the answer an agent knows that nobody enforces its rules.
   if (visitors === undefined || context.readVisitorRules === undefined) return {}

@@ -40,6 +40,11 @@ export interface ListenOptions {
    * server enforces them; where it does not know how, the endpoint is not served. Default: none.
    */
   readonly visitors?: object
+  /**
+   * TCP port of the server that visitors shall find a `tcp` endpoint on, 1 to 65535, or 0 for any; a server
+   * that gives none does not get the endpoint. Default: none.
+   */
+  readonly publicPort?: number
 }
 
 /** An endpoint this agent serves. Made by `Agent.listen` and `Agent.forward`. */
@@ -50,6 +55,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
   readonly kind: 'http' | 'tcp'
   /** Rules for visitors that the server has to enforce; without them the listener serves nobody. */
   readonly visitors: object | undefined
+  /** Public port the server has to give, 0 for any; without it the listener serves nobody. */
+  readonly publicPort: number | undefined
   /** Resolves, never rejects, when the listener has ended; with an error if that was not asked for. */
   readonly closed: Promise<{ readonly error?: Error }>
 
@@ -60,6 +67,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   /** Calls of `ready` that wait. */
   readonly #waiting = new Set<(error?: Error) => void>()
   #urls: readonly string[] = []
+  #port: number | undefined
   #failure: Error | undefined
   #end: (outcome: { error?: Error }) => void = () => {}
   #ended = false
@@ -67,13 +75,19 @@ export class Listener extends EventEmitter<ListenerEvents> {
   /** @internal */
   constructor(
     endpoint: string,
-    { kind = 'http', visitors, accept }: ListenOptions & { readonly accept?: AcceptChannel },
+    {
+      kind = 'http',
+      visitors,
+      publicPort,
+      accept,
+    }: ListenOptions & { readonly accept?: AcceptChannel },
     release: (listener: Listener) => Promise<void>,
   ) {
     super()
     this.endpoint = endpoint
     this.kind = kind
     this.visitors = visitors
+    this.publicPort = publicPort
     this.accept = accept ?? ((channel, record) => this.#emitConnection(channel, record))
     this.#release = release
     this.closed = new Promise((resolve) => (this.#end = resolve))
@@ -84,7 +98,12 @@ export class Listener extends EventEmitter<ListenerEvents> {
     return this.#registrations.size > 0 && !this.#ended
   }
 
-  /** URLs the server named for visitors; empty from a Piko server. */
+  /** Public port of the server that the endpoint has, or had last. */
+  get port(): number | undefined {
+    return this.#port
+  }
+
+  /** URLs for visitors, the public port's first; empty from a Piko server. */
   get urls(): readonly string[] {
     return this.#urls
   }
@@ -130,10 +149,11 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 
   /** @internal */
-  registered(session: object, urls: readonly string[]): void {
+  registered(session: object, urls: readonly string[], port?: number): void {
     if (this.#ended) return
     this.#registrations.add(session)
     this.#urls = urls
+    this.#port = port
     if (this.#registrations.size > 1) return
     for (const settle of this.#waiting) settle()
     this.#tell(() => this.emit('online', urls))

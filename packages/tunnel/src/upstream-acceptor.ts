@@ -15,6 +15,8 @@ import {
   type NameConflict,
   type RefusedName,
 } from './name-conflict.ts'
+import { noPublicPorts } from './port-leases.ts'
+import type { PublicPortSource } from './public-port.ts'
 import { protocolHeader, speaksAdit } from './protocol-version.ts'
 import { jsonRefusal, type Refusal, sendRefusal, textRefusal } from './refusal.ts'
 import { routeEndpoint, UPSTREAM_ROUTE } from './routes.ts'
@@ -73,6 +75,8 @@ export interface UpstreamAcceptorOptions extends UpstreamAcceptorLimits {
    * `UpstreamRegistry.rules`. Default: agents are not told that theirs are in force, and serve nothing.
    */
   readonly readVisitorRules?: ReadVisitorRules
+  /** Gives out public TCP ports. Default: whoever asks for one is refused. */
+  readonly publicPorts?: PublicPortSource
   /** Default: silent. */
   readonly logger?: Logger
 }
@@ -98,6 +102,7 @@ export class UpstreamAcceptor {
       authorize: options.authorize ?? allowAll,
       reservations: options.reservations ?? { find: () => undefined },
       onNameRefused: options.onNameRefused ?? (() => {}),
+      publicPorts: options.publicPorts ?? noPublicPorts,
       urls: options.urls ?? (() => []),
       node: options.node ?? randomBytes(4).toString('hex'),
       software: options.software ?? 'adit',

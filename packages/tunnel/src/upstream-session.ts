@@ -243,14 +243,22 @@ export class UpstreamSession implements Upstream {
 
   #answerRegister(message: Register): void {
     const { id, endpoint } = message
-    const isLeaving = this.#draining || this.#leaving.signal.aborted
-    const verdict = this.#endpoints.ask(message, isLeaving)
-    if ('code' in verdict) {
-      this.#control?.send({ type: 'refused', id, ...verdict })
-      return
-    }
-    const inForce = verdict.rules === undefined ? {} : ({ visitors: true } as const)
-    this.#control?.send({ type: 'registered', id, urls: this.#options.urls(endpoint), ...inForce })
+    const isLeaving = (): boolean => this.#draining || this.#leaving.signal.aborted
+    this.#endpoints.ask(message, isLeaving, (verdict) => {
+      if ('code' in verdict) {
+        this.#control?.send({ type: 'refused', id, ...verdict })
+        return
+      }
+      const { rules, lease } = verdict
+      const urls = this.#options.urls(endpoint)
+      this.#control?.send({
+        type: 'registered',
+        id,
+        urls: lease?.url === undefined ? urls : [lease.url, ...urls],
+        ...(rules !== undefined && { visitors: true }),
+        ...(lease !== undefined && { port: lease.port }),
+      })
+    })
   }
 
   #unregisterAll(): void {

@@ -15,6 +15,8 @@ const MESSAGES: readonly ControlMessage[] = [
   { type: 'register', id: 1, endpoint: 'web', kind: 'http' },
   { type: 'register', id: 2, endpoint: 'pg', kind: 'tcp' },
   { type: 'registered', id: 1, urls: ['http://web.localhost:8000'] },
+  { type: 'register', id: 2, endpoint: 'pg', kind: 'tcp', port: 9901 },
+  { type: 'registered', id: 2, urls: [], port: 9901 },
   { type: 'refused', id: 2, code: 'not-permitted', message: 'endpoint not permitted' },
   { type: 'refused', id: 2, code: 'draining', message: 'shutting down', retryAfterMs: 500 },
   { type: 'release', id: 3, endpoint: 'web' },
@@ -55,7 +57,9 @@ describe.each(MESSAGES)('%j', (message) => {
   })
 
   test('is refused when a field is missing that is not optional', () => {
-    const optional = new Set(message.type === 'drain' ? ['type'] : ['type', 'urls', 'retryAfterMs'])
+    const optional = new Set(
+      message.type === 'drain' ? ['type'] : ['type', 'urls', 'port', 'retryAfterMs'],
+    )
     const needed = Object.keys(message).filter((name) => !optional.has(name))
     const codes = needed.map((name) => {
       const body = JSON.stringify({ ...message, [name]: undefined })
@@ -114,6 +118,8 @@ const REFUSED: readonly (readonly [string, Buffer])[] = [
     'an endpoint of 1025 characters',
     framed(`{"type":"query","id":1,"endpoint":"${'e'.repeat(1025)}"}`),
   ],
+  ['a port above 65535', framed('{"type":"registered","id":1,"port":65536}')],
+  ['a port that is text', framed('{"type":"registered","id":1,"port":"any"}')],
   ['a drain without its delay', framed('{"type":"drain"}')],
 ]
 

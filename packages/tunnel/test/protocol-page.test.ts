@@ -36,8 +36,15 @@ function table(heading: string, index = 0): string[][] {
 
 const SAMPLES: Record<ControlMessage['type'], ControlMessage> = {
   hello: { type: 'hello', software: 's', peer: 'p' },
-  register: { type: 'register', id: 1, endpoint: 'e', kind: 'http', visitors: { allow: [] } },
-  registered: { type: 'registered', id: 1, urls: [], visitors: true },
+  register: {
+    type: 'register',
+    id: 1,
+    endpoint: 'e',
+    kind: 'tcp',
+    visitors: { allow: [] },
+    port: 0,
+  },
+  registered: { type: 'registered', id: 1, urls: [], visitors: true, port: 9901 },
   refused: {
     type: 'refused',
     id: 1,

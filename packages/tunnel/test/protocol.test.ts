@@ -6,12 +6,12 @@ import { until } from '@proj/testkit/until'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { Agent, type AgentOptions } from '../src/agent.ts'
-import { ControlMessageReader, encodeControlMessage } from '../src/control-codec.ts'
-import type { ControlMessage } from '../src/control-message.ts'
+import { encodeControlMessage } from '../src/control-codec.ts'
 import type { Listener } from '../src/listener.ts'
 import { openUpstream } from '../src/open-upstream.ts'
 import { RESET_REASONS } from '../src/reset-reason.ts'
 import { encodeStreamRecord, StreamRecordReader } from '../src/stream-record.ts'
+import { CONTROL, Control, controlOf } from './control-peer.ts'
 import {
   connectPeer,
   ending,
@@ -22,34 +22,7 @@ import {
 } from './peers.ts'
 
 const SOON = { minMs: 1, baseMs: 1, maxMs: 2 }
-const CONTROL = encodeStreamRecord({ kind: 'control', endpoint: '' })
 const OURS = { 'adit-protocol': '1' }
-
-/** A control stream under the test's hand. */
-class Control {
-  readonly stream: MuxStream
-  readonly received: ControlMessage[] = []
-
-  constructor(stream: MuxStream) {
-    this.stream = stream
-    const reader = new ControlMessageReader()
-    stream.on('error', () => {})
-    stream.on('data', (chunk: Buffer) => this.received.push(...reader.push(chunk)))
-  }
-
-  send(message: ControlMessage | Buffer): void {
-    this.stream.write(Buffer.isBuffer(message) ? message : encodeControlMessage(message))
-  }
-
-  async receive<T extends ControlMessage['type']>(
-    type: T,
-  ): Promise<Extract<ControlMessage, { type: T }>> {
-    return (await until(() => {
-      const at = this.received.findIndex((message) => message.type === type)
-      return at < 0 ? undefined : this.received.splice(at, 1)[0]
-    })) as Extract<ControlMessage, { type: T }>
-  }
-}
 
 /** A session with our server, greeted, as an agent's. */
 async function agentPeer(
@@ -437,12 +410,6 @@ describe('an agent', () => {
     control.send({ type: 'hello', software: 's', peer: 'n' })
     return { agent, server, control, listener }
   }
-
-  async function controlOf(stream: MuxStream): Promise<Control> {
-    const record = await until(() => stream.read(CONTROL.length) as Buffer | null)
-    expect(record).toEqual(CONTROL)
-    return new Control(stream)
-  }
 })
 
 describe('an agent and a server of ours', () => {
@@ -455,7 +422,9 @@ describe('an agent and a server of ours', () => {
       stream.on('error', () => {})
       streams.push(stream as MuxStream)
     })
-    await until(() => server.registry.count('pg') === 2)
+    // The second one's registration asked the first for a sign of life, until which it is not picked.
+    const ready = (): boolean => server.registry.sessions('pg').every(({ suspect }) => !suspect)
+    await until(() => server.registry.count('pg') === 2 && ready())
     const opened = [0, 1].map(() => openTo(server.registry, { kind: 'tcp', endpoint: 'pg' }))
     await until(() => streams.length === 2)
     const [first] = server.upstream.sessions
