@@ -24,7 +24,12 @@ export async function announce(
     })),
   )
   if (json) {
-    const listeners = offers.map(({ made: { endpoint, kind, urls } }) => ({ endpoint, kind, urls }))
+    const listeners = offers.map(({ made: { endpoint, kind, urls, port } }) => ({
+      endpoint,
+      kind,
+      urls,
+      ...(port !== undefined && { port }),
+    }))
     const ready = { event: 'ready', software: SOFTWARE, listeners, accesses: brought }
     stdout.write(`${JSON.stringify(ready)}\n`)
     return
@@ -48,6 +53,7 @@ export async function announce(
 /** A row for each URL: endpoint, how it is reached, service. */
 function offerRows({ setting, made: { endpoint, kind, urls } }: RunningOffer): string[][] {
   const service = formatDialAddress(setting.addr)
-  const ways = kind === 'http' && urls.length > 0 ? urls : [`adit access ${endpoint}`]
+  const direct = kind === 'http' ? urls : urls.filter((url) => url.startsWith('tcp:'))
+  const ways = direct.length > 0 ? direct : [`adit access ${endpoint}`]
   return ways.map((way, index) => [index === 0 ? endpoint : '', way, '->', service])
 }

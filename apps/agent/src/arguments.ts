@@ -13,10 +13,15 @@ const DEFAULT_BIND = '127.0.0.1:0'
  */
 export function argumentsOf(command: ParsedCommand<OwnCommands>): ArgumentValues {
   switch (command.name) {
-    case 'http':
+    case 'http': {
+      const { endpoint, address } = command.args
+      return { listeners: [{ endpoint, addr: address, protocol: 'http' }], accesses: [] }
+    }
     case 'tcp': {
       const { endpoint, address } = command.args
-      return { listeners: [{ endpoint, addr: address, protocol: command.name }], accesses: [] }
+      const { publicPort, proxyProtocol } = command.flags
+      const ways = { public_port: publicPort, proxy_protocol: proxyProtocol }
+      return { listeners: [{ endpoint, addr: address, protocol: 'tcp', ...ways }], accesses: [] }
     }
     case 'access':
       return { accesses: accessesOf(command.args.endpoints, command.flags), listeners: [] }

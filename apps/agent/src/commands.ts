@@ -29,8 +29,17 @@ const ownCommands = {
       endpoint: argument(endpointName(), { description: 'Name consumers use.' }),
       address: argument(text(), { description: 'The service: 5432, host:5432, unix:/path.' }),
     },
+    flags: {
+      publicPort: setting(text(), {
+        description: 'TCP port of the server that everybody can reach the service on; or any.',
+      }),
+      proxyProtocol: setting(text(), {
+        description:
+          'Header that tells the service who the visitor is, v1 or v2; it must expect one.',
+      }),
+    },
     settings: ['connect', 'log', 'grace_period'],
-    examples: ['adit tcp pg 5432'],
+    examples: ['adit tcp pg 5432', 'adit tcp pg 5432 --public-port 9901'],
   },
   access: {
     description: 'Brings remote TCP endpoints to addresses here.',

@@ -13,6 +13,7 @@ export function offer(agent: Agent, settings: ListenerSettings, logger: Logger):
   const listener = forward(agent, endpoint, {
     kind: protocol,
     service,
+    ...(settings.publicPort !== undefined && { publicPort: settings.publicPort }),
     ...(settings.proxyProtocol !== 'none' && { proxyProtocol: settings.proxyProtocol }),
     connect: {
       timeouts: { totalMs: settings.timeoutMs },

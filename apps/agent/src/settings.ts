@@ -9,6 +9,7 @@ import {
   objects,
   oneOf,
   path,
+  portOrAny,
   type Resolved,
   secret,
   secretUrl,
@@ -114,6 +115,9 @@ export const settings = defineSettings({
           default: [],
           description: 'Source address towards the service.',
         }),
+        publicPort: setting(portOrAny(), {
+          description: 'TCP port of the server that everybody can reach the service on; or any.',
+        }),
         proxyProtocol: setting(oneOf(['none', 'v1', 'v2']), {
           default: 'none',
           description: 'Header that tells a TCP service who the visitor is; it must expect one.',
@@ -153,6 +157,19 @@ export const settings = defineSettings({
             message: 'it is for protocol tcp: HTTP services get X-Forwarded-For',
           }
         }
+      }
+    },
+    function* publicPortIsForTcp({ listeners }) {
+      const seen = new Set<number>()
+      for (const [index, { protocol, publicPort }] of listeners.entries()) {
+        if (publicPort === undefined) continue
+        const key = `listeners[${index}].public_port`
+        if (protocol === 'http') {
+          yield { key, message: 'it is for protocol tcp: HTTP services share the proxy port' }
+        } else if (publicPort !== 0 && seen.has(publicPort)) {
+          yield { key, message: `port ${publicPort} is asked for twice` }
+        }
+        seen.add(publicPort)
       }
     },
     function* endpointsDiffer({ listeners }) {

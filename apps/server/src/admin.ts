@@ -4,12 +4,15 @@ import type { UpstreamRegistry } from '@proj/tunnel'
 
 import type { Edge } from './edge/edge.ts'
 import { formatMetrics } from './metrics.ts'
+import { describePorts } from './public-ports/describe-ports.ts'
+import type { PublicPorts } from './public-ports/public-ports.ts'
 import { describeTls, formatTlsMetrics, type TlsPortStatus } from './tls/tls-status.ts'
 
 /** What the admin port shows. */
 export interface AdminParts {
   readonly edge: Edge
   readonly registry: UpstreamRegistry
+  readonly publicPorts: PublicPorts
   /** Agent sessions open now. */
   readonly sessions: () => number
   /** Ports that speak TLS. */
@@ -32,9 +35,7 @@ export function createAdminHandler(
       '/metrics',
       (response) => {
         response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8')
-        response.end(
-          formatMetrics(parts.edge, parts.registry, parts.sessions()) + formatTlsMetrics(parts.tls),
-        )
+        response.end(formatMetrics(parts) + formatTlsMetrics(parts.tls))
       },
     ],
     [
@@ -48,6 +49,7 @@ export function createAdminHandler(
     ],
     ['/status/upstream/sessions', (response) => sendJson(response, describeSessions(parts))],
     ['/status/tls', (response) => sendJson(response, describeTls(parts.tls))],
+    ['/status/ports', (response) => sendJson(response, describePorts(parts.publicPorts))],
     ['/status/edge', (response) => sendJson(response, describeEdge(parts))],
   ])
   return (request, response) => {

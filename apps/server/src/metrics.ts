@@ -1,12 +1,15 @@
-import type { UpstreamRegistry } from '@proj/tunnel'
-
-import type { Edge } from './edge/edge.ts'
+import type { AdminParts } from './admin.ts'
 
 /**
  * The server's counters as Prometheus text. Names follow Piko's where the meaning is the same, so
  * that its dashboards read them; ours begin with `adit_`.
  */
-export function formatMetrics(edge: Edge, registry: UpstreamRegistry, sessions: number): string {
+export function formatMetrics({
+  edge,
+  registry,
+  publicPorts,
+  sessions,
+}: Omit<AdminParts, 'ready' | 'tls'>): string {
   const lines: string[] = []
   const metric = (
     name: string,
@@ -25,7 +28,7 @@ export function formatMetrics(edge: Edge, registry: UpstreamRegistry, sessions: 
     [...stats.statuses].map(([status, count]) => [`{status="${status}"}`, count] as const),
   )
   metric('piko_proxy_requests_in_flight', 'gauge', 'Requests running now.', [['', stats.inFlight]])
-  metric('piko_upstreams_connected_upstreams', 'gauge', 'Agent sessions.', [['', sessions]])
+  metric('piko_upstreams_connected_upstreams', 'gauge', 'Agent sessions.', [['', sessions()]])
   metric('piko_upstreams_registered_endpoints', 'gauge', 'Endpoints with an upstream.', [
     ['', registry.snapshot().size],
   ])
@@ -34,6 +37,22 @@ export function formatMetrics(edge: Edge, registry: UpstreamRegistry, sessions: 
   metric('adit_edge_bytes_total', 'counter', 'Bytes of visitors, by direction.', [
     ['{direction="in"}', stats.bytesIn],
     ['{direction="out"}', stats.bytesOut],
+  ])
+  const { ports, visitors } = publicPorts
+  const { open, connections, bytesIn, bytesOut } = visitors.counts()
+  const served = ports.filter(({ isServed }) => isServed).length
+  metric('adit_public_ports', 'gauge', 'Public ports claimed, by whether an agent serves them.', [
+    ['{state="served"}', served],
+    ['{state="held"}', ports.length - served],
+  ])
+  metric('adit_public_port_visitors', 'gauge', 'Visitors of public ports now.', [['', open]])
+  metric('adit_public_port_connections_total', 'counter', 'Visitors of public ports, by outcome.', [
+    ['{outcome="carried"}', connections],
+    ['{outcome="refused"}', visitors.refused],
+  ])
+  metric('adit_public_port_bytes_total', 'counter', 'Bytes of their visitors, by direction.', [
+    ['{direction="in"}', bytesIn],
+    ['{direction="out"}', bytesOut],
   ])
   const memory = process.memoryUsage()
   metric('process_resident_memory_bytes', 'gauge', 'Resident memory.', [['', memory.rss]])

@@ -14,9 +14,12 @@ import {
 } from '@proj/tunnel'
 
 import { createAdminHandler } from './admin.ts'
+import { isPublic } from './is-public.ts'
 import { Edge } from './edge/edge.ts'
 import type { EdgeOptions } from './edge/edge-options.ts'
 import { noteNames } from './note-names.ts'
+import type { PublicPortOptions } from './public-ports/public-port-options.ts'
+import { PublicPorts } from './public-ports/public-ports.ts'
 import { isReservationsPath, ReservationsApi } from './reservations-api.ts'
 import { memoryStore, type Store } from './store/store.ts'
 import { clientCertificateOf, peerFacts } from './tls/client-certificate.ts'
@@ -41,6 +44,8 @@ export interface ServerOptions {
   readonly admin?: ServerListener
   /** Times and limits of the HTTP edge. */
   readonly edge?: EdgeOptions
+  /** Public TCP ports for endpoints. Default: none. */
+  readonly publicPorts?: PublicPortOptions
   /** Judges handshakes. Default: everyone may do everything. */
   readonly authorize?: Authorize
   /** What the server remembers. Default: a store that ends with the process. Not closed by the server. */
@@ -72,6 +77,7 @@ const SIDE_PORT_HEAD_TIMEOUT_MS = 10_000
 interface ServerParts {
   readonly registry: UpstreamRegistry
   readonly edge: Edge
+  readonly publicPorts: PublicPorts
   readonly upstream: UpstreamAcceptor
   readonly connect: ConnectAcceptor
   readonly listeners: ServerListeners
@@ -85,6 +91,8 @@ export class Server {
   readonly registry: UpstreamRegistry
   /** The visitors' side. */
   readonly edge: Edge
+  /** Public TCP ports. */
+  readonly publicPorts: PublicPorts
   /** What is bound. */
   readonly listeners: ServerListeners
   readonly #parts: ServerParts
@@ -93,6 +101,7 @@ export class Server {
   private constructor(parts: ServerParts) {
     this.registry = parts.registry
     this.edge = parts.edge
+    this.publicPorts = parts.publicPorts
     this.listeners = parts.listeners
     this.#parts = parts
     parts.state.ready = true
@@ -119,6 +128,13 @@ export class Server {
     }
     const connect = new ConnectAcceptor(common)
     const edge = new Edge(options.edge ?? {}, { registry, connect, logger })
+    const publicPorts = new PublicPorts(options.publicPorts ?? {}, {
+      registry,
+      deadlines: edge.deadlines,
+      logger,
+      defaultHosts: () => (isOnLoopback ? ['localhost'] : ['*']),
+    })
+    let isOnLoopback = true
     let proxyPort: number | undefined
     const addressOf = ({ socket }: IncomingMessage): string | undefined => peerOf(socket)?.address
     const certificateOf = ({ socket }: IncomingMessage): ClientCertificate | undefined =>
@@ -129,6 +145,7 @@ export class Server {
     }
     const upstream = new UpstreamAcceptor({
       ...common,
+      publicPorts,
       ...names,
       urls: (endpoint) => endpointUrls(endpoint, proxyPort, options.proxy?.tls !== undefined),
       certificateOf,
@@ -175,6 +192,7 @@ export class Server {
       createAdminHandler({
         edge,
         registry,
+        publicPorts,
         sessions: () => upstream.sessions.size,
         ready: () => state.ready,
         tls: Object.entries({
@@ -194,8 +212,9 @@ export class Server {
         { ...listenRequest(options.admin, 'localhost:8002'), server: adminServer },
       ])
       proxyPort = proxy.bound[0]?.port
+      isOnLoopback = !proxy.bound.some(isPublic)
       const listeners = { proxy, upstream: upstreams, admin }
-      return new Server({ registry, edge, upstream, connect, listeners, state })
+      return new Server({ registry, edge, publicPorts, upstream, connect, listeners, state })
     } catch (error) {
       edge.destroy()
       throw error
@@ -217,6 +236,7 @@ export class Server {
   destroy(): void {
     const { state, connect, upstream } = this.#parts
     state.ready = false
+    this.publicPorts.destroy()
     this.edge.destroy()
     connect.destroy()
     upstream.destroy()
@@ -234,7 +254,11 @@ export class Server {
       listeners.close({ signal }).catch(() => {}),
     )
     // Visitors before agents: their exchanges need the agents' sessions.
-    await Promise.all([this.edge.drain({ signal }), connect.drain({ signal })])
+    await Promise.all([
+      this.edge.drain({ signal }),
+      this.publicPorts.drain({ signal }),
+      connect.drain({ signal }),
+    ])
     await upstream.drain({ signal })
     this.destroy()
     await Promise.all(freed)

@@ -20,6 +20,8 @@ import {
   url,
 } from '@proj/config'
 
+import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
+
 import { STORE_COMMANDS } from './store-commands.ts'
 import { TLS_PORTS, TLS_SETTINGS, tlsFitsTogether, type TlsSettings } from './tls/tls-settings.ts'
 
@@ -86,6 +88,7 @@ export const settings = defineSettings({
       ...LISTENER_SETTINGS,
       tls: TLS_SETTINGS,
     },
+    publicPorts: PUBLIC_PORT_SETTINGS,
     log: {
       level: setting(oneOf(LOG_LEVELS), {
         default: 'info',

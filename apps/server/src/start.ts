@@ -9,9 +9,11 @@ import {
   reloading,
   UserError,
 } from '@proj/console'
-import { type BoundAddress, isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
+import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
 import { announce } from './announce.ts'
+import { isPublic } from './is-public.ts'
+import { publicPortOptions } from './public-ports/public-port-settings.ts'
 import { Server, type ServerListener } from './server.ts'
 import { openStoreOrNone } from './server-store.ts'
 import { type OwnCommands, type ServerTree, settings as definition } from './settings.ts'
@@ -45,6 +47,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       upstream: listener('upstream'),
       admin: listener('admin'),
       edge: settings.proxy,
+      publicPorts: publicPortOptions(settings.publicPorts),
       store,
       software: SOFTWARE,
       logger,
@@ -82,6 +85,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       upstream.restrict(accessLists(next.settings.upstream))
       admin.restrict(accessLists(next.settings.admin))
       takeTls()
+      server.publicPorts.configure(publicPortOptions(next.settings.publicPorts))
       logger.level = next.settings.log.level
     },
   })
@@ -91,9 +95,4 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
   const patience = AbortSignal.any([AbortSignal.timeout(settings.gracePeriodMs), signals.kill])
   await server.close({ signal: patience })
   return EXIT.ok
-}
-
-/** Whether an address can be reached from another machine. */
-function isPublic({ endpoints }: BoundAddress): boolean {
-  return endpoints.some(({ host }) => host !== '::1' && !host.startsWith('127.'))
 }

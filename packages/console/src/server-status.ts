@@ -22,6 +22,26 @@ export interface SessionStatus {
   readonly openStreams: number
 }
 
+/** A public TCP port, as `/status/ports` has it. */
+export interface PortStatus {
+  /** The port. */
+  readonly port: number
+  /** Name of the endpoint behind it. */
+  readonly endpoint: string
+  /** Whose it is. */
+  readonly identity: string
+  /** ISO time until which it is kept; absent while an agent serves it. */
+  readonly heldUntil?: string
+  /** Agent sessions that serve it. */
+  readonly sessions: number
+  /** Visitors now. */
+  readonly visitors: number
+  /** From visitors. */
+  readonly bytesIn: number
+  /** To visitors. */
+  readonly bytesOut: number
+}
+
 /** The state of a server. */
 export interface ServerStatus {
   /** Whether it takes visitors and agents. */
@@ -38,6 +58,8 @@ export interface ServerStatus {
   }
   /** Every endpoint of every session. */
   readonly sessions: readonly SessionStatus[]
+  /** Every public port that is claimed; empty from a server that knows of none. */
+  readonly ports: readonly PortStatus[]
 }
 
 /** How long the admin port may take, ms. It answers from memory. */
@@ -59,15 +81,17 @@ export async function readServerStatus(url: string): Promise<ServerStatus> {
       if (!response.ok) throw new Error(`${path} answered ${response.status}`)
       return await response.json()
     }
-    const [ready, edge, sessions] = await Promise.all([
+    const [ready, edge, sessions, ports] = await Promise.all([
       get('/ready'),
       json('/status/edge'),
       json('/status/upstream/sessions'),
+      get('/status/ports'),
     ])
     return {
       ready: ready.ok,
       edge: edge as ServerStatus['edge'], // written by a server of ours, like the next
       sessions: sessions as ServerStatus['sessions'],
+      ports: ports.ok ? ((await ports.json()) as ServerStatus['ports']) : [],
     }
   } catch (error) {
     throw new UserError(`no status from ${url}: ${reasonOf(error)}`, {
@@ -79,7 +103,7 @@ export async function readServerStatus(url: string): Promise<ServerStatus> {
 }
 
 /** Writes the state of a server for a person. */
-export function formatServerStatus({ ready, edge, sessions }: ServerStatus): string {
+export function formatServerStatus({ ready, edge, sessions, ports }: ServerStatus): string {
   const statuses = Object.entries(edge.statuses).map(([status, count]) => `${status}: ${count}`)
   const overview = [
     ['server', ready ? 'ready' : 'not ready: starting or stopping'],
@@ -88,7 +112,11 @@ export function formatServerStatus({ ready, edge, sessions }: ServerStatus): str
     ['answers', statuses.length === 0 ? 'none yet' : statuses.join(', ')],
     ['bytes', `${roughSize(edge.bytesIn)} in, ${roughSize(edge.bytesOut)} out`],
   ]
-  if (sessions.length === 0) return `${formatTable(overview)}\nno agent is connected\n`
+  return `${formatTable(overview)}\n${formatSessions(sessions)}${formatPorts(ports)}`
+}
+
+function formatSessions(sessions: ServerStatus['sessions']): string {
+  if (sessions.length === 0) return 'no agent is connected\n'
   const rows = sessions.map((session) => [
     session.endpoint,
     session.agent ?? '-',
@@ -98,7 +126,22 @@ export function formatServerStatus({ ready, edge, sessions }: ServerStatus): str
     `${session.connectedAt.slice(0, 19)}Z`,
   ])
   const heads = ['ENDPOINT', 'AGENT', 'FROM', 'WIRE', 'STREAMS', 'SINCE']
-  return `${formatTable(overview)}\n${formatTable([heads, ...rows])}`
+  return formatTable([heads, ...rows])
+}
+
+function formatPorts(ports: ServerStatus['ports']): string {
+  if (ports.length === 0) return ''
+  const rows = ports.map((port) => [
+    String(port.port),
+    port.endpoint,
+    port.identity,
+    port.heldUntil === undefined ? 'served' : `kept until ${port.heldUntil.slice(0, 19)}Z`,
+    String(port.visitors),
+    roughSize(port.bytesIn),
+    roughSize(port.bytesOut),
+  ])
+  const heads = ['PORT', 'ENDPOINT', 'OWNER', 'STATE', 'VISITORS', 'IN', 'OUT']
+  return `\n${formatTable([heads, ...rows])}`
 }
 
 /** A size for people: at most three digits and a unit, rounded down. */

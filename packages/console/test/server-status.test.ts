@@ -34,6 +34,7 @@ const status: ServerStatus = {
       openStreams: 0,
     },
   ],
+  ports: [],
 }
 
 test('is a table of endpoints below an overview', () => {
@@ -47,6 +48,20 @@ bytes     4KiB in, 7GiB out
 ENDPOINT  AGENT  FROM      WIRE  STREAMS  SINCE
 web       a1b2   10.0.0.7  adit  4        2026-01-02T03:04:05Z
 printer   -      ::1       piko  0        2026-01-02T03:04:06Z
+`,
+  )
+})
+
+test('lists public ports below the endpoints', () => {
+  const port = { endpoint: 'pg', identity: 'token:ab12', bytesIn: 5_000, bytesOut: 0 }
+  const ports = [
+    { ...port, port: 9901, sessions: 2, visitors: 3 },
+    { ...port, port: 9902, sessions: 0, visitors: 0, heldUntil: '2026-01-02T03:05:06.000Z' },
+  ]
+  expect(formatServerStatus({ ...status, ports }).split('\n\n')[2]).toBe(
+    `PORT  ENDPOINT  OWNER       STATE                            VISITORS  IN    OUT
+9901  pg        token:ab12  served                           3         4KiB  0B
+9902  pg        token:ab12  kept until 2026-01-02T03:05:06Z  0         4KiB  0B
 `,
   )
 })

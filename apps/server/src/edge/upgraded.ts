@@ -3,8 +3,8 @@ import type { Socket } from 'node:net'
 import type { Channel } from '@proj/mux'
 import { SocketSplice } from '@proj/tunnel'
 
-import type { Expiring } from './deadlines.ts'
 import type { EdgeContext } from './edge-context.ts'
+import { watchIdle } from './idle-splice.ts'
 
 /**
  * Makes one pipe of a visitor's socket and a stream, after the service switched protocols.
@@ -19,47 +19,18 @@ export function joinUpgraded(
   rest: Buffer,
   held: Buffer | undefined,
 ): void {
-  const idle = new UpgradedIdle(edge)
+  let stopWatching = (): void => {}
   edge.stats.upgraded += 1
   const splice = new SocketSplice(channel, {
     resetReason: () => 'consumerGone',
     onClose: () => {
-      edge.deadlines.delete(idle)
+      stopWatching()
       edge.stats.upgraded -= 1
     },
   })
-  idle.watch(splice, edge.options.upgradeIdleTimeoutMs)
+  stopWatching = watchIdle(splice, edge.options.upgradeIdleTimeoutMs, edge.deadlines)
   channel.attach(splice)
   splice.connect(socket)
   if (rest.length > 0) splice.onData(rest)
   if (held === undefined || channel.write(held)) socket.resume()
-}
-
-/** Watches an upgraded connection through the bytes its splice counted. */
-class UpgradedIdle implements Expiring {
-  deadline = Infinity
-  readonly #edge: EdgeContext
-  #splice: SocketSplice | undefined
-  #timeoutMs = 0
-  #seen = 0
-
-  constructor(edge: EdgeContext) {
-    this.#edge = edge
-  }
-
-  watch(splice: SocketSplice, timeoutMs: number): void {
-    this.#splice = splice
-    this.#timeoutMs = timeoutMs
-    this.deadline = this.#edge.deadlines.now + timeoutMs
-    this.#edge.deadlines.add(this)
-  }
-
-  expire(): void {
-    const splice = this.#splice
-    if (splice === undefined) return
-    const moved = splice.bytesFromSocket + splice.bytesToSocket
-    if (moved === this.#seen) splice.abort('idleTimeout')
-    this.#seen = moved
-    this.deadline = this.#edge.deadlines.now + this.#timeoutMs
-  }
 }

@@ -1,0 +1,75 @@
+import type { PortRefusal } from '@proj/tunnel'
+
+/** When it is worth asking again for a port of another program, or for any port, ms. */
+const RETRY_MS = 10_000
+
+/** When it is worth asking again for a port that other agents serve, ms. */
+const SERVED_RETRY_MS = 3_000
+
+/** What agents are told when they get no port. Neither programs nor other identities are named. */
+export const PORT_REFUSALS = Object.freeze({
+  off: (): PortRefusal => ({ code: 'port-off', message: 'this server gives no public ports' }),
+
+  notAllowed: (port: number): PortRefusal => ({
+    code: 'port-not-allowed',
+    message: `port ${port} is not one this server gives`,
+  }),
+
+  /** Which program is the operator's business. */
+  ofProgram: (port: number): PortRefusal => ({
+    code: 'port-taken',
+    message: `port ${port} is taken by another program`,
+    holder: 'program',
+    retryAfterMs: RETRY_MS,
+  }),
+
+  /** Agents of another endpoint serve it. */
+  served: (port: number, since: number): PortRefusal => ({
+    code: 'port-taken',
+    message: `another endpoint serves port ${port} since ${new Date(since).toISOString()}`,
+    holder: 'session',
+    since: new Date(since).toISOString(),
+    retryAfterMs: SERVED_RETRY_MS,
+  }),
+
+  /** It is kept for an endpoint whose agents are away, for this long at most. */
+  held: (port: number, since: number, retryAfterMs: number): PortRefusal => ({
+    code: 'port-taken',
+    message: `another endpoint has port ${port} since ${new Date(since).toISOString()}, its agents are away`,
+    holder: 'hold',
+    since: new Date(since).toISOString(),
+    retryAfterMs,
+  }),
+
+  reserved: (port: number): PortRefusal => ({
+    code: 'port-taken',
+    message: `port ${port} is reserved with a name of somebody else`,
+    holder: 'reservation',
+  }),
+
+  noneLeft: (): PortRefusal => ({
+    code: 'port-none-left',
+    message: 'every port this server gives is taken',
+    retryAfterMs: RETRY_MS,
+  }),
+
+  /** The identity serves as many as it may have. */
+  limit: (limit: number): PortRefusal => ({
+    code: 'port-limit',
+    message: `an identity may have ${limit} public ports`,
+  }),
+
+  /** Other agents serve the endpoint on this one. */
+  differs: (port: number): PortRefusal => ({
+    code: 'port-differs',
+    message: `other agents serve this endpoint on port ${port}`,
+    retryAfterMs: SERVED_RETRY_MS,
+  }),
+
+  /** It could not be opened, for no fault of the port. */
+  unavailable: (port: number): PortRefusal => ({
+    code: 'port-unavailable',
+    message: `this server cannot open port ${port} now`,
+    retryAfterMs: RETRY_MS,
+  }),
+})

@@ -1,0 +1,67 @@
+import { accessLists, LISTENER_SETTINGS } from '@proj/console'
+import {
+  bindHost,
+  duration,
+  integer,
+  list,
+  oneOf,
+  portRange,
+  type Resolved,
+  setting,
+} from '@proj/config'
+
+import type { PublicPortOptions } from './public-port-options.ts'
+
+/** Settings of the group `public_ports`. */
+export const PUBLIC_PORT_SETTINGS = {
+  range: setting(list(portRange(), { maxItems: 64 }), {
+    default: [],
+    reload: 'live',
+    description:
+      'Ports that endpoints may ask for, such as 9900-9999; without any, nobody gets one.',
+  }),
+  bindHost: setting(list(bindHost(), { maxItems: 16 }), {
+    description:
+      'Where they are opened; unset: every address, or the loopbacks alone when the proxy port is there.',
+  }),
+  publicHost: setting(bindHost(), {
+    reload: 'live',
+    description: 'Name or address in their URLs; unset: the one an agent has dialed.',
+  }),
+  onConflict: setting(oneOf(['wait', 'fail', 'next']), {
+    default: 'wait',
+    reload: 'live',
+    description:
+      'When a port is taken: the agent asks again, gives up, or gets the next free one of the range.',
+  }),
+  holdMs: setting(duration({ max: '24d' }), {
+    default: '1m',
+    reload: 'live',
+    description: 'How long a port is kept for its owner after the last agent has gone.',
+  }),
+  maxPerIdentity: setting(integer({ min: 1 }), {
+    default: '100',
+    reload: 'live',
+    description: 'Ports one identity may have.',
+  }),
+  maxConnections: setting(integer({ min: 1 }), {
+    default: '20000',
+    reload: 'live',
+    description: 'Visitors of all these ports at once; one more is reset.',
+  }),
+  idleTimeoutMs: setting(duration({ min: '10ms' }), {
+    default: 'inf',
+    reload: 'live',
+    description: 'Without a byte in either direction; then the connection is reset.',
+  }),
+  allow: LISTENER_SETTINGS.allow,
+  deny: LISTENER_SETTINGS.deny,
+}
+
+/** The settings as the ports take them. */
+export function publicPortOptions(
+  settings: Resolved<typeof PUBLIC_PORT_SETTINGS>,
+): PublicPortOptions {
+  const { range, bindHost: hosts, allow: _, deny: __, ...rest } = settings
+  return { ...rest, ...accessLists(settings), ranges: range, hosts }
+}

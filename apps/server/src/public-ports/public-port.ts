@@ -1,0 +1,119 @@
+import { formatHostPort } from '@proj/config'
+import { listen, type Listeners, type OnConnection, type Warning } from '@proj/portcheck'
+import type { Upstream } from '@proj/tunnel'
+
+import type { PortOwner } from './port-owner.ts'
+
+/** How a port is opened. */
+export interface PublicPortBind {
+  /** Hosts it is opened on. */
+  readonly hosts: readonly string[]
+  /** Who may connect; absent: everybody. */
+  readonly allow?: readonly string[] | undefined
+  /** Who may not connect. */
+  readonly deny: readonly string[]
+  /** Receives visitors; only while some session serves the port does one get through. */
+  readonly onConnection: OnConnection
+}
+
+/**
+ * One public port: open from the moment it is claimed until `hold` has passed since the last session let
+ * go of it, so that nobody can slip in while an agent is away.
+ */
+export class PublicPort {
+  /** The port. */
+  readonly number: number
+  /** Whose it is. */
+  readonly owner: PortOwner
+  /** When it was claimed, ms since the epoch. */
+  readonly since: number = Date.now()
+  #listeners: Listeners | undefined
+  readonly #sessions = new Map<object, Upstream>()
+  #hold: { readonly timer: NodeJS.Timeout; readonly until: number } | undefined
+  #closed = false
+
+  constructor(number: number, owner: PortOwner) {
+    this.number = number
+    this.owner = owner
+  }
+
+  /** Sessions that serve it now. */
+  get sessions(): readonly Upstream[] {
+    return [...this.#sessions.values()]
+  }
+
+  /** Whether visitors get through. */
+  get isServed(): boolean {
+    return this.#sessions.size > 0
+  }
+
+  /** Until when it is kept without a session, ms since the epoch. */
+  get heldUntil(): number | undefined {
+    return this.#hold?.until
+  }
+
+  /** The sockets, as the system reports them. */
+  get addresses(): readonly string[] {
+    const bound = this.#listeners?.bound ?? []
+    return bound.flatMap(({ sockets }) => sockets.map(({ address }) => address))
+  }
+
+  /** What is not as written, such as a family this machine lacks. */
+  get warnings(): readonly Warning[] {
+    return this.#listeners?.bound.flatMap(({ warnings }) => warnings) ?? []
+  }
+
+  /** Connections that the access lists refused. */
+  get refused(): number {
+    return this.#listeners?.stats().refused ?? 0
+  }
+
+  /**
+   * Opens it on every host, or on none.
+   *
+   * @throws {PortcheckError} when it cannot be had, with its holder.
+   */
+  async open({ hosts, ...how }: PublicPortBind): Promise<void> {
+    const addresses = hosts.map((host) => formatHostPort(host, this.number))
+    const listeners = await listen(addresses, { ...how, scheme: 'tcp' })
+    if (this.#closed) listeners.destroy()
+    this.#listeners = listeners
+  }
+
+  /** Replaces the access lists. */
+  restrict(lists: Pick<PublicPortBind, 'allow' | 'deny'>): void {
+    this.#listeners?.restrict(lists)
+  }
+
+  /**
+   * A session serves it from now on.
+   *
+   * @param onLast - called when the last session has let go.
+   * @returns lets go.
+   */
+  serve(session: Upstream, onLast: () => void): () => void {
+    clearTimeout(this.#hold?.timer)
+    this.#hold = undefined
+    const hold = {} // the same session may have two, for a moment
+    this.#sessions.set(hold, session)
+    return () => {
+      if (this.#sessions.delete(hold) && this.#sessions.size === 0 && !this.#closed) onLast()
+    }
+  }
+
+  /** Keeps it for a while without a session. */
+  hold(ms: number, onExpired: () => void): void {
+    const timer = setTimeout(onExpired, ms)
+    timer.unref() // a process that has nothing else to do may end
+    this.#hold = { timer, until: Date.now() + ms }
+  }
+
+  /** Frees it; connections go on. */
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#hold?.timer)
+    this.#hold = undefined
+    // Resolves with the last connection, which is watched elsewhere.
+    void this.#listeners?.close()
+  }
+}

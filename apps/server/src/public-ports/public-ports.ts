@@ -1,0 +1,264 @@
+import { createHash } from 'node:crypto'
+
+import { formatUrl } from '@proj/config'
+import { isPortcheckError, type WarningCode } from '@proj/portcheck'
+import type { Logger, PortLease, PortRefusal, PortWish, PublicPortSource } from '@proj/tunnel'
+
+import { PortHistory } from './port-history.ts'
+import { type PortOwner, ownerKey } from './port-owner.ts'
+import { PortRanges } from './port-ranges.ts'
+import { PORT_REFUSALS } from './port-refusals.ts'
+import { noPortReservations, type PortReservations } from './port-reservations.ts'
+import {
+  type PublicPortOptions,
+  type ResolvedPublicPortOptions,
+  resolvePublicPortOptions,
+} from './public-port-options.ts'
+import { PublicPort } from './public-port.ts'
+import { PublicVisitors, type PublicVisitorsParts } from './public-visitors.ts'
+
+/** What public ports are joined with. */
+export interface PublicPortsParts extends PublicVisitorsParts {
+  /** Hosts of a port where the options name none. Default: every address. */
+  readonly defaultHosts?: () => readonly string[]
+  /** Ports held with reserved names. Default: none. */
+  readonly reservations?: PortReservations
+}
+
+/** Ports tried for one wish: each costs a look at who has it. More taken ones in a row are not met. */
+const MAX_TRIED_PORTS = 256
+
+/** Another program gets some of the visitors: no port for who would take any. */
+const SHARED: ReadonlySet<WarningCode> = new Set(['PC101', 'PC102', 'PC103'])
+
+/**
+ * The public TCP ports of a server: who has which. A port belongs to one endpoint of one identity, stays
+ * claimed while a session serves it and some time longer, and is the same one again when its owner comes
+ * back and asks for any.
+ */
+export class PublicPorts implements PublicPortSource {
+  /** The connections of all ports. */
+  readonly visitors: PublicVisitors
+  readonly #logger: Logger
+  readonly #reservations: PortReservations
+  readonly #defaultHosts: () => readonly string[]
+  readonly #history = new PortHistory()
+  /** Claimed, or about to be. */
+  readonly #byNumber = new Map<number, PublicPort>()
+  readonly #byOwner = new Map<string, PublicPort>()
+  /** The last wish of each owner that has one under way: sessions of an agent ask at the same time. */
+  readonly #turns = new Map<string, Promise<unknown>>()
+  #options: ResolvedPublicPortOptions
+  #ranges: PortRanges
+  #stopping = false
+
+  /** @throws {RangeError} naming an option out of range. */
+  constructor(options: PublicPortOptions, parts: PublicPortsParts) {
+    this.#options = resolvePublicPortOptions(options)
+    this.#ranges = new PortRanges(this.#options.ranges)
+    this.#logger = parts.logger
+    this.#reservations = parts.reservations ?? noPortReservations
+    this.#defaultHosts = parts.defaultHosts ?? (() => ['*'])
+    this.visitors = new PublicVisitors(parts)
+  }
+
+  /** Ports that are claimed, in order. */
+  get ports(): readonly PublicPort[] {
+    return [...this.#byOwner.values()].toSorted((one, other) => one.number - other.number)
+  }
+
+  /** How many ports may be given out. */
+  get capacity(): number {
+    return this.#ranges.size
+  }
+
+  /**
+   * Changes the options but the hosts; ports that are claimed stay.
+   *
+   * @throws {RangeError} naming an option out of range; nothing has changed then.
+   */
+  configure(options: Omit<PublicPortOptions, 'hosts'>): void {
+    const { hosts } = this.#options
+    this.#options = resolvePublicPortOptions({ ...options, hosts })
+    this.#ranges = new PortRanges(this.#options.ranges)
+    for (const port of this.#byOwner.values()) port.restrict(this.#options)
+  }
+
+  /** @inheritdoc */
+  async take(wish: PortWish): Promise<PortLease | PortRefusal> {
+    const owner = ownerKey(wish)
+    const turn = (this.#turns.get(owner) ?? Promise.resolve()).then(() => this.#place(wish))
+    this.#turns.set(owner, turn)
+    try {
+      return await turn
+    } finally {
+      if (this.#turns.get(owner) === turn) this.#turns.delete(owner)
+    }
+  }
+
+  /**
+   * Frees every port and waits until the connections have ended.
+   *
+   * @param options.signal - ends the patience: what still runs then goes on until `destroy`.
+   */
+  async drain(options: { readonly signal: AbortSignal }): Promise<void> {
+    this.#stop()
+    await this.visitors.drain(options)
+  }
+
+  /** Frees every port and resets every connection now. */
+  destroy(): void {
+    this.#stop()
+    this.visitors.destroy()
+  }
+
+  async #place(wish: PortWish): Promise<PortLease | PortRefusal> {
+    const owner = ownerKey(wish)
+    const mine = this.#byOwner.get(owner)
+    if (mine !== undefined) {
+      if (wish.port === 0 || wish.port === mine.number) return this.#lease(mine, wish)
+      if (mine.isServed) return PORT_REFUSALS.differs(mine.number)
+    }
+    if (this.#stopping || this.#ranges.size === 0) return PORT_REFUSALS.off()
+    if (wish.port !== 0 && !this.#ranges.has(wish.port)) return PORT_REFUSALS.notAllowed(wish.port)
+    if (!this.#makeRoom(wish, mine)) return PORT_REFUSALS.limit(this.#options.maxPerIdentity)
+    const found = await this.#find(wish)
+    if (!(found instanceof PublicPort)) return found
+    if (mine !== undefined) this.#free(mine)
+    this.#byOwner.set(owner, found)
+    this.#history.keep(owner, found.number)
+    this.#reservations.keep(found.owner, found.number)
+    const { endpoint, identity } = wish
+    const { number: port, addresses } = found
+    this.#logger.info({ port, endpoint, identity, addresses }, 'public port open')
+    return this.#lease(found, wish)
+  }
+
+  #lease(port: PublicPort, { session }: PortWish): PortLease {
+    const { publicHost } = this.#options
+    return {
+      port: port.number,
+      url: publicHost === undefined ? undefined : formatUrl('tcp', publicHost, port.number),
+      release: port.serve(session, () => {
+        const { holdMs } = this.#options
+        if (holdMs > 0) port.hold(holdMs, () => this.#free(port))
+        else this.#free(port)
+      }),
+    }
+  }
+
+  /** An identity that has all it may have gives up what is only kept for it, the oldest first. */
+  #makeRoom({ tenant, identity }: PortOwner, mine: PublicPort | undefined): boolean {
+    const has = [...this.#byNumber.values()].filter(
+      (one) => one !== mine && one.owner.tenant === tenant && one.owner.identity === identity,
+    )
+    if (has.length < this.#options.maxPerIdentity) return true
+    const kept = has.filter((one) => one.heldUntil !== undefined)
+    const [oldest] = kept.toSorted((one, other) => (one.heldUntil ?? 0) - (other.heldUntil ?? 0))
+    if (oldest !== undefined) this.#free(oldest)
+    return oldest !== undefined
+  }
+
+  async #find(wish: PortWish): Promise<PublicPort | PortRefusal> {
+    if (wish.port !== 0) {
+      const wanted = await this.#claim(wish.port, wish)
+      const isTaken = 'code' in wanted && wanted.code === 'port-taken'
+      if (!isTaken || this.#options.onConflict === 'wait') return wanted
+      if (this.#options.onConflict === 'fail') {
+        const { retryAfterMs: _, ...forGood } = wanted
+        return forGood
+      }
+    }
+    let tried = 0
+    for (const number of this.#candidates(wish)) {
+      if (tried === MAX_TRIED_PORTS) break
+      tried += 1
+      const found = await this.#claim(number, wish)
+      if (found instanceof PublicPort || found.code === 'port-unavailable') return found
+    }
+    return PORT_REFUSALS.noneLeft()
+  }
+
+  *#candidates(wish: PortWish): Generator<number> {
+    if (wish.port !== 0) {
+      yield* this.#ranges.after(wish.port)
+      return
+    }
+    const owner = ownerKey(wish)
+    const last = this.#reservations.portOf(wish) ?? this.#history.find(owner)
+    if (last !== undefined && this.#ranges.has(last)) yield last
+    // The same place for the same owner: after a restart of the server it is mostly the same port.
+    const start = createHash('sha256').update(owner).digest().readUInt32BE(0)
+    for (const number of this.#ranges.from(start)) if (number !== last) yield number
+  }
+
+  async #claim(number: number, wish: PortWish): Promise<PublicPort | PortRefusal> {
+    const { tenant, identity, endpoint } = wish
+    const other = this.#byNumber.get(number)
+    if (other !== undefined) {
+      const isOwn = other.owner.tenant === tenant && other.owner.identity === identity
+      const isGivenUp = isOwn && other.heldUntil !== undefined && wish.port === number
+      if (!isGivenUp) return this.#refuse(other)
+      this.#free(other) // its endpoint has another name now
+    }
+    const reserved = this.#reservations.ownerOf(number)
+    if (reserved !== undefined && ownerKey(reserved) !== ownerKey(wish)) {
+      return PORT_REFUSALS.reserved(number)
+    }
+    const port = new PublicPort(number, { tenant, identity, endpoint })
+    this.#byNumber.set(number, port)
+    try {
+      await port.open({
+        ...this.#options,
+        hosts: this.#options.hosts ?? this.#defaultHosts(),
+        onConnection: (socket, peer) => this.visitors.accept(port, socket, peer, this.#options),
+      })
+    } catch (error) {
+      this.#byNumber.delete(number)
+      return this.#explain(error, number, wish)
+    }
+    const shared = port.warnings.filter(({ code }) => SHARED.has(code))
+    if (this.#stopping || (wish.port === 0 && shared.length > 0)) {
+      this.#free(port)
+      return this.#stopping ? PORT_REFUSALS.off() : PORT_REFUSALS.ofProgram(number)
+    }
+    for (const { code, text } of shared) {
+      this.#logger.warn({ port: number, endpoint, code }, text)
+    }
+    return port
+  }
+
+  #refuse(other: PublicPort): PortRefusal {
+    const { number, since, heldUntil, sessions } = other
+    // If its agents are gone without a word, it is only kept for them by the time it is asked for again.
+    for (const session of sessions) session.probe()
+    if (heldUntil === undefined) return PORT_REFUSALS.served(number, since)
+    return PORT_REFUSALS.held(number, since, Math.max(0, heldUntil - Date.now()))
+  }
+
+  /** The operator reads who has the port; the agent learns only that somebody has. */
+  #explain(error: unknown, port: number, { endpoint, port: asked }: PortWish): PortRefusal {
+    const isBusy = isPortcheckError(error, 'PORTCHECK_PORT_BUSY')
+    const isDenied = isPortcheckError(error, 'PORTCHECK_PORT_DENIED')
+    const why = error instanceof Error ? error.message : String(error)
+    if (asked === 0 && (isBusy || isDenied)) {
+      this.#logger.debug({ port, endpoint, why }, 'public port taken, trying the next')
+    } else this.#logger.warn({ port, endpoint, why }, 'public port not to be had')
+    if (isBusy) return PORT_REFUSALS.ofProgram(port)
+    return isDenied ? PORT_REFUSALS.notAllowed(port) : PORT_REFUSALS.unavailable(port)
+  }
+
+  #free(port: PublicPort): void {
+    port.close()
+    if (this.#byNumber.get(port.number) === port) this.#byNumber.delete(port.number)
+    const owner = ownerKey(port.owner)
+    if (this.#byOwner.get(owner) !== port) return
+    this.#byOwner.delete(owner)
+    this.#logger.info({ port: port.number, endpoint: port.owner.endpoint }, 'public port freed')
+  }
+
+  #stop(): void {
+    this.#stopping = true
+    for (const port of this.#byNumber.values()) this.#free(port)
+  }
+}
