@@ -7,6 +7,12 @@ export interface ProbedSession {
 }
 
 /**
+ * Shortest time from an answer to the next question, ms. A peer ends a session that pings too often,
+ * and strangers, by asking for a name, decide how often its holder is asked.
+ */
+const MIN_INTERVAL_MS = 100
+
+/**
  * Finds out at once whether a peer is still there, when there is a reason to doubt it. It is pinged,
  * and given up when it has said nothing for `timeoutMs`. Whatever it says gives it as much time
  * again: on a slow line the answer may stand behind megabytes, but something comes before it.
@@ -16,6 +22,9 @@ export class LivenessProbe {
   readonly #timeoutMs: number
   readonly #onSilent: () => void
   #asking: AbortController | undefined
+  #answeredAt = -Infinity
+  /** A question that is put off until the peer may be asked again. */
+  #later: NodeJS.Timeout | undefined
   #timer: NodeJS.Timeout | undefined
   #verdict: NodeJS.Immediate | undefined
 
@@ -31,25 +40,42 @@ export class LivenessProbe {
     return this.#asking !== undefined
   }
 
-  /** Asks the peer, unless it is being asked already. */
+  /** Asks the peer, unless it is being asked already; a little later when it has just answered. */
   start(): void {
-    if (this.#asking !== undefined) return
-    const asking = new AbortController()
-    this.#asking = asking
-    const settle = (): void => {
-      if (this.#asking === asking) this.stop()
+    if (this.#asking !== undefined || this.#later !== undefined) return
+    const waitMs = this.#answeredAt + MIN_INTERVAL_MS - performance.now()
+    if (waitMs <= 0) {
+      this.#ask()
+      return
     }
-    // An answer and the end of the session are both the end of the doubt.
-    this.#session.ping({ signal: asking.signal }).then(settle, settle)
-    this.#wait()
+    this.#later = setTimeout(() => {
+      this.#later = undefined
+      this.#ask()
+    }, waitMs)
+    this.#later.unref() // like the one below
   }
 
   /** Asks no more; nothing is called any more. */
   stop(): void {
+    clearTimeout(this.#later)
+    this.#later = undefined
     clearTimeout(this.#timer)
     clearImmediate(this.#verdict)
     this.#asking?.abort()
     this.#asking = undefined
+  }
+
+  #ask(): void {
+    const asking = new AbortController()
+    this.#asking = asking
+    const settle = (): void => {
+      if (this.#asking !== asking) return
+      this.#answeredAt = performance.now()
+      this.stop()
+    }
+    // An answer and the end of the session are both the end of the doubt.
+    this.#session.ping({ signal: asking.signal }).then(settle, settle)
+    this.#wait()
   }
 
   #wait(): void {

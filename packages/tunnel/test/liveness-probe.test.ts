@@ -39,7 +39,7 @@ async function pass(ms: number): Promise<void> {
   await turn()
 }
 
-beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
 afterEach(() => void vi.useRealTimers())
 
 describe('a peer that is asked for a sign of life', () => {
@@ -62,9 +62,45 @@ describe('a peer that is asked for a sign of life', () => {
     expect(session.pings).toBe(1)
     session.answer()
     await turn()
+    await pass(100)
     probe.start()
     expect([session.pings, probe.pending]).toEqual([2, true])
     probe.stop()
+  })
+
+  test('is not asked more than ten times a second, however often others want to know', async () => {
+    const { session, probe } = probed()
+    for (let knock = 0; knock < 1000; knock++) {
+      probe.start()
+      session.answer()
+      await pass(1)
+    }
+    expect(session.pings).toBeGreaterThan(5)
+    expect(session.pings).toBeLessThanOrEqual(11)
+  })
+
+  test('that has just answered is asked again a little later', async () => {
+    const { session, probe, silences } = probed()
+    probe.start()
+    session.answer()
+    await turn()
+    probe.start()
+    expect([session.pings, probe.pending]).toEqual([1, false])
+    await pass(100)
+    expect([session.pings, probe.pending]).toEqual([2, true])
+    await pass(100)
+    expect(silences()).toBe(1)
+  })
+
+  test('is not asked later when the session is over by then', async () => {
+    const { session, probe } = probed()
+    probe.start()
+    session.answer()
+    await turn()
+    probe.start()
+    probe.stop()
+    await pass(1000)
+    expect(session.pings).toBe(1)
   })
 
   test('is given up when it has said nothing', async () => {

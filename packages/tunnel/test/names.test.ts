@@ -183,6 +183,19 @@ describe('a holder that hangs', () => {
   })
 })
 
+test('an agent that registers more names than it may be pinged a second keeps its sessions', async () => {
+  const server = await startServer({ authorize: byToken })
+  await using agent = new Agent({ url: server.url, token: 'alice', connections: 2 })
+  const names = Array.from({ length: 300 }, (_, index) => `name-${index}`)
+  await Promise.all(names.map((name) => agent.listen(name).ready()))
+  await until(() => names.every((name) => server.registry.count(name) === 2))
+  const sessions = [...server.upstream.sessions]
+  // One by one, each of them a reason to ask.
+  for (const name of names) await agent.listen(`${name}-more`).ready()
+  expect([...server.upstream.sessions]).toEqual(sessions)
+  expect(server.logger.find('agent given up')).toEqual([])
+})
+
 describe('a name that is reserved', () => {
   test('is registered by whom it is reserved for, on either wire', async () => {
     const server = await startServer({
