@@ -5,6 +5,7 @@ import { EXIT, UserError } from '@proj/console'
 import type { Logger } from '@proj/tunnel'
 
 import { dataDirectory } from './store/data-directory.ts'
+import type { ReservationLimits } from './store/reservation-limits.ts'
 import { isStoreError, type StoreError, type StoreErrorCode } from './store/store-error.ts'
 import { memoryStore, openStore, type Store, STORE_FILE } from './store/store.ts'
 
@@ -14,6 +15,8 @@ export interface ServerStoreOptions {
   readonly dataDir: string | undefined
   /** Environment variables, for the default. */
   readonly env: Readonly<Record<string, string | undefined>>
+  /** How many names may be reserved. Default: RESERVATION_LIMITS. */
+  readonly limits?: ReservationLimits
   /** Told what goes wrong while the store is open. */
   readonly logger: Logger
 }
@@ -60,11 +63,11 @@ export function openServerStore(options: CommandStoreOptions): Store {
  *
  * @throws {UserError} in words, with exit code 2 when something has to be set right, 1 otherwise.
  */
-export function openStoreOrNone({ dataDir, env, logger }: ServerStoreOptions): Store {
+export function openStoreOrNone({ dataDir, env, limits, logger }: ServerStoreOptions): Store {
   const uid = process.geteuid?.()
   const { path, isConfigured } = dataDirectory(dataDir, { env, uid })
   try {
-    return openStore(path, { uid, logger })
+    return openStore(path, { uid, logger, ...(limits !== undefined && { reservations: limits }) })
   } catch (error) {
     if (!isStoreError(error)) throw error
     const isMissing = !existsSync(join(path, STORE_FILE))

@@ -100,6 +100,21 @@ export const settings = defineSettings({
         description: 'auto: text on a terminal, JSON elsewhere.',
       }),
     },
+    names: {
+      maxPerIdentity: setting(integer({ min: 1 }), {
+        default: '100',
+        description: 'Names one identity may reserve.',
+      }),
+      maxTotal: setting(integer({ min: 1 }), {
+        default: '100000',
+        description: 'Names that may be reserved at all.',
+      }),
+      probeTimeoutMs: setting(duration({ min: '50ms', max: '1m' }), {
+        default: '2s',
+        description:
+          'Silence after which an agent is given up whose name is asked for; longer for slow lines.',
+      }),
+    },
     dataDir: setting(path(), {
       description:
         'Where reserved names, tokens and the audit log are kept; unset: a directory of the user or service.',

@@ -39,7 +39,12 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       ...(front !== undefined && { tls: front }),
     }
   }
-  using store = openStoreOrNone({ dataDir: settings.dataDir, env: around.env, logger })
+  using store = openStoreOrNone({
+    dataDir: settings.dataDir,
+    env: around.env,
+    limits: settings.names,
+    logger,
+  })
   let server: Server
   try {
     server = await Server.start({
@@ -49,6 +54,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       edge: settings.proxy,
       publicPorts: publicPortOptions(settings.publicPorts),
       store,
+      probeTimeoutMs: settings.names.probeTimeoutMs,
       software: SOFTWARE,
       logger,
     })

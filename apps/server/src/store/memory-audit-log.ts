@@ -1,4 +1,4 @@
-import { AUDIT_LIMITS, type AuditLimits } from './audit-limits.ts'
+import { AUDIT_LIMITS, type AuditLimits, REFUSAL_EVENTS } from './audit-limits.ts'
 import type { AuditEvent, AuditFields, AuditLog, AuditRecord } from './audit-log.ts'
 import { auditRecord } from './audit-queue.ts'
 
@@ -6,6 +6,7 @@ import { auditRecord } from './audit-queue.ts'
 export class MemoryAuditLog implements AuditLog {
   readonly #maxRecords: number
   readonly #records: AuditRecord[] = []
+  readonly #counts = { refusals: 0, others: 0 }
 
   constructor({ maxRecords = AUDIT_LIMITS.maxRecords }: AuditLimits = {}) {
     this.#maxRecords = maxRecords
@@ -14,7 +15,14 @@ export class MemoryAuditLog implements AuditLog {
   /** @inheritdoc */
   write(event: AuditEvent, fields: AuditFields): void {
     this.#records.push(auditRecord(event, fields))
-    if (this.#records.length > this.#maxRecords) this.#records.shift()
+    const isRefusal = REFUSAL_EVENTS.has(event)
+    const kind = isRefusal ? 'refusals' : 'others'
+    if (this.#counts[kind] < this.#maxRecords) {
+      this.#counts[kind] += 1
+      return
+    }
+    const oldest = this.#records.findIndex((one) => REFUSAL_EVENTS.has(one.event) === isRefusal)
+    this.#records.splice(oldest, 1)
   }
 
   /** @inheritdoc */

@@ -36,10 +36,12 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX reservations_of_identity ON reservations (tenant, identity);
 
   CREATE TABLE audit (
-    seq    INTEGER PRIMARY KEY AUTOINCREMENT,
-    at     INTEGER NOT NULL,
-    event  TEXT NOT NULL,
-    fields TEXT NOT NULL
+    seq        INTEGER PRIMARY KEY AUTOINCREMENT,
+    at         INTEGER NOT NULL,
+    event      TEXT NOT NULL,
+    fields     TEXT NOT NULL,
+    is_refusal INTEGER NOT NULL
   ) STRICT;
+  CREATE INDEX audit_by_kind ON audit (is_refusal, seq);
   `,
 ]

@@ -1,4 +1,4 @@
-import { AUDIT_LIMITS, type AuditLimits } from './audit-limits.ts'
+import { AUDIT_LIMITS, type AuditLimits, REFUSAL_EVENTS } from './audit-limits.ts'
 import type { AuditEvent, AuditFields, AuditLog, AuditRecord } from './audit-log.ts'
 import { AuditQueue } from './audit-queue.ts'
 import type { Database } from './database.ts'
@@ -43,10 +43,17 @@ export class SqliteAuditLog implements AuditLog {
 
   #keep(records: readonly AuditRecord[]): void {
     for (const { at, event, fields } of records) {
-      const sql = 'INSERT INTO audit (at, event, fields) VALUES (?, ?, ?)'
-      this.#database.run(sql, at, event, JSON.stringify(fields))
+      const sql = 'INSERT INTO audit (at, event, fields, is_refusal) VALUES (?, ?, ?, ?)'
+      const isRefusal = Number(REFUSAL_EVENTS.has(event))
+      this.#database.run(sql, at, event, JSON.stringify(fields), isRefusal)
     }
-    const sql = 'DELETE FROM audit WHERE seq <= (SELECT max(seq) FROM audit) - ?'
-    this.#database.run(sql, this.#limits.maxRecords)
+    for (const isRefusal of [0, 1]) {
+      this.#database.run(
+        `DELETE FROM audit WHERE is_refusal = ?1 AND seq <=
+           (SELECT seq FROM audit WHERE is_refusal = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)`,
+        isRefusal,
+        this.#limits.maxRecords,
+      )
+    }
   }
 }

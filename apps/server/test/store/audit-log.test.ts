@@ -42,6 +42,20 @@ describe.for(MAKERS)('the audit log %s', ([, make]) => {
     expect(log.read().map(({ fields }) => fields['count'])).toEqual([3, 4, 5])
   })
 
+  test('keeps what happened however much was refused since', () => {
+    const log = make({ maxRecords: 3 })
+    log.write('token.created', { token: 'k3v9m2ab' })
+    for (let knock = 0; knock < 10; knock++) log.write('auth.failed', { knock })
+    log.write('name.refused', { endpoint: 'web' })
+    log.flush()
+    expect(log.read().map(({ event }) => event)).toEqual([
+      'token.created',
+      'auth.failed',
+      'auth.failed',
+      'name.refused',
+    ])
+  })
+
   test('is read from a time on, and the newest so many', () => {
     const log = make()
     for (const count of [1, 2, 3]) log.write('name.taken', { count })
