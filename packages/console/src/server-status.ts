@@ -2,6 +2,7 @@
 import { formatSize } from '@proj/config'
 
 import { EXIT, UserError } from './exit-code.ts'
+import { printable } from './printable.ts'
 import { formatTable } from './table.ts'
 
 /** One endpoint of one agent's session, as `/status/upstream/sessions` has it. */
@@ -118,7 +119,7 @@ export function formatServerStatus({ ready, edge, sessions, ports }: ServerStatu
 function formatSessions(sessions: ServerStatus['sessions']): string {
   if (sessions.length === 0) return 'no agent is connected\n'
   const rows = sessions.map((session) => [
-    session.endpoint,
+    printable(session.endpoint),
     session.agent ?? '-',
     session.remoteAddress,
     session.protocol,
