@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { spawned, type Spawned, type SpawnedOptions } from '@proj/testkit/spawned'
+import { onTestFinished } from 'vitest'
 
 const SERVER = fileURLToPath(new URL('../../bin/adit-server.js', import.meta.url))
 const AGENT = fileURLToPath(new URL('../../../agent/bin/adit.js', import.meta.url))
@@ -15,10 +16,6 @@ const CLEAN = Object.fromEntries(
     .filter((name) => /^(ADIT_|https?_proxy$|all_proxy$|no_proxy$)/i.test(name))
     .map((name) => [name, undefined]),
 )
-
-/** Where servers of this worker keep what lasts, unless a test says so: never where a user's do. */
-const STATE = mkdtempSync(join(tmpdir(), 'adit-state-'))
-process.on('exit', () => rmSync(STATE, { recursive: true, force: true }))
 
 /** How a program is started. */
 export interface ProgramOptions extends SpawnedOptions {
@@ -115,9 +112,19 @@ function program(path: string, args: readonly string[], options: ProgramOptions)
   return spawned(command, line, { ...rest, env: { ...CLEAN, ...freshState(), ...env } })
 }
 
-/** A directory of its own for each program: servers share what they find in one. */
+/**
+ * Where a server keeps what lasts, unless a test says so: never where a user's does, and a directory
+ * of its own for each program, because servers share what they find in one.
+ */
 function freshState(): Record<string, string> {
-  return { STATE_DIRECTORY: mkdtempSync(join(STATE, 'server-')) }
+  const path = mkdtempSync(join(tmpdir(), 'adit-state-'))
+  const remove = (): void => rmSync(path, { recursive: true, force: true })
+  try {
+    onTestFinished(remove) // behind the end of the program, which is asked for after this
+  } catch {
+    process.on('exit', remove) // not inside a test
+  }
+  return { STATE_DIRECTORY: path }
 }
 
 function portOf(address: string | undefined): number {
