@@ -24,6 +24,22 @@ export async function refusal(response: IncomingMessage, about: string): Promise
   const headers = boundHeaders(response.headers)
   const said = errorText(bodyText)
   const retryAfterMs = parseRetryAfter(headers['retry-after'], Date.now())
+  if (wantsClientCertificate(headers, bodyText)) {
+    return new DialError(
+      'DIAL_TLS_CLIENT_CERT',
+      `the server ${about} does not accept our client certificate: ${said ?? status}`,
+      {
+        phase: 'upgrade',
+        leg: 'server',
+        status,
+        headers,
+        bodyText,
+        retryAfterMs,
+        retry: 'no',
+        hint: 'set tls.cert and tls.key to a certificate that the server knows the issuer of',
+      },
+    )
+  }
   return new DialError(
     'DIAL_UPGRADE_REFUSED',
     `the server refused the WebSocket upgrade of ${about}: ${status} ${response.statusMessage ?? ''}`.trimEnd() +
@@ -38,6 +54,17 @@ export async function refusal(response: IncomingMessage, about: string): Promise
       retry: RETRYABLE_STATUS.includes(status) ? 'yes' : 'no',
       hint: hintFor(status),
     },
+  )
+}
+
+/** A server of ours, and nginx, say it in HTTP, for an alert in the handshake may be lost. */
+function wantsClientCertificate(
+  headers: Readonly<Record<string, string>>,
+  bodyText: string,
+): boolean {
+  return (
+    headers['adit-error']?.startsWith('client_certificate_') === true ||
+    /No required SSL certificate was sent|The SSL certificate error/.test(bodyText)
   )
 }
 

@@ -130,6 +130,19 @@ describe('dialRawWebSocket', () => {
     expect(error.message).not.toContain('secret')
   })
 
+  it.each([
+    [403, { 'adit-error': 'client_certificate_missing' }, '{"error":"one is required"}'],
+    [400, { server: 'nginx' }, '<center>No required SSL certificate was sent</center>'],
+  ])('takes a %i about a client certificate for what it is', async (status, headers, body) => {
+    const { url } = await serve((_request, response) =>
+      response.writeHead(status, headers).end(body),
+    )
+    const error = await failure(dialRawWebSocket(url))
+    expect([error.code, error.kind, error.status]).toEqual(['DIAL_TLS_CLIENT_CERT', 'tls', status])
+    expect(error.retryable).toBe(false)
+    expect(error.hint).toContain('tls.cert')
+  })
+
   it('keeps 1024 bytes of the body of a refusal', async () => {
     for (const size of [1023, 1024, 1025, 100_000]) {
       const { url } = await serve((_request, response) => {
