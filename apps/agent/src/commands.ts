@@ -1,4 +1,4 @@
-import { GLOBAL_FLAGS, STANDARD_COMMANDS } from '@proj/console'
+import { ADMIN_TLS_FLAGS, GLOBAL_FLAGS, STANDARD_COMMANDS } from '@proj/console'
 import { argument, boolean, defineCommands, list, oneOf, setting, text, url } from '@proj/config'
 
 import { ACCESS_CONFLICTS } from './access-settings.ts'
@@ -105,6 +105,7 @@ const ownCommands = {
         default: 'http://localhost:8002',
         description: 'The admin port of the server.',
       }),
+      ...ADMIN_TLS_FLAGS,
     },
   },
 } as const

@@ -1,4 +1,5 @@
 import {
+  type AdminTlsFiles,
   EXIT,
   formatServerStatus,
   type Invocation,
@@ -39,7 +40,7 @@ async function runOwn(invocation: Invocation<AgentTree, OwnCommands>): Promise<n
   const { command } = invocation
   switch (command.name) {
     case 'status':
-      return await status(invocation, command.flags.url)
+      return await status(invocation, command.flags)
     case 'reserve':
     case 'release':
     case 'list':
@@ -55,9 +56,9 @@ async function runOwn(invocation: Invocation<AgentTree, OwnCommands>): Promise<n
 
 async function status(
   { json, around }: Invocation<AgentTree, OwnCommands>,
-  url: string,
+  { url, ...files }: AdminTlsFiles & { readonly url: string },
 ): Promise<number> {
-  const found = await readServerStatus(url)
+  const found = await readServerStatus(url, files)
   around.stdout.write(json ? `${JSON.stringify(found)}\n` : formatServerStatus(found))
   return EXIT.ok
 }

@@ -1,4 +1,4 @@
-import { EXIT, formatTable, printable, UserError } from '@proj/console'
+import { EXIT, formatTable, UserError } from '@proj/console'
 
 import type { Reservation } from './store/reservation-store.ts'
 import type { Store } from './store/store.ts'
@@ -13,10 +13,10 @@ export function describeReservation(reservation: Reservation): Record<string, un
 export function formatReservations(reservations: readonly Reservation[]): string {
   if (reservations.length === 0) return 'no names are reserved\n'
   const rows = reservations.map(({ tenant, endpoint, kind, identity, reservedAt }) => [
-    printable(endpoint),
-    tenant === '' ? '-' : printable(tenant),
+    endpoint,
+    tenant || '-',
     kind,
-    printable(identity),
+    identity,
     `${new Date(reservedAt).toISOString().slice(0, 16)}Z`,
   ])
   return formatTable([['NAME', 'TENANT', 'KIND', 'IDENTITY', 'SINCE'], ...rows])

@@ -37,7 +37,7 @@ async function runOwn(invocation: Invocation<ServerTree, OwnCommands>): Promise<
     case 'start':
       return await start(invocation)
     case 'status':
-      return await status(invocation, command.flags.url)
+      return await status(invocation, command.flags)
     default:
       return await runStoreCommand({ ...invocation, command })
   }

@@ -1,4 +1,5 @@
 import {
+  ADMIN_TLS_FLAGS,
   bindsAreTcp,
   GLOBAL_FLAGS,
   LISTENER_SETTINGS,
@@ -155,6 +156,7 @@ const ownCommands = {
       url: setting(url({ schemes: ['http', 'https'] }), {
         description: 'Its admin port; without it, where admin.bind-addr has it.',
       }),
+      ...ADMIN_TLS_FLAGS,
     },
   },
   ...STORE_COMMANDS,

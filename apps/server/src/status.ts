@@ -1,30 +1,34 @@
 import {
+  type AdminTlsFiles,
   EXIT,
   formatServerStatus,
   type Invocation,
   readServerStatus,
   UserError,
 } from '@proj/console'
-import { formatHostPort, type ListenAddress } from '@proj/config'
+import { formatHostPort, type Resolved } from '@proj/config'
 
 import type { OwnCommands, ServerTree } from './settings.ts'
 
 /**
  * Shows the state of the server that runs here.
  *
- * @param url - of its admin port; where the configuration has it when left out.
+ * @param flags.url - of its admin port; where the configuration has it when left out.
  */
 export async function status(
   { loaded, json, around }: Invocation<ServerTree, OwnCommands>,
-  url: string | undefined,
+  { url, ...files }: AdminTlsFiles & { readonly url?: string | undefined },
 ): Promise<number> {
-  const found = await readServerStatus(url ?? adminUrl(loaded.settings.admin.bindAddr))
+  const found = await readServerStatus(url ?? adminUrl(loaded.settings.admin), files)
   around.stdout.write(json ? `${JSON.stringify(found)}\n` : formatServerStatus(found))
   return EXIT.ok
 }
 
-function adminUrl(addresses: readonly ListenAddress[]): string {
-  const tcp = addresses.find((address) => address.kind === 'tcp')
+function adminUrl({
+  bindAddr,
+  tls,
+}: Pick<Resolved<ServerTree>['admin'], 'bindAddr' | 'tls'>): string {
+  const tcp = bindAddr.find((address) => address.kind === 'tcp')
   if (tcp === undefined || tcp.port === 0) {
     throw new UserError('the configuration does not tell where the admin port is', {
       exitCode: EXIT.usage,
@@ -32,5 +36,6 @@ function adminUrl(addresses: readonly ListenAddress[]): string {
     })
   }
   const everywhere = tcp.hostKind === 'any' || tcp.host === '::' || tcp.host === '0.0.0.0'
-  return `http://${formatHostPort(everywhere ? 'localhost' : tcp.host, tcp.port)}`
+  const scheme = tls.cert.length > 0 ? 'https' : 'http'
+  return `${scheme}://${formatHostPort(everywhere ? 'localhost' : tcp.host, tcp.port)}`
 }

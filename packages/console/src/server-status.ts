@@ -1,8 +1,8 @@
 /** What a server's admin port says of itself, for the `status` command of both programs. */
 import { formatSize } from '@proj/config'
 
+import { type AdminTlsFiles, adminRequests } from './admin-request.ts'
 import { EXIT, UserError } from './exit-code.ts'
-import { printable } from './printable.ts'
 import { formatTable } from './table.ts'
 
 /** One endpoint of one agent's session, as `/status/upstream/sessions` has it. */
@@ -66,17 +66,25 @@ export interface ServerStatus {
 /** How long the admin port may take, ms. It answers from memory. */
 const TIMEOUT_MS = 5_000
 
+/** Node's codes of certificates that were not accepted. */
+const CERTIFICATE_CODES = /CERT|UNABLE_TO_|SELF_SIGNED/
+
 /**
  * Asks the admin port of a server.
  *
  * @param url - of the admin port.
+ * @param files - to trust and to show, where it speaks TLS.
  * @throws {UserError} exit code 1 when nobody or somebody else answers.
  */
-export async function readServerStatus(url: string): Promise<ServerStatus> {
+export async function readServerStatus(
+  url: string,
+  files: AdminTlsFiles = {},
+): Promise<ServerStatus> {
+  const request = await adminRequests(files)
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS)
     const get = async (path: string): Promise<Response> =>
-      await fetch(new URL(path, url), { signal })
+      await request(new URL(path, url), { signal })
     const json = async (path: string): Promise<unknown> => {
       const response = await get(path)
       if (!response.ok) throw new Error(`${path} answered ${response.status}`)
@@ -97,7 +105,7 @@ export async function readServerStatus(url: string): Promise<ServerStatus> {
   } catch (error) {
     throw new UserError(`no status from ${url}: ${reasonOf(error)}`, {
       exitCode: EXIT.failed,
-      hint: 'is the server running here? name its admin port with --url',
+      hint: hintOf(error),
       cause: error,
     })
   }
@@ -119,7 +127,7 @@ export function formatServerStatus({ ready, edge, sessions, ports }: ServerStatu
 function formatSessions(sessions: ServerStatus['sessions']): string {
   if (sessions.length === 0) return 'no agent is connected\n'
   const rows = sessions.map((session) => [
-    printable(session.endpoint),
+    session.endpoint,
     session.agent ?? '-',
     session.remoteAddress,
     session.protocol,
@@ -152,10 +160,18 @@ function roughSize(bytes: number): string {
   return formatSize(Math.floor(bytes / unit) * unit)
 }
 
+function hintOf(error: unknown): string {
+  const { code } = error as { readonly code?: unknown }
+  if (typeof code === 'string' && CERTIFICATE_CODES.test(code)) {
+    return 'name the authority of its certificate with --ca, and a host of the certificate with --url'
+  }
+  return 'is the server running here? name its admin port with --url'
+}
+
 /** The cause tells more than fetch, whose own message is always the same. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const { cause } = error
+  const { cause = error } = error
   if (cause instanceof AggregateError) return reasonOf(cause.errors[0])
   return cause instanceof Error ? cause.message : error.message
 }

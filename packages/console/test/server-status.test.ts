@@ -1,6 +1,9 @@
 import { createServer } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { expect, test } from 'vitest'
+import { certificateAuthority } from '@proj/testkit/certificates'
 import { listening } from '@proj/testkit/listening'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
 import { EXIT, formatServerStatus, readServerStatus, type ServerStatus } from '../src/index.ts'
 
@@ -106,5 +109,38 @@ test('somebody else there is exit code 1, with the page that is missing', async 
   await expect(readServerStatus(`http://${other.authority}`)).rejects.toMatchObject({
     exitCode: EXIT.failed,
     message: expect.stringMatching(/\/status\/\S+ answered 404$/),
+  })
+})
+
+test("comes over TLS too, with an authority and a certificate of one's own", async () => {
+  using folder = temporaryDirectory()
+  const authority = certificateAuthority()
+  const server = createSecureServer(
+    { ...authority.issue({ name: 'admin' }), ca: authority.cert, requestCert: true },
+    (request, response) => {
+      const { pathname } = new URL(request.url ?? '/', 'https://x')
+      response.end(JSON.stringify(pathname === '/status/edge' ? status.edge : status.sessions))
+    },
+  )
+  server.on('tlsClientError', () => {})
+  await using admin = await listening(server)
+  const url = `https://localhost:${admin.port}`
+  const mine = authority.issue({ name: 'operator', usage: 'client' })
+  const files = {
+    ca: folder.write('ca.pem', authority.cert),
+    cert: folder.write('cert.pem', mine.cert),
+    key: folder.write('key.pem', mine.key),
+  }
+  expect(await readServerStatus(url, files)).toEqual(status)
+  await expect(readServerStatus(url)).rejects.toMatchObject({
+    exitCode: EXIT.failed,
+    hint: expect.stringContaining('--ca'),
+  })
+  await expect(readServerStatus(url, { ca: files.ca })).rejects.toMatchObject({
+    exitCode: EXIT.failed,
+  })
+  await expect(readServerStatus(url, { ca: `${folder.path}/none` })).rejects.toMatchObject({
+    exitCode: EXIT.usage,
+    message: expect.stringMatching(/^--ca: ENOENT/),
   })
 })

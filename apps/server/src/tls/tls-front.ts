@@ -48,7 +48,7 @@ interface Arrival {
 const HANDSHAKE_RECORD = 22
 
 /** Spoken behind the handshake; the edge and both acceptors know nothing else. */
-const PROTOCOLS = ['http/1.1']
+const PROTOCOLS = ['http/1.1', 'http/1.0']
 
 /** Node's own limit must not fire before ours, which covers the time before the first byte too. */
 const NODE_TIMEOUT_EXTRA_MS = 1_000
