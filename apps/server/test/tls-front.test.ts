@@ -140,6 +140,7 @@ describe('versions and protocols', () => {
       expect(await attempt(client)).toBe('connected')
       expect(client.alpnProtocol).toBe('http/1.1')
     }
+    expect(await attempt(dial({ ALPNProtocols: ['http/1.0'] }))).toBe('connected')
     expect(await attempt(dial({ ALPNProtocols: ['h2'] }))).toBe(
       'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL',
     )

@@ -119,7 +119,12 @@ test("comes over TLS too, with an authority and a certificate of one's own", asy
     { ...authority.issue({ name: 'admin' }), ca: authority.cert, requestCert: true },
     (request, response) => {
       const { pathname } = new URL(request.url ?? '/', 'https://x')
-      response.end(JSON.stringify(pathname === '/status/edge' ? status.edge : status.sessions))
+      const pages: Readonly<Record<string, unknown>> = {
+        '/status/edge': status.edge,
+        '/status/upstream/sessions': status.sessions,
+        '/status/ports': status.ports,
+      }
+      response.end(JSON.stringify(pages[pathname] ?? null))
     },
   )
   server.on('tlsClientError', () => {})
