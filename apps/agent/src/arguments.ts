@@ -1,7 +1,15 @@
 import { EXIT, UserError } from '@proj/console'
-import type { ArgumentValues, ParsedCommand } from '@proj/config'
+import type { ArgumentValue, ArgumentValues, ParsedCommand } from '@proj/config'
 
 import type { OwnCommands } from './commands.ts'
+
+/** What `adit http` and `adit tcp` say about visitors; the latter knows no users. */
+interface VisitorFlags {
+  readonly visitorAllow: readonly string[] | undefined
+  readonly visitorDeny: readonly string[] | undefined
+  readonly visitorUser?: string | undefined
+  readonly visitorPasswordFile?: string | undefined
+}
 
 /** Where an access is bound when nobody says: a free port of the loopback, which start-up prints. */
 const DEFAULT_BIND = '127.0.0.1:0'
@@ -15,12 +23,15 @@ export function argumentsOf(command: ParsedCommand<OwnCommands>): ArgumentValues
   switch (command.name) {
     case 'http': {
       const { endpoint, address } = command.args
-      return { listeners: [{ endpoint, addr: address, protocol: 'http' }], accesses: [] }
+      const visitors = visitorsOf(command.flags)
+      const listener = { endpoint, addr: address, protocol: 'http', visitors }
+      return { listeners: [listener], accesses: [] }
     }
     case 'tcp': {
       const { endpoint, address } = command.args
+      const visitors = visitorsOf(command.flags)
       const { publicPort, proxyProtocol } = command.flags
-      const ways = { public_port: publicPort, proxy_protocol: proxyProtocol }
+      const ways = { public_port: publicPort, proxy_protocol: proxyProtocol, visitors }
       return { listeners: [{ endpoint, addr: address, protocol: 'tcp', ...ways }], accesses: [] }
     }
     case 'access':
@@ -56,4 +67,22 @@ function accessesOf(
       ? { endpoint: item, bind_addr: bind ?? DEFAULT_BIND, ...policy }
       : { endpoint: item.slice(0, at), bind_addr: item.slice(at + 1), ...policy }
   })
+}
+
+function visitorsOf(flags: VisitorFlags): ArgumentValue | undefined {
+  const { visitorAllow, visitorDeny, visitorUser, visitorPasswordFile } = flags
+  if ((visitorUser === undefined) !== (visitorPasswordFile === undefined)) {
+    throw new UserError('--visitor-user and --visitor-password-file go together', {
+      exitCode: EXIT.usage,
+      hint: 'list several users in a file, under listeners',
+    })
+  }
+  return {
+    allow: visitorAllow,
+    deny: visitorDeny,
+    basic_auth:
+      visitorUser === undefined
+        ? undefined
+        : [{ user: visitorUser, password_file: visitorPasswordFile }],
+  }
 }

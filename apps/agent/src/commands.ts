@@ -1,5 +1,15 @@
 import { ADMIN_TLS_FLAGS, GLOBAL_FLAGS, STANDARD_COMMANDS } from '@proj/console'
-import { argument, boolean, defineCommands, list, oneOf, setting, text, url } from '@proj/config'
+import {
+  argument,
+  boolean,
+  defineCommands,
+  list,
+  oneOf,
+  path,
+  setting,
+  text,
+  url,
+} from '@proj/config'
 
 import { ACCESS_CONFLICTS } from './access-settings.ts'
 import { NAME_COMMANDS } from './name-commands.ts'
@@ -10,6 +20,13 @@ const ACCESS_FLAG = setting(boolean(), {
   description: 'The URL is that of a proxy port, as for access.',
 })
 
+const ADDRESS_FLAGS = {
+  visitorAllow: setting(list(text()), {
+    description: 'Who may visit: addresses and blocks, 192.0.2.0/24; without it everybody.',
+  }),
+  visitorDeny: setting(list(text()), { description: 'Who may not visit, even when allowed.' }),
+}
+
 const ownCommands = {
   http: {
     description: 'Offers an HTTP service.',
@@ -17,10 +34,16 @@ const ownCommands = {
       endpoint: argument(endpointName(), { description: 'Name visitors use.' }),
       address: argument(text(), { description: 'The service: 3000, host:3000, unix:/path.' }),
     },
+    flags: {
+      ...ADDRESS_FLAGS,
+      visitorUser: setting(text(), { description: 'User that visitors name themselves as.' }),
+      visitorPasswordFile: setting(path(), { description: 'File with the password of that user.' }),
+    },
     settings: ['connect', 'log', 'grace_period'],
     examples: [
       'adit http web 3000',
       'adit http web 10.0.0.5:8080 --connect.url https://tunnel.example.com',
+      'adit http web 3000 --visitor-user ann --visitor-password-file ./password',
     ],
   },
   tcp: {
@@ -30,6 +53,7 @@ const ownCommands = {
       address: argument(text(), { description: 'The service: 5432, host:5432, unix:/path.' }),
     },
     flags: {
+      ...ADDRESS_FLAGS,
       publicPort: setting(text(), {
         description: 'TCP port of the server that everybody can reach the service on; or any.',
       }),
@@ -39,7 +63,11 @@ const ownCommands = {
       }),
     },
     settings: ['connect', 'log', 'grace_period'],
-    examples: ['adit tcp pg 5432', 'adit tcp pg 5432 --public-port 9901'],
+    examples: [
+      'adit tcp pg 5432',
+      'adit tcp pg 5432 --public-port 9901',
+      'adit tcp pg 5432 --visitor-allow 192.0.2.0/24',
+    ],
   },
   access: {
     description: 'Brings remote TCP endpoints to addresses here.',

@@ -16,10 +16,11 @@ export function explained(error: unknown): unknown {
       'TUNNEL_RESERVATION_REFUSED',
       'TUNNEL_UNAUTHORIZED',
       'TUNNEL_UPGRADE_REFUSED',
+      'TUNNEL_VISITORS_UNSUPPORTED',
     ]
     const exitCode = refused.includes(error.code)
       ? EXIT.refused
-      : error.code === 'TUNNEL_ENDPOINT_INVALID'
+      : ['TUNNEL_ENDPOINT_INVALID', 'TUNNEL_VISITORS_INVALID'].includes(error.code)
         ? EXIT.usage
         : EXIT.failed
     const { hint } = TUNNEL_ERRORS[error.code]

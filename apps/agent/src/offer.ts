@@ -1,12 +1,23 @@
 import { formatDialAddress, formatSourceAddress } from '@proj/config'
 import { type Agent, forward, type Listener, type Logger } from '@proj/tunnel'
 
+import type { VisitorPolicy } from '@proj/visitors'
+
 import type { AgentSettings } from './settings.ts'
 
 type ListenerSettings = AgentSettings['listeners'][number]
 
-/** Offers one service: its endpoint is spliced to the service's address. */
-export function offer(agent: Agent, settings: ListenerSettings, logger: Logger): Listener {
+/**
+ * Offers one service: its endpoint is spliced to the service's address.
+ *
+ * @param visitors - what the settings demand of visitors, with verifiers in place of passwords.
+ */
+export function offer(
+  agent: Agent,
+  settings: ListenerSettings,
+  visitors: VisitorPolicy | undefined,
+  logger: Logger,
+): Listener {
   const { endpoint, addr, protocol, bindAddr } = settings
   const service = addr.kind === 'unix' ? { path: addr.path } : { host: addr.host, port: addr.port }
   const family = addr.kind === 'unix' || addr.family === 'both' ? undefined : addr.family
@@ -14,6 +25,7 @@ export function offer(agent: Agent, settings: ListenerSettings, logger: Logger):
     kind: protocol,
     service,
     ...(settings.publicPort !== undefined && { publicPort: settings.publicPort }),
+    ...(visitors !== undefined && { visitors }),
     ...(settings.proxyProtocol !== 'none' && { proxyProtocol: settings.proxyProtocol }),
     connect: {
       timeouts: { totalMs: settings.timeoutMs },

@@ -18,6 +18,7 @@ import {
   text,
   url,
 } from '@proj/config'
+import { VISITOR_SETTINGS, visitorProblems } from '@proj/visitors'
 
 import { bindsFitTheirOptions, publicBindsAreMeant } from './access-rules.ts'
 import { ACCESS_SETTINGS } from './access-settings.ts'
@@ -122,6 +123,7 @@ export const settings = defineSettings({
           default: 'none',
           description: 'Header that tells a TCP service who the visitor is; it must expect one.',
         }),
+        visitors: VISITOR_SETTINGS,
       },
       { description: 'Services to offer.', identity: 'endpoint', reload: 'live' },
     ),
@@ -170,6 +172,11 @@ export const settings = defineSettings({
           yield { key, message: `port ${publicPort} is asked for twice` }
         }
         seen.add(publicPort)
+      }
+    },
+    function* visitorsAreSound({ listeners }) {
+      for (const [index, { visitors, protocol }] of listeners.entries()) {
+        yield* visitorProblems(`listeners[${index}].visitors`, visitors, protocol)
       }
     },
     function* endpointsDiffer({ listeners }) {

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 
+import { sameSettings } from '@proj/config'
 import type { Agent, Consumer, Listener, Logger } from '@proj/tunnel'
+import { policyOf, type VisitorPolicy } from '@proj/visitors'
 
 import { Access } from './access.ts'
 import type { AccessSettings } from './access-settings.ts'
@@ -72,17 +74,22 @@ export class Work {
   ): Promise<void> {
     await this.#bring(wanted.accesses, signal)
     const kept = this.#offers.filter(({ setting }) =>
-      wanted.listeners.some((one) => isDeepStrictEqual(one, setting)),
+      wanted.listeners.some((one) => sameSettings(one, setting)),
+    )
+    const next = await Promise.all(
+      wanted.listeners.map(async (setting) => {
+        const running = kept.find((one) => sameSettings(one.setting, setting))
+        // Verifiers take a while to make: meanwhile what runs goes on.
+        const visitors = running === undefined ? await policyOf(setting.visitors) : undefined
+        return { setting, running, visitors }
+      }),
     )
     await Promise.all(
       this.#offers.filter((one) => !kept.includes(one)).map(({ made }) => made.close()),
     )
-    this.#offers = wanted.listeners.map(
-      (setting) =>
-        kept.find((one) => isDeepStrictEqual(one.setting, setting)) ?? {
-          setting,
-          made: this.#offer(setting),
-        },
+    this.#offers = next.map(
+      ({ setting, running, visitors }) =>
+        running ?? { setting, made: this.#offer(setting, visitors) },
     )
   }
 
@@ -148,9 +155,9 @@ export class Work {
     return this.#accesses.flatMap(({ binds }) => binds)
   }
 
-  #offer(setting: RunningOffer['setting']): Listener {
+  #offer(setting: RunningOffer['setting'], visitors: VisitorPolicy | undefined): Listener {
     const { agent, logger } = this.#around
-    const listener = offer(agent, setting, logger)
+    const listener = offer(agent, setting, visitors, logger)
     void listener.closed.then(({ error }) => {
       if (error !== undefined) this.#fail(error)
     })

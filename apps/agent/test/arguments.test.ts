@@ -13,8 +13,32 @@ function asSettings(...argv: readonly string[]): unknown {
 
 test.for(['http', 'tcp'])('%s offers one listener and brings nothing', (protocol) => {
   expect(asSettings(protocol, 'web', '3000')).toEqual({
-    listeners: [{ endpoint: 'web', addr: '3000', protocol }],
+    listeners: [{ endpoint: 'web', addr: '3000', protocol, visitors: {} }],
     accesses: [],
+  })
+})
+
+describe('visitors', () => {
+  const visitors = (...argv: readonly string[]) =>
+    (asSettings(...argv) as { listeners: [{ visitors: unknown }] }).listeners[0].visitors
+
+  test('are those of the flags', () => {
+    const addresses = ['--visitor-allow', '10.0.0.0/8,::1', '--visitor-deny', '10.0.0.1']
+    expect(visitors('tcp', 'pg', '5432', ...addresses)).toEqual({
+      allow: ['10.0.0.0/8', '::1'],
+      deny: ['10.0.0.1'],
+    })
+    const user = ['--visitor-user', 'ann', '--visitor-password-file', './password']
+    expect(visitors('http', 'web', '3000', ...user)).toEqual({
+      basic_auth: [{ user: 'ann', password_file: '/password' }],
+    })
+  })
+
+  test.each([
+    ['--visitor-user', 'ann'],
+    ['--visitor-password-file', './password'],
+  ])('%s alone is a mistake', (...flags) => {
+    expect(() => visitors('http', 'web', '3000', ...flags)).toThrow('go together')
   })
 })
 

@@ -24,6 +24,7 @@ import { isReservationsPath, ReservationsApi } from './reservations-api.ts'
 import { memoryStore, type Store } from './store/store.ts'
 import { clientCertificateOf, peerFacts } from './tls/client-certificate.ts'
 import type { TlsFront } from './tls/tls-front.ts'
+import { type StandingPolicy, VisitorGates } from './visitors/visitor-gates.ts'
 
 /** Addresses of one port, what a taken one leads to, and who may connect. */
 export interface ServerListener extends Omit<
@@ -46,6 +47,8 @@ export interface ServerOptions {
   readonly edge?: EdgeOptions
   /** Public TCP ports for endpoints. Default: none. */
   readonly publicPorts?: PublicPortOptions
+  /** What the operator demands of visitors. Default: nothing. */
+  readonly visitors?: readonly StandingPolicy[]
   /** Judges handshakes. Default: everyone may do everything. */
   readonly authorize?: Authorize
   /** What the server remembers. Default: a store that ends with the process. Not closed by the server. */
@@ -76,6 +79,7 @@ const SIDE_PORT_HEAD_TIMEOUT_MS = 10_000
 
 interface ServerParts {
   readonly registry: UpstreamRegistry
+  readonly gates: VisitorGates
   readonly edge: Edge
   readonly publicPorts: PublicPorts
   readonly upstream: UpstreamAcceptor
@@ -135,6 +139,8 @@ export class Server {
       defaultHosts: () => (isOnLoopback ? ['localhost'] : ['*']),
     })
     let isOnLoopback = true
+    const gates = new VisitorGates()
+    registry.setStandingRules(gates.standing(options.visitors ?? []))
     let proxyPort: number | undefined
     const addressOf = ({ socket }: IncomingMessage): string | undefined => peerOf(socket)?.address
     const certificateOf = ({ socket }: IncomingMessage): ClientCertificate | undefined =>
@@ -148,6 +154,7 @@ export class Server {
       publicPorts,
       ...names,
       urls: (endpoint) => endpointUrls(endpoint, proxyPort, options.proxy?.tls !== undefined),
+      readVisitorRules: gates.read,
       certificateOf,
       addressOf,
       onNameRefused: ({ conflict: { holder, identity: heldBy }, ...asked }) =>
@@ -214,7 +221,8 @@ export class Server {
       proxyPort = proxy.bound[0]?.port
       isOnLoopback = !proxy.bound.some(isPublic)
       const listeners = { proxy, upstream: upstreams, admin }
-      return new Server({ registry, edge, publicPorts, upstream, connect, listeners, state })
+      const halves = { edge, publicPorts, upstream, connect }
+      return new Server({ gates, registry, ...halves, listeners, state })
     } catch (error) {
       edge.destroy()
       throw error
@@ -230,6 +238,11 @@ export class Server {
   close(options: { readonly signal: AbortSignal }): Promise<void> {
     this.#ending ??= this.#close(options)
     return this.#ending
+  }
+
+  /** Replaces what the operator demands of visitors, from the next request and connection on. */
+  setVisitors(policies: readonly StandingPolicy[]): void {
+    this.registry.setStandingRules(this.#parts.gates.standing(policies))
   }
 
   /** Ends everything now. */

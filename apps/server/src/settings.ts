@@ -13,6 +13,7 @@ import {
   duration,
   integer,
   listenAddresses,
+  objects,
   oneOf,
   path,
   setting,
@@ -20,6 +21,8 @@ import {
   text,
   url,
 } from '@proj/config'
+import { patternProblem } from '@proj/identity'
+import { VISITOR_SETTINGS, visitorProblems } from '@proj/visitors'
 
 import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
 
@@ -90,6 +93,20 @@ export const settings = defineSettings({
       tls: TLS_SETTINGS,
     },
     publicPorts: PUBLIC_PORT_SETTINGS,
+    endpoints: objects(
+      {
+        name: setting(text(), {
+          required: true,
+          description: 'Endpoints that are meant: a name, or a pattern such as pc*.',
+        }),
+        visitors: VISITOR_SETTINGS,
+      },
+      {
+        description: 'What the operator demands of endpoints, beside what their agents do.',
+        identity: 'name',
+        reload: 'live',
+      },
+    ),
     log: {
       level: setting(oneOf(LOG_LEVELS), {
         default: 'info',
@@ -132,6 +149,15 @@ export const settings = defineSettings({
           yield* tlsFitsTogether(name, all[name].tls)
         },
     ),
+    function* endpointsAreSound({ endpoints }) {
+      for (const [index, { name, visitors }] of endpoints.entries()) {
+        const problem = patternProblem(name)
+        if (problem !== undefined) {
+          yield { key: `endpoints[${index}].name`, message: `the pattern ${problem}` }
+        }
+        yield* visitorProblems(`endpoints[${index}].visitors`, visitors)
+      }
+    },
     function* bindsCanBeHad({ proxy, upstream, admin }) {
       const binds = [
         { key: 'proxy.bind_addr', addresses: proxy.bindAddr },

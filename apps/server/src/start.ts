@@ -19,6 +19,7 @@ import { openStoreOrNone } from './server-store.ts'
 import { type OwnCommands, type ServerTree, settings as definition } from './settings.ts'
 import { TlsPorts } from './tls/tls-ports.ts'
 import { SOFTWARE } from './version.ts'
+import { standingPolicies } from './visitors/standing-policies.ts'
 
 /** Runs the server until it is told to stop. */
 export async function start(invocation: Invocation<ServerTree, OwnCommands>): Promise<number> {
@@ -55,6 +56,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       publicPorts: publicPortOptions(settings.publicPorts),
       store,
       probeTimeoutMs: settings.names.probeTimeoutMs,
+      visitors: await standingPolicies(settings.endpoints),
       software: SOFTWARE,
       logger,
     })
@@ -86,6 +88,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
     logger,
     apply: async (next) => {
       const takeTls = await tls.prepare(next.settings)
+      server.setVisitors(await standingPolicies(next.settings.endpoints))
       const { proxy, upstream, admin } = server.listeners
       proxy.restrict(accessLists(next.settings.proxy))
       upstream.restrict(accessLists(next.settings.upstream))

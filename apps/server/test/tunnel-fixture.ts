@@ -9,6 +9,7 @@ import { connectRaw, type RawHttp } from '@proj/testkit/raw-http'
 
 import type { EdgeOptions } from '../src/edge/edge-options.ts'
 import { Server } from '../src/server.ts'
+import type { StandingPolicy } from '../src/visitors/visitor-gates.ts'
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -18,6 +19,9 @@ export interface FixtureOptions {
   readonly tcp?: (socket: Socket) => void
   readonly edge?: EdgeOptions
   readonly agent?: Partial<AgentOptions>
+  /** What the agent demands of visitors, and what the operator does. */
+  readonly visitors?: object
+  readonly standing?: readonly StandingPolicy[]
 }
 
 export interface Fixture extends AsyncDisposable {
@@ -53,12 +57,13 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
       ? createServer({ allowHalfOpen: true, noDelay: true }, options.tcp)
       : createHttpServer(options.http)
   const service = await listening(serviceServer)
-  const server = await startServer(options.edge)
+  const server = await startServer(options.edge, options.standing)
   const upstreamUrl = `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`
   const agent = new Agent({ url: upstreamUrl, connections: 1, ...options.agent })
   const listener = forward(agent, 'web', {
     kind: 'http',
     service: { host: service.host, port: service.port },
+    ...(options.visitors !== undefined && { visitors: options.visitors }),
   })
   await listener.ready()
   const port = server.listeners.proxy.bound[0]?.port ?? 0
@@ -81,7 +86,10 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
 }
 
 /** A server alone, on loopback ports the kernel picks. */
-export async function startServer(edge: EdgeOptions = {}): Promise<Server> {
+export async function startServer(
+  edge: EdgeOptions = {},
+  visitors: readonly StandingPolicy[] = [],
+): Promise<Server> {
   const anywhere = { at: '127.0.0.1:0' }
   return await Server.start({
     proxy: anywhere,
@@ -90,5 +98,6 @@ export async function startServer(edge: EdgeOptions = {}): Promise<Server> {
     software: 'adit-server/test',
     logger: silent,
     edge,
+    visitors,
   })
 }

@@ -1,5 +1,5 @@
 import type { SettingsInfo } from './define-settings.ts'
-import { Secret } from './secret.ts'
+import { sameSettings } from './same-settings.ts'
 import type { SettingEntry } from './setting-entry.ts'
 import type { ReloadMode, Setting } from './setting.ts'
 
@@ -28,7 +28,7 @@ export function diffSettings(
 ): readonly SettingsChange[] {
   return settings.entries.flatMap((entry) => {
     const [old, now] = [at(before, entry.properties), at(after, entry.properties)]
-    if (sameValue(old, now)) return []
+    if (sameSettings(old, now)) return []
     const { node } = entry
     return node.kind === 'setting'
       ? [settingChange(entry, node, old, now)]
@@ -64,7 +64,7 @@ function elementChanges(
   const changes: SettingsChange[] = []
   for (const [name, value] of before) {
     const kind = after.has(name) ? 'changed' : 'removed'
-    if (kind === 'removed' || !sameValue(value, after.get(name))) {
+    if (kind === 'removed' || !sameSettings(value, after.get(name))) {
       changes.push({ key: `${key}[${name}]`, kind, reload })
     }
   }
@@ -94,18 +94,5 @@ function at(value: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>(
     (inner, name) => (typeof inner === 'object' && inner ? Reflect.get(inner, name) : undefined),
     value,
-  )
-}
-
-/** Deep equality of resolved values, which are plain data and secrets. */
-function sameValue(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true
-  if (a instanceof Secret && b instanceof Secret) return a.reveal() === b.reveal()
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
-  const keys = Object.keys(a)
-  return (
-    keys.length === Object.keys(b).length &&
-    Array.isArray(a) === Array.isArray(b) &&
-    keys.every((key) => Object.hasOwn(b, key) && sameValue(at(a, [key]), at(b, [key])))
   )
 }

@@ -68,6 +68,7 @@ export {
 } from './settings-tree.ts'
 
 // Types of values
+export { sameSettings } from './same-settings.ts'
 export { Secret } from './secret.ts'
 export { list, type ListOptions } from './type-list.ts'
 export { dialAddress, listenAddresses, serviceAddress, sourceAddress } from './types-address.ts'

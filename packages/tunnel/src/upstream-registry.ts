@@ -85,6 +85,7 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
   readonly #entries = new Map<string, Entry>()
   /** Endpoints with rules: while there are none, nobody has to look. */
   #guarded = 0
+  #standingRules: (endpoint: string) => readonly VisitorRules[] = () => []
 
   /**
    * Adds a session to an endpoint.
@@ -104,11 +105,12 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
         rules: undefined,
       }
       this.#entries.set(endpoint, entry)
+      this.#settleRules(endpoint, entry)
     }
     const agent = entry.agents.find((one) => one.peer === upstream.peer)
     if (agent === undefined) entry.agents.push({ peer: upstream.peer, sessions: [upstream] })
     else if (!agent.sessions.includes(upstream)) agent.sessions.push(upstream)
-    this.#demand(entry, upstream, rules)
+    this.#demand(endpoint, entry, upstream, rules)
     if (fresh) this.emit('endpoint', endpoint, true, upstream)
   }
 
@@ -118,7 +120,7 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
     const at = entry?.agents.findIndex(({ sessions }) => sessions.includes(upstream)) ?? -1
     const agent = entry?.agents[at]
     if (entry === undefined || agent === undefined) return
-    this.#demand(entry, upstream, undefined)
+    this.#demand(endpoint, entry, upstream, undefined)
     agent.sessions.splice(agent.sessions.indexOf(upstream), 1)
     if (agent.sessions.length > 0) return
     entry.agents.splice(at, 1)
@@ -126,6 +128,7 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
     if (at < entry.next) entry.next -= 1
     if (entry.agents.length === 0) {
       this.#entries.delete(endpoint)
+      if (entry.rules !== undefined) this.#guarded -= 1
       this.emit('endpoint', endpoint, false, upstream)
     }
   }
@@ -152,14 +155,23 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
     return this.#entries.get(endpoint)?.takenAt
   }
 
+  /**
+   * Says what the operator demands of an endpoint's visitors, whoever serves it; in place of what was
+   * said before, for connections and requests from now on.
+   */
+  setStandingRules(rulesOf: (endpoint: string) => readonly VisitorRules[]): void {
+    this.#standingRules = rulesOf
+    for (const [endpoint, entry] of this.#entries) this.#settleRules(endpoint, entry)
+  }
+
   /** Whether any endpoint has rules for its visitors. */
   get hasRules(): boolean {
     return this.#guarded > 0
   }
 
   /**
-   * What is demanded of an endpoint's visitors: the rules of all its sessions, every one of which holds,
-   * whichever session is picked. The same list until one of them changes; undefined when there are none.
+   * What is demanded of an endpoint's visitors: the operator's rules and those of all its sessions, every
+   * one of which holds, whichever session is picked. The same list until one of them changes; undefined when there are none.
    */
   rules(endpoint: string): readonly VisitorRules[] | undefined {
     return this.#entries.get(endpoint)?.rules
@@ -201,12 +213,22 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
     return all
   }
 
-  #demand(entry: Entry, upstream: Upstream, rules: VisitorRules | undefined): void {
+  #demand(
+    endpoint: string,
+    entry: Entry,
+    upstream: Upstream,
+    rules: VisitorRules | undefined,
+  ): void {
     if (entry.demands.get(upstream) === rules) return
     if (rules === undefined) entry.demands.delete(upstream)
     else entry.demands.set(upstream, rules)
+    this.#settleRules(endpoint, entry)
+  }
+
+  #settleRules(endpoint: string, entry: Entry): void {
+    const all = [...this.#standingRules(endpoint), ...entry.demands.values()]
     if (entry.rules !== undefined) this.#guarded -= 1
-    const byId = new Map([...entry.demands.values()].map((one) => [one.id, one]))
+    const byId = new Map(all.map((one) => [one.id, one]))
     entry.rules = byId.size === 0 ? undefined : [...byId.values()]
     if (entry.rules !== undefined) this.#guarded += 1
   }

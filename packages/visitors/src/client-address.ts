@@ -1,4 +1,8 @@
+import { isIP } from 'node:net'
+
 import { listItems } from '@proj/http1'
+
+import { plainAddress } from './address-rules.ts'
 
 /**
  * The address of whoever asks, by the rule of X-Forwarded-For: of its entries the last `trustedHops` were
@@ -7,12 +11,13 @@ import { listItems } from '@proj/http1'
  *
  * @param headers - name, value, name, value
  * @param peer - address of the connection's other end
+ * @returns the address in its one spelling, or undefined when a proxy wrote something else.
  */
 export function clientAddress(
   headers: readonly string[],
   peer: string,
   trustedHops: number,
-): string {
+): string | undefined {
   if (trustedHops === 0) return peer
   const entries: string[] = []
   for (let at = 0; at < headers.length; at += 2) {
@@ -21,5 +26,6 @@ export function clientAddress(
       entries.push(...listItems(headers[at + 1] ?? ''))
     }
   }
-  return entries.slice(-trustedHops)[0] ?? peer
+  const address = plainAddress(entries.slice(-trustedHops)[0] ?? peer)
+  return isIP(address) === 0 ? undefined : address
 }

@@ -10,6 +10,12 @@ export {
   type VisitorPolicy,
 } from './policy.ts'
 export { checkCredentials, hashPassword } from './password.ts'
+export {
+  policyOf,
+  VISITOR_SETTINGS,
+  visitorProblems,
+  type VisitorSettings,
+} from './visitor-settings.ts'
 export { PasswordChecks, type PasswordCheckOptions } from './password-checks.ts'
 export { FailureLimits, type FailureLimitOptions } from './failure-limits.ts'
 export { clientAddress } from './client-address.ts'

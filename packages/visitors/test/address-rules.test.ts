@@ -53,6 +53,8 @@ test.each([
   [1, ['X_Forwarded_For', '6.6.6.6'], '127.0.0.1'],
   [1, ['Forwarded', 'for=6.6.6.6', 'X-Real-IP', '6.6.6.6'], '127.0.0.1'],
   [1, [], '127.0.0.1'],
+  [1, ['X-Forwarded-For', '[2001:db8::1]:4000'], '2001:db8::1'],
+  [1, ['X-Forwarded-For', 'unknown'], undefined],
 ])('behind %d proxies, of %j the client is %s', (trustedHops, headers, client) => {
   expect(clientAddress(headers, '127.0.0.1', trustedHops)).toBe(client)
 })

@@ -23,7 +23,7 @@ export function judgeBy(schemaFile: string): Judge {
   return (text) => {
     const document = parseDocument(text)
     if (document.errors.length > 0) return document.errors.map(({ code }) => `not YAML: ${code}`)
-    return check(document.toJS()) ? [] : marks(check.errors ?? [])
+    return check(document.toJS()) ? [] : [...new Set(marks(check.errors ?? []))]
   }
 }
 

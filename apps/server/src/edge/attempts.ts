@@ -3,6 +3,7 @@ import type { ResetReason, Upstream } from '@proj/tunnel'
 
 import { answerToReset, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
 import type { EdgeContext } from './edge-context.ts'
+import type { Route } from './route-request.ts'
 import type { CarrierStream } from './stream-pool.ts'
 
 /** Streams one request may be offered to, the first one included. */
@@ -22,7 +23,7 @@ export function isIdempotent(method: string): boolean {
  */
 export class Attempts {
   readonly #edge: EdgeContext
-  readonly #endpoint: string
+  readonly #route: Route
   readonly #tried = new Set<Upstream>()
   #count = 0
   #sent: Buffer[] | undefined = []
@@ -30,9 +31,9 @@ export class Attempts {
   #failure: EdgeAnswer | undefined
   #busy: Upstream | undefined
 
-  constructor(edge: EdgeContext, endpoint: string) {
+  constructor(edge: EdgeContext, route: Route) {
     this.#edge = edge
-    this.#endpoint = endpoint
+    this.#route = route
   }
 
   /** Whether what was sent is still referred to. */
@@ -56,12 +57,12 @@ export class Attempts {
   /** The service has begun to answer: the request is not offered again. */
   forget(): void {
     this.#sent = undefined
-    this.#edge.registry.report(this.#endpoint, 'ok')
+    this.#edge.registry.report(this.#route.key, 'ok')
   }
 
   /** A stream broke before an answer: whoever asks for the state of the endpoint is told why. */
   failed(reason: ResetReason): void {
-    this.#edge.registry.report(this.#endpoint, reason)
+    this.#edge.registry.report(this.#route.key, reason)
   }
 
   /** Opens the first stream: an idle one where there is one. */
@@ -101,17 +102,20 @@ export class Attempts {
     this.#count += 1
     this.#busy = undefined
     const { registry, pool } = this.#edge
+    const { key, endpoint, rules } = this.#route
+    // Time has passed since the visitor was judged: who came meanwhile may demand more of it.
+    if (this.#count > 1 && registry.rules(key) !== rules) return undefined
     const passed = new Set(this.#tried)
     for (;;) {
-      const upstream = registry.pick(this.#endpoint, passed)
+      const upstream = registry.pick(key, passed)
       if (upstream === undefined) return undefined
-      const idle = isFresh ? undefined : pool.take(upstream, this.#endpoint)
+      const idle = isFresh ? undefined : pool.take(upstream, endpoint)
       if (idle !== undefined) {
         idle.channel.attach(sink)
         return idle
       }
       try {
-        return pool.open(upstream, this.#endpoint, sink)
+        return pool.open(upstream, endpoint, sink)
       } catch (error) {
         passed.add(upstream) // leaving or full; the session reports itself
         if (isMuxError(error, 'MUX_ACK_BACKLOG')) this.#busy = upstream

@@ -8,6 +8,8 @@ export interface EdgeAnswer {
   readonly error: string
   /** Header `adit-error`: stable. */
   readonly code: string
+  /** Further headers: name, value, name, value. */
+  readonly headers?: readonly string[]
 }
 
 /** Every answer that does not come from a refused head, by cause. */
@@ -19,7 +21,10 @@ export const EDGE_ANSWERS: Readonly<
     | 'badResponse'
     | 'firstByteTimeout'
     | 'headTimeout'
-    | 'tooManyConnections',
+    | 'tooManyConnections'
+    | 'rulesUnknown'
+    | 'judgeTimeout'
+    | 'judgeFailed',
     EdgeAnswer
   >
 > = {
@@ -30,6 +35,9 @@ export const EDGE_ANSWERS: Readonly<
   firstByteTimeout: { status: 504, error: 'upstream timeout', code: 'first_byte_timeout' },
   headTimeout: { status: 408, error: 'request head timeout', code: 'head_timeout' },
   tooManyConnections: { status: 503, error: 'too many connections', code: 'too_many_connections' },
+  rulesUnknown: { status: 403, error: 'rules for visitors are not known', code: 'rules_unknown' },
+  judgeTimeout: { status: 504, error: 'visitor check timeout', code: 'visitor_check_timeout' },
+  judgeFailed: { status: 500, error: 'visitor check failed', code: 'visitor_check_failed' },
 }
 
 /** The answer to a stream that was reset before its response began. */
@@ -63,6 +71,7 @@ export function answerBytes(
     code: answer.code,
     keepAlive,
     method: request?.method,
+    headers: answer.headers ?? [],
   })
 }
 

@@ -22,9 +22,4 @@ export interface ExchangeVisitor {
   breakOff(reset: boolean): void
   /** The service switched protocols: the stream and the socket are one pipe now. */
   upgrade(stream: CarrierStream, rest: Buffer): void
-  /** Address, port and scheme of the visitor's connection. */
-  readonly connection: {
-    readonly clientAddress: string
-    readonly scheme: 'http' | 'https'
-  }
 }

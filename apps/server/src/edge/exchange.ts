@@ -22,6 +22,7 @@ import { Attempts, isIdempotent } from './attempts.ts'
 import { answerToFault, answerToReset, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
 import type { EdgeContext } from './edge-context.ts'
 import type { ExchangeVisitor } from './exchange-visitor.ts'
+import type { Route } from './route-request.ts'
 import type { CarrierStream } from './stream-pool.ts'
 
 /**
@@ -34,7 +35,7 @@ import type { CarrierStream } from './stream-pool.ts'
 export class Exchange implements ChannelSink {
   readonly #edge: EdgeContext
   readonly #visitor: ExchangeVisitor
-  readonly #endpoint: string
+  readonly #route: Route
   readonly #request: RequestHead
   readonly #requestBody: BodyReader
   readonly #attempts: Attempts
@@ -52,13 +53,13 @@ export class Exchange implements ChannelSink {
   #owed = 0
   #isOver = false
 
-  constructor(edge: EdgeContext, visitor: ExchangeVisitor, endpoint: string, request: RequestHead) {
+  constructor(edge: EdgeContext, visitor: ExchangeVisitor, route: Route, request: RequestHead) {
     this.#edge = edge
     this.#visitor = visitor
-    this.#endpoint = endpoint
+    this.#route = route
     this.#request = request
     this.#requestBody = createBodyReader(request.framing, 'request')
-    this.#attempts = new Attempts(edge, endpoint)
+    this.#attempts = new Attempts(edge, route)
     this.#answer = new AnswerWriter(visitor, request)
   }
 
@@ -72,10 +73,7 @@ export class Exchange implements ChannelSink {
 
   /** Sends the request's head on its way; body bytes follow by `onRequestBytes`. */
   start(): void {
-    const headers = forwardRequestHeaders(this.#request, {
-      ...this.#visitor.connection,
-      trustedHops: this.#edge.options.trustedHops,
-    })
+    const headers = forwardRequestHeaders(this.#request, this.#route.forward)
     const { method, target } = this.#request
     this.#send(Buffer.from(formatRequestHead({ method, target, headers }), 'latin1'))
     this.#open()
@@ -234,9 +232,8 @@ export class Exchange implements ChannelSink {
     if (stream === undefined || this.#isOver) return
     this.#visitor.expectWithin(this.#edge.options.idleTimeoutMs)
     this.#attempts.forget()
-    let rest: Buffer | undefined = chunk
     try {
-      if (this.#response === undefined) rest = this.#takeHeads(stream, chunk)
+      const rest = this.#response === undefined ? this.#takeHeads(stream, chunk) : chunk
       if (this.#response === undefined || rest === undefined) stream.channel.consume(chunk.length)
       else this.#takeBody(stream, this.#response, rest, chunk.length)
     } catch (error) {
@@ -293,7 +290,7 @@ export class Exchange implements ChannelSink {
     if (this.#isOver || stream === undefined) return
     this.#isOver = true
     this.onVisitorDrain()
-    if (this.#isReusable) this.#edge.pool.put(this.#endpoint, stream)
+    if (this.#isReusable) this.#edge.pool.put(this.#route.endpoint, stream)
     else stream.channel.end()
     this.#visitor.done(this.#keepAlive)
   }

@@ -1,18 +1,20 @@
 import type { Socket } from 'node:net'
 
-import { endpointId, type RequestHead, RequestHeadReader } from '@proj/http1'
+import { type RequestHead, RequestHeadReader, type VisitorConnection } from '@proj/http1'
 import { readLent, resetSocket } from '@proj/tunnel'
 
 import type { Expiring } from './deadlines.ts'
 import { answerBytes, answerToFault, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
-import { connectRequest, pathOf } from './connect-handover.ts'
+import { connectRequest } from './connect-handover.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { Exchange } from './exchange.ts'
 import type { ExchangeVisitor } from './exchange-visitor.ts'
+import { listen } from './listen.ts'
+import { type Refused, type Route, routeRequest } from './route-request.ts'
 import type { CarrierStream } from './stream-pool.ts'
 import { joinUpgraded } from './upgraded.ts'
 
-type Phase = 'idle' | 'head' | 'exchange' | 'lingering' | 'closed'
+type Phase = 'idle' | 'head' | 'judged' | 'exchange' | 'lingering' | 'closed'
 
 /**
  * A visitor's connection: requests one after another, each an Exchange. A request that is pipelined
@@ -20,8 +22,7 @@ type Phase = 'idle' | 'head' | 'exchange' | 'lingering' | 'closed'
  */
 export class Visitor implements ExchangeVisitor, Expiring {
   deadline: number
-  readonly connection: { readonly clientAddress: string; readonly scheme: 'http' | 'https' }
-
+  readonly #connection: VisitorConnection
   readonly #edge: EdgeContext
   readonly #socket: Socket
   readonly #reader: RequestHeadReader
@@ -30,14 +31,8 @@ export class Visitor implements ExchangeVisitor, Expiring {
   #exchange: Exchange | undefined
   #request: RequestHead | undefined
   #held: Buffer | undefined
-
   readonly #stopReading: () => void
-  readonly #listeners = {
-    drain: (): void => this.#onDrain(),
-    end: (): void => this.#onEnd(),
-    error: (): void => {}, // 'close' follows and says enough
-    close: (): void => this.#onClose(),
-  }
+  readonly #stopListening: () => void
 
   /**
    * @param socket - accepted with `allowHalfOpen`; owned by the visitor from now on.
@@ -54,10 +49,15 @@ export class Visitor implements ExchangeVisitor, Expiring {
     this.#socket = socket
     this.#onGone = onGone
     this.#reader = new RequestHeadReader({ maxHeadBytes: edge.options.maxHeadBytes })
-    this.connection = { clientAddress, scheme: 'encrypted' in socket ? 'https' : 'http' }
+    this.#connection = { clientAddress, scheme: 'encrypted' in socket ? 'https' : 'http' }
     this.deadline = edge.deadlines.now + edge.options.keepAliveTimeoutMs
     edge.deadlines.add(this)
-    for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener)
+    this.#stopListening = listen(socket, {
+      drain: () => this.#onDrain(),
+      end: () => this.#onEnd(),
+      error: () => {}, // 'close' follows and says enough
+      close: () => this.#onClose(),
+    })
     this.#stopReading = readLent(socket, (chunk, isLent) => this.#take(chunk, isLent))
   }
 
@@ -137,19 +137,11 @@ export class Visitor implements ExchangeVisitor, Expiring {
   }
 
   expire(): void {
-    switch (this.#phase) {
-      case 'exchange':
-        this.#exchange?.expire()
-        break
-      case 'head':
-        this.fail(EDGE_ANSWERS.headTimeout)
-        break
-      case 'idle':
-        this.linger()
-        break
-      default:
-        this.#socket.destroy()
-    }
+    if (this.#phase === 'exchange') this.#exchange?.expire()
+    else if (this.#phase === 'judged') this.fail(EDGE_ANSWERS.judgeTimeout)
+    else if (this.#phase === 'head') this.fail(EDGE_ANSWERS.headTimeout)
+    else if (this.#phase === 'idle') this.linger()
+    else this.#socket.destroy()
   }
 
   #take(chunk: Buffer, isLent: boolean): boolean {
@@ -162,17 +154,15 @@ export class Visitor implements ExchangeVisitor, Expiring {
   #onData(chunk: Buffer): void {
     this.#edge.stats.bytesIn += chunk.length
     if (this.#isEnding()) return
-    let rest: Buffer | undefined = chunk
-    try {
-      if (this.#exchange !== undefined) rest = this.#exchange.onRequestBytes(chunk)
+    this.#orRefuse(() => {
+      const rest = this.#exchange === undefined ? chunk : this.#exchange.onRequestBytes(chunk)
       if (rest !== undefined) this.#onRest(rest)
-    } catch (error) {
-      this.#refuse(error)
-    }
+    })
   }
 
   #onRest(bytes: Buffer): void {
-    if (this.#exchange !== undefined || this.#socket.writableNeedDrain) {
+    const isBusy = this.#exchange !== undefined || this.#phase === 'judged'
+    if (isBusy || this.#socket.writableNeedDrain) {
       this.#hold(bytes)
       return
     }
@@ -192,18 +182,38 @@ export class Visitor implements ExchangeVisitor, Expiring {
   #begin(head: RequestHead, rest: Buffer): void {
     this.#request = head
     this.#edge.stats.requests += 1
-    const path = pathOf(head.target)
-    if (this.#edge.connect.matches(head.method, path)) {
-      this.#connect(head, path, rest)
+    const connect = connectRequest(this.#edge, head, this.#connection, this.#socket)
+    if (connect !== undefined) {
+      this.#release()
+      void this.#edge.connect.handle(connect, this.#socket, rest)
       return
     }
-    const endpoint = endpointId(head, { baseDomain: this.#edge.options.baseDomain })
-    if (endpoint === undefined) {
-      this.fail(EDGE_ANSWERS.endpointMissing)
+    const route = routeRequest(this.#edge, head, this.#connection)
+    if (route instanceof Promise) this.#await(route, head, rest)
+    else this.#follow(route, head, rest)
+  }
+
+  #await(route: Promise<Route | Refused>, head: RequestHead, rest: Buffer): void {
+    this.#phase = 'judged'
+    this.expectWithin(this.#edge.options.firstByteTimeoutMs)
+    this.#hold(rest)
+    void route.then((found) => {
+      const held = this.#held
+      if (this.#phase !== 'judged' || held === undefined) return // gone, or timed out
+      this.#held = undefined
+      this.#socket.resume()
+      this.#orRefuse(() => this.#follow(found, head, held))
+    })
+  }
+
+  #follow(route: Route | Refused, head: RequestHead, rest: Buffer): void {
+    if ('answer' in route) {
+      if (rest.length > 0) this.#hold(rest)
+      this.fail(route.answer)
       return
     }
     this.#phase = 'exchange'
-    const exchange = new Exchange(this.#edge, this, endpoint, head)
+    const exchange = new Exchange(this.#edge, this, route, head)
     this.#exchange = exchange
     this.#edge.stats.inFlight += 1
     exchange.start()
@@ -227,40 +237,32 @@ export class Visitor implements ExchangeVisitor, Expiring {
   /** The next request, if the visitor sent it already and has taken the last answer. */
   #next(): void {
     const held = this.#held
-    if (held === undefined) {
-      this.#socket.resume()
-      return
-    }
-    if (this.#socket.writableNeedDrain) return // #onDrain comes back here
+    if (held === undefined) this.#socket.resume()
+    // Otherwise #onDrain comes back here.
+    if (held === undefined || this.#socket.writableNeedDrain) return
     this.#held = undefined
     // Not from inside the call that ended the last exchange, or a pipeline would be a recursion.
     setImmediate(() => {
       if (this.#phase !== 'idle') return
-      try {
-        this.#onRest(held)
-      } catch (error) {
-        this.#refuse(error)
-        return
-      }
+      this.#orRefuse(() => this.#onRest(held))
       if (this.#held === undefined) this.#socket.resume()
     })
   }
 
-  #connect(head: RequestHead, path: string, rest: Buffer): void {
-    const request = connectRequest(head, path, this.#socket, this.connection.clientAddress)
-    this.#release()
-    void this.#edge.connect.handle(request, this.#socket, rest)
-  }
-
-  #refuse(error: unknown): void {
-    this.#exchange?.abort()
-    if (this.#exchange?.started === true) {
-      // Part of an answer is out: nothing sensible can follow it.
-      this.breakOff(true)
-      return
+  /** Does what may find a malformed request, which is then refused. */
+  #orRefuse(take: () => void): void {
+    try {
+      take()
+    } catch (error) {
+      this.#exchange?.abort()
+      if (this.#exchange?.started === true) {
+        // Part of an answer is out: nothing sensible can follow it.
+        this.breakOff(true)
+        return
+      }
+      this.#request = undefined
+      this.fail(answerToFault(error))
     }
-    this.#request = undefined
-    this.fail(answerToFault(error))
   }
 
   #onDrain(): void {
@@ -270,7 +272,7 @@ export class Visitor implements ExchangeVisitor, Expiring {
 
   #onEnd(): void {
     // A visitor that hangs up in the middle of an exchange has given it up: the service shall know.
-    if (this.#phase === 'exchange') this.#socket.destroy()
+    if (this.#phase === 'exchange' || this.#phase === 'judged') this.#socket.destroy()
     else this.#socket.end()
   }
 
@@ -291,9 +293,7 @@ export class Visitor implements ExchangeVisitor, Expiring {
     this.#phase = 'closed'
     this.#edge.deadlines.delete(this)
     this.#stopReading()
-    for (const [event, listener] of Object.entries(this.#listeners)) {
-      this.#socket.off(event, listener)
-    }
+    this.#stopListening()
     this.#onGone(this)
   }
 }

@@ -1,0 +1,87 @@
+import {
+  endpointId,
+  type ForwardRequestOptions,
+  type RequestHead,
+  type VisitorConnection,
+} from '@proj/http1'
+import { endpointKey, type VisitorRules } from '@proj/tunnel'
+import { clientAddress, Gate, judgeAll, type Verdict } from '@proj/visitors'
+
+import { EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
+import type { EdgeContext } from './edge-context.ts'
+
+/** Where a request goes that may pass. */
+export interface Route {
+  /** Name the visitor used. */
+  readonly endpoint: string
+  /** Key of the endpoint in the registry. */
+  readonly key: string
+  /** The rules it was judged by; undefined when there are none. */
+  readonly rules: readonly VisitorRules[] | undefined
+  /** How its headers are rewritten. */
+  readonly forward: ForwardRequestOptions
+}
+
+/** A request that goes nowhere. */
+export interface Refused {
+  /** What the visitor gets. */
+  readonly answer: EdgeAnswer
+}
+
+/**
+ * Names the endpoint of a request and asks whether its visitor may go there. At once where nobody demands
+ * anything, and mostly where somebody does.
+ */
+export function routeRequest(
+  edge: EdgeContext,
+  head: RequestHead,
+  connection: VisitorConnection,
+): Route | Refused | Promise<Route | Refused> {
+  const endpoint = endpointId(head, edge.options)
+  if (endpoint === undefined) return { answer: EDGE_ANSWERS.endpointMissing }
+  const key = endpointKey('', endpoint)
+  const { registry, options } = edge
+  const { clientAddress, scheme } = connection
+  const rules = registry.hasRules ? registry.rules(key) : undefined
+  const forward = { clientAddress, scheme, trustedHops: options.trustedHops }
+  const route = { endpoint, key, rules, forward }
+  return rules === undefined ? route : judge(edge, head, { ...route, rules })
+}
+
+function judge(
+  edge: EdgeContext,
+  head: RequestHead,
+  route: Route & { readonly rules: readonly VisitorRules[] },
+): Route | Refused | Promise<Route | Refused> {
+  const { headers } = head
+  const { endpoint, rules, forward } = route
+  const address = clientAddress(headers, forward.clientAddress, edge.options.trustedHops)
+  // Rules that were not made by this program cannot be applied by it: then nobody passes.
+  const gates = rules.filter((one) => one instanceof Gate)
+  if (gates.length < rules.length) return { answer: EDGE_ANSWERS.rulesUnknown }
+  const verdict = judgeAll(gates, { headers, address, endpoint })
+  if (!(verdict instanceof Promise)) return routing(route, verdict)
+  return verdict.then(
+    (late) => {
+      const now = edge.registry.rules(route.key)
+      // While it was judged, an agent may have come with other rules.
+      if (now !== undefined && now !== rules) {
+        return judge(edge, head, { ...route, rules: now })
+      }
+      return routing(route, late)
+    },
+    (error: unknown) => {
+      edge.logger.error({ err: error, endpoint }, 'visitor could not be judged')
+      return { answer: EDGE_ANSWERS.judgeFailed }
+    },
+  )
+}
+
+function routing(route: Route, verdict: Verdict): Route | Refused {
+  if (verdict.admitted) {
+    const forward = { ...route.forward, authorizationConsumed: verdict.consumed }
+    return { ...route, forward }
+  }
+  const { status, error, code, headers } = verdict
+  return { answer: { status, error, code, headers } }
+}

@@ -1,0 +1,118 @@
+// Who may visit, with the two programs and the files of examples/visitors as they are.
+import { once } from 'node:events'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { exchangeRaw } from '@proj/testkit/raw-http'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
+import { until } from '@proj/testkit/until'
+import { describe, expect, test } from 'vitest'
+
+import { adit, aditServer, portsOf, startAccess, startAgent, startServer } from './programs.ts'
+import { httpService, tcpService } from './services.ts'
+
+const EXAMPLE = fileURLToPath(new URL('../../../../examples/visitors', import.meta.url))
+const PASSWORD = 'correct horse battery staple'
+const basic = (pair: string): string =>
+  `authorization: Basic ${Buffer.from(pair).toString('base64')}`
+
+async function ask(port: number, endpoint: string, ...headers: string[]) {
+  const lines = ['GET / HTTP/1.1', `host: ${endpoint}.localhost`, 'connection: close', ...headers]
+  return await exchangeRaw(port, [...lines, '', ''].join('\r\n'))
+}
+
+describe('the example', () => {
+  test('lets in whom it names, and its password is seen nowhere', async () => {
+    const seen: string[] = []
+    const wiki = await httpService((req, res) => {
+      seen.push(JSON.stringify(req.headers))
+      res.end('the wiki')
+    })
+    const pg = await tcpService((socket) => socket.end('pg'))
+    const server = aditServer(
+      ['--config', join(EXAMPLE, 'server.yaml'), '--log.level', 'debug', '--json'],
+      { env: { PROXY: '127.0.0.1:0', UPSTREAM: '127.0.0.1:0', ADMIN: '127.0.0.1:0' } },
+    )
+    const ports = portsOf(await server.event('ready'))
+    const agent = adit(
+      ['start', '--config', join(EXAMPLE, 'agent.yaml'), '--log.level', 'debug', '--json'],
+      {
+        env: {
+          UPSTREAM_URL: `http://127.0.0.1:${ports.upstream}`,
+          WIKI: String(wiki.port),
+          PG: String(pg.port),
+          BOB_PASSWORD: 'hunter2',
+        },
+      },
+    )
+    await agent.event('ready')
+    expect((await ask(ports.proxy, 'wiki')).status).toBe(401)
+    expect((await ask(ports.proxy, 'wiki', basic('ann:hunter2'))).status).toBe(401)
+    expect((await ask(ports.proxy, 'wiki', basic('bob:hunter2'))).body.toString()).toBe('the wiki')
+    expect((await ask(ports.proxy, 'wiki', basic(`ann:${PASSWORD}`))).status).toBe(200)
+    const access = await startAccess('pg', { process: server, ports })
+    const answer = await fetchBytes(access.port)
+    expect(answer).toBe('pg')
+    for (const text of [server.stdout, server.stderr, agent.stdout, agent.stderr, ...seen]) {
+      expect(text).not.toMatch(/hunter2|battery|aHVudGVy|scrypt/)
+      expect(text).not.toContain(Buffer.from(`ann:${PASSWORD}`).toString('base64').slice(0, 12))
+    }
+    expect(seen).toHaveLength(2)
+  })
+})
+
+test('a password that changes in its file is asked for from then on', async () => {
+  using files = temporaryDirectory()
+  const service = await httpService((_, res) => res.end('served'))
+  const server = await startServer()
+  const file = join(files.path, 'agent.yaml')
+  copyFileSync(join(EXAMPLE, 'ann-password'), join(files.path, 'ann-password'))
+  writeFileSync(
+    file,
+    readFileSync(join(EXAMPLE, 'agent.yaml'), 'utf8').split('  # the office')[0] ?? '',
+  )
+  const agent = adit(['start', '--config', file, '--json'], {
+    env: {
+      UPSTREAM_URL: `http://127.0.0.1:${server.ports.upstream}`,
+      WIKI: String(service.port),
+    },
+  })
+  await agent.event('ready')
+  const { proxy } = server.ports
+  expect((await ask(proxy, 'wiki', basic(`ann:${PASSWORD}`))).status).toBe(200)
+  files.write('ann-password', 'another')
+  process.kill(agent.pid, 'SIGHUP')
+  await until(async () => (await ask(proxy, 'wiki', basic('ann:another'))).status === 200)
+  expect((await ask(proxy, 'wiki', basic(`ann:${PASSWORD}`))).status).toBe(401)
+})
+
+test('flags say it for one endpoint', async () => {
+  using files = temporaryDirectory()
+  const password = files.write('password', `${PASSWORD}\n`)
+  const service = await httpService((_, res) => res.end('served'))
+  const server = await startServer()
+  const flags = ['--visitor-user', 'ann', '--visitor-password-file', password]
+  await startAgent('http', 'web', service.port, server, flags)
+  await startAgent('http', 'far', service.port, server, ['--visitor-allow', '192.0.2.0/24'])
+  await startAgent('http', 'near', service.port, server, ['--visitor-allow', '127.0.0.0/8,::1'])
+  const { proxy } = server.ports
+  expect((await ask(proxy, 'web')).status).toBe(401)
+  expect((await ask(proxy, 'web', basic(`ann:${PASSWORD}`))).status).toBe(200)
+  expect((await ask(proxy, 'far')).status).toBe(403)
+  expect((await ask(proxy, 'near')).status).toBe(200)
+})
+
+test('a user without a password is a mistake on the command line', async () => {
+  const agent = adit(['http', 'web', '3000', '--visitor-user', 'ann'])
+  expect((await agent.exited).code).toBe(2)
+  expect(agent.stderr).toContain('--visitor-user and --visitor-password-file go together')
+})
+
+async function fetchBytes(port: number): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port })
+  let text = ''
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  await once(socket, 'end')
+  return text
+}
