@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import type { UpstreamRegistry } from '@proj/tunnel'
+import type { ClientCertificate, Denial, UpstreamRegistry } from '@proj/tunnel'
 
 import type { Edge } from './edge/edge.ts'
+import type { Authenticator } from './identity/authenticator.ts'
 import { formatMetrics } from './metrics.ts'
 import { describePorts } from './public-ports/describe-ports.ts'
 import type { PublicPorts } from './public-ports/public-ports.ts'
@@ -19,7 +20,16 @@ export interface AdminParts {
   readonly tls: readonly TlsPortStatus[]
   /** Whether the server takes visitors and agents. */
   readonly ready: () => boolean
+  /** Knows who may look; without one everybody may. */
+  readonly authenticator: Authenticator | undefined
+  /** The peer's address. */
+  readonly addressOf: (request: IncomingMessage) => string | undefined
+  /** What the peer has shown on TLS. Default: nothing. */
+  readonly certificateOf?: (request: IncomingMessage) => ClientCertificate | undefined
 }
+
+/** What tells nothing but whether the server is alive; asked by what has no token. */
+const PROBES: ReadonlySet<string> = new Set(['/health', '/ready'])
 
 /**
  * The admin port: `/health`, `/ready`, `/metrics` and `/status/*`, with Piko's routes and shapes
@@ -52,8 +62,7 @@ export function createAdminHandler(
     ['/status/ports', (response) => sendJson(response, describePorts(parts.publicPorts))],
     ['/status/edge', (response) => sendJson(response, describeEdge(parts))],
   ])
-  return (request, response) => {
-    const [path = '/'] = (request.url ?? '/').split('?')
+  const answer = (path: string, request: IncomingMessage, response: ServerResponse): void => {
     const route = routes.get(path)
     if (route === undefined) {
       response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' })
@@ -61,6 +70,33 @@ export function createAdminHandler(
     } else if (request.method === 'GET' || request.method === 'HEAD') route(response)
     else response.writeHead(405, { allow: 'GET, HEAD' }).end()
   }
+  return (request, response) => {
+    const [path = '/'] = (request.url ?? '/').split('?')
+    void judge(parts, request, PROBES.has(path)).then((denial) => {
+      if (denial === undefined) answer(path, request, response)
+      else refuse(denial, response)
+    })
+  }
+}
+
+async function judge(
+  { authenticator, addressOf, certificateOf }: AdminParts,
+  request: IncomingMessage,
+  isProbe: boolean,
+): Promise<Denial | undefined> {
+  const certificate = certificateOf?.(request)
+  return await authenticator?.authorizeAdmin({
+    headers: request.headers,
+    remoteAddress: addressOf(request),
+    isProbe,
+    ...(certificate !== undefined && { certificate }),
+  })
+}
+
+function refuse({ status, error, retryAfterMs }: Denial, response: ServerResponse): void {
+  if (retryAfterMs !== undefined) response.setHeader('retry-after', Math.ceil(retryAfterMs / 1000))
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' })
+  response.end(`${JSON.stringify({ error })}\n`)
 }
 
 function describeSessions({ registry }: AdminParts): unknown {

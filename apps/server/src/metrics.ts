@@ -9,7 +9,8 @@ export function formatMetrics({
   registry,
   publicPorts,
   sessions,
-}: Omit<AdminParts, 'ready' | 'tls'>): string {
+  authenticator,
+}: Omit<AdminParts, 'ready' | 'tls' | 'addressOf' | 'certificateOf'>): string {
   const lines: string[] = []
   const metric = (
     name: string,
@@ -54,6 +55,13 @@ export function formatMetrics({
     ['{direction="in"}', bytesIn],
     ['{direction="out"}', bytesOut],
   ])
+  const heldOff = Object.entries(authenticator?.limits.refused ?? {})
+  metric(
+    'adit_handshakes_held_off_total',
+    'counter',
+    'Requests answered 429 for their number, by limit.',
+    heldOff.map(([limit, count]) => [`{limit="${limit}"}`, count] as const),
+  )
   const memory = process.memoryUsage()
   metric('process_resident_memory_bytes', 'gauge', 'Resident memory.', [['', memory.rss]])
   const cpu = process.cpuUsage()

@@ -8,6 +8,7 @@ import {
   type ClientCertificate,
   conflictDetails,
   conflictText,
+  type Denial,
   endpointKey,
   type Grant,
   isDenial,
@@ -107,7 +108,7 @@ export class ReservationsApi {
       remoteAddress,
       ...(certificate !== undefined && { certificate }),
     })
-    if (isDenial(verdict)) return { status: verdict.status, body: { error: verdict.error } }
+    if (isDenial(verdict)) return denied(verdict)
     // No page of a browser has anything to say here; with a server that needs no token it could.
     if (request.headers.origin !== undefined) return refusal(403, 'forbidden', 'not from a browser')
     const question = { request, grant: verdict, remoteAddress }
@@ -201,6 +202,12 @@ export class ReservationsApi {
     const sessions = this.#parts.registry.count(endpointKey(tenant, endpoint))
     return { endpoint, kind, identity, since: new Date(reservedAt).toISOString(), sessions }
   }
+}
+
+function denied({ status, error, retryAfterMs }: Denial): Answer {
+  const answer = { status, body: { error } }
+  if (retryAfterMs === undefined) return answer
+  return { ...answer, headers: { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) } }
 }
 
 function heldBy({ identity, reservedAt }: Reservation): NameConflict {

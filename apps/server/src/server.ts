@@ -14,6 +14,7 @@ import {
 } from '@proj/tunnel'
 
 import { createAdminHandler } from './admin.ts'
+import type { Authenticator } from './identity/authenticator.ts'
 import { isPublic } from './is-public.ts'
 import { Edge } from './edge/edge.ts'
 import type { EdgeOptions } from './edge/edge-options.ts'
@@ -49,12 +50,14 @@ export interface ServerOptions {
   readonly publicPorts?: PublicPortOptions
   /** What the operator demands of visitors. Default: nothing. */
   readonly visitors?: readonly StandingPolicy[]
-  /** Judges handshakes. Default: everyone may do everything. */
+  /** Judges handshakes. Default: the authenticator. */
   readonly authorize?: Authorize
   /** What the server remembers. Default: a store that ends with the process. Not closed by the server. */
   readonly store?: Store
   /** Names may be taken over this soon from agents that are silent; see `UpstreamAcceptor`. */
   readonly probeTimeoutMs?: number
+  /** Knows who somebody is, on every port. Default: everyone may do everything. */
+  readonly authenticator?: Authenticator
   /** Program and version, told to peers of ours. */
   readonly software: string
   /** Told what the server does. */
@@ -117,11 +120,11 @@ export class Server {
    * @throws {PortcheckError} when a port cannot be had, with its holder.
    */
   static async start(options: ServerOptions): Promise<Server> {
-    const { logger, software } = options
+    const { logger, software, authenticator } = options
     const store = options.store ?? memoryStore(logger)
     const registry = new UpstreamRegistry()
     noteNames(registry, store.audit)
-    const authorize = options.authorize ?? allowAll
+    const authorize = options.authorize ?? authenticator?.authorize ?? allowAll
     const common = {
       registry,
       // One bound for the whole process, whichever port a session came by.
@@ -207,6 +210,9 @@ export class Server {
           upstream: options.upstream?.tls,
           admin: options.admin?.tls,
         }).flatMap(([name, front]) => (front === undefined ? [] : [{ name, front }])),
+        authenticator,
+        addressOf,
+        certificateOf,
       }),
     )
     try {

@@ -8,6 +8,7 @@ import {
   STANDARD_COMMANDS,
 } from '@proj/console'
 import {
+  boolean,
   defineCommands,
   defineSettings,
   duration,
@@ -16,6 +17,8 @@ import {
   objects,
   oneOf,
   path,
+  rate,
+  secret,
   setting,
   size,
   text,
@@ -24,8 +27,9 @@ import {
 import { patternProblem } from '@proj/identity'
 import { VISITOR_SETTINGS, visitorProblems } from '@proj/visitors'
 
+import { AUTH_SETTINGS } from './identity/auth-settings.ts'
+import { authRule } from './identity/auth-rule.ts'
 import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
-
 import { STORE_COMMANDS } from './store-commands.ts'
 import { TLS_PORTS, TLS_SETTINGS, tlsFitsTogether, type TlsSettings } from './tls/tls-settings.ts'
 
@@ -36,10 +40,12 @@ export const settings = defineSettings({
     proxy: {
       bindAddr: setting(listenAddresses(), {
         default: ':8000',
-        description: 'Where visitors and consumers connect.',
+        description:
+          'Where visitors and consumers connect. Unset, while the server asks nobody for a token: loopback alone.',
       }),
       ...LISTENER_SETTINGS,
       tls: TLS_SETTINGS,
+      auth: AUTH_SETTINGS,
       headTimeoutMs: setting(duration({ min: '10ms' }), {
         default: '10s',
         description: 'From the first byte of a request head to its last; then 408.',
@@ -79,10 +85,28 @@ export const settings = defineSettings({
     upstream: {
       bindAddr: setting(listenAddresses(), {
         default: ':8001',
-        description: 'Where agents connect.',
+        description:
+          'Where agents connect. Unset, while the server asks nobody for a token: loopback alone.',
       }),
       ...LISTENER_SETTINGS,
       tls: TLS_SETTINGS,
+      auth: AUTH_SETTINGS,
+      tenants: objects(
+        {
+          id: setting(
+            text({ pattern: /[^/\s]{1,253}/, allowed: '1 to 253 characters, no slash' }),
+            {
+              required: true,
+              description: 'What agents call it, in x-piko-tenant-id.',
+            },
+          ),
+          auth: AUTH_SETTINGS,
+        },
+        {
+          description: 'Tenants, whose names never meet, each with keys of its own.',
+          identity: 'id',
+        },
+      ),
     },
     admin: {
       bindAddr: setting(listenAddresses(), {
@@ -91,6 +115,20 @@ export const settings = defineSettings({
       }),
       ...LISTENER_SETTINGS,
       tls: TLS_SETTINGS,
+      auth: AUTH_SETTINGS,
+      token: setting(secret(), {
+        description: 'What the command status shows to an admin port that asks for a token.',
+      }),
+    },
+    handshakes: {
+      rate: setting(rate('events'), {
+        default: '12000/m',
+        description: 'Handshakes of one address, or /64 of IPv6; then 429. inf: no limit.',
+      }),
+      failureRate: setting(rate('events'), {
+        default: '60/m',
+        description: 'Refused credentials of one address; then 429, whatever it shows.',
+      }),
     },
     publicPorts: PUBLIC_PORT_SETTINGS,
     endpoints: objects(
@@ -137,6 +175,10 @@ export const settings = defineSettings({
       description:
         'Where reserved names, tokens and the audit log are kept; unset: a directory of the user or service.',
     }),
+    insecureOpen: setting(boolean(), {
+      default: 'false',
+      description: 'Whether ports that ask nobody for a token may be open to other machines.',
+    }),
     gracePeriodMs: setting(duration(), {
       default: '1m',
       description: 'How long running exchanges may take to finish when the server stops.',
@@ -167,6 +209,7 @@ export const settings = defineSettings({
       yield* bindsAreTcp(binds)
       yield* overlappingBinds(binds)
     },
+    authRule,
   ],
 })
 

@@ -12,7 +12,9 @@ import {
 import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
 import { announce } from './announce.ts'
-import { isPublic } from './is-public.ts'
+import type { PortName } from './identity/authenticator.ts'
+import { configuredAuthenticator } from './identity/configured-authenticator.ts'
+import { configuredBinds } from './identity/configured-binds.ts'
 import { publicPortOptions } from './public-ports/public-port-settings.ts'
 import { Server, type ServerListener } from './server.ts'
 import { openStoreOrNone } from './server-store.ts'
@@ -28,24 +30,26 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
   const { stdout, stderr, signals } = around
   const logger = createLogger({ ...settings.log, stream: stderr, colour })
   await using tls = await TlsPorts.open(settings, logger)
-  const listener = (name: 'proxy' | 'upstream' | 'admin'): ServerListener => {
-    const own = settings[name]
-    const policy = conflictPolicy(own, { listener: name, logger })
-    const front = tls.fronts[name]
-    return {
-      at: own.bindAddr,
-      ...policy,
-      ...accessLists(own),
-      signal: signals.stop,
-      ...(front !== undefined && { tls: front }),
-    }
-  }
   using store = openStoreOrNone({
     dataDir: settings.dataDir,
     env: around.env,
     limits: settings.names,
     logger,
   })
+  using authenticator = configuredAuthenticator(settings, { store, logger })
+  const binds = configuredBinds(loaded, authenticator, logger)
+  const listener = (name: PortName): ServerListener => {
+    const own = settings[name]
+    const policy = conflictPolicy(own, { listener: name, logger })
+    const front = tls.fronts[name]
+    return {
+      at: binds[name],
+      ...policy,
+      ...accessLists(own),
+      signal: signals.stop,
+      ...(front !== undefined && { tls: front }),
+    }
+  }
   let server: Server
   try {
     server = await Server.start({
@@ -57,6 +61,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       store,
       probeTimeoutMs: settings.names.probeTimeoutMs,
       visitors: await standingPolicies(settings.endpoints),
+      authenticator,
       software: SOFTWARE,
       logger,
     })
@@ -73,13 +78,6 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
     for (const moved of movedBinds(listeners)) {
       logger.warn({ listener: name, ...moved }, 'port taken, listening on the next free one')
     }
-  }
-  if (settings.upstream.allow === undefined && server.listeners.upstream.bound.some(isPublic)) {
-    // Tokens are not there yet: until then the network has to keep strangers out.
-    logger.warn(
-      { hint: 'bind it to an address strangers cannot reach, or list yours in upstream.allow' },
-      'whoever reaches the upstream port can offer endpoints: agents need no token',
-    )
   }
   // Whether or not there is a configuration file that may have changed.
   if (Object.keys(tls.fronts).length > 0) signals.onReload(() => void tls.readAgain())
@@ -98,6 +96,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       logger.level = next.settings.log.level
     },
   })
+  void authenticator.prepare()
   await announce(server, { stdout, json })
   await aborted(signals.stop)
   logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: running exchanges may finish')

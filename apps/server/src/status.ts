@@ -19,7 +19,8 @@ export async function status(
   { loaded, json, around }: Invocation<ServerTree, OwnCommands>,
   { url, ...files }: AdminTlsFiles & { readonly url?: string | undefined },
 ): Promise<number> {
-  const found = await readServerStatus(url ?? adminUrl(loaded.settings.admin), files)
+  const { admin } = loaded.settings
+  const found = await readServerStatus(url ?? adminUrl(admin), files, admin.token?.reveal())
   around.stdout.write(json ? `${JSON.stringify(found)}\n` : formatServerStatus(found))
   return EXIT.ok
 }

@@ -33,9 +33,9 @@ const ACCESS_LOG = 'requests are logged with the other lines here, at debug'
 const POOL = 'connections to a service are kept by fixed rules here'
 const WHOLE = 'there is no limit on a whole request or answer here, only on waiting and idleness'
 
-/** Authentication and TLS, which three listeners of the server have alike. */
-function listenerRules(name: 'proxy' | 'upstream' | 'admin'): PikoTable {
-  const keep = [
+/** What is asked of tokens, by a listener or a tenant. */
+function authKeys(prefix: string): readonly string[] {
+  return [
     'hmac_secret_key',
     'rsa_public_key',
     'ecdsa_public_key',
@@ -45,7 +45,12 @@ function listenerRules(name: 'proxy' | 'upstream' | 'admin'): PikoTable {
     'jwks.endpoint',
     'jwks.cache_ttl',
     'jwks.timeout',
-  ].map((key) => `${name}.auth.${key}`)
+  ].map((key) => `${prefix}.${key}`)
+}
+
+/** Authentication and TLS, which three listeners of the server have alike. */
+function listenerRules(name: 'proxy' | 'upstream' | 'admin'): PikoTable {
+  const keep = authKeys(`${name}.auth`)
   const tls = ['cert', 'key', 'client_cas'].map((key) => `${name}.tls.${key}`)
   const client = ['cert', 'key', 'root_cas', 'insecure_skip_verify', 'server_name'].map(
     (key) => `${name}.tls.client.${key}`,
@@ -90,7 +95,11 @@ const SERVER: PikoTable = {
   'upstream.rebalance.threshold': { refuse: REBALANCE },
   'upstream.rebalance.shed_rate': { ignore: REBALANCE },
   'upstream.rebalance.min_conns': { ignore: REBALANCE },
-  'upstream.tenants': { refuse: 'tenants are named in tokens here' },
+  'upstream.tenants[].id': {
+    to: 'upstream.tenants[].id',
+    note: 'names of tenants are kept apart here: visitors reach those of no tenant alone',
+  },
+  ...same(authKeys('upstream.tenants[].auth')),
   ...listenerRules('admin'),
 }
 

@@ -148,6 +148,11 @@ class Translation {
   #list(key: string, { keyOrigin, value }: RawMember, target: MutableMap): void {
     const rules = Object.entries(this.#table).filter(([name]) => name.startsWith(`${key}[].`))
     const to = rules.flatMap(([, rule]) => ('to' in rule ? [rule.to.split('[].')[0] ?? ''] : []))[0]
+    const isKnown = [...this.#known].some((name) => name.startsWith(`${to}[].`))
+    if (to !== undefined && !isKnown) {
+      this.#refuse(key, keyOrigin, MISSING)
+      return
+    }
     // What is no list goes on as it is, to be refused where shapes are checked.
     if (value.kind !== 'list') {
       if (to !== undefined) place(target, to, { keyOrigin, value })

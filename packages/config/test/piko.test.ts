@@ -158,7 +158,7 @@ describe('a server file', () => {
       error: piko.yaml:2:40: proxy.tiemout: Piko has no key "tiemout"
         hint: did you mean proxy.timeout?
       error: piko.yaml:3:24: upstream.rebalance.threshold: no counterpart: agents hold several connections here and move on their own
-      error: piko.yaml:3:41: upstream.tenants: no counterpart: tenants are named in tokens here
+      error: piko.yaml:3:41: upstream.tenants: no counterpart: this program has no such setting
       error: piko.yaml:4:9: admin.bind_addr: no counterpart: this program has no such setting
       error: piko.yaml:5:1: listeners: Piko has no key "listeners"
       "

@@ -74,19 +74,24 @@ const CERTIFICATE_CODES = /CERT|UNABLE_TO_|SELF_SIGNED/
  *
  * @param url - of the admin port.
  * @param files - to trust and to show, where it speaks TLS.
- * @throws {UserError} exit code 1 when nobody or somebody else answers.
+ * @param token - to show, where it asks for one.
+ * @throws {UserError} exit code 1 when nobody or somebody else answers, 4 when it refuses the token.
  */
 export async function readServerStatus(
   url: string,
   files: AdminTlsFiles = {},
+  token?: string,
 ): Promise<ServerStatus> {
   const request = await adminRequests(files)
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS)
+    const headers: Record<string, string> =
+      token === undefined ? {} : { authorization: `Bearer ${token}` }
     const get = async (path: string): Promise<Response> =>
-      await request(new URL(path, url), { signal })
+      await request(new URL(path, url), { signal, headers })
     const json = async (path: string): Promise<unknown> => {
       const response = await get(path)
+      if (response.status === 401) throw await refused(url, response)
       if (!response.ok) throw new Error(`${path} answered ${response.status}`)
       return await response.json()
     }
@@ -103,12 +108,21 @@ export async function readServerStatus(
       ports: ports.ok ? ((await ports.json()) as ServerStatus['ports']) : [],
     }
   } catch (error) {
+    if (error instanceof UserError) throw error
     throw new UserError(`no status from ${url}: ${reasonOf(error)}`, {
       exitCode: EXIT.failed,
       hint: hintOf(error),
       cause: error,
     })
   }
+}
+
+async function refused(url: string, response: Response): Promise<UserError> {
+  const body = (await response.json().catch(() => ({}))) as { readonly error?: string } // ours
+  return new UserError(`no status from ${url}: ${body.error ?? 'not permitted'}`, {
+    exitCode: EXIT.refused,
+    hint: 'give a token that may see it: adit-server token create --may admin, then admin.token_file',
+  })
 }
 
 /** Writes the state of a server for a person. */

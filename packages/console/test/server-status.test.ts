@@ -149,3 +149,20 @@ test("comes over TLS too, with an authority and a certificate of one's own", asy
     message: expect.stringMatching(/^--ca: ENOENT/),
   })
 })
+
+test('a token is shown to whoever asks for one, and a refusal of it is exit code 4', async () => {
+  await using admin = await listening(
+    createServer((request, response) => {
+      const isGood = request.headers.authorization === 'Bearer good'
+      response.statusCode = isGood ? 200 : 401
+      response.end(JSON.stringify(isGood ? status.edge : { error: 'invalid token' }))
+    }),
+  )
+  const url = `http://${admin.authority}`
+  expect(await readServerStatus(url, {}, 'good')).toMatchObject({ edge: status.edge })
+  await expect(readServerStatus(url, {}, 'another')).rejects.toMatchObject({
+    exitCode: EXIT.refused,
+    message: `no status from ${url}: invalid token`,
+    hint: expect.stringContaining('--may admin'),
+  })
+})

@@ -45,6 +45,8 @@ export function jwtRights(claims: Readonly<Record<string, unknown>>): JwtRights 
   const identity = identityOf(claims['sub'])
   if (tenant === undefined) return { identity, scope }
   if (typeof tenant !== 'string') throw invalid('adit.tenant is no text')
+  const problem = tenant === '' ? undefined : patternProblem(tenant)
+  if (problem !== undefined) throw invalid(`adit.tenant ${problem}`)
   return { identity, scope, tenant }
 }
 

@@ -63,6 +63,8 @@ describe('jwtRights', () => {
     ],
     [{ adit: { may: [], endpoints: [''] } }, 'invalid token: a pattern of adit.endpoints is empty'],
     [{ adit: { may: [], tenant: 1 } }, 'invalid token: adit.tenant is no text'],
+    [{ adit: { may: [], tenant: 'a/b' } }, 'invalid token: adit.tenant contains a slash'],
+    [{ adit: { may: [], tenant: '' } }, ''],
     [
       { adit: { may: [], endpoints: Array(MAX_PATTERNS + 1).fill('a') } },
       'invalid token: adit.endpoints has over 1000',

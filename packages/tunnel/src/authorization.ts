@@ -33,6 +33,8 @@ export interface Denial {
   readonly status: number
   /** Text of the JSON error body, one of Piko's where one fits. */
   readonly error: string
+  /** When asking again may help, ms; told in `retry-after`, in whole seconds. */
+  readonly retryAfterMs?: number
 }
 
 /**

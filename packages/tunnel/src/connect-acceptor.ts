@@ -13,7 +13,7 @@ import { limit, WINDOW_BUDGET_BYTES } from './limits.ts'
 import { type Logger, silentLogger } from './logger.ts'
 import { openUpstream } from './open-upstream.ts'
 import { protocolHeader, speaksAdit } from './protocol-version.ts'
-import { jsonRefusal, type Refusal, sendRefusal } from './refusal.ts'
+import { denialRefusal, jsonRefusal, type Refusal, sendRefusal } from './refusal.ts'
 import { CONNECT_ROUTE, routeEndpoint } from './routes.ts'
 import { SocketSplice } from './socket-splice.ts'
 import { OutcomeWatch } from './stream-outcome.ts'
@@ -139,7 +139,7 @@ export class ConnectAcceptor {
         remoteAddress,
         ...(certificate !== undefined && { certificate }),
       })
-      if (isDenial(verdict)) return jsonRefusal(verdict.status, verdict.error, echo)
+      if (isDenial(verdict)) return denialRefusal(verdict, echo)
       grant = verdict
     } catch (error) {
       logger.error({ err: error }, 'authorisation failed to decide')

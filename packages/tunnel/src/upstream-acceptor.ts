@@ -18,7 +18,7 @@ import {
 import { noPublicPorts } from './port-leases.ts'
 import type { PublicPortSource } from './public-port.ts'
 import { protocolHeader, speaksAdit } from './protocol-version.ts'
-import { jsonRefusal, type Refusal, sendRefusal, textRefusal } from './refusal.ts'
+import { denialRefusal, jsonRefusal, type Refusal, sendRefusal, textRefusal } from './refusal.ts'
 import { routeEndpoint, UPSTREAM_ROUTE } from './routes.ts'
 import type { UpstreamRegistry } from './upstream-registry.ts'
 import { UpstreamSession } from './upstream-session.ts'
@@ -193,7 +193,7 @@ export class UpstreamAcceptor {
         remoteAddress: this.#options.addressOf(request),
         ...(certificate !== undefined && { certificate }),
       })
-      if (isDenial(verdict)) return jsonRefusal(verdict.status, verdict.error, echo)
+      if (isDenial(verdict)) return denialRefusal(verdict, echo)
       grant = verdict
     } catch (error) {
       this.#options.logger.error({ err: error }, 'authorisation failed to decide')

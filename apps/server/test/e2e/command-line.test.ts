@@ -102,7 +102,8 @@ test('a port that is taken ends with 3, its holder and what to do, and nothing s
 })
 
 test('an address this machine does not have ends with 3 and says so', async () => {
-  const { code, stderr } = await ended([...EVERYWHERE_FREE, '--proxy.bind-addr', '192.0.2.77:0'])
+  const elsewhere = ['--proxy.bind-addr', '192.0.2.77:0', '--insecure-open']
+  const { code, stderr } = await ended([...EVERYWHERE_FREE, ...elsewhere])
   expect(code).toBe(3)
   expect(stderr).toContain('192.0.2.77')
   expect(stderr).toContain('use an address of this machine, or listen on all addresses')

@@ -19,7 +19,7 @@ test.for([
     response.end(String(request.headers['x-forwarded-for']))
   })
   const binds = ['proxy', 'upstream', 'admin'].flatMap((name) => [`--${name}.bind-addr`, bind])
-  const server = aditServer([...binds, '--json'])
+  const server = aditServer([...binds, '--insecure-open', '--json'])
   const { proxy, upstream, admin } = portsOf(await server.event('ready'))
 
   for (const host of ['127.0.0.1', '::1']) {

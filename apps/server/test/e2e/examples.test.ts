@@ -102,10 +102,17 @@ test('tls: an agent with a certificate is in, a visitor comes by https', async (
 })
 
 test('dual-stack: the server listens as the file says', async () => {
+  using directory = temporaryDirectory()
+  const env = {
+    ADIT_DATA_DIR: directory.path,
+    PROXY_PORT: '0',
+    UPSTREAM_PORT: '0',
+    ADMIN_PORT: '0',
+  }
+  const made = aditServer(['token', 'create', '--endpoints', '*', '--may', 'listen'], { env })
+  expect(await made.exited).toMatchObject({ code: 0 })
   const file = join(EXAMPLES, 'dual-stack/server.yaml')
-  const server = aditServer(['--config', file, '--json'], {
-    env: { PROXY_PORT: '0', UPSTREAM_PORT: '0', ADMIN_PORT: '0' },
-  })
+  const server = aditServer(['--config', file, '--json'], { env })
   const { proxy, upstream, admin } = portsOf(await server.event('ready'))
   for (const port of [proxy, upstream, admin]) expect(port).toBeGreaterThan(0)
 })

@@ -1,4 +1,4 @@
-// One configuration, the defaults, on hosts with both IP families, with one, and without the other
+// One configuration, the default ports open to all, on hosts with both IP families, with one, and without the other
 // even in the kernel. Each host is a network namespace with ports of its own, which takes root.
 import { execFileSync } from 'node:child_process'
 import { expect, test } from 'vitest'
@@ -78,14 +78,14 @@ const WORLDS: readonly World[] = [
 const noNamespaces = netnsMissing()
 
 test.for(WORLDS.map((world) => [world.what, world] as const))(
-  'adit-server with its defaults on a host %s',
+  'adit-server with the default ports, open to all, on a host %s',
   async ([, world], { skip, annotate }) => {
     const missing = noNamespaces ?? world.missing?.()
     skip(missing !== undefined, missing)
     using network = netns()
     world.make?.(network)
     const prefix = [...network.prefix, ...(world.prefix?.() ?? [])]
-    const server = aditServer([], { prefix })
+    const server = aditServer(['--insecure-open'], { prefix })
     await server.line(/operators/)
     // The warnings come in the same write as the addresses.
     await annotate(server.stdout)

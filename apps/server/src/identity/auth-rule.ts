@@ -1,0 +1,47 @@
+import type { RuleProblem } from '@proj/config'
+
+import type { AuthSettings } from './auth-settings.ts'
+import { authProblem, hasKeys } from './port-auth.ts'
+
+/** The settings that say who may do what. */
+export interface AuthTree {
+  readonly proxy: { readonly auth: AuthSettings }
+  readonly upstream: {
+    readonly auth: AuthSettings
+    readonly tenants: readonly { readonly id: string; readonly auth: AuthSettings }[]
+  }
+  readonly admin: { readonly auth: AuthSettings }
+}
+
+/** A rule for `defineSettings`: keys can be used, and nobody believes in keys that nobody reads. */
+export function* authRule({ proxy, upstream, admin }: AuthTree): Generator<RuleProblem> {
+  const groups = [
+    { key: 'proxy.auth', auth: proxy.auth },
+    { key: 'upstream.auth', auth: upstream.auth },
+    { key: 'admin.auth', auth: admin.auth },
+    ...upstream.tenants.map(({ auth }, at) => ({ key: `upstream.tenants[${at}].auth`, auth })),
+  ]
+  for (const { key, auth } of groups) {
+    const problem = authProblem(auth)
+    if (problem !== undefined) yield { key: `${key}.${problem.key}`, message: problem.message }
+    const demands = auth.audience ?? auth.issuer
+    if (demands !== undefined && demands !== '' && !hasKeys(auth)) {
+      const named = auth.audience === undefined ? 'issuer' : 'audience'
+      yield { key: `${key}.${named}`, message: 'it is asked of tokens, but no key for them is set' }
+    }
+  }
+  for (const [at, { id, auth }] of upstream.tenants.entries()) {
+    const key = `upstream.tenants[${at}]`
+    if (!hasKeys(auth)) yield { key: `${key}.id`, message: `the tenant ${id} has no key` }
+    if (upstream.tenants.findIndex((other) => other.id === id) < at) {
+      yield { key: `${key}.id`, message: `there are two tenants ${id}` }
+    }
+  }
+  if (upstream.tenants.length > 0 && hasKeys(upstream.auth)) {
+    yield {
+      key: 'upstream.tenants',
+      message: 'agents name their tenant then, so the keys of upstream.auth are never used',
+      severity: 'warning',
+    }
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * A fresh server on the internet that nobody protects is somebody else's tunnel. So where nobody is
+ * asked who they are, ports are on loopback unless an operator says otherwise in so many words.
+ */
+import { EXIT, UserError } from '@proj/console'
+import { formatListenAddress, type ListenAddress, parseListenAddress } from '@proj/config'
+
+import type { PortName } from './authenticator.ts'
+
+/** One port, as it is configured. */
+export interface PortBinds {
+  readonly name: PortName
+  /** Where it listens. */
+  readonly addresses: readonly ListenAddress[]
+  /** Whether an operator chose the addresses. */
+  readonly isChosen: boolean
+  /** Whether an access list says who may connect. */
+  readonly hasAllowList: boolean
+  /** Whether whoever connects is asked who they are. */
+  readonly isProtected: boolean
+}
+
+/** Where a port shall listen. */
+export interface SafeBinds {
+  readonly name: PortName
+  readonly addresses: readonly ListenAddress[]
+  /** Whether it is on loopback because nothing protects it. */
+  readonly isWithheld: boolean
+  /** Whether strangers reach it unasked, which an operator wants. */
+  readonly isOpen: boolean
+}
+
+/** What an operator can do about a port that nothing protects. */
+export const PROTECTION_HINT =
+  "create a token: adit-server token create --endpoints '*' --may listen,connect; or set keys in " +
+  'NAME.auth, an allow list in NAME.allow, or --insecure-open to let in whoever comes'
+
+/**
+ * Decides where ports listen.
+ *
+ * @param insecureOpen - whether the operator wants ports open to whoever comes.
+ * @throws {UserError} exit code 2 for a chosen address that others reach and nothing protects.
+ */
+export function safeBinds(ports: readonly PortBinds[], insecureOpen: boolean): SafeBinds[] {
+  // What agents offer is offered to visitors: it is the upstream port that must not be anybody's.
+  const agentsAreKnown = ports.some(({ name, isProtected }) => name === 'upstream' && isProtected)
+  return ports.map((port) => {
+    const { name, addresses, isChosen } = port
+    const isSafe = port.isProtected || port.hasAllowList || (name === 'proxy' && agentsAreKnown)
+    const reachable = addresses.find((address) => !isLoopback(address))
+    const as = { name, addresses, isWithheld: false, isOpen: false }
+    if (isSafe || reachable === undefined) return as
+    if (insecureOpen) return { ...as, isOpen: true }
+    if (!isChosen) return { ...as, addresses: addresses.map(onLoopback), isWithheld: true }
+    throw new UserError(
+      `${name}.bind_addr: strangers reach ${formatListenAddress(reachable)}, and nobody is asked for a token`,
+      { exitCode: EXIT.usage, hint: hintFor(name) },
+    )
+  })
+}
+
+/** What can be done about one port. */
+export function hintFor(name: PortName): string {
+  return PROTECTION_HINT.replaceAll('NAME', name)
+}
+
+function isLoopback(address: ListenAddress): boolean {
+  if (address.kind === 'unix') return true
+  if (address.kind === 'fd') return false
+  const { host, hostKind } = address
+  if (hostKind === 'localhost') return true
+  return hostKind === 'ipv4' ? host.startsWith('127.') : hostKind === 'ipv6' && host === '::1'
+}
+
+function onLoopback(address: ListenAddress): ListenAddress {
+  return address.kind === 'tcp' ? parseListenAddress(`localhost:${address.port}`) : address
+}

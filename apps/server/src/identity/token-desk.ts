@@ -1,0 +1,108 @@
+import {
+  abortAt,
+  hashToken,
+  IdentityError,
+  isSameSecret,
+  parseToken,
+  type Scope,
+  scopePermits,
+} from '@proj/identity'
+
+import type { TokenRecord, TokenStore } from '../store/token-store.ts'
+import type { Principal } from './principal.ts'
+
+/** Compared with where there is no token of an id, so that this takes as long. */
+const NO_HASH = Buffer.alloc(32)
+
+/** A token that sessions live on. */
+interface Live {
+  readonly controller: AbortController
+  /** Held here, because a signal that nobody holds never aborts. */
+  readonly expiry: AbortSignal | undefined
+}
+
+/**
+ * Judges opaque tokens, and ends what lives on one when it expires or is revoked. Whatever is wrong
+ * with a token, its bearer reads the same; only a bearer of the whole token could tell the cases apart.
+ */
+export class TokenDesk implements Disposable {
+  readonly #tokens: TokenStore
+  /** By id: as many as there are tokens at most. */
+  readonly #live = new Map<string, Live>()
+  readonly #stopListening: () => void
+
+  constructor(tokens: TokenStore) {
+    this.#tokens = tokens
+    this.#stopListening = tokens.onChange(() => this.#endRevoked())
+  }
+
+  /** Whether tokens are asked for: there is one, or was. */
+  get isOpen(): boolean {
+    return this.#tokens.hasEverHeldTokens
+  }
+
+  /**
+   * Who the bearer of a token is.
+   *
+   * @throws {IdentityError} IDENTITY_TOKEN_INVALID for a token that is unknown, expired or revoked.
+   */
+  judge(text: string): Principal {
+    const now = Date.now()
+    const id = parseToken(text)
+    const found = id === undefined ? undefined : this.#tokens.find(id)
+    const stored = found === undefined ? NO_HASH : Buffer.from(found.hash, 'hex')
+    const isSame = isSameSecret(hashToken(text), stored)
+    if (found === undefined || !isSame) {
+      throw new IdentityError('IDENTITY_TOKEN_INVALID', 'no token of this server')
+    }
+    const problem = endOf(found, now)
+    if (problem !== undefined) {
+      throw new IdentityError('IDENTITY_TOKEN_INVALID', `${problem} (${found.id})`)
+    }
+    this.#tokens.noteUse(found.id, now)
+    const scope: Scope = { may: new Set(found.rights), patterns: found.endpoints }
+    return {
+      identity: found.identity,
+      tenant: found.tenant,
+      ended: this.#liveOf(found).controller.signal,
+      permits: (right, endpoint) => scopePermits(scope, right, endpoint),
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopListening()
+    this.#live.clear()
+  }
+
+  #liveOf({ id, expiresAt }: TokenRecord): Live {
+    const known = this.#live.get(id)
+    if (known !== undefined) return known
+    const controller = new AbortController()
+    const expiry =
+      expiresAt === undefined ? undefined : abortAt(expiresAt, new Error('expired token'))
+    const live = { controller, expiry }
+    this.#live.set(id, live)
+    expiry?.addEventListener('abort', () => this.#end(id, 'expired token'), { once: true })
+    return live
+  }
+
+  #endRevoked(): void {
+    for (const id of this.#live.keys()) {
+      const problem = endOf(this.#tokens.find(id), Date.now())
+      if (problem !== undefined) this.#end(id, problem)
+    }
+  }
+
+  #end(id: string, why: string): void {
+    const live = this.#live.get(id)
+    this.#live.delete(id)
+    live?.controller.abort(new Error(why))
+  }
+}
+
+/** Why a token is over, if it is. */
+function endOf(token: TokenRecord | undefined, now: number): string | undefined {
+  if (token === undefined || token.revokedAt !== undefined) return 'revoked token'
+  const { expiresAt } = token
+  return expiresAt !== undefined && expiresAt <= now ? 'expired token' : undefined
+}
