@@ -1,4 +1,5 @@
 export { Server } from './server.ts'
-export type { ServerListener, ServerListeners, ServerOptions } from './server.ts'
+export type { ServerListeners, ServerOptions } from './server.ts'
+export type { ServerListener } from './server-listener.ts'
 export { EDGE_DEFAULTS } from './edge/edge-options.ts'
 export type { EdgeOptions } from './edge/edge-options.ts'

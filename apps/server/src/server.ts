@@ -1,7 +1,7 @@
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http'
 
 import { WindowBudget } from '@proj/mux'
-import { type Listeners, type ListenRequest, listenTogether, peerOf } from '@proj/portcheck'
+import { type Listeners, listenTogether, peerOf } from '@proj/portcheck'
 import {
   allowAll,
   type Authorize,
@@ -21,20 +21,11 @@ import type { EdgeOptions } from './edge/edge-options.ts'
 import { noteNames } from './note-names.ts'
 import type { PublicPortOptions } from './public-ports/public-port-options.ts'
 import { PublicPorts } from './public-ports/public-ports.ts'
+import { listenRequest, type ServerListener } from './server-listener.ts'
 import { isReservationsPath, ReservationsApi } from './reservations-api.ts'
 import { memoryStore, type Store } from './store/store.ts'
 import { clientCertificateOf, peerFacts } from './tls/client-certificate.ts'
-import type { TlsFront } from './tls/tls-front.ts'
 import { type StandingPolicy, VisitorGates } from './visitors/visitor-gates.ts'
-
-/** Addresses of one port, what a taken one leads to, and who may connect. */
-export interface ServerListener extends Omit<
-  ListenRequest,
-  'onConnection' | 'server' | 'handshake' | 'scheme'
-> {
-  /** TLS on this port. Default: none. */
-  readonly tls?: TlsFront
-}
 
 /** What a server is made of. */
 export interface ServerOptions {
@@ -282,12 +273,6 @@ export class Server {
     this.destroy()
     await Promise.all(freed)
   }
-}
-
-/** What portcheck is asked for: plain, or with TLS between the access lists and whoever serves. */
-function listenRequest(listener: ServerListener | undefined, at: string): ListenRequest {
-  const { tls, ...request } = listener ?? { at }
-  return tls === undefined ? request : { ...request, scheme: 'https', handshake: tls.handshake }
 }
 
 /** Where a person finds an endpoint when the host name is left to us: `localhost` needs no DNS. */

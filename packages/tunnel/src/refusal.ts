@@ -1,7 +1,5 @@
 import type { Duplex } from 'node:stream'
 
-import type { Denial } from './authorization.ts'
-
 /** An HTTP answer that refuses a request. */
 export interface Refusal {
   readonly status: number
@@ -41,17 +39,6 @@ export function jsonRefusal(
     },
     body: `${JSON.stringify({ error, ...details })}\n`,
   }
-}
-
-/** A denial as an answer, as Piko words it. */
-export function denialRefusal(
-  { status, error, retryAfterMs }: Denial,
-  headers: Readonly<Record<string, string>> = {},
-): Refusal {
-  if (retryAfterMs === undefined) return jsonRefusal(status, error, headers)
-  // A second too late is welcome, a moment too early would be refused again.
-  const seconds = `${Math.max(1, Math.ceil(retryAfterMs / 1000))}`
-  return jsonRefusal(status, error, { 'retry-after': seconds, ...headers })
 }
 
 /** A refusal in plain text. */

@@ -1,0 +1,18 @@
+import type { ListenRequest } from '@proj/portcheck'
+
+import type { TlsFront } from './tls/tls-front.ts'
+
+/** Addresses of one port, what a taken one leads to, and who may connect. */
+export interface ServerListener extends Omit<
+  ListenRequest,
+  'onConnection' | 'server' | 'handshake' | 'scheme'
+> {
+  /** TLS on this port. Default: none. */
+  readonly tls?: TlsFront
+}
+
+/** What portcheck is asked for: plain, or with TLS between the access lists and whoever serves. */
+export function listenRequest(listener: ServerListener | undefined, at: string): ListenRequest {
+  const { tls, ...request } = listener ?? { at }
+  return tls === undefined ? request : { ...request, scheme: 'https', handshake: tls.handshake }
+}
