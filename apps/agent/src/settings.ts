@@ -176,7 +176,14 @@ export const settings = defineSettings({
     },
     function* visitorsAreSound({ listeners }) {
       for (const [index, { visitors, protocol }] of listeners.entries()) {
-        yield* visitorProblems(`listeners[${index}].visitors`, visitors, protocol)
+        const key = `listeners[${index}].visitors`
+        yield* visitorProblems(key, visitors, protocol)
+        const { hmacSecretKey, jwks } = visitors.jwt
+        const local = hmacSecretKey === undefined ? 'jwks.endpoint' : 'hmac_secret_key'
+        if (hmacSecretKey !== undefined || jwks.endpoint !== undefined) {
+          const message = 'it is not handed to a server'
+          yield { key: `${key}.jwt.${local}`, message, hint: 'give it a public key in PEM' }
+        }
       }
     },
     function* endpointsDiffer({ listeners }) {

@@ -1,4 +1,5 @@
 // Who may visit: by address, by password, as the agent says and as the operator says.
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
 
@@ -260,6 +261,32 @@ describe('passwords', () => {
     await other.send(request('GET /later', basic('ann:pa:ss')))
     expect((await other.readResponse()).body.toString()).toBe('served /later')
     expect(path.server.edge.stats.inFlight).toBe(0)
+  })
+})
+
+describe('tokens', () => {
+  it('let in, stay here, and are judged for each request', async () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+    const input = ['{"alg":"EdDSA"}', '{"iss":"here"}']
+      .map((part) => Buffer.from(part).toString('base64url'))
+      .join('.')
+    const token = `${input}.${sign(null, Buffer.from(input), privateKey).toString('base64url')}`
+    const eddsaPublicKey = publicKey.export({ type: 'spki', format: 'pem' }).toString()
+    const { http, seen } = counting()
+    await using path = await tunnel({ http, visitors: { jwt: { eddsaPublicKey, issuer: 'here' } } })
+    using visitor = await path.visit()
+    const answers = []
+    for (const header of [`Authorization: Bearer ${token}`, `Authorization: Bearer x.${token}`]) {
+      await visitor.send(request('GET /', header))
+      const { status, headers } = await visitor.readResponse()
+      answers.push([status, headers['adit-error'], headers['www-authenticate']])
+    }
+    expect(answers).toEqual([
+      [200, undefined, undefined],
+      [401, 'token_invalid', 'Bearer realm="web"'],
+    ])
+    expect(seen).toHaveLength(1)
+    expect(seen.join()).not.toMatch(/bearer/i)
   })
 })
 

@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto'
 
+import { isIdentityError, type JwtVerifier, scopePermits } from '@proj/identity'
+
 import { AddressRules } from './address-rules.ts'
 import { parseBasic } from './basic-credentials.ts'
 import type { FailureLimits } from './failure-limits.ts'
+import { verifierOf } from './jwt-demand.ts'
 import type { PasswordChecks } from './password-checks.ts'
 import type { VisitorPolicy } from './policy.ts'
-import { refuse } from './refusals.ts'
+import { refuse, type RefusalCode } from './refusals.ts'
 import type { Verdict, VisitorRequest } from './verdict.ts'
 
 /** What the gates of a process share. */
@@ -31,12 +34,17 @@ export class Gate {
   readonly #parts: GateParts
   readonly #addresses: AddressRules | undefined
   readonly #users: ReadonlyMap<string, string> | undefined
+  readonly #tokens: JwtVerifier | undefined
 
-  /** @param policy - checked by `parsePolicy`. */
+  /**
+   * @param policy - made by `policyOf`, or checked by `parsePolicy`.
+   * @throws {IdentityError} IDENTITY_KEY_INVALID for a key that cannot be used.
+   */
   constructor(policy: VisitorPolicy, parts: GateParts) {
-    const { allow, deny, basicAuth } = policy
+    const { allow, deny, basicAuth, jwt } = policy
     this.id = policyId(policy)
-    this.needsHttp = basicAuth !== undefined
+    this.needsHttp = basicAuth !== undefined || jwt !== undefined
+    this.#tokens = jwt && verifierOf(jwt)
     this.#parts = parts
     this.#addresses =
       allow === undefined && deny === undefined ? undefined : new AddressRules(allow, deny ?? [])
@@ -52,16 +60,53 @@ export class Gate {
   /** Judges one request; at once, unless a password has to be checked. */
   judge(request: VisitorRequest): Verdict | Promise<Verdict> {
     if (!this.#admitsAddress(request.address)) return refuse('address_denied')
-    if (this.#users === undefined) return { admitted: true, consumed: false }
+    if (!this.needsHttp) return { admitted: true, consumed: false }
     const [authorization, second] = authorizations(request.headers)
     if (second !== undefined) return refuse('authorization_repeated')
     if (authorization === undefined) return this.#challenge('credentials_missing', request)
-    const credentials = parseBasic(authorization)
+    if (this.#tokens !== undefined && /^bearer /i.test(authorization)) {
+      return this.#checkToken(this.#tokens, authorization, request)
+    }
+    const credentials = this.#users && parseBasic(authorization)
     if (credentials === undefined) return this.#challenge('credentials_wrong', request)
-    const verifier = this.#users.get(credentials.user) ?? NOBODY
+    const verifier = this.#users?.get(credentials.user) ?? NOBODY
     const { password } = credentials
     if (this.#parts.checks.remembers(password, verifier)) return { admitted: true, consumed: true }
     return this.#checkPassword(password, verifier, request)
+  }
+
+  async #checkToken(
+    tokens: JwtVerifier,
+    authorization: string,
+    request: VisitorRequest,
+  ): Promise<Verdict> {
+    const { failures } = this.#parts
+    const source = request.address ?? ''
+    const heldOff = this.#heldOff(source)
+    if (heldOff !== undefined) return heldOff
+    try {
+      const { scope } = await tokens.verify(authorization.slice(authorization.indexOf(' ') + 1))
+      failures.giveBack(source)
+      const isMeant = scopePermits(scope, 'connect', request.endpoint)
+      return isMeant
+        ? { admitted: true, consumed: true }
+        : this.#challenge('token_not_permitted', request)
+    } catch (error) {
+      if (!isIdentityError(error)) throw error
+      if (error.retryable) {
+        failures.giveBack(source)
+        return refuse('token_keys_unavailable', ['retry-after', String(BUSY_RETRY_S)])
+      }
+      const isExpired = error.code === 'IDENTITY_TOKEN_EXPIRED'
+      return this.#challenge(isExpired ? 'token_expired' : 'token_invalid', request)
+    }
+  }
+
+  /** Pays for an attempt, or says that there were too many. */
+  #heldOff(source: string): Verdict | undefined {
+    const waitMs = this.#parts.failures.take(source)
+    if (waitMs === 0) return undefined
+    return refuse('too_many_failures', ['retry-after', String(Math.ceil(waitMs / 1000))])
   }
 
   #checkPassword(
@@ -71,10 +116,8 @@ export class Gate {
   ): Verdict | Promise<Verdict> {
     const { checks, failures } = this.#parts
     const source = request.address ?? ''
-    const waitMs = failures.take(source)
-    if (waitMs > 0) {
-      return refuse('too_many_failures', ['retry-after', String(Math.ceil(waitMs / 1000))])
-    }
+    const heldOff = this.#heldOff(source)
+    if (heldOff !== undefined) return heldOff
     const check = checks.check(password, verifier)
     if (check === undefined) {
       failures.giveBack(source)
@@ -91,9 +134,15 @@ export class Gate {
     return this.#addresses === undefined || this.#addresses.admits(address)
   }
 
-  #challenge(code: 'credentials_missing' | 'credentials_wrong', request: VisitorRequest): Verdict {
-    const realm = request.endpoint.replaceAll(/[^\u0020-\u007e]/g, '?').replaceAll(/["\\]/g, '\\$&')
-    return refuse(code, ['www-authenticate', `Basic realm="${realm}", charset="UTF-8"`])
+  #challenge(code: RefusalCode, request: VisitorRequest): Verdict {
+    const plain = request.endpoint.replaceAll(/[^\u0020-\u007e]/g, '?')
+    const realm = `realm="${plain.replaceAll(/["\\]/g, '\\$&')}"`
+    const headers: string[] = []
+    if (this.#users !== undefined) {
+      headers.push('www-authenticate', `Basic ${realm}, charset="UTF-8"`)
+    }
+    if (this.#tokens !== undefined) headers.push('www-authenticate', `Bearer ${realm}`)
+    return refuse(code, headers)
   }
 }
 

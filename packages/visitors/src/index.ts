@@ -9,6 +9,7 @@ export {
   parsePolicy,
   type VisitorPolicy,
 } from './policy.ts'
+export type { JwksDemand, JwtDemand } from './jwt-demand.ts'
 export { checkCredentials, hashPassword } from './password.ts'
 export {
   policyOf,

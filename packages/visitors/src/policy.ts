@@ -1,6 +1,7 @@
 import { parseAddressBlock } from '@proj/config'
 
 import { VisitorsError } from './errors.ts'
+import { type JwtDemand, PORTABLE_JWT, verifierOf } from './jwt-demand.ts'
 import { isVerifier } from './password.ts'
 
 /** Rules for the visitors of an endpoint, as they travel from an agent to its server. No secret is in them. */
@@ -11,6 +12,8 @@ export interface VisitorPolicy {
   readonly deny?: readonly string[]
   /** Who may come with a password. */
   readonly basicAuth?: readonly BasicAuthUser[]
+  /** Who may come with a token; beside `basicAuth`, either is enough. */
+  readonly jwt?: JwtDemand
 }
 
 /** One user with the verifier of the password. */
@@ -26,7 +29,10 @@ export const MAX_BLOCKS = 256
 /** Most users of an endpoint: each unknown one costs a check. */
 export const MAX_USERS = 64
 
-const KNOWN: readonly string[] = ['allow', 'deny', 'basicAuth']
+/** Longest text of a token's demand, characters: a key of RSA with 16384 bits has fewer. */
+const MAX_TEXT = 4096
+
+const KNOWN: readonly string[] = ['allow', 'deny', 'basicAuth', 'jwt']
 
 /**
  * Reads rules that came from elsewhere. What is not known is refused: a restriction that is passed over
@@ -41,10 +47,12 @@ export function parsePolicy(value: unknown): VisitorPolicy {
   const allow = blocks(fields, 'allow')
   const deny = blocks(fields, 'deny')
   const basicAuth = users(fields['basicAuth'])
+  const jwt = tokens(fields['jwt'])
   return {
     ...(allow !== undefined && { allow }),
     ...(deny !== undefined && deny.length > 0 && { deny }),
     ...(basicAuth !== undefined && { basicAuth }),
+    ...(jwt !== undefined && { jwt }),
   }
 }
 
@@ -82,6 +90,22 @@ function users(value: unknown): readonly BasicAuthUser[] | undefined {
     names.add(user)
     return { user, verifier }
   })
+}
+
+function tokens(value: unknown): JwtDemand | undefined {
+  if (value === undefined) return undefined
+  const fields = asObject(value, 'jwt')
+  for (const [name, text] of Object.entries(fields)) {
+    const isKnown = (PORTABLE_JWT as readonly string[]).includes(name)
+    if (!isKnown) throw invalid(`jwt has a member ${JSON.stringify(name)} that is not for others`)
+    if (typeof text !== 'string' || text.length > MAX_TEXT) throw invalid(`jwt.${name} is no text`)
+  }
+  try {
+    verifierOf(fields)
+  } catch (error) {
+    throw invalid(error instanceof Error ? `jwt: ${error.message}` : 'jwt has a bad key')
+  }
+  return fields
 }
 
 function asObject(value: unknown, what: string): Record<string, unknown> {

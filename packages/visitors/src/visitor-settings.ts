@@ -19,6 +19,7 @@ import {
 } from '@proj/config'
 
 import { isVisitorsError } from './errors.ts'
+import { jwtDemand, JWT_SETTINGS, jwtProblems } from './jwt-settings.ts'
 import { checkCredentials, hashPassword } from './password.ts'
 import { MAX_USERS, type VisitorPolicy } from './policy.ts'
 
@@ -33,6 +34,8 @@ export const VISITOR_SETTINGS: {
     readonly user: Setting<string>
     readonly password: Setting<Secret>
   }>
+  /** Tokens that let an HTTP visitor in. */
+  readonly jwt: typeof JWT_SETTINGS
 } = {
   allow: setting(list(addressBlock()), {
     description: 'Who may visit: addresses and blocks of them; unset: everybody.',
@@ -52,6 +55,7 @@ export const VISITOR_SETTINGS: {
     },
     { description: 'Users that HTTP visitors name themselves as.', maxItems: MAX_USERS },
   ),
+  jwt: JWT_SETTINGS,
 }
 
 /** The values of `VISITOR_SETTINGS`. */
@@ -65,9 +69,10 @@ export type VisitorSettings = Resolved<typeof VISITOR_SETTINGS>
  */
 export function* visitorProblems(
   key: string,
-  { basicAuth }: VisitorSettings,
+  { basicAuth, jwt }: VisitorSettings,
   kind?: 'http' | 'tcp',
 ): Generator<RuleProblem> {
+  yield* jwtProblems(`${key}.jwt`, jwt, kind)
   const seen = new Set<string>()
   for (const [index, { user, password }] of basicAuth.entries()) {
     const place = `${key}.basic_auth[${index}]`
@@ -89,7 +94,9 @@ export function* visitorProblems(
 /** Makes a policy of settings; undefined when they demand nothing. Passwords become verifiers. */
 export async function policyOf(settings: VisitorSettings): Promise<VisitorPolicy | undefined> {
   const { allow, deny, basicAuth } = settings
-  if (allow === undefined && deny.length === 0 && basicAuth.length === 0) return undefined
+  const jwt = jwtDemand(settings.jwt)
+  const isOpen = allow === undefined && deny.length === 0
+  if (isOpen && basicAuth.length === 0 && jwt === undefined) return undefined
   const users = await Promise.all(
     basicAuth.map(async ({ user, password }) => ({
       user,
@@ -100,5 +107,6 @@ export async function policyOf(settings: VisitorSettings): Promise<VisitorPolicy
     ...(allow !== undefined && { allow: allow.map(formatAddressBlock) }),
     ...(deny.length > 0 && { deny: deny.map(formatAddressBlock) }),
     ...(users.length > 0 && { basicAuth: users }),
+    ...(jwt !== undefined && { jwt }),
   }
 }

@@ -1,3 +1,5 @@
+import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+
 import { describe, expect, test } from 'vitest'
 
 import { isVisitorsError } from '../src/errors.ts'
@@ -113,6 +115,100 @@ describe('passwords', () => {
   })
 })
 
+describe('tokens', () => {
+  const pair = generateKeyPairSync('ed25519')
+  const pem = (key: KeyObject) => key.export({ type: 'spki', format: 'pem' }).toString()
+  const policy = parsePolicy({
+    jwt: { eddsaPublicKey: pem(pair.publicKey), audience: 'web-visitors' },
+  })
+  const signed = (claims: object, key = pair.privateKey, header: object = { alg: 'EdDSA' }) => {
+    const parts = [header, { aud: 'web-visitors', ...claims }].map((part) =>
+      Buffer.from(JSON.stringify(part)).toString('base64url'),
+    )
+    const input = parts.join('.')
+    return `${input}.${sign(null, Buffer.from(input), key).toString('base64url')}`
+  }
+  const bearer = (token: string) => from(['Authorization', `Bearer ${token}`])
+  const soon = Math.floor(Date.now() / 1000) + 600
+
+  test('that are good let in, and stay here', async () => {
+    const gate = new Gate(policy, parts())
+    const verdict = { admitted: true, consumed: true }
+    expect(await gate.judge(bearer(signed({ exp: soon })))).toEqual(verdict)
+    expect(await gate.judge(bearer(signed({ piko: { endpoints: ['web'] } })))).toEqual(verdict)
+    expect(gate.admitsConnection('192.0.2.1')).toBe(false)
+  })
+
+  test.each([
+    ['another key', () => signed({}, generateKeyPairSync('ed25519').privateKey), 'token_invalid'],
+    ['another audience', () => signed({ aud: 'others' }), 'token_invalid'],
+    ['no end yet', () => signed({ nbf: soon }), 'token_invalid'],
+    ['an end that is past', () => signed({ exp: 1 }), 'token_expired'],
+    ['another endpoint', () => signed({ piko: { endpoints: ['db'] } }), 'token_not_permitted'],
+    ['no right to connect', () => signed({ adit: { may: ['listen'] } }), 'token_not_permitted'],
+    [
+      'no signature',
+      () => `${signed({}, undefined, { alg: 'none' }).split('.', 2).join('.')}.`,
+      'token_invalid',
+    ],
+    [
+      'the public key as a secret',
+      () => {
+        const [head, body] = signed({}, undefined, { alg: 'HS256' }).split('.')
+        const mac = createHmac('sha256', pem(pair.publicKey)).update(`${head}.${body}`)
+        return `${head}.${body}.${mac.digest('base64url')}`
+      },
+      'token_invalid',
+    ],
+    ['no token', () => 'x', 'token_invalid'],
+  ])('with %s are refused', async (_, token, code) => {
+    const verdict = await new Gate(policy, parts()).judge(bearer(token()))
+    expect(verdict).toMatchObject({
+      status: 401,
+      code,
+      headers: ['www-authenticate', 'Bearer realm="web"'],
+    })
+  })
+
+  test('beside passwords: either is enough, and both are offered', async () => {
+    const both = new Gate({ ...policy, basicAuth: [{ user: 'ann', verifier }] }, parts())
+    expect(await both.judge(bearer(signed({})))).toMatchObject({ admitted: true })
+    expect(await both.judge(from(basic('ann:secret')))).toMatchObject({ admitted: true })
+    expect(both.judge(from([]))).toMatchObject({
+      headers: [
+        'www-authenticate',
+        'Basic realm="web", charset="UTF-8"',
+        'www-authenticate',
+        'Bearer realm="web"',
+      ],
+    })
+  })
+
+  test('of which a password policy knows nothing are wrong', async () => {
+    const gate = new Gate({ basicAuth: [{ user: 'ann', verifier }] }, parts())
+    expect(await gate.judge(bearer(signed({})))).toMatchObject({ code: 'credentials_wrong' })
+  })
+
+  test('cannot be judged while the keys are out of reach: 503', async () => {
+    const jwks = { endpoint: 'file:///nowhere/keys.json', cacheTtlMs: 1000, timeoutMs: 1000 }
+    const gate = new Gate({ jwt: { jwks } }, parts())
+    expect(
+      await gate.judge(bearer(signed({}, undefined, { alg: 'EdDSA', kid: 'a' }))),
+    ).toMatchObject({
+      status: 503,
+      code: 'token_keys_unavailable',
+    })
+  })
+
+  test('by a secret are judged where the secret is', async () => {
+    const gate = new Gate({ jwt: { hmacSecretKey: 'a secret of thirty-two characters' } }, parts())
+    const [head = '', body = ''] = signed({}, undefined, { alg: 'HS256' }).split('.')
+    const mac = createHmac('sha256', 'a secret of thirty-two characters').update(`${head}.${body}`)
+    const token = `${head}.${body}.${mac.digest('base64url')}`
+    expect(await gate.judge(bearer(token))).toMatchObject({ admitted: true })
+  })
+})
+
 describe('addresses', () => {
   const gate = new Gate({ allow: ['192.0.2.0/24'], deny: ['192.0.2.66'] }, parts())
 
@@ -175,6 +271,11 @@ describe('a policy from elsewhere', () => {
     { allow: [10] },
     { allow: ['10.0.0.0/33'] },
     { deny: ['printer'] },
+    { jwt: {} },
+    { jwt: { hmacSecretKey: 'secret' } },
+    { jwt: { jwks: { endpoint: 'http://169.254.169.254/secret' } } },
+    { jwt: { rsaPublicKey: 'secret' } },
+    { jwt: { rsaPublicKey: ['secret'] } },
     { basicAuth: {} },
     { basicAuth: [] },
     { basicAuth: ['ann'] },

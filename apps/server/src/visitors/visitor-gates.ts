@@ -24,11 +24,11 @@ export class VisitorGates {
 
   /** Reads what an agent demands; see `UpstreamAcceptorOptions.readVisitorRules`. */
   readonly read: ReadVisitorRules = (rules, kind) => {
-    const policy = parsePolicy(rules)
-    if (kind === 'tcp' && policy.basicAuth !== undefined) {
-      throw new VisitorsError('VISITORS_POLICY_INVALID', 'a TCP connection has no password')
+    const gate = new Gate(parsePolicy(rules), this.#parts)
+    if (kind === 'tcp' && gate.needsHttp) {
+      throw new VisitorsError('VISITORS_POLICY_INVALID', 'a TCP connection has no credentials')
     }
-    return new Gate(policy, this.#parts)
+    return gate
   }
 
   /** What the operator demands; see `UpstreamRegistry.setStandingRules`. */
