@@ -41,6 +41,8 @@ export class Access {
   readonly traffic: Traffic = new Traffic()
   /** How long a connection waits for the server while there is none, ms. */
   timeoutMs: number
+  /** Connections that were reset so far. */
+  failures = 0
   /** Why the last connection was reset, and when, ms since the epoch. */
   lastFailure: (AccessFailure & { readonly at: number }) | undefined
   readonly #around: AccessSurroundings
@@ -105,6 +107,7 @@ export class Access {
   #fail(socket: Socket, failure: AccessFailure, begun = false): void {
     const { endpoint } = this
     const { code, text } = failure
+    this.failures += 1
     this.lastFailure = { code, text, at: Date.now() }
     const fields = { endpoint, code, why: text }
     this.#around.logger.warn(fields, begun ? 'connection cut' : 'connection not carried')

@@ -2,6 +2,7 @@ import { formatBindNotes, formatTable, type TextOutput } from '@proj/console'
 import { formatDialAddress } from '@proj/config'
 
 import { SOFTWARE } from './version.ts'
+import { waysTo } from './ways-to.ts'
 import type { RunningOffer, Work } from './work.ts'
 
 /**
@@ -24,12 +25,10 @@ export async function announce(
     })),
   )
   if (json) {
-    const listeners = offers.map(({ made: { endpoint, kind, urls, port } }) => ({
-      endpoint,
-      kind,
-      urls,
-      ...(port !== undefined && { port }),
-    }))
+    const listeners = offers.map(({ made }) => {
+      const { endpoint, kind, urls, port } = made.listener
+      return { endpoint, kind, urls, ...(port !== undefined && { port }) }
+    })
     const ready = { event: 'ready', software: SOFTWARE, listeners, accesses: brought }
     stdout.write(`${JSON.stringify(ready)}\n`)
     return
@@ -51,9 +50,9 @@ export async function announce(
 }
 
 /** A row for each URL: endpoint, how it is reached, service. */
-function offerRows({ setting, made: { endpoint, kind, urls } }: RunningOffer): string[][] {
+function offerRows({ setting, made }: RunningOffer): string[][] {
+  const { endpoint } = made.listener
   const service = formatDialAddress(setting.addr)
-  const direct = kind === 'http' ? urls : urls.filter((url) => url.startsWith('tcp:'))
-  const ways = direct.length > 0 ? direct : [`adit access ${endpoint}`]
+  const ways = waysTo(made.listener)
   return ways.map((way, index) => [index === 0 ? endpoint : '', way, '->', service])
 }

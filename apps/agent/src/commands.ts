@@ -27,6 +27,9 @@ const ADDRESS_FLAGS = {
   visitorDeny: setting(list(text()), { description: 'Who may not visit, even when allowed.' }),
 }
 
+/** Settings of the commands that offer and bring. */
+const RUNNING = ['connect', 'admin', 'log', 'grace_period']
+
 const ownCommands = {
   http: {
     description: 'Offers an HTTP service.',
@@ -39,7 +42,7 @@ const ownCommands = {
       visitorUser: setting(text(), { description: 'User that visitors name themselves as.' }),
       visitorPasswordFile: setting(path(), { description: 'File with the password of that user.' }),
     },
-    settings: ['connect', 'log', 'grace_period'],
+    settings: RUNNING,
     examples: [
       'adit http web 3000',
       'adit http web 10.0.0.5:8080 --connect.url https://tunnel.example.com',
@@ -62,7 +65,7 @@ const ownCommands = {
           'Header that tells the service who the visitor is, v1 or v2; it must expect one.',
       }),
     },
-    settings: ['connect', 'log', 'grace_period'],
+    settings: RUNNING,
     examples: [
       'adit tcp pg 5432',
       'adit tcp pg 5432 --public-port 9901',
@@ -99,7 +102,7 @@ const ownCommands = {
         description: 'How long a connection waits for the server while there is none, 15s.',
       }),
     },
-    settings: ['connect', 'log', 'grace_period'],
+    settings: RUNNING,
     examples: [
       'adit access pg --bind 127.0.0.1:15432',
       'adit access pc1=127.0.0.1:9901 pc2=127.0.0.1:9902',
@@ -126,12 +129,11 @@ const ownCommands = {
     examples: ['adit start --config adit.yaml'],
   },
   status: {
-    description: 'Shows agents, endpoints and visitors of a server, from its admin port.',
+    description: 'Shows the agents of this user that run here, or the state of a server.',
     settings: [],
     flags: {
       url: setting(url({ schemes: ['http', 'https'] }), {
-        default: 'http://localhost:8002',
-        description: 'The admin port of the server.',
+        description: 'Admin port of a server, to be shown instead: http://localhost:8002.',
       }),
       ...ADMIN_TLS_FLAGS,
     },

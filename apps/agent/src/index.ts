@@ -1,3 +1,3 @@
 export { Access } from './access.ts'
 export type { AccessSettings } from './access-settings.ts'
-export { offer } from './offer.ts'
+export { Offer } from './offer.ts'

@@ -1,12 +1,4 @@
-import {
-  type AdminTlsFiles,
-  EXIT,
-  formatServerStatus,
-  type Invocation,
-  readServerStatus,
-  runCommandLine,
-  type Surroundings,
-} from '@proj/console'
+import { type Invocation, runCommandLine, type Surroundings } from '@proj/console'
 
 import { argumentsOf } from './arguments.ts'
 import { pikoFiles } from './piko-files.ts'
@@ -15,6 +7,7 @@ import { reportConnect } from './connect-report.ts'
 import { runNameCommand } from './name-commands.ts'
 import { type AgentTree, settings } from './settings.ts'
 import { start } from './start.ts'
+import { showStatus } from './status-command.ts'
 import { SOFTWARE } from './version.ts'
 
 /** Address of the JSON Schema of the configuration file. */
@@ -40,7 +33,7 @@ async function runOwn(invocation: Invocation<AgentTree, OwnCommands>): Promise<n
   const { command } = invocation
   switch (command.name) {
     case 'status':
-      return await status(invocation, command.flags)
+      return await showStatus(invocation, command.flags)
     case 'reserve':
     case 'release':
     case 'list':
@@ -52,13 +45,4 @@ async function runOwn(invocation: Invocation<AgentTree, OwnCommands>): Promise<n
     default:
       return await start(invocation)
   }
-}
-
-async function status(
-  { json, around }: Invocation<AgentTree, OwnCommands>,
-  { url, ...files }: AdminTlsFiles & { readonly url: string },
-): Promise<number> {
-  const found = await readServerStatus(url, files)
-  around.stdout.write(json ? `${JSON.stringify(found)}\n` : formatServerStatus(found))
-  return EXIT.ok
 }

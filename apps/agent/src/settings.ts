@@ -1,4 +1,4 @@
-import { LOG_LEVELS, overlappingBinds } from '@proj/console'
+import { bindsAreTcp, LISTENER_SETTINGS, LOG_LEVELS, overlappingBinds } from '@proj/console'
 import {
   boolean,
   defineSettings,
@@ -6,6 +6,7 @@ import {
   duration,
   integer,
   list,
+  listenAddresses,
   objects,
   oneOf,
   path,
@@ -21,6 +22,7 @@ import {
 import { VISITOR_SETTINGS, visitorProblems } from '@proj/visitors'
 
 import { bindsFitTheirOptions, publicBindsAreMeant } from './access-rules.ts'
+import { publicAdminIsNoticed } from './admin-rules.ts'
 import { ACCESS_SETTINGS } from './access-settings.ts'
 
 const PROXY_SCHEMES = ['http', 'https', 'socks4', 'socks4a', 'socks5', 'socks5h', 'socks']
@@ -134,6 +136,13 @@ export const settings = defineSettings({
       },
       { description: 'Remote endpoints to bring here.', identity: 'endpoint', reload: 'live' },
     ),
+    admin: {
+      bindAddr: setting(listenAddresses(), {
+        default: [],
+        description: 'Where /health, /ready, /metrics and /status are served; unset: nowhere.',
+      }),
+      ...LISTENER_SETTINGS,
+    },
     log: {
       level: setting(oneOf(LOG_LEVELS), {
         default: 'info',
@@ -195,12 +204,17 @@ export const settings = defineSettings({
         seen.add(endpoint)
       }
     },
-    function* bindsCanBeHad({ accesses }) {
+    function* bindsCanBeHad({ accesses, admin }) {
+      const port = { key: 'admin.bind_addr', addresses: admin.bindAddr }
+      yield* bindsAreTcp([port])
       const binds = accesses.map(({ bindAddr }, index) => ({
         key: `accesses[${index}].bind_addr`,
         addresses: bindAddr,
       }))
-      yield* overlappingBinds(binds)
+      yield* overlappingBinds([port, ...binds])
+    },
+    function* adminIsForThisMachine({ admin }) {
+      yield* publicAdminIsNoticed(admin)
     },
     function* bindsFit({ accesses }) {
       yield* bindsFitTheirOptions(accesses)

@@ -1,8 +1,12 @@
 import { aborted, createLogger, EXIT, type Invocation, reloading, UserError } from '@proj/console'
 import { Agent, Consumer } from '@proj/tunnel'
 
+import { openAdminPort } from './admin-port.ts'
+import type { AgentStatus } from './agent-status.ts'
 import { announce } from './announce.ts'
 import type { OwnCommands } from './commands.ts'
+import { openControlSocket } from './control-socket.ts'
+import { describeAgent } from './describe-agent.ts'
 import { explained } from './explained.ts'
 import { Link } from './link.ts'
 import { serverOptions } from './server-options.ts'
@@ -26,10 +30,18 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
 
   await using consumer = new Consumer(server)
   await using agent = new Agent({ ...server, connections: settings.connect.connections })
-  const consuming = new Link(consumer)
-  const lastProblem = (): unknown => consuming.problem?.error
+  const links = { offers: new Link(agent), accesses: new Link(consumer) }
+  const lastProblem = (): unknown => links.accesses.problem?.error
   const work = new Work({ agent, consumer, logger, lastProblem })
+  const { url } = settings.connect
+  const described = { software: SOFTWARE, url, agent, consumer, links, work, stop: signals.stop }
+  const status = async (): Promise<AgentStatus> => await describeAgent(described)
+  await using _socket = await openControlSocket(env, status, logger)
   try {
+    await using _admin = await openAdminPort(settings.admin, status, {
+      logger,
+      signal: signals.stop,
+    })
     await work.become(settings, signals.stop)
     await using _reloading = await reloading(invocation, {
       settings: definition,
@@ -43,7 +55,7 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
       work.ready(signals.stop),
       ...(settings.accesses.length > 0 ? [consumer.ready({ signal: signals.stop })] : []),
     ])
-    await announce(work, { url: settings.connect.url, stdout, json })
+    await announce(work, { url, stdout, json })
     await Promise.race([aborted(signals.stop), consumer.failed, work.failed])
     logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: open connections may finish')
     const signal = AbortSignal.any([AbortSignal.timeout(settings.gracePeriodMs), signals.kill])

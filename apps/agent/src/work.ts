@@ -1,20 +1,20 @@
 import { isDeepStrictEqual } from 'node:util'
 
 import { sameSettings } from '@proj/config'
-import type { Agent, Consumer, Listener, Logger } from '@proj/tunnel'
+import type { Agent, Consumer, Logger } from '@proj/tunnel'
 import { policyOf, type VisitorPolicy } from '@proj/visitors'
 
 import { Access } from './access.ts'
 import type { AccessSettings } from './access-settings.ts'
 import type { LocalBind } from './local-bind.ts'
-import { offer } from './offer.ts'
+import { Offer } from './offer.ts'
 import { openBinds } from './open-binds.ts'
 import type { AgentSettings } from './settings.ts'
 
 /** An offer and the settings it was made from. */
 export interface RunningOffer {
   readonly setting: AgentSettings['listeners'][number]
-  readonly made: Listener
+  readonly made: Offer
 }
 
 /** An access, the settings it was made from, and its local addresses. */
@@ -85,7 +85,7 @@ export class Work {
       }),
     )
     await Promise.all(
-      this.#offers.filter((one) => !kept.includes(one)).map(({ made }) => made.close()),
+      this.#offers.filter((one) => !kept.includes(one)).map(({ made }) => made.listener.close()),
     )
     this.#offers = next.map(
       ({ setting, running, visitors }) =>
@@ -99,7 +99,7 @@ export class Work {
     await Promise.all(
       this.#offers.map(async (one) => {
         try {
-          await one.made.ready({ signal })
+          await one.made.listener.ready({ signal })
         } catch (error) {
           if (isWanted(one)) throw error
         }
@@ -155,12 +155,12 @@ export class Work {
     return this.#accesses.flatMap(({ binds }) => binds)
   }
 
-  #offer(setting: RunningOffer['setting'], visitors: VisitorPolicy | undefined): Listener {
+  #offer(setting: RunningOffer['setting'], visitors: VisitorPolicy | undefined): Offer {
     const { agent, logger } = this.#around
-    const listener = offer(agent, setting, visitors, logger)
-    void listener.closed.then(({ error }) => {
+    const offer = new Offer(agent, setting, visitors, logger)
+    void offer.listener.closed.then(({ error }) => {
       if (error !== undefined) this.#fail(error)
     })
-    return listener
+    return offer
   }
 }

@@ -116,7 +116,7 @@ const AGENT: PikoTable = {
   },
   ...CLIENT_TLS,
   'server.enabled': { ignore: 'metrics are served when an address for them is set' },
-  'server.bind_addr': { to: 'metrics.bind_addr' },
+  'server.bind_addr': { to: 'admin.bind_addr' },
   ...same(['grace_period', 'log.level']),
   'log.subsystems': { refuse: SUBSYSTEMS },
   'listeners[].endpoint_id': { to: 'listeners[].endpoint' },

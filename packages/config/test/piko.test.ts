@@ -59,7 +59,7 @@ const settings = defineSettings({
         insecureSkipVerify: setting(boolean(), { default: 'false', description }),
       },
     },
-    metrics: { bindAddr: setting(listenAddresses(), { default: [], description }) },
+    admin: { bindAddr: setting(listenAddresses(), { default: [], description }) },
     log: { level: setting(oneOf(['info', 'debug']), { default: 'info', description }) },
     gracePeriodMs: setting(duration(), { default: '1m', description }),
     listeners: objects(
@@ -148,7 +148,7 @@ describe('a server file', () => {
         'cluster: {join: [a, b]}',
         'proxy: {advertise_addr: 10.0.0.1:8000, tiemout: 5s}',
         'upstream: {rebalance: {threshold: 0.2}, tenants: [{id: a}]}',
-        'admin: {bind_addr: ":8002"}',
+        'admin: {tls: {cert: a.pem}}',
         'listeners: []',
       ].join('\n'),
     )
@@ -159,7 +159,7 @@ describe('a server file', () => {
         hint: did you mean proxy.timeout?
       error: piko.yaml:3:24: upstream.rebalance.threshold: no counterpart: agents hold several connections here and move on their own
       error: piko.yaml:3:41: upstream.tenants: no counterpart: this program has no such setting
-      error: piko.yaml:4:9: admin.bind_addr: no counterpart: this program has no such setting
+      error: piko.yaml:4:15: admin.tls.cert: no counterpart: this program has no such setting
       error: piko.yaml:5:1: listeners: Piko has no key "listeners"
       "
     `)
@@ -183,7 +183,7 @@ describe('an agent file', () => {
         '- {endpoint_id: ssh, addr: "localhost:22", protocol: tcp, timeout: 1s, tls: {server_name: a}}',
       ].join('\n'),
     )
-    expect(values.metrics.bindAddr).toMatchObject([{ port: 5000 }])
+    expect(values.admin.bindAddr).toMatchObject([{ port: 5000 }])
     expect(values.listeners).toMatchObject([
       { endpoint: 'web', addr: { address: { port: 3000 } }, timeoutMs: 15_000 },
       { endpoint: 'api', addr: { tls: true }, timeoutMs: Infinity },
@@ -263,7 +263,7 @@ describe('flags', () => {
       'proxy.http.max-header-bytes': 'proxy.max-head',
     })
     expect(refused['cluster.join']).toContain('not by gossip')
-    expect(refused['admin.bind-addr']).toBe('this program has no such setting')
+    expect(refused['admin.tls.cert']).toBe('this program has no such setting')
     expect(refused).not.toHaveProperty('proxy.bind-addr')
   })
 

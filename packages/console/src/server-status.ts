@@ -1,8 +1,8 @@
 /** What a server's admin port says of itself, for the `status` command of both programs. */
-import { formatSize } from '@proj/config'
 
 import { type AdminTlsFiles, adminRequests } from './admin-request.ts'
 import { EXIT, UserError } from './exit-code.ts'
+import { roughSize } from './rough-size.ts'
 import { formatTable } from './table.ts'
 
 /** One endpoint of one agent's session, as `/status/upstream/sessions` has it. */
@@ -165,13 +165,6 @@ function formatPorts(ports: ServerStatus['ports']): string {
   ])
   const heads = ['PORT', 'ENDPOINT', 'OWNER', 'STATE', 'VISITORS', 'IN', 'OUT']
   return `\n${formatTable([heads, ...rows])}`
-}
-
-/** A size for people: at most three digits and a unit, rounded down. */
-function roughSize(bytes: number): string {
-  let unit = 1
-  while (bytes / unit >= 1000 && unit < 1024 ** 4) unit *= 1024
-  return formatSize(Math.floor(bytes / unit) * unit)
 }
 
 function hintOf(error: unknown): string {

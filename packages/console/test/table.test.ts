@@ -16,3 +16,14 @@ test('aligns columns by their widest cell and ends no line with spaces', () => {
 test('no rows are no text', () => {
   expect(formatTable([])).toBe('')
 })
+
+test('a last cell with nothing behind it makes no column wider', () => {
+  const rows = [
+    ['a', 'b', 'c'],
+    ['', 'a note that is longer than the column'],
+    ['aa', 'bb', 'c'],
+  ]
+  expect(formatTable(rows)).toBe(
+    'a   b   c\n    a note that is longer than the column\naa  bb  c\n',
+  )
+})

@@ -72,7 +72,7 @@ async function open(
   const server = createServer({ allowHalfOpen: true })
   try {
     await bind(server, path, backlog)
-    chmodSync(path, mode)
+    if (process.platform !== 'win32') chmodSync(path, mode) // a named pipe there, which has no mode
   } catch (cause) {
     server.close()
     // libuv says EACCES for a missing folder, as Windows does.

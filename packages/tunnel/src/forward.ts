@@ -9,6 +9,7 @@ import { proxyHeader, type ProxyProtocolVersion } from './proxy-protocol.ts'
 import { RESET_REASONS, type ResetReason } from './reset-reason.ts'
 import { SocketSplice } from './socket-splice.ts'
 import type { StreamRecord } from './stream-record.ts'
+import type { Traffic } from './traffic.ts'
 
 /** Where and how the service is reached. */
 export interface ForwardOptions {
@@ -27,6 +28,8 @@ export interface ForwardOptions {
   readonly visitors?: object
   /** Public TCP port of the server, 0 for any; see `ListenOptions`. Default: none. */
   readonly publicPort?: number
+  /** Counts the streams and their bytes while they live. Default: nobody counts. */
+  readonly traffic?: Traffic
   /** Called when the service could not be reached, with what would have been told to the visitor. */
   readonly onServiceError?: (error: unknown) => void
   /** Called when a stream is over, with the bytes it carried to and from the service. */
@@ -59,10 +62,12 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
       resetReason: () => 'serviceReset',
       onClose: () => {
         giveUp.abort()
+        options.traffic?.remove(splice)
         const bytes = { in: splice.bytesToSocket, out: splice.bytesFromSocket }
         options.onStreamClosed?.(bytes, record)
       },
     })
+    options.traffic?.add(splice)
     channel.attach(splice)
     // Only a server that reads records understands reasons; Piko's wants HTTP on an HTTP stream.
     const answer = record === undefined && options.kind === 'http' ? 'http' : 'reset'

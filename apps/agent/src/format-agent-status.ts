@@ -1,0 +1,136 @@
+import { formatDuration } from '@proj/config'
+import { formatTable, roughSize } from '@proj/console'
+
+import type {
+  AccessStatus,
+  AgentStatus,
+  BindStatus,
+  FailureStatus,
+  FarStatus,
+  LinkStatus,
+  ListenerStatus,
+  TrafficStatus,
+} from './agent-status.ts'
+import { waysTo } from './ways-to.ts'
+
+const HALVES: Readonly<Record<LinkStatus['half'], string>> = {
+  offers: 'link',
+  accesses: 'access link',
+}
+
+/** Writes the state of an agent for a person: link, far services and local addresses by themselves. */
+export function formatAgentStatus(status: AgentStatus): string {
+  const { software, pid, server, links, listeners, accesses, ready, stopping } = status
+  const state = stopping ? 'stopping' : ready ? 'ready' : 'not ready'
+  const head = [
+    [software.replace('/', ' '), `pid ${pid}, ${state}`],
+    ['server', server],
+    ...links.map((link) => [HALVES[link.half], formatLink(link)]),
+  ]
+  const offered = listeners.flatMap(listenerRows)
+  const brought = accesses.flatMap(accessRows)
+  return [
+    formatTable(head),
+    offered.length === 0 ? '' : formatTable([LISTENER_HEADS, ...offered], 2),
+    brought.length === 0 ? '' : formatTable([ACCESS_HEADS, ...brought], 2),
+  ].join('')
+}
+
+const LISTENER_HEADS = [
+  'OFFERED',
+  'STATE',
+  'VISITORS',
+  'SERVICE',
+  'OPEN',
+  'TOTAL',
+  'TO SERVICE',
+  'FROM SERVICE',
+]
+const ACCESS_HEADS = [
+  'ACCESS',
+  'HERE',
+  'FAR SIDE',
+  'LAST ANSWER',
+  'OPEN',
+  'TOTAL',
+  'TO SERVICE',
+  'FROM SERVICE',
+]
+
+/** One line about a link. */
+export function formatLink({ state, since, protocol, sessions, ...trouble }: LinkStatus): string {
+  const { lastError, nextAttemptMs } = trouble
+  if (state === 'connected') {
+    const many =
+      sessions === undefined ? '' : `, ${sessions} ${sessions === 1 ? 'session' : 'sessions'}`
+    const when = since === undefined ? '' : ` since ${since.slice(0, 19)}Z`
+    return `connected${when}${many}, wire ${protocol ?? '?'}`
+  }
+  const why = lastError === undefined ? '' : `: ${formatFailure(lastError)}`
+  const next = nextAttemptMs === undefined ? '' : `, next attempt in ${roughTime(nextAttemptMs)}`
+  return `connecting${next}${why}`
+}
+
+/** A failure with its code and how long ago it was. */
+export function formatFailure({ code, text, ageMs }: FailureStatus): string {
+  return `${text}${code === undefined ? '' : ` (${code})`}, ${roughTime(ageMs)} ago`
+}
+
+/** What is known of a far side, as two cells: who is there, and how the service answered. */
+export function formatFar({
+  state,
+  agents,
+  sessions,
+  outcome,
+  ageMs = 0,
+}: FarStatus): [string, string] {
+  const there = agents ?? sessions ?? 0
+  const who = {
+    served: `${there} ${there === 1 ? 'agent' : 'agents'}`,
+    unserved: 'no agent',
+    refused: 'not permitted',
+    unknown: 'not known',
+  }[state]
+  return [who, outcome === undefined ? '-' : `${outcome} ${roughTime(ageMs)} ago`]
+}
+
+/** A local address: what listens, or what it waits for. */
+export function formatBind({ address, state, addresses, holder, why }: BindStatus): string {
+  if (state === 'listening') return addresses.join(' ')
+  return `waiting for ${address}${holder === undefined ? `: ${why ?? ''}` : `, held by ${holder}`}`
+}
+
+function listenerRows(listener: ListenerStatus): string[][] {
+  const { endpoint, state, service, lastFailure } = listener
+  const [first = '-', ...more] = waysTo(listener)
+  return [
+    [endpoint, state, first, service, ...trafficCells(listener)],
+    ...more.map((url) => ['', '', url]),
+    ...(lastFailure === undefined ? [] : [['', `service: ${formatFailure(lastFailure)}`]]),
+  ]
+}
+
+function accessRows(access: AccessStatus): string[][] {
+  const { endpoint, binds, far, lastFailure } = access
+  const waiting = binds.filter(({ state }) => state === 'waiting')
+  const [first = '-', ...more] = binds
+    .filter(({ state }) => state === 'listening')
+    .flatMap(({ addresses }) => addresses)
+  return [
+    [endpoint, first, ...formatFar(far), ...trafficCells(access)],
+    ...more.map((address) => ['', address]),
+    ...waiting.map((bind) => ['', formatBind(bind)]),
+    ...(lastFailure === undefined ? [] : [['', `last failure: ${formatFailure(lastFailure)}`]]),
+  ]
+}
+
+function trafficCells({ open, total, bytesToService, bytesFromService }: TrafficStatus): string[] {
+  return [String(open), String(total), roughSize(bytesToService), roughSize(bytesFromService)]
+}
+
+/** A time for people: whole seconds, minutes, hours or days, rounded down. */
+function roughTime(ms: number): string {
+  const units = [86_400_000, 3_600_000, 60_000, 1_000]
+  const unit = units.find((one) => ms >= one) ?? 1_000
+  return formatDuration(Math.floor(ms / unit) * unit)
+}
