@@ -4,6 +4,7 @@
  * is spliced as it is.
  */
 
+import { isVisible } from './character-classes.ts'
 import { forwardedValues, type IncomingForwarded, type VisitorConnection } from './forwarded-for.ts'
 import { joined, listItems } from './header-list.ts'
 import { HOP_HEADERS, namesInConnection } from './hop-headers.ts'
@@ -24,6 +25,11 @@ export interface ForwardRequestOptions extends VisitorConnection {
    * @default false
    */
   readonly authorizationConsumed?: boolean
+  /**
+   * Identifier that logs of every hop share, sent as X-Request-Id in place of whatever came.
+   * @default undefined: the header goes on as it came
+   */
+  readonly requestId?: string
 }
 
 // What this function sets or takes off. CGI-style services cannot tell X_Forwarded_For from
@@ -35,11 +41,12 @@ const OWNED: ReadonlySet<string> = new Set([
   'x-forwarded-proto',
   'x-piko-authorization',
   'x-piko-forward',
+  'x-request-id',
 ])
 
 /**
  * Returns the headers to send on with a request: name, value, name, value.
- * @throws {TypeError} when clientAddress could not stand in a header
+ * @throws {TypeError} when clientAddress or requestId could not stand in a header
  * @throws {RangeError} when trustedHops is not an integer from 0
  */
 export function forwardRequestHeaders(head: RequestHead, options: ForwardRequestOptions): string[] {
@@ -66,6 +73,10 @@ export function forwardRequestHeaders(head: RequestHead, options: ForwardRequest
   const forwarded = forwardedValues(incoming, options, head.host, trustedHops)
   headers.push('x-forwarded-for', forwarded.for, 'x-forwarded-proto', forwarded.proto)
   headers.push('x-forwarded-host', forwarded.host, 'x-piko-forward', 'true')
+  if (options.requestId !== undefined) {
+    if (!isVisible(options.requestId)) throw new TypeError('requestId is not visible ASCII')
+    headers.push('x-request-id', options.requestId)
+  }
   if (acceptsTrailers) headers.push('TE', 'trailers')
   if (head.upgrade !== undefined) headers.push('Connection', 'Upgrade', 'Upgrade', head.upgrade)
   return headers
@@ -85,6 +96,8 @@ function isTakenOff(
       return head.versionMinor === 0
     case 'forwarded':
       return trustedHops === 0
+    case 'x-request-id':
+      return options.requestId !== undefined
     case 'x-piko-authorization':
     case 'x-piko-forward':
       return true

@@ -111,6 +111,13 @@ describe('forwardRequestHeaders', () => {
     expect(forward(lines, { authorizationConsumed: true })).toEqual(['X', 'y'])
   })
 
+  it('names the request in place of whatever came, if it is to', () => {
+    const lines = 'X-Request-Id: 1\r\nx-request-id: 2\r\nX_Request_Id: 3'
+    expect(forward(lines, { requestId: 'a-1' })).toEqual(['x-request-id', 'a-1'])
+    expect(forward('X-Request-Id: 1')).toEqual(['X-Request-Id', '1'])
+    expect(() => forward('', { requestId: 'a\r\nb: c' })).toThrow(TypeError)
+  })
+
   it('takes Expect off an HTTP/1.0 request', () => {
     expect(forward('Expect: 100-continue', {}, 0)).toEqual([])
   })

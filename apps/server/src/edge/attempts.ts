@@ -102,7 +102,7 @@ export class Attempts {
     this.#count += 1
     this.#busy = undefined
     const { registry, pool } = this.#edge
-    const { key, endpoint, rules } = this.#route
+    const { key, endpoint, rules, forward } = this.#route
     // Time has passed since the visitor was judged: who came meanwhile may demand more of it.
     if (this.#count > 1 && registry.rules(key) !== rules) return undefined
     const passed = new Set(this.#tried)
@@ -115,7 +115,7 @@ export class Attempts {
         return idle
       }
       try {
-        return pool.open(upstream, endpoint, sink)
+        return pool.open(upstream, endpoint, forward.requestId, sink)
       } catch (error) {
         passed.add(upstream) // leaving or full; the session reports itself
         if (isMuxError(error, 'MUX_ACK_BACKLOG')) this.#busy = upstream

@@ -3,6 +3,7 @@ import type { ConnectAcceptor, Logger, UpstreamRegistry } from '@proj/tunnel'
 import type { Deadlines } from './deadlines.ts'
 import type { ResolvedEdgeOptions } from './edge-options.ts'
 import type { EdgeStats } from './edge-stats.ts'
+import type { RequestIds } from './request-ids.ts'
 import type { StreamPool } from './stream-pool.ts'
 
 /** What every connection of the edge shares. */
@@ -10,6 +11,7 @@ export interface EdgeContext {
   readonly options: ResolvedEdgeOptions
   readonly registry: UpstreamRegistry
   readonly connect: ConnectAcceptor
+  readonly requestIds: RequestIds
   readonly pool: StreamPool
   readonly deadlines: Deadlines
   readonly stats: EdgeStats

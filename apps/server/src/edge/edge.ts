@@ -7,6 +7,7 @@ import { answerBytes, EDGE_ANSWERS } from './edge-answer.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { type EdgeOptions, type ResolvedEdgeOptions, resolveEdgeOptions } from './edge-options.ts'
 import { EdgeStats } from './edge-stats.ts'
+import { RequestIds } from './request-ids.ts'
 import { StreamPool } from './stream-pool.ts'
 import { Visitor } from './visitor.ts'
 
@@ -29,6 +30,7 @@ export class Edge implements EdgeContext {
   readonly registry: UpstreamRegistry
   readonly connect: ConnectAcceptor
   readonly logger: Logger
+  readonly requestIds: RequestIds = new RequestIds()
   readonly pool: StreamPool
   readonly deadlines: Deadlines
   readonly stats: EdgeStats = new EdgeStats()

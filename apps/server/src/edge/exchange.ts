@@ -202,6 +202,9 @@ export class Exchange implements ChannelSink {
 
   #fail(answer: EdgeAnswer): void {
     this.#isOver = true
+    const { endpoint, forward } = this.#route
+    const about = { endpoint, requestId: forward.requestId, code: answer.code }
+    this.#edge.logger.debug(about, 'request failed')
     this.#visitor.fail(answer)
   }
 

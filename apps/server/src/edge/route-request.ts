@@ -19,7 +19,7 @@ export interface Route {
   /** The rules it was judged by; undefined when there are none. */
   readonly rules: readonly VisitorRules[] | undefined
   /** How its headers are rewritten. */
-  readonly forward: ForwardRequestOptions
+  readonly forward: ForwardRequestOptions & { readonly requestId: string }
 }
 
 /** A request that goes nowhere. */
@@ -43,7 +43,9 @@ export function routeRequest(
   const { registry, options } = edge
   const { clientAddress, scheme } = connection
   const rules = registry.hasRules ? registry.rules(key) : undefined
-  const forward = { clientAddress, scheme, trustedHops: options.trustedHops }
+  const { trustedHops } = options
+  const requestId = edge.requestIds.of(head, trustedHops)
+  const forward = { clientAddress, scheme, trustedHops, requestId }
   const route = { endpoint, key, rules, forward }
   return rules === undefined ? route : judge(edge, head, { ...route, rules })
 }
@@ -71,7 +73,10 @@ function judge(
       return routing(route, late)
     },
     (error: unknown) => {
-      edge.logger.error({ err: error, endpoint }, 'visitor could not be judged')
+      edge.logger.error(
+        { err: error, endpoint, requestId: forward.requestId },
+        'visitor could not be judged',
+      )
       return { answer: EDGE_ANSWERS.judgeFailed }
     },
   )

@@ -56,12 +56,14 @@ export class StreamPool {
   /**
    * Opens a new stream.
    *
+   * @param requestId - of the first request, told to the agent
+   *
    * @throws {MuxError} when the session takes none.
    */
-  open(upstream: Upstream, endpoint: string, sink: ChannelSink): CarrierStream {
+  open(upstream: Upstream, endpoint: string, requestId: string, sink: ChannelSink): CarrierStream {
     return {
       upstream,
-      channel: upstream.openStream({ kind: 'http', endpoint }, sink),
+      channel: upstream.openStream({ kind: 'http', endpoint, requestId }, sink),
       reader: new ResponseHeadReader({ maxHeadBytes: this.#options.maxHeadBytes }),
       reused: false,
     }
