@@ -77,9 +77,9 @@ export async function runNameCommand(invocation: NameInvocation): Promise<number
 
 function formatNames(names: readonly ReservedName[]): string {
   if (names.length === 0) return 'no names are reserved\n'
-  const rows = names.map(({ endpoint, kind, since, sessions }) => [
+  const rows = names.map(({ endpoint, kind, since, sessions, port }) => [
     endpoint,
-    kind,
+    port === undefined ? kind : `${kind} ${port}`,
     sessions === 0 ? 'offline' : 'online',
     `${since.slice(0, 16)}Z`,
   ])

@@ -5,17 +5,18 @@ import type { Store } from './store/store.ts'
 
 /** A reservation as `--json` shows it. */
 export function describeReservation(reservation: Reservation): Record<string, unknown> {
-  const { tenant, endpoint, kind, identity, reservedAt } = reservation
-  return { tenant, endpoint, kind, identity, since: new Date(reservedAt).toISOString() }
+  const { tenant, endpoint, kind, identity, port, reservedAt } = reservation
+  const since = new Date(reservedAt).toISOString()
+  return { tenant, endpoint, kind, identity, since, ...(port !== undefined && { port }) }
 }
 
 /** Reservations for a person, one a line. */
 export function formatReservations(reservations: readonly Reservation[]): string {
   if (reservations.length === 0) return 'no names are reserved\n'
-  const rows = reservations.map(({ tenant, endpoint, kind, identity, reservedAt }) => [
+  const rows = reservations.map(({ tenant, endpoint, kind, identity, port, reservedAt }) => [
     endpoint,
     tenant || '-',
-    kind,
+    port === undefined ? kind : `${kind} ${port}`,
     identity,
     `${new Date(reservedAt).toISOString().slice(0, 16)}Z`,
   ])

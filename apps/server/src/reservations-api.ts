@@ -20,6 +20,7 @@ import {
 } from '@proj/tunnel'
 
 import { readJsonBody } from './read-json-body.ts'
+import type { PortOwner } from './public-ports/port-owner.ts'
 import type { Reservation } from './store/reservation-store.ts'
 import type { Store } from './store/store.ts'
 import { isStoreError } from './store/store-error.ts'
@@ -28,6 +29,8 @@ import { isStoreError } from './store/store-error.ts'
 export interface ReservationsApiParts extends ClaimContext {
   /** What is kept. */
   readonly store: Store
+  /** The public port that an endpoint has now; it is then held with the name. */
+  readonly portOf: (owner: PortOwner) => number | undefined
   /** Judges requests as it judges agents: who may serve a name may have it. */
   readonly authorize: Authorize
   /** The peer's address as it shall be shown. */
@@ -144,7 +147,9 @@ export class ReservationsApi {
     const conflict = claimName({ tenant, endpoint, identity }, this.#parts)
     if (conflict !== undefined) return this.#taken(endpoint, conflict, question)
     const reservedAt = Date.now()
-    const wanted = { tenant, endpoint, identity, kind, port: undefined, reservedAt }
+    const own = this.#parts.portOf({ tenant, identity, endpoint })
+    const port = own ?? store.reservations.find(tenant, endpoint)?.port
+    const wanted = { tenant, endpoint, identity, kind, port, reservedAt }
     const outcome = await store.reservations.reserve(wanted)
     if (outcome.ok) {
       if (outcome.isNew) this.#note('name.reserved', endpoint, question)
@@ -198,9 +203,10 @@ export class ReservationsApi {
     this.#parts.store.audit.write(event, fields)
   }
 
-  #describe({ tenant, endpoint, kind, identity, reservedAt }: Reservation): object {
+  #describe({ tenant, endpoint, kind, identity, port, reservedAt }: Reservation): object {
     const sessions = this.#parts.registry.count(endpointKey(tenant, endpoint))
-    return { endpoint, kind, identity, since: new Date(reservedAt).toISOString(), sessions }
+    const since = new Date(reservedAt).toISOString()
+    return { endpoint, kind, identity, since, sessions, ...(port !== undefined && { port }) }
   }
 }
 

@@ -21,6 +21,7 @@ import type { EdgeOptions } from './edge/edge-options.ts'
 import { noteNames } from './note-names.ts'
 import type { PublicPortOptions } from './public-ports/public-port-options.ts'
 import { PublicPorts } from './public-ports/public-ports.ts'
+import { StoredPorts } from './public-ports/stored-ports.ts'
 import { listenRequest, type ServerListener } from './server-listener.ts'
 import { isReservationsPath, ReservationsApi } from './reservations-api.ts'
 import { memoryStore, type Store } from './store/store.ts'
@@ -131,6 +132,9 @@ export class Server {
       deadlines: edge.deadlines,
       logger,
       defaultHosts: () => (isOnLoopback ? ['localhost'] : ['*']),
+      reservations: new StoredPorts(store.reservations, logger),
+      onChange: (event, { number: port, owner }) =>
+        store.audit.write(`port.${event}`, { ...owner, port }),
     })
     let isOnLoopback = true
     const gates = new VisitorGates()
@@ -157,6 +161,7 @@ export class Server {
     })
     const reservations = new ReservationsApi({
       registry,
+      portOf: (owner) => publicPorts.portOf(owner),
       store,
       authorize,
       addressOf,

@@ -181,6 +181,32 @@ describe('visitors', () => {
     expect(await heard(first, '::1')).toBe('')
   })
 
+  test('are judged by the rules of the endpoint', async () => {
+    const { server, agent, first } = await ranged(1)
+    await (await offer(agent(), 'pg', first)).ready()
+    const session = server.registry.pick('pg')
+    if (session === undefined) throw new Error('nobody serves pg')
+    const admitsConnection = (address: string | undefined): boolean => address === '::1'
+    server.registry.add('pg', session, { id: 'only ::1', admitsConnection })
+    expect(await heard(first, '::1')).toBe('pg')
+    expect(await ended(first)).toBe('reset')
+  })
+
+  test('tell the server how the endpoint fares', async () => {
+    const { server, agent, first } = await ranged(1)
+    let answers = true
+    const listener = await offer(agent(), 'pg', first, (socket) => {
+      if (answers) socket.end('pg')
+      else socket.resetAndDestroy()
+    })
+    await listener.ready()
+    await heard(first)
+    await until(() => server.registry.lastOutcome('pg')?.outcome === 'ok')
+    answers = false
+    expect(await ended(first)).toBe('reset')
+    await until(() => server.registry.lastOutcome('pg')?.outcome === 'serviceReset')
+  })
+
   test('beyond the limit are reset, and counted', async () => {
     const { server, agent, first } = await ranged(1, { maxConnections: 1 })
     const listener = await offer(agent(), 'pg', first, (socket) => {

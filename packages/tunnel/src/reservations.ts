@@ -21,6 +21,8 @@ export interface ReservedName {
   readonly since: string
   /** Agent sessions that serve it now. */
   readonly sessions: number
+  /** Public port of the server that is held with it. */
+  readonly port?: number
 }
 
 /** How long a request may take, and who may end it. */

@@ -43,7 +43,7 @@ export const PORT_REFUSALS = Object.freeze({
 
   reserved: (port: number): PortRefusal => ({
     code: 'port-taken',
-    message: `port ${port} is reserved with a name of somebody else`,
+    message: `port ${port} is reserved with another name`,
     holder: 'reservation',
   }),
 

@@ -23,6 +23,8 @@ export interface PublicPortsParts extends PublicVisitorsParts {
   readonly defaultHosts?: () => readonly string[]
   /** Ports held with reserved names. Default: none. */
   readonly reservations?: PortReservations
+  /** Told whose a port becomes, and that it is free again. Default: nobody is. */
+  readonly onChange?: (event: 'taken' | 'lost', port: PublicPort) => void
 }
 
 /** Ports tried for one wish: each costs a look at who has it. More taken ones in a row are not met. */
@@ -42,6 +44,7 @@ export class PublicPorts implements PublicPortSource {
   readonly #logger: Logger
   readonly #reservations: PortReservations
   readonly #defaultHosts: () => readonly string[]
+  readonly #onChange: (event: 'taken' | 'lost', port: PublicPort) => void
   readonly #history = new PortHistory()
   /** Claimed, or about to be. */
   readonly #byNumber = new Map<number, PublicPort>()
@@ -58,6 +61,7 @@ export class PublicPorts implements PublicPortSource {
     this.#ranges = new PortRanges(this.#options.ranges)
     this.#logger = parts.logger
     this.#reservations = parts.reservations ?? noPortReservations
+    this.#onChange = parts.onChange ?? (() => {})
     this.#defaultHosts = parts.defaultHosts ?? (() => ['*'])
     this.visitors = new PublicVisitors(parts)
   }
@@ -67,9 +71,9 @@ export class PublicPorts implements PublicPortSource {
     return [...this.#byOwner.values()].toSorted((one, other) => one.number - other.number)
   }
 
-  /** How many ports may be given out. */
-  get capacity(): number {
-    return this.#ranges.size
+  /** The port an owner has now, in use or kept for it. */
+  portOf(owner: PortOwner): number | undefined {
+    return this.#byOwner.get(ownerKey(owner))?.number
   }
 
   /**
@@ -127,7 +131,7 @@ export class PublicPorts implements PublicPortSource {
     if (mine !== undefined) this.#free(mine)
     this.#byOwner.set(owner, found)
     this.#history.keep(owner, found.number)
-    this.#reservations.keep(found.owner, found.number)
+    this.#onChange('taken', found)
     const { endpoint, identity } = wish
     const { number: port, addresses } = found
     this.#logger.info({ port, endpoint, identity, addresses }, 'public port open')
@@ -136,6 +140,7 @@ export class PublicPorts implements PublicPortSource {
 
   #lease(port: PublicPort, { session }: PortWish): PortLease {
     const { publicHost } = this.#options
+    this.#reservations.keep(port.owner, port.number)
     return {
       port: port.number,
       url: publicHost === undefined ? undefined : formatUrl('tcp', publicHost, port.number),
@@ -254,6 +259,7 @@ export class PublicPorts implements PublicPortSource {
     const owner = ownerKey(port.owner)
     if (this.#byOwner.get(owner) !== port) return
     this.#byOwner.delete(owner)
+    this.#onChange('lost', port)
     this.#logger.info({ port: port.number, endpoint: port.owner.endpoint }, 'public port freed')
   }
 

@@ -6,6 +6,7 @@ import {
   endpointKey,
   type Logger,
   openUpstream,
+  OutcomeWatch,
   resetSocket,
   SocketSplice,
   type UpstreamRegistry,
@@ -83,7 +84,8 @@ export class PublicVisitors {
     socket.on('error', () => {}) // until it is joined, a reset by the peer is nobody's news
     if (!port.isServed) return refuse('no agent serves the port now')
     if (this.#all.open.size >= limits.maxConnections) return refuse('maxConnections reached')
-    const rules = registry.rules(endpointKey(tenant, endpoint))
+    const key = endpointKey(tenant, endpoint)
+    const rules = registry.rules(key)
     if (rules?.some((one) => !one.admitsConnection(peer.address)) === true) {
       return refuse('not allowed to visitors like this one')
     }
@@ -93,11 +95,14 @@ export class PublicVisitors {
     socket.setNoDelay(true)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
     const tallies = [this.#all, this.#tallyOf(port)]
+    const outcome = new OutcomeWatch((what) => registry.report(key, what))
     let stopWatching = (): void => {}
     const splice = new SocketSplice(channel, {
       resetReason: () => 'consumerGone',
-      onClose: () => {
+      onClose: (_, error) => {
         stopWatching()
+        if (splice.bytesToSocket > 0) outcome.answered()
+        outcome.closed(error)
         for (const tally of tallies) settle(tally, splice)
         const bytes = { in: splice.bytesFromSocket, out: splice.bytesToSocket }
         logger.debug({ endpoint, requestId: record.requestId, ...bytes }, 'stream closed')

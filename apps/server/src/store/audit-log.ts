@@ -1,5 +1,5 @@
 /**
- * What the audit log tells of: whose a name became and ceased to be, who was refused one, what was
+ * What the audit log tells of: whose a name or a port became and ceased to be, who was refused one, what was
  * reserved, which tokens came and went, who knocked with the wrong one.
  */
 export const AUDIT_EVENTS = [
@@ -8,6 +8,8 @@ export const AUDIT_EVENTS = [
   'name.refused',
   'name.reserved',
   'name.released',
+  'port.taken',
+  'port.lost',
   'token.created',
   'token.revoked',
   'auth.failed',

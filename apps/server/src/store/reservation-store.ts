@@ -8,7 +8,7 @@ export interface Reservation {
   readonly identity: string
   /** What it is meant to carry. */
   readonly kind: 'http' | 'tcp'
-  /** Public TCP port that is held with it; none yet. */
+  /** Public TCP port that is held with it, once it has had one. */
   readonly port: number | undefined
   /** Since when, ms since the epoch. */
   readonly reservedAt: number
