@@ -1,4 +1,12 @@
-import { aborted, createLogger, EXIT, type Invocation, reloading, UserError } from '@proj/console'
+import {
+  aborted,
+  createLogger,
+  EXIT,
+  type Invocation,
+  patience,
+  reloading,
+  UserError,
+} from '@proj/console'
 import { Agent, Consumer } from '@proj/tunnel'
 
 import { openAdminPort } from './admin-port.ts'
@@ -58,7 +66,7 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
     await announce(work, { url, stdout, json })
     await Promise.race([aborted(signals.stop), consumer.failed, work.failed])
     logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: open connections may finish')
-    const signal = AbortSignal.any([AbortSignal.timeout(settings.gracePeriodMs), signals.kill])
+    const signal = patience(settings.gracePeriodMs, signals.kill)
     work.stop(signal)
     await Promise.all([agent.close({ signal }), consumer.close({ signal })])
     return EXIT.ok

@@ -6,6 +6,7 @@ import {
   EXIT,
   type Invocation,
   movedBinds,
+  patience,
   reloading,
   UserError,
 } from '@proj/console'
@@ -101,7 +102,6 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
   await announce(server, { stdout, json })
   await aborted(signals.stop)
   logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: running exchanges may finish')
-  const patience = AbortSignal.any([AbortSignal.timeout(settings.gracePeriodMs), signals.kill])
-  await server.close({ signal: patience })
+  await server.close({ signal: patience(settings.gracePeriodMs, signals.kill) })
   return EXIT.ok
 }

@@ -1,5 +1,6 @@
 // Beginning and ending
 export { runProgram, aborted } from './program.ts'
+export { patience } from './patience.ts'
 export type { ProgramHost, ProgramSignals, TextOutput } from './program.ts'
 export { EXIT, EXIT_MEANINGS, UserError } from './exit-code.ts'
 

@@ -3,6 +3,7 @@ import * as https from 'node:https'
 
 import { createAgent, createHttpAgent, isDialError } from '@proj/dialer'
 
+import { underSignals } from './abortable.ts'
 import { checkEndpointName } from './endpoint-name.ts'
 import { TunnelError } from './errors.ts'
 import { RESERVATIONS_ROUTE } from './reservations-route.ts'
@@ -87,7 +88,19 @@ async function ask(
 ): Promise<unknown> {
   stop?.throwIfAborted()
   const patience = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
-  const signal = stop === undefined ? patience : AbortSignal.any([stop, patience])
+  return await underSignals(stop === undefined ? [patience] : [stop, patience], async (signal) => {
+    return await exchange(server, method, route, body, signal, stop)
+  })
+}
+
+async function exchange(
+  server: ServerOptions,
+  method: 'GET' | 'PUT' | 'DELETE',
+  route: string,
+  body: object | undefined,
+  signal: AbortSignal,
+  stop: AbortSignal | undefined,
+): Promise<unknown> {
   const handshake = await handshakeTo(server, route, signal)
   // The scheme of a WebSocket is that of HTTP under another name.
   const url = new URL(handshake.url.replace(/^ws/, 'http'))
