@@ -17,6 +17,7 @@ import type { PortName } from './identity/authenticator.ts'
 import { configuredAuthenticator } from './identity/configured-authenticator.ts'
 import { configuredBinds } from './identity/configured-binds.ts'
 import { publicPortOptions } from './public-ports/public-port-settings.ts'
+import { safePortHosts } from './public-ports/safe-port-hosts.ts'
 import { Server } from './server.ts'
 import type { ServerListener } from './server-listener.ts'
 import { openStoreOrNone } from './server-store.ts'
@@ -40,6 +41,13 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
   })
   using authenticator = configuredAuthenticator(settings, { store, logger })
   const binds = configuredBinds(loaded, authenticator, logger)
+  const publicPorts = publicPortOptions(settings.publicPorts)
+  const portHosts = safePortHosts({
+    hosts: publicPorts.hosts,
+    hasAllowList: publicPorts.allow !== undefined,
+    agentsAreKnown: authenticator.isProtected('upstream'),
+    insecureOpen: settings.insecureOpen,
+  })
   const listener = (name: PortName): ServerListener => {
     const own = settings[name]
     const policy = conflictPolicy(own, { listener: name, logger })
@@ -59,7 +67,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       upstream: listener('upstream'),
       admin: listener('admin'),
       edge: settings.proxy,
-      publicPorts: publicPortOptions(settings.publicPorts),
+      publicPorts: { ...publicPorts, hosts: portHosts },
       store,
       probeTimeoutMs: settings.names.probeTimeoutMs,
       visitors: await standingPolicies(settings.endpoints),

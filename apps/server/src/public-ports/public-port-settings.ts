@@ -22,7 +22,7 @@ export const PUBLIC_PORT_SETTINGS = {
   }),
   bindHost: setting(list(bindHost(), { maxItems: 16 }), {
     description:
-      'Where they are opened; unset: every address, or the loopbacks alone when the proxy port is there.',
+      'Where they are opened; unset: every address, or the loopbacks alone where the proxy port is there or no agent is asked for a token.',
   }),
   publicHost: setting(bindHost(), {
     reload: 'live',

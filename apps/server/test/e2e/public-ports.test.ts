@@ -141,6 +141,51 @@ test('an agent that is killed finds its port again at once; visitors are reset m
   expect(await heard(range.first)).toBe('back')
 })
 
+test('a port belongs to the identity of its token, also while its agent is away', async () => {
+  using directory = temporaryDirectory()
+  const dataDir = ['--data-dir', directory.path]
+  const tokens: string[] = []
+  for (const name of ['one', 'two']) {
+    const made = aditServer(['token', 'create', '--endpoints', '*', '--name', name, ...dataDir])
+    expect((await made.exited).code).toBe(0)
+    tokens.push(made.stdout.trim())
+  }
+  const [ours = '', theirs = ''] = tokens
+  const service = await tcpService((socket) => socket.end('ours'))
+  const range = await freePorts(1)
+  const server = await serverFor(range, ...dataDir)
+  const ask = ['tcp', 'pg', String(service.port), '--public-port', 'any', ...toServer(server)]
+  const first = adit(ask, { env: { ADIT_CONNECT_TOKEN: ours } })
+  await first.event('ready')
+  first.kill('SIGKILL')
+  await first.exited
+  await server.process.line(/agent session ended/)
+
+  const stranger = adit(
+    ['tcp', 'other', '1', '--public-port', String(range.first), ...toServer(server)],
+    { env: { ADIT_CONNECT_TOKEN: theirs } },
+  )
+  const refused = JSON.parse(await stranger.line(/port-taken/)) as { msg: string }
+  expect(refused.msg).toMatch(/another endpoint (has|serves) port \d+ since \S+Z/)
+  expect(stranger.stdout).toBe('')
+  expect(stranger.stderr).not.toContain('token:')
+
+  const again = adit(ask, { env: { ADIT_CONNECT_TOKEN: ours } })
+  const { listeners } = (await again.event('ready')) as unknown as Ready
+  expect(listeners).toMatchObject([{ endpoint: 'pg', port: range.first }])
+  expect(await heard(range.first)).toBe('ours')
+})
+
+test('a host that strangers reach is refused on a server that asks no agent for a token', async () => {
+  const binds = ['proxy', 'upstream', 'admin'].map((name) => `--${name}.bind-addr=127.0.0.1:0`)
+  const server = aditServer([...binds, '--public-ports.bind-host', '*'])
+  expect((await server.exited).code).toBe(2)
+  expect(server.stderr).toContain(
+    'public_ports.bind_host: strangers reach *, and no agent is asked',
+  )
+  expect(server.stderr).toContain('adit-server token create')
+})
+
 test('two agents share a port, and it stays when one of them is stopped', async () => {
   const range = await freePorts(1)
   const server = await serverFor(range)
