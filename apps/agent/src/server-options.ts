@@ -5,6 +5,7 @@ import { formatSourceAddress } from '@proj/config'
 import { proxyFromEnvironment, type TlsOptions } from '@proj/dialer'
 import type { ServerOptions } from '@proj/tunnel'
 
+import { currentToken } from './current-token.ts'
 import type { AgentSettings } from './settings.ts'
 
 /**
@@ -23,7 +24,7 @@ export async function serverOptions(
   return {
     url: connect.url,
     pingIntervalMs: connect.pingIntervalMs,
-    ...(token !== undefined && { token: token.reveal() }),
+    ...(token !== undefined && { token: currentToken(token) }),
     ...(tenantId !== undefined && { tenantId }),
     connect: {
       ...(bindAddr.length > 0 && { localAddress: bindAddr.map(formatSourceAddress) }),

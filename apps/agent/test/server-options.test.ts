@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { loadSettings } from '@proj/config'
@@ -28,6 +29,21 @@ test('token and tenant are passed on', async () => {
     token: 't',
     tenantId: 'x',
   })
+})
+
+test('a token from a file is the one that stands in it now', async () => {
+  using folder = temporaryDirectory()
+  const file = folder.write('token', 'first\n')
+  const { token } = await optionsOf({ token_file: file })
+  if (typeof token !== 'function') throw new Error('it is read once only')
+  expect(await token()).toBe('first')
+  folder.write('token', 'second\r\n')
+  expect(await token()).toBe('second')
+  // Half-way through being replaced, and gone.
+  folder.write('token', '')
+  expect(await token()).toBe('second')
+  rmSync(file)
+  expect(await token()).toBe('second')
 })
 
 test('source address, interface, device and family are passed on', async () => {

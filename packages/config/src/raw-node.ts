@@ -10,6 +10,8 @@ export interface RawScalar {
   readonly kind: 'scalar'
   /** The text, after variables were replaced. */
   readonly text: string | undefined
+  /** Absolute path of the file the text of a secret was read from; absent: it stands here. */
+  readonly file?: string
   /** Where it stands. */
   readonly origin: Origin
 }

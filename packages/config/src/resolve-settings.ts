@@ -167,7 +167,8 @@ class Resolver {
       return this.#wrongShape(place.key, raw, 'a single value')
     }
     try {
-      return type.parse(raw.text, { baseDir: place.baseDir })
+      const { text, file } = raw
+      return type.parse(text, { baseDir: place.baseDir, ...(file !== undefined && { file }) })
     } catch (error) {
       if (!isConfigError(error)) throw error
       this.#report({
@@ -188,7 +189,7 @@ class Resolver {
     if (node.kind !== 'scalar' || node.text === undefined) return node
     const path = resolve(baseDir, node.text)
     const read = this.#options.secrets.get(path)
-    if (read && 'text' in read) return { ...node, text: read.text }
+    if (read && 'text' in read) return { ...node, text: read.text, file: path }
     if (read) {
       const message = read.failure
       this.#report({ code: 'CONFIG_FILE_UNREADABLE', severity: 'error', key, origin, message })

@@ -5,14 +5,25 @@
 export class Secret {
   readonly #text: string
   readonly #display: string
+  readonly #file: string | undefined
 
   /**
    * @param text - the secret itself
-   * @param display - what every print shows in its place
+   * @param details.display - what every print shows in its place
+   * @param details.file - absolute path of the file it was read from
    */
-  constructor(text: string, display = '[secret]') {
+  constructor(
+    text: string,
+    details: { readonly display?: string; readonly file?: string | undefined } = {},
+  ) {
     this.#text = text
-    this.#display = display
+    this.#display = details.display ?? '[secret]'
+    this.#file = details.file
+  }
+
+  /** Absolute path of the file it was read from, for who reads it again; undefined when it was not. */
+  get file(): string | undefined {
+    return this.#file
   }
 
   /** Returns the secret text. Call it where it is sent, and keep no copy. */

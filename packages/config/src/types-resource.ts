@@ -54,9 +54,9 @@ export function secretUrl(options: UrlOptions): ScalarType<Secret> {
     secret: true,
     parse: (text) => {
       const parsed = parseUrl(text, options)
-      if (!parsed) return new Secret(text, text)
+      if (!parsed) return new Secret(text, { display: text })
       if (parsed.password !== '') parsed.password = '***'
-      return new Secret(text, parsed.href.replace(/\/$/, ''))
+      return new Secret(text, { display: parsed.href.replace(/\/$/, '') })
     },
     format: String,
   }
@@ -70,7 +70,7 @@ export function secret(): ScalarType<Secret> {
     allowed: 'any text',
     schema: { type: ['string', 'number'] },
     secret: true,
-    parse: (text) => new Secret(text),
+    parse: (text, { file }) => new Secret(text, { file }),
     format: String,
   }
 }

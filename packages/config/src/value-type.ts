@@ -10,6 +10,8 @@ export type JsonSchema = Readonly<Record<string, unknown>>
 export interface ParseContext {
   /** Absolute directory that relative paths start from. */
   readonly baseDir: string
+  /** Absolute path of the file the text of a secret was read from. */
+  readonly file?: string
 }
 
 /** A type written as one piece of text. */

@@ -151,7 +151,9 @@ test('no print of a secret shows it', () => {
   ]
   expect(prints.join()).not.toContain('hunter2')
   expect(prints[1]).toBe('[secret]')
-  expect(new Secret('hunter2', 'x').toJSON()).toBe('x')
+  expect(new Secret('hunter2', { display: 'x' }).toJSON()).toBe('x')
+  expect(value.file).toBeUndefined()
+  expect(secret().parse('hunter2', { ...context, file: '/a/token' }).file).toBe('/a/token')
 })
 
 test('lists know their limits and refuse secrets', () => {

@@ -14,6 +14,8 @@ export interface AgentLinkOptions {
   onRetry(error: unknown, delayMs: number): void
   /** Nothing will mend this; the link has given up. */
   onFatal(link: AgentLink, error: unknown): void
+  /** Whether each attempt shows other credentials. */
+  readonly renewsCredentials: boolean
   /** Waits between attempts. */
   readonly backoff: BackoffOptions
 }
@@ -40,6 +42,7 @@ export class AgentLink {
       connect: (signal) => this.#connect(signal),
       onConnected: (session) => this.#onConnected(session),
       onRetry: (error, delayMs) => options.onRetry(error, delayMs),
+      renewsCredentials: options.renewsCredentials,
       backoff: options.backoff,
       signal: this.#stop.signal,
     }).catch((error: unknown) => options.onFatal(this, error))

@@ -9,6 +9,7 @@ import type { Departure, KeptConnection } from './keep-connected.ts'
 import type { Listener } from './listener.ts'
 import { RecordSink } from './record-sink.ts'
 import { refusalError } from './refusal-error.ts'
+import { rightEnded } from './right-ended.ts'
 import { RESET_REASONS } from './reset-reason.ts'
 import { encodeStreamRecord, type StreamRecord } from './stream-record.ts'
 import { unmetDemand } from './unmet-demand.ts'
@@ -253,6 +254,10 @@ export class AgentSession implements KeptConnection {
         break
       case 'drain':
         this.#leave({ retryAfterMs: message.retryAfterMs })
+        break
+      case 'ended':
+        this.#retire({ error: rightEnded(message.reason) })
+        this.#control?.end()
         break
       default: // messages only an agent or a consumer sends: nothing to do with them
     }

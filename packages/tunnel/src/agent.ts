@@ -194,6 +194,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       onConnected: (one, session) => this.#onConnected(one, session),
       onRetry: (error, delayMs) => this.#onRetry(error, delayMs),
       onFatal: (one, error) => this.#onFatal(one, error),
+      renewsCredentials: typeof this.#options.token === 'function',
       backoff: this.#options.backoff ?? {},
     })
     this.#links.add(link)

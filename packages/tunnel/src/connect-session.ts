@@ -9,6 +9,7 @@ import type { Logger } from './logger.ts'
 import { OutcomeWatch } from './stream-outcome.ts'
 import { RecordSink } from './record-sink.ts'
 import { endpointKey } from './endpoint-key.ts'
+import { endRight } from './right-ended.ts'
 import { RESET_REASONS } from './reset-reason.ts'
 import { type ConnectRequest, connectRecord } from './connect-request.ts'
 import { openUpstream } from './open-upstream.ts'
@@ -42,6 +43,8 @@ export class ConnectSession {
   readonly #request: ConnectRequest
   readonly #options: ConnectSessionOptions
   readonly #control: ControlChannel
+  /** The consumer's ends of what it has connected. */
+  readonly #open = new Set<Channel>()
 
   /** Takes the pipe over. */
   constructor(
@@ -79,7 +82,8 @@ export class ConnectSession {
       const { remoteAddress } = request
       const fields = { identity: grant.identity, remoteAddress, why: reason }
       options.logger.info(fields, 'right of a consumer ended')
-      this.abort()
+      for (const channel of this.#open) channel.reset(RESET_REASONS.notPermitted)
+      void endRight(this.#session, this.#control, reason, GO_AWAY_NORMAL)
     })
   }
 
@@ -117,7 +121,8 @@ export class ConnectSession {
       channel.reset(RESET_REASONS.protocolError)
       return undefined
     }
-    if (!this.#grant.permits('connect', endpoint)) {
+    const isOver = this.#grant.ended?.aborted === true
+    if (isOver || !this.#grant.permits('connect', endpoint)) {
       channel.reset(RESET_REASONS.notPermitted)
       return undefined
     }
@@ -137,7 +142,9 @@ export class ConnectSession {
       return undefined
     }
     const watch = new OutcomeWatch((outcome) => registry.report(key, outcome))
+    this.#open.add(channel)
     const splice = new ChannelSplice(channel, upstream, watch, () => {
+      this.#open.delete(channel)
       const { requestId } = outbound
       const bytes = { in: splice.bytesForward, out: splice.bytesBack }
       this.#options.logger.debug({ endpoint, requestId, ...bytes }, 'stream closed')

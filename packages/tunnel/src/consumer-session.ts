@@ -6,6 +6,7 @@ import type { TunnelError } from './errors.ts'
 import type { ServerPipe } from './handshake-request.ts'
 import type { Departure, KeptConnection } from './keep-connected.ts'
 import { type EndpointState, endpointState } from './endpoint-state.ts'
+import { rightEnded } from './right-ended.ts'
 import { encodeStreamRecord } from './stream-record.ts'
 
 const GO_AWAY_PROTOCOL_ERROR = 1
@@ -40,8 +41,9 @@ export class ConsumerSession implements KeptConnection {
         onHello: () => {},
         onMessage: (message) => {
           if (message.type === 'endpoint') this.#answer(message.id, endpointState(message))
-          if (message.type !== 'drain') return
-          leave({ retryAfterMs: message.retryAfterMs })
+          if (message.type === 'ended') leave({ error: rightEnded(message.reason) })
+          else if (message.type === 'drain') leave({ retryAfterMs: message.retryAfterMs })
+          else return
           // The server closes when our streams are done; our half of this one is among them.
           this.#control.end()
         },

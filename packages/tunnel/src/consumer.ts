@@ -93,6 +93,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
         )
         this.#tell(() => this.emit('retry', { error, delayMs }))
       },
+      renewsCredentials: typeof this.#options.token === 'function',
       backoff: this.#options.backoff ?? {},
       signal: this.#stop.signal,
     }).catch((error: unknown) => {

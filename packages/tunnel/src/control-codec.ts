@@ -95,6 +95,8 @@ function parse(body: Buffer): ControlMessage | undefined {
       return { type: 'released', id: count(fields, 'id') }
     case 'drain':
       return { type: 'drain', retryAfterMs: count(fields, 'retryAfterMs') }
+    case 'ended':
+      return { type: 'ended', reason: text(fields, 'reason') }
     case 'query':
       return { type: 'query', id: count(fields, 'id'), endpoint: text(fields, 'endpoint') }
     case 'endpoint':

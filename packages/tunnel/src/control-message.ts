@@ -29,6 +29,8 @@ export type ControlMessage =
   | { readonly type: 'release'; readonly id: number; readonly endpoint: string }
   | { readonly type: 'released'; readonly id: number }
   | { readonly type: 'drain'; readonly retryAfterMs: number }
+  /** What the peer's right lived on has expired or was revoked: the session ends. */
+  | { readonly type: 'ended'; readonly reason: string }
   | { readonly type: 'query'; readonly id: number; readonly endpoint: string }
   | {
       readonly type: 'endpoint'

@@ -26,6 +26,8 @@ export interface KeepConnectedOptions<T extends KeptConnection> {
   readonly onConnected: (connection: T) => void
   /** Called before each wait, with what made it necessary, if anything failed. */
   readonly onRetry: (error: unknown, delayMs: number) => void
+  /** Whether each attempt shows other credentials: then a refusal of them is not the last word. */
+  readonly renewsCredentials?: boolean
   /** Waits between attempts. Default: full jitter from 100 ms to MAX_BACKOFF_MS. */
   readonly backoff: BackoffOptions
   /** Ends it all. */
@@ -40,7 +42,8 @@ export const MAX_BACKOFF_MS = 15_000
  * us to leave is replaced while its last streams finish, so that nothing is lost in between.
  *
  * @returns resolves when the signal is aborted; never without.
- * @throws the error of an attempt that trying again cannot mend (`retryable` is false).
+ * @throws the error of an attempt that trying again cannot mend (`retryable` is false), and the one a
+ *   session was ended with because its credentials are over.
  */
 export async function keepConnected<T extends KeptConnection>(
   options: KeepConnectedOptions<T>,
@@ -48,12 +51,14 @@ export async function keepConnected<T extends KeptConnection>(
   const { signal } = options
   const maxMs = options.backoff.maxMs ?? MAX_BACKOFF_MS
   const backoff = new Backoff({ ...options.backoff, maxMs })
+  let isRefused = false
   while (!signal.aborted) {
     let problem: unknown
     let retryAfterMs: number | undefined
     try {
       const connection = await options.connect(signal)
       backoff.connected(performance.now())
+      isRefused = false
       options.onConnected(connection)
       const departure = await connection.left
       backoff.lost(performance.now())
@@ -61,9 +66,14 @@ export async function keepConnected<T extends KeptConnection>(
       retryAfterMs = departure.retryAfterMs
     } catch (error) {
       if (signal.aborted) return
-      if (!isRetryable(error)) throw error
+      const mayRenew: boolean =
+        isUnauthorized(error) && options.renewsCredentials === true && !isRefused
+      if (!isRetryable(error) && !mayRenew) throw error
+      isRefused = mayRenew
       problem = error
     }
+    // The server has said that these credentials are over.
+    if (isUnauthorized(problem) && options.renewsCredentials !== true) throw problem
     if (signal.aborted) return
     const waitMs = backoff.next(reasonOf(problem, retryAfterMs))
     options.onRetry(problem, waitMs)
@@ -73,6 +83,10 @@ export async function keepConnected<T extends KeptConnection>(
       return // aborted
     }
   }
+}
+
+function isUnauthorized(error: unknown): boolean {
+  return isTunnelError(error, 'TUNNEL_UNAUTHORIZED')
 }
 
 function isRetryable(error: unknown): boolean {

@@ -6,6 +6,7 @@ import type { ControlMessage } from './control-message.ts'
 import { LivenessProbe } from './liveness-probe.ts'
 import { RecordSink } from './record-sink.ts'
 import type { Register } from './judge-registration.ts'
+import { endRight } from './right-ended.ts'
 import { RESET_REASONS } from './reset-reason.ts'
 import { encodeStreamRecord, type StreamRecord } from './stream-record.ts'
 import { UpstreamEndpoints, type UpstreamEndpointsOptions } from './upstream-endpoints.ts'
@@ -97,7 +98,9 @@ export class UpstreamSession implements Upstream {
         { sessionId: id, identity: this.identity, why: reason },
         'right of an agent ended',
       )
-      this.abort()
+      this.#unregisterAll()
+      if (this.#control === undefined) this.abort()
+      else void endRight(this.#session, this.#control, reason, GO_AWAY_COME_BACK)
     })
     if (protocol === 'piko') this.#endpoints.add(options.endpoint)
     else this.#control = new ControlChannel(this.#controlHandlers(), options.helloTimeoutMs)

@@ -81,6 +81,28 @@ describe('the handshake', () => {
     ])
   })
 
+  test('asks for another token once when one is refused, and then gives up', async () => {
+    const good = await startPikoServer({
+      refuse: ({ headers }) =>
+        headers.authorization === 'Bearer t1' ? closingAnswer(401) : undefined,
+    })
+    let count = 0
+    const token = (): string => `t${++count}`
+    await agentOf(good, { token }).listen('web').ready()
+    expect(good.requests.map(({ headers }) => headers.authorization)).toEqual([
+      'Bearer t1',
+      'Bearer t2',
+    ])
+    const bad = await startPikoServer({ refuse: () => closingAnswer(401) })
+    await expect(agentOf(bad, { token }).listen('web').ready()).rejects.toMatchObject({
+      code: 'TUNNEL_UNAUTHORIZED',
+    })
+    expect(bad.requests.length).toBe(2)
+    const fixed = await startPikoServer({ refuse: () => closingAnswer(401) })
+    await expect(agentOf(fixed, { token: 't' }).listen('web').ready()).rejects.toThrow('401')
+    expect(fixed.requests.length).toBe(1)
+  })
+
   test('makes one session per endpoint', async () => {
     const server = await startPikoServer()
     const agent = agentOf(server, { connections: 4 })

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 
+import type { MuxError } from '@proj/mux'
+import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { until } from '@proj/testkit/until'
 import { describe, expect, test } from 'vitest'
 
@@ -8,6 +10,8 @@ import type { AuthorizationRequest } from '../src/authorization.ts'
 import { Consumer } from '../src/consumer.ts'
 import { endpointKey } from '../src/endpoint-key.ts'
 import type { Grant } from '../src/grant.ts'
+import { RESET_REASONS } from '../src/reset-reason.ts'
+import { encodeStreamRecord } from '../src/stream-record.ts'
 import { connectPeer, ending, openTo, openWebSocket, startServer } from './peers.ts'
 
 /** Everyone may do everything in the tenant that the handshake names. */
@@ -93,6 +97,102 @@ describe('a right that ends', () => {
     expect(server.logger.find('right of a consumer ended')).toMatchObject([
       { fields: { identity: 'a', why: 'expired' } },
     ])
+  })
+
+  test('tells an agent and a consumer of ours why, and they do not come back', async () => {
+    const right = new AbortController()
+    const server = await serverOf(right.signal)
+    const logger = new RecordingLogger()
+    await using agent = new Agent({ url: server.url, connections: 1, logger, token: 't' })
+    const listener = agent.listen('pg', { kind: 'tcp' })
+    await listener.ready()
+    await using consumer = new Consumer({ url: server.url, logger, token: 't' })
+    await consumer.ready()
+    right.abort(new Error('revoked token'))
+    const expected = {
+      code: 'TUNNEL_UNAUTHORIZED',
+      message: 'the server ended the session: revoked token',
+    }
+    await until(() => server.upstream.sessions.size + server.connect.size === 0)
+    await expect(consumer.open('pg')).rejects.toMatchObject(expected)
+    await expect(listener.closed).resolves.toMatchObject({ error: expected })
+  })
+
+  test('brings those back that have another token to show', async () => {
+    const rights = [new AbortController(), new AbortController()]
+    const server = await startServer({
+      authorize: ({ headers }) => ({
+        identity: String(headers.authorization),
+        tenant: '',
+        ended:
+          rights[headers.authorization === 'Bearer 1' ? 0 : 1]?.signal ??
+          new AbortController().signal,
+        permits: () => true,
+      }),
+    })
+    let count = 0
+    const token = (): string => `${++count}`
+    const soon = { minMs: 1, maxMs: 1 }
+    await using agent = new Agent({ url: server.url, connections: 1, token, backoff: soon })
+    await agent.listen('web').ready()
+    const identity = (): string | undefined => server.registry.pick('web')?.identity
+    expect(identity()).toBe('Bearer 1')
+    rights[0]?.abort(new Error('expired token'))
+    await until(() => identity() === 'Bearer 2')
+  })
+
+  test('cuts the streams of a consumer with notPermitted, at both ends', async () => {
+    const right = new AbortController()
+    const server = await startServer({
+      authorize: ({ action }) => ({
+        identity: 'a',
+        tenant: '',
+        ...(action === 'connect' && { ended: right.signal }),
+        permits: () => true,
+      }),
+    })
+    const peer = await connectPeer(`${server.url}/piko/v1/upstream/pg`)
+    await using consumer = new Consumer({ url: server.url })
+    const closed = new Promise<MuxError | undefined>((onClose) => {
+      const sink = { onData: () => true, onEnd() {}, onDrain() {}, onClose }
+      void consumer.open('pg', { sink })
+    })
+    const stream = await peer.stream()
+    right.abort(new Error('expired token'))
+    expect((await closed)?.reason).toBe(RESET_REASONS.notPermitted)
+    expect(await ending(stream)).toBeInstanceOf(Error)
+    // The agent's own right goes on.
+    expect(server.registry.count('pg')).toBe(1)
+  })
+
+  test('cuts what still runs of an agent after a moment', async () => {
+    const right = new AbortController()
+    const server = await serverOf(right.signal)
+    await using agent = new Agent({ url: server.url, connections: 1 })
+    const listener = agent.listen('web')
+    await listener.ready()
+    const channel = openTo(server.registry, { kind: 'http', endpoint: 'web' })
+    right.abort(new Error('revoked token'))
+    expect(server.registry.count('web')).toBe(0)
+    await until(() => channel.closed)
+    await until(() => server.upstream.sessions.size === 0)
+  })
+
+  test('takes no stream that was under way', async () => {
+    const right = new AbortController()
+    const server = await serverOf(right.signal)
+    const peer = await connectPeer(
+      `${server.url}/_piko/v1/tcp/adit-session`,
+      {},
+      {
+        'adit-protocol': '1',
+      },
+    )
+    await connectPeer(`${server.url}/piko/v1/upstream/pg`)
+    right.abort(new Error('revoked token'))
+    const stream = await peer.session.open()
+    stream.write(encodeStreamRecord({ kind: 'tcp', endpoint: 'pg' }))
+    expect(await ending(stream)).toBeInstanceOf(Error)
   })
 
   test('that ended during the handshake gets no session to keep', async () => {

@@ -57,6 +57,7 @@ const SAMPLES: Record<ControlMessage['type'], ControlMessage> = {
   release: { type: 'release', id: 1, endpoint: 'e' },
   released: { type: 'released', id: 1 },
   drain: { type: 'drain', retryAfterMs: 1 },
+  ended: { type: 'ended', reason: 'r' },
   query: { type: 'query', id: 1, endpoint: 'e' },
   endpoint: {
     type: 'endpoint',

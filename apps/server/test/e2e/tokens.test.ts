@@ -1,72 +1,211 @@
+// Tokens as people use them: made by a command, shown by agents and consumers, revoked, expired, and
+// never seen where others look.
+import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { expect, test } from 'vitest'
-import { hashToken } from '@proj/identity'
+
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
+import { until } from '@proj/testkit/until'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
-import { aditServer } from './programs.ts'
+import { adit, aditServer, portsOf, type RunningServer } from './programs.ts'
+import { httpService, tcpService } from './services.ts'
 
-/** Runs a command to its end. */
-async function ended(args: readonly string[], dataDir: string) {
-  const program = aditServer([...args, '--data-dir', dataDir])
-  const { code } = await program.exited
-  return { code, stdout: program.stdout, stderr: program.stderr }
+const KEY = 'a secret of at least thirty-two bytes'
+
+/** A server with a store of its own, and its `token` commands. */
+async function tokenServer(args: readonly string[] = []) {
+  const directory = temporaryDirectory()
+  onTestFinished(() => directory[Symbol.dispose]())
+  const env = { ADIT_DATA_DIR: directory.path }
+  const command = async (...words: string[]): Promise<Record<string, string>> => {
+    const run = aditServer(['token', ...words, '--json'], { env })
+    expect(await run.exited).toMatchObject({ code: 0 })
+    return JSON.parse(run.stdout) as Record<string, string>
+  }
+  const create = async (...words: string[]): Promise<{ id: string; token: string }> => {
+    const { id = '', token = '' } = await command('create', ...words)
+    return { id, token }
+  }
+  const start = async (): Promise<RunningServer> => {
+    const binds = ['proxy', 'upstream', 'admin'].flatMap((name) => [
+      `--${name}.bind-addr`,
+      '127.0.0.1:0',
+    ])
+    const process = aditServer([...binds, ...args, '--log.level', 'debug', '--json'], { env })
+    return { process, ports: portsOf(await process.event('ready')) }
+  }
+  return { directory, command, create, start }
 }
 
-test('a token is printed once, alone on standard output, and kept as a hash', async () => {
-  using directory = temporaryDirectory()
-  const create = ['token', 'create', '--endpoints', 'pc*', '--name', 'printers']
-  const made = await ended(create, directory.path)
-  expect(made.code).toBe(0)
-  expect(made.stdout).toMatch(/^adit_[0-9a-z]{8}_[0-9a-z]{39}\n$/)
-  expect(made.stderr).toMatch(/good .*\nit is not shown again\n$/s)
-  const text = made.stdout.trimEnd()
-  const [, id = '', secret = ''] = text.split('_')
-  expect(made.stderr).not.toContain(secret)
-  const kept = readFileSync(join(directory.path, 'adit.db'), 'latin1')
-  expect(kept).toContain(hashToken(text).toString('hex'))
-  expect(kept).not.toContain(secret)
+function agentFor(server: RunningServer, endpoint: string, service: number, token?: string) {
+  const url = `http://127.0.0.1:${server.ports.upstream}`
+  const args = ['http', endpoint, String(service), '--connect.url', url, '--json']
+  const more = ['--log.level', 'debug']
+  return adit([...args, ...more], token === undefined ? {} : { env: { ADIT_CONNECT_TOKEN: token } })
+}
 
-  const listed = await ended(['token', 'list', '--json'], directory.path)
-  expect(JSON.parse(listed.stdout)).toMatchObject([
-    { id, name: 'printers', may: ['listen', 'connect'], endpoints: ['pc*'], state: 'good' },
-  ])
-  const revoked = await ended(['token', 'revoke', id], directory.path)
-  expect(revoked).toEqual({ code: 0, stdout: `${id} is revoked\n`, stderr: '' })
-  expect((await ended(['token', 'list'], directory.path)).stdout).toMatch(/ revoked /)
-})
+function accessTo(server: RunningServer, endpoint: string, token?: string) {
+  const url = `http://127.0.0.1:${server.ports.proxy}`
+  const args = ['access', endpoint, '--bind', '127.0.0.1:0', '--connect.url', url, '--json']
+  return adit(args, token === undefined ? {} : { env: { ADIT_CONNECT_TOKEN: token } })
+}
 
-test('--json says the same as one object', async () => {
-  using directory = temporaryDirectory()
-  const create = ['token', 'create', '--endpoints', 'a,b', '--may', 'connect', '--expires', 'inf']
-  const { code, stdout, stderr } = await ended([...create, '--json'], directory.path)
-  expect([code, stderr]).toEqual([0, ''])
-  expect(JSON.parse(stdout)).toMatchObject({
-    token: expect.stringMatching(/^adit_/),
-    may: ['connect'],
-    endpoints: ['a', 'b'],
-    expires: null,
+/** A JWT that is good for some seconds. */
+function jwt(seconds: number): string {
+  const exp = Math.floor(Date.now() / 1000) + seconds
+  const parts = [{ alg: 'HS256' }, { exp }].map((part) =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  )
+  const signature = createHmac('sha256', KEY).update(parts.join('.')).digest('base64url')
+  return [...parts, signature].join('.')
+}
+
+describe('a server with a token', () => {
+  test('takes it, and ends whoever has none or another with 4', async () => {
+    const { create, start } = await tokenServer()
+    const { token } = await create('--endpoints', 'pc*', '--may', 'listen')
+    const server = await start()
+    const service = await httpService((_request, response) => response.end('hello'))
+    const good = agentFor(server, 'pc1', service.port, token)
+    await good.event('ready')
+    for (const [shown, endpoint, reason] of [
+      [undefined, 'pc1', 'missing authorization'],
+      [`${token.slice(0, -1)}~`, 'pc1', 'invalid token'],
+      [token, 'web', 'endpoint not permitted'],
+    ] as const) {
+      const agent = agentFor(server, endpoint, service.port, shown)
+      expect(await agent.exited).toMatchObject({ code: 4 })
+      expect(agent.stderr).toContain(reason)
+    }
+    // It may listen and not connect.
+    const access = accessTo(server, 'pc1', token)
+    await access.event('ready')
+    expect(server.process.stderr).not.toContain(token)
+  })
+
+  test('ends an agent and a consumer within five seconds when it is revoked', async () => {
+    const { command, create, start } = await tokenServer()
+    const { id, token } = await create('--endpoints', '*', '--may', 'listen,connect')
+    const server = await start()
+    const service = await tcpService((socket) => void socket.pipe(socket))
+    const agent = agentFor(server, 'pg', service.port, token)
+    await agent.event('ready')
+    const access = accessTo(server, 'pg', token)
+    await access.event('ready')
+    const codes: unknown[] = []
+    for (const { exited } of [agent, access]) void exited.then(({ code }) => codes.push(code))
+    await command('revoke', id)
+    await until(() => codes.length === 2, { timeoutMs: 5_000 })
+    expect(codes).toEqual([4, 4])
+    for (const program of [agent, access]) expect(program.stderr).toContain('revoked token')
+  })
+
+  test('shows operators its pages only for one that may', async () => {
+    const { create, start } = await tokenServer()
+    const agent = await create('--endpoints', '*', '--may', 'listen')
+    const operator = await create('--endpoints', '*', '--may', 'admin')
+    const server = await start()
+    const bind = ['--admin.bind-addr', `127.0.0.1:${server.ports.admin}`]
+    const status = async (token?: string) => {
+      const env = token === undefined ? {} : { env: { ADIT_ADMIN_TOKEN: token } }
+      const run = aditServer(['status', ...bind], env)
+      const { code } = await run.exited
+      return { code, said: code === 0 ? run.stdout : run.stderr }
+    }
+    expect(await status()).toEqual({
+      code: 4,
+      said: expect.stringContaining('missing authorization'),
+    })
+    expect(await status(agent.token)).toMatchObject({ code: 4 })
+    expect(await status(operator.token)).toEqual({
+      code: 0,
+      said: expect.stringContaining('ready'),
+    })
+    const admin = `http://127.0.0.1:${server.ports.admin}`
+    expect((await fetch(`${admin}/health`)).status).toBe(200)
+    expect((await fetch(`${admin}/metrics`)).status).toBe(401)
   })
 })
 
-test('commands work beside a running server', async () => {
-  using directory = temporaryDirectory()
-  const binds = ['proxy', 'upstream', 'admin'].flatMap((name) => [
-    `--${name}.bind-addr`,
-    '127.0.0.1:0',
-  ])
-  const server = aditServer([...binds, '--json', '--data-dir', directory.path])
-  await server.event('ready')
-  const made = await ended(['token', 'create', '--endpoints', '*'], directory.path)
-  expect(made.code).toBe(0)
-  expect((await ended(['token', 'list'], directory.path)).stdout).toContain(' good ')
-})
+describe('a JWT that expires', () => {
+  test('ends an agent with 4 and says so', async () => {
+    const { start } = await tokenServer(['--upstream.auth.hmac-secret-key-file', temporaryKey()])
+    const server = await start()
+    const service = await httpService((_request, response) => response.end())
+    const agent = agentFor(server, 'web', service.port, jwt(2))
+    await agent.event('ready')
+    expect(await agent.exited).toMatchObject({ code: 4 })
+    expect(agent.stderr).toContain('expired token')
+  })
 
-test('where no server has kept anything, a command says so with 2', async () => {
-  using directory = temporaryDirectory()
-  expect(await ended(['token', 'list'], directory.path)).toEqual({
-    code: 2,
-    stdout: '',
-    stderr: `adit-server: there is no adit.db in ${directory.path}\n  has the server run here? name its directory with --data-dir\n`,
+  test('is replaced by the one that stands in its file', async () => {
+    const { directory, start } = await tokenServer([
+      '--upstream.auth.hmac-secret-key-file',
+      temporaryKey(),
+    ])
+    const server = await start()
+    const service = await httpService((_request, response) => response.end())
+    const file = directory.write('token', jwt(2))
+    const url = `http://127.0.0.1:${server.ports.upstream}`
+    const connect = ['--connect.url', url, '--connect.token-file', file]
+    const one = ['--connect.connections', '1', '--json']
+    const agent = adit(['http', 'web', String(service.port), ...connect, ...one])
+    await agent.event('ready')
+    directory.write('token', jwt(600))
+    await agent.line(/expired token/)
+    const registered = (): number => server.process.stderr.split('endpoint registered').length - 1
+    await until(() => registered() === 2)
+    expect(await agent.stop()).toMatchObject({ code: 0 })
   })
 })
+
+test('no output, page or process list holds a token', async () => {
+  const { directory, command, create, start } = await tokenServer()
+  const { token } = await create('--endpoints', '*', '--may', 'listen,connect,admin')
+  const server = await start()
+  const service = await httpService((_request, response) => response.end('hello'))
+  const agent = agentFor(server, 'web', service.port, token)
+  await agent.event('ready')
+  const access = accessTo(server, 'web', token)
+  await access.event('ready')
+  const wrong = agentFor(server, 'web', service.port, `${token}x`)
+  await wrong.exited
+  const shown = adit(['config', 'show', '--json'], { env: { ADIT_CONNECT_TOKEN: token } })
+  await shown.exited
+  const exposed = adit(['config', 'check', '--connect.token', token])
+  await exposed.exited
+  expect(exposed.stderr).toContain('connect.token')
+  const admin = `http://127.0.0.1:${server.ports.admin}`
+  const headers = { authorization: `Bearer ${token}` }
+  const pages = ['/metrics', '/status/upstream/sessions', '/status/edge', '/status/ports']
+  const texts = await Promise.all(
+    pages.map(async (page) => await (await fetch(`${admin}${page}`, { headers })).text()),
+  )
+  const programs = [server.process, agent, access, wrong, shown, exposed]
+  const lines = programs.map(({ pid }) => commandLine(pid))
+  const seen = [
+    ...texts,
+    ...lines,
+    JSON.stringify(await command('list')),
+    ...programs.flatMap(({ stdout, stderr }) => [stdout, stderr]),
+    readFileSync(`${directory.path}/adit.db`, 'latin1'),
+    readFileSync(`${directory.path}/adit.db-wal`, 'latin1'),
+  ].join('\n')
+  expect(seen).toContain(token.split('_')[1])
+  expect(seen).not.toContain(token.split('_')[2])
+})
+
+/** Arguments of a process, as everybody on the machine sees them; nothing once it has ended. */
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+function temporaryKey(): string {
+  const directory = temporaryDirectory()
+  onTestFinished(() => directory[Symbol.dispose]())
+  return directory.write('key', KEY)
+}
