@@ -13,6 +13,8 @@ export function explained(error: unknown): unknown {
     const refused = [
       'TUNNEL_ENDPOINT_REFUSED',
       'TUNNEL_NAME_TAKEN',
+      'TUNNEL_PORT_REFUSED',
+      'TUNNEL_PORT_UNSUPPORTED',
       'TUNNEL_RESERVATION_REFUSED',
       'TUNNEL_UNAUTHORIZED',
       'TUNNEL_UPGRADE_REFUSED',

@@ -23,7 +23,8 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = Object
   failed: 'It could not be done; trying again may help',
   usage: 'The command line or the configuration is wrong',
   addressTaken: 'An address to listen on is not to be had; the message names its holder',
-  refused: 'The server refused the credentials, the permissions or the name of an endpoint',
+  refused:
+    'The server refused the credentials, the permissions, the name or the port of an endpoint',
   internal: 'A defect of the program, printed with its stack',
 })
 

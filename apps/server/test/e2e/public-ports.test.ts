@@ -113,7 +113,7 @@ test('a port that Python holds is refused before anything is announced; the serv
   const server = await serverFor({ first: port, last: port }, '--public-ports.on-conflict', 'fail')
   const agent = adit(['tcp', 'pg', '1', '--public-port', String(port), ...toServer(server)])
   const { code } = await agent.exited
-  expect(code).not.toBe(0)
+  expect(code).toBe(4)
   expect(agent.stdout).toBe('')
   expect(agent.stderr).toContain(`(port-taken): port ${port} is taken by another program`)
   expect(agent.stderr).not.toContain('python')
@@ -252,7 +252,7 @@ test('a server gives no port unless it is told which', async () => {
   const server = await startServer()
   const agent = adit(['tcp', 'pg', '1', '--public-port', '9901', ...toServer(server)])
   const { code } = await agent.exited
-  expect(code).not.toBe(0)
+  expect(code).toBe(4)
   expect(agent.stderr).toContain('(port-off): this server gives no public ports')
 })
 
