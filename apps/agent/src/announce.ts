@@ -49,6 +49,16 @@ export async function announce(
   stdout.write(`${title}\n\n${formatTable(rows, 2)}\n${notes}`)
 }
 
+/** Says what is not as one might think about the local addresses, where the rest is shown anyway. */
+export async function noteBinds(
+  { accesses }: Work,
+  output: { write(text: string): void },
+): Promise<void> {
+  const binds = accesses.flatMap((access) => access.binds)
+  const notes = (await Promise.all(binds.map((bind) => bind.notes()))).flat()
+  if (notes.length > 0) output.write(formatBindNotes(notes))
+}
+
 /** A row for each URL: endpoint, how it is reached, service. */
 function offerRows({ setting, made }: RunningOffer): string[][] {
   const { endpoint } = made.listener

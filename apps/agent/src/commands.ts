@@ -28,7 +28,7 @@ const ADDRESS_FLAGS = {
 }
 
 /** Settings of the commands that offer and bring. */
-const RUNNING = ['connect', 'admin', 'log', 'grace_period']
+const RUNNING = ['connect', 'admin', 'log', 'live', 'grace_period']
 
 const ownCommands = {
   http: {

@@ -154,6 +154,11 @@ export const settings = defineSettings({
         description: 'auto: text on a terminal, JSON elsewhere.',
       }),
     },
+    live: setting(boolean(), {
+      default: 'true',
+      description:
+        'Show the state at the end of a terminal while it runs; elsewhere there are plain lines.',
+    }),
     gracePeriodMs: setting(duration(), {
       default: '1m',
       description: 'How long open connections may take to finish when the agent stops.',

@@ -11,12 +11,13 @@ import { Agent, Consumer } from '@proj/tunnel'
 
 import { openAdminPort } from './admin-port.ts'
 import type { AgentStatus } from './agent-status.ts'
-import { announce } from './announce.ts'
+import { announce, noteBinds } from './announce.ts'
 import type { OwnCommands } from './commands.ts'
 import { openControlSocket } from './control-socket.ts'
 import { describeAgent } from './describe-agent.ts'
 import { explained } from './explained.ts'
 import { Link } from './link.ts'
+import { isWatched, LiveView } from './live-view.ts'
 import { serverOptions } from './server-options.ts'
 import { type AgentTree, settings as definition } from './settings.ts'
 import { SOFTWARE } from './version.ts'
@@ -33,7 +34,8 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
       hint: 'list them in a file and name it with --config, or use adit http, tcp or access',
     })
   }
-  const logger = createLogger({ ...settings.log, stream: stderr, colour })
+  using view = isWatched(settings, around, json) ? new LiveView(stderr, colour) : undefined
+  const logger = createLogger({ ...settings.log, stream: view?.output ?? stderr, colour })
   const server = { ...(await serverOptions(settings.connect, env)), software: SOFTWARE, logger }
 
   await using consumer = new Consumer(server)
@@ -51,6 +53,7 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
       signal: signals.stop,
     })
     await work.become(settings, signals.stop)
+    view?.start(described)
     await using _reloading = await reloading(invocation, {
       settings: definition,
       logger,
@@ -63,7 +66,8 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
       work.ready(signals.stop),
       ...(settings.accesses.length > 0 ? [consumer.ready({ signal: signals.stop })] : []),
     ])
-    await announce(work, { url, stdout, json })
+    if (view === undefined) await announce(work, { url, stdout, json })
+    else await Promise.all([view.refresh(), noteBinds(work, view.output)])
     await Promise.race([aborted(signals.stop), consumer.failed, work.failed])
     logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: open connections may finish')
     const signal = patience(settings.gracePeriodMs, signals.kill)

@@ -25,7 +25,7 @@ import {
   withProblems,
 } from '@proj/config'
 
-import { EXIT } from './exit-code.ts'
+import { EXIT, UserError } from './exit-code.ts'
 import type { ProgramSignals, TextOutput } from './program.ts'
 import {
   type CommandList,
@@ -148,7 +148,11 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
     return EXIT.ok
   }
   const own = isStandard(command.name) ? undefined : (command as ParsedCommand<List>)
-  const values = own === undefined ? undefined : program.argumentsOf?.(own)
+  const chattiness = levelOf(globals)
+  const values = {
+    ...(own !== undefined && program.argumentsOf?.(own)),
+    ...(chattiness !== undefined && { 'log.level': chattiness }),
+  }
   const piko = globals.pikoConfig
   const dialect = program.piko.dialect({ expandEnv: globals.pikoExpandEnv })
   const load = async (options: { readonly signal?: AbortSignal }): Promise<Loaded<Tree>> =>
@@ -157,7 +161,7 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
       files: [...(piko === undefined ? [] : [{ path: piko, dialect }]), ...globals.config],
       env,
       flags: line.settings,
-      ...(values !== undefined && { arguments: values }),
+      arguments: values,
       ...options,
     })
   const isInspected =
@@ -189,6 +193,20 @@ async function inspected<Tree extends SettingsTree>(
 ): Promise<Loaded<Tree>> {
   if (!loaded.ok || inspect === undefined) return loaded
   return withProblems(loaded, await inspect(loaded.settings))
+}
+
+/** What --quiet and --verbose say about the log. */
+function levelOf({
+  quiet,
+  verbose,
+}: {
+  readonly quiet: boolean
+  readonly verbose: boolean
+}): 'error' | 'debug' | undefined {
+  if (quiet && verbose) {
+    throw new UserError('--quiet and --verbose exclude one another', { exitCode: EXIT.usage })
+  }
+  return quiet ? 'error' : verbose ? 'debug' : undefined
 }
 
 function isStandard(name: PropertyKey): boolean {

@@ -1,7 +1,6 @@
 import pino from 'pino'
 
 import { formatLogLine } from './log-line.ts'
-import type { TextOutput } from './program.ts'
 
 /** Levels from silent to chatty. */
 export const LOG_LEVELS: readonly ['silent', 'error', 'warn', 'info', 'debug'] = [
@@ -12,6 +11,14 @@ export const LOG_LEVELS: readonly ['silent', 'error', 'warn', 'info', 'debug'] =
   'debug',
 ]
 
+/** Where log lines go; a stream is one. */
+export interface LogOutput {
+  /** Takes a whole line with its end. */
+  write(line: string): unknown
+  /** Whether a person reads it on a terminal. */
+  readonly isTTY?: boolean
+}
+
 /** How a program logs. */
 export interface LoggerOptions {
   /** Least important level that is written. */
@@ -19,7 +26,7 @@ export interface LoggerOptions {
   /** `json`: one object per line; `text`: for people; `auto`: text on a terminal, JSON elsewhere. */
   readonly format: 'auto' | 'json' | 'text'
   /** Where lines go: standard error, so that standard output stays the program's answer. */
-  readonly stream: TextOutput
+  readonly stream: LogOutput
   /** Whether colours are wanted. They are shown on a terminal, in text format. */
   readonly colour: boolean
 }

@@ -21,6 +21,10 @@ export interface GlobalFlags extends Readonly<Record<string, Setting<unknown>>> 
   readonly config: Setting<readonly string[]>
   /** JSON instead of text for people. */
   readonly json: Setting<boolean>
+  /** Only errors are logged. */
+  readonly quiet: Setting<boolean>
+  /** Everything is logged. */
+  readonly verbose: Setting<boolean>
   /** A configuration file of Piko. */
   readonly pikoConfig: Setting<string | undefined>
   /** Whether variables in it are replaced. */
@@ -54,6 +58,14 @@ export const GLOBAL_FLAGS: GlobalFlags = {
   json: setting(boolean(), {
     default: 'false',
     description: 'Print JSON on standard output instead of text for people.',
+  }),
+  quiet: setting(boolean(), {
+    default: 'false',
+    description: 'Log errors only, and show no live view: log.level error.',
+  }),
+  verbose: setting(boolean(), {
+    default: 'false',
+    description: 'Log everything: log.level debug.',
   }),
   pikoConfig: setting(path(), {
     description: 'Configuration file of Piko v0.9, read as it is; --config.path is the same.',

@@ -101,6 +101,21 @@ test('help goes to standard output, as wide as the terminal', async () => {
   expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(60)
 })
 
+test.for([
+  ['--quiet', 'error'],
+  ['--verbose', 'debug'],
+] as const)('%s is log level %s, whatever else says it', async ([flag, level]) => {
+  const { seen } = await run(['greet', 'you', flag], { env: { THING_LOG_LEVEL: 'warn' } })
+  expect(seen?.loaded.settings.log.level).toBe(level)
+})
+
+test('--quiet and --verbose exclude one another', async () => {
+  await expect(run(['greet', 'you', '--quiet', '--verbose'])).rejects.toMatchObject({
+    message: '--quiet and --verbose exclude one another',
+    exitCode: 2,
+  })
+})
+
 test('a command of its own gets arguments, settings and surroundings', async () => {
   const { code, seen } = await run(['greet', 'you', '--size', '5', '--json'], {
     env: { THING_LOG_LEVEL: 'debug' },

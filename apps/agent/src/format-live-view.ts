@@ -1,0 +1,161 @@
+import { styleText } from 'node:util'
+
+import { formatTable, roughSize } from '@proj/console'
+
+import type { AccessStatus, AgentStatus, ListenerStatus, TrafficStatus } from './agent-status.ts'
+import { formatBind, formatFailure, formatFar, formatLink } from './format-agent-status.ts'
+import { waysTo } from './ways-to.ts'
+
+/** Bytes per second of one listener or access. */
+export interface Rate {
+  /** Towards the service. */
+  readonly toService: number
+  /** From the service. */
+  readonly fromService: number
+}
+
+/** What the live view is drawn from. */
+export interface LiveViewOptions {
+  /** Width of the terminal. */
+  readonly columns: number
+  /** Most lines. */
+  readonly maxLines: number
+  /** Whether to colour. */
+  readonly colour: boolean
+  /** Rates in the order of the listeners, then of the accesses. */
+  readonly rates: readonly Rate[]
+}
+
+type Style = Parameters<typeof styleText>[0]
+
+interface Line {
+  readonly text: string
+  readonly style?: Style
+}
+
+/** Widths from which a table has all its columns, and from which it has the ways. */
+const WIDE = 100
+const MEDIUM = 60
+
+/** Lines that are there in any case: state of the links, what was left out, keys. */
+const KEYS = 'Ctrl-C: finish and end, twice: end now'
+const KEYS_STOPPING = 'stopping: what is open may finish, Ctrl-C: end now'
+
+/** Draws the live view as lines that fit the terminal. */
+export function formatLiveView(status: AgentStatus, options: LiveViewOptions): string[] {
+  const { columns, maxLines, colour } = options
+  const head = headLines(status)
+  const foot: Line[] = [
+    { text: status.stopping ? KEYS_STOPPING : KEYS, style: status.stopping ? 'yellow' : 'gray' },
+  ]
+  const body = bodyLines(status, options)
+  const room = Math.max(0, maxLines - head.length - foot.length)
+  const isCut = body.length > room
+  const shown = isCut ? body.slice(0, Math.max(0, room - 1)) : body
+  const left = body.length - shown.length
+  const rest: Line[] = isCut && room > 0 ? [{ text: `... ${left} more lines: adit status` }] : []
+  return [...head, ...shown, ...rest, ...foot].slice(0, maxLines).map(({ text, style }) => {
+    const fitted = fit(text, columns)
+    return colour && style !== undefined
+      ? styleText(style, fitted, { validateStream: false })
+      : fitted
+  })
+}
+
+function headLines({ software, server, links }: AgentStatus): Line[] {
+  return [
+    { text: `${software.replace('/', ' ')}, ${server}`, style: 'bold' },
+    ...links.map((link): Line => {
+      const name = links.length > 1 ? `${link.half}: ` : ''
+      const style = link.state === 'connected' ? 'green' : 'red'
+      return { text: `${name}${formatLink(link)}`, style }
+    }),
+  ]
+}
+
+function bodyLines(status: AgentStatus, { columns, rates }: LiveViewOptions): Line[] {
+  const { listeners, accesses } = status
+  const entries = [
+    ...listeners.map((one, index) => listenerEntry(one, rates[index])),
+    ...accesses.map((one, index) => accessEntry(one, rates[listeners.length + index])),
+  ]
+  const table = formatTable(entries.map((entry) => cells(entry, columns))).split('\n')
+  return entries.flatMap((entry, index) => {
+    const { isWell, ways, notes } = entry
+    const more = columns < MEDIUM ? ways : ways.slice(1)
+    return [
+      { text: table[index] ?? '', ...(!isWell && { style: 'yellow' as const }) },
+      ...more.map((way) => ({ text: `  ${way}` })),
+      ...notes.map((note) => ({ text: `  ${note}`, style: 'yellow' as const })),
+    ]
+  })
+}
+
+/** One listener or access, whatever the width. */
+interface Entry {
+  readonly name: string
+  readonly isWell: boolean
+  /** How it is reached here, or by visitors. */
+  readonly ways: readonly string[]
+  /** What it leads to. */
+  readonly target: string
+  readonly open: string
+  readonly total: string
+  readonly rate: string
+  readonly notes: readonly string[]
+}
+
+function cells({ name, ways, target, open, total, rate }: Entry, columns: number): string[] {
+  if (columns < MEDIUM) return [name, open, rate]
+  const way = ways[0] ?? '-'
+  return columns < WIDE ? [name, way, open, rate] : [name, way, '->', target, open, total, rate]
+}
+
+function listenerEntry(listener: ListenerStatus, rate: Rate | undefined): Entry {
+  const { endpoint, state, service, lastFailure } = listener
+  const isWell = state === 'online'
+  return {
+    name: endpoint,
+    isWell,
+    ways: isWell ? waysTo(listener) : ['offline'],
+    target: service,
+    ...trafficCells(listener, rate),
+    notes: lastFailure === undefined ? [] : [`service: ${formatFailure(lastFailure)}`],
+  }
+}
+
+function accessEntry(access: AccessStatus, rate: Rate | undefined): Entry {
+  const { endpoint, binds, far, lastFailure } = access
+  const waiting = binds.filter(({ state }) => state === 'waiting')
+  const [who, answer] = formatFar(far)
+  return {
+    name: endpoint,
+    isWell: far.state === 'served' && waiting.length === 0,
+    ways: binds.flatMap(({ addresses }) => addresses),
+    target: answer === '-' ? who : `${who}, ${answer}`,
+    ...trafficCells(access, rate),
+    notes: [
+      ...waiting.map(formatBind),
+      ...(lastFailure === undefined ? [] : [`last failure: ${formatFailure(lastFailure)}`]),
+    ],
+  }
+}
+
+function trafficCells(
+  { open, total }: TrafficStatus,
+  rate: Rate | undefined,
+): Pick<Entry, 'open' | 'total' | 'rate'> {
+  const { toService = 0, fromService = 0 } = rate ?? {}
+  return {
+    open: `${open} open`,
+    total: `${total} total`,
+    rate: `${roughSize(toService)}/s to, ${roughSize(fromService)}/s from`,
+  }
+}
+
+/** Cuts what does not fit, and escapes what would move the cursor. */
+function fit(text: string, columns: number): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what is escaped here
+  const plain = text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?')
+  return plain.length <= columns ? plain : `${plain.slice(0, Math.max(0, columns - 1))}…`
+}
