@@ -7,6 +7,7 @@ import type { OwnCommands } from './commands.ts'
 interface VisitorFlags {
   readonly visitorAllow: readonly string[] | undefined
   readonly visitorDeny: readonly string[] | undefined
+  readonly visitorEnforce: string | undefined
   readonly visitorUser?: string | undefined
   readonly visitorPasswordFile?: string | undefined
 }
@@ -70,7 +71,7 @@ function accessesOf(
 }
 
 function visitorsOf(flags: VisitorFlags): ArgumentValue | undefined {
-  const { visitorAllow, visitorDeny, visitorUser, visitorPasswordFile } = flags
+  const { visitorAllow, visitorDeny, visitorEnforce, visitorUser, visitorPasswordFile } = flags
   if ((visitorUser === undefined) !== (visitorPasswordFile === undefined)) {
     throw new UserError('--visitor-user and --visitor-password-file go together', {
       exitCode: EXIT.usage,
@@ -80,6 +81,7 @@ function visitorsOf(flags: VisitorFlags): ArgumentValue | undefined {
   return {
     allow: visitorAllow,
     deny: visitorDeny,
+    enforce: visitorEnforce,
     basic_auth:
       visitorUser === undefined
         ? undefined

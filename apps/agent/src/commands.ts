@@ -25,6 +25,9 @@ const ADDRESS_FLAGS = {
     description: 'Who may visit: addresses and blocks, 192.0.2.0/24; without it everybody.',
   }),
   visitorDeny: setting(list(text()), { description: 'Who may not visit, even when allowed.' }),
+  visitorEnforce: setting(oneOf(['server', 'agent']), {
+    description: 'Who turns visitors away: the server, which is the default, or this agent.',
+  }),
 }
 
 /** Settings of the commands that offer and bring. */

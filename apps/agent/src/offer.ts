@@ -2,8 +2,9 @@ import { formatDialAddress, formatSourceAddress } from '@proj/config'
 import { isDialError } from '@proj/dialer'
 import { type Agent, forward, type Listener, type Logger, Traffic } from '@proj/tunnel'
 
-import type { VisitorPolicy } from '@proj/visitors'
+import type { GateParts, VisitorPolicy } from '@proj/visitors'
 
+import { enforcement } from './enforcement.ts'
 import type { AgentSettings } from './settings.ts'
 
 type ListenerSettings = AgentSettings['listeners'][number]
@@ -27,11 +28,15 @@ export class Offer {
   /** Why the service could not be reached the last time. */
   lastFailure: ServiceFailure | undefined
 
-  /** @param visitors - what the settings demand of visitors, with verifiers in place of passwords. */
+  /**
+   * @param visitors - what the settings demand of visitors, with verifiers in place of passwords.
+   * @param gateParts - what the gates of this agent share.
+   */
   constructor(
     agent: Agent,
     settings: ListenerSettings,
     visitors: VisitorPolicy | undefined,
+    gateParts: GateParts,
     logger: Logger,
   ) {
     const { endpoint, addr, protocol, bindAddr } = settings
@@ -42,7 +47,7 @@ export class Offer {
       kind: protocol,
       service,
       ...(settings.publicPort !== undefined && { publicPort: settings.publicPort }),
-      ...(visitors !== undefined && { visitors }),
+      ...enforcement(settings, visitors, gateParts),
       ...(settings.proxyProtocol !== 'none' && { proxyProtocol: settings.proxyProtocol }),
       connect: {
         timeouts: { totalMs: settings.timeoutMs },

@@ -125,7 +125,13 @@ export const settings = defineSettings({
           default: 'none',
           description: 'Header that tells a TCP service who the visitor is; it must expect one.',
         }),
-        visitors: VISITOR_SETTINGS,
+        visitors: {
+          ...VISITOR_SETTINGS,
+          enforce: setting(oneOf(['server', 'agent']), {
+            default: 'server',
+            description: 'Who turns visitors away: the server, or this agent behind it.',
+          }),
+        },
       },
       { description: 'Services to offer.', identity: 'endpoint', reload: 'live' },
     ),
@@ -192,11 +198,16 @@ export const settings = defineSettings({
       for (const [index, { visitors, protocol }] of listeners.entries()) {
         const key = `listeners[${index}].visitors`
         yield* visitorProblems(key, visitors, protocol)
+        if (visitors.enforce === 'agent') continue
         const { hmacSecretKey, jwks } = visitors.jwt
         const local = hmacSecretKey === undefined ? 'jwks.endpoint' : 'hmac_secret_key'
         if (hmacSecretKey !== undefined || jwks.endpoint !== undefined) {
           const message = 'it is not handed to a server'
-          yield { key: `${key}.jwt.${local}`, message, hint: 'give it a public key in PEM' }
+          yield {
+            key: `${key}.jwt.${local}`,
+            message,
+            hint: 'set enforce: agent, or give a key in PEM',
+          }
         }
       }
     },

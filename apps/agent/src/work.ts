@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 
 import { sameSettings } from '@proj/config'
 import type { Agent, Consumer, Logger } from '@proj/tunnel'
-import { policyOf, type VisitorPolicy } from '@proj/visitors'
+import { FailureLimits, PasswordChecks, policyOf, type VisitorPolicy } from '@proj/visitors'
 
 import { Access } from './access.ts'
 import type { AccessSettings } from './access-settings.ts'
@@ -40,6 +40,7 @@ export class Work {
   /** Rejects when an offer ended for good; else pends for ever. */
   readonly failed: Promise<never>
   readonly #around: WorkSurroundings
+  readonly #gateParts = { checks: new PasswordChecks(), failures: new FailureLimits() }
   #offers: readonly RunningOffer[] = []
   #accesses: readonly RunningAccess[] = []
   #fail: (error: unknown) => void = () => {}
@@ -157,7 +158,7 @@ export class Work {
 
   #offer(setting: RunningOffer['setting'], visitors: VisitorPolicy | undefined): Offer {
     const { agent, logger } = this.#around
-    const offer = new Offer(agent, setting, visitors, logger)
+    const offer = new Offer(agent, setting, visitors, this.#gateParts, logger)
     void offer.listener.closed.then(({ error }) => {
       if (error !== undefined) this.#fail(error)
     })

@@ -24,9 +24,11 @@ describe('visitors', () => {
 
   test('are those of the flags', () => {
     const addresses = ['--visitor-allow', '10.0.0.0/8,::1', '--visitor-deny', '10.0.0.1']
+    addresses.push('--visitor-enforce', 'agent')
     expect(visitors('tcp', 'pg', '5432', ...addresses)).toEqual({
       allow: ['10.0.0.0/8', '::1'],
       deny: ['10.0.0.1'],
+      enforce: 'agent',
     })
     const user = ['--visitor-user', 'ann', '--visitor-password-file', './password']
     expect(visitors('http', 'web', '3000', ...user)).toEqual({

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 import { dial, type DialOptions, type Endpoint, isDialError } from '@proj/dialer'
 import type { Channel } from '@proj/mux'
@@ -28,6 +29,14 @@ export interface ForwardOptions {
   readonly visitors?: object
   /** Public TCP port of the server, 0 for any; see `ListenOptions`. Default: none. */
   readonly publicPort?: number
+  /**
+   * Judges a stream before the service is dialed: false resets it with `notPermitted`, a Duplex takes the
+   * place of the service and dials it itself, or not. Default: every stream goes to the service.
+   */
+  readonly gate?: (
+    record: StreamRecord | undefined,
+    dial: (signal: AbortSignal) => Promise<Socket>,
+  ) => boolean | Duplex
   /** Counts the streams and their bytes while they live. Default: nobody counts. */
   readonly traffic?: Traffic
   /** Called when the service could not be reached, with what would have been told to the visitor. */
@@ -57,9 +66,14 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
     ...(publicPort !== undefined && { publicPort }),
   }
   return agent.listenChannels(endpoint, { kind, ...demands }, (channel, record) => {
+    const gate = options.gate?.(record, (signal) => dialService(options, signal)) ?? true
+    if (gate === false) {
+      channel.reset(RESET_REASONS.notPermitted)
+      return undefined
+    }
     const giveUp = new AbortController()
     const splice: SocketSplice = new SocketSplice(channel, {
-      resetReason: () => 'serviceReset',
+      resetReason: (error) => (isDialError(error) ? serviceReason(error) : 'serviceReset'),
       onClose: () => {
         giveUp.abort()
         options.traffic?.remove(splice)
@@ -71,7 +85,8 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
     channel.attach(splice)
     // Only a server that reads records understands reasons; Piko's wants HTTP on an HTTP stream.
     const answer = record === undefined && options.kind === 'http' ? 'http' : 'reset'
-    void connectService(splice, channel, record, options, giveUp.signal, answer)
+    if (gate !== true) splice.connect(gate)
+    else void connectService(splice, channel, record, options, giveUp.signal, answer)
     return splice
   })
 }
@@ -86,23 +101,32 @@ async function connectService(
 ): Promise<void> {
   let socket: Socket
   try {
-    socket = await dial(options.service, { ...options.connect, signal })
+    socket = await dialService(options, signal)
   } catch (error) {
     if (signal.aborted) return
-    options.onServiceError?.(error)
     if (answer === 'http') {
       channel.write(unreachable(error))
       channel.end()
     } else channel.reset(RESET_REASONS[serviceReason(error)])
     return
   }
-  // A service may go on answering after our FIN, and we after its.
-  socket.allowHalfOpen = true
   if (options.proxyProtocol !== undefined) {
     const destination = { address: socket.remoteAddress, port: socket.remotePort }
     socket.write(proxyHeader(options.proxyProtocol, record, destination))
   }
   splice.connect(socket)
+}
+
+async function dialService(options: ForwardOptions, signal: AbortSignal): Promise<Socket> {
+  try {
+    const socket = await dial(options.service, { ...options.connect, signal })
+    // A service may go on answering after our FIN, and we after its.
+    socket.allowHalfOpen = true
+    return socket
+  } catch (error) {
+    if (!signal.aborted) options.onServiceError?.(error)
+    throw error
+  }
 }
 
 function serviceReason(error: unknown): ResetReason {

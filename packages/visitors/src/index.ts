@@ -1,4 +1,5 @@
 export { Gate, type GateParts } from './gate.ts'
+export { GatedService, type GatedServiceOptions } from './gated-service.ts'
 export { judgeAll } from './judge-all.ts'
 export type { Admission, Refusal, Verdict, VisitorRequest } from './verdict.ts'
 export { REFUSAL_CODES, type RefusalCode } from './refusals.ts'

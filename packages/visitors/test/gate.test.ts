@@ -11,7 +11,10 @@ import { PasswordChecks } from '../src/password-checks.ts'
 import { MAX_BLOCKS, parsePolicy } from '../src/policy.ts'
 
 const verifier = await hashPassword('secret')
-const parts = () => ({ checks: new PasswordChecks(), failures: new FailureLimits({ burst: 2 }) })
+const parts = () => ({
+  checks: new PasswordChecks(),
+  failures: new FailureLimits({ burst: 2, now: () => 0 }),
+})
 const basic = (pair: string): string[] => [
   'authorization',
   `Basic ${Buffer.from(pair).toString('base64')}`,

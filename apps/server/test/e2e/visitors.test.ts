@@ -103,6 +103,53 @@ test('flags say it for one endpoint', async () => {
   expect((await ask(proxy, 'near')).status).toBe(200)
 })
 
+describe('enforced by the agent', () => {
+  const enforce = ['--visitor-enforce', 'agent']
+
+  test('a password is asked for behind the server, which knows of none', async () => {
+    using files = temporaryDirectory()
+    const password = files.write('password', PASSWORD)
+    const seen: string[] = []
+    const service = await httpService((req, res) => {
+      seen.push(JSON.stringify(req.headers))
+      res.end('served')
+    })
+    const server = await startServer()
+    const user = ['--visitor-user', 'ann', '--visitor-password-file', password]
+    await startAgent('http', 'web', service.port, server, [...user, ...enforce])
+    const { proxy } = server.ports
+    const refused = await ask(proxy, 'web')
+    expect([refused.status, refused.headers['adit-error']]).toEqual([401, 'credentials_missing'])
+    expect(service.sockets.size).toBe(0)
+    expect((await ask(proxy, 'web', basic(`ann:${PASSWORD}`))).body.toString()).toBe('served')
+    expect((await ask(proxy, 'web', basic('ann:wrong'))).status).toBe(401)
+    expect(seen).toHaveLength(1)
+    expect(seen.join()).not.toContain('"authorization"')
+  })
+
+  test('addresses are those the server has seen, for HTTP and TCP, and cannot be forged', async () => {
+    const service = await httpService((_, res) => res.end('served'))
+    const pg = await tcpService((socket) => socket.end('pg'))
+    const server = await startServer()
+    const far = [...enforce, '--visitor-allow', '192.0.2.0/24']
+    const near = [...enforce, '--visitor-allow', '127.0.0.0/8']
+    await startAgent('http', 'far', service.port, server, far)
+    await startAgent('http', 'near', service.port, server, near)
+    await startAgent('tcp', 'pg-far', pg.port, server, far)
+    await startAgent('tcp', 'pg-near', pg.port, server, near)
+    const { proxy } = server.ports
+    expect((await ask(proxy, 'near')).status).toBe(200)
+    expect((await ask(proxy, 'far', 'x-forwarded-for: 192.0.2.1')).status).toBe(403)
+    expect(await fetchBytes((await startAccess('pg-near', server)).port)).toBe('pg')
+    const refused = await startAccess('pg-far', server)
+    await expect(fetchBytes(refused.port)).rejects.toThrow('ECONNRESET')
+    // The connect route is no way around: who comes by it writes the header himself.
+    const around = await startAccess('far', server)
+    const forged = 'GET / HTTP/1.1\r\nhost: far\r\nx-forwarded-for: 192.0.2.1\r\n\r\n'
+    expect((await exchangeRaw(around.port, forged)).status).toBe(403)
+  })
+})
+
 test('a user without a password is a mistake on the command line', async () => {
   const agent = adit(['http', 'web', '3000', '--visitor-user', 'ann'])
   expect((await agent.exited).code).toBe(2)
