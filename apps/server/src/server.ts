@@ -126,7 +126,7 @@ export class Server {
       authorize,
     }
     const connect = new ConnectAcceptor(common)
-    const edge = new Edge(options.edge ?? {}, { registry, connect, logger })
+    const edge = new Edge(options.edge ?? {}, { registry, connect, authenticator, logger })
     const publicPorts = new PublicPorts(options.publicPorts ?? {}, {
       registry,
       deadlines: edge.deadlines,

@@ -146,10 +146,10 @@ export class Gate {
   }
 }
 
-function policyId({ allow, deny, basicAuth }: VisitorPolicy): string {
+function policyId({ allow, deny, basicAuth, jwt }: VisitorPolicy): string {
   const users = basicAuth?.map(({ user, verifier }) => [user, verifier])
   return createHash('sha256')
-    .update(JSON.stringify([allow, deny, users]))
+    .update(JSON.stringify([allow, deny, users, jwt]))
     .digest('base64')
 }
 

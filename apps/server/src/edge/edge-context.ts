@@ -1,5 +1,6 @@
 import type { ConnectAcceptor, Logger, UpstreamRegistry } from '@proj/tunnel'
 
+import type { Authenticator } from '../identity/authenticator.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { ResolvedEdgeOptions } from './edge-options.ts'
 import type { EdgeStats } from './edge-stats.ts'
@@ -11,6 +12,8 @@ export interface EdgeContext {
   readonly options: ResolvedEdgeOptions
   readonly registry: UpstreamRegistry
   readonly connect: ConnectAcceptor
+  /** Asks visitors for a token, where the proxy port has keys. */
+  readonly authenticator: Authenticator | undefined
   readonly requestIds: RequestIds
   readonly pool: StreamPool
   readonly deadlines: Deadlines

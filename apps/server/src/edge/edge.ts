@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 
 import type { ConnectAcceptor, Logger, UpstreamRegistry } from '@proj/tunnel'
 
+import type { Authenticator } from '../identity/authenticator.ts'
 import { Deadlines } from './deadlines.ts'
 import { answerBytes, EDGE_ANSWERS } from './edge-answer.ts'
 import type { EdgeContext } from './edge-context.ts'
@@ -17,6 +18,8 @@ export interface EdgeParts {
   readonly registry: UpstreamRegistry
   /** Takes the connect route's requests. */
   readonly connect: ConnectAcceptor
+  /** Knows who visitors are, where they are asked. Default: nobody is. */
+  readonly authenticator?: Authenticator | undefined
   readonly logger: Logger
 }
 
@@ -29,6 +32,7 @@ export class Edge implements EdgeContext {
   readonly options: ResolvedEdgeOptions
   readonly registry: UpstreamRegistry
   readonly connect: ConnectAcceptor
+  readonly authenticator: Authenticator | undefined
   readonly logger: Logger
   readonly requestIds: RequestIds = new RequestIds()
   readonly pool: StreamPool
@@ -44,6 +48,7 @@ export class Edge implements EdgeContext {
     this.options = resolveEdgeOptions(options)
     this.registry = parts.registry
     this.connect = parts.connect
+    this.authenticator = parts.authenticator
     this.logger = parts.logger
     const { headTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, lingerTimeoutMs } = this.options
     const shortest = Math.min(headTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, lingerTimeoutMs)

@@ -7,6 +7,7 @@ import {
 import { endpointKey, type VisitorRules } from '@proj/tunnel'
 import { clientAddress, Gate, judgeAll, type Verdict } from '@proj/visitors'
 
+import { admitVisitor } from './admit-visitor.ts'
 import { EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
 import type { EdgeContext } from './edge-context.ts'
 
@@ -39,13 +40,28 @@ export function routeRequest(
 ): Route | Refused | Promise<Route | Refused> {
   const endpoint = endpointId(head, edge.options)
   if (endpoint === undefined) return { answer: EDGE_ANSWERS.endpointMissing }
-  const key = endpointKey('', endpoint)
-  const { registry, options } = edge
-  const { clientAddress, scheme } = connection
-  const rules = registry.hasRules ? registry.rules(key) : undefined
-  const { trustedHops } = options
+  const { trustedHops } = edge.options
+  const { scheme } = connection
   const requestId = edge.requestIds.of(head, trustedHops)
-  const forward = { clientAddress, scheme, trustedHops, requestId }
+  const forward = { clientAddress: connection.clientAddress, scheme, trustedHops, requestId }
+  const admission = admitVisitor(edge, head, endpoint, connection)
+  if (admission === undefined) return follow(edge, head, { endpoint, tenant: '', forward })
+  return admission.then((verdict) => {
+    if ('status' in verdict) return { answer: verdict }
+    const { tenant, consumed: authorizationConsumed } = verdict
+    return follow(edge, head, { endpoint, tenant, forward: { ...forward, authorizationConsumed } })
+  })
+}
+
+/** Asks the rules of the endpoint that is meant, where there are any. */
+function follow(
+  edge: EdgeContext,
+  head: RequestHead,
+  { endpoint, tenant, forward }: Pick<Route, 'endpoint' | 'forward'> & { readonly tenant: string },
+): Route | Refused | Promise<Route | Refused> {
+  const { registry } = edge
+  const key = endpointKey(tenant, endpoint)
+  const rules = registry.hasRules ? registry.rules(key) : undefined
   const route = { endpoint, key, rules, forward }
   return rules === undefined ? route : judge(edge, head, { ...route, rules })
 }
@@ -84,7 +100,8 @@ function judge(
 
 function routing(route: Route, verdict: Verdict): Route | Refused {
   if (verdict.admitted) {
-    const forward = { ...route.forward, authorizationConsumed: verdict.consumed }
+    const { authorizationConsumed: before = false } = route.forward
+    const forward = { ...route.forward, authorizationConsumed: before || verdict.consumed }
     return { ...route, forward }
   }
   const { status, error, code, headers } = verdict

@@ -56,6 +56,14 @@ export interface AuthenticatorOptions extends HandshakeRates {
 /** A request, as far as it says who makes it. */
 type Shown = Pick<AuthorizationRequest, 'headers' | 'remoteAddress' | 'certificate'>
 
+/** A visitor who may pass. */
+export interface AdmittedVisitor {
+  /** Whose names the visitor uses. */
+  readonly tenant: string
+  /** Whether `authorization` was the token, which nobody behind us may see. */
+  readonly consumed: boolean
+}
+
 /** Recognises peers on every port of a server. */
 export class Authenticator implements Disposable {
   readonly #options: AuthenticatorOptions
@@ -107,14 +115,35 @@ export class Authenticator implements Disposable {
     }
   }
 
+  /** Whether every visitor of an HTTP endpoint is asked for a token, as Piko does where it has keys. */
+  get asksVisitors(): boolean {
+    return this.#options.ports?.proxy?.auth !== undefined
+  }
+
+  /** Judges a visitor of an HTTP endpoint. Requests are no handshakes: only failures are counted. */
+  async admitVisitor(request: Shown, endpoint: string): Promise<AdmittedVisitor | Denial> {
+    const heldOff = this.limits.heldOff(request.remoteAddress)
+    const verdict = heldOff ?? (await this.#identify('proxy', request))
+    if ('status' in verdict) return verdict
+    if (!verdict.permits('connect', endpoint)) {
+      return { status: 401, error: 'endpoint not permitted' }
+    }
+    // The other header is never passed on.
+    const consumed = (request.headers['x-piko-authorization'] ?? '') === ''
+    return { tenant: verdict.tenant, consumed }
+  }
+
   [Symbol.dispose](): void {
     this.#desk[Symbol.dispose]()
   }
 
   async #judge(port: PortName, request: Shown): Promise<Principal | Denial> {
+    const heldOff = this.limits.admit(request.remoteAddress)
+    return heldOff ?? (await this.#identify(port, request))
+  }
+
+  async #identify(port: PortName, request: Shown): Promise<Principal | Denial> {
     const { remoteAddress } = request
-    const heldOff = this.limits.admit(remoteAddress)
-    if (heldOff !== undefined) return heldOff
     try {
       return await this.#recognise(port, request)
     } catch (error) {

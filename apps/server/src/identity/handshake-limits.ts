@@ -31,10 +31,16 @@ export class HandshakeLimits {
     this.#failures = limiterOf(failureRate ?? HANDSHAKE_RATES.failureRate)
   }
 
-  /** Counts a request. @returns the refusal of a source that asks, or was wrong, too often. */
-  admit(address: string | undefined): Denial | undefined {
+  /** The refusal of a source that was wrong too often. */
+  heldOff(address: string | undefined): Denial | undefined {
     const failuresMs = this.#failures?.waitMs(address) ?? 0
-    if (failuresMs > 0) return this.#refuse('failures', failuresMs)
+    return failuresMs > 0 ? this.#refuse('failures', failuresMs) : undefined
+  }
+
+  /** Counts a handshake. @returns the refusal of a source that asks, or was wrong, too often. */
+  admit(address: string | undefined): Denial | undefined {
+    const heldOff = this.heldOff(address)
+    if (heldOff !== undefined) return heldOff
     const waitMs = this.#handshakes?.waitMs(address) ?? 0
     if (waitMs > 0) return this.#refuse('handshakes', waitMs)
     this.#handshakes?.take(address)

@@ -1,0 +1,72 @@
+import type { IncomingHttpHeaders } from 'node:http'
+
+import type { RequestHead, VisitorConnection } from '@proj/http1'
+import { clientAddress } from '@proj/visitors'
+
+import { EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
+import type { EdgeContext } from './edge-context.ts'
+
+/** A visitor who may pass, as far as the port is concerned. */
+export interface Admitted {
+  /** Whose names the visitor uses. */
+  readonly tenant: string
+  /** Whether `authorization` was for us, so that nobody behind us may see it. */
+  readonly consumed: boolean
+}
+
+/** Headers that say who somebody is. */
+const CREDENTIALS: ReadonlySet<string> = new Set([
+  'authorization',
+  'x-piko-authorization',
+  'x-piko-tenant-id',
+])
+
+/** Codes of `adit-error` by status. */
+const CODES: Readonly<Record<number, string>> = {
+  401: 'unauthorized',
+  429: 'too_many_failures',
+  503: 'token_keys_unavailable',
+}
+
+/**
+ * Asks a visitor for the token that the proxy port demands, where it demands one; `undefined` where it
+ * does not.
+ */
+export function admitVisitor(
+  edge: EdgeContext,
+  head: RequestHead,
+  endpoint: string,
+  connection: VisitorConnection,
+): Promise<Admitted | EdgeAnswer> | undefined {
+  const { authenticator } = edge
+  if (authenticator?.asksVisitors !== true) return undefined
+  const { trustedHops } = edge.options
+  const remoteAddress = clientAddress(head.headers, connection.clientAddress, trustedHops)
+  const request = { headers: credentialsOf(head.headers), remoteAddress }
+  return authenticator.admitVisitor(request, endpoint).then(
+    (verdict) => {
+      if (!('status' in verdict)) return verdict
+      const { status, error, retryAfterMs } = verdict
+      const code = CODES[status] ?? 'unauthorized'
+      if (retryAfterMs === undefined) return { status, error, code }
+      const seconds = String(Math.ceil(retryAfterMs / 1000))
+      return { status, error, code, headers: ['retry-after', seconds] }
+    },
+    (error: unknown) => {
+      edge.logger.error({ err: error, endpoint }, 'visitor could not be judged')
+      return EDGE_ANSWERS.judgeFailed
+    },
+  )
+}
+
+/** What is sent twice is joined, and so no credential at all: two readers could take either. */
+function credentialsOf(list: readonly string[]): IncomingHttpHeaders {
+  const headers: Record<string, string> = {}
+  for (let at = 0; at < list.length; at += 2) {
+    const name = (list[at] ?? '').toLowerCase()
+    const value = list[at + 1] ?? ''
+    if (!CREDENTIALS.has(name)) continue
+    headers[name] = name in headers ? `${headers[name]}, ${value}` : value
+  }
+  return headers
+}
