@@ -2,9 +2,10 @@
 // where somebody prints: the files of examples/ten-printers, run as they are. It happens in a network
 // namespace, whose ports and addresses nobody else has, which takes root.
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { type NetworkNamespace, netns, netnsMissing } from '@proj/testkit/netns'
 import { spawned, type Spawned } from '@proj/testkit/spawned'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
 
 import { adit, aditServer } from './programs.ts'
@@ -29,30 +30,51 @@ const PRINTED = BESIDE.map((address) => `${address} printed ${JOB_BYTES} bytes`)
 /** The farm: what a test starts in the namespace. */
 class Farm {
   readonly #network: NetworkNamespace
+  readonly #directory = temporaryDirectory()
 
   constructor(network: NetworkNamespace) {
     this.#network = network
+    onTestFinished(() => this.#directory[Symbol.dispose]())
     for (const address of BESIDE) network.ip('addr', 'add', `${address}/32`, 'dev', 'lo')
   }
 
   async server(): Promise<Spawned> {
-    const server = aditServer(['--json'], this.#network)
+    const server = this.#aditServer([])
     await server.event('ready')
     return server
   }
 
-  async agent(): Promise<Spawned> {
-    const agent = this.adit('start', '--config', OFFICE, '--connect.url', 'http://127.0.0.1:8001')
+  /** A token for printers, made beside the server. */
+  async token(may: 'listen' | 'connect'): Promise<string> {
+    const made = this.#aditServer(['token', 'create', '--endpoints', 'printer-*', '--may', may])
+    await made.exited
+    return (JSON.parse(made.stdout) as { token: string }).token
+  }
+
+  async agent(token?: string): Promise<Spawned> {
+    const agent = this.office(['start', '--config', OFFICE], token)
     await agent.event('ready')
     return agent
   }
 
-  desk(): Spawned {
-    return this.adit('start', '--config', DESK, '--connect.url', 'http://127.0.0.1:8000')
+  office(args: readonly string[], token?: string): Spawned {
+    return this.#adit([...args, '--connect.url', 'http://127.0.0.1:8001'], token)
   }
 
-  adit(...args: readonly string[]): Spawned {
-    return adit([...args, '--json'], this.#network)
+  desk(token?: string): Spawned {
+    const args = ['start', '--config', DESK, '--connect.url', 'http://127.0.0.1:8000']
+    return this.#adit(args, token)
+  }
+
+  #aditServer(args: readonly string[]): Spawned {
+    const { prefix } = this.#network
+    const env = { ADIT_DATA_DIR: this.#directory.path }
+    return aditServer([...args, '--json'], { prefix, env })
+  }
+
+  #adit(args: readonly string[], token: string | undefined): Spawned {
+    const { prefix } = this.#network
+    return adit([...args, '--json'], { prefix, env: { ADIT_CONNECT_TOKEN: token } })
   }
 
   node(...args: readonly string[]): Spawned {
@@ -144,4 +166,44 @@ test('ten printers: an address that another program has is found before anything
   await thief.stop()
   await farm.desk().event('ready')
   expect(await farm.print()).toEqual(PRINTED)
+})
+
+test('ten printers: no stranger at the door, and names that wait for their agent', async ({
+  skip,
+}) => {
+  skip(missing !== undefined, missing)
+  using network = netns()
+  const farm = new Farm(network)
+  await farm.printers()
+  const [office, desk, stranger] = await Promise.all([
+    farm.token('listen'),
+    farm.token('connect'),
+    farm.token('listen'),
+  ])
+  const server = await farm.server()
+  for (const number of NUMBERS.keys()) {
+    const reserved = farm.office(['reserve', `printer-${number + 1}`, '--kind', 'tcp'], office)
+    expect(await reserved.exited).toMatchObject({ code: 0 })
+  }
+  // The names are held although no agent is there yet, and by a server that was killed meanwhile.
+  server.kill('SIGKILL')
+  await server.exited
+  await farm.server()
+  const thief = farm.office(['tcp', 'printer-3', '192.168.1.13:9100'], stranger)
+  expect(await thief.exited).toMatchObject({ code: 4 })
+  expect(thief.stderr).toContain('reserved for')
+
+  await farm.agent(office)
+  const reading = farm.desk(desk)
+  await reading.event('ready')
+  expect(await farm.print()).toEqual(PRINTED)
+  await reading.stop()
+
+  // What a token may do is asked of each: listening is not printing, and nothing is neither.
+  const nobody = farm.desk()
+  expect(await nobody.exited).toMatchObject({ code: 4 })
+  const listener = farm.desk(office)
+  await listener.event('ready')
+  expect(await farm.print(BROUGHT.slice(0, 1))).toEqual([{ error: 'ECONNRESET' }])
+  await listener.line(/not_permitted/)
 })
