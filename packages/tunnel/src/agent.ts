@@ -12,6 +12,7 @@ import { requestPipe } from './handshake-request.ts'
 import { type AcceptChannel, Listener, type ListenOptions } from './listener.ts'
 import { limit } from './limits.ts'
 import { type Logger, silentLogger } from './logger.ts'
+import { RetryLog } from './retry-log.ts'
 import { routeTo, UPSTREAM_ROUTE } from './routes.ts'
 import { checkServerUrl, type ServerOptions } from './server-options.ts'
 import { checkVisitorRules } from './visitor-rules.ts'
@@ -52,6 +53,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #connections: number
   readonly #helloTimeoutMs: number
   readonly #logger: Logger
+  readonly #retryLog: RetryLog
   readonly #identity: Omit<Hello, 'type'>
   readonly #listeners = new Map<string, Listener>()
   readonly #links = new Set<AgentLink>()
@@ -74,6 +76,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#helloTimeoutMs = limit('helloTimeoutMs', options.helloTimeoutMs)
     limit('pingIntervalMs', options.pingIntervalMs)
     this.#logger = options.logger ?? silentLogger
+    this.#retryLog = new RetryLog(this.#logger)
     this.#identity = {
       software: options.software ?? 'adit',
       peer: randomBytes(8).toString('hex'),
@@ -226,6 +229,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   #onConnected(link: AgentLink, session: AgentSession): void {
     const { protocol } = session
     this.#logger.info({ protocol }, 'connected to server')
+    this.#retryLog.connected()
     this.#tell(() => this.emit('connected', { protocol }))
     if (protocol === 'piko') session.register(link.primary)
     else for (const listener of this.#listeners.values()) session.register(listener)
@@ -236,10 +240,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   #onRetry(error: unknown, delayMs: number): void {
-    this.#logger.warn(
-      { err: error, delayMs: Math.round(delayMs) },
-      error === undefined ? 'session ended, reconnecting' : 'connection failed, trying again',
-    )
+    this.#retryLog.retry(error, delayMs)
     this.#tell(() => this.emit('retry', { error, delayMs }))
   }
 

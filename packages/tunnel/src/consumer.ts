@@ -13,6 +13,7 @@ import { answeredByPiko, requestPipe, type ServerPipe } from './handshake-reques
 import { type Departure, keepConnected, type KeptConnection } from './keep-connected.ts'
 import { limit } from './limits.ts'
 import { type Logger, silentLogger } from './logger.ts'
+import { RetryLog } from './retry-log.ts'
 import { CONNECT_ROUTE, routeTo, SESSION_ENDPOINT } from './routes.ts'
 import { checkServerUrl, type ServerOptions } from './server-options.ts'
 
@@ -50,6 +51,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #options: ConsumerOptions
   readonly #helloTimeoutMs: number
   readonly #logger: Logger
+  readonly #retryLog: RetryLog
   readonly #stop = new AbortController()
   readonly #sessions = new Set<ConsumerSession>()
   /** Calls that wait for the server. */
@@ -70,6 +72,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     this.#helloTimeoutMs = limit('helloTimeoutMs', options.helloTimeoutMs)
     limit('pingIntervalMs', options.pingIntervalMs)
     this.#logger = options.logger ?? silentLogger
+    this.#retryLog = new RetryLog(this.#logger)
     this.failed = new Promise((_, reject) => (this.#fail = reject))
     this.failed.catch(() => {}) // whoever does not look at it learns it from open()
   }
@@ -87,10 +90,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       connect: (signal) => this.#connect(signal),
       onConnected: () => this.#onConnected(),
       onRetry: (error, delayMs) => {
-        this.#logger.warn(
-          { err: error, delayMs: Math.round(delayMs) },
-          error === undefined ? 'session ended, reconnecting' : 'connection failed, trying again',
-        )
+        this.#retryLog.retry(error, delayMs)
         this.#tell(() => this.emit('retry', { error, delayMs }))
       },
       renewsCredentials: typeof this.#options.token === 'function',
@@ -214,6 +214,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   #onConnected(): void {
     const { protocol } = this
     if (protocol === undefined) return // lost again already
+    this.#retryLog.connected()
     for (const wake of this.#waiting) wake()
     this.#tell(() => this.emit('connected', { protocol }))
   }
