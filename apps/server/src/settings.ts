@@ -101,6 +101,9 @@ export const settings = defineSettings({
             },
           ),
           auth: AUTH_SETTINGS,
+          baseDomain: setting(text(), {
+            description: 'Domain below which its endpoints live, for visitors.',
+          }),
         },
         {
           description: 'Tenants, whose names never meet, each with keys of its own.',
@@ -198,6 +201,18 @@ export const settings = defineSettings({
           yield { key: `endpoints[${index}].name`, message: `the pattern ${problem}` }
         }
         yield* visitorProblems(`endpoints[${index}].visitors`, visitors)
+      }
+    },
+    function* domainsDiffer({ upstream: { tenants } }) {
+      const seen = new Set<string>()
+      for (const [index, { baseDomain }] of tenants.entries()) {
+        if (baseDomain === undefined) continue
+        const domain = baseDomain.toLowerCase()
+        if (seen.has(domain)) {
+          const message = 'another tenant has this domain'
+          yield { key: `upstream.tenants[${index}].base_domain`, message }
+        }
+        seen.add(domain)
       }
     },
     function* bindsCanBeHad({ proxy, upstream, admin }) {

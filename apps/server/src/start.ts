@@ -13,6 +13,7 @@ import {
 import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
 import { announce } from './announce.ts'
+import type { TenantDomain } from './edge/visitor-tenant.ts'
 import type { PortName } from './identity/authenticator.ts'
 import { configuredAuthenticator } from './identity/configured-authenticator.ts'
 import { configuredBinds } from './identity/configured-binds.ts'
@@ -66,7 +67,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       proxy: listener('proxy'),
       upstream: listener('upstream'),
       admin: listener('admin'),
-      edge: settings.proxy,
+      edge: { ...settings.proxy, tenantDomains: tenantDomains(settings.upstream.tenants) },
       publicPorts: { ...publicPorts, hosts: portHosts },
       store,
       probeTimeoutMs: settings.names.probeTimeoutMs,
@@ -112,4 +113,13 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
   logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: running exchanges may finish')
   await server.close({ signal: patience(settings.gracePeriodMs, signals.kill) })
   return EXIT.ok
+}
+
+/** Tenants that have a domain of their own. */
+function tenantDomains(
+  tenants: readonly { readonly id: string; readonly baseDomain: string | undefined }[],
+): TenantDomain[] {
+  return tenants.flatMap(({ id: tenant, baseDomain }) =>
+    baseDomain === undefined ? [] : [{ tenant, baseDomain }],
+  )
 }

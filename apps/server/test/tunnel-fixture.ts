@@ -8,6 +8,7 @@ import { listening, type Listening } from '@proj/testkit/listening'
 import { connectRaw, type RawHttp } from '@proj/testkit/raw-http'
 
 import type { EdgeOptions } from '../src/edge/edge-options.ts'
+import type { Authenticator } from '../src/identity/authenticator.ts'
 import { Server } from '../src/server.ts'
 import type { StandingPolicy } from '../src/visitors/visitor-gates.ts'
 
@@ -22,6 +23,7 @@ export interface FixtureOptions {
   /** What the agent demands of visitors, and what the operator does. */
   readonly visitors?: object
   readonly standing?: readonly StandingPolicy[]
+  readonly authenticator?: Authenticator
 }
 
 export interface Fixture extends AsyncDisposable {
@@ -57,7 +59,7 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
       ? createServer({ allowHalfOpen: true, noDelay: true }, options.tcp)
       : createHttpServer(options.http)
   const service = await listening(serviceServer)
-  const server = await startServer(options.edge, options.standing)
+  const server = await startServer(options.edge, options.standing, options.authenticator)
   const upstreamUrl = `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`
   const agent = new Agent({ url: upstreamUrl, connections: 1, ...options.agent })
   const listener = forward(agent, 'web', {
@@ -89,6 +91,7 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
 export async function startServer(
   edge: EdgeOptions = {},
   visitors: readonly StandingPolicy[] = [],
+  authenticator?: Authenticator,
 ): Promise<Server> {
   const anywhere = { at: '127.0.0.1:0' }
   return await Server.start({
@@ -99,5 +102,6 @@ export async function startServer(
     logger: silent,
     edge,
     visitors,
+    ...(authenticator !== undefined && { authenticator }),
   })
 }

@@ -23,6 +23,9 @@ function tenantGrant({ headers }: AuthorizationRequest): Grant {
 test('the key of an endpoint is its name, behind the tenant where there is one', () => {
   expect(endpointKey('', 'web')).toBe('web')
   expect(endpointKey('acme', 'web')).toBe('acme/web')
+  // Asked for by somebody of no tenant, and by one of a tenant whose name begins the same.
+  expect(endpointKey('', 'acme/web')).not.toBe(endpointKey('acme', 'web'))
+  expect(endpointKey('a', 'b/web')).not.toBe(endpointKey('a', 'web'))
 })
 
 describe('one name in two tenants', () => {

@@ -5,6 +5,7 @@ import { clientAddress } from '@proj/visitors'
 
 import { EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
 import type { EdgeContext } from './edge-context.ts'
+import type { NamedEndpoint } from './visitor-tenant.ts'
 
 /** A visitor who may pass, as far as the port is concerned. */
 export interface Admitted {
@@ -15,11 +16,7 @@ export interface Admitted {
 }
 
 /** Headers that say who somebody is. */
-const CREDENTIALS: ReadonlySet<string> = new Set([
-  'authorization',
-  'x-piko-authorization',
-  'x-piko-tenant-id',
-])
+const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'x-piko-authorization'])
 
 /** Codes of `adit-error` by status. */
 const CODES: Readonly<Record<number, string>> = {
@@ -35,22 +32,25 @@ const CODES: Readonly<Record<number, string>> = {
 export function admitVisitor(
   edge: EdgeContext,
   head: RequestHead,
-  endpoint: string,
+  { tenant, endpoint }: NamedEndpoint,
   connection: VisitorConnection,
 ): Promise<Admitted | EdgeAnswer> | undefined {
   const { authenticator } = edge
   if (authenticator?.asksVisitors !== true) return undefined
   const { trustedHops } = edge.options
   const remoteAddress = clientAddress(head.headers, connection.clientAddress, trustedHops)
-  const request = { headers: credentialsOf(head.headers), remoteAddress }
+  const request = { headers: credentialsOf(head.headers, tenant), remoteAddress }
   return authenticator.admitVisitor(request, endpoint).then(
     (verdict) => {
       if (!('status' in verdict)) return verdict
       const { status, error, retryAfterMs } = verdict
       const code = CODES[status] ?? 'unauthorized'
-      if (retryAfterMs === undefined) return { status, error, code }
-      const seconds = String(Math.ceil(retryAfterMs / 1000))
-      return { status, error, code, headers: ['retry-after', seconds] }
+      // RFC 9110 section 15.5.2: a 401 says what it wants.
+      const headers = status === 401 ? ['www-authenticate', 'Bearer'] : []
+      if (retryAfterMs !== undefined) {
+        headers.push('retry-after', String(Math.ceil(retryAfterMs / 1000)))
+      }
+      return { status, error, code, headers }
     },
     (error: unknown) => {
       edge.logger.error({ err: error, endpoint }, 'visitor could not be judged')
@@ -60,8 +60,10 @@ export function admitVisitor(
 }
 
 /** What is sent twice is joined, and so no credential at all: two readers could take either. */
-function credentialsOf(list: readonly string[]): IncomingHttpHeaders {
+function credentialsOf(list: readonly string[], tenant: string): IncomingHttpHeaders {
   const headers: Record<string, string> = {}
+  // By whatever the visitor named it.
+  if (tenant !== '') headers['x-piko-tenant-id'] = tenant
   for (let at = 0; at < list.length; at += 2) {
     const name = (list[at] ?? '').toLowerCase()
     const value = list[at + 1] ?? ''

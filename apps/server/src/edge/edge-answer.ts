@@ -24,7 +24,8 @@ export const EDGE_ANSWERS: Readonly<
     | 'tooManyConnections'
     | 'rulesUnknown'
     | 'judgeTimeout'
-    | 'judgeFailed',
+    | 'judgeFailed'
+    | 'tenantUnknown',
     EdgeAnswer
   >
 > = {
@@ -38,6 +39,7 @@ export const EDGE_ANSWERS: Readonly<
   rulesUnknown: { status: 403, error: 'rules for visitors are not known', code: 'rules_unknown' },
   judgeTimeout: { status: 504, error: 'visitor check timeout', code: 'visitor_check_timeout' },
   judgeFailed: { status: 500, error: 'visitor check failed', code: 'visitor_check_failed' },
+  tenantUnknown: { status: 404, error: 'unknown tenant', code: 'tenant_unknown' },
 }
 
 /** The answer to a stream that was reset before its response began. */

@@ -1,3 +1,5 @@
+import type { TenantDomain } from './visitor-tenant.ts'
+
 /** Times and limits of the HTTP edge. */
 export interface EdgeOptions {
   /** From the first byte of a request head to its last, ms; then 408. Default 10 s. */
@@ -32,6 +34,8 @@ export interface EdgeOptions {
   readonly trustedHops?: number
   /** Domain below which a host's first label is the endpoint; unset takes any host, as Piko does. */
   readonly baseDomain?: string | undefined
+  /** Tenants whose endpoints live below domains of their own. Default: none. */
+  readonly tenantDomains?: readonly TenantDomain[]
 }
 
 /** Every option with its value. */
@@ -40,20 +44,21 @@ export type ResolvedEdgeOptions = Required<Omit<EdgeOptions, 'baseDomain'>> & {
 }
 
 /** The defaults, each reasoned in its option's comment. */
-export const EDGE_DEFAULTS: Readonly<Omit<ResolvedEdgeOptions, 'baseDomain'>> = Object.freeze({
-  headTimeoutMs: 10_000,
-  firstByteTimeoutMs: 30_000,
-  idleTimeoutMs: 300_000,
-  upgradeIdleTimeoutMs: 3_600_000,
-  keepAliveTimeoutMs: 75_000,
-  lingerTimeoutMs: 5_000,
-  maxIdleStreams: 256,
-  idleStreamTimeoutMs: 60_000,
-  maxConnections: 20_000,
-  maxHeadBytes: 32_768,
-  maxReplayBytes: 65_536,
-  trustedHops: 0,
-})
+export const EDGE_DEFAULTS: Readonly<Omit<ResolvedEdgeOptions, 'baseDomain' | 'tenantDomains'>> =
+  Object.freeze({
+    headTimeoutMs: 10_000,
+    firstByteTimeoutMs: 30_000,
+    idleTimeoutMs: 300_000,
+    upgradeIdleTimeoutMs: 3_600_000,
+    keepAliveTimeoutMs: 75_000,
+    lingerTimeoutMs: 5_000,
+    maxIdleStreams: 256,
+    idleStreamTimeoutMs: 60_000,
+    maxConnections: 20_000,
+    maxHeadBytes: 32_768,
+    maxReplayBytes: 65_536,
+    trustedHops: 0,
+  })
 
 /**
  * Fills in the defaults.
@@ -80,5 +85,9 @@ export function resolveEdgeOptions(options: EdgeOptions): ResolvedEdgeOptions {
     maxReplayBytes: pick('maxReplayBytes', 0),
     trustedHops: pick('trustedHops', 0),
     baseDomain: options.baseDomain,
+    tenantDomains: (options.tenantDomains ?? []).map(({ tenant, baseDomain }) => ({
+      tenant,
+      baseDomain: baseDomain.toLowerCase(),
+    })),
   }
 }

@@ -1,15 +1,11 @@
-import {
-  endpointId,
-  type ForwardRequestOptions,
-  type RequestHead,
-  type VisitorConnection,
-} from '@proj/http1'
+import type { ForwardRequestOptions, RequestHead, VisitorConnection } from '@proj/http1'
 import { endpointKey, type VisitorRules } from '@proj/tunnel'
 import { clientAddress, Gate, judgeAll, type Verdict } from '@proj/visitors'
 
 import { admitVisitor } from './admit-visitor.ts'
 import { EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
 import type { EdgeContext } from './edge-context.ts'
+import { type NamedEndpoint, namedEndpoint } from './visitor-tenant.ts'
 
 /** Where a request goes that may pass. */
 export interface Route {
@@ -38,14 +34,15 @@ export function routeRequest(
   head: RequestHead,
   connection: VisitorConnection,
 ): Route | Refused | Promise<Route | Refused> {
-  const endpoint = endpointId(head, edge.options)
-  if (endpoint === undefined) return { answer: EDGE_ANSWERS.endpointMissing }
+  const named = namedEndpoint(head, edge.options)
+  if (named === undefined) return { answer: EDGE_ANSWERS.endpointMissing }
+  const { endpoint } = named
   const { trustedHops } = edge.options
   const { scheme } = connection
   const requestId = edge.requestIds.of(head, trustedHops)
   const forward = { clientAddress: connection.clientAddress, scheme, trustedHops, requestId }
-  const admission = admitVisitor(edge, head, endpoint, connection)
-  if (admission === undefined) return follow(edge, head, { endpoint, tenant: '', forward })
+  const admission = admitVisitor(edge, head, named, connection)
+  if (admission === undefined) return follow(edge, head, { ...named, forward })
   return admission.then((verdict) => {
     if ('status' in verdict) return { answer: verdict }
     const { tenant, consumed: authorizationConsumed } = verdict
@@ -57,10 +54,12 @@ export function routeRequest(
 function follow(
   edge: EdgeContext,
   head: RequestHead,
-  { endpoint, tenant, forward }: Pick<Route, 'endpoint' | 'forward'> & { readonly tenant: string },
+  { endpoint, tenant, forward }: NamedEndpoint & Pick<Route, 'forward'>,
 ): Route | Refused | Promise<Route | Refused> {
-  const { registry } = edge
+  const { registry, authenticator } = edge
   const key = endpointKey(tenant, endpoint)
+  const isUnknown = tenant !== '' && authenticator?.knowsTenant(tenant) !== true
+  if (isUnknown && registry.count(key) === 0) return { answer: EDGE_ANSWERS.tenantUnknown }
   const rules = registry.hasRules ? registry.rules(key) : undefined
   const route = { endpoint, key, rules, forward }
   return rules === undefined ? route : judge(edge, head, { ...route, rules })

@@ -54,7 +54,10 @@ export interface AuthenticatorOptions extends HandshakeRates {
 }
 
 /** A request, as far as it says who makes it. */
-type Shown = Pick<AuthorizationRequest, 'headers' | 'remoteAddress' | 'certificate'>
+type Shown = Pick<AuthorizationRequest, 'headers' | 'remoteAddress' | 'certificate'> & {
+  /** Whether nothing outlives the request, so that nobody has to be told when its right ends. */
+  readonly isBrief?: boolean
+}
 
 /** A visitor who may pass. */
 export interface AdmittedVisitor {
@@ -120,10 +123,15 @@ export class Authenticator implements Disposable {
     return this.#options.ports?.proxy?.auth !== undefined
   }
 
+  /** Whether a tenant is configured; others may be known by their tokens. */
+  knowsTenant(tenant: string): boolean {
+    return this.#options.tenants?.has(tenant) === true
+  }
+
   /** Judges a visitor of an HTTP endpoint. Requests are no handshakes: only failures are counted. */
   async admitVisitor(request: Shown, endpoint: string): Promise<AdmittedVisitor | Denial> {
     const heldOff = this.limits.heldOff(request.remoteAddress)
-    const verdict = heldOff ?? (await this.#identify('proxy', request))
+    const verdict = heldOff ?? (await this.#identify('proxy', { ...request, isBrief: true }))
     if ('status' in verdict) return verdict
     if (!verdict.permits('connect', endpoint)) {
       return { status: 401, error: 'endpoint not permitted' }
@@ -158,14 +166,15 @@ export class Authenticator implements Disposable {
     }
   }
 
-  async #recognise(port: PortName, { headers, certificate }: Shown): Promise<Principal> {
+  async #recognise(port: PortName, shown: Shown): Promise<Principal> {
+    const { headers, certificate } = shown
     const named = port === 'admin' ? undefined : tenantOf(headers)
     const isDemanded = this.#demandsJwt(port, named)
     if (!isDemanded && !this.isProtected(port)) return ANONYMOUS
     const principal =
       certificate !== undefined && !isDemanded && !showsToken(headers)
         ? certified(certificate)
-        : await this.#bearer(bearerToken(headers), port, named)
+        : await this.#bearer(bearerToken(headers), port, named, shown.isBrief)
     if (named !== undefined && principal.tenant !== named) {
       throw new IdentityError('IDENTITY_TENANT_UNKNOWN', 'the credentials are of another one')
     }
@@ -179,7 +188,12 @@ export class Authenticator implements Disposable {
     return ports?.[port]?.auth !== undefined || (goesByTenant && (tenants?.size ?? 0) > 0)
   }
 
-  async #bearer(token: string, port: PortName, named: string | undefined): Promise<Principal> {
+  async #bearer(
+    token: string,
+    port: PortName,
+    named: string | undefined,
+    isBrief = false,
+  ): Promise<Principal> {
     if (isOpaqueToken(token)) return this.#desk.judge(token)
     const { verifier, endsAtExpiry } = this.#keys(port, named)
     const { identity, scope, tenant, expiresAt } = await verifier.verify(token)
@@ -189,6 +203,7 @@ export class Authenticator implements Disposable {
       identity,
       tenant: tenant ?? proven,
       ...(endsAtExpiry &&
+        !isBrief &&
         expiresAt !== undefined && { ended: abortAt(expiresAt, new Error('expired token')) }),
       permits: (right, endpoint) => scopePermits(scope, right, endpoint),
     }
