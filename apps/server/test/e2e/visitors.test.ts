@@ -11,6 +11,7 @@ import { describe, expect, test } from 'vitest'
 
 import { adit, aditServer, portsOf, startAccess, startAgent, startServer } from './programs.ts'
 import { httpService, tcpService } from './services.ts'
+import { hs256 } from '../identity/signed.ts'
 
 const EXAMPLE = fileURLToPath(new URL('../../../../examples/visitors', import.meta.url))
 const PASSWORD = 'correct horse battery staple'
@@ -163,3 +164,38 @@ async function fetchBytes(port: number): Promise<string> {
   await once(socket, 'end')
   return text
 }
+
+test('a tenant has a domain of its own, and with proxy.auth visitors show its token', async () => {
+  using files = temporaryDirectory()
+  const [key, acme] = ['the key of the proxy port, 32 bytes', 'the key of acme, 32 bytes or more']
+  const file = files.write(
+    'server.yaml',
+    [
+      'proxy: { bind_addr: 127.0.0.1:0, base_domain: example.com, auth: { hmac_secret_key_file: key } }',
+      'admin: { bind_addr: 127.0.0.1:0 }',
+      'upstream:',
+      '  bind_addr: 127.0.0.1:0',
+      '  tenants: [{ id: acme, base_domain: acme.test, auth: { hmac_secret_key_file: acme } }]',
+    ].join('\n'),
+  )
+  files.write('key', key)
+  files.write('acme', acme)
+  const server = aditServer(['--config', file, '--data-dir', files.path, '--json'])
+  const ports = portsOf(await server.event('ready'))
+  const service = await httpService((req, res) => res.end(JSON.stringify(req.headers)))
+  const tenant = ['--connect.tenant-id', 'acme', '--connect.token', hs256(acme, {})]
+  await startAgent('http', 'web', service.port, { process: server, ports }, tenant)
+  const visit = async (host: string, ...headers: string[]) => {
+    const lines = ['GET / HTTP/1.1', `host: ${host}`, 'connection: close', ...headers, '', '']
+    return await exchangeRaw(ports.proxy, lines.join('\r\n'))
+  }
+  const bearer = `authorization: Bearer ${hs256(acme, {})}`
+  expect((await visit('web.acme.test')).status).toBe(401)
+  expect((await visit('web.example.com', bearer)).status).toBe(401)
+  expect((await visit('web.example.com', `authorization: Bearer ${hs256(key, {})}`)).status).toBe(
+    502,
+  )
+  const answer = await visit('web.acme.test', bearer)
+  expect(answer.status).toBe(200)
+  expect(answer.body.toString()).not.toContain('authorization')
+})
