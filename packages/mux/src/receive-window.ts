@@ -4,7 +4,7 @@
  *     limit = credit (peer may still send) + held (received, not consumed) + returnable
  *
  * Credit is returned when the consumer has consumed, and only once it is worth a frame: half of the
- * base window, as peers do it, or an eighth of a larger one. What is kept back is missing from the
+ * base window, as peers do it, or a quarter of a larger one. What is kept back is missing from the
  * window, so for large windows half would be too much. The limit follows the path: if a stream
  * consumed more per round trip than half its window, the window is what holds it back. The target is
  *
@@ -69,7 +69,7 @@ export class ReceiveWindow {
   /** Whether enough was consumed for a credit frame to be worth sending. */
   get due(): boolean {
     const returnable = this.#limit - this.#credit - this.#held
-    return returnable >= MIN_RETURN_BYTES && returnable * 8 >= this.#limit
+    return returnable >= MIN_RETURN_BYTES && returnable * 4 >= this.#limit
   }
 
   /** Returns the credit to send now, and counts it as granted. */

@@ -28,6 +28,17 @@ describe('credit', () => {
     expect(window.grant()).toBe(0)
   })
 
+  test('of a large window is due once a quarter was consumed', () => {
+    const window = new ReceiveWindow()
+    window.growTo(4 * MIB, new WindowBudget(Infinity))
+    window.grant()
+    window.receive(2 * MIB)
+    window.consume(MIB - 1)
+    expect(window.due).toBe(false)
+    window.consume(1)
+    expect(window.due).toBe(true)
+  })
+
   test('refuses to consume more than is held, or less than nothing', () => {
     const window = new ReceiveWindow()
     window.receive(10)
