@@ -122,6 +122,19 @@ test('small fragments of one chunk are delivered in one piece', () => {
   ])
 })
 
+test('the short end of one message is delivered with the long beginning of the next', () => {
+  const [long, short] = [Buffer.alloc(100_000, 'l'), Buffer.alloc(300, 's')]
+  const image = Buffer.concat([
+    frame({ opcode: 2, payload: short, key: 1 }),
+    frame({ opcode: 9, payload: Buffer.from('ping'), key: 2 }),
+    frame({ opcode: 2, payload: long, key: 3 }),
+  ])
+  const { receiver, payloads, pings } = listen()
+  receiver.push(image)
+  expect(payloads).toEqual([Buffer.concat([short, long])])
+  expect(pings.map(String)).toEqual(['ping'])
+})
+
 test('wherever the input stops, what came is delivered and the cut is known', () => {
   const image = Buffer.concat([
     frame({ opcode: 2, fin: false, payload: Buffer.from('ab'), key: 1 }),
