@@ -7,7 +7,8 @@ export interface ChannelSink {
    * taken: that is what lets the peer send more. The chunk is a view of a larger buffer.
    *
    * @returns true when nothing refers to the chunk any more, so that a transport may read into the
-   *   same memory again; see the option `onProcessed`. Whoever does not care returns nothing.
+   *   same memory again, or a `ChunkHolder` that knows when; see the option `onProcessed`. Whoever
+   *   does not care returns nothing.
    */
   onData(chunk: Buffer): unknown
   /** The peer ended its side; everything was delivered. */

@@ -7,8 +7,9 @@
  * there is none wait here, inside the receive window.
  */
 import type { ChannelSink } from './channel-sink.ts'
+import type { ChunkAnswer } from './chunk-use.ts'
 import { MuxError } from './errors.ts'
-import { BASE_WINDOW_BYTES, Flag, FrameType } from './frame.ts'
+import { Flag, FrameType } from './frame.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { MuxStream } from './mux-stream.ts'
 import { ReceiveWindow } from './receive-window.ts'
@@ -46,10 +47,7 @@ export class Channel {
     this.#acknowledged = !outbound
     parts.sweep.arm()
     this.#watchedSinceMs = parts.sweep.nextAtMs
-    const { initialWindowBytes } = parts.options
-    if (initialWindowBytes > BASE_WINDOW_BYTES) {
-      this.#window.growTo(initialWindowBytes, parts.budget)
-    }
+    this.#window.growTo(parts.options.initialWindowBytes, parts.budget)
     const flag = outbound ? Flag.syn : Flag.ack
     parts.output.control(FrameType.windowUpdate, flag, id, this.#window.grant())
   }
@@ -77,6 +75,11 @@ export class Channel {
   /** Bytes written and not yet handed to the transport. */
   get queuedBytes(): number {
     return this.#sending.queuedBytes
+  }
+
+  /** Who refers to what was written, as `onData` says it: nobody once it has left this process. */
+  get holder(): ChunkAnswer {
+    return this.#sending.holder
   }
 
   /** Bytes received and not yet consumed. */
@@ -180,7 +183,7 @@ export class Channel {
       this.#deliver(this.#sink, piece)
       return
     }
-    this.#parts.chunk.isKept = true
+    this.#parts.chunk.note(false)
     const held = (this.#held ??= new HeldBytes())
     held.push(piece)
   }
@@ -240,13 +243,8 @@ export class Channel {
   }
 
   /** @internal */
-  drained(): void {
-    this.#notify('onDrain')
-  }
-
-  /** @internal */
   finished(): void {
-    this.#notify('onFinish')
+    this.notify('onFinish')
     if (this.#readableEnded) this.close()
   }
 
@@ -261,7 +259,7 @@ export class Channel {
 
   #deliver(sink: ChannelSink, piece: Buffer): void {
     try {
-      if (sink.onData(piece) !== true) this.#parts.chunk.isKept = true
+      this.#parts.chunk.note(sink.onData(piece))
     } catch (error) {
       this.#callbackFailed(error)
     }
@@ -272,7 +270,7 @@ export class Channel {
     if (this.#sink === undefined || this.#held !== undefined) return
     if (this.#readableEnded && !this.#endDelivered && this.#error === undefined) {
       this.#endDelivered = true
-      this.#notify('onEnd')
+      this.notify('onEnd')
     }
     if (this.#closed && !this.#closeDelivered) {
       this.#closeDelivered = true
@@ -285,7 +283,8 @@ export class Channel {
     }
   }
 
-  #notify(method: 'onDrain' | 'onEnd' | 'onFinish'): void {
+  /** @internal */
+  notify(method: 'onDrain' | 'onEnd' | 'onFinish'): void {
     try {
       this.#sink?.[method]?.()
     } catch (error) {

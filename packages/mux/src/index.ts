@@ -5,6 +5,8 @@ export type { SessionStats } from './session-stats.ts'
 
 export type { Channel } from './channel.ts'
 export type { ChannelSink } from './channel-sink.ts'
+export { ChunkUse } from './chunk-use.ts'
+export type { ChunkAnswer, ChunkHolder } from './chunk-use.ts'
 export type { MuxStream } from './mux-stream.ts'
 export { WindowBudget } from './window-budget.ts'
 

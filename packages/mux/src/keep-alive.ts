@@ -2,6 +2,8 @@
  * Decides when a silent peer is dead. Any byte is a sign of life, not only the answer to a ping:
  * a peer that is busy sending a long queue answers late, and is not dead.
  */
+import { MuxError } from './errors.ts'
+import type { SessionParts } from './session-parts.ts'
 
 /** Watches one direction; looked at by the session's sweep. */
 export class KeepAlive {
@@ -26,18 +28,19 @@ export class KeepAlive {
     this.#heard = true
   }
 
-  /** Tells what to do at `nowMs`: nothing, send a ping, or give the peer up. */
-  check(nowMs: number): 'wait' | 'ask' | 'dead' {
+  /** Sends a ping, or gives the peer up, if that is due at `nowMs`. */
+  check(nowMs: number, { pings, fail }: Pick<SessionParts, 'pings' | 'fail'>): void {
     if (this.#heard) {
       this.#heard = false
       this.#heardAtMs = nowMs
       this.#askedAtMs = Infinity
     }
-    if (nowMs - this.#askedAtMs >= this.#timeoutMs) return 'dead'
-    if (this.#askedAtMs === Infinity && nowMs - this.#heardAtMs >= this.#intervalMs) {
+    if (nowMs - this.#askedAtMs >= this.#timeoutMs) {
+      const message = `nothing came within ${this.#timeoutMs} ms of a ping`
+      fail(new MuxError('MUX_KEEPALIVE_TIMEOUT', message))
+    } else if (this.#askedAtMs === Infinity && nowMs - this.#heardAtMs >= this.#intervalMs) {
       this.#askedAtMs = nowMs
-      return 'ask'
+      pings.probe(nowMs)
     }
-    return 'wait'
   }
 }

@@ -1,5 +1,6 @@
 /** Options of a session: what they mean, their defaults and their ranges. */
 import type { Channel } from './channel.ts'
+import type { ChunkAnswer } from './chunk-use.ts'
 import { BASE_WINDOW_BYTES } from './frame.ts'
 import type { WindowBudget } from './window-budget.ts'
 
@@ -21,10 +22,10 @@ export interface SessionOptions {
    */
   readonly onChannel?: (channel: Channel) => void
   /**
-   * Called after each chunk the transport delivered. `isFree` tells that no sink refers to its
-   * memory any more: a transport that reads into one buffer again and again needs to know.
+   * Called after each chunk the transport delivered, with what the sinks said of its memory: a
+   * transport that reads into the same buffers again and again needs to know.
    */
-  readonly onProcessed?: (isFree: boolean) => void
+  readonly onProcessed?: (answer: ChunkAnswer) => void
   /**
    * Receive window of a new stream, bytes, from 262144 to `maxStreamWindowBytes`. Anything above
    * the base is announced with the SYN or ACK, and counts against the budgets. @default 262144
@@ -87,7 +88,7 @@ export type ResolvedSessionOptions = Readonly<
   Required<Omit<SessionOptions, 'onChannel' | 'onProcessed' | 'windowBudget'>>
 > & {
   readonly onChannel: ((channel: Channel) => void) | undefined
-  readonly onProcessed: ((isFree: boolean) => void) | undefined
+  readonly onProcessed: ((answer: ChunkAnswer) => void) | undefined
   readonly windowBudget: WindowBudget | undefined
 }
 

@@ -84,6 +84,16 @@ export class SendQueue {
     transport.on('drain', this.#flush)
   }
 
+  /** Bytes the transport was given and has not passed on; it may count its own framing in. */
+  get unsentBytes(): number {
+    return this.#transport.unsentBytes ?? this.#transport.writableLength
+  }
+
+  /** Whether a batch is just being made, so that bytes may be neither here nor there. */
+  get isFlushing(): boolean {
+    return this.#state === 'flushing'
+  }
+
   /** Queues a frame without payload. */
   control(type: number, flags: number, streamId: number, length: number): void {
     if (this.#state === 'stopped') return
@@ -134,8 +144,7 @@ export class SendQueue {
   flushNow(): boolean {
     if (this.#state === 'flushing') return false
     this.#flush()
-    const { writableLength, unsentBytes = writableLength } = this.#transport
-    return this.#controlFrames === 0 && this.#small.size + this.#bulk.size + unsentBytes === 0
+    return this.#controlFrames === 0 && this.#small.size + this.#bulk.size + this.unsentBytes === 0
   }
 
   // The first frames of a turn leave at once, for somebody may be waiting for just them. What comes

@@ -2,18 +2,20 @@
  * The sending side of one stream: bytes that wait, credit from the peer, and our end. It is in the
  * session's send queue exactly while it could send something: data with credit, or the FIN.
  */
+import type { ChunkAnswer } from './chunk-use.ts'
 import { MuxError } from './errors.ts'
 import { BASE_WINDOW_BYTES } from './frame.ts'
 import { SendBuffer } from './send-buffer.ts'
 import type { FrameEnd, FrameSource } from './send-queue.ts'
 import type { SessionParts } from './session-parts.ts'
+import { Unsent } from './unsent.ts'
 
 const MAX_CREDIT_BYTES = 0xffff_ffff
 
 /** Told when a batch with the stream's last bytes left. */
 export interface SendingOwner {
   /** There is room again after `write` returned false. */
-  drained(): void
+  notify(method: 'onDrain'): void
   /** The FIN was handed to the transport. */
   finished(): void
 }
@@ -31,6 +33,8 @@ export class SendingHalf implements FrameSource {
   #state: 'open' | 'ended' | 'finSent' | 'finished' | 'stopped' = 'open'
   /** Times data had to wait because the peer had given no credit. */
   stalls = 0
+  /** Bytes written, sent or not. */
+  writtenBytes = 0
 
   constructor(parts: SessionParts, id: number, owner: SendingOwner) {
     this.#parts = parts
@@ -40,6 +44,12 @@ export class SendingHalf implements FrameSource {
 
   get queuedBytes(): number {
     return this.#buffer.bytes
+  }
+
+  /** Who refers to what was written; see {@link ChunkAnswer}. */
+  get holder(): ChunkAnswer {
+    const unsent = new Unsent(this, this.#parts.output)
+    return unsent.drained || unsent
   }
 
   /** Bytes the peer still lets us send. */
@@ -69,6 +79,7 @@ export class SendingHalf implements FrameSource {
       throw new MuxError('MUX_QUEUE_FULL', message)
     }
     this.#buffer.push(chunk)
+    this.writtenBytes += chunk.length
     this.#enqueue()
     if (bytes < writeHighWaterBytes) return true
     this.#needDrain = true
@@ -131,7 +142,7 @@ export class SendingHalf implements FrameSource {
       this.#owner.finished()
     } else if (this.#needDrain) {
       this.#needDrain = false
-      this.#owner.drained()
+      this.#owner.notify('onDrain')
     }
   }
 

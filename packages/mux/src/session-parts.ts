@@ -1,3 +1,4 @@
+import type { ChunkUse } from './chunk-use.ts'
 import type { MuxError } from './errors.ts'
 import type { ResolvedSessionOptions } from './options.ts'
 import type { Pings } from './pings.ts'
@@ -16,8 +17,7 @@ export interface SessionParts {
   readonly table: StreamTable
   readonly sweep: Sweep
   readonly budget: WindowBudget
-  /** Whether somebody still refers to the memory of the chunk being processed. */
-  readonly chunk: { isKept: boolean }
+  readonly chunk: ChunkUse
   /** Ends the session because of `error`, with a last GoAway where its code says so. */
   readonly fail: (error: MuxError) => void
 }

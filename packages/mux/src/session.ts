@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream'
 import { Acceptor } from './acceptor.ts'
 import { Channel } from './channel.ts'
 import type { ChannelSink } from './channel-sink.ts'
+import { type ChunkAnswer, ChunkUse } from './chunk-use.ts'
 import { MuxError } from './errors.ts'
 import { FrameReader } from './frame-reader.ts'
 import { FrameRouter } from './frame-router.ts'
@@ -82,7 +83,7 @@ export class Session extends EventEmitter<SessionEvents> {
       table: new StreamTable(resolved, () => this.#streamLeft()),
       sweep: new Sweep(resolved, (nowMs) => this.#sweep(nowMs)),
       budget: new WindowBudget(resolved.maxSessionGrowthBytes, resolved.windowBudget),
-      chunk: { isKept: false },
+      chunk: new ChunkUse(),
       fail: (error) => this.#life.fail(error),
     }
     this.#acceptor = new Acceptor(this, resolved)
@@ -163,12 +164,19 @@ export class Session extends EventEmitter<SessionEvents> {
   /**
    * Hands what is queued to the transport now instead of later in this turn.
    *
-   * @returns true when nothing that may be sent waits any more, neither here nor in the transport.
-   *   What waits for credit is not seen: memory that was written to a channel may be used again when
-   *   this is true and the channel's `queuedBytes` are 0.
+   * @returns true when nothing that may be sent waits any more, neither here nor in the transport;
+   *   what waits for credit is not seen.
    */
   flush(): boolean {
     return this.#parts.output.flushNow()
+  }
+
+  /**
+   * For sinks that gather the pieces of a transport's chunk: calls `act`, which must not throw, when
+   * all are delivered, and takes its answer for theirs. Returns what `onData` shall return.
+   */
+  afterChunk(act: () => ChunkAnswer): ChunkAnswer {
+    return this.#parts.chunk.after(act)
   }
 
   /** Tells the peer that we take no more streams; open ones go on. Sent once. */
@@ -221,10 +229,8 @@ export class Session extends EventEmitter<SessionEvents> {
 
   /** Returns a snapshot of counters and live sizes. */
   stats(): SessionStats {
-    const received = {
-      bytesReceived: this.#bytesReceived,
-      framesReceived: this.#router.framesReceived,
-    }
+    const { framesReceived } = this.#router
+    const received = { bytesReceived: this.#bytesReceived, framesReceived }
     return snapshot(this.#parts, this.#life.state, received)
   }
 
@@ -236,15 +242,16 @@ export class Session extends EventEmitter<SessionEvents> {
   #receive(chunk: Buffer): void {
     this.#bytesReceived += chunk.length
     this.#keepAlive.heard()
-    this.#parts.chunk.isKept = false
+    this.#parts.chunk.begin()
     try {
       this.#reader.push(chunk)
-      this.#options.onProcessed?.(!this.#parts.chunk.isKept)
     } catch (error) {
       // Callbacks of users are caught where they are called: this is a rule the peer broke.
       if (!(error instanceof MuxError)) throw error
       this.#life.fail(error)
     }
+    const answer = this.#parts.chunk.end()
+    this.#options.onProcessed?.(answer)
   }
 
   #wentAway(code: number): void {
@@ -272,12 +279,7 @@ export class Session extends EventEmitter<SessionEvents> {
 
   #sweep(nowMs: number): boolean {
     this.#parts.table.checkTimeouts(nowMs)
-    const verdict = this.#keepAlive.check(nowMs)
-    if (verdict === 'ask') this.#parts.pings.probe(nowMs)
-    if (verdict === 'dead') {
-      const message = `nothing came within ${this.#options.keepAliveTimeoutMs} ms of a ping`
-      this.#life.fail(new MuxError('MUX_KEEPALIVE_TIMEOUT', message))
-    }
+    this.#keepAlive.check(nowMs, this.#parts)
     const watching = this.#parts.table.size > 0 || this.#options.keepAliveIntervalMs !== Infinity
     return watching && !this.#life.over
   }

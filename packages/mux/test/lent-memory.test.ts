@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream'
 
 import { expect, it } from 'vitest'
 
-import { type Channel, Session } from '../src/index.ts'
+import { type Channel, type ChunkAnswer, type ChunkHolder, Session } from '../src/index.ts'
 
 /** Two ends of a transport that delivers at once, and one that takes nothing while held. */
 function transports(): { left: Duplex; right: Duplex; hold: () => void; release: () => void } {
@@ -41,12 +41,12 @@ async function settled(): Promise<void> {
 
 it('tells the transport that memory is free only when every sink said so', async () => {
   const { left, right } = transports()
-  const reports: boolean[] = []
+  const reports: ChunkAnswer[] = []
   const answers: unknown[] = [true, undefined, false, true]
   const client = new Session(left, { role: 'client' })
   const server = new Session(right, {
     role: 'server',
-    onProcessed: (isFree) => reports.push(isFree),
+    onProcessed: (answer) => reports.push(answer),
     onChannel: (channel) => channel.attach(sink(() => answers.shift())),
   })
   const channel = client.openChannel(sink(() => true))
@@ -65,11 +65,11 @@ it('tells the transport that memory is free only when every sink said so', async
 
 it('counts bytes that wait for a sink as kept', async () => {
   const { left, right } = transports()
-  const reports: boolean[] = []
+  const reports: ChunkAnswer[] = []
   const client = new Session(left, { role: 'client' })
   const server = new Session(right, {
     role: 'server',
-    onProcessed: (isFree) => reports.push(isFree),
+    onProcessed: (answer) => reports.push(answer),
     onChannel: () => {},
   })
   client.openChannel(sink(() => true)).write(Buffer.alloc(100))
@@ -95,6 +95,131 @@ it('says of a flush whether the transport has taken everything', async () => {
   release()
   await settled()
   expect(client.flush()).toBe(true)
+  client.destroy()
+  server.destroy()
+})
+
+it('passes on who refers to a chunk, and asks all of several', async () => {
+  const { left, right } = transports()
+  const reports: ChunkAnswer[] = []
+  const holders = [{ drained: false }, { drained: false }]
+  const waiting = [...holders]
+  const client = new Session(left, { role: 'client' })
+  const server = new Session(right, {
+    role: 'server',
+    onProcessed: (answer) => reports.push(answer),
+    onChannel: (channel) => channel.attach(sink(() => waiting.shift() ?? true)),
+  })
+  const channels = [client.openChannel(sink(() => true)), client.openChannel(sink(() => true))]
+  await settled()
+  reports.length = 0
+  // Two streams, one batch, one chunk; sent while the transport is corked so that it stays one.
+  for (const channel of channels) channel.write(Buffer.alloc(100))
+  client.flush()
+  await settled()
+  expect(reports).toHaveLength(1)
+  const [holder] = reports as [ChunkHolder]
+  expect(holder.drained).toBe(false)
+  for (const one of holders) one.drained = true
+  expect(holder.drained).toBe(true)
+  holders[0] = Object.assign(holders[0] ?? {}, { drained: false })
+  expect(holder.drained).toBe(false)
+  client.destroy()
+  server.destroy()
+})
+
+it('asks a sink that gathers once for all pieces of a chunk', async () => {
+  const { left, right } = transports()
+  const calls: string[] = []
+  const reports: ChunkAnswer[] = []
+  let isGathering = false
+  const client = new Session(left, { role: 'client' })
+  const server = new Session(right, {
+    role: 'server',
+    onProcessed: (answer) => reports.push(answer),
+    onChannel: (channel) => {
+      const gather = (): unknown => {
+        calls.push('piece')
+        if (isGathering) return true
+        isGathering = true
+        return channel.session.afterChunk(() => {
+          isGathering = false
+          calls.push('sent')
+          return false
+        })
+      }
+      channel.attach(sink(gather))
+    },
+  })
+  const channel = client.openChannel(sink(() => true))
+  await settled()
+  calls.length = 0
+  reports.length = 0
+  const other = client.openChannel(sink(() => true))
+  // Two frames of one stream, for another stream has its turn in between.
+  channel.write(Buffer.alloc(40_000))
+  other.write(Buffer.alloc(40_000))
+  left.cork()
+  client.flush()
+  left.uncork()
+  await settled()
+  expect(calls.filter((call) => call === 'piece').length).toBeGreaterThan(2)
+  expect(calls.at(-1)).toBe('sent')
+  expect(reports).toContain(false)
+  expect(server.afterChunk(() => false)).toBe(false)
+  client.destroy()
+  server.destroy()
+})
+
+it('refers to what was written until the transport has passed it on', async () => {
+  const { left, right, hold, release } = transports()
+  const client = new Session(left, { role: 'client' })
+  const server = new Session(right, {
+    role: 'server',
+    onChannel: (one) => one.attach(sink(() => 1)),
+  })
+  const channel = client.openChannel(sink(() => true))
+  await settled()
+  expect(channel.holder).toBe(true)
+  hold()
+  channel.write(Buffer.alloc(100_000))
+  const queued = channel.holder as ChunkHolder
+  expect(queued.drained).toBe(false)
+  client.flush()
+  expect(queued.drained).toBe(false)
+  release()
+  await settled()
+  expect(queued.drained).toBe(true)
+  client.destroy()
+  server.destroy()
+})
+
+it('knows that something has left although more waits behind it', async () => {
+  const { left, right, hold, release } = transports()
+  const client = new Session(left, { role: 'client' })
+  const server = new Session(right, {
+    role: 'server',
+    onChannel: (one) => one.attach(sink(() => 1)),
+  })
+  const channel = client.openChannel(sink(() => true))
+  await settled()
+  channel.write(Buffer.alloc(262_144)) // all the credit there is
+  channel.write(Buffer.alloc(10))
+  const starved = channel.holder as ChunkHolder
+  client.flush()
+  await settled()
+  expect(starved.drained).toBe(false)
+  const other = client.openChannel(sink(() => true))
+  hold()
+  other.write(Buffer.alloc(100))
+  const first = other.holder as ChunkHolder
+  client.flush()
+  other.write(Buffer.alloc(100))
+  expect(first.drained).toBe(false)
+  release()
+  await settled()
+  expect(first.drained).toBe(true)
+  expect(starved.drained).toBe(false)
   client.destroy()
   server.destroy()
 })

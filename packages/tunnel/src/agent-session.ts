@@ -72,7 +72,7 @@ export class AgentSession implements KeptConnection {
     this.left = new Promise((resolve) => (leave = resolve))
     this.#leave = leave
     this.#session = new Session(pipe, {
-      onProcessed: (isFree) => pipe.processed(isFree),
+      onProcessed: (answer) => pipe.processed(answer),
       role: 'client',
       onChannel: (channel) => this.#onChannel(channel),
     })

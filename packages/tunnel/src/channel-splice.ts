@@ -1,8 +1,8 @@
-import type { Channel, ChannelSink, MuxError } from '@proj/mux'
+import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
 
 import { RESET_REASONS, resetReasonOf } from './reset-reason.ts'
 import type { OutcomeWatch } from './stream-outcome.ts'
-import { writeLent } from './socket-splice.ts'
+import { COPIED_BYTES, sentOn } from './socket-splice.ts'
 
 /**
  * Joins two channels: what arrives on one leaves on the other, FIN as FIN, and a reset with its
@@ -61,6 +61,7 @@ class Relay implements ChannelSink {
   readonly #closed: () => void
   readonly #watch: OutcomeWatch | undefined
   #owed = 0
+  #isGathering = false
 
   constructor(
     source: Channel,
@@ -76,13 +77,21 @@ class Relay implements ChannelSink {
     this.#watch = watch
   }
 
-  onData(chunk: Buffer): boolean {
+  onData(chunk: Buffer): ChunkAnswer {
     if (this.bytes === 0) this.#watch?.answered()
     this.bytes += chunk.length
-    return writeLent(this.#target, chunk, (hasRoom) => {
-      if (hasRoom) this.#source.consume(chunk.length)
-      else this.#owed += chunk.length
-    })
+    const isSmall = chunk.length <= COPIED_BYTES
+    if (this.#target.write(isSmall ? Buffer.from(chunk) : chunk)) this.#source.consume(chunk.length)
+    else this.#owed += chunk.length
+    if (isSmall || this.#isGathering) return true
+    this.#isGathering = true
+    return this.#source.session.afterChunk(this.#send)
+  }
+
+  /** Sends the pieces of a chunk on: one frame for all of this stream in it. */
+  readonly #send = (): ChunkAnswer => {
+    this.#isGathering = false
+    return sentOn(this.#target)
   }
 
   onEnd(): void {

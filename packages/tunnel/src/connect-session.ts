@@ -57,7 +57,7 @@ export class ConnectSession {
     this.#request = request
     this.#options = options
     this.#session = new Session(pipe, {
-      onProcessed: (isFree) => pipe.processed(isFree),
+      onProcessed: (answer) => pipe.processed(answer),
       windowBudget: options.windowBudget,
       role: 'server',
       onChannel: (inbound) => {

@@ -34,7 +34,7 @@ export class ConsumerSession implements KeptConnection {
     this.#session = new Session(pipe, {
       role: 'client',
       maxInboundStreams: 0,
-      onProcessed: (isFree) => pipe.processed(isFree),
+      onProcessed: (answer) => pipe.processed(answer),
     })
     this.#control = new ControlChannel(
       {

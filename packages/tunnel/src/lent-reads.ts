@@ -1,6 +1,8 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
+import type { ChunkAnswer, ChunkHolder } from '@proj/mux'
+
 /**
  * Reads a socket through one buffer that is read into again and again.
  *
@@ -19,13 +21,16 @@ import type { Duplex } from 'node:stream'
 /** Bytes a socket must have brought before it gets a buffer of its own. */
 const WORTH_BYTES = 1024 * 1024
 
-/** Twice what Node reads at once: half the system calls, and it still fits the cache. */
-const BUFFER_BYTES = 131_072
+/**
+ * Four times what Node reads at once: fewer system calls, and it still fits the cache. A little less than
+ * a channel takes before it asks for patience, so that a read which leaves at once never pauses the socket.
+ */
+const BUFFER_BYTES = 258_048
 
 /** Chunks up to this length are copied after all: cheaper than to make sure that they have left. */
 const COPIED_BYTES = 4096
 
-/** Sockets that have a buffer at the same time: 8 MiB in all. */
+/** Sockets that have a buffer at the same time: 16 MiB in all. */
 const MAX_BUFFERS = 64
 
 /** Node majors whose private parts are known to be these; a test looks at the running one. */
@@ -42,10 +47,16 @@ interface PrivateParts {
   readonly callback: symbol
 }
 
+/** Buffers that wait for their holders, and those without a socket: 8 MiB in all. */
+const MAX_WAITING = 32
+
 /** Gets each chunk, and whether its memory is lent; see {@link readLent}. */
-export type TakeChunk = (chunk: Buffer, isLent: boolean) => boolean
+export type TakeChunk = (chunk: Buffer, isLent: boolean) => ChunkAnswer
 
 let lentBuffers = 0
+/** Buffers that serve again once nobody refers to them, the oldest first. */
+const waiting: { readonly buffer: Buffer; readonly holder: ChunkHolder }[] = []
+const NOBODY: ChunkHolder = { drained: true }
 let privateParts: PrivateParts | undefined | 'unknown' = 'unknown'
 
 /** Sockets that have a buffer, and who takes what they read; nobody while they change hands. */
@@ -56,7 +67,7 @@ const leases = new WeakMap<Duplex, { take: TakeChunk | undefined }>()
  * ever; ends and errors are the caller's events.
  *
  * @param take - gets each chunk, and whether its memory is lent: then it returns true if nothing
- *   refers to the chunk any more. What it returns for other chunks does not matter.
+ *   refers to the chunk any more, or who does. What it returns for other chunks does not matter.
  * @returns stops delivering, for a socket that is passed on to another reader.
  */
 export function readLent(socket: Duplex, take: TakeChunk): () => void {
@@ -96,9 +107,12 @@ function lend(socket: Duplex, take: TakeChunk): 'done' | 'never' | 'later' {
   if (handle === undefined || socket.destroyed || lentBuffers >= MAX_BUFFERS) return 'never'
   // Bytes that wait in the stream would be overtaken.
   if (socket.isPaused() || socket.readableLength > 0 || socket.readableEnded) return 'later'
-  let buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+  let buffer = freeBuffer()
   lentBuffers += 1
-  socket.once('close', () => (lentBuffers -= 1))
+  socket.once('close', () => {
+    lentBuffers -= 1
+    putAside(buffer, NOBODY)
+  })
   const lease: { take: TakeChunk | undefined } = { take }
   leases.set(socket, lease)
   Object.assign(socket, {
@@ -109,12 +123,32 @@ function lend(socket: Duplex, take: TakeChunk): 'done' | 'never' | 'later' {
       // While nobody reads, bytes wait in the stream as ever.
       if (lease.take === undefined) socket.push(Buffer.from(chunk))
       else if (bytes <= COPIED_BYTES) lease.take(Buffer.from(chunk), false)
-      else if (!lease.take(chunk, true)) buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+      else {
+        const answer = lease.take(chunk, true)
+        if (answer !== true) {
+          const kept = buffer
+          buffer = freeBuffer()
+          if (answer !== false) putAside(kept, answer)
+        }
+      }
       return true
     },
   })
   handle.useUserBuffer(buffer)
   return 'done'
+}
+
+/** A buffer that nobody refers to. */
+function freeBuffer(): Buffer {
+  const at = waiting.findIndex(({ holder }) => holder.drained)
+  const [free] = at < 0 ? [] : waiting.splice(at, 1)
+  return free?.buffer ?? Buffer.allocUnsafeSlow(BUFFER_BYTES)
+}
+
+/** Remembers a buffer for when its holder is done; of too many the oldest is left to the collector. */
+function putAside(buffer: Buffer, holder: ChunkHolder): void {
+  if (waiting.length === MAX_WAITING) waiting.shift()
+  waiting.push({ buffer, holder })
 }
 
 function handleOf(socket: Socket): UserBufferHandle | undefined {

@@ -1,13 +1,14 @@
 import type { Duplex } from 'node:stream'
 
-import type { Channel, ChannelSink, MuxError } from '@proj/mux'
+import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
 
+import { GatheredWrites } from './gathered-writes.ts'
 import { readLent } from './lent-reads.ts'
 import { resetSocket } from './reset-socket.ts'
 import { RESET_REASONS, type ResetReason, resetReasonOf } from './reset-reason.ts'
 
 /** Lent chunks up to this length are copied rather than flushed: a copy is cheaper than a write. */
-const COPIED_BYTES = 4096
+export const COPIED_BYTES = 4096
 
 /**
  * Joins a mux channel to a socket so that what happens at one end happens at the other: bytes, FIN
@@ -27,6 +28,7 @@ export class SocketSplice implements ChannelSink {
   readonly #resetReason: (error: Error) => ResetReason
   readonly #onClose: ((reason: number | undefined, error?: MuxError) => void) | undefined
   #socket: Duplex | undefined
+  #writes: GatheredWrites | undefined
   /** What arrives before the socket exists; bounded by the window, for none of it is given back. */
   #early: Buffer[] = []
   #endAfterEarly = false
@@ -65,11 +67,13 @@ export class SocketSplice implements ChannelSink {
     }
     let failed = false
     readLent(socket, (chunk, isLent) => this.#take(socket, chunk, isLent))
-    socket.on('drain', () => {
+    const settle = (): void => {
       const owed = this.#owed
       this.#owed = 0
       if (owed > 0) this.#channel.consume(owed)
-    })
+    }
+    this.#writes = new GatheredWrites(socket, settle)
+    socket.on('drain', settle)
     socket.on('end', () => this.#channel.end())
     socket.on('error', (error) => {
       failed = true
@@ -94,30 +98,33 @@ export class SocketSplice implements ChannelSink {
   }
 
   /** @inheritdoc */
-  onData(chunk: Buffer): boolean {
-    if (this.#socket === undefined) {
+  onData(chunk: Buffer): ChunkAnswer {
+    if (this.#writes === undefined) {
       this.#early.push(chunk)
       return false
     }
     this.bytesToSocket += chunk.length
-    if (this.#socket.write(chunk)) this.#channel.consume(chunk.length)
+    this.#writes.gather(this.#channel.session)
+    if (this.#writes.write(chunk)) this.#channel.consume(chunk.length)
     else this.#owed += chunk.length
-    return this.#socket.writableLength === 0
+    return this.#writes.holder
   }
 
-  #take(socket: Duplex, chunk: Buffer, isLent: boolean): boolean {
+  #take(socket: Duplex, chunk: Buffer, isLent: boolean): ChunkAnswer {
     this.bytesFromSocket += chunk.length
     if (!isLent) {
       if (!this.#channel.write(chunk)) socket.pause()
       return false
     }
-    return writeLent(this.#channel, chunk, (hasRoom) => {
-      if (!hasRoom) socket.pause()
-    })
+    const isSmall = chunk.length <= COPIED_BYTES
+    // What leaves may make room at once: `onDrain` must not come before the socket is paused.
+    if (!this.#channel.write(isSmall ? Buffer.from(chunk) : chunk)) socket.pause()
+    return isSmall || sentOn(this.#channel)
   }
 
   /** @inheritdoc */
   onEnd(): void {
+    this.#writes?.flush()
     if (this.#socket === undefined) this.#endAfterEarly = true
     else this.#socket.end()
   }
@@ -136,23 +143,8 @@ export class SocketSplice implements ChannelSink {
   }
 }
 
-/**
- * Writes a chunk whose memory is lent. Small ones are copied, so that they still share a frame with
- * their neighbours; of large ones it is made sure that they leave now.
- *
- * @param onWritten - told what `channel.write` said, before anything leaves: what leaves may make room
- *   at once, and the sink's `onDrain` must not come before the caller knew that there was none.
- * @returns whether nothing refers to the chunk any more.
- */
-export function writeLent(
-  channel: Channel,
-  chunk: Buffer,
-  onWritten: (hasRoom: boolean) => void,
-): boolean {
-  if (chunk.length <= COPIED_BYTES) {
-    onWritten(channel.write(Buffer.from(chunk)))
-    return true
-  }
-  onWritten(channel.write(chunk))
-  return channel.session.flush() && channel.queuedBytes === 0
+/** Sends what was written to a channel now; who refers to it then. */
+export function sentOn(channel: Channel): ChunkAnswer {
+  channel.session.flush()
+  return channel.holder
 }

@@ -75,7 +75,7 @@ export class UpstreamSession implements Upstream {
     this.remoteAddress = options.remoteAddress
     this.#endpoints = new UpstreamEndpoints(this, options)
     this.#session = new Session(pipe, {
-      onProcessed: (isFree) => pipe.processed(isFree),
+      onProcessed: (answer) => pipe.processed(answer),
       windowBudget: options.windowBudget,
       role: 'server',
       maxInboundStreams: protocol === 'adit' ? MAX_INBOUND_STREAMS : 0,

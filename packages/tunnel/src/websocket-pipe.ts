@@ -1,5 +1,6 @@
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import { type ChunkAnswer, ChunkUse } from '@proj/mux'
 import { readLent } from './lent-reads.ts'
 import {
   CLOSE_CODES,
@@ -46,7 +47,8 @@ export class WebSocketPipe extends Duplex {
   #closeInfo: WebSocketCloseInfo | undefined
   #paused = false
   readonly #stopReading: () => void
-  // Deliveries from the chunk being taken that the reader is not done with.
+  // What the reader says of the memory of the chunk being taken, and deliveries it said nothing of.
+  readonly #use = new ChunkUse()
   #unprocessed = 0
   // Bytes of the batch the socket was given, until it says that it took them.
   #withSocket = 0
@@ -80,9 +82,7 @@ export class WebSocketPipe extends Duplex {
       onClose: (close) => this.#takeClose(close),
     })
     this.#watch = new WebSocketWatch({
-      pingIntervalMs: resolved.pingIntervalMs,
-      missedPongs: resolved.missedPongs,
-      closeTimeoutMs: resolved.closeTimeoutMs,
+      ...resolved,
       onPing: () => this.#ping(),
       onSilent: (silentMs) => this.#giveUp(silentMs),
     })
@@ -110,13 +110,10 @@ export class WebSocketPipe extends Duplex {
     return this.writableLength - this.#withSocket + this.#socket.writableLength
   }
 
-  /**
-   * The reader is done with what it was just given; called by the session that runs on the pipe.
-   *
-   * @param isFree - nobody refers to the bytes any more.
-   */
-  processed(isFree: boolean): void {
-    if (isFree) this.#unprocessed -= 1
+  /** The session that runs on the pipe has taken what it was given, and says who refers to it. */
+  processed(answer: ChunkAnswer): void {
+    this.#unprocessed -= 1
+    this.#use.note(answer)
   }
 
   override _read(): void {
@@ -161,13 +158,15 @@ export class WebSocketPipe extends Duplex {
     done(error)
   }
 
-  readonly #onData = (chunk: Buffer): boolean => {
+  readonly #onData = (chunk: Buffer): ChunkAnswer => {
     if (this.destroyed) return true
     this.#watch.heard()
     this.#unprocessed = 0
+    this.#use.begin()
     // Only a socket of Node's is known to hand over memory that nobody else looks at.
     this.#take(this.#socket instanceof Socket ? chunk : Buffer.from(chunk))
-    return this.#unprocessed === 0
+    if (this.#unprocessed > 0) this.#use.note(false)
+    return this.#use.end()
   }
 
   readonly #onEnd = (): void => {

@@ -82,6 +82,38 @@ it('uses one buffer while chunks are given back, and leaves kept chunks alone', 
   expect(memory.size).toBeLessThanOrEqual(kept.length + 1)
 })
 
+it('reads into kept memory again once its holder is done with it, and not before', async () => {
+  await using sockets = await pair()
+  const kept: { at: number; chunk: Buffer; holder: { drained: boolean } }[] = []
+  const memory = new Set<ArrayBufferLike>()
+  let at = 0
+  let chunks = 0
+  let overwritten = 0
+  readLent(sockets.reader, (chunk, isLent) => {
+    expect(chunk.equals(pattern(at, chunk.length))).toBe(true)
+    const from = at
+    at += chunk.length
+    if (!isLent) return false
+    chunks += 1
+    memory.add(chunk.buffer)
+    const holder = { drained: false }
+    kept.push({ at: from, chunk, holder })
+    if (kept.length > 3) {
+      const oldest = kept.shift()
+      if (oldest === undefined) throw new Error('nothing is kept')
+      if (!oldest.chunk.equals(pattern(oldest.at, oldest.chunk.length))) overwritten += 1
+      oldest.holder.drained = true
+    }
+    return holder
+  })
+  const ended = once(sockets.reader, 'end')
+  await send(sockets.writer, TOTAL)
+  await ended
+  expect(overwritten).toBe(0)
+  expect(chunks).toBeGreaterThan(20)
+  expect(memory.size).toBeLessThanOrEqual(6)
+})
+
 it('stops on pause and goes on with resume without losing a byte', async () => {
   await using sockets = await pair()
   let at = 0

@@ -1,3 +1,5 @@
+import type { GatheredWrites } from '@proj/tunnel'
+
 import type { EdgeAnswer } from './edge-answer.ts'
 import type { CarrierStream } from './stream-pool.ts'
 
@@ -5,8 +7,8 @@ import type { CarrierStream } from './stream-pool.ts'
 export interface ExchangeVisitor {
   /** Sends bytes; false when the visitor has to catch up, `Exchange.onVisitorDrain` follows. */
   write(bytes: Buffer): boolean
-  /** Bytes sent that the platform has not taken yet. */
-  readonly unsentBytes: number
+  /** What `write` goes through. */
+  readonly writes: GatheredWrites
   /** Stops and resumes reading the request. */
   pause(): void
   resume(): void

@@ -8,13 +8,14 @@ import {
   type ResponseHead,
   visitorKeepAlive,
 } from '@proj/http1'
-import type { ChannelSink, MuxError } from '@proj/mux'
+import type { ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
 import {
   neverReachedService,
   RESET_REASONS,
   type ResetReason,
   resetReasonName,
   resetReasonOf,
+  sentOn,
 } from '@proj/tunnel'
 
 import { AnswerWriter } from './answer-writer.ts'
@@ -93,15 +94,10 @@ export class Exchange implements ChannelSink {
     return end === chunk.length ? undefined : chunk.subarray(end)
   }
 
-  /**
-   * Hands what the visitor sent to the platform now.
-   *
-   * @returns whether nothing of it is referred to any more.
-   */
-  flush(): boolean {
+  /** Hands what the visitor sent to the platform now; returns who still refers to it. */
+  flush(): ChunkAnswer {
     const channel = this.#stream?.channel
-    if (this.#attempts.remembers || channel === undefined) return false
-    return channel.session.flush() && channel.queuedBytes === 0
+    return !this.#attempts.remembers && channel !== undefined && sentOn(channel)
   }
 
   /** The visitor has room again. */
@@ -129,10 +125,10 @@ export class Exchange implements ChannelSink {
     else this.#endEarly()
   }
 
-  onData(chunk: Buffer): boolean {
+  onData(chunk: Buffer): ChunkAnswer {
     this.#takeAnswer(chunk)
     // Heads became text; of the rest only what the visitor's socket still holds refers to the chunk.
-    return this.#stream?.reader.heldBytes === 0 && this.#visitor.unsentBytes === 0
+    return this.#stream?.reader.heldBytes === 0 && this.#visitor.writes.holder
   }
 
   onEnd(): void {
@@ -277,6 +273,7 @@ export class Exchange implements ChannelSink {
       this.#visitor.upgrade(stream, rest)
       return
     }
+    if (this.#answer.hasBegun) this.#visitor.writes.gather(stream.channel.session)
     const { end, hasRoom } = this.#answer.writeBody(head, body, rest, this.#keepAlive)
     if (hasRoom) stream.channel.consume(chunkBytes)
     else this.#owed += chunkBytes

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 
 import { type RequestHead, RequestHeadReader, type VisitorConnection } from '@proj/http1'
-import { readLent, resetSocket } from '@proj/tunnel'
+import type { ChunkAnswer } from '@proj/mux'
+import { GatheredWrites, readLent, resetSocket } from '@proj/tunnel'
 
 import type { Expiring } from './deadlines.ts'
 import { answerBytes, answerToFault, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
@@ -22,6 +23,7 @@ type Phase = 'idle' | 'head' | 'judged' | 'exchange' | 'lingering' | 'closed'
  */
 export class Visitor implements ExchangeVisitor, Expiring {
   deadline: number
+  readonly writes: GatheredWrites
   readonly #connection: VisitorConnection
   readonly #edge: EdgeContext
   readonly #socket: Socket
@@ -48,6 +50,7 @@ export class Visitor implements ExchangeVisitor, Expiring {
     this.#edge = edge
     this.#socket = socket
     this.#onGone = onGone
+    this.writes = new GatheredWrites(socket, () => this.#exchange?.onVisitorDrain())
     this.#reader = new RequestHeadReader({ maxHeadBytes: edge.options.maxHeadBytes })
     this.#connection = { clientAddress, scheme: 'encrypted' in socket ? 'https' : 'http' }
     this.deadline = edge.deadlines.now + edge.options.keepAliveTimeoutMs
@@ -63,11 +66,7 @@ export class Visitor implements ExchangeVisitor, Expiring {
 
   write(bytes: Buffer): boolean {
     this.#edge.stats.bytesOut += bytes.length
-    return this.#socket.write(bytes)
-  }
-
-  get unsentBytes(): number {
-    return this.#socket.writableLength
+    return this.writes.write(bytes)
   }
 
   pause(): void {
@@ -84,10 +83,7 @@ export class Visitor implements ExchangeVisitor, Expiring {
 
   done(keepAlive: boolean): void {
     this.#endExchange()
-    if (!keepAlive || this.#edge.draining) {
-      this.linger()
-      return
-    }
+    if (!keepAlive || this.#edge.draining) return this.linger()
     this.#phase = 'idle'
     this.expectWithin(this.#edge.options.keepAliveTimeoutMs)
     this.#next()
@@ -144,11 +140,13 @@ export class Visitor implements ExchangeVisitor, Expiring {
     else this.#socket.destroy()
   }
 
-  #take(chunk: Buffer, isLent: boolean): boolean {
+  #take(chunk: Buffer, isLent: boolean): ChunkAnswer {
+    const before = this.#exchange
     this.#onData(chunk)
-    if (!isLent) return false
-    const isHeld = this.#held !== undefined || this.#reader.heldBytes > 0
-    return !isHeld && (this.#exchange?.flush() ?? true)
+    if (!isLent || this.#held !== undefined || this.#reader.heldBytes > 0) return false
+    // What ended with this chunk may have left some of it with its stream, who took over has the rest.
+    if ((before ?? this.#exchange) !== this.#exchange || this.#phase === 'closed') return false
+    return this.#exchange?.flush() ?? true
   }
 
   #onData(chunk: Buffer): void {
@@ -283,6 +281,7 @@ export class Visitor implements ExchangeVisitor, Expiring {
   }
 
   #endExchange(): void {
+    this.writes.flush()
     if (this.#exchange !== undefined) this.#edge.stats.inFlight -= 1
     this.#exchange = undefined
   }

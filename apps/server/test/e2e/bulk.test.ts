@@ -11,11 +11,8 @@ import { memoryOf, startAccess, startAgent, startServer } from './programs.ts'
 import { httpService, tcpService, visit } from './services.ts'
 
 const GIB = 1024 ** 3
-/**
- * What buffers and windows may come to. Newer V8 collects memory outside its heap later: with the same
- * bytes under way Node 26 was seen at 74 to 92 MiB where Node 20 was at 38 to 52.
- */
-const MAX_GROWTH_BYTES = (process.versions.node.startsWith('20.') ? 64 : 128) * 1024 ** 2
+/** What buffers and windows may come to. */
+const MAX_GROWTH_BYTES = 64 * 1024 ** 2
 
 /**
  * The bytes at any offset, from a block whose length is prime: a piece that is lost, doubled or moved
