@@ -304,17 +304,18 @@ describe('aborts', () => {
   })
 
   it('shows the service that the visitor went away during an upload', async () => {
+    const arrived = deferred()
     const aborted = deferred()
     await using path = await tunnel({
       http: (req) => {
         req.on('error', () => {})
-        req.on('data', () => {})
+        req.on('data', () => arrived.resolve())
         req.on('aborted', () => aborted.resolve())
       },
     })
     const visitor = await path.visit()
     await visitor.send(`${request('POST /', 'Content-Length: 100')}some`)
-    await until(() => path.server.edge.stats.inFlight === 1)
+    await arrived.promise // before that there is nothing the service could lose
     visitor.socket.destroy()
     await aborted.promise
     expect(path.server.edge.stats.inFlight).toBe(0)
