@@ -26,7 +26,9 @@ let server: Spawned
 beforeAll(async () => {
   if (missing !== undefined) return
   net = networkNamespaces()
-  server = aditServer(['--json'], { prefix: ['ip', 'netns', 'exec', net.server] })
+  server = aditServer(['--insecure-open', '--json'], {
+    prefix: ['ip', 'netns', 'exec', net.server],
+  })
   await server.event('ready')
 })
 afterAll(async () => {

@@ -53,7 +53,7 @@ function accessTo(server: RunningServer, endpoint: string, token?: string) {
 /** A JWT that is good for some seconds. */
 function jwt(seconds: number): string {
   const exp = Math.floor(Date.now() / 1000) + seconds
-  const parts = [{ alg: 'HS256' }, { exp }].map((part) =>
+  const parts = [{ alg: 'HS256', kid: 'a' }, { exp }].map((part) =>
     Buffer.from(JSON.stringify(part)).toString('base64url'),
   )
   const signature = createHmac('sha256', KEY).update(parts.join('.')).digest('base64url')
@@ -157,6 +157,17 @@ describe('a JWT that expires', () => {
     await until(() => registered() === 2)
     expect(await agent.stop()).toMatchObject({ code: 0 })
   })
+})
+
+test('a key set that cannot be read keeps no server from starting, and no agent from coming back', async () => {
+  const keys = ['--upstream.auth.jwks.endpoint', 'file:///there/is/none.json']
+  const { start } = await tokenServer(keys)
+  const server = await start()
+  await server.process.line(/keys of tokens not read/)
+  const service = await httpService((_request, response) => response.end())
+  const agent = agentFor(server, 'web', service.port, jwt(600))
+  await agent.line(/token keys unavailable|503/)
+  expect(await agent.stop()).toMatchObject({ code: 0 })
 })
 
 test('no output, page or process list holds a token', async () => {
