@@ -3,7 +3,8 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
 
-import { dial, forward } from '@proj/tunnel'
+import type { Channel } from '@proj/mux'
+import { Agent, dial, forward, RESET_REASONS } from '@proj/tunnel'
 import { until } from '@proj/testkit/until'
 import { exchangeRaw, type RawResponse } from '@proj/testkit/raw-http'
 import { hashPassword } from '@proj/visitors'
@@ -346,6 +347,30 @@ describe('the operator', () => {
     path.server.setVisitors([])
     await visitor.send(request('GET /'))
     expect((await visitor.readResponse()).status).toBe(200)
+  })
+
+  it('is heard by a request that is offered a second time: it was judged by what held before', async () => {
+    const { http, seen } = counting()
+    await using path = await tunnel({ http })
+    await using other = new Agent({ url: path.upstreamUrl, connections: 1 })
+    const held = deferred<Channel>()
+    const failing = other.listenChannels('web', { kind: 'http' }, (channel) => {
+      held.resolve(channel)
+      return { onData() {}, onEnd() {}, onDrain() {}, onClose() {} }
+    })
+    await failing.ready()
+    // The agents take turns: one of two requests goes to the one that will fail.
+    using first = await path.visit()
+    using second = await path.visit()
+    const answers = [first.readResponse(), second.readResponse()]
+    await Promise.all([first.send(request('GET /')), second.send(request('GET /'))])
+    const channel = await held.promise
+    expect((await Promise.race(answers)).status).toBe(200)
+    path.server.setVisitors([{ name: 'web', policy: { deny: THIS } }])
+    channel.reset(RESET_REASONS.serviceRefused)
+    const statuses = (await Promise.all(answers)).map(({ status }) => status)
+    expect(new Set(statuses)).toEqual(new Set([200, 502]))
+    expect(seen).toHaveLength(1)
   })
 
   it('is not asked by a tunnel that knows other endpoints only', async () => {

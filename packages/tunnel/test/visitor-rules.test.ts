@@ -1,17 +1,30 @@
 // What an agent demands of its visitors: sent, answered, held as long as somebody registers it, and asked
 // of bare connections. The rules themselves are somebody else's: here they are lists of addresses.
 import { once } from 'node:events'
+import type { Duplex } from 'node:stream'
 
 import { until } from '@proj/testkit/until'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { Agent } from '../src/agent.ts'
 import { Consumer } from '../src/consumer.ts'
+import { ControlMessageReader, encodeControlMessage } from '../src/control-codec.ts'
+import type { ControlMessage } from '../src/control-message.ts'
 import { isTunnelError } from '../src/errors.ts'
 import { forward } from '../src/forward.ts'
 import { explainReset } from '../src/sdk.ts'
+import { encodeStreamRecord } from '../src/stream-record.ts'
 import { MAX_VISITOR_RULES_BYTES, type VisitorRules } from '../src/visitor-rules.ts'
-import { ending, openWebSocket, startPikoServer, startServer, startService } from './peers.ts'
+import {
+  ending,
+  openWebSocket,
+  readAll,
+  startPikoServer,
+  startServer,
+  startService,
+} from './peers.ts'
+
+const RECORD = encodeStreamRecord({ kind: 'control', endpoint: '' })
 
 function readVisitorRules(rules: object): VisitorRules {
   const { admit } = rules as { admit?: string }
@@ -132,6 +145,39 @@ describe('a server that does not know of rules', () => {
     expect(error === undefined ? '' : explainReset(error).message).toContain('does not serve')
     await listener.closed
     expect(served).toBe(0)
+  })
+
+  test('gets no stream served before it has said that the rules are in force', async () => {
+    // A server of our wire, by hand: it opens streams before and after its answer.
+    const server = await startPikoServer({ headers: ['adit-protocol: 1'] })
+    const listener = agentOf(server.url).listen('pg', { kind: 'tcp', visitors: { admit: 'x' } })
+    listener.on('connection', (stream) => stream.on('error', () => {}).end('served'))
+    const peer = await server.session(0)
+    const control = await peer.stream()
+    control.on('error', () => {})
+    const asked: ControlMessage[] = []
+    const reader = new ControlMessageReader()
+    control.on('data', (chunk: Buffer) => {
+      try {
+        asked.push(...reader.push(asked.length === 0 ? chunk.subarray(RECORD.length) : chunk))
+      } catch {
+        // the record came in a chunk of its own
+      }
+    })
+    const say = (message: ControlMessage): void => void control.write(encodeControlMessage(message))
+    say({ type: 'hello', software: 't', peer: 's' })
+    const register = await until(() => asked.find(({ type }) => type === 'register'))
+    const open = async (): Promise<Duplex> => {
+      const opened = await peer.session.open()
+      opened.on('error', () => {})
+      opened.write(encodeStreamRecord({ kind: 'tcp', endpoint: 'pg' }))
+      return opened
+    }
+    const early = await ending(await open())
+    expect(early === undefined ? '' : explainReset(early).message).toContain('does not serve')
+    say({ type: 'registered', id: 'id' in register ? register.id : 0, urls: [], visitors: true })
+    await listener.ready()
+    expect(await readAll(await open())).toBe('served')
   })
 
   test('such as Piko gets no stream served either', async () => {
