@@ -100,6 +100,26 @@ describe('a server with a token', () => {
     for (const program of [agent, access]) expect(program.stderr).toContain('revoked token')
   })
 
+  test('lets an agent go on with what stands in its file when one is revoked', async () => {
+    const { directory, command, create, start } = await tokenServer()
+    const first = await create('--endpoints', '*', '--may', 'listen')
+    const second = await create('--endpoints', '*', '--may', 'listen', '--replaces', first.id)
+    const server = await start()
+    const service = await httpService((_request, response) => response.end())
+    const file = directory.write('token', first.token)
+    const url = `http://127.0.0.1:${server.ports.upstream}`
+    const connect = ['--connect.url', url, '--connect.token-file', file]
+    const one = ['--connect.connections', '1', '--json']
+    const agent = adit(['http', 'web', String(service.port), ...connect, ...one])
+    await agent.event('ready')
+    directory.write('token', second.token)
+    await command('revoke', first.id)
+    await agent.line(/revoked token/)
+    const registered = (): number => server.process.stderr.split('endpoint registered').length - 1
+    await until(() => registered() === 2)
+    expect(await agent.stop()).toMatchObject({ code: 0 })
+  })
+
   test('shows operators its pages only for one that may', async () => {
     const { create, start } = await tokenServer()
     const agent = await create('--endpoints', '*', '--may', 'listen')
@@ -132,30 +152,11 @@ describe('a JWT that expires', () => {
     const { start } = await tokenServer(['--upstream.auth.hmac-secret-key-file', temporaryKey()])
     const server = await start()
     const service = await httpService((_request, response) => response.end())
-    const agent = agentFor(server, 'web', service.port, jwt(2))
+    // Longer than a program takes to start on a machine that is busy.
+    const agent = agentFor(server, 'web', service.port, jwt(8))
     await agent.event('ready')
     expect(await agent.exited).toMatchObject({ code: 4 })
     expect(agent.stderr).toContain('expired token')
-  })
-
-  test('is replaced by the one that stands in its file', async () => {
-    const { directory, start } = await tokenServer([
-      '--upstream.auth.hmac-secret-key-file',
-      temporaryKey(),
-    ])
-    const server = await start()
-    const service = await httpService((_request, response) => response.end())
-    const file = directory.write('token', jwt(2))
-    const url = `http://127.0.0.1:${server.ports.upstream}`
-    const connect = ['--connect.url', url, '--connect.token-file', file]
-    const one = ['--connect.connections', '1', '--json']
-    const agent = adit(['http', 'web', String(service.port), ...connect, ...one])
-    await agent.event('ready')
-    directory.write('token', jwt(600))
-    await agent.line(/expired token/)
-    const registered = (): number => server.process.stderr.split('endpoint registered').length - 1
-    await until(() => registered() === 2)
-    expect(await agent.stop()).toMatchObject({ code: 0 })
   })
 })
 
