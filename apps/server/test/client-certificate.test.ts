@@ -7,8 +7,8 @@ describe('alternative names', () => {
     ['', []],
     ['DNS:a.example', ['DNS:a.example']],
     [
-      'DNS:a.example, URI:spiffe://farm/a?b=c:d, email:jo@example.com',
-      ['DNS:a.example', 'URI:spiffe://farm/a?b=c:d', 'email:jo@example.com'],
+      'DNS:a.example, URI:spiffe://office/a?b=c:d, email:jo@example.com',
+      ['DNS:a.example', 'URI:spiffe://office/a?b=c:d', 'email:jo@example.com'],
     ],
     ['IP Address:10.0.0.1, DNS:b, othername:<unsupported>', ['DNS:b']],
     // One name that looks like two: Node writes it as a JSON string (CVE-2021-44532).

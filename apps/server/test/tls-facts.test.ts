@@ -17,10 +17,10 @@ const authority = certificateAuthority()
 const peer = authority.issue({
   name: 'peer',
   usage: 'client',
-  hosts: ['peer.example', 'spiffe://farm/peer'],
+  hosts: ['peer.example', 'spiffe://office/peer'],
 })
 const certificate = {
-  names: ['DNS:peer.example', 'URI:spiffe://farm/peer'],
+  names: ['DNS:peer.example', 'URI:spiffe://office/peer'],
   fingerprint256: new X509Certificate(peer.cert).fingerprint256,
 }
 

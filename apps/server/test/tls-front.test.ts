@@ -214,7 +214,7 @@ describe('client certificates', () => {
   const agent = clients.issue({
     name: 'agent 7',
     usage: 'client',
-    hosts: ['agent7.example', 'spiffe://farm/agent/7', '10.0.0.7'],
+    hosts: ['agent7.example', 'spiffe://office/agent/7', '10.0.0.7'],
   })
   const asking = async () => material([server], { clientCas: clients.cert })
 
@@ -223,7 +223,7 @@ describe('client certificates', () => {
     const client = dial(agent)
     expect(await firstWords(client)).toMatchObject({
       certificate: {
-        names: ['DNS:agent7.example', 'URI:spiffe://farm/agent/7'],
+        names: ['DNS:agent7.example', 'URI:spiffe://office/agent/7'],
         fingerprint256: new X509Certificate(agent.cert).fingerprint256,
       },
     })

@@ -151,17 +151,24 @@ export class Authenticator implements Disposable {
   }
 
   async #identify(port: PortName, request: Shown): Promise<Principal | Denial> {
-    const { remoteAddress } = request
+    const { remoteAddress, isBrief = false } = request
+    const { logger, audit } = this.#options
     try {
       return await this.#recognise(port, request)
     } catch (error) {
       if (!isIdentityError(error)) throw error
       const { status, text, message, retryable } = error
+      const fields = { port, remoteAddress, why: message }
+      if (isBrief && isIdentityError(error, 'IDENTITY_AUTHORIZATION_MISSING')) {
+        // A browser that was given no token guesses none, and asks for dozens of things at once.
+        logger.debug(fields, 'credentials refused')
+        return { status, error: text }
+      }
       if (!retryable) {
         this.limits.failed(remoteAddress)
-        this.#options.audit.write('auth.failed', { port, remoteAddress, why: message })
+        audit.write('auth.failed', fields)
       }
-      this.#options.logger.warn({ port, remoteAddress, why: message }, 'credentials refused')
+      logger.warn(fields, 'credentials refused')
       return { status, error: text, ...(retryable && { retryAfterMs: RETRY_MS }) }
     }
   }

@@ -139,10 +139,18 @@ describe('a visitor', () => {
     visitor.end()
   })
 
+  test('who has no token guesses none, and holds nobody at the same address off', async () => {
+    const { port } = await guarded()
+    for (let tries = 0; tries < 30; tries++) {
+      expect((await exchangeRaw(port, get())).status).toBe(401)
+    }
+    expect((await exchangeRaw(port, get(`authorization: Bearer ${ALL}`))).status).toBe(200)
+  })
+
   test('whose token is wrong too often is held off, with a good one too', async () => {
     const { port } = await guarded()
     for (let tries = 0; tries < 20; tries++) {
-      expect((await exchangeRaw(port, get())).status).toBe(401)
+      expect((await exchangeRaw(port, get('authorization: Bearer junk'))).status).toBe(401)
     }
     const answer = await exchangeRaw(port, get(`authorization: Bearer ${ALL}`))
     expect([answer.status, answer.headers['adit-error'], answer.headers['retry-after']]).toEqual([
