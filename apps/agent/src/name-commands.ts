@@ -1,4 +1,4 @@
-import { EXIT, formatTable, type Invocation } from '@proj/console'
+import { EXIT, formatTable, type Invocation, printable } from '@proj/console'
 import { argument, oneOf, setting } from '@proj/config'
 import { releaseName, reservedNames, reserveName, type ReservedName } from '@proj/tunnel'
 
@@ -54,13 +54,13 @@ export async function runNameCommand(invocation: NameInvocation): Promise<number
       case 'reserve': {
         const { kind } = command.flags
         const held = await reserveName(server, command.args.name, { kind, signal })
-        print(held, `${held.endpoint} is reserved for ${held.identity}\n`)
+        print(held, `${printable(held.endpoint)} is reserved for ${printable(held.identity)}\n`)
         break
       }
       case 'release': {
         const { name } = command.args
         await releaseName(server, name, { signal })
-        print({ released: name }, `${name} is released\n`)
+        print({ released: name }, `${printable(name)} is released\n`)
         break
       }
       case 'list': {
@@ -78,7 +78,7 @@ export async function runNameCommand(invocation: NameInvocation): Promise<number
 function formatNames(names: readonly ReservedName[]): string {
   if (names.length === 0) return 'no names are reserved\n'
   const rows = names.map(({ endpoint, kind, since, sessions, port }) => [
-    endpoint,
+    printable(endpoint),
     port === undefined ? kind : `${kind} ${port}`,
     sessions === 0 ? 'offline' : 'online',
     `${since.slice(0, 16)}Z`,

@@ -1,4 +1,4 @@
-import { EXIT, formatTable, UserError } from '@proj/console'
+import { EXIT, formatTable, printable, UserError } from '@proj/console'
 
 import type { Reservation } from './store/reservation-store.ts'
 import type { Store } from './store/store.ts'
@@ -14,10 +14,10 @@ export function describeReservation(reservation: Reservation): Record<string, un
 export function formatReservations(reservations: readonly Reservation[]): string {
   if (reservations.length === 0) return 'no names are reserved\n'
   const rows = reservations.map(({ tenant, endpoint, kind, identity, port, reservedAt }) => [
-    endpoint,
-    tenant || '-',
+    printable(endpoint),
+    tenant === '' ? '-' : printable(tenant),
     port === undefined ? kind : `${kind} ${port}`,
-    identity,
+    printable(identity),
     `${new Date(reservedAt).toISOString().slice(0, 16)}Z`,
   ])
   return formatTable([['NAME', 'TENANT', 'KIND', 'IDENTITY', 'SINCE'], ...rows])

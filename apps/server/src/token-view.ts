@@ -1,4 +1,4 @@
-import { formatTable } from '@proj/console'
+import { formatTable, printable } from '@proj/console'
 
 import type { TokenRecord } from './store/token-store.ts'
 
@@ -28,10 +28,10 @@ export function formatTokens(tokens: readonly TokenRecord[]): string {
   const heads = ['ID', 'NAME', 'TENANT', 'MAY', 'ENDPOINTS', 'STATE', 'EXPIRES', 'LAST USE']
   const rows = tokens.map((token) => [
     token.id,
-    token.name || '-',
-    token.tenant || '-',
+    token.name === '' ? '-' : printable(token.name),
+    token.tenant === '' ? '-' : printable(token.tenant),
     token.rights.join(','),
-    token.endpoints.join(',') || '-',
+    token.endpoints.map(printable).join(',') || '-',
     stateOf(token),
     minute(token.expiresAt) ?? 'never',
     minute(token.lastUsedAt) ?? 'never',

@@ -2,6 +2,7 @@
 
 import { type AdminTlsFiles, adminRequests } from './admin-request.ts'
 import { EXIT, UserError } from './exit-code.ts'
+import { printable } from './printable.ts'
 import { roughSize } from './rough-size.ts'
 import { formatTable } from './table.ts'
 
@@ -141,7 +142,7 @@ export function formatServerStatus({ ready, edge, sessions, ports }: ServerStatu
 function formatSessions(sessions: ServerStatus['sessions']): string {
   if (sessions.length === 0) return 'no agent is connected\n'
   const rows = sessions.map((session) => [
-    session.endpoint,
+    printable(session.endpoint),
     session.agent ?? '-',
     session.remoteAddress,
     session.protocol,
@@ -156,7 +157,7 @@ function formatPorts(ports: ServerStatus['ports']): string {
   if (ports.length === 0) return ''
   const rows = ports.map((port) => [
     String(port.port),
-    port.endpoint,
+    printable(port.endpoint),
     port.identity,
     port.heldUntil === undefined ? 'served' : `kept until ${port.heldUntil.slice(0, 19)}Z`,
     String(port.visitors),

@@ -3,7 +3,7 @@
  * `synchronous=FULL`: an fsync for each commit), several processes may have it open, and a file of a
  * newer program or of somebody else is left alone.
  */
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, fchmodSync, openSync } from 'node:fs'
 
 import Libsql from 'libsql'
 
@@ -65,7 +65,9 @@ export class Database {
     const { migrations, busyTimeoutMs = BUSY_TIMEOUT_MS } = options
     const connection = named(file, () => {
       // Made here, because SQLite would make it readable to everybody; its other files follow suit.
-      closeSync(openSync(file, 'a', 0o600))
+      const descriptor = openSync(file, 'a', 0o600)
+      fchmodSync(descriptor, 0o600) // a copy that was put here may have been readable, too
+      closeSync(descriptor)
       return new Libsql(file, { timeout: busyTimeoutMs })
     })
     const database = new Database(file, connection)

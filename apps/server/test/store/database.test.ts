@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
@@ -56,6 +56,14 @@ test('its files are for their owner alone', () => {
   open(file).run('INSERT INTO one VALUES (?)', 'x')
   const modes = ['', '-wal', '-shm'].map((end) => statSync(`${file}${end}`).mode & 0o777)
   expect(modes).toEqual([0o600, 0o600, 0o600])
+})
+
+test('a file that was readable to others is so no more', () => {
+  const { file } = folder()
+  open(file).close()
+  chmodSync(file, 0o644)
+  open(file)
+  expect(statSync(file).mode & 0o777).toBe(0o600)
 })
 
 test('a transaction that throws has done nothing', () => {
