@@ -41,6 +41,7 @@ export async function removeAbandoned(folder: ControlFolder): Promise<void> {
   const look = async (socket: string): Promise<void> => {
     await new Promise<void>((resolve) => {
       const probe = connect({ path: socket })
+      probe.setTimeout(TIMEOUT_MS, () => probe.destroy())
       probe.once('connect', () => probe.destroy())
       probe.once('error', (error) => {
         if (isAbandoned(error)) remove(socket)
