@@ -62,6 +62,15 @@ export class SourceLimiter {
     this.#forget(now)
   }
 
+  /** Gives one time back that was taken; one that was never taken changes nothing. */
+  giveBack(address: string | undefined): void {
+    const source = sourceOf(address)
+    const now = this.#now()
+    const fullAt = (this.#fullAt.get(source) ?? now) - this.#intervalMs
+    if (fullAt <= now) this.#fullAt.delete(source)
+    else this.#fullAt.set(source, fullAt)
+  }
+
   #forget(now: number): void {
     for (const [source, fullAt] of this.#fullAt) {
       if (fullAt > now && this.#fullAt.size <= this.#maxSources) return

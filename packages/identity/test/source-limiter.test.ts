@@ -51,6 +51,19 @@ describe('SourceLimiter', () => {
     expect(one.waitMs('192.0.2.1')).toBe(1000)
   })
 
+  it('takes a time back, down to none', () => {
+    const { limiter: one } = limiter({ burst: 2, perMinute: 60 })
+    for (let taken = 0; taken < 2; taken++) one.take('192.0.2.1')
+    one.giveBack('192.0.2.1')
+    expect(one.waitMs('192.0.2.1')).toBe(0)
+    one.take('192.0.2.1')
+    expect(one.waitMs('192.0.2.1')).toBe(1000)
+    for (let given = 0; given < 4; given++) one.giveBack('192.0.2.1')
+    expect(one.size).toBe(0)
+    for (let taken = 0; taken < 2; taken++) one.take('192.0.2.1')
+    expect(one.waitMs('192.0.2.1')).toBe(1000)
+  })
+
   it('counts a /64 as one', () => {
     const { limiter: one } = limiter({ burst: 1, perMinute: 1 })
     one.take('2001:db8:0:1::a')
