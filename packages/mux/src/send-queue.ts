@@ -68,7 +68,9 @@ export class SendQueue {
   #control = Buffer.allocUnsafe(HEADER_BYTES * 8)
   #controlFrames = 0
   #runStart = -1
-  #flushedThisTurn = false
+  #isTurnBegun = false
+  #readyThisTurn = 0
+  #isQuiet = true
   #state: 'idle' | 'scheduled' | 'flushing' | 'stopped' = 'idle'
   /** Bytes handed to the transport, headers included. */
   bytesSent = 0
@@ -115,6 +117,7 @@ export class SendQueue {
     if (this.#state === 'stopped') return
     const queue = source.queuedBytes <= SMALL_BYTES ? this.#small : this.#bulk
     queue.push(source)
+    this.#readyThisTurn += 1
     this.#schedule()
   }
 
@@ -147,20 +150,23 @@ export class SendQueue {
     return this.#controlFrames === 0 && this.#small.size + this.#bulk.size + this.unsentBytes === 0
   }
 
-  // The first frames of a turn leave at once, for somebody may be waiting for just them. What comes
-  // after them in the same turn shares one write: each socket that became readable runs its own
-  // microtasks, so without this every visitor's request would be a system call of its own.
+  // What comes in one turn of the event loop shares one write: each socket that became readable runs
+  // its own microtasks, so otherwise every visitor's request would be a system call of its own. Where
+  // the last turn had only one stream to send for, nobody else is likely to come: then the first frames
+  // leave at once, for somebody may be waiting for just them.
   #schedule(): void {
     if (this.#state !== 'idle') return
     this.#state = 'scheduled'
-    if (this.#flushedThisTurn) return
-    this.#flushedThisTurn = true
-    queueMicrotask(this.#flush)
+    if (this.#isTurnBegun) return
+    this.#isTurnBegun = true
+    if (this.#isQuiet) queueMicrotask(this.#flush)
     setImmediate(this.#endTurn)
   }
 
   readonly #endTurn = (): void => {
-    this.#flushedThisTurn = false
+    this.#isTurnBegun = false
+    this.#isQuiet = this.#readyThisTurn <= 1
+    this.#readyThisTurn = 0
     if (this.#state === 'scheduled') this.#flush()
   }
 
