@@ -2,9 +2,11 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
 import { listening } from '@proj/testkit/listening'
+import { until } from '@proj/testkit/until'
 import { expect, it } from 'vitest'
 
-import { canLendReads, readLent } from '../src/lent-reads.ts'
+import { readLent } from '../src/lent-reads.ts'
+import { canReadOn } from '../src/read-on.ts'
 
 /** A connection whose accepting side is read by the test. */
 async function pair(): Promise<{ writer: Socket; reader: Socket } & AsyncDisposable> {
@@ -42,7 +44,7 @@ async function send(socket: Socket, total: number): Promise<void> {
 const TOTAL = 12 * 1024 * 1024
 
 it('knows the private parts of the Node it runs on', () => {
-  expect(canLendReads()).toBe(true)
+  expect(canReadOn()).toBe(true)
 })
 
 it('delivers every byte in order, and from some point on in lent memory', async () => {
@@ -160,4 +162,50 @@ it('passes a socket on to another reader without losing a byte', async () => {
   await ended
   expect(at).toBe(TOTAL)
   expect(handOvers).toBe(5)
+})
+
+it('reads no more than the stream holds while nobody takes it, and loses nothing', async () => {
+  await using sockets = await pair()
+  let at = 0
+  const check = (chunk: Buffer): boolean => {
+    expect(chunk.equals(pattern(at, chunk.length))).toBe(true)
+    at += chunk.length
+    return true
+  }
+  const first = once(sockets.reader, 'readable')
+  const stop = readLent(sockets.reader, check)
+  stop()
+  sockets.reader.pause()
+  const ended = once(sockets.reader, 'end')
+  const sent = send(sockets.writer, TOTAL)
+  sockets.reader.read(0)
+  await first
+  const held = sockets.reader.readableLength
+  expect(held).toBeGreaterThan(0)
+  expect(held).toBeLessThanOrEqual(sockets.reader.readableHighWaterMark + 65_536)
+  sockets.reader.removeAllListeners('readable')
+  readLent(sockets.reader, check)
+  sockets.reader.resume()
+  await sent
+  await ended
+  expect(at).toBe(TOTAL)
+})
+
+it('copies small chunks, which share their memory and stay as they are', async () => {
+  await using sockets = await pair()
+  const kept: Buffer[] = []
+  let sent = ''
+  readLent(sockets.reader, (chunk, isLent) => {
+    expect(isLent).toBe(false)
+    kept.push(chunk)
+    return false
+  })
+  for (let i = 0; i < 50; i++) {
+    sent += `message ${i};`
+    sockets.writer.write(`message ${i};`)
+    await until(() => sockets.reader.bytesRead === sent.length)
+  }
+  expect(Buffer.concat(kept).toString()).toBe(sent)
+  expect(kept.length).toBeGreaterThan(1)
+  expect(new Set(kept.map((chunk) => chunk.buffer)).size).toBeLessThanOrEqual(2)
 })
