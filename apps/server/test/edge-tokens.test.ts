@@ -1,6 +1,7 @@
 // Visitors that have to show a token (`proxy.auth`), and endpoints of tenants.
 import type { RequestListener } from 'node:http'
 
+import { JwtVerifier } from '@proj/identity'
 import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { exchangeRaw } from '@proj/testkit/raw-http'
 import { Agent } from '@proj/tunnel'
@@ -10,7 +11,7 @@ import { Authenticator, type AuthenticatorOptions } from '../src/identity/authen
 import { MemoryAuditLog } from '../src/store/memory-audit-log.ts'
 import { MemoryTokenStore } from '../src/store/memory-token-store.ts'
 import { authOf, hs256, storedToken } from './identity/signed.ts'
-import { type Fixture, request, tunnel } from './tunnel-fixture.ts'
+import { deferred, type Fixture, request, tunnel } from './tunnel-fixture.ts'
 
 const PROXY = 'the key of the proxy port, long enough'
 const ACME = 'the key of the tenant acme, long enough'
@@ -89,6 +90,32 @@ describe('proxy.auth', () => {
     const statuses = []
     for (let at = 0; at < 4; at++) statuses.push((await visitor.readResponse()).status)
     expect(statuses).toEqual([200, 401, 401, 200])
+  })
+
+  it('answers no request by the verdict on one that timed out before it', async () => {
+    const first = deferred()
+    let asked = 0
+    class LateVerifier extends JwtVerifier {
+      override async verify(text: string) {
+        asked += 1
+        // The second question answers the first.
+        if (asked === 2) first.resolve()
+        await first.promise
+        return await super.verify(text)
+      }
+    }
+    const auth = { ...authOf(PROXY), verifier: new LateVerifier({ hmacSecretKey: PROXY }) }
+    await using path = await tunnel({
+      http: (req, res) => res.end(req.url),
+      authenticator: authenticator({ ports: { proxy: { auth } } }).subject,
+      edge: { firstByteTimeoutMs: 100 },
+    })
+    using visitor = await path.visit()
+    const token = `Authorization: Bearer ${hs256(PROXY, {})}`
+    await visitor.send(request('GET /late', token))
+    expect((await visitor.readResponse()).headers['adit-error']).toBe('visitor_check_timeout')
+    await visitor.send(request('GET /behind', token))
+    expect((await visitor.readResponse()).body.toString()).toBe('/behind')
   })
 })
 

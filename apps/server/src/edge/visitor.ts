@@ -197,7 +197,8 @@ export class Visitor implements ExchangeVisitor, Expiring {
     this.#hold(rest)
     void route.then((found) => {
       const held = this.#held
-      if (this.#phase !== 'judged' || held === undefined) return // gone, or timed out
+      const isAwaited = this.#phase === 'judged' && this.#request === head
+      if (!isAwaited || held === undefined) return // gone, or timed out
       this.#held = undefined
       this.#socket.resume()
       this.#orRefuse(() => this.#follow(found, head, held))
