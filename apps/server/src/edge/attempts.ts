@@ -1,10 +1,10 @@
 import { type ChannelSink, isMuxError } from '@proj/mux'
 import type { ResetReason, Upstream } from '@proj/tunnel'
 
+import type { CarrierStream } from './carrier-stream.ts'
 import { answerToReset, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
 import type { EdgeContext } from './edge-context.ts'
 import type { Route } from './route-request.ts'
-import type { CarrierStream } from './stream-pool.ts'
 
 /** Streams one request may be offered to, the first one included. */
 const MAX_ATTEMPTS = 2

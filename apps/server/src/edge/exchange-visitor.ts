@@ -1,7 +1,7 @@
 import type { GatheredWrites } from '@proj/tunnel'
 
+import type { CarrierStream } from './carrier-stream.ts'
 import type { EdgeAnswer } from './edge-answer.ts'
-import type { CarrierStream } from './stream-pool.ts'
 
 /** What an exchange needs of the visitor's connection it runs on. */
 export interface ExchangeVisitor {

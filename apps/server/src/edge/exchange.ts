@@ -20,11 +20,11 @@ import {
 
 import { AnswerWriter } from './answer-writer.ts'
 import { Attempts, isIdempotent } from './attempts.ts'
+import type { CarrierStream } from './carrier-stream.ts'
 import { answerToFault, answerToReset, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
 import type { EdgeContext } from './edge-context.ts'
 import type { ExchangeVisitor } from './exchange-visitor.ts'
 import type { Route } from './route-request.ts'
-import type { CarrierStream } from './stream-pool.ts'
 
 /**
  * One request and its answer, spliced between a visitor and a stream to an agent.
@@ -290,7 +290,7 @@ export class Exchange implements ChannelSink {
     if (this.#isOver || stream === undefined) return
     this.#isOver = true
     this.onVisitorDrain()
-    if (this.#isReusable) this.#edge.pool.put(this.#route.endpoint, stream)
+    if (this.#isReusable) stream.home.put(stream)
     else stream.channel.end()
     this.#visitor.done(this.#keepAlive)
   }

@@ -4,6 +4,7 @@ import { type RequestHead, RequestHeadReader, type VisitorConnection } from '@pr
 import type { ChunkAnswer } from '@proj/mux'
 import { GatheredWrites, readLent, resetSocket } from '@proj/tunnel'
 
+import type { CarrierStream } from './carrier-stream.ts'
 import type { Expiring } from './deadlines.ts'
 import { answerBytes, answerToFault, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
 import { connectRequest } from './connect-handover.ts'
@@ -12,7 +13,6 @@ import { Exchange } from './exchange.ts'
 import type { ExchangeVisitor } from './exchange-visitor.ts'
 import { listen } from './listen.ts'
 import { type Refused, type Route, routeRequest } from './route-request.ts'
-import type { CarrierStream } from './stream-pool.ts'
 import { joinUpgraded } from './upgraded.ts'
 
 type Phase = 'idle' | 'head' | 'judged' | 'exchange' | 'lingering' | 'closed'
