@@ -24,10 +24,11 @@ export function isIdempotent(method: string): boolean {
 export class Attempts {
   readonly #edge: EdgeContext
   readonly #route: Route
-  readonly #tried = new Set<Upstream>()
+  #tried: ReadonlySet<Upstream> | undefined
   #count = 0
   #sent: Buffer[] | undefined = []
   #sentBytes = 0
+  #isAnswered = false
   #failure: EdgeAnswer | undefined
   #busy: Upstream | undefined
 
@@ -54,8 +55,10 @@ export class Attempts {
     else this.#sent.push(bytes)
   }
 
-  /** The service has begun to answer: the request is not offered again. */
-  forget(): void {
+  /** The service answers: the request is not offered again. */
+  answered(): void {
+    if (this.#isAnswered) return
+    this.#isAnswered = true
     this.#sent = undefined
     this.#edge.registry.report(this.#route.key, 'ok')
   }
@@ -82,7 +85,7 @@ export class Attempts {
     reason: ResetReason | undefined,
   ): CarrierStream | undefined {
     this.#failure = reason === undefined ? EDGE_ANSWERS.serviceClosed : answerToReset(reason)
-    if (reason !== undefined && !failed.reused) this.#tried.add(failed.upstream)
+    if (reason !== undefined && !failed.reused) this.#tried = withOne(this.#tried, failed.upstream)
     if (this.#sent === undefined || this.#count >= MAX_ATTEMPTS) return undefined
     const stream = this.#open(sink, true)
     if (stream !== undefined) for (const piece of this.#sent) stream.channel.write(piece)
@@ -105,7 +108,7 @@ export class Attempts {
     const { key, endpoint, rules, forward } = this.#route
     // Time has passed since the visitor was judged: who came meanwhile may demand more of it.
     if (this.#count > 1 && registry.rules(key) !== rules) return undefined
-    const passed = new Set(this.#tried)
+    let passed = this.#tried
     for (;;) {
       const upstream = registry.pick(key, passed)
       if (upstream === undefined) return undefined
@@ -117,9 +120,14 @@ export class Attempts {
       try {
         return pool.open(upstream, endpoint, forward.requestId, sink)
       } catch (error) {
-        passed.add(upstream) // leaving or full; the session reports itself
+        passed = withOne(passed, upstream) // leaving or full; the session reports itself
         if (isMuxError(error, 'MUX_ACK_BACKLOG')) this.#busy = upstream
       }
     }
   }
+}
+
+/** Nearly every request is over after one try: there is no set before there is something in it. */
+function withOne(set: ReadonlySet<Upstream> | undefined, one: Upstream): ReadonlySet<Upstream> {
+  return new Set(set).add(one)
 }

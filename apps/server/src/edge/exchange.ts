@@ -230,7 +230,7 @@ export class Exchange implements ChannelSink {
     const stream = this.#stream
     if (stream === undefined || this.#isOver) return
     this.#visitor.expectWithin(this.#edge.options.idleTimeoutMs)
-    this.#attempts.forget()
+    this.#attempts.answered()
     try {
       const rest = this.#response === undefined ? this.#takeHeads(stream, chunk) : chunk
       if (this.#response === undefined || rest === undefined) stream.channel.consume(chunk.length)
