@@ -45,7 +45,7 @@ export class Exchange implements ChannelSink {
   /** Ends the wait for a stream, while there is one. */
   #waiting: AbortController | undefined
   /** What waits for a stream: the head and what came in the same chunk, for the visitor is paused. */
-  readonly #unsent: Buffer[] = []
+  #unsent: Buffer[] | undefined
   #response: ResponseHead | undefined
   #responseBody: BodyReader | undefined
   #isAnswered = false
@@ -76,8 +76,9 @@ export class Exchange implements ChannelSink {
   start(): void {
     const headers = forwardRequestHeaders(this.#request, this.#route.forward)
     const { method, target } = this.#request
-    this.#send(Buffer.from(formatRequestHead({ method, target, headers }), 'latin1'))
+    const head = Buffer.from(formatRequestHead({ method, target, headers }), 'latin1')
     this.#open()
+    if (!this.#isOver) this.#send(head)
   }
 
   /**
@@ -174,7 +175,8 @@ export class Exchange implements ChannelSink {
     const stream = this.#attempts.first(this)
     if (stream !== undefined) {
       this.#stream = stream
-      for (const piece of this.#unsent.splice(0)) stream.channel.write(piece)
+      for (const piece of this.#unsent ?? []) stream.channel.write(piece)
+      this.#unsent = undefined
       this.#visitor.resume()
       return
     }
@@ -222,7 +224,7 @@ export class Exchange implements ChannelSink {
     this.#attempts.remember(bytes)
     const { firstByteTimeoutMs, idleTimeoutMs } = this.#edge.options
     this.#visitor.expectWithin(this.#response === undefined ? firstByteTimeoutMs : idleTimeoutMs)
-    if (this.#stream === undefined) this.#unsent.push(bytes)
+    if (this.#stream === undefined) (this.#unsent ??= []).push(bytes)
     else if (!this.#stream.channel.write(bytes)) this.#visitor.pause()
   }
 

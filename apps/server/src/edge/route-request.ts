@@ -42,11 +42,11 @@ export function routeRequest(
   const requestId = edge.requestIds.of(head, trustedHops)
   const forward = { clientAddress: connection.clientAddress, scheme, trustedHops, requestId }
   const admission = admitVisitor(edge, head, named, connection)
-  if (admission === undefined) return follow(edge, head, { ...named, forward })
+  if (admission === undefined) return follow(edge, head, named, forward)
   return admission.then((verdict) => {
     if ('status' in verdict) return { answer: verdict }
     const { tenant, consumed: authorizationConsumed } = verdict
-    return follow(edge, head, { endpoint, tenant, forward: { ...forward, authorizationConsumed } })
+    return follow(edge, head, { endpoint, tenant }, { ...forward, authorizationConsumed })
   })
 }
 
@@ -54,15 +54,16 @@ export function routeRequest(
 function follow(
   edge: EdgeContext,
   head: RequestHead,
-  { endpoint, tenant, forward }: NamedEndpoint & Pick<Route, 'forward'>,
+  { endpoint, tenant }: NamedEndpoint,
+  forward: Route['forward'],
 ): Route | Refused | Promise<Route | Refused> {
   const { registry, authenticator } = edge
   const key = endpointKey(tenant, endpoint)
   const isUnknown = tenant !== '' && authenticator?.knowsTenant(tenant) !== true
   if (isUnknown && registry.count(key) === 0) return { answer: EDGE_ANSWERS.tenantUnknown }
   const rules = registry.hasRules ? registry.rules(key) : undefined
-  const route = { endpoint, key, rules, forward }
-  return rules === undefined ? route : judge(edge, head, { ...route, rules })
+  if (rules === undefined) return { endpoint, key, rules, forward }
+  return judge(edge, head, { endpoint, key, rules, forward })
 }
 
 function judge(

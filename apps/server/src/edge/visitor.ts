@@ -11,6 +11,7 @@ import { connectRequest } from './connect-handover.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { Exchange } from './exchange.ts'
 import type { ExchangeVisitor } from './exchange-visitor.ts'
+import { Intake } from './intake.ts'
 import { listen } from './listen.ts'
 import { type Refused, type Route, routeRequest } from './route-request.ts'
 import { joinUpgraded } from './upgraded.ts'
@@ -32,7 +33,7 @@ export class Visitor implements ExchangeVisitor, Expiring {
   #phase: Phase = 'idle'
   #exchange: Exchange | undefined
   #request: RequestHead | undefined
-  #held: Buffer | undefined
+  readonly #intake: Intake
   readonly #stopReading: () => void
   readonly #stopListening: () => void
 
@@ -50,6 +51,7 @@ export class Visitor implements ExchangeVisitor, Expiring {
     this.#edge = edge
     this.#socket = socket
     this.#onGone = onGone
+    this.#intake = new Intake(socket)
     this.writes = new GatheredWrites(socket, () => this.#exchange?.onVisitorDrain())
     this.#reader = new RequestHeadReader({ maxHeadBytes: edge.options.maxHeadBytes })
     this.#connection = { clientAddress, scheme: 'encrypted' in socket ? 'https' : 'http' }
@@ -70,11 +72,11 @@ export class Visitor implements ExchangeVisitor, Expiring {
   }
 
   pause(): void {
-    this.#socket.pause()
+    this.#intake.pause()
   }
 
   resume(): void {
-    if (this.#held === undefined) this.#socket.resume()
+    this.#intake.resume()
   }
 
   expectWithin(ms: number): void {
@@ -94,10 +96,10 @@ export class Visitor implements ExchangeVisitor, Expiring {
     // in the visitor's buffers: say the end, then let the visitor find out for a while.
     this.#endExchange()
     this.#phase = 'lingering'
-    this.#held = undefined
     this.expectWithin(this.#edge.options.lingerTimeoutMs)
     this.#socket.end()
-    this.#socket.resume()
+    this.#intake.take()
+    this.#intake.resume()
   }
 
   fail(answer: EdgeAnswer): void {
@@ -118,7 +120,7 @@ export class Visitor implements ExchangeVisitor, Expiring {
 
   upgrade(stream: CarrierStream, rest: Buffer): void {
     this.#endExchange()
-    const held = this.#held
+    const held = this.#intake.take()
     this.#release()
     joinUpgraded(this.#edge, stream.channel, this.#socket, rest, held)
   }
@@ -143,7 +145,7 @@ export class Visitor implements ExchangeVisitor, Expiring {
   #take(chunk: Buffer, isLent: boolean): ChunkAnswer {
     const before = this.#exchange
     this.#onData(chunk)
-    if (!isLent || this.#held !== undefined || this.#reader.heldBytes > 0) return false
+    if (!isLent || this.#intake.held !== undefined || this.#reader.heldBytes > 0) return false
     // What ended with this chunk may have left some of it with its stream, who took over has the rest.
     if ((before ?? this.#exchange) !== this.#exchange || this.#phase === 'closed') return false
     return this.#exchange?.flush() ?? true
@@ -151,17 +153,23 @@ export class Visitor implements ExchangeVisitor, Expiring {
 
   #onData(chunk: Buffer): void {
     this.#edge.stats.bytesIn += chunk.length
-    if (this.#isEnding()) return
-    this.#orRefuse(() => {
+    if (!this.#isEnding()) this.#parse(chunk)
+  }
+
+  /** Takes what the visitor sent, and refuses it when it proves to be malformed. */
+  #parse(chunk: Buffer): void {
+    try {
       const rest = this.#exchange === undefined ? chunk : this.#exchange.onRequestBytes(chunk)
       if (rest !== undefined) this.#onRest(rest)
-    })
+    } catch (error) {
+      this.#refuse(error)
+    }
   }
 
   #onRest(bytes: Buffer): void {
     const isBusy = this.#exchange !== undefined || this.#phase === 'judged'
     if (isBusy || this.#socket.writableNeedDrain) {
-      this.#hold(bytes)
+      this.#intake.hold(bytes)
       return
     }
     if (this.#phase === 'idle') {
@@ -194,20 +202,23 @@ export class Visitor implements ExchangeVisitor, Expiring {
   #await(route: Promise<Route | Refused>, head: RequestHead, rest: Buffer): void {
     this.#phase = 'judged'
     this.expectWithin(this.#edge.options.firstByteTimeoutMs)
-    this.#hold(rest)
+    this.#intake.hold(rest)
     void route.then((found) => {
-      const held = this.#held
       const isAwaited = this.#phase === 'judged' && this.#request === head
-      if (!isAwaited || held === undefined) return // gone, or timed out
-      this.#held = undefined
-      this.#socket.resume()
-      this.#orRefuse(() => this.#follow(found, head, held))
+      const held = isAwaited ? this.#intake.take() : undefined
+      if (held === undefined) return // gone, or timed out
+      this.#intake.resume()
+      try {
+        this.#follow(found, head, held)
+      } catch (error) {
+        this.#refuse(error)
+      }
     })
   }
 
   #follow(route: Route | Refused, head: RequestHead, rest: Buffer): void {
     if ('answer' in route) {
-      if (rest.length > 0) this.#hold(rest)
+      if (rest.length > 0) this.#intake.hold(rest)
       this.fail(route.answer)
       return
     }
@@ -219,7 +230,7 @@ export class Visitor implements ExchangeVisitor, Expiring {
     // `start` may have failed the request already; what follows its head is then the next one's.
     const left = this.#exchange === exchange ? exchange.onRequestBytes(rest) : rest
     if (left !== undefined && left.length > 0 && !this.#isEnding()) {
-      this.#hold(left)
+      this.#intake.hold(left)
       if (this.#exchange === undefined) this.#next()
     }
   }
@@ -228,40 +239,30 @@ export class Visitor implements ExchangeVisitor, Expiring {
     return this.#phase === 'lingering' || this.#phase === 'closed'
   }
 
-  #hold(bytes: Buffer): void {
-    this.#held = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes])
-    this.#socket.pause()
-  }
-
   /** The next request, if the visitor sent it already and has taken the last answer. */
   #next(): void {
-    const held = this.#held
-    if (held === undefined) this.#socket.resume()
+    if (this.#intake.held === undefined) return this.#intake.resume()
     // Otherwise #onDrain comes back here.
-    if (held === undefined || this.#socket.writableNeedDrain) return
-    this.#held = undefined
+    if (this.#socket.writableNeedDrain) return
+    const held = this.#intake.take()
     // Not from inside the call that ended the last exchange, or a pipeline would be a recursion.
     setImmediate(() => {
       if (this.#phase !== 'idle') return
-      this.#orRefuse(() => this.#onRest(held))
-      if (this.#held === undefined) this.#socket.resume()
+      if (held !== undefined) this.#parse(held)
+      this.#intake.resume()
     })
   }
 
-  /** Does what may find a malformed request, which is then refused. */
-  #orRefuse(take: () => void): void {
-    try {
-      take()
-    } catch (error) {
-      this.#exchange?.abort()
-      if (this.#exchange?.started === true) {
-        // Part of an answer is out: nothing sensible can follow it.
-        this.breakOff(true)
-        return
-      }
-      this.#request = undefined
-      this.fail(answerToFault(error))
+  /** Answers a request that proved to be malformed. */
+  #refuse(error: unknown): void {
+    this.#exchange?.abort()
+    if (this.#exchange?.started === true) {
+      // Part of an answer is out: nothing sensible can follow it.
+      this.breakOff(true)
+      return
     }
+    this.#request = undefined
+    this.fail(answerToFault(error))
   }
 
   #onDrain(): void {
