@@ -15,8 +15,14 @@ const BUFFER_BYTES = 258_048
 /** Sockets that have a buffer at the same time: 16 MiB in all. */
 const MAX_BUFFERS = 64
 
-/** Buffers that wait for their holders, and those without a socket: 8 MiB in all. */
-const MAX_WAITING = 32
+/**
+ * Buffers that wait for their holders, and those without a socket: 24 MiB in all. A stream's window bounds
+ * how much it keeps; 2 GiB both ways through a server on a busy machine needed up to 80.
+ */
+const MAX_WAITING = 96
+
+/** How often half of the buffers that nobody refers to is let go, if meanwhile all found one, ms. */
+const TRIM_INTERVAL_MS = 10_000
 
 /** Copies up to this long share a slab. */
 const MAX_SHARING_BYTES = 4096
@@ -29,6 +35,9 @@ const NOBODY: ChunkHolder = { drained: true }
 let lent = 0
 /** Buffers that serve again once nobody refers to them, the oldest first. */
 const waiting: { readonly buffer: Buffer; readonly holder: ChunkHolder }[] = []
+/** Whether the waiting ones were too few since the last trim. */
+let wereTooFew = false
+let trimming: NodeJS.Timeout | undefined
 let slab: Buffer = Buffer.alloc(0)
 let slabUsed = 0
 
@@ -80,11 +89,25 @@ export function copyOf(from: Buffer, bytes: number): Buffer {
 function freeBuffer(): Buffer {
   const at = waiting.findIndex(({ holder }) => holder.drained)
   const [free] = at < 0 ? [] : waiting.splice(at, 1)
-  return free?.buffer ?? Buffer.allocUnsafeSlow(BUFFER_BYTES)
+  if (free !== undefined) return free.buffer
+  wereTooFew = true
+  return Buffer.allocUnsafeSlow(BUFFER_BYTES)
 }
 
 /** Remembers a buffer for when its holder is done; of too many the oldest is left to the collector. */
 function putAside(buffer: Buffer, holder: ChunkHolder): void {
   if (waiting.length === MAX_WAITING) waiting.shift()
   waiting.push({ buffer, holder })
+  trimming ??= setInterval(trim, TRIM_INTERVAL_MS).unref()
+}
+
+function trim(): void {
+  const idle = waiting.filter(({ holder }) => holder.drained)
+  const surplus = new Set(wereTooFew ? [] : idle.slice(0, Math.ceil(idle.length / 2)))
+  const kept = waiting.filter((one) => !surplus.has(one))
+  waiting.splice(0, waiting.length, ...kept)
+  wereTooFew = false
+  if (kept.length > 0) return
+  clearInterval(trimming)
+  trimming = undefined
 }
