@@ -7,6 +7,7 @@
 
 import { isDecimal } from './character-classes.ts'
 import { HttpError, type HttpSide } from './errors.ts'
+import { equalsFolded } from './folded-text.ts'
 
 /** Framing of one body. */
 export type BodyFraming =
@@ -51,7 +52,7 @@ export function declaredFraming(
     if (versionMinor === 0) {
       throw new HttpError(side, 'TRANSFER_ENCODING_VERSION', 'HTTP/1.0 has no chunks')
     }
-    if (transferEncoding.toLowerCase() !== 'chunked') {
+    if (!equalsFolded(transferEncoding, 'chunked')) {
       throw new HttpError(side, 'TRANSFER_ENCODING_UNSUPPORTED', 'value is not "chunked"')
     }
     return CHUNKED_BODY

@@ -28,7 +28,7 @@ export function isChunkExtension(text: string): boolean {
 
 function endOfToken(text: string, start: number): number {
   let at = start
-  while (TOKEN[text.charCodeAt(at)] === 1) at++
+  while ((TOKEN[text.charCodeAt(at)] ?? 0) !== 0) at++
   return at
 }
 

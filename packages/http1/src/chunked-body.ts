@@ -154,9 +154,9 @@ export class ChunkedBody implements BodyReader {
     const end = this.#trailers.scan(chunk, offset)
     if (end === -1) return chunk.length
     const trailers = parseHeaderLines(this.#trailers.take(), 0, this.#side)
-    for (let at = 0; at < trailers.length; at += 2) {
-      if (isForbiddenTrailer(trailers[at] ?? '')) {
-        throw this.#error('TRAILER_FORBIDDEN', `line ${at / 2 + 1}`)
+    for (let line = 0; line < trailers.ends.length; line++) {
+      if (isForbiddenTrailer(trailers.nameOf(line))) {
+        throw this.#error('TRAILER_FORBIDDEN', `line ${line + 1}`)
       }
     }
     this.#trailers = undefined

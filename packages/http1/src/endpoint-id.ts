@@ -4,7 +4,6 @@
  * base domain can be demanded, so that unrelated names pointing here do not become endpoints.
  */
 
-import { getHeader } from './header-list.ts'
 import { parseHost } from './host.ts'
 import type { RequestHead } from './request-head.ts'
 
@@ -24,10 +23,10 @@ export interface EndpointIdOptions {
  * dot, a name outside the base domain. An empty header counts as absent; of several the first counts.
  */
 export function endpointId(
-  head: Pick<RequestHead, 'headers' | 'host'>,
+  head: Pick<RequestHead, 'header' | 'host'>,
   options: EndpointIdOptions = {},
 ): string | undefined {
-  const named = getHeader(head.headers, 'x-piko-endpoint')
+  const named = head.header('x-piko-endpoint')
   if (named !== undefined && named !== '') return named
   const host = parseHost(head.host)
   if (host === undefined || host.isAddress) return undefined

@@ -5,10 +5,13 @@
  */
 
 import { isVisible } from './character-classes.ts'
-import { forwardedValues, type IncomingForwarded, type VisitorConnection } from './forwarded-for.ts'
-import { joined, listItems } from './header-list.ts'
+import { forwardedLines, type VisitorConnection } from './forwarded-for.ts'
+import { KIND } from './header-kinds.ts'
+import type { HeaderLines } from './header-lines.ts'
+import { listItems } from './header-list.ts'
 import { HOP_HEADERS, namesInConnection } from './hop-headers.ts'
-import type { RequestHead } from './request-head.ts'
+import { RequestHead } from './request-head.ts'
+import { rewriteLines } from './rewrite-lines.ts'
 
 /** What the edge knows and decided about a request. */
 export interface ForwardRequestOptions extends VisitorConnection {
@@ -32,93 +35,73 @@ export interface ForwardRequestOptions extends VisitorConnection {
   readonly requestId?: string
 }
 
-// What this function sets or takes off. CGI-style services cannot tell X_Forwarded_For from
-// X-Forwarded-For, so the spelling with underscores is always taken off.
-const OWNED: ReadonlySet<string> = new Set([
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'x-piko-authorization',
-  'x-piko-forward',
-  'x-request-id',
-])
+// Always written anew, or for nobody behind the edge.
+const ALWAYS_OFF: number =
+  HOP_HEADERS |
+  KIND.forwardedFor |
+  KIND.forwardedProto |
+  KIND.forwardedHost |
+  KIND.pikoAuthorization |
+  KIND.pikoForward |
+  KIND.disguised
 
 /**
- * Returns the headers to send on with a request: name, value, name, value.
+ * Returns the head to send on for a request, as latin1 text. Always HTTP/1.1: an intermediary speaks
+ * its own version.
  * @throws {TypeError} when clientAddress or requestId could not stand in a header
  * @throws {RangeError} when trustedHops is not an integer from 0
  */
-export function forwardRequestHeaders(head: RequestHead, options: ForwardRequestOptions): string[] {
+export function rewriteRequestHead(head: RequestHead, options: ForwardRequestOptions): string {
   const trustedHops = options.trustedHops ?? 0
   if (!Number.isInteger(trustedHops) || trustedHops < 0) {
     throw new RangeError(`trustedHops must be an integer from 0, got ${String(trustedHops)}`)
   }
-  const named = namesInConnection(head.headers)
-  const incoming: IncomingForwarded = { for: undefined, proto: undefined, host: undefined }
-  const headers: string[] = []
-  let acceptsTrailers = false
-  for (let at = 0; at < head.headers.length; at += 2) {
-    const original = head.headers[at] ?? ''
-    const value = head.headers[at + 1] ?? ''
-    const name = original.toLowerCase()
-    if (HOP_HEADERS.has(name)) {
-      if (name === 'te') acceptsTrailers ||= listItems(value.toLowerCase()).includes('trailers')
-    } else if (collectForwarded(incoming, name, value) || named.has(name)) {
-      continue
-    } else if (!isTakenOff(name, head, options, trustedHops)) {
-      headers.push(original, value)
-    }
-  }
-  const forwarded = forwardedValues(incoming, options, head.host, trustedHops)
-  headers.push('x-forwarded-for', forwarded.for, 'x-forwarded-proto', forwarded.proto)
-  headers.push('x-forwarded-host', forwarded.host, 'x-piko-forward', 'true')
-  if (options.requestId !== undefined) {
-    if (!isVisible(options.requestId)) throw new TypeError('requestId is not visible ASCII')
-    headers.push('x-request-id', options.requestId)
-  }
-  if (acceptsTrailers) headers.push('TE', 'trailers')
-  if (head.upgrade !== undefined) headers.push('Connection', 'Upgrade', 'Upgrade', head.upgrade)
-  return headers
+  const lines = RequestHead.linesOf(head)
+  return rewriteLines(lines, {
+    startLine: isLineKept(head, lines) ? undefined : `${head.method} ${head.target} HTTP/1.1`,
+    off: kindsOff(head, options, trustedHops),
+    named: namesInConnection(lines),
+    added: addedLines(head, lines, options, trustedHops),
+  })
 }
 
-function isTakenOff(
-  name: string,
-  head: RequestHead,
+/** Tells whether the request line that came is the one to send on. An absolute target became shorter. */
+function isLineKept({ method, target, versionMinor }: RequestHead, lines: HeaderLines): boolean {
+  const length = (lines.ends[0] ?? 0) - lines.startOf(0)
+  return (
+    versionMinor === 1 && length === method.length + target.length + ' '.length + ' HTTP/1.1'.length
+  )
+}
+
+function kindsOff(head: RequestHead, options: ForwardRequestOptions, trustedHops: number): number {
+  let off = ALWAYS_OFF
+  if (options.authorizationConsumed === true) off |= KIND.authorization
+  if (options.requestId !== undefined) off |= KIND.requestId
+  if (trustedHops === 0) off |= KIND.forwarded | KIND.forwardedOther
+  // RFC 9110 section 10.1.1: an expectation in an HTTP/1.0 request is to be ignored.
+  if (head.versionMinor === 0) off |= KIND.expect
+  return off
+}
+
+function addedLines(
+  { host, upgrade }: RequestHead,
+  lines: HeaderLines,
   options: ForwardRequestOptions,
   trustedHops: number,
-): boolean {
-  switch (name) {
-    case 'authorization':
-      return options.authorizationConsumed ?? false
-    case 'expect':
-      // RFC 9110 section 10.1.1: an expectation in an HTTP/1.0 request is to be ignored.
-      return head.versionMinor === 0
-    case 'forwarded':
-      return trustedHops === 0
-    case 'x-request-id':
-      return options.requestId !== undefined
-    case 'x-piko-authorization':
-    case 'x-piko-forward':
-      return true
-    default:
-      if (trustedHops === 0 && name.startsWith('x-forwarded-')) return true
-      return name.includes('_') && OWNED.has(name.replaceAll('_', '-'))
+): string {
+  const { requestId } = options
+  let added = forwardedLines(lines, options, host, trustedHops)
+  if (requestId === undefined) added += 'x-piko-forward: true\r\n'
+  else {
+    if (!isVisible(requestId)) throw new TypeError('requestId is not visible ASCII')
+    added += `x-piko-forward: true\r\nx-request-id: ${requestId}\r\n`
   }
+  if (acceptsTrailers(lines)) added += 'TE: trailers\r\n'
+  if (upgrade !== undefined) added += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
+  return added
 }
 
-function collectForwarded(incoming: IncomingForwarded, name: string, value: string): boolean {
-  switch (name) {
-    case 'x-forwarded-for':
-      incoming.for = joined(incoming.for, value)
-      return true
-    case 'x-forwarded-proto':
-      incoming.proto = joined(incoming.proto, value)
-      return true
-    case 'x-forwarded-host':
-      incoming.host = joined(incoming.host, value)
-      return true
-    default:
-      return false
-  }
+function acceptsTrailers(lines: HeaderLines): boolean {
+  const codings = lines.joined(KIND.te)
+  return codings !== undefined && listItems(codings.toLowerCase()).includes('trailers')
 }

@@ -5,9 +5,12 @@
  */
 
 import type { BodyFraming } from './body-framing.ts'
+import { KIND } from './header-kinds.ts'
+import type { HeaderLines } from './header-lines.ts'
 import { HOP_HEADERS, namesInConnection } from './hop-headers.ts'
 import type { RequestHead } from './request-head.ts'
-import type { ResponseHead } from './response-head.ts'
+import { ResponseHead } from './response-head.ts'
+import { rewriteLines } from './rewrite-lines.ts'
 
 /** What of a response decides about the visitor's connection; a {@link ResponseHead} fits. */
 export interface ResponseOutline {
@@ -40,39 +43,38 @@ export interface ForwardResponseOptions {
 }
 
 /**
- * Returns the headers to send on with a response: name, value, name, value. Connection is set to
- * close, to keep-alive for HTTP/1.0, or to Upgrade for 101 and 426, and is otherwise left out. A
- * 1xx or 204 loses framing headers, which it must not have (RFC 9112 section 6).
+ * Returns the head to send on for a response, as latin1 text. Always HTTP/1.1, to HTTP/1.0 visitors
+ * too (RFC 9112 section 2.3). Connection is set to close, to keep-alive for HTTP/1.0, or to Upgrade
+ * for 101 and 426, and is otherwise left out. A 1xx or 204 loses framing headers, which it must not
+ * have (RFC 9112 section 6).
  */
-export function forwardResponseHeaders(
-  head: ResponseHead,
-  options: ForwardResponseOptions,
-): string[] {
-  const named = namesInConnection(head.headers)
-  const isBodiless = head.status < 200 || head.status === 204
-  const isUpgrade = head.status === 101 || head.status === 426
-  const headers: string[] = []
-  let upgrade: string | undefined
-  for (let at = 0; at < head.headers.length; at += 2) {
-    const original = head.headers[at] ?? ''
-    const value = head.headers[at + 1] ?? ''
-    const name = original.toLowerCase()
-    if (HOP_HEADERS.has(name)) {
-      if (name === 'upgrade' && isUpgrade) upgrade = value
-    } else if (!named.has(name) && !isUnreadable(name, isBodiless, options.versionMinor)) {
-      headers.push(original, value)
-    }
-  }
-  if (upgrade !== undefined) headers.push('Upgrade', upgrade)
-  const connection = connectionValue(head.status, upgrade !== undefined, options)
-  if (connection !== undefined) headers.push('Connection', connection)
-  return headers
+export function rewriteResponseHead(head: ResponseHead, options: ForwardResponseOptions): string {
+  const lines = ResponseHead.linesOf(head)
+  const { status } = head
+  const isUpgrade = status === 101 || status === 426
+  const upgrade = isUpgrade ? lines.last(KIND.upgrade) : undefined
+  const connection = connectionValue(status, upgrade !== undefined, options)
+  let added = upgrade === undefined ? '' : `Upgrade: ${upgrade}\r\n`
+  if (connection !== undefined) added += `Connection: ${connection}\r\n`
+  return rewriteLines(lines, {
+    startLine: isLineKept(head, lines) ? undefined : `HTTP/1.1 ${status} ${head.reason}`,
+    off: kindsOff(status, options.versionMinor),
+    named: namesInConnection(lines),
+    added,
+  })
 }
 
-function isUnreadable(name: string, isBodiless: boolean, versionMinor: 0 | 1): boolean {
-  if (name === 'content-length') return isBodiless
-  if (name === 'transfer-encoding') return isBodiless || versionMinor === 0
-  return name === 'trailer' && versionMinor === 0
+/** Tells whether the status line that came is the one to send on: services leave out the last space. */
+function isLineKept({ versionMinor }: ResponseHead, lines: HeaderLines): boolean {
+  return versionMinor === 1 && (lines.ends[0] ?? 0) >= 'HTTP/1.1 200 '.length
+}
+
+/** What the visitor must not get, or could not read. */
+function kindsOff(status: number, versionMinor: 0 | 1): number {
+  let off = HOP_HEADERS
+  if (status < 200 || status === 204) off |= KIND.contentLength | KIND.transferEncoding
+  if (versionMinor === 0) off |= KIND.transferEncoding | KIND.trailer
+  return off
 }
 
 function connectionValue(

@@ -6,8 +6,12 @@
  */
 
 import { isVisible } from './character-classes.ts'
+import { KIND } from './header-kinds.ts'
+import type { HeaderLines } from './header-lines.ts'
 import { listItems } from './header-list.ts'
 import { parseHost } from './host.ts'
+
+const BELIEVED: number = KIND.forwardedFor | KIND.forwardedProto | KIND.forwardedHost
 
 /** What the edge itself knows about the connection a request came on. */
 export interface VisitorConnection {
@@ -17,45 +21,40 @@ export interface VisitorConnection {
   readonly scheme: 'http' | 'https'
 }
 
-/** The three values to send on. */
-export interface ForwardedValues {
-  readonly for: string
-  readonly proto: string
-  readonly host: string
-}
-
-/** Incoming values, repeated headers joined to one list; undefined where absent. */
-export interface IncomingForwarded {
-  for: string | undefined
-  proto: string | undefined
-  host: string | undefined
-}
-
 /**
- * Returns what to send on.
+ * Returns the lines to send on, each with its CR LF.
+ * @param incoming - what came with the request
  * @param host - Host of the request
  * @param trustedHops - number of trusted proxies in front; 0 drops all incoming values
  * @throws {TypeError} when clientAddress could not stand in a header
  */
-export function forwardedValues(
-  incoming: IncomingForwarded,
+export function forwardedLines(
+  incoming: HeaderLines,
   connection: VisitorConnection,
   host: string,
   trustedHops: number,
-): ForwardedValues {
+): string {
   const { clientAddress, scheme } = connection
   if (!isVisible(clientAddress) || clientAddress.includes(',')) {
     throw new TypeError(`clientAddress is not an address: ${JSON.stringify(clientAddress)}`)
   }
-  if (trustedHops === 0) return { for: clientAddress, proto: scheme, host }
-  const kept = listItems(incoming.for ?? '').slice(-trustedHops)
-  const proto = trustedItem(incoming.proto, trustedHops)?.toLowerCase()
-  const forwardedHost = trustedItem(incoming.host, trustedHops)
-  return {
-    for: [...kept, clientAddress].join(', '),
-    proto: proto === 'http' || proto === 'https' ? proto : scheme,
-    host: forwardedHost !== undefined && parseHost(forwardedHost) ? forwardedHost : host,
+  if (trustedHops === 0 || (incoming.seen & BELIEVED) === 0) {
+    return linesOf(clientAddress, scheme, host)
   }
+  const kept = listItems(incoming.joined(KIND.forwardedFor) ?? '').slice(-trustedHops)
+  const proto = trustedItem(incoming.joined(KIND.forwardedProto), trustedHops)?.toLowerCase()
+  const forwardedHost = trustedItem(incoming.joined(KIND.forwardedHost), trustedHops)
+  return linesOf(
+    [...kept, clientAddress].join(', '),
+    proto === 'http' || proto === 'https' ? proto : scheme,
+    forwardedHost !== undefined && parseHost(forwardedHost) ? forwardedHost : host,
+  )
+}
+
+function linesOf(addresses: string, proto: 'http' | 'https', host: string): string {
+  return proto === 'http'
+    ? `x-forwarded-for: ${addresses}\r\nx-forwarded-proto: http\r\nx-forwarded-host: ${host}\r\n`
+    : `x-forwarded-for: ${addresses}\r\nx-forwarded-proto: https\r\nx-forwarded-host: ${host}\r\n`
 }
 
 /**

@@ -8,18 +8,20 @@
  * describes the framing goes with them.
  */
 
+import { KIND, kindNamed } from './header-kinds.ts'
+import type { HeaderLines } from './header-lines.ts'
 import { listItems } from './header-list.ts'
+import { isUsualOption } from './connection-options.ts'
 
-/** Names, in lower case, that never go on to the next hop. TE and Upgrade come back where they are meant. */
-export const HOP_HEADERS: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'upgrade',
-])
+/** Kinds that never go on to the next hop. TE and Upgrade come back where they are meant. */
+export const HOP_HEADERS: number =
+  KIND.connection |
+  KIND.keepAlive |
+  KIND.proxyAuthenticate |
+  KIND.proxyAuthorization |
+  KIND.proxyConnection |
+  KIND.te |
+  KIND.upgrade
 
 const NEVER_NAMED: ReadonlySet<string> = new Set([
   'authorization',
@@ -34,28 +36,18 @@ const NEVER_NAMED: ReadonlySet<string> = new Set([
   'transfer-encoding',
 ])
 
-const NONE: ReadonlySet<string> = new Set()
-
-/**
- * Returns the further names, in lower case, that the Connection headers take off.
- * @param headers - name, value, name, value
- */
-export function namesInConnection(headers: readonly string[]): ReadonlySet<string> {
-  let names: Set<string> | undefined
-  for (let at = 0; at < headers.length; at += 2) {
-    const name = headers[at] ?? ''
-    if (name.length !== 10 || name.toLowerCase() !== 'connection') continue
-    for (const item of listItems((headers[at + 1] ?? '').toLowerCase())) {
-      if (isOption(item) || isProtected(item)) continue
-      names ??= new Set()
-      names.add(item)
-    }
-  }
-  return names ?? NONE
+/** Returns the further names, in lower case, that the Connection headers take off; undefined for none. */
+export function namesInConnection(lines: HeaderLines): ReadonlySet<string> | undefined {
+  const value = lines.joined(KIND.connection)
+  if (value === undefined || isUsualOption(value)) return undefined
+  const names = listItems(value.toLowerCase()).filter(
+    (item) => !isOption(item) && !isProtected(item),
+  )
+  return names.length === 0 ? undefined : new Set(names)
 }
 
 function isOption(item: string): boolean {
-  return item === 'close' || HOP_HEADERS.has(item)
+  return item === 'close' || ((kindNamed(item) ?? 0) & HOP_HEADERS) !== 0
 }
 
 function isProtected(name: string): boolean {

@@ -6,7 +6,10 @@
  */
 
 import { isIPv4, isIPv6 } from 'node:net'
-import { isDecimal, isHostName } from './character-classes.ts'
+import { classOf, isAllOf } from './byte-class.ts'
+import { isDecimal } from './character-classes.ts'
+
+const HOST_NAME: Uint8Array = classOf('-._')
 
 // RFC 1035 section 2.3.4, plus the final dot.
 const MAX_NAME_LENGTH = 254
@@ -29,7 +32,7 @@ export function isValidHost(host: string): boolean {
   if (nameEnd <= 0 || nameEnd > MAX_NAME_LENGTH || !isPort(host, nameEnd)) return false
   if (host.charCodeAt(0) === 0x5b) return isBracketedAddress(host, nameEnd)
   // A leading dot would make the first label empty.
-  return isHostName(host, nameEnd) && host.charCodeAt(0) !== 0x2e
+  return isAllOf(HOST_NAME, host, 0, nameEnd) && host.charCodeAt(0) !== 0x2e
 }
 
 /** Takes a host apart; undefined if it is not valid. */

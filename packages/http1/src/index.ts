@@ -17,9 +17,9 @@ export {
   type RequestHeadParts,
   type ResponseHeadParts,
 } from './format-head.ts'
-export { forwardRequestHeaders, type ForwardRequestOptions } from './forward-request.ts'
+export { rewriteRequestHead, type ForwardRequestOptions } from './forward-request.ts'
 export {
-  forwardResponseHeaders,
+  rewriteResponseHead,
   visitorKeepAlive,
   type ForwardResponseOptions,
   type ResponseOutline,

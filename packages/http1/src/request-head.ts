@@ -5,13 +5,16 @@
  * from one latin1 text, and the deciding headers are read in one pass.
  */
 
-import { declaredFraming, NO_BODY, type BodyFraming } from './body-framing.ts'
+import { type BodyFraming, NO_BODY } from './body-framing.ts'
 import { isToken, isVisible } from './character-classes.ts'
+import { connectionOptions } from './connection-options.ts'
 import { HttpError } from './errors.ts'
-import { parseHeaderLines } from './header-lines.ts'
+import { equalsFolded } from './folded-text.ts'
+import { KIND } from './header-kinds.ts'
+import { type HeaderLines, parseHeaderLines } from './header-lines.ts'
 import { isValidHost } from './host.ts'
 import { type HttpLimits, resolveHttpLimits } from './limits.ts'
-import { connectionOptions, readMessageFields } from './message-fields.ts'
+import { framingOf, refuseRepetition } from './message-fields.ts'
 import { originForm } from './request-target.ts'
 import { type Section, SectionScanner } from './section-scanner.ts'
 import { parseVersion } from './start-line.ts'
@@ -19,16 +22,21 @@ import { upgradeOf } from './upgrade.ts'
 
 const EMPTY: Buffer = Buffer.alloc(0)
 
+/** The words of a request line. */
+interface RequestLine {
+  readonly method: string
+  readonly target: string
+  readonly versionMinor: 0 | 1
+}
+
 /** A request head that passed every check. */
-export interface RequestHead {
+export class RequestHead {
   /** Method as sent; case matters. Never CONNECT. */
   readonly method: string
   /** Target in origin-form, path and query byte for byte as sent; `*` only for OPTIONS. */
   readonly target: string
   /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
   readonly versionMinor: 0 | 1
-  /** Name, value, name, value; in order and letter case as sent, values without outer blanks. */
-  readonly headers: readonly string[]
   /** Value of the only Host header, in its letter case, port included; checked against the grammar. */
   readonly host: string
   /** How the body ends; never until-close. */
@@ -39,6 +47,52 @@ export interface RequestHead {
   readonly upgrade: string | undefined
   /** Whether the visitor waits for 100 Continue before it sends the body. */
   readonly expectContinue: boolean
+  readonly #lines: HeaderLines
+
+  /** @internal Takes over what {@link RequestHeadReader} read. */
+  constructor(lines: HeaderLines, line: RequestLine) {
+    const { method, versionMinor } = line
+    refuseRepetition(lines, 'request')
+    const host = lines.value(KIND.host)
+    if (host === undefined) {
+      throw new HttpError('request', 'HOST_MISSING', `${lines.ends.length - 1} headers`)
+    }
+    if (!isValidHost(host)) {
+      throw new HttpError('request', 'HOST_INVALID', `${host.length} characters`)
+    }
+    this.method = method
+    this.target = originForm(method, line.target, host)
+    this.versionMinor = versionMinor
+    this.host = host
+    this.framing = framingOf(lines, versionMinor, 'request') ?? NO_BODY
+    const connection = connectionOptions(lines.joined(KIND.connection), versionMinor)
+    this.keepAlive = connection.keepAlive
+    this.upgrade = upgradeOf(lines.joined(KIND.upgrade), connection.upgrade, versionMinor)
+    const expect = versionMinor === 1 ? lines.joined(KIND.expect) : undefined
+    this.expectContinue = expect !== undefined && equalsFolded(expect, '100-continue')
+    this.#lines = lines
+  }
+
+  /**
+   * Name, value, name, value; in order and letter case as sent, values without outer blanks. The
+   * list is made when it is first asked for.
+   */
+  get headers(): readonly string[] {
+    return this.#lines.list
+  }
+
+  /**
+   * Returns the value of the first header of that name, or undefined.
+   * @param lowerName - the name in lower case
+   */
+  header(lowerName: string): string | undefined {
+    return this.#lines.named(lowerName)
+  }
+
+  /** Returns a head as it came, for rewriting it; the class itself is not exported by the package. */
+  static linesOf(head: RequestHead): HeaderLines {
+    return head.#lines
+  }
 }
 
 /** What {@link RequestHeadReader.push} found. */
@@ -109,28 +163,7 @@ function parseRequestHead(section: Section): RequestHead {
   if (!isVisible(text, methodEnd + 1, targetEnd)) {
     throw new HttpError('request', 'TARGET_INVALID', `${targetEnd - methodEnd - 1} characters`)
   }
-  const headers = parseHeaderLines(section, 1, 'request')
-  const fields = readMessageFields(headers, 'request')
-  const { host } = fields
-  if (host === undefined) {
-    throw new HttpError('request', 'HOST_MISSING', `${headers.length / 2} headers`)
-  }
-  if (!isValidHost(host)) {
-    throw new HttpError('request', 'HOST_INVALID', `${host.length} characters`)
-  }
-  const target = originForm(method, text.slice(methodEnd + 1, targetEnd), host)
-  const { contentLength, transferEncoding } = fields
-  const framing = declaredFraming(contentLength, transferEncoding, versionMinor, 'request')
-  const connection = connectionOptions(fields.connection, versionMinor)
-  return {
-    method,
-    target,
-    versionMinor,
-    headers,
-    host,
-    framing: framing ?? NO_BODY,
-    keepAlive: connection.keepAlive,
-    upgrade: upgradeOf(fields.upgrade, connection.upgrade, versionMinor),
-    expectContinue: versionMinor === 1 && fields.expect?.toLowerCase() === '100-continue',
-  }
+  const lines = parseHeaderLines(section, 1, 'request')
+  const target = text.slice(methodEnd + 1, targetEnd)
+  return new RequestHead(lines, { method, target, versionMinor })
 }

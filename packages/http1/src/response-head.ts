@@ -5,34 +5,83 @@
  * request, so each push names it (RFC 9112 section 6.3).
  */
 
-import { declaredFraming, NO_BODY, UNTIL_CLOSE_BODY, type BodyFraming } from './body-framing.ts'
+import { type BodyFraming, NO_BODY, UNTIL_CLOSE_BODY } from './body-framing.ts'
 import { isDecimal } from './character-classes.ts'
+import { connectionOptions } from './connection-options.ts'
 import { HttpError } from './errors.ts'
-import { parseHeaderLines } from './header-lines.ts'
+import { KIND } from './header-kinds.ts'
+import { type HeaderLines, parseHeaderLines } from './header-lines.ts'
 import { type HttpLimits, resolveHttpLimits } from './limits.ts'
-import { connectionOptions, readMessageFields } from './message-fields.ts'
+import { framingOf, refuseRepetition } from './message-fields.ts'
 import { type Section, SectionScanner } from './section-scanner.ts'
 import { parseVersion } from './start-line.ts'
 
 const EMPTY: Buffer = Buffer.alloc(0)
 const SPACE = 0x20
+// Behind "HTTP/1.1 200 ".
+const REASON_START = 13
+
+/** The parts of a status line. */
+interface StatusLine {
+  readonly versionMinor: 0 | 1
+  readonly status: number
+}
 
 /** A response head that passed every check. */
-export interface ResponseHead {
+export class ResponseHead {
   /** Status, 100 to 999. */
   readonly status: number
-  /** Reason phrase, one character per byte; may be empty. */
-  readonly reason: string
   /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
   readonly versionMinor: 0 | 1
-  /** Name, value, name, value; in order and letter case as sent, values without outer blanks. */
-  readonly headers: readonly string[]
   /** How the body ends; none for HEAD, 1xx, 204 and 304 whatever the headers say. */
   readonly framing: BodyFraming
   /** Whether the connection to the service can carry another request after this response. */
   readonly keepAlive: boolean
   /** The protocol switched to by a 101, empty if it names none; undefined in every other response. */
   readonly upgrade: string | undefined
+  readonly #lines: HeaderLines
+
+  /** @internal Takes over what {@link ResponseHeadReader} read. */
+  constructor(lines: HeaderLines, { status, versionMinor }: StatusLine, request: RequestContext) {
+    refuseRepetition(lines, 'response')
+    const declared = framingOf(lines, versionMinor, 'response')
+    const connection = connectionOptions(lines.joined(KIND.connection), versionMinor)
+    if (status === 101 && request.upgrade === undefined) {
+      throw new HttpError('response', 'UPGRADE_UNEXPECTED', 'status 101')
+    }
+    this.status = status
+    this.versionMinor = versionMinor
+    this.framing = bodyFraming(status, request.method, declared)
+    this.keepAlive = connection.keepAlive && isReusable(status, this.framing, declared)
+    this.upgrade = status === 101 ? (lines.joined(KIND.upgrade) ?? '') : undefined
+    this.#lines = lines
+  }
+
+  /** Reason phrase, one character per byte; may be empty. */
+  get reason(): string {
+    return this.#lines.text.slice(REASON_START, Math.max(REASON_START, this.#lines.ends[0] ?? 0))
+  }
+
+  /**
+   * Name, value, name, value; in order and letter case as sent, values without outer blanks. The
+   * list is made when it is first asked for.
+   */
+  get headers(): readonly string[] {
+    return this.#lines.list
+  }
+
+  /**
+   * Returns the value of the first header of that name, or undefined.
+   * @param lowerName - the name in lower case
+   */
+  header(lowerName: string): string | undefined {
+    return this.#lines.named(lowerName)
+  }
+
+  /** Returns a head as it came, for rewriting it; the class itself is not exported by the package. */
+  static linesOf(head: ResponseHead): HeaderLines {
+    return head.#lines
+  }
 }
 
 /** What the reading of a response depends on; a {@link RequestHead} fits. */
@@ -107,25 +156,8 @@ function parseResponseHead(section: Section, request: RequestContext): ResponseH
   const versionEnd = space === -1 || space > lineEnd ? lineEnd : space
   const versionMinor = parseVersion(text, 0, versionEnd, 'response')
   const status = parseStatus(text, versionEnd + 1, lineEnd)
-  const reason = text.slice(Math.min(versionEnd + 5, lineEnd), lineEnd)
-  const headers = parseHeaderLines(section, 1, 'response')
-  const fields = readMessageFields(headers, 'response')
-  const { contentLength, transferEncoding } = fields
-  const declared = declaredFraming(contentLength, transferEncoding, versionMinor, 'response')
-  const connection = connectionOptions(fields.connection, versionMinor)
-  if (status === 101 && request.upgrade === undefined) {
-    throw new HttpError('response', 'UPGRADE_UNEXPECTED', 'status 101')
-  }
-  const framing = bodyFraming(status, request.method, declared)
-  return {
-    status,
-    reason,
-    versionMinor,
-    headers,
-    framing,
-    keepAlive: connection.keepAlive && isReusable(status, framing, declared),
-    upgrade: status === 101 ? (fields.upgrade ?? '') : undefined,
-  }
+  const lines = parseHeaderLines(section, 1, 'response')
+  return new ResponseHead(lines, { status, versionMinor }, request)
 }
 
 /** Reads three digits and what may follow them. Services that leave out the last space are many. */

@@ -18,6 +18,7 @@ const CR = 0x0d
 const SPACE = 0x20
 const DEL = 0x7f
 const MIN_HELD_BYTES = 512
+const EMPTY: Buffer = Buffer.alloc(0)
 
 /** What tells one kind of section from another. */
 export interface SectionRules {
@@ -40,8 +41,12 @@ export interface SectionRules {
 
 /** A section that ended. */
 export interface Section {
-  /** One character per byte, the final empty line excluded. */
+  /** One character per byte, the final empty line included. */
   readonly text: string
+  /** Holds the same from offset on; only until the chunk that ended the section is used again. */
+  readonly bytes: Buffer
+  /** Where the section starts in bytes. */
+  readonly offset: number
   /** Where the first line starts: 0, or 2 behind a skipped empty line. */
   readonly firstLine: number
   /** For each line where it ends; the next line starts two further on. */
@@ -52,6 +57,8 @@ export interface Section {
 export class SectionScanner {
   readonly #rules: SectionRules
   #text = ''
+  #bytes: Buffer = EMPTY
+  #offset = 0
   #firstLine = 0
   #lineEnds: number[] = []
   #held: Buffer | undefined
@@ -70,8 +77,15 @@ export class SectionScanner {
 
   /** Returns the section that ended, once: an idle connection does not keep its last head alive. */
   take(): Section {
-    const section = { text: this.#text, firstLine: this.#firstLine, lineEnds: this.#lineEnds }
+    const section = {
+      text: this.#text,
+      bytes: this.#bytes,
+      offset: this.#offset,
+      firstLine: this.#firstLine,
+      lineEnds: this.#lineEnds,
+    }
     this.#text = ''
+    this.#bytes = EMPTY
     this.#firstLine = 0
     this.#lineEnds = []
     return section
@@ -148,10 +162,14 @@ export class SectionScanner {
 
   #finish(chunk: Buffer, offset: number, end: number): number {
     if (this.#held === undefined) {
-      this.#text = chunk.toString('latin1', offset, end - 2)
+      this.#bytes = chunk
+      this.#offset = offset
+      this.#text = chunk.toString('latin1', offset, end)
     } else {
       this.#hold(chunk, offset, end)
-      this.#text = this.#held.toString('latin1', 0, this.#heldBytes - 2)
+      this.#bytes = this.#held
+      this.#offset = 0
+      this.#text = this.#held.toString('latin1', 0, this.#heldBytes)
     }
     this.#restart()
     return end

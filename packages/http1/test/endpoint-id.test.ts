@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { endpointId } from '../src/endpoint-id.ts'
+import { getHeader } from '../src/header-list.ts'
+
+/** What endpointId looks at of a head with these headers. */
+function headOf(headers: readonly string[], host: string) {
+  return { host, header: (name: string) => getHeader(headers, name) }
+}
 
 describe('endpointId', () => {
   it.each([
@@ -20,7 +26,7 @@ describe('endpointId', () => {
     ['::1', undefined],
     ['', undefined],
   ])('of host %j is %j', (host, id) => {
-    expect(endpointId({ headers: ['Host', host], host })).toBe(id)
+    expect(endpointId(headOf(['Host', host], host))).toBe(id)
   })
 
   it.each([
@@ -29,8 +35,8 @@ describe('endpointId', () => {
     [['X-Piko-Endpoint', ''], 'ep1'],
     [['X-Piko-Endpoints', 'x'], 'ep1'],
   ])('of headers %j is %j', (headers, id) => {
-    expect(endpointId({ headers, host: 'ep1.example.com' })).toBe(id)
-    expect(endpointId({ headers, host: 'ep1.example.com' }, { baseDomain: 'example.com' })).toBe(id)
+    expect(endpointId(headOf(headers, 'ep1.example.com'))).toBe(id)
+    expect(endpointId(headOf(headers, 'ep1.example.com'), { baseDomain: 'example.com' })).toBe(id)
   })
 
   it.each([
@@ -43,11 +49,11 @@ describe('endpointId', () => {
     ['web.xtunnel.example', undefined],
     ['10.0.0.1', undefined],
   ])('of host %j below a base domain is %j', (host, id) => {
-    expect(endpointId({ headers: [], host }, { baseDomain: 'Tunnel.example' })).toBe(id)
+    expect(endpointId(headOf([], host), { baseDomain: 'Tunnel.example' })).toBe(id)
   })
 
   it('may have a base domain of one label', () => {
-    const head = { headers: [], host: 'web.localhost:8000' }
+    const head = headOf([], 'web.localhost:8000')
     expect(endpointId(head, { baseDomain: 'localhost' })).toBe('web')
   })
 })

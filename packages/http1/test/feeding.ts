@@ -39,6 +39,32 @@ export function readResponse(
   return readHead(chunks, (chunk) => reader.push(chunk, request))
 }
 
+/** The headers of a head that was written: name, value, name, value. */
+export function headersIn(head: string): string[] {
+  const [, ...lines] = head.slice(0, -'\r\n\r\n'.length).split('\r\n')
+  return lines.flatMap((line) => {
+    const [name = ''] = line.split(': ', 1)
+    return [name, line.slice(name.length + 2)]
+  })
+}
+
+/** An outcome whose head is as {@link withHeaders} gives it. */
+export function comparable<T extends RequestHead | ResponseHead | string>(
+  outcome: Outcome<T>,
+): unknown {
+  if (outcome === undefined || 'fault' in outcome || typeof outcome.value === 'string') {
+    return outcome
+  }
+  return { ...outcome, value: withHeaders(outcome.value) }
+}
+
+/** A head with what its getters give as properties to compare. */
+export function withHeaders(head: RequestHead | ResponseHead | undefined): unknown {
+  if (head === undefined) return undefined
+  const reason = 'reason' in head ? { reason: head.reason } : {}
+  return Object.assign({}, head, reason, { headers: head.headers })
+}
+
 /** Reads one body from chunks and returns its payload; undefined if it does not end. */
 export function readBody(
   chunks: readonly Buffer[],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { type ForwardRequestOptions, forwardRequestHeaders } from '../src/forward-request.ts'
+import { type ForwardRequestOptions, rewriteRequestHead } from '../src/forward-request.ts'
 import { getHeader } from '../src/header-list.ts'
-import { bytesOf, readRequest } from './feeding.ts'
+import { bytesOf, headersIn, readRequest } from './feeding.ts'
 
 const VISITOR: ForwardRequestOptions = { clientAddress: '203.0.113.7', scheme: 'http' }
 
@@ -17,10 +17,10 @@ function allOf(lines: string, options: Partial<ForwardRequestOptions> = {}, mino
   const text = `POST /x HTTP/1.${minor}\r\nHost: A.b:8000\r\n${lines}${lines && '\r\n'}\r\n`
   const outcome = readRequest([bytesOf(text)])
   if (outcome === undefined || !('value' in outcome)) throw new Error(JSON.stringify(outcome))
-  return forwardRequestHeaders(outcome.value, { ...VISITOR, ...options })
+  return headersIn(rewriteRequestHead(outcome.value, { ...VISITOR, ...options }))
 }
 
-describe('forwardRequestHeaders', () => {
+describe('rewriteRequestHead', () => {
   it('keeps order, case and repetition, and adds what the next hop is to know', () => {
     expect(allOf('X-B: 1\r\nx-a: 2\r\nX-B: 3\r\nContent-Length: 4')).toEqual([
       'Host',

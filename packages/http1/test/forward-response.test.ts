@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { forwardResponseHeaders, visitorKeepAlive } from '../src/forward-response.ts'
-import { bytesOf, readResponse } from './feeding.ts'
+import { rewriteResponseHead, visitorKeepAlive } from '../src/forward-response.ts'
+import { bytesOf, headersIn, readResponse } from './feeding.ts'
 
 const STAYS = { versionMinor: 1, keepAlive: true } as const
 const CLOSES = { versionMinor: 1, keepAlive: false } as const
@@ -16,10 +16,10 @@ function forward(
   const bytes = bytesOf(`HTTP/1.1 ${status} X\r\n${lines}${lines && '\r\n'}\r\n`)
   const outcome = readResponse([bytes], { method: 'GET', upgrade: 'x' })
   if (outcome === undefined || !('value' in outcome)) throw new Error(JSON.stringify(outcome))
-  return forwardResponseHeaders(outcome.value, options)
+  return headersIn(rewriteResponseHead(outcome.value, options))
 }
 
-describe('forwardResponseHeaders', () => {
+describe('rewriteResponseHead', () => {
   it.each([
     ['Connection: close\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nUpgrade: h2', []],
     ['Connection: x-a\r\nX-A: 1\r\nX-B: 2', ['X-B', '2']],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { HTTP_FAULTS } from '../src/errors.ts'
 import { RequestHeadReader } from '../src/request-head.ts'
-import { bytesOf, readRequest, singleBytes } from './feeding.ts'
+import { bytesOf, comparable, readRequest, singleBytes, withHeaders } from './feeding.ts'
 import { REFUSED_REQUESTS } from './refusals.ts'
 
 /** Reads a head with the given header lines below `POST / HTTP/1.<minor>` and Host. */
@@ -24,7 +24,7 @@ describe('RequestHeadReader', () => {
       'POST /a?b HTTP/1.1\r\nHost: Web.localhost:8000\r\nX:\t y z \t\r\nX:\r\nContent-Length: 3\r\n\r\nabc',
     )
     const result = new RequestHeadReader().push(bytes)
-    expect(result?.head).toEqual({
+    expect(withHeaders(result?.head)).toEqual({
       method: 'POST',
       target: '/a?b',
       versionMinor: 1,
@@ -76,8 +76,9 @@ describe('RequestHeadReader', () => {
     const bytes = bytesOf(`GET / HTTP/1.1\r\nHost: a.b\r\nCookie: ${cookie}\r\n\r\n`)
     const whole = readRequest([bytes])
     expect(whole).toMatchObject({ value: { headers: ['Host', 'a.b', 'Cookie', cookie] } })
-    expect(readRequest(singleBytes(bytes))).toEqual(whole)
-    expect(readRequest([bytes.subarray(0, 9_999), bytes.subarray(9_999)])).toEqual(whole)
+    for (const chunks of [singleBytes(bytes), [bytes.subarray(0, 9_999), bytes.subarray(9_999)]]) {
+      expect(comparable(readRequest(chunks))).toEqual(comparable(whole))
+    }
   })
 
   it('does not let a chunk that is reused change a head', () => {

@@ -1,13 +1,14 @@
-// What does a strict head cost? Reads, rewrites and writes the same request heads with
-// @proj/http1 and, as the control, with the shortest parse that splits on CRLF and the first
-// colon, copies the pairs and joins them again: no checks, no rules. Runs alternate in one
+// What does a strict head cost? Reads, rewrites and writes the same heads, of requests and of
+// answers, with @proj/http1 and, as the control, with the shortest parse that splits on CRLF and the
+// first colon, copies the pairs and joins them again: no checks, no rules. Runs alternate in one
 // process; the table gives medians and their ratio, which is the figure to compare between
 // machines. Needs a build.
 import { parseArgs } from 'node:util'
 import {
-  forwardRequestHeaders,
-  formatRequestHead,
   RequestHeadReader,
+  ResponseHeadReader,
+  rewriteRequestHead,
+  rewriteResponseHead,
 } from '../../../packages/http1/dist/index.js'
 
 const { values } = parseArgs({
@@ -43,29 +44,66 @@ const BROWSER = [
   '\r\n',
 ].join('\r\n')
 
-const connection = { clientAddress: '203.0.113.7', scheme: 'http' }
-const reader = new RequestHeadReader()
+const ANSWER = [
+  'HTTP/1.1 200 OK',
+  'Content-Type: application/json',
+  'Date: Tue, 11 Jun 2024 10:11:12 GMT',
+  'Connection: keep-alive',
+  'Keep-Alive: timeout=5',
+  'Content-Length: 27',
+  '\r\n',
+].join('\r\n')
+const PAGE = [
+  'HTTP/1.1 200 OK',
+  'Server: nginx',
+  'Date: Tue, 11 Jun 2024 10:11:12 GMT',
+  'Content-Type: text/html; charset=utf-8',
+  'Transfer-Encoding: chunked',
+  'Connection: keep-alive',
+  'Vary: Accept-Encoding',
+  'Cache-Control: private, max-age=0, must-revalidate',
+  'Strict-Transport-Security: max-age=31536000; includeSubDomains',
+  "Content-Security-Policy: default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
+  'X-Content-Type-Options: nosniff',
+  `Set-Cookie: session=${'a1b2c3d4'.repeat(24)}; Path=/; HttpOnly; Secure; SameSite=Lax`,
+  'ETag: "66681c2f-1a2b"',
+  '\r\n',
+].join('\r\n')
+
+const connection = { clientAddress: '203.0.113.7', scheme: 'http', requestId: '0a1b2c3d4e5f-1z' }
+const answered = { method: 'GET' }
+const visitor = { versionMinor: 1, keepAlive: true }
+const requests = new RequestHeadReader()
+const responses = new ResponseHeadReader()
 let sink = 0
 
-const subjects = {
-  'split and join (control)': (chunk) => splitAndJoin(chunk),
-  RequestHeadReader: (chunk) => reader.push(chunk).head.headers.length,
-  'read, rewrite, write': (chunk) => {
-    const { head } = reader.push(chunk)
-    const headers = forwardRequestHeaders(head, connection)
-    const text = formatRequestHead({ method: head.method, target: head.target, headers })
-    return Buffer.from(text, 'latin1').length
-  },
-  'the same in 2 chunks': (chunk) => {
-    reader.push(chunk.subarray(0, 60))
-    const { head } = reader.push(chunk.subarray(60))
-    const headers = forwardRequestHeaders(head, connection)
-    const text = formatRequestHead({ method: head.method, target: head.target, headers })
-    return Buffer.from(text, 'latin1').length
-  },
+const ofRequests = {
+  read: (chunk) => requests.push(chunk),
+  write: (head) => rewriteRequestHead(head, connection),
+}
+const ofResponses = {
+  read: (chunk) => responses.push(chunk, answered),
+  write: (head) => rewriteResponseHead(head, visitor),
 }
 
-for (const [name, text] of Object.entries({ small: SMALL, browser: BROWSER })) {
+const subjectsOf = ({ read, write }) => ({
+  'split and join (control)': (chunk) => splitAndJoin(chunk),
+  'read (no headers asked)': (chunk) => read(chunk).rest.length + 1,
+  'read, headers asked': (chunk) => read(chunk).head.headers.length,
+  'read, rewrite, write': (chunk) => Buffer.from(write(read(chunk).head), 'latin1').length,
+  'the same in 2 chunks': (chunk) => {
+    read(chunk.subarray(0, 60))
+    return Buffer.from(write(read(chunk.subarray(60)).head), 'latin1').length
+  },
+})
+
+const messages = [
+  { name: 'small', text: SMALL, subjects: subjectsOf(ofRequests) },
+  { name: 'browser', text: BROWSER, subjects: subjectsOf(ofRequests) },
+  { name: 'answer', text: ANSWER, subjects: subjectsOf(ofResponses) },
+  { name: 'page', text: PAGE, subjects: subjectsOf(ofResponses) },
+]
+for (const { name, text, subjects } of messages) {
   const chunk = Buffer.from(text, 'latin1')
   const samples = new Map(Object.keys(subjects).map((subject) => [subject, []]))
   for (let round = -2; round < rounds; round++) {

@@ -1,10 +1,9 @@
 import {
   type BodyReader,
-  formatResponseHead,
-  forwardResponseHeaders,
   isInterim,
   type RequestHead,
   type ResponseHead,
+  rewriteResponseHead,
 } from '@proj/http1'
 
 /** Where answers go. */
@@ -71,8 +70,7 @@ export class AnswerWriter {
   }
 
   #format(head: ResponseHead, keepAlive: boolean): string {
-    const headers = forwardResponseHeaders(head, { versionMinor: this.#versionMinor, keepAlive })
-    return formatResponseHead({ status: head.status, reason: head.reason, headers })
+    return rewriteResponseHead(head, { versionMinor: this.#versionMinor, keepAlive })
   }
 
   #writeJoined(text: string, piece: Buffer): boolean {

@@ -1,11 +1,10 @@
 import {
   type BodyReader,
   createBodyReader,
-  formatRequestHead,
-  forwardRequestHeaders,
   isInterim,
   type RequestHead,
   type ResponseHead,
+  rewriteRequestHead,
   visitorKeepAlive,
 } from '@proj/http1'
 import type { ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
@@ -74,9 +73,7 @@ export class Exchange implements ChannelSink {
 
   /** Sends the request's head on its way; body bytes follow by `onRequestBytes`. */
   start(): void {
-    const headers = forwardRequestHeaders(this.#request, this.#route.forward)
-    const { method, target } = this.#request
-    const head = Buffer.from(formatRequestHead({ method, target, headers }), 'latin1')
+    const head = Buffer.from(rewriteRequestHead(this.#request, this.#route.forward), 'latin1')
     this.#open()
     if (!this.#isOver) this.#send(head)
   }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 
-import { getHeader, type RequestHead } from '@proj/http1'
+import type { RequestHead } from '@proj/http1'
 
 /** What is taken over from a proxy of one's own: any usual identifier, and nothing that could hurt a log. */
 const FORM = /^[\w.:+/=@-]{1,128}$/
@@ -15,7 +15,7 @@ export class RequestIds {
 
   /** The name of a request: what a trusted proxy called it, or a new one. */
   of(head: RequestHead, trustedHops: number): string {
-    const given = trustedHops > 0 ? getHeader(head.headers, 'x-request-id') : undefined
+    const given = trustedHops > 0 ? head.header('x-request-id') : undefined
     if (given !== undefined && FORM.test(given)) return given
     this.#count += 1
     return `${this.#start}-${this.#count.toString(36)}`

@@ -1,4 +1,4 @@
-import { endpointId, getHeader, parseHost, type RequestHead } from '@proj/http1'
+import { endpointId, parseHost, type RequestHead } from '@proj/http1'
 
 /** A tenant whose endpoints have hosts of their own. */
 export interface TenantDomain {
@@ -27,7 +27,7 @@ export function namedEndpoint(
   const domain = tenantDomains.length === 0 ? undefined : domainOf(head.host, tenantDomains)
   const endpoint = endpointId(head, { baseDomain: domain?.baseDomain ?? baseDomain })
   if (endpoint === undefined) return undefined
-  const named = getHeader(head.headers, 'x-piko-tenant-id')
+  const named = head.header('x-piko-tenant-id')
   return { tenant: named || (domain?.tenant ?? ''), endpoint }
 }
 

@@ -1,0 +1,265 @@
+/**
+ * The header rules once more, as plainly as they can be written: lower-cased names, sets and lists.
+ * What the package does faster is held against this.
+ */
+import { isVisible } from '../src/character-classes.ts'
+import { formatRequestHead, formatResponseHead } from '../src/format-head.ts'
+import type { ForwardRequestOptions } from '../src/forward-request.ts'
+import type { ForwardResponseOptions } from '../src/forward-response.ts'
+import type { VisitorConnection } from '../src/forwarded-for.ts'
+import { joined, listItems } from '../src/header-list.ts'
+import { parseHost } from '../src/host.ts'
+import type { RequestHead } from '../src/request-head.ts'
+import type { ResponseHead } from '../src/response-head.ts'
+
+/** The head that {@link rewriteRequestHead} has to give. */
+export function plainRequest(head: RequestHead, options: ForwardRequestOptions): string {
+  const headers = forwardRequestHeaders(head, options)
+  return formatRequestHead({ method: head.method, target: head.target, headers })
+}
+
+/** The head that {@link rewriteResponseHead} has to give. */
+export function plainResponse(head: ResponseHead, options: ForwardResponseOptions): string {
+  const headers = forwardResponseHeaders(head, options)
+  return formatResponseHead({ status: head.status, reason: head.reason, headers })
+}
+
+/** Names, in lower case, that never go on to the next hop. TE and Upgrade come back where they are meant. */
+const HOP_HEADERS: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'upgrade',
+])
+
+const NEVER_NAMED: ReadonlySet<string> = new Set([
+  'authorization',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'cookie',
+  'forwarded',
+  'host',
+  'set-cookie',
+  'trailer',
+  'transfer-encoding',
+])
+
+const NONE: ReadonlySet<string> = new Set()
+
+/**
+ * Returns the further names, in lower case, that the Connection headers take off.
+ * @param headers - name, value, name, value
+ */
+function namesInConnection(headers: readonly string[]): ReadonlySet<string> {
+  let names: Set<string> | undefined
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at] ?? ''
+    if (name.length !== 10 || name.toLowerCase() !== 'connection') continue
+    for (const item of listItems((headers[at + 1] ?? '').toLowerCase())) {
+      if (isOption(item) || isProtected(item)) continue
+      names ??= new Set()
+      names.add(item)
+    }
+  }
+  return names ?? NONE
+}
+
+function isOption(item: string): boolean {
+  return item === 'close' || HOP_HEADERS.has(item)
+}
+
+function isProtected(name: string): boolean {
+  return NEVER_NAMED.has(name) || name.startsWith('x-forwarded-') || name.startsWith('x-piko-')
+}
+
+/** The three values to send on. */
+interface ForwardedValues {
+  readonly for: string
+  readonly proto: string
+  readonly host: string
+}
+
+/** Incoming values, repeated headers joined to one list; undefined where absent. */
+interface IncomingForwarded {
+  for: string | undefined
+  proto: string | undefined
+  host: string | undefined
+}
+
+/**
+ * Returns what to send on.
+ * @param host - Host of the request
+ * @param trustedHops - number of trusted proxies in front; 0 drops all incoming values
+ * @throws {TypeError} when clientAddress could not stand in a header
+ */
+function forwardedValues(
+  incoming: IncomingForwarded,
+  connection: VisitorConnection,
+  host: string,
+  trustedHops: number,
+): ForwardedValues {
+  const { clientAddress, scheme } = connection
+  if (!isVisible(clientAddress) || clientAddress.includes(',')) {
+    throw new TypeError(`clientAddress is not an address: ${JSON.stringify(clientAddress)}`)
+  }
+  if (trustedHops === 0) return { for: clientAddress, proto: scheme, host }
+  const kept = listItems(incoming.for ?? '').slice(-trustedHops)
+  const proto = trustedItem(incoming.proto, trustedHops)?.toLowerCase()
+  const forwardedHost = trustedItem(incoming.host, trustedHops)
+  return {
+    for: [...kept, clientAddress].join(', '),
+    proto: proto === 'http' || proto === 'https' ? proto : scheme,
+    host: forwardedHost !== undefined && parseHost(forwardedHost) ? forwardedHost : host,
+  }
+}
+
+/**
+ * Returns the entry that the outermost trusted proxy wrote. Most proxies replace these two headers
+ * instead of appending, so there is usually one entry, and it is that one.
+ */
+function trustedItem(value: string | undefined, trustedHops: number): string | undefined {
+  return value === undefined ? undefined : listItems(value).slice(-trustedHops)[0]
+}
+
+// What this function sets or takes off. CGI-style services cannot tell X_Forwarded_For from
+// X-Forwarded-For, so the spelling with underscores is always taken off.
+const OWNED: ReadonlySet<string> = new Set([
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-piko-authorization',
+  'x-piko-forward',
+  'x-request-id',
+])
+
+/**
+ * Returns the headers to send on with a request: name, value, name, value.
+ * @throws {TypeError} when clientAddress or requestId could not stand in a header
+ * @throws {RangeError} when trustedHops is not an integer from 0
+ */
+function forwardRequestHeaders(head: RequestHead, options: ForwardRequestOptions): string[] {
+  const trustedHops = options.trustedHops ?? 0
+  if (!Number.isInteger(trustedHops) || trustedHops < 0) {
+    throw new RangeError(`trustedHops must be an integer from 0, got ${String(trustedHops)}`)
+  }
+  const named = namesInConnection(head.headers)
+  const incoming: IncomingForwarded = { for: undefined, proto: undefined, host: undefined }
+  const headers: string[] = []
+  let acceptsTrailers = false
+  for (let at = 0; at < head.headers.length; at += 2) {
+    const original = head.headers[at] ?? ''
+    const value = head.headers[at + 1] ?? ''
+    const name = original.toLowerCase()
+    if (HOP_HEADERS.has(name)) {
+      if (name === 'te') acceptsTrailers ||= listItems(value.toLowerCase()).includes('trailers')
+    } else if (collectForwarded(incoming, name, value) || named.has(name)) {
+      continue
+    } else if (!isTakenOff(name, head, options, trustedHops)) {
+      headers.push(original, value)
+    }
+  }
+  const forwarded = forwardedValues(incoming, options, head.host, trustedHops)
+  headers.push('x-forwarded-for', forwarded.for, 'x-forwarded-proto', forwarded.proto)
+  headers.push('x-forwarded-host', forwarded.host, 'x-piko-forward', 'true')
+  if (options.requestId !== undefined) {
+    if (!isVisible(options.requestId)) throw new TypeError('requestId is not visible ASCII')
+    headers.push('x-request-id', options.requestId)
+  }
+  if (acceptsTrailers) headers.push('TE', 'trailers')
+  if (head.upgrade !== undefined) headers.push('Connection', 'Upgrade', 'Upgrade', head.upgrade)
+  return headers
+}
+
+function isTakenOff(
+  name: string,
+  head: RequestHead,
+  options: ForwardRequestOptions,
+  trustedHops: number,
+): boolean {
+  switch (name) {
+    case 'authorization':
+      return options.authorizationConsumed ?? false
+    case 'expect':
+      // RFC 9110 section 10.1.1: an expectation in an HTTP/1.0 request is to be ignored.
+      return head.versionMinor === 0
+    case 'forwarded':
+      return trustedHops === 0
+    case 'x-request-id':
+      return options.requestId !== undefined
+    case 'x-piko-authorization':
+    case 'x-piko-forward':
+      return true
+    default:
+      if (trustedHops === 0 && name.startsWith('x-forwarded-')) return true
+      return name.includes('_') && OWNED.has(name.replaceAll('_', '-'))
+  }
+}
+
+function collectForwarded(incoming: IncomingForwarded, name: string, value: string): boolean {
+  switch (name) {
+    case 'x-forwarded-for':
+      incoming.for = joined(incoming.for, value)
+      return true
+    case 'x-forwarded-proto':
+      incoming.proto = joined(incoming.proto, value)
+      return true
+    case 'x-forwarded-host':
+      incoming.host = joined(incoming.host, value)
+      return true
+    default:
+      return false
+  }
+}
+
+/**
+ * Returns the headers to send on with a response: name, value, name, value. Connection is set to
+ * close, to keep-alive for HTTP/1.0, or to Upgrade for 101 and 426, and is otherwise left out. A
+ * 1xx or 204 loses framing headers, which it must not have (RFC 9112 section 6).
+ */
+function forwardResponseHeaders(head: ResponseHead, options: ForwardResponseOptions): string[] {
+  const named = namesInConnection(head.headers)
+  const isBodiless = head.status < 200 || head.status === 204
+  const isUpgrade = head.status === 101 || head.status === 426
+  const headers: string[] = []
+  let upgrade: string | undefined
+  for (let at = 0; at < head.headers.length; at += 2) {
+    const original = head.headers[at] ?? ''
+    const value = head.headers[at + 1] ?? ''
+    const name = original.toLowerCase()
+    if (HOP_HEADERS.has(name)) {
+      if (name === 'upgrade' && isUpgrade) upgrade = value
+    } else if (!named.has(name) && !isUnreadable(name, isBodiless, options.versionMinor)) {
+      headers.push(original, value)
+    }
+  }
+  if (upgrade !== undefined) headers.push('Upgrade', upgrade)
+  const connection = connectionValue(head.status, upgrade !== undefined, options)
+  if (connection !== undefined) headers.push('Connection', connection)
+  return headers
+}
+
+function isUnreadable(name: string, isBodiless: boolean, versionMinor: 0 | 1): boolean {
+  if (name === 'content-length') return isBodiless
+  if (name === 'transfer-encoding') return isBodiless || versionMinor === 0
+  return name === 'trailer' && versionMinor === 0
+}
+
+function connectionValue(
+  status: number,
+  isUpgrade: boolean,
+  { versionMinor, keepAlive }: ForwardResponseOptions,
+): string | undefined {
+  if (status === 101) return 'Upgrade'
+  // The connection is not over with an interim response, whatever follows it.
+  if (status < 200) return undefined
+  const options: string[] = []
+  if (isUpgrade) options.push('Upgrade')
+  if (!keepAlive) options.push('close')
+  else if (versionMinor === 0) options.push('keep-alive')
+  return options.length === 0 ? undefined : options.join(', ')
+}
