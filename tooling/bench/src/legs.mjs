@@ -47,7 +47,7 @@ export async function startLegs(folder, sizes) {
     const legs = [directLeg(ports)]
     const notes = [
       hasNginx
-        ? 'service of GET: nginx, one worker; of uploads and TCP: minimal Node'
+        ? 'service of GET: nginx, one process; of uploads and TCP: minimal Node'
         : 'service: minimal Node; nginx is not installed, so there is no leg through it',
     ]
     if (hasNginx) legs.push(await startNginxLeg(join(folder, 'proxy'), ports, started))

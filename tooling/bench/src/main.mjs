@@ -11,7 +11,7 @@ import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startLegs } from './legs.mjs'
-import { LARGE_BYTES, SMALL_BYTES, measure } from './measures.mjs'
+import { LARGE_BYTES, SMALL_BYTES, measure, warmUp } from './measures.mjs'
 import { peakRssBytes } from './process-usage.mjs'
 import { formatResults, results } from './results.mjs'
 
@@ -32,10 +32,11 @@ try {
     const busy = loadavg()[0]?.toFixed(1)
     const machine = `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}, load average ${busy}`
     for (const line of [machine, ...notes]) say(line)
-    // the first round warms every process up and is thrown away
-    const rounds = await runRounds(legs, Number(options.rounds) + 1)
+    for (const leg of legs) await warmUp(leg, load)
+    say('warmed up')
+    const rounds = await runRounds(legs, Number(options.rounds))
     const result = results(
-      rounds.slice(1),
+      rounds,
       legs.map(({ name }) => name),
     )
     const memory = legs.flatMap(({ processes }) =>
@@ -71,7 +72,7 @@ async function runRounds(legs, count) {
       round[leg.name] = await measure(leg, load)
     }
     rounds.push(round)
-    say(index === 0 ? 'warmed up' : `round ${index} of ${count - 1}`)
+    say(`round ${index + 1} of ${count}`)
   }
   return rounds
 }

@@ -1,8 +1,8 @@
 // @ts-check
-// nginx from the system, in two roles, each a process of its own with one worker: the service behind
-// the legs, and the one-hop proxy to compare with. One worker, as our server and our agent are one
-// event loop each. It cannot be asked for port 0, so a free port is picked and the start is tried
-// again if somebody was faster.
+// nginx from the system, in two roles, each a process of its own: the service behind the legs, and the
+// one-hop proxy to compare with. One process without a master, as our server and our agent are one
+// event loop each, and nothing survives when it is ended. It cannot be asked for port 0, so a free port
+// is picked and the start is tried again if somebody was faster.
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -79,8 +79,7 @@ function configuration(folder, port, server, upstreams) {
     .join('\n')
   return `
 daemon off;
-worker_processes 1;
-${process.getuid?.() === 0 ? 'user root;' : ''}
+master_process off;
 pid ${folder}/nginx.pid;
 events { worker_connections 1024; }
 http {
