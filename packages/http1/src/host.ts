@@ -6,9 +6,12 @@
  */
 
 import { isIPv4, isIPv6 } from 'node:net'
-import { classOf, isAllOf } from './byte-class.ts'
+import { classOf } from './byte-class.ts'
 import { isDecimal } from './character-classes.ts'
 
+const DOT = 0x2e
+const COLON = 0x3a
+const BRACKET = 0x5b
 const HOST_NAME: Uint8Array = classOf('-._')
 
 // RFC 1035 section 2.3.4, plus the final dot.
@@ -26,28 +29,17 @@ export interface HostParts {
   readonly isAddress: boolean
 }
 
-/** Tells whether the text is a host with an optional port. Allocates nothing for names. */
-export function isValidHost(host: string): boolean {
-  const nameEnd = endOfName(host)
-  if (nameEnd <= 0 || nameEnd > MAX_NAME_LENGTH || !isPort(host, nameEnd)) return false
-  if (host.charCodeAt(0) === 0x5b) return isBracketedAddress(host, nameEnd)
-  // A leading dot would make the first label empty.
-  return isAllOf(HOST_NAME, host, 0, nameEnd) && host.charCodeAt(0) !== 0x2e
-}
+// Whoever asks for a host asks again: the reader of a head, then its router, then for the next head.
+let lastHost = ''
+let lastParts: HostParts | undefined
 
 /** Takes a host apart; undefined if it is not valid. */
 export function parseHost(host: string): HostParts | undefined {
-  if (!isValidHost(host)) return undefined
-  const nameEnd = endOfName(host)
-  const digits = host.slice(nameEnd + 1)
-  const port = digits === '' ? undefined : Number(digits)
-  if (host.startsWith('[')) {
-    const address = host.slice(1, nameEnd - 1).toLowerCase()
-    return { name: address, port, hasFinalDot: false, isAddress: true }
+  if (host !== lastHost) {
+    lastParts = host.charCodeAt(0) === BRACKET ? bracketedParts(host) : nameParts(host)
+    lastHost = host
   }
-  const hasFinalDot = host[nameEnd - 1] === '.'
-  const name = host.slice(0, hasFinalDot ? nameEnd - 1 : nameEnd).toLowerCase()
-  return { name, port, hasFinalDot, isAddress: isIPv4(name) }
+  return lastParts
 }
 
 /** Tells whether two valid hosts name the same authority under a scheme's default port. */
@@ -58,20 +50,48 @@ export function isSameAuthority(left: string, right: string, defaultPort: number
   return a.name === b.name && (a.port ?? defaultPort) === (b.port ?? defaultPort)
 }
 
-function endOfName(host: string): number {
-  if (host.charCodeAt(0) === 0x5b) return host.indexOf(']') + 1
-  const colon = host.indexOf(':')
-  return colon === -1 ? host.length : colon
+function nameParts(host: string): HostParts | undefined {
+  let at = 0
+  let label = 0
+  let hasCapital = false
+  for (; at < host.length; at++) {
+    const code = host.charCodeAt(at)
+    if ((HOST_NAME[code] ?? 0) === 0) break
+    if (code === DOT) label = at + 1
+    else if (code >= 0x41 && code <= 0x5a) hasCapital = true
+  }
+  // A leading dot would make the first label empty.
+  if (at === 0 || at > MAX_NAME_LENGTH || host.charCodeAt(0) === DOT) return undefined
+  if (!isPort(host, at)) return undefined
+  const hasFinalDot = label === at
+  const text = host.slice(0, hasFinalDot ? at - 1 : at)
+  const name = hasCapital ? text.toLowerCase() : text
+  const isAddress = endsInDigit(text) && isIPv4(text)
+  return { name, port: portOf(host, at), hasFinalDot, isAddress }
 }
 
-function isPort(host: string, nameEnd: number): boolean {
-  if (nameEnd === host.length) return true
-  if (host.charCodeAt(nameEnd) !== 0x3a || host.length - nameEnd > 6) return false
-  return isDecimal(host, nameEnd + 1) && Number(host.slice(nameEnd + 1)) <= 65_535
-}
-
-function isBracketedAddress(host: string, nameEnd: number): boolean {
-  const address = host.slice(1, nameEnd - 1)
+function bracketedParts(host: string): HostParts | undefined {
+  const end = host.indexOf(']') + 1
+  const address = host.slice(1, Math.max(end - 1, 1))
   // isIPv6 takes zone ids, which mean nothing to anybody but the sender.
-  return !address.includes('%') && isIPv6(address)
+  if (address.includes('%') || !isIPv6(address) || !isPort(host, end)) return undefined
+  const port = portOf(host, end)
+  return { name: address.toLowerCase(), port, hasFinalDot: false, isAddress: true }
+}
+
+/** Tells whether nothing stands from start on but an optional port. */
+function isPort(host: string, start: number): boolean {
+  if (start === host.length) return true
+  if (host.charCodeAt(start) !== COLON || host.length - start > 6) return false
+  return isDecimal(host, start + 1) && Number(host.slice(start + 1)) <= 65_535
+}
+
+function portOf(host: string, start: number): number | undefined {
+  return start + 1 < host.length ? Number(host.slice(start + 1)) : undefined
+}
+
+/** Every IPv4 address does, and few names do. */
+function endsInDigit(name: string): boolean {
+  const code = name.charCodeAt(name.length - 1)
+  return code >= 0x30 && code <= 0x39
 }

@@ -12,7 +12,7 @@ import { HttpError } from './errors.ts'
 import { equalsFolded } from './folded-text.ts'
 import { KIND } from './header-kinds.ts'
 import { type HeaderLines, parseHeaderLines } from './header-lines.ts'
-import { isValidHost } from './host.ts'
+import { parseHost } from './host.ts'
 import { type HttpLimits, resolveHttpLimits } from './limits.ts'
 import { framingOf, refuseRepetition } from './message-fields.ts'
 import { originForm } from './request-target.ts'
@@ -57,7 +57,7 @@ export class RequestHead {
     if (host === undefined) {
       throw new HttpError('request', 'HOST_MISSING', `${lines.ends.length - 1} headers`)
     }
-    if (!isValidHost(host)) {
+    if (parseHost(host) === undefined) {
       throw new HttpError('request', 'HOST_INVALID', `${host.length} characters`)
     }
     this.method = method

@@ -5,7 +5,7 @@
  */
 
 import { HttpError } from './errors.ts'
-import { isSameAuthority, isValidHost } from './host.ts'
+import { isSameAuthority, parseHost } from './host.ts'
 
 const SLASH = 0x2f
 
@@ -24,7 +24,7 @@ export function originForm(method: string, target: string, host: string): string
   const start = schemeEnd + 3
   const end = endOfAuthority(target, start)
   const authority = target.slice(start, end)
-  if (!isValidHost(authority)) {
+  if (parseHost(authority) === undefined) {
     throw new HttpError('request', 'TARGET_INVALID', 'authority of an absolute target')
   }
   if (!isSameAuthority(authority, host, defaultPort)) {
