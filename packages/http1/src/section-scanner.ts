@@ -17,6 +17,11 @@ const LF = 0x0a
 const CR = 0x0d
 const SPACE = 0x20
 const DEL = 0x7f
+// 1 for each byte that may not stand in a line, or ends it.
+const CONTROLS: Uint8Array = new Uint8Array(256).fill(1, 0, SPACE)
+CONTROLS[HTAB] = 0
+CONTROLS[DEL] = 1
+
 const MIN_HELD_BYTES = 512
 const EMPTY: Buffer = Buffer.alloc(0)
 
@@ -193,13 +198,18 @@ export class SectionScanner {
   }
 }
 
-/** Returns where the bytes that need no thought end. In a function of its own the loop stays tight. */
+/** Returns where the bytes that need no thought end. Four at a time: that is most of what a head costs. */
 function endOfPlain(chunk: Buffer, start: number, stop: number): number {
+  const lastFour = stop - 4
   let index = start
-  while (index < stop) {
-    const byte = chunk[index] ?? 0
-    if ((byte < SPACE && byte !== HTAB) || byte === DEL) break
-    index++
+  while (index <= lastFour) {
+    const one = CONTROLS[chunk[index] ?? 0] ?? 0
+    const two = CONTROLS[chunk[index + 1] ?? 0] ?? 0
+    const three = CONTROLS[chunk[index + 2] ?? 0] ?? 0
+    const four = CONTROLS[chunk[index + 3] ?? 0] ?? 0
+    if ((one | two | three | four) !== 0) break
+    index += 4
   }
+  while (index < stop && CONTROLS[chunk[index] ?? 0] === 0) index++
   return index
 }
