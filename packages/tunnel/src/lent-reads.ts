@@ -12,15 +12,15 @@ import { readOn } from './read-on.ts'
  * collected later: for a proxy, which only passes bytes on, a third of the work. Here every socket is
  * read into one buffer of the process, out of which the bytes are copied: cheap, for they are few.
  *
- * Where a lot flows the copy is saved too. A socket that has brought WORTH_BYTES is lent a buffer of its
+ * Where a lot flows at once the copy is saved too. A socket that has brought WORTH_BYTES is lent a buffer of its
  * own, and the receiver says of each chunk whether somebody still refers to it. If nobody does, the
  * same memory serves the next read.
  */
 
-/** Bytes a socket must have brought before it gets a buffer of its own. */
+/** Bytes a socket must have brought, in chunks that are not small, before it gets a buffer of its own. */
 const WORTH_BYTES = 1024 * 1024
 
-/** Chunks up to this length are copied after all: cheaper than to make sure that they have left. */
+/** Chunks up to this length are always copied: cheaper than to make sure that they have left. */
 const COPIED_BYTES = 4096
 
 /** As much as Node reads at once. */
@@ -56,7 +56,7 @@ export function readLent(socket: Duplex, take: TakeChunk): () => void {
 class Reading {
   readonly #socket: Duplex
   #take: TakeChunk | undefined
-  #received = 0
+  #copiedBytes = 0
   #own: LentBuffer | undefined
   #useBuffer: ReturnType<typeof readOn> = 'later'
 
@@ -93,13 +93,13 @@ class Reading {
       this.#own.taken(take(buffer.subarray(0, bytes), true))
       this.#readInto(this.#own.buffer)
     } else take(copyOf(buffer, bytes), false)
-    if (this.#own === undefined) this.#count(bytes)
+    if (this.#own === undefined && bytes > COPIED_BYTES) this.#count(bytes)
     return true
   }
 
   #count(bytes: number): void {
-    this.#received += bytes
-    if (this.#received < WORTH_BYTES) return
+    this.#copiedBytes += bytes
+    if (this.#copiedBytes < WORTH_BYTES) return
     const own = LentBuffer.lend()
     if (own === undefined) return
     this.#own = own
