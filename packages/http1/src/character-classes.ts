@@ -29,9 +29,9 @@ export function isVisible(text: string, start = 0, end: number = text.length): b
   return start < end
 }
 
-/** Tells whether the text from start on is decimal digits and nothing else; true for an empty rest. */
-export function isDecimal(text: string, start = 0): boolean {
-  for (let at = start; at < text.length; at++) {
+/** Tells whether the text is decimal digits and nothing else; true for an empty one. */
+export function isDecimal(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
     if (code < 0x30 || code > 0x39) return false
   }

@@ -4,7 +4,6 @@
  * base domain can be demanded, so that unrelated names pointing here do not become endpoints.
  */
 
-import { parseHost } from './host.ts'
 import type { RequestHead } from './request-head.ts'
 
 /** How hosts are read. */
@@ -23,13 +22,13 @@ export interface EndpointIdOptions {
  * dot, a name outside the base domain. An empty header counts as absent; of several the first counts.
  */
 export function endpointId(
-  head: Pick<RequestHead, 'header' | 'host'>,
+  head: Pick<RequestHead, 'header' | 'hostParts'>,
   options: EndpointIdOptions = {},
 ): string | undefined {
   const named = head.header('x-piko-endpoint')
   if (named !== undefined && named !== '') return named
-  const host = parseHost(head.host)
-  if (host === undefined || host.isAddress) return undefined
+  const host = head.hostParts
+  if (host.isAddress) return undefined
   return options.baseDomain === undefined
     ? firstLabel(host.name, host.hasFinalDot)
     : labelBelow(host.name, options.baseDomain.toLowerCase())

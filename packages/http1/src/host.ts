@@ -7,7 +7,6 @@
 
 import { isIPv4, isIPv6 } from 'node:net'
 import { classOf } from './byte-class.ts'
-import { isDecimal } from './character-classes.ts'
 
 const DOT = 0x2e
 const COLON = 0x3a
@@ -29,25 +28,14 @@ export interface HostParts {
   readonly isAddress: boolean
 }
 
-// Whoever asks for a host asks again: the reader of a head, then its router, then for the next head.
-let lastHost = ''
-let lastParts: HostParts | undefined
-
 /** Takes a host apart; undefined if it is not valid. */
 export function parseHost(host: string): HostParts | undefined {
-  if (host !== lastHost) {
-    lastParts = host.charCodeAt(0) === BRACKET ? bracketedParts(host) : nameParts(host)
-    lastHost = host
-  }
-  return lastParts
+  return host.charCodeAt(0) === BRACKET ? bracketedParts(host) : nameParts(host)
 }
 
-/** Tells whether two valid hosts name the same authority under a scheme's default port. */
-export function isSameAuthority(left: string, right: string, defaultPort: number): boolean {
-  const a = parseHost(left)
-  const b = parseHost(right)
-  if (a === undefined || b === undefined) return false
-  return a.name === b.name && (a.port ?? defaultPort) === (b.port ?? defaultPort)
+/** Tells whether two hosts name the same authority under a scheme's default port. */
+export function isSameAuthority(left: HostParts, right: HostParts, defaultPort: number): boolean {
+  return left.name === right.name && (left.port ?? defaultPort) === (right.port ?? defaultPort)
 }
 
 function nameParts(host: string): HostParts | undefined {
@@ -62,32 +50,38 @@ function nameParts(host: string): HostParts | undefined {
   }
   // A leading dot would make the first label empty.
   if (at === 0 || at > MAX_NAME_LENGTH || host.charCodeAt(0) === DOT) return undefined
-  if (!isPort(host, at)) return undefined
+  const port = portOf(host, at)
+  if (port === false) return undefined
   const hasFinalDot = label === at
   const text = host.slice(0, hasFinalDot ? at - 1 : at)
   const name = hasCapital ? text.toLowerCase() : text
   const isAddress = endsInDigit(text) && isIPv4(text)
-  return { name, port: portOf(host, at), hasFinalDot, isAddress }
+  return { name, port, hasFinalDot, isAddress }
 }
 
 function bracketedParts(host: string): HostParts | undefined {
   const end = host.indexOf(']') + 1
   const address = host.slice(1, Math.max(end - 1, 1))
   // isIPv6 takes zone ids, which mean nothing to anybody but the sender.
-  if (address.includes('%') || !isIPv6(address) || !isPort(host, end)) return undefined
+  if (address.includes('%') || !isIPv6(address)) return undefined
   const port = portOf(host, end)
+  if (port === false) return undefined
   return { name: address.toLowerCase(), port, hasFinalDot: false, isAddress: true }
 }
 
-/** Tells whether nothing stands from start on but an optional port. */
-function isPort(host: string, start: number): boolean {
-  if (start === host.length) return true
-  if (host.charCodeAt(start) !== COLON || host.length - start > 6) return false
-  return isDecimal(host, start + 1) && Number(host.slice(start + 1)) <= 65_535
-}
-
-function portOf(host: string, start: number): number | undefined {
-  return start + 1 < host.length ? Number(host.slice(start + 1)) : undefined
+/** Reads the port that stands from start on, undefined for none; false for anything else there. */
+function portOf(host: string, start: number): number | undefined | false {
+  const end = host.length
+  if (start === end) return undefined
+  if (host.charCodeAt(start) !== COLON || end - start > 6) return false
+  let port = 0
+  for (let at = start + 1; at < end; at++) {
+    const digit = host.charCodeAt(at) - 0x30
+    if (digit < 0 || digit > 9) return false
+    port = port * 10 + digit
+  }
+  if (port > 65_535) return false
+  return start + 1 === end ? undefined : port
 }
 
 /** Every IPv4 address does, and few names do. */

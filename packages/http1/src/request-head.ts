@@ -12,7 +12,7 @@ import { HttpError } from './errors.ts'
 import { equalsFolded } from './folded-text.ts'
 import { KIND } from './header-kinds.ts'
 import { type HeaderLines, parseHeaderLines } from './header-lines.ts'
-import { parseHost } from './host.ts'
+import { type HostParts, parseHost } from './host.ts'
 import { type HttpLimits, resolveHttpLimits } from './limits.ts'
 import { framingOf, refuseRepetition } from './message-fields.ts'
 import { originForm } from './request-target.ts'
@@ -48,6 +48,7 @@ export class RequestHead {
   /** Whether the visitor waits for 100 Continue before it sends the body. */
   readonly expectContinue: boolean
   readonly #lines: HeaderLines
+  readonly #hostParts: HostParts
 
   /** @internal Takes over what {@link RequestHeadReader} read. */
   constructor(lines: HeaderLines, line: RequestLine) {
@@ -57,11 +58,12 @@ export class RequestHead {
     if (host === undefined) {
       throw new HttpError('request', 'HOST_MISSING', `${lines.ends.length - 1} headers`)
     }
-    if (parseHost(host) === undefined) {
+    const hostParts = parseHost(host)
+    if (hostParts === undefined) {
       throw new HttpError('request', 'HOST_INVALID', `${host.length} characters`)
     }
     this.method = method
-    this.target = originForm(method, line.target, host)
+    this.target = originForm(method, line.target, hostParts)
     this.versionMinor = versionMinor
     this.host = host
     this.framing = framingOf(lines, versionMinor, 'request') ?? NO_BODY
@@ -71,6 +73,12 @@ export class RequestHead {
     const expect = versionMinor === 1 ? lines.joined(KIND.expect) : undefined
     this.expectContinue = expect !== undefined && equalsFolded(expect, '100-continue')
     this.#lines = lines
+    this.#hostParts = hostParts
+  }
+
+  /** Host taken apart. */
+  get hostParts(): HostParts {
+    return this.#hostParts
   }
 
   /**

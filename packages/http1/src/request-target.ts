@@ -5,7 +5,7 @@
  */
 
 import { HttpError } from './errors.ts'
-import { isSameAuthority, parseHost } from './host.ts'
+import { type HostParts, isSameAuthority, parseHost } from './host.ts'
 
 const SLASH = 0x2f
 
@@ -13,7 +13,7 @@ const SLASH = 0x2f
  * Returns the target in origin-form, or `*` for OPTIONS.
  * @throws {HttpError} TARGET_INVALID, HOST_MISMATCH
  */
-export function originForm(method: string, target: string, host: string): string {
+export function originForm(method: string, target: string, host: HostParts): string {
   if (target.charCodeAt(0) === SLASH) return target
   if (target === '*' && method === 'OPTIONS') return target
   const schemeEnd = target.indexOf('://')
@@ -23,8 +23,8 @@ export function originForm(method: string, target: string, host: string): string
   }
   const start = schemeEnd + 3
   const end = endOfAuthority(target, start)
-  const authority = target.slice(start, end)
-  if (parseHost(authority) === undefined) {
+  const authority = parseHost(target.slice(start, end))
+  if (authority === undefined) {
     throw new HttpError('request', 'TARGET_INVALID', 'authority of an absolute target')
   }
   if (!isSameAuthority(authority, host, defaultPort)) {

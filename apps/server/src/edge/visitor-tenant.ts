@@ -1,4 +1,4 @@
-import { endpointId, parseHost, type RequestHead } from '@proj/http1'
+import { endpointId, type RequestHead } from '@proj/http1'
 
 /** A tenant whose endpoints have hosts of their own. */
 export interface TenantDomain {
@@ -24,7 +24,8 @@ export function namedEndpoint(
   head: RequestHead,
   { baseDomain, tenantDomains }: NamingOptions,
 ): NamedEndpoint | undefined {
-  const domain = tenantDomains.length === 0 ? undefined : domainOf(head.host, tenantDomains)
+  const domain =
+    tenantDomains.length === 0 ? undefined : domainOf(head.hostParts.name, tenantDomains)
   const endpoint = endpointId(head, { baseDomain: domain?.baseDomain ?? baseDomain })
   if (endpoint === undefined) return undefined
   const named = head.header('x-piko-tenant-id')
@@ -39,8 +40,7 @@ export interface NamingOptions {
   readonly tenantDomains: readonly TenantDomain[]
 }
 
-function domainOf(host: string, domains: readonly TenantDomain[]): TenantDomain | undefined {
-  const name = parseHost(host)?.name ?? ''
+function domainOf(name: string, domains: readonly TenantDomain[]): TenantDomain | undefined {
   let found: TenantDomain | undefined
   for (const one of domains) {
     const isLonger = one.baseDomain.length > (found?.baseDomain.length ?? 0)
