@@ -23,10 +23,12 @@ const SINGLE_FRAME_BYTES = BATCH_BYTES
 const SMALL_BYTES = 4096
 /** Payloads up to this are copied behind their header: cheaper than one more buffer to write. */
 const COPY_BYTES = 2048
-const SLAB_BYTES = 65_536
+/** Half a batch of small payloads: more is rare. */
+const SLAB_BYTES = 131_072
 
-// Shared by all sessions, as Buffer's own pool is: a slab per session would cost idle ones 64 KiB.
-// Regions are written once and never used again, so the transport may keep them.
+// Shared by all sessions, as Buffer's own pool is: a slab per session would cost idle ones 128 KiB.
+// A region is used again only where the transport says that it has passed on all it was given: fresh
+// memory for each batch would be what most of the garbage collector's work is about.
 let slab: Buffer = Buffer.alloc(0)
 let slabUsed = 0
 
@@ -52,7 +54,7 @@ export interface FrameSource {
 
 /**
  * A transport. One that wraps another knows better than its own buffer what the platform has not
- * taken yet.
+ * taken yet: while it says 0, nothing refers to what was written to it.
  */
 export type Transport = Duplex & { readonly unsentBytes?: number }
 
@@ -179,9 +181,12 @@ export class SendQueue {
         this.transportStalls += 1
         break
       }
+      const begunSlab = slab
+      const begunAt = slabUsed
       this.#appendControl()
       this.#appendPayload()
       this.#writeBatch()
+      if (this.#transport.unsentBytes === 0) slabUsed = slab === begunSlab ? begunAt : 0
       this.#report()
     }
     if (!this.#isStopped()) this.#state = 'idle'

@@ -109,6 +109,53 @@ describe('SendQueue', () => {
     expect(await rig.sent()).toEqual(['WND SYN 2 0', 'DATA - 2 later'])
   })
 
+  test.each([
+    ['again where the transport has passed on all of it', 0, 1],
+    ['once where the transport still holds some of it', 1, 200],
+    ['once where the transport does not say', undefined, 200],
+  ])('uses memory %s', async (_, unsentBytes, places) => {
+    const rig = new Rig()
+    Object.assign(rig.transport, { unsentBytes })
+    const [first] = await streams(rig, 1, 1_000_000)
+    const memory: ArrayBufferLike[] = []
+    const seen = new Set<string>()
+    const kept: { buffer: Buffer; copy: Buffer }[] = []
+    for (let turn = 0; turn < 200; turn++) {
+      rig.transport.written = []
+      first?.channel.write(Buffer.from(`message ${turn}`.padEnd(100)))
+      await new Promise(setImmediate)
+      for (const buffer of rig.transport.written) {
+        if (!memory.includes(buffer.buffer)) memory.push(buffer.buffer)
+        seen.add(`${memory.indexOf(buffer.buffer)}:${buffer.byteOffset}`)
+        kept.push({ buffer, copy: Buffer.from(buffer) })
+      }
+    }
+    expect(kept).toHaveLength(200)
+    expect(seen.size).toBe(places)
+    if (unsentBytes === 0) return
+    for (const { buffer, copy } of kept) expect(buffer.equals(copy)).toBe(true)
+  })
+
+  test('uses a slab that was begun for one batch from its beginning again', async () => {
+    const rig = new Rig()
+    Object.assign(rig.transport, { unsentBytes: 0 })
+    const opened = await streams(rig, 100, 1_000_000)
+    const memory = new Set<ArrayBufferLike>()
+    for (let turn = 0; turn < 20; turn++) {
+      rig.transport.written = []
+      // 200 KB in small pieces: more than a slab
+      for (const { channel } of opened) channel.write(Buffer.alloc(2000, turn))
+      await new Promise(setImmediate)
+      const sent = Buffer.concat(rig.transport.written)
+      expect(sent.length).toBe(100 * 2012)
+      for (let at = 12; at < sent.length; at += 2012) {
+        expect(sent.subarray(at, at + 2000).equals(Buffer.alloc(2000, turn))).toBe(true)
+      }
+      for (const { buffer } of rig.transport.written) memory.add(buffer)
+    }
+    expect(memory.size).toBeLessThanOrEqual(21)
+  })
+
   test('counts the bytes and frames it sent', async () => {
     const rig = new Rig()
     rig.open().channel.write(Buffer.from('12345'))
