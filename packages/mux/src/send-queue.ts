@@ -10,6 +10,7 @@
  * up to half a batch, and frames are short while more than one channel is ready.
  */
 import type { Duplex } from 'node:stream'
+import { Batch } from './batch.ts'
 import { Fifo } from './fifo.ts'
 import { Flag, FrameType, HEADER_BYTES, writeHeader } from './frame.ts'
 
@@ -21,16 +22,11 @@ const SHARED_FRAME_BYTES = 32_768
 const SINGLE_FRAME_BYTES = BATCH_BYTES
 /** A channel with no more than this to send counts as small. */
 const SMALL_BYTES = 4096
-/** Payloads up to this are copied behind their header: cheaper than one more buffer to write. */
-const COPY_BYTES = 2048
-/** Half a batch of small payloads: more is rare. */
-const SLAB_BYTES = 131_072
-
-// Shared by all sessions, as Buffer's own pool is: a slab per session would cost idle ones 128 KiB.
-// A region is used again only where the transport says that it has passed on all it was given: fresh
-// memory for each batch would be what most of the garbage collector's work is about.
-let slab: Buffer = Buffer.alloc(0)
-let slabUsed = 0
+/**
+ * Streams whose frames wait for the end of the turn. With more the peer, which could be at work on them
+ * meanwhile, waits for this process, and then this process for the peer.
+ */
+const MAX_GATHERED_STREAMS = 16
 
 /** What a source has to send after a frame of its was cut. */
 export type FrameEnd = 'idle' | 'more' | 'fin'
@@ -65,11 +61,10 @@ export class SendQueue {
   readonly #onControlBacklog: () => void
   readonly #small = new Fifo<FrameSource>()
   readonly #bulk = new Fifo<FrameSource>()
-  readonly #batch: Buffer[] = []
+  readonly #batch = new Batch()
   readonly #reports = new Fifo<FrameSource>()
   #control = Buffer.allocUnsafe(HEADER_BYTES * 8)
   #controlFrames = 0
-  #runStart = -1
   #isTurnBegun = false
   #readyThisTurn = 0
   #isQuiet = true
@@ -121,6 +116,7 @@ export class SendQueue {
     queue.push(source)
     this.#readyThisTurn += 1
     this.#schedule()
+    if (this.#readyThisTurn % MAX_GATHERED_STREAMS === 0) queueMicrotask(this.#flush)
   }
 
   /** Writes the control frames that wait, and a last GoAway, even to a transport that is full. */
@@ -181,12 +177,9 @@ export class SendQueue {
         this.transportStalls += 1
         break
       }
-      const begunSlab = slab
-      const begunAt = slabUsed
       this.#appendControl()
       this.#appendPayload()
       this.#writeBatch()
-      if (this.#transport.unsentBytes === 0) slabUsed = slab === begunSlab ? begunAt : 0
       this.#report()
     }
     if (!this.#isStopped()) this.#state = 'idle'
@@ -200,7 +193,7 @@ export class SendQueue {
   #appendControl(): void {
     const bytes = this.#controlFrames * HEADER_BYTES
     if (bytes === 0) return
-    this.#appendCopy(this.#control, bytes)
+    this.#batch.copy(this.#control, bytes)
     this.framesSent += this.#controlFrames
     this.#controlFrames = 0
   }
@@ -223,7 +216,7 @@ export class SendQueue {
     const bytes = source.beginFrame(maxBytes)
     if (bytes > 0) {
       this.#appendHeader(FrameType.data, 0, source.id, bytes)
-      for (let left = bytes; left > 0;) left -= this.#appendPiece(source.takePiece(left))
+      for (let left = bytes; left > 0;) left -= this.#batch.payload(source.takePiece(left))
     }
     const end = source.endFrame()
     if (end === 'more') this.#bulk.push(source)
@@ -233,58 +226,20 @@ export class SendQueue {
   }
 
   #appendHeader(type: number, flags: number, streamId: number, length: number): void {
-    this.#reserve(HEADER_BYTES)
-    writeHeader(slab, slabUsed, type, flags, streamId, length)
-    slabUsed += HEADER_BYTES
+    this.#batch.header(type, flags, streamId, length)
     this.framesSent += 1
   }
 
-  #appendPiece(piece: Buffer): number {
-    if (piece.length <= COPY_BYTES) {
-      this.#appendCopy(piece, piece.length)
-    } else {
-      this.#seal()
-      this.#batch.push(piece)
-    }
-    return piece.length
-  }
-
-  #appendCopy(from: Buffer, bytes: number): void {
-    this.#reserve(bytes)
-    from.copy(slab, slabUsed, 0, bytes)
-    slabUsed += bytes
-  }
-
-  // Opens a run in the slab, or goes on with the one that ends where the slab is used up to.
-  #reserve(bytes: number): void {
-    if (slab.length - slabUsed < bytes) {
-      this.#seal()
-      slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes))
-      slabUsed = 0
-      this.#runStart = 0
-    } else if (this.#runStart < 0) {
-      this.#runStart = slabUsed
-    }
-  }
-
-  #seal(): void {
-    if (this.#runStart >= 0 && slabUsed > this.#runStart) {
-      this.#batch.push(slab.subarray(this.#runStart, slabUsed))
-    }
-    this.#runStart = -1
-  }
-
   #writeBatch(): void {
-    this.#seal()
-    const batch = this.#batch
-    const corked = batch.length > 1
+    const buffers = this.#batch.take()
+    const corked = buffers.length > 1
     if (corked) this.#transport.cork()
-    for (const buffer of batch) {
+    for (const buffer of buffers) {
       this.bytesSent += buffer.length
       this.#transport.write(buffer)
     }
-    batch.length = 0
     if (corked) this.#transport.uncork()
+    if (this.#transport.unsentBytes === 0) this.#batch.reuse()
   }
 
   #report(): void {

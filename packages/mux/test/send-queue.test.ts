@@ -84,7 +84,7 @@ describe('SendQueue', () => {
     expect(rig.transport.written[1]).toBe(large)
   })
 
-  test('hands over what one turn queued in one write, however many streams it is', async () => {
+  test('hands over what one turn queued in few writes, however many streams it is', async () => {
     const rig = new Rig()
     for (let i = 0; i < 100; i++) {
       const { channel } = rig.open()
@@ -94,6 +94,23 @@ describe('SendQueue', () => {
     await new Promise(setImmediate)
     expect(rig.transport.written).toHaveLength(1)
     expect(await rig.sent()).toHaveLength(300)
+  })
+
+  test('lets no more than 16 streams of one turn wait for its end', async () => {
+    const rig = new Rig()
+    const opened = await streams(rig, 40, 1_000_000)
+    rig.transport.written = []
+    const writes: number[] = []
+    for (const { channel } of opened) {
+      channel.write(Buffer.from('question'))
+      await Promise.resolve() // what follows is another callback of the same turn
+      writes.push(rig.transport.written.length)
+    }
+    await new Promise(setImmediate)
+    // the turn before was quiet, so the very first left at once
+    expect([0, 14, 15, 30, 31, 39].map((at) => writes[at])).toEqual([1, 1, 2, 2, 3, 3])
+    expect(rig.transport.written).toHaveLength(4)
+    expect(await rig.sent()).toHaveLength(40)
   })
 
   test('writes nothing while the transport is full, and all of it afterwards', async () => {

@@ -56,8 +56,7 @@ export class WebSocketPipe extends Duplex {
   #socketClosed = false
   #pingQueued = false
   #pongQueued = false
-  // Only the latest ping needs to be answered (RFC 6455 section 5.5.3).
-  #nextPong: Buffer | undefined
+  #nextPong: Buffer | undefined // only the latest ping needs an answer (RFC 6455 section 5.5.3)
 
   /**
    * @param socket - a connection whose handshake is done, with nobody listening to its data.
@@ -105,9 +104,11 @@ export class WebSocketPipe extends Duplex {
     return this.#closeInfo
   }
 
-  /** Bytes written here that the platform has not taken yet. */
+  /** Bytes written here that the platform has not taken yet; Infinity where nobody can tell. */
   get unsentBytes(): number {
-    return this.writableLength - this.#withSocket + this.#socket.writableLength
+    const unsent = this.writableLength - this.#withSocket + this.#socket.writableLength
+    // Another Duplex may have passed on the very memory it was given.
+    return this.#socket instanceof Socket ? unsent : Infinity
   }
 
   /** The session that runs on the pipe has taken what it was given, and says who refers to it. */

@@ -119,6 +119,19 @@ test('a transport other than a socket keeps its buffers unchanged', async () => 
   pipe.destroy()
 })
 
+test('a pipe says how much the platform has not taken, where it can know that', async () => {
+  await using pair = await socketPair()
+  const known = new WebSocketPipe(pair.server, { role: 'server' })
+  known.write('x')
+  expect(known.unsentBytes).toBe(0)
+  known.destroy()
+  const other = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() })
+  const unknown = new WebSocketPipe(other, { role: 'server' })
+  unknown.write('x')
+  expect(unknown.unsentBytes).toBe(Infinity)
+  unknown.destroy()
+})
+
 test('a reader that stops, stops the writer, with bounded memory, and then gets everything', async () => {
   await using pair = await pipePair()
   const chunk = Buffer.alloc(64 * 1024, 'bulk')
