@@ -85,9 +85,9 @@ export function copyOf(from: Buffer, bytes: number): Buffer {
   return copy
 }
 
-/** A buffer that nobody refers to. */
+/** The buffer that nobody refers to since the shortest time: it may still be in the processor's cache. */
 function freeBuffer(): Buffer {
-  const at = waiting.findIndex(({ holder }) => holder.drained)
+  const at = waiting.findLastIndex(({ holder }) => holder.drained)
   const [free] = at < 0 ? [] : waiting.splice(at, 1)
   if (free !== undefined) return free.buffer
   wereTooFew = true
