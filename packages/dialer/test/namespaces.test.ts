@@ -215,7 +215,8 @@ describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => 
   })
 
   const canTie = Number(process.versions.node.split('.')[0]) >= 26
-  it.skipIf(!canTie)('ties the socket to a device, so that it does leave by it', async () => {
+  it('ties the socket to a device, so that it does leave by it', async ({ skip }) => {
+    skip(!canTie, 'this Node cannot tie a socket to a device')
     strict()
     expect((await dialFrom(SERVER4, { device: 'a1' })).seen).toBe('10.71.2.2')
     expect((await dialFrom(SERVER6, { device: 'a1' })).seen).toBe('fd71:2::2')
@@ -226,7 +227,8 @@ describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => 
     }
   })
 
-  it.skipIf(canTie)('refuses to tie a socket to a device where Node cannot', async () => {
+  it('refuses to tie a socket to a device where Node cannot', async ({ skip }) => {
+    skip(canTie, 'this Node can')
     const { error } = await dialFrom(SERVER4, { device: 'a1' })
     expect(error?.code).toBe('DIAL_BIND_DEVICE')
     expect(error?.hint).toContain('26.4')

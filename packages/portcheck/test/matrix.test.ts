@@ -8,7 +8,7 @@ import {
   type ForeignSocketOptions,
   hasForeignSockets,
 } from '@proj/testkit/foreign-socket'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
 import { claim } from '../src/claim-port.ts'
 import { honoursReusePort } from '../src/node-support.ts'
@@ -130,7 +130,12 @@ const SHARED: Record<HolderName, Partial<Record<WantName, readonly string[]>>> =
   },
 }
 
-describe.skipIf(!hasForeignSockets || !honoursReusePort())('with reusePort on both sides', () => {
+describe('with reusePort on both sides', () => {
+  beforeEach(({ skip }) => {
+    skip(!honoursReusePort(), 'this Node does not do reusePort')
+    skip(!hasForeignSockets, 'needs python3 for the holder')
+  })
+
   for (const holder of names(HOLDERS)) {
     for (const [want, codes] of Object.entries(SHARED[holder])) {
       it(`${want} beside ${holder} is told by ${codes.join(' and ')}`, async () => {
@@ -151,8 +156,9 @@ describe.skipIf(!hasForeignSockets || !honoursReusePort())('with reusePort on bo
   })
 })
 
-describe.skipIf(honoursReusePort())('reusePort on a Node that does not do it', () => {
-  it('is told by PC152', async () => {
+describe('reusePort on a Node that does not do it', () => {
+  it('is told by PC152', async ({ skip }) => {
+    skip(honoursReusePort(), 'this Node does reusePort')
     const { bind, warnings } = await probe({ host: '127.0.0.1', port: 0, reusePort: true })
     expect([bind, warnings.map((one) => one.code)]).toEqual(['free', ['PC152']])
   })
