@@ -1,8 +1,8 @@
 /**
  * The one way out of a session. Control frames are encoded when they are queued and leave first;
  * payload leaves round robin over the channels that have something to send and credit to send it.
- * All that is queued in one turn of the event loop leaves in one batch: headers and small payloads
- * share a slab, large payloads go as they were given, and the transport gets the batch corked, one
+ * What is queued in one turn of the event loop leaves in few batches: headers and small payloads
+ * share a slab, large payloads go as they were given, and the transport gets each corked, one
  * writev. While the transport asks for patience nothing is cut, so a channel that becomes ready
  * later still gets into the next batch.
  *

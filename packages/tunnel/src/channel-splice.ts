@@ -2,7 +2,10 @@ import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
 
 import { RESET_REASONS, resetReasonOf } from './reset-reason.ts'
 import type { OutcomeWatch } from './stream-outcome.ts'
-import { COPIED_BYTES, sentOn } from './socket-splice.ts'
+import { sentOn } from './socket-splice.ts'
+
+/** Pieces up to this length are copied rather than flushed: a copy is cheaper than a write. */
+const COPIED_BYTES = 4096
 
 /**
  * Joins two channels: what arrives on one leaves on the other, FIN as FIN, and a reset with its

@@ -7,9 +7,6 @@ import { readLent } from './lent-reads.ts'
 import { resetSocket } from './reset-socket.ts'
 import { RESET_REASONS, type ResetReason, resetReasonOf } from './reset-reason.ts'
 
-/** Lent chunks up to this length are copied rather than flushed: a copy is cheaper than a write. */
-export const COPIED_BYTES = 4096
-
 /**
  * Joins a mux channel to a socket so that what happens at one end happens at the other: bytes, FIN
  * per direction, and a reset as a reset.
@@ -116,10 +113,9 @@ export class SocketSplice implements ChannelSink {
       if (!this.#channel.write(chunk)) socket.pause()
       return false
     }
-    const isSmall = chunk.length <= COPIED_BYTES
     // What leaves may make room at once: `onDrain` must not come before the socket is paused.
-    if (!this.#channel.write(isSmall ? Buffer.from(chunk) : chunk)) socket.pause()
-    return isSmall || sentOn(this.#channel)
+    if (!this.#channel.write(chunk)) socket.pause()
+    return sentOn(this.#channel)
   }
 
   /** @inheritdoc */
