@@ -29,7 +29,7 @@ class Holders implements ChunkHolder {
 
 /** Gathers the answers of all who were given pieces of one chunk. */
 export class ChunkUse {
-  readonly #acts: (() => ChunkAnswer)[] = []
+  #acts: (() => ChunkAnswer)[] = []
   #holders: ChunkHolder[] = []
   #depth = 0
   #isKept = false
@@ -75,7 +75,7 @@ export class ChunkUse {
     }
     // What is called may bring more.
     for (let i = 0; i < this.#acts.length; i++) this.note(this.#acts[i]?.())
-    this.#acts.length = 0
+    if (this.#acts.length > 0) this.#acts = []
     this.#depth = 0
     if (this.#isKept) return false
     const [first, second] = this.#holders

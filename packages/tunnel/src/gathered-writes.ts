@@ -26,6 +26,11 @@ export class GatheredWrites {
     return this.#handed - this.#socket.writableLength
   }
 
+  /** Whether the platform has taken everything that was written. */
+  get haveLeft(): boolean {
+    return !this.#isGathering && this.#socket.writableLength === 0
+  }
+
   /** Who refers to what was written: what is being gathered answers for itself, later. */
   get holder(): ChunkAnswer {
     if (this.#isGathering || this.#socket.writableLength === 0) return true
@@ -71,18 +76,18 @@ export class GatheredWrites {
 
   readonly #send = (): ChunkAnswer => {
     this.flush()
-    if (this.#hasRoom) this.#onTaken()
+    if (this.#hasRoom()) this.#onTaken()
     return this.holder
   }
 
   #write(bytes: Buffer): boolean {
     this.#handed += bytes.length
     this.#socket.write(bytes)
-    return this.#hasRoom
+    return this.#hasRoom()
   }
 
   // A large write asks for patience even if the platform has taken all of it at once.
-  get #hasRoom(): boolean {
+  #hasRoom(): boolean {
     return this.#socket.writableLength === 0 || !this.#socket.writableNeedDrain
   }
 }

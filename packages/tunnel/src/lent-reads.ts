@@ -91,7 +91,7 @@ class Reading {
     if (take === undefined) return this.#socket.push(copyOf(buffer, bytes))
     if (this.#own !== undefined && bytes > COPIED_BYTES) {
       this.#own.taken(take(buffer.subarray(0, bytes), true))
-      this.#readInto(this.#own.buffer)
+      if (this.#own.buffer !== buffer) this.#readInto(this.#own.buffer)
     } else take(copyOf(buffer, bytes), false)
     if (this.#own === undefined && bytes > COPIED_BYTES) this.#count(bytes)
     return true

@@ -60,7 +60,13 @@ export function readOn(
   handle.useUserBuffer(buffer)
   // A paused stream is read on until it is full; one that is read this way must not be.
   if (socket.isPaused()) socket.pause()
-  return (next) => Reflect.set(socket, parts.generate, () => next)
+  let next = buffer
+  const generate = (): Buffer => next
+  return (named) => {
+    // Asked after each read only once there is something to say: a buffer that stays costs nothing.
+    if (next === buffer) Reflect.set(socket, parts.generate, generate)
+    next = named
+  }
 }
 
 function handleOf(socket: Socket): UserBufferHandle | undefined {
