@@ -10,10 +10,16 @@ import {
 export interface AnswerTarget {
   /** Sends bytes; false when the visitor has to catch up. */
   write(bytes: Buffer): boolean
+  /** Whether nothing refers any more to what was written. */
+  readonly writes: { readonly haveLeft: boolean }
 }
 
 /** Answers up to this many bytes leave in one piece with their head; beyond, copying costs more. */
 const MAX_JOINED_BYTES = 4096
+
+/** Memory that answers are joined in; most leave at once, and then it serves the next one. */
+const SCRATCH_BYTES = 8192
+let scratch: Buffer | undefined
 
 /** Writes a service's answer to a visitor: heads rewritten, bodies as they come. */
 export class AnswerWriter {
@@ -79,9 +85,20 @@ export class AnswerWriter {
       this.#target.write(Buffer.from(text, 'latin1'))
       return this.#target.write(piece)
     }
-    const joined = Buffer.allocUnsafe(text.length + piece.length)
-    joined.write(text, 0, 'latin1')
-    piece.copy(joined, text.length)
-    return this.#target.write(joined)
+    const bytes = text.length + piece.length
+    const fits = bytes <= SCRATCH_BYTES
+    const memory = fits ? takeScratch() : Buffer.allocUnsafe(bytes)
+    memory.write(text, 0, 'latin1')
+    piece.copy(memory, text.length)
+    const hasRoom = this.#target.write(memory.subarray(0, bytes))
+    if (fits && this.#target.writes.haveLeft) scratch = memory
+    return hasRoom
   }
+}
+
+/** Until it is given back, it is nobody else's. */
+function takeScratch(): Buffer {
+  const taken = scratch ?? Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+  scratch = undefined
+  return taken
 }
