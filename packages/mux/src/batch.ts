@@ -8,29 +8,50 @@ import { HEADER_BYTES, writeHeader } from './frame.ts'
 const COPY_BYTES = 2048
 /** Half a batch of small payloads: more is rare. */
 const SLAB_BYTES = 131_072
+/** Slabs that wait for a batch; more are left to the collector. */
+const MAX_IDLE_SLABS = 8
+/** Batches that may be open over a turn of the event loop, of all sessions together: 2 MiB of slabs. */
+const MAX_OPEN_BATCHES = 16
+/** How much a batch that is open over a turn may hold: it stays within one slab. */
+const MAX_OPEN_BYTES = 65_536
+
+/** Memory that one batch at a time writes into, and where the next one begins. */
+interface Slab {
+  readonly memory: Buffer
+  used: number
+}
 
 // Shared by all sessions, as Buffer's own pool is: a slab per session would cost idle ones 128 KiB.
-let slab: Buffer = Buffer.alloc(0)
-let slabUsed = 0
+const idleSlabs: Slab[] = []
+let openBatches = 0
 
-/** Makes one batch after another. From the first frame of one to `take` no other `Batch` may be used. */
+/** Makes one batch after another: from its first frame over `take` to `done`. */
 export class Batch {
   #buffers: Buffer[] = []
-  #isBegun = false
-  /** Where the batch began, or the one that was taken last. */
-  #firstSlab = slab
+  #slab: Slab | undefined
+  /** Where the batch begins in its slab. */
   #start = 0
-  /** Where the one that was taken last ended. */
-  #lastSlab = slab
-  #end = 0
   /** Where what goes into the next buffer begins; -1 while there is none of it. */
   #runStart = -1
+  #bytes = 0
+
+  /** Bytes in it so far. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Whether a frame of that size may be put in now although the batch is taken only later. */
+  mayStayOpen(bytes: number): boolean {
+    if (this.#slab === undefined) return openBatches < MAX_OPEN_BATCHES
+    return this.#bytes + bytes + HEADER_BYTES <= MAX_OPEN_BYTES
+  }
 
   /** Appends a frame's header. */
   header(type: number, flags: number, streamId: number, length: number): void {
-    this.#reserve(HEADER_BYTES)
-    writeHeader(slab, slabUsed, type, flags, streamId, length)
-    slabUsed += HEADER_BYTES
+    const slab = this.#reserve(HEADER_BYTES)
+    writeHeader(slab.memory, slab.used, type, flags, streamId, length)
+    slab.used += HEADER_BYTES
+    this.#bytes += HEADER_BYTES
   }
 
   /** Appends a piece of payload, which must not be changed until it is sent; returns its length. */
@@ -40,62 +61,66 @@ export class Batch {
     } else {
       this.#seal()
       this.#buffers.push(piece)
+      this.#bytes += piece.length
     }
     return piece.length
   }
 
   /** Appends a copy of the first `bytes` of `from`. */
   copy(from: Buffer, bytes: number): void {
-    this.#reserve(bytes)
-    from.copy(slab, slabUsed, 0, bytes)
-    slabUsed += bytes
+    const slab = this.#reserve(bytes)
+    from.copy(slab.memory, slab.used, 0, bytes)
+    slab.used += bytes
+    this.#bytes += bytes
   }
 
-  /** Ends the batch and returns its buffers, in order. */
+  /** Ends the batch and returns its buffers, in order; `done` follows. */
   take(): readonly Buffer[] {
     this.#seal()
-    this.#begin()
     const buffers = this.#buffers
     this.#buffers = []
-    this.#isBegun = false
-    this.#lastSlab = slab
-    this.#end = slabUsed
+    this.#bytes = 0
     return buffers
   }
 
   /**
-   * Nothing refers to the batch that was taken last: its part of the slab serves again, unless somebody
-   * wrote behind it. Fresh memory for each batch would be most of the garbage collector's work.
+   * What was taken is written, or was dropped. Its memory serves again where nothing refers to it: fresh
+   * memory for each batch would be most of the garbage collector's work.
    */
-  reuse(): void {
-    if (this.#lastSlab !== slab || this.#end !== slabUsed) return
-    slabUsed = this.#firstSlab === slab ? this.#start : 0
-  }
-
-  #begin(): void {
-    if (this.#isBegun) return
-    this.#isBegun = true
-    this.#firstSlab = slab
-    this.#start = slabUsed
+  done(isFree: boolean): void {
+    const slab = this.#slab
+    if (slab === undefined) return
+    this.#slab = undefined
+    openBatches -= 1
+    if (isFree) slab.used = this.#start
+    if (idleSlabs.length < MAX_IDLE_SLABS) idleSlabs.push(slab)
   }
 
   // Opens a run in the slab, or goes on with the one that ends where the slab is used up to.
-  #reserve(bytes: number): void {
-    this.#begin()
-    if (slab.length - slabUsed < bytes) {
+  #reserve(bytes: number): Slab {
+    let slab = this.#slab
+    if (slab === undefined || slab.memory.length - slab.used < bytes) {
       this.#seal()
-      slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes))
-      slabUsed = 0
-      this.#runStart = 0
-    } else if (this.#runStart < 0) {
-      this.#runStart = slabUsed
+      if (slab === undefined) openBatches += 1
+      slab = slabFor(bytes)
+      this.#slab = slab
+      this.#start = slab.used
     }
+    if (this.#runStart < 0) this.#runStart = slab.used
+    return slab
   }
 
   #seal(): void {
-    if (this.#runStart >= 0 && slabUsed > this.#runStart) {
-      this.#buffers.push(slab.subarray(this.#runStart, slabUsed))
+    const slab = this.#slab
+    if (slab !== undefined && this.#runStart >= 0) {
+      this.#buffers.push(slab.memory.subarray(this.#runStart, slab.used))
     }
     this.#runStart = -1
   }
+}
+
+function slabFor(bytes: number): Slab {
+  const last = idleSlabs.pop()
+  if (last !== undefined && last.memory.length - last.used >= bytes) return last
+  return { memory: Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes)), used: 0 }
 }

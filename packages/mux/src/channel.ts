@@ -16,6 +16,7 @@ import { ReceiveWindow } from './receive-window.ts'
 import { SendingHalf } from './sending-half.ts'
 import type { SessionParts } from './session-parts.ts'
 import type { Session } from './session.ts'
+import { timeoutError } from './sweep.ts'
 
 /** One stream of a session. */
 export class Channel {
@@ -45,8 +46,7 @@ export class Channel {
     this.#sink = sink
     this.#sending = new SendingHalf(parts, id, this)
     this.#acknowledged = !outbound
-    parts.sweep.arm()
-    this.#watchedSinceMs = parts.sweep.nextAtMs
+    this.#watchedSinceMs = parts.sweep.arm()
     this.#window.growTo(parts.options.initialWindowBytes, parts.budget)
     const flag = outbound ? Flag.syn : Flag.ack
     parts.output.control(FrameType.windowUpdate, flag, id, this.#window.grant())
@@ -125,6 +125,14 @@ export class Channel {
     return !this.#closed && this.#sending.write(chunk)
   }
 
+  /**
+   * As `write`, but `chunk` may be changed afterwards. Up to 4 KiB that is quicker, too: it goes into the
+   * next batch at once, and a `reset` does not take it back.
+   */
+  writeCopy(chunk: Buffer): boolean {
+    return !this.#closed && this.#sending.writeCopy(chunk)
+  }
+
   /** Ends our side once everything queued is sent. Again, or on a closed channel: nothing. */
   end(): void {
     this.#sending.end()
@@ -179,13 +187,11 @@ export class Channel {
   /** @internal A piece of payload came. */
   receive(piece: Buffer): void {
     if (this.#closed) return
-    if (this.#sink !== undefined && this.#held === undefined) {
-      this.#deliver(this.#sink, piece)
-      return
-    }
-    this.#parts.chunk.note(false)
-    const held = (this.#held ??= new HeldBytes())
-    held.push(piece)
+    if (this.#sink === undefined || this.#held !== undefined) {
+      this.#parts.chunk.note(false)
+      this.#held ??= new HeldBytes()
+      this.#held.push(piece)
+    } else this.#deliver(this.#sink, piece)
   }
 
   /** @internal The peer granted credit. */
@@ -232,14 +238,9 @@ export class Channel {
       this.#watchedSinceMs = nowMs
       return
     }
-    const passedMs = nowMs - this.#watchedSinceMs
-    if (!this.#acknowledged && passedMs >= ackTimeoutMs) {
-      const message = `stream ${this.id}: no acknowledgement within ${ackTimeoutMs} ms`
-      this.abort(new MuxError('MUX_ACK_TIMEOUT', message))
-    } else if (this.#acknowledged && passedMs >= halfClosedTimeoutMs) {
-      const message = `stream ${this.id}: half-closed and silent for ${halfClosedTimeoutMs} ms`
-      this.abort(new MuxError('MUX_HALF_CLOSED_TIMEOUT', message))
-    }
+    const limitMs = this.#acknowledged ? halfClosedTimeoutMs : ackTimeoutMs
+    if (nowMs - this.#watchedSinceMs < limitMs) return
+    this.abort(timeoutError(this.id, this.#acknowledged, limitMs))
   }
 
   /** @internal */

@@ -115,9 +115,25 @@ export class SendQueue {
     if (this.#state === 'stopped') return
     const queue = source.queuedBytes <= SMALL_BYTES ? this.#small : this.#bulk
     queue.push(source)
-    this.#readyThisTurn += 1
-    this.#schedule()
-    if (this.#readyThisTurn % MAX_GATHERED_STREAMS === 0) queueMicrotask(this.#flush)
+    this.#countReady()
+  }
+
+  /**
+   * Puts a data frame with a copy of `payload`, which has credit, into the next batch at once: what is
+   * small and alone in its stream need not be queued and taken out again.
+   *
+   * @returns false when it has to wait its turn; nothing was done then.
+   */
+  put(streamId: number, payload: Buffer): boolean {
+    if (this.#state === 'stopped' || this.#state === 'flushing') return false
+    const bytes = payload.length
+    if (!this.#batch.mayStayOpen(bytes) || this.#transport.writableNeedDrain) return false
+    // The frame that opened the stream is among them.
+    this.#appendControl()
+    this.#appendHeader(FrameType.data, 0, streamId, bytes)
+    this.#batch.copy(payload, bytes)
+    this.#countReady()
+    return true
   }
 
   /** Writes the control frames that wait, and a last GoAway, even to a transport that is full. */
@@ -137,6 +153,8 @@ export class SendQueue {
     this.#bulk.clear()
     this.#reports.clear()
     this.#controlFrames = 0
+    this.#batch.take()
+    this.#batch.done(true)
   }
 
   /**
@@ -146,7 +164,17 @@ export class SendQueue {
   flushNow(): boolean {
     if (this.#state === 'flushing') return false
     this.#flush()
-    return this.#controlFrames === 0 && this.#small.size + this.#bulk.size + this.unsentBytes === 0
+    return !this.#hasFrames() && this.unsentBytes === 0
+  }
+
+  #hasFrames(): boolean {
+    return this.#controlFrames + this.#small.size + this.#bulk.size + this.#batch.bytes > 0
+  }
+
+  #countReady(): void {
+    this.#readyThisTurn += 1
+    this.#schedule()
+    if (this.#readyThisTurn % MAX_GATHERED_STREAMS === 0) queueMicrotask(this.#flush)
   }
 
   // What comes in one turn of the event loop shares one write: each socket that became readable runs
@@ -173,7 +201,7 @@ export class SendQueue {
   readonly #flush = (): void => {
     if (this.#state === 'stopped' || this.#state === 'flushing') return
     this.#state = 'flushing'
-    while (this.#controlFrames > 0 || this.#small.size > 0 || this.#bulk.size > 0) {
+    while (this.#hasFrames()) {
       if (this.#transport.writableNeedDrain) {
         this.transportStalls += 1
         break
@@ -240,7 +268,7 @@ export class SendQueue {
       this.#transport.write(buffer)
     }
     if (corked) this.#transport.uncork()
-    if (this.#transport.unsentBytes === 0) this.#batch.reuse()
+    this.#batch.done(this.#transport.unsentBytes === 0)
   }
 
   #report(): void {

@@ -11,6 +11,8 @@ import type { SessionParts } from './session-parts.ts'
 import { Unsent } from './unsent.ts'
 
 const MAX_CREDIT_BYTES = 0xffff_ffff
+/** Longest chunk that is framed at once; what is longer is queued like everything else. */
+const MAX_PUT_BYTES = 4096
 
 /** Told when a batch with the stream's last bytes left. */
 export interface SendingOwner {
@@ -84,6 +86,21 @@ export class SendingHalf implements FrameSource {
     if (bytes < writeHighWaterBytes) return true
     this.#needDrain = true
     return false
+  }
+
+  /** As `write`, but nothing refers to `chunk` afterwards. */
+  writeCopy(chunk: Buffer): boolean {
+    const bytes = chunk.length
+    // Whatever is queued goes first, and is cut by other rules.
+    const isAlone = this.#state === 'open' && !this.#queued && this.#buffer.bytes === 0
+    const isShort = bytes > 0 && bytes <= Math.min(this.#credit, MAX_PUT_BYTES)
+    if (!isAlone || !isShort || !this.#parts.output.put(this.id, chunk)) {
+      return this.write(Buffer.from(chunk))
+    }
+    this.#starved = false
+    this.#credit -= bytes
+    this.writtenBytes += bytes
+    return true
   }
 
   /** Sends FIN once the buffer is empty. */

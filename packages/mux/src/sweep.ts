@@ -3,6 +3,7 @@
  * timer; the price is that they fire up to one sweep late, never early. Runs only while its session
  * has something to watch.
  */
+import { MuxError } from './errors.ts'
 import type { ResolvedSessionOptions } from './options.ts'
 
 const MAX_SWEEP_MS = 1000
@@ -14,8 +15,7 @@ export class Sweep {
   readonly #tick: (nowMs: number) => boolean
   readonly #everyMs: number
   #cancel: (() => void) | undefined
-  /** When the coming sweep is due. Timeouts of what begins now count from there. */
-  nextAtMs = 0
+  #nextAtMs = 0
 
   constructor(options: ResolvedSessionOptions, tick: (nowMs: number) => boolean) {
     this.#options = options
@@ -29,11 +29,16 @@ export class Sweep {
     this.#everyMs = Math.min(MAX_SWEEP_MS, Math.max(MIN_SWEEP_MS, shortestMs / 4))
   }
 
-  /** Makes sure the timer runs. */
-  arm(): void {
-    if (this.#cancel !== undefined) return
-    this.nextAtMs = this.#options.clock.now() + this.#everyMs
+  /**
+   * Makes sure the timer runs.
+   *
+   * @returns when the coming sweep is due: timeouts of what begins now count from there.
+   */
+  arm(): number {
+    if (this.#cancel !== undefined) return this.#nextAtMs
+    this.#nextAtMs = this.#options.clock.now() + this.#everyMs
     this.#cancel = this.#options.clock.after(this.#everyMs, this.#run)
+    return this.#nextAtMs
   }
 
   /** Stops the timer until `arm`. */
@@ -46,4 +51,14 @@ export class Sweep {
     this.#cancel = undefined
     if (this.#tick(this.#options.clock.now())) this.arm()
   }
+}
+
+/** What ends a stream whose peer did not acknowledge it, or did not end its side, for that long. */
+export function timeoutError(id: number, isAcknowledged: boolean, limitMs: number): MuxError {
+  return isAcknowledged
+    ? new MuxError(
+        'MUX_HALF_CLOSED_TIMEOUT',
+        `stream ${id}: half-closed and silent for ${limitMs} ms`,
+      )
+    : new MuxError('MUX_ACK_TIMEOUT', `stream ${id}: no acknowledgement within ${limitMs} ms`)
 }
