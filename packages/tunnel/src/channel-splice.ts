@@ -84,7 +84,8 @@ class Relay implements ChannelSink {
     if (this.bytes === 0) this.#watch?.answered()
     this.bytes += chunk.length
     const isSmall = chunk.length <= COPIED_BYTES
-    if (this.#target.write(isSmall ? Buffer.from(chunk) : chunk)) this.#source.consume(chunk.length)
+    const hasRoom = isSmall ? this.#target.writeCopy(chunk) : this.#target.write(chunk)
+    if (hasRoom) this.#source.consume(chunk.length)
     else this.#owed += chunk.length
     if (isSmall || this.#isGathering) return true
     this.#isGathering = true

@@ -32,6 +32,9 @@ export type TakeChunk = (chunk: Buffer, isLent: boolean) => ChunkAnswer
 /** What every socket without a buffer of its own is read into. */
 let shared: Buffer | undefined
 
+/** Its beginnings, by length, each made once: one for every read would cost more than small reads do. */
+const beginnings: (Buffer | undefined)[] = Array.from({ length: COPIED_BYTES + 1 })
+
 /** Sockets that are read here, and who takes what they read; nobody while they change hands. */
 const readings = new WeakMap<Duplex, Reading>()
 
@@ -41,21 +44,28 @@ const readings = new WeakMap<Duplex, Reading>()
  *
  * @param take - gets each chunk, and whether its memory is lent: then it returns true if nothing
  *   refers to the chunk any more, or who does. What it returns for other chunks does not matter.
+ * @param takeSmall - gets small chunks in place of `take` if they need not be copied: they are only valid
+ *   during the call.
  * @returns stops delivering, for a socket that is passed on to another reader.
  */
-export function readLent(socket: Duplex, take: TakeChunk): () => void {
+export function readLent(
+  socket: Duplex,
+  take: TakeChunk,
+  takeSmall?: (chunk: Buffer) => void,
+): () => void {
   let reading = readings.get(socket)
   if (reading === undefined) {
     reading = new Reading(socket)
     readings.set(socket, reading)
   }
-  return reading.deliver(take)
+  return reading.deliver(take, takeSmall)
 }
 
 /** One socket that is read into memory of ours, or will be as soon as nothing waits in its stream. */
 class Reading {
   readonly #socket: Duplex
   #take: TakeChunk | undefined
+  #takeSmall: ((chunk: Buffer) => void) | undefined
   #copiedBytes = 0
   #own: LentBuffer | undefined
   #useBuffer: ReturnType<typeof readOn> = 'later'
@@ -65,13 +75,14 @@ class Reading {
     this.#begin()
   }
 
-  deliver(take: TakeChunk): () => void {
+  deliver(take: TakeChunk, takeSmall: ((chunk: Buffer) => void) | undefined): () => void {
     const onData = (chunk: Buffer): void => {
       take(chunk, false)
       // Not from inside the read that is going on.
       if (this.#useBuffer === 'later') setImmediate(this.#begin)
     }
     this.#take = take
+    this.#takeSmall = takeSmall
     this.#socket.on('data', onData)
     return () => {
       this.#socket.off('data', onData)
@@ -89,11 +100,16 @@ class Reading {
     const take = this.#take
     // While nobody takes them, bytes wait in the stream as ever.
     if (take === undefined) return this.#socket.push(copyOf(buffer, bytes))
-    if (this.#own !== undefined && bytes > COPIED_BYTES) {
+    if (bytes <= COPIED_BYTES) {
+      if (this.#takeSmall === undefined) take(copyOf(buffer, bytes), false)
+      else this.#takeSmall(beginningOf(buffer, bytes))
+    } else if (this.#own === undefined) {
+      take(copyOf(buffer, bytes), false)
+      this.#count(bytes)
+    } else {
       this.#own.taken(take(buffer.subarray(0, bytes), true))
       if (this.#own.buffer !== buffer) this.#readInto(this.#own.buffer)
-    } else take(copyOf(buffer, bytes), false)
-    if (this.#own === undefined && bytes > COPIED_BYTES) this.#count(bytes)
+    }
     return true
   }
 
@@ -110,4 +126,9 @@ class Reading {
   #readInto(buffer: Buffer): void {
     if (typeof this.#useBuffer === 'function') this.#useBuffer(buffer)
   }
+}
+
+function beginningOf(buffer: Buffer, bytes: number): Buffer {
+  if (buffer !== shared) return buffer.subarray(0, bytes)
+  return (beginnings[bytes] ??= buffer.subarray(0, bytes))
 }

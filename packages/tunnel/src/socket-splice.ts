@@ -63,7 +63,14 @@ export class SocketSplice implements ChannelSink {
       return
     }
     let failed = false
-    readLent(socket, (chunk, isLent) => this.#take(socket, chunk, isLent))
+    readLent(
+      socket,
+      (chunk, isLent) => this.#take(socket, chunk, isLent),
+      (chunk) => {
+        this.bytesFromSocket += chunk.length
+        if (!this.#channel.writeCopy(chunk)) socket.pause()
+      },
+    )
     const settle = (): void => {
       const owed = this.#owed
       this.#owed = 0

@@ -208,3 +208,33 @@ it('copies small chunks, however many come, and leaves them as they are', async 
   expect(Buffer.concat(kept).equals(pattern(0, sentBytes))).toBe(true)
   expect(new Set(kept.map((chunk) => chunk.buffer)).size).toBeLessThan(kept.length / 2)
 })
+
+it('hands small chunks over where they lie to whoever takes them so, and others as ever', async () => {
+  await using sockets = await pair()
+  const taken: { how: string; chunk: Buffer; bytes: number }[] = []
+  let at = 0
+  const note = (how: string, chunk: Buffer): void => {
+    expect(chunk.equals(pattern(at, chunk.length))).toBe(true)
+    at += chunk.length
+    taken.push({ how, chunk, bytes: chunk.length })
+  }
+  readLent(
+    sockets.reader,
+    (chunk) => {
+      note('whole', chunk)
+      return true
+    },
+    (chunk) => note('small', chunk),
+  )
+  for (const bytes of [100, 4096, 100, 5000, 1, 100]) {
+    const before = at
+    sockets.writer.write(pattern(before, bytes))
+    await until(() => at === before + bytes)
+  }
+  const small = taken.filter(({ how }) => how === 'small')
+  // What is longer than that may come in two pieces.
+  expect(small.map(({ bytes }) => bytes).slice(0, 3)).toEqual([100, 4096, 100])
+  expect(taken.some(({ how, bytes }) => how === 'whole' && bytes <= 4096)).toBe(false)
+  expect(new Set(small.map(({ chunk }) => `${chunk.byteOffset}`))).toEqual(new Set(['0']))
+  expect(new Set(small.map(({ chunk }) => chunk.buffer)).size).toBe(1)
+})

@@ -5,6 +5,9 @@ import { RESET_REASONS, type Upstream } from '@proj/tunnel'
 import type { Deadlines, Expiring } from './deadlines.ts'
 import type { IdleStreams } from './idle-streams.ts'
 
+/** Up to this many bytes it costs less to copy them into the next batch at once than to queue them. */
+const COPIED_BYTES = 4096
+
 /** The deadline of a stream that somebody uses: the next tick looks at it, and then no other does. */
 const IN_USE = -Infinity
 
@@ -37,6 +40,12 @@ export class CarrierStream implements ChannelSink, Expiring {
     this.home = home
     this.reader = new ResponseHeadReader({ maxHeadBytes })
     this.#deadlines = deadlines
+  }
+
+  /** Sends bytes of a request; false when the visitor has to wait. */
+  write(bytes: Buffer): boolean {
+    const { channel } = this
+    return bytes.length <= COPIED_BYTES ? channel.writeCopy(bytes) : channel.write(bytes)
   }
 
   /** Nobody uses it from now on, for this long at most. */

@@ -12,7 +12,7 @@ export class EdgeStats {
   /** Bytes received from visitors and sent to them. */
   bytesIn = 0
   bytesOut = 0
-  readonly #byStatus: number[] = new Array<number>(STATUSES).fill(0)
+  readonly #byStatus: number[] = Array.from({ length: STATUSES }, () => 0)
 
   /** Counts an answer, ours or a service's. */
   countStatus(status: number): void {

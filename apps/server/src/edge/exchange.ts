@@ -222,7 +222,7 @@ export class Exchange implements ChannelSink {
     const { firstByteTimeoutMs, idleTimeoutMs } = this.#edge.options
     this.#visitor.expectWithin(this.#response === undefined ? firstByteTimeoutMs : idleTimeoutMs)
     if (this.#stream === undefined) (this.#unsent ??= []).push(bytes)
-    else if (!this.#stream.channel.write(bytes)) this.#visitor.pause()
+    else if (!this.#stream.write(bytes)) this.#visitor.pause()
   }
 
   #takeAnswer(chunk: Buffer): void {
