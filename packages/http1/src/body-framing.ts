@@ -5,7 +5,7 @@
  * codings pass; they are refused because nobody sends them and each hop would have to know them.
  */
 
-import { isDecimal } from './character-classes.ts'
+import { decimalOf } from './character-classes.ts'
 import { HttpError, type HttpSide } from './errors.ts'
 import { equalsFolded } from './folded-text.ts'
 
@@ -62,8 +62,9 @@ export function declaredFraming(
 }
 
 function parseContentLength(value: string, side: HttpSide): number {
-  const bytes = Number(value)
-  if (value === '' || value.length > MAX_LENGTH_DIGITS || !isDecimal(value)) {
+  const isShort = value !== '' && value.length <= MAX_LENGTH_DIGITS
+  const bytes = isShort ? decimalOf(value) : undefined
+  if (bytes === undefined) {
     throw new HttpError(side, 'CONTENT_LENGTH_INVALID', `${value.length} characters`)
   }
   if (!Number.isSafeInteger(bytes)) {

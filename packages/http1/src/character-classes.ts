@@ -29,11 +29,16 @@ export function isVisible(text: string, start = 0, end: number = text.length): b
   return start < end
 }
 
-/** Tells whether the text is decimal digits and nothing else; true for an empty one. */
-export function isDecimal(text: string): boolean {
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (code < 0x30 || code > 0x39) return false
+/**
+ * Reads the digits from start to end as a number; undefined if anything else is there. Exact up to 15
+ * digits, of 16 those up to 2^53, and 0 for none.
+ */
+export function decimalOf(text: string, start = 0, end: number = text.length): number | undefined {
+  let number = 0
+  for (let at = start; at < end; at++) {
+    const digit = text.charCodeAt(at) - 0x30
+    if (!(digit >= 0 && digit <= 9)) return undefined
+    number = number * 10 + digit
   }
-  return true
+  return number
 }

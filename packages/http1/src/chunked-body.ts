@@ -151,9 +151,9 @@ export class ChunkedBody implements BodyReader {
       maxLines: this.#limits.maxHeaders,
       emptyFirst: 'end',
     })
-    const end = this.#trailers.scan(chunk, offset)
-    if (end === -1) return chunk.length
-    const trailers = parseHeaderLines(this.#trailers.take(), 0, this.#side)
+    const section = this.#trailers.scan(chunk, offset)
+    if (section === undefined) return chunk.length
+    const trailers = parseHeaderLines(section, 0, this.#side)
     for (let line = 0; line < trailers.ends.length; line++) {
       if (isForbiddenTrailer(trailers.nameOf(line))) {
         throw this.#error('TRAILER_FORBIDDEN', `line ${line + 1}`)
@@ -161,7 +161,7 @@ export class ChunkedBody implements BodyReader {
     }
     this.#trailers = undefined
     this.#phase = 'done'
-    return end
+    return section.end
   }
 
   #expect(byte: number, wanted: number, fault: HttpFault): void {

@@ -142,9 +142,10 @@ export class RequestHeadReader {
    * @throws {HttpError} `HTTP_REQUEST_*` with status 400, 431, 501 or 505; answer and close
    */
   push(chunk: Buffer): RequestHeadResult | undefined {
-    const end = this.#scanner.scan(chunk, 0)
-    if (end === -1) return undefined
-    const head = parseRequestHead(this.#scanner.take())
+    const section = this.#scanner.scan(chunk, 0)
+    if (section === undefined) return undefined
+    const head = parseRequestHead(section)
+    const { end } = section
     return { head, rest: end === chunk.length ? EMPTY : chunk.subarray(end) }
   }
 
@@ -166,7 +167,9 @@ function parseRequestHead(section: Section): RequestHead {
     throw new HttpError('request', 'METHOD_INVALID', `${methodEnd - firstLine} characters`)
   }
   const versionMinor = parseVersion(text, targetEnd + 1, lineEnd, 'request')
-  const method = text.slice(firstLine, methodEnd)
+  // Nearly all are one, and a string of its own for each would be hashed again for each question.
+  const isGet = text.startsWith('GET ', firstLine)
+  const method = isGet ? 'GET' : text.slice(firstLine, methodEnd)
   if (method === 'CONNECT') throw new HttpError('request', 'METHOD_UNSUPPORTED', 'no forward proxy')
   if (!isVisible(text, methodEnd + 1, targetEnd)) {
     throw new HttpError('request', 'TARGET_INVALID', `${targetEnd - methodEnd - 1} characters`)

@@ -6,7 +6,7 @@
  */
 
 import { type BodyFraming, NO_BODY, UNTIL_CLOSE_BODY } from './body-framing.ts'
-import { isDecimal } from './character-classes.ts'
+import { decimalOf } from './character-classes.ts'
 import { connectionOptions } from './connection-options.ts'
 import { HttpError } from './errors.ts'
 import { KIND } from './header-kinds.ts'
@@ -132,9 +132,10 @@ export class ResponseHeadReader {
    * @throws {HttpError} `HTTP_RESPONSE_*` with status 502; answer that and close both ways
    */
   push(chunk: Buffer, request: RequestContext): ResponseHeadResult | undefined {
-    const end = this.#scanner.scan(chunk, 0)
-    if (end === -1) return undefined
-    const head = parseResponseHead(this.#scanner.take(), request)
+    const section = this.#scanner.scan(chunk, 0)
+    if (section === undefined) return undefined
+    const head = parseResponseHead(section, request)
+    const { end } = section
     return { head, rest: end === chunk.length ? EMPTY : chunk.subarray(end) }
   }
 
@@ -162,13 +163,13 @@ function parseResponseHead(section: Section, request: RequestContext): ResponseH
 
 /** Reads three digits and what may follow them. Services that leave out the last space are many. */
 function parseStatus(text: string, start: number, lineEnd: number): number {
-  const digits = text.slice(start, Math.min(start + 3, lineEnd))
-  const afterDigits = start + 3
-  const hasEnd = afterDigits === lineEnd || text.charCodeAt(afterDigits) === SPACE
-  if (digits.length !== 3 || !isDecimal(digits) || digits < '100' || !hasEnd) {
+  const end = start + 3
+  const status = end <= lineEnd ? decimalOf(text, start, end) : undefined
+  const hasEnd = end === lineEnd || text.charCodeAt(end) === SPACE
+  if (status === undefined || status < 100 || !hasEnd) {
     throw new HttpError('response', 'LINE_INVALID', 'no status in its place')
   }
-  return Number(digits)
+  return status
 }
 
 function bodyFraming(

@@ -56,20 +56,31 @@ export interface Section {
   readonly firstLine: number
   /** For each line where it ends; the next line starts two further on. */
   readonly lineEnds: readonly number[]
+  /** Index just past the section in the chunk that ended it. */
+  readonly end: number
 }
 
-/** Scans one section at a time; usable again as soon as a section ended. */
+/** A section as far as it was read. */
+class Draft implements Section {
+  text = ''
+  bytes = EMPTY
+  offset = 0
+  firstLine = 0
+  readonly lineEnds: number[] = []
+  end = 0
+  lineStart = 0
+  afterCr = false
+}
+
+/**
+ * Scans one section at a time; usable again as soon as a section ended. Most lie in one chunk: they
+ * leave no trace here, which costs less than to take note of them, and is nothing to keep alive.
+ */
 export class SectionScanner {
   readonly #rules: SectionRules
-  #text = ''
-  #bytes: Buffer = EMPTY
-  #offset = 0
-  #firstLine = 0
-  #lineEnds: number[] = []
+  #draft: Draft | undefined
   #held: Buffer | undefined
   #heldBytes = 0
-  #lineStart = 0
-  #afterCr = false
 
   constructor(rules: SectionRules) {
     this.#rules = rules
@@ -80,54 +91,33 @@ export class SectionScanner {
     return this.#heldBytes
   }
 
-  /** Returns the section that ended, once: an idle connection does not keep its last head alive. */
-  take(): Section {
-    const section = {
-      text: this.#text,
-      bytes: this.#bytes,
-      offset: this.#offset,
-      firstLine: this.#firstLine,
-      lineEnds: this.#lineEnds,
-    }
-    this.#text = ''
-    this.#bytes = EMPTY
-    this.#firstLine = 0
-    this.#lineEnds = []
-    return section
-  }
-
   /** Forgets a section that has not ended. */
   reset(): void {
-    this.#firstLine = 0
-    this.#lineEnds = []
-    this.#restart()
-  }
-
-  #restart(): void {
+    this.#draft = undefined
     this.#held = undefined
     this.#heldBytes = 0
-    this.#lineStart = 0
-    this.#afterCr = false
   }
 
   /**
    * Takes the bytes of chunk from offset on. All of them are taken if the section does not end.
-   * @returns index just past the section in chunk, or -1 when it goes on
+   * @returns the section that ended, or undefined when it goes on
    * @throws {HttpError} for a control byte, a bare CR or LF, or a limit
    */
-  scan(chunk: Buffer, offset: number): number {
+  scan(chunk: Buffer, offset: number): Section | undefined {
     const { maxBytes } = this.#rules
+    const draft = this.#draft ?? new Draft()
     // A byte at index i of the chunk is at i + shift of the section.
     const shift = this.#heldBytes - offset
     const stop = Math.min(chunk.length, maxBytes - shift)
-    let afterCr = this.#afterCr
+    let { afterCr } = draft
     let index = offset
     while (index < stop) {
       if (afterCr) {
         if (chunk[index] !== LF) throw this.#error('CR_BARE', `at byte ${index + shift - 1}`)
         afterCr = false
         index++
-        if (this.#endLine(index + shift - 2)) return this.#finish(chunk, offset, index)
+        if (this.#endLine(draft, index + shift - 2))
+          return this.#finish(draft, chunk, offset, index)
       }
       index = endOfPlain(chunk, index, stop)
       if (index === stop) break
@@ -141,43 +131,44 @@ export class SectionScanner {
       const { tooLarge, limitName } = this.#rules
       throw this.#error(tooLarge, `${limitName} is ${maxBytes}`)
     }
-    this.#afterCr = afterCr
+    draft.afterCr = afterCr
+    this.#draft = draft
     this.#hold(chunk, offset, chunk.length)
-    return -1
+    return undefined
   }
 
   /** Takes note of a line that ends at a position of the section; true when it is the last. */
-  #endLine(end: number): boolean {
+  #endLine(draft: Draft, end: number): boolean {
     const { maxLines, emptyFirst } = this.#rules
-    const lineEnds = this.#lineEnds
-    const empty = end === this.#lineStart
-    this.#lineStart = end + 2
+    const { lineEnds } = draft
+    const empty = end === draft.lineStart
+    draft.lineStart = end + 2
     if (!empty) {
       lineEnds.push(end)
       if (lineEnds.length <= maxLines) return false
       throw this.#error('HEADERS_TOO_MANY', `more than ${maxLines} lines`)
     }
     if (lineEnds.length > 0 || emptyFirst === 'end') return true
-    if (emptyFirst === 'refuse' || this.#firstLine > 0) {
+    if (emptyFirst === 'refuse' || draft.firstLine > 0) {
       throw this.#error('LINE_INVALID', 'empty line in its place')
     }
-    this.#firstLine = end + 2
+    draft.firstLine = end + 2
     return false
   }
 
-  #finish(chunk: Buffer, offset: number, end: number): number {
+  #finish(draft: Draft, chunk: Buffer, offset: number, end: number): Section {
+    draft.end = end
     if (this.#held === undefined) {
-      this.#bytes = chunk
-      this.#offset = offset
-      this.#text = chunk.toString('latin1', offset, end)
-    } else {
-      this.#hold(chunk, offset, end)
-      this.#bytes = this.#held
-      this.#offset = 0
-      this.#text = this.#held.toString('latin1', 0, this.#heldBytes)
+      draft.bytes = chunk
+      draft.offset = offset
+      draft.text = chunk.toString('latin1', offset, end)
+      return draft
     }
-    this.#restart()
-    return end
+    this.#hold(chunk, offset, end)
+    draft.bytes = this.#held
+    draft.text = this.#held.toString('latin1', 0, this.#heldBytes)
+    this.reset()
+    return draft
   }
 
   #hold(chunk: Buffer, offset: number, end: number): void {
