@@ -3,7 +3,7 @@
 // through nginx, on the machine it runs on. Rounds alternate between the legs, so that what else the
 // machine does meets all of them. Figures in absolute terms say little about any other machine.
 //
-//     pnpm bench [--rounds 5] [--json]
+//     pnpm bench [--rounds 11] [--json]
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -19,7 +19,7 @@ import { formatResults, results } from './results.mjs'
 const TASK_TIMEOUT_MS = 60_000
 
 const { values: options } = parseArgs({
-  options: { rounds: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
+  options: { rounds: { type: 'string', default: '11' }, json: { type: 'boolean', default: false } },
 })
 const say = (/** @type {string} */ text) => options.json || console.log(text)
 
