@@ -116,8 +116,8 @@ export class SectionScanner {
         if (chunk[index] !== LF) throw this.#error('CR_BARE', `at byte ${index + shift - 1}`)
         afterCr = false
         index++
-        if (this.#endLine(draft, index + shift - 2))
-          return this.#finish(draft, chunk, offset, index)
+        const isLast = this.#endLine(draft, index + shift - 2)
+        if (isLast) return this.#finish(draft, chunk, offset, index)
       }
       index = endOfPlain(chunk, index, stop)
       if (index === stop) break
