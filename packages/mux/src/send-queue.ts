@@ -147,6 +147,8 @@ export class SendQueue {
 
   /** Drops what is queued and takes no more. */
   stop(): void {
+    // A transport that fails within write() still has what it was given before.
+    const isFree = this.#state !== 'flushing'
     this.#state = 'stopped'
     this.#transport.off('drain', this.#flush)
     this.#small.clear()
@@ -154,7 +156,7 @@ export class SendQueue {
     this.#reports.clear()
     this.#controlFrames = 0
     this.#batch.take()
-    this.#batch.done(true)
+    this.#batch.done(isFree)
   }
 
   /**

@@ -139,6 +139,30 @@ describe('writeCopy', () => {
     expect(await rig.sent()).toEqual(['WND SYN 2 0', 'DATA - 2 put'])
   })
 
+  test('a session that is destroyed while it writes leaves alone what the transport has', async () => {
+    const rig = new Rig()
+    const one = rig.open()
+    await rig.sent()
+    // Fails as it takes the first buffer of three.
+    rig.transport.cork = () => {
+      rig.transport.write = (chunk) => {
+        rig.transport.written.push(chunk)
+        rig.session.destroy()
+        return true
+      }
+    }
+    writeCopy(one, 'kept')
+    one.channel.write(Buffer.alloc(5000))
+    await new Promise(setImmediate)
+    const [taken] = rig.transport.written
+    for (let i = 0; i < 20; i++) {
+      const other = new Rig()
+      writeCopy(other.open(), 'overwritten?')
+      await other.sent()
+    }
+    expect(taken?.toString('latin1', 12, 16)).toBe('kept')
+  })
+
   test('any number of sessions may write in one turn', async () => {
     const rigs = Array.from({ length: 50 }, () => new Rig())
     const opened = rigs.map((rig) => rig.open())

@@ -10,7 +10,7 @@ import {
 export interface AnswerTarget {
   /** Sends bytes; false when the visitor has to catch up. */
   write(bytes: Buffer): boolean
-  /** Whether nothing refers any more to what was written. */
+  /** Knows whether anything still refers to what was written. */
   readonly writes: { readonly haveLeft: boolean }
 }
 
