@@ -2,7 +2,7 @@ import { formatBindNotes, formatTable, type TextOutput } from '@proj/console'
 import { formatDialAddress } from '@proj/config'
 
 import { SOFTWARE } from './version.ts'
-import { waysTo } from './ways-to.ts'
+import { waysTo } from './status/ways-to.ts'
 import type { RunningOffer, Work } from './work.ts'
 
 /**

@@ -1,13 +1,13 @@
 import { type Invocation, runCommandLine, type Surroundings } from '@proj/console'
 
-import { argumentsOf } from './arguments.ts'
-import { pikoFiles } from './piko-files.ts'
-import { commands, type OwnCommands } from './commands.ts'
-import { reportConnect } from './connect-report.ts'
-import { runNameCommand } from './name-commands.ts'
+import { argumentsOf } from './commands/arguments.ts'
+import { pikoFiles } from './commands/piko-files.ts'
+import { commands, type OwnCommands } from './commands/commands.ts'
+import { reportConnect } from './commands/connect-report.ts'
+import { runNameCommand } from './commands/name-commands.ts'
 import { type AgentTree, settings } from './settings.ts'
 import { start } from './start.ts'
-import { showStatus } from './status-command.ts'
+import { showStatus } from './commands/status-command.ts'
 import { SOFTWARE } from './version.ts'
 
 /** Address of the JSON Schema of the configuration file. */

@@ -21,9 +21,9 @@ import {
 } from '@proj/config'
 import { VISITOR_SETTINGS, visitorProblems } from '@proj/visitors'
 
-import { bindsFitTheirOptions, publicBindsAreMeant } from './access-rules.ts'
-import { publicAdminIsNoticed } from './admin-rules.ts'
-import { ACCESS_SETTINGS } from './access-settings.ts'
+import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-rules.ts'
+import { publicAdminIsNoticed } from './control/admin-rules.ts'
+import { ACCESS_SETTINGS } from './access/access-settings.ts'
 
 const PROXY_SCHEMES = ['http', 'https', 'socks4', 'socks4a', 'socks5', 'socks5h', 'socks']
 /** What can stand in a URL path and in a host label without being taken apart. */

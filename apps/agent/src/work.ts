@@ -4,11 +4,11 @@ import { sameSettings } from '@proj/config'
 import type { Agent, Consumer, Logger } from '@proj/tunnel'
 import { FailureLimits, PasswordChecks, policyOf, type VisitorPolicy } from '@proj/visitors'
 
-import { Access } from './access.ts'
-import type { AccessSettings } from './access-settings.ts'
-import type { LocalBind } from './local-bind.ts'
-import { Offer } from './offer.ts'
-import { openBinds } from './open-binds.ts'
+import { Access } from './access/access.ts'
+import type { AccessSettings } from './access/access-settings.ts'
+import type { LocalBind } from './access/local-bind.ts'
+import { Offer } from './listeners/offer.ts'
+import { openBinds } from './access/open-binds.ts'
 import type { AgentSettings } from './settings.ts'
 
 /** An offer and the settings it was made from. */

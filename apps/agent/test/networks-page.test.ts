@@ -9,8 +9,8 @@ import {
   commands as serverCommands,
   settings as serverSettings,
 } from '../../server/src/settings.ts'
-import { argumentsOf } from '../src/arguments.ts'
-import { commands, type OwnCommands } from '../src/commands.ts'
+import { argumentsOf } from '../src/commands/arguments.ts'
+import { commands, type OwnCommands } from '../src/commands/commands.ts'
 import { settings } from '../src/settings.ts'
 
 const PAGE = readFileSync(new URL('../../../docs/networks.md', import.meta.url), 'utf8')

@@ -1,5 +1,5 @@
 export { Server } from './server.ts'
 export type { ServerListeners, ServerOptions } from './server.ts'
 export type { ServerListener } from './server-listener.ts'
-export { EDGE_DEFAULTS } from './edge/edge-options.ts'
-export type { EdgeOptions } from './edge/edge-options.ts'
+export { EDGE_DEFAULTS } from './proxy/edge-options.ts'
+export type { EdgeOptions } from './proxy/edge-options.ts'

@@ -1,10 +1,10 @@
 import { type Invocation, runCommandLine, type Surroundings } from '@proj/console'
 import { pikoDialect, pikoFlags } from '@proj/config'
 
-import { runStoreCommand } from './run-store-command.ts'
+import { runStoreCommand } from './commands/run-store-command.ts'
 import { commands, type OwnCommands, type ServerTree, settings } from './settings.ts'
 import { start } from './start.ts'
-import { status } from './status.ts'
+import { status } from './commands/status.ts'
 import { findTlsFaults } from './tls/find-tls-faults.ts'
 import { SOFTWARE } from './version.ts'
 

@@ -2,31 +2,30 @@ import { createServer as createHttpServer, type IncomingMessage } from 'node:htt
 
 import { WindowBudget } from '@proj/mux'
 import { type Listeners, listenTogether, peerOf } from '@proj/portcheck'
+import { type Logger, TUNNEL_LIMITS } from '@proj/tunnel'
 import {
   allowAll,
   type Authorize,
   type ClientCertificate,
   ConnectAcceptor,
-  type Logger,
-  TUNNEL_LIMITS,
   UpstreamAcceptor,
   UpstreamRegistry,
-} from '@proj/tunnel'
+} from '@proj/tunnel/server'
 
-import { createAdminHandler } from './admin.ts'
-import type { Authenticator } from './identity/authenticator.ts'
+import { createAdminHandler } from './admin/admin.ts'
+import type { Authenticator } from './auth/authenticator.ts'
 import { isPublic } from './is-public.ts'
-import { Edge } from './edge/edge.ts'
-import type { EdgeOptions } from './edge/edge-options.ts'
-import { noteNames } from './note-names.ts'
+import { Edge } from './proxy/edge.ts'
+import type { EdgeOptions } from './proxy/edge-options.ts'
+import { noteNames } from './upstream/note-names.ts'
 import type { PublicPortOptions } from './public-ports/public-port-options.ts'
 import { PublicPorts } from './public-ports/public-ports.ts'
 import { StoredPorts } from './public-ports/stored-ports.ts'
 import { listenRequest, type ServerListener } from './server-listener.ts'
-import { isReservationsPath, ReservationsApi } from './reservations-api.ts'
+import { isReservationsPath, ReservationsApi } from './upstream/reservations-api.ts'
 import { memoryStore, type Store } from './store/store.ts'
 import { clientCertificateOf, peerFacts } from './tls/client-certificate.ts'
-import { type StandingPolicy, VisitorGates } from './visitors/visitor-gates.ts'
+import { type StandingPolicy, VisitorGates } from './auth/visitor-gates.ts'
 
 /** What a server is made of. */
 export interface ServerOptions {

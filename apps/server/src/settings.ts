@@ -27,10 +27,10 @@ import {
 import { patternProblem } from '@proj/identity'
 import { VISITOR_SETTINGS, visitorProblems } from '@proj/visitors'
 
-import { AUTH_SETTINGS } from './identity/auth-settings.ts'
-import { authRule } from './identity/auth-rule.ts'
+import { AUTH_SETTINGS } from './auth/auth-settings.ts'
+import { authRule } from './auth/auth-rule.ts'
 import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
-import { STORE_COMMANDS } from './store-commands.ts'
+import { STORE_COMMANDS } from './commands/store-commands.ts'
 import { TLS_PORTS, TLS_SETTINGS, tlsFitsTogether, type TlsSettings } from './tls/tls-settings.ts'
 
 /** Every setting of the server: its key, flag, variable, default and words. */

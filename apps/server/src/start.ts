@@ -13,19 +13,19 @@ import {
 import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
 import { announce } from './announce.ts'
-import type { TenantDomain } from './edge/visitor-tenant.ts'
-import type { PortName } from './identity/authenticator.ts'
-import { configuredAuthenticator } from './identity/configured-authenticator.ts'
-import { configuredBinds } from './identity/configured-binds.ts'
+import type { TenantDomain } from './proxy/visitor-tenant.ts'
+import type { PortName } from './auth/authenticator.ts'
+import { configuredAuthenticator } from './auth/configured-authenticator.ts'
+import { configuredBinds } from './auth/configured-binds.ts'
 import { publicPortOptions } from './public-ports/public-port-settings.ts'
 import { safePortHosts } from './public-ports/safe-port-hosts.ts'
 import { Server } from './server.ts'
 import type { ServerListener } from './server-listener.ts'
-import { openStoreOrNone } from './server-store.ts'
+import { openStoreOrNone } from './store/server-store.ts'
 import { type OwnCommands, type ServerTree, settings as definition } from './settings.ts'
 import { TlsPorts } from './tls/tls-ports.ts'
 import { SOFTWARE } from './version.ts'
-import { standingPolicies } from './visitors/standing-policies.ts'
+import { standingPolicies } from './auth/standing-policies.ts'
 
 /** Runs the server until it is told to stop. */
 export async function start(invocation: Invocation<ServerTree, OwnCommands>): Promise<number> {

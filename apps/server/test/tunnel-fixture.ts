@@ -7,10 +7,10 @@ import { Agent, type AgentOptions, forward, type Listener } from '@proj/tunnel'
 import { listening, type Listening } from '@proj/testkit/listening'
 import { connectRaw, type RawHttp } from '@proj/testkit/raw-http'
 
-import type { EdgeOptions } from '../src/edge/edge-options.ts'
-import type { Authenticator } from '../src/identity/authenticator.ts'
+import type { EdgeOptions } from '../src/proxy/edge-options.ts'
+import type { Authenticator } from '../src/auth/authenticator.ts'
 import { Server } from '../src/server.ts'
-import type { StandingPolicy } from '../src/visitors/visitor-gates.ts'
+import type { StandingPolicy } from '../src/auth/visitor-gates.ts'
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 

@@ -5,9 +5,9 @@ import { getEventListeners, once } from 'node:events'
 import { until } from '@proj/testkit/until'
 import { expect, onTestFinished, test } from 'vitest'
 
-import { Agent } from '../src/agent.ts'
-import { Consumer } from '../src/consumer.ts'
-import { listen } from '../src/sdk.ts'
+import { Agent } from '../src/client/agent.ts'
+import { Consumer } from '../src/client/consumer.ts'
+import { listen } from '../src/client/sdk.ts'
 import {
   deadAddress,
   ending,

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
 
-import { Agent } from '../src/agent.ts'
-import { ConnectAcceptor } from '../src/connect-acceptor.ts'
-import { Consumer } from '../src/consumer.ts'
+import { Agent } from '../src/client/agent.ts'
+import { ConnectAcceptor } from '../src/server/connect-acceptor.ts'
+import { Consumer } from '../src/client/consumer.ts'
 import { limit, TUNNEL_LIMITS } from '../src/limits.ts'
-import { UpstreamAcceptor } from '../src/upstream-acceptor.ts'
-import { UpstreamRegistry } from '../src/upstream-registry.ts'
+import { UpstreamAcceptor } from '../src/server/upstream-acceptor.ts'
+import { UpstreamRegistry } from '../src/server/upstream-registry.ts'
 
 const names = Object.keys(TUNNEL_LIMITS) as (keyof typeof TUNNEL_LIMITS)[]
 

@@ -12,11 +12,11 @@ import { until } from '@proj/testkit/until'
 import { onTestFinished } from 'vitest'
 import { createWebSocketStream, WebSocket, WebSocketServer } from 'ws'
 
-import { ConnectAcceptor, type ConnectAcceptorOptions } from '../src/connect-acceptor.ts'
-import { openUpstream } from '../src/open-upstream.ts'
-import type { StreamRecord } from '../src/stream-record.ts'
-import { UpstreamAcceptor, type UpstreamAcceptorOptions } from '../src/upstream-acceptor.ts'
-import { UpstreamRegistry } from '../src/upstream-registry.ts'
+import { ConnectAcceptor, type ConnectAcceptorOptions } from '../src/server/connect-acceptor.ts'
+import { openUpstream } from '../src/server/open-upstream.ts'
+import type { StreamRecord } from '../src/protocol/stream-record.ts'
+import { UpstreamAcceptor, type UpstreamAcceptorOptions } from '../src/server/upstream-acceptor.ts'
+import { UpstreamRegistry } from '../src/server/upstream-registry.ts'
 
 /** Both halves of a server of ours on one port. */
 export interface TestServer {

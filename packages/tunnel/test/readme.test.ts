@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 
 import { TUNNEL_ERRORS } from '../src/errors.ts'
 import { dial, explainReset, listen, TUNNEL_LIMITS } from '../src/index.ts'
-import { tablesBelow } from './markdown.ts'
+import { tablesBelow } from './protocol/markdown.ts'
 import { startServer } from './peers.ts'
 
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8')

@@ -9,10 +9,10 @@ import { createRequire } from 'node:module'
 import { connect, createServer } from 'node:net'
 import { Duplex } from 'node:stream'
 import { pathToFileURL } from 'node:url'
-import { WebSocketPipe } from '../../../packages/tunnel/dist/websocket-pipe.js'
-import { loadNativeMasker } from '../../../packages/tunnel/dist/websocket-mask.js'
-import { resolveWebSocketPipeOptions } from '../../../packages/tunnel/dist/websocket-options.js'
-import { WebSocketReceiver } from '../../../packages/tunnel/dist/websocket-receiver.js'
+import { WebSocketPipe } from '../../../packages/tunnel/dist/websocket/pipe.js'
+import { loadNativeMasker } from '../../../packages/tunnel/dist/websocket/mask.js'
+import { resolveWebSocketPipeOptions } from '../../../packages/tunnel/dist/websocket/options.js'
+import { WebSocketReceiver } from '../../../packages/tunnel/dist/websocket/receiver.js'
 
 const tunnel = createRequire(new URL('../../../packages/tunnel/package.json', import.meta.url))
 const { default: WebSocket } = await import(pathToFileURL(tunnel.resolve('ws')).href)

@@ -1,4 +1,4 @@
-import type { PortRefusal } from '@proj/tunnel'
+import type { PortRefusal } from '@proj/tunnel/server'
 
 /** When it is worth asking again for a port of another program, or for any port, ms. */
 const RETRY_MS = 10_000

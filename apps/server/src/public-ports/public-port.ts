@@ -1,6 +1,6 @@
 import { formatHostPort } from '@proj/config'
 import { listen, type Listeners, type OnConnection, type Warning } from '@proj/portcheck'
-import type { Upstream } from '@proj/tunnel'
+import type { Upstream } from '@proj/tunnel/server'
 
 import type { PortOwner } from './port-owner.ts'
 

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 
 import { formatUrl } from '@proj/config'
 import { isPortcheckError, type WarningCode } from '@proj/portcheck'
-import type { Logger, PortLease, PortRefusal, PortWish, PublicPortSource } from '@proj/tunnel'
+import type { Logger } from '@proj/tunnel'
+import type { PortLease, PortRefusal, PortWish, PublicPortSource } from '@proj/tunnel/server'
 
 import { PortHistory } from './port-history.ts'
 import { type PortOwner, ownerKey } from './port-owner.ts'

@@ -1,19 +1,18 @@
 import type { Socket } from 'node:net'
 
 import type { Peer } from '@proj/portcheck'
+import { type Logger } from '@proj/tunnel'
+import { resetSocket, SocketSplice } from '@proj/tunnel/io'
 import {
   connectRecord,
   endpointKey,
-  type Logger,
   openUpstream,
   OutcomeWatch,
-  resetSocket,
-  SocketSplice,
   type UpstreamRegistry,
-} from '@proj/tunnel'
+} from '@proj/tunnel/server'
 
-import type { Deadlines } from '../edge/deadlines.ts'
-import { watchIdle } from '../edge/idle-splice.ts'
+import type { Deadlines } from '../proxy/deadlines.ts'
+import { watchIdle } from '../proxy/idle-splice.ts'
 import type { PublicPort } from './public-port.ts'
 
 /** What visitors of public ports are carried with. */

@@ -1,7 +1,7 @@
 import { EXIT, isLoopbackBind, UserError } from '@proj/console'
 import { formatHostPort, parseListenAddress } from '@proj/config'
 
-import { hintFor } from '../identity/safe-binds.ts'
+import { hintFor } from '../auth/safe-binds.ts'
 
 /** What decides where public ports may be opened. */
 export interface PortHosts {

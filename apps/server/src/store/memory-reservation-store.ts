@@ -1,4 +1,4 @@
-import { endpointKey } from '@proj/tunnel'
+import { endpointKey } from '@proj/tunnel/server'
 
 import { RESERVATION_LIMITS, type ReservationLimits } from './reservation-limits.ts'
 import type {

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { type PeerCertificate, TLSSocket } from 'node:tls'
 
-import type { ClientCertificate, ConnectRequest } from '@proj/tunnel'
+import type { ClientCertificate, ConnectRequest } from '@proj/tunnel/server'
 
 /** Kinds of names that say who somebody is; an address, for one, does not. */
 const KINDS: ReadonlySet<string> = new Set(['DNS', 'URI', 'email'])

@@ -2,7 +2,9 @@ import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 
 import type { Handshake } from '@proj/portcheck'
-import { carrierOf, jsonRefusal, type Logger, resetSocket, sendRefusal } from '@proj/tunnel'
+import { type Logger } from '@proj/tunnel'
+import { carrierOf, resetSocket } from '@proj/tunnel/io'
+import { jsonRefusal, sendRefusal } from '@proj/tunnel/server'
 
 import { RateBound } from './rate-bound.ts'
 import type { TlsMaterial } from './tls-material.ts'

@@ -11,7 +11,7 @@ import { describe, expect, test } from 'vitest'
 
 import { adit, aditServer, portsOf, startAccess, startAgent, startServer } from './programs.ts'
 import { httpService, tcpService } from './services.ts'
-import { hs256 } from '../identity/signed.ts'
+import { hs256 } from '../auth/signed.ts'
 
 const EXAMPLE = fileURLToPath(new URL('../../../../examples/visitors', import.meta.url))
 const PASSWORD = 'correct horse battery staple'

@@ -1,0 +1,127 @@
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+import { type Consumer, type Logger, type Way } from '@proj/tunnel'
+import { resetSocket, SocketSplice, Traffic } from '@proj/tunnel/io'
+
+import {
+  type AccessFailure,
+  failureOfStream,
+  failureToOpen,
+  localFailure,
+} from './access-failure.ts'
+
+/** Connections of one access at once; one more is reset. */
+const MAX_CONNECTIONS = 10_000
+
+/** What an access needs. */
+export interface AccessSurroundings {
+  /** The way to the endpoint. */
+  readonly consumer: Consumer
+  /** What the last attempt to reach the server said, if it failed. */
+  readonly lastProblem: () => unknown
+  readonly logger: Logger
+}
+
+/**
+ * Carries local connections to a remote endpoint, each as a stream of its own. A failure cannot be
+ * told on a connection of bytes, so it is told in the log and in the status; the connection is reset,
+ * so that nobody takes what arrived for all there was.
+ */
+export class Access {
+  /** Name of the endpoint. */
+  readonly endpoint: string
+  /** Connections and bytes. */
+  readonly traffic: Traffic = new Traffic()
+  /** How long a connection waits for the server while there is none, ms. */
+  timeoutMs: number
+  /** Connections that were reset so far. */
+  failures = 0
+  /** Why the last connection was reset, and when, ms since the epoch. */
+  lastFailure: (AccessFailure & { readonly at: number }) | undefined
+  readonly #around: AccessSurroundings
+
+  constructor(endpoint: string, timeoutMs: number, around: AccessSurroundings) {
+    this.endpoint = endpoint
+    this.timeoutMs = timeoutMs
+    this.#around = around
+  }
+
+  /** Takes a connection; it is reset when the service cannot be reached. */
+  accept(socket: Socket): void {
+    void this.#carry(socket)
+  }
+
+  async #carry(socket: Socket): Promise<void> {
+    const early = (): void => {}
+    socket.on('error', early)
+    if (this.traffic.open >= MAX_CONNECTIONS) {
+      this.#fail(socket, localFailure('too_many_connections', `limit ${MAX_CONNECTIONS}`))
+      return
+    }
+    const { consumer, lastProblem } = this.#around
+    const meter = new SocketMeter(socket)
+    this.traffic.add(meter)
+    socket.once('close', () => this.traffic.remove(meter))
+    socket.setNoDelay(true)
+    let way: Way
+    try {
+      way = await consumer.open(this.endpoint, { signal: AbortSignal.timeout(this.timeoutMs) })
+    } catch (error) {
+      this.#fail(socket, failureToOpen(error, lastProblem()))
+      return
+    }
+    socket.off('error', early)
+    if (way.protocol === 'piko') this.#joinPipe(socket, way.pipe)
+    else {
+      const splice: SocketSplice = new SocketSplice(way.channel, {
+        resetReason: () => 'consumerGone',
+        onClose: (_reason, error) => {
+          const failure = error === undefined ? undefined : failureOfStream(error)
+          if (failure !== undefined) this.#fail(socket, failure, splice.bytesToSocket > 0)
+        },
+      })
+      way.channel.attach(splice)
+      splice.connect(socket)
+    }
+  }
+
+  /** Joins a connection to a Piko server's pipe, which knows no half-close: one end ends both. */
+  #joinPipe(socket: Socket, pipe: Duplex): void {
+    pipe.on('error', (error) => {
+      this.#fail(socket, localFailure('server_lost', error.message), socket.bytesWritten > 0)
+    })
+    socket.on('error', () => pipe.destroy())
+    pipe.on('close', () => socket.end())
+    socket.on('close', () => pipe.end())
+    socket.pipe(pipe)
+    pipe.pipe(socket)
+  }
+
+  #fail(socket: Socket, failure: AccessFailure, begun = false): void {
+    const { endpoint } = this
+    const { code, text } = failure
+    this.failures += 1
+    this.lastFailure = { code, text, at: Date.now() }
+    const fields = { endpoint, code, why: text }
+    this.#around.logger.warn(fields, begun ? 'connection cut' : 'connection not carried')
+    resetSocket(socket)
+  }
+}
+
+/** The system's own counters, so that nothing has to be counted here. */
+class SocketMeter {
+  readonly #socket: Socket
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+  }
+
+  get bytesToSocket(): number {
+    return this.#socket.bytesWritten
+  }
+
+  get bytesFromSocket(): number {
+    return this.#socket.bytesRead
+  }
+}

@@ -1,0 +1,157 @@
+import { ADMIN_TLS_FLAGS, GLOBAL_FLAGS, STANDARD_COMMANDS } from '@proj/console'
+import {
+  argument,
+  boolean,
+  defineCommands,
+  list,
+  oneOf,
+  path,
+  setting,
+  text,
+  url,
+} from '@proj/config'
+
+import { ACCESS_CONFLICTS } from '../access/access-settings.ts'
+import { NAME_COMMANDS } from './name-commands.ts'
+import { endpointName, settings } from '../settings.ts'
+
+const ACCESS_FLAG = setting(boolean(), {
+  default: 'false',
+  description: 'The URL is that of a proxy port, as for access.',
+})
+
+const ADDRESS_FLAGS = {
+  visitorAllow: setting(list(text()), {
+    description: 'Who may visit: addresses and blocks, 192.0.2.0/24; without it everybody.',
+  }),
+  visitorDeny: setting(list(text()), { description: 'Who may not visit, even when allowed.' }),
+  visitorEnforce: setting(oneOf(['server', 'agent']), {
+    description: 'Who turns visitors away: the server, which is the default, or this agent.',
+  }),
+}
+
+/** Settings of the commands that offer and bring. */
+const RUNNING = ['connect', 'admin', 'log', 'live', 'grace_period']
+
+const ownCommands = {
+  http: {
+    description: 'Offers an HTTP service.',
+    args: {
+      endpoint: argument(endpointName(), { description: 'Name visitors use.' }),
+      address: argument(text(), { description: 'The service: 3000, host:3000, unix:/path.' }),
+    },
+    flags: {
+      ...ADDRESS_FLAGS,
+      visitorUser: setting(text(), { description: 'User that visitors name themselves as.' }),
+      visitorPasswordFile: setting(path(), { description: 'File with the password of that user.' }),
+    },
+    settings: RUNNING,
+    examples: [
+      'adit http web 3000',
+      'adit http web 10.0.0.5:8080 --connect.url https://tunnel.example.com',
+      'adit http web 3000 --visitor-user ann --visitor-password-file ./password',
+    ],
+  },
+  tcp: {
+    description: 'Offers a TCP service.',
+    args: {
+      endpoint: argument(endpointName(), { description: 'Name consumers use.' }),
+      address: argument(text(), { description: 'The service: 5432, host:5432, unix:/path.' }),
+    },
+    flags: {
+      ...ADDRESS_FLAGS,
+      publicPort: setting(text(), {
+        description: 'TCP port of the server that everybody can reach the service on; or any.',
+      }),
+      proxyProtocol: setting(text(), {
+        description:
+          'Header that tells the service who the visitor is, v1 or v2; it must expect one.',
+      }),
+    },
+    settings: RUNNING,
+    examples: [
+      'adit tcp pg 5432',
+      'adit tcp pg 5432 --public-port 9901',
+      'adit tcp pg 5432 --visitor-allow 192.0.2.0/24',
+    ],
+  },
+  access: {
+    description: 'Brings remote TCP endpoints to addresses here.',
+    args: {
+      endpoints: argument(list(text()), { description: 'NAME, or NAME=ADDRESS for several.' }),
+    },
+    flags: {
+      bind: setting(text(), { description: 'Address for a single NAME, 127.0.0.1:15432.' }),
+      onConflict: setting(oneOf(ACCESS_CONFLICTS), {
+        description:
+          'When an address is taken: end, wait until it is free, take the next free port, or serve ' +
+          'the others and try for ever.',
+      }),
+      wait: setting(text(), { description: 'How long --on-conflict=wait waits, 30s.' }),
+      public: setting(boolean(), {
+        default: 'false',
+        description: 'Other machines may connect to addresses that they can reach.',
+      }),
+      allow: setting(list(text()), {
+        default: [],
+        description: 'Who may connect: addresses and blocks of them.',
+      }),
+      deny: setting(list(text()), {
+        default: [],
+        description: 'Who may not connect, even when allowed.',
+      }),
+      socketMode: setting(text(), { description: 'Permissions of unix sockets, 0660.' }),
+      timeout: setting(text(), {
+        description: 'How long a connection waits for the server while there is none, 15s.',
+      }),
+    },
+    settings: RUNNING,
+    examples: [
+      'adit access pg --bind 127.0.0.1:15432',
+      'adit access pc1=127.0.0.1:9901 pc2=127.0.0.1:9902',
+      'adit access pg --bind localhost:15432 --on-conflict next',
+      'adit access pg --bind :15432 --allow 192.168.1.0/24',
+      'adit access pg --bind unix:/run/adit/pg.sock --socket-mode 0660',
+    ],
+  },
+  ...NAME_COMMANDS,
+  'connect explain': {
+    description: 'Shows what connecting would do, without connecting.',
+    flags: { access: ACCESS_FLAG },
+    settings: ['connect'],
+    examples: ['adit connect explain --connect.url https://tunnel.example.com'],
+  },
+  'connect diagnose': {
+    description: 'Connects to the server step by step and says which step fails, and why.',
+    flags: { access: ACCESS_FLAG },
+    settings: ['connect'],
+    examples: ['adit connect diagnose --connect.proxy-url http://proxy.corp:3128 --json'],
+  },
+  start: {
+    description: 'Offers and brings what the configuration files list.',
+    examples: ['adit start --config adit.yaml'],
+  },
+  status: {
+    description: 'Shows the agents of this user that run here, or the state of a server.',
+    settings: [],
+    flags: {
+      url: setting(url({ schemes: ['http', 'https'] }), {
+        description: 'Admin port of a server, to be shown instead: http://localhost:8002.',
+      }),
+      ...ADMIN_TLS_FLAGS,
+    },
+  },
+} as const
+
+/** The commands that only the agent has. */
+export type OwnCommands = typeof ownCommands
+
+/** Every command of the agent. */
+export const commands = defineCommands({
+  program: 'adit',
+  description: 'Makes a service reachable that has no public address, and reaches one.',
+  settings,
+  globals: GLOBAL_FLAGS,
+  commands: { ...ownCommands, ...STANDARD_COMMANDS },
+  examples: ['adit http web 3000', 'adit tcp pg 5432', 'adit access pg --bind 127.0.0.1:15432'],
+})

@@ -1,0 +1,47 @@
+import type { ProgramDefinition } from '@proj/console'
+import { type Dialect, pikoDialect, pikoFlags } from '@proj/config'
+
+import type { OwnCommands } from './commands.ts'
+import type { AgentTree, settings } from '../settings.ts'
+
+/**
+ * Reads the files of `piko agent` and of `piko forward`, which one program is here. Only the latter
+ * has a list of ports.
+ */
+export function pikoFiles(
+  definition: typeof settings,
+): ProgramDefinition<AgentTree, OwnCommands>['piko'] {
+  return {
+    dialect: (options) => {
+      const agent = pikoDialect('agent', definition, options)
+      const forward = pikoDialect('forward', definition, options)
+      return {
+        name: 'Piko',
+        expand: agent.expand,
+        translate: (root) => {
+          const isForward = root.kind === 'map' && root.members.has('ports')
+          if (!isForward) return agent.translate(root)
+          const { root: translated, problems } = forward.translate(root)
+          return { root: withPublicBinds(translated), problems }
+        },
+      }
+    },
+    flags: pikoFlags('agent', definition),
+  }
+}
+
+type RawNode = ReturnType<Dialect['translate']>['root']
+
+/** Piko asks for no word before it lets other machines connect, and its file has none to say. */
+function withPublicBinds(root: RawNode): RawNode {
+  const accesses = root.kind === 'map' ? root.members.get('accesses') : undefined
+  if (root.kind !== 'map' || accesses?.value.kind !== 'list') return root
+  const items = accesses.value.items.map((item): RawNode => {
+    if (item.kind !== 'map') return item
+    const { origin } = item
+    const word = { keyOrigin: origin, value: { kind: 'scalar', text: 'true', origin } } as const
+    return { ...item, members: new Map([...item.members, ['public', word]]) }
+  })
+  const value = { ...accesses.value, items }
+  return { ...root, members: new Map([...root.members, ['accesses', { ...accesses, value }]]) }
+}

@@ -1,0 +1,53 @@
+import {
+  type AdminTlsFiles,
+  EXIT,
+  formatServerStatus,
+  type Invocation,
+  readServerStatus,
+} from '@proj/console'
+
+import type { AgentStatus } from '../status/agent-status.ts'
+import type { OwnCommands } from './commands.ts'
+import { controlFolder } from '../control/control-folder.ts'
+import { formatAgentStatus } from '../status/format-agent-status.ts'
+import { readRunningAgents } from '../control/running-agents.ts'
+import type { AgentTree } from '../settings.ts'
+
+/**
+ * `adit status`: the agents of this user that run here, or the server at a URL.
+ *
+ * @param flags.url - of a server's admin port; the others are for one that speaks TLS.
+ * @returns 0 when every agent is ready and every far side serves, or the server answered; else 1.
+ */
+export async function showStatus(
+  { json, around }: Invocation<AgentTree, OwnCommands>,
+  { url, ...files }: AdminTlsFiles & { readonly url: string | undefined },
+): Promise<number> {
+  const { stdout, stderr, env } = around
+  if (url !== undefined) {
+    const found = await readServerStatus(url, files)
+    stdout.write(json ? `${JSON.stringify(found)}\n` : formatServerStatus(found))
+    return EXIT.ok
+  }
+  const { agents, silent } = await readRunningAgents(controlFolder(env))
+  if (json) stdout.write(`${JSON.stringify({ agents, silent })}\n`)
+  else {
+    stdout.write(agents.map(formatAgentStatus).join('\n'))
+    for (const { socket, why } of silent) stderr.write(`adit: no answer from ${socket}: ${why}\n`)
+    if (agents.length + silent.length === 0) {
+      stderr.write('adit: no agent of this user runs here\n  name a server with --url\n')
+    }
+  }
+  const isWell = agents.length > 0 && silent.length === 0 && agents.every(isServing)
+  return isWell ? EXIT.ok : EXIT.failed
+}
+
+/** Whether all is as configured here, and at the far side as far as that is known. */
+function isServing({ ready, accesses }: AgentStatus): boolean {
+  return (
+    ready &&
+    accesses.every(({ far: { state, outcome = 'ok' } }) => {
+      return state === 'unknown' || (state === 'served' && outcome === 'ok')
+    })
+  )
+}

@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises'
+
+import { EXIT, UserError } from '@proj/console'
+import { formatSourceAddress } from '@proj/config'
+import { proxyFromEnvironment, type TlsOptions } from '@proj/dialer'
+import type { ServerOptions } from '@proj/tunnel'
+
+import { currentToken } from './current-token.ts'
+import type { AgentSettings } from '../settings.ts'
+
+/**
+ * The way to the server, from the settings and the environment.
+ *
+ * @param env - read for HTTPS_PROXY and its kin, unless a proxy or `direct` is configured.
+ * @throws {UserError} for a certificate file that cannot be read.
+ */
+export async function serverOptions(
+  connect: AgentSettings['connect'],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<ServerOptions> {
+  const { token, tenantId, bindAddr, bindInterface, bindDevice, proxyUrl, noProxy } = connect
+  const proxyCa = await readPem(connect.proxyCa, 'connect.proxy_ca')
+  const secure = /^(https|wss):/.test(connect.url)
+  return {
+    url: connect.url,
+    pingIntervalMs: connect.pingIntervalMs,
+    ...(token !== undefined && { token: currentToken(token) }),
+    ...(tenantId !== undefined && { tenantId }),
+    connect: {
+      ...(bindAddr.length > 0 && { localAddress: bindAddr.map(formatSourceAddress) }),
+      ...(bindInterface !== undefined && { interface: bindInterface }),
+      ...(bindDevice !== undefined && { device: bindDevice }),
+      ...(connect.ipFamily !== 'any' && { family: connect.ipFamily === '4' ? 4 : 6 }),
+      proxy: proxyUrl?.reveal() ?? proxyFromEnvironment(env),
+      ...(noProxy !== undefined && { noProxy }),
+      ...(proxyCa !== undefined && { proxyTls: { ca: proxyCa } }),
+      timeouts: { totalMs: connect.timeoutMs },
+      ...(secure && { tls: await tlsOptions(connect.tls) }),
+    },
+  }
+}
+
+async function tlsOptions(tls: AgentSettings['connect']['tls']): Promise<TlsOptions> {
+  const [ca, cert, key] = await Promise.all([
+    readPem(tls.rootCas, 'connect.tls.root_cas'),
+    readPem(tls.cert, 'connect.tls.cert'),
+    readPem(tls.key, 'connect.tls.key'),
+  ])
+  return {
+    ca,
+    cert,
+    key,
+    servername: tls.serverName,
+    minVersion: tls.minVersion,
+    systemCa: tls.systemCas,
+    ...(tls.pin.length > 0 && { pin: tls.pin }),
+    verify: tls.insecureSkipVerify ? 'none' : 'full',
+  }
+}
+
+async function readPem(file: string | undefined, key: string): Promise<string | undefined> {
+  if (file === undefined) return undefined
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new UserError(`${key}: ${why}`, { exitCode: EXIT.usage, cause: error })
+  }
+}

@@ -1,0 +1,42 @@
+import { accessLists, conflictPolicy, movedBinds } from '@proj/console'
+import { listen } from '@proj/portcheck'
+import type { Logger } from '@proj/tunnel'
+
+import type { AgentStatus } from '../status/agent-status.ts'
+import { createControlServer } from './control-server.ts'
+import type { AgentSettings } from '../settings.ts'
+
+/**
+ * Opens the admin port, which shows what the control socket shows; without an address there is none.
+ *
+ * @throws {PortcheckError} when an address cannot be had, with its holder.
+ */
+export async function openAdminPort(
+  settings: AgentSettings['admin'],
+  status: () => Promise<AgentStatus>,
+  { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
+): Promise<AsyncDisposable> {
+  const { bindAddr } = settings
+  if (bindAddr.length === 0) return { [Symbol.asyncDispose]: async () => {} }
+  const names = bindAddr.flatMap((address) =>
+    address.kind === 'tcp' && address.hostKind === 'name' ? [address.host] : [],
+  )
+  const server = createControlServer(status, names)
+  const listeners = await listen(bindAddr, {
+    server,
+    ...conflictPolicy(settings, { listener: 'admin', logger }),
+    ...accessLists(settings),
+    signal,
+  })
+  for (const moved of movedBinds(listeners)) {
+    logger.warn({ listener: 'admin', ...moved }, 'port taken, listening on the next free one')
+  }
+  const addresses = listeners.bound.flatMap(({ sockets }) => sockets.map(({ address }) => address))
+  logger.info({ addresses: addresses.join(' ') }, 'admin port open')
+  return {
+    [Symbol.asyncDispose]: async () => {
+      server.close()
+      await listeners[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,47 @@
+import { randomBytes } from 'node:crypto'
+
+import { listenUnix, type UnixListener } from '@proj/portcheck'
+import type { Logger } from '@proj/tunnel'
+
+import type { AgentStatus } from '../status/agent-status.ts'
+import { controlFolder } from './control-folder.ts'
+import { createControlServer } from './control-server.ts'
+import { removeAbandoned } from './running-agents.ts'
+
+/** Connections at once; one more is ended. */
+const MAX_CONNECTIONS = 16
+
+/**
+ * Serves the control API on a socket of this process, for `adit status`. An agent that cannot have one
+ * works all the same: it says so and goes on.
+ */
+export async function openControlSocket(
+  env: Readonly<Record<string, string | undefined>>,
+  status: () => Promise<AgentStatus>,
+  logger: Logger,
+): Promise<AsyncDisposable> {
+  const server = createControlServer(status)
+  let listener: UnixListener | undefined
+  try {
+    const folder = controlFolder(env)
+    await removeAbandoned(folder)
+    // Process ids repeat among containers that share the folder.
+    const path = folder.path(`${process.pid}-${randomBytes(3).toString('hex')}`)
+    const opened = await listenUnix(path, {
+      onConnection: (socket) => {
+        if (opened.open > MAX_CONNECTIONS) socket.destroy()
+        else server.emit('connection', socket)
+      },
+    })
+    listener = opened
+    server.emit('listening') // from then on it watches for slow clients, whoever accepts for it
+  } catch (error) {
+    logger.warn({ err: error }, 'adit status will not show this process')
+  }
+  return {
+    [Symbol.asyncDispose]: async () => {
+      server.close()
+      await listener?.[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,88 @@
+import { unlinkSync } from 'node:fs'
+import { request } from 'node:http'
+import { connect } from 'node:net'
+
+import type { AgentStatus } from '../status/agent-status.ts'
+import type { ControlFolder } from './control-folder.ts'
+
+/** How long an agent may take to answer, ms; it asks its server about each access. */
+const TIMEOUT_MS = 5_000
+
+/** Longest answer that is read. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024
+
+/** What the running agents of this user say, and those that said nothing. */
+export interface RunningAgents {
+  /** By start, the oldest first. */
+  readonly agents: readonly AgentStatus[]
+  /** Sockets that somebody listens on and that did not answer, with the reason. */
+  readonly silent: readonly { readonly socket: string; readonly why: string }[]
+}
+
+/** Asks every agent of this user that runs here. Sockets that a crash left are removed. */
+export async function readRunningAgents(folder: ControlFolder): Promise<RunningAgents> {
+  const agents: AgentStatus[] = []
+  const silent: { socket: string; why: string }[] = []
+  const ask = async (socket: string): Promise<void> => {
+    try {
+      agents.push(await readStatus(socket))
+    } catch (error) {
+      if (isAbandoned(error)) remove(socket)
+      else silent.push({ socket, why: error instanceof Error ? error.message : String(error) })
+    }
+  }
+  await Promise.all(folder.sockets().map(ask))
+  agents.sort((a, b) => a.startedAt.localeCompare(b.startedAt) || a.pid - b.pid)
+  return { agents, silent }
+}
+
+/** Removes the sockets that a crash left. */
+export async function removeAbandoned(folder: ControlFolder): Promise<void> {
+  const look = async (socket: string): Promise<void> => {
+    await new Promise<void>((resolve) => {
+      const probe = connect({ path: socket })
+      probe.setTimeout(TIMEOUT_MS, () => probe.destroy())
+      probe.once('connect', () => probe.destroy())
+      probe.once('error', (error) => {
+        if (isAbandoned(error)) remove(socket)
+      })
+      probe.once('close', () => resolve())
+    })
+  }
+  await Promise.all(folder.sockets().map(look))
+}
+
+async function readStatus(socketPath: string): Promise<AgentStatus> {
+  const text = await new Promise<string>((resolve, reject) => {
+    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    const asked = request({ socketPath, path: '/status', agent: false, signal }, (response) => {
+      const chunks: Buffer[] = []
+      let bytes = 0
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+        if (bytes > MAX_ANSWER_BYTES) asked.destroy(new Error('its answer is too long'))
+        chunks.push(chunk)
+      })
+      response.on('error', reject)
+      response.on('end', () => {
+        const body = Buffer.concat(chunks).toString()
+        if (response.statusCode === 200) resolve(body)
+        else reject(new Error(`it answered ${response.statusCode}`))
+      })
+    })
+    asked.on('error', reject).end()
+  })
+  return JSON.parse(text) as AgentStatus // from a socket that only this user could make
+}
+
+function isAbandoned(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED'
+}
+
+function remove(socket: string): void {
+  try {
+    unlinkSync(socket)
+  } catch {
+    // somebody else was faster
+  }
+}

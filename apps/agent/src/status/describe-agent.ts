@@ -1,0 +1,171 @@
+import { formatDialAddress } from '@proj/config'
+import type { Agent, Consumer } from '@proj/tunnel'
+import type { Traffic } from '@proj/tunnel/io'
+
+import type {
+  AccessStatus,
+  AgentStatus,
+  FailureStatus,
+  FarStatus,
+  LinkStatus,
+  ListenerStatus,
+  TrafficStatus,
+} from './agent-status.ts'
+import type { Link } from '../connect/link.ts'
+import type { RunningAccess, RunningOffer, Work } from '../work.ts'
+
+/** What is described. */
+export interface DescribedAgent {
+  /** Program and version. */
+  readonly software: string
+  /** URL of the server. */
+  readonly url: string
+  readonly agent: Agent
+  readonly consumer: Consumer
+  /** How the two fare with the server. */
+  readonly links: { readonly offers: Link; readonly accesses: Link }
+  readonly work: Pick<Work, 'offers' | 'accesses'>
+  /** Aborted when it was told to end. */
+  readonly stop: AbortSignal
+}
+
+/** How long the server may take to tell how an endpoint fares, ms. */
+const QUERY_TIMEOUT_MS = 2_000
+
+const STARTED_AT = new Date(Date.now() - performance.now()).toISOString()
+
+/**
+ * Describes a running agent, with what the server says of the far sides.
+ *
+ * @param far - what was learnt of them before, by endpoint, in place of asking.
+ */
+export async function describeAgent(
+  described: DescribedAgent,
+  far?: ReadonlyMap<string, FarStatus>,
+): Promise<AgentStatus> {
+  const { software, url, work, stop, consumer } = described
+  const links = linksOf(described)
+  const listeners = work.offers.map(describeOffer)
+  const accesses = await Promise.all(
+    work.accesses.map(async (access) => {
+      const { endpoint } = access.made
+      return describeAccess(access, far?.get(endpoint) ?? (await farSide(consumer, endpoint)))
+    }),
+  )
+  const ready =
+    links.every(({ state }) => state === 'connected') &&
+    listeners.every(({ state }) => state === 'online') &&
+    accesses.every(({ binds }) => binds.every(({ state }) => state === 'listening'))
+  return {
+    software,
+    pid: process.pid,
+    startedAt: STARTED_AT,
+    server: withoutCredentials(url),
+    ready: ready && !stop.aborted,
+    stopping: stop.aborted,
+    links,
+    listeners,
+    accesses,
+  }
+}
+
+/** Asks the server how an endpoint fares. */
+export async function farSide(consumer: Consumer, endpoint: string): Promise<FarStatus> {
+  const signal = AbortSignal.timeout(QUERY_TIMEOUT_MS)
+  const state = await consumer.query(endpoint, { signal }).catch(() => undefined)
+  if (state === undefined) return { state: 'unknown' }
+  const { upstreams, agents, outcome, ageMs, permitted } = state
+  return {
+    state: permitted ? (upstreams > 0 ? 'served' : 'unserved') : 'refused',
+    ...(agents !== undefined && { agents }),
+    sessions: upstreams,
+    ...(outcome !== undefined && { outcome }),
+    ...(ageMs !== undefined && { ageMs }),
+  }
+}
+
+function linksOf({ work, agent, consumer, links }: DescribedAgent): LinkStatus[] {
+  const offers = describeLink('offers', links.offers, agent.protocol, agent.sessions)
+  const sessions = consumer.protocol === 'adit' ? 1 : undefined
+  const accesses = describeLink('accesses', links.accesses, consumer.protocol, sessions)
+  return [
+    ...(work.offers.length > 0 ? [offers] : []),
+    ...(work.accesses.length > 0 ? [accesses] : []),
+  ]
+}
+
+function describeLink(
+  half: LinkStatus['half'],
+  link: Link,
+  protocol: 'adit' | 'piko' | undefined,
+  sessions: number | undefined,
+): LinkStatus {
+  const { isUp, connectedAt, problem } = link
+  const error = problem?.error
+  return {
+    half,
+    state: isUp ? 'connected' : 'connecting',
+    ...(isUp && protocol !== undefined && { protocol }),
+    ...(isUp && sessions !== undefined && { sessions }),
+    ...(connectedAt !== undefined && { since: new Date(connectedAt).toISOString() }),
+    ...(problem !== undefined && error !== undefined && { lastError: failure(error, problem.at) }),
+    ...(problem !== undefined && {
+      nextAttemptMs: Math.max(0, problem.nextAttemptAt - Date.now()),
+    }),
+  }
+}
+
+function describeOffer({ setting, made }: RunningOffer): ListenerStatus {
+  const { listener, lastFailure, traffic } = made
+  return {
+    endpoint: listener.endpoint,
+    kind: listener.kind,
+    service: formatDialAddress(setting.addr),
+    urls: listener.urls,
+    state: listener.online ? 'online' : 'offline',
+    ...describeTraffic(traffic, 'service'),
+    ...(lastFailure !== undefined && { lastFailure: failure(lastFailure, lastFailure.at) }),
+  }
+}
+
+function describeAccess({ made, binds }: RunningAccess, far: FarStatus): AccessStatus {
+  const { endpoint, traffic, failures, lastFailure } = made
+  return {
+    endpoint,
+    binds: binds.map(({ text: address, addresses, waiting }) => ({
+      address,
+      state: waiting === undefined ? 'listening' : 'waiting',
+      addresses,
+      ...(waiting !== undefined && { why: waiting.why }),
+      ...(waiting?.holder !== undefined && { holder: waiting.holder }),
+    })),
+    far,
+    ...describeTraffic(traffic, 'consumer'),
+    failures,
+    ...(lastFailure !== undefined && { lastFailure: failure(lastFailure, lastFailure.at) }),
+  }
+}
+
+/** @param socket - whose sockets the traffic counts. */
+function describeTraffic(traffic: Traffic, socket: 'service' | 'consumer'): TrafficStatus {
+  const { open, total, bytesToSocket, bytesFromSocket } = traffic
+  const toService = socket === 'service' ? bytesToSocket : bytesFromSocket
+  const fromService = socket === 'service' ? bytesFromSocket : bytesToSocket
+  return { open, total, bytesToService: toService, bytesFromService: fromService }
+}
+
+function failure(error: unknown, at: number): FailureStatus {
+  const { code, text, message } = error as { code?: unknown; text?: unknown; message?: unknown }
+  return {
+    ...(typeof code === 'string' && { code }),
+    text: String(text ?? message ?? error),
+    ageMs: Math.max(0, Date.now() - at),
+  }
+}
+
+function withoutCredentials(text: string): string {
+  const url = new URL(text)
+  url.username = ''
+  url.password = ''
+  return url.href
+}

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest'
+import { type ParsedCommand, parseCommandLine } from '@proj/config'
+
+import { argumentsOf } from '../../src/commands/arguments.ts'
+import { commands, type OwnCommands } from '../../src/commands/commands.ts'
+
+/** What the arguments of a command line stand for. */
+function asSettings(...argv: readonly string[]): unknown {
+  const line = parseCommandLine(commands, { argv, env: {}, cwd: '/' })
+  if (line.kind !== 'command') throw new Error(`not a command: ${JSON.stringify(line)}`)
+  return argumentsOf(line.command as ParsedCommand<OwnCommands>)
+}
+
+test.for(['http', 'tcp'])('%s offers one listener and brings nothing', (protocol) => {
+  expect(asSettings(protocol, 'web', '3000')).toEqual({
+    listeners: [{ endpoint: 'web', addr: '3000', protocol, visitors: {} }],
+    accesses: [],
+  })
+})
+
+describe('visitors', () => {
+  const visitors = (...argv: readonly string[]) =>
+    (asSettings(...argv) as { listeners: [{ visitors: unknown }] }).listeners[0].visitors
+
+  test('are those of the flags', () => {
+    const addresses = ['--visitor-allow', '10.0.0.0/8,::1', '--visitor-deny', '10.0.0.1']
+    addresses.push('--visitor-enforce', 'agent')
+    expect(visitors('tcp', 'pg', '5432', ...addresses)).toEqual({
+      allow: ['10.0.0.0/8', '::1'],
+      deny: ['10.0.0.1'],
+      enforce: 'agent',
+    })
+    const user = ['--visitor-user', 'ann', '--visitor-password-file', './password']
+    expect(visitors('http', 'web', '3000', ...user)).toEqual({
+      basic_auth: [{ user: 'ann', password_file: '/password' }],
+    })
+  })
+
+  test.each([
+    ['--visitor-user', 'ann'],
+    ['--visitor-password-file', './password'],
+  ])('%s alone is a mistake', (...flags) => {
+    expect(() => visitors('http', 'web', '3000', ...flags)).toThrow('go together')
+  })
+})
+
+describe('access', () => {
+  const accesses = (...argv: readonly string[]) =>
+    (asSettings('access', ...argv) as { accesses: unknown }).accesses
+
+  test('without an address takes a free port of the loopback', () => {
+    expect(accesses('pg')).toEqual([{ endpoint: 'pg', bind_addr: '127.0.0.1:0' }])
+  })
+
+  test('takes the address of --bind for a single name', () => {
+    expect(accesses('pg', '--bind', ':5432')).toEqual([{ endpoint: 'pg', bind_addr: ':5432' }])
+  })
+
+  test('takes an address for each of several names', () => {
+    expect(accesses('a=127.0.0.1:1', 'b=[::1]:2', 'c')).toEqual([
+      { endpoint: 'a', bind_addr: '127.0.0.1:1' },
+      { endpoint: 'b', bind_addr: '[::1]:2' },
+      { endpoint: 'c', bind_addr: '127.0.0.1:0' },
+    ])
+  })
+
+  test('takes the policy for ports that are taken for all of them', () => {
+    const flags = ['--on-conflict', 'wait', '--wait', '1m']
+    expect(accesses('a=:1', 'b=:2', ...flags)).toEqual([
+      { endpoint: 'a', bind_addr: ':1', on_conflict: 'wait', wait: '1m' },
+      { endpoint: 'b', bind_addr: ':2', on_conflict: 'wait', wait: '1m' },
+    ])
+  })
+
+  test('takes who may connect for all of them', () => {
+    const flags = ['--public', '--allow', '10.0.0.0/8', '--allow', '::1', '--deny', '10.9.0.0/16']
+    expect(accesses('a=:1', 'b=unix:/b.sock', ...flags, '--socket-mode', '0660')).toEqual(
+      ['a', 'b'].map((endpoint) => ({
+        endpoint,
+        bind_addr: endpoint === 'a' ? ':1' : 'unix:/b.sock',
+        public: 'true',
+        allow: ['10.0.0.0/8', '::1'],
+        deny: ['10.9.0.0/16'],
+        socket_mode: '0660',
+      })),
+    )
+  })
+
+  test('offers nothing, whatever the files list', () => {
+    expect(asSettings('access', 'pg')).toMatchObject({ listeners: [] })
+  })
+
+  test.for([[['a', 'b', '--bind', ':1']], [['a=:1', '--bind', ':1']]] as const)(
+    'refuses --bind with %o',
+    ([argv]) => {
+      expect(() => accesses(...argv)).toThrow('--bind goes with a single NAME')
+    },
+  )
+})
+
+test('start leaves everything to the files', () => {
+  expect(asSettings('start')).toEqual({})
+})

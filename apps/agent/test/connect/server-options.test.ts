@@ -1,0 +1,102 @@
+import { rmSync } from 'node:fs'
+import { inspect } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { loadSettings } from '@proj/config'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
+
+import { serverOptions } from '../../src/connect/server-options.ts'
+import { settings } from '../../src/settings.ts'
+
+/** The options that a `connect` group in a file makes. */
+async function optionsOf(connect: object, env: Record<string, string> = {}) {
+  using folder = temporaryDirectory()
+  const file = folder.write('adit.json', JSON.stringify({ connect }))
+  const loaded = await loadSettings(settings, { cwd: folder.path, files: [file] })
+  if (!loaded.ok) throw new Error(inspect(loaded.problems))
+  return await serverOptions(loaded.settings.connect, env)
+}
+
+test('the defaults dial a server here, without TLS', async () => {
+  expect(await optionsOf({})).toEqual({
+    url: 'http://localhost:8001',
+    pingIntervalMs: 10_000,
+    connect: { proxy: expect.anything(), timeouts: { totalMs: 30_000 } },
+  })
+})
+
+test('token and tenant are passed on', async () => {
+  expect(await optionsOf({ token: 't', tenant_id: 'x' })).toMatchObject({
+    token: 't',
+    tenantId: 'x',
+  })
+})
+
+test('a token from a file is the one that stands in it now', async () => {
+  using folder = temporaryDirectory()
+  const file = folder.write('token', 'first\n')
+  const { token } = await optionsOf({ token_file: file })
+  if (typeof token !== 'function') throw new Error('it is read once only')
+  expect(await token()).toBe('first')
+  folder.write('token', 'second\r\n')
+  expect(await token()).toBe('second')
+  // Half-way through being replaced, and gone.
+  folder.write('token', '')
+  expect(await token()).toBe('second')
+  rmSync(file)
+  expect(await token()).toBe('second')
+})
+
+test('source address, interface, device and family are passed on', async () => {
+  expect((await optionsOf({ bind_addr: ['192.0.2.1', 'fe80::1%eth0'] })).connect).toMatchObject({
+    localAddress: ['192.0.2.1', 'fe80::1%eth0'],
+  })
+  expect((await optionsOf({ bind_interface: 'eth0' })).connect).toMatchObject({ interface: 'eth0' })
+  expect((await optionsOf({ bind_device: 'eth0' })).connect).toMatchObject({ device: 'eth0' })
+  expect((await optionsOf({ ip_family: '6' })).connect).toMatchObject({ family: 6 })
+})
+
+test('a source address and an interface exclude each other', async () => {
+  await expect(optionsOf({ bind_addr: '192.0.2.1', bind_interface: 'eth0' })).rejects.toThrow(
+    'it excludes connect.bind_addr',
+  )
+})
+
+describe('the proxy', () => {
+  const env = { HTTPS_PROXY: 'http://env.example:1', HTTP_PROXY: 'http://env.example:1' }
+
+  test('is that of the settings before that of the environment', async () => {
+    const { connect } = await optionsOf({ proxy_url: 'http://user:secret@set.example:2' }, env)
+    expect(connect).toMatchObject({ proxy: 'http://user:secret@set.example:2' })
+  })
+
+  test('is none when the settings say direct, whatever the environment says', async () => {
+    expect((await optionsOf({ proxy_url: 'direct' }, env)).connect).toMatchObject({
+      proxy: 'direct',
+    })
+  })
+})
+
+describe('TLS', () => {
+  test('verifies in full, with the authorities of a file', async () => {
+    using folder = temporaryDirectory()
+    const ca = folder.write('ca.pem', 'the authorities')
+    const { connect } = await optionsOf({ url: 'https://x.example', tls: { root_cas: ca } })
+    expect(connect?.tls).toMatchObject({ ca: 'the authorities', verify: 'full' })
+  })
+
+  test('verifies nothing only when told so', async () => {
+    const { connect } = await optionsOf({
+      url: 'wss://x.example',
+      tls: { insecure_skip_verify: true },
+    })
+    expect(connect?.tls).toMatchObject({ verify: 'none' })
+  })
+
+  test('names the setting whose file cannot be read, with exit code 2', async () => {
+    const asked = optionsOf({ url: 'https://x.example', tls: { key: '/nowhere/key.pem' } })
+    await expect(asked).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(/^connect\.tls\.key: ENOENT/),
+    })
+  })
+})

@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest'
+
+import { formatAgentMetrics } from '../../src/status/agent-metrics.ts'
+import { formatAgentStatus, formatFar } from '../../src/status/format-agent-status.ts'
+import { SAMPLE } from './status-sample.ts'
+
+test('the state of an agent for people', () => {
+  expect(formatAgentStatus(SAMPLE)).toMatchInlineSnapshot(`
+    "adit 1.2.3   pid 4121, not ready
+    server       https://tunnel.example.com/
+    link         connected since 2026-01-05T09:12:45Z, 2 sessions, wire adit
+    access link  connecting, next attempt in 3s: the server refused (DIAL_CONNECT_REFUSED), 1m ago
+      OFFERED  STATE    VISITORS                 SERVICE            OPEN  TOTAL  TO SERVICE  FROM SERVICE
+      web      online   https://web.example.com  localhost:3000     3     1204   1KiB        7MiB
+                        https://www.example.com
+      pg       offline  adit access pg           unix:/run/pg.sock  0     0      0B          0B
+               service: nobody listens, 0s ago
+      ACCESS  HERE            FAR SIDE   LAST ANSWER  OPEN  TOTAL  TO SERVICE  FROM SERVICE
+      pc1     127.0.0.1:9901  1 agent    ok 1h ago    1     9      1023B       1000B
+              [::1]:9901
+              waiting for 127.0.0.1:9902, held by cups (pid 123)
+              last failure: the service refused (service_refused), 1d ago
+      pc2     -               not known  -            0     0      0B          0B
+              waiting for 10.9.9.9:1: no such address
+    "
+  `)
+})
+
+test('an agent that does nothing but offer has no table of accesses', () => {
+  expect(formatAgentStatus({ ...SAMPLE, accesses: [] })).not.toContain('ACCESS')
+  expect(formatAgentStatus({ ...SAMPLE, listeners: [], stopping: true })).toContain('stopping')
+})
+
+test.for([
+  [{ state: 'unserved', agents: 0, sessions: 0 }, ['no agent', '-']],
+  [{ state: 'served', sessions: 2 }, ['2 agents', '-']],
+  [{ state: 'refused' }, ['not permitted', '-']],
+  [
+    { state: 'served', agents: 1, outcome: 'serviceRefused', ageMs: 10 },
+    ['1 agent', 'serviceRefused 0s ago'],
+  ],
+] as const)('a far side that is %o', ([far, cells]) => {
+  expect(formatFar(far)).toEqual(cells)
+})
+
+describe('metrics', () => {
+  test('name every link, listener, address and counter', () => {
+    const lines = formatAgentMetrics(SAMPLE).split('\n')
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        'adit_agent_link_up{half="accesses"} 0',
+        'adit_agent_listener_online{endpoint="pg"} 0',
+        'adit_agent_bind_listening{endpoint="pc1",address="127.0.0.1:9902"} 0',
+        'adit_agent_connections{side="access",endpoint="pc1"} 1',
+        'adit_agent_failures_total{endpoint="pc1"} 2',
+        'adit_agent_bytes_total{side="listener",endpoint="web",direction="from_service"} 7340032',
+      ]),
+    )
+    const names = lines
+      .filter((line) => line.startsWith('# TYPE'))
+      .map((line) => line.split(' ')[2])
+    expect(new Set(names).size).toBe(names.length)
+  })
+
+  test('escape what an endpoint may be called', () => {
+    const [first] = SAMPLE.listeners
+    if (first === undefined) throw new Error('the sample has listeners')
+    const odd = { ...SAMPLE, listeners: [{ ...first, endpoint: 'a"b\\c' }] }
+    expect(formatAgentMetrics(odd)).toContain('adit_agent_listener_online{endpoint="a\\"b\\\\c"} 1')
+  })
+})

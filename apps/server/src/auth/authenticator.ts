@@ -1,0 +1,249 @@
+/**
+ * Who a peer is, whatever it shows: an opaque token of the store, a JWT by the keys of the port or of
+ * the tenant it names, a client certificate, or nothing where nothing is asked.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+
+import {
+  abortAt,
+  bearerToken,
+  IdentityError,
+  isIdentityError,
+  isOpaqueToken,
+  RETRY_MS,
+  scopePermits,
+} from '@proj/identity'
+import type { Logger } from '@proj/tunnel'
+import type {
+  AuthorizationRequest,
+  Authorize,
+  ClientCertificate,
+  Denial,
+} from '@proj/tunnel/server'
+
+import type { AuditLog } from '../store/audit-log.ts'
+import type { TokenStore } from '../store/token-store.ts'
+import { HandshakeLimits, type HandshakeRates } from './handshake-limits.ts'
+import type { PortAuth } from './port-auth.ts'
+import { ANONYMOUS, type Principal } from './principal.ts'
+import { TokenDesk } from './token-desk.ts'
+
+/** A port by what it is for. */
+export type PortName = 'upstream' | 'proxy' | 'admin'
+
+/** What one port demands. */
+export interface PortDemands {
+  /** Keys of its JWTs; then a token is asked for, whatever else is shown. */
+  readonly auth?: PortAuth | undefined
+  /** Whether its TLS lets in only peers with a certificate of an authority. */
+  readonly hasClientAuthorities?: boolean
+}
+
+/** What an authenticator joins. */
+export interface AuthenticatorOptions extends HandshakeRates {
+  /** Demands by port. Default: none. */
+  readonly ports?: Readonly<Partial<Record<PortName, PortDemands>>>
+  /** Keys by tenant; where there are any, agents name theirs. Default: none. */
+  readonly tenants?: ReadonlyMap<string, PortAuth>
+  /** Tokens of this server. */
+  readonly tokens: TokenStore
+  /** Told of failures. */
+  readonly audit: AuditLog
+  /** Told why credentials are refused; never the credentials. */
+  readonly logger: Logger
+}
+
+/** A request, as far as it says who makes it. */
+type Shown = Pick<AuthorizationRequest, 'headers' | 'remoteAddress' | 'certificate'> & {
+  /** Whether nothing outlives the request, so that nobody has to be told when its right ends. */
+  readonly isBrief?: boolean
+}
+
+/** A visitor who may pass. */
+export interface AdmittedVisitor {
+  /** Whose names the visitor uses. */
+  readonly tenant: string
+  /** Whether `authorization` was the token, which nobody behind us may see. */
+  readonly consumed: boolean
+}
+
+/** Recognises peers on every port of a server. */
+export class Authenticator implements Disposable {
+  readonly #options: AuthenticatorOptions
+  readonly #desk: TokenDesk
+  /** What held strangers off, for metrics. */
+  readonly limits: HandshakeLimits
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options
+    this.#desk = new TokenDesk(options.tokens)
+    this.limits = new HandshakeLimits(options)
+  }
+
+  /** Whether a port asks who somebody is. A server that once had a token never ceases to. */
+  isProtected(port: PortName): boolean {
+    const { auth, hasClientAuthorities = false } = this.#options.ports?.[port] ?? {}
+    const tenants = port === 'upstream' && (this.#options.tenants?.size ?? 0) > 0
+    return auth !== undefined || tenants || hasClientAuthorities || this.#desk.isOpen
+  }
+
+  /** Reads key sets ahead of the first token. Never rejects. */
+  async prepare(): Promise<void> {
+    const { ports = {}, tenants } = this.#options
+    const ofPorts = Object.values(ports).flatMap(({ auth }) => (auth === undefined ? [] : [auth]))
+    await Promise.all([...ofPorts, ...(tenants?.values() ?? [])].map((auth) => auth.prepare()))
+  }
+
+  /** Judges agents and consumers. */
+  readonly authorize: Authorize = async (request) =>
+    await this.#judge(request.action === 'listen' ? 'upstream' : 'proxy', request)
+
+  /**
+   * Judges a request of an operator; never rejects.
+   *
+   * @returns the refusal, or undefined when the request may pass.
+   */
+  async authorizeAdmin(
+    request: Shown & { readonly isProbe: boolean },
+  ): Promise<Denial | undefined> {
+    // Piko asks for a JWT on these pages too, where it has keys; our own tokens leave probes alone.
+    if (request.isProbe && this.#options.ports?.admin?.auth === undefined) return undefined
+    try {
+      const verdict = await this.#judge('admin', request)
+      if ('status' in verdict) return verdict
+      return verdict.permits('admin') ? undefined : { status: 401, error: 'not permitted' }
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'authorisation failed to decide')
+      return { status: 500, error: 'internal error' }
+    }
+  }
+
+  /** Whether every visitor of an HTTP endpoint is asked for a token, as Piko does where it has keys. */
+  get asksVisitors(): boolean {
+    return this.#options.ports?.proxy?.auth !== undefined
+  }
+
+  /** Whether a tenant is configured; others may be known by their tokens. */
+  knowsTenant(tenant: string): boolean {
+    return this.#options.tenants?.has(tenant) === true
+  }
+
+  /** Judges a visitor of an HTTP endpoint. Requests are no handshakes: only failures are counted. */
+  async admitVisitor(request: Shown, endpoint: string): Promise<AdmittedVisitor | Denial> {
+    const heldOff = this.limits.heldOff(request.remoteAddress)
+    const verdict = heldOff ?? (await this.#identify('proxy', { ...request, isBrief: true }))
+    if ('status' in verdict) return verdict
+    if (!verdict.permits('connect', endpoint)) {
+      return { status: 401, error: 'endpoint not permitted' }
+    }
+    // The other header is never passed on.
+    const consumed = (request.headers['x-piko-authorization'] ?? '') === ''
+    return { tenant: verdict.tenant, consumed }
+  }
+
+  [Symbol.dispose](): void {
+    this.#desk[Symbol.dispose]()
+  }
+
+  async #judge(port: PortName, request: Shown): Promise<Principal | Denial> {
+    const heldOff = this.limits.admit(request.remoteAddress)
+    return heldOff ?? (await this.#identify(port, request))
+  }
+
+  async #identify(port: PortName, request: Shown): Promise<Principal | Denial> {
+    const { remoteAddress, isBrief = false } = request
+    const { logger, audit } = this.#options
+    try {
+      return await this.#recognise(port, request)
+    } catch (error) {
+      if (!isIdentityError(error)) throw error
+      const { status, text, message, retryable } = error
+      const fields = { port, remoteAddress, why: message }
+      if (isBrief && isIdentityError(error, 'IDENTITY_AUTHORIZATION_MISSING')) {
+        // A browser that was given no token guesses none, and asks for dozens of things at once.
+        logger.debug(fields, 'credentials refused')
+        return { status, error: text }
+      }
+      if (!retryable) {
+        this.limits.failed(remoteAddress)
+        audit.write('auth.failed', fields)
+      }
+      logger.warn(fields, 'credentials refused')
+      return { status, error: text, ...(retryable && { retryAfterMs: RETRY_MS }) }
+    }
+  }
+
+  async #recognise(port: PortName, shown: Shown): Promise<Principal> {
+    const { headers, certificate } = shown
+    const named = port === 'admin' ? undefined : tenantOf(headers)
+    const isDemanded = this.#demandsJwt(port, named)
+    if (!isDemanded && !this.isProtected(port)) return ANONYMOUS
+    const principal =
+      certificate !== undefined && !isDemanded && !showsToken(headers)
+        ? certified(certificate)
+        : await this.#bearer(bearerToken(headers), port, named, shown.isBrief)
+    if (named !== undefined && principal.tenant !== named) {
+      throw new IdentityError('IDENTITY_TENANT_UNKNOWN', 'the credentials are of another one')
+    }
+    return principal
+  }
+
+  /** Whether JWTs are configured for a request: then a certificate does not do alone. */
+  #demandsJwt(port: PortName, named: string | undefined): boolean {
+    const { ports, tenants } = this.#options
+    const goesByTenant = port === 'upstream' || named !== undefined
+    return ports?.[port]?.auth !== undefined || (goesByTenant && (tenants?.size ?? 0) > 0)
+  }
+
+  async #bearer(
+    token: string,
+    port: PortName,
+    named: string | undefined,
+    isBrief = false,
+  ): Promise<Principal> {
+    if (isOpaqueToken(token)) return this.#desk.judge(token)
+    const { verifier, endsAtExpiry } = this.#keys(port, named)
+    const { identity, scope, tenant, expiresAt } = await verifier.verify(token)
+    // Keys of a tenant prove it; for other keys the token has to say it.
+    const proven = named !== undefined && this.#options.tenants?.has(named) === true ? named : ''
+    return {
+      identity,
+      tenant: tenant ?? proven,
+      ...(endsAtExpiry &&
+        !isBrief &&
+        expiresAt !== undefined && { ended: abortAt(expiresAt, new Error('expired token')) }),
+      permits: (right, endpoint) => scopePermits(scope, right, endpoint),
+    }
+  }
+
+  /** The keys that a JWT is judged by. */
+  #keys(port: PortName, named: string | undefined): PortAuth {
+    const { ports, tenants } = this.#options
+    const hasTenants = port !== 'admin' && (tenants?.size ?? 0) > 0
+    if (hasTenants && (named !== undefined || port === 'upstream')) {
+      const own = named === undefined ? undefined : tenants?.get(named)
+      if (own !== undefined) return own
+      const detail = named === undefined ? 'none was named' : 'it is not configured'
+      throw new IdentityError('IDENTITY_TENANT_UNKNOWN', detail)
+    }
+    const auth = ports?.[port]?.auth
+    if (auth !== undefined) return auth
+    throw new IdentityError('IDENTITY_TOKEN_INVALID', 'no keys of JWTs are configured here')
+  }
+}
+
+/** The tenant a peer names; an empty name is none. */
+function tenantOf(headers: IncomingHttpHeaders): string | undefined {
+  const value = headers['x-piko-tenant-id']
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function showsToken(headers: IncomingHttpHeaders): boolean {
+  return headers['x-piko-authorization'] !== undefined || headers.authorization !== undefined
+}
+
+/** The bearer of a certificate that the authorities of the port stand for. */
+function certified({ names, fingerprint256 }: ClientCertificate): Principal {
+  const identity = `cert:${names[0] ?? fingerprint256}`
+  return { identity, tenant: '', permits: () => true }
+}

@@ -1,0 +1,45 @@
+import { matchesPattern } from '@proj/identity'
+import type { ReadVisitorRules } from '@proj/tunnel/server'
+import {
+  FailureLimits,
+  Gate,
+  type GateParts,
+  parsePolicy,
+  PasswordChecks,
+  type VisitorPolicy,
+  VisitorsError,
+} from '@proj/visitors'
+
+/** What the operator demands of the visitors of some endpoints. */
+export interface StandingPolicy {
+  /** Endpoints that are meant, `web` or `pc*`, of every tenant. */
+  readonly name: string
+  /** What their visitors have to be. */
+  readonly policy: VisitorPolicy
+}
+
+/** Makes the gates of a server; all of them share their limits. */
+export class VisitorGates {
+  readonly #parts: GateParts = { checks: new PasswordChecks(), failures: new FailureLimits() }
+
+  /** Reads what an agent demands; see `UpstreamAcceptorOptions.readVisitorRules`. */
+  readonly read: ReadVisitorRules = (rules, kind) => {
+    const gate = new Gate(parsePolicy(rules), this.#parts)
+    if (kind === 'tcp' && gate.needsHttp) {
+      throw new VisitorsError('VISITORS_POLICY_INVALID', 'a TCP connection has no credentials')
+    }
+    return gate
+  }
+
+  /** What the operator demands; see `UpstreamRegistry.setStandingRules`. */
+  standing(policies: readonly StandingPolicy[]): (endpointKey: string) => readonly Gate[] {
+    const gates = policies.map(({ name, policy }) => ({
+      name,
+      gate: new Gate(policy, this.#parts),
+    }))
+    return (endpointKey) => {
+      const endpoint = endpointKey.slice(endpointKey.lastIndexOf('/') + 1)
+      return gates.flatMap(({ name, gate }) => (matchesPattern(name, endpoint) ? [gate] : []))
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import { createLogger, EXIT, type Invocation } from '@proj/console'
+
+import { describeAudit, formatAudit } from './audit-view.ts'
+import { backUp } from './back-up.ts'
+import { describeReservation, formatReservations, releaseForOperator } from './name-view.ts'
+import { openServerStore } from '../store/server-store.ts'
+import type { OwnCommands, ServerTree } from '../settings.ts'
+import type { STORE_COMMANDS } from './store-commands.ts'
+import { makeToken, revokeToken } from './token-commands.ts'
+import { describeToken, formatTokens } from './token-view.ts'
+
+/** An invocation of one of the commands on the store. */
+export type StoreInvocation = Invocation<ServerTree, OwnCommands> & {
+  readonly command: { readonly name: keyof typeof STORE_COMMANDS }
+}
+
+/** Runs a command that works on what the server keeps, beside a running server or without one. */
+export async function runStoreCommand(invocation: StoreInvocation): Promise<number> {
+  const { command, loaded, json, colour, around } = invocation
+  const { settings } = loaded
+  const { stdout, stderr, env } = around
+  // What a command does it says itself; the log is for what goes wrong.
+  const logger = createLogger({ ...settings.log, level: 'warn', stream: stderr, colour })
+  const mustExist = command.name !== 'token create'
+  using store = openServerStore({ dataDir: settings.dataDir, env, logger, mustExist })
+  const print = (value: unknown): void => void stdout.write(`${JSON.stringify(value)}\n`)
+  switch (command.name) {
+    case 'token create': {
+      const { text, record } = await makeToken(store, command.flags)
+      const token = { ...record, revokedAt: undefined, lastUsedAt: undefined }
+      if (json) print({ token: text, ...describeToken(token) })
+      else {
+        // The token alone is the answer, so that a script can take it; what it is, is said beside it.
+        stdout.write(`${text}\n`)
+        stderr.write(`${formatTokens([token])}it is not shown again\n`)
+      }
+      break
+    }
+    case 'token list': {
+      const tokens = store.tokens.list()
+      if (json) print(tokens.map(describeToken))
+      else stdout.write(formatTokens(tokens))
+      break
+    }
+    case 'token revoke': {
+      const { id } = await revokeToken(store, command.args.id)
+      if (json) print({ revoked: id })
+      else stdout.write(`${id} is revoked\n`)
+      break
+    }
+    case 'name list': {
+      const names = store.reservations.list()
+      if (json) print(names.map(describeReservation))
+      else stdout.write(formatReservations(names))
+      break
+    }
+    case 'name release': {
+      const { name } = command.args
+      const released = await releaseForOperator(store, command.flags.tenant, name)
+      if (json) print({ released: describeReservation(released) })
+      else stdout.write(`${name} is released\n`)
+      break
+    }
+    case 'audit': {
+      const records = store.audit.read({ since: Math.max(0, Date.now() - command.flags.sinceMs) })
+      if (json) for (const record of records) print(describeAudit(record))
+      else stdout.write(formatAudit(records))
+      break
+    }
+    case 'backup': {
+      const { file } = command.args
+      backUp(store, file)
+      if (json) print({ backup: file })
+      else stdout.write(`${file} has everything\n`)
+    }
+  }
+  return EXIT.ok
+}

@@ -1,0 +1,42 @@
+import {
+  type AdminTlsFiles,
+  EXIT,
+  formatServerStatus,
+  type Invocation,
+  readServerStatus,
+  UserError,
+} from '@proj/console'
+import { formatHostPort, type Resolved } from '@proj/config'
+
+import type { OwnCommands, ServerTree } from '../settings.ts'
+
+/**
+ * Shows the state of the server that runs here.
+ *
+ * @param flags.url - of its admin port; where the configuration has it when left out.
+ */
+export async function status(
+  { loaded, json, around }: Invocation<ServerTree, OwnCommands>,
+  { url, ...files }: AdminTlsFiles & { readonly url?: string | undefined },
+): Promise<number> {
+  const { admin } = loaded.settings
+  const found = await readServerStatus(url ?? adminUrl(admin), files, admin.token?.reveal())
+  around.stdout.write(json ? `${JSON.stringify(found)}\n` : formatServerStatus(found))
+  return EXIT.ok
+}
+
+function adminUrl({
+  bindAddr,
+  tls,
+}: Pick<Resolved<ServerTree>['admin'], 'bindAddr' | 'tls'>): string {
+  const tcp = bindAddr.find((address) => address.kind === 'tcp')
+  if (tcp === undefined || tcp.port === 0) {
+    throw new UserError('the configuration does not tell where the admin port is', {
+      exitCode: EXIT.usage,
+      hint: 'name it with --url http://HOST:PORT',
+    })
+  }
+  const everywhere = tcp.hostKind === 'any' || tcp.host === '::' || tcp.host === '0.0.0.0'
+  const scheme = tls.cert.length > 0 ? 'https' : 'http'
+  return `${scheme}://${formatHostPort(everywhere ? 'localhost' : tcp.host, tcp.port)}`
+}

@@ -1,0 +1,108 @@
+import type { Socket } from 'node:net'
+
+import type { Logger } from '@proj/tunnel'
+import type { ConnectAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
+
+import type { Authenticator } from '../auth/authenticator.ts'
+import { Deadlines } from './deadlines.ts'
+import { answerBytes, EDGE_ANSWERS } from './edge-answer.ts'
+import type { EdgeContext } from './edge-context.ts'
+import { type EdgeOptions, type ResolvedEdgeOptions, resolveEdgeOptions } from './edge-options.ts'
+import { EdgeStats } from './edge-stats.ts'
+import { RequestIds } from './request-ids.ts'
+import { StreamPool } from './stream-pool.ts'
+import { Visitor } from './visitor.ts'
+
+/** What the edge is joined with. */
+export interface EdgeParts {
+  /** Where upstreams are found. */
+  readonly registry: UpstreamRegistry
+  /** Takes the connect route's requests. */
+  readonly connect: ConnectAcceptor
+  /** Knows who visitors are, where they are asked. Default: nobody is. */
+  readonly authenticator?: Authenticator | undefined
+  readonly logger: Logger
+}
+
+/** Shortest tick; shorter timeouts than a few of these are met late. */
+const MIN_TICK_MS = 10
+const MAX_TICK_MS = 250
+
+/** The proxy port: visitors' connections in, requests to agents out. */
+export class Edge implements EdgeContext {
+  readonly options: ResolvedEdgeOptions
+  readonly registry: UpstreamRegistry
+  readonly connect: ConnectAcceptor
+  readonly authenticator: Authenticator | undefined
+  readonly logger: Logger
+  readonly requestIds: RequestIds = new RequestIds()
+  readonly pool: StreamPool
+  readonly deadlines: Deadlines
+  readonly stats: EdgeStats = new EdgeStats()
+  draining = false
+
+  readonly #visitors = new Set<Visitor>()
+  #whenEmpty: (() => void) | undefined
+
+  /** @throws {RangeError} naming an option out of range. */
+  constructor(options: EdgeOptions, parts: EdgeParts) {
+    this.options = resolveEdgeOptions(options)
+    this.registry = parts.registry
+    this.connect = parts.connect
+    this.authenticator = parts.authenticator
+    this.logger = parts.logger
+    const { headTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, lingerTimeoutMs } = this.options
+    const shortest = Math.min(headTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, lingerTimeoutMs)
+    this.deadlines = new Deadlines(Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, shortest / 8)))
+    this.pool = new StreamPool(this.options, this.deadlines)
+  }
+
+  /** Visitors' connections open now. */
+  get connections(): number {
+    return this.#visitors.size
+  }
+
+  /**
+   * Takes a connection over.
+   *
+   * @param clientAddress - the peer's address, normalised.
+   */
+  accept(socket: Socket, clientAddress: string): void {
+    socket.setNoDelay(true)
+    if (this.#visitors.size >= this.options.maxConnections) {
+      socket.on('error', () => {})
+      socket.end(answerBytes(EDGE_ANSWERS.tooManyConnections, undefined, false))
+      return
+    }
+    const visitor = new Visitor(this, socket, clientAddress, (gone) => {
+      this.#visitors.delete(gone)
+      if (this.#visitors.size === 0) this.#whenEmpty?.()
+    })
+    this.#visitors.add(visitor)
+  }
+
+  /**
+   * Lets running exchanges finish; idle connections end now, the others with their answer.
+   *
+   * @param options.signal - ends the patience: what still runs then is cut.
+   */
+  async drain({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    this.draining = true
+    for (const visitor of this.#visitors) visitor.closeIfIdle()
+    if (this.#visitors.size > 0 && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#whenEmpty = resolve
+        signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
+    this.pool.close()
+  }
+
+  /** Ends every connection now. */
+  destroy(): void {
+    this.draining = true
+    for (const visitor of this.#visitors) visitor.destroy()
+    this.pool.close()
+    this.deadlines.close()
+  }
+}

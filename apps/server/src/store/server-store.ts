@@ -1,0 +1,89 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { EXIT, UserError } from '@proj/console'
+import type { Logger } from '@proj/tunnel'
+
+import { dataDirectory } from './data-directory.ts'
+import type { ReservationLimits } from './reservation-limits.ts'
+import { isStoreError, type StoreError, type StoreErrorCode } from './store-error.ts'
+import { memoryStore, openStore, type Store, STORE_FILE } from './store.ts'
+
+/** Where the store is and who hears of it. */
+export interface ServerStoreOptions {
+  /** Directory that is configured. */
+  readonly dataDir: string | undefined
+  /** Environment variables, for the default. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** How many names may be reserved. Default: RESERVATION_LIMITS. */
+  readonly limits?: ReservationLimits
+  /** Told what goes wrong while the store is open. */
+  readonly logger: Logger
+}
+
+/** Options of a command's store. */
+export interface CommandStoreOptions extends ServerStoreOptions {
+  /** Whether a store that is not there is a mistake, or is made. */
+  readonly mustExist: boolean
+}
+
+/** What is wrong with the configuration or the machine; all else may be better the next time. */
+const USAGE: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>([
+  'STORE_DIRECTORY_UNSAFE',
+  'STORE_NEWER',
+  'STORE_UNUSABLE',
+])
+
+/**
+ * Opens the store for a command that works on it.
+ *
+ * @throws {UserError} in words, with exit code 2 when something has to be set right, 1 otherwise.
+ */
+export function openServerStore(options: CommandStoreOptions): Store {
+  const { dataDir, env, logger, mustExist } = options
+  const uid = process.geteuid?.()
+  const { path } = dataDirectory(dataDir, { env, uid })
+  if (mustExist && !existsSync(join(path, STORE_FILE))) {
+    throw new UserError(`there is no ${STORE_FILE} in ${path}`, {
+      exitCode: EXIT.usage,
+      hint: 'has the server run here? name its directory with --data-dir',
+    })
+  }
+  try {
+    return openStore(path, { uid, logger })
+  } catch (error) {
+    throw isStoreError(error) ? explained(error) : error
+  }
+}
+
+/**
+ * Opens the store of a server that starts. Without one it starts only where nobody asked for one and
+ * there was none: a file that cannot be read may hold tokens, and a server that ignored them would be
+ * open to everybody.
+ *
+ * @throws {UserError} in words, with exit code 2 when something has to be set right, 1 otherwise.
+ */
+export function openStoreOrNone({ dataDir, env, limits, logger }: ServerStoreOptions): Store {
+  const uid = process.geteuid?.()
+  const { path, isConfigured } = dataDirectory(dataDir, { env, uid })
+  try {
+    return openStore(path, { uid, logger, ...(limits !== undefined && { reservations: limits }) })
+  } catch (error) {
+    if (!isStoreError(error)) throw error
+    const isMissing = !existsSync(join(path, STORE_FILE))
+    if (isConfigured || !isMissing || error.code !== 'STORE_UNUSABLE') throw explained(error)
+    logger.warn(
+      { why: error.message, hint: 'name a directory the server may write to: data_dir' },
+      'nothing is kept when the server ends: no names can be reserved, no tokens made',
+    )
+    return memoryStore(logger)
+  }
+}
+
+function explained(error: StoreError): UserError {
+  return new UserError(`${error.message} (${error.code})`, {
+    exitCode: USAGE.has(error.code) ? EXIT.usage : EXIT.failed,
+    hint: error.hint,
+    cause: error,
+  })
+}

@@ -1,0 +1,235 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import { checkEndpointName, type Logger } from '@proj/tunnel'
+import {
+  type Authorize,
+  type ClaimContext,
+  claimName,
+  type ClientCertificate,
+  conflictDetails,
+  conflictText,
+  type Denial,
+  endpointKey,
+  type Grant,
+  isDenial,
+  type NameConflict,
+  RESERVATIONS_ROUTE,
+  routeEndpoint,
+  SESSION_ENDPOINT,
+} from '@proj/tunnel/server'
+
+import { readJsonBody } from './read-json-body.ts'
+import type { PortOwner } from '../public-ports/port-owner.ts'
+import type { Reservation } from '../store/reservation-store.ts'
+import type { Store } from '../store/store.ts'
+import { isStoreError } from '../store/store-error.ts'
+
+/** What the API joins. */
+export interface ReservationsApiParts extends ClaimContext {
+  /** What is kept. */
+  readonly store: Store
+  /** The public port that an endpoint has now; it is then held with the name. */
+  readonly portOf: (owner: PortOwner) => number | undefined
+  /** Judges requests as it judges agents: who may serve a name may have it. */
+  readonly authorize: Authorize
+  /** The peer's address as it shall be shown. */
+  readonly addressOf: (request: IncomingMessage) => string | undefined
+  /** What the peer has shown on TLS. */
+  readonly certificateOf: (request: IncomingMessage) => ClientCertificate | undefined
+  /** Told of what fails. */
+  readonly logger: Logger
+}
+
+/** An answer with its body. */
+interface Answer {
+  readonly status: number
+  readonly body?: object
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** A question that was understood: about one name, or all. */
+interface Question {
+  readonly request: IncomingMessage
+  readonly grant: Grant
+  readonly remoteAddress: string | undefined
+}
+
+/** Whether a request is for this API. */
+export function isReservationsPath(url: string): boolean {
+  const [path = ''] = url.split('?')
+  return path === RESERVATIONS_ROUTE || path.startsWith(`${RESERVATIONS_ROUTE}/`)
+}
+
+/**
+ * The names an identity holds, on the upstream port: `GET`, and `PUT` and `DELETE` of one
+ * (docs/protocol.md, "Reservations"). What is acknowledged is on the disk.
+ */
+export class ReservationsApi {
+  readonly #parts: ReservationsApiParts
+
+  constructor(parts: ReservationsApiParts) {
+    this.#parts = parts
+  }
+
+  /** Handler of the `request` event for paths of `isReservationsPath`. Never rejects. */
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let answer: Answer
+    try {
+      answer = await this.#answer(request)
+    } catch (error) {
+      // Whoever left in the middle of the request is nobody to answer.
+      if (request.destroyed && !request.complete) return
+      this.#parts.logger.error({ err: error }, 'request about a reserved name failed')
+      answer = isStoreError(error)
+        ? refusal(503, 'unavailable', 'the server cannot write what it keeps')
+        : { status: 500, body: { error: 'internal error' } }
+    }
+    const { status, body, headers } = answer
+    const text = body === undefined ? '' : `${JSON.stringify(body)}\n`
+    response.writeHead(status, {
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...(body !== undefined && { 'content-type': 'application/json; charset=utf-8' }),
+      // What is left of a body that was not read would be taken for the next request.
+      ...(!request.complete && { connection: 'close' }),
+      ...headers,
+    })
+    response.end(text)
+  }
+
+  async #answer(request: IncomingMessage): Promise<Answer> {
+    const { authorize, addressOf, certificateOf } = this.#parts
+    const [path = ''] = (request.url ?? '').split('?')
+    const endpoint = routeEndpoint(`${RESERVATIONS_ROUTE}/`, path)
+    const remoteAddress = addressOf(request)
+    const certificate = certificateOf(request)
+    const verdict = await authorize({
+      headers: request.headers,
+      action: 'listen',
+      endpoint: endpoint ?? '',
+      remoteAddress,
+      ...(certificate !== undefined && { certificate }),
+    })
+    if (isDenial(verdict)) return denied(verdict)
+    // No page of a browser has anything to say here; with a server that needs no token it could.
+    if (request.headers.origin !== undefined) return refusal(403, 'forbidden', 'not from a browser')
+    const question = { request, grant: verdict, remoteAddress }
+    if (path === RESERVATIONS_ROUTE) {
+      if (request.method === 'GET') return this.#list(question)
+      return notAllowed('GET')
+    }
+    if (endpoint === undefined) return refusal(404, 'not-found', 'no such page')
+    if (request.method === 'PUT') return await this.#reserve(endpoint, question)
+    if (request.method === 'DELETE') return await this.#release(endpoint, question)
+    return notAllowed('PUT, DELETE')
+  }
+
+  #list({ grant: { tenant, identity } }: Question): Answer {
+    const { reservations } = this.#parts.store
+    const own = reservations.list({ tenant, identity })
+    return { status: 200, body: { reservations: own.map((one) => this.#describe(one)) } }
+  }
+
+  async #reserve(endpoint: string, question: Question): Promise<Answer> {
+    const { store } = this.#parts
+    const { tenant, identity } = question.grant
+    const kind = kindOf(await readJsonBody(question.request))
+    if (kind === undefined) {
+      return refusal(400, 'body-invalid', 'the body is {"kind":"http"} or {"kind":"tcp"}')
+    }
+    const problem = this.#problem(endpoint, question.grant)
+    if (problem !== undefined) return problem
+    if (store.file === undefined) {
+      const why = 'this server keeps nothing when it ends: its data_dir cannot be written'
+      return refusal(503, 'not-durable', why)
+    }
+    const conflict = claimName({ tenant, endpoint, identity }, this.#parts)
+    if (conflict !== undefined) return this.#taken(endpoint, conflict, question)
+    const reservedAt = Date.now()
+    const own = this.#parts.portOf({ tenant, identity, endpoint })
+    const port = own ?? store.reservations.find(tenant, endpoint)?.port
+    const wanted = { tenant, endpoint, identity, kind, port, reservedAt }
+    const outcome = await store.reservations.reserve(wanted)
+    if (outcome.ok) {
+      if (outcome.isNew) this.#note('name.reserved', endpoint, question)
+      return { status: outcome.isNew ? 201 : 200, body: this.#describe(outcome.reservation) }
+    }
+    if (outcome.code === 'limit-reached') {
+      return refusal(409, outcome.code, `no more than ${outcome.limit} names can be reserved`)
+    }
+    return this.#taken(endpoint, heldBy(outcome.reservation), question)
+  }
+
+  async #release(endpoint: string, question: Question): Promise<Answer> {
+    const { reservations } = this.#parts.store
+    const { tenant, identity } = question.grant
+    if (await reservations.release(tenant, endpoint, identity)) {
+      this.#note('name.released', endpoint, question)
+      return { status: 204 }
+    }
+    const found = reservations.find(tenant, endpoint)
+    if (found !== undefined) return this.#taken(endpoint, heldBy(found), question)
+    return refusal(404, 'not-reserved', `${JSON.stringify(endpoint)} is not reserved`)
+  }
+
+  #problem(endpoint: string, grant: Grant): Answer | undefined {
+    try {
+      checkEndpointName(endpoint)
+    } catch (error) {
+      return refusal(400, 'endpoint-invalid', error instanceof Error ? error.message : '')
+    }
+    if (endpoint === SESSION_ENDPOINT) {
+      return refusal(400, 'endpoint-invalid', `${endpoint} is a name of the protocol`)
+    }
+    if (grant.permits('listen', endpoint)) return undefined
+    return refusal(403, 'not-permitted', 'endpoint not permitted')
+  }
+
+  #taken(endpoint: string, conflict: NameConflict, question: Question): Answer {
+    const { holder, identity } = conflict
+    this.#note('name.refused', endpoint, question, { holder, heldBy: identity })
+    const error = conflictText(endpoint, conflict)
+    return { status: 409, body: { error, ...conflictDetails(conflict) } }
+  }
+
+  #note(
+    event: 'name.reserved' | 'name.released' | 'name.refused',
+    endpoint: string,
+    { grant: { tenant, identity }, remoteAddress }: Question,
+    more: Readonly<Record<string, string>> = {},
+  ): void {
+    const fields = { endpoint, tenant, identity, remoteAddress, ...more }
+    this.#parts.store.audit.write(event, fields)
+  }
+
+  #describe({ tenant, endpoint, kind, identity, port, reservedAt }: Reservation): object {
+    const sessions = this.#parts.registry.count(endpointKey(tenant, endpoint))
+    const since = new Date(reservedAt).toISOString()
+    return { endpoint, kind, identity, since, sessions, ...(port !== undefined && { port }) }
+  }
+}
+
+function denied({ status, error, retryAfterMs }: Denial): Answer {
+  const answer = { status, body: { error } }
+  if (retryAfterMs === undefined) return answer
+  return { ...answer, headers: { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) } }
+}
+
+function heldBy({ identity, reservedAt }: Reservation): NameConflict {
+  return { holder: 'reservation', identity, since: reservedAt, retryAfterMs: undefined }
+}
+
+function kindOf(body: unknown): 'http' | 'tcp' | undefined {
+  if (body === undefined) return 'http'
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
+  const { kind = 'http' } = body as { readonly kind?: unknown }
+  return kind === 'http' || kind === 'tcp' ? kind : undefined
+}
+
+function refusal(status: number, code: string, error: string): Answer {
+  return { status, body: { error, code } }
+}
+
+function notAllowed(allow: string): Answer {
+  return { ...refusal(405, 'method-not-allowed', `use ${allow}`), headers: { allow } }
+}

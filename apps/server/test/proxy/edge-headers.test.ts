@@ -1,0 +1,72 @@
+import { exchangeRaw } from '@proj/testkit/raw-http'
+import { expect, it } from 'vitest'
+
+import type { EdgeOptions } from '../../src/proxy/edge-options.ts'
+import { request, tunnel } from '../tunnel-fixture.ts'
+
+/** What the service sees of a request with these headers. */
+async function seen(
+  headers: readonly string[],
+  edge?: EdgeOptions,
+): Promise<Record<string, string | string[] | undefined>> {
+  await using path = await tunnel({
+    http: (req, res) => res.end(JSON.stringify(req.headers)),
+    ...(edge !== undefined && { edge }),
+  })
+  const answer = await exchangeRaw(path.port, request('GET /', ...headers))
+  return JSON.parse(answer.body.toString())
+}
+
+it('keeps Host and sets the forwarding headers from the connection', async () => {
+  const headers = await seen(['X-Forwarded-For: 9.9.9.9', 'X-Forwarded-Proto: https'])
+  expect(headers).toMatchObject({
+    host: 'web.localhost',
+    'x-forwarded-for': '127.0.0.1',
+    'x-forwarded-proto': 'http',
+    'x-forwarded-host': 'web.localhost',
+    'x-piko-forward': 'true',
+  })
+})
+
+it('believes as many forwarded hops as it is told to', async () => {
+  const headers = await seen(['X-Forwarded-For: 6.6.6.6, 9.9.9.9', 'X-Forwarded-Proto: https'], {
+    trustedHops: 1,
+  })
+  expect(headers).toMatchObject({
+    'x-forwarded-for': '9.9.9.9, 127.0.0.1',
+    'x-forwarded-proto': 'https',
+  })
+})
+
+it('takes hop-by-hop headers off, and what Connection names', async () => {
+  const headers = await seen([
+    'Connection: keep-alive, X-Secret-Hop',
+    'Keep-Alive: timeout=5',
+    'X-Secret-Hop: 1',
+    'Proxy-Authorization: Basic abc',
+    'TE: trailers, deflate',
+    'X-Stays: yes',
+  ])
+  expect(headers).not.toHaveProperty('x-secret-hop')
+  expect(headers).not.toHaveProperty('keep-alive')
+  expect(headers).not.toHaveProperty('proxy-authorization')
+  expect(headers).toMatchObject({ te: 'trailers', 'x-stays': 'yes' })
+})
+
+it('never passes the Piko credential on, and leaves the service its own', async () => {
+  const headers = await seen([
+    'X-Piko-Authorization: Bearer secret',
+    'Authorization: Basic dXNlcg==',
+  ])
+  expect(headers).not.toHaveProperty('x-piko-authorization')
+  expect(headers).toMatchObject({ authorization: 'Basic dXNlcg==' })
+})
+
+it('lets x-piko-endpoint choose over the host', async () => {
+  await using path = await tunnel({ http: (_, res) => res.end('found') })
+  const answer = await exchangeRaw(
+    path.port,
+    'GET / HTTP/1.1\r\nHost: other.example.com\r\nX-Piko-Endpoint: web\r\n\r\n',
+  )
+  expect(answer.body.toString()).toBe('found')
+})

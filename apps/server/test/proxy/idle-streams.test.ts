@@ -1,0 +1,85 @@
+// Streams between two requests: how long they are kept, how many, and who looks after them.
+import type { Socket } from 'node:net'
+
+import { until } from '@proj/testkit/until'
+import { expect, it } from 'vitest'
+
+import { type Fixture, request, tunnel } from '../tunnel-fixture.ts'
+
+const ANSWER = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+/** The edge looks at its deadlines every tenth of a second or so. */
+const SOON = { firstByteTimeoutMs: 800 }
+
+/** A service that answers each chunk it reads, but for those that say /hold, and its connections. */
+function answering() {
+  const sockets: Socket[] = []
+  const tcp = (socket: Socket): void => {
+    sockets.push(socket)
+    socket.on('error', () => {})
+    socket.on('end', () => socket.end())
+    socket.on('data', (chunk) => {
+      if (!chunk.includes('/hold')) socket.write(ANSWER)
+    })
+  }
+  return { sockets, tcp }
+}
+
+/** Visitors' connections and streams that have a deadline. */
+const watched = (path: Fixture): number => path.server.edge.deadlines.size
+
+it('keeps a stream for the next request, and ends it when none comes', async () => {
+  const { sockets, tcp } = answering()
+  await using path = await tunnel({ tcp, edge: { ...SOON, idleStreamTimeoutMs: 1_000 } })
+  using visitor = await path.visit()
+  for (let round = 0; round < 3; round++) {
+    await visitor.send(request('GET /'))
+    expect((await visitor.readResponse()).status).toBe(200)
+  }
+  expect(sockets.length).toBe(1)
+  await until(() => sockets[0]?.readableEnded)
+  expect(watched(path)).toBe(1)
+  await visitor.send(request('GET /'))
+  expect((await visitor.readResponse()).status).toBe(200)
+  expect(sockets.length).toBe(2)
+})
+
+it('keeps no more than maxIdleStreams', async () => {
+  const { sockets, tcp } = answering()
+  await using path = await tunnel({ tcp, edge: { ...SOON, maxIdleStreams: 1 } })
+  using first = await path.visit()
+  using second = await path.visit()
+  await first.send(request('GET /hold'))
+  await until(() => sockets.length === 1)
+  await second.send(request('GET /'))
+  expect((await second.readResponse()).status).toBe(200)
+  sockets[0]?.write(ANSWER)
+  expect((await first.readResponse()).status).toBe(200)
+  await until(() => sockets[0]?.readableEnded)
+  expect(sockets[1]?.readableEnded).toBe(false)
+})
+
+it('looks after a stream that is used again no longer than until the next tick', async () => {
+  const { sockets, tcp } = answering()
+  await using path = await tunnel({ tcp, edge: SOON })
+  using visitor = await path.visit()
+  await visitor.send(request('GET /'))
+  expect((await visitor.readResponse()).status).toBe(200)
+  expect(watched(path)).toBe(2)
+  await visitor.send(request('POST /hold', 'Content-Length: 9'))
+  await until(() => watched(path) === 1)
+  sockets[0]?.destroy()
+  expect((await visitor.readResponse()).status).toBe(502)
+  visitor.end()
+  await until(() => watched(path) === 0)
+})
+
+it('ends the idle streams of an agent that leaves', async () => {
+  const { sockets, tcp } = answering()
+  await using path = await tunnel({ tcp, edge: SOON })
+  using visitor = await path.visit()
+  await visitor.send(request('GET /'))
+  expect((await visitor.readResponse()).status).toBe(200)
+  await path.agent.close()
+  await until(() => sockets[0]?.readableEnded)
+  await until(() => watched(path) === 1)
+})

@@ -1,0 +1,34 @@
+import { describe, expect, test } from 'vitest'
+
+import { safePortHosts } from '../../src/public-ports/safe-port-hosts.ts'
+
+const UNPROTECTED = { hasAllowList: false, agentsAreKnown: false, insecureOpen: false }
+
+describe('where no agent is asked who it is', () => {
+  test('ports are on loopback when nobody chose', () => {
+    expect(safePortHosts({ ...UNPROTECTED, hosts: undefined })).toEqual(['localhost'])
+  })
+
+  test.each([['localhost'], ['127.0.0.1'], ['127.9.9.9'], ['::1']])('%s may be chosen', (host) => {
+    expect(safePortHosts({ ...UNPROTECTED, hosts: [host] })).toEqual([host])
+  })
+
+  test.each([['*'], ['::'], ['0.0.0.0'], ['192.0.2.1'], ['2001:db8::1'], ['nas.lan']])(
+    '%s is refused, also beside loopback',
+    (host) => {
+      const choose = () => safePortHosts({ ...UNPROTECTED, hosts: ['127.0.0.1', host] })
+      expect(choose).toThrow(
+        expect.objectContaining({ message: expect.stringContaining(`strangers reach ${host},`) }),
+      )
+    },
+  )
+})
+
+test.each(['hasAllowList', 'agentsAreKnown', 'insecureOpen'])(
+  'with %s nothing is changed',
+  (why) => {
+    const protectedBy = { ...UNPROTECTED, [why]: true }
+    expect(safePortHosts({ ...protectedBy, hosts: ['*'] })).toEqual(['*'])
+    expect(safePortHosts({ ...protectedBy, hosts: undefined })).toBeUndefined()
+  },
+)

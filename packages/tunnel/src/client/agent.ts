@@ -1,0 +1,298 @@
+import { randomBytes } from 'node:crypto'
+import { EventEmitter } from 'node:events'
+
+import type { BackoffOptions } from '@proj/dialer'
+
+import { AgentLink } from './agent-link.ts'
+import { AgentSession } from './agent-session.ts'
+import type { Hello } from '../protocol/control-message.ts'
+import { checkEndpointName } from '../protocol/endpoint-name.ts'
+import { isTunnelError, TunnelError } from '../errors.ts'
+import { requestPipe } from './handshake-request.ts'
+import { type AcceptChannel, Listener, type ListenOptions } from './listener.ts'
+import { limit } from '../limits.ts'
+import { type Logger, silentLogger } from '../logger.ts'
+import { RetryLog } from './retry-log.ts'
+import { routeTo, UPSTREAM_ROUTE } from '../protocol/routes.ts'
+import { checkServerUrl, type ServerOptions } from './server-options.ts'
+import { checkVisitorRules } from '../protocol/visitor-rules.ts'
+
+/** Options of an agent. */
+export interface AgentOptions extends ServerOptions {
+  /**
+   * Parallel sessions with a server that speaks our protocol, 1 to 16, default 2: a bulk stream on
+   * one does not delay the other, and one connection that dies costs only its streams. A Piko server
+   * gets one session per endpoint, as its wire demands.
+   */
+  readonly connections?: number
+  /** Waits between attempts. Default: full jitter from 100 ms to 15 s, as far apart as Piko's. */
+  readonly backoff?: BackoffOptions
+  /** Program and version, told to servers of ours. Default `adit`. */
+  readonly software?: string
+  /** Default: silent. */
+  readonly logger?: Logger
+}
+
+/** Events of an agent. */
+export interface AgentEvents {
+  /** A session with the server is up. */
+  connected: [info: { readonly protocol: 'piko' | 'adit' }]
+  /** An attempt failed (with its error) or a session ended (without); the next attempt waits. */
+  retry: [info: { readonly error: unknown; readonly delayMs: number }]
+  /** The server refused an endpoint; with `retryAfterMs` it is asked again after that, else for good. */
+  refused: [listener: Listener, error: TunnelError]
+}
+
+/**
+ * The side beside the service: keeps sessions with a server and serves any number of endpoints over
+ * them. The first link finds out what the server speaks; then there are `connections` links that
+ * carry every endpoint each (our protocol), or one link per endpoint (Piko's).
+ */
+export class Agent extends EventEmitter<AgentEvents> {
+  readonly #options: AgentOptions
+  readonly #connections: number
+  readonly #helloTimeoutMs: number
+  readonly #logger: Logger
+  readonly #retryLog: RetryLog
+  readonly #identity: Omit<Hello, 'type'>
+  readonly #listeners = new Map<string, Listener>()
+  readonly #links = new Set<AgentLink>()
+  /** Links that were given up and whose streams have not finished yet. */
+  readonly #closing = new Set<AgentLink>()
+  /** What the server said last of a listener it refused. */
+  readonly #refusals = new WeakMap<Listener, string>()
+  #protocol: 'piko' | 'adit' | undefined
+  #ended: Promise<void> | undefined
+
+  /**
+   * @throws {TypeError} for a URL that cannot be used.
+   * @throws {RangeError} for `connections`, `helloTimeoutMs` or `pingIntervalMs` out of range.
+   */
+  constructor(options: AgentOptions) {
+    super()
+    checkServerUrl(options.url)
+    this.#options = options
+    this.#connections = limit('connections', options.connections)
+    this.#helloTimeoutMs = limit('helloTimeoutMs', options.helloTimeoutMs)
+    limit('pingIntervalMs', options.pingIntervalMs)
+    this.#logger = options.logger ?? silentLogger
+    this.#retryLog = new RetryLog(this.#logger)
+    this.#identity = {
+      software: options.software ?? 'adit',
+      peer: randomBytes(8).toString('hex'),
+    }
+  }
+
+  /** Wire spoken with the server; undefined before the first session. */
+  get protocol(): 'piko' | 'adit' | undefined {
+    return this.#protocol
+  }
+
+  /** Sessions open now, those that are being left included. */
+  get sessions(): number {
+    return this.#allLinks().reduce((sum, link) => sum + link.sessions.size, 0)
+  }
+
+  /** Endpoints served or being asked for. */
+  get endpoints(): readonly Listener[] {
+    return [...this.#listeners.values()]
+  }
+
+  /**
+   * Serves an endpoint; connections arrive as `connection` events of the listener. Returns at once:
+   * `await listener.ready()` waits for the server.
+   *
+   * @throws {TunnelError} TUNNEL_ENDPOINT_INVALID for a name that cannot be used or is used here
+   *   already, TUNNEL_VISITORS_INVALID for rules that are too long, TUNNEL_CLOSED after `close`.
+   */
+  listen(endpoint: string, options: ListenOptions = {}): Listener {
+    return this.#add(endpoint, options)
+  }
+
+  /** Serves an endpoint with a channel handler of the caller's; see `forward`. */
+  listenChannels(endpoint: string, options: ListenOptions, accept: AcceptChannel): Listener {
+    return this.#add(endpoint, { ...options, accept })
+  }
+
+  /**
+   * Ends the agent: the server routes nothing more to it, open streams finish.
+   *
+   * @param options.signal - ends the patience: what still runs then is cut.
+   */
+  close(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#ended ??= this.#close(options)
+    return this.#ended
+  }
+
+  /** Ends the agent now. */
+  destroy(): void {
+    this.#ended ??= Promise.resolve()
+    this.#failAll(closedError())
+    for (const link of this.#allLinks()) void link.destroy()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.destroy()
+    await Promise.all(this.#allLinks().map((link) => link.destroy()))
+  }
+
+  #add(endpoint: string, options: ListenOptions & { readonly accept?: AcceptChannel }): Listener {
+    if (this.#ended !== undefined) throw closedError()
+    checkEndpointName(endpoint)
+    if (options.visitors !== undefined) checkVisitorRules(options.visitors)
+    checkPublicPort(options)
+    if (this.#listeners.has(endpoint)) {
+      throw new TunnelError(
+        'TUNNEL_ENDPOINT_INVALID',
+        `endpoint ${JSON.stringify(endpoint)} is served by this agent already`,
+      )
+    }
+    const listener = new Listener(endpoint, options, (ended) => this.#release(ended))
+    this.#listeners.set(endpoint, listener)
+    if (this.#protocol === 'adit') {
+      for (const link of this.#links) {
+        for (const session of link.sessions) session.register(listener)
+      }
+    }
+    this.#reconcile()
+    return listener
+  }
+
+  async #release(listener: Listener): Promise<void> {
+    if (this.#listeners.get(listener.endpoint) === listener) {
+      this.#listeners.delete(listener.endpoint)
+    }
+    const sessions = this.#allLinks().flatMap((link) => [...link.sessions])
+    const released = sessions.map((session) => session.release(listener))
+    this.#reconcile()
+    await Promise.all(released)
+  }
+
+  /** Brings the links in line with the wire spoken and the endpoints served. */
+  #reconcile(): void {
+    const listeners = [...this.#listeners.values()]
+    const [first] = listeners
+    if (this.#ended !== undefined || first === undefined) {
+      for (const link of this.#links) this.#closeLink(link)
+      return
+    }
+    if (this.#protocol === 'piko') {
+      const wanted = new Set(listeners)
+      for (const link of this.#links) if (!wanted.delete(link.primary)) this.#closeLink(link)
+      for (const listener of wanted) this.#startLink(listener)
+    } else {
+      const wanted = this.#protocol === 'adit' ? this.#connections : 1
+      for (let missing = wanted - this.#links.size; missing > 0; missing--) this.#startLink(first)
+      for (const link of [...this.#links].slice(wanted)) this.#closeLink(link)
+      // A reconnect must not ask for an endpoint that is no longer served.
+      for (const link of this.#links) {
+        if (this.#listeners.get(link.primary.endpoint) !== link.primary) link.primary = first
+      }
+    }
+  }
+
+  #startLink(primary: Listener): void {
+    const link = new AgentLink(primary, {
+      connect: (one, signal) => this.#connect(one, signal),
+      onConnected: (one, session) => this.#onConnected(one, session),
+      onRetry: (error, delayMs) => this.#onRetry(error, delayMs),
+      onFatal: (one, error) => this.#onFatal(one, error),
+      renewsCredentials: typeof this.#options.token === 'function',
+      backoff: this.#options.backoff ?? {},
+    })
+    this.#links.add(link)
+  }
+
+  #closeLink(link: AgentLink): void {
+    this.#links.delete(link)
+    this.#closing.add(link)
+    void link.close().then(() => this.#closing.delete(link))
+  }
+
+  #allLinks(): AgentLink[] {
+    return [...this.#links, ...this.#closing]
+  }
+
+  async #connect(link: AgentLink, signal: AbortSignal): Promise<AgentSession> {
+    const route = routeTo(UPSTREAM_ROUTE, link.primary.endpoint)
+    const server = await requestPipe(this.#options, route, signal)
+    return new AgentSession(server, {
+      identity: this.#identity,
+      helloTimeoutMs: this.#helloTimeoutMs,
+      serverHost: new URL(this.#options.url).hostname,
+      find: (record) =>
+        record === undefined ? link.primary : this.#listeners.get(record.endpoint),
+      onRefused: (listener, error) => this.#onRefused(listener, error),
+    })
+  }
+
+  #onConnected(link: AgentLink, session: AgentSession): void {
+    const { protocol } = session
+    this.#logger.info({ protocol }, 'connected to server')
+    this.#retryLog.connected()
+    this.#tell(() => this.emit('connected', { protocol }))
+    if (protocol === 'piko') session.register(link.primary)
+    else for (const listener of this.#listeners.values()) session.register(listener)
+    if (this.#protocol !== protocol) {
+      this.#protocol = protocol
+      this.#reconcile()
+    }
+  }
+
+  #onRetry(error: unknown, delayMs: number): void {
+    this.#retryLog.retry(error, delayMs)
+    this.#tell(() => this.emit('retry', { error, delayMs }))
+  }
+
+  /** Nothing will mend this: the link's endpoint ends with the reason, or all of them. */
+  #onFatal(link: AgentLink, error: unknown): void {
+    const reason = error instanceof Error ? error : new Error(String(error))
+    this.#links.delete(link)
+    // A token may be good for the other endpoints; every other refusal concerns the agent.
+    const ofOne = isTunnelError(reason) && reason.message === '401: endpoint not permitted'
+    if (ofOne) this.#drop(link.primary, reason)
+    else this.#failAll(reason)
+    this.#reconcile()
+  }
+
+  #onRefused(listener: Listener, error: TunnelError): void {
+    const { code, message, retryAfterMs } = error
+    // A name that is waited for is asked for every few seconds: the reason is said once.
+    const level = this.#refusals.get(listener) === message ? 'debug' : 'warn'
+    this.#refusals.set(listener, message)
+    this.#logger[level]({ endpoint: listener.endpoint, code, retryAfterMs }, message)
+    this.#tell(() => this.emit('refused', listener, error))
+    if (error.retryAfterMs === undefined) this.#drop(listener, error)
+  }
+
+  #drop(listener: Listener, error: Error): void {
+    if (listener.fail(error)) void this.#release(listener)
+  }
+
+  #failAll(error: Error): void {
+    for (const listener of this.#listeners.values()) listener.fail(error)
+    this.#listeners.clear()
+  }
+
+  /** Emits behind whatever runs: what a listener of the user's throws is no failure of a session. */
+  #tell(emit: () => void): void {
+    process.nextTick(emit)
+  }
+
+  async #close(options: { readonly signal?: AbortSignal }): Promise<void> {
+    await Promise.all(this.#allLinks().map((link) => link.close(options)))
+    this.#links.clear()
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()))
+  }
+}
+
+function checkPublicPort({ publicPort, kind }: ListenOptions): void {
+  if (publicPort === undefined) return
+  if (kind !== 'tcp') throw new TypeError('publicPort goes with kind tcp, http has the proxy port')
+  if (Number.isInteger(publicPort) && publicPort >= 0 && publicPort <= 65_535) return
+  throw new RangeError(`publicPort must be a whole number from 0 to 65535, got ${publicPort}`)
+}
+
+function closedError(): TunnelError {
+  return new TunnelError('TUNNEL_CLOSED', 'the agent was closed')
+}

@@ -1,0 +1,150 @@
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+import { dial, type DialOptions, type Endpoint, isDialError } from '@proj/dialer'
+import type { Channel } from '@proj/mux'
+
+import type { Agent } from './agent.ts'
+import type { Listener } from './listener.ts'
+import { proxyHeader, type ProxyProtocolVersion } from './proxy-protocol.ts'
+import { RESET_REASONS, type ResetReason } from '../protocol/reset-reason.ts'
+import { SocketSplice } from '../io/socket-splice.ts'
+import type { StreamRecord } from '../protocol/stream-record.ts'
+import type { Traffic } from '../io/traffic.ts'
+
+/** Where and how the service is reached. */
+export interface ForwardOptions {
+  /** What the endpoint's streams carry. */
+  readonly kind: 'http' | 'tcp'
+  /** The service's address; `localhost` means both loopbacks. */
+  readonly service: Endpoint
+  /** Source address, TLS and timeouts of the leg to the service. */
+  readonly connect?: Omit<DialOptions, 'signal'>
+  /**
+   * Tell a TCP service who the visitor is, in a header ahead of the visitor's bytes. The service must
+   * expect it. Not for `http`, whose streams carry requests of many visitors. Default: no header.
+   */
+  readonly proxyProtocol?: ProxyProtocolVersion
+  /** Rules for visitors that the server has to enforce; see `ListenOptions`. Default: none. */
+  readonly visitors?: object
+  /** Public TCP port of the server, 0 for any; see `ListenOptions`. Default: none. */
+  readonly publicPort?: number
+  /**
+   * Judges a stream before the service is dialed: false resets it with `notPermitted`, a Duplex takes the
+   * place of the service and dials it itself, or not. Default: every stream goes to the service.
+   */
+  readonly gate?: (
+    record: StreamRecord | undefined,
+    dial: (signal: AbortSignal) => Promise<Socket>,
+  ) => boolean | Duplex
+  /** Counts the streams and their bytes while they live. Default: nobody counts. */
+  readonly traffic?: Traffic
+  /** Called when the service could not be reached, with what would have been told to the visitor. */
+  readonly onServiceError?: (error: unknown) => void
+  /** Called when a stream is over, with the bytes it carried to and from the service. */
+  readonly onStreamClosed?: (
+    bytes: { readonly in: number; readonly out: number },
+    record: StreamRecord | undefined,
+  ) => void
+}
+
+/**
+ * Serves an endpoint by splicing each of its streams to a new connection to the service.
+ *
+ * Nothing is parsed: for `http` the server keeps a stream for many requests, and with it the
+ * service's kept-alive connection, so the pool of one side is the pool of the other.
+ *
+ * @throws {TypeError} for `proxyProtocol` on an `http` endpoint.
+ */
+export function forward(agent: Agent, endpoint: string, options: ForwardOptions): Listener {
+  if (options.proxyProtocol !== undefined && options.kind !== 'tcp') {
+    throw new TypeError('proxyProtocol goes with kind tcp, an http stream has many visitors')
+  }
+  const { kind, visitors, publicPort } = options
+  const demands = {
+    ...(visitors !== undefined && { visitors }),
+    ...(publicPort !== undefined && { publicPort }),
+  }
+  return agent.listenChannels(endpoint, { kind, ...demands }, (channel, record) => {
+    const gate = options.gate?.(record, (signal) => dialService(options, signal)) ?? true
+    if (gate === false) {
+      channel.reset(RESET_REASONS.notPermitted)
+      return undefined
+    }
+    const giveUp = new AbortController()
+    const splice: SocketSplice = new SocketSplice(channel, {
+      resetReason: (error) => (isDialError(error) ? serviceReason(error) : 'serviceReset'),
+      onClose: () => {
+        giveUp.abort()
+        options.traffic?.remove(splice)
+        const bytes = { in: splice.bytesToSocket, out: splice.bytesFromSocket }
+        options.onStreamClosed?.(bytes, record)
+      },
+    })
+    options.traffic?.add(splice)
+    channel.attach(splice)
+    // Only a server that reads records understands reasons; Piko's wants HTTP on an HTTP stream.
+    const answer = record === undefined && options.kind === 'http' ? 'http' : 'reset'
+    if (gate !== true) splice.connect(gate)
+    else void connectService(splice, channel, record, options, giveUp.signal, answer)
+    return splice
+  })
+}
+
+async function connectService(
+  splice: SocketSplice,
+  channel: Channel,
+  record: StreamRecord | undefined,
+  options: ForwardOptions,
+  signal: AbortSignal,
+  answer: 'http' | 'reset',
+): Promise<void> {
+  let socket: Socket
+  try {
+    socket = await dialService(options, signal)
+  } catch (error) {
+    if (signal.aborted) return
+    if (answer === 'http') {
+      channel.write(unreachable(error))
+      channel.end()
+    } else channel.reset(RESET_REASONS[serviceReason(error)])
+    return
+  }
+  if (options.proxyProtocol !== undefined) {
+    const destination = { address: socket.remoteAddress, port: socket.remotePort }
+    socket.write(proxyHeader(options.proxyProtocol, record, destination))
+  }
+  splice.connect(socket)
+}
+
+async function dialService(options: ForwardOptions, signal: AbortSignal): Promise<Socket> {
+  try {
+    const socket = await dial(options.service, { ...options.connect, signal })
+    // A service may go on answering after our FIN, and we after its.
+    socket.allowHalfOpen = true
+    return socket
+  } catch (error) {
+    if (!signal.aborted) options.onServiceError?.(error)
+    throw error
+  }
+}
+
+function serviceReason(error: unknown): ResetReason {
+  if (!isDialError(error)) return 'serviceUnreachable'
+  if (error.code === 'DIAL_CONNECT_REFUSED') return 'serviceRefused'
+  if (error.code === 'DIAL_CONNECT_RESET') return 'serviceReset'
+  const late = error.code === 'DIAL_CONNECT_TIMEOUT' || error.code === 'DIAL_DEADLINE'
+  return late ? 'serviceTimeout' : 'serviceUnreachable'
+}
+
+/** What Piko's own agent answers, so that its server passes it on as from one of its own. */
+function unreachable(error: unknown): Buffer {
+  const timeout = serviceReason(error) === 'serviceTimeout'
+  const body = `${JSON.stringify({ error: timeout ? 'upstream timeout' : 'upstream unreachable' })}\n`
+  return Buffer.from(
+    `HTTP/1.1 ${timeout ? '504 Gateway Timeout' : '502 Bad Gateway'}\r\n` +
+      'content-type: application/json\r\nx-content-type-options: nosniff\r\n' +
+      `adit-error: ${timeout ? 'service_timeout' : 'service_unreachable'}\r\n` +
+      `content-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+  )
+}

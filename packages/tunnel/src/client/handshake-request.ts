@@ -1,0 +1,114 @@
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+import { type DialError, dialRawWebSocket, isDialError } from '@proj/dialer'
+
+import { isTunnelError, TunnelError } from '../errors.ts'
+import { limit } from '../limits.ts'
+import { speaksAdit } from '../protocol/protocol-version.ts'
+import { handshakeTo, type ServerOptions } from './server-options.ts'
+import { WebSocketPipe } from '../websocket/pipe.ts'
+
+/** A finished handshake. */
+export interface ServerPipe {
+  readonly pipe: WebSocketPipe
+  /** Wire agreed. */
+  readonly protocol: 'piko' | 'adit'
+}
+
+/** What the pipe will carry: a mux session, or the bare bytes of one connection. */
+export type PipeContent = 'session' | 'bytes'
+
+/**
+ * Dials a server, offers our protocol, and returns the byte pipe.
+ *
+ * @param route - path below the base URL, already percent-encoded.
+ * @param content - on the baseline wire; `bytes` have a reader that may rest for long and answers no
+ *   ping meanwhile, so silence is no death then.
+ * @throws {TunnelError} TUNNEL_UNAUTHORIZED (401), TUNNEL_UPGRADE_REFUSED for other final statuses.
+ * @throws {DialError} when there was no HTTP answer, or one that invites to come back.
+ */
+export async function requestPipe(
+  server: ServerOptions,
+  route: string,
+  signal: AbortSignal,
+  content: PipeContent = 'session',
+): Promise<ServerPipe> {
+  const { url, headers } = await handshakeTo(server, route, signal)
+  try {
+    const {
+      socket,
+      head,
+      headers: answer,
+    } = await dialRawWebSocket(url, {
+      ...server.connect,
+      headers,
+      signal,
+    })
+    const protocol = speaksAdit(answer) ? 'adit' : 'piko'
+    const pipe = new WebSocketPipe(socket, {
+      role: 'client',
+      head,
+      pingIntervalMs: limit('pingIntervalMs', server.pingIntervalMs),
+      mask: hasIntermediaries(url, socket) ? 'random' : 'zero',
+      ...(content === 'bytes' && protocol === 'piko' && { missedPongs: Infinity }),
+    })
+    return { pipe, protocol }
+  } catch (error) {
+    throw isDialError(error) ? refusal(error) : error
+  }
+}
+
+/**
+ * Whether a consumer's request for a session was refused by a server that is not ours. Ours grants it
+ * or names itself in the refusal; Piko says 502 for the unknown upstream, or 401 for a token that is
+ * limited to other endpoints.
+ */
+export function answeredByPiko(error: unknown): boolean {
+  const answer = isTunnelError(error) ? error.cause : error
+  if (!isDialError(answer) || speaksAdit(answer.headers ?? {})) return false
+  const { status } = answer
+  const text = errorText(answer)
+  return (
+    (status === 502 && text === 'no available upstreams') ||
+    (status === 401 && text === 'endpoint not permitted')
+  )
+}
+
+/**
+ * Whether somebody between us and the server reads the bytes. The mask is there to keep payload from
+ * being taken for HTTP by such an intermediary (RFC 6455 section 10.3); inside TLS, or on a
+ * connection to this very machine, there is none, and masking would be a quarter of the work.
+ */
+function hasIntermediaries(url: string, socket: Duplex): boolean {
+  const { protocol, port } = new URL(url)
+  if (protocol === 'wss:') return false
+  // A proxy on this machine also has a loopback address, but not the server's port.
+  const { remoteAddress, remotePort } = socket as Partial<
+    Pick<Socket, 'remoteAddress' | 'remotePort'>
+  >
+  const loopback = /^(127\.|::1$|::ffff:127\.)/.test(remoteAddress ?? '')
+  return !(loopback && remotePort === Number(port || 80))
+}
+
+function refusal(error: DialError): Error {
+  // A proxy's refusal is not the server's: its own error tells them apart, and what to do.
+  if (error.status === undefined || error.leg !== 'server' || error.retryable) return error
+  const text = errorText(error)
+  const code = error.status === 401 ? 'TUNNEL_UNAUTHORIZED' : 'TUNNEL_UPGRADE_REFUSED'
+  return new TunnelError(code, `${error.status}: ${text}`, { cause: error, status: error.status })
+}
+
+/** Piko's error body is `{"error": text}`; anything else is shown as it came, shortened. */
+function errorText(error: DialError): string {
+  const body = error.bodyText ?? ''
+  try {
+    const parsed: unknown = JSON.parse(body)
+    if (typeof parsed === 'object' && parsed !== null && 'error' in parsed) {
+      return String(parsed.error)
+    }
+  } catch {
+    // not JSON: an intermediary answered
+  }
+  return body.trim().slice(0, 200) || 'the server refused the connection'
+}

@@ -1,0 +1,212 @@
+import { EventEmitter } from 'node:events'
+import type { Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+import type { Channel, ChannelSink } from '@proj/mux'
+
+import { TunnelError } from '../errors.ts'
+import { RESET_REASONS } from '../protocol/reset-reason.ts'
+import type { StreamRecord } from '../protocol/stream-record.ts'
+
+/** Events of a listener. */
+export interface ListenerEvents {
+  /**
+   * A visitor's connection (tcp) or a kept-alive carrier of requests (http). The record is absent on
+   * sessions with a Piko server.
+   */
+  connection: [stream: Duplex, record: StreamRecord | undefined]
+  /** The server registered the endpoint: visitors arrive from now on. */
+  online: [urls: readonly string[]]
+  /** No session serves the endpoint now; the agent is reconnecting. */
+  offline: []
+}
+
+/**
+ * Takes an inbound channel.
+ *
+ * @returns the sink that was attached to it, or undefined when the channel was reset.
+ */
+export type AcceptChannel = (
+  channel: Channel,
+  record: StreamRecord | undefined,
+) => ChannelSink | undefined
+
+/** How an endpoint is to be listened on. */
+export interface ListenOptions {
+  /** What its streams carry: HTTP requests from the server's edge, or raw connections. Default `http`. */
+  readonly kind?: 'http' | 'tcp'
+  /**
+   * Rules for visitors, in the form the server knows: JSON of at most 12 288 bytes, without secrets. The
+   * server enforces them; where it does not know how, the endpoint is not served. Default: none.
+   */
+  readonly visitors?: object
+  /**
+   * TCP port of the server that visitors shall find a `tcp` endpoint on, 1 to 65535, or 0 for any; a server
+   * that gives none does not get the endpoint. Default: none.
+   */
+  readonly publicPort?: number
+}
+
+/** An endpoint this agent serves. Made by `Agent.listen` and `Agent.forward`. */
+export class Listener extends EventEmitter<ListenerEvents> {
+  /** Name visitors address. */
+  readonly endpoint: string
+  /** What its streams carry. */
+  readonly kind: 'http' | 'tcp'
+  /** Rules for visitors that the server has to enforce; without them the listener serves nobody. */
+  readonly visitors: object | undefined
+  /** Public port the server has to give, 0 for any; without it the listener serves nobody. */
+  readonly publicPort: number | undefined
+  /** Resolves, never rejects, when the listener has ended; with an error if that was not asked for. */
+  readonly closed: Promise<{ readonly error?: Error }>
+
+  /** @internal */
+  readonly accept: AcceptChannel
+  readonly #release: (listener: Listener) => Promise<void>
+  readonly #registrations = new Set<object>()
+  /** Calls of `ready` that wait. */
+  readonly #waiting = new Set<(error?: Error) => void>()
+  #urls: readonly string[] = []
+  #port: number | undefined
+  #failure: Error | undefined
+  #end: (outcome: { error?: Error }) => void = () => {}
+  #ended = false
+
+  /** @internal */
+  constructor(
+    endpoint: string,
+    {
+      kind = 'http',
+      visitors,
+      publicPort,
+      accept,
+    }: ListenOptions & { readonly accept?: AcceptChannel },
+    release: (listener: Listener) => Promise<void>,
+  ) {
+    super()
+    this.endpoint = endpoint
+    this.kind = kind
+    this.visitors = visitors
+    this.publicPort = publicPort
+    this.accept = accept ?? ((channel, record) => this.#emitConnection(channel, record))
+    this.#release = release
+    this.closed = new Promise((resolve) => (this.#end = resolve))
+  }
+
+  /** Whether at least one session serves the endpoint now. */
+  get online(): boolean {
+    return this.#registrations.size > 0 && !this.#ended
+  }
+
+  /** Public port of the server that the endpoint has, or had last. */
+  get port(): number | undefined {
+    return this.#port
+  }
+
+  /** URLs for visitors, the public port's first; empty from a Piko server. */
+  get urls(): readonly string[] {
+    return this.#urls
+  }
+
+  /**
+   * Waits until the endpoint is served.
+   *
+   * @throws the error that ended the listener, or `signal.reason`.
+   */
+  async ready(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const { signal } = options
+    signal?.throwIfAborted()
+    if (this.#ended) throw this.#failure ?? endedError()
+    if (this.online) return
+    await new Promise<void>((resolve, reject) => {
+      const settle = (error?: unknown): void => {
+        this.#waiting.delete(settle)
+        signal?.removeEventListener('abort', abort)
+        if (error === undefined) resolve()
+        else reject(error)
+      }
+      const abort = (): void => settle(signal?.reason)
+      this.#waiting.add(settle)
+      signal?.addEventListener('abort', abort, { once: true })
+    })
+  }
+
+  /** Hands every connection to a `node:http` server, which needs no port of its own. */
+  serve(server: Server): this {
+    this.on('connection', (stream) => server.emit('connection', stream))
+    return this
+  }
+
+  /** Stops taking visitors; open connections go on. Resolves when the server knows. */
+  async close(): Promise<void> {
+    if (!this.#finish(undefined)) return
+    await this.#release(this)
+    this.#end({})
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** @internal */
+  registered(session: object, urls: readonly string[], port?: number): void {
+    if (this.#ended) return
+    this.#registrations.add(session)
+    this.#urls = urls
+    this.#port = port
+    if (this.#registrations.size > 1) return
+    for (const settle of this.#waiting) settle()
+    this.#tell(() => this.emit('online', urls))
+  }
+
+  /** @internal */
+  unregistered(session: object): void {
+    if (this.#registrations.delete(session) && this.#registrations.size === 0 && !this.#ended) {
+      this.#tell(() => this.emit('offline'))
+    }
+  }
+
+  /** @internal Ends the listener with an error; false when it had ended before. */
+  fail(error: Error): boolean {
+    if (!this.#finish(error)) return false
+    this.#end({ error })
+    return true
+  }
+
+  #finish(error: Error | undefined): boolean {
+    if (this.#ended) return false
+    this.#ended = true
+    this.#failure = error
+    for (const settle of this.#waiting) settle(error ?? endedError())
+    return true
+  }
+
+  /** Emits behind whatever runs: what a listener of the user's throws is no failure of a session. */
+  #tell(emit: () => void): void {
+    process.nextTick(emit)
+  }
+
+  #emitConnection(channel: Channel, record: StreamRecord | undefined): ChannelSink {
+    const stream = channel.toStream()
+    // Later, because our caller first delivers the bytes that came with the record; but before the
+    // stream can emit an error, for which nobody would listen yet.
+    this.#tell(() => {
+      if (this.emit('connection', stream, record)) return
+      stream.on('error', () => {})
+      stream.reset(RESET_REASONS.serviceRefused)
+    })
+    return {
+      onData(chunk) {
+        stream.unshift(chunk)
+        channel.consume(chunk.length)
+      },
+      onEnd() {},
+      onDrain() {},
+      onClose() {},
+    }
+  }
+}
+
+function endedError(): TunnelError {
+  return new TunnelError('TUNNEL_CLOSED', 'the listener was closed')
+}

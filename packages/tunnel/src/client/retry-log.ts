@@ -1,0 +1,51 @@
+import type { Logger } from '../logger.ts'
+
+/** How long a failure that stays the same is not said again, ms: once a minute tells enough. */
+export const QUIET_MS = 60_000
+
+/**
+ * Says in the log why a connection is made again. Attempts follow one another within seconds, on every
+ * link, for as long as a server is away: what was said is repeated once a minute, and in between only
+ * for whoever debugs.
+ */
+export class RetryLog {
+  readonly #logger: Logger
+  readonly #now: () => number
+  #said: string | undefined
+  #saidAtMs = 0
+  #unsaid = 0
+
+  /** @param now - a clock that never goes back, ms. */
+  constructor(logger: Logger, now: () => number = () => performance.now()) {
+    this.#logger = logger
+    this.#now = now
+  }
+
+  /**
+   * A new attempt is made after a wait.
+   *
+   * @param error - what failed; undefined: a session ended in good order.
+   */
+  retry(error: unknown, delayMs: number): void {
+    const text =
+      error === undefined ? 'session ended, reconnecting' : 'connection failed, trying again'
+    const fields = { err: error, delayMs: Math.round(delayMs) }
+    const failure = `${text} ${error instanceof Error ? error.message : String(error)}`
+    const nowMs = this.#now()
+    if (failure === this.#said && nowMs - this.#saidAtMs < QUIET_MS) {
+      this.#unsaid += 1
+      this.#logger.debug(fields, text)
+      return
+    }
+    const repeated = failure === this.#said && { unsaid: this.#unsaid }
+    this.#said = failure
+    this.#saidAtMs = nowMs
+    this.#unsaid = 0
+    this.#logger.warn({ ...fields, ...repeated }, text)
+  }
+
+  /** It is connected: the next failure is news, also one that was said before. */
+  connected(): void {
+    this.#said = undefined
+  }
+}

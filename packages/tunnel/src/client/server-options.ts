@@ -1,0 +1,97 @@
+import type { WebSocketDialOptions } from '@proj/dialer'
+
+import type { EndpointAction } from '../server/grant.ts'
+import { abortable } from '../abortable.ts'
+import { protocolHeader } from '../protocol/protocol-version.ts'
+import { CONNECT_ROUTE, routeTo, SESSION_ENDPOINT, UPSTREAM_ROUTE } from '../protocol/routes.ts'
+
+/** How a server is reached, for agents and consumers alike. */
+export interface ServerOptions {
+  /**
+   * Base URL of the server's upstream port (agents) or proxy port (consumers): `http:`, `https:`,
+   * `ws:` or `wss:`, without credentials; a path is kept as a prefix.
+   */
+  readonly url: string
+  /** Bearer token, or what yields one for each handshake. Default: none. */
+  readonly token?: string | (() => string | Promise<string>)
+  /** Piko's tenant id. Default: none. */
+  readonly tenantId?: string
+  /** Everything about getting a socket to the server: source address, proxy, TLS, timeouts. */
+  readonly connect?: Omit<WebSocketDialOptions, 'headers' | 'signal'>
+  /**
+   * Time a server that agreed to our protocol has for its greeting, ms, at least 1; after it the
+   * session ends and is made anew. Default 10 000.
+   */
+  readonly helloTimeoutMs?: number
+  /**
+   * Time between two pings, ms, at least 100: shorter than whatever on the way ends connections that
+   * carry nothing. A server that is silent for two and a half of these is given up. Default 10 000.
+   */
+  readonly pingIntervalMs?: number
+}
+
+/** An opening handshake that is about to be sent; the headers hold the token. */
+export interface Handshake {
+  /** Where to: `ws:` or `wss:`. */
+  readonly url: string
+  /** What to send besides what every WebSocket handshake has. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/**
+ * Checks a server's URL when an agent or consumer is made.
+ *
+ * @throws {TypeError} for what is no http, https, ws or wss URL, or one with credentials: Piko's
+ *   client refuses them too, and a token has its own option. The text never repeats the URL.
+ */
+export function checkServerUrl(url: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  if (parsed === undefined || !['http:', 'https:', 'ws:', 'wss:'].includes(parsed.protocol)) {
+    throw new TypeError('url must be a URL that begins with http:, https:, ws: or wss:')
+  }
+  if (parsed.username !== '' || parsed.password !== '') {
+    throw new TypeError('url must not hold a user name or password: use token')
+  }
+}
+
+/**
+ * The handshake that asks a server for a session and touches no endpoint: what `diagnose` tries.
+ *
+ * @param action - `listen` for an upstream port, `connect` for a proxy port.
+ */
+export async function sessionHandshake(
+  server: ServerOptions,
+  action: EndpointAction,
+): Promise<Handshake> {
+  const route = action === 'listen' ? UPSTREAM_ROUTE : CONNECT_ROUTE
+  return await handshakeTo(server, routeTo(route, SESSION_ENDPOINT), new AbortController().signal)
+}
+
+/**
+ * The handshake for a route: its URL, our protocol's offer and the credentials.
+ *
+ * @param route - path below the base URL, already percent-encoded.
+ */
+export async function handshakeTo(
+  { url, token, tenantId }: ServerOptions,
+  route: string,
+  signal: AbortSignal,
+): Promise<Handshake> {
+  const headers: Record<string, string> = { ...protocolHeader(true) }
+  const bearer =
+    typeof token === 'function' ? await abortable(Promise.resolve(token()), signal) : token
+  if (bearer !== undefined && bearer !== '') headers['authorization'] = `Bearer ${bearer}`
+  if (tenantId !== undefined) headers['x-piko-tenant-id'] = tenantId
+  return { url: routeUrl(url, route), headers }
+}
+
+/** The WebSocket URL of a route; `http` becomes `ws`, the base's path stays in front. */
+function routeUrl(base: string, route: string): string {
+  const url = new URL(base)
+  if (url.protocol === 'http:') url.protocol = 'ws:'
+  else if (url.protocol === 'https:') url.protocol = 'wss:'
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}${route}`
+  url.search = ''
+  url.hash = ''
+  return url.href
+}

@@ -1,0 +1,123 @@
+import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
+
+import { RESET_REASONS, resetReasonOf } from '../protocol/reset-reason.ts'
+import type { OutcomeWatch } from '../protocol/stream-outcome.ts'
+import { sentOn } from './socket-splice.ts'
+
+/** Pieces up to this length are copied rather than flushed: a copy is cheaper than a write. */
+const COPIED_BYTES = 4096
+
+/**
+ * Joins two channels: what arrives on one leaves on the other, FIN as FIN, and a reset with its
+ * reason. Bytes are given back to a channel's window only when the other had room for them, so the
+ * slower side's window bounds what waits here.
+ */
+export class ChannelSplice {
+  readonly #forward: Relay
+  readonly #back: Relay
+
+  /**
+   * Takes both channels over.
+   *
+   * @param first - the consumer's.
+   * @param second - the agent's.
+   * @param watch - told what comes from the agent.
+   * @param onClose - called once, when both are done.
+   */
+  constructor(first: Channel, second: Channel, watch: OutcomeWatch, onClose?: () => void) {
+    let open = 2
+    const closed = (): void => {
+      open -= 1
+      if (open === 0) onClose?.()
+    }
+    this.#forward = new Relay(first, second, RESET_REASONS.consumerGone, closed)
+    this.#back = new Relay(second, first, RESET_REASONS.upstreamLost, closed, watch)
+    this.#forward.opposite = this.#back
+    this.#back.opposite = this.#forward
+    first.attach(this.#forward)
+    second.attach(this.#back)
+  }
+
+  /** The first channel's sink, for who holds bytes of it already. */
+  get first(): ChannelSink {
+    return this.#forward
+  }
+
+  /** Bytes from the first channel to the second. */
+  get bytesForward(): number {
+    return this.#forward.bytes
+  }
+
+  /** Bytes from the second channel to the first. */
+  get bytesBack(): number {
+    return this.#back.bytes
+  }
+}
+
+class Relay implements ChannelSink {
+  bytes = 0
+  opposite: Relay | undefined
+  readonly #source: Channel
+  readonly #target: Channel
+  /** Told to the target when the source's session dies, which says no reason itself. */
+  readonly #lostReason: number
+  readonly #closed: () => void
+  readonly #watch: OutcomeWatch | undefined
+  #owed = 0
+  #isGathering = false
+
+  constructor(
+    source: Channel,
+    target: Channel,
+    lostReason: number,
+    closed: () => void,
+    watch?: OutcomeWatch,
+  ) {
+    this.#source = source
+    this.#target = target
+    this.#lostReason = lostReason
+    this.#closed = closed
+    this.#watch = watch
+  }
+
+  onData(chunk: Buffer): ChunkAnswer {
+    if (this.bytes === 0) this.#watch?.answered()
+    this.bytes += chunk.length
+    const isSmall = chunk.length <= COPIED_BYTES
+    const hasRoom = isSmall ? this.#target.writeCopy(chunk) : this.#target.write(chunk)
+    if (hasRoom) this.#source.consume(chunk.length)
+    else this.#owed += chunk.length
+    if (isSmall || this.#isGathering) return true
+    this.#isGathering = true
+    return this.#source.session.afterChunk(this.#send)
+  }
+
+  /** Sends the pieces of a chunk on: one frame for all of this stream in it. */
+  readonly #send = (): ChunkAnswer => {
+    this.#isGathering = false
+    return sentOn(this.#target)
+  }
+
+  onEnd(): void {
+    this.#watch?.answered()
+    this.#target.end()
+  }
+
+  onDrain(): void {
+    this.opposite?.settle()
+  }
+
+  settle(): void {
+    const owed = this.#owed
+    this.#owed = 0
+    if (owed > 0) this.#source.consume(owed)
+  }
+
+  onClose(error?: MuxError): void {
+    this.#watch?.closed(error)
+    if (error !== undefined && !this.#target.closed) {
+      this.#target.reset(resetReasonOf(error, this.#lostReason))
+    }
+    this.#closed()
+  }
+}

@@ -1,0 +1,10 @@
+// Joining sockets and mux channels: for programs that carry bytes themselves.
+export { readLent } from './lent-reads.ts'
+export type { TakeChunk } from './lent-reads.ts'
+export { GatheredWrites } from './gathered-writes.ts'
+export { sentOn, SocketSplice } from './socket-splice.ts'
+export { Traffic } from './traffic.ts'
+export type { MeteredConnection } from './traffic.ts'
+export { resetSocket } from './reset-socket.ts'
+export { carrierOf } from './tls-carrier.ts'
+export { ChannelSplice } from './channel-splice.ts'

@@ -1,0 +1,153 @@
+import type { Duplex } from 'node:stream'
+
+import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
+
+import { GatheredWrites } from './gathered-writes.ts'
+import { readLent } from './lent-reads.ts'
+import { resetSocket } from './reset-socket.ts'
+import { RESET_REASONS, type ResetReason, resetReasonOf } from '../protocol/reset-reason.ts'
+
+/**
+ * Joins a mux channel to a socket so that what happens at one end happens at the other: bytes, FIN
+ * per direction, and a reset as a reset.
+ *
+ * Credit is the backpressure: bytes from the channel are given back to its window only when the
+ * socket has taken them, so at most one window of them waits here; bytes from the socket stop being
+ * read while the channel has no room.
+ */
+export class SocketSplice implements ChannelSink {
+  /** Bytes that went from the channel to the socket. */
+  bytesToSocket = 0
+  /** Bytes that came from the socket. */
+  bytesFromSocket = 0
+
+  readonly #channel: Channel
+  readonly #resetReason: (error: Error) => ResetReason
+  readonly #onClose: ((reason: number | undefined, error?: MuxError) => void) | undefined
+  #socket: Duplex | undefined
+  #writes: GatheredWrites | undefined
+  /** What arrives before the socket exists; bounded by the window, for none of it is given back. */
+  #early: Buffer[] = []
+  #endAfterEarly = false
+  #owed = 0
+  #closed = false
+
+  /**
+   * @param channel - the mux side; this object must be its sink.
+   * @param options.resetReason - tells the far side why, from the socket's error.
+   * @param options.onClose - called once when the channel is done; with a reason and the error itself
+   *   if it did not end well.
+   */
+  constructor(
+    channel: Channel,
+    options: {
+      readonly resetReason: (error: Error) => ResetReason
+      readonly onClose?: (reason: number | undefined, error?: MuxError) => void
+    },
+  ) {
+    this.#channel = channel
+    this.#resetReason = options.resetReason
+    this.#onClose = options.onClose
+  }
+
+  /** Gives the splice its socket, which must allow half-open; it is owned by the splice from now on. */
+  connect(socket: Duplex): void {
+    this.#socket = socket
+    if (this.#closed) {
+      resetSocket(socket)
+      return
+    }
+    if (socket.destroyed) {
+      // Gone while it was waited for: its events have been, or nobody would hear them.
+      this.#channel.reset(RESET_REASONS[this.#resetReason(new Error('socket closed'))])
+      return
+    }
+    let failed = false
+    readLent(
+      socket,
+      (chunk, isLent) => this.#take(socket, chunk, isLent),
+      (chunk) => {
+        this.bytesFromSocket += chunk.length
+        if (!this.#channel.writeCopy(chunk)) socket.pause()
+      },
+    )
+    const settle = (): void => {
+      const owed = this.#owed
+      this.#owed = 0
+      if (owed > 0) this.#channel.consume(owed)
+    }
+    this.#writes = new GatheredWrites(socket, settle)
+    socket.on('drain', settle)
+    socket.on('end', () => this.#channel.end())
+    socket.on('error', (error) => {
+      failed = true
+      if (!this.#closed) this.#channel.reset(RESET_REASONS[this.#resetReason(error)])
+    })
+    socket.on('close', () => {
+      // Closed without an error event and without FIN: torn down under us, which is no clean end.
+      if (!failed && !socket.readableEnded && !this.#closed) {
+        this.#channel.reset(RESET_REASONS[this.#resetReason(new Error('socket closed'))])
+      }
+    })
+    const early = this.#early
+    this.#early = []
+    for (const chunk of early) this.onData(chunk)
+    if (this.#endAfterEarly) socket.end()
+  }
+
+  /** Ends the join from outside: the far side gets the reason, the socket a reset. */
+  abort(reason: ResetReason): void {
+    if (!this.#closed) this.#channel.reset(RESET_REASONS[reason])
+    if (this.#socket !== undefined) resetSocket(this.#socket)
+  }
+
+  /** @inheritdoc */
+  onData(chunk: Buffer): ChunkAnswer {
+    if (this.#writes === undefined) {
+      this.#early.push(chunk)
+      return false
+    }
+    this.bytesToSocket += chunk.length
+    this.#writes.gather(this.#channel.session)
+    if (this.#writes.write(chunk)) this.#channel.consume(chunk.length)
+    else this.#owed += chunk.length
+    return this.#writes.holder
+  }
+
+  #take(socket: Duplex, chunk: Buffer, isLent: boolean): ChunkAnswer {
+    this.bytesFromSocket += chunk.length
+    if (!isLent) {
+      if (!this.#channel.write(chunk)) socket.pause()
+      return false
+    }
+    // What leaves may make room at once: `onDrain` must not come before the socket is paused.
+    if (!this.#channel.write(chunk)) socket.pause()
+    return sentOn(this.#channel)
+  }
+
+  /** @inheritdoc */
+  onEnd(): void {
+    this.#writes?.flush()
+    if (this.#socket === undefined) this.#endAfterEarly = true
+    else this.#socket.end()
+  }
+
+  /** @inheritdoc */
+  onDrain(): void {
+    this.#socket?.resume()
+  }
+
+  /** @inheritdoc */
+  onClose(error?: MuxError): void {
+    this.#closed = true
+    this.#early = []
+    if (error !== undefined && this.#socket !== undefined) resetSocket(this.#socket)
+    this.#onClose?.(error === undefined ? undefined : resetReasonOf(error), error)
+  }
+}
+
+/** Sends what was written to a channel now; who refers to it then. */
+export function sentOn(channel: Channel): ChunkAnswer {
+  channel.session.flush()
+  return channel.holder
+}

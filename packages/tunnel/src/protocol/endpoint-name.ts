@@ -1,0 +1,29 @@
+import { TunnelError } from '../errors.ts'
+
+/** Longest endpoint name: a DNS name's limit, far above what anyone types. */
+export const MAX_ENDPOINT_BYTES = 253
+
+/**
+ * Checks an endpoint name for our own agents: what can stand in one path segment and, for `http`, as
+ * a host label. Piko itself takes any non-empty segment, so a server accepts more than this.
+ *
+ * @returns the name.
+ * @throws {TunnelError} TUNNEL_ENDPOINT_INVALID with the reason.
+ */
+export function checkEndpointName(name: string): string {
+  const problem =
+    name === ''
+      ? 'is empty'
+      : name.includes('/')
+        ? 'contains a slash'
+        : Buffer.byteLength(name) > MAX_ENDPOINT_BYTES
+          ? `is longer than ${MAX_ENDPOINT_BYTES} bytes`
+          : // oxlint-disable-next-line no-control-regex -- control characters are what is refused here
+            /[\u0000-\u0020\u007f]/.test(name)
+            ? 'contains a space or control character'
+            : undefined
+  if (problem !== undefined) {
+    throw new TunnelError('TUNNEL_ENDPOINT_INVALID', `endpoint ${JSON.stringify(name)} ${problem}`)
+  }
+  return name
+}

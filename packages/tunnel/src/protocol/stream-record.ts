@@ -1,0 +1,149 @@
+import { TunnelError } from '../errors.ts'
+
+/**
+ * The record that opens every stream between our own peers (docs/protocol.md, "Stream record").
+ *
+ *     length  u16  bytes that follow, at most MAX_RECORD_BYTES
+ *     field*       type u8, length u16, value
+ *
+ * Fields of unknown type are skipped, so that a later version may add some. It costs no round trip:
+ * it travels in the same batch as the stream's first bytes.
+ *
+ * Table: the kinds and fields; docs/protocol.md prints it, a test compares them.
+ */
+export interface StreamRecord {
+  /** What the stream carries. */
+  readonly kind: 'control' | 'http' | 'tcp'
+  /** Endpoint addressed; empty on the control stream. */
+  readonly endpoint: string
+  /** Visitor's address as text without a zone, where known. Tells of the first request for `http`. */
+  readonly visitorAddress?: string
+  /** Visitor's port. */
+  readonly visitorPort?: number
+  /** TLS version and server name of the visitor's connection, `TLSv1.3 name`, absent when plain. */
+  readonly visitorTls?: string
+  /** Identifier that logs of every hop share. */
+  readonly requestId?: string
+}
+
+/** Longest record body: names are short; 4 KiB leaves room for fields of later versions. */
+export const MAX_RECORD_BYTES = 4096
+
+/** What a stream can carry; the index is the number on the wire. */
+export const RECORD_KINDS = ['control', 'http', 'tcp'] as const
+/** Field types; numbers of a later version are skipped. */
+export const RECORD_FIELDS = {
+  kind: 1,
+  endpoint: 2,
+  visitorAddress: 3,
+  visitorPort: 4,
+  visitorTls: 5,
+  requestId: 6,
+} as const
+
+/**
+ * Encodes a record.
+ *
+ * @throws {TunnelError} TUNNEL_RECORD_INVALID when it would exceed MAX_RECORD_BYTES.
+ */
+export function encodeStreamRecord(record: StreamRecord): Buffer {
+  const fields: [number, Buffer][] = [
+    [RECORD_FIELDS.kind, Buffer.of(RECORD_KINDS.indexOf(record.kind))],
+  ]
+  const text = (type: number, value: string | undefined): void => {
+    if (value !== undefined && value !== '') fields.push([type, Buffer.from(value)])
+  }
+  text(RECORD_FIELDS.endpoint, record.endpoint)
+  text(RECORD_FIELDS.visitorAddress, record.visitorAddress)
+  if (record.visitorPort !== undefined) {
+    const { visitorPort } = record
+    fields.push([RECORD_FIELDS.visitorPort, Buffer.of(visitorPort >> 8, visitorPort & 0xff)])
+  }
+  text(RECORD_FIELDS.visitorTls, record.visitorTls)
+  text(RECORD_FIELDS.requestId, record.requestId)
+  const bytes = fields.reduce((sum, [, value]) => sum + 3 + value.length, 0)
+  if (bytes > MAX_RECORD_BYTES) {
+    throw invalid(`stream record of ${bytes} bytes exceeds ${MAX_RECORD_BYTES}`)
+  }
+  const out = Buffer.allocUnsafe(2 + bytes)
+  let at = out.writeUInt16BE(bytes, 0)
+  for (const [type, value] of fields) {
+    at = out.writeUInt8(type, at)
+    at = out.writeUInt16BE(value.length, at)
+    at += value.copy(out, at)
+  }
+  return out
+}
+
+/**
+ * Collects the record at the head of a stream. Bytes are kept only until the record is whole, so at
+ * most MAX_RECORD_BYTES + 2 of them.
+ */
+export class StreamRecordReader {
+  #buffered: Buffer | undefined
+
+  /**
+   * Takes the next bytes of the stream.
+   *
+   * @returns the record and what follows it, or undefined while more is needed.
+   * @throws {TunnelError} TUNNEL_RECORD_INVALID for a record out of form or out of bounds.
+   */
+  push(chunk: Buffer): { record: StreamRecord; rest: Buffer } | undefined {
+    const bytes = this.#buffered === undefined ? chunk : Buffer.concat([this.#buffered, chunk])
+    if (bytes.length >= 2) {
+      const length = bytes.readUInt16BE(0)
+      if (length > MAX_RECORD_BYTES) {
+        throw invalid(`stream record announces ${length} bytes, limit ${MAX_RECORD_BYTES}`)
+      }
+      if (bytes.length >= 2 + length) {
+        this.#buffered = undefined
+        return { record: decode(bytes.subarray(2, 2 + length)), rest: bytes.subarray(2 + length) }
+      }
+    }
+    this.#buffered = bytes
+    return undefined
+  }
+}
+
+function decode(body: Buffer): StreamRecord {
+  let kind: StreamRecord['kind'] | undefined
+  const record: { -readonly [K in keyof StreamRecord]?: StreamRecord[K] } = {}
+  for (let at = 0; at < body.length;) {
+    if (at + 3 > body.length) throw invalid('stream record ends inside a field header')
+    const type = body.readUInt8(at)
+    const end = at + 3 + body.readUInt16BE(at + 1)
+    if (end > body.length) throw invalid(`field ${type} of the stream record is cut short`)
+    const value = body.subarray(at + 3, end)
+    if (type === RECORD_FIELDS.kind) kind = kindOf(value)
+    else if (type === RECORD_FIELDS.endpoint) record.endpoint = text(value, type)
+    else if (type === RECORD_FIELDS.visitorAddress) record.visitorAddress = text(value, type)
+    else if (type === RECORD_FIELDS.visitorPort) record.visitorPort = port(value)
+    else if (type === RECORD_FIELDS.visitorTls) record.visitorTls = text(value, type)
+    else if (type === RECORD_FIELDS.requestId) record.requestId = text(value, type)
+    at = end
+  }
+  if (kind === undefined) throw invalid('stream record names no kind this version knows')
+  if (kind !== 'control' && !record.endpoint) throw invalid('stream record names no endpoint')
+  return { ...record, kind, endpoint: record.endpoint ?? '' }
+}
+
+function kindOf(value: Buffer): StreamRecord['kind'] | undefined {
+  return value.length === 1 ? RECORD_KINDS[value.readUInt8(0)] : undefined
+}
+
+function port(value: Buffer): number {
+  if (value.length !== 2) throw invalid(`the visitor's port has ${value.length} bytes, not 2`)
+  return value.readUInt16BE(0)
+}
+
+function text(value: Buffer, type: number): string {
+  // Control bytes would end up in logs and headers of both sides.
+  for (const byte of value) {
+    if (byte < 0x20 || byte === 0x7f) throw invalid(`field ${type} holds a control byte`)
+  }
+  return value.toString('utf8')
+}
+
+function invalid(message: string): TunnelError {
+  return new TunnelError('TUNNEL_RECORD_INVALID', message)
+}

@@ -1,0 +1,66 @@
+import { endpointKey } from '../protocol/endpoint-key.ts'
+import type { NameConflict } from './name-conflict.ts'
+import type { Upstream, UpstreamRegistry } from './upstream-registry.ts'
+
+/** Names that are held for somebody whether or not they are connected. */
+export interface NameReservations {
+  /** Whom a name is held for, and since when (ms since the epoch); undefined: nobody. */
+  find(
+    tenant: string,
+    endpoint: string,
+  ): { readonly identity: string; readonly reservedAt: number } | undefined
+}
+
+/** Who wants which name. */
+export interface NameClaim {
+  /** Tenant whose name it is. */
+  readonly tenant: string
+  /** The name. */
+  readonly endpoint: string
+  /** Who wants it. */
+  readonly identity: string
+  /** The session it is for, once there is one. */
+  readonly session?: Upstream
+}
+
+/** What a claim is judged by. */
+export interface ClaimContext {
+  /** Who serves what. */
+  readonly registry: UpstreamRegistry
+  /** What is reserved. */
+  readonly reservations: NameReservations
+  /** When asking again may help, ms: longer than a holder that is gone takes to be noticed. */
+  readonly nameRetryAfterMs: number
+}
+
+/**
+ * Judges who may have a name: whom it is reserved for, else who came first, as long as a session of
+ * theirs serves it. Sessions of one identity share it.
+ *
+ * Whoever has it is asked for a sign of life in either case. If the newcomer is the holder come back,
+ * an old connection of theirs that hangs gets no visitors in the meantime; if it is a stranger, the
+ * name of a holder that is gone is free by the time they ask again.
+ *
+ * @returns the conflict, or undefined when the name may be registered.
+ */
+export function claimName(claim: NameClaim, context: ClaimContext): NameConflict | undefined {
+  const { tenant, endpoint, identity, session } = claim
+  const { registry, reservations, nameRetryAfterMs } = context
+  const reserved = reservations.find(tenant, endpoint)
+  if (reserved !== undefined && reserved.identity !== identity) {
+    const { identity: owner, reservedAt: since } = reserved
+    return { holder: 'reservation', identity: owner, since, retryAfterMs: undefined }
+  }
+  const key = endpointKey(tenant, endpoint)
+  const others = registry.sessions(key).filter((one) => one !== session)
+  const stranger = others.find((one) => one.identity !== identity)
+  if (stranger !== undefined && reserved !== undefined) {
+    // Served by somebody else since before it was reserved: now it is the owner's.
+    for (const one of others) one.end(`${JSON.stringify(endpoint)} is reserved for another`)
+    return undefined
+  }
+  for (const one of others) one.probe()
+  if (stranger === undefined) return undefined
+  const since = registry.takenAt(key) ?? Date.now()
+  return { holder: 'session', identity: stranger.identity, since, retryAfterMs: nameRetryAfterMs }
+}

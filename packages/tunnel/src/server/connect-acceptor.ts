@@ -1,0 +1,208 @@
+import { randomBytes } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+
+import { WindowBudget } from '@proj/mux'
+
+import { abortable, onAborted } from '../abortable.ts'
+import { type Authorize, isDenial } from './authorization.ts'
+import { denialRefusal } from './denial-refusal.ts'
+import { allowAll, type Grant } from './grant.ts'
+import { type ConnectRequest, connectRecord } from './connect-request.ts'
+import { ConnectSession } from './connect-session.ts'
+import { endpointKey } from '../protocol/endpoint-key.ts'
+import { limit, WINDOW_BUDGET_BYTES } from '../limits.ts'
+import { type Logger, silentLogger } from '../logger.ts'
+import { openUpstream } from './open-upstream.ts'
+import { protocolHeader, speaksAdit } from '../protocol/protocol-version.ts'
+import { jsonRefusal, type Refusal, sendRefusal } from './refusal.ts'
+import { CONNECT_ROUTE, routeEndpoint } from '../protocol/routes.ts'
+import { SocketSplice } from '../io/socket-splice.ts'
+import { OutcomeWatch } from '../protocol/stream-outcome.ts'
+import type { UpstreamRegistry } from './upstream-registry.ts'
+import { checkHandshake, switchingProtocols } from '../websocket/handshake.ts'
+import { WebSocketPipe } from '../websocket/pipe.ts'
+
+/** What the server's app joins the acceptor with. */
+export interface ConnectAcceptorOptions {
+  /** Where upstreams are found. */
+  readonly registry: UpstreamRegistry
+  /** Judges handshakes. Default: everyone may do everything. */
+  readonly authorize?: Authorize
+  /** Names this server. Default: random. */
+  readonly node?: string
+  /** Program and version. Default `adit`. */
+  readonly software?: string
+  /** Consumer sessions and connections held at once; one more gets 503. Default 10 000. */
+  readonly maxSessions?: number
+  /** Time a consumer of ours has for its greeting, ms; then its session ends. Default 10 000. */
+  readonly helloTimeoutMs?: number
+  /**
+   * Memory that the windows of all sessions may grow by together, shared by whoever is given the
+   * same budget. Default: 256 MiB of its own.
+   */
+  readonly windowBudget?: WindowBudget
+  /** Default: silent. */
+  readonly logger?: Logger
+}
+
+/**
+ * The connect route of the proxy port. A Piko forwarder gets what Piko gives: one WebSocket is one
+ * TCP connection, raw bytes after 101. A consumer of ours gets a session instead, on which each
+ * connection is a stream with half-close, a record ahead and a reason in its reset.
+ */
+export class ConnectAcceptor {
+  readonly #options: Required<ConnectAcceptorOptions>
+  readonly #sessions = new Set<ConnectSession>()
+  readonly #pipes = new Set<SocketSplice>()
+  #draining = false
+  #whenNoPipes: (() => void) | undefined
+
+  /** @throws {RangeError} naming a limit that is out of its range. */
+  constructor(options: ConnectAcceptorOptions) {
+    this.#options = {
+      registry: options.registry,
+      authorize: options.authorize ?? allowAll,
+      node: options.node ?? randomBytes(4).toString('hex'),
+      software: options.software ?? 'adit',
+      maxSessions: limit('maxSessions', options.maxSessions),
+      helloTimeoutMs: limit('helloTimeoutMs', options.helloTimeoutMs),
+      windowBudget: options.windowBudget ?? new WindowBudget(WINDOW_BUDGET_BYTES),
+      logger: options.logger ?? silentLogger,
+    }
+  }
+
+  /** Whether a request is for this route; only GET with one segment behind it is, as in Piko. */
+  matches(method: string, path: string): boolean {
+    return method === 'GET' && routeEndpoint(CONNECT_ROUTE, path) !== undefined
+  }
+
+  /** Connections and sessions held now. */
+  get size(): number {
+    return this.#sessions.size + this.#pipes.size
+  }
+
+  /** Takes a matching request's socket over; answers every outcome on it. */
+  async handle(request: ConnectRequest, socket: Duplex, head: Buffer): Promise<void> {
+    const ignore = (): void => {}
+    socket.on('error', ignore)
+    socket.pause() // nobody reads while it is decided who may
+    const refusal = await this.#accept(request, socket, head)
+    if (refusal !== undefined) sendRefusal(socket, refusal)
+    else socket.off('error', ignore)
+  }
+
+  /**
+   * Lets what runs finish, tells consumers of ours to expect the end, and refuses new ones.
+   *
+   * @param options.signal - ends the patience: what still runs then is cut.
+   */
+  async drain({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    this.#draining = true
+    await Promise.all([
+      ...[...this.#sessions].map((session) => session.drain(signal)),
+      this.#pipesEnd(signal),
+    ])
+  }
+
+  /** Ends everything now. */
+  destroy(): void {
+    this.#draining = true
+    for (const session of this.#sessions) session.abort()
+    for (const splice of this.#pipes) splice.abort('draining')
+  }
+
+  async #pipesEnd(signal: AbortSignal): Promise<void> {
+    if (this.#pipes.size > 0 && !signal.aborted) {
+      const ended = new Promise<void>((resolve) => (this.#whenNoPipes = resolve))
+      await abortable(ended, signal).catch(() => {})
+    }
+    for (const splice of this.#pipes) splice.abort('draining')
+  }
+
+  /** @returns the refusal to send, or undefined when the socket belongs to somebody now. */
+  async #accept(
+    request: ConnectRequest,
+    socket: Duplex,
+    head: Buffer,
+  ): Promise<Refusal | undefined> {
+    const { registry, authorize, logger, maxSessions } = this.#options
+    const { headers, remoteAddress, certificate } = request
+    const adit = speaksAdit(headers)
+    const echo = protocolHeader(adit)
+    const endpoint = routeEndpoint(CONNECT_ROUTE, request.path)
+    if (endpoint === undefined) return jsonRefusal(400, 'missing endpoint id', echo)
+    let grant: Grant
+    try {
+      const verdict = await authorize({
+        headers,
+        action: 'connect',
+        endpoint,
+        remoteAddress,
+        ...(certificate !== undefined && { certificate }),
+      })
+      if (isDenial(verdict)) return denialRefusal(verdict, echo)
+      grant = verdict
+    } catch (error) {
+      logger.error({ err: error }, 'authorisation failed to decide')
+      return jsonRefusal(500, 'internal error', echo)
+    }
+    if (this.#draining) return jsonRefusal(503, 'server is shutting down', echo)
+    if (this.size >= maxSessions) return jsonRefusal(503, 'too many connections', echo)
+    if (!adit) {
+      if (!grant.permits('connect', endpoint)) return jsonRefusal(401, 'endpoint not permitted')
+      // Piko looks for an upstream before it looks at the handshake.
+      const key = endpointKey(grant.tenant, endpoint)
+      if (registry.count(key) === 0) return jsonRefusal(502, 'no available upstreams')
+      if (registry.rules(key)?.some((one) => !one.admitsConnection(remoteAddress)) === true) {
+        return jsonRefusal(403, 'not allowed to visitors like you')
+      }
+    }
+    const handshake = checkHandshake(request.method, headers)
+    if (!handshake.ok) return handshake.refusal
+    if (socket.destroyed) return undefined
+    if (!adit) return this.#connect(endpoint, grant, request, handshake.accept, socket, head)
+    socket.write(switchingProtocols(handshake.accept, true))
+    const pipe = new WebSocketPipe(socket, { role: 'server', head })
+    const session = new ConnectSession(pipe, grant, request, this.#options)
+    this.#sessions.add(session)
+    void session.closed.then(() => this.#sessions.delete(session))
+    return undefined
+  }
+
+  /** One connection of a Piko forwarder: bare bytes after 101. */
+  #connect(
+    endpoint: string,
+    grant: Grant,
+    request: ConnectRequest,
+    accept: string,
+    socket: Duplex,
+    head: Buffer,
+  ): Refusal | undefined {
+    const record = connectRecord(endpoint, request)
+    const channel = openUpstream(this.#options.registry, grant.tenant, record)
+    if (channel === 'none') return jsonRefusal(502, 'no available upstreams')
+    if (channel === 'full') return jsonRefusal(503, 'too many connections')
+    const { registry } = this.#options
+    const key = endpointKey(grant.tenant, endpoint)
+    const watch = new OutcomeWatch((outcome) => registry.report(key, outcome))
+    let over = (): void => {}
+    const closed = new Promise<void>((resolve) => (over = resolve))
+    const splice: SocketSplice = new SocketSplice(channel, {
+      resetReason: () => 'consumerGone',
+      onClose: (_reason, error) => {
+        if (splice.bytesToSocket > 0) watch.answered()
+        watch.closed(error)
+        over()
+        this.#pipes.delete(splice)
+        if (this.#pipes.size === 0) this.#whenNoPipes?.()
+      },
+    })
+    this.#pipes.add(splice)
+    onAborted(grant.ended, closed, () => splice.abort('notPermitted'))
+    channel.attach(splice)
+    socket.write(switchingProtocols(accept, false))
+    // A reader of bare bytes may rest for long and answers no ping meanwhile: silence is no death.
+    splice.connect(new WebSocketPipe(socket, { role: 'server', head, missedPongs: Infinity }))
+    return undefined
+  }
+}

@@ -1,0 +1,32 @@
+// The server half: what a program needs that agents and consumers connect to.
+export { UpstreamAcceptor } from './upstream-acceptor.ts'
+export type { UpstreamAcceptorLimits, UpstreamAcceptorOptions } from './upstream-acceptor.ts'
+export { ConnectAcceptor } from './connect-acceptor.ts'
+export type { ConnectAcceptorOptions } from './connect-acceptor.ts'
+export { connectRecord } from './connect-request.ts'
+export type { ConnectRequest } from './connect-request.ts'
+export { openUpstream } from './open-upstream.ts'
+export type { NoStream } from './open-upstream.ts'
+export type { PortLease, PortRefusal, PortWish, PublicPortSource } from './public-port.ts'
+export { UpstreamRegistry } from './upstream-registry.ts'
+export type { RegistryEvents, Upstream } from './upstream-registry.ts'
+export type { ReadVisitorRules } from '../protocol/visitor-rules.ts'
+export { RESERVATIONS_ROUTE } from '../protocol/reservations-route.ts'
+export { routeEndpoint, SESSION_ENDPOINT } from '../protocol/routes.ts'
+export { endpointKey } from '../protocol/endpoint-key.ts'
+export { claimName } from './claim-name.ts'
+export type { ClaimContext, NameClaim, NameReservations } from './claim-name.ts'
+export { conflictDetails, conflictText } from './name-conflict.ts'
+export type { ConflictDetails, NameConflict, RefusedName } from './name-conflict.ts'
+export { allowAll } from './grant.ts'
+export { isDenial } from './authorization.ts'
+export type { AuthorizationRequest, Authorize, ClientCertificate, Denial } from './authorization.ts'
+export type { EndpointAction, Grant } from './grant.ts'
+export { jsonRefusal, sendRefusal } from './refusal.ts'
+export { OutcomeWatch } from '../protocol/stream-outcome.ts'
+export { neverReachedService, resetReasonOf } from '../protocol/reset-reason.ts'
+export {
+  MAX_RECORD_BYTES,
+  StreamRecordReader,
+  encodeStreamRecord,
+} from '../protocol/stream-record.ts'

@@ -1,0 +1,286 @@
+import { randomBytes } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+import { WindowBudget } from '@proj/mux'
+
+import { claimName, type NameReservations } from './claim-name.ts'
+import { type Authorize, type ClientCertificate, isDenial } from './authorization.ts'
+import { denialRefusal } from './denial-refusal.ts'
+import { allowAll, type Grant } from './grant.ts'
+import { limit, WINDOW_BUDGET_BYTES } from '../limits.ts'
+import { type Logger, silentLogger } from '../logger.ts'
+import {
+  conflictDetails,
+  conflictText,
+  type NameConflict,
+  type RefusedName,
+} from './name-conflict.ts'
+import { noPublicPorts } from './port-leases.ts'
+import type { PublicPortSource } from './public-port.ts'
+import { protocolHeader, speaksAdit } from '../protocol/protocol-version.ts'
+import { jsonRefusal, type Refusal, sendRefusal, textRefusal } from './refusal.ts'
+import { routeEndpoint, UPSTREAM_ROUTE } from '../protocol/routes.ts'
+import type { UpstreamRegistry } from './upstream-registry.ts'
+import { UpstreamSession } from './upstream-session.ts'
+import type { ReadVisitorRules } from '../protocol/visitor-rules.ts'
+import { checkHandshake, switchingProtocols } from '../websocket/handshake.ts'
+import { WebSocketPipe } from '../websocket/pipe.ts'
+
+/** Limits of an acceptor. */
+export interface UpstreamAcceptorLimits {
+  /** Agent sessions held at once, 1 or more; one more is told to come back later (503). Default 10 000. */
+  readonly maxSessions?: number
+  /** Endpoints one session of our protocol may register, 1 or more. Default 1000. */
+  readonly maxEndpointsPerSession?: number
+  /** Time an agent of ours has for its greeting, ms; then its session ends. Default 10 000. */
+  readonly helloTimeoutMs?: number
+  /**
+   * Silence after which an agent is given up that was asked for a sign of life, because somebody
+   * registers a name of its, ms, 50 to 60 000. Default 2000.
+   */
+  readonly probeTimeoutMs?: number
+  /** When a stranger may ask again for a name that is served, ms, 100 to 300 000. Default 3000. */
+  readonly nameRetryAfterMs?: number
+}
+
+/** What the server's app joins an acceptor with. */
+export interface UpstreamAcceptorOptions extends UpstreamAcceptorLimits {
+  /** Where endpoints are registered. */
+  readonly registry: UpstreamRegistry
+  /** Judges handshakes. Default: everyone may do everything. */
+  readonly authorize?: Authorize
+  /** Names that are held for identities. Default: none. */
+  readonly reservations?: NameReservations
+  /** Told of every name that is refused because somebody else has it. Default: nobody is. */
+  readonly onNameRefused?: (refused: RefusedName) => void
+  /** URLs visitors can use for an endpoint, told to agents of ours. Default: none. */
+  readonly urls?: (endpoint: string) => readonly string[]
+  /** Names this server to its agents. Default: random. */
+  readonly node?: string
+  /** Program and version, told to agents of ours. Default `adit`. */
+  readonly software?: string
+  /** Delay agents are advised to keep when told to leave, ms, 0 to 300 000. Default 0. */
+  readonly drainRetryAfterMs?: number
+  /** The peer's address as it shall be shown. Default: as the socket says. */
+  readonly addressOf?: (request: IncomingMessage) => string | undefined
+  /** What the peer has shown on TLS, where certificates are asked for. Default: nothing. */
+  readonly certificateOf?: (request: IncomingMessage) => ClientCertificate | undefined
+  /**
+   * Memory that the windows of all sessions may grow by together, shared by whoever is given the
+   * same budget. Default: 256 MiB of its own.
+   */
+  readonly windowBudget?: WindowBudget
+  /**
+   * Understands the rules for visitors that agents send, for a server that enforces those of
+   * `UpstreamRegistry.rules`. Default: agents are not told that theirs are in force, and serve nothing.
+   */
+  readonly readVisitorRules?: ReadVisitorRules
+  /** Gives out public TCP ports. Default: whoever asks for one is refused. */
+  readonly publicPorts?: PublicPortSource
+  /** Default: silent. */
+  readonly logger?: Logger
+}
+
+/**
+ * The upstream port: agents' handshakes in, sessions out. Answers are Piko's to the letter, so that
+ * its agents retry and stop as they do against their own server (docs/protocol.md, "Handshake").
+ *
+ * Connect it to a `node:http` server: `server.on('upgrade', acceptor.handleUpgrade)` and
+ * `server.on('request', acceptor.handleRequest)`.
+ */
+export class UpstreamAcceptor {
+  readonly #options: Required<Omit<UpstreamAcceptorOptions, 'readVisitorRules'>> & {
+    readonly readVisitorRules: ReadVisitorRules | undefined
+  }
+  readonly #sessions = new Set<UpstreamSession>()
+  #draining = false
+
+  /** @throws {RangeError} naming a limit that is out of its range. */
+  constructor(options: UpstreamAcceptorOptions) {
+    this.#options = {
+      registry: options.registry,
+      authorize: options.authorize ?? allowAll,
+      reservations: options.reservations ?? { find: () => undefined },
+      onNameRefused: options.onNameRefused ?? (() => {}),
+      publicPorts: options.publicPorts ?? noPublicPorts,
+      urls: options.urls ?? (() => []),
+      node: options.node ?? randomBytes(4).toString('hex'),
+      software: options.software ?? 'adit',
+      drainRetryAfterMs: limit('drainRetryAfterMs', options.drainRetryAfterMs),
+      maxSessions: limit('maxSessions', options.maxSessions),
+      addressOf: options.addressOf ?? ((request) => request.socket.remoteAddress),
+      certificateOf: options.certificateOf ?? (() => undefined),
+      maxEndpointsPerSession: limit('maxEndpointsPerSession', options.maxEndpointsPerSession),
+      helloTimeoutMs: limit('helloTimeoutMs', options.helloTimeoutMs),
+      probeTimeoutMs: limit('probeTimeoutMs', options.probeTimeoutMs),
+      nameRetryAfterMs: limit('nameRetryAfterMs', options.nameRetryAfterMs),
+      windowBudget: options.windowBudget ?? new WindowBudget(WINDOW_BUDGET_BYTES),
+      readVisitorRules: options.readVisitorRules,
+      logger: options.logger ?? silentLogger,
+    }
+  }
+
+  /** Sessions held now. */
+  get sessions(): ReadonlySet<UpstreamSession> {
+    return this.#sessions
+  }
+
+  /** Handler of the `upgrade` event. */
+  readonly handleUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    // Until a pipe owns the socket, a reset by the peer is nobody's news.
+    const ignore = (): void => {}
+    socket.on('error', ignore)
+    void this.#judge(request).then((verdict) => {
+      const refusal = 'status' in verdict ? verdict : this.#accept(request, verdict, socket, head)
+      if (refusal !== undefined) sendRefusal(socket, refusal)
+      else socket.off('error', ignore)
+    })
+  }
+
+  /** Handler of the `request` event: everything that is no WebSocket handshake is refused. */
+  readonly handleRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    void this.#judge(request).then((verdict) => {
+      const handshake = checkHandshake('', {})
+      const refusal = 'status' in verdict ? verdict : handshake.ok ? undefined : handshake.refusal
+      response.shouldKeepAlive = false
+      response.writeHead(refusal?.status ?? 400, refusal?.headers).end(refusal?.body)
+    })
+  }
+
+  /**
+   * Asks the agents of ours to connect elsewhere; they are routed to until they have. New agents are
+   * told to come back later (503) from now on. Call it when the server begins to stop, before its
+   * visitors are drained.
+   */
+  askToMove(): void {
+    this.#draining = true
+    for (const session of this.#sessions) session.askToMove()
+  }
+
+  /**
+   * Sends every agent away in good order; see `UpstreamSession.drain`. New agents are told to come
+   * back later (503) from now on.
+   *
+   * @param options.signal - ends the patience: what still runs then is cut.
+   */
+  async drain(options: { readonly signal: AbortSignal }): Promise<void> {
+    this.#draining = true
+    await Promise.all([...this.#sessions].map((session) => session.drain(options)))
+  }
+
+  /** Ends every session now. */
+  destroy(): void {
+    this.#draining = true
+    for (const session of this.#sessions) session.abort()
+  }
+
+  /**
+   * Authorises and routes. Piko judges before it routes: an unknown path of an unauthorised peer is a
+   * 401, not a 404.
+   */
+  async #judge(request: IncomingMessage): Promise<Admission | Refusal> {
+    const { path, query } = targetOf(request)
+    const endpoint = routeEndpoint(UPSTREAM_ROUTE, path)
+    // Our header on a refusal tells an agent of ours that it was us who refused.
+    const echo = protocolHeader(speaksAdit(request.headers))
+    let grant: Grant
+    try {
+      const certificate = this.#options.certificateOf(request)
+      const verdict = await this.#options.authorize({
+        headers: request.headers,
+        action: 'listen',
+        endpoint: endpoint ?? '',
+        remoteAddress: this.#options.addressOf(request),
+        ...(certificate !== undefined && { certificate }),
+      })
+      if (isDenial(verdict)) return denialRefusal(verdict, echo)
+      grant = verdict
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'authorisation failed to decide')
+      return jsonRefusal(500, 'internal error', echo)
+    }
+    if (request.method === 'GET') {
+      if (endpoint !== undefined) return { endpoint, grant }
+      const slashless = path.replace(/\/$/, '')
+      if (routeEndpoint(UPSTREAM_ROUTE, slashless) !== undefined) {
+        return textRefusal(301, 'Moved Permanently', { location: slashless + query })
+      }
+    }
+    return textRefusal(404, '404 page not found')
+  }
+
+  /** @returns the refusal to send, or undefined when the socket now belongs to a session. */
+  #accept(
+    request: IncomingMessage,
+    { endpoint, grant }: Admission,
+    socket: Duplex,
+    head: Buffer,
+  ): Refusal | undefined {
+    const options = this.#options
+    const adit = speaksAdit(request.headers)
+    const echo = protocolHeader(adit)
+    const remoteAddress = options.addressOf(request)
+    const handshake = checkHandshake('GET', request.headers)
+    if (!handshake.ok) return handshake.refusal
+    if (!grant.permits('listen', endpoint)) return jsonRefusal(401, 'endpoint not permitted', echo)
+    if (this.#draining) return jsonRefusal(503, 'server is shutting down', echo)
+    if (this.#sessions.size >= options.maxSessions) {
+      options.logger.warn({ remoteAddress }, 'agent refused: maxSessions reached')
+      return jsonRefusal(503, 'too many sessions', echo)
+    }
+    // On our wire names are asked for by message, and the route only says where an agent begins.
+    const taken = adit ? undefined : this.#nameRefusal(endpoint, grant, remoteAddress)
+    if (taken !== undefined) return taken
+    if (socket.destroyed) return undefined
+    socket.write(switchingProtocols(handshake.accept, adit))
+    const session = new UpstreamSession(new WebSocketPipe(socket, { role: 'server', head }), {
+      ...options,
+      id: randomBytes(6).toString('hex'),
+      protocol: adit ? 'adit' : 'piko',
+      endpoint,
+      grant,
+      remoteAddress,
+      maxEndpoints: options.maxEndpointsPerSession,
+    })
+    this.#sessions.add(session)
+    void session.closed.then(() => this.#sessions.delete(session))
+    return undefined
+  }
+
+  /** Piko's agents come back after 503 and give up after 409. */
+  #nameRefusal(
+    endpoint: string,
+    { identity, tenant }: Grant,
+    remoteAddress: string | undefined,
+  ): Refusal | undefined {
+    const { logger, onNameRefused } = this.#options
+    let conflict: NameConflict | undefined
+    try {
+      conflict = claimName({ tenant, endpoint, identity }, this.#options)
+    } catch (error) {
+      logger.error({ err: error, endpoint }, 'no telling whose a name is')
+      return jsonRefusal(500, 'internal error')
+    }
+    if (conflict === undefined) return undefined
+    logger.warn({ endpoint, identity, remoteAddress, code: 'name-taken' }, 'endpoint refused')
+    onNameRefused({ tenant, endpoint, identity, remoteAddress, conflict })
+    const { retryAfterMs } = conflict
+    const text = conflictText(endpoint, conflict)
+    const details = conflictDetails(conflict)
+    if (retryAfterMs === undefined) return jsonRefusal(409, text, {}, details)
+    const retryAfter = { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }
+    return jsonRefusal(503, text, retryAfter, details)
+  }
+}
+
+/** A peer that may have a session. */
+interface Admission {
+  readonly endpoint: string
+  readonly grant: Grant
+}
+
+function targetOf({ url = '/' }: IncomingMessage): { path: string; query: string } {
+  const at = url.indexOf('?')
+  return at < 0 ? { path: url, query: '' } : { path: url.slice(0, at), query: url.slice(at) }
+}

@@ -1,0 +1,156 @@
+import { type ClaimContext, claimName } from './claim-name.ts'
+import { endpointKey } from '../protocol/endpoint-key.ts'
+import {
+  judgeRegistration,
+  type Register,
+  type RegistrationContext,
+  type RegistrationRefusal,
+} from './judge-registration.ts'
+import type { Logger } from '../logger.ts'
+import { conflictDetails, conflictText, type RefusedName } from './name-conflict.ts'
+import { PortLeases } from './port-leases.ts'
+import type { PortLease, PublicPortSource } from './public-port.ts'
+import type { Upstream } from './upstream-registry.ts'
+import type { VisitorRules } from '../protocol/visitor-rules.ts'
+
+/** What decides whether a session may serve an endpoint. */
+export interface UpstreamEndpointsOptions
+  extends
+    ClaimContext,
+    Pick<RegistrationContext, 'grant' | 'maxEndpoints' | 'drainRetryAfterMs' | 'readVisitorRules'> {
+  /** Gives out public ports. */
+  readonly publicPorts: PublicPortSource
+  /** Told of every name that somebody else has. */
+  readonly onNameRefused: (refused: RefusedName) => void
+  /** Info for every endpoint, warn for one that is refused. */
+  readonly logger: Logger
+}
+
+/** What an endpoint is registered with. */
+export interface Registered {
+  /** Rules for its visitors. */
+  readonly rules?: VisitorRules
+  /** Its public port. */
+  readonly lease?: PortLease
+}
+
+/** Which endpoints one session serves: whether it may, whether the name is free, and who hears of it. */
+export class UpstreamEndpoints {
+  readonly #upstream: Upstream
+  readonly #options: UpstreamEndpointsOptions
+  readonly #names = new Set<string>()
+  readonly #ports: PortLeases
+
+  constructor(upstream: Upstream, options: UpstreamEndpointsOptions) {
+    this.#upstream = upstream
+    this.#options = options
+    this.#ports = new PortLeases(options.publicPorts, options.logger)
+  }
+
+  /** Endpoints registered now. */
+  get names(): ReadonlySet<string> {
+    return this.#names
+  }
+
+  /**
+   * Registers an endpoint that an agent asks for.
+   *
+   * @param isLeaving - whether the session or the server is ending.
+   * @param answer - told why not, or with what it is registered: at once, or when a public port is there.
+   *   Not called when the endpoint is released meanwhile.
+   */
+  ask(
+    message: Register,
+    isLeaving: () => boolean,
+    answer: (verdict: RegistrationRefusal | Registered) => void,
+  ): void {
+    const verdict = this.#verdict(message, isLeaving())
+    if ('code' in verdict || message.port === undefined) {
+      answer(this.#settle(message, verdict))
+      return
+    }
+    const { endpoint, port } = message
+    const { identity, tenant } = this.#options.grant
+    const wish = { tenant, endpoint, identity, port, session: this.#upstream }
+    void this.#ports.take(wish).then((lease) => {
+      if (lease === undefined) return // nobody waits for an answer any more
+      // Meanwhile the name may be somebody else's, and the session on its way out.
+      const now = 'code' in lease ? lease : this.#verdict(message, isLeaving())
+      answer(this.#settle(message, 'code' in now || 'code' in lease ? now : { ...now, lease }))
+    })
+  }
+
+  /** Registers an endpoint that was judged before. */
+  add(endpoint: string, rules?: VisitorRules): void {
+    const { id: sessionId, peer, remoteAddress } = this.#upstream
+    this.#names.add(endpoint)
+    this.#options.registry.add(this.#key(endpoint), this.#upstream, rules)
+    this.#options.logger.info({ sessionId, endpoint, peer, remoteAddress }, 'endpoint registered')
+  }
+
+  /** Unregisters an endpoint, if it is registered. */
+  remove(endpoint: string): void {
+    this.#names.delete(endpoint)
+    this.#options.registry.remove(this.#key(endpoint), this.#upstream)
+    this.#ports.release(endpoint)
+  }
+
+  /** Unregisters every endpoint. */
+  removeAll(): void {
+    for (const endpoint of this.#names) this.remove(endpoint)
+    this.#ports.releaseAll()
+  }
+
+  #settle<Verdict extends RegistrationRefusal | Registered>(
+    { endpoint }: Register,
+    verdict: Verdict,
+  ): Verdict {
+    const isRefused = 'code' in verdict
+    if (isRefused) {
+      const { id: sessionId } = this.#upstream
+      this.#options.logger.warn({ sessionId, endpoint, code: verdict.code }, 'endpoint refused')
+    } else this.add(endpoint, verdict.rules)
+    // What it had by an earlier registration, or got in vain.
+    if (isRefused ? !this.#names.has(endpoint) : verdict.lease === undefined) {
+      this.#ports.release(endpoint)
+    }
+    return verdict
+  }
+
+  #verdict(message: Register, isLeaving: boolean): RegistrationRefusal | Registered {
+    const { endpoint } = message
+    const { logger, nameRetryAfterMs: retryAfterMs } = this.#options
+    try {
+      return this.#judge(message, isLeaving)
+    } catch (error) {
+      // Whose the name is stands where it cannot be read now: nobody gets it until it can.
+      logger.error({ err: error, endpoint }, 'no telling whose a name is')
+      const why = 'this server cannot tell now whose the name is'
+      return { code: 'unavailable', message: why, retryAfterMs }
+    }
+  }
+
+  #judge(message: Register, isLeaving: boolean): ReturnType<typeof judgeRegistration> {
+    const { registry, grant, onNameRefused } = this.#options
+    const { endpoint } = message
+    const verdict = judgeRegistration(message, {
+      ...this.#options,
+      isLeaving,
+      endpoints: this.#names,
+      waiting: this.#ports.pending,
+      demanded: registry.rules(this.#key(endpoint)) ?? [],
+    })
+    if ('code' in verdict) return verdict
+    const { identity, tenant } = grant
+    const claim = { tenant, endpoint, identity, session: this.#upstream }
+    const conflict = claimName(claim, this.#options)
+    if (conflict === undefined) return verdict
+    const { remoteAddress } = this.#upstream
+    onNameRefused({ tenant, endpoint, identity, remoteAddress, conflict })
+    return { message: conflictText(endpoint, conflict), ...conflictDetails(conflict) }
+  }
+
+  #key(endpoint: string): string {
+    return endpointKey(this.#options.grant.tenant, endpoint)
+  }
+}

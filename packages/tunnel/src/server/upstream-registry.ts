@@ -1,0 +1,266 @@
+import { EventEmitter } from 'node:events'
+
+import type { Channel, ChannelSink } from '@proj/mux'
+
+import type { LastOutcome, StreamOutcome } from '../protocol/stream-outcome.ts'
+import type { StreamRecord } from '../protocol/stream-record.ts'
+import type { VisitorRules } from '../protocol/visitor-rules.ts'
+
+/** One session of an agent, as far as an endpoint's visitors are concerned. */
+export interface Upstream {
+  /** Names the session in logs. */
+  readonly id: string
+  /** Names the agent across its parallel sessions; visitors are spread over agents, not sessions. */
+  readonly peer: string
+  /** Wire spoken: Piko's baseline or ours. */
+  readonly protocol: 'piko' | 'adit'
+  /** Who authorised itself as what, of which tenant; see `Grant`. */
+  readonly identity: string
+  /** Tenant whose endpoints it serves. */
+  readonly tenant: string
+  /** Agent's address. */
+  readonly remoteAddress: string | undefined
+  /** When the session was accepted, ms since the epoch. */
+  readonly connectedAt: number
+  /** Aborted when the session takes no more streams; such a one is never picked. */
+  readonly leaving: AbortSignal
+  /** Streams open now. */
+  readonly openStreams: number
+  /** Whether it is asked for a sign of life; such a one is picked only when there is no other. */
+  readonly suspect: boolean
+  /**
+   * Opens a stream to the agent. The record travels ahead where the session speaks our protocol.
+   *
+   * @throws {MuxError} when the session takes none.
+   */
+  openStream(record: StreamRecord, sink?: ChannelSink): Channel
+  /**
+   * Waits while too many streams wait for the agent's acknowledgement: after `openStream` threw
+   * MUX_ACK_BACKLOG. Resolves also when the session is over.
+   */
+  whenRoom(options: { readonly signal: AbortSignal }): Promise<void>
+  /** Asks the agent for a sign of life; a session whose agent is silent ends soon. */
+  probe(): void
+  /**
+   * Ends the session now, in a way that makes the agent come back.
+   *
+   * @param why - for the log.
+   */
+  end(why: string): void
+}
+
+/** Events of the registry. */
+export interface RegistryEvents {
+  /** An endpoint, by its key, gained its first upstream or lost its last, which is named. */
+  endpoint: [endpoint: string, present: boolean, upstream: Upstream]
+}
+
+interface Agent {
+  readonly peer: string
+  readonly sessions: Upstream[]
+}
+
+interface Entry {
+  /** Agents in order of arrival. */
+  readonly agents: Agent[]
+  /** When the first of them came, ms since the epoch. */
+  readonly takenAt: number
+  next: number
+  /** What became of the last stream to the service, and when by the clock that only goes on. */
+  last: { readonly outcome: StreamOutcome; readonly atMs: number } | undefined
+  /** What each session demands of visitors, of those that demand anything. */
+  readonly demands: Map<Upstream, VisitorRules>
+  /** The same without repetition; undefined when nothing is demanded. */
+  rules: readonly VisitorRules[] | undefined
+}
+
+/**
+ * Which sessions serve which endpoint, and whose turn it is. Endpoints go by their `endpointKey`.
+ *
+ * Agents take turns strictly; among the parallel sessions of one agent the one with the fewest open
+ * streams is taken, so that a bulk transfer does not hold small requests back. Who is suspected of being
+ * gone comes last.
+ */
+export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
+  readonly #entries = new Map<string, Entry>()
+  /** Endpoints with rules: while there are none, nobody has to look. */
+  #guarded = 0
+  #standingRules: (endpoint: string) => readonly VisitorRules[] = () => []
+
+  /**
+   * Adds a session to an endpoint.
+   *
+   * @param rules - what it demands of visitors, in place of what it did before.
+   */
+  add(endpoint: string, upstream: Upstream, rules?: VisitorRules): void {
+    let entry = this.#entries.get(endpoint)
+    const fresh = entry === undefined
+    if (entry === undefined) {
+      entry = {
+        agents: [],
+        takenAt: Date.now(),
+        next: 0,
+        last: undefined,
+        demands: new Map(),
+        rules: undefined,
+      }
+      this.#entries.set(endpoint, entry)
+      this.#settleRules(endpoint, entry)
+    }
+    const agent = entry.agents.find((one) => one.peer === upstream.peer)
+    if (agent === undefined) entry.agents.push({ peer: upstream.peer, sessions: [upstream] })
+    else if (!agent.sessions.includes(upstream)) agent.sessions.push(upstream)
+    this.#demand(endpoint, entry, upstream, rules)
+    if (fresh) this.emit('endpoint', endpoint, true, upstream)
+  }
+
+  /** Removes a session from an endpoint; removing what is not there changes nothing. */
+  remove(endpoint: string, upstream: Upstream): void {
+    const entry = this.#entries.get(endpoint)
+    const at = entry?.agents.findIndex(({ sessions }) => sessions.includes(upstream)) ?? -1
+    const agent = entry?.agents[at]
+    if (entry === undefined || agent === undefined) return
+    this.#demand(endpoint, entry, upstream, undefined)
+    agent.sessions.splice(agent.sessions.indexOf(upstream), 1)
+    if (agent.sessions.length > 0) return
+    entry.agents.splice(at, 1)
+    // Whose turn it was keeps it: those behind the gap move up by one.
+    if (at < entry.next) entry.next -= 1
+    if (entry.agents.length === 0) {
+      this.#entries.delete(endpoint)
+      if (entry.rules !== undefined) this.#guarded -= 1
+      this.emit('endpoint', endpoint, false, upstream)
+    }
+  }
+
+  /**
+   * Picks the session whose turn it is.
+   *
+   * @param except - sessions already tried for this request.
+   * @returns undefined when none takes streams.
+   */
+  pick(endpoint: string, except?: ReadonlySet<Upstream>): Upstream | undefined {
+    const entry = this.#entries.get(endpoint)
+    if (entry === undefined) return undefined
+    return next(entry, except, false) ?? next(entry, except, true)
+  }
+
+  /** Sessions that serve an endpoint. */
+  sessions(endpoint: string): readonly Upstream[] {
+    return this.#entries.get(endpoint)?.agents.flatMap((agent) => agent.sessions) ?? []
+  }
+
+  /** Since when an endpoint is served without a gap, ms since the epoch; undefined: it is not. */
+  takenAt(endpoint: string): number | undefined {
+    return this.#entries.get(endpoint)?.takenAt
+  }
+
+  /**
+   * Says what the operator demands of an endpoint's visitors, whoever serves it; in place of what was
+   * said before, for connections and requests from now on.
+   */
+  setStandingRules(rulesOf: (endpoint: string) => readonly VisitorRules[]): void {
+    this.#standingRules = rulesOf
+    for (const [endpoint, entry] of this.#entries) this.#settleRules(endpoint, entry)
+  }
+
+  /** Whether any endpoint has rules for its visitors. */
+  get hasRules(): boolean {
+    return this.#guarded > 0
+  }
+
+  /**
+   * What is demanded of an endpoint's visitors: the operator's rules and those of all its sessions, every
+   * one of which holds, whichever session is picked. The same list until one of them changes; undefined when there are none.
+   */
+  rules(endpoint: string): readonly VisitorRules[] | undefined {
+    return this.#entries.get(endpoint)?.rules
+  }
+
+  /** Remembers what became of a stream to an endpoint's service, as long as anybody serves it. */
+  report(endpoint: string, outcome: StreamOutcome): void {
+    const entry = this.#entries.get(endpoint)
+    if (entry !== undefined) entry.last = { outcome, atMs: performance.now() }
+  }
+
+  /** What became of the last stream to an endpoint's service; undefined before there was one. */
+  lastOutcome(endpoint: string): LastOutcome | undefined {
+    const last = this.#entries.get(endpoint)?.last
+    if (last === undefined) return undefined
+    return { outcome: last.outcome, ageMs: Math.round(performance.now() - last.atMs) }
+  }
+
+  /** Number of agents that serve an endpoint; each may hold several sessions. */
+  agents(endpoint: string): number {
+    return this.#entries.get(endpoint)?.agents.length ?? 0
+  }
+
+  /** Number of sessions that serve an endpoint. */
+  count(endpoint: string): number {
+    const agents = this.#entries.get(endpoint)?.agents ?? []
+    return agents.reduce((sum, agent) => sum + agent.sessions.length, 0)
+  }
+
+  /** Sessions by endpoint, a snapshot for status pages. */
+  snapshot(): Map<string, Upstream[]> {
+    const all = new Map<string, Upstream[]>()
+    for (const [endpoint, { agents }] of this.#entries) {
+      all.set(
+        endpoint,
+        agents.flatMap((agent) => agent.sessions),
+      )
+    }
+    return all
+  }
+
+  #demand(
+    endpoint: string,
+    entry: Entry,
+    upstream: Upstream,
+    rules: VisitorRules | undefined,
+  ): void {
+    if (entry.demands.get(upstream) === rules) return
+    if (rules === undefined) entry.demands.delete(upstream)
+    else entry.demands.set(upstream, rules)
+    this.#settleRules(endpoint, entry)
+  }
+
+  #settleRules(endpoint: string, entry: Entry): void {
+    const all = [...this.#standingRules(endpoint), ...entry.demands.values()]
+    if (entry.rules !== undefined) this.#guarded -= 1
+    const byId = new Map(all.map((one) => [one.id, one]))
+    entry.rules = byId.size === 0 ? undefined : [...byId.values()]
+    if (entry.rules !== undefined) this.#guarded += 1
+  }
+}
+
+/** The next agent's session; of suspects only when they are asked for. */
+function next(
+  entry: Entry,
+  except: ReadonlySet<Upstream> | undefined,
+  suspect: boolean,
+): Upstream | undefined {
+  const { agents } = entry
+  for (let turn = 0; turn < agents.length; turn++) {
+    const at = (entry.next + turn) % agents.length
+    const upstream = leastLoaded(agents[at]?.sessions ?? [], except, suspect)
+    if (upstream !== undefined) {
+      entry.next = (at + 1) % agents.length
+      return upstream
+    }
+  }
+  return undefined
+}
+
+function leastLoaded(
+  sessions: readonly Upstream[],
+  except: ReadonlySet<Upstream> | undefined,
+  suspect: boolean,
+): Upstream | undefined {
+  let best: Upstream | undefined
+  for (const one of sessions) {
+    if (one.leaving.aborted || one.suspect !== suspect || except?.has(one)) continue
+    if (best === undefined || one.openStreams < best.openStreams) best = one
+  }
+  return best
+}

@@ -1,0 +1,270 @@
+// SocketSplice and ChannelSplice on real sockets: visitor - SocketSplice - session - SocketSplice -
+// service, and two sessions joined by a ChannelSplice in between.
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+
+import { type Channel, Session } from '@proj/mux'
+import { until } from '@proj/testkit/until'
+import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { ChannelSplice } from '../../src/io/channel-splice.ts'
+import { RESET_REASONS, resetReasonName } from '../../src/protocol/reset-reason.ts'
+import { resetSocket } from '../../src/io/reset-socket.ts'
+import { SocketSplice } from '../../src/io/socket-splice.ts'
+import { OutcomeWatch } from '../../src/protocol/stream-outcome.ts'
+import { readAll, tcpSockets } from '../peers.ts'
+
+const WINDOW = 262_144
+
+/** Two sessions over one TCP connection, with windows that do not grow. */
+async function sessions(
+  onChannel: (channel: Channel) => void,
+): Promise<{ client: Session; server: Session }> {
+  const { near, far } = await tcpSockets()
+  const limits = { maxStreamWindowBytes: WINDOW }
+  const server = new Session(far, { role: 'server', onChannel, ...limits })
+  const client = new Session(near, { role: 'client', ...limits })
+  onTestFinished(() => {
+    client.destroy()
+    server.destroy()
+  })
+  return { client, server }
+}
+
+interface Path {
+  /** The outer ends: what the visitor and the service hold. */
+  readonly visitor: Socket
+  readonly service: Socket
+  readonly splices: { readonly near: SocketSplice; readonly far: SocketSplice }
+  readonly client: Session
+  /** Reasons the splices were closed with, undefined for a clean end. */
+  readonly closed: { near?: string; far?: string }
+}
+
+const UNWATCHED = new OutcomeWatch(() => {})
+
+/** A visitor's socket, spliced onto a stream, spliced onto a service's socket. */
+async function path({ hop = false }: { readonly hop?: boolean } = {}): Promise<Path> {
+  const outer = await tcpSockets()
+  const inner = await tcpSockets()
+  const closed: Path['closed'] = {}
+  const name = (reason: number | undefined): string =>
+    reason === undefined ? 'clean' : resetReasonName(reason)
+  let far: SocketSplice | undefined
+  const accept = (channel: Channel): void => {
+    far = new SocketSplice(channel, {
+      resetReason: () => 'serviceReset',
+      onClose: (reason) => (closed.far = name(reason)),
+    })
+    channel.attach(far)
+    far.connect(inner.near)
+  }
+  const last = await sessions(accept)
+  const first = hop
+    ? await sessions(
+        (inbound) => void new ChannelSplice(inbound, last.client.openChannel(), UNWATCHED),
+      )
+    : last
+  const channel = first.client.openChannel()
+  const near = new SocketSplice(channel, {
+    resetReason: () => 'consumerGone',
+    onClose: (reason) => (closed.near = name(reason)),
+  })
+  channel.attach(near)
+  near.connect(outer.near)
+  const splices = { near, far: await until(() => far) }
+  return { visitor: outer.far, service: inner.far, splices, client: first.client, closed }
+}
+
+/** How a socket ended: `fin` when both directions did, else the error's code. */
+async function socketEnd(socket: Socket): Promise<string> {
+  let code = 'fin'
+  socket.on('error', (error: NodeJS.ErrnoException) => (code = error.code ?? error.message))
+  socket.resume()
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve))
+  return code
+}
+
+describe.each([
+  ['one session', false],
+  ['two sessions', true],
+])('a connection over %s', (_, hop) => {
+  test('carries bytes both ways', async () => {
+    const { visitor, service } = await path({ hop })
+    for (let turn = 0; turn < 5; turn++) {
+      visitor.write(`question ${turn}`)
+      expect(String(((await once(service, 'data')) as [Buffer])[0])).toBe(`question ${turn}`)
+      service.write(`answer ${turn}`)
+      expect(String(((await once(visitor, 'data')) as [Buffer])[0])).toBe(`answer ${turn}`)
+    }
+  })
+
+  test.each(['visitor', 'service'] as const)(
+    'passes the FIN of the %s on, and the other direction lives',
+    async (first) => {
+      const ends = await path({ hop })
+      const [ending, living] =
+        first === 'visitor' ? [ends.visitor, ends.service] : [ends.service, ends.visitor]
+      ending.end('last words')
+      expect(await readAll(living)).toBe('last words')
+      living.write('still ')
+      living.end('here')
+      expect(await readAll(ending)).toBe('still here')
+      await until(() => ends.closed.near !== undefined && ends.closed.far !== undefined)
+      expect(ends.closed).toEqual({ near: 'clean', far: 'clean' })
+      expect(ends.client.openStreams).toBe(0)
+    },
+  )
+
+  test.each([
+    ['visitor', 'consumerGone'],
+    ['service', 'serviceReset'],
+  ] as const)('passes the RST of the %s on as RST, with the reason %s', async (first, reason) => {
+    const ends = await path({ hop })
+    const [resetting, other] =
+      first === 'visitor' ? [ends.visitor, ends.service] : [ends.service, ends.visitor]
+    resetting.write('x')
+    await once(other, 'data')
+    const ended = socketEnd(other)
+    resetting.resetAndDestroy()
+    expect(await ended).toBe('ECONNRESET')
+    await until(() => ends.closed.near !== undefined && ends.closed.far !== undefined)
+    expect(ends.closed).toEqual({ near: reason, far: reason })
+    expect(ends.client.openStreams).toBe(0)
+  })
+
+  test.each([
+    ['visitor', 'service'],
+    ['service', 'visitor'],
+  ] as const)(
+    'from %s to a %s that does not read holds a bounded number of bytes',
+    async (from, to) => {
+      const ends = await path({ hop })
+      const [sender, reader] = [ends[from], ends[to]]
+      reader.pause()
+      const total = 32 * 1024 * 1024
+      const chunk = Buffer.alloc(1024 * 1024, 7)
+      let written = 0
+      const pump = (): void => {
+        while (written < total) {
+          written += chunk.length
+          if (!sender.write(chunk)) return
+        }
+        sender.end()
+      }
+      sender.on('drain', pump)
+      pump()
+      const splice = from === 'visitor' ? ends.splices.near : ends.splices.far
+      const taken = (): number => splice.bytesFromSocket
+      let before = -1
+      await until(
+        () => {
+          const stands = taken() === before
+          before = taken()
+          return stands && before > 0
+        },
+        { pollMs: 100 },
+      )
+      // A window and a queue per session, and what a read brings on top; the kernel's own buffers of
+      // the last leg are what the rest can be.
+      const held = (hop ? 2 : 1) * (WINDOW + 2 * WINDOW) + 8 * 1024 * 1024
+      expect(taken()).toBeLessThan(held)
+      expect(taken()).toBeLessThan(total / 2)
+      let received = 0
+      reader.on('data', (bytes: Buffer) => (received += bytes.length))
+      reader.resume()
+      await once(reader, 'end')
+      expect(received).toBe(total)
+    },
+  )
+
+  test('ends both sockets when a session dies', async () => {
+    const ends = await path({ hop })
+    const [visitor, service] = [socketEnd(ends.visitor), socketEnd(ends.service)]
+    ends.client.destroy()
+    await Promise.all([visitor, service])
+    expect(ends.closed.near).toBe('upstreamLost')
+    expect(['upstreamLost', 'consumerGone']).toContain(ends.closed.far)
+  })
+})
+
+test('what comes before there is a socket waits, at most a window of it, and its end too', async () => {
+  const inner = await tcpSockets()
+  let splice: SocketSplice | undefined
+  const { client } = await sessions((inbound) => {
+    splice = new SocketSplice(inbound, { resetReason: () => 'serviceReset' })
+    inbound.attach(splice)
+  })
+  const channel = client.openChannel()
+  const sent = Buffer.alloc(2 * WINDOW, 1)
+  channel.write(sent)
+  channel.end()
+  await client.ping()
+  expect(channel.sendCreditBytes).toBe(0)
+  expect(channel.queuedBytes).toBe(sent.length - WINDOW)
+  const received = readAll(inner.far)
+  splice?.connect(inner.near)
+  expect((await received).length).toBe(sent.length)
+})
+
+test('a socket that comes after the stream was reset is reset', async () => {
+  const { near, far } = await tcpSockets()
+  let closed: number | undefined
+  const { client } = await sessions(() => {})
+  const channel = client.openChannel()
+  const splice = new SocketSplice(channel, {
+    resetReason: () => 'serviceReset',
+    onClose: (reason) => (closed = reason),
+  })
+  channel.attach(splice)
+  splice.abort('limitReached')
+  expect(closed).toBe(RESET_REASONS.limitReached)
+  const ended = socketEnd(far)
+  splice.connect(near)
+  expect(await ended).toBe('ECONNRESET')
+  splice.abort('draining')
+  expect(closed).toBe(RESET_REASONS.limitReached)
+})
+
+test('a socket that was gone before it came resets the stream', async () => {
+  const { near, far } = await tcpSockets()
+  const ended = socketEnd(near)
+  far.resetAndDestroy()
+  await ended
+  const { client } = await sessions(() => {})
+  const channel = client.openChannel()
+  const splice = new SocketSplice(channel, { resetReason: () => 'consumerGone' })
+  channel.attach(splice)
+  splice.connect(near)
+  expect([channel.closed, client.openStreams]).toEqual([true, 0])
+})
+
+test('a socket torn down without a word is no clean end', async () => {
+  const ends = await path()
+  ends.visitor.write('x')
+  await once(ends.service, 'data')
+  const ended = socketEnd(ends.service)
+  // The near end of the visitor's own connection, destroyed under the splice.
+  ends.splices.near.abort('idleTimeout')
+  expect(await ended).toBe('ECONNRESET')
+  expect(ends.closed).toMatchObject({ near: 'idleTimeout' })
+})
+
+test('bytes are counted in both directions', async () => {
+  const ends = await path()
+  ends.visitor.write('12345')
+  await once(ends.service, 'data')
+  ends.service.write('123')
+  await once(ends.visitor, 'data')
+  expect([ends.splices.far.bytesToSocket, ends.splices.far.bytesFromSocket]).toEqual([5, 3])
+  expect([ends.splices.near.bytesFromSocket, ends.splices.near.bytesToSocket]).toEqual([5, 3])
+})
+
+test('resetSocket destroys what cannot be reset', async () => {
+  const { near, far } = await tcpSockets()
+  const ended = socketEnd(far)
+  resetSocket(near)
+  expect(await ended).toBe('ECONNRESET')
+  resetSocket(near) // again: nothing
+  expect(near.destroyed).toBe(true)
+})

@@ -1,0 +1,178 @@
+// Moving from one server to another: make before break, with visitors all the time.
+import { once } from 'node:events'
+
+import { isMuxError } from '@proj/mux'
+import { until } from '@proj/testkit/until'
+import { expect, onTestFinished, test } from 'vitest'
+
+import { Agent } from '../../src/client/agent.ts'
+import { Consumer } from '../../src/client/consumer.ts'
+import { openUpstream } from '../../src/server/open-upstream.ts'
+import { startServer, startService, type TestServer, openTo } from '../peers.ts'
+
+const SOON = { minMs: 1, baseMs: 1, maxMs: 5 }
+const RECORD = { kind: 'tcp', endpoint: 'echo' } as const
+
+/** A load balancer for connections: one address, behind it whichever server is told. */
+async function balancer(
+  first: TestServer,
+): Promise<{ url: string; use: (next: TestServer) => void }> {
+  const { connect } = await import('node:net')
+  let server = first
+  const { authority } = await startService((socket) => {
+    const { host, port } = server.listening
+    const onward = connect({ host, port })
+    socket.on('error', () => onward.destroy())
+    onward.on('error', () => socket.destroy())
+    socket.pipe(onward).pipe(socket)
+  })
+  return { url: `http://${authority}`, use: (next) => (server = next) }
+}
+
+/** One exchange of a visitor: what it sent, or why it failed. */
+async function visit(server: TestServer, text: string): Promise<string> {
+  const channel = openUpstream(server.registry, '', RECORD)
+  if (typeof channel === 'string') return channel
+  return await new Promise((resolve) => {
+    let received = ''
+    channel.attach({
+      onData(chunk) {
+        received += chunk.toString()
+        channel.consume(chunk.length)
+      },
+      onEnd() {},
+      onDrain() {},
+      onClose: (error) => resolve(error === undefined ? received : error.code),
+    })
+    channel.write(Buffer.from(text))
+    channel.end()
+  })
+}
+
+function echoAgent(url: string): Agent {
+  const agent = new Agent({ url, backoff: SOON })
+  onTestFinished(() => agent[Symbol.asyncDispose]())
+  agent.listen('echo', { kind: 'tcp' }).on('connection', (stream) => {
+    stream.on('error', () => {})
+    stream.pipe(stream)
+  })
+  return agent
+}
+
+test('no request is lost while agents move to the next server', async () => {
+  const [old, next] = [await startServer(), await startServer()]
+  const { url, use } = await balancer(old)
+  const agent = echoAgent(url)
+  await until(() => old.registry.count('echo') === 2)
+  const offline: unknown[] = []
+  for (const listener of agent.endpoints) listener.on('offline', () => offline.push(1))
+
+  // Visitors come to both servers for as long as each serves the endpoint; at every moment one does.
+  let visiting = true
+  const answers: string[] = []
+  const visitor = async (name: number): Promise<void> => {
+    for (let count = 0; visiting; count++) {
+      const text = `${name}-${count}`
+      const server = next.registry.count('echo') > 0 ? next : old
+      const answer = await visit(server, text)
+      answers.push(answer === text ? 'ok' : answer)
+    }
+  }
+  const visitors = [0, 1, 2, 3].map(visitor)
+  const longLived = openTo(old.registry, RECORD)
+  const echoed: string[] = []
+  longLived.attach({
+    onData(chunk) {
+      echoed.push(chunk.toString())
+      longLived.consume(chunk.length)
+    },
+    onEnd() {},
+    onDrain() {},
+    onClose: (error) => void echoed.push(error?.code ?? 'closed'),
+  })
+
+  use(next)
+  old.upstream.askToMove()
+  await until(() => next.registry.count('echo') === 2)
+  await until(() => old.registry.count('echo') === 0)
+  const drained = old.upstream.drain({ signal: AbortSignal.timeout(4000) })
+  longLived.write(Buffer.from('still here'))
+  await until(() => echoed.length === 1)
+  longLived.end()
+  await drained
+  visiting = false
+  await Promise.all(visitors)
+
+  expect(echoed).toEqual(['still here', 'closed'])
+  expect(new Set(answers)).toEqual(new Set(['ok']))
+  expect(answers.length).toBeGreaterThan(4)
+  expect(offline).toEqual([])
+  await until(() => agent.sessions === 2)
+  expect(old.upstream.sessions.size).toBe(0)
+})
+
+test('an agent that has nowhere else to go serves on until the server cuts it', async () => {
+  const server = await startServer()
+  const agent = echoAgent(server.url)
+  await until(() => server.registry.count('echo') === 2)
+  const retried = once(agent, 'retry')
+  server.upstream.askToMove()
+  await retried
+  expect(await visit(server, 'on')).toBe('on')
+  const [listener] = agent.endpoints
+  expect(listener?.online).toBe(true)
+  await server.upstream.drain({ signal: AbortSignal.timeout(4000) })
+  await until(() => listener?.online === false)
+})
+
+test('an agent that is refused by the next server stays with the old one', async () => {
+  const old = await startServer()
+  const next = await startServer()
+  next.upstream.askToMove() // which is itself about to stop
+  const { url, use } = await balancer(old)
+  const agent = echoAgent(url)
+  await until(() => old.registry.count('echo') === 2)
+  use(next)
+  old.upstream.askToMove()
+  await once(agent, 'retry')
+  await once(agent, 'retry')
+  expect(await visit(old, 'on')).toBe('on')
+  expect(old.registry.count('echo')).toBe(2)
+})
+
+test('a server that is killed and started again gets its agents back', async () => {
+  const [old, next] = [await startServer(), await startServer()]
+  const { url, use } = await balancer(old)
+  echoAgent(url)
+  await until(() => old.registry.count('echo') === 2)
+  use(next)
+  for (const socket of old.listening.sockets) socket.resetAndDestroy()
+  await until(() => next.registry.count('echo') === 2)
+  expect(await visit(next, 'again')).toBe('again')
+})
+
+test('a consumer moves too: open connections finish, new ones go to the next server', async () => {
+  const [old, next] = [await startServer(), await startServer()]
+  echoAgent(old.url)
+  echoAgent(next.url)
+  await until(() => old.registry.count('echo') + next.registry.count('echo') === 4)
+  const { url, use } = await balancer(old)
+  const consumer = new Consumer({ url, backoff: SOON })
+  onTestFinished(() => consumer[Symbol.asyncDispose]())
+  const first = await consumer.open('echo')
+  if (first.protocol !== 'adit') throw new Error('not our protocol')
+  const stream = first.channel.toStream()
+  stream.on('error', (error) => expect(isMuxError(error)).toBe(true))
+  use(next)
+  const drained = old.connect.drain({ signal: AbortSignal.timeout(4000) })
+  await until(() => next.connect.size === 1)
+  const second = await consumer.open('echo')
+  if (second.protocol !== 'adit') throw new Error('not our protocol')
+  expect(second.channel.session).not.toBe(first.channel.session)
+  stream.write('late')
+  expect(String(((await once(stream, 'data')) as [Buffer])[0])).toBe('late')
+  stream.end()
+  await drained
+  expect(old.connect.size).toBe(0)
+  second.channel.reset()
+})

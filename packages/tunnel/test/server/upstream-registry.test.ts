@@ -1,0 +1,207 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+
+import { type Upstream, UpstreamRegistry } from '../../src/server/upstream-registry.ts'
+
+/** A session that carries nothing but what the registry looks at. */
+class FakeUpstream implements Upstream {
+  readonly id: string
+  peer: string
+  readonly protocol = 'adit'
+  readonly identity = 'anonymous'
+  readonly tenant = ''
+  readonly remoteAddress = undefined
+  readonly connectedAt = 0
+  readonly leave = new AbortController()
+  openStreams = 0
+  suspect = false
+
+  constructor(peer: string, id = peer) {
+    this.peer = peer
+    this.id = id
+  }
+
+  get leaving(): AbortSignal {
+    return this.leave.signal
+  }
+
+  openStream(): never {
+    throw new Error('not in these tests')
+  }
+
+  whenRoom(): never {
+    throw new Error('not in these tests')
+  }
+
+  probe(): never {
+    throw new Error('not in these tests')
+  }
+
+  end(): never {
+    throw new Error('not in these tests')
+  }
+}
+
+function registryOf(...upstreams: readonly Upstream[]): UpstreamRegistry {
+  const registry = new UpstreamRegistry()
+  for (const upstream of upstreams) registry.add('web', upstream)
+  return registry
+}
+
+function picks(registry: UpstreamRegistry, count: number): (string | undefined)[] {
+  return Array.from({ length: count }, () => registry.pick('web')?.id)
+}
+
+describe.each([1, 2, 3, 4])('with %d agents', (agents) => {
+  const names = ['a', 'b', 'c', 'd'].slice(0, agents)
+
+  test('they take turns in order of arrival', () => {
+    const registry = registryOf(...names.map((name) => new FakeUpstream(name)))
+    expect(picks(registry, agents * 2)).toEqual([...names, ...names])
+    expect(registry.count('web')).toBe(agents)
+  })
+
+  test('removing any of them at any turn keeps the turns of the others', () => {
+    for (let turn = 0; turn < agents; turn++) {
+      for (const leaver of names) {
+        const upstreams = names.map((name) => new FakeUpstream(name))
+        const registry = registryOf(...upstreams)
+        picks(registry, turn)
+        const gone = upstreams.find(({ id }) => id === leaver)
+        if (gone !== undefined) registry.remove('web', gone)
+        const inTurn = [...names.slice(turn), ...names.slice(0, turn)]
+        const left = inTurn.filter((name) => name !== leaver)
+        expect(picks(registry, left.length)).toEqual(left)
+      }
+    }
+  })
+
+  test('the last one to go leaves nothing behind', () => {
+    const upstreams = names.map((name) => new FakeUpstream(name))
+    const registry = registryOf(...upstreams)
+    const events: unknown[] = []
+    registry.on('endpoint', (...event) => events.push(event))
+    for (const upstream of upstreams) registry.remove('web', upstream)
+    expect(registry.pick('web')).toBeUndefined()
+    expect(registry.count('web')).toBe(0)
+    expect(registry.snapshot().size).toBe(0)
+    expect(events).toEqual([['web', false, upstreams.at(-1)]])
+  })
+})
+
+test('an endpoint is announced with its first upstream only', () => {
+  const registry = new UpstreamRegistry()
+  const events: unknown[] = []
+  registry.on('endpoint', (...event) => events.push(event))
+  const first = new FakeUpstream('a')
+  registry.add('web', first)
+  registry.add('web', new FakeUpstream('b'))
+  expect(events).toEqual([['web', true, first]])
+})
+
+test('parallel sessions of one agent share its turn, the least loaded first', () => {
+  const [one, two] = [new FakeUpstream('a', 'a1'), new FakeUpstream('a', 'a2')]
+  const registry = registryOf(one, two, new FakeUpstream('b'))
+  expect(picks(registry, 4)).toEqual(['a1', 'b', 'a1', 'b'])
+  one.openStreams = 1
+  expect(picks(registry, 4)).toEqual(['a2', 'b', 'a2', 'b'])
+  two.openStreams = 2
+  expect(picks(registry, 1)).toEqual(['a1'])
+  expect(
+    registry
+      .snapshot()
+      .get('web')
+      ?.map(({ id }) => id),
+  ).toEqual(['a1', 'a2', 'b'])
+})
+
+test('a session that is leaving, or was tried, is passed over', () => {
+  const [one, two] = [new FakeUpstream('a'), new FakeUpstream('b')]
+  const registry = registryOf(one, two)
+  one.leave.abort()
+  expect(picks(registry, 3)).toEqual(['b', 'b', 'b'])
+  expect(registry.pick('web', new Set([two]))).toBeUndefined()
+})
+
+test('a suspect is picked only when there is nobody else', () => {
+  const [one, two, three] = ['a', 'b', 'c'].map((name) => new FakeUpstream(name)) as [
+    FakeUpstream,
+    FakeUpstream,
+    FakeUpstream,
+  ]
+  const registry = registryOf(one, two, three)
+  two.suspect = true
+  expect(picks(registry, 4)).toEqual(['a', 'c', 'a', 'c'])
+  one.suspect = true
+  expect(picks(registry, 2)).toEqual(['c', 'c'])
+  three.leave.abort()
+  expect(new Set(picks(registry, 2))).toEqual(new Set(['a', 'b']))
+  one.suspect = false
+  expect(picks(registry, 2)).toEqual(['a', 'a'])
+})
+
+test('of the parallel sessions of one agent a suspect comes last, however idle it is', () => {
+  const [one, two] = [new FakeUpstream('a', 'a1'), new FakeUpstream('a', 'a2')]
+  const registry = registryOf(one, two)
+  one.suspect = true
+  two.openStreams = 9
+  expect(picks(registry, 2)).toEqual(['a2', 'a2'])
+  expect(registry.pick('web', new Set([two]))).toBe(one)
+})
+
+test('an endpoint is taken when its first session comes, and not anew by those that follow', () => {
+  const registry = new UpstreamRegistry()
+  expect(registry.takenAt('web')).toBe(undefined)
+  const before = Date.now()
+  registry.add('web', new FakeUpstream('a'))
+  const takenAt = registry.takenAt('web')
+  expect(takenAt).toBeGreaterThanOrEqual(before)
+  registry.add('web', new FakeUpstream('b'))
+  expect(registry.takenAt('web')).toBe(takenAt)
+  expect(registry.sessions('web').map(({ id }) => id)).toEqual(['a', 'b'])
+  expect(registry.sessions('other')).toEqual([])
+})
+
+test('adding twice counts once; removing what is not there changes nothing', () => {
+  const one = new FakeUpstream('a')
+  const registry = registryOf(one, one)
+  expect(registry.count('web')).toBe(1)
+  registry.remove('web', new FakeUpstream('a'))
+  registry.remove('other', one)
+  expect(registry.count('web')).toBe(1)
+})
+
+// A hello that came twice once left such a session in the registry for ever.
+test('a session leaves though its peer is called otherwise now', () => {
+  const one = new FakeUpstream('a')
+  const registry = registryOf(one)
+  one.peer = 'z'
+  registry.remove('web', one)
+  expect(registry.count('web')).toBe(0)
+})
+
+test('endpoints are named in their letter case', () => {
+  expect(registryOf(new FakeUpstream('a')).pick('WEB')).toBeUndefined()
+})
+
+test('over any history every agent that is there gets its turn in each round', () => {
+  const steps = fc.array(
+    fc.record({ add: fc.boolean(), peer: fc.constantFrom('a', 'b', 'c', 'd', 'e') }),
+    { maxLength: 40 },
+  )
+  fc.assert(
+    fc.property(steps, (history) => {
+      const registry = new UpstreamRegistry()
+      const here = new Map<string, FakeUpstream>()
+      for (const { add, peer } of history) {
+        const upstream = here.get(peer) ?? new FakeUpstream(peer)
+        if (add) registry.add('web', upstream)
+        else registry.remove('web', upstream)
+        if (add) here.set(peer, upstream)
+        else here.delete(peer)
+        const round = new Set(picks(registry, here.size))
+        expect(round).toEqual(new Set(here.keys()))
+      }
+    }),
+  )
+})
