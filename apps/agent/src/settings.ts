@@ -19,7 +19,7 @@ import {
   text,
   url,
 } from '@proj/config'
-import { VISITOR_SETTINGS, visitorProblems } from '@proj/visitors'
+import { VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
 import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-rules.ts'
 import { publicAdminIsNoticed } from './control/admin-rules.ts'

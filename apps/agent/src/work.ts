@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 
 import { sameSettings } from '@proj/config'
 import type { Agent, Consumer, Logger } from '@proj/tunnel'
-import { FailureLimits, PasswordChecks, policyOf, type VisitorPolicy } from '@proj/visitors'
+import { FailureLimits, PasswordChecks, policyOf, type VisitorPolicy } from '@proj/auth'
 
 import { Access } from './access/access.ts'
 import type { AccessSettings } from './access/access-settings.ts'

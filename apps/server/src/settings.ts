@@ -24,8 +24,7 @@ import {
   text,
   url,
 } from '@proj/config'
-import { patternProblem } from '@proj/identity'
-import { VISITOR_SETTINGS, visitorProblems } from '@proj/visitors'
+import { patternProblem, VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
 import { AUTH_SETTINGS } from './auth/auth-settings.ts'
 import { authRule } from './auth/auth-rule.ts'

@@ -1,6 +1,6 @@
 // docs/visitors.md lists every answer; here its table is compared with the code.
 import { readFileSync } from 'node:fs'
-import { REFUSAL_CODES } from '@proj/visitors'
+import { REFUSAL_CODES } from '@proj/auth'
 import { expect, test } from 'vitest'
 
 const PAGE = readFileSync(new URL('../../../docs/visitors.md', import.meta.url), 'utf8')

@@ -1,34 +1,23 @@
 // @ts-check
 // Who may know whom. The packages stand alone so that each can be used alone: mux, dialer,
-// portcheck, config, http1 and identity do not import one another, save that dialer and portcheck use the
+// portcheck, config and http1 do not import one another, save that dialer and portcheck use the
 // address grammar of config. tunnel joins mux and dialer, console is what the two programs share on
 // the screen; the apps join everything.
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { filesBelow, workspacePackages } from './workspace.mjs'
 
-const APP_IMPORTS = [
-  'config',
-  'console',
-  'dialer',
-  'http1',
-  'identity',
-  'mux',
-  'portcheck',
-  'tunnel',
-  'visitors',
-]
+const APP_IMPORTS = ['auth', 'config', 'console', 'dialer', 'http1', 'mux', 'portcheck', 'tunnel']
 /** @type {Readonly<Record<string, readonly string[]>>} */
 const ALLOWED = {
+  'packages/auth': ['config', 'http1'],
   'packages/config': [],
   'packages/console': ['config'],
   'packages/dialer': ['config'],
   'packages/http1': [],
-  'packages/identity': [],
   'packages/mux': [],
   'packages/portcheck': ['config'],
   'packages/tunnel': ['dialer', 'mux'],
-  'packages/visitors': ['config', 'http1', 'identity'],
   'apps/agent': APP_IMPORTS,
   'apps/server': APP_IMPORTS,
 }

@@ -1,5 +1,5 @@
 import type { ForwardOptions } from '@proj/tunnel'
-import { Gate, GatedService, type GateParts, type VisitorPolicy } from '@proj/visitors'
+import { Gate, GatedService, type GateParts, type VisitorPolicy } from '@proj/auth'
 
 import type { AgentSettings } from '../settings.ts'
 

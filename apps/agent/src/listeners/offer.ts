@@ -3,7 +3,7 @@ import { isDialError } from '@proj/dialer'
 import { type Agent, forward, type Listener, type Logger } from '@proj/tunnel'
 import { Traffic } from '@proj/tunnel/io'
 
-import type { GateParts, VisitorPolicy } from '@proj/visitors'
+import type { GateParts, VisitorPolicy } from '@proj/auth'
 
 import { enforcement } from './enforcement.ts'
 import type { AgentSettings } from '../settings.ts'

@@ -7,12 +7,12 @@ import type { IncomingHttpHeaders } from 'node:http'
 import {
   abortAt,
   bearerToken,
-  IdentityError,
-  isIdentityError,
+  AuthError,
+  isAuthError,
   isOpaqueToken,
   RETRY_MS,
   scopePermits,
-} from '@proj/identity'
+} from '@proj/auth'
 import type { Logger } from '@proj/tunnel'
 import type {
   AuthorizationRequest,
@@ -156,10 +156,10 @@ export class Authenticator implements Disposable {
     try {
       return await this.#recognise(port, request)
     } catch (error) {
-      if (!isIdentityError(error)) throw error
+      if (!isAuthError(error)) throw error
       const { status, text, message, retryable } = error
       const fields = { port, remoteAddress, why: message }
-      if (isBrief && isIdentityError(error, 'IDENTITY_AUTHORIZATION_MISSING')) {
+      if (isBrief && isAuthError(error, 'IDENTITY_AUTHORIZATION_MISSING')) {
         // A browser that was given no token guesses none, and asks for dozens of things at once.
         logger.debug(fields, 'credentials refused')
         return { status, error: text }
@@ -183,7 +183,7 @@ export class Authenticator implements Disposable {
         ? certified(certificate)
         : await this.#bearer(bearerToken(headers), port, named, shown.isBrief)
     if (named !== undefined && principal.tenant !== named) {
-      throw new IdentityError('IDENTITY_TENANT_UNKNOWN', 'the credentials are of another one')
+      throw new AuthError('IDENTITY_TENANT_UNKNOWN', 'the credentials are of another one')
     }
     return principal
   }
@@ -224,11 +224,11 @@ export class Authenticator implements Disposable {
       const own = named === undefined ? undefined : tenants?.get(named)
       if (own !== undefined) return own
       const detail = named === undefined ? 'none was named' : 'it is not configured'
-      throw new IdentityError('IDENTITY_TENANT_UNKNOWN', detail)
+      throw new AuthError('IDENTITY_TENANT_UNKNOWN', detail)
     }
     const auth = ports?.[port]?.auth
     if (auth !== undefined) return auth
-    throw new IdentityError('IDENTITY_TOKEN_INVALID', 'no keys of JWTs are configured here')
+    throw new AuthError('IDENTITY_TOKEN_INVALID', 'no keys of JWTs are configured here')
   }
 }
 

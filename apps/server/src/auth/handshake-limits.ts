@@ -1,5 +1,5 @@
 import type { Rate } from '@proj/config'
-import { SourceLimiter } from '@proj/identity'
+import { SourceLimiter } from '@proj/auth'
 import type { Denial } from '@proj/tunnel/server'
 
 /** How often one source may ask, and be wrong. */

@@ -1,4 +1,4 @@
-import { type IdentityError, isIdentityError, JwtVerifier, KeySet } from '@proj/identity'
+import { type AuthError, isAuthError, JwtVerifier, KeySet } from '@proj/auth'
 import type { Logger } from '@proj/tunnel'
 
 import type { AuthSettings } from './auth-settings.ts'
@@ -35,7 +35,7 @@ export function hasKeys(auth: AuthSettings): boolean {
 /**
  * Makes what the settings say, or nothing when they have no key.
  *
- * @throws {IdentityError} IDENTITY_KEY_INVALID.
+ * @throws {AuthError} IDENTITY_KEY_INVALID.
  */
 export function portAuth(auth: AuthSettings, logger: Logger): PortAuth | undefined {
   if (!hasKeys(auth)) return undefined
@@ -70,17 +70,17 @@ export function authProblem(auth: AuthSettings): { key: string; message: string 
     portAuth(auth, silent)
     return undefined
   } catch (error) {
-    if (!isIdentityError(error)) throw error
+    if (!isAuthError(error)) throw error
     return { key: settingOf(error), message: inSettings(error) }
   }
 }
 
-function settingOf({ message }: IdentityError): string {
+function settingOf({ message }: AuthError): string {
   const named = Object.entries(KEYS).find(([option]) => message.includes(option))
   return named?.[1] ?? 'jwks.endpoint'
 }
 
-function inSettings({ message }: IdentityError): string {
+function inSettings({ message }: AuthError): string {
   return Object.entries(KEYS).reduce((text, [option, key]) => text.replace(option, key), message)
 }
 

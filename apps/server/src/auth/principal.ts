@@ -1,4 +1,4 @@
-import type { Right } from '@proj/identity'
+import type { Right } from '@proj/auth'
 import type { Grant } from '@proj/tunnel/server'
 
 /** Somebody who was recognised, once per request or session; nobody reads the credentials again. */

@@ -1,4 +1,4 @@
-import { policyOf, type VisitorSettings } from '@proj/visitors'
+import { policyOf, type VisitorSettings } from '@proj/auth'
 
 import type { StandingPolicy } from './visitor-gates.ts'
 

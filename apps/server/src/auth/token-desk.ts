@@ -1,12 +1,12 @@
 import {
   abortAt,
   hashToken,
-  IdentityError,
+  AuthError,
   isSameSecret,
   parseToken,
   type Scope,
   scopePermits,
-} from '@proj/identity'
+} from '@proj/auth'
 
 import type { TokenRecord, TokenStore } from '../store/token-store.ts'
 import type { Principal } from './principal.ts'
@@ -44,7 +44,7 @@ export class TokenDesk implements Disposable {
   /**
    * Who the bearer of a token is.
    *
-   * @throws {IdentityError} IDENTITY_TOKEN_INVALID for a token that is unknown, expired or revoked.
+   * @throws {AuthError} IDENTITY_TOKEN_INVALID for a token that is unknown, expired or revoked.
    */
   judge(text: string): Principal {
     const now = Date.now()
@@ -53,11 +53,11 @@ export class TokenDesk implements Disposable {
     const stored = found === undefined ? NO_HASH : Buffer.from(found.hash, 'hex')
     const isSame = isSameSecret(hashToken(text), stored)
     if (found === undefined || !isSame) {
-      throw new IdentityError('IDENTITY_TOKEN_INVALID', 'no token of this server')
+      throw new AuthError('IDENTITY_TOKEN_INVALID', 'no token of this server')
     }
     const problem = endOf(found, now)
     if (problem !== undefined) {
-      throw new IdentityError('IDENTITY_TOKEN_INVALID', `${problem} (${found.id})`)
+      throw new AuthError('IDENTITY_TOKEN_INVALID', `${problem} (${found.id})`)
     }
     this.#tokens.noteUse(found.id, now)
     const scope: Scope = { may: new Set(found.rights), patterns: found.endpoints }

@@ -1,14 +1,14 @@
-import { matchesPattern } from '@proj/identity'
 import type { ReadVisitorRules } from '@proj/tunnel/server'
 import {
   FailureLimits,
   Gate,
   type GateParts,
+  matchesPattern,
   parsePolicy,
   PasswordChecks,
   type VisitorPolicy,
-  VisitorsError,
-} from '@proj/visitors'
+  AuthError,
+} from '@proj/auth'
 
 /** What the operator demands of the visitors of some endpoints. */
 export interface StandingPolicy {
@@ -26,7 +26,7 @@ export class VisitorGates {
   readonly read: ReadVisitorRules = (rules, kind) => {
     const gate = new Gate(parsePolicy(rules), this.#parts)
     if (kind === 'tcp' && gate.needsHttp) {
-      throw new VisitorsError('VISITORS_POLICY_INVALID', 'a TCP connection has no credentials')
+      throw new AuthError('VISITORS_POLICY_INVALID', 'a TCP connection has no credentials')
     }
     return gate
   }

@@ -1,4 +1,4 @@
-import { RIGHTS } from '@proj/identity'
+import { RIGHTS } from '@proj/auth'
 import { argument, duration, list, oneOf, path, setting, text } from '@proj/config'
 
 /** Settings that every command on the store takes. */

@@ -1,5 +1,5 @@
 import { EXIT, UserError } from '@proj/console'
-import { createToken, hashToken, patternProblem, type Right } from '@proj/identity'
+import { createToken, hashToken, patternProblem, type Right } from '@proj/auth'
 
 import type { Store } from '../store/store.ts'
 import type { TokenRecord } from '../store/token-store.ts'

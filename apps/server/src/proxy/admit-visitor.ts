@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
 import type { RequestHead, VisitorConnection } from '@proj/http1'
-import { clientAddress } from '@proj/visitors'
+import { clientAddress } from '@proj/auth'
 
 import { EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
 import type { EdgeContext } from './edge-context.ts'

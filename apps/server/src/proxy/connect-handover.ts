@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 
 import type { RequestHead, VisitorConnection } from '@proj/http1'
 import type { ConnectRequest } from '@proj/tunnel/server'
-import { clientAddress } from '@proj/visitors'
+import { clientAddress } from '@proj/auth'
 
 import { peerFacts } from '../tls/client-certificate.ts'
 import type { EdgeContext } from './edge-context.ts'

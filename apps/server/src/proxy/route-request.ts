@@ -1,7 +1,7 @@
 import type { ForwardRequestOptions, RequestHead, VisitorConnection } from '@proj/http1'
 import { type VisitorRules } from '@proj/tunnel'
 import { endpointKey } from '@proj/tunnel/server'
-import { clientAddress, Gate, judgeAll, type Verdict } from '@proj/visitors'
+import { clientAddress, Gate, judgeAll, type Verdict } from '@proj/auth'
 
 import { admitVisitor } from './admit-visitor.ts'
 import { EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'

@@ -1,4 +1,4 @@
-import type { Right } from '@proj/identity'
+import type { Right } from '@proj/auth'
 
 import type { Database, SqlRow } from './database.ts'
 import { isStoreError } from './store-error.ts'

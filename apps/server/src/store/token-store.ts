@@ -1,4 +1,4 @@
-import type { Right } from '@proj/identity'
+import type { Right } from '@proj/auth'
 
 /** A token as it is kept: nothing of it lets anybody in. */
 export interface TokenRecord {

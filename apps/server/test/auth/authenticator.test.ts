@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { inspect } from 'node:util'
 
-import { createToken } from '@proj/identity'
+import { createToken } from '@proj/auth'
 import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { describe, expect, test } from 'vitest'
 
@@ -185,10 +185,10 @@ describe('keys of a port', () => {
   })
 
   test('that cannot be read yet ask to come back', async () => {
-    const { IdentityError } = await import('@proj/identity')
+    const { AuthError } = await import('@proj/auth')
     const auth = authOf(KEY)
     auth.verifier.verify = async () => {
-      throw new IdentityError('IDENTITY_KEYS_UNAVAILABLE')
+      throw new AuthError('IDENTITY_KEYS_UNAVAILABLE')
     }
     const { audit, judged } = authenticator({ ports: { upstream: { auth } } })
     expect(await judged('a.b.c')).toBe('503 token keys unavailable')

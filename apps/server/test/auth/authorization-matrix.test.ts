@@ -1,6 +1,6 @@
 // Every verb with every kind of credential, for endpoints inside and outside of its scope, in every
 // tenant: what the server says must be what a rule of a few lines says, which knows nothing of tokens.
-import { JwtVerifier } from '@proj/identity'
+import { JwtVerifier } from '@proj/auth'
 import { Agent } from '@proj/tunnel'
 import { certificateAuthority } from '@proj/testkit/certificates'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'

@@ -3,7 +3,7 @@
  * so to the server, in a token or a claim, stands beside. The expected outcome is computed from the plain
  * words alone.
  */
-import { createToken } from '@proj/identity'
+import { createToken } from '@proj/auth'
 
 import type { TokenStore } from '../../src/store/token-store.ts'
 import { hs256, jwt, storedToken } from './signed.ts'

@@ -1,7 +1,7 @@
 /** JWTs and stored tokens as the tests of authorisation need them. */
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
 
-import { createToken, hashToken, JwtVerifier, type Right } from '@proj/identity'
+import { createToken, hashToken, JwtVerifier, type Right } from '@proj/auth'
 
 import type { PortAuth } from '../../src/auth/port-auth.ts'
 import type { TokenStore } from '../../src/store/token-store.ts'

@@ -1,4 +1,4 @@
-import { hashToken, parseToken } from '@proj/identity'
+import { hashToken, parseToken } from '@proj/auth'
 import { describe, expect, test } from 'vitest'
 
 import { memoryStore } from '../../src/store/store.ts'

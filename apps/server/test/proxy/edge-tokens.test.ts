@@ -1,7 +1,7 @@
 // Visitors that have to show a token (`proxy.auth`), and endpoints of tenants.
 import type { RequestListener } from 'node:http'
 
-import { JwtVerifier } from '@proj/identity'
+import { JwtVerifier } from '@proj/auth'
 import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { exchangeRaw } from '@proj/testkit/raw-http'
 import { Agent } from '@proj/tunnel'

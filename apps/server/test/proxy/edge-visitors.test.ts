@@ -7,7 +7,7 @@ import type { Channel } from '@proj/mux'
 import { Agent, dial, forward, RESET_REASONS } from '@proj/tunnel'
 import { until } from '@proj/testkit/until'
 import { exchangeRaw, type RawResponse } from '@proj/testkit/raw-http'
-import { hashPassword } from '@proj/visitors'
+import { hashPassword } from '@proj/auth'
 import { describe, expect, it } from 'vitest'
 
 import { deferred, request, tunnel } from '../tunnel-fixture.ts'

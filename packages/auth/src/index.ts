@@ -1,0 +1,63 @@
+// --- tokens of one's own
+export {
+  createToken,
+  hashToken,
+  isOpaqueToken,
+  type OpaqueToken,
+  parseToken,
+} from './tokens/opaque-token.ts'
+export { isSameSecret } from './tokens/same-secret.ts'
+
+// --- JWTs
+export { bearerToken, MAX_TOKEN_BYTES } from './tokens/bearer-token.ts'
+export type { Headers } from './tokens/bearer-token.ts'
+export type { JwtRights } from './jwt/jwt-claims.ts'
+export { JwtVerifier } from './jwt/jwt-verifier.ts'
+export type { JwtVerifierOptions, VerifiedJwt } from './jwt/jwt-verifier.ts'
+export { KeySet, MAX_KEYS, RETRY_MS, UNKNOWN_KEY_MS } from './jwt/key-set.ts'
+export type { KeySetOptions } from './jwt/key-set.ts'
+export { MAX_KEY_SET_BYTES } from './jwt/read-bounded.ts'
+export type { StaticKeyOptions } from './jwt/static-keys.ts'
+
+// --- what they are good for
+export {
+  matchesPattern,
+  MAX_PATTERN_BYTES,
+  MAX_PATTERNS,
+  patternProblem,
+} from './rights/endpoint-patterns.ts'
+export { type Right, RIGHTS, type Scope, scopePermits } from './rights/scope.ts'
+export { abortAt } from './tokens/abort-at.ts'
+
+// --- strangers
+export { SourceLimiter, sourceOf } from './limits/source-limiter.ts'
+export type { SourceLimiterOptions } from './limits/source-limiter.ts'
+
+// --- errors
+export { AUTH_ERRORS, AuthError, isAuthError } from './errors.ts'
+export type { AuthErrorCode, AuthErrorInfo } from './errors.ts'
+
+// --- visitors of an endpoint
+export { Gate, type GateParts } from './visitors/gate.ts'
+export { GatedService, type GatedServiceOptions } from './visitors/gated-service.ts'
+export { judgeAll } from './visitors/judge-all.ts'
+export type { Admission, Refusal, Verdict, VisitorRequest } from './visitors/verdict.ts'
+export { REFUSAL_CODES, type RefusalCode } from './visitors/refusals.ts'
+export {
+  type BasicAuthUser,
+  MAX_BLOCKS,
+  MAX_USERS,
+  parsePolicy,
+  type VisitorPolicy,
+} from './visitors/policy.ts'
+export type { JwksDemand, JwtDemand } from './jwt/jwt-demand.ts'
+export { checkCredentials, hashPassword } from './visitors/password.ts'
+export {
+  policyOf,
+  VISITOR_SETTINGS,
+  visitorProblems,
+  type VisitorSettings,
+} from './visitors/visitor-settings.ts'
+export { PasswordChecks, type PasswordCheckOptions } from './visitors/password-checks.ts'
+export { FailureLimits, type FailureLimitOptions } from './limits/failure-limits.ts'
+export { clientAddress } from './visitors/client-address.ts'

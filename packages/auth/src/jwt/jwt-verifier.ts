@@ -1,0 +1,110 @@
+import { errors, jwtVerify, type JWTHeaderParameters, type JWTPayload } from 'jose'
+
+import { checkTokenSize } from '../tokens/bearer-token.ts'
+import { AuthError, isAuthError } from '../errors.ts'
+import { type JwtRights, jwtRights } from './jwt-claims.ts'
+import type { KeySet } from './key-set.ts'
+import {
+  type KeyKind,
+  type StaticKeyOptions,
+  staticKeys,
+  type VerificationKey,
+} from './static-keys.ts'
+
+/** What tokens are judged by: static keys, or a key set, and what they must say. */
+export interface JwtVerifierOptions extends StaticKeyOptions {
+  /** Keys by name; excludes static keys. Default: none. */
+  readonly keySet?: KeySet
+  /** What `aud` must be or hold. Default: anything, nothing too. */
+  readonly audience?: string
+  /** What `iss` must be. Default: anything, nothing too. */
+  readonly issuer?: string
+  /** Milliseconds since the epoch. Default: `Date.now`. */
+  readonly now?: () => number
+}
+
+/** A JWT that is good now. */
+export interface VerifiedJwt extends JwtRights {
+  /** When it ceases to be, ms since the epoch; absent: never. */
+  readonly expiresAt?: number
+}
+
+/** Algorithms that are known. `none` and the PS family are not among them. */
+const ALGORITHMS = 'HS256 HS384 HS512 RS256 RS384 RS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
+
+/**
+ * Judges JWTs by Piko's rules: the key decides which algorithms are good, `exp` and `nbf` are exact to
+ * the second, `aud` and `iss` count where they are configured.
+ */
+export class JwtVerifier {
+  readonly #keys: ReadonlyMap<KeyKind, VerificationKey>
+  readonly #options: JwtVerifierOptions
+
+  /**
+   * @throws {AuthError} IDENTITY_KEY_INVALID when a key cannot be used, when there is none, and
+   *   when there are static keys and a key set.
+   */
+  constructor(options: JwtVerifierOptions) {
+    this.#options = options
+    this.#keys = staticKeys(options)
+    if ((this.#keys.size === 0) === (options.keySet === undefined)) {
+      const detail = this.#keys.size === 0 ? 'there is none' : 'static keys exclude a key set'
+      throw new AuthError('IDENTITY_KEY_INVALID', detail)
+    }
+  }
+
+  /**
+   * Verifies a token and says what it is good for.
+   *
+   * @throws {AuthError} IDENTITY_TOKEN_INVALID; IDENTITY_TOKEN_EXPIRED, only when the signature is
+   *   good; IDENTITY_KEYS_UNAVAILABLE when a key set could never be read.
+   */
+  async verify(token: string): Promise<VerifiedJwt> {
+    checkTokenSize(token)
+    const claims = await this.#claims(token)
+    const { exp } = claims
+    return { ...jwtRights(claims), ...(exp !== undefined && { expiresAt: exp * 1000 }) }
+  }
+
+  async #claims(token: string): Promise<JWTPayload> {
+    const { audience = '', issuer = '', now = Date.now } = this.#options
+    const currentDate = new Date(now())
+    try {
+      const { payload } = await jwtVerify(token, (header) => this.#key(header), {
+        algorithms: ALGORITHMS,
+        currentDate,
+        ...(audience !== '' && { audience }),
+        ...(issuer !== '' && { issuer }),
+      })
+      return payload
+    } catch (error) {
+      if (isAuthError(error)) throw error
+      if (isExpired(error, currentDate)) throw new AuthError('IDENTITY_TOKEN_EXPIRED')
+      // Its message has no part of the token; its other fields have the claims.
+      throw new AuthError('IDENTITY_TOKEN_INVALID', error instanceof Error ? error.message : '')
+    }
+  }
+
+  async #key({ alg, kid }: JWTHeaderParameters): Promise<VerificationKey> {
+    const { keySet } = this.#options
+    if (keySet === undefined) {
+      const found = [...this.#keys].find(([kind]) => alg.startsWith(kind))
+      if (found !== undefined) return found[1]
+      throw new AuthError('IDENTITY_TOKEN_INVALID', `no key is configured for ${alg}`)
+    }
+    if (typeof kid !== 'string') {
+      throw new AuthError('IDENTITY_TOKEN_INVALID', 'its header names no key (kid)')
+    }
+    const key = await keySet.find(kid, alg)
+    if (key !== undefined) return key
+    throw new AuthError('IDENTITY_TOKEN_INVALID', `the key set has no key for it, of ${alg}`)
+  }
+}
+
+/** Whether a token with a good signature is too old, whatever else is wrong with it. */
+function isExpired(error: unknown, now: Date): boolean {
+  if (error instanceof errors.JWTExpired) return true
+  if (!(error instanceof errors.JWTClaimValidationFailed)) return false
+  const { exp } = error.payload
+  return typeof exp === 'number' && exp <= Math.floor(now.getTime() / 1000)
+}

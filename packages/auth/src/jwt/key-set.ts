@@ -1,0 +1,156 @@
+import { importJWK, type JWK } from 'jose'
+
+import { AuthError } from '../errors.ts'
+import { readBounded } from './read-bounded.ts'
+import type { KeyKind, VerificationKey } from './static-keys.ts'
+
+/** Where a key set is and how long it is good for. */
+export interface KeySetOptions {
+  /** `http:`, `https:` or `file:` URL of a JSON Web Key Set, without credentials. */
+  readonly endpoint: string
+  /** Time after which it is read again when it is next needed, ms. Default 3 600 000: one hour. */
+  readonly cacheTtlMs?: number
+  /** Time that reading may take, ms. Default 10 000. */
+  readonly timeoutMs?: number
+  /** Told why reading failed; the keys that are there go on being used. Default: nobody. */
+  readonly onError?: (error: Error) => void
+  /** Milliseconds that only ever grow, for ages. Default: `performance.now`. */
+  readonly now?: () => number
+}
+
+/** Keys that a set may have: what comes after these is not looked at. */
+export const MAX_KEYS = 1000
+
+/** A key that is not in the set has it read again this often, and no more: strangers name keys, too. */
+export const UNKNOWN_KEY_MS: number = 5 * 60_000
+
+/** After a failure the next attempt waits this long, so that a peer's handshakes do not hammer. */
+export const RETRY_MS = 10_000
+
+const KINDS: Readonly<Record<string, KeyKind>> = { oct: 'HS', RSA: 'RS', EC: 'ES', OKP: 'Ed' }
+
+interface Key {
+  readonly jwk: JWK
+  readonly imported: Map<string, Promise<VerificationKey | undefined>>
+}
+
+/**
+ * A JSON Web Key Set that is read when it is needed, kept, and read again when it is old or lacks a
+ * key. When it cannot be read anew, the one that was read before goes on.
+ */
+export class KeySet {
+  readonly #url: URL
+  readonly #options: Required<Omit<KeySetOptions, 'endpoint'>>
+  #keys: readonly Key[] | undefined
+  #readAt = -Infinity
+  #failedAt = -Infinity
+  #unknownAt = -Infinity
+  #reading: Promise<void> | undefined
+
+  /** @throws {AuthError} IDENTITY_KEY_INVALID when the endpoint is none; the text does not repeat it. */
+  constructor(options: KeySetOptions) {
+    this.#url = checkedUrl(options.endpoint)
+    this.#options = {
+      cacheTtlMs: options.cacheTtlMs ?? 3_600_000,
+      timeoutMs: options.timeoutMs ?? 10_000,
+      onError: options.onError ?? (() => {}),
+      now: options.now ?? (() => performance.now()),
+    }
+  }
+
+  /** Reads the set for the first time. @returns whether it is there now; a failure went to `onError`. */
+  async prepare(): Promise<boolean> {
+    await this.#read()
+    return this.#keys !== undefined
+  }
+
+  /**
+   * Finds the key of a token.
+   *
+   * @param kid - its name
+   * @param algorithm - that the token says it is signed with; a key of another kind is not taken
+   * @returns undefined when the set has no such key.
+   * @throws {AuthError} IDENTITY_KEYS_UNAVAILABLE when the set could never be read.
+   */
+  async find(kid: string, algorithm: string): Promise<VerificationKey | undefined> {
+    const { now, cacheTtlMs } = this.#options
+    const isOld = now() - this.#readAt >= cacheTtlMs
+    if (isOld && now() - this.#failedAt >= RETRY_MS) await this.#read()
+    else if (this.#keys === undefined) await this.#reading
+    if (this.#keys === undefined) throw new AuthError('IDENTITY_KEYS_UNAVAILABLE')
+    const found = await this.#lookUp(kid, algorithm)
+    if (found !== undefined) return found
+    if (now() - this.#unknownAt >= UNKNOWN_KEY_MS) {
+      this.#unknownAt = now()
+      await this.#read()
+    } else await this.#reading
+    return await this.#lookUp(kid, algorithm)
+  }
+
+  async #lookUp(kid: string, algorithm: string): Promise<VerificationKey | undefined> {
+    const key = this.#keys?.find(({ jwk }) => jwk.kid === kid && fits(jwk, algorithm))
+    if (key === undefined) return undefined
+    let imported = key.imported.get(algorithm)
+    if (imported === undefined) {
+      // What a set says of a key may be nonsense; such a key verifies nothing.
+      imported = importJWK(key.jwk, algorithm).catch(() => undefined)
+      key.imported.set(algorithm, imported)
+    }
+    return await imported
+  }
+
+  /** Reads the set, once for all who want it now; never rejects. */
+  #read(): Promise<void> {
+    this.#reading ??= this.#readNow().finally(() => (this.#reading = undefined))
+    return this.#reading
+  }
+
+  async #readNow(): Promise<void> {
+    const { now, timeoutMs, onError } = this.#options
+    try {
+      const text = await readBounded(this.#url, AbortSignal.timeout(timeoutMs))
+      this.#keys = keysOf(text)
+      this.#readAt = now()
+    } catch (error) {
+      this.#failedAt = now()
+      onError(new Error(`the key set could not be read: ${reasonOf(error)}`))
+    }
+  }
+}
+
+function checkedUrl(endpoint: string): URL {
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined
+  const problem =
+    url === undefined || !['http:', 'https:', 'file:'].includes(url.protocol)
+      ? 'the key set is no URL that begins with http:, https: or file:'
+      : url.username !== '' || url.password !== ''
+        ? 'the URL of the key set holds a user name or password'
+        : undefined
+  if (url === undefined || problem !== undefined) {
+    throw new AuthError('IDENTITY_KEY_INVALID', problem)
+  }
+  return url
+}
+
+function keysOf(text: string): readonly Key[] {
+  const set: unknown = JSON.parse(text)
+  const keys: unknown = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : set
+  if (!Array.isArray(keys)) throw new Error('it is no key set: it has no list "keys"')
+  return keys
+    .slice(0, MAX_KEYS)
+    .filter((jwk: unknown): jwk is JWK => typeof jwk === 'object' && jwk !== null)
+    .map((jwk) => ({ jwk, imported: new Map() }))
+}
+
+/** Whether a key may verify an algorithm: the key decides, not the token. */
+function fits({ kty = '', alg, use }: JWK, algorithm: string): boolean {
+  if (!Object.hasOwn(KINDS, kty) || !algorithm.startsWith(KINDS[kty] ?? '')) return false
+  return (alg === undefined || alg === algorithm) && (use === undefined || use === 'sig')
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error instanceof SyntaxError) return 'it is no JSON'
+  // What fetch says is "fetch failed"; why stands below.
+  return error.cause instanceof Error ? error.cause.message : error.message
+}

@@ -1,0 +1,40 @@
+import { AuthError } from '../errors.ts'
+
+/** Longest token that is looked at, bytes; the largest of real issuers have half of that. */
+export const MAX_TOKEN_BYTES = 8192
+
+/** Header that is read first, so that a proxy on the way may use `Authorization` for itself. */
+const OWN_HEADER = 'x-piko-authorization'
+
+/** Headers as `node:http` has them: lower-case names. */
+export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
+
+/**
+ * Reads the token of a request, as Piko does: from `x-piko-authorization`, else from `authorization`,
+ * and from nowhere else. Where the first is there, the second is not looked at, whatever it holds.
+ *
+ * @throws {AuthError} IDENTITY_AUTHORIZATION_MISSING when neither is there;
+ *   IDENTITY_AUTHORIZATION_INVALID when it is one word; IDENTITY_SCHEME_UNSUPPORTED for another scheme
+ *   than `Bearer`; IDENTITY_TOKEN_INVALID for a token longer than {@link MAX_TOKEN_BYTES}.
+ */
+export function bearerToken(headers: Headers): string {
+  const value = text(headers[OWN_HEADER]) || text(headers['authorization'])
+  if (value === '') throw new AuthError('IDENTITY_AUTHORIZATION_MISSING')
+  const space = value.indexOf(' ')
+  if (space < 0) throw new AuthError('IDENTITY_AUTHORIZATION_INVALID')
+  if (value.slice(0, space) !== 'Bearer') throw new AuthError('IDENTITY_SCHEME_UNSUPPORTED')
+  const token = value.slice(space + 1)
+  checkTokenSize(token)
+  return token
+}
+
+/** @throws {AuthError} IDENTITY_TOKEN_INVALID for a token longer than {@link MAX_TOKEN_BYTES}. */
+export function checkTokenSize(token: string): void {
+  if (token.length > MAX_TOKEN_BYTES) {
+    throw new AuthError('IDENTITY_TOKEN_INVALID', `it is longer than ${MAX_TOKEN_BYTES} bytes`)
+  }
+}
+
+function text(value: string | readonly string[] | undefined): string {
+  return typeof value === 'string' ? value : (value ?? []).join(', ')
+}

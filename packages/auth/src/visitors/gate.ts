@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto'
+
+import { isAuthError } from '../errors.ts'
+import type { JwtVerifier } from '../jwt/jwt-verifier.ts'
+import { scopePermits } from '../rights/scope.ts'
+
+import { AddressRules } from './address-rules.ts'
+import { parseBasic } from './basic-credentials.ts'
+import type { FailureLimits } from '../limits/failure-limits.ts'
+import { verifierOf } from '../jwt/jwt-demand.ts'
+import type { PasswordChecks } from './password-checks.ts'
+import type { VisitorPolicy } from './policy.ts'
+import { refuse, type RefusalCode } from './refusals.ts'
+import type { Verdict, VisitorRequest } from './verdict.ts'
+
+/** What the gates of a process share. */
+export interface GateParts {
+  /** Checks passwords. */
+  readonly checks: PasswordChecks
+  /** Bounds the failures of a source. */
+  readonly failures: FailureLimits
+}
+
+/** Time after which a check is tried again that found too many others waiting, s. */
+const BUSY_RETRY_S = 1
+
+/** Stands in for users nobody has, so that they take as long as the others: no password has this hash. */
+const NOBODY = `$scrypt$ln=15,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
+
+/** Applies one policy to requests and connections. */
+export class Gate {
+  /** Equal policies have equal names. */
+  readonly id: string
+  /** Whether only an HTTP request can pass. */
+  readonly needsHttp: boolean
+  readonly #parts: GateParts
+  readonly #addresses: AddressRules | undefined
+  readonly #users: ReadonlyMap<string, string> | undefined
+  readonly #tokens: JwtVerifier | undefined
+
+  /**
+   * @param policy - made by `policyOf`, or checked by `parsePolicy`.
+   * @throws {AuthError} IDENTITY_KEY_INVALID for a key that cannot be used.
+   */
+  constructor(policy: VisitorPolicy, parts: GateParts) {
+    const { allow, deny, basicAuth, jwt } = policy
+    this.id = policyId(policy)
+    this.needsHttp = basicAuth !== undefined || jwt !== undefined
+    this.#tokens = jwt && verifierOf(jwt)
+    this.#parts = parts
+    this.#addresses =
+      allow === undefined && deny === undefined ? undefined : new AddressRules(allow, deny ?? [])
+    this.#users =
+      basicAuth && new Map(basicAuth.map(({ user, verifier }) => [user.normalize('NFC'), verifier]))
+  }
+
+  /** Whether a bare connection may pass. */
+  admitsConnection(address: string | undefined): boolean {
+    return !this.needsHttp && this.#admitsAddress(address)
+  }
+
+  /** Judges one request; at once, unless a password has to be checked. */
+  judge(request: VisitorRequest): Verdict | Promise<Verdict> {
+    if (!this.#admitsAddress(request.address)) return refuse('address_denied')
+    if (!this.needsHttp) return { admitted: true, consumed: false }
+    const [authorization, second] = authorizations(request.headers)
+    if (second !== undefined) return refuse('authorization_repeated')
+    if (authorization === undefined) return this.#challenge('credentials_missing', request)
+    if (this.#tokens !== undefined && /^bearer /i.test(authorization)) {
+      return this.#checkToken(this.#tokens, authorization, request)
+    }
+    const credentials = this.#users && parseBasic(authorization)
+    if (credentials === undefined) return this.#challenge('credentials_wrong', request)
+    const verifier = this.#users?.get(credentials.user) ?? NOBODY
+    const { password } = credentials
+    if (this.#parts.checks.remembers(password, verifier)) return { admitted: true, consumed: true }
+    return this.#checkPassword(password, verifier, request)
+  }
+
+  async #checkToken(
+    tokens: JwtVerifier,
+    authorization: string,
+    request: VisitorRequest,
+  ): Promise<Verdict> {
+    const { failures } = this.#parts
+    const source = request.address ?? ''
+    const heldOff = this.#heldOff(source)
+    if (heldOff !== undefined) return heldOff
+    try {
+      const { scope } = await tokens.verify(authorization.slice(authorization.indexOf(' ') + 1))
+      failures.giveBack(source)
+      const isMeant = scopePermits(scope, 'connect', request.endpoint)
+      return isMeant
+        ? { admitted: true, consumed: true }
+        : this.#challenge('token_not_permitted', request)
+    } catch (error) {
+      if (!isAuthError(error)) throw error
+      if (error.retryable) {
+        failures.giveBack(source)
+        return refuse('token_keys_unavailable', ['retry-after', String(BUSY_RETRY_S)])
+      }
+      const isExpired = error.code === 'IDENTITY_TOKEN_EXPIRED'
+      return this.#challenge(isExpired ? 'token_expired' : 'token_invalid', request)
+    }
+  }
+
+  /** Pays for an attempt, or says that there were too many. */
+  #heldOff(source: string): Verdict | undefined {
+    const waitMs = this.#parts.failures.take(source)
+    if (waitMs === 0) return undefined
+    return refuse('too_many_failures', ['retry-after', String(Math.ceil(waitMs / 1000))])
+  }
+
+  #checkPassword(
+    password: string,
+    verifier: string,
+    request: VisitorRequest,
+  ): Verdict | Promise<Verdict> {
+    const { checks, failures } = this.#parts
+    const source = request.address ?? ''
+    const heldOff = this.#heldOff(source)
+    if (heldOff !== undefined) return heldOff
+    const check = checks.check(password, verifier)
+    if (check === undefined) {
+      failures.giveBack(source)
+      return refuse('checks_busy', ['retry-after', String(BUSY_RETRY_S)])
+    }
+    return check.then((isGood) => {
+      if (!isGood) return this.#challenge('credentials_wrong', request)
+      failures.giveBack(source)
+      return { admitted: true, consumed: true }
+    })
+  }
+
+  #admitsAddress(address: string | undefined): boolean {
+    return this.#addresses === undefined || this.#addresses.admits(address)
+  }
+
+  #challenge(code: RefusalCode, request: VisitorRequest): Verdict {
+    const plain = request.endpoint.replaceAll(/[^\u0020-\u007e]/g, '?')
+    const realm = `realm="${plain.replaceAll(/["\\]/g, '\\$&')}"`
+    const headers: string[] = []
+    if (this.#users !== undefined) {
+      headers.push('www-authenticate', `Basic ${realm}, charset="UTF-8"`)
+    }
+    if (this.#tokens !== undefined) headers.push('www-authenticate', `Bearer ${realm}`)
+    return refuse(code, headers)
+  }
+}
+
+function policyId({ allow, deny, basicAuth, jwt }: VisitorPolicy): string {
+  const users = basicAuth?.map(({ user, verifier }) => [user, verifier])
+  return createHash('sha256')
+    .update(JSON.stringify([allow, deny, users, jwt]))
+    .digest('base64')
+}
+
+/** Values of Authorization; two of them could be read as either by whoever comes next. */
+function authorizations(headers: readonly string[]): string[] {
+  const found: string[] = []
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at] ?? ''
+    if (name.length === 13 && name.toLowerCase() === 'authorization') {
+      found.push(headers[at + 1] ?? '')
+    }
+  }
+  return found
+}

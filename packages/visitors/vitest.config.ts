@@ -1,3 +1,0 @@
-import { preset } from '@proj/vitest-config'
-
-export default preset()
