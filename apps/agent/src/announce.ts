@@ -1,4 +1,4 @@
-import { formatBindNotes, formatTable, type TextOutput } from '@proj/console'
+import { formatBindNotes, formatTable, type TextOutput } from '@proj/program-kit'
 import { formatDialAddress } from '@proj/config'
 
 import { SOFTWARE } from './version.ts'

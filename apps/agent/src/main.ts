@@ -1,4 +1,4 @@
-import { runProgram } from '@proj/console'
+import { runProgram } from '@proj/program-kit'
 
 import { run } from './program.ts'
 

@@ -1,4 +1,4 @@
-import { type Invocation, runCommandLine, type Surroundings } from '@proj/console'
+import { type Invocation, runCommandLine, type Surroundings } from '@proj/program-kit'
 
 import { argumentsOf } from './commands/arguments.ts'
 import { pikoFiles } from './commands/piko-files.ts'

@@ -1,4 +1,4 @@
-import { bindsAreTcp, LISTENER_SETTINGS, LOG_LEVELS, overlappingBinds } from '@proj/console'
+import { bindsAreTcp, LISTENER_SETTINGS, LOG_LEVELS, overlappingBinds } from '@proj/program-kit'
 import {
   boolean,
   defineSettings,

@@ -6,7 +6,7 @@ import {
   patience,
   reloading,
   UserError,
-} from '@proj/console'
+} from '@proj/program-kit'
 import { Agent, Consumer } from '@proj/tunnel'
 
 import { openAdminPort } from './control/admin-port.ts'

@@ -1,8 +1,9 @@
 // The commands of docs/networks.md are understood as they stand. What they do is tested with the real
 // programs: test/e2e/networks.test.ts and proxies.test.ts here, listeners.test.ts of the server.
+import { argumentLayer, type ParsedCommand, parseCommandLine } from '@proj/program-kit'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { loadSettings, type ParsedCommand, parseCommandLine } from '@proj/config'
+import { loadSettings } from '@proj/config'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
 import {
@@ -46,12 +47,12 @@ async function problemsOfAgent(argv: readonly string[], cwd: string): Promise<un
   const line = parseCommandLine(commands, { argv, env: {}, cwd })
   if (line.kind !== 'command') return line
   const values = argumentsOf(line.command as ParsedCommand<OwnCommands>)
-  const given = { cwd, env: {}, flags: line.settings, arguments: values }
+  const given = { cwd, env: {}, layers: [line.settings, argumentLayer(values, cwd)] }
   return (await loadSettings(settings, given)).problems
 }
 
 async function problemsOfServer(argv: readonly string[], cwd: string): Promise<unknown> {
   const line = parseCommandLine(serverCommands, { argv, env: {}, cwd })
   if (line.kind !== 'command') return line
-  return (await loadSettings(serverSettings, { cwd, env: {}, flags: line.settings })).problems
+  return (await loadSettings(serverSettings, { cwd, env: {}, layers: [line.settings] })).problems
 }

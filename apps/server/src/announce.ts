@@ -1,4 +1,4 @@
-import { bindNotes, formatBindNotes, formatTable, type TextOutput } from '@proj/console'
+import { bindNotes, formatBindNotes, formatTable, type TextOutput } from '@proj/program-kit'
 import type { BoundAddress, Listeners } from '@proj/portcheck'
 
 import type { Server } from './server.ts'

@@ -1,4 +1,4 @@
-import { type Invocation, runCommandLine, type Surroundings } from '@proj/console'
+import { type Invocation, runCommandLine, type Surroundings } from '@proj/program-kit'
 import { pikoDialect, pikoFlags } from '@proj/config'
 
 import { runStoreCommand } from './commands/run-store-command.ts'

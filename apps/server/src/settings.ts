@@ -6,10 +6,10 @@ import {
   LOG_LEVELS,
   overlappingBinds,
   STANDARD_COMMANDS,
-} from '@proj/console'
+  defineCommands,
+} from '@proj/program-kit'
 import {
   boolean,
-  defineCommands,
   defineSettings,
   duration,
   integer,

@@ -9,7 +9,7 @@ import {
   patience,
   reloading,
   UserError,
-} from '@proj/console'
+} from '@proj/program-kit'
 import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
 import { announce } from './announce.ts'

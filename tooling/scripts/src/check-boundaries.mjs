@@ -1,18 +1,27 @@
 // @ts-check
 // Who may know whom. The packages stand alone so that each can be used alone: mux, dialer,
 // portcheck, config and http1 do not import one another, save that dialer and portcheck use the
-// address grammar of config. tunnel joins mux and dialer, console is what the two programs share on
-// the screen; the apps join everything.
+// address grammar of config. tunnel joins mux and dialer, program-kit is what the two
+// programs share; the apps join everything.
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { filesBelow, workspacePackages } from './workspace.mjs'
 
-const APP_IMPORTS = ['auth', 'config', 'console', 'dialer', 'http1', 'mux', 'portcheck', 'tunnel']
+const APP_IMPORTS = [
+  'auth',
+  'config',
+  'dialer',
+  'http1',
+  'mux',
+  'portcheck',
+  'program-kit',
+  'tunnel',
+]
 /** @type {Readonly<Record<string, readonly string[]>>} */
 const ALLOWED = {
   'packages/auth': ['config', 'http1'],
   'packages/config': [],
-  'packages/console': ['config'],
+  'packages/program-kit': ['config'],
   'packages/dialer': ['config'],
   'packages/http1': [],
   'packages/mux': [],
@@ -22,7 +31,7 @@ const ALLOWED = {
   'apps/server': APP_IMPORTS,
 }
 // the files of config that make up the address grammar, with the errors it throws
-const GRAMMAR_FILE = /^\.\/(?:(?!types-)[\w-]*address[\w-]*|errors|host|listen-overlap|port)\.ts$/
+const GRAMMAR_FILE = /^\.\/(?:address\/[\w-]+|errors)\.ts$/
 const GRAMMAR_INDEX = 'packages/config/src/index.ts'
 const ADDRESS_ONLY = new Set(['packages/dialer', 'packages/portcheck'])
 const IMPORT =
@@ -35,13 +44,15 @@ const AMBIENT = /\bprocess\.(?:env|argv)\b/
  */
 export function checkBoundaries(root) {
   const grammar = addressGrammar(root)
-  return workspacePackages(root)
+  const packages = workspacePackages(root)
+  const published = new Set(packages.flatMap(publishedEntries))
+  return packages
     .filter(({ folder }) => /^(?:apps|packages)\//.test(folder))
     .flatMap(({ folder, path }) =>
       filesBelow(join(path, 'src'), ['.ts']).flatMap((file) => {
         const text = readFileSync(join(path, 'src', file), 'utf8')
         const problems = [...text.matchAll(IMPORT)].flatMap(([, names = '', from, dynamic]) =>
-          checkImport(folder, file, grammar, names, from ?? dynamic ?? ''),
+          checkImport(folder, file, { grammar, published }, names, from ?? dynamic ?? ''),
         )
         if (AMBIENT.test(withoutComments(text)) && file !== 'main.ts') {
           problems.push('process.env and process.argv are read in main.ts only')
@@ -54,22 +65,33 @@ export function checkBoundaries(root) {
 /**
  * @param {string} folder
  * @param {string} file
- * @param {Set<string>} grammar
+ * @param {{ grammar: Set<string>, published: Set<string> }} known
  * @param {string} names - between `import` and `from`
  * @param {string} from
  */
-function checkImport(folder, file, grammar, names, from) {
+function checkImport(folder, file, { grammar, published }, names, from) {
   if (from === '../package.json') return []
   if (from.startsWith('.')) {
     return join('src', dirname(file), from).startsWith('src/') ? [] : [`${from} leaves src`]
   }
   if (!from.startsWith('@proj/')) return []
   const [target = '', ...deeper] = from.slice('@proj/'.length).split('/')
-  if (deeper.length > 0) return [`${from}: packages are imported by their name alone`]
   if (!ALLOWED[folder]?.includes(target)) return [`must not know ${from}`]
+  if (deeper.length > 0 && !published.has(from)) {
+    return [`${from}: packages are imported by their name, or by an entry they publish`]
+  }
   if (!ADDRESS_ONLY.has(folder)) return []
   const stray = namesOf(names).filter((name) => !grammar.has(name))
   return stray.map((name) => `${name}: of ${from} only the address grammar is used here`)
+}
+
+/**
+ * What a package may be imported by beside its name: the entries of its exports map.
+ *
+ * @param {import('./workspace.mjs').WorkspacePackage} found
+ */
+function publishedEntries({ manifest }) {
+  return Object.keys(manifest.exports ?? {}).map((entry) => `${manifest.name}${entry.slice(1)}`)
 }
 
 /**

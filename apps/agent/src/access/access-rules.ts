@@ -1,4 +1,4 @@
-import { isLoopbackBind } from '@proj/console'
+import { isLoopbackBind } from '@proj/program-kit'
 import { formatListenAddress, type RuleProblem } from '@proj/config'
 
 import type { AccessSettings } from './access-settings.ts'

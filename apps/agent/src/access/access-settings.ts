@@ -1,4 +1,4 @@
-import { LISTENER_SETTINGS } from '@proj/console'
+import { LISTENER_SETTINGS } from '@proj/program-kit'
 import {
   boolean,
   duration,

@@ -1,4 +1,4 @@
-import { conflictPolicy } from '@proj/console'
+import { conflictPolicy } from '@proj/program-kit'
 import type { ListenAddress } from '@proj/config'
 import { listenTogether } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'

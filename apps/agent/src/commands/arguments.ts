@@ -1,5 +1,10 @@
-import { EXIT, UserError } from '@proj/console'
-import type { ArgumentValue, ArgumentValues, ParsedCommand } from '@proj/config'
+import {
+  EXIT,
+  UserError,
+  type ArgumentValue,
+  type ArgumentValues,
+  type ParsedCommand,
+} from '@proj/program-kit'
 
 import type { OwnCommands } from './commands.ts'
 

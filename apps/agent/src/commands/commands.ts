@@ -1,15 +1,11 @@
-import { ADMIN_TLS_FLAGS, GLOBAL_FLAGS, STANDARD_COMMANDS } from '@proj/console'
 import {
+  ADMIN_TLS_FLAGS,
+  GLOBAL_FLAGS,
+  STANDARD_COMMANDS,
   argument,
-  boolean,
   defineCommands,
-  list,
-  oneOf,
-  path,
-  setting,
-  text,
-  url,
-} from '@proj/config'
+} from '@proj/program-kit'
+import { boolean, list, oneOf, path, setting, text, url } from '@proj/config'
 
 import { ACCESS_CONFLICTS } from '../access/access-settings.ts'
 import { NAME_COMMANDS } from './name-commands.ts'

@@ -1,4 +1,4 @@
-import { EXIT, type Invocation, UserError } from '@proj/console'
+import { EXIT, type Invocation, UserError } from '@proj/program-kit'
 import {
   diagnose,
   explainRoute,

@@ -1,4 +1,4 @@
-import { EXIT, UserError } from '@proj/console'
+import { EXIT, UserError } from '@proj/program-kit'
 import { isDialError } from '@proj/dialer'
 import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 import { isTunnelError, TUNNEL_ERRORS } from '@proj/tunnel'

@@ -1,5 +1,5 @@
-import { EXIT, formatTable, type Invocation, printable } from '@proj/console'
-import { argument, oneOf, setting } from '@proj/config'
+import { EXIT, formatTable, type Invocation, printable, argument } from '@proj/program-kit'
+import { oneOf, setting } from '@proj/config'
 import { releaseName, reservedNames, reserveName, type ReservedName } from '@proj/tunnel'
 
 import type { OwnCommands } from './commands.ts'

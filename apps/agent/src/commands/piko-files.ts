@@ -1,4 +1,4 @@
-import type { ProgramDefinition } from '@proj/console'
+import type { ProgramDefinition } from '@proj/program-kit'
 import { type Dialect, pikoDialect, pikoFlags } from '@proj/config'
 
 import type { OwnCommands } from './commands.ts'

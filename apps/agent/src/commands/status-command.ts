@@ -4,7 +4,7 @@ import {
   formatServerStatus,
   type Invocation,
   readServerStatus,
-} from '@proj/console'
+} from '@proj/program-kit'
 
 import type { AgentStatus } from '../status/agent-status.ts'
 import type { OwnCommands } from './commands.ts'

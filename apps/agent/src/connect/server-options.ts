@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 
-import { EXIT, UserError } from '@proj/console'
+import { EXIT, UserError } from '@proj/program-kit'
 import { formatSourceAddress } from '@proj/config'
 import { proxyFromEnvironment, type TlsOptions } from '@proj/dialer'
 import type { ServerOptions } from '@proj/tunnel'

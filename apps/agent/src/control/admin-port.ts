@@ -1,4 +1,4 @@
-import { accessLists, conflictPolicy, movedBinds } from '@proj/console'
+import { accessLists, conflictPolicy, movedBinds } from '@proj/program-kit'
 import { listen } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 

@@ -1,4 +1,4 @@
-import { isLoopbackBind, type ListenerSettings } from '@proj/console'
+import { isLoopbackBind, type ListenerSettings } from '@proj/program-kit'
 import { formatListenAddress, type ListenAddress, type RuleProblem } from '@proj/config'
 
 /** A rule: an admin port that everybody reaches shows everybody what is offered and brought. */

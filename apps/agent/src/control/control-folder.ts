@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync, readdirSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 
-import { EXIT, UserError } from '@proj/console'
+import { EXIT, UserError } from '@proj/program-kit'
 
 /** Windows has no such folder; its pipes share one place for all. */
 const PIPES = '\\\\.\\pipe\\'

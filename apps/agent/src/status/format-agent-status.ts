@@ -1,5 +1,5 @@
 import { formatDuration } from '@proj/config'
-import { formatTable, roughSize } from '@proj/console'
+import { formatTable, roughSize } from '@proj/program-kit'
 
 import type {
   AccessStatus,

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util'
 
-import { formatTable, roughSize } from '@proj/console'
+import { formatTable, roughSize } from '@proj/program-kit'
 
 import type { AccessStatus, AgentStatus, ListenerStatus, TrafficStatus } from './agent-status.ts'
 import { formatBind, formatFailure, formatFar, formatLink } from './format-agent-status.ts'

@@ -1,4 +1,4 @@
-import { LiveScreen, type Surroundings, type TextOutput } from '@proj/console'
+import { LiveScreen, type Surroundings, type TextOutput } from '@proj/program-kit'
 
 import type { AgentStatus, FarStatus } from './agent-status.ts'
 import { type DescribedAgent, describeAgent, farSide } from './describe-agent.ts'

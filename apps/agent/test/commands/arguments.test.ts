@@ -1,5 +1,5 @@
+import { type ParsedCommand, parseCommandLine } from '@proj/program-kit'
 import { describe, expect, test } from 'vitest'
-import { type ParsedCommand, parseCommandLine } from '@proj/config'
 
 import { argumentsOf } from '../../src/commands/arguments.ts'
 import { commands, type OwnCommands } from '../../src/commands/commands.ts'

@@ -2,7 +2,7 @@
  * A fresh server on the internet that nobody protects is somebody else's tunnel. So where nobody is
  * asked who they are, ports are on loopback unless an operator says otherwise in so many words.
  */
-import { EXIT, UserError } from '@proj/console'
+import { EXIT, UserError } from '@proj/program-kit'
 import { formatListenAddress, type ListenAddress, parseListenAddress } from '@proj/config'
 
 import type { PortName } from './authenticator.ts'

@@ -1,4 +1,4 @@
-import { formatTable, printable } from '@proj/console'
+import { formatTable, printable } from '@proj/program-kit'
 
 import type { AuditRecord } from '../store/audit-log.ts'
 

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs'
 
-import { EXIT, UserError } from '@proj/console'
+import { EXIT, UserError } from '@proj/program-kit'
 
 import type { Store } from '../store/store.ts'
 import { isStoreError } from '../store/store-error.ts'

@@ -1,4 +1,4 @@
-import { EXIT, formatTable, printable, UserError } from '@proj/console'
+import { EXIT, formatTable, printable, UserError } from '@proj/program-kit'
 
 import type { Reservation } from '../store/reservation-store.ts'
 import type { Store } from '../store/store.ts'

@@ -1,4 +1,4 @@
-import { createLogger, EXIT, type Invocation } from '@proj/console'
+import { createLogger, EXIT, type Invocation } from '@proj/program-kit'
 
 import { describeAudit, formatAudit } from './audit-view.ts'
 import { backUp } from './back-up.ts'

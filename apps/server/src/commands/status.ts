@@ -5,7 +5,7 @@ import {
   type Invocation,
   readServerStatus,
   UserError,
-} from '@proj/console'
+} from '@proj/program-kit'
 import { formatHostPort, type Resolved } from '@proj/config'
 
 import type { OwnCommands, ServerTree } from '../settings.ts'

@@ -1,5 +1,6 @@
+import { argument } from '@proj/program-kit'
 import { RIGHTS } from '@proj/auth'
-import { argument, duration, list, oneOf, path, setting, text } from '@proj/config'
+import { duration, list, oneOf, path, setting, text } from '@proj/config'
 
 /** Settings that every command on the store takes. */
 const STORE_SETTINGS = ['data_dir', 'log']

@@ -1,4 +1,4 @@
-import { EXIT, UserError } from '@proj/console'
+import { EXIT, UserError } from '@proj/program-kit'
 import { createToken, hashToken, patternProblem, type Right } from '@proj/auth'
 
 import type { Store } from '../store/store.ts'

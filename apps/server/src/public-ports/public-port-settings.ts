@@ -1,4 +1,4 @@
-import { accessLists, LISTENER_SETTINGS } from '@proj/console'
+import { accessLists, LISTENER_SETTINGS } from '@proj/program-kit'
 import {
   bindHost,
   duration,

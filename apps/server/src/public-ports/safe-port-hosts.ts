@@ -1,4 +1,4 @@
-import { EXIT, isLoopbackBind, UserError } from '@proj/console'
+import { EXIT, isLoopbackBind, UserError } from '@proj/program-kit'
 import { formatHostPort, parseListenAddress } from '@proj/config'
 
 import { hintFor } from '../auth/safe-binds.ts'

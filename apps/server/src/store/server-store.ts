@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { EXIT, UserError } from '@proj/console'
+import { EXIT, UserError } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 
 import { dataDirectory } from './data-directory.ts'

@@ -1,5 +1,5 @@
 import { FileWatch } from '@proj/config'
-import { EXIT, UserError } from '@proj/console'
+import { EXIT, UserError } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 
 import { describeCertificate } from './describe-certificate.ts'

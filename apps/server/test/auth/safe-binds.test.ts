@@ -1,4 +1,4 @@
-import { UserError } from '@proj/console'
+import { UserError } from '@proj/program-kit'
 import { formatListenAddress, parseListenAddress } from '@proj/config'
 import { describe, expect, test } from 'vitest'
 

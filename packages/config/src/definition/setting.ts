@@ -1,0 +1,51 @@
+/**
+ * The definition of one setting, and of lists of objects. Definitions are plain nested objects:
+ * the property path gives key, flag and variable, the type gives grammar, range and schema, the
+ * rest is said once in the options. What `loadSettings` returns has the same shape.
+ */
+import type { ValueType } from '../types/value-type.ts'
+
+/** When a changed value takes effect. */
+export type ReloadMode = 'live' | 'restart'
+
+/** What every setting says about itself. */
+export interface SettingOptions {
+  /** What it does, one or two sentences. Printed by help, reference page and JSON Schema. */
+  readonly description: string
+  /** Value when no source gives one, written as a user would. Left out: no value. */
+  readonly default?: string | readonly string[]
+  /** Whether a value must be given. Excludes a default. @default false */
+  readonly required?: boolean
+  /** One letter for a short flag. @default none */
+  readonly short?: string
+  /** Whether a changed file takes effect in the running process. @default restart */
+  readonly reload?: ReloadMode
+  /** Whether help and completions leave it out; the reference page has it. @default false */
+  readonly hidden?: boolean
+}
+
+/** One setting; made by {@link setting}. */
+export interface Setting<T> {
+  /** Tells settings from groups and lists of objects. */
+  readonly kind: 'setting'
+  /** What the value may be. */
+  readonly type: ValueType<unknown>
+  /** The options it was made with. */
+  readonly options: SettingOptions
+  /** Carries the type of the value for inference; never present. */
+  readonly inferred?: T
+}
+
+/**
+ * Defines one setting. Without default and without `required` its value may be undefined.
+ *
+ * @param type - what the value may be
+ */
+export function setting<T, const Options extends SettingOptions>(
+  type: ValueType<T>,
+  options: Options,
+): Setting<
+  Options extends { readonly default: unknown } | { readonly required: true } ? T : T | undefined
+> {
+  return { kind: 'setting', type, options }
+}

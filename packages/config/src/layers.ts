@@ -1,0 +1,18 @@
+/**
+ * For those who write a source of settings, such as a command line: what a source turns its text
+ * into, and how layers become values. Programs that only load settings need none of it.
+ */
+
+// A source is a layer: raw nodes by key
+export { givenTwice, type Layer, type LayerValue } from './sources/layer.ts'
+export { elementsOf, type RawMember, type RawNode } from './sources/raw-node.ts'
+export { environmentLayer } from './sources/environment-layer.ts'
+export { resolveSettings } from './sources/resolve-settings.ts'
+
+// The settings a source may name
+export { entriesOf, isSecret, type SettingEntry } from './definition/setting-entry.ts'
+
+// What a source says about mistakes
+export { nearest } from './sources/nearest.ts'
+export { type Problem } from './sources/problem.ts'
+export { quote } from './sources/quote.ts'

@@ -1,0 +1,196 @@
+import { createReadStream } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+
+import { checkRules } from './check-rules.ts'
+import type { Settings } from '../definition/define-settings.ts'
+import type { ForeignFile } from './dialect.ts'
+import { environmentLayer } from './environment-layer.ts'
+import type { Environment } from './expand-variables.ts'
+import { fileLayer } from './file-layer.ts'
+import type { Layer } from './layer.ts'
+import { hasErrors, type Problem } from './problem.ts'
+import { type ResolvedValue, resolveSettings } from './resolve-settings.ts'
+import type { Resolved, SettingsTree } from '../definition/settings-tree.ts'
+
+/** Largest configuration file in bytes. */
+const MAX_FILE_BYTES = 8 * 1024 * 1024
+
+/** Largest file of a secret in bytes; a private key of 16384 bits has 13 kB. */
+const MAX_SECRET_BYTES = 64 * 1024
+
+/** Where settings come from, weakest source first in this list. */
+export interface LoadOptions {
+  /** Absolute directory that relative paths of files, flags, variables and defaults start from. */
+  readonly cwd: string
+  /** Files that are read when they exist, the weakest first. @default none */
+  readonly optionalFiles?: readonly string[]
+  /** Files that must exist, the weakest first; they win over the optional ones. @default none */
+  readonly files?: readonly (string | ForeignFile)[]
+  /** Environment variables. @default none */
+  readonly env?: Environment
+  /**
+   * Sources of the program's own, such as its command line, the weakest first; they win over
+   * variables and files. @default none
+   */
+  readonly layers?: readonly Layer[]
+  /** Stops waiting for files; the promise rejects with its reason. */
+  readonly signal?: AbortSignal
+}
+
+/** What {@link loadSettings} resolves with. */
+export type Loaded<Tree extends SettingsTree> = LoadedSettings<Tree> | LoadFailure
+
+/** Settings without error. */
+export interface LoadedSettings<Tree extends SettingsTree> extends LoadReport {
+  /** Tells success from failure. */
+  readonly ok: true
+  /** The values. */
+  readonly settings: Resolved<Tree>
+}
+
+/** Settings with at least one error. */
+export interface LoadFailure extends LoadReport {
+  /** Tells success from failure. */
+  readonly ok: false
+}
+
+interface LoadReport {
+  /** Every value with its origin, secrets masked. */
+  readonly values: readonly ResolvedValue[]
+  /** All errors and warnings. */
+  readonly problems: readonly Problem[]
+  /** Absolute paths of all files that were looked for: configuration and secrets. */
+  readonly files: readonly string[]
+}
+
+/**
+ * Loads settings from files, environment and the sources of the program, the later ones winning:
+ * default, files in order, variables, layers in order. Mistakes do not reject; all of them are in the result.
+ *
+ * Every file with an error counts, but a value that a stronger source replaces is not looked at.
+ */
+export async function loadSettings<Tree extends SettingsTree>(
+  definition: Settings<Tree>,
+  options: LoadOptions,
+): Promise<Loaded<Tree>> {
+  const { cwd, env = {}, signal } = options
+  const { entries, envPrefix, rules } = definition
+  const layers: Layer[] = []
+  const files: string[] = []
+  const problems: Problem[] = []
+  const wanted = [
+    ...(options.optionalFiles ?? []).map((path) => ({ path, dialect: undefined, optional: true })),
+    ...(options.files ?? []).map((file) =>
+      typeof file === 'string'
+        ? { path: file, dialect: undefined, optional: false }
+        : { ...file, optional: false },
+    ),
+  ]
+  for (const { path, dialect, optional } of wanted) {
+    const absolute = resolve(cwd, path)
+    files.push(absolute)
+    const read = await readBounded(absolute, MAX_FILE_BYTES, signal)
+    if ('failure' in read) {
+      if (!optional || !read.missing) problems.push(unreadable(path, read.failure))
+      continue
+    }
+    // Half of the time to start is the YAML parser; a program without files does not wait for it.
+    const { readFileText } = await import('./read-file-text.ts')
+    const content = readFileText(path, read.text, env, dialect?.expand)
+    const translated = dialect && content.root ? dialect.translate(content.root) : undefined
+    const root = translated?.root ?? content.root
+    const layer = fileLayer(entries, root, dialect ? cwd : dirname(absolute))
+    problems.push(...content.problems, ...(translated?.problems ?? []), ...layer.problems)
+    layers.push(layer)
+  }
+  const variables = environmentLayer(entries, env, envPrefix, cwd)
+  problems.push(...variables.problems)
+  layers.push(variables)
+  layers.push(...(options.layers ?? []))
+
+  const secrets = new Map<string, SecretRead>()
+  let resolution = resolveSettings(entries, layers, { baseDir: cwd, secrets })
+  if (resolution.wantedSecrets.length > 0) {
+    for (const path of new Set(resolution.wantedSecrets)) {
+      files.push(path)
+      secrets.set(path, await readSecret(path, signal))
+    }
+    resolution = resolveSettings(entries, layers, { baseDir: cwd, secrets })
+  }
+  problems.push(...resolution.problems, ...checkRules(rules, resolution))
+  const report = { values: resolution.values, problems: sortByPlace(problems, wanted), files }
+  if (hasErrors(problems)) return { ok: false, ...report }
+  return { ok: true, settings: resolution.settings as Resolved<Tree>, ...report }
+}
+
+/** Problems of files come in the order a person reads the files; the others stay where they are. */
+function sortByPlace(problems: readonly Problem[], files: readonly { path: string }[]): Problem[] {
+  const order = new Map(files.map(({ path }, index) => [path, index]))
+  const place = ({ origin }: Problem): readonly number[] =>
+    origin?.kind === 'file'
+      ? [order.get(origin.path) ?? 0, origin.line, origin.column]
+      : [files.length, 0, 0]
+  return problems.toSorted((a, b) => {
+    const [left, right] = [place(a), place(b)]
+    const index = left.findIndex((part, at) => part !== right[at])
+    return index === -1 ? 0 : (left[index] ?? 0) - (right[index] ?? 0)
+  })
+}
+
+type SecretRead = { readonly text: string } | { readonly failure: string }
+
+async function readSecret(path: string, signal: AbortSignal | undefined): Promise<SecretRead> {
+  const read = await readBounded(path, MAX_SECRET_BYTES, signal)
+  if ('failure' in read) return { failure: `the file ${path} ${read.failure}` }
+  // Editors and `echo` end the file with a newline that is no part of the secret.
+  return { text: read.text.replace(/\r?\n$/, '') }
+}
+
+type BoundedRead =
+  | { readonly text: string }
+  | { readonly failure: string; readonly missing: boolean }
+
+/** Reads pipes too, so that a shell can hand over `<(command)`; hence no look at the size first. */
+async function readBounded(
+  path: string,
+  maxBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<BoundedRead> {
+  signal?.throwIfAborted()
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    const stream = createReadStream(path, { end: maxBytes, ...(signal ? { signal } : {}) })
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      chunks.push(chunk)
+      bytes += chunk.length
+    }
+  } catch (error) {
+    signal?.throwIfAborted()
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    const missing = code === 'ENOENT'
+    return { failure: REASONS[code] ?? `cannot be read (${code})`, missing }
+  }
+  if (bytes > maxBytes) return { failure: `has more than ${maxBytes} bytes`, missing: false }
+  const text = Buffer.concat(chunks)
+  try {
+    return { text: new TextDecoder('utf-8', { fatal: true }).decode(text) }
+  } catch {
+    return { failure: 'is not UTF-8 text', missing: false }
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist',
+  EACCES: 'cannot be read: permission denied',
+  EISDIR: 'is a directory',
+}
+
+function unreadable(path: string, failure: string): Problem {
+  return {
+    code: failure.startsWith('has more') ? 'CONFIG_FILE_TOO_LARGE' : 'CONFIG_FILE_UNREADABLE',
+    severity: 'error',
+    origin: { kind: 'file', path, line: 0, column: 0 },
+    message: `the file ${failure}`,
+  }
+}

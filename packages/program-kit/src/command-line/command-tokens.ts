@@ -1,0 +1,160 @@
+/**
+ * Cuts a command line into flags and words with the platform's `parseArgs`, not strictly, so that
+ * every mistake is found in one run instead of the first one ending it.
+ */
+import type { ForeignFlags, Problem, SettingEntry } from '@proj/config'
+import { isSecret, nearest } from '@proj/config/layers'
+
+import { parseArgs } from 'node:util'
+
+/** A flag of a setting. */
+export interface Flag {
+  /** The setting. */
+  readonly entry: SettingEntry
+  /** Whether it names the file of a secret. */
+  readonly isPath: boolean
+}
+
+/** A flag that was given. */
+export interface FlagUse {
+  /** Its name without dashes, our own where an alias was used. */
+  readonly flag: string
+  /** As it was typed, without the value. */
+  readonly shown: string
+  /** Its value; `true` or `false` for a flag that needs none. */
+  readonly text: string
+}
+
+/** A command line in pieces. */
+export interface Tokens {
+  /** The flags, in order. */
+  readonly uses: FlagUse[]
+  /** The words before `--`. */
+  readonly words: string[]
+  /** What followed `--`. */
+  readonly rest: string[]
+  /** Whether there was a `--`. */
+  terminated: boolean
+  /** Unknown flags, and values missing or in excess. */
+  readonly problems: Problem[]
+}
+
+/** Flags by name; commands may share one, then it takes a value in all of them or in none. */
+export function flagTable(entries: Iterable<SettingEntry>): ReadonlyMap<string, readonly Flag[]> {
+  const table = new Map<string, Flag[]>([
+    ['help', []],
+    ['version', []],
+  ])
+  for (const entry of entries) {
+    if (entry.flag === undefined || entry.node.kind !== 'setting') continue
+    const names = isSecret(entry.node) ? [entry.flag, `${entry.flag}-file`] : [entry.flag]
+    for (const name of names) {
+      const flags = table.get(name) ?? []
+      const first = flags[0]
+      if (first && isBooleanFlag(first.entry) !== isBooleanFlag(entry)) {
+        throw new TypeError(`--${name} takes a value in one command and none in another`)
+      }
+      table.set(name, [...flags, { entry, isPath: name !== entry.flag }])
+    }
+  }
+  return table
+}
+
+/**
+ * Reads the pieces of a command line.
+ *
+ * @param foreign - flags of another program
+ */
+export function readTokens(
+  flags: ReadonlyMap<string, readonly Flag[]>,
+  argv: readonly string[],
+  foreign: ForeignFlags = { aliases: {}, refused: {} },
+): Tokens {
+  const { aliases, refused } = foreign
+  const options = parserOptions(flags, aliases)
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  })
+  const result: Tokens = { uses: [], words: [], rest: [], terminated: false, problems: [] }
+  let unknownAt = -2
+  for (const token of tokens) {
+    if (token.kind === 'option-terminator') result.terminated = true
+    else if (token.kind === 'positional') {
+      if (result.terminated) result.rest.push(token.value)
+      // What follows an unknown flag is most likely its value; it may be a secret, so it is not shown.
+      else if (token.index !== unknownAt + 1) result.words.push(token.value)
+    } else {
+      const { rawName: shown, value, inlineValue } = token
+      const name = Object.hasOwn(aliases, token.name) ? (aliases[token.name] ?? '') : token.name
+      const negated = !flags.has(name) && Object.hasOwn(options, name)
+      const flag = negated ? name.replace(/^no-/, '') : name
+      if (!flags.has(flag)) {
+        unknownAt = inlineValue ? -2 : token.index
+        const reason = Object.hasOwn(refused, name) ? refused[name] : undefined
+        result.problems.push(unknownFlag(shown, reason, flags.keys()))
+      } else if (negated && value !== undefined) {
+        result.problems.push(flagValue(shown, 'takes no value'))
+      } else if (options[flag]?.type === 'boolean') {
+        result.uses.push({ flag, shown, text: negated ? 'false' : (value ?? 'true') })
+      } else if (value === undefined) result.problems.push(flagValue(shown, 'needs a value'))
+      else if (!inlineValue && /^-(?![0-9.])./.test(value)) {
+        const hint = `write ${shown}=VALUE for a value that begins with -`
+        result.problems.push({ ...flagValue(shown, 'needs a value'), hint })
+      } else result.uses.push({ flag, shown, text: value })
+    }
+  }
+  return result
+}
+
+interface ParserOption {
+  type: 'string' | 'boolean'
+  short?: string
+}
+
+function parserOptions(
+  flags: ReadonlyMap<string, readonly Flag[]>,
+  aliases: Readonly<Record<string, string>>,
+): Record<string, ParserOption> {
+  const options: Record<string, ParserOption> = {
+    help: { type: 'boolean', short: 'h' },
+    version: { type: 'boolean', short: 'V' },
+  }
+  for (const [name, [first]] of flags) {
+    if (!first) continue
+    const { node } = first.entry
+    const short = node.kind === 'setting' && !first.isPath ? node.options.short : undefined
+    const type = isBooleanFlag(first.entry) ? 'boolean' : 'string'
+    options[name] = short === undefined ? { type } : { type, short }
+    if (type === 'boolean' && !flags.has(`no-${name}`)) options[`no-${name}`] = { type }
+  }
+  for (const [alias, name] of Object.entries(aliases)) {
+    options[alias] ??= { type: options[name]?.type ?? 'string' }
+  }
+  return options
+}
+
+function isBooleanFlag({ node }: SettingEntry): boolean {
+  return node.kind === 'setting' && node.type.kind === 'scalar' && node.type.isBoolean === true
+}
+
+function unknownFlag(shown: string, reason: string | undefined, known: Iterable<string>): Problem {
+  if (reason !== undefined) {
+    const message = `the flag ${shown} of Piko has no counterpart: ${reason}`
+    return { code: 'CONFIG_PIKO_UNSUPPORTED', severity: 'error', message }
+  }
+  const meant = nearest(shown.replace(/^-+/, ''), known)
+  return {
+    code: 'CONFIG_FLAG_UNKNOWN',
+    severity: 'error',
+    message: `unknown flag ${shown}`,
+    ...(meant === undefined ? {} : { hint: `did you mean --${meant}?` }),
+  }
+}
+
+function flagValue(shown: string, what: string): Problem {
+  return { code: 'CONFIG_FLAG_VALUE', severity: 'error', message: `the flag ${shown} ${what}` }
+}

@@ -1,0 +1,58 @@
+import type { ScalarType, SettingEntry } from '@proj/config'
+import { isSecret } from '@proj/config/layers'
+
+/** A flag as help and completions show it. */
+export interface FlagDescription {
+  /** Name without dashes. */
+  readonly flag: string
+  /** One letter, or undefined. */
+  readonly short: string | undefined
+  /** What to write after it; undefined when it needs no value. */
+  readonly value: string | undefined
+  /** What it does. */
+  readonly description: string
+  /** What is known about its value: default, limits, variable. */
+  readonly notes: readonly string[]
+  /** The only allowed values, where there are only so many. */
+  readonly choices: readonly string[]
+  /** Whether its value is a path. */
+  readonly isPath: boolean
+  /** Whether help and completions leave it out. */
+  readonly hidden: boolean
+}
+
+/** Describes the flags of a setting: one, or two for a secret, none for a list of objects. */
+export function describeFlags({ flag, variable, node }: SettingEntry): readonly FlagDescription[] {
+  if (node.kind !== 'setting' || flag === undefined) return []
+  const type: ScalarType<unknown> = node.type.kind === 'list' ? node.type.item : node.type
+  const { description, required, short, hidden = false } = node.options
+  const given = node.options.default
+  const shown = typeof given === 'string' ? given : given?.join(',')
+  const described: FlagDescription = {
+    flag,
+    short,
+    value: type.isBoolean ? undefined : `<${type.name}>${node.type.kind === 'list' ? ',...' : ''}`,
+    description,
+    notes: [
+      ...(required ? ['required'] : []),
+      ...(shown === undefined || shown === '' || shown === 'false' ? [] : [`default ${shown}`]),
+      ...(type.isBoolean && shown === 'true' ? [`--no-${flag} turns it off`] : []),
+      ...(variable === undefined ? [] : [variable]),
+    ],
+    choices: type.isBoolean ? [] : (type.choices ?? []),
+    isPath: type.completes === 'file',
+    hidden,
+  }
+  if (!isSecret(node)) return [described]
+  const companion: FlagDescription = {
+    ...described,
+    flag: `${flag}-file`,
+    short: undefined,
+    value: '<path>',
+    description: `File to read it from: ${description}`,
+    notes: variable === undefined ? [] : [`${variable}_FILE`],
+    choices: [],
+    isPath: true,
+  }
+  return [described, companion]
+}

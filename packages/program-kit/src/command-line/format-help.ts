@@ -1,0 +1,145 @@
+import type { SettingEntry } from '@proj/config'
+
+import type { Argument, Command } from './command.ts'
+import type { CommandsInfo } from './define-commands.ts'
+import { describeFlags, type FlagDescription } from './flag-description.ts'
+import { usesSetting } from './uses-setting.ts'
+
+/** Narrowest text that is still readable. */
+const MIN_COLUMNS = 40
+
+/** Widest text that is still readable. */
+const MAX_COLUMNS = 100
+
+/** Options of {@link formatHelp}. */
+export interface HelpOptions {
+  /** Name of a command, or the first word of several; undefined for the program. */
+  readonly topic?: string | undefined
+  /** Width of the terminal, kept between 40 and 100. @default 80 */
+  readonly columns?: number
+}
+
+/** Writes the help of a program or one of its commands. Ends with a newline. */
+export function formatHelp(commands: CommandsInfo, options: HelpOptions = {}): string {
+  const columns = Math.min(Math.max(options.columns ?? 80, MIN_COLUMNS), MAX_COLUMNS)
+  const { topic } = options
+  const command = topic === undefined ? undefined : commands.commands[topic]
+  const lines =
+    topic !== undefined && command
+      ? commandHelp(commands, topic, command, columns)
+      : programHelp(commands, topic, columns)
+  return `${lines.join('\n')}\n`
+}
+
+function programHelp(commands: CommandsInfo, group: string | undefined, columns: number): string[] {
+  const { program, description, examples = [], globalEntries } = commands
+  const all = Object.entries(commands.commands)
+  const inGroup = all.filter(([name]) => name.startsWith(`${group} `))
+  const shown = inGroup.length > 0 ? inGroup : all
+  return [
+    ...wrap(description, 0, columns),
+    '',
+    'Usage:',
+    `  ${program} <command> [flags]`,
+    ...section(
+      'Examples',
+      examples.map((example) => `  ${example}`),
+    ),
+    ...section(
+      'Commands',
+      shown.flatMap(([name, command]) => [
+        `  ${usage(name, command)}`,
+        ...wrap(command.description, 8, columns),
+      ]),
+    ),
+    ...section('Flags', flagLines(globalEntries, columns)),
+    '',
+    ...wrap(`Every command and its flags: ${program} help <command>`, 0, columns),
+  ]
+}
+
+function commandHelp(
+  commands: CommandsInfo,
+  name: string,
+  command: Command,
+  columns: number,
+): string[] {
+  const { program, settings, globalEntries } = commands
+  const used = settings.entries.filter((entry) => usesSetting(command, entry))
+  const groups = new Map<string, SettingEntry[]>()
+  for (const entry of used) {
+    const group = entry.key.includes('.') ? (entry.key.split('.')[0] ?? '') : ''
+    groups.set(group, [...(groups.get(group) ?? []), entry])
+  }
+  return [
+    ...wrap(command.description, 0, columns),
+    '',
+    'Usage:',
+    `  ${program} ${usage(name, command)} [flags]${command.passthrough ? ' -- ...' : ''}`,
+    ...section(
+      'Examples',
+      (command.examples ?? []).map((example) => `  ${example}`),
+    ),
+    ...section(
+      'Arguments',
+      Object.entries(command.args ?? {}).flatMap(([argument, { type, options }]) => [
+        `  ${argumentName(argument, { type, options })}`,
+        ...wrap(options.description, 8, columns),
+      ]),
+    ),
+    ...section('Flags', flagLines(commands.commandEntries.get(name) ?? [], columns)),
+    ...[...groups].flatMap(([group, entries]) =>
+      section(groupTitle(group, settings.groups[group]), flagLines(entries, columns)),
+    ),
+    ...section('Flags of every command', flagLines(globalEntries, columns)),
+  ]
+}
+
+function groupTitle(group: string, description: string | undefined): string {
+  if (group === '') return 'Settings'
+  return description === undefined ? `Settings of ${group}` : `${group}: ${description}`
+}
+
+function usage(name: string, command: Command): string {
+  const args = Object.entries(command.args ?? {}).map(([argument, definition]) =>
+    argumentName(argument, definition),
+  )
+  return [name, ...args].join(' ')
+}
+
+function argumentName(name: string, { type, options }: Argument<unknown>): string {
+  const text = `<${name}>${type.kind === 'list' ? '...' : ''}`
+  return options.optional ? `[${text}]` : text
+}
+
+function flagLines(entries: readonly SettingEntry[], columns: number): string[] {
+  return entries
+    .flatMap(describeFlags)
+    .filter(({ hidden }) => !hidden)
+    .flatMap((flag) => [flagTitle(flag), ...wrap(flagText(flag), 8, columns)])
+}
+
+function flagTitle({ flag, short, value }: FlagDescription): string {
+  const names = short === undefined ? `--${flag}` : `-${short}, --${flag}`
+  return value === undefined ? `  ${names}` : `  ${names} ${value}`
+}
+
+function flagText({ description, notes }: FlagDescription): string {
+  return notes.length === 0 ? description : `${description} (${notes.join('; ')})`
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ['', title.endsWith('.') ? title : `${title}:`, ...lines]
+}
+
+function wrap(text: string, indent: number, columns: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(/\s+/)) {
+    if (line !== '' && indent + line.length + 1 + word.length > columns) {
+      lines.push(' '.repeat(indent) + line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, ' '.repeat(indent) + line]
+}

@@ -1,0 +1,216 @@
+/**
+ * From the words on the command line to the exit code: help, version, mistakes, the commands every
+ * program has, and then the program's own. Both programs behave alike because this is the only way in.
+ */
+import {
+  type Dialect,
+  type ForeignFlags,
+  formatProblems,
+  formatReference,
+  formatValues,
+  jsonSchema,
+  type Loaded,
+  type LoadedSettings,
+  loadSettings,
+  type Resolved,
+  type RuleProblem,
+  type Settings,
+  type SettingsTree,
+  withProblems,
+} from '@proj/config'
+
+import { EXIT, UserError } from '../process/exit-code.ts'
+import type { ProgramSignals, TextOutput } from '../process/program.ts'
+import { argumentLayer, type ArgumentValues } from './argument-layer.ts'
+import { completionScript } from './completion-script.ts'
+import type { Commands } from './define-commands.ts'
+import { formatHelp } from './format-help.ts'
+import { parseCommandLine, type ParsedCommand } from './parse-command-line.ts'
+import {
+  type CommandList,
+  type GlobalFlags,
+  STANDARD_COMMANDS,
+  type StandardCommands,
+} from './standard-commands.ts'
+
+/** The surroundings of a program. */
+export interface Surroundings {
+  /** Where answers go. */
+  readonly stdout: TextOutput
+  /** Where mistakes and log lines go. */
+  readonly stderr: TextOutput
+  /** Environment variables. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Arguments without interpreter and script. */
+  readonly argv: readonly string[]
+  /** Absolute directory that relative paths start from. */
+  readonly cwd: string
+  /** What the program is told while it runs. */
+  readonly signals: ProgramSignals
+}
+
+/** A command to run, with all it needs. */
+export interface Invocation<Tree extends SettingsTree, List extends CommandList> {
+  /** The command with its arguments and flags. */
+  readonly command: ParsedCommand<List>
+  /** The settings, free of mistakes. */
+  readonly loaded: LoadedSettings<Tree>
+  /** Loads everything again, as at the start, for a reload. */
+  readonly load: (options: { readonly signal?: AbortSignal }) => Promise<Loaded<Tree>>
+  /** Whether to print JSON instead of text for people. */
+  readonly json: boolean
+  /** Whether colours are wanted: NO_COLOR is unset or empty. */
+  readonly colour: boolean
+  /** Where the program runs. */
+  readonly around: Surroundings
+}
+
+/** What a program is made of. */
+export interface ProgramDefinition<Tree extends SettingsTree, List extends CommandList> {
+  /** Program and version, `adit/1.2.3`. */
+  readonly software: string
+  /** Its settings. */
+  readonly settings: Settings<Tree>
+  /** Its own commands and those of STANDARD_COMMANDS. */
+  readonly commands: Commands<List & StandardCommands, GlobalFlags>
+  /** Address the JSON Schema is published at. */
+  readonly schemaId: string
+  /** Reads the files of Piko, and names its flags. */
+  readonly piko: {
+    readonly dialect: (options: { readonly expandEnv: boolean }) => Dialect
+    readonly flags: ForeignFlags
+  }
+  /** Values of settings that the arguments of a command stand for. */
+  readonly argumentsOf?: (command: ParsedCommand<List>) => ArgumentValues
+  /**
+   * Looks at what only this machine can tell, such as files that are named in the settings. It is asked
+   * by `config check` and before the commands of `inspects`; the others may run as another user.
+   */
+  readonly inspect?: (settings: Resolved<Tree>) => Promise<readonly RuleProblem[]>
+  /** Commands of its own that begin with `inspect`. Default: none. */
+  readonly inspects?: readonly (keyof List)[]
+  /** Runs a command of the program's own to its exit code. */
+  readonly run: (invocation: Invocation<Tree, List>) => Promise<number>
+}
+
+/** Flags of Piko's programs that name their file. */
+const PIKO_FILE_FLAGS = { 'config.path': 'piko-config', 'config.expand-env': 'piko-expand-env' }
+
+/** Columns of text where nobody says: files and pipes. */
+const DEFAULT_COLUMNS = 100
+
+/** Runs what the command line asks for; mistakes are printed, with exit code 2. */
+export async function runCommandLine<Tree extends SettingsTree, List extends CommandList>(
+  program: ProgramDefinition<Tree, List>,
+  around: Surroundings,
+): Promise<number> {
+  const { settings, commands, software } = program
+  const { stdout, stderr, env, argv, cwd } = around
+  const { aliases, refused } = program.piko.flags
+  const line = parseCommandLine<List & StandardCommands, GlobalFlags>(commands, {
+    argv,
+    env,
+    cwd,
+    foreignFlags: { aliases: { ...aliases, ...PIKO_FILE_FLAGS }, refused },
+  })
+  switch (line.kind) {
+    case 'version':
+      stdout.write(`${software.replace('/', ' ')}\n`)
+      return EXIT.ok
+    case 'help': {
+      const columns = stdout.columns ?? DEFAULT_COLUMNS
+      stdout.write(formatHelp(commands, { topic: line.topic, columns }))
+      return EXIT.ok
+    }
+    case 'error': {
+      stderr.write(formatProblems(line.problems))
+      const topic = line.topic === undefined ? '' : ` ${line.topic}`
+      stderr.write(`help: ${commands.program} help${topic}\n`)
+      return EXIT.usage
+    }
+    case 'command':
+  }
+  const { globals, command } = line
+  const { json } = globals
+  if (command.name === 'completion') {
+    const { shell } = (command as ParsedCommand<Pick<StandardCommands, 'completion'>>).args
+    stdout.write(completionScript(commands, shell))
+    return EXIT.ok
+  }
+  const title = `Configuration of ${commands.program}`
+  if (command.name === 'config reference') {
+    stdout.write(formatReference(settings, title))
+    return EXIT.ok
+  }
+  if (command.name === 'config schema') {
+    stdout.write(`${JSON.stringify(jsonSchema(settings, program.schemaId, title), null, 2)}\n`)
+    return EXIT.ok
+  }
+  const own = isStandard(command.name) ? undefined : (command as ParsedCommand<List>)
+  const chattiness = levelOf(globals)
+  const values = {
+    ...(own !== undefined && program.argumentsOf?.(own)),
+    ...(chattiness !== undefined && { 'log.level': chattiness }),
+  }
+  const piko = globals.pikoConfig
+  const dialect = program.piko.dialect({ expandEnv: globals.pikoExpandEnv })
+  const load = async (options: { readonly signal?: AbortSignal }): Promise<Loaded<Tree>> =>
+    await loadSettings<Tree>(settings, {
+      cwd,
+      files: [...(piko === undefined ? [] : [{ path: piko, dialect }]), ...globals.config],
+      env,
+      layers: [line.settings, argumentLayer(values, cwd)],
+      ...options,
+    })
+  const isInspected =
+    command.name === 'config check' || (program.inspects?.includes(command.name) ?? false)
+  const loaded = await inspected(await load({}), isInspected ? program.inspect : undefined)
+  const problems = [...line.problems, ...loaded.problems]
+  if (command.name === 'config check' && json) {
+    stdout.write(`${JSON.stringify({ ok: loaded.ok, files: loaded.files, problems })}\n`)
+    return loaded.ok ? EXIT.ok : EXIT.usage
+  }
+  stderr.write(formatProblems(problems))
+  if (!loaded.ok) return EXIT.usage
+  if (own !== undefined) {
+    const colour = env['NO_COLOR'] === undefined || env['NO_COLOR'] === ''
+    return await program.run({ command: own, loaded, load, json, colour, around })
+  }
+  if (command.name === 'config check') stdout.write(`${describeFiles(loaded.files)}: no mistake\n`)
+  else if (json) stdout.write(`${JSON.stringify(loaded.values)}\n`)
+  else {
+    const { origin } = (command as ParsedCommand<Pick<StandardCommands, 'config show'>>).flags
+    stdout.write(formatValues(loaded.values, { origins: origin }))
+  }
+  return EXIT.ok
+}
+
+async function inspected<Tree extends SettingsTree>(
+  loaded: Loaded<Tree>,
+  inspect: ((settings: Resolved<Tree>) => Promise<readonly RuleProblem[]>) | undefined,
+): Promise<Loaded<Tree>> {
+  if (!loaded.ok || inspect === undefined) return loaded
+  return withProblems(loaded, await inspect(loaded.settings))
+}
+
+/** What --quiet and --verbose say about the log. */
+function levelOf({
+  quiet,
+  verbose,
+}: {
+  readonly quiet: boolean
+  readonly verbose: boolean
+}): 'error' | 'debug' | undefined {
+  if (quiet && verbose) {
+    throw new UserError('--quiet and --verbose exclude one another', { exitCode: EXIT.usage })
+  }
+  return quiet ? 'error' : verbose ? 'debug' : undefined
+}
+
+function isStandard(name: PropertyKey): boolean {
+  return Object.hasOwn(STANDARD_COMMANDS, name)
+}
+
+function describeFiles(files: readonly string[]): string {
+  return files.length === 0 ? 'defaults, variables and flags' : files.join(', ')
+}

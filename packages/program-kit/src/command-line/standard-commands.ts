@@ -1,0 +1,99 @@
+/**
+ * Commands and flags that every program of ours has. A program lists them beside its own commands;
+ * `runCommandLine` runs them.
+ */
+import { boolean, list, oneOf, path, type Setting, setting } from '@proj/config'
+
+import { argument, type Argument, type Command } from './command.ts'
+import type { Shell } from './completion-script.ts'
+
+/** Flags of every command. */
+export interface GlobalFlags extends Readonly<Record<string, Setting<unknown>>> {
+  /** Configuration files. */
+  readonly config: Setting<readonly string[]>
+  /** JSON instead of text for people. */
+  readonly json: Setting<boolean>
+  /** Only errors are logged. */
+  readonly quiet: Setting<boolean>
+  /** Everything is logged. */
+  readonly verbose: Setting<boolean>
+  /** A configuration file of Piko. */
+  readonly pikoConfig: Setting<string | undefined>
+  /** Whether variables in it are replaced. */
+  readonly pikoExpandEnv: Setting<boolean>
+}
+
+/** Commands by name. */
+export type CommandList = Readonly<Record<string, Command>>
+
+/** The commands of `STANDARD_COMMANDS`. */
+export interface StandardCommands {
+  /** Says every mistake. */
+  readonly 'config check': Command
+  /** Shows every value. */
+  readonly 'config show': Command & { readonly flags: { readonly origin: Setting<boolean> } }
+  /** Prints the JSON Schema. */
+  readonly 'config schema': Command
+  /** Prints the reference page. */
+  readonly 'config reference': Command
+  /** Prints a completion script. */
+  readonly completion: Command & { readonly args: { readonly shell: Argument<Shell> } }
+}
+
+/** Flags of every command, for `defineCommands`. */
+export const GLOBAL_FLAGS: GlobalFlags = {
+  config: setting(list(path()), {
+    default: [],
+    short: 'c',
+    description: 'Configuration file; several are merged in order.',
+  }),
+  json: setting(boolean(), {
+    default: 'false',
+    description: 'Print JSON on standard output instead of text for people.',
+  }),
+  quiet: setting(boolean(), {
+    default: 'false',
+    description: 'Log errors only, and show no live view: log.level error.',
+  }),
+  verbose: setting(boolean(), {
+    default: 'false',
+    description: 'Log everything: log.level debug.',
+  }),
+  pikoConfig: setting(path(), {
+    description: 'Configuration file of Piko v0.9, read as it is; --config.path is the same.',
+  }),
+  pikoExpandEnv: setting(boolean(), {
+    default: 'false',
+    hidden: true,
+    description: 'Replace variables in the file of Piko; --config.expand-env is the same.',
+  }),
+}
+
+/** Commands of every program, for `defineCommands`. */
+export const STANDARD_COMMANDS: StandardCommands = {
+  'config check': {
+    description: 'Checks files, variables and flags, and says every mistake; 2 if there is one.',
+  },
+  'config show': {
+    description: 'Shows every setting as the program would take it, secrets masked.',
+    flags: {
+      origin: setting(boolean(), {
+        default: 'false',
+        description: 'Say where each value comes from.',
+      }),
+    },
+  },
+  'config schema': {
+    description: 'Prints the JSON Schema of the configuration file, for editors.',
+    settings: [],
+  },
+  'config reference': {
+    description: 'Prints the reference page of every setting, in Markdown.',
+    settings: [],
+  },
+  completion: {
+    description: 'Prints the completion script of a shell.',
+    args: { shell: argument(oneOf(['bash', 'zsh', 'fish']), { description: 'The shell.' }) },
+    settings: [],
+  },
+}

@@ -1,0 +1,79 @@
+/** Requests to a server's admin port, plain or with TLS, with an authority and a certificate of one's own. */
+import { readFile } from 'node:fs/promises'
+import { request as requestPlain } from 'node:http'
+import { request as requestSecure } from 'node:https'
+import { buffer } from 'node:stream/consumers'
+
+import { path, setting, type Setting } from '@proj/config'
+
+import { EXIT, UserError } from '../process/exit-code.ts'
+
+/** Flags of every command that asks an admin port: files in PEM. */
+export const ADMIN_TLS_FLAGS: {
+  /** Authorities to trust. */
+  readonly ca: Setting<string | undefined>
+  /** Client certificate. */
+  readonly cert: Setting<string | undefined>
+  /** Its key. */
+  readonly key: Setting<string | undefined>
+} = {
+  ca: setting(path(), {
+    description: 'Authority of its certificate, PEM; without it, the usual ones.',
+  }),
+  cert: setting(path(), { description: 'Client certificate to show, PEM, where it asks for one.' }),
+  key: setting(path(), { description: 'Private key of the client certificate, PEM.' }),
+}
+
+/** Files to trust and to show; undefined: the usual authorities, and nothing. */
+export interface AdminTlsFiles {
+  /** Authorities to trust instead of the usual ones, PEM. */
+  readonly ca?: string | undefined
+  /** Client certificate, PEM. */
+  readonly cert?: string | undefined
+  /** Its key, PEM. */
+  readonly key?: string | undefined
+}
+
+/** Sends a GET. */
+export type AdminRequest = (
+  url: URL,
+  options: { readonly signal: AbortSignal; readonly headers?: Readonly<Record<string, string>> },
+) => Promise<Response>
+
+/**
+ * Reads the files, once for all requests.
+ *
+ * @throws {UserError} exit code 2 for a file that cannot be read.
+ */
+export async function adminRequests(files: AdminTlsFiles): Promise<AdminRequest> {
+  const [ca, cert, key] = await Promise.all([
+    readPem(files.ca, 'ca'),
+    readPem(files.cert, 'cert'),
+    readPem(files.key, 'key'),
+  ])
+  const tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) }
+  return async (url, { signal, headers = {} }) =>
+    await new Promise((resolve, reject) => {
+      const options = { signal, headers, agent: false } as const
+      const asked =
+        url.protocol === 'https:'
+          ? requestSecure(url, { ...options, ...tls })
+          : requestPlain(url, options)
+      asked.once('error', reject)
+      asked.once('response', (answer) => {
+        const { statusCode: status = 500 } = answer
+        buffer(answer).then((body) => resolve(new Response(body, { status })), reject)
+      })
+      asked.end()
+    })
+}
+
+async function readPem(file: string | undefined, flag: string): Promise<string | undefined> {
+  if (file === undefined) return undefined
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new UserError(`--${flag}: ${why}`, { exitCode: EXIT.usage, cause: error })
+  }
+}

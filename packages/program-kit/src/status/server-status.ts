@@ -1,0 +1,185 @@
+/** What a server's admin port says of itself, for the `status` command of both programs. */
+
+import { type AdminTlsFiles, adminRequests } from './admin-request.ts'
+import { EXIT, UserError } from '../process/exit-code.ts'
+import { printable } from '../output/printable.ts'
+import { roughSize } from '../output/rough-size.ts'
+import { formatTable } from '../output/table.ts'
+
+/** One endpoint of one agent's session, as `/status/upstream/sessions` has it. */
+export interface SessionStatus {
+  /** Name visitors use. */
+  readonly endpoint: string
+  /** Id of the session in the server's log. */
+  readonly session: string
+  /** Which agent; absent for agents of Piko. */
+  readonly agent?: string
+  /** Wire that is spoken, `adit` or `piko`. */
+  readonly protocol: string
+  /** Address the agent came from. */
+  readonly remoteAddress: string
+  /** ISO time. */
+  readonly connectedAt: string
+  /** Streams open on the session now, of all its endpoints. */
+  readonly openStreams: number
+}
+
+/** A public TCP port, as `/status/ports` has it. */
+export interface PortStatus {
+  /** The port. */
+  readonly port: number
+  /** Name of the endpoint behind it. */
+  readonly endpoint: string
+  /** Whose it is. */
+  readonly identity: string
+  /** ISO time until which it is kept; absent while an agent serves it. */
+  readonly heldUntil?: string
+  /** Agent sessions that serve it. */
+  readonly sessions: number
+  /** Visitors now. */
+  readonly visitors: number
+  /** From visitors. */
+  readonly bytesIn: number
+  /** To visitors. */
+  readonly bytesOut: number
+}
+
+/** The state of a server. */
+export interface ServerStatus {
+  /** Whether it takes visitors and agents. */
+  readonly ready: boolean
+  /** As `/status/edge` has it; bytes are those of visitors. */
+  readonly edge: {
+    readonly connections: number
+    readonly requests: number
+    readonly inFlight: number
+    readonly upgraded: number
+    readonly bytesIn: number
+    readonly bytesOut: number
+    readonly statuses: Readonly<Record<string, number>>
+  }
+  /** Every endpoint of every session. */
+  readonly sessions: readonly SessionStatus[]
+  /** Every public port that is claimed; empty from a server that knows of none. */
+  readonly ports: readonly PortStatus[]
+}
+
+/** How long the admin port may take, ms. It answers from memory. */
+const TIMEOUT_MS = 5_000
+
+/** Node's codes of certificates that were not accepted. */
+const CERTIFICATE_CODES = /CERT|UNABLE_TO_|SELF_SIGNED/
+
+/**
+ * Asks the admin port of a server.
+ *
+ * @param url - of the admin port.
+ * @param files - to trust and to show, where it speaks TLS.
+ * @param token - to show, where it asks for one.
+ * @throws {UserError} exit code 1 when nobody or somebody else answers, 4 when it refuses the token.
+ */
+export async function readServerStatus(
+  url: string,
+  files: AdminTlsFiles = {},
+  token?: string,
+): Promise<ServerStatus> {
+  const request = await adminRequests(files)
+  try {
+    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    const headers: Record<string, string> =
+      token === undefined ? {} : { authorization: `Bearer ${token}` }
+    const get = async (path: string): Promise<Response> =>
+      await request(new URL(path, url), { signal, headers })
+    const json = async (path: string): Promise<unknown> => {
+      const response = await get(path)
+      if (response.status === 401) throw await refused(url, response)
+      if (!response.ok) throw new Error(`${path} answered ${response.status}`)
+      return await response.json()
+    }
+    const [ready, edge, sessions, ports] = await Promise.all([
+      get('/ready'),
+      json('/status/edge'),
+      json('/status/upstream/sessions'),
+      get('/status/ports'),
+    ])
+    return {
+      ready: ready.ok,
+      edge: edge as ServerStatus['edge'], // written by a server of ours, like the next
+      sessions: sessions as ServerStatus['sessions'],
+      ports: ports.ok ? ((await ports.json()) as ServerStatus['ports']) : [],
+    }
+  } catch (error) {
+    if (error instanceof UserError) throw error
+    throw new UserError(`no status from ${url}: ${reasonOf(error)}`, {
+      exitCode: EXIT.failed,
+      hint: hintOf(error),
+      cause: error,
+    })
+  }
+}
+
+async function refused(url: string, response: Response): Promise<UserError> {
+  const body = (await response.json().catch(() => ({}))) as { readonly error?: string } // ours
+  return new UserError(`no status from ${url}: ${body.error ?? 'not permitted'}`, {
+    exitCode: EXIT.refused,
+    hint: 'give a token that may see it: adit-server token create --may admin, then admin.token_file',
+  })
+}
+
+/** Writes the state of a server for a person. */
+export function formatServerStatus({ ready, edge, sessions, ports }: ServerStatus): string {
+  const statuses = Object.entries(edge.statuses).map(([status, count]) => `${status}: ${count}`)
+  const overview = [
+    ['server', ready ? 'ready' : 'not ready: starting or stopping'],
+    ['visitors', `${edge.connections} connected, ${edge.upgraded} of them upgraded`],
+    ['requests', `${edge.requests} so far, ${edge.inFlight} running`],
+    ['answers', statuses.length === 0 ? 'none yet' : statuses.join(', ')],
+    ['bytes', `${roughSize(edge.bytesIn)} in, ${roughSize(edge.bytesOut)} out`],
+  ]
+  return `${formatTable(overview)}\n${formatSessions(sessions)}${formatPorts(ports)}`
+}
+
+function formatSessions(sessions: ServerStatus['sessions']): string {
+  if (sessions.length === 0) return 'no agent is connected\n'
+  const rows = sessions.map((session) => [
+    printable(session.endpoint),
+    session.agent ?? '-',
+    session.remoteAddress,
+    session.protocol,
+    String(session.openStreams),
+    `${session.connectedAt.slice(0, 19)}Z`,
+  ])
+  const heads = ['ENDPOINT', 'AGENT', 'FROM', 'WIRE', 'STREAMS', 'SINCE']
+  return formatTable([heads, ...rows])
+}
+
+function formatPorts(ports: ServerStatus['ports']): string {
+  if (ports.length === 0) return ''
+  const rows = ports.map((port) => [
+    String(port.port),
+    printable(port.endpoint),
+    port.identity,
+    port.heldUntil === undefined ? 'served' : `kept until ${port.heldUntil.slice(0, 19)}Z`,
+    String(port.visitors),
+    roughSize(port.bytesIn),
+    roughSize(port.bytesOut),
+  ])
+  const heads = ['PORT', 'ENDPOINT', 'OWNER', 'STATE', 'VISITORS', 'IN', 'OUT']
+  return `\n${formatTable([heads, ...rows])}`
+}
+
+function hintOf(error: unknown): string {
+  const { code } = error as { readonly code?: unknown }
+  if (typeof code === 'string' && CERTIFICATE_CODES.test(code)) {
+    return 'name the authority of its certificate with --ca, and a host of the certificate with --url'
+  }
+  return 'is the server running here? name its admin port with --url'
+}
+
+/** The cause tells more than fetch, whose own message is always the same. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { cause = error } = error
+  if (cause instanceof AggregateError) return reasonOf(cause.errors[0])
+  return cause instanceof Error ? cause.message : error.message
+}

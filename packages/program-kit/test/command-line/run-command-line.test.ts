@@ -1,0 +1,294 @@
+import { describe, expect, test } from 'vitest'
+import {
+  defineSettings,
+  integer,
+  oneOf,
+  pikoDialect,
+  pikoFlags,
+  type RuleProblem,
+  secret,
+  setting,
+  text,
+} from '@proj/config'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
+
+import {
+  argument,
+  defineCommands,
+  GLOBAL_FLAGS,
+  type Invocation,
+  LOG_LEVELS,
+  runCommandLine,
+  STANDARD_COMMANDS,
+} from '../../src/index.ts'
+import { Capture } from '../capture.ts'
+
+const settings = defineSettings({
+  envPrefix: 'THING',
+  tree: {
+    log: {
+      level: setting(oneOf(LOG_LEVELS), { default: 'info', reload: 'live', description: 'L.' }),
+    },
+    size: setting(integer({ min: 1, max: 9 }), { default: '3', description: 'How big.' }),
+    token: setting(secret(), { description: 'Who.' }),
+  },
+})
+const own = {
+  greet: { description: 'Greets.', args: { name: argument(text(), { description: 'Whom.' }) } },
+} as const
+const commands = defineCommands({
+  program: 'thing',
+  description: 'Does things.',
+  settings,
+  globals: GLOBAL_FLAGS,
+  commands: { ...own, ...STANDARD_COMMANDS },
+})
+type Asked = Invocation<(typeof settings)['tree'], typeof own>
+
+async function run(
+  argv: readonly string[],
+  options: {
+    env?: Record<string, string>
+    cwd?: string
+    columns?: number
+    body?: (invocation: Asked) => Promise<number>
+    inspect?: readonly RuleProblem[]
+  } = {},
+) {
+  const [stdout, stderr] = [new Capture(options.columns), new Capture(options.columns)]
+  let seen: Asked | undefined
+  const code = await runCommandLine<(typeof settings)['tree'], typeof own>(
+    {
+      software: 'thing/1.2.3',
+      settings,
+      commands,
+      schemaId: 'https://thing.example/schema.json',
+      piko: {
+        dialect: (how) => pikoDialect('server', settings, how),
+        flags: pikoFlags('server', settings),
+      },
+      inspect: async () => options.inspect ?? [],
+      inspects: ['greet'],
+      run: async (invocation) => {
+        seen = invocation
+        return (await options.body?.(invocation)) ?? 0
+      },
+    },
+    {
+      argv,
+      env: options.env ?? {},
+      cwd: options.cwd ?? '/',
+      stdout,
+      stderr,
+      signals: {
+        stop: new AbortController().signal,
+        kill: new AbortController().signal,
+        onReload: () => {},
+      },
+    },
+  )
+  return { code, stdout: stdout.text, stderr: stderr.text, seen }
+}
+
+test('--version is program and version', async () => {
+  expect(await run(['--version'])).toMatchObject({ code: 0, stdout: 'thing 1.2.3\n', stderr: '' })
+})
+
+test('help goes to standard output, as wide as the terminal', async () => {
+  const { code, stdout } = await run(['help', 'config', 'show'], { columns: 60 })
+  expect(code).toBe(0)
+  expect(stdout).toContain('thing config show [flags]')
+  expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(60)
+})
+
+test.for([
+  ['--quiet', 'error'],
+  ['--verbose', 'debug'],
+] as const)('%s is log level %s, whatever else says it', async ([flag, level]) => {
+  const { seen } = await run(['greet', 'you', flag], { env: { THING_LOG_LEVEL: 'warn' } })
+  expect(seen?.loaded.settings.log.level).toBe(level)
+})
+
+test('--quiet and --verbose exclude one another', async () => {
+  await expect(run(['greet', 'you', '--quiet', '--verbose'])).rejects.toMatchObject({
+    message: '--quiet and --verbose exclude one another',
+    exitCode: 2,
+  })
+})
+
+test('a command of its own gets arguments, settings and surroundings', async () => {
+  const { code, seen } = await run(['greet', 'you', '--size', '5', '--json'], {
+    env: { THING_LOG_LEVEL: 'debug' },
+    body: async () => 7,
+  })
+  expect(code).toBe(7)
+  expect(seen?.command).toMatchObject({ name: 'greet', args: { name: 'you' } })
+  expect(seen?.loaded.settings).toMatchObject({ size: 5, log: { level: 'debug' } })
+  expect([seen?.json, seen?.colour]).toEqual([true, true])
+})
+
+test.for([
+  [{ NO_COLOR: '1' }, false],
+  [{ NO_COLOR: '' }, true],
+  [{}, true],
+] as const)('with %o colours are %s', async ([env, colour]) => {
+  const { seen } = await run(['greet', 'you'], { env: { ...env } })
+  expect(seen?.colour).toBe(colour)
+})
+
+describe('mistakes', () => {
+  test('on the command line end with 2, all of them said, and where help is', async () => {
+    const { code, stdout, stderr, seen } = await run([
+      'greet',
+      'you',
+      '--sise',
+      '5',
+      '--json=maybe',
+    ])
+    expect({ code, stdout, seen }).toEqual({ code: 2, stdout: '', seen: undefined })
+    expect(stderr).toBe(
+      [
+        'error: unknown flag --sise',
+        '  hint: did you mean --size?',
+        'error: flag --json: "maybe" is not true or false',
+        '  allowed: true or false',
+        'help: thing help greet',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  test('in a file end with 2 before anything was done', async () => {
+    using folder = temporaryDirectory()
+    folder.write('a.yaml', 'size: 12\nlog:\n  levle: info\n')
+    const { code, stderr, seen } = await run(['greet', 'you', '-c', 'a.yaml'], { cwd: folder.path })
+    expect(code).toBe(2)
+    expect(seen).toBeUndefined()
+    expect(stderr).toContain('a.yaml:1:7: size: 12 is above 9')
+    expect(stderr).toContain('a.yaml:3:3')
+    expect(stderr).toContain('did you mean log.level?')
+  })
+})
+
+describe('config check', () => {
+  test('says that there is no mistake', async () => {
+    expect(await run(['config', 'check', '--size', '5'])).toMatchObject({
+      code: 0,
+      stdout: 'defaults, variables and flags: no mistake\n',
+      stderr: '',
+    })
+  })
+
+  test('ends with 2 and every mistake', async () => {
+    using folder = temporaryDirectory()
+    folder.write('a.yaml', 'size: 12\nsise: 3\n')
+    const { code, stdout, stderr } = await run(['config', 'check', '-c', 'a.yaml'], {
+      cwd: folder.path,
+    })
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr.match(/^error: /gm)).toHaveLength(2)
+  })
+
+  test('prints JSON with code and place of each mistake', async () => {
+    using folder = temporaryDirectory()
+    const path = folder.write('a.yaml', 'size: 12\n')
+    const { code, stdout, stderr } = await run(['config', 'check', '--json', '-c', path])
+    expect([code, stderr]).toEqual([2, ''])
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: false,
+      files: [path],
+      problems: [
+        { code: 'CONFIG_VALUE_INVALID', severity: 'error', origin: { line: 1, column: 7 } },
+      ],
+    })
+  })
+})
+
+describe('config show', () => {
+  test('shows every setting as it is taken, secrets masked, with its origin', async () => {
+    const env = { THING_TOKEN: 'very-secret' }
+    const { code, stdout } = await run(['config', 'show', '--origin', '--size', '5'], { env })
+    expect(code).toBe(0)
+    expect(stdout.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+      ['log.level', 'info', 'default'],
+      ['size', '5', 'flag --size'],
+      ['token', '[secret]', 'variable THING_TOKEN'],
+      [''],
+    ])
+  })
+
+  test('prints JSON', async () => {
+    const values = JSON.parse((await run(['config', 'show', '--json'])).stdout)
+    expect(values).toContainEqual({ key: 'size', text: '3', origin: { kind: 'default' } })
+  })
+})
+
+test('config schema is a JSON Schema with the address it is published at', async () => {
+  expect(JSON.parse((await run(['config', 'schema'])).stdout)).toMatchObject({
+    $id: 'https://thing.example/schema.json',
+    title: 'Configuration of thing',
+    additionalProperties: false,
+  })
+})
+
+test('config reference is a page of every setting', async () => {
+  const { stdout } = await run(['config', 'reference'])
+  expect(stdout).toMatch(/^# Configuration of thing\n/)
+  expect(stdout).toContain('| `size` | `3` |')
+})
+
+test.for(['bash', 'zsh', 'fish'])('completion is a script for %s', async (shell) => {
+  const { code, stdout } = await run(['completion', shell])
+  expect(code).toBe(0)
+  expect(stdout).toContain('greet')
+  expect(stdout).toContain('piko-config')
+})
+
+test('a file of Piko is read by either name of the flag, and refused with the reason', async () => {
+  using folder = temporaryDirectory()
+  folder.write('piko.yaml', 'log:\n  level: ${LEVEL}\n')
+  for (const flag of ['--config.path', '--piko-config']) {
+    const { code, stdout } = await run(
+      ['config', 'show', flag, 'piko.yaml', '--config.expand-env'],
+      { cwd: folder.path, env: { LEVEL: 'warn' } },
+    )
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^log.level +warn$/m)
+  }
+  folder.write('piko.yaml', 'cluster:\n  join: [node1:8003]\n')
+  const { code, stderr } = await run(['config', 'check', '--config.path', 'piko.yaml'], {
+    cwd: folder.path,
+  })
+  expect(code).toBe(2)
+  expect(stderr).toMatch(/piko.yaml:2:3: cluster.join: no counterpart: nodes find one another/)
+})
+
+describe('what only the machine can tell', () => {
+  const inspect = [{ key: 'size', code: 'THING_TOO_BIG', message: 'too big for here' }]
+
+  test('is a mistake of config check, with its own code and the place of the value', async () => {
+    const found = await run(['config', 'check', '--json', '--size', '4'], { inspect })
+    expect(found.code).toBe(2)
+    expect(JSON.parse(found.stdout)).toMatchObject({
+      ok: false,
+      problems: [{ code: 'THING_TOO_BIG', key: 'size', origin: { kind: 'flag' } }],
+    })
+  })
+
+  test('ends a command that is inspected before it begins', async () => {
+    const found = await run(['greet', 'you'], { inspect })
+    expect([found.code, found.seen]).toEqual([2, undefined])
+    expect(found.stderr).toBe('error: size: too big for here\n')
+  })
+
+  test('is not asked by a command that is not', async () => {
+    expect(await run(['config', 'show'], { inspect })).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  test('may be a warning', async () => {
+    const warning = inspect.map((one) => ({ ...one, severity: 'warning' as const }))
+    const found = await run(['greet', 'you'], { inspect: warning })
+    expect(found.code).toBe(0)
+    expect(found.stderr).toBe('warning: size: too big for here\n')
+  })
+})

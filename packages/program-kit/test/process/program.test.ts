@@ -1,0 +1,60 @@
+import { EventEmitter } from 'node:events'
+import { expect, test } from 'vitest'
+
+import { aborted, EXIT, runProgram, UserError } from '../../src/index.ts'
+import { Capture } from '../capture.ts'
+
+class Host extends EventEmitter {
+  readonly stderr = new Capture()
+}
+
+test('the code of the body is the exit code, and no listener stays', async () => {
+  const host = new Host()
+  expect(await runProgram('p', host, async () => 4)).toBe(4)
+  expect(host.eventNames()).toEqual([])
+})
+
+test('a UserError is a sentence and a hint, without a stack', async () => {
+  const host = new Host()
+  const body = async () => {
+    throw new UserError('it is wrong', { exitCode: EXIT.usage, hint: 'make it right' })
+  }
+  expect(await runProgram('p', host, body)).toBe(EXIT.usage)
+  expect(host.stderr.text).toBe('p: it is wrong\n  make it right\n')
+})
+
+test('anything else is a defect, printed with its stack', async () => {
+  const host = new Host()
+  const body = async () => {
+    throw new Error('a defect')
+  }
+  expect(await runProgram('p', host, body)).toBe(EXIT.internal)
+  expect(host.stderr.text).toMatch(/^p: a defect of ours, please report it\nError: a defect\n +at /)
+})
+
+test('the first signal asks to stop, the second to end', async () => {
+  const host = new Host()
+  const code = runProgram('p', host, async ({ stop, kill }) => {
+    host.emit('SIGTERM')
+    await aborted(stop)
+    expect(kill.aborted).toBe(false)
+    host.emit('SIGINT')
+    await aborted(kill)
+    return EXIT.ok
+  })
+  expect(await code).toBe(EXIT.ok)
+})
+
+test('SIGHUP is heard by those that asked for it, until the program ends', async () => {
+  const host = new Host()
+  let heard = 0
+  await runProgram('p', host, async ({ onReload }) => {
+    expect(host.listenerCount('SIGHUP')).toBe(0)
+    onReload(() => (heard += 1))
+    host.emit('SIGHUP')
+    host.emit('SIGHUP')
+    return EXIT.ok
+  })
+  expect(heard).toBe(2)
+  expect(host.listenerCount('SIGHUP')).toBe(0)
+})

@@ -1,0 +1,168 @@
+import { createServer } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import { expect, test } from 'vitest'
+import { certificateAuthority } from '@proj/testkit/certificates'
+import { listening } from '@proj/testkit/listening'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
+
+import { EXIT, formatServerStatus, readServerStatus, type ServerStatus } from '../../src/index.ts'
+
+const status: ServerStatus = {
+  ready: true,
+  edge: {
+    connections: 3,
+    requests: 1200,
+    inFlight: 2,
+    upgraded: 1,
+    bytesIn: 5_000,
+    bytesOut: 7 * 1024 ** 3,
+    statuses: { 200: 1199, 502: 1 },
+  },
+  sessions: [
+    {
+      endpoint: 'web',
+      session: 's1',
+      agent: 'a1b2',
+      protocol: 'adit',
+      remoteAddress: '10.0.0.7',
+      connectedAt: '2026-01-02T03:04:05.678Z',
+      openStreams: 4,
+    },
+    {
+      endpoint: 'printer',
+      session: 's2',
+      protocol: 'piko',
+      remoteAddress: '::1',
+      connectedAt: '2026-01-02T03:04:06.000Z',
+      openStreams: 0,
+    },
+  ],
+  ports: [],
+}
+
+test('is a table of endpoints below an overview', () => {
+  expect(formatServerStatus(status)).toBe(
+    `server    ready
+visitors  3 connected, 1 of them upgraded
+requests  1200 so far, 2 running
+answers   200: 1199, 502: 1
+bytes     4KiB in, 7GiB out
+
+ENDPOINT  AGENT  FROM      WIRE  STREAMS  SINCE
+web       a1b2   10.0.0.7  adit  4        2026-01-02T03:04:05Z
+printer   -      ::1       piko  0        2026-01-02T03:04:06Z
+`,
+  )
+})
+
+test('lists public ports below the endpoints', () => {
+  const port = { endpoint: 'pg', identity: 'token:ab12', bytesIn: 5_000, bytesOut: 0 }
+  const ports = [
+    { ...port, port: 9901, sessions: 2, visitors: 3 },
+    { ...port, port: 9902, sessions: 0, visitors: 0, heldUntil: '2026-01-02T03:05:06.000Z' },
+  ]
+  expect(formatServerStatus({ ...status, ports }).split('\n\n')[2]).toBe(
+    `PORT  ENDPOINT  OWNER       STATE                            VISITORS  IN    OUT
+9901  pg        token:ab12  served                           3         4KiB  0B
+9902  pg        token:ab12  kept until 2026-01-02T03:05:06Z  0         4KiB  0B
+`,
+  )
+})
+
+test('says that there is no agent and no answer yet', () => {
+  const empty = { ...status, ready: false, edge: { ...status.edge, statuses: {} }, sessions: [] }
+  const shown = formatServerStatus(empty)
+  expect(shown).toContain('not ready')
+  expect(shown).toContain('none yet')
+  expect(shown).toMatch(/\nno agent is connected\n$/)
+})
+
+test('is read from the pages of the admin port; 503 of /ready means not ready', async () => {
+  const pages: Record<string, unknown> = {
+    '/status/edge': status.edge,
+    '/status/upstream/sessions': status.sessions,
+  }
+  await using admin = await listening(
+    createServer((request, response) => {
+      const page = pages[request.url ?? '']
+      response.statusCode = page === undefined ? 503 : 200
+      response.end(JSON.stringify(page))
+    }),
+  )
+  expect(await readServerStatus(`http://${admin.authority}`)).toEqual({ ...status, ready: false })
+})
+
+test('nobody there is exit code 1, with address, reason and hint', async () => {
+  const admin = await listening(createServer())
+  await admin.close()
+  await expect(readServerStatus(`http://${admin.authority}`)).rejects.toMatchObject({
+    exitCode: EXIT.failed,
+    message: `no status from http://${admin.authority}: connect ECONNREFUSED ${admin.authority}`,
+    hint: 'is the server running here? name its admin port with --url',
+  })
+})
+
+test('somebody else there is exit code 1, with the page that is missing', async () => {
+  await using other = await listening(
+    createServer((_request, response) => response.writeHead(404).end()),
+  )
+  await expect(readServerStatus(`http://${other.authority}`)).rejects.toMatchObject({
+    exitCode: EXIT.failed,
+    message: expect.stringMatching(/\/status\/\S+ answered 404$/),
+  })
+})
+
+test("comes over TLS too, with an authority and a certificate of one's own", async () => {
+  using folder = temporaryDirectory()
+  const authority = certificateAuthority()
+  const server = createSecureServer(
+    { ...authority.issue({ name: 'admin' }), ca: authority.cert, requestCert: true },
+    (request, response) => {
+      const { pathname } = new URL(request.url ?? '/', 'https://x')
+      const pages: Readonly<Record<string, unknown>> = {
+        '/status/edge': status.edge,
+        '/status/upstream/sessions': status.sessions,
+        '/status/ports': status.ports,
+      }
+      response.end(JSON.stringify(pages[pathname] ?? null))
+    },
+  )
+  server.on('tlsClientError', () => {})
+  await using admin = await listening(server)
+  const url = `https://localhost:${admin.port}`
+  const mine = authority.issue({ name: 'operator', usage: 'client' })
+  const files = {
+    ca: folder.write('ca.pem', authority.cert),
+    cert: folder.write('cert.pem', mine.cert),
+    key: folder.write('key.pem', mine.key),
+  }
+  expect(await readServerStatus(url, files)).toEqual(status)
+  await expect(readServerStatus(url)).rejects.toMatchObject({
+    exitCode: EXIT.failed,
+    hint: expect.stringContaining('--ca'),
+  })
+  await expect(readServerStatus(url, { ca: files.ca })).rejects.toMatchObject({
+    exitCode: EXIT.failed,
+  })
+  await expect(readServerStatus(url, { ca: `${folder.path}/none` })).rejects.toMatchObject({
+    exitCode: EXIT.usage,
+    message: expect.stringMatching(/^--ca: ENOENT/),
+  })
+})
+
+test('a token is shown to whoever asks for one, and a refusal of it is exit code 4', async () => {
+  await using admin = await listening(
+    createServer((request, response) => {
+      const isGood = request.headers.authorization === 'Bearer good'
+      response.statusCode = isGood ? 200 : 401
+      response.end(JSON.stringify(isGood ? status.edge : { error: 'invalid token' }))
+    }),
+  )
+  const url = `http://${admin.authority}`
+  expect(await readServerStatus(url, {}, 'good')).toMatchObject({ edge: status.edge })
+  await expect(readServerStatus(url, {}, 'another')).rejects.toMatchObject({
+    exitCode: EXIT.refused,
+    message: `no status from ${url}: invalid token`,
+    hint: expect.stringContaining('--may admin'),
+  })
+})
