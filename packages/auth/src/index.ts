@@ -39,7 +39,6 @@ export type { AuthErrorCode, AuthErrorInfo } from './errors.ts'
 
 // --- visitors of an endpoint
 export { Gate, type GateParts } from './visitors/gate.ts'
-export { GatedService, type GatedServiceOptions } from './visitors/gated-service.ts'
 export { judgeAll } from './visitors/judge-all.ts'
 export type { Admission, Refusal, Verdict, VisitorRequest } from './visitors/verdict.ts'
 export { REFUSAL_CODES, type RefusalCode } from './visitors/refusals.ts'
@@ -60,4 +59,5 @@ export {
 } from './visitors/visitor-settings.ts'
 export { PasswordChecks, type PasswordCheckOptions } from './visitors/password-checks.ts'
 export { FailureLimits, type FailureLimitOptions } from './limits/failure-limits.ts'
+export { plainAddress } from './visitors/address-rules.ts'
 export { clientAddress } from './visitors/client-address.ts'

@@ -1,14 +1,15 @@
 import type { ForwardOptions } from '@proj/tunnel'
-import { Gate, GatedService, type GateParts, type VisitorPolicy } from '@proj/auth'
+import { Gate, type GateParts, type VisitorPolicy } from '@proj/auth'
 
 import type { AgentSettings } from '../settings.ts'
+import { GatedService } from './gated-service.ts'
 
 type ListenerSettings = Pick<
   AgentSettings['listeners'][number],
   'endpoint' | 'protocol' | 'visitors'
 >
 
-/** Has a policy enforced where its owner says: the server is told, or the streams are judged here. */
+/** Options of `forward` that enforce a policy where the listener says: on the server, or here in the agent. */
 export function enforcement(
   { endpoint, protocol, visitors }: ListenerSettings,
   policy: VisitorPolicy | undefined,
@@ -23,8 +24,8 @@ export function enforcement(
       new GatedService({
         gates: [gate],
         endpoint,
-        // Only a server of ours says who asks, and only on streams of its edge: elsewhere whoever is at
-        // the other end writes the header.
+        // Only our server writes the header, and only on streams of its proxy port: elsewhere the visitor
+        // could have written it.
         visitor: record?.kind === 'http' ? 'forwarded' : { address: record?.visitorAddress },
         dial,
       }),

@@ -1,12 +1,12 @@
 /**
- * An HTTP service behind gates, for whoever gets the requests of many visitors on one stream: each head is
- * read and judged, and only then does it go on to the service, which is not even dialed before. Bodies pass
- * as they are.
+ * The agent's data path to an HTTP service whose visitor rules the agent enforces. One stream carries the
+ * requests of many visitors: each request head is judged before it is forwarded, and the service is dialed
+ * for the first request that is allowed. Bodies are forwarded unchanged.
  */
-import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { callbackify } from 'node:util'
 
+import { type Gate, judgeAll, plainAddress, type Refusal } from '@proj/auth'
 import {
   type BodyReader,
   createBodyReader,
@@ -19,36 +19,32 @@ import {
   RequestHeadReader,
   ResponseHeadReader,
 } from '@proj/http1'
+import { resetSocket } from '@proj/tunnel/io'
 
-import { plainAddress } from './address-rules.ts'
-import type { Gate } from './gate.ts'
-import { judgeAll } from './judge-all.ts'
-import type { Refusal } from './verdict.ts'
-
-/** What stands between a stream and its service. */
+/** What a {@link GatedService} is made of. */
 export interface GatedServiceOptions {
-  /** All of them have to let a request pass. */
+  /** Each of them has to allow a request. */
   readonly gates: readonly Gate[]
-  /** Endpoint, named in challenges. */
+  /** Name of the endpoint, for challenges. */
   readonly endpoint: string
   /**
-   * Who is at the other end: an address, or `forwarded` when the X-Forwarded-For of each request says it,
-   * because a server of ours has written it.
+   * Address of the visitor, or `forwarded` where the X-Forwarded-For of each request has it because one of
+   * our servers wrote it.
    */
   readonly visitor: 'forwarded' | { readonly address: string | undefined }
-  /** Connects to the service; called once, for the first request that may pass. */
+  /** Connects to the service; called once, for the first request that is allowed. */
   readonly dial: (signal: AbortSignal) => Promise<Duplex>
 }
 
-/** A stream of requests in, a stream of answers out. One request at a time, as servers of ours send them. */
+/** Takes requests and gives answers. One request at a time, as our servers send them. */
 export class GatedService extends Duplex {
   readonly #options: GatedServiceOptions
   readonly #heads = new RequestHeadReader()
   readonly #giveUp = new AbortController()
   #service: Duplex | undefined
-  /** The body of the request that is passing, and whether it passes or is dropped. */
+  /** The body of the request being read, and whether it is forwarded or dropped. */
   #body: { readonly reader: BodyReader; readonly passes: boolean } | undefined
-  /** Looks for the answer to an offer to switch protocols; until it is there nothing more is read. */
+  /** Reads the answer to an upgrade request; no further request is read until it is there. */
   #switching:
     | { readonly take: (chunk: Buffer) => void; readonly settled: Promise<void> }
     | undefined
@@ -76,7 +72,8 @@ export class GatedService extends Duplex {
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#giveUp.abort()
-    if (this.#service !== undefined) breakOff(this.#service)
+    // A reset, so that the service does not take an aborted request for a complete one.
+    if (this.#service !== undefined) resetSocket(this.#service)
     done(error)
   }
 
@@ -122,7 +119,7 @@ export class GatedService extends Duplex {
   #addressOf(head: RequestHead): string | undefined {
     const { visitor } = this.#options
     if (visitor !== 'forwarded') return visitor.address
-    // The server keeps the entries of trusted proxies alone, so that the first is the visitor.
+    // The server keeps the entries of trusted proxies alone, so the first one is the visitor.
     const [first] = listItems(getHeader(head.headers, 'x-forwarded-for') ?? '')
     return first === undefined ? undefined : plainAddress(first)
   }
@@ -134,6 +131,7 @@ export class GatedService extends Duplex {
 
   async #connect(): Promise<Duplex> {
     const service = await this.#options.dial(this.#giveUp.signal)
+    if (this.destroyed) resetSocket(service)
     service.on('data', (chunk: Buffer) => {
       this.#switching?.take(chunk)
       if (!this.push(chunk)) service.pause()
@@ -146,7 +144,7 @@ export class GatedService extends Duplex {
     return service
   }
 
-  /** Waits for the answer to an upgrade: what follows a 101 is no HTTP, what follows another is. */
+  /** Waits for the answer to an upgrade: after a 101 the bytes are not HTTP, after another status they are. */
   #watch(head: RequestHead): { take: (chunk: Buffer) => void; settled: Promise<void> } {
     const answers = new ResponseHeadReader()
     let settle = (): void => {}
@@ -182,14 +180,6 @@ export class GatedService extends Duplex {
       service.write(bytes, (error) => (error ? reject(error) : resolve()))
     })
   }
-}
-
-/** A service must not take what was broken off for what ended. */
-function breakOff(service: Duplex): void {
-  // While its end is being sent a socket cannot be reset, and has said all it had to say.
-  const isEnding = service.writableEnded && service.writableLength === 0
-  if (service instanceof Socket && !isEnding && !service.destroyed) service.resetAndDestroy()
-  else service.destroy()
 }
 
 function withoutAuthorization(headers: readonly string[]): string[] {

@@ -2,16 +2,12 @@ import { once } from 'node:events'
 import { createServer, type Server, type Socket, connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 
+import { FailureLimits, Gate, hashPassword, PasswordChecks, type VisitorPolicy } from '@proj/auth'
 import { listening } from '@proj/testkit/listening'
 import { until } from '@proj/testkit/until'
 import { expect, onTestFinished, test } from 'vitest'
 
-import { FailureLimits } from '../../src/limits/failure-limits.ts'
-import { Gate } from '../../src/visitors/gate.ts'
-import { GatedService, type GatedServiceOptions } from '../../src/visitors/gated-service.ts'
-import { hashPassword } from '../../src/visitors/password.ts'
-import { PasswordChecks } from '../../src/visitors/password-checks.ts'
-import type { VisitorPolicy } from '../../src/visitors/policy.ts'
+import { GatedService, type GatedServiceOptions } from '../../src/listeners/gated-service.ts'
 
 const verifier = await hashPassword('secret')
 const ANN = { basicAuth: [{ user: 'ann', verifier }] }
