@@ -1,20 +1,20 @@
 // @ts-check
-// `pnpm check` after lint, format and types: the rules of the house that no tool knows.
+// `pnpm check` after lint, format and types: the rules of this repository that no other tool checks.
 import { checkBoundaries } from './check-boundaries.mjs'
 import { checkDeps } from './check-deps.mjs'
 import { checkDocs } from './check-docs.mjs'
 import { checkStructure } from './check-structure.mjs'
 import { checkTables } from './check-tables.mjs'
-import { checkWords } from './check-words.mjs'
+import { checkWorkflows } from './check-workflows.mjs'
 import { ROOT } from './workspace.mjs'
 
 const CHECKS = {
   structure: checkStructure,
   docs: checkDocs,
-  words: checkWords,
   deps: checkDeps,
   boundaries: checkBoundaries,
   tables: checkTables,
+  workflows: checkWorkflows,
 }
 
 for (const [name, check] of Object.entries(CHECKS)) {

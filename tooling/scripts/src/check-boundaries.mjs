@@ -1,124 +1,168 @@
 // @ts-check
-// Who may know whom. The packages stand alone so that each can be used alone: mux, dialer,
-// portcheck, config and http1 do not import one another, save that dialer and portcheck use the
-// address grammar of config. tunnel joins mux and dialer, program-kit is what the two
-// programs share; the apps join everything.
-import { existsSync, readFileSync } from 'node:fs'
+// Who may import whom. Each package can be used alone, so it knows as few others as possible; the
+// apps join them all. A call that must be made with care has one home.
+import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { entryPoints } from './entry-points.mjs'
 import { filesBelow, workspacePackages } from './workspace.mjs'
 
-const APP_IMPORTS = [
-  'auth',
-  'config',
-  'dialer',
-  'http1',
-  'mux',
-  'portcheck',
-  'program-kit',
-  'tunnel',
-]
-/** @type {Readonly<Record<string, readonly string[]>>} */
-const ALLOWED = {
-  'packages/auth': ['config', 'http1'],
+const SCOPE = '@proj/'
+
+/**
+ * The plan: for each package, the packages whose entry points it may import.
+ *
+ * @type {Readonly<Record<string, readonly string[]>>}
+ */
+const MAY_IMPORT = {
   'packages/config': [],
-  'packages/program-kit': ['config'],
-  'packages/dialer': ['config'],
-  'packages/http1': [],
   'packages/mux': [],
-  'packages/portcheck': ['config'],
+  'packages/dialer': [],
+  'packages/portcheck': [],
+  'packages/http1': [],
   'packages/tunnel': ['dialer', 'mux'],
-  'apps/agent': APP_IMPORTS,
-  'apps/server': APP_IMPORTS,
+  'packages/auth': ['config', 'http1'],
+  'packages/program-kit': ['config'],
 }
-// the files of config that make up the address grammar, with the errors it throws
-const GRAMMAR_FILE = /^\.\/(?:address\/[\w-]+|errors)\.ts$/
-const GRAMMAR_INDEX = 'packages/config/src/index.ts'
-const ADDRESS_ONLY = new Set(['packages/dialer', 'packages/portcheck'])
+const APPS_MAY_IMPORT = Object.keys(MAY_IMPORT).map((folder) => folder.replace('packages/', ''))
+
+/** Entry points that every package may import, whatever the plan says of their package. */
+const OPEN_TO_ALL = new Set(['config/address'])
+
+/**
+ * Entry points that are only for some importers.
+ *
+ * @type {Readonly<Record<string, readonly string[]>>}
+ */
+const RESERVED = { 'tunnel/server': ['apps/server'] }
+
+/** What may stand in one kind of file only. */
+const HOMES = [
+  {
+    pattern: /\bprocess\.(?:env|argv)\b/,
+    home: /\/src\/main\.ts$/,
+    rule: 'process.env and process.argv are read in main.ts only',
+  },
+  {
+    pattern: /\.resetAndDestroy\b/,
+    home: /^packages\/tunnel\/src\/io\/reset-socket\.ts$/,
+    rule: 'a socket is reset through resetSocket only: it knows unix sockets and TLS',
+  },
+]
+
+/**
+ * Known breaches of the rules above, by importer or file. One that no file needs any more is itself a
+ * problem, so the list can only shrink.
+ *
+ * @typedef {object} Exceptions
+ * @property {Readonly<Record<string, readonly string[]>>} imports
+ * @property {readonly string[]} homes
+ */
+
+/** @type {Exceptions} */
+const EXCEPTIONS = {
+  imports: {
+    // the address grammar, before @proj/config/address
+    'packages/dialer': ['config'],
+    'packages/portcheck': ['config'],
+  },
+  homes: ['packages/auth/src/visitors/gated-service.ts'],
+}
+
 const IMPORT =
-  /(?:^|\n)(?:import|export)\s(?:([^'"]*?)\sfrom\s)?['"]([^'"]+)['"]|import\(['"]([^'"]+)['"]\)/g
-const AMBIENT = /\bprocess\.(?:env|argv)\b/
+  /(?:^|\n)(?:import|export)\s(?:[^'"]*?\sfrom\s)?['"]([^'"]+)['"]|import\(['"]([^'"]+)['"]\)/g
 
 /**
  * @param {string} root
+ * @param {Exceptions} [exceptions]
  * @returns {string[]} problems
  */
-export function checkBoundaries(root) {
-  const grammar = addressGrammar(root)
+export function checkBoundaries(root, exceptions = EXCEPTIONS) {
   const packages = workspacePackages(root)
-  const published = new Set(packages.flatMap(publishedEntries))
-  return packages
+  const entries = new Map(
+    packages.map((found) => [found.manifest.name, new Set(entryPoints(found).keys())]),
+  )
+  /** @type {Set<string>} exceptions that a file needed */
+  const needed = new Set()
+  const problems = packages
     .filter(({ folder }) => /^(?:apps|packages)\//.test(folder))
     .flatMap(({ folder, path }) =>
-      filesBelow(join(path, 'src'), ['.ts']).flatMap((file) => {
-        const text = readFileSync(join(path, 'src', file), 'utf8')
-        const problems = [...text.matchAll(IMPORT)].flatMap(([, names = '', from, dynamic]) =>
-          checkImport(folder, file, { grammar, published }, names, from ?? dynamic ?? ''),
-        )
-        if (AMBIENT.test(withoutComments(text)) && file !== 'main.ts') {
-          problems.push('process.env and process.argv are read in main.ts only')
-        }
-        return problems.map((problem) => `${folder}/src/${file}: ${problem}`)
+      filesBelow(join(path, 'src'), ['.ts']).flatMap((name) => {
+        const file = `${folder}/src/${name}`
+        const text = readFileSync(join(path, 'src', name), 'utf8')
+        const imports = [...text.matchAll(IMPORT)].map(([, from, dynamic]) => from ?? dynamic ?? '')
+        return [
+          ...imports.flatMap((from) =>
+            from.startsWith('.')
+              ? checkRelative(name, from)
+              : checkImport(folder, from, entries, exceptions, needed),
+          ),
+          ...checkHomes(file, withoutComments(text), exceptions, needed),
+        ].map((problem) => `${file}: ${problem}`)
       }),
     )
+  return [...problems, ...unneeded(exceptions, needed)]
 }
 
 /**
- * @param {string} folder
- * @param {string} file
- * @param {{ grammar: Set<string>, published: Set<string> }} known
- * @param {string} names - between `import` and `from`
+ * @param {string} name - of the importing file below src
  * @param {string} from
  */
-function checkImport(folder, file, { grammar, published }, names, from) {
+function checkRelative(name, from) {
   if (from === '../package.json') return []
-  if (from.startsWith('.')) {
-    return join('src', dirname(file), from).startsWith('src/') ? [] : [`${from} leaves src`]
-  }
-  if (!from.startsWith('@proj/')) return []
-  const [target = '', ...deeper] = from.slice('@proj/'.length).split('/')
-  if (!ALLOWED[folder]?.includes(target)) return [`must not know ${from}`]
-  if (deeper.length > 0 && !published.has(from)) {
-    return [`${from}: packages are imported by their name, or by an entry they publish`]
-  }
-  if (!ADDRESS_ONLY.has(folder)) return []
-  const stray = namesOf(names).filter((name) => !grammar.has(name))
-  return stray.map((name) => `${name}: of ${from} only the address grammar is used here`)
+  return join('src', dirname(name), from).startsWith('src/') ? [] : [`${from} leaves src`]
 }
 
 /**
- * What a package may be imported by beside its name: the entries of its exports map.
- *
- * @param {import('./workspace.mjs').WorkspacePackage} found
+ * @param {string} folder - of the importing package
+ * @param {string} from
+ * @param {Map<string, Set<string>>} entries - entry points by package name
+ * @param {Exceptions} exceptions
+ * @param {Set<string>} needed
  */
-function publishedEntries({ manifest }) {
-  return Object.keys(manifest.exports ?? {}).map((entry) => `${manifest.name}${entry.slice(1)}`)
+function checkImport(folder, from, entries, exceptions, needed) {
+  if (!from.startsWith(SCOPE)) return []
+  const [target = '', ...deeper] = from.slice(SCOPE.length).split('/')
+  const entry = [target, ...deeper].join('/')
+  const subpath = ['.', ...deeper].join('/')
+  if (deeper.length > 0 && !entries.get(SCOPE + target)?.has(subpath)) {
+    return [`${from} is not an entry point of ${SCOPE}${target}`]
+  }
+  if (RESERVED[entry] && !RESERVED[entry].includes(folder)) {
+    return [`${from} is for ${RESERVED[entry].join(', ')} only`]
+  }
+  const allowed = folder.startsWith('apps/') ? APPS_MAY_IMPORT : MAY_IMPORT[folder]
+  if (OPEN_TO_ALL.has(entry) || allowed?.includes(target)) return []
+  if (!exceptions.imports[folder]?.includes(target)) return [`may not import ${from}`]
+  needed.add(`${folder} ${target}`)
+  return []
 }
 
 /**
- * Names that config exports from the files of its address grammar.
- *
- * @param {string} root
+ * @param {string} file
+ * @param {string} code
+ * @param {Exceptions} exceptions
+ * @param {Set<string>} needed
  */
-function addressGrammar(root) {
-  const index = join(root, GRAMMAR_INDEX)
-  const text = existsSync(index) ? readFileSync(index, 'utf8') : ''
-  const exported = [...text.matchAll(IMPORT)].filter(([, , from = '']) => GRAMMAR_FILE.test(from))
-  return new Set(exported.flatMap(([, names = '']) => namesOf(names)))
+function checkHomes(file, code, exceptions, needed) {
+  const strays = HOMES.filter(({ pattern, home }) => pattern.test(code) && !home.test(file))
+  if (strays.length === 0 || !exceptions.homes.includes(file)) return strays.map(({ rule }) => rule)
+  needed.add(file)
+  return []
 }
 
-/** @param {string} clause - as between `import` or `export` and `from` */
-function namesOf(clause) {
-  return clause
-    .replace(/^type\s/, '')
-    .replaceAll(/[{}]/g, '')
-    .split(',')
-    .map((name) =>
-      name
-        .trim()
-        .replace(/^type\s/, '')
-        .replace(/\sas\s.*/, ''),
-    )
-    .filter((name) => name !== '')
+/**
+ * @param {Exceptions} exceptions
+ * @param {Set<string>} needed
+ */
+function unneeded({ imports, homes }, needed) {
+  return [
+    ...Object.entries(imports).flatMap(([folder, targets]) =>
+      targets.map((target) => `${folder} ${target}`),
+    ),
+    ...homes,
+  ]
+    .filter((exception) => !needed.has(exception))
+    .map((exception) => `check-boundaries.mjs: the exception "${exception}" is not needed any more`)
 }
 
 /** @param {string} text */

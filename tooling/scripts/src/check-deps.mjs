@@ -1,12 +1,11 @@
 // @ts-check
-// What we make users install: licences they can live with, engines no narrower than ours, no
-// surprise at install time, and for each dependency of ours a line that says why we have it. What CI
-// runs is a dependency too.
+// What users install with our packages: known licences, engines no narrower than ours, no install
+// scripts, and for each direct dependency a line that says why we have it.
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import semver from 'semver'
 import { productionGraph } from './production-graph.mjs'
-import { filesBelow, readManifest } from './workspace.mjs'
+import { readManifest } from './workspace.mjs'
 
 const LICENCES = new Set(['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', 'MIT'])
 const NEWEST_LTS = '26.0.0'
@@ -19,12 +18,7 @@ const DOC = 'docs/dependencies.md'
  */
 export function checkDeps(root) {
   const graph = productionGraph(root)
-  return [
-    ...checkGraph(root, graph),
-    ...checkReasons(root, graph),
-    ...checkInstallScripts(root),
-    ...checkActions(root),
-  ]
+  return [...checkGraph(root, graph), ...checkReasons(root, graph), ...checkInstallScripts(root)]
 }
 
 /**
@@ -106,19 +100,4 @@ function installedWithScripts(root) {
  */
 function nameOf(entry) {
   return entry.slice(0, entry.indexOf('@', 1)).replace('+', '/')
-}
-
-/**
- * A tag of a foreign action can be moved to other code; a commit cannot.
- *
- * @param {string} root
- */
-function checkActions(root) {
-  const folder = join(root, '.github/workflows')
-  return filesBelow(folder, ['.yml']).flatMap((file) =>
-    [...readFileSync(join(folder, file), 'utf8').matchAll(/uses: *(\S+)/g)]
-      .map(([, action = '']) => action)
-      .filter((action) => !/@[0-9a-f]{40}$/.test(action))
-      .map((action) => `.github/workflows/${file}: ${action} is not pinned to a commit`),
-  )
 }

@@ -1,13 +1,14 @@
 // @ts-check
-// Every exported declaration has a doc comment; so has, in what a package exports to its users and in
-// options wherever they are, every field and every public member: meaning, unit, range, default and
-// effect are written where the thing is.
-import { existsSync, readFileSync } from 'node:fs'
+// Doc comments stand where a user or an operator looks: on every declaration that the entry points of
+// a package export, with its fields and public members, and on the fields of options everywhere.
+// Meaning, unit, range, default and effect are written there.
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { exportedDeclarations, exportedNames } from './declarations.mjs'
+import { exportedDeclarations } from './declarations.mjs'
+import { publishedNames } from './entry-points.mjs'
 import { filesBelow, workspacePackages } from './workspace.mjs'
 
-// what is resolved from options is internal and has the same names
+// resolved options are internal and have the same fields
 const OPTIONS = /^(?!Resolved).*Options$/
 
 /**
@@ -15,29 +16,39 @@ const OPTIONS = /^(?!Resolved).*Options$/
  * @returns {string[]} problems
  */
 export function checkDocs(root) {
-  return workspacePackages(root).flatMap(({ folder, path }) => {
-    const index = join(path, 'src/index.ts')
-    const text = existsSync(index) ? readFileSync(index, 'utf8') : ''
-    const isPublic = new Set(exportedNames(text).map(withoutType))
-    return filesBelow(join(path, 'src'), ['.ts']).flatMap((file) =>
-      exportedDeclarations(readFileSync(join(path, 'src', file), 'utf8'))
-        .flatMap((declaration) => {
-          const { name } = declaration
-          const inside = isPublic.has(name) || OPTIONS.test(name)
-          return inside ? [declaration, ...membersOf(declaration)] : [declaration]
-        })
-        .filter(({ documented }) => !documented)
-        .map(({ name, line }) => `${folder}/src/${file}:${line}: ${name} has no doc comment`),
-    )
+  return workspacePackages(root).flatMap((found) => {
+    const published = found.published ? publishedNames(found) : new Map()
+    return filesBelow(join(found.path, 'src'), ['.ts']).flatMap((name) => {
+      const file = join('src', name)
+      const declarations = exportedDeclarations(readFileSync(join(found.path, file), 'utf8'))
+      return problemsIn(declarations, published.get(file) ?? new Set()).map(
+        ({ line, problem }) => `${found.folder}/${file}:${line}: ${problem}`,
+      )
+    })
   })
+}
+
+/**
+ * @param {import('./declarations.mjs').Declaration[]} declarations - of one file
+ * @param {Set<string>} published - names of that file that users can import
+ */
+function problemsIn(declarations, published) {
+  const known = new Set(declarations.map(({ name }) => name))
+  return [
+    ...[...published]
+      .filter((name) => !known.has(name))
+      .map((name) => ({ line: 1, problem: `${name} is published and not declared with export` })),
+    ...declarations
+      .flatMap((declaration) => {
+        if (published.has(declaration.name)) return [declaration, ...membersOf(declaration)]
+        return OPTIONS.test(declaration.name) ? membersOf(declaration) : []
+      })
+      .filter(({ documented }) => !documented)
+      .map(({ name, line }) => ({ line, problem: `${name} has no doc comment` })),
+  ]
 }
 
 /** @param {import('./declarations.mjs').Declaration} declaration */
 function membersOf({ name, members }) {
   return members.map((member) => ({ ...member, name: `${name}.${member.name}` }))
-}
-
-/** @param {string} name - as in `export { type Name }` */
-function withoutType(name) {
-  return name.replace(/^type /, '')
 }

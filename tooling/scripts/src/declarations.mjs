@@ -1,7 +1,7 @@
 // @ts-check
-// Reads the exported declarations of a source file and whether each has a doc comment. It goes by
-// lines, which is enough because the formatter fixes what a declaration looks like: it starts at
-// column 0, its members at column 2, and it ends with a bracket at column 0.
+// Reads the exported declarations of a source file, and whether each has a doc comment. Reading line
+// by line is enough because the formatter decides how a declaration looks: it starts at column 0, its
+// members at column 2, and it ends with a bracket at column 0.
 
 /**
  * @typedef {object} Declaration
@@ -13,11 +13,11 @@
 
 const DECLARATION =
   /^export (?:declare )?(?:abstract )?(?:async )?(function\*?|class|interface|type|const|let|enum) ([\w$]+)/
-const EXPORT_LIST = /^export (?:type )?\{([^}]*)\}/gm
+const EXPORT_LIST = /^export (?:type )?\{([^}]*)\}(?: from ['"]([^'"]+)['"])?/gm
 const INTERFACE_MEMBER = /^ {2}(?:readonly |get |set )*([\w$]+)\??[(:<]/
 const CLASS_MEMBER =
   /^ {2}(?:static |readonly |async |get |set |accessor |declare |\*)*([\w$]+)[?!]?(?:[(:;<]| =)/
-// what a class has to have for its base class or for the language needs no words of its own
+// members that the base class or the language requires need no comment
 const SILENT_MEMBERS = /^(?:constructor|static|_.*)$/
 
 /**
@@ -40,19 +40,23 @@ export function exportedDeclarations(text) {
 }
 
 /**
- * Lists every name a file exports, re-exports included.
+ * Lists what a file exports in lists: `export { a, type B as C } from './x.ts'`.
  *
  * @param {string} text
- * @returns {string[]}
+ * @returns {{ name: string, exportedAs: string, from: string | undefined }[]} `from` is undefined for
+ *   a list of names of the file itself
  */
-export function exportedNames(text) {
-  const listed = [...text.matchAll(EXPORT_LIST)].flatMap(([, list = '']) =>
+export function reExports(text) {
+  return [...text.matchAll(EXPORT_LIST)].flatMap(([, list = '', from]) =>
     list
       .split(',')
-      .map((name) => name.trim())
-      .filter((name) => name !== ''),
+      .map((entry) => entry.trim().replace(/^type /, ''))
+      .filter((entry) => entry !== '')
+      .map((entry) => {
+        const [name = '', exportedAs = name] = entry.split(' as ')
+        return { name, exportedAs, from }
+      }),
   )
-  return [...exportedDeclarations(text).map(({ name }) => name), ...listed]
 }
 
 /**

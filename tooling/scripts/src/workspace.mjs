@@ -7,8 +7,8 @@ import { join, resolve } from 'node:path'
  * @typedef {object} Manifest
  * @property {string} name
  * @property {boolean} [private]
- * @property {Record<string, unknown>} [exports]
  * @property {Record<string, string>} [scripts]
+ * @property {Record<string, string | Record<string, string>>} [exports]
  * @property {Record<string, string>} [dependencies]
  * @property {Record<string, string>} [devDependencies]
  * @property {Record<string, string>} [optionalDependencies]

@@ -55,11 +55,3 @@ test('an install script is listed, and refused', () => {
     'pnpm-workspace.yaml: the install script of @a/b may not run',
   ])
 })
-
-test('an action of CI is pinned to a commit', () => {
-  const file = '.github/workflows/ci.yml'
-  expect(with_({ [file]: 'steps:\n  - uses: actions/checkout@v5\n' })).toEqual([
-    `${file}: actions/checkout@v5 is not pinned to a commit`,
-  ])
-  expect(with_({ [file]: `steps:\n  - uses: a/b@${'0a'.repeat(20)} # v5\n` })).toEqual([])
-})

@@ -5,9 +5,14 @@ import { problems } from './problems.ts'
 import { MUX } from './workspace-fixture.ts'
 
 const file = 'packages/mux/src/a.ts'
-const found = (text: string, index = "export { a, type Shape } from './a.ts'\n") =>
+const indexOf = (text: string) =>
+  ['a', 'Shape']
+    .filter((name) => text.includes(` ${name} `) || text.includes(` ${name}(`))
+    .map((name) => `export { ${name} } from './a.ts'\n`)
+    .join('')
+const found = (text: string, index = indexOf(text)) =>
   problems(checkDocs, {
-    'packages/mux/package.json': MUX,
+    'packages/mux/package.json': { ...MUX, exports: { '.': { '@proj/source': './src/index.ts' } } },
     'packages/mux/src/index.ts': index,
     [file]: text,
   })
@@ -38,7 +43,38 @@ test('fields of public interfaces and of options need words, internal ones do no
   ])
   expect(found(`/** S. */\nexport interface FooOptions ${body}`)).toHaveLength(2)
   expect(found(`/** S. */\nexport interface ResolvedOptions ${body}`)).toEqual([])
-  expect(found(`/** S. */\nexport interface Internal ${body}`)).toEqual([])
+  expect(found(`export interface Internal ${body}`)).toEqual([])
+})
+
+test('what no entry point exports needs no comment', () => {
+  expect(found('export function internal(): void {}\n', '')).toEqual([])
+  expect(found('export function a(): void {}\n', "export { b } from './a.ts'\n")).toEqual([
+    `${file}:1: b is published and not declared with export`,
+  ])
+})
+
+test('a published name is followed through other files, other names and other entry points', () => {
+  const files = {
+    'packages/mux/package.json': {
+      ...MUX,
+      exports: {
+        '.': { '@proj/source': './src/index.ts', default: './dist/index.js' },
+        './more/*': './src/more/*.ts',
+        './package.json': './package.json',
+      },
+    },
+    'packages/mux/src/index.ts': "export { b as a, type T } from './deep/b.ts'\n",
+    'packages/mux/src/deep/b.ts': "export { c as b } from '../c.ts'\nexport type T = 1\n",
+    'packages/mux/src/c.ts': 'export const c = 1\nexport const T = 1\n',
+    'packages/mux/src/more/d.ts': 'export const d = 1\n',
+  }
+  const hidden = { ...files['packages/mux/package.json'], private: true }
+  expect(problems(checkDocs, { ...files, 'packages/mux/package.json': hidden })).toEqual([])
+  expect(problems(checkDocs, files)).toEqual([
+    'packages/mux/src/c.ts:1: c has no doc comment',
+    'packages/mux/src/deep/b.ts:2: T has no doc comment',
+    'packages/mux/src/more/d.ts:1: d has no doc comment',
+  ])
 })
 
 test('public members of classes need words; private and inherited ones do not', () => {

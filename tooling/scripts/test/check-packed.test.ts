@@ -5,7 +5,8 @@ import { workspaceFixture, type Files } from './workspace-fixture.ts'
 
 const noPnpm = missingPrograms([{ name: 'pnpm', debian: '', usedFor: 'packing' }]).length > 0
 const REASON = 'pnpm is not on the path: run this through pnpm'
-const TIMEOUT_MS = 60_000
+// packing and installing is processes and disk: seconds alone, more on a machine that is busy
+const TIMEOUT_MS = 180_000
 
 const manifest = {
   name: '@proj/one',
