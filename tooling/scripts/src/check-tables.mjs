@@ -1,6 +1,7 @@
 // @ts-check
 // The error codes of a package stand in three places: its table in the code, the table of its
-// README, and the tests. The three must be the same.
+// README, and the tests: its own, or those of the packages and apps that use it. The three must be
+// the same.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { filesBelow, workspacePackages } from './workspace.mjs'
@@ -14,14 +15,18 @@ const README_ROW = /^\| *`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)` *\|/gm
  * @returns {string[]} problems
  */
 export function checkTables(root) {
-  return workspacePackages(root)
+  const packages = workspacePackages(root)
+  const tests = packages
+    .flatMap(({ path }) =>
+      filesBelow(join(path, 'test'), ['.ts']).map((file) => join(path, 'test', file)),
+    )
+    .map(read)
+    .join('\n')
+  return packages
     .filter(({ folder }) => folder.startsWith('packages/'))
     .flatMap(({ folder, path }) => {
       const codes = firstGroups(read(join(path, 'src/errors.ts')), CODE_KEY)
       const documented = firstGroups(read(join(path, 'README.md')), README_ROW)
-      const tests = filesBelow(join(path, 'test'), ['.ts'])
-        .map((file) => read(join(path, 'test', file)))
-        .join('\n')
       return [
         ...codes
           .filter((code) => !documented.includes(code))
@@ -31,7 +36,7 @@ export function checkTables(root) {
           .map((code) => `${folder}/README.md: ${code} is not in src/errors.ts`),
         ...codes
           .filter((code) => !tests.includes(code))
-          .map((code) => `${folder}/test: no test produces ${code}`),
+          .map((code) => `${folder}/src/errors.ts: no test produces ${code}`),
       ]
     })
 }

@@ -16,8 +16,13 @@ test('the same codes in code, README and tests are fine', () => expect(with_({})
 
 test.each([
   [{ 'packages/mux/README.md': '| `MUX_A_B` | x |\n' }, 'README.md: no row for MUX_C_D'],
-  [{ 'packages/mux/test/a.test.ts': 'MUX_C_D' }, 'test: no test produces MUX_A_B'],
+  [{ 'packages/mux/test/a.test.ts': 'MUX_C_D' }, 'errors.ts: no test produces MUX_A_B'],
   [{ 'packages/mux/src/errors.ts': '  MUX_A_B: {\n' }, 'MUX_C_D is not in src/errors.ts'],
 ])('%j', (files, problem) => {
   expect(with_(files)).toEqual([expect.stringContaining(problem)])
+})
+
+test('a test of a package that uses it will do', () => {
+  const elsewhere = { 'packages/mux/test/a.test.ts': 'MUX_A_B', 'apps/a/package.json': {} }
+  expect(with_({ ...elsewhere, 'apps/a/test/b.test.ts': 'MUX_C_D' })).toEqual([])
 })
