@@ -44,6 +44,24 @@ describe('the README', () => {
     }
   })
 
+  test('gives each option the unit, range and default that its doc comment has', () => {
+    const source = readFileSync(new URL('../src/limits.ts', import.meta.url), 'utf8')
+    const [, fields = ''] = /interface SessionLimits \{([^}]*)\}/.exec(source) ?? []
+    const documented = [
+      ...fields
+        .replaceAll(/\n +\*(?!\/)/g, '')
+        .matchAll(
+          /(?:In (bytes|ms)|(Count)): (\w+ to \w+), default (\w+)\.\s*\*\/\s*readonly (\w+)/g,
+        ),
+    ].map(([, unit, count, range, byDefault, name]) => [
+      `\`${name}\``,
+      unit ?? count?.toLowerCase(),
+      byDefault,
+      range,
+    ])
+    expect(documented).toEqual(tableBelow('Options').map((cells) => cells.slice(0, 4)))
+  })
+
   test('has an example that runs', async () => {
     const [, example = ''] = /```ts\n([\s\S]*?)```/.exec(README) ?? []
     const modules = {

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 
-import type { ChunkAnswer, ChunkHolder, Session } from '@proj/mux'
+import type { ChannelSession, ChunkAnswer, ChunkHolder } from '@proj/mux'
 
 /**
  * The way out to a socket for bytes that a mux session delivers. What one chunk of the session's
@@ -38,7 +38,7 @@ export class GatheredWrites {
   }
 
   /** Gathers what is written until the chunk that `session` is delivering, if it is, is done with. */
-  gather(session: Session): void {
+  gather(session: ChannelSession): void {
     if (this.#isGathering) return
     this.#isGathering = true
     session.afterChunk(this.#send)

@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream'
 
-import { type ChunkHolder, type Channel, Session } from '@proj/mux'
+import { type Channel, type ChannelSession, type ChunkHolder, Session } from '@proj/mux'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { GatheredWrites } from '../../src/io/gathered-writes.ts'
@@ -35,7 +35,7 @@ function socket(): Duplex & { readonly writes: string[]; hold: () => void; relea
 }
 
 /** Calls `act` while a session delivers a chunk. */
-async function duringDelivery(act: (session: Session) => void): Promise<void> {
+async function duringDelivery(act: (session: ChannelSession) => void): Promise<void> {
   const { near, far } = await tcpSockets()
   await new Promise<void>((resolve) => {
     const onChannel = (channel: Channel): void => {

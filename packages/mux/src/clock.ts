@@ -1,0 +1,17 @@
+/** Where time comes from; tests give their own. */
+export interface Clock {
+  /** Monotonic time in ms. */
+  now(): number
+  /** Calls `callback` once after `ms`, without keeping the process alive; returns what cancels it. */
+  after(ms: number, callback: () => void): () => void
+}
+
+/** The clock of the platform. */
+export const SYSTEM_CLOCK: Clock = {
+  now: () => performance.now(),
+  after: (ms, callback) => {
+    const timer = setTimeout(callback, ms)
+    timer.unref() // the transport keeps the process alive, not the timer that watches it
+    return () => clearTimeout(timer)
+  },
+}

@@ -1,0 +1,58 @@
+/** Options of a session. Its numbers are in `limits.ts`. */
+import { type Clock, SYSTEM_CLOCK } from '../clock.ts'
+import type { ChunkAnswer } from '../lent-memory.ts'
+import { resolveLimits, type SessionLimits } from '../limits.ts'
+import type { Channel } from '../stream/channel.ts'
+import type { WindowBudget } from '../stream/window-budget.ts'
+
+/** Options of a session. Only `role` is required. */
+export interface SessionOptions extends Partial<SessionLimits> {
+  /** Which side this is: a client opens odd stream ids, a server even ones. */
+  readonly role: 'client' | 'server'
+  /**
+   * Takes streams the peer opens, without a Duplex each: call `channel.attach(sink)` at once or
+   * later. Without it they come as `stream` events or through the async iterator.
+   */
+  readonly onChannel?: (channel: Channel) => void
+  /**
+   * Called after each chunk of the transport with what the sinks answered together: a transport that
+   * lends its memory waits for it. See {@link ChunkAnswer}.
+   */
+  readonly onProcessed?: (answer: ChunkAnswer) => void
+  /** Budget shared with other sessions, so that a process has one bound. @default none */
+  readonly windowBudget?: WindowBudget
+  /** Source of time. @default the platform's */
+  readonly clock?: Clock
+}
+
+/** Options with nothing left open. */
+export type ResolvedSessionOptions = SessionLimits & {
+  readonly role: 'client' | 'server'
+  readonly clock: Clock
+  readonly onChannel: ((channel: Channel) => void) | undefined
+  readonly onProcessed: ((answer: ChunkAnswer) => void) | undefined
+  readonly windowBudget: WindowBudget | undefined
+}
+
+/**
+ * Fills in defaults and checks ranges. Pure: returns a new object and keeps nothing of the old.
+ *
+ * @throws {TypeError} when an option has the wrong type.
+ * @throws {RangeError} when a number is out of its range.
+ */
+export function resolveOptions(options: SessionOptions): ResolvedSessionOptions {
+  if (options.role !== 'client' && options.role !== 'server') {
+    throw new TypeError(`role must be 'client' or 'server', got ${String(options.role)}`)
+  }
+  if (options.onChannel !== undefined && typeof options.onChannel !== 'function') {
+    throw new TypeError('onChannel must be a function')
+  }
+  return {
+    ...resolveLimits(options),
+    role: options.role,
+    clock: options.clock ?? SYSTEM_CLOCK,
+    onChannel: options.onChannel,
+    onProcessed: options.onProcessed,
+    windowBudget: options.windowBudget,
+  }
+}

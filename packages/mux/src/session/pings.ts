@@ -1,0 +1,112 @@
+/**
+ * Pings both ways: answers the peer's at once, up to a rate; asks our own, and keeps the smallest
+ * round trip seen. The smallest over the life of the session, because a round trip measured under
+ * load contains our own queues, and windows sized by it would grow for ever.
+ */
+import { addAbortListener } from 'node:events'
+import { MuxError } from '../errors.ts'
+import { Flag, FrameType } from '../frame/frame.ts'
+import type { Clock } from '../clock.ts'
+import type { SendQueue } from '../frame/send-queue.ts'
+
+/** Pings of ours that may wait for an answer at once. */
+const MAX_WAITING = 64
+/** Time between two probes while data flows: often enough to meet a quiet moment soon. */
+const PROBE_INTERVAL_MS = 500
+
+interface Waiting {
+  readonly sentAtMs: number
+  readonly resolve: (rttMs: number) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** The pings of one session. */
+export class Pings {
+  readonly #output: SendQueue
+  readonly #clock: Clock
+  readonly #waiting = new Map<number, Waiting>()
+  #nextValue = 1
+  #probeValue = 0
+  #probeSentAtMs = -Infinity
+  /** Smallest round trip seen, ms; undefined before the first. */
+  minRttMs: number | undefined
+  /** Latest round trip, ms; undefined before the first. */
+  lastRttMs: number | undefined
+
+  constructor(output: SendQueue, clock: Clock) {
+    this.#output = output
+    this.#clock = clock
+  }
+
+  /** Pings of ours without an answer, probes left out. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** Sends a ping and resolves with its round trip in ms; rejects when the session ends first. */
+  ask(signal?: AbortSignal): Promise<number> {
+    if (this.#waiting.size >= MAX_WAITING) {
+      const message = `${MAX_WAITING} pings wait for an answer`
+      return Promise.reject(new MuxError('MUX_PING_BACKLOG', message))
+    }
+    const value = this.#send()
+    return new Promise((resolve, reject) => {
+      const listener = signal && addAbortListener(signal, () => settle(() => reject(signal.reason)))
+      const settle = (finish: () => void): void => {
+        listener?.[Symbol.dispose]()
+        this.#waiting.delete(value)
+        finish()
+      }
+      this.#waiting.set(value, {
+        sentAtMs: this.#clock.now(),
+        resolve: (rttMs) => settle(() => resolve(rttMs)),
+        reject: (error) => settle(() => reject(error)),
+      })
+    })
+  }
+
+  /** Measures the round trip in passing, at most twice a second. Also the keepalive. */
+  probe(nowMs: number): void {
+    if (this.#probeValue !== 0 || nowMs - this.#probeSentAtMs < PROBE_INTERVAL_MS) return
+    this.#probeSentAtMs = nowMs
+    this.#probeValue = this.#send()
+  }
+
+  /** Answers a ping of the peer. */
+  question(value: number): void {
+    this.#output.control(FrameType.ping, Flag.ack, 0, value)
+  }
+
+  /** Takes the peer's answer; false when nothing was asked. */
+  answer(value: number): boolean {
+    if (value === this.#probeValue) {
+      this.#probeValue = 0
+      this.#measured(this.#clock.now() - this.#probeSentAtMs)
+      return true
+    }
+    const waiting = this.#waiting.get(value)
+    if (waiting === undefined) return false
+    const rttMs = this.#clock.now() - waiting.sentAtMs
+    this.#measured(rttMs)
+    waiting.resolve(rttMs)
+    return true
+  }
+
+  /** Rejects everything that waits. */
+  end(error: MuxError): void {
+    for (const waiting of this.#waiting.values()) waiting.reject(error)
+  }
+
+  // Value 0 means "no probe", so it is never sent.
+  #send(): number {
+    const value = this.#nextValue
+    this.#nextValue = value === 0xffff_ffff ? 1 : value + 1
+    this.#output.control(FrameType.ping, Flag.syn, 0, value)
+    return value
+  }
+
+  #measured(rttMs: number): void {
+    this.lastRttMs = rttMs
+    this.minRttMs = Math.min(rttMs, this.minRttMs ?? Infinity)
+  }
+}

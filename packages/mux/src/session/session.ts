@@ -1,0 +1,300 @@
+/**
+ * A yamux session over one transport. This class is what users hold: it opens streams, offers those
+ * of the peer, and ends. The work is done by its parts: `FrameReader` and `FrameRouter` on the way
+ * in, `SendQueue` on the way out, `StreamTable`, `Pings`, and `Sweep` for everything that takes too
+ * long; `Lifecycle` ends it.
+ */
+import { EventEmitter } from 'node:events'
+import type { Duplex } from 'node:stream'
+import { Acceptor } from './acceptor.ts'
+import { Channel } from '../stream/channel.ts'
+import type { ChannelSink } from '../stream/channel-sink.ts'
+import { type ChunkAnswer, ChunkUse } from '../lent-memory.ts'
+import { MuxError } from '../errors.ts'
+import { FrameReader } from '../frame/frame-reader.ts'
+import { FrameRouter, type RouterParts } from './frame-router.ts'
+import { FrameType } from '../frame/frame.ts'
+import { KeepAlive } from './keep-alive.ts'
+import { Lifecycle, type SessionEnd } from './lifecycle.ts'
+import type { MuxStream } from '../stream/mux-stream.ts'
+import { resolveOptions, type ResolvedSessionOptions, type SessionOptions } from './options.ts'
+import { Pings } from './pings.ts'
+import { SendQueue } from '../frame/send-queue.ts'
+import type { ChannelSession } from '../stream/stream-host.ts'
+import { type SessionStats, snapshot } from './session-stats.ts'
+import { StreamTable } from './stream-table.ts'
+import { Sweep } from './sweep.ts'
+import { Waiters } from './waiters.ts'
+import { WindowBudget } from '../stream/window-budget.ts'
+
+/** Events of a session. */
+export interface SessionEvents {
+  /** The peer opened a stream. Not emitted with the option `onChannel`. */
+  stream: [stream: MuxStream<Channel>]
+  /** The peer takes no more streams (code 0), or ends the session (other codes). */
+  goaway: [code: number]
+  /** The session is over and its transport gone. */
+  close: [end: SessionEnd]
+}
+
+/** What `close` can be told. */
+export interface CloseOptions {
+  /** Stops waiting; the session goes on closing. */
+  readonly signal?: AbortSignal
+  /** Code of a GoAway sent as the very last frame; none is sent by default. */
+  readonly code?: number
+}
+
+/** Many streams over one transport. Owns the transport: ends it when the session ends. */
+export class Session extends EventEmitter<SessionEvents> implements ChannelSession {
+  /** Resolves when the session is over and its transport gone; never rejects. */
+  readonly closed: Promise<SessionEnd>
+  readonly #options: ResolvedSessionOptions
+  readonly #parts: RouterParts & { readonly sweep: Sweep }
+  readonly #life: Lifecycle
+  readonly #reader: FrameReader
+  readonly #router: FrameRouter
+  readonly #keepAlive: KeepAlive
+  readonly #acceptor: Acceptor
+  readonly #opening = new Waiters()
+  #closeCode: number | undefined
+  #bytesReceived = 0
+  #goAwaySent = false
+  #goAwayReceived = false
+
+  /**
+   * @param transport - connected; nothing else may read or write it from now on.
+   * @throws {TypeError | RangeError} for options out of their range.
+   */
+  constructor(transport: Duplex, options: SessionOptions) {
+    super()
+    const resolved = resolveOptions(options)
+    const { clock, keepAliveIntervalMs, keepAliveTimeoutMs, maxQueuedControlFrames } = resolved
+    const output = new SendQueue(transport, maxQueuedControlFrames, () => {
+      const message = `${maxQueuedControlFrames} control frames wait for the transport`
+      this.#life.fail(new MuxError('MUX_CONTROL_BACKLOG', message))
+    })
+    this.#options = resolved
+    this.#parts = {
+      session: this,
+      options: resolved,
+      output,
+      pings: new Pings(output, clock),
+      table: new StreamTable(resolved, () => this.#streamLeft()),
+      sweep: new Sweep(resolved, (nowMs) => this.#sweep(nowMs)),
+      budget: new WindowBudget(resolved.maxSessionGrowthBytes, resolved.windowBudget),
+      chunk: new ChunkUse(),
+      fail: (error) => this.#life.fail(error),
+    }
+    this.#acceptor = new Acceptor(this, resolved)
+    this.#router = new FrameRouter(this.#parts, {
+      accepts: () => this.#life.state === 'open' && !this.#goAwaySent,
+      opened: (channel) => this.#acceptor.accept(channel),
+      wentAway: (code) => this.#wentAway(code),
+    })
+    this.#reader = new FrameReader(this.#router)
+    this.#keepAlive = new KeepAlive(keepAliveIntervalMs, keepAliveTimeoutMs, clock.now())
+    if (keepAliveIntervalMs !== Infinity) this.#parts.sweep.arm()
+    this.#life = new Lifecycle(transport, resolved, output, {
+      received: (chunk) => this.#receive(chunk),
+      released: (error) => this.#release(error),
+      gone: (end) => this.emit('close', end),
+    })
+    this.closed = this.#life.closed
+  }
+
+  /** Streams open now, of both sides. */
+  get openStreams(): number {
+    return this.#parts.table.size
+  }
+
+  /**
+   * Opens a stream without waiting. Data may be written at once.
+   *
+   * @param sink - receives what happens; may be given later with `attach`.
+   * @throws {MuxError} MUX_SESSION_CLOSED, MUX_GOAWAY_RECEIVED, MUX_STREAM_LIMIT, MUX_ACK_BACKLOG,
+   * MUX_STREAM_IDS_EXHAUSTED.
+   */
+  openChannel(sink?: ChannelSink): Channel {
+    const refusal = this.#refusal()
+    if (refusal !== undefined) throw refusal
+    const { table } = this.#parts
+    const channel = new Channel(this.#parts, table.takeId(), true, sink)
+    table.add(channel)
+    return channel
+  }
+
+  /**
+   * Opens a stream as a Duplex; waits while too many wait for the peer's acknowledgement.
+   *
+   * @throws {MuxError} as `openChannel`, MUX_ACK_BACKLOG excepted.
+   */
+  async open({ signal }: { readonly signal?: AbortSignal } = {}): Promise<MuxStream<Channel>> {
+    signal?.throwIfAborted()
+    // Not by whenRoom(): between its end and ours another caller could take the room.
+    while (this.#refusal()?.code === 'MUX_ACK_BACKLOG') await this.#opening.wait(signal)
+    return this.openChannel().toStream()
+  }
+
+  /**
+   * Waits while too many streams wait for the peer's acknowledgement. Another caller may take the
+   * room first, so `openChannel` after it can still throw MUX_ACK_BACKLOG.
+   */
+  async whenRoom({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    signal?.throwIfAborted()
+    while (this.#refusal()?.code === 'MUX_ACK_BACKLOG') await this.#opening.wait(signal)
+  }
+
+  /** Yields the streams the peer opens, until the session ends. Not with the option `onChannel`. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<MuxStream<Channel>, void, undefined> {
+    for (;;) {
+      const next = await this.#acceptor.next()
+      if (next.done === true) return
+      yield next.value
+    }
+  }
+
+  /** Sends a ping and resolves with its round trip in ms. Rejects when the session ends first. */
+  async ping({ signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
+    signal?.throwIfAborted()
+    if (this.#life.over) throw this.#life.closedError()
+    return this.#parts.pings.ask(signal)
+  }
+
+  /**
+   * Hands what is queued to the transport now instead of later in this turn.
+   *
+   * @returns true when nothing that may be sent waits any more, neither here nor in the transport;
+   *   what waits for credit is not seen.
+   */
+  flush(): boolean {
+    return this.#parts.output.flushNow()
+  }
+
+  /**
+   * For sinks that gather the pieces of a transport's chunk: calls `act`, which must not throw, when
+   * all are delivered, and takes its answer for theirs. Returns what `onData` shall return.
+   */
+  afterChunk(act: () => ChunkAnswer): ChunkAnswer {
+    return this.#parts.chunk.after(act)
+  }
+
+  /** Tells the peer that we take no more streams; open ones go on. Sent once. */
+  goAway(code = 0): void {
+    if (this.#goAwaySent || this.#life.over) return
+    this.#goAwaySent = true
+    this.#parts.output.control(FrameType.goAway, 0, 0, code)
+  }
+
+  /**
+   * Takes and opens no more streams, waits for those that run, then ends the transport. Called
+   * again it waits for the same end; the first call's code counts.
+   */
+  async close({ signal, code }: CloseOptions = {}): Promise<void> {
+    signal?.throwIfAborted()
+    this.goAway()
+    if (this.#life.beginClosing()) {
+      this.#closeCode = code
+      this.#opening.rejectAll(this.#life.closedError())
+      this.#finishIfDone()
+    }
+    await this.#life.untilClosed(signal)
+  }
+
+  /** Ends the session now, with GoAway(`code`) as the last frame; streams fail. */
+  abort(code: number): void {
+    const message = `session was aborted here with code ${code}`
+    this.#life.finish(new MuxError('MUX_SESSION_ABORTED', message), code)
+  }
+
+  /** Ends the session and its transport now, without a word to the peer; streams fail. */
+  destroy(cause?: Error): void {
+    const details = cause === undefined ? {} : { cause }
+    const error = new MuxError('MUX_SESSION_DESTROYED', 'session was destroyed here', details)
+    this.#life.finishNow(error)
+  }
+
+  /** Closes with the grace of the options, then destroys. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const grace = new AbortController()
+    const cancel = this.#options.clock.after(this.#options.disposeGraceMs, () => grace.abort())
+    try {
+      await this.close({ signal: grace.signal })
+    } catch {
+      // Only the grace can have ended: what is left is destroyed.
+    }
+    cancel()
+    this.destroy()
+  }
+
+  /** Returns a snapshot of counters and live sizes. */
+  stats(): SessionStats {
+    const { framesReceived } = this.#router
+    const received = { bytesReceived: this.#bytesReceived, framesReceived }
+    return snapshot(this.#parts, this.#life.state, received)
+  }
+
+  #refusal(): MuxError | undefined {
+    if (this.#life.state !== 'open') return this.#life.closedError()
+    return this.#goAwayReceived ? goAwayError(0) : this.#parts.table.refusal()
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#bytesReceived += chunk.length
+    this.#keepAlive.heard()
+    this.#parts.chunk.begin()
+    try {
+      this.#reader.push(chunk)
+    } catch (error) {
+      // Callbacks of users are caught where they are called: this is a rule the peer broke.
+      if (!(error instanceof MuxError)) throw error
+      this.#life.fail(error)
+    }
+    const answer = this.#parts.chunk.end()
+    this.#options.onProcessed?.(answer)
+  }
+
+  #wentAway(code: number): void {
+    const error = goAwayError(code)
+    this.#goAwayReceived = true
+    this.#opening.rejectAll(error)
+    try {
+      this.emit('goaway', code)
+    } catch (cause) {
+      const message = "a listener of 'goaway' threw"
+      this.#life.fail(new MuxError('MUX_CALLBACK_FAILED', message, { cause }))
+    }
+    if (code !== 0) this.#life.finish(error)
+  }
+
+  #streamLeft(): void {
+    this.#opening.release()
+    this.#finishIfDone()
+  }
+
+  #finishIfDone(): void {
+    if (this.#life.state !== 'closing' || this.#parts.table.size > 0) return
+    this.#life.finish(this.#life.closedError(), this.#closeCode)
+  }
+
+  #sweep(nowMs: number): boolean {
+    this.#parts.table.checkTimeouts(nowMs)
+    this.#keepAlive.check(nowMs, this.#parts)
+    const watching = this.#parts.table.size > 0 || this.#options.keepAliveIntervalMs !== Infinity
+    return watching && !this.#life.over
+  }
+
+  #release(error: MuxError): void {
+    this.#reader.stop()
+    this.#parts.sweep.stop()
+    this.#parts.pings.end(error)
+    this.#opening.rejectAll(error)
+    this.#acceptor.end()
+    for (const channel of this.#parts.table.channels()) channel.close(error)
+  }
+}
+
+function goAwayError(goAwayCode: number): MuxError {
+  const message = `peer sent GoAway ${goAwayCode}`
+  return new MuxError('MUX_GOAWAY_RECEIVED', message, { goAwayCode })
+}

@@ -1,0 +1,53 @@
+/**
+ * The one timer of a session. Timeouts of streams are looked at once per sweep, so a stream costs no
+ * timer; the price is that they fire up to one sweep late, never early. Runs only while its session
+ * has something to watch.
+ */
+import type { ResolvedSessionOptions } from './options.ts'
+
+const MAX_SWEEP_MS = 1000
+const MIN_SWEEP_MS = 10
+
+/** Calls `tick` again and again until that returns false. */
+export class Sweep {
+  readonly #options: ResolvedSessionOptions
+  readonly #tick: (nowMs: number) => boolean
+  readonly #everyMs: number
+  #cancel: (() => void) | undefined
+  #nextAtMs = 0
+
+  constructor(options: ResolvedSessionOptions, tick: (nowMs: number) => boolean) {
+    this.#options = options
+    this.#tick = tick
+    const shortestMs = Math.min(
+      options.ackTimeoutMs,
+      options.halfClosedTimeoutMs,
+      options.keepAliveIntervalMs,
+      options.keepAliveTimeoutMs,
+    )
+    this.#everyMs = Math.min(MAX_SWEEP_MS, Math.max(MIN_SWEEP_MS, shortestMs / 4))
+  }
+
+  /**
+   * Makes sure the timer runs.
+   *
+   * @returns when the coming sweep is due: timeouts of what begins now count from there.
+   */
+  arm(): number {
+    if (this.#cancel !== undefined) return this.#nextAtMs
+    this.#nextAtMs = this.#options.clock.now() + this.#everyMs
+    this.#cancel = this.#options.clock.after(this.#everyMs, this.#run)
+    return this.#nextAtMs
+  }
+
+  /** Stops the timer until `arm`. */
+  stop(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+  }
+
+  readonly #run = (): void => {
+    this.#cancel = undefined
+    if (this.#tick(this.#options.clock.now())) this.arm()
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * The sending side of one stream: bytes that wait, credit from the peer, and our end. It is in the
+ * session's send queue exactly while it could send something: data with credit, or the FIN.
+ */
+import type { ChunkAnswer, ChunkHolder } from '../lent-memory.ts'
+import { MuxError } from '../errors.ts'
+import { BASE_WINDOW_BYTES } from '../frame/frame.ts'
+import type { FrameEnd, FrameSource, SendQueue } from '../frame/send-queue.ts'
+import { Fifo } from '../fifo.ts'
+import type { StreamHost } from './stream-host.ts'
+
+const MAX_CREDIT_BYTES = 0xffff_ffff
+/** Longest chunk that is framed at once; what is longer is queued like everything else. */
+const MAX_PUT_BYTES = 4096
+
+/** Told when a batch with the stream's last bytes left. */
+export interface SendingOwner {
+  /** There is room again after `write` returned false. */
+  notify(method: 'onDrain'): void
+  /** The FIN was handed to the transport. */
+  finished(): void
+}
+
+/** Queue and credit of one stream. */
+export class SendingHalf implements FrameSource {
+  readonly id: number
+  readonly #host: StreamHost
+  readonly #owner: SendingOwner
+  readonly #buffer = new SendBuffer()
+  #credit = BASE_WINDOW_BYTES
+  #queued = false
+  #needDrain = false
+  #starved = false
+  #state: 'open' | 'ended' | 'finSent' | 'finished' | 'stopped' = 'open'
+  /** Times data had to wait because the peer had given no credit. */
+  stalls = 0
+  /** Bytes written, sent or not. */
+  writtenBytes = 0
+
+  constructor(host: StreamHost, id: number, owner: SendingOwner) {
+    this.#host = host
+    this.id = id
+    this.#owner = owner
+  }
+
+  get queuedBytes(): number {
+    return this.#buffer.bytes
+  }
+
+  /** Who refers to what was written; see {@link ChunkAnswer}. */
+  get holder(): ChunkAnswer {
+    const unsent = new Unsent(this, this.#host.output)
+    return unsent.drained || unsent
+  }
+
+  /** Bytes the peer still lets us send. */
+  get creditBytes(): number {
+    return this.#credit
+  }
+
+  /** Whether `end` was called. */
+  get ended(): boolean {
+    return this.#state !== 'open'
+  }
+
+  /** Whether the FIN was handed to the transport. */
+  get finished(): boolean {
+    return this.#state === 'finished'
+  }
+
+  /** Queues `chunk`; false when the caller should wait. */
+  write(chunk: Buffer): boolean {
+    if (this.#state !== 'open') {
+      throw new MuxError('MUX_STREAM_ENDED', `write() after end() on stream ${this.id}`)
+    }
+    const { maxQueuedBytes, writeHighWaterBytes } = this.#host.options
+    const bytes = this.#buffer.bytes + chunk.length
+    if (bytes > maxQueuedBytes && this.#buffer.bytes > 0) {
+      const message = `stream ${this.id} would queue ${bytes} bytes, maxQueuedBytes ${maxQueuedBytes}`
+      throw new MuxError('MUX_QUEUE_FULL', message)
+    }
+    this.#buffer.push(chunk)
+    this.writtenBytes += chunk.length
+    this.#enqueue()
+    if (bytes < writeHighWaterBytes) return true
+    this.#needDrain = true
+    return false
+  }
+
+  /** As `write`, but nothing refers to `chunk` afterwards. */
+  writeCopy(chunk: Buffer): boolean {
+    const bytes = chunk.length
+    // Whatever is queued goes first, and is cut by other rules.
+    const isAlone = this.#state === 'open' && !this.#queued && this.#buffer.bytes === 0
+    const isShort = bytes > 0 && bytes <= Math.min(this.#credit, MAX_PUT_BYTES)
+    if (!isAlone || !isShort || !this.#host.output.put(this.id, chunk)) {
+      return this.write(Buffer.from(chunk))
+    }
+    this.#starved = false
+    this.#credit -= bytes
+    this.writtenBytes += bytes
+    return true
+  }
+
+  /** Sends FIN once the buffer is empty. */
+  end(): void {
+    if (this.#state !== 'open') return
+    this.#state = 'ended'
+    this.#enqueue()
+  }
+
+  /** Drops everything and sends nothing more. */
+  stop(): void {
+    this.#state = 'stopped'
+    this.#needDrain = false
+    this.#buffer.clear()
+  }
+
+  /** Takes credit from the peer. */
+  receiveCredit(bytes: number): void {
+    this.#credit += bytes
+    if (this.#credit > MAX_CREDIT_BYTES) {
+      throw new MuxError('MUX_CREDIT_OVERFLOW', `stream ${this.id}: credit exceeds 32 bits`)
+    }
+    if (bytes > 0) this.#enqueue()
+  }
+
+  get reportDue(): boolean {
+    if (this.#state === 'finSent') return true
+    return this.#needDrain && this.#buffer.bytes * 2 <= this.#host.options.writeHighWaterBytes
+  }
+
+  beginFrame(maxBytes: number): number {
+    const bytes = Math.min(this.#buffer.bytes, this.#credit, maxBytes)
+    this.#credit -= bytes
+    return bytes
+  }
+
+  takePiece(maxBytes: number): Buffer {
+    return this.#buffer.take(maxBytes)
+  }
+
+  endFrame(): FrameEnd {
+    if (this.#buffer.bytes > 0 && this.#credit > 0) return 'more'
+    this.#queued = false
+    if (this.#buffer.bytes > 0) {
+      this.#countStall()
+    } else if (this.#state === 'ended') {
+      this.#state = 'finSent'
+      return 'fin'
+    }
+    return 'idle'
+  }
+
+  flushed(): void {
+    if (this.#state === 'finSent') {
+      this.#state = 'finished'
+      this.#owner.finished()
+    } else if (this.#needDrain) {
+      this.#needDrain = false
+      this.#owner.notify('onDrain')
+    }
+  }
+
+  #enqueue(): void {
+    if (this.#queued) return
+    if (this.#buffer.bytes > 0) {
+      if (this.#credit === 0) {
+        this.#countStall()
+        return
+      }
+      this.#starved = false
+    } else if (this.#state !== 'ended') {
+      return
+    }
+    this.#queued = true
+    this.#host.output.ready(this)
+  }
+
+  #countStall(): void {
+    if (this.#starved) return
+    this.#starved = true
+    this.stalls += 1
+    this.#host.table.stalls += 1
+  }
+}
+
+/** Chunks of one stream that wait to be sent, as they were given; they are cut without copying. */
+class SendBuffer {
+  readonly #chunks = new Fifo<Buffer>()
+  #offset = 0
+  #bytes = 0
+
+  /** Bytes waiting. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Adds a chunk; it must not be changed until it is sent. */
+  push(chunk: Buffer): void {
+    if (chunk.length === 0) return
+    this.#chunks.push(chunk)
+    this.#bytes += chunk.length
+  }
+
+  /** Removes the first piece, at most `maxBytes` long, which must be at least 1. */
+  take(maxBytes: number): Buffer {
+    const chunk = this.#chunks.peek()
+    if (chunk === undefined) throw new RangeError('take() from an empty SendBuffer')
+    const end = Math.min(chunk.length, this.#offset + maxBytes)
+    const whole = this.#offset === 0 && end === chunk.length
+    const piece = whole ? chunk : chunk.subarray(this.#offset, end)
+    this.#bytes -= piece.length
+    if (end === chunk.length) {
+      this.#chunks.shift()
+      this.#offset = 0
+    } else {
+      this.#offset = end
+    }
+    return piece
+  }
+
+  /** Drops everything. */
+  clear(): void {
+    this.#chunks.clear()
+    this.#offset = 0
+    this.#bytes = 0
+  }
+}
+
+/**
+ * Refers to what a stream had been given when this was made, until the platform has taken it: first
+ * it waits for credit and its turn, then in the transport, behind what was sent before.
+ */
+class Unsent implements ChunkHolder {
+  readonly #sending: SendingHalf
+  readonly #output: SendQueue
+  readonly #end: number
+  /** Bytes the queue had sent when all of it was among them. */
+  #sentBytes: number | undefined
+
+  constructor(sending: SendingHalf, output: SendQueue) {
+    this.#sending = sending
+    this.#output = output
+    this.#end = sending.writtenBytes
+  }
+
+  get drained(): boolean {
+    if (this.#output.isFlushing) return false
+    if (this.#sending.writtenBytes - this.#sending.queuedBytes < this.#end) return false
+    this.#sentBytes ??= this.#output.bytesSent
+    return this.#output.bytesSent - this.#output.unsentBytes >= this.#sentBytes
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * What a stream needs of its session, and nothing else: the stream's code knows these interfaces and
+ * not the session, so imports go one way, from `session/` to `stream/`.
+ */
+import type { Clock } from '../clock.ts'
+import type { MuxError } from '../errors.ts'
+import type { SendQueue } from '../frame/send-queue.ts'
+import type { ChunkAnswer, ChunkUse } from '../lent-memory.ts'
+import type { SessionLimits } from '../limits.ts'
+import type { WindowBudget } from './window-budget.ts'
+
+/** The session of a channel, as the user of the channel sees it: see `Session`. */
+export interface ChannelSession {
+  /** Hands what is queued to the transport now; true when nothing that may be sent is left. */
+  flush(): boolean
+  /** Calls `act` when all pieces of the transport's current chunk are delivered. */
+  afterChunk(act: () => ChunkAnswer): ChunkAnswer
+  /** Ends the session and its transport now, without a last frame; its streams fail. */
+  destroy(cause?: Error): void
+}
+
+/** The session of a stream, as the stream sees it. */
+export interface StreamHost {
+  readonly session: ChannelSession
+  readonly options: SessionLimits & { readonly clock: Clock }
+  readonly output: SendQueue
+  readonly budget: WindowBudget
+  readonly chunk: ChunkUse
+  readonly pings: {
+    readonly minRttMs: number | undefined
+    probe(nowMs: number): void
+  }
+  readonly sweep: {
+    /** Makes sure that timeouts are checked; returns when that is next due. */
+    arm(): number
+  }
+  readonly table: {
+    /** Times a stream of the session had data and no credit. */
+    stalls: number
+    /** Forgets a stream that closed. */
+    remove(stream: { readonly id: number; readonly acknowledged: boolean }): void
+  }
+  /** Ends the session because of `error`, with the GoAway that its code asks for. */
+  fail(error: MuxError): void
+}

@@ -1,0 +1,157 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { WindowBudget } from '../../src/index.ts'
+import { ReceiveWindow } from '../../src/stream/receive-window.ts'
+
+const BASE = 262_144
+const MIB = 1_048_576
+
+describe('credit', () => {
+  test('takes what was granted to the last byte and not one more', () => {
+    const window = new ReceiveWindow()
+    expect(window.receive(BASE - 1)).toBe(true)
+    expect(window.receive(2)).toBe(false)
+    expect(window.receive(1)).toBe(true)
+    expect(window.receive(1)).toBe(false)
+    expect(window.heldBytes).toBe(BASE)
+  })
+
+  test('is due once half of the window was consumed', () => {
+    const window = new ReceiveWindow()
+    window.receive(BASE)
+    window.consume(BASE / 2 - 1)
+    expect(window.due).toBe(false)
+    window.consume(1)
+    expect(window.due).toBe(true)
+    expect(window.grant()).toBe(BASE / 2)
+    expect(window.due).toBe(false)
+    expect(window.grant()).toBe(0)
+  })
+
+  test('of a large window is due once a quarter was consumed', () => {
+    const window = new ReceiveWindow()
+    window.growTo(4 * MIB, new WindowBudget(Infinity))
+    window.grant()
+    window.receive(2 * MIB)
+    window.consume(MIB - 1)
+    expect(window.due).toBe(false)
+    window.consume(1)
+    expect(window.due).toBe(true)
+  })
+
+  test('refuses to consume more than is held, or less than nothing', () => {
+    const window = new ReceiveWindow()
+    window.receive(10)
+    expect(() => window.consume(11)).toThrow('consume(11) with 10 bytes held')
+    expect(() => window.consume(-1)).toThrow(RangeError)
+    expect(() => window.consume(Number.NaN)).toThrow(RangeError)
+    window.consume(10)
+    expect(window.heldBytes).toBe(0)
+  })
+
+  test('never adds up to more than the limit, whatever happens', () => {
+    const step = fc.tuple(fc.constantFrom('receive', 'consume', 'grow', 'tune'), fc.nat(BASE))
+    fc.assert(
+      fc.property(fc.array(step), (steps) => {
+        const budget = new WindowBudget(MIB)
+        const window = new ReceiveWindow()
+        let [credit, nowMs] = [BASE, 0]
+        for (const [what, amount] of steps) {
+          if (what === 'receive' && window.receive(amount)) credit -= amount
+          if (what === 'consume') window.consume(Math.min(amount, window.heldBytes))
+          if (what === 'grow') window.growTo(BASE + amount, budget)
+          if (what === 'tune') window.tune((nowMs += 5), 1, 4 * MIB, budget)
+          if (window.due) credit += window.grant()
+          expect(credit + window.heldBytes).toBeLessThanOrEqual(window.limitBytes)
+          expect(window.limitBytes - BASE).toBe(window.takenBytes)
+          expect(budget.usedBytes).toBe(window.takenBytes)
+        }
+        window.release(budget)
+        expect(budget.usedBytes).toBe(0)
+      }),
+    )
+  })
+})
+
+/** A stream whose peer always uses its window up, over a path with this round trip; ms simulated. */
+function fill(rttMs: number, ms: number, budget: WindowBudget, bytesPerMs = Infinity): number {
+  const window = new ReceiveWindow()
+  let credit = BASE
+  const returning: [atMs: number, bytes: number][] = []
+  for (let nowMs = 0; nowMs < ms; nowMs += rttMs / 10) {
+    while (returning[0] !== undefined && returning[0][0] <= nowMs) {
+      credit += returning.shift()?.[1] ?? 0
+    }
+    const bytes = Math.min(credit, Math.floor((bytesPerMs * rttMs) / 10))
+    credit -= bytes
+    window.receive(bytes)
+    window.consume(bytes)
+    if (!window.due) continue
+    window.tune(nowMs, rttMs, 16 * MIB, budget)
+    returning.push([nowMs + rttMs, window.grant()])
+  }
+  return window.limitBytes
+}
+
+describe('growth', () => {
+  test('fills a path of 50 ms to its ceiling within a second', () => {
+    expect(fill(50, 1000, new WindowBudget(Infinity))).toBe(16 * MIB)
+  })
+
+  test('stops at about twice what the path carries', () => {
+    // 20 MB/s at 50 ms: one million bytes are under way
+    const limit = fill(50, 10_000, new WindowBudget(Infinity), 20_000)
+    expect(limit).toBeGreaterThan(1_500_000)
+    expect(limit).toBeLessThan(3_000_000)
+  })
+
+  test('does not happen on a slow path', () => {
+    expect(fill(50, 10_000, new WindowBudget(Infinity), 1000)).toBe(BASE)
+  })
+
+  test('does not happen before a round trip is known, nor while nobody consumes', () => {
+    const window = new ReceiveWindow()
+    window.receive(BASE)
+    window.tune(10, undefined, MIB, new WindowBudget(Infinity))
+    window.tune(20, 1, MIB, new WindowBudget(Infinity))
+    window.tune(30, 1, MIB, new WindowBudget(Infinity))
+    expect(window.limitBytes).toBe(BASE)
+  })
+
+  test('takes what the budget has and no more', () => {
+    const budget = new WindowBudget(100_000)
+    expect(fill(50, 2000, budget)).toBe(BASE + 100_000)
+    expect(budget.freeBytes).toBe(0)
+  })
+})
+
+describe('WindowBudget', () => {
+  test('refuses what is not a size', () => {
+    expect(() => new WindowBudget(-1)).toThrow('maxBytes must be at least 0, got -1')
+    expect(() => new WindowBudget(Number.NaN)).toThrow(RangeError)
+    expect(new WindowBudget(0).take(1, 0)).toBe(0)
+  })
+
+  test('gives no more than the wider budget has', () => {
+    const process = new WindowBudget(100)
+    const sessions = [new WindowBudget(80, process), new WindowBudget(80, process)] as const
+    expect(sessions[0].take(90, 0)).toBe(80)
+    expect(sessions[1].take(90, 0)).toBe(20)
+    expect([process.usedBytes, process.freeBytes, sessions[1].freeBytes]).toEqual([100, 0, 0])
+    sessions[0].give(80, 0)
+    expect(sessions[1].take(90, 20)).toBe(60)
+    expect(process.usedBytes).toBe(80)
+  })
+
+  test('asks for an equal share back only when one with less goes without', () => {
+    const budget = new WindowBudget(100)
+    budget.take(100, 0)
+    expect(budget.shareBytes).toBe(Infinity)
+    expect(budget.take(10, 100)).toBe(0) // wants even more than it has
+    expect(budget.shareBytes).toBe(Infinity)
+    expect(budget.take(10, 0)).toBe(0)
+    expect(budget.shareBytes).toBe(50)
+    budget.give(50, 50)
+    expect(budget.shareBytes).toBe(Infinity)
+  })
+})
