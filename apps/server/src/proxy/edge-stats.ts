@@ -1,7 +1,48 @@
+/**
+ * Methods that are counted by name. A visitor may send any method, so every other one is counted as
+ * `other`: the number of series stays bounded.
+ */
+export const COUNTED_METHODS = [
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'other',
+] as const
+
+/** Upper bounds of the buckets of durations, seconds: the defaults of Prometheus clients, as in Piko. */
+export const DURATION_BUCKETS = [
+  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+] as const satisfies readonly number[]
+
 /** A status has three digits. */
 const STATUSES = 1000
 
-/** Counts of the edge since the start. */
+/** Numbers per method and status: one per bucket, the longer ones, and the sum in seconds. */
+const ROW = DURATION_BUCKETS.length + 2
+
+/** How many answers with a status a method got. */
+export interface AnswerCount {
+  readonly method: (typeof COUNTED_METHODS)[number]
+  readonly status: number
+  readonly count: number
+}
+
+/** How long the exchanges of a method with a status took. */
+export interface DurationCount extends AnswerCount {
+  /** Exchanges by bucket, not cumulative, in the order of `DURATION_BUCKETS`. */
+  readonly buckets: Float64Array
+  /** Of all durations, seconds. */
+  readonly sum: number
+}
+
+/**
+ * Counts of the edge since the start. Everything is allocated here, once: counting writes numbers
+ * into arrays, and the admin pages read them.
+ */
 export class EdgeStats {
   /** Requests whose head was read. */
   requests = 0
@@ -12,15 +53,89 @@ export class EdgeStats {
   /** Bytes received from visitors and sent to them. */
   bytesIn = 0
   bytesOut = 0
-  readonly #byStatus: number[] = Array.from({ length: STATUSES }, () => 0)
+  readonly #answers = new Float64Array(COUNTED_METHODS.length * STATUSES)
+  readonly #durations = new Float64Array(COUNTED_METHODS.length * STATUSES * ROW)
 
-  /** Counts an answer, ours or a service's. */
-  countStatus(status: number): void {
-    this.#byStatus[status] = (this.#byStatus[status] ?? 0) + 1
+  /**
+   * Counts an answer of the edge or of a service when its head is known.
+   *
+   * @param method - undefined when the request could not be read.
+   * @param status - three digits.
+   */
+  countAnswer(method: string | undefined, status: number): void {
+    const slot = slotOf(method, status)
+    this.#answers[slot] = (this.#answers[slot] ?? 0) + 1
+  }
+
+  /**
+   * Counts an exchange that ended.
+   *
+   * @param ms - from the end of the request's head to the end of the answer, or to an upgrade.
+   */
+  countDuration(method: string | undefined, status: number, ms: number): void {
+    const seconds = ms / 1000
+    const row = slotOf(method, status) * ROW
+    let bucket = 0
+    while (seconds > (DURATION_BUCKETS[bucket] ?? Infinity)) bucket += 1
+    this.#durations[row + bucket] = (this.#durations[row + bucket] ?? 0) + 1
+    this.#durations[row + ROW - 1] = (this.#durations[row + ROW - 1] ?? 0) + seconds
   }
 
   /** Answers by status, of those that were given. */
   get statuses(): ReadonlyMap<number, number> {
-    return new Map([...this.#byStatus.entries()].filter(([, count]) => count > 0))
+    const byStatus = new Map<number, number>()
+    for (const { status, count } of this.answers()) {
+      byStatus.set(status, (byStatus.get(status) ?? 0) + count)
+    }
+    return new Map([...byStatus].toSorted(([a], [b]) => a - b))
   }
+
+  /** Answers by method and status, of those that were given. */
+  *answers(): Generator<AnswerCount> {
+    for (const [slot, count] of this.#answers.entries()) {
+      if (count > 0) yield { ...labelsOf(slot), count }
+    }
+  }
+
+  /** Durations by method and status, of exchanges that ended. */
+  *durations(): Generator<DurationCount> {
+    for (let slot = 0; slot < this.#answers.length; slot++) {
+      const row = this.#durations.subarray(slot * ROW, (slot + 1) * ROW)
+      const count = row.subarray(0, ROW - 1).reduce((total, one) => total + one, 0)
+      if (count === 0) continue
+      const buckets = row.slice(0, DURATION_BUCKETS.length)
+      yield { ...labelsOf(slot), count, buckets, sum: row[ROW - 1] ?? 0 }
+    }
+  }
+}
+
+function slotOf(method: string | undefined, status: number): number {
+  return methodSlot(method) * STATUSES + status
+}
+
+/** A switch compares without a lookup table and without allocating. */
+function methodSlot(method: string | undefined): number {
+  switch (method) {
+    case 'GET':
+      return 0
+    case 'HEAD':
+      return 1
+    case 'POST':
+      return 2
+    case 'PUT':
+      return 3
+    case 'PATCH':
+      return 4
+    case 'DELETE':
+      return 5
+    case 'OPTIONS':
+      return 6
+    default:
+      return COUNTED_METHODS.length - 1
+  }
+}
+
+function labelsOf(slot: number): Pick<AnswerCount, 'method' | 'status'> {
+  const method = COUNTED_METHODS[Math.floor(slot / STATUSES)] ?? 'other'
+  return { method, status: slot % STATUSES }
 }

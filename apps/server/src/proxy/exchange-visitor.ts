@@ -18,6 +18,8 @@ export interface ExchangeVisitor {
   done(keepAlive: boolean): void
   /** The answer is complete, the request is not and nobody wants its rest. */
   linger(): void
+  /** The status of the answer is known. */
+  answered(status: number): void
   /** Nothing was answered: answer this and close. */
   fail(answer: EdgeAnswer): void
   /** The answer broke off. `reset` when only a reset tells that from a clean end. */

@@ -249,7 +249,7 @@ export class Exchange implements ChannelSink {
         this.#response = head
         this.#responseBody = createBodyReader(head.framing, 'response')
         this.#keepAlive = visitorKeepAlive(this.#request, head) && !this.#edge.draining
-        this.#edge.stats.countStatus(head.status)
+        this.#visitor.answered(head.status)
         return rest
       }
       this.#answer.writeHead(head)

@@ -33,6 +33,10 @@ export class Visitor implements ExchangeVisitor, Expiring {
   #phase: Phase = 'idle'
   #exchange: Exchange | undefined
   #request: RequestHead | undefined
+  /** When the head of `#request` had been read, `performance.now()`. */
+  #beganAt = 0
+  /** Status of the answer to `#request`; 0 until it is known. */
+  #status = 0
   readonly #intake: Intake
   readonly #stopReading: () => void
   readonly #stopListening: () => void
@@ -86,6 +90,8 @@ export class Visitor implements ExchangeVisitor, Expiring {
   done(keepAlive: boolean): void {
     this.#endExchange()
     if (!keepAlive || this.#edge.draining) return this.linger()
+    // What fails before the next head is read, such as a timeout, is no answer to this request.
+    this.#request = undefined
     this.#phase = 'idle'
     this.expectWithin(this.#edge.options.keepAliveTimeoutMs)
     this.#next()
@@ -102,8 +108,13 @@ export class Visitor implements ExchangeVisitor, Expiring {
     this.#intake.resume()
   }
 
+  answered(status: number): void {
+    this.#status = status
+    this.#edge.stats.countAnswer(this.#request?.method, status)
+  }
+
   fail(answer: EdgeAnswer): void {
-    this.#edge.stats.countStatus(answer.status)
+    this.answered(answer.status)
     const request = this.#request
     const complete = this.#exchange?.requestComplete ?? request?.framing.kind === 'none'
     const keepAlive = complete && request?.keepAlive === true && !this.#edge.draining
@@ -187,6 +198,7 @@ export class Visitor implements ExchangeVisitor, Expiring {
 
   #begin(head: RequestHead, rest: Buffer): void {
     this.#request = head
+    this.#beganAt = performance.now()
     this.#edge.stats.requests += 1
     const connect = connectRequest(this.#edge, head, this.#connection, this.#socket)
     if (connect !== undefined) {
@@ -286,6 +298,12 @@ export class Visitor implements ExchangeVisitor, Expiring {
     this.writes.flush()
     if (this.#exchange !== undefined) this.#edge.stats.inFlight -= 1
     this.#exchange = undefined
+    if (this.#status === 0) return
+    if (this.#request !== undefined) {
+      const ms = performance.now() - this.#beganAt
+      this.#edge.stats.countDuration(this.#request.method, this.#status, ms)
+    }
+    this.#status = 0
   }
 
   /** The socket is somebody else's, or gone. */
