@@ -7,7 +7,7 @@ import {
   allowAll,
   type Authorize,
   type ClientCertificate,
-  ConnectAcceptor,
+  ConsumerAcceptor,
   UpstreamAcceptor,
   UpstreamRegistry,
 } from '@proj/tunnel/server'
@@ -77,7 +77,7 @@ interface ServerParts {
   readonly edge: Edge
   readonly publicPorts: PublicPorts
   readonly upstream: UpstreamAcceptor
-  readonly connect: ConnectAcceptor
+  readonly connect: ConsumerAcceptor
   readonly listeners: ServerListeners
   /** Read by the admin page `/ready`. */
   readonly state: { ready: boolean }
@@ -124,7 +124,7 @@ export class Server {
       logger,
       authorize,
     }
-    const connect = new ConnectAcceptor(common)
+    const connect = new ConsumerAcceptor(common)
     const edge = new Edge(options.edge ?? {}, { registry, connect, authenticator, logger })
     const publicPorts = new PublicPorts(options.publicPorts ?? {}, {
       registry,

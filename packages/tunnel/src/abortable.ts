@@ -1,53 +1,52 @@
 /**
- * Waits for a promise that knows no signal.
+ * Waits for a promise until one of the signals is aborted; the promise then goes on without a listener.
+ * Nothing stays on the signals afterwards.
  *
- * @throws `signal.reason` once the signal is aborted; the promise then goes on unheard.
+ * @throws the reason of the signal that was aborted.
  */
-export async function abortable<T>(promise: PromiseLike<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  let abort = (): void => {}
-  try {
+export async function abortable<T>(
+  promise: PromiseLike<T>,
+  ...signals: readonly (AbortSignal | undefined)[]
+): Promise<T> {
+  return await underSignals(signals, async (signal) => {
     return await Promise.race([
       promise,
       new Promise<never>((_, reject) => {
-        abort = () => reject(signal.reason)
-        signal.addEventListener('abort', abort, { once: true })
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true })
       }),
     ])
-  } finally {
-    signal.removeEventListener('abort', abort)
-  }
+  })
 }
 
 /**
- * Runs something under several signals; nothing of it stays on them afterwards, other than with
+ * Runs something under several signals; nothing stays on them afterwards, as it would with
  * `AbortSignal.any` on signals that live long.
+ *
+ * @throws the reason of a signal that is aborted already.
  */
 export async function underSignals<T>(
-  signals: readonly AbortSignal[],
+  signals: readonly (AbortSignal | undefined)[],
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const any = new AbortController()
   const abort = (event: Event): void => {
     if (event.target instanceof AbortSignal) any.abort(event.target.reason)
   }
-  for (const signal of signals) {
-    signal.throwIfAborted()
-    signal.addEventListener('abort', abort, { once: true })
-  }
+  for (const signal of signals) signal?.throwIfAborted()
+  for (const signal of signals) signal?.addEventListener('abort', abort, { once: true })
   try {
     return await run(any.signal)
   } finally {
-    for (const signal of signals) signal.removeEventListener('abort', abort)
+    for (const signal of signals) signal?.removeEventListener('abort', abort)
   }
 }
 
 /**
- * Does something when a signal is aborted, unless `over` comes first; nothing stays on the signal
- * afterwards. A signal that is aborted already is heard of in a microtask, not at once.
+ * Calls `run` when a signal is aborted, unless `over` comes first; nothing stays on the signal
+ * afterwards. For a signal that is aborted already `run` is called in a microtask, not at once.
  *
  * @param over - never rejects.
- * @param run - told the reason's message, for logs.
+ * @param run - gets the message of the reason, for logs.
  */
 export function onAborted(
   signal: AbortSignal | undefined,
@@ -55,14 +54,14 @@ export function onAborted(
   run: (reason: string) => void,
 ): void {
   if (signal === undefined) return
-  const tell = (): void => {
+  const call = (): void => {
     const { reason } = signal
     run(reason instanceof Error ? reason.message : String(reason))
   }
   if (signal.aborted) {
-    queueMicrotask(tell)
+    queueMicrotask(call)
     return
   }
-  signal.addEventListener('abort', tell, { once: true })
-  void over.finally(() => signal.removeEventListener('abort', tell))
+  signal.addEventListener('abort', call, { once: true })
+  void over.finally(() => signal.removeEventListener('abort', call))
 }

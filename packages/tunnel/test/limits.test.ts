@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { Agent } from '../src/client/agent.ts'
-import { ConnectAcceptor } from '../src/server/connect-acceptor.ts'
+import { ConsumerAcceptor } from '../src/server/consumer-acceptor.ts'
 import { Consumer } from '../src/client/consumer.ts'
 import { limit, TUNNEL_LIMITS } from '../src/limits.ts'
 import { UpstreamAcceptor } from '../src/server/upstream-acceptor.ts'
@@ -24,5 +24,5 @@ test('is checked when an agent or an acceptor is made', () => {
   expect(() => new Consumer({ url: 'http://x', pingIntervalMs: 99 })).toThrow('pingIntervalMs')
   expect(() => new UpstreamAcceptor({ registry, maxSessions: 0 })).toThrow('maxSessions')
   expect(() => new UpstreamAcceptor({ registry, drainRetryAfterMs: -1 })).toThrow('drainRetryAfter')
-  expect(() => new ConnectAcceptor({ registry, maxSessions: 1.5 })).toThrow('maxSessions')
+  expect(() => new ConsumerAcceptor({ registry, maxSessions: 1.5 })).toThrow('maxSessions')
 })

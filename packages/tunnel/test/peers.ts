@@ -12,7 +12,7 @@ import { until } from '@proj/testkit/until'
 import { onTestFinished } from 'vitest'
 import { createWebSocketStream, WebSocket, WebSocketServer } from 'ws'
 
-import { ConnectAcceptor, type ConnectAcceptorOptions } from '../src/server/connect-acceptor.ts'
+import { ConsumerAcceptor, type ConsumerAcceptorOptions } from '../src/server/consumer-acceptor.ts'
 import { openUpstream } from '../src/server/open-upstream.ts'
 import type { StreamRecord } from '../src/protocol/stream-record.ts'
 import { UpstreamAcceptor, type UpstreamAcceptorOptions } from '../src/server/upstream-acceptor.ts'
@@ -22,7 +22,7 @@ import { UpstreamRegistry } from '../src/server/upstream-registry.ts'
 export interface TestServer {
   readonly registry: UpstreamRegistry
   readonly upstream: UpstreamAcceptor
-  readonly connect: ConnectAcceptor
+  readonly connect: ConsumerAcceptor
   readonly logger: RecordingLogger
   readonly http: Server
   readonly listening: Listening
@@ -30,14 +30,14 @@ export interface TestServer {
 }
 
 type ServerOptions = Omit<UpstreamAcceptorOptions, 'registry' | 'logger'> &
-  Omit<ConnectAcceptorOptions, 'registry' | 'logger'>
+  Omit<ConsumerAcceptorOptions, 'registry' | 'logger'>
 
 /** Starts a server that the test's end stops. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const logger = new RecordingLogger()
   const registry = new UpstreamRegistry()
   const upstream = new UpstreamAcceptor({ ...options, registry, logger })
-  const connectAcceptor = new ConnectAcceptor({ ...options, registry, logger })
+  const connectAcceptor = new ConsumerAcceptor({ ...options, registry, logger })
   const http = createServer(upstream.handleRequest)
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const { method = '', url = '/', headers } = request

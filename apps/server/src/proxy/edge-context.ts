@@ -1,5 +1,5 @@
 import type { Logger } from '@proj/tunnel'
-import type { ConnectAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
+import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Deadlines } from './deadlines.ts'
@@ -12,7 +12,7 @@ import type { StreamPool } from './stream-pool.ts'
 export interface EdgeContext {
   readonly options: ResolvedEdgeOptions
   readonly registry: UpstreamRegistry
-  readonly connect: ConnectAcceptor
+  readonly connect: ConsumerAcceptor
   /** Asks visitors for a token, where the proxy port has keys. */
   readonly authenticator: Authenticator | undefined
   readonly requestIds: RequestIds

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 
 import type { Logger } from '@proj/tunnel'
-import type { ConnectAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
+import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { Authenticator } from '../auth/authenticator.ts'
 import { Deadlines } from './deadlines.ts'
@@ -18,7 +18,7 @@ export interface EdgeParts {
   /** Where upstreams are found. */
   readonly registry: UpstreamRegistry
   /** Takes the connect route's requests. */
-  readonly connect: ConnectAcceptor
+  readonly connect: ConsumerAcceptor
   /** Knows who visitors are, where they are asked. Default: nobody is. */
   readonly authenticator?: Authenticator | undefined
   readonly logger: Logger
@@ -32,7 +32,7 @@ const MAX_TICK_MS = 250
 export class Edge implements EdgeContext {
   readonly options: ResolvedEdgeOptions
   readonly registry: UpstreamRegistry
-  readonly connect: ConnectAcceptor
+  readonly connect: ConsumerAcceptor
   readonly authenticator: Authenticator | undefined
   readonly logger: Logger
   readonly requestIds: RequestIds = new RequestIds()

@@ -1,15 +1,15 @@
 import type { BackoffOptions } from '@proj/dialer'
 
-import type { AgentSession } from './agent-session.ts'
+import type { ListenSession } from './listen-session.ts'
 import { keepConnected } from './keep-connected.ts'
 import type { Listener } from './listener.ts'
 
 /** What a link asks of its agent. */
 export interface AgentLinkOptions {
   /** Makes one session, for the link's primary endpoint. */
-  connect(link: AgentLink, signal: AbortSignal): Promise<AgentSession>
+  connect(link: AgentLink, signal: AbortSignal): Promise<ListenSession>
   /** A session is up: endpoints are to be registered on it. */
-  onConnected(link: AgentLink, session: AgentSession): void
+  onConnected(link: AgentLink, session: ListenSession): void
   /** An attempt failed, or a session ended; the next attempt waits. */
   onRetry(error: unknown, delayMs: number): void
   /** Nothing will mend this; the link has given up. */
@@ -32,7 +32,7 @@ export class AgentLink {
   readonly #options: AgentLinkOptions
   readonly #stop = new AbortController()
   /** Oldest first; all but the last are being left. */
-  readonly #sessions = new Set<AgentSession>()
+  readonly #sessions = new Set<ListenSession>()
   readonly #done: Promise<void>
 
   constructor(primary: Listener, options: AgentLinkOptions) {
@@ -49,7 +49,7 @@ export class AgentLink {
   }
 
   /** Sessions open now. */
-  get sessions(): ReadonlySet<AgentSession> {
+  get sessions(): ReadonlySet<ListenSession> {
     return this.#sessions
   }
 
@@ -68,7 +68,7 @@ export class AgentLink {
     await Promise.all([this.#done, ...sessions.map((session) => session.closed)])
   }
 
-  async #connect(signal: AbortSignal): Promise<AgentSession> {
+  async #connect(signal: AbortSignal): Promise<ListenSession> {
     const session = await this.#options.connect(this, signal)
     if (signal.aborted) {
       session.destroy()
@@ -79,7 +79,7 @@ export class AgentLink {
     return session
   }
 
-  #onConnected(session: AgentSession): void {
+  #onConnected(session: ListenSession): void {
     const before = [...this.#sessions].filter((one) => one !== session)
     this.#options.onConnected(this, session)
     void session.answered().then((answered) => {

@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events'
 import type { BackoffOptions } from '@proj/dialer'
 
 import { AgentLink } from './agent-link.ts'
-import { AgentSession } from './agent-session.ts'
+import { ListenSession } from './listen-session.ts'
 import type { Hello } from '../protocol/control-message.ts'
 import { checkEndpointName } from '../protocol/endpoint-name.ts'
 import { isTunnelError, TunnelError } from '../errors.ts'
@@ -213,10 +213,10 @@ export class Agent extends EventEmitter<AgentEvents> {
     return [...this.#links, ...this.#closing]
   }
 
-  async #connect(link: AgentLink, signal: AbortSignal): Promise<AgentSession> {
+  async #connect(link: AgentLink, signal: AbortSignal): Promise<ListenSession> {
     const route = routeTo(UPSTREAM_ROUTE, link.primary.endpoint)
     const server = await requestPipe(this.#options, route, signal)
-    return new AgentSession(server, {
+    return new ListenSession(server, {
       identity: this.#identity,
       helloTimeoutMs: this.#helloTimeoutMs,
       serverHost: new URL(this.#options.url).hostname,
@@ -226,7 +226,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     })
   }
 
-  #onConnected(link: AgentLink, session: AgentSession): void {
+  #onConnected(link: AgentLink, session: ListenSession): void {
     const { protocol } = session
     this.#logger.info({ protocol }, 'connected to server')
     this.#retryLog.connected()

@@ -5,9 +5,9 @@ import type { BackoffOptions } from '@proj/dialer'
 import type { Channel, ChannelSink } from '@proj/mux'
 
 import { abortable, underSignals } from '../abortable.ts'
-import { ConsumerSession } from './consumer-session.ts'
+import { DialSession } from './dial-session.ts'
 import { checkEndpointName } from '../protocol/endpoint-name.ts'
-import type { EndpointState } from './endpoint-state.ts'
+import type { EndpointState } from './dial-session.ts'
 import { TunnelError } from '../errors.ts'
 import { answeredByPiko, requestPipe, type ServerPipe } from './handshake-request.ts'
 import { type Departure, keepConnected, type KeptConnection } from './keep-connected.ts'
@@ -53,10 +53,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #logger: Logger
   readonly #retryLog: RetryLog
   readonly #stop = new AbortController()
-  readonly #sessions = new Set<ConsumerSession>()
+  readonly #sessions = new Set<DialSession>()
   /** Calls that wait for the server. */
   readonly #waiting = new Set<() => void>()
-  #current: ConsumerSession | 'piko' | undefined
+  #current: DialSession | 'piko' | undefined
   #done: Promise<void> | undefined
   #fail: (error: Error) => void = () => {}
 
@@ -154,7 +154,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     endpoint: string,
     options: { readonly signal: AbortSignal },
   ): Promise<EndpointState | undefined> {
-    if (!(this.#current instanceof ConsumerSession)) return undefined
+    if (!(this.#current instanceof DialSession)) return undefined
     return await this.#current.query(endpoint, options.signal)
   }
 
@@ -190,7 +190,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       return this.#usePiko(signal)
     }
     const software = this.#options.software ?? 'adit'
-    const session = new ConsumerSession(server, software, this.#helloTimeoutMs)
+    const session = new DialSession(server, software, this.#helloTimeoutMs)
     if (signal.aborted) session.destroy()
     this.#sessions.add(session)
     this.#current = session
@@ -220,7 +220,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   }
 
   /** The server, as soon as there is one. */
-  async #server(signal: AbortSignal): Promise<ConsumerSession | 'piko'> {
+  async #server(signal: AbortSignal): Promise<DialSession | 'piko'> {
     while (this.#current === undefined) {
       let wake = (): void => {}
       const woken = new Promise<void>((resolve) => (wake = resolve))

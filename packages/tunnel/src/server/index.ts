@@ -1,8 +1,8 @@
 // The server half: what a program needs that agents and consumers connect to.
 export { UpstreamAcceptor } from './upstream-acceptor.ts'
 export type { UpstreamAcceptorLimits, UpstreamAcceptorOptions } from './upstream-acceptor.ts'
-export { ConnectAcceptor } from './connect-acceptor.ts'
-export type { ConnectAcceptorOptions } from './connect-acceptor.ts'
+export { ConsumerAcceptor } from './consumer-acceptor.ts'
+export type { ConsumerAcceptorOptions } from './consumer-acceptor.ts'
 export { connectRecord } from './connect-request.ts'
 export type { ConnectRequest } from './connect-request.ts'
 export { openUpstream } from './open-upstream.ts'

@@ -1,14 +1,13 @@
-import { type Channel, type ChannelSink, isMuxError, Session, type WindowBudget } from '@proj/mux'
+import { type Channel, type ChannelSink, isMuxError, type WindowBudget } from '@proj/mux'
 
 import { onAborted } from '../abortable.ts'
-import { ControlChannel, type ControlHandlers } from '../protocol/control-channel.ts'
+import { isTunnelError } from '../errors.ts'
 import type { ControlMessage } from '../protocol/control-message.ts'
 import { LivenessProbe } from './liveness-probe.ts'
-import { RecordSink } from '../protocol/record-sink.ts'
 import type { Register } from './judge-registration.ts'
-import { endRight } from '../protocol/right-ended.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
-import { encodeStreamRecord, type StreamRecord } from '../protocol/stream-record.ts'
+import type { StreamRecord } from '../protocol/stream-record.ts'
+import { GO_AWAY, TunnelSession } from '../protocol/tunnel-session.ts'
 import { UpstreamEndpoints, type UpstreamEndpointsOptions } from './upstream-endpoints.ts'
 import type { Upstream } from './upstream-registry.ts'
 import type { WebSocketPipe } from '../websocket/pipe.ts'
@@ -37,18 +36,15 @@ export interface UpstreamSessionOptions extends UpstreamEndpointsOptions {
   readonly helloTimeoutMs: number
 }
 
-/** Ends a session whose agent should come back: hashicorp's "internal error", see docs/protocol.md. */
-const GO_AWAY_COME_BACK = 2
-const GO_AWAY_PROTOCOL_ERROR = 1
+/** Makes an agent come back, Piko's too; see docs/protocol.md, "Mux". */
+const GO_AWAY_COME_BACK = GO_AWAY.internalError
 
-/** Streams an agent may open: one, for control, and room for what a later version may add. */
+/** Streams an agent may open: the control stream, and room for what a later version may add. */
 export const MAX_INBOUND_STREAMS = 8
 
 /**
- * The server's side of one agent session: which endpoints it serves, and streams to it.
- *
- * On the baseline wire the session is one endpoint and has no messages. On ours the agent's first
- * stream is the control stream, and every stream to the agent opens with a record.
+ * The server's end of an agent's session: the endpoints it serves, and streams to it. The agent's end
+ * is `ListenSession`. On the baseline wire the session has the one endpoint of its route.
  */
 export class UpstreamSession implements Upstream {
   readonly id: string
@@ -57,11 +53,10 @@ export class UpstreamSession implements Upstream {
   readonly connectedAt: number = Date.now()
   peer: string
 
-  readonly #session: Session
+  readonly #session: TunnelSession
   readonly #options: UpstreamSessionOptions
   readonly #endpoints: UpstreamEndpoints
   readonly #probe: LivenessProbe
-  readonly #control: ControlChannel | undefined
   readonly #leaving = new AbortController()
   #draining = false
 
@@ -74,24 +69,42 @@ export class UpstreamSession implements Upstream {
     this.protocol = protocol
     this.remoteAddress = options.remoteAddress
     this.#endpoints = new UpstreamEndpoints(this, options)
-    this.#session = new Session(pipe, {
-      onProcessed: (answer) => pipe.processed(answer),
-      windowBudget: options.windowBudget,
-      role: 'server',
-      maxInboundStreams: protocol === 'adit' ? MAX_INBOUND_STREAMS : 0,
-      onChannel: (channel) => this.#onChannel(channel),
-    })
-    this.#probe = new LivenessProbe(this.#session, options.probeTimeoutMs, () => {
+    this.#session = new TunnelSession(
+      pipe,
+      {
+        role: 'server',
+        protocol,
+        hello: { software: options.software, peer: options.node },
+        helloTimeoutMs: options.helloTimeoutMs,
+        windowBudget: options.windowBudget,
+        maxInboundStreams: protocol === 'adit' ? MAX_INBOUND_STREAMS : 0,
+        abortCode: GO_AWAY_COME_BACK,
+      },
+      {
+        onStream: (channel) => {
+          // An agent opens no streams but its control stream.
+          channel.reset(RESET_REASONS.protocolError)
+          return undefined
+        },
+        onHello: ({ peer }) => {
+          if (peer !== '') this.peer = peer
+        },
+        onMessage: (message) => this.#onMessage(message),
+        onViolation: ({ code, message }) => {
+          logger.warn({ sessionId: id, code }, `agent broke protocol: ${message}`)
+        },
+        // The agent is leaving: route nothing to it from now on, let its open streams finish.
+        onLeaving: () => this.#unregisterAll(),
+        onClose: (error) => {
+          this.#probe.stop()
+          this.#unregisterAll()
+          const code = isMuxError(error) || isTunnelError(error) ? error.code : undefined
+          logger.info({ sessionId: id, code }, 'agent session ended')
+        },
+      },
+    )
+    this.#probe = new LivenessProbe(this.#session.mux, options.probeTimeoutMs, () => {
       this.end(`it was silent for ${options.probeTimeoutMs} ms when it was asked`)
-    })
-    // The agent says it is leaving: route nothing to it from now on, let its open streams finish.
-    this.#session.on('goaway', () => this.#unregisterAll())
-    void this.#session.closed.then(({ error }) => {
-      this.#control?.stop()
-      this.#probe.stop()
-      this.#unregisterAll()
-      const code = isMuxError(error) ? error.code : undefined
-      logger.info({ sessionId: id, code }, 'agent session ended')
     })
     onAborted(options.grant.ended, this.#session.closed, (reason) => {
       logger.info(
@@ -99,11 +112,9 @@ export class UpstreamSession implements Upstream {
         'right of an agent ended',
       )
       this.#unregisterAll()
-      if (this.#control === undefined) this.abort()
-      else void endRight(this.#session, this.#control, reason, GO_AWAY_COME_BACK)
+      void this.#session.endRight(reason)
     })
     if (protocol === 'piko') this.#endpoints.add(options.endpoint)
-    else this.#control = new ControlChannel(this.#controlHandlers(), options.helloTimeoutMs)
   }
 
   /** @inheritdoc */
@@ -123,7 +134,7 @@ export class UpstreamSession implements Upstream {
 
   /** @inheritdoc */
   get openStreams(): number {
-    return this.#session.openStreams
+    return this.#session.mux.openStreams
   }
 
   /** @inheritdoc */
@@ -143,15 +154,12 @@ export class UpstreamSession implements Upstream {
 
   /** @inheritdoc */
   openStream(record: StreamRecord, sink?: ChannelSink): Channel {
-    const head = this.protocol === 'adit' ? encodeStreamRecord(record) : undefined
-    const channel = this.#session.openChannel(sink)
-    if (head !== undefined) channel.write(head)
-    return channel
+    return this.#session.openStream(record, sink)
   }
 
   /** @inheritdoc */
   async whenRoom({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    await this.#session.whenRoom({ signal })
+    await this.#session.mux.whenRoom({ signal })
   }
 
   /**
@@ -161,7 +169,7 @@ export class UpstreamSession implements Upstream {
   askToMove(): void {
     if (this.#draining) return
     this.#draining = true
-    this.#control?.send({ type: 'drain', retryAfterMs: this.#options.drainRetryAfterMs })
+    this.#session.send({ type: 'drain', retryAfterMs: this.#options.drainRetryAfterMs })
   }
 
   /**
@@ -173,19 +181,13 @@ export class UpstreamSession implements Upstream {
   async drain({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     this.askToMove()
     this.#unregisterAll()
-    this.#control?.end()
-    try {
-      await this.#session.close({ signal, code: GO_AWAY_COME_BACK })
-    } catch {
-      this.#session.abort(GO_AWAY_COME_BACK)
-    }
-    await this.#session.closed
+    await this.#session.end({ signal, code: GO_AWAY_COME_BACK })
   }
 
   /** Ends the session now, in a way that makes the agent come back. */
   abort(): void {
     this.#unregisterAll()
-    this.#session.abort(GO_AWAY_COME_BACK)
+    this.#session.abort()
   }
 
   /** @inheritdoc */
@@ -200,34 +202,6 @@ export class UpstreamSession implements Upstream {
     this.abort()
   }
 
-  #onChannel(channel: Channel): void {
-    void new RecordSink(channel, (_, record) => {
-      // An agent opens no streams but its control stream.
-      if (record.kind !== 'control' || this.#control === undefined || this.#control.isOpen) {
-        channel.reset(RESET_REASONS.protocolError)
-        return undefined
-      }
-      const { software, node } = this.#options
-      this.#control.open(channel, { software, peer: node })
-      return this.#control
-    })
-  }
-
-  #controlHandlers(): ControlHandlers {
-    return {
-      onHello: ({ peer }) => {
-        if (peer !== '') this.peer = peer
-      },
-      onMessage: (message) => this.#onMessage(message),
-      onViolation: ({ code, message }) => {
-        const { logger } = this.#options
-        logger.warn({ sessionId: this.id, code }, `agent broke protocol: ${message}`)
-        this.#session.abort(GO_AWAY_PROTOCOL_ERROR)
-      },
-      onClose: () => this.#unregisterAll(),
-    }
-  }
-
   #onMessage(message: ControlMessage): void {
     switch (message.type) {
       case 'register':
@@ -235,7 +209,7 @@ export class UpstreamSession implements Upstream {
         break
       case 'release':
         this.#endpoints.remove(message.endpoint)
-        this.#control?.send({ type: 'released', id: message.id })
+        this.#session.send({ type: 'released', id: message.id })
         break
       case 'drain':
         this.#unregisterAll()
@@ -249,12 +223,12 @@ export class UpstreamSession implements Upstream {
     const isLeaving = (): boolean => this.#draining || this.#leaving.signal.aborted
     this.#endpoints.ask(message, isLeaving, (verdict) => {
       if ('code' in verdict) {
-        this.#control?.send({ type: 'refused', id, ...verdict })
+        this.#session.send({ type: 'refused', id, ...verdict })
         return
       }
       const { rules, lease } = verdict
       const urls = this.#options.urls(endpoint)
-      this.#control?.send({
+      this.#session.send({
         type: 'registered',
         id,
         urls: lease?.url === undefined ? urls : [lease.url, ...urls],

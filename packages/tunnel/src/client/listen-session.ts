@@ -1,21 +1,16 @@
-import { type Channel, type ChannelSink, Session } from '@proj/mux'
+import type { Channel, ChannelSink } from '@proj/mux'
 
-import { abortable, underSignals } from '../abortable.ts'
-import { ControlChannel } from '../protocol/control-channel.ts'
 import type { ControlMessage, Hello, Refused } from '../protocol/control-message.ts'
-import type { TunnelError } from '../errors.ts'
+import { TunnelError, type TunnelErrorCode } from '../errors.ts'
 import type { ServerPipe } from './handshake-request.ts'
 import type { Departure, KeptConnection } from './keep-connected.ts'
 import type { Listener } from './listener.ts'
-import { RecordSink } from '../protocol/record-sink.ts'
-import { refusalError } from './refusal-error.ts'
-import { rightEnded } from '../protocol/right-ended.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
-import { encodeStreamRecord, type StreamRecord } from '../protocol/stream-record.ts'
-import { unmetDemand } from './unmet-demand.ts'
+import type { StreamRecord } from '../protocol/stream-record.ts'
+import { rightEndedError, TunnelSession } from '../protocol/tunnel-session.ts'
 
 /** What an agent's session needs to know and reports. */
-export interface AgentSessionOptions {
+export interface ListenSessionOptions {
   /** What the agent tells of itself. */
   readonly identity: Omit<Hello, 'type'>
   /** Host the agent has dialed, as URLs have it. */
@@ -28,31 +23,28 @@ export interface AgentSessionOptions {
   onRefused(listener: Listener, error: TunnelError): void
 }
 
-const GO_AWAY_PROTOCOL_ERROR = 1
-
 /** Bounds on the delay after which a refused endpoint is asked for again, whatever the server says. */
 const MIN_REFUSED_DELAY_MS = 100
 const MAX_REFUSED_DELAY_MS = 300_000
 
-/** Time a server has to answer that we leave, ms; a round trip, behind whatever is being sent. */
+/** Time a server has to answer our `drain`, ms: a round trip, behind whatever is being sent. */
 const DRAIN_ANSWER_MS = 5_000
 
 /**
- * The agent's side of one session: streams in, and on our own wire the control stream on which
- * endpoints are registered and released.
+ * An agent's end of its session: registers and releases endpoints, and hands the server's streams to
+ * their listeners. The server's end is `UpstreamSession`.
  *
  * A server that drains says so before it stops routing here: the session then counts as left, so
- * that a new one is made, but goes on serving until somebody closes it.
+ * that a new one is made, but goes on serving until it is closed.
  */
-export class AgentSession implements KeptConnection {
+export class ListenSession implements KeptConnection {
   readonly protocol: 'piko' | 'adit'
   readonly left: Promise<Departure>
 
-  readonly #session: Session
-  readonly #options: AgentSessionOptions
-  readonly #control: ControlChannel | undefined
+  readonly #session: TunnelSession
+  readonly #options: ListenSessionOptions
   readonly #registered = new Set<Listener>()
-  /** Whose rules for visitors the server has said to enforce; it keeps to that while they end. */
+  /** Listeners whose visitor rules the server enforces; it goes on to while their streams end. */
   readonly #guarded = new WeakSet<Listener>()
   /** Registrations and releases the server has not answered, by id. */
   readonly #pending = new Map<number, Listener>()
@@ -60,25 +52,27 @@ export class AgentSession implements KeptConnection {
   readonly #again = new Map<Listener, NodeJS.Timeout>()
   readonly #settled = new Set<(answered: boolean) => void>()
   readonly #leave: (departure: Departure) => void
-  #violation: TunnelError | undefined
   #nextId = 1
   #over = false
 
   /** Takes the pipe over and greets the server. */
-  constructor({ pipe, protocol }: ServerPipe, options: AgentSessionOptions) {
+  constructor({ pipe, protocol }: ServerPipe, options: ListenSessionOptions) {
     this.protocol = protocol
     this.#options = options
     let leave: (departure: Departure) => void = () => {}
     this.left = new Promise((resolve) => (leave = resolve))
     this.#leave = leave
-    this.#session = new Session(pipe, {
-      onProcessed: (answer) => pipe.processed(answer),
-      role: 'client',
-      onChannel: (channel) => this.#onChannel(channel),
-    })
-    this.#session.on('goaway', () => this.#retire({}))
-    void this.#session.closed.then(({ error }) => this.#end(this.#violation ?? error))
-    if (protocol === 'adit') this.#control = this.#openControl()
+    const { identity: hello, helloTimeoutMs } = options
+    this.#session = new TunnelSession(
+      pipe,
+      { role: 'client', protocol, hello, helloTimeoutMs },
+      {
+        onStream: (channel, record) => this.#onStream(channel, record),
+        onMessage: (message) => this.#onMessage(message),
+        onLeaving: () => this.#retire({}),
+        onClose: (error) => this.#end(error),
+      },
+    )
   }
 
   /** Resolves when the session is over; never rejects. */
@@ -90,7 +84,7 @@ export class AgentSession implements KeptConnection {
   register(listener: Listener): void {
     if (this.#over) return
     const { endpoint, kind, visitors, publicPort } = listener
-    if (this.#control === undefined) {
+    if (this.protocol === 'piko') {
       const unmet = unmetDemand(listener, {})
       if (unmet !== undefined) {
         this.#options.onRefused(listener, unmet)
@@ -106,7 +100,7 @@ export class AgentSession implements KeptConnection {
       ...(visitors !== undefined && { visitors }),
       ...(publicPort !== undefined && { port: publicPort }),
     }
-    this.#control.send({ type: 'register', id, endpoint, kind, ...demands })
+    this.#session.send({ type: 'register', id, endpoint, kind, ...demands })
   }
 
   /** Gives an endpoint back; streams already open go on. Resolves when the server knows. */
@@ -118,10 +112,10 @@ export class AgentSession implements KeptConnection {
     for (const [id, one] of this.#pending) {
       if (one === listener) asked = this.#pending.delete(id)
     }
-    if (asked && !this.#over && this.#control !== undefined) {
+    if (asked && !this.#over && this.protocol === 'adit') {
       const id = this.#nextId++
       // Behind the registration on the same stream, so that it undoes one that is still under way.
-      this.#control.send({ type: 'release', id, endpoint: listener.endpoint })
+      this.#session.send({ type: 'release', id, endpoint: listener.endpoint })
       await new Promise<void>((resolve) => this.#releasing.set(id, resolve))
     }
     this.#settle()
@@ -140,49 +134,15 @@ export class AgentSession implements KeptConnection {
 
   /** Ends the session in good order: no new streams, the open ones finish, then the connection. */
   async close({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    this.#control?.send({ type: 'drain', retryAfterMs: 0 })
-    this.#control?.end()
     this.#retire({})
-    try {
-      // Streams the server opened before it heard of this are still to be served.
-      await this.#serverKnows(signal)
-      await this.#session.close(signal === undefined ? {} : { signal })
-    } catch {
-      this.#session.destroy()
-    }
-    await this.#session.closed
+    // Streams the server opened before it read our `drain` are still to be served.
+    const message = { type: 'drain', retryAfterMs: 0 } as const
+    await this.#session.end({ message, peerWaitMs: DRAIN_ANSWER_MS, signal })
   }
 
   /** Ends the session now. */
   destroy(): void {
-    this.#session.destroy()
-  }
-
-  async #serverKnows(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#control === undefined) return
-    const patience = AbortSignal.timeout(DRAIN_ANSWER_MS)
-    await underSignals(signal === undefined ? [patience] : [patience, signal], (either) =>
-      abortable(this.#control?.closed ?? Promise.resolve(), either),
-    ).catch(() => signal?.throwIfAborted())
-  }
-
-  #openControl(): ControlChannel {
-    const control = new ControlChannel(
-      {
-        onHello: () => {},
-        onMessage: (message) => this.#onMessage(message),
-        onViolation: (error) => {
-          this.#violation = error
-          this.#session.abort(GO_AWAY_PROTOCOL_ERROR)
-        },
-        onClose: () => this.#retire({}),
-      },
-      this.#options.helloTimeoutMs,
-    )
-    const channel = this.#session.openChannel()
-    channel.write(encodeStreamRecord({ kind: 'control', endpoint: '' }))
-    control.open(channel, this.#options.identity)
-    return control
+    this.#session.abort()
   }
 
   /** The server routes nothing more here. */
@@ -194,7 +154,6 @@ export class AgentSession implements KeptConnection {
 
   #end(error: Error | undefined): void {
     this.#over = true
-    this.#control?.stop()
     this.#retire(error === undefined ? {} : { error })
     this.#pending.clear()
     for (const resolve of this.#releasing.values()) resolve()
@@ -211,14 +170,9 @@ export class AgentSession implements KeptConnection {
     this.#settled.clear()
   }
 
-  #onChannel(channel: Channel): void {
-    if (this.protocol === 'piko') this.#accept(channel, undefined)
-    else void new RecordSink(channel, (_, record) => this.#accept(channel, record))
-  }
-
-  #accept(channel: Channel, record: StreamRecord | undefined): ChannelSink | undefined {
+  #onStream(channel: Channel, record: StreamRecord | undefined): ChannelSink | undefined {
     const listener = this.#options.find(record)
-    // A stream that was opened before its visitor was judged is not for anybody.
+    // A stream that was opened before its visitor was judged must not reach the service.
     const isUnguarded = listener?.visitors !== undefined && !this.#guarded.has(listener)
     if (listener === undefined || isUnguarded) {
       channel.reset(RESET_REASONS.endpointUnknown)
@@ -236,7 +190,7 @@ export class AgentSession implements KeptConnection {
         if (unmet !== undefined) {
           // Registered all the same, as if nothing had been demanded: it must not stay so.
           const { endpoint } = listener
-          this.#control?.send({ type: 'release', id: this.#nextId++, endpoint })
+          this.#session.send({ type: 'release', id: this.#nextId++, endpoint })
           this.#options.onRefused(listener, unmet)
           break
         }
@@ -256,8 +210,8 @@ export class AgentSession implements KeptConnection {
         this.#leave({ retryAfterMs: message.retryAfterMs })
         break
       case 'ended':
-        this.#retire({ error: rightEnded(message.reason) })
-        this.#control?.end()
+        this.#retire({ error: rightEndedError(message.reason) })
+        this.#session.endControl()
         break
       default: // messages only an agent or a consumer sends: nothing to do with them
     }
@@ -292,4 +246,45 @@ export class AgentSession implements KeptConnection {
     this.#pending.delete(id)
     return listener
   }
+}
+
+/**
+ * What a listener cannot do without and a server does not promise in its answer: one that does not know
+ * the demand passes over it, and registers the endpoint all the same.
+ *
+ * @param answer - the fields of `registered` that confirm demands; none on the baseline wire.
+ */
+function unmetDemand(
+  { endpoint, visitors, publicPort }: Pick<Listener, 'endpoint' | 'visitors' | 'publicPort'>,
+  answer: { readonly visitors?: true; readonly port?: number },
+): TunnelError | undefined {
+  const name = JSON.stringify(endpoint)
+  if (visitors !== undefined && answer.visitors !== true) {
+    return new TunnelError(
+      'TUNNEL_VISITORS_UNSUPPORTED',
+      `the server does not enforce rules for visitors, so ${name} is not served`,
+    )
+  }
+  if (publicPort !== undefined && answer.port === undefined) {
+    return new TunnelError(
+      'TUNNEL_PORT_UNSUPPORTED',
+      `the server does not know of public ports, so ${name} is not served`,
+    )
+  }
+  return undefined
+}
+
+/** A refused registration as an error. */
+function refusalError(endpoint: string, refused: Refused): TunnelError {
+  const { code, message, retryAfterMs, holder, since } = refused
+  return new TunnelError(
+    errorCode(code),
+    `endpoint ${JSON.stringify(endpoint)} refused (${code}): ${message}`,
+    { holder, since, ...(retryAfterMs !== undefined && { retryAfterMs }) },
+  )
+}
+
+function errorCode(code: string): TunnelErrorCode {
+  if (code === 'name-taken') return 'TUNNEL_NAME_TAKEN'
+  return code.startsWith('port-') ? 'TUNNEL_PORT_REFUSED' : 'TUNNEL_ENDPOINT_REFUSED'
 }

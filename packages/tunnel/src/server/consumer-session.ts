@@ -1,24 +1,22 @@
-import { type Channel, type ChannelSink, Session, type WindowBudget } from '@proj/mux'
+import type { Channel, ChannelSink, WindowBudget } from '@proj/mux'
 
-import { abortable, onAborted } from '../abortable.ts'
+import { onAborted } from '../abortable.ts'
 import type { Grant } from './grant.ts'
 import { ChannelSplice } from '../io/channel-splice.ts'
-import { ControlChannel } from '../protocol/control-channel.ts'
 import type { ControlMessage } from '../protocol/control-message.ts'
 import type { Logger } from '../logger.ts'
 import { OutcomeWatch } from '../protocol/stream-outcome.ts'
-import { RecordSink } from '../protocol/record-sink.ts'
 import { endpointKey } from '../protocol/endpoint-key.ts'
-import { endRight } from '../protocol/right-ended.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
 import { type ConnectRequest, connectRecord } from './connect-request.ts'
 import { openUpstream } from './open-upstream.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
+import { GO_AWAY, TunnelSession } from '../protocol/tunnel-session.ts'
 import type { UpstreamRegistry } from './upstream-registry.ts'
 import type { WebSocketPipe } from '../websocket/pipe.ts'
 
 /** What a session shares with its acceptor. */
-export interface ConnectSessionOptions {
+export interface ConsumerSessionOptions {
   /** Where upstreams are found. */
   readonly registry: UpstreamRegistry
   /** Names this server. */
@@ -33,16 +31,15 @@ export interface ConnectSessionOptions {
   readonly logger: Logger
 }
 
-const GO_AWAY_NORMAL = 0
-const GO_AWAY_PROTOCOL_ERROR = 1
-
-/** The server's side of one consumer session (`adit access`, the SDK's `dial`). */
-export class ConnectSession {
-  readonly #session: Session
+/**
+ * The server's end of a consumer's session: connects each stream to the upstream whose turn it is, and
+ * answers queries. The consumer's end is `DialSession`.
+ */
+export class ConsumerSession {
+  readonly #session: TunnelSession
   readonly #grant: Grant
   readonly #request: ConnectRequest
-  readonly #options: ConnectSessionOptions
-  readonly #control: ControlChannel
+  readonly #options: ConsumerSessionOptions
   /** The consumer's ends of what it has connected. */
   readonly #open = new Set<Channel>()
 
@@ -51,39 +48,38 @@ export class ConnectSession {
     pipe: WebSocketPipe,
     grant: Grant,
     request: ConnectRequest,
-    options: ConnectSessionOptions,
+    options: ConsumerSessionOptions,
   ) {
     this.#grant = grant
     this.#request = request
     this.#options = options
-    this.#session = new Session(pipe, {
-      onProcessed: (answer) => pipe.processed(answer),
-      windowBudget: options.windowBudget,
-      role: 'server',
-      onChannel: (inbound) => {
-        void new RecordSink(inbound, (channel, record) => this.#onStream(channel, record))
-      },
-    })
-    this.#control = new ControlChannel(
+    this.#session = new TunnelSession(
+      pipe,
       {
-        onHello: () => {},
+        role: 'server',
+        protocol: 'adit',
+        hello: { software: options.software, peer: options.node },
+        helloTimeoutMs: options.helloTimeoutMs,
+        windowBudget: options.windowBudget,
+        abortCode: GO_AWAY.normal,
+      },
+      {
+        onStream: (channel, record) => this.#onStream(channel, record),
         onMessage: (message) => this.#onMessage(message),
         onViolation: ({ code }) => {
           const { remoteAddress } = request
           options.logger.warn({ remoteAddress, code }, 'consumer broke protocol')
-          this.#session.abort(GO_AWAY_PROTOCOL_ERROR)
         },
+        onLeaving: () => {},
         onClose: () => {},
       },
-      options.helloTimeoutMs,
     )
-    void this.#session.closed.then(() => this.#control.stop())
     onAborted(grant.ended, this.#session.closed, (reason) => {
       const { remoteAddress } = request
       const fields = { identity: grant.identity, remoteAddress, why: reason }
       options.logger.info(fields, 'right of a consumer ended')
       for (const channel of this.#open) channel.reset(RESET_REASONS.notPermitted)
-      void endRight(this.#session, this.#control, reason, GO_AWAY_NORMAL)
+      void this.#session.endRight(reason)
     })
   }
 
@@ -94,33 +90,21 @@ export class ConnectSession {
 
   /** Asks the consumer to go elsewhere; its open streams finish until `signal` aborts. */
   async drain(signal: AbortSignal): Promise<void> {
-    this.#control.send({ type: 'drain', retryAfterMs: 0 })
-    this.#control.end()
-    try {
-      await abortable(this.#control.closed, signal)
-      await this.#session.close({ signal })
-    } catch {
-      this.abort()
-    }
-    await this.#session.closed
+    const message = { type: 'drain', retryAfterMs: 0 } as const
+    await this.#session.end({ message, peerWaitMs: Infinity, signal })
   }
 
   /** Ends the session now. */
   abort(): void {
-    this.#session.abort(GO_AWAY_NORMAL)
+    this.#session.abort()
   }
 
-  #onStream(channel: Channel, record: StreamRecord): ChannelSink | undefined {
-    if (record.kind === 'control' && !this.#control.isOpen) {
-      const { software, node } = this.#options
-      this.#control.open(channel, { software, peer: node })
-      return this.#control
-    }
-    const { endpoint } = record
-    if (record.kind !== 'tcp') {
+  #onStream(channel: Channel, record: StreamRecord | undefined): ChannelSink | undefined {
+    if (record?.kind !== 'tcp') {
       channel.reset(RESET_REASONS.protocolError)
       return undefined
     }
+    const { endpoint } = record
     const isOver = this.#grant.ended?.aborted === true
     if (isOver || !this.#grant.permits('connect', endpoint)) {
       channel.reset(RESET_REASONS.notPermitted)
@@ -159,10 +143,10 @@ export class ConnectSession {
     const key = endpointKey(this.#grant.tenant, endpoint)
     const { registry } = this.#options
     if (!permitted) {
-      this.#control.send({ type: 'endpoint', id, endpoint, upstreams: 0, permitted })
+      this.#session.send({ type: 'endpoint', id, endpoint, upstreams: 0, permitted })
       return
     }
-    this.#control.send({
+    this.#session.send({
       type: 'endpoint',
       id,
       endpoint,

@@ -8,7 +8,7 @@ import { type Authorize, isDenial } from './authorization.ts'
 import { denialRefusal } from './denial-refusal.ts'
 import { allowAll, type Grant } from './grant.ts'
 import { type ConnectRequest, connectRecord } from './connect-request.ts'
-import { ConnectSession } from './connect-session.ts'
+import { ConsumerSession } from './consumer-session.ts'
 import { endpointKey } from '../protocol/endpoint-key.ts'
 import { limit, WINDOW_BUDGET_BYTES } from '../limits.ts'
 import { type Logger, silentLogger } from '../logger.ts'
@@ -23,7 +23,7 @@ import { checkHandshake, switchingProtocols } from '../websocket/handshake.ts'
 import { WebSocketPipe } from '../websocket/pipe.ts'
 
 /** What the server's app joins the acceptor with. */
-export interface ConnectAcceptorOptions {
+export interface ConsumerAcceptorOptions {
   /** Where upstreams are found. */
   readonly registry: UpstreamRegistry
   /** Judges handshakes. Default: everyone may do everything. */
@@ -50,15 +50,15 @@ export interface ConnectAcceptorOptions {
  * TCP connection, raw bytes after 101. A consumer of ours gets a session instead, on which each
  * connection is a stream with half-close, a record ahead and a reason in its reset.
  */
-export class ConnectAcceptor {
-  readonly #options: Required<ConnectAcceptorOptions>
-  readonly #sessions = new Set<ConnectSession>()
+export class ConsumerAcceptor {
+  readonly #options: Required<ConsumerAcceptorOptions>
+  readonly #sessions = new Set<ConsumerSession>()
   readonly #pipes = new Set<SocketSplice>()
   #draining = false
   #whenNoPipes: (() => void) | undefined
 
   /** @throws {RangeError} naming a limit that is out of its range. */
-  constructor(options: ConnectAcceptorOptions) {
+  constructor(options: ConsumerAcceptorOptions) {
     this.#options = {
       registry: options.registry,
       authorize: options.authorize ?? allowAll,
@@ -163,7 +163,7 @@ export class ConnectAcceptor {
     if (!adit) return this.#connect(endpoint, grant, request, handshake.accept, socket, head)
     socket.write(switchingProtocols(handshake.accept, true))
     const pipe = new WebSocketPipe(socket, { role: 'server', head })
-    const session = new ConnectSession(pipe, grant, request, this.#options)
+    const session = new ConsumerSession(pipe, grant, request, this.#options)
     this.#sessions.add(session)
     void session.closed.then(() => this.#sessions.delete(session))
     return undefined
