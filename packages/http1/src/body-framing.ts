@@ -1,13 +1,15 @@
 /**
- * How the end of a message body is found (RFC 9112 section 6). Where two parsers disagree on that,
- * one request hides inside another, so nothing is repaired: one Content-Length of plain digits, or
- * one Transfer-Encoding that is exactly "chunked", and never both. RFC 9112 would let other final
- * codings pass; they are refused because nobody sends them and each hop would have to know them.
+ * How the end of a message body is found (RFC 9112 section 6). If two parsers disagree about it, one
+ * request can hide inside another. So nothing is repaired: a message has one Content-Length of plain
+ * digits, or one Transfer-Encoding that is exactly "chunked", and never both. RFC 9112 allows other
+ * codings before the final "chunked"; they are rejected because no common client sends them and every
+ * hop would have to know them.
  */
 
-import { decimalOf } from './character-classes.ts'
+import { equalsIgnoreCase, parseDecimal } from './ascii.ts'
 import { HttpError, type HttpSide } from './errors.ts'
-import { equalsFolded } from './folded-text.ts'
+import { KIND } from './header-kinds.ts'
+import type { HeaderLines } from './header-lines.ts'
 
 /** Framing of one body. */
 export type BodyFraming =
@@ -23,28 +25,30 @@ export type BodyFraming =
 /** The framing of a message without a body. */
 export const NO_BODY: BodyFraming = Object.freeze({ kind: 'none' })
 
-/** The framing of a chunked body. */
-export const CHUNKED_BODY: BodyFraming = Object.freeze({ kind: 'chunked' })
-
 /** The framing of a response that ends with its connection. */
 export const UNTIL_CLOSE_BODY: BodyFraming = Object.freeze({ kind: 'until-close' })
 
-// 2^53 - 1 has 16 digits; longer numbers, leading zeros included, are not worth an argument.
+const CHUNKED_BODY: BodyFraming = Object.freeze({ kind: 'chunked' })
+
+const FRAMING: number = KIND.contentLength | KIND.transferEncoding
+
+// 2^53 - 1 has 16 digits. Longer numbers are rejected, also when the first digits are zeros.
 const MAX_LENGTH_DIGITS = 16
 
 /**
- * Returns the framing that Content-Length and Transfer-Encoding declare, undefined if neither is there.
- * @param contentLength - value of the only Content-Length header
- * @param transferEncoding - value of the only Transfer-Encoding header
+ * Returns the framing that the headers declare, undefined if they declare none. Neither header is
+ * there more than once: see rejectRepeatedHeaders.
  * @throws {HttpError} FRAMING_CONFLICT, CONTENT_LENGTH_INVALID, TRANSFER_ENCODING_UNSUPPORTED or
  * TRANSFER_ENCODING_VERSION
  */
-export function declaredFraming(
-  contentLength: string | undefined,
-  transferEncoding: string | undefined,
+export function framingOf(
+  lines: HeaderLines,
   versionMinor: 0 | 1,
   side: HttpSide,
 ): BodyFraming | undefined {
+  if ((lines.seen & FRAMING) === 0) return undefined
+  const contentLength = lines.value(KIND.contentLength)
+  const transferEncoding = lines.value(KIND.transferEncoding)
   if (transferEncoding !== undefined) {
     if (contentLength !== undefined) {
       throw new HttpError(side, 'FRAMING_CONFLICT', 'neither can be trusted')
@@ -52,7 +56,7 @@ export function declaredFraming(
     if (versionMinor === 0) {
       throw new HttpError(side, 'TRANSFER_ENCODING_VERSION', 'HTTP/1.0 has no chunks')
     }
-    if (!equalsFolded(transferEncoding, 'chunked')) {
+    if (!equalsIgnoreCase(transferEncoding, 'chunked')) {
       throw new HttpError(side, 'TRANSFER_ENCODING_UNSUPPORTED', 'value is not "chunked"')
     }
     return CHUNKED_BODY
@@ -63,7 +67,7 @@ export function declaredFraming(
 
 function parseContentLength(value: string, side: HttpSide): number {
   const isShort = value !== '' && value.length <= MAX_LENGTH_DIGITS
-  const bytes = isShort ? decimalOf(value) : undefined
+  const bytes = isShort ? parseDecimal(value) : undefined
   if (bytes === undefined) {
     throw new HttpError(side, 'CONTENT_LENGTH_INVALID', `${value.length} characters`)
   }

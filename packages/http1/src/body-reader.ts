@@ -1,25 +1,45 @@
 /**
- * Finds the end of a message body in a stream of chunks without copying or holding any of it. A
- * splice forwards the bytes it was given and asks only where the message ends.
+ * Finds the end of a message body in a stream of chunks, without copying or holding any of it: the
+ * body is forwarded as it arrived, and only its end has to be known.
+ *
+ * A chunked body (RFC 9112 section 7.1) is checked on the way, because the next hop reads the same
+ * bytes: sizes are plain hexadecimal, lines end in CR LF only, extensions are short and well-formed,
+ * trailers are header lines that are allowed as trailers.
  */
 
+import { TOKEN } from './ascii.ts'
 import type { BodyFraming } from './body-framing.ts'
-import { ChunkedBody } from './chunked-body.ts'
-import type { HttpSide } from './errors.ts'
-import type { HttpLimits } from './limits.ts'
+import { HttpError, type HttpFault, type HttpSide } from './errors.ts'
+import { parseHeaderLines } from './header-lines.ts'
+import { type HttpLimits, type ResolvedHttpLimits, resolveHttpLimits } from './limits.ts'
+import { SectionScanner } from './section-scanner.ts'
+import { isForbiddenTrailer } from './trailers.ts'
 
-/** Receives payload bytes, in order; a piece is a part of the chunk being scanned, not a copy. */
+const HTAB = 0x09
+const LF = 0x0a
+const CR = 0x0d
+const SPACE = 0x20
+const QUOTE = 0x22
+const SEMICOLON = 0x3b
+const EQUALS = 0x3d
+const BACKSLASH = 0x5c
+const DEL = 0x7f
+
+// 13 digits stay below 2^52, so sizes are exact numbers.
+const MAX_SIZE_DIGITS = 13
+
+/** Receives payload bytes in order. A piece is a part of the scanned chunk, not a copy. */
 export type PayloadSink = (piece: Buffer) => void
 
 /** Reads one body. */
 export interface BodyReader {
-  /** Whether the last byte of the message was seen. Never true when only the connection's end can tell. */
+  /** Whether the last byte of the message was seen; never true for a body that ends with its connection. */
   readonly done: boolean
   /**
    * Takes the bytes of chunk from offset on, as far as they are part of this message.
    * @param onPayload - receives the payload without its framing, for a peer that gets other framing
    * @returns index just past the last byte of this message in chunk: the length of the chunk while
-   * the body goes on, offset when it was done before
+   * the body goes on, and offset when the body was done before
    * @throws {HttpError} for a malformed chunked body; the reader must not be used again
    */
   scan(chunk: Buffer, offset: number, onPayload?: PayloadSink): number
@@ -27,7 +47,7 @@ export interface BodyReader {
 
 /**
  * Makes the reader of one body.
- * @param side - whose message it is, for errors
+ * @param side - the side that sent the message, for errors
  * @throws {RangeError} for a limit out of range
  */
 export function createBodyReader(
@@ -40,7 +60,7 @@ export function createBodyReader(
   return new LengthBody(framing.kind === 'none' ? 0 : Infinity)
 }
 
-/** A body of a known number of bytes; Infinity for one that ends with its connection. */
+/** A body of a known number of bytes; Infinity for a body that ends with its connection. */
 class LengthBody implements BodyReader {
   #left: number
 
@@ -58,4 +78,200 @@ class LengthBody implements BodyReader {
     if (onPayload !== undefined && end > offset) onPayload(chunk.subarray(offset, end))
     return end
   }
+}
+
+type Phase = 'size' | 'extension' | 'size-lf' | 'data' | 'data-cr' | 'data-lf' | 'trailers' | 'done'
+
+/**
+ * Reads one chunked body. The state between two bytes is a phase, a number and, rarely, the text of
+ * an extension or of a trailer section that arrived in two parts.
+ */
+export class ChunkedBody implements BodyReader {
+  readonly #side: HttpSide
+  readonly #limits: ResolvedHttpLimits
+  #phase: Phase = 'size'
+  #size = 0
+  #digits = 0
+  #extension = ''
+  #trailers: SectionScanner | undefined
+
+  /**
+   * Starts before the first chunk.
+   * @param side - the side that sent the message, for errors
+   * @throws {RangeError} for a limit out of range
+   */
+  constructor(side: HttpSide = 'request', limits?: HttpLimits) {
+    this.#side = side
+    this.#limits = resolveHttpLimits(limits)
+  }
+
+  /** Whether the empty line after the trailers was seen. */
+  get done(): boolean {
+    return this.#phase === 'done'
+  }
+
+  /**
+   * Takes the bytes of chunk from offset on, see {@link BodyReader.scan}.
+   * @throws {HttpError} CHUNK_SIZE_INVALID, CHUNK_EXTENSION_INVALID, CHUNK_EXTENSION_TOO_LARGE,
+   * CHUNK_END_INVALID, TRAILER_FORBIDDEN, TRAILERS_TOO_LARGE, and the faults of header lines
+   */
+  scan(chunk: Buffer, offset: number, onPayload?: PayloadSink): number {
+    let at = offset
+    while (at < chunk.length) {
+      switch (this.#phase) {
+        case 'data': {
+          const end = Math.min(chunk.length, at + this.#size)
+          this.#size -= end - at
+          onPayload?.(chunk.subarray(at, end))
+          at = end
+          if (this.#size === 0) this.#phase = 'data-cr'
+          break
+        }
+        case 'trailers':
+          at = this.#scanTrailers(chunk, at)
+          break
+        case 'done':
+          return at
+        default:
+          this.#step(chunk[at] ?? 0)
+          at++
+      }
+    }
+    return at
+  }
+
+  /** Takes one byte between payloads. */
+  #step(byte: number): void {
+    switch (this.#phase) {
+      case 'size':
+        return this.#stepSize(byte)
+      case 'extension':
+        return this.#stepExtension(byte)
+      case 'size-lf':
+        this.#expect(byte, LF, 'CR_BARE')
+        return this.#endSize()
+      case 'data-cr':
+        this.#expect(byte, CR, 'CHUNK_END_INVALID')
+        this.#phase = 'data-lf'
+        return
+      default:
+        this.#expect(byte, LF, 'CHUNK_END_INVALID')
+        this.#phase = 'size'
+    }
+  }
+
+  #stepSize(byte: number): void {
+    const value = hexValue(byte)
+    if (value !== -1 && this.#digits < MAX_SIZE_DIGITS) {
+      this.#size = this.#size * 16 + value
+      this.#digits++
+    } else if (this.#digits > 0 && byte === CR) {
+      this.#phase = 'size-lf'
+    } else if (this.#digits > 0 && byte === SEMICOLON) {
+      this.#phase = 'extension'
+      this.#stepExtension(byte)
+    } else {
+      throw this.#error(byte === LF ? 'LF_BARE' : 'CHUNK_SIZE_INVALID', `byte ${byte}`)
+    }
+  }
+
+  #stepExtension(byte: number): void {
+    if (byte === CR) {
+      if (!isChunkExtension(this.#extension)) {
+        throw this.#error('CHUNK_EXTENSION_INVALID', `${this.#extension.length} bytes`)
+      }
+      this.#extension = ''
+      this.#phase = 'size-lf'
+      return
+    }
+    if (byte === LF) throw this.#error('LF_BARE', 'in a chunk extension')
+    if ((byte < SPACE && byte !== HTAB) || byte === DEL) {
+      throw this.#error('BYTE_INVALID', `byte ${byte} in a chunk extension`)
+    }
+    const { maxChunkExtensionBytes } = this.#limits
+    if (this.#extension.length >= maxChunkExtensionBytes) {
+      const detail = `maxChunkExtensionBytes is ${maxChunkExtensionBytes}`
+      throw this.#error('CHUNK_EXTENSION_TOO_LARGE', detail)
+    }
+    this.#extension += String.fromCharCode(byte)
+  }
+
+  #endSize(): void {
+    this.#digits = 0
+    this.#phase = this.#size === 0 ? 'trailers' : 'data'
+  }
+
+  #scanTrailers(chunk: Buffer, offset: number): number {
+    this.#trailers ??= new SectionScanner({
+      side: this.#side,
+      maxBytes: this.#limits.maxTrailerBytes,
+      tooLarge: 'TRAILERS_TOO_LARGE',
+      limitName: 'maxTrailerBytes',
+      maxLines: this.#limits.maxHeaders,
+      emptyFirst: 'end',
+    })
+    const section = this.#trailers.scan(chunk, offset)
+    if (section === undefined) return chunk.length
+    const trailers = parseHeaderLines(section, 0, this.#side)
+    for (let line = 0; line < trailers.ends.length; line++) {
+      if (isForbiddenTrailer(trailers.nameOf(line))) {
+        throw this.#error('TRAILER_FORBIDDEN', `line ${line + 1}`)
+      }
+    }
+    this.#trailers = undefined
+    this.#phase = 'done'
+    return section.end
+  }
+
+  #expect(byte: number, wanted: number, fault: HttpFault): void {
+    if (byte !== wanted) throw this.#error(fault, `byte ${byte}`)
+  }
+
+  #error(fault: HttpFault, detail: string): HttpError {
+    return new HttpError(this.#side, fault, detail)
+  }
+}
+
+function hexValue(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
+  // Bit 5 turns A-F into a-f, and no other byte into one of these.
+  const lower = byte | 0x20
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
+}
+
+/**
+ * Tells whether the text, which starts with a semicolon, follows the grammar of RFC 9112 section
+ * 7.1.1 without optional blanks: `;name`, `;name=token` or `;name="quoted"`, any number of times.
+ * Control bytes were rejected before.
+ */
+function isChunkExtension(text: string): boolean {
+  let at = 0
+  while (at < text.length) {
+    if (text.charCodeAt(at) !== SEMICOLON) return false
+    const nameEnd = endOfToken(text, at + 1)
+    if (nameEnd === at + 1) return false
+    at = nameEnd
+    if (text.charCodeAt(at) !== EQUALS) continue
+    const valueEnd = endOfValue(text, at + 1)
+    if (valueEnd === at + 1) return false
+    at = valueEnd
+  }
+  return true
+}
+
+function endOfToken(text: string, start: number): number {
+  let at = start
+  while ((TOKEN[text.charCodeAt(at)] ?? 0) !== 0) at++
+  return at
+}
+
+/** Returns where a token or quoted string ends, or start if there is none. */
+function endOfValue(text: string, start: number): number {
+  if (text.charCodeAt(start) !== QUOTE) return endOfToken(text, start)
+  for (let at = start + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) return at + 1
+    if (code === BACKSLASH) at++
+  }
+  return start
 }

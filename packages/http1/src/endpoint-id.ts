@@ -1,25 +1,27 @@
 /**
- * Finds the endpoint a request is for, as Piko does: the header `x-piko-endpoint`, verbatim, or the
- * first label of Host. Beyond Piko, an id from Host is in lower case, because host names are, and a
- * base domain can be demanded, so that unrelated names pointing here do not become endpoints.
+ * Finds the endpoint of a request as Piko does: the header `x-piko-endpoint` as sent, or the first
+ * label of Host. Two things differ from Piko: an id from Host is in lower case, because host names
+ * have no case, and a base domain can be required, so that other names which point to this server do
+ * not become endpoints.
  */
 
 import type { RequestHead } from './request-head.ts'
 
-/** How hosts are read. */
+/** How an endpoint id is read from Host. */
 export interface EndpointIdOptions {
   /**
-   * Domain below which endpoints live, as in `tunnel.example.com`; case does not matter. Then only
-   * `<id>.<baseDomain>` gives an id: exactly one label in front. Without it the first label of any
-   * name with a dot is the id.
+   * Domain below which endpoints are found, such as `tunnel.example.com`; case is ignored. Only
+   * `<id>.<baseDomain>` then has an id: exactly one label before the domain. Without this option the
+   * first label of any name with a dot is the id.
    * @default undefined
    */
   readonly baseDomain?: string | undefined
 }
 
 /**
- * Returns the endpoint id of a request, or undefined if it has none: an address, a name without a
- * dot, a name outside the base domain. An empty header counts as absent; of several the first counts.
+ * Returns the endpoint id of a request, or undefined if it has none: Host is an address, a name
+ * without a dot, or a name outside the base domain. An empty header is ignored; the first of several
+ * headers is used.
  */
 export function endpointId(
   head: Pick<RequestHead, 'header' | 'hostParts'>,

@@ -1,22 +1,22 @@
 /**
- * The answers the intermediary gives itself. The body is Piko's, `{"error":"..."}` and a newline,
- * so its clients understand it; `adit-error` adds a stable code, because Piko's texts are the same
- * on every hop.
+ * Responses that the intermediary itself sends. The body has Piko's form, `{"error":"..."}` and a
+ * newline, so that Piko's clients can read it. The header `adit-error` adds a stable code, because
+ * Piko sends the same text on every hop.
  */
 
 import { STATUS_CODES } from 'node:http'
-import { isToken } from './character-classes.ts'
+import { isToken } from './ascii.ts'
 import { formatResponseHead } from './format-head.ts'
 
-/** One answer. */
+/** One response. */
 export interface ErrorResponse {
   /** Status, 400 to 599. */
   readonly status: number
-  /** Text for people, in the body. */
+  /** Text for a person, in the body. */
   readonly message: string
   /** Stable code for programs, in the header `adit-error`; a token. */
   readonly code: string
-  /** Whether the connection stays open afterwards; after a refused head it must not. */
+  /** Whether the connection stays open; it must not after a rejected head. */
   readonly keepAlive: boolean
   /**
    * Method of the request; HEAD gets the head without the body.
@@ -24,14 +24,14 @@ export interface ErrorResponse {
    */
   readonly method?: string | undefined
   /**
-   * Further headers, name, value, name, value, such as `retry-after`. Written as they are.
+   * More headers, such as `retry-after`: name, value, name, value. Written without a check.
    * @default none
    */
   readonly headers?: readonly string[]
 }
 
 /**
- * Returns the bytes of the answer.
+ * Returns the bytes of the response.
  * @throws {RangeError} when status is not an integer from 400 to 599
  * @throws {TypeError} when code is not a token
  */

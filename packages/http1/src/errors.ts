@@ -1,16 +1,15 @@
 /**
- * One error class for everything this package refuses. A fault is what was wrong; the side says
- * whose bytes they were. The code joins both, so `HTTP_REQUEST_HEADER_FOLDED` and
- * `HTTP_RESPONSE_HEADER_FOLDED` can be counted apart while the parsers share every line. A faulty
- * request is the visitor's doing and carries the status to answer with; a faulty response is the
- * service's and is always answered with 502. The same bytes are refused again, so nothing here is
- * worth a retry. Messages hold positions, lengths and limits, never header values: those may be
- * credentials.
+ * The error for every message that this package rejects. The fault says what is wrong; the side says
+ * who sent the bytes. The code joins both, so `HTTP_REQUEST_HEADER_FOLDED` and
+ * `HTTP_RESPONSE_HEADER_FOLDED` can be counted separately. The error of a request has the status to
+ * answer the visitor with; a bad response is always answered with 502. A retry does not help: the
+ * same bytes are rejected again. Messages contain positions, lengths and limits, never header values,
+ * because those can be credentials.
  *
- * Table: every fault with its meaning, status and hint; the README prints it, a test compares them.
+ * Table: every fault with its meaning, status and hint. A test compares it with the README.
  */
 
-/** Whose message was refused. */
+/** Who sent the message: the visitor (request) or the service (response). */
 export type HttpSide = 'request' | 'response'
 
 /** Name of a fault: a key of {@link HTTP_FAULTS}. */
@@ -49,13 +48,13 @@ export type HttpFault =
 /** Code of an {@link HttpError}: the side and the fault, as in `HTTP_REQUEST_HOST_MISSING`. */
 export type HttpErrorCode = `HTTP_${Uppercase<HttpSide>}_${HttpFault}`
 
-/** What is known about one fault. */
+/** One row of the table of faults. */
 export interface HttpFaultInfo {
-  /** What was wrong, for the table in the README. */
+  /** What is wrong with the message. */
   readonly meaning: string
-  /** Status to answer the visitor with when the fault is in a request; responses always give 502. */
+  /** Status to answer the visitor with when the request is wrong; a wrong response always gives 502. */
   readonly status: number
-  /** Where the fault can occur. */
+  /** Sides on which the fault can occur. */
   readonly sides: readonly HttpSide[]
   /** What the sender has to change. */
   readonly hint: string
@@ -65,13 +64,13 @@ const BOTH: readonly HttpSide[] = ['request', 'response']
 const REQUEST: readonly HttpSide[] = ['request']
 const RESPONSE: readonly HttpSide[] = ['response']
 
-/** Every fault, in the order in which a message is read. */
+/** All faults, in the order in which a message is read. */
 export const HTTP_FAULTS: Readonly<Record<HttpFault, HttpFaultInfo>> = Object.freeze({
   BYTE_INVALID: {
     meaning: 'NUL, DEL or another control byte in a head, a trailer or a chunk-size line',
     status: 400,
     sides: BOTH,
-    hint: 'send no control bytes except HTAB; TLS on a plain port also ends here',
+    hint: 'send no control bytes except HTAB; a TLS client on a port without TLS also causes this',
   },
   CR_BARE: {
     meaning: 'CR that is not followed by LF',
@@ -86,10 +85,10 @@ export const HTTP_FAULTS: Readonly<Record<HttpFault, HttpFaultInfo>> = Object.fr
     hint: 'end every line with CR LF',
   },
   HEAD_TOO_LARGE: {
-    meaning: 'no end of head within maxHeadBytes',
+    meaning: 'head longer than maxHeadBytes',
     status: 431,
     sides: BOTH,
-    hint: 'send fewer or shorter headers or a shorter target; cookies are the usual cause',
+    hint: 'send fewer or shorter headers or a shorter target; large cookies are the usual cause',
   },
   HEADERS_TOO_MANY: {
     meaning: 'more than maxHeaders lines in a head or a trailer section',
@@ -98,7 +97,7 @@ export const HTTP_FAULTS: Readonly<Record<HttpFault, HttpFaultInfo>> = Object.fr
     hint: 'send fewer headers',
   },
   LINE_INVALID: {
-    meaning: 'request line or status line that does not follow the grammar, or a missing one',
+    meaning: 'request line or status line that is missing or does not follow the grammar',
     status: 400,
     sides: BOTH,
     hint: 'send "METHOD target HTTP/1.1" with single spaces, or "HTTP/1.1 200 reason"',
@@ -107,7 +106,7 @@ export const HTTP_FAULTS: Readonly<Record<HttpFault, HttpFaultInfo>> = Object.fr
     meaning: 'HTTP version other than 1.0 and 1.1',
     status: 505,
     sides: BOTH,
-    hint: 'speak HTTP/1.1; a plain HTTP/2 preface also ends here',
+    hint: 'use HTTP/1.1; an HTTP/2 preface without TLS also causes this',
   },
   METHOD_INVALID: {
     meaning: 'method that is not a token',
@@ -116,16 +115,16 @@ export const HTTP_FAULTS: Readonly<Record<HttpFault, HttpFaultInfo>> = Object.fr
     hint: 'use a registered method name',
   },
   METHOD_UNSUPPORTED: {
-    meaning: 'CONNECT, which this intermediary offers for no target',
+    meaning: 'CONNECT, which this server does not support for any target',
     status: 501,
     sides: REQUEST,
-    hint: 'this is not a forward proxy',
+    hint: 'this server is not a forward proxy',
   },
   TARGET_INVALID: {
-    meaning: 'target with a byte outside visible ASCII, or in no form that fits the method',
+    meaning: 'target with a byte outside visible ASCII, or in a form that does not fit the method',
     status: 400,
     sides: REQUEST,
-    hint: 'send an absolute path, percent-encoded',
+    hint: 'send an absolute path and percent-encode special characters',
   },
   HEADER_FOLDED: {
     meaning: 'line that starts with a space or HTAB: an obsolete folded header',
@@ -137,13 +136,13 @@ export const HTTP_FAULTS: Readonly<Record<HttpFault, HttpFaultInfo>> = Object.fr
     meaning: 'header line that starts with a colon',
     status: 400,
     sides: BOTH,
-    hint: 'name the header',
+    hint: 'put a name before the colon',
   },
   HEADER_NAME_SPACED: {
     meaning: 'space or HTAB between a header name and its colon',
     status: 400,
     sides: BOTH,
-    hint: 'put the colon directly behind the name',
+    hint: 'put the colon directly after the name',
   },
   HEADER_NAME_INVALID: {
     meaning: 'header line without a colon, or a name that is not a token',
@@ -152,70 +151,70 @@ export const HTTP_FAULTS: Readonly<Record<HttpFault, HttpFaultInfo>> = Object.fr
     hint: 'use letters, digits and hyphens in names',
   },
   HOST_MISSING: {
-    meaning: 'no Host header, in HTTP/1.0 too',
+    meaning: 'no Host header; HTTP/1.0 requests need one too',
     status: 400,
     sides: REQUEST,
-    hint: 'send Host',
+    hint: 'send a Host header',
   },
   HOST_REPEATED: {
     meaning: 'more than one Host header',
     status: 400,
     sides: REQUEST,
-    hint: 'send Host once',
+    hint: 'send one Host header',
   },
   HOST_INVALID: {
-    meaning: 'Host that is empty or not a name or address with an optional port',
+    meaning: 'Host that is empty, or is not a name or an address with an optional port',
     status: 400,
     sides: REQUEST,
-    hint: 'send name, IPv4 or [IPv6], then :port; international names in their xn-- form',
+    hint: 'send a name, IPv4 or [IPv6] address, then optionally :port; write international names as xn--',
   },
   HOST_MISMATCH: {
-    meaning: 'absolute target that names another authority than Host',
+    meaning: 'absolute target with another name or port than Host',
     status: 400,
     sides: REQUEST,
-    hint: 'make target and Host agree',
+    hint: 'use the same name and port in target and Host',
   },
   CONTENT_LENGTH_INVALID: {
-    meaning: 'Content-Length that is not plain decimal digits up to 2^53 - 1',
+    meaning: 'Content-Length that is not a decimal number up to 2^53 - 1',
     status: 400,
     sides: BOTH,
-    hint: 'send the number of bytes once',
+    hint: 'send one Content-Length with the number of bytes',
   },
   CONTENT_LENGTH_REPEATED: {
-    meaning: 'more than one Content-Length header, equal or not',
+    meaning: 'more than one Content-Length header, also with equal values',
     status: 400,
     sides: BOTH,
-    hint: 'send the number of bytes once',
+    hint: 'send one Content-Length with the number of bytes',
   },
   TRANSFER_ENCODING_UNSUPPORTED: {
-    meaning: 'Transfer-Encoding other than one single "chunked"',
+    meaning: 'Transfer-Encoding other than a single "chunked"',
     status: 400,
     sides: BOTH,
-    hint: 'use chunked alone; compress with Content-Encoding',
+    hint: 'use only chunked; compress with Content-Encoding',
   },
   TRANSFER_ENCODING_VERSION: {
     meaning: 'Transfer-Encoding in an HTTP/1.0 message',
     status: 400,
     sides: BOTH,
-    hint: 'send Content-Length or speak HTTP/1.1',
+    hint: 'send Content-Length or use HTTP/1.1',
   },
   FRAMING_CONFLICT: {
     meaning: 'both Content-Length and Transfer-Encoding',
     status: 400,
     sides: BOTH,
-    hint: 'send one of them',
+    hint: 'send only one of them',
   },
   UPGRADE_UNEXPECTED: {
-    meaning: '101 in answer to a request that asked for no upgrade',
+    meaning: '101 in response to a request without an upgrade',
     status: 502,
     sides: RESPONSE,
-    hint: 'the service must not switch protocols unasked',
+    hint: 'the service must not switch protocols without a request for it',
   },
   CHUNK_SIZE_INVALID: {
     meaning: 'chunk size that is not 1 to 13 hexadecimal digits',
     status: 400,
     sides: BOTH,
-    hint: 'send the size in hexadecimal without sign, prefix or spaces',
+    hint: 'send the size in hexadecimal, without sign, prefix or spaces',
   },
   CHUNK_EXTENSION_INVALID: {
     meaning: 'chunk extension that does not follow the grammar',
@@ -224,7 +223,7 @@ export const HTTP_FAULTS: Readonly<Record<HttpFault, HttpFaultInfo>> = Object.fr
     hint: 'send no chunk extensions',
   },
   CHUNK_EXTENSION_TOO_LARGE: {
-    meaning: 'chunk extensions of one chunk longer than maxChunkExtensionBytes',
+    meaning: 'extensions of one chunk longer than maxChunkExtensionBytes',
     status: 400,
     sides: BOTH,
     hint: 'send no chunk extensions',
@@ -233,44 +232,45 @@ export const HTTP_FAULTS: Readonly<Record<HttpFault, HttpFaultInfo>> = Object.fr
     meaning: 'chunk data that is not followed by CR LF',
     status: 400,
     sides: BOTH,
-    hint: 'send exactly as many bytes as the chunk size says',
+    hint: 'send exactly the number of bytes that the chunk size says',
   },
   TRAILERS_TOO_LARGE: {
-    meaning: 'no end of the trailer section within maxTrailerBytes',
+    meaning: 'trailer section longer than maxTrailerBytes',
     status: 431,
     sides: BOTH,
     hint: 'send fewer or shorter trailers',
   },
   TRAILER_FORBIDDEN: {
-    meaning: 'trailer that may only be a header: framing, routing, credentials or content type',
+    meaning:
+      'trailer that is only allowed as a header: framing, routing, credentials or content type',
     status: 400,
     sides: BOTH,
     hint: 'send it as a header',
   },
 })
 
-/** Says that a message was refused. The connection it came on cannot be used any further. */
+/** The error for a rejected message. Its connection must not be used for another message. */
 export class HttpError extends Error {
   override readonly name = 'HttpError'
   /** Stable code: side and fault. */
   readonly code: HttpErrorCode
-  /** Whose message was refused. */
+  /** Who sent the message. */
   readonly side: HttpSide
-  /** What was wrong: a key of {@link HTTP_FAULTS}. */
+  /** What is wrong: a key of {@link HTTP_FAULTS}. */
   readonly fault: HttpFault
   /** Status to answer the visitor with: 400, 431, 501 or 505, and 502 for every response. */
   readonly status: number
-  /** Always false: the same bytes are refused again. */
+  /** Always false: the same bytes are rejected again. */
   readonly retryable = false
 
   /**
-   * Builds the error of one fault.
-   * @param side - whose message it was
+   * Makes the error of one fault.
+   * @param side - who sent the message
    * @param fault - key of {@link HTTP_FAULTS}
-   * @param detail - where and against what limit; never a header value
+   * @param detail - the position, the length or the limit; never a header value
    */
   constructor(side: HttpSide, fault: HttpFault, detail: string) {
-    super(`${side} refused: ${HTTP_FAULTS[fault].meaning} (${detail})`)
+    super(`${side} rejected: ${HTTP_FAULTS[fault].meaning} (${detail})`)
     this.code = side === 'request' ? `HTTP_REQUEST_${fault}` : `HTTP_RESPONSE_${fault}`
     this.side = side
     this.fault = fault
@@ -278,7 +278,10 @@ export class HttpError extends Error {
   }
 }
 
-/** Tells whether a value is an {@link HttpError}, of the given code if one is given. Works across two copies of this package. */
+/**
+ * Tells whether a value is an {@link HttpError}, also one made by another copy of this package.
+ * @param code - when given, the error must have this code
+ */
 export function isHttpError(value: unknown, code?: HttpErrorCode): value is HttpError {
   if (!(value instanceof Error) || value.name !== 'HttpError' || !('code' in value)) return false
   return code === undefined ? String(value.code).startsWith('HTTP_') : value.code === code

@@ -1,13 +1,13 @@
 /**
- * Writes heads. Names and values go out as they are, one byte per character: they come from heads
- * that were parsed here, or from the forwarding functions, which check what they add.
+ * Writes heads. Names and values are written without a check, one byte per character: they come from
+ * parsed heads or from the caller's own constants.
  */
 
 /** Parts of a request head to write. */
 export interface RequestHeadParts {
-  /** Method, written as it is. */
+  /** Method, written without a check. */
   readonly method: string
-  /** Target in origin-form, written as it is. */
+  /** Target in origin-form, written without a check. */
   readonly target: string
   /** Name, value, name, value. */
   readonly headers: readonly string[]
@@ -17,13 +17,13 @@ export interface RequestHeadParts {
 export interface ResponseHeadParts {
   /** Status, three digits. */
   readonly status: number
-  /** Reason phrase, may be empty. */
+  /** Reason phrase; may be empty. */
   readonly reason: string
   /** Name, value, name, value. */
   readonly headers: readonly string[]
 }
 
-/** Returns a request head as latin1 text. Always HTTP/1.1: an intermediary speaks its own version. */
+/** Returns a request head as latin1 text. Always HTTP/1.1: an intermediary sends its own version. */
 export function formatRequestHead(parts: RequestHeadParts): string {
   return `${parts.method} ${parts.target} HTTP/1.1\r\n${formatHeaders(parts.headers)}\r\n`
 }

@@ -1,42 +1,43 @@
 /**
- * Rewrites the headers of a request for the next hop, once: headers of the visitor's connection
- * off, Piko credentials off, the truth about the visitor on. Framing headers stay, because the body
- * is spliced as it is.
+ * Rewrites the headers of a request for the next hop: removes the headers of the visitor's
+ * connection and Piko credentials, and adds what the edge knows about the visitor. Framing headers
+ * stay, because the body is forwarded unchanged.
  */
 
-import { isVisible } from './character-classes.ts'
+import { isVisible } from './ascii.ts'
+import { HOP_HEADERS, namesInConnection } from './connection-header.ts'
 import { forwardedLines, type VisitorConnection } from './forwarded-for.ts'
 import { KIND } from './header-kinds.ts'
 import type { HeaderLines } from './header-lines.ts'
 import { listItems } from './header-list.ts'
-import { HOP_HEADERS, namesInConnection } from './hop-headers.ts'
 import { RequestHead } from './request-head.ts'
 import { rewriteLines } from './rewrite-lines.ts'
 
-/** What the edge knows and decided about a request. */
+/** What the edge knows and has decided about a request. */
 export interface ForwardRequestOptions extends VisitorConnection {
   /**
-   * Trusted proxies in front of the edge, an integer from 0. That many of the last X-Forwarded-For
-   * entries are kept, and X-Forwarded-Proto, X-Forwarded-Host and Forwarded are believed; at 0 all
-   * of them are dropped. Too high a number lets visitors write the client address themselves.
+   * Number of trusted proxies in front of the edge, an integer from 0. That many of the last
+   * X-Forwarded-For entries are kept, and X-Forwarded-Proto, X-Forwarded-Host and Forwarded are
+   * trusted; with 0 all of them are removed. With a number that is too high, visitors can choose the
+   * client address themselves.
    * @default 0
    */
   readonly trustedHops?: number
   /**
-   * Whether Authorization held the Piko credential that let this request in. It is then taken off,
-   * so that the service cannot use the visitor's token.
+   * Whether Authorization contained the Piko credential of this request. It is then removed, so that
+   * the service cannot use the visitor's token.
    * @default false
    */
   readonly authorizationConsumed?: boolean
   /**
-   * Identifier that logs of every hop share, sent as X-Request-Id in place of whatever came.
-   * @default undefined: the header goes on as it came
+   * Identifier for the logs of all hops, sent as X-Request-Id instead of the one in the request.
+   * @default undefined: the header is forwarded unchanged
    */
   readonly requestId?: string
 }
 
-// Always written anew, or for nobody behind the edge.
-const ALWAYS_OFF: number =
+// Headers that the edge writes itself, or that the service must not see.
+const ALWAYS_REMOVED: number =
   HOP_HEADERS |
   KIND.forwardedFor |
   KIND.forwardedProto |
@@ -46,9 +47,9 @@ const ALWAYS_OFF: number =
   KIND.disguised
 
 /**
- * Returns the head to send on for a request, as latin1 text. Always HTTP/1.1: an intermediary speaks
+ * Returns the request head for the next hop, as latin1 text. Always HTTP/1.1: an intermediary sends
  * its own version.
- * @throws {TypeError} when clientAddress or requestId could not stand in a header
+ * @throws {TypeError} when clientAddress or requestId is not valid in a header
  * @throws {RangeError} when trustedHops is not an integer from 0
  */
 export function rewriteRequestHead(head: RequestHead, options: ForwardRequestOptions): string {
@@ -58,29 +59,33 @@ export function rewriteRequestHead(head: RequestHead, options: ForwardRequestOpt
   }
   const lines = RequestHead.linesOf(head)
   return rewriteLines(lines, {
-    startLine: isLineKept(head, lines) ? undefined : `${head.method} ${head.target} HTTP/1.1`,
-    off: kindsOff(head, options, trustedHops),
-    named: namesInConnection(lines),
+    startLine: keepsLine(head, lines) ? undefined : `${head.method} ${head.target} HTTP/1.1`,
+    removed: removedKinds(head, options, trustedHops),
+    removedNames: namesInConnection(lines),
     added: addedLines(head, lines, options, trustedHops),
   })
 }
 
-/** Tells whether the request line that came is the one to send on. An absolute target became shorter. */
-function isLineKept({ method, target, versionMinor }: RequestHead, lines: HeaderLines): boolean {
+/** Tells whether the request line can be forwarded unchanged: a target in absolute form cannot. */
+function keepsLine({ method, target, versionMinor }: RequestHead, lines: HeaderLines): boolean {
   const length = (lines.ends[0] ?? 0) - lines.startOf(0)
   return (
     versionMinor === 1 && length === method.length + target.length + ' '.length + ' HTTP/1.1'.length
   )
 }
 
-function kindsOff(head: RequestHead, options: ForwardRequestOptions, trustedHops: number): number {
-  let off = ALWAYS_OFF
-  if (options.authorizationConsumed === true) off |= KIND.authorization
-  if (options.requestId !== undefined) off |= KIND.requestId
-  if (trustedHops === 0) off |= KIND.forwarded | KIND.forwardedOther
+function removedKinds(
+  head: RequestHead,
+  options: ForwardRequestOptions,
+  trustedHops: number,
+): number {
+  let removed = ALWAYS_REMOVED
+  if (options.authorizationConsumed === true) removed |= KIND.authorization
+  if (options.requestId !== undefined) removed |= KIND.requestId
+  if (trustedHops === 0) removed |= KIND.forwarded | KIND.forwardedOther
   // RFC 9110 section 10.1.1: an expectation in an HTTP/1.0 request is to be ignored.
-  if (head.versionMinor === 0) off |= KIND.expect
-  return off
+  if (head.versionMinor === 0) removed |= KIND.expect
+  return removed
 }
 
 function addedLines(

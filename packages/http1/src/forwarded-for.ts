@@ -1,32 +1,31 @@
 /**
- * The X-Forwarded family. A visitor can write anything into these headers, so what counts is how
- * many proxies of our own stand in front (`trustedHops`): each of them appended one entry, hence the
- * last n entries are theirs and everything before is hearsay. With no such proxy the incoming
- * values are worth nothing and are dropped.
+ * The X-Forwarded headers. A visitor can write anything into them, so only the entries of trusted
+ * proxies in front of the edge (`trustedHops`) are used: each proxy appends one entry, so the last n
+ * entries are theirs. Without such a proxy the values of the request are ignored.
  */
 
-import { isVisible } from './character-classes.ts'
+import { isVisible } from './ascii.ts'
 import { KIND } from './header-kinds.ts'
 import type { HeaderLines } from './header-lines.ts'
 import { listItems } from './header-list.ts'
 import { parseHost } from './host.ts'
 
-const BELIEVED: number = KIND.forwardedFor | KIND.forwardedProto | KIND.forwardedHost
+const TRUSTED: number = KIND.forwardedFor | KIND.forwardedProto | KIND.forwardedHost
 
-/** What the edge itself knows about the connection a request came on. */
+/** What the edge knows about the visitor's connection. */
 export interface VisitorConnection {
-  /** Address of the peer, IPv4 or IPv6 without brackets, v4-mapped addresses already unmapped. */
+  /** Address of the peer, IPv4 or IPv6 without brackets; IPv4 in IPv6 form already converted to IPv4. */
   readonly clientAddress: string
-  /** Whether the visitor spoke TLS to this edge. */
+  /** `https` when the visitor used TLS to this edge. */
   readonly scheme: 'http' | 'https'
 }
 
 /**
- * Returns the lines to send on, each with its CR LF.
- * @param incoming - what came with the request
+ * Returns the header lines for the next hop, each with its CR LF.
+ * @param incoming - the header lines of the request
  * @param host - Host of the request
- * @param trustedHops - number of trusted proxies in front; 0 drops all incoming values
- * @throws {TypeError} when clientAddress could not stand in a header
+ * @param trustedHops - number of trusted proxies in front of the edge; 0 ignores the values of the request
+ * @throws {TypeError} when clientAddress is not valid in a header
  */
 export function forwardedLines(
   incoming: HeaderLines,
@@ -38,7 +37,7 @@ export function forwardedLines(
   if (!isVisible(clientAddress) || clientAddress.includes(',')) {
     throw new TypeError(`clientAddress is not an address: ${JSON.stringify(clientAddress)}`)
   }
-  if (trustedHops === 0 || (incoming.seen & BELIEVED) === 0) {
+  if (trustedHops === 0 || (incoming.seen & TRUSTED) === 0) {
     return linesOf(clientAddress, scheme, host)
   }
   const kept = listItems(incoming.joined(KIND.forwardedFor) ?? '').slice(-trustedHops)
@@ -58,8 +57,8 @@ function linesOf(addresses: string, proto: 'http' | 'https', host: string): stri
 }
 
 /**
- * Returns the entry that the outermost trusted proxy wrote. Most proxies replace these two headers
- * instead of appending, so there is usually one entry, and it is that one.
+ * Returns the entry of the first trusted proxy on the way. Most proxies replace these two headers
+ * instead of appending to them, so there is usually only one entry.
  */
 function trustedItem(value: string | undefined, trustedHops: number): string | undefined {
   return value === undefined ? undefined : listItems(value).slice(-trustedHops)[0]

@@ -1,10 +1,10 @@
 /**
- * The headers that some rule is about, each a bit, so that a rule about many of them is one mask and
- * asking whether any came is one operation. Every other header has no bit set and is passed over
- * without its name becoming a string.
+ * The headers that the rules of this package need, one bit for each: a rule about several headers is
+ * a mask, and a test whether any of them was sent is one operation. Every other header has kind 0,
+ * and no string is made of its name.
  */
 
-/** The kinds. A line has at most one of them, `isLoose` aside. */
+/** The kinds of header. A line has at most one of them, and in addition perhaps `isLoose`. */
 export const KIND = {
   connection: 0x1,
   keepAlive: 0x2,
@@ -30,9 +30,9 @@ export const KIND = {
   pikoForward: 0x100000,
   pikoEndpoint: 0x200000,
   pikoTenantId: 0x400000,
-  /** An underscored spelling of a name that only the edge may write, see {@link kindOf}. */
+  /** A name that only the edge may write, spelled with underscores, see {@link kindOf}. */
   disguised: 0x800000,
-  /** Besides any kind: the line is not just "Name: value", there are other blanks around the value. */
+  /** In addition to a kind: the line is not exactly "Name: value" but has other blanks around the value. */
   isLoose: 0x1000000,
 } as const
 
@@ -61,8 +61,8 @@ const NAMES: ReadonlyMap<string, number> = new Map([
   ['x-piko-tenant-id', KIND.pikoTenantId],
 ])
 
-// What the edge sets or takes off. CGI-style services cannot tell X_Forwarded_For from
-// X-Forwarded-For, so the spelling with underscores is always taken off.
+// Headers that the edge sets or removes. CGI services cannot tell X_Forwarded_For from
+// X-Forwarded-For, so the spelling with underscores is always removed.
 const OWNED: number =
   KIND.forwarded |
   KIND.forwardedFor |
@@ -72,7 +72,7 @@ const OWNED: number =
   KIND.pikoForward |
   KIND.requestId
 
-/** A name as bytes, for comparing. */
+/** A name as bytes, for comparison. */
 interface Candidate {
   readonly bytes: Uint8Array
   readonly kind: number
@@ -81,13 +81,13 @@ interface Candidate {
 const LONGEST = Math.max(...Array.from(NAMES.keys(), (name) => name.length))
 const FORWARDED_PREFIX = Buffer.from('x-forwarded-')
 
-// Length and last letter tell the names apart, so at most one has to be compared.
+// Length and last letter are different for each name, so at most one has to be compared.
 const CANDIDATES: readonly (Candidate | undefined)[] = candidates()
 
 /**
- * Tells the kind of a name, 0 for one that no rule is about.
- * @param bytes - hold the name from start to end; it is a token
- * @param hasUnderscore - whether there is an underscore in it
+ * Returns the kind of a name, 0 for a name that no rule needs.
+ * @param bytes - contain the name from start to end; it is a token
+ * @param hasUnderscore - whether the name contains an underscore
  */
 export function kindOf(
   bytes: Uint8Array,
@@ -106,12 +106,12 @@ export function kindOf(
   return hasUnderscore && isDisguised(bytes, start, end) ? KIND.disguised : 0
 }
 
-/** Returns the kind that a name in lower case has to itself, or undefined. */
+/** Returns the kind of exactly this name, in lower case; undefined if it has no kind of its own. */
 export function kindNamed(lowerName: string): number | undefined {
   return NAMES.get(lowerName)
 }
 
-/** Setting bit 5 makes capitals small, and no other byte of a token into a letter or a hyphen. */
+/** Bit 5 turns capitals into lower case, and no other byte of a token into a letter or a hyphen. */
 function startsWith(bytes: Uint8Array, start: number, name: Uint8Array): boolean {
   for (let at = 0; at < name.length; at++) {
     if (((bytes[start + at] ?? 0) | 0x20) !== name[at]) return false

@@ -1,12 +1,11 @@
 /**
- * The header lines of one message: its text, where each line ends, and what kind of header it is.
- * Nothing is copied out of the text before somebody asks. Names are checked against the token
- * grammar; RFC 9112 section 5.1 wants a space before the colon and section 5.2 an obsolete fold
- * refused by a server.
+ * The header lines of one message: the text, where each line ends, and the kind of each header.
+ * Nothing is copied out of the text before it is needed. Names are checked against the token grammar;
+ * a server must reject a space before the colon (RFC 9112 section 5.1) and an obsolete folded line
+ * (section 5.2).
  */
 
-import { isBlank, trimBlanks } from './blanks.ts'
-import { TOKEN, UNDERSCORE } from './character-classes.ts'
+import { isBlank, TOKEN, trimBlanks, UNDERSCORE } from './ascii.ts'
 import { HttpError, type HttpFault, type HttpSide } from './errors.ts'
 import { KIND, kindNamed, kindOf } from './header-kinds.ts'
 import { getHeader, joined } from './header-list.ts'
@@ -15,19 +14,19 @@ import type { Section } from './section-scanner.ts'
 const SPACE = 0x20
 const COLON = 0x3a
 
-/** Header lines that passed every check. */
+/** Header lines that passed all checks. */
 export class HeaderLines {
   /** The whole section, one character per byte: start line, header lines and the empty line. */
   readonly text: string
-  /** Number of the first header line: 1 below a start line. */
+  /** Number of the first header line: 1 after a start line. */
   readonly first: number
-  /** Where each line ends in the text, start line included; the next line starts two further on. */
+  /** Where each line ends in the text, start line included; the next line starts 2 later. */
   readonly ends: readonly number[]
   /** For each line its kind, see {@link KIND}; 0 for a start line. */
   readonly kinds: readonly number[]
   /** The kinds of all lines. */
   readonly seen: number
-  /** Kinds of more than one line. */
+  /** The kinds that occur more than once. */
   readonly repeated: number
   readonly #sectionStart: number
   #list: readonly string[] | undefined
@@ -48,7 +47,7 @@ export class HeaderLines {
     this.#sectionStart = section.firstLine
   }
 
-  /** All of them as a flat list: name, value, name, value. Made when it is first asked for. */
+  /** All headers as a flat list: name, value, name, value. Made at the first use. */
   get list(): readonly string[] {
     if (this.#list === undefined) {
       const list: string[] = []
@@ -60,24 +59,24 @@ export class HeaderLines {
     return this.#list
   }
 
-  /** Where a line starts in the text. */
+  /** Returns where a line starts in the text. */
   startOf(line: number): number {
     return line === 0 ? this.#sectionStart : (this.ends[line - 1] ?? 0) + 2
   }
 
-  /** The name in a header line, in its letter case. */
+  /** Returns the name of a header line, in the case it was sent in. */
   nameOf(line: number): string {
     const start = this.startOf(line)
     return this.text.slice(start, this.text.indexOf(':', start))
   }
 
-  /** The value in a header line, without outer blanks. */
+  /** Returns the value of a header line, without outer blanks. */
   valueOf(line: number): string {
     const colon = this.text.indexOf(':', this.startOf(line))
     return trimBlanks(this.text, colon + 1, this.ends[line])
   }
 
-  /** The value of the first header of that kind, or undefined. */
+  /** Returns the value of the first header of a kind, or undefined. */
   value(kind: number): string | undefined {
     if ((this.seen & kind) === 0) return undefined
     let line = this.first
@@ -85,7 +84,7 @@ export class HeaderLines {
     return this.valueOf(line)
   }
 
-  /** The value of the last header of that kind, or undefined. */
+  /** Returns the value of the last header of a kind, or undefined. */
   last(kind: number): string | undefined {
     if ((this.seen & kind) === 0) return undefined
     let line = this.kinds.length - 1
@@ -93,7 +92,7 @@ export class HeaderLines {
     return this.valueOf(line)
   }
 
-  /** The values of all headers of that kind as one list, or undefined. */
+  /** Returns the values of all headers of a kind as one list, or undefined. */
   joined(kind: number): string | undefined {
     if ((this.seen & kind) === 0) return undefined
     if ((this.repeated & kind) === 0) return this.value(kind)
@@ -104,7 +103,7 @@ export class HeaderLines {
     return list
   }
 
-  /** The value of the first header of that name, in lower case, or undefined. */
+  /** Returns the value of the first header of a name, which is given in lower case, or undefined. */
   named(lowerName: string): string | undefined {
     const kind = kindNamed(lowerName)
     return kind === undefined ? getHeader(this.list, lowerName) : this.value(kind)
@@ -126,7 +125,7 @@ export function parseHeaderLines(section: Section, first: 0 | 1, side: HttpSide)
     const end = offset + (lineEnds[line] ?? 0)
     let at = start
     let classes = 0
-    // Stops at the colon, at the latest at the CR: neither is in a token.
+    // Stops at the colon, or at the CR at the latest: a token contains neither.
     for (;;) {
       const marks = TOKEN[bytes[at] ?? 0] ?? 0
       if (marks === 0) break
@@ -146,7 +145,7 @@ export function parseHeaderLines(section: Section, first: 0 | 1, side: HttpSide)
   return new HeaderLines(section, first, kinds, seen, repeated)
 }
 
-/** Tells whether what stands behind the colon is one space and a value without outer blanks. */
+/** Tells whether the colon is followed by one space and a value without outer blanks. */
 function isTidy(bytes: Uint8Array, start: number, end: number): boolean {
   if (bytes[start] !== SPACE) return false
   if (start + 1 === end) return true

@@ -1,23 +1,21 @@
-/**
- * Looks into flat header lists (name, value, name, value). Names and list items compare without
- * regard to letter case; comparing lengths first spares nearly all of the lower-casing.
- */
+/** Flat header lists (name, value, name, value) and the comma-separated lists in their values. */
 
-import { trimBlanks } from './blanks.ts'
+import { trimBlanks } from './ascii.ts'
 
 /**
- * Returns the value of the first header of that name, or undefined.
+ * Returns the value of the first header of a name, or undefined. The case of names is ignored.
  * @param lowerName - the name in lower case
  */
 export function getHeader(headers: readonly string[], lowerName: string): string | undefined {
   for (let at = 0; at < headers.length; at += 2) {
     const name = headers[at] ?? ''
+    // Most names differ in length, and then no copy in lower case is made.
     if (name.length === lowerName.length && name.toLowerCase() === lowerName) return headers[at + 1]
   }
   return undefined
 }
 
-/** Splits a comma-separated value into its items: trimmed, in their letter case, without empty ones. */
+/** Splits a comma-separated value into its items: trimmed, case unchanged, without empty items. */
 export function listItems(value: string): string[] {
   const items: string[] = []
   for (const item of value.split(',')) {
@@ -27,7 +25,7 @@ export function listItems(value: string): string[] {
   return items
 }
 
-/** Joins the value of a repeated header to what was there before: RFC 9110 section 5.3. */
+/** Joins the values of a repeated header to one list (RFC 9110 section 5.3). */
 export function joined(previous: string | undefined, value: string): string {
   return previous === undefined ? value : `${previous}, ${value}`
 }

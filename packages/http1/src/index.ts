@@ -8,8 +8,7 @@ export {
 } from './response-head.ts'
 
 export type { BodyFraming } from './body-framing.ts'
-export { createBodyReader, type BodyReader, type PayloadSink } from './body-reader.ts'
-export { ChunkedBody } from './chunked-body.ts'
+export { ChunkedBody, createBodyReader, type BodyReader, type PayloadSink } from './body-reader.ts'
 
 export {
   formatRequestHead,
@@ -30,7 +29,7 @@ export { endpointId, type EndpointIdOptions } from './endpoint-id.ts'
 export { getHeader, listItems } from './header-list.ts'
 export { parseHost, type HostParts } from './host.ts'
 
-export { HTTP_DEFAULTS, resolveHttpLimits } from './limits.ts'
-export type { HttpLimits, ResolvedHttpLimits } from './limits.ts'
+export { HTTP_LIMITS, resolveHttpLimits } from './limits.ts'
+export type { HttpLimit, HttpLimits, ResolvedHttpLimits } from './limits.ts'
 export { HttpError, isHttpError, type HttpErrorCode } from './errors.ts'
 export { HTTP_FAULTS, type HttpFault, type HttpFaultInfo, type HttpSide } from './errors.ts'

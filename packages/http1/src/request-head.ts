@@ -1,59 +1,56 @@
 /**
- * Reads request heads off a connection, strictly: what two parsers could read differently is
- * refused, because an intermediary that repairs a message decides for the hop behind it. The work is
- * split in three: {@link SectionScanner} finds the end and checks the bytes, the lines are parsed
- * from one latin1 text, and the deciding headers are read in one pass.
+ * Reads request heads from a connection. A head that two parsers could read differently is rejected
+ * and never repaired: the next hop may not agree with the repair. The work has three steps:
+ * {@link SectionScanner} finds the end and checks the bytes, the lines are parsed from one latin1
+ * text, and then the headers are read that decide how the message is handled.
  */
 
-import { type BodyFraming, NO_BODY } from './body-framing.ts'
-import { isToken, isVisible } from './character-classes.ts'
-import { connectionOptions } from './connection-options.ts'
+import { equalsIgnoreCase, isToken, isVisible } from './ascii.ts'
+import { type BodyFraming, framingOf, NO_BODY } from './body-framing.ts'
+import { connectionOptions, upgradeOf } from './connection-header.ts'
 import { HttpError } from './errors.ts'
-import { equalsFolded } from './folded-text.ts'
+import { parseVersion, rejectRepeatedHeaders } from './head-rules.ts'
 import { KIND } from './header-kinds.ts'
 import { type HeaderLines, parseHeaderLines } from './header-lines.ts'
 import { type HostParts, parseHost } from './host.ts'
 import { type HttpLimits, resolveHttpLimits } from './limits.ts'
-import { framingOf, refuseRepetition } from './message-fields.ts'
 import { originForm } from './request-target.ts'
 import { type Section, SectionScanner } from './section-scanner.ts'
-import { parseVersion } from './start-line.ts'
-import { upgradeOf } from './upgrade.ts'
 
 const EMPTY: Buffer = Buffer.alloc(0)
 
-/** The words of a request line. */
+/** The parts of a request line. */
 interface RequestLine {
   readonly method: string
   readonly target: string
   readonly versionMinor: 0 | 1
 }
 
-/** A request head that passed every check. */
+/** A request head that passed all checks. */
 export class RequestHead {
-  /** Method as sent; case matters. Never CONNECT. */
+  /** Method as sent; case is significant. Never CONNECT. */
   readonly method: string
   /** Target in origin-form, path and query byte for byte as sent; `*` only for OPTIONS. */
   readonly target: string
   /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
   readonly versionMinor: 0 | 1
-  /** Value of the only Host header, in its letter case, port included; checked against the grammar. */
+  /** Value of the Host header as sent, with its port; checked against the grammar. */
   readonly host: string
-  /** How the body ends; never until-close. */
+  /** How the end of the body is found; never until-close. */
   readonly framing: BodyFraming
-  /** Whether the visitor will send another request on this connection. */
+  /** Whether the visitor keeps the connection open for another request. */
   readonly keepAlive: boolean
-  /** Protocols offered by a real upgrade request, as sent; undefined in every other request. */
+  /** Protocols that an upgrade request offers, as sent; undefined in every other request. */
   readonly upgrade: string | undefined
   /** Whether the visitor waits for 100 Continue before it sends the body. */
   readonly expectContinue: boolean
   readonly #lines: HeaderLines
   readonly #hostParts: HostParts
 
-  /** @internal Takes over what {@link RequestHeadReader} read. */
+  /** @internal Made by {@link RequestHeadReader}. */
   constructor(lines: HeaderLines, line: RequestLine) {
     const { method, versionMinor } = line
-    refuseRepetition(lines, 'request')
+    rejectRepeatedHeaders(lines, 'request')
     const host = lines.value(KIND.host)
     if (host === undefined) {
       throw new HttpError('request', 'HOST_MISSING', `${lines.ends.length - 1} headers`)
@@ -71,33 +68,33 @@ export class RequestHead {
     this.keepAlive = connection.keepAlive
     this.upgrade = upgradeOf(lines.joined(KIND.upgrade), connection.upgrade, versionMinor)
     const expect = versionMinor === 1 ? lines.joined(KIND.expect) : undefined
-    this.expectContinue = expect !== undefined && equalsFolded(expect, '100-continue')
+    this.expectContinue = expect !== undefined && equalsIgnoreCase(expect, '100-continue')
     this.#lines = lines
     this.#hostParts = hostParts
   }
 
-  /** Host taken apart. */
+  /** The parts of Host. */
   get hostParts(): HostParts {
     return this.#hostParts
   }
 
   /**
-   * Name, value, name, value; in order and letter case as sent, values without outer blanks. The
-   * list is made when it is first asked for.
+   * Name, value, name, value; in the order and case they were sent in, values without outer blanks.
+   * The list is made at the first use.
    */
   get headers(): readonly string[] {
     return this.#lines.list
   }
 
   /**
-   * Returns the value of the first header of that name, or undefined.
+   * Returns the value of the first header of a name, or undefined.
    * @param lowerName - the name in lower case
    */
   header(lowerName: string): string | undefined {
     return this.#lines.named(lowerName)
   }
 
-  /** Returns a head as it came, for rewriting it; the class itself is not exported by the package. */
+  /** Returns the lines of a head, for rewriting. The package does not export the class itself. */
   static linesOf(head: RequestHead): HeaderLines {
     return head.#lines
   }
@@ -107,13 +104,13 @@ export class RequestHead {
 export interface RequestHeadResult {
   /** The head that ended in the chunk. */
   readonly head: RequestHead
-  /** The bytes of the chunk behind the head, not copied; empty if there are none. */
+  /** The bytes of the chunk after the head, not copied; may be empty. */
   readonly rest: Buffer
 }
 
 /**
  * Reads the heads of one connection, one after another. After a head it is ready for the next one;
- * the caller takes the body out of the rest in between. After an error it must not be used again.
+ * the caller reads the body in between. After an error the reader must not be used again.
  */
 export class RequestHeadReader {
   readonly #scanner: SectionScanner
@@ -131,15 +128,15 @@ export class RequestHeadReader {
     })
   }
 
-  /** Bytes of a head that has begun and not ended: 0 says the connection is idle, not slow. */
+  /** Bytes of an unfinished head; 0 between heads, so that an idle connection differs from a slow one. */
   get heldBytes(): number {
     return this.#scanner.heldBytes
   }
 
   /**
-   * Takes the next bytes; all of them are taken unless a head ends in them.
-   * @returns the head and what follows it, undefined while the head goes on
-   * @throws {HttpError} `HTTP_REQUEST_*` with status 400, 431, 501 or 505; answer and close
+   * Takes the next bytes; all of them, unless a head ends in them.
+   * @returns the head and the bytes after it; undefined while the head is unfinished
+   * @throws {HttpError} `HTTP_REQUEST_*` with status 400, 431, 501 or 505; send that status and close
    */
   push(chunk: Buffer): RequestHeadResult | undefined {
     const section = this.#scanner.scan(chunk, 0)
@@ -149,7 +146,7 @@ export class RequestHeadReader {
     return { head, rest: end === chunk.length ? EMPTY : chunk.subarray(end) }
   }
 
-  /** Forgets a head that has begun. */
+  /** Drops an unfinished head. */
   reset(): void {
     this.#scanner.reset()
   }
@@ -161,13 +158,13 @@ function parseRequestHead(section: Section): RequestHead {
   const methodEnd = text.indexOf(' ', firstLine)
   const targetEnd = methodEnd === -1 ? -1 : text.indexOf(' ', methodEnd + 1)
   if (methodEnd === -1 || methodEnd > lineEnd || targetEnd === -1 || targetEnd > lineEnd) {
-    throw new HttpError('request', 'LINE_INVALID', 'not three words')
+    throw new HttpError('request', 'LINE_INVALID', 'not three parts')
   }
   if (!isToken(text, firstLine, methodEnd)) {
     throw new HttpError('request', 'METHOD_INVALID', `${methodEnd - firstLine} characters`)
   }
   const versionMinor = parseVersion(text, targetEnd + 1, lineEnd, 'request')
-  // Nearly all are one, and a string of its own for each would be hashed again for each question.
+  // Most requests are GET. The shared constant is hashed once; a new string would be hashed again.
   const isGet = text.startsWith('GET ', firstLine)
   const method = isGet ? 'GET' : text.slice(firstLine, methodEnd)
   if (method === 'CONNECT') throw new HttpError('request', 'METHOD_UNSUPPORTED', 'no forward proxy')

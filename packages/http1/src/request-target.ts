@@ -1,7 +1,7 @@
 /**
- * The request target (RFC 9112 section 3.2). Absolute-form is brought to origin-form when it agrees
- * with Host and refused when it does not, so one name decides. The path and query themselves pass
- * byte for byte: normalising `//`, `/../` or `\` on behalf of a service breaks services.
+ * The request target (RFC 9112 section 3.2). An absolute form becomes an origin form when it agrees
+ * with Host, and is rejected when it does not, so that there is only one name. Path and query are
+ * forwarded byte for byte: a change to `//`, `/../` or `\` would break services.
  */
 
 import { HttpError } from './errors.ts'
@@ -32,7 +32,7 @@ export function originForm(method: string, target: string, host: HostParts): str
   }
   const rest = target.slice(end)
   if (rest.charCodeAt(0) === SLASH) return rest
-  // RFC 9112 section 3.2.4: OPTIONS without path and query means the server as a whole.
+  // RFC 9112 section 3.2.4: OPTIONS without path and query means the whole server.
   return rest === '' && method === 'OPTIONS' ? '*' : `/${rest}`
 }
 

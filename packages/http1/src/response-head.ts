@@ -1,24 +1,23 @@
 /**
- * Reads response heads off a connection to a service, as strictly as requests: a service may be
- * hostile to the other services behind the same edge, and a response that ends elsewhere than its
- * reader thinks becomes the answer to somebody else's request. How the body ends depends on the
- * request, so each push names it (RFC 9112 section 6.3).
+ * Reads response heads from a connection to a service, as strictly as requests: a service may attack
+ * the other services behind the same edge, and bytes after a wrongly found end would become the
+ * response to another visitor's request. The framing of the body depends on the request, so each push
+ * gets the request (RFC 9112 section 6.3).
  */
 
-import { type BodyFraming, NO_BODY, UNTIL_CLOSE_BODY } from './body-framing.ts'
-import { decimalOf } from './character-classes.ts'
-import { connectionOptions } from './connection-options.ts'
+import { parseDecimal } from './ascii.ts'
+import { type BodyFraming, framingOf, NO_BODY, UNTIL_CLOSE_BODY } from './body-framing.ts'
+import { connectionOptions } from './connection-header.ts'
 import { HttpError } from './errors.ts'
+import { parseVersion, rejectRepeatedHeaders } from './head-rules.ts'
 import { KIND } from './header-kinds.ts'
 import { type HeaderLines, parseHeaderLines } from './header-lines.ts'
 import { type HttpLimits, resolveHttpLimits } from './limits.ts'
-import { framingOf, refuseRepetition } from './message-fields.ts'
 import { type Section, SectionScanner } from './section-scanner.ts'
-import { parseVersion } from './start-line.ts'
 
 const EMPTY: Buffer = Buffer.alloc(0)
 const SPACE = 0x20
-// Behind "HTTP/1.1 200 ".
+// After "HTTP/1.1 200 ".
 const REASON_START = 13
 
 /** The parts of a status line. */
@@ -27,23 +26,23 @@ interface StatusLine {
   readonly status: number
 }
 
-/** A response head that passed every check. */
+/** A response head that passed all checks. */
 export class ResponseHead {
   /** Status, 100 to 999. */
   readonly status: number
   /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
   readonly versionMinor: 0 | 1
-  /** How the body ends; none for HEAD, 1xx, 204 and 304 whatever the headers say. */
+  /** How the end of the body is found; always none for HEAD, 1xx, 204 and 304. */
   readonly framing: BodyFraming
   /** Whether the connection to the service can carry another request after this response. */
   readonly keepAlive: boolean
-  /** The protocol switched to by a 101, empty if it names none; undefined in every other response. */
+  /** The new protocol of a 101, empty if it names none; undefined in every other response. */
   readonly upgrade: string | undefined
   readonly #lines: HeaderLines
 
-  /** @internal Takes over what {@link ResponseHeadReader} read. */
+  /** @internal Made by {@link ResponseHeadReader}. */
   constructor(lines: HeaderLines, { status, versionMinor }: StatusLine, request: RequestContext) {
-    refuseRepetition(lines, 'response')
+    rejectRepeatedHeaders(lines, 'response')
     const declared = framingOf(lines, versionMinor, 'response')
     const connection = connectionOptions(lines.joined(KIND.connection), versionMinor)
     if (status === 101 && request.upgrade === undefined) {
@@ -63,32 +62,32 @@ export class ResponseHead {
   }
 
   /**
-   * Name, value, name, value; in order and letter case as sent, values without outer blanks. The
-   * list is made when it is first asked for.
+   * Name, value, name, value; in the order and case they were sent in, values without outer blanks.
+   * The list is made at the first use.
    */
   get headers(): readonly string[] {
     return this.#lines.list
   }
 
   /**
-   * Returns the value of the first header of that name, or undefined.
+   * Returns the value of the first header of a name, or undefined.
    * @param lowerName - the name in lower case
    */
   header(lowerName: string): string | undefined {
     return this.#lines.named(lowerName)
   }
 
-  /** Returns a head as it came, for rewriting it; the class itself is not exported by the package. */
+  /** Returns the lines of a head, for rewriting. The package does not export the class itself. */
   static linesOf(head: ResponseHead): HeaderLines {
     return head.#lines
   }
 }
 
-/** What the reading of a response depends on; a {@link RequestHead} fits. */
+/** The part of a request that a response depends on; a {@link RequestHead} fits. */
 export interface RequestContext {
-  /** Method of the request this answers. */
+  /** Method of the request. */
   readonly method: string
-  /** Protocols the request offered; undefined refuses a 101. */
+  /** Protocols that the request offered; with undefined a 101 is rejected. */
   readonly upgrade?: string | undefined
 }
 
@@ -96,13 +95,13 @@ export interface RequestContext {
 export interface ResponseHeadResult {
   /** The head that ended in the chunk. */
   readonly head: ResponseHead
-  /** The bytes of the chunk behind the head, not copied; empty if there are none. */
+  /** The bytes of the chunk after the head, not copied; may be empty. */
   readonly rest: Buffer
 }
 
 /**
- * Reads the response heads of one connection, one after another, interim ones (1xx) included. After
- * an error it must not be used again.
+ * Reads the response heads of one connection, one after another, including interim ones (1xx). After
+ * an error the reader must not be used again.
  */
 export class ResponseHeadReader {
   readonly #scanner: SectionScanner
@@ -116,20 +115,20 @@ export class ResponseHeadReader {
       tooLarge: 'HEAD_TOO_LARGE',
       limitName: 'maxHeadBytes',
       maxLines: maxHeaders + 1,
-      emptyFirst: 'refuse',
+      emptyFirst: 'reject',
     })
   }
 
-  /** Bytes of a head that has begun and not ended. */
+  /** Bytes of an unfinished head. */
   get heldBytes(): number {
     return this.#scanner.heldBytes
   }
 
   /**
-   * Takes the next bytes; all of them are taken unless a head ends in them.
-   * @param request - the request that is being answered
-   * @returns the head and what follows it, undefined while the head goes on
-   * @throws {HttpError} `HTTP_RESPONSE_*` with status 502; answer that and close both ways
+   * Takes the next bytes; all of them, unless a head ends in them.
+   * @param request - the request that this responds to
+   * @returns the head and the bytes after it; undefined while the head is unfinished
+   * @throws {HttpError} `HTTP_RESPONSE_*` with status 502; send that status and close both connections
    */
   push(chunk: Buffer, request: RequestContext): ResponseHeadResult | undefined {
     const section = this.#scanner.scan(chunk, 0)
@@ -139,13 +138,13 @@ export class ResponseHeadReader {
     return { head, rest: end === chunk.length ? EMPTY : chunk.subarray(end) }
   }
 
-  /** Forgets a head that has begun. */
+  /** Drops an unfinished head. */
   reset(): void {
     this.#scanner.reset()
   }
 }
 
-/** Tells whether a status announces that the final response is still to come: 1xx but for 101. */
+/** Tells whether a final response follows a response of this status: 1xx except 101. */
 export function isInterim(status: number): boolean {
   return status < 200 && status !== 101
 }
@@ -161,13 +160,13 @@ function parseResponseHead(section: Section, request: RequestContext): ResponseH
   return new ResponseHead(lines, { status, versionMinor }, request)
 }
 
-/** Reads three digits and what may follow them. Services that leave out the last space are many. */
+/** Reads three digits and an optional space. Many services leave out the space before an empty reason. */
 function parseStatus(text: string, start: number, lineEnd: number): number {
   const end = start + 3
-  const status = end <= lineEnd ? decimalOf(text, start, end) : undefined
+  const status = end <= lineEnd ? parseDecimal(text, start, end) : undefined
   const hasEnd = end === lineEnd || text.charCodeAt(end) === SPACE
   if (status === undefined || status < 100 || !hasEnd) {
-    throw new HttpError('response', 'LINE_INVALID', 'no status in its place')
+    throw new HttpError('response', 'LINE_INVALID', 'no status after the version')
   }
   return status
 }
@@ -182,8 +181,8 @@ function bodyFraming(
 }
 
 /**
- * A service that declares a body where there can be none (1xx, 204) may send it all the same: the
- * head is still good, the connection is not.
+ * A service that declares a body where none is allowed (1xx, 204) may really send it: the head is
+ * good, but the connection cannot be used again.
  */
 function isReusable(
   status: number,

@@ -1,39 +1,40 @@
 /**
- * Writes a head again with some header lines taken off and some added. What stays is mostly what
- * came, byte for byte, and neighbours that stay go over as one slice of the text that was read.
+ * Writes a head again with some header lines removed and some added. Lines that stay are mostly
+ * unchanged, so lines next to each other are copied as one slice of the original text.
  */
 
 import { KIND } from './header-kinds.ts'
 import type { HeaderLines } from './header-lines.ts'
 
-/** What becomes of the lines of a head. */
+/** What to do with the lines of a head. */
 export interface LineRules {
-  /** The start line; undefined leaves it as it came. */
+  /** The new start line; undefined keeps the original. */
   readonly startLine: string | undefined
-  /** Kinds to take off. */
-  readonly off: number
-  /** Further names, in lower case, to take off. */
-  readonly named: ReadonlySet<string> | undefined
-  /** Lines to add behind the others, each with its CR LF. */
+  /** Kinds to remove. */
+  readonly removed: number
+  /** More names to remove, in lower case. */
+  readonly removedNames: ReadonlySet<string> | undefined
+  /** Lines to add after the others, each with its CR LF. */
   readonly added: string
 }
 
 /** Returns the head as latin1 text, each header line as "Name: value". */
 export function rewriteLines(lines: HeaderLines, rules: LineRules): string {
   const { text, ends, kinds } = lines
-  const { startLine, off, named, added } = rules
+  const { startLine, removed, removedNames, added } = rules
   let written = startLine === undefined ? '' : `${startLine}\r\n`
-  // Where in the text the run of lines starts that stay as they are.
+  // Where the current run of unchanged lines starts in the text.
   let run = startLine === undefined ? lines.startOf(0) : lines.startOf(1)
-  const changes = off | KIND.isLoose
-  if (named !== undefined || (lines.seen & changes) !== 0) {
+  const changes = removed | KIND.isLoose
+  if (removedNames !== undefined || (lines.seen & changes) !== 0) {
     for (let line = 1; line < ends.length; line++) {
       const kind = kinds[line] ?? 0
-      const isOff = (kind & off) !== 0 || named?.has(lines.nameOf(line).toLowerCase()) === true
-      if (!isOff && (kind & KIND.isLoose) === 0) continue
+      const isRemoved =
+        (kind & removed) !== 0 || removedNames?.has(lines.nameOf(line).toLowerCase()) === true
+      if (!isRemoved && (kind & KIND.isLoose) === 0) continue
       const start = lines.startOf(line)
       if (run < start) written += text.slice(run, start)
-      if (!isOff) written += `${lines.nameOf(line)}: ${lines.valueOf(line)}\r\n`
+      if (!isRemoved) written += `${lines.nameOf(line)}: ${lines.valueOf(line)}\r\n`
       run = (ends[line] ?? 0) + 2
     }
   }

@@ -1,13 +1,12 @@
 /**
  * Finds the end of a section of CRLF lines (a head or a trailer section) and checks its bytes, in
- * one pass, however the bytes are cut into chunks. Everything that can be told from single bytes is
- * decided here, in the order of the bytes: control bytes, bare CR and LF, the limits. Everything
- * that needs a whole line is decided later, from the finished text. So the verdict on a message
- * never depends on its chunking, and a peer that can no longer be right is refused at once instead
- * of when the head times out.
+ * one pass. Checks of single bytes are made here, in the order of the bytes: control bytes, bare CR
+ * and LF, the limits. Checks of whole lines are made later, on the finished text. So the result does
+ * not depend on how the bytes are divided into chunks, and a message with a bad byte is rejected at
+ * once instead of at the head timeout.
  *
- * A section that lies in one chunk is not copied: its text is read straight out of the chunk. Only
- * a section cut in two is gathered in a buffer, which is let go when the section ends.
+ * A section within one chunk is not copied: its text is decoded from the chunk. Only a section in
+ * several chunks is collected in a buffer, which is released when the section ends.
  */
 
 import { HttpError, type HttpFault, type HttpSide } from './errors.ts'
@@ -17,7 +16,7 @@ const LF = 0x0a
 const CR = 0x0d
 const SPACE = 0x20
 const DEL = 0x7f
-// 1 for each byte that may not stand in a line, or ends it.
+// 1 for each byte that is not allowed in a line, or ends it.
 const CONTROLS: Uint8Array = new Uint8Array(256).fill(1, 0, SPACE)
 CONTROLS[HTAB] = 0
 CONTROLS[DEL] = 1
@@ -25,42 +24,42 @@ CONTROLS[DEL] = 1
 const MIN_HELD_BYTES = 512
 const EMPTY: Buffer = Buffer.alloc(0)
 
-/** What tells one kind of section from another. */
+/** How one kind of section differs from another. */
 export interface SectionRules {
-  /** Whose message this is, for errors. */
+  /** Who sent the message, for errors. */
   readonly side: HttpSide
-  /** Most bytes, final empty line included. */
+  /** Most bytes, with the final empty line. */
   readonly maxBytes: number
   /** Fault when there are more bytes. */
   readonly tooLarge: HttpFault
-  /** Name of the limit on bytes, for the error message. */
+  /** Name of the limit, for the error message. */
   readonly limitName: string
-  /** Most lines, final empty line not counted; more are HEADERS_TOO_MANY. */
+  /** Most lines, without the final empty line; more are HEADERS_TOO_MANY. */
   readonly maxLines: number
   /**
-   * What an empty line before the first line is: skipped once (before a request line, RFC 9112
-   * section 2.2), a fault (before a status line), or the end (no trailers).
+   * What happens with an empty line before the first line: it is skipped once (before a request
+   * line, RFC 9112 section 2.2), rejected (before a status line), or is the end (no trailers).
    */
-  readonly emptyFirst: 'skip-once' | 'refuse' | 'end'
+  readonly emptyFirst: 'skip-once' | 'reject' | 'end'
 }
 
-/** A section that ended. */
+/** A finished section. */
 export interface Section {
   /** One character per byte, the final empty line included. */
   readonly text: string
-  /** Holds the same from offset on; only until the chunk that ended the section is used again. */
+  /** Contains the same bytes from offset on; valid until the memory of the last chunk is used again. */
   readonly bytes: Buffer
   /** Where the section starts in bytes. */
   readonly offset: number
-  /** Where the first line starts: 0, or 2 behind a skipped empty line. */
+  /** Where the first line starts: 0, or 2 after a skipped empty line. */
   readonly firstLine: number
-  /** For each line where it ends; the next line starts two further on. */
+  /** Where each line ends; the next line starts 2 later. */
   readonly lineEnds: readonly number[]
-  /** Index just past the section in the chunk that ended it. */
+  /** Index just past the section in the last chunk. */
   readonly end: number
 }
 
-/** A section as far as it was read. */
+/** A section that is being read. */
 class Draft implements Section {
   text = ''
   bytes = EMPTY
@@ -73,8 +72,8 @@ class Draft implements Section {
 }
 
 /**
- * Scans one section at a time; usable again as soon as a section ended. Most lie in one chunk: they
- * leave no trace here, which costs less than to take note of them, and is nothing to keep alive.
+ * Scans one section at a time, one after another. Most sections lie in one chunk; for them the
+ * scanner stores nothing, which is faster and keeps no memory alive.
  */
 export class SectionScanner {
   readonly #rules: SectionRules
@@ -86,12 +85,12 @@ export class SectionScanner {
     this.#rules = rules
   }
 
-  /** Bytes taken in of a section that has not ended; 0 between sections. */
+  /** Bytes of an unfinished section; 0 between sections. */
   get heldBytes(): number {
     return this.#heldBytes
   }
 
-  /** Forgets a section that has not ended. */
+  /** Drops an unfinished section. */
   reset(): void {
     this.#draft = undefined
     this.#held = undefined
@@ -99,8 +98,8 @@ export class SectionScanner {
   }
 
   /**
-   * Takes the bytes of chunk from offset on. All of them are taken if the section does not end.
-   * @returns the section that ended, or undefined when it goes on
+   * Takes the bytes of chunk from offset on; all of them if the section does not end.
+   * @returns the finished section, or undefined
    * @throws {HttpError} for a control byte, a bare CR or LF, or a limit
    */
   scan(chunk: Buffer, offset: number): Section | undefined {
@@ -137,7 +136,7 @@ export class SectionScanner {
     return undefined
   }
 
-  /** Takes note of a line that ends at a position of the section; true when it is the last. */
+  /** Records a line that ends at a position of the section; returns true for the last line. */
   #endLine(draft: Draft, end: number): boolean {
     const { maxLines, emptyFirst } = this.#rules
     const { lineEnds } = draft
@@ -149,8 +148,8 @@ export class SectionScanner {
       throw this.#error('HEADERS_TOO_MANY', `more than ${maxLines} lines`)
     }
     if (lineEnds.length > 0 || emptyFirst === 'end') return true
-    if (emptyFirst === 'refuse' || draft.firstLine > 0) {
-      throw this.#error('LINE_INVALID', 'empty line in its place')
+    if (emptyFirst === 'reject' || draft.firstLine > 0) {
+      throw this.#error('LINE_INVALID', 'empty line instead of it')
     }
     draft.firstLine = end + 2
     return false
@@ -175,7 +174,7 @@ export class SectionScanner {
     const needed = this.#heldBytes + end - offset
     if (needed === 0) return
     if (this.#held === undefined || this.#held.length < needed) {
-      // Doubling keeps the copying linear when the section comes byte by byte.
+      // Doubling keeps the total cost of copying linear when the section arrives byte by byte.
       const grown = Buffer.allocUnsafeSlow(Math.max(MIN_HELD_BYTES, needed * 2))
       this.#held?.copy(grown, 0, 0, this.#heldBytes)
       this.#held = grown
@@ -189,7 +188,7 @@ export class SectionScanner {
   }
 }
 
-/** Returns where the bytes that need no thought end. Four at a time: that is most of what a head costs. */
+/** Returns the index of the next control byte, or stop. Four bytes at a time: most of the cost of a head is here. */
 function endOfPlain(chunk: Buffer, start: number, stop: number): number {
   const lastFour = stop - 4
   let index = start

@@ -1,7 +1,7 @@
 /**
- * Trailers that may only be headers (RFC 9110 section 6.5.1). A trailer passes the edge after the
- * header rules were applied, and some services fold trailers into headers: without this list a
- * visitor could bring back there what was taken off before.
+ * Names that are not allowed as trailers (RFC 9110 section 6.5.1). A trailer passes the edge after
+ * the rules for headers were applied, and some services merge trailers into headers: without this
+ * list a visitor could send again, as a trailer, a header that the edge removed.
  */
 
 const FORBIDDEN: ReadonlySet<string> = new Set([
@@ -35,7 +35,7 @@ const FORBIDDEN: ReadonlySet<string> = new Set([
   'forwarded',
 ])
 
-/** Tells whether a trailer of that name is refused. Underscores count as hyphens, as they do in CGI. */
+/** Tells whether a trailer of that name is rejected. Underscores count as hyphens, as they do in CGI. */
 export function isForbiddenTrailer(name: string): boolean {
   const plain = name.toLowerCase().replaceAll('_', '-')
   return FORBIDDEN.has(plain) || plain.startsWith('x-forwarded-') || plain.startsWith('x-piko-')

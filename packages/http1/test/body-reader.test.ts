@@ -41,7 +41,7 @@ describe('createBodyReader', () => {
     expect(reader.done).toBe(true)
   })
 
-  it('refuses a limit out of range', () => {
+  it('rejects a limit out of range', () => {
     expect(() => createBodyReader({ kind: 'chunked' }, 'request', { maxTrailerBytes: 1 })).toThrow(
       new RangeError('maxTrailerBytes must be an integer from 2 to 16777216, got 1'),
     )

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { ChunkedBody } from '../src/chunked-body.ts'
+import { ChunkedBody } from '../src/body-reader.ts'
 import { HTTP_FAULTS } from '../src/errors.ts'
 import { bytesOf, readBody, singleBytes } from './feeding.ts'
-import { REFUSED_BODIES } from './refusals.ts'
+import { REJECTED_BODIES } from './rejected.ts'
 
 const CHUNKED = { kind: 'chunked' } as const
 
@@ -24,7 +24,7 @@ const GOOD: readonly (readonly [string, string, string])[] = [
 ]
 
 describe('a chunked body', () => {
-  it.each(GOOD)('with %s ends where it ends', (_name, text, payload) => {
+  it.each(GOOD)('with %s ends at its last byte', (_name, text, payload) => {
     const next = 'GET / HTTP/1.1\r\n'
     const expected = { value: payload, taken: text.length }
     expect(readBody([bytesOf(text + next)])).toEqual(expected)
@@ -36,7 +36,7 @@ describe('a chunked body', () => {
     }
   })
 
-  it.each(REFUSED_BODIES)('has $fault for $name', ({ fault, text }) => {
+  it.each(REJECTED_BODIES)('has $fault for $name', ({ fault, text }) => {
     const bytes = bytesOf(text)
     const { status } = HTTP_FAULTS[fault]
     expect(readBody([bytes])).toEqual({ fault, side: 'request', status })
@@ -45,7 +45,7 @@ describe('a chunked body', () => {
     expect(inResponse).toEqual({ fault, side: 'response', status: 502 })
   })
 
-  it('is scanned from an offset and reports the offset once it is done', () => {
+  it('is scanned from an offset and returns the offset after its end', () => {
     const body = new ChunkedBody()
     const chunk = bytesOf('HEAD2\r\nok\r\n0\r\n\r\nNEXT')
     expect(body.done).toBe(false)
@@ -54,7 +54,7 @@ describe('a chunked body', () => {
     expect(body.scan(chunk, 3)).toBe(3)
   })
 
-  it('hands out payload without copying it', () => {
+  it('passes on payload without a copy', () => {
     const chunk = bytesOf('5\r\nhello\r\n0\r\n\r\n')
     const pieces: Buffer[] = []
     new ChunkedBody().scan(chunk, 0, (piece) => pieces.push(piece))
@@ -63,7 +63,7 @@ describe('a chunked body', () => {
     expect(pieces[0]?.byteOffset).toBe(chunk.byteOffset + 3)
   })
 
-  it('passes over a chunk that is larger than 4 GiB', () => {
+  it('accepts a chunk that is larger than 4 GiB', () => {
     const body = new ChunkedBody()
     // 0x180000000 bytes = 6 GiB
     const head = bytesOf('180000000\r\n')
@@ -96,11 +96,11 @@ describe('the limits of a chunked body', () => {
     const outcome = readBody(singleBytes(bytesOf('0\r\nA: b\r\n\r\n')), CHUNKED, 'request', {
       maxTrailerBytes,
     })
-    const refusal = { fault: 'TRAILERS_TOO_LARGE', status: 431 }
-    expect(outcome).toMatchObject(fits ? { taken: 11 } : refusal)
+    const rejected = { fault: 'TRAILERS_TOO_LARGE', status: 431 }
+    expect(outcome).toMatchObject(fits ? { taken: 11 } : rejected)
   })
 
-  it('maxTrailerBytes of 2 still lets a body end', () => {
+  it('maxTrailerBytes of 2 accepts a body without trailers', () => {
     const limits = { maxTrailerBytes: 2, maxChunkExtensionBytes: 0 }
     const outcome = readBody([bytesOf('1\r\nx\r\n0\r\n\r\n')], CHUNKED, 'request', limits)
     expect(outcome).toMatchObject({ value: 'x' })

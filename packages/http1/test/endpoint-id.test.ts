@@ -3,7 +3,7 @@ import { endpointId } from '../src/endpoint-id.ts'
 import { getHeader } from '../src/header-list.ts'
 import { parseHost } from '../src/host.ts'
 
-/** What endpointId looks at of a head with these headers. */
+/** Returns the part of a head that endpointId reads. */
 function headOf(headers: readonly string[], host: string) {
   const hostParts = parseHost(host)
   if (hostParts === undefined) throw new Error('not valid')
@@ -48,7 +48,7 @@ describe('endpointId', () => {
     ['webtunnel.example', undefined],
     ['web.xtunnel.example', undefined],
     ['10.0.0.1', undefined],
-  ])('of host %j below a base domain is %j', (host, id) => {
+  ])('of host %j with a base domain is %j', (host, id) => {
     expect(endpointId(headOf([], host), { baseDomain: 'Tunnel.example' })).toBe(id)
   })
 

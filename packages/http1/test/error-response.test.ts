@@ -11,7 +11,7 @@ const RESPONSE = {
 }
 
 describe('formatErrorResponse', () => {
-  it('writes what Piko writes, and a code', () => {
+  it('writes the body of Piko, and a code', () => {
     expect(formatErrorResponse(RESPONSE).toString()).toBe(
       [
         'HTTP/1.1 502 Bad Gateway',
@@ -26,7 +26,7 @@ describe('formatErrorResponse', () => {
     )
   })
 
-  it('is a response that can be read back, whatever the message', () => {
+  it('is a response that can be read, with any message', () => {
     const message = 'caf\u00e9 "\r\n\u2028\ud800'
     const bytes = formatErrorResponse({ ...RESPONSE, message, keepAlive: false })
     const outcome = readResponse([bytes])
@@ -38,14 +38,14 @@ describe('formatErrorResponse', () => {
     expect(JSON.parse(bytes.subarray(outcome.taken).toString())).toEqual({ error: message })
   })
 
-  it('answers HEAD without the body', () => {
+  it('has no body for HEAD', () => {
     const whole = formatErrorResponse(RESPONSE).toString()
     const head = formatErrorResponse({ ...RESPONSE, method: 'HEAD' }).toString()
     expect(head).toBe(whole.slice(0, whole.indexOf('{')))
     expect(formatErrorResponse({ ...RESPONSE, method: 'GET' }).toString()).toBe(whole)
   })
 
-  it('takes further headers', () => {
+  it('accepts more headers', () => {
     const headers = ['retry-after', '1']
     const outcome = readResponse([formatErrorResponse({ ...RESPONSE, headers })])
     if (outcome === undefined || !('value' in outcome)) throw new Error('not a response')
@@ -57,11 +57,11 @@ describe('formatErrorResponse', () => {
     expect(text.startsWith('HTTP/1.1 499 \r\n')).toBe(true)
   })
 
-  it.each([399, 600, 400.5, NaN])('refuses status %d', (status) => {
+  it.each([399, 600, 400.5, NaN])('rejects status %d', (status) => {
     expect(() => formatErrorResponse({ ...RESPONSE, status })).toThrow(RangeError)
   })
 
-  it.each(['', 'A B', 'A\r\nX: y'])('refuses code %j', (code) => {
+  it.each(['', 'A B', 'A\r\nX: y'])('rejects code %j', (code) => {
     expect(() => formatErrorResponse({ ...RESPONSE, code })).toThrow(TypeError)
   })
 })

@@ -3,14 +3,14 @@ import { describe, expect, it } from 'vitest'
 import { HTTP_FAULTS, HttpError, isHttpError } from '../src/errors.ts'
 import { RequestHeadReader } from '../src/request-head.ts'
 import { bytesOf } from './feeding.ts'
-import { REFUSED_BODIES, REFUSED_REQUESTS, REFUSED_RESPONSES } from './refusals.ts'
+import { REJECTED_BODIES, REJECTED_REQUESTS, REJECTED_RESPONSES } from './rejected.ts'
 
 describe('HTTP_FAULTS', () => {
-  it('has no fault that no test produces, on either side', () => {
-    const ofBodies = REFUSED_BODIES.map(({ fault }) => fault)
+  it('has a test for each fault on each of its sides', () => {
+    const ofBodies = REJECTED_BODIES.map(({ fault }) => fault)
     const tested = {
-      request: new Set([...REFUSED_REQUESTS.map(({ fault }) => fault), ...ofBodies]),
-      response: new Set([...REFUSED_RESPONSES.map(({ fault }) => fault), ...ofBodies]),
+      request: new Set([...REJECTED_REQUESTS.map(({ fault }) => fault), ...ofBodies]),
+      response: new Set([...REJECTED_RESPONSES.map(({ fault }) => fault), ...ofBodies]),
     }
     for (const side of ['request', 'response'] as const) {
       const declared = Object.entries(HTTP_FAULTS)
@@ -22,18 +22,18 @@ describe('HTTP_FAULTS', () => {
 })
 
 describe('HttpError', () => {
-  it('carries code and status of its side', () => {
+  it('has the code and the status of its side', () => {
     const error = new HttpError('request', 'HEAD_TOO_LARGE', 'maxHeadBytes is 64')
     expect(error).toMatchObject({ code: 'HTTP_REQUEST_HEAD_TOO_LARGE', status: 431 })
     expect(error).toMatchObject({ name: 'HttpError', side: 'request', retryable: false })
     expect(error.message).toBe(
-      'request refused: no end of head within maxHeadBytes (maxHeadBytes is 64)',
+      'request rejected: head longer than maxHeadBytes (maxHeadBytes is 64)',
     )
     const other = new HttpError('response', 'HEAD_TOO_LARGE', '')
     expect(other).toMatchObject({ code: 'HTTP_RESPONSE_HEAD_TOO_LARGE', status: 502 })
   })
 
-  it('never shows what stood in the message', () => {
+  it('never shows header values or the target', () => {
     const secret = 'hunter2'
     const lines = [
       `Authorization: ${secret}\0`,
@@ -58,7 +58,7 @@ describe('HttpError', () => {
 })
 
 describe('isHttpError', () => {
-  it('knows its own, by code too', () => {
+  it('recognises an HttpError, and its code', () => {
     const error = new HttpError('request', 'HOST_MISSING', '0 headers')
     expect(isHttpError(error)).toBe(true)
     expect(isHttpError(error, 'HTTP_REQUEST_HOST_MISSING')).toBe(true)
@@ -73,7 +73,7 @@ describe('isHttpError', () => {
     [Object.assign(new Error('x'), { name: 'HttpError' })],
     [Object.assign(new Error('x'), { name: 'HttpError', code: 404 })],
     [{ name: 'HttpError', code: 'HTTP_REQUEST_HOST_MISSING' }],
-  ])('does not know %j', (value) => {
+  ])('rejects %j', (value) => {
     expect(isHttpError(value)).toBe(false)
   })
 })

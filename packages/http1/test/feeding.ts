@@ -17,13 +17,13 @@ export function singleBytes(bytes: Buffer): Buffer[] {
   return Array.from(bytes, (_, at) => bytes.subarray(at, at + 1))
 }
 
-/** What came of feeding chunks: something read, with the number of bytes it took, or a fault. */
+/** Result of reading chunks: a value with the number of bytes it used, or a fault; undefined if unfinished. */
 export type Outcome<T> =
   | { readonly value: T; readonly taken: number }
   | { readonly fault: HttpFault; readonly side: HttpSide; readonly status: number }
   | undefined
 
-/** Reads one request head from chunks; undefined if it does not end. Anything but an HttpError passes through. */
+/** Reads one request head from chunks; undefined if it does not end. Throws every error that is not an HttpError. */
 export function readRequest(chunks: readonly Buffer[], limits?: HttpLimits): Outcome<RequestHead> {
   const reader = new RequestHeadReader(limits)
   return readHead(chunks, (chunk) => reader.push(chunk))
@@ -39,7 +39,7 @@ export function readResponse(
   return readHead(chunks, (chunk) => reader.push(chunk, request))
 }
 
-/** The headers of a head that was written: name, value, name, value. */
+/** Returns the headers of a head in text form: name, value, name, value. */
 export function headersIn(head: string): string[] {
   const [, ...lines] = head.slice(0, -'\r\n\r\n'.length).split('\r\n')
   return lines.flatMap((line) => {
@@ -48,7 +48,7 @@ export function headersIn(head: string): string[] {
   })
 }
 
-/** An outcome whose head is as {@link withHeaders} gives it. */
+/** Returns an outcome whose head is the result of {@link withHeaders}. */
 export function comparable<T extends RequestHead | ResponseHead | string>(
   outcome: Outcome<T>,
 ): unknown {
@@ -58,7 +58,7 @@ export function comparable<T extends RequestHead | ResponseHead | string>(
   return { ...outcome, value: withHeaders(outcome.value) }
 }
 
-/** A head with what its getters give as properties to compare. */
+/** Returns a head with the values of its getters as properties, for comparison. */
 export function withHeaders(head: RequestHead | ResponseHead | undefined): unknown {
   if (head === undefined) return undefined
   const reason = 'reason' in head ? { reason: head.reason } : {}

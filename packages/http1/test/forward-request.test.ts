@@ -5,7 +5,7 @@ import { bytesOf, headersIn, readRequest } from './feeding.ts'
 
 const VISITOR: ForwardRequestOptions = { clientAddress: '203.0.113.7', scheme: 'http' }
 
-/** Forwards a request with the given header lines below Host; without the four headers always added. */
+/** Forwards a request with the given header lines after Host; returns them without the four headers that are always added. */
 function forward(lines: string, options: Partial<ForwardRequestOptions> = {}, minor = 1): string[] {
   return allOf(lines, options, minor).filter((_, at, all) => {
     const name = all[at - (at % 2)] ?? ''
@@ -21,7 +21,7 @@ function allOf(lines: string, options: Partial<ForwardRequestOptions> = {}, mino
 }
 
 describe('rewriteRequestHead', () => {
-  it('keeps order, case and repetition, and adds what the next hop is to know', () => {
+  it('keeps order, case and repetition, and adds the headers for the next hop', () => {
     expect(allOf('X-B: 1\r\nx-a: 2\r\nX-B: 3\r\nContent-Length: 4')).toEqual([
       'Host',
       'A.b:8000',
@@ -59,7 +59,7 @@ describe('rewriteRequestHead', () => {
     ['X_Piko_Authorization: Bearer x\r\nx_forwarded_for: 10.0.0.1\r\nX-Forwarded_Proto: https'],
     ['Forwarded: for=10.0.0.1'],
     ['X-Forwarded-Port: 443\r\nX-Forwarded-Prefix: /evil\r\nX-Forwarded-User: root'],
-  ])('takes off %j', (lines) => {
+  ])('removes %j', (lines) => {
     expect(forward(lines)).toEqual([])
   })
 
@@ -76,7 +76,7 @@ describe('rewriteRequestHead', () => {
     ['__proto__: 1\r\nconstructor: 2', ['__proto__', '1', 'constructor', '2']],
     ['Expect: 100-continue', ['Expect', '100-continue']],
     ['Authorization: Basic x', ['Authorization', 'Basic x']],
-  ])('keeps what counts in %j', (lines, headers) => {
+  ])('keeps the protected headers of %j', (lines, headers) => {
     expect(forward(lines)).toEqual(headers)
     expect(allOf(lines).slice(0, 2)).toEqual(['Host', 'A.b:8000'])
   })
@@ -88,7 +88,7 @@ describe('rewriteRequestHead', () => {
     expect(getHeader(headers, 'x-piko-forward')).toBe('true')
   })
 
-  it('lets TE: trailers survive, alone', () => {
+  it('keeps TE: trailers and no other coding', () => {
     expect(forward('TE: trailers')).toEqual(['TE', 'trailers'])
     expect(forward('te: gzip, Trailers\r\nTE: trailers\r\nConnection: TE')).toEqual([
       'TE',
@@ -96,7 +96,7 @@ describe('rewriteRequestHead', () => {
     ])
   })
 
-  it('passes an upgrade on with a Connection of its own', () => {
+  it('forwards an upgrade with a new Connection header', () => {
     expect(forward('connection: keep-alive, UPGRADE\r\nupgrade: WebSocket')).toEqual([
       'Connection',
       'Upgrade',
@@ -106,19 +106,19 @@ describe('rewriteRequestHead', () => {
     expect(forward('Connection: Upgrade\r\nUpgrade: websocket', {}, 0)).toEqual([])
   })
 
-  it('takes Authorization off when it let the request in', () => {
+  it('removes Authorization when it contained the credential', () => {
     const lines = 'authorization: Bearer x\r\nX: y'
     expect(forward(lines, { authorizationConsumed: true })).toEqual(['X', 'y'])
   })
 
-  it('names the request in place of whatever came, if it is to', () => {
+  it('replaces X-Request-Id when requestId is set', () => {
     const lines = 'X-Request-Id: 1\r\nx-request-id: 2\r\nX_Request_Id: 3'
     expect(forward(lines, { requestId: 'a-1' })).toEqual(['x-request-id', 'a-1'])
     expect(forward('X-Request-Id: 1')).toEqual(['X-Request-Id', '1'])
     expect(() => forward('', { requestId: 'a\r\nb: c' })).toThrow(TypeError)
   })
 
-  it('takes Expect off an HTTP/1.0 request', () => {
+  it('removes Expect from an HTTP/1.0 request', () => {
     expect(forward('Expect: 100-continue', {}, 0)).toEqual([])
   })
 })
@@ -152,15 +152,18 @@ describe('trustedHops', () => {
     expect(getHeader(headers, 'x-forwarded-host')).toBe(host)
   })
 
-  it.each([-1, 0.5, NaN, Infinity])('of %d is refused', (trustedHops) => {
+  it.each([-1, 0.5, NaN, Infinity])('of %d is rejected', (trustedHops) => {
     expect(() => allOf('', { trustedHops })).toThrow(RangeError)
   })
 })
 
 describe('clientAddress', () => {
-  it.each(['', 'a b', '1.2.3.4\r\nX: y', '1.2.3.4, 5.6.7.8', '\u0661'])('%j is refused', (text) => {
-    expect(() => allOf('', { clientAddress: text })).toThrow(TypeError)
-  })
+  it.each(['', 'a b', '1.2.3.4\r\nX: y', '1.2.3.4, 5.6.7.8', '\u0661'])(
+    '%j is rejected',
+    (text) => {
+      expect(() => allOf('', { clientAddress: text })).toThrow(TypeError)
+    },
+  )
 
   it('may be IPv6', () => {
     const headers = allOf('', { clientAddress: '2001:db8::1', scheme: 'https' })

@@ -7,7 +7,7 @@ const CLOSES = { versionMinor: 1, keepAlive: false } as const
 const OLD = { versionMinor: 0, keepAlive: false } as const
 const OLD_STAYS = { versionMinor: 0, keepAlive: true } as const
 
-/** Forwards a response with that status and those header lines. */
+/** Forwards a response with the given status and header lines. */
 function forward(
   status: number,
   lines: string,
@@ -39,7 +39,7 @@ describe('rewriteResponseHead', () => {
     expect(forward(200, lines)).toEqual(headers)
   })
 
-  it('says whether the connection stays', () => {
+  it('tells the visitor whether the connection stays open', () => {
     expect(forward(200, '', STAYS)).toEqual([])
     expect(forward(200, '', CLOSES)).toEqual(['Connection', 'close'])
     expect(forward(200, '', OLD)).toEqual(['Connection', 'close'])
@@ -51,22 +51,22 @@ describe('rewriteResponseHead', () => {
     ])
   })
 
-  it('says nothing of the connection in an interim response', () => {
+  it('writes no Connection in an interim response', () => {
     expect(forward(103, 'Link: </a>\r\nConnection: close', CLOSES)).toEqual(['Link', '</a>'])
   })
 
-  it('takes chunking off for an HTTP/1.0 visitor', () => {
+  it('removes chunked framing for an HTTP/1.0 visitor', () => {
     const headers = forward(200, 'Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\nA: b', OLD)
     expect(headers).toEqual(['A', 'b', 'Connection', 'close'])
   })
 
-  it('takes framing off where there can be no body', () => {
+  it('removes framing where no body is allowed', () => {
     expect(forward(204, 'Content-Length: 0\r\nA: b')).toEqual(['A', 'b'])
     expect(forward(204, 'Transfer-Encoding: chunked')).toEqual([])
     expect(forward(304, 'Content-Length: 5')).toEqual(['Content-Length', '5'])
   })
 
-  it('passes a switch of protocols on', () => {
+  it('forwards a switch of protocols', () => {
     const lines = 'connection: upgrade\r\nupgrade: WebSocket\r\nSec-WebSocket-Accept: x'
     expect(forward(101, lines)).toEqual([
       'Sec-WebSocket-Accept',
@@ -79,7 +79,7 @@ describe('rewriteResponseHead', () => {
     expect(forward(101, '')).toEqual(['Connection', 'Upgrade'])
   })
 
-  it('passes the demand for an upgrade on', () => {
+  it('forwards a required upgrade', () => {
     const lines = 'Connection: upgrade\r\nUpgrade: TLS/1.0'
     expect(forward(426, lines, CLOSES)).toEqual([
       'Upgrade',

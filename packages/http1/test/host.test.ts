@@ -18,7 +18,7 @@ describe('parseHost', () => {
     expect(parseHost(host)).toEqual(parts)
   })
 
-  it('takes names of 254 characters and no more', () => {
+  it('accepts names of up to 254 characters', () => {
     expect(parseHost('a'.repeat(254))).toBeDefined()
     expect(parseHost(`${'a'.repeat(254)}:80`)).toBeDefined()
     expect(parseHost('a'.repeat(255))).toBeUndefined()

@@ -1,5 +1,5 @@
-// The parser of node:http is an implementation we did not write: over real sockets, both must read
-// the same out of everything that both take.
+// Compares this package with the parser of node:http over real sockets: both must read the same from
+// every message that both accept.
 import { once } from 'node:events'
 import { createServer as createHttpServer, get, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bytesOf, readBody, readRequest, readResponse } from './feeding.ts'
 
-/** What a parser read, of either kind of message. */
+/** What a parser read from a request or a response. */
 interface Seen {
   readonly line: readonly (string | number)[]
   readonly headers: readonly string[]
@@ -70,7 +70,7 @@ describe('node:http as a server', () => {
     await once(server, 'close')
   })
 
-  it.each(REQUESTS)('reads the same out of a request with %s', async (_name, text) => {
+  it.each(REQUESTS)('reads the same from a request with %s', async (_name, text) => {
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
     socket.end(bytesOf(text))
     await buffer(socket)
@@ -88,7 +88,7 @@ describe('node:http as a server', () => {
 })
 
 describe('node:http as a client', () => {
-  it.each(RESPONSES)('reads the same out of a response with %s', async (_name, text) => {
+  it.each(RESPONSES)('reads the same from a response with %s', async (_name, text) => {
     const server = createServer((socket) => {
       socket.once('data', () => socket.end(bytesOf(text)))
     })

@@ -1,8 +1,8 @@
 /**
- * The header rules once more, as plainly as they can be written: lower-cased names, sets and lists.
- * What the package does faster is held against this.
+ * The header rules again, written in the simplest way: names in lower case, sets and lists. Tests
+ * compare the fast implementation with this one.
  */
-import { isVisible } from '../src/character-classes.ts'
+import { isVisible } from '../src/ascii.ts'
 import { formatRequestHead, formatResponseHead } from '../src/format-head.ts'
 import type { ForwardRequestOptions } from '../src/forward-request.ts'
 import type { ForwardResponseOptions } from '../src/forward-response.ts'
@@ -12,19 +12,19 @@ import { parseHost } from '../src/host.ts'
 import type { RequestHead } from '../src/request-head.ts'
 import type { ResponseHead } from '../src/response-head.ts'
 
-/** The head that {@link rewriteRequestHead} has to give. */
+/** Returns the head that {@link rewriteRequestHead} must return. */
 export function plainRequest(head: RequestHead, options: ForwardRequestOptions): string {
   const headers = forwardRequestHeaders(head, options)
   return formatRequestHead({ method: head.method, target: head.target, headers })
 }
 
-/** The head that {@link rewriteResponseHead} has to give. */
+/** Returns the head that {@link rewriteResponseHead} must return. */
 export function plainResponse(head: ResponseHead, options: ForwardResponseOptions): string {
   const headers = forwardResponseHeaders(head, options)
   return formatResponseHead({ status: head.status, reason: head.reason, headers })
 }
 
-/** Names, in lower case, that never go on to the next hop. TE and Upgrade come back where they are meant. */
+/** Names, in lower case, that never go to the next hop. TE and Upgrade are added again where they are allowed. */
 const HOP_HEADERS: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
@@ -51,7 +51,7 @@ const NEVER_NAMED: ReadonlySet<string> = new Set([
 const NONE: ReadonlySet<string> = new Set()
 
 /**
- * Returns the further names, in lower case, that the Connection headers take off.
+ * Returns the names, in lower case, that the Connection headers remove besides {@link HOP_HEADERS}.
  * @param headers - name, value, name, value
  */
 function namesInConnection(headers: readonly string[]): ReadonlySet<string> {
@@ -76,14 +76,14 @@ function isProtected(name: string): boolean {
   return NEVER_NAMED.has(name) || name.startsWith('x-forwarded-') || name.startsWith('x-piko-')
 }
 
-/** The three values to send on. */
+/** The three values for the next hop. */
 interface ForwardedValues {
   readonly for: string
   readonly proto: string
   readonly host: string
 }
 
-/** Incoming values, repeated headers joined to one list; undefined where absent. */
+/** Values of the request, repeated headers joined to one list; undefined where absent. */
 interface IncomingForwarded {
   for: string | undefined
   proto: string | undefined
@@ -91,10 +91,10 @@ interface IncomingForwarded {
 }
 
 /**
- * Returns what to send on.
+ * Returns the values for the next hop.
  * @param host - Host of the request
- * @param trustedHops - number of trusted proxies in front; 0 drops all incoming values
- * @throws {TypeError} when clientAddress could not stand in a header
+ * @param trustedHops - number of trusted proxies in front; 0 ignores the values of the request
+ * @throws {TypeError} when clientAddress is not valid in a header
  */
 function forwardedValues(
   incoming: IncomingForwarded,
@@ -118,15 +118,15 @@ function forwardedValues(
 }
 
 /**
- * Returns the entry that the outermost trusted proxy wrote. Most proxies replace these two headers
- * instead of appending, so there is usually one entry, and it is that one.
+ * Returns the entry of the first trusted proxy on the way. Most proxies replace these two headers
+ * instead of appending to them, so there is usually only one entry.
  */
 function trustedItem(value: string | undefined, trustedHops: number): string | undefined {
   return value === undefined ? undefined : listItems(value).slice(-trustedHops)[0]
 }
 
-// What this function sets or takes off. CGI-style services cannot tell X_Forwarded_For from
-// X-Forwarded-For, so the spelling with underscores is always taken off.
+// Headers that are set or removed here. CGI services cannot tell X_Forwarded_For from
+// X-Forwarded-For, so the spelling with underscores is always removed.
 const OWNED: ReadonlySet<string> = new Set([
   'forwarded',
   'x-forwarded-for',
@@ -138,8 +138,8 @@ const OWNED: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Returns the headers to send on with a request: name, value, name, value.
- * @throws {TypeError} when clientAddress or requestId could not stand in a header
+ * Returns the headers of a request for the next hop: name, value, name, value.
+ * @throws {TypeError} when clientAddress or requestId is not valid in a header
  * @throws {RangeError} when trustedHops is not an integer from 0
  */
 function forwardRequestHeaders(head: RequestHead, options: ForwardRequestOptions): string[] {
@@ -159,7 +159,7 @@ function forwardRequestHeaders(head: RequestHead, options: ForwardRequestOptions
       if (name === 'te') acceptsTrailers ||= listItems(value.toLowerCase()).includes('trailers')
     } else if (collectForwarded(incoming, name, value) || named.has(name)) {
       continue
-    } else if (!isTakenOff(name, head, options, trustedHops)) {
+    } else if (!isRemoved(name, head, options, trustedHops)) {
       headers.push(original, value)
     }
   }
@@ -175,7 +175,7 @@ function forwardRequestHeaders(head: RequestHead, options: ForwardRequestOptions
   return headers
 }
 
-function isTakenOff(
+function isRemoved(
   name: string,
   head: RequestHead,
   options: ForwardRequestOptions,
@@ -217,9 +217,9 @@ function collectForwarded(incoming: IncomingForwarded, name: string, value: stri
 }
 
 /**
- * Returns the headers to send on with a response: name, value, name, value. Connection is set to
- * close, to keep-alive for HTTP/1.0, or to Upgrade for 101 and 426, and is otherwise left out. A
- * 1xx or 204 loses framing headers, which it must not have (RFC 9112 section 6).
+ * Returns the headers of a response for the visitor: name, value, name, value. Connection is set to
+ * close, to keep-alive for HTTP/1.0, or to Upgrade for 101 and 426, and is otherwise left out. Framing
+ * headers are removed from 1xx and 204, which must not have them (RFC 9112 section 6).
  */
 function forwardResponseHeaders(head: ResponseHead, options: ForwardResponseOptions): string[] {
   const named = namesInConnection(head.headers)
@@ -255,7 +255,7 @@ function connectionValue(
   { versionMinor, keepAlive }: ForwardResponseOptions,
 ): string | undefined {
   if (status === 101) return 'Upgrade'
-  // The connection is not over with an interim response, whatever follows it.
+  // An interim response does not end the connection.
   if (status < 200) return undefined
   const options: string[] = []
   if (isUpgrade) options.push('Upgrade')

@@ -5,7 +5,7 @@ import { rewriteRequestHead } from '../src/forward-request.ts'
 import { rewriteResponseHead } from '../src/forward-response.ts'
 import { getHeader } from '../src/header-list.ts'
 import { bytesOf, comparable, readBody, readRequest, readResponse, singleBytes } from './feeding.ts'
-import { REFUSED_BODIES, REFUSED_REQUESTS, REFUSED_RESPONSES } from './refusals.ts'
+import { REJECTED_BODIES, REJECTED_REQUESTS, REJECTED_RESPONSES } from './rejected.ts'
 
 const TOKEN_CHARACTERS = "!#$%&'*+-.^_`|~09AZaz".split('')
 const token = fc
@@ -26,11 +26,11 @@ const headerList = fc
   .tuple(fc.array(fc.tuple(plainName, value), { maxLength: 8 }), framing)
   .map(([pairs, framingPair]) => [...pairs.flat(), ...framingPair])
 
-/** Messages near the grammar: good ones, refused ones, and either with bytes changed. */
+/** Messages close to the grammar: valid ones, rejected ones, and both with changed bytes. */
 const nearMessage = fc
   .tuple(
     fc.constantFrom(
-      ...[...REFUSED_REQUESTS, ...REFUSED_RESPONSES, ...REFUSED_BODIES].map(({ text }) => text),
+      ...[...REJECTED_REQUESTS, ...REJECTED_RESPONSES, ...REJECTED_BODIES].map(({ text }) => text),
       'POST / HTTP/1.1\r\nHost: a.b\r\nContent-Length: 3\r\n\r\nabc',
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n',
       '5;a="b"\r\nhello\r\n0\r\nX: y\r\n\r\n',
@@ -62,7 +62,7 @@ describe('any bytes', () => {
     fc.uint8Array({ maxLength: 300 }).map((raw) => Buffer.from(raw)),
   )
 
-  it('give the same outcome however they are cut, and never anything but an HttpError', () => {
+  it('give the same outcome for every division into chunks, and throw only HttpError', () => {
     fc.assert(
       fc.property(bytes, fc.array(fc.nat(400), { maxLength: 6 }), (message, cuts) => {
         for (const limits of [undefined, SMALL]) {
@@ -79,13 +79,13 @@ describe('any bytes', () => {
       }),
       { numRuns: 1_000 },
     )
-  })
+  }, 60_000)
 })
 
-describe('a good request', () => {
+describe('a valid request', () => {
   const request = fc.record({ method: token, target, host, headers: headerList })
 
-  it('is read back as it was written, and written again as it was read', () => {
+  it('is read as it was written, and written as it was read', () => {
     fc.assert(
       fc.property(request, (parts) => {
         fc.pre(parts.method !== 'CONNECT')
@@ -104,7 +104,7 @@ describe('a good request', () => {
     )
   })
 
-  it('goes on as a good request with the same framing and no way to speak for another visitor', () => {
+  it('is forwarded as a valid request with the same framing and the address of its visitor', () => {
     fc.assert(
       fc.property(request, fc.array(token), fc.nat(3), (parts, named, trustedHops) => {
         fc.pre(parts.method !== 'CONNECT')
@@ -128,8 +128,8 @@ describe('a good request', () => {
   })
 })
 
-describe('a good response', () => {
-  it('is read back as it was written, and goes on with the same framing', () => {
+describe('a valid response', () => {
+  it('is read as it was written, and forwarded with the same framing', () => {
     const response = fc.record({
       status: fc.integer({ min: 200, max: 999 }),
       reason: value,
@@ -150,7 +150,7 @@ describe('a good response', () => {
 })
 
 describe('a chunked body', () => {
-  it('gives its payload and its end, however it is cut', () => {
+  it('gives its payload and its end for every division into chunks', () => {
     const chunks = fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { maxLength: 6 })
     fc.assert(
       fc.property(chunks, fc.string(), fc.array(fc.nat(400)), (pieces, next, cuts) => {

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { HTTP_FAULTS } from '../src/errors.ts'
 import { RequestHeadReader } from '../src/request-head.ts'
 import { bytesOf, comparable, readRequest, singleBytes, withHeaders } from './feeding.ts'
-import { REFUSED_REQUESTS } from './refusals.ts'
+import { REJECTED_REQUESTS } from './rejected.ts'
 
-/** Reads a head with the given header lines below `POST / HTTP/1.<minor>` and Host. */
+/** Reads a head with the given header lines after `POST / HTTP/1.<minor>` and Host. */
 function headWith(lines: string, minor = 1) {
   const text = `POST / HTTP/1.${minor}\r\nHost: a.b\r\n${lines === '' ? '' : `${lines}\r\n`}\r\n`
   const outcome = readRequest([bytesOf(text)])
@@ -12,14 +12,14 @@ function headWith(lines: string, minor = 1) {
   return outcome.value
 }
 
-/** Reads a head of that request line with Host a.b. */
+/** Returns the target of a head with that request line. */
 function targetOf(line: string, host = 'a.b') {
   const outcome = readRequest([bytesOf(`${line} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)])
   return outcome !== undefined && 'value' in outcome ? outcome.value.target : outcome
 }
 
 describe('RequestHeadReader', () => {
-  it('reads a head and gives back what follows it, uncopied', () => {
+  it('reads a head and returns the bytes after it without a copy', () => {
     const bytes = bytesOf(
       'POST /a?b HTTP/1.1\r\nHost: Web.localhost:8000\r\nX:\t y z \t\r\nX:\r\nContent-Length: 3\r\n\r\nabc',
     )
@@ -65,13 +65,13 @@ describe('RequestHeadReader', () => {
     expect(reader.push(bytesOf('\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n'))?.head.target).toBe('/2')
   })
 
-  it('takes an empty chunk for nothing', () => {
+  it('ignores an empty chunk', () => {
     const reader = new RequestHeadReader()
     expect(reader.push(Buffer.alloc(0))).toBeUndefined()
     expect(reader.heldBytes).toBe(0)
   })
 
-  it('gathers a long head from single bytes', () => {
+  it('reads a long head from single bytes', () => {
     const cookie = Array.from({ length: 3_000 }, (_, at) => String(at)).join('; ')
     const bytes = bytesOf(`GET / HTTP/1.1\r\nHost: a.b\r\nCookie: ${cookie}\r\n\r\n`)
     const whole = readRequest([bytes])
@@ -81,7 +81,7 @@ describe('RequestHeadReader', () => {
     }
   })
 
-  it('does not let a chunk that is reused change a head', () => {
+  it('does not change a head when the memory of a chunk is used again', () => {
     const reader = new RequestHeadReader()
     const bytes = bytesOf('GET /1 HTTP/1.1\r\nHost: a.b\r\n')
     reader.push(bytes)
@@ -90,8 +90,8 @@ describe('RequestHeadReader', () => {
   })
 })
 
-describe('a refused request', () => {
-  it.each(REFUSED_REQUESTS)('has $fault for $name', ({ fault, text }) => {
+describe('a rejected request', () => {
+  it.each(REJECTED_REQUESTS)('has $fault for $name', ({ fault, text }) => {
     const expected = { fault, side: 'request', status: HTTP_FAULTS[fault].status }
     const bytes = bytesOf(text)
     expect(readRequest([bytes])).toEqual(expected)
@@ -99,7 +99,7 @@ describe('a refused request', () => {
     expect(readRequest([bytes.subarray(0, 9), bytes.subarray(9)])).toEqual(expected)
   })
 
-  it('is refused as soon as one byte is wrong, not when the head ends', () => {
+  it('is rejected at the first wrong byte, not at the end of the head', () => {
     expect(readRequest([bytesOf('GET / HTTP/1.1\n')])).toMatchObject({ fault: 'LF_BARE' })
     expect(readRequest([bytesOf('GET /\0')])).toMatchObject({ fault: 'BYTE_INVALID' })
     expect(readRequest([bytesOf('GET /\rx')])).toMatchObject({ fault: 'CR_BARE' })
@@ -107,7 +107,7 @@ describe('a refused request', () => {
 })
 
 describe('a truncated request', () => {
-  it('gives nothing, at whatever byte it is cut', () => {
+  it('gives undefined, at every byte it is cut', () => {
     const bytes = bytesOf('\r\nPUT /x HTTP/1.1\r\nHost: a.b\r\nContent-Length: 3\r\n\r\n')
     for (let end = 0; end < bytes.length; end++) {
       expect(readRequest([bytes.subarray(0, end)])).toBeUndefined()
@@ -134,7 +134,7 @@ describe('maxHeadBytes', () => {
     }
   })
 
-  it('does not count what follows the head', () => {
+  it('does not count the bytes after the head', () => {
     const bytes = bytesOf(`${text}${'b'.repeat(1_000)}`)
     expect(readRequest([bytes], { maxHeadBytes: 94 })).toMatchObject({ taken: 94 })
   })
@@ -167,7 +167,7 @@ describe('the target', () => {
     '/*',
     "/!$&'()*+,;=:@~",
     '/http://c.d/',
-  ])('%s passes byte for byte', (target) => {
+  ])('%s is unchanged', (target) => {
     expect(targetOf(`GET ${target}`)).toBe(target)
   })
 
@@ -190,7 +190,7 @@ describe('the target', () => {
   })
 })
 
-describe('a good Host', () => {
+describe('a valid Host', () => {
   it.each([
     'a',
     'a.b:8000',
@@ -204,7 +204,7 @@ describe('a good Host', () => {
     '[::1]',
     '[::FFFF:1.2.3.4]:65535',
     '1.2.3',
-  ])('%s passes as sent', (host) => {
+  ])('%s is accepted as sent', (host) => {
     const outcome = readRequest([bytesOf(`GET / HTTP/1.1\r\nhOsT:${host}\r\n\r\n`)])
     expect(outcome).toMatchObject({ value: { host, headers: ['hOsT', host] } })
   })

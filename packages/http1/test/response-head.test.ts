@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { isInterim, ResponseHeadReader } from '../src/response-head.ts'
 import { bytesOf, readResponse, singleBytes, withHeaders } from './feeding.ts'
-import { REFUSED_RESPONSES } from './refusals.ts'
+import { REJECTED_RESPONSES } from './rejected.ts'
 
-/** Reads a response head that must be good. */
+/** Reads a valid response head. */
 function headOf(text: string, method = 'GET', upgrade?: string) {
   const outcome = readResponse([bytesOf(`${text}\r\n\r\n`)], { method, upgrade })
   if (outcome === undefined || !('value' in outcome)) throw new Error(JSON.stringify(outcome))
@@ -11,7 +11,7 @@ function headOf(text: string, method = 'GET', upgrade?: string) {
 }
 
 describe('ResponseHeadReader', () => {
-  it('reads a head and gives back what follows it', () => {
+  it('reads a head and returns the bytes after it', () => {
     const result = new ResponseHeadReader().push(
       bytesOf('HTTP/1.1 404 Not Found\r\nServer: x\r\ncontent-length: 2\r\n\r\nno'),
       { method: 'GET' },
@@ -43,7 +43,7 @@ describe('ResponseHeadReader', () => {
     expect(reader.heldBytes).toBe(0)
   })
 
-  it('forgets a head that has begun on reset', () => {
+  it('drops an unfinished head on reset', () => {
     const reader = new ResponseHeadReader()
     reader.push(bytesOf('HTTP/1.1 500'), { method: 'GET' })
     expect(reader.heldBytes).toBe(12)
@@ -63,7 +63,7 @@ describe('ResponseHeadReader', () => {
     expect(headOf(text)).toMatchObject({ status, reason })
   })
 
-  it('gives nothing for a truncated head, at whatever byte it is cut', () => {
+  it('gives undefined for a truncated head, at every byte it is cut', () => {
     const bytes = bytesOf('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n')
     for (let end = 0; end < bytes.length; end++) {
       expect(readResponse([bytes.subarray(0, end)])).toBeUndefined()
@@ -74,8 +74,8 @@ describe('ResponseHeadReader', () => {
   })
 })
 
-describe('a refused response', () => {
-  it.each(REFUSED_RESPONSES)('has $fault for $name', ({ fault, text }) => {
+describe('a rejected response', () => {
+  it.each(REJECTED_RESPONSES)('has $fault for $name', ({ fault, text }) => {
     const expected = { fault, side: 'response', status: 502 }
     expect(readResponse([bytesOf(text)])).toEqual(expected)
     expect(readResponse(singleBytes(bytesOf(text)))).toEqual(expected)
@@ -94,7 +94,7 @@ describe('the framing of a response', () => {
     ['GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 3', { kind: 'none' }, true],
     ['GET', 'HTTP/1.1 204 No Content', { kind: 'none' }, true],
     ['GET', 'HTTP/1.1 204 No Content\r\nContent-Length: 0', { kind: 'none' }, true],
-    // A body may follow where there is none: the connection is not used again.
+    // The service may send a body where none is allowed: the connection is not used again.
     ['GET', 'HTTP/1.1 204 No Content\r\nContent-Length: 3', { kind: 'none' }, false],
     ['GET', `HTTP/1.1 204 No Content\r\n${chunked}`, { kind: 'none' }, false],
     ['GET', 'HTTP/1.1 103 Early Hints\r\nContent-Length: 3', { kind: 'none' }, false],
@@ -111,7 +111,7 @@ describe('the framing of a response', () => {
     expect(headOf(text, method)).toMatchObject({ framing, keepAlive })
   })
 
-  it('names the protocol of a 101 that was asked for', () => {
+  it('has the protocol of a 101 that was requested', () => {
     const text = 'HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: WebSocket'
     const head = headOf(text, 'GET', 'websocket')
     expect(head).toMatchObject({

@@ -1,7 +1,7 @@
 import type { HttpFault } from '../src/errors.ts'
 
-/** A message that is refused. */
-export interface Refusal {
+/** A message that is rejected. */
+export interface RejectedMessage {
   readonly fault: HttpFault
   /** What is wrong, in the name of the test. */
   readonly name: string
@@ -9,7 +9,7 @@ export interface Refusal {
   readonly text: string
 }
 
-/** Rows of [fault, what is wrong, header lines], sent below a good request line and Host. */
+/** Rows of [fault, what is wrong, header lines], sent after a valid request line and Host. */
 const REQUEST_LINES: readonly (readonly [HttpFault, string, string])[] = [
   ['FRAMING_CONFLICT', 'both CL and TE', 'Content-Length: 5\r\nTransfer-Encoding: chunked'],
   ['FRAMING_CONFLICT', 'both TE and CL', 'transfer-encoding: chunked\r\ncontent-length: 0'],
@@ -26,19 +26,19 @@ const REQUEST_LINES: readonly (readonly [HttpFault, string, string])[] = [
   ['CONTENT_LENGTH_INVALID', 'CL with a fraction', 'Content-Length: 5.0'],
   ['CONTENT_LENGTH_INVALID', 'CL with an exponent', 'Content-Length: 5e1'],
   ['CONTENT_LENGTH_INVALID', 'CL with a separator', 'Content-Length: 1_000'],
-  ['CONTENT_LENGTH_INVALID', 'CL behind 0xA0', 'Content-Length: \xa05'],
+  ['CONTENT_LENGTH_INVALID', 'CL after 0xA0', 'Content-Length: \xa05'],
   ['CONTENT_LENGTH_INVALID', 'CL of 2^53', 'Content-Length: 9007199254740992'],
   ['CONTENT_LENGTH_INVALID', 'CL of 17 digits', 'Content-Length: 00000000000000005'],
   ['TRANSFER_ENCODING_UNSUPPORTED', 'unknown TE', 'Transfer-Encoding: xchunked'],
   ['TRANSFER_ENCODING_UNSUPPORTED', 'TE identity', 'Transfer-Encoding: identity'],
   ['TRANSFER_ENCODING_UNSUPPORTED', 'empty TE', 'Transfer-Encoding:'],
   ['TRANSFER_ENCODING_UNSUPPORTED', 'chunked not final', 'Transfer-Encoding: chunked, gzip'],
-  ['TRANSFER_ENCODING_UNSUPPORTED', 'gzip below chunked', 'Transfer-Encoding: gzip, chunked'],
+  ['TRANSFER_ENCODING_UNSUPPORTED', 'gzip before chunked', 'Transfer-Encoding: gzip, chunked'],
   ['TRANSFER_ENCODING_UNSUPPORTED', 'chunked twice', 'Transfer-Encoding: chunked, chunked'],
   ['TRANSFER_ENCODING_UNSUPPORTED', 'empty list items', 'Transfer-Encoding: ,chunked'],
   ['TRANSFER_ENCODING_UNSUPPORTED', 'quoted', 'Transfer-Encoding: "chunked"'],
   ['TRANSFER_ENCODING_UNSUPPORTED', 'a parameter', 'Transfer-Encoding: chunked;q=1'],
-  ['TRANSFER_ENCODING_UNSUPPORTED', '0xA0 behind it', 'Transfer-Encoding: chunked\xa0'],
+  ['TRANSFER_ENCODING_UNSUPPORTED', '0xA0 after it', 'Transfer-Encoding: chunked\xa0'],
   [
     'TRANSFER_ENCODING_UNSUPPORTED',
     'two TE headers',
@@ -70,16 +70,16 @@ const REQUEST_LINES: readonly (readonly [HttpFault, string, string])[] = [
 /** Rows of [fault, what is wrong, whole head]. */
 const REQUEST_HEADS: readonly (readonly [HttpFault, string, string])[] = [
   ['LINE_INVALID', 'HTTP/0.9', 'GET /\r\nHost: a.b\r\n\r\n'],
-  ['LINE_INVALID', 'a version of its own', 'GET / ICY/1.1\r\nHost: a.b\r\n\r\n'],
+  ['LINE_INVALID', 'an unknown protocol', 'GET / ICY/1.1\r\nHost: a.b\r\n\r\n'],
   ['LINE_INVALID', 'a version in lower case', 'GET / http/1.1\r\nHost: a.b\r\n\r\n'],
   ['LINE_INVALID', 'a version of two digits', 'GET / HTTP/1.10\r\nHost: a.b\r\n\r\n'],
   ['LINE_INVALID', 'a version without a digit', 'GET / HTTP/1.x\r\nHost: a.b\r\n\r\n'],
-  ['LINE_INVALID', 'a space behind the version', 'GET / HTTP/1.1 \r\nHost: a.b\r\n\r\n'],
+  ['LINE_INVALID', 'a space after the version', 'GET / HTTP/1.1 \r\nHost: a.b\r\n\r\n'],
   ['LINE_INVALID', 'two spaces', 'GET  / HTTP/1.1\r\nHost: a.b\r\n\r\n'],
   ['LINE_INVALID', 'a space in the target', 'GET /a b HTTP/1.1\r\nHost: a.b\r\n\r\n'],
   ['LINE_INVALID', 'no target', 'GET HTTP/1.1\r\nHost: a.b\r\n\r\n'],
   ['LINE_INVALID', 'one word', 'GET\r\nHost: a.b\r\n\r\n'],
-  ['LINE_INVALID', 'a tab for a space', 'GET\t/ HTTP/1.1\r\nHost: a.b\r\n\r\n'],
+  ['LINE_INVALID', 'a tab instead of a space', 'GET\t/ HTTP/1.1\r\nHost: a.b\r\n\r\n'],
   ['LINE_INVALID', 'two empty lines before it', '\r\n\r\nGET / HTTP/1.1\r\nHost: a.b\r\n\r\n'],
   ['METHOD_INVALID', 'a space before the method', ' GET / HTTP/1.1\r\nHost: a.b\r\n\r\n'],
   ['METHOD_INVALID', 'a separator in the method', 'GE(T / HTTP/1.1\r\nHost: a.b\r\n\r\n'],
@@ -88,7 +88,7 @@ const REQUEST_HEADS: readonly (readonly [HttpFault, string, string])[] = [
   ['METHOD_UNSUPPORTED', 'CONNECT of a path', 'CONNECT / HTTP/1.1\r\nHost: a.b\r\n\r\n'],
   ['VERSION_UNSUPPORTED', 'HTTP/2.0', 'GET / HTTP/2.0\r\nHost: a.b\r\n\r\n'],
   ['VERSION_UNSUPPORTED', 'HTTP/1.2', 'GET / HTTP/1.2\r\nHost: a.b\r\n\r\n'],
-  ['VERSION_UNSUPPORTED', 'HTTP/0.9 in words', 'GET / HTTP/0.9\r\nHost: a.b\r\n\r\n'],
+  ['VERSION_UNSUPPORTED', 'HTTP/0.9 as a version', 'GET / HTTP/0.9\r\nHost: a.b\r\n\r\n'],
   ['VERSION_UNSUPPORTED', 'the HTTP/2 preface', 'PRI * HTTP/2.0\r\nSM: x\r\n\r\n'],
   ['TARGET_INVALID', 'a byte above 127', 'GET /caf\xe9 HTTP/1.1\r\nHost: a.b\r\n\r\n'],
   ['TARGET_INVALID', 'a tab', 'GET /a\tb HTTP/1.1\r\nHost: a.b\r\n\r\n'],
@@ -115,10 +115,10 @@ const REQUEST_HEADS: readonly (readonly [HttpFault, string, string])[] = [
   ['CR_BARE', 'CR in the request line', 'GET /\r HTTP/1.1\r\nHost: a.b\r\n\r\n'],
   ['CR_BARE', 'CR first', '\rGET / HTTP/1.1\r\nHost: a.b\r\n\r\n'],
   ['BYTE_INVALID', 'NUL in the target', 'GET /\0 HTTP/1.1\r\nHost: a.b\r\n\r\n'],
-  ['BYTE_INVALID', 'the hello of TLS', '\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03'],
+  ['BYTE_INVALID', 'a TLS ClientHello', '\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03'],
 ]
 
-/** Hosts that are no hosts. */
+/** Values that are not valid hosts. */
 const HOSTS: readonly string[] = [
   '',
   'a, b',
@@ -151,8 +151,8 @@ const HOSTS: readonly string[] = [
   'a'.repeat(255),
 ]
 
-/** Requests that are refused. */
-export const REFUSED_REQUESTS: readonly Refusal[] = [
+/** Requests that are rejected. */
+export const REJECTED_REQUESTS: readonly RejectedMessage[] = [
   ...REQUEST_LINES.map(([fault, name, lines]) => ({
     fault,
     name,
@@ -177,7 +177,7 @@ export const REFUSED_REQUESTS: readonly Refusal[] = [
   },
 ]
 
-/** Rows of [fault, what is wrong, header lines], sent below a good status line. */
+/** Rows of [fault, what is wrong, header lines], sent after a valid status line. */
 const RESPONSE_LINES: readonly (readonly [HttpFault, string, string])[] = REQUEST_LINES.filter(
   ([fault]) => !fault.startsWith('HOST_'),
 )
@@ -186,7 +186,7 @@ const RESPONSE_LINES: readonly (readonly [HttpFault, string, string])[] = REQUES
 const RESPONSE_HEADS: readonly (readonly [HttpFault, string, string])[] = [
   ['LINE_INVALID', 'an empty line before it', '\r\nHTTP/1.1 200 OK\r\n\r\n'],
   ['LINE_INVALID', 'no status', 'HTTP/1.1\r\n\r\n'],
-  ['LINE_INVALID', 'no status behind the space', 'HTTP/1.1 \r\n\r\n'],
+  ['LINE_INVALID', 'no status after the space', 'HTTP/1.1 \r\n\r\n'],
   ['LINE_INVALID', 'two digits', 'HTTP/1.1 20\r\n\r\n'],
   ['LINE_INVALID', 'four digits', 'HTTP/1.1 2000 OK\r\n\r\n'],
   ['LINE_INVALID', 'a status below 100', 'HTTP/1.1 099 OK\r\n\r\n'],
@@ -198,7 +198,7 @@ const RESPONSE_HEADS: readonly (readonly [HttpFault, string, string])[] = [
   ['LF_BARE', 'lines that end in LF', 'HTTP/1.1 200 OK\n\n'],
   ['CR_BARE', 'CR in the reason', 'HTTP/1.1 200 O\rK\r\n\r\n'],
   ['BYTE_INVALID', 'NUL in the reason', 'HTTP/1.1 200 O\0K\r\n\r\n'],
-  ['UPGRADE_UNEXPECTED', '101 unasked', 'HTTP/1.1 101 OK\r\nUpgrade: x\r\n\r\n'],
+  ['UPGRADE_UNEXPECTED', '101 without a request for it', 'HTTP/1.1 101 OK\r\nUpgrade: x\r\n\r\n'],
   [
     'TRANSFER_ENCODING_VERSION',
     'TE on HTTP/1.0',
@@ -213,8 +213,8 @@ const RESPONSE_HEADS: readonly (readonly [HttpFault, string, string])[] = [
   ['HEADERS_TOO_MANY', 'endless headers', `HTTP/1.1 200 OK\r\n${'A: b\r\n'.repeat(1_000)}`],
 ]
 
-/** Responses, to a GET without upgrade, that are refused. */
-export const REFUSED_RESPONSES: readonly Refusal[] = [
+/** Responses that are rejected after a GET without upgrade. */
+export const REJECTED_RESPONSES: readonly RejectedMessage[] = [
   ...RESPONSE_LINES.map(([fault, name, lines]) => ({
     fault,
     name,
@@ -223,25 +223,25 @@ export const REFUSED_RESPONSES: readonly Refusal[] = [
   ...RESPONSE_HEADS.map(([fault, name, text]) => ({ fault, name, text })),
 ]
 
-/** Chunked bodies that are refused, on either side. */
-export const REFUSED_BODIES: readonly Refusal[] = (
+/** Chunked bodies that are rejected on both sides. */
+export const REJECTED_BODIES: readonly RejectedMessage[] = (
   [
     ['CHUNK_SIZE_INVALID', 'no size', '\r\n'],
     ['CHUNK_SIZE_INVALID', 'a sign', '+5\r\nhello\r\n'],
     ['CHUNK_SIZE_INVALID', 'a minus sign', '-1\r\n'],
     ['CHUNK_SIZE_INVALID', 'a prefix', '0x5\r\nhello\r\n'],
     ['CHUNK_SIZE_INVALID', 'a space before', ' 5\r\nhello\r\n'],
-    ['CHUNK_SIZE_INVALID', 'a space behind', '5 \r\nhello\r\n'],
+    ['CHUNK_SIZE_INVALID', 'a space after', '5 \r\nhello\r\n'],
     ['CHUNK_SIZE_INVALID', 'a space before the extension', '5 ;a=b\r\nhello\r\n'],
-    ['CHUNK_SIZE_INVALID', 'a tab behind', '5\t\r\nhello\r\n'],
+    ['CHUNK_SIZE_INVALID', 'a tab after', '5\t\r\nhello\r\n'],
     ['CHUNK_SIZE_INVALID', 'a letter', '5g\r\nhello\r\n'],
     ['CHUNK_SIZE_INVALID', 'a separator', '1_0\r\n'],
     ['CHUNK_SIZE_INVALID', '14 digits', '10000000000000\r\n'],
     ['CHUNK_SIZE_INVALID', '14 digits, most of them zero', '00000000000005\r\nhello\r\n'],
     ['CHUNK_SIZE_INVALID', 'an extension without a size', ';a=b\r\n'],
     ['CHUNK_SIZE_INVALID', 'a NUL', '5\0\r\nhello\r\n'],
-    ['LF_BARE', 'LF behind the size', '5\nhello\r\n'],
-    ['CR_BARE', 'CR behind the size', '5\rhello\r\n'],
+    ['LF_BARE', 'LF after the size', '5\nhello\r\n'],
+    ['CR_BARE', 'CR after the size', '5\rhello\r\n'],
     ['LF_BARE', 'LF in an extension', '5;a\nX\r\n'],
     ['CR_BARE', 'CR in an extension', '5;a\rX\r\n'],
     ['BYTE_INVALID', 'NUL in an extension', '5;a\0\r\n'],
@@ -253,11 +253,11 @@ export const REFUSED_BODIES: readonly Refusal[] = (
     ['CHUNK_EXTENSION_INVALID', 'a tab', '5;a\t=b\r\nhello\r\n'],
     ['CHUNK_EXTENSION_INVALID', 'an open quote', '5;a="b\r\nhello\r\n'],
     ['CHUNK_EXTENSION_INVALID', 'an escape at the end', '5;a="b\\"\r\nhello\r\n'],
-    ['CHUNK_EXTENSION_INVALID', 'text behind a quote', '5;a="b"c\r\nhello\r\n'],
+    ['CHUNK_EXTENSION_INVALID', 'text after a quote', '5;a="b"c\r\nhello\r\n'],
     ['CHUNK_EXTENSION_TOO_LARGE', '257 bytes', `5;${'a'.repeat(256)}\r\nhello\r\n`],
     ['CHUNK_END_INVALID', 'more data than the size', '5\r\nhello!\r\n'],
-    ['CHUNK_END_INVALID', 'LF behind the data', '5\r\nhello\n'],
-    ['CHUNK_END_INVALID', 'CR behind the data', '5\r\nhello\rX'],
+    ['CHUNK_END_INVALID', 'LF after the data', '5\r\nhello\n'],
+    ['CHUNK_END_INVALID', 'CR after the data', '5\r\nhello\rX'],
     ['CHUNK_END_INVALID', 'less data than the size', '5\r\nhell\r\n0\r\n\r\n'],
     ['TRAILER_FORBIDDEN', 'framing', '0\r\nContent-Length: 5\r\n\r\n'],
     ['TRAILER_FORBIDDEN', 'chunks', '0\r\nTRANSFER-ENCODING: chunked\r\n\r\n'],
@@ -269,9 +269,9 @@ export const REFUSED_BODIES: readonly Refusal[] = (
     ['HEADER_NAME_EMPTY', 'a trailer without a name', '0\r\n: y\r\n\r\n'],
     ['HEADER_NAME_SPACED', 'a space before the colon', '0\r\nX : y\r\n\r\n'],
     ['HEADER_NAME_INVALID', 'a trailer without a colon', '0\r\nX\r\n\r\n'],
-    ['HEADER_NAME_INVALID', 'the next request for a trailer', '0\r\nGET / HTTP/1.1\r\n\r\n'],
-    ['LF_BARE', 'LF for the empty line', '0\r\n\n'],
-    ['CR_BARE', 'CR for the empty line', '0\r\n\rX'],
+    ['HEADER_NAME_INVALID', 'the next request instead of a trailer', '0\r\nGET / HTTP/1.1\r\n\r\n'],
+    ['LF_BARE', 'LF instead of the empty line', '0\r\n\n'],
+    ['CR_BARE', 'CR instead of the empty line', '0\r\n\rX'],
     ['BYTE_INVALID', 'NUL in a trailer', '0\r\nX: \0\r\n\r\n'],
     ['TRAILERS_TOO_LARGE', 'an endless trailer', `0\r\nX: ${'a'.repeat(9_000)}`],
     ['HEADERS_TOO_MANY', 'endless trailers', `0\r\n${'A: b\r\n'.repeat(200)}`],
