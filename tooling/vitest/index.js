@@ -1,5 +1,6 @@
 // The one vitest preset. Tests run from the sources of every package: the `@proj/source`
 // condition must be set for both the server and the ssr resolver, the latter is what node tests use.
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { Report } from './report.js'
 
@@ -20,6 +21,7 @@ export function preset(overrides = {}) {
       exclude: ['**/node_modules/**', ...exclude],
       testTimeout,
       hookTimeout: 30_000,
+      setupFiles: [fileURLToPath(new URL('time-limit.js', import.meta.url))],
       maxWorkers,
       passWithNoTests: true, // `pnpm test` knows which packages must have run some
       retry: 0,

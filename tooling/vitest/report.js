@@ -1,9 +1,11 @@
 // What `pnpm test` adds up: one small file per vitest run with the counts and, unlike the built-in
-// JSON reporter, the reason each test was skipped for.
+// JSON reporter, the reason each test was skipped for, and which tests ran out of time.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** @typedef {{ state: string, note?: string }} Result */
+
+const OUT_OF_TIME = 'TESTKIT_OUT_OF_TIME' // of OutOfTimeError in tooling/testkit
 
 export class Report {
   #name
@@ -27,18 +29,26 @@ export class Report {
     const tests = modules.flatMap((module) => [...module.children.allTests()])
     const inState = (/** @type {string} */ state) =>
       tests.filter((test) => test.result().state === state)
-    // a file that does not load, a hook that throws, a rejection nobody handled: no test failed, yet
-    // nothing was shown to work either
+    const failed = inState('failed')
+    // a file that does not load, a hook that throws, an unhandled rejection: no test failed, and
+    // nothing was shown to work
     const broken = modules.filter(
       (module) => module.errors().length > 0 || (!module.ok() && !hasFailure(module)),
     )
+    const endings = [
+      ...failed.map((test) => ({ test: nameOf(test), limitMs: limitOf(test) })),
+      ...broken.map((module) => ({
+        test: `${module.relativeModuleId}: the file itself`,
+        limitMs: waitLimitOf(module.errors()),
+      })),
+    ]
     const report = {
       passed: inState('passed').length,
       failed: [
-        ...inState('failed').map(nameOf),
-        ...broken.map((module) => `${module.relativeModuleId}: the file itself`),
+        ...endings.filter(({ limitMs }) => limitMs === undefined).map(({ test }) => test),
         ...new Set(unhandledErrors.map((error) => `outside of any test: ${messageOf(error)}`)),
       ],
+      outOfTime: endings.filter(({ limitMs }) => limitMs !== undefined),
       skipped: [...inState('skipped'), ...inState('pending')].map((test) => ({
         test: nameOf(test),
         reason: reasonOf(test),
@@ -63,6 +73,27 @@ function nameOf(test) {
 function reasonOf(test) {
   const { note } = /** @type {Result} */ (test.result())
   return note ?? (test.options.mode === 'todo' ? 'to be written' : undefined)
+}
+
+/**
+ * The limit that ended a failed test, ms: its own, or that of a wait of testkit. Undefined when it
+ * failed otherwise.
+ *
+ * @param {import('vitest/node').TestCase} test
+ */
+function limitOf(test) {
+  const { outOfTimeMs } = /** @type {{ outOfTimeMs?: number }} */ (test.meta())
+  return outOfTimeMs ?? waitLimitOf(test.result().errors ?? [])
+}
+
+/**
+ * The limit of the first wait among errors that are all waits which ran out of time.
+ *
+ * @param {readonly object[]} errors
+ */
+function waitLimitOf(errors) {
+  const waits = /** @type {readonly { code?: unknown, limitMs?: number }[]} */ (errors)
+  return waits.every(({ code }) => code === OUT_OF_TIME) ? waits[0]?.limitMs : undefined
 }
 
 /** @param {unknown} error */

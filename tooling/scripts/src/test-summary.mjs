@@ -1,6 +1,6 @@
 // @ts-check
-// Adds the reports of all vitest runs up. A package that has tests and shows no report, or a report
-// of nothing, counts as a failure: a suite that did not run must never look like one that passed.
+// Adds up the reports of all vitest runs. A package that has tests and no report, or an empty report,
+// counts as a failure: a suite that did not run must never look like one that passed.
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { filesBelow, workspacePackages } from './workspace.mjs'
@@ -8,7 +8,8 @@ import { filesBelow, workspacePackages } from './workspace.mjs'
 /**
  * @typedef {object} Summary
  * @property {number} passed
- * @property {string[]} failed - names
+ * @property {string[]} failed - names of tests that saw a wrong fact, and what kept tests from running
+ * @property {{ test: string, limitMs: number }[]} outOfTime - tests that a time limit ended
  * @property {{ test: string, reason?: string | undefined }[]} skipped
  */
 
@@ -29,6 +30,11 @@ export function clearReports(root) {
   }
 }
 
+/** @param {Summary} summary */
+export function hasFailures({ failed, outOfTime }) {
+  return failed.length + outOfTime.length > 0
+}
+
 /**
  * Reads and adds up the reports of all packages.
  *
@@ -37,7 +43,7 @@ export function clearReports(root) {
  */
 export function summarise(root) {
   /** @type {Summary} */
-  const total = { passed: 0, failed: [], skipped: [] }
+  const total = { passed: 0, failed: [], outOfTime: [], skipped: [] }
   for (const { folder, path, manifest } of workspacePackages(root)) {
     const testFiles = filesBelow(join(path, 'test'), ['.test.ts'])
     for (const { report, script, owns } of RUNS) {
@@ -53,6 +59,9 @@ export function summarise(root) {
       if (found === undefined) continue
       total.passed += found.passed
       total.failed.push(...found.failed.map((test) => `${folder}/${test}`))
+      total.outOfTime.push(
+        ...found.outOfTime.map(({ test, limitMs }) => ({ test: `${folder}/${test}`, limitMs })),
+      )
       total.skipped.push(
         ...found.skipped.map(({ test, reason }) => ({ test: `${folder}/${test}`, reason })),
       )
@@ -73,9 +82,19 @@ export function formatSummary(summary, warnings) {
   for (const { test, reason } of summary.skipped) {
     lines.push(`SKIPPED  ${test}`, `         ${reason ?? 'NO REASON GIVEN'}`)
   }
-  for (const test of summary.failed) lines.push(`FAILED   ${test}`)
-  const { passed, failed, skipped } = summary
-  lines.push('', `${passed} passed, ${failed.length} failed, ${skipped.length} skipped`)
+  const { passed, failed, outOfTime, skipped } = summary
+  for (const { test, limitMs } of outOfTime) {
+    lines.push(`FAILED   ${test}`, `         ran out of time (limit ${limitMs / 1000} s)`)
+  }
+  for (const test of failed) lines.push(`FAILED   ${test}`)
+  if (outOfTime.length > 0) {
+    lines.push(
+      '',
+      `${outOfTime.length} ran out of time: run those alone before you look for a fault`,
+    )
+  }
+  const failures = failed.length + outOfTime.length
+  lines.push('', `${passed} passed, ${failures} failed, ${skipped.length} skipped`)
   return lines.join('\n')
 }
 
@@ -86,7 +105,7 @@ function isE2e(file) {
 
 /** @param {Summary} report */
 function count(report) {
-  return report.passed + report.failed.length + report.skipped.length
+  return report.passed + report.failed.length + report.outOfTime.length + report.skipped.length
 }
 
 /**

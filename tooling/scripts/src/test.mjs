@@ -4,7 +4,7 @@
 // app at a time so that they have the machine to themselves.
 import { missingPrograms } from './programs.mjs'
 import { turbo } from './run.mjs'
-import { clearReports, formatSummary, summarise } from './test-summary.mjs'
+import { clearReports, formatSummary, hasFailures, summarise } from './test-summary.mjs'
 import { ROOT } from './workspace.mjs'
 
 const warnings = missingPrograms().map(
@@ -23,8 +23,8 @@ const codes = [
   ]),
 ]
 const summary = summarise(ROOT)
-if (summary.failed.length === 0 && codes.some((code) => code !== 0)) {
+if (!hasFailures(summary) && codes.some((code) => code !== 0)) {
   summary.failed.push('a step above failed outside of the tests')
 }
 console.log(formatSummary(summary, warnings))
-process.exitCode = summary.failed.length === 0 ? 0 : 1
+process.exitCode = hasFailures(summary) ? 1 : 0

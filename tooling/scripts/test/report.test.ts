@@ -7,6 +7,9 @@ import { spawned } from '@proj/testkit/spawned'
 const folder = join(import.meta.dirname, '../.reports/fixture')
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+// a vitest of its own: seconds alone, more on a machine that is busy
+const LIMIT_MS = 120_000
+
 const CASES = `
 import { test } from 'vitest'
 test('passes', () => {})
@@ -19,28 +22,86 @@ const REJECTS = `
 import { test } from 'vitest'
 test('passes', () => { for (const _ of '12') Promise.reject(new Error('nobody cared')) })
 `
+// what a time limit ended, and what only looks like it
+const LIMITS = `
+import { beforeEach, describe, expect, test } from 'vitest'
+import { until, untilEvent } from '@proj/testkit/until'
+import { EventEmitter } from 'node:events'
+test('has a limit', { timeout: 20 }, () => new Promise(() => {}))
+test('blocks past its limit', { timeout: 20 }, () => {
+  for (const end = performance.now() + 40; performance.now() < end; );
+})
+test('waits for a fact', () => until(() => false, { timeoutMs: 30 }))
+test('waits for an event', () => untilEvent(new EventEmitter(), 'x', { timeoutMs: 40 }))
+test('tells of a limit', () => { throw new Error('Test timed out in 20ms.') })
+test('waits and sees a wrong fact', async () => {
+  expect.soft(1).toBe(2)
+  await until(() => false, { timeoutMs: 30 })
+})
+test('sees a wrong fact after a while', { timeout: 5000 }, async () => {
+  await until(() => true)
+  expect(1).toBe(2)
+})
+`
+const WAITS_IN_HOOK = `
+import { beforeAll, test } from 'vitest'
+import { until } from '@proj/testkit/until'
+beforeAll(() => until(() => false, { timeoutMs: 50 }))
+test('never runs', () => {})
+`
 
-test('a run reports failures, broken files, unhandled errors, and skips with their reason', async () => {
+test(
+  'a run reports failures, broken files, unhandled errors, and skips with their reason',
+  async () => {
+    const report = await reportOf({ a: CASES, b: `import './absent.ts'`, c: REJECTS })
+    expect(report.passed).toBe(2)
+    expect(report.failed).toEqual([
+      'a.case.ts > fails',
+      'b.case.ts: the file itself',
+      'outside of any test: nobody cared',
+    ])
+    expect(report.outOfTime).toEqual([])
+    expect(report.skipped).toEqual([
+      { test: 'a.case.ts > skips itself', reason: 'no nginx here' },
+      { test: 'a.case.ts > is skipped by nobody knows whom' },
+      { test: 'a.case.ts > is to come', reason: 'to be written' },
+    ])
+  },
+  LIMIT_MS,
+)
+
+test(
+  'what a time limit ended is reported apart from wrong facts',
+  async () => {
+    const report = await reportOf({ d: LIMITS, e: WAITS_IN_HOOK })
+    expect(report.outOfTime).toEqual([
+      { test: 'd.case.ts > has a limit', limitMs: 20 },
+      { test: 'd.case.ts > blocks past its limit', limitMs: 20 },
+      { test: 'd.case.ts > waits for a fact', limitMs: 30 },
+      { test: 'd.case.ts > waits for an event', limitMs: 40 },
+      { test: 'e.case.ts: the file itself', limitMs: 50 },
+    ])
+    expect(report.failed).toEqual([
+      'd.case.ts > tells of a limit',
+      'd.case.ts > waits and sees a wrong fact',
+      'd.case.ts > sees a wrong fact after a while',
+    ])
+  },
+  LIMIT_MS,
+)
+
+/** Runs files of test cases, by the name before `.case.ts`, and returns what the run reported. */
+async function reportOf(files: Readonly<Record<string, string>>) {
+  rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const config = `import { preset } from '@proj/vitest-config'
 export default preset({ include: ['*.case.ts'], report: 'out' })`
   writeFileSync(join(folder, 'vitest.config.ts'), config)
-  writeFileSync(join(folder, 'a.case.ts'), CASES)
-  writeFileSync(join(folder, 'b.case.ts'), `import './absent.ts'`)
-  writeFileSync(join(folder, 'c.case.ts'), REJECTS)
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(join(folder, `${name}.case.ts`), text)
+  }
   const vitest = join(import.meta.dirname, '../node_modules/.bin/vitest')
   const { exited } = spawned(vitest, ['run', '--root', folder], { cwd: folder })
   expect((await exited).code).toBe(1)
-  const report = JSON.parse(readFileSync(join(folder, '.reports/out.json'), 'utf8'))
-  expect(report.passed).toBe(2)
-  expect(report.failed).toEqual([
-    'a.case.ts > fails',
-    'b.case.ts: the file itself',
-    'outside of any test: nobody cared',
-  ])
-  expect(report.skipped).toEqual([
-    { test: 'a.case.ts > skips itself', reason: 'no nginx here' },
-    { test: 'a.case.ts > is skipped by nobody knows whom' },
-    { test: 'a.case.ts > is to come', reason: 'to be written' },
-  ])
-}, 30_000)
+  return JSON.parse(readFileSync(join(folder, '.reports/out.json'), 'utf8'))
+}

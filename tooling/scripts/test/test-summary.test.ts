@@ -1,21 +1,27 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { clearReports, formatSummary, summarise } from '../src/test-summary.mjs'
+import { clearReports, formatSummary, hasFailures, summarise } from '../src/test-summary.mjs'
 import { workspaceFixture } from './workspace-fixture.ts'
 
 const manifest = (name: string) => ({ name, scripts: { test: 'x', 'test:e2e': 'x' } })
-const report = (passed: number, failed: string[] = [], skipped: object[] = []) => ({
-  passed,
-  failed,
-  skipped,
-})
+const report = (
+  passed: number,
+  failed: string[] = [],
+  skipped: object[] = [],
+  outOfTime: object[] = [],
+) => ({ passed, failed, outOfTime, skipped })
 
 test('adds up the reports of all packages and both kinds of runs', () => {
   using root = workspaceFixture({
     'packages/a/package.json': manifest('a'),
     'packages/a/test/x.test.ts': '',
-    'packages/a/.reports/unit.json': report(3, ['x.test.ts > breaks']),
+    'packages/a/.reports/unit.json': report(
+      3,
+      ['x.test.ts > breaks'],
+      [],
+      [{ test: 'x.test.ts > waits', limitMs: 4000 }],
+    ),
     'apps/b/package.json': manifest('b'),
     'apps/b/test/e2e/y.test.ts': '',
     'apps/b/.reports/e2e.json': report(2, [], [{ test: 'y.test.ts > runs', reason: 'no nginx' }]),
@@ -23,6 +29,7 @@ test('adds up the reports of all packages and both kinds of runs', () => {
   expect(summarise(root.path)).toEqual({
     passed: 5,
     failed: ['packages/a/x.test.ts > breaks'],
+    outOfTime: [{ test: 'packages/a/x.test.ts > waits', limitMs: 4000 }],
     skipped: [{ test: 'apps/b/y.test.ts > runs', reason: 'no nginx' }],
   })
 })
@@ -46,7 +53,7 @@ test('tests without a report, with a report of nothing or without a script are f
 
 test('a package without tests is not a failure', () => {
   using root = workspaceFixture({ 'packages/a/package.json': manifest('a') })
-  expect(summarise(root.path)).toEqual({ passed: 0, failed: [], skipped: [] })
+  expect(summarise(root.path)).toEqual({ passed: 0, failed: [], outOfTime: [], skipped: [] })
 })
 
 test('reports of an earlier run are removed', () => {
@@ -60,9 +67,32 @@ test('reports of an earlier run are removed', () => {
 
 test('the last line is the counts, and a skipped test without a reason is called out', () => {
   const skipped = [{ test: 'a', reason: undefined }]
-  const lines = formatSummary({ passed: 4, failed: ['b'], skipped }, ['no nginx']).split('\n')
+  const summary = { passed: 4, failed: ['b'], outOfTime: [], skipped }
+  const lines = formatSummary(summary, ['no nginx']).split('\n')
   expect(lines).toContain('WARNING  no nginx')
   expect(lines).toContain('FAILED   b')
   expect(lines.join('\n')).toContain('SKIPPED  a\n         NO REASON GIVEN')
   expect(lines.at(-1)).toBe('4 passed, 1 failed, 1 skipped')
+})
+
+test('a time limit is told from a failed fact, and both are failures', () => {
+  const outOfTime = [{ test: 'slow', limitMs: 2500 }]
+  const text = formatSummary({ passed: 4, failed: ['wrong'], outOfTime, skipped: [] }, [])
+  expect(text).toContain('FAILED   slow\n         ran out of time (limit 2.5 s)\nFAILED   wrong\n')
+  expect(text).toContain('1 ran out of time: run those alone')
+  expect(text.split('\n').at(-1)).toBe('4 passed, 2 failed, 0 skipped')
+  const none = { passed: 4, failed: [], outOfTime: [], skipped: [] }
+  expect(hasFailures({ ...none, outOfTime })).toBe(true)
+  expect(hasFailures({ ...none, failed: ['wrong'] })).toBe(true)
+  expect(hasFailures(none)).toBe(false)
+  expect(formatSummary(none, [])).not.toContain('out of time')
+})
+
+test('a run whose tests all ran out of time has run', () => {
+  using root = workspaceFixture({
+    'packages/a/package.json': manifest('a'),
+    'packages/a/test/x.test.ts': '',
+    'packages/a/.reports/unit.json': report(0, [], [], [{ test: 'x', limitMs: 1 }]),
+  })
+  expect(summarise(root.path)).toMatchObject({ failed: [], outOfTime: [{ test: 'packages/a/x' }] })
 })

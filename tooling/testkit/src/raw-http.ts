@@ -2,6 +2,8 @@
 // would refuse to send most of what the edge must survive, and would hide how a transfer ended.
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { once } from 'node:events'
+import { OutOfTimeError } from './out-of-time.ts'
+import { untilEvent } from './until.ts'
 
 /** One answer as it was on the wire. */
 export interface RawResponse {
@@ -149,7 +151,8 @@ export class RawHttp {
       if (this.#ending) throw new Error(`${this.#ending} ${received}, wanted ${what}`)
       const left = deadline - performance.now()
       if (left <= 0) {
-        throw new Error(`nothing for ${this.#timeoutMs} ms ${received}, wanted ${what}`)
+        const message = `nothing for ${this.#timeoutMs} ms ${received}, wanted ${what}`
+        throw new OutOfTimeError(message, this.#timeoutMs)
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left)
@@ -169,7 +172,7 @@ export async function connectRaw(
 ): Promise<RawHttp> {
   const options: NetConnectOpts = typeof to === 'number' ? { host: '127.0.0.1', port: to } : to
   const socket = connect({ ...options, allowHalfOpen: true, noDelay: true } as NetConnectOpts)
-  await once(socket, 'connect', { signal: AbortSignal.timeout(timeoutMs) })
+  await untilEvent(socket, 'connect', { timeoutMs })
   return new RawHttp(socket, timeoutMs)
 }
 

@@ -5,6 +5,7 @@
 // exits. Only the started process itself is signalled, by its pid.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { onTestFinished } from 'vitest'
+import { OutOfTimeError } from './out-of-time.ts'
 
 /** How a process ended. */
 export interface ProcessExit {
@@ -190,12 +191,15 @@ export class Spawned {
       const watcher = () => {
         const found = look()
         if (found !== undefined) settle(() => resolve(found))
-        else if (this.#exit) settle(() => reject(this.#missing(what, `ended (${this.#ending()})`)))
+        else if (this.#exit) {
+          const how = `ended (${this.#ending()})`
+          settle(() => reject(new Error(this.#missing(what, how))))
+        }
       }
-      const timer = setTimeout(
-        () => settle(() => reject(this.#missing(what, `kept silent for ${timeoutMs} ms`))),
-        timeoutMs,
-      )
+      const timer = setTimeout(() => {
+        const message = this.#missing(what, `kept silent for ${timeoutMs} ms`)
+        settle(() => reject(new OutOfTimeError(message, timeoutMs)))
+      }, timeoutMs)
       this.#watchers.add(watcher)
       signal?.addEventListener('abort', onAbort, { once: true })
       if (signal?.aborted) onAbort()
@@ -207,10 +211,8 @@ export class Spawned {
     return this.#startError?.message ?? `code ${this.#exit?.code}, signal ${this.#exit?.signal}`
   }
 
-  #missing(what: string, how: string): Error {
-    return new Error(
-      `${this.#name}: ${how} before ${what}\n--- stdout\n${this.#stdout.slice(-TAIL_CHARS)}\n--- stderr\n${this.#stderr.slice(-TAIL_CHARS)}`,
-    )
+  #missing(what: string, how: string): string {
+    return `${this.#name}: ${how} before ${what}\n--- stdout\n${this.#stdout.slice(-TAIL_CHARS)}\n--- stderr\n${this.#stderr.slice(-TAIL_CHARS)}`
   }
 }
 

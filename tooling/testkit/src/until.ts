@@ -3,6 +3,7 @@
 // a slow machine then costs time, never a failure, and a missing thing fails with its name.
 import { once, type EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
+import { OutOfTimeError } from './out-of-time.ts'
 
 /** Bounds on one wait. */
 export interface UntilOptions {
@@ -41,7 +42,8 @@ export async function until<T>(
       cause = error
     }
     if (performance.now() >= deadline) {
-      throw new Error(`not within ${timeoutMs} ms: ${options.what ?? String(check)}`, { cause })
+      const what = options.what ?? String(check)
+      throw new OutOfTimeError(`not within ${timeoutMs} ms: ${what}`, timeoutMs, cause)
     }
     await delay(pollMs)
   }
@@ -59,7 +61,7 @@ export async function untilEvent(
   const { timeoutMs = TIMEOUT_MS, signal } = options
   const expiry = new AbortController()
   const timer = setTimeout(
-    () => expiry.abort(new Error(`no ${event} event within ${timeoutMs} ms`)),
+    () => expiry.abort(new OutOfTimeError(`no ${event} event within ${timeoutMs} ms`, timeoutMs)),
     timeoutMs,
   )
   try {

@@ -20,6 +20,8 @@ test('fails with the name and what was thrown last', async () => {
   }
   const failure = await until(check, { what: 'an answer', timeoutMs: 20 }).catch((e: unknown) => e)
   expect(failure).toMatchObject({
+    code: 'TESTKIT_OUT_OF_TIME',
+    limitMs: 20,
     message: 'not within 20 ms: an answer',
     cause: { message: 'nobody home' },
   })
@@ -38,7 +40,11 @@ test('an event resolves with its arguments, a missing one has a bound', async ()
   emitter.emit('moved', 1, 2)
   expect(await wait).toEqual([1, 2])
   expect(getEventListeners(signal, 'abort')).toHaveLength(0)
-  await expect(untilEvent(emitter, 'moved', { timeoutMs: 10 })).rejects.toThrow('no moved event')
+  await expect(untilEvent(emitter, 'moved', { timeoutMs: 10 })).rejects.toMatchObject({
+    code: 'TESTKIT_OUT_OF_TIME',
+    limitMs: 10,
+    message: 'no moved event within 10 ms',
+  })
 })
 
 test('an error event rejects the wait for another event', async () => {
