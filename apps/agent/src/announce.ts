@@ -2,20 +2,20 @@ import { formatBindNotes, formatTable, type TextOutput } from '@proj/program-kit
 import { formatDialAddress } from '@proj/config'
 
 import { SOFTWARE } from './version.ts'
-import { waysTo } from './status/ways-to.ts'
-import type { RunningOffer, Work } from './work.ts'
+import type { RunningConfig, RunningListener } from './running-config.ts'
+import { visitorAddresses } from './status/visitor-addresses.ts'
 
 /**
- * Says what is offered and brought, with the addresses that are really there; it connects once to
- * each, to see whether the connection arrives here.
+ * Prints the listeners and accesses with the addresses that are really bound. It connects once to
+ * each local address, to see whether the connection arrives here.
  */
 export async function announce(
-  { offers, accesses }: Work,
+  running: RunningConfig,
   how: { readonly url: string; readonly stdout: TextOutput; readonly json: boolean },
 ): Promise<void> {
   const { url, stdout, json } = how
-  const brought = await Promise.all(
-    accesses.map(async ({ setting: { endpoint }, binds }) => ({
+  const accesses = await Promise.all(
+    running.accesses.map(async ({ setting: { endpoint }, binds }) => ({
       endpoint,
       addresses: binds.flatMap(({ addresses }) => addresses),
       waiting: binds.flatMap(({ text: address, waiting }) =>
@@ -25,17 +25,17 @@ export async function announce(
     })),
   )
   if (json) {
-    const listeners = offers.map(({ made }) => {
+    const listeners = running.listeners.map(({ made }) => {
       const { endpoint, kind, urls, port } = made.listener
       return { endpoint, kind, urls, ...(port !== undefined && { port }) }
     })
-    const ready = { event: 'ready', software: SOFTWARE, listeners, accesses: brought }
+    const ready = { event: 'ready', software: SOFTWARE, listeners, accesses }
     stdout.write(`${JSON.stringify(ready)}\n`)
     return
   }
   const rows = [
-    ...offers.flatMap(offerRows),
-    ...brought.flatMap(({ endpoint, addresses, waiting }) => [
+    ...running.listeners.flatMap(listenerRows),
+    ...accesses.flatMap(({ endpoint, addresses, waiting }) => [
       ...addresses.map((address, index) => [index === 0 ? endpoint : '', address, '->', endpoint]),
       ...waiting.map(({ address, holder }, index) => {
         const who = holder === undefined ? '' : `, held by ${holder}`
@@ -44,14 +44,14 @@ export async function announce(
       }),
     ]),
   ]
-  const notes = formatBindNotes(brought.flatMap(({ warnings }) => warnings))
+  const notes = formatBindNotes(accesses.flatMap(({ warnings }) => warnings))
   const title = `${SOFTWARE.replace('/', ' ')}, connected to ${url}`
   stdout.write(`${title}\n\n${formatTable(rows, 2)}\n${notes}`)
 }
 
-/** Says what is not as one might think about the local addresses, where the rest is shown anyway. */
+/** Prints only the warnings about the local addresses, where a live view shows the rest. */
 export async function noteBinds(
-  { accesses }: Work,
+  { accesses }: RunningConfig,
   output: { write(text: string): void },
 ): Promise<void> {
   const binds = accesses.flatMap((access) => access.binds)
@@ -59,10 +59,14 @@ export async function noteBinds(
   if (notes.length > 0) output.write(formatBindNotes(notes))
 }
 
-/** A row for each URL: endpoint, how it is reached, service. */
-function offerRows({ setting, made }: RunningOffer): string[][] {
+/** A row for each address: endpoint, address, service. */
+function listenerRows({ setting, made }: RunningListener): string[][] {
   const { endpoint } = made.listener
   const service = formatDialAddress(setting.addr)
-  const ways = waysTo(made.listener)
-  return ways.map((way, index) => [index === 0 ? endpoint : '', way, '->', service])
+  return visitorAddresses(made.listener).map((address, index) => [
+    index === 0 ? endpoint : '',
+    address,
+    '->',
+    service,
+  ])
 }

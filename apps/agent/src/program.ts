@@ -3,11 +3,11 @@ import { type Invocation, runCommandLine, type Surroundings } from '@proj/progra
 import { argumentsOf } from './commands/arguments.ts'
 import { pikoFiles } from './commands/piko-files.ts'
 import { commands, type OwnCommands } from './commands/commands.ts'
-import { reportConnect } from './commands/connect-report.ts'
-import { runNameCommand } from './commands/name-commands.ts'
+import { runConnectCommand } from './commands/connect-commands.ts'
+import { runNameCommand } from './commands/run-name-command.ts'
 import { type AgentTree, settings } from './settings.ts'
 import { start } from './start.ts'
-import { showStatus } from './commands/status-command.ts'
+import { showStatus } from './commands/status.ts'
 import { SOFTWARE } from './version.ts'
 
 /** Address of the JSON Schema of the configuration file. */
@@ -39,9 +39,9 @@ async function runOwn(invocation: Invocation<AgentTree, OwnCommands>): Promise<n
     case 'list':
       return await runNameCommand({ ...invocation, command })
     case 'connect explain':
-      return await reportConnect('explain', command.flags.access, invocation)
+      return await runConnectCommand('explain', command.flags.access, invocation)
     case 'connect diagnose':
-      return await reportConnect('diagnose', command.flags.access, invocation)
+      return await runConnectCommand('diagnose', command.flags.access, invocation)
     default:
       return await start(invocation)
   }

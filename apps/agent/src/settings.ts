@@ -22,7 +22,7 @@ import {
 import { VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
 import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-rules.ts'
-import { publicAdminIsNoticed } from './control/admin-rules.ts'
+import { publicAdminIsNoticed } from './admin/admin-rules.ts'
 import { ACCESS_SETTINGS } from './access/access-settings.ts'
 
 const PROXY_SCHEMES = ['http', 'https', 'socks4', 'socks4a', 'socks5', 'socks5h', 'socks']

@@ -9,29 +9,29 @@ import {
 } from '@proj/program-kit'
 import { Agent, Consumer } from '@proj/tunnel'
 
-import { openAdminPort } from './control/admin-port.ts'
+import { openAdminPort } from './admin/admin-port.ts'
 import type { AgentStatus } from './status/agent-status.ts'
 import { announce, noteBinds } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
 import { openControlSocket } from './control/control-socket.ts'
 import { describeAgent } from './status/describe-agent.ts'
-import { explained } from './commands/explained.ts'
-import { Link } from './connect/link.ts'
+import { toUserError } from './commands/to-user-error.ts'
+import { ConnectionMonitor } from './connect/connection-monitor.ts'
+import { RunningConfig } from './running-config.ts'
 import { isWatched, LiveView } from './status/live-view.ts'
 import { serverOptions } from './connect/server-options.ts'
 import { type AgentTree, settings as definition } from './settings.ts'
 import { SOFTWARE } from './version.ts'
-import { Work } from './work.ts'
 
-/** Offers the listeners and brings the accesses of the settings, until told to stop. */
+/** Runs the listeners and accesses of the configuration until it is told to stop. */
 export async function start(invocation: Invocation<AgentTree, OwnCommands>): Promise<number> {
   const { loaded, json, colour, around } = invocation
   const { settings } = loaded
   const { stdout, stderr, env, signals } = around
   if (settings.listeners.length === 0 && settings.accesses.length === 0) {
-    throw new UserError('there is nothing to do: no listeners and no accesses are configured', {
+    throw new UserError('nothing to do: no listeners and no accesses are configured', {
       exitCode: EXIT.usage,
-      hint: 'list them in a file and name it with --config, or use adit http, tcp or access',
+      hint: 'list them in a file and give its path with --config, or use adit http, adit tcp or adit access',
     })
   }
   using view = isWatched(settings, around, json) ? new LiveView(stderr, colour) : undefined
@@ -40,11 +40,14 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
 
   await using consumer = new Consumer(server)
   await using agent = new Agent({ ...server, connections: settings.connect.connections })
-  const links = { offers: new Link(agent), accesses: new Link(consumer) }
+  const links = {
+    listeners: new ConnectionMonitor(agent),
+    accesses: new ConnectionMonitor(consumer),
+  }
   const lastProblem = (): unknown => links.accesses.problem?.error
-  const work = new Work({ agent, consumer, logger, lastProblem })
+  const running = new RunningConfig({ agent, consumer, logger, lastProblem })
   const { url } = settings.connect
-  const described = { software: SOFTWARE, url, agent, consumer, links, work, stop: signals.stop }
+  const described = { software: SOFTWARE, url, agent, consumer, links, running, stop: signals.stop }
   const status = async (): Promise<AgentStatus> => await describeAgent(described)
   await using _socket = await openControlSocket(env, status, logger)
   try {
@@ -52,32 +55,32 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
       logger,
       signal: signals.stop,
     })
-    await work.become(settings, signals.stop)
+    await running.apply(settings, signals.stop)
     view?.start(described)
     await using _reloading = await reloading(invocation, {
       settings: definition,
       logger,
       apply: async (next) => {
-        await work.become(next.settings, signals.stop)
+        await running.apply(next.settings, signals.stop)
         logger.level = next.settings.log.level
       },
     })
     await Promise.all([
-      work.ready(signals.stop),
+      running.ready(signals.stop),
       ...(settings.accesses.length > 0 ? [consumer.ready({ signal: signals.stop })] : []),
     ])
-    if (view === undefined) await announce(work, { url, stdout, json })
-    else await Promise.all([view.refresh(), noteBinds(work, view.output)])
-    await Promise.race([aborted(signals.stop), consumer.failed, work.failed])
+    if (view === undefined) await announce(running, { url, stdout, json })
+    else await Promise.all([view.refresh(), noteBinds(running, view.output)])
+    await Promise.race([aborted(signals.stop), consumer.failed, running.failed])
     logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: open connections may finish')
     const signal = patience(settings.gracePeriodMs, signals.kill)
-    work.stop(signal)
+    running.drain({ signal })
     await Promise.all([agent.close({ signal }), consumer.close({ signal })])
     return EXIT.ok
   } catch (error) {
     if (signals.stop.aborted) return EXIT.ok
-    throw explained(error)
+    throw toUserError(error)
   } finally {
-    work.destroy()
+    running.destroy()
   }
 }

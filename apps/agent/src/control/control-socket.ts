@@ -4,8 +4,8 @@ import { listenUnix, type UnixListener } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 
 import type { AgentStatus } from '../status/agent-status.ts'
+import { createControlServer } from '../admin/admin.ts'
 import { controlFolder } from './control-folder.ts'
-import { createControlServer } from './control-server.ts'
 import { removeAbandoned } from './running-agents.ts'
 
 /** Connections at once; one more is ended. */

@@ -11,10 +11,10 @@ import type {
   ListenerStatus,
   TrafficStatus,
 } from './agent-status.ts'
-import type { Link } from '../connect/link.ts'
-import type { RunningAccess, RunningOffer, Work } from '../work.ts'
+import type { ConnectionMonitor } from '../connect/connection-monitor.ts'
+import type { RunningAccess, RunningConfig, RunningListener } from '../running-config.ts'
 
-/** What is described. */
+/** The parts of a running agent that its status describes. */
 export interface DescribedAgent {
   /** Program and version. */
   readonly software: string
@@ -22,14 +22,14 @@ export interface DescribedAgent {
   readonly url: string
   readonly agent: Agent
   readonly consumer: Consumer
-  /** How the two fare with the server. */
-  readonly links: { readonly offers: Link; readonly accesses: Link }
-  readonly work: Pick<Work, 'offers' | 'accesses'>
-  /** Aborted when it was told to end. */
+  /** The connections of the two with the server. */
+  readonly links: { readonly listeners: ConnectionMonitor; readonly accesses: ConnectionMonitor }
+  readonly running: Pick<RunningConfig, 'listeners' | 'accesses'>
+  /** Aborted when the agent is told to stop. */
   readonly stop: AbortSignal
 }
 
-/** How long the server may take to tell how an endpoint fares, ms. */
+/** How long the server may take to answer a query about an endpoint, ms. */
 const QUERY_TIMEOUT_MS = 2_000
 
 const STARTED_AT = new Date(Date.now() - performance.now()).toISOString()
@@ -37,17 +37,17 @@ const STARTED_AT = new Date(Date.now() - performance.now()).toISOString()
 /**
  * Describes a running agent, with what the server says of the far sides.
  *
- * @param far - what was learnt of them before, by endpoint, in place of asking.
+ * @param far - by endpoint, what is already known of the far sides: these are not asked for.
  */
 export async function describeAgent(
   described: DescribedAgent,
   far?: ReadonlyMap<string, FarStatus>,
 ): Promise<AgentStatus> {
-  const { software, url, work, stop, consumer } = described
+  const { software, url, running, stop, consumer } = described
   const links = linksOf(described)
-  const listeners = work.offers.map(describeOffer)
+  const listeners = running.listeners.map(describeListener)
   const accesses = await Promise.all(
-    work.accesses.map(async (access) => {
+    running.accesses.map(async (access) => {
       const { endpoint } = access.made
       return describeAccess(access, far?.get(endpoint) ?? (await farSide(consumer, endpoint)))
     }),
@@ -69,7 +69,7 @@ export async function describeAgent(
   }
 }
 
-/** Asks the server how an endpoint fares. */
+/** Asks the server for the state of an endpoint. */
 export async function farSide(consumer: Consumer, endpoint: string): Promise<FarStatus> {
   const signal = AbortSignal.timeout(QUERY_TIMEOUT_MS)
   const state = await consumer.query(endpoint, { signal }).catch(() => undefined)
@@ -84,19 +84,19 @@ export async function farSide(consumer: Consumer, endpoint: string): Promise<Far
   }
 }
 
-function linksOf({ work, agent, consumer, links }: DescribedAgent): LinkStatus[] {
-  const offers = describeLink('offers', links.offers, agent.protocol, agent.sessions)
+function linksOf({ running, agent, consumer, links }: DescribedAgent): LinkStatus[] {
+  const offers = describeLink('offers', links.listeners, agent.protocol, agent.sessions)
   const sessions = consumer.protocol === 'adit' ? 1 : undefined
   const accesses = describeLink('accesses', links.accesses, consumer.protocol, sessions)
   return [
-    ...(work.offers.length > 0 ? [offers] : []),
-    ...(work.accesses.length > 0 ? [accesses] : []),
+    ...(running.listeners.length > 0 ? [offers] : []),
+    ...(running.accesses.length > 0 ? [accesses] : []),
   ]
 }
 
 function describeLink(
   half: LinkStatus['half'],
-  link: Link,
+  link: ConnectionMonitor,
   protocol: 'adit' | 'piko' | undefined,
   sessions: number | undefined,
 ): LinkStatus {
@@ -115,7 +115,7 @@ function describeLink(
   }
 }
 
-function describeOffer({ setting, made }: RunningOffer): ListenerStatus {
+function describeListener({ setting, made }: RunningListener): ListenerStatus {
   const { listener, lastFailure, traffic } = made
   return {
     endpoint: listener.endpoint,
@@ -146,7 +146,7 @@ function describeAccess({ made, binds }: RunningAccess, far: FarStatus): AccessS
   }
 }
 
-/** @param socket - whose sockets the traffic counts. */
+/** @param socket - the side whose sockets the traffic counts. */
 function describeTraffic(traffic: Traffic, socket: 'service' | 'consumer'): TrafficStatus {
   const { open, total, bytesToSocket, bytesFromSocket } = traffic
   const toService = socket === 'service' ? bytesToSocket : bytesFromSocket

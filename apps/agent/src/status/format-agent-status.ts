@@ -11,7 +11,7 @@ import type {
   ListenerStatus,
   TrafficStatus,
 } from './agent-status.ts'
-import { waysTo } from './ways-to.ts'
+import { visitorAddresses } from './visitor-addresses.ts'
 
 const HALVES: Readonly<Record<LinkStatus['half'], string>> = {
   offers: 'link',
@@ -102,7 +102,7 @@ export function formatBind({ address, state, addresses, holder, why }: BindStatu
 
 function listenerRows(listener: ListenerStatus): string[][] {
   const { endpoint, state, service, lastFailure } = listener
-  const [first = '-', ...more] = waysTo(listener)
+  const [first = '-', ...more] = visitorAddresses(listener)
   return [
     [endpoint, state, first, service, ...trafficCells(listener)],
     ...more.map((url) => ['', '', url]),

@@ -4,7 +4,7 @@ import { formatTable, roughSize } from '@proj/program-kit'
 
 import type { AccessStatus, AgentStatus, ListenerStatus, TrafficStatus } from './agent-status.ts'
 import { formatBind, formatFailure, formatFar, formatLink } from './format-agent-status.ts'
-import { waysTo } from './ways-to.ts'
+import { visitorAddresses } from './visitor-addresses.ts'
 
 /** Bytes per second of one listener or access. */
 export interface Rate {
@@ -117,7 +117,7 @@ function listenerEntry(listener: ListenerStatus, rate: Rate | undefined): Entry 
   return {
     name: endpoint,
     isWell,
-    ways: isWell ? waysTo(listener) : ['offline'],
+    ways: isWell ? visitorAddresses(listener) : ['offline'],
     target: service,
     ...trafficCells(listener, rate),
     notes: lastFailure === undefined ? [] : [`service: ${formatFailure(lastFailure)}`],

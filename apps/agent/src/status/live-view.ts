@@ -82,7 +82,7 @@ export class LiveView {
     this.#drawing = true
     try {
       const known = new Map(this.#far)
-      for (const { made } of this.#described.work.accesses) {
+      for (const { made } of this.#described.running.accesses) {
         if (!known.has(made.endpoint)) known.set(made.endpoint, { state: 'unknown' })
       }
       const status = await describeAgent(this.#described, known)
@@ -117,9 +117,9 @@ export class LiveView {
   }
 
   async #ask(): Promise<void> {
-    const { work, consumer } = this.#described ?? {}
-    if (work === undefined || consumer === undefined) return
-    const endpoints = work.accesses.map(({ made }) => made.endpoint).slice(0, MAX_ASKED)
+    if (this.#described === undefined) return
+    const { running, consumer } = this.#described
+    const endpoints = running.accesses.map(({ made }) => made.endpoint).slice(0, MAX_ASKED)
     for (const endpoint of this.#far.keys()) {
       if (!endpoints.includes(endpoint)) this.#far.delete(endpoint)
     }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
-import { formatAgentMetrics } from '../../src/status/agent-metrics.ts'
+import { formatAgentMetrics } from '../../src/admin/metrics.ts'
 import { formatAgentStatus, formatFar } from '../../src/status/format-agent-status.ts'
 import { SAMPLE } from './status-sample.ts'
 

@@ -7,14 +7,14 @@ import { FailureLimits, PasswordChecks, policyOf, type VisitorPolicy } from '@pr
 import { Access } from './access/access.ts'
 import type { AccessSettings } from './access/access-settings.ts'
 import type { LocalBind } from './access/local-bind.ts'
-import { Offer } from './listeners/offer.ts'
+import { ServiceListener } from './listeners/service-listener.ts'
 import { openBinds } from './access/open-binds.ts'
 import type { AgentSettings } from './settings.ts'
 
-/** An offer and the settings it was made from. */
-export interface RunningOffer {
+/** A listener and the settings it was made from. */
+export interface RunningListener {
   readonly setting: AgentSettings['listeners'][number]
-  readonly made: Offer
+  readonly made: ServiceListener
 }
 
 /** An access, the settings it was made from, and its local addresses. */
@@ -24,36 +24,36 @@ export interface RunningAccess {
   readonly binds: readonly LocalBind[]
 }
 
-/** What the work of an agent is done with. */
-export interface WorkSurroundings {
-  /** Offers. */
+/** What listeners and accesses are made with. */
+export interface RunningConfigParts {
+  /** Serves the listeners. */
   readonly agent: Agent
-  /** Brings. */
+  /** Opens the connections of the accesses. */
   readonly consumer: Consumer
-  /** What the consumer's last attempt to reach the server said, if it failed. */
+  /** The error of the consumer's last attempt to reach the server, if it failed. */
   readonly lastProblem: () => unknown
   readonly logger: Logger
 }
 
-/** What the agent offers and brings now, and the way from one configuration to the next. */
-export class Work {
-  /** Rejects when an offer ended for good; else pends for ever. */
+/** The listeners and accesses that run now. `apply` changes them to those of a new configuration. */
+export class RunningConfig {
+  /** Rejects when a listener failed for good; never resolves. */
   readonly failed: Promise<never>
-  readonly #around: WorkSurroundings
+  readonly #parts: RunningConfigParts
   readonly #gateParts = { checks: new PasswordChecks(), failures: new FailureLimits() }
-  #offers: readonly RunningOffer[] = []
+  #listeners: readonly RunningListener[] = []
   #accesses: readonly RunningAccess[] = []
   #fail: (error: unknown) => void = () => {}
 
-  constructor(around: WorkSurroundings) {
-    this.#around = around
+  constructor(parts: RunningConfigParts) {
+    this.#parts = parts
     this.failed = new Promise((_, reject) => (this.#fail = reject))
-    this.failed.catch(() => {}) // whoever runs the agent listens only once it is ready
+    this.failed.catch(() => {}) // the caller awaits it only once the agent is ready
   }
 
-  /** Offers in the order of the configuration, with their settings. */
-  get offers(): readonly RunningOffer[] {
-    return this.#offers
+  /** Listeners in the order of the configuration, with their settings. */
+  get listeners(): readonly RunningListener[] {
+    return this.#listeners
   }
 
   /** Accesses in the order of the configuration. */
@@ -62,43 +62,43 @@ export class Work {
   }
 
   /**
-   * Offers and brings what is wanted, and ends what is not any more; what stays the same is left
-   * alone, with its connections, and so is an address that goes to another endpoint. Every new local
-   * address is held before anything else is touched.
+   * Starts the listeners and accesses of a configuration and ends those that it does not have. What
+   * did not change keeps running with its connections, and so does a local address that now belongs
+   * to another endpoint. Every new local address is bound before anything else changes.
    *
    * @param signal - ends the wait for an address that is taken.
-   * @throws {PortcheckError} when an address cannot be had; everything is then as it was.
+   * @throws {PortcheckError} when an address cannot be bound; nothing has changed then.
    */
-  async become(
+  async apply(
     wanted: Pick<AgentSettings, 'listeners' | 'accesses'>,
     signal: AbortSignal,
   ): Promise<void> {
-    await this.#bring(wanted.accesses, signal)
-    const kept = this.#offers.filter(({ setting }) =>
+    await this.#applyAccesses(wanted.accesses, signal)
+    const kept = this.#listeners.filter(({ setting }) =>
       wanted.listeners.some((one) => sameSettings(one, setting)),
     )
     const next = await Promise.all(
       wanted.listeners.map(async (setting) => {
         const running = kept.find((one) => sameSettings(one.setting, setting))
-        // Verifiers take a while to make: meanwhile what runs goes on.
+        // Hashing passwords takes a while: what runs goes on meanwhile.
         const visitors = running === undefined ? await policyOf(setting.visitors) : undefined
         return { setting, running, visitors }
       }),
     )
     await Promise.all(
-      this.#offers.filter((one) => !kept.includes(one)).map(({ made }) => made.listener.close()),
+      this.#listeners.filter((one) => !kept.includes(one)).map(({ made }) => made.listener.close()),
     )
-    this.#offers = next.map(
+    this.#listeners = next.map(
       ({ setting, running, visitors }) =>
-        running ?? { setting, made: this.#offer(setting, visitors) },
+        running ?? { setting, made: this.#startListener(setting, visitors) },
     )
   }
 
-  /** Resolves once the server serves every offer that is still wanted by then. */
+  /** Resolves once every listener is online that is still in the configuration by then. */
   async ready(signal: AbortSignal): Promise<void> {
-    const isWanted = (offer: RunningOffer): boolean => this.#offers.includes(offer)
+    const isWanted = (one: RunningListener): boolean => this.#listeners.includes(one)
     await Promise.all(
-      this.#offers.map(async (one) => {
+      this.#listeners.map(async (one) => {
         try {
           await one.made.listener.ready({ signal })
         } catch (error) {
@@ -108,47 +108,47 @@ export class Work {
     )
   }
 
-  /** Gives the local addresses up; their connections may finish until the signal aborts. */
-  stop(signal: AbortSignal): void {
+  /** Closes the local addresses; their connections may finish until the signal aborts. */
+  drain({ signal }: { readonly signal: AbortSignal }): void {
     for (const bind of this.#binds()) void bind.close({ signal }).catch(() => {})
   }
 
-  /** Ends the accesses now; the offers end with the agent. */
+  /** Ends the accesses now; the listeners end with the agent. */
   destroy(): void {
     for (const bind of this.#binds()) bind.destroy()
   }
 
-  async #bring(wanted: readonly AccessSettings[], signal: AbortSignal): Promise<void> {
+  async #applyAccesses(wanted: readonly AccessSettings[], signal: AbortSignal): Promise<void> {
     const known = [...this.#accesses]
     const left = this.#binds()
     const plan = wanted.map((setting) => {
       const at = known.findIndex(({ made }) => made.endpoint === setting.endpoint)
       const [before] = at < 0 ? [] : known.splice(at, 1)
-      const made = before?.made ?? new Access(setting.endpoint, setting.timeoutMs, this.#around)
-      const places = setting.bindAddr.map((address) => {
+      const made = before?.made ?? new Access(setting.endpoint, setting.timeoutMs, this.#parts)
+      const binds = setting.bindAddr.map((address) => {
         const own = (bind: LocalBind): boolean => isDeepStrictEqual(bind.address, address)
-        // Port 0 is another address each time: only its own access keeps it.
+        // Port 0 is a new port each time: only the access that has it keeps it.
         const isDrawn = address.kind === 'tcp' && address.port === 0
         const index = left.findIndex((bind) => own(bind) && (!isDrawn || bind.access === made))
         return { address, bind: index < 0 ? undefined : left.splice(index, 1)[0] }
       })
-      return { setting, made, places }
+      return { setting, made, binds }
     })
     const added = await openBinds(
-      plan.flatMap(({ setting, made, places }) =>
-        places
+      plan.flatMap(({ setting, made, binds }) =>
+        binds
           .filter(({ bind }) => bind === undefined)
           .map(({ address }) => ({ address, access: made, setting })),
       ),
-      { logger: this.#around.logger, signal },
+      { logger: this.#parts.logger, signal },
     )
-    this.#accesses = plan.map(({ setting, made, places }) => {
-      const binds = places.flatMap(({ bind }) => bind ?? added.shift() ?? [])
+    this.#accesses = plan.map(({ setting, made, binds }) => {
+      const opened = binds.flatMap(({ bind }) => bind ?? added.shift() ?? [])
       made.timeoutMs = setting.timeoutMs
-      for (const bind of binds) bind.configure(made, setting)
-      return { setting, made, binds }
+      for (const bind of opened) bind.configure(made, setting)
+      return { setting, made, binds: opened }
     })
-    // Connections that are open go on; only the address is given up.
+    // Open connections go on; only the address is closed.
     for (const bind of left) void bind.close()
   }
 
@@ -156,12 +156,15 @@ export class Work {
     return this.#accesses.flatMap(({ binds }) => binds)
   }
 
-  #offer(setting: RunningOffer['setting'], visitors: VisitorPolicy | undefined): Offer {
-    const { agent, logger } = this.#around
-    const offer = new Offer(agent, setting, visitors, this.#gateParts, logger)
-    void offer.listener.closed.then(({ error }) => {
+  #startListener(
+    setting: RunningListener['setting'],
+    visitors: VisitorPolicy | undefined,
+  ): ServiceListener {
+    const { agent, logger } = this.#parts
+    const made = new ServiceListener(agent, setting, visitors, this.#gateParts, logger)
+    void made.listener.closed.then(({ error }) => {
       if (error !== undefined) this.#fail(error)
     })
-    return offer
+    return made
   }
 }

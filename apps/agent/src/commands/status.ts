@@ -14,10 +14,11 @@ import { readRunningAgents } from '../control/running-agents.ts'
 import type { AgentTree } from '../settings.ts'
 
 /**
- * `adit status`: the agents of this user that run here, or the server at a URL.
+ * `adit status`: shows the running agents of this user on this machine, or the server at a URL.
  *
- * @param flags.url - of a server's admin port; the others are for one that speaks TLS.
- * @returns 0 when every agent is ready and every far side serves, or the server answered; else 1.
+ * @param flags.url - of a server's admin port. The other flags are for one with TLS.
+ * @returns exit code 0 when every agent is ready and every endpoint of an access is served, or the
+ *   server answered; else 1.
  */
 export async function showStatus(
   { json, around }: Invocation<AgentTree, OwnCommands>,
@@ -42,7 +43,7 @@ export async function showStatus(
   return isWell ? EXIT.ok : EXIT.failed
 }
 
-/** Whether all is as configured here, and at the far side as far as that is known. */
+/** Whether the agent is ready, and its accesses work as far as the server knows. */
 function isServing({ ready, accesses }: AgentStatus): boolean {
   return (
     ready &&

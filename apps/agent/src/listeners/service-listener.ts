@@ -2,7 +2,6 @@ import { formatDialAddress, formatSourceAddress } from '@proj/config'
 import { isDialError } from '@proj/dialer'
 import { type Agent, forward, type Listener, type Logger } from '@proj/tunnel'
 import { Traffic } from '@proj/tunnel/io'
-
 import type { GateParts, VisitorPolicy } from '@proj/auth'
 
 import { enforcement } from './enforcement.ts'
@@ -10,7 +9,7 @@ import type { AgentSettings } from '../settings.ts'
 
 type ListenerSettings = AgentSettings['listeners'][number]
 
-/** Why the service could not be reached the last time, and when. */
+/** The last failure to reach the service, and when. */
 export interface ServiceFailure {
   /** Code of the dialer, where there is one. */
   readonly code: string | undefined
@@ -20,18 +19,18 @@ export interface ServiceFailure {
   readonly at: number
 }
 
-/** A service that is offered: its endpoint is spliced to the service's address. */
-export class Offer {
-  /** What the server routes here. */
+/** A listener of the configuration: carries the visitors of its endpoint to the service. */
+export class ServiceListener {
+  /** The listener at the server. */
   readonly listener: Listener
   /** Connections to the service and their bytes. */
   readonly traffic: Traffic = new Traffic()
-  /** Why the service could not be reached the last time. */
+  /** The last failure to reach the service. */
   lastFailure: ServiceFailure | undefined
 
   /**
-   * @param visitors - what the settings demand of visitors, with verifiers in place of passwords.
-   * @param gateParts - what the gates of this agent share.
+   * @param visitors - the rules for visitors, with password hashes in place of passwords.
+   * @param gateParts - shared by all gates of this agent.
    */
   constructor(
     agent: Agent,

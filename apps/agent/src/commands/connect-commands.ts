@@ -12,16 +12,16 @@ import type { OwnCommands } from './commands.ts'
 import { serverOptions } from '../connect/server-options.ts'
 import type { AgentTree } from '../settings.ts'
 
-/** What is asked about the way to the server. */
+/** The two commands on the connection to the server. */
 export type ConnectQuestion = 'explain' | 'diagnose'
 
 /**
- * `adit connect explain|diagnose`: the dialer's report on the way to the server.
+ * `adit connect explain` and `adit connect diagnose`: the dialer's report on the connection to the server.
  *
  * @param access - whether the URL is that of a proxy port.
  * @returns the exit code: 0, or one per kind of failure (docs/exit-codes.md).
  */
-export async function reportConnect(
+export async function runConnectCommand(
   question: ConnectQuestion,
   access: boolean,
   { loaded, json, around }: Invocation<AgentTree, OwnCommands>,

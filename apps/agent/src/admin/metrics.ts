@@ -1,4 +1,4 @@
-import type { AgentStatus } from './agent-status.ts'
+import type { AgentStatus } from '../status/agent-status.ts'
 
 type Sample = readonly [labels: Readonly<Record<string, string>>, value: number]
 

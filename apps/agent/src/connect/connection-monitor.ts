@@ -1,8 +1,8 @@
 import type { Agent, Consumer } from '@proj/tunnel'
 
-/** What went wrong last on the way to the server. */
-export interface LinkProblem {
-  /** What was thrown. */
+/** The last failure to connect to the server. */
+export interface ConnectionProblem {
+  /** The error. */
   readonly error: unknown
   /** When, ms since the epoch. */
   readonly at: number
@@ -10,13 +10,13 @@ export interface LinkProblem {
   readonly nextAttemptAt: number
 }
 
-/** Watches how one half of the program fares with the server, for the log lines and the status. */
-export class Link {
+/** Remembers the state of the connection that an agent or a consumer has with the server. */
+export class ConnectionMonitor {
   #connectedAt: number | undefined
-  #problem: LinkProblem | undefined
+  #problem: ConnectionProblem | undefined
 
   constructor(half: Agent | Consumer) {
-    // Both halves emit the same; of a union TypeScript takes no common signature of `on`.
+    // Both emit these events, but TypeScript finds no common signature of `on` in a union.
     const events = half as Consumer
     events.on('connected', () => {
       this.#connectedAt ??= Date.now()
@@ -38,13 +38,13 @@ export class Link {
     return this.#isUp()
   }
 
-  /** Since when there is one, ms since the epoch. */
+  /** Since when there is a session, ms since the epoch. */
   get connectedAt(): number | undefined {
     return this.#isUp() ? this.#connectedAt : undefined
   }
 
-  /** What went wrong last, until the next success. */
-  get problem(): LinkProblem | undefined {
+  /** The last failure; undefined after the next success. */
+  get problem(): ConnectionProblem | undefined {
     return this.#problem
   }
 }

@@ -1,7 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
 
-import { formatAgentMetrics } from '../status/agent-metrics.ts'
+import { formatAgentMetrics } from './metrics.ts'
 import type { AgentStatus } from '../status/agent-status.ts'
 
 /** Bounds on a request: a local program asks for a page, nothing else. */

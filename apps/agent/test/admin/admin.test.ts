@@ -5,7 +5,7 @@ import { exchangeRaw } from '@proj/testkit/raw-http'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
 import { controlFolder } from '../../src/control/control-folder.ts'
-import { createControlServer } from '../../src/control/control-server.ts'
+import { createControlServer } from '../../src/admin/admin.ts'
 import { SAMPLE } from '../status/status-sample.ts'
 
 async function ask(path: string, head = 'host: localhost', method = 'GET', ready = true) {

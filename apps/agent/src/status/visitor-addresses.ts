@@ -1,5 +1,5 @@
-/** How people reach an endpoint: its URLs, or the command of the consumer's side. */
-export function waysTo({
+/** Where visitors reach an endpoint: its URLs, or else the command that a consumer runs. */
+export function visitorAddresses({
   endpoint,
   kind,
   urls,

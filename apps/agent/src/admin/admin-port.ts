@@ -3,7 +3,7 @@ import { listen } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 
 import type { AgentStatus } from '../status/agent-status.ts'
-import { createControlServer } from './control-server.ts'
+import { createControlServer } from './admin.ts'
 import type { AgentSettings } from '../settings.ts'
 
 /**

@@ -1,0 +1,58 @@
+import { EXIT, formatTable, type Invocation, printable } from '@proj/program-kit'
+import { releaseName, reservedNames, reserveName, type ReservedName } from '@proj/tunnel'
+
+import { serverOptions } from '../connect/server-options.ts'
+import type { AgentTree } from '../settings.ts'
+import type { OwnCommands } from './commands.ts'
+import type { NAME_COMMANDS } from './name-commands.ts'
+import { toUserError } from './to-user-error.ts'
+
+/** An invocation of one of the commands for names. */
+export type NameInvocation = Invocation<AgentTree, OwnCommands> & {
+  readonly command: { readonly name: keyof typeof NAME_COMMANDS }
+}
+
+/** Runs one of the commands for names. */
+export async function runNameCommand(invocation: NameInvocation): Promise<number> {
+  const { command, loaded, json, around } = invocation
+  const { stdout, env, signals } = around
+  const server = await serverOptions(loaded.settings.connect, env)
+  const print = (value: unknown, text: string): void =>
+    void stdout.write(json ? `${JSON.stringify(value)}\n` : text)
+  const signal = signals.stop
+  try {
+    switch (command.name) {
+      case 'reserve': {
+        const { kind } = command.flags
+        const held = await reserveName(server, command.args.name, { kind, signal })
+        print(held, `${printable(held.endpoint)} is reserved for ${printable(held.identity)}\n`)
+        break
+      }
+      case 'release': {
+        const { name } = command.args
+        await releaseName(server, name, { signal })
+        print({ released: name }, `${printable(name)} is released\n`)
+        break
+      }
+      case 'list': {
+        const names = await reservedNames(server, { signal })
+        print(names, formatNames(names))
+      }
+    }
+    return EXIT.ok
+  } catch (error) {
+    if (signals.stop.aborted) return EXIT.ok
+    throw toUserError(error)
+  }
+}
+
+function formatNames(names: readonly ReservedName[]): string {
+  if (names.length === 0) return 'no names are reserved\n'
+  const rows = names.map(({ endpoint, kind, since, sessions, port }) => [
+    printable(endpoint),
+    port === undefined ? kind : `${kind} ${port}`,
+    sessions === 0 ? 'offline' : 'online',
+    `${since.slice(0, 16)}Z`,
+  ])
+  return formatTable([['NAME', 'KIND', 'STATE', 'SINCE'], ...rows])
+}

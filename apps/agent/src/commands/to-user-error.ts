@@ -1,0 +1,45 @@
+import { EXIT, UserError } from '@proj/program-kit'
+import { isDialError } from '@proj/dialer'
+import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
+import { isTunnelError, TUNNEL_ERRORS, type TunnelErrorCode } from '@proj/tunnel'
+
+/** Failures that mean: the server refuses. */
+const REFUSED: ReadonlySet<TunnelErrorCode> = new Set([
+  'TUNNEL_ENDPOINT_REFUSED',
+  'TUNNEL_NAME_TAKEN',
+  'TUNNEL_PORT_REFUSED',
+  'TUNNEL_PORT_UNSUPPORTED',
+  'TUNNEL_RESERVATION_REFUSED',
+  'TUNNEL_UNAUTHORIZED',
+  'TUNNEL_UPGRADE_REFUSED',
+  'TUNNEL_VISITORS_UNSUPPORTED',
+])
+
+/** Failures that mean: a setting is wrong. */
+const USAGE: ReadonlySet<TunnelErrorCode> = new Set([
+  'TUNNEL_ENDPOINT_INVALID',
+  'TUNNEL_VISITORS_INVALID',
+])
+
+/**
+ * Turns an error that ends the program into one with an exit code and a hint.
+ *
+ * @returns the error itself when it is none that a user can act on.
+ */
+export function toUserError(error: unknown): unknown {
+  if (isPortcheckError(error)) {
+    const { hint } = PORTCHECK_ERRORS[error.code]
+    return new UserError(error.message, { exitCode: EXIT.addressTaken, hint, cause: error })
+  }
+  if (isTunnelError(error)) {
+    const { code, message } = error
+    const exitCode = REFUSED.has(code) ? EXIT.refused : USAGE.has(code) ? EXIT.usage : EXIT.failed
+    const { hint } = TUNNEL_ERRORS[code]
+    return new UserError(`${message} (${code})`, { exitCode, hint, cause: error })
+  }
+  if (isDialError(error)) {
+    const { message, hint } = error
+    return new UserError(message, { exitCode: EXIT.failed, hint, cause: error })
+  }
+  return error
+}
