@@ -1,5 +1,5 @@
 import { formatBindNotes, formatTable, type TextOutput } from '@proj/program-kit'
-import { formatDialAddress } from '@proj/config'
+import { formatDialAddress } from '@proj/config/address'
 
 import { SOFTWARE } from './version.ts'
 import type { RunningConfig, RunningListener } from './running-config.ts'

@@ -59,5 +59,4 @@ export {
 } from './visitors/visitor-settings.ts'
 export { PasswordChecks, type PasswordCheckOptions } from './visitors/password-checks.ts'
 export { FailureLimits, type FailureLimitOptions } from './limits/failure-limits.ts'
-export { plainAddress } from './visitors/address-rules.ts'
 export { clientAddress } from './visitors/client-address.ts'

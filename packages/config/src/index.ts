@@ -6,45 +6,6 @@ export {
   type ConfigErrorOptions,
 } from './errors.ts'
 
-// Addresses
-export {
-  formatAddressBlock,
-  parseAddressBlock,
-  type AddressBlock,
-} from './address/address-block.ts'
-export { formatUrl } from './address/address-url.ts'
-export { formatHostPort, type UnixAddress } from './address/split-address.ts'
-export {
-  formatDialAddress,
-  parseDialAddress,
-  type DialAddress,
-  type DialAddressOptions,
-  type TcpDialAddress,
-} from './address/dial-address.ts'
-export type { HostKind } from './address/host.ts'
-export {
-  formatListenAddress,
-  parseListenAddress,
-  type FdAddress,
-  type ListenAddress,
-  type TcpListenAddress,
-} from './address/listen-address.ts'
-export { parseListenAddresses, separateFamilies } from './address/listen-addresses.ts'
-export { listenAddressesOverlap } from './address/listen-overlap.ts'
-export { parseBindHost } from './address/bind-host.ts'
-export { formatPort, parsePort } from './address/port-or-any.ts'
-export { formatPortRange, parsePortRange, tryParsePort, type PortRange } from './address/port.ts'
-export {
-  formatServiceAddress,
-  parseServiceAddress,
-  type ServiceAddress,
-} from './address/service-address.ts'
-export {
-  formatSourceAddress,
-  parseSourceAddress,
-  type SourceAddress,
-} from './address/source-address.ts'
-
 // Units
 export { formatDuration, parseDuration } from './units/duration.ts'
 export { formatRate, parseRate, ratePerSecond, type Rate, type RateUnit } from './units/rate.ts'

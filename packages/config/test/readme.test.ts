@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm'
 
 import { expect, test } from 'vitest'
 
+import { parseListenAddress } from '../src/address.ts'
 import * as config from '../src/index.ts'
 
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
@@ -27,6 +28,6 @@ test.each(['8080', '*:8080', '0.0.0.0:8080', '[::]:8080', 'localhost:8080', '[fe
   'the table of addresses has %s',
   (address) => {
     expect(README).toContain(`\`${address}\``)
-    expect(() => config.parseListenAddress(address)).not.toThrow()
+    expect(() => parseListenAddress(address)).not.toThrow()
   },
 )

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { callbackify } from 'node:util'
 
-import { formatHostPort } from '@proj/config'
+import { formatHostPort } from '@proj/config/address'
 import { HttpProxyAgent } from 'http-proxy-agent'
 
 import { DialContext } from './dial-context.ts'

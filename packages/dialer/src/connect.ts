@@ -1,6 +1,6 @@
 import { connect as netConnect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
 
-import { formatHostPort } from '@proj/config'
+import { formatHostPort } from '@proj/config/address'
 
 import { AttemptLog } from './attempt-errors.ts'
 import { currentSources } from './current-sources.ts'

@@ -5,7 +5,7 @@
 
 import type { Socket } from 'node:net'
 
-import { formatHostPort } from '@proj/config'
+import { formatHostPort } from '@proj/config/address'
 
 import { ByteReader, describeBytes } from './byte-reader.ts'
 import { abandonable } from './deadline.ts'

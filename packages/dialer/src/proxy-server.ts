@@ -1,4 +1,4 @@
-import { formatHostPort } from '@proj/config'
+import { formatHostPort } from '@proj/config/address'
 
 /** How to speak to a proxy. `socks4a` and `socks5h` leave the lookup of the target to the proxy. */
 export type ProxyProtocol = 'http' | 'https' | 'socks4' | 'socks4a' | 'socks5' | 'socks5h'

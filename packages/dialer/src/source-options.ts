@@ -1,7 +1,7 @@
 // Source addresses as the caller asks for them. What this host can do about it is looked up at each
 // dial, in current-sources.ts.
 
-import { isConfigError, parseSourceAddress } from '@proj/config'
+import { isConfigError, parseSourceAddress } from '@proj/config/address'
 
 /** Where a connection leaves from. With a proxy this is about the connection to the proxy. */
 export interface SourceOptions {

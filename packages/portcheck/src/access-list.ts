@@ -1,7 +1,7 @@
 // Who may connect. Deny beats allow; an allow list that is present admits nobody else.
 import { BlockList } from 'node:net'
 
-import { parseAddressBlock } from '@proj/config'
+import { parseAddressBlock } from '@proj/config/address'
 
 import type { Peer } from './peer.ts'
 

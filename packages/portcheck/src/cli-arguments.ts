@@ -1,7 +1,7 @@
 // The command line of `portcheck`. Everything after `--` is a command to run.
 import { parseArgs } from 'node:util'
 
-import { parsePortRange, type PortRange } from '@proj/config'
+import { parsePortRange, type PortRange } from '@proj/config/address'
 
 /** What the command line asks for. */
 export interface CliArguments {

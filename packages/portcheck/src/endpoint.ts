@@ -2,7 +2,7 @@
 // below works on endpoints; what a person writes is a want (want.ts).
 import { isIPv6 } from 'node:net'
 
-import { formatHostPort } from '@proj/config'
+import { formatHostPort } from '@proj/config/address'
 
 /** One listening socket, wanted or real. */
 export interface Endpoint {

@@ -2,7 +2,7 @@
 // is used.
 import { inspect } from 'node:util'
 
-import type { PortRange } from '@proj/config'
+import type { PortRange } from '@proj/config/address'
 
 import { type Claim, claimPlan, type ClaimOptions } from './claim.ts'
 import { isPortcheckError, PortcheckError } from './errors.ts'

@@ -3,7 +3,7 @@
 import type { Server } from 'node:net'
 import { inspect } from 'node:util'
 
-import { listenAddressesOverlap, separateFamilies } from '@proj/config'
+import { listenAddressesOverlap, separateFamilies } from '@proj/config/address'
 
 import { type AccessListOptions, createAccessList } from './access-list.ts'
 import type { Claim, ClaimOptions } from './claim.ts'

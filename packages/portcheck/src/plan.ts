@@ -4,7 +4,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIPv6 } from 'node:net'
 
-import type { TcpListenAddress } from '@proj/config'
+import type { TcpListenAddress } from '@proj/config/address'
 
 import { errnoOf } from './bind-verdict.ts'
 import type { Endpoint } from './endpoint.ts'

@@ -2,7 +2,7 @@
 // they become the loopback name and one address per family of this machine.
 import { networkInterfaces, type NetworkInterfaceInfo } from 'node:os'
 
-import { formatUrl } from '@proj/config'
+import { formatUrl } from '@proj/config/address'
 
 import { type Endpoint, isWildcard } from './endpoint.ts'
 

@@ -7,7 +7,7 @@ import {
   type ListenAddress,
   parseListenAddress,
   type TcpListenAddress,
-} from '@proj/config'
+} from '@proj/config/address'
 
 /** An address to listen on, in parts. */
 export interface WantParts {

@@ -1,7 +1,7 @@
 // Port ranges that Windows keeps for virtual machines and containers. A bind there fails with EACCES
 // while no tool shows a holder. The parser is tested on samples of output; it was never run on Windows
 // by its authors.
-import type { PortRange } from '@proj/config'
+import type { PortRange } from '@proj/config/address'
 
 import { runTool, WINDOWS_TOOLS } from './run-tool.ts'
 

@@ -60,11 +60,7 @@ const HOMES = [
 
 /** @type {Exceptions} */
 const EXCEPTIONS = {
-  imports: {
-    // the address grammar, before @proj/config/address
-    'packages/dialer': ['config'],
-    'packages/portcheck': ['config'],
-  },
+  imports: {},
   homes: ['packages/auth/src/visitors/gated-service.ts'],
 }
 

@@ -1,5 +1,5 @@
-import { isLoopbackBind } from '@proj/program-kit'
-import { formatListenAddress, type RuleProblem } from '@proj/config'
+import type { RuleProblem } from '@proj/config'
+import { isLoopbackBind, formatListenAddress } from '@proj/config/address'
 
 import type { AccessSettings } from './access-settings.ts'
 

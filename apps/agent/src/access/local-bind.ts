@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { accessLists, type BindNote, bindNotes, movedBinds } from '@proj/program-kit'
-import { formatListenAddress, type ListenAddress } from '@proj/config'
+import { formatListenAddress, type ListenAddress } from '@proj/config/address'
 import {
   describeHolder,
   isPortcheckError,

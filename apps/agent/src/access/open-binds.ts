@@ -1,5 +1,5 @@
 import { conflictPolicy } from '@proj/program-kit'
-import type { ListenAddress } from '@proj/config'
+import type { ListenAddress } from '@proj/config/address'
 import { listenTogether } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 

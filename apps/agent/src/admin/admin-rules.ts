@@ -1,5 +1,6 @@
-import { isLoopbackBind, type ListenerSettings } from '@proj/program-kit'
-import { formatListenAddress, type ListenAddress, type RuleProblem } from '@proj/config'
+import { type ListenerSettings } from '@proj/program-kit'
+import type { RuleProblem } from '@proj/config'
+import { isLoopbackBind, formatListenAddress, type ListenAddress } from '@proj/config/address'
 
 /** A rule: an admin port that everybody reaches shows everybody what is offered and brought. */
 export function* publicAdminIsNoticed({

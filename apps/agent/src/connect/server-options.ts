@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 
 import { EXIT, UserError } from '@proj/program-kit'
-import { formatSourceAddress } from '@proj/config'
+import { formatSourceAddress } from '@proj/config/address'
 import { proxyFromEnvironment, type TlsOptions } from '@proj/dialer'
 import type { ServerOptions } from '@proj/tunnel'
 

@@ -6,7 +6,8 @@
 import { Duplex } from 'node:stream'
 import { callbackify } from 'node:util'
 
-import { type Gate, judgeAll, plainAddress, type Refusal } from '@proj/auth'
+import { type Gate, judgeAll, type Refusal } from '@proj/auth'
+import { plainAddress } from '@proj/config/address'
 import {
   type BodyReader,
   createBodyReader,

@@ -1,4 +1,4 @@
-import { formatDialAddress, formatSourceAddress } from '@proj/config'
+import { formatDialAddress, formatSourceAddress } from '@proj/config/address'
 import { isDialError } from '@proj/dialer'
 import { type Agent, forward, type Listener, type Logger } from '@proj/tunnel'
 import { Traffic } from '@proj/tunnel/io'

@@ -1,4 +1,4 @@
-import { formatDialAddress } from '@proj/config'
+import { formatDialAddress } from '@proj/config/address'
 import type { Agent, Consumer } from '@proj/tunnel'
 import type { Traffic } from '@proj/tunnel/io'
 

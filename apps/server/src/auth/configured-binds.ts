@@ -1,4 +1,5 @@
-import type { ListenAddress, LoadedSettings } from '@proj/config'
+import type { LoadedSettings } from '@proj/config'
+import type { ListenAddress } from '@proj/config/address'
 import type { Logger } from '@proj/tunnel'
 
 import type { ServerTree } from '../settings.ts'

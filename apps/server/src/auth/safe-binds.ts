@@ -3,7 +3,7 @@
  * asked who they are, ports are on loopback unless an operator says otherwise in so many words.
  */
 import { EXIT, UserError } from '@proj/program-kit'
-import { formatListenAddress, type ListenAddress, parseListenAddress } from '@proj/config'
+import { formatListenAddress, isLoopbackBind, type ListenAddress } from '@proj/config/address'
 
 import type { PortName } from './authenticator.ts'
 
@@ -47,7 +47,7 @@ export function safeBinds(ports: readonly PortBinds[], insecureOpen: boolean): S
   return ports.map((port) => {
     const { name, addresses, isChosen } = port
     const isSafe = port.isProtected || port.hasAllowList || (name === 'proxy' && agentsAreKnown)
-    const reachable = addresses.find((address) => !isLoopback(address))
+    const reachable = addresses.find((address) => !isLoopbackBind(address))
     const as = { name, addresses, isWithheld: false, isOpen: false }
     if (isSafe || reachable === undefined) return as
     if (insecureOpen) return { ...as, isOpen: true }
@@ -64,14 +64,7 @@ export function hintFor(name: PortName): string {
   return PROTECTION_HINT.replaceAll('NAME', name)
 }
 
-function isLoopback(address: ListenAddress): boolean {
-  if (address.kind === 'unix') return true
-  if (address.kind === 'fd') return false
-  const { host, hostKind } = address
-  if (hostKind === 'localhost') return true
-  return hostKind === 'ipv4' ? host.startsWith('127.') : hostKind === 'ipv6' && host === '::1'
-}
-
 function onLoopback(address: ListenAddress): ListenAddress {
-  return address.kind === 'tcp' ? parseListenAddress(`localhost:${address.port}`) : address
+  if (address.kind !== 'tcp') return address
+  return { ...address, host: 'localhost', hostKind: 'localhost', family: 'both' }
 }

@@ -6,7 +6,8 @@ import {
   readServerStatus,
   UserError,
 } from '@proj/program-kit'
-import { formatHostPort, type Resolved } from '@proj/config'
+import type { Resolved } from '@proj/config'
+import { formatUrl } from '@proj/config/address'
 
 import type { OwnCommands, ServerTree } from '../settings.ts'
 
@@ -36,7 +37,5 @@ function adminUrl({
       hint: 'name it with --url http://HOST:PORT',
     })
   }
-  const everywhere = tcp.hostKind === 'any' || tcp.host === '::' || tcp.host === '0.0.0.0'
-  const scheme = tls.cert.length > 0 ? 'https' : 'http'
-  return `${scheme}://${formatHostPort(everywhere ? 'localhost' : tcp.host, tcp.port)}`
+  return formatUrl(tls.cert.length > 0 ? 'https' : 'http', tcp.host, tcp.port)
 }

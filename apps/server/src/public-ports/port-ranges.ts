@@ -1,4 +1,4 @@
-import type { PortRange } from '@proj/config'
+import type { PortRange } from '@proj/config/address'
 
 /** The ports that may be given out: ranges, which may overlap, as one row of numbers. */
 export class PortRanges {

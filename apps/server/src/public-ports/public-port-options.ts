@@ -1,4 +1,4 @@
-import type { PortRange } from '@proj/config'
+import type { PortRange } from '@proj/config/address'
 
 /** What is given out, to whom, and how. */
 export interface PublicPortOptions {

@@ -1,4 +1,4 @@
-import { formatHostPort } from '@proj/config'
+import { formatHostPort } from '@proj/config/address'
 import { listen, type Listeners, type OnConnection, type Warning } from '@proj/portcheck'
 import type { Upstream } from '@proj/tunnel/server'
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-import { formatUrl } from '@proj/config'
+import { formatUrl } from '@proj/config/address'
 import { isPortcheckError, type WarningCode } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 import type { PortLease, PortRefusal, PortWish, PublicPortSource } from '@proj/tunnel/server'

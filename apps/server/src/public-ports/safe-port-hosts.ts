@@ -1,5 +1,5 @@
-import { EXIT, isLoopbackBind, UserError } from '@proj/program-kit'
-import { formatHostPort, parseListenAddress } from '@proj/config'
+import { EXIT, UserError } from '@proj/program-kit'
+import { isLoopback } from '@proj/config/address'
 
 import { hintFor } from '../auth/safe-binds.ts'
 
@@ -29,14 +29,10 @@ export function safePortHosts({
   insecureOpen,
 }: PortHosts): readonly string[] | undefined {
   if (hasAllowList || agentsAreKnown || insecureOpen) return hosts
-  const reachable = hosts?.find((host) => !isLoopbackHost(host))
+  const reachable = hosts?.find((host) => !isLoopback(host))
   if (reachable === undefined) return hosts ?? ['localhost']
   throw new UserError(
     `public_ports.bind_host: strangers reach ${reachable}, and no agent is asked for a token`,
     { exitCode: EXIT.usage, hint: hintFor('upstream') },
   )
-}
-
-function isLoopbackHost(host: string): boolean {
-  return isLoopbackBind(parseListenAddress(formatHostPort(host, 1)))
 }

@@ -1,5 +1,5 @@
 import { UserError } from '@proj/program-kit'
-import { formatListenAddress, parseListenAddress } from '@proj/config'
+import { formatListenAddress, parseListenAddress } from '@proj/config/address'
 import { describe, expect, test } from 'vitest'
 
 import { type PortBinds, safeBinds } from '../../src/auth/safe-binds.ts'

@@ -1,7 +1,5 @@
 import { SourceLimiter } from './source-limiter.ts'
 
-import { plainAddress } from '../visitors/address-rules.ts'
-
 /** How many wrong credentials a source may present. */
 export interface FailureLimitOptions {
   /** Failures that are let pass in a row. @default 10 */
@@ -38,14 +36,13 @@ export class FailureLimits {
    * @returns 0 when it may be made, else the time after which it may, ms.
    */
   take(address: string): number {
-    const source = plainAddress(address)
-    const waitMs = this.#limiter.waitMs(source)
-    if (waitMs === 0) this.#limiter.take(source)
+    const waitMs = this.#limiter.waitMs(address)
+    if (waitMs === 0) this.#limiter.take(address)
     return waitMs
   }
 
   /** Gives an attempt back: it was good, or could not be judged. */
   giveBack(address: string): void {
-    this.#limiter.giveBack(plainAddress(address))
+    this.#limiter.giveBack(address)
   }
 }

@@ -1,4 +1,6 @@
-import { isIPv4, isIPv6 } from 'node:net'
+import { isIPv4 } from 'node:net'
+
+import { ipv6Groups, plainAddress } from '@proj/config/address'
 
 /** How often one source may do something. */
 export interface SourceLimiterOptions {
@@ -84,17 +86,9 @@ export class SourceLimiter {
  * for everything that is no address, such as the peers of a unix socket.
  */
 export function sourceOf(address: string | undefined): string {
-  const [bare = ''] = (address ?? '').split('%')
-  const v4 = /^::ffff:([0-9.]+)$/i.exec(bare)?.[1] ?? bare
-  if (isIPv4(v4)) return v4
-  if (!isIPv6(bare)) return ''
-  // The compressed run of zeroes is written out, as far as the first half needs it.
-  const [head = '', tail] = bare.toLowerCase().split('::')
-  const before = head === '' ? [] : head.split(':')
-  const after = tail === undefined || tail === '' ? [] : tail.split(':')
-  const dotted = after.at(-1)?.includes('.') ? 1 : 0
-  const zeroes = tail === undefined ? 0 : 8 - before.length - after.length - dotted
-  const groups = [...before, ...Array.from({ length: zeroes }, () => '0'), ...after]
-  const half = groups.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, ''))
-  return `${half.join(':')}::/64`
+  const plain = address === undefined ? undefined : plainAddress(address)
+  if (plain === undefined) return ''
+  if (isIPv4(plain)) return plain
+  const half = ipv6Groups(plain).slice(0, 4)
+  return `${half.map((group) => group.toString(16)).join(':')}::/64`
 }

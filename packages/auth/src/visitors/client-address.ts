@@ -1,8 +1,5 @@
-import { isIP } from 'node:net'
-
+import { plainAddress } from '@proj/config/address'
 import { listItems } from '@proj/http1'
-
-import { plainAddress } from './address-rules.ts'
 
 /**
  * The address of whoever asks, by the rule of X-Forwarded-For: of its entries the last `trustedHops` were
@@ -26,6 +23,5 @@ export function clientAddress(
       entries.push(...listItems(headers[at + 1] ?? ''))
     }
   }
-  const address = plainAddress(entries.slice(-trustedHops)[0] ?? peer)
-  return isIP(address) === 0 ? undefined : address
+  return plainAddress(entries.slice(-trustedHops)[0] ?? peer)
 }

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 
+import { AddressList } from '@proj/config/address'
+
 import { isAuthError } from '../errors.ts'
 import type { JwtVerifier } from '../jwt/jwt-verifier.ts'
 import { scopePermits } from '../rights/scope.ts'
 
-import { AddressRules } from './address-rules.ts'
 import { parseBasic } from './basic-credentials.ts'
 import type { FailureLimits } from '../limits/failure-limits.ts'
 import { verifierOf } from '../jwt/jwt-demand.ts'
@@ -34,7 +35,7 @@ export class Gate {
   /** Whether only an HTTP request can pass. */
   readonly needsHttp: boolean
   readonly #parts: GateParts
-  readonly #addresses: AddressRules | undefined
+  readonly #addresses: AddressList | undefined
   readonly #users: ReadonlyMap<string, string> | undefined
   readonly #tokens: JwtVerifier | undefined
 
@@ -49,7 +50,7 @@ export class Gate {
     this.#tokens = jwt && verifierOf(jwt)
     this.#parts = parts
     this.#addresses =
-      allow === undefined && deny === undefined ? undefined : new AddressRules(allow, deny ?? [])
+      allow === undefined && deny === undefined ? undefined : new AddressList({ allow, deny })
     this.#users =
       basicAuth && new Map(basicAuth.map(({ user, verifier }) => [user.normalize('NFC'), verifier]))
   }

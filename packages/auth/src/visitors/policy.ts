@@ -1,4 +1,4 @@
-import { parseAddressBlock } from '@proj/config'
+import { parseAddressBlock } from '@proj/config/address'
 
 import { AuthError } from '../errors.ts'
 import { type JwtDemand, PORTABLE_JWT, verifierOf } from '../jwt/jwt-demand.ts'

@@ -4,8 +4,6 @@
  */
 import {
   addressBlock,
-  type AddressBlock,
-  formatAddressBlock,
   list,
   type ObjectList,
   objects,
@@ -17,6 +15,7 @@ import {
   type Setting,
   text,
 } from '@proj/config'
+import { type AddressBlock, formatAddressBlock } from '@proj/config/address'
 
 import { isAuthError } from '../errors.ts'
 import { jwtDemand, JWT_SETTINGS, jwtProblems } from '../jwt/jwt-settings.ts'

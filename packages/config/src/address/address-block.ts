@@ -1,7 +1,8 @@
-import { isIPv4 } from 'node:net'
+import { BlockList, isIPv4 } from 'node:net'
 
 import { refuser } from './split-address.ts'
 import { canonicalIPv6 } from './host.ts'
+import { plainAddress } from './ip-address.ts'
 
 /** A block of addresses, as `net.BlockList.addSubnet` takes it. */
 export interface AddressBlock {
@@ -41,4 +42,58 @@ export function parseAddressBlock(text: string): AddressBlock {
 export function formatAddressBlock(block: AddressBlock): string {
   const bits = block.family === 'ipv4' ? 32 : 128
   return block.prefix === bits ? block.address : `${block.address}/${block.prefix}`
+}
+
+/** Addresses and blocks of addresses. */
+export class AddressSet {
+  readonly #blocks = new BlockList()
+
+  /**
+   * @param entries - addresses and blocks, as texts or parsed
+   * @throws {ConfigError} CONFIG_ADDRESS_INVALID for a text that is neither
+   */
+  constructor(entries: Iterable<string | AddressBlock>) {
+    for (const entry of entries) {
+      const block = typeof entry === 'string' ? parseAddressBlock(entry) : entry
+      this.#blocks.addSubnet(block.address, block.prefix, block.family)
+    }
+  }
+
+  /** Tells whether an address, in any spelling of {@link plainAddress}, is in the set. */
+  has(address: string): boolean {
+    const plain = plainAddress(address)
+    return plain !== undefined && this.hasPlain(plain)
+  }
+
+  /** The same for an address that {@link plainAddress} returned. */
+  hasPlain(address: string): boolean {
+    return this.#blocks.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
+  }
+}
+
+/** What an {@link AddressList} is made of. */
+export interface AddressListOptions {
+  /** Who is admitted; undefined: everybody. An empty list admits nobody. */
+  readonly allow?: Iterable<string | AddressBlock> | undefined
+  /** Who is not admitted, even when allowed. @default [] */
+  readonly deny?: Iterable<string | AddressBlock> | undefined
+}
+
+/** An allow list and a deny list. Deny wins; without an allow list everybody else is admitted. */
+export class AddressList {
+  readonly #allow: AddressSet | undefined
+  readonly #deny: AddressSet
+
+  /** @throws {ConfigError} CONFIG_ADDRESS_INVALID for a text that is neither an address nor a block */
+  constructor({ allow, deny = [] }: AddressListOptions) {
+    this.#allow = allow === undefined ? undefined : new AddressSet(allow)
+    this.#deny = new AddressSet(deny)
+  }
+
+  /** Tells whether an address is admitted; what is no address never is. */
+  admits(address: string | undefined): boolean {
+    const plain = address === undefined ? undefined : plainAddress(address)
+    if (plain === undefined || this.#deny.hasPlain(plain)) return false
+    return this.#allow === undefined || this.#allow.hasPlain(plain)
+  }
 }

@@ -1,3 +1,4 @@
+import { isLoopback } from './ip-address.ts'
 import {
   formatHostPort,
   type HostAndPort,
@@ -5,7 +6,7 @@ import {
   splitAddress,
   type UnixAddress,
 } from './split-address.ts'
-import type { HostKind, Refuse } from './host.ts'
+import { type HostKind, parseHost, type Refuse } from './host.ts'
 
 /** A TCP address to listen on. */
 export interface TcpListenAddress {
@@ -66,6 +67,26 @@ export function parseListenAddress(text: string): ListenAddress {
   return tcpAddress({ ...parts, forced: v6only === '1' ? 'ipv6' : parts.forced }, refuse)
 }
 
+/**
+ * Reads a host to listen on whose port is not known yet: `*`, an IP address with or without brackets,
+ * `localhost`, or a name.
+ *
+ * @returns the canonical host without brackets
+ * @throws {ConfigError} CONFIG_ADDRESS_INVALID
+ */
+export function parseBindHost(text: string): string {
+  if (text === '*') return text
+  const refuse = refuser(text)
+  if (text === '') refuse('it is empty', 'write * for every address')
+  if (/[\s\p{Cc}]/u.test(text)) refuse('it contains a space or a control character')
+  const [, host = text, port] = /^(\[[^\]]*\]|[^:]*):([0-9]+)$/.exec(text) ?? []
+  if (port !== undefined) {
+    refuse('a port is not expected here', host === '' ? 'write *' : `write ${host}`)
+  }
+  const inside = /^\[(.*)\]$/.exec(text)?.[1]
+  return parseHost(inside ?? text, inside !== undefined, refuse).host
+}
+
 /** Writes an address so that {@link parseListenAddress} gives the same one back. */
 export function formatListenAddress(address: ListenAddress): string {
   if (address.kind === 'unix') return `unix:${address.path}`
@@ -76,6 +97,16 @@ export function formatListenAddress(address: ListenAddress): string {
   if (address.hostKind === 'name' && address.family === 'ipv4') return `tcp4://${text}`
   const forced = address.hostKind === 'name' || address.host === '::'
   return forced && address.family === 'ipv6' ? `tcp6://${text}` : text
+}
+
+/**
+ * Tells whether only programs of this machine can connect to an address. A name other than `localhost`
+ * can be answered with any address, and an inherited socket can be bound anywhere: both count as
+ * reachable.
+ */
+export function isLoopbackBind(address: ListenAddress): boolean {
+  if (address.kind !== 'tcp') return address.kind === 'unix'
+  return isLoopback(address.host)
 }
 
 function fdAddress(text: string, refuse: Refuse): FdAddress {

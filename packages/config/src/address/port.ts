@@ -24,6 +24,28 @@ export function tryParsePort(text: string): number | undefined {
 }
 
 /**
+ * Reads a port to ask for, `9901`, or `any`.
+ *
+ * @returns the port, 0 for any
+ * @throws {ConfigError} CONFIG_PORT_INVALID when it is neither
+ */
+export function parsePort(text: string): number {
+  if (text === 'any') return 0
+  const port = tryParsePort(text)
+  if (port !== undefined && port !== 0) return port
+  throw new ConfigError(
+    'CONFIG_PORT_INVALID',
+    `${quote(text)} is not a port from 1 to ${MAX_PORT}`,
+    { hint: port === 0 ? 'write any' : 'write 9901, or any' },
+  )
+}
+
+/** Writes a port as {@link parsePort} reads it. */
+export function formatPort(port: number): string {
+  return port === 0 ? 'any' : `${port}`
+}
+
+/**
  * Reads one port or a range, `9901` or `9900-9999`.
  *
  * @throws {ConfigError} CONFIG_PORT_INVALID when it is neither, or the range runs backwards

@@ -3,9 +3,14 @@ import {
   parseAddressBlock,
   type AddressBlock,
 } from '../address/address-block.ts'
-import { parseBindHost } from '../address/bind-host.ts'
-import { formatPort, parsePort } from '../address/port-or-any.ts'
-import { formatPortRange, parsePortRange, type PortRange } from '../address/port.ts'
+import { parseBindHost } from '../address/listen-address.ts'
+import {
+  formatPort,
+  formatPortRange,
+  parsePort,
+  parsePortRange,
+  type PortRange,
+} from '../address/port.ts'
 import type { ScalarType } from './value-type.ts'
 
 /** A port or a range of ports. */

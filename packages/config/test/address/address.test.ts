@@ -12,7 +12,7 @@ import {
   parseListenAddress,
   parseListenAddresses,
   parseSourceAddress,
-} from '../../src/index.ts'
+} from '../../src/address.ts'
 
 const tcp = { kind: 'tcp' }
 

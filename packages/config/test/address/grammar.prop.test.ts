@@ -2,27 +2,29 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 
 import {
+  formatDuration,
+  formatRate,
+  formatSize,
+  isConfigError,
+  parseDuration,
+  parseRate,
+  parseSize,
+} from '../../src/index.ts'
+import {
   formatAddressBlock,
   formatDialAddress,
-  formatDuration,
   formatListenAddress,
   formatPort,
   formatPortRange,
-  formatRate,
-  formatSize,
   formatSourceAddress,
-  isConfigError,
   parseAddressBlock,
   parseBindHost,
   parseDialAddress,
-  parseDuration,
   parseListenAddress,
   parsePort,
   parsePortRange,
-  parseRate,
-  parseSize,
   parseSourceAddress,
-} from '../../src/index.ts'
+} from '../../src/address.ts'
 
 const GRAMMARS = [
   ['listen address', parseListenAddress, formatListenAddress],

@@ -1,20 +1,22 @@
 import { expect, test } from 'vitest'
 
 import {
-  formatAddressBlock,
   formatDuration,
-  formatPortRange,
   formatRate,
   formatSize,
-  listenAddressesOverlap,
-  parseAddressBlock,
   parseDuration,
-  parseListenAddress,
-  parsePortRange,
   parseRate,
   parseSize,
   ratePerSecond,
 } from '../../src/index.ts'
+import {
+  formatAddressBlock,
+  formatPortRange,
+  listenAddressesOverlap,
+  parseAddressBlock,
+  parseListenAddress,
+  parsePortRange,
+} from '../../src/address.ts'
 
 test.each([
   ['0', 0, '0s'],

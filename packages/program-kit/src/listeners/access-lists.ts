@@ -1,4 +1,4 @@
-import { formatAddressBlock } from '@proj/config'
+import { formatAddressBlock } from '@proj/config/address'
 
 import type { ListenerSettings } from './listener-settings.ts'
 

@@ -4,9 +4,7 @@
  */
 import {
   addressBlock,
-  type AddressBlock,
   duration,
-  formatListenAddress,
   list,
   oneOf,
   type Resolved,
@@ -14,6 +12,7 @@ import {
   setting,
   type Setting,
 } from '@proj/config'
+import { type AddressBlock, formatListenAddress } from '@proj/config/address'
 
 import type { Binds } from './overlapping-binds.ts'
 

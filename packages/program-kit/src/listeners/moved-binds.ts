@@ -1,4 +1,4 @@
-import { parseListenAddress } from '@proj/config'
+import { parseListenAddress } from '@proj/config/address'
 
 import type { BindNote, NotedListeners } from './bind-notes.ts'
 

@@ -1,9 +1,9 @@
+import type { RuleProblem } from '@proj/config'
 import {
   formatListenAddress,
   type ListenAddress,
   listenAddressesOverlap,
-  type RuleProblem,
-} from '@proj/config'
+} from '@proj/config/address'
 
 /** Addresses of one setting. */
 export interface Binds {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { defineSettings, loadSettings, parseListenAddress } from '@proj/config'
+import { defineSettings, loadSettings } from '@proj/config'
+import { parseListenAddress } from '@proj/config/address'
 
 import { accessLists, bindsAreTcp, conflictPolicy, LISTENER_SETTINGS } from '../../src/index.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseListenAddress } from '@proj/config'
+import { parseListenAddress } from '@proj/config/address'
 
 import { overlappingBinds } from '../../src/index.ts'
 

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
+import { isLoopback } from '@proj/config/address'
 import { type DialError, dialRawWebSocket, isDialError } from '@proj/dialer'
 
 import { isTunnelError, TunnelError } from '../errors.ts'
@@ -87,8 +88,7 @@ function hasIntermediaries(url: string, socket: Duplex): boolean {
   const { remoteAddress, remotePort } = socket as Partial<
     Pick<Socket, 'remoteAddress' | 'remotePort'>
   >
-  const loopback = /^(127\.|::1$|::ffff:127\.)/.test(remoteAddress ?? '')
-  return !(loopback && remotePort === Number(port || 80))
+  return !(isLoopback(remoteAddress ?? '') && remotePort === Number(port || 80))
 }
 
 function refusal(error: DialError): Error {

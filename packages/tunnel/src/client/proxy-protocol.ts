@@ -1,5 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
+import { ipv6Groups } from '@proj/config/address'
+
 import type { StreamRecord } from '../protocol/stream-record.ts'
 
 /**
@@ -80,21 +82,6 @@ function ipv4Bytes(address: string): Buffer {
   return Buffer.from(address.split('.').map(Number))
 }
 
-/** Expands the text of an IPv6 address, which has been checked, to its 16 bytes. */
 function ipv6Bytes(address: string): Buffer {
-  const [text = ''] = address.split('%')
-  const [left = '', right] = text.split('::')
-  const head = groups(left)
-  const tail = right === undefined ? [] : groups(right)
-  const zeros = Array.from({ length: 8 - head.length - tail.length }, () => 0)
-  return Buffer.concat([...head, ...zeros, ...tail].map(uint16))
-}
-
-function groups(text: string): number[] {
-  if (text === '') return []
-  return text.split(':').flatMap((group) => {
-    if (!group.includes('.')) return [Number.parseInt(group, 16)]
-    const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number)
-    return [a * 256 + b, c * 256 + d]
-  })
+  return Buffer.concat(ipv6Groups(address).map(uint16))
 }
