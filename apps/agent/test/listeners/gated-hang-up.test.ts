@@ -102,7 +102,7 @@ const MOMENTS: Readonly<Record<string, (stream: GatedService) => unknown>> = {
 for (const [wire, start] of Object.entries(WIRES)) {
   describe(`${VISITORS} visitors of a service over ${wire} who hang up leave no connection`, () => {
     for (const [moment, act] of Object.entries(MOMENTS)) {
-      test(`${moment}`, async () => {
+      test(`they hang up ${moment}`, async () => {
         const service = await start()
         const gate = new Gate({}, { checks: new PasswordChecks(), failures: new FailureLimits() })
         const visitors = Array.from({ length: VISITORS }, () => {
