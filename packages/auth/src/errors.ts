@@ -104,13 +104,23 @@ export class AuthError extends Error {
   override readonly name = 'AuthError'
   /** Stable code: a key of {@link AUTH_ERRORS}. */
   readonly code: AuthErrorCode
+  /** The option that is wrong, where one is; then it is the subject of {@link AuthError.detail}. */
+  readonly option: string | undefined
+  /** What exactly is wrong, for logs; undefined where the code says it all. */
+  readonly detail: string | undefined
 
-  /** @param detail - for logs: what exactly; never a part of a token, key or password. */
-  constructor(code: AuthErrorCode, detail?: string) {
+  /**
+   * @param detail - never a part of a token, key or password.
+   * @param option - name of the option that is wrong; the message has it before the detail.
+   */
+  constructor(code: AuthErrorCode, detail?: string, option?: string) {
     const { text, what } = AUTH_ERRORS[code]
-    const parts = [text, detail].filter((part) => part !== undefined)
+    const full = option === undefined || detail === undefined ? detail : `${option} ${detail}`
+    const parts = [text, full].filter((part) => part !== undefined)
     super(parts.length === 0 ? what : parts.join(': '))
     this.code = code
+    this.option = option
+    this.detail = detail
   }
 
   /** HTTP status for the peer; 500 for what no peer causes. */

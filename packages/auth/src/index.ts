@@ -12,6 +12,15 @@ export { isSameSecret } from './tokens/same-secret.ts'
 export { bearerToken, MAX_TOKEN_BYTES } from './tokens/bearer-token.ts'
 export type { Headers } from './tokens/bearer-token.ts'
 export type { JwtRights } from './jwt/jwt-claims.ts'
+export { type JwksDemand, type JwtDemand, jwtVerifierOf } from './jwt/jwt-demand.ts'
+export {
+  hasJwtKeys,
+  JWT_SETTINGS,
+  jwtDemand,
+  jwtProblems,
+  type JwtSettings,
+  PIKO_JWT_SETTINGS,
+} from './jwt/jwt-settings.ts'
 export { JwtVerifier } from './jwt/jwt-verifier.ts'
 export type { JwtVerifierOptions, VerifiedJwt } from './jwt/jwt-verifier.ts'
 export { KeySet, MAX_KEYS, RETRY_MS, UNKNOWN_KEY_MS } from './jwt/key-set.ts'
@@ -49,7 +58,6 @@ export {
   parsePolicy,
   type VisitorPolicy,
 } from './visitors/policy.ts'
-export type { JwksDemand, JwtDemand } from './jwt/jwt-demand.ts'
 export { checkCredentials, hashPassword } from './visitors/password.ts'
 export {
   policyOf,

@@ -1,7 +1,7 @@
+import { hasJwtKeys, jwtProblems } from '@proj/auth'
 import type { RuleProblem } from '@proj/config'
 
 import type { AuthSettings } from './auth-settings.ts'
-import { authProblem, hasKeys } from './port-auth.ts'
 
 /** The settings that say who may do what. */
 export interface AuthTree {
@@ -13,7 +13,7 @@ export interface AuthTree {
   readonly admin: { readonly auth: AuthSettings }
 }
 
-/** A rule for `defineSettings`: keys can be used, and nobody believes in keys that nobody reads. */
+/** A rule for `defineSettings`: every key can be used, and no key is set where it has no effect. */
 export function* authRule({ proxy, upstream, admin }: AuthTree): Generator<RuleProblem> {
   const groups = [
     { key: 'proxy.auth', auth: proxy.auth },
@@ -21,23 +21,15 @@ export function* authRule({ proxy, upstream, admin }: AuthTree): Generator<RuleP
     { key: 'admin.auth', auth: admin.auth },
     ...upstream.tenants.map(({ auth }, at) => ({ key: `upstream.tenants[${at}].auth`, auth })),
   ]
-  for (const { key, auth } of groups) {
-    const problem = authProblem(auth)
-    if (problem !== undefined) yield { key: `${key}.${problem.key}`, message: problem.message }
-    const demands = auth.audience ?? auth.issuer
-    if (demands !== undefined && demands !== '' && !hasKeys(auth)) {
-      const named = auth.audience === undefined ? 'issuer' : 'audience'
-      yield { key: `${key}.${named}`, message: 'it is asked of tokens, but no key for them is set' }
-    }
-  }
+  for (const { key, auth } of groups) yield* jwtProblems(key, auth)
   for (const [at, { id, auth }] of upstream.tenants.entries()) {
     const key = `upstream.tenants[${at}]`
-    if (!hasKeys(auth)) yield { key: `${key}.id`, message: `the tenant ${id} has no key` }
+    if (!hasJwtKeys(auth)) yield { key: `${key}.id`, message: `the tenant ${id} has no key` }
     if (upstream.tenants.findIndex((other) => other.id === id) < at) {
       yield { key: `${key}.id`, message: `there are two tenants ${id}` }
     }
   }
-  if (upstream.tenants.length > 0 && hasKeys(upstream.auth)) {
+  if (upstream.tenants.length > 0 && hasJwtKeys(upstream.auth)) {
     yield {
       key: 'upstream.tenants',
       message: 'agents name their tenant then, so the keys of upstream.auth are never used',

@@ -91,7 +91,9 @@ export class Authenticator implements Disposable {
   async prepare(): Promise<void> {
     const { ports = {}, tenants } = this.#options
     const ofPorts = Object.values(ports).flatMap(({ auth }) => (auth === undefined ? [] : [auth]))
-    await Promise.all([...ofPorts, ...(tenants?.values() ?? [])].map((auth) => auth.prepare()))
+    await Promise.all(
+      [...ofPorts, ...(tenants?.values() ?? [])].map(({ verifier }) => verifier.prepare()),
+    )
   }
 
   /** Judges agents and consumers. */

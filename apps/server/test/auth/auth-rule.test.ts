@@ -1,3 +1,5 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+
 import { formatProblems, loadSettings, pikoDialect } from '@proj/config'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { describe, expect, test } from 'vitest'
@@ -61,6 +63,92 @@ describe('the settings of authorisation', () => {
     expect(loaded.ok).toBe(false)
     expect(said).toContain(message)
     expect(said).not.toContain('a:b@')
+  })
+
+  const RSA_1024 = generateKeyPairSync('rsa', { modulusLength: 1024 })
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const pem = (key: KeyObject) =>
+    JSON.stringify(
+      key
+        .export(
+          key.type === 'public'
+            ? { type: 'spki', format: 'pem' }
+            : { type: 'pkcs8', format: 'pem' },
+        )
+        .toString(),
+    )
+
+  // The same keys mean the same in each place, and a good key beside the bad one changes nothing.
+  describe.for([
+    ['proxy.auth', (auth: string) => `proxy: { auth: { ${auth} } }`],
+    ['upstream.auth', (auth: string) => `upstream: { auth: { ${auth} } }`],
+    ['admin.auth', (auth: string) => `admin: { auth: { ${auth} } }`],
+    [
+      'upstream.tenants[0].auth',
+      (auth: string) => `upstream: { tenants: [{ id: a, auth: { ${auth} } }] }`,
+    ],
+    [
+      'endpoints[0].visitors.jwt',
+      (auth: string) => `endpoints: [{ name: web, visitors: { jwt: { ${auth} } } }]`,
+    ],
+  ] as const)('in %s', ([group, fileOf]) => {
+    test.for([
+      [
+        'a text that is no key',
+        `hmac_secret_key: s, rsa_public_key: "${PEM}"`,
+        'rsa_public_key: invalid key: rsa_public_key is no public key in PEM',
+      ],
+      [
+        'a private key',
+        `hmac_secret_key: s, rsa_public_key: ${pem(rsa.privateKey)}`,
+        'rsa_public_key: invalid key: rsa_public_key is a private key',
+      ],
+      [
+        'an RSA key of 1024 bits',
+        `hmac_secret_key: s, rsa_public_key: ${pem(RSA_1024.publicKey)}`,
+        'rsa_public_key: invalid key: rsa_public_key has 1024 bits, at least 2048 are needed',
+      ],
+      [
+        'an RSA key in the place of an EC key',
+        `rsa_public_key: ${pem(rsa.publicKey)}, ecdsa_public_key: ${pem(rsa.publicKey)}`,
+        'ecdsa_public_key: invalid key: ecdsa_public_key is a key of the kind rsa',
+      ],
+      [
+        'a bad key between a good and an empty one',
+        `hmac_secret_key: s, ecdsa_public_key: ${pem(rsa.publicKey)}, eddsa_public_key: ""`,
+        'ecdsa_public_key: invalid key: ecdsa_public_key is a key of the kind rsa',
+      ],
+      [
+        'junk',
+        'hmac_secret_key: s, eddsa_public_key: junk',
+        'eddsa_public_key: invalid key: eddsa_public_key is no public key in PEM',
+      ],
+      [
+        'a URL with a password',
+        'jwks: { endpoint: "http://a:b@c/" }',
+        'jwks.endpoint: invalid key: the URL of the key set holds a user name or password',
+      ],
+      [
+        'a key and a key set',
+        'hmac_secret_key: s, jwks: { endpoint: "http://c/" }',
+        'jwks.endpoint: invalid key: static keys exclude a key set',
+      ],
+      [
+        'an audience without a key',
+        'audience: us',
+        'audience: it is asked of tokens, but no key for them is set',
+      ],
+      [
+        'an issuer without a key',
+        'audience: "", issuer: me',
+        'issuer: it is asked of tokens, but no key for them is set',
+      ],
+    ] as const)('%s is told under its key', async ([, auth, message]) => {
+      const { loaded, said } = await load(fileOf(auth))
+      expect(loaded.ok).toBe(false)
+      expect(said).toContain(`${group}.${message}`)
+      expect(said).not.toMatch(/PublicKey|SecretKey|keySet|a:b@/)
+    })
   })
 
   test('of a Piko file are taken as they are', async () => {

@@ -127,7 +127,7 @@ describe('a server with keys of every kind and tokens', () => {
       eddsaPublicKey: pemOf('EdDSA'),
       audience: AUDIENCE,
     })
-    const auth: PortAuth = { verifier, endsAtExpiry: true, prepare: async () => {} }
+    const auth: PortAuth = { verifier, endsAtExpiry: true }
     const ports = { upstream: { auth }, proxy: { auth }, admin: { auth } }
     list = await credentials(tokens)
     started = await startServer({ tokens, ports })

@@ -42,7 +42,7 @@ export function pemOf(alg: keyof typeof PAIRS): string {
 /** How a port judges JWTs that are signed with a secret. */
 export function authOf(hmacSecretKey: string, endsAtExpiry = true): PortAuth {
   const verifier = new JwtVerifier({ hmacSecretKey })
-  return { verifier, endsAtExpiry, prepare: async () => {} }
+  return { verifier, endsAtExpiry }
 }
 
 /** What a stored token may do. */

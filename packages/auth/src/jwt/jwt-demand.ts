@@ -1,7 +1,7 @@
 import { JwtVerifier } from './jwt-verifier.ts'
 import { KeySet } from './key-set.ts'
 
-/** Tokens that let a visitor in. Public keys may travel; what is marked secret or local may not. */
+/** What JWTs are verified with. An agent may send the public keys to its server; the rest stays local. */
 export interface JwtDemand {
   /** Public key in PEM, for RS256, RS384 and RS512. */
   readonly rsaPublicKey?: string
@@ -13,23 +13,23 @@ export interface JwtDemand {
   readonly audience?: string
   /** What `iss` must be. */
   readonly issuer?: string
-  /** Secret for HS256, HS384 and HS512: stays with whoever configured it. */
+  /** Secret for HS256, HS384 and HS512. Local: an agent does not send it. */
   readonly hmacSecretKey?: string
-  /** Where keys are: only whoever configured it asks there, or agents could send servers anywhere. */
+  /** Where a key set is. Local: otherwise an agent could make the server request any URL. */
   readonly jwks?: JwksDemand
 }
 
-/** A set of keys that is read from elsewhere. */
+/** A key set at a URL. */
 export interface JwksDemand {
   /** `https:`, `http:` or `file:`. */
   readonly endpoint: string
-  /** How old the keys may be, ms. */
-  readonly cacheTtlMs: number
-  /** How long reading them may take, ms. */
-  readonly timeoutMs: number
+  /** How old the keys may be, ms. Default: that of `KeySet`. */
+  readonly cacheTtlMs?: number
+  /** How long reading them may take, ms. Default: that of `KeySet`. */
+  readonly timeoutMs?: number
 }
 
-/** What of a demand may travel, in the order of the wire. */
+/** Members that an agent may send, in the order of the wire. */
 export const PORTABLE_JWT: readonly (keyof JwtDemand)[] = [
   'rsaPublicKey',
   'ecdsaPublicKey',
@@ -39,10 +39,17 @@ export const PORTABLE_JWT: readonly (keyof JwtDemand)[] = [
 ]
 
 /**
- * Makes what judges the tokens.
+ * Makes the verifier.
  *
+ * @param onError - told why the key set could not be read; the keys that are there stay in use.
  * @throws {AuthError} IDENTITY_KEY_INVALID when a key cannot be used, or there is none.
  */
-export function verifierOf({ jwks, ...demand }: JwtDemand): JwtVerifier {
-  return new JwtVerifier({ ...demand, ...(jwks !== undefined && { keySet: new KeySet(jwks) }) })
+export function jwtVerifierOf(
+  { jwks, ...demand }: JwtDemand,
+  onError: (error: Error) => void = () => {},
+): JwtVerifier {
+  return new JwtVerifier({
+    ...demand,
+    ...(jwks !== undefined && { keySet: new KeySet({ ...jwks, onError }) }),
+  })
 }

@@ -53,6 +53,11 @@ export class JwtVerifier {
     }
   }
 
+  /** Reads the key set, where there is one, ahead of the first token. Never rejects. */
+  async prepare(): Promise<void> {
+    await this.#options.keySet?.prepare()
+  }
+
   /**
    * Verifies a token and says what it is good for.
    *

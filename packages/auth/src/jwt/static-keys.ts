@@ -16,6 +16,9 @@ export interface StaticKeyOptions {
   readonly eddsaPublicKey?: string
 }
 
+/** Options that hold one key each. */
+export type KeyOption = keyof StaticKeyOptions
+
 /** Kinds of keys, by the first letters of their algorithms. */
 export type KeyKind = 'HS' | 'RS' | 'ES' | 'Ed'
 
@@ -47,25 +50,25 @@ export function staticKeys(options: StaticKeyOptions): ReadonlyMap<KeyKind, Veri
   return keys
 }
 
-function publicKey(option: string, type: string, pem: string): KeyObject {
-  // A public key could be made of it. But who hands a private key around should know that they do.
+function publicKey(option: KeyOption, type: string, pem: string): KeyObject {
+  // Node would derive the public key. But an operator who gives away a private key has to know it.
   if (pem.includes('PRIVATE KEY')) {
-    throw new AuthError('IDENTITY_KEY_INVALID', `${option} is a private key`)
+    throw new AuthError('IDENTITY_KEY_INVALID', 'is a private key', option)
   }
   let key: KeyObject
   try {
     key = createPublicKey(pem)
   } catch {
-    throw new AuthError('IDENTITY_KEY_INVALID', `${option} is no public key in PEM`)
+    throw new AuthError('IDENTITY_KEY_INVALID', 'is no public key in PEM', option)
   }
   if (key.asymmetricKeyType !== type) {
     const found = key.asymmetricKeyType ?? 'unknown'
-    throw new AuthError('IDENTITY_KEY_INVALID', `${option} is a key of the kind ${found}`)
+    throw new AuthError('IDENTITY_KEY_INVALID', `is a key of the kind ${found}`, option)
   }
   const { modulusLength = MIN_RSA_BITS } = key.asymmetricKeyDetails ?? {}
   if (modulusLength < MIN_RSA_BITS) {
-    const detail = `${option} has ${modulusLength} bits, at least ${MIN_RSA_BITS} are needed`
-    throw new AuthError('IDENTITY_KEY_INVALID', detail)
+    const detail = `has ${modulusLength} bits, at least ${MIN_RSA_BITS} are needed`
+    throw new AuthError('IDENTITY_KEY_INVALID', detail, option)
   }
   return key
 }

@@ -8,7 +8,7 @@ import { scopePermits } from '../rights/scope.ts'
 
 import { parseBasic } from './basic-credentials.ts'
 import type { FailureLimits } from '../limits/failure-limits.ts'
-import { verifierOf } from '../jwt/jwt-demand.ts'
+import { jwtVerifierOf } from '../jwt/jwt-demand.ts'
 import type { PasswordChecks } from './password-checks.ts'
 import type { VisitorPolicy } from './policy.ts'
 import { refuse, type RefusalCode } from './refusals.ts'
@@ -47,7 +47,7 @@ export class Gate {
     const { allow, deny, basicAuth, jwt } = policy
     this.id = policyId(policy)
     this.needsHttp = basicAuth !== undefined || jwt !== undefined
-    this.#tokens = jwt && verifierOf(jwt)
+    this.#tokens = jwt && jwtVerifierOf(jwt)
     this.#parts = parts
     this.#addresses =
       allow === undefined && deny === undefined ? undefined : new AddressList({ allow, deny })

@@ -1,7 +1,7 @@
 import { parseAddressBlock } from '@proj/config/address'
 
 import { AuthError } from '../errors.ts'
-import { type JwtDemand, PORTABLE_JWT, verifierOf } from '../jwt/jwt-demand.ts'
+import { type JwtDemand, jwtVerifierOf, PORTABLE_JWT } from '../jwt/jwt-demand.ts'
 import { isVerifier } from './password.ts'
 
 /** Rules for the visitors of an endpoint, as they travel from an agent to its server. No secret is in them. */
@@ -101,7 +101,7 @@ function tokens(value: unknown): JwtDemand | undefined {
     if (typeof text !== 'string' || text.length > MAX_TEXT) throw invalid(`jwt.${name} is no text`)
   }
   try {
-    verifierOf(fields)
+    jwtVerifierOf(fields)
   } catch (error) {
     throw invalid(error instanceof Error ? `jwt: ${error.message}` : 'jwt has a bad key')
   }

@@ -18,7 +18,14 @@ import {
 import { type AddressBlock, formatAddressBlock } from '@proj/config/address'
 
 import { isAuthError } from '../errors.ts'
-import { jwtDemand, JWT_SETTINGS, jwtProblems } from '../jwt/jwt-settings.ts'
+import {
+  emptyJwtKeys,
+  firstJwtKey,
+  jwtDemand,
+  JWT_SETTINGS,
+  jwtProblems,
+  type JwtSettings,
+} from '../jwt/jwt-settings.ts'
 import { checkCredentials, hashPassword } from './password.ts'
 import { MAX_USERS, type VisitorPolicy } from './policy.ts'
 
@@ -71,7 +78,7 @@ export function* visitorProblems(
   { basicAuth, jwt }: VisitorSettings,
   kind?: 'http' | 'tcp',
 ): Generator<RuleProblem> {
-  yield* jwtProblems(`${key}.jwt`, jwt, kind)
+  yield* tokenProblems(`${key}.jwt`, jwt, kind)
   const seen = new Set<string>()
   for (const [index, { user, password }] of basicAuth.entries()) {
     const place = `${key}.basic_auth[${index}]`
@@ -108,4 +115,19 @@ export async function policyOf(settings: VisitorSettings): Promise<VisitorPolicy
     ...(users.length > 0 && { basicAuth: users }),
     ...(jwt !== undefined && { jwt }),
   }
+}
+
+function* tokenProblems(
+  group: string,
+  jwt: JwtSettings,
+  kind: 'http' | 'tcp' | undefined,
+): Generator<RuleProblem> {
+  const first = firstJwtKey(jwt)
+  if (kind === 'tcp' && first !== undefined) {
+    const message = 'it is for protocol http: a TCP connection has no token'
+    yield { key: `${group}.${first}`, message, hint: 'use allow and deny' }
+  }
+  for (const name of emptyJwtKeys(jwt))
+    yield { key: `${group}.${name}`, message: 'the key is empty' }
+  yield* jwtProblems(group, jwt)
 }

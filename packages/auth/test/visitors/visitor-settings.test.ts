@@ -97,3 +97,35 @@ test('a TCP endpoint with a user is told where, and what it can have', async () 
       'it is for protocol http: a TCP connection has no password\n  hint: use allow and deny\n',
   )
 })
+
+const PEM =
+  '-----BEGIN PUBLIC KEY-----\\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\\n-----END PUBLIC KEY-----'
+
+test.for([
+  ['hmac_secret_key: ""', 'hmac_secret_key: the key is empty'],
+  [
+    `hmac_secret_key: s, rsa_public_key: "${PEM}"`,
+    'rsa_public_key: invalid key: rsa_public_key is no public key in PEM',
+  ],
+  [
+    'hmac_secret_key: s, eddsa_public_key: junk',
+    'eddsa_public_key: invalid key: eddsa_public_key is no public key in PEM',
+  ],
+  [
+    'hmac_secret_key: s, jwks: { endpoint: "http://c/" }',
+    'jwks.endpoint: invalid key: static keys exclude a key set',
+  ],
+] as const)('a bad key of tokens is told under its own key: %s', async ([jwt, message]) => {
+  const { ok, problems } = await load(`listeners:\n  - visitors: { jwt: { ${jwt} } }\n`)
+  expect(ok).toBe(false)
+  expect(problems).toHaveLength(1)
+  expect(formatProblems(problems)).toContain(`listeners[0].visitors.jwt.${message}`)
+})
+
+test('a TCP endpoint with a token is told where', async () => {
+  const { problems } = await load(`listeners:
+  - visitors: {}
+  - visitors: { jwt: { eddsa_public_key: junk, jwks: { endpoint: "http://c/" } } }
+`)
+  expect(problems.map(({ key }) => key)).toContain('listeners[1].visitors.jwt.eddsa_public_key')
+})
