@@ -133,7 +133,12 @@ export class Server {
       defaultHosts: () => (isOnLoopback ? ['localhost'] : ['*']),
       reservations: new StoredPorts(store.reservations, logger),
       onChange: (event, { number: port, owner }) =>
-        store.audit.write(`port.${event}`, { ...owner, port }),
+        store.audit.write(`port.${event}`, {
+          tenant: owner.endpoint.tenant,
+          endpoint: owner.endpoint.name,
+          identity: owner.identity,
+          port,
+        }),
     })
     let isOnLoopback = true
     const gates = new VisitorGates()
@@ -154,8 +159,14 @@ export class Server {
       readVisitorRules: gates.read,
       certificateOf,
       addressOf,
-      onNameRefused: ({ conflict: { holder, identity: heldBy }, ...asked }) =>
-        store.audit.write('name.refused', { ...asked, holder, heldBy }),
+      onNameRefused: ({ conflict, endpoint: { tenant, name }, ...asked }) =>
+        store.audit.write('name.refused', {
+          ...asked,
+          tenant,
+          endpoint: name,
+          holder: conflict.holder,
+          heldBy: conflict.identity,
+        }),
       ...(options.probeTimeoutMs !== undefined && { probeTimeoutMs: options.probeTimeoutMs }),
     })
     const reservations = new ReservationsApi({

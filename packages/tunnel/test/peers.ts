@@ -13,10 +13,10 @@ import { onTestFinished } from 'vitest'
 import { createWebSocketStream, WebSocket, WebSocketServer } from 'ws'
 
 import { ConsumerAcceptor, type ConsumerAcceptorOptions } from '../src/server/consumer-acceptor.ts'
-import { openUpstream } from '../src/server/open-upstream.ts'
 import type { StreamRecord } from '../src/protocol/stream-record.ts'
 import { UpstreamAcceptor, type UpstreamAcceptorOptions } from '../src/server/upstream-acceptor.ts'
-import { UpstreamRegistry } from '../src/server/upstream-registry.ts'
+import type { Endpoint } from '../src/protocol/endpoint.ts'
+import { type Upstream, UpstreamRegistry } from '../src/server/upstream-registry.ts'
 
 /** Both halves of a server of ours on one port. */
 export interface TestServer {
@@ -209,9 +209,28 @@ export async function tcpSockets(): Promise<{ near: Socket; far: Socket }> {
 
 /** A stream to an agent of `record.endpoint`; fails the test where there is none. */
 export function openTo(registry: UpstreamRegistry, record: StreamRecord): Channel {
-  const channel = openUpstream(registry, '', record)
-  if (typeof channel === 'string') throw new Error(`no stream: ${channel}`)
+  const channel = tryOpen(registry, record)
+  if (channel === undefined) throw new Error('no upstream takes a stream')
   return channel
+}
+
+/** The same; undefined where no agent takes a stream. */
+export function tryOpen(registry: UpstreamRegistry, record: StreamRecord): Channel | undefined {
+  const tried = new Set<Upstream>()
+  for (;;) {
+    const upstream = registry.pick(at(record.endpoint), tried)
+    if (upstream === undefined) return undefined
+    try {
+      return upstream.openStream(record)
+    } catch {
+      tried.add(upstream)
+    }
+  }
+}
+
+/** The endpoint of this name, of no tenant or of one. */
+export function at(name: string, tenant = ''): Endpoint {
+  return { tenant, name }
 }
 
 /** Everything a stream carries to its end; the other direction is left alone. */

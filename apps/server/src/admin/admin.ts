@@ -1,6 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import type { ClientCertificate, Denial, UpstreamRegistry } from '@proj/tunnel/server'
+import {
+  type ClientCertificate,
+  type Denial,
+  endpointText,
+  type UpstreamRegistry,
+} from '@proj/tunnel/server'
 
 import type { Edge } from '../proxy/edge.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
@@ -52,7 +57,7 @@ export function createAdminHandler(
       '/status/upstream/endpoints',
       (response) => {
         const counts = [...parts.registry.snapshot()].map(
-          ([endpoint, upstreams]) => [endpoint, upstreams.length] as const,
+          ([endpoint, upstreams]) => [endpointText(endpoint), upstreams.length] as const,
         )
         sendJson(response, Object.fromEntries(counts))
       },
@@ -102,7 +107,7 @@ function refuse({ status, error, retryAfterMs }: Denial, response: ServerRespons
 function describeSessions({ registry }: AdminParts): unknown {
   return [...registry.snapshot()].flatMap(([endpoint, upstreams]) =>
     upstreams.map((upstream) => ({
-      endpoint,
+      endpoint: endpointText(endpoint),
       session: upstream.id,
       agent: upstream.peer,
       protocol: upstream.protocol,

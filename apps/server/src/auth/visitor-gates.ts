@@ -1,4 +1,4 @@
-import type { ReadVisitorRules } from '@proj/tunnel/server'
+import type { Endpoint, ReadVisitorRules } from '@proj/tunnel/server'
 import {
   FailureLimits,
   Gate,
@@ -32,14 +32,12 @@ export class VisitorGates {
   }
 
   /** What the operator demands; see `UpstreamRegistry.setStandingRules`. */
-  standing(policies: readonly StandingPolicy[]): (endpointKey: string) => readonly Gate[] {
+  standing(policies: readonly StandingPolicy[]): (endpoint: Endpoint) => readonly Gate[] {
     const gates = policies.map(({ name, policy }) => ({
       name,
       gate: new Gate(policy, this.#parts),
     }))
-    return (endpointKey) => {
-      const endpoint = endpointKey.slice(endpointKey.lastIndexOf('/') + 1)
-      return gates.flatMap(({ name, gate }) => (matchesPattern(name, endpoint) ? [gate] : []))
-    }
+    return (endpoint) =>
+      gates.flatMap(({ name, gate }) => (matchesPattern(name, endpoint.name) ? [gate] : []))
   }
 }

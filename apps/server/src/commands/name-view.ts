@@ -33,7 +33,7 @@ export async function releaseForOperator(
   tenant: string,
   endpoint: string,
 ): Promise<Reservation> {
-  const released = await store.reservations.release(tenant, endpoint)
+  const released = await store.reservations.release({ tenant, name: endpoint })
   if (released === undefined) {
     throw new UserError(`${JSON.stringify(endpoint)} is not reserved`, {
       exitCode: EXIT.failed,

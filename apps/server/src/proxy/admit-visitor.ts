@@ -2,10 +2,10 @@ import type { IncomingHttpHeaders } from 'node:http'
 
 import type { RequestHead, VisitorConnection } from '@proj/http1'
 import { clientAddress } from '@proj/auth'
+import type { Endpoint } from '@proj/tunnel/server'
 
 import { EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
 import type { EdgeContext } from './edge-context.ts'
-import type { NamedEndpoint } from './visitor-tenant.ts'
 
 /** A visitor who may pass, as far as the port is concerned. */
 export interface Admitted {
@@ -32,7 +32,7 @@ const CODES: Readonly<Record<number, string>> = {
 export function admitVisitor(
   edge: EdgeContext,
   head: RequestHead,
-  { tenant, endpoint }: NamedEndpoint,
+  { tenant, name: endpoint }: Endpoint,
   connection: VisitorConnection,
 ): Promise<Admitted | EdgeAnswer> | undefined {
   const { authenticator } = edge

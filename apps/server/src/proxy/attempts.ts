@@ -61,12 +61,12 @@ export class Attempts {
     if (this.#isAnswered) return
     this.#isAnswered = true
     this.#sent = undefined
-    this.#edge.registry.report(this.#route.key, 'ok')
+    this.#edge.registry.report(this.#route.endpoint, 'ok')
   }
 
   /** A stream broke before an answer: whoever asks for the state of the endpoint is told why. */
   failed(reason: ResetReason): void {
-    this.#edge.registry.report(this.#route.key, reason)
+    this.#edge.registry.report(this.#route.endpoint, reason)
   }
 
   /** Opens the first stream: an idle one where there is one. */
@@ -106,20 +106,20 @@ export class Attempts {
     this.#count += 1
     this.#busy = undefined
     const { registry, pool } = this.#edge
-    const { key, endpoint, rules, forward } = this.#route
+    const { endpoint, rules, forward } = this.#route
     // Time has passed since the visitor was judged: who came meanwhile may demand more of it.
-    if (this.#count > 1 && registry.rules(key) !== rules) return undefined
+    if (this.#count > 1 && registry.rules(endpoint) !== rules) return undefined
     let passed = this.#tried
     for (;;) {
-      const upstream = registry.pick(key, passed)
+      const upstream = registry.pick(endpoint, passed)
       if (upstream === undefined) return undefined
-      const idle = isFresh ? undefined : pool.take(upstream, endpoint)
+      const idle = isFresh ? undefined : pool.take(upstream, endpoint.name)
       if (idle !== undefined) {
         idle.channel.attach(sink)
         return idle
       }
       try {
-        return pool.open(upstream, endpoint, forward.requestId, sink)
+        return pool.open(upstream, endpoint.name, forward.requestId, sink)
       } catch (error) {
         passed = withOne(passed, upstream) // leaving or full; the session reports itself
         if (isMuxError(error, 'MUX_ACK_BACKLOG')) this.#busy = upstream

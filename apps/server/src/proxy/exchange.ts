@@ -193,7 +193,7 @@ export class Exchange implements ChannelSink {
   #fail(answer: EdgeAnswer): void {
     this.#isOver = true
     const { endpoint, forward } = this.#route
-    const about = { endpoint, requestId: forward.requestId, code: answer.code }
+    const about = { endpoint: endpoint.name, requestId: forward.requestId, code: answer.code }
     this.#edge.logger.debug(about, 'request failed')
     this.#visitor.fail(answer)
   }

@@ -1,19 +1,17 @@
 import type { ForwardRequestOptions, RequestHead, VisitorConnection } from '@proj/http1'
 import { type VisitorRules } from '@proj/tunnel'
-import { endpointKey } from '@proj/tunnel/server'
+import type { Endpoint } from '@proj/tunnel/server'
 import { clientAddress, Gate, judgeAll, type Verdict } from '@proj/auth'
 
 import { admitVisitor } from './admit-visitor.ts'
 import { EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
 import type { EdgeContext } from './edge-context.ts'
-import { type NamedEndpoint, namedEndpoint } from './visitor-tenant.ts'
+import { namedEndpoint } from './visitor-tenant.ts'
 
 /** Where a request goes that may pass. */
 export interface Route {
-  /** Name the visitor used. */
-  readonly endpoint: string
-  /** Key of the endpoint in the registry. */
-  readonly key: string
+  /** The endpoint it is for. */
+  readonly endpoint: Endpoint
   /** The rules it was judged by; undefined when there are none. */
   readonly rules: readonly VisitorRules[] | undefined
   /** How its headers are rewritten. */
@@ -35,19 +33,23 @@ export function routeRequest(
   head: RequestHead,
   connection: VisitorConnection,
 ): Route | Refused | Promise<Route | Refused> {
-  const named = namedEndpoint(head, edge.options)
-  if (named === undefined) return { answer: EDGE_ANSWERS.endpointMissing }
-  const { endpoint } = named
+  const endpoint = namedEndpoint(head, edge.options)
+  if (endpoint === undefined) return { answer: EDGE_ANSWERS.endpointMissing }
   const { trustedHops } = edge.options
   const { scheme } = connection
   const requestId = edge.requestIds.of(head, trustedHops)
   const forward = { clientAddress: connection.clientAddress, scheme, trustedHops, requestId }
-  const admission = admitVisitor(edge, head, named, connection)
-  if (admission === undefined) return follow(edge, head, named, forward)
+  const admission = admitVisitor(edge, head, endpoint, connection)
+  if (admission === undefined) return follow(edge, head, endpoint, forward)
   return admission.then((verdict) => {
     if ('status' in verdict) return { answer: verdict }
     const { tenant, consumed: authorizationConsumed } = verdict
-    return follow(edge, head, { endpoint, tenant }, { ...forward, authorizationConsumed })
+    return follow(
+      edge,
+      head,
+      { tenant, name: endpoint.name },
+      { ...forward, authorizationConsumed },
+    )
   })
 }
 
@@ -55,16 +57,16 @@ export function routeRequest(
 function follow(
   edge: EdgeContext,
   head: RequestHead,
-  { endpoint, tenant }: NamedEndpoint,
+  endpoint: Endpoint,
   forward: Route['forward'],
 ): Route | Refused | Promise<Route | Refused> {
   const { registry, authenticator } = edge
-  const key = endpointKey(tenant, endpoint)
+  const { tenant } = endpoint
   const isUnknown = tenant !== '' && authenticator?.knowsTenant(tenant) !== true
-  if (isUnknown && registry.count(key) === 0) return { answer: EDGE_ANSWERS.tenantUnknown }
-  const rules = registry.hasRules ? registry.rules(key) : undefined
-  if (rules === undefined) return { endpoint, key, rules, forward }
-  return judge(edge, head, { endpoint, key, rules, forward })
+  if (isUnknown && registry.count(endpoint) === 0) return { answer: EDGE_ANSWERS.tenantUnknown }
+  const rules = registry.hasRules ? registry.rules(endpoint) : undefined
+  if (rules === undefined) return { endpoint, rules, forward }
+  return judge(edge, head, { endpoint, rules, forward })
 }
 
 function judge(
@@ -78,11 +80,11 @@ function judge(
   // Rules that were not made by this program cannot be applied by it: then nobody passes.
   const gates = rules.filter((one) => one instanceof Gate)
   if (gates.length < rules.length) return { answer: EDGE_ANSWERS.rulesUnknown }
-  const verdict = judgeAll(gates, { headers, address, endpoint })
+  const verdict = judgeAll(gates, { headers, address, endpoint: endpoint.name })
   if (!(verdict instanceof Promise)) return routing(route, verdict)
   return verdict.then(
     (late) => {
-      const now = edge.registry.rules(route.key)
+      const now = edge.registry.rules(endpoint)
       // While it was judged, an agent may have come with other rules.
       if (now !== undefined && now !== rules) {
         return judge(edge, head, { ...route, rules: now })
@@ -91,7 +93,7 @@ function judge(
     },
     (error: unknown) => {
       edge.logger.error(
-        { err: error, endpoint, requestId: forward.requestId },
+        { err: error, endpoint: endpoint.name, requestId: forward.requestId },
         'visitor could not be judged',
       )
       return { answer: EDGE_ANSWERS.judgeFailed }

@@ -1,4 +1,5 @@
 import { endpointId, type RequestHead } from '@proj/http1'
+import type { Endpoint } from '@proj/tunnel/server'
 
 /** A tenant whose endpoints have hosts of their own. */
 export interface TenantDomain {
@@ -8,14 +9,6 @@ export interface TenantDomain {
   readonly baseDomain: string
 }
 
-/** Which endpoint a request is for. */
-export interface NamedEndpoint {
-  /** Its tenant; '' is the usual one. */
-  readonly tenant: string
-  /** Its name there. */
-  readonly endpoint: string
-}
-
 /**
  * Names the endpoint of a request, and whose it is: the tenant of `x-piko-tenant-id`, else of the longest
  * domain the host is below, else none.
@@ -23,13 +16,13 @@ export interface NamedEndpoint {
 export function namedEndpoint(
   head: RequestHead,
   { baseDomain, tenantDomains }: NamingOptions,
-): NamedEndpoint | undefined {
+): Endpoint | undefined {
   const domain =
     tenantDomains.length === 0 ? undefined : domainOf(head.hostParts.name, tenantDomains)
-  const endpoint = endpointId(head, { baseDomain: domain?.baseDomain ?? baseDomain })
-  if (endpoint === undefined) return undefined
-  const named = head.header('x-piko-tenant-id')
-  return { tenant: named || (domain?.tenant ?? ''), endpoint }
+  const name = endpointId(head, { baseDomain: domain?.baseDomain ?? baseDomain })
+  if (name === undefined) return undefined
+  const tenant = head.header('x-piko-tenant-id')
+  return { tenant: tenant || (domain?.tenant ?? ''), name }
 }
 
 /** How hosts are read. */

@@ -37,8 +37,8 @@ export function describePorts({ ports, visitors }: PublicPorts): PortDescription
     const { open, connections, bytesIn, bytesOut } = visitors.counts(port)
     return {
       port: number,
-      endpoint: owner.endpoint,
-      ...(owner.tenant !== '' && { tenant: owner.tenant }),
+      endpoint: owner.endpoint.name,
+      ...(owner.endpoint.tenant !== '' && { tenant: owner.endpoint.tenant }),
       identity: owner.identity,
       since: new Date(since).toISOString(),
       ...(heldUntil !== undefined && { heldUntil: new Date(heldUntil).toISOString() }),

@@ -1,14 +1,14 @@
+import type { Endpoint } from '@proj/tunnel/server'
+
 /** Whose a public port is: one endpoint of one identity has one port. */
 export interface PortOwner {
-  /** Tenant of the endpoint. */
-  readonly tenant: string
+  /** The endpoint. */
+  readonly endpoint: Endpoint
   /** Who serves it. */
   readonly identity: string
-  /** Its name. */
-  readonly endpoint: string
 }
 
 /** An owner as the key of a map. */
-export function ownerKey({ tenant, identity, endpoint }: PortOwner): string {
-  return JSON.stringify([tenant, identity, endpoint])
+export function ownerKey({ endpoint, identity }: PortOwner): string {
+  return JSON.stringify([endpoint.tenant, identity, endpoint.name])
 }

@@ -135,7 +135,7 @@ export class PublicPorts implements PublicPortSource {
     this.#onChange('taken', found)
     const { endpoint, identity } = wish
     const { number: port, addresses } = found
-    this.#logger.info({ port, endpoint, identity, addresses }, 'public port open')
+    this.#logger.info({ port, endpoint: endpoint.name, identity, addresses }, 'public port open')
     return this.#lease(found, wish)
   }
 
@@ -154,9 +154,9 @@ export class PublicPorts implements PublicPortSource {
   }
 
   /** An identity that has all it may have gives up what is only kept for it, the oldest first. */
-  #makeRoom({ tenant, identity }: PortOwner, mine: PublicPort | undefined): boolean {
+  #makeRoom({ endpoint, identity }: PortOwner, mine: PublicPort | undefined): boolean {
     const has = [...this.#byNumber.values()].filter(
-      (one) => one !== mine && one.owner.tenant === tenant && one.owner.identity === identity,
+      (one) => one !== mine && isOfIdentity(one.owner, endpoint.tenant, identity),
     )
     if (has.length < this.#options.maxPerIdentity) return true
     const kept = has.filter((one) => one.heldUntil !== undefined)
@@ -199,10 +199,10 @@ export class PublicPorts implements PublicPortSource {
   }
 
   async #claim(number: number, wish: PortWish): Promise<PublicPort | PortRefusal> {
-    const { tenant, identity, endpoint } = wish
+    const { endpoint, identity } = wish
     const other = this.#byNumber.get(number)
     if (other !== undefined) {
-      const isOwn = other.owner.tenant === tenant && other.owner.identity === identity
+      const isOwn = isOfIdentity(other.owner, endpoint.tenant, identity)
       const isGivenUp = isOwn && other.heldUntil !== undefined && wish.port === number
       if (!isGivenUp) return this.#refuse(other)
       this.#free(other) // its endpoint has another name now
@@ -211,7 +211,7 @@ export class PublicPorts implements PublicPortSource {
     if (reserved !== undefined && ownerKey(reserved) !== ownerKey(wish)) {
       return PORT_REFUSALS.reserved(number)
     }
-    const port = new PublicPort(number, { tenant, identity, endpoint })
+    const port = new PublicPort(number, { endpoint, identity })
     this.#byNumber.set(number, port)
     try {
       await port.open({
@@ -229,7 +229,7 @@ export class PublicPorts implements PublicPortSource {
       return this.#stopping ? PORT_REFUSALS.off() : PORT_REFUSALS.ofProgram(number)
     }
     for (const { code, text } of shared) {
-      this.#logger.warn({ port: number, endpoint, code }, text)
+      this.#logger.warn({ port: number, endpoint: endpoint.name, code }, text)
     }
     return port
   }
@@ -248,8 +248,11 @@ export class PublicPorts implements PublicPortSource {
     const isDenied = isPortcheckError(error, 'PORTCHECK_PORT_DENIED')
     const why = error instanceof Error ? error.message : String(error)
     if (asked === 0 && (isBusy || isDenied)) {
-      this.#logger.debug({ port, endpoint, why }, 'public port taken, trying the next')
-    } else this.#logger.warn({ port, endpoint, why }, 'public port not to be had')
+      this.#logger.debug(
+        { port, endpoint: endpoint.name, why },
+        'public port taken, trying the next',
+      )
+    } else this.#logger.warn({ port, endpoint: endpoint.name, why }, 'public port not to be had')
     if (isBusy) return PORT_REFUSALS.ofProgram(port)
     return isDenied ? PORT_REFUSALS.notAllowed(port) : PORT_REFUSALS.unavailable(port)
   }
@@ -261,11 +264,18 @@ export class PublicPorts implements PublicPortSource {
     if (this.#byOwner.get(owner) !== port) return
     this.#byOwner.delete(owner)
     this.#onChange('lost', port)
-    this.#logger.info({ port: port.number, endpoint: port.owner.endpoint }, 'public port freed')
+    this.#logger.info(
+      { port: port.number, endpoint: port.owner.endpoint.name },
+      'public port freed',
+    )
   }
 
   #stop(): void {
     this.#stopping = true
     for (const port of this.#byNumber.values()) this.#free(port)
   }
+}
+
+function isOfIdentity(owner: PortOwner, tenant: string, identity: string): boolean {
+  return owner.endpoint.tenant === tenant && owner.identity === identity
 }

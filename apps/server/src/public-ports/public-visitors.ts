@@ -2,14 +2,8 @@ import type { Socket } from 'node:net'
 
 import type { Peer } from '@proj/portcheck'
 import { type Logger } from '@proj/tunnel'
-import { resetSocket, SocketSplice } from '@proj/tunnel/io'
-import {
-  connectRecord,
-  endpointKey,
-  openUpstream,
-  OutcomeWatch,
-  type UpstreamRegistry,
-} from '@proj/tunnel/server'
+import { OpenSplices, resetSocket, Traffic } from '@proj/tunnel/io'
+import { openConnection, type UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { Deadlines } from '../proxy/deadlines.ts'
 import { watchIdle } from '../proxy/idle-splice.ts'
@@ -48,13 +42,6 @@ export interface VisitorCounts {
   readonly bytesOut: number
 }
 
-interface Tally {
-  connections: number
-  bytesIn: number
-  bytesOut: number
-  readonly open: Set<SocketSplice>
-}
-
 /**
  * The connections of all public ports. Each becomes one stream to the agent whose turn it is; a
  * connection that cannot be carried is reset, so that nobody takes it for an empty answer.
@@ -63,9 +50,9 @@ export class PublicVisitors {
   /** Connections that were reset at once: nobody serves the port, or a limit is reached. */
   refused = 0
   readonly #parts: PublicVisitorsParts
-  readonly #all: Tally = newTally()
-  readonly #byPort = new WeakMap<PublicPort, Tally>()
-  #whenEmpty: (() => void) | undefined
+  readonly #open = new OpenSplices()
+  readonly #all = new Traffic()
+  readonly #byPort = new WeakMap<PublicPort, Traffic>()
 
   constructor(parts: PublicVisitorsParts) {
     this.#parts = parts
@@ -74,92 +61,54 @@ export class PublicVisitors {
   /** Takes a connection over. */
   accept(port: PublicPort, socket: Socket, peer: Peer, limits: VisitorLimits): void {
     const { registry, logger, deadlines } = this.#parts
-    const { tenant, endpoint } = port.owner
-    const refuse = (why: string): void => {
+    const { endpoint } = port.owner
+    const reject = (why: string): void => {
       this.refused += 1
-      logger.debug({ port: port.number, endpoint, why }, 'visitor refused')
+      logger.debug({ port: port.number, endpoint: endpoint.name, why }, 'visitor refused')
       resetSocket(socket)
     }
     socket.on('error', () => {}) // until it is joined, a reset by the peer is nobody's news
-    if (!port.isServed) return refuse('no agent serves the port now')
-    if (this.#all.open.size >= limits.maxConnections) return refuse('maxConnections reached')
-    const key = endpointKey(tenant, endpoint)
-    const rules = registry.rules(key)
-    if (rules?.some((one) => !one.admitsConnection(peer.address)) === true) {
-      return refuse('not allowed to visitors like this one')
-    }
-    const record = connectRecord(endpoint, { remoteAddress: peer.address, remotePort: peer.port })
-    const channel = openUpstream(registry, tenant, record)
-    if (typeof channel === 'string') return refuse(`no upstream: ${channel}`)
+    if (!port.isServed) return reject('no agent serves the port now')
+    if (this.#open.size >= limits.maxConnections) return reject('maxConnections reached')
+    const visitor = { remoteAddress: peer.address, remotePort: peer.port }
+    const connection = openConnection(registry, endpoint, visitor, logger)
+    if (typeof connection === 'string') return reject(connection)
     socket.setNoDelay(true)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
-    const tallies = [this.#all, this.#tallyOf(port)]
-    const outcome = new OutcomeWatch((what) => registry.report(key, what))
     let stopWatching = (): void => {}
-    const splice = new SocketSplice(channel, {
-      resetReason: () => 'consumerGone',
-      onClose: (_, error) => {
-        stopWatching()
-        if (splice.bytesToSocket > 0) outcome.answered()
-        outcome.closed(error)
-        for (const tally of tallies) settle(tally, splice)
-        const bytes = { in: splice.bytesFromSocket, out: splice.bytesToSocket }
-        logger.debug({ endpoint, requestId: record.requestId, ...bytes }, 'stream closed')
-        if (this.#all.open.size === 0) this.#whenEmpty?.()
-      },
-    })
-    for (const tally of tallies) {
-      tally.connections += 1
-      tally.open.add(splice)
-    }
+    const splice = connection.toSocket(() => {
+      stopWatching()
+      this.#open.delete(splice)
+    }, [this.#all, this.#trafficOf(port)])
+    this.#open.add(splice)
     stopWatching = watchIdle(splice, limits.idleTimeoutMs, deadlines)
-    channel.attach(splice)
     splice.connect(socket)
   }
 
   /** Counts of one port, or of all since the start. */
   counts(port?: PublicPort): VisitorCounts {
-    const { connections, bytesIn, bytesOut, open } =
-      port === undefined ? this.#all : this.#tallyOf(port)
-    let [received, sent] = [bytesIn, bytesOut]
-    for (const splice of open) {
-      received += splice.bytesFromSocket
-      sent += splice.bytesToSocket
-    }
-    return { open: open.size, connections, bytesIn: received, bytesOut: sent }
+    const traffic = port === undefined ? this.#all : this.#trafficOf(port)
+    const { open, total: connections, bytesFromSocket: bytesIn, bytesToSocket: bytesOut } = traffic
+    return { open, connections, bytesIn, bytesOut }
   }
 
   /**
    * Waits until the connections have ended.
    *
-   * @param options.signal - ends the patience: what still runs then goes on until `destroy`.
+   * @param options.signal - ends the wait: what still runs then goes on until `destroy`.
    */
   async drain({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    if (this.#all.open.size === 0 || signal.aborted) return
-    await new Promise<void>((resolve) => {
-      this.#whenEmpty = resolve
-      signal.addEventListener('abort', () => resolve(), { once: true })
-    })
+    await this.#open.drained(signal)
   }
 
   /** Resets every connection now. */
   destroy(): void {
-    for (const splice of this.#all.open) splice.abort('draining')
+    this.#open.abort('draining')
   }
 
-  #tallyOf(port: PublicPort): Tally {
-    let tally = this.#byPort.get(port)
-    if (tally === undefined) this.#byPort.set(port, (tally = newTally()))
-    return tally
+  #trafficOf(port: PublicPort): Traffic {
+    let traffic = this.#byPort.get(port)
+    if (traffic === undefined) this.#byPort.set(port, (traffic = new Traffic()))
+    return traffic
   }
-}
-
-function newTally(): Tally {
-  return { connections: 0, bytesIn: 0, bytesOut: 0, open: new Set() }
-}
-
-function settle(tally: Tally, splice: SocketSplice): void {
-  if (!tally.open.delete(splice)) return
-  tally.bytesIn += splice.bytesFromSocket
-  tally.bytesOut += splice.bytesToSocket
 }

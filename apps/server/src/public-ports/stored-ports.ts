@@ -19,7 +19,8 @@ export class StoredPorts implements PortReservations {
     this.#store = store
     this.#logger = logger
     for (const { port, tenant, identity, endpoint } of store.list()) {
-      if (port !== undefined) this.#owners.set(port, { tenant, identity, endpoint })
+      const owner = { endpoint: { tenant, name: endpoint }, identity }
+      if (port !== undefined) this.#owners.set(port, owner)
     }
   }
 
@@ -33,8 +34,8 @@ export class StoredPorts implements PortReservations {
   }
 
   /** @inheritdoc */
-  portOf({ tenant, identity, endpoint }: PortOwner): number | undefined {
-    const found = this.#store.find(tenant, endpoint)
+  portOf({ endpoint, identity }: PortOwner): number | undefined {
+    const found = this.#store.find(endpoint)
     return found?.identity === identity ? found.port : undefined
   }
 
@@ -42,17 +43,23 @@ export class StoredPorts implements PortReservations {
   keep(owner: PortOwner, port: number): void {
     void this.#keep(owner, port).catch((error: unknown) => {
       // It is served all the same; the next registration tries again.
-      this.#logger.error({ err: error, port, endpoint: owner.endpoint }, 'public port not kept')
+      this.#logger.error(
+        { err: error, port, endpoint: owner.endpoint.name },
+        'public port not kept',
+      )
     })
   }
 
-  async #keep({ tenant, identity, endpoint }: PortOwner, port: number): Promise<void> {
-    const found = this.#store.find(tenant, endpoint)
+  async #keep({ endpoint, identity }: PortOwner, port: number): Promise<void> {
+    const found = this.#store.find(endpoint)
     if (found?.identity !== identity) return
     if (found.port !== port) {
       await this.#store.reserve({ ...found, port })
-      this.#logger.info({ port, endpoint, identity }, 'public port kept with its name')
+      this.#logger.info(
+        { port, endpoint: endpoint.name, identity },
+        'public port kept with its name',
+      )
     }
-    this.#owners.set(port, { tenant, identity, endpoint })
+    this.#owners.set(port, { endpoint, identity })
   }
 }

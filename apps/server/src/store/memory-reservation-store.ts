@@ -1,4 +1,4 @@
-import { endpointKey } from '@proj/tunnel/server'
+import type { Endpoint } from '@proj/tunnel/server'
 
 import { RESERVATION_LIMITS, type ReservationLimits } from './reservation-limits.ts'
 import type {
@@ -18,8 +18,8 @@ export class MemoryReservationStore implements ReservationStore {
   }
 
   /** @inheritdoc */
-  find(tenant: string, endpoint: string): Reservation | undefined {
-    return this.#held.get(endpointKey(tenant, endpoint))
+  find(endpoint: Endpoint): Reservation | undefined {
+    return this.#held.get(keyOf(endpoint))
   }
 
   /** @inheritdoc */
@@ -34,7 +34,8 @@ export class MemoryReservationStore implements ReservationStore {
   async reserve(wanted: Reservation): Promise<ReserveOutcome> {
     const { tenant, endpoint, identity } = wanted
     const { maxPerIdentity, maxTotal } = this.#limits
-    const found = this.find(tenant, endpoint)
+    const held = { tenant, name: endpoint }
+    const found = this.find(held)
     if (found !== undefined && found.identity !== identity) {
       return { ok: false, code: 'name-taken', reservation: found }
     }
@@ -44,23 +45,23 @@ export class MemoryReservationStore implements ReservationStore {
       if (this.#held.size >= maxTotal) return { ok: false, code: 'limit-reached', limit: maxTotal }
     }
     const reservation = { ...wanted, reservedAt: found?.reservedAt ?? wanted.reservedAt }
-    this.#held.set(endpointKey(tenant, endpoint), reservation)
+    this.#held.set(keyOf(held), reservation)
     return { ok: true, isNew: found === undefined, reservation }
   }
 
   /** @inheritdoc */
-  async release(
-    tenant: string,
-    endpoint: string,
-    identity?: string,
-  ): Promise<Reservation | undefined> {
-    const found = this.find(tenant, endpoint)
+  async release(endpoint: Endpoint, identity?: string): Promise<Reservation | undefined> {
+    const found = this.find(endpoint)
     if (found === undefined || (identity !== undefined && found.identity !== identity)) {
       return undefined
     }
-    this.#held.delete(endpointKey(tenant, endpoint))
+    this.#held.delete(keyOf(endpoint))
     return found
   }
+}
+
+function keyOf({ tenant, name }: Endpoint): string {
+  return JSON.stringify([tenant, name])
 }
 
 /** By code units, as SQLite compares what both can hold. */

@@ -1,3 +1,5 @@
+import type { Endpoint } from '@proj/tunnel/server'
+
 /** A name that is held for somebody, whether or not an agent of theirs is connected. */
 export interface Reservation {
   /** Tenant whose name it is; empty on servers without tenants. */
@@ -34,7 +36,7 @@ export interface ReservationFilter {
 /** Names held for identities. Reading is immediate; what a write has resolved for is there to stay. */
 export interface ReservationStore {
   /** Whom a name is held for. */
-  find(tenant: string, endpoint: string): Reservation | undefined
+  find(endpoint: Endpoint): Reservation | undefined
   /** Names that are held, by tenant and name. */
   list(filter?: ReservationFilter): readonly Reservation[]
   /**
@@ -48,5 +50,5 @@ export interface ReservationStore {
    * @param identity - gives it up only if it is held for this one; left out, whoever it is held for.
    * @returns what was held, or undefined if it was not.
    */
-  release(tenant: string, endpoint: string, identity?: string): Promise<Reservation | undefined>
+  release(endpoint: Endpoint, identity?: string): Promise<Reservation | undefined>
 }

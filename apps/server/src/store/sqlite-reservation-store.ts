@@ -1,3 +1,5 @@
+import type { Endpoint } from '@proj/tunnel/server'
+
 import type { Database, SqlRow, SqlValue } from './database.ts'
 import { RESERVATION_LIMITS, type ReservationLimits } from './reservation-limits.ts'
 import type {
@@ -18,9 +20,9 @@ export class SqliteReservationStore implements ReservationStore {
   }
 
   /** @inheritdoc */
-  find(tenant: string, endpoint: string): Reservation | undefined {
+  find({ tenant, name }: Endpoint): Reservation | undefined {
     const sql = 'SELECT * FROM reservations WHERE tenant = ? AND endpoint = ?'
-    const row = this.#database.one(sql, tenant, endpoint)
+    const row = this.#database.one(sql, tenant, name)
     return row && reservationOf(row)
   }
 
@@ -38,25 +40,21 @@ export class SqliteReservationStore implements ReservationStore {
   }
 
   /** @inheritdoc */
-  async release(
-    tenant: string,
-    endpoint: string,
-    identity?: string,
-  ): Promise<Reservation | undefined> {
+  async release(endpoint: Endpoint, identity?: string): Promise<Reservation | undefined> {
     return this.#database.transaction(() => {
-      const found = this.find(tenant, endpoint)
+      const found = this.find(endpoint)
       if (found === undefined || (identity !== undefined && found.identity !== identity)) {
         return undefined
       }
       const sql = 'DELETE FROM reservations WHERE tenant = ? AND endpoint = ?'
-      this.#database.run(sql, tenant, endpoint)
+      this.#database.run(sql, endpoint.tenant, endpoint.name)
       return found
     })
   }
 
   #reserve(wanted: Reservation): ReserveOutcome {
     const { tenant, endpoint, identity, kind, port, reservedAt } = wanted
-    const found = this.find(tenant, endpoint)
+    const found = this.find({ tenant, name: endpoint })
     if (found !== undefined && found.identity !== identity) {
       return { ok: false, code: 'name-taken', reservation: found }
     }

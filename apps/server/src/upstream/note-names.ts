@@ -4,9 +4,11 @@ import type { AuditLog } from '../store/audit-log.ts'
 
 /** Notes in the audit log whose a name became, and that it is nobody's any more. */
 export function noteNames(registry: UpstreamRegistry, audit: AuditLog): void {
-  registry.on('endpoint', (key, present, { tenant, identity, remoteAddress, id }) => {
-    const endpoint = tenant === '' ? key : key.slice(tenant.length + 1)
-    const fields = { endpoint, tenant, identity, remoteAddress, session: id }
-    audit.write(present ? 'name.taken' : 'name.lost', fields)
-  })
+  registry.on(
+    'endpoint',
+    ({ tenant, name: endpoint }, present, { identity, remoteAddress, id }) => {
+      const fields = { endpoint, tenant, identity, remoteAddress, session: id }
+      audit.write(present ? 'name.taken' : 'name.lost', fields)
+    },
+  )
 }

@@ -9,7 +9,6 @@ import {
   conflictDetails,
   conflictText,
   type Denial,
-  endpointKey,
   type Grant,
   isDenial,
   type NameConflict,
@@ -143,11 +142,12 @@ export class ReservationsApi {
       const why = 'this server keeps nothing when it ends: its data_dir cannot be written'
       return refusal(503, 'not-durable', why)
     }
-    const conflict = claimName({ tenant, endpoint, identity }, this.#parts)
+    const name = { tenant, name: endpoint }
+    const conflict = claimName({ endpoint: name, identity }, this.#parts)
     if (conflict !== undefined) return this.#taken(endpoint, conflict, question)
     const reservedAt = Date.now()
-    const own = this.#parts.portOf({ tenant, identity, endpoint })
-    const port = own ?? store.reservations.find(tenant, endpoint)?.port
+    const own = this.#parts.portOf({ endpoint: name, identity })
+    const port = own ?? store.reservations.find(name)?.port
     const wanted = { tenant, endpoint, identity, kind, port, reservedAt }
     const outcome = await store.reservations.reserve(wanted)
     if (outcome.ok) {
@@ -163,11 +163,12 @@ export class ReservationsApi {
   async #release(endpoint: string, question: Question): Promise<Answer> {
     const { reservations } = this.#parts.store
     const { tenant, identity } = question.grant
-    if (await reservations.release(tenant, endpoint, identity)) {
+    const name = { tenant, name: endpoint }
+    if (await reservations.release(name, identity)) {
       this.#note('name.released', endpoint, question)
       return { status: 204 }
     }
-    const found = reservations.find(tenant, endpoint)
+    const found = reservations.find(name)
     if (found !== undefined) return this.#taken(endpoint, heldBy(found), question)
     return refusal(404, 'not-reserved', `${JSON.stringify(endpoint)} is not reserved`)
   }
@@ -203,7 +204,7 @@ export class ReservationsApi {
   }
 
   #describe({ tenant, endpoint, kind, identity, port, reservedAt }: Reservation): object {
-    const sessions = this.#parts.registry.count(endpointKey(tenant, endpoint))
+    const sessions = this.#parts.registry.count({ tenant, name: endpoint })
     const since = new Date(reservedAt).toISOString()
     return { endpoint, kind, identity, since, sessions, ...(port !== undefined && { port }) }
   }

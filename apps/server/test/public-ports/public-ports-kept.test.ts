@@ -125,7 +125,9 @@ describe('the port of a reserved name', () => {
     first.stop()
     const second = await startServer(path, range)
     await serve(second, 'alice', 'pg', range.last)
-    expect(second.store.reservations.find('', 'pg')).toMatchObject({ port: range.last })
+    expect(second.store.reservations.find({ tenant: '', name: 'pg' })).toMatchObject({
+      port: range.last,
+    })
     expect(await serve(second, 'bob', 'other', range.first)).toBe(range.first)
   })
 })
@@ -155,8 +157,9 @@ test('whose a port became, and that it is free again, is in the audit log', asyn
 test('a store that cannot be written does not keep a port from being served', async () => {
   const logger = new RecordingLogger()
   const { reservations } = memoryStore(logger)
-  const owner = { tenant: '', identity: 'alice', endpoint: 'pg' }
-  const kept = { ...owner, kind: 'tcp', port: undefined, reservedAt: 0 } as const
+  const owner = { endpoint: { tenant: '', name: 'pg' }, identity: 'alice' }
+  const names = { tenant: '', identity: 'alice', endpoint: 'pg' }
+  const kept = { ...names, kind: 'tcp', port: undefined, reservedAt: 0 } as const
   await reservations.reserve(kept)
   const ports = new StoredPorts(
     Object.assign(Object.create(reservations) as typeof reservations, {

@@ -17,6 +17,8 @@ import type { PublicPortOptions } from '../../src/public-ports/public-port-optio
 import { describePorts } from '../../src/public-ports/describe-ports.ts'
 import { Server } from '../../src/server.ts'
 
+const PG = { tenant: '', name: 'pg' }
+
 /** Everyone is who the token says, in the tenant the handshake names. */
 function byToken({ headers }: AuthorizationRequest): Grant {
   const tenant = headers['x-piko-tenant-id']
@@ -185,10 +187,10 @@ describe('visitors', () => {
   test('are judged by the rules of the endpoint', async () => {
     const { server, agent, first } = await ranged(1)
     await (await offer(agent(), 'pg', first)).ready()
-    const session = server.registry.pick('pg')
+    const session = server.registry.pick(PG)
     if (session === undefined) throw new Error('nobody serves pg')
     const admitsConnection = (address: string | undefined): boolean => address === '::1'
-    server.registry.add('pg', session, { id: 'only ::1', admitsConnection })
+    server.registry.add(PG, session, { id: 'only ::1', admitsConnection })
     expect(await heard(first, '::1')).toBe('pg')
     expect(await ended(first)).toBe('reset')
   })
@@ -202,10 +204,10 @@ describe('visitors', () => {
     })
     await listener.ready()
     await heard(first)
-    await until(() => server.registry.lastOutcome('pg')?.outcome === 'ok')
+    await until(() => server.registry.lastOutcome(PG)?.outcome === 'ok')
     answers = false
     expect(await ended(first)).toBe('reset')
-    await until(() => server.registry.lastOutcome('pg')?.outcome === 'serviceReset')
+    await until(() => server.registry.lastOutcome(PG)?.outcome === 'serviceReset')
   })
 
   test('beyond the limit are reset, and counted', async () => {

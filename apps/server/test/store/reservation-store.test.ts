@@ -36,12 +36,12 @@ describe.for(MAKERS)('reservations %s', ([, make]) => {
 
   test('are found as they were made', async () => {
     const store = make()
-    expect(store.find('', 'web')).toBe(undefined)
+    expect(store.find({ tenant: '', name: 'web' })).toBe(undefined)
     expect(await store.reserve(WEB)).toEqual({ ok: true, isNew: true, reservation: WEB })
-    expect(store.find('', 'web')).toEqual(WEB)
+    expect(store.find({ tenant: '', name: 'web' })).toEqual(WEB)
     const db = named('db', { kind: 'tcp', port: 9901 })
     await store.reserve(db)
-    expect(store.find('', 'db')).toEqual(db)
+    expect(store.find({ tenant: '', name: 'db' })).toEqual(db)
   })
 
   test('are held since the first time, whatever changes later', async () => {
@@ -50,7 +50,7 @@ describe.for(MAKERS)('reservations %s', ([, make]) => {
     const again = { ...WEB, kind: 'tcp', reservedAt: WEB.reservedAt + 1 } as const
     const held = { ...again, reservedAt: WEB.reservedAt }
     expect(await store.reserve(again)).toEqual({ ok: true, isNew: false, reservation: held })
-    expect(store.find('', 'web')).toEqual(held)
+    expect(store.find({ tenant: '', name: 'web' })).toEqual(held)
   })
 
   test('are refused to everybody else', async () => {
@@ -61,7 +61,7 @@ describe.for(MAKERS)('reservations %s', ([, make]) => {
       code: 'name-taken',
       reservation: WEB,
     })
-    expect(store.find('', 'web')?.identity).toBe(WEB.identity)
+    expect(store.find({ tenant: '', name: 'web' })?.identity).toBe(WEB.identity)
   })
 
   test('of two tenants never meet', async () => {
@@ -69,11 +69,11 @@ describe.for(MAKERS)('reservations %s', ([, make]) => {
     await store.reserve(WEB)
     const other = { ...WEB, tenant: 'acme', identity: 'token:bbbbbbbb' }
     expect(await store.reserve(other)).toMatchObject({ ok: true, isNew: true })
-    expect(store.find('', 'web')).toEqual(WEB)
-    expect(store.find('acme', 'web')).toEqual(other)
+    expect(store.find({ tenant: '', name: 'web' })).toEqual(WEB)
+    expect(store.find({ tenant: 'acme', name: 'web' })).toEqual(other)
     expect(store.list({ tenant: 'acme' })).toEqual([other])
-    await store.release('acme', 'web')
-    expect(store.find('', 'web')).toEqual(WEB)
+    await store.release({ tenant: 'acme', name: 'web' })
+    expect(store.find({ tenant: '', name: 'web' })).toEqual(WEB)
   })
 
   test('are listed by tenant and name, all or those of one', async () => {
@@ -93,13 +93,13 @@ describe.for(MAKERS)('reservations %s', ([, make]) => {
   test('are given up by whom they are held for, and by an operator', async () => {
     const store = make()
     await store.reserve(WEB)
-    expect(await store.release('', 'web', 'token:bbbbbbbb')).toBe(undefined)
-    expect(store.find('', 'web')).toEqual(WEB)
-    expect(await store.release('', 'web', WEB.identity)).toEqual(WEB)
-    expect(store.find('', 'web')).toBe(undefined)
-    expect(await store.release('', 'web')).toBe(undefined)
+    expect(await store.release({ tenant: '', name: 'web' }, 'token:bbbbbbbb')).toBe(undefined)
+    expect(store.find({ tenant: '', name: 'web' })).toEqual(WEB)
+    expect(await store.release({ tenant: '', name: 'web' }, WEB.identity)).toEqual(WEB)
+    expect(store.find({ tenant: '', name: 'web' })).toBe(undefined)
+    expect(await store.release({ tenant: '', name: 'web' })).toBe(undefined)
     await store.reserve(WEB)
-    expect(await store.release('', 'web')).toEqual(WEB)
+    expect(await store.release({ tenant: '', name: 'web' })).toEqual(WEB)
   })
 
   test('of one identity are as many as it may have, and not one more', async () => {
@@ -111,7 +111,7 @@ describe.for(MAKERS)('reservations %s', ([, make]) => {
     expect(await store.reserve(named('b'))).toMatchObject({ ok: true, isNew: false })
     expect(await store.reserve(named('c', { identity: 'x' }))).toMatchObject({ ok: true })
     expect(await store.reserve(named('c', { tenant: 'acme' }))).toMatchObject({ ok: true })
-    await store.release('', 'a')
+    await store.release({ tenant: '', name: 'a' })
     expect(await store.reserve(named('d'))).toMatchObject({ ok: true })
   })
 
@@ -127,7 +127,7 @@ describe.for(MAKERS)('reservations %s', ([, make]) => {
     const store = make()
     for (const endpoint of ["o'neil", 'ünï', '%', '_', '日本', 'a"b', 'toString']) {
       expect(await store.reserve(named(endpoint))).toMatchObject({ ok: true, isNew: true })
-      expect(store.find('', endpoint)?.endpoint).toBe(endpoint)
+      expect(store.find({ tenant: '', name: endpoint })?.endpoint).toBe(endpoint)
     }
   })
 })

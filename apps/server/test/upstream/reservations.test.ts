@@ -161,7 +161,7 @@ describe('a name', () => {
     const { as, server } = await startServer()
     const agent = new Agent({ ...as('bob'), connections: 1 })
     await agent.listen('web').ready()
-    const since = new Date(server.registry.takenAt('web') ?? 0).toISOString()
+    const since = new Date(server.registry.takenAt({ tenant: '', name: 'web' }) ?? 0).toISOString()
     await expect(reserveName(as('alice'), 'web')).rejects.toMatchObject({
       code: 'TUNNEL_NAME_TAKEN',
       holder: 'session',

@@ -6,7 +6,7 @@ import type { Channel, ChannelSink } from '@proj/mux'
 
 import { abortable, underSignals } from '../abortable.ts'
 import { DialSession } from './dial-session.ts'
-import { checkEndpointName } from '../protocol/endpoint-name.ts'
+import { checkEndpointName } from '../protocol/endpoint.ts'
 import type { EndpointState } from './dial-session.ts'
 import { TunnelError } from '../errors.ts'
 import { answeredByPiko, requestPipe, type ServerPipe } from './handshake-request.ts'

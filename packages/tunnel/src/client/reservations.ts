@@ -4,7 +4,7 @@ import * as https from 'node:https'
 import { createAgent, createHttpAgent, isDialError } from '@proj/dialer'
 
 import { underSignals } from '../abortable.ts'
-import { checkEndpointName } from '../protocol/endpoint-name.ts'
+import { checkEndpointName } from '../protocol/endpoint.ts'
 import { TunnelError } from '../errors.ts'
 import { RESERVATIONS_ROUTE } from '../protocol/reservations-route.ts'
 import { routeTo } from '../protocol/routes.ts'

@@ -1,22 +1,17 @@
-import { endpointKey } from '../protocol/endpoint-key.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
 import type { NameConflict } from './name-conflict.ts'
 import type { Upstream, UpstreamRegistry } from './upstream-registry.ts'
 
 /** Names that are held for somebody whether or not they are connected. */
 export interface NameReservations {
   /** Whom a name is held for, and since when (ms since the epoch); undefined: nobody. */
-  find(
-    tenant: string,
-    endpoint: string,
-  ): { readonly identity: string; readonly reservedAt: number } | undefined
+  find(endpoint: Endpoint): { readonly identity: string; readonly reservedAt: number } | undefined
 }
 
 /** Who wants which name. */
 export interface NameClaim {
-  /** Tenant whose name it is. */
-  readonly tenant: string
-  /** The name. */
-  readonly endpoint: string
+  /** The endpoint whose name it is. */
+  readonly endpoint: Endpoint
   /** Who wants it. */
   readonly identity: string
   /** The session it is for, once there is one. */
@@ -44,23 +39,22 @@ export interface ClaimContext {
  * @returns the conflict, or undefined when the name may be registered.
  */
 export function claimName(claim: NameClaim, context: ClaimContext): NameConflict | undefined {
-  const { tenant, endpoint, identity, session } = claim
+  const { endpoint, identity, session } = claim
   const { registry, reservations, nameRetryAfterMs } = context
-  const reserved = reservations.find(tenant, endpoint)
+  const reserved = reservations.find(endpoint)
   if (reserved !== undefined && reserved.identity !== identity) {
     const { identity: owner, reservedAt: since } = reserved
     return { holder: 'reservation', identity: owner, since, retryAfterMs: undefined }
   }
-  const key = endpointKey(tenant, endpoint)
-  const others = registry.sessions(key).filter((one) => one !== session)
+  const others = registry.sessions(endpoint).filter((one) => one !== session)
   const stranger = others.find((one) => one.identity !== identity)
   if (stranger !== undefined && reserved !== undefined) {
     // Served by somebody else since before it was reserved: now it is the owner's.
-    for (const one of others) one.end(`${JSON.stringify(endpoint)} is reserved for another`)
+    for (const one of others) one.end(`${JSON.stringify(endpoint.name)} is reserved for another`)
     return undefined
   }
   for (const one of others) one.probe()
   if (stranger === undefined) return undefined
-  const since = registry.takenAt(key) ?? Date.now()
+  const since = registry.takenAt(endpoint) ?? Date.now()
   return { holder: 'session', identity: stranger.identity, since, retryAfterMs: nameRetryAfterMs }
 }

@@ -1,26 +1,42 @@
 import { randomBytes } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 import { WindowBudget } from '@proj/mux'
 
-import { abortable, onAborted } from '../abortable.ts'
-import { type Authorize, isDenial } from './authorization.ts'
+import { onAborted } from '../abortable.ts'
+import { type Authorize, type ClientCertificate, isDenial } from './authorization.ts'
 import { denialRefusal } from './denial-refusal.ts'
 import { allowAll, type Grant } from './grant.ts'
-import { type ConnectRequest, connectRecord } from './connect-request.ts'
 import { ConsumerSession } from './consumer-session.ts'
-import { endpointKey } from '../protocol/endpoint-key.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
 import { limit, WINDOW_BUDGET_BYTES } from '../limits.ts'
 import { type Logger, silentLogger } from '../logger.ts'
-import { openUpstream } from './open-upstream.ts'
+import {
+  type ConnectionRejection,
+  openConnection,
+  rejectConnection,
+  type TcpVisitor,
+} from './open-connection.ts'
 import { protocolHeader, speaksAdit } from '../protocol/protocol-version.ts'
 import { jsonRefusal, type Refusal, sendRefusal } from './refusal.ts'
 import { CONNECT_ROUTE, routeEndpoint } from '../protocol/routes.ts'
-import { SocketSplice } from '../io/socket-splice.ts'
-import { OutcomeWatch } from '../protocol/stream-outcome.ts'
+import { OpenSplices } from '../io/open-splices.ts'
 import type { UpstreamRegistry } from './upstream-registry.ts'
 import { checkHandshake, switchingProtocols } from '../websocket/handshake.ts'
 import { WebSocketPipe } from '../websocket/pipe.ts'
+
+/** A handshake for the connect route, read by the owner of the proxy port. */
+export interface ConnectRequest extends TcpVisitor {
+  /** As sent; only GET is accepted. */
+  readonly method: string
+  /** Path without the query. */
+  readonly path: string
+  /** Lower-case names. */
+  readonly headers: IncomingHttpHeaders
+  /** What the peer has shown on TLS. */
+  readonly certificate?: ClientCertificate
+}
 
 /** What the server's app joins the acceptor with. */
 export interface ConsumerAcceptorOptions {
@@ -53,9 +69,8 @@ export interface ConsumerAcceptorOptions {
 export class ConsumerAcceptor {
   readonly #options: Required<ConsumerAcceptorOptions>
   readonly #sessions = new Set<ConsumerSession>()
-  readonly #pipes = new Set<SocketSplice>()
+  readonly #pipes = new OpenSplices()
   #draining = false
-  #whenNoPipes: (() => void) | undefined
 
   /** @throws {RangeError} naming a limit that is out of its range. */
   constructor(options: ConsumerAcceptorOptions) {
@@ -100,23 +115,16 @@ export class ConsumerAcceptor {
     this.#draining = true
     await Promise.all([
       ...[...this.#sessions].map((session) => session.drain(signal)),
-      this.#pipesEnd(signal),
+      this.#pipes.drained(signal),
     ])
+    this.#pipes.abort('draining')
   }
 
   /** Ends everything now. */
   destroy(): void {
     this.#draining = true
     for (const session of this.#sessions) session.abort()
-    for (const splice of this.#pipes) splice.abort('draining')
-  }
-
-  async #pipesEnd(signal: AbortSignal): Promise<void> {
-    if (this.#pipes.size > 0 && !signal.aborted) {
-      const ended = new Promise<void>((resolve) => (this.#whenNoPipes = resolve))
-      await abortable(ended, signal).catch(() => {})
-    }
-    for (const splice of this.#pipes) splice.abort('draining')
+    this.#pipes.abort('draining')
   }
 
   /** @returns the refusal to send, or undefined when the socket belongs to somebody now. */
@@ -151,16 +159,20 @@ export class ConsumerAcceptor {
     if (!adit) {
       if (!grant.permits('connect', endpoint)) return jsonRefusal(401, 'endpoint not permitted')
       // Piko looks for an upstream before it looks at the handshake.
-      const key = endpointKey(grant.tenant, endpoint)
-      if (registry.count(key) === 0) return jsonRefusal(502, 'no available upstreams')
-      if (registry.rules(key)?.some((one) => !one.admitsConnection(remoteAddress)) === true) {
-        return jsonRefusal(403, 'not allowed to visitors like you')
-      }
+      const rejection = rejectConnection(
+        registry,
+        { tenant: grant.tenant, name: endpoint },
+        request,
+      )
+      if (rejection !== undefined) return rejectionAnswer(rejection)
     }
     const handshake = checkHandshake(request.method, headers)
     if (!handshake.ok) return handshake.refusal
     if (socket.destroyed) return undefined
-    if (!adit) return this.#connect(endpoint, grant, request, handshake.accept, socket, head)
+    if (!adit) {
+      const named = { tenant: grant.tenant, name: endpoint }
+      return this.#connect(named, grant, request, handshake.accept, socket, head)
+    }
     socket.write(switchingProtocols(handshake.accept, true))
     const pipe = new WebSocketPipe(socket, { role: 'server', head })
     const session = new ConsumerSession(pipe, grant, request, this.#options)
@@ -171,38 +183,37 @@ export class ConsumerAcceptor {
 
   /** One connection of a Piko forwarder: bare bytes after 101. */
   #connect(
-    endpoint: string,
+    endpoint: Endpoint,
     grant: Grant,
     request: ConnectRequest,
     accept: string,
     socket: Duplex,
     head: Buffer,
   ): Refusal | undefined {
-    const record = connectRecord(endpoint, request)
-    const channel = openUpstream(this.#options.registry, grant.tenant, record)
-    if (channel === 'none') return jsonRefusal(502, 'no available upstreams')
-    if (channel === 'full') return jsonRefusal(503, 'too many connections')
-    const { registry } = this.#options
-    const key = endpointKey(grant.tenant, endpoint)
-    const watch = new OutcomeWatch((outcome) => registry.report(key, outcome))
+    const { registry, logger } = this.#options
+    const connection = openConnection(registry, endpoint, request, logger)
+    if (typeof connection === 'string') return rejectionAnswer(connection)
     let over = (): void => {}
     const closed = new Promise<void>((resolve) => (over = resolve))
-    const splice: SocketSplice = new SocketSplice(channel, {
-      resetReason: () => 'consumerGone',
-      onClose: (_reason, error) => {
-        if (splice.bytesToSocket > 0) watch.answered()
-        watch.closed(error)
-        over()
-        this.#pipes.delete(splice)
-        if (this.#pipes.size === 0) this.#whenNoPipes?.()
-      },
+    const splice = connection.toSocket(() => {
+      over()
+      this.#pipes.delete(splice)
     })
     this.#pipes.add(splice)
     onAborted(grant.ended, closed, () => splice.abort('notPermitted'))
-    channel.attach(splice)
     socket.write(switchingProtocols(accept, false))
     // A reader of bare bytes may rest for long and answers no ping meanwhile: silence is no death.
     splice.connect(new WebSocketPipe(socket, { role: 'server', head, missedPongs: Infinity }))
     return undefined
   }
+}
+
+const REJECTIONS: Readonly<Record<ConnectionRejection, readonly [status: number, text: string]>> = {
+  notPermitted: [403, 'not allowed to visitors like you'],
+  noUpstream: [502, 'no available upstreams'],
+  limitReached: [503, 'too many connections'],
+}
+
+function rejectionAnswer(rejection: ConnectionRejection): Refusal {
+  return jsonRefusal(...REJECTIONS[rejection])
 }

@@ -2,14 +2,11 @@ import type { Channel, ChannelSink, WindowBudget } from '@proj/mux'
 
 import { onAborted } from '../abortable.ts'
 import type { Grant } from './grant.ts'
-import { ChannelSplice } from '../io/channel-splice.ts'
 import type { ControlMessage } from '../protocol/control-message.ts'
 import type { Logger } from '../logger.ts'
-import { OutcomeWatch } from '../protocol/stream-outcome.ts'
-import { endpointKey } from '../protocol/endpoint-key.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
-import { type ConnectRequest, connectRecord } from './connect-request.ts'
-import { openUpstream } from './open-upstream.ts'
+import { openConnection, type TcpVisitor } from './open-connection.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import { GO_AWAY, TunnelSession } from '../protocol/tunnel-session.ts'
 import type { UpstreamRegistry } from './upstream-registry.ts'
@@ -38,7 +35,7 @@ export interface ConsumerSessionOptions {
 export class ConsumerSession {
   readonly #session: TunnelSession
   readonly #grant: Grant
-  readonly #request: ConnectRequest
+  readonly #visitor: TcpVisitor
   readonly #options: ConsumerSessionOptions
   /** The consumer's ends of what it has connected. */
   readonly #open = new Set<Channel>()
@@ -47,11 +44,11 @@ export class ConsumerSession {
   constructor(
     pipe: WebSocketPipe,
     grant: Grant,
-    request: ConnectRequest,
+    visitor: TcpVisitor,
     options: ConsumerSessionOptions,
   ) {
     this.#grant = grant
-    this.#request = request
+    this.#visitor = visitor
     this.#options = options
     this.#session = new TunnelSession(
       pipe,
@@ -67,7 +64,7 @@ export class ConsumerSession {
         onStream: (channel, record) => this.#onStream(channel, record),
         onMessage: (message) => this.#onMessage(message),
         onViolation: ({ code }) => {
-          const { remoteAddress } = request
+          const { remoteAddress } = visitor
           options.logger.warn({ remoteAddress, code }, 'consumer broke protocol')
         },
         onLeaving: () => {},
@@ -75,7 +72,7 @@ export class ConsumerSession {
       },
     )
     onAborted(grant.ended, this.#session.closed, (reason) => {
-      const { remoteAddress } = request
+      const { remoteAddress } = visitor
       const fields = { identity: grant.identity, remoteAddress, why: reason }
       options.logger.info(fields, 'right of a consumer ended')
       for (const channel of this.#open) channel.reset(RESET_REASONS.notPermitted)
@@ -110,49 +107,38 @@ export class ConsumerSession {
       channel.reset(RESET_REASONS.notPermitted)
       return undefined
     }
-    const { registry } = this.#options
-    const key = endpointKey(this.#grant.tenant, endpoint)
-    const rules = registry.rules(key)
-    const { remoteAddress } = this.#request
-    if (rules?.some((one) => !one.admitsConnection(remoteAddress)) === true) {
-      channel.reset(RESET_REASONS.notPermitted)
+    const { registry, logger } = this.#options
+    // What the consumer's own record says of who connected is not believed: ours names the consumer.
+    const connection = openConnection(registry, this.#endpoint(endpoint), this.#visitor, logger)
+    if (typeof connection === 'string') {
+      channel.reset(RESET_REASONS[connection])
       return undefined
     }
-    // The consumer's own word on who connected is not taken over: the record names its address.
-    const outbound = connectRecord(endpoint, this.#request)
-    const upstream = openUpstream(registry, this.#grant.tenant, outbound)
-    if (typeof upstream === 'string') {
-      channel.reset(RESET_REASONS[upstream === 'full' ? 'limitReached' : 'noUpstream'])
-      return undefined
-    }
-    const watch = new OutcomeWatch((outcome) => registry.report(key, outcome))
     this.#open.add(channel)
-    const splice = new ChannelSplice(channel, upstream, watch, () => {
-      this.#open.delete(channel)
-      const { requestId } = outbound
-      const bytes = { in: splice.bytesForward, out: splice.bytesBack }
-      this.#options.logger.debug({ endpoint, requestId, ...bytes }, 'stream closed')
-    })
-    return splice.first
+    return connection.toChannel(channel, () => this.#open.delete(channel)).first
   }
 
   #onMessage(message: ControlMessage): void {
     if (message.type !== 'query') return
     const { id, endpoint } = message
     const permitted = this.#grant.permits('connect', endpoint)
-    const key = endpointKey(this.#grant.tenant, endpoint)
-    const { registry } = this.#options
     if (!permitted) {
       this.#session.send({ type: 'endpoint', id, endpoint, upstreams: 0, permitted })
       return
     }
+    const asked = this.#endpoint(endpoint)
+    const { registry } = this.#options
     this.#session.send({
       type: 'endpoint',
       id,
       endpoint,
-      upstreams: registry.count(key),
-      agents: registry.agents(key),
-      ...registry.lastOutcome(key),
+      upstreams: registry.count(asked),
+      agents: registry.agents(asked),
+      ...registry.lastOutcome(asked),
     })
+  }
+
+  #endpoint(name: string): Endpoint {
+    return { tenant: this.#grant.tenant, name }
   }
 }

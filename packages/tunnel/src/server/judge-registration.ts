@@ -1,5 +1,5 @@
 import type { ControlMessage, REFUSAL_CODES, Refused } from '../protocol/control-message.ts'
-import { checkEndpointName } from '../protocol/endpoint-name.ts'
+import { checkEndpointName } from '../protocol/endpoint.ts'
 import { isTunnelError } from '../errors.ts'
 import type { Grant } from './grant.ts'
 import type { ReadVisitorRules, VisitorRules } from '../protocol/visitor-rules.ts'

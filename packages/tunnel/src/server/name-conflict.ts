@@ -1,3 +1,5 @@
+import type { Endpoint } from '../protocol/endpoint.ts'
+
 /** Why a name is not to be had. */
 export interface NameConflict {
   /** It is reserved, or sessions of somebody else serve it. */
@@ -12,10 +14,8 @@ export interface NameConflict {
 
 /** A refusal to register a name, for an audit log. */
 export interface RefusedName {
-  /** Tenant whose name it is. */
-  readonly tenant: string
-  /** The name. */
-  readonly endpoint: string
+  /** The endpoint whose name it is. */
+  readonly endpoint: Endpoint
   /** Who asked for it. */
   readonly identity: string
   /** From where. */

@@ -31,7 +31,7 @@ export class PortLeases {
    * @returns undefined when the endpoint was released meanwhile.
    */
   async take(wish: PortWish): Promise<PortLease | PortRefusal | undefined> {
-    const { endpoint } = wish
+    const endpoint = wish.endpoint.name
     this.#wishes.set(endpoint, wish)
     const lease = await this.#ask(wish)
     const isWanted = this.#wishes.get(endpoint) === wish
@@ -66,7 +66,10 @@ export class PortLeases {
       return await this.#source.take(wish)
     } catch (error) {
       const { endpoint, port } = wish
-      this.#logger.error({ err: error, endpoint, port }, 'no public port for an endpoint')
+      this.#logger.error(
+        { err: error, endpoint: endpoint.name, port },
+        'no public port for an endpoint',
+      )
       return {
         code: 'port-unavailable',
         message: 'this server cannot open a port now',

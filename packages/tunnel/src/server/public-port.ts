@@ -1,12 +1,11 @@
 import type { REFUSAL_CODES, Refused } from '../protocol/control-message.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
 import type { Upstream } from './upstream-registry.ts'
 
 /** A port that an agent asks for, with an endpoint it may serve. */
 export interface PortWish {
-  /** Tenant whose endpoint it is. */
-  readonly tenant: string
   /** The endpoint that visitors of the port reach. */
-  readonly endpoint: string
+  readonly endpoint: Endpoint
   /** Who asks. */
   readonly identity: string
   /** The port, or 0 for any. */

@@ -250,23 +250,24 @@ export class UpstreamAcceptor {
 
   /** Piko's agents come back after 503 and give up after 409. */
   #nameRefusal(
-    endpoint: string,
+    name: string,
     { identity, tenant }: Grant,
     remoteAddress: string | undefined,
   ): Refusal | undefined {
     const { logger, onNameRefused } = this.#options
+    const endpoint = { tenant, name }
     let conflict: NameConflict | undefined
     try {
-      conflict = claimName({ tenant, endpoint, identity }, this.#options)
+      conflict = claimName({ endpoint, identity }, this.#options)
     } catch (error) {
-      logger.error({ err: error, endpoint }, 'no telling whose a name is')
+      logger.error({ err: error, endpoint: name }, 'no telling whose a name is')
       return jsonRefusal(500, 'internal error')
     }
     if (conflict === undefined) return undefined
-    logger.warn({ endpoint, identity, remoteAddress, code: 'name-taken' }, 'endpoint refused')
-    onNameRefused({ tenant, endpoint, identity, remoteAddress, conflict })
+    logger.warn({ endpoint: name, identity, remoteAddress, code: 'name-taken' }, 'endpoint refused')
+    onNameRefused({ endpoint, identity, remoteAddress, conflict })
     const { retryAfterMs } = conflict
-    const text = conflictText(endpoint, conflict)
+    const text = conflictText(name, conflict)
     const details = conflictDetails(conflict)
     if (retryAfterMs === undefined) return jsonRefusal(409, text, {}, details)
     const retryAfter = { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }

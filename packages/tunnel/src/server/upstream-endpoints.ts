@@ -1,5 +1,5 @@
 import { type ClaimContext, claimName } from './claim-name.ts'
-import { endpointKey } from '../protocol/endpoint-key.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
 import {
   judgeRegistration,
   type Register,
@@ -70,8 +70,8 @@ export class UpstreamEndpoints {
       return
     }
     const { endpoint, port } = message
-    const { identity, tenant } = this.#options.grant
-    const wish = { tenant, endpoint, identity, port, session: this.#upstream }
+    const { identity } = this.#options.grant
+    const wish = { endpoint: this.#endpoint(endpoint), identity, port, session: this.#upstream }
     void this.#ports.take(wish).then((lease) => {
       if (lease === undefined) return // nobody waits for an answer any more
       // Meanwhile the name may be somebody else's, and the session on its way out.
@@ -84,14 +84,14 @@ export class UpstreamEndpoints {
   add(endpoint: string, rules?: VisitorRules): void {
     const { id: sessionId, peer, remoteAddress } = this.#upstream
     this.#names.add(endpoint)
-    this.#options.registry.add(this.#key(endpoint), this.#upstream, rules)
+    this.#options.registry.add(this.#endpoint(endpoint), this.#upstream, rules)
     this.#options.logger.info({ sessionId, endpoint, peer, remoteAddress }, 'endpoint registered')
   }
 
   /** Unregisters an endpoint, if it is registered. */
   remove(endpoint: string): void {
     this.#names.delete(endpoint)
-    this.#options.registry.remove(this.#key(endpoint), this.#upstream)
+    this.#options.registry.remove(this.#endpoint(endpoint), this.#upstream)
     this.#ports.release(endpoint)
   }
 
@@ -132,25 +132,25 @@ export class UpstreamEndpoints {
 
   #judge(message: Register, isLeaving: boolean): ReturnType<typeof judgeRegistration> {
     const { registry, grant, onNameRefused } = this.#options
-    const { endpoint } = message
+    const endpoint = this.#endpoint(message.endpoint)
     const verdict = judgeRegistration(message, {
       ...this.#options,
       isLeaving,
       endpoints: this.#names,
       waiting: this.#ports.pending,
-      demanded: registry.rules(this.#key(endpoint)) ?? [],
+      demanded: registry.rules(endpoint) ?? [],
     })
     if ('code' in verdict) return verdict
-    const { identity, tenant } = grant
-    const claim = { tenant, endpoint, identity, session: this.#upstream }
+    const { identity } = grant
+    const claim = { endpoint, identity, session: this.#upstream }
     const conflict = claimName(claim, this.#options)
     if (conflict === undefined) return verdict
     const { remoteAddress } = this.#upstream
-    onNameRefused({ tenant, endpoint, identity, remoteAddress, conflict })
-    return { message: conflictText(endpoint, conflict), ...conflictDetails(conflict) }
+    onNameRefused({ endpoint, identity, remoteAddress, conflict })
+    return { message: conflictText(endpoint.name, conflict), ...conflictDetails(conflict) }
   }
 
-  #key(endpoint: string): string {
-    return endpointKey(this.#options.grant.tenant, endpoint)
+  #endpoint(name: string): Endpoint {
+    return { tenant: this.#options.grant.tenant, name }
   }
 }

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 
 import type { Channel, ChannelSink } from '@proj/mux'
 
+import type { Endpoint } from '../protocol/endpoint.ts'
 import type { LastOutcome, StreamOutcome } from '../protocol/stream-outcome.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import type { VisitorRules } from '../protocol/visitor-rules.ts'
@@ -51,8 +52,8 @@ export interface Upstream {
 
 /** Events of the registry. */
 export interface RegistryEvents {
-  /** An endpoint, by its key, gained its first upstream or lost its last, which is named. */
-  endpoint: [endpoint: string, present: boolean, upstream: Upstream]
+  /** An endpoint gained its first upstream or lost its last, which is named. */
+  endpoint: [endpoint: Endpoint, present: boolean, upstream: Upstream]
 }
 
 interface Agent {
@@ -61,6 +62,7 @@ interface Agent {
 }
 
 interface Entry {
+  readonly endpoint: Endpoint
   /** Agents in order of arrival. */
   readonly agents: Agent[]
   /** When the first of them came, ms since the epoch. */
@@ -75,28 +77,30 @@ interface Entry {
 }
 
 /**
- * Which sessions serve which endpoint, and whose turn it is. Endpoints go by their `endpointKey`.
+ * Which sessions serve which endpoint, and whose turn it is.
  *
  * Agents take turns strictly; among the parallel sessions of one agent the one with the fewest open
  * streams is taken, so that a bulk transfer does not hold small requests back. Who is suspected of being
  * gone comes last.
  */
 export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
-  readonly #entries = new Map<string, Entry>()
+  /** By tenant, then by name: a lookup allocates nothing, and no name can pose as that of a tenant. */
+  readonly #tenants = new Map<string, Map<string, Entry>>()
   /** Endpoints with rules: while there are none, nobody has to look. */
   #guarded = 0
-  #standingRules: (endpoint: string) => readonly VisitorRules[] = () => []
+  #standingRules: (endpoint: Endpoint) => readonly VisitorRules[] = () => []
 
   /**
    * Adds a session to an endpoint.
    *
    * @param rules - what it demands of visitors, in place of what it did before.
    */
-  add(endpoint: string, upstream: Upstream, rules?: VisitorRules): void {
-    let entry = this.#entries.get(endpoint)
+  add(endpoint: Endpoint, upstream: Upstream, rules?: VisitorRules): void {
+    let entry = this.#find(endpoint)
     const fresh = entry === undefined
     if (entry === undefined) {
       entry = {
+        endpoint,
         agents: [],
         takenAt: Date.now(),
         next: 0,
@@ -104,30 +108,30 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
         demands: new Map(),
         rules: undefined,
       }
-      this.#entries.set(endpoint, entry)
-      this.#settleRules(endpoint, entry)
+      this.#insert(entry)
+      this.#settleRules(entry)
     }
     const agent = entry.agents.find((one) => one.peer === upstream.peer)
     if (agent === undefined) entry.agents.push({ peer: upstream.peer, sessions: [upstream] })
     else if (!agent.sessions.includes(upstream)) agent.sessions.push(upstream)
-    this.#demand(endpoint, entry, upstream, rules)
+    this.#demand(entry, upstream, rules)
     if (fresh) this.emit('endpoint', endpoint, true, upstream)
   }
 
   /** Removes a session from an endpoint; removing what is not there changes nothing. */
-  remove(endpoint: string, upstream: Upstream): void {
-    const entry = this.#entries.get(endpoint)
+  remove(endpoint: Endpoint, upstream: Upstream): void {
+    const entry = this.#find(endpoint)
     const at = entry?.agents.findIndex(({ sessions }) => sessions.includes(upstream)) ?? -1
     const agent = entry?.agents[at]
     if (entry === undefined || agent === undefined) return
-    this.#demand(endpoint, entry, upstream, undefined)
+    this.#demand(entry, upstream, undefined)
     agent.sessions.splice(agent.sessions.indexOf(upstream), 1)
     if (agent.sessions.length > 0) return
     entry.agents.splice(at, 1)
     // Whose turn it was keeps it: those behind the gap move up by one.
     if (at < entry.next) entry.next -= 1
     if (entry.agents.length === 0) {
-      this.#entries.delete(endpoint)
+      this.#delete(entry)
       if (entry.rules !== undefined) this.#guarded -= 1
       this.emit('endpoint', endpoint, false, upstream)
     }
@@ -139,29 +143,29 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
    * @param except - sessions already tried for this request.
    * @returns undefined when none takes streams.
    */
-  pick(endpoint: string, except?: ReadonlySet<Upstream>): Upstream | undefined {
-    const entry = this.#entries.get(endpoint)
+  pick(endpoint: Endpoint, except?: ReadonlySet<Upstream>): Upstream | undefined {
+    const entry = this.#find(endpoint)
     if (entry === undefined) return undefined
     return next(entry, except, false) ?? next(entry, except, true)
   }
 
   /** Sessions that serve an endpoint. */
-  sessions(endpoint: string): readonly Upstream[] {
-    return this.#entries.get(endpoint)?.agents.flatMap((agent) => agent.sessions) ?? []
+  sessions(endpoint: Endpoint): readonly Upstream[] {
+    return this.#find(endpoint)?.agents.flatMap((agent) => agent.sessions) ?? []
   }
 
   /** Since when an endpoint is served without a gap, ms since the epoch; undefined: it is not. */
-  takenAt(endpoint: string): number | undefined {
-    return this.#entries.get(endpoint)?.takenAt
+  takenAt(endpoint: Endpoint): number | undefined {
+    return this.#find(endpoint)?.takenAt
   }
 
   /**
    * Says what the operator demands of an endpoint's visitors, whoever serves it; in place of what was
    * said before, for connections and requests from now on.
    */
-  setStandingRules(rulesOf: (endpoint: string) => readonly VisitorRules[]): void {
+  setStandingRules(rulesOf: (endpoint: Endpoint) => readonly VisitorRules[]): void {
     this.#standingRules = rulesOf
-    for (const [endpoint, entry] of this.#entries) this.#settleRules(endpoint, entry)
+    for (const entry of this.#entries()) this.#settleRules(entry)
   }
 
   /** Whether any endpoint has rules for its visitors. */
@@ -173,38 +177,38 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
    * What is demanded of an endpoint's visitors: the operator's rules and those of all its sessions, every
    * one of which holds, whichever session is picked. The same list until one of them changes; undefined when there are none.
    */
-  rules(endpoint: string): readonly VisitorRules[] | undefined {
-    return this.#entries.get(endpoint)?.rules
+  rules(endpoint: Endpoint): readonly VisitorRules[] | undefined {
+    return this.#find(endpoint)?.rules
   }
 
   /** Remembers what became of a stream to an endpoint's service, as long as anybody serves it. */
-  report(endpoint: string, outcome: StreamOutcome): void {
-    const entry = this.#entries.get(endpoint)
+  report(endpoint: Endpoint, outcome: StreamOutcome): void {
+    const entry = this.#find(endpoint)
     if (entry !== undefined) entry.last = { outcome, atMs: performance.now() }
   }
 
   /** What became of the last stream to an endpoint's service; undefined before there was one. */
-  lastOutcome(endpoint: string): LastOutcome | undefined {
-    const last = this.#entries.get(endpoint)?.last
+  lastOutcome(endpoint: Endpoint): LastOutcome | undefined {
+    const last = this.#find(endpoint)?.last
     if (last === undefined) return undefined
     return { outcome: last.outcome, ageMs: Math.round(performance.now() - last.atMs) }
   }
 
   /** Number of agents that serve an endpoint; each may hold several sessions. */
-  agents(endpoint: string): number {
-    return this.#entries.get(endpoint)?.agents.length ?? 0
+  agents(endpoint: Endpoint): number {
+    return this.#find(endpoint)?.agents.length ?? 0
   }
 
   /** Number of sessions that serve an endpoint. */
-  count(endpoint: string): number {
-    const agents = this.#entries.get(endpoint)?.agents ?? []
+  count(endpoint: Endpoint): number {
+    const agents = this.#find(endpoint)?.agents ?? []
     return agents.reduce((sum, agent) => sum + agent.sessions.length, 0)
   }
 
   /** Sessions by endpoint, a snapshot for status pages. */
-  snapshot(): Map<string, Upstream[]> {
-    const all = new Map<string, Upstream[]>()
-    for (const [endpoint, { agents }] of this.#entries) {
+  snapshot(): Map<Endpoint, Upstream[]> {
+    const all = new Map<Endpoint, Upstream[]>()
+    for (const { endpoint, agents } of this.#entries()) {
       all.set(
         endpoint,
         agents.flatMap((agent) => agent.sessions),
@@ -213,20 +217,35 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
     return all
   }
 
-  #demand(
-    endpoint: string,
-    entry: Entry,
-    upstream: Upstream,
-    rules: VisitorRules | undefined,
-  ): void {
+  #find({ tenant, name }: Endpoint): Entry | undefined {
+    return this.#tenants.get(tenant)?.get(name)
+  }
+
+  #insert(entry: Entry): void {
+    const { tenant, name } = entry.endpoint
+    const names = this.#tenants.get(tenant) ?? new Map<string, Entry>()
+    this.#tenants.set(tenant, names.set(name, entry))
+  }
+
+  #delete({ endpoint: { tenant, name } }: Entry): void {
+    const names = this.#tenants.get(tenant)
+    names?.delete(name)
+    if (names?.size === 0) this.#tenants.delete(tenant)
+  }
+
+  *#entries(): Generator<Entry> {
+    for (const names of this.#tenants.values()) yield* names.values()
+  }
+
+  #demand(entry: Entry, upstream: Upstream, rules: VisitorRules | undefined): void {
     if (entry.demands.get(upstream) === rules) return
     if (rules === undefined) entry.demands.delete(upstream)
     else entry.demands.set(upstream, rules)
-    this.#settleRules(endpoint, entry)
+    this.#settleRules(entry)
   }
 
-  #settleRules(endpoint: string, entry: Entry): void {
-    const all = [...this.#standingRules(endpoint), ...entry.demands.values()]
+  #settleRules(entry: Entry): void {
+    const all = [...this.#standingRules(entry.endpoint), ...entry.demands.values()]
     if (entry.rules !== undefined) this.#guarded -= 1
     const byId = new Map(all.map((one) => [one.id, one]))
     entry.rules = byId.size === 0 ? undefined : [...byId.values()]

@@ -15,15 +15,16 @@ import { Agent } from '../../src/client/agent.ts'
 import { RESET_REASONS } from '../../src/protocol/reset-reason.ts'
 import { dial, explainReset, listen } from '../../src/client/sdk.ts'
 import {
+  at,
   deadAddress,
   ending,
+  openTo,
   openWebSocket,
   readAll,
   startPikoServer,
   startServer,
   startService,
   type TestServer,
-  openTo,
 } from '../peers.ts'
 
 const SOON = { minMs: 1, baseMs: 1, maxMs: 2 }
@@ -247,7 +248,7 @@ describe('a consumer', () => {
     const permits = (_: string, name: string): boolean => name !== 'secret'
     const server = await startServer({ authorize: () => ({ identity: 'a', tenant: '', permits }) })
     await openWebSocket(`${server.url}/piko/v1/upstream/web`)
-    await until(() => server.registry.count('web') === 1)
+    await until(() => server.registry.count(at('web')) === 1)
     const consumer = consumerOf(server)
     const { signal } = new AbortController()
     expect(await consumer.query('web', { signal })).toBeUndefined()
@@ -276,7 +277,7 @@ describe('a consumer', () => {
     const listener = agent.listen('pg', { kind: 'tcp' })
     listener.on('connection', (stream) => answer(stream.on('error', () => {}) as MuxStream))
     await listener.ready()
-    await until(() => server.registry.count('pg') === 2)
+    await until(() => server.registry.count(at('pg')) === 2)
     const consumer = consumerOf(server)
     const { signal } = new AbortController()
     const used = async () => {

@@ -10,7 +10,7 @@ import {
   MAX_CONTROL_BYTES,
 } from '../../src/protocol/control-codec.ts'
 import { type ControlMessage, REFUSAL_CODES } from '../../src/protocol/control-message.ts'
-import { MAX_ENDPOINT_BYTES } from '../../src/protocol/endpoint-name.ts'
+import { MAX_ENDPOINT_BYTES } from '../../src/protocol/endpoint.ts'
 import { MAX_BACKOFF_MS } from '../../src/client/keep-connected.ts'
 import { TUNNEL_LIMITS } from '../../src/limits.ts'
 import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '../../src/protocol/protocol-version.ts'

@@ -8,17 +8,18 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { Agent, type AgentOptions } from '../../src/client/agent.ts'
 import { encodeControlMessage } from '../../src/protocol/control-codec.ts'
 import type { Listener } from '../../src/client/listener.ts'
-import { openUpstream } from '../../src/server/open-upstream.ts'
 import { RESET_REASONS } from '../../src/protocol/reset-reason.ts'
 import { encodeStreamRecord, StreamRecordReader } from '../../src/protocol/stream-record.ts'
 import { CONTROL, Control, controlOf } from './control-peer.ts'
 import {
+  at,
   connectPeer,
   ending,
+  openTo,
   startPikoServer,
   startServer,
   type TestServer,
-  openTo,
+  tryOpen,
 } from '../peers.ts'
 
 const SOON = { minMs: 1, baseMs: 1, maxMs: 2 }
@@ -71,10 +72,10 @@ describe('a server', () => {
       id: 7,
       urls: ['u:web'],
     })
-    expect(server.registry.pick('web')).toMatchObject({ peer: 'a1', protocol: 'adit' })
+    expect(server.registry.pick(at('web'))).toMatchObject({ peer: 'a1', protocol: 'adit' })
     control.send({ type: 'release', id: 8, endpoint: 'web' })
     expect(await control.receive('released')).toEqual({ type: 'released', id: 8 })
-    expect(server.registry.count('web')).toBe(0)
+    expect(server.registry.count(at('web'))).toBe(0)
   })
 
   test('opens every stream with a record', async () => {
@@ -113,7 +114,7 @@ describe('a server', () => {
     }
     control.send({ type: 'register', id: 9, ...wanted })
     expect(await control.receive('refused')).toMatchObject({ id: 9, code })
-    expect(server.registry.count(wanted.endpoint)).toBe(0)
+    expect(server.registry.count(at(wanted.endpoint))).toBe(0)
     control.send({ type: 'release', id: 10, endpoint: 'first' })
     control.send({ type: 'register', id: 11, endpoint: 'third', kind: 'tcp' })
     expect(await control.receive('registered')).toMatchObject({ id: 11 })
@@ -132,7 +133,7 @@ describe('a server', () => {
     expect(control.received).toEqual([])
     expect(openTo(server.registry, { kind: 'http', endpoint: 'web' })).toBeDefined()
     control.send({ type: 'drain', retryAfterMs: 0 })
-    await until(() => server.registry.count('web') === 0)
+    await until(() => server.registry.count(at('web')) === 0)
   })
 
   test('unregisters everything when the control stream ends', async () => {
@@ -423,8 +424,8 @@ describe('an agent and a server of ours', () => {
       streams.push(stream as MuxStream)
     })
     // The second one's registration asked the first for a sign of life, until which it is not picked.
-    const ready = (): boolean => server.registry.sessions('pg').every(({ suspect }) => !suspect)
-    await until(() => server.registry.count('pg') === 2 && ready())
+    const ready = (): boolean => server.registry.sessions(at('pg')).every(({ suspect }) => !suspect)
+    await until(() => server.registry.count(at('pg')) === 2 && ready())
     const opened = [0, 1].map(() => openTo(server.registry, { kind: 'tcp', endpoint: 'pg' }))
     await until(() => streams.length === 2)
     const [first] = server.upstream.sessions
@@ -437,7 +438,7 @@ describe('an agent and a server of ours', () => {
     survivor?.write(Buffer.from('alive'))
     const data = streams.filter((stream) => !stream.destroyed).map((stream) => once(stream, 'data'))
     expect(String(((await Promise.race(data)) as [Buffer])[0])).toBe('alive')
-    await until(() => server.registry.count('pg') === 2)
+    await until(() => server.registry.count(at('pg')) === 2)
     expect(offline).toEqual([])
     expect(agent.sessions).toBe(2)
   })
@@ -446,10 +447,10 @@ describe('an agent and a server of ours', () => {
     const server = await startServer()
     const agent = agentOf(server.url)
     const [a, b] = [agent.listen('a'), agent.listen('b')]
-    await until(() => server.registry.count('a') === 2 && server.registry.count('b') === 2)
+    await until(() => server.registry.count(at('a')) === 2 && server.registry.count(at('b')) === 2)
     await a.close()
-    expect(server.registry.count('a')).toBe(0)
-    expect(server.registry.count('b')).toBe(2)
+    expect(server.registry.count(at('a'))).toBe(0)
+    expect(server.registry.count(at('b'))).toBe(2)
     await b.close()
     await until(() => agent.sessions === 0 && server.upstream.sessions.size === 0)
     await until(() => server.listening.sockets.size === 0)
@@ -461,9 +462,9 @@ describe('an agent and a server of ours', () => {
     const server = await startServer()
     const agent = agentOf(server.url)
     await agent.listen('a').ready()
-    await until(() => server.registry.count('a') === 2)
+    await until(() => server.registry.count(at('a')) === 2)
     const late = agent.listen('late')
-    await until(() => server.registry.count('late') === 2)
+    await until(() => server.registry.count(at('late')) === 2)
     await late.ready()
     expect(late.online).toBe(true)
   })
@@ -484,8 +485,8 @@ describe('an agent and a server of ours', () => {
     })
     const [stream] = await accepted
     const closed = agent.close()
-    await until(() => server.registry.count('pg') === 0)
-    expect(openUpstream(server.registry, '', { kind: 'tcp', endpoint: 'pg' })).toBe('none')
+    await until(() => server.registry.count(at('pg')) === 0)
+    expect(tryOpen(server.registry, { kind: 'tcp', endpoint: 'pg' })).toBeUndefined()
     stream.end('last words')
     stream.resume()
     await closed

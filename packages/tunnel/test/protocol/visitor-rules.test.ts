@@ -16,6 +16,7 @@ import { explainReset } from '../../src/client/sdk.ts'
 import { encodeStreamRecord } from '../../src/protocol/stream-record.ts'
 import { MAX_VISITOR_RULES_BYTES, type VisitorRules } from '../../src/protocol/visitor-rules.ts'
 import {
+  at,
   ending,
   openWebSocket,
   readAll,
@@ -44,13 +45,13 @@ describe('rules', () => {
     const agent = agentOf(server.url, 2)
     const listener = agent.listen('pg', { kind: 'tcp', visitors: { admit: '192.0.2.1' } })
     await listener.ready()
-    await until(() => server.registry.count('pg') === 2)
+    await until(() => server.registry.count(at('pg')) === 2)
     expect(server.registry.hasRules).toBe(true)
-    expect(server.registry.rules('pg')?.map(({ id }) => id)).toEqual(['192.0.2.1'])
-    expect(server.registry.rules('other')).toBeUndefined()
+    expect(server.registry.rules(at('pg'))?.map(({ id }) => id)).toEqual(['192.0.2.1'])
+    expect(server.registry.rules(at('other'))).toBeUndefined()
     await listener.close()
-    await until(() => server.registry.count('pg') === 0)
-    expect(server.registry.rules('pg')).toBeUndefined()
+    await until(() => server.registry.count(at('pg')) === 0)
+    expect(server.registry.rules(at('pg'))).toBeUndefined()
     expect(server.registry.hasRules).toBe(false)
   })
 
@@ -61,16 +62,17 @@ describe('rules', () => {
     const second = other.listen('pg', { kind: 'tcp', visitors: { admit: '192.0.2.2' } })
     const third = careless.listen('pg', { kind: 'tcp' })
     await Promise.all([first.ready(), second.ready(), third.ready()])
-    const ids = (): string[] => (server.registry.rules('pg') ?? []).map(({ id }) => id).toSorted()
+    const ids = (): string[] =>
+      (server.registry.rules(at('pg')) ?? []).map(({ id }) => id).toSorted()
     expect(ids()).toEqual(['192.0.2.1', '192.0.2.2'])
-    const before = server.registry.rules('pg')
-    expect(server.registry.rules('pg')).toBe(before)
+    const before = server.registry.rules(at('pg'))
+    expect(server.registry.rules(at('pg'))).toBe(before)
     await first.close()
     await until(() => ids().length === 1)
     expect(ids()).toEqual(['192.0.2.2'])
     await second.close()
     await until(() => ids().length === 0)
-    expect(server.registry.count('pg')).toBe(1)
+    expect(server.registry.count(at('pg'))).toBe(1)
   })
 
   test('beyond eight different ones wait until one is gone', async () => {
@@ -85,14 +87,14 @@ describe('rules', () => {
     const [, error] = await refused
     expect(String(error)).toContain('limit-reached')
     expect(error).toHaveProperty('retryAfterMs', 1000)
-    expect(server.registry.rules('pg')).toHaveLength(8)
+    expect(server.registry.rules(at('pg'))).toHaveLength(8)
   })
 
   test('that the server does not understand are refused for good', async () => {
     const server = await startServer({ readVisitorRules })
     const listener = agentOf(server.url).listen('pg', { kind: 'tcp', visitors: {} })
     await expect(listener.ready()).rejects.toThrow('visitors-invalid): no word of whom to admit')
-    expect(server.registry.count('pg')).toBe(0)
+    expect(server.registry.count(at('pg'))).toBe(0)
   })
 
   test('that are too long are TUNNEL_VISITORS_INVALID before anything is sent', async () => {
@@ -116,9 +118,9 @@ describe('a server that does not know of rules', () => {
     const other = agent.listen('free', { kind: 'tcp' })
     const { error } = await listener.closed
     expect(isTunnelError(error, 'TUNNEL_VISITORS_UNSUPPORTED')).toBe(true)
-    await until(() => server.registry.count('pg') === 0)
+    await until(() => server.registry.count(at('pg')) === 0)
     await other.ready()
-    expect(server.registry.count('free')).toBe(1)
+    expect(server.registry.count(at('free'))).toBe(1)
   })
 
   test('gets every stream of it reset until it has forgotten', async () => {
@@ -129,9 +131,9 @@ describe('a server that does not know of rules', () => {
       socket.end('served')
     })
     const opened = new Promise<Error | undefined>((resolve) => {
-      server.registry.on('endpoint', (key, present) => {
-        if (key !== 'pg' || !present) return
-        const upstream = server.registry.pick('pg')
+      server.registry.on('endpoint', ({ name }, present) => {
+        if (name !== 'pg' || !present) return
+        const upstream = server.registry.pick(at('pg'))
         const stream = upstream?.openStream({ kind: 'tcp', endpoint: 'pg' }).toStream()
         if (stream !== undefined) resolve(ending(stream))
       })
@@ -235,10 +237,11 @@ describe('a bare connection', () => {
 
 test('the operator has rules of his own, for whoever serves the endpoint now or later', async () => {
   const server = await startServer({ readVisitorRules })
-  const ids = (key: string): string[] => (server.registry.rules(key) ?? []).map(({ id }) => id)
+  const ids = (name: string): string[] =>
+    (server.registry.rules(at(name)) ?? []).map(({ id }) => id)
   await agentOf(server.url).listen('early', { kind: 'tcp' }).ready()
   const standing = readVisitorRules({ admit: '192.0.2.9' })
-  server.registry.setStandingRules((key) => (key === 'free' ? [] : [standing]))
+  server.registry.setStandingRules(({ name }) => (name === 'free' ? [] : [standing]))
   const late = agentOf(server.url).listen('late', { visitors: { admit: '192.0.2.1' } })
   await Promise.all([late.ready(), agentOf(server.url).listen('free').ready()])
   expect(ids('early')).toEqual(['192.0.2.9'])
@@ -248,6 +251,6 @@ test('the operator has rules of his own, for whoever serves the endpoint now or 
   expect(ids('early')).toEqual([])
   expect(server.registry.hasRules).toBe(true)
   await late.close()
-  await until(() => server.registry.count('late') === 0)
+  await until(() => server.registry.count(at('late')) === 0)
   expect(server.registry.hasRules).toBe(false)
 })

@@ -4,9 +4,11 @@ import { exchangeRaw } from '@proj/testkit/raw-http'
 import { until } from '@proj/testkit/until'
 import { describe, expect, test } from 'vitest'
 
-import { openUpstream } from '../../src/server/open-upstream.ts'
+import { silentLogger } from '../../src/logger.ts'
+import { openConnection } from '../../src/server/open-connection.ts'
 import { RESET_REASONS } from '../../src/protocol/reset-reason.ts'
 import {
+  at,
   connectPeer,
   ending,
   openTo,
@@ -174,9 +176,13 @@ describe('the connect route, for a Piko forwarder', () => {
     for (let streams = 0; streams < 256; streams++) {
       openTo(server.registry, { kind: 'tcp', endpoint: 'pg' })
     }
-    expect(openUpstream(server.registry, '', { kind: 'tcp', endpoint: 'pg' })).toBe('full')
+    const open = (name: string): unknown => {
+      const visitor = { remoteAddress: undefined, remotePort: undefined }
+      return openConnection(server.registry, at(name), visitor, silentLogger)
+    }
+    expect(open('pg')).toBe('limitReached')
     const answer = await exchangeRaw(server.listening.port, head('GET /_piko/v1/tcp/pg'))
     expect(answer.status).toBe(503)
-    expect(openUpstream(server.registry, '', { kind: 'tcp', endpoint: 'none' })).toBe('none')
+    expect(open('none')).toBe('noUpstream')
   })
 })

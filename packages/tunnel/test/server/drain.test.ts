@@ -7,8 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 
 import { Agent } from '../../src/client/agent.ts'
 import { Consumer } from '../../src/client/consumer.ts'
-import { openUpstream } from '../../src/server/open-upstream.ts'
-import { startServer, startService, type TestServer, openTo } from '../peers.ts'
+import { at, openTo, startServer, startService, type TestServer, tryOpen } from '../peers.ts'
 
 const SOON = { minMs: 1, baseMs: 1, maxMs: 5 }
 const RECORD = { kind: 'tcp', endpoint: 'echo' } as const
@@ -31,8 +30,8 @@ async function balancer(
 
 /** One exchange of a visitor: what it sent, or why it failed. */
 async function visit(server: TestServer, text: string): Promise<string> {
-  const channel = openUpstream(server.registry, '', RECORD)
-  if (typeof channel === 'string') return channel
+  const channel = tryOpen(server.registry, RECORD)
+  if (channel === undefined) return 'none'
   return await new Promise((resolve) => {
     let received = ''
     channel.attach({
@@ -63,7 +62,7 @@ test('no request is lost while agents move to the next server', async () => {
   const [old, next] = [await startServer(), await startServer()]
   const { url, use } = await balancer(old)
   const agent = echoAgent(url)
-  await until(() => old.registry.count('echo') === 2)
+  await until(() => old.registry.count(at('echo')) === 2)
   const offline: unknown[] = []
   for (const listener of agent.endpoints) listener.on('offline', () => offline.push(1))
 
@@ -73,7 +72,7 @@ test('no request is lost while agents move to the next server', async () => {
   const visitor = async (name: number): Promise<void> => {
     for (let count = 0; visiting; count++) {
       const text = `${name}-${count}`
-      const server = next.registry.count('echo') > 0 ? next : old
+      const server = next.registry.count(at('echo')) > 0 ? next : old
       const answer = await visit(server, text)
       answers.push(answer === text ? 'ok' : answer)
     }
@@ -93,8 +92,8 @@ test('no request is lost while agents move to the next server', async () => {
 
   use(next)
   old.upstream.askToMove()
-  await until(() => next.registry.count('echo') === 2)
-  await until(() => old.registry.count('echo') === 0)
+  await until(() => next.registry.count(at('echo')) === 2)
+  await until(() => old.registry.count(at('echo')) === 0)
   const drained = old.upstream.drain({ signal: AbortSignal.timeout(4000) })
   longLived.write(Buffer.from('still here'))
   await until(() => echoed.length === 1)
@@ -114,7 +113,7 @@ test('no request is lost while agents move to the next server', async () => {
 test('an agent that has nowhere else to go serves on until the server cuts it', async () => {
   const server = await startServer()
   const agent = echoAgent(server.url)
-  await until(() => server.registry.count('echo') === 2)
+  await until(() => server.registry.count(at('echo')) === 2)
   const retried = once(agent, 'retry')
   server.upstream.askToMove()
   await retried
@@ -131,23 +130,23 @@ test('an agent that is refused by the next server stays with the old one', async
   next.upstream.askToMove() // which is itself about to stop
   const { url, use } = await balancer(old)
   const agent = echoAgent(url)
-  await until(() => old.registry.count('echo') === 2)
+  await until(() => old.registry.count(at('echo')) === 2)
   use(next)
   old.upstream.askToMove()
   await once(agent, 'retry')
   await once(agent, 'retry')
   expect(await visit(old, 'on')).toBe('on')
-  expect(old.registry.count('echo')).toBe(2)
+  expect(old.registry.count(at('echo'))).toBe(2)
 })
 
 test('a server that is killed and started again gets its agents back', async () => {
   const [old, next] = [await startServer(), await startServer()]
   const { url, use } = await balancer(old)
   echoAgent(url)
-  await until(() => old.registry.count('echo') === 2)
+  await until(() => old.registry.count(at('echo')) === 2)
   use(next)
   for (const socket of old.listening.sockets) socket.resetAndDestroy()
-  await until(() => next.registry.count('echo') === 2)
+  await until(() => next.registry.count(at('echo')) === 2)
   expect(await visit(next, 'again')).toBe('again')
 })
 
@@ -155,7 +154,7 @@ test('a consumer moves too: open connections finish, new ones go to the next ser
   const [old, next] = [await startServer(), await startServer()]
   echoAgent(old.url)
   echoAgent(next.url)
-  await until(() => old.registry.count('echo') + next.registry.count('echo') === 4)
+  await until(() => old.registry.count(at('echo')) + next.registry.count(at('echo')) === 4)
   const { url, use } = await balancer(old)
   const consumer = new Consumer({ url, backoff: SOON })
   onTestFinished(() => consumer[Symbol.asyncDispose]())

@@ -8,11 +8,11 @@ import { describe, expect, test } from 'vitest'
 import { Agent } from '../../src/client/agent.ts'
 import type { AuthorizationRequest } from '../../src/server/authorization.ts'
 import { Consumer } from '../../src/client/consumer.ts'
-import { endpointKey } from '../../src/protocol/endpoint-key.ts'
 import type { Grant } from '../../src/server/grant.ts'
 import { RESET_REASONS } from '../../src/protocol/reset-reason.ts'
 import { encodeStreamRecord } from '../../src/protocol/stream-record.ts'
-import { connectPeer, ending, openTo, openWebSocket, startServer } from '../peers.ts'
+import { endpointText } from '../../src/protocol/endpoint.ts'
+import { at, connectPeer, ending, openTo, openWebSocket, startServer } from '../peers.ts'
 
 /** Everyone may do everything in the tenant that the handshake names. */
 function tenantGrant({ headers }: AuthorizationRequest): Grant {
@@ -20,12 +20,17 @@ function tenantGrant({ headers }: AuthorizationRequest): Grant {
   return { identity: 'a', tenant: typeof tenant === 'string' ? tenant : '', permits: () => true }
 }
 
-test('the key of an endpoint is its name, behind the tenant where there is one', () => {
-  expect(endpointKey('', 'web')).toBe('web')
-  expect(endpointKey('acme', 'web')).toBe('acme/web')
-  // Asked for by somebody of no tenant, and by one of a tenant whose name begins the same.
-  expect(endpointKey('', 'acme/web')).not.toBe(endpointKey('acme', 'web'))
-  expect(endpointKey('a', 'b/web')).not.toBe(endpointKey('a', 'web'))
+test('an endpoint is shown as its name, behind the tenant where there is one', () => {
+  expect(endpointText(at('web'))).toBe('web')
+  expect(endpointText(at('web', 'acme'))).toBe('acme/web')
+})
+
+test('a name with a slash is not an endpoint of the tenant that is named before the slash', async () => {
+  const server = await startServer({ authorize: tenantGrant })
+  const route = `${server.url}/piko/v1/upstream/web`
+  await connectPeer(route, {}, { 'X-Piko-Tenant-Id': 'acme' })
+  const count = (name: string, tenant?: string): number => server.registry.count(at(name, tenant))
+  expect([count('web', 'acme'), count('acme/web'), count('web')]).toEqual([1, 0, 0])
 })
 
 describe('one name in two tenants', () => {
@@ -35,9 +40,9 @@ describe('one name in two tenants', () => {
     await connectPeer(route, {}, { 'X-Piko-Tenant-Id': 'acme' })
     await using agent = new Agent({ url: server.url, tenantId: 'beta', connections: 1 })
     await agent.listen('pg', { kind: 'tcp' }).ready()
-    const count = (tenant: string): number => server.registry.count(endpointKey(tenant, 'pg'))
+    const count = (tenant: string): number => server.registry.count(at('pg', tenant))
     expect([count(''), count('acme'), count('beta')]).toEqual([0, 1, 1])
-    expect(server.registry.pick('beta/pg')).toMatchObject({ identity: 'a', tenant: 'beta' })
+    expect(server.registry.pick(at('pg', 'beta'))).toMatchObject({ identity: 'a', tenant: 'beta' })
   })
 
   test('is reached only from its own, by consumers of either wire', async () => {
@@ -76,7 +81,7 @@ describe('a right that ends', () => {
     openTo(server.registry, { kind: 'http', endpoint: 'web' })
     const stream = await peer.stream()
     right.abort(new Error('revoked'))
-    expect(server.registry.count('web')).toBe(0)
+    expect(server.registry.count(at('web'))).toBe(0)
     expect(await ending(stream)).toBeInstanceOf(Error)
     await peer.session.closed
     expect(server.logger.find('right of an agent ended')).toMatchObject([
@@ -138,7 +143,7 @@ describe('a right that ends', () => {
     const soon = { minMs: 1, maxMs: 1 }
     await using agent = new Agent({ url: server.url, connections: 1, token, backoff: soon })
     await agent.listen('web').ready()
-    const identity = (): string | undefined => server.registry.pick('web')?.identity
+    const identity = (): string | undefined => server.registry.pick(at('web'))?.identity
     expect(identity()).toBe('Bearer 1')
     rights[0]?.abort(new Error('expired token'))
     await until(() => identity() === 'Bearer 2')
@@ -165,7 +170,7 @@ describe('a right that ends', () => {
     expect((await closed)?.reason).toBe(RESET_REASONS.notPermitted)
     expect(await ending(stream)).toBeInstanceOf(Error)
     // The agent's own right goes on.
-    expect(server.registry.count('pg')).toBe(1)
+    expect(server.registry.count(at('pg'))).toBe(1)
   })
 
   test('cuts what still runs of an agent after a moment', async () => {
@@ -176,7 +181,7 @@ describe('a right that ends', () => {
     await listener.ready()
     const channel = openTo(server.registry, { kind: 'http', endpoint: 'web' })
     right.abort(new Error('revoked token'))
-    expect(server.registry.count('web')).toBe(0)
+    expect(server.registry.count(at('web'))).toBe(0)
     await until(() => channel.closed)
     await until(() => server.upstream.sessions.size === 0)
   })
@@ -202,6 +207,6 @@ describe('a right that ends', () => {
     const server = await serverOf(AbortSignal.abort(new Error('expired')))
     const peer = await connectPeer(`${server.url}/piko/v1/upstream/web`)
     await peer.session.closed
-    expect(server.registry.count('web')).toBe(0)
+    expect(server.registry.count(at('web'))).toBe(0)
   })
 })

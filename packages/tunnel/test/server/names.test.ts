@@ -12,7 +12,7 @@ import type { NameReservations } from '../../src/server/claim-name.ts'
 import type { TunnelError } from '../../src/errors.ts'
 import type { Grant } from '../../src/server/grant.ts'
 import type { RefusedName } from '../../src/server/name-conflict.ts'
-import { connectPeer, openTo, openWebSocket, startServer, type TestServer } from '../peers.ts'
+import { at, connectPeer, openTo, openWebSocket, startServer, type TestServer } from '../peers.ts'
 
 const RECORD = { kind: 'http', endpoint: 'web' } as const
 /** Short, so that a peer that hangs is given up soon; nothing here depends on how short. */
@@ -31,8 +31,8 @@ function byToken({ headers }: AuthorizationRequest): Grant {
 
 function reservedFor(identity: string): NameReservations {
   return {
-    find: (tenant, endpoint) =>
-      tenant === '' && endpoint === 'web' ? { identity, reservedAt: SINCE } : undefined,
+    find: ({ tenant, name }) =>
+      tenant === '' && name === 'web' ? { identity, reservedAt: SINCE } : undefined,
   }
 }
 
@@ -42,7 +42,7 @@ const route = ({ url }: TestServer) => `${url}/piko/v1/upstream/web`
 /** An agent of Piko's that hangs: its connection is open, and nothing is read from it any more. */
 async function hanging(server: TestServer, identity = 'alice') {
   const peer = await connectPeer(route(server), {}, as(identity))
-  await until(() => server.registry.count('web') > 0)
+  await until(() => server.registry.count(at('web')) > 0)
   peer.socket.pause()
   return peer
 }
@@ -69,8 +69,8 @@ describe('a name that is served', () => {
     const server = await startServer({ authorize: byToken, ...SOON })
     const peers = [await connectPeer(route(server), {}, as('alice'))]
     peers.push(await connectPeer(route(server), {}, as('alice')))
-    await until(() => server.registry.count('web') === 2)
-    await until(() => !server.registry.sessions('web').some(({ suspect }) => suspect))
+    await until(() => server.registry.count(at('web')) === 2)
+    await until(() => !server.registry.sessions(at('web')).some(({ suspect }) => suspect))
     openTo(server.registry, RECORD)
     openTo(server.registry, RECORD)
     const streams = await Promise.all(peers.map((peer) => peer.stream()))
@@ -82,7 +82,7 @@ describe('a name that is served', () => {
     const onNameRefused = (one: RefusedName) => refused.push(one)
     const server = await startServer({ authorize: byToken, onNameRefused, ...SOON })
     await connectPeer(route(server), {}, as('alice'))
-    const takenAt = server.registry.takenAt('web') ?? 0
+    const takenAt = server.registry.takenAt(at('web')) ?? 0
     const since = new Date(takenAt).toISOString()
     const { status, headers, body } = await handshakeRefusal(server, 'bob')
     expect([status, headers['retry-after']]).toEqual([503, '1'])
@@ -95,14 +95,13 @@ describe('a name that is served', () => {
     })
     expect(refused).toEqual([
       {
-        tenant: '',
-        endpoint: 'web',
+        endpoint: at('web'),
         identity: 'bob',
         remoteAddress: '127.0.0.1',
         conflict: { holder: 'session', identity: 'alice', since: takenAt, retryAfterMs: 100 },
       },
     ])
-    expect(server.registry.count('web')).toBe(1)
+    expect(server.registry.count(at('web'))).toBe(1)
   })
 
   test('is refused to a stranger of ours, who waits for it and gets it', async () => {
@@ -116,7 +115,7 @@ describe('a name that is served', () => {
     expect(error.message).toMatch(
       /^endpoint "web" refused \(name-taken\): "web" is served by alice since 20/,
     )
-    expect(Date.parse(error.since ?? '')).toBe(server.registry.takenAt('web'))
+    expect(Date.parse(error.since ?? '')).toBe(server.registry.takenAt(at('web')))
     expect(listener.online).toBe(false)
     // It asks on, and says so once.
     await once(agent, 'refused')
@@ -124,14 +123,16 @@ describe('a name that is served', () => {
     expect(levels).toEqual(['warn', 'debug'])
     holder.session.destroy()
     await listener.ready()
-    expect(server.registry.sessions('web')).toMatchObject([{ identity: 'bob' }])
+    expect(server.registry.sessions(at('web'))).toMatchObject([{ identity: 'bob' }])
   })
 
   test('is no matter to another tenant', async () => {
     const server = await startServer({ authorize: byToken, ...SOON })
     await connectPeer(route(server), {}, as('alice'))
     await connectPeer(route(server), {}, { ...as('bob'), 'x-piko-tenant-id': 'acme' })
-    expect([server.registry.count('web'), server.registry.count('acme/web')]).toEqual([1, 1])
+    expect([server.registry.count(at('web')), server.registry.count(at('web', 'acme'))]).toEqual([
+      1, 1,
+    ])
   })
 })
 
@@ -140,24 +141,24 @@ describe('a holder that hangs', () => {
     const server = await startServer({ authorize: byToken, ...SOON })
     const old = await hanging(server)
     const back = await connectPeer(route(server), {}, as('alice'))
-    await until(() => server.registry.count('web') === 2)
+    await until(() => server.registry.count(at('web')) === 2)
     for (let visitor = 0; visitor < 4; visitor++) openTo(server.registry, RECORD)
     await back.stream(3)
-    await until(() => server.registry.count('web') === 1)
+    await until(() => server.registry.count(at('web')) === 1)
     expect(server.logger.find('agent given up')).toMatchObject([
       { fields: { identity: 'alice', why: 'it was silent for 150 ms when it was asked' } },
     ])
     old.socket.resume()
     await old.session.closed
-    expect(server.registry.count('web')).toBe(1)
+    expect(server.registry.count(at('web'))).toBe(1)
   })
 
   test('is all there is when nobody else serves the name', async () => {
     const server = await startServer({ authorize: byToken, probeTimeoutMs: 60_000 })
     await hanging(server)
     expect(await refusedStatus(server, 'bob')).toBe(503)
-    expect(server.registry.sessions('web')).toMatchObject([{ suspect: true }])
-    expect(server.registry.pick('web')).toMatchObject({ identity: 'alice' })
+    expect(server.registry.sessions(at('web'))).toMatchObject([{ suspect: true }])
+    expect(server.registry.pick(at('web'))).toMatchObject({ identity: 'alice' })
   })
 
   test('loses the name to a stranger who asks twice', async () => {
@@ -165,7 +166,7 @@ describe('a holder that hangs', () => {
     await hanging(server)
     await using agent = new Agent({ url: server.url, token: 'bob', connections: 1 })
     await agent.listen('web').ready()
-    expect(server.registry.sessions('web')).toMatchObject([{ identity: 'bob' }])
+    expect(server.registry.sessions(at('web'))).toMatchObject([{ identity: 'bob' }])
     expect(server.logger.find('agent given up')).toHaveLength(1)
   })
 
@@ -176,7 +177,7 @@ describe('a holder that hangs', () => {
     const stream = await holder.stream()
     for (let knock = 0; knock < 5; knock++) {
       expect(await refusedStatus(server, 'bob')).toBe(503)
-      await until(() => server.registry.sessions('web').every(({ suspect }) => !suspect))
+      await until(() => server.registry.sessions(at('web')).every(({ suspect }) => !suspect))
     }
     expect(stream.destroyed).toBe(false)
     expect(server.logger.find('agent given up')).toEqual([])
@@ -188,7 +189,7 @@ test('an agent that registers more names than it may be pinged a second keeps it
   await using agent = new Agent({ url: server.url, token: 'alice', connections: 2 })
   const names = Array.from({ length: 300 }, (_, index) => `name-${index}`)
   await Promise.all(names.map((name) => agent.listen(name).ready()))
-  await until(() => names.every((name) => server.registry.count(name) === 2))
+  await until(() => names.every((name) => server.registry.count(at(name)) === 2))
   const sessions = [...server.upstream.sessions]
   // One by one, each of them a reason to ask.
   for (const name of names) await agent.listen(`${name}-more`).ready()
@@ -206,7 +207,7 @@ describe('a name that is reserved', () => {
     await connectPeer(route(server), {}, as('alice'))
     await using agent = new Agent({ url: server.url, token: 'alice', connections: 1 })
     await agent.listen('web').ready()
-    expect(server.registry.count('web')).toBe(2)
+    expect(server.registry.count(at('web'))).toBe(2)
   })
 
   test('is refused to everybody else for good, also while nobody serves it', async () => {
@@ -245,7 +246,7 @@ describe('a name that is reserved', () => {
     const reservations = reservedFor('alice')
     const server = await startServer({ authorize: byToken, reservations, ...SOON })
     await connectPeer(route(server), {}, { ...as('bob'), 'x-piko-tenant-id': 'acme' })
-    expect(server.registry.count('acme/web')).toBe(1)
+    expect(server.registry.count(at('web', 'acme'))).toBe(1)
   })
 
   test('while a stranger served it goes to its owner when they come', async () => {
@@ -261,7 +262,7 @@ describe('a name that is reserved', () => {
     owner = 'alice'
     await connectPeer(route(server), {}, as('alice'))
     await squatter.session.closed
-    expect(server.registry.sessions('web')).toMatchObject([{ identity: 'alice' }])
+    expect(server.registry.sessions(at('web'))).toMatchObject([{ identity: 'alice' }])
   })
 })
 

@@ -15,7 +15,7 @@ import type {
   PublicPortSource,
 } from '../../src/server/public-port.ts'
 import { CONTROL, Control, controlOf } from '../protocol/control-peer.ts'
-import { connectPeer, startPikoServer, startServer } from '../peers.ts'
+import { at, connectPeer, startPikoServer, startServer } from '../peers.ts'
 
 const OURS = { 'adit-protocol': '1' }
 
@@ -82,9 +82,7 @@ describe('an agent', () => {
     await listener.ready()
     expect(listener.port).toBe(9950)
     expect(listener.urls).toEqual(['tcp://127.0.0.1:9950', 'http://pg.localhost'])
-    expect(ports.wishes).toMatchObject([
-      { tenant: '', endpoint: 'pg', identity: 'anonymous', port: 0 },
-    ])
+    expect(ports.wishes).toMatchObject([{ endpoint: at('pg'), identity: 'anonymous', port: 0 }])
   })
 
   test('is told the URL of the server that has one', async () => {
@@ -135,7 +133,7 @@ describe('an agent', () => {
       since: '2026-01-02T03:04:05.000Z',
       retryAfterMs: 1,
     })
-    expect(server.registry.count('pg')).toBe(0)
+    expect(server.registry.count(at('pg'))).toBe(0)
     await listener.ready()
     expect(listener.port).toBe(9901)
   })
@@ -153,7 +151,7 @@ describe('an agent', () => {
     control.send({ type: 'register', id: 7, endpoint: 'pg', kind, port: 9901 })
     const { message: _text, ...refusal } = await control.receive('refused')
     expect(refusal).toEqual({ type: 'refused', id: 7, code })
-    expect(server.registry.count('pg')).toBe(0)
+    expect(server.registry.count(at('pg'))).toBe(0)
   })
 
   test('asks again when the source of the ports breaks, which ends nobody', async () => {
@@ -229,7 +227,7 @@ describe('a port under way', () => {
     go()
     register(3, 'other')
     expect((await control.receive('registered')).id).toBe(3)
-    expect([ports.held.size, server.registry.count('pg')]).toEqual([0, 0])
+    expect([ports.held.size, server.registry.count(at('pg'))]).toEqual([0, 0])
   })
 
   test('is given back when its session ended meanwhile', async () => {
@@ -241,7 +239,7 @@ describe('a port under way', () => {
     await until(() => server.upstream.sessions.size === 0)
     go()
     await until(() => ports.given === 1 && ports.held.size === 0)
-    expect(server.registry.count('pg')).toBe(0)
+    expect(server.registry.count(at('pg'))).toBe(0)
   })
 
   test('is given back when the server began to stop meanwhile', async () => {
@@ -252,7 +250,7 @@ describe('a port under way', () => {
     server.upstream.askToMove()
     go()
     expect(await control.receive('refused')).toMatchObject({ id: 1, code: 'draining' })
-    expect([ports.held.size, server.registry.count('pg')]).toEqual([0, 0])
+    expect([ports.held.size, server.registry.count(at('pg'))]).toEqual([0, 0])
   })
 
   test('counts among the endpoints of its session', async () => {
@@ -287,7 +285,7 @@ describe('an endpoint that is registered again', () => {
     await control.receive('registered')
     register(2, 'pg')
     expect(await control.receive('registered')).not.toHaveProperty('port')
-    expect([ports.held.size, server.registry.count('pg')]).toEqual([0, 1])
+    expect([ports.held.size, server.registry.count(at('pg'))]).toEqual([0, 1])
   })
 
   test('and is refused keeps what it has', async () => {
@@ -299,6 +297,6 @@ describe('an endpoint that is registered again', () => {
     register(2, 'pg', 9902)
     expect((await control.receive('refused')).code).toBe('port-differs')
     expect([...ports.held].map(({ port }) => port)).toEqual([9901])
-    expect(server.registry.count('pg')).toBe(1)
+    expect(server.registry.count(at('pg'))).toBe(1)
   })
 })

@@ -5,7 +5,7 @@ import { until } from '@proj/testkit/until'
 import { describe, expect, test } from 'vitest'
 
 import type { Authorize } from '../../src/server/authorization.ts'
-import { connectPeer, openWebSocket, startServer, type TestServer, openTo } from '../peers.ts'
+import { at, connectPeer, openTo, openWebSocket, startServer, type TestServer } from '../peers.ts'
 
 const RECORD = { kind: 'http', endpoint: 'web' } as const
 
@@ -131,7 +131,7 @@ describe('the handshake', () => {
     expect(answer.status).toBe(401)
     expect(JSON.parse(answer.body.toString())).toEqual({ error: 'endpoint not permitted' })
     await connectPeer(route(server, 'a'))
-    expect(server.registry.count('a')).toBe(1)
+    expect(server.registry.count(at('a'))).toBe(1)
   })
 
   test('the authority hears who asks for what', async () => {
@@ -218,7 +218,7 @@ describe('the handshake', () => {
     decide()
     await until(() => server.listening.sockets.size === 0)
     await until(() => server.upstream.sessions.size === 0)
-    expect(server.registry.count('web')).toBe(0)
+    expect(server.registry.count(at('web'))).toBe(0)
   })
 })
 
@@ -226,9 +226,9 @@ describe('a session on the baseline wire', () => {
   test('registers its endpoint when it connects and loses it when it disconnects', async () => {
     const server = await startServer()
     const peer = await connectPeer(route(server))
-    expect(server.registry.count('web')).toBe(1)
+    expect(server.registry.count(at('web'))).toBe(1)
     peer.socket.resetAndDestroy()
-    await until(() => server.registry.count('web') === 0)
+    await until(() => server.registry.count(at('web')) === 0)
     await until(() => server.upstream.sessions.size === 0)
     expect(server.logger.find('agent session ended')).toHaveLength(1)
   })
@@ -265,7 +265,7 @@ describe('a session on the baseline wire', () => {
     const stream = await peer.session.open()
     const [error] = (await once(stream, 'error')) as [Error]
     expect(error).toMatchObject({ code: 'MUX_STREAM_RESET' })
-    expect(server.registry.count('web')).toBe(1)
+    expect(server.registry.count(at('web'))).toBe(1)
   })
 
   test('that says GoAway 0 gets no new stream, and finishes those it has', async () => {
@@ -277,7 +277,7 @@ describe('a session on the baseline wire', () => {
       session.on('stream', () => taken.push(name))
     }
     const received: string[] = []
-    await until(() => !server.registry.sessions('web').some(({ suspect }) => suspect))
+    await until(() => !server.registry.sessions(at('web')).some(({ suspect }) => suspect))
     const channel = openTo(server.registry, RECORD)
     channel?.attach({
       onData(chunk) {
@@ -290,7 +290,7 @@ describe('a session on the baseline wire', () => {
     })
     const stream = await leaving.stream()
     leaving.session.goAway(0)
-    await until(() => server.registry.count('web') === 1)
+    await until(() => server.registry.count(at('web')) === 1)
     openTo(server.registry, RECORD)
     openTo(server.registry, RECORD)
     await until(() => taken.length === 3)
@@ -308,7 +308,7 @@ describe('a session on the baseline wire', () => {
     const channel = openTo(server.registry, RECORD)
     const stream = await peer.stream()
     const drained = server.upstream.drain({ signal: AbortSignal.timeout(4000) })
-    expect(server.registry.count('web')).toBe(0)
+    expect(server.registry.count(at('web'))).toBe(0)
     await until(() => codes.length === 1)
     expect(codes).toEqual([0])
     channel?.end()

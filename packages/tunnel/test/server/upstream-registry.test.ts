@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import { type Upstream, UpstreamRegistry } from '../../src/server/upstream-registry.ts'
+import { at } from '../peers.ts'
 
 /** A session that carries nothing but what the registry looks at. */
 class FakeUpstream implements Upstream {
@@ -44,12 +45,12 @@ class FakeUpstream implements Upstream {
 
 function registryOf(...upstreams: readonly Upstream[]): UpstreamRegistry {
   const registry = new UpstreamRegistry()
-  for (const upstream of upstreams) registry.add('web', upstream)
+  for (const upstream of upstreams) registry.add(at('web'), upstream)
   return registry
 }
 
 function picks(registry: UpstreamRegistry, count: number): (string | undefined)[] {
-  return Array.from({ length: count }, () => registry.pick('web')?.id)
+  return Array.from({ length: count }, () => registry.pick(at('web'))?.id)
 }
 
 describe.each([1, 2, 3, 4])('with %d agents', (agents) => {
@@ -58,7 +59,7 @@ describe.each([1, 2, 3, 4])('with %d agents', (agents) => {
   test('they take turns in order of arrival', () => {
     const registry = registryOf(...names.map((name) => new FakeUpstream(name)))
     expect(picks(registry, agents * 2)).toEqual([...names, ...names])
-    expect(registry.count('web')).toBe(agents)
+    expect(registry.count(at('web'))).toBe(agents)
   })
 
   test('removing any of them at any turn keeps the turns of the others', () => {
@@ -68,7 +69,7 @@ describe.each([1, 2, 3, 4])('with %d agents', (agents) => {
         const registry = registryOf(...upstreams)
         picks(registry, turn)
         const gone = upstreams.find(({ id }) => id === leaver)
-        if (gone !== undefined) registry.remove('web', gone)
+        if (gone !== undefined) registry.remove(at('web'), gone)
         const inTurn = [...names.slice(turn), ...names.slice(0, turn)]
         const left = inTurn.filter((name) => name !== leaver)
         expect(picks(registry, left.length)).toEqual(left)
@@ -81,11 +82,11 @@ describe.each([1, 2, 3, 4])('with %d agents', (agents) => {
     const registry = registryOf(...upstreams)
     const events: unknown[] = []
     registry.on('endpoint', (...event) => events.push(event))
-    for (const upstream of upstreams) registry.remove('web', upstream)
-    expect(registry.pick('web')).toBeUndefined()
-    expect(registry.count('web')).toBe(0)
+    for (const upstream of upstreams) registry.remove(at('web'), upstream)
+    expect(registry.pick(at('web'))).toBeUndefined()
+    expect(registry.count(at('web'))).toBe(0)
     expect(registry.snapshot().size).toBe(0)
-    expect(events).toEqual([['web', false, upstreams.at(-1)]])
+    expect(events).toEqual([[at('web'), false, upstreams.at(-1)]])
   })
 })
 
@@ -94,9 +95,9 @@ test('an endpoint is announced with its first upstream only', () => {
   const events: unknown[] = []
   registry.on('endpoint', (...event) => events.push(event))
   const first = new FakeUpstream('a')
-  registry.add('web', first)
-  registry.add('web', new FakeUpstream('b'))
-  expect(events).toEqual([['web', true, first]])
+  registry.add(at('web'), first)
+  registry.add(at('web'), new FakeUpstream('b'))
+  expect(events).toEqual([[at('web'), true, first]])
 })
 
 test('parallel sessions of one agent share its turn, the least loaded first', () => {
@@ -108,11 +109,8 @@ test('parallel sessions of one agent share its turn, the least loaded first', ()
   two.openStreams = 2
   expect(picks(registry, 1)).toEqual(['a1'])
   expect(
-    registry
-      .snapshot()
-      .get('web')
-      ?.map(({ id }) => id),
-  ).toEqual(['a1', 'a2', 'b'])
+    [...registry.snapshot()].map(([endpoint, served]) => [endpoint, served.map(({ id }) => id)]),
+  ).toEqual([[at('web'), ['a1', 'a2', 'b']]])
 })
 
 test('a session that is leaving, or was tried, is passed over', () => {
@@ -120,7 +118,7 @@ test('a session that is leaving, or was tried, is passed over', () => {
   const registry = registryOf(one, two)
   one.leave.abort()
   expect(picks(registry, 3)).toEqual(['b', 'b', 'b'])
-  expect(registry.pick('web', new Set([two]))).toBeUndefined()
+  expect(registry.pick(at('web'), new Set([two]))).toBeUndefined()
 })
 
 test('a suspect is picked only when there is nobody else', () => {
@@ -146,29 +144,29 @@ test('of the parallel sessions of one agent a suspect comes last, however idle i
   one.suspect = true
   two.openStreams = 9
   expect(picks(registry, 2)).toEqual(['a2', 'a2'])
-  expect(registry.pick('web', new Set([two]))).toBe(one)
+  expect(registry.pick(at('web'), new Set([two]))).toBe(one)
 })
 
 test('an endpoint is taken when its first session comes, and not anew by those that follow', () => {
   const registry = new UpstreamRegistry()
-  expect(registry.takenAt('web')).toBe(undefined)
+  expect(registry.takenAt(at('web'))).toBe(undefined)
   const before = Date.now()
-  registry.add('web', new FakeUpstream('a'))
-  const takenAt = registry.takenAt('web')
+  registry.add(at('web'), new FakeUpstream('a'))
+  const takenAt = registry.takenAt(at('web'))
   expect(takenAt).toBeGreaterThanOrEqual(before)
-  registry.add('web', new FakeUpstream('b'))
-  expect(registry.takenAt('web')).toBe(takenAt)
-  expect(registry.sessions('web').map(({ id }) => id)).toEqual(['a', 'b'])
-  expect(registry.sessions('other')).toEqual([])
+  registry.add(at('web'), new FakeUpstream('b'))
+  expect(registry.takenAt(at('web'))).toBe(takenAt)
+  expect(registry.sessions(at('web')).map(({ id }) => id)).toEqual(['a', 'b'])
+  expect(registry.sessions(at('other'))).toEqual([])
 })
 
 test('adding twice counts once; removing what is not there changes nothing', () => {
   const one = new FakeUpstream('a')
   const registry = registryOf(one, one)
-  expect(registry.count('web')).toBe(1)
-  registry.remove('web', new FakeUpstream('a'))
-  registry.remove('other', one)
-  expect(registry.count('web')).toBe(1)
+  expect(registry.count(at('web'))).toBe(1)
+  registry.remove(at('web'), new FakeUpstream('a'))
+  registry.remove(at('other'), one)
+  expect(registry.count(at('web'))).toBe(1)
 })
 
 // A hello that came twice once left such a session in the registry for ever.
@@ -176,12 +174,12 @@ test('a session leaves though its peer is called otherwise now', () => {
   const one = new FakeUpstream('a')
   const registry = registryOf(one)
   one.peer = 'z'
-  registry.remove('web', one)
-  expect(registry.count('web')).toBe(0)
+  registry.remove(at('web'), one)
+  expect(registry.count(at('web'))).toBe(0)
 })
 
 test('endpoints are named in their letter case', () => {
-  expect(registryOf(new FakeUpstream('a')).pick('WEB')).toBeUndefined()
+  expect(registryOf(new FakeUpstream('a')).pick(at('WEB'))).toBeUndefined()
 })
 
 test('over any history every agent that is there gets its turn in each round', () => {
@@ -195,8 +193,8 @@ test('over any history every agent that is there gets its turn in each round', (
       const here = new Map<string, FakeUpstream>()
       for (const { add, peer } of history) {
         const upstream = here.get(peer) ?? new FakeUpstream(peer)
-        if (add) registry.add('web', upstream)
-        else registry.remove('web', upstream)
+        if (add) registry.add(at('web'), upstream)
+        else registry.remove(at('web'), upstream)
         if (add) here.set(peer, upstream)
         else here.delete(peer)
         const round = new Set(picks(registry, here.size))

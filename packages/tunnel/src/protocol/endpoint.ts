@@ -1,5 +1,18 @@
 import { TunnelError } from '../errors.ts'
 
+/** An endpoint as a server knows it: the same name in two tenants is two endpoints. */
+export interface Endpoint {
+  /** Tenant whose endpoint it is; '' on servers without tenants, and beside them. */
+  readonly tenant: string
+  /** Name that its visitors address. */
+  readonly name: string
+}
+
+/** An endpoint as pages and logs show it: its name, behind its tenant where it has one. */
+export function endpointText({ tenant, name }: Endpoint): string {
+  return tenant === '' ? name : `${tenant}/${name}`
+}
+
 /** Longest endpoint name: a DNS name's limit, far above what anyone types. */
 export const MAX_ENDPOINT_BYTES = 253
 

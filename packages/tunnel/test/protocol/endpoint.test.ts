@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { checkEndpointName, MAX_ENDPOINT_BYTES } from '../../src/protocol/endpoint-name.ts'
+import { checkEndpointName, MAX_ENDPOINT_BYTES } from '../../src/protocol/endpoint.ts'
 
 test.each([
   'web',

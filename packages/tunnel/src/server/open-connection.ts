@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto'
+
+import { type Channel, isMuxError } from '@proj/mux'
+
+import { ChannelSplice } from '../io/channel-splice.ts'
+import { SocketSplice } from '../io/socket-splice.ts'
+import type { Traffic } from '../io/traffic.ts'
+import type { Logger } from '../logger.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
+import type { ResetReason } from '../protocol/reset-reason.ts'
+import { OutcomeWatch } from '../protocol/stream-outcome.ts'
+import type { StreamRecord } from '../protocol/stream-record.ts'
+import type { Upstream, UpstreamRegistry } from './upstream-registry.ts'
+
+/** Who connects to a TCP endpoint: on the connect route, in a consumer's session, or on a public port. */
+export interface TcpVisitor {
+  /** Peer's address, as it shall be shown. */
+  readonly remoteAddress: string | undefined
+  /** Peer's port. */
+  readonly remotePort: number | undefined
+  /** TLS version and server name of its connection, `TLSv1.3 name`; absent when plain. */
+  readonly tls?: string
+}
+
+/**
+ * Why a connection is rejected: the rules for visitors do not admit it, no agent serves the endpoint, or
+ * all that do are at a limit.
+ */
+export type ConnectionRejection = Extract<
+  ResetReason,
+  'notPermitted' | 'noUpstream' | 'limitReached'
+>
+
+/** Says whether a connection would be rejected, other than for a limit, without opening it. */
+export function rejectConnection(
+  registry: UpstreamRegistry,
+  endpoint: Endpoint,
+  { remoteAddress }: Pick<TcpVisitor, 'remoteAddress'>,
+): ConnectionRejection | undefined {
+  if (registry.agents(endpoint) === 0) return 'noUpstream'
+  const rules = registry.rules(endpoint)
+  const isAdmitted = rules?.every((one) => one.admitsConnection(remoteAddress)) ?? true
+  return isAdmitted ? undefined : 'notPermitted'
+}
+
+/**
+ * Opens a stream for a visitor of a TCP endpoint, on the upstream whose turn it is or the next that
+ * takes it.
+ *
+ * @param logger - debug for every connection that ends.
+ */
+export function openConnection(
+  registry: UpstreamRegistry,
+  endpoint: Endpoint,
+  visitor: TcpVisitor,
+  logger: Logger,
+): TcpConnection | ConnectionRejection {
+  const rejection = rejectConnection(registry, endpoint, visitor)
+  if (rejection !== undefined) return rejection
+  const record = recordOf(endpoint, visitor)
+  const tried = new Set<Upstream>()
+  let isFull = false
+  for (;;) {
+    const upstream = registry.pick(endpoint, tried)
+    if (upstream === undefined) return isFull ? 'limitReached' : 'noUpstream'
+    try {
+      const channel = upstream.openStream(record)
+      const outcome = new OutcomeWatch((what) => registry.report(endpoint, what))
+      const ended = (bytes: { readonly in: number; readonly out: number }): void => {
+        const { requestId } = record
+        logger.debug({ endpoint: endpoint.name, requestId, ...bytes }, 'stream closed')
+      }
+      return new TcpConnection(channel, outcome, ended)
+    } catch (error) {
+      if (!isMuxError(error)) throw error
+      tried.add(upstream) // it is leaving or full; the session reports itself
+      isFull ||= error.code === 'MUX_ACK_BACKLOG' || error.code === 'MUX_STREAM_LIMIT'
+    }
+  }
+}
+
+/** A stream to an agent that carries one visitor's connection, to be joined with it at once. */
+export class TcpConnection {
+  readonly #channel: Channel
+  readonly #outcome: OutcomeWatch
+  readonly #ended: (bytes: { readonly in: number; readonly out: number }) => void
+
+  constructor(
+    channel: Channel,
+    outcome: OutcomeWatch,
+    ended: (bytes: { readonly in: number; readonly out: number }) => void,
+  ) {
+    this.#channel = channel
+    this.#outcome = outcome
+    this.#ended = ended
+  }
+
+  /**
+   * Makes the splice for a visitor's socket; its `connect` is to be called next.
+   *
+   * @param onClose - called once, when the stream is over.
+   * @param traffic - what the connection is counted in.
+   */
+  toSocket(onClose: () => void, traffic: readonly Traffic[] = []): SocketSplice {
+    const splice = new SocketSplice(this.#channel, {
+      resetReason: () => 'consumerGone',
+      onClose: (_reason, error) => {
+        if (splice.bytesToSocket > 0) this.#outcome.answered()
+        this.#outcome.closed(error)
+        for (const one of traffic) one.remove(splice)
+        this.#ended({ in: splice.bytesFromSocket, out: splice.bytesToSocket })
+        onClose()
+      },
+    })
+    for (const one of traffic) one.add(splice)
+    this.#channel.attach(splice)
+    return splice
+  }
+
+  /**
+   * Joins the stream with a consumer's.
+   *
+   * @param onClose - called once, when both are over.
+   */
+  toChannel(consumer: Channel, onClose: () => void): ChannelSplice {
+    const splice = new ChannelSplice(consumer, this.#channel, this.#outcome, () => {
+      this.#ended({ in: splice.bytesForward, out: splice.bytesBack })
+      onClose()
+    })
+    return splice
+  }
+}
+
+/** The request identifier is the same in the logs of server and agent, and in the PROXY header. */
+function recordOf(endpoint: Endpoint, visitor: TcpVisitor): StreamRecord {
+  return {
+    kind: 'tcp',
+    endpoint: endpoint.name,
+    ...(visitor.remoteAddress !== undefined && { visitorAddress: visitor.remoteAddress }),
+    ...(visitor.remotePort !== undefined && { visitorPort: visitor.remotePort }),
+    ...(visitor.tls !== undefined && { visitorTls: visitor.tls }),
+    requestId: randomBytes(8).toString('hex'),
+  }
+}
