@@ -10,6 +10,11 @@ export interface PresetOverrides {
   readonly testTimeout?: number
   /** Test files run at once. Default 2. */
   readonly maxWorkers?: number
+  /**
+   * Overwrites the memory of chunks that a mux session delivered as soon as their receivers have
+   * answered that nothing refers to it: a wrong answer shows as wrong bytes. Default false.
+   */
+  readonly poisonsFreeMemory?: boolean
   /** Base name of the report `pnpm test` adds up, below `.reports/`. Default: unit. */
   readonly report?: string
 }

@@ -4,6 +4,9 @@ import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { Report } from './report.js'
 
+const TIME_LIMIT = fileURLToPath(new URL('time-limit.js', import.meta.url))
+const POISON = fileURLToPath(new URL('../../packages/mux/test/poison.ts', import.meta.url))
+
 /** @type {import('./index.d.ts').preset} */
 export function preset(overrides = {}) {
   const {
@@ -12,6 +15,7 @@ export function preset(overrides = {}) {
     testTimeout = 5_000,
     maxWorkers = 2,
     report = 'unit',
+    poisonsFreeMemory = false,
   } = overrides
   return defineConfig({
     resolve: { conditions: ['@proj/source'] },
@@ -21,7 +25,7 @@ export function preset(overrides = {}) {
       exclude: ['**/node_modules/**', ...exclude],
       testTimeout,
       hookTimeout: 30_000,
-      setupFiles: [fileURLToPath(new URL('time-limit.js', import.meta.url))],
+      setupFiles: poisonsFreeMemory ? [TIME_LIMIT, POISON] : [TIME_LIMIT],
       maxWorkers,
       passWithNoTests: true, // `pnpm test` knows which packages must have run some
       retry: 0,

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { tcpPair } from '@proj/testkit/duplex-pairs'
+import { pattern } from '@proj/testkit/mux-facts'
 import { until } from '@proj/testkit/until'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Session } from '../src/index.ts'
@@ -142,10 +143,6 @@ function collect(stream: Libp2pStream): Promise<Buffer> {
 function bytesOf(event: Event): Uint8Array {
   const { data } = event as Event & { data: { subarray(): Uint8Array } }
   return data.subarray()
-}
-
-function pattern(bytes: number): Buffer {
-  return Buffer.from(Array.from({ length: bytes }, (_, index) => (index * 31 + (index >> 9)) & 255))
 }
 
 // libp2p uses it in ping() and names Node 22 as its floor; we test on Node 20 too.

@@ -1,8 +1,10 @@
 import { Duplex } from 'node:stream'
 
-import { expect, it } from 'vitest'
+import { until } from '@proj/testkit/until'
+import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { type Channel, type ChunkAnswer, type ChunkHolder, Session } from '../src/index.ts'
+import { Rig } from './wire.ts'
 
 /** Two ends of a transport that delivers at once, and one that takes nothing while held. */
 function transports(): { left: Duplex; right: Duplex; hold: () => void; release: () => void } {
@@ -31,7 +33,7 @@ function transports(): { left: Duplex; right: Duplex; hold: () => void; release:
 }
 
 /** A sink that answers each chunk with what the test says. */
-function sink(answer: () => unknown): Parameters<Channel['attach']>[0] {
+function sink(answer: () => ChunkAnswer | undefined): Parameters<Channel['attach']>[0] {
   return { onData: () => answer(), onEnd() {}, onDrain() {}, onClose() {} }
 }
 
@@ -42,7 +44,7 @@ async function settled(): Promise<void> {
 it('tells the transport that memory is free only when every sink said so', async () => {
   const { left, right } = transports()
   const reports: ChunkAnswer[] = []
-  const answers: unknown[] = [true, undefined, false, true]
+  const answers: (ChunkAnswer | undefined)[] = [true, undefined, false, true]
   const client = new Session(left, { role: 'client' })
   const server = new Session(right, {
     role: 'server',
@@ -85,7 +87,7 @@ it('says of a flush whether the transport has taken everything', async () => {
   const client = new Session(left, { role: 'client' })
   const server = new Session(right, {
     role: 'server',
-    onChannel: (one) => one.attach(sink(() => 1)),
+    onChannel: (one) => one.attach(sink(() => false)),
   })
   const channel = client.openChannel(sink(() => true))
   expect(client.flush()).toBe(true)
@@ -138,7 +140,7 @@ it('asks a sink that gathers once for all pieces of a chunk', async () => {
     role: 'server',
     onProcessed: (answer) => reports.push(answer),
     onChannel: (channel) => {
-      const gather = (): unknown => {
+      const gather = (): ChunkAnswer => {
         calls.push('piece')
         if (isGathering) return true
         isGathering = true
@@ -176,7 +178,7 @@ it('refers to what was written until the transport has passed it on', async () =
   const client = new Session(left, { role: 'client' })
   const server = new Session(right, {
     role: 'server',
-    onChannel: (one) => one.attach(sink(() => 1)),
+    onChannel: (one) => one.attach(sink(() => false)),
   })
   const channel = client.openChannel(sink(() => true))
   await settled()
@@ -199,7 +201,7 @@ it('knows that something has left although more waits behind it', async () => {
   const client = new Session(left, { role: 'client' })
   const server = new Session(right, {
     role: 'server',
-    onChannel: (one) => one.attach(sink(() => 1)),
+    onChannel: (one) => one.attach(sink(() => false)),
   })
   const channel = client.openChannel(sink(() => true))
   await settled()
@@ -222,4 +224,98 @@ it('knows that something has left although more waits behind it', async () => {
   expect(starved.drained).toBe(false)
   client.destroy()
   server.destroy()
+})
+
+it('takes a chunk for kept when the sink throws', async () => {
+  const { left, right } = transports()
+  const reports: ChunkAnswer[] = []
+  const client = new Session(left, { role: 'client' })
+  const throwing = sink(() => {
+    throw new Error('a bug')
+  })
+  const server = new Session(right, {
+    role: 'server',
+    onProcessed: (answer) => reports.push(answer),
+    onChannel: (channel) => channel.attach(throwing),
+  })
+  const channel = client.openChannel(sink(() => true))
+  await settled()
+  reports.length = 0
+  channel.write(Buffer.alloc(100))
+  await settled()
+  expect(reports).toEqual([false])
+  client.destroy()
+  server.destroy()
+})
+
+describe('poisoned memory', () => {
+  /** Sends `text` to a sink that keeps the chunk and gives this answer; returns what it kept. */
+  async function keptBy(answer: () => ChunkAnswer | undefined, text = 'payload'): Promise<Buffer> {
+    const { left, right } = transports()
+    const kept: Buffer[] = []
+    const client = new Session(left, { role: 'client' })
+    const server = new Session(right, {
+      role: 'server',
+      onChannel: (channel) =>
+        channel.attach({
+          onData: (chunk) => {
+            kept.push(chunk)
+            return answer()
+          },
+          onEnd() {},
+          onDrain() {},
+          onClose() {},
+        }),
+    })
+    onTestFinished(() => {
+      client.destroy()
+      server.destroy()
+    })
+    client.openChannel().write(Buffer.from(text))
+    await until(() => kept.length > 0)
+    await settled()
+    return kept[0] ?? Buffer.alloc(0)
+  }
+
+  it('shows a sink that keeps a chunk which it answered to be free', async () => {
+    expect(await keptBy(() => true)).toEqual(Buffer.alloc(7, 0xdd))
+  })
+
+  it('leaves alone what a sink keeps', async () => {
+    expect(String(await keptBy(() => false))).toBe('payload')
+    expect(String(await keptBy(() => undefined))).toBe('payload')
+  })
+
+  it('waits for the holder of a chunk', async () => {
+    const holder = { drained: false }
+    const chunk = await keptBy(() => holder)
+    await keptBy(() => true) // every chunk is a check of those before it
+    expect(String(chunk)).toBe('payload')
+    holder.drained = true
+    await until(() => chunk.equals(Buffer.alloc(7, 0xdd)))
+  })
+
+  it('never touches what was written', async () => {
+    const { left, right } = transports()
+    const client = new Session(left, { role: 'client' })
+    const server = new Session(right, {
+      role: 'server',
+      onChannel: (channel) => channel.attach(sink(() => true)),
+    })
+    const written = Buffer.alloc(10_000, 'w')
+    client.openChannel().write(written)
+    await until(() => server.stats().heldBytes === 10_000)
+    expect(written.equals(Buffer.alloc(10_000, 'w'))).toBe(true)
+    client.destroy()
+    server.destroy()
+  })
+
+  it('shows a transport that reports as sent what it still refers to', async () => {
+    const rig = new Rig()
+    Object.assign(rig.transport, { unsentBytes: 0 })
+    rig.open().channel.write(Buffer.from('payload'))
+    await settled()
+    const [batch] = rig.transport.written
+    expect(batch).toEqual(Buffer.alloc(2 * 12 + 7, 0xdd))
+  })
 })

@@ -1,6 +1,12 @@
 // Frames as tests write and read them, and a session whose peer is the test itself.
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type Channel, type ChannelSink, Session, type SessionOptions } from '../src/index.ts'
+import {
+  type Channel,
+  type ChannelSink,
+  type ChunkAnswer,
+  Session,
+  type SessionOptions,
+} from '../src/index.ts'
 import { FakeClock } from './fake-clock.ts'
 import { SyncTransport } from './sync-transport.ts'
 
@@ -75,7 +81,7 @@ export class Recorder implements ChannelSink {
   consumes = true
   bytes = 0
 
-  onData(chunk: Buffer): void {
+  onData(chunk: Buffer): ChunkAnswer | undefined {
     this.bytes += chunk.length
     const last = this.calls.at(-1)
     const text = chunk.length > 64 ? `<${chunk.length} bytes>` : chunk.toString()
@@ -83,6 +89,7 @@ export class Recorder implements ChannelSink {
     if (last?.startsWith('data ') === true) this.calls[this.calls.length - 1] = last + text
     else this.calls.push(`data ${text}`)
     if (this.consumes) this.channel?.consume(chunk.length)
+    return true
   }
 
   onEnd(): void {

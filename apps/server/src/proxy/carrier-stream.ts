@@ -69,7 +69,7 @@ export class CarrierStream implements ChannelSink, Expiring {
     else this.#end()
   }
 
-  onData(): void {
+  onData(): undefined {
     // An answer nobody asked for would become the answer to the next request.
     this.#leave()
     this.channel.reset(RESET_REASONS.protocolError)

@@ -2,6 +2,7 @@
  * The buffers of one batch of frames while it is made: headers and small payloads are copied into a
  * slab, one behind the other, large payloads go as they were given.
  */
+import { noteFree } from '../lent-memory.ts'
 import { HEADER_BYTES, writeHeader } from './frame.ts'
 
 /** Payloads up to this are copied behind their header: cheaper than one more buffer to write. */
@@ -92,7 +93,10 @@ export class Batch {
     if (slab === undefined) return
     this.#slab = undefined
     openBatches -= 1
-    if (isFree) slab.used = this.#start
+    if (isFree) {
+      noteFree(slab.memory, this.#start, slab.used)
+      slab.used = this.#start
+    }
     if (idleSlabs.length < MAX_IDLE_SLABS) idleSlabs.push(slab)
   }
 

@@ -242,9 +242,9 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
   #receive(chunk: Buffer): void {
     this.#bytesReceived += chunk.length
     this.#keepAlive.heard()
-    this.#parts.chunk.begin()
+    const delivered = this.#parts.chunk.begin(chunk)
     try {
-      this.#reader.push(chunk)
+      this.#reader.push(delivered)
     } catch (error) {
       // Callbacks of users are caught where they are called: this is a rule the peer broke.
       if (!(error instanceof MuxError)) throw error

@@ -1,4 +1,5 @@
 import type { MuxError } from '../errors.ts'
+import type { ChunkAnswer } from '../lent-memory.ts'
 
 /** Receives what happens on a channel. What a method throws resets the channel. */
 export interface ChannelSink {
@@ -6,11 +7,10 @@ export interface ChannelSink {
    * Bytes came. Give them back with `channel.consume(chunk.length)`, now or when they have been
    * taken: that is what lets the peer send more. The chunk is a view of a larger buffer.
    *
-   * @returns true when nothing refers to the chunk any more, so that a transport may read into the
-   *   same memory again, or a `ChunkHolder` that knows when; see the option `onProcessed`. Whoever
-   *   does not care returns nothing.
+   * @returns whether the sink still refers to the chunk; see {@link ChunkAnswer}. A sink that returns
+   *   nothing keeps the chunk, which is always safe.
    */
-  onData(chunk: Buffer): unknown
+  onData(chunk: Buffer): ChunkAnswer | undefined
   /** The peer ended its side; everything was delivered. */
   onEnd(): void
   /** `write` had returned false and there is room again. */

@@ -260,6 +260,7 @@ export class Channel {
     try {
       this.#host.chunk.note(sink.onData(piece))
     } catch (error) {
+      this.#host.chunk.note(false)
       this.#callbackFailed(error)
     }
   }

@@ -60,9 +60,10 @@ class Careless implements ChannelSink {
     this.#random = random
   }
 
-  onData(chunk: Buffer): void {
+  onData(chunk: Buffer): true {
     this.unconsumed += chunk.length
     if (this.#random.oneIn(2)) this.act()
+    return true
   }
 
   onEnd(): void {

@@ -257,7 +257,10 @@ describe('callbacks that throw', () => {
   test('a session destroyed in a callback reads nothing more', async () => {
     const rig = new Rig()
     const { recorder } = rig.open()
-    recorder.onData = () => rig.session.destroy()
+    recorder.onData = () => {
+      rig.session.destroy()
+      return true
+    }
     rig.feed(frames('DATA FIN 2 x', 'WND SYN 1 0', 'WND - 0 0'))
     expect(rig.inbound).toEqual([])
     expect(recorder.calls).toEqual(['close MUX_SESSION_DESTROYED'])

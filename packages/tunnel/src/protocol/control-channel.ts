@@ -94,7 +94,7 @@ export class ControlChannel implements ChannelSink {
   }
 
   /** @inheritdoc */
-  onData(chunk: Buffer): void {
+  onData(chunk: Buffer): undefined {
     this.#channel?.consume(chunk.length)
     if (this.#over) return
     let messages: ControlMessage[]

@@ -1,4 +1,10 @@
-import { type Channel, type ChannelSink, Session, type WindowBudget } from '@proj/mux'
+import {
+  type Channel,
+  type ChannelSink,
+  type ChunkAnswer,
+  Session,
+  type WindowBudget,
+} from '@proj/mux'
 
 import { abortable } from '../abortable.ts'
 import { TunnelError } from '../errors.ts'
@@ -247,11 +253,11 @@ class RecordSink implements ChannelSink {
     this.#onRecord = onRecord
   }
 
-  onData(chunk: Buffer): unknown {
+  onData(chunk: Buffer): ChunkAnswer | undefined {
     return this.#next === undefined ? this.#read(chunk) : this.#next.onData(chunk)
   }
 
-  #read(chunk: Buffer): void {
+  #read(chunk: Buffer): undefined {
     let read
     try {
       read = this.#reader.push(chunk)

@@ -163,9 +163,8 @@ export class WebSocketPipe extends Duplex {
     if (this.destroyed) return true
     this.#watch.heard()
     this.#unprocessed = 0
-    this.#use.begin()
     // Only a socket of Node's is known to hand over memory that nobody else looks at.
-    this.#take(this.#socket instanceof Socket ? chunk : Buffer.from(chunk))
+    this.#take(this.#use.begin(this.#socket instanceof Socket ? chunk : Buffer.from(chunk)))
     if (this.#unprocessed > 0) this.#use.note(false)
     return this.#use.end()
   }
