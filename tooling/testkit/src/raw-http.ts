@@ -1,7 +1,6 @@
 // HTTP/1.1 by hand: exactly these bytes out, exactly the bytes that came back. A client library
 // would refuse to send most of what the edge must survive, and would hide how a transfer ended.
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
-import { once } from 'node:events'
 import { OutOfTimeError } from './out-of-time.ts'
 import { untilEvent } from './until.ts'
 
