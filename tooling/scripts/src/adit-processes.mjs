@@ -1,6 +1,8 @@
 // @ts-check
 // Starts the two programs the way a user does, and reads the addresses they print.
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StartedProcess } from './started-process.mjs'
@@ -8,6 +10,27 @@ import { ROOT } from './workspace.mjs'
 
 const SERVER = join(ROOT, 'apps/server/bin/adit-server.js')
 const AGENT = join(ROOT, 'apps/agent/bin/adit.js')
+
+/** Ports of a server that is told nothing: proxy, upstream, admin. */
+export const DEFAULT_PORTS = [8000, 8001, 8002]
+
+/**
+ * Tells whether all of these ports are free at this moment.
+ *
+ * @param {readonly number[]} ports
+ */
+export async function areFree(ports) {
+  for (const port of ports) {
+    const probe = createServer().listen(port)
+    const free = await once(probe, 'listening').then(
+      () => true,
+      () => false,
+    )
+    probe.close()
+    if (!free) return false
+  }
+  return true
+}
 
 /** Whether both programs have been built. */
 export function isAditBuilt() {
@@ -17,8 +40,8 @@ export function isAditBuilt() {
 }
 
 /**
- * Starts a server and waits until it listens. What it keeps is gone when the script ends: a demo never
- * writes where a server of the user's does.
+ * Starts a server and waits until it listens. Its state directory is temporary: a demo never writes
+ * where a server of the user does.
  *
  * @param {string} [bind] - address for all three listeners; the defaults of the server without it
  */
