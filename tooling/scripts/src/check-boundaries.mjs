@@ -49,37 +49,19 @@ const HOMES = [
   },
 ]
 
-/**
- * Known breaches of the rules above, by importer or file. One that no file needs any more is itself a
- * problem, so the list can only shrink.
- *
- * @typedef {object} Exceptions
- * @property {Readonly<Record<string, readonly string[]>>} imports
- * @property {readonly string[]} homes
- */
-
-/** @type {Exceptions} */
-const EXCEPTIONS = {
-  imports: {},
-  homes: ['packages/auth/src/visitors/gated-service.ts'],
-}
-
 const IMPORT =
   /(?:^|\n)(?:import|export)\s(?:[^'"]*?\sfrom\s)?['"]([^'"]+)['"]|import\(['"]([^'"]+)['"]\)/g
 
 /**
  * @param {string} root
- * @param {Exceptions} [exceptions]
  * @returns {string[]} problems
  */
-export function checkBoundaries(root, exceptions = EXCEPTIONS) {
+export function checkBoundaries(root) {
   const packages = workspacePackages(root)
   const entries = new Map(
     packages.map((found) => [found.manifest.name, new Set(entryPoints(found).keys())]),
   )
-  /** @type {Set<string>} exceptions that a file needed */
-  const needed = new Set()
-  const problems = packages
+  return packages
     .filter(({ folder }) => /^(?:apps|packages)\//.test(folder))
     .flatMap(({ folder, path }) =>
       filesBelow(join(path, 'src'), ['.ts']).flatMap((name) => {
@@ -88,15 +70,12 @@ export function checkBoundaries(root, exceptions = EXCEPTIONS) {
         const imports = [...text.matchAll(IMPORT)].map(([, from, dynamic]) => from ?? dynamic ?? '')
         return [
           ...imports.flatMap((from) =>
-            from.startsWith('.')
-              ? checkRelative(name, from)
-              : checkImport(folder, from, entries, exceptions, needed),
+            from.startsWith('.') ? checkRelative(name, from) : checkImport(folder, from, entries),
           ),
-          ...checkHomes(file, withoutComments(text), exceptions, needed),
+          ...checkHomes(file, withoutComments(text)),
         ].map((problem) => `${file}: ${problem}`)
       }),
     )
-  return [...problems, ...unneeded(exceptions, needed)]
 }
 
 /**
@@ -112,10 +91,8 @@ function checkRelative(name, from) {
  * @param {string} folder - of the importing package
  * @param {string} from
  * @param {Map<string, Set<string>>} entries - entry points by package name
- * @param {Exceptions} exceptions
- * @param {Set<string>} needed
  */
-function checkImport(folder, from, entries, exceptions, needed) {
+function checkImport(folder, from, entries) {
   if (!from.startsWith(SCOPE)) return []
   const [target = '', ...deeper] = from.slice(SCOPE.length).split('/')
   const entry = [target, ...deeper].join('/')
@@ -127,38 +104,17 @@ function checkImport(folder, from, entries, exceptions, needed) {
     return [`${from} is for ${RESERVED[entry].join(', ')} only`]
   }
   const allowed = folder.startsWith('apps/') ? APPS_MAY_IMPORT : MAY_IMPORT[folder]
-  if (OPEN_TO_ALL.has(entry) || allowed?.includes(target)) return []
-  if (!exceptions.imports[folder]?.includes(target)) return [`may not import ${from}`]
-  needed.add(`${folder} ${target}`)
-  return []
+  return OPEN_TO_ALL.has(entry) || allowed?.includes(target) ? [] : [`may not import ${from}`]
 }
 
 /**
  * @param {string} file
  * @param {string} code
- * @param {Exceptions} exceptions
- * @param {Set<string>} needed
  */
-function checkHomes(file, code, exceptions, needed) {
-  const strays = HOMES.filter(({ pattern, home }) => pattern.test(code) && !home.test(file))
-  if (strays.length === 0 || !exceptions.homes.includes(file)) return strays.map(({ rule }) => rule)
-  needed.add(file)
-  return []
-}
-
-/**
- * @param {Exceptions} exceptions
- * @param {Set<string>} needed
- */
-function unneeded({ imports, homes }, needed) {
-  return [
-    ...Object.entries(imports).flatMap(([folder, targets]) =>
-      targets.map((target) => `${folder} ${target}`),
-    ),
-    ...homes,
-  ]
-    .filter((exception) => !needed.has(exception))
-    .map((exception) => `check-boundaries.mjs: the exception "${exception}" is not needed any more`)
+function checkHomes(file, code) {
+  return HOMES.filter(({ pattern, home }) => pattern.test(code) && !home.test(file)).map(
+    ({ rule }) => rule,
+  )
 }
 
 /** @param {string} text */

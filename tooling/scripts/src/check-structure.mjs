@@ -19,7 +19,7 @@ const LOOSE_DISABLE =
   /(?:oxlint|eslint)-disabl[e](?!.* -- \S)|@ts-(?:ignor[e]|nochec[k]|expect-error *$)/m
 const README_SECTIONS = ['Install', 'API', 'Options', 'Errors', 'Limits', 'How it works', 'Licence']
 const README_LINES = { min: 60, max: 200 }
-const PUBLISHED_SCRIPTS = ['build', 'check:pack', 'clean', 'test', 'typecheck']
+const PUBLISHED_SCRIPTS = ['build', 'check:pack', 'clean', 'lint', 'test', 'typecheck']
 const SCRIPTS = new Set([...PUBLISHED_SCRIPTS, 'test:e2e'])
 
 /**
@@ -77,6 +77,7 @@ function checkManifest({ folder, path, manifest, published }) {
     ['test', 'test'],
     ['test/e2e', 'test:e2e'],
     ['src', 'typecheck'],
+    ['src', 'lint'],
   ]) {
     if (
       existsSync(join(path, folderName ?? '')) &&

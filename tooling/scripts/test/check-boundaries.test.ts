@@ -1,17 +1,16 @@
 // Every rule is seen to fail on a bad fixture, and to be silent once it is good.
 import { expect, test } from 'vitest'
-import { checkBoundaries, type Exceptions } from '../src/check-boundaries.mjs'
+import { checkBoundaries } from '../src/check-boundaries.mjs'
 import { problems } from './problems.ts'
 
-const NONE: Exceptions = { imports: {}, homes: [] }
 const entries = (...subpaths: string[]) =>
   Object.fromEntries(subpaths.map((path) => [path, { '@proj/source': './src/index.ts' }]))
 const others = {
   'packages/config/package.json': { name: '@proj/config', exports: entries('.', './address') },
   'packages/tunnel/package.json': { name: '@proj/tunnel', exports: entries('.', './server') },
 }
-const found = (folder: string, text: string, file = 'a.ts', exceptions = NONE) =>
-  problems((root) => checkBoundaries(root, exceptions), {
+const found = (folder: string, text: string, file = 'a.ts') =>
+  problems(checkBoundaries, {
     [`${folder}/package.json`]: {},
     ...others,
     [`${folder}/src/${file}`]: text,
@@ -43,15 +42,4 @@ test('what the plan allows', () => {
   expect(found('apps/server', `import manifest from '../package.json' with {}\n`)).toEqual([])
   expect(found('packages/mux', '// process.env is read by apps\n')).toEqual([])
   expect(found('packages/tunnel', 'socket.resetAndDestroy()\n', 'io/reset-socket.ts')).toEqual([])
-})
-
-test('an exception allows one breach, and has to go when the breach is gone', () => {
-  const imports = { imports: { 'packages/mux': ['dialer'] }, homes: [] }
-  expect(found('packages/mux', `import { x } from '@proj/dialer'\n`, 'a.ts', imports)).toEqual([])
-  expect(found('packages/mux', '', 'a.ts', imports)).toEqual([
-    expect.stringContaining('"packages/mux dialer" is not needed any more'),
-  ])
-  const homes = { imports: {}, homes: ['packages/mux/src/a.ts'] }
-  expect(found('packages/mux', 'socket.resetAndDestroy()\n', 'a.ts', homes)).toEqual([])
-  expect(found('packages/mux', '', 'a.ts', homes)).toHaveLength(1)
 })

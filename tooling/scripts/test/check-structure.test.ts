@@ -63,9 +63,17 @@ test.each([
   expect(found).toEqual([expect.stringContaining(problem)])
 })
 
-test('a test folder needs its script', () => {
+test('a folder needs its script', () => {
   const found = with_({ 'packages/mux/test/e2e/a.test.ts': '' })
   expect(found).toEqual([expect.stringContaining('no script "test:e2e"')])
+  const tool = {
+    'tooling/x/package.json': { name: '@proj/x', private: true },
+    'tooling/x/src/a.mjs': '',
+  }
+  expect(with_(tool)).toEqual([
+    expect.stringContaining('no script "typecheck"'),
+    expect.stringContaining('no script "lint"'),
+  ])
 })
 
 test('a README has its sections and a length', () => {

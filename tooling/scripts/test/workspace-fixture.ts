@@ -6,7 +6,7 @@ export type Files = Readonly<Record<string, string | object>>
 /** A published package with nothing wrong. */
 export const MUX: { name: string; scripts: Record<string, string>; dependencies: object } = {
   name: '@proj/mux',
-  scripts: { build: 'x', 'check:pack': 'x', clean: 'x', test: 'x', typecheck: 'x' },
+  scripts: { build: 'x', 'check:pack': 'x', clean: 'x', lint: 'x', test: 'x', typecheck: 'x' },
   dependencies: { ws: 'catalog:prod' },
 }
 
