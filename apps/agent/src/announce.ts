@@ -1,4 +1,5 @@
 import { formatBindNotes, formatTable, type TextOutput } from '@proj/program-kit'
+import { escapeUnprintable } from '@proj/config'
 import { formatDialAddress } from '@proj/config/address'
 
 import { SOFTWARE } from './version.ts'
@@ -46,7 +47,7 @@ export async function announce(
   ]
   const notes = formatBindNotes(accesses.flatMap(({ warnings }) => warnings))
   const title = `${SOFTWARE.replace('/', ' ')}, connected to ${url}`
-  stdout.write(`${title}\n\n${formatTable(rows, 2)}\n${notes}`)
+  stdout.write(`${escapeUnprintable(title)}\n\n${formatTable(rows, { indent: 2 })}\n${notes}`)
 }
 
 /** Prints only the warnings about the local addresses, where a live view shows the rest. */

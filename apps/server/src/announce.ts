@@ -41,7 +41,7 @@ export async function announce(
     bound.flatMap(rowsOf).map((row, index) => [index === 0 ? (WHO.get(name) ?? name) : '', ...row]),
   )
   const notes = formatBindNotes(named.flatMap(({ warnings }) => warnings))
-  stdout.write(`${SOFTWARE.replace('/', ' ')}\n\n${formatTable(rows, 2)}\n${notes}`)
+  stdout.write(`${SOFTWARE.replace('/', ' ')}\n\n${formatTable(rows, { indent: 2 })}\n${notes}`)
 }
 
 /** A row for each socket and each URL, side by side: address, families, URL. */

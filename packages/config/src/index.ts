@@ -88,5 +88,5 @@ export { pikoDialect, pikoFlags, type ForeignFlags, type PikoOptions } from './p
 
 // Printing
 export { formatReference } from './printing/format-reference.ts'
-export { formatValues, type ValuesOptions } from './printing/format-values.ts'
+export { escapeLines, escapeUnprintable, printable } from './printing/printable.ts'
 export { jsonSchema } from './printing/json-schema.ts'

@@ -15,4 +15,4 @@ export { entriesOf, isSecret, type SettingEntry } from './definition/setting-ent
 // What a source says about mistakes
 export { nearest } from './sources/nearest.ts'
 export { type Problem } from './sources/problem.ts'
-export { quote } from './sources/quote.ts'
+export { quote } from './printing/printable.ts'

@@ -1,4 +1,5 @@
-import { EXIT, formatTable, type Invocation, printable } from '@proj/program-kit'
+import { printable } from '@proj/config'
+import { EXIT, formatTable, type Invocation } from '@proj/program-kit'
 import { releaseName, reservedNames, reserveName, type ReservedName } from '@proj/tunnel'
 
 import { serverOptions } from '../connect/server-options.ts'

@@ -31,8 +31,8 @@ export function formatAgentStatus(status: AgentStatus): string {
   const brought = accesses.flatMap(accessRows)
   return [
     formatTable(head),
-    offered.length === 0 ? '' : formatTable([LISTENER_HEADS, ...offered], 2),
-    brought.length === 0 ? '' : formatTable([ACCESS_HEADS, ...brought], 2),
+    offered.length === 0 ? '' : formatTable([LISTENER_HEADS, ...offered], { indent: 2 }),
+    brought.length === 0 ? '' : formatTable([ACCESS_HEADS, ...brought], { indent: 2 }),
   ].join('')
 }
 

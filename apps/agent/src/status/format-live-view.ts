@@ -1,6 +1,7 @@
 import { styleText } from 'node:util'
 
-import { formatTable, roughSize } from '@proj/program-kit'
+import { escapeUnprintable } from '@proj/config'
+import { cutToWidth, formatTable, roughSize } from '@proj/program-kit'
 
 import type { AccessStatus, AgentStatus, ListenerStatus, TrafficStatus } from './agent-status.ts'
 import { formatBind, formatFailure, formatFar, formatLink } from './format-agent-status.ts'
@@ -55,7 +56,7 @@ export function formatLiveView(status: AgentStatus, options: LiveViewOptions): s
   const left = body.length - shown.length
   const rest: Line[] = isCut && room > 0 ? [{ text: `... ${left} more lines: adit status` }] : []
   return [...head, ...shown, ...rest, ...foot].slice(0, maxLines).map(({ text, style }) => {
-    const fitted = fit(text, columns)
+    const fitted = cutToWidth(escapeUnprintable(text), columns)
     return colour && style !== undefined
       ? styleText(style, fitted, { validateStream: false })
       : fitted
@@ -151,11 +152,4 @@ function trafficCells(
     total: `${total} total`,
     rate: `${roughSize(toService)}/s to, ${roughSize(fromService)}/s from`,
   }
-}
-
-/** Cuts what does not fit, and escapes what would move the cursor. */
-function fit(text: string, columns: number): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is escaped here
-  const plain = text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?')
-  return plain.length <= columns ? plain : `${plain.slice(0, Math.max(0, columns - 1))}…`
 }

@@ -99,11 +99,27 @@ test('colours are there only when they are wanted, and take no room', () => {
   expect(coloured.replaceAll(sequences, '')).toBe(draw({}).join('\n'))
 })
 
+test('a Chinese name shifts nothing and makes no line wider than the terminal', () => {
+  const [listener] = SAMPLE.listeners
+  if (listener === undefined) throw new Error('the sample has listeners')
+  const wide = { ...listener, endpoint: '数据库'.repeat(4), urls: ['http://数据库.example'] }
+  const listeners = [{ ...listener, endpoint: 'web' }, wide]
+  const displayWidth = (line: string) => line.length + (line.match(/[\u4e00-\u9fff]/g) ?? []).length
+  for (const columns of [20, 59, 80, 120]) {
+    const lines = draw({ columns }, { ...SAMPLE, listeners, accesses: [] })
+    for (const line of lines) expect(displayWidth(line)).toBeLessThanOrEqual(columns)
+  }
+  const [first = '', second = ''] = draw({ columns: 200 }, { ...SAMPLE, listeners, accesses: [] })
+    .filter((line) => line.includes('->'))
+    .map((line) => line.slice(0, line.indexOf('http')))
+  expect(displayWidth(first)).toBe(displayWidth(second))
+})
+
 test('what others say moves no cursor', () => {
   const [listener] = SAMPLE.listeners
   if (listener === undefined) throw new Error('the sample has listeners')
   const odd = { ...SAMPLE, listeners: [{ ...listener, urls: ['http://a\u001b[2J\u009b'] }] }
-  expect(draw({}, odd).join('')).toContain('http://a?[2J?')
+  expect(draw({}, odd).join('')).toContain(String.raw`http://a\u001b[2J\u009b`)
 })
 
 test('an agent that is stopping says so, and how to end it now', () => {

@@ -1,4 +1,5 @@
-import { EXIT, formatTable, printable, UserError } from '@proj/program-kit'
+import { printable } from '@proj/config'
+import { EXIT, formatTable, UserError } from '@proj/program-kit'
 
 import type { Reservation } from '../store/reservation-store.ts'
 import type { Store } from '../store/store.ts'

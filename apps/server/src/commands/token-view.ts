@@ -1,4 +1,5 @@
-import { formatTable, printable } from '@proj/program-kit'
+import { printable } from '@proj/config'
+import { formatTable } from '@proj/program-kit'
 
 import type { TokenRecord } from '../store/token-store.ts'
 

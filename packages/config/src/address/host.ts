@@ -7,7 +7,7 @@
  */
 import { isIPv4, isIPv6, SocketAddress } from 'node:net'
 
-import { quote } from '../sources/quote.ts'
+import { quote } from '../printing/printable.ts'
 
 /** Longest DNS name in characters (RFC 1035 section 2.3.4, without the root's empty label). */
 const MAX_NAME_CHARACTERS = 253

@@ -1,5 +1,5 @@
 import { ConfigError } from '../errors.ts'
-import { quote } from '../sources/quote.ts'
+import { quote } from '../printing/printable.ts'
 
 /** Highest TCP port. */
 export const MAX_PORT = 65_535

@@ -13,7 +13,7 @@ import { isIPv6 } from 'node:net'
 import { ConfigError } from '../errors.ts'
 import { type Host, parseHost, type Refuse } from './host.ts'
 import { tryParsePort } from './port.ts'
-import { quote } from '../sources/quote.ts'
+import { quote } from '../printing/printable.ts'
 
 /** Longest path of a unix socket in bytes: `sun_path` of Linux without its final NUL. */
 const MAX_UNIX_PATH_BYTES = 107

@@ -12,7 +12,7 @@ import { nearest } from '../sources/nearest.ts'
 import type { Origin } from '../sources/origin.ts'
 import { PIKO_TABLES, type PikoConversion, type PikoProgram, type PikoTable } from './piko-table.ts'
 import type { Problem } from '../sources/problem.ts'
-import { quote } from '../sources/quote.ts'
+import { quote } from '../printing/printable.ts'
 import type { RawMap, RawMember, RawNode } from '../sources/raw-node.ts'
 import { entriesOf } from '../definition/setting-entry.ts'
 

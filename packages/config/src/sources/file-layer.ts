@@ -1,7 +1,7 @@
 import { givenTwice, isNull, type Layer, type LayerValue, shapeWrong } from './layer.ts'
 import { nearest } from './nearest.ts'
 import type { Problem } from './problem.ts'
-import { quote } from './quote.ts'
+import { quote } from '../printing/printable.ts'
 import type { RawMap, RawNode } from './raw-node.ts'
 import { isSecret, type SettingEntry } from '../definition/setting-entry.ts'
 

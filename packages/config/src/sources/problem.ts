@@ -1,3 +1,4 @@
+import { escapeUnprintable } from '../printing/printable.ts'
 import { formatOrigin, type Origin } from './origin.ts'
 
 /** One mistake or oddity in a configuration. Plain data, so that it can be printed as JSON. */
@@ -40,5 +41,5 @@ function formatProblem(problem: Problem): string {
   const lines = [[...parts, problem.message].join(': ')]
   if (problem.allowed !== undefined) lines.push(`allowed: ${problem.allowed}`)
   if (problem.hint !== undefined) lines.push(`hint: ${problem.hint}`)
-  return lines.join('\n  ')
+  return lines.map(escapeUnprintable).join('\n  ')
 }

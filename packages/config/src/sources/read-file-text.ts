@@ -20,7 +20,7 @@ import { type ConfigErrorCode, isConfigError } from '../errors.ts'
 import { type Environment, expandVariables } from './expand-variables.ts'
 import type { FileOrigin } from './origin.ts'
 import type { Problem } from './problem.ts'
-import { quote } from './quote.ts'
+import { quote } from '../printing/printable.ts'
 import type { RawMember, RawNode } from './raw-node.ts'
 
 /** Largest configuration file in characters; 10000 listeners fit four times. */

@@ -1,5 +1,5 @@
 import { ConfigError } from '../errors.ts'
-import { quote } from '../sources/quote.ts'
+import { quote } from '../printing/printable.ts'
 import type { ScalarType } from './value-type.ts'
 
 /** Lower and upper limit of a number, both included. */

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 
 import { ConfigError } from '../errors.ts'
-import { quote } from '../sources/quote.ts'
+import { quote } from '../printing/printable.ts'
 import { Secret } from './secret.ts'
 import type { ScalarType } from './value-type.ts'
 

@@ -6,7 +6,7 @@
  * most once, so that a text has one reading and {@link formatDuration} is its inverse.
  */
 import { ConfigError } from '../errors.ts'
-import { quote } from '../sources/quote.ts'
+import { quote } from '../printing/printable.ts'
 
 /** Units from large to small, in milliseconds. */
 const UNITS = Object.freeze([

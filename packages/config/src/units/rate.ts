@@ -5,7 +5,7 @@
  */
 import { formatDuration, parseDuration } from './duration.ts'
 import { ConfigError } from '../errors.ts'
-import { quote } from '../sources/quote.ts'
+import { quote } from '../printing/printable.ts'
 import { formatSize, parseSize } from './size.ts'
 
 /** So much per period. */

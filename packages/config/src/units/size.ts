@@ -3,7 +3,7 @@
  * told apart by the `i`, as IEC 80000-13 has it; `64K` means both to different people and is refused.
  */
 import { ConfigError } from '../errors.ts'
-import { quote } from '../sources/quote.ts'
+import { quote } from '../printing/printable.ts'
 
 /** Bytes per unit, binary ones from large to small first: formatting prefers them. */
 const UNITS = Object.freeze([

@@ -2,21 +2,12 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, test } from 'vitest'
 import { parseDocument } from 'yaml'
 
-import { formatReference, formatValues, jsonSchema, loadSettings } from '../../src/index.ts'
+import { formatReference, jsonSchema, loadSettings } from '../../src/index.ts'
 import { settings } from '../fixtures/sample.ts'
 import { Workspace } from '../fixtures/workspace.ts'
 
 test('the reference page', () => {
   expect(formatReference(settings, 'Settings')).toMatchSnapshot()
-})
-
-test('values are listed with origins', async () => {
-  const { values } = await loadSettings(settings, {
-    cwd: '/',
-    env: { ADIT_CONNECT_TOKEN: 'hunter2' },
-  })
-  expect(formatValues(values, { origins: true })).toMatchSnapshot()
-  expect(formatValues(values)).toContain('connect.token                     [secret]\n')
 })
 
 describe('the JSON Schema', () => {

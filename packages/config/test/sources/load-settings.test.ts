@@ -9,7 +9,6 @@ import {
   defineSettings,
   formatOrigin,
   formatProblems,
-  formatValues,
   integer,
   list,
   loadSettings,
@@ -304,7 +303,7 @@ describe('secrets', () => {
         inspect(loaded, { depth: 20, showHidden: true }),
         JSON.stringify(loaded),
         formatProblems(loaded.problems),
-        formatValues(loaded.values, { origins: true }),
+        inspect(loaded.values.map(({ text }) => text)),
       ]
       expect(prints.join('\n')).not.toContain('hunter2')
     }

@@ -7,7 +7,6 @@ import {
   type ForeignFlags,
   formatProblems,
   formatReference,
-  formatValues,
   jsonSchema,
   type Loaded,
   type LoadedSettings,
@@ -19,6 +18,7 @@ import {
   withProblems,
 } from '@proj/config'
 
+import { formatValues } from '../output/format-values.ts'
 import { EXIT, UserError } from '../process/exit-code.ts'
 import type { ProgramSignals, TextOutput } from '../process/program.ts'
 import { argumentLayer, type ArgumentValues } from './argument-layer.ts'

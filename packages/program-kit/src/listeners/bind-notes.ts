@@ -3,6 +3,8 @@
  * families that are missing, and, after connecting once to each address, whether the connections
  * arrive here. Every note has a stable code of portcheck.
  */
+import { escapeLines } from '@proj/config'
+
 /** Something a person would be surprised by. */
 export interface BindNote {
   /** Stable code, PC101. */
@@ -39,5 +41,7 @@ export async function bindNotes<Note extends BindNote>(
 
 /** Writes notes for a person. */
 export function formatBindNotes(notes: readonly BindNote[]): string {
-  return notes.map(({ code, text, hint }) => `warning: ${text} (${code})\n  ${hint}\n`).join('')
+  return notes
+    .map(({ code, text, hint }) => escapeLines(`warning: ${text} (${code})\n  ${hint}\n`))
+    .join('')
 }

@@ -1,3 +1,5 @@
+import { wrappedRows } from './display-width.ts'
+
 /** What a live screen needs of a terminal; `process.stderr` is one. */
 export interface LiveTerminal {
   /** Writes text with its control sequences. */
@@ -56,10 +58,7 @@ export class LiveScreen {
   /** Moves the cursor to the start of the block. A terminal that became narrower has wrapped its lines. */
   #toStart(): string {
     const { columns } = this
-    const rows = this.#block.reduce(
-      (sum, line) => sum + Math.max(1, Math.ceil(visibleLength(line) / columns)),
-      0,
-    )
+    const rows = this.#block.reduce((sum, line) => sum + wrappedRows(line, columns), 0)
     return rows === 0 ? '\r' : `\r\u001b[${Math.min(rows, sizeOf(this.#terminal.rows, 24) - 1)}A`
   }
 }
@@ -67,9 +66,4 @@ export class LiveScreen {
 /** A terminal that was never told its size says 0. */
 function sizeOf(told: number | undefined, usual: number): number {
   return told === undefined || told < 1 ? usual : told
-}
-
-function visibleLength(line: string): number {
-  // oxlint-disable-next-line no-control-regex -- control sequences are what takes no room
-  return line.replaceAll(/\u001b\[[0-9;]*m/g, '').length
 }

@@ -1,3 +1,5 @@
+import { escapeLines } from '@proj/config'
+
 import { EXIT, UserError } from './exit-code.ts'
 
 type Signal = 'SIGHUP' | 'SIGINT' | 'SIGTERM'
@@ -65,12 +67,12 @@ export async function runProgram(
     })
   } catch (error) {
     if (error instanceof UserError) {
-      host.stderr.write(`${name}: ${error.message}\n`)
-      if (error.hint !== undefined) host.stderr.write(`  ${error.hint}\n`)
+      host.stderr.write(`${name}: ${escapeLines(error.message)}\n`)
+      if (error.hint !== undefined) host.stderr.write(`  ${escapeLines(error.hint)}\n`)
       return error.exitCode
     }
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    host.stderr.write(`${name}: a defect of ours, please report it\n${stack}\n`)
+    host.stderr.write(`${name}: a defect of ours, please report it\n${escapeLines(stack)}\n`)
     return EXIT.internal
   } finally {
     host.off('SIGINT', onSignal)

@@ -1,10 +1,11 @@
 /** What a server's admin port says of itself, for the `status` command of both programs. */
 
+import { printable } from '@proj/config'
+
 import { type AdminTlsFiles, adminRequests } from './admin-request.ts'
 import { EXIT, UserError } from '../process/exit-code.ts'
-import { printable } from '../output/printable.ts'
 import { roughSize } from '../output/rough-size.ts'
-import { formatTable } from '../output/table.ts'
+import { formatTable } from '../output/format-table.ts'
 
 /** One endpoint of one agent's session, as `/status/upstream/sessions` has it. */
 export interface SessionStatus {

@@ -33,7 +33,7 @@ test('shows other objects as JSON', () => {
 
 test('escapes control bytes, so that a stranger cannot write to the terminal', () => {
   const shown = formatLogLine(line({ msg: 'a\u001b[31mb\nc', host: '\u0007\u009b' }), false)
-  expect(shown).toBe('03:04:05 info  a\\x1b[31mb\\x0ac host=\\x07\\x9b\n')
+  expect(shown).toBe('03:04:05 info  a\\u001b[31mb\\u000ac host=\\u0007\\u009b\n')
 })
 
 test('colours the level, and only when asked to', () => {

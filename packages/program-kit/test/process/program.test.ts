@@ -23,6 +23,17 @@ test('a UserError is a sentence and a hint, without a stack', async () => {
   expect(host.stderr.text).toBe('p: it is wrong\n  make it right\n')
 })
 
+test('the words of a peer in an error cannot write to the terminal', async () => {
+  const host = new Host()
+  const body = async () => {
+    throw new UserError('refused: \u009b2J\u202e', { exitCode: EXIT.refused, hint: 'a\u001b[m' })
+  }
+  expect(await runProgram('p', host, body)).toBe(EXIT.refused)
+  expect(host.stderr.text).toBe(String.raw`p: refused: \u009b2J\u202e
+  a\u001b[m
+`)
+})
+
 test('anything else is a defect, printed with its stack', async () => {
   const host = new Host()
   const body = async () => {
