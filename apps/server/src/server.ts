@@ -15,8 +15,8 @@ import {
 import { createAdminHandler } from './admin/admin.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { isPublic } from './is-public.ts'
-import { Edge } from './proxy/edge.ts'
-import type { EdgeOptions } from './proxy/edge-options.ts'
+import { HttpProxy } from './proxy/http-proxy.ts'
+import type { ProxyOptions } from './proxy/proxy-options.ts'
 import { noteNames } from './upstream/note-names.ts'
 import type { PublicPortOptions } from './public-ports/public-port-options.ts'
 import { PublicPorts } from './public-ports/public-ports.ts'
@@ -36,7 +36,7 @@ export interface ServerOptions {
   /** Where operators look. Default `localhost:8002`: both loopbacks, nobody else. */
   readonly admin?: ServerListener
   /** Times and limits of the HTTP edge. */
-  readonly edge?: EdgeOptions
+  readonly edge?: ProxyOptions
   /** Public TCP ports for endpoints. Default: none. */
   readonly publicPorts?: PublicPortOptions
   /** What the operator demands of visitors. Default: nothing. */
@@ -74,7 +74,7 @@ const SIDE_PORT_HEAD_TIMEOUT_MS = 10_000
 interface ServerParts {
   readonly registry: UpstreamRegistry
   readonly gates: VisitorGates
-  readonly edge: Edge
+  readonly edge: HttpProxy
   readonly publicPorts: PublicPorts
   readonly upstream: UpstreamAcceptor
   readonly connect: ConsumerAcceptor
@@ -88,7 +88,7 @@ export class Server {
   /** Which agents serve which endpoints. */
   readonly registry: UpstreamRegistry
   /** The visitors' side. */
-  readonly edge: Edge
+  readonly edge: HttpProxy
   /** Public TCP ports. */
   readonly publicPorts: PublicPorts
   /** What is bound. */
@@ -125,7 +125,7 @@ export class Server {
       authorize,
     }
     const connect = new ConsumerAcceptor(common)
-    const edge = new Edge(options.edge ?? {}, { registry, connect, authenticator, logger })
+    const edge = new HttpProxy(options.edge ?? {}, { registry, connect, authenticator, logger })
     const publicPorts = new PublicPorts(options.publicPorts ?? {}, {
       registry,
       deadlines: edge.deadlines,

@@ -13,7 +13,7 @@ import {
 import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
 import { announce } from './announce.ts'
-import type { TenantDomain } from './proxy/visitor-tenant.ts'
+import type { TenantDomain } from './proxy/proxy-options.ts'
 import type { PortName } from './auth/authenticator.ts'
 import { configuredAuthenticator } from './auth/configured-authenticator.ts'
 import { configuredBinds } from './auth/configured-binds.ts'

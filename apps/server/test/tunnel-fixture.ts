@@ -7,7 +7,7 @@ import { Agent, type AgentOptions, forward, type Listener } from '@proj/tunnel'
 import { listening, type Listening } from '@proj/testkit/listening'
 import { connectRaw, type RawHttp } from '@proj/testkit/raw-http'
 
-import type { EdgeOptions } from '../src/proxy/edge-options.ts'
+import type { ProxyOptions } from '../src/proxy/proxy-options.ts'
 import type { Authenticator } from '../src/auth/authenticator.ts'
 import { Server } from '../src/server.ts'
 import type { StandingPolicy } from '../src/auth/visitor-gates.ts'
@@ -18,7 +18,7 @@ export interface FixtureOptions {
   /** The service: an HTTP handler, or what happens on each raw connection. */
   readonly http?: RequestListener
   readonly tcp?: (socket: Socket) => void
-  readonly edge?: EdgeOptions
+  readonly edge?: ProxyOptions
   readonly agent?: Partial<AgentOptions>
   /** What the agent demands of visitors, and what the operator does. */
   readonly visitors?: object
@@ -89,7 +89,7 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
 
 /** A server alone, on loopback ports the kernel picks. */
 export async function startServer(
-  edge: EdgeOptions = {},
+  edge: ProxyOptions = {},
   visitors: readonly StandingPolicy[] = [],
   authenticator?: Authenticator,
 ): Promise<Server> {

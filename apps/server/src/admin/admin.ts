@@ -7,7 +7,7 @@ import {
   type UpstreamRegistry,
 } from '@proj/tunnel/server'
 
-import type { Edge } from '../proxy/edge.ts'
+import type { HttpProxy } from '../proxy/http-proxy.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { formatMetrics } from './metrics.ts'
 import { describePorts } from '../public-ports/describe-ports.ts'
@@ -16,7 +16,7 @@ import { describeTls, formatTlsMetrics, type TlsPortStatus } from '../tls/tls-st
 
 /** What the admin port shows. */
 export interface AdminParts {
-  readonly edge: Edge
+  readonly edge: HttpProxy
   readonly registry: UpstreamRegistry
   readonly publicPorts: PublicPorts
   /** Agent sessions open now. */

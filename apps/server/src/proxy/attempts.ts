@@ -2,10 +2,10 @@ import { type ChannelSink, isMuxError } from '@proj/mux'
 import type { ResetReason } from '@proj/tunnel'
 import type { Upstream } from '@proj/tunnel/server'
 
-import type { CarrierStream } from './carrier-stream.ts'
-import { answerToReset, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
-import type { EdgeContext } from './edge-context.ts'
+import type { ProxyContext } from './proxy-context.ts'
+import { errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
 import type { Route } from './route-request.ts'
+import type { UpstreamStream } from './stream-pool.ts'
 
 /** Streams one request may be offered to, the first one included. */
 const MAX_ATTEMPTS = 2
@@ -13,28 +13,28 @@ const MAX_ATTEMPTS = 2
 /** RFC 9110 section 9.2.2. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
-/** Whether doing a request twice is as good as doing it once. */
+/** Whether a request with this method may be sent twice. */
 export function isIdempotent(method: string): boolean {
   return IDEMPOTENT.has(method)
 }
 
 /**
- * Finding a stream for one request, and a second one when the first proves not to have brought it
- * to the service. For that, what was sent is remembered as long as it is little.
+ * Finds a stream for one request, and a second one when the first did not bring it to the service. For
+ * that, up to `maxReplayBytes` of what was sent are remembered.
  */
 export class Attempts {
-  readonly #edge: EdgeContext
+  readonly #proxy: ProxyContext
   readonly #route: Route
   #tried: ReadonlySet<Upstream> | undefined
   #count = 0
   #sent: Buffer[] | undefined = []
   #sentBytes = 0
   #isAnswered = false
-  #failure: EdgeAnswer | undefined
+  #failure: ProxyError | undefined
   #busy: Upstream | undefined
 
-  constructor(edge: EdgeContext, route: Route) {
-    this.#edge = edge
+  constructor(proxy: ProxyContext, route: Route) {
+    this.#proxy = proxy
     this.#route = route
   }
 
@@ -43,49 +43,49 @@ export class Attempts {
     return this.#sent !== undefined
   }
 
-  /** What to answer when no stream can be had. */
-  get failure(): EdgeAnswer {
-    return this.#failure ?? EDGE_ANSWERS.noUpstream
+  /** The error when there is no stream for the request. */
+  get failure(): ProxyError {
+    return this.#failure ?? PROXY_ERRORS.noUpstream
   }
 
-  /** Remembers bytes of the request, or gives up remembering when they become too many. */
+  /** Remembers bytes of the request, or stops remembering when there are too many. */
   remember(bytes: Buffer): void {
     if (this.#sent === undefined) return
     this.#sentBytes += bytes.length
-    if (this.#sentBytes > this.#edge.options.maxReplayBytes) this.#sent = undefined
+    if (this.#sentBytes > this.#proxy.options.maxReplayBytes) this.#sent = undefined
     else this.#sent.push(bytes)
   }
 
-  /** The service answers: the request is not offered again. */
+  /** The service answers: the request is not sent again. */
   answered(): void {
     if (this.#isAnswered) return
     this.#isAnswered = true
     this.#sent = undefined
-    this.#edge.registry.report(this.#route.endpoint, 'ok')
+    this.#proxy.registry.report(this.#route.endpoint, 'ok')
   }
 
-  /** A stream broke before an answer: whoever asks for the state of the endpoint is told why. */
+  /** A stream broke before a response: the status of the endpoint says why. */
   failed(reason: ResetReason): void {
-    this.#edge.registry.report(this.#route.endpoint, reason)
+    this.#proxy.registry.report(this.#route.endpoint, reason)
   }
 
   /** Opens the first stream: an idle one where there is one. */
-  first(sink: ChannelSink): CarrierStream | undefined {
+  first(sink: ChannelSink): UpstreamStream | undefined {
     return this.#open(sink, false)
   }
 
   /**
-   * Offers the request to another stream, from its first byte.
+   * Sends the request on another stream, from its first byte.
    *
    * @param failed - the stream that failed.
-   * @param reason - why, if it was told; one that the upstream is to blame for rules it out.
+   * @param reason - why, if the agent said so; then its upstream is not tried again, unless the stream was a reused one.
    */
   next(
     sink: ChannelSink,
-    failed: CarrierStream,
+    failed: UpstreamStream,
     reason: ResetReason | undefined,
-  ): CarrierStream | undefined {
-    this.#failure = reason === undefined ? EDGE_ANSWERS.serviceClosed : answerToReset(reason)
+  ): UpstreamStream | undefined {
+    this.#failure = reason === undefined ? PROXY_ERRORS.serviceClosed : errorForReset(reason)
     if (reason !== undefined && !failed.reused) this.#tried = withOne(this.#tried, failed.upstream)
     if (this.#sent === undefined || this.#count >= MAX_ATTEMPTS) return undefined
     const stream = this.#open(sink, true)
@@ -94,20 +94,20 @@ export class Attempts {
   }
 
   /**
-   * Waits until an upstream that took no more streams at once takes some again.
+   * Waits until an upstream that had too many unacknowledged streams takes some again.
    *
-   * @returns undefined when none was merely busy.
+   * @returns undefined when that was not what kept the request from a stream.
    */
   whenRoom(signal: AbortSignal): Promise<void> | undefined {
     return this.#busy?.whenRoom({ signal })
   }
 
-  #open(sink: ChannelSink, isFresh: boolean): CarrierStream | undefined {
+  #open(sink: ChannelSink, isFresh: boolean): UpstreamStream | undefined {
     this.#count += 1
     this.#busy = undefined
-    const { registry, pool } = this.#edge
+    const { registry, pool } = this.#proxy
     const { endpoint, rules, forward } = this.#route
-    // Time has passed since the visitor was judged: who came meanwhile may demand more of it.
+    // Time has passed since the visitor was checked: an agent that came meanwhile may have other rules.
     if (this.#count > 1 && registry.rules(endpoint) !== rules) return undefined
     let passed = this.#tried
     for (;;) {
@@ -128,7 +128,7 @@ export class Attempts {
   }
 }
 
-/** Nearly every request is over after one try: there is no set before there is something in it. */
+/** Nearly every request ends after one attempt, so there is no set before there is something in it. */
 function withOne(set: ReadonlySet<Upstream> | undefined, one: Upstream): ReadonlySet<Upstream> {
   return new Set(set).add(one)
 }

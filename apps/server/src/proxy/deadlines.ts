@@ -1,10 +1,12 @@
+import type { SocketSplice } from '@proj/tunnel/io'
+
 /**
  * Deadlines for many connections with one timer. A connection moves its deadline with every chunk;
  * a timer of its own each time would cost more than the chunk. A tick looks at all of them, so a
  * deadline is met up to one tick late.
  */
 
-/** Something that must be over by a time. */
+/** Something that has a deadline. */
 export interface Expiring {
   /** When, on the clock of `Deadlines.now`; Infinity for never. */
   readonly deadline: number
@@ -31,10 +33,12 @@ export class Deadlines {
     return this.#members.size
   }
 
+  /** Watches a member. */
   add(member: Expiring): void {
     this.#members.add(member)
   }
 
+  /** Stops watching a member. */
   delete(member: Expiring): void {
     this.#members.delete(member)
   }
@@ -48,5 +52,45 @@ export class Deadlines {
   #tick(): void {
     this.now = performance.now()
     for (const member of this.#members) if (member.deadline <= this.now) member.expire()
+  }
+}
+
+/**
+ * Resets a spliced connection when nothing has moved for `timeoutMs` in either direction. It looks at the
+ * bytes the splice has counted, so that a chunk costs nothing.
+ *
+ * @param timeoutMs - Infinity: it is not watched.
+ * @returns stops watching.
+ */
+export function watchIdle(
+  splice: SocketSplice,
+  timeoutMs: number,
+  deadlines: Deadlines,
+): () => void {
+  if (timeoutMs === Infinity) return () => {}
+  const idle = new IdleSplice(splice, timeoutMs, deadlines)
+  deadlines.add(idle)
+  return () => deadlines.delete(idle)
+}
+
+class IdleSplice implements Expiring {
+  deadline: number
+  readonly #splice: SocketSplice
+  readonly #timeoutMs: number
+  readonly #deadlines: Deadlines
+  #seenBytes = 0
+
+  constructor(splice: SocketSplice, timeoutMs: number, deadlines: Deadlines) {
+    this.#splice = splice
+    this.#timeoutMs = timeoutMs
+    this.#deadlines = deadlines
+    this.deadline = deadlines.now + timeoutMs
+  }
+
+  expire(): void {
+    const movedBytes = this.#splice.bytesFromSocket + this.#splice.bytesToSocket
+    if (movedBytes === this.#seenBytes) this.#splice.abort('idleTimeout')
+    this.#seenBytes = movedBytes
+    this.deadline = this.#deadlines.now + this.#timeoutMs
   }
 }

@@ -7,35 +7,70 @@ import {
   rewriteRequestHead,
   visitorKeepAlive,
 } from '@proj/http1'
-import type { ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
+import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
 import { RESET_REASONS, type ResetReason, resetReasonName } from '@proj/tunnel'
 import { sentOn } from '@proj/tunnel/io'
 import { neverReachedService, resetReasonOf } from '@proj/tunnel/server'
 
-import { AnswerWriter } from './answer-writer.ts'
 import { Attempts, isIdempotent } from './attempts.ts'
-import type { CarrierStream } from './carrier-stream.ts'
-import { answerToFault, answerToReset, EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
-import type { EdgeContext } from './edge-context.ts'
-import type { ExchangeVisitor } from './exchange-visitor.ts'
+import type { ProxyContext } from './proxy-context.ts'
+import { errorForFault, errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
+import { ResponseWriter } from './response-writer.ts'
 import type { Route } from './route-request.ts'
+import type { UpstreamStream } from './stream-pool.ts'
+import type { VisitorSocket } from './visitor-socket.ts'
+
+/** How an exchange ended; what is left to do is the connection's. */
+export type ExchangeOutcome =
+  /** Request and response are complete. */
+  | { readonly kind: 'complete'; readonly keepAlive: boolean }
+  /** The response is complete, the request is not, and nothing reads its rest. */
+  | { readonly kind: 'answered-early' }
+  /** No response has begun: the visitor gets this error. */
+  | { readonly kind: 'failed'; readonly error: ProxyError; readonly requestComplete: boolean }
+  /** No response has begun, and the request proved to be malformed. */
+  | { readonly kind: 'malformed'; readonly fault: unknown }
+  /** The response broke off. `reset`: only a reset tells that from a clean end. */
+  | { readonly kind: 'broken'; readonly reset: boolean }
+  /** The service switched protocols; `rest` came behind the head of its response. */
+  | { readonly kind: 'upgraded'; readonly channel: Channel; readonly rest: Buffer }
+  /** The visitor is gone. */
+  | { readonly kind: 'aborted' }
+
+/** The connection that started an exchange. */
+export interface ExchangeOwner {
+  /** Called once per exchange; nothing else is called before or after. */
+  ended(outcome: ExchangeOutcome): void
+}
+
+// Made once: nearly every request ends with one of these.
+const COMPLETE: ExchangeOutcome = Object.freeze({ kind: 'complete', keepAlive: true })
+const COMPLETE_LAST: ExchangeOutcome = Object.freeze({ kind: 'complete', keepAlive: false })
+const ANSWERED_EARLY: ExchangeOutcome = Object.freeze({ kind: 'answered-early' })
+const BROKEN: ExchangeOutcome = Object.freeze({ kind: 'broken', reset: false })
+const BROKEN_BY_RESET: ExchangeOutcome = Object.freeze({ kind: 'broken', reset: true })
+const ABORTED: ExchangeOutcome = Object.freeze({ kind: 'aborted' })
 
 /**
- * One request and its answer, spliced between a visitor and a stream to an agent.
+ * One request and its response, spliced between a visitor and a stream to an agent.
+ *
+ * The connection tells it what the visitor does (`start`, `onRequestBytes`, `onDrain`, `abort`, `expire`,
+ * `refuse`); it writes to the visitor's socket, pauses its reading, and reports how it ended, once.
  *
  * Heads are parsed and rewritten; of bodies only the end is looked for. Bytes from the agent are
  * given back to the stream's window when the visitor's socket has room, and the visitor is not read
  * while the stream has none, so neither side can fill this process.
  */
 export class Exchange implements ChannelSink {
-  readonly #edge: EdgeContext
-  readonly #visitor: ExchangeVisitor
+  readonly #proxy: ProxyContext
+  readonly #visitor: VisitorSocket
+  readonly #owner: ExchangeOwner
   readonly #route: Route
   readonly #request: RequestHead
   readonly #requestBody: BodyReader
   readonly #attempts: Attempts
-  readonly #answer: AnswerWriter
-  #stream: CarrierStream | undefined
+  readonly #writer: ResponseWriter
+  #stream: UpstreamStream | undefined
   /** Ends the wait for a stream, while there is one. */
   #waiting: AbortController | undefined
   /** What waits for a stream: the head and what came in the same chunk, for the visitor is paused. */
@@ -45,28 +80,33 @@ export class Exchange implements ChannelSink {
   #isAnswered = false
   #keepAlive = false
   #isReusable = false
-  #owed = 0
+  /** Bytes that were written to the visitor and are not yet given back to the stream's window. */
+  #owedBytes = 0
   #isOver = false
 
-  constructor(edge: EdgeContext, visitor: ExchangeVisitor, route: Route, request: RequestHead) {
-    this.#edge = edge
+  constructor(
+    proxy: ProxyContext,
+    visitor: VisitorSocket,
+    owner: ExchangeOwner,
+    route: Route,
+    request: RequestHead,
+  ) {
+    this.#proxy = proxy
     this.#visitor = visitor
+    this.#owner = owner
     this.#route = route
     this.#request = request
     this.#requestBody = createBodyReader(request.framing, 'request')
-    this.#attempts = new Attempts(edge, route)
-    this.#answer = new AnswerWriter(visitor, request)
+    this.#attempts = new Attempts(proxy, route)
+    this.#writer = new ResponseWriter(visitor, request)
   }
 
-  get requestComplete(): boolean {
-    return this.#requestBody.done
+  /** Status of the service's response; 0 until it is known. */
+  get status(): number {
+    return this.#response?.status ?? 0
   }
 
-  get started(): boolean {
-    return this.#answer.hasBegun
-  }
-
-  /** Sends the request's head on its way; body bytes follow by `onRequestBytes`. */
+  /** Sends the request's head; body bytes follow by `onRequestBytes`. */
   start(): void {
     const head = Buffer.from(rewriteRequestHead(this.#request, this.#route.forward), 'latin1')
     this.#open()
@@ -74,10 +114,10 @@ export class Exchange implements ChannelSink {
   }
 
   /**
-   * Takes bytes of the visitor.
+   * The visitor sent bytes.
    *
    * @returns what does not belong to this request.
-   * @throws {HttpError} when the body is malformed.
+   * @throws {HttpError} when the body is malformed; `refuse` ends the exchange then.
    */
   onRequestBytes(chunk: Buffer): Buffer | undefined {
     if (this.#requestBody.done) return chunk
@@ -87,7 +127,7 @@ export class Exchange implements ChannelSink {
     return end === chunk.length ? undefined : chunk.subarray(end)
   }
 
-  /** Hands what the visitor sent to the platform now; returns who still refers to it. */
+  /** Hands what the visitor sent to the platform now; returns what still refers to it. */
   flush(): ChunkAnswer {
     const channel = this.#stream?.channel
     return !this.#attempts.remembers && channel !== undefined && sentOn(channel)
@@ -95,47 +135,51 @@ export class Exchange implements ChannelSink {
 
   /** The visitor has room again. */
   onVisitorDrain(): void {
-    const owed = this.#owed
-    this.#owed = 0
+    const owed = this.#owedBytes
+    this.#owedBytes = 0
     if (owed > 0) this.#stream?.channel.consume(owed)
   }
 
-  /** The visitor is gone: the service shall know. */
+  /** The visitor is gone: the service is told. */
   abort(): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#waiting?.abort()
-    this.#stream?.channel.reset(RESET_REASONS.consumerGone)
+    if (this.#stop(RESET_REASONS.consumerGone)) this.#owner.ended(ABORTED)
   }
 
-  /** Nothing happened for too long. */
+  /** No byte came within the time that was set. */
   expire(): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#waiting?.abort()
-    this.#stream?.channel.reset(RESET_REASONS.idleTimeout)
-    if (this.#response === undefined) this.#visitor.fail(EDGE_ANSWERS.firstByteTimeout)
+    if (!this.#stop(RESET_REASONS.idleTimeout)) return
+    if (this.#response === undefined) this.#endFailed(PROXY_ERRORS.firstByteTimeout)
     else this.#endEarly()
   }
 
+  /** The request proved to be malformed. */
+  refuse(fault: unknown): void {
+    if (!this.#stop(RESET_REASONS.consumerGone)) return
+    // Behind a part of a response nothing sensible can follow.
+    if (this.#writer.hasBegun) this.#owner.ended(BROKEN_BY_RESET)
+    else this.#owner.ended({ kind: 'malformed', fault })
+  }
+
+  /** @inheritdoc */
   onData(chunk: Buffer): ChunkAnswer {
-    this.#takeAnswer(chunk)
+    this.#takeResponse(chunk)
     // Heads became text; of the rest only what the visitor's socket still holds refers to the chunk.
     return this.#stream?.reader.heldBytes === 0 && this.#visitor.writes.holder
   }
 
+  /** @inheritdoc */
   onEnd(): void {
     const stream = this.#stream
     if (stream === undefined || this.#isOver) return
     if (this.#response === undefined) {
-      // A reused stream that ends unanswered is mostly a service that hung up on an idle connection.
+      // A reused stream that ends unanswered is mostly a service that closed an idle connection.
       if (stream.reused && isIdempotent(this.#request.method) && stream.reader.heldBytes === 0) {
         stream.channel.end()
-        this.#again(stream, undefined)
+        this.#retry(stream, undefined)
       } else {
         this.#isOver = true
         stream.channel.reset()
-        this.#visitor.fail(EDGE_ANSWERS.serviceClosed)
+        this.#endFailed(PROXY_ERRORS.serviceClosed)
       }
     } else if (!this.#isAnswered && this.#response.framing.kind === 'until-close') {
       this.#isAnswered = true
@@ -144,10 +188,12 @@ export class Exchange implements ChannelSink {
     } else this.#abandonRequest(stream)
   }
 
+  /** @inheritdoc */
   onDrain(): void {
     this.#visitor.resume()
   }
 
+  /** @inheritdoc */
   onClose(error?: MuxError): void {
     const stream = this.#stream
     if (this.#isOver || error === undefined || stream === undefined) return
@@ -159,8 +205,8 @@ export class Exchange implements ChannelSink {
     }
     this.#attempts.failed(reason)
     if (neverReachedService(reason) || (stream.reused && isIdempotent(this.#request.method))) {
-      this.#again(stream, reason)
-    } else this.#fail(answerToReset(reason))
+      this.#retry(stream, reason)
+    } else this.#fail(errorForReset(reason))
   }
 
   #open(): void {
@@ -172,7 +218,7 @@ export class Exchange implements ChannelSink {
       this.#visitor.resume()
       return
     }
-    // A burst of visitors may outrun the agent's acknowledgements: that is no failure.
+    // A burst of visitors may be faster than the agent's acknowledgements: that is no failure.
     this.#waiting ??= new AbortController()
     const room = this.#attempts.whenRoom(this.#waiting.signal)
     if (room === undefined) {
@@ -184,46 +230,24 @@ export class Exchange implements ChannelSink {
     room.then(again, again)
   }
 
-  #again(failed: CarrierStream, reason: ResetReason | undefined): void {
+  #retry(failed: UpstreamStream, reason: ResetReason | undefined): void {
     this.#stream = this.#attempts.next(this, failed, reason)
     if (this.#stream === undefined) this.#fail(this.#attempts.failure)
     else this.#visitor.resume()
   }
 
-  #fail(answer: EdgeAnswer): void {
-    this.#isOver = true
-    const { endpoint, forward } = this.#route
-    const about = { endpoint: endpoint.name, requestId: forward.requestId, code: answer.code }
-    this.#edge.logger.debug(about, 'request failed')
-    this.#visitor.fail(answer)
-  }
-
-  /** The service has ended its side while the visitor was still sending, or in mid-answer. */
-  #abandonRequest(stream: CarrierStream): void {
-    this.#isOver = true
-    if (this.#isAnswered) stream.channel.end()
-    else stream.channel.reset()
-    this.#endEarly()
-  }
-
-  /** Ends the visitor's side of an exchange whose stream is gone. */
-  #endEarly(): void {
-    if (this.#isAnswered) this.#visitor.linger()
-    else this.#visitor.breakOff(this.#response?.framing.kind === 'until-close')
-  }
-
   #send(bytes: Buffer): void {
     this.#attempts.remember(bytes)
-    const { firstByteTimeoutMs, idleTimeoutMs } = this.#edge.options
+    const { firstByteTimeoutMs, idleTimeoutMs } = this.#proxy.options
     this.#visitor.expectWithin(this.#response === undefined ? firstByteTimeoutMs : idleTimeoutMs)
     if (this.#stream === undefined) (this.#unsent ??= []).push(bytes)
     else if (!this.#stream.write(bytes)) this.#visitor.pause()
   }
 
-  #takeAnswer(chunk: Buffer): void {
+  #takeResponse(chunk: Buffer): void {
     const stream = this.#stream
     if (stream === undefined || this.#isOver) return
-    this.#visitor.expectWithin(this.#edge.options.idleTimeoutMs)
+    this.#visitor.expectWithin(this.#proxy.options.idleTimeoutMs)
     this.#attempts.answered()
     try {
       const rest = this.#response === undefined ? this.#takeHeads(stream, chunk) : chunk
@@ -232,13 +256,13 @@ export class Exchange implements ChannelSink {
     } catch (error) {
       this.#isOver = true
       stream.channel.reset(RESET_REASONS.protocolError)
-      if (this.#answer.hasBegun) this.#endEarly()
-      else this.#visitor.fail({ ...EDGE_ANSWERS.badResponse, code: answerToFault(error).code })
+      if (this.#writer.hasBegun) this.#endEarly()
+      else this.#endFailed({ ...PROXY_ERRORS.badResponse, code: errorForFault(error).code })
     }
   }
 
   /** @returns what follows the final head, or undefined while that has not come. */
-  #takeHeads(stream: CarrierStream, chunk: Buffer): Buffer | undefined {
+  #takeHeads(stream: UpstreamStream, chunk: Buffer): Buffer | undefined {
     let rest = chunk
     while (rest.length > 0) {
       const read = stream.reader.push(rest, this.#request)
@@ -248,29 +272,29 @@ export class Exchange implements ChannelSink {
       if (!isInterim(head.status)) {
         this.#response = head
         this.#responseBody = createBodyReader(head.framing, 'response')
-        this.#keepAlive = visitorKeepAlive(this.#request, head) && !this.#edge.draining
-        this.#visitor.answered(head.status)
+        this.#keepAlive = visitorKeepAlive(this.#request, head) && !this.#proxy.draining
+        this.#proxy.stats.countAnswer(this.#request.method, head.status)
         return rest
       }
-      this.#answer.writeHead(head)
+      this.#writer.writeHead(head)
     }
     return undefined
   }
 
-  #takeBody(stream: CarrierStream, head: ResponseHead, rest: Buffer, chunkBytes: number): void {
+  #takeBody(stream: UpstreamStream, head: ResponseHead, rest: Buffer, chunkBytes: number): void {
     const body = this.#responseBody
     if (body === undefined) return
     if (head.upgrade !== undefined) {
       this.#isOver = true
-      this.#answer.writeHead(head)
+      this.#writer.writeHead(head)
       stream.channel.consume(chunkBytes - rest.length)
-      this.#visitor.upgrade(stream, rest)
+      this.#owner.ended({ kind: 'upgraded', channel: stream.channel, rest })
       return
     }
-    if (this.#answer.hasBegun) this.#visitor.writes.gather(stream.channel.session)
-    const { end, hasRoom } = this.#answer.writeBody(head, body, rest, this.#keepAlive)
+    if (this.#writer.hasBegun) this.#visitor.writes.gather(stream.channel.session)
+    const { end, hasRoom } = this.#writer.writeBody(head, body, rest, this.#keepAlive)
     if (hasRoom) stream.channel.consume(chunkBytes)
-    else this.#owed += chunkBytes
+    else this.#owedBytes += chunkBytes
     if (body.done) {
       this.#isAnswered = true
       this.#isReusable = head.keepAlive && end === rest.length
@@ -278,14 +302,51 @@ export class Exchange implements ChannelSink {
     }
   }
 
-  /** Both halves are complete. */
+  /** Request and response are complete. */
   #finish(): void {
     const stream = this.#stream
     if (this.#isOver || stream === undefined) return
     this.#isOver = true
     this.onVisitorDrain()
-    if (this.#isReusable) stream.home.put(stream)
+    if (this.#isReusable) stream.release()
     else stream.channel.end()
-    this.#visitor.done(this.#keepAlive)
+    this.#owner.ended(this.#keepAlive ? COMPLETE : COMPLETE_LAST)
+  }
+
+  /** The service ended its side while the visitor was still sending, or in the middle of its response. */
+  #abandonRequest(stream: UpstreamStream): void {
+    this.#isOver = true
+    if (this.#isAnswered) stream.channel.end()
+    else stream.channel.reset()
+    this.#endEarly()
+  }
+
+  /** Resets the stream, or stops waiting for one; false when the exchange was over before. */
+  #stop(reason: number): boolean {
+    if (this.#isOver) return false
+    this.#isOver = true
+    this.#waiting?.abort()
+    this.#stream?.channel.reset(reason)
+    return true
+  }
+
+  #fail(error: ProxyError): void {
+    this.#isOver = true
+    const { endpoint, forward } = this.#route
+    const about = { endpoint: endpoint.name, requestId: forward.requestId, code: error.code }
+    this.#proxy.logger.debug(about, 'request failed')
+    this.#endFailed(error)
+  }
+
+  #endFailed(error: ProxyError): void {
+    const requestComplete = this.#requestBody.done
+    this.#owner.ended({ kind: 'failed', error, requestComplete })
+  }
+
+  /** Ends the visitor's side of an exchange whose stream is gone. */
+  #endEarly(): void {
+    if (this.#isAnswered) this.#owner.ended(ANSWERED_EARLY)
+    else if (this.#response?.framing.kind === 'until-close') this.#owner.ended(BROKEN_BY_RESET)
+    else this.#owner.ended(BROKEN)
   }
 }

@@ -1,112 +1,226 @@
-import type { ForwardRequestOptions, RequestHead, VisitorConnection } from '@proj/http1'
-import { type VisitorRules } from '@proj/tunnel'
-import type { Endpoint } from '@proj/tunnel/server'
+/** Where a request goes: the connect route, an endpoint, or an error response. */
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
+
 import { clientAddress, Gate, judgeAll, type Verdict } from '@proj/auth'
+import { endpointId, type ForwardRequestOptions, type RequestHead } from '@proj/http1'
+import type { VisitorRules } from '@proj/tunnel'
+import type { ConnectRequest, Denial, Endpoint } from '@proj/tunnel/server'
 
-import { admitVisitor } from './admit-visitor.ts'
-import { EDGE_ANSWERS, type EdgeAnswer } from './edge-answer.ts'
-import type { EdgeContext } from './edge-context.ts'
-import { namedEndpoint } from './visitor-tenant.ts'
+import type { AdmittedVisitor, Authenticator } from '../auth/authenticator.ts'
+import { peerFacts } from '../tls/client-certificate.ts'
+import type { ProxyContext } from './proxy-context.ts'
+import { PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
+import type { ResolvedProxyOptions, TenantDomain } from './proxy-options.ts'
 
-/** Where a request goes that may pass. */
+/** What is known of the visitor's connection. */
+export type VisitorFacts = Pick<ForwardRequestOptions, 'clientAddress' | 'scheme'>
+
+/** Where an admitted request goes. */
 export interface Route {
   /** The endpoint it is for. */
   readonly endpoint: Endpoint
-  /** The rules it was judged by; undefined when there are none. */
+  /** The rules the visitor was checked by; undefined when there are none. */
   readonly rules: readonly VisitorRules[] | undefined
   /** How its headers are rewritten. */
   readonly forward: ForwardRequestOptions & { readonly requestId: string }
 }
 
-/** A request that goes nowhere. */
+/** A request that is answered here. */
 export interface Refused {
   /** What the visitor gets. */
-  readonly answer: EdgeAnswer
+  readonly error: ProxyError
+}
+
+/** Headers with credentials. */
+const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'x-piko-authorization'])
+
+/** Codes of `adit-error` by the status of a denial. */
+const DENIAL_CODES: Readonly<Record<number, string>> = {
+  401: 'unauthorized',
+  429: 'too_many_failures',
+  503: 'token_keys_unavailable',
 }
 
 /**
- * Names the endpoint of a request and asks whether its visitor may go there. At once where nobody demands
- * anything, and mostly where somebody does.
+ * A request for the connect route as the tunnel takes it: the first of each header, lower case.
+ *
+ * @param socket - it came by.
+ * @returns undefined for every other request.
  */
-export function routeRequest(
-  edge: EdgeContext,
+export function connectRequest(
+  proxy: ProxyContext,
   head: RequestHead,
-  connection: VisitorConnection,
-): Route | Refused | Promise<Route | Refused> {
-  const endpoint = namedEndpoint(head, edge.options)
-  if (endpoint === undefined) return { answer: EDGE_ANSWERS.endpointMissing }
-  const { trustedHops } = edge.options
-  const { scheme } = connection
-  const requestId = edge.requestIds.of(head, trustedHops)
-  const forward = { clientAddress: connection.clientAddress, scheme, trustedHops, requestId }
-  const admission = admitVisitor(edge, head, endpoint, connection)
-  if (admission === undefined) return follow(edge, head, endpoint, forward)
-  return admission.then((verdict) => {
-    if ('status' in verdict) return { answer: verdict }
-    const { tenant, consumed: authorizationConsumed } = verdict
-    return follow(
-      edge,
-      head,
-      { tenant, name: endpoint.name },
-      { ...forward, authorizationConsumed },
-    )
-  })
+  visitor: VisitorFacts,
+  socket: Socket,
+): ConnectRequest | undefined {
+  const path = pathOf(head.target)
+  if (!proxy.connect.matches(head.method, path)) return undefined
+  const headers: IncomingHttpHeaders = {}
+  for (let at = 0; at < head.headers.length; at += 2) {
+    headers[(head.headers[at] ?? '').toLowerCase()] ??= head.headers[at + 1]
+  }
+  const peer = visitor.clientAddress
+  const remoteAddress = clientAddress(head.headers, peer, proxy.options.trustedHops)
+  // The port is the peer's: of a client behind a trusted proxy only the address is known.
+  const remotePort = remoteAddress === peer ? socket.remotePort : undefined
+  const from = { remoteAddress, remotePort, ...peerFacts(socket) }
+  return { method: head.method, path, headers, ...from }
 }
 
-/** Asks the rules of the endpoint that is meant, where there are any. */
-function follow(
-  edge: EdgeContext,
+/**
+ * Finds the endpoint of a request and checks whether its visitor may use it: the token that the proxy port
+ * demands, then the rules of the endpoint. Without a promise where nothing has to be waited for.
+ */
+export function routeRequest(
+  proxy: ProxyContext,
+  head: RequestHead,
+  visitor: VisitorFacts,
+): Route | Refused | Promise<Route | Refused> {
+  const endpoint = endpointOf(head, proxy.options)
+  if (endpoint === undefined) return { error: PROXY_ERRORS.endpointMissing }
+  const { trustedHops } = proxy.options
+  const { scheme } = visitor
+  const requestId = proxy.requestIds.of(head, trustedHops)
+  const forward = { clientAddress: visitor.clientAddress, scheme, trustedHops, requestId }
+  const { authenticator } = proxy
+  if (authenticator?.asksVisitors !== true) return findRoute(proxy, head, endpoint, forward)
+  return checkToken(proxy, authenticator, head, endpoint, forward)
+}
+
+/**
+ * Names the endpoint of a request and its tenant: that of `x-piko-tenant-id`, else of the longest
+ * domain the host is below, else none.
+ */
+function endpointOf(
+  head: RequestHead,
+  { baseDomain, tenantDomains }: ResolvedProxyOptions,
+): Endpoint | undefined {
+  const domain =
+    tenantDomains.length === 0 ? undefined : domainOf(head.hostParts.name, tenantDomains)
+  const name = endpointId(head, { baseDomain: domain?.baseDomain ?? baseDomain })
+  if (name === undefined) return undefined
+  const tenant = head.header('x-piko-tenant-id')
+  return { tenant: tenant || (domain?.tenant ?? ''), name }
+}
+
+function domainOf(name: string, domains: readonly TenantDomain[]): TenantDomain | undefined {
+  let found: TenantDomain | undefined
+  for (const one of domains) {
+    const isLonger = one.baseDomain.length > (found?.baseDomain.length ?? 0)
+    if (isLonger && name.endsWith(`.${one.baseDomain}`)) found = one
+  }
+  return found
+}
+
+/** Checks the token that the proxy port demands of every visitor. */
+async function checkToken(
+  proxy: ProxyContext,
+  authenticator: Authenticator,
+  head: RequestHead,
+  { tenant, name }: Endpoint,
+  forward: Route['forward'],
+): Promise<Route | Refused> {
+  const { logger, options } = proxy
+  const remoteAddress = clientAddress(head.headers, forward.clientAddress, options.trustedHops)
+  const request = { headers: credentialsOf(head.headers, tenant), remoteAddress }
+  let verdict: AdmittedVisitor | Denial
+  try {
+    verdict = await authenticator.admitVisitor(request, name)
+  } catch (error) {
+    logger.error({ err: error, endpoint: name }, 'visitor check failed')
+    return { error: PROXY_ERRORS.visitorCheckFailed }
+  }
+  if ('status' in verdict) return { error: errorForDenial(verdict) }
+  const { tenant: ofToken, consumed: authorizationConsumed } = verdict
+  const endpoint = { tenant: ofToken, name }
+  return await findRoute(proxy, head, endpoint, { ...forward, authorizationConsumed })
+}
+
+/** Two headers of one name are joined, which makes no valid credential: two parsers could take either. */
+function credentialsOf(list: readonly string[], tenant: string): IncomingHttpHeaders {
+  const headers: Record<string, string> = {}
+  // Whether the visitor named it by a header or by a domain.
+  if (tenant !== '') headers['x-piko-tenant-id'] = tenant
+  for (let at = 0; at < list.length; at += 2) {
+    const name = (list[at] ?? '').toLowerCase()
+    const value = list[at + 1] ?? ''
+    if (!CREDENTIALS.has(name)) continue
+    headers[name] = name in headers ? `${headers[name]}, ${value}` : value
+  }
+  return headers
+}
+
+function errorForDenial({ status, error, retryAfterMs }: Denial): ProxyError {
+  const code = DENIAL_CODES[status] ?? 'unauthorized'
+  // RFC 9110 section 15.5.2: a 401 says what it wants.
+  const headers = status === 401 ? ['www-authenticate', 'Bearer'] : []
+  if (retryAfterMs !== undefined) {
+    headers.push('retry-after', String(Math.ceil(retryAfterMs / 1000)))
+  }
+  return { status, error, code, headers }
+}
+
+/** Checks the rules of the endpoint, where there are any. */
+function findRoute(
+  proxy: ProxyContext,
   head: RequestHead,
   endpoint: Endpoint,
   forward: Route['forward'],
 ): Route | Refused | Promise<Route | Refused> {
-  const { registry, authenticator } = edge
+  const { registry, authenticator } = proxy
   const { tenant } = endpoint
   const isUnknown = tenant !== '' && authenticator?.knowsTenant(tenant) !== true
-  if (isUnknown && registry.count(endpoint) === 0) return { answer: EDGE_ANSWERS.tenantUnknown }
+  if (isUnknown && registry.count(endpoint) === 0) return { error: PROXY_ERRORS.tenantUnknown }
   const rules = registry.hasRules ? registry.rules(endpoint) : undefined
   if (rules === undefined) return { endpoint, rules, forward }
-  return judge(edge, head, { endpoint, rules, forward })
+  return checkRules(proxy, head, { endpoint, rules, forward })
 }
 
-function judge(
-  edge: EdgeContext,
+function checkRules(
+  proxy: ProxyContext,
   head: RequestHead,
   route: Route & { readonly rules: readonly VisitorRules[] },
 ): Route | Refused | Promise<Route | Refused> {
   const { headers } = head
   const { endpoint, rules, forward } = route
-  const address = clientAddress(headers, forward.clientAddress, edge.options.trustedHops)
-  // Rules that were not made by this program cannot be applied by it: then nobody passes.
+  const address = clientAddress(headers, forward.clientAddress, proxy.options.trustedHops)
+  // Rules that were not made by this program cannot be applied by it: then no visitor is admitted.
   const gates = rules.filter((one) => one instanceof Gate)
-  if (gates.length < rules.length) return { answer: EDGE_ANSWERS.rulesUnknown }
+  if (gates.length < rules.length) return { error: PROXY_ERRORS.rulesUnknown }
   const verdict = judgeAll(gates, { headers, address, endpoint: endpoint.name })
-  if (!(verdict instanceof Promise)) return routing(route, verdict)
+  if (!(verdict instanceof Promise)) return applyVerdict(route, verdict)
   return verdict.then(
     (late) => {
-      const now = edge.registry.rules(endpoint)
-      // While it was judged, an agent may have come with other rules.
+      const now = proxy.registry.rules(endpoint)
+      // During the check an agent may have come with other rules.
       if (now !== undefined && now !== rules) {
-        return judge(edge, head, { ...route, rules: now })
+        return checkRules(proxy, head, { ...route, rules: now })
       }
-      return routing(route, late)
+      return applyVerdict(route, late)
     },
     (error: unknown) => {
-      edge.logger.error(
+      proxy.logger.error(
         { err: error, endpoint: endpoint.name, requestId: forward.requestId },
-        'visitor could not be judged',
+        'visitor check failed',
       )
-      return { answer: EDGE_ANSWERS.judgeFailed }
+      return { error: PROXY_ERRORS.visitorCheckFailed }
     },
   )
 }
 
-function routing(route: Route, verdict: Verdict): Route | Refused {
+function applyVerdict(route: Route, verdict: Verdict): Route | Refused {
   if (verdict.admitted) {
     const { authorizationConsumed: before = false } = route.forward
     const forward = { ...route.forward, authorizationConsumed: before || verdict.consumed }
     return { ...route, forward }
   }
   const { status, error, code, headers } = verdict
-  return { answer: { status, error, code, headers } }
+  return { error: { status, error, code, headers } }
+}
+
+/** The path of a request target, without its query. */
+function pathOf(target: string): string {
+  const query = target.indexOf('?')
+  return query < 0 ? target : target.slice(0, query)
 }

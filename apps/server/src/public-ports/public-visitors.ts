@@ -5,8 +5,7 @@ import { type Logger } from '@proj/tunnel'
 import { OpenSplices, resetSocket, Traffic } from '@proj/tunnel/io'
 import { openConnection, type UpstreamRegistry } from '@proj/tunnel/server'
 
-import type { Deadlines } from '../proxy/deadlines.ts'
-import { watchIdle } from '../proxy/idle-splice.ts'
+import { type Deadlines, watchIdle } from '../proxy/deadlines.ts'
 import type { PublicPort } from './public-port.ts'
 
 /** What visitors of public ports are carried with. */

@@ -1,13 +1,13 @@
 import { exchangeRaw } from '@proj/testkit/raw-http'
 import { expect, it } from 'vitest'
 
-import type { EdgeOptions } from '../../src/proxy/edge-options.ts'
+import type { ProxyOptions } from '../../src/proxy/proxy-options.ts'
 import { request, tunnel } from '../tunnel-fixture.ts'
 
 /** What the service sees of a request with these headers. */
 async function seen(
   headers: readonly string[],
-  edge?: EdgeOptions,
+  edge?: ProxyOptions,
 ): Promise<Record<string, string | string[] | undefined>> {
   await using path = await tunnel({
     http: (req, res) => res.end(JSON.stringify(req.headers)),

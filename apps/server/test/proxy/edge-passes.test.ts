@@ -224,6 +224,26 @@ describe('interim and early answers', () => {
     expect(answer.body.toString()).toBe('big')
     expect(await visitor.ended).toBe('fin')
   })
+
+  it('forwards no request that follows an upload whose answer was the last', async () => {
+    const seen: string[] = []
+    await using path = await tunnel({
+      http: (req, res) => {
+        seen.push(req.url ?? '')
+        res.end('early')
+        req.resume()
+      },
+    })
+    using visitor = await path.visit()
+    await visitor.send(request('POST /upload', 'Content-Length: 4', 'Connection: close'))
+    expect((await visitor.readResponse()).body.toString()).toBe('early')
+    await visitor.send(`body${request('GET /after')}`)
+    expect(await visitor.ended).toBe('fin')
+    using other = await path.visit()
+    await other.send(request('GET /other'))
+    expect((await other.readResponse()).status).toBe(200)
+    expect(seen).toEqual(['/upload', '/other'])
+  })
 })
 
 describe('upgrades', () => {

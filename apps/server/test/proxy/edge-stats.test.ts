@@ -2,14 +2,14 @@ import { until } from '@proj/testkit/until'
 import { exchangeRaw } from '@proj/testkit/raw-http'
 import { describe, expect, it, test } from 'vitest'
 
-import { COUNTED_METHODS, DURATION_BUCKETS, EdgeStats } from '../../src/proxy/edge-stats.ts'
+import { COUNTED_METHODS, DURATION_BUCKETS, ProxyStats } from '../../src/proxy/proxy-stats.ts'
 import { request, tunnel } from '../tunnel-fixture.ts'
 
 describe('counts', () => {
   it.each([...COUNTED_METHODS.slice(0, -1), 'PROPFIND', 'get', '__proto__', undefined])(
     'an answer to %s by its method, or as other',
     (method) => {
-      const stats = new EdgeStats()
+      const stats = new ProxyStats()
       for (const status of [100, 200, 200, 999]) stats.countAnswer(method, status)
       const name = COUNTED_METHODS.find((one) => one === method) ?? 'other'
       expect([...stats.answers()]).toEqual([
@@ -21,7 +21,7 @@ describe('counts', () => {
   )
 
   test('by status are the sum over the methods, in order', () => {
-    const stats = new EdgeStats()
+    const stats = new ProxyStats()
     stats.countAnswer('POST', 404)
     stats.countAnswer('PUT', 200)
     stats.countAnswer('GET', 404)
@@ -40,7 +40,7 @@ describe('counts', () => {
     [10_000.1, undefined],
     [1e9, undefined],
   ])('a duration of %d ms in bucket %s', (ms, bucket) => {
-    const stats = new EdgeStats()
+    const stats = new ProxyStats()
     stats.countDuration('GET', 200, ms)
     const buckets = DURATION_BUCKETS.map((_, index) => Number(index === bucket))
     const [only, ...more] = [...stats.durations()]

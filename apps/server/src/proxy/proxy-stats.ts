@@ -40,10 +40,10 @@ export interface DurationCount extends AnswerCount {
 }
 
 /**
- * Counts of the edge since the start. Everything is allocated here, once: counting writes numbers
+ * Counts of the proxy port since the start. Everything is allocated here, once: counting writes numbers
  * into arrays, and the admin pages read them.
  */
-export class EdgeStats {
+export class ProxyStats {
   /** Requests whose head was read. */
   requests = 0
   /** Exchanges running now. */
@@ -57,7 +57,7 @@ export class EdgeStats {
   readonly #durations = new Float64Array(COUNTED_METHODS.length * STATUSES * ROW)
 
   /**
-   * Counts an answer of the edge or of a service when its head is known.
+   * Counts an response of the server or of a service when its head is known.
    *
    * @param method - undefined when the request could not be read.
    * @param status - three digits.

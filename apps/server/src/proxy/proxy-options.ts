@@ -1,7 +1,13 @@
-import type { TenantDomain } from './visitor-tenant.ts'
+/** A tenant whose endpoints have hosts of their own. */
+export interface TenantDomain {
+  /** The tenant. */
+  readonly tenant: string
+  /** Domain below which its endpoints live. */
+  readonly baseDomain: string
+}
 
-/** Times and limits of the HTTP edge. */
-export interface EdgeOptions {
+/** Times and limits of the proxy port. */
+export interface ProxyOptions {
   /** From the first byte of a request head to its last, ms; then 408. Default 10 s. */
   readonly headTimeoutMs?: number
   /** From the last byte sent to the service to the first of its answer, ms; then 504. Default 30 s. */
@@ -39,12 +45,12 @@ export interface EdgeOptions {
 }
 
 /** Every option with its value. */
-export type ResolvedEdgeOptions = Required<Omit<EdgeOptions, 'baseDomain'>> & {
+export type ResolvedProxyOptions = Required<Omit<ProxyOptions, 'baseDomain'>> & {
   readonly baseDomain: string | undefined
 }
 
 /** The defaults, each reasoned in its option's comment. */
-export const EDGE_DEFAULTS: Readonly<Omit<ResolvedEdgeOptions, 'baseDomain' | 'tenantDomains'>> =
+export const PROXY_DEFAULTS: Readonly<Omit<ResolvedProxyOptions, 'baseDomain' | 'tenantDomains'>> =
   Object.freeze({
     headTimeoutMs: 10_000,
     firstByteTimeoutMs: 30_000,
@@ -65,9 +71,9 @@ export const EDGE_DEFAULTS: Readonly<Omit<ResolvedEdgeOptions, 'baseDomain' | 't
  *
  * @throws {RangeError} naming the option that is no number above zero (zero where the option says so).
  */
-export function resolveEdgeOptions(options: EdgeOptions): ResolvedEdgeOptions {
-  const pick = (name: keyof typeof EDGE_DEFAULTS, least = 1): number => {
-    const value = options[name] ?? EDGE_DEFAULTS[name]
+export function resolveProxyOptions(options: ProxyOptions): ResolvedProxyOptions {
+  const pick = (name: keyof typeof PROXY_DEFAULTS, least = 1): number => {
+    const value = options[name] ?? PROXY_DEFAULTS[name]
     if (!(value >= least)) throw new RangeError(`${name} must be at least ${least}, not ${value}`)
     return value
   }

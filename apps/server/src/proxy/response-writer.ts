@@ -6,47 +6,47 @@ import {
   rewriteResponseHead,
 } from '@proj/http1'
 
-/** Where answers go. */
-export interface AnswerTarget {
+/** Where responses go. */
+export interface ResponseTarget {
   /** Sends bytes; false when the visitor has to catch up. */
   write(bytes: Buffer): boolean
   /** Knows whether anything still refers to what was written. */
   readonly writes: { readonly haveLeft: boolean }
 }
 
-/** Answers up to this many bytes leave in one piece with their head; beyond, copying costs more. */
+/** Bodies up to this many bytes leave in one piece with their head; beyond, copying costs more. */
 const MAX_JOINED_BYTES = 4096
 
-/** Memory that answers are joined in; most leave at once, and then it serves the next one. */
+/** Memory that head and body are joined in; most leave at once, and then it serves the next response. */
 const SCRATCH_BYTES = 8192
 let scratch: Buffer | undefined
 
-/** Writes a service's answer to a visitor: heads rewritten, bodies as they come. */
-export class AnswerWriter {
-  readonly #target: AnswerTarget
+/** Writes a service's response to a visitor: heads rewritten, bodies as they come. */
+export class ResponseWriter {
+  readonly #target: ResponseTarget
   readonly #versionMinor: 0 | 1
   #hasBegun = false
 
-  constructor(target: AnswerTarget, request: Pick<RequestHead, 'versionMinor'>) {
+  constructor(target: ResponseTarget, request: Pick<RequestHead, 'versionMinor'>) {
     this.#target = target
     this.#versionMinor = request.versionMinor
   }
 
-  /** Whether the head of the final answer is out. */
+  /** Whether the head of the final response is written. */
   get hasBegun(): boolean {
     return this.#hasBegun
   }
 
-  /** Writes a head that has no body with it: an interim answer, or a switch of protocols. */
+  /** Writes a head that has no body with it: an interim response, or a switch of protocols. */
   writeHead(head: ResponseHead): boolean {
     if (!isInterim(head.status)) this.#hasBegun = true
-    // RFC 9110 section 15.2: an HTTP/1.0 client knows no interim answers.
+    // RFC 9110 section 15.2: an HTTP/1.0 client knows no interim responses.
     else if (this.#versionMinor === 0) return true
     return this.#target.write(Buffer.from(this.#format(head, true), 'latin1'))
   }
 
   /**
-   * Writes what of `bytes` belongs to the body, behind the head if that is not out yet.
+   * Writes what of `bytes` belongs to the body, behind the head if that is not written yet.
    *
    * @returns where the message ends in `bytes`, and whether the visitor has room for more.
    * @throws {HttpError} when the body is malformed.
@@ -96,7 +96,7 @@ export class AnswerWriter {
   }
 }
 
-/** Until it is given back, it is nobody else's. */
+/** Taken memory is used by nothing else until it is given back. */
 function takeScratch(): Buffer {
   const taken = scratch ?? Buffer.allocUnsafeSlow(SCRATCH_BYTES)
   scratch = undefined

@@ -3,14 +3,14 @@ import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Deadlines } from './deadlines.ts'
-import type { ResolvedEdgeOptions } from './edge-options.ts'
-import type { EdgeStats } from './edge-stats.ts'
+import type { ResolvedProxyOptions } from './proxy-options.ts'
+import type { ProxyStats } from './proxy-stats.ts'
 import type { RequestIds } from './request-ids.ts'
 import type { StreamPool } from './stream-pool.ts'
 
-/** What every connection of the edge shares. */
-export interface EdgeContext {
-  readonly options: ResolvedEdgeOptions
+/** What every visitor's connection shares. */
+export interface ProxyContext {
+  readonly options: ResolvedProxyOptions
   readonly registry: UpstreamRegistry
   readonly connect: ConsumerAcceptor
   /** Asks visitors for a token, where the proxy port has keys. */
@@ -18,8 +18,8 @@ export interface EdgeContext {
   readonly requestIds: RequestIds
   readonly pool: StreamPool
   readonly deadlines: Deadlines
-  readonly stats: EdgeStats
+  readonly stats: ProxyStats
   readonly logger: Logger
-  /** Whether the server is stopping: answers say so, and idle connections end. */
+  /** Whether the server is stopping: then no connection is kept alive. */
   readonly draining: boolean
 }

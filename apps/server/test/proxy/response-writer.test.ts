@@ -1,10 +1,10 @@
 import { createBodyReader, ResponseHeadReader } from '@proj/http1'
 import { expect, it } from 'vitest'
 
-import { AnswerWriter, type AnswerTarget } from '../../src/proxy/answer-writer.ts'
+import { ResponseWriter, type ResponseTarget } from '../../src/proxy/response-writer.ts'
 
 /** A visitor that keeps what it is given, and has taken it or not. */
-class Taker implements AnswerTarget {
+class Taker implements ResponseTarget {
   readonly writes: { haveLeft: boolean }
   readonly taken: Buffer[] = []
 
@@ -23,7 +23,7 @@ function answer(target: Taker, body: string): ArrayBufferLike | undefined {
   const text = `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`
   const read = new ResponseHeadReader().push(Buffer.from(text), { method: 'GET' })
   if (read === undefined) throw new Error('the head is whole')
-  const writer = new AnswerWriter(target, { versionMinor: 1 })
+  const writer = new ResponseWriter(target, { versionMinor: 1 })
   writer.writeBody(read.head, createBodyReader(read.head.framing, 'response'), read.rest, true)
   return target.taken.at(-1)?.buffer
 }
@@ -53,7 +53,7 @@ it('joins what does not fit in memory of its own, and the next answer as ever', 
   const long = `HTTP/1.1 200 OK\r\nX-Long: ${'x'.repeat(9000)}\r\nContent-Length: 2\r\n\r\nok`
   const read = new ResponseHeadReader().push(Buffer.from(long), { method: 'GET' })
   if (read === undefined) throw new Error('the head is whole')
-  const writer = new AnswerWriter(target, { versionMinor: 1 })
+  const writer = new ResponseWriter(target, { versionMinor: 1 })
   writer.writeBody(read.head, createBodyReader(read.head.framing, 'response'), read.rest, true)
   expect(target.taken.at(-1)?.toString()).toBe(long)
   expect(answer(target, 'small again')).toBe(before)

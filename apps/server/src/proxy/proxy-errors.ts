@@ -1,8 +1,8 @@
 import { formatErrorResponse, isHttpError, type RequestHead } from '@proj/http1'
 import type { ResetReason } from '@proj/tunnel'
 
-/** What the edge itself answers: Piko's status and text, and a code of our own that tells the cause. */
-export interface EdgeAnswer {
+/** An error response of the server itself: Piko's status and text, and a code of ours for the cause. */
+export interface ProxyError {
   readonly status: number
   /** Body text; Piko's where it has one for the case. */
   readonly error: string
@@ -12,8 +12,8 @@ export interface EdgeAnswer {
   readonly headers?: readonly string[]
 }
 
-/** Every answer that does not come from a refused head, by cause. */
-export const EDGE_ANSWERS: Readonly<
+/** Every error whose response is known beforehand, by cause. */
+export const PROXY_ERRORS: Readonly<
   Record<
     | 'endpointMissing'
     | 'noUpstream'
@@ -23,10 +23,10 @@ export const EDGE_ANSWERS: Readonly<
     | 'headTimeout'
     | 'tooManyConnections'
     | 'rulesUnknown'
-    | 'judgeTimeout'
-    | 'judgeFailed'
+    | 'visitorCheckTimeout'
+    | 'visitorCheckFailed'
     | 'tenantUnknown',
-    EdgeAnswer
+    ProxyError
   >
 > = {
   endpointMissing: { status: 400, error: 'missing endpoint id', code: 'endpoint_missing' },
@@ -37,46 +37,50 @@ export const EDGE_ANSWERS: Readonly<
   headTimeout: { status: 408, error: 'request head timeout', code: 'head_timeout' },
   tooManyConnections: { status: 503, error: 'too many connections', code: 'too_many_connections' },
   rulesUnknown: { status: 403, error: 'rules for visitors are not known', code: 'rules_unknown' },
-  judgeTimeout: { status: 504, error: 'visitor check timeout', code: 'visitor_check_timeout' },
-  judgeFailed: { status: 500, error: 'visitor check failed', code: 'visitor_check_failed' },
+  visitorCheckTimeout: {
+    status: 504,
+    error: 'visitor check timeout',
+    code: 'visitor_check_timeout',
+  },
+  visitorCheckFailed: { status: 500, error: 'visitor check failed', code: 'visitor_check_failed' },
   tenantUnknown: { status: 404, error: 'unknown tenant', code: 'tenant_unknown' },
 }
 
-/** The answer to a stream that was reset before its response began. */
-export function answerToReset(reason: ResetReason): EdgeAnswer {
+/** The error for a stream that was reset before its response began. */
+export function errorForReset(reason: ResetReason): ProxyError {
   switch (reason) {
     case 'serviceTimeout':
       return { status: 504, error: 'upstream timeout', code: 'service_timeout' }
     case 'endpointUnknown':
     case 'noUpstream':
-      return EDGE_ANSWERS.noUpstream
+      return PROXY_ERRORS.noUpstream
     default:
-      return { status: 502, error: 'upstream unreachable', code: resetCode(reason) }
+      return { status: 502, error: 'upstream unreachable', code: snakeCase(reason) }
   }
 }
 
-/** The answer to a head that was refused. */
-export function answerToFault(error: unknown): EdgeAnswer {
-  if (!isHttpError(error)) return EDGE_ANSWERS.badResponse
-  return { status: error.status, error: error.message, code: error.code.toLowerCase() }
+/** The error for a message that was refused while it was parsed. */
+export function errorForFault(fault: unknown): ProxyError {
+  if (!isHttpError(fault)) return PROXY_ERRORS.badResponse
+  return { status: fault.status, error: fault.message, code: fault.code.toLowerCase() }
 }
 
-/** The bytes of an answer. */
-export function answerBytes(
-  answer: EdgeAnswer,
+/** The bytes of an error response. */
+export function formatProxyError(
+  error: ProxyError,
   request: Pick<RequestHead, 'method'> | undefined,
   keepAlive: boolean,
 ): Buffer {
   return formatErrorResponse({
-    status: answer.status,
-    message: answer.error,
-    code: answer.code,
+    status: error.status,
+    message: error.error,
+    code: error.code,
     keepAlive,
     method: request?.method,
-    headers: answer.headers ?? [],
+    headers: error.headers ?? [],
   })
 }
 
-function resetCode(reason: ResetReason): string {
+function snakeCase(reason: string): string {
   return reason.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }

@@ -5,21 +5,25 @@ import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { Authenticator } from '../auth/authenticator.ts'
 import { Deadlines } from './deadlines.ts'
-import { answerBytes, EDGE_ANSWERS } from './edge-answer.ts'
-import type { EdgeContext } from './edge-context.ts'
-import { type EdgeOptions, type ResolvedEdgeOptions, resolveEdgeOptions } from './edge-options.ts'
-import { EdgeStats } from './edge-stats.ts'
+import type { ProxyContext } from './proxy-context.ts'
+import { formatProxyError, PROXY_ERRORS } from './proxy-errors.ts'
+import {
+  type ProxyOptions,
+  type ResolvedProxyOptions,
+  resolveProxyOptions,
+} from './proxy-options.ts'
+import { ProxyStats } from './proxy-stats.ts'
 import { RequestIds } from './request-ids.ts'
 import { StreamPool } from './stream-pool.ts'
-import { Visitor } from './visitor.ts'
+import { VisitorConnection } from './visitor-connection.ts'
 
-/** What the edge is joined with. */
-export interface EdgeParts {
+/** What the proxy works with. */
+export interface HttpProxyParts {
   /** Where upstreams are found. */
   readonly registry: UpstreamRegistry
-  /** Takes the connect route's requests. */
+  /** Takes requests for the connect route. */
   readonly connect: ConsumerAcceptor
-  /** Knows who visitors are, where they are asked. Default: nobody is. */
+  /** Checks the tokens of visitors. Default: visitors need none. */
   readonly authenticator?: Authenticator | undefined
   readonly logger: Logger
 }
@@ -29,8 +33,8 @@ const MIN_TICK_MS = 10
 const MAX_TICK_MS = 250
 
 /** The proxy port: visitors' connections in, requests to agents out. */
-export class Edge implements EdgeContext {
-  readonly options: ResolvedEdgeOptions
+export class HttpProxy implements ProxyContext {
+  readonly options: ResolvedProxyOptions
   readonly registry: UpstreamRegistry
   readonly connect: ConsumerAcceptor
   readonly authenticator: Authenticator | undefined
@@ -38,15 +42,15 @@ export class Edge implements EdgeContext {
   readonly requestIds: RequestIds = new RequestIds()
   readonly pool: StreamPool
   readonly deadlines: Deadlines
-  readonly stats: EdgeStats = new EdgeStats()
+  readonly stats: ProxyStats = new ProxyStats()
   draining = false
 
-  readonly #visitors = new Set<Visitor>()
+  readonly #visitors = new Set<VisitorConnection>()
   #whenEmpty: (() => void) | undefined
 
   /** @throws {RangeError} naming an option out of range. */
-  constructor(options: EdgeOptions, parts: EdgeParts) {
-    this.options = resolveEdgeOptions(options)
+  constructor(options: ProxyOptions, parts: HttpProxyParts) {
+    this.options = resolveProxyOptions(options)
     this.registry = parts.registry
     this.connect = parts.connect
     this.authenticator = parts.authenticator
@@ -71,10 +75,10 @@ export class Edge implements EdgeContext {
     socket.setNoDelay(true)
     if (this.#visitors.size >= this.options.maxConnections) {
       socket.on('error', () => {})
-      socket.end(answerBytes(EDGE_ANSWERS.tooManyConnections, undefined, false))
+      socket.end(formatProxyError(PROXY_ERRORS.tooManyConnections, undefined, false))
       return
     }
-    const visitor = new Visitor(this, socket, clientAddress, (gone) => {
+    const visitor = new VisitorConnection(this, socket, clientAddress, (gone) => {
       this.#visitors.delete(gone)
       if (this.#visitors.size === 0) this.#whenEmpty?.()
     })
@@ -82,9 +86,9 @@ export class Edge implements EdgeContext {
   }
 
   /**
-   * Lets running exchanges finish; idle connections end now, the others with their answer.
+   * Lets running exchanges finish; idle connections end now, the others with their response.
    *
-   * @param options.signal - ends the patience: what still runs then is cut.
+   * @param options.signal - stops waiting; `destroy` ends what still runs then.
    */
   async drain({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     this.draining = true

@@ -1,0 +1,315 @@
+import type { Socket } from 'node:net'
+
+import { type RequestHead, RequestHeadReader } from '@proj/http1'
+import type { Channel, ChunkAnswer } from '@proj/mux'
+import { SocketSplice } from '@proj/tunnel/io'
+
+import { watchIdle } from './deadlines.ts'
+import { Exchange, type ExchangeOutcome, type ExchangeOwner } from './exchange.ts'
+import type { ProxyContext } from './proxy-context.ts'
+import { errorForFault, formatProxyError, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
+import {
+  connectRequest,
+  type Refused,
+  type Route,
+  routeRequest,
+  type VisitorFacts,
+} from './route-request.ts'
+import { VisitorSocket, type VisitorSocketEvents } from './visitor-socket.ts'
+
+/** `checking`: the visitor's credentials are checked; `lingering`: our side has ended, the visitor's has not. */
+type Phase = 'idle' | 'head' | 'checking' | 'exchange' | 'lingering' | 'closed'
+
+/**
+ * A visitor's connection: requests one after another, each an Exchange. It owns the socket and decides
+ * what happens between two requests; all bytes of the visitor come by `#read`. A request that is
+ * pipelined behind a running one waits unread, so at most one chunk of it is held.
+ */
+export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
+  readonly #facts: VisitorFacts
+  readonly #proxy: ProxyContext
+  readonly #socket: VisitorSocket
+  readonly #rawSocket: Socket
+  readonly #reader: RequestHeadReader
+  readonly #onGone: (connection: VisitorConnection) => void
+  #phase: Phase = 'idle'
+  #exchange: Exchange | undefined
+  #request: RequestHead | undefined
+  /** When the head of `#request` had been read, `performance.now()`. */
+  #beganAt = 0
+
+  /**
+   * @param socket - accepted with `allowHalfOpen`; owned by the connection from now on.
+   * @param clientAddress - normalised address of the peer.
+   * @param onGone - called once, when the socket is closed or belongs to another reader.
+   */
+  constructor(
+    proxy: ProxyContext,
+    socket: Socket,
+    clientAddress: string,
+    onGone: (connection: VisitorConnection) => void,
+  ) {
+    this.#proxy = proxy
+    this.#rawSocket = socket
+    this.#onGone = onGone
+    this.#reader = new RequestHeadReader({ maxHeadBytes: proxy.options.maxHeadBytes })
+    this.#facts = { clientAddress, scheme: 'encrypted' in socket ? 'https' : 'http' }
+    this.#socket = new VisitorSocket(socket, proxy.options.keepAliveTimeoutMs, proxy, this)
+  }
+
+  /** Ends the connection if it is idle; called when the server stops. */
+  closeIfIdle(): void {
+    if (this.#phase === 'idle') this.#linger()
+  }
+
+  /** Closes the connection now. */
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  /** @inheritdoc */
+  onData(chunk: Buffer, isLent: boolean): ChunkAnswer {
+    const before = this.#exchange
+    if (!this.#isEnding()) this.#read(chunk)
+    if (!isLent || this.#socket.held !== undefined || this.#reader.heldBytes > 0) return false
+    // An exchange that ended with this chunk may have left some of it with its stream, and the next
+    // reader of the socket has the rest.
+    if ((before ?? this.#exchange) !== this.#exchange || this.#phase === 'closed') return false
+    return this.#exchange?.flush() ?? true
+  }
+
+  /** @inheritdoc */
+  onDrain(): void {
+    if (this.#exchange !== undefined) this.#exchange.onVisitorDrain()
+    else if (this.#phase === 'idle') this.#readOn()
+  }
+
+  /** @inheritdoc */
+  onEnd(): void {
+    // A visitor that ends its side in the middle of an exchange is gone: the service is told.
+    if (this.#phase === 'exchange' || this.#phase === 'checking') this.#socket.destroy()
+    else this.#socket.end()
+  }
+
+  /** @inheritdoc */
+  onClose(): void {
+    this.#exchange?.abort()
+    this.#release()
+  }
+
+  /** @inheritdoc */
+  onTimeout(): void {
+    if (this.#phase === 'exchange') this.#exchange?.expire()
+    else if (this.#phase === 'checking') this.#endCheck()
+    else if (this.#phase === 'head') this.#sendError(PROXY_ERRORS.headTimeout)
+    else if (this.#phase === 'idle') this.#linger()
+    else this.#socket.destroy()
+  }
+
+  /** @inheritdoc */
+  ended(outcome: ExchangeOutcome): void {
+    const status = this.#exchange?.status ?? 0
+    this.#exchange = undefined
+    this.#proxy.stats.inFlight -= 1
+    this.#socket.writes.flush()
+    if (outcome.kind === 'failed') {
+      this.#sendError(outcome.error, outcome.requestComplete)
+      return
+    }
+    if (outcome.kind === 'malformed') {
+      this.#refuse(outcome.fault)
+      return
+    }
+    this.#countDuration(status)
+    switch (outcome.kind) {
+      case 'complete':
+        if (outcome.keepAlive && !this.#proxy.draining) this.#awaitRequest()
+        else this.#linger()
+        break
+      case 'answered-early':
+        this.#linger()
+        break
+      case 'broken':
+        if (outcome.reset) this.#socket.reset()
+        else this.#socket.destroySoon()
+        break
+      case 'upgraded':
+        this.#upgrade(outcome.channel, outcome.rest)
+        break
+      case 'aborted':
+    }
+  }
+
+  /** Where all bytes of the visitor come by: body of the running request, or head of the next. */
+  #read(bytes: Buffer): void {
+    try {
+      const rest = this.#exchange === undefined ? bytes : this.#exchange.onRequestBytes(bytes)
+      if (rest === undefined || this.#isEnding()) return
+      const isBusy = this.#exchange !== undefined || this.#phase === 'checking'
+      if (!isBusy && !this.#socket.needsDrain) this.#readHead(rest)
+      else if (rest.length > 0) this.#socket.hold(rest)
+    } catch (error) {
+      if (this.#exchange === undefined) this.#refuse(error)
+      else this.#exchange.refuse(error)
+    }
+  }
+
+  #readHead(bytes: Buffer): void {
+    if (this.#phase === 'idle') {
+      this.#phase = 'head'
+      this.#socket.expectWithin(this.#proxy.options.headTimeoutMs)
+    }
+    const read = this.#reader.push(bytes)
+    if (read !== undefined) this.#begin(read.head, read.rest)
+    // Empty lines between requests are no request.
+    else if (this.#reader.heldBytes === 0) this.#phase = 'idle'
+  }
+
+  #begin(head: RequestHead, rest: Buffer): void {
+    this.#request = head
+    this.#beganAt = performance.now()
+    this.#proxy.stats.requests += 1
+    const connect = connectRequest(this.#proxy, head, this.#facts, this.#rawSocket)
+    if (connect !== undefined) {
+      this.#release()
+      void this.#proxy.connect.handle(connect, this.#rawSocket, rest)
+      return
+    }
+    const route = routeRequest(this.#proxy, head, this.#facts)
+    if (route instanceof Promise) this.#check(route, head, rest)
+    else this.#follow(route, head, rest)
+  }
+
+  /** Waits for the check of the visitor's credentials. */
+  #check(route: Promise<Route | Refused>, head: RequestHead, rest: Buffer): void {
+    this.#phase = 'checking'
+    this.#socket.expectWithin(this.#proxy.options.firstByteTimeoutMs)
+    this.#socket.hold(rest)
+    void route.then((found) => {
+      if (this.#phase !== 'checking' || this.#request !== head) return // gone, or timed out
+      const held = this.#socket.takeHeld() ?? rest
+      this.#socket.resume()
+      try {
+        this.#follow(found, head, held)
+      } catch (error) {
+        this.#refuse(error)
+      }
+    })
+  }
+
+  #endCheck(): void {
+    this.#sendError(PROXY_ERRORS.visitorCheckTimeout, this.#request?.framing.kind === 'none')
+  }
+
+  #follow(route: Route | Refused, head: RequestHead, rest: Buffer): void {
+    if ('error' in route) {
+      if (rest.length > 0) this.#socket.hold(rest)
+      this.#sendError(route.error, head.framing.kind === 'none')
+      return
+    }
+    this.#phase = 'exchange'
+    const exchange = new Exchange(this.#proxy, this.#socket, this, route, head)
+    this.#exchange = exchange
+    this.#proxy.stats.inFlight += 1
+    exchange.start()
+    if (rest.length === 0) return
+    if (this.#exchange === exchange) {
+      this.#read(rest)
+    } else if (!this.#isEnding()) {
+      // `start` has failed the request already: what follows its head is the next one's.
+      this.#socket.hold(rest)
+      this.#readOn()
+    }
+  }
+
+  #isEnding(): boolean {
+    return this.#phase === 'lingering' || this.#phase === 'closed'
+  }
+
+  #awaitRequest(): void {
+    // What fails before the next head is read, such as a timeout, is no response to this request.
+    this.#request = undefined
+    this.#phase = 'idle'
+    this.#socket.expectWithin(this.#proxy.options.keepAliveTimeoutMs)
+    this.#readOn()
+  }
+
+  /** Reads the next request; what the visitor sent of it already comes first. */
+  #readOn(): void {
+    if (this.#socket.held === undefined) this.#socket.resume()
+    // Not from inside the call that ended the last exchange, or a pipeline would be a recursion. While
+    // the visitor has not taken the last response, `onDrain` comes back here.
+    else if (!this.#socket.needsDrain) setImmediate(this.#readHeld)
+  }
+
+  readonly #readHeld = (): void => {
+    if (this.#phase !== 'idle') return
+    const held = this.#socket.takeHeld()
+    if (held !== undefined && held.length > 0) this.#read(held)
+    this.#socket.resume()
+  }
+
+  /** Answers a request that proved to be malformed. */
+  #refuse(fault: unknown): void {
+    this.#request = undefined
+    this.#sendError(errorForFault(fault))
+  }
+
+  /** @param requestComplete - whether the connection may be kept alive: the next bytes are a request. */
+  #sendError(error: ProxyError, requestComplete = false): void {
+    const request = this.#request
+    this.#proxy.stats.countAnswer(request?.method, error.status)
+    this.#countDuration(error.status)
+    const keepAlive = requestComplete && request?.keepAlive === true && !this.#proxy.draining
+    this.#socket.write(formatProxyError(error, request, keepAlive))
+    if (keepAlive) this.#awaitRequest()
+    else this.#linger()
+  }
+
+  /** @param status - 0: no response has begun. */
+  #countDuration(status: number): void {
+    if (status === 0 || this.#request === undefined) return
+    const ms = performance.now() - this.#beganAt
+    this.#proxy.stats.countDuration(this.#request.method, status, ms)
+  }
+
+  /**
+   * Ends our side and drops what the visitor still sends. To close at once would reset the connection under
+   * bytes on their way, and with it the response in the visitor's buffers.
+   */
+  #linger(): void {
+    this.#phase = 'lingering'
+    this.#socket.expectWithin(this.#proxy.options.lingerTimeoutMs)
+    this.#socket.endAndDrain()
+  }
+
+  /** Splices the socket and the stream, after the service switched protocols. */
+  #upgrade(channel: Channel, rest: Buffer): void {
+    const { stats, options, deadlines } = this.#proxy
+    // What the visitor sent before it saw the 101.
+    const held = this.#socket.takeHeld()
+    this.#release()
+    let stopWatching = (): void => {}
+    stats.upgraded += 1
+    const splice = new SocketSplice(channel, {
+      resetReason: () => 'consumerGone',
+      onClose: () => {
+        stopWatching()
+        stats.upgraded -= 1
+      },
+    })
+    stopWatching = watchIdle(splice, options.upgradeIdleTimeoutMs, deadlines)
+    channel.attach(splice)
+    splice.connect(this.#rawSocket)
+    if (rest.length > 0) splice.onData(rest)
+    if (held === undefined || channel.write(held)) this.#rawSocket.resume()
+  }
+
+  /** Gives the socket away, or it is closed. */
+  #release(): void {
+    if (this.#phase === 'closed') return
+    this.#phase = 'closed'
+    this.#socket.release()
+    this.#onGone(this)
+  }
+}
