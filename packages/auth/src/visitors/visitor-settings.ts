@@ -127,7 +127,8 @@ function* tokenProblems(
     const message = 'it is for protocol http: a TCP connection has no token'
     yield { key: `${group}.${first}`, message, hint: 'use allow and deny' }
   }
-  for (const name of emptyJwtKeys(jwt))
+  for (const name of emptyJwtKeys(jwt)) {
     yield { key: `${group}.${name}`, message: 'the key is empty' }
+  }
   yield* jwtProblems(group, jwt)
 }
