@@ -1,8 +1,8 @@
-import { importJWK, type JWK } from 'jose'
+import { createLocalJWKSet, errors, importJWK, type JWK } from 'jose'
 
 import { AuthError } from '../errors.ts'
 import { readBounded } from './read-bounded.ts'
-import type { KeyKind, VerificationKey } from './static-keys.ts'
+import type { VerificationKey } from './static-keys.ts'
 
 /** Where a key set is and how long it is good for. */
 export interface KeySetOptions {
@@ -27,21 +27,19 @@ export const UNKNOWN_KEY_MS: number = 5 * 60_000
 /** After a failure the next attempt waits this long, so that a peer's handshakes do not hammer. */
 export const RETRY_MS = 10_000
 
-const KINDS: Readonly<Record<string, KeyKind>> = { oct: 'HS', RSA: 'RS', EC: 'ES', OKP: 'Ed' }
-
-interface Key {
-  readonly jwk: JWK
-  readonly imported: Map<string, Promise<VerificationKey | undefined>>
-}
+/** Finds the key of a token in a set that was read; undefined when there is none. */
+type FindKey = (kid: string, algorithm: string) => Promise<VerificationKey | undefined>
 
 /**
  * A JSON Web Key Set that is read when it is needed, kept, and read again when it is old or lacks a
- * key. When it cannot be read anew, the one that was read before goes on.
+ * key. When it cannot be read again, the last one stays in use. jose chooses the key; reading is ours,
+ * because jose's remote sets bound neither the size nor the number of keys, take no files, and verify
+ * nothing while the set cannot be read.
  */
 export class KeySet {
   readonly #url: URL
   readonly #options: Required<Omit<KeySetOptions, 'endpoint'>>
-  #keys: readonly Key[] | undefined
+  #find: FindKey | undefined
   #readAt = -Infinity
   #failedAt = -Infinity
   #unknownAt = -Infinity
@@ -61,7 +59,7 @@ export class KeySet {
   /** Reads the set for the first time. @returns whether it is there now; a failure went to `onError`. */
   async prepare(): Promise<boolean> {
     await this.#read()
-    return this.#keys !== undefined
+    return this.#find !== undefined
   }
 
   /**
@@ -76,27 +74,15 @@ export class KeySet {
     const { now, cacheTtlMs } = this.#options
     const isOld = now() - this.#readAt >= cacheTtlMs
     if (isOld && now() - this.#failedAt >= RETRY_MS) await this.#read()
-    else if (this.#keys === undefined) await this.#reading
-    if (this.#keys === undefined) throw new AuthError('IDENTITY_KEYS_UNAVAILABLE')
-    const found = await this.#lookUp(kid, algorithm)
+    else if (this.#find === undefined) await this.#reading
+    if (this.#find === undefined) throw new AuthError('IDENTITY_KEYS_UNAVAILABLE')
+    const found = await this.#find(kid, algorithm)
     if (found !== undefined) return found
     if (now() - this.#unknownAt >= UNKNOWN_KEY_MS) {
       this.#unknownAt = now()
       await this.#read()
     } else await this.#reading
-    return await this.#lookUp(kid, algorithm)
-  }
-
-  async #lookUp(kid: string, algorithm: string): Promise<VerificationKey | undefined> {
-    const key = this.#keys?.find(({ jwk }) => jwk.kid === kid && fits(jwk, algorithm))
-    if (key === undefined) return undefined
-    let imported = key.imported.get(algorithm)
-    if (imported === undefined) {
-      // What a set says of a key may be nonsense; such a key verifies nothing.
-      imported = importJWK(key.jwk, algorithm).catch(() => undefined)
-      key.imported.set(algorithm, imported)
-    }
-    return await imported
+    return await this.#find(kid, algorithm)
   }
 
   /** Reads the set, once for all who want it now; never rejects. */
@@ -109,7 +95,7 @@ export class KeySet {
     const { now, timeoutMs, onError } = this.#options
     try {
       const text = await readBounded(this.#url, AbortSignal.timeout(timeoutMs))
-      this.#keys = keysOf(text)
+      this.#find = finderOf(text)
       this.#readAt = now()
     } catch (error) {
       this.#failedAt = now()
@@ -132,20 +118,42 @@ function checkedUrl(endpoint: string): URL {
   return url
 }
 
-function keysOf(text: string): readonly Key[] {
+function finderOf(text: string): FindKey {
   const set: unknown = JSON.parse(text)
-  const keys: unknown = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : set
-  if (!Array.isArray(keys)) throw new Error('it is no key set: it has no list "keys"')
-  return keys
-    .slice(0, MAX_KEYS)
-    .filter((jwk: unknown): jwk is JWK => typeof jwk === 'object' && jwk !== null)
-    .map((jwk) => ({ jwk, imported: new Map() }))
+  const list: unknown = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : set
+  if (!Array.isArray(list)) throw new Error('it is no key set: it has no list "keys"')
+  const keys = list.slice(0, MAX_KEYS).filter((jwk: unknown): jwk is JWK => {
+    return typeof jwk === 'object' && jwk !== null && !Array.isArray(jwk)
+  })
+  const findPublic = createLocalJWKSet({ keys: keys.filter(({ kty }) => kty !== 'oct') })
+  const secrets = keys.filter(({ kty }) => kty === 'oct')
+  return async (kid, alg) => {
+    try {
+      return alg.startsWith('HS')
+        ? await findSecret(secrets, kid, alg)
+        : await findPublic({ alg, kid })
+    } catch (error) {
+      // Two keys of one name: the first that can be used.
+      if (error instanceof errors.JWKSMultipleMatchingKeys) {
+        for await (const key of error) return key
+      }
+      // What a set says of a key may be nonsense; such a key verifies nothing.
+      return undefined
+    }
+  }
 }
 
-/** Whether a key may verify an algorithm: the key decides, not the token. */
-function fits({ kty = '', alg, use }: JWK, algorithm: string): boolean {
-  if (!Object.hasOwn(KINDS, kty) || !algorithm.startsWith(KINDS[kty] ?? '')) return false
-  return (alg === undefined || alg === algorithm) && (use === undefined || use === 'sig')
+/** jose chooses among public keys alone; secrets in a set are Piko's. */
+async function findSecret(
+  secrets: readonly JWK[],
+  kid: string,
+  algorithm: string,
+): Promise<VerificationKey | undefined> {
+  const found = secrets.find(
+    ({ kid: name, alg = algorithm, use = 'sig' }) =>
+      name === kid && alg === algorithm && use === 'sig',
+  )
+  return found && (await importJWK(found, algorithm))
 }
 
 function reasonOf(error: unknown): string {

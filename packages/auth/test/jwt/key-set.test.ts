@@ -93,6 +93,7 @@ describe('a key set', () => {
     set.state.body = setOf(
       null,
       'key',
+      [],
       { kty: 'RSA', kid: 'junk' },
       jwk('enc', PAIRS.rsa, { use: 'enc' }),
       jwk('free', PAIRS.rsa),
@@ -100,6 +101,13 @@ describe('a key set', () => {
     )
     expect(await set.verdict(token)).toBe('invalid token')
     expect(await set.verdict(RSA_TOKEN)).toBe('good')
+  })
+
+  it('takes the first key that can be used of two with one name', async () => {
+    await using set = await served()
+    set.state.body = setOf({ kty: 'RSA', kid: 'a' }, jwk('a', PAIRS.rsa), jwk('a', PAIRS.p256))
+    expect(await set.verdict(RSA_TOKEN)).toBe('good')
+    expect(await set.verdict(jwt('ES256', PAIRS.p256, {}, { kid: 'a' }))).toBe('good')
   })
 
   it('is read again when it is old', async () => {
