@@ -2,7 +2,13 @@ import { isDeepStrictEqual } from 'node:util'
 
 import { sameSettings } from '@proj/config'
 import type { Agent, Consumer, Logger } from '@proj/tunnel'
-import { FailureLimits, PasswordChecks, policyOf, type VisitorPolicy } from '@proj/auth'
+import {
+  PasswordChecks,
+  policyOf,
+  SourceLimiter,
+  VISITOR_FAILURES,
+  type VisitorPolicy,
+} from '@proj/auth'
 
 import { Access } from './access/access.ts'
 import type { AccessSettings } from './access/access-settings.ts'
@@ -40,7 +46,10 @@ export class RunningConfig {
   /** Rejects when a listener failed for good; never resolves. */
   readonly failed: Promise<never>
   readonly #parts: RunningConfigParts
-  readonly #gateParts = { checks: new PasswordChecks(), failures: new FailureLimits() }
+  readonly #gateParts = {
+    checks: new PasswordChecks(),
+    failures: new SourceLimiter(VISITOR_FAILURES),
+  }
   #listeners: readonly RunningListener[] = []
   #accesses: readonly RunningAccess[] = []
   #fail: (error: unknown) => void = () => {}

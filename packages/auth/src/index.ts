@@ -3,10 +3,10 @@ export {
   createToken,
   hashToken,
   isOpaqueToken,
+  isSameSecret,
   type OpaqueToken,
   parseToken,
 } from './tokens/opaque-token.ts'
-export { isSameSecret } from './tokens/same-secret.ts'
 
 // --- JWTs
 export { bearerToken, MAX_TOKEN_BYTES } from './tokens/bearer-token.ts'
@@ -23,9 +23,8 @@ export {
 } from './jwt/jwt-settings.ts'
 export { JwtVerifier } from './jwt/jwt-verifier.ts'
 export type { JwtVerifierOptions, VerifiedJwt } from './jwt/jwt-verifier.ts'
-export { KeySet, MAX_KEYS, RETRY_MS, UNKNOWN_KEY_MS } from './jwt/key-set.ts'
+export { KeySet, MAX_KEY_SET_BYTES, MAX_KEYS, RETRY_MS, UNKNOWN_KEY_MS } from './jwt/key-set.ts'
 export type { KeySetOptions } from './jwt/key-set.ts'
-export { MAX_KEY_SET_BYTES } from './jwt/read-bounded.ts'
 export type { StaticKeyOptions } from './jwt/static-keys.ts'
 
 // --- what they are good for
@@ -39,7 +38,7 @@ export { type Right, RIGHTS, type Scope, scopePermits } from './rights/scope.ts'
 export { abortAt } from './tokens/abort-at.ts'
 
 // --- strangers
-export { SourceLimiter, sourceOf } from './limits/source-limiter.ts'
+export { SourceLimiter, sourceOf, VISITOR_FAILURES } from './limits/source-limiter.ts'
 export type { SourceLimiterOptions } from './limits/source-limiter.ts'
 
 // --- errors
@@ -47,10 +46,15 @@ export { AUTH_ERRORS, AuthError, isAuthError } from './errors.ts'
 export type { AuthErrorCode, AuthErrorInfo } from './errors.ts'
 
 // --- visitors of an endpoint
-export { Gate, type GateParts } from './visitors/gate.ts'
-export { judgeAll } from './visitors/judge-all.ts'
-export type { Admission, Refusal, Verdict, VisitorRequest } from './visitors/verdict.ts'
-export { REFUSAL_CODES, type RefusalCode } from './visitors/refusals.ts'
+export { Gate, type GateParts, judgeAll } from './visitors/gate.ts'
+export { DENIAL_CODES, type DenialCode } from './visitors/decision.ts'
+export type {
+  Admission,
+  Decision,
+  Decision as Verdict,
+  Denial,
+  VisitorRequest,
+} from './visitors/decision.ts'
 export {
   type BasicAuthUser,
   MAX_BLOCKS,
@@ -66,5 +70,4 @@ export {
   type VisitorSettings,
 } from './visitors/visitor-settings.ts'
 export { PasswordChecks, type PasswordCheckOptions } from './visitors/password-checks.ts'
-export { FailureLimits, type FailureLimitOptions } from './limits/failure-limits.ts'
 export { clientAddress } from './visitors/client-address.ts'

@@ -6,7 +6,7 @@
 import { Duplex } from 'node:stream'
 import { callbackify } from 'node:util'
 
-import { type Gate, judgeAll, type Refusal } from '@proj/auth'
+import { type Gate, judgeAll, type Denial } from '@proj/auth'
 import { plainAddress } from '@proj/config/address'
 import {
   type BodyReader,
@@ -104,16 +104,16 @@ export class GatedService extends Duplex {
   async #begin(head: RequestHead): Promise<void> {
     const { gates, endpoint } = this.#options
     const { method, target, headers } = head
-    const verdict = await judgeAll(gates, { headers, endpoint, address: this.#addressOf(head) })
+    const decision = await judgeAll(gates, { headers, endpoint, address: this.#addressOf(head) })
     const reader = createBodyReader(head.framing, 'request')
-    if (!reader.done) this.#body = { reader, passes: verdict.admitted }
-    if (!verdict.admitted) {
-      this.#refuse(verdict, method)
+    if (!reader.done) this.#body = { reader, passes: decision.admitted }
+    if (!decision.admitted) {
+      this.#deny(decision, method)
       return
     }
     this.#service ??= await this.#connect()
     if (head.upgrade !== undefined) this.#switching = this.#watch(head)
-    const kept = verdict.consumed ? withoutAuthorization(headers) : headers
+    const kept = decision.consumed ? withoutAuthorization(headers) : headers
     await this.#pass(Buffer.from(formatRequestHead({ method, target, headers: kept }), 'latin1'))
   }
 
@@ -125,7 +125,7 @@ export class GatedService extends Duplex {
     return first === undefined ? undefined : plainAddress(first)
   }
 
-  #refuse({ status, error, code, headers }: Refusal, method: string): void {
+  #deny({ status, error, code, headers }: Denial, method: string): void {
     const answer = { status, message: error, code, headers, method, keepAlive: true }
     this.push(formatErrorResponse(answer))
   }

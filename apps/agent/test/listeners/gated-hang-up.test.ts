@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createServer as createTlsServer } from 'node:tls'
 
-import { FailureLimits, Gate, PasswordChecks } from '@proj/auth'
+import { Gate, PasswordChecks, SourceLimiter, VISITOR_FAILURES } from '@proj/auth'
 import { dial, type DialOptions } from '@proj/dialer'
 import { certificateAuthority } from '@proj/testkit/certificates'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
@@ -104,7 +104,10 @@ for (const [wire, start] of Object.entries(WIRES)) {
     for (const [moment, act] of Object.entries(MOMENTS)) {
       test(`they hang up ${moment}`, async () => {
         const service = await start()
-        const gate = new Gate({}, { checks: new PasswordChecks(), failures: new FailureLimits() })
+        const gate = new Gate(
+          {},
+          { checks: new PasswordChecks(), failures: new SourceLimiter(VISITOR_FAILURES) },
+        )
         const visitors = Array.from({ length: VISITORS }, () => {
           const { dial: connect } = service
           const visitor = { address: '192.0.2.1' }
@@ -139,7 +142,10 @@ test('a connection that is made after the visitor hung up is closed', async () =
   const start = WIRES['tcp']
   if (start === undefined) throw new Error('no such wire')
   const service = await start()
-  const gate = new Gate({}, { checks: new PasswordChecks(), failures: new FailureLimits() })
+  const gate = new Gate(
+    {},
+    { checks: new PasswordChecks(), failures: new SourceLimiter(VISITOR_FAILURES) },
+  )
   let release = (): void => {}
   const hungUp = new Promise<void>((resolve) => (release = resolve))
   const stream = new GatedService({

@@ -2,7 +2,14 @@ import { once } from 'node:events'
 import { createServer, type Server, type Socket, connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-import { FailureLimits, Gate, hashPassword, PasswordChecks, type VisitorPolicy } from '@proj/auth'
+import {
+  Gate,
+  hashPassword,
+  PasswordChecks,
+  SourceLimiter,
+  VISITOR_FAILURES,
+  type VisitorPolicy,
+} from '@proj/auth'
 import { listening } from '@proj/testkit/listening'
 import { until } from '@proj/testkit/until'
 import { expect, onTestFinished, test } from 'vitest'
@@ -40,7 +47,7 @@ async function gated(
   })
   const listen = await listening(server)
   onTestFinished(() => listen.close())
-  const parts = { checks: new PasswordChecks(), failures: new FailureLimits() }
+  const parts = { checks: new PasswordChecks(), failures: new SourceLimiter(VISITOR_FAILURES) }
   const stream = new GatedService({
     gates: [new Gate(policy, parts)],
     endpoint: 'web',

@@ -1,13 +1,14 @@
 import type { Endpoint, ReadVisitorRules } from '@proj/tunnel/server'
 import {
-  FailureLimits,
+  AuthError,
   Gate,
   type GateParts,
   matchesPattern,
   parsePolicy,
   PasswordChecks,
+  SourceLimiter,
+  VISITOR_FAILURES,
   type VisitorPolicy,
-  AuthError,
 } from '@proj/auth'
 
 /** What the operator demands of the visitors of some endpoints. */
@@ -20,7 +21,10 @@ export interface StandingPolicy {
 
 /** Makes the gates of a server; all of them share their limits. */
 export class VisitorGates {
-  readonly #parts: GateParts = { checks: new PasswordChecks(), failures: new FailureLimits() }
+  readonly #parts: GateParts = {
+    checks: new PasswordChecks(),
+    failures: new SourceLimiter(VISITOR_FAILURES),
+  }
 
   /** Reads what an agent demands; see `UpstreamAcceptorOptions.readVisitorRules`. */
   readonly read: ReadVisitorRules = (rules, kind) => {

@@ -8,7 +8,7 @@ export interface SourceLimiterOptions {
   readonly burst: number
   /** Times per minute in the long run, above 0. */
   readonly perMinute: number
-  /** Sources that are remembered; beyond it the one that was quiet longest is forgotten. Default 10 000. */
+  /** Sources that are remembered; beyond it the least recently active one is forgotten. Default 10 000. */
   readonly maxSources?: number
   /** Milliseconds that only ever grow. Default: `performance.now`. */
   readonly now?: () => number
@@ -16,6 +16,12 @@ export interface SourceLimiterOptions {
 
 /** Far above the sources that come in one minute, some MB. */
 const MAX_SOURCES = 10_000
+
+/** Wrong credentials that one visitor may present to the gates of a process: 10, then one every 6 s. */
+export const VISITOR_FAILURES: Readonly<SourceLimiterOptions> = Object.freeze({
+  burst: 10,
+  perMinute: 10,
+})
 
 /**
  * Counts what each source does: an IPv4 address, or a /64 of IPv6, which is what one subscriber has.
@@ -46,12 +52,23 @@ export class SourceLimiter {
     return this.#fullAt.size
   }
 
-  /** How long a source has to wait for its next time, ms; 0: it need not. Takes nothing. */
+  /** How long a source has to wait, ms; 0: it may act now. Takes nothing. */
   waitMs(address: string | undefined): number {
     const now = this.#now()
     const fullAt = this.#fullAt.get(sourceOf(address)) ?? now
-    // Rounded, because sums of fractions miss a whole bucket by less than anybody waits for.
+    // Rounded, because sums of fractions miss a full bucket by less than a millisecond.
     return Math.max(0, Math.ceil(fullAt - now + this.#intervalMs - this.#burstMs - 0.001))
+  }
+
+  /**
+   * Takes one time if there is one left.
+   *
+   * @returns 0 when it was taken, else how long the source has to wait, ms.
+   */
+  tryTake(address: string | undefined): number {
+    const waitMs = this.waitMs(address)
+    if (waitMs === 0) this.take(address)
+    return waitMs
   }
 
   /** Takes one time, whether or not there is one left. */
@@ -64,7 +81,7 @@ export class SourceLimiter {
     this.#forget(now)
   }
 
-  /** Gives one time back that was taken; one that was never taken changes nothing. */
+  /** Gives back one time that was taken; without one taken it changes nothing. */
   giveBack(address: string | undefined): void {
     const source = sourceOf(address)
     const now = this.#now()

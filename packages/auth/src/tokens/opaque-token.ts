@@ -5,7 +5,7 @@
  * What is stored is SHA-256 of the whole text: the secret is too random to be guessed from it, so a
  * slow hash would cost every handshake and win nothing.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
 /** Crockford's base 32 in lower case: no letters that look alike, and one double click selects it. */
@@ -57,6 +57,11 @@ export function parseToken(text: string): string | undefined {
 /** SHA-256 of a token's text, 32 bytes: what a store keeps in its place. */
 export function hashToken(text: string): Buffer {
   return createHash('sha256').update(text).digest()
+}
+
+/** Whether two hashes or secrets are the same, in a time that tells nothing but their lengths. */
+export function isSameSecret(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b)
 }
 
 function randomText(length: number): string {

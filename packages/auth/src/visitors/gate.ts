@@ -6,20 +6,19 @@ import { isAuthError } from '../errors.ts'
 import type { JwtVerifier } from '../jwt/jwt-verifier.ts'
 import { scopePermits } from '../rights/scope.ts'
 
-import { parseBasic } from './basic-credentials.ts'
-import type { FailureLimits } from '../limits/failure-limits.ts'
+import { parseBasic } from './password.ts'
+import type { SourceLimiter } from '../limits/source-limiter.ts'
 import { jwtVerifierOf } from '../jwt/jwt-demand.ts'
 import type { PasswordChecks } from './password-checks.ts'
 import type { VisitorPolicy } from './policy.ts'
-import { refuse, type RefusalCode } from './refusals.ts'
-import type { Verdict, VisitorRequest } from './verdict.ts'
+import { type Decision, type DenialCode, deny, type VisitorRequest } from './decision.ts'
 
 /** What the gates of a process share. */
 export interface GateParts {
   /** Checks passwords. */
   readonly checks: PasswordChecks
   /** Bounds the failures of a source. */
-  readonly failures: FailureLimits
+  readonly failures: SourceLimiter
 }
 
 /** Time after which a check is tried again that found too many others waiting, s. */
@@ -61,11 +60,11 @@ export class Gate {
   }
 
   /** Judges one request; at once, unless a password has to be checked. */
-  judge(request: VisitorRequest): Verdict | Promise<Verdict> {
-    if (!this.#admitsAddress(request.address)) return refuse('address_denied')
+  judge(request: VisitorRequest): Decision | Promise<Decision> {
+    if (!this.#admitsAddress(request.address)) return deny('address_denied')
     if (!this.needsHttp) return { admitted: true, consumed: false }
     const [authorization, second] = authorizations(request.headers)
-    if (second !== undefined) return refuse('authorization_repeated')
+    if (second !== undefined) return deny('authorization_repeated')
     if (authorization === undefined) return this.#challenge('credentials_missing', request)
     if (this.#tokens !== undefined && /^bearer /i.test(authorization)) {
       return this.#checkToken(this.#tokens, authorization, request)
@@ -82,7 +81,7 @@ export class Gate {
     tokens: JwtVerifier,
     authorization: string,
     request: VisitorRequest,
-  ): Promise<Verdict> {
+  ): Promise<Decision> {
     const { failures } = this.#parts
     const source = request.address ?? ''
     const heldOff = this.#heldOff(source)
@@ -98,7 +97,7 @@ export class Gate {
       if (!isAuthError(error)) throw error
       if (error.retryable) {
         failures.giveBack(source)
-        return refuse('token_keys_unavailable', ['retry-after', String(BUSY_RETRY_S)])
+        return deny('token_keys_unavailable', ['retry-after', String(BUSY_RETRY_S)])
       }
       const isExpired = error.code === 'IDENTITY_TOKEN_EXPIRED'
       return this.#challenge(isExpired ? 'token_expired' : 'token_invalid', request)
@@ -106,17 +105,17 @@ export class Gate {
   }
 
   /** Pays for an attempt, or says that there were too many. */
-  #heldOff(source: string): Verdict | undefined {
-    const waitMs = this.#parts.failures.take(source)
+  #heldOff(source: string): Decision | undefined {
+    const waitMs = this.#parts.failures.tryTake(source)
     if (waitMs === 0) return undefined
-    return refuse('too_many_failures', ['retry-after', String(Math.ceil(waitMs / 1000))])
+    return deny('too_many_failures', ['retry-after', String(Math.ceil(waitMs / 1000))])
   }
 
   #checkPassword(
     password: string,
     verifier: string,
     request: VisitorRequest,
-  ): Verdict | Promise<Verdict> {
+  ): Decision | Promise<Decision> {
     const { checks, failures } = this.#parts
     const source = request.address ?? ''
     const heldOff = this.#heldOff(source)
@@ -124,7 +123,7 @@ export class Gate {
     const check = checks.check(password, verifier)
     if (check === undefined) {
       failures.giveBack(source)
-      return refuse('checks_busy', ['retry-after', String(BUSY_RETRY_S)])
+      return deny('checks_busy', ['retry-after', String(BUSY_RETRY_S)])
     }
     return check.then((isGood) => {
       if (!isGood) return this.#challenge('credentials_wrong', request)
@@ -137,7 +136,7 @@ export class Gate {
     return this.#addresses === undefined || this.#addresses.admits(address)
   }
 
-  #challenge(code: RefusalCode, request: VisitorRequest): Verdict {
+  #challenge(code: DenialCode, request: VisitorRequest): Decision {
     const plain = request.endpoint.replaceAll(/[^\u0020-\u007e]/g, '?')
     const realm = `realm="${plain.replaceAll(/["\\]/g, '\\$&')}"`
     const headers: string[] = []
@@ -145,8 +144,32 @@ export class Gate {
       headers.push('www-authenticate', `Basic ${realm}, charset="UTF-8"`)
     }
     if (this.#tokens !== undefined) headers.push('www-authenticate', `Bearer ${realm}`)
-    return refuse(code, headers)
+    return deny(code, headers)
   }
+}
+
+/** Judges a request by several gates, in order: each of them must admit it. */
+export function judgeAll(
+  gates: readonly Gate[],
+  request: VisitorRequest,
+): Decision | Promise<Decision> {
+  let consumed = false
+  for (const [index, gate] of gates.entries()) {
+    const decision = gate.judge(request)
+    if (decision instanceof Promise) {
+      const rest = gates.slice(index + 1)
+      return decision.then(async (first) => {
+        if (!first.admitted) return first
+        const others = await judgeAll(rest, request)
+        return others.admitted
+          ? { admitted: true, consumed: consumed || first.consumed || others.consumed }
+          : others
+      })
+    }
+    if (!decision.admitted) return decision
+    consumed ||= decision.consumed
+  }
+  return { admitted: true, consumed }
 }
 
 function policyId({ allow, deny, basicAuth, jwt }: VisitorPolicy): string {

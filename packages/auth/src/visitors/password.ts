@@ -25,6 +25,17 @@ const MIN_LOG_COST = 14
 
 const FORM = /^\$scrypt\$ln=(\d{1,2}),r=8,p=1\$([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})$/
 
+/** Longest credentials that are looked at, characters of base64: a user and a password of the longest kind. */
+const MAX_ENCODED = 2048
+
+/** User and password of a request. */
+interface BasicCredentials {
+  /** What stands before the first colon. */
+  readonly user: string
+  /** What stands behind it. */
+  readonly password: string
+}
+
 /** Makes the verifier of a password, with a salt of its own. */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(SALT_BYTES)
@@ -59,6 +70,28 @@ export function checkCredentials(user: string, password: string): void {
   const bytes = Buffer.byteLength(password)
   if (bytes > MAX_PASSWORD_BYTES) refuse(`the password is over ${MAX_PASSWORD_BYTES} bytes`)
   if (hasControls(user + password)) refuse('there is a control character in the user or password')
+}
+
+/**
+ * Reads the value of an Authorization header (RFC 7617). Texts are UTF-8, as our challenge demands; nothing
+ * in them is percent-decoded, for that is the business of the client that read a URL.
+ *
+ * @returns undefined for another scheme, and for what is no well-formed pair.
+ */
+export function parseBasic(authorization: string): BasicCredentials | undefined {
+  const [, encoded = ''] = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization) ?? []
+  if (encoded === '' || encoded.length > MAX_ENCODED) return undefined
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
+      Buffer.from(encoded, 'base64'),
+    )
+  } catch {
+    return undefined
+  }
+  const colon = text.indexOf(':')
+  if (colon < 0 || hasControls(text)) return undefined
+  return { user: text.slice(0, colon).normalize('NFC'), password: text.slice(colon + 1) }
 }
 
 /** Whether a text has characters that RFC 7617 allows neither in a user nor in a password. */

@@ -6,13 +6,13 @@ import { describe, expect, it } from 'vitest'
 import { isAuthError } from '../../src/errors.ts'
 import { JwtVerifier } from '../../src/jwt/jwt-verifier.ts'
 import {
+  MAX_KEY_SET_BYTES,
   KeySet,
   type KeySetOptions,
   MAX_KEYS,
   RETRY_MS,
   UNKNOWN_KEY_MS,
 } from '../../src/jwt/key-set.ts'
-import { MAX_KEY_SET_BYTES } from '../../src/jwt/read-bounded.ts'
 import { jwt, PAIRS } from '../signing.ts'
 
 type Pair = (typeof PAIRS)['rsa']

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
 import { SourceLimiter, sourceOf } from '../../src/limits/source-limiter.ts'
 
 describe('sourceOf', () => {
@@ -107,4 +107,46 @@ describe('SourceLimiter', () => {
       )
     }
   })
+})
+
+// What is given back when an attempt was good.
+test('a source may fail as often as the burst, then once per refill', () => {
+  let now = 0
+  const limits = new SourceLimiter({ burst: 2, perMinute: 600, now: () => now })
+  expect([limits.tryTake('192.0.2.1'), limits.tryTake('192.0.2.1')]).toEqual([0, 0])
+  expect(limits.tryTake('192.0.2.1')).toBe(100)
+  expect(limits.tryTake('::ffff:192.0.2.1')).toBe(100)
+  expect(limits.tryTake('192.0.2.2')).toBe(0)
+  now = 40
+  expect(limits.tryTake('192.0.2.1')).toBe(60)
+  now = 100
+  expect(limits.tryTake('192.0.2.1')).toBe(0)
+  expect(limits.tryTake('192.0.2.1')).toBe(100)
+  now = 10_000
+  expect([limits.tryTake('192.0.2.1'), limits.tryTake('192.0.2.1')]).toEqual([0, 0])
+  expect(limits.tryTake('192.0.2.1')).toBe(100)
+})
+
+test('a good attempt is given back, and a source without failures is forgotten', () => {
+  const limits = new SourceLimiter({ burst: 1, perMinute: 10, now: () => 0 })
+  for (let round = 0; round < 5; round++) {
+    expect(limits.tryTake('192.0.2.1')).toBe(0)
+    limits.giveBack('192.0.2.1')
+  }
+  expect(limits.size).toBe(0)
+})
+
+test('addresses of one /64 are one source', () => {
+  const limits = new SourceLimiter({ burst: 1, perMinute: 10, now: () => 0 })
+  expect(limits.tryTake('2001:db8:0:1::1')).toBe(0)
+  expect(limits.tryTake('2001:db8:0:1:aaaa:bbbb:cccc:dddd')).toBeGreaterThan(0)
+  expect(limits.tryTake('2001:db8:0:2::1')).toBe(0)
+})
+
+test('sources that are remembered are bounded', () => {
+  const limits = new SourceLimiter({ burst: 1, perMinute: 10, maxSources: 3, now: () => 0 })
+  for (let last = 1; last <= 10; last++) limits.tryTake(`192.0.2.${last}`)
+  expect(limits.size).toBe(3)
+  expect(limits.tryTake('192.0.2.10')).toBeGreaterThan(0)
+  expect(limits.tryTake('192.0.2.1')).toBe(0)
 })

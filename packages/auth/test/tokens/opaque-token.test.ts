@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { createToken, hashToken, isOpaqueToken, parseToken } from '../../src/tokens/opaque-token.ts'
-import { isSameSecret } from '../../src/tokens/same-secret.ts'
+import {
+  isSameSecret,
+  createToken,
+  hashToken,
+  isOpaqueToken,
+  parseToken,
+} from '../../src/tokens/opaque-token.ts'
 
 /** The form is written into documents, stores and secret scanners: it stays. */
 const SAMPLE = 'adit_0123abcd_0123456789abcdefghjkmnpqrstvwxyz01mr2kz'

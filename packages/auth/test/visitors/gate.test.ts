@@ -3,9 +3,8 @@ import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:cryp
 import { describe, expect, test } from 'vitest'
 
 import { isAuthError } from '../../src/errors.ts'
-import { FailureLimits } from '../../src/limits/failure-limits.ts'
-import { Gate } from '../../src/visitors/gate.ts'
-import { judgeAll } from '../../src/visitors/judge-all.ts'
+import { SourceLimiter } from '../../src/limits/source-limiter.ts'
+import { Gate, judgeAll } from '../../src/visitors/gate.ts'
 import { hashPassword } from '../../src/visitors/password.ts'
 import { PasswordChecks } from '../../src/visitors/password-checks.ts'
 import { MAX_BLOCKS, parsePolicy } from '../../src/visitors/policy.ts'
@@ -13,7 +12,7 @@ import { MAX_BLOCKS, parsePolicy } from '../../src/visitors/policy.ts'
 const verifier = await hashPassword('secret')
 const parts = () => ({
   checks: new PasswordChecks(),
-  failures: new FailureLimits({ burst: 2, now: () => 0 }),
+  failures: new SourceLimiter({ burst: 2, perMinute: 10, now: () => 0 }),
 })
 const basic = (pair: string): string[] => [
   'authorization',
@@ -99,7 +98,7 @@ describe('passwords', () => {
   test('answer 503 when too many are being checked', async () => {
     const shared = {
       checks: new PasswordChecks({ maxRunning: 1, maxWaiting: 0 }),
-      failures: new FailureLimits({ burst: 1 }),
+      failures: new SourceLimiter({ burst: 1, perMinute: 10 }),
     }
     const gate = new Gate(policy, shared)
     const first = gate.judge(from(basic('ann:1')))
@@ -302,4 +301,11 @@ describe('a policy from elsewhere', () => {
     expect(isAuthError(said, 'VISITORS_POLICY_INVALID')).toBe(true)
     expect(String(said)).not.toContain('secret')
   })
+})
+
+test('gates that demand different tokens are different', () => {
+  const idOf = (audience: string): string =>
+    new Gate({ jwt: { hmacSecretKey: 'secret', audience } }, parts()).id
+  expect(idOf('us')).toBe(idOf('us'))
+  expect(idOf('us')).not.toBe(idOf('them'))
 })

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
 
-import { parseBasic } from '../../src/visitors/basic-credentials.ts'
 import { isAuthError } from '../../src/errors.ts'
 import {
   checkCredentials,
   hashPassword,
   isVerifier,
   verifyPassword,
+  parseBasic,
 } from '../../src/visitors/password.ts'
 
 const basic = (text: string | Buffer): string => `Basic ${Buffer.from(text).toString('base64')}`
