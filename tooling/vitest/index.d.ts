@@ -1,6 +1,6 @@
 import type { ViteUserConfig } from 'vitest/config'
 
-/** What a package may say of its own tests; the rest is the same everywhere. */
+/** What a package may set for its own tests; the rest is the same everywhere. */
 export interface PresetOverrides {
   /** Test files. Default: `test/**` files that end in `.test.ts`. */
   readonly include?: readonly string[]

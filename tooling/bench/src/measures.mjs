@@ -13,7 +13,7 @@ const BUSY_CONNECTIONS = 64
 // short, so that a change in what else the machine does meets all legs
 const BUSY_MS = 1_000
 const SINGLE_MS = 500
-// after its first three seconds a request costs half of what it did, after ten it costs the same for good
+// after its first three seconds a request costs half of what it did, after ten seconds it stays the same
 const WARM_UP_MS = 10_000
 // a transfer runs a function some hundred times, and the compiler wants thousands
 const WARM_UP_TRANSFERS = 40

@@ -1,8 +1,8 @@
-// Does a session that lives long keep anything? Streams of all kinds come and go over one pair of
+// Does a long session leak? Streams of all kinds come and go over one pair of
 // sessions on loopback TCP: short questions, bulk, half-closes, readers that stop, resets from both
 // sides, Duplexes and channels. At the end heap and handles must be back to where they were once
 // the first minute had warmed everything up. Needs the packages built.
-// `node mux-soak.mjs [seconds]`; exit code 1 when something was kept.
+// `node mux-soak.mjs [seconds]`; exit code 1 when it leaked.
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'

@@ -2,7 +2,7 @@
 // nginx from the system, in two roles, each a process of its own: the service behind the legs, and the
 // one-hop proxy to compare with. One process without a master, as our server and our agent are one
 // event loop each, and nothing survives when it is ended. It cannot be asked for port 0, so a free port
-// is picked and the start is tried again if somebody was faster.
+// is picked and the start is tried again if the port was taken meanwhile.
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'

@@ -11,7 +11,7 @@ import { ROOT } from './workspace.mjs'
 const SERVER = join(ROOT, 'apps/server/bin/adit-server.js')
 const AGENT = join(ROOT, 'apps/agent/bin/adit.js')
 
-/** Ports of a server that is told nothing: proxy, upstream, admin. */
+/** Default ports of a server: proxy, upstream, admin. */
 export const DEFAULT_PORTS = [8000, 8001, 8002]
 
 /**

@@ -1,5 +1,5 @@
 // @ts-check
-// What a user gets: packs every published package, installs the tarballs into an empty project,
+// Checks what a user installs: packs every published package, installs the tarballs into an empty project,
 // imports each by its name, and type-checks a file that imports all of them and the examples of their
 // READMEs. Workspace links, sources and hoisted tools can hide a missing file or dependency; here there
 // is nothing but the tarballs.
@@ -21,7 +21,7 @@ import { ROOT, readManifest, workspacePackages } from './workspace.mjs'
 /** @typedef {import('./workspace.mjs').WorkspacePackage} WorkspacePackage */
 
 /**
- * Rejects if any published package of the built workspace at `root` does not hold as a tarball.
+ * Rejects if the tarball of a published package does not install, import or type-check. Needs a build.
  *
  * @param {string} root
  * @returns {Promise<string[]>} names of the packages
@@ -68,7 +68,7 @@ async function pack(packages, target) {
  */
 function writeProject(folder, tarballs) {
   const names = Object.keys(tarballs)
-  // the one thing a user must bring along: our types name those of Node
+  // the one package a user adds: our types refer to those of Node
   const typings = readManifest(join(import.meta.dirname, '../node_modules/@types/node'))
   const manifest = {
     private: true,
@@ -99,7 +99,7 @@ function writeProject(folder, tarballs) {
 }
 
 /**
- * Writes the TypeScript of a README out, each block as a file of its own: examples run as they stand.
+ * Writes each TypeScript block of a README to a file: examples must compile as they are.
  *
  * @param {string} folder
  * @param {WorkspacePackage} found

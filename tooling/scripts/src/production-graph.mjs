@@ -1,5 +1,5 @@
 // @ts-check
-// What a user installs with our published packages: their dependencies, as deep as they go, read
+// What a user installs with our published packages: all their dependencies, direct and indirect, read
 // from the installed manifests.
 import { existsSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'

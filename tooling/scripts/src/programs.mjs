@@ -32,7 +32,7 @@ export const OPTIONAL_PROGRAMS = [
   { name: 'tinyproxy', debian: 'tinyproxy', usedFor: 'dialing through an HTTP proxy' },
 ]
 
-// daemons lie in the sbin folders, which are not on the path of every account
+// daemons are in the sbin folders, which are not on the path of every account
 const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin']
 
 /**

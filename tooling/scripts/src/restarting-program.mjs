@@ -77,7 +77,7 @@ export class RestartingProgram {
     return this.#last
   }
 
-  /** Ends the program for good: SIGTERM, after a grace of 2 s SIGKILL. Its output is not shown any more. */
+  /** Ends the program: SIGTERM, then SIGKILL after 2 s. Its output is no longer shown. */
   stop() {
     this.#ends = true
     this.#last = this.#last.then(() => this.#endChild())

@@ -1,5 +1,5 @@
 // @ts-check
-// Commands as the scripts run them: output straight through, the exit code back.
+// Runs commands for the scripts: the output is passed through, the exit code returned.
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { ROOT } from './workspace.mjs'

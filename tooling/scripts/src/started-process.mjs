@@ -1,6 +1,6 @@
 // @ts-check
-// One of our programs as a child of a script: its JSON event lines, and its end by pid. Whatever
-// way the script ends, its children end with it.
+// One of our programs as a child of a script: reads its JSON event lines, and ends it by pid. When the
+// script ends, its children end too.
 import { spawn } from 'node:child_process'
 
 /** @type {Set<import('node:child_process').ChildProcess>} */
@@ -87,7 +87,7 @@ export class StartedProcess {
     }
   }
 
-  /** SIGTERM, after a grace SIGKILL. */
+  /** Ends it: SIGTERM, then SIGKILL after 5 s. */
   async stop() {
     this.#child.kill('SIGTERM')
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_GRACE_MS)

@@ -1,4 +1,4 @@
-// Every rule is seen to fail on a bad fixture, and to be silent once it is good.
+// Each rule fails on a bad fixture, and passes on the same fixture made good.
 import { expect, test } from 'vitest'
 import { checkWorkflows } from '../src/check-workflows.mjs'
 import { problems } from './problems.ts'

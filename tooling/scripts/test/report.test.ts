@@ -15,12 +15,12 @@ import { test } from 'vitest'
 test('passes', () => {})
 test('fails', () => { throw new Error('broken') })
 test('skips itself', ({ skip }) => skip('no nginx here'))
-test.skip('is skipped by nobody knows whom', () => {})
+test.skip('is skipped without a reason', () => {})
 test.todo('is to come')
 `
 const REJECTS = `
 import { test } from 'vitest'
-test('passes', () => { for (const _ of '12') Promise.reject(new Error('nobody cared')) })
+test('passes', () => { for (const _ of '12') Promise.reject(new Error('is not handled')) })
 `
 // what a time limit ended, and what only looks like it
 const LIMITS = `
@@ -58,12 +58,12 @@ test(
     expect(report.failed).toEqual([
       'a.case.ts > fails',
       'b.case.ts: the file itself',
-      'outside of any test: nobody cared',
+      'outside of any test: is not handled',
     ])
     expect(report.outOfTime).toEqual([])
     expect(report.skipped).toEqual([
       { test: 'a.case.ts > skips itself', reason: 'no nginx here' },
-      { test: 'a.case.ts > is skipped by nobody knows whom' },
+      { test: 'a.case.ts > is skipped without a reason' },
       { test: 'a.case.ts > is to come', reason: 'to be written' },
     ])
   },

@@ -1,9 +1,9 @@
-// Dante, a SOCKS server: with its own accounts and host names, which it can only have in a mount namespace.
+// Dante, a SOCKS server: with its own accounts and host names, which need a mount namespace.
 import { readFileSync } from 'node:fs'
 
 import { passwordHash, realProxy, type RealProxy } from './real-proxy.ts'
 
-/** What dante is told. */
+/** Settings of dante. */
 export interface DanteOptions {
   /** After how many seconds it ends an idle connection. */
   readonly idleSeconds: number

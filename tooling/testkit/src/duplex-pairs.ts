@@ -34,7 +34,7 @@ export function tlsPair(): Promise<DuplexPair> {
   )
 }
 
-// Closes the listener, not the pair: what ends the pair is the business of the test.
+// Closes the listener, not the pair: the test ends the pair.
 async function pairOver(
   server: Server,
   [accepted, connected]: readonly [string, string],

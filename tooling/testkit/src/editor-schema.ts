@@ -1,4 +1,4 @@
-// Judges a configuration file as an editor does that follows `# yaml-language-server: $schema=...`.
+// Checks a configuration file as an editor does that follows `# yaml-language-server: $schema=...`.
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
@@ -27,7 +27,7 @@ export function judgeBy(schemaFile: string): Judge {
   }
 }
 
-/** Of what each branch of an anyOf missed only the summary is of use to a person. */
+/** For an anyOf only the summary is readable: the errors of each branch are left out. */
 function marks(errors: readonly ErrorObject[]): string[] {
   const summaries = errors.filter(({ keyword }) => keyword === 'anyOf')
   const shown = errors.filter(

@@ -1,7 +1,7 @@
 // Sockets of another program. Node cannot set SO_REUSEADDR and SO_REUSEPORT one by one, cannot bind
 // without listening and cannot leave a full backlog, so the other program is a Python script. It
-// answers every connection with one byte, `H`, and ends when its input does: a test that dies takes
-// it along.
+// answers every connection with one byte, `H`, and ends when its input does: it ends with the
+// test, however that ends.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -50,7 +50,7 @@ if v6: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1 if o.get('v6only'
 if o.get('reuseAddr'): s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 if o.get('reusePort'): s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 def quiet():
-    # Outgoing connections draw their ports elsewhere, so nobody takes this one in the other family.
+    # Outgoing connections take their ports from another range, so this one stays free in the other family.
     while True:
         port = random.randint(10000, 30000)
         with socket.socket(socket.AF_INET6) as trial:

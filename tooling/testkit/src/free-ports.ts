@@ -1,5 +1,5 @@
-// Ports next to each other, for what gives ports out of a range. They were free in both families a moment
-// ago, and lie where no outgoing connection draws its own from; port 0 is better wherever it will do.
+// Adjacent free ports, for tests of port ranges. They were free in both families a moment ago, and are
+// outside of the range of outgoing connections. Use port 0 wherever it is enough.
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 

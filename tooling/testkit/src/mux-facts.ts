@@ -25,7 +25,7 @@ export function countListeners(transport: Duplex): string {
   return `data ${count('data')} drain ${count('drain')} error ${count('error')}`
 }
 
-/** Makes bytes that repeat nowhere near. */
+/** Makes bytes without a short period, so that a shifted chunk is noticed. */
 export function pattern(bytes: number): Buffer {
   const result = Buffer.allocUnsafe(bytes)
   for (let i = 0; i < bytes; i++) result[i] = (i * 7 + (i >> 8) * 13) & 255

@@ -144,7 +144,7 @@ export function muxSuite(name: string, { connect, createSession }: MuxSuiteSetup
       await until(() => stat(client, 'outboundStreams') === 0)
     })
 
-    test('holds a writer back while nobody reads, and lets it go on', async () => {
+    test('holds a writer back while there is no reader, and lets it go on', async () => {
       const [near, far] = await pair()
       const sent = pattern(3_000_000)
       near.end(sent)
@@ -155,7 +155,7 @@ export function muxSuite(name: string, { connect, createSession }: MuxSuiteSetup
       near.resume()
     })
 
-    test('lets other streams pass one that nobody reads', async () => {
+    test('lets other streams pass one that is not read', async () => {
       const [stuck] = await pair()
       stuck.write(pattern(1_000_000))
       await until(() => stat(client, 'creditStalls') > 0)

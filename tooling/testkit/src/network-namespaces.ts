@@ -5,7 +5,7 @@
 //                                lo 10.71.9.1          what the client wants to reach
 //
 // The same with fd71:1::, fd71:2:: and fd71:9::1. Needs root and iproute2; everything lies in
-// namespaces of its own, so nothing of the machine's network is touched.
+// its own namespaces, so the network of the machine is not touched.
 import { execFileSync } from 'node:child_process'
 
 /** Two network namespaces. */
@@ -22,7 +22,7 @@ export interface NetworkNamespaces {
   [Symbol.dispose](): void
 }
 
-/** Tells whether namespaces can be made here; says loudly when not. */
+/** Tells whether namespaces can be made here; warns on standard error when not. */
 export function canMakeNamespaces(): boolean {
   const name = `adit-${process.pid}-probe`
   try {

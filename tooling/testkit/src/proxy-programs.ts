@@ -1,16 +1,16 @@
 // The proxies of Debian, each with the least configuration it runs with. They connect from the address
-// they listen on, so that a server can tell by whom a connection came. Each is optional: a test asks
-// for the program first and skips itself, loudly, where it is missing.
+// they listen on, so that a server can tell which proxy a connection came through. Each is optional: a test asks
+// for the program first and skips itself with a reason where it is missing.
 import { spawnSync } from 'node:child_process'
 import { findProgram, realProxy, type ProxyFiles, type RealProxy } from './real-proxy.ts'
 
-/** Paths of the programs; undefined where one is missing, which is said on standard error. */
+/** Paths of the programs; undefined where one is missing, with a warning on standard error. */
 export interface ProxyPrograms {
   readonly squid: string | undefined
   readonly tinyproxy: string | undefined
   readonly danted: string | undefined
   readonly microsocks: string | undefined
-  /** Gives dante accounts of its own, which takes root. */
+  /** Gives dante its own accounts, which needs root. */
   readonly unshare: string | undefined
 }
 

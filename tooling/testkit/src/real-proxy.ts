@@ -1,6 +1,6 @@
 // Proxies that people really run, started for one test file each with a configuration of its own.
 // They cannot listen on port 0, so they get an address of their own instead: on Linux the whole of
-// 127.0.0.0/8 is this host, and an address made from the process id is used by nobody else.
+// 127.0.0.0/8 is this host, and an address made from the process id is not used by others.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, chmodSync, constants } from 'node:fs'
@@ -26,7 +26,7 @@ export type ProxyFiles = Readonly<Record<string, string>>
 
 const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
 
-/** Returns the path of a program of the system, or undefined. Says loudly when it is missing. */
+/** Returns the path of a program of the system, or undefined after a warning on standard error. */
 export function findProgram(name: string, debianPackage: string): string | undefined {
   for (const folder of FOLDERS) {
     const path = join(folder, name)
@@ -41,7 +41,7 @@ export function findProgram(name: string, debianPackage: string): string | undef
   return undefined
 }
 
-// A proxy that waits for its connections to end is not waited for much longer.
+// Some proxies wait for their connections to end: after this grace they are killed.
 const STOP_GRACE_MS = 1_000
 
 let started = 0

@@ -1,4 +1,4 @@
-// A TCP peer that does exactly what a test says: hostile, slow, mute, or merely unusual. The script
+// A TCP peer that does exactly what a test says: hostile, slow, silent, or only unusual. The script
 // runs once per connection; when it returns, the connection stays open until the test ends.
 import { createServer, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
@@ -27,7 +27,7 @@ export async function scriptedPeer(
   const server = createServer((socket) => {
     socket.on('error', () => {})
     socket.setNoDelay(true)
-    // A script that waits when its test ends is simply abandoned.
+    // A script that still waits when its test ends is abandoned.
     void Promise.resolve(script(connection(socket), index++)).catch(() => {})
   })
   const peer = await listening(server, host)

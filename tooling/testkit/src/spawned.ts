@@ -1,7 +1,7 @@
 // A real process under test. The end-to-end tests start the programs users start, so what they
 // need is always the same: wait for a line, keep the output for the message when it never comes,
 // and be certain that nothing survives the test. A process started inside a test is stopped when
-// that test ends, whether it passed or not; whatever else is alive is killed when the test worker
+// that test ends, whether it passed or not; what is alive after that is killed when the test worker
 // exits. Only the started process itself is signalled, by its pid.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { onTestFinished } from 'vitest'
@@ -218,7 +218,7 @@ export class Spawned {
 
 /**
  * Starts a process. Inside a test it is stopped when the test ends; started elsewhere (a
- * `beforeAll`), whoever started it stops it.
+ * `beforeAll`), the caller stops it.
  */
 export function spawned(
   command: string,

@@ -16,14 +16,14 @@ test('returns the first thing found, zero included', async () => {
 
 test('fails with the name and what was thrown last', async () => {
   const check = () => {
-    throw new Error('nobody home')
+    throw new Error('not there yet')
   }
   const failure = await until(check, { what: 'an answer', timeoutMs: 20 }).catch((e: unknown) => e)
   expect(failure).toMatchObject({
     code: 'TESTKIT_OUT_OF_TIME',
     limitMs: 20,
     message: 'not within 20 ms: an answer',
-    cause: { message: 'nobody home' },
+    cause: { message: 'not there yet' },
   })
 })
 
