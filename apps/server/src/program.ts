@@ -5,7 +5,7 @@ import { runStoreCommand } from './commands/run-store-command.ts'
 import { commands, type OwnCommands, type ServerTree, settings } from './settings.ts'
 import { start } from './start.ts'
 import { status } from './commands/status.ts'
-import { findTlsFaults } from './tls/find-tls-faults.ts'
+import { findTlsFaults } from './tls/tls-material.ts'
 import { SOFTWARE } from './version.ts'
 
 /** Address of the JSON Schema of the configuration file. */

@@ -20,11 +20,11 @@ import type { ProxyOptions } from './proxy/proxy-options.ts'
 import { noteNames } from './upstream/note-names.ts'
 import type { PublicPortOptions } from './public-ports/public-port-options.ts'
 import { PublicPorts } from './public-ports/public-ports.ts'
-import { StoredPorts } from './public-ports/stored-ports.ts'
+import { StoredPorts } from './public-ports/port-reservations.ts'
 import { listenRequest, type ServerListener } from './server-listener.ts'
 import { isReservationsPath, ReservationsApi } from './upstream/reservations-api.ts'
 import { memoryStore, type Store } from './store/store.ts'
-import { clientCertificateOf, peerFacts } from './tls/client-certificate.ts'
+import { clientCertificateOf, peerFacts } from './tls/certificates.ts'
 import { type StandingPolicy, VisitorGates } from './auth/visitor-gates.ts'
 
 /** What a server is made of. */

@@ -8,7 +8,7 @@ import type { VisitorRules } from '@proj/tunnel'
 import type { ConnectRequest, Denial, Endpoint } from '@proj/tunnel/server'
 
 import type { AdmittedVisitor, Authenticator } from '../auth/authenticator.ts'
-import { peerFacts } from '../tls/client-certificate.ts'
+import { peerFacts } from '../tls/certificates.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import { PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
 import type { ResolvedProxyOptions, TenantDomain } from './proxy-options.ts'

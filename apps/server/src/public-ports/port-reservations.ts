@@ -1,4 +1,7 @@
-import type { PortOwner } from './port-owner.ts'
+import type { Logger } from '@proj/tunnel'
+
+import type { ReservationStore } from '../store/reservation-store.ts'
+import type { PortOwner } from './public-port.ts'
 
 /** Ports that are held with reserved names. Reading is immediate. */
 export interface PortReservations {
@@ -16,3 +19,63 @@ export const noPortReservations: PortReservations = Object.freeze({
   portOf: () => undefined,
   keep: () => {},
 })
+
+/**
+ * The ports that are kept with reserved names. A reserved name that has had a public port gets the same
+ * one again after a restart of the server, and nobody else gets it meanwhile.
+ */
+export class StoredPorts implements PortReservations {
+  readonly #store: ReservationStore
+  readonly #logger: Logger
+  /** Who had a port when it was last written; what is still true is asked of the store. */
+  readonly #owners = new Map<number, PortOwner>()
+
+  /** @throws {StoreError} when the store cannot be read. */
+  constructor(store: ReservationStore, logger: Logger) {
+    this.#store = store
+    this.#logger = logger
+    for (const { port, tenant, identity, endpoint } of store.list()) {
+      const owner = { endpoint: { tenant, name: endpoint }, identity }
+      if (port !== undefined) this.#owners.set(port, owner)
+    }
+  }
+
+  /** @inheritdoc */
+  ownerOf(port: number): PortOwner | undefined {
+    const owner = this.#owners.get(port)
+    if (owner === undefined) return undefined
+    if (this.portOf(owner) === port) return owner
+    this.#owners.delete(port) // the name was released, or has another port
+    return undefined
+  }
+
+  /** @inheritdoc */
+  portOf({ endpoint, identity }: PortOwner): number | undefined {
+    const found = this.#store.find(endpoint)
+    return found?.identity === identity ? found.port : undefined
+  }
+
+  /** @inheritdoc */
+  keep(owner: PortOwner, port: number): void {
+    void this.#keep(owner, port).catch((error: unknown) => {
+      // It is served all the same; the next registration tries again.
+      this.#logger.error(
+        { err: error, port, endpoint: owner.endpoint.name },
+        'public port not kept',
+      )
+    })
+  }
+
+  async #keep({ endpoint, identity }: PortOwner, port: number): Promise<void> {
+    const found = this.#store.find(endpoint)
+    if (found?.identity !== identity) return
+    if (found.port !== port) {
+      await this.#store.reserve({ ...found, port })
+      this.#logger.info(
+        { port, endpoint: endpoint.name, identity },
+        'public port kept with its name',
+      )
+    }
+    this.#owners.set(port, { endpoint, identity })
+  }
+}

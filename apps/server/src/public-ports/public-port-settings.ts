@@ -1,4 +1,5 @@
-import { accessLists, LISTENER_SETTINGS } from '@proj/program-kit'
+import { accessLists, EXIT, LISTENER_SETTINGS, UserError } from '@proj/program-kit'
+import { isLoopback } from '@proj/config/address'
 import {
   bindHost,
   duration,
@@ -10,6 +11,7 @@ import {
   setting,
 } from '@proj/config'
 
+import { hintFor } from '../auth/safe-binds.ts'
 import type { PublicPortOptions } from './public-port-options.ts'
 
 /** Settings of the group `public_ports`. */
@@ -64,4 +66,38 @@ export function publicPortOptions(
 ): PublicPortOptions {
   const { range, bindHost: hosts, allow: _, deny: __, ...rest } = settings
   return { ...rest, ...accessLists(settings), ranges: range, hosts }
+}
+
+/** What decides where public ports may be opened. */
+export interface PortHosts {
+  /** Hosts an operator chose; undefined: none. */
+  readonly hosts: readonly string[] | undefined
+  /** Whether an access list says who may connect. */
+  readonly hasAllowList: boolean
+  /** Whether agents are asked who they are: it is they who are offered to visitors. */
+  readonly agentsAreKnown: boolean
+  /** Whether the operator wants ports open to whoever comes. */
+  readonly insecureOpen: boolean
+}
+
+/**
+ * Decides on which hosts public ports are opened. Where anybody could offer anything on them, that is
+ * loopback, as for the other ports.
+ *
+ * @returns undefined: where the visitors of the proxy port come, too.
+ * @throws {UserError} exit code 2 for a chosen host that others reach and nothing protects.
+ */
+export function safePortHosts({
+  hosts,
+  hasAllowList,
+  agentsAreKnown,
+  insecureOpen,
+}: PortHosts): readonly string[] | undefined {
+  if (hasAllowList || agentsAreKnown || insecureOpen) return hosts
+  const reachable = hosts?.find((host) => !isLoopback(host))
+  if (reachable === undefined) return hosts ?? ['localhost']
+  throw new UserError(
+    `public_ports.bind_host: strangers reach ${reachable}, and no agent is asked for a token`,
+    { exitCode: EXIT.usage, hint: hintFor('upstream') },
+  )
 }

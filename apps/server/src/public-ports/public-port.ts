@@ -1,8 +1,19 @@
 import { formatHostPort } from '@proj/config/address'
 import { listen, type Listeners, type OnConnection, type Warning } from '@proj/portcheck'
-import type { Upstream } from '@proj/tunnel/server'
+import type { Endpoint, Upstream } from '@proj/tunnel/server'
 
-import type { PortOwner } from './port-owner.ts'
+/** Whose a public port is: one endpoint of one identity has one port. */
+export interface PortOwner {
+  /** The endpoint. */
+  readonly endpoint: Endpoint
+  /** Who serves it. */
+  readonly identity: string
+}
+
+/** An owner as the key of a map. */
+export function ownerKey({ endpoint, identity }: PortOwner): string {
+  return JSON.stringify([endpoint.tenant, identity, endpoint.name])
+}
 
 /** How a port is opened. */
 export interface PublicPortBind {

@@ -5,8 +5,6 @@ import { isPortcheckError, type WarningCode } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 import type { PortLease, PortRefusal, PortWish, PublicPortSource } from '@proj/tunnel/server'
 
-import { PortHistory } from './port-history.ts'
-import { type PortOwner, ownerKey } from './port-owner.ts'
 import { PortRanges } from './port-ranges.ts'
 import { PORT_REFUSALS } from './port-refusals.ts'
 import { noPortReservations, type PortReservations } from './port-reservations.ts'
@@ -15,7 +13,7 @@ import {
   type ResolvedPublicPortOptions,
   resolvePublicPortOptions,
 } from './public-port-options.ts'
-import { PublicPort } from './public-port.ts'
+import { ownerKey, type PortOwner, PublicPort } from './public-port.ts'
 import { PublicVisitors, type PublicVisitorsParts } from './public-visitors.ts'
 
 /** What public ports are joined with. */
@@ -27,6 +25,9 @@ export interface PublicPortsParts extends PublicVisitorsParts {
   /** Told whose a port becomes, and that it is free again. Default: nobody is. */
   readonly onChange?: (event: 'taken' | 'lost', port: PublicPort) => void
 }
+
+/** Owners whose port is remembered; those of long ago are forgotten first. */
+const MAX_REMEMBERED_PORTS = 10_000
 
 /** Ports tried for one wish: each costs a look at who has it. More taken ones in a row are not met. */
 const MAX_TRIED_PORTS = 256
@@ -278,4 +279,29 @@ export class PublicPorts implements PublicPortSource {
 
 function isOfIdentity(owner: PortOwner, tenant: string, identity: string): boolean {
   return owner.endpoint.tenant === tenant && owner.identity === identity
+}
+
+/** Which port an owner had last, so that `any` is the same one again. */
+export class PortHistory {
+  readonly #max: number
+  readonly #ports = new Map<string, number>()
+
+  /** @param max - owners to remember. */
+  constructor(max: number = MAX_REMEMBERED_PORTS) {
+    this.#max = max
+  }
+
+  /** Remembers a port. */
+  keep(owner: string, port: number): void {
+    this.#ports.delete(owner) // to the end of the row
+    this.#ports.set(owner, port)
+    if (this.#ports.size <= this.#max) return
+    const [oldest] = this.#ports.keys()
+    if (oldest !== undefined) this.#ports.delete(oldest)
+  }
+
+  /** The port an owner had last. */
+  find(owner: string): number | undefined {
+    return this.#ports.get(owner)
+  }
 }

@@ -5,7 +5,7 @@ import { EXIT, UserError } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 
 import { dataDirectory } from './data-directory.ts'
-import type { ReservationLimits } from './reservation-limits.ts'
+import type { ReservationLimits } from './reservation-store.ts'
 import { isStoreError, type StoreError, type StoreErrorCode } from './store-error.ts'
 import { memoryStore, openStore, type Store, STORE_FILE } from './store.ts'
 

@@ -1,6 +1,13 @@
-import { AUDIT_LIMITS, type AuditLimits, REFUSAL_EVENTS } from './audit-limits.ts'
-import type { AuditEvent, AuditFields, AuditLog, AuditRecord } from './audit-log.ts'
-import { AuditQueue } from './audit-queue.ts'
+import {
+  AUDIT_LIMITS,
+  type AuditEvent,
+  type AuditFields,
+  type AuditLimits,
+  type AuditLog,
+  type AuditRecord,
+  auditRecord,
+  REFUSAL_EVENTS,
+} from './audit-log.ts'
 import type { Database } from './database.ts'
 
 /** The audit log in a database. */
@@ -55,5 +62,40 @@ export class SqliteAuditLog implements AuditLog {
         this.#limits.maxRecords,
       )
     }
+  }
+}
+
+/** Events that wait to be kept. One more than it holds is counted, and the count is an event, too. */
+export class AuditQueue {
+  readonly #maxWaiting: number
+  #waiting: AuditRecord[] = []
+  #dropped = 0
+
+  constructor(maxWaiting: number) {
+    this.#maxWaiting = maxWaiting
+  }
+
+  /** Whether there is anything to take. */
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0
+  }
+
+  /** Adds an event that happens now. */
+  add(event: AuditEvent, fields: AuditFields): void {
+    if (this.#waiting.length >= this.#maxWaiting) this.#dropped += 1
+    else this.#waiting.push(auditRecord(event, fields))
+  }
+
+  /**
+   * Hands over what waits; it is forgotten when `keep` returns, and waits on when it throws.
+   *
+   * @param keep - must keep all of it or nothing.
+   */
+  take(keep: (records: readonly AuditRecord[]) => void): void {
+    const dropped = this.#dropped
+    const count = dropped === 0 ? [] : [auditRecord('audit.dropped', { count: dropped })]
+    keep([...this.#waiting, ...count])
+    this.#waiting = []
+    this.#dropped = 0
   }
 }

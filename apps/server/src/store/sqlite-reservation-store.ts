@@ -1,12 +1,13 @@
 import type { Endpoint } from '@proj/tunnel/server'
 
 import type { Database, SqlRow, SqlValue } from './database.ts'
-import { RESERVATION_LIMITS, type ReservationLimits } from './reservation-limits.ts'
-import type {
-  Reservation,
-  ReservationFilter,
-  ReservationStore,
-  ReserveOutcome,
+import {
+  type Reservation,
+  RESERVATION_LIMITS,
+  type ReservationFilter,
+  type ReservationLimits,
+  type ReservationStore,
+  type ReserveOutcome,
 } from './reservation-store.ts'
 
 /** Reservations in a database. */

@@ -2,8 +2,13 @@ import type { Right } from '@proj/auth'
 
 import type { Database, SqlRow } from './database.ts'
 import { isStoreError } from './store-error.ts'
-import { MAX_TOKENS, USE_RESOLUTION_MS } from './token-limits.ts'
-import type { TokenRecord, TokenRefusal, TokenStore } from './token-store.ts'
+import {
+  MAX_TOKENS,
+  type TokenRecord,
+  type TokenRefusal,
+  type TokenStore,
+  USE_RESOLUTION_MS,
+} from './token-store.ts'
 
 /** How often another process's changes are looked for, ms. A look costs microseconds. */
 export const TOKEN_POLL_MS = 1_000

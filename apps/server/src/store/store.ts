@@ -2,21 +2,20 @@ import { join } from 'node:path'
 
 import type { Logger } from '@proj/tunnel'
 
-import type { AuditLog } from './audit-log.ts'
+import { type AuditLog, MemoryAuditLog, MirroredAuditLog } from './audit-log.ts'
 import { prepareDataDirectory } from './data-directory.ts'
 import { Database } from './database.ts'
-import { MemoryAuditLog } from './memory-audit-log.ts'
-import { MemoryReservationStore } from './memory-reservation-store.ts'
-import { MemoryTokenStore } from './memory-token-store.ts'
+import {
+  MemoryReservationStore,
+  type ReservationLimits,
+  type ReservationStore,
+} from './reservation-store.ts'
+import { MemoryTokenStore, type TokenStore } from './token-store.ts'
 import { MIGRATIONS } from './migrations.ts'
-import { MirroredAuditLog } from './mirrored-audit-log.ts'
-import type { ReservationLimits } from './reservation-limits.ts'
-import type { ReservationStore } from './reservation-store.ts'
 import { SqliteAuditLog } from './sqlite-audit-log.ts'
 import { SqliteReservationStore } from './sqlite-reservation-store.ts'
 import { SqliteTokenStore } from './sqlite-token-store.ts'
 import { isStoreError } from './store-error.ts'
-import type { TokenStore } from './token-store.ts'
 
 /** What a server remembers. */
 export interface Store extends Disposable {

@@ -6,7 +6,6 @@ import { type Logger } from '@proj/tunnel'
 import { carrierOf, resetSocket } from '@proj/tunnel/io'
 import { jsonRefusal, sendRefusal } from '@proj/tunnel/server'
 
-import { RateBound } from './rate-bound.ts'
 import type { TlsMaterial } from './tls-material.ts'
 
 /** How a handshake came out. */
@@ -258,4 +257,28 @@ export class TlsFront {
 function isMethodCharacter(byte: number): boolean {
   const letter = byte & 0b1101_1111
   return letter >= 0x41 && letter <= 0x5a
+}
+
+/** Lets something happen once in a while, and counts how often it did not. */
+class RateBound {
+  readonly #intervalMs: number
+  #nextMs = -Infinity
+  #left = 0
+
+  /** @param intervalMs - least time between two. */
+  constructor(intervalMs: number) {
+    this.#intervalMs = intervalMs
+  }
+
+  /** @returns how often it was refused since the last time it was not; undefined: not now. */
+  take(nowMs: number): number | undefined {
+    if (nowMs < this.#nextMs) {
+      this.#left += 1
+      return undefined
+    }
+    this.#nextMs = nowMs + this.#intervalMs
+    const left = this.#left
+    this.#left = 0
+    return left
+  }
 }

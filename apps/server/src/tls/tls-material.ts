@@ -1,9 +1,11 @@
 import type { X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 
+import type { RuleProblem } from '@proj/config'
+
 import { type KeyPair, readAuthorities, readKeyPair } from './key-pair.ts'
 import { TlsFault } from './tls-faults.ts'
-import type { TlsSettings } from './tls-settings.ts'
+import { TLS_PORTS, type TlsPortSettings, type TlsSettings } from './tls-settings.ts'
 
 /** What a port shows and trusts, read and checked. */
 export interface TlsMaterial {
@@ -66,6 +68,21 @@ export async function readTlsMaterial(sources: TlsSources): Promise<TlsMaterial 
     fingerprint: JSON.stringify([minVersion, ca, pairs.map(({ cert: pem }) => pem)]),
     select: (name) => pairs.find(({ certificate }) => certificate.checkHost(name))?.context,
   }
+}
+
+/** Looks for mistakes in the files that settings name, for `config check` and the start. */
+export async function findTlsFaults(settings: TlsPortSettings): Promise<readonly RuleProblem[]> {
+  const found: RuleProblem[] = []
+  for (const name of TLS_PORTS) {
+    const { tls } = settings[name]
+    if (tls.cert.length === 0) continue
+    const material = await readTlsMaterial(tls)
+    if (!Array.isArray(material)) continue
+    for (const { setting, code, message, hint } of material) {
+      found.push({ key: `${name}.tls.${setting}`, code, message, hint })
+    }
+  }
+  return found
 }
 
 function contextOf(

@@ -2,7 +2,7 @@ import { FileWatch } from '@proj/config'
 import { EXIT, UserError } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 
-import { describeCertificate } from './describe-certificate.ts'
+import { describeCertificate } from './certificates.ts'
 import { TlsFront } from './tls-front.ts'
 import { readTlsMaterial, type TlsMaterial } from './tls-material.ts'
 import { TLS_PORTS, type TlsPortSettings, type TlsSettings } from './tls-settings.ts'

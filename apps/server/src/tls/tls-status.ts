@@ -1,4 +1,4 @@
-import { describeCertificate } from './describe-certificate.ts'
+import { describeCertificate } from './certificates.ts'
 import type { TlsFront } from './tls-front.ts'
 
 /** One port that speaks TLS. */

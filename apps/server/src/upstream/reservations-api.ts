@@ -17,11 +17,13 @@ import {
   SESSION_ENDPOINT,
 } from '@proj/tunnel/server'
 
-import { readJsonBody } from './read-json-body.ts'
-import type { PortOwner } from '../public-ports/port-owner.ts'
+import type { PortOwner } from '../public-ports/public-port.ts'
 import type { Reservation } from '../store/reservation-store.ts'
 import type { Store } from '../store/store.ts'
 import { isStoreError } from '../store/store-error.ts'
+
+/** Largest body of a request to one of our APIs. They hold a few words. */
+const MAX_BODY_BYTES = 4096
 
 /** What the API joins. */
 export interface ReservationsApiParts extends ClaimContext {
@@ -233,4 +235,26 @@ function refusal(status: number, code: string, error: string): Answer {
 
 function notAllowed(allow: string): Answer {
   return { ...refusal(405, 'method-not-allowed', `use ${allow}`), headers: { allow } }
+}
+
+/**
+ * Reads the JSON body of a request.
+ *
+ * @returns undefined when there is none; null when it is not JSON or longer than MAX_BODY_BYTES, and
+ *   what is left of it is not read.
+ */
+async function readJsonBody(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > MAX_BODY_BYTES) return null
+    chunks.push(chunk)
+  }
+  if (bytes === 0) return undefined
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown
+  } catch {
+    return null
+  }
 }

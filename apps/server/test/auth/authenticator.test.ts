@@ -6,8 +6,8 @@ import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { describe, expect, test } from 'vitest'
 
 import { Authenticator, type AuthenticatorOptions } from '../../src/auth/authenticator.ts'
-import { MemoryAuditLog } from '../../src/store/memory-audit-log.ts'
-import { MemoryTokenStore } from '../../src/store/memory-token-store.ts'
+import { MemoryAuditLog } from '../../src/store/audit-log.ts'
+import { MemoryTokenStore } from '../../src/store/token-store.ts'
 import { authOf, hs256, storedToken } from './signed.ts'
 
 const KEY = 'the key of the port, thirty-two bytes or more'

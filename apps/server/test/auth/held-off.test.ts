@@ -3,7 +3,7 @@ import { onTestFinished, expect, test } from 'vitest'
 
 import { Authenticator } from '../../src/auth/authenticator.ts'
 import { Server } from '../../src/server.ts'
-import { MemoryTokenStore } from '../../src/store/memory-token-store.ts'
+import { MemoryTokenStore } from '../../src/store/token-store.ts'
 import { memoryStore } from '../../src/store/store.ts'
 import { storedToken } from './signed.ts'
 

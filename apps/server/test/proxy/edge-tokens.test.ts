@@ -8,8 +8,8 @@ import { Agent } from '@proj/tunnel'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { Authenticator, type AuthenticatorOptions } from '../../src/auth/authenticator.ts'
-import { MemoryAuditLog } from '../../src/store/memory-audit-log.ts'
-import { MemoryTokenStore } from '../../src/store/memory-token-store.ts'
+import { MemoryAuditLog } from '../../src/store/audit-log.ts'
+import { MemoryTokenStore } from '../../src/store/token-store.ts'
 import { authOf, hs256, storedToken } from '../auth/signed.ts'
 import { deferred, type Fixture, request, tunnel } from '../tunnel-fixture.ts'
 

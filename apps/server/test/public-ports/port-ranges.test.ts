@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { PortHistory } from '../../src/public-ports/port-history.ts'
+import { PortHistory } from '../../src/public-ports/public-ports.ts'
 import { resolvePublicPortOptions } from '../../src/public-ports/public-port-options.ts'
 import { PortRanges } from '../../src/public-ports/port-ranges.ts'
 

@@ -8,7 +8,7 @@ import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
 import { memoryStore, openStore, type Store } from '../../src/store/store.ts'
 import { Server } from '../../src/server.ts'
-import { StoredPorts } from '../../src/public-ports/stored-ports.ts'
+import { StoredPorts } from '../../src/public-ports/port-reservations.ts'
 
 const byToken: Authorize = ({ headers }) => ({
   identity: headers.authorization?.replace('Bearer ', '') ?? 'anonymous',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
-import { safePortHosts } from '../../src/public-ports/safe-port-hosts.ts'
+import { safePortHosts } from '../../src/public-ports/public-port-settings.ts'
 
 const UNPROTECTED = { hasAllowList: false, agentsAreKnown: false, insecureOpen: false }
 

@@ -1,8 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
-import type { AuditLimits } from '../../src/store/audit-limits.ts'
-import type { AuditLog } from '../../src/store/audit-log.ts'
-import { MemoryAuditLog } from '../../src/store/memory-audit-log.ts'
+import { type AuditLimits, type AuditLog, MemoryAuditLog } from '../../src/store/audit-log.ts'
 import { SqliteAuditLog } from '../../src/store/sqlite-audit-log.ts'
 import { freshDatabase } from './fixtures.ts'
 

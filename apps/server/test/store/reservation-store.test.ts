@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
 
-import { MemoryReservationStore } from '../../src/store/memory-reservation-store.ts'
-import type { ReservationLimits } from '../../src/store/reservation-limits.ts'
-import type { Reservation, ReservationStore } from '../../src/store/reservation-store.ts'
+import {
+  MemoryReservationStore,
+  type Reservation,
+  type ReservationLimits,
+  type ReservationStore,
+} from '../../src/store/reservation-store.ts'
 import { SqliteReservationStore } from '../../src/store/sqlite-reservation-store.ts'
 import { freshDatabase } from './fixtures.ts'
 

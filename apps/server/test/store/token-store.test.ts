@@ -3,10 +3,9 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
 import { Database } from '../../src/store/database.ts'
-import { MemoryTokenStore } from '../../src/store/memory-token-store.ts'
+import { MemoryTokenStore, type TokenRecord, type TokenStore } from '../../src/store/token-store.ts'
 import { MIGRATIONS } from '../../src/store/migrations.ts'
 import { SqliteTokenStore } from '../../src/store/sqlite-token-store.ts'
-import type { TokenRecord, TokenStore } from '../../src/store/token-store.ts'
 import { freshDatabase } from './fixtures.ts'
 
 const TOKEN: Omit<TokenRecord, 'revokedAt' | 'lastUsedAt'> = {

@@ -10,7 +10,7 @@ import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
-import { clientCertificateOf, peerFacts } from '../../src/tls/client-certificate.ts'
+import { clientCertificateOf, peerFacts } from '../../src/tls/certificates.ts'
 import { TlsFront, type TlsFrontOptions } from '../../src/tls/tls-front.ts'
 import { readTlsMaterial, type TlsMaterial, type TlsSources } from '../../src/tls/tls-material.ts'
 

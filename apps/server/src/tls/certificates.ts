@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { type PeerCertificate, TLSSocket } from 'node:tls'
 
@@ -36,6 +37,20 @@ export function peerFacts(socket: Duplex): Pick<ConnectRequest, 'certificate' | 
   const certificate = clientCertificateOf(socket)
   const tls = tlsFactsOf(socket)
   return { ...(certificate && { certificate }), ...(tls !== undefined && { tls }) }
+}
+
+/** What is said of a certificate in the log and on the status page. */
+export function describeCertificate(certificate: X509Certificate): {
+  readonly names: readonly string[]
+  readonly serial: string
+  readonly expires: string
+} {
+  const names = alternativeNames(certificate.subjectAltName ?? '')
+  return {
+    names: names.length > 0 ? names : [certificate.subject.replaceAll('\n', ', ')],
+    serial: certificate.serialNumber,
+    expires: new Date(certificate.validTo).toISOString(),
+  }
 }
 
 /**

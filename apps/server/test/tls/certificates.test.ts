@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
-import { alternativeNames } from '../../src/tls/client-certificate.ts'
+import { alternativeNames } from '../../src/tls/certificates.ts'
 
 describe('alternative names', () => {
   test.for([
