@@ -1,5 +1,6 @@
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http'
 
+import type { Gate } from '@proj/auth'
 import { WindowBudget } from '@proj/mux'
 import { type Listeners, listenTogether, peerOf } from '@proj/portcheck'
 import { type Logger, TUNNEL_LIMITS } from '@proj/tunnel'
@@ -72,7 +73,7 @@ export interface ServerListeners {
 const SIDE_PORT_HEAD_TIMEOUT_MS = 10_000
 
 interface ServerParts {
-  readonly registry: UpstreamRegistry
+  readonly registry: UpstreamRegistry<Gate>
   readonly gates: VisitorGates
   readonly edge: HttpProxy
   readonly publicPorts: PublicPorts
@@ -86,7 +87,7 @@ interface ServerParts {
 /** A running server: composes the edge, the acceptors and the admin pages on their ports. */
 export class Server {
   /** Which agents serve which endpoints. */
-  readonly registry: UpstreamRegistry
+  readonly registry: UpstreamRegistry<Gate>
   /** The visitors' side. */
   readonly edge: HttpProxy
   /** Public TCP ports. */
@@ -113,7 +114,7 @@ export class Server {
   static async start(options: ServerOptions): Promise<Server> {
     const { logger, software, authenticator } = options
     const store = options.store ?? memoryStore(logger)
-    const registry = new UpstreamRegistry()
+    const registry = new UpstreamRegistry<Gate>()
     noteNames(registry, store.audit)
     const authorize = options.authorize ?? authenticator?.authorize ?? allowAll
     const common = {

@@ -48,13 +48,7 @@ export type { AuthErrorCode, AuthErrorInfo } from './errors.ts'
 // --- visitors of an endpoint
 export { Gate, type GateParts, judgeAll } from './visitors/gate.ts'
 export { DENIAL_CODES, type DenialCode } from './visitors/decision.ts'
-export type {
-  Admission,
-  Decision,
-  Decision as Verdict,
-  Denial,
-  VisitorRequest,
-} from './visitors/decision.ts'
+export type { Admission, Decision, Denial, VisitorRequest } from './visitors/decision.ts'
 export {
   type BasicAuthUser,
   MAX_BLOCKS,

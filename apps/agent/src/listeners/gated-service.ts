@@ -125,7 +125,12 @@ export class GatedService extends Duplex {
     return first === undefined ? undefined : plainAddress(first)
   }
 
-  #deny({ status, error, code, headers }: Denial, method: string): void {
+  #deny(denial: Denial, method: string): void {
+    const { status, error, code, challenges, retryAfterMs } = denial
+    const headers = challenges.flatMap((challenge) => ['www-authenticate', challenge])
+    if (retryAfterMs !== undefined) {
+      headers.push('retry-after', String(Math.ceil(retryAfterMs / 1000)))
+    }
     const answer = { status, message: error, code, headers, method, keepAlive: true }
     this.push(formatErrorResponse(answer))
   }

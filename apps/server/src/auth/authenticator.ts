@@ -6,6 +6,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 
 import {
   abortAt,
+  type Admission,
+  type Denial as VisitorDenial,
   bearerToken,
   AuthError,
   isAuthError,
@@ -59,12 +61,16 @@ type Shown = Pick<AuthorizationRequest, 'headers' | 'remoteAddress' | 'certifica
   readonly isBrief?: boolean
 }
 
-/** A visitor who may pass. */
-export interface AdmittedVisitor {
-  /** Whose names the visitor uses. */
+/** A visitor of an HTTP endpoint whose token the proxy port accepts. */
+export interface AdmittedVisitor extends Admission {
+  /** Tenant whose endpoints the visitor uses. */
   readonly tenant: string
-  /** Whether `authorization` was the token, which nobody behind us may see. */
-  readonly consumed: boolean
+}
+
+/** Codes of `adit-error` by status, for visitors that the proxy port denies. */
+const VISITOR_CODES: Readonly<Record<number, VisitorDenial['code']>> = {
+  429: 'too_many_failures',
+  503: 'token_keys_unavailable',
 }
 
 /** Recognises peers on every port of a server. */
@@ -131,16 +137,16 @@ export class Authenticator implements Disposable {
   }
 
   /** Judges a visitor of an HTTP endpoint. Requests are no handshakes: only failures are counted. */
-  async admitVisitor(request: Shown, endpoint: string): Promise<AdmittedVisitor | Denial> {
+  async admitVisitor(request: Shown, endpoint: string): Promise<AdmittedVisitor | VisitorDenial> {
     const heldOff = this.limits.heldOff(request.remoteAddress)
     const verdict = heldOff ?? (await this.#identify('proxy', { ...request, isBrief: true }))
-    if ('status' in verdict) return verdict
+    if ('status' in verdict) return visitorDenial(verdict)
     if (!verdict.permits('connect', endpoint)) {
-      return { status: 401, error: 'endpoint not permitted' }
+      return visitorDenial({ status: 401, error: 'endpoint not permitted' })
     }
     // The other header is never passed on.
     const consumed = (request.headers['x-piko-authorization'] ?? '') === ''
-    return { tenant: verdict.tenant, consumed }
+    return { admitted: true, tenant: verdict.tenant, consumed }
   }
 
   [Symbol.dispose](): void {
@@ -232,6 +238,14 @@ export class Authenticator implements Disposable {
     if (auth !== undefined) return auth
     throw new AuthError('IDENTITY_TOKEN_INVALID', 'no keys of JWTs are configured here')
   }
+}
+
+/** A denial as a visitor of an HTTP endpoint is told it. */
+function visitorDenial(denial: Denial): VisitorDenial {
+  // RFC 9110 section 15.5.2: a 401 says what it wants.
+  const challenges = denial.status === 401 ? ['Bearer'] : []
+  const code = VISITOR_CODES[denial.status] ?? 'unauthorized'
+  return { admitted: false, ...denial, code, challenges }
 }
 
 /** The tenant a peer names; an empty name is none. */

@@ -27,7 +27,7 @@ export class VisitorGates {
   }
 
   /** Reads what an agent demands; see `UpstreamAcceptorOptions.readVisitorRules`. */
-  readonly read: ReadVisitorRules = (rules, kind) => {
+  readonly read: ReadVisitorRules<Gate> = (rules, kind) => {
     const gate = new Gate(parsePolicy(rules), this.#parts)
     if (kind === 'tcp' && gate.needsHttp) {
       throw new AuthError('VISITORS_POLICY_INVALID', 'a TCP connection has no credentials')

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 
+import type { Gate } from '@proj/auth'
 import type { Logger } from '@proj/tunnel'
 import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
@@ -20,7 +21,7 @@ import { VisitorConnection } from './visitor-connection.ts'
 /** What the proxy works with. */
 export interface HttpProxyParts {
   /** Where upstreams are found. */
-  readonly registry: UpstreamRegistry
+  readonly registry: UpstreamRegistry<Gate>
   /** Takes requests for the connect route. */
   readonly connect: ConsumerAcceptor
   /** Checks the tokens of visitors. Default: visitors need none. */
@@ -35,7 +36,7 @@ const MAX_TICK_MS = 250
 /** The proxy port: visitors' connections in, requests to agents out. */
 export class HttpProxy implements ProxyContext {
   readonly options: ResolvedProxyOptions
-  readonly registry: UpstreamRegistry
+  readonly registry: UpstreamRegistry<Gate>
   readonly connect: ConsumerAcceptor
   readonly authenticator: Authenticator | undefined
   readonly logger: Logger

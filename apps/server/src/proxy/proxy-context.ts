@@ -1,3 +1,4 @@
+import type { Gate } from '@proj/auth'
 import type { Logger } from '@proj/tunnel'
 import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
@@ -11,7 +12,7 @@ import type { StreamPool } from './stream-pool.ts'
 /** What every visitor's connection shares. */
 export interface ProxyContext {
   readonly options: ResolvedProxyOptions
-  readonly registry: UpstreamRegistry
+  readonly registry: UpstreamRegistry<Gate>
   readonly connect: ConsumerAcceptor
   /** Asks visitors for a token, where the proxy port has keys. */
   readonly authenticator: Authenticator | undefined

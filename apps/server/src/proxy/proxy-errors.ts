@@ -22,7 +22,6 @@ export const PROXY_ERRORS: Readonly<
     | 'firstByteTimeout'
     | 'headTimeout'
     | 'tooManyConnections'
-    | 'rulesUnknown'
     | 'visitorCheckTimeout'
     | 'visitorCheckFailed'
     | 'tenantUnknown',
@@ -36,7 +35,6 @@ export const PROXY_ERRORS: Readonly<
   firstByteTimeout: { status: 504, error: 'upstream timeout', code: 'first_byte_timeout' },
   headTimeout: { status: 408, error: 'request head timeout', code: 'head_timeout' },
   tooManyConnections: { status: 503, error: 'too many connections', code: 'too_many_connections' },
-  rulesUnknown: { status: 403, error: 'rules for visitors are not known', code: 'rules_unknown' },
   visitorCheckTimeout: {
     status: 504,
     error: 'visitor check timeout',

@@ -2,10 +2,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 
-import { clientAddress, Gate, judgeAll, type Verdict } from '@proj/auth'
+import { clientAddress, type Decision, type Denial, type Gate, judgeAll } from '@proj/auth'
 import { endpointId, type ForwardRequestOptions, type RequestHead } from '@proj/http1'
-import type { VisitorRules } from '@proj/tunnel'
-import type { ConnectRequest, Denial, Endpoint } from '@proj/tunnel/server'
+import type { ConnectRequest, Endpoint } from '@proj/tunnel/server'
 
 import type { AdmittedVisitor, Authenticator } from '../auth/authenticator.ts'
 import { peerFacts } from '../tls/certificates.ts'
@@ -21,7 +20,7 @@ export interface Route {
   /** The endpoint it is for. */
   readonly endpoint: Endpoint
   /** The rules the visitor was checked by; undefined when there are none. */
-  readonly rules: readonly VisitorRules[] | undefined
+  readonly rules: readonly Gate[] | undefined
   /** How its headers are rewritten. */
   readonly forward: ForwardRequestOptions & { readonly requestId: string }
 }
@@ -34,13 +33,6 @@ export interface Refused {
 
 /** Headers with credentials. */
 const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'x-piko-authorization'])
-
-/** Codes of `adit-error` by the status of a denial. */
-const DENIAL_CODES: Readonly<Record<number, string>> = {
-  401: 'unauthorized',
-  429: 'too_many_failures',
-  503: 'token_keys_unavailable',
-}
 
 /**
  * A request for the connect route as the tunnel takes it: the first of each header, lower case.
@@ -124,15 +116,15 @@ async function checkToken(
   const { logger, options } = proxy
   const remoteAddress = clientAddress(head.headers, forward.clientAddress, options.trustedHops)
   const request = { headers: credentialsOf(head.headers, tenant), remoteAddress }
-  let verdict: AdmittedVisitor | Denial
+  let decision: AdmittedVisitor | Denial
   try {
-    verdict = await authenticator.admitVisitor(request, name)
+    decision = await authenticator.admitVisitor(request, name)
   } catch (error) {
     logger.error({ err: error, endpoint: name }, 'visitor check failed')
     return { error: PROXY_ERRORS.visitorCheckFailed }
   }
-  if ('status' in verdict) return { error: errorForDenial(verdict) }
-  const { tenant: ofToken, consumed: authorizationConsumed } = verdict
+  if (!decision.admitted) return { error: errorForDenial(decision) }
+  const { tenant: ofToken, consumed: authorizationConsumed } = decision
   const endpoint = { tenant: ofToken, name }
   return await findRoute(proxy, head, endpoint, { ...forward, authorizationConsumed })
 }
@@ -151,10 +143,8 @@ function credentialsOf(list: readonly string[], tenant: string): IncomingHttpHea
   return headers
 }
 
-function errorForDenial({ status, error, retryAfterMs }: Denial): ProxyError {
-  const code = DENIAL_CODES[status] ?? 'unauthorized'
-  // RFC 9110 section 15.5.2: a 401 says what it wants.
-  const headers = status === 401 ? ['www-authenticate', 'Bearer'] : []
+function errorForDenial({ status, error, code, challenges, retryAfterMs }: Denial): ProxyError {
+  const headers = challenges.flatMap((challenge) => ['www-authenticate', challenge])
   if (retryAfterMs !== undefined) {
     headers.push('retry-after', String(Math.ceil(retryAfterMs / 1000)))
   }
@@ -180,24 +170,21 @@ function findRoute(
 function checkRules(
   proxy: ProxyContext,
   head: RequestHead,
-  route: Route & { readonly rules: readonly VisitorRules[] },
+  route: Route & { readonly rules: readonly Gate[] },
 ): Route | Refused | Promise<Route | Refused> {
   const { headers } = head
   const { endpoint, rules, forward } = route
   const address = clientAddress(headers, forward.clientAddress, proxy.options.trustedHops)
-  // Rules that were not made by this program cannot be applied by it: then no visitor is admitted.
-  const gates = rules.filter((one) => one instanceof Gate)
-  if (gates.length < rules.length) return { error: PROXY_ERRORS.rulesUnknown }
-  const verdict = judgeAll(gates, { headers, address, endpoint: endpoint.name })
-  if (!(verdict instanceof Promise)) return applyVerdict(route, verdict)
-  return verdict.then(
+  const decision = judgeAll(rules, { headers, address, endpoint: endpoint.name })
+  if (!(decision instanceof Promise)) return applyDecision(route, decision)
+  return decision.then(
     (late) => {
       const now = proxy.registry.rules(endpoint)
       // During the check an agent may have come with other rules.
       if (now !== undefined && now !== rules) {
         return checkRules(proxy, head, { ...route, rules: now })
       }
-      return applyVerdict(route, late)
+      return applyDecision(route, late)
     },
     (error: unknown) => {
       proxy.logger.error(
@@ -209,14 +196,11 @@ function checkRules(
   )
 }
 
-function applyVerdict(route: Route, verdict: Verdict): Route | Refused {
-  if (verdict.admitted) {
-    const { authorizationConsumed: before = false } = route.forward
-    const forward = { ...route.forward, authorizationConsumed: before || verdict.consumed }
-    return { ...route, forward }
-  }
-  const { status, error, code, headers } = verdict
-  return { error: { status, error, code, headers } }
+function applyDecision(route: Route, decision: Decision): Route | Refused {
+  if (!decision.admitted) return { error: errorForDenial(decision) }
+  const { authorizationConsumed: before = false } = route.forward
+  const forward = { ...route.forward, authorizationConsumed: before || decision.consumed }
+  return { ...route, forward }
 }
 
 /** The path of a request target, without its query. */

@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 
+import { Gate, PasswordChecks, SourceLimiter, VISITOR_FAILURES } from '@proj/auth'
 import { Agent, forward, type Listener } from '@proj/tunnel'
 import { type AuthorizationRequest, type Grant } from '@proj/tunnel/server'
 import { foreignSocket, hasForeignSockets } from '@proj/testkit/foreign-socket'
@@ -189,8 +190,8 @@ describe('visitors', () => {
     await (await offer(agent(), 'pg', first)).ready()
     const session = server.registry.pick(PG)
     if (session === undefined) throw new Error('nobody serves pg')
-    const admitsConnection = (address: string | undefined): boolean => address === '::1'
-    server.registry.add(PG, session, { id: 'only ::1', admitsConnection })
+    const parts = { checks: new PasswordChecks(), failures: new SourceLimiter(VISITOR_FAILURES) }
+    server.registry.add(PG, session, new Gate({ allow: ['::1'] }, parts))
     expect(await heard(first, '::1')).toBe('pg')
     expect(await ended(first)).toBe('reset')
   })

@@ -16,7 +16,7 @@ export interface Admission {
   readonly consumed: boolean
 }
 
-/** The visitor lacks the right: what to answer. */
+/** The visitor has no right to the endpoint: what to answer. */
 export interface Denial {
   /** Tells the two decisions apart. */
   readonly admitted: false
@@ -24,10 +24,12 @@ export interface Denial {
   readonly status: number
   /** Text for people. */
   readonly error: string
-  /** Stable code for programs. */
-  readonly code: DenialCode
-  /** Further headers of the answer: name, value, name, value. */
-  readonly headers: readonly string[]
+  /** Stable code for programs: of {@link DENIAL_CODES}, or `unauthorized` for the token of the proxy port. */
+  readonly code: DenialCode | 'unauthorized'
+  /** What would be accepted: values of WWW-Authenticate (RFC 9110 section 11.6.1); empty where nothing would. */
+  readonly challenges: readonly string[]
+  /** When asking again may help, ms; told in Retry-After. */
+  readonly retryAfterMs?: number
 }
 
 /** Whether a visitor is admitted. */
@@ -63,6 +65,9 @@ export const DENIAL_CODES: Readonly<
 })
 
 /** Makes a denial. */
-export function deny(code: DenialCode, headers: readonly string[] = []): Denial {
-  return { admitted: false, ...DENIAL_CODES[code], code, headers }
+export function deny(
+  code: DenialCode,
+  more: Partial<Pick<Denial, 'challenges' | 'retryAfterMs'>> = {},
+): Denial {
+  return { admitted: false, ...DENIAL_CODES[code], code, challenges: [], ...more }
 }

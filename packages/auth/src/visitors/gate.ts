@@ -21,8 +21,8 @@ export interface GateParts {
   readonly failures: SourceLimiter
 }
 
-/** Time after which a check is tried again that found too many others waiting, s. */
-const BUSY_RETRY_S = 1
+/** When to ask again after a check that could not be made, ms. */
+const BUSY_RETRY_MS = 1000
 
 /** Stands in for users nobody has, so that they take as long as the others: no password has this hash. */
 const NOBODY = `$scrypt$ln=15,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
@@ -97,7 +97,7 @@ export class Gate {
       if (!isAuthError(error)) throw error
       if (error.retryable) {
         failures.giveBack(source)
-        return deny('token_keys_unavailable', ['retry-after', String(BUSY_RETRY_S)])
+        return deny('token_keys_unavailable', { retryAfterMs: BUSY_RETRY_MS })
       }
       const isExpired = error.code === 'IDENTITY_TOKEN_EXPIRED'
       return this.#challenge(isExpired ? 'token_expired' : 'token_invalid', request)
@@ -108,7 +108,7 @@ export class Gate {
   #heldOff(source: string): Decision | undefined {
     const waitMs = this.#parts.failures.tryTake(source)
     if (waitMs === 0) return undefined
-    return deny('too_many_failures', ['retry-after', String(Math.ceil(waitMs / 1000))])
+    return deny('too_many_failures', { retryAfterMs: waitMs })
   }
 
   #checkPassword(
@@ -123,7 +123,7 @@ export class Gate {
     const check = checks.check(password, verifier)
     if (check === undefined) {
       failures.giveBack(source)
-      return deny('checks_busy', ['retry-after', String(BUSY_RETRY_S)])
+      return deny('checks_busy', { retryAfterMs: BUSY_RETRY_MS })
     }
     return check.then((isGood) => {
       if (!isGood) return this.#challenge('credentials_wrong', request)
@@ -139,12 +139,10 @@ export class Gate {
   #challenge(code: DenialCode, request: VisitorRequest): Decision {
     const plain = request.endpoint.replaceAll(/[^\u0020-\u007e]/g, '?')
     const realm = `realm="${plain.replaceAll(/["\\]/g, '\\$&')}"`
-    const headers: string[] = []
-    if (this.#users !== undefined) {
-      headers.push('www-authenticate', `Basic ${realm}, charset="UTF-8"`)
-    }
-    if (this.#tokens !== undefined) headers.push('www-authenticate', `Bearer ${realm}`)
-    return deny(code, headers)
+    const challenges: string[] = []
+    if (this.#users !== undefined) challenges.push(`Basic ${realm}, charset="UTF-8"`)
+    if (this.#tokens !== undefined) challenges.push(`Bearer ${realm}`)
+    return deny(code, { challenges })
   }
 }
 

@@ -34,11 +34,11 @@ describe('passwords', () => {
       status: 401,
       error: 'missing authorization',
       code: 'credentials_missing',
-      headers: ['www-authenticate', 'Basic realm="web", charset="UTF-8"'],
+      challenges: ['Basic realm="web", charset="UTF-8"'],
     })
     const odd = gate.judge({ ...from([]), endpoint: 'a"b\\cä' })
     expect(odd).toMatchObject({
-      headers: ['www-authenticate', 'Basic realm="a\\"b\\\\c?", charset="UTF-8"'],
+      challenges: ['Basic realm="a\\"b\\\\c?", charset="UTF-8"'],
     })
   })
 
@@ -81,7 +81,7 @@ describe('passwords', () => {
     expect(third).toMatchObject({
       status: 429,
       code: 'too_many_failures',
-      headers: ['retry-after', '6'],
+      retryAfterMs: 6000,
     })
     expect(gate.judge(from(basic('ann:secret')))).toMatchObject({ admitted: true })
     const elsewhere = await gate.judge(from(basic('ann:3'), '192.0.2.2'))
@@ -105,7 +105,7 @@ describe('passwords', () => {
     expect(gate.judge(from(basic('ann:2'), '192.0.2.2'))).toMatchObject({
       status: 503,
       code: 'checks_busy',
-      headers: ['retry-after', '1'],
+      retryAfterMs: 1000,
     })
     await first
     // It was not judged, so it did not fail either.
@@ -168,7 +168,7 @@ describe('tokens', () => {
     expect(verdict).toMatchObject({
       status: 401,
       code,
-      headers: ['www-authenticate', 'Bearer realm="web"'],
+      challenges: ['Bearer realm="web"'],
     })
   })
 
@@ -177,12 +177,7 @@ describe('tokens', () => {
     expect(await both.judge(bearer(signed({})))).toMatchObject({ admitted: true })
     expect(await both.judge(from(basic('ann:secret')))).toMatchObject({ admitted: true })
     expect(both.judge(from([]))).toMatchObject({
-      headers: [
-        'www-authenticate',
-        'Basic realm="web", charset="UTF-8"',
-        'www-authenticate',
-        'Bearer realm="web"',
-      ],
+      challenges: ['Basic realm="web", charset="UTF-8"', 'Bearer realm="web"'],
     })
   })
 

@@ -17,7 +17,10 @@ export interface VisitorRules {
  *
  * @throws {Error} when they cannot be applied as they are; its message goes to the agent.
  */
-export type ReadVisitorRules = (rules: object, kind: 'http' | 'tcp') => VisitorRules
+export type ReadVisitorRules<Rules extends VisitorRules = VisitorRules> = (
+  rules: object,
+  kind: 'http' | 'tcp',
+) => Rules
 
 /** Longest rules, bytes of JSON: a control message with room for its other fields. */
 export const MAX_VISITOR_RULES_BYTES = 12_288

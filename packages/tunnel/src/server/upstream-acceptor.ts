@@ -23,7 +23,7 @@ import { jsonRefusal, type Refusal, sendRefusal, textRefusal } from './refusal.t
 import { routeEndpoint, UPSTREAM_ROUTE } from '../protocol/routes.ts'
 import type { UpstreamRegistry } from './upstream-registry.ts'
 import { UpstreamSession } from './upstream-session.ts'
-import type { ReadVisitorRules } from '../protocol/visitor-rules.ts'
+import type { ReadVisitorRules, VisitorRules } from '../protocol/visitor-rules.ts'
 import { checkHandshake, switchingProtocols } from '../websocket/handshake.ts'
 import { WebSocketPipe } from '../websocket/pipe.ts'
 
@@ -45,9 +45,11 @@ export interface UpstreamAcceptorLimits {
 }
 
 /** What the server's app joins an acceptor with. */
-export interface UpstreamAcceptorOptions extends UpstreamAcceptorLimits {
+export interface UpstreamAcceptorOptions<
+  Rules extends VisitorRules = VisitorRules,
+> extends UpstreamAcceptorLimits {
   /** Where endpoints are registered. */
-  readonly registry: UpstreamRegistry
+  readonly registry: UpstreamRegistry<Rules>
   /** Judges handshakes. Default: everyone may do everything. */
   readonly authorize?: Authorize
   /** Names that are held for identities. Default: none. */
@@ -75,7 +77,7 @@ export interface UpstreamAcceptorOptions extends UpstreamAcceptorLimits {
    * Understands the rules for visitors that agents send, for a server that enforces those of
    * `UpstreamRegistry.rules`. Default: agents are not told that theirs are in force, and serve nothing.
    */
-  readonly readVisitorRules?: ReadVisitorRules
+  readonly readVisitorRules?: ReadVisitorRules<Rules>
   /** Gives out public TCP ports. Default: whoever asks for one is refused. */
   readonly publicPorts?: PublicPortSource
   /** Default: silent. */
@@ -89,7 +91,7 @@ export interface UpstreamAcceptorOptions extends UpstreamAcceptorLimits {
  * Connect it to a `node:http` server: `server.on('upgrade', acceptor.handleUpgrade)` and
  * `server.on('request', acceptor.handleRequest)`.
  */
-export class UpstreamAcceptor {
+export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
   readonly #options: Required<Omit<UpstreamAcceptorOptions, 'readVisitorRules'>> & {
     readonly readVisitorRules: ReadVisitorRules | undefined
   }
@@ -97,7 +99,7 @@ export class UpstreamAcceptor {
   #draining = false
 
   /** @throws {RangeError} naming a limit that is out of its range. */
-  constructor(options: UpstreamAcceptorOptions) {
+  constructor(options: UpstreamAcceptorOptions<Rules>) {
     this.#options = {
       registry: options.registry,
       authorize: options.authorize ?? allowAll,

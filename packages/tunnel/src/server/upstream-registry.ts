@@ -61,7 +61,7 @@ interface Agent {
   readonly sessions: Upstream[]
 }
 
-interface Entry {
+interface Entry<Rules extends VisitorRules> {
   readonly endpoint: Endpoint
   /** Agents in order of arrival. */
   readonly agents: Agent[]
@@ -71,9 +71,9 @@ interface Entry {
   /** What became of the last stream to the service, and when by the clock that only goes on. */
   last: { readonly outcome: StreamOutcome; readonly atMs: number } | undefined
   /** What each session demands of visitors, of those that demand anything. */
-  readonly demands: Map<Upstream, VisitorRules>
+  readonly demands: Map<Upstream, Rules>
   /** The same without repetition; undefined when nothing is demanded. */
-  rules: readonly VisitorRules[] | undefined
+  rules: readonly Rules[] | undefined
 }
 
 /**
@@ -81,21 +81,23 @@ interface Entry {
  *
  * Agents take turns strictly; among the parallel sessions of one agent the one with the fewest open
  * streams is taken, so that a bulk transfer does not hold small requests back. Who is suspected of being
- * gone comes last.
+ * gone comes last. `Rules` is what the server makes of an agent's rules for visitors.
  */
-export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
+export class UpstreamRegistry<
+  Rules extends VisitorRules = VisitorRules,
+> extends EventEmitter<RegistryEvents> {
   /** By tenant, then by name: a lookup allocates nothing, and no name can pose as that of a tenant. */
-  readonly #tenants = new Map<string, Map<string, Entry>>()
+  readonly #tenants = new Map<string, Map<string, Entry<Rules>>>()
   /** Endpoints with rules: while there are none, nobody has to look. */
   #guarded = 0
-  #standingRules: (endpoint: Endpoint) => readonly VisitorRules[] = () => []
+  #standingRules: (endpoint: Endpoint) => readonly Rules[] = () => []
 
   /**
    * Adds a session to an endpoint.
    *
    * @param rules - what it demands of visitors, in place of what it did before.
    */
-  add(endpoint: Endpoint, upstream: Upstream, rules?: VisitorRules): void {
+  add(endpoint: Endpoint, upstream: Upstream, rules?: Rules): void {
     let entry = this.#find(endpoint)
     const fresh = entry === undefined
     if (entry === undefined) {
@@ -163,7 +165,7 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
    * Says what the operator demands of an endpoint's visitors, whoever serves it; in place of what was
    * said before, for connections and requests from now on.
    */
-  setStandingRules(rulesOf: (endpoint: Endpoint) => readonly VisitorRules[]): void {
+  setStandingRules(rulesOf: (endpoint: Endpoint) => readonly Rules[]): void {
     this.#standingRules = rulesOf
     for (const entry of this.#entries()) this.#settleRules(entry)
   }
@@ -177,7 +179,7 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
    * What is demanded of an endpoint's visitors: the operator's rules and those of all its sessions, every
    * one of which holds, whichever session is picked. The same list until one of them changes; undefined when there are none.
    */
-  rules(endpoint: Endpoint): readonly VisitorRules[] | undefined {
+  rules(endpoint: Endpoint): readonly Rules[] | undefined {
     return this.#find(endpoint)?.rules
   }
 
@@ -217,34 +219,34 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
     return all
   }
 
-  #find({ tenant, name }: Endpoint): Entry | undefined {
+  #find({ tenant, name }: Endpoint): Entry<Rules> | undefined {
     return this.#tenants.get(tenant)?.get(name)
   }
 
-  #insert(entry: Entry): void {
+  #insert(entry: Entry<Rules>): void {
     const { tenant, name } = entry.endpoint
-    const names = this.#tenants.get(tenant) ?? new Map<string, Entry>()
+    const names = this.#tenants.get(tenant) ?? new Map<string, Entry<Rules>>()
     this.#tenants.set(tenant, names.set(name, entry))
   }
 
-  #delete({ endpoint: { tenant, name } }: Entry): void {
+  #delete({ endpoint: { tenant, name } }: Entry<Rules>): void {
     const names = this.#tenants.get(tenant)
     names?.delete(name)
     if (names?.size === 0) this.#tenants.delete(tenant)
   }
 
-  *#entries(): Generator<Entry> {
+  *#entries(): Generator<Entry<Rules>> {
     for (const names of this.#tenants.values()) yield* names.values()
   }
 
-  #demand(entry: Entry, upstream: Upstream, rules: VisitorRules | undefined): void {
+  #demand(entry: Entry<Rules>, upstream: Upstream, rules: Rules | undefined): void {
     if (entry.demands.get(upstream) === rules) return
     if (rules === undefined) entry.demands.delete(upstream)
     else entry.demands.set(upstream, rules)
     this.#settleRules(entry)
   }
 
-  #settleRules(entry: Entry): void {
+  #settleRules(entry: Entry<Rules>): void {
     const all = [...this.#standingRules(entry.endpoint), ...entry.demands.values()]
     if (entry.rules !== undefined) this.#guarded -= 1
     const byId = new Map(all.map((one) => [one.id, one]))
@@ -255,7 +257,7 @@ export class UpstreamRegistry extends EventEmitter<RegistryEvents> {
 
 /** The next agent's session; of suspects only when they are asked for. */
 function next(
-  entry: Entry,
+  entry: Entry<VisitorRules>,
   except: ReadonlySet<Upstream> | undefined,
   suspect: boolean,
 ): Upstream | undefined {
