@@ -61,4 +61,11 @@ export {
   formatAddressBlock,
   parseAddressBlock,
 } from './address/address-block.ts'
-export { ipv6Groups, isLoopback, plainAddress, unmapIPv4 } from './address/ip-address.ts'
+export {
+  ipv6Groups,
+  isLinkLocal,
+  isLoopback,
+  isUnspecified,
+  plainAddress,
+  unmapIPv4,
+} from './address/ip-address.ts'

@@ -1,110 +1,110 @@
-// When to try again. After a server restart every agent comes back; without chance in the delay
-// they come back together, again and again. Hence exponential growth with full jitter: a delay is
-// drawn between a floor and the current ceiling. The ceiling falls back to its start only after a
-// connection has lived for a while, or a server that accepts and drops would be hammered. Errors
-// that will not heal by themselves get long delays: repeated wrong passwords lock accounts.
+// The delay before a retry. After a restart of the server every agent reconnects, and without jitter
+// they all do it at the same moment. So the delay grows exponentially with full jitter: a random value
+// between a minimum and the current maximum. The maximum returns to its start only after a connection
+// has lived for some time; otherwise a server that accepts and closes connections would get retries at
+// full speed. Errors that need a change by a person get long delays: repeated wrong passwords lock
+// accounts.
 
 import type { RetryClass } from './errors.ts'
+import { type DialLimit, limitOf } from './limit.ts'
 
-/** How delays grow. */
+/** Options of a Backoff. Defaults and ranges are in BACKOFF_LIMITS. */
 export interface BackoffOptions {
-  /** Shortest delay, ms, at least 1. Default 100. */
+  /** Shortest delay, ms. */
   readonly minMs?: number | undefined
-  /** Ceiling of the first delay, ms. Default 500. */
+  /** Longest first delay, ms. */
   readonly baseMs?: number | undefined
-  /** Highest ceiling, ms. Default 30 000. */
+  /** Longest delay, ms. */
   readonly maxMs?: number | undefined
-  /** Highest ceiling for errors of class `slow`, ms. Default 60 000. */
+  /** Longest delay after an error of class `slow`, ms. */
   readonly slowMaxMs?: number | undefined
-  /** Delay after an error of class `no`, for callers that wait for a repair, ms. Default 300 000. */
+  /** Delay after an error of class `no`, ms, for callers that retry such errors too. */
   readonly stoppedMs?: number | undefined
-  /** What a ceiling is multiplied with, more than 1. Default 2. */
+  /** Growth of the longest delay per attempt; 1 is no growth. */
   readonly factor?: number | undefined
-  /** Life of a connection after which the ceiling falls back, ms. Default 10 000. */
+  /** Life of a connection after which delays start again at `baseMs`, ms. */
   readonly resetAfterMs?: number | undefined
-  /** Returns a number in [0, 1); injected by tests. Default `Math.random`. */
+  /** Returns a number in [0, 1); set by tests. @default Math.random */
   readonly random?: (() => number) | undefined
 }
 
-/** Every default of Backoff. */
-export const BACKOFF_DEFAULTS: Readonly<
+const AT_LEAST_1 = { min: 1, max: Infinity, orInfinity: true } as const
+
+/** Default and range of every option of Backoff that is a number. */
+export const BACKOFF_LIMITS: Readonly<
   Record<
     'minMs' | 'baseMs' | 'maxMs' | 'slowMaxMs' | 'stoppedMs' | 'factor' | 'resetAfterMs',
-    number
+    DialLimit
   >
 > = Object.freeze({
-  minMs: 100,
-  baseMs: 500,
-  maxMs: 30_000,
-  slowMaxMs: 60_000,
+  minMs: { default: 100, ...AT_LEAST_1 },
+  baseMs: { default: 500, ...AT_LEAST_1 },
+  maxMs: { default: 30_000, ...AT_LEAST_1 },
+  slowMaxMs: { default: 60_000, ...AT_LEAST_1 },
   // Account lockout policies commonly count 5 to 10 failures within 30 minutes.
-  stoppedMs: 300_000,
-  factor: 2,
-  resetAfterMs: 10_000,
+  stoppedMs: { default: 300_000, ...AT_LEAST_1 },
+  factor: { default: 2, ...AT_LEAST_1 },
+  resetAfterMs: { default: 10_000, min: 0, max: Infinity, orInfinity: true },
 })
 
-/** What a delay depends on; a DialError fits. */
+/** The error that a delay depends on; a DialError fits. */
 export interface BackoffReason {
-  /** Class of the error. Default `yes`. */
+  /** Retry class of the error. @default yes */
   readonly retry?: RetryClass | undefined
-  /** Shortest wait the server asked for, ms; jitter comes on top. */
+  /** Shortest delay that the server asked for, ms; jitter is added. */
   readonly retryAfterMs?: number | undefined
 }
 
-/** Hands out the delays between attempts; keeps no timer and reads no clock. */
+/** Computes the delays between attempts. Has no timer and reads no clock. */
 export class Backoff {
   readonly #options: Required<{ [K in keyof BackoffOptions]: NonNullable<BackoffOptions[K]> }>
   #attempt = 0
   #connectedAt: number | undefined
 
   constructor(options: BackoffOptions = {}) {
-    const d = BACKOFF_DEFAULTS
+    const pick = (name: keyof typeof BACKOFF_LIMITS): number =>
+      limitOf(name, options[name], BACKOFF_LIMITS[name])
     this.#options = {
-      minMs: atLeast('minMs', options.minMs ?? d.minMs, 1),
-      baseMs: atLeast('baseMs', options.baseMs ?? d.baseMs, 1),
-      maxMs: atLeast('maxMs', options.maxMs ?? d.maxMs, 1),
-      slowMaxMs: atLeast('slowMaxMs', options.slowMaxMs ?? d.slowMaxMs, 1),
-      stoppedMs: atLeast('stoppedMs', options.stoppedMs ?? d.stoppedMs, 1),
-      factor: atLeast('factor', options.factor ?? d.factor, 1),
-      resetAfterMs: atLeast('resetAfterMs', options.resetAfterMs ?? d.resetAfterMs, 0),
+      minMs: pick('minMs'),
+      baseMs: pick('baseMs'),
+      maxMs: pick('maxMs'),
+      slowMaxMs: pick('slowMaxMs'),
+      stoppedMs: pick('stoppedMs'),
+      factor: pick('factor'),
+      resetAfterMs: pick('resetAfterMs'),
       random: options.random ?? Math.random,
     }
   }
 
   /**
-   * Returns the delay before the coming attempt, ms, and counts that attempt. Never throws.
-   * @param reason - the error that made it necessary
+   * Returns the delay before the next attempt, ms, and counts that attempt. Never throws.
+   * @param reason - the error of the last attempt
    */
   next(reason: BackoffReason = {}): number {
     const { minMs, baseMs, maxMs, slowMaxMs, stoppedMs, factor } = this.#options
     const cap = reason.retry === 'slow' ? slowMaxMs : maxMs
     const ceiling = Math.min(cap, baseMs * factor ** this.#attempt)
-    // 2 ** 1024 is Infinity, and the cap holds; the count only must not grow without end.
+    // 2 ** 1024 is Infinity, which the cap limits; the count must not grow without limit.
     this.#attempt = Math.min(this.#attempt + 1, 1000)
     const drawn = minMs + this.#options.random() * Math.max(0, ceiling - minMs)
     if (reason.retry === 'no') return Math.max(stoppedMs + drawn, reason.retryAfterMs ?? 0)
     return reason.retryAfterMs === undefined ? drawn : reason.retryAfterMs + drawn
   }
 
-  /** Notes that a connection stands, at a time of the caller's clock, ms. */
+  /** Records that a connection is open, at a time of the caller's clock, ms. */
   connected(nowMs: number): void {
     this.#connectedAt = nowMs
   }
 
-  /** Notes that the connection is gone; growth starts anew if it lived for `resetAfterMs`. */
+  /** Records that the connection has closed; delays start again if it lived for `resetAfterMs`. */
   lost(nowMs: number): void {
     const lived = this.#connectedAt === undefined ? 0 : nowMs - this.#connectedAt
     if (this.#connectedAt !== undefined && lived >= this.#options.resetAfterMs) this.reset()
     this.#connectedAt = undefined
   }
 
-  /** Starts anew, as after a change of the network or of the configuration. */
+  /** Starts again with short delays, for example after a change of the network. */
   reset(): void {
     this.#attempt = 0
   }
-}
-
-function atLeast(name: string, value: number, low: number): number {
-  if (!(value >= low)) throw new RangeError(`${name} must be at least ${low}, got ${String(value)}`)
-  return value
 }

@@ -1,9 +1,9 @@
 /**
- * Runs a step under an absolute deadline and a caller's signal, both folded into the one signal the
- * step gets. The timer never restarts: a peer that sends one byte now and then gains nothing by it.
- * The step must settle once its signal aborts, rejecting with the signal's reason.
- * @param limitMs - time for the whole step, ms; Infinity for none
- * @param expired - makes the error the step ends with when the time is up
+ * Runs a step with an absolute deadline and the caller's signal; the step gets one signal for both.
+ * The timer never restarts, so a peer cannot extend it by sending single bytes. The step must settle
+ * when its signal aborts, rejecting with the reason of the signal.
+ * @param limitMs - time for the whole step, ms; Infinity for no deadline
+ * @param expired - makes the error of the step when the time is over
  */
 export async function withDeadline<T>(
   limitMs: number,
@@ -26,8 +26,8 @@ export async function withDeadline<T>(
 }
 
 /**
- * Waits for a promise that cannot be cancelled, such as a lookup in the system's resolver. On abort
- * the promise is abandoned: its result is dropped and its failure is not reported.
+ * Waits for a promise that cannot be cancelled, such as a lookup by the system's resolver. After an
+ * abort the result of the promise is dropped and its failure is not reported.
  */
 export async function abandonable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted()

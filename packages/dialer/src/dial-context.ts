@@ -1,36 +1,26 @@
 import { performance } from 'node:perf_hooks'
 
 import { withDeadline } from './deadline.ts'
-import { DialError, type DialLeg, type DialPhase } from './dial-error.ts'
-import type { DialErrorCode } from './errors.ts'
-import { isDialError } from './is-dial-error.ts'
-import type { ResolvedDialOptions } from './options.ts'
+import {
+  DialError,
+  type DialErrorCode,
+  type DialLeg,
+  type DialPhase,
+  isDialError,
+} from './errors.ts'
+import type { DialEvent, ResolvedDialOptions } from './options.ts'
 
-/** What `onEvent` hears: a step that started, or how it ended. */
-export interface DialEvent {
-  /** Which step. */
-  readonly phase: DialPhase
-  /** Towards whom. */
-  readonly leg: DialLeg
-  /** How far it is. */
-  readonly state: 'started' | 'succeeded' | 'failed'
-  /** What it is about, or what came of it; never holds credentials. */
-  readonly detail: string
-  /** Time since the step started, ms. */
-  readonly elapsedMs: number
-}
-
-/** A step of a dial: its name, its limit, and the error for running out of time. */
+/** A step of a dial: its name, its time limit, and the error for a timeout. */
 export interface DialStep {
   readonly phase: DialPhase
   readonly leg: DialLeg
-  /** What it is about, such as `tunnel.example.com:443`. */
+  /** The target of the step, such as `tunnel.example.com:443`. */
   readonly about: string
   readonly limitMs: number
   readonly expired: () => DialError
 }
 
-/** One dial under way: runs its steps, tells the listener, and remembers how far it came. */
+/** One running dial: runs its steps, calls the listener, and knows the current step. */
 export class DialContext {
   readonly options: ResolvedDialOptions
   #signal: AbortSignal | undefined
@@ -41,8 +31,8 @@ export class DialContext {
   }
 
   /**
-   * Runs a dial under its total limit.
-   * @throws {DialError} DIAL_DEADLINE when the total is used up before any single step's limit
+   * Runs a dial within its total time.
+   * @throws {DialError} DIAL_DEADLINE when the total time ends before the limit of a step
    */
   static async run<T>(
     options: ResolvedDialOptions,
@@ -51,11 +41,15 @@ export class DialContext {
     const { totalMs } = options.timeouts
     const context = new DialContext(options)
     const expired = (): Error =>
-      new DialError('DIAL_DEADLINE', `not done after ${seconds(totalMs)}${context.#where()}`, {
-        phase: context.#step?.phase ?? 'connect',
-        leg: context.#step?.leg ?? 'server',
-        hint: 'raise the total limit, or find out which step is slow with diagnose',
-      })
+      new DialError(
+        'DIAL_DEADLINE',
+        `the dial took longer than ${seconds(totalMs)}${context.#where()}`,
+        {
+          phase: context.#step?.phase ?? 'connect',
+          leg: context.#step?.leg ?? 'server',
+          hint: 'increase the total timeout, or find the slow step with diagnose',
+        },
+      )
     return withDeadline(totalMs, options.signal, expired, (signal) => {
       context.#signal = signal
       return run(context, signal)
@@ -63,8 +57,8 @@ export class DialContext {
   }
 
   /**
-   * Runs one step under its own limit.
-   * @param describe - says in a clause what came of it
+   * Runs one step within its own time limit.
+   * @param describe - returns the result as a clause
    */
   async step<T>(
     step: DialStep,
@@ -73,13 +67,13 @@ export class DialContext {
   ): Promise<T> {
     const startedAt = performance.now()
     this.#step = step
-    this.#tell(step, 'started', step.about, startedAt)
+    this.#report(step, 'started', step.about, startedAt)
     try {
       const result = await withDeadline(step.limitMs, this.#signal, step.expired, run)
-      this.#tell(step, 'succeeded', describe(result), startedAt)
+      this.#report(step, 'succeeded', describe(result), startedAt)
       return result
     } catch (error) {
-      this.#tell(step, 'failed', isDialError(error) ? error.message : 'cancelled', startedAt)
+      this.#report(step, 'failed', isDialError(error) ? error.message : 'cancelled', startedAt)
       throw error
     }
   }
@@ -88,7 +82,7 @@ export class DialContext {
     return this.#step === undefined ? '' : `, in the step ${this.#step.phase} (${this.#step.about})`
   }
 
-  #tell(step: DialStep, state: DialEvent['state'], detail: string, startedAt: number): void {
+  #report(step: DialStep, state: DialEvent['state'], detail: string, startedAt: number): void {
     const { phase, leg } = step
     try {
       this.options.onEvent?.({
@@ -99,12 +93,12 @@ export class DialContext {
         elapsedMs: performance.now() - startedAt,
       })
     } catch {
-      // A listener that throws must not change the outcome of the dial.
+      // A listener that throws must not change the result of the dial.
     }
   }
 }
 
-/** Makes the error of a step that ran out of time. */
+/** Makes the error of a step that took too long. */
 export function timedOut(
   code: DialErrorCode,
   phase: DialPhase,
@@ -116,7 +110,7 @@ export function timedOut(
   return new DialError(code, `${message} within ${seconds(limitMs)}`, { phase, leg, hint })
 }
 
-/** Renders a duration as seconds with at most one decimal. */
+/** Formats a duration in seconds with at most one decimal. */
 export function seconds(ms: number): string {
   return `${Number((ms / 1000).toFixed(1))} s`
 }

@@ -1,25 +1,25 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
-import { connectFirstHop, type Endpoint, formatEndpoint } from './connect.ts'
+import { connectFirstHop } from './connect/connect.ts'
 import { DialContext } from './dial-context.ts'
 import { type DialOptions, resolveDialOptions } from './options.ts'
-import type { RouteScheme } from './proxy-environment.ts'
-import { selectProxy } from './route.ts'
+import type { RouteScheme } from './proxy/environment.ts'
+import { selectProxy } from './proxy/select-proxy.ts'
 import { holding } from './socket-event.ts'
-import { checkTarget } from './target.ts'
-import { secure } from './tls.ts'
-import { openTunnel } from './tunnel.ts'
+import { secure } from './tls/handshake.ts'
+import { openTunnel } from './proxy/tunnel.ts'
+import { type Endpoint, formatEndpoint, checkEndpoint } from './endpoint.ts'
 
 /**
- * Opens a connection to a target: source address, proxy, racing of addresses and TLS as the options
- * say. The socket is connected, paused, has noDelay and keep-alive set, and belongs to the caller,
- * who must listen for its `error` from the first moment on.
- * @throws {TypeError | RangeError} at once, for a mistake in the arguments
+ * Opens a connection to a target; the options choose source address, proxy, race of addresses and TLS.
+ * The socket is connected, paused, and has noDelay and keep-alive set. The caller owns it and must
+ * listen for its `error` at once.
+ * @throws {TypeError | RangeError} at once, for a wrong argument
  * @returns rejects with a DialError, or with the reason of the signal
  */
 export function dial(target: Endpoint, options: DialOptions = {}): Promise<Socket | TLSSocket> {
-  const endpoint = checkTarget(target)
+  const endpoint = checkEndpoint(target)
   const resolved = resolveDialOptions(options)
   return DialContext.run(resolved, async (context, signal) => {
     const socket = await openRoute(context, endpoint, resolved.tls === undefined ? 'tcp' : 'tls')
@@ -31,8 +31,8 @@ export function dial(target: Endpoint, options: DialOptions = {}): Promise<Socke
 }
 
 /**
- * Runs the steps of a dial up to the socket that speaks to the server.
- * @param scheme - what will be spoken; decides which variables of an environment count
+ * Runs the steps of a dial up to a socket that is connected to the server.
+ * @param scheme - the protocol on the socket; decides which environment variables are used
  */
 export async function openRoute(
   context: DialContext,

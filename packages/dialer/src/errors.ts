@@ -1,27 +1,27 @@
-// The table of everything that can go wrong while dialing. One row per code: what happened,
-// whether trying again can help, and the family of failure, which decides the exit code of the
-// command line. The README's table is compared with this one by a test.
+// The table of all errors of a dial, and the error class. One row per code: what happened, whether a
+// retry can help, and the kind of failure, which decides the exit code of a command line. A test
+// compares the table with the README.
 
 /**
- * Whether the same dial may succeed later: `yes` soon, `slow` only after something changed outside
- * (the interface comes up, a certificate is replaced), `no` not before the configuration changes.
+ * Whether the same dial can succeed later: `yes`: soon; `slow`: only after a change outside of the
+ * process (an interface comes up, a certificate is replaced); `no`: only after a change of the options.
  */
 export type RetryClass = 'yes' | 'slow' | 'no'
 
-/** Family of a failure: where a person should look first. */
+/** Kind of a failure: where a person should look first. */
 export type FailureKind = 'config' | 'network' | 'proxy' | 'tls' | 'server'
 
 /** One row of the error table. */
 export interface DialErrorInfo {
   /** What happened, one clause. */
   readonly meaning: string
-  /** Whether the same dial may succeed later. */
+  /** Whether the same dial can succeed later. */
   readonly retry: RetryClass
   /** Where to look first. */
   readonly kind: FailureKind
 }
 
-/** What went wrong; the table DIAL_ERRORS says it in words. */
+/** What went wrong; see the table DIAL_ERRORS. */
 export type DialErrorCode =
   | 'DIAL_BIND_INTERFACE_UNKNOWN'
   | 'DIAL_BIND_INTERFACE_DOWN'
@@ -65,12 +65,12 @@ export type DialErrorCode =
   | 'DIAL_UPGRADE_TIMEOUT'
   | 'DIAL_DEADLINE'
 
-/** Every code a DialError can carry. */
+/** All codes of a DialError. */
 export const DIAL_ERRORS: Readonly<Record<DialErrorCode, DialErrorInfo>> = {
   DIAL_BIND_INTERFACE_UNKNOWN: {
     retry: 'slow',
     kind: 'config',
-    meaning: 'no interface has the given name',
+    meaning: 'there is no interface with this name',
   },
   DIAL_BIND_INTERFACE_DOWN: {
     retry: 'slow',
@@ -80,12 +80,12 @@ export const DIAL_ERRORS: Readonly<Record<DialErrorCode, DialErrorInfo>> = {
   DIAL_BIND_NOT_LOCAL: {
     retry: 'slow',
     kind: 'config',
-    meaning: 'the source address is not assigned to this host',
+    meaning: 'this host does not have the source address',
   },
   DIAL_BIND_FAMILY: {
     retry: 'slow',
     kind: 'config',
-    meaning: 'source and target have no address family in common',
+    meaning: 'source and target have no common address family',
   },
   DIAL_BIND_LOOPBACK: {
     retry: 'no',
@@ -101,28 +101,28 @@ export const DIAL_ERRORS: Readonly<Record<DialErrorCode, DialErrorInfo>> = {
   DIAL_BIND_ZONE: {
     retry: 'slow',
     kind: 'config',
-    meaning: 'a link-local source without a usable interface zone',
+    meaning: 'a link-local source address needs the name of an interface as its zone',
   },
   DIAL_BIND_DEVICE: {
     retry: 'no',
     kind: 'config',
-    meaning: 'the socket cannot be tied to a device here',
+    meaning: 'the socket cannot be bound to a device on this system',
   },
   DIAL_DNS_NOT_FOUND: { retry: 'slow', kind: 'network', meaning: 'the name does not exist' },
   DIAL_DNS_FAILED: {
     retry: 'yes',
     kind: 'network',
-    meaning: 'the name could not be looked up right now',
+    meaning: 'the name lookup failed',
   },
   DIAL_DNS_TIMEOUT: {
     retry: 'yes',
     kind: 'network',
-    meaning: 'the resolver did not answer in time',
+    meaning: 'the resolver did not respond in time',
   },
   DIAL_CONNECT_REFUSED: {
     retry: 'yes',
     kind: 'network',
-    meaning: 'nothing listens there, or a firewall refuses',
+    meaning: 'nothing listens on this address, or a firewall rejects the connection',
   },
   DIAL_CONNECT_UNREACHABLE: {
     retry: 'yes',
@@ -132,38 +132,38 @@ export const DIAL_ERRORS: Readonly<Record<DialErrorCode, DialErrorInfo>> = {
   DIAL_CONNECT_TIMEOUT: {
     retry: 'yes',
     kind: 'network',
-    meaning: 'no answer to the connection request',
+    meaning: 'no response to the connection request',
   },
   DIAL_CONNECT_RESET: {
     retry: 'yes',
     kind: 'network',
-    meaning: 'the peer closed the connection before it was of use',
+    meaning: 'the peer closed the connection at once',
   },
   DIAL_CONNECT_FAILED: {
     retry: 'yes',
     kind: 'network',
-    meaning: 'the connection failed in another way',
+    meaning: 'the connection failed for another reason',
   },
-  DIAL_PROXY_INVALID: { retry: 'no', kind: 'config', meaning: 'the proxy address cannot be used' },
+  DIAL_PROXY_INVALID: { retry: 'no', kind: 'config', meaning: 'the proxy address is not valid' },
   DIAL_PROXY_AUTH_REQUIRED: {
     retry: 'no',
     kind: 'proxy',
-    meaning: 'the proxy wants credentials and none were given',
+    meaning: 'the proxy requires credentials',
   },
   DIAL_PROXY_AUTH_FAILED: {
     retry: 'no',
     kind: 'proxy',
-    meaning: 'the proxy refused the credentials',
+    meaning: 'the proxy rejected the credentials',
   },
   DIAL_PROXY_AUTH_UNSUPPORTED: {
     retry: 'no',
     kind: 'proxy',
-    meaning: 'the proxy offers no scheme we can answer',
+    meaning: 'the proxy offers no supported authentication scheme',
   },
   DIAL_PROXY_DENIED: {
     retry: 'slow',
     kind: 'proxy',
-    meaning: 'the rules of the proxy forbid the target',
+    meaning: 'the rules of the proxy deny the target',
   },
   DIAL_PROXY_TARGET_FAILED: {
     retry: 'yes',
@@ -173,71 +173,211 @@ export const DIAL_ERRORS: Readonly<Record<DialErrorCode, DialErrorInfo>> = {
   DIAL_PROXY_ADDRESS_TYPE: {
     retry: 'slow',
     kind: 'proxy',
-    meaning: 'the proxy cannot use this kind of address',
+    meaning: 'the proxy does not support this type of address',
   },
   DIAL_PROXY_CAPTIVE: {
     retry: 'slow',
     kind: 'proxy',
-    meaning: 'a login page answered instead of the proxy',
+    meaning: 'the network sent its login page instead of the response of the proxy',
   },
   DIAL_PROXY_PROTOCOL: {
     retry: 'slow',
     kind: 'proxy',
-    meaning: 'the peer does not speak the proxy protocol',
+    meaning: 'the peer does not use the proxy protocol',
   },
-  DIAL_PROXY_TIMEOUT: { retry: 'yes', kind: 'proxy', meaning: 'the proxy did not answer in time' },
+  DIAL_PROXY_TIMEOUT: { retry: 'yes', kind: 'proxy', meaning: 'the proxy did not respond in time' },
   DIAL_TLS_UNTRUSTED: {
     retry: 'slow',
     kind: 'tls',
-    meaning: 'the certificate was issued by nobody we trust',
+    meaning: 'the issuer of the certificate is not trusted',
   },
   DIAL_TLS_INTERCEPTED: {
     retry: 'slow',
     kind: 'tls',
-    meaning: 'something on the way replaces the certificate',
+    meaning: 'a device in the network replaces the certificate',
   },
-  DIAL_TLS_EXPIRED: { retry: 'slow', kind: 'tls', meaning: 'the certificate is not valid today' },
+  DIAL_TLS_EXPIRED: {
+    retry: 'slow',
+    kind: 'tls',
+    meaning: 'the certificate has expired or is not valid yet',
+  },
   DIAL_TLS_NAME: { retry: 'slow', kind: 'tls', meaning: 'the certificate is for another name' },
-  DIAL_TLS_PIN: { retry: 'no', kind: 'tls', meaning: 'the public key is none of the pinned ones' },
+  DIAL_TLS_PIN: { retry: 'no', kind: 'tls', meaning: 'the public key is not a pinned one' },
   DIAL_TLS_CLIENT_CERT: {
     retry: 'slow',
     kind: 'tls',
-    meaning: 'the peer wants another client certificate',
+    meaning: 'the peer requires a client certificate, or another one',
   },
   DIAL_TLS_PROTOCOL: {
     retry: 'slow',
     kind: 'tls',
-    meaning: 'the peer speaks no TLS, or no version or protocol of ours',
+    meaning: 'the peer does not use TLS, or has no common TLS version or protocol',
   },
   DIAL_TLS_TIMEOUT: {
     retry: 'yes',
     kind: 'tls',
     meaning: 'the TLS handshake did not finish in time',
   },
-  DIAL_TLS_FAILED: { retry: 'yes', kind: 'tls', meaning: 'the TLS handshake broke off' },
+  DIAL_TLS_FAILED: { retry: 'yes', kind: 'tls', meaning: 'the TLS handshake failed' },
   DIAL_UPGRADE_REFUSED: {
     retry: 'no',
     kind: 'server',
-    meaning: 'the server answered the upgrade with an HTTP status',
+    meaning: 'the server rejected the upgrade with an HTTP status',
   },
   DIAL_UPGRADE_INVALID: {
     retry: 'yes',
     kind: 'server',
-    meaning: 'the answer to the upgrade is not a valid one',
+    meaning: 'the response to the upgrade is not valid',
   },
   DIAL_UPGRADE_CLOSED: {
     retry: 'yes',
     kind: 'server',
-    meaning: 'the connection ended before the upgrade was answered',
+    meaning: 'the connection closed before the response to the upgrade',
   },
   DIAL_UPGRADE_TIMEOUT: {
     retry: 'yes',
     kind: 'server',
-    meaning: 'the upgrade was not answered in time',
+    meaning: 'no response to the upgrade in time',
   },
   DIAL_DEADLINE: {
     retry: 'yes',
     kind: 'network',
-    meaning: 'the time for the whole dial is used up',
+    meaning: 'the whole dial took too long',
   },
+}
+
+/** A step of a dial. */
+export type DialPhase = 'bind' | 'dns' | 'connect' | 'proxy' | 'tls' | 'upgrade'
+
+/** The other end of a step: this host, the proxy, or the server. */
+export type DialLeg = 'local' | 'proxy' | 'server'
+
+/** One address that was tried while connecting. */
+export interface DialAttempt {
+  /** Address and port tried, or the path of a unix socket. */
+  readonly address: string
+  /** Source address the socket was bound to; absent when the system chose. */
+  readonly source?: string
+  /** The result, a clause such as "refused the connection". */
+  readonly outcome: string
+  /** Time from the start of this attempt to its end, ms. */
+  readonly elapsedMs: number
+}
+
+/** The fields of a DialError besides code and message. */
+export interface DialErrorDetails {
+  /** Step that failed. */
+  readonly phase: DialPhase
+  /** The other end of the step. */
+  readonly leg: DialLeg
+  /** What a person can do about it, one sentence. */
+  readonly hint?: string | undefined
+  /** Every address tried. */
+  readonly attempts?: readonly DialAttempt[] | undefined
+  /** HTTP status of a rejection, by the server or by the proxy. */
+  readonly status?: number | undefined
+  /** Headers of a rejected upgrade, at most 64 with at most 1024 characters each. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** First 1024 bytes of the body of a rejected upgrade. */
+  readonly bodyText?: string | undefined
+  /** Shortest delay that the server asked for, ms. */
+  readonly retryAfterMs?: number | undefined
+  /** Retry class instead of that of the code. */
+  readonly retry?: RetryClass | undefined
+  /** The error of the platform. Never an error that contains options or credentials. */
+  readonly cause?: unknown
+}
+
+/**
+ * The error of a failed dial. Contains no options, no tokens and no URLs with credentials: its text,
+ * its JSON and its inspection can be logged. An abort is not a DialError: the dial rejects with the
+ * reason of the signal. A wrong argument throws TypeError or RangeError at once.
+ */
+export class DialError extends Error {
+  override readonly name = 'DialError'
+  /** What happened; see the table DIAL_ERRORS. */
+  readonly code: DialErrorCode
+  /** Step that failed. */
+  readonly phase: DialPhase
+  /** The other end of the step. */
+  readonly leg: DialLeg
+  /** Whether the same dial can succeed later, and how soon. */
+  readonly retry: RetryClass
+  /** Where a person should look first. */
+  readonly kind: FailureKind
+  /** What a person can do about it. */
+  declare readonly hint?: string
+  /** Every address tried, in order of their start. */
+  declare readonly attempts?: readonly DialAttempt[]
+  /** HTTP status of a rejection. */
+  declare readonly status?: number
+  /** Headers of a rejected upgrade. */
+  declare readonly headers?: Readonly<Record<string, string>>
+  /** Start of the body of a rejected upgrade. */
+  declare readonly bodyText?: string
+  /** Shortest delay that the server asked for, ms. */
+  declare readonly retryAfterMs?: number
+
+  constructor(code: DialErrorCode, message: string, details: DialErrorDetails) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    this.phase = details.phase
+    this.leg = details.leg
+    this.retry = details.retry ?? DIAL_ERRORS[code].retry
+    this.kind = DIAL_ERRORS[code].kind
+    if (details.hint !== undefined) this.hint = details.hint
+    if (details.attempts !== undefined) this.attempts = details.attempts
+    if (details.status !== undefined) this.status = details.status
+    if (details.headers !== undefined) this.headers = details.headers
+    if (details.bodyText !== undefined) this.bodyText = details.bodyText
+    if (details.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs
+  }
+
+  /** Whether the same dial can succeed later with the same options. */
+  get retryable(): boolean {
+    return this.retry !== 'no'
+  }
+
+  /** Returns all fields that are set, and the message, for JSON output. */
+  toJSON(): Record<string, unknown> {
+    return {
+      ...Object.fromEntries(Object.entries(this)),
+      message: this.message,
+      retryable: this.retryable,
+    }
+  }
+}
+
+/**
+ * Tells whether a value is a DialError, also one made by another copy of this package.
+ * @param code - when given, the error must have this code
+ */
+export function isDialError(error: unknown, code?: DialErrorCode): error is DialError {
+  return (
+    error instanceof Error &&
+    error.name === 'DialError' &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    Object.hasOwn(DIAL_ERRORS, error.code) &&
+    (code === undefined || error.code === code)
+  )
+}
+
+const EXIT_CODES: Readonly<Record<FailureKind, number>> = {
+  config: 2,
+  network: 3,
+  proxy: 4,
+  tls: 5,
+  server: 6,
+}
+
+/**
+ * Returns the exit code of a command line: 2 for wrong configuration, 3 network, 4 proxy, 5 TLS,
+ * 6 rejected by the server, 1 for any other error. A proxy that cannot be reached is 4.
+ */
+export function exitCodeFor(error: unknown): number {
+  if (error instanceof TypeError || error instanceof RangeError) return EXIT_CODES.config
+  if (!isDialError(error)) return 1
+  const atProxy = error.kind === 'network' && error.leg === 'proxy'
+  return EXIT_CODES[atProxy ? 'proxy' : error.kind]
 }

@@ -2,58 +2,56 @@
 export { dial } from './dial.ts'
 export {
   dialWebSocket,
-  WEBSOCKET_DEFAULTS,
+  WEBSOCKET_LIMITS,
   type ManagedWebSocketOptions,
-} from './dial-websocket.ts'
-export { dialRawWebSocket } from './dial-raw-websocket.ts'
-export type { RawWebSocket } from './upgrade.ts'
-export type { WebSocketDialOptions } from './websocket-target.ts'
+} from './websocket/dial-websocket.ts'
+export { dialRawWebSocket } from './websocket/dial-raw-websocket.ts'
+export type { RawWebSocket } from './websocket/upgrade.ts'
+export type { WebSocketDialOptions } from './websocket/websocket-target.ts'
 
 // Options.
-export type { Endpoint } from './connect.ts'
-export type { DialEvent } from './dial-context.ts'
-export type { Lookup, ResolvedAddress } from './lookup.ts'
-export { DIAL_DEFAULTS, type DialOptions, type DialTimeouts } from './options.ts'
-export type { SourceOptions } from './source-options.ts'
-export type { TlsOptions } from './tls-options.ts'
+export type { Endpoint } from './endpoint.ts'
+export type { Lookup, ResolvedAddress } from './connect/lookup.ts'
+export type { DialLimit } from './limit.ts'
+export { DIAL_LIMITS, type DialEvent, type DialOptions, type DialTimeouts } from './options.ts'
+export type { SourceOptions } from './connect/source-options.ts'
+export type { TlsOptions } from './tls/options.ts'
 
 // Proxies.
-export { EnvironmentProxies, proxyFromEnvironment, type Environment } from './proxy-environment.ts'
-export { ProxyServer, type ProxyProtocol, type ProxySettings } from './proxy-server.ts'
-export type { ProxyAuthorize, ProxyChallenge } from './proxy-challenge.ts'
-export type { ProxyOption } from './route.ts'
+export { EnvironmentProxies, proxyFromEnvironment, type Environment } from './proxy/environment.ts'
+export { ProxyServer, type ProxyProtocol, type ProxySettings } from './proxy/proxy-server.ts'
+export type { ProxyAuthorize, ProxyChallenge } from './proxy/connect-reply.ts'
+export type { ProxyOption } from './proxy/select-proxy.ts'
 
 // HTTP clients.
-export { createAgent, createHttpAgent } from './agent.ts'
+export { createAgent, createHttpAgent } from './http/agent.ts'
 export {
   createConnector,
   type Connector,
   type ConnectorCallback,
   type ConnectorTarget,
-} from './connector.ts'
+} from './http/connector.ts'
 
-// Finding out what would happen, and what did.
-export { diagnose, type DiagnoseReport, type DiagnoseStep } from './diagnose.ts'
-export type { Egress } from './egress.ts'
-export { exitCodeFor } from './exit-code.ts'
-export { explainRoute, type RouteProblem, type RouteReport } from './explain.ts'
-export { formatDiagnoseReport, formatRouteReport } from './format-report.ts'
-export type { ReportOptions, ReportTarget } from './report-target.ts'
+// Reports: what a dial would do, and what it did.
+export { diagnose, type DiagnoseReport, type DiagnoseStep } from './report/diagnose.ts'
+export type { Egress } from './report/egress.ts'
+export { explainRoute, type RouteProblem, type RouteReport } from './report/explain.ts'
+export { formatDiagnoseReport, formatRouteReport } from './report/format-report.ts'
+export type { ReportOptions, ReportTarget } from './report/report-target.ts'
 
-// Errors and trying again.
-export { Backoff, BACKOFF_DEFAULTS, type BackoffOptions, type BackoffReason } from './backoff.ts'
-export {
-  DialError,
-  type DialAttempt,
-  type DialErrorDetails,
-  type DialLeg,
-  type DialPhase,
-} from './dial-error.ts'
-export { isDialError } from './is-dial-error.ts'
+// Errors and retries.
+export { Backoff, BACKOFF_LIMITS, type BackoffOptions, type BackoffReason } from './backoff.ts'
 export {
   DIAL_ERRORS,
+  DialError,
+  exitCodeFor,
+  isDialError,
+  type DialAttempt,
   type DialErrorCode,
+  type DialErrorDetails,
   type DialErrorInfo,
+  type DialLeg,
+  type DialPhase,
   type FailureKind,
   type RetryClass,
 } from './errors.ts'

@@ -1,58 +1,77 @@
-import { checkHeaders } from './check-headers.ts'
-import type { DialEvent } from './dial-context.ts'
-import type { Lookup } from './lookup.ts'
-import type { ProxyAuthorize } from './proxy-challenge.ts'
-import { type ProxyOption, type ResolvedProxy, resolveProxy } from './route.ts'
-import { resolveSources, type SourceOptions, type SourcePlan } from './source-options.ts'
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+
+import type { DialLeg, DialPhase } from './errors.ts'
+import type { Lookup } from './connect/lookup.ts'
+import type { ProxyAuthorize } from './proxy/connect-reply.ts'
+import { type ProxyOption, type ResolvedProxy, resolveProxy } from './proxy/select-proxy.ts'
+import { resolveSources, type SourceOptions, type SourcePlan } from './connect/source-options.ts'
 import {
   DEFAULT_TLS,
   HTTP_ALPN,
   type ResolvedTls,
   resolveTls,
   type TlsOptions,
-} from './tls-options.ts'
-import { trustingContext } from './tls-trust.ts'
+} from './tls/options.ts'
+import { type DialLimit, limitOf, MAX_TIMER_MS } from './limit.ts'
+import { trustingContext } from './tls/trust.ts'
 
-/** Limits of a dial, each an absolute time that no answer of a peer extends. */
+/**
+ * Time limits of a dial. Each is absolute: bytes from a peer do not extend it. Defaults and ranges are
+ * in DIAL_LIMITS; Infinity means no limit.
+ */
 export interface DialTimeouts {
-  /** Whole dial, ms. Default 30 000. */
+  /** The whole dial, ms. */
   readonly totalMs?: number | undefined
-  /** Looking up a name, ms. Default 5 000. */
+  /** The lookup of a name, ms. */
   readonly dnsMs?: number | undefined
-  /** Reaching one of the addresses, ms. Default 10 000. */
+  /** The connection to one of the addresses, ms. */
   readonly connectMs?: number | undefined
-  /** The proxy's part: its answer to CONNECT, or the SOCKS exchange, ms. Default 10 000. */
+  /** The response of a proxy to CONNECT, or the SOCKS exchange, ms. */
   readonly proxyMs?: number | undefined
-  /** One TLS handshake, ms. Default 10 000. */
+  /** One TLS handshake, ms. */
   readonly tlsMs?: number | undefined
-  /** The WebSocket upgrade, ms. Default 10 000. */
+  /** The WebSocket upgrade, ms. */
   readonly upgradeMs?: number | undefined
 }
 
-/** What every dial understands. */
+/** One event of a dial: a step that started, or its result. */
+export interface DialEvent {
+  /** The step. */
+  readonly phase: DialPhase
+  /** The other end of the step. */
+  readonly leg: DialLeg
+  /** Whether the step started, or how it ended. */
+  readonly state: 'started' | 'succeeded' | 'failed'
+  /** The target of the step, or its result; never contains credentials. */
+  readonly detail: string
+  /** Time since the step started, ms. */
+  readonly elapsedMs: number
+}
+
+/** Options of every dial. Defaults and ranges of numbers are in DIAL_LIMITS. */
 export interface DialOptions extends SourceOptions {
-  /** Cancels the dial. It rejects with the signal's reason and leaves no socket behind. */
+  /** Cancels the dial. It then rejects with the reason of the signal, and its sockets are closed. */
   readonly signal?: AbortSignal | undefined
   /**
-   * TLS to the server: `true` or its options. Default: none for `dial()`, and what the scheme says
-   * for a URL.
+   * TLS to the server: `true` or TLS options. Default: none for `dial()`; for a URL its scheme
+   * decides.
    */
   readonly tls?: boolean | TlsOptions | undefined
   /**
-   * How to leave the network: a proxy URL, `'direct'`, or what `proxyFromEnvironment()` returned.
-   * Schemes: http, https, socks4, socks4a, socks5, socks5h, and socks, which means socks5h.
-   * Default `'direct'`: this package never reads the environment by itself.
+   * Proxy to use: a URL, `'direct'` for none, or the result of `proxyFromEnvironment()`. Schemes:
+   * http, https, socks4, socks4a, socks5, socks5h, and socks, which means socks5h. This package does
+   * not read the environment by itself. Default: `'direct'`.
    */
   readonly proxy?: ProxyOption | undefined
-  /** Targets an explicit proxy URL is not used for, in the form of NO_PROXY. Default: none. */
+  /** Targets that do not use the proxy of the option `proxy`, in the form of NO_PROXY. Default: none. */
   readonly noProxy?: string | undefined
-  /** TLS to an https proxy: its own authorities, name and client certificate. */
+  /** TLS to an https proxy: authorities, name and client certificate. Default: the defaults of TlsOptions. */
   readonly proxyTls?: TlsOptions | undefined
-  /** Headers sent to the proxy only, with CONNECT. */
+  /** Headers for the proxy only, sent with CONNECT. Default: none. */
   readonly proxyHeaders?: Readonly<Record<string, string>> | undefined
   /**
-   * Answers a 407 of an HTTP proxy, for schemes other than Basic. Called at most once per dial;
-   * `undefined` gives up. Default: none.
+   * Answers a 407 of an HTTP proxy, for schemes other than Basic. Called at most once per dial; when
+   * it returns undefined, the dial fails. Default: none.
    */
   readonly proxyAuthorize?: ProxyAuthorize | undefined
   /** Use addresses of this family only. Default: both. */
@@ -60,44 +79,36 @@ export interface DialOptions extends SourceOptions {
   /** Limits of the steps and of the whole. */
   readonly timeouts?: DialTimeouts | undefined
   /**
-   * Wait before the next address is tried beside the ones under way, ms, 10 to 2000 (RFC 8305
-   * section 8). Default 250.
+   * Delay before the next address is tried while earlier attempts are still running, ms (RFC 8305
+   * section 8).
    */
   readonly attemptDelayMs?: number | undefined
-  /** Idle time before the system probes the connection, ms. Infinity for never. Default 30 000. */
+  /** Idle time before the system sends TCP keep-alive probes, ms; Infinity for none. */
   readonly keepAliveMs?: number | undefined
-  /** Looks names up. Default: the system's resolver, in its order (RFC 6724). */
+  /** Looks up names. Default: the resolver of the system, in its order (RFC 6724). */
   readonly lookup?: Lookup | undefined
-  /** Hears of every step as it starts and ends. A listener that throws is not heard of. */
+  /** Called when a step starts and when it ends. Errors it throws are ignored. */
   readonly onEvent?: ((event: DialEvent) => void) | undefined
 }
 
-/** Every default of a dial. */
-export const DIAL_DEFAULTS: Readonly<
-  Record<
-    | 'totalMs'
-    | 'dnsMs'
-    | 'connectMs'
-    | 'proxyMs'
-    | 'tlsMs'
-    | 'upgradeMs'
-    | 'attemptDelayMs'
-    | 'keepAliveMs',
-    number
-  >
+const ANY_TIME = { min: 1, max: MAX_TIMER_MS, orInfinity: true } as const
+
+/** Default and range of every option of a dial that is a number. */
+export const DIAL_LIMITS: Readonly<
+  Record<keyof DialTimeouts | 'attemptDelayMs' | 'keepAliveMs', DialLimit>
 > = Object.freeze({
-  totalMs: 30_000,
-  dnsMs: 5_000,
-  connectMs: 10_000,
-  proxyMs: 10_000,
-  tlsMs: 10_000,
-  upgradeMs: 10_000,
+  totalMs: { default: 30_000, ...ANY_TIME },
+  dnsMs: { default: 5_000, ...ANY_TIME },
+  connectMs: { default: 10_000, ...ANY_TIME },
+  proxyMs: { default: 10_000, ...ANY_TIME },
+  tlsMs: { default: 10_000, ...ANY_TIME },
+  upgradeMs: { default: 10_000, ...ANY_TIME },
   // RFC 8305 section 8, "Connection Attempt Delay".
-  attemptDelayMs: 250,
-  keepAliveMs: 30_000,
+  attemptDelayMs: { default: 250, min: 10, max: 2000, orInfinity: false },
+  keepAliveMs: { default: 30_000, ...ANY_TIME },
 })
 
-/** Options with every gap filled and every value checked. */
+/** Options with all defaults filled in and all values checked. */
 export interface ResolvedDialOptions {
   readonly signal: AbortSignal | undefined
   readonly sources: SourcePlan
@@ -116,8 +127,8 @@ export interface ResolvedDialOptions {
 }
 
 /**
- * Fills and checks options; pure but for the TLS contexts, which it makes to check the keys.
- * @param alpn - protocols offered to the server unless the options name others
+ * Fills in defaults and checks options. Makes the TLS contexts, because that checks the keys.
+ * @param alpn - protocols to offer to the server when the options do not set any
  * @throws {TypeError | RangeError} naming the option and its value
  */
 export function resolveDialOptions(
@@ -125,6 +136,8 @@ export function resolveDialOptions(
   alpn?: readonly string[],
 ): ResolvedDialOptions {
   const { family, timeouts = {}, tls } = options
+  const timeout = (name: keyof DialTimeouts): number =>
+    limitOf(`timeouts.${name}`, timeouts[name], DIAL_LIMITS[name])
   if (family !== undefined && family !== 4 && family !== 6) {
     throw new RangeError(`family must be 4 or 6, got ${String(family)}`)
   }
@@ -145,20 +158,15 @@ export function resolveDialOptions(
     proxyAuthorize: options.proxyAuthorize,
     family,
     timeouts: {
-      totalMs: limit('timeouts.totalMs', timeouts.totalMs ?? DIAL_DEFAULTS.totalMs),
-      dnsMs: limit('timeouts.dnsMs', timeouts.dnsMs ?? DIAL_DEFAULTS.dnsMs),
-      connectMs: limit('timeouts.connectMs', timeouts.connectMs ?? DIAL_DEFAULTS.connectMs),
-      proxyMs: limit('timeouts.proxyMs', timeouts.proxyMs ?? DIAL_DEFAULTS.proxyMs),
-      tlsMs: limit('timeouts.tlsMs', timeouts.tlsMs ?? DIAL_DEFAULTS.tlsMs),
-      upgradeMs: limit('timeouts.upgradeMs', timeouts.upgradeMs ?? DIAL_DEFAULTS.upgradeMs),
+      totalMs: timeout('totalMs'),
+      dnsMs: timeout('dnsMs'),
+      connectMs: timeout('connectMs'),
+      proxyMs: timeout('proxyMs'),
+      tlsMs: timeout('tlsMs'),
+      upgradeMs: timeout('upgradeMs'),
     },
-    attemptDelayMs: between(
-      'attemptDelayMs',
-      options.attemptDelayMs ?? DIAL_DEFAULTS.attemptDelayMs,
-      10,
-      2000,
-    ),
-    keepAliveMs: limit('keepAliveMs', options.keepAliveMs ?? DIAL_DEFAULTS.keepAliveMs),
+    attemptDelayMs: limitOf('attemptDelayMs', options.attemptDelayMs, DIAL_LIMITS.attemptDelayMs),
+    keepAliveMs: limitOf('keepAliveMs', options.keepAliveMs, DIAL_LIMITS.keepAliveMs),
     lookup: options.lookup,
     onEvent: options.onEvent,
   }
@@ -170,16 +178,14 @@ function checkedTls(options: TlsOptions, alpn: readonly string[] | undefined): R
   return resolved
 }
 
-// Longest delay a Node timer takes; beyond it the timer fires at once.
-const MAX_TIMER_MS = 2 ** 31 - 1
-
-function limit(name: string, value: number): number {
-  return value === Infinity ? value : between(name, value, 1, MAX_TIMER_MS)
-}
-
-function between(name: string, value: number, low: number, high: number): number {
-  if (!(value >= low && value <= high)) {
-    throw new RangeError(`${name} must be between ${low} and ${high}, got ${String(value)}`)
+/**
+ * Checks the syntax of headers and returns a copy.
+ * @throws {TypeError} naming the header, without its value
+ */
+export function checkHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
+  for (const [name, value] of Object.entries(headers)) {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
   }
-  return value
+  return { ...headers }
 }

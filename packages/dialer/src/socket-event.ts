@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream'
 
 /**
- * Waits until a socket emits an event. Takes its listeners off on every path; on abort and on
- * failure the socket is destroyed, so that a caller has nothing left to clean up.
+ * Waits until a socket emits an event. Always removes its listeners; on abort and on failure it
+ * destroys the socket, so that the caller has nothing to clean up.
  * @throws the socket's own error, an Error with code ECONNRESET when it closes first, or the
  * reason of the signal
  */
@@ -17,7 +17,7 @@ export function socketEvent(socket: Duplex, event: string, signal: AbortSignal):
     }
     const fail = (reason: unknown): void => {
       finish(() => reject(reason))
-      // A socket that is going away may still report something; nobody is left to hear it.
+      // A destroyed socket can still emit an error, and no other listener is left.
       socket.on('error', ignoreError)
       socket.destroy()
     }
@@ -38,12 +38,12 @@ export function socketEvent(socket: Duplex, event: string, signal: AbortSignal):
   })
 }
 
-/** Listener for a socket whose failure shows in another way, or not at all any more. */
+/** Error listener of a socket whose failure is noticed in another way, or does not matter. */
 export function ignoreError(): void {}
 
 /**
- * Runs a step that needs a socket, and destroys the socket when the step fails, also when it could
- * not even begin because the dial was cancelled between two steps.
+ * Runs a step that needs a socket, and destroys the socket when the step fails, also when the step
+ * does not start because the dial was cancelled between two steps.
  */
 export async function holding<T>(socket: Duplex, step: () => Promise<T>): Promise<T> {
   try {
@@ -55,7 +55,7 @@ export async function holding<T>(socket: Duplex, step: () => Promise<T>): Promis
   }
 }
 
-/** Makes the error for a connection that the peer ended in the middle of a step. */
+/** Makes the error for a connection that the peer closed during a step. */
 export function closedEarly(): Error {
   return Object.assign(new Error('the peer closed the connection'), { code: 'ECONNRESET' })
 }

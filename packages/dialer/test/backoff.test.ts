@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
 
 import { Backoff } from '../src/index.ts'
-import { parseRetryAfter } from '../src/retry-after.ts'
+import { parseRetryAfter } from '../src/websocket/rejected-upgrade.ts'
 
 const high = (): number => 1 - Number.EPSILON
 const low = (): number => 0
 
 describe('Backoff', () => {
-  it('draws between the floor and a ceiling that doubles up to its cap', () => {
+  it('returns a delay between the minimum and a maximum that doubles up to its limit', () => {
     const most = new Backoff({ random: high })
     const least = new Backoff({ random: low })
     const delays = Array.from({ length: 9 }, () => Math.round(most.next()))
@@ -15,24 +15,24 @@ describe('Backoff', () => {
     for (let i = 0; i < 9; i += 1) expect(least.next()).toBe(100)
   })
 
-  it('goes up to a minute for errors of class slow', () => {
+  it('returns up to one minute for errors of class slow', () => {
     const backoff = new Backoff({ random: high })
     for (let i = 0; i < 20; i += 1) backoff.next()
     expect(Math.round(backoff.next({ retry: 'slow' }))).toBe(60_000)
   })
 
-  it('waits five minutes after errors of class no, so that accounts are not locked', () => {
+  it('returns five minutes after errors of class no, so that accounts are not locked', () => {
     const backoff = new Backoff({ random: low })
     expect(backoff.next({ retry: 'no' })).toBe(300_100)
     expect(backoff.next({ retry: 'no', retryAfterMs: 400_000 })).toBe(400_000)
   })
 
-  it('takes Retry-After as a lower bound with jitter on top', () => {
+  it('adds jitter to Retry-After', () => {
     expect(new Backoff({ random: low }).next({ retryAfterMs: 7000 })).toBe(7100)
     expect(Math.round(new Backoff({ random: high }).next({ retryAfterMs: 7000 }))).toBe(7500)
   })
 
-  it('starts anew after a connection that lived long enough, and not after a shorter one', () => {
+  it('starts again after a connection that lived long enough, and not after a shorter one', () => {
     const backoff = new Backoff({ random: high, resetAfterMs: 1000 })
     for (let i = 0; i < 3; i += 1) backoff.next()
     backoff.connected(5000)
@@ -47,12 +47,12 @@ describe('Backoff', () => {
     expect(Math.round(backoff.next())).toBe(500)
   })
 
-  it('keeps its cap after ten thousand attempts', () => {
+  it('stays within its limit after ten thousand attempts', () => {
     const backoff = new Backoff({ random: high })
     for (let i = 0; i < 10_000; i += 1) expect(backoff.next()).toBeLessThanOrEqual(30_000)
   })
 
-  it('spreads agents that lose their server together', () => {
+  it('spreads the delays of agents that lose their server at the same moment', () => {
     // A linear congruential generator with a fixed seed: the same numbers in every run.
     let seed = 42
     const random = (): number => (seed = (seed * 1_664_525 + 1_013_904_223) % 2 ** 32) / 2 ** 32
@@ -65,7 +65,7 @@ describe('Backoff', () => {
     for (const count of buckets) expect(Math.abs(count - 1000)).toBeLessThan(150)
   })
 
-  it('names the option that is out of range', () => {
+  it('reports the option that is out of range', () => {
     for (const name of ['minMs', 'baseMs', 'maxMs', 'slowMaxMs', 'stoppedMs', 'factor']) {
       expect(() => new Backoff({ [name]: 0 })).toThrow(name)
     }

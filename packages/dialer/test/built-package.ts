@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** The package as JavaScript, for tests that need it in another process. */
+/** The package compiled to JavaScript, for tests that use it in another process. */
 export interface BuiltPackage {
   /** Its entry. */
   readonly entry: string
@@ -13,7 +13,7 @@ export interface BuiltPackage {
 /** Compiles the package into a folder of this process. Its dependencies must have been built. */
 export function builtPackage(): BuiltPackage {
   const packageFolder = join(import.meta.dirname, '..')
-  // Below node_modules, so that it finds the dependencies and nobody commits it.
+  // Below node_modules, where it finds the dependencies and is not committed.
   const folder = join(packageFolder, 'node_modules', `.built-${process.pid}`)
   const emitNoTypes = ['--declaration', 'false', '--declarationMap', 'false']
   execFileSync(

@@ -3,11 +3,11 @@ import { connect } from 'node:net'
 import type { Listening } from '@proj/testkit/listening'
 import { scriptedPeer } from '@proj/testkit/scripted-peer'
 
-/** A small HTTP proxy that tunnels, for tests that need one to work rather than to misbehave. */
+/** A small HTTP proxy with CONNECT, for tests that need a working proxy. */
 export async function connectProxy(options: {
-  /** `user:password` it wants. Default: none. */
+  /** `user:password` that it requires. Default: none. */
   readonly credentials?: string
-  /** Port of this host that every tunnel leads to. Default: the one asked for. */
+  /** Port of this host for every tunnel. Default: the port in the request. */
   readonly forward?: number
 }): Promise<Listening & { readonly requests: string[] }> {
   const requests: string[] = []
@@ -29,7 +29,7 @@ export async function connectProxy(options: {
       socket.pipe(onward).pipe(socket)
     })
     onward.on('error', () => socket.destroy())
-    // No half-open tunnels: who leaves ends both sides.
+    // No half-open tunnels: the end of one side closes both.
     socket.on('end', () => onward.destroy())
     socket.on('close', () => onward.destroy())
     onward.on('close', () => socket.destroy())

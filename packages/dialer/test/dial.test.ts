@@ -37,7 +37,7 @@ const answers =
     addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
 
 describe('dial', () => {
-  it('opens a plain connection with noDelay and hears what the server says first', async () => {
+  it('opens a TCP connection with noDelay and gets the first bytes of the server', async () => {
     const { port } = await listen('127.0.0.1', (socket) => socket.write('hello'))
     const socket = await dial({ host: '127.0.0.1', port })
     const [chunk] = await once(socket, 'data')
@@ -97,13 +97,13 @@ describe('dial', () => {
     expect(error.hint).toContain('127.0.0.1')
   })
 
-  it('says that source and target have no family in common', async () => {
+  it('reports that source and target have no common address family', async () => {
     const error = await failure(dial({ host: '127.0.0.1', port: 9 }, { localAddress: '::1' }))
     expect(error.code).toBe('DIAL_BIND_FAMILY')
     expect(error.message).toContain('::1')
   })
 
-  it('uses only the family the source allows of a name with both', async () => {
+  it('uses only the address family of the source', async () => {
     const { port } = await listen('127.0.0.1')
     const socket = await dial(
       { host: 'both.test', port },
@@ -113,14 +113,14 @@ describe('dial', () => {
     socket.destroy()
   })
 
-  it('takes the next address at once when one refuses', async () => {
+  it('tries the next address at once when one refuses the connection', async () => {
     const { port } = await listen('127.0.0.1')
     const socket = await dial({ host: 'both.test', port }, { lookup: answers('::1', '127.0.0.1') })
     expect(socket.remoteAddress).toBe('127.0.0.1')
     socket.destroy()
   })
 
-  it('folds the failures of all addresses into one sentence', async () => {
+  it('makes one message of the failures of all addresses', async () => {
     const { port, server } = await listen('127.0.0.1')
     server.close()
     const error = await failure(
@@ -135,7 +135,7 @@ describe('dial', () => {
     expect(error.attempts).toHaveLength(2)
   })
 
-  it('names a name that does not exist, and one that cannot be looked up now', async () => {
+  it('reports a name that does not exist, and a lookup that fails', async () => {
     const fails =
       (code: string): Lookup =>
       async () => {
@@ -148,7 +148,7 @@ describe('dial', () => {
     expect([later.code, later.retry]).toEqual(['DIAL_DNS_FAILED', 'yes'])
   })
 
-  it('gives up a lookup that does not come back', async () => {
+  it('times out a lookup that does not end', async () => {
     const error = await failure(
       dial(
         { host: 'slow.test', port: 1 },
@@ -158,7 +158,7 @@ describe('dial', () => {
     expect(error.code).toBe('DIAL_DNS_TIMEOUT')
   })
 
-  it('lets the total limit win over those of the steps, and says where it was', async () => {
+  it('ends at the total limit before those of the steps, and reports the current step', async () => {
     const error = await failure(
       dial(
         { host: 'slow.test', port: 1 },
@@ -169,7 +169,7 @@ describe('dial', () => {
     expect(error.message).toContain('dns (slow.test)')
   })
 
-  it('rejects with the reason of the signal and takes its listener off', async () => {
+  it('rejects with the reason of the signal and removes its listener', async () => {
     const controller = new AbortController()
     const reason = new Error('enough')
     const dialed = dial(
@@ -183,7 +183,7 @@ describe('dial', () => {
     )
   })
 
-  it('tells its steps in order', async () => {
+  it('reports its steps in order', async () => {
     const { port } = await listen('127.0.0.1')
     const events: DialEvent[] = []
     const socket = await dial(
@@ -205,7 +205,7 @@ describe('dial', () => {
     ])
   })
 
-  it('refuses mistakes in the arguments at once', () => {
+  it('rejects wrong arguments at once', () => {
     const target = { host: 'a.test', port: 1 }
     const bad: [() => unknown, string][] = [
       [() => dial({ host: 'a.test', port: 0 }), 'port'],

@@ -1,4 +1,4 @@
-// Node has an environment proxy of its own; ours is the one that was passed, or none.
+// Node itself can use a proxy from the environment; this package uses only the given one.
 import { execFile } from 'node:child_process'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { WebSocketServer } from 'ws'
 
 import { builtPackage } from './built-package.ts'
 
-it('is not led astray by NODE_USE_ENV_PROXY and a dead proxy', { timeout: 20_000 }, async () => {
+it('ignores NODE_USE_ENV_PROXY with a dead proxy', { timeout: 20_000 }, async () => {
   const server = createServer()
   const wss = new WebSocketServer({ server })
   wss.on('connection', () => {})

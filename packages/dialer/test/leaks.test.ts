@@ -18,18 +18,18 @@ import {
 } from '../src/index.ts'
 import { connectProxy } from './connect-proxy.ts'
 
-/** Counts timers and sockets of this process, the peers' included. */
+/** Counts timers and sockets of this process, including those of the peers. */
 function resources(): number {
   const held = process.getActiveResourcesInfo()
   return held.filter((name) => /^(?:Timeout|TCPSocketWrap|TLSWrap)$/.test(name)).length
 }
 
-/** Runs a dial with a signal of its own, and waits until it has left nothing behind. */
+/** Runs a dial with a new signal, and waits until its timers and sockets are gone. */
 async function listenersLeft(run: (options: DialOptions) => Promise<unknown>): Promise<number> {
   const before = resources()
   const { signal } = new AbortController()
   await run({ signal }).catch(() => undefined)
-  // What an earlier dial left for its last turn may have gone meanwhile, too.
+  // Resources of an earlier dial can end during this time too.
   await until(() => resources() <= before, { what: 'timers and sockets are back to the start' })
   return getEventListeners(signal, 'abort').length
 }
@@ -70,7 +70,7 @@ describe('a dial', () => {
     }
   })
 
-  it('leaves nothing when it is cancelled between two steps, whichever they are', async () => {
+  it('leaves nothing when it is cancelled between any two steps', async () => {
     const { cert, key } = certificateAuthority().issue({ name: 'x' })
     const server = createTlsServer({ cert, key }, (socket) => socket.resume().on('error', () => {}))
     const peer = await listening(server)
@@ -93,7 +93,7 @@ describe('a dial', () => {
         },
       })
       const error = await dialed.catch((rejection: unknown) => rejection)
-      // Past the last step that succeeds nobody answers the upgrade.
+      // After the last successful step there is no response to the upgrade.
       expect(isDialError(error, 'DIAL_UPGRADE_TIMEOUT') ? 5 : stop).toBe(stop)
       expect(isDialError(error) ? reason : error).toBe(reason)
       await until(() => peer.sockets.size === 0 && proxy.sockets.size === 0)
@@ -101,7 +101,7 @@ describe('a dial', () => {
     expect(steps).toBe(4)
   })
 
-  it('leaves no listener, timer or socket when it fails, wherever that is', async () => {
+  it('leaves no listener, timer or socket when any step fails', async () => {
     const silent = await scriptedPeer(() => {})
     const rude = await scriptedPeer(async ({ read, send }) => {
       await read(1)

@@ -1,5 +1,5 @@
-// Source addresses on a host with two uplinks. What the kernel does with them cannot be seen on
-// loopback, so these tests need root, and are skipped loudly without it.
+// Source addresses on a host with two uplinks. Loopback does not show how the kernel uses them, so these
+// tests need root; without it they are skipped and reported.
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -60,7 +60,7 @@ function during(change: string, undo: string): void {
   onTestFinished(() => void net.inClient(undo))
 }
 
-/** Makes the server drop packets that come in by another link than the one answers go out by. */
+/** Makes the server drop packets that arrive through another link than the one its replies use. */
 function strict(): void {
   filterBySource(1)
   onTestFinished(() => filterBySource(0))
@@ -86,7 +86,7 @@ describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => 
     built?.remove()
   })
 
-  it('lets the route table choose without a source', async () => {
+  it('uses the route of the route table without a source', async () => {
     expect((await dialFrom(SERVER4)).seen).toBe('10.71.1.2')
     expect((await dialFrom(SERVER6)).seen).toBe('fd71:1::2')
   })
@@ -99,7 +99,7 @@ describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => 
     }
   })
 
-  it('explains that a source does not choose the way out, and how to make it so', async () => {
+  it('explains that a source does not choose the interface, and the commands that change it', async () => {
     for (const [host, source, gateway, ip] of [
       [SERVER4, '10.71.2.2', '10.71.2.1', 'ip'],
       [SERVER6, 'fd71:2::2', 'fd71:2::1', 'ip -6'],
@@ -126,7 +126,7 @@ describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => 
     })
   })
 
-  it('times out where the network filters by source, and works after the printed commands', async () => {
+  it('times out where the network filters by source address, and works after the printed commands', async () => {
     strict()
     const options = { localAddress: '10.71.2.2', timeouts: { connectMs: 300 } }
     const lost = await dialFrom(SERVER4, options)
@@ -142,19 +142,19 @@ describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => 
     expect(after.warnings).toEqual([])
   })
 
-  it('falls through to the next source after the first got no answer', async () => {
+  it('tries the next source when the first gets no answer', async () => {
     strict()
     const localAddress = ['10.71.2.2', '10.71.1.2']
     const { seen } = await dialFrom(SERVER4, { localAddress, timeouts: { connectMs: 600 } })
     expect(seen).toBe('10.71.1.2')
   })
 
-  it('takes the better way only if the source is not of the worse one', async () => {
-    // The LAN source of a host whose better default route is the Wi-Fi: on-link targets still work.
+  it('reaches a target on the link of the source', async () => {
+    // The default route of the host uses the other link; a target on the link of the source still works.
     expect((await dialFrom('10.71.1.1', { localAddress: '10.71.1.2' })).seen).toBe('10.71.1.2')
   })
 
-  it('names an interface that is down or unknown, and comes back with it', async () => {
+  it('reports an interface that is down or unknown, and works when it is up again', async () => {
     const unknown = await dialFrom(SERVER4, { interface: 'eth9' })
     expect(unknown.error?.code).toBe('DIAL_BIND_INTERFACE_UNKNOWN')
     expect(unknown.error?.hint).toContain('a0, a1')
@@ -168,7 +168,7 @@ describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => 
     expect((await dialFrom(SERVER4, { interface: 'a1' })).seen).toBe('10.71.2.2')
   })
 
-  it('uses the address an interface has at the moment of the dial', async () => {
+  it('uses the address that an interface has at the moment of the dial', async () => {
     during('ip addr add 10.71.2.77/24 dev a1', 'ip addr del 10.71.2.77/24 dev a1')
     during('ip addr del 10.71.2.2/24 dev a1', 'ip addr add 10.71.2.2/24 dev a1')
     expect((await dialFrom(SERVER4, { interface: 'a1' })).seen).toBe('10.71.2.77')
@@ -177,7 +177,7 @@ describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => 
     expect(gone.error?.hint).toContain('a1 10.71.2.77')
   })
 
-  it('says that a loopback source cannot leave, and that there is no route', async () => {
+  it('reports a loopback source for a remote target, and a missing route', async () => {
     const loopback = await dialFrom(SERVER4, { localAddress: '127.0.0.1' })
     expect(loopback.error?.code).toBe('DIAL_BIND_LOOPBACK')
     during('ip route del default dev a0', 'ip route add default via 10.71.1.1 dev a0 metric 100')
@@ -201,10 +201,10 @@ describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => 
     expect(byName.seen?.split('%')[0]).toBe(mine)
   })
 
-  it('reaches one family while the other is silent, in both directions', async () => {
+  it('reaches one family while the other gets no answer, in both directions', async () => {
     const four = { address: SERVER4, family: 4 }
     const six = { address: SERVER6, family: 6 }
-    // Nobody has these addresses of the first link, so nothing answers.
+    // No host on the first link has these addresses, so there is no answer.
     const silent6 = { address: 'fd71:1::99', family: 6 }
     const silent4 = { address: '10.71.1.99', family: 4 }
     expect((await dialFrom('both.test', {}, [silent6, four])).remote).toBe(SERVER4)
@@ -215,7 +215,7 @@ describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => 
   })
 
   const canTie = Number(process.versions.node.split('.')[0]) >= 26
-  it('ties the socket to a device, so that it does leave by it', async ({ skip }) => {
+  it('binds the socket to a device, so that packets leave through it', async ({ skip }) => {
     skip(!canTie, 'this Node cannot tie a socket to a device')
     strict()
     expect((await dialFrom(SERVER4, { device: 'a1' })).seen).toBe('10.71.2.2')
@@ -227,7 +227,7 @@ describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => 
     }
   })
 
-  it('refuses to tie a socket to a device where Node cannot', async ({ skip }) => {
+  it('fails to bind a socket to a device where Node cannot do it', async ({ skip }) => {
     skip(canTie, 'this Node can')
     const { error } = await dialFrom(SERVER4, { device: 'a1' })
     expect(error?.code).toBe('DIAL_BIND_DEVICE')

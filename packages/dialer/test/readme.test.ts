@@ -1,4 +1,4 @@
-// The tables of the README are what the code says and what a user sees.
+// The tables of the README must have the values of the code and the messages that a user gets.
 import { readFileSync } from 'node:fs'
 import { createServer as createTlsServer } from 'node:tls'
 
@@ -8,18 +8,18 @@ import { scriptedPeer } from '@proj/testkit/scripted-peer'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import {
-  BACKOFF_DEFAULTS,
-  DIAL_DEFAULTS,
+  BACKOFF_LIMITS,
   DIAL_ERRORS,
+  DIAL_LIMITS,
   dialWebSocket,
-  WEBSOCKET_DEFAULTS,
+  WEBSOCKET_LIMITS,
   type DialOptions,
 } from '../src/index.ts'
 import { connectProxy } from './connect-proxy.ts'
 import { failure } from './failure.ts'
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-/** Rows of the README's tables, cells trimmed. */
+/** Rows of the tables in the README, with trimmed cells. */
 const rows = readme
   .split('\n')
   .filter((line) => line.startsWith('|'))
@@ -31,7 +31,7 @@ const rows = readme
   )
 
 describe('the README', () => {
-  it('has a row for every error code, as the code has it', () => {
+  it('has a row for every error code, with the values of the code', () => {
     const documented = rows.filter(([code = '']) => code.startsWith('`DIAL_'))
     const wanted = Object.entries(DIAL_ERRORS).map(([code, { meaning, retry, kind }]) => [
       `\`${code}\``,
@@ -42,16 +42,21 @@ describe('the README', () => {
     expect(documented).toEqual(wanted)
   })
 
-  it('has a row for every default', () => {
-    const documented = new Map(rows.map(([name = '', , value = '']) => [name, value]))
-    const defaults = { ...DIAL_DEFAULTS, ...WEBSOCKET_DEFAULTS, ...BACKOFF_DEFAULTS }
-    for (const [name, value] of Object.entries(defaults)) {
-      const key = [...documented.keys()].find((row) => row.split(/[`.]/).includes(name))
-      expect([name, documented.get(key ?? '')]).toEqual([name, String(value)])
+  it('has a row for every limit, with its default and range', () => {
+    const limits = { ...DIAL_LIMITS, ...WEBSOCKET_LIMITS, ...BACKOFF_LIMITS }
+    for (const [name, { default: value, min, max, orInfinity }] of Object.entries(limits)) {
+      const row = rows.find(([cell = '']) => cell.split(/[`.]/).includes(name)) ?? []
+      const highest = max === 2 ** 31 - 1 ? '2^31-1' : String(max)
+      const range = `${min} to ${orInfinity ? 'Infinity' : highest}`
+      expect([name, row[2], row[3]]).toEqual([
+        name,
+        String(value),
+        max === Infinity ? `${min} or more` : range,
+      ])
     }
   })
 
-  it('shows the messages a user sees', { timeout: 20_000 }, async () => {
+  it('has the messages that a user gets', { timeout: 20_000 }, async () => {
     const ours = rows.filter((row) => row.length === 3 && /^DIAL_\w+: /.test(row[2] ?? ''))
     const seen: string[] = []
     for (const [, make] of Object.entries(MISTAKES)) seen.push(await make())
@@ -62,7 +67,7 @@ describe('the README', () => {
 
 const authority = certificateAuthority('mitmproxy')
 
-/** Dials by way of `proxy.corp`, and returns what the user reads, with ports of the README. */
+/** Dials through `proxy.corp`, and returns the message with the ports of the README. */
 async function message(scheme: string, port: number, options: DialOptions = {}): Promise<string> {
   const { code, message: text } = await failure(
     dialWebSocket('wss://tunnel.example.com/', {

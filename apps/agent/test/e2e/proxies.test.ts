@@ -187,7 +187,7 @@ for (const { name, here, start, scheme, password, impatient } of CASES) {
         const url = ['--connect.url', `http://127.0.0.1:${port}`, '--log.level', 'debug', '--json']
         const program = adit([...args, ...url], { env })
         expect(await program.exited).toEqual({ code: 1, signal: null })
-        expect(program.stderr).toContain(`${proxy.authority} refused the credentials`)
+        expect(program.stderr).toContain(`${proxy.authority} rejected the credentials`)
         for (const secret of [wrong, encodeURIComponent(wrong)]) {
           expect(program.stdout + program.stderr).not.toContain(secret)
         }

@@ -8,6 +8,7 @@
 import { isIPv4, isIPv6, SocketAddress } from 'node:net'
 
 import { quote } from '../printing/printable.ts'
+import { isLinkLocal } from './ip-address.ts'
 
 /** Longest DNS name in characters (RFC 1035 section 2.3.4, without the root's empty label). */
 const MAX_NAME_CHARACTERS = 253
@@ -68,7 +69,7 @@ function parseIPv6(text: string, refuse: Refuse): Host {
   const literal = percent === -1 ? text : text.slice(0, percent)
   const host = canonicalIPv6(literal, refuse)
   // fe80::/10 means nothing without the link it belongs to; any other address has no link.
-  const linkLocal = /^fe[89ab]/.test(host)
+  const linkLocal = isLinkLocal(host)
   if (percent === -1) {
     if (linkLocal) {
       refuse('a link-local address needs its interface', `write [${host}%eth0] with yours for eth0`)

@@ -54,6 +54,16 @@ export function isLoopback(host: string): boolean {
   return ipv6Groups(address).every((group, index) => group === (index === 7 ? 1 : 0))
 }
 
+/** Tells whether an address is `0.0.0.0` or `::`: every address to listen on, any source to connect from. */
+export function isUnspecified(address: string): boolean {
+  return address === '0.0.0.0' || address === '::'
+}
+
+/** Tells whether an address is valid on one link only: fe80::/10 (RFC 4291) or 169.254.0.0/16 (RFC 3927). */
+export function isLinkLocal(address: string): boolean {
+  return /^fe[89ab][0-9a-f]:/i.test(address) || address.startsWith('169.254.')
+}
+
 function groupsOf(text: string): number[] {
   if (text === '') return []
   return text.split(':').flatMap((group) => {

@@ -4,8 +4,10 @@ import {
   AddressList,
   AddressSet,
   ipv6Groups,
+  isLinkLocal,
   isLoopback,
   isLoopbackBind,
+  isUnspecified,
   parseAddressBlock,
   parseListenAddress,
   plainAddress,
@@ -130,4 +132,25 @@ test('a set has the addresses of its blocks, in every spelling', () => {
   for (const address of ['192.0.2.2', '2001:db9::', 'name', '']) {
     expect(set.has(address)).toBe(false)
   }
+})
+
+test.each([
+  ['fe80::1', true],
+  ['FEBF::1%eth0', true],
+  ['169.254.1.1', true],
+  ['fec0::1', false],
+  ['fe8::1', false],
+  ['169.253.1.1', false],
+  ['fe80.example', false],
+])('%s is link-local: %s', (address, expected) => {
+  expect(isLinkLocal(address)).toBe(expected)
+})
+
+test.each([
+  ['0.0.0.0', true],
+  ['::', true],
+  ['::1', false],
+  ['127.0.0.1', false],
+])('%s is unspecified: %s', (address, expected) => {
+  expect(isUnspecified(address)).toBe(expected)
 })

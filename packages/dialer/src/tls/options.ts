@@ -1,0 +1,120 @@
+import { X509Certificate } from 'node:crypto'
+import type { SecureVersion } from 'node:tls'
+
+/**
+ * TLS to one peer: the server, or an https proxy. Pass the same object to every dial: the list of some
+ * hundred authorities is then made once.
+ */
+export interface TlsOptions {
+  /**
+   * Authorities to trust in addition to those of Node and of the system, PEM, one or more certificates
+   * per text. Default: none. On Node 20 the authorities in NODE_EXTRA_CA_CERTS are trusted too.
+   */
+  readonly ca?: string | readonly string[] | undefined
+  /**
+   * Trust the authorities of the operating system, which usually include those of a company.
+   * Default: true.
+   */
+  readonly systemCa?: boolean | undefined
+  /** Client certificate with its chain, PEM. Default: none. */
+  readonly cert?: string | undefined
+  /** Private key of the client certificate, PEM. Default: none. */
+  readonly key?: string | undefined
+  /** Passphrase of the key. Default: none. */
+  readonly passphrase?: string | undefined
+  /** Name to send and to verify instead of the host. Default: the host. */
+  readonly servername?: string | undefined
+  /**
+   * Protocols to offer (ALPN). Default: `['http/1.1']` for WebSockets and agents, because some servers
+   * choose h2 without it; none for `dial()`.
+   */
+  readonly alpn?: readonly string[] | undefined
+  /** Oldest version to accept. Default: `'TLSv1.2'`. */
+  readonly minVersion?: SecureVersion | undefined
+  /**
+   * Accept only these public keys: SHA-256 of the SubjectPublicKeyInfo in base64, with or without the
+   * prefix `sha256/`. Checked in addition to the chain, see `verify`. Default: any key.
+   */
+  readonly pin?: string | readonly string[] | undefined
+  /**
+   * `full` checks chain, dates and name, and the pin if there is one; `pin-only` checks only the pin,
+   * for a server with a self-signed certificate; `none` checks nothing, for experiments only.
+   * Default: `full`.
+   */
+  readonly verify?: 'full' | 'pin-only' | 'none' | undefined
+}
+
+/** TLS options with all defaults filled in. */
+export interface ResolvedTls {
+  /** The object of the caller; the key of the cached context. */
+  readonly origin: TlsOptions
+  readonly ca: readonly string[]
+  readonly systemCa: boolean
+  readonly cert: string | undefined
+  readonly key: string | undefined
+  readonly passphrase: string | undefined
+  readonly servername: string | undefined
+  readonly alpn: readonly string[] | undefined
+  readonly minVersion: SecureVersion
+  readonly pins: readonly string[]
+  readonly verify: 'full' | 'pin-only' | 'none'
+}
+
+/** ALPN for connections that carry HTTP/1.1; without it some servers choose h2. */
+export const HTTP_ALPN: readonly string[] = ['http/1.1']
+
+/** TLS with all defaults. */
+export const DEFAULT_TLS: TlsOptions = Object.freeze({})
+
+/**
+ * Fills in defaults and checks TLS options.
+ * @param alpn - protocols to offer when the options do not set any
+ * @throws {TypeError} naming the option
+ */
+export function resolveTls(options: TlsOptions, alpn?: readonly string[]): ResolvedTls {
+  const ca = [options.ca ?? []].flat().flatMap(splitPem)
+  const pins = [options.pin ?? []].flat().map(parsePin)
+  const verify = options.verify ?? 'full'
+  if (verify === 'pin-only' && pins.length === 0) {
+    throw new TypeError('tls.verify "pin-only" needs tls.pin')
+  }
+  if ((options.cert === undefined) !== (options.key === undefined)) {
+    throw new TypeError('set both tls.cert and tls.key, or none of them')
+  }
+  return {
+    origin: options,
+    ca,
+    systemCa: options.systemCa ?? true,
+    cert: options.cert,
+    key: options.key,
+    passphrase: options.passphrase,
+    servername: options.servername,
+    alpn: options.alpn ?? alpn,
+    minVersion: options.minVersion ?? 'TLSv1.2',
+    pins,
+    verify,
+  }
+}
+
+/** Splits a text into its PEM certificates; rejects a text without one, or with one that cannot be read. */
+function splitPem(text: string): readonly string[] {
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  if (blocks.length === 0) throw new TypeError('tls.ca contains no PEM certificate')
+  for (const block of blocks) {
+    try {
+      // Node ignores a certificate in "ca" that it cannot read, and later rejects the peer as not trusted.
+      void new X509Certificate(block)
+    } catch {
+      throw new TypeError('tls.ca contains a certificate that cannot be read')
+    }
+  }
+  return blocks
+}
+
+function parsePin(text: string): string {
+  const base64 = text.replace(/^sha256[/:]/i, '')
+  if (Buffer.from(base64, 'base64').length !== 32) {
+    throw new TypeError('tls.pin must be the base64 of a SHA-256, 32 bytes')
+  }
+  return Buffer.from(base64, 'base64').toString('base64')
+}

@@ -1,0 +1,76 @@
+import { WebSocket } from 'ws'
+
+import { type DialLimit, limitOf } from '../limit.ts'
+
+import { DialContext } from '../dial-context.ts'
+import { openRoute } from '../dial.ts'
+import { holding } from '../socket-event.ts'
+import { upgrade } from './upgrade.ts'
+import { resolveWebSocket, type WebSocketDialOptions } from './websocket-target.ts'
+
+/** Options of `dialWebSocket`. Defaults and ranges of its numbers are in WEBSOCKET_LIMITS. */
+export interface ManagedWebSocketOptions extends WebSocketDialOptions {
+  /**
+   * Longest message, bytes; a longer one closes the connection with 1009. Limits memory.
+   */
+  readonly maxPayloadBytes?: number | undefined
+  /**
+   * Most fragments of one message; more close the connection with 1008.
+   */
+  readonly maxFragments?: number | undefined
+}
+
+// ws keeps these numbers in 32 bits and treats a larger one as no limit.
+const INT31 = { min: 1, max: 2 ** 31 - 1, orInfinity: false } as const
+
+/** Default and range of every option of `dialWebSocket` that is a number. */
+export const WEBSOCKET_LIMITS: Readonly<Record<'maxPayloadBytes' | 'maxFragments', DialLimit>> =
+  Object.freeze({
+    maxPayloadBytes: { default: 16 * 1024 * 1024, ...INT31 },
+    // The default of ws.
+    maxFragments: { default: 16 * 1024, ...INT31 },
+  })
+
+/**
+ * Opens a WebSocket of the package ws, without compression. It is open when the promise resolves.
+ * Messages that arrived with the response are emitted after the next turn of the event loop, so
+ * listeners that are added directly after `await` get them.
+ * @throws {TypeError | RangeError} at once, for a wrong argument
+ * @returns rejects with a DialError, or with the reason of the signal
+ */
+export function dialWebSocket(
+  url: string | URL,
+  options: ManagedWebSocketOptions = {},
+): Promise<WebSocket> {
+  const target = resolveWebSocket(url, options)
+  const maxPayload = integer('maxPayloadBytes', options.maxPayloadBytes)
+  const maxFragments = integer('maxFragments', options.maxFragments)
+  return DialContext.run(target.resolved, async (context, signal) => {
+    const socket = await openRoute(context, target.endpoint, target.scheme)
+    return holding(socket, async () => {
+      const limits = { maxPayload, maxFragments }
+      const { websocket } = await upgrade(
+        context,
+        socket,
+        target,
+        WebSocket,
+        limits,
+        (opening: WebSocket, done: (result: undefined) => void) => {
+          opening.once('open', () => {
+            opening.pause()
+            done(undefined)
+          })
+        },
+      )
+      signal.throwIfAborted()
+      setImmediate(() => websocket.resume())
+      return websocket
+    })
+  })
+}
+
+function integer(name: keyof typeof WEBSOCKET_LIMITS, value: number | undefined): number {
+  const chosen = limitOf(name, value, WEBSOCKET_LIMITS[name])
+  if (Number.isInteger(chosen)) return chosen
+  throw new RangeError(`${name} must be an integer, got ${chosen}`)
+}
