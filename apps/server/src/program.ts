@@ -1,6 +1,6 @@
 import { type Invocation, runCommandLine, type Surroundings } from '@proj/program-kit'
-import { pikoDialect, pikoFlags } from '@proj/config'
 
+import { pikoFiles } from './commands/piko-files.ts'
 import { runStoreCommand } from './commands/run-store-command.ts'
 import { commands, type OwnCommands, type ServerTree, settings } from './settings.ts'
 import { start } from './start.ts'
@@ -19,10 +19,7 @@ export async function run(around: Surroundings): Promise<number> {
       settings,
       commands,
       schemaId: SCHEMA_ID,
-      piko: {
-        dialect: (options) => pikoDialect('server', settings, options),
-        flags: pikoFlags('server', settings),
-      },
+      piko: pikoFiles(settings),
       inspect: findTlsFaults,
       inspects: ['start'],
       run: runOwn,

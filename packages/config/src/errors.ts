@@ -16,15 +16,7 @@ export type ConfigErrorCode =
   | 'CONFIG_VARIABLE_SYNTAX'
   | 'CONFIG_ENVIRONMENT_UNKNOWN'
   | 'CONFIG_SECRET_TWICE'
-  | 'CONFIG_SECRET_EXPOSED'
-  | 'CONFIG_FLAG_UNKNOWN'
-  | 'CONFIG_FLAG_VALUE'
-  | 'CONFIG_COMMAND_UNKNOWN'
-  | 'CONFIG_ARGUMENT_MISSING'
-  | 'CONFIG_ARGUMENT_UNEXPECTED'
   | 'CONFIG_RULE_BROKEN'
-  | 'CONFIG_PIKO_UNSUPPORTED'
-  | 'CONFIG_PIKO_DIFFERENT'
 
 /** What each code means. */
 export const CONFIG_ERRORS: Readonly<Record<ConfigErrorCode, string>> = Object.freeze({
@@ -44,15 +36,7 @@ export const CONFIG_ERRORS: Readonly<Record<ConfigErrorCode, string>> = Object.f
   CONFIG_VARIABLE_SYNTAX: 'a reference to a variable is not closed or has no valid name',
   CONFIG_ENVIRONMENT_UNKNOWN: 'an environment variable looks like a misspelt setting',
   CONFIG_SECRET_TWICE: 'one source gives a secret and a file to read it from',
-  CONFIG_SECRET_EXPOSED: 'a secret on the command line can be seen in the process list',
-  CONFIG_FLAG_UNKNOWN: 'a flag does not exist, or not for this command',
-  CONFIG_FLAG_VALUE: 'a flag has no value, or a value where it takes none',
-  CONFIG_COMMAND_UNKNOWN: 'a command does not exist',
-  CONFIG_ARGUMENT_MISSING: 'a command lacks an argument',
-  CONFIG_ARGUMENT_UNEXPECTED: 'a command has more arguments than it takes',
   CONFIG_RULE_BROKEN: 'values that are each valid do not fit together',
-  CONFIG_PIKO_UNSUPPORTED: 'a key or flag of Piko has no counterpart',
-  CONFIG_PIKO_DIFFERENT: 'a key or flag of Piko means something a little different here',
 })
 
 /** Options of a {@link ConfigError}. */

@@ -82,10 +82,6 @@ export {
   type ReloadOutcome,
 } from './reloading/settings-reloader.ts'
 
-// Piko
-export type { PikoProgram } from './piko/piko-table.ts'
-export { pikoDialect, pikoFlags, type ForeignFlags, type PikoOptions } from './piko/piko.ts'
-
 // Printing
 export { formatReference } from './printing/format-reference.ts'
 export { escapeLines, escapeUnprintable, printable } from './printing/printable.ts'

@@ -5,11 +5,12 @@
 
 // A source is a layer: raw nodes by key
 export { givenTwice, type Layer, type LayerValue } from './sources/layer.ts'
-export { elementsOf, type RawMember, type RawNode } from './sources/raw-node.ts'
+export { elementsOf, type RawMap, type RawMember, type RawNode } from './sources/raw-node.ts'
 export { environmentLayer } from './sources/environment-layer.ts'
 export { resolveSettings } from './sources/resolve-settings.ts'
 
 // The settings a source may name
+export { flagName } from './definition/names.ts'
 export { entriesOf, isSecret, type SettingEntry } from './definition/setting-entry.ts'
 
 // What a source says about mistakes

@@ -1,3 +1,5 @@
+export { PROGRAM_ERRORS, type ProgramErrorCode } from './errors.ts'
+
 // Beginning and ending
 export { runProgram, aborted } from './process/program.ts'
 export { patience } from './process/patience.ts'
@@ -28,6 +30,7 @@ export {
   type ParsedCommand,
   type ParsedCommandLine,
 } from './command-line/parse-command-line.ts'
+export type { ForeignFlags } from './command-line/command-tokens.ts'
 export { completionScript, type Shell } from './command-line/completion-script.ts'
 export { formatHelp, type HelpOptions } from './command-line/format-help.ts'
 export { runCommandLine } from './command-line/run-command-line.ts'

@@ -1,8 +1,13 @@
 import type { ProgramDefinition } from '@proj/program-kit'
-import { type Dialect, pikoDialect, pikoFlags } from '@proj/config'
+import type { Dialect } from '@proj/config'
+import { pikoDialect, pikoFlags } from '@proj/program-kit/piko'
 
 import type { OwnCommands } from './commands.ts'
 import type { AgentTree, settings } from '../settings.ts'
+import { PIKO_AGENT_KEYS, PIKO_FORWARD_KEYS } from './piko-keys.ts'
+
+const AGENT = { name: 'agent', keys: PIKO_AGENT_KEYS }
+const FORWARD = { name: 'forward', keys: PIKO_FORWARD_KEYS }
 
 /**
  * Reads the files of `piko agent` and of `piko forward`, which one program is here. Only the latter
@@ -13,8 +18,8 @@ export function pikoFiles(
 ): ProgramDefinition<AgentTree, OwnCommands>['piko'] {
   return {
     dialect: (options) => {
-      const agent = pikoDialect('agent', definition, options)
-      const forward = pikoDialect('forward', definition, options)
+      const agent = pikoDialect(AGENT, definition, options)
+      const forward = pikoDialect(FORWARD, definition, options)
       return {
         name: 'Piko',
         expand: agent.expand,
@@ -26,7 +31,7 @@ export function pikoFiles(
         },
       }
     },
-    flags: pikoFlags('agent', definition),
+    flags: pikoFlags(AGENT, definition),
   }
 }
 

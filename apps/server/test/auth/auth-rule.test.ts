@@ -1,9 +1,10 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 
-import { formatProblems, loadSettings, pikoDialect } from '@proj/config'
+import { formatProblems, loadSettings } from '@proj/config'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { describe, expect, test } from 'vitest'
 
+import { pikoFiles } from '../../src/commands/piko-files.ts'
 import { settings } from '../../src/settings.ts'
 
 const PEM =
@@ -13,7 +14,7 @@ const PEM =
 async function load(text: string, asPiko = false) {
   using directory = temporaryDirectory()
   const path = directory.write('server.yaml', text)
-  const file = asPiko ? { path, dialect: pikoDialect('server', settings) } : path
+  const file = asPiko ? { path, dialect: pikoFiles(settings).dialect({ expandEnv: false }) } : path
   const loaded = await loadSettings(settings, { cwd: directory.path, files: [file] })
   const said = formatProblems(loaded.problems).replaceAll(directory.path, '')
   return { loaded, said }

@@ -1,7 +1,8 @@
-import { loadSettings, pikoDialect } from '@proj/config'
+import { loadSettings } from '@proj/config'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { expect, test } from 'vitest'
 
+import { pikoFiles } from '../../src/commands/piko-files.ts'
 import { settings } from '../../src/settings.ts'
 
 test("a file of piko server with certificates is taken as it is, but its nodes' own TLS", async () => {
@@ -16,7 +17,7 @@ admin:
   tls: {cert: "", key: "", client_cas: ""}
 `,
   )
-  const files = [{ path, dialect: pikoDialect('server', settings) }]
+  const files = [{ path, dialect: pikoFiles(settings).dialect({ expandEnv: false }) }]
   const loaded = await loadSettings(settings, { cwd: '/', files })
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems))
   expect(loaded.settings.proxy.tls).toMatchObject({

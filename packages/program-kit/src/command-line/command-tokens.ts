@@ -2,10 +2,18 @@
  * Cuts a command line into flags and words with the platform's `parseArgs`, not strictly, so that
  * every mistake is found in one run instead of the first one ending it.
  */
-import type { ForeignFlags, Problem, SettingEntry } from '@proj/config'
+import type { Problem, SettingEntry } from '@proj/config'
 import { isSecret, nearest } from '@proj/config/layers'
 
 import { parseArgs } from 'node:util'
+
+/** Flags of another program, for `parseCommandLine`. */
+export interface ForeignFlags {
+  /** Flags that are called something else here. */
+  readonly aliases: Readonly<Record<string, string>>
+  /** Flags that do not exist here, with the reason. */
+  readonly refused: Readonly<Record<string, string>>
+}
 
 /** A flag of a setting. */
 export interface Flag {

@@ -1,6 +1,5 @@
 import {
   type Environment,
-  type ForeignFlags,
   type Layer,
   type Problem,
   type Resolved,
@@ -10,7 +9,7 @@ import {
 } from '@proj/config'
 import { environmentLayer, nearest, quote, resolveSettings } from '@proj/config/layers'
 
-import { flagTable, readTokens } from './command-tokens.ts'
+import { flagTable, type ForeignFlags, readTokens } from './command-tokens.ts'
 import type { Argument, Command } from './command.ts'
 import type { Commands } from './define-commands.ts'
 import { sortFlags } from './flag-layers.ts'

@@ -4,7 +4,6 @@
  */
 import {
   type Dialect,
-  type ForeignFlags,
   formatProblems,
   formatReference,
   jsonSchema,
@@ -22,6 +21,7 @@ import { formatValues } from '../output/format-values.ts'
 import { EXIT, UserError } from '../process/exit-code.ts'
 import type { ProgramSignals, TextOutput } from '../process/program.ts'
 import { argumentLayer, type ArgumentValues } from './argument-layer.ts'
+import type { ForeignFlags } from './command-tokens.ts'
 import { completionScript } from './completion-script.ts'
 import type { Commands } from './define-commands.ts'
 import { formatHelp } from './format-help.ts'

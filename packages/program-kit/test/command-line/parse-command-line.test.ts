@@ -1,16 +1,8 @@
-import {
-  boolean,
-  defineSettings,
-  integer,
-  list,
-  pikoFlags,
-  secret,
-  setting,
-  text,
-} from '@proj/config'
+import { boolean, defineSettings, integer, list, secret, setting, text } from '@proj/config'
 import { expect, test } from 'vitest'
 
 import { argument, defineCommands, parseCommandLine, type Command } from '../../src/index.ts'
+import { pikoFlags, sameKeys } from '../../src/piko.ts'
 import { commands, settings as sample } from '../fixtures/sample.ts'
 
 function parse(argv: readonly string[], env = {}) {
@@ -226,7 +218,9 @@ test('a definition with two flags of one name is refused', () => {
 })
 
 test('flags of another program are renamed, or refused with the reason', () => {
-  const foreignFlags = pikoFlags('agent', sample)
+  const keys = { ...sameKeys(['connect.url']), 'connect.tenant_id': { refuse: 'no tenants' } }
+  const piko = { name: 'agent', keys }
+  const foreignFlags = pikoFlags(piko, sample)
   const run = (...argv: string[]) =>
     parseCommandLine(commands, { argv: ['start', ...argv], env: {}, cwd: '/', foreignFlags })
   expect(run('--connect.url', 'http://x').kind).toBe('command')

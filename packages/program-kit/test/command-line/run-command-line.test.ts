@@ -3,8 +3,6 @@ import {
   defineSettings,
   integer,
   oneOf,
-  pikoDialect,
-  pikoFlags,
   type RuleProblem,
   secret,
   setting,
@@ -21,6 +19,7 @@ import {
   runCommandLine,
   STANDARD_COMMANDS,
 } from '../../src/index.ts'
+import { pikoDialect, pikoFlags, PIKO_LOG_KEYS, type PikoTable } from '../../src/piko.ts'
 import { Capture } from '../capture.ts'
 
 const settings = defineSettings({
@@ -33,6 +32,11 @@ const settings = defineSettings({
     token: setting(secret(), { description: 'Who.' }),
   },
 })
+const KEYS: PikoTable = {
+  ...PIKO_LOG_KEYS,
+  'cluster.join': { refuse: 'nodes find one another' },
+}
+const PIKO = { name: 'server', keys: KEYS }
 const own = {
   greet: { description: 'Greets.', args: { name: argument(text(), { description: 'Whom.' }) } },
 } as const
@@ -64,8 +68,8 @@ async function run(
       commands,
       schemaId: 'https://thing.example/schema.json',
       piko: {
-        dialect: (how) => pikoDialect('server', settings, how),
-        flags: pikoFlags('server', settings),
+        dialect: (how) => pikoDialect(PIKO, settings, how),
+        flags: pikoFlags(PIKO, settings),
       },
       inspect: async () => options.inspect ?? [],
       inspects: ['greet'],

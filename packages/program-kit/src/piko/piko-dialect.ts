@@ -3,18 +3,28 @@
  * refused with the reason, and where a meaning differs a warning says how. Nothing is dropped in
  * silence but values that are empty and so say nothing.
  */
-import type { SettingsInfo } from '../definition/define-settings.ts'
-import type { Dialect } from '../sources/dialect.ts'
-import type { ConfigErrorCode } from '../errors.ts'
-import type { Environment } from '../sources/expand-variables.ts'
-import { flagName } from '../definition/names.ts'
-import { nearest } from '../sources/nearest.ts'
-import type { Origin } from '../sources/origin.ts'
-import { PIKO_TABLES, type PikoConversion, type PikoProgram, type PikoTable } from './piko-table.ts'
-import type { Problem } from '../sources/problem.ts'
-import { quote } from '../printing/printable.ts'
-import type { RawMap, RawMember, RawNode } from '../sources/raw-node.ts'
-import { entriesOf } from '../definition/setting-entry.ts'
+import type { Dialect, Environment, Origin, Problem, SettingsInfo } from '@proj/config'
+import {
+  entriesOf,
+  flagName,
+  nearest,
+  quote,
+  type RawMap,
+  type RawMember,
+  type RawNode,
+} from '@proj/config/layers'
+
+import type { ForeignFlags } from '../command-line/command-tokens.ts'
+import type { ProgramErrorCode } from '../errors.ts'
+import type { PikoConversion, PikoTable } from './piko-table.ts'
+
+/** A program of Piko whose files and flags are read. */
+export interface PikoProgram {
+  /** Its name, such as `server`. */
+  readonly name: string
+  /** Its keys. */
+  readonly keys: PikoTable
+}
 
 /** Options of {@link pikoDialect}. */
 export interface PikoOptions {
@@ -23,14 +33,6 @@ export interface PikoOptions {
    * `--config.expand-env`; an unset variable is empty text. @default false
    */
   readonly expandEnv?: boolean
-}
-
-/** Flags of another program, for `parseCommandLine`. */
-export interface ForeignFlags {
-  /** Flags that are called something else here. */
-  readonly aliases: Readonly<Record<string, string>>
-  /** Flags that do not exist here, with the reason. */
-  readonly refused: Readonly<Record<string, string>>
 }
 
 /**
@@ -44,14 +46,13 @@ export function pikoDialect(
   settings: SettingsInfo,
   options: PikoOptions = {},
 ): Dialect {
-  const table = PIKO_TABLES[program]
   const known = keysOf(settings)
   return {
-    name: `Piko ${program}`,
+    name: `Piko ${program.name}`,
     expand: options.expandEnv ? expandLikePiko : (text) => text,
     translate: (root) => {
       if (root.kind !== 'map') return { root, problems: [] }
-      const translation = new Translation(table, known)
+      const translation = new Translation(program.keys, known)
       translation.map(root, '', translation.root)
       return { root: translation.root, problems: translation.problems }
     },
@@ -66,7 +67,7 @@ export function pikoFlags(program: PikoProgram, settings: SettingsInfo): Foreign
   const known = keysOf(settings)
   const aliases: Record<string, string> = {}
   const refused: Record<string, string> = {}
-  for (const [key, rule] of Object.entries(PIKO_TABLES[program])) {
+  for (const [key, rule] of Object.entries(program.keys)) {
     if (key.includes('[]')) continue
     const flag = flagName(key)
     if ('to' in rule && known.has(rule.to)) {
@@ -172,7 +173,7 @@ class Translation {
   }
 
   #report(
-    code: ConfigErrorCode,
+    code: ProgramErrorCode | 'CONFIG_KEY_UNKNOWN',
     key: string,
     origin: Origin,
     message: string,

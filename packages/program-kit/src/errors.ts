@@ -1,0 +1,22 @@
+/** The code of a problem with a command line or a file of Piko, stable between minor versions. */
+export type ProgramErrorCode =
+  | 'CONFIG_SECRET_EXPOSED'
+  | 'CONFIG_FLAG_UNKNOWN'
+  | 'CONFIG_FLAG_VALUE'
+  | 'CONFIG_COMMAND_UNKNOWN'
+  | 'CONFIG_ARGUMENT_MISSING'
+  | 'CONFIG_ARGUMENT_UNEXPECTED'
+  | 'CONFIG_PIKO_UNSUPPORTED'
+  | 'CONFIG_PIKO_DIFFERENT'
+
+/** What each code means. They begin with CONFIG as those of `@proj/config`, beside which they are listed. */
+export const PROGRAM_ERRORS: Readonly<Record<ProgramErrorCode, string>> = Object.freeze({
+  CONFIG_SECRET_EXPOSED: 'a secret on the command line can be seen in the process list',
+  CONFIG_FLAG_UNKNOWN: 'a flag does not exist, or not for this command',
+  CONFIG_FLAG_VALUE: 'a flag has no value, or a value where it takes none',
+  CONFIG_COMMAND_UNKNOWN: 'a command does not exist',
+  CONFIG_ARGUMENT_MISSING: 'a command lacks an argument',
+  CONFIG_ARGUMENT_UNEXPECTED: 'a command has more arguments than it takes',
+  CONFIG_PIKO_UNSUPPORTED: 'a key or flag of Piko has no counterpart',
+  CONFIG_PIKO_DIFFERENT: 'a key or flag of Piko means something a little different here',
+})
