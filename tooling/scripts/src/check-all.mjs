@@ -3,6 +3,7 @@
 import { checkBoundaries } from './check-boundaries.mjs'
 import { checkDeps } from './check-deps.mjs'
 import { checkDocs } from './check-docs.mjs'
+import { checkPaths } from './check-paths.mjs'
 import { checkStructure } from './check-structure.mjs'
 import { checkTables } from './check-tables.mjs'
 import { checkWorkflows } from './check-workflows.mjs'
@@ -11,6 +12,7 @@ import { ROOT } from './workspace.mjs'
 const CHECKS = {
   structure: checkStructure,
   docs: checkDocs,
+  paths: checkPaths,
   deps: checkDeps,
   boundaries: checkBoundaries,
   tables: checkTables,

@@ -11,6 +11,8 @@ const warnings = missingPrograms().map(
   ({ name, debian, usedFor }) => `${name} is not installed (Debian package ${debian}): ${usedFor}`,
 )
 
+// the longest property tests run a part of their cases unless they are told to run all
+process.env['ADIT_FULL_TESTS'] = '1'
 clearReports(ROOT)
 const codes = [
   await turbo(['build', '--output-logs=errors-only']),
