@@ -8,7 +8,7 @@ import { createServer } from 'node:net'
 import { parseArgs } from 'node:util'
 import { detectPort } from 'detect-port'
 import getPort, { clearLockedPorts } from 'get-port'
-import { claim, explain, probe, verify } from '../../../packages/portcheck/dist/index.js'
+import { claim, explain, probe, verify } from '@proj/portcheck'
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '101' } } })
 const rounds = Number(values.rounds)
