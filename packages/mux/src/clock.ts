@@ -1,8 +1,8 @@
-/** Where time comes from; tests give their own. */
+/** Source of time; tests pass their own. */
 export interface Clock {
   /** Monotonic time in ms. */
   now(): number
-  /** Calls `callback` once after `ms`, without keeping the process alive; returns what cancels it. */
+  /** Calls `callback` once after `ms`, without keeping the process alive. Returns a function that cancels it. */
   after(ms: number, callback: () => void): () => void
 }
 

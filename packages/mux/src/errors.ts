@@ -1,7 +1,7 @@
 /**
- * One class for everything that can go wrong; what went wrong is its code.
+ * One error class with a code for each failure.
  *
- * Table: the codes with their meaning, what ends with them and what the peer is told.
+ * Table: the codes with their meaning, what ends with them and the GoAway that is sent.
  */
 
 /** Stable names of failures. Never renamed in a minor version. */
@@ -35,27 +35,27 @@ export type MuxErrorCode =
   | 'MUX_TRANSPORT_FAILED'
   | 'MUX_WINDOW_EXCEEDED'
 
-/** What a code means to whoever meets it. */
+/** The meaning of a code. */
 export interface MuxErrorInfo {
   /** What happened. */
   readonly what: string
-  /** Whether the same thing can work later, on this session or a new one. */
+  /** Whether trying again, on this session or a new one, can succeed. */
   readonly retryable: boolean
   /** What ends with it. */
   readonly ends: 'session' | 'stream' | 'call'
-  /** GoAway code sent to the peer as last frame, where one is sent. */
+  /** Code of the GoAway sent as the last frame; absent if none is sent. */
   readonly goAway?: number
 }
 
-/** Every code with its meaning; the README prints this table. */
+/** Every code with its meaning; the README has the same table. */
 export const MUX_ERRORS: Readonly<Record<MuxErrorCode, MuxErrorInfo>> = Object.freeze({
   MUX_ACCEPT_BACKLOG: {
-    what: 'the peer opened more streams than anybody took from `stream` or the iterator',
+    what: 'the peer opened more streams than `stream` listeners and the iterator accepted',
     retryable: true,
     ends: 'stream',
   },
   MUX_ACK_BACKLOG: {
-    what: 'too many opened streams wait for the peer to acknowledge them',
+    what: 'too many streams wait for the peer to acknowledge them',
     retryable: true,
     ends: 'call',
   },
@@ -65,18 +65,18 @@ export const MUX_ERRORS: Readonly<Record<MuxErrorCode, MuxErrorInfo>> = Object.f
     ends: 'stream',
   },
   MUX_CALLBACK_FAILED: {
-    what: 'a callback given by the user threw; `cause` is what it threw',
+    what: 'a callback threw; `cause` is what it threw',
     retryable: false,
     ends: 'stream',
     goAway: 2,
   },
   MUX_CONTROL_BACKLOG: {
-    what: 'the peer causes control frames but does not read them',
+    what: 'too many control frames wait because the peer does not read',
     retryable: false,
     ends: 'session',
   },
   MUX_CONTROL_FLOOD: {
-    what: 'the peer sent too many frames that move nothing',
+    what: 'the peer sent too many frames that carry nothing',
     retryable: false,
     ends: 'session',
     goAway: 1,
@@ -88,7 +88,7 @@ export const MUX_ERRORS: Readonly<Record<MuxErrorCode, MuxErrorInfo>> = Object.f
     goAway: 1,
   },
   MUX_FRAME_INVALID: {
-    what: 'the peer sent a frame no version of the protocol allows',
+    what: 'the peer sent a frame that the protocol does not allow',
     retryable: false,
     ends: 'session',
     goAway: 1,
@@ -105,28 +105,28 @@ export const MUX_ERRORS: Readonly<Record<MuxErrorCode, MuxErrorInfo>> = Object.f
     ends: 'call',
   },
   MUX_HALF_CLOSED_TIMEOUT: {
-    what: 'we ended our side and the peer stayed silent without ending its own',
+    what: 'we ended our side, and the peer was silent and did not end its own',
     retryable: false,
     ends: 'stream',
   },
   MUX_KEEPALIVE_TIMEOUT: {
-    what: 'nothing came from the peer in the time a ping may take',
+    what: 'the peer was silent for longer than a ping may take',
     retryable: true,
     ends: 'session',
   },
   MUX_PING_BACKLOG: {
-    what: 'too many pings of ours wait for an answer',
+    what: 'too many of our pings wait for a response',
     retryable: true,
     ends: 'call',
   },
   MUX_PING_FLOOD: {
-    what: 'the peer pinged more often than allowed',
+    what: 'the peer pings more often than allowed',
     retryable: false,
     ends: 'session',
     goAway: 1,
   },
   MUX_QUEUE_FULL: {
-    what: 'write() was called again and again although it had returned false',
+    what: 'write() was called too often after it had returned false',
     retryable: false,
     ends: 'call',
   },
@@ -156,18 +156,18 @@ export const MUX_ERRORS: Readonly<Record<MuxErrorCode, MuxErrorInfo>> = Object.f
     ends: 'call',
   },
   MUX_STREAM_ID_INVALID: {
-    what: 'the peer used a stream id that is live, spent, never opened or not its own',
+    what: 'the peer used a stream id that is in use, was used, was never opened or is not its own',
     retryable: false,
     ends: 'session',
     goAway: 1,
   },
   MUX_STREAM_IDS_EXHAUSTED: {
-    what: 'all stream ids of the session are spent: start a new session',
+    what: 'all stream ids of the session are used: start a new session',
     retryable: true,
     ends: 'call',
   },
   MUX_STREAM_LIMIT: {
-    what: 'as many streams are open as the options allow',
+    what: 'the limit of open streams is reached',
     retryable: true,
     ends: 'call',
   },
@@ -177,12 +177,12 @@ export const MUX_ERRORS: Readonly<Record<MuxErrorCode, MuxErrorInfo>> = Object.f
     ends: 'stream',
   },
   MUX_STREAM_VIOLATED: {
-    what: 'the peer sent data on a stream after ending it',
+    what: 'the peer sent data on a stream that it had ended',
     retryable: false,
     ends: 'stream',
   },
   MUX_TRANSPORT_CLOSED: {
-    what: 'the transport ended under the session',
+    what: 'the transport ended',
     retryable: true,
     ends: 'session',
   },
@@ -192,14 +192,14 @@ export const MUX_ERRORS: Readonly<Record<MuxErrorCode, MuxErrorInfo>> = Object.f
     ends: 'session',
   },
   MUX_WINDOW_EXCEEDED: {
-    what: 'the peer declared more data than it has credit for',
+    what: 'the peer sent more data than it has credit for',
     retryable: false,
     ends: 'session',
     goAway: 1,
   },
 })
 
-/** Data that goes with some codes. */
+/** Further fields of an error. */
 export interface MuxErrorDetails extends ErrorOptions {
   /** Reset reason from the wire, for MUX_STREAM_RESET and MUX_STREAM_ABORTED. */
   readonly reason?: number
@@ -224,7 +224,7 @@ export class MuxError extends Error {
     this.goAwayCode = details.goAwayCode ?? 0
   }
 
-  /** Whether the same thing can work later, on this session or a new one. */
+  /** Whether trying again, on this session or a new one, can succeed. */
   get retryable(): boolean {
     return MUX_ERRORS[this.code].retryable
   }

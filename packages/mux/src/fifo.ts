@@ -1,4 +1,4 @@
-/** First in, first out, in constant time, reusing its slots: a ring that doubles when full. */
+/** A queue with constant-time push and shift: a ring buffer that doubles when full. */
 export class Fifo<T> {
   #slots: (T | undefined)[] = []
   #head = 0
@@ -25,7 +25,7 @@ export class Fifo<T> {
   shift(): T | undefined {
     if (this.#size === 0) return undefined
     const item = this.#slots[this.#head]
-    this.#slots[this.#head] = undefined // the ring must not keep it alive
+    this.#slots[this.#head] = undefined // or the ring would keep the item alive
     this.#head = (this.#head + 1) & (this.#slots.length - 1)
     this.#size -= 1
     return item

@@ -4,7 +4,7 @@ import { isMuxError, MUX_ERRORS, MuxError } from '../src/index.ts'
 import { frames, Rig } from './wire.ts'
 
 describe('MuxError', () => {
-  test('says what happened, with its code and cause', () => {
+  test('has a message, a code and a cause', () => {
     const cause = new Error('below')
     const error = new MuxError('MUX_TRANSPORT_FAILED', 'transport failed', { cause })
     expect(error).toMatchObject({ name: 'MuxError', code: 'MUX_TRANSPORT_FAILED', cause })
@@ -13,7 +13,7 @@ describe('MuxError', () => {
     expect('cause' in new MuxError('MUX_QUEUE_FULL', 'full')).toBe(false)
   })
 
-  test('is told from others by name and code, across copies of the package', () => {
+  test('isMuxError recognises errors by name and code, also of another copy of the package', () => {
     const error = new MuxError('MUX_STREAM_RESET', 'reset')
     const copy = Object.assign(new Error('reset'), { name: 'MuxError', code: 'MUX_STREAM_RESET' })
     for (const one of [error, copy]) {
@@ -37,7 +37,7 @@ describe('MuxError', () => {
     expect(isMuxError(value)).toBe(false)
   })
 
-  test('names everything that ends a session because of the peer as a protocol error', () => {
+  test('every error that the peer causes and that ends the session has GoAway 1', () => {
     for (const [code, info] of Object.entries(MUX_ERRORS)) {
       expect(code).toMatch(/^MUX(?:_[A-Z]+)+$/)
       expect(info.what).toMatch(/^[a-z`].*[^.]$/)
@@ -45,7 +45,7 @@ describe('MuxError', () => {
     }
   })
 
-  test('shows no byte of what went through the stream', async () => {
+  test('contains no byte of the stream', async () => {
     const rig = new Rig()
     const errors: unknown[] = []
     const { channel, recorder } = rig.open()

@@ -1,11 +1,11 @@
 import type { Clock } from '../src/index.ts'
 
-/** Time that passes when told to. */
+/** A clock that a test moves. */
 export class FakeClock implements Clock {
   readonly #timers = new Map<() => void, number>()
   #nowMs = 1000
 
-  /** Timers that would still fire. */
+  /** Timers that have not fired. */
   get pending(): number {
     return this.#timers.size
   }
@@ -20,7 +20,7 @@ export class FakeClock implements Clock {
     return () => this.#timers.delete(timer)
   }
 
-  /** Lets `ms` pass and fires what falls due, in order. */
+  /** Moves the time by `ms` and fires the timers that are due, in order. */
   advance(ms: number): void {
     const end = this.#nowMs + ms
     for (;;) {

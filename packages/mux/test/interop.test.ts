@@ -1,4 +1,4 @@
-// Against @chainsafe/libp2p-yamux, a yamux we did not write, over TCP, in both roles.
+// With @chainsafe/libp2p-yamux, another implementation, over TCP, in both roles.
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
@@ -32,7 +32,7 @@ describe.each([
     transports[1].destroy()
   })
 
-  test('a stream of ours is echoed, both sides end, and theirs is gone', async () => {
+  test('a stream of ours is echoed, both sides end, and theirs closes', async () => {
     const stream = await session.open()
     stream.end('hello')
     expect(await text(stream)).toBe('hello')
@@ -50,7 +50,7 @@ describe.each([
     await until(() => session.stats().inboundStreams === 0)
   })
 
-  test('4 MiB there and back stay as they are, across many windows', async () => {
+  test('4 MiB are echoed unchanged, across many windows', async () => {
     const sent = pattern(4_194_304)
     const stream = await session.open()
     stream.end(sent)
@@ -91,7 +91,7 @@ describe.each([
     await expect(text(stream)).rejects.toMatchObject({ code: 'MUX_STREAM_RESET', reason: 0 })
   })
 
-  test('a larger window of ours is taken, and theirs grows with ours', async () => {
+  test('libp2p uses a larger window that we announce', async () => {
     session.destroy()
     transports[1].destroy()
     transports = await tcpPair()
@@ -106,18 +106,18 @@ describe.each([
     expect(session.stats().heldBytes).toBeLessThanOrEqual(1_048_576)
   })
 
-  test('our ping is answered, and theirs by us', async () => {
+  test('both sides respond to pings', async () => {
     expect(await session.ping()).toBeGreaterThan(0)
     withResolversForNode20()
     expect(await muxer.ping()).toBeGreaterThanOrEqual(0)
   })
 
-  test('our GoAway 0 and close end theirs in order', async () => {
+  test('close() ends the session of libp2p', async () => {
     await session.close()
     expect(muxer.status).not.toBe('open')
   })
 
-  test('their close is our GoAway', async () => {
+  test('their close is a GoAway 0 to us', async () => {
     const gone = once(session, 'goaway')
     await muxer.close()
     expect(await gone).toEqual([0])

@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Channel, type ChunkAnswer, type ChunkHolder, Session } from '../src/index.ts'
 import { Rig } from './wire.ts'
 
-/** Two ends of a transport that delivers at once, and one that takes nothing while held. */
+/** Two ends of a transport that delivers at once. While held, it does not complete writes. */
 function transports(): { left: Duplex; right: Duplex; hold: () => void; release: () => void } {
   let held: (() => void)[] | undefined
   const end = (other: () => Duplex): Duplex =>
@@ -32,7 +32,7 @@ function transports(): { left: Duplex; right: Duplex; hold: () => void; release:
   }
 }
 
-/** A sink that answers each chunk with what the test says. */
+/** A sink with the given answers. */
 function sink(answer: () => ChunkAnswer | undefined): Parameters<Channel['attach']>[0] {
   return { onData: () => answer(), onEnd() {}, onDrain() {}, onClose() {} }
 }
@@ -41,7 +41,7 @@ async function settled(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve))
 }
 
-it('tells the transport that memory is free only when every sink said so', async () => {
+it('reports memory as free only when every sink answered so', async () => {
   const { left, right } = transports()
   const reports: ChunkAnswer[] = []
   const answers: (ChunkAnswer | undefined)[] = [true, undefined, false, true]
@@ -65,7 +65,7 @@ it('tells the transport that memory is free only when every sink said so', async
   server.destroy()
 })
 
-it('counts bytes that wait for a sink as kept', async () => {
+it('reports bytes that wait for a sink as kept', async () => {
   const { left, right } = transports()
   const reports: ChunkAnswer[] = []
   const client = new Session(left, { role: 'client' })
@@ -82,7 +82,7 @@ it('counts bytes that wait for a sink as kept', async () => {
   server.destroy()
 })
 
-it('says of a flush whether the transport has taken everything', async () => {
+it('flush returns whether the transport has passed on everything', async () => {
   const { left, right, hold, release } = transports()
   const client = new Session(left, { role: 'client' })
   const server = new Session(right, {
@@ -101,7 +101,7 @@ it('says of a flush whether the transport has taken everything', async () => {
   server.destroy()
 })
 
-it('passes on who refers to a chunk, and asks all of several', async () => {
+it('passes on the holder of a chunk, and asks all holders if there are several', async () => {
   const { left, right } = transports()
   const reports: ChunkAnswer[] = []
   const holders = [{ drained: false }, { drained: false }]
@@ -115,7 +115,7 @@ it('passes on who refers to a chunk, and asks all of several', async () => {
   const channels = [client.openChannel(sink(() => true)), client.openChannel(sink(() => true))]
   await settled()
   reports.length = 0
-  // Two streams, one batch, one chunk; sent while the transport is corked so that it stays one.
+  // Two streams in one batch, which arrives as one chunk.
   for (const channel of channels) channel.write(Buffer.alloc(100))
   client.flush()
   await settled()
@@ -130,27 +130,27 @@ it('passes on who refers to a chunk, and asks all of several', async () => {
   server.destroy()
 })
 
-it('asks a sink that gathers once for all pieces of a chunk', async () => {
+it('calls a sink that collects pieces once per transport chunk', async () => {
   const { left, right } = transports()
   const calls: string[] = []
   const reports: ChunkAnswer[] = []
-  let isGathering = false
+  let isCollecting = false
   const client = new Session(left, { role: 'client' })
   const server = new Session(right, {
     role: 'server',
     onProcessed: (answer) => reports.push(answer),
     onChannel: (channel) => {
-      const gather = (): ChunkAnswer => {
+      const collect = (): ChunkAnswer => {
         calls.push('piece')
-        if (isGathering) return true
-        isGathering = true
+        if (isCollecting) return true
+        isCollecting = true
         return channel.session.afterChunk(() => {
-          isGathering = false
+          isCollecting = false
           calls.push('sent')
           return false
         })
       }
-      channel.attach(sink(gather))
+      channel.attach(sink(collect))
     },
   })
   const channel = client.openChannel(sink(() => true))
@@ -158,7 +158,7 @@ it('asks a sink that gathers once for all pieces of a chunk', async () => {
   calls.length = 0
   reports.length = 0
   const other = client.openChannel(sink(() => true))
-  // Two frames of one stream, for another stream has its turn in between.
+  // One stream has two frames, because the other stream has its turn in between.
   channel.write(Buffer.alloc(40_000))
   other.write(Buffer.alloc(40_000))
   left.cork()
@@ -173,7 +173,7 @@ it('asks a sink that gathers once for all pieces of a chunk', async () => {
   server.destroy()
 })
 
-it('refers to what was written until the transport has passed it on', async () => {
+it('the holder of a channel is drained when the transport has passed on what was written', async () => {
   const { left, right, hold, release } = transports()
   const client = new Session(left, { role: 'client' })
   const server = new Session(right, {
@@ -196,7 +196,7 @@ it('refers to what was written until the transport has passed it on', async () =
   server.destroy()
 })
 
-it('knows that something has left although more waits behind it', async () => {
+it('the holder is drained although later bytes still wait', async () => {
   const { left, right, hold, release } = transports()
   const client = new Session(left, { role: 'client' })
   const server = new Session(right, {
@@ -226,7 +226,7 @@ it('knows that something has left although more waits behind it', async () => {
   server.destroy()
 })
 
-it('takes a chunk for kept when the sink throws', async () => {
+it('reports the chunk as kept when the sink throws', async () => {
   const { left, right } = transports()
   const reports: ChunkAnswer[] = []
   const client = new Session(left, { role: 'client' })
@@ -248,7 +248,7 @@ it('takes a chunk for kept when the sink throws', async () => {
   server.destroy()
 })
 
-describe('poisoned memory', () => {
+describe('with test/poison.ts', () => {
   /** Sends `text` to a sink that keeps the chunk and gives this answer; returns what it kept. */
   async function keptBy(answer: () => ChunkAnswer | undefined, text = 'payload'): Promise<Buffer> {
     const { left, right } = transports()
@@ -277,16 +277,16 @@ describe('poisoned memory', () => {
     return kept[0] ?? Buffer.alloc(0)
   }
 
-  it('shows a sink that keeps a chunk which it answered to be free', async () => {
+  it('a sink that keeps a chunk after it answered true reads 0xdd', async () => {
     expect(await keptBy(() => true)).toEqual(Buffer.alloc(7, 0xdd))
   })
 
-  it('leaves alone what a sink keeps', async () => {
+  it('a chunk that a sink keeps is not overwritten', async () => {
     expect(String(await keptBy(() => false))).toBe('payload')
     expect(String(await keptBy(() => undefined))).toBe('payload')
   })
 
-  it('waits for the holder of a chunk', async () => {
+  it('a chunk with a holder is overwritten when the holder is drained', async () => {
     const holder = { drained: false }
     const chunk = await keptBy(() => holder)
     await keptBy(() => true) // every chunk is a check of those before it
@@ -295,7 +295,7 @@ describe('poisoned memory', () => {
     await until(() => chunk.equals(Buffer.alloc(7, 0xdd)))
   })
 
-  it('never touches what was written', async () => {
+  it('a buffer that was written is not overwritten', async () => {
     const { left, right } = transports()
     const client = new Session(left, { role: 'client' })
     const server = new Session(right, {
@@ -310,7 +310,7 @@ describe('poisoned memory', () => {
     server.destroy()
   })
 
-  it('shows a transport that reports as sent what it still refers to', async () => {
+  it('a transport that reports unsentBytes 0 too early sends 0xdd', async () => {
     const rig = new Rig()
     Object.assign(rig.transport, { unsentBytes: 0 })
     rig.open().channel.write(Buffer.from('payload'))

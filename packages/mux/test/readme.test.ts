@@ -21,14 +21,14 @@ function tableBelow(heading: string): string[][] {
 }
 
 describe('the README', () => {
-  test('lists every error as the code has it', () => {
+  test('has the table of errors of the code', () => {
     const rows = Object.entries(mux.MUX_ERRORS).map(([code, { what, ends, retryable, goAway }]) => {
       return [`\`${code}\``, what, ends, retryable ? 'yes' : 'no', String(goAway ?? '')]
     })
     expect(tableBelow('Errors')).toEqual(rows)
   })
 
-  test('lists every option with its default and range', () => {
+  test('has every option with its default and range', () => {
     const rows = tableBelow('Options')
     expect(rows.map(([name]) => name)).toEqual(
       Object.keys(mux.DEFAULTS).map((name) => `\`${name}\``),
@@ -44,7 +44,7 @@ describe('the README', () => {
     }
   })
 
-  test('gives each option the unit, range and default that its doc comment has', () => {
+  test('has the unit, range and default of each doc comment', () => {
     const source = readFileSync(new URL('../src/limits.ts', import.meta.url), 'utf8')
     const [, fields = ''] = /interface SessionLimits \{([^}]*)\}/.exec(source) ?? []
     const documented = [

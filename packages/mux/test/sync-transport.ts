@@ -1,6 +1,6 @@
-// A transport without a kernel: what is fed to it is read before `feed` returns, what is written to
-// it is kept. It has the part of a Duplex that a session uses, and none of its cost: a fuzzer makes
-// a million of them.
+// A synchronous transport: the session reads what is fed to it before `feed` returns, and what it writes
+// is kept in `written`. It has only the members of a Duplex that a session uses: a fuzzer creates a
+// million of them.
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 
@@ -12,9 +12,9 @@ export class SyncTransport extends EventEmitter {
   closed = false
   ended = false
 
-  /** The same, as what a session takes. */
+  /** This transport as the Duplex that a session expects. */
   get duplex(): Duplex {
-    return this as unknown as Duplex // only the members above and below are ever touched
+    return this as unknown as Duplex // a session uses no other members
   }
 
   /** Listeners a session has on it. */

@@ -1,4 +1,4 @@
-// Frames as tests write and read them, and a session whose peer is the test itself.
+// Frames written as words, and a session whose peer is the test.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   type Channel,
@@ -74,7 +74,7 @@ export function words(bytes: Buffer): string[] {
   return result
 }
 
-/** A channel's sink that writes down what it is told, and consumes at once. */
+/** A sink that records its calls and consumes at once. */
 export class Recorder implements ChannelSink {
   readonly calls: string[] = []
   channel: Channel | undefined
@@ -85,7 +85,7 @@ export class Recorder implements ChannelSink {
     this.bytes += chunk.length
     const last = this.calls.at(-1)
     const text = chunk.length > 64 ? `<${chunk.length} bytes>` : chunk.toString()
-    // pieces are joined: how a peer cuts its bytes is nobody's business
+    // Pieces are joined: where the bytes are cut does not matter.
     if (last?.startsWith('data ') === true) this.calls[this.calls.length - 1] = last + text
     else this.calls.push(`data ${text}`)
     if (this.consumes) this.channel?.consume(chunk.length)
@@ -106,17 +106,17 @@ export class Recorder implements ChannelSink {
   }
 }
 
-/** What `leftovers` should find. */
+/** The expected result of `leftovers`. */
 export const NOTHING_LEFT = { streams: 0, bytes: 0, pings: 0, timers: 0, listeners: 0 }
 
-/** A session with a peer made of bytes. */
+/** A session, and its peer as bytes. */
 export class Rig {
   readonly clock = new FakeClock()
   readonly transport = new SyncTransport()
   readonly session: Session
   readonly inbound: Recorder[] = []
 
-  /** @param takes - whether streams of the peer go to recorders or are left to the events. */
+  /** @param takes - whether streams of the peer get recorders or are emitted as events. */
   constructor(options: Partial<SessionOptions> = {}, takes: 'recorders' | 'events' = 'recorders') {
     const onChannel = (channel: Channel): void => {
       const recorder = new Recorder()
@@ -144,7 +144,7 @@ export class Rig {
     for (const chunk of chunks) this.transport.feed(chunk)
   }
 
-  /** Destroys the session and tells what of it is still there. */
+  /** Destroys the session and returns what is left of it. */
   async leftovers(): Promise<typeof NOTHING_LEFT> {
     this.session.destroy()
     await this.session.closed
@@ -158,7 +158,7 @@ export class Rig {
     }
   }
 
-  /** Lets queued frames leave, and returns all that left since the last call. */
+  /** Waits for queued frames to be sent; returns all frames sent since the last call. */
   async sent(): Promise<string[]> {
     await nextTurn()
     const bytes = Buffer.concat(this.transport.written)

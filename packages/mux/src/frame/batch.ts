@@ -1,22 +1,22 @@
 /**
- * The buffers of one batch of frames while it is made: headers and small payloads are copied into a
- * slab, one behind the other, large payloads go as they were given.
+ * The buffers of one batch of frames. Headers and small payloads are copied one after the other into a
+ * slab; large payloads are passed on as they are.
  */
 import { noteFree } from '../lent-memory.ts'
 import { HEADER_BYTES, writeHeader } from './frame.ts'
 
 /** Payloads up to this are copied behind their header: cheaper than one more buffer to write. */
 const COPY_BYTES = 2048
-/** Half a batch of small payloads: more is rare. */
+/** Half a batch; batches with more small payloads than that are rare. */
 const SLAB_BYTES = 131_072
-/** Slabs that wait for a batch; more are left to the collector. */
+/** Unused slabs that are kept; the garbage collector gets the rest. */
 const MAX_IDLE_SLABS = 8
-/** Batches that may be open over a turn of the event loop, of all sessions together: 2 MiB of slabs. */
+/** Batches of all sessions that may stay open for a turn of the event loop: 2 MiB of slabs. */
 const MAX_OPEN_BATCHES = 16
-/** How much a batch that is open over a turn may hold: it stays within one slab. */
+/** Most that a batch may hold while it stays open for a turn: it fits one slab. */
 const MAX_OPEN_BYTES = 65_536
 
-/** Memory that one batch at a time writes into, and where the next one begins. */
+/** Memory for one batch at a time. The next batch starts at `used`. */
 interface Slab {
   readonly memory: Buffer
   used: number
@@ -26,23 +26,23 @@ interface Slab {
 const idleSlabs: Slab[] = []
 let openBatches = 0
 
-/** Makes one batch after another: from its first frame over `take` to `done`. */
+/** Builds one batch after another: add frames, `take` the buffers, then call `done`. */
 export class Batch {
   #buffers: Buffer[] = []
   #slab: Slab | undefined
-  /** Where the batch begins in its slab. */
+  /** Offset of the batch in its slab. */
   #start = 0
-  /** Where what goes into the next buffer begins; -1 while there is none of it. */
+  /** Offset of the current run, which becomes one buffer; -1 while there is none. */
   #runStart = -1
   #bytes = 0
 
-  /** Bytes in it so far. */
+  /** Bytes added so far. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Whether a frame of that size may be put in now although the batch is taken only later. */
-  mayStayOpen(bytes: number): boolean {
+  /** Whether a payload of this size may be added now and taken at the end of the turn. */
+  canStayOpen(bytes: number): boolean {
     if (this.#slab === undefined) return openBatches < MAX_OPEN_BATCHES
     return this.#bytes + bytes + HEADER_BYTES <= MAX_OPEN_BYTES
   }
@@ -55,7 +55,7 @@ export class Batch {
     this.#bytes += HEADER_BYTES
   }
 
-  /** Appends a piece of payload, which must not be changed until it is sent; returns its length. */
+  /** Appends a piece of payload, which must not change until it is sent; returns its length. */
   payload(piece: Buffer): number {
     if (piece.length <= COPY_BYTES) {
       this.copy(piece, piece.length)
@@ -85,8 +85,8 @@ export class Batch {
   }
 
   /**
-   * What was taken is written, or was dropped. Its memory serves again where nothing refers to it: fresh
-   * memory for each batch would be most of the garbage collector's work.
+   * The buffers taken were written, or dropped. With `isFree` nothing refers to them, and the next batch
+   * uses the same memory: new memory for each batch was most of the garbage collector's work.
    */
   done(isFree: boolean): void {
     const slab = this.#slab
@@ -100,7 +100,7 @@ export class Batch {
     if (idleSlabs.length < MAX_IDLE_SLABS) idleSlabs.push(slab)
   }
 
-  // Opens a run in the slab, or goes on with the one that ends where the slab is used up to.
+  // Starts a run, or continues the current one, which always ends at `slab.used`.
   #reserve(bytes: number): Slab {
     let slab = this.#slab
     if (slab === undefined || slab.memory.length - slab.used < bytes) {

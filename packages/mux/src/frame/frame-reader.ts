@@ -1,14 +1,14 @@
 /**
- * Cuts a byte stream into frames without joining chunks: payload is handed on in the pieces it
- * arrived in, and only a header that straddles two chunks is copied. The handler sees the header,
- * and so can refuse a declared length, before any payload is looked at.
+ * Splits a byte stream into frames without joining chunks: payload is delivered in the pieces it
+ * arrived in, and only a header that spans two chunks is copied. The handler gets the header first, so
+ * it can reject a declared length before any payload is read.
  */
 import { FrameType, HEADER_BYTES } from './frame.ts'
 import { MuxError } from '../errors.ts'
 
-/** Receives the parts of each frame in order. What it throws leaves `push` at once. */
+/** Receives the parts of each frame in order. What it throws is thrown by `push`. */
 export interface FrameHandler {
-  /** A header was read. For Data with `length` > 0 payload pieces follow. */
+  /** A header was read. Payload follows if it is Data with `length` > 0. */
   onHeader(type: number, flags: number, streamId: number, length: number): void
   /** A piece of the current frame's payload, never empty: a view of the chunk pushed. */
   onPayload(piece: Buffer): void
@@ -28,7 +28,7 @@ export class FrameReader {
     this.#handler = handler
   }
 
-  /** Ignores everything from here on, the rest of the chunk being pushed included. */
+  /** Ignores all further bytes, including the rest of the current chunk. */
   stop(): void {
     this.#stopped = true
   }

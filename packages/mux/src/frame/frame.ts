@@ -3,8 +3,10 @@
  *
  *     | version 1 | type 1 | flags 2 | stream id 4 | length 4 |
  *
- * `length` counts payload bytes on Data, credit on WindowUpdate, is an opaque value on Ping and a
- * code on GoAway. Stream id 0 is the session itself. Only Data has a payload.
+ * Source: https://github.com/hashicorp/yamux/blob/master/spec.md
+ *
+ * `length` is the payload's bytes on Data, credit on WindowUpdate, an opaque value on Ping and a code on
+ * GoAway. Stream id 0 is the session itself. Only Data has a payload.
  */
 
 /** Bytes of every frame header. */
@@ -13,13 +15,13 @@ export const HEADER_BYTES = 12
 /** Frame types, as on the wire. */
 export const FrameType = { data: 0, windowUpdate: 1, ping: 2, goAway: 3 } as const
 
-/** Flag bits. On Ping, `syn` marks the question and `ack` the answer. */
+/** Flag bits. On Ping, `syn` marks the request and `ack` the response. */
 export const Flag = { syn: 1, ack: 2, fin: 4, rst: 8, all: 15 } as const
 
-/** Receive window both sides assume for every new stream, in bytes. Fixed by the protocol. */
+/** Receive window of every new stream, in bytes; fixed by the protocol. */
 export const BASE_WINDOW_BYTES = 262_144
 
-/** Writes one header to `target` at `offset`; there must be room for it. */
+/** Writes a header to `target` at `offset`, which must have room for it. */
 export function writeHeader(
   target: Buffer,
   offset: number,
@@ -30,7 +32,7 @@ export function writeHeader(
 ): void {
   target[offset] = 0
   target[offset + 1] = type
-  target[offset + 2] = 0 // no flag lies in the high byte
+  target[offset + 2] = 0 // no flag uses the high byte
   target[offset + 3] = flags
   target[offset + 4] = streamId >>> 24
   target[offset + 5] = streamId >>> 16

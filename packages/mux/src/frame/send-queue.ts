@@ -1,45 +1,43 @@
 /**
- * The one way out of a session. Control frames are encoded when they are queued and leave first;
- * payload leaves round robin over the channels that have something to send and credit to send it.
- * What is queued in one turn of the event loop leaves in few batches: headers and small payloads
- * share a slab, large payloads go as they were given, and the transport gets each corked, one
- * writev. While the transport asks for patience nothing is cut, so a channel that becomes ready
- * later still gets into the next batch.
+ * Sends all frames of a session. Control frames are encoded when they are queued and go first. Payload
+ * follows, round robin over the streams that have data and credit. Frames queued in one turn of the
+ * event loop leave in few batches, each written corked, as one writev. No frame is built while the
+ * transport needs a drain, so a stream that becomes ready later still gets into the next batch.
  *
- * Small messages do not wait behind bulk: channels whose whole queue is small are served first, for
- * up to half a batch, and frames are short while more than one channel is ready.
+ * Small messages do not wait behind bulk: streams with little to send go first, for up to half a
+ * batch, and frames are short while several streams are ready.
  */
 import type { Duplex } from 'node:stream'
 import { Batch } from './batch.ts'
 import { Fifo } from '../fifo.ts'
 import { Flag, FrameType, HEADER_BYTES, writeHeader } from './frame.ts'
 
-/** Bytes handed to the transport at once: 256 KiB writes measured best, more only adds delay. */
+/** Payload of one batch. Writes of 256 KiB measured best; more only adds delay. */
 const BATCH_BYTES = 262_144
-/** Longest frame while several channels are ready, so that none waits long for its turn. */
+/** Longest frame while several streams are ready, so that none waits long for its turn. */
 const SHARED_FRAME_BYTES = 32_768
-/** Longest frame of a channel that is alone: as large as the batch. */
+/** Longest frame of a stream that is the only one ready: a whole batch. */
 const SINGLE_FRAME_BYTES = BATCH_BYTES
-/** A channel with no more than this to send counts as small. */
+/** A stream with at most this much to send counts as small. */
 const SMALL_BYTES = 4096
 /**
- * Streams whose frames wait for the end of the turn. With more the peer, which could be at work on them
- * meanwhile, waits for this process, and then this process for the peer: with 16 a fifth of two cores
- * could stay idle, and the slowest hundredth of requests took 17 ms instead of 8.
+ * Streams whose frames wait for the end of the turn. With more, the two processes take turns instead of
+ * working at the same time: with 16, a fifth of two cores was idle and the 99th percentile of requests
+ * was 17 ms instead of 8.
  */
-const MAX_GATHERED_STREAMS = 8
+const MAX_WAITING_STREAMS = 8
 
-/** What a source has to send after a frame of its was cut. */
+/** What a source has left to send after a frame. */
 export type FrameEnd = 'idle' | 'more' | 'fin'
 
-/** Something payload is taken from: a channel, as this module sees it. */
+/** One stream, as the send queue sees it. */
 export interface FrameSource {
   readonly id: number
   /** Bytes waiting, with or without credit. */
   readonly queuedBytes: number
-  /** Whether `flushed` wants to be called once the batch is written. */
+  /** Whether to call `flushed` when the batch is written. */
   readonly reportDue: boolean
-  /** Takes credit for the next frame and returns its length, at most `maxBytes`, 0 for none. */
+  /** Uses credit for the next frame and returns its length: at most `maxBytes`, 0 for no frame. */
   beginFrame(maxBytes: number): number
   /** Removes the next piece of the frame, at most `maxBytes` long. */
   takePiece(maxBytes: number): Buffer
@@ -50,12 +48,12 @@ export interface FrameSource {
 }
 
 /**
- * A transport. One that wraps another knows better than its own buffer what the platform has not
- * taken yet: while it says 0, nothing refers to what was written to it.
+ * A transport. One that wraps another also counts the other's queue: while `unsentBytes` is 0, nothing
+ * refers to what was written to it (see `ChunkAnswer`).
  */
 export type Transport = Duplex & { readonly unsentBytes?: number }
 
-/** Batches frames into the transport. */
+/** Queues frames and writes them to the transport in batches. */
 export class SendQueue {
   readonly #transport: Transport
   readonly #maxControlFrames: number
@@ -74,7 +72,7 @@ export class SendQueue {
   bytesSent = 0
   /** Frames handed to the transport. */
   framesSent = 0
-  /** Times a flush was put off because the transport was full. */
+  /** Times a flush stopped because the transport needed a drain. */
   transportStalls = 0
 
   constructor(transport: Transport, maxControlFrames: number, onControlBacklog: () => void) {
@@ -84,12 +82,12 @@ export class SendQueue {
     transport.on('drain', this.#flush)
   }
 
-  /** Bytes the transport was given and has not passed on; it may count its own framing in. */
+  /** Bytes written to the transport that it has not passed on; may include its own framing. */
   get unsentBytes(): number {
     return this.#transport.unsentBytes ?? this.#transport.writableLength
   }
 
-  /** Whether a batch is just being made, so that bytes may be neither here nor there. */
+  /** Whether a batch is being built, so that some bytes are neither queued nor counted as sent. */
   get isFlushing(): boolean {
     return this.#state === 'flushing'
   }
@@ -119,16 +117,16 @@ export class SendQueue {
   }
 
   /**
-   * Puts a data frame with a copy of `payload`, which has credit, into the next batch at once: what is
-   * small and alone in its stream need not be queued and taken out again.
+   * Adds a Data frame with a copy of `payload` to the next batch at once. The caller has the credit and
+   * nothing else queued on the stream.
    *
-   * @returns false when it has to wait its turn; nothing was done then.
+   * @returns false when the payload has to be queued instead; nothing was done then.
    */
   put(streamId: number, payload: Buffer): boolean {
     if (this.#state === 'stopped' || this.#state === 'flushing') return false
     const bytes = payload.length
-    if (!this.#batch.mayStayOpen(bytes) || this.#transport.writableNeedDrain) return false
-    // The frame that opened the stream is among them.
+    if (!this.#batch.canStayOpen(bytes) || this.#transport.writableNeedDrain) return false
+    // The SYN of this stream may be among them.
     this.#appendControl()
     this.#appendHeader(FrameType.data, 0, streamId, bytes)
     this.#batch.copy(payload, bytes)
@@ -136,7 +134,7 @@ export class SendQueue {
     return true
   }
 
-  /** Writes the control frames that wait, and a last GoAway, even to a transport that is full. */
+  /** Writes the queued control frames and a last GoAway, even if the transport needs a drain. */
   finish(goAwayCode?: number): void {
     if (this.#state === 'stopped') return
     this.#appendControl()
@@ -145,9 +143,9 @@ export class SendQueue {
     this.stop()
   }
 
-  /** Drops what is queued and takes no more. */
+  /** Drops what is queued and ignores further frames. */
   stop(): void {
-    // A transport that fails within write() still has what it was given before.
+    // If the transport failed within write(), it still refers to the buffers it got before.
     const isFree = this.#state !== 'flushing'
     this.#state = 'stopped'
     this.#transport.off('drain', this.#flush)
@@ -161,7 +159,8 @@ export class SendQueue {
 
   /**
    * Flushes now.
-   * @returns whether nothing waits, neither here nor in the transport.
+   *
+   * @returns whether nothing is left in this queue or in the transport.
    */
   flushNow(): boolean {
     if (this.#state === 'flushing') return false
@@ -176,13 +175,12 @@ export class SendQueue {
   #countReady(): void {
     this.#readyThisTurn += 1
     this.#schedule()
-    if (this.#readyThisTurn % MAX_GATHERED_STREAMS === 0) queueMicrotask(this.#flush)
+    if (this.#readyThisTurn % MAX_WAITING_STREAMS === 0) queueMicrotask(this.#flush)
   }
 
-  // What comes in one turn of the event loop shares one write: each socket that became readable runs
-  // its own microtasks, so otherwise every visitor's request would be a system call of its own. Where
-  // the last turn had only one stream to send for, nobody else is likely to come: then the first frames
-  // leave at once, for somebody may be waiting for just them.
+  // All frames of one turn of the event loop share one write. Each readable socket runs its own
+  // microtasks, so a flush in a microtask would be a system call per request. But if only one stream
+  // sent in the last turn, others are unlikely in this one: then the first frames leave at once.
   #schedule(): void {
     if (this.#state !== 'idle') return
     this.#state = 'scheduled'
@@ -199,7 +197,7 @@ export class SendQueue {
     if (this.#state === 'scheduled') this.#flush()
   }
 
-  // A transport that works synchronously may emit 'drain' inside write(): the loop sees it anyway.
+  // A synchronous transport may emit 'drain' inside write(); the loop continues then anyway.
   readonly #flush = (): void => {
     if (this.#state === 'stopped' || this.#state === 'flushing') return
     this.#state = 'flushing'
@@ -216,7 +214,7 @@ export class SendQueue {
     if (!this.#isStopped()) this.#state = 'idle'
   }
 
-  // What was called inside the loop may have stopped the queue.
+  // A callback in the loop may have stopped the queue.
   #isStopped(): boolean {
     return this.#state === 'stopped'
   }

@@ -1,6 +1,6 @@
 /**
- * Streams the peer opened, on their way to whoever takes them: the option `onChannel`, else a
- * `stream` listener, else an async iterator. They wait here, up to a bound, while there is none.
+ * Passes streams of the peer to the option `onChannel`, else to a `stream` listener, else to an async
+ * iterator. While there is none of these, up to `acceptBacklog` streams wait here.
  */
 import { Fifo } from '../fifo.ts'
 import type { Channel } from '../stream/channel.ts'
@@ -8,7 +8,7 @@ import { MuxError } from '../errors.ts'
 import type { MuxStream } from '../stream/mux-stream.ts'
 import type { ResolvedSessionOptions } from './options.ts'
 
-/** What the session does with a stream that has a listener. */
+/** The session as the acceptor sees it. */
 export interface StreamEmitter {
   listenerCount(event: 'stream'): number
   emit(event: 'stream', stream: MuxStream<Channel>): boolean
@@ -17,7 +17,7 @@ export interface StreamEmitter {
 
 type Next = IteratorResult<MuxStream<Channel>, undefined>
 
-/** Hands out the peer's streams. */
+/** Passes on the streams of the peer. */
 export class Acceptor {
   readonly #emitter: StreamEmitter
   readonly #options: ResolvedSessionOptions
@@ -29,13 +29,13 @@ export class Acceptor {
     this.#emitter = emitter
     this.#options = options
     if (options.onChannel !== undefined) return
-    // Streams that came before their listener are for it.
+    // A new listener also gets the streams that wait.
     emitter.on('newListener', (event) => {
       if (event === 'stream' && this.#waiting.size > 0) queueMicrotask(() => this.#offerWaiting())
     })
   }
 
-  /** Hands `channel` on, keeps it, or resets it when too many wait. */
+  /** Passes `channel` on, keeps it, or resets it when too many wait. */
   accept(channel: Channel): void {
     const { onChannel, acceptBacklog } = this.#options
     try {
@@ -47,11 +47,11 @@ export class Acceptor {
       } else if (this.#waiting.size < acceptBacklog) {
         this.#waiting.push(channel)
       } else {
-        const message = `${acceptBacklog} streams wait to be taken, acceptBacklog ${acceptBacklog}`
+        const message = `${acceptBacklog} streams wait to be accepted, acceptBacklog ${acceptBacklog}`
         channel.abort(new MuxError('MUX_ACCEPT_BACKLOG', message))
       }
     } catch (cause) {
-      const message = `taking stream ${channel.id} threw`
+      const message = `the handler of stream ${channel.id} threw`
       channel.abort(new MuxError('MUX_CALLBACK_FAILED', message, { cause }))
     }
   }
@@ -64,7 +64,7 @@ export class Acceptor {
     return new Promise((resolve) => this.#readers.push(resolve))
   }
 
-  /** Ends all iterators, those that wait now and later ones. */
+  /** Ends all iterators, waiting and later ones. */
   end(): void {
     this.#ended = true
     this.#waiting.clear()
@@ -81,7 +81,7 @@ export class Acceptor {
     }
   }
 
-  // Leaves out streams that were reset while they waited: closed they can be for no other reason.
+  // Skips streams that were reset while they waited.
   #shift(): Channel | undefined {
     let channel = this.#waiting.shift()
     while (channel?.closed === true) channel = this.#waiting.shift()

@@ -1,7 +1,7 @@
 /**
- * Gives each frame of the peer to whom it concerns, or ends the session: every rule about what a
- * peer may send is either here or in the method this calls. Breaking one throws, which leaves the
- * reader at once. Frames that move nothing are legal but counted, so that they cannot be a flood.
+ * Passes each frame of the peer to its stream or to the session. Every rule about what a peer may send
+ * is here or in the method called; a violation throws, which ends the session. Frames that carry
+ * nothing are legal, but their rate is limited.
  */
 import { Channel } from '../stream/channel.ts'
 import { MuxError } from '../errors.ts'
@@ -19,9 +19,9 @@ export interface RouterParts extends StreamHost {
   readonly table: StreamTable
 }
 
-/** What the session does about frames that concern all of it. */
+/** What the session does with frames that are not for an open stream. */
 export interface RouterOwner {
-  /** Whether a stream the peer opens is welcome; otherwise it is reset. */
+  /** Whether the session takes new streams of the peer; otherwise they are reset. */
   accepts(): boolean
   /** The peer opened a stream. */
   opened(channel: Channel): void
@@ -34,7 +34,7 @@ export class FrameRouter implements FrameHandler {
   readonly #parts: RouterParts
   readonly #owner: RouterOwner
   readonly #idleFrames: RateLimit
-  readonly #pingsAsked: RateLimit
+  readonly #pings: RateLimit
   #receiving: Channel | undefined
   #endsStream = false
   /** Frames received. */
@@ -44,7 +44,7 @@ export class FrameRouter implements FrameHandler {
     this.#parts = parts
     this.#owner = owner
     this.#idleFrames = new RateLimit(parts.options.maxIdleFramesPerSecond)
-    this.#pingsAsked = new RateLimit(parts.options.maxPingsPerSecond)
+    this.#pings = new RateLimit(parts.options.maxPingsPerSecond)
   }
 
   onHeader(type: number, flags: number, streamId: number, length: number): void {
@@ -66,9 +66,9 @@ export class FrameRouter implements FrameHandler {
       this.#reset(channel, type === FrameType.windowUpdate ? length : 0)
       return
     }
-    let moved = length > 0 || (flags & (Flag.syn | Flag.fin)) !== 0
-    if ((flags & Flag.ack) !== 0 && this.#parts.table.acknowledge(channel)) moved = true
-    if (!moved) this.#countIdle()
+    let isIdle = !(length > 0 || (flags & (Flag.syn | Flag.fin)) !== 0)
+    if ((flags & Flag.ack) !== 0 && this.#parts.table.acknowledge(channel)) isIdle = false
+    if (isIdle) this.#countIdle()
     if (type === FrameType.windowUpdate) channel.receiveCredit(length)
     else if (length > 0) this.#expectPayload(channel, length, flags)
     if ((flags & Flag.fin) !== 0 && this.#receiving === undefined) channel.receiveEnd()
@@ -91,12 +91,12 @@ export class FrameRouter implements FrameHandler {
     } else if (type !== FrameType.ping) {
       throw new MuxError('MUX_FRAME_INVALID', `unknown frame type ${type}`)
     } else if (flags === Flag.syn) {
-      if (!this.#pingsAsked.allow(this.#parts.options.clock.now())) {
+      if (!this.#pings.allow(this.#parts.options.clock.now())) {
         throw new MuxError('MUX_PING_FLOOD', 'peer pings more often than maxPingsPerSecond')
       }
-      this.#parts.pings.question(length)
+      this.#parts.pings.reply(length)
     } else if (flags === Flag.ack) {
-      if (!this.#parts.pings.answer(length)) this.#countIdle()
+      if (!this.#parts.pings.receiveReply(length)) this.#countIdle()
     } else {
       throw new MuxError('MUX_FRAME_INVALID', `ping with flags 0x${flags.toString(16)}`)
     }
@@ -104,7 +104,7 @@ export class FrameRouter implements FrameHandler {
 
   #find(streamId: number): Channel | undefined {
     const channel = this.#parts.table.get(streamId)
-    if (channel === undefined) this.#parts.table.checkSpent(streamId)
+    if (channel === undefined) this.#parts.table.checkUsed(streamId)
     return channel
   }
 
@@ -113,7 +113,7 @@ export class FrameRouter implements FrameHandler {
     if ((flags & Flag.ack) !== 0) {
       throw new MuxError('MUX_FRAME_INVALID', 'SYN and ACK in one frame')
     }
-    table.admit(streamId)
+    table.usePeerId(streamId)
     if ((flags & Flag.rst) !== 0) return undefined
     if (!this.#owner.accepts() || table.inbound >= options.maxInboundStreams) {
       output.control(FrameType.windowUpdate, Flag.rst, streamId, 0)
@@ -144,11 +144,11 @@ export class FrameRouter implements FrameHandler {
 
   #countIdle(): void {
     if (this.#idleFrames.allow(this.#parts.options.clock.now())) return
-    throw new MuxError('MUX_CONTROL_FLOOD', 'peer sends too many frames that move nothing')
+    throw new MuxError('MUX_CONTROL_FLOOD', 'peer sends too many frames that carry nothing')
   }
 }
 
-/** Counts events per second of a monotonic clock; cheap enough for every frame that needs it. */
+/** Counts events per second of a monotonic clock; cheap enough to call for each frame. */
 class RateLimit {
   readonly #maxPerSecond: number
   #windowStartMs = -Infinity
@@ -158,7 +158,7 @@ class RateLimit {
     this.#maxPerSecond = maxPerSecond
   }
 
-  /** Counts one event at `nowMs`; false when it is one too many for the running second. */
+  /** Counts one event at `nowMs`; false if it exceeds the limit of the current second. */
   allow(nowMs: number): boolean {
     if (nowMs - this.#windowStartMs >= 1000) {
       this.#windowStartMs = nowMs

@@ -1,21 +1,21 @@
 /**
- * Decides when a silent peer is dead. Any byte is a sign of life, not only the answer to a ping:
- * a peer that is busy sending a long queue answers late, and is not dead.
+ * Decides when a silent peer is dead. Any byte shows that it is alive, not only the response to a ping:
+ * a peer that is sending a long queue responds late.
  */
 import { MuxError } from '../errors.ts'
 import type { StreamHost } from '../stream/stream-host.ts'
 
-/** Watches one direction; looked at by the session's sweep. */
+/** Pings a silent peer and ends the session if it stays silent; checked once per sweep. */
 export class KeepAlive {
   readonly #intervalMs: number
   readonly #timeoutMs: number
   #heard = false
   #heardAtMs: number
-  #askedAtMs = Infinity
+  #pingedAtMs = Infinity
 
   /**
-   * @param intervalMs - silence after which to ask; `Infinity` never asks.
-   * @param timeoutMs - silence after asking that means death.
+   * @param intervalMs - silence after which the peer is pinged; `Infinity` for never.
+   * @param timeoutMs - silence after the ping that ends the session.
    */
   constructor(intervalMs: number, timeoutMs: number, nowMs: number) {
     this.#intervalMs = intervalMs
@@ -23,23 +23,23 @@ export class KeepAlive {
     this.#heardAtMs = nowMs
   }
 
-  /** Notes that bytes came. Called for every chunk, so it reads no clock. */
+  /** Bytes came. Called for every chunk, so it does not read the clock. */
   heard(): void {
     this.#heard = true
   }
 
-  /** Sends a ping, or gives the peer up, if that is due at `nowMs`. */
+  /** Sends a ping, or ends the session, if that is due at `nowMs`. */
   check(nowMs: number, { pings, fail }: Pick<StreamHost, 'pings' | 'fail'>): void {
     if (this.#heard) {
       this.#heard = false
       this.#heardAtMs = nowMs
-      this.#askedAtMs = Infinity
+      this.#pingedAtMs = Infinity
     }
-    if (nowMs - this.#askedAtMs >= this.#timeoutMs) {
-      const message = `nothing came within ${this.#timeoutMs} ms of a ping`
+    if (nowMs - this.#pingedAtMs >= this.#timeoutMs) {
+      const message = `nothing was received within ${this.#timeoutMs} ms of a ping`
       fail(new MuxError('MUX_KEEPALIVE_TIMEOUT', message))
-    } else if (this.#askedAtMs === Infinity && nowMs - this.#heardAtMs >= this.#intervalMs) {
-      this.#askedAtMs = nowMs
+    } else if (this.#pingedAtMs === Infinity && nowMs - this.#heardAtMs >= this.#intervalMs) {
+      this.#pingedAtMs = nowMs
       pings.probe(nowMs)
     }
   }

@@ -1,7 +1,7 @@
 /**
  * How a session ends. States go one way: open, closing (streams finish), ending (the transport
- * closes), closed. Entering `ending` releases everything the session holds, whichever way it came;
- * what differs is whether the peer gets a last word and the transport time to carry it.
+ * closes), closed. Entering `ending` always releases everything the session holds. What differs is
+ * whether the peer gets a last GoAway and the transport time to send it.
  */
 import type { Duplex } from 'node:stream'
 import { MUX_ERRORS, MuxError, type MuxErrorCode } from '../errors.ts'
@@ -10,22 +10,22 @@ import type { SendQueue } from '../frame/send-queue.ts'
 import { TransportLink } from './transport-link.ts'
 import { Waiters } from './waiters.ts'
 
-/** How a session ended. */
+/** Why a session ended. */
 export interface SessionEnd {
   /** What ended it. */
   readonly code: MuxErrorCode
-  /** Absent when it ended as `close` or a plain `destroy` asked. */
+  /** Absent after `close` and after `destroy` without a cause. */
   readonly error?: MuxError
 }
 
 /** What a session is doing: `closing` waits for streams, `ending` for the transport. */
 export type SessionState = 'open' | 'closing' | 'ending' | 'closed'
 
-/** What only the session can do. */
+/** Callbacks of the session. */
 export interface LifecycleOwner {
   /** Bytes came. */
   received(chunk: Buffer): void
-  /** The session is over: everything that waits must fail with `error`, nothing more is read. */
+  /** The session is over: everything that waits fails with `error`, and nothing more is read. */
   released(error: MuxError): void
   /** The transport is gone. */
   gone(end: SessionEnd): void
@@ -71,18 +71,18 @@ export class Lifecycle {
     return this.#state
   }
 
-  /** Whether its streams have ended, and nothing can be sent any more. */
+  /** Whether all streams have ended and nothing can be sent any more. */
   get over(): boolean {
     return this.#state === 'ending' || this.#state === 'closed'
   }
 
-  /** Returns the error for calls that come too late. */
+  /** Returns the error for calls after the end. */
   closedError(): MuxError {
     const cause = this.#end.error
     return new MuxError('MUX_SESSION_CLOSED', 'session is closed', cause && { cause })
   }
 
-  /** From now on the session only waits for its streams; false when it did so before. */
+  /** Starts to wait for the open streams; false if it was not open. */
   beginClosing(): boolean {
     if (this.#state !== 'open') return false
     this.#state = 'closing'
@@ -94,14 +94,14 @@ export class Lifecycle {
     if (this.#state !== 'closed') await this.#waiting.wait(signal)
   }
 
-  /** Ends because of `error`, with the GoAway that its code asks for, else at once. */
+  /** Ends because of `error`: with the GoAway of its code if there is one, else at once. */
   fail(error: MuxError): void {
     const { goAway } = MUX_ERRORS[error.code]
     if (goAway === undefined) this.finishNow(error)
     else this.finish(error, goAway)
   }
 
-  /** Ends with all that waits to be said, and a last GoAway if a code is given. */
+  /** Sends the queued control frames, then a GoAway if a code is given, then ends. */
   finish(error: MuxError, goAwayCode?: number): void {
     if (this.over) return
     this.#output.finish(goAwayCode)
@@ -109,7 +109,7 @@ export class Lifecycle {
     this.#link.end(this.#options.clock, this.#options.lingerTimeoutMs)
   }
 
-  /** Ends without a word. */
+  /** Ends at once; what is queued is dropped. */
   finishNow(error: MuxError): void {
     if (!this.over) {
       this.#output.stop()

@@ -10,22 +10,22 @@ export interface SessionOptions extends Partial<SessionLimits> {
   /** Which side this is: a client opens odd stream ids, a server even ones. */
   readonly role: 'client' | 'server'
   /**
-   * Takes streams the peer opens, without a Duplex each: call `channel.attach(sink)` at once or
-   * later. Without it they come as `stream` events or through the async iterator.
+   * Takes the streams that the peer opens, without a Duplex for each: call `channel.attach(sink)` at
+   * once or later. Without this option they come as `stream` events or from the async iterator.
    */
   readonly onChannel?: (channel: Channel) => void
   /**
-   * Called after each chunk of the transport with what the sinks answered together: a transport that
-   * lends its memory waits for it. See {@link ChunkAnswer}.
+   * Called after each chunk of the transport with the answers of all sinks together, for a transport
+   * that lends its memory. See {@link ChunkAnswer}.
    */
   readonly onProcessed?: (answer: ChunkAnswer) => void
-  /** Budget shared with other sessions, so that a process has one bound. @default none */
+  /** Budget shared with other sessions, to bound the windows of the process. @default none */
   readonly windowBudget?: WindowBudget
   /** Source of time. @default the platform's */
   readonly clock?: Clock
 }
 
-/** Options with nothing left open. */
+/** Options with all defaults filled in. */
 export type ResolvedSessionOptions = SessionLimits & {
   readonly role: 'client' | 'server'
   readonly clock: Clock
@@ -35,7 +35,7 @@ export type ResolvedSessionOptions = SessionLimits & {
 }
 
 /**
- * Fills in defaults and checks ranges. Pure: returns a new object and keeps nothing of the old.
+ * Fills in defaults and checks ranges in a new object.
  *
  * @throws {TypeError} when an option has the wrong type.
  * @throws {RangeError} when a number is out of its range.

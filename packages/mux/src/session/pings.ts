@@ -1,7 +1,6 @@
 /**
- * Pings both ways: answers the peer's at once, up to a rate; asks our own, and keeps the smallest
- * round trip seen. The smallest over the life of the session, because a round trip measured under
- * load contains our own queues, and windows sized by it would grow for ever.
+ * Pings in both directions. Keeps the smallest round trip of the whole session, because one measured
+ * under load includes our own queues, and windows sized by it would grow without end.
  */
 import { addAbortListener } from 'node:events'
 import { MuxError } from '../errors.ts'
@@ -9,9 +8,9 @@ import { Flag, FrameType } from '../frame/frame.ts'
 import type { Clock } from '../clock.ts'
 import type { SendQueue } from '../frame/send-queue.ts'
 
-/** Pings of ours that may wait for an answer at once. */
+/** Pings of ours that may wait for a response at once; one more rejects with MUX_PING_BACKLOG. */
 const MAX_WAITING = 64
-/** Time between two probes while data flows: often enough to meet a quiet moment soon. */
+/** Shortest time between two probes while data flows: often enough to hit a quiet moment soon. */
 const PROBE_INTERVAL_MS = 500
 
 interface Waiting {
@@ -28,9 +27,9 @@ export class Pings {
   #nextValue = 1
   #probeValue = 0
   #probeSentAtMs = -Infinity
-  /** Smallest round trip seen, ms; undefined before the first. */
+  /** Smallest round trip in ms; undefined before the first. */
   minRttMs: number | undefined
-  /** Latest round trip, ms; undefined before the first. */
+  /** Latest round trip in ms; undefined before the first. */
   lastRttMs: number | undefined
 
   constructor(output: SendQueue, clock: Clock) {
@@ -38,15 +37,15 @@ export class Pings {
     this.#clock = clock
   }
 
-  /** Pings of ours without an answer, probes left out. */
+  /** Pings of ours without a response, except probes. */
   get waiting(): number {
     return this.#waiting.size
   }
 
   /** Sends a ping and resolves with its round trip in ms; rejects when the session ends first. */
-  ask(signal?: AbortSignal): Promise<number> {
+  ping(signal?: AbortSignal): Promise<number> {
     if (this.#waiting.size >= MAX_WAITING) {
-      const message = `${MAX_WAITING} pings wait for an answer`
+      const message = `${MAX_WAITING} pings wait for a response`
       return Promise.reject(new MuxError('MUX_PING_BACKLOG', message))
     }
     const value = this.#send()
@@ -65,20 +64,20 @@ export class Pings {
     })
   }
 
-  /** Measures the round trip in passing, at most twice a second. Also the keepalive. */
+  /** Sends a ping to measure the round trip, at most twice a second. */
   probe(nowMs: number): void {
     if (this.#probeValue !== 0 || nowMs - this.#probeSentAtMs < PROBE_INTERVAL_MS) return
     this.#probeSentAtMs = nowMs
     this.#probeValue = this.#send()
   }
 
-  /** Answers a ping of the peer. */
-  question(value: number): void {
+  /** Responds to a ping of the peer. */
+  reply(value: number): void {
     this.#output.control(FrameType.ping, Flag.ack, 0, value)
   }
 
-  /** Takes the peer's answer; false when nothing was asked. */
-  answer(value: number): boolean {
+  /** Takes a response of the peer; false if it belongs to no ping of ours. */
+  receiveReply(value: number): boolean {
     if (value === this.#probeValue) {
       this.#probeValue = 0
       this.#measured(this.#clock.now() - this.#probeSentAtMs)
@@ -92,7 +91,7 @@ export class Pings {
     return true
   }
 
-  /** Rejects everything that waits. */
+  /** Rejects all pings that wait. */
   end(error: MuxError): void {
     for (const waiting of this.#waiting.values()) waiting.reject(error)
   }

@@ -1,12 +1,12 @@
 /**
  * Remembers which numbers were used, for a sequence that comes nearly in order: a sliding window of
- * bits, as in anti-replay (RFC 6479). What lies below the window counts as used. Constant memory,
- * and a jump ahead costs at most the words of the window.
+ * bits, as for anti-replay (RFC 6479). Numbers below the window count as used. The memory is constant,
+ * and a jump ahead clears at most the words of the window.
  */
 
 const WORD_BITS = 32
 const WORDS = 16
-/** Numbers below the highest that can still come late; Go peers open at most 256 streams at once. */
+/** How far below the highest a number may come late; Go peers open at most 256 streams at once. */
 const WINDOW = (WORDS - 1) * WORD_BITS
 
 /** Which of 0, 1, 2, … were used. */
@@ -19,7 +19,7 @@ export class SeenIds {
     return this.#next
   }
 
-  /** Uses `index`; false when it was used before or is too far below the highest. */
+  /** Marks `index` as used; false if it was used before or is too far below the highest. */
   add(index: number): boolean {
     const word = Math.floor(index / WORD_BITS)
     const slot = word % WORDS
@@ -34,7 +34,7 @@ export class SeenIds {
     return true
   }
 
-  // Words between the old highest and the new one belong to numbers not seen yet.
+  // The words between the old highest number and the new one are of numbers not used yet.
   #clearAfter(oldWord: number, newWord: number): void {
     const count = Math.min(newWord - oldWord, WORDS)
     for (let i = 0; i < count; i++) this.#words[(newWord - i) % WORDS] = 0

@@ -5,19 +5,19 @@ import type { SessionState } from './lifecycle.ts'
 export interface SessionStats {
   /** What the session is doing: `closing` waits for streams, `ending` for the transport. */
   readonly state: SessionState
-  /** Live streams that the peer opened. */
+  /** Open streams that the peer opened. */
   readonly inboundStreams: number
-  /** Live streams that we opened. */
+  /** Open streams that we opened. */
   readonly outboundStreams: number
   /** Streams we opened which the peer has not acknowledged. */
   readonly unackedStreams: number
   /** Streams opened by either side since the session began. */
   readonly openedStreams: number
-  /** Bytes handed to the transport, headers included. */
+  /** Bytes written to the transport, including headers. */
   readonly bytesSent: number
-  /** Bytes read from the transport, headers included. */
+  /** Bytes read from the transport, including headers. */
   readonly bytesReceived: number
-  /** Frames handed to the transport. */
+  /** Frames written to the transport. */
   readonly framesSent: number
   /** Frames whose header was read. */
   readonly framesReceived: number
@@ -25,23 +25,23 @@ export interface SessionStats {
   readonly queuedBytes: number
   /** Bytes received that their streams have not consumed. */
   readonly heldBytes: number
-  /** Sum of the receive windows of all live streams: the most they can hold. */
+  /** Sum of the receive windows of all open streams: the most they can hold. */
   readonly windowBytes: number
-  /** What the windows hold of the session's budget. */
+  /** Bytes that the windows took from the session's budget. */
   readonly grownBytes: number
   /** Times a stream had data to send and no credit. */
   readonly creditStalls: number
-  /** Times frames had to wait because the transport was full. */
+  /** Times frames waited because the transport needed a drain. */
   readonly transportStalls: number
   /** Latest round trip; undefined before the first. */
   readonly rttMs: number | undefined
   /** Smallest round trip; undefined before the first. */
   readonly minRttMs: number | undefined
-  /** Pings of ours without an answer. */
+  /** Pings of ours without a response. */
   readonly pendingPings: number
 }
 
-/** Reads the snapshot off the parts of a session; walks its streams. */
+/** Reads the parts of a session; visits every stream. */
 export function snapshot(
   parts: Pick<RouterParts, 'budget' | 'output' | 'pings' | 'table'>,
   state: SessionState,

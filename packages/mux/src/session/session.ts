@@ -1,8 +1,8 @@
 /**
- * A yamux session over one transport. This class is what users hold: it opens streams, offers those
- * of the peer, and ends. The work is done by its parts: `FrameReader` and `FrameRouter` on the way
- * in, `SendQueue` on the way out, `StreamTable`, `Pings`, and `Sweep` for everything that takes too
- * long; `Lifecycle` ends it.
+ * A yamux session over one transport. It opens streams, passes on those of the peer, and ends. Its parts
+ * do the work: `FrameReader` and `FrameRouter` receive, `SendQueue` sends, `StreamTable` knows the open
+ * streams, `Acceptor` passes on those of the peer, `Pings` measures round trips, `Sweep` checks timeouts
+ * and `Lifecycle` ends the session.
  */
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
@@ -33,21 +33,21 @@ export interface SessionEvents {
   stream: [stream: MuxStream<Channel>]
   /** The peer takes no more streams (code 0), or ends the session (other codes). */
   goaway: [code: number]
-  /** The session is over and its transport gone. */
+  /** The session is over and its transport is closed. */
   close: [end: SessionEnd]
 }
 
-/** What `close` can be told. */
+/** Options of `close`. */
 export interface CloseOptions {
-  /** Stops waiting; the session goes on closing. */
+  /** Stops waiting; the session continues to close. */
   readonly signal?: AbortSignal
   /** Code of a GoAway sent as the very last frame; none is sent by default. */
   readonly code?: number
 }
 
-/** Many streams over one transport. Owns the transport: ends it when the session ends. */
+/** Many streams over one transport. Owns the transport and ends it when the session ends. */
 export class Session extends EventEmitter<SessionEvents> implements ChannelSession {
-  /** Resolves when the session is over and its transport gone; never rejects. */
+  /** Resolves when the session is over and its transport is closed; never rejects. */
   readonly closed: Promise<SessionEnd>
   readonly #options: ResolvedSessionOptions
   readonly #parts: RouterParts & { readonly sweep: Sweep }
@@ -63,7 +63,7 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
   #goAwayReceived = false
 
   /**
-   * @param transport - connected; nothing else may read or write it from now on.
+   * @param transport - connected; nothing else may read or write it any more.
    * @throws {TypeError | RangeError} for options out of their range.
    */
   constructor(transport: Duplex, options: SessionOptions) {
@@ -103,7 +103,7 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
     this.closed = this.#life.closed
   }
 
-  /** Streams open now, of both sides. */
+  /** Streams that are open now, of both sides. */
   get openStreams(): number {
     return this.#parts.table.size
   }
@@ -111,7 +111,7 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
   /**
    * Opens a stream without waiting. Data may be written at once.
    *
-   * @param sink - receives what happens; may be given later with `attach`.
+   * @param sink - receives the events of the channel; `attach` can set it later.
    * @throws {MuxError} MUX_SESSION_CLOSED, MUX_GOAWAY_RECEIVED, MUX_STREAM_LIMIT, MUX_ACK_BACKLOG,
    * MUX_STREAM_IDS_EXHAUSTED.
    */
@@ -131,7 +131,7 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
    */
   async open({ signal }: { readonly signal?: AbortSignal } = {}): Promise<MuxStream<Channel>> {
     signal?.throwIfAborted()
-    // Not by whenRoom(): between its end and ours another caller could take the room.
+    // Not by whenRoom(): another caller could take the room before this continues.
     while (this.#refusal()?.code === 'MUX_ACK_BACKLOG') await this.#opening.wait(signal)
     return this.openChannel().toStream()
   }
@@ -158,28 +158,29 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
   async ping({ signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
     signal?.throwIfAborted()
     if (this.#life.over) throw this.#life.closedError()
-    return this.#parts.pings.ask(signal)
+    return this.#parts.pings.ping(signal)
   }
 
   /**
-   * Hands what is queued to the transport now instead of later in this turn.
+   * Writes what is queued to the transport now instead of later in this turn.
    *
-   * @returns true when nothing that may be sent waits any more, neither here nor in the transport;
-   *   what waits for credit is not seen.
+   * @returns true when nothing is left here or in the transport, except data that waits for credit.
    */
   flush(): boolean {
     return this.#parts.output.flushNow()
   }
 
   /**
-   * For sinks that gather the pieces of a transport's chunk: calls `act`, which must not throw, when
-   * all are delivered, and takes its answer for theirs. Returns what `onData` shall return.
+   * For sinks that collect the pieces of one chunk of the transport: calls `act`, which must not throw,
+   * after the last piece, and uses its answer. See {@link ChunkAnswer}.
+   *
+   * @returns what `onData` should return.
    */
   afterChunk(act: () => ChunkAnswer): ChunkAnswer {
     return this.#parts.chunk.after(act)
   }
 
-  /** Tells the peer that we take no more streams; open ones go on. Sent once. */
+  /** Sends GoAway: we take no more streams, open ones continue. Sent once. */
   goAway(code = 0): void {
     if (this.#goAwaySent || this.#life.over) return
     this.#goAwaySent = true
@@ -187,8 +188,8 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
   }
 
   /**
-   * Takes and opens no more streams, waits for those that run, then ends the transport. Called
-   * again it waits for the same end; the first call's code counts.
+   * Takes and opens no more streams, waits for the open ones, then ends the transport. A second call
+   * waits for the same end; its code is ignored.
    */
   async close({ signal, code }: CloseOptions = {}): Promise<void> {
     signal?.throwIfAborted()
@@ -207,27 +208,27 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
     this.#life.finish(new MuxError('MUX_SESSION_ABORTED', message), code)
   }
 
-  /** Ends the session and its transport now, without a word to the peer; streams fail. */
+  /** Ends the session and its transport now, without a GoAway; streams fail. */
   destroy(cause?: Error): void {
     const details = cause === undefined ? {} : { cause }
     const error = new MuxError('MUX_SESSION_DESTROYED', 'session was destroyed here', details)
     this.#life.finishNow(error)
   }
 
-  /** Closes with the grace of the options, then destroys. */
+  /** Closes and waits up to `disposeGraceMs`, then destroys. */
   async [Symbol.asyncDispose](): Promise<void> {
     const grace = new AbortController()
     const cancel = this.#options.clock.after(this.#options.disposeGraceMs, () => grace.abort())
     try {
       await this.close({ signal: grace.signal })
     } catch {
-      // Only the grace can have ended: what is left is destroyed.
+      // The grace is over: what is left is destroyed.
     }
     cancel()
     this.destroy()
   }
 
-  /** Returns a snapshot of counters and live sizes. */
+  /** Returns the current counters and sizes. */
   stats(): SessionStats {
     const { framesReceived } = this.#router
     const received = { bytesReceived: this.#bytesReceived, framesReceived }
@@ -246,7 +247,7 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
     try {
       this.#reader.push(delivered)
     } catch (error) {
-      // Callbacks of users are caught where they are called: this is a rule the peer broke.
+      // Errors of users' callbacks are caught where they are called: this is a violation by the peer.
       if (!(error instanceof MuxError)) throw error
       this.#life.fail(error)
     }

@@ -1,17 +1,17 @@
 /**
  * The streams of a session and their ids. Each id is used once. Ids of the peer may come slightly
- * out of order, because Go peers take an id and send its SYN in two steps. Late frames of a stream
- * that is gone are dropped; frames for an id never opened end the session.
+ * out of order, because Go peers take an id and send its SYN in two steps. Late frames of a closed
+ * stream are dropped; frames for an id that was never opened end the session.
  */
 import type { Channel } from '../stream/channel.ts'
 import { MuxError } from '../errors.ts'
 import type { ResolvedSessionOptions } from './options.ts'
 import { SeenIds } from './seen-ids.ts'
 
-/** Two numbers are left over, as in hashicorp/yamux. */
+/** Largest id; hashicorp/yamux leaves the last two unused as well. */
 const MAX_ID = 0xffff_fffd
 
-/** Live streams by id, and the limits on their number. */
+/** Open streams by id, and the limits on their number. */
 export class StreamTable {
   readonly #options: ResolvedSessionOptions
   readonly #onFree: () => void
@@ -27,8 +27,8 @@ export class StreamTable {
   opened = 0
 
   /**
-   * @param onFree - called when a stream left the table or was acknowledged.
-   * @param skip - ids of ours that are spent already; tests begin near the end.
+   * @param onFree - called when a stream closed or was acknowledged.
+   * @param skip - ids of ours that count as used; tests start near the end.
    */
   constructor(options: ResolvedSessionOptions, onFree: () => void, skip = 0) {
     const firstId = options.role === 'client' ? 1 : 2
@@ -38,17 +38,17 @@ export class StreamTable {
     this.#peerFirstId = 3 - firstId
   }
 
-  /** Live streams. */
+  /** Open streams. */
   get size(): number {
     return this.#live.size
   }
 
-  /** Live streams that we opened. */
+  /** Open streams that we opened. */
   get outbound(): number {
     return this.#outbound
   }
 
-  /** Live streams that the peer opened. */
+  /** Open streams that the peer opened. */
   get inbound(): number {
     return this.#live.size - this.#outbound
   }
@@ -58,7 +58,7 @@ export class StreamTable {
     return this.#unacked
   }
 
-  /** Returns a copy of the list of live streams, safe while they close. */
+  /** Returns a copy of the list of open streams, so that they may close meanwhile. */
   channels(): Channel[] {
     return [...this.#live.values()]
   }
@@ -68,7 +68,7 @@ export class StreamTable {
     for (const channel of this.#live.values()) channel.checkTimeouts(nowMs)
   }
 
-  /** Returns the live stream with this id. */
+  /** Returns the open stream with this id. */
   get(id: number): Channel | undefined {
     return this.#live.get(id)
   }
@@ -85,19 +85,19 @@ export class StreamTable {
       return new MuxError('MUX_ACK_BACKLOG', message)
     }
     if (this.#nextId > MAX_ID) {
-      return new MuxError('MUX_STREAM_IDS_EXHAUSTED', 'all stream ids of this session are spent')
+      return new MuxError('MUX_STREAM_IDS_EXHAUSTED', 'all stream ids of this session are used')
     }
     return undefined
   }
 
-  /** Spends the next id of ours. */
+  /** Returns the next id of ours. */
   takeId(): number {
     const id = this.#nextId
     this.#nextId += 2
     return id
   }
 
-  /** Adds a stream that `takeId` gave its id, or the peer. */
+  /** Adds a stream. */
   add(channel: Channel): void {
     this.#live.set(channel.id, channel)
     this.opened += 1
@@ -106,7 +106,7 @@ export class StreamTable {
     this.#unacked += 1
   }
 
-  /** Drops a stream that closed. */
+  /** Removes a stream that closed. */
   remove({ id, acknowledged }: Pick<Channel, 'id' | 'acknowledged'>): void {
     if (!this.#live.delete(id)) return
     if (this.#isOwn(id)) {
@@ -116,7 +116,7 @@ export class StreamTable {
     this.#onFree()
   }
 
-  /** Notes the peer's ACK; false when it had come before. */
+  /** The peer sent ACK; false if it had done so before. */
   acknowledge(channel: Channel): boolean {
     if (!channel.acknowledge()) return false
     this.#unacked -= 1
@@ -124,8 +124,8 @@ export class StreamTable {
     return true
   }
 
-  /** Spends an id of the peer, as its SYN asks. */
-  admit(id: number): void {
+  /** Marks an id of the peer, from its SYN, as used. */
+  usePeerId(id: number): void {
     if (this.#isOwn(id)) {
       throw new MuxError(
         'MUX_STREAM_ID_INVALID',
@@ -137,8 +137,8 @@ export class StreamTable {
     }
   }
 
-  /** Checks that `id`, which is not live, was: frames may be late, but not early. */
-  checkSpent(id: number): void {
+  /** Checks that `id`, which is not open, was used: frames may be late, but not early. */
+  checkUsed(id: number): void {
     const next = this.#isOwn(id) ? this.#nextId : this.#peerFirstId + 2 * this.#peerIds.next
     if (id >= next) {
       throw new MuxError('MUX_STREAM_ID_INVALID', `frame for stream ${id}, which was never opened`)

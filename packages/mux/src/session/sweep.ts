@@ -1,14 +1,14 @@
 /**
- * The one timer of a session. Timeouts of streams are looked at once per sweep, so a stream costs no
- * timer; the price is that they fire up to one sweep late, never early. Runs only while its session
- * has something to watch.
+ * The only timer of a session. Timeouts are checked once per sweep, so a stream needs no timer of its
+ * own; they fire up to one sweep late, never early. The timer runs only while there is something to
+ * check.
  */
 import type { ResolvedSessionOptions } from './options.ts'
 
 const MAX_SWEEP_MS = 1000
 const MIN_SWEEP_MS = 10
 
-/** Calls `tick` again and again until that returns false. */
+/** Calls `tick` repeatedly until it returns false. */
 export class Sweep {
   readonly #options: ResolvedSessionOptions
   readonly #tick: (nowMs: number) => boolean
@@ -29,9 +29,9 @@ export class Sweep {
   }
 
   /**
-   * Makes sure the timer runs.
+   * Starts the timer if it is stopped.
    *
-   * @returns when the coming sweep is due: timeouts of what begins now count from there.
+   * @returns the time of the next sweep, from which new timeouts count.
    */
   arm(): number {
     if (this.#cancel !== undefined) return this.#nextAtMs

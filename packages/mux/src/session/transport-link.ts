@@ -1,13 +1,12 @@
 /**
- * The session's hold on its transport: four listeners, and the end. Ending takes three steps, so
- * that the last frames arrive: end our side, go on discarding what the peer sends (closing a socket
- * with unread bytes makes the kernel send RST, and the peer may lose our last frame), destroy when
- * the transport closes or when the time is up.
+ * Listens to the transport of a session and ends it. Ending takes three steps, so that the last frames
+ * arrive: end our side; discard what the peer still sends (if a socket is closed with unread bytes, the
+ * kernel sends RST and the peer may lose our last frame); destroy it when it closes or time is up.
  */
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../clock.ts'
 
-/** Told what the transport does. */
+/** Callbacks of the transport's owner. */
 export interface LinkOwner {
   /** Bytes came. */
   received(chunk: Buffer): void
@@ -15,11 +14,11 @@ export interface LinkOwner {
   ended(): void
   /** The transport emitted an error. */
   failed(error: Error): void
-  /** The end that `end` or `destroy` began is complete. Called once. */
+  /** The transport was destroyed. Called once. */
   gone(): void
 }
 
-/** Listens to one transport until it is gone. */
+/** One transport and its listeners. */
 export class TransportLink {
   readonly #transport: Duplex
   readonly #owner: LinkOwner
@@ -33,7 +32,7 @@ export class TransportLink {
     transport.on('end', this.#onEnd)
     transport.on('error', this.#onError)
     transport.on('close', this.#onClose)
-    // What has ended already will not say so again; its owner is not built yet, so not at once.
+    // It emits no event for an end that happened before. Deferred, because the owner is not built yet.
     if (transport.destroyed || transport.readableEnded) queueMicrotask(this.#onEnd)
   }
 

@@ -1,4 +1,4 @@
-/** Callers that wait for the same thing, in order, each abortable by its own signal. */
+/** Callers that wait for the same thing, in order, each with an AbortSignal of its own. */
 import { addAbortListener } from 'node:events'
 
 interface Waiter {
@@ -6,16 +6,16 @@ interface Waiter {
   readonly reject: (error: unknown) => void
 }
 
-/** A line of callers. */
+/** A queue of callers. */
 export class Waiters {
-  readonly #line = new Set<Waiter>()
+  readonly #queue = new Set<Waiter>()
 
-  /** Resolves when it is the caller's turn; rejects with the signal's reason. */
+  /** Resolves when the caller is released; rejects with the signal's reason. */
   wait(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         listener?.[Symbol.dispose]()
-        this.#line.delete(waiter)
+        this.#queue.delete(waiter)
       }
       const waiter: Waiter = {
         resolve: () => {
@@ -28,25 +28,25 @@ export class Waiters {
         },
       }
       const listener = signal && addAbortListener(signal, () => waiter.reject(signal.reason))
-      this.#line.add(waiter)
+      this.#queue.add(waiter)
     })
   }
 
-  /** Lets the first caller go. */
+  /** Resolves the first caller. */
   release(): void {
-    for (const waiter of this.#line) {
+    for (const waiter of this.#queue) {
       waiter.resolve()
       return
     }
   }
 
-  /** Lets all callers go. */
+  /** Resolves all callers. */
   releaseAll(): void {
-    for (const waiter of this.#line) waiter.resolve()
+    for (const waiter of this.#queue) waiter.resolve()
   }
 
   /** Rejects all callers. */
   rejectAll(error: unknown): void {
-    for (const waiter of this.#line) waiter.reject(error)
+    for (const waiter of this.#queue) waiter.reject(error)
   }
 }

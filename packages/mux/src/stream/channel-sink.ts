@@ -1,25 +1,25 @@
 import type { MuxError } from '../errors.ts'
 import type { ChunkAnswer } from '../lent-memory.ts'
 
-/** Receives what happens on a channel. What a method throws resets the channel. */
+/** Receives the events of a channel. A method that throws resets the channel. */
 export interface ChannelSink {
   /**
-   * Bytes came. Give them back with `channel.consume(chunk.length)`, now or when they have been
-   * taken: that is what lets the peer send more. The chunk is a view of a larger buffer.
+   * Bytes arrived. Call `channel.consume(chunk.length)` when they are processed, now or later: until
+   * then they count against the window of the peer. The chunk is a view of a larger buffer.
    *
    * @returns whether the sink still refers to the chunk; see {@link ChunkAnswer}. A sink that returns
    *   nothing keeps the chunk, which is always safe.
    */
   onData(chunk: Buffer): ChunkAnswer | undefined
-  /** The peer ended its side; everything was delivered. */
+  /** The peer ended its side. All its data was delivered before. */
   onEnd(): void
-  /** `write` had returned false and there is room again. */
+  /** There is room again after `write` returned false. */
   onDrain(): void
   /**
-   * The channel is over, called exactly once: without error after both sides ended, else with
+   * The channel is closed; called exactly once. Without an error after both sides ended, else with
    * MUX_STREAM_RESET, MUX_STREAM_ABORTED (our own reset) or the error of the session.
    */
   onClose(error?: MuxError): void
-  /** Everything written, and our end, was handed to the transport. */
+  /** Everything written and the FIN were handed to the transport. */
   onFinish?(): void
 }

@@ -1,10 +1,10 @@
 /**
- * One stream of a session, without a Duplex: bytes go to a sink by plain method calls, so that a
- * proxy can splice thousands of short streams at no cost but the frames. Each direction ends by
- * itself; the channel is closed when both have, or when either side resets it.
+ * One yamux stream without a Duplex: it calls the methods of a sink, so a short stream costs little
+ * more than its frames. Each direction ends on its own. The channel is closed when both have ended, or
+ * when either side resets it.
  *
- * The sink may be replaced at any time (a parser first, a splice later). Bytes that arrive while
- * there is none wait here, inside the receive window.
+ * The sink can be replaced at any time (first a parser, then a splice). Bytes that arrive while there is
+ * no sink are held here; the receive window bounds them.
  */
 import type { ChannelSink } from './channel-sink.ts'
 import type { ChunkAnswer } from '../lent-memory.ts'
@@ -36,7 +36,7 @@ export class Channel {
   #closeDelivered = false
   #error: MuxError | undefined
 
-  /** @internal Channels come from a session. */
+  /** @internal A session creates channels. */
   constructor(host: StreamHost, id: number, outbound: boolean, sink?: ChannelSink) {
     this.id = id
     this.session = host.session
@@ -60,22 +60,22 @@ export class Channel {
     return this.#readableEnded
   }
 
-  /** Whether the channel is over, for whichever reason. */
+  /** Whether both sides have ended, or the channel was reset, or its session is over. */
   get closed(): boolean {
     return this.#closed
   }
 
-  /** Whether the peer acknowledged the stream; true on streams it opened. */
+  /** Whether the peer acknowledged the stream; always true for streams of the peer. */
   get acknowledged(): boolean {
     return this.#acknowledged
   }
 
-  /** Bytes written and not yet handed to the transport. */
+  /** Bytes written that the transport has not got yet. */
   get queuedBytes(): number {
     return this.#sending.queuedBytes
   }
 
-  /** Who refers to what was written, as `onData` says it: nobody once it has left this process. */
+  /** What refers to the bytes written so far; true once all have left the process. */
   get holder(): ChunkAnswer {
     return this.#sending.holder
   }
@@ -85,22 +85,22 @@ export class Channel {
     return this.#window.heldBytes
   }
 
-  /** Bytes the peer may have under way to us: what the stream can cost in memory. */
+  /** Size of the receive window, in bytes: the most memory the peer can make the stream use. */
   get receiveWindowBytes(): number {
     return this.#window.limitBytes
   }
 
-  /** Bytes the peer still lets us send. */
+  /** Bytes we may send before the peer grants more credit. */
   get sendCreditBytes(): number {
     return this.#sending.creditBytes
   }
 
-  /** Times that data waited because the peer had given no credit. */
+  /** Times that data waited for credit. */
   get stalls(): number {
     return this.#sending.stalls
   }
 
-  /** Delivers to `sink` from now on, beginning with what waits. */
+  /** Delivers to `sink` from now on, first what is held. */
   attach(sink: ChannelSink): void {
     this.#sink = sink
     while (this.#held !== undefined && this.#sink === sink) {
@@ -112,8 +112,7 @@ export class Channel {
   }
 
   /**
-   * Queues `chunk`, which must not be changed afterwards. On a closed channel it is dropped, since
-   * the sink has been told.
+   * Queues `chunk`, which must not change until `holder` no longer refers to it. A closed channel drops it.
    *
    * @returns false when the caller should wait for `onDrain`.
    * @throws {MuxError} MUX_STREAM_ENDED after `end`.
@@ -124,23 +123,24 @@ export class Channel {
   }
 
   /**
-   * As `write`, but `chunk` may be changed afterwards. Up to 4 KiB that is quicker, too: it goes into the
-   * next batch at once, and a `reset` does not take it back.
+   * As `write`, but copies `chunk`, which may be changed afterwards. Faster than `write` up to 4 KiB: the
+   * copy goes into the next batch at once, and `reset` does not remove it.
    */
   writeCopy(chunk: Buffer): boolean {
     return !this.#closed && this.#sending.writeCopy(chunk)
   }
 
-  /** Ends our side once everything queued is sent. Again, or on a closed channel: nothing. */
+  /** Ends our side when everything queued is sent. No effect a second time or on a closed channel. */
   end(): void {
     this.#sending.end()
   }
 
   /**
-   * Ends both sides now and tells the peer; what is queued is dropped. The sink's `onClose` is
-   * called before this returns. On a closed channel: nothing.
+   * Ends both sides now, drops what is queued and sends RST. The sink's `onClose` is called before this
+   * returns. No effect on a closed channel.
    *
-   * @param reason - unsigned 32-bit number for the peer; peers that know none ignore it.
+   * @param reason - unsigned 32-bit number for the peer. Other yamux implementations ignore it.
+   * @throws {RangeError} for another number.
    */
   reset(reason = 0): void {
     if (!Number.isInteger(reason) || reason < 0 || reason > 0xffff_ffff) {
@@ -152,9 +152,10 @@ export class Channel {
   }
 
   /**
-   * Gives back `bytes` of what `onData` brought. On a closed channel: nothing.
+   * Returns `bytes` that `onData` delivered to the receive window, so that the peer may send more. No
+   * effect on a closed channel.
    *
-   * @throws {RangeError} when that is more than was delivered.
+   * @throws {RangeError} when that is more than was received and not consumed.
    */
   consume(bytes: number): void {
     if (this.#closed) return
@@ -167,7 +168,7 @@ export class Channel {
     return new MuxStream(this)
   }
 
-  /** @internal The peer acknowledged the stream; false when it had done so before. */
+  /** @internal The peer acknowledged the stream. Returns false if it had done so before. */
   acknowledge(): boolean {
     if (this.#acknowledged) return false
     this.#acknowledged = true
@@ -241,7 +242,7 @@ export class Channel {
     this.abort(timeoutError(this.id, this.#acknowledged, limitMs))
   }
 
-  /** @internal */
+  /** @internal The FIN was handed to the transport. */
   finished(): void {
     this.notify('onFinish')
     if (this.#readableEnded) this.close()
@@ -265,7 +266,7 @@ export class Channel {
     }
   }
 
-  // Both are late where bytes wait for a sink: the order data, end, close always holds.
+  // Both wait while bytes are held for a sink, to keep the order data, end, close.
   #deliverEnd(): void {
     if (this.#sink === undefined || this.#held !== undefined) return
     if (this.#readableEnded && !this.#endDelivered && this.#error === undefined) {
@@ -277,13 +278,13 @@ export class Channel {
       try {
         this.#sink.onClose(this.#error)
       } catch (cause) {
-        // The channel is gone already: the session is what is left to end.
+        // The channel is closed already, so the session ends.
         this.#host.fail(new MuxError('MUX_CALLBACK_FAILED', 'onClose of a sink threw', { cause }))
       }
     }
   }
 
-  /** @internal */
+  /** @internal Calls a method of the sink. */
   notify(method: 'onDrain' | 'onEnd' | 'onFinish'): void {
     try {
       this.#sink?.[method]?.()

@@ -1,11 +1,11 @@
 /**
- * Received bytes that nobody has taken yet. A piece is a view of a transport chunk and keeps the
- * whole chunk alive, and a peer may cut its data into single bytes; so small pieces are copied
- * together into blocks, and memory stays near the number of bytes held.
+ * Received bytes that wait for a reader. A piece is a view that keeps its whole transport chunk alive,
+ * and a peer may send single bytes. So small pieces are copied together into blocks, and the memory
+ * used stays near the number of bytes held.
  */
 import { Fifo } from '../fifo.ts'
 
-/** Pieces of at least this many bytes are kept as they are: copying them costs more than it saves. */
+/** Shortest piece that is not copied: a copy would cost more than it saves. */
 const KEEP_BYTES = 8192
 const BLOCK_BYTES = 16_384
 
@@ -58,7 +58,7 @@ export class HeldBytes {
     return bytes
   }
 
-  // The rest of the block stays in use for what comes next.
+  // The rest of the block is used for the next pieces.
   #seal(): void {
     if (this.#block === undefined || this.#blockEnd === this.#blockStart) return
     this.#pieces.push(this.#block.subarray(this.#blockStart, this.#blockEnd))

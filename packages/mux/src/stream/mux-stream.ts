@@ -1,7 +1,6 @@
 /**
- * A channel as a Node Duplex. Made only where a user asks for one, because creating it costs more
- * than the rest of a short stream. Half-close is kept in both directions, so it works with
- * `pipeline` and `for await`.
+ * A channel as a Node Duplex. Created only on request, because it costs more than the rest of a short
+ * stream. Either direction can end alone, so it works with `pipeline` and `for await`.
  */
 import { Duplex } from 'node:stream'
 import type { ChannelSink } from './channel-sink.ts'
@@ -9,7 +8,7 @@ import { isMuxError, type MuxError } from '../errors.ts'
 import { HeldBytes } from './held-bytes.ts'
 
 const EMPTY = Buffer.alloc(0)
-/** Most that is given to the channel at once. */
+/** Longest slice that is written to the channel. */
 const SLICE_BYTES = 262_144
 
 type Done = (error?: Error | null) => void
@@ -28,7 +27,7 @@ export interface StreamChannel {
 
 /** One stream of a session, as a Duplex. `C` is `Channel`, which imports this file. */
 export class MuxStream<C extends StreamChannel> extends Duplex {
-  /** The channel underneath; do not attach another sink to it. */
+  /** The channel of the stream; do not attach another sink to it. */
   readonly channel: C
   readonly #held = new HeldBytes()
   #wanted = true
@@ -49,14 +48,14 @@ export class MuxStream<C extends StreamChannel> extends Duplex {
     return this.channel.id
   }
 
-  /** Ends both directions now; the peer sees `reason`, an unsigned 32-bit number. */
+  /** Ends both directions now; the peer gets `reason`, an unsigned 32-bit number. */
   reset(reason = 0): void {
     this.channel.reset(reason)
   }
 
   /**
-   * Yields what is read. Other than on a plain Duplex, reaching the end does not destroy the stream:
-   * there may be an answer to write. Leaving the loop early does.
+   * Yields what is read. Unlike on a plain Duplex, reaching the end does not destroy the stream: the
+   * reader may still write. Leaving the loop early does.
    */
   override async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, undefined, undefined> {
     let complete = false
@@ -96,7 +95,7 @@ export class MuxStream<C extends StreamChannel> extends Duplex {
     done(error)
   }
 
-  // In slices, so that one huge chunk passes the bound on queued bytes.
+  // In slices, so that a huge chunk does not exceed maxQueuedBytes.
   #writeOn(): void {
     const done = this.#writing
     if (done === undefined) return

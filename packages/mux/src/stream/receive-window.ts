@@ -1,19 +1,19 @@
 /**
- * Credit of one stream, receiving side: pure arithmetic.
+ * The receive window of one stream: pure arithmetic.
  *
  *     limit = credit (peer may still send) + held (received, not consumed) + returnable
  *
- * Credit is returned when the consumer has consumed, and only once it is worth a frame: half of the
- * base window, as peers do it, or a quarter of a larger one. What is kept back is missing from the
- * window, so for large windows half would be too much. The limit follows the path: if a stream
- * consumed more per round trip than half its window, the window is what holds it back. The target is
+ * Credit is returned when bytes are consumed, and only when it is worth a frame: half of the base
+ * window, as other implementations do, or a quarter of a larger one. Credit that is not returned yet
+ * makes the window smaller, so for large windows half would be too much. The limit follows the path:
+ * if a stream consumed more per round trip than half its window, the window limits it. The target is
  *
  *     rate x (2 x smallest round trip + 0.5 ms)
  *
- * Twice the round trip, so that a window that holds its stream back doubles. The half millisecond
- * covers the turns of both event loops, without which a window could never outgrow its start on a
- * loopback path. It is also what bounds how long a small message may wait behind a bulk stream on a
- * fast path: no more than half a millisecond of bytes is under way beyond what the path holds.
+ * Twice the round trip, so that a window that limits its stream doubles. The half millisecond covers
+ * the turns of both event loops; without it a window would never grow on loopback. It also bounds how
+ * long a small message waits behind a bulk stream on a fast path: at most half a millisecond of bytes
+ * is in flight beyond what the path holds.
  */
 import { BASE_WINDOW_BYTES } from '../frame/frame.ts'
 import type { WindowBudget } from './window-budget.ts'
@@ -21,7 +21,7 @@ import type { WindowBudget } from './window-budget.ts'
 const LOOP_MS = 0.5
 const MIN_RETURN_BYTES = BASE_WINDOW_BYTES / 2
 
-/** Counts credit, bytes held and the room to grow. */
+/** Counts credit and held bytes, and sizes the window. */
 export class ReceiveWindow {
   #limit = BASE_WINDOW_BYTES
   #credit = BASE_WINDOW_BYTES
@@ -30,7 +30,7 @@ export class ReceiveWindow {
   #epochStartMs = -1
   #epochBytes = 0
 
-  /** Bytes that may be under way or held at once. */
+  /** Bytes that may be in flight or held at once. */
   get limitBytes(): number {
     return this.#limit
   }
@@ -40,12 +40,12 @@ export class ReceiveWindow {
     return this.#held
   }
 
-  /** Bytes this window holds of the budget. */
+  /** Bytes taken from the budget. */
   get takenBytes(): number {
     return this.#taken
   }
 
-  /** Counts `bytes` the peer declared; false when it has no credit for them. */
+  /** Counts `bytes` that the peer declared; false if it has no credit for them. */
   receive(bytes: number): boolean {
     if (bytes > this.#credit) return false
     this.#credit -= bytes
@@ -66,7 +66,7 @@ export class ReceiveWindow {
     this.#epochBytes += bytes
   }
 
-  /** Whether enough was consumed for a credit frame to be worth sending. */
+  /** Whether enough was consumed to be worth a WindowUpdate. */
   get due(): boolean {
     const returnable = this.#limit - this.#credit - this.#held
     return returnable >= MIN_RETURN_BYTES && returnable * 4 >= this.#limit
@@ -79,7 +79,7 @@ export class ReceiveWindow {
     return bytes
   }
 
-  /** Raises the limit to `bytes`, or as near as `budget` allows. */
+  /** Raises the limit to `bytes`, or as far as `budget` allows. */
   growTo(bytes: number, budget: WindowBudget): void {
     if (bytes <= this.#limit) return
     const got = budget.take(bytes - this.#limit, this.#taken)
@@ -88,17 +88,17 @@ export class ReceiveWindow {
   }
 
   /**
-   * Fits the limit to the rate seen since the last call that was a round trip ago. Called where
-   * credit is due, so that a stream which is not read, or not written, does not grow.
+   * Fits the limit to the rate since the last call that was at least a round trip ago. Called when
+   * credit is due, so the window of a stream that is idle does not grow.
    *
    * @param nowMs - monotonic clock.
-   * @param rttMs - smallest round trip seen; undefined while there is none.
+   * @param rttMs - smallest round trip measured; undefined before the first.
    */
   tune(nowMs: number, rttMs: number | undefined, maxBytes: number, budget: WindowBudget): void {
     if (rttMs === undefined) return
     const elapsedMs = nowMs - this.#epochStartMs
     const shrunk = this.#shrink(BASE_WINDOW_BYTES + budget.shareBytes, budget)
-    // What was just given must not be taken back before others had their turn.
+    // Bytes just returned to the budget must not be taken again before others had a chance.
     if (this.#epochStartMs >= 0 && !shrunk) {
       if (elapsedMs < Math.max(rttMs, LOOP_MS)) return
       const target = (this.#epochBytes / elapsedMs) * (2 * rttMs + LOOP_MS)
@@ -108,14 +108,14 @@ export class ReceiveWindow {
     this.#epochBytes = 0
   }
 
-  /** Gives everything back to `budget`; the window is of no more use. */
+  /** Returns everything to `budget`; the window is not used afterwards. */
   release(budget: WindowBudget): void {
     budget.give(this.#taken, 0)
     this.#taken = 0
   }
 
-  // Credit that is out cannot be called back: only what is returnable can leave the budget now.
-  // The rest follows at later calls, as the peer uses its credit up.
+  // Credit that was granted cannot be revoked, so only returnable bytes can go back to the budget now.
+  // The rest follows in later calls, as the peer uses its credit.
   #shrink(bytes: number, budget: WindowBudget): boolean {
     const granted = this.#credit + this.#held
     const limit = Math.max(BASE_WINDOW_BYTES, Math.floor(bytes), granted)

@@ -1,6 +1,6 @@
 /**
- * The sending side of one stream: bytes that wait, credit from the peer, and our end. It is in the
- * session's send queue exactly while it could send something: data with credit, or the FIN.
+ * The sending side of one stream: queued bytes, credit from the peer, and the FIN. It is in the
+ * session's send queue exactly while it can send something: data with credit, or the FIN.
  */
 import type { ChunkAnswer, ChunkHolder } from '../lent-memory.ts'
 import { MuxError } from '../errors.ts'
@@ -10,10 +10,10 @@ import { Fifo } from '../fifo.ts'
 import type { StreamHost } from './stream-host.ts'
 
 const MAX_CREDIT_BYTES = 0xffff_ffff
-/** Longest chunk that is framed at once; what is longer is queued like everything else. */
+/** Longest copy that skips the queue of its stream. */
 const MAX_PUT_BYTES = 4096
 
-/** Told when a batch with the stream's last bytes left. */
+/** Called when frames of the stream were handed to the transport. */
 export interface SendingOwner {
   /** There is room again after `write` returned false. */
   notify(method: 'onDrain'): void
@@ -32,7 +32,7 @@ export class SendingHalf implements FrameSource {
   #needDrain = false
   #starved = false
   #state: 'open' | 'ended' | 'finSent' | 'finished' | 'stopped' = 'open'
-  /** Times data had to wait because the peer had given no credit. */
+  /** Times that data waited for credit. */
   stalls = 0
   /** Bytes written, sent or not. */
   writtenBytes = 0
@@ -47,13 +47,13 @@ export class SendingHalf implements FrameSource {
     return this.#buffer.bytes
   }
 
-  /** Who refers to what was written; see {@link ChunkAnswer}. */
+  /** What refers to the bytes written so far; see {@link ChunkAnswer}. */
   get holder(): ChunkAnswer {
     const unsent = new Unsent(this, this.#host.output)
     return unsent.drained || unsent
   }
 
-  /** Bytes the peer still lets us send. */
+  /** Bytes we may send before the peer grants more credit. */
   get creditBytes(): number {
     return this.#credit
   }
@@ -87,10 +87,10 @@ export class SendingHalf implements FrameSource {
     return false
   }
 
-  /** As `write`, but nothing refers to `chunk` afterwards. */
+  /** As `write`, but copies `chunk`. */
   writeCopy(chunk: Buffer): boolean {
     const bytes = chunk.length
-    // Whatever is queued goes first, and is cut by other rules.
+    // Bytes that are queued have to go first.
     const isAlone = this.#state === 'open' && !this.#queued && this.#buffer.bytes === 0
     const isShort = bytes > 0 && bytes <= Math.min(this.#credit, MAX_PUT_BYTES)
     if (!isAlone || !isShort || !this.#host.output.put(this.id, chunk)) {
@@ -109,14 +109,14 @@ export class SendingHalf implements FrameSource {
     this.#enqueue()
   }
 
-  /** Drops everything and sends nothing more. */
+  /** Drops everything and stops sending. */
   stop(): void {
     this.#state = 'stopped'
     this.#needDrain = false
     this.#buffer.clear()
   }
 
-  /** Takes credit from the peer. */
+  /** Adds credit that the peer granted. */
   receiveCredit(bytes: number): void {
     this.#credit += bytes
     if (this.#credit > MAX_CREDIT_BYTES) {
@@ -185,18 +185,18 @@ export class SendingHalf implements FrameSource {
   }
 }
 
-/** Chunks of one stream that wait to be sent, as they were given; they are cut without copying. */
+/** Queued chunks of one stream; they are cut without copying. */
 class SendBuffer {
   readonly #chunks = new Fifo<Buffer>()
   #offset = 0
   #bytes = 0
 
-  /** Bytes waiting. */
+  /** Bytes queued. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Adds a chunk; it must not be changed until it is sent. */
+  /** Adds a chunk, which must not change until it is sent. */
   push(chunk: Buffer): void {
     if (chunk.length === 0) return
     this.#chunks.push(chunk)
@@ -229,14 +229,14 @@ class SendBuffer {
 }
 
 /**
- * Refers to what a stream had been given when this was made, until the platform has taken it: first
- * it waits for credit and its turn, then in the transport, behind what was sent before.
+ * Refers to what was written to a stream before this was created, until the platform has taken it.
+ * First the bytes are queued on the stream, then in the transport, behind what was sent before.
  */
 class Unsent implements ChunkHolder {
   readonly #sending: SendingHalf
   readonly #output: SendQueue
   readonly #end: number
-  /** Bytes the queue had sent when all of it was among them. */
+  /** `bytesSent` of the send queue when all these bytes were included. */
   #sentBytes: number | undefined
 
   constructor(sending: SendingHalf, output: SendQueue) {

@@ -1,12 +1,11 @@
 /**
- * Bounds how far receive windows may grow together. What a window holds above the 256 KiB that the
- * protocol gives to every stream is taken from the session's budget, and that takes it from the
- * budget it is part of, which an application shares between all its sessions. Credit granted cannot
- * be called back, so the budget counts what was granted, not what happens to be buffered: it is a
- * bound on memory whatever the peers do.
+ * Bounds how far receive windows may grow together. Bytes above the 256 KiB that yamux gives every
+ * stream are taken from the session's budget and from its parent, which an application shares between
+ * its sessions. Credit that was granted cannot be revoked, so the budget counts grants and not buffered
+ * bytes: it bounds memory whatever the peers do.
  */
 
-/** Bytes that receive windows may hold together above the base window of each stream. */
+/** Bytes that receive windows may have together above 262144 each. */
 export class WindowBudget {
   /** Bytes that may be taken. */
   readonly maxBytes: number
@@ -17,7 +16,7 @@ export class WindowBudget {
 
   /**
    * @param maxBytes - at least 0; `Infinity` for no bound.
-   * @param parent - wider budget that everything taken here counts against as well.
+   * @param parent - larger budget from which everything is taken as well.
    * @throws {RangeError} when `maxBytes` is not a number of at least 0.
    */
   constructor(maxBytes: number, parent?: WindowBudget) {
@@ -37,15 +36,15 @@ export class WindowBudget {
   }
 
   /**
-   * What one window may keep: everything, until one with less than an equal share asks for more and
-   * there is none left. Then windows which grew first make room for those that came later.
+   * Bytes that one window may keep: no limit, until a window with less than an equal share wants more
+   * and none is left. Then windows that grew first give way to later ones.
    */
   get shareBytes(): number {
     const own = this.#isWanted ? this.#equalShare : Infinity
     return Math.min(own, this.#parent?.shareBytes ?? Infinity)
   }
 
-  /** @internal Takes up to `bytes` for a window that has `had`; returns what it got. */
+  /** @internal Takes up to `bytes` for a window that has `had`; returns how many. */
   take(bytes: number, had: number): number {
     const got = Math.max(0, Math.min(bytes, this.freeBytes))
     if (got < bytes) this.#noteWant(bytes, had + got)
@@ -53,7 +52,7 @@ export class WindowBudget {
     return got
   }
 
-  /** @internal Gives `bytes` back from a window that keeps `left`. */
+  /** @internal Returns `bytes` of a window that keeps `left`. */
   give(bytes: number, left: number): void {
     if (bytes > 0) this.#change(-bytes, left === 0 ? -1 : 0)
   }
@@ -62,7 +61,7 @@ export class WindowBudget {
     return this.maxBytes / (this.#holders + 1)
   }
 
-  // Whoever goes without may come back for what others give.
+  // A window that got less than it wanted asks again later, when others have given way.
   #noteWant(bytes: number, has: number): void {
     if (this.maxBytes - this.#usedBytes < bytes && has < this.#equalShare) this.#isWanted = true
     const parent = this.#parent

@@ -17,7 +17,7 @@ function idOf(memory: ArrayBufferLike): number {
   return seen.indexOf(memory)
 }
 
-test('memory that is free serves the next batch, other memory does not', () => {
+test('the next batch uses memory that is free, and no other', () => {
   const batch = new Batch()
   const first = made(batch, 'first')
   batch.done(false)
@@ -30,7 +30,7 @@ test('memory that is free serves the next batch, other memory does not', () => {
   expect(first.buffer.toString()).toBe('first')
 })
 
-test('batches that are open at the same time keep out of one another', () => {
+test('batches that are open at the same time do not share memory', () => {
   const batches = Array.from({ length: 40 }, () => new Batch())
   for (let round = 0; round < 3; round++) {
     for (const [at, batch] of batches.entries()) {
@@ -52,25 +52,25 @@ test('batches that are open at the same time keep out of one another', () => {
   }
 })
 
-test('no more than 16 batches stay open, and none with more than 64 KiB', () => {
+test('at most 16 batches stay open, each with at most 64 KiB', () => {
   const [first, ...others] = Array.from({ length: 17 }, () => new Batch())
   const last = others.pop()
   if (first === undefined || last === undefined) throw new Error('there are 17')
   for (const batch of [first, ...others]) {
-    expect(batch.mayStayOpen(4096)).toBe(true)
+    expect(batch.canStayOpen(4096)).toBe(true)
     batch.copy(Buffer.alloc(100), 100)
   }
-  expect(last.mayStayOpen(1)).toBe(false)
-  expect(first.mayStayOpen(65_536 - 12 - 100)).toBe(true)
-  expect(first.mayStayOpen(65_536 - 12 - 99)).toBe(false)
+  expect(last.canStayOpen(1)).toBe(false)
+  expect(first.canStayOpen(65_536 - 12 - 100)).toBe(true)
+  expect(first.canStayOpen(65_536 - 12 - 99)).toBe(false)
   for (const batch of [first, ...others]) {
     batch.take()
     batch.done(true)
   }
-  expect(last.mayStayOpen(1)).toBe(true)
+  expect(last.canStayOpen(1)).toBe(true)
 })
 
-test('memory of batches that are over is kept for no more than 8 of them', () => {
+test('at most 8 unused slabs are kept', () => {
   const places = (): string[] => {
     const batches = Array.from({ length: 12 }, () => new Batch())
     const all = batches.map((batch) => made(batch, 'text').place)
@@ -81,7 +81,7 @@ test('memory of batches that are over is kept for no more than 8 of them', () =>
   expect(places().filter((place) => before.has(place))).toHaveLength(8)
 })
 
-test('a batch without small parts gives nothing back', () => {
+test('a batch of large payloads only frees no slab', () => {
   const [one, other] = [new Batch(), new Batch()]
   const kept = made(other, 'kept')
   const large = Buffer.alloc(5000)
@@ -93,7 +93,7 @@ test('a batch without small parts gives nothing back', () => {
   for (const batch of [one, other]) batch.done(true)
 })
 
-test('a batch that goes on in another slab gives back that slab', () => {
+test('a batch that continues in another slab frees that slab', () => {
   const batch = new Batch()
   const small = Buffer.alloc(2000, 's')
   for (let i = 0; i < 200; i++) batch.payload(small)
@@ -107,7 +107,7 @@ test('a batch that goes on in another slab gives back that slab', () => {
   batch.done(true)
 })
 
-test('small parts between large ones keep their order', () => {
+test('small payloads between large ones keep their order', () => {
   const batch = new Batch()
   const large = Buffer.alloc(4096, 'L')
   batch.payload(Buffer.from('a'))

@@ -48,11 +48,11 @@ describe('FrameReader', () => {
     expect(read(ALL)).toEqual(EXPECTED)
   })
 
-  test('reads the same byte by byte', () => {
+  test('reads the same frames byte by byte', () => {
     expect(read(...Array.from(ALL, (byte) => Buffer.from([byte])))).toEqual(EXPECTED)
   })
 
-  test('reads the same cut in two anywhere, and no more than is there', () => {
+  test('reads the same frames cut in two anywhere, and nothing beyond the cut', () => {
     for (let cut = 0; cut <= ALL.length; cut++) {
       expect(read(ALL.subarray(0, cut), ALL.subarray(cut))).toEqual(EXPECTED)
       const partial = read(ALL.subarray(0, cut))
@@ -66,7 +66,7 @@ describe('FrameReader', () => {
     }
   })
 
-  test('hands on payload without copying it', () => {
+  test('delivers payload without copying it', () => {
     const pieces: Buffer[] = []
     const handler = Object.assign(new Recording(), {
       onPayload: (piece: Buffer) => pieces.push(piece),
@@ -75,12 +75,12 @@ describe('FrameReader', () => {
     expect(pieces.map(({ buffer }) => buffer)).toEqual([ALL.buffer])
   })
 
-  test('says a payload is complete only when it is, and nothing for an empty one', () => {
+  test('calls onPayloadEnd after the last byte, and not for an empty payload', () => {
     expect(read(header(0, 0, 1, 2), Buffer.from('a'))).toEqual(['header 0 0 1 2', 'payload a'])
     expect(read(header(0, 0, 1, 0))).toEqual(['header 0 0 1 0'])
   })
 
-  test('reads nothing more once it is stopped, from within a frame or a callback', () => {
+  test('reads nothing after it is stopped, inside a frame or a callback', () => {
     const handler = new Recording()
     const reader = new FrameReader(handler)
     reader.push(ALL.subarray(0, 5))
@@ -90,7 +90,7 @@ describe('FrameReader', () => {
     expect(handler.seen).toEqual([])
   })
 
-  test('does not call a payload complete that it was stopped in', () => {
+  test('does not call onPayloadEnd for a payload in which it was stopped', () => {
     const handler = new Recording()
     const reader = new FrameReader(handler)
     handler.onPayload = () => reader.stop()
@@ -98,7 +98,7 @@ describe('FrameReader', () => {
     expect(handler.seen).toEqual(EXPECTED.slice(0, 2))
   })
 
-  test('reads any frames the same however they are cut', () => {
+  test('reads any frames the same for any cuts', () => {
     const frame = fc.oneof(
       fc
         .tuple(fc.constantFrom(1, 2, 3), fc.nat(15), fc.nat(9), fc.nat(0xffff))
@@ -120,7 +120,7 @@ describe('FrameReader', () => {
   })
 })
 
-test('a header written is the header read', () => {
+test('reads back the header that was written', () => {
   fc.assert(
     fc.property(fc.nat(3), fc.nat(15), fc.nat(0xffff_ffff), fc.nat(0xffff_ffff), (...fields) => {
       const target = Buffer.alloc(20, 0xee)

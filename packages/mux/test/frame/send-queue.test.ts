@@ -27,7 +27,7 @@ describe('SendQueue', () => {
     ])
   })
 
-  test('shares the batch between streams in frames of at most 32 KiB, in turns', async () => {
+  test('shares a batch between streams, in turns, in frames of at most 32 KiB', async () => {
     const rig = new Rig()
     const [first, second] = await streams(rig, 2, 1_000_000)
     first?.channel.write(Buffer.alloc(80_000))
@@ -41,7 +41,7 @@ describe('SendQueue', () => {
     ])
   })
 
-  test('lets control frames and small messages pass the bulk that waits', async () => {
+  test('sends control frames and small messages before bulk data that waits', async () => {
     const rig = new Rig()
     const [bulk, small] = await streams(rig, 2, 1_000_000)
     rig.transport.writableNeedDrain = true
@@ -84,7 +84,7 @@ describe('SendQueue', () => {
     expect(rig.transport.written[1]).toBe(large)
   })
 
-  test('hands over what one turn queued in few writes, however many streams it is', async () => {
+  test('sends what one turn queued in one write, for any number of streams', async () => {
     const rig = new Rig()
     for (let i = 0; i < 100; i++) {
       const { channel } = rig.open()
@@ -96,7 +96,7 @@ describe('SendQueue', () => {
     expect(await rig.sent()).toHaveLength(300)
   })
 
-  test('lets no more than 8 streams of one turn wait for its end', async () => {
+  test('makes at most 8 streams of one turn wait for its end', async () => {
     const rig = new Rig()
     const opened = await streams(rig, 20, 1_000_000)
     rig.transport.written = []
@@ -113,7 +113,7 @@ describe('SendQueue', () => {
     expect(await rig.sent()).toHaveLength(20)
   })
 
-  test('writes nothing while the transport is full, and all of it afterwards', async () => {
+  test('writes nothing while the transport needs a drain, and everything afterwards', async () => {
     const rig = new Rig()
     rig.transport.writableNeedDrain = true
     const { channel } = rig.open()
@@ -127,9 +127,9 @@ describe('SendQueue', () => {
   })
 
   test.each([
-    ['again where the transport has passed on all of it', 0, 1],
-    ['once where the transport still holds some of it', 1, 200],
-    ['once where the transport does not say', undefined, 200],
+    ['again if the transport has passed on everything', 0, 1],
+    ['once if the transport still holds something', 1, 200],
+    ['once if the transport does not report unsentBytes', undefined, 200],
   ])('uses memory %s', async (_, unsentBytes, places) => {
     const rig = new Rig()
     Object.assign(rig.transport, { unsentBytes })
@@ -153,7 +153,7 @@ describe('SendQueue', () => {
     for (const { buffer, copy } of kept) expect(buffer.equals(copy)).toBe(true)
   })
 
-  test('uses a slab that was begun for one batch from its beginning again', async () => {
+  test('uses a slab from its start again after each batch', async () => {
     const rig = new Rig()
     Object.assign(rig.transport, { unsentBytes: 0 })
     const opened = await streams(rig, 100, 1_000_000)

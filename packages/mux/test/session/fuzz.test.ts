@@ -1,6 +1,6 @@
-// A million sessions whose peer sends damaged bytes. The bytes come in random pieces, between them the
-// local side writes, consumes, ends and resets at random. Whatever happens: nothing is thrown,
-// what we send is lawful, and once the transport is gone nothing is left.
+// A million sessions whose peer sends damaged frames in random pieces. Between them the local side
+// writes, consumes, ends and resets at random. In every case nothing is thrown, what we send follows the
+// protocol, and nothing is left after the end of the transport.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { type Channel, type ChannelSink, Session } from '../../src/index.ts'
@@ -18,8 +18,8 @@ const SOME_BYTES = Buffer.alloc(5000, 'answer ')
 
 const clock = new FakeClock()
 
-/** Reads what the session sends and remembers what breaks the rules. */
-class LawfulOutput extends SyncTransport {
+/** Reads what the session sends and records violations of the protocol. */
+class CheckedOutput extends SyncTransport {
   readonly #ended = new Set<number>()
   readonly #opened = new Set<number>()
   #final = false
@@ -50,8 +50,8 @@ class LawfulOutput extends SyncTransport {
   }
 }
 
-/** A careless user: consumes at once, later or never, and may do anything in a callback. */
-class Careless implements ChannelSink {
+/** A user that consumes at once, later or never, and may call anything in a callback. */
+class RandomSink implements ChannelSink {
   channel: Channel | undefined
   readonly #random: Random
   unconsumed = 0
@@ -107,29 +107,29 @@ class Careless implements ChannelSink {
 interface Fuzzed {
   readonly seed: number
   readonly random: Random
-  readonly transport: LawfulOutput
+  readonly transport: CheckedOutput
   readonly session: Session
-  readonly sinks: Careless[]
+  readonly sinks: RandomSink[]
   readonly bytes: Buffer
 }
 
 function begin(seed: number): Fuzzed {
   const random = new Random(seed)
-  const transport = new LawfulOutput()
-  const sinks: Careless[] = []
+  const transport = new CheckedOutput()
+  const sinks: RandomSink[] = []
   const session = new Session(transport.duplex, {
     role: 'server',
     clock,
     maxInboundStreams: 4,
     onChannel: (channel) => {
-      const sink = new Careless(random)
+      const sink = new RandomSink(random)
       sink.channel = channel
       sinks.push(sink)
       if (!random.oneIn(4)) channel.attach(sink)
     },
   })
   for (let opens = random.below(3); opens > 0; opens--) {
-    const sink = new Careless(random)
+    const sink = new RandomSink(random)
     sink.channel = session.openChannel(sink)
     sink.channel.write(SOME_BYTES.subarray(0, random.below(100)))
     sinks.push(sink)
@@ -146,7 +146,7 @@ function feed({ random, transport, sinks }: Fuzzed, bytes: Buffer): void {
     try {
       sinks[random.below(sinks.length)]?.act()
     } catch {
-      // thrown by the user to himself
+      // The random sink threw into its own caller.
     }
   }
 }
@@ -183,7 +183,7 @@ test(`${SESSIONS} damaged sessions leave nothing behind`, { timeout: 600_000 }, 
     if (clock.pending > 0) problems.push(`${clock.pending} timers left near seed ${SEED + first}`)
   }
   expect(problems).toEqual([])
-  // the damage is neither so slight that nothing happens nor so heavy that nothing is reached
+  // Between too little damage, which ends no session, and too much, which ends all at once.
   expect(ended / SESSIONS).toBeGreaterThan(0.2)
   expect(ended / SESSIONS).toBeLessThan(0.8)
 })

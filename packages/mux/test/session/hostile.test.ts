@@ -1,5 +1,5 @@
-// What a peer may not do, and how each of it ends. Every case runs with its bytes in one chunk, one
-// by one, and cut off at every offset with the transport closed there: nothing may be left behind.
+// Violations of the protocol by the peer, and their outcome. Each case runs with its bytes in one chunk,
+// byte by byte, and cut off at every offset where the transport closes: nothing may be left.
 import { describe, expect, test } from 'vitest'
 import type { SessionOptions } from '../../src/index.ts'
 import { frames, header, NOTHING_LEFT, Rig } from '../wire.ts'
@@ -7,11 +7,11 @@ import { frames, header, NOTHING_LEFT, Rig } from '../wire.ts'
 interface Hostile {
   readonly what: string
   readonly bytes: Buffer
-  /** How the session ends; absent when it goes on. */
+  /** Code with which the session ends; absent if it continues. */
   readonly ends?: string
   /** Frames we answer with, from the first on. */
   readonly says: readonly string[]
-  /** What the sink of the first stream is told. */
+  /** Calls of the first stream's sink. */
   readonly tells?: readonly string[]
   readonly options?: Partial<SessionOptions>
   /** Opens stream 2 before the bytes come. */
@@ -47,14 +47,14 @@ const CASES: readonly Hostile[] = [
     says: [PROTOCOL_ERROR],
   },
   {
-    what: 'a length over the window, when the header is read',
+    what: 'a length beyond the window, at the header',
     bytes: Buffer.concat([frames('WND SYN 1 0'), header(0, 0, 1, 262_145)]),
     ends: 'MUX_WINDOW_EXCEEDED',
     says: ['WND ACK 1 0', PROTOCOL_ERROR],
     tells: ['close MUX_WINDOW_EXCEEDED'],
   },
   {
-    what: 'four GiB announced at once',
+    what: 'a length of 4 GiB',
     bytes: Buffer.concat([frames('WND SYN 1 0'), header(0, 0, 1, MAX)]),
     ends: 'MUX_WINDOW_EXCEEDED',
     says: ['WND ACK 1 0', PROTOCOL_ERROR],
@@ -78,14 +78,14 @@ const CASES: readonly Hostile[] = [
     says: [PROTOCOL_ERROR],
   },
   {
-    what: 'SYN on a live stream',
+    what: 'SYN on an open stream',
     bytes: frames('WND SYN 1 0', 'WND SYN 1 0'),
     ends: 'MUX_STREAM_ID_INVALID',
     says: ['WND ACK 1 0', PROTOCOL_ERROR],
     tells: ['close MUX_STREAM_ID_INVALID'],
   },
   {
-    what: 'SYN on an id that was used and is gone',
+    what: 'SYN on an id of a closed stream',
     bytes: frames('WND SYN 1 0', 'WND RST 1 0', 'WND SYN 1 0'),
     ends: 'MUX_STREAM_ID_INVALID',
     says: ['WND ACK 1 0', PROTOCOL_ERROR],
@@ -116,7 +116,7 @@ const CASES: readonly Hostile[] = [
     says: [PROTOCOL_ERROR],
   },
   {
-    what: 'data for an id of its own never opened',
+    what: 'data for an id of the peer never opened',
     bytes: frames('DATA - 1 x'),
     ends: 'MUX_STREAM_ID_INVALID',
     says: [PROTOCOL_ERROR],
@@ -172,12 +172,12 @@ const CASES: readonly Hostile[] = [
     says: [PROTOCOL_ERROR],
   },
   {
-    what: 'a ping that asks and answers',
+    what: 'a ping that is request and response',
     bytes: frames('PING SYN|ACK 0 0'),
     ends: 'MUX_FRAME_INVALID',
     says: [PROTOCOL_ERROR],
   },
-  { what: 'an answer to no ping', bytes: frames('PING ACK 0 99'), says: [] },
+  { what: 'a response to no ping', bytes: frames('PING ACK 0 99'), says: [] },
   {
     what: 'GoAway on a stream',
     bytes: frames('GOAWAY - 1 0'),
@@ -235,7 +235,7 @@ const CASES: readonly Hostile[] = [
     tells: [],
   },
   {
-    what: 'a flood of streams that are refused',
+    what: 'a flood of streams that are rejected',
     bytes: frames('WND SYN 1 0', 'WND SYN 3 0', 'WND SYN 5 0'),
     options: { maxInboundStreams: 0, maxIdleFramesPerSecond: 2 },
     ends: 'MUX_CONTROL_FLOOD',
@@ -248,7 +248,7 @@ const CASES: readonly Hostile[] = [
     says: ['WND SYN 2 0'],
   },
   {
-    what: 'ACK on a stream of its own',
+    what: 'ACK on a stream of the peer',
     bytes: frames('WND SYN 1 0', 'WND ACK 1 0'),
     says: ['WND ACK 1 0'],
     tells: [],
@@ -287,7 +287,7 @@ describe.each(CASES)('$what', (hostile) => {
     expect(await rig.leftovers()).toEqual(NOTHING_LEFT)
   })
 
-  test('cut off anywhere leaves nothing behind', async () => {
+  test('leaves nothing when cut off anywhere', async () => {
     for (let cut = 0; cut <= bytes.length; cut++) {
       const rig = start(hostile)
       rig.feed(bytes.subarray(0, cut))
@@ -297,7 +297,7 @@ describe.each(CASES)('$what', (hostile) => {
   })
 })
 
-test('a peer that keeps a stuck transport and causes control frames ends with MUX_CONTROL_BACKLOG', async () => {
+test('a peer that does not read and causes control frames ends the session with MUX_CONTROL_BACKLOG', async () => {
   const rig = new Rig({ maxQueuedControlFrames: 16, maxInboundStreams: 0 })
   rig.transport.writableNeedDrain = true
   for (let i = 0; i < 16; i++) rig.feed(frames(`WND SYN ${1 + 2 * i} 0`))
@@ -309,7 +309,7 @@ test('a peer that keeps a stuck transport and causes control frames ends with MU
   expect(await rig.leftovers()).toEqual(NOTHING_LEFT)
 })
 
-test('a peer that goes on sending after the last frame is cut off when the linger time is up', async () => {
+test('the transport of a peer that sends on after our last frame is destroyed after lingerTimeoutMs', async () => {
   const rig = new Rig({ lingerTimeoutMs: 500 })
   rig.feed(header(9, 0, 0, 0), frames('PING SYN 0 1'))
   rig.clock.advance(499)
@@ -322,7 +322,7 @@ test('a peer that goes on sending after the last frame is cut off when the linge
   expect(await rig.leftovers()).toEqual(NOTHING_LEFT)
 })
 
-test('a peer that never returns credit leaves a bounded queue', async () => {
+test('the queue for a peer that returns no credit is bounded', async () => {
   const rig = new Rig({ maxQueuedBytes: 600_000 })
   const { channel, recorder } = rig.open()
   const chunk = Buffer.alloc(100_000)

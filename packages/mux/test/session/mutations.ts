@@ -1,7 +1,7 @@
-// Sessions for the fuzzer: bytes that begin as a lawful conversation and are then damaged.
+// Input for the fuzzer: a valid conversation that is then damaged.
 import { header } from '../wire.ts'
 
-/** Random numbers that a seed repeats: mulberry32. */
+/** Random numbers from a seed: mulberry32. */
 export class Random {
   #state: number
 
@@ -26,7 +26,7 @@ export class Random {
 const PAYLOAD = Buffer.alloc(400, 'payload ')
 const ODD_LENGTHS = [0, 1, 12, 0xffff, 262_144, 262_145, 0x7fff_ffff, 0xffff_ffff]
 
-/** Frames a client could send, most of them lawful where they stand. */
+/** Frames a client could send; most are valid in their place. */
 export function conversation(random: Random): Buffer {
   const parts: Buffer[] = []
   let opened = 0
@@ -61,7 +61,7 @@ export function conversation(random: Random): Buffer {
   return Buffer.concat(parts)
 }
 
-/** Damages `bytes` in place, or not at all; returns what is left of it. */
+/** Damages `bytes` in place, or leaves them; may return fewer. */
 export function mutate(bytes: Buffer, random: Random): Buffer {
   for (let left = random.below(4); left > 0 && bytes.length > 12; left--) {
     const at = random.below(bytes.length)

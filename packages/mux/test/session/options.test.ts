@@ -4,12 +4,12 @@ import { DEFAULTS, resolveOptions, type SessionOptions } from '../../src/index.t
 const role = 'client'
 
 describe('resolveOptions', () => {
-  test('fills in the defaults, also for options that are undefined', () => {
+  test('fills in the defaults, also for undefined options', () => {
     const options = { role, maxInboundStreams: undefined } as unknown as SessionOptions
     expect(resolveOptions(options)).toMatchObject(DEFAULTS)
   })
 
-  test('keeps nothing of the object it is given and does not change it', () => {
+  test('returns a new object and does not change the given one', () => {
     const options = Object.freeze({ role, maxInboundStreams: 7 } as const)
     const resolved = resolveOptions(options)
     expect(resolved).not.toBe(options)

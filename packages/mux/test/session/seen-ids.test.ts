@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SeenIds } from '../../src/session/seen-ids.ts'
 
-test('takes numbers in order, each once', () => {
+test('accepts numbers in order, each once', () => {
   const seen = new SeenIds()
   for (let i = 0; i < 2000; i++) {
     expect(seen.add(i)).toBe(true)
@@ -11,7 +11,7 @@ test('takes numbers in order, each once', () => {
   }
 })
 
-test('takes numbers that come late, down to 480 below the highest', () => {
+test('accepts late numbers, down to 480 below the highest', () => {
   const seen = new SeenIds()
   seen.add(1000)
   expect(seen.add(1001 - 480)).toBe(true)
@@ -20,7 +20,7 @@ test('takes numbers that come late, down to 480 below the highest', () => {
   expect(seen.add(999)).toBe(false)
 })
 
-test('takes the highest number there is', () => {
+test('accepts the highest number', () => {
   const seen = new SeenIds()
   expect(seen.add(2 ** 31 - 1)).toBe(true)
   expect(seen.add(2 ** 31 - 1)).toBe(false)
@@ -28,7 +28,7 @@ test('takes the highest number there is', () => {
   expect(seen.add(5)).toBe(false)
 })
 
-test('is right about every number in the window, as a set would be', () => {
+test('agrees with a set on every number in the window', () => {
   const jumps = fc.array(
     fc.oneof(fc.integer({ min: -600, max: 40 }), fc.integer({ min: 1, max: 3000 })),
   )

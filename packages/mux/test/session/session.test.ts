@@ -23,7 +23,7 @@ describe('opening', () => {
     expect(await rig.sent()).toEqual(['WND SYN 3 0', 'WND FIN 3 0'])
   })
 
-  test('acknowledges a stream of the peer before anybody takes it', async () => {
+  test('acknowledges a stream of the peer before it is accepted here', async () => {
     const rig = new Rig({ onChannel: () => {} })
     rig.feed(frames('WND SYN 1 0'))
     expect(await rig.sent()).toEqual(['WND ACK 1 0'])
@@ -38,14 +38,14 @@ describe('opening', () => {
     expect(rig.session.stats()).toMatchObject({ windowBytes: 600_000, grownBytes: 2 * delta })
   })
 
-  test('takes a larger window from the peer with its SYN and ACK', async () => {
+  test('uses a larger window that the peer announces with its ACK', async () => {
     const rig = new Rig()
     const { channel } = rig.open()
     rig.feed(frames('WND ACK 2 1000'))
     expect(channel.sendCreditBytes).toBe(BASE + 1000)
   })
 
-  test('refuses one stream more than maxOutboundStreams', async () => {
+  test('rejects a stream beyond maxOutboundStreams', async () => {
     const rig = new Rig({ maxOutboundStreams: 2 })
     const first = rig.open()
     rig.open()
@@ -56,7 +56,7 @@ describe('opening', () => {
     expect(await rig.sent()).toContain('WND SYN 6 0')
   })
 
-  test('refuses one un-acknowledged stream more than maxUnackedStreams', () => {
+  test('rejects an unacknowledged stream beyond maxUnackedStreams', () => {
     const rig = new Rig({ maxUnackedStreams: 2 })
     rig.open()
     rig.open()
@@ -66,7 +66,7 @@ describe('opening', () => {
     expect(rig.session.stats()).toMatchObject({ outboundStreams: 3, unackedStreams: 2 })
   })
 
-  test('open() waits for the backlog in order, and for nothing that is aborted', async () => {
+  test('open() waits in order while too many are unacknowledged, and can be aborted', async () => {
     const rig = new Rig({ maxUnackedStreams: 1 })
     rig.open()
     const controller = new AbortController()
@@ -86,7 +86,7 @@ describe('opening', () => {
     expect(await rig.leftovers()).toEqual(NOTHING_LEFT)
   })
 
-  test('open() that waits is refused when the peer goes away, or we do', async () => {
+  test('open() that waits rejects after GoAway of the peer, or close', async () => {
     for (const [end, expected] of [
       [(rig: Rig) => rig.feed(frames('GOAWAY - 0 0')), 'MUX_GOAWAY_RECEIVED'],
       [(rig: Rig) => void rig.session.close(), 'MUX_SESSION_CLOSED'],
@@ -101,8 +101,8 @@ describe('opening', () => {
   })
 })
 
-describe('taking streams of the peer', () => {
-  test('keeps acceptBacklog of them for a later listener, resets the next: MUX_ACCEPT_BACKLOG', async () => {
+describe('streams of the peer', () => {
+  test('acceptBacklog of them wait for a listener, the next is reset: MUX_ACCEPT_BACKLOG', async () => {
     const rig = new Rig({ acceptBacklog: 2 }, 'events')
     rig.feed(frames('DATA SYN 1 one', 'WND SYN 3 0', 'WND SYN 5 0', 'WND SYN 7 0', 'WND RST 3 0'))
     expect(await rig.sent()).toEqual([
@@ -125,7 +125,7 @@ describe('taking streams of the peer', () => {
     expect(await rig.leftovers()).toEqual(NOTHING_LEFT)
   })
 
-  test('resets a stream whose taking throws, with MUX_CALLBACK_FAILED', async () => {
+  test('a stream whose handler throws is reset with MUX_CALLBACK_FAILED', async () => {
     const recorder = new Recorder()
     const rig = new Rig({
       onChannel: (channel) => {
@@ -139,7 +139,7 @@ describe('taking streams of the peer', () => {
     expect(rig.session.stats().state).toBe('open')
   })
 
-  test('ends the iterator with the session', async () => {
+  test('the iterator ends with the session', async () => {
     const rig = new Rig({}, 'events')
     const iterator = rig.session[Symbol.asyncIterator]()
     const first = iterator.next()
@@ -154,8 +154,8 @@ describe('taking streams of the peer', () => {
   })
 })
 
-describe('going away', () => {
-  test('resets streams opened after our GoAway and keeps those before it', async () => {
+describe('ending', () => {
+  test('streams opened after our GoAway are reset, earlier ones continue', async () => {
     const rig = new Rig()
     rig.feed(frames('WND SYN 1 0'))
     rig.session.goAway()
@@ -165,7 +165,7 @@ describe('going away', () => {
     expect(rig.inbound.map(({ calls }) => calls)).toEqual([['data still here']])
   })
 
-  test('refuses at once to open after GoAway 0 of the peer', () => {
+  test('open() rejects after GoAway 0 of the peer', () => {
     const rig = new Rig()
     const codes: number[] = []
     rig.session.on('goaway', (value) => codes.push(value))
@@ -175,7 +175,7 @@ describe('going away', () => {
     expect(rig.session.stats().state).toBe('open')
   })
 
-  test.each([1, 2])('ends with all streams at GoAway %i of the peer', async (value) => {
+  test.each([1, 2])('ends with all streams after GoAway %i of the peer', async (value) => {
     const rig = new Rig()
     const { recorder } = rig.open()
     rig.feed(frames(`GOAWAY - 0 ${value}`))
@@ -196,7 +196,7 @@ describe('going away', () => {
     expect((await rig.session.closed).code).toBe('MUX_CALLBACK_FAILED')
   })
 
-  test('abort sends what is queued of control, no data, and GoAway last', async () => {
+  test('abort sends queued control frames, no data, and GoAway last', async () => {
     const rig = new Rig()
     const { channel, recorder } = rig.open()
     channel.write(Buffer.from('never sent'))
@@ -209,7 +209,7 @@ describe('going away', () => {
     expect((await rig.session.closed).code).toBe('MUX_SESSION_ABORTED')
   })
 
-  test('close sends GoAway 0, waits for streams, and its code comes last', async () => {
+  test('close sends GoAway 0, waits for streams, and sends its code last', async () => {
     const rig = new Rig()
     const { channel } = rig.open()
     const closing = rig.session.close({ code: 2 })
@@ -224,7 +224,7 @@ describe('going away', () => {
     await rig.session.close()
   })
 
-  test('a close that is aborted goes on, and can be waited for again', async () => {
+  test('an aborted close() continues, and a second call waits for it', async () => {
     const rig = new Rig()
     const { channel } = rig.open()
     const controller = new AbortController()
@@ -240,7 +240,7 @@ describe('going away', () => {
     expect(getEventListeners(controller.signal, 'abort')).toEqual([])
   })
 
-  test('asyncDispose gives streams their grace and then destroys', async () => {
+  test('asyncDispose waits disposeGraceMs for streams and then destroys', async () => {
     const rig = new Rig({ disposeGraceMs: 300 })
     const { recorder } = rig.open()
     const disposed = rig.session[Symbol.asyncDispose]()
@@ -284,7 +284,7 @@ describe('going away', () => {
     expect((await rig.session.closed).code).toBe('MUX_TRANSPORT_CLOSED')
   })
 
-  test('a session over a transport that is closed already ends at once', async () => {
+  test('a session over a closed transport ends at once', async () => {
     const transport = new SyncTransport()
     transport.destroy()
     const session = new Session(transport.duplex, { role: 'client' })
@@ -292,8 +292,8 @@ describe('going away', () => {
   })
 })
 
-describe('time', () => {
-  test('keepalive asks a silent peer and gives it up with MUX_KEEPALIVE_TIMEOUT', async () => {
+describe('timeouts', () => {
+  test('keepalive pings a silent peer, then ends with MUX_KEEPALIVE_TIMEOUT', async () => {
     const rig = new Rig({ keepAliveIntervalMs: 10_000, keepAliveTimeoutMs: 5000 })
     rig.clock.advance(9000)
     expect(await rig.sent()).toEqual([])
@@ -305,7 +305,7 @@ describe('time', () => {
     expect(await rig.leftovers()).toEqual(NOTHING_LEFT)
   })
 
-  test('keepalive spares a peer that is slow to answer but sends', async () => {
+  test('keepalive does not end a peer that responds late but sends data', async () => {
     const rig = new Rig({ keepAliveIntervalMs: 10_000, keepAliveTimeoutMs: 5000 })
     rig.feed(frames('WND SYN 1 0'))
     for (let i = 0; i < 60; i++) {
@@ -315,7 +315,7 @@ describe('time', () => {
     expect(rig.session.stats().state).toBe('open')
   })
 
-  test('keepalive that is answered goes on and measures the round trip', async () => {
+  test('keepalive continues after a response and measures the round trip', async () => {
     const rig = new Rig({ keepAliveIntervalMs: 10_000 })
     rig.clock.advance(11_000)
     rig.clock.advance(25)
@@ -358,7 +358,7 @@ describe('time', () => {
     expect(busy.recorder.calls).toEqual(['data xxxxxx', 'close MUX_HALF_CLOSED_TIMEOUT'])
   })
 
-  test('runs no timer while there is nothing to watch', async () => {
+  test('runs no timer while there is nothing to check', async () => {
     const rig = new Rig()
     expect(rig.clock.pending).toBe(0)
     const { channel } = rig.open()
@@ -371,7 +371,7 @@ describe('time', () => {
 })
 
 describe('pings', () => {
-  test('answers with the same value, before any data', async () => {
+  test('responds with the same value, before any data', async () => {
     const rig = new Rig()
     const { channel } = rig.open()
     channel.write(Buffer.from('data'))
@@ -392,7 +392,7 @@ describe('pings', () => {
     expect(rig.session.stats()).toMatchObject({ rttMs: 7, minRttMs: 7, pendingPings: 0 })
   })
 
-  test('refuses the 65th that waits with MUX_PING_BACKLOG', async () => {
+  test('the 65th that waits rejects with MUX_PING_BACKLOG', async () => {
     const rig = new Rig()
     const pings = Array.from({ length: 64 }, () => rig.session.ping())
     await expect(rig.session.ping()).rejects.toEqual(code('MUX_PING_BACKLOG'))
@@ -425,7 +425,7 @@ describe('budgets', () => {
     }
   }
 
-  test('a window grows to maxStreamWindowBytes and the session says so', async () => {
+  test('a window grows to maxStreamWindowBytes, as stats() shows', async () => {
     const rig = new Rig({ maxStreamWindowBytes: 1_000_000 })
     grow(rig)
     expect(rig.session.stats()).toMatchObject({
@@ -451,7 +451,7 @@ describe('budgets', () => {
     expect(windowBudget.usedBytes).toBe(0)
   })
 
-  test('windows that grew first make room for one that wants to grow', () => {
+  test('windows that grew first give way to one that needs to grow', () => {
     const rig = new Rig({ maxSessionGrowthBytes: 1_000_000 })
     grow(rig, 1)
     expect(rig.session.stats().grownBytes).toBe(1_000_000)

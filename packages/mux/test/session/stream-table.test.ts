@@ -5,7 +5,7 @@ import { StreamTable } from '../../src/session/stream-table.ts'
 test.each([
   ['client', 4_294_967_293],
   ['server', 4_294_967_292],
-] as const)('a %s spends ids up to %i, then MUX_STREAM_IDS_EXHAUSTED', (role, last) => {
+] as const)('a %s uses ids up to %i, then MUX_STREAM_IDS_EXHAUSTED', (role, last) => {
   const table = new StreamTable(resolveOptions({ role }), () => {}, 2 ** 31 - 4)
   const ids: number[] = []
   while (table.refusal() === undefined) ids.push(table.takeId())
@@ -13,12 +13,12 @@ test.each([
   expect(table.refusal()).toMatchObject({ code: 'MUX_STREAM_IDS_EXHAUSTED', retryable: true })
 })
 
-test('refuses frames for ids that were not opened yet, on both sides', () => {
+test('rejects frames for ids that were not opened yet, on both sides', () => {
   const table = new StreamTable(resolveOptions({ role: 'client' }), () => {})
   table.takeId()
-  table.admit(4)
-  for (const id of [1, 2, 4]) expect(() => table.checkSpent(id)).not.toThrow()
+  table.usePeerId(4)
+  for (const id of [1, 2, 4]) expect(() => table.checkUsed(id)).not.toThrow()
   for (const id of [3, 6, 4_294_967_295]) {
-    expect(() => table.checkSpent(id)).toThrow(`frame for stream ${id}, which was never opened`)
+    expect(() => table.checkUsed(id)).toThrow(`frame for stream ${id}, which was never opened`)
   }
 })

@@ -8,7 +8,7 @@ function code(name: string): unknown {
 }
 
 describe('receiving', () => {
-  test('keeps bytes while there is no sink, inside the window, and delivers them in order', async () => {
+  test('holds bytes while there is no sink and delivers them in order', async () => {
     const rig = new Rig({ onChannel: () => {} })
     const channel = rig.session.openChannel()
     rig.feed(frames('WND ACK 2 0', 'DATA - 2 before ', 'DATA - 2 the sink', 'WND FIN 2 0'))
@@ -23,7 +23,7 @@ describe('receiving', () => {
     expect(await rig.leftovers()).toEqual(NOTHING_LEFT)
   })
 
-  test('delivers what waits even after both sides have ended', async () => {
+  test('delivers what is held even after both sides have ended', async () => {
     const rig = new Rig()
     const channel = rig.session.openChannel()
     rig.feed(frames('DATA FIN 2 whole answer'))
@@ -36,7 +36,7 @@ describe('receiving', () => {
     expect(recorder.calls).toEqual(['data whole answer', 'end', 'close'])
   })
 
-  test('tells of the end and of closing once, however many sinks are attached', async () => {
+  test('calls onEnd and onClose once, for any number of sinks', async () => {
     const rig = new Rig()
     const { channel, recorder } = rig.open()
     rig.feed(frames('WND FIN 2 0'))
@@ -48,7 +48,7 @@ describe('receiving', () => {
     expect([recorder.calls, late.calls]).toEqual([['end', 'close'], []])
   })
 
-  test('drops what waits when the peer resets', () => {
+  test('drops what is held when the peer resets', () => {
     const rig = new Rig()
     const channel = rig.session.openChannel()
     rig.feed(frames('DATA - 2 half an answer', 'WND RST 2 9'))
@@ -57,7 +57,7 @@ describe('receiving', () => {
     expect(recorder.calls).toEqual(['close MUX_STREAM_RESET'])
   })
 
-  test('a sink may hand over to another in the middle of the bytes', () => {
+  test('a sink can be replaced while bytes are delivered', () => {
     const rig = new Rig()
     const channel = rig.session.openChannel()
     const second = new Recorder()
@@ -90,7 +90,7 @@ describe('receiving', () => {
     expect(() => channel.consume(1)).toThrow('consume(1) with 0 bytes held')
   })
 
-  test('a peer may send exactly its window, and again what was returned', async () => {
+  test('the peer may send exactly its window, and then what was returned', async () => {
     const rig = new Rig()
     const { recorder } = rig.open()
     rig.feed(header(0, 0, 2, BASE), Buffer.alloc(BASE), header(0, 0, 2, BASE), Buffer.alloc(BASE))
@@ -110,7 +110,7 @@ describe('receiving', () => {
     ])
   })
 
-  test('takes the length of a Data frame with RST for bytes, not for a reason', () => {
+  test('the length of a Data frame with RST is no reason', () => {
     const rig = new Rig()
     const errors: unknown[] = []
     const recorder = new Recorder()
@@ -123,7 +123,7 @@ describe('receiving', () => {
 })
 
 describe('sending', () => {
-  test('sends no more than the credit of the peer, then goes on where it stopped', async () => {
+  test('sends as much as there is credit for, then continues where it stopped', async () => {
     const rig = new Rig()
     const { channel } = rig.open()
     channel.write(Buffer.alloc(BASE + 10))
@@ -160,7 +160,7 @@ describe('sending', () => {
     expect(recorder.calls).toEqual(['drain'])
   })
 
-  test('takes one chunk of any size, and refuses what goes over maxQueuedBytes', () => {
+  test('accepts one chunk of any size, and rejects what exceeds maxQueuedBytes', () => {
     const rig = new Rig({ maxQueuedBytes: 1000 })
     const { channel } = rig.open()
     channel.write(Buffer.alloc(400))
@@ -172,7 +172,7 @@ describe('sending', () => {
     expect(other.channel.queuedBytes).toBe(5000)
   })
 
-  test('refuses to write after end, and drops what is written after a reset', async () => {
+  test('rejects a write after end, and drops what is written after a reset', async () => {
     const rig = new Rig()
     const { channel } = rig.open()
     channel.end()
@@ -202,7 +202,7 @@ describe('sending', () => {
     expect(recorder.calls).toEqual(['close MUX_STREAM_ABORTED'])
   })
 
-  test.each([-1, 1.5, 2 ** 32, Number.NaN])('refuses %s as a reason', (reason) => {
+  test.each([-1, 1.5, 2 ** 32, Number.NaN])('rejects %s as a reason', (reason) => {
     const { channel } = new Rig().open()
     expect(() => channel.reset(reason)).toThrow(
       `reason must be an unsigned 32-bit integer, got ${reason}`,
@@ -254,7 +254,7 @@ describe('callbacks that throw', () => {
     expect(await rig.leftovers()).toEqual(NOTHING_LEFT)
   })
 
-  test('a session destroyed in a callback reads nothing more', async () => {
+  test('a session that is destroyed in a callback stops reading', async () => {
     const rig = new Rig()
     const { recorder } = rig.open()
     recorder.onData = () => {

@@ -8,7 +8,7 @@ function drain(held: HeldBytes): Buffer[] {
   return pieces
 }
 
-test('gives back the same bytes in the same order', () => {
+test('returns the same bytes in the same order', () => {
   const piece = fc
     .uint8Array({ maxLength: 20_000, minLength: 1 })
     .map((array) => Buffer.from(array))
@@ -42,14 +42,14 @@ test('keeps large pieces as they are and copies small ones out of their chunk', 
   expect(small?.buffer).not.toBe(chunk.buffer)
 })
 
-test('holds a window that came in single bytes in a few blocks', () => {
+test('holds a window of single bytes in a few blocks', () => {
   const held = new HeldBytes()
   for (let i = 0; i < 262_144; i++) held.push(Buffer.of(i & 255))
   expect(held.bytes).toBe(262_144)
   expect(drain(held).length).toBe(16)
 })
 
-test('clear tells how much it drops', () => {
+test('clear returns how much it drops', () => {
   const held = new HeldBytes()
   held.push(Buffer.from('abc'))
   expect([held.clear(), held.bytes, held.shift()]).toEqual([3, 0, undefined])

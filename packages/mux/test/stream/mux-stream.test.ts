@@ -16,7 +16,7 @@ async function open(rig: Rig): Promise<MuxStream> {
 }
 
 describe('MuxStream', () => {
-  test('finishes only when its FIN has left', async () => {
+  test('emits finish only when its FIN was sent', async () => {
     const rig = new Rig()
     const stream = await open(rig)
     const finish = once(stream, 'finish')
@@ -31,7 +31,7 @@ describe('MuxStream', () => {
     expect(stream.destroyed).toBe(false)
   })
 
-  test('holds no more than the window and its own buffer while nobody reads', async () => {
+  test('holds at most the window and its own buffer while it is not read', async () => {
     const rig = new Rig()
     const stream = await open(rig)
     for (let i = 0; i < 8; i++) {
@@ -47,7 +47,7 @@ describe('MuxStream', () => {
     expect((await rig.sent()).at(-1)).toMatch(/^WND - 2 /)
   })
 
-  test('writes one chunk of any size, slice by slice', async () => {
+  test('writes a chunk of any size in slices', async () => {
     const rig = new Rig({ maxQueuedBytes: 300_000 })
     const stream = await open(rig)
     rig.feed(frames('WND ACK 2 100000000'))
@@ -100,7 +100,7 @@ describe('MuxStream', () => {
     expect(await rig.sent()).toEqual(['WND RST 2 0', 'WND RST 4 3'])
   })
 
-  test('reset ends it with MUX_STREAM_ABORTED and its reason', async () => {
+  test('reset destroys it with MUX_STREAM_ABORTED and its reason', async () => {
     const rig = new Rig()
     const stream = await open(rig)
     const done = finished(stream)
@@ -109,7 +109,7 @@ describe('MuxStream', () => {
     expect(await rig.sent()).toEqual(['WND RST 2 5'])
   })
 
-  test('a destroyed stream whose sides have both ended still sends what it has', async () => {
+  test('a stream that is destroyed after both ends still sends what is queued', async () => {
     const rig = new Rig()
     const stream = await open(rig)
     rig.feed(frames('WND FIN 2 0'))
@@ -133,7 +133,7 @@ describe('MuxStream', () => {
     await expect(piping).rejects.toMatchObject({ code: 'MUX_STREAM_RESET', reason: 1 })
   })
 
-  test('the iterator fails when the session does', async () => {
+  test('the iterator throws when the session fails', async () => {
     const rig = new Rig()
     const stream = await open(rig)
     const reading = text(stream)
@@ -141,7 +141,7 @@ describe('MuxStream', () => {
     await expect(reading).rejects.toMatchObject({ code: 'MUX_SESSION_DESTROYED' })
   })
 
-  test('takes over bytes that came before it was made', async () => {
+  test('delivers bytes that came before it was created', async () => {
     const rig = new Rig()
     const channel = rig.session.openChannel()
     rig.feed(frames('DATA FIN 2 early bird'))

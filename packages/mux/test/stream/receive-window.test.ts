@@ -7,7 +7,7 @@ const BASE = 262_144
 const MIB = 1_048_576
 
 describe('credit', () => {
-  test('takes what was granted to the last byte and not one more', () => {
+  test('accepts what was granted and not one byte more', () => {
     const window = new ReceiveWindow()
     expect(window.receive(BASE - 1)).toBe(true)
     expect(window.receive(2)).toBe(false)
@@ -39,7 +39,7 @@ describe('credit', () => {
     expect(window.due).toBe(true)
   })
 
-  test('refuses to consume more than is held, or less than nothing', () => {
+  test('rejects to consume more than is held, or a negative number', () => {
     const window = new ReceiveWindow()
     window.receive(10)
     expect(() => window.consume(11)).toThrow('consume(11) with 10 bytes held')
@@ -49,7 +49,7 @@ describe('credit', () => {
     expect(window.heldBytes).toBe(0)
   })
 
-  test('never adds up to more than the limit, whatever happens', () => {
+  test('credit and held bytes never exceed the limit', () => {
     const step = fc.tuple(fc.constantFrom('receive', 'consume', 'grow', 'tune'), fc.nat(BASE))
     fc.assert(
       fc.property(fc.array(step), (steps) => {
@@ -73,7 +73,7 @@ describe('credit', () => {
   })
 })
 
-/** A stream whose peer always uses its window up, over a path with this round trip; ms simulated. */
+/** Simulates a peer that always uses its whole window, over a path with this round trip. */
 function fill(rttMs: number, ms: number, budget: WindowBudget, bytesPerMs = Infinity): number {
   const window = new ReceiveWindow()
   let credit = BASE
@@ -109,7 +109,7 @@ describe('growth', () => {
     expect(fill(50, 10_000, new WindowBudget(Infinity), 1000)).toBe(BASE)
   })
 
-  test('does not happen before a round trip is known, nor while nobody consumes', () => {
+  test('does not happen before a round trip is known, or while nothing is consumed', () => {
     const window = new ReceiveWindow()
     window.receive(BASE)
     window.tune(10, undefined, MIB, new WindowBudget(Infinity))
@@ -118,7 +118,7 @@ describe('growth', () => {
     expect(window.limitBytes).toBe(BASE)
   })
 
-  test('takes what the budget has and no more', () => {
+  test('takes at most what the budget has', () => {
     const budget = new WindowBudget(100_000)
     expect(fill(50, 2000, budget)).toBe(BASE + 100_000)
     expect(budget.freeBytes).toBe(0)
@@ -126,7 +126,7 @@ describe('growth', () => {
 })
 
 describe('WindowBudget', () => {
-  test('refuses what is not a size', () => {
+  test('rejects an invalid size', () => {
     expect(() => new WindowBudget(-1)).toThrow('maxBytes must be at least 0, got -1')
     expect(() => new WindowBudget(Number.NaN)).toThrow(RangeError)
     expect(new WindowBudget(0).take(1, 0)).toBe(0)
@@ -143,7 +143,7 @@ describe('WindowBudget', () => {
     expect(process.usedBytes).toBe(80)
   })
 
-  test('asks for an equal share back only when one with less goes without', () => {
+  test('limits windows to an equal share only when one with less gets nothing', () => {
     const budget = new WindowBudget(100)
     budget.take(100, 0)
     expect(budget.shareBytes).toBe(Infinity)

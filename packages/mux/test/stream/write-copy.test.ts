@@ -3,7 +3,7 @@ import { frames, NOTHING_LEFT, Rig } from '../wire.ts'
 
 const BASE = 262_144
 
-/** Writes a copy of the text, and spoils what it was written from. */
+/** Writes a copy of the text, then overwrites the chunk. */
 function writeCopy(rig: ReturnType<Rig['open']>, text: string): boolean {
   const chunk = Buffer.from(text)
   const hasRoom = rig.channel.writeCopy(chunk)
@@ -12,7 +12,7 @@ function writeCopy(rig: ReturnType<Rig['open']>, text: string): boolean {
 }
 
 describe('writeCopy', () => {
-  test('sends what it was given, behind the SYN, whatever becomes of the chunk', async () => {
+  test('sends the copy after the SYN, even if the chunk changes', async () => {
     const rig = new Rig()
     const one = rig.open()
     expect(writeCopy(one, 'question')).toBe(true)
@@ -21,7 +21,7 @@ describe('writeCopy', () => {
     expect(one.channel.sendCreditBytes).toBe(BASE - 8)
   })
 
-  test('keeps the order of what is written to a stream, and of what is queued', async () => {
+  test('keeps the order of copies and of queued chunks of a stream', async () => {
     const rig = new Rig()
     const one = rig.open()
     writeCopy(one, 'a')
@@ -48,7 +48,7 @@ describe('writeCopy', () => {
     ])
   })
 
-  test('waits like everything else while the transport is full', async () => {
+  test('waits while the transport needs a drain', async () => {
     const rig = new Rig()
     const one = rig.open()
     await rig.sent()
@@ -60,7 +60,7 @@ describe('writeCopy', () => {
     expect(await rig.sent()).toEqual(['DATA - 2 later'])
   })
 
-  test('what the transport has no room for any more leaves when it has', async () => {
+  test('a copy that was added before the transport needed a drain is sent after it', async () => {
     const rig = new Rig()
     const one = rig.open()
     writeCopy(one, 'first')
@@ -84,7 +84,7 @@ describe('writeCopy', () => {
     expect(one.channel.stalls).toBe(1)
   })
 
-  test('copies long chunks too, and asks for patience as write does', async () => {
+  test('copies long chunks too, and returns false as write does', async () => {
     const rig = new Rig({ writeHighWaterBytes: 10_000 })
     const one = rig.open()
     const chunk = Buffer.alloc(10_000, 'l')
@@ -97,7 +97,7 @@ describe('writeCopy', () => {
     expect(one.recorder.calls).toEqual(['drain'])
   })
 
-  test('is not taken back by a reset, and nothing follows one', async () => {
+  test('is not removed by a reset, and sends nothing after one', async () => {
     const rig = new Rig()
     const one = rig.open()
     writeCopy(one, 'sent')
@@ -107,7 +107,7 @@ describe('writeCopy', () => {
     expect(await rig.leftovers()).toEqual(NOTHING_LEFT)
   })
 
-  test('after end it throws as write does, and nothing is sent for no bytes', async () => {
+  test('throws after end as write does, and sends nothing for an empty chunk', async () => {
     const rig = new Rig()
     const one = rig.open()
     writeCopy(one, '')
@@ -118,14 +118,14 @@ describe('writeCopy', () => {
     expect(await rig.sent()).toEqual(['WND SYN 2 0', 'WND FIN 2 0'])
   })
 
-  test('leaves with the last words of a session that ends', async () => {
+  test('is sent before the last GoAway of a session', async () => {
     const rig = new Rig()
     writeCopy(rig.open(), 'last')
     rig.session.abort(1)
     expect(await rig.sent()).toEqual(['WND SYN 2 0', 'DATA - 2 last', 'GOAWAY - 0 1'])
   })
 
-  test('sessions that are destroyed in mid-turn leave the others their room', async () => {
+  test('sessions that are destroyed before the end of the turn free their open batch', async () => {
     for (let i = 0; i < 100; i++) {
       const rig = new Rig()
       writeCopy(rig.open(), 'lost')
@@ -139,7 +139,7 @@ describe('writeCopy', () => {
     expect(await rig.sent()).toEqual(['WND SYN 2 0', 'DATA - 2 put'])
   })
 
-  test('a session that is destroyed while it writes leaves alone what the transport has', async () => {
+  test('a session that is destroyed while it writes does not reuse what the transport has', async () => {
     const rig = new Rig()
     const one = rig.open()
     await rig.sent()
@@ -173,14 +173,14 @@ describe('writeCopy', () => {
     }
   })
 
-  test('counts what was written and sent', async () => {
+  test('is counted in stats()', async () => {
     const rig = new Rig()
     writeCopy(rig.open(), '12345')
     await rig.sent()
     expect(rig.session.stats()).toMatchObject({ bytesSent: 29, framesSent: 2, queuedBytes: 0 })
   })
 
-  test('mixes with write in any way', async () => {
+  test('can be mixed with write', async () => {
     const random = lcg(20_261_127)
     for (let round = 0; round < 50; round++) {
       const rig = new Rig()
