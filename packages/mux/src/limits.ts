@@ -126,34 +126,24 @@ const RANGES: Readonly<Record<LimitName, readonly [min: number, max: number]>> =
   disposeGraceMs: [0, 600_000],
 }
 
-const NAMES = Object.keys(DEFAULTS) as LimitName[]
-
 /**
- * Fills in defaults and checks ranges.
+ * Returns the option `name` of `given`, or its default.
  *
+ * @param max - overrides the upper bound of the range.
  * @throws {TypeError} for what is not a number.
  * @throws {RangeError} for a number out of its range.
  */
-export function resolveLimits(given: Partial<SessionLimits>): SessionLimits {
-  const maxWindow = checked(given, 'maxStreamWindowBytes', RANGES.maxStreamWindowBytes)
-  const resolved: Record<LimitName, number> = { ...DEFAULTS }
-  for (const name of NAMES) {
-    const isInitial = name === 'initialWindowBytes'
-    resolved[name] = checked(given, name, isInitial ? [BASE_WINDOW_BYTES, maxWindow] : RANGES[name])
-  }
-  return resolved
-}
-
-function checked(
+export function resolveLimit(
   given: Partial<SessionLimits>,
   name: LimitName,
-  [min, max]: readonly [number, number],
+  max: number = RANGES[name][1],
 ): number {
   const value: unknown = given[name] ?? DEFAULTS[name]
   if (typeof value !== 'number') {
     throw new TypeError(`${name} must be a number, got ${typeof value}`)
   }
   if (value === Infinity && max === Infinity) return value
+  const min = RANGES[name][0]
   if (!Number.isInteger(value) || value < min || value > max) {
     const range = max === Infinity ? `of at least ${min}, or Infinity` : `from ${min} to ${max}`
     throw new RangeError(`${name} must be an integer ${range}, got ${value}`)
