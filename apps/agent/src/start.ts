@@ -10,7 +10,7 @@ import {
 import { Agent, Consumer } from '@proj/tunnel'
 
 import { openAdminPort } from './admin/admin-port.ts'
-import type { AgentStatus } from './status/agent-status.ts'
+import type { AgentStatus } from '@proj/program-kit'
 import { announce, noteBinds } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
 import { openControlSocket } from './control/control-socket.ts'

@@ -72,4 +72,32 @@ export { formatValues, type ValuesOptions } from './output/format-values.ts'
 export { ADMIN_TLS_FLAGS, type AdminTlsFiles } from './status/admin-request.ts'
 export { roughSize } from './output/rough-size.ts'
 export { formatServerStatus, readServerStatus } from './status/server-status.ts'
-export type { ServerStatus, SessionStatus } from './status/server-status.ts'
+export type { ServerStatus } from './status/server-status.ts'
+
+// The admin port
+export { createAdminServer, jsonPage } from './admin/admin-server.ts'
+export type {
+  AdminAnswer,
+  AdminDenial,
+  AdminPage,
+  AdminServerOptions,
+} from './admin/admin-server.ts'
+export { hostNames } from './admin/foreign-request.ts'
+export { metricsPage } from './admin/metrics-page.ts'
+export type { HistogramSample, Metric, MetricSample } from './admin/metrics-page.ts'
+export type {
+  AccessStatus,
+  AgentPages,
+  AgentStatus,
+  BindStatus,
+  EdgeStatus,
+  FailureStatus,
+  FarStatus,
+  LinkStatus,
+  ListenerStatus,
+  PortStatus,
+  ServerPages,
+  SessionStatus,
+  TlsStatus,
+  TrafficStatus,
+} from './admin/status-pages.ts'

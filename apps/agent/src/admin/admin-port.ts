@@ -1,15 +1,15 @@
-import { accessLists, conflictPolicy, movedBinds } from '@proj/program-kit'
+import { accessLists, conflictPolicy, hostNames, movedBinds } from '@proj/program-kit'
 import { listen } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 
-import type { AgentStatus } from '../status/agent-status.ts'
-import { createControlServer } from './admin.ts'
+import type { AgentStatus } from '@proj/program-kit'
+import { createAgentAdmin } from './admin.ts'
 import type { AgentSettings } from '../settings.ts'
 
 /**
- * Opens the admin port, which shows what the control socket shows; without an address there is none.
+ * Opens the admin port, with the same pages as the control socket. Without an address there is none.
  *
- * @throws {PortcheckError} when an address cannot be had, with its holder.
+ * @throws {PortcheckError} when an address cannot be bound, with its holder.
  */
 export async function openAdminPort(
   settings: AgentSettings['admin'],
@@ -18,10 +18,7 @@ export async function openAdminPort(
 ): Promise<AsyncDisposable> {
   const { bindAddr } = settings
   if (bindAddr.length === 0) return { [Symbol.asyncDispose]: async () => {} }
-  const names = bindAddr.flatMap((address) =>
-    address.kind === 'tcp' && address.hostKind === 'name' ? [address.host] : [],
-  )
-  const server = createControlServer(status, names)
+  const server = createAgentAdmin(status, hostNames(bindAddr))
   const listeners = await listen(bindAddr, {
     server,
     ...conflictPolicy(settings, { listener: 'admin', logger }),

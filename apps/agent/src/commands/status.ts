@@ -6,7 +6,7 @@ import {
   readServerStatus,
 } from '@proj/program-kit'
 
-import type { AgentStatus } from '../status/agent-status.ts'
+import type { AgentStatus } from '@proj/program-kit'
 import type { OwnCommands } from './commands.ts'
 import { controlFolder } from '../control/control-folder.ts'
 import { formatAgentStatus } from '../status/format-agent-status.ts'

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { listenUnix, type UnixListener } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 
-import type { AgentStatus } from '../status/agent-status.ts'
-import { createControlServer } from '../admin/admin.ts'
+import type { AgentStatus } from '@proj/program-kit'
+import { createAgentAdmin } from '../admin/admin.ts'
 import { controlFolder } from './control-folder.ts'
 import { removeAbandoned } from './running-agents.ts'
 
@@ -20,7 +20,7 @@ export async function openControlSocket(
   status: () => Promise<AgentStatus>,
   logger: Logger,
 ): Promise<AsyncDisposable> {
-  const server = createControlServer(status)
+  const server = createAgentAdmin(status, undefined)
   let listener: UnixListener | undefined
   try {
     const folder = controlFolder(env)

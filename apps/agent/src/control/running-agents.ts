@@ -2,7 +2,7 @@ import { unlinkSync } from 'node:fs'
 import { request } from 'node:http'
 import { connect } from 'node:net'
 
-import type { AgentStatus } from '../status/agent-status.ts'
+import type { AgentStatus } from '@proj/program-kit'
 import type { ControlFolder } from './control-folder.ts'
 
 /** How long an agent may take to answer, ms; it asks its server about each access. */

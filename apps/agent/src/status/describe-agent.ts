@@ -10,7 +10,7 @@ import type {
   LinkStatus,
   ListenerStatus,
   TrafficStatus,
-} from './agent-status.ts'
+} from '@proj/program-kit'
 import type { ConnectionMonitor } from '../connect/connection-monitor.ts'
 import type { RunningAccess, RunningConfig, RunningListener } from '../running-config.ts'
 

@@ -10,7 +10,7 @@ import type {
   LinkStatus,
   ListenerStatus,
   TrafficStatus,
-} from './agent-status.ts'
+} from '@proj/program-kit'
 import { visitorAddresses } from './visitor-addresses.ts'
 
 const HALVES: Readonly<Record<LinkStatus['half'], string>> = {

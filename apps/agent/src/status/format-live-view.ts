@@ -3,7 +3,7 @@ import { styleText } from 'node:util'
 import { escapeUnprintable } from '@proj/config'
 import { cutToWidth, formatTable, roughSize } from '@proj/program-kit'
 
-import type { AccessStatus, AgentStatus, ListenerStatus, TrafficStatus } from './agent-status.ts'
+import type { AccessStatus, AgentStatus, ListenerStatus, TrafficStatus } from '@proj/program-kit'
 import { formatBind, formatFailure, formatFar, formatLink } from './format-agent-status.ts'
 import { visitorAddresses } from './visitor-addresses.ts'
 

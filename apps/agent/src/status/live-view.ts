@@ -1,6 +1,6 @@
 import { LiveScreen, type Surroundings, type TextOutput } from '@proj/program-kit'
 
-import type { AgentStatus, FarStatus } from './agent-status.ts'
+import type { AgentStatus, FarStatus } from '@proj/program-kit'
 import { type DescribedAgent, describeAgent, farSide } from './describe-agent.ts'
 import { formatLiveView, type Rate } from './format-live-view.ts'
 import type { AgentSettings } from '../settings.ts'

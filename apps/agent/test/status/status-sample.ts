@@ -1,4 +1,4 @@
-import type { AgentStatus } from '../../src/status/agent-status.ts'
+import type { AgentStatus } from '@proj/program-kit'
 
 /** A state in which everything that can be said is said. */
 export const SAMPLE: AgentStatus = {

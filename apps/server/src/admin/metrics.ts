@@ -1,72 +1,122 @@
-import type { AdminParts } from './admin.ts'
+import type { Metric } from '@proj/program-kit'
+
+import { DURATION_BUCKETS } from '../proxy/proxy-stats.ts'
+import { tlsMetrics } from '../tls/tls-status.ts'
+import type { ServerFacts } from './server-facts.ts'
 
 /**
- * The server's counters as Prometheus text. Names follow Piko's where the meaning is the same, so
- * that its dashboards read them; ours begin with `adit_`.
+ * The counts of a server as metrics. Names are Piko's where the meaning is the same, so that its
+ * dashboards read them; ours begin with `adit_`.
  */
-export function formatMetrics({
-  edge,
-  registry,
-  publicPorts,
-  sessions,
-  authenticator,
-}: Omit<AdminParts, 'ready' | 'tls' | 'addressOf' | 'certificateOf'>): string {
-  const lines: string[] = []
-  const metric = (
-    name: string,
-    type: 'counter' | 'gauge',
-    help: string,
-    samples: readonly (readonly [labels: string, value: number])[],
-  ): void => {
-    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`)
-    for (const [labels, value] of samples) lines.push(`${name}${labels} ${value}`)
-  }
-  const { stats } = edge
-  metric(
-    'piko_proxy_requests_total',
-    'counter',
-    'Requests answered, by status.',
-    [...stats.statuses].map(([status, count]) => [`{status="${status}"}`, count] as const),
-  )
-  metric('piko_proxy_requests_in_flight', 'gauge', 'Requests running now.', [['', stats.inFlight]])
-  metric('piko_upstreams_connected_upstreams', 'gauge', 'Agent sessions.', [['', sessions()]])
-  metric('piko_upstreams_registered_endpoints', 'gauge', 'Endpoints with an upstream.', [
-    ['', registry.snapshot().size],
-  ])
-  metric('adit_edge_connections', 'gauge', 'Visitors connected now.', [['', edge.connections]])
-  metric('adit_edge_upgraded', 'gauge', 'Upgraded connections open now.', [['', stats.upgraded]])
-  metric('adit_edge_bytes_total', 'counter', 'Bytes of visitors, by direction.', [
-    ['{direction="in"}', stats.bytesIn],
-    ['{direction="out"}', stats.bytesOut],
-  ])
+export function serverMetrics(facts: ServerFacts): readonly Metric[] {
+  return [
+    ...edgeMetrics(facts),
+    ...upstreamMetrics(facts),
+    ...publicPortMetrics(facts),
+    ...handshakeMetrics(facts),
+    ...tlsMetrics(facts.tls),
+  ]
+}
+
+function edgeMetrics({ edge }: ServerFacts): readonly Metric[] {
+  const { stats, connections } = edge
+  return [
+    {
+      type: 'counter',
+      name: 'piko_proxy_requests_total',
+      help: 'Requests answered, by status and method.',
+      samples: [...stats.answers()].map(({ status, method, count }) => ({
+        labels: { status, method },
+        value: count,
+      })),
+    },
+    {
+      type: 'histogram',
+      name: 'piko_proxy_request_latency_seconds',
+      help: 'Time from the head of a request to the end of its answer, by status and method.',
+      upperBounds: DURATION_BUCKETS,
+      samples: [...stats.durations()].map(({ status, method, ...durations }) => ({
+        labels: { status, method },
+        ...durations,
+      })),
+    },
+    gauge('piko_proxy_requests_in_flight', 'Requests running now.', stats.inFlight),
+    gauge('adit_edge_connections', 'Visitors connected now.', connections),
+    gauge('adit_edge_upgraded', 'Upgraded connections open now.', stats.upgraded),
+    {
+      type: 'counter',
+      name: 'adit_edge_bytes_total',
+      help: 'Bytes of visitors, by direction.',
+      samples: byDirection(stats),
+    },
+  ]
+}
+
+function upstreamMetrics({ registry, sessions }: ServerFacts): readonly Metric[] {
+  return [
+    gauge('piko_upstreams_connected_upstreams', 'Agent sessions.', sessions()),
+    gauge(
+      'piko_upstreams_registered_endpoints',
+      'Endpoints with an upstream.',
+      registry.snapshot().size,
+    ),
+  ]
+}
+
+function publicPortMetrics({ publicPorts }: ServerFacts): readonly Metric[] {
   const { ports, visitors } = publicPorts
-  const { open, connections, bytesIn, bytesOut } = visitors.counts()
+  const { open, connections, ...bytes } = visitors.counts()
   const served = ports.filter(({ isServed }) => isServed).length
-  metric('adit_public_ports', 'gauge', 'Public ports claimed, by whether an agent serves them.', [
-    ['{state="served"}', served],
-    ['{state="held"}', ports.length - served],
-  ])
-  metric('adit_public_port_visitors', 'gauge', 'Visitors of public ports now.', [['', open]])
-  metric('adit_public_port_connections_total', 'counter', 'Visitors of public ports, by outcome.', [
-    ['{outcome="carried"}', connections],
-    ['{outcome="refused"}', visitors.refused],
-  ])
-  metric('adit_public_port_bytes_total', 'counter', 'Bytes of their visitors, by direction.', [
-    ['{direction="in"}', bytesIn],
-    ['{direction="out"}', bytesOut],
-  ])
-  const heldOff = Object.entries(authenticator?.limits.refused ?? {})
-  metric(
-    'adit_handshakes_held_off_total',
-    'counter',
-    'Requests answered 429 for their number, by limit.',
-    heldOff.map(([limit, count]) => [`{limit="${limit}"}`, count] as const),
-  )
-  const memory = process.memoryUsage()
-  metric('process_resident_memory_bytes', 'gauge', 'Resident memory.', [['', memory.rss]])
-  const cpu = process.cpuUsage()
-  metric('process_cpu_seconds_total', 'counter', 'CPU time used.', [
-    ['', (cpu.user + cpu.system) / 1e6],
-  ])
-  return `${lines.join('\n')}\n`
+  return [
+    {
+      type: 'gauge',
+      name: 'adit_public_ports',
+      help: 'Public ports claimed, by whether an agent serves them.',
+      samples: [
+        { labels: { state: 'served' }, value: served },
+        { labels: { state: 'held' }, value: ports.length - served },
+      ],
+    },
+    gauge('adit_public_port_visitors', 'Visitors of public ports now.', open),
+    {
+      type: 'counter',
+      name: 'adit_public_port_connections_total',
+      help: 'Visitors of public ports, by outcome.',
+      samples: [
+        { labels: { outcome: 'carried' }, value: connections },
+        { labels: { outcome: 'refused' }, value: visitors.refused },
+      ],
+    },
+    {
+      type: 'counter',
+      name: 'adit_public_port_bytes_total',
+      help: 'Bytes of visitors of public ports, by direction.',
+      samples: byDirection(bytes),
+    },
+  ]
+}
+
+function handshakeMetrics({ handshakes }: ServerFacts): readonly Metric[] {
+  return [
+    {
+      type: 'counter',
+      name: 'adit_handshakes_held_off_total',
+      help: 'Requests answered 429, by limit.',
+      samples: Object.entries(handshakes?.refused ?? {}).map(([limit, count]) => ({
+        labels: { limit },
+        value: count,
+      })),
+    },
+  ]
+}
+
+function gauge(name: string, help: string, value: number): Metric {
+  return { type: 'gauge', name, help, samples: [{ value }] }
+}
+
+function byDirection({ bytesIn, bytesOut }: { bytesIn: number; bytesOut: number }) {
+  return [
+    { labels: { direction: 'in' }, value: bytesIn },
+    { labels: { direction: 'out' }, value: bytesOut },
+  ]
 }

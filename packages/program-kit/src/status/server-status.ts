@@ -2,66 +2,21 @@
 
 import { printable } from '@proj/config'
 
+import type { EdgeStatus, PortStatus, ServerPages, SessionStatus } from '../admin/status-pages.ts'
 import { type AdminTlsFiles, adminRequests } from './admin-request.ts'
 import { EXIT, UserError } from '../process/exit-code.ts'
 import { roughSize } from '../output/rough-size.ts'
 import { formatTable } from '../output/format-table.ts'
 
-/** One endpoint of one agent's session, as `/status/upstream/sessions` has it. */
-export interface SessionStatus {
-  /** Name visitors use. */
-  readonly endpoint: string
-  /** Id of the session in the server's log. */
-  readonly session: string
-  /** Which agent; absent for agents of Piko. */
-  readonly agent?: string
-  /** Wire that is spoken, `adit` or `piko`. */
-  readonly protocol: string
-  /** Address the agent came from. */
-  readonly remoteAddress: string
-  /** ISO time. */
-  readonly connectedAt: string
-  /** Streams open on the session now, of all its endpoints. */
-  readonly openStreams: number
-}
-
-/** A public TCP port, as `/status/ports` has it. */
-export interface PortStatus {
-  /** The port. */
-  readonly port: number
-  /** Name of the endpoint behind it. */
-  readonly endpoint: string
-  /** Whose it is. */
-  readonly identity: string
-  /** ISO time until which it is kept; absent while an agent serves it. */
-  readonly heldUntil?: string
-  /** Agent sessions that serve it. */
-  readonly sessions: number
-  /** Visitors now. */
-  readonly visitors: number
-  /** From visitors. */
-  readonly bytesIn: number
-  /** To visitors. */
-  readonly bytesOut: number
-}
-
 /** The state of a server. */
 export interface ServerStatus {
   /** Whether it takes visitors and agents. */
   readonly ready: boolean
-  /** As `/status/edge` has it; bytes are those of visitors. */
-  readonly edge: {
-    readonly connections: number
-    readonly requests: number
-    readonly inFlight: number
-    readonly upgraded: number
-    readonly bytesIn: number
-    readonly bytesOut: number
-    readonly statuses: Readonly<Record<string, number>>
-  }
+  /** The proxy port. */
+  readonly edge: EdgeStatus
   /** Every endpoint of every session. */
   readonly sessions: readonly SessionStatus[]
-  /** Every public port that is claimed; empty from a server that knows of none. */
+  /** Every public port that is claimed; empty from a server without the page. */
   readonly ports: readonly PortStatus[]
 }
 
@@ -91,23 +46,23 @@ export async function readServerStatus(
       token === undefined ? {} : { authorization: `Bearer ${token}` }
     const get = async (path: string): Promise<Response> =>
       await request(new URL(path, url), { signal, headers })
-    const json = async (path: string): Promise<unknown> => {
+    const page = async <Path extends keyof ServerPages>(path: Path): Promise<ServerPages[Path]> => {
       const response = await get(path)
-      if (response.status === 401) throw await refused(url, response)
+      if (response.status === 401 || response.status === 403) throw await refused(url, response)
       if (!response.ok) throw new Error(`${path} answered ${response.status}`)
-      return await response.json()
+      return (await response.json()) as ServerPages[Path] // a server of ours wrote it
     }
     const [ready, edge, sessions, ports] = await Promise.all([
       get('/ready'),
-      json('/status/edge'),
-      json('/status/upstream/sessions'),
+      page('/status/edge'),
+      page('/status/upstream/sessions'),
       get('/status/ports'),
     ])
     return {
       ready: ready.ok,
-      edge: edge as ServerStatus['edge'], // written by a server of ours, like the next
-      sessions: sessions as ServerStatus['sessions'],
-      ports: ports.ok ? ((await ports.json()) as ServerStatus['ports']) : [],
+      edge,
+      sessions,
+      ports: ports.ok ? ((await ports.json()) as ServerPages['/status/ports']) : [],
     }
   } catch (error) {
     if (error instanceof UserError) throw error
@@ -120,10 +75,13 @@ export async function readServerStatus(
 }
 
 async function refused(url: string, response: Response): Promise<UserError> {
-  const body = (await response.json().catch(() => ({}))) as { readonly error?: string } // ours
+  // The body is of a server of ours; only a refusal that is not about the token has a hint.
+  const body = (await response.json().catch(() => ({}))) as { error?: string; hint?: string }
   return new UserError(`no status from ${url}: ${body.error ?? 'not permitted'}`, {
     exitCode: EXIT.refused,
-    hint: 'give a token that may see it: adit-server token create --may admin, then admin.token_file',
+    hint:
+      body.hint ??
+      'give a token that may see it: adit-server token create --may admin, then admin.token_file',
   })
 }
 
@@ -145,7 +103,7 @@ function formatSessions(sessions: ServerStatus['sessions']): string {
   const rows = sessions.map((session) => [
     printable(session.endpoint),
     session.agent ?? '-',
-    session.remoteAddress,
+    session.remoteAddress ?? '-',
     session.protocol,
     String(session.openStreams),
     `${session.connectedAt.slice(0, 19)}Z`,

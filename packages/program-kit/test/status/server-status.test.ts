@@ -56,7 +56,16 @@ printer   -      ::1       piko  0        2026-01-02T03:04:06Z
 })
 
 test('lists public ports below the endpoints', () => {
-  const port = { endpoint: 'pg', identity: 'token:ab12', bytesIn: 5_000, bytesOut: 0 }
+  const port = {
+    endpoint: 'pg',
+    identity: 'token:ab12',
+    since: '2026-01-02T03:04:05.000Z',
+    addresses: ['0.0.0.0:9901'],
+    connections: 4,
+    refused: 0,
+    bytesIn: 5_000,
+    bytesOut: 0,
+  }
   const ports = [
     { ...port, port: 9901, sessions: 2, visitors: 3 },
     { ...port, port: 9902, sessions: 0, visitors: 0, heldUntil: '2026-01-02T03:05:06.000Z' },

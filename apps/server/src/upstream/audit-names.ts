@@ -2,8 +2,8 @@ import type { UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { AuditLog } from '../store/audit-log.ts'
 
-/** Notes in the audit log whose a name became, and that it is nobody's any more. */
-export function noteNames(registry: UpstreamRegistry, audit: AuditLog): void {
+/** Writes to the audit log when an endpoint gets its first session, and when it loses the last one. */
+export function auditNames(registry: UpstreamRegistry, audit: AuditLog): void {
   registry.on(
     'endpoint',
     ({ tenant, name: endpoint }, present, { identity, remoteAddress, id }) => {

@@ -1,0 +1,19 @@
+import type { UpstreamRegistry } from '@proj/tunnel/server'
+
+import type { Authenticator } from '../auth/authenticator.ts'
+import type { HttpProxy } from '../proxy/http-proxy.ts'
+import type { PublicPorts } from '../public-ports/public-ports.ts'
+import type { TlsPortStatus } from '../tls/tls-status.ts'
+
+/** The parts of a server that its admin pages and metrics read. */
+export interface ServerFacts {
+  readonly edge: HttpProxy
+  readonly registry: UpstreamRegistry
+  readonly publicPorts: PublicPorts
+  /** Agent sessions open now. */
+  readonly sessions: () => number
+  /** Ports with TLS. */
+  readonly tls: readonly TlsPortStatus[]
+  /** Limits on handshakes. Default: none. */
+  readonly handshakes: Authenticator['limits'] | undefined
+}

@@ -1,0 +1,49 @@
+import { isLoopback } from '@proj/config/address'
+import type { BoundAddress, Listeners } from '@proj/portcheck'
+
+type Phase = 'starting' | 'ready' | 'stopping'
+
+/**
+ * The phase of a server, and what is known only after its ports are bound. Until then there are no
+ * URLs, and public ports would be opened on loopback.
+ */
+export class ServerState {
+  #phase: Phase = 'starting'
+  #proxy: Listeners | undefined
+
+  /** Whether the server takes visitors and agents. */
+  get isReady(): boolean {
+    return this.#phase === 'ready'
+  }
+
+  /** Makes the bound proxy port known; the server is ready from now on. */
+  publish(proxy: Listeners): void {
+    this.#proxy = proxy
+    if (this.#phase === 'starting') this.#phase = 'ready'
+  }
+
+  /** The server is not ready any more. */
+  stop(): void {
+    this.#phase = 'stopping'
+  }
+
+  /** URL of an endpoint when the host name is ours to choose: `localhost` needs no DNS. */
+  endpointUrls(endpoint: string, scheme: 'http' | 'https'): string[] {
+    const [first] = this.#bound
+    return first === undefined ? [] : [`${scheme}://${endpoint}.localhost:${first.port}`]
+  }
+
+  /** Hosts of public ports that are not configured: as open as the proxy port. */
+  get publicPortHosts(): readonly string[] {
+    return this.#bound.some(isReachable) ? ['*'] : ['localhost']
+  }
+
+  get #bound(): readonly BoundAddress[] {
+    return this.#proxy?.bound ?? []
+  }
+}
+
+/** Whether an address can be reached from another machine. */
+function isReachable({ endpoints }: BoundAddress): boolean {
+  return endpoints.some(({ host }) => !isLoopback(host))
+}

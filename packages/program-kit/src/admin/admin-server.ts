@@ -1,0 +1,148 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+
+import { findForeignRequest } from './foreign-request.ts'
+
+/** Time for a request with its head, and for an idle connection, ms. Somebody asks for a page, nothing else. */
+const REQUEST_TIMEOUT_MS = 10_000
+
+/** Longest head of a request, bytes: it may have a token of 8 KiB. */
+const MAX_HEAD_BYTES = 16_384
+
+/** Pages that tell only whether the program is alive; health checks ask for them without a token. */
+const PROBES: ReadonlySet<string> = new Set(['/health', '/ready'])
+
+/** The answer of a page. */
+export interface AdminAnswer {
+  /** Status. Default 200. */
+  readonly status?: number
+  /** Media type of the body. */
+  readonly type?: string
+  /** The body. Default: empty. */
+  readonly body?: string
+}
+
+/** Makes the answer of a page. A failure is answered with 500. */
+export type AdminPage = () => AdminAnswer | Promise<AdminAnswer>
+
+/** A refusal of the credentials. */
+export interface AdminDenial {
+  /** Status, 401 or 429. */
+  readonly status: number
+  /** One sentence. */
+  readonly error: string
+  /** Asks to wait this long, ms. */
+  readonly retryAfterMs?: number | undefined
+}
+
+/** What an admin port serves, and to whom. */
+export interface AdminServerOptions {
+  /** Pages by path. Only GET and HEAD are answered. */
+  readonly pages: ReadonlyMap<string, AdminPage>
+  /**
+   * Host names of the port, for the rule of `findForeignRequest`. Undefined on a unix socket, which no
+   * web page reaches: the rule is then not applied.
+   */
+  readonly hosts: readonly string[] | undefined
+  /** Whether the port asks for credentials now. Default: never. */
+  readonly needsCredentials?: () => boolean
+  /**
+   * Judges the credentials of a request; undefined lets it pass. Default: everybody may look.
+   *
+   * @param isProbe - whether it asks for `/health` or `/ready`.
+   */
+  readonly authorize?: (
+    request: IncomingMessage,
+    isProbe: boolean,
+  ) => Promise<AdminDenial | undefined>
+}
+
+/** A page that answers with JSON. */
+export function jsonPage<Value>(read: () => Value | Promise<Value>): AdminPage {
+  return async () => ({ type: 'application/json', body: `${JSON.stringify(await read())}\n` })
+}
+
+/**
+ * The admin port of a program: serves read-only pages, with one rule for web pages of others. It does
+ * not listen by itself.
+ */
+export function createAdminServer(options: AdminServerOptions): Server {
+  return createServer(
+    {
+      maxHeaderSize: MAX_HEAD_BYTES,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: REQUEST_TIMEOUT_MS,
+    },
+    (request, response) => {
+      response.setHeader('cache-control', 'no-store')
+      response.setHeader('x-content-type-options', 'nosniff')
+      void answer(options, request, response).catch((error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error)
+        sendError(response, 500, { error: why, code: 'internal' })
+      })
+    },
+  )
+}
+
+async function answer(
+  { pages, hosts, needsCredentials, authorize }: AdminServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { headers, method, url = '/' } = request
+  if (hosts !== undefined) {
+    const rule = { hosts, needsCredentials: needsCredentials?.() ?? false }
+    const foreign = findForeignRequest(headers, rule)
+    if (foreign !== undefined) return sendError(response, 403, foreign)
+  }
+  const [path = '/'] = url.split('?')
+  const denial = await authorize?.(request, PROBES.has(path))
+  if (denial !== undefined) {
+    const { status, error, retryAfterMs } = denial
+    return sendError(
+      response,
+      status,
+      { error },
+      retryAfterMs === undefined ? {} : { 'retry-after': `${Math.ceil(retryAfterMs / 1000)}` },
+    )
+  }
+  const page = pages.get(path)
+  if (page === undefined) {
+    // The words are Piko's.
+    return send(response, { status: 404, type: 'text/plain', body: '404 page not found\n' })
+  }
+  if (method !== 'GET' && method !== 'HEAD') {
+    const problem = { error: 'admin pages can only be read', code: 'method-not-allowed' }
+    return sendError(response, 405, problem, { allow: 'GET, HEAD' })
+  }
+  send(response, await page())
+}
+
+function send(
+  response: ServerResponse,
+  { status = 200, type, body = '' }: AdminAnswer,
+  headers: OutgoingHttpHeaders = {},
+): void {
+  const typed = type === undefined ? {} : { 'content-type': withCharset(type) }
+  response.writeHead(status, { ...typed, ...headers }).end(body)
+}
+
+function sendError(
+  response: ServerResponse,
+  status: number,
+  problem: object,
+  headers?: OutgoingHttpHeaders,
+): void {
+  const body = `${JSON.stringify(problem)}\n`
+  send(response, { status, type: 'application/json', body }, headers)
+}
+
+function withCharset(type: string): string {
+  return type.includes('charset=') ? type : `${type}; charset=utf-8`
+}

@@ -1,0 +1,225 @@
+/**
+ * The contract of the admin pages: the JSON of every status page of both programs. Who writes a page and
+ * who reads it use these types. Scripts read the pages, too: fields are added, never changed.
+ */
+
+/** The status pages of a server, by path. */
+export interface ServerPages {
+  /** Agent sessions by endpoint, as Piko has them. */
+  readonly '/status/upstream/endpoints': Readonly<Record<string, number>>
+  readonly '/status/upstream/sessions': readonly SessionStatus[]
+  readonly '/status/edge': EdgeStatus
+  readonly '/status/ports': readonly PortStatus[]
+  /** By name of the port; a port without TLS is absent. */
+  readonly '/status/tls': Readonly<Record<string, TlsStatus>>
+}
+
+/** The status pages of an agent, by path. */
+export interface AgentPages {
+  readonly '/status': AgentStatus
+}
+
+/** One endpoint of one agent's session. */
+export interface SessionStatus {
+  /** Name visitors use. */
+  readonly endpoint: string
+  /** Id of the session in the server's log. */
+  readonly session: string
+  /** Which agent; absent for agents of Piko. */
+  readonly agent?: string
+  /** Protocol of the session, `adit` or `piko`. */
+  readonly protocol: string
+  /** Address the agent came from; absent when the connection is already gone. */
+  readonly remoteAddress?: string
+  /** ISO time. */
+  readonly connectedAt: string
+  /** Streams open on the session now, of all its endpoints. */
+  readonly openStreams: number
+}
+
+/** The proxy port; bytes are those of visitors. */
+export interface EdgeStatus {
+  /** Visitors connected now. */
+  readonly connections: number
+  /** Requests so far. */
+  readonly requests: number
+  /** Requests running now. */
+  readonly inFlight: number
+  /** Upgraded connections open now. */
+  readonly upgraded: number
+  /** From visitors. */
+  readonly bytesIn: number
+  /** To visitors. */
+  readonly bytesOut: number
+  /** Answers by status. */
+  readonly statuses: Readonly<Record<string, number>>
+}
+
+/** A public TCP port. */
+export interface PortStatus {
+  /** The port. */
+  readonly port: number
+  /** The endpoint its visitors reach. */
+  readonly endpoint: string
+  /** Tenant of the endpoint; absent on servers without tenants. */
+  readonly tenant?: string
+  /** Whose it is. */
+  readonly identity: string
+  /** ISO time. */
+  readonly since: string
+  /** Until when it is kept while no agent serves it, ISO time; absent while one does. */
+  readonly heldUntil?: string
+  /** Agent sessions that serve it. */
+  readonly sessions: number
+  /** The sockets. */
+  readonly addresses: readonly string[]
+  /** Visitors now. */
+  readonly visitors: number
+  /** Visitors since it was claimed. */
+  readonly connections: number
+  /** Visitors the access lists rejected. */
+  readonly refused: number
+  /** From visitors. */
+  readonly bytesIn: number
+  /** To visitors. */
+  readonly bytesOut: number
+}
+
+/** TLS of one port. */
+export interface TlsStatus {
+  /** The certificates it shows. */
+  readonly certificates: readonly {
+    /** Host names and addresses, or the subject of a certificate without any. */
+    readonly names: readonly string[]
+    readonly serial: string
+    /** ISO time. */
+    readonly expires: string
+  }[]
+  /** Whether it asks clients for a certificate. */
+  readonly wantsClientCertificate: boolean
+  /** Handshakes running now as `inProgress`, and those that ended, by result. */
+  readonly handshakes: Readonly<Record<string, number>>
+}
+
+/** The connection of an agent with the server: its listeners and its accesses have sessions of their own. */
+export interface LinkStatus {
+  /** `offers` is that of the listeners. */
+  readonly half: 'offers' | 'accesses'
+  /** Whether there is a session with the server now. */
+  readonly state: 'connected' | 'connecting'
+  /** Protocol of the session. */
+  readonly protocol?: 'adit' | 'piko'
+  /** Sessions open now; absent where there are none to count. */
+  readonly sessions?: number
+  /** Since when it is connected, ISO time. */
+  readonly since?: string
+  /** The last failure to connect; absent while connected. */
+  readonly lastError?: FailureStatus
+  /** Time until the next attempt, ms. */
+  readonly nextAttemptMs?: number
+}
+
+/** A failure. */
+export interface FailureStatus {
+  /** Stable code, where there is one. */
+  readonly code?: string
+  /** One sentence. */
+  readonly text: string
+  /** How long ago, ms. */
+  readonly ageMs: number
+}
+
+/** Connections and bytes. */
+export interface TrafficStatus {
+  /** Connections open now. */
+  readonly open: number
+  /** Connections so far. */
+  readonly total: number
+  /** Bytes towards the service so far, those of open connections included. */
+  readonly bytesToService: number
+  /** Bytes from the service so far. */
+  readonly bytesFromService: number
+}
+
+/** One listener. */
+export interface ListenerStatus extends TrafficStatus {
+  /** Name visitors use. */
+  readonly endpoint: string
+  /** What the service speaks. */
+  readonly kind: 'http' | 'tcp'
+  /** Address of the service. */
+  readonly service: string
+  /** Where visitors reach it. */
+  readonly urls: readonly string[]
+  /** Whether the server routes visitors here. */
+  readonly state: 'online' | 'offline'
+  /** The last failure to reach the service. */
+  readonly lastFailure?: FailureStatus
+}
+
+/** One local address of an access. */
+export interface BindStatus {
+  /** As it is configured. */
+  readonly address: string
+  /** Whether it listens. */
+  readonly state: 'listening' | 'waiting'
+  /** What really listens, as the system reports it. */
+  readonly addresses: readonly string[]
+  /** Why it waits. */
+  readonly why?: string
+  /** Who holds the address. */
+  readonly holder?: string
+}
+
+/** What the server knows of the endpoint of an access. */
+export interface FarStatus {
+  /**
+   * `served`: agents serve it; `unserved`: none does; `refused`: the token does not allow it; `unknown`:
+   * there is no connection to the server, or it is a server of Piko.
+   */
+  readonly state: 'served' | 'unserved' | 'refused' | 'unknown'
+  /** Agents that serve the endpoint. */
+  readonly agents?: number
+  /** Their sessions. */
+  readonly sessions?: number
+  /** Result of the last connection to the service: `ok` or a reset reason. */
+  readonly outcome?: string
+  /** How long ago that was, ms. */
+  readonly ageMs?: number
+}
+
+/** One access. */
+export interface AccessStatus extends TrafficStatus {
+  /** Name of the endpoint. */
+  readonly endpoint: string
+  /** Its local addresses. */
+  readonly binds: readonly BindStatus[]
+  /** The endpoint at the server. */
+  readonly far: FarStatus
+  /** Connections that were reset so far. */
+  readonly failures: number
+  /** The reason of the last reset. */
+  readonly lastFailure?: FailureStatus
+}
+
+/** A running agent. */
+export interface AgentStatus {
+  /** Program and version. */
+  readonly software: string
+  /** Process id. */
+  readonly pid: number
+  /** ISO time. */
+  readonly startedAt: string
+  /** URL of the server, without credentials. */
+  readonly server: string
+  /** Whether everything here is as configured: connections to the server, listeners and local addresses. */
+  readonly ready: boolean
+  /** Whether it drains before it ends. */
+  readonly stopping: boolean
+  /** Connections with the server that are needed. */
+  readonly links: readonly LinkStatus[]
+  /** Its listeners. */
+  readonly listeners: readonly ListenerStatus[]
+  /** Its accesses. */
+  readonly accesses: readonly AccessStatus[]
+}

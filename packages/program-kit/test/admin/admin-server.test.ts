@@ -1,0 +1,125 @@
+import { listening } from '@proj/testkit/listening'
+import { exchangeRaw } from '@proj/testkit/raw-http'
+import { describe, expect, it, test } from 'vitest'
+
+import {
+  type AdminPage,
+  type AdminServerOptions,
+  createAdminServer,
+  jsonPage,
+} from '../../src/admin/admin-server.ts'
+
+const PAGES: ReadonlyMap<string, AdminPage> = new Map<string, AdminPage>([
+  ['/health', () => ({})],
+  ['/ready', () => ({ status: 503 })],
+  ['/status', jsonPage(() => ({ a: 1 }))],
+  ['/later', jsonPage(async () => await Promise.resolve([2]))],
+  ['/odd', () => Promise.reject(new Error('odd'))],
+  [
+    '/odder',
+    () => {
+      throw new Error('odder')
+    },
+  ],
+])
+
+async function ask(
+  line: string,
+  options: Partial<AdminServerOptions> = {},
+  ...headers: string[]
+): Promise<{ code: number; body: string; headers: Readonly<Record<string, string>> }> {
+  await using server = await listening(
+    createAdminServer({ pages: PAGES, hosts: ['printers.example'], ...options }),
+  )
+  const lines = [`${line} HTTP/1.1`, 'connection: close', ...headers]
+  if (!headers.some((one) => one.startsWith('host:'))) lines.push('host: localhost')
+  const answer = await exchangeRaw(server.port, `${lines.join('\r\n')}\r\n\r\n`)
+  return { code: answer.status, body: answer.body.toString(), headers: answer.headers }
+}
+
+describe('pages', () => {
+  it.each([
+    ['GET /health', 200, ''],
+    ['GET /ready', 503, ''],
+    ['GET /status', 200, '{"a":1}\n'],
+    ['GET /status?a=/health', 200, '{"a":1}\n'],
+    ['GET /later', 200, '[2]\n'],
+    ['GET /status/', 404, '404 page not found\n'],
+    ['GET http://localhost/status', 404, '404 page not found\n'],
+    ['GET /odd', 500, '{"error":"odd","code":"internal"}\n'],
+    ['GET /odder', 500, '{"error":"odder","code":"internal"}\n'],
+  ])('%s answers %i', async (line, code, body) => {
+    expect(await ask(line)).toMatchObject({ code, body })
+  })
+
+  it('can only be read', async () => {
+    expect(await ask('POST /status', {}, 'content-length: 0')).toMatchObject({
+      code: 405,
+      headers: { allow: 'GET, HEAD' },
+      body: '{"error":"admin pages can only be read","code":"method-not-allowed"}\n',
+    })
+  })
+
+  it('are not kept and not guessed at', async () => {
+    expect((await ask('GET /status')).headers).toMatchObject({
+      'cache-control': 'no-store',
+      'content-type': 'application/json; charset=utf-8',
+      'x-content-type-options': 'nosniff',
+    })
+  })
+})
+
+describe('web pages of others', () => {
+  it.each([
+    ['host: evil.example', 'host-refused'],
+    ['origin: http://evil.example', 'origin-refused'],
+    ['sec-fetch-site: cross-site', 'origin-refused'],
+  ])('with %s get 403 with a code and a hint', async (header, refusal) => {
+    const { code, body } = await ask('GET /health', {}, header)
+    expect(code).toBe(403)
+    expect(JSON.parse(body)).toEqual({
+      error: expect.stringMatching(/^\w/),
+      code: refusal,
+      hint: expect.stringMatching(/^\w/),
+    })
+  })
+
+  it('cannot reach a unix socket, where names mean nothing', async () => {
+    const headers = ['host: evil.example', 'origin: http://other.example']
+    expect((await ask('GET /status', { hosts: undefined }, ...headers)).code).toBe(200)
+  })
+
+  it('may use any name of a port that asks for credentials, and have none', async () => {
+    const options: Partial<AdminServerOptions> = {
+      needsCredentials: () => true,
+      authorize: async ({ headers }, isProbe) =>
+        await Promise.resolve(
+          isProbe || headers.authorization === 'Bearer good'
+            ? undefined
+            : { status: 401, error: 'not permitted' },
+        ),
+    }
+    const host = 'host: adit.internal:8002'
+    expect(await ask('GET /status', options, host)).toMatchObject({
+      code: 401,
+      body: '{"error":"not permitted"}\n',
+    })
+    expect((await ask('GET /status', options, host, 'authorization: Bearer good')).code).toBe(200)
+    expect((await ask('GET /health', options, host)).code).toBe(200)
+  })
+})
+
+test('a refusal says when to come back', async () => {
+  const denial = { status: 429, error: 'too many', retryAfterMs: 1_001 }
+  const answer = await ask('GET /status', { authorize: () => Promise.resolve(denial) })
+  expect(answer).toMatchObject({
+    code: 429,
+    body: '{"error":"too many"}\n',
+    headers: { 'retry-after': '2' },
+  })
+})
+
+test('credentials that cannot be judged are a 500', async () => {
+  const answer = await ask('GET /status', { authorize: () => Promise.reject(new Error('broken')) })
+  expect(answer.code).toBe(500)
+})
