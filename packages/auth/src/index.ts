@@ -1,4 +1,4 @@
-// --- tokens of one's own
+// --- opaque tokens
 export {
   createToken,
   hashToken,
@@ -8,9 +8,12 @@ export {
   parseToken,
 } from './tokens/opaque-token.ts'
 
-// --- JWTs
+// --- credentials of a peer
+export { abortAt } from './tokens/abort-at.ts'
 export { bearerToken, MAX_TOKEN_BYTES } from './tokens/bearer-token.ts'
 export type { Headers } from './tokens/bearer-token.ts'
+
+// --- JWTs
 export type { JwtRights } from './jwt/jwt-claims.ts'
 export { type JwksDemand, type JwtDemand, jwtVerifierOf } from './jwt/jwt-demand.ts'
 export {
@@ -27,7 +30,7 @@ export { KeySet, MAX_KEY_SET_BYTES, MAX_KEYS, RETRY_MS, UNKNOWN_KEY_MS } from '.
 export type { KeySetOptions } from './jwt/key-set.ts'
 export type { StaticKeyOptions } from './jwt/static-keys.ts'
 
-// --- what they are good for
+// --- rights
 export {
   matchesPattern,
   MAX_PATTERN_BYTES,
@@ -35,9 +38,8 @@ export {
   patternProblem,
 } from './rights/endpoint-patterns.ts'
 export { type Right, RIGHTS, type Scope, scopePermits } from './rights/scope.ts'
-export { abortAt } from './tokens/abort-at.ts'
 
-// --- strangers
+// --- limits per source
 export { SourceLimiter, sourceOf, VISITOR_FAILURES } from './limits/source-limiter.ts'
 export type { SourceLimiterOptions } from './limits/source-limiter.ts'
 

@@ -43,7 +43,7 @@ describe('the README', () => {
   })
 
   it('has an example that runs', () => {
-    const [, example = ''] = /```ts\n([\s\S]*?)```/.exec(README) ?? []
+    const [, example = ''] = /## Example\n\n```ts\n([\s\S]*?)```/.exec(README) ?? []
     const printed: unknown[] = []
     const context = {
       ...auth,
