@@ -26,8 +26,7 @@ import {
 } from '@proj/config'
 import { patternProblem, VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
-import { AUTH_SETTINGS } from './auth/auth-settings.ts'
-import { authRule } from './auth/auth-rule.ts'
+import { AUTH_SETTINGS, authRule } from './auth/auth-settings.ts'
 import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
 import { STORE_COMMANDS } from './commands/store-commands.ts'
 import { TLS_PORTS, TLS_SETTINGS, tlsFitsTogether, type TlsSettings } from './tls/tls-settings.ts'

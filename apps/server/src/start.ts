@@ -24,7 +24,7 @@ import { openStoreOrNone } from './store/server-store.ts'
 import { type OwnCommands, type ServerTree, settings as definition } from './settings.ts'
 import { TlsPorts } from './tls/tls-ports.ts'
 import { SOFTWARE } from './version.ts'
-import { standingPolicies } from './auth/standing-policies.ts'
+import { standingPolicies } from './auth/visitor-gates.ts'
 
 /** Runs the server until it is told to stop. */
 export async function start(invocation: Invocation<ServerTree, OwnCommands>): Promise<number> {

@@ -1,6 +1,6 @@
 /**
- * Who a peer is, whatever it shows: an opaque token of the store, a JWT by the keys of the port or of
- * the tenant it names, a client certificate, or nothing where nothing is asked.
+ * Authenticates peers by what they present: an opaque token of the store, a JWT by the keys of the port or
+ * of the tenant it names, a client certificate, or nothing where no credentials are asked for.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 
@@ -35,9 +35,9 @@ export type PortName = 'upstream' | 'proxy' | 'admin'
 
 /** What one port demands. */
 export interface PortDemands {
-  /** Keys of its JWTs; then a token is asked for, whatever else is shown. */
+  /** Keys of its JWTs; then a token is required, whatever else the peer presents. */
   readonly auth?: PortAuth | undefined
-  /** Whether its TLS lets in only peers with a certificate of an authority. */
+  /** Whether its TLS requires a client certificate of an authority. */
   readonly hasClientAuthorities?: boolean
 }
 
@@ -51,13 +51,13 @@ export interface AuthenticatorOptions extends HandshakeRates {
   readonly tokens: TokenStore
   /** Told of failures. */
   readonly audit: AuditLog
-  /** Told why credentials are refused; never the credentials. */
+  /** Told why credentials are rejected; never the credentials. */
   readonly logger: Logger
 }
 
-/** A request, as far as it says who makes it. */
+/** What of a request shows who makes it. */
 type Shown = Pick<AuthorizationRequest, 'headers' | 'remoteAddress' | 'certificate'> & {
-  /** Whether nothing outlives the request, so that nobody has to be told when its right ends. */
+  /** Whether nothing outlives the request, so that no signal for the end of the right is needed. */
   readonly isBrief?: boolean
 }
 
@@ -73,11 +73,11 @@ const VISITOR_CODES: Readonly<Record<number, VisitorDenial['code']>> = {
   503: 'token_keys_unavailable',
 }
 
-/** Recognises peers on every port of a server. */
+/** Authenticates peers on every port of a server. */
 export class Authenticator implements Disposable {
   readonly #options: AuthenticatorOptions
   readonly #desk: TokenDesk
-  /** What held strangers off, for metrics. */
+  /** Limits per source, with counters for metrics. */
   readonly limits: HandshakeLimits
 
   constructor(options: AuthenticatorOptions) {
@@ -86,7 +86,7 @@ export class Authenticator implements Disposable {
     this.limits = new HandshakeLimits(options)
   }
 
-  /** Whether a port asks who somebody is. A server that once had a token never ceases to. */
+  /** Whether a port asks for credentials. A server that ever had a token always does. */
   isProtected(port: PortName): boolean {
     const { auth, hasClientAuthorities = false } = this.#options.ports?.[port] ?? {}
     const tenants = port === 'upstream' && (this.#options.tenants?.size ?? 0) > 0
@@ -102,19 +102,19 @@ export class Authenticator implements Disposable {
     )
   }
 
-  /** Judges agents and consumers. */
+  /** Authorises agents and consumers. */
   readonly authorize: Authorize = async (request) =>
     await this.#judge(request.action === 'listen' ? 'upstream' : 'proxy', request)
 
   /**
-   * Judges a request of an operator; never rejects.
+   * Authorises a request of an operator; never rejects.
    *
-   * @returns the refusal, or undefined when the request may pass.
+   * @returns the denial, or undefined when the request is allowed.
    */
   async authorizeAdmin(
     request: Shown & { readonly isProbe: boolean },
   ): Promise<Denial | undefined> {
-    // Piko asks for a JWT on these pages too, where it has keys; our own tokens leave probes alone.
+    // With keys Piko asks for a JWT on these pages too; for our own tokens probes are exempt.
     if (request.isProbe && this.#options.ports?.admin?.auth === undefined) return undefined
     try {
       const verdict = await this.#judge('admin', request)
@@ -136,7 +136,7 @@ export class Authenticator implements Disposable {
     return this.#options.tenants?.has(tenant) === true
   }
 
-  /** Judges a visitor of an HTTP endpoint. Requests are no handshakes: only failures are counted. */
+  /** Authorises a visitor of an HTTP endpoint. A request is not a handshake: only failures are counted. */
   async admitVisitor(request: Shown, endpoint: string): Promise<AdmittedVisitor | VisitorDenial> {
     const heldOff = this.limits.heldOff(request.remoteAddress)
     const verdict = heldOff ?? (await this.#identify('proxy', { ...request, isBrief: true }))
@@ -144,7 +144,7 @@ export class Authenticator implements Disposable {
     if (!verdict.permits('connect', endpoint)) {
       return visitorDenial({ status: 401, error: 'endpoint not permitted' })
     }
-    // The other header is never passed on.
+    // The other header is never forwarded.
     const consumed = (request.headers['x-piko-authorization'] ?? '') === ''
     return { admitted: true, tenant: verdict.tenant, consumed }
   }
@@ -168,7 +168,7 @@ export class Authenticator implements Disposable {
       const { status, text, message, retryable } = error
       const fields = { port, remoteAddress, why: message }
       if (isBrief && isAuthError(error, 'IDENTITY_AUTHORIZATION_MISSING')) {
-        // A browser that was given no token guesses none, and asks for dozens of things at once.
+        // A browser without a token makes dozens of requests at once and guesses nothing.
         logger.debug(fields, 'credentials refused')
         return { status, error: text }
       }
@@ -196,7 +196,7 @@ export class Authenticator implements Disposable {
     return principal
   }
 
-  /** Whether JWTs are configured for a request: then a certificate does not do alone. */
+  /** Whether JWTs are configured for a request: then a certificate alone is not enough. */
   #demandsJwt(port: PortName, named: string | undefined): boolean {
     const { ports, tenants } = this.#options
     const goesByTenant = port === 'upstream' || named !== undefined
@@ -212,7 +212,7 @@ export class Authenticator implements Disposable {
     if (isOpaqueToken(token)) return this.#desk.judge(token)
     const { verifier, endsAtExpiry } = this.#keys(port, named)
     const { identity, scope, tenant, expiresAt } = await verifier.verify(token)
-    // Keys of a tenant prove it; for other keys the token has to say it.
+    // Keys of a tenant prove the tenant; with other keys the token has to name it.
     const proven = named !== undefined && this.#options.tenants?.has(named) === true ? named : ''
     return {
       identity,
@@ -224,7 +224,7 @@ export class Authenticator implements Disposable {
     }
   }
 
-  /** The keys that a JWT is judged by. */
+  /** The keys that a JWT is verified with. */
   #keys(port: PortName, named: string | undefined): PortAuth {
     const { ports, tenants } = this.#options
     const hasTenants = port !== 'admin' && (tenants?.size ?? 0) > 0
@@ -258,7 +258,7 @@ function showsToken(headers: IncomingHttpHeaders): boolean {
   return headers['x-piko-authorization'] !== undefined || headers.authorization !== undefined
 }
 
-/** The bearer of a certificate that the authorities of the port stand for. */
+/** A peer with a certificate of the port's authorities. */
 function certified({ names, fingerprint256 }: ClientCertificate): Principal {
   const identity = `cert:${names[0] ?? fingerprint256}`
   return { identity, tenant: '', permits: () => true }

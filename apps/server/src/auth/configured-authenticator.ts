@@ -3,8 +3,7 @@ import type { Logger } from '@proj/tunnel'
 
 import type { Store } from '../store/store.ts'
 import type { TlsSettings } from '../tls/tls-settings.ts'
-import type { AuthTree } from './auth-rule.ts'
-import type { AuthSettings } from './auth-settings.ts'
+import type { AuthSettings, AuthTree } from './auth-settings.ts'
 import { Authenticator, type PortDemands } from './authenticator.ts'
 import { type PortAuth, portAuth } from './port-auth.ts'
 

@@ -1,11 +1,11 @@
 import type { Right } from '@proj/auth'
 import type { Grant } from '@proj/tunnel/server'
 
-/** Somebody who was recognised, once per request or session; nobody reads the credentials again. */
+/** An authenticated peer; credentials are read once for each request or session. */
 export interface Principal extends Omit<Grant, 'permits'> {
   /** Whether it has a right; for `admin` no endpoint is named. */
   permits(right: Right, endpoint?: string): boolean
 }
 
-/** Somebody of whom nothing is asked. */
+/** A peer on a port that asks for no credentials. */
 export const ANONYMOUS: Principal = { identity: 'anonymous', tenant: '', permits: () => true }

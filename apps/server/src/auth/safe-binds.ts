@@ -1,6 +1,6 @@
 /**
- * A fresh server on the internet that nobody protects is somebody else's tunnel. So where nobody is
- * asked who they are, ports are on loopback unless an operator says otherwise in so many words.
+ * A server on the internet that asks for no credentials can be used by anybody. So a port that asks for none
+ * listens on loopback, unless the operator explicitly allows more.
  */
 import { EXIT, UserError } from '@proj/program-kit'
 import { formatListenAddress, isLoopbackBind, type ListenAddress } from '@proj/config/address'
@@ -16,7 +16,7 @@ export interface PortBinds {
   readonly isChosen: boolean
   /** Whether an access list says who may connect. */
   readonly hasAllowList: boolean
-  /** Whether whoever connects is asked who they are. */
+  /** Whether peers have to authenticate. */
   readonly isProtected: boolean
 }
 
@@ -24,9 +24,9 @@ export interface PortBinds {
 export interface SafeBinds {
   readonly name: PortName
   readonly addresses: readonly ListenAddress[]
-  /** Whether it is on loopback because nothing protects it. */
+  /** Whether it listens on loopback only because nothing protects it. */
   readonly isWithheld: boolean
-  /** Whether strangers reach it unasked, which an operator wants. */
+  /** Whether anybody can reach it without credentials, as the operator wants. */
   readonly isOpen: boolean
 }
 
@@ -38,11 +38,11 @@ export const PROTECTION_HINT =
 /**
  * Decides where ports listen.
  *
- * @param insecureOpen - whether the operator wants ports open to whoever comes.
+ * @param insecureOpen - whether the operator allows ports that anybody can use.
  * @throws {UserError} exit code 2 for a chosen address that others reach and nothing protects.
  */
 export function safeBinds(ports: readonly PortBinds[], insecureOpen: boolean): SafeBinds[] {
-  // What agents offer is offered to visitors: it is the upstream port that must not be anybody's.
+  // Agents decide what visitors reach, so the proxy port may be public once agents authenticate.
   const agentsAreKnown = ports.some(({ name, isProtected }) => name === 'upstream' && isProtected)
   return ports.map((port) => {
     const { name, addresses, isChosen } = port

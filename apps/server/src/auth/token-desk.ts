@@ -11,19 +11,19 @@ import {
 import type { TokenRecord, TokenStore } from '../store/token-store.ts'
 import type { Principal } from './principal.ts'
 
-/** Compared with where there is no token of an id, so that this takes as long. */
+/** Compared where no token has the id, so that this takes as long. */
 const NO_HASH = Buffer.alloc(32)
 
-/** A token that sessions live on. */
+/** A token that has open sessions. */
 interface Live {
   readonly controller: AbortController
-  /** Held here, because a signal that nobody holds never aborts. */
+  /** Referred to here, because a signal without references never aborts. */
   readonly expiry: AbortSignal | undefined
 }
 
 /**
- * Judges opaque tokens, and ends what lives on one when it expires or is revoked. Whatever is wrong
- * with a token, its bearer reads the same; only a bearer of the whole token could tell the cases apart.
+ * Verifies opaque tokens, and ends their sessions when they expire or are revoked. Whatever is wrong with a
+ * token, the peer is told the same: it must not learn which identifiers exist.
  */
 export class TokenDesk implements Disposable {
   readonly #tokens: TokenStore
@@ -36,13 +36,13 @@ export class TokenDesk implements Disposable {
     this.#stopListening = tokens.onChange(() => this.#endRevoked())
   }
 
-  /** Whether tokens are asked for: there is one, or was. */
+  /** Whether tokens are asked for: there is one, or there was. */
   get isOpen(): boolean {
     return this.#tokens.hasEverHeldTokens
   }
 
   /**
-   * Who the bearer of a token is.
+   * Authenticates the bearer of a token.
    *
    * @throws {AuthError} IDENTITY_TOKEN_INVALID for a token that is unknown, expired or revoked.
    */
@@ -100,7 +100,7 @@ export class TokenDesk implements Disposable {
   }
 }
 
-/** Why a token is over, if it is. */
+/** Why a token is no longer valid, if it is not. */
 function endOf(token: TokenRecord | undefined, now: number): string | undefined {
   if (token === undefined || token.revokedAt !== undefined) return 'revoked token'
   const { expiresAt } = token

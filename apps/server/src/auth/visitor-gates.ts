@@ -6,9 +6,11 @@ import {
   matchesPattern,
   parsePolicy,
   PasswordChecks,
+  policyOf,
   SourceLimiter,
   VISITOR_FAILURES,
   type VisitorPolicy,
+  type VisitorSettings,
 } from '@proj/auth'
 
 /** What the operator demands of the visitors of some endpoints. */
@@ -44,4 +46,14 @@ export class VisitorGates {
     return (endpoint) =>
       gates.flatMap(({ name, gate }) => (matchesPattern(name, endpoint.name) ? [gate] : []))
   }
+}
+
+/** The operator's policies, from the settings; passwords become verifiers. */
+export async function standingPolicies(
+  endpoints: readonly { readonly name: string; readonly visitors: VisitorSettings }[],
+): Promise<readonly StandingPolicy[]> {
+  const made = await Promise.all(
+    endpoints.map(async ({ name, visitors }) => ({ name, policy: await policyOf(visitors) })),
+  )
+  return made.flatMap(({ name, policy }) => (policy === undefined ? [] : [{ name, policy }]))
 }

@@ -11,7 +11,7 @@ import {
   type VerificationKey,
 } from './static-keys.ts'
 
-/** What tokens are judged by: static keys, or a key set, and what they must say. */
+/** What tokens are verified by: static keys or a key set, and the claims they must have. */
 export interface JwtVerifierOptions extends StaticKeyOptions {
   /** Keys by name; excludes static keys. Default: none. */
   readonly keySet?: KeySet
@@ -23,18 +23,18 @@ export interface JwtVerifierOptions extends StaticKeyOptions {
   readonly now?: () => number
 }
 
-/** A JWT that is good now. */
+/** A JWT that is valid now. */
 export interface VerifiedJwt extends JwtRights {
-  /** When it ceases to be, ms since the epoch; absent: never. */
+  /** When it expires, ms since the epoch; absent: never. */
   readonly expiresAt?: number
 }
 
-/** Algorithms that are known. `none` and the PS family are not among them. */
+/** Algorithms that are accepted. `none` and the PS family are not. */
 const ALGORITHMS = 'HS256 HS384 HS512 RS256 RS384 RS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
 
 /**
- * Judges JWTs by Piko's rules: the key decides which algorithms are good, `exp` and `nbf` are exact to
- * the second, `aud` and `iss` count where they are configured.
+ * Verifies JWTs by Piko's rules: the key decides which algorithms are accepted, `exp` and `nbf` are exact to
+ * the second, `aud` and `iss` are checked where they are configured.
  */
 export class JwtVerifier {
   readonly #keys: ReadonlyMap<KeyKind, VerificationKey>
@@ -59,7 +59,7 @@ export class JwtVerifier {
   }
 
   /**
-   * Verifies a token and says what it is good for.
+   * Verifies a token and reads what it allows.
    *
    * @throws {AuthError} IDENTITY_TOKEN_INVALID; IDENTITY_TOKEN_EXPIRED, only when the signature is
    *   good; IDENTITY_KEYS_UNAVAILABLE when a key set could never be read.
@@ -106,7 +106,7 @@ export class JwtVerifier {
   }
 }
 
-/** Whether a token with a good signature is too old, whatever else is wrong with it. */
+/** Whether a token with a valid signature has expired, whatever else is wrong with it. */
 function isExpired(error: unknown, now: Date): boolean {
   if (error instanceof errors.JWTExpired) return true
   if (!(error instanceof errors.JWTClaimValidationFailed)) return false

@@ -13,7 +13,7 @@ export interface KeySetOptions {
   readonly cacheTtlMs?: number
   /** Time that reading may take, ms. Default 10 000. */
   readonly timeoutMs?: number
-  /** Told why reading failed; the keys that are there go on being used. Default: nobody. */
+  /** Told why reading failed; the keys read before stay in use. Default: nothing is told. */
   readonly onError?: (error: Error) => void
   /** Milliseconds that only ever grow, for ages. Default: `performance.now`. */
   readonly now?: () => number
@@ -22,13 +22,13 @@ export interface KeySetOptions {
 /** Largest key set that is read, bytes; real ones have a few thousand. */
 export const MAX_KEY_SET_BYTES: number = 256 * 1024
 
-/** Keys that a set may have: what comes after these is not looked at. */
+/** Keys that a set may have; the keys after these are ignored. */
 export const MAX_KEYS = 1000
 
-/** A key that is not in the set has it read again this often, and no more: strangers name keys, too. */
+/** Least time between two reads for unknown keys, ms: anybody can send a token that names one. */
 export const UNKNOWN_KEY_MS: number = 5 * 60_000
 
-/** After a failure the next attempt waits this long, so that a peer's handshakes do not hammer. */
+/** Least time from a failed read to the next, ms: not every handshake may cause one. */
 export const RETRY_MS = 10_000
 
 /** Finds the key of a token in a set that was read; undefined when there is none. */
@@ -60,7 +60,7 @@ export class KeySet {
     }
   }
 
-  /** Reads the set for the first time. @returns whether it is there now; a failure went to `onError`. */
+  /** Reads the set. @returns whether keys are available now; a failure is told to `onError`. */
   async prepare(): Promise<boolean> {
     await this.#read()
     return this.#find !== undefined
@@ -70,7 +70,7 @@ export class KeySet {
    * Finds the key of a token.
    *
    * @param kid - its name
-   * @param algorithm - that the token says it is signed with; a key of another kind is not taken
+   * @param algorithm - what the token says it is signed with; a key of another kind does not match
    * @returns undefined when the set has no such key.
    * @throws {AuthError} IDENTITY_KEYS_UNAVAILABLE when the set could never be read.
    */
@@ -89,7 +89,7 @@ export class KeySet {
     return await this.#find(kid, algorithm)
   }
 
-  /** Reads the set, once for all who want it now; never rejects. */
+  /** Reads the set, once for all callers that wait for it; never rejects. */
   #read(): Promise<void> {
     this.#reading ??= this.#readNow().finally(() => (this.#reading = undefined))
     return this.#reading
@@ -135,7 +135,7 @@ async function readBounded(url: URL, signal: AbortSignal): Promise<string> {
 async function readHttp(url: URL, signal: AbortSignal): Promise<string> {
   const response = await fetch(url, { signal, headers: { accept: 'application/json' } })
   try {
-    // Who asks for keys over TLS must not get them from whoever is in between.
+    // Keys that are asked for over TLS must not come from a machine on the path.
     if (url.protocol === 'https:' && !response.url.startsWith('https:')) {
       throw new Error('it was redirected from https to http')
     }

@@ -1,7 +1,7 @@
 /** Longest pattern, bytes: as long as an endpoint's name may be. */
 export const MAX_PATTERN_BYTES = 253
 
-/** Patterns one credential may hold; a list that long is a `*` that somebody forgot. */
+/** Patterns one credential may hold. */
 export const MAX_PATTERNS = 1000
 
 /**
@@ -23,7 +23,7 @@ export function patternProblem(pattern: string): string | undefined {
 
 /**
  * Whether an endpoint matches a pattern. The time is bounded by the product of the lengths, however
- * the stars stand: what lies between two of them is looked for from left to right and never again.
+ * the stars stand: the text between two of them is searched for once, from left to right.
  */
 export function matchesPattern(pattern: string, endpoint: string): boolean {
   const parts = pattern.split('*')

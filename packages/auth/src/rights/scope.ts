@@ -1,16 +1,16 @@
 import { matchesPattern } from './endpoint-patterns.ts'
 
-/** What a credential may be good for: serving endpoints, reaching them, running the server. */
+/** What a credential may allow: to serve endpoints, to connect to them, to operate the server. */
 export const RIGHTS = ['listen', 'connect', 'admin'] as const
 
 /** One of {@link RIGHTS}. */
 export type Right = (typeof RIGHTS)[number]
 
-/** What a credential may do; what it does not name it may not do. */
+/** What a credential allows; what it does not name it does not allow. */
 export interface Scope {
   /** The rights it gives. */
   readonly may: ReadonlySet<Right>
-  /** Endpoints they are good for, as patterns (`pc*`). Absent: every endpoint. Empty: none. */
+  /** Endpoints the rights are for, as patterns (`pc*`). Absent: every endpoint. Empty: none. */
   readonly patterns?: readonly string[]
   /** Endpoints by their exact names, in which `*` is a character. Absent: every endpoint. */
   readonly names?: ReadonlySet<string>

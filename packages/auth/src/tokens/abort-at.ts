@@ -1,7 +1,7 @@
 /** Longest delay a timer of Node takes, ms; a longer one would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** A signal does not hold its controller, and the timer must hold neither. */
+/** A signal does not refer to its controller, and the timer must refer to neither. */
 const controllers = new WeakMap<AbortSignal, AbortController>()
 
 const unused = new FinalizationRegistry<Alarm>((alarm) => clearTimeout(alarm.timer))
@@ -11,9 +11,8 @@ interface Alarm {
 }
 
 /**
- * A signal that is aborted at a time, however far away, as long as somebody holds it: what a credential
- * allows ends with it. Nobody is kept waiting by it: neither the process, nor the memory of a signal
- * that nobody holds any more.
+ * A signal that is aborted at a time, however far away: for what a credential allows until it expires. It
+ * keeps neither the process alive nor itself: a signal without references is collected with its timer.
  *
  * @param at - ms since the epoch; a time that has passed gives a signal that is aborted already
  * @param reason - what the signal is aborted with
@@ -36,7 +35,7 @@ export function abortAt(
     if (left <= 0) held.deref()?.abort(reason)
     else {
       alarm.timer = setTimeout(wait, Math.min(left, MAX_TIMER_MS))
-      alarm.timer.unref() // a right that ends is no reason to live on
+      alarm.timer.unref()
     }
   }
   wait()

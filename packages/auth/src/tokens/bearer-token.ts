@@ -1,9 +1,9 @@
 import { AuthError } from '../errors.ts'
 
-/** Longest token that is looked at, bytes; the largest of real issuers have half of that. */
+/** Longest token that is decoded, bytes; the largest of real issuers have half of that. */
 export const MAX_TOKEN_BYTES = 8192
 
-/** Header that is read first, so that a proxy on the way may use `Authorization` for itself. */
+/** Header that is read first, so that a proxy on the path may use `Authorization` itself. */
 const OWN_HEADER = 'x-piko-authorization'
 
 /** Headers as `node:http` has them: lower-case names. */
@@ -11,7 +11,7 @@ export type Headers = Readonly<Record<string, string | readonly string[] | undef
 
 /**
  * Reads the token of a request, as Piko does: from `x-piko-authorization`, else from `authorization`,
- * and from nowhere else. Where the first is there, the second is not looked at, whatever it holds.
+ * and from nowhere else. With the first present the second is ignored, whatever it holds.
  *
  * @throws {AuthError} IDENTITY_AUTHORIZATION_MISSING when neither is there;
  *   IDENTITY_AUTHORIZATION_INVALID when it is one word; IDENTITY_SCHEME_UNSUPPORTED for another scheme

@@ -1,9 +1,9 @@
 /**
  * Opaque tokens: `adit_<id>_<secret>`. The identifier is no secret: it names the token in lists and
- * logs. The secret is 160 random bits and a checksum over everything before it, so that a scanner of
- * secrets knows a token when it sees one, and a mistyped one is refused without asking the store.
+ * logs. The secret is 160 random bits and a checksum over everything before it, so that secret scanners
+ * recognise a token, and a mistyped one is rejected without asking the store.
  * What is stored is SHA-256 of the whole text: the secret is too random to be guessed from it, so a
- * slow hash would cost every handshake and win nothing.
+ * slow hash would only make every handshake slower.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { crc32 } from 'node:zlib'
@@ -45,7 +45,7 @@ export function isOpaqueToken(text: string): boolean {
  * Reads the identifier of a token.
  *
  * @returns the identifier, or undefined for what is no token: another form, or a wrong checksum. A
- *   text that passes is well written; whether it is a token of yours only its hash can tell.
+ *   text with an identifier is well-formed; only its hash shows whether it is one of your tokens.
  */
 export function parseToken(text: string): string | undefined {
   if (text.length !== LENGTH) return undefined
@@ -59,7 +59,7 @@ export function hashToken(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }
 
-/** Whether two hashes or secrets are the same, in a time that tells nothing but their lengths. */
+/** Whether two hashes or secrets are equal; the time it takes depends on nothing but their lengths. */
 export function isSameSecret(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b)
 }

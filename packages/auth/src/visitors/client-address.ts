@@ -2,9 +2,9 @@ import { plainAddress } from '@proj/config/address'
 import { listItems } from '@proj/http1'
 
 /**
- * The address of whoever asks, by the rule of X-Forwarded-For: of its entries the last `trustedHops` were
- * written by proxies of our own, and the first of those names the client. Everything before is hearsay,
- * and without such proxies all of it is: then the peer of the connection is the client.
+ * The address of a visitor, by the rule of X-Forwarded-For: trusted proxies wrote the last `trustedHops` of
+ * its entries, and the first of those is the client. The entries before cannot be trusted; without trusted
+ * proxies the client is the peer of the connection.
  *
  * @param headers - name, value, name, value
  * @param peer - address of the connection's other end

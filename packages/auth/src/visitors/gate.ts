@@ -24,14 +24,14 @@ export interface GateParts {
 /** When to ask again after a check that could not be made, ms. */
 const BUSY_RETRY_MS = 1000
 
-/** Stands in for users nobody has, so that they take as long as the others: no password has this hash. */
+/** Verifier for unknown users, so that they take as long as known ones; no password has this hash. */
 const NOBODY = `$scrypt$ln=15,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
 
 /** Applies one policy to requests and connections. */
 export class Gate {
   /** Equal policies have equal names. */
   readonly id: string
-  /** Whether only an HTTP request can pass. */
+  /** Whether only an HTTP request can be admitted. */
   readonly needsHttp: boolean
   readonly #parts: GateParts
   readonly #addresses: AddressList | undefined
@@ -54,7 +54,7 @@ export class Gate {
       basicAuth && new Map(basicAuth.map(({ user, verifier }) => [user.normalize('NFC'), verifier]))
   }
 
-  /** Whether a bare connection may pass. */
+  /** Whether a connection without HTTP is admitted. */
   admitsConnection(address: string | undefined): boolean {
     return !this.needsHttp && this.#admitsAddress(address)
   }
@@ -84,8 +84,8 @@ export class Gate {
   ): Promise<Decision> {
     const { failures } = this.#parts
     const source = request.address ?? ''
-    const heldOff = this.#heldOff(source)
-    if (heldOff !== undefined) return heldOff
+    const denial = this.#countAttempt(source)
+    if (denial !== undefined) return denial
     try {
       const { scope } = await tokens.verify(authorization.slice(authorization.indexOf(' ') + 1))
       failures.giveBack(source)
@@ -104,8 +104,8 @@ export class Gate {
     }
   }
 
-  /** Pays for an attempt, or says that there were too many. */
-  #heldOff(source: string): Decision | undefined {
+  /** Counts an attempt. @returns the denial when the source has failed too often. */
+  #countAttempt(source: string): Decision | undefined {
     const waitMs = this.#parts.failures.tryTake(source)
     if (waitMs === 0) return undefined
     return deny('too_many_failures', { retryAfterMs: waitMs })
@@ -118,8 +118,8 @@ export class Gate {
   ): Decision | Promise<Decision> {
     const { checks, failures } = this.#parts
     const source = request.address ?? ''
-    const heldOff = this.#heldOff(source)
-    if (heldOff !== undefined) return heldOff
+    const denial = this.#countAttempt(source)
+    if (denial !== undefined) return denial
     const check = checks.check(password, verifier)
     if (check === undefined) {
       failures.giveBack(source)
@@ -177,7 +177,7 @@ function policyId({ allow, deny, basicAuth, jwt }: VisitorPolicy): string {
     .digest('base64')
 }
 
-/** Values of Authorization; two of them could be read as either by whoever comes next. */
+/** Values of Authorization; of two, another parser could take either. */
 function authorizations(headers: readonly string[]): string[] {
   const found: string[] = []
   for (let at = 0; at < headers.length; at += 2) {

@@ -6,7 +6,7 @@ import { verifyPassword } from './password.ts'
 export interface PasswordCheckOptions {
   /** Passwords checked at the same time; each takes 32 MiB and a thread. @default 2 */
   readonly maxRunning?: number
-  /** Checks that wait for their turn; one more is refused. @default 64 */
+  /** Checks that wait for their turn; one more is rejected. @default 64 */
   readonly maxWaiting?: number
   /** Good passwords that are remembered, by their keyed hash. @default 1024 */
   readonly maxRemembered?: number
@@ -17,8 +17,8 @@ export interface PasswordCheckOptions {
 }
 
 /**
- * Checks passwords off the main thread, few at a time, and remembers the good ones: browsers send theirs
- * with every request. Remembered is a hash under a key that no one outside of this object knows.
+ * Checks passwords off the main thread, a few at a time, and remembers the good ones, because browsers send
+ * theirs with every request. What is remembered is a hash under a random key of this object.
  */
 export class PasswordChecks {
   readonly #maxRunning: number
@@ -45,7 +45,7 @@ export class PasswordChecks {
     return this.#good.size
   }
 
-  /** Whether this password was found to be that of the verifier a short while ago. */
+  /** Whether this password is remembered as that of the verifier. */
   remembers(password: string, verifier: string): boolean {
     const hash = this.#hash(password, verifier)
     const until = this.#good.get(hash)
@@ -70,11 +70,11 @@ export class PasswordChecks {
 
   async #check(password: string, verifier: string): Promise<boolean> {
     if (this.#running >= this.#maxRunning) {
-      // Whoever ends hands its place on, so that nobody comes in between.
+      // A check that ends gives its place to the next in line, so that no new one gets it first.
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     } else this.#running += 1
     try {
-      // Somebody who waited behind the same password need not pay for it again.
+      // The check before this one may have been of the same password.
       if (this.remembers(password, verifier)) return true
       const isGood = await verifyPassword(password, verifier)
       if (isGood) this.#remember(password, verifier)

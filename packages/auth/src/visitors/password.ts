@@ -1,8 +1,8 @@
 /**
  * Passwords of visitors are kept and sent as scrypt verifiers, `$scrypt$ln=15,r=8,p=1$<salt>$<hash>`:
- * whoever reads a registration, or the memory of a server, has to guess at some 100 ms of a processor per
- * attempt. The cost stands in the text, so that it can grow, and is bounded, so that nobody can make a
- * server spend gigabytes on one request.
+ * someone who reads a registration, or the memory of a server, needs about 100 ms of a processor for each
+ * guess. The cost is part of the text, so that it can grow, and is bounded, so that no peer can make a server
+ * spend gigabytes on one request.
  */
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 
@@ -13,7 +13,7 @@ const MAX_PASSWORD_BYTES = 1024
 /** Longest user, bytes of UTF-8. */
 const MAX_USER_BYTES = 255
 
-/** 32 MiB and some 100 ms: what OWASP names for scrypt when memory is dear. */
+/** 32 MiB and about 100 ms: OWASP's parameters for scrypt with little memory. */
 const LOG_COST = 15
 const BLOCK_SIZE = 8
 const SALT_BYTES = 16
@@ -25,14 +25,14 @@ const MIN_LOG_COST = 14
 
 const FORM = /^\$scrypt\$ln=(\d{1,2}),r=8,p=1\$([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})$/
 
-/** Longest credentials that are looked at, characters of base64: a user and a password of the longest kind. */
+/** Longest credentials that are decoded, characters of base64: the longest user and the longest password. */
 const MAX_ENCODED = 2048
 
 /** User and password of a request. */
 interface BasicCredentials {
-  /** What stands before the first colon. */
+  /** Text before the first colon. */
   readonly user: string
-  /** What stands behind it. */
+  /** Text after it. */
   readonly password: string
 }
 
@@ -74,7 +74,7 @@ export function checkCredentials(user: string, password: string): void {
 
 /**
  * Reads the value of an Authorization header (RFC 7617). Texts are UTF-8, as our challenge demands; nothing
- * in them is percent-decoded, for that is the business of the client that read a URL.
+ * in them is percent-decoded, because decoding a URL is the client's task.
  *
  * @returns undefined for another scheme, and for what is no well-formed pair.
  */

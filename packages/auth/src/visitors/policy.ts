@@ -4,15 +4,15 @@ import { AuthError } from '../errors.ts'
 import { type JwtDemand, jwtVerifierOf, PORTABLE_JWT } from '../jwt/jwt-demand.ts'
 import { isVerifier } from './password.ts'
 
-/** Rules for the visitors of an endpoint, as they travel from an agent to its server. No secret is in them. */
+/** Rules for the visitors of an endpoint, as an agent sends them to its server. They hold no secret. */
 export interface VisitorPolicy {
-  /** Addresses and blocks that may come; absent: everybody. */
+  /** Addresses and blocks that are admitted; absent: all. */
   readonly allow?: readonly string[]
-  /** Addresses and blocks that may not. */
+  /** Addresses and blocks that are denied, even when allowed. */
   readonly deny?: readonly string[]
-  /** Who may come with a password. */
+  /** Users that are admitted with a password. */
   readonly basicAuth?: readonly BasicAuthUser[]
-  /** Who may come with a token; beside `basicAuth`, either is enough. */
+  /** Tokens that are accepted; beside `basicAuth`, either is enough. */
   readonly jwt?: JwtDemand
 }
 
@@ -35,8 +35,8 @@ const MAX_TEXT = 4096
 const KNOWN: readonly string[] = ['allow', 'deny', 'basicAuth', 'jwt']
 
 /**
- * Reads rules that came from elsewhere. What is not known is refused: a restriction that is passed over
- * would let in whom the owner wants to keep out.
+ * Reads the rules that a peer sent. An unknown rule is an error: ignoring a restriction would admit visitors
+ * that the owner denies.
  *
  * @throws {AuthError} VISITORS_POLICY_INVALID; the message repeats no value.
  */
@@ -75,7 +75,7 @@ function blocks(fields: Record<string, unknown>, name: string): readonly string[
 function users(value: unknown): readonly BasicAuthUser[] | undefined {
   if (value === undefined) return undefined
   if (!Array.isArray(value)) throw invalid('basicAuth is no list')
-  // An empty list would let nobody in, which nobody means.
+  // An empty list would admit nobody; that is a mistake, not a wish.
   if (value.length === 0) throw invalid('basicAuth names nobody')
   if (value.length > MAX_USERS) throw invalid(`basicAuth names over ${MAX_USERS} users`)
   const names = new Set<string>()
