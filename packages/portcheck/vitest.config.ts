@@ -1,4 +1,4 @@
 import { preset } from '@proj/vitest-config'
 
 // Many tests start another program to hold a port, which takes seconds on a loaded machine.
-export default preset({ testTimeout: 20_000 })
+export default preset()

@@ -6,7 +6,7 @@ export interface PresetOverrides {
   readonly include?: readonly string[]
   /** Files left out, besides node_modules. Default: `test/e2e/**`. */
   readonly exclude?: readonly string[]
-  /** Time one test may take, ms. Default 5000. */
+  /** Time one test may take, ms. Default 30000: a limit against hanging, for a busy machine too. */
   readonly testTimeout?: number
   /** Test files run at once. Default 2. */
   readonly maxWorkers?: number

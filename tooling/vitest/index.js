@@ -12,7 +12,7 @@ export function preset(overrides = {}) {
   const {
     include = ['test/**/*.test.ts'],
     exclude = ['test/e2e/**'],
-    testTimeout = 5_000,
+    testTimeout = 30_000,
     maxWorkers = 2,
     report = 'unit',
     poisonsFreeMemory = false,
@@ -24,7 +24,7 @@ export function preset(overrides = {}) {
       include,
       exclude: ['**/node_modules/**', ...exclude],
       testTimeout,
-      hookTimeout: 30_000,
+      hookTimeout: 60_000,
       setupFiles: poisonsFreeMemory ? [TIME_LIMIT, POISON] : [TIME_LIMIT],
       maxWorkers,
       passWithNoTests: true, // `pnpm test` knows which packages must have run some

@@ -23,7 +23,7 @@ export interface RawResponse {
 /** How the peer ended its direction. */
 export type RawEnding = 'fin' | 'reset'
 
-const TIMEOUT_MS = 4_000
+const TIMEOUT_MS = 20_000
 const MAX_HEAD_BYTES = 64 * 1024
 
 /** A connection on which a test writes and reads bytes. */
@@ -37,7 +37,7 @@ export class RawHttp {
   #ending: RawEnding | undefined
   #wake: () => void = () => {}
 
-  /** Takes a connected socket over. `timeoutMs` bounds each read, default 4000. */
+  /** Takes a connected socket over. `timeoutMs` bounds each read, default 20000. */
   constructor(socket: Socket, timeoutMs: number = TIMEOUT_MS) {
     this.socket = socket
     this.#timeoutMs = timeoutMs

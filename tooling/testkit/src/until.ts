@@ -9,7 +9,7 @@ import { OutOfTimeError } from './out-of-time.ts'
 export interface UntilOptions {
   /** What is waited for, in the words of the error message. Default: the source of the check. */
   readonly what?: string
-  /** Longest wait, ms. Default 4000: below the default test timeout, so that this error is seen. */
+  /** Longest wait, ms. Default 20000: below the default test timeout, so that this error is seen. */
   readonly timeoutMs?: number
   /** Pause between two looks, ms. Default 5. */
   readonly pollMs?: number
@@ -17,7 +17,7 @@ export interface UntilOptions {
   readonly signal?: AbortSignal
 }
 
-const TIMEOUT_MS = 4_000
+const TIMEOUT_MS = 20_000
 const POLL_MS = 5
 
 /**
