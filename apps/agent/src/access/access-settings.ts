@@ -9,9 +9,6 @@ import {
   text,
 } from '@proj/config'
 
-/** What a taken address leads to. */
-export const ACCESS_CONFLICTS = ['fail', 'wait', 'next', 'retry'] as const
-
 /** What can be said about an access beside its endpoint. */
 export const ACCESS_SETTINGS = {
   bindAddr: setting(listenAddresses(), {
@@ -23,7 +20,7 @@ export const ACCESS_SETTINGS = {
     description: 'How long a connection waits for the server while there is none.',
   }),
   ...LISTENER_SETTINGS,
-  onConflict: setting(oneOf(ACCESS_CONFLICTS), {
+  onConflict: setting(oneOf(['fail', 'wait', 'next', 'retry']), {
     default: 'fail',
     description:
       'When the address is taken: end, wait until it is free, take the next free port, or serve ' +

@@ -5,9 +5,9 @@ import {
   argument,
   defineCommands,
 } from '@proj/program-kit'
-import { boolean, list, oneOf, path, setting, text, url } from '@proj/config'
+import { boolean, list, path, setting, text, textOf, url } from '@proj/config'
 
-import { ACCESS_CONFLICTS } from '../access/access-settings.ts'
+import { ACCESS_SETTINGS } from '../access/access-settings.ts'
 import { NAME_COMMANDS } from './name-commands.ts'
 import { endpointName, settings } from '../settings.ts'
 
@@ -16,12 +16,17 @@ const ACCESS_FLAG = setting(boolean(), {
   description: 'The URL is that of a proxy port, as for access.',
 })
 
+/** Flags and arguments that stand for a setting accept what it accepts, and hand on the text. */
+const LISTENER = settings.tree.listeners.item
+
 const ADDRESS_FLAGS = {
-  visitorAllow: setting(list(text()), {
+  visitorAllow: setting(list(textOf(LISTENER.visitors.allow.type)), {
     description: 'Who may visit: addresses and blocks, 192.0.2.0/24; without it everybody.',
   }),
-  visitorDeny: setting(list(text()), { description: 'Who may not visit, even when allowed.' }),
-  visitorEnforce: setting(oneOf(['server', 'agent']), {
+  visitorDeny: setting(list(textOf(LISTENER.visitors.deny.type)), {
+    description: 'Who may not visit, even when allowed.',
+  }),
+  visitorEnforce: setting(textOf(LISTENER.visitors.enforce.type), {
     description: 'Who turns visitors away: the server, which is the default, or this agent.',
   }),
 }
@@ -34,7 +39,9 @@ const ownCommands = {
     description: 'Offers an HTTP service.',
     args: {
       endpoint: argument(endpointName(), { description: 'Name visitors use.' }),
-      address: argument(text(), { description: 'The service: 3000, host:3000, unix:/path.' }),
+      address: argument(textOf(LISTENER.addr.type), {
+        description: 'The service: 3000, host:3000, unix:/path.',
+      }),
     },
     flags: {
       ...ADDRESS_FLAGS,
@@ -52,14 +59,16 @@ const ownCommands = {
     description: 'Offers a TCP service.',
     args: {
       endpoint: argument(endpointName(), { description: 'Name consumers use.' }),
-      address: argument(text(), { description: 'The service: 5432, host:5432, unix:/path.' }),
+      address: argument(textOf(LISTENER.addr.type), {
+        description: 'The service: 5432, host:5432, unix:/path.',
+      }),
     },
     flags: {
       ...ADDRESS_FLAGS,
-      publicPort: setting(text(), {
+      publicPort: setting(textOf(LISTENER.publicPort.type), {
         description: 'TCP port of the server that everybody can reach the service on; or any.',
       }),
-      proxyProtocol: setting(text(), {
+      proxyProtocol: setting(textOf(LISTENER.proxyProtocol.type), {
         description:
           'Header that tells the service who the visitor is, v1 or v2; it must expect one.',
       }),
@@ -78,26 +87,30 @@ const ownCommands = {
     },
     flags: {
       bind: setting(text(), { description: 'Address for a single NAME, 127.0.0.1:15432.' }),
-      onConflict: setting(oneOf(ACCESS_CONFLICTS), {
+      onConflict: setting(textOf(ACCESS_SETTINGS.onConflict.type), {
         description:
           'When an address is taken: end, wait until it is free, take the next free port, or serve ' +
           'the others and try for ever.',
       }),
-      wait: setting(text(), { description: 'How long --on-conflict=wait waits, 30s.' }),
+      wait: setting(textOf(ACCESS_SETTINGS.waitMs.type), {
+        description: 'How long --on-conflict=wait waits, 30s.',
+      }),
       public: setting(boolean(), {
         default: 'false',
         description: 'Other machines may connect to addresses that they can reach.',
       }),
-      allow: setting(list(text()), {
+      allow: setting(list(textOf(ACCESS_SETTINGS.allow.type)), {
         default: [],
         description: 'Who may connect: addresses and blocks of them.',
       }),
-      deny: setting(list(text()), {
+      deny: setting(list(textOf(ACCESS_SETTINGS.deny.type)), {
         default: [],
         description: 'Who may not connect, even when allowed.',
       }),
-      socketMode: setting(text(), { description: 'Permissions of unix sockets, 0660.' }),
-      timeout: setting(text(), {
+      socketMode: setting(textOf(ACCESS_SETTINGS.socketMode.type), {
+        description: 'Permissions of unix sockets, 0660.',
+      }),
+      timeout: setting(textOf(ACCESS_SETTINGS.timeoutMs.type), {
         description: 'How long a connection waits for the server while there is none, 15s.',
       }),
     },

@@ -1,4 +1,9 @@
-import { type ParsedCommand, parseCommandLine } from '@proj/program-kit'
+import {
+  completionScript,
+  formatHelp,
+  type ParsedCommand,
+  parseCommandLine,
+} from '@proj/program-kit'
 import { describe, expect, test } from 'vitest'
 
 import { argumentsOf } from '../../src/commands/arguments.ts'
@@ -16,6 +21,26 @@ test.for(['http', 'tcp'])('%s offers one listener and brings nothing', (protocol
     listeners: [{ endpoint: 'web', addr: '3000', protocol, visitors: {} }],
     accesses: [],
   })
+})
+
+test.for([
+  [['tcp', 'pg', '5432', '--proxy-protocol', 'v3'], 'none, v1, v2'],
+  [['tcp', 'pg', '5432', '--public-port', '0'], 'a port such as 9901, or any'],
+  [['http', 'web', 'localhost'], 'an address such as 3000, localhost:3000'],
+  [['access', 'pg', '--socket-mode', '999'], 'permissions in octal, such as 0660'],
+] as const)('%j is refused by the flag or argument, with what is allowed', ([argv, allowed]) => {
+  const line = parseCommandLine(commands, { argv, env: {}, cwd: '/' })
+  expect(line).toMatchObject({
+    kind: 'error',
+    problems: [{ severity: 'error', allowed: expect.stringContaining(allowed) }],
+  })
+})
+
+test('help and completion offer the values of flags', () => {
+  expect(formatHelp(commands, { topic: 'tcp' })).toContain('--proxy-protocol <none|v1|v2>')
+  const script = completionScript(commands, 'bash')
+  expect(script).toMatch(/--proxy-protocol\) COMPREPLY=\(\$\(compgen -W .*none.*v1.*v2/)
+  expect(script).toMatch(/--public-port\) COMPREPLY=\(\$\(compgen -W .*any/)
 })
 
 describe('visitors', () => {

@@ -32,6 +32,7 @@ export function portOrAny(): ScalarType<number> {
     name: 'port',
     allowed: 'a port such as 9901, or any',
     schema: { type: ['string', 'integer'] },
+    completes: ['any'],
     parse: parsePort,
     format: formatPort,
   }

@@ -1,6 +1,6 @@
 import { ConfigError } from '../errors.ts'
 import { quote } from '../printing/printable.ts'
-import type { ScalarType } from './value-type.ts'
+import type { ScalarType, ValueType } from './value-type.ts'
 
 /** Options of {@link text}. */
 export interface TextOptions {
@@ -65,6 +65,31 @@ export function oneOf<const T extends readonly string[]>(choices: T): ScalarType
     parse: (value) =>
       choices.find((choice) => choice === value) ??
       refuse(`${quote(value)} is not one of the choices`),
+    format: (value) => value,
+  }
+}
+
+/**
+ * A text that another type accepts, kept as it is written: for a flag or an argument whose value goes on
+ * to a setting of that type, which then reads it. Help and completions offer what the type allows.
+ *
+ * @param type - of a list, the type of its elements is meant
+ */
+export function textOf(type: ValueType<unknown>): ScalarType<string> {
+  const scalar = type.kind === 'list' ? type.item : type
+  if (scalar.secret) throw new TypeError('a secret cannot be kept as text')
+  const { name, allowed, schema, choices, completes } = scalar
+  return {
+    kind: 'scalar',
+    name,
+    allowed,
+    schema,
+    ...(choices && { choices }),
+    ...(completes && { completes }),
+    parse: (value, context) => {
+      scalar.parse(value, context)
+      return value
+    },
     format: (value) => value,
   }
 }

@@ -28,8 +28,8 @@ export interface ScalarType<T> {
   readonly choices?: readonly string[]
   /** Whether a value must never be printed. Adds a companion setting to read it from a file. */
   readonly secret?: true
-  /** What a shell completes. */
-  readonly completes?: 'file'
+  /** What a shell completes where `choices` does not say it: a file, or some of the allowed texts. */
+  readonly completes?: 'file' | readonly string[]
   /** Whether a flag of this type may stand without a value and in a `--no-` form. */
   readonly isBoolean?: true
   /**

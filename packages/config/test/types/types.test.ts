@@ -3,6 +3,8 @@ import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
 
 import {
+  type ScalarType,
+  Secret,
   addressBlock,
   bindHost,
   boolean,
@@ -19,14 +21,13 @@ import {
   portRange,
   rate,
   secret,
-  Secret,
   secretUrl,
   serviceAddress,
   size,
   sourceAddress,
   text,
+  textOf,
   url,
-  type ScalarType,
 } from '../../src/index.ts'
 
 const context = { baseDir: '/etc/adit' }
@@ -171,3 +172,14 @@ function thrown(run: () => unknown): unknown {
     return error
   }
 }
+
+test('a text of another type accepts what it accepts, says what it allows, and stays as written', () => {
+  const context = { baseDir: '/' }
+  const kept = textOf(duration({ max: '1m' }))
+  expect(kept.parse('1m0s', context)).toBe('1m0s')
+  expect(() => kept.parse('2m', context)).toThrow('above 1m')
+  expect(kept).toMatchObject({ name: 'duration', allowed: duration({ max: '1m' }).allowed })
+  expect(kept).not.toHaveProperty('unitSuffix')
+  expect(textOf(list(oneOf(['a', 'b']))).choices).toEqual(['a', 'b'])
+  expect(() => textOf(secret())).toThrow(TypeError)
+})

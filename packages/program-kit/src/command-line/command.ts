@@ -1,4 +1,4 @@
-import type { Setting, ValueType } from '@proj/config'
+import type { Setting, SettingEntry, ValueType } from '@proj/config'
 
 /** What an argument says about itself. */
 export interface ArgumentOptions {
@@ -47,4 +47,12 @@ export function argument<T, const Options extends ArgumentOptions>(
   options: Options,
 ): Argument<Options extends { readonly optional: true } ? T | undefined : T> {
   return { type, options }
+}
+
+/** Tells whether a command takes the flags of a setting. */
+export function usesSetting(command: Command, { key }: SettingEntry): boolean {
+  return (
+    command.settings === undefined ||
+    command.settings.some((start) => key === start || key.startsWith(`${start}.`))
+  )
 }

@@ -41,9 +41,9 @@ function bash(program: string, states: readonly CompletionState[]): string[] {
     '  done',
     '  case "$prev" in',
     ...valueFlags(states).map((flag) => {
-      const words = flag.choices.map(quoted).join(' ')
+      const words = flag.completions.map(quoted).join(' ')
       const reply =
-        flag.choices.length > 0
+        flag.completions.length > 0
           ? `COMPREPLY=($(compgen -W ${quoted(words)} -- "$cur")); `
           : flag.isPath
             ? 'compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); '
@@ -82,8 +82,8 @@ function zsh(program: string, states: readonly CompletionState[]): string[] {
     '  case "$prev" in',
     ...valueFlags(states).map((flag) => {
       const reply =
-        flag.choices.length > 0
-          ? `compadd -- ${flag.choices.map(quoted).join(' ')}; `
+        flag.completions.length > 0
+          ? `compadd -- ${flag.completions.map(quoted).join(' ')}; `
           : flag.isPath
             ? '_files; '
             : ''
@@ -138,12 +138,12 @@ function fish(program: string, states: readonly CompletionState[]): string[] {
     for (const { word, description } of words) {
       lines.push(`complete -c ${program} ${when} -a ${quoted(word)} -d ${quoted(description)}`)
     }
-    for (const { flag, short, value, choices, isPath, description } of flags) {
+    for (const { flag, short, value, completions, isPath, description } of flags) {
       const takes =
         value === undefined
           ? ''
-          : choices.length > 0
-            ? ` -x -a ${quoted(choices.join(' '))}`
+          : completions.length > 0
+            ? ` -x -a ${quoted(completions.join(' '))}`
             : isPath
               ? ' -r -F'
               : ' -x'

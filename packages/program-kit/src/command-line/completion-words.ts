@@ -1,6 +1,6 @@
+import { type Command, usesSetting } from './command.ts'
 import type { CommandsInfo } from './define-commands.ts'
-import { describeFlags, type FlagDescription } from './flag-description.ts'
-import { usesSetting } from './uses-setting.ts'
+import { completionsOf, describeFlags, type FlagDescription } from './flag-description.ts'
 
 /** What a shell completes after the words of a command. */
 export interface CompletionState {
@@ -36,13 +36,22 @@ export function completionStates(commands: CommandsInfo): readonly CompletionSta
       ...(commands.commandEntries.get(name) ?? []),
       ...commands.settings.entries.filter((entry) => usesSetting(command, entry)),
     ].flatMap(describeFlags)
-    const words = states.get(name)?.words ?? []
+    const words = [...(states.get(name)?.words ?? []), ...argumentWords(command)]
     states.set(name, { command: name, words, flags: [...flags, ...always] })
   }
   return [...states.values()].map((state) => ({
     ...state,
     flags: state.flags.filter(({ hidden }) => !hidden),
   }))
+}
+
+/** Values that the arguments of a command may have, where there are only so many. */
+function argumentWords({ args = {} }: Command): CompletionState['words'] {
+  return Object.values(args).flatMap(({ type, options }) => {
+    const { description } = options
+    const values = completionsOf(type.kind === 'list' ? type.item : type)
+    return values.map((word) => ({ word, description }))
+  })
 }
 
 /** Flags that take a value, each once, over all states. */
@@ -61,7 +70,7 @@ function plainFlag(flag: string, description: string): FlagDescription {
     value: undefined,
     description,
     notes: [],
-    choices: [],
+    completions: [],
     isPath: false,
     hidden: false,
   }

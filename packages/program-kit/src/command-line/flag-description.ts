@@ -13,8 +13,8 @@ export interface FlagDescription {
   readonly description: string
   /** What is known about its value: default, limits, variable. */
   readonly notes: readonly string[]
-  /** The only allowed values, where there are only so many. */
-  readonly choices: readonly string[]
+  /** Values that a shell offers. */
+  readonly completions: readonly string[]
   /** Whether its value is a path. */
   readonly isPath: boolean
   /** Whether help and completions leave it out. */
@@ -39,7 +39,7 @@ export function describeFlags({ flag, variable, node }: SettingEntry): readonly 
       ...(type.isBoolean && shown === 'true' ? [`--no-${flag} turns it off`] : []),
       ...(variable === undefined ? [] : [variable]),
     ],
-    choices: type.isBoolean ? [] : (type.choices ?? []),
+    completions: type.isBoolean ? [] : completionsOf(type),
     isPath: type.completes === 'file',
     hidden,
   }
@@ -51,8 +51,13 @@ export function describeFlags({ flag, variable, node }: SettingEntry): readonly 
     value: '<path>',
     description: `File to read it from: ${description}`,
     notes: variable === undefined ? [] : [`${variable}_FILE`],
-    choices: [],
+    completions: [],
     isPath: true,
   }
   return [described, companion]
+}
+
+/** Values of a type that a shell offers: all of them where there are only so many. */
+export function completionsOf(type: ScalarType<unknown>): readonly string[] {
+  return type.choices ?? (typeof type.completes === 'object' ? type.completes : [])
 }

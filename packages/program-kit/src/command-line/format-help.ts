@@ -1,9 +1,8 @@
 import type { SettingEntry } from '@proj/config'
 
-import type { Argument, Command } from './command.ts'
+import { type Argument, type Command, usesSetting } from './command.ts'
 import type { CommandsInfo } from './define-commands.ts'
 import { describeFlags, type FlagDescription } from './flag-description.ts'
-import { usesSetting } from './uses-setting.ts'
 
 /** Narrowest text that is still readable. */
 const MIN_COLUMNS = 40
@@ -84,7 +83,7 @@ function commandHelp(
       'Arguments',
       Object.entries(command.args ?? {}).flatMap(([argument, { type, options }]) => [
         `  ${argumentName(argument, { type, options })}`,
-        ...wrap(options.description, 8, columns),
+        ...wrap(argumentText({ type, options }), 8, columns),
       ]),
     ),
     ...section('Flags', flagLines(commands.commandEntries.get(name) ?? [], columns)),
@@ -110,6 +109,11 @@ function usage(name: string, command: Command): string {
 function argumentName(name: string, { type, options }: Argument<unknown>): string {
   const text = `<${name}>${type.kind === 'list' ? '...' : ''}`
   return options.optional ? `[${text}]` : text
+}
+
+function argumentText({ type, options }: Argument<unknown>): string {
+  const { choices } = type.kind === 'list' ? type.item : type
+  return choices ? `${options.description} (${choices.join('|')})` : options.description
 }
 
 function flagLines(entries: readonly SettingEntry[], columns: number): string[] {

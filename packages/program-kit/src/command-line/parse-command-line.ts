@@ -10,11 +10,10 @@ import {
 import { environmentLayer, nearest, quote, resolveSettings } from '@proj/config/layers'
 
 import { flagTable, type ForeignFlags, readTokens } from './command-tokens.ts'
-import type { Argument, Command } from './command.ts'
+import { type Argument, type Command, usesSetting } from './command.ts'
 import type { Commands } from './define-commands.ts'
 import { sortFlags } from './flag-layers.ts'
 import { resolveArguments } from './resolve-arguments.ts'
-import { usesSetting } from './uses-setting.ts'
 
 /** Problems after which it is unclear which words are arguments. */
 const GUESSING: ReadonlySet<string> = new Set(['CONFIG_FLAG_UNKNOWN', 'CONFIG_PIKO_UNSUPPORTED'])

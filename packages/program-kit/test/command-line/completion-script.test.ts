@@ -1,9 +1,16 @@
 import { execFileSync } from 'node:child_process'
 
+import { defineSettings, oneOf, portOrAny, setting, textOf } from '@proj/config'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { describe, expect, test } from 'vitest'
 
-import { completionScript } from '../../src/index.ts'
+import {
+  argument,
+  type CommandsInfo,
+  completionScript,
+  defineCommands,
+  formatHelp,
+} from '../../src/index.ts'
 import { commands } from '../fixtures/sample.ts'
 
 describe('completion', () => {
@@ -23,10 +30,27 @@ describe('completion', () => {
     ['adit access --max', ''],
     ['adit run --c', '--config'],
   ])('bash completes %j', (line, words) => {
-    const script = `${completionScript(commands, 'bash')}
-      COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _adit; echo "\${COMPREPLY[*]}"`
-    const completed = execFileSync('bash', ['-c', script, 'bash', ...line.split(' ')])
-    expect(completed.toString().trim()).toBe(words)
+    expect(bashCompletes(commands, line)).toBe(words)
+  })
+
+  test('offers the values of arguments and flags that have only so many', () => {
+    const kinds = { kind: argument(oneOf(['v1', 'v2', 'any']), { description: 'Which one.' }) }
+    const flags = { port: setting(textOf(portOrAny()), { description: 'The port.' }) }
+    const small = defineCommands({
+      program: 'adit',
+      description: 'Has kinds.',
+      settings: defineSettings({ envPrefix: 'ADIT', tree: {} }),
+      globals: {},
+      commands: { pick: { description: 'Picks one.', args: kinds, flags } },
+    })
+    expect(bashCompletes(small, 'adit pick ')).toBe('v1 v2 any --port --help')
+    expect(bashCompletes(small, 'adit pick v')).toBe('v1 v2')
+    expect(bashCompletes(small, 'adit pick v1 --port ')).toBe('any')
+    expect(completionScript(small, 'zsh')).toContain("'any:Which one.'")
+    expect(completionScript(small, 'fish')).toContain("-a 'any' -d 'Which one.'")
+    const help = formatHelp(small, { topic: 'pick' })
+    expect(help).toContain('  <kind>\n        Which one. (v1|v2|any)\n')
+    expect(help).toContain('  --port <port>\n')
   })
 
   test.each(['zsh', 'fish'] as const)('%s reads its script', (shell) => {
@@ -35,6 +59,15 @@ describe('completion', () => {
     expect(outcome).toMatch(/^(ok|not installed)$/)
   })
 })
+
+/** What bash offers at the end of a line. */
+function bashCompletes(program: CommandsInfo, line: string): string {
+  const script = `${completionScript(program, 'bash')}
+      COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _adit; echo "\${COMPREPLY[*]}"`
+  return execFileSync('bash', ['-c', script, 'bash', ...line.split(' ')])
+    .toString()
+    .trim()
+}
 
 /** Lets a shell read a script without running it; says so when the shell is not there. */
 function syntaxCheck(shell: string, script: string): string {
