@@ -14,11 +14,12 @@ export { formatSize, parseSize } from './units/size.ts'
 // Defining settings
 export {
   defineSettings,
+  type Rule,
+  type RuleProblem,
   type Settings,
   type SettingsDefinition,
   type SettingsInfo,
 } from './definition/define-settings.ts'
-export type { Rule, RuleProblem } from './definition/rule.ts'
 export type { SettingEntry } from './definition/setting-entry.ts'
 export {
   setting,
@@ -35,7 +36,6 @@ export {
 } from './definition/settings-tree.ts'
 
 // Types of values
-export { sameSettings } from './reloading/same-settings.ts'
 export { Secret } from './types/secret.ts'
 export { list, type ListOptions } from './types/type-list.ts'
 export {
@@ -63,6 +63,7 @@ export type { Environment } from './sources/expand-variables.ts'
 export type { Layer, LayerValue } from './sources/layer.ts'
 export {
   loadSettings,
+  withProblems,
   type Loaded,
   type LoadedSettings,
   type LoadFailure,
@@ -70,11 +71,10 @@ export {
 } from './sources/load-settings.ts'
 export { formatOrigin, type FileOrigin, type Origin } from './sources/origin.ts'
 export { formatProblems, hasErrors, type Problem } from './sources/problem.ts'
-export { withProblems } from './sources/with-problems.ts'
 export type { ResolvedValue } from './sources/resolve-settings.ts'
 
 // Reloading
-export { diffSettings, type SettingsChange } from './reloading/diff-settings.ts'
+export { diffSettings, sameSettings, type SettingsChange } from './reloading/diff-settings.ts'
 export { FileWatch, type FileWatchOptions } from './reloading/file-watch.ts'
 export {
   SettingsReloader,

@@ -10,8 +10,7 @@ export { environmentLayer } from './sources/environment-layer.ts'
 export { resolveSettings } from './sources/resolve-settings.ts'
 
 // The settings a source may name
-export { flagName } from './definition/names.ts'
-export { entriesOf, isSecret, type SettingEntry } from './definition/setting-entry.ts'
+export { entriesOf, flagName, isSecret, type SettingEntry } from './definition/setting-entry.ts'
 
 // What a source says about mistakes
 export { nearest } from './sources/nearest.ts'

@@ -1,4 +1,3 @@
-import { flagName, snakeCase, variableName } from './names.ts'
 import type { Setting } from './setting.ts'
 import type { ObjectList, SettingsTree } from './settings-tree.ts'
 
@@ -96,4 +95,19 @@ export function defaultTexts(node: Setting<unknown>): readonly string[] {
   const value = node.options.default
   if (typeof value !== 'string') return value ?? []
   return node.type.kind === 'list' ? value.split(',').map((text) => text.trim()) : [value]
+}
+
+/** Writes `bindAddr` as `bind_addr`, the form of keys in files. */
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
+
+/** Writes the key `connect.bind_addr` as the flag `connect.bind-addr`, without leading dashes. */
+export function flagName(key: string): string {
+  return key.replaceAll('_', '-')
+}
+
+/** Writes the key `connect.bind_addr` as the variable `ADIT_CONNECT_BIND_ADDR`. */
+function variableName(prefix: string, key: string): string {
+  return `${prefix}_${key.replaceAll('.', '_')}`.toUpperCase()
 }

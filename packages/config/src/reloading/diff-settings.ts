@@ -1,5 +1,5 @@
 import type { SettingsInfo } from '../definition/define-settings.ts'
-import { sameSettings } from './same-settings.ts'
+import { Secret } from '../types/secret.ts'
 import type { SettingEntry } from '../definition/setting-entry.ts'
 import type { ReloadMode, Setting } from '../definition/setting.ts'
 
@@ -94,5 +94,19 @@ function at(value: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>(
     (inner, name) => (typeof inner === 'object' && inner ? Reflect.get(inner, name) : undefined),
     value,
+  )
+}
+
+/** Deep equality of resolved values, which are plain data and secrets; other comparisons see no secret. */
+export function sameSettings(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true
+  if (a instanceof Secret && b instanceof Secret) return a.reveal() === b.reveal()
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  const others = new Map(Object.entries(b))
+  const members = Object.entries(a)
+  return (
+    members.length === others.size &&
+    Array.isArray(a) === Array.isArray(b) &&
+    members.every(([key, value]) => others.has(key) && sameSettings(value, others.get(key)))
   )
 }

@@ -4,10 +4,14 @@
  * bad listener does not hide that two others are in each other's way.
  */
 import type { Problem } from './problem.ts'
-import { type BrokenItem, type Resolution, UNAVAILABLE } from './resolve-settings.ts'
-import type { Rule, RuleProblem } from '../definition/rule.ts'
+import {
+  type BrokenItem,
+  type Resolution,
+  type ResolvedValue,
+  UNAVAILABLE,
+} from './resolve-settings.ts'
+import type { Rule, RuleProblem } from '../definition/define-settings.ts'
 import type { Resolved } from '../definition/settings-tree.ts'
-import { placed } from './with-problems.ts'
 
 /**
  * Returns what the rules find. The lists of a resolution with wrong values are shorter afterwards;
@@ -65,4 +69,18 @@ function removeBroken(broken: readonly BrokenItem[]): (text: string) => string {
       const original = kept.get(key)?.[Number(index)]
       return original === undefined ? place : `${key}[${original}]`
     })
+}
+
+/** A problem with the place its value stands at. */
+export function placed(found: RuleProblem, values: readonly ResolvedValue[]): Problem {
+  const { key, message, hint, severity = 'error', code = 'CONFIG_RULE_BROKEN' } = found
+  const origin = values.find((value) => value.key === key)?.origin
+  return {
+    code,
+    severity,
+    key,
+    ...(origin === undefined ? {} : { origin }),
+    message,
+    ...(hint === undefined ? {} : { hint }),
+  }
 }

@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
-import { checkRules } from './check-rules.ts'
-import type { Settings } from '../definition/define-settings.ts'
+import { checkRules, placed } from './check-rules.ts'
+import type { RuleProblem, Settings } from '../definition/define-settings.ts'
 import type { ForeignFile } from './dialect.ts'
 import { environmentLayer } from './environment-layer.ts'
 import type { Environment } from './expand-variables.ts'
@@ -121,6 +121,17 @@ export async function loadSettings<Tree extends SettingsTree>(
   const report = { values: resolution.values, problems: sortByPlace(problems, wanted), files }
   if (hasErrors(problems)) return { ok: false, ...report }
   return { ok: true, settings: resolution.settings as Resolved<Tree>, ...report }
+}
+
+/** Adds what a program found out about settings by itself, such as a file that cannot be read. */
+export function withProblems<Tree extends SettingsTree>(
+  loaded: Loaded<Tree>,
+  found: readonly RuleProblem[],
+): Loaded<Tree> {
+  const { values, files } = loaded
+  const added = found.map((problem) => placed(problem, values))
+  const problems = [...loaded.problems, ...added]
+  return hasErrors(added) ? { ok: false, values, files, problems } : { ...loaded, problems }
 }
 
 /** Problems of files come in the order a person reads the files; the others stay where they are. */

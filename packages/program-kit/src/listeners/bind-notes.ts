@@ -4,6 +4,7 @@
  * arrive here. Every note has a stable code of portcheck.
  */
 import { escapeLines } from '@proj/config'
+import { parseListenAddress } from '@proj/config/address'
 
 /** Something a person would be surprised by. */
 export interface BindNote {
@@ -44,4 +45,21 @@ export function formatBindNotes(notes: readonly BindNote[]): string {
   return notes
     .map(({ code, text, hint }) => escapeLines(`warning: ${text} (${code})\n  ${hint}\n`))
     .join('')
+}
+
+/** An address whose port was taken, and the port it has instead. */
+export interface MovedBind {
+  /** The address as it was written. */
+  readonly wanted: string
+  /** The port it got. */
+  readonly port: number
+}
+
+/** Finds the addresses that on-conflict=next has moved. */
+export function movedBinds({ bound }: Pick<NotedListeners<BindNote>, 'bound'>): MovedBind[] {
+  return bound.flatMap(({ want, port }) => {
+    const address = parseListenAddress(want)
+    const isMoved = address.kind === 'tcp' && address.port !== 0 && address.port !== port
+    return isMoved ? [{ wanted: want, port }] : []
+  })
 }

@@ -12,7 +12,7 @@ import {
   setting,
   type Setting,
 } from '@proj/config'
-import { type AddressBlock, formatListenAddress } from '@proj/config/address'
+import { formatAddressBlock, formatListenAddress, type AddressBlock } from '@proj/config/address'
 
 import type { Binds } from './overlapping-binds.ts'
 
@@ -57,5 +57,55 @@ export function* bindsAreTcp(settings: readonly Binds[]): Generator<RuleProblem>
     const other = addresses.find((address) => address.kind !== 'tcp')
     if (other === undefined) continue
     yield { key, message: `${formatListenAddress(other)} is no TCP address`, hint: TCP_HINT }
+  }
+}
+
+/** Access lists as portcheck takes them. */
+export interface AccessLists {
+  /** Absent: everybody. */
+  readonly allow: readonly string[] | undefined
+  /** Beats `allow`. */
+  readonly deny: readonly string[]
+}
+
+/** Who may connect, as portcheck takes it. */
+export function accessLists({
+  allow,
+  deny,
+}: Pick<ListenerSettings, 'allow' | 'deny'>): AccessLists {
+  return { allow: allow?.map(formatAddressBlock), deny: deny.map(formatAddressBlock) }
+}
+
+/** What a log line about a listener goes to. */
+interface BindLogger {
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void
+}
+
+/** What becomes of a taken port, as portcheck takes it. */
+export interface ConflictPolicy {
+  /** Every address, or none. */
+  readonly require: 'all'
+  /** What is done about a taken port. */
+  readonly conflict: ListenerSettings['onConflict']
+  /** How long `wait` waits, ms. */
+  readonly waitMs: number
+  /** Says in the log who is waited for. */
+  readonly onWait: (error: Error) => void
+}
+
+/**
+ * What becomes of a taken port.
+ *
+ * @param listener - name of the listener in the log.
+ */
+export function conflictPolicy(
+  { onConflict, waitMs }: Pick<ListenerSettings, 'onConflict' | 'waitMs'>,
+  { listener, logger }: { readonly listener: string; readonly logger: BindLogger },
+): ConflictPolicy {
+  return {
+    require: 'all',
+    conflict: onConflict,
+    waitMs,
+    onWait: ({ message }) => logger.warn({ listener, why: message, waitMs }, 'waiting for a port'),
   }
 }
