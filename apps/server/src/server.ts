@@ -219,7 +219,7 @@ function construct(options: ServerOptions): ServerParts {
     publicPorts,
     urls: (endpoint) => state.endpointUrls(endpoint, scheme),
     readVisitorRules: gates.read,
-    onNameRefused: ({ conflict, endpoint: { tenant, name }, ...asked }) =>
+    onNameRejected: ({ conflict, endpoint: { tenant, name }, ...asked }) =>
       store.audit.write('name.refused', {
         ...asked,
         tenant,

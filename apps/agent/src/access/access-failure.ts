@@ -1,12 +1,7 @@
 import { isDialError } from '@proj/dialer'
 import { isMuxError, MUX_ERRORS } from '@proj/mux'
-import {
-  isTunnelError,
-  RESET_REASONS,
-  type ResetReason,
-  resetReasonName,
-  resetReasonText,
-} from '@proj/tunnel'
+import { isTunnelError } from '@proj/tunnel'
+import { RESET_REASONS, type ResetReason, resetReasonName, resetReasonText } from '@proj/tunnel/io'
 
 /** Why a local connection was reset, as the log and the status tell it. */
 export interface AccessFailure {

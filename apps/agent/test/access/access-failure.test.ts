@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { DialError } from '@proj/dialer'
 import { MuxError } from '@proj/mux'
-import { RESET_REASONS, TunnelError } from '@proj/tunnel'
+import { TunnelError } from '@proj/tunnel'
+import { RESET_REASONS } from '@proj/tunnel/io'
 
 import { ACCESS_FAILURES, failureOfStream, failureToOpen } from '../../src/access/access-failure.ts'
 

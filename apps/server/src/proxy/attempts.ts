@@ -1,5 +1,5 @@
 import { type ChannelSink, isMuxError } from '@proj/mux'
-import type { ResetReason } from '@proj/tunnel'
+import type { ResetReason } from '@proj/tunnel/io'
 import type { Upstream } from '@proj/tunnel/server'
 
 import type { ProxyContext } from './proxy-context.ts'

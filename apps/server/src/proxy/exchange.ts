@@ -8,9 +8,14 @@ import {
   visitorKeepAlive,
 } from '@proj/http1'
 import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
-import { RESET_REASONS, type ResetReason, resetReasonName } from '@proj/tunnel'
-import { sentOn } from '@proj/tunnel/io'
-import { neverReachedService, resetReasonOf } from '@proj/tunnel/server'
+import {
+  neverReachedService,
+  RESET_REASONS,
+  type ResetReason,
+  resetReasonName,
+  resetReasonOf,
+  sentOn,
+} from '@proj/tunnel/io'
 
 import { Attempts, isIdempotent } from './attempts.ts'
 import type { ProxyContext } from './proxy-context.ts'

@@ -1,5 +1,5 @@
 import { formatErrorResponse, isHttpError, type RequestHead } from '@proj/http1'
-import type { ResetReason } from '@proj/tunnel'
+import type { ResetReason } from '@proj/tunnel/io'
 
 /** An error response of the server itself: Piko's status and text, and a code of ours for the cause. */
 export interface ProxyError {

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 
 import { clientAddress, type Decision, type Denial, type Gate, judgeAll } from '@proj/auth'
 import { endpointId, type ForwardRequestOptions, type RequestHead } from '@proj/http1'
-import type { ConnectRequest, Endpoint } from '@proj/tunnel/server'
+import { type ConnectRequest, type Endpoint, retryAfterSeconds } from '@proj/tunnel/server'
 
 import type { AdmittedVisitor, Authenticator } from '../auth/authenticator.ts'
 import { peerFacts } from '../tls/certificates.ts'
@@ -146,7 +146,7 @@ function credentialsOf(list: readonly string[], tenant: string): IncomingHttpHea
 function errorForDenial({ status, error, code, challenges, retryAfterMs }: Denial): ProxyError {
   const headers = challenges.flatMap((challenge) => ['www-authenticate', challenge])
   if (retryAfterMs !== undefined) {
-    headers.push('retry-after', String(Math.ceil(retryAfterMs / 1000)))
+    headers.push('retry-after', retryAfterSeconds(retryAfterMs))
   }
   return { status, error, code, headers }
 }

@@ -1,6 +1,6 @@
 import { ResponseHeadReader } from '@proj/http1'
 import type { Channel, ChannelSink } from '@proj/mux'
-import { RESET_REASONS } from '@proj/tunnel'
+import { RESET_REASONS } from '@proj/tunnel/io'
 import type { Upstream } from '@proj/tunnel/server'
 
 import type { Deadlines, Expiring } from './deadlines.ts'

@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto'
 import { formatUrl } from '@proj/config/address'
 import { isPortcheckError, type WarningCode } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
-import type { PortLease, PortRefusal, PortWish, PublicPortSource } from '@proj/tunnel/server'
+import type { PortLease, PortRejection, PortWish, PublicPortSource } from '@proj/tunnel/server'
 
 import { PortRanges } from './port-ranges.ts'
-import { PORT_REFUSALS } from './port-refusals.ts'
+import { PORT_REJECTIONS } from './port-rejections.ts'
 import { noPortReservations, type PortReservations } from './port-reservations.ts'
 import {
   type PublicPortOptions,
@@ -91,7 +91,7 @@ export class PublicPorts implements PublicPortSource {
   }
 
   /** @inheritdoc */
-  async take(wish: PortWish): Promise<PortLease | PortRefusal> {
+  async take(wish: PortWish): Promise<PortLease | PortRejection> {
     const owner = ownerKey(wish)
     const turn = (this.#turns.get(owner) ?? Promise.resolve()).then(() => this.#place(wish))
     this.#turns.set(owner, turn)
@@ -118,16 +118,17 @@ export class PublicPorts implements PublicPortSource {
     this.visitors.destroy()
   }
 
-  async #place(wish: PortWish): Promise<PortLease | PortRefusal> {
+  async #place(wish: PortWish): Promise<PortLease | PortRejection> {
     const owner = ownerKey(wish)
     const mine = this.#byOwner.get(owner)
     if (mine !== undefined) {
       if (wish.port === 0 || wish.port === mine.number) return this.#lease(mine, wish)
-      if (mine.isServed) return PORT_REFUSALS.differs(mine.number)
+      if (mine.isServed) return PORT_REJECTIONS.differs(mine.number)
     }
-    if (this.#stopping || this.#ranges.size === 0) return PORT_REFUSALS.off()
-    if (wish.port !== 0 && !this.#ranges.has(wish.port)) return PORT_REFUSALS.notAllowed(wish.port)
-    if (!this.#makeRoom(wish, mine)) return PORT_REFUSALS.limit(this.#options.maxPerIdentity)
+    if (this.#stopping || this.#ranges.size === 0) return PORT_REJECTIONS.off()
+    const isForeign = wish.port !== 0 && !this.#ranges.has(wish.port)
+    if (isForeign) return PORT_REJECTIONS.notAllowed(wish.port)
+    if (!this.#makeRoom(wish, mine)) return PORT_REJECTIONS.limit(this.#options.maxPerIdentity)
     const found = await this.#find(wish)
     if (!(found instanceof PublicPort)) return found
     if (mine !== undefined) this.#free(mine)
@@ -166,7 +167,7 @@ export class PublicPorts implements PublicPortSource {
     return oldest !== undefined
   }
 
-  async #find(wish: PortWish): Promise<PublicPort | PortRefusal> {
+  async #find(wish: PortWish): Promise<PublicPort | PortRejection> {
     if (wish.port !== 0) {
       const wanted = await this.#claim(wish.port, wish)
       const isTaken = 'code' in wanted && wanted.code === 'port-taken'
@@ -183,7 +184,7 @@ export class PublicPorts implements PublicPortSource {
       const found = await this.#claim(number, wish)
       if (found instanceof PublicPort || found.code === 'port-unavailable') return found
     }
-    return PORT_REFUSALS.noneLeft()
+    return PORT_REJECTIONS.noneLeft()
   }
 
   *#candidates(wish: PortWish): Generator<number> {
@@ -199,7 +200,7 @@ export class PublicPorts implements PublicPortSource {
     for (const number of this.#ranges.from(start)) if (number !== last) yield number
   }
 
-  async #claim(number: number, wish: PortWish): Promise<PublicPort | PortRefusal> {
+  async #claim(number: number, wish: PortWish): Promise<PublicPort | PortRejection> {
     const { endpoint, identity } = wish
     const other = this.#byNumber.get(number)
     if (other !== undefined) {
@@ -210,7 +211,7 @@ export class PublicPorts implements PublicPortSource {
     }
     const reserved = this.#reservations.ownerOf(number)
     if (reserved !== undefined && ownerKey(reserved) !== ownerKey(wish)) {
-      return PORT_REFUSALS.reserved(number)
+      return PORT_REJECTIONS.reserved(number)
     }
     const port = new PublicPort(number, { endpoint, identity })
     this.#byNumber.set(number, port)
@@ -227,7 +228,7 @@ export class PublicPorts implements PublicPortSource {
     const shared = port.warnings.filter(({ code }) => SHARED.has(code))
     if (this.#stopping || (wish.port === 0 && shared.length > 0)) {
       this.#free(port)
-      return this.#stopping ? PORT_REFUSALS.off() : PORT_REFUSALS.ofProgram(number)
+      return this.#stopping ? PORT_REJECTIONS.off() : PORT_REJECTIONS.ofProgram(number)
     }
     for (const { code, text } of shared) {
       this.#logger.warn({ port: number, endpoint: endpoint.name, code }, text)
@@ -235,16 +236,16 @@ export class PublicPorts implements PublicPortSource {
     return port
   }
 
-  #refuse(other: PublicPort): PortRefusal {
+  #refuse(other: PublicPort): PortRejection {
     const { number, since, heldUntil, sessions } = other
     // If its agents are gone without a word, it is only kept for them by the time it is asked for again.
     for (const session of sessions) session.probe()
-    if (heldUntil === undefined) return PORT_REFUSALS.served(number, since)
-    return PORT_REFUSALS.held(number, since, Math.max(0, heldUntil - Date.now()))
+    if (heldUntil === undefined) return PORT_REJECTIONS.served(number, since)
+    return PORT_REJECTIONS.held(number, since, Math.max(0, heldUntil - Date.now()))
   }
 
   /** The operator reads who has the port; the agent learns only that somebody has. */
-  #explain(error: unknown, port: number, { endpoint, port: asked }: PortWish): PortRefusal {
+  #explain(error: unknown, port: number, { endpoint, port: asked }: PortWish): PortRejection {
     const isBusy = isPortcheckError(error, 'PORTCHECK_PORT_BUSY')
     const isDenied = isPortcheckError(error, 'PORTCHECK_PORT_DENIED')
     const why = error instanceof Error ? error.message : String(error)
@@ -254,8 +255,8 @@ export class PublicPorts implements PublicPortSource {
         'public port taken, trying the next',
       )
     } else this.#logger.warn({ port, endpoint: endpoint.name, why }, 'public port not to be had')
-    if (isBusy) return PORT_REFUSALS.ofProgram(port)
-    return isDenied ? PORT_REFUSALS.notAllowed(port) : PORT_REFUSALS.unavailable(port)
+    if (isBusy) return PORT_REJECTIONS.ofProgram(port)
+    return isDenied ? PORT_REJECTIONS.notAllowed(port) : PORT_REJECTIONS.unavailable(port)
   }
 
   #free(port: PublicPort): void {

@@ -2,9 +2,9 @@ import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 
 import type { Handshake } from '@proj/portcheck'
-import { type Logger } from '@proj/tunnel'
+import type { Logger } from '@proj/tunnel'
 import { carrierOf, resetSocket } from '@proj/tunnel/io'
-import { jsonRefusal, sendRefusal } from '@proj/tunnel/server'
+import { jsonAnswer, sendAnswer } from '@proj/tunnel/server'
 
 import type { TlsMaterial } from './tls-material.ts'
 
@@ -166,9 +166,9 @@ export class TlsFront {
         this.#server.emit('connection', socket)
       } else if (isMethodCharacter(first)) {
         this.#fail(socket, 'plain-http', 'HTTP without TLS')
-        sendRefusal(
+        sendAnswer(
           socket,
-          jsonRefusal(400, 'this port speaks TLS: use https', { 'adit-error': 'tls_required' }),
+          jsonAnswer(400, 'this port speaks TLS: use https', { 'adit-error': 'tls_required' }),
         )
       } else {
         this.#fail(socket, 'no-tls', 'the first byte is none of TLS')
@@ -206,9 +206,9 @@ export class TlsFront {
     this.#fail(carrier, result, text)
     const arrival = this.#arrivals.get(carrier)
     if (arrival !== undefined) arrival.secured = socket
-    sendRefusal(
+    sendAnswer(
       socket,
-      jsonRefusal(403, text, { 'adit-error': `client_${result.replace('-', '_')}` }),
+      jsonAnswer(403, text, { 'adit-error': `client_${result.replace('-', '_')}` }),
     )
   }
 

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import { checkEndpointName, type Logger } from '@proj/tunnel'
+import type { Logger } from '@proj/tunnel'
 import {
   type Authorize,
+  checkEndpointName,
   type ClaimContext,
   claimName,
   type ClientCertificate,
@@ -15,6 +16,7 @@ import {
   RESERVATIONS_ROUTE,
   routeEndpoint,
   SESSION_ENDPOINT,
+  retryAfterSeconds,
 } from '@proj/tunnel/server'
 
 import type { PortOwner } from '../public-ports/public-port.ts'
@@ -215,7 +217,7 @@ export class ReservationsApi {
 function denied({ status, error, retryAfterMs }: Denial): Answer {
   const answer = { status, body: { error } }
   if (retryAfterMs === undefined) return answer
-  return { ...answer, headers: { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) } }
+  return { ...answer, headers: { 'retry-after': retryAfterSeconds(retryAfterMs) } }
 }
 
 function heldBy({ identity, reservedAt }: Reservation): NameConflict {

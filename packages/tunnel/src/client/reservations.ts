@@ -6,8 +6,7 @@ import { createAgent, createHttpAgent, isDialError } from '@proj/dialer'
 import { underSignals } from '../abortable.ts'
 import { checkEndpointName } from '../protocol/endpoint.ts'
 import { TunnelError } from '../errors.ts'
-import { RESERVATIONS_ROUTE } from '../protocol/reservations-route.ts'
-import { routeTo } from '../protocol/routes.ts'
+import { RESERVATIONS_ROUTE, routeTo } from '../protocol/routes.ts'
 import { handshakeTo, type ServerOptions } from './server-options.ts'
 
 /** A name that is held for whoever asked. */

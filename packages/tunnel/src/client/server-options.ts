@@ -1,9 +1,14 @@
 import type { WebSocketDialOptions } from '@proj/dialer'
 
-import type { EndpointAction } from '../server/grant.ts'
 import { abortable } from '../abortable.ts'
 import { protocolHeader } from '../protocol/protocol-version.ts'
-import { CONNECT_ROUTE, routeTo, SESSION_ENDPOINT, UPSTREAM_ROUTE } from '../protocol/routes.ts'
+import {
+  CONNECT_ROUTE,
+  type EndpointAction,
+  routeTo,
+  SESSION_ENDPOINT,
+  UPSTREAM_ROUTE,
+} from '../protocol/routes.ts'
 
 /** How a server is reached, for agents and consumers alike. */
 export interface ServerOptions {

@@ -1,11 +1,17 @@
 // Joining sockets and mux channels: for programs that carry bytes themselves.
-export { readLent } from './lent-reads.ts'
-export type { TakeChunk } from './lent-reads.ts'
-export { GatheredWrites } from './gathered-writes.ts'
-export { sentOn, SocketSplice } from './socket-splice.ts'
+export { SocketSplice } from './socket-splice.ts'
 export { OpenSplices } from './open-splices.ts'
 export { Traffic } from './traffic.ts'
-export type { MeteredConnection } from './traffic.ts'
+export { readLent } from './lent-reads.ts'
+export { GatheredWrites } from './gathered-writes.ts'
+export { sentOn } from './socket-splice.ts'
 export { resetSocket } from './reset-socket.ts'
 export { carrierOf } from './tls-carrier.ts'
-export { ChannelSplice } from './channel-splice.ts'
+export {
+  neverReachedService,
+  RESET_REASONS,
+  resetReasonName,
+  resetReasonOf,
+  resetReasonText,
+} from '../protocol/reset-reason.ts'
+export type { ResetReason } from '../protocol/reset-reason.ts'

@@ -57,13 +57,10 @@ export interface Hello {
   readonly peer: string
 }
 
-/** Answer to a registration that was not granted. */
-export interface Refused {
-  readonly type: 'refused'
-  /** Echo of the request. */
-  readonly id: number
-  /** Stable word, one of REFUSAL_CODES or of a later version. */
-  readonly code: string
+/** Why something is rejected, as the peer is told. */
+export interface Rejection<Code extends string = RejectionCode> {
+  /** Stable word. */
+  readonly code: Code
   /** One sentence for people. */
   readonly message: string
   /**
@@ -77,8 +74,15 @@ export interface Refused {
   readonly retryAfterMs?: number
 }
 
-/** Why a server of this version refuses to register an endpoint. */
-export const REFUSAL_CODES = [
+/** Answer to a registration that was rejected; its code may be one of a later version. */
+export interface Refused extends Rejection<string> {
+  readonly type: 'refused'
+  /** Echo of the request. */
+  readonly id: number
+}
+
+/** Why a server of this version rejects the registration of an endpoint. */
+export const REJECTION_CODES = [
   'endpoint-invalid',
   'kind-unknown',
   'not-permitted',
@@ -96,3 +100,6 @@ export const REFUSAL_CODES = [
   'unavailable',
   'draining',
 ] as const
+
+/** One of REJECTION_CODES. */
+export type RejectionCode = (typeof REJECTION_CODES)[number]

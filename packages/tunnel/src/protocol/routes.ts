@@ -1,8 +1,14 @@
+/** What a peer wants to do with an endpoint: the upstream route is for `listen`, the connect route for `connect`. */
+export type EndpointAction = 'listen' | 'connect'
+
 /** Path of the upstream route, followed by the endpoint. */
 export const UPSTREAM_ROUTE = '/piko/v1/upstream/'
 
 /** Path of the connect route, followed by the endpoint. */
 export const CONNECT_ROUTE = '/_piko/v1/tcp/'
+
+/** Path of the names held for an identity; behind it and a slash, one of them. */
+export const RESERVATIONS_ROUTE = '/adit/v1/reservations'
 
 /**
  * Endpoint name that asks a server of ours for a session and nothing else. A Piko server looks for an

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
-import type { EndpointAction, Grant } from './grant.ts'
+import { type HttpAnswer, jsonAnswer, retryAfterSeconds } from '../protocol/http-answer.ts'
+import type { EndpointAction } from '../protocol/routes.ts'
 
 /** The certificate a peer has shown on TLS, verified against the authorities of its listener. */
 export interface ClientCertificate {
@@ -27,7 +28,25 @@ export interface AuthorizationRequest {
   readonly certificate?: ClientCertificate
 }
 
-/** Refusal of a handshake. */
+/** What an authorised peer may do, asked again for every endpoint its session touches. */
+export interface Grant {
+  /**
+   * Who it is, for logs and conflicts; no secret. Sessions of one identity share a name, another's are
+   * refused it.
+   */
+  readonly identity: string
+  /** Whose names it uses: a name in one tenant never meets the same name in another. '' is the usual one. */
+  readonly tenant: string
+  /**
+   * Aborted with an Error when the right is over, because it expired or was revoked: what lives on it is
+   * cut. Absent: it lasts as long as the session.
+   */
+  readonly ended?: AbortSignal
+  /** Whether the peer may do this with this endpoint. */
+  permits(action: EndpointAction, endpoint: string): boolean
+}
+
+/** The peer has no right to what it asks for. */
 export interface Denial {
   /** HTTP status: 401 as Piko says it, or a retryable one (429, 503). */
   readonly status: number
@@ -38,11 +57,26 @@ export interface Denial {
 }
 
 /**
- * Judges a handshake. A Denial refuses it; a throw or rejection becomes a bare 500.
+ * Judges a handshake. When it throws, the peer gets a bare 500.
  */
 export type Authorize = (request: AuthorizationRequest) => Promise<Grant | Denial> | Grant | Denial
 
 /** Tells a denial from a grant. */
 export function isDenial(verdict: Grant | Denial): verdict is Denial {
   return 'status' in verdict
+}
+
+/** A denial as an answer, as Piko words it. */
+export function denialAnswer(
+  { status, error, retryAfterMs }: Denial,
+  headers: Readonly<Record<string, string>> = {},
+): HttpAnswer {
+  if (retryAfterMs === undefined) return jsonAnswer(status, error, headers)
+  const retryAfter = { 'retry-after': retryAfterSeconds(retryAfterMs) }
+  return jsonAnswer(status, error, { ...retryAfter, ...headers })
+}
+
+/** Lets everyone do everything: right on loopback, and the app's decision elsewhere. */
+export function allowAll(): Grant {
+  return { identity: 'anonymous', tenant: '', permits: () => true }
 }

@@ -5,9 +5,14 @@ import type { Duplex } from 'node:stream'
 import { WindowBudget } from '@proj/mux'
 
 import { onAborted } from '../abortable.ts'
-import { type Authorize, type ClientCertificate, isDenial } from './authorization.ts'
-import { denialRefusal } from './denial-refusal.ts'
-import { allowAll, type Grant } from './grant.ts'
+import {
+  allowAll,
+  type Authorize,
+  type ClientCertificate,
+  denialAnswer,
+  type Grant,
+  isDenial,
+} from './authorization.ts'
 import { ConsumerSession } from './consumer-session.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import { limit, WINDOW_BUDGET_BYTES } from '../limits.ts'
@@ -19,7 +24,7 @@ import {
   type TcpVisitor,
 } from './open-connection.ts'
 import { protocolHeader, speaksAdit } from '../protocol/protocol-version.ts'
-import { jsonRefusal, type Refusal, sendRefusal } from './refusal.ts'
+import { type HttpAnswer, jsonAnswer, sendAnswer } from '../protocol/http-answer.ts'
 import { CONNECT_ROUTE, routeEndpoint } from '../protocol/routes.ts'
 import { OpenSplices } from '../io/open-splices.ts'
 import type { UpstreamRegistry } from './upstream-registry.ts'
@@ -101,8 +106,8 @@ export class ConsumerAcceptor {
     const ignore = (): void => {}
     socket.on('error', ignore)
     socket.pause() // nobody reads while it is decided who may
-    const refusal = await this.#accept(request, socket, head)
-    if (refusal !== undefined) sendRefusal(socket, refusal)
+    const answer = await this.#accept(request, socket, head)
+    if (answer !== undefined) sendAnswer(socket, answer)
     else socket.off('error', ignore)
   }
 
@@ -127,18 +132,18 @@ export class ConsumerAcceptor {
     this.#pipes.abort('draining')
   }
 
-  /** @returns the refusal to send, or undefined when the socket belongs to somebody now. */
+  /** @returns the answer to send, or undefined when the socket belongs to somebody now. */
   async #accept(
     request: ConnectRequest,
     socket: Duplex,
     head: Buffer,
-  ): Promise<Refusal | undefined> {
+  ): Promise<HttpAnswer | undefined> {
     const { registry, authorize, logger, maxSessions } = this.#options
     const { headers, remoteAddress, certificate } = request
     const adit = speaksAdit(headers)
     const echo = protocolHeader(adit)
     const endpoint = routeEndpoint(CONNECT_ROUTE, request.path)
-    if (endpoint === undefined) return jsonRefusal(400, 'missing endpoint id', echo)
+    if (endpoint === undefined) return jsonAnswer(400, 'missing endpoint id', echo)
     let grant: Grant
     try {
       const verdict = await authorize({
@@ -148,16 +153,16 @@ export class ConsumerAcceptor {
         remoteAddress,
         ...(certificate !== undefined && { certificate }),
       })
-      if (isDenial(verdict)) return denialRefusal(verdict, echo)
+      if (isDenial(verdict)) return denialAnswer(verdict, echo)
       grant = verdict
     } catch (error) {
       logger.error({ err: error }, 'authorisation failed to decide')
-      return jsonRefusal(500, 'internal error', echo)
+      return jsonAnswer(500, 'internal error', echo)
     }
-    if (this.#draining) return jsonRefusal(503, 'server is shutting down', echo)
-    if (this.size >= maxSessions) return jsonRefusal(503, 'too many connections', echo)
+    if (this.#draining) return jsonAnswer(503, 'server is shutting down', echo)
+    if (this.size >= maxSessions) return jsonAnswer(503, 'too many connections', echo)
     if (!adit) {
-      if (!grant.permits('connect', endpoint)) return jsonRefusal(401, 'endpoint not permitted')
+      if (!grant.permits('connect', endpoint)) return jsonAnswer(401, 'endpoint not permitted')
       // Piko looks for an upstream before it looks at the handshake.
       const rejection = rejectConnection(
         registry,
@@ -167,7 +172,7 @@ export class ConsumerAcceptor {
       if (rejection !== undefined) return rejectionAnswer(rejection)
     }
     const handshake = checkHandshake(request.method, headers)
-    if (!handshake.ok) return handshake.refusal
+    if (!handshake.ok) return handshake.answer
     if (socket.destroyed) return undefined
     if (!adit) {
       const named = { tenant: grant.tenant, name: endpoint }
@@ -189,7 +194,7 @@ export class ConsumerAcceptor {
     accept: string,
     socket: Duplex,
     head: Buffer,
-  ): Refusal | undefined {
+  ): HttpAnswer | undefined {
     const { registry, logger } = this.#options
     const connection = openConnection(registry, endpoint, request, logger)
     if (typeof connection === 'string') return rejectionAnswer(connection)
@@ -214,6 +219,6 @@ const REJECTIONS: Readonly<Record<ConnectionRejection, readonly [status: number,
   limitReached: [503, 'too many connections'],
 }
 
-function rejectionAnswer(rejection: ConnectionRejection): Refusal {
-  return jsonRefusal(...REJECTIONS[rejection])
+function rejectionAnswer(rejection: ConnectionRejection): HttpAnswer {
+  return jsonAnswer(...REJECTIONS[rejection])
 }

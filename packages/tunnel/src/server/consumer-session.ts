@@ -1,7 +1,7 @@
 import type { Channel, ChannelSink, WindowBudget } from '@proj/mux'
 
 import { onAborted } from '../abortable.ts'
-import type { Grant } from './grant.ts'
+import type { Grant } from './authorization.ts'
 import type { ControlMessage } from '../protocol/control-message.ts'
 import type { Logger } from '../logger.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'

@@ -1,30 +1,23 @@
-// The server half: what a program needs that agents and consumers connect to.
+// The server half: what agents and consumers connect to.
 export { UpstreamAcceptor } from './upstream-acceptor.ts'
-export type { UpstreamAcceptorLimits, UpstreamAcceptorOptions } from './upstream-acceptor.ts'
 export { ConsumerAcceptor } from './consumer-acceptor.ts'
-export type { ConnectRequest, ConsumerAcceptorOptions } from './consumer-acceptor.ts'
+export type { ConnectRequest } from './consumer-acceptor.ts'
 export { openConnection } from './open-connection.ts'
-export type { ConnectionRejection, TcpConnection, TcpVisitor } from './open-connection.ts'
-export type { PortLease, PortRefusal, PortWish, PublicPortSource } from './public-port.ts'
 export { UpstreamRegistry } from './upstream-registry.ts'
-export type { RegistryEvents, Upstream } from './upstream-registry.ts'
-export type { ReadVisitorRules } from '../protocol/visitor-rules.ts'
-export { RESERVATIONS_ROUTE } from '../protocol/reservations-route.ts'
-export { routeEndpoint, SESSION_ENDPOINT } from '../protocol/routes.ts'
-export { endpointText } from '../protocol/endpoint.ts'
+export type { Upstream } from './upstream-registry.ts'
+export { checkEndpointName, endpointText } from '../protocol/endpoint.ts'
 export type { Endpoint } from '../protocol/endpoint.ts'
-export { claimName } from './claim-name.ts'
-export type { ClaimContext, NameClaim, NameReservations } from './claim-name.ts'
-export { conflictDetails, conflictText } from './name-conflict.ts'
-export type { ConflictDetails, NameConflict, RefusedName } from './name-conflict.ts'
-export { allowAll } from './grant.ts'
-export { isDenial } from './authorization.ts'
-export type { AuthorizationRequest, Authorize, ClientCertificate, Denial } from './authorization.ts'
-export type { EndpointAction, Grant } from './grant.ts'
-export { jsonRefusal, sendRefusal } from './refusal.ts'
-export { neverReachedService, resetReasonOf } from '../protocol/reset-reason.ts'
-export {
-  MAX_RECORD_BYTES,
-  StreamRecordReader,
-  encodeStreamRecord,
-} from '../protocol/stream-record.ts'
+export type { ReadVisitorRules, VisitorRules } from '../protocol/visitor-rules.ts'
+export type { PortLease, PortRejection, PortWish, PublicPortSource } from './port-leases.ts'
+export { claimName, conflictDetails, conflictText } from './claim-name.ts'
+export type { ClaimContext, NameConflict } from './claim-name.ts'
+export { allowAll, isDenial } from './authorization.ts'
+export type {
+  AuthorizationRequest,
+  Authorize,
+  ClientCertificate,
+  Denial,
+  Grant,
+} from './authorization.ts'
+export { RESERVATIONS_ROUTE, routeEndpoint, SESSION_ENDPOINT } from '../protocol/routes.ts'
+export { jsonAnswer, retryAfterSeconds, sendAnswer } from '../protocol/http-answer.ts'

@@ -1,16 +1,11 @@
-import type { ControlMessage, REFUSAL_CODES, Refused } from '../protocol/control-message.ts'
+import type { ControlMessage, Rejection } from '../protocol/control-message.ts'
 import { checkEndpointName } from '../protocol/endpoint.ts'
 import { isTunnelError } from '../errors.ts'
-import type { Grant } from './grant.ts'
+import type { Grant } from './authorization.ts'
 import type { ReadVisitorRules, VisitorRules } from '../protocol/visitor-rules.ts'
 
 /** An agent asks to serve an endpoint. */
 export type Register = Extract<ControlMessage, { type: 'register' }>
-
-/** A registration that is refused, without what names the question. */
-export type RegistrationRefusal = Omit<Refused, 'type' | 'id' | 'code'> & {
-  readonly code: (typeof REFUSAL_CODES)[number]
-}
 
 /** What a session knows when it is asked for an endpoint. */
 export interface RegistrationContext {
@@ -40,7 +35,7 @@ const RULES_RETRY_MS = 1_000
 export function judgeRegistration(
   { endpoint, kind, visitors, port }: Register,
   context: RegistrationContext,
-): RegistrationRefusal | { readonly rules?: VisitorRules } {
+): Rejection | { readonly rules?: VisitorRules } {
   const { isLeaving, grant, endpoints, waiting, maxEndpoints, drainRetryAfterMs } = context
   if (isLeaving) {
     const message = 'this server is shutting down'
@@ -74,7 +69,7 @@ function judgeRules(
   kind: 'http' | 'tcp',
   read: ReadVisitorRules,
   demanded: readonly VisitorRules[],
-): RegistrationRefusal | { readonly rules: VisitorRules } {
+): Rejection | { readonly rules: VisitorRules } {
   let rules: VisitorRules
   try {
     rules = read(visitors, kind)

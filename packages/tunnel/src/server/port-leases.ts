@@ -1,5 +1,38 @@
 import type { Logger } from '../logger.ts'
-import type { PortLease, PortRefusal, PortWish, PublicPortSource } from './public-port.ts'
+import type { Rejection, RejectionCode } from '../protocol/control-message.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
+import type { Upstream } from './upstream-registry.ts'
+
+/** A port that an agent asks for, with an endpoint it may serve. */
+export interface PortWish {
+  /** The endpoint that visitors of the port reach. */
+  readonly endpoint: Endpoint
+  /** Who asks. */
+  readonly identity: string
+  /** The port, or 0 for any. */
+  readonly port: number
+  /** The session that serves it. */
+  readonly session: Upstream
+}
+
+/** A session's hold on a port. The port is open to visitors as long as some session has one. */
+export interface PortLease {
+  /** The port. */
+  readonly port: number
+  /** URL people find it under; undefined where the agent knows one as good. */
+  readonly url: string | undefined
+  /** Gives the hold up; again is nothing. */
+  release(): void
+}
+
+/** Why an endpoint gets no port, as the agent is told: no other identity and no program is named. */
+export type PortRejection = Rejection<Extract<RejectionCode, `port-${string}`>>
+
+/** Gives out public ports. */
+export interface PublicPortSource {
+  /** Opens a port for an endpoint, or joins the endpoint's other sessions on theirs. */
+  take(wish: PortWish): Promise<PortLease | PortRejection>
+}
 
 /** When it is worth asking again after a failure of the server's own, ms. */
 const RETRY_MS = 10_000
@@ -30,7 +63,7 @@ export class PortLeases {
    *
    * @returns undefined when the endpoint was released meanwhile.
    */
-  async take(wish: PortWish): Promise<PortLease | PortRefusal | undefined> {
+  async take(wish: PortWish): Promise<PortLease | PortRejection | undefined> {
     const endpoint = wish.endpoint.name
     this.#wishes.set(endpoint, wish)
     const lease = await this.#ask(wish)
@@ -61,7 +94,7 @@ export class PortLeases {
     for (const endpoint of this.#leases.keys()) this.release(endpoint)
   }
 
-  async #ask(wish: PortWish): Promise<PortLease | PortRefusal> {
+  async #ask(wish: PortWish): Promise<PortLease | PortRejection> {
     try {
       return await this.#source.take(wish)
     } catch (error) {
@@ -79,7 +112,7 @@ export class PortLeases {
   }
 }
 
-const PORTS_ARE_OFF: PortRefusal = {
+const PORTS_ARE_OFF: PortRejection = {
   code: 'port-off',
   message: 'this server gives no public ports',
 }

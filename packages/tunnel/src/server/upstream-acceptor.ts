@@ -4,22 +4,33 @@ import type { Duplex } from 'node:stream'
 
 import { WindowBudget } from '@proj/mux'
 
-import { claimName, type NameReservations } from './claim-name.ts'
-import { type Authorize, type ClientCertificate, isDenial } from './authorization.ts'
-import { denialRefusal } from './denial-refusal.ts'
-import { allowAll, type Grant } from './grant.ts'
-import { limit, WINDOW_BUDGET_BYTES } from '../limits.ts'
-import { type Logger, silentLogger } from '../logger.ts'
 import {
+  claimName,
   conflictDetails,
   conflictText,
   type NameConflict,
-  type RefusedName,
-} from './name-conflict.ts'
-import { noPublicPorts } from './port-leases.ts'
-import type { PublicPortSource } from './public-port.ts'
+  type NameReservations,
+  type RejectedName,
+} from './claim-name.ts'
+import {
+  allowAll,
+  type Authorize,
+  type ClientCertificate,
+  denialAnswer,
+  type Grant,
+  isDenial,
+} from './authorization.ts'
+import { limit, WINDOW_BUDGET_BYTES } from '../limits.ts'
+import { type Logger, silentLogger } from '../logger.ts'
+import { noPublicPorts, type PublicPortSource } from './port-leases.ts'
 import { protocolHeader, speaksAdit } from '../protocol/protocol-version.ts'
-import { jsonRefusal, type Refusal, sendRefusal, textRefusal } from './refusal.ts'
+import {
+  type HttpAnswer,
+  jsonAnswer,
+  retryAfterSeconds,
+  sendAnswer,
+  textAnswer,
+} from '../protocol/http-answer.ts'
 import { routeEndpoint, UPSTREAM_ROUTE } from '../protocol/routes.ts'
 import type { UpstreamRegistry } from './upstream-registry.ts'
 import { UpstreamSession } from './upstream-session.ts'
@@ -55,7 +66,7 @@ export interface UpstreamAcceptorOptions<
   /** Names that are held for identities. Default: none. */
   readonly reservations?: NameReservations
   /** Told of every name that is refused because somebody else has it. Default: nobody is. */
-  readonly onNameRefused?: (refused: RefusedName) => void
+  readonly onNameRejected?: (rejected: RejectedName) => void
   /** URLs visitors can use for an endpoint, told to agents of ours. Default: none. */
   readonly urls?: (endpoint: string) => readonly string[]
   /** Names this server to its agents. Default: random. */
@@ -104,7 +115,7 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
       registry: options.registry,
       authorize: options.authorize ?? allowAll,
       reservations: options.reservations ?? { find: () => undefined },
-      onNameRefused: options.onNameRefused ?? (() => {}),
+      onNameRejected: options.onNameRejected ?? (() => {}),
       publicPorts: options.publicPorts ?? noPublicPorts,
       urls: options.urls ?? (() => []),
       node: options.node ?? randomBytes(4).toString('hex'),
@@ -134,8 +145,8 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
     const ignore = (): void => {}
     socket.on('error', ignore)
     void this.#judge(request).then((verdict) => {
-      const refusal = 'status' in verdict ? verdict : this.#accept(request, verdict, socket, head)
-      if (refusal !== undefined) sendRefusal(socket, refusal)
+      const answer = 'status' in verdict ? verdict : this.#accept(request, verdict, socket, head)
+      if (answer !== undefined) sendAnswer(socket, answer)
       else socket.off('error', ignore)
     })
   }
@@ -144,9 +155,9 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
   readonly handleRequest = (request: IncomingMessage, response: ServerResponse): void => {
     void this.#judge(request).then((verdict) => {
       const handshake = checkHandshake('', {})
-      const refusal = 'status' in verdict ? verdict : handshake.ok ? undefined : handshake.refusal
+      const answer = 'status' in verdict ? verdict : handshake.ok ? undefined : handshake.answer
       response.shouldKeepAlive = false
-      response.writeHead(refusal?.status ?? 400, refusal?.headers).end(refusal?.body)
+      response.writeHead(answer?.status ?? 400, answer?.headers).end(answer?.body)
     })
   }
 
@@ -181,10 +192,10 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
    * Authorises and routes. Piko judges before it routes: an unknown path of an unauthorised peer is a
    * 401, not a 404.
    */
-  async #judge(request: IncomingMessage): Promise<Admission | Refusal> {
+  async #judge(request: IncomingMessage): Promise<Admission | HttpAnswer> {
     const { path, query } = targetOf(request)
     const endpoint = routeEndpoint(UPSTREAM_ROUTE, path)
-    // Our header on a refusal tells an agent of ours that it was us who refused.
+    // Our header on a answer tells an agent of ours that it was us who refused.
     const echo = protocolHeader(speaksAdit(request.headers))
     let grant: Grant
     try {
@@ -196,43 +207,43 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
         remoteAddress: this.#options.addressOf(request),
         ...(certificate !== undefined && { certificate }),
       })
-      if (isDenial(verdict)) return denialRefusal(verdict, echo)
+      if (isDenial(verdict)) return denialAnswer(verdict, echo)
       grant = verdict
     } catch (error) {
       this.#options.logger.error({ err: error }, 'authorisation failed to decide')
-      return jsonRefusal(500, 'internal error', echo)
+      return jsonAnswer(500, 'internal error', echo)
     }
     if (request.method === 'GET') {
       if (endpoint !== undefined) return { endpoint, grant }
       const slashless = path.replace(/\/$/, '')
       if (routeEndpoint(UPSTREAM_ROUTE, slashless) !== undefined) {
-        return textRefusal(301, 'Moved Permanently', { location: slashless + query })
+        return textAnswer(301, 'Moved Permanently', { location: slashless + query })
       }
     }
-    return textRefusal(404, '404 page not found')
+    return textAnswer(404, '404 page not found')
   }
 
-  /** @returns the refusal to send, or undefined when the socket now belongs to a session. */
+  /** @returns the answer to send, or undefined when the socket now belongs to a session. */
   #accept(
     request: IncomingMessage,
     { endpoint, grant }: Admission,
     socket: Duplex,
     head: Buffer,
-  ): Refusal | undefined {
+  ): HttpAnswer | undefined {
     const options = this.#options
     const adit = speaksAdit(request.headers)
     const echo = protocolHeader(adit)
     const remoteAddress = options.addressOf(request)
     const handshake = checkHandshake('GET', request.headers)
-    if (!handshake.ok) return handshake.refusal
-    if (!grant.permits('listen', endpoint)) return jsonRefusal(401, 'endpoint not permitted', echo)
-    if (this.#draining) return jsonRefusal(503, 'server is shutting down', echo)
+    if (!handshake.ok) return handshake.answer
+    if (!grant.permits('listen', endpoint)) return jsonAnswer(401, 'endpoint not permitted', echo)
+    if (this.#draining) return jsonAnswer(503, 'server is shutting down', echo)
     if (this.#sessions.size >= options.maxSessions) {
       options.logger.warn({ remoteAddress }, 'agent refused: maxSessions reached')
-      return jsonRefusal(503, 'too many sessions', echo)
+      return jsonAnswer(503, 'too many sessions', echo)
     }
     // On our wire names are asked for by message, and the route only says where an agent begins.
-    const taken = adit ? undefined : this.#nameRefusal(endpoint, grant, remoteAddress)
+    const taken = adit ? undefined : this.#nameConflict(endpoint, grant, remoteAddress)
     if (taken !== undefined) return taken
     if (socket.destroyed) return undefined
     socket.write(switchingProtocols(handshake.accept, adit))
@@ -251,29 +262,29 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
   }
 
   /** Piko's agents come back after 503 and give up after 409. */
-  #nameRefusal(
+  #nameConflict(
     name: string,
     { identity, tenant }: Grant,
     remoteAddress: string | undefined,
-  ): Refusal | undefined {
-    const { logger, onNameRefused } = this.#options
+  ): HttpAnswer | undefined {
+    const { logger, onNameRejected } = this.#options
     const endpoint = { tenant, name }
     let conflict: NameConflict | undefined
     try {
       conflict = claimName({ endpoint, identity }, this.#options)
     } catch (error) {
       logger.error({ err: error, endpoint: name }, 'no telling whose a name is')
-      return jsonRefusal(500, 'internal error')
+      return jsonAnswer(500, 'internal error')
     }
     if (conflict === undefined) return undefined
     logger.warn({ endpoint: name, identity, remoteAddress, code: 'name-taken' }, 'endpoint refused')
-    onNameRefused({ endpoint, identity, remoteAddress, conflict })
+    onNameRejected({ endpoint, identity, remoteAddress, conflict })
     const { retryAfterMs } = conflict
     const text = conflictText(name, conflict)
     const details = conflictDetails(conflict)
-    if (retryAfterMs === undefined) return jsonRefusal(409, text, {}, details)
-    const retryAfter = { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }
-    return jsonRefusal(503, text, retryAfter, details)
+    if (retryAfterMs === undefined) return jsonAnswer(409, text, {}, details)
+    const retryAfter = { 'retry-after': retryAfterSeconds(retryAfterMs) }
+    return jsonAnswer(503, text, retryAfter, details)
   }
 }
 

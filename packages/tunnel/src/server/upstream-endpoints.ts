@@ -1,15 +1,15 @@
-import { type ClaimContext, claimName } from './claim-name.ts'
-import type { Endpoint } from '../protocol/endpoint.ts'
 import {
-  judgeRegistration,
-  type Register,
-  type RegistrationContext,
-  type RegistrationRefusal,
-} from './judge-registration.ts'
+  type ClaimContext,
+  claimName,
+  conflictDetails,
+  conflictText,
+  type RejectedName,
+} from './claim-name.ts'
+import type { Rejection } from '../protocol/control-message.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
+import { judgeRegistration, type Register, type RegistrationContext } from './judge-registration.ts'
 import type { Logger } from '../logger.ts'
-import { conflictDetails, conflictText, type RefusedName } from './name-conflict.ts'
-import { PortLeases } from './port-leases.ts'
-import type { PortLease, PublicPortSource } from './public-port.ts'
+import { type PortLease, PortLeases, type PublicPortSource } from './port-leases.ts'
 import type { Upstream } from './upstream-registry.ts'
 import type { VisitorRules } from '../protocol/visitor-rules.ts'
 
@@ -21,8 +21,8 @@ export interface UpstreamEndpointsOptions
   /** Gives out public ports. */
   readonly publicPorts: PublicPortSource
   /** Told of every name that somebody else has. */
-  readonly onNameRefused: (refused: RefusedName) => void
-  /** Info for every endpoint, warn for one that is refused. */
+  readonly onNameRejected: (rejected: RejectedName) => void
+  /** Info for every endpoint, warn for one that is rejected. */
   readonly logger: Logger
 }
 
@@ -62,7 +62,7 @@ export class UpstreamEndpoints {
   ask(
     message: Register,
     isLeaving: () => boolean,
-    answer: (verdict: RegistrationRefusal | Registered) => void,
+    answer: (verdict: Rejection | Registered) => void,
   ): void {
     const verdict = this.#verdict(message, isLeaving())
     if ('code' in verdict || message.port === undefined) {
@@ -101,23 +101,23 @@ export class UpstreamEndpoints {
     this.#ports.releaseAll()
   }
 
-  #settle<Verdict extends RegistrationRefusal | Registered>(
+  #settle<Verdict extends Rejection | Registered>(
     { endpoint }: Register,
     verdict: Verdict,
   ): Verdict {
-    const isRefused = 'code' in verdict
-    if (isRefused) {
+    const isRejected = 'code' in verdict
+    if (isRejected) {
       const { id: sessionId } = this.#upstream
       this.#options.logger.warn({ sessionId, endpoint, code: verdict.code }, 'endpoint refused')
     } else this.add(endpoint, verdict.rules)
     // What it had by an earlier registration, or got in vain.
-    if (isRefused ? !this.#names.has(endpoint) : verdict.lease === undefined) {
+    if (isRejected ? !this.#names.has(endpoint) : verdict.lease === undefined) {
       this.#ports.release(endpoint)
     }
     return verdict
   }
 
-  #verdict(message: Register, isLeaving: boolean): RegistrationRefusal | Registered {
+  #verdict(message: Register, isLeaving: boolean): Rejection | Registered {
     const { endpoint } = message
     const { logger, nameRetryAfterMs: retryAfterMs } = this.#options
     try {
@@ -131,7 +131,7 @@ export class UpstreamEndpoints {
   }
 
   #judge(message: Register, isLeaving: boolean): ReturnType<typeof judgeRegistration> {
-    const { registry, grant, onNameRefused } = this.#options
+    const { registry, grant, onNameRejected } = this.#options
     const endpoint = this.#endpoint(message.endpoint)
     const verdict = judgeRegistration(message, {
       ...this.#options,
@@ -146,7 +146,7 @@ export class UpstreamEndpoints {
     const conflict = claimName(claim, this.#options)
     if (conflict === undefined) return verdict
     const { remoteAddress } = this.#upstream
-    onNameRefused({ endpoint, identity, remoteAddress, conflict })
+    onNameRejected({ endpoint, identity, remoteAddress, conflict })
     return { message: conflictText(endpoint.name, conflict), ...conflictDetails(conflict) }
   }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 
 import { protocolHeader } from '../protocol/protocol-version.ts'
-import { type Refusal, textRefusal } from '../server/refusal.ts'
+import { type HttpAnswer, textAnswer } from '../protocol/http-answer.ts'
 
 /**
  * Server half of the WebSocket opening handshake (RFC 6455 section 4.2) with Piko's answers: the
@@ -15,7 +15,7 @@ const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 /** A request that can be answered with 101, or the answer that refuses it. */
 export type HandshakeCheck =
   | { readonly ok: true; readonly accept: string }
-  | { readonly ok: false; readonly refusal: Refusal }
+  | { readonly ok: false; readonly answer: HttpAnswer }
 
 /**
  * Checks a request as Piko does: case-insensitive tokens, version 13, a 16-byte key, and an Origin,
@@ -32,10 +32,10 @@ export function checkHandshake(method: string, headers: IncomingHttpHeaders): Ha
     Buffer.from(key, 'base64').length === 16
   if (!sound) {
     const version = { 'sec-websocket-version': '13' }
-    return { ok: false, refusal: textRefusal(400, 'Bad Request', version) }
+    return { ok: false, answer: textAnswer(400, 'Bad Request', version) }
   }
   if (headers.origin !== undefined && originHost(headers.origin) !== headers.host?.toLowerCase()) {
-    return { ok: false, refusal: textRefusal(403, 'Forbidden') }
+    return { ok: false, answer: textAnswer(403, 'Forbidden') }
   }
   const accept = createHash('sha1')
     .update(key + GUID)

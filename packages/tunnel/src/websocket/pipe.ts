@@ -2,18 +2,24 @@ import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { type ChunkAnswer, ChunkUse } from '@proj/mux'
 import { readLent } from '../io/lent-reads.ts'
+import { lingerSocket } from '../io/linger-socket.ts'
+import { resetSocket } from '../io/reset-socket.ts'
 import {
   CLOSE_CODES,
   type ClosePayload,
   formatClosePayload,
   type WebSocketCloseInfo,
 } from './close.ts'
-import { isWebSocketPipeError, WebSocketPipeError } from './errors.ts'
-import { type Done, socketFailed, wrapFailure } from './failure.ts'
+import {
+  type Done,
+  isWebSocketPipeError,
+  socketFailed,
+  WebSocketPipeError,
+  wrapFailure,
+} from './errors.ts'
 import { OPCODES } from './frame.ts'
 import { resolveWebSocketPipeOptions, type WebSocketPipeOptions } from './options.ts'
 import { WebSocketReceiver } from './receiver.ts'
-import { releaseSocket } from './release.ts'
 import { WebSocketSender } from './sender.ts'
 import { WebSocketWatch } from './watch.ts'
 
@@ -295,5 +301,21 @@ export class WebSocketPipe extends Duplex {
     if (peerEnded && flushed) return // Our own reader is not at the end yet.
     const message = `the connection did not close within ${silentMs} ms`
     this.destroy(new WebSocketPipeError('WEBSOCKET_CLOSE_TIMEOUT', message))
+  }
+}
+
+/** Closes a socket that has not closed yet, in the way that tells the peer most about `error`. */
+function releaseSocket(socket: Duplex, error: Error | null): void {
+  const ignore = (): void => {}
+  socket.on('error', ignore) // One may be on its way already.
+  socket.once('close', () => socket.off('error', ignore))
+  if (socket.destroyed) return
+  if (isWebSocketPipeError(error) && error.closeCode !== undefined) {
+    lingerSocket(socket)
+  } else if (isWebSocketPipeError(error, 'WEBSOCKET_PEER_SILENT')) {
+    // A peer that wakes up must not take this for a clean end: Piko's agents would then exit.
+    resetSocket(socket)
+  } else {
+    socket.destroy()
   }
 }

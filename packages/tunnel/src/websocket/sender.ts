@@ -1,6 +1,5 @@
 import { frameHeaderBytes, OPCODES, writeFrameHeader } from './frame.ts'
-import { xorInto } from './mask.ts'
-import { MaskKeys } from './mask-keys.ts'
+import { MaskKeys, xorInto } from './mask.ts'
 import type { ResolvedWebSocketPipeOptions } from './options.ts'
 
 /**

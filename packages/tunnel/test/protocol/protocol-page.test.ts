@@ -9,7 +9,7 @@ import {
   encodeControlMessage,
   MAX_CONTROL_BYTES,
 } from '../../src/protocol/control-codec.ts'
-import { type ControlMessage, REFUSAL_CODES } from '../../src/protocol/control-message.ts'
+import { type ControlMessage, REJECTION_CODES } from '../../src/protocol/control-message.ts'
 import { MAX_ENDPOINT_BYTES } from '../../src/protocol/endpoint.ts'
 import { MAX_BACKOFF_MS } from '../../src/client/keep-connected.ts'
 import { TUNNEL_LIMITS } from '../../src/limits.ts'
@@ -103,7 +103,7 @@ describe('docs/protocol.md', () => {
   })
 
   test('lists every refusal of a registration', () => {
-    expect(table('Control stream', 1).map(([code]) => code)).toEqual([...REFUSAL_CODES])
+    expect(table('Control stream', 1).map(([code]) => code)).toEqual([...REJECTION_CODES])
   })
 
   test('lists every reset reason with its number and text', () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { isDenial } from '../../src/server/authorization.ts'
-import { allowAll } from '../../src/server/grant.ts'
+import { allowAll } from '../../src/server/authorization.ts'
 
 test('without an authority everyone may do everything', () => {
   const grant = allowAll()

@@ -10,8 +10,8 @@ import { Agent } from '../../src/client/agent.ts'
 import type { AuthorizationRequest } from '../../src/server/authorization.ts'
 import type { NameReservations } from '../../src/server/claim-name.ts'
 import type { TunnelError } from '../../src/errors.ts'
-import type { Grant } from '../../src/server/grant.ts'
-import type { RefusedName } from '../../src/server/name-conflict.ts'
+import type { Grant } from '../../src/server/authorization.ts'
+import type { RejectedName } from '../../src/server/claim-name.ts'
 import { at, connectPeer, openTo, openWebSocket, startServer, type TestServer } from '../peers.ts'
 
 const RECORD = { kind: 'http', endpoint: 'web' } as const
@@ -78,9 +78,9 @@ describe('a name that is served', () => {
   })
 
   test('is refused to a stranger of the baseline wire, who may come back', async () => {
-    const refused: RefusedName[] = []
-    const onNameRefused = (one: RefusedName) => refused.push(one)
-    const server = await startServer({ authorize: byToken, onNameRefused, ...SOON })
+    const refused: RejectedName[] = []
+    const onNameRejected = (one: RejectedName) => refused.push(one)
+    const server = await startServer({ authorize: byToken, onNameRejected, ...SOON })
     await connectPeer(route(server), {}, as('alice'))
     const takenAt = server.registry.takenAt(at('web')) ?? 0
     const since = new Date(takenAt).toISOString()
@@ -211,11 +211,11 @@ describe('a name that is reserved', () => {
   })
 
   test('is refused to everybody else for good, also while nobody serves it', async () => {
-    const refused: RefusedName[] = []
+    const refused: RejectedName[] = []
     const server = await startServer({
       authorize: byToken,
       reservations: reservedFor('alice'),
-      onNameRefused: (one) => refused.push(one),
+      onNameRejected: (one) => refused.push(one),
       ...SOON,
     })
     const { status, headers, body } = await handshakeRefusal(server, 'bob')

@@ -10,10 +10,10 @@ import { isTunnelError, type TunnelError } from '../../src/errors.ts'
 import type { Listener } from '../../src/client/listener.ts'
 import type {
   PortLease,
-  PortRefusal,
+  PortRejection,
   PortWish,
   PublicPortSource,
-} from '../../src/server/public-port.ts'
+} from '../../src/server/port-leases.ts'
 import { CONTROL, Control, controlOf } from '../protocol/control-peer.ts'
 import { at, connectPeer, startPikoServer, startServer } from '../peers.ts'
 
@@ -25,10 +25,10 @@ class Ports implements PublicPortSource {
   /** Leases that were given and not given back. */
   readonly held = new Set<PortLease>()
   given = 0
-  answer: (wish: PortWish) => Promise<PortRefusal | undefined> = () => Promise.resolve(undefined)
+  answer: (wish: PortWish) => Promise<PortRejection | undefined> = () => Promise.resolve(undefined)
   url: string | undefined
 
-  async take(wish: PortWish): Promise<PortLease | PortRefusal> {
+  async take(wish: PortWish): Promise<PortLease | PortRejection> {
     this.wishes.push(wish)
     const refusal = await this.answer(wish)
     if (refusal !== undefined) return refusal

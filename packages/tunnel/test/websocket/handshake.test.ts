@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { speaksAdit } from '../../src/protocol/protocol-version.ts'
-import { formatRefusal, jsonRefusal, textRefusal } from '../../src/server/refusal.ts'
+import { formatAnswer, jsonAnswer, textAnswer } from '../../src/protocol/http-answer.ts'
 import { checkHandshake, switchingProtocols } from '../../src/websocket/handshake.ts'
 
 /** The request of RFC 6455 section 1.3. */
@@ -41,7 +41,7 @@ test.each([
   const check = checkHandshake(method, { ...GOOD, ...(headers as Record<string, string>) })
   expect(check).toEqual({
     ok: false,
-    refusal: textRefusal(400, 'Bad Request', { 'sec-websocket-version': '13' }),
+    answer: textAnswer(400, 'Bad Request', { 'sec-websocket-version': '13' }),
   })
 })
 
@@ -49,7 +49,7 @@ test.each(['http://evil.example', 'http://server.example', 'null', 'not a url'])
   'the Origin %s of another host is 403',
   (origin) => {
     const check = checkHandshake('GET', { ...GOOD, origin })
-    expect(check).toEqual({ ok: false, refusal: textRefusal(403, 'Forbidden') })
+    expect(check).toEqual({ ok: false, answer: textAnswer(403, 'Forbidden') })
   },
 )
 
@@ -62,12 +62,12 @@ test('the 101 has nothing but what the handshake needs, and our header where it 
 })
 
 test('a refusal is HTTP text with the bytes counted, and closes', () => {
-  expect(formatRefusal(jsonRefusal(401, 'unknown ténant', { 'adit-protocol': '1' }))).toBe(
+  expect(formatAnswer(jsonAnswer(401, 'unknown ténant', { 'adit-protocol': '1' }))).toBe(
     'HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json; charset=utf-8\r\n' +
       'x-content-type-options: nosniff\r\nadit-protocol: 1\r\ncontent-length: 28\r\n' +
       'connection: close\r\n\r\n{"error":"unknown ténant"}\n',
   )
-  expect(formatRefusal(textRefusal(418, 'no'))).toMatch(/^HTTP\/1\.1 418 Error\r\n.*\r\n\r\nno\n$/s)
+  expect(formatAnswer(textAnswer(418, 'no'))).toMatch(/^HTTP\/1\.1 418 Error\r\n.*\r\n\r\nno\n$/s)
 })
 
 test.each([

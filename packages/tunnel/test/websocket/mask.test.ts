@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { loadNativeMasker, WORD_MASKER, xorInPlace, xorInto } from '../../src/websocket/mask.ts'
-import { MaskKeys } from '../../src/websocket/mask-keys.ts'
+import { MaskKeys } from '../../src/websocket/mask.ts'
 
 /** The rule of RFC 6455 section 5.3, word for word. */
 function masked(bytes: Uint8Array, key: number, phase = 0): Buffer {

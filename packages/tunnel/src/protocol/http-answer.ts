@@ -1,14 +1,13 @@
 import type { Duplex } from 'node:stream'
 
-/** An HTTP answer that refuses a request. */
-export interface Refusal {
+import { lingerSocket } from '../io/linger-socket.ts'
+
+/** An HTTP answer that ends a connection. */
+export interface HttpAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
-
-/** Time a refused peer has to take the answer and close, ms. */
-const LINGER_MS = 2_000
 
 const REASONS: Readonly<Record<number, string>> = {
   301: 'Moved Permanently',
@@ -23,13 +22,13 @@ const REASONS: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
 }
 
-/** A refusal as Piko words it: `{"error": text}`, with what programs may want to know beside it. */
-export function jsonRefusal(
+/** An error as Piko words it: `{"error": text}`, with what programs may want to know beside it. */
+export function jsonAnswer(
   status: number,
   error: string,
   headers: Readonly<Record<string, string>> = {},
   details: object = {},
-): Refusal {
+): HttpAnswer {
   return {
     status,
     headers: {
@@ -41,12 +40,17 @@ export function jsonRefusal(
   }
 }
 
-/** A refusal in plain text. */
-export function textRefusal(
+/** The value of `Retry-After`: whole seconds, and never earlier than the delay. */
+export function retryAfterSeconds(delayMs: number): string {
+  return String(Math.max(1, Math.ceil(delayMs / 1000)))
+}
+
+/** An answer in plain text. */
+export function textAnswer(
   status: number,
   text: string,
   headers: Readonly<Record<string, string>> = {},
-): Refusal {
+): HttpAnswer {
   return {
     status,
     headers: { 'content-type': 'text/plain; charset=utf-8', ...headers },
@@ -54,8 +58,8 @@ export function textRefusal(
   }
 }
 
-/** The refusal as HTTP/1.1 text, for a connection that ends with it. */
-export function formatRefusal({ status, headers, body }: Refusal): string {
+/** The answer as HTTP/1.1 text, for a connection that ends with it. */
+export function formatAnswer({ status, headers, body }: HttpAnswer): string {
   const lines = [`HTTP/1.1 ${status} ${REASONS[status] ?? 'Error'}`]
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`)
   lines.push(`content-length: ${Buffer.byteLength(body)}`, 'connection: close')
@@ -63,16 +67,11 @@ export function formatRefusal({ status, headers, body }: Refusal): string {
 }
 
 /**
- * Sends a refusal and lets go of the connection. A socket taken from an HTTP server has no timeout
- * left and may stay half-open, so a peer that does not close is cut; what it still sends is dropped,
- * because closing over unread bytes would reset the answer away.
+ * Sends an answer and closes the connection. A socket taken from an HTTP server has no timeout left and
+ * may stay half-open, so a peer that does not close is cut.
  */
-export function sendRefusal(socket: Duplex, refusal: Refusal): void {
+export function sendAnswer(socket: Duplex, answer: HttpAnswer): void {
   if (socket.destroyed) return
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS)
-  timer.unref() // ending the process ends the socket just as well
-  socket.once('close', () => clearTimeout(timer))
   socket.on('error', () => {})
-  socket.end(formatRefusal(refusal))
-  socket.resume()
+  lingerSocket(socket, formatAnswer(answer))
 }

@@ -1,4 +1,4 @@
-import type { PortRefusal } from '@proj/tunnel/server'
+import type { PortRejection } from '@proj/tunnel/server'
 
 /** When it is worth asking again for a port of another program, or for any port, ms. */
 const RETRY_MS = 10_000
@@ -7,16 +7,16 @@ const RETRY_MS = 10_000
 const SERVED_RETRY_MS = 3_000
 
 /** What agents are told when they get no port. Neither programs nor other identities are named. */
-export const PORT_REFUSALS = Object.freeze({
-  off: (): PortRefusal => ({ code: 'port-off', message: 'this server gives no public ports' }),
+export const PORT_REJECTIONS = Object.freeze({
+  off: (): PortRejection => ({ code: 'port-off', message: 'this server gives no public ports' }),
 
-  notAllowed: (port: number): PortRefusal => ({
+  notAllowed: (port: number): PortRejection => ({
     code: 'port-not-allowed',
     message: `port ${port} is not one this server gives`,
   }),
 
   /** Which program is the operator's business. */
-  ofProgram: (port: number): PortRefusal => ({
+  ofProgram: (port: number): PortRejection => ({
     code: 'port-taken',
     message: `port ${port} is taken by another program`,
     holder: 'program',
@@ -24,7 +24,7 @@ export const PORT_REFUSALS = Object.freeze({
   }),
 
   /** Agents of another endpoint serve it. */
-  served: (port: number, since: number): PortRefusal => ({
+  served: (port: number, since: number): PortRejection => ({
     code: 'port-taken',
     message: `another endpoint serves port ${port} since ${new Date(since).toISOString()}`,
     holder: 'session',
@@ -33,7 +33,7 @@ export const PORT_REFUSALS = Object.freeze({
   }),
 
   /** It is kept for an endpoint whose agents are away, for this long at most. */
-  held: (port: number, since: number, retryAfterMs: number): PortRefusal => ({
+  held: (port: number, since: number, retryAfterMs: number): PortRejection => ({
     code: 'port-taken',
     message: `another endpoint has port ${port} since ${new Date(since).toISOString()}, its agents are away`,
     holder: 'hold',
@@ -41,33 +41,33 @@ export const PORT_REFUSALS = Object.freeze({
     retryAfterMs,
   }),
 
-  reserved: (port: number): PortRefusal => ({
+  reserved: (port: number): PortRejection => ({
     code: 'port-taken',
     message: `port ${port} is reserved with another name`,
     holder: 'reservation',
   }),
 
-  noneLeft: (): PortRefusal => ({
+  noneLeft: (): PortRejection => ({
     code: 'port-none-left',
     message: 'every port this server gives is taken',
     retryAfterMs: RETRY_MS,
   }),
 
   /** The identity serves as many as it may have. */
-  limit: (limit: number): PortRefusal => ({
+  limit: (limit: number): PortRejection => ({
     code: 'port-limit',
     message: `an identity may have ${limit} public ports`,
   }),
 
   /** Other agents serve the endpoint on this one. */
-  differs: (port: number): PortRefusal => ({
+  differs: (port: number): PortRejection => ({
     code: 'port-differs',
     message: `other agents serve this endpoint on port ${port}`,
     retryAfterMs: SERVED_RETRY_MS,
   }),
 
   /** It could not be opened, for no fault of the port. */
-  unavailable: (port: number): PortRefusal => ({
+  unavailable: (port: number): PortRejection => ({
     code: 'port-unavailable',
     message: `this server cannot open port ${port} now`,
     retryAfterMs: RETRY_MS,
