@@ -20,15 +20,18 @@ import {
   rate,
   secret,
   setting,
-  size,
   text,
   url,
 } from '@proj/config'
+import { TUNNEL_LIMITS } from '@proj/tunnel'
 import { patternProblem, VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
 import { AUTH_SETTINGS, authRule } from './auth/auth-settings.ts'
+import { durationLimit, integerLimit, sizeLimit } from './limits.ts'
+import { PROXY_LIMITS } from './proxy/proxy-options.ts'
 import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
 import { STORE_COMMANDS } from './commands/store-commands.ts'
+import { RESERVATION_LIMITS } from './store/reservation-store.ts'
 import { TLS_PORTS, TLS_SETTINGS, tlsFitsTogether, type TlsSettings } from './tls/tls-settings.ts'
 
 /** Every setting of the server: its key, flag, variable, default and words. */
@@ -44,36 +47,28 @@ export const settings = defineSettings({
       ...LISTENER_SETTINGS,
       tls: TLS_SETTINGS,
       auth: AUTH_SETTINGS,
-      headTimeoutMs: setting(duration({ min: '10ms' }), {
-        default: '10s',
+      headTimeoutMs: durationLimit(PROXY_LIMITS.headTimeoutMs, {
         description: 'From the first byte of a request head to its last; then 408.',
       }),
-      firstByteTimeoutMs: setting(duration({ min: '10ms' }), {
-        default: '30s',
+      firstByteTimeoutMs: durationLimit(PROXY_LIMITS.firstByteTimeoutMs, {
         description: 'From the request to the first byte of its answer; then 504.',
       }),
-      idleTimeoutMs: setting(duration({ min: '10ms' }), {
-        default: '5m',
+      idleTimeoutMs: durationLimit(PROXY_LIMITS.idleTimeoutMs, {
         description: 'Without a byte in either direction; an exchange has no limit as a whole.',
       }),
-      upgradeIdleTimeoutMs: setting(duration({ min: '10ms' }), {
-        default: '1h',
+      upgradeIdleTimeoutMs: durationLimit(PROXY_LIMITS.upgradeIdleTimeoutMs, {
         description: 'Like idle-timeout, for WebSockets and other upgraded connections.',
       }),
-      keepAliveTimeoutMs: setting(duration({ min: '10ms' }), {
-        default: '75s',
+      keepAliveTimeoutMs: durationLimit(PROXY_LIMITS.keepAliveTimeoutMs, {
         description: 'Between requests on a kept-alive connection; then it is closed.',
       }),
-      maxHeadBytes: setting(size({ min: '1KiB', max: '1MiB' }), {
-        default: '32KiB',
+      maxHeadBytes: sizeLimit(PROXY_LIMITS.maxHeadBytes, {
         description: 'Largest request head; then 431.',
       }),
-      maxConnections: setting(integer({ min: 1 }), {
-        default: '20000',
+      maxConnections: integerLimit(PROXY_LIMITS.maxConnections, {
         description: 'Visitors at once; one more is answered 503.',
       }),
-      trustedHops: setting(integer({ min: 0, max: 16 }), {
-        default: '0',
+      trustedHops: integerLimit(PROXY_LIMITS.trustedHops, {
         description: 'Proxies in front of this server whose X-Forwarded headers are believed.',
       }),
       baseDomain: setting(text(), {
@@ -159,15 +154,14 @@ export const settings = defineSettings({
     },
     names: {
       maxPerIdentity: setting(integer({ min: 1 }), {
-        default: '100',
+        default: RESERVATION_LIMITS.maxPerIdentity,
         description: 'Names one identity may reserve.',
       }),
       maxTotal: setting(integer({ min: 1 }), {
-        default: '100000',
+        default: RESERVATION_LIMITS.maxTotal,
         description: 'Names that may be reserved at all.',
       }),
-      probeTimeoutMs: setting(duration({ min: '50ms', max: '1m' }), {
-        default: '2s',
+      probeTimeoutMs: durationLimit(TUNNEL_LIMITS.probeTimeoutMs, {
         description:
           'Silence after which an agent is given up whose name is asked for; longer for slow lines.',
       }),

@@ -1,3 +1,5 @@
+import { type Limit, resolveLimit } from '../limits.ts'
+
 /** A tenant whose endpoints have hosts of their own. */
 export interface TenantDomain {
   /** The tenant. */
@@ -6,7 +8,7 @@ export interface TenantDomain {
   readonly baseDomain: string
 }
 
-/** Times and limits of the proxy port. */
+/** Times and limits of the proxy port; ranges are in {@link PROXY_LIMITS}. */
 export interface ProxyOptions {
   /** From the first byte of a request head to its last, ms; then 408. Default 10 s. */
   readonly headTimeoutMs?: number
@@ -21,9 +23,9 @@ export interface ProxyOptions {
   readonly upgradeIdleTimeoutMs?: number
   /** Between requests on a kept-alive connection, ms; then it is closed. Default 75 s. */
   readonly keepAliveTimeoutMs?: number
-  /** How long a visitor that was answered early may go on sending to no one, ms. Default 5 s. */
+  /** How long a visitor may go on sending after a response that ended the connection, ms. Default 5 s. */
   readonly lingerTimeoutMs?: number
-  /** Idle streams kept per agent session and endpoint, 0 to 10 000. Default 256. */
+  /** Idle streams kept per agent session and endpoint. Default 256. */
   readonly maxIdleStreams?: number
   /** How long an idle stream is kept, ms. Default 60 s. */
   readonly idleStreamTimeoutMs?: number
@@ -49,47 +51,45 @@ export type ResolvedProxyOptions = Required<Omit<ProxyOptions, 'baseDomain'>> & 
   readonly baseDomain: string | undefined
 }
 
-/** The defaults, each reasoned in its option's comment. */
-export const PROXY_DEFAULTS: Readonly<Omit<ResolvedProxyOptions, 'baseDomain' | 'tenantDomains'>> =
-  Object.freeze({
-    headTimeoutMs: 10_000,
-    firstByteTimeoutMs: 30_000,
-    idleTimeoutMs: 300_000,
-    upgradeIdleTimeoutMs: 3_600_000,
-    keepAliveTimeoutMs: 75_000,
-    lingerTimeoutMs: 5_000,
-    maxIdleStreams: 256,
-    idleStreamTimeoutMs: 60_000,
-    maxConnections: 20_000,
-    maxHeadBytes: 32_768,
-    maxReplayBytes: 65_536,
-    trustedHops: 0,
-  })
+/** Default and range of every number of {@link ProxyOptions}. */
+export const PROXY_LIMITS: Readonly<
+  Record<keyof Omit<ProxyOptions, 'baseDomain' | 'tenantDomains'>, Limit>
+> = Object.freeze({
+  headTimeoutMs: { default: 10_000, min: 10, max: Infinity },
+  firstByteTimeoutMs: { default: 30_000, min: 10, max: Infinity },
+  idleTimeoutMs: { default: 300_000, min: 10, max: Infinity },
+  upgradeIdleTimeoutMs: { default: 3_600_000, min: 10, max: Infinity },
+  keepAliveTimeoutMs: { default: 75_000, min: 10, max: Infinity },
+  lingerTimeoutMs: { default: 5_000, min: 10, max: Infinity },
+  maxIdleStreams: { default: 256, min: 0, max: 10_000 },
+  idleStreamTimeoutMs: { default: 60_000, min: 10, max: Infinity },
+  maxConnections: { default: 20_000, min: 1, max: Infinity },
+  maxHeadBytes: { default: 32_768, min: 1024, max: 1_048_576 },
+  maxReplayBytes: { default: 65_536, min: 0, max: Infinity },
+  trustedHops: { default: 0, min: 0, max: 16 },
+})
 
 /**
  * Fills in the defaults.
  *
- * @throws {RangeError} naming the option that is no number above zero (zero where the option says so).
+ * @throws {RangeError} naming the option that is out of its range.
  */
 export function resolveProxyOptions(options: ProxyOptions): ResolvedProxyOptions {
-  const pick = (name: keyof typeof PROXY_DEFAULTS, least = 1): number => {
-    const value = options[name] ?? PROXY_DEFAULTS[name]
-    if (!(value >= least)) throw new RangeError(`${name} must be at least ${least}, not ${value}`)
-    return value
-  }
+  const resolve = (name: keyof typeof PROXY_LIMITS): number =>
+    resolveLimit(name, PROXY_LIMITS[name], options[name])
   return {
-    headTimeoutMs: pick('headTimeoutMs'),
-    firstByteTimeoutMs: pick('firstByteTimeoutMs'),
-    idleTimeoutMs: pick('idleTimeoutMs'),
-    upgradeIdleTimeoutMs: pick('upgradeIdleTimeoutMs'),
-    keepAliveTimeoutMs: pick('keepAliveTimeoutMs'),
-    lingerTimeoutMs: pick('lingerTimeoutMs'),
-    maxIdleStreams: pick('maxIdleStreams', 0),
-    idleStreamTimeoutMs: pick('idleStreamTimeoutMs'),
-    maxConnections: pick('maxConnections'),
-    maxHeadBytes: pick('maxHeadBytes'),
-    maxReplayBytes: pick('maxReplayBytes', 0),
-    trustedHops: pick('trustedHops', 0),
+    headTimeoutMs: resolve('headTimeoutMs'),
+    firstByteTimeoutMs: resolve('firstByteTimeoutMs'),
+    idleTimeoutMs: resolve('idleTimeoutMs'),
+    upgradeIdleTimeoutMs: resolve('upgradeIdleTimeoutMs'),
+    keepAliveTimeoutMs: resolve('keepAliveTimeoutMs'),
+    lingerTimeoutMs: resolve('lingerTimeoutMs'),
+    maxIdleStreams: resolve('maxIdleStreams'),
+    idleStreamTimeoutMs: resolve('idleStreamTimeoutMs'),
+    maxConnections: resolve('maxConnections'),
+    maxHeadBytes: resolve('maxHeadBytes'),
+    maxReplayBytes: resolve('maxReplayBytes'),
+    trustedHops: resolve('trustedHops'),
     baseDomain: options.baseDomain,
     tenantDomains: (options.tenantDomains ?? []).map(({ tenant, baseDomain }) => ({
       tenant,

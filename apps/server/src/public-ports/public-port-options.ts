@@ -1,5 +1,7 @@
 import type { PortRange } from '@proj/config/address'
 
+import { type Limit, resolveLimit } from '../limits.ts'
+
 /** What is given out, to whom, and how. */
 export interface PublicPortOptions {
   /** Ports that may be given out. Default: none, so that nobody gets any. */
@@ -43,20 +45,20 @@ type Unset = 'allow' | 'hosts' | 'publicHost'
 /** Longest delay a timer of Node takes, ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** The defaults. */
-export const PUBLIC_PORT_DEFAULTS: Readonly<Omit<ResolvedPublicPortOptions, Unset>> = Object.freeze(
-  {
-    ranges: [],
-    onConflict: 'wait',
-    // Longer than an agent takes to be restarted or to change networks.
-    holdMs: 60_000,
-    maxPerIdentity: 100,
-    maxConnections: 20_000,
-    // Databases and terminals rest for days; TCP keep-alive finds the peers that are gone.
-    idleTimeoutMs: Infinity,
-    deny: [],
-  },
-)
+/** Default and range of every number of {@link PublicPortOptions}. */
+export const PUBLIC_PORT_LIMITS: Readonly<
+  Record<'holdMs' | 'maxPerIdentity' | 'maxConnections' | 'idleTimeoutMs', Limit>
+> = Object.freeze({
+  // Longer than an agent takes to be restarted or to change networks.
+  holdMs: { default: 60_000, min: 0, max: MAX_TIMER_MS },
+  maxPerIdentity: { default: 100, min: 1, max: Infinity },
+  maxConnections: { default: 20_000, min: 1, max: Infinity },
+  // Databases and terminals are idle for days; TCP keep-alive finds the peers that are gone.
+  idleTimeoutMs: { default: Infinity, min: 1, max: Infinity },
+})
+
+/** What a taken port leads to unless the options say otherwise. */
+export const DEFAULT_ON_CONFLICT = 'wait'
 
 /**
  * Fills in the defaults.
@@ -64,23 +66,17 @@ export const PUBLIC_PORT_DEFAULTS: Readonly<Omit<ResolvedPublicPortOptions, Unse
  * @throws {RangeError} naming the option that is out of its range.
  */
 export function resolvePublicPortOptions(options: PublicPortOptions): ResolvedPublicPortOptions {
-  const resolved = { ...PUBLIC_PORT_DEFAULTS, ...options }
-  const check = (name: keyof typeof LIMITS): void => {
-    const [least, most] = LIMITS[name]
-    const value = resolved[name]
-    if (value >= least && value <= most) return
-    throw new RangeError(`${name} must be from ${least} to ${most}, not ${value}`)
+  const resolve = (name: keyof typeof PUBLIC_PORT_LIMITS): number =>
+    resolveLimit(name, PUBLIC_PORT_LIMITS[name], options[name])
+  const { ranges = [], onConflict = DEFAULT_ON_CONFLICT, deny = [] } = options
+  return {
+    ...options,
+    ranges,
+    onConflict,
+    deny,
+    holdMs: resolve('holdMs'),
+    maxPerIdentity: resolve('maxPerIdentity'),
+    maxConnections: resolve('maxConnections'),
+    idleTimeoutMs: resolve('idleTimeoutMs'),
   }
-  check('holdMs')
-  check('maxPerIdentity')
-  check('maxConnections')
-  check('idleTimeoutMs')
-  return resolved
 }
-
-const LIMITS = {
-  holdMs: [0, MAX_TIMER_MS],
-  maxPerIdentity: [1, Infinity],
-  maxConnections: [1, Infinity],
-  idleTimeoutMs: [1, Infinity],
-} as const

@@ -1,18 +1,16 @@
 import { accessLists, EXIT, LISTENER_SETTINGS, UserError } from '@proj/program-kit'
 import { isLoopback } from '@proj/config/address'
-import {
-  bindHost,
-  duration,
-  integer,
-  list,
-  oneOf,
-  portRange,
-  type Resolved,
-  setting,
-} from '@proj/config'
+import { bindHost, list, oneOf, portRange, type Resolved, setting } from '@proj/config'
 
 import { hintFor } from '../auth/safe-binds.ts'
-import type { PublicPortOptions } from './public-port-options.ts'
+import { durationLimit, integerLimit } from '../limits.ts'
+import {
+  DEFAULT_ON_CONFLICT,
+  PUBLIC_PORT_LIMITS,
+  type PublicPortOptions,
+} from './public-port-options.ts'
+
+const DAY_MS = 86_400_000
 
 /** Settings of the group `public_ports`. */
 export const PUBLIC_PORT_SETTINGS = {
@@ -31,31 +29,35 @@ export const PUBLIC_PORT_SETTINGS = {
     description: 'Name or address in their URLs; unset: the one an agent has dialed.',
   }),
   onConflict: setting(oneOf(['wait', 'fail', 'next']), {
-    default: 'wait',
+    default: DEFAULT_ON_CONFLICT,
     reload: 'live',
     description:
       'When a port is taken: the agent asks again, gives up, or gets the next free one of the range.',
   }),
-  holdMs: setting(duration({ max: '24d' }), {
-    default: '1m',
-    reload: 'live',
-    description: 'How long a port is kept for its owner after the last agent has gone.',
-  }),
-  maxPerIdentity: setting(integer({ min: 1 }), {
-    default: '100',
+  holdMs: durationLimit(
+    // What people write; a timer of Node takes a little more.
+    { ...PUBLIC_PORT_LIMITS.holdMs, max: 24 * DAY_MS },
+    {
+      reload: 'live',
+      description: 'How long a port is kept for its owner after the last agent has gone.',
+    },
+  ),
+  maxPerIdentity: integerLimit(PUBLIC_PORT_LIMITS.maxPerIdentity, {
     reload: 'live',
     description: 'Ports one identity may have.',
   }),
-  maxConnections: setting(integer({ min: 1 }), {
-    default: '20000',
+  maxConnections: integerLimit(PUBLIC_PORT_LIMITS.maxConnections, {
     reload: 'live',
     description: 'Visitors of all these ports at once; one more is reset.',
   }),
-  idleTimeoutMs: setting(duration({ min: '10ms' }), {
-    default: 'inf',
-    reload: 'live',
-    description: 'Without a byte in either direction; then the connection is reset.',
-  }),
+  // Deadlines are looked at every 10 ms at most.
+  idleTimeoutMs: durationLimit(
+    { ...PUBLIC_PORT_LIMITS.idleTimeoutMs, min: 10 },
+    {
+      reload: 'live',
+      description: 'Without a byte in either direction; then the connection is reset.',
+    },
+  ),
   allow: LISTENER_SETTINGS.allow,
   deny: LISTENER_SETTINGS.deny,
 }

@@ -12,8 +12,11 @@ export type ReloadMode = 'live' | 'restart'
 export interface SettingOptions {
   /** What it does, one or two sentences. Printed by help, reference page and JSON Schema. */
   readonly description: string
-  /** Value when no source gives one, written as a user would. Left out: no value. */
-  readonly default?: string | readonly string[]
+  /**
+   * Value when no source gives one: written as a user would, or the number itself. Left out: no
+   * value.
+   */
+  readonly default?: string | readonly string[] | number
   /** Whether a value must be given. Excludes a default. @default false */
   readonly required?: boolean
   /** One letter for a short flag. @default none */
@@ -24,6 +27,11 @@ export interface SettingOptions {
   readonly hidden?: boolean
 }
 
+/** The options of a setting with its default as text. */
+export interface WrittenSettingOptions extends SettingOptions {
+  readonly default?: string | readonly string[]
+}
+
 /** One setting; made by {@link setting}. */
 export interface Setting<T> {
   /** Tells settings from groups and lists of objects. */
@@ -31,7 +39,7 @@ export interface Setting<T> {
   /** What the value may be. */
   readonly type: ValueType<unknown>
   /** The options it was made with. */
-  readonly options: SettingOptions
+  readonly options: WrittenSettingOptions
   /** Carries the type of the value for inference; never present. */
   readonly inferred?: T
 }
@@ -47,5 +55,14 @@ export function setting<T, const Options extends SettingOptions>(
 ): Setting<
   Options extends { readonly default: unknown } | { readonly required: true } ? T : T | undefined
 > {
-  return { kind: 'setting', type, options }
+  const { default: given, ...others }: SettingOptions = options
+  if (given === undefined) return { kind: 'setting', type, options: others }
+  const written = typeof given === 'number' ? formatNumber(type, given) : given
+  return { kind: 'setting', type, options: { ...others, default: written } }
+}
+
+function formatNumber<T>(type: ValueType<T>, value: number): string {
+  if (type.kind === 'list') throw new TypeError('the default of a list is text')
+  // A type of other values is refused when the settings are defined: it cannot parse the text.
+  return type.format(value as T)
 }

@@ -4,12 +4,12 @@ import { formatRate, parseRate, type Rate, type RateUnit } from '../units/rate.t
 import { formatSize, parseSize } from '../units/size.ts'
 import type { ScalarType } from './value-type.ts'
 
-/** Lower and upper limit in the written form, both included. */
+/** Lower and upper limit, both included: in the written form, or the value itself. */
 export interface UnitLimits {
   /** Lowest value, such as `1s` or `4KiB`. @default 0 */
-  readonly min?: string
+  readonly min?: string | number
   /** Highest value, such as `10m` or `1GiB`; `inf` lets people switch a limit off. @default inf */
-  readonly max?: string
+  readonly max?: string | number
 }
 
 /** A duration such as `30s`; its value is whole milliseconds, or Infinity for `inf`. */
@@ -52,7 +52,10 @@ interface Unit {
 }
 
 function unitType(name: string, noun: string, limits: UnitLimits, unit: Unit): ScalarType<number> {
-  const { min, max = 'inf' } = limits
+  const write = (limit: string | number): string =>
+    typeof limit === 'number' ? unit.format(limit) : limit
+  const min = limits.min === undefined ? undefined : write(limits.min)
+  const max = write(limits.max ?? Infinity)
   const minValue = min === undefined ? 0 : unit.parse(min)
   const maxValue = unit.parse(max)
   const from = min === undefined ? '' : `, at least ${min}`
@@ -60,7 +63,7 @@ function unitType(name: string, noun: string, limits: UnitLimits, unit: Unit): S
   return {
     kind: 'scalar',
     name,
-    allowed: `${noun}${from}${to}${limits.max === 'inf' ? ', or inf for no limit' : ''}`,
+    allowed: `${noun}${from}${to}${limits.max !== undefined && max === 'inf' ? ', or inf for no limit' : ''}`,
     // A bare 0 is a number in YAML.
     schema: { anyOf: [{ type: 'string', pattern: unit.pattern }, { const: 0 }] },
     unitSuffix: unit.unitSuffix,

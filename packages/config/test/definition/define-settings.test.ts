@@ -97,3 +97,17 @@ test.each<[string, SettingsTree, string]>([
 ])('refuses %s', (_what, tree, message) => {
   expect(() => define(tree)).toThrow(new TypeError(message))
 })
+
+test('takes a default and the ends of a range as numbers, and shows them as people write them', () => {
+  const timeoutMs = setting(duration({ min: 10, max: 90_000 }), { default: 75_000, description })
+  const maxHeadBytes = setting(size({ min: '1KiB' }), { default: 32_768, description })
+  const [first, second] = define({ timeoutMs, maxHeadBytes }).entries
+  expect(first?.node).toMatchObject({
+    type: { allowed: 'a duration such as 30s or 1m30s, at least 10ms, at most 1m30s' },
+    options: { default: '1m15s' },
+  })
+  expect(second?.node).toMatchObject({ options: { default: '32KiB' } })
+  expect(() =>
+    define({ aMs: setting(duration({ max: 10 }), { default: 11, description }) }),
+  ).toThrow('the default of a is refused by its type')
+})
