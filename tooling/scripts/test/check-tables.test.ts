@@ -7,7 +7,7 @@ import { MUX, type Files } from './workspace-fixture.ts'
 const good: Files = {
   'packages/mux/package.json': MUX,
   'packages/mux/src/errors.ts': "export type Code =\n  | 'MUX_A_B'\n  | 'MUX_C_D'\n",
-  'packages/mux/README.md': '| `MUX_A_B` | x |\n| `MUX_C_D` | x |\n',
+  'packages/mux/README.md': '| `MUX_A_B` | x |\n| `MUX_C_D` | x |\n| `SOME_LIMITS` | x |\n',
   'packages/mux/test/a.test.ts': "'MUX_A_B' 'MUX_C_D'",
 }
 const with_ = (files: Files) => problems(checkTables, { ...good, ...files })

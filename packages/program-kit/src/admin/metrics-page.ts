@@ -6,6 +6,7 @@ import type { AdminAnswer, AdminPage } from './admin-server.ts'
 export interface MetricSample {
   /** Values of the labels; every sample of a metric has the same labels. Default: none. */
   readonly labels?: Readonly<Record<string, string | number>>
+  /** The value now. */
   readonly value: number
 }
 
