@@ -1,9 +1,8 @@
 import {
-  aborted,
   createLogger,
+  drainOnStop,
   EXIT,
   type Invocation,
-  patience,
   reloading,
   UserError,
 } from '@proj/program-kit'
@@ -71,11 +70,16 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
     ])
     if (view === undefined) await announce(running, { url, stdout, json })
     else await Promise.all([view.refresh(), noteBinds(running, view.output)])
-    await Promise.race([aborted(signals.stop), consumer.failed, running.failed])
-    logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: open connections may finish')
-    const signal = patience(settings.gracePeriodMs, signals.kill)
-    running.drain({ signal })
-    await Promise.all([agent.close({ signal }), consumer.close({ signal })])
+    await drainOnStop({
+      signals,
+      gracePeriodMs: settings.gracePeriodMs,
+      logger,
+      failures: [consumer.failed, running.failed],
+      drain: async (options) => {
+        running.drain(options)
+        await Promise.all([agent.close(options), consumer.close(options)])
+      },
+    })
     return EXIT.ok
   } catch (error) {
     if (signals.stop.aborted) return EXIT.ok

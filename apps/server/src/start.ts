@@ -1,12 +1,11 @@
 import {
-  aborted,
   accessLists,
   conflictPolicy,
   createLogger,
+  drainOnStop,
   EXIT,
   type Invocation,
   movedBinds,
-  patience,
   reloading,
   UserError,
 } from '@proj/program-kit'
@@ -108,9 +107,8 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
   })
   void authenticator.prepare()
   await announce(server, { stdout, json })
-  await aborted(signals.stop)
-  logger.info({ graceMs: settings.gracePeriodMs }, 'stopping: running exchanges may finish')
-  await server.close({ signal: patience(settings.gracePeriodMs, signals.kill) })
+  const { gracePeriodMs } = settings
+  await drainOnStop({ signals, gracePeriodMs, logger, drain: (options) => server.close(options) })
   return EXIT.ok
 }
 

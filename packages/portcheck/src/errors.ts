@@ -1,6 +1,7 @@
 // One error class for the package. A busy port is a report in `probe` and `explain`; only calls
 // that promise to hold a port (`claim`, `listen`, `findFree`) reject when they cannot. The platform's
 // own error is kept as `cause`, so `error.cause.code === 'EADDRINUSE'` still works.
+import { describeHolder } from './holder.ts'
 import type { Report } from './report.ts'
 
 /** The codes of {@link PORTCHECK_ERRORS}. Never renamed in a minor version. */
@@ -76,6 +77,8 @@ export interface PortcheckErrorDetails {
   readonly port?: number | undefined
   /** What `explain` found out about the port at the time of the failure. */
   readonly report?: Report | undefined
+  /** Who listens on the unix socket, in words. */
+  readonly holder?: string | undefined
   /** The platform's error. */
   readonly cause?: unknown
 }
@@ -93,6 +96,8 @@ export class PortcheckError extends Error {
   readonly port: number | undefined
   /** Holders and warnings at the time of the failure, for `claim` and `listen`. */
   readonly report: Report | undefined
+  /** Who holds the address, in words, where that is known: `cups (pid 123, ...)`. */
+  readonly holder: string | undefined
 
   constructor(code: PortcheckErrorCode, message: string, details: PortcheckErrorDetails = {}) {
     super(message, details.cause === undefined ? {} : { cause: details.cause })
@@ -101,6 +106,8 @@ export class PortcheckError extends Error {
     this.address = details.address
     this.port = details.port
     this.report = details.report
+    const [first] = details.report?.holders ?? []
+    this.holder = details.holder ?? (first === undefined ? undefined : describeHolder(first))
   }
 
   /** Whether the same call may succeed later. */

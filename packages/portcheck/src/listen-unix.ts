@@ -59,7 +59,7 @@ export async function listenUnix(path: string, options: ListenUnixOptions): Prom
     }
     const holder = await findUnixHolder(path)
     if (holder === undefined) throw error
-    throw refusal(path, 'EADDRINUSE', `EADDRINUSE, held by ${holder}`, error.cause)
+    throw refusal(path, 'EADDRINUSE', `EADDRINUSE, held by ${holder}`, error.cause, holder)
   }
 }
 
@@ -135,8 +135,19 @@ function statOf(path: string): Stats | undefined {
   }
 }
 
-function refusal(path: string, errno: string, why: string, cause: unknown): PortcheckError {
+function refusal(
+  path: string,
+  errno: string,
+  why: string,
+  cause: unknown,
+  holder?: string,
+): PortcheckError {
   const code = CODES.get(errno) ?? 'PORTCHECK_BIND_FAILED'
   const address = `unix:${path}`
-  return new PortcheckError(code, `cannot listen on ${address}: ${why}`, { errno, address, cause })
+  return new PortcheckError(code, `cannot listen on ${address}: ${why}`, {
+    errno,
+    address,
+    cause,
+    holder,
+  })
 }

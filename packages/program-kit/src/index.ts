@@ -2,7 +2,7 @@ export { PROGRAM_ERRORS, type ProgramErrorCode } from './errors.ts'
 
 // Start and end
 export { EXIT, EXIT_MEANINGS, UserError } from './process/exit-code.ts'
-export { patience } from './process/patience.ts'
+export { drainOnStop, type DrainOptions } from './process/drain.ts'
 export {
   aborted,
   type ProgramHost,

@@ -4,7 +4,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { accessLists, type BindNote, bindNotes, movedBinds } from '@proj/program-kit'
 import { formatListenAddress, type ListenAddress } from '@proj/config/address'
 import {
-  describeHolder,
   isPortcheckError,
   listen,
   type Listeners,
@@ -200,10 +199,8 @@ export class LocalBind {
     else this.#listeners = listeners
   }
 
-  #sees({ code, message, report }: PortcheckError): void {
-    const [holder] = report?.holders ?? []
-    const named = holder === undefined ? /held by (.*)$/.exec(message)?.[1] : describeHolder(holder)
-    this.#waiting = { code, why: message, holder: named }
+  #sees({ code, message: why, holder }: PortcheckError): void {
+    this.#waiting = { code, why, holder }
   }
 }
 
