@@ -24,10 +24,16 @@ export interface ErrorResponse {
    */
   readonly method?: string | undefined
   /**
-   * More headers, such as `retry-after`: name, value, name, value. Written without a check.
+   * Values of `www-authenticate`, one header each (RFC 9110 section 15.5.2). Written without a check.
    * @default none
    */
-  readonly headers?: readonly string[]
+  readonly challenges?: readonly string[] | undefined
+  /**
+   * When it helps to ask again, ms from 0. Sent as `retry-after`: whole seconds, at least one, never
+   * too early (RFC 9110 section 10.2.3).
+   * @default undefined: no such header
+   */
+  readonly retryAfterMs?: number | undefined
 }
 
 /**
@@ -36,7 +42,7 @@ export interface ErrorResponse {
  * @throws {TypeError} when code is not a token
  */
 export function formatErrorResponse(response: ErrorResponse): Buffer {
-  const { status, code, keepAlive } = response
+  const { status, code, keepAlive, challenges = [], retryAfterMs } = response
   if (!Number.isInteger(status) || status < 400 || status > 599) {
     throw new RangeError(`status must be an integer from 400 to 599, got ${String(status)}`)
   }
@@ -52,7 +58,8 @@ export function formatErrorResponse(response: ErrorResponse): Buffer {
       'nosniff',
       'adit-error',
       code,
-      ...(response.headers ?? []),
+      ...challenges.flatMap((challenge) => ['www-authenticate', challenge]),
+      ...(retryAfterMs === undefined ? [] : ['retry-after', retryAfterSeconds(retryAfterMs)]),
       'content-length',
       String(body.length),
       'connection',
@@ -61,4 +68,8 @@ export function formatErrorResponse(response: ErrorResponse): Buffer {
   })
   const headBytes = Buffer.from(head, 'latin1')
   return response.method === 'HEAD' ? headBytes : Buffer.concat([headBytes, body])
+}
+
+function retryAfterSeconds(delayMs: number): string {
+  return String(Math.max(1, Math.ceil(delayMs / 1000)))
 }

@@ -45,11 +45,20 @@ describe('formatErrorResponse', () => {
     expect(formatErrorResponse({ ...RESPONSE, method: 'GET' }).toString()).toBe(whole)
   })
 
-  it('accepts more headers', () => {
-    const headers = ['retry-after', '1']
-    const outcome = readResponse([formatErrorResponse({ ...RESPONSE, headers })])
+  it('names each challenge', () => {
+    const text = formatErrorResponse({ ...RESPONSE, challenges: ['Bearer', 'Basic'] }).toString()
+    expect(text).toContain('\r\nwww-authenticate: Bearer\r\nwww-authenticate: Basic\r\n')
+  })
+
+  it.each([
+    [0, '1'],
+    [1, '1'],
+    [1000, '1'],
+    [1001, '2'],
+  ])('writes a delay of %d ms as %s seconds', (retryAfterMs, seconds) => {
+    const outcome = readResponse([formatErrorResponse({ ...RESPONSE, retryAfterMs })])
     if (outcome === undefined || !('value' in outcome)) throw new Error('not a response')
-    expect(getHeader(outcome.value.headers, 'retry-after')).toBe('1')
+    expect(getHeader(outcome.value.headers, 'retry-after')).toBe(seconds)
   })
 
   it('writes a status without a known reason', () => {

@@ -126,12 +126,7 @@ export class GatedService extends Duplex {
   }
 
   #deny(denial: Denial, method: string): void {
-    const { status, error, code, challenges, retryAfterMs } = denial
-    const headers = challenges.flatMap((challenge) => ['www-authenticate', challenge])
-    if (retryAfterMs !== undefined) {
-      headers.push('retry-after', String(Math.ceil(retryAfterMs / 1000)))
-    }
-    const answer = { status, message: error, code, headers, method, keepAlive: true }
+    const answer = { ...denial, message: denial.error, method, keepAlive: true }
     this.push(formatErrorResponse(answer))
   }
 

@@ -8,8 +8,10 @@ export interface ProxyError {
   readonly error: string
   /** Header `adit-error`: stable. */
   readonly code: string
-  /** Further headers: name, value, name, value. */
-  readonly headers?: readonly string[]
+  /** Values of `www-authenticate`. */
+  readonly challenges?: readonly string[]
+  /** When it helps to ask again, ms. */
+  readonly retryAfterMs?: number | undefined
 }
 
 /** Every error whose response is known beforehand, by cause. */
@@ -69,14 +71,7 @@ export function formatProxyError(
   request: Pick<RequestHead, 'method'> | undefined,
   keepAlive: boolean,
 ): Buffer {
-  return formatErrorResponse({
-    status: error.status,
-    message: error.error,
-    code: error.code,
-    keepAlive,
-    method: request?.method,
-    headers: error.headers ?? [],
-  })
+  return formatErrorResponse({ ...error, message: error.error, keepAlive, method: request?.method })
 }
 
 function snakeCase(reason: string): string {

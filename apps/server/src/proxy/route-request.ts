@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 
 import { clientAddress, type Decision, type Denial, type Gate, judgeAll } from '@proj/auth'
 import { endpointId, type ForwardRequestOptions, type RequestHead } from '@proj/http1'
-import { type ConnectRequest, type Endpoint, retryAfterSeconds } from '@proj/tunnel/server'
+import type { ConnectRequest, Endpoint } from '@proj/tunnel/server'
 
 import type { AdmittedVisitor, Authenticator } from '../auth/authenticator.ts'
 import { peerFacts } from '../tls/certificates.ts'
@@ -123,7 +123,7 @@ async function checkToken(
     logger.error({ err: error, endpoint: name }, 'visitor check failed')
     return { error: PROXY_ERRORS.visitorCheckFailed }
   }
-  if (!decision.admitted) return { error: errorForDenial(decision) }
+  if (!decision.admitted) return { error: decision }
   const { tenant: ofToken, consumed: authorizationConsumed } = decision
   const endpoint = { tenant: ofToken, name }
   return await findRoute(proxy, head, endpoint, { ...forward, authorizationConsumed })
@@ -141,14 +141,6 @@ function credentialsOf(list: readonly string[], tenant: string): IncomingHttpHea
     headers[name] = name in headers ? `${headers[name]}, ${value}` : value
   }
   return headers
-}
-
-function errorForDenial({ status, error, code, challenges, retryAfterMs }: Denial): ProxyError {
-  const headers = challenges.flatMap((challenge) => ['www-authenticate', challenge])
-  if (retryAfterMs !== undefined) {
-    headers.push('retry-after', retryAfterSeconds(retryAfterMs))
-  }
-  return { status, error, code, headers }
 }
 
 /** Checks the rules of the endpoint, where there are any. */
@@ -197,7 +189,7 @@ function checkRules(
 }
 
 function applyDecision(route: Route, decision: Decision): Route | Refused {
-  if (!decision.admitted) return { error: errorForDenial(decision) }
+  if (!decision.admitted) return { error: decision }
   const { authorizationConsumed: before = false } = route.forward
   const forward = { ...route.forward, authorizationConsumed: before || decision.consumed }
   return { ...route, forward }
