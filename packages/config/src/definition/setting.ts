@@ -29,6 +29,7 @@ export interface SettingOptions {
 
 /** The options of a setting with its default as text. */
 export interface WrittenSettingOptions extends SettingOptions {
+  /** The default as it is written in a file. @default none: the value is undefined */
   readonly default?: string | readonly string[]
 }
 
