@@ -92,18 +92,18 @@ export class ChunkUse {
     for (let i = 0; i < this.#acts.length; i++) this.note(this.#acts[i]?.())
     if (this.#acts.length > 0) this.#acts = []
     this.#depth = 0
-    const answer = this.#together()
-    if (this.#probed !== undefined) {
-      probe?.answered(this.#probed, answer)
-      this.#probed = undefined
+    let answer: ChunkAnswer = !this.#isKept
+    if (answer && this.#holders.length > 0) {
+      const [first, second] = this.#holders
+      answer = first === undefined || second !== undefined ? new Holders(this.#holders) : first
     }
+    if (this.#probed !== undefined) this.#tellProbe(this.#probed, answer)
     return answer
   }
 
-  #together(): ChunkAnswer {
-    if (this.#isKept) return false
-    const [first, second] = this.#holders
-    return first === undefined ? true : second === undefined ? first : new Holders(this.#holders)
+  #tellProbe(memory: Buffer, answer: ChunkAnswer): void {
+    this.#probed = undefined
+    probe?.answered(memory, answer)
   }
 }
 

@@ -133,17 +133,17 @@ const RANGES: Readonly<Record<LimitName, readonly [min: number, max: number]>> =
  * @throws {TypeError} for what is not a number.
  * @throws {RangeError} for a number out of its range.
  */
-export function resolveLimit(
-  given: Partial<SessionLimits>,
-  name: LimitName,
-  max: number = RANGES[name][1],
-): number {
-  const value: unknown = given[name] ?? DEFAULTS[name]
+export function resolveLimit(given: Partial<SessionLimits>, name: LimitName, max?: number): number {
+  const value: unknown = given[name]
+  if (value === undefined || value === null) return DEFAULTS[name]
+  return checked(value, name, RANGES[name][0], max ?? RANGES[name][1])
+}
+
+function checked(value: unknown, name: LimitName, min: number, max: number): number {
   if (typeof value !== 'number') {
     throw new TypeError(`${name} must be a number, got ${typeof value}`)
   }
   if (value === Infinity && max === Infinity) return value
-  const min = RANGES[name][0]
   if (!Number.isInteger(value) || value < min || value > max) {
     const range = max === Infinity ? `of at least ${min}, or Infinity` : `from ${min} to ${max}`
     throw new RangeError(`${name} must be an integer ${range}, got ${value}`)
