@@ -1,3 +1,8 @@
-import { preset } from '@proj/vitest-config'
+import { fileURLToPath } from 'node:url'
 
-export default preset()
+import { preset } from '@proj/vitest-config'
+import { mergeConfig } from 'vitest/config'
+
+export default mergeConfig(preset({ poisonsFreeMemory: true }), {
+  test: { setupFiles: [fileURLToPath(new URL('test/poison.ts', import.meta.url))] },
+})

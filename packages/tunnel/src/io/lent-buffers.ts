@@ -1,14 +1,14 @@
 import type { ChunkAnswer, ChunkHolder } from '@proj/mux'
 
 /**
- * The memory sockets are read into: buffers that one socket has while a lot flows, and that wait for
- * whoever still refers to them before they serve again; and copies of what is too little to be worth
- * one.
+ * The memory sockets are read into: buffers that one socket has while it brings much, and that are not
+ * used again before nothing refers to them any more (`ChunkAnswer` of @proj/mux is the contract); and
+ * copies of chunks that are too small to be worth a buffer.
  */
 
 /**
  * Four times what Node reads at once: fewer system calls, and it still fits the cache. A little less than
- * a channel takes before it asks for patience, so that a read which leaves at once never pauses the socket.
+ * the high-water mark of a channel, so that a read which is sent at once never pauses the socket.
  */
 const BUFFER_BYTES = 258_048
 
@@ -16,24 +16,24 @@ const BUFFER_BYTES = 258_048
 const MAX_BUFFERS = 64
 
 /**
- * Buffers that wait for their holders, and those without a socket: 24 MiB in all. A stream's window bounds
- * how much it keeps; 2 GiB both ways through a server on a busy machine needed up to 80.
+ * Buffers without a socket, those that are still referred to included: 24 MiB in all. A stream's window
+ * bounds how much it holds; 2 GiB both ways through a server on a busy machine needed up to 80.
  */
 const MAX_WAITING = 96
 
-/** How often half of the buffers that nobody refers to is let go, if meanwhile all found one, ms. */
+/** How often half of the unused buffers is freed, if there were enough of them meanwhile, ms. */
 const TRIM_INTERVAL_MS = 10_000
 
 /** Copies up to this long share a slab. */
 const MAX_SHARING_BYTES = 4096
 
-/** A copy that is kept for long keeps this much. */
+/** Memory that one small copy keeps from being collected. */
 const SLAB_BYTES = 16_384
 
 const NOBODY: ChunkHolder = { drained: true }
 
 let lent = 0
-/** Buffers that serve again once nobody refers to them, the oldest first. */
+/** Buffers that can be used again once their holder is drained, the oldest first. */
 const waiting: { readonly buffer: Buffer; readonly holder: ChunkHolder }[] = []
 /** Whether the waiting ones were too few since the last trim. */
 let wereTooFew = false
@@ -41,7 +41,7 @@ let trimming: NodeJS.Timeout | undefined
 let slab: Buffer = Buffer.alloc(0)
 let slabUsed = 0
 
-/** A buffer for one socket, changed for another when somebody keeps it. */
+/** A buffer for one socket; replaced by another one while something refers to it. */
 export class LentBuffer {
   /** What the next read goes into. */
   buffer: Buffer = freeBuffer()
@@ -53,22 +53,25 @@ export class LentBuffer {
     return new LentBuffer()
   }
 
-  /** What it holds was taken; `answer` says who refers to it now. */
-  taken(answer: ChunkAnswer): void {
-    if (answer === true) return
+  /** The bytes at its beginning were delivered; `answer` says whether something refers to them. */
+  taken(answer: ChunkAnswer, bytes: number): void {
+    if (answer === true) {
+      noteFree(this.buffer, bytes)
+      return
+    }
     const kept = this.buffer
     this.buffer = freeBuffer()
     if (answer !== false) putAside(kept, answer)
   }
 
-  /** Nobody reads into it any more. */
+  /** The socket is closed: nothing is read into the buffer any more. */
   giveBack(): void {
     lent -= 1
     putAside(this.buffer, NOBODY)
   }
 }
 
-/** Copies the first `bytes` of `from` into memory that is nobody else's. */
+/** Copies the first `bytes` of `from` into memory of their own. */
 export function copyOf(from: Buffer, bytes: number): Buffer {
   if (bytes > MAX_SHARING_BYTES) {
     const copy = Buffer.allocUnsafeSlow(bytes)
@@ -85,16 +88,19 @@ export function copyOf(from: Buffer, bytes: number): Buffer {
   return copy
 }
 
-/** The buffer that nobody refers to since the shortest time: it may still be in the processor's cache. */
+/** The buffer that became free last: it may still be in the processor's cache. */
 function freeBuffer(): Buffer {
   const at = waiting.findLastIndex(({ holder }) => holder.drained)
   const [free] = at < 0 ? [] : waiting.splice(at, 1)
-  if (free !== undefined) return free.buffer
+  if (free !== undefined) {
+    noteFree(free.buffer, free.buffer.length)
+    return free.buffer
+  }
   wereTooFew = true
   return Buffer.allocUnsafeSlow(BUFFER_BYTES)
 }
 
-/** Remembers a buffer for when its holder is done; of too many the oldest is left to the collector. */
+/** Keeps a buffer until its holder is drained; of too many the oldest is left to the collector. */
 function putAside(buffer: Buffer, holder: ChunkHolder): void {
   if (waiting.length === MAX_WAITING) waiting.shift()
   waiting.push({ buffer, holder })
@@ -110,4 +116,19 @@ function trim(): void {
   if (kept.length > 0) return
   clearInterval(trimming)
   trimming = undefined
+}
+
+let probe: ((memory: Buffer) => void) | undefined
+
+/**
+ * @internal Sets what is called with memory that nothing refers to any more. Only tests set it, to
+ * overwrite the memory at once: a receiver that answered wrongly then reads wrong bytes.
+ */
+export function setFreeMemoryProbe(next: ((memory: Buffer) => void) | undefined): void {
+  probe = next
+}
+
+/** Tells the probe, if there is one, that nothing refers to the first `bytes` of a buffer any more. */
+export function noteFree(buffer: Buffer, bytes: number): void {
+  if (probe !== undefined) probe(buffer.subarray(0, bytes))
 }

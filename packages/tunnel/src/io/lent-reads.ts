@@ -2,51 +2,52 @@ import type { Duplex } from 'node:stream'
 
 import type { ChunkAnswer } from '@proj/mux'
 
-import { copyOf, LentBuffer } from './lent-buffers.ts'
+import { copyOf, LentBuffer, noteFree } from './lent-buffers.ts'
 import { readOn } from './read-on.ts'
 
 /**
  * Reads a socket into memory that is read into again and again.
  *
- * Node gives every read fresh memory, 64 KiB that is cold in the processor's cache and has to be
+ * Node allocates memory for every read, 64 KiB that is cold in the processor's cache and has to be
  * collected later: for a proxy, which only passes bytes on, a third of the work. Here every socket is
- * read into one buffer of the process, out of which the bytes are copied: cheap, for they are few.
+ * read into one buffer of the process, out of which the bytes are copied: cheap, because they are few.
  *
- * Where a lot flows at once the copy is saved too. A socket that has brought WORTH_BYTES is lent a buffer of its
- * own, and the receiver says of each chunk whether somebody still refers to it. If nobody does, the
- * same memory serves the next read.
+ * Where much arrives, the copy is saved too. A socket that has brought WORTH_BYTES is lent a buffer of
+ * its own, and the receiver of each chunk answers whether something still refers to it (`ChunkAnswer` of
+ * @proj/mux). If nothing does, the next read goes into the same memory.
  */
 
 /** Bytes a socket must have brought, in chunks that are not small, before it gets a buffer of its own. */
 const WORTH_BYTES = 1024 * 1024
 
-/** Chunks up to this length are always copied: cheaper than to make sure that they have left. */
+/** Chunks up to this length are always copied: cheaper than to find out when they have been sent. */
 const COPIED_BYTES = 4096
 
 /** As much as Node reads at once. */
 const SHARED_BYTES = 65_536
 
-/** Gets each chunk, and whether its memory is lent; see {@link readLent}. */
+/**
+ * Receives a chunk. If `isLent`, its memory is used again as the returned `ChunkAnswer` allows; otherwise
+ * the receiver owns the chunk, and the answer does not matter.
+ */
 export type TakeChunk = (chunk: Buffer, isLent: boolean) => ChunkAnswer
 
-/** What every socket without a buffer of its own is read into. */
+/** Every socket without a buffer of its own is read into this one. */
 let shared: Buffer | undefined
 
-/** Its beginnings, by length, each made once: one for every read would cost more than small reads do. */
+/** Views of its first bytes, by length, each made once: a new view would cost more than a small read. */
 const beginnings: (Buffer | undefined)[] = Array.from({ length: COPIED_BYTES + 1 })
 
-/** Sockets that are read here, and who takes what they read; nobody while they change hands. */
+/** Sockets that are read here. */
 const readings = new WeakMap<Duplex, Reading>()
 
 /**
  * Delivers everything a socket reads to `take`, in order. The socket's `pause` and `resume` work as
  * ever; ends and errors are the caller's events.
  *
- * @param take - gets each chunk, and whether its memory is lent: then it returns true if nothing
- *   refers to the chunk any more, or who does. What it returns for other chunks does not matter.
- * @param takeSmall - gets small chunks in place of `take` if they need not be copied: they are only valid
- *   during the call.
- * @returns stops delivering, for a socket that is passed on to another reader.
+ * @param takeSmall - receives chunks of at most COPIED_BYTES in place of `take`, without a copy: they are
+ *   valid during the call only.
+ * @returns stops the delivery, for a socket that gets another reader.
  */
 export function readLent(
   socket: Duplex,
@@ -61,7 +62,7 @@ export function readLent(
   return reading.deliver(take, takeSmall)
 }
 
-/** One socket that is read into memory of ours, or will be as soon as nothing waits in its stream. */
+/** One socket that is read into our memory, at the latest when its stream has no bytes waiting. */
 class Reading {
   readonly #socket: Duplex
   #take: TakeChunk | undefined
@@ -78,7 +79,7 @@ class Reading {
   deliver(take: TakeChunk, takeSmall: ((chunk: Buffer) => void) | undefined): () => void {
     const onData = (chunk: Buffer): void => {
       take(chunk, false)
-      // Not from inside the read that is going on.
+      // Not inside the current read.
       if (this.#useBuffer === 'later') setImmediate(this.#begin)
     }
     this.#take = take
@@ -98,16 +99,19 @@ class Reading {
 
   readonly #onRead = (bytes: number, buffer: Buffer): boolean => {
     const take = this.#take
-    // While nobody takes them, bytes wait in the stream as ever.
+    // Without a receiver, bytes wait in the stream as usual.
     if (take === undefined) return this.#socket.push(copyOf(buffer, bytes))
     if (bytes <= COPIED_BYTES) {
       if (this.#takeSmall === undefined) take(copyOf(buffer, bytes), false)
-      else this.#takeSmall(beginningOf(buffer, bytes))
+      else {
+        this.#takeSmall(beginningOf(buffer, bytes))
+        noteFree(buffer, bytes)
+      }
     } else if (this.#own === undefined) {
       take(copyOf(buffer, bytes), false)
       this.#count(bytes)
     } else {
-      this.#own.taken(take(buffer.subarray(0, bytes), true))
+      this.#own.taken(take(buffer.subarray(0, bytes), true), bytes)
       if (this.#own.buffer !== buffer) this.#readInto(this.#own.buffer)
     }
     return true

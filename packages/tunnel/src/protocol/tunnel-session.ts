@@ -257,6 +257,7 @@ class RecordSink implements ChannelSink {
     return this.#next === undefined ? this.#read(chunk) : this.#next.onData(chunk)
   }
 
+  /** What the reader keeps of the record is a view of the chunk, until the record is whole. */
   #read(chunk: Buffer): undefined {
     let read
     try {

@@ -26,7 +26,7 @@ function keep(one: LentBuffer, count: number): { buffers: Set<Buffer>; drain: ()
   const buffers = new Set<Buffer>()
   for (const holder of holders) {
     buffers.add(one.buffer)
-    one.taken(holder)
+    one.taken(holder, 1)
   }
   return { buffers, drain: () => holders.forEach((holder) => (holder.drained = true)) }
 }
@@ -34,9 +34,9 @@ function keep(one: LentBuffer, count: number): { buffers: Set<Buffer>; drain: ()
 it('keeps its buffer while nobody else does', () => {
   const one = lend()
   const { buffer } = one
-  one.taken(true)
+  one.taken(true, 1)
   expect(one.buffer).toBe(buffer)
-  one.taken(false)
+  one.taken(false, 1)
   expect(one.buffer === buffer).toBe(false) // `not.toBe` would compare every byte
   one.giveBack()
 })

@@ -238,3 +238,24 @@ it('hands small chunks over where they lie to whoever takes them so, and others 
   expect(new Set(small.map(({ chunk }) => `${chunk.byteOffset}`))).toEqual(new Set(['0']))
   expect(new Set(small.map(({ chunk }) => chunk.buffer)).size).toBe(1)
 })
+
+it('lets a receiver that answers wrongly see 0xdd: the poison of these tests', async () => {
+  await using sockets = await pair()
+  let wrong: Buffer | undefined
+  let small: Buffer | undefined
+  readLent(
+    sockets.reader,
+    (chunk, isLent) => {
+      if (isLent) wrong ??= chunk
+      return true // although it is kept
+    },
+    (chunk) => (small ??= chunk), // valid during the call only
+  )
+  const ended = once(sockets.reader, 'end')
+  sockets.writer.write(Buffer.alloc(100, 1))
+  await until(() => small !== undefined)
+  expect([small?.length, small?.every((byte) => byte === 0xdd)]).toEqual([100, true])
+  await send(sockets.writer, TOTAL)
+  await ended
+  expect(wrong?.every((byte) => byte === 0xdd)).toBe(true)
+})

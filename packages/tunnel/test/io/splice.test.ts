@@ -36,6 +36,8 @@ interface Path {
   readonly visitor: Socket
   readonly service: Socket
   readonly splices: { readonly near: SocketSplice; readonly far: SocketSplice }
+  /** The sockets of the splices. */
+  readonly sockets: { readonly near: Socket; readonly far: Socket }
   readonly client: Session
   /** Reasons the splices were closed with, undefined for a clean end. */
   readonly closed: { near?: string; far?: string }
@@ -73,7 +75,8 @@ async function path({ hop = false }: { readonly hop?: boolean } = {}): Promise<P
   channel.attach(near)
   near.connect(outer.near)
   const splices = { near, far: await until(() => far) }
-  return { visitor: outer.far, service: inner.far, splices, client: first.client, closed }
+  const sockets = { near: outer.near, far: inner.near }
+  return { visitor: outer.far, service: inner.far, splices, sockets, client: first.client, closed }
 }
 
 /** How a socket ended: `fin` when both directions did, else the error's code. */
@@ -98,6 +101,29 @@ describe.each([
       expect(String(((await once(visitor, 'data')) as [Buffer])[0])).toBe(`answer ${turn}`)
     }
   })
+
+  // So much that it waits in every queue on the way; the poison shows a wrong answer.
+  test.each(['visitor', 'service'] as const)(
+    'keeps every byte of a bulk transfer from the %s, read late',
+    async (sender) => {
+      const ends = await path({ hop })
+      const [from, to, last] =
+        sender === 'visitor'
+          ? [ends.visitor, ends.service, ends.sockets.far]
+          : [ends.service, ends.visitor, ends.sockets.near]
+      const sent = Buffer.alloc(32 * 1024 * 1024)
+      for (let at = 0; at < sent.length; at += 4) sent.writeUInt32LE((at * 40_503) >>> 0, at)
+      from.end(sent)
+      await until(() => last.writableLength > 0)
+      let at = 0
+      for await (const chunk of to as AsyncIterable<Buffer>) {
+        expect(chunk.equals(sent.subarray(at, at + chunk.length))).toBe(true)
+        at += chunk.length
+      }
+      expect(at).toBe(sent.length)
+    },
+    60_000,
+  )
 
   test.each(['visitor', 'service'] as const)(
     'passes the FIN of the %s on, and the other direction lives',
