@@ -41,7 +41,7 @@ export const CONFIG_ERRORS: Readonly<Record<ConfigErrorCode, string>> = Object.f
 
 /** Options of a {@link ConfigError}. */
 export interface ConfigErrorOptions extends ErrorOptions {
-  /** The form that would have been right, in words a person can copy from. */
+  /** The correct form, ready to be copied. */
   readonly hint?: string
 }
 

@@ -73,13 +73,13 @@ export class AddressSet {
 
 /** What an {@link AddressList} is made of. */
 export interface AddressListOptions {
-  /** Who is admitted; undefined: everybody. An empty list admits nobody. */
+  /** Addresses that are admitted; undefined: all. An empty list admits none. */
   readonly allow?: Iterable<string | AddressBlock> | undefined
-  /** Who is not admitted, even when allowed. @default [] */
+  /** Addresses that are denied, even when allowed. @default [] */
   readonly deny?: Iterable<string | AddressBlock> | undefined
 }
 
-/** An allow list and a deny list. Deny wins; without an allow list everybody else is admitted. */
+/** An allow list and a deny list. Deny wins; without an allow list all other addresses are admitted. */
 export class AddressList {
   readonly #allow: AddressSet | undefined
   readonly #deny: AddressSet

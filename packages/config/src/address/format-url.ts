@@ -4,7 +4,7 @@ import { formatHostPort } from './split-address.ts'
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, ws: 80, https: 443, wss: 443 }
 
 /**
- * Writes a URL that a person can open: `localhost` in place of a wildcard, `%25` before a zone, no
+ * Writes a URL that a browser can open: `localhost` in place of a wildcard, `%25` before a zone, no
  * port where the scheme implies it.
  *
  * @param scheme - such as `http`

@@ -3,7 +3,7 @@
  *
  * The URL parser of the platform is deliberately not used: it reads `0` and `127.1` as IPv4
  * addresses, writes mapped addresses in hexadecimal and refuses zones. Here an address has exactly
- * one spelling that people can search for in a log: RFC 5952 for IPv6, dotted decimal for IPv4.
+ * one spelling, so that a log can be searched for it: RFC 5952 for IPv6, dotted decimal for IPv4.
  */
 import { isIPv4, isIPv6, SocketAddress } from 'node:net'
 

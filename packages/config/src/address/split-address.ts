@@ -112,7 +112,7 @@ function splitPort(text: string, refuse: Refuse): Split {
   }
 }
 
-/** `2001:db8::1:8080` is a valid address as a whole, so nobody can know whether 8080 is a port. */
+/** `2001:db8::1:8080` is a valid address as a whole, so it is not known whether 8080 is a port. */
 function refuseBareIPv6(text: string, refuse: Refuse): never {
   const last = text.lastIndexOf(':')
   const [address, port] = [text.slice(0, last), text.slice(last + 1)]

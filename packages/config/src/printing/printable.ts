@@ -16,7 +16,7 @@ const PLAIN = /^[\p{L}\p{N}_.:@/*+~%-]+$/u
 /** Longest part of an offending text that a message repeats, in characters. */
 const MAX_QUOTED_CHARACTERS = 80
 
-/** Escapes in a text, as `\u001b`, what a terminal would obey and what nobody can see. */
+/** Escapes in a text, as `\u001b`, what a terminal would interpret and what is invisible. */
 export function escapeUnprintable(text: string): string {
   return text.replaceAll(
     UNPRINTABLE,

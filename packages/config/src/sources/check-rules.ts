@@ -14,8 +14,8 @@ import type { Rule, RuleProblem } from '../definition/define-settings.ts'
 import type { Resolved } from '../definition/settings-tree.ts'
 
 /**
- * Returns what the rules find. The lists of a resolution with wrong values are shorter afterwards;
- * nobody else may read those.
+ * Returns what the rules find. Lists that have wrong values are
+ * shorter afterwards: do not read them later.
  */
 export function checkRules<Tree>(rules: readonly Rule<Tree>[], resolution: Resolution): Problem[] {
   const settings = resolution.settings as Resolved<Tree>

@@ -83,7 +83,7 @@ function knownKeys(entries: readonly SettingEntry[]): KnownKeys {
   return keys
 }
 
-/** What a person may have meant: a neighbour, the same name in another group, a dotted key. */
+/** The key that was probably meant: a sibling, the same name in another group, or a dotted key. */
 function adviceFor(
   prefix: string,
   path: string,

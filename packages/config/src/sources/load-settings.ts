@@ -134,7 +134,7 @@ export function withProblems<Tree extends SettingsTree>(
   return hasErrors(added) ? { ok: false, values, files, problems } : { ...loaded, problems }
 }
 
-/** Problems of files come in the order a person reads the files; the others stay where they are. */
+/** Sorts the problems of files by file and line; other problems keep their place at the end. */
 function sortByPlace(problems: readonly Problem[], files: readonly { path: string }[]): Problem[] {
   const order = new Map(files.map(({ path }, index) => [path, index]))
   const place = ({ origin }: Problem): readonly number[] =>

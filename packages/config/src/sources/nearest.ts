@@ -1,7 +1,7 @@
 /**
- * Finds the known word a person most likely meant: fewest edits, where swapping two neighbours
+ * Finds the known word that was most likely meant: fewest edits, where swapping two neighbours
  * counts as one (optimal string alignment). At most a third of the letters may differ, so that
- * nothing far-fetched is proposed.
+ * unrelated words are not suggested.
  */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   let best: string | undefined

@@ -5,7 +5,7 @@ import { formatOrigin, type Origin } from './origin.ts'
 export interface Problem {
   /** What kind it is: a ConfigErrorCode, or a code of the program whose rule found it. */
   readonly code: string
-  /** An `error` refuses the configuration as a whole; a `warning` is only said. */
+  /** An `error` makes the whole configuration invalid; a `warning` does not. */
   readonly severity: 'error' | 'warning'
   /** Key path of the setting, such as `connect.timeout` or `listeners[0].addr`. */
   readonly key?: string
@@ -20,7 +20,7 @@ export interface Problem {
 }
 
 /**
- * Writes problems for a person, errors first, each with its place and what is allowed. Ends with a
+ * Writes problems as text, errors first, each with its place and what is allowed. Ends with a
  * newline unless there is nothing to write.
  */
 export function formatProblems(problems: readonly Problem[]): string {

@@ -22,7 +22,7 @@ const MAX_OBJECTS = 10_000
 export interface ResolvedValue {
   /** Key path, with positions inside lists of objects: `listeners[0].addr`. */
   readonly key: string
-  /** The value as a person writes it, secrets masked; undefined when there is none. */
+  /** The value as it is written in a file, secrets masked; undefined when there is none. */
   readonly text: string | undefined
   /** Where it came from. */
   readonly origin: Origin

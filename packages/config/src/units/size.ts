@@ -1,6 +1,6 @@
 /**
  * Sizes in bytes such as `64KiB`, `10MB`, `1.5GiB`, `512B` and `inf`. Decimal and binary units are
- * told apart by the `i`, as IEC 80000-13 has it; `64K` means both to different people and is refused.
+ * told apart by the `i`, as IEC 80000-13 has it; `64K` is read in both ways and is rejected.
  */
 import { ConfigError } from '../errors.ts'
 import { quote } from '../printing/printable.ts'

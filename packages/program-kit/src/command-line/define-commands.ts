@@ -12,7 +12,7 @@ export interface CommandsDefinition<
   Commands extends Readonly<Record<string, Command>>,
   Globals extends Readonly<Record<string, Setting<unknown>>>,
 > {
-  /** Name of the program as people type it. */
+  /** Name of the program on the command line. */
   readonly program: string
   /** What the program does, one sentence. */
   readonly description: string
@@ -30,7 +30,7 @@ export interface CommandsDefinition<
 
 /** What parsing and printing need to know of commands, whatever their arguments are. */
 export interface CommandsInfo {
-  /** Name of the program as people type it. */
+  /** Name of the program on the command line. */
   readonly program: string
   /** What the program does, one sentence. */
   readonly description: string

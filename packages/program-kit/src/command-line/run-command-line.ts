@@ -57,7 +57,7 @@ export interface Invocation<Tree extends SettingsTree, List extends CommandList>
   readonly loaded: LoadedSettings<Tree>
   /** Loads everything again, as at the start, for a reload. */
   readonly load: (options: { readonly signal?: AbortSignal }) => Promise<Loaded<Tree>>
-  /** Whether to print JSON instead of text for people. */
+  /** Whether to print JSON instead of text. */
   readonly json: boolean
   /** Whether colours are wanted: NO_COLOR is unset or empty. */
   readonly colour: boolean
@@ -96,7 +96,7 @@ export interface ProgramDefinition<Tree extends SettingsTree, List extends Comma
 /** Flags of Piko's programs that name their file. */
 const PIKO_FILE_FLAGS = { 'config.path': 'piko-config', 'config.expand-env': 'piko-expand-env' }
 
-/** Columns of text where nobody says: files and pipes. */
+/** Width of text in files and pipes, in columns. */
 const DEFAULT_COLUMNS = 100
 
 /** Runs what the command line asks for; mistakes are printed, with exit code 2. */

@@ -11,7 +11,7 @@ import type { Shell } from './completion-script.ts'
 export interface GlobalFlags extends Readonly<Record<string, Setting<unknown>>> {
   /** Configuration files. */
   readonly config: Setting<readonly string[]>
-  /** JSON instead of text for people. */
+  /** JSON instead of text. */
   readonly json: Setting<boolean>
   /** Only errors are logged. */
   readonly quiet: Setting<boolean>

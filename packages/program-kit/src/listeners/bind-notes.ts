@@ -6,7 +6,7 @@
 import { escapeLines } from '@proj/config'
 import { parseListenAddress } from '@proj/config/address'
 
-/** Something a person would be surprised by. */
+/** A warning about a port that was opened. */
 export interface BindNote {
   /** Stable code, PC101. */
   readonly code: string
@@ -30,7 +30,7 @@ export interface NotedListeners<Note extends BindNote> {
   verify(): Promise<{ readonly warnings: readonly Note[] }>
 }
 
-/** Collects the notes about listeners, each said once. It connects to them. */
+/** Collects the notes about listeners, without repetitions. It connects to them. */
 export async function bindNotes<Note extends BindNote>(
   listeners: NotedListeners<Note>,
 ): Promise<Note[]> {
@@ -40,7 +40,7 @@ export async function bindNotes<Note extends BindNote>(
   return notes.filter((note, at) => notes.findIndex((one) => about(one) === about(note)) === at)
 }
 
-/** Writes notes for a person. */
+/** Writes notes as text. */
 export function formatBindNotes(notes: readonly BindNote[]): string {
   return notes
     .map(({ code, text, hint }) => escapeLines(`warning: ${text} (${code})\n  ${hint}\n`))

@@ -4,7 +4,7 @@
  */
 import stringWidth from 'string-width'
 
-/** Splits a text into what a person sees as one character. */
+/** Splits a text into what is displayed as one character. */
 const GRAPHEMES = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
 
 /** Everything a terminal shows in one column per character. */

@@ -12,7 +12,7 @@ export interface ValuesOptions {
 }
 
 /**
- * Writes resolved values for a person, one per line, in the order of their definition; secrets are
+ * Writes resolved values as text, one per line, in the order of their definition; secrets are
  * masked already. What has no value is shown as `-`.
  */
 export function formatValues(

@@ -13,8 +13,8 @@ const STYLES: ReadonlyMap<string, Parameters<typeof styleText>[0]> = new Map([
 ])
 
 /**
- * Turns one JSON log line into one for people: time (UTC), level, message, then the fields. What
- * a terminal would obey is escaped: a line may repeat the words of a peer.
+ * Turns one JSON log line into a line of text: time (UTC), level, message, then the fields. What
+ * a terminal would interpret is escaped: a line may repeat the words of a peer.
  *
  * @param colour - whether to colour the level.
  * @returns the line with its end; a line that is not JSON comes back as it is.

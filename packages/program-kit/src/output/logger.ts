@@ -15,7 +15,7 @@ export const LOG_LEVELS: readonly ['silent', 'error', 'warn', 'info', 'debug'] =
 export interface LogOutput {
   /** Takes a whole line with its end. */
   write(line: string): unknown
-  /** Whether a person reads it on a terminal. */
+  /** Whether it is a terminal. */
   readonly isTTY?: boolean
 }
 
@@ -23,7 +23,7 @@ export interface LogOutput {
 export interface LoggerOptions {
   /** Least important level that is written. */
   readonly level: (typeof LOG_LEVELS)[number]
-  /** `json`: one object per line; `text`: for people; `auto`: text on a terminal, JSON elsewhere. */
+  /** `json`: one object per line; `text`: lines of text; `auto`: text on a terminal, JSON elsewhere. */
   readonly format: 'auto' | 'json' | 'text'
   /** Where lines go: standard error, so that standard output stays the program's answer. */
   readonly stream: LogOutput
@@ -43,7 +43,7 @@ export function createLogger(options: LoggerOptions): pino.Logger {
   return pino(
     {
       level,
-      // Process and host are said by whoever collects the lines; here they would be noise.
+      // The log collector knows process and host; in each line they would be noise.
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },

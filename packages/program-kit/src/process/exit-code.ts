@@ -9,9 +9,9 @@ export const EXIT: Readonly<{
   failed: 1
   /** The command line or the configuration is wrong. */
   usage: 2
-  /** An address to listen on is not to be had. */
+  /** An address to listen on is not available. */
   addressTaken: 3
-  /** The other side will not have us: credentials, permissions, a refused name. */
+  /** The server rejected us: credentials, permissions or the name of an endpoint. */
   refused: 4
   /** A defect of ours (EX_SOFTWARE of sysexits.h). */
   internal: 70

@@ -1,4 +1,4 @@
-/** Requests to a server's admin port, plain or with TLS, with an authority and a certificate of one's own. */
+/** Requests to a server's admin port, plain or with TLS, with a given authority and client certificate. */
 import { readFile } from 'node:fs/promises'
 import { request as requestPlain } from 'node:http'
 import { request as requestSecure } from 'node:https'

@@ -32,7 +32,7 @@ const CERTIFICATE_CODES = /CERT|UNABLE_TO_|SELF_SIGNED/
  * @param url - of the admin port.
  * @param files - to trust and to show, where it speaks TLS.
  * @param token - to show, where it asks for one.
- * @throws {UserError} exit code 1 when nobody or somebody else answers, 4 when it refuses the token.
+ * @throws {UserError} exit code 1 when there is no answer or one of another program, 4 when the token is rejected.
  */
 export async function readServerStatus(
   url: string,
@@ -85,7 +85,7 @@ async function refused(url: string, response: Response): Promise<UserError> {
   })
 }
 
-/** Writes the state of a server for a person. */
+/** Writes the state of a server as text. */
 export function formatServerStatus({ ready, edge, sessions, ports }: ServerStatus): string {
   const statuses = Object.entries(edge.statuses).map(([status, count]) => `${status}: ${count}`)
   const overview = [
