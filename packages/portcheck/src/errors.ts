@@ -1,7 +1,7 @@
-// One error class for the package. A busy port is a report in `probe` and `explain`; only calls
-// that promise to hold a port (`claim`, `listen`, `findFree`) reject when they cannot. The platform's
-// own error is kept as `cause`, so `error.cause.code === 'EADDRINUSE'` still works.
-import { describeHolder } from './holder.ts'
+// The error class of the package. In `probe` and `explain` a busy port is a report and not an error; only
+// calls that hold a port (`claim`, `listen`, `findFree`) reject when they cannot. The error of the platform
+// is the `cause`, so `error.cause.code === 'EADDRINUSE'` works.
+import { describeHolder } from './holders/holder.ts'
 import type { Report } from './report.ts'
 
 /** The codes of {@link PORTCHECK_ERRORS}. Never renamed in a minor version. */
@@ -16,34 +16,34 @@ export type PortcheckErrorCode =
   | 'PORTCHECK_RANGE_EXHAUSTED'
   | 'PORTCHECK_CLAIM_CLOSED'
 
-/** Every code a {@link PortcheckError} can carry: what happened, whether retrying helps, what to do. */
+/** All codes of a {@link PortcheckError}: what happened, whether a retry can help, what to do. */
 export const PORTCHECK_ERRORS: Readonly<
   Record<PortcheckErrorCode, { happened: string; retryable: boolean; hint: string }>
 > = Object.freeze({
   PORTCHECK_PORT_BUSY: {
-    happened: 'another socket holds an overlapping address and port',
+    happened: 'another socket uses this address and port',
     retryable: true,
-    hint: 'stop the holder, wait for it, or choose another port',
+    hint: 'stop the program that holds the port, wait for it, or choose another port',
   },
   PORTCHECK_PORT_DENIED: {
-    happened: 'the system does not let this user bind this port',
+    happened: 'this user is not allowed to bind this port',
     retryable: false,
-    hint: 'choose a port above 1023, or grant the right to bind low ports',
+    hint: 'choose a port above 1023, or give the program the right to bind low ports',
   },
   PORTCHECK_ADDRESS_ABSENT: {
-    happened: 'the address is not configured on this machine',
+    happened: 'this machine does not have the address',
     retryable: false,
     hint: 'use an address of this machine, or listen on all addresses',
   },
   PORTCHECK_FAMILY_ABSENT: {
-    happened: 'the kernel has no such address family',
+    happened: 'the kernel does not support this address family',
     retryable: false,
-    hint: 'use an address of the other family, or leave the host out',
+    hint: 'use an address of the other family, or no host',
   },
   PORTCHECK_ADDRESS_INVALID: {
     happened: 'the address cannot be parsed, resolved or bound',
     retryable: false,
-    hint: 'write it as host:port, an IPv6 host in brackets',
+    hint: 'write the address as host:port, with an IPv6 host in brackets',
   },
   PORTCHECK_ADDRESS_OVERLAP: {
     happened: 'two addresses of one configuration need the same socket',
@@ -51,23 +51,23 @@ export const PORTCHECK_ERRORS: Readonly<
     hint: 'remove one of the two, or give it another port',
   },
   PORTCHECK_BIND_FAILED: {
-    happened: 'the bind failed for a reason that says nothing about the port',
+    happened: 'the bind failed for a reason that is not about the port',
     retryable: true,
-    hint: 'look at the cause: descriptor limits and sandboxes end here',
+    hint: 'see the cause: a limit of file descriptors or a sandbox can be the reason',
   },
   PORTCHECK_RANGE_EXHAUSTED: {
-    happened: 'no port of the range is free',
+    happened: 'no port in the range is free',
     retryable: true,
     hint: 'use a larger range',
   },
   PORTCHECK_CLAIM_CLOSED: {
-    happened: 'the claim was closed or already handed over',
+    happened: 'the claim is closed, or a server already uses it',
     retryable: false,
     hint: 'claim the port again',
   },
 })
 
-/** What a {@link PortcheckError} knows beside its message. */
+/** The fields of a {@link PortcheckError} besides code and message. */
 export interface PortcheckErrorDetails {
   /** The platform's error code, such as `EADDRINUSE`. */
   readonly errno?: string | undefined
@@ -75,18 +75,18 @@ export interface PortcheckErrorDetails {
   readonly address?: string | undefined
   /** The port that could not be bound. */
   readonly port?: number | undefined
-  /** What `explain` found out about the port at the time of the failure. */
+  /** The report of `explain` at the time of the failure. */
   readonly report?: Report | undefined
-  /** Who listens on the unix socket, in words. */
+  /** The program that holds the address, described; without it the first holder of the report. */
   readonly holder?: string | undefined
   /** The platform's error. */
   readonly cause?: unknown
 }
 
-/** The only error this package throws, save `TypeError` and `RangeError` for wrong arguments. */
+/** The error of this package. Wrong arguments throw `TypeError`, `RangeError` or `ConfigError`. */
 export class PortcheckError extends Error {
   override readonly name = 'PortcheckError'
-  /** Stable; see {@link PORTCHECK_ERRORS}. */
+  /** Stable code; see {@link PORTCHECK_ERRORS}. */
   readonly code: PortcheckErrorCode
   /** The platform's error code, such as `EADDRINUSE`, where there was one. */
   readonly errno: string | undefined
@@ -96,7 +96,7 @@ export class PortcheckError extends Error {
   readonly port: number | undefined
   /** Holders and warnings at the time of the failure, for `claim` and `listen`. */
   readonly report: Report | undefined
-  /** Who holds the address, in words, where that is known: `cups (pid 123, ...)`. */
+  /** The program that holds the address, such as `node (pid 4121)`, where it is known. */
   readonly holder: string | undefined
 
   constructor(code: PortcheckErrorCode, message: string, details: PortcheckErrorDetails = {}) {
@@ -110,15 +110,15 @@ export class PortcheckError extends Error {
     this.holder = details.holder ?? (first === undefined ? undefined : describeHolder(first))
   }
 
-  /** Whether the same call may succeed later. */
+  /** Whether the same call can succeed later. */
   get retryable(): boolean {
     return PORTCHECK_ERRORS[this.code].retryable
   }
 }
 
 /**
- * Tells whether `error` is a {@link PortcheckError}, with `code` if given. Compares name and code,
- * so it also works across two copies of this package.
+ * Tells whether `error` is a {@link PortcheckError}, also one made by another copy of this package.
+ * @param code - when given, the error must have this code
  */
 export function isPortcheckError(
   error: unknown,

@@ -1,10 +1,10 @@
-// Entry of the command `portcheck`; the only module that touches the process it runs in.
+// Entry of the command `portcheck`; the only module that uses the process object.
 import { readFileSync } from 'node:fs'
 
-import { runCli } from './cli.ts'
+import { runCli } from './cli/cli.ts'
 
 const { argv, env, stdout, stderr } = process
-// A reader such as `head` may leave before the end.
+// A reader such as `head` can close the pipe early.
 stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
 })

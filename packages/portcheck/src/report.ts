@@ -1,11 +1,11 @@
-// What `probe` and `explain` answer. Plain data: it goes to JSON as it is.
+// The result of `probe` and `explain`: plain data that can be written as JSON.
 import type { Endpoint } from './endpoint.ts'
-import type { Holder } from './holder.ts'
+import type { Holder } from './holders/holder.ts'
 import type { Warning } from './warnings.ts'
 
 /**
- * Whether the bind would succeed. `unknown` means the attempt failed for a reason that is not about
- * the port (descriptor limits, sandboxes): never treat it as busy.
+ * Whether the bind would succeed. `unknown`: the attempt failed for a reason that is not about the port
+ * (a limit of file descriptors, a sandbox); do not treat it as busy.
  */
 export type BindVerdict =
   | 'free'
@@ -16,28 +16,28 @@ export type BindVerdict =
   | 'bad-address'
   | 'unknown'
 
-/** The answer of `probe` and `explain`. */
+/** The result of `probe` and `explain`. */
 export interface Report {
-  /** The want as it was written. */
+  /** The address as it was given. */
   readonly want: string
-  /** The sockets that listening would open here, or would have to open when the bind fails. */
+  /** The sockets that `listen` would open, also when the bind fails. */
   readonly endpoints: readonly Endpoint[]
-  /** What the real bind said. */
+  /** The result of the real bind. */
   readonly bind: BindVerdict
-  /** The platform's error code behind a verdict that is not `free`. */
+  /** Error code of the platform when `bind` is not `free`. */
   readonly errno?: string
   /** The endpoint whose bind failed. */
   readonly failed?: Endpoint
-  /** Who holds the port; filled by `explain`, and possibly empty although the port is busy. */
+  /** The sockets that hold the port; only from `explain`, and can be empty although the port is busy. */
   readonly holders: readonly Holder[]
-  /** What would surprise a user although, or because, the bind answered as it did. */
+  /** Facts about the port that a user may not expect. */
   readonly warnings: readonly Warning[]
-  /** When busy, `explain` names up to three free ports that follow. */
+  /** When the port is busy: up to three free ports after it; only from `explain`. */
   readonly alternatives?: readonly number[]
-  /** `certain` where the verdict came from the kernel, `guess` where the attempt itself failed. */
+  /** `certain` when the kernel gave the result, `guess` when the attempt itself failed. */
   readonly confidence: 'certain' | 'guess'
-  /** The platform the answer was found on, as `process.platform` names it. */
+  /** The platform, as in `process.platform`. */
   readonly platform: NodeJS.Platform
-  /** How long the answer took, in milliseconds. */
+  /** Duration in milliseconds. */
   readonly tookMs: number
 }

@@ -1,66 +1,57 @@
-// The only check that sees everything between a client and our socket (other listeners, redirects of
-// the packet filter, relays): connect to each address a person would type, and see whether the
-// connection comes in here. No byte is sent. Only addresses of this machine are dialled.
+// The only check of everything between a client and our socket (other listeners, redirects of a packet
+// filter, relays): connect to each address that a person would use, and see whether the connection arrives
+// here. No byte is sent, and only addresses of this machine are used.
 import { connect, isIPv6, Server, type Socket } from 'node:net'
-import { inspect } from 'node:util'
 
-import { errnoOf } from './bind-verdict.ts'
-import type { Claim } from './claim.ts'
+import { errnoOf } from './claim/bind-verdict.ts'
+import type { Claim } from './claim/claim.ts'
 import { type Endpoint, formatEndpoint } from './endpoint.ts'
-import { findHolders } from './find-holders.ts'
-import { describeHolder, mayBlock } from './holder.ts'
-import { type DialTarget, dialTargets } from './dial-targets.ts'
+import { limitOf } from './limits.ts'
+import { findHolders } from './holders/find-holders.ts'
+import { describeHolder, mayBlock } from './holders/holder.ts'
+import { type DialTarget, dialTargets } from './reachable.ts'
 import { type Warning, warning } from './warnings.ts'
 
-/** Bounds of a verification. */
+/** Options of {@link verify}. */
 export interface VerifyOptions {
-  /**
-   * How long one connection may take to arrive, in milliseconds, 1 to 60000; reached only when
-   * something is wrong. @default 400
-   */
+  /** How long one connection can take to arrive, ms; see PORTCHECK_LIMITS. */
   readonly timeoutMs?: number
 }
 
-/** Where one connection went. */
+/** The result of one connection. */
 export interface Reach {
-  /** The address dialled. */
+  /** The address of the connection. */
   readonly host: string
-  /** The port dialled. */
+  /** The port of the connection. */
   readonly port: number
   /**
-   * `mine`: it came in here. `other`: somebody else took it. `refused`, `timeout`: nobody did.
-   * `no-address`: this machine lacks the address.
+   * `mine`: it arrived here. `other`: another program accepted it. `refused`, `timeout`: no program did.
+   * `no-address`: this machine does not have the address.
    */
   readonly outcome: 'mine' | 'other' | 'refused' | 'timeout' | 'no-address'
-  /** From the dial to the outcome, in milliseconds. */
+  /** Duration, ms. */
   readonly tookMs: number
 }
 
-/** What a verification found. */
+/** The result of {@link verify}. */
 export interface Verification {
-  /** One entry per address dialled. */
+  /** One entry per address. */
   readonly reached: readonly Reach[]
-  /** PC101, PC120 and PC121; empty when every connection came in here. */
+  /** PC101, PC120 and PC121; empty when every connection arrived here. */
   readonly warnings: readonly Warning[]
 }
 
-/** The default of {@link VerifyOptions.timeoutMs}: far above a loopback's worst, short for a person. */
-const TIMEOUT_MS = 400
-
 /**
- * Connects to a listening port and tells whether the connections arrive.
+ * Connects to a listening port and reports whether the connections arrive.
  *
- * The server of a claim never sees these connections, unless it has adopted it: a `net.Server` (http,
- * https, ...) sees connections that end without a byte.
+ * A claim does not pass these connections on. A `net.Server` (http, https, ...), also one that adopted a
+ * claim, gets connections that end without a byte.
  */
 export async function verify(
   target: Claim | Server,
   options: VerifyOptions = {},
 ): Promise<Verification> {
-  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
-  if (!(timeoutMs >= 1 && timeoutMs <= 60_000)) {
-    throw new RangeError(`timeoutMs must be from 1 to 60000, got ${inspect(timeoutMs)}`)
-  }
+  const timeoutMs = limitOf('timeoutMs', options.timeoutMs)
   if (target instanceof Server) return await verifyServer(target, endpointsOf(target), timeoutMs)
   const { adopter, endpoints } = target
   if (adopter !== undefined) return await verifyServer(adopter, endpoints, timeoutMs)
@@ -70,9 +61,9 @@ export async function verify(
 async function verifyClaim(claim: Claim, timeoutMs: number): Promise<Verification> {
   const arrivals = new Arrivals()
   const held: { socket: Socket; pass: () => void }[] = []
-  // Until the dials know their own ports nobody can say which connection is theirs.
+  // Connections are held until the local ports of our own connections are known.
   const stop = claim.inspect((socket, pass) => {
-    socket.on('error', ignore) // it may leave while it is held
+    socket.on('error', ignore) // the peer can close while the socket is held
     held.push({ socket, pass })
     arrivals.add(socket)
   })
@@ -97,7 +88,7 @@ async function verifyServer(
   timeoutMs: number,
 ): Promise<Verification> {
   const arrivals = new Arrivals()
-  // First in line: a listener that destroys the socket would take its remote port along.
+  // The first listener: another one could destroy the socket, which then has no remote port.
   const onConnection = (socket: Socket): void => arrivals.add(socket)
   server.prependListener('connection', onConnection)
   try {
@@ -112,12 +103,12 @@ function endpointsOf(server: Server): Endpoint[] {
   if (address === null || typeof address === 'string') {
     throw new TypeError('server must be listening on a port')
   }
-  // Whether `::` takes IPv4 cannot be read back. Taken for IPv6 alone, the IPv4 loopback is dialled
-  // all the same, and only another program's answer there counts.
+  // The system does not report whether `::` accepts IPv4. With `dual: false` the IPv4 loopback is tried
+  // too, and only another program there is reported.
   return [{ host: address.address, port: address.port, dual: false }]
 }
 
-/** Connections that came in, by the port they came from. */
+/** Connections that arrived, by their remote port. */
 class Arrivals {
   readonly #ports = new Set<number>()
   readonly #expected = new Map<number, () => void>()
@@ -128,7 +119,7 @@ class Arrivals {
     this.#expected.get(port)?.()
   }
 
-  /** Calls back when the connection that we dialled from `port` comes in, or has come in. */
+  /** Calls back when our connection from `port` arrives, or has arrived. */
   expect(port: number, arrived: () => void): void {
     this.#expected.set(port, arrived)
     if (this.#ports.has(port)) arrived()
@@ -170,7 +161,7 @@ async function dialOne(
       socket.once('error', (error) => resolve(outcomeOf(errnoOf(error))))
       socket.once('connect', () => {
         const { localPort = 0 } = socket
-        // A closed port in the range of outgoing ports can connect to itself.
+        // A connection to a closed port can get this port as its own and connect to itself.
         if (localPort === port) resolve('refused')
         else arrivals.expect(localPort, () => resolve('mine'))
       })
@@ -178,7 +169,7 @@ async function dialOne(
     return { host, port, outcome, tookMs: performance.now() - start }
   } finally {
     clearTimeout(timer)
-    socket.on('error', ignore) // what happens to it after the answer is of no interest
+    socket.on('error', ignore) // errors after the result are ignored
     socket.destroy()
   }
 }
@@ -203,7 +194,7 @@ async function reachWarning(target: DialTarget, reach: Reach): Promise<Warning |
     )
     const fact =
       holder === undefined
-        ? 'no other listener is to be seen, so a redirect of the packet filter or a relay takes it'
+        ? 'there is no other listener, so a packet filter redirects it or a relay accepts it'
         : describeHolder(holder)
     if (!target.ours) {
       const text = `http://localhost:${port} may open another program instead of yours: ${fact}`
@@ -213,14 +204,17 @@ async function reachWarning(target: DialTarget, reach: Reach): Promise<Warning |
       })
     }
     const text = `http://${endpoint} opens another program instead of yours: ${fact}`
-    return warning('PC120', text, 'use another port, or remove what takes it', { endpoint, holder })
+    return warning('PC120', text, 'use another port, or remove the redirect or the program', {
+      endpoint,
+      holder,
+    })
   }
   if (!target.ours || outcome === 'mine' || outcome === 'no-address') return undefined
-  const what = outcome === 'timeout' ? 'the connection was not answered in time' : 'it was refused'
+  const what = outcome === 'timeout' ? 'there was no answer in time' : 'the connection was refused'
   return warning(
     'PC121',
     `http://${endpoint} does not open: ${what}`,
-    `look for a packet filter on the ${isIPv6(host) ? 'IPv6' : 'IPv4'} loopback`,
+    `check the packet filter on the ${isIPv6(host) ? 'IPv6' : 'IPv4'} loopback`,
     { endpoint },
   )
 }

@@ -1,8 +1,8 @@
-// The stable warning codes. A text says first what happens to the user, then the fact; the hint is
-// one thing to do. Texts may change in any release, codes do not.
-import type { Holder } from './holder.ts'
+// The stable warning codes. A text first says what happens to the user, then the fact; the hint is one
+// thing to do. Texts can change in any release, codes do not.
+import type { Holder } from './holders/holder.ts'
 
-/** How much a warning matters: an `error` means traffic will not arrive. */
+/** Severity of a warning; `error`: traffic will not arrive. */
 export type Severity = 'info' | 'warn' | 'error'
 
 /** The codes of {@link WARNINGS}. */
@@ -53,19 +53,19 @@ export const WARNINGS: Readonly<Record<WarningCode, { name: string; severity: Se
     PC152: { name: 'option-ignored', severity: 'warn' },
   })
 
-/** One thing a user would be surprised by. */
+/** A fact about a port that a user may not expect. */
 export interface Warning {
   /** Stable code. */
   readonly code: WarningCode
-  /** How much it matters. */
+  /** Severity of the code. */
   readonly severity: Severity
-  /** What happens to the user, then the fact. Not stable. */
+  /** What happens to the user, then the fact. The text can change. */
   readonly text: string
-  /** One thing to do. Not stable. */
+  /** One thing to do. The text can change. */
   readonly hint: string
-  /** The address the warning is about, where it is about one. */
+  /** The address of the warning, if it has one. */
   readonly endpoint?: string
-  /** The program the warning is about, where it is known. */
+  /** The program of the warning, if it is known. */
   readonly holder?: Holder
 }
 

@@ -4,15 +4,14 @@ import { createContext, Script } from 'node:vm'
 
 import { describe, expect, it } from 'vitest'
 
-import { CLAIM_DEFAULTS } from '../src/claim.ts'
-import { CONFLICT_DEFAULTS } from '../src/claim-port.ts'
 import { PORTCHECK_ERRORS } from '../src/errors.ts'
 import * as portcheck from '../src/index.ts'
+import { PORTCHECK_LIMITS } from '../src/limits.ts'
 import { WARNINGS } from '../src/warnings.ts'
 
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
 
-/** Cells of the table below a heading, without its two head rows. */
+/** Cells of the table under a heading, without its two header rows. */
 function tableBelow(heading: string): string[][] {
   const section = README.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
   return section
@@ -24,7 +23,7 @@ function tableBelow(heading: string): string[][] {
 }
 
 describe('the README', () => {
-  it('lists every error as the code has it', () => {
+  it('lists every error with the values of the code', () => {
     const rows = Object.entries(PORTCHECK_ERRORS).map(([code, { happened, retryable, hint }]) => [
       `\`${code}\``,
       happened,
@@ -39,13 +38,16 @@ describe('the README', () => {
     expect(codes).toEqual(Object.keys(WARNINGS))
   })
 
-  it('lists the options with their defaults', () => {
-    const defaults = Object.entries({ ...CLAIM_DEFAULTS, ...CONFLICT_DEFAULTS })
-    const rows = tableBelow('Options').map(([name, , value = '']) => [
-      name,
-      value.replaceAll('`', ''),
+  it('lists every limit with its default and range', () => {
+    const rows = tableBelow('Options')
+      .map(([name, , value, range]) => [name, value, range])
+      .filter(([name]) => name !== '`conflict`')
+    const limits = Object.entries(PORTCHECK_LIMITS).map(([name, { default: value, min, max }]) => [
+      `\`${name}\``,
+      String(value),
+      `${min} to ${max}`,
     ])
-    expect(rows).toEqual(defaults.map(([name, value]) => [`\`${name}\``, String(value)]))
+    expect(rows).toEqual(limits)
   })
 
   it('has an example that runs', async () => {

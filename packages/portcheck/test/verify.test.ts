@@ -7,12 +7,12 @@ import { foreignSocket, hasForeignSockets } from '@proj/testkit/foreign-socket'
 import { listening } from '@proj/testkit/listening'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
-import { claim } from '../src/claim-port.ts'
-import type { Claim } from '../src/claim.ts'
-import { dialTargets } from '../src/dial-targets.ts'
-import { listen } from '../src/listen.ts'
+import { claim } from '../src/claim/claim-port.ts'
+import type { Claim } from '../src/claim/claim.ts'
+import { dialTargets } from '../src/reachable.ts'
+import { listen } from '../src/listen/listen.ts'
 import { verify } from '../src/verify.ts'
-import type { Want } from '../src/want.ts'
+import type { Want } from '../src/claim/want.ts'
 
 describe('verify', () => {
   it.each([0, 'localhost:0', '127.0.0.1:0', '[::1]:0', '0.0.0.0:0'])(
@@ -32,7 +32,7 @@ describe('verify', () => {
     },
   )
 
-  it('serves a client that connects meanwhile', async () => {
+  it('serves a client that connects during the check', async () => {
     const claimed = await held('127.0.0.1:0')
     claimed.serve((socket) => socket.end('served'))
     const verifying = verify(claimed)
@@ -69,7 +69,7 @@ describe('verify', () => {
     expect(warnings).toEqual([])
   })
 
-  it('is not fooled by a server that destroys every connection at once', async () => {
+  it('works with a server that destroys every connection at once', async () => {
     const server: Server = createServer((socket) => socket.destroy())
     await using _listening = await listening(server)
     expect((await verify(server)).warnings).toEqual([])
@@ -96,11 +96,11 @@ describe('verify', () => {
     expect(warnings).toMatchObject([{ code: 'PC101', holder: { pid: foreign.pid } }])
   })
 
-  it.each([0, 60_001, Number.NaN])('refuses a timeoutMs of %d', async (timeoutMs) => {
+  it.each([0, 60_001, Number.NaN])('rejects a timeoutMs of %d', async (timeoutMs) => {
     await expect(verify(await held('127.0.0.1:0'), { timeoutMs })).rejects.toThrow(RangeError)
   })
 
-  it('refuses a server that does not listen', async () => {
+  it('rejects a server that does not listen', async () => {
     await expect(verify(createServer())).rejects.toThrow(TypeError)
   })
 })
@@ -118,7 +118,7 @@ describe('dialTargets', () => {
     ['::', false, ['::1'], ['127.0.0.1']],
     ['127.0.0.1', false, ['127.0.0.1'], ['::1']],
     ['192.0.2.5', false, ['192.0.2.5'], []],
-  ])('of %s (dual: %s) are %j and beside them %j', (host, dual, ours, others) => {
+  ])('of %s (dual: %s) are %j, and in addition %j', (host, dual, ours, others) => {
     const targets = dialTargets([{ host, port: 80, dual }], interfaces)
     expect(targets.filter((one) => one.ours).map((one) => one.host)).toEqual(ours)
     expect(targets.filter((one) => !one.ours).map((one) => one.host)).toEqual(others)

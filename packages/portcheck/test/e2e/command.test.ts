@@ -25,9 +25,9 @@ describe('--hold', () => {
     expect((await portcheck([`127.0.0.1:${port}`])).code).toBe(0)
   })
 
-  it('passes the socket to a command, and clients who come before it is ready', async () => {
+  it('passes the socket to a command, with clients that connect before it is ready', async () => {
     const port = await freePort()
-    // the child listens only when told to; until then clients wait in the kernel
+    // the child listens only after a message; until then clients wait in the kernel
     const script = `process.stdin.once('data', () => { ${SERVER} }); console.log('PORT', process.env.PORT, process.env.PORTCHECK_FDS)`
     const args = [COMMAND, '--hold', `127.0.0.1:${port}`, '--', process.execPath, '-e', script]
     const holding = spawned(process.execPath, args)
@@ -38,7 +38,7 @@ describe('--hold', () => {
     expect(await early).toBe('from the child')
   })
 
-  it('ends as its command does', async () => {
+  it('exits like its command', async () => {
     const run = async (...command: string[]) =>
       (await portcheck(['0', '--hold', '--', ...command])).code
     expect(await run(process.execPath, '-e', 'process.exit(7)')).toBe(7)
@@ -54,18 +54,18 @@ describe('--hold', () => {
 })
 
 describe('the process', () => {
-  it('ends quietly when its reader has left', async () => {
+  it('ends without an error when its reader has closed the pipe', async () => {
     const script = `"${process.execPath}" "${COMMAND}" $(seq 20000 20050) | head -n 1; echo "\${PIPESTATUS[0]}"`
     const shell = spawned('bash', ['-c', script])
     await shell.exited
     expect([shell.stdout, shell.stderr]).toEqual([expect.stringMatching(/^20000 .*\n0\n$/), ''])
   })
 
-  it('does not colour what is not a terminal', async () => {
+  it('has no colours without a terminal', async () => {
     expect((await portcheck(['0'])).stdout).not.toContain('\u001b')
   })
 
-  it('cannot tell when descriptors run out, and does not say busy', async () => {
+  it('reports unknown and not busy when file descriptors run out', async () => {
     const script = `
       import { openSync } from 'node:fs'
       import { claim, probe } from ${JSON.stringify(LIBRARY)}
@@ -85,8 +85,8 @@ describe('the process', () => {
 })
 
 describe('a restart', () => {
-  it('names the previous instance, and waits for it', async () => {
-    // the same command line twice; the environment says which is which
+  it('reports the previous instance, and waits for it', async () => {
+    // the same command line twice; the environment is different
     const script = `
       import { claim, explain } from ${JSON.stringify(LIBRARY)}
       if (process.env.PREVIOUS_PORT === undefined) {
@@ -114,7 +114,7 @@ describe('a restart', () => {
 })
 
 describe('a cluster', () => {
-  it('gives a port to one worker and tells the others that it is their own', async () => {
+  it('gives a port to one worker and reports to the others that it is their own', async () => {
     const script = `
       import cluster from 'node:cluster'
       import { claim } from ${JSON.stringify(LIBRARY)}
@@ -174,7 +174,7 @@ describe('200 claimers of 20 processes', () => {
   })
 })
 
-/** Outgoing connections draw their ports elsewhere. */
+/** A port outside of the range of outgoing connections. */
 async function freePort(): Promise<number> {
   await using held = await findFree({ range: { first: 10_000, last: 30_000 } })
   return held.port

@@ -1,4 +1,4 @@
-// The built command, run as users run it.
+// Tests of the built command.
 import { fileURLToPath } from 'node:url'
 
 import { spawned } from '@proj/testkit/spawned'
@@ -6,10 +6,10 @@ import { spawned } from '@proj/testkit/spawned'
 import type { Report } from '../../src/report.ts'
 import type { Reach } from '../../src/verify.ts'
 
-/** The command's file. */
+/** The file of the command. */
 export const COMMAND: string = fileURLToPath(new URL('../../bin/portcheck.js', import.meta.url))
 
-/** How a run of the command ended. */
+/** The result of a run of the command. */
 export interface Run {
   readonly code: number | null
   readonly stdout: string

@@ -1,4 +1,4 @@
-// The same questions on machines with other networks: each test has one of its own.
+// Tests on machines with other networks: each test has its own network namespace.
 import { foreignSocket, type ForeignSocketOptions } from '@proj/testkit/foreign-socket'
 import { netns, netnsMissing, type NetworkNamespace } from '@proj/testkit/netns'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
@@ -29,7 +29,7 @@ describe.skipIf(noNetworks !== undefined)(`with both families${because(noNetwork
     expect(codes({ code, reports })).toEqual([])
   })
 
-  // new -> holder: nothing may be told, for the names of the two have nothing in common
+  // new -> holder: no warning, because the addresses of the two have no name in common
   it.each([
     ['127.0.0.1', { host: LAN4 }],
     ['127.0.0.1', { host: '127.0.0.2' }],
@@ -76,7 +76,7 @@ describe.skipIf(noNetworks !== undefined)(`with both families${because(noNetwork
     },
   )
 
-  it('takes a link-local address with its interface, and none without', async () => {
+  it('accepts a link-local address only with its interface', async () => {
     const network = own()
     addLan(network)
     network.ip('addr', 'add', 'fe80::5/64', 'dev', 'lan0', 'nodad')
@@ -86,7 +86,7 @@ describe.skipIf(noNetworks !== undefined)(`with both families${because(noNetwork
     expect([without.code, without.stderr]).toEqual([2, expect.stringContaining('interface')])
   })
 
-  it('tells an unprivileged user what a low port needs, and lets it where the kernel does', async () => {
+  it('reports to a user without rights what a low port needs, and binds where the kernel allows it', async () => {
     const network = own()
     const prefix = [...network.prefix, 'setpriv', '--reuid', '65534', '--clear-groups']
     sysctl(network, 'net.ipv4.ip_unprivileged_port_start=1024')
@@ -96,7 +96,7 @@ describe.skipIf(noNetworks !== undefined)(`with both families${because(noNetwork
     expect((await portcheck(['80'], prefix)).code).toBe(0)
   })
 
-  it('says of a fixed port in the range of outgoing ones that it may fail, unless reserved', async () => {
+  it('warns about a fixed port in the range of outgoing connections, unless it is reserved', async () => {
     const network = own()
     sysctl(network, 'net.ipv4.ip_local_port_range=50000 50019')
     const explain = async (): Promise<string[]> =>
@@ -106,7 +106,7 @@ describe.skipIf(noNetworks !== undefined)(`with both families${because(noNetwork
     expect(await explain()).toEqual([])
   })
 
-  it('draws another port 0 when the second loopback cannot have the first one', async () => {
+  it('chooses another port when the second loopback cannot have the first one', async () => {
     const network = own()
     sysctl(network, 'net.ipv4.ip_local_port_range=50000 50001')
     await heldIn(network, { host: '::1', port: 50_000 })
@@ -114,7 +114,7 @@ describe.skipIf(noNetworks !== undefined)(`with both families${because(noNetwork
     expect([code, reports[0]?.endpoints.map((one) => one.port)]).toEqual([0, [50_001, 50_001]])
   })
 
-  it('says that a process in another container cannot be named', async () => {
+  it('reports that a process is in another container', async () => {
     const network = own()
     const { port } = await heldIn(network, { host: '127.0.0.1' })
     const prefix = [...network.prefix, 'unshare', '--pid', '--fork', '--mount-proc']
@@ -123,7 +123,7 @@ describe.skipIf(noNetworks !== undefined)(`with both families${because(noNetwork
     expect(reports[0]?.holders[0]).not.toHaveProperty('pid')
   })
 
-  it('listens on every address of a name, and on none that is not here', async () => {
+  it('listens on every address of a name that this machine has', async () => {
     const network = own()
     const hosts = [
       '127.0.0.1 both.example',
@@ -144,7 +144,7 @@ describe.skipIf(noNetworks !== undefined)(`with both families${because(noNetwork
     expect((await ask('link.example:3000'))?.bind).toBe('bad-address')
   })
 
-  it('sees a redirect of the packet filter by verify alone', async (context) => {
+  it('finds a redirect of the packet filter only with verify', async (context) => {
     const network = own()
     try {
       nft(network, 'add table ip nat')
@@ -165,7 +165,7 @@ describe.skipIf(noNetworks !== undefined)(`with both families${because(noNetwork
 })
 
 describe.skipIf(noNetworks !== undefined)(`with IPv6 switched off${because(noNetworks)}`, () => {
-  it('serves IPv4 on the dual-stack socket and says so', async () => {
+  it('serves IPv4 on the dual-stack socket, with a warning', async () => {
     const network = own()
     sysctl(network, 'net.ipv6.conf.all.disable_ipv6=1')
     const run = await portcheck(['3000', '--verify', '--json'], network.prefix)
@@ -175,7 +175,7 @@ describe.skipIf(noNetworks !== undefined)(`with IPv6 switched off${because(noNet
     ])
   })
 
-  it('opens localhost on IPv4 alone, and [::1] not at all', async () => {
+  it('opens localhost only on IPv4, and does not open [::1]', async () => {
     const network = own()
     sysctl(network, 'net.ipv6.conf.all.disable_ipv6=1')
     const run = await portcheck(['localhost:3000', '[::1]:3000', '--json'], network.prefix)
@@ -188,7 +188,7 @@ describe.skipIf(noNetworks !== undefined)(`with IPv6 switched off${because(noNet
 })
 
 describe.skipIf(noNetworks !== undefined)(`with IPv6 alone${because(noNetworks)}`, () => {
-  it('opens localhost on IPv6, and 127.0.0.1 not at all', async () => {
+  it('opens localhost on IPv6, and does not open 127.0.0.1', async () => {
     const network = own()
     network.ip('addr', 'del', '127.0.0.1/8', 'dev', 'lo')
     const args = ['localhost:3000', '127.0.0.1:3000', ':3000', '--json']
@@ -256,7 +256,7 @@ describe.skipIf(noFilter !== undefined)(
   },
 )
 
-/** Says in the names of skipped tests why they were. */
+/** Returns the reason for skipped tests, for their names. */
 function because(missing: string | undefined): string {
   return missing === undefined ? '' : ` (skipped: ${missing})`
 }
@@ -280,7 +280,7 @@ async function heldIn(network: NetworkNamespace, options: ForeignSocketOptions) 
   return foreign
 }
 
-/** Runs a command with a hosts file of its own. */
+/** Runs a command with its own hosts file. */
 function withHosts(lines: readonly string[]): string[] {
   const directory = temporaryDirectory()
   onTestFinished(() => directory[Symbol.dispose]())

@@ -1,0 +1,253 @@
+// A claim is a port with a listening socket. A bind alone reserves nothing on Linux (two bound sockets
+// with SO_REUSEADDR can exist until one listens), and a port that was free during a check can be busy
+// when it is used. So the claim listens at once, lets early clients wait, and later gives socket and
+// clients to a server.
+//
+// A `net.Server` that adopts the claim gets the listening handle itself, so `address()`, `close()` and
+// the `listening` event of that server work as usual. The server first gets the clients that the claim
+// has accepted.
+import { type Server, type Socket } from 'node:net'
+import { inspect as formatValue } from 'node:util'
+import { EarlyConnections } from './early-connections.ts'
+import type { Endpoint } from '../endpoint.ts'
+import { PortcheckError } from '../errors.ts'
+import { limitOf } from '../limits.ts'
+import { type OpenedPlan, openPlan } from './open-plan.ts'
+import type { Plan } from './plan.ts'
+import { sharedPortWarnings } from '../probe/shared-port.ts'
+import type { Warning } from '../warnings.ts'
+
+/** Limits of a claim. Defaults and ranges are in PORTCHECK_LIMITS. */
+export interface ClaimOptions {
+  /** Length of the kernel's queue of connections that are not accepted yet, per socket. The kernel can lower it. */
+  readonly backlog?: number
+  /** Most clients that wait for a server to adopt the claim; further ones are disconnected. */
+  readonly maxEarlyConnections?: number
+  /** How long such a client waits before it is disconnected, ms. */
+  readonly earlyTimeoutMs?: number
+}
+
+/** Opens every socket of a plan and listens; on failure no socket stays open. */
+export async function claimPlan(plan: Plan, options: ClaimOptions = {}): Promise<Claim> {
+  const { backlog, ...limits } = resolveClaimOptions(options)
+  const early = new EarlyConnections(limits)
+  const receiver = new ConnectionReceiver((socket) => early.add(socket))
+  const opened = await openPlan(plan, {
+    backlog,
+    onConnection: (socket) => receiver.accept(socket),
+  })
+  const shared = await sharedPortWarnings(plan, opened)
+  return new Claim({ ...opened, warnings: [...opened.warnings, ...shared] }, early, receiver)
+}
+
+/** A port that is held until a server adopts it or it is closed. */
+export class Claim {
+  /** The sockets that listen, as the system reports them. */
+  readonly endpoints: readonly Endpoint[]
+  /** The port; the real one when 0 was given. */
+  readonly port: number
+  /** Differences from the given address, such as a missing family, and other programs on the port. */
+  readonly warnings: readonly Warning[]
+  /** Resolves when the claim has ended: by {@link close}, {@link destroy} or the close of its server. */
+  readonly closed: Promise<void>
+
+  readonly #servers: readonly Server[]
+  readonly #early: EarlyConnections
+  readonly #receiver: ConnectionReceiver
+  #state: 'held' | 'served' | 'closed' = 'held'
+  #adopter: Server | undefined
+  #failedAccepts = 0
+  #resolveClosed: () => void = () => {}
+
+  /** @internal */
+  constructor(opened: OpenedPlan, early: EarlyConnections, receiver: ConnectionReceiver) {
+    this.#servers = opened.sockets.map((socket) => socket.server)
+    this.#early = early
+    this.#receiver = receiver
+    this.endpoints = opened.sockets.map((socket) => socket.endpoint)
+    this.port = this.endpoints[0]?.port ?? 0
+    this.warnings = opened.warnings
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
+    // A failed accept (limit of file descriptors) must not end the process; Node continues to accept.
+    for (const server of this.#servers) {
+      server.on('error', () => {
+        this.#failedAccepts += 1
+      })
+    }
+  }
+
+  /** Number of early clients that wait for a server. */
+  get waiting(): number {
+    return this.#early.size
+  }
+
+  /** Number of connections that could not be accepted, for lack of file descriptors or memory. */
+  get failedAccepts(): number {
+    return this.#failedAccepts
+  }
+
+  /**
+   * Gives the port to `server` (net, http, https, http2), early clients first. The server then listens
+   * as after its own `listen`; closing it frees the port.
+   * @throws {PortcheckError} PORTCHECK_CLAIM_CLOSED when the claim is closed or already served.
+   */
+  adopt(server: Server): void {
+    if (server.listening) throw new TypeError('server must not be listening already')
+    this.#serveBy((socket) => {
+      if (!server.listening) {
+        // The server was closed; the second socket of the claim finds out with this client.
+        socket.destroy()
+        this.destroy()
+        return
+      }
+      emitConnection(server, socket)
+    })
+    this.#adopter = server
+    // http servers watch for slow clients from `listening` on, so clients are passed on only then.
+    server.once('listening', () => this.#early.drain((socket) => emitConnection(server, socket)))
+    server.once('close', () => this.destroy())
+    server.listen(this.#servers[0])
+  }
+
+  /**
+   * Gives every client to `receive`, early ones first, until the claim is closed.
+   * @throws {PortcheckError} PORTCHECK_CLAIM_CLOSED when the claim is closed or already served.
+   */
+  serve(receive: (socket: Socket) => void): void {
+    this.#serveBy(receive)
+    this.#early.drain(receive)
+  }
+
+  /**
+   * Returns the file descriptor of one listening socket for a child process, which uses it with
+   * `server.listen({ fd })`. Undefined on Windows, which has none.
+   */
+  fd(index = 0): number | undefined {
+    this.#assertNotClosed()
+    const server = this.#servers[index]
+    if (server === undefined) {
+      throw new RangeError(`index must be below ${this.#servers.length}, got ${formatValue(index)}`)
+    }
+    const fd = handleFd(server)
+    return fd !== undefined && fd >= 0 ? fd : undefined
+  }
+
+  /** The server that adopted the claim. @internal */
+  get adopter(): Server | undefined {
+    return this.#adopter
+  }
+
+  /**
+   * Calls `inspect` for every connection until the returned function is called; used by `verify`. Has
+   * no effect after {@link adopt}, because the server accepts its connections itself.
+   * @internal
+   */
+  inspect(inspect: Inspect): () => void {
+    this.#assertNotClosed()
+    return this.#receiver.inspect(inspect)
+  }
+
+  /** Frees the port and disconnects early clients; connections of a server continue. */
+  async close(): Promise<void> {
+    this.destroy()
+    await this.closed
+  }
+
+  /** The same as {@link close}, without a promise. */
+  destroy(): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#early.destroy()
+    // The first handle belongs to the adopter; it must be closed there.
+    if (this.#adopter?.listening === true) this.#adopter.close()
+    const own = this.#adopter === undefined ? this.#servers : this.#servers.slice(1)
+    for (const server of own) server.close()
+    this.#resolveClosed()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #serveBy(receive: (socket: Socket) => void): void {
+    this.#assertNotClosed()
+    if (this.#state === 'served') {
+      throw new PortcheckError('PORTCHECK_CLAIM_CLOSED', `port ${this.port} is already served`)
+    }
+    this.#state = 'served'
+    this.#receiver.redirect(receive)
+  }
+
+  #assertNotClosed(): void {
+    if (this.#state !== 'closed') return
+    throw new PortcheckError('PORTCHECK_CLAIM_CLOSED', `claim of port ${this.port} is closed`)
+  }
+}
+
+/** Returns the file descriptor of a server. Node has no public way; undefined if the private one changes. */
+function handleFd(server: Server): number | undefined {
+  const handle: unknown = '_handle' in server ? server._handle : undefined
+  if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return undefined
+  return typeof handle.fd === 'number' ? handle.fd : undefined
+}
+
+function resolveClaimOptions(options: ClaimOptions): Required<ClaimOptions> {
+  return {
+    backlog: limitOf('backlog', options.backlog),
+    maxEarlyConnections: limitOf('maxEarlyConnections', options.maxEarlyConnections),
+    earlyTimeoutMs: limitOf('earlyTimeoutMs', options.earlyTimeoutMs),
+  }
+}
+
+/** Examines a connection; passes it on, now or later, or closes it. */
+export type Inspect = (socket: Socket, pass: () => void) => void
+
+/**
+ * Receives the connections of a claim's sockets: first for the queue of early clients, later for the
+ * server. During `verify` each connection is examined first.
+ */
+class ConnectionReceiver {
+  #receive: (socket: Socket) => void
+  #inspect: Inspect | undefined
+
+  constructor(receive: (socket: Socket) => void) {
+    this.#receive = receive
+  }
+
+  /** Receives an accepted connection. */
+  accept(socket: Socket): void {
+    if (this.#inspect === undefined) this.#receive(socket)
+    else this.#inspect(socket, () => this.#receive(socket))
+  }
+
+  /** Gives all further connections to another function. */
+  redirect(receive: (socket: Socket) => void): void {
+    this.#receive = receive
+  }
+
+  /** Examines every connection until the returned function is called. */
+  inspect(inspect: Inspect): () => void {
+    this.#inspect = inspect
+    return () => {
+      this.#inspect = undefined
+    }
+  }
+}
+
+/**
+ * Gives a server a connection that it did not accept itself. The socket gets the options that the server
+ * would have set; a claim accepts sockets half-open, because it does not know its server yet.
+ */
+export function emitConnection(server: Server, socket: Socket): void {
+  socket.allowHalfOpen = isSet(server, 'allowHalfOpen')
+  if (isSet(server, 'noDelay')) socket.setNoDelay(true)
+  if (isSet(server, 'keepAlive')) socket.setKeepAlive(true)
+  server.emit('connection', socket)
+}
+
+/** Servers have these options as properties that are not in the type declarations. */
+function isSet(server: Server, option: 'allowHalfOpen' | 'noDelay' | 'keepAlive'): boolean {
+  return option in server && Reflect.get(server, option) === true
+}

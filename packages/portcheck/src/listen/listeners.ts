@@ -1,0 +1,194 @@
+// Several addresses that listen together, with one callback. The peer of every connection is normalised and
+// checked here once, for all sockets.
+import type { Socket } from 'node:net'
+
+import { AddressList, type AddressListOptions } from '@proj/config/address'
+
+import type { Claim } from '../claim/claim.ts'
+import { type Endpoint, type Families, familiesOf, formatEndpoint } from '../endpoint.ts'
+import type { PortcheckError } from '../errors.ts'
+import { type Peer, peerOf } from './peer.ts'
+import { reachableUrls } from '../reachable.ts'
+import { verify, type Verification, type VerifyOptions } from '../verify.ts'
+import type { Warning } from '../warnings.ts'
+
+/** One address that listens. */
+export interface BoundAddress {
+  /** The address as it was given. */
+  readonly want: string
+  /** The sockets, as the system reports them. */
+  readonly endpoints: readonly Endpoint[]
+  /** Each socket with the families that reach it, for log lines. */
+  readonly sockets: readonly { readonly address: string; readonly families: Families }[]
+  /** The port; not the given one after 0 or the policy `next`. */
+  readonly port: number
+  /** Up to three URLs for a browser. */
+  readonly urls: readonly string[]
+  /** Differences from the given address, such as a missing family. */
+  readonly warnings: readonly Warning[]
+}
+
+/** One address that does not listen, with `require` other than `all`. */
+export interface FailedAddress {
+  /** The address as it was given. */
+  readonly want: string
+  /** The error, with a report on the port. */
+  readonly error: PortcheckError
+}
+
+/** Receives an accepted connection. */
+export type OnConnection = (socket: Socket, peer: Peer) => void
+
+/**
+ * Runs first on a connection that the access lists allow. It owns the socket until it calls `done`, with
+ * this socket or one that wraps it, or ends it. When the connection closes, it must stop waiting.
+ */
+export type Handshake = (socket: Socket, peer: Peer, done: (socket: Socket) => void) => void
+
+/** Addresses that listen together; made by `listen`. */
+export class Listeners {
+  /** The addresses that listen, in the given order. */
+  readonly bound: readonly BoundAddress[]
+  /** The addresses that do not listen; empty when `require` is `all`. */
+  readonly failed: readonly FailedAddress[]
+  /** Resolves when all ports are free and all connections have closed. Never rejects. */
+  readonly closed: Promise<void>
+
+  readonly #claims: readonly Claim[]
+  readonly #onConnection: OnConnection
+  readonly #handshake: Handshake | undefined
+  /** Accepted sockets, each with the outermost socket after its handshake, which is the one to destroy. */
+  readonly #sockets = new Map<Socket, Socket>()
+  #accessList: AddressList
+  #refused = 0
+  #closing = false
+  #resolveClosed: () => void = () => {}
+
+  /** @internal */
+  constructor(
+    claims: readonly { readonly want: string; readonly claim: Claim }[],
+    failed: readonly FailedAddress[],
+    how: {
+      accessList: AddressList
+      onConnection: OnConnection
+      handshake: Handshake | undefined
+      scheme: string
+    },
+  ) {
+    this.#claims = claims.map(({ claim }) => claim)
+    this.#accessList = how.accessList
+    this.#onConnection = how.onConnection
+    this.#handshake = how.handshake
+    this.failed = failed
+    this.bound = claims.map(({ want, claim }) => describe(want, claim, how.scheme))
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
+    for (const claim of this.#claims) claim.serve((socket) => this.#accept(socket))
+  }
+
+  /**
+   * Replaces the access lists. Open connections stay open.
+   * @throws {ConfigError} for an entry that is not an address; the lists then do not change.
+   */
+  restrict(lists: AddressListOptions): void {
+    this.#accessList = new AddressList(lists)
+  }
+
+  /** Connects to every address that listens and reports whether the connections arrive here. */
+  async verify(options: VerifyOptions = {}): Promise<Verification> {
+    const all = await Promise.all(this.#claims.map(async (claim) => await verify(claim, options)))
+    return {
+      reached: all.flatMap((one) => one.reached),
+      warnings: all.flatMap((one) => one.warnings),
+    }
+  }
+
+  /**
+   * Returns the number of open connections, of connections that the access lists denied, and of
+   * connections that could not be accepted, for lack of file descriptors or memory.
+   */
+  stats(): { open: number; refused: number; failedAccepts: number } {
+    const failedAccepts = this.#claims.reduce((sum, claim) => sum + claim.failedAccepts, 0)
+    return { open: this.#sockets.size, refused: this.#refused, failedAccepts }
+  }
+
+  /**
+   * Frees the ports and waits until the open connections have closed. Rejects with the reason of the
+   * signal when it aborts; the connections then stay open.
+   */
+  async close(options: { signal?: AbortSignal } = {}): Promise<void> {
+    const { signal } = options
+    this.#stopListening()
+    if (signal === undefined) return await this.closed
+    await new Promise<void>((resolve, reject) => {
+      const onAbort = (): void => reject(signal.reason)
+      if (signal.aborted) return onAbort()
+      signal.addEventListener('abort', onAbort, { once: true })
+      void this.closed.then(() => {
+        signal.removeEventListener('abort', onAbort)
+        return resolve()
+      })
+    })
+  }
+
+  /** Frees the ports and closes every connection now. */
+  destroy(): void {
+    this.#stopListening()
+    for (const socket of this.#sockets.values()) socket.destroy()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.destroy()
+    await this.closed
+  }
+
+  #accept(socket: Socket): void {
+    const peer = peerOf(socket)
+    if (peer === undefined) return void socket.destroy()
+    if (!this.#accessList.admits(peer.address)) {
+      this.#refused += 1
+      socket.destroy()
+      return
+    }
+    this.#sockets.set(socket, socket)
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      this.#settle()
+    })
+    if (this.#handshake === undefined) this.#onConnection(socket, peer)
+    else this.#handshake(socket, peer, (passed) => this.#pass(socket, passed, peer))
+  }
+
+  #pass(accepted: Socket, passed: Socket, peer: Peer): void {
+    if (!this.#sockets.has(accepted)) return void passed.destroy() // the connection has closed
+    this.#sockets.set(accepted, passed)
+    this.#onConnection(passed, peer)
+  }
+
+  #stopListening(): void {
+    if (this.#closing) return
+    this.#closing = true
+    for (const claim of this.#claims) claim.destroy()
+    this.#settle()
+  }
+
+  #settle(): void {
+    if (this.#closing && this.#sockets.size === 0) this.#resolveClosed()
+  }
+}
+
+function describe(want: string, claim: Claim, scheme: string): BoundAddress {
+  const { endpoints, port, warnings } = claim
+  return {
+    want,
+    endpoints,
+    sockets: endpoints.map((endpoint) => ({
+      address: formatEndpoint(endpoint),
+      families: familiesOf(endpoint),
+    })),
+    port,
+    urls: reachableUrls(endpoints, scheme),
+    warnings,
+  }
+}
