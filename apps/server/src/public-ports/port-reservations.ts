@@ -3,13 +3,13 @@ import type { Logger } from '@proj/tunnel'
 import type { ReservationStore } from '../store/reservation-store.ts'
 import type { PortOwner } from './public-port.ts'
 
-/** Ports that are held with reserved names. Reading is immediate. */
+/** Ports that are reserved with names. Reading is synchronous. */
 export interface PortReservations {
-  /** Whose reserved name has this port; undefined: nobody's. */
+  /** Owner of the reserved name that has this port. */
   ownerOf(port: number): PortOwner | undefined
-  /** The port of a name that is reserved for this owner; undefined: none, or not reserved. */
+  /** The port of a name that is reserved for this owner. */
   portOf(owner: PortOwner): number | undefined
-  /** Keeps a port with the name, if the name is reserved for this owner. */
+  /** Stores the port with the name, if the name is reserved for this owner. */
   keep(owner: PortOwner, port: number): void
 }
 
@@ -21,13 +21,13 @@ export const noPortReservations: PortReservations = Object.freeze({
 })
 
 /**
- * The ports that are kept with reserved names. A reserved name that has had a public port gets the same
- * one again after a restart of the server, and nobody else gets it meanwhile.
+ * The ports in the store of reserved names. A reserved name that has had a public port gets the same one
+ * again after a restart of the server, and no other endpoint gets it meanwhile.
  */
 export class StoredPorts implements PortReservations {
   readonly #store: ReservationStore
   readonly #logger: Logger
-  /** Who had a port when it was last written; what is still true is asked of the store. */
+  /** The owner of each port when it was last written; the store knows whether it still is. */
   readonly #owners = new Map<number, PortOwner>()
 
   /** @throws {StoreError} when the store cannot be read. */
@@ -58,10 +58,10 @@ export class StoredPorts implements PortReservations {
   /** @inheritdoc */
   keep(owner: PortOwner, port: number): void {
     void this.#keep(owner, port).catch((error: unknown) => {
-      // It is served all the same; the next registration tries again.
+      // It is served nevertheless; the next registration tries again.
       this.#logger.error(
         { err: error, port, endpoint: owner.endpoint.name },
-        'public port not kept',
+        'public port not stored',
       )
     })
   }
@@ -73,7 +73,7 @@ export class StoredPorts implements PortReservations {
       await this.#store.reserve({ ...found, port })
       this.#logger.info(
         { port, endpoint: endpoint.name, identity },
-        'public port kept with its name',
+        'public port stored with its name',
       )
     }
     this.#owners.set(port, { endpoint, identity })

@@ -2,36 +2,36 @@ import type { PortRange } from '@proj/config/address'
 
 import { type Limit, resolveLimit } from '../limits.ts'
 
-/** What is given out, to whom, and how. */
+/** Which ports agents can get, and how they are opened. */
 export interface PublicPortOptions {
-  /** Ports that may be given out. Default: none, so that nobody gets any. */
+  /** Ports that agents can get. Default: none. */
   readonly ranges?: readonly PortRange[]
   /**
-   * Hosts every port is opened on, as portcheck takes them. Default: every address, and the loopbacks alone
-   * on a server whose visitors come by nothing else.
+   * Hosts every port is opened on, as portcheck takes them. Default: every address, or loopback only where
+   * the proxy port is on loopback only.
    */
   readonly hosts?: readonly string[] | undefined
   /** Name or address in the URLs of the ports. Default: agents use the one they dialed. */
   readonly publicHost?: string | undefined
   /**
-   * What a taken port leads to: `wait` has the agent ask again, `fail` refuses it for good, `next` gives
-   * it the next free one of the ranges. Default `wait`.
+   * What happens when a port is taken: with `wait` the agent asks again, with `fail` it gives up, with `next`
+   * it gets the next free port of the ranges. Default `wait`.
    */
   readonly onConflict?: 'wait' | 'fail' | 'next'
   /**
-   * How long a port is kept for its identity after the last agent has gone, ms, 0 to 2 147 483 647.
+   * How long a port is held for its identity after the last agent has gone, ms, 0 to 2 147 483 647.
    * Default 60 000.
    */
   readonly holdMs?: number
-  /** Ports one identity may have, those that are kept for it included, 1 or more. Default 100. */
+  /** Ports one identity may have, held ones included, 1 or more. Default 100. */
   readonly maxPerIdentity?: number
   /** Visitors of all ports at once, 1 or more; one more is reset. Default 20 000. */
   readonly maxConnections?: number
   /** Without a byte in either direction, ms, 1 or more; then the connection is reset. Default Infinity. */
   readonly idleTimeoutMs?: number
-  /** Who may connect; absent: everybody. */
+  /** Addresses that may connect. Default: all. */
   readonly allow?: readonly string[] | undefined
-  /** Who may not connect, also when allowed. Default: nobody. */
+  /** Addresses that may not connect, also when allowed. Default: none. */
   readonly deny?: readonly string[]
 }
 

@@ -18,7 +18,7 @@ export const PUBLIC_PORT_SETTINGS = {
     default: [],
     reload: 'live',
     description:
-      'Ports that endpoints may ask for, such as 9900-9999; without any, nobody gets one.',
+      'Ports that endpoints may ask for, such as 9900-9999; without any, no endpoint gets one.',
   }),
   bindHost: setting(list(bindHost(), { maxItems: 16 }), {
     description:
@@ -39,7 +39,7 @@ export const PUBLIC_PORT_SETTINGS = {
     { ...PUBLIC_PORT_LIMITS.holdMs, max: 24 * DAY_MS },
     {
       reload: 'live',
-      description: 'How long a port is kept for its owner after the last agent has gone.',
+      description: 'How long a port is held for its owner after the last agent has gone.',
     },
   ),
   maxPerIdentity: integerLimit(PUBLIC_PORT_LIMITS.maxPerIdentity, {
@@ -74,20 +74,20 @@ export function publicPortOptions(
 export interface PortHosts {
   /** Hosts an operator chose; undefined: none. */
   readonly hosts: readonly string[] | undefined
-  /** Whether an access list says who may connect. */
+  /** Whether there is a list of addresses that may connect. */
   readonly hasAllowList: boolean
-  /** Whether agents are asked who they are: it is they who are offered to visitors. */
+  /** Whether agents have to authenticate: it is their services that visitors reach. */
   readonly agentsAreKnown: boolean
-  /** Whether the operator wants ports open to whoever comes. */
+  /** Whether the operator allows ports that are open to other machines without authentication. */
   readonly insecureOpen: boolean
 }
 
 /**
- * Decides on which hosts public ports are opened. Where anybody could offer anything on them, that is
- * loopback, as for the other ports.
+ * Decides on which hosts public ports are opened. Where agents do not authenticate, that is loopback, as
+ * for the other ports.
  *
- * @returns undefined: where the visitors of the proxy port come, too.
- * @throws {UserError} exit code 2 for a chosen host that others reach and nothing protects.
+ * @returns undefined: on the hosts of the proxy port.
+ * @throws {UserError} exit code 2 for a chosen host that other machines reach and nothing protects.
  */
 export function safePortHosts({
   hosts,

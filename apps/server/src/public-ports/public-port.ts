@@ -2,11 +2,11 @@ import { formatHostPort } from '@proj/config/address'
 import { listen, type Listeners, type OnConnection, type Warning } from '@proj/portcheck'
 import type { Endpoint, Upstream } from '@proj/tunnel/server'
 
-/** Whose a public port is: one endpoint of one identity has one port. */
+/** The owner of a public port: one endpoint of one identity has one port. */
 export interface PortOwner {
   /** The endpoint. */
   readonly endpoint: Endpoint
-  /** Who serves it. */
+  /** Identity of the agents that serve it. */
   readonly identity: string
 }
 
@@ -19,22 +19,22 @@ export function ownerKey({ endpoint, identity }: PortOwner): string {
 export interface PublicPortBind {
   /** Hosts it is opened on. */
   readonly hosts: readonly string[]
-  /** Who may connect; absent: everybody. */
+  /** Addresses that may connect; absent: all. */
   readonly allow?: readonly string[] | undefined
-  /** Who may not connect. */
+  /** Addresses that may not connect. */
   readonly deny: readonly string[]
-  /** Receives visitors; only while some session serves the port does one get through. */
+  /** Receives visitors, also while no session serves the port. */
   readonly onConnection: OnConnection
 }
 
 /**
- * One public port: open from the moment it is claimed until `hold` has passed since the last session let
- * go of it, so that nobody can slip in while an agent is away.
+ * One public port: open from the moment it is claimed until `hold` has passed since the last session
+ * released it, so that no other endpoint can get it while an agent is away.
  */
 export class PublicPort {
   /** The port. */
   readonly number: number
-  /** Whose it is. */
+  /** Its owner. */
   readonly owner: PortOwner
   /** When it was claimed, ms since the epoch. */
   readonly since: number = Date.now()
@@ -53,12 +53,12 @@ export class PublicPort {
     return [...this.#sessions.values()]
   }
 
-  /** Whether visitors get through. */
+  /** Whether a session serves it now. */
   get isServed(): boolean {
     return this.#sessions.size > 0
   }
 
-  /** Until when it is kept without a session, ms since the epoch. */
+  /** Until when it is held without a session, ms since the epoch. */
   get heldUntil(): number | undefined {
     return this.#hold?.until
   }
@@ -69,7 +69,7 @@ export class PublicPort {
     return bound.flatMap(({ sockets }) => sockets.map(({ address }) => address))
   }
 
-  /** What is not as written, such as a family this machine lacks. */
+  /** What differs from the request, such as an address family this machine lacks. */
   get warnings(): readonly Warning[] {
     return this.#listeners?.bound.flatMap(({ warnings }) => warnings) ?? []
   }
@@ -82,7 +82,7 @@ export class PublicPort {
   /**
    * Opens it on every host, or on none.
    *
-   * @throws {PortcheckError} when it cannot be had, with its holder.
+   * @throws {PortcheckError} when it cannot be opened, with its holder.
    */
   async open({ hosts, ...how }: PublicPortBind): Promise<void> {
     const addresses = hosts.map((host) => formatHostPort(host, this.number))
@@ -99,23 +99,23 @@ export class PublicPort {
   /**
    * A session serves it from now on.
    *
-   * @param onLast - called when the last session has let go.
-   * @returns lets go.
+   * @param onLast - called when the last session has released it.
+   * @returns releases it.
    */
   serve(session: Upstream, onLast: () => void): () => void {
     clearTimeout(this.#hold?.timer)
     this.#hold = undefined
-    const hold = {} // the same session may have two, for a moment
+    const hold = {} // the same session may have two for a short time
     this.#sessions.set(hold, session)
     return () => {
       if (this.#sessions.delete(hold) && this.#sessions.size === 0 && !this.#closed) onLast()
     }
   }
 
-  /** Keeps it for a while without a session. */
+  /** Holds it for a time without a session. */
   hold(ms: number, onExpired: () => void): void {
     const timer = setTimeout(onExpired, ms)
-    timer.unref() // a process that has nothing else to do may end
+    timer.unref() // does not keep the process alive
     this.#hold = { timer, until: Date.now() + ms }
   }
 
@@ -124,7 +124,7 @@ export class PublicPort {
     this.#closed = true
     clearTimeout(this.#hold?.timer)
     this.#hold = undefined
-    // Resolves with the last connection, which is watched elsewhere.
+    // Resolves with the last connection, which PublicVisitors ends.
     void this.#listeners?.close()
   }
 }

@@ -16,29 +16,29 @@ import {
 import { ownerKey, type PortOwner, PublicPort } from './public-port.ts'
 import { PublicVisitors, type PublicVisitorsParts } from './public-visitors.ts'
 
-/** What public ports are joined with. */
+/** What public ports work with. */
 export interface PublicPortsParts extends PublicVisitorsParts {
-  /** Hosts of a port where the options name none. Default: every address. */
+  /** Hosts of a port without the option `hosts`. Default: every address. */
   readonly defaultHosts?: () => readonly string[]
-  /** Ports held with reserved names. Default: none. */
+  /** Ports that are reserved with names. Default: none. */
   readonly reservations?: PortReservations
-  /** Told whose a port becomes, and that it is free again. Default: nobody is. */
+  /** Called when a port gets an owner and when it is free again. Default: nothing. */
   readonly onChange?: (event: 'taken' | 'lost', port: PublicPort) => void
 }
 
-/** Owners whose port is remembered; those of long ago are forgotten first. */
+/** Owners whose port is remembered; the oldest are forgotten first. */
 const MAX_REMEMBERED_PORTS = 10_000
 
-/** Ports tried for one wish: each costs a look at who has it. More taken ones in a row are not met. */
+/** Ports tried for one request: for each taken one its holder is looked up. */
 const MAX_TRIED_PORTS = 256
 
-/** Another program gets some of the visitors: no port for who would take any. */
+/** Another program gets some of the visitors: such a port is not given to a request for any port. */
 const SHARED: ReadonlySet<WarningCode> = new Set(['PC101', 'PC102', 'PC103'])
 
 /**
- * The public TCP ports of a server: who has which. A port belongs to one endpoint of one identity, stays
- * claimed while a session serves it and some time longer, and is the same one again when its owner comes
- * back and asks for any.
+ * The public TCP ports of a server and their owners. A port belongs to one endpoint of one identity, stays
+ * claimed while a session serves it and for `hold` after that, and is the same one again when its owner
+ * comes back and asks for any port.
  */
 export class PublicPorts implements PublicPortSource {
   /** The connections of all ports. */
@@ -51,7 +51,7 @@ export class PublicPorts implements PublicPortSource {
   /** Claimed, or about to be. */
   readonly #byNumber = new Map<number, PublicPort>()
   readonly #byOwner = new Map<string, PublicPort>()
-  /** The last wish of each owner that has one under way: sessions of an agent ask at the same time. */
+  /** The last request of each owner, while it runs: sessions of an agent ask at the same time. */
   readonly #turns = new Map<string, Promise<unknown>>()
   #options: ResolvedPublicPortOptions
   #ranges: PortRanges
@@ -73,7 +73,7 @@ export class PublicPorts implements PublicPortSource {
     return [...this.#byOwner.values()].toSorted((one, other) => one.number - other.number)
   }
 
-  /** The port an owner has now, in use or kept for it. */
+  /** The port an owner has now, served or held. */
   portOf(owner: PortOwner): number | undefined {
     return this.#byOwner.get(ownerKey(owner))?.number
   }
@@ -105,7 +105,7 @@ export class PublicPorts implements PublicPortSource {
   /**
    * Frees every port and waits until the connections have ended.
    *
-   * @param options.signal - ends the patience: what still runs then goes on until `destroy`.
+   * @param options.signal - ends the wait: what still runs then goes on until `destroy`.
    */
   async drain(options: { readonly signal: AbortSignal }): Promise<void> {
     this.#stop()
@@ -155,7 +155,7 @@ export class PublicPorts implements PublicPortSource {
     }
   }
 
-  /** An identity that has all it may have gives up what is only kept for it, the oldest first. */
+  /** An identity at its limit loses a port that is only held for it, the oldest first. */
   #makeRoom({ endpoint, identity }: PortOwner, mine: PublicPort | undefined): boolean {
     const has = [...this.#byNumber.values()].filter(
       (one) => one !== mine && isOfIdentity(one.owner, endpoint.tenant, identity),
@@ -195,7 +195,7 @@ export class PublicPorts implements PublicPortSource {
     const owner = ownerKey(wish)
     const last = this.#reservations.portOf(wish) ?? this.#history.find(owner)
     if (last !== undefined && this.#ranges.has(last)) yield last
-    // The same place for the same owner: after a restart of the server it is mostly the same port.
+    // The same start for the same owner: after a restart of the server it is mostly the same port.
     const start = createHash('sha256').update(owner).digest().readUInt32BE(0)
     for (const number of this.#ranges.from(start)) if (number !== last) yield number
   }
@@ -238,13 +238,13 @@ export class PublicPorts implements PublicPortSource {
 
   #refuse(other: PublicPort): PortRejection {
     const { number, since, heldUntil, sessions } = other
-    // If its agents are gone without a word, it is only kept for them by the time it is asked for again.
+    // If its agents are gone without a FIN, the port is only held by the time of the next request.
     for (const session of sessions) session.probe()
     if (heldUntil === undefined) return PORT_REJECTIONS.served(number, since)
     return PORT_REJECTIONS.held(number, since, Math.max(0, heldUntil - Date.now()))
   }
 
-  /** The operator reads who has the port; the agent learns only that somebody has. */
+  /** The log names the holder of the port; the agent learns only that it is taken. */
   #explain(error: unknown, port: number, { endpoint, port: asked }: PortWish): PortRejection {
     const isBusy = isPortcheckError(error, 'PORTCHECK_PORT_BUSY')
     const isDenied = isPortcheckError(error, 'PORTCHECK_PORT_DENIED')
@@ -252,9 +252,9 @@ export class PublicPorts implements PublicPortSource {
     if (asked === 0 && (isBusy || isDenied)) {
       this.#logger.debug(
         { port, endpoint: endpoint.name, why },
-        'public port taken, trying the next',
+        'public port is taken, trying the next',
       )
-    } else this.#logger.warn({ port, endpoint: endpoint.name, why }, 'public port not to be had')
+    } else this.#logger.warn({ port, endpoint: endpoint.name, why }, 'public port cannot be opened')
     if (isBusy) return PORT_REJECTIONS.ofProgram(port)
     return isDenied ? PORT_REJECTIONS.notAllowed(port) : PORT_REJECTIONS.unavailable(port)
   }

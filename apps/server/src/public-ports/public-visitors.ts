@@ -8,7 +8,7 @@ import { openConnection, type UpstreamRegistry } from '@proj/tunnel/server'
 import { type Deadlines, watchIdle } from '../proxy/deadlines.ts'
 import type { PublicPort } from './public-port.ts'
 
-/** What visitors of public ports are carried with. */
+/** What the visitors of public ports need. */
 export interface PublicVisitorsParts {
   /** Where upstreams are found. */
   readonly registry: UpstreamRegistry
@@ -42,11 +42,11 @@ export interface VisitorCounts {
 }
 
 /**
- * The connections of all public ports. Each becomes one stream to the agent whose turn it is; a
- * connection that cannot be carried is reset, so that nobody takes it for an empty answer.
+ * The connections of all public ports. Each becomes one stream to an agent; a connection that cannot be
+ * forwarded is reset, so that it does not look like an empty response.
  */
 export class PublicVisitors {
-  /** Connections that were reset at once: nobody serves the port, or a limit is reached. */
+  /** Connections that were reset at once: no session serves the port, or a limit is reached. */
   refused = 0
   readonly #parts: PublicVisitorsParts
   readonly #open = new OpenSplices()
@@ -66,7 +66,7 @@ export class PublicVisitors {
       logger.debug({ port: port.number, endpoint: endpoint.name, why }, 'visitor refused')
       resetSocket(socket)
     }
-    socket.on('error', () => {}) // until it is joined, a reset by the peer is nobody's news
+    socket.on('error', () => {}) // until it is spliced, a reset by the peer needs no handling
     if (!port.isServed) return reject('no agent serves the port now')
     if (this.#open.size >= limits.maxConnections) return reject('maxConnections reached')
     const visitor = { remoteAddress: peer.address, remotePort: peer.port }

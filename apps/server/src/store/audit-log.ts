@@ -1,8 +1,8 @@
 import type { Logger } from '@proj/tunnel'
 
 /**
- * What the audit log tells of: whose a name or a port became and ceased to be, who was refused one, what was
- * reserved, which tokens came and went, who knocked with the wrong one.
+ * The events of the audit log: names and ports taken, lost and refused, reservations, tokens created and
+ * revoked, credentials that failed.
  */
 export const AUDIT_EVENTS = [
   'name.taken',
@@ -30,24 +30,24 @@ export interface AuditRecord {
   readonly at: number
   /** What happened. */
   readonly event: string
-  /** Who, which name, from where. */
+  /** Identity, name, address and the like. */
   readonly fields: Readonly<Record<string, string | number>>
 }
 
 /**
- * What happened, for whoever has to answer for it later. Writing never fails and never waits, because
- * no session may hang on it: an event is kept with the next `flush`.
+ * The audit log. Writing never fails and never waits, because no session may depend on it: an event is
+ * stored with the next `flush`.
  */
 export interface AuditLog {
-  /** Notes an event. */
+  /** Adds an event. */
   write(event: AuditEvent, fields: AuditFields): void
-  /** Keeps what was noted. */
+  /** Stores the events that were added. */
   flush(): void
   /**
-   * Events that are kept, oldest first.
+   * Stored events, oldest first.
    *
    * @param options.since - ms since the epoch; earlier ones are left out.
-   * @param options.limit - only the newest so many.
+   * @param options.limit - at most so many, the newest.
    */
   read(options?: { readonly since?: number; readonly limit?: number }): readonly AuditRecord[]
 }
@@ -55,12 +55,12 @@ export interface AuditLog {
 /** Bounds of the log. */
 export interface AuditLimits {
   /**
-   * Events kept of each of two kinds, refusals and all others; the oldest go first. Strangers make as
-   * many refusals as they like, and must not be able to push the rest out. Default 50 000: together
-   * some 15 MB.
+   * Events stored of each of two kinds, refusals and all others; the oldest are deleted first. A peer
+   * without any right can cause refusals, and must not be able to displace the others. Default 50 000:
+   * together about 15 MB.
    */
   readonly maxRecords?: number
-  /** Events that wait to be kept; one more is counted and not kept. Default 10 000. */
+  /** Events that wait to be stored; further ones are counted and dropped. Default 10 000. */
   readonly maxWaiting?: number
 }
 
@@ -71,14 +71,14 @@ export const AUDIT_LIMITS: Readonly<Required<AuditLimits>> = Object.freeze({
   maxWaiting: 10_000,
 })
 
-/** Events that anybody can cause, without any right: kept apart from the others. */
+/** Events that a peer without any right can cause: they have a limit of their own. */
 export const REFUSAL_EVENTS: ReadonlySet<string> = new Set<AuditEvent>([
   'name.refused',
   'auth.failed',
   'audit.dropped',
 ])
 
-/** Texts of an event are cut to this many characters: some come from strangers. */
+/** Texts of an event are cut to this many characters: some come from unauthenticated peers. */
 const MAX_TEXT = 200
 
 /** The record of an event that happens now. */
@@ -91,7 +91,7 @@ export function auditRecord(event: AuditEvent, fields: AuditFields): AuditRecord
   return { at: Date.now(), event, fields: Object.fromEntries(known) }
 }
 
-/** The audit log of one process, for servers that are part of a program and for tests. */
+/** An audit log in memory, for servers without a data directory and for tests. */
 export class MemoryAuditLog implements AuditLog {
   readonly #maxRecords: number
   readonly #records: AuditRecord[] = []
@@ -115,7 +115,7 @@ export class MemoryAuditLog implements AuditLog {
   }
 
   /** @inheritdoc */
-  flush(): void {} // there is nowhere else to keep it
+  flush(): void {} // memory is all there is
 
   /** @inheritdoc */
   read({
@@ -127,7 +127,7 @@ export class MemoryAuditLog implements AuditLog {
   }
 }
 
-/** An audit log whose events are log lines as well, for whoever collects those. */
+/** An audit log whose events are log lines as well. */
 export class MirroredAuditLog implements AuditLog {
   readonly #log: AuditLog
   readonly #logger: Logger

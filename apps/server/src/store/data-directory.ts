@@ -8,7 +8,7 @@ import { StoreError } from './store-error.ts'
 export interface DataDirectory {
   /** Absolute path. */
   readonly path: string
-  /** Whether an operator named it: then the server does not start without it. */
+  /** Whether it is configured: then the server does not start without it. */
   readonly isConfigured: boolean
 }
 
@@ -20,12 +20,12 @@ export interface DataDirectoryHost {
   readonly uid: number | undefined
 }
 
-/** Write permission of everybody but the owner. */
+/** Write permission of group and others. */
 const OTHERS_WRITE = 0o022
 
 /**
  * The directory in use: the configured one, else that of systemd (STATE_DIRECTORY), else the user's
- * (XDG_STATE_HOME), else /var/lib/adit for root and ~/.local/state/adit for everybody else.
+ * (XDG_STATE_HOME), else /var/lib/adit for root and ~/.local/state/adit for other users.
  */
 export function dataDirectory(
   configured: string | undefined,
@@ -47,8 +47,8 @@ export function dataDirectory(
 }
 
 /**
- * Makes the directory if it is missing, for its owner alone, and refuses one that others can write
- * to: they could put a file of theirs in the place of ours.
+ * Makes the directory if it is missing, with access for its owner only, and refuses one that other users
+ * can write to: they could replace the file of the store.
  *
  * @param uid - user the program runs as; undefined where there are none, and nothing is checked then.
  * @throws {StoreError} STORE_UNUSABLE when it cannot be made, STORE_DIRECTORY_UNSAFE.

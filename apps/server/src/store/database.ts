@@ -1,7 +1,7 @@
 /**
- * One SQLite file, opened for keeps: what `transaction` has returned from is on the disk (WAL with
- * `synchronous=FULL`: an fsync for each commit), several processes may have it open, and a file of a
- * newer program or of somebody else is left alone.
+ * One SQLite file. When `transaction` has returned, its changes are on the disk (WAL with
+ * `synchronous=FULL`: an fsync for each commit). Several processes may have the file open. A file of a
+ * newer version or of another program is not touched.
  */
 import { closeSync, fchmodSync, openSync } from 'node:fs'
 
@@ -26,10 +26,10 @@ export interface DatabaseOptions {
 /** Marks the file as ours: "ADIT". */
 const APPLICATION_ID = 0x41444954
 
-/** Far above any commit of ours, below what a person takes for a hang. */
+/** Far longer than any commit of this program, shorter than what a person takes for a hang. */
 const BUSY_TIMEOUT_MS = 5_000
 
-/** Prefixes of SQLite's result codes, and what they are to us. */
+/** Prefixes of SQLite's result codes, and the code of a StoreError for each. */
 const CODES: readonly (readonly [prefix: string, code: StoreErrorCode])[] = [
   ['SQLITE_BUSY', 'STORE_BUSY'],
   ['SQLITE_LOCKED', 'STORE_BUSY'],
@@ -38,7 +38,7 @@ const CODES: readonly (readonly [prefix: string, code: StoreErrorCode])[] = [
   ['SQLITE_FULL', 'STORE_FULL'],
 ]
 
-const OUR_MISTAKES = /^SQLITE_(ERROR|CONSTRAINT|MISUSE|MISMATCH|RANGE)/
+const DEFECTS = /^SQLITE_(ERROR|CONSTRAINT|MISUSE|MISMATCH|RANGE)/
 
 type Statement = ReturnType<InstanceType<typeof Libsql>['prepare']>
 
@@ -64,9 +64,9 @@ export class Database {
   static open(file: string, options: DatabaseOptions): Database {
     const { migrations, busyTimeoutMs = BUSY_TIMEOUT_MS } = options
     const connection = named(file, () => {
-      // Made here, because SQLite would make it readable to everybody; its other files follow suit.
+      // Created here, because SQLite would make it readable for all users; its other files get the same mode.
       const descriptor = openSync(file, 'a', 0o600)
-      fchmodSync(descriptor, 0o600) // a copy that was put here may have been readable, too
+      fchmodSync(descriptor, 0o600) // a restored backup may have another mode
       closeSync(descriptor)
       return new Libsql(file, { timeout: busyTimeoutMs })
     })
@@ -122,13 +122,13 @@ export class Database {
     this.run('VACUUM INTO ?', file)
   }
 
-  /** Gives the file up, with everything in it and nothing beside it. */
+  /** Closes the file; nothing is left in its log. */
   close(): void {
     if (!this.#isOpen) return
     try {
       this.one('PRAGMA wal_checkpoint(TRUNCATE)')
     } catch {
-      // What stands in the log is found there by whoever opens the file next.
+      // The next process that opens the file reads the rest from its log.
     }
     this.#isOpen = false
     this.#statements.clear()
@@ -148,7 +148,7 @@ export class Database {
   #migrate(migrations: readonly string[]): void {
     if (this.#steps(migrations.length) === migrations.length) return
     this.transaction(() => {
-      // Another process may have been faster.
+      // Another process may have migrated the file meanwhile.
       for (const step of migrations.slice(this.#steps(migrations.length))) {
         this.#do(() => this.#connection.exec(step))
       }
@@ -190,15 +190,15 @@ export class Database {
   }
 }
 
-/** Names the file in whatever the library throws, and says what it is to us. */
+/** Runs `work`, and turns an error of the library into a StoreError that names the file. */
 function named<T>(file: string, work: () => T): T {
   try {
     return work()
   } catch (cause) {
     if (cause instanceof StoreError || !(cause instanceof Error)) throw cause
     const { code: theirs } = cause as { readonly code?: unknown }
-    // A wrong statement is a defect of ours and no state of the file.
-    if (OUR_MISTAKES.test(String(theirs))) throw cause
+    // A wrong statement is a defect of this program, not a state of the file.
+    if (DEFECTS.test(String(theirs))) throw cause
     const known = CODES.find(([prefix]) => String(theirs).startsWith(prefix))
     throw new StoreError(known?.[1] ?? 'STORE_UNUSABLE', `${file}: ${cause.message}`, { cause })
   }

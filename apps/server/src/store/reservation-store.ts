@@ -1,28 +1,28 @@
 import type { Endpoint } from '@proj/tunnel/server'
 
-/** A name that is held for somebody, whether or not an agent of theirs is connected. */
+/** A name that is reserved for an identity, whether or not an agent of it is connected. */
 export interface Reservation {
   /** Tenant whose name it is; empty on servers without tenants. */
   readonly tenant: string
   /** The name. */
   readonly endpoint: string
-  /** Whom it is held for, as `Grant.identity` has it. */
+  /** The identity it is reserved for, as in `Grant.identity`. */
   readonly identity: string
-  /** What it is meant to carry. */
+  /** Protocol of the endpoint. */
   readonly kind: 'http' | 'tcp'
-  /** Public TCP port that is held with it, once it has had one. */
+  /** Public TCP port that is reserved with it, once it has had one. */
   readonly port: number | undefined
-  /** Since when, ms since the epoch. */
+  /** When it was reserved, ms since the epoch. */
   readonly reservedAt: number
 }
 
-/** What came of the wish for a name. */
+/** Result of a reservation. */
 export type ReserveOutcome =
-  /** It is held, and was before if it is not `isNew`; `reservation` says how. */
+  /** It is reserved, and was before if it is not `isNew`. */
   | { readonly ok: true; readonly isNew: boolean; readonly reservation: Reservation }
-  /** It is held for somebody else. */
+  /** It is reserved for another identity. */
   | { readonly ok: false; readonly code: 'name-taken'; readonly reservation: Reservation }
-  /** As many names are held as there may be, for this identity or at all. */
+  /** The limit of reservations is reached, of this identity or of the server. */
   | { readonly ok: false; readonly code: 'limit-reached'; readonly limit: number }
 
 /** Which names to list. */
@@ -33,41 +33,40 @@ export interface ReservationFilter {
   readonly identity?: string
 }
 
-/** Names held for identities. Reading is immediate; what a write has resolved for is there to stay. */
+/** Reserved names. Reading is synchronous; when the promise of a write resolves, the change is on the disk. */
 export interface ReservationStore {
-  /** Whom a name is held for. */
+  /** The reservation of a name. */
   find(endpoint: Endpoint): Reservation | undefined
-  /** Names that are held, by tenant and name. */
+  /** Reservations, ordered by tenant and name. */
   list(filter?: ReservationFilter): readonly Reservation[]
   /**
-   * Holds a name. An identity that has it already changes its kind and port; since when it has it
-   * stays.
+   * Reserves a name. An identity that has it already changes its kind and port; `reservedAt` stays.
    */
   reserve(wanted: Reservation): Promise<ReserveOutcome>
   /**
-   * Gives a name up.
+   * Releases a name.
    *
-   * @param identity - gives it up only if it is held for this one; left out, whoever it is held for.
-   * @returns what was held, or undefined if it was not.
+   * @param identity - releases it only if it is reserved for this identity; without it, for any.
+   * @returns the former reservation; undefined when there was none.
    */
   release(endpoint: Endpoint, identity?: string): Promise<Reservation | undefined>
 }
 
-/** How many names may be held. */
+/** How many names may be reserved. */
 export interface ReservationLimits {
   /** For one identity of one tenant. Default 100. */
   readonly maxPerIdentity?: number
-  /** At all. Default 100 000. */
+  /** On the whole server. Default 100 000. */
   readonly maxTotal?: number
 }
 
-/** Defaults of the limits: more than an agent serves by hand, and what fits in a few dozen MB. */
+/** Defaults of the limits: more than a person sets up by hand, and what fits in a few dozen MB. */
 export const RESERVATION_LIMITS: Readonly<Required<ReservationLimits>> = Object.freeze({
   maxPerIdentity: 100,
   maxTotal: 100_000,
 })
 
-/** Reservations of one process, for servers that are part of a program and for tests. */
+/** Reservations in memory, for servers without a data directory and for tests. */
 export class MemoryReservationStore implements ReservationStore {
   readonly #held = new Map<string, Reservation>()
   readonly #limits: Required<ReservationLimits>

@@ -9,7 +9,7 @@ import type { ReservationLimits } from './reservation-store.ts'
 import { isStoreError, type StoreError, type StoreErrorCode } from './store-error.ts'
 import { memoryStore, openStore, type Store, STORE_FILE } from './store.ts'
 
-/** Where the store is and who hears of it. */
+/** Where the store is, and its logger. */
 export interface ServerStoreOptions {
   /** Directory that is configured. */
   readonly dataDir: string | undefined
@@ -17,17 +17,17 @@ export interface ServerStoreOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** How many names may be reserved. Default: RESERVATION_LIMITS. */
   readonly limits?: ReservationLimits
-  /** Told what goes wrong while the store is open. */
+  /** Gets the errors of the open store. */
   readonly logger: Logger
 }
 
 /** Options of a command's store. */
 export interface CommandStoreOptions extends ServerStoreOptions {
-  /** Whether a store that is not there is a mistake, or is made. */
+  /** Whether a missing store is an error; otherwise it is created. */
   readonly mustExist: boolean
 }
 
-/** What is wrong with the configuration or the machine; all else may be better the next time. */
+/** Errors that need a change of the configuration or the machine; others may be gone at the next try. */
 const USAGE: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>([
   'STORE_DIRECTORY_UNSAFE',
   'STORE_NEWER',
@@ -37,7 +37,7 @@ const USAGE: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>([
 /**
  * Opens the store for a command that works on it.
  *
- * @throws {UserError} in words, with exit code 2 when something has to be set right, 1 otherwise.
+ * @throws {UserError} with exit code 2 when the configuration has to be changed, 1 otherwise.
  */
 export function openServerStore(options: CommandStoreOptions): Store {
   const { dataDir, env, logger, mustExist } = options
@@ -57,11 +57,11 @@ export function openServerStore(options: CommandStoreOptions): Store {
 }
 
 /**
- * Opens the store of a server that starts. Without one it starts only where nobody asked for one and
- * there was none: a file that cannot be read may hold tokens, and a server that ignored them would be
- * open to everybody.
+ * Opens the store of a server that starts. Where no directory is configured and no file exists, the server
+ * can start without: it stores nothing then. A file that exists and cannot be read is an error: it may hold
+ * tokens, and a server that ignored them would admit every peer.
  *
- * @throws {UserError} in words, with exit code 2 when something has to be set right, 1 otherwise.
+ * @throws {UserError} with exit code 2 when the configuration has to be changed, 1 otherwise.
  */
 export function openStoreOrNone({ dataDir, env, limits, logger }: ServerStoreOptions): Store {
   const uid = process.geteuid?.()
@@ -74,7 +74,7 @@ export function openStoreOrNone({ dataDir, env, limits, logger }: ServerStoreOpt
     if (isConfigured || !isMissing || error.code !== 'STORE_UNUSABLE') throw explained(error)
     logger.warn(
       { why: error.message, hint: 'name a directory the server may write to: data_dir' },
-      'nothing is kept when the server ends: no names can be reserved, no tokens made',
+      'the server stores nothing: no names can be reserved and no tokens created',
     )
     return memoryStore(logger)
   }

@@ -65,7 +65,7 @@ export class SqliteAuditLog implements AuditLog {
   }
 }
 
-/** Events that wait to be kept. One more than it holds is counted, and the count is an event, too. */
+/** Events that wait to be stored. Those beyond its limit are counted, and the count becomes an event. */
 export class AuditQueue {
   readonly #maxWaiting: number
   #waiting: AuditRecord[] = []
@@ -87,9 +87,9 @@ export class AuditQueue {
   }
 
   /**
-   * Hands over what waits; it is forgotten when `keep` returns, and waits on when it throws.
+   * Hands over the waiting events; they are removed when `keep` returns, and go on waiting when it throws.
    *
-   * @param keep - must keep all of it or nothing.
+   * @param keep - must store all of them or none.
    */
   take(keep: (records: readonly AuditRecord[]) => void): void {
     const dropped = this.#dropped

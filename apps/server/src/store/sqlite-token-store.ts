@@ -10,19 +10,19 @@ import {
   USE_RESOLUTION_MS,
 } from './token-store.ts'
 
-/** How often another process's changes are looked for, ms. A look costs microseconds. */
+/** How often changes by other processes are looked for, ms. A look takes microseconds. */
 export const TOKEN_POLL_MS = 1_000
 
-/** Counts what changed the tokens; a count that has begun also says that there has been one. */
+/** Counts the changes of tokens; above 0 it also says that there has been a token. */
 const REVISION = 'tokens_revision'
 
 /** Options of the tokens in a database. */
 export interface SqliteTokenStoreOptions {
-  /** Tokens kept at once. Default MAX_TOKENS. */
+  /** Most tokens stored. Default MAX_TOKENS. */
   readonly maxTokens?: number
 }
 
-/** Tokens in a database, which other processes change as well. */
+/** Tokens in a database that other processes may change, too. */
 export class SqliteTokenStore implements TokenStore {
   readonly #database: Database
   readonly #maxTokens: number
@@ -39,7 +39,7 @@ export class SqliteTokenStore implements TokenStore {
     this.#maxTokens = maxTokens
     this.#revision = this.#readRevision()
     this.#timer = setInterval(() => this.#look(), TOKEN_POLL_MS)
-    this.#timer.unref() // whoever waits for a change is kept alive by something else
+    this.#timer.unref() // waiting for changes does not keep the process alive
   }
 
   /** @inheritdoc */
@@ -122,7 +122,7 @@ export class SqliteTokenStore implements TokenStore {
     this.#uses.clear()
   }
 
-  /** Looks for changes no more. */
+  /** Stops looking for changes. */
   close(): void {
     clearInterval(this.#timer)
   }
@@ -133,7 +133,7 @@ export class SqliteTokenStore implements TokenStore {
       revision = this.#readRevision()
     } catch (error) {
       if (!isStoreError(error)) throw error
-      return // whoever reads a token next is told; the next look may be luckier
+      return // the next read of a token fails with it; the next look may succeed
     }
     if (revision === this.#revision) return
     this.#revision = revision

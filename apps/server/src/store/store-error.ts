@@ -1,4 +1,4 @@
-/** What can go wrong with what the server keeps on disk. */
+/** What can go wrong with the stored data of the server. */
 export type StoreErrorCode =
   | 'STORE_BUSY'
   | 'STORE_CLOSED'
@@ -14,7 +14,7 @@ export const STORE_HINTS: Readonly<Record<StoreErrorCode, string>> = Object.free
   STORE_CLOSED: 'the server is ending',
   STORE_CORRUPT: 'put a backup in its place (docs/names.md), or name another data_dir',
   STORE_DIRECTORY_UNSAFE:
-    'run as the user the directory belongs to, and let nobody else write to it: chmod 700',
+    'run as the owner of the directory, and let no other user write to it: chmod 700',
   STORE_FULL: 'make room on the disk; what was acknowledged before is safe',
   STORE_NEWER: 'run the version that wrote it, or a newer one',
   STORE_UNUSABLE: 'make it a directory the server may write to, or name another data_dir',

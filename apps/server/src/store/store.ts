@@ -17,19 +17,19 @@ import { SqliteReservationStore } from './sqlite-reservation-store.ts'
 import { SqliteTokenStore } from './sqlite-token-store.ts'
 import { isStoreError } from './store-error.ts'
 
-/** What a server remembers. */
+/** The stored data of a server. */
 export interface Store extends Disposable {
-  /** Where it is; undefined when it ends with the process, and then no name can be reserved. */
+  /** Path of the file; undefined for a store in memory, where no name can be reserved. */
   readonly file: string | undefined
   /** Tokens by their hashes. */
   readonly tokens: TokenStore
-  /** Names held for identities. */
+  /** Reserved names. */
   readonly reservations: ReservationStore
-  /** What happened. */
+  /** The audit log. */
   readonly audit: AuditLog
   /** Writes a consistent copy of everything to a file that must not exist. */
   copyTo(file: string): void
-  /** Writes what waits and gives the file up. */
+  /** Writes what waits and closes the file. */
   close(): void
 }
 
@@ -37,9 +37,9 @@ export interface Store extends Disposable {
 export interface StoreOptions {
   /** User the program runs as; undefined where there are none. */
   readonly uid: number | undefined
-  /** How many names may be held. */
+  /** How many names may be reserved. */
   readonly reservations?: ReservationLimits
-  /** Told every event of the audit log, and when what may wait cannot be written, once until it can. */
+  /** Gets every event of the audit log, and one error while the audit log cannot be written. */
   readonly logger: Logger
 }
 
@@ -70,7 +70,7 @@ export function openStore(directory: string, options: StoreOptions): Store {
       isFailing = false
     } catch (error) {
       if (!isStoreError(error)) throw error
-      if (!isFailing) logger.error({ err: error }, 'audit log not written, trying on')
+      if (!isFailing) logger.error({ err: error }, 'audit log cannot be written, trying again')
       isFailing = true
     }
   }
@@ -93,7 +93,7 @@ export function openStore(directory: string, options: StoreOptions): Store {
   }
 }
 
-/** A store that ends with the process. */
+/** A store in memory: it ends with the process. */
 export function memoryStore(logger: Logger): Store {
   return {
     file: undefined,

@@ -1,26 +1,26 @@
 import type { Right } from '@proj/auth'
 
-/** Tokens kept at once, revoked ones included, so that the table and the list of them stay small. */
+/** Most tokens stored, revoked ones included, so that the table and its list stay small. */
 export const MAX_TOKENS = 10_000
 
-/** Uses of one token are noted this far apart, ms: a table of tokens is no request log. */
+/** Shortest time between two recorded uses of one token, ms: a table of tokens is no request log. */
 export const USE_RESOLUTION_MS = 60_000
 
-/** A token as it is kept: nothing of it lets anybody in. */
+/** A token as it is stored: no secret can be made from it. */
 export interface TokenRecord {
-  /** The part of the token that names it; in logs and lists. */
+  /** The part of the token that identifies it in logs and lists. */
   readonly id: string
   /** SHA-256 of the token, lower-case hex. */
   readonly hash: string
-  /** Who its bearer is, `token:<id>`; a token that replaces another has the other's. */
+  /** Identity of the peers that use it, `token:<id>`; a token that replaces another has the other's. */
   readonly identity: string
-  /** What people call it; may be empty. */
+  /** Name for people; may be empty. */
   readonly name: string
   /** Tenant it belongs to; empty on servers without tenants. */
   readonly tenant: string
-  /** What its bearer may do. */
+  /** What it permits. */
   readonly rights: readonly Right[]
-  /** Patterns of the endpoints it may be done with, `pc*`. */
+  /** Patterns of the endpoints it permits that for, `pc*`. */
   readonly endpoints: readonly string[]
   /** When it was made, ms since the epoch, like every time here. */
   readonly createdAt: number
@@ -32,36 +32,36 @@ export interface TokenRecord {
   readonly lastUsedAt: number | undefined
 }
 
-/** Why a token was not kept. */
+/** Why a token was not stored. */
 export type TokenRefusal = 'id-taken' | 'limit-reached'
 
-/** Tokens by their hashes. Reading is immediate; what a write has resolved for is there to stay. */
+/** Tokens by their hashes. Reading is synchronous; when the promise of a write resolves, the change is on the disk. */
 export interface TokenStore {
   /**
    * Whether there has ever been a token: from then on a server asks for one, also when all of them
    * are revoked.
    */
   readonly hasEverHeldTokens: boolean
-  /** The token of this id, whatever its state: whether it still opens anything is the reader's to say. */
+  /** The token of this id, also an expired or revoked one: the caller checks that. */
   find(id: string): TokenRecord | undefined
   /** Every token, oldest first. */
   list(): readonly TokenRecord[]
-  /** Keeps a token. @returns undefined when it is kept. */
+  /** Stores a token. @returns undefined when it is stored. */
   create(token: Omit<TokenRecord, 'revokedAt' | 'lastUsedAt'>): Promise<TokenRefusal | undefined>
   /** Revokes a token. @returns false when there is none of this id, or it was revoked before. */
   revoke(id: string, at: number): Promise<boolean>
-  /** Notes that a token was used. Kept to the minute, and a little later. */
+  /** Records that a token was used. To the minute, and written a little later. */
   noteUse(id: string, at: number): void
   /**
    * Calls back after a token was made or revoked, by this process or another; by another within
    * TOKEN_POLL_MS.
    *
-   * @returns what ends the calls.
+   * @returns stops the calls.
    */
   onChange(listener: () => void): () => void
 }
 
-/** Tokens of one process, for servers that are part of a program and for tests. */
+/** Tokens in memory, for servers without a data directory and for tests. */
 export class MemoryTokenStore implements TokenStore {
   readonly #tokens = new Map<string, TokenRecord>()
   readonly #listeners = new Set<() => void>()

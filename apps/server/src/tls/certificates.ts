@@ -4,16 +4,16 @@ import { type PeerCertificate, TLSSocket } from 'node:tls'
 
 import type { ClientCertificate, ConnectRequest } from '@proj/tunnel/server'
 
-/** Kinds of names that say who somebody is; an address, for one, does not. */
+/** Kinds of names that identify a peer; an IP address does not. */
 const KINDS: ReadonlySet<string> = new Set(['DNS', 'URI', 'email'])
 
 /** Longest server name that is passed on; longer than DNS allows. */
 const MAX_NAME_CHARS = 255
 
-/** The certificate a peer has shown, when its port asked for one and it was found good. */
+/** The certificate of a peer, when its port asked for one and it is valid. */
 export function clientCertificateOf(socket: Duplex): ClientCertificate | undefined {
   if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined
-  // The declarations forget that the object is empty when the peer has gone.
+  // The declarations do not say that the object is empty when the peer has gone.
   const shown: Partial<PeerCertificate> = socket.getPeerCertificate()
   if (shown.fingerprint256 === undefined) return undefined
   return {
@@ -26,20 +26,20 @@ export function clientCertificateOf(socket: Duplex): ClientCertificate | undefin
 function tlsFactsOf(socket: Duplex): string | undefined {
   if (!(socket instanceof TLSSocket)) return undefined
   const version = socket.getProtocol() ?? 'TLS'
-  // `servername` is what a client wrote: false for none, and it might be anything.
+  // `servername` is what the client sent, or false for none.
   const name: unknown = Reflect.get(socket, 'servername')
   const isName = typeof name === 'string' && /^[\w.:-]+$/.test(name)
   return isName && name.length <= MAX_NAME_CHARS ? `${version} ${name}` : version
 }
 
-/** What TLS says of a peer, for a request on the connect route. */
+/** What TLS tells about a peer, for a request on the connect route. */
 export function peerFacts(socket: Duplex): Pick<ConnectRequest, 'certificate' | 'tls'> {
   const certificate = clientCertificateOf(socket)
   const tls = tlsFactsOf(socket)
   return { ...(certificate && { certificate }), ...(tls !== undefined && { tls }) }
 }
 
-/** What is said of a certificate in the log and on the status page. */
+/** A certificate as the log and the status page show it. */
 export function describeCertificate(certificate: X509Certificate): {
   readonly names: readonly string[]
   readonly serial: string
@@ -55,14 +55,14 @@ export function describeCertificate(certificate: X509Certificate): {
 
 /**
  * Takes Node's text of alternative names apart: `DNS:a.example, URI:spiffe://b/c`. A name with a comma
- * or a quote in it is written as a JSON string, so that nobody can hide one name in another.
+ * or a quote in it is written as a JSON string, so that one name cannot be hidden in another.
  */
 export function alternativeNames(text: string): string[] {
   const names: string[] = []
   const entry = /([^:,\s][^:,]*):("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)/y
   while (entry.lastIndex < text.length) {
     const found = entry.exec(text)
-    if (found === null) return [] // Not Node's form: then nothing in it is believed.
+    if (found === null) return [] // not Node's form: then no name is trusted
     const [, kind = '', value = ''] = found
     if (!KINDS.has(kind)) continue
     const name = unquoted(value)

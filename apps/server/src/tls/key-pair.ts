@@ -53,7 +53,7 @@ export async function readKeyPair(certFile: string, keyFile: string): Promise<Ke
 /**
  * Reads authorities.
  *
- * @returns each as PEM: Node takes a broken one in a text of several for no certificate at all.
+ * @returns each as PEM: in one text of several, Node ignores a broken one without an error.
  * @throws {TlsFault}
  */
 export async function readAuthorities(file: string): Promise<readonly string[]> {
@@ -113,7 +113,7 @@ function privateKeyOf(pem: string, file: string): KeyObject {
   try {
     return createPrivateKey(pem)
   } catch {
-    // What OpenSSL says of a broken key is of no use to anybody, and might hold a part of it.
+    // OpenSSL's text about a broken key helps no operator, and might hold a part of the key.
     throw new TlsFault('TLS_KEY_INVALID', 'key', `${file} holds no private key that can be read`)
   }
 }

@@ -11,12 +11,13 @@ export type TlsFaultCode =
 /** What to do about each. */
 export const TLS_FAULTS: Readonly<Record<TlsFaultCode, string>> = Object.freeze({
   TLS_FILE_UNREADABLE: 'check the path, and that the user of the server may read it',
-  TLS_CERTIFICATE_INVALID: 'it has to hold PEM: -----BEGIN CERTIFICATE-----, the own one first',
+  TLS_CERTIFICATE_INVALID:
+    'it has to hold PEM: -----BEGIN CERTIFICATE-----, the certificate of the server first',
   TLS_CERTIFICATE_OUT_OF_DATE: 'renew it, or set the clock of this machine',
   TLS_KEY_INVALID: 'it has to hold PEM: -----BEGIN PRIVATE KEY-----',
-  TLS_KEY_ENCRYPTED: 'nobody is there to type its passphrase: openssl pkey -in FILE -out PLAIN',
+  TLS_KEY_ENCRYPTED: 'the server cannot ask for a passphrase: openssl pkey -in FILE -out PLAIN',
   TLS_KEY_MISMATCH:
-    'cert and key have to come from the same request; the own certificate comes first',
+    'cert and key have to come from the same request; the certificate of the server comes first',
   TLS_PAIR_REFUSED: 'use a certificate of RSA with 2048 bits or more, or of ECDSA',
 })
 

@@ -20,7 +20,7 @@ export type HandshakeResult =
   | 'certificate-missing'
   | 'certificate-refused'
 
-/** What a front is made of. */
+/** Options of a TlsFront. */
 export interface TlsFrontOptions {
   /** Name of the port, for lines of the log. */
   readonly listener: string
@@ -28,27 +28,27 @@ export interface TlsFrontOptions {
   readonly material: TlsMaterial
   /** From the connection to the end of its handshake, ms; then it is cut. */
   readonly handshakeTimeoutMs: number
-  /** Handshakes going on at once; one more cuts the oldest. */
+  /** Handshakes at once; one more cuts the oldest. */
   readonly maxHandshakes: number
-  /** Told of handshakes that fail. */
+  /** Gets failed handshakes. */
   readonly logger: Logger
 }
 
-/** A connection that has not got through yet, or is just being refused. */
+/** A connection in its handshake, or one that is being rejected. */
 interface Arrival {
   readonly address: string
   readonly done: (socket: Socket) => void
   readonly timer: NodeJS.Timeout
-  /** Failed: it is only let go of. */
+  /** Whether the handshake has failed and the socket is only to be closed. */
   isSettled: boolean
-  /** Set while a refusal is said over TLS; then this is what has to be destroyed. */
+  /** The TLS socket a rejection is sent on; then this is what has to be destroyed. */
   secured?: TLSSocket
 }
 
 /** First byte of every TLS record that can begin a connection (RFC 8446 section 5.1). */
 const HANDSHAKE_RECORD = 22
 
-/** Spoken behind the handshake; the edge and both acceptors know nothing else. */
+/** Protocols after the handshake; the proxy and both acceptors know no others. */
 const PROTOCOLS = ['http/1.1', 'http/1.0']
 
 /** Node's own limit must not fire before ours, which covers the time before the first byte too. */
@@ -58,15 +58,14 @@ const NODE_TIMEOUT_EXTRA_MS = 1_000
 const WARN_INTERVAL_MS = 10_000
 
 /**
- * TLS on one port. It does not listen: connections come from whoever holds the port, after its access
- * lists, and leave by `done` when they are secure.
+ * TLS on one port. It does not listen: connections come from the listener, after its access lists, and
+ * leave by `done` when they are secure.
  *
- * What is going on is bounded in number and time. When there are too many, the oldest is cut and not the
- * newest refused: honest clients are done within a few round trips, so whoever only holds places loses
- * them first.
+ * Handshakes are bounded in number and time. When there are too many, the oldest is cut instead of the
+ * newest: honest clients need only a few round trips, so clients that only occupy places lose them first.
  *
- * A client certificate that is missing or unknown is told in HTTP, behind the handshake: an alert would
- * mostly be lost, for in TLS 1.3 the client has long gone on and closing over its bytes is a reset.
+ * A client certificate that is missing or unknown is rejected in HTTP, after the handshake: an alert would
+ * mostly be lost, because in TLS 1.3 the client has sent data by then, and closing over it is a reset.
  */
 export class TlsFront {
   /** Handshakes by how they came out. */
@@ -110,16 +109,16 @@ export class TlsFront {
     return this.#material
   }
 
-  /** Handshakes going on now, and refusals being read. */
+  /** Handshakes in progress, and rejections that are being read. */
   get inProgress(): number {
     return this.#arrivals.size
   }
 
   /**
-   * Takes other certificates for the handshakes to come. Connections live on with what they have.
+   * Uses other certificates for new handshakes. Open connections keep theirs.
    *
    * @throws {TypeError} when it would ask for certificates where that was not asked for, or no longer:
-   *   who may do what has been decided by that.
+   *   authorization depends on it.
    */
   replace(material: TlsMaterial): void {
     if (material.wantsCertificate !== this.#material.wantsCertificate) {
@@ -147,7 +146,7 @@ export class TlsFront {
     this.#look(socket)
   }
 
-  /** Waits for the first bytes, which tell TLS from anything else. */
+  /** Waits for the first bytes, which tell TLS from other protocols. */
   #look(socket: Socket): void {
     const onReadable = (): void => {
       const bytes: unknown = socket.read()
@@ -161,7 +160,7 @@ export class TlsFront {
       const [first = 0] = bytes
       if (first === HANDSHAKE_RECORD) {
         socket.unshift(bytes)
-        // Who ends in the middle of a handshake has given up; behind it an end is only half of one.
+        // A FIN during the handshake ends the connection; after it, it is half a close.
         socket.allowHalfOpen = false
         this.#server.emit('connection', socket)
       } else if (isMethodCharacter(first)) {
@@ -221,7 +220,7 @@ export class TlsFront {
     } else this.#fail(carrier, 'failed', code)
   }
 
-  /** Counts and says it, once for each connection. It stays among the arrivals until it is closed. */
+  /** Counts and logs a failure, once per connection, which stays among the arrivals until it is closed. */
   #fail(socket: Socket, result: HandshakeResult, why: string): void {
     const arrival = this.#arrivals.get(socket)
     if (arrival === undefined || arrival.isSettled) return
@@ -230,8 +229,8 @@ export class TlsFront {
     this.#results[result] += 1
     const { logger, listener } = this.#options
     const line = { listener, remoteAddress: arrival.address, result, why }
-    // Scanners and health checks of load balancers do this all the time; who lacks a certificate is meant to
-    // get in.
+    // Scanners and health checks of load balancers fail all the time; a client with a wrong certificate needs
+    // an operator.
     const matters = result.startsWith('certificate')
     const unsaid = matters ? this.#warnings.take(Date.now()) : undefined
     if (unsaid === undefined) logger.debug(line, 'TLS handshake failed')
@@ -259,7 +258,7 @@ function isMethodCharacter(byte: number): boolean {
   return letter >= 0x41 && letter <= 0x5a
 }
 
-/** Lets something happen once in a while, and counts how often it did not. */
+/** Lets an event through at most once per interval, and counts the others. */
 class RateBound {
   readonly #intervalMs: number
   #nextMs = -Infinity

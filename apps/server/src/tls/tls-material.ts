@@ -7,33 +7,33 @@ import { type KeyPair, readAuthorities, readKeyPair } from './key-pair.ts'
 import { TlsFault } from './tls-faults.ts'
 import { TLS_PORTS, type TlsPortSettings, type TlsSettings } from './tls-settings.ts'
 
-/** What a port shows and trusts, read and checked. */
+/** Certificates and authorities of a port, read and checked. */
 export interface TlsMaterial {
   /** Its certificates; the first is for clients that name no server, or one that is in none. */
   readonly certificates: readonly X509Certificate[]
-  /** The first certificate as Node's TLS server takes it. */
+  /** Options of Node's TLS server with the first certificate. */
   readonly options: SecureContextOptions
-  /** Whether everybody has to show a certificate. */
+  /** Whether clients need a certificate. */
   readonly wantsCertificate: boolean
-  /** Says whether another material would make a difference. */
+  /** Equal for equal materials. */
   readonly fingerprint: string
   /** Finds the certificate for a server name; undefined: the first one. */
   readonly select: (serverName: string) => SecureContext | undefined
 }
 
-/** The settings that say what a port shows and trusts. */
+/** The settings of certificates and authorities. */
 export type TlsSources = Pick<TlsSettings, 'cert' | 'key' | 'clientCas' | 'minVersion'>
 
 /**
- * Sessions may be resumed by tickets; they are bound to this. The keys of tickets are those of one
- * material, so that nobody resumes what a former authority has let in.
+ * Context that session tickets are bound to. Each material has its own ticket keys, so that no client
+ * resumes a session that a former authority admitted.
  */
 const SESSION_CONTEXT = 'adit'
 
 /**
- * Reads everything and looks for every mistake.
+ * Reads all files and reports every fault.
  *
- * @returns the material, or the mistakes.
+ * @returns the material, or the faults.
  */
 export async function readTlsMaterial(sources: TlsSources): Promise<TlsMaterial | TlsFault[]> {
   const { cert, key, clientCas, minVersion } = sources
@@ -70,7 +70,7 @@ export async function readTlsMaterial(sources: TlsSources): Promise<TlsMaterial 
   }
 }
 
-/** Looks for mistakes in the files that settings name, for `config check` and the start. */
+/** Finds faults in the files that settings name, for `config check` and the start. */
 export async function findTlsFaults(settings: TlsPortSettings): Promise<readonly RuleProblem[]> {
   const found: RuleProblem[] = []
   for (const name of TLS_PORTS) {
@@ -93,9 +93,9 @@ function contextOf(
   try {
     return createSecureContext({ cert, key, ...common })
   } catch (error) {
-    // Of OpenSSL's text only the name of the reason, which is one of its constants.
+    // Only the name of the reason, which is one of OpenSSL's constants: its text may hold a part of the key.
     const reason =
-      error instanceof Error && 'reason' in error ? String(error.reason) : 'it says not why'
+      error instanceof Error && 'reason' in error ? String(error.reason) : 'without a reason'
     throw new TlsFault('TLS_PAIR_REFUSED', 'cert', `OpenSSL refuses ${file}: ${reason}`)
   }
 }

@@ -7,10 +7,10 @@ import { TlsFront } from './tls-front.ts'
 import { readTlsMaterial, type TlsMaterial } from './tls-material.ts'
 import { TLS_PORTS, type TlsPortSettings, type TlsSettings } from './tls-settings.ts'
 
-/** Certificates that end within this are warned of, ms. */
+/** The log warns of certificates that expire within this time, ms. */
 const EXPIRES_SOON_MS = 14 * 86_400_000
 
-/** How often that is looked at while nothing changes, ms. */
+/** How often expiry is checked, ms. */
 const EXPIRY_INTERVAL_MS = 86_400_000
 
 interface Port {
@@ -19,7 +19,7 @@ interface Port {
   settings: TlsSettings
 }
 
-/** Settings to be taken, read already, so that nothing can go wrong any more. */
+/** Applies settings whose files are read already; cannot fail. */
 export type PreparedTls = () => void
 
 /** TLS on the ports of the server: reads the files, and reads them again when they change. */
@@ -44,7 +44,7 @@ export class TlsPorts implements AsyncDisposable {
   /**
    * Reads the files of every port and begins to watch them.
    *
-   * @throws {UserError} for the first mistake.
+   * @throws {UserError} for the first fault.
    */
   static async open(settings: TlsPortSettings, logger: Logger): Promise<TlsPorts> {
     const wanted = TLS_PORTS.filter((name) => settings[name].tls.cert.length > 0)
@@ -53,10 +53,10 @@ export class TlsPorts implements AsyncDisposable {
       files: filesOf(TLS_PORTS.map((name) => settings[name].tls)),
       onChange: () => onChange(),
     })
-    // Before they are read, so that no change falls between.
+    // Before they are read, so that no change is missed.
     if (wanted.length > 0) {
       await watch.start().catch((error: unknown) => {
-        logger.warn({ err: error }, 'files of TLS are not watched; SIGHUP reads them again')
+        logger.warn({ err: error }, 'TLS files are not watched; SIGHUP reads them again')
       })
     }
     const ports: Port[] = []
@@ -83,7 +83,7 @@ export class TlsPorts implements AsyncDisposable {
     return Object.fromEntries(this.#ports.map(({ name, front }) => [name, front]))
   }
 
-  /** Reads every file again; what is wrong is said, and the port keeps what it has. Never rejects. */
+  /** Reads every file again; faults are logged, and the port keeps its certificates. Never rejects. */
   readAgain(): Promise<void> {
     return this.#inTurn(async () => {
       for (const port of this.#ports) {
@@ -104,11 +104,11 @@ export class TlsPorts implements AsyncDisposable {
   }
 
   /**
-   * Reads what other settings name. Whether a port speaks TLS at all, and whether it asks for client
-   * certificates, stays as it was at the start.
+   * Reads the files of new settings. Whether a port uses TLS, and whether it asks for client certificates,
+   * stays as it was at the start.
    *
-   * @returns puts it into effect.
-   * @throws {UserError} for the first mistake; everything then stays as it is.
+   * @returns applies the new settings.
+   * @throws {UserError} for the first fault; nothing changes then.
    */
   async prepare(settings: TlsPortSettings): Promise<PreparedTls> {
     const steps: (() => void)[] = []
@@ -159,7 +159,7 @@ export class TlsPorts implements AsyncDisposable {
         {
           listener,
           ...describeCertificate(certificate),
-          hint: 'renew it; the new file is taken at once',
+          hint: 'renew it; the new file is used at once',
         },
         'the certificate expires soon',
       )

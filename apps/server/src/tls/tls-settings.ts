@@ -16,13 +16,13 @@ export const TLS_SETTINGS: {
   readonly cert: Setting<readonly string[]>
   /** Their private keys, in the same order. */
   readonly key: Setting<readonly string[]>
-  /** Authorities of client certificates; set: everybody has to show one. */
+  /** Authorities of client certificates; when set, clients need one. */
   readonly clientCas: Setting<string | undefined>
-  /** Oldest version that is spoken. */
+  /** Oldest version that is accepted. */
   readonly minVersion: Setting<'TLSv1.2' | 'TLSv1.3'>
   /** Time for a handshake, from the connection to its end. */
   readonly handshakeTimeoutMs: Setting<number>
-  /** Handshakes going on at once. */
+  /** Handshakes at once. */
   readonly maxHandshakes: Setting<number>
 } = {
   cert: setting(list(path(), { maxItems: 100 }), {
@@ -38,12 +38,12 @@ export const TLS_SETTINGS: {
   }),
   clientCas: setting(path(), {
     reload: 'live',
-    description: 'Authorities of client certificates, PEM; whoever connects has to show one.',
+    description: 'Authorities of client certificates, PEM; when set, clients need one.',
   }),
   minVersion: setting(oneOf(['TLSv1.2', 'TLSv1.3']), {
     default: 'TLSv1.2',
     reload: 'live',
-    description: 'Oldest version that is spoken.',
+    description: 'Oldest version that is accepted.',
   }),
   handshakeTimeoutMs: setting(duration({ min: '10ms', max: '2m' }), {
     default: '10s',
@@ -51,14 +51,14 @@ export const TLS_SETTINGS: {
   }),
   maxHandshakes: setting(integer({ min: 1, max: 100_000 }), {
     default: '1000',
-    description: 'Handshakes going on at once; one more cuts the oldest.',
+    description: 'Handshakes at once; one more cuts the oldest.',
   }),
 }
 
 /** The values of `TLS_SETTINGS`. */
 export type TlsSettings = Resolved<typeof TLS_SETTINGS>
 
-/** Names of the ports that can speak TLS. */
+/** Names of the ports that can use TLS. */
 export const TLS_PORTS: readonly ['proxy', 'upstream', 'admin'] = ['proxy', 'upstream', 'admin']
 
 /** Settings of all of them, as the settings of the server have them. */
@@ -66,7 +66,7 @@ export type TlsPortSettings = Readonly<
   Record<(typeof TLS_PORTS)[number], { readonly tls: TlsSettings }>
 >
 
-/** A rule for `defineSettings`: what can be said of the values without reading files. */
+/** A rule for `defineSettings`: what can be checked without reading files. */
 export function* tlsFitsTogether(
   name: string,
   { cert, key, clientCas }: Pick<TlsSettings, 'cert' | 'key' | 'clientCas'>,

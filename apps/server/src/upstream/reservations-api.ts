@@ -24,22 +24,22 @@ import type { Reservation } from '../store/reservation-store.ts'
 import type { Store } from '../store/store.ts'
 import { isStoreError } from '../store/store-error.ts'
 
-/** Largest body of a request to one of our APIs. They hold a few words. */
+/** Largest body of a request; it holds a few words. */
 const MAX_BODY_BYTES = 4096
 
-/** What the API joins. */
+/** What the API works with. */
 export interface ReservationsApiParts extends ClaimContext {
-  /** What is kept. */
+  /** Where reservations are stored. */
   readonly store: Store
-  /** The public port that an endpoint has now; it is then held with the name. */
+  /** The public port that an endpoint has now; it is reserved with the name. */
   readonly portOf: (owner: PortOwner) => number | undefined
-  /** Judges requests as it judges agents: who may serve a name may have it. */
+  /** Authorizes requests as registrations: an identity that may serve a name may reserve it. */
   readonly authorize: Authorize
-  /** The peer's address as it shall be shown. */
+  /** The peer's address, normalised. */
   readonly addressOf: (request: IncomingMessage) => string | undefined
-  /** What the peer has shown on TLS. */
+  /** The peer's client certificate. */
   readonly certificateOf: (request: IncomingMessage) => ClientCertificate | undefined
-  /** Told of what fails. */
+  /** Gets failed requests. */
   readonly logger: Logger
 }
 
@@ -50,7 +50,7 @@ interface Answer {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** A question that was understood: about one name, or all. */
+/** A request with the identity that makes it. */
 interface Question {
   readonly request: IncomingMessage
   readonly grant: Grant
@@ -80,7 +80,7 @@ export class ReservationsApi {
     try {
       answer = await this.#answer(request)
     } catch (error) {
-      // Whoever left in the middle of the request is nobody to answer.
+      // A peer that left in the middle of the request gets no response.
       if (request.destroyed && !request.complete) return
       this.#parts.logger.error({ err: error }, 'request about a reserved name failed')
       answer = isStoreError(error)
@@ -93,7 +93,7 @@ export class ReservationsApi {
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
       ...(body !== undefined && { 'content-type': 'application/json; charset=utf-8' }),
-      // What is left of a body that was not read would be taken for the next request.
+      // The rest of a body that was not read would be taken for the next request.
       ...(!request.complete && { connection: 'close' }),
       ...headers,
     })
@@ -114,7 +114,7 @@ export class ReservationsApi {
       ...(certificate !== undefined && { certificate }),
     })
     if (isDenial(verdict)) return denied(verdict)
-    // No page of a browser has anything to say here; with a server that needs no token it could.
+    // A web page must not use this API; on a server that needs no token it could.
     if (request.headers.origin !== undefined) return refusal(403, 'forbidden', 'not from a browser')
     const question = { request, grant: verdict, remoteAddress }
     if (path === RESERVATIONS_ROUTE) {

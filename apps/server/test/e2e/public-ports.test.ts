@@ -117,7 +117,7 @@ test('a port that Python holds is refused before anything is announced; the serv
   expect(agent.stdout).toBe('')
   expect(agent.stderr).toContain(`(port-taken): port ${port} is taken by another program`)
   expect(agent.stderr).not.toContain('python')
-  const line = JSON.parse(await server.process.line(/public port not to be had/))
+  const line = JSON.parse(await server.process.line(/public port cannot be opened/))
   expect(line).toMatchObject({ level: 'warn', port, endpoint: 'pg' })
   expect(line.why).toMatch(new RegExp(`held by python3[.\\d]* \\(pid ${python.pid}`))
   expect(await page(server, '/status/upstream/endpoints')).toBe('{}\n')

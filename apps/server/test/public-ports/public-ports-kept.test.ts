@@ -79,7 +79,7 @@ describe('the port of a reserved name', () => {
     expect(await reservedNames(second.as('alice'))).toMatchObject([{ endpoint: 'pg', port }])
   })
 
-  test('is for nobody else, by number or as any, also while nobody serves it', async () => {
+  test('is given to no other endpoint, by number or as any, also while no session serves it', async () => {
     const { path } = await place()
     const range = await freePorts(2)
     const first = await startServer(path, range)
@@ -95,7 +95,7 @@ describe('the port of a reserved name', () => {
     expect(await serve(second, 'bob', 'other', 0)).toBe(range.last)
   })
 
-  test('is for everybody once the name is released', async () => {
+  test('is free when the name is released', async () => {
     const { path, range } = await place()
     const first = await startServer(path, range)
     await reserveName(first.as('alice'), 'pg', { kind: 'tcp' })
@@ -139,7 +139,7 @@ test('the port of a name that is not reserved is not kept', async () => {
   expect(server.store.reservations.list()).toEqual([])
 })
 
-test('whose a port became, and that it is free again, is in the audit log', async () => {
+test('the audit log has the owner a port gets, and when it is free again', async () => {
   const { path, range } = await place()
   const server = await startServer(path, range)
   const agent = new Agent({ ...server.as('alice'), connections: 1 })
@@ -171,7 +171,7 @@ test('a store that cannot be written does not keep a port from being served', as
   )
   ports.keep(owner, 9901)
   await expect
-    .poll(() => logger.find('public port not kept').map(({ fields }) => fields))
+    .poll(() => logger.find('public port not stored').map(({ fields }) => fields))
     .toMatchObject([{ port: 9901, endpoint: 'pg' }])
   expect(ports.ownerOf(9901)).toBeUndefined()
 })

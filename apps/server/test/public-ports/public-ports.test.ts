@@ -109,7 +109,7 @@ describe('visitors', () => {
     expect([await heard(first), await heard(first, '::1')]).toEqual(['pg', 'pg'])
   })
 
-  test('are told by address and port to the agent, in the family they came by', async () => {
+  test('are announced to the agent by address and port, in their address family', async () => {
     const { agent, first } = await ranged(1)
     const listener = agent().listen('pg', { kind: 'tcp', publicPort: first })
     listener.on('connection', (stream, record) => {
@@ -124,7 +124,7 @@ describe('visitors', () => {
     }
   })
 
-  test('that have ended their direction still hear the whole answer', async () => {
+  test('that have ended their direction still get the whole response', async () => {
     const { agent, first } = await ranged(1)
     const listener = await offer(agent(), 'pg', first, (socket) => {
       const chunks: Buffer[] = []
@@ -173,7 +173,7 @@ describe('visitors', () => {
     expect([await heard(first), await heard(first)]).toEqual(['two', 'two'])
   })
 
-  test('who are not allowed are turned away, at once after the lists have changed', async () => {
+  test('that are not allowed are rejected, at once after the lists have changed', async () => {
     const { server, agent, first, last, status } = await ranged(1, { deny: ['127.0.0.1'] })
     const listener = await offer(agent(), 'pg', first)
     await listener.ready()
@@ -185,7 +185,7 @@ describe('visitors', () => {
     expect(await heard(first, '::1')).toBe('')
   })
 
-  test('are judged by the rules of the endpoint', async () => {
+  test('are checked by the rules of the endpoint', async () => {
     const { server, agent, first } = await ranged(1)
     await (await offer(agent(), 'pg', first)).ready()
     const session = server.registry.pick(PG)
@@ -295,7 +295,7 @@ describe('a port that is asked for', () => {
       `endpoint "pg" refused (port-taken): port ${port} is taken by another program`,
     )
     expect(status()).toEqual([])
-    const [line] = logger.find('public port not to be had')
+    const [line] = logger.find('public port cannot be opened')
     expect(line?.level).toBe('warn')
     expect(line?.fields).toMatchObject({ port, endpoint: 'pg' })
     expect(String(line?.fields['why'])).toContain(`pid ${python.pid}`)
@@ -437,7 +437,7 @@ describe('any port', () => {
 })
 
 describe('a port whose agents have gone', () => {
-  test('stays bound: visitors are reset, a stranger is refused, its owner has it back at once', async () => {
+  test('stays bound: visitors are reset, another identity is refused, its owner gets it back at once', async () => {
     const { agent, first, status } = await ranged(1, { holdMs: 600_000 })
     const alice = agent('alice')
     await (await offer(alice, 'pg', first)).ready()
@@ -496,7 +496,7 @@ describe('a port whose agents have gone', () => {
     expect((await visitor.read(4)).toString()).toBe('pong')
   })
 
-  test('does not lead to whoever has the name now', async () => {
+  test('does not lead to the new owner of the name', async () => {
     const { agent, first, status } = await ranged(2, { holdMs: 600_000 })
     const alice = agent('alice')
     await (await offer(alice, 'pg', first)).ready()
@@ -538,7 +538,7 @@ describe('a server that stops', () => {
   })
 })
 
-test('a server whose visitors come by loopback alone opens its ports there', async () => {
+test('a server whose proxy port is on loopback opens its ports there', async () => {
   const { agent, first, status } = await ranged(1)
   await (await offer(agent(), 'pg', first)).ready()
   expect(status()[0]?.addresses).toEqual([`127.0.0.1:${first}`, `[::1]:${first}`])

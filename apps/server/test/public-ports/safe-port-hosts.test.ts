@@ -4,8 +4,8 @@ import { safePortHosts } from '../../src/public-ports/public-port-settings.ts'
 
 const UNPROTECTED = { hasAllowList: false, agentsAreKnown: false, insecureOpen: false }
 
-describe('where no agent is asked who it is', () => {
-  test('ports are on loopback when nobody chose', () => {
+describe('where agents do not authenticate', () => {
+  test('ports are on loopback without a configured host', () => {
     expect(safePortHosts({ ...UNPROTECTED, hosts: undefined })).toEqual(['localhost'])
   })
 

@@ -63,7 +63,7 @@ describe.for(MAKERS)('the audit log %s', ([, make]) => {
     expect(log.read({ since: Date.now() - 60_000, limit: 5 })).toHaveLength(3)
   })
 
-  test('cuts what a stranger makes too long', () => {
+  test('cuts texts of peers that are too long', () => {
     const log = make()
     log.write('auth.failed', { why: 'x'.repeat(10_000) })
     log.flush()

@@ -48,7 +48,7 @@ test('a directory that others may only read is taken', () => {
   expect(statSync(directory.path).mode & 0o777).toBe(0o755)
 })
 
-test('a directory of somebody else is refused', ({ skip }) => {
+test('a directory of another user is refused', ({ skip }) => {
   skip(uid !== 0, 'only root can make one')
   using directory = temporaryDirectory()
   const path = join(directory.path, 'theirs')
@@ -62,7 +62,7 @@ test('a directory of somebody else is refused', ({ skip }) => {
   )
 })
 
-test('where there can be none it says why', () => {
+test('a directory that cannot be created is an error with the reason', () => {
   using directory = temporaryDirectory()
   const path = join(directory.write('file', ''), 'below')
   expect(() => prepareDataDirectory(path, uid)).toThrow(

@@ -35,7 +35,7 @@ function failure(work: () => unknown): { code: string; message: string; hint: st
   throw new Error('nothing was thrown')
 }
 
-test('what was written is there when the file is opened again, and the file alone is the whole of it', () => {
+test('written rows are there when the file is opened again, and nothing is left beside the file', () => {
   const { file } = folder()
   const first = open(file)
   first.run('INSERT INTO one VALUES (?)', 'kept')
@@ -79,7 +79,7 @@ test('a transaction that throws has done nothing', () => {
   expect(database.all('SELECT a FROM one')).toEqual([{ a: 'y' }])
 })
 
-test('a closed database says so', () => {
+test('a closed database is an error', () => {
   const database = open(folder().file)
   database.all('SELECT * FROM one')
   database.close()

@@ -47,7 +47,7 @@ describe.for(MAKERS)('reservations %s', ([, make]) => {
     expect(store.find({ tenant: '', name: 'db' })).toEqual(db)
   })
 
-  test('are held since the first time, whatever changes later', async () => {
+  test('keep the time of the first reservation', async () => {
     const store = make()
     await store.reserve(WEB)
     const again = { ...WEB, kind: 'tcp', reservedAt: WEB.reservedAt + 1 } as const
@@ -56,7 +56,7 @@ describe.for(MAKERS)('reservations %s', ([, make]) => {
     expect(store.find({ tenant: '', name: 'web' })).toEqual(held)
   })
 
-  test('are refused to everybody else', async () => {
+  test('are refused to every other identity', async () => {
     const store = make()
     await store.reserve(WEB)
     expect(await store.reserve({ ...WEB, identity: 'token:bbbbbbbb' })).toEqual({
@@ -93,7 +93,7 @@ describe.for(MAKERS)('reservations %s', ([, make]) => {
     expect(store.list({ identity: WEB.identity })).toEqual(all.slice(1))
   })
 
-  test('are given up by whom they are held for, and by an operator', async () => {
+  test('are released by their identity, and by an operator', async () => {
     const store = make()
     await store.reserve(WEB)
     expect(await store.release({ tenant: '', name: 'web' }, 'token:bbbbbbbb')).toBe(undefined)

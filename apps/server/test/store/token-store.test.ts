@@ -114,7 +114,7 @@ describe.for([
     expect(store.list()).toHaveLength(1)
   })
 
-  test('tell who listens that they changed, until it listens no more', async () => {
+  test('call listeners after a change, until they are removed', async () => {
     const { store } = make()
     let calls = 0
     const stop = store.onChange(() => (calls += 1))
@@ -132,7 +132,7 @@ describe.for([
   })
 })
 
-test('a change by another connection to the file is told within seconds', async () => {
+test('a change by another connection to the file is noticed within seconds', async () => {
   using directory = temporaryDirectory()
   const file = join(directory.path, 'adit.db')
   const [ours, theirs] = [file, file].map((one) => {

@@ -148,8 +148,8 @@ describe('versions and protocols', () => {
   })
 })
 
-describe('what is no TLS costs nobody else anything', () => {
-  test('HTTP is told in HTTP', async () => {
+describe('connections without TLS do not affect others', () => {
+  test('HTTP is rejected in HTTP', async () => {
     const { raw, front } = await start()
     const client = raw()
     client.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
@@ -173,7 +173,7 @@ describe('what is no TLS costs nobody else anything', () => {
     expect(await attempt(dial())).toBe('connected')
   })
 
-  test('who leaves before the first byte, or in the middle, is forgotten', async () => {
+  test('a client that leaves before the first byte, or during the handshake, is forgotten', async () => {
     const { raw, front } = await start()
     const silent = raw()
     await once(silent, 'connect')
@@ -184,7 +184,7 @@ describe('what is no TLS costs nobody else anything', () => {
     await expect.poll(() => front.results.gone + front.results.failed).toBe(2)
   })
 
-  test('who takes too long is reset: silent, or byte by byte', async () => {
+  test('a client that takes too long is reset: silent, or byte by byte', async () => {
     const { raw, front } = await start({ handshakeTimeoutMs: 100 })
     const [silent, slow] = [raw(), raw()]
     slow.write(Buffer.from([22, 3]))
@@ -277,7 +277,7 @@ describe('client certificates', () => {
     ])
   })
 
-  test('who was let in by a former authority does not come back by a ticket', async () => {
+  test('a client that a former authority admitted cannot resume by a ticket', async () => {
     const { dial, front } = await start({ material: await asking() })
     const ticketOf = async (): Promise<Buffer> => {
       const client = dial(agent)

@@ -177,7 +177,7 @@ describe('the files of a port', () => {
     ])
   })
 
-  test('each mistake says what to do', () => {
+  test('each fault has a hint', () => {
     for (const hint of Object.values(TLS_FAULTS)) expect(hint).toMatch(/\w/)
   })
 })

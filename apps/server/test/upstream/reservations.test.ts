@@ -157,7 +157,7 @@ describe('a name', () => {
     ])
   })
 
-  test('that somebody else serves can be reserved when they are gone', async () => {
+  test('that another identity serves can be reserved when its session is gone', async () => {
     const { as, server } = await startServer()
     const agent = new Agent({ ...as('bob'), connections: 1 })
     await agent.listen('web').ready()
@@ -172,7 +172,7 @@ describe('a name', () => {
     await reserveName(as('alice'), 'web')
   })
 
-  test('that is served can be reserved by who serves it', async () => {
+  test('that is served can be reserved by the identity that serves it', async () => {
     const { as } = await startServer()
     await using agent = new Agent({ ...as('alice'), connections: 1 })
     await agent.listen('web').ready()

@@ -51,7 +51,7 @@ describe('requests one after another', () => {
     expect((await visitor.readResponse()).body.toString()).toBe('answer to /3')
   })
 
-  it('answers a pipeline of a thousand requests for endpoints nobody serves', async () => {
+  it('answers a pipeline of a thousand requests for endpoints without an upstream', async () => {
     await using path = await tunnel({ http: (_, res) => res.end() })
     using visitor = await path.visit()
     const one = 'GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n'
@@ -207,7 +207,7 @@ describe('interim and early answers', () => {
     expect((await visitor.readResponse()).body.toString()).toBe('early')
   })
 
-  it('delivers an answer given during the upload by a service that then hangs up', async () => {
+  it('delivers an answer given during the upload by a service that then closes the connection', async () => {
     await using path = await tunnel({
       tcp: (socket) => {
         socket.on('error', () => {})
@@ -225,7 +225,7 @@ describe('interim and early answers', () => {
     expect(await visitor.ended).toBe('fin')
   })
 
-  it('forwards no request that follows an upload whose answer was the last', async () => {
+  it('forwards no request after an upload whose response ended the connection', async () => {
     const seen: string[] = []
     await using path = await tunnel({
       http: (req, res) => {
@@ -382,7 +382,7 @@ describe('aborts', () => {
     expect(await visitor.ended).toBe('reset')
   })
 
-  it('answers 502 and goes on when the service hangs up unanswered', async () => {
+  it('answers 502 and goes on when the service closes the connection without a response', async () => {
     await using path = await tunnel({
       tcp: (socket) => void socket.once('data', () => socket.end()),
     })

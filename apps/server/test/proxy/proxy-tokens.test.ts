@@ -75,7 +75,7 @@ describe('proxy.auth', () => {
     expect([refused.status, refused.headers['www-authenticate']]).toEqual([401, 'Bearer'])
   })
 
-  it('is judged for each request of a connection, upgrades too', async () => {
+  it('is checked for each request of a connection, upgrades too', async () => {
     await using path = await tunnel({ http: telling, authenticator: authenticator().subject })
     using visitor = await path.visit()
     const good = `Authorization: Bearer ${hs256(PROXY, {})}`

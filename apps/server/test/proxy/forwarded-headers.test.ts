@@ -28,7 +28,7 @@ it('keeps Host and sets the forwarding headers from the connection', async () =>
   })
 })
 
-it('believes as many forwarded hops as it is told to', async () => {
+it('trusts as many forwarded hops as trustedHops says', async () => {
   const headers = await seen(['X-Forwarded-For: 6.6.6.6, 9.9.9.9', 'X-Forwarded-Proto: https'], {
     trustedHops: 1,
   })

@@ -121,7 +121,7 @@ describe('refused heads', () => {
   })
 })
 
-describe('answers of the edge itself', () => {
+describe('error responses of the server itself', () => {
   it('answers 400 without an endpoint in header or host', async () => {
     await using path = await tunnel({ http: (_, res) => res.end() })
     const answer = await exchangeRaw(path.port, lines('GET / HTTP/1.1', 'Host: 127.0.0.1:8000'))
@@ -130,7 +130,7 @@ describe('answers of the edge itself', () => {
     expect(answer.headers['adit-error']).toBe('endpoint_missing')
   })
 
-  it('answers 502 for an endpoint nobody serves', async () => {
+  it('answers 502 for an endpoint without an upstream', async () => {
     await using path = await tunnel({ http: (_, res) => res.end() })
     const answer = await exchangeRaw(path.port, lines('GET / HTTP/1.1', 'Host: x.localhost'))
     expect(answer.status).toBe(502)

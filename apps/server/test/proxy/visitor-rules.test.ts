@@ -121,7 +121,7 @@ describe('passwords', () => {
     expect(seen).toEqual([])
   })
 
-  it('let pass who has the right one, and the service never sees it', async () => {
+  it('admit a visitor with the right ones, and the service never sees them', async () => {
     const { http, seen } = counting()
     await using path = await tunnel({ http, visitors: ANN })
     const answer = await exchangeRaw(path.port, request('GET /a', basic('ann:pa:ss'), 'X-Own: 1'))
@@ -174,7 +174,7 @@ describe('passwords', () => {
     expect(seen.join()).not.toMatch(/"authorization"/)
   })
 
-  it('are judged for each of several requests that come at once', async () => {
+  it('are checked for each of several requests that come at once', async () => {
     const { http, seen } = counting()
     await using path = await tunnel({ http, visitors: ANN })
     using visitor = await path.visit()
@@ -217,7 +217,7 @@ describe('passwords', () => {
     expect(await visitor.ended).toBe('fin')
   })
 
-  it('too often wrong are answered 429, and who is in already stays in', async () => {
+  it('too often wrong are answered 429, and a visitor that was admitted stays admitted', async () => {
     await using path = await tunnel({ http: counting().http, visitors: ANN })
     using visitor = await path.visit()
     await visitor.send(request('GET /', basic('ann:pa:ss')))
@@ -253,7 +253,7 @@ describe('passwords', () => {
     expect(forwarder.status).toBe(403)
   })
 
-  it('of a visitor that leaves meanwhile trouble nobody', async () => {
+  it('of a visitor that leaves during the check have no effect', async () => {
     await using path = await tunnel({ http: counting().http, visitors: ANN })
     using visitor = await path.visit()
     await visitor.send(request('GET /gone', basic('ann:pa:ss')))
@@ -267,7 +267,7 @@ describe('passwords', () => {
 })
 
 describe('tokens', () => {
-  it('let in, stay here, and are judged for each request', async () => {
+  it('admit, are not forwarded, and are checked for each request', async () => {
     const { publicKey, privateKey } = generateKeyPairSync('ed25519')
     const input = ['{"alg":"EdDSA"}', '{"iss":"here"}']
       .map((part) => Buffer.from(part).toString('base64url'))
@@ -293,7 +293,7 @@ describe('tokens', () => {
 })
 
 describe('a connection kept alive', () => {
-  it('is judged anew for each endpoint it asks for', async () => {
+  it('is checked again for each endpoint', async () => {
     await using path = await tunnel({ http: counting().http, visitors: ANN })
     const free = forward(path.agent, 'free', {
       kind: 'http',
@@ -350,7 +350,7 @@ describe('the operator', () => {
     expect((await visitor.readResponse()).status).toBe(200)
   })
 
-  it('is heard by a request that is offered a second time: it was judged by what held before', async () => {
+  it('applies to a request that is sent a second time: it was checked by the former rules', async () => {
     const { http, seen } = counting()
     await using path = await tunnel({ http })
     await using other = new Agent({ url: path.upstreamUrl, connections: 1 })
