@@ -32,12 +32,13 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
   const { stdout, stderr, signals } = around
   const logger = createLogger({ ...settings.log, stream: stderr, colour })
   await using tls = await TlsPorts.open(settings, logger)
-  using store = openStoreOrNone({
+  using own = openStoreOrNone({
     dataDir: settings.dataDir,
     env: around.env,
     limits: settings.names,
     logger,
   })
+  const { store } = own
   using authenticator = configuredAuthenticator(settings, { store, logger })
   const binds = configuredBinds(loaded, authenticator, logger)
   const publicPorts = publicPortOptions(settings.publicPorts)

@@ -3,7 +3,7 @@
  * `synchronous=FULL`: an fsync for each commit). Several processes may have the file open. A file of a
  * newer version or of another program is not touched.
  */
-import { closeSync, fchmodSync, openSync } from 'node:fs'
+import { closeSync, existsSync, fchmodSync, openSync } from 'node:fs'
 
 import Libsql from 'libsql'
 
@@ -21,6 +21,8 @@ export interface DatabaseOptions {
   readonly migrations: readonly string[]
   /** How long a lock of another process is waited for, ms. Default 5000. */
   readonly busyTimeoutMs?: number
+  /** Whether a file that is missing or holds nothing is filled. Default true; else it is STORE_LOST. */
+  readonly mayCreate?: boolean
 }
 
 /** Marks the file as ours: "ADIT". */
@@ -62,7 +64,8 @@ export class Database {
    * @throws {StoreError} naming the file.
    */
   static open(file: string, options: DatabaseOptions): Database {
-    const { migrations, busyTimeoutMs = BUSY_TIMEOUT_MS } = options
+    const { migrations, busyTimeoutMs = BUSY_TIMEOUT_MS, mayCreate = true } = options
+    if (!mayCreate && !existsSync(file)) throw new StoreError('STORE_LOST', `${file} is missing`)
     const connection = named(file, () => {
       // Created here, because SQLite would make it readable for all users; its other files get the same mode.
       const descriptor = openSync(file, 'a', 0o600)
@@ -72,7 +75,7 @@ export class Database {
     })
     const database = new Database(file, connection)
     try {
-      database.#prepare(migrations)
+      database.#prepare(migrations, mayCreate)
       return database
     } catch (error) {
       connection.close()
@@ -135,8 +138,8 @@ export class Database {
     this.#connection.close()
   }
 
-  #prepare(migrations: readonly string[]): void {
-    this.#migrate(migrations)
+  #prepare(migrations: readonly string[], mayCreate: boolean): void {
+    this.#migrate(migrations, mayCreate)
     // The mode stays with the file: asking for it again would need the file alone for a moment.
     const mode = this.one('PRAGMA journal_mode')?.['journal_mode']
     if (mode !== 'wal') this.one('PRAGMA journal_mode = WAL')
@@ -145,8 +148,10 @@ export class Database {
     if (check !== 'ok') throw new StoreError('STORE_CORRUPT', `${this.file}: ${check}`)
   }
 
-  #migrate(migrations: readonly string[]): void {
-    if (this.#steps(migrations.length) === migrations.length) return
+  #migrate(migrations: readonly string[], mayCreate: boolean): void {
+    const steps = this.#steps(migrations.length)
+    if (steps === migrations.length) return
+    if (steps === 0 && !mayCreate) throw new StoreError('STORE_LOST', `${this.file} is empty`)
     this.transaction(() => {
       // Another process may have migrated the file meanwhile.
       for (const step of migrations.slice(this.#steps(migrations.length))) {
@@ -166,6 +171,14 @@ export class Database {
     const isEmpty = this.one('SELECT 1 FROM sqlite_schema LIMIT 1') === undefined
     if (!isEmpty && id !== APPLICATION_ID) {
       throw new StoreError('STORE_CORRUPT', `${this.file} is a database of another program`)
+    }
+    if (!isEmpty && steps === 0) {
+      const message = `${this.file} has tables, but its version (user_version) is 0`
+      throw new StoreError('STORE_CORRUPT', message)
+    }
+    if (isEmpty && steps > 0) {
+      const message = `${this.file} is in version ${steps} (user_version), but has no tables`
+      throw new StoreError('STORE_CORRUPT', message)
     }
     if (steps > known) {
       const message = `${this.file} is in version ${steps}, this program knows ${known}`

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { EXIT, UserError } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 
-import { dataDirectory } from './data-directory.ts'
+import { dataDirectory, prepareDataDirectory } from './data-directory.ts'
+import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
 import type { ReservationLimits } from './reservation-store.ts'
 import { isStoreError, type StoreError, type StoreErrorCode } from './store-error.ts'
 import { memoryStore, openStore, type Store, STORE_FILE } from './store.ts'
@@ -30,6 +31,8 @@ export interface CommandStoreOptions extends ServerStoreOptions {
 /** Errors that need a change of the configuration or the machine; others may be gone at the next try. */
 const USAGE: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>([
   'STORE_DIRECTORY_UNSAFE',
+  'STORE_IN_USE',
+  'STORE_LOST',
   'STORE_NEWER',
   'STORE_UNUSABLE',
 ])
@@ -56,19 +59,32 @@ export function openServerStore(options: CommandStoreOptions): Store {
   }
 }
 
+/** The store of a server that runs. */
+export interface OwnStore extends Disposable {
+  /** What it remembers. */
+  readonly store: Store
+  /** Keeps other servers out of the directory; undefined when nothing is kept. */
+  readonly lock: DirectoryLock | undefined
+}
+
 /**
- * Opens the store of a server that starts. Where no directory is configured and no file exists, the server
- * can start without: it stores nothing then. A file that exists and cannot be read is an error: it may hold
+ * Opens the store of a server that starts and locks its directory. Where no directory is configured and no
+ * file exists, the server can start without: it stores nothing then. A file that exists and cannot be read is an error: it may hold
  * tokens, and a server that ignored them would admit every peer.
  *
  * @throws {UserError} with exit code 2 when the configuration has to be changed, 1 otherwise.
  */
-export function openStoreOrNone({ dataDir, env, limits, logger }: ServerStoreOptions): Store {
+export function openStoreOrNone({ dataDir, env, limits, logger }: ServerStoreOptions): OwnStore {
   const uid = process.geteuid?.()
   const { path, isConfigured } = dataDirectory(dataDir, { env, uid })
+  let lock: DirectoryLock | undefined
   try {
-    return openStore(path, { uid, logger, ...(limits !== undefined && { reservations: limits }) })
+    prepareDataDirectory(path, uid)
+    lock = lockDirectory(path)
+    const reservations = limits !== undefined && { reservations: limits }
+    return owned(openStore(path, { uid, logger, ...reservations }), lock)
   } catch (error) {
+    lock?.release()
     if (!isStoreError(error)) throw error
     const isMissing = !existsSync(join(path, STORE_FILE))
     if (isConfigured || !isMissing || error.code !== 'STORE_UNUSABLE') throw explained(error)
@@ -76,8 +92,16 @@ export function openStoreOrNone({ dataDir, env, limits, logger }: ServerStoreOpt
       { why: error.message, hint: 'name a directory the server may write to: data_dir' },
       'the server stores nothing: no names can be reserved and no tokens created',
     )
-    return memoryStore(logger)
+    return owned(memoryStore(logger), undefined)
   }
+}
+
+function owned(store: Store, lock: DirectoryLock | undefined): OwnStore {
+  const close = (): void => {
+    store.close()
+    lock?.release()
+  }
+  return { store, lock, [Symbol.dispose]: close }
 }
 
 function explained(error: StoreError): UserError {

@@ -5,6 +5,8 @@ export type StoreErrorCode =
   | 'STORE_CORRUPT'
   | 'STORE_DIRECTORY_UNSAFE'
   | 'STORE_FULL'
+  | 'STORE_IN_USE'
+  | 'STORE_LOST'
   | 'STORE_NEWER'
   | 'STORE_UNUSABLE'
 
@@ -16,6 +18,9 @@ export const STORE_HINTS: Readonly<Record<StoreErrorCode, string>> = Object.free
   STORE_DIRECTORY_UNSAFE:
     'run as the owner of the directory, and let no other user write to it: chmod 700',
   STORE_FULL: 'make room on the disk; what was acknowledged before is safe',
+  STORE_IN_USE: 'stop that server, or name another data_dir',
+  STORE_LOST:
+    'put a backup in its place (docs/names.md); to begin anew without its names and tokens remove adit.stamp',
   STORE_NEWER: 'run the version that wrote it, or a newer one',
   STORE_UNUSABLE: 'make it a directory the server may write to, or name another data_dir',
 })

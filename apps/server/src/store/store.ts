@@ -1,3 +1,4 @@
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { Logger } from '@proj/tunnel'
@@ -46,6 +47,14 @@ export interface StoreOptions {
 /** Name of the file in the data directory. */
 export const STORE_FILE = 'adit.db'
 
+/**
+ * Name of the file that says that there was a store: without it a missing or empty STORE_FILE is a new
+ * store, with it the names and tokens were lost.
+ */
+export const STAMP_FILE = 'adit.stamp'
+
+const STAMP = `There is a store in this directory. Remove this file only to begin anew when ${STORE_FILE} is lost.\n`
+
 /** How long the audit log and the use of tokens wait to be written together, ms. */
 const FLUSH_MS = 1_000
 
@@ -58,7 +67,16 @@ export function openStore(directory: string, options: StoreOptions): Store {
   const { uid, logger } = options
   prepareDataDirectory(directory, uid)
   const file = join(directory, STORE_FILE)
-  const database = Database.open(file, { migrations: MIGRATIONS })
+  const stamp = join(directory, STAMP_FILE)
+  const hasStamp = existsSync(stamp)
+  const database = Database.open(file, { migrations: MIGRATIONS, mayCreate: !hasStamp })
+  if (!hasStamp) {
+    try {
+      writeFileSync(stamp, STAMP, { mode: 0o600 })
+    } catch (error) {
+      logger.warn({ err: error }, 'stamp beside the store not written, a loss would not be noticed')
+    }
+  }
   const tokens = new SqliteTokenStore(database)
   const reservations = new SqliteReservationStore(database, options.reservations)
   const audit = new SqliteAuditLog(database)

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -63,6 +63,39 @@ test('a directory that others can write to is refused', async () => {
   expect(await server.exited).toMatchObject({ code: 2 })
   expect(server.stderr).toContain('has mode 777: others can write to it (STORE_DIRECTORY_UNSAFE)')
   expect(existsSync(join(path, 'adit.db'))).toBe(false)
+})
+
+test('an empty adit.db where there was a store ends the start with 2 and says what to do', async () => {
+  using directory = temporaryDirectory()
+  const first = aditServer([...BINDS, '--json', '--data-dir', directory.path])
+  await first.event('ready')
+  await first.stop()
+  const file = join(directory.path, 'adit.db')
+  truncateSync(file) // what cp onto a full disk leaves
+  const server = aditServer([...BINDS, '--data-dir', directory.path])
+  expect(await server.exited).toMatchObject({ code: 2 })
+  expect(server.stderr).toContain(`adit-server: ${file} is empty (STORE_LOST)\n  put a backup`)
+  expect(statSync(file).size).toBe(0)
+})
+
+test('a data directory is for one server, also when the one before was killed', async () => {
+  using directory = temporaryDirectory()
+  const args = [...BINDS, '--json', '--data-dir', directory.path]
+  const first = aditServer(args)
+  await first.event('ready')
+  const second = aditServer(args)
+  expect(await second.exited).toMatchObject({ code: 2 })
+  expect(second.stderr).toContain(`is in use by another server (process ${first.pid} on `)
+  expect(second.stderr).toContain('(STORE_IN_USE)\n  stop that server, or name another data_dir')
+  // The commands on the store go on working beside it.
+  const command = aditServer(['token', 'list', '--data-dir', directory.path])
+  expect(await command.exited).toMatchObject({ code: 0 })
+  first.kill('SIGKILL')
+  await first.exited
+  const third = aditServer(args)
+  await third.event('ready')
+  expect(await third.stop()).toMatchObject({ code: 0 })
+  await aditServer(args).event('ready')
 })
 
 test('many processes may open a new file at once, and none takes a step twice', async () => {

@@ -136,6 +136,25 @@ describe('migrations', () => {
     })
   })
 
+  test('tables without a version are no new file, and a version without tables is none', () => {
+    const { file } = folder()
+    const database = open(file)
+    database.run('PRAGMA user_version = 0')
+    database.close()
+    expect(failure(() => open(file))).toMatchObject({
+      code: 'STORE_CORRUPT',
+      message: `${file} has tables, but its version (user_version) is 0`,
+    })
+    const emptied = folder().file
+    const other = open(emptied)
+    other.run('DROP TABLE one')
+    other.close()
+    expect(failure(() => open(emptied))).toMatchObject({
+      code: 'STORE_CORRUPT',
+      message: `${emptied} is in version 1 (user_version), but has no tables`,
+    })
+  })
+
   test('the released steps lead from each version to the newest', () => {
     for (let steps = 0; steps < MIGRATIONS.length; steps++) {
       const { file } = folder()

@@ -1,0 +1,99 @@
+/**
+ * One server for each data directory. The lock is one of SQLite on a file of its own, so it ends with the
+ * process, holds across containers that share the directory, and needs no code beyond what the store
+ * needs. The commands that work on the store do not take it: they run beside a server.
+ */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+
+import Libsql from 'libsql'
+
+import { StoreError } from './store-error.ts'
+
+/** A data directory that this process alone serves. */
+export interface DirectoryLock extends Disposable {
+  /** Lets another server have the directory. Calling it again does nothing. */
+  release(): void
+}
+
+/** Who has the lock. */
+interface Holder {
+  readonly pid: number
+  readonly host: string
+  /** ISO 8601. */
+  readonly since: string
+}
+
+/** Name of the file that is locked; it stays empty. */
+const LOCK_FILE = 'adit.lock'
+
+/** Name of the file that says who has locked it. */
+const HOLDER_FILE = 'adit.holder'
+
+/**
+ * Takes the lock of a data directory, or fails at once.
+ *
+ * @param directory - exists
+ * @throws {StoreError} STORE_IN_USE, naming who has it; STORE_UNUSABLE when no file can be made there.
+ */
+export function lockDirectory(directory: string): DirectoryLock {
+  const holderFile = join(directory, HOLDER_FILE)
+  const connection = locked(directory, holderFile)
+  let isHeld = true
+  const release = (): void => {
+    if (!isHeld) return
+    isHeld = false
+    // Before the lock: behind it the file is the next holder's.
+    rmSync(holderFile, { force: true })
+    // A connection of the library may outlive its close, its transaction must not.
+    connection.exec('ROLLBACK')
+    connection.close()
+  }
+  try {
+    // Removed first: without room on the disk no name is better than that of an earlier process.
+    rmSync(holderFile, { force: true })
+    const holder: Holder = {
+      pid: process.pid,
+      host: hostname(),
+      since: new Date().toISOString(),
+    }
+    writeFileSync(holderFile, `${JSON.stringify(holder)}\n`, { mode: 0o600 })
+  } catch {
+    // The lock is held all the same; only its holder has no name.
+  }
+  return { release, [Symbol.dispose]: release }
+}
+
+function locked(directory: string, holderFile: string): InstanceType<typeof Libsql> {
+  const file = join(directory, LOCK_FILE)
+  let connection: InstanceType<typeof Libsql> | undefined
+  try {
+    // Made here, because SQLite would make it readable to everybody.
+    writeFileSync(file, '', { flag: 'a', mode: 0o600 })
+    connection = new Libsql(file, { timeout: 0 })
+    connection.exec('BEGIN IMMEDIATE')
+    return connection
+  } catch (cause) {
+    connection?.close()
+    const { code, message } = cause as { readonly code?: unknown; readonly message: string }
+    if (!String(code).startsWith('SQLITE_BUSY')) {
+      throw new StoreError('STORE_UNUSABLE', `${file}: ${message}`, { cause })
+    }
+    const who = holderOf(holderFile)
+    const by = who === undefined ? '' : ` (process ${who.pid} on ${who.host}, since ${who.since})`
+    const why = `data directory ${directory} is in use by another server${by}`
+    throw new StoreError('STORE_IN_USE', why, { cause })
+  }
+}
+
+/** Undefined in the moment between the lock and its file, and where that could not be written. */
+function holderOf(file: string): Holder | undefined {
+  try {
+    const { pid, host, since } = JSON.parse(readFileSync(file, 'utf8')) as Partial<Holder>
+    if (pid === undefined || host === undefined || since === undefined) return undefined
+    return { pid, host, since }
+  } catch {
+    return undefined
+  }
+}
