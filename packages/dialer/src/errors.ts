@@ -202,7 +202,7 @@ export const DIAL_ERRORS: Readonly<Record<DialErrorCode, DialErrorInfo>> = {
     meaning: 'the certificate has expired or is not valid yet',
   },
   DIAL_TLS_NAME: { retry: 'slow', kind: 'tls', meaning: 'the certificate is for another name' },
-  DIAL_TLS_PIN: { retry: 'no', kind: 'tls', meaning: 'the public key is not a pinned one' },
+  DIAL_TLS_PIN: { retry: 'slow', kind: 'tls', meaning: 'the public key is not a pinned one' },
   DIAL_TLS_CLIENT_CERT: {
     retry: 'slow',
     kind: 'tls',
@@ -220,7 +220,7 @@ export const DIAL_ERRORS: Readonly<Record<DialErrorCode, DialErrorInfo>> = {
   },
   DIAL_TLS_FAILED: { retry: 'yes', kind: 'tls', meaning: 'the TLS handshake failed' },
   DIAL_UPGRADE_REFUSED: {
-    retry: 'no',
+    retry: 'slow',
     kind: 'server',
     meaning: 'the server rejected the upgrade with an HTTP status',
   },

@@ -124,9 +124,9 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
     hint: 'get another token',
   },
   TUNNEL_UPGRADE_REFUSED: {
-    what: 'the server, or something in front of it, refused the connection for good',
-    retryable: false,
-    hint: 'check the URL and its port; `status` is the answer',
+    what: 'something at this URL answered with an HTTP error that is not from an Adit or Piko server',
+    retryable: true,
+    hint: 'check the URL, its port and the proxy in front of the server; `status` is the answer',
   },
   TUNNEL_UPSTREAM_LOST: {
     what: 'the session that carried the stream ended',

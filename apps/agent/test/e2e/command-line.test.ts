@@ -163,39 +163,50 @@ test('a local port that is taken ends with 3 and its holder, before the server i
   expect(server.sockets.size).toBe(0)
 })
 
-describe('a server that will not have us ends it with 4', () => {
+/** A server that answers every request and handshake so. */
+async function refusing(status: number, error: string) {
+  const body = JSON.stringify({ error })
+  const type = 'application/json; charset=utf-8'
+  const server = createServer((_request, response) => {
+    response.writeHead(status, { 'content-type': type }).end(body)
+  })
+  server.on('upgrade', (_request, socket) => {
+    const head = `HTTP/1.1 ${status} No\r\ncontent-type: ${type}\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n`
+    socket.end(head + body)
+  })
+  return await listening(server)
+}
+
+describe('a server that refuses the token ends it with 4', () => {
   test.for([
-    [401, 'http', 'TUNNEL_UNAUTHORIZED'],
-    [401, 'access', 'TUNNEL_UNAUTHORIZED'],
-    [403, 'http', 'TUNNEL_UPGRADE_REFUSED'],
-  ] as const)('%i to adit %s', async ([status, command, code]) => {
-    const refusing = createServer((_request, response) => {
-      response.writeHead(status, { 'content-type': 'application/json' })
-      response.end('{"error":"who are you"}')
-    })
-    refusing.on('upgrade', (_request, socket) => {
-      const body = '{"error":"who are you"}'
-      const head = `HTTP/1.1 ${status} No\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n`
-      socket.end(head + body)
-    })
-    await using server = await listening(refusing)
-    const what = command === 'http' ? ['web', '3000'] : ['pg']
+    ['http', 'web', '3000'],
+    ['access', 'pg'],
+  ])('adit %s', async (command) => {
+    await using server = await refusing(401, 'invalid token')
     const flags = [
       '--connect.url',
       `http://${server.authority}`,
       '--connect.token',
       'not-to-be-shown',
     ]
-    const {
-      code: exit,
-      stdout,
-      stderr,
-    } = await ended([command, ...what, ...flags, '--log.level', 'silent'])
-    expect({ exit, stdout }).toEqual({ exit: 4, stdout: '' })
-    expect(stderr).toContain('who are you')
-    expect(stderr).toContain(code)
+    const { code, stdout, stderr } = await ended([...command, ...flags, '--log.level', 'silent'])
+    expect({ code, stdout }).toEqual({ code: 4, stdout: '' })
+    expect(stderr).toContain('401: invalid token (TUNNEL_UNAUTHORIZED)')
     expect(stderr).not.toContain('not-to-be-shown')
   })
+})
+
+test('an address that is not that of a server is said at once, with what to look at', async () => {
+  await using server = await refusing(404, 'nothing here')
+  const agent = adit(['http', 'web', '3000', '--connect.url', `http://${server.authority}`])
+  const line = JSON.parse(await agent.line(/trying again/))
+  expect(line).toMatchObject({
+    level: 'warn',
+    err: { code: 'TUNNEL_UPGRADE_REFUSED', message: '404: nothing here' },
+    hint: 'check the path, and that this is the port for agents',
+  })
+  agent.kill('SIGTERM')
+  expect(await agent.exited).toEqual({ code: 0, signal: null })
 })
 
 test('no server is no reason to end: it keeps trying, and ends with 0 when told to', async () => {

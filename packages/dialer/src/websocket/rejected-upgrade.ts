@@ -8,7 +8,8 @@ const MAX_BODY_BYTES = 1024
 const BODY_WAIT_MS = 1_000
 const MAX_HEADERS = 64
 const MAX_HEADER_CHARS = 1024
-// Statuses after which the same request can succeed later; every other status is final.
+// Statuses after which the same request can succeed soon. Every other status may come from a proxy in
+// front of a server that restarts, so it is retried too, more slowly.
 const RETRYABLE_STATUS: readonly number[] = [408, 429, 500, 502, 503, 504]
 // Statuses of a server that saw no upgrade, for example because a device in the network removed it.
 const STRIPPED_STATUS: readonly number[] = [200, 426, 501]
@@ -37,7 +38,8 @@ export async function rejectedUpgradeError(
         headers,
         bodyText,
         retryAfterMs,
-        retry: 'no',
+        // nginx in front says nothing about the rights at the server behind it.
+        retry: headers['adit-error'] === undefined ? 'slow' : 'no',
         hint: 'set tls.cert and tls.key to a certificate from an issuer that the server trusts',
       },
     )
@@ -53,7 +55,7 @@ export async function rejectedUpgradeError(
       headers,
       bodyText,
       retryAfterMs,
-      retry: RETRYABLE_STATUS.includes(status) ? 'yes' : 'no',
+      retry: RETRYABLE_STATUS.includes(status) ? 'yes' : 'slow',
       hint: hintFor(status),
     },
   )

@@ -141,7 +141,7 @@ describe('TLS', () => {
       socket.destroy()
     }
     const wrong = await failure(secured(port, { ca, pin: other }))
-    expect([wrong.code, wrong.retry]).toEqual(['DIAL_TLS_PIN', 'no'])
+    expect([wrong.code, wrong.retry]).toEqual(['DIAL_TLS_PIN', 'slow'])
     expect(wrong.message).toContain(pin)
     expect((await failure(secured(port, { pin: other, verify: 'pin-only' }))).code).toBe(
       'DIAL_TLS_PIN',

@@ -102,20 +102,21 @@ describe('dialRawWebSocket', () => {
   })
 
   it.each([
-    [401, false],
-    [403, false],
-    [404, false],
-    [407, false],
-    [408, true],
-    [429, true],
-    [500, true],
-    [501, false],
-    [502, true],
-    [503, true],
-    [504, true],
-    [301, false],
-    [200, false],
-  ])('reports a rejection with status %i as retryable: %s', async (status, retryable) => {
+    [401, 'slow'],
+    [403, 'slow'],
+    [404, 'slow'],
+    [407, 'slow'],
+    [408, 'yes'],
+    [429, 'yes'],
+    [500, 'yes'],
+    [501, 'slow'],
+    [502, 'yes'],
+    [503, 'yes'],
+    [504, 'yes'],
+    [521, 'slow'],
+    [301, 'slow'],
+    [200, 'slow'],
+  ])('reports a rejection with status %i as retryable: %s', async (status, retry) => {
     const { url } = await serve((_request, response) => {
       response.writeHead(status, { location: '/elsewhere', 'retry-after': '7' })
       response.end(JSON.stringify({ error: 'bad\ntoken' }))
@@ -123,7 +124,7 @@ describe('dialRawWebSocket', () => {
     const error = await failure(dialRawWebSocket(url))
     expect(error.code).toBe('DIAL_UPGRADE_REFUSED')
     expect(error.status).toBe(status)
-    expect(error.retryable).toBe(retryable)
+    expect(error.retry).toBe(retry)
     expect(error.retryAfterMs).toBe(7000)
     expect(error.headers?.['location']).toBe('/elsewhere')
     expect(error.message).toContain('(bad token)')
@@ -131,17 +132,24 @@ describe('dialRawWebSocket', () => {
   })
 
   it.each([
-    [403, { 'adit-error': 'client_certificate_missing' }, '{"error":"one is required"}'],
-    [400, { server: 'nginx' }, '<center>No required SSL certificate was sent</center>'],
-  ])('recognises a %i about a client certificate', async (status, headers, body) => {
-    const { url } = await serve((_request, response) =>
-      response.writeHead(status, headers).end(body),
-    )
-    const error = await failure(dialRawWebSocket(url))
-    expect([error.code, error.kind, error.status]).toEqual(['DIAL_TLS_CLIENT_CERT', 'tls', status])
-    expect(error.retryable).toBe(false)
-    expect(error.hint).toContain('tls.cert')
-  })
+    [403, 'no', { 'adit-error': 'client_certificate_missing' }, '{"error":"one is required"}'],
+    [400, 'slow', { server: 'nginx' }, '<center>No required SSL certificate was sent</center>'],
+  ])(
+    'recognises a %i about a client certificate, to be retried: %s',
+    async (status, retry, headers, body) => {
+      const { url } = await serve((_request, response) =>
+        response.writeHead(status, headers).end(body),
+      )
+      const error = await failure(dialRawWebSocket(url))
+      expect([error.code, error.kind, error.status]).toEqual([
+        'DIAL_TLS_CLIENT_CERT',
+        'tls',
+        status,
+      ])
+      expect(error.retry).toBe(retry)
+      expect(error.hint).toContain('tls.cert')
+    },
+  )
 
   it('keeps 1024 bytes of the body of a rejection', async () => {
     for (const size of [1023, 1024, 1025, 100_000]) {

@@ -26,8 +26,9 @@ export type PipeContent = 'session' | 'bytes'
  * @param route - path below the base URL, already percent-encoded.
  * @param content - on the baseline wire; `bytes` have a reader that may rest for long and answers no
  *   ping meanwhile, so silence is no death then.
- * @throws {TunnelError} TUNNEL_UNAUTHORIZED (401), TUNNEL_UPGRADE_REFUSED for other final statuses.
- * @throws {DialError} when there was no HTTP answer, or one that invites to come back.
+ * @throws {TunnelError} TUNNEL_UNAUTHORIZED when the server itself refuses this peer, see `isOwnRefusal`;
+ *   TUNNEL_UPGRADE_REFUSED for other statuses that do not ask to come back soon.
+ * @throws {DialError} when there was no HTTP answer, or one that asks to come back soon.
  */
 export async function requestPipe(
   server: ServerOptions,
@@ -91,12 +92,42 @@ function hasIntermediaries(url: string, socket: Duplex): boolean {
   return !(isLoopback(remoteAddress ?? '') && remotePort === Number(port || 80))
 }
 
+/** Texts of Piko's 401, each about the right of the peer (docs/protocol.md, "Handshake"). */
+const PIKO_REFUSALS: ReadonlySet<string> = new Set([
+  'missing authorization',
+  'invalid authorization',
+  'unsupported auth type',
+  'invalid token',
+  'expired token',
+  'unknown tenant',
+  'endpoint not permitted',
+])
+
 function refusal(error: DialError): Error {
   // A proxy's refusal is not the server's: its own error tells them apart, and what to do.
-  if (error.status === undefined || error.leg !== 'server' || error.retryable) return error
-  const text = errorText(error)
-  const code = error.status === 401 ? 'TUNNEL_UNAUTHORIZED' : 'TUNNEL_UPGRADE_REFUSED'
-  return new TunnelError(code, `${error.status}: ${text}`, { cause: error, status: error.status })
+  if (error.status === undefined || error.leg !== 'server' || error.retry === 'yes') return error
+  const options = {
+    cause: error,
+    status: error.status,
+    ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }),
+  }
+  const text = `${error.status}: ${errorText(error)}`
+  if (isOwnRefusal(error)) return new TunnelError('TUNNEL_UNAUTHORIZED', text, options)
+  // A client certificate that the server itself rejected; the dialer read that from its header.
+  if (error.retry === 'no') return error
+  return new TunnelError('TUNNEL_UPGRADE_REFUSED', text, options)
+}
+
+/**
+ * Whether a server of ours or of Piko's said that this peer has no right here. Anything else may be said
+ * by whatever stands in front of the server while it restarts. Ours names itself with its protocol
+ * header; Piko answers 401 with a JSON body and one of seven texts.
+ */
+function isOwnRefusal(error: DialError): boolean {
+  if (error.status !== 401) return false
+  if (speaksAdit(error.headers ?? {})) return true
+  const isJson = error.headers?.['content-type']?.startsWith('application/json') === true
+  return isJson && PIKO_REFUSALS.has(errorText(error))
 }
 
 /** Piko's error body is `{"error": text}`; anything else is shown as it came, shortened. */

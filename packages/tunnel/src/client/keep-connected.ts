@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
-
 import { Backoff, type BackoffOptions, isDialError } from '@proj/dialer'
 
 import { isTunnelError } from '../errors.ts'
@@ -38,51 +36,73 @@ export interface KeepConnectedOptions<T extends KeptConnection> {
 export const MAX_BACKOFF_MS = 15_000
 
 /**
+ * Life of a connection, ms, after which it has proved that this peer may connect: waits start anew, and
+ * no later refusal is final, because a server that is replaced or loses its token store for a moment
+ * refuses everybody.
+ */
+export const LIVED_MS = 5_000
+
+/**
  * Keeps one connection up: connect, wait until it is left, connect again. A connection the peer asked
  * us to leave is replaced while its last streams finish, so that nothing is lost in between.
  *
  * @returns resolves when the signal is aborted; never without.
- * @throws the error of an attempt that trying again cannot mend (`retryable` is false), and the one a
- *   session was ended with because its credentials are over.
+ * @throws the error of an attempt that trying again cannot mend (`retryable` is false), as long as no
+ *   connection has lived for LIVED_MS, and the one a session was ended with because its credentials are
+ *   over.
  */
 export async function keepConnected<T extends KeptConnection>(
   options: KeepConnectedOptions<T>,
 ): Promise<void> {
   const { signal } = options
   const maxMs = options.backoff.maxMs ?? MAX_BACKOFF_MS
-  const backoff = new Backoff({ ...options.backoff, maxMs })
+  const backoff = new Backoff({ resetAfterMs: LIVED_MS, ...options.backoff, maxMs })
   let isRefused = false
+  let hasLived = false
   while (!signal.aborted) {
     let problem: unknown
     let retryAfterMs: number | undefined
     try {
       const connection = await options.connect(signal)
-      backoff.connected(performance.now())
+      const sinceMs = performance.now()
+      backoff.connected(sinceMs)
       isRefused = false
       options.onConnected(connection)
       const departure = await connection.left
-      backoff.lost(performance.now())
+      const leftMs = performance.now()
+      backoff.lost(leftMs)
+      hasLived ||= leftMs - sinceMs >= LIVED_MS
       problem = departure.error
       retryAfterMs = departure.retryAfterMs
     } catch (error) {
       if (signal.aborted) return
       const mayRenew: boolean =
         isUnauthorized(error) && options.renewsCredentials === true && !isRefused
-      if (!isRetryable(error) && !mayRenew) throw error
-      isRefused = mayRenew
+      if (!isRetryable(error) && !mayRenew && !hasLived) throw error
+      isRefused = isUnauthorized(error)
       problem = error
     }
-    // The server has said that these credentials are over.
-    if (isUnauthorized(problem) && options.renewsCredentials !== true) throw problem
+    // The server has said in a session that these credentials are over.
+    const isOver = !isRefused && isUnauthorized(problem)
+    if (isOver && options.renewsCredentials !== true) throw problem
     if (signal.aborted) return
     const waitMs = backoff.next(reasonOf(problem, retryAfterMs))
     options.onRetry(problem, waitMs)
-    try {
-      await delay(waitMs, undefined, { signal })
-    } catch {
-      return // aborted
-    }
+    await elapsed(waitMs, signal)
   }
+}
+
+/** Resolves after this many ms, or when the signal aborts. */
+function elapsed(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    signal.addEventListener('abort', end, { once: true })
+  })
 }
 
 function isUnauthorized(error: unknown): boolean {
@@ -98,5 +118,8 @@ function reasonOf(
   problem: unknown,
   retryAfterMs: number | undefined,
 ): Parameters<Backoff['next']>[0] {
-  return isDialError(problem) || isTunnelError(problem) ? problem : { retryAfterMs }
+  if (isDialError(problem)) return problem
+  if (!isTunnelError(problem)) return { retryAfterMs }
+  const isSlow = problem.code === 'TUNNEL_UPGRADE_REFUSED' || problem.code === 'TUNNEL_UNAUTHORIZED'
+  return { retry: isSlow ? 'slow' : 'yes', retryAfterMs: problem.retryAfterMs }
 }

@@ -1,3 +1,6 @@
+import { isDialError } from '@proj/dialer'
+
+import { isTunnelError, TUNNEL_ERRORS } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 
 /** How long a failure that stays the same is not said again, ms: once a minute tells enough. */
@@ -29,7 +32,8 @@ export class RetryLog {
   retry(error: unknown, delayMs: number): void {
     const text =
       error === undefined ? 'session ended, reconnecting' : 'connection failed, trying again'
-    const fields = { err: error, delayMs: Math.round(delayMs) }
+    const hint = hintOf(error)
+    const fields = { err: error, delayMs: Math.round(delayMs), ...(hint !== undefined && { hint }) }
     const failure = `${text} ${error instanceof Error ? error.message : String(error)}`
     const nowMs = this.#now()
     if (failure === this.#said && nowMs - this.#saidAtMs < QUIET_MS) {
@@ -48,4 +52,11 @@ export class RetryLog {
   connected(): void {
     this.#said = undefined
   }
+}
+
+/** What to do about an error that has no hint of its own; that of a handshake knows the status. */
+function hintOf(error: unknown): string | undefined {
+  if (!isTunnelError(error)) return undefined
+  const { cause } = error
+  return (isDialError(cause) ? cause.hint : undefined) ?? TUNNEL_ERRORS[error.code].hint
 }

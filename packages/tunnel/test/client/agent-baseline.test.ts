@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 
 import { listening } from '@proj/testkit/listening'
+import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { until } from '@proj/testkit/until'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
@@ -25,6 +26,13 @@ function agentOf(server: PikoServer, options: Partial<AgentOptions> = {}): Agent
   onTestFinished(() => agent[Symbol.asyncDispose]())
   return agent
 }
+
+/** How Piko refuses a token. */
+const PIKO_REFUSAL = closingAnswer(
+  401,
+  'content-type: application/json; charset=utf-8\r\n',
+  '{"error":"invalid token"}',
+)
 
 function closingAnswer(status: number, headers = '', body = ''): string {
   return `HTTP/1.1 ${status} X\r\n${headers}content-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`
@@ -83,8 +91,7 @@ describe('the handshake', () => {
 
   test('asks for another token once when one is refused, and then gives up', async () => {
     const good = await startPikoServer({
-      refuse: ({ headers }) =>
-        headers.authorization === 'Bearer t1' ? closingAnswer(401) : undefined,
+      refuse: ({ headers }) => (headers.authorization === 'Bearer t1' ? PIKO_REFUSAL : undefined),
     })
     let count = 0
     const token = (): string => `t${++count}`
@@ -93,12 +100,12 @@ describe('the handshake', () => {
       'Bearer t1',
       'Bearer t2',
     ])
-    const bad = await startPikoServer({ refuse: () => closingAnswer(401) })
+    const bad = await startPikoServer({ refuse: () => PIKO_REFUSAL })
     await expect(agentOf(bad, { token }).listen('web').ready()).rejects.toMatchObject({
       code: 'TUNNEL_UNAUTHORIZED',
     })
     expect(bad.requests.length).toBe(2)
-    const fixed = await startPikoServer({ refuse: () => closingAnswer(401) })
+    const fixed = await startPikoServer({ refuse: () => PIKO_REFUSAL })
     await expect(agentOf(fixed, { token: 't' }).listen('web').ready()).rejects.toThrow('401')
     expect(fixed.requests.length).toBe(1)
   })
@@ -250,14 +257,38 @@ describe('a refused handshake', () => {
     return Object.assign(listener, error === undefined ? {} : { error })
   }
 
-  test.each([301, 400, 403, 404, 418])('with %d is final', async (status) => {
-    const listener = await refused(status, 'location: /elsewhere\r\n', 'some text')
-    expect(listener.error).toMatchObject({
-      code: 'TUNNEL_UPGRADE_REFUSED',
-      status,
-      retryable: false,
-      message: `${status}: some text`,
+  // A proxy in front of a server that restarts says any of these; so does one that asks for a login.
+  test.each([
+    [200, '', 'ok'],
+    [301, 'location: /elsewhere\r\n', 'moved'],
+    [302, 'location: /login\r\n', ''],
+    [401, '', ''],
+    [401, 'www-authenticate: Basic\r\n', 'who are you'],
+    [401, 'content-type: application/json\r\n', '{"error":"who are you"}'],
+    [401, 'content-type: text/html\r\n', '{"error":"invalid token"}'],
+    [400, '', 'some text'],
+    [403, '', 'some text'],
+    [404, '', '404 page not found'],
+    [418, '', 'some text'],
+    [521, '', 'some text'],
+  ])('with %d is not final unless the server itself says it', async (status, headers, body) => {
+    const server = await startPikoServer({
+      refuse: (_, index) => (index < 2 ? closingAnswer(status, headers, body) : undefined),
     })
+    const logger = new RecordingLogger()
+    const agent = agentOf(server, { logger })
+    const errors: unknown[] = []
+    agent.on('retry', ({ error }) => errors.push(error))
+    await agent.listen('web').ready()
+    const error = { code: 'TUNNEL_UPGRADE_REFUSED', status, retryable: true }
+    expect(errors).toMatchObject([error, error])
+    const warned = logger.records.find(({ level }) => level === 'warn')
+    expect(warned).toMatchObject({ fields: { hint: expect.any(String) } })
+  })
+
+  test('with 401 of a server of ours is final, whatever its text', async () => {
+    const listener = await refused(401, 'adit-protocol: 1\r\n', '{"error":"not today"}')
+    expect(listener.error).toMatchObject({ code: 'TUNNEL_UNAUTHORIZED', message: '401: not today' })
     await expect(listener.ready()).rejects.toBe(listener.error)
   })
 
@@ -298,7 +329,11 @@ describe('a refused handshake', () => {
     const server = await startPikoServer({
       refuse: ({ url }) =>
         url?.endsWith('/b') === true
-          ? closingAnswer(401, '', '{"error":"endpoint not permitted"}')
+          ? closingAnswer(
+              401,
+              'content-type: application/json\r\n',
+              '{"error":"endpoint not permitted"}',
+            )
           : undefined,
     })
     const agent = agentOf(server)
