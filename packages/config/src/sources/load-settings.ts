@@ -91,7 +91,7 @@ export async function loadSettings<Tree extends SettingsTree>(
     files.push(absolute)
     const read = await readBounded(absolute, MAX_FILE_BYTES, signal)
     if ('failure' in read) {
-      if (!optional || !read.missing) problems.push(unreadable(path, read.failure))
+      if (!optional || read.cause !== 'missing') problems.push(unreadable(path, read))
       continue
     }
     // Half of the time to start is the YAML parser; a program without files does not wait for it.
@@ -159,7 +159,7 @@ async function readSecret(path: string, signal: AbortSignal | undefined): Promis
 
 type BoundedRead =
   | { readonly text: string }
-  | { readonly failure: string; readonly missing: boolean }
+  | { readonly failure: string; readonly cause: 'missing' | 'unreadable' | 'too-large' }
 
 /** Reads pipes too, so that a shell can hand over `<(command)`; hence no look at the size first. */
 async function readBounded(
@@ -179,15 +179,15 @@ async function readBounded(
   } catch (error) {
     signal?.throwIfAborted()
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
-    const missing = code === 'ENOENT'
-    return { failure: REASONS[code] ?? `cannot be read (${code})`, missing }
+    const failure = REASONS[code] ?? `cannot be read (${code})`
+    return { failure, cause: code === 'ENOENT' ? 'missing' : 'unreadable' }
   }
-  if (bytes > maxBytes) return { failure: `has more than ${maxBytes} bytes`, missing: false }
+  if (bytes > maxBytes) return { failure: `has more than ${maxBytes} bytes`, cause: 'too-large' }
   const text = Buffer.concat(chunks)
   try {
     return { text: new TextDecoder('utf-8', { fatal: true }).decode(text) }
   } catch {
-    return { failure: 'is not UTF-8 text', missing: false }
+    return { failure: 'is not UTF-8 text', cause: 'unreadable' }
   }
 }
 
@@ -197,9 +197,12 @@ const REASONS: Readonly<Record<string, string>> = {
   EISDIR: 'is a directory',
 }
 
-function unreadable(path: string, failure: string): Problem {
+function unreadable(
+  path: string,
+  { failure, cause }: Extract<BoundedRead, { readonly failure: string }>,
+): Problem {
   return {
-    code: failure.startsWith('has more') ? 'CONFIG_FILE_TOO_LARGE' : 'CONFIG_FILE_UNREADABLE',
+    code: cause === 'too-large' ? 'CONFIG_FILE_TOO_LARGE' : 'CONFIG_FILE_UNREADABLE',
     severity: 'error',
     origin: { kind: 'file', path, line: 0, column: 0 },
     message: `the file ${failure}`,
