@@ -2,18 +2,18 @@ import { randomBytes } from 'node:crypto'
 
 import type { RequestHead } from '@proj/http1'
 
-/** What is taken over from a proxy of one's own: any usual identifier, and nothing that could hurt a log. */
+/** Identifiers that are accepted from a trusted proxy: any usual one, and no characters that could break a log. */
 const FORM = /^[\w.:+/=@-]{1,128}$/
 
 /**
- * Names requests for logs. A random start tells servers and their lives apart, a counter the requests; the
- * name is no secret and nobody may take it for one.
+ * Identifiers of requests, for logs: a random part per server process and a counter. They are not secret and
+ * must not be used as if they were.
  */
 export class RequestIds {
   readonly #start = randomBytes(6).toString('hex')
   #count = 0
 
-  /** The name of a request: what a trusted proxy called it, or a new one. */
+  /** The identifier of a request: that of a trusted proxy, or a new one. */
   of(head: RequestHead, trustedHops: number): string {
     const given = trustedHops > 0 ? head.header('x-request-id') : undefined
     if (given !== undefined && FORM.test(given)) return given

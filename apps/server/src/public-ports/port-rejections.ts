@@ -1,12 +1,12 @@
 import type { PortRejection } from '@proj/tunnel/server'
 
-/** When it is worth asking again for a port of another program, or for any port, ms. */
+/** When an agent asks again for a port of another program, or for any port, ms. */
 const RETRY_MS = 10_000
 
-/** When it is worth asking again for a port that other agents serve, ms. */
+/** When an agent asks again for a port that other agents serve, ms. */
 const SERVED_RETRY_MS = 3_000
 
-/** What agents are told when they get no port. Neither programs nor other identities are named. */
+/** What agents get in place of a port. Programs and other identities are not named to them. */
 export const PORT_REJECTIONS = Object.freeze({
   off: (): PortRejection => ({ code: 'port-off', message: 'this server gives no public ports' }),
 
@@ -15,7 +15,7 @@ export const PORT_REJECTIONS = Object.freeze({
     message: `port ${port} is not one this server gives`,
   }),
 
-  /** Which program is the operator's business. */
+  /** The log names the program. */
   ofProgram: (port: number): PortRejection => ({
     code: 'port-taken',
     message: `port ${port} is taken by another program`,
@@ -32,7 +32,7 @@ export const PORT_REJECTIONS = Object.freeze({
     retryAfterMs: SERVED_RETRY_MS,
   }),
 
-  /** It is kept for an endpoint whose agents are away, for this long at most. */
+  /** It is held for an endpoint whose agents are away, for this long at most. */
   held: (port: number, since: number, retryAfterMs: number): PortRejection => ({
     code: 'port-taken',
     message: `another endpoint has port ${port} since ${new Date(since).toISOString()}, its agents are away`,
