@@ -17,6 +17,7 @@ import { pathToFileURL } from 'node:url'
 export const OPTIONAL_PROGRAMS = [
   { name: 'curl', debian: 'curl', usedFor: 'a visitor we did not write' },
   { name: 'danted', debian: 'dante-server', usedFor: 'dialing through SOCKS with a password' },
+  { name: 'faketime', debian: 'faketime', usedFor: 'a clock that is set while a program runs' },
   { name: 'gcc', debian: 'gcc libc6-dev', usedFor: 'sockets with options that Node cannot set' },
   { name: 'ip', debian: 'iproute2', usedFor: 'network namespaces' },
   { name: 'microsocks', debian: 'microsocks', usedFor: 'dialing through SOCKS' },

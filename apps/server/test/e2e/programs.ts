@@ -50,12 +50,13 @@ export function adit(args: readonly string[], options: ProgramOptions = {}): Spa
 export async function startServer(
   ports: ServerPorts = { proxy: 0, upstream: 0, admin: 0 },
   args: readonly string[] = [],
+  options: ProgramOptions = {},
 ): Promise<RunningServer> {
   const binds = Object.entries(ports).flatMap(([name, port]) => [
     `--${name}.bind-addr`,
     `127.0.0.1:${port}`,
   ])
-  const server = aditServer([...binds, '--json', ...args])
+  const server = aditServer([...binds, '--json', ...args], options)
   return { process: server, ports: portsOf(await server.event('ready')) }
 }
 

@@ -25,12 +25,50 @@ describe('abortAt', () => {
     expect(abortAt(0, REASON).reason).toBe(REASON)
   })
 
-  it('waits longer than a timer can', () => {
-    const signal = abortAt(Date.now() + 90 * DAY_MS, REASON)
-    vi.advanceTimersByTime(90 * DAY_MS - 1)
+  it('waits for days', () => {
+    const at = Date.now() + 90 * DAY_MS
+    const signal = abortAt(at, REASON)
+    vi.setSystemTime(at - 2001)
+    vi.advanceTimersByTime(2000)
     expect(signal.aborted).toBe(false)
-    vi.advanceTimersByTime(1)
+    vi.advanceTimersByTime(50) // the shortest time between two looks
     expect(signal.aborted).toBe(true)
+  })
+
+  it.for([1_000, 600_000, 90 * DAY_MS])(
+    'a clock that is set forward by %i ms, or a sleep of that time, ends it within 2 s',
+    (ms) => {
+      const signal = abortAt(Date.now() + ms + 10_000, REASON)
+      vi.advanceTimersByTime(5_000)
+      vi.setSystemTime(Date.now() + ms + 5_000) // timers do not notice
+      expect(signal.aborted).toBe(false)
+      vi.advanceTimersByTime(2_000)
+      expect(signal.aborted).toBe(true)
+    },
+  )
+
+  it('a clock that is set back lets it live as long as it says', () => {
+    const at = Date.now() + 10_000
+    const signal = abortAt(at, REASON)
+    vi.advanceTimersByTime(9_000)
+    vi.setSystemTime(at - 60_000)
+    vi.advanceTimersByTime(59_999)
+    expect(signal.aborted).toBe(false)
+    vi.advanceTimersByTime(50)
+    expect(signal.aborted).toBe(true)
+  })
+
+  it('many wait with one timer, which goes with the last of them', () => {
+    const before = vi.getTimerCount()
+    const signals = Array.from({ length: 1000 }, (_, n) => abortAt(Date.now() + 5_000 + n, REASON))
+    expect(vi.getTimerCount() - before).toBe(1)
+    vi.advanceTimersByTime(5_100)
+    const ended = signals.filter(({ aborted }) => aborted).length
+    expect(ended).toBeGreaterThanOrEqual(50)
+    expect(ended).toBeLessThanOrEqual(101)
+    vi.advanceTimersByTime(1_000)
+    expect(signals.every(({ aborted }) => aborted)).toBe(true)
+    expect(vi.getTimerCount()).toBe(before)
   })
 
   it('goes by the clock it is given', () => {
@@ -39,7 +77,7 @@ describe('abortAt', () => {
     vi.advanceTimersByTime(1000)
     expect(signal.aborted).toBe(false)
     time = 1000
-    vi.advanceTimersByTime(1000)
+    vi.advanceTimersByTime(2000)
     expect(signal.aborted).toBe(true)
   })
 })
