@@ -24,17 +24,19 @@ export type TunnelErrorCode =
 export interface TunnelErrorOptions {
   /** What led to it. */
   readonly cause?: unknown
-  /** HTTP status of the refusal, where there was one. */
+  /** HTTP status of the answer, where there was one. */
   readonly status?: number
-  /** The peer's advice: not before this many ms. */
+  /** Delay the peer asks for before the next attempt, ms. */
   readonly retryAfterMs?: number
-  /** With TUNNEL_NAME_TAKEN and TUNNEL_PORT_REFUSED: what has it, `reservation`, `session`, `hold`, `program`. */
+  /** With TUNNEL_UNAUTHORIZED: whether only this endpoint is denied. Default false. */
+  readonly isOfEndpoint?: boolean
+  /** With TUNNEL_NAME_TAKEN and TUNNEL_PORT_REFUSED: what holds it, `reservation`, `session`, `hold`, `program`. */
   readonly holder?: string | undefined
   /** With TUNNEL_NAME_TAKEN and TUNNEL_PORT_REFUSED: since when, ISO 8601, where that is known. */
   readonly since?: string | undefined
 }
 
-/** What a code means to whoever meets it. */
+/** What a code means. */
 export interface TunnelErrorInfo {
   /** What happened. */
   readonly what: string
@@ -56,7 +58,7 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
   TUNNEL_CONTROL_INVALID: {
     what: 'the peer sent something on the control stream that the protocol does not allow',
     retryable: true,
-    hint: 'report it with the versions of both sides; the session is made anew',
+    hint: 'report it with the versions of both sides; a new session is made',
   },
   TUNNEL_ENDPOINT_INVALID: {
     what: 'the endpoint name cannot be used, or is served by this agent already',
@@ -66,17 +68,17 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
   TUNNEL_ENDPOINT_REFUSED: {
     what: 'the server refused to register the endpoint',
     retryable: false,
-    hint: 'read the reason in the message; the others of the agent go on',
+    hint: 'read the reason in the message; other endpoints of the agent are still served',
   },
   TUNNEL_HELLO_TIMEOUT: {
-    what: 'the peer agreed to our protocol but did not greet in time',
+    what: 'the peer agreed to our protocol but did not send its hello in time',
     retryable: true,
-    hint: 'look at the load of the peer and at what is in between',
+    hint: 'check the load of the peer, and proxies on the way',
   },
   TUNNEL_NAME_TAKEN: {
-    what: 'the endpoint is reserved for somebody else, or served by somebody else now',
+    what: 'the endpoint is reserved for another identity, or served by another one now',
     retryable: false,
-    hint: 'choose another name, or use a token of whoever has this one',
+    hint: 'choose another name, or use a token of the identity that has this one',
   },
   TUNNEL_NO_UPSTREAM: {
     what: 'no agent serves the endpoint now',
@@ -89,7 +91,7 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
     hint: 'read the reason in the message; one with retryAfterMs is asked for again',
   },
   TUNNEL_PORT_UNSUPPORTED: {
-    what: 'the server does not know of public ports, and the endpoint is not served without',
+    what: 'the server has no public ports, and the endpoint is not served without one',
     retryable: false,
     hint: 'update the server, or do without a public port',
   },
@@ -99,9 +101,9 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
     hint: 'report it with the versions of both sides',
   },
   TUNNEL_RESERVATION_REFUSED: {
-    what: 'the server did not do what was asked about a reserved name',
+    what: 'the server rejected the request for a reserved name',
     retryable: false,
-    hint: 'read the reason in the message; the URL is that of the upstream port of an Adit server',
+    hint: 'read the reason in the message; the URL must be that of the upstream port of an Adit server',
   },
   TUNNEL_SERVICE_REFUSED: {
     what: 'the service refused the connection',
@@ -116,7 +118,7 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
   TUNNEL_STREAM_RESET: {
     what: 'the stream was reset by the far side',
     retryable: true,
-    hint: 'the message says why, as far as the far side did',
+    hint: 'the message has the reason, if the far side sent one',
   },
   TUNNEL_UNAUTHORIZED: {
     what: 'the server refused the credentials, for all or for this endpoint',
@@ -126,7 +128,7 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
   TUNNEL_UPGRADE_REFUSED: {
     what: 'something at this URL answered with an HTTP error that is not from an Adit or Piko server',
     retryable: true,
-    hint: 'check the URL, its port and the proxy in front of the server; `status` is the answer',
+    hint: 'check the URL, its port and the proxy in front of the server; `status` is the HTTP status',
   },
   TUNNEL_UPSTREAM_LOST: {
     what: 'the session that carried the stream ended',
@@ -152,11 +154,13 @@ export class TunnelError extends Error {
   readonly code: TunnelErrorCode
   /** Whether the same call may succeed later without a change on this side. */
   readonly retryable: boolean
-  /** HTTP status of the refusal, where there was one. */
+  /** HTTP status of the answer, where there was one. */
   readonly status: number | undefined
-  /** The peer's advice: not before this many ms. */
+  /** Delay the peer asks for before the next attempt, ms. */
   readonly retryAfterMs: number | undefined
-  /** With TUNNEL_NAME_TAKEN and TUNNEL_PORT_REFUSED: what has it, `reservation`, `session`, `hold`, `program`. */
+  /** With TUNNEL_UNAUTHORIZED: whether only this endpoint is denied, and others may be permitted. */
+  readonly isOfEndpoint: boolean
+  /** With TUNNEL_NAME_TAKEN and TUNNEL_PORT_REFUSED: what holds it, `reservation`, `session`, `hold`, `program`. */
   readonly holder: string | undefined
   /** With TUNNEL_NAME_TAKEN and TUNNEL_PORT_REFUSED: since when, ISO 8601, where that is known. */
   readonly since: string | undefined
@@ -167,12 +171,13 @@ export class TunnelError extends Error {
     this.retryable = TUNNEL_ERRORS[code].retryable
     this.status = options.status
     this.retryAfterMs = options.retryAfterMs
+    this.isOfEndpoint = options.isOfEndpoint ?? false
     this.holder = options.holder
     this.since = options.since
   }
 }
 
-/** Tells a TunnelError, optionally of one code, also when it comes from another copy of the package. */
+/** Whether this is a TunnelError, optionally of one code; also from another copy of the package. */
 export function isTunnelError(error: unknown, code?: TunnelErrorCode): error is TunnelError {
   if (!(error instanceof Error) || error.name !== 'TunnelError' || !('code' in error)) return false
   return code === undefined ? Object.hasOwn(TUNNEL_ERRORS, String(error.code)) : error.code === code

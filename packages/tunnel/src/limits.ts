@@ -1,9 +1,9 @@
-/** Memory that the windows of all sessions of an acceptor may grow by, unless it is told otherwise. */
+/** Default for the memory that the windows of all sessions of an acceptor may grow by. */
 export const WINDOW_BUDGET_BYTES: number = 256 * 1024 * 1024
 
 /** A number that can be set: its default and its range, both ends included. */
 export interface TunnelLimit {
-  /** Used when nothing is said. */
+  /** Used when the option is absent. */
   readonly default: number
   /** Smallest value. */
   readonly min: number
@@ -39,7 +39,7 @@ export const TUNNEL_LIMITS: Readonly<
   probeTimeoutMs: { default: 2_000, min: 50, max: 60_000 },
   // Longer than a silent holder takes to be ended, so that the second attempt finds the name free.
   nameRetryAfterMs: { default: 3_000, min: 100, max: 300_000 },
-  // An agent serves on while it waits, so that waiting protects nobody but a crowded next server.
+  // An agent goes on serving while it waits; a delay only helps a next server that is overloaded.
   drainRetryAfterMs: { default: 0, min: 0, max: 300_000 },
 })
 

@@ -7,9 +7,9 @@ export interface Logger {
   debug: LogLine
   /** Per session. */
   info: LogLine
-  /** Refused or retried. */
+  /** Rejected or retried. */
   warn: LogLine
-  /** We are wrong. */
+  /** A fault of this program. */
   error: LogLine
 }
 

@@ -77,7 +77,7 @@ test('a name of somebody else ends adit http with 4, and says whose it is and wh
   const offered = await ended(['http', 'web', '3000', '--log.level', 'silent'], server)
   expect(offered).toMatchObject({ code: 4, stdout: '' })
   expect(offered.stderr).toBe(
-    `adit: endpoint "web" refused (name-taken): ${message}\n  choose another name, or use a token of whoever has this one\n`,
+    `adit: endpoint "web" refused (name-taken): ${message}\n  choose another name, or use a token of the identity that has this one\n`,
   )
   const reserved = await ended(['reserve', 'web'], server)
   expect(reserved).toMatchObject({ code: 4, stdout: '' })
@@ -105,8 +105,10 @@ test('an agent that hangs loses its visitors to the one that takes its place, at
   hanging.kill('SIGSTOP')
   await startAgent('http', 'web', next.port, server)
   for (let visitor = 0; visitor < 10; visitor++) expect(await bodyOf(server)).toBe('next')
-  const { why } = JSON.parse(await server.process.line(/agent given up/)) as { why: string }
-  expect(why).toBe('it was silent for 2000 ms when it was asked')
+  const { why } = JSON.parse(await server.process.line(/agent session ended by the server/)) as {
+    why: string
+  }
+  expect(why).toBe('no answer to a ping within 2000 ms')
   await until(async () => (await sessionsOf(server)) === 2)
   // It wakes up, comes back, and the two share the name.
   hanging.kill('SIGCONT')

@@ -269,12 +269,12 @@ describe('refused, with a code, is', () => {
   })
 })
 
-test('a server that holds no names is no riddle', async () => {
+test('a server that does not reserve names is named as the reason', async () => {
   const { server } = await startServer()
   const port = server.listeners.admin.bound[0]?.port
   await expect(reserveName({ url: `http://127.0.0.1:${port}` }, 'web')).rejects.toMatchObject({
     code: 'TUNNEL_RESERVATION_REFUSED',
-    message: 'the server holds no names: it answered 404',
+    message: 'the server does not reserve names: it answered 404',
   })
 })
 

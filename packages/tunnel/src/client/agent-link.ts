@@ -12,7 +12,7 @@ export interface AgentLinkOptions {
   onConnected(link: AgentLink, session: ListenSession): void
   /** An attempt failed, or a session ended; the next attempt waits. */
   onRetry(error: unknown, delayMs: number): void
-  /** Nothing will mend this; the link has given up. */
+  /** Trying again does not help; the link has ended. */
   onFatal(link: AgentLink, error: unknown): void
   /** Whether each attempt shows other credentials. */
   readonly renewsCredentials: boolean
@@ -21,9 +21,9 @@ export interface AgentLinkOptions {
 }
 
 /**
- * One kept connection of an agent. While the server asks the agent to move there are two sessions:
- * the one that is left goes on until its successor has registered everything, and only then says
- * good-bye, so that no visitor finds the endpoint gone in between.
+ * One kept connection of an agent. While a server drains there are two sessions: the old one serves
+ * until the new one has registered every endpoint, and only then closes, so that the endpoints are
+ * always served.
  */
 export class AgentLink {
   /** The endpoint named in the route; on the baseline wire the only one this link serves. */
@@ -53,7 +53,7 @@ export class AgentLink {
     return this.#sessions
   }
 
-  /** Ends the link: open streams finish, until `signal` ends the patience. */
+  /** Ends the link: open streams finish, until `signal` is aborted. */
   async close(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#stop.abort()
     await Promise.all([...this.#sessions].map((session) => session.close(options)))

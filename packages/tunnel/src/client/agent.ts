@@ -27,7 +27,7 @@ export interface AgentOptions extends ServerOptions {
   readonly connections?: number
   /** Waits between attempts. Default: full jitter from 100 ms to 15 s, as far apart as Piko's. */
   readonly backoff?: BackoffOptions
-  /** Program and version, told to servers of ours. Default `adit`. */
+  /** Program and version, sent to Adit servers. Default `adit`. */
   readonly software?: string
   /** Default: silent. */
   readonly logger?: Logger
@@ -39,7 +39,7 @@ export interface AgentEvents {
   connected: [info: { readonly protocol: 'piko' | 'adit' }]
   /** An attempt failed (with its error) or a session ended (without); the next attempt waits. */
   retry: [info: { readonly error: unknown; readonly delayMs: number }]
-  /** The server refused an endpoint; with `retryAfterMs` it is asked again after that, else for good. */
+  /** The server rejected an endpoint; with `retryAfterMs` it is asked again after that, else it is final. */
   refused: [listener: Listener, error: TunnelError]
 }
 
@@ -57,9 +57,9 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #identity: Omit<Hello, 'type'>
   readonly #listeners = new Map<string, Listener>()
   readonly #links = new Set<AgentLink>()
-  /** Links that were given up and whose streams have not finished yet. */
+  /** Links that are closing: their streams have not finished yet. */
   readonly #closing = new Set<AgentLink>()
-  /** What the server said last of a listener it refused. */
+  /** The last rejection of each listener, so that it is logged once. */
   readonly #refusals = new WeakMap<Listener, string>()
   #protocol: 'piko' | 'adit' | undefined
   #ended: Promise<void> | undefined
@@ -117,7 +117,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   /**
    * Ends the agent: the server routes nothing more to it, open streams finish.
    *
-   * @param options.signal - ends the patience: what still runs then is cut.
+   * @param options.signal - ends the wait: streams that are still open are then cut off.
    */
   close(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#ended ??= this.#close(options)
@@ -244,20 +244,19 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#tell(() => this.emit('retry', { error, delayMs }))
   }
 
-  /** Nothing will mend this: the link's endpoint ends with the reason, or all of them. */
+  /** Trying again does not help: the link's endpoint ends with the reason, or all of them. */
   #onFatal(link: AgentLink, error: unknown): void {
     const reason = error instanceof Error ? error : new Error(String(error))
     this.#links.delete(link)
-    // A token may be good for the other endpoints; every other refusal concerns the agent.
-    const ofOne = isTunnelError(reason) && reason.message === '401: endpoint not permitted'
-    if (ofOne) this.#drop(link.primary, reason)
+    // The token may be good for other endpoints; every other error concerns the agent.
+    if (isTunnelError(reason) && reason.isOfEndpoint) this.#drop(link.primary, reason)
     else this.#failAll(reason)
     this.#reconcile()
   }
 
   #onRefused(listener: Listener, error: TunnelError): void {
     const { code, message, retryAfterMs } = error
-    // A name that is waited for is asked for every few seconds: the reason is said once.
+    // A name in use is asked for again every few seconds: the reason is logged once.
     const level = this.#refusals.get(listener) === message ? 'debug' : 'warn'
     this.#refusals.set(listener, message)
     this.#logger[level]({ endpoint: listener.endpoint, code, retryAfterMs }, message)
@@ -274,7 +273,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#listeners.clear()
   }
 
-  /** Emits behind whatever runs: what a listener of the user's throws is no failure of a session. */
+  /** Emits in the next tick: what a user's listener throws must not break a session. */
   #tell(emit: () => void): void {
     process.nextTick(emit)
   }

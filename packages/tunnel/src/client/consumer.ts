@@ -21,7 +21,7 @@ import { checkServerUrl, type ServerOptions } from './server-options.ts'
 export interface ConsumerOptions extends ServerOptions {
   /** Waits between attempts. Default: full jitter from 100 ms to 15 s. */
   readonly backoff?: BackoffOptions
-  /** Program and version, told to servers of ours. Default `adit`. */
+  /** Program and version, sent to Adit servers. Default `adit`. */
   readonly software?: string
   /** Default: silent. */
   readonly logger?: Logger
@@ -35,7 +35,7 @@ export interface ConsumerEvents {
   retry: [info: { readonly error: unknown; readonly delayMs: number }]
 }
 
-/** A way to an endpoint: a channel on the session with a server of ours, or a pipe of its own. */
+/** A connection to an endpoint: a channel on the session with an Adit server, or a pipe of its own. */
 export type Way =
   | { readonly protocol: 'adit'; readonly channel: Channel }
   | { readonly protocol: 'piko'; readonly pipe: Duplex }
@@ -45,7 +45,7 @@ export type Way =
  * ours every connection is a stream on one session; with a Piko server, a WebSocket of its own.
  */
 export class Consumer extends EventEmitter<ConsumerEvents> {
-  /** Rejects when the server will never have us; otherwise never settles. */
+  /** Rejects when the server rejects this consumer for good; otherwise never settles. */
   readonly failed: Promise<never>
 
   readonly #options: ConsumerOptions
@@ -67,14 +67,14 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   constructor(options: ConsumerOptions) {
     super()
     checkServerUrl(options.url)
-    setMaxListeners(0, this.#stop.signal) // one per waiting call; bounded by whoever makes them
+    setMaxListeners(0, this.#stop.signal) // one per waiting call; the caller bounds their number
     this.#options = options
     this.#helloTimeoutMs = limit('helloTimeoutMs', options.helloTimeoutMs)
     limit('pingIntervalMs', options.pingIntervalMs)
     this.#logger = options.logger ?? silentLogger
     this.#retryLog = new RetryLog(this.#logger)
     this.failed = new Promise((_, reject) => (this.#fail = reject))
-    this.failed.catch(() => {}) // whoever does not look at it learns it from open()
+    this.failed.catch(() => {}) // without a listener the error comes from open()
   }
 
   /** Wire spoken with the server; undefined while there is no connection. */
@@ -98,7 +98,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       signal: this.#stop.signal,
     }).catch((error: unknown) => {
       const reason = error instanceof Error ? error : new Error(String(error))
-      this.#logger.error({ err: reason }, 'the server will not have us')
+      this.#logger.error({ err: reason }, 'the server rejected this consumer for good')
       this.#fail(reason)
       this.#stop.abort(reason)
     })
@@ -117,7 +117,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   }
 
   /**
-   * Opens a way to an endpoint. With a server of ours a refusal arrives as a reset with a reason;
+   * Opens a way to an endpoint. With an Adit server a rejection arrives as a reset with a reason;
    * with a Piko server it is the handshake that fails.
    *
    * @param options.signal - ends the wait for the server.
@@ -185,7 +185,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       throw error
     }
     if (server.protocol === 'piko') {
-      // Somebody serves an endpoint of that name behind a Piko server; leave it alone.
+      // An agent of that Piko server serves an endpoint of this name; it is not for us.
       server.pipe.destroy()
       return this.#usePiko(signal)
     }
@@ -201,7 +201,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     return session
   }
 
-  /** A Piko server keeps no session with consumers: there is nothing to hold, and nothing to lose. */
+  /** A Piko server has no sessions with consumers: there is nothing to keep open. */
   #usePiko(signal: AbortSignal): KeptConnection {
     this.#current = 'piko'
     return {
@@ -240,10 +240,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     run: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const ended = this.#stop.signal
-    return await underSignals(signal === undefined ? [ended] : [ended, signal], run)
+    return await underSignals([ended, signal], run)
   }
 
-  /** Emits behind whatever runs: what a listener of the user's throws is no failure of a session. */
+  /** Emits in the next tick: what a user's listener throws must not break a session. */
   #tell(emit: () => void): void {
     process.nextTick(emit)
   }

@@ -24,7 +24,7 @@ export interface EndpointState {
 }
 
 /**
- * A consumer's end of its session with a server of ours: opens a stream per connection and asks about
+ * A consumer's end of its session with an Adit server: opens a stream per connection and asks about
  * endpoints. The server's end is `ConsumerSession`.
  */
 export class DialSession implements KeptConnection {

@@ -37,9 +37,9 @@ export interface ForwardOptions {
     record: StreamRecord | undefined,
     dial: (signal: AbortSignal) => Promise<Socket>,
   ) => boolean | Duplex
-  /** Counts the streams and their bytes while they live. Default: nobody counts. */
+  /** Counts the streams and their bytes. Default: they are not counted. */
   readonly traffic?: Traffic
-  /** Called when the service could not be reached, with what would have been told to the visitor. */
+  /** Called with the error when the service could not be reached. */
   readonly onServiceError?: (error: unknown) => void
   /** Called when a stream is over, with the bytes it carried to and from the service. */
   readonly onStreamClosed?: (

@@ -6,6 +6,7 @@ import { type DialError, dialRawWebSocket, isDialError } from '@proj/dialer'
 
 import { isTunnelError, TunnelError } from '../errors.ts'
 import { limit } from '../limits.ts'
+import { ANSWER_TEXTS } from '../protocol/http-answer.ts'
 import { speaksAdit } from '../protocol/protocol-version.ts'
 import { handshakeTo, type ServerOptions } from './server-options.ts'
 import { WebSocketPipe } from '../websocket/pipe.ts'
@@ -24,9 +25,9 @@ export type PipeContent = 'session' | 'bytes'
  * Dials a server, offers our protocol, and returns the byte pipe.
  *
  * @param route - path below the base URL, already percent-encoded.
- * @param content - on the baseline wire; `bytes` have a reader that may rest for long and answers no
- *   ping meanwhile, so silence is no death then.
- * @throws {TunnelError} TUNNEL_UNAUTHORIZED when the server itself refuses this peer, see `isOwnRefusal`;
+ * @param content - on the baseline wire; the reader of `bytes` may pause for long and then answers no
+ *   ping, so silence is no failure.
+ * @throws {TunnelError} TUNNEL_UNAUTHORIZED when the server itself denies this peer, see `isOwnDenial`;
  *   TUNNEL_UPGRADE_REFUSED for other statuses that do not ask to come back soon.
  * @throws {DialError} when there was no HTTP answer, or one that asks to come back soon.
  */
@@ -57,13 +58,13 @@ export async function requestPipe(
     })
     return { pipe, protocol }
   } catch (error) {
-    throw isDialError(error) ? refusal(error) : error
+    throw isDialError(error) ? rejection(error) : error
   }
 }
 
 /**
- * Whether a consumer's request for a session was refused by a server that is not ours. Ours grants it
- * or names itself in the refusal; Piko says 502 for the unknown upstream, or 401 for a token that is
+ * Whether a consumer's request for a session was answered by a Piko server. An Adit server grants it or
+ * has its header in the answer; Piko answers 502 for the unknown upstream, or 401 for a token that is
  * limited to other endpoints.
  */
 export function answeredByPiko(error: unknown): boolean {
@@ -72,13 +73,13 @@ export function answeredByPiko(error: unknown): boolean {
   const { status } = answer
   const text = errorText(answer)
   return (
-    (status === 502 && text === 'no available upstreams') ||
-    (status === 401 && text === 'endpoint not permitted')
+    (status === 502 && text === ANSWER_TEXTS.noUpstream) ||
+    (status === 401 && text === ANSWER_TEXTS.notPermitted)
   )
 }
 
 /**
- * Whether somebody between us and the server reads the bytes. The mask is there to keep payload from
+ * Whether an intermediary may read the bytes on the way to the server. The mask is there to keep payload from
  * being taken for HTTP by such an intermediary (RFC 6455 section 10.3); inside TLS, or on a
  * connection to this very machine, there is none, and masking would be a quarter of the work.
  */
@@ -93,41 +94,45 @@ function hasIntermediaries(url: string, socket: Duplex): boolean {
 }
 
 /** Texts of Piko's 401, each about the right of the peer (docs/protocol.md, "Handshake"). */
-const PIKO_REFUSALS: ReadonlySet<string> = new Set([
+const PIKO_DENIALS: ReadonlySet<string> = new Set([
   'missing authorization',
   'invalid authorization',
   'unsupported auth type',
   'invalid token',
   'expired token',
   'unknown tenant',
-  'endpoint not permitted',
+  ANSWER_TEXTS.notPermitted,
 ])
 
-function refusal(error: DialError): Error {
-  // A proxy's refusal is not the server's: its own error tells them apart, and what to do.
+function rejection(error: DialError): Error {
+  // An answer of an HTTP proxy is not the server's: the DialError has its own hint.
   if (error.status === undefined || error.leg !== 'server' || error.retry === 'yes') return error
+  const text = errorText(error)
   const options = {
     cause: error,
     status: error.status,
     ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }),
   }
-  const text = `${error.status}: ${errorText(error)}`
-  if (isOwnRefusal(error)) return new TunnelError('TUNNEL_UNAUTHORIZED', text, options)
+  const message = `${error.status}: ${text}`
+  if (isOwnDenial(error)) {
+    const isOfEndpoint = text === ANSWER_TEXTS.notPermitted
+    return new TunnelError('TUNNEL_UNAUTHORIZED', message, { ...options, isOfEndpoint })
+  }
   // A client certificate that the server itself rejected; the dialer read that from its header.
   if (error.retry === 'no') return error
-  return new TunnelError('TUNNEL_UPGRADE_REFUSED', text, options)
+  return new TunnelError('TUNNEL_UPGRADE_REFUSED', message, options)
 }
 
 /**
- * Whether a server of ours or of Piko's said that this peer has no right here. Anything else may be said
- * by whatever stands in front of the server while it restarts. Ours names itself with its protocol
- * header; Piko answers 401 with a JSON body and one of seven texts.
+ * Whether an Adit or Piko server denies this peer. Any other answer may come from an intermediary in
+ * front of the server while it restarts. An Adit server has its protocol header in the answer; Piko
+ * answers 401 with a JSON body and one of seven texts.
  */
-function isOwnRefusal(error: DialError): boolean {
+function isOwnDenial(error: DialError): boolean {
   if (error.status !== 401) return false
   if (speaksAdit(error.headers ?? {})) return true
   const isJson = error.headers?.['content-type']?.startsWith('application/json') === true
-  return isJson && PIKO_REFUSALS.has(errorText(error))
+  return isJson && PIKO_DENIALS.has(errorText(error))
 }
 
 /** Piko's error body is `{"error": text}`; anything else is shown as it came, shortened. */

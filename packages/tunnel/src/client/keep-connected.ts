@@ -2,17 +2,17 @@ import { Backoff, type BackoffOptions, isDialError } from '@proj/dialer'
 
 import { isTunnelError } from '../errors.ts'
 
-/** Why a connection takes no more work. */
+/** Why a connection is not used for new streams any more. */
 export interface Departure {
-  /** What broke it; absent when a side ended it in good order. */
+  /** What broke it; absent when it was ended in good order. */
   readonly error?: Error
-  /** The peer's advice: not to come back before this many ms. */
+  /** Delay the peer asks for before the next connection, ms. */
   readonly retryAfterMs?: number
 }
 
-/** A connection that is kept. */
+/** A connection that is replaced when it is left. */
 export interface KeptConnection {
-  /** Resolves when the connection takes no more work: it is over, or the peer asked us to move. */
+  /** Resolves when the connection is not to be used any more: it is over, or the peer is draining. */
   readonly left: Promise<Departure>
 }
 
@@ -22,13 +22,13 @@ export interface KeepConnectedOptions<T extends KeptConnection> {
   readonly connect: (signal: AbortSignal) => Promise<T>
   /** Called with each connection that was made. */
   readonly onConnected: (connection: T) => void
-  /** Called before each wait, with what made it necessary, if anything failed. */
+  /** Called before each wait, with the error, if there was one. */
   readonly onRetry: (error: unknown, delayMs: number) => void
-  /** Whether each attempt shows other credentials: then a refusal of them is not the last word. */
+  /** Whether each attempt may have new credentials: then it is tried once more after a 401. */
   readonly renewsCredentials?: boolean
   /** Waits between attempts. Default: full jitter from 100 ms to MAX_BACKOFF_MS. */
   readonly backoff: BackoffOptions
-  /** Ends it all. */
+  /** Ends the connection and the attempts. */
   readonly signal: AbortSignal
 }
 
@@ -36,20 +36,21 @@ export interface KeepConnectedOptions<T extends KeptConnection> {
 export const MAX_BACKOFF_MS = 15_000
 
 /**
- * Life of a connection, ms, after which it has proved that this peer may connect: waits start anew, and
- * no later refusal is final, because a server that is replaced or loses its token store for a moment
- * refuses everybody.
+/**
+ * Time a connection must have lasted to prove that this peer may connect, ms. After that the waits start
+ * again at the shortest, and no rejection is final: a server that is being replaced, or has lost its
+ * token store for a moment, rejects every peer.
  */
 export const LIVED_MS = 5_000
 
 /**
- * Keeps one connection up: connect, wait until it is left, connect again. A connection the peer asked
- * us to leave is replaced while its last streams finish, so that nothing is lost in between.
+ * Keeps one connection up: connects, waits until it is left, connects again. When the peer drains, the
+ * next connection is made while the last streams of the old one finish.
  *
  * @returns resolves when the signal is aborted; never without.
  * @throws the error of an attempt that trying again cannot mend (`retryable` is false), as long as no
- *   connection has lived for LIVED_MS, and the one a session was ended with because its credentials are
- *   over.
+ *   connection has lasted LIVED_MS, and the one a session was ended with because its credentials are not
+ *   valid any more.
  */
 export async function keepConnected<T extends KeptConnection>(
   options: KeepConnectedOptions<T>,
@@ -82,7 +83,7 @@ export async function keepConnected<T extends KeptConnection>(
       isRefused = isUnauthorized(error)
       problem = error
     }
-    // The server has said in a session that these credentials are over.
+    // The server has ended a session because these credentials are not valid any more.
     const isOver = !isRefused && isUnauthorized(problem)
     if (isOver && options.renewsCredentials !== true) throw problem
     if (signal.aborted) return
@@ -110,7 +111,7 @@ function isUnauthorized(error: unknown): boolean {
 }
 
 function isRetryable(error: unknown): boolean {
-  // An error we cannot read is taken for a passing one: giving up for ever is the worse mistake.
+  // An unknown error is retried: never to connect again would be worse.
   return !(error instanceof Error && 'retryable' in error && error.retryable === false)
 }
 

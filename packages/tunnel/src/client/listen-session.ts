@@ -11,19 +11,19 @@ import { rightEndedError, TunnelSession } from '../protocol/tunnel-session.ts'
 
 /** What an agent's session needs to know and reports. */
 export interface ListenSessionOptions {
-  /** What the agent tells of itself. */
+  /** What the agent sends of itself. */
   readonly identity: Omit<Hello, 'type'>
   /** Host the agent has dialed, as URLs have it. */
   readonly serverHost: string
-  /** Time a server of ours has for its greeting, ms. */
+  /** Time an Adit server has for its `hello`, ms. */
   readonly helloTimeoutMs: number
   /** Finds the listener of an inbound stream; without a record, of the session's one endpoint. */
   find(record: StreamRecord | undefined): Listener | undefined
-  /** The server refused an endpoint; with a delay it is asked again after that. */
+  /** The server rejected an endpoint; with a delay it is asked again after that. */
   onRefused(listener: Listener, error: TunnelError): void
 }
 
-/** Bounds on the delay after which a refused endpoint is asked for again, whatever the server says. */
+/** Bounds on the delay after which a rejected endpoint is asked for again. */
 const MIN_REFUSED_DELAY_MS = 100
 const MAX_REFUSED_DELAY_MS = 300_000
 
@@ -34,8 +34,8 @@ const DRAIN_ANSWER_MS = 5_000
  * An agent's end of its session: registers and releases endpoints, and hands the server's streams to
  * their listeners. The server's end is `UpstreamSession`.
  *
- * A server that drains says so before it stops routing here: the session then counts as left, so
- * that a new one is made, but goes on serving until it is closed.
+ * A draining server announces that before it stops routing here. The session then counts as left, so
+ * that a new one is made, but it serves until it is closed.
  */
 export class ListenSession implements KeptConnection {
   readonly protocol: 'piko' | 'adit'
@@ -122,8 +122,8 @@ export class ListenSession implements KeptConnection {
   }
 
   /**
-   * Resolves when the server has answered every registration: true when all were granted or refused
-   * for good, false when the session was over first.
+   * Resolves when the server has answered every registration: true when all were granted or rejected
+   * for good, false when the session ended before that.
    */
   answered(): Promise<boolean> {
     return new Promise((resolve) => {
@@ -185,10 +185,10 @@ export class ListenSession implements KeptConnection {
     switch (message.type) {
       case 'registered': {
         const listener = this.#take(message.id)
-        if (listener === undefined) break // released meanwhile
+        if (listener === undefined) break // it was released before the answer came
         const unmet = unmetDemand(listener, message)
         if (unmet !== undefined) {
-          // Registered all the same, as if nothing had been demanded: it must not stay so.
+          // The server has registered it without what was demanded: undo that.
           const { endpoint } = listener
           this.#session.send({ type: 'release', id: this.#nextId++, endpoint })
           this.#options.onRefused(listener, unmet)
@@ -235,7 +235,7 @@ export class ListenSession implements KeptConnection {
     this.#options.onRefused(listener, refusalError(endpoint, refused))
   }
 
-  /** Where people find the endpoint; a public port at least where this agent found the server. */
+  /** URLs of the endpoint; for a public port without one, the host that this agent has dialed. */
   #urlsOf({ urls, port }: Extract<ControlMessage, { type: 'registered' }>): readonly string[] {
     const isNamed = port === undefined || urls.some((url) => url.startsWith('tcp:'))
     return isNamed ? urls : [`tcp://${this.#options.serverHost}:${port}`, ...urls]
@@ -249,8 +249,8 @@ export class ListenSession implements KeptConnection {
 }
 
 /**
- * What a listener cannot do without and a server does not promise in its answer: one that does not know
- * the demand passes over it, and registers the endpoint all the same.
+ * What a listener demands and the server's answer does not confirm. A server of an earlier version
+ * ignores the demand and registers the endpoint without it.
  *
  * @param answer - the fields of `registered` that confirm demands; none on the baseline wire.
  */
@@ -274,7 +274,7 @@ function unmetDemand(
   return undefined
 }
 
-/** A refused registration as an error. */
+/** A rejected registration as an error. */
 function refusalError(endpoint: string, refused: Refused): TunnelError {
   const { code, message, retryAfterMs, holder, since } = refused
   return new TunnelError(

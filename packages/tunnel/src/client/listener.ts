@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 
 import type { Channel, ChannelSink } from '@proj/mux'
 
+import { abortable } from '../abortable.ts'
 import { TunnelError } from '../errors.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
@@ -53,9 +54,9 @@ export class Listener extends EventEmitter<ListenerEvents> {
   readonly endpoint: string
   /** What its streams carry. */
   readonly kind: 'http' | 'tcp'
-  /** Rules for visitors that the server has to enforce; without them the listener serves nobody. */
+  /** Rules for visitors; a server that does not enforce them does not get the endpoint. */
   readonly visitors: object | undefined
-  /** Public port the server has to give, 0 for any; without it the listener serves nobody. */
+  /** Public port to ask for, 0 for any; a server that gives none does not get the endpoint. */
   readonly publicPort: number | undefined
   /** Resolves, never rejects, when the listener has ended; with an error if that was not asked for. */
   readonly closed: Promise<{ readonly error?: Error }>
@@ -118,17 +119,16 @@ export class Listener extends EventEmitter<ListenerEvents> {
     signal?.throwIfAborted()
     if (this.#ended) throw this.#failure ?? endedError()
     if (this.online) return
-    await new Promise<void>((resolve, reject) => {
-      const settle = (error?: unknown): void => {
-        this.#waiting.delete(settle)
-        signal?.removeEventListener('abort', abort)
-        if (error === undefined) resolve()
-        else reject(error)
-      }
-      const abort = (): void => settle(signal?.reason)
-      this.#waiting.add(settle)
-      signal?.addEventListener('abort', abort, { once: true })
+    let settle: (error?: Error) => void = () => {}
+    const settled = new Promise<void>((resolve, reject) => {
+      settle = (error) => (error === undefined ? resolve() : reject(error))
     })
+    this.#waiting.add(settle)
+    try {
+      await abortable(settled, signal)
+    } finally {
+      this.#waiting.delete(settle)
+    }
   }
 
   /** Hands every connection to a `node:http` server, which needs no port of its own. */
@@ -181,7 +181,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     return true
   }
 
-  /** Emits behind whatever runs: what a listener of the user's throws is no failure of a session. */
+  /** Emits in the next tick: what a user's listener throws must not break the session. */
   #tell(emit: () => void): void {
     process.nextTick(emit)
   }
@@ -189,7 +189,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   #emitConnection(channel: Channel, record: StreamRecord | undefined): ChannelSink {
     const stream = channel.toStream()
     // Later, because our caller first delivers the bytes that came with the record; but before the
-    // stream can emit an error, for which nobody would listen yet.
+    // stream can emit an error, which would have no listener yet.
     this.#tell(() => {
       if (this.emit('connection', stream, record)) return
       stream.on('error', () => {})

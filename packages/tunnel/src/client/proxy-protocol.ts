@@ -36,7 +36,7 @@ const MAX_UNIQUE_ID_BYTES = 128
  * Encodes the header for a stream. A visitor whose address is not known gives `PROXY UNKNOWN` (v1) or
  * a LOCAL header (v2), which services take as "the address of the connection itself".
  *
- * @param record - names the visitor; undefined on sessions with a Piko server, which tells nothing.
+ * @param record - names the visitor; undefined on sessions with a Piko server, which has no records.
  * @param destination - the service's address; when its family is not the visitor's, the unspecified
  *   address of the visitor's family stands in, for the header has one family.
  */

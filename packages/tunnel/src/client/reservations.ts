@@ -9,13 +9,13 @@ import { TunnelError } from '../errors.ts'
 import { RESERVATIONS_ROUTE, routeTo } from '../protocol/routes.ts'
 import { handshakeTo, type ServerOptions } from './server-options.ts'
 
-/** A name that is held for whoever asked. */
+/** A name that is reserved for the identity that asked. */
 export interface ReservedName {
   /** The name. */
   readonly endpoint: string
   /** What it is meant to carry. */
   readonly kind: 'http' | 'tcp'
-  /** Whom it is held for. */
+  /** The identity it is reserved for. */
   readonly identity: string
   /** Since when, ISO 8601. */
   readonly since: string
@@ -25,7 +25,7 @@ export interface ReservedName {
   readonly port?: number
 }
 
-/** How long a request may take, and who may end it. */
+/** Options of a request. */
 export interface ReservationOptions {
   /** Ends the wait; 30 s without an answer end it as well. */
   readonly signal?: AbortSignal
@@ -34,7 +34,7 @@ export interface ReservationOptions {
 /** From the request to the whole answer, ms. */
 const ANSWER_TIMEOUT_MS = 30_000
 
-/** Largest answer that is read: a list of as many names as a server holds for anybody. */
+/** Largest answer that is read: the list of as many names as one identity can reserve. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 /**
@@ -56,7 +56,7 @@ export async function reserveName(
 }
 
 /**
- * Gives a name up.
+ * Releases a name.
  *
  * @throws {TunnelError} as `reserveName`; TUNNEL_RESERVATION_REFUSED when it is not held.
  */
@@ -86,8 +86,7 @@ async function ask(
   { signal: stop }: ReservationOptions,
 ): Promise<unknown> {
   stop?.throwIfAborted()
-  const patience = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
-  return await underSignals(stop === undefined ? [patience] : [stop, patience], async (signal) => {
+  return await underSignals([stop, AbortSignal.timeout(ANSWER_TIMEOUT_MS)], async (signal) => {
     return await exchange(server, method, route, body, signal, stop)
   })
 }
@@ -128,7 +127,7 @@ async function exchange(
     stop?.throwIfAborted()
     if (error instanceof TunnelError || isDialError(error)) throw error
     const why = error instanceof Error ? error.message : String(error)
-    throw new TunnelError('TUNNEL_RESERVATION_REFUSED', `no answer of the server: ${why}`, {
+    throw new TunnelError('TUNNEL_RESERVATION_REFUSED', `no answer from the server: ${why}`, {
       cause: error,
     })
   } finally {
@@ -152,7 +151,7 @@ function parsed(text: string): Record<string, unknown> {
     const value: unknown = text === '' ? {} : JSON.parse(text)
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
   } catch {
-    // not JSON: a server that knows nothing of this, or somebody in between
+    // not JSON: the answer of another program, or of an intermediary
   }
   return {}
 }
@@ -166,7 +165,7 @@ function judge(status: number, body: Record<string, unknown>): Record<string, un
   const delay = body['retryAfterMs']
   const retry = typeof delay === 'number' ? { retryAfterMs: delay } : {}
   const error = text('error')
-  const message = error ?? `the server holds no names: it answered ${status}`
+  const message = error ?? `the server does not reserve names: it answered ${status}`
   if (status === 401) {
     throw new TunnelError('TUNNEL_UNAUTHORIZED', `401: ${message}`, { status })
   }

@@ -3,13 +3,12 @@ import { isDialError } from '@proj/dialer'
 import { isTunnelError, TUNNEL_ERRORS } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 
-/** How long a failure that stays the same is not said again, ms: once a minute tells enough. */
+/** How often a failure that stays the same is logged, ms. */
 export const QUIET_MS = 60_000
 
 /**
- * Says in the log why a connection is made again. Attempts follow one another within seconds, on every
- * link, for as long as a server is away: what was said is repeated once a minute, and in between only
- * for whoever debugs.
+ * Logs why a connection is made again. While a server is away, every link tries again within seconds:
+ * the same failure is logged as a warning once per QUIET_MS, and at level debug in between.
  */
 export class RetryLog {
   readonly #logger: Logger
@@ -48,7 +47,7 @@ export class RetryLog {
     this.#logger.warn({ ...fields, ...repeated }, text)
   }
 
-  /** It is connected: the next failure is news, also one that was said before. */
+  /** It is connected: the next failure is a warning again, also the same one. */
   connected(): void {
     this.#said = undefined
   }

@@ -32,7 +32,7 @@ export async function listen(
 
 /**
  * Connects to a `tcp` endpoint, in one attempt. The returned stream is half-open capable with a server
- * of ours; `explainReset` tells of its `error` event why it broke, as far as the far side said.
+ * of ours; `explainReset` explains the error of its `error` event, as far as the reason is known.
  *
  * @throws {TunnelError} TUNNEL_UNAUTHORIZED, TUNNEL_ENDPOINT_INVALID, TUNNEL_UPGRADE_REFUSED.
  * @throws {DialError} when the server cannot be reached, or is a Piko server without an upstream.
@@ -57,7 +57,7 @@ export async function dial(
 }
 
 /**
- * Puts what broke a stream into words, as one of our errors: the reason of a reset, or the end of the
+ * Explains what broke a stream, as a TunnelError: the reason of a reset, or the end of the
  * session that carried it. Other errors pass unchanged.
  */
 export function explainReset(error: Error): Error {

@@ -17,25 +17,25 @@ export interface ServerOptions {
    * `ws:` or `wss:`, without credentials; a path is kept as a prefix.
    */
   readonly url: string
-  /** Bearer token, or what yields one for each handshake. Default: none. */
+  /** Bearer token, or a function that is called for each handshake. Default: none. */
   readonly token?: string | (() => string | Promise<string>)
   /** Piko's tenant id. Default: none. */
   readonly tenantId?: string
   /** Everything about getting a socket to the server: source address, proxy, TLS, timeouts. */
   readonly connect?: Omit<WebSocketDialOptions, 'headers' | 'signal'>
   /**
-   * Time a server that agreed to our protocol has for its greeting, ms, at least 1; after it the
-   * session ends and is made anew. Default 10 000.
+   * Time an Adit server has for its `hello`, ms, at least 1; then the session ends and a new one is
+   * made. Default 10 000.
    */
   readonly helloTimeoutMs?: number
   /**
-   * Time between two pings, ms, at least 100: shorter than whatever on the way ends connections that
-   * carry nothing. A server that is silent for two and a half of these is given up. Default 10 000.
+   * Time between two pings, ms, at least 100: shorter than the idle timeout of any device on the way.
+   * When nothing has come from the server for two and a half of these, the session ends. Default 10 000.
    */
   readonly pingIntervalMs?: number
 }
 
-/** An opening handshake that is about to be sent; the headers hold the token. */
+/** An opening handshake; its headers contain the token. */
 export interface Handshake {
   /** Where to: `ws:` or `wss:`. */
   readonly url: string

@@ -21,7 +21,7 @@ export class ChannelSplice {
    *
    * @param first - the consumer's.
    * @param second - the agent's.
-   * @param watch - told what comes from the agent.
+   * @param watch - reports the outcome of the agent's stream.
    * @param onClose - called once, when both are done.
    */
   constructor(first: Channel, second: Channel, watch: OutcomeWatch, onClose?: () => void) {
@@ -38,7 +38,7 @@ export class ChannelSplice {
     second.attach(this.#back)
   }
 
-  /** The first channel's sink, for who holds bytes of it already. */
+  /** The first channel's sink, for bytes of it that were read already. */
   get first(): ChannelSink {
     return this.#forward
   }
@@ -59,7 +59,7 @@ class Relay implements ChannelSink {
   opposite: Relay | undefined
   readonly #source: Channel
   readonly #target: Channel
-  /** Told to the target when the source's session dies, which says no reason itself. */
+  /** Sent to the target when the source's session ends, which has no reset reason. */
   readonly #lostReason: number
   readonly #closed: () => void
   readonly #watch: OutcomeWatch | undefined

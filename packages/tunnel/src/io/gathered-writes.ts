@@ -3,8 +3,8 @@ import type { Duplex } from 'node:stream'
 import type { ChannelSession, ChunkAnswer, ChunkHolder } from '@proj/mux'
 
 /**
- * The way out to a socket for bytes that a mux session delivers. What one chunk of the session's
- * transport brought leaves in one write, and who lent the chunk can be told when it has left.
+ * Writes what a mux session delivers to a socket. All pieces of one chunk of the session's transport
+ * leave in one write, and `holder` answers whether they are still referred to (`ChunkAnswer`).
  */
 export class GatheredWrites {
   readonly #socket: Duplex
@@ -31,13 +31,13 @@ export class GatheredWrites {
     return !this.#isGathering && this.#socket.writableLength === 0
   }
 
-  /** Who refers to what was written: what is being gathered answers for itself, later. */
+  /** Whether something refers to what was written; what is being gathered is answered for later. */
   get holder(): ChunkAnswer {
     if (this.#isGathering || this.#socket.writableLength === 0) return true
     return new Unsent(this, this.#handed)
   }
 
-  /** Gathers what is written until the chunk that `session` is delivering, if it is, is done with. */
+  /** Gathers what is written until the end of the chunk that `session` is delivering, if any. */
   gather(session: ChannelSession): void {
     if (this.#isGathering) return
     this.#isGathering = true
@@ -86,7 +86,7 @@ export class GatheredWrites {
     return this.#hasRoom()
   }
 
-  // A large write asks for patience even if the platform has taken all of it at once.
+  // A large write asks for a drain even if the platform has taken all of it at once.
   #hasRoom(): boolean {
     return this.#socket.writableLength === 0 || !this.#socket.writableNeedDrain
   }

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 
 /**
  * Node's option `onread` of sockets that connect, switched on for a socket that exists: what is read
- * goes into memory of ours and straight to a callback, past the stream.
+ * goes into our memory and straight to a callback, past the stream.
  *
  * It is switched on the way Node's own constructor does it, which needs three private symbols. They
  * are the same in every Node from 20 to 26; for anything else there is no such way
@@ -38,7 +38,7 @@ export function canReadOn(): boolean {
 }
 
 /**
- * Reads a socket into `buffer` from the next read on. Its `pause` and `resume` work as ever.
+ * Reads a socket into `buffer` from the next read on. Its `pause` and `resume` work as usual.
  *
  * @param onRead - called within each read; the bytes stay as they are until it returns.
  * @returns names the buffer for the reads after the one that is going on, to be called from within `onRead`;
@@ -82,7 +82,7 @@ function handleOf(socket: Socket): UserBufferHandle | undefined {
 function findPrivateParts(): PrivateParts | undefined {
   if (privateParts !== 'unknown') return privateParts
   const major = Number(process.versions.node.split('.')[0])
-  // A socket that was made with the option has them set, and tells them from all other symbols.
+  // A socket that was made with the option has these symbols set.
   const onread = { buffer: Buffer.alloc(1), callback: () => true }
   const example: Socket = Reflect.construct(Socket, [{ onread }])
   const find = (description: string): symbol | undefined =>

@@ -7,12 +7,12 @@ import { carrierOf } from './tls-carrier.ts'
 /**
  * Destroys a socket so that its peer sees a reset, where the transport has one.
  *
- * Below TLS it is the TCP connection that is reset: closed without a word of TLS, many peers, Node and
- * browsers among them, would take the end for a clean one.
+ * Below TLS the TCP connection is reset: when it only closes, without a TLS alert, many peers, Node and
+ * browsers among them, take the end for a clean one.
  *
  * While the end of a socket is just being sent, libuv refuses to reset it (EINVAL), after which Node
- * neither closes the descriptor nor emits 'close': it is lost for good. Such a socket has said all it
- * had to say, so it is simply closed. One that still has bytes to send before its end is reset.
+ * neither closes the descriptor nor emits 'close': the descriptor leaks. Such a socket has sent all its
+ * bytes, so it is simply closed. One that still has bytes to send before its end is reset.
  */
 export function resetSocket(socket: Duplex): void {
   if (socket.destroyed) return
@@ -25,7 +25,7 @@ export function resetSocket(socket: Duplex): void {
 
 /**
  * TLS has to be taken down before the connection below it, or the process ends with a segmentation
- * fault. So TLS is destroyed as ever, and when it comes to destroy what is below, that is reset.
+ * fault. So the TLS socket is destroyed as usual, and when it destroys the socket below, that is reset.
  */
 function resetBelow(socket: TLSSocket): void {
   const carrier = carrierOf(socket)

@@ -34,7 +34,7 @@ export class SocketSplice implements ChannelSink {
 
   /**
    * @param channel - the mux side; this object must be its sink.
-   * @param options.resetReason - tells the far side why, from the socket's error.
+   * @param options.resetReason - the reason sent to the far side, from the socket's error.
    * @param options.onClose - called once when the channel is done; with a reason and the error itself
    *   if it did not end well.
    */
@@ -58,7 +58,7 @@ export class SocketSplice implements ChannelSink {
       return
     }
     if (socket.destroyed) {
-      // Gone while it was waited for: its events have been, or nobody would hear them.
+      // Destroyed before it was connected: its events have been emitted already.
       this.#channel.reset(RESET_REASONS[this.#resetReason(new Error('socket closed'))])
       return
     }
@@ -84,7 +84,7 @@ export class SocketSplice implements ChannelSink {
       if (!this.#closed) this.#channel.reset(RESET_REASONS[this.#resetReason(error)])
     })
     socket.on('close', () => {
-      // Closed without an error event and without FIN: torn down under us, which is no clean end.
+      // Closed without an error event and without FIN: destroyed by other code, which is no clean end.
       if (!failed && !socket.readableEnded && !this.#closed) {
         this.#channel.reset(RESET_REASONS[this.#resetReason(new Error('socket closed'))])
       }
@@ -146,7 +146,7 @@ export class SocketSplice implements ChannelSink {
   }
 }
 
-/** Sends what was written to a channel now; who refers to it then. */
+/** Sends what was written to a channel now; answers whether something still refers to it. */
 export function sentOn(channel: Channel): ChunkAnswer {
   channel.session.flush()
   return channel.holder

@@ -8,7 +8,7 @@ export interface MeteredConnection {
 
 /**
  * Counts the connections of one listener or access and their bytes, those of open connections
- * included. Nothing is added up before somebody asks, so that counting costs the bytes nothing.
+ * included. Sums are made when they are asked for, so counting costs nothing per chunk.
  */
 export class Traffic {
   readonly #open = new Set<MeteredConnection>()

@@ -4,7 +4,7 @@ import { ControlMessageReader, encodeControlMessage } from './control-codec.ts'
 import type { ControlMessage, Hello } from './control-message.ts'
 import { isTunnelError, TunnelError } from '../errors.ts'
 
-/** What the owner of a control stream wants to hear. */
+/** Events of a control stream. */
 export interface ControlHandlers {
   /** The peer greeted: always first, and once. */
   onHello(hello: Hello): void
@@ -16,7 +16,7 @@ export interface ControlHandlers {
   onClose(): void
 }
 
-/** Bytes of messages the peer may leave unread before it is taken for broken. */
+/** Bytes of messages the peer may leave unread; more is a violation of the protocol. */
 export const MAX_UNREAD_BYTES = 1_048_576
 
 /**
@@ -28,7 +28,7 @@ export class ControlChannel implements ChannelSink {
   readonly #reader = new ControlMessageReader()
   readonly #lateHello: NodeJS.Timeout
   #channel: Channel | undefined
-  /** Said before the peer opened the stream: a drain at most, for nothing was asked yet. */
+  /** Sent before the peer opened the stream: at most a `drain`, because nothing was asked yet. */
   readonly #early: ControlMessage[] = []
   #endEarly = false
   #greeted = false
@@ -37,7 +37,7 @@ export class ControlChannel implements ChannelSink {
 
   /**
    * Resolves when both sides have ended the stream, or the session is over. Whatever the peer opened
-   * before its end has arrived by then, so that a GoAway sent after it refuses nothing.
+   * before its end has arrived by then, so that a GoAway sent after it rejects no stream.
    */
   readonly closed: Promise<void> = new Promise((resolve) => (this.#close = resolve))
 

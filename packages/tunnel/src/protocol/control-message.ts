@@ -57,9 +57,9 @@ export interface Hello {
   readonly peer: string
 }
 
-/** Why something is rejected, as the peer is told. */
+/** Why something is rejected, for the peer. */
 export interface Rejection<Code extends string = RejectionCode> {
-  /** Stable word. */
+  /** Stable; for programs. */
   readonly code: Code
   /** One sentence for people. */
   readonly message: string
@@ -70,7 +70,7 @@ export interface Rejection<Code extends string = RejectionCode> {
   readonly holder?: string
   /** With `name-taken` and `port-taken`: since when, ISO 8601, where that is known. */
   readonly since?: string
-  /** When asking again may help; absent: it will not. */
+  /** Delay after which to ask again, ms; absent where that does not help. */
   readonly retryAfterMs?: number
 }
 

@@ -22,6 +22,12 @@ const REASONS: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
 }
 
+/** Texts of Piko's error bodies that clients read; part of its wire (docs/protocol.md, "Handshake"). */
+export const ANSWER_TEXTS = {
+  noUpstream: 'no available upstreams',
+  notPermitted: 'endpoint not permitted',
+} as const
+
 /** An error as Piko words it: `{"error": text}`, with what programs may want to know beside it. */
 export function jsonAnswer(
   status: number,

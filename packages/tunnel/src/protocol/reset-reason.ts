@@ -1,7 +1,7 @@
 import type { MuxError } from '@proj/mux'
 
 /**
- * Why a stream was reset, told to the far end.
+ * Why a stream was reset, sent to the far end.
  *
  * yamux's RST says only "gone". Between our own peers the reason travels as a number in the length
  * field of the RST frame, which Piko's Go peers ignore, so that `adit access` can say "the service

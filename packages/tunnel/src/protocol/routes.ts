@@ -11,9 +11,9 @@ export const CONNECT_ROUTE = '/_piko/v1/tcp/'
 export const RESERVATIONS_ROUTE = '/adit/v1/reservations'
 
 /**
- * Endpoint name that asks a server of ours for a session and nothing else. A Piko server looks for an
- * upstream of that name, finds none and says so, which tells us what it speaks without touching any
- * service.
+ * Endpoint name by which a consumer asks an Adit server for a session. A Piko server looks for an
+ * upstream of that name and answers that there is none; so the consumer learns which protocol the server
+ * speaks without reaching any service.
  */
 export const SESSION_ENDPOINT = 'adit-session'
 

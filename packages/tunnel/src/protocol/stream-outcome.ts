@@ -2,10 +2,10 @@ import type { MuxError } from '@proj/mux'
 
 import { type ResetReason, resetReasonName } from './reset-reason.ts'
 
-/** What became of a stream to a service: it answered, or why not. */
+/** The outcome of a stream to a service: it answered, or why not. */
 export type StreamOutcome = 'ok' | ResetReason
 
-/** What became of the last stream to an endpoint's service. */
+/** The outcome of the last stream to an endpoint's service. */
 export interface LastOutcome {
   /** `ok`, or the reason the agent gave. */
   readonly outcome: StreamOutcome
@@ -14,14 +14,14 @@ export interface LastOutcome {
 }
 
 /**
- * Watches one stream to an agent and tells what became of it: that the service answered, as soon as it
- * does, and why the stream broke, if it did. A stream that the visitor's side gave up tells nothing.
+ * Watches one stream to an agent and reports its outcome: that the service answered, as soon as it
+ * does, and why the stream broke, if it did. A stream that the visitor's side ended reports nothing.
  */
 export class OutcomeWatch {
   readonly #tell: (outcome: StreamOutcome) => void
   #answered = false
 
-  /** @param tell - called at most twice: an answer, then what broke it off. */
+  /** @param tell - called at most twice: for the answer, then for what broke the stream. */
   constructor(tell: (outcome: StreamOutcome) => void) {
     this.#tell = tell
   }

@@ -16,7 +16,7 @@ export interface StreamRecord {
   readonly kind: 'control' | 'http' | 'tcp'
   /** Endpoint addressed; empty on the control stream. */
   readonly endpoint: string
-  /** Visitor's address as text without a zone, where known. Tells of the first request for `http`. */
+  /** Visitor's address as text without a zone, where known. For kind `http`, that of the first request. */
   readonly visitorAddress?: string
   /** Visitor's port. */
   readonly visitorPort?: number

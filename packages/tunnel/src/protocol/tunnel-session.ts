@@ -26,7 +26,7 @@ export interface TunnelSessionOptions {
   readonly role: 'client' | 'server'
   /** Wire agreed in the handshake; the baseline has no control stream and no stream records. */
   readonly protocol: 'piko' | 'adit'
-  /** What this side says of itself in its `hello`. */
+  /** What this side sends of itself in its `hello`. */
   readonly hello: Omit<Hello, 'type'>
   /** Time the peer has for its `hello`, ms. */
   readonly helloTimeoutMs: number
@@ -158,8 +158,8 @@ export class TunnelSession {
   }
 
   /**
-   * Ends the session because the peer's right to it is over: tells the reason, and cuts off what still
-   * runs after RIGHT_ENDED_MS. On the baseline wire nothing can be told, and the session ends at once.
+   * Ends the session because the peer's right to it is over: sends the reason, and cuts off streams that
+   * are still open after RIGHT_ENDED_MS. The baseline wire has no such message; the session ends at once.
    */
   async endRight(reason: string): Promise<void> {
     const { abortCode } = this.#options

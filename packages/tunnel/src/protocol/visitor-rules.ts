@@ -22,7 +22,7 @@ export type ReadVisitorRules<Rules extends VisitorRules = VisitorRules> = (
   kind: 'http' | 'tcp',
 ) => Rules
 
-/** Longest rules, bytes of JSON: a control message with room for its other fields. */
+/** Longest rules, bytes of JSON: they fit a control message with its other fields. */
 export const MAX_VISITOR_RULES_BYTES = 12_288
 
 /**

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { type HttpAnswer, jsonAnswer, retryAfterSeconds } from '../protocol/http-answer.ts'
 import type { EndpointAction } from '../protocol/routes.ts'
 
-/** The certificate a peer has shown on TLS, verified against the authorities of its listener. */
+/** The TLS certificate of a peer, verified against the authorities of its port. */
 export interface ClientCertificate {
   /** Subject alternative names, each with its kind: `DNS:agent.example`, `URI:spiffe://…`, `email:…`. */
   readonly names: readonly string[]
@@ -11,35 +11,35 @@ export interface ClientCertificate {
   readonly fingerprint256: string
 }
 
-/** A handshake to be judged. */
+/** A handshake to authorise. */
 export interface AuthorizationRequest {
   /** Headers of the handshake, lower case. Hold credentials: never log them. */
   readonly headers: IncomingHttpHeaders
   /** What the route asks for. */
   readonly action: EndpointAction
   /**
-   * Endpoint in the route; empty where there is none. For a session of our own protocol it only says
-   * what the peer begins with (`adit-session` for consumers): each endpoint is asked of the grant.
+   * Endpoint in the route; empty where there is none. On our own protocol it is only the first one
+   * (`adit-session` for consumers): the grant is asked for each endpoint.
    */
   readonly endpoint: string
   /** Peer's address. */
   readonly remoteAddress: string | undefined
-  /** What the peer has shown on TLS; absent where no certificate is asked for. */
+  /** The peer's TLS certificate; absent where none is asked for. */
   readonly certificate?: ClientCertificate
 }
 
-/** What an authorised peer may do, asked again for every endpoint its session touches. */
+/** What an authorised peer may do; asked for every endpoint its session uses. */
 export interface Grant {
   /**
-   * Who it is, for logs and conflicts; no secret. Sessions of one identity share a name, another's are
-   * refused it.
+   * Names the peer in logs and conflicts; not a secret. Sessions of one identity share a name, other
+   * identities cannot register it.
    */
   readonly identity: string
-  /** Whose names it uses: a name in one tenant never meets the same name in another. '' is the usual one. */
+  /** Tenant whose names it uses; '' for none. The same name in two tenants is two endpoints. */
   readonly tenant: string
   /**
-   * Aborted with an Error when the right is over, because it expired or was revoked: what lives on it is
-   * cut. Absent: it lasts as long as the session.
+   * Aborted with an Error when the right expires or is revoked: the session and its streams are then
+   * ended. Absent: the right lasts as long as the session.
    */
   readonly ended?: AbortSignal
   /** Whether the peer may do this with this endpoint. */
@@ -48,11 +48,11 @@ export interface Grant {
 
 /** The peer has no right to what it asks for. */
 export interface Denial {
-  /** HTTP status: 401 as Piko says it, or a retryable one (429, 503). */
+  /** HTTP status: 401 as from Piko, or a retryable one (429, 503). */
   readonly status: number
   /** Text of the JSON error body, one of Piko's where one fits. */
   readonly error: string
-  /** When asking again may help, ms; told in `retry-after`, in whole seconds. */
+  /** Delay after which to try again, ms; sent as `retry-after`, in whole seconds. */
   readonly retryAfterMs?: number
 }
 
@@ -61,7 +61,7 @@ export interface Denial {
  */
 export type Authorize = (request: AuthorizationRequest) => Promise<Grant | Denial> | Grant | Denial
 
-/** Tells a denial from a grant. */
+/** Whether a verdict is a denial. */
 export function isDenial(verdict: Grant | Denial): verdict is Denial {
   return 'status' in verdict
 }
@@ -76,7 +76,7 @@ export function denialAnswer(
   return jsonAnswer(status, error, { ...retryAfter, ...headers })
 }
 
-/** Lets everyone do everything: right on loopback, and the app's decision elsewhere. */
+/** Permits everything: fit for loopback; elsewhere the app has to decide it. */
 export function allowAll(): Grant {
   return { identity: 'anonymous', tenant: '', permits: () => true }
 }

@@ -1,15 +1,15 @@
 import type { Endpoint } from '../protocol/endpoint.ts'
 import type { Upstream, UpstreamRegistry } from './upstream-registry.ts'
 
-/** Why a name is not to be had. */
+/** Why a name cannot be registered: another identity has it. */
 export interface NameConflict {
-  /** It is reserved, or sessions of somebody else serve it. */
+  /** What holds it: a reservation, or the sessions that serve it. */
   readonly holder: 'reservation' | 'session'
-  /** Whose it is. Names of one tenant meet nobody else's, so whoever asks may know. */
+  /** The other identity. It is of the same tenant, so it may be told. */
   readonly identity: string
-  /** Since when it is theirs, ms since the epoch. */
+  /** Since when it has the name, ms since the epoch. */
   readonly since: number
-  /** When asking again may help, ms; undefined: it will not, for a reservation stays. */
+  /** Delay after which to ask again, ms; undefined where that does not help: a reservation stays. */
   readonly retryAfterMs: number | undefined
 }
 
@@ -17,47 +17,48 @@ export interface NameConflict {
 export interface RejectedName {
   /** The endpoint whose name it is. */
   readonly endpoint: Endpoint
-  /** Who asked for it. */
+  /** The identity that asked for it. */
   readonly identity: string
-  /** From where. */
+  /** Its address. */
   readonly remoteAddress: string | undefined
-  /** Who has it. */
+  /** Why it was rejected. */
   readonly conflict: NameConflict
 }
 
-/** Names that are held for somebody whether or not they are connected. */
+/** Names that are held for identities, whether or not an agent is connected. */
 export interface NameReservations {
-  /** Whom a name is held for, and since when (ms since the epoch); undefined: nobody. */
+  /** The identity a name is reserved for, and since when (ms since the epoch); undefined: none. */
   find(endpoint: Endpoint): { readonly identity: string; readonly reservedAt: number } | undefined
 }
 
-/** Who wants which name. */
+/** A request for a name. */
 export interface NameClaim {
   /** The endpoint whose name it is. */
   readonly endpoint: Endpoint
-  /** Who wants it. */
+  /** The identity that asks. */
   readonly identity: string
-  /** The session it is for, once there is one. */
+  /** The session that asks, once there is one. */
   readonly session?: Upstream
 }
 
-/** What a claim is judged by. */
+/** What a claim is checked against. */
 export interface ClaimContext {
-  /** Who serves what. */
+  /** Which sessions serve which endpoint. */
   readonly registry: UpstreamRegistry
-  /** What is reserved. */
+  /** The reserved names. */
   readonly reservations: NameReservations
-  /** When asking again may help, ms: longer than a holder that is gone takes to be noticed. */
+  /** Delay to advise, ms: longer than it takes to notice that the holder is gone. */
   readonly nameRetryAfterMs: number
 }
 
 /**
- * Judges who may have a name: whom it is reserved for, else who came first, as long as a session of
- * theirs serves it. Sessions of one identity share it.
+ * Checks whether an identity may have a name. It belongs to the identity it is reserved for, otherwise
+ * to the first one that registered it, as long as one of its sessions serves it. Sessions of one
+ * identity share a name.
  *
- * Whoever has it is asked for a sign of life in either case. If the newcomer is the holder come back,
- * an old connection of theirs that hangs gets no visitors in the meantime; if it is a stranger, the
- * name of a holder that is gone is free by the time they ask again.
+ * The sessions that serve the name are pinged in either case. If the same identity has come back, its
+ * old connection, which may hang, gets no visitors until it answers; if it is another identity, the name
+ * of a holder that is gone is free when it asks again.
  *
  * @returns the conflict, or undefined when the name may be registered.
  */
@@ -72,7 +73,7 @@ export function claimName(claim: NameClaim, context: ClaimContext): NameConflict
   const others = registry.sessions(endpoint).filter((one) => one !== session)
   const stranger = others.find((one) => one.identity !== identity)
   if (stranger !== undefined && reserved !== undefined) {
-    // Served by somebody else since before it was reserved: now it is the owner's.
+    // Another identity has served it since before it was reserved: the reservation wins.
     for (const one of others) one.end(`${JSON.stringify(endpoint.name)} is reserved for another`)
     return undefined
   }
@@ -82,13 +83,13 @@ export function claimName(claim: NameClaim, context: ClaimContext): NameConflict
   return { holder: 'session', identity: stranger.identity, since, retryAfterMs: nameRetryAfterMs }
 }
 
-/** Says a conflict in a sentence. */
+/** A conflict as one sentence. */
 export function conflictText(endpoint: string, { holder, identity, since }: NameConflict): string {
   const how = holder === 'reservation' ? 'reserved for' : 'served by'
   return `${JSON.stringify(endpoint)} is ${how} ${identity} since ${new Date(since).toISOString()}`
 }
 
-/** What a program may want to know of a conflict, as JSON has it. */
+/** A conflict as JSON. */
 export interface ConflictDetails {
   /** Stable. */
   readonly code: 'name-taken'
@@ -96,11 +97,11 @@ export interface ConflictDetails {
   readonly holder: NameConflict['holder']
   /** Since when, ISO 8601. */
   readonly since: string
-  /** When asking again may help; absent: it will not. */
+  /** Delay after which to ask again; absent where that does not help. */
   readonly retryAfterMs?: number
 }
 
-/** Puts a conflict into the words of a program. */
+/** Makes the JSON of a conflict. */
 export function conflictDetails({ holder, since, retryAfterMs }: NameConflict): ConflictDetails {
   return {
     code: 'name-taken',

@@ -24,7 +24,7 @@ import {
   type TcpVisitor,
 } from './open-connection.ts'
 import { protocolHeader, speaksAdit } from '../protocol/protocol-version.ts'
-import { type HttpAnswer, jsonAnswer, sendAnswer } from '../protocol/http-answer.ts'
+import { ANSWER_TEXTS, type HttpAnswer, jsonAnswer, sendAnswer } from '../protocol/http-answer.ts'
 import { CONNECT_ROUTE, routeEndpoint } from '../protocol/routes.ts'
 import { OpenSplices } from '../io/open-splices.ts'
 import type { UpstreamRegistry } from './upstream-registry.ts'
@@ -55,11 +55,11 @@ export interface ConsumerAcceptorOptions {
   readonly software?: string
   /** Consumer sessions and connections held at once; one more gets 503. Default 10 000. */
   readonly maxSessions?: number
-  /** Time a consumer of ours has for its greeting, ms; then its session ends. Default 10 000. */
+  /** Time an Adit consumer has for its `hello`, ms; then its session ends. Default 10 000. */
   readonly helloTimeoutMs?: number
   /**
-   * Memory that the windows of all sessions may grow by together, shared by whoever is given the
-   * same budget. Default: 256 MiB of its own.
+   * Memory that the windows of all sessions may grow by together; acceptors may share a budget.
+   * Default: 256 MiB.
    */
   readonly windowBudget?: WindowBudget
   /** Default: silent. */
@@ -68,7 +68,7 @@ export interface ConsumerAcceptorOptions {
 
 /**
  * The connect route of the proxy port. A Piko forwarder gets what Piko gives: one WebSocket is one
- * TCP connection, raw bytes after 101. A consumer of ours gets a session instead, on which each
+ * TCP connection, raw bytes after 101. An Adit consumer gets a session instead, on which each
  * connection is a stream with half-close, a record ahead and a reason in its reset.
  */
 export class ConsumerAcceptor {
@@ -105,16 +105,16 @@ export class ConsumerAcceptor {
   async handle(request: ConnectRequest, socket: Duplex, head: Buffer): Promise<void> {
     const ignore = (): void => {}
     socket.on('error', ignore)
-    socket.pause() // nobody reads while it is decided who may
+    socket.pause() // until the request has been judged
     const answer = await this.#accept(request, socket, head)
     if (answer !== undefined) sendAnswer(socket, answer)
     else socket.off('error', ignore)
   }
 
   /**
-   * Lets what runs finish, tells consumers of ours to expect the end, and refuses new ones.
+   * Lets open connections finish, asks Adit consumers to connect elsewhere, and rejects new ones.
    *
-   * @param options.signal - ends the patience: what still runs then is cut.
+   * @param options.signal - ends the wait: connections that are still open are then cut off.
    */
   async drain({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     this.#draining = true
@@ -132,7 +132,7 @@ export class ConsumerAcceptor {
     this.#pipes.abort('draining')
   }
 
-  /** @returns the answer to send, or undefined when the socket belongs to somebody now. */
+  /** @returns the answer to send, or undefined when the socket has an owner now. */
   async #accept(
     request: ConnectRequest,
     socket: Duplex,
@@ -162,7 +162,7 @@ export class ConsumerAcceptor {
     if (this.#draining) return jsonAnswer(503, 'server is shutting down', echo)
     if (this.size >= maxSessions) return jsonAnswer(503, 'too many connections', echo)
     if (!adit) {
-      if (!grant.permits('connect', endpoint)) return jsonAnswer(401, 'endpoint not permitted')
+      if (!grant.permits('connect', endpoint)) return jsonAnswer(401, ANSWER_TEXTS.notPermitted)
       // Piko looks for an upstream before it looks at the handshake.
       const rejection = rejectConnection(
         registry,
@@ -207,7 +207,7 @@ export class ConsumerAcceptor {
     this.#pipes.add(splice)
     onAborted(grant.ended, closed, () => splice.abort('notPermitted'))
     socket.write(switchingProtocols(accept, false))
-    // A reader of bare bytes may rest for long and answers no ping meanwhile: silence is no death.
+    // The reader of bare bytes may pause for long and then answers no ping: silence is no failure.
     splice.connect(new WebSocketPipe(socket, { role: 'server', head, missedPongs: Infinity }))
     return undefined
   }
@@ -215,7 +215,7 @@ export class ConsumerAcceptor {
 
 const REJECTIONS: Readonly<Record<ConnectionRejection, readonly [status: number, text: string]>> = {
   notPermitted: [403, 'not allowed to visitors like you'],
-  noUpstream: [502, 'no available upstreams'],
+  noUpstream: [502, ANSWER_TEXTS.noUpstream],
   limitReached: [503, 'too many connections'],
 }
 

@@ -4,7 +4,7 @@ import { isTunnelError } from '../errors.ts'
 import type { Grant } from './authorization.ts'
 import type { ReadVisitorRules, VisitorRules } from '../protocol/visitor-rules.ts'
 
-/** An agent asks to serve an endpoint. */
+/** The message by which an agent asks to serve an endpoint. */
 export type Register = Extract<ControlMessage, { type: 'register' }>
 
 /** What a session knows when it is asked for an endpoint. */
@@ -19,11 +19,11 @@ export interface RegistrationContext {
   readonly waiting: number
   /** Endpoints it may serve. */
   readonly maxEndpoints: number
-  /** Delay an agent is advised to keep when told to leave. */
+  /** Delay to advise when the server is stopping, ms. */
   readonly drainRetryAfterMs: number
   /** What is demanded of the endpoint's visitors already. */
   readonly demanded: readonly VisitorRules[]
-  /** Understands rules for visitors; undefined when nobody enforces them. */
+  /** Reads rules for visitors; undefined when this server does not enforce any. */
   readonly readVisitorRules: ReadVisitorRules | undefined
 }
 
@@ -31,7 +31,7 @@ export interface RegistrationContext {
 const MAX_RULES_PER_ENDPOINT = 8
 const RULES_RETRY_MS = 1_000
 
-/** Says whether an endpoint may be registered, and with which rules for its visitors. */
+/** Checks whether an endpoint may be registered, and reads the rules for its visitors. */
 export function judgeRegistration(
   { endpoint, kind, visitors, port }: Register,
   context: RegistrationContext,
@@ -59,7 +59,7 @@ export function judgeRegistration(
   if (port !== undefined && kind !== 'tcp') {
     return { code: 'port-kind', message: 'a public port is for kind tcp' }
   }
-  // Without a word of it in the answer an agent knows that nobody enforces its rules.
+  // An answer that does not confirm the rules tells the agent that they are not enforced.
   if (visitors === undefined || context.readVisitorRules === undefined) return {}
   return judgeRules(visitors, kind, context.readVisitorRules, context.demanded)
 }

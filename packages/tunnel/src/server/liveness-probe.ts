@@ -1,4 +1,4 @@
-/** What is asked of a session to see whether its peer is there. */
+/** What the probe needs of a session. */
 export interface ProbedSession {
   /** Resolves when the peer has answered; rejects when the session ends first. */
   ping(options: { readonly signal: AbortSignal }): Promise<unknown>
@@ -7,15 +7,15 @@ export interface ProbedSession {
 }
 
 /**
- * Shortest time from an answer to the next question, ms. A peer ends a session that pings too often,
- * and strangers, by asking for a name, decide how often its holder is asked.
+ * Shortest time from an answer to the next ping, ms. A peer ends a session that pings too often, and
+ * other agents, by asking for its name, decide how often it is pinged.
  */
 const MIN_INTERVAL_MS = 100
 
 /**
- * Finds out at once whether a peer is still there, when there is a reason to doubt it. It is pinged,
- * and given up when it has said nothing for `timeoutMs`. Whatever it says gives it as much time
- * again: on a slow line the answer may stand behind megabytes, but something comes before it.
+ * Finds out whether a peer is still there, when there is a reason to doubt it. The peer is pinged, and
+ * lost when nothing has come from it for `timeoutMs`. Any byte starts the time anew: on a slow line the
+ * answer may wait behind megabytes, but they arrive before it.
  */
 export class LivenessProbe {
   readonly #session: ProbedSession
@@ -23,24 +23,24 @@ export class LivenessProbe {
   readonly #onSilent: () => void
   #asking: AbortController | undefined
   #answeredAt = -Infinity
-  /** A question that is put off until the peer may be asked again. */
+  /** A ping that is delayed until the peer may be pinged again. */
   #later: NodeJS.Timeout | undefined
   #timer: NodeJS.Timeout | undefined
   #verdict: NodeJS.Immediate | undefined
 
-  /** @param onSilent - called when the peer is given up. */
+  /** @param onSilent - called when the peer is lost. */
   constructor(session: ProbedSession, timeoutMs: number, onSilent: () => void) {
     this.#session = session
     this.#timeoutMs = timeoutMs
     this.#onSilent = onSilent
   }
 
-  /** Whether the peer was asked and has not answered yet. */
+  /** Whether a ping has not been answered yet. */
   get pending(): boolean {
     return this.#asking !== undefined
   }
 
-  /** Asks the peer, unless it is being asked already; a little later when it has just answered. */
+  /** Pings the peer, unless a ping is pending; a little later when it has just answered. */
   start(): void {
     if (this.#asking !== undefined || this.#later !== undefined) return
     const waitMs = this.#answeredAt + MIN_INTERVAL_MS - performance.now()
@@ -55,7 +55,7 @@ export class LivenessProbe {
     this.#later.unref() // like the one below
   }
 
-  /** Asks no more; nothing is called any more. */
+  /** Stops; `onSilent` is not called any more. */
   stop(): void {
     clearTimeout(this.#later)
     this.#later = undefined
@@ -73,7 +73,7 @@ export class LivenessProbe {
       this.#answeredAt = performance.now()
       this.stop()
     }
-    // An answer and the end of the session are both the end of the doubt.
+    // An answer and the end of the session both end the probe.
     this.#session.ping({ signal: asking.signal }).then(settle, settle)
     this.#wait()
   }
@@ -81,7 +81,7 @@ export class LivenessProbe {
   #wait(): void {
     const before = this.#session.stats().bytesReceived
     this.#timer = setTimeout(() => {
-      // If it was this process that stood still, the answer lies in the socket: one turn to read it.
+      // If this process was blocked, the answer is in the socket: one turn to read it.
       this.#verdict = setImmediate(() => {
         if (this.#session.stats().bytesReceived !== before) {
           this.#wait()
@@ -91,6 +91,6 @@ export class LivenessProbe {
         this.#onSilent()
       })
     }, this.#timeoutMs)
-    this.#timer.unref() // the connection keeps the process alive, not the doubt about it
+    this.#timer.unref() // the connection keeps the process alive, the probe need not
   }
 }

@@ -3,11 +3,11 @@ import type { Rejection, RejectionCode } from '../protocol/control-message.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import type { Upstream } from './upstream-registry.ts'
 
-/** A port that an agent asks for, with an endpoint it may serve. */
+/** An agent's request for a public port. */
 export interface PortWish {
   /** The endpoint that visitors of the port reach. */
   readonly endpoint: Endpoint
-  /** Who asks. */
+  /** The identity that asks. */
   readonly identity: string
   /** The port, or 0 for any. */
   readonly port: number
@@ -15,17 +15,17 @@ export interface PortWish {
   readonly session: Upstream
 }
 
-/** A session's hold on a port. The port is open to visitors as long as some session has one. */
+/** A session's lease of a port. Visitors get through as long as some session has one. */
 export interface PortLease {
   /** The port. */
   readonly port: number
-  /** URL people find it under; undefined where the agent knows one as good. */
+  /** Its URL; undefined: the agent uses the host it has dialed. */
   readonly url: string | undefined
-  /** Gives the hold up; again is nothing. */
+  /** Releases the port; a second call does nothing. */
   release(): void
 }
 
-/** Why an endpoint gets no port, as the agent is told: no other identity and no program is named. */
+/** Why an endpoint gets no port. It is sent to the agent, and names no other identity and no program. */
 export type PortRejection = Rejection<Extract<RejectionCode, `port-${string}`>>
 
 /** Gives out public ports. */
@@ -34,18 +34,18 @@ export interface PublicPortSource {
   take(wish: PortWish): Promise<PortLease | PortRejection>
 }
 
-/** When it is worth asking again after a failure of the server's own, ms. */
+/** Delay to advise after a failure of the server itself, ms. */
 const RETRY_MS = 10_000
 
 /**
- * The public ports of one session, by endpoint. Getting one takes a while, in which the agent may have
- * thought better of it: what is released meanwhile is given back as soon as it is there.
+ * The public ports of one session, by endpoint. Opening one takes a while, and the agent may release
+ * the endpoint before that: the port is then given back as soon as it is open.
  */
 export class PortLeases {
   readonly #source: PublicPortSource
   readonly #logger: Logger
   readonly #leases = new Map<string, PortLease>()
-  /** The wish of each endpoint that is under way. */
+  /** The pending request of each endpoint. */
   readonly #wishes = new Map<string, PortWish>()
 
   constructor(source: PublicPortSource, logger: Logger) {
@@ -53,7 +53,7 @@ export class PortLeases {
     this.#logger = logger
   }
 
-  /** Wishes that are under way. */
+  /** Number of pending requests. */
   get pending(): number {
     return this.#wishes.size
   }
@@ -61,7 +61,7 @@ export class PortLeases {
   /**
    * Gets a port for an endpoint, in place of the one it has.
    *
-   * @returns undefined when the endpoint was released meanwhile.
+   * @returns undefined when the endpoint was released before the port was open.
    */
   async take(wish: PortWish): Promise<PortLease | PortRejection | undefined> {
     const endpoint = wish.endpoint.name
@@ -76,11 +76,11 @@ export class PortLeases {
     }
     const before = this.#leases.get(endpoint)
     this.#leases.set(endpoint, lease)
-    before?.release() // after the new one, so that a port which stays is never without
+    before?.release() // after the new one, so that a port which stays the same is not closed
     return lease
   }
 
-  /** Gives up the port of an endpoint, if it has one or waits for one. */
+  /** Releases the port of an endpoint, if it has one or waits for one. */
   release(endpoint: string): void {
     this.#wishes.delete(endpoint)
     const lease = this.#leases.get(endpoint)
@@ -88,7 +88,7 @@ export class PortLeases {
     lease?.release()
   }
 
-  /** Gives up every port. */
+  /** Releases every port. */
   releaseAll(): void {
     this.#wishes.clear()
     for (const endpoint of this.#leases.keys()) this.release(endpoint)

@@ -25,6 +25,7 @@ import { type Logger, silentLogger } from '../logger.ts'
 import { noPublicPorts, type PublicPortSource } from './port-leases.ts'
 import { protocolHeader, speaksAdit } from '../protocol/protocol-version.ts'
 import {
+  ANSWER_TEXTS,
   type HttpAnswer,
   jsonAnswer,
   retryAfterSeconds,
@@ -40,18 +41,18 @@ import { WebSocketPipe } from '../websocket/pipe.ts'
 
 /** Limits of an acceptor. */
 export interface UpstreamAcceptorLimits {
-  /** Agent sessions held at once, 1 or more; one more is told to come back later (503). Default 10 000. */
+  /** Agent sessions held at once, 1 or more; one more gets 503. Default 10 000. */
   readonly maxSessions?: number
   /** Endpoints one session of our protocol may register, 1 or more. Default 1000. */
   readonly maxEndpointsPerSession?: number
-  /** Time an agent of ours has for its greeting, ms; then its session ends. Default 10 000. */
+  /** Time an Adit agent has for its `hello`, ms; then its session ends. Default 10 000. */
   readonly helloTimeoutMs?: number
   /**
-   * Silence after which an agent is given up that was asked for a sign of life, because somebody
-   * registers a name of its, ms, 50 to 60 000. Default 2000.
+   * Time an agent has to answer a ping when another one asks for its name, ms, 50 to 60 000; then its
+   * session ends. Default 2000.
    */
   readonly probeTimeoutMs?: number
-  /** When a stranger may ask again for a name that is served, ms, 100 to 300 000. Default 3000. */
+  /** When another identity may ask again for a name that is served, ms, 100 to 300 000. Default 3000. */
   readonly nameRetryAfterMs?: number
 }
 
@@ -65,31 +66,31 @@ export interface UpstreamAcceptorOptions<
   readonly authorize?: Authorize
   /** Names that are held for identities. Default: none. */
   readonly reservations?: NameReservations
-  /** Told of every name that is refused because somebody else has it. Default: nobody is. */
+  /** Called for every name that is rejected because another identity has it. Default: not called. */
   readonly onNameRejected?: (rejected: RejectedName) => void
-  /** URLs visitors can use for an endpoint, told to agents of ours. Default: none. */
+  /** URLs visitors can use for an endpoint, sent to Adit agents. Default: none. */
   readonly urls?: (endpoint: string) => readonly string[]
   /** Names this server to its agents. Default: random. */
   readonly node?: string
-  /** Program and version, told to agents of ours. Default `adit`. */
+  /** Program and version, sent to Adit agents. Default `adit`. */
   readonly software?: string
-  /** Delay agents are advised to keep when told to leave, ms, 0 to 300 000. Default 0. */
+  /** Delay sent to agents that are asked to connect elsewhere, ms, 0 to 300 000. Default 0. */
   readonly drainRetryAfterMs?: number
-  /** The peer's address as it shall be shown. Default: as the socket says. */
+  /** The peer's address for logs and records. Default: that of the socket. */
   readonly addressOf?: (request: IncomingMessage) => string | undefined
   /** What the peer has shown on TLS, where certificates are asked for. Default: nothing. */
   readonly certificateOf?: (request: IncomingMessage) => ClientCertificate | undefined
   /**
-   * Memory that the windows of all sessions may grow by together, shared by whoever is given the
-   * same budget. Default: 256 MiB of its own.
+   * Memory that the windows of all sessions may grow by together; acceptors may share a budget.
+   * Default: 256 MiB.
    */
   readonly windowBudget?: WindowBudget
   /**
    * Understands the rules for visitors that agents send, for a server that enforces those of
-   * `UpstreamRegistry.rules`. Default: agents are not told that theirs are in force, and serve nothing.
+   * `UpstreamRegistry.rules`. Default: agents that send rules are not told that they are in force, and serve nothing.
    */
   readonly readVisitorRules?: ReadVisitorRules<Rules>
-  /** Gives out public TCP ports. Default: whoever asks for one is refused. */
+  /** Gives out public TCP ports. Default: every request for one is rejected. */
   readonly publicPorts?: PublicPortSource
   /** Default: silent. */
   readonly logger?: Logger
@@ -141,7 +142,7 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
 
   /** Handler of the `upgrade` event. */
   readonly handleUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    // Until a pipe owns the socket, a reset by the peer is nobody's news.
+    // Until a pipe owns the socket, a reset by the peer needs no reaction.
     const ignore = (): void => {}
     socket.on('error', ignore)
     void this.#judge(request).then((verdict) => {
@@ -151,7 +152,7 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
     })
   }
 
-  /** Handler of the `request` event: everything that is no WebSocket handshake is refused. */
+  /** Handler of the `request` event: everything but a WebSocket handshake is rejected. */
   readonly handleRequest = (request: IncomingMessage, response: ServerResponse): void => {
     void this.#judge(request).then((verdict) => {
       const handshake = checkHandshake('', {})
@@ -162,9 +163,8 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
   }
 
   /**
-   * Asks the agents of ours to connect elsewhere; they are routed to until they have. New agents are
-   * told to come back later (503) from now on. Call it when the server begins to stop, before its
-   * visitors are drained.
+   * Asks Adit agents to connect elsewhere; visitors are routed to them until they have. New agents get
+   * 503 from now on. Call it when the server begins to stop, before its visitors are drained.
    */
   askToMove(): void {
     this.#draining = true
@@ -172,10 +172,10 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
   }
 
   /**
-   * Sends every agent away in good order; see `UpstreamSession.drain`. New agents are told to come
-   * back later (503) from now on.
+   * Ends every agent's session in good order; see `UpstreamSession.drain`. New agents get 503 from now
+   * on.
    *
-   * @param options.signal - ends the patience: what still runs then is cut.
+   * @param options.signal - ends the wait: streams that are still open are then cut off.
    */
   async drain(options: { readonly signal: AbortSignal }): Promise<void> {
     this.#draining = true
@@ -195,7 +195,7 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
   async #judge(request: IncomingMessage): Promise<Admission | HttpAnswer> {
     const { path, query } = targetOf(request)
     const endpoint = routeEndpoint(UPSTREAM_ROUTE, path)
-    // Our header on a answer tells an agent of ours that it was us who refused.
+    // By this header an Adit agent knows that the answer is a server's and not a proxy's.
     const echo = protocolHeader(speaksAdit(request.headers))
     let grant: Grant
     try {
@@ -236,13 +236,13 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
     const remoteAddress = options.addressOf(request)
     const handshake = checkHandshake('GET', request.headers)
     if (!handshake.ok) return handshake.answer
-    if (!grant.permits('listen', endpoint)) return jsonAnswer(401, 'endpoint not permitted', echo)
+    if (!grant.permits('listen', endpoint)) return jsonAnswer(401, ANSWER_TEXTS.notPermitted, echo)
     if (this.#draining) return jsonAnswer(503, 'server is shutting down', echo)
     if (this.#sessions.size >= options.maxSessions) {
       options.logger.warn({ remoteAddress }, 'agent refused: maxSessions reached')
       return jsonAnswer(503, 'too many sessions', echo)
     }
-    // On our wire names are asked for by message, and the route only says where an agent begins.
+    // On our wire, names are registered by message; the route names only the first endpoint.
     const taken = adit ? undefined : this.#nameConflict(endpoint, grant, remoteAddress)
     if (taken !== undefined) return taken
     if (socket.destroyed) return undefined
@@ -273,7 +273,7 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
     try {
       conflict = claimName({ endpoint, identity }, this.#options)
     } catch (error) {
-      logger.error({ err: error, endpoint: name }, 'no telling whose a name is')
+      logger.error({ err: error, endpoint: name }, 'the holder of a name cannot be read')
       return jsonAnswer(500, 'internal error')
     }
     if (conflict === undefined) return undefined

@@ -20,7 +20,7 @@ export interface UpstreamEndpointsOptions
     Pick<RegistrationContext, 'grant' | 'maxEndpoints' | 'drainRetryAfterMs' | 'readVisitorRules'> {
   /** Gives out public ports. */
   readonly publicPorts: PublicPortSource
-  /** Told of every name that somebody else has. */
+  /** Called for every name that another identity has. */
   readonly onNameRejected: (rejected: RejectedName) => void
   /** Info for every endpoint, warn for one that is rejected. */
   readonly logger: Logger
@@ -34,7 +34,7 @@ export interface Registered {
   readonly lease?: PortLease
 }
 
-/** Which endpoints one session serves: whether it may, whether the name is free, and who hears of it. */
+/** The endpoints of one session: checks that it may serve them, and registers them. */
 export class UpstreamEndpoints {
   readonly #upstream: Upstream
   readonly #options: UpstreamEndpointsOptions
@@ -56,8 +56,8 @@ export class UpstreamEndpoints {
    * Registers an endpoint that an agent asks for.
    *
    * @param isLeaving - whether the session or the server is ending.
-   * @param answer - told why not, or with what it is registered: at once, or when a public port is there.
-   *   Not called when the endpoint is released meanwhile.
+   * @param answer - gets the rejection, or what the endpoint is registered with: at once, or when a public
+   *   port is open. Not called when the endpoint was released before that.
    */
   ask(
     message: Register,
@@ -73,8 +73,8 @@ export class UpstreamEndpoints {
     const { identity } = this.#options.grant
     const wish = { endpoint: this.#endpoint(endpoint), identity, port, session: this.#upstream }
     void this.#ports.take(wish).then((lease) => {
-      if (lease === undefined) return // nobody waits for an answer any more
-      // Meanwhile the name may be somebody else's, and the session on its way out.
+      if (lease === undefined) return // released before the port was open
+      // Since then another identity may have got the name, or the session may be leaving.
       const now = 'code' in lease ? lease : this.#verdict(message, isLeaving())
       answer(this.#settle(message, 'code' in now || 'code' in lease ? now : { ...now, lease }))
     })
@@ -110,7 +110,7 @@ export class UpstreamEndpoints {
       const { id: sessionId } = this.#upstream
       this.#options.logger.warn({ sessionId, endpoint, code: verdict.code }, 'endpoint refused')
     } else this.add(endpoint, verdict.rules)
-    // What it had by an earlier registration, or got in vain.
+    // A port of an earlier registration, or one for an endpoint that was then rejected.
     if (isRejected ? !this.#names.has(endpoint) : verdict.lease === undefined) {
       this.#ports.release(endpoint)
     }
@@ -123,9 +123,9 @@ export class UpstreamEndpoints {
     try {
       return this.#judge(message, isLeaving)
     } catch (error) {
-      // Whose the name is stands where it cannot be read now: nobody gets it until it can.
-      logger.error({ err: error, endpoint }, 'no telling whose a name is')
-      const why = 'this server cannot tell now whose the name is'
+      // The reservations cannot be read now: the name is given to no one until they can.
+      logger.error({ err: error, endpoint }, 'the holder of a name cannot be read')
+      const why = 'this server cannot read its reserved names now'
       return { code: 'unavailable', message: why, retryAfterMs }
     }
   }

@@ -27,7 +27,7 @@ export interface Upstream {
   readonly leaving: AbortSignal
   /** Streams open now. */
   readonly openStreams: number
-  /** Whether it is asked for a sign of life; such a one is picked only when there is no other. */
+  /** Whether it has not answered a ping yet; it is then picked only when there is no other. */
   readonly suspect: boolean
   /**
    * Opens a stream to the agent. The record travels ahead where the session speaks our protocol.
@@ -40,7 +40,7 @@ export interface Upstream {
    * MUX_ACK_BACKLOG. Resolves also when the session is over.
    */
   whenRoom(options: { readonly signal: AbortSignal }): Promise<void>
-  /** Asks the agent for a sign of life; a session whose agent is silent ends soon. */
+  /** Pings the agent; without an answer the session ends soon. */
   probe(): void
   /**
    * Ends the session now, in a way that makes the agent come back.
@@ -80,15 +80,15 @@ interface Entry<Rules extends VisitorRules> {
  * Which sessions serve which endpoint, and whose turn it is.
  *
  * Agents take turns strictly; among the parallel sessions of one agent the one with the fewest open
- * streams is taken, so that a bulk transfer does not hold small requests back. Who is suspected of being
- * gone comes last. `Rules` is what the server makes of an agent's rules for visitors.
+ * streams is taken, so that a bulk transfer does not hold small requests back. A session that does
+ * not answer a ping comes last. `Rules` is what the server makes of an agent's rules for visitors.
  */
 export class UpstreamRegistry<
   Rules extends VisitorRules = VisitorRules,
 > extends EventEmitter<RegistryEvents> {
   /** By tenant, then by name: a lookup allocates nothing, and no name can pose as that of a tenant. */
   readonly #tenants = new Map<string, Map<string, Entry<Rules>>>()
-  /** Endpoints with rules: while there are none, nobody has to look. */
+  /** Number of endpoints with rules; while it is 0, no rules have to be looked up. */
   #guarded = 0
   #standingRules: (endpoint: Endpoint) => readonly Rules[] = () => []
 
@@ -162,8 +162,8 @@ export class UpstreamRegistry<
   }
 
   /**
-   * Says what the operator demands of an endpoint's visitors, whoever serves it; in place of what was
-   * said before, for connections and requests from now on.
+   * Sets the operator's rules for an endpoint's visitors, which hold whatever session serves it. They
+   * replace the ones before, for connections and requests from now on.
    */
   setStandingRules(rulesOf: (endpoint: Endpoint) => readonly Rules[]): void {
     this.#standingRules = rulesOf
@@ -183,7 +183,7 @@ export class UpstreamRegistry<
     return this.#find(endpoint)?.rules
   }
 
-  /** Remembers what became of a stream to an endpoint's service, as long as anybody serves it. */
+  /** Remembers the outcome of a stream to an endpoint's service, as long as a session serves it. */
   report(endpoint: Endpoint, outcome: StreamOutcome): void {
     const entry = this.#find(endpoint)
     if (entry !== undefined) entry.last = { outcome, atMs: performance.now() }

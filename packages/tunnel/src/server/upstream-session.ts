@@ -24,15 +24,15 @@ export interface UpstreamSessionOptions extends UpstreamEndpointsOptions {
   readonly windowBudget: WindowBudget
   /** Peer's address. */
   readonly remoteAddress: string | undefined
-  /** URLs visitors can use, told to agents of ours when they register. */
+  /** URLs visitors can use, sent to Adit agents when they register. */
   readonly urls: (endpoint: string) => readonly string[]
   /** Names this server to its agents. */
   readonly node: string
   /** Program and version. */
   readonly software: string
-  /** Silence after which a peer that was asked for a sign of life is given up, ms. */
+  /** Time a peer has to answer a ping of the probe, ms. */
   readonly probeTimeoutMs: number
-  /** Time an agent of ours has for its greeting, ms. */
+  /** Time an Adit agent has for its `hello`, ms. */
   readonly helloTimeoutMs: number
 }
 
@@ -104,7 +104,7 @@ export class UpstreamSession implements Upstream {
       },
     )
     this.#probe = new LivenessProbe(this.#session.mux, options.probeTimeoutMs, () => {
-      this.end(`it was silent for ${options.probeTimeoutMs} ms when it was asked`)
+      this.end(`no answer to a ping within ${options.probeTimeoutMs} ms`)
     })
     onAborted(options.grant.ended, this.#session.closed, (reason) => {
       logger.info(
@@ -163,8 +163,8 @@ export class UpstreamSession implements Upstream {
   }
 
   /**
-   * Asks an agent of ours to connect elsewhere. It goes on being routed to until it says that it has,
-   * so that its endpoints are never gone in between. Piko's agents cannot be asked.
+   * Asks an Adit agent to connect elsewhere. Visitors are routed to it until it confirms that it has,
+   * so its endpoints are always served. Piko's agents cannot be asked.
    */
   askToMove(): void {
     if (this.#draining) return
@@ -174,9 +174,9 @@ export class UpstreamSession implements Upstream {
 
   /**
    * Ends the session in good order: no new streams, the open ones finish, then GoAway 2 as the last
-   * word, which makes Piko's agents come back.
+   * frame, which makes Piko's agents come back.
    *
-   * @param options.signal - ends the patience: what still runs then is cut.
+   * @param options.signal - ends the wait: streams that are still open are then cut off.
    */
   async drain({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     this.askToMove()
@@ -198,7 +198,10 @@ export class UpstreamSession implements Upstream {
   /** @inheritdoc */
   end(why: string): void {
     const { id, identity, remoteAddress } = this
-    this.#options.logger.warn({ sessionId: id, identity, remoteAddress, why }, 'agent given up')
+    this.#options.logger.warn(
+      { sessionId: id, identity, remoteAddress, why },
+      'agent session ended by the server',
+    )
     this.abort()
   }
 

@@ -15,7 +15,7 @@ export interface WebSocketCloseInfo {
   readonly code: number
   /** The peer's reason: its words, to be shown only. */
   readonly reason: string
-  /** Whether the peer said that it was done. Piko closes TCP without saying so. */
+  /** Whether the peer sent a Close frame. Piko closes TCP without one. */
   readonly clean: boolean
 }
 

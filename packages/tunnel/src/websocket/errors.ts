@@ -97,7 +97,7 @@ export class WebSocketPipeError extends Error {
   }
 }
 
-/** Tells a WebSocketPipeError, optionally of one code, also from another copy of the package. */
+/** Whether this is a WebSocketPipeError, optionally of one code; also from another copy of the package. */
 export function isWebSocketPipeError(
   error: unknown,
   code?: WebSocketErrorCode,
@@ -113,12 +113,12 @@ export function isWebSocketPipeError(
 /** What a Writable calls its callbacks with. */
 export type Done = (error?: Error | null) => void
 
-/** Hands on what a write's end reports, with the socket's error as one of ours. */
+/** Makes a write's callback report the socket's error as a WebSocketPipeError. */
 export function wrapFailure(done: Done): Done {
   return (cause) => done(cause ? socketFailed(cause) : null)
 }
 
-/** The error of a pipe whose socket failed, or was closed without a word. */
+/** The error of a pipe whose socket failed, or was closed without an error. */
 export function socketFailed(cause?: Error): WebSocketPipeError {
   const what =
     cause === undefined ? 'closed underneath the WebSocket pipe' : `failed: ${cause.message}`

@@ -16,8 +16,8 @@ export interface WebSocketPipeOptions {
   readonly mask?: 'random' | 'zero'
   /**
    * Whether `end()` sends a Close frame and waits for the peer's. Without it `end()` closes the
-   * sending side of TCP, as Piko does. A mux on top says itself how it ends; for bare bytes a Close
-   * frame is what tells the peer that nothing was cut off.
+   * sending side of TCP, as Piko does. A mux on top has its own end; for bare bytes only a Close
+   * frame tells the peer that nothing was cut off.
    * @default false
    */
   readonly closeFrame?: boolean
@@ -29,7 +29,7 @@ export interface WebSocketPipeOptions {
   /**
    * Unanswered pings, 1 or more, after which the peer is taken for dead: the pipe is destroyed with
    * WEBSOCKET_PEER_SILENT once nothing at all has come for this many intervals and a half. Infinity
-   * for never: for bare bytes, whose reader may rest longer than that and answers no ping meanwhile.
+   * for never: for bare bytes, whose reader may pause longer than that and then answers no ping.
    * @default 2
    */
   readonly missedPongs?: number

@@ -53,10 +53,10 @@ export class WebSocketPipe extends Duplex {
   #closeInfo: WebSocketCloseInfo | undefined
   #paused = false
   readonly #stopReading: () => void
-  // What the reader says of the memory of the chunk being taken, and deliveries it said nothing of.
+  // The reader's answers about the memory of the current chunk, and deliveries without an answer yet.
   readonly #use = new ChunkUse()
   #unprocessed = 0
-  // Bytes of the batch the socket was given, until it says that it took them.
+  // Bytes of the batch that is being written to the socket.
   #withSocket = 0
   #closeSent = false
   #socketClosed = false
@@ -65,7 +65,7 @@ export class WebSocketPipe extends Duplex {
   #nextPong: Buffer | undefined // only the latest ping needs an answer (RFC 6455 section 5.5.3)
 
   /**
-   * @param socket - a connection whose handshake is done, with nobody listening to its data.
+   * @param socket - a connection whose handshake is done, without a listener for its data.
    * @throws {TypeError | RangeError} naming the option that is wrong.
    */
   constructor(socket: Duplex, options: WebSocketPipeOptions) {
@@ -110,14 +110,14 @@ export class WebSocketPipe extends Duplex {
     return this.#closeInfo
   }
 
-  /** Bytes written here that the platform has not taken yet; Infinity where nobody can tell. */
+  /** Bytes written here that the platform has not taken yet; Infinity where that is not known. */
   get unsentBytes(): number {
     const unsent = this.writableLength - this.#withSocket + this.#socket.writableLength
     // Another Duplex may have passed on the very memory it was given.
     return this.#socket instanceof Socket ? unsent : Infinity
   }
 
-  /** The session that runs on the pipe has taken what it was given, and says who refers to it. */
+  /** The session on the pipe has processed a chunk, and answers whether something refers to it. */
   processed(answer: ChunkAnswer): void {
     this.#unprocessed -= 1
     this.#use.note(answer)
@@ -169,7 +169,7 @@ export class WebSocketPipe extends Duplex {
     if (this.destroyed) return true
     this.#watch.heard()
     this.#unprocessed = 0
-    // Only a socket of Node's is known to hand over memory that nobody else looks at.
+    // Only a socket of Node is known to deliver memory that nothing else reads.
     this.#take(this.#use.begin(this.#socket instanceof Socket ? chunk : Buffer.from(chunk)))
     if (this.#unprocessed > 0) this.#use.note(false)
     return this.#use.end()
@@ -304,7 +304,7 @@ export class WebSocketPipe extends Duplex {
   }
 }
 
-/** Closes a socket that has not closed yet, in the way that tells the peer most about `error`. */
+/** Closes a socket in the way that tells the peer most about `error`. */
 function releaseSocket(socket: Duplex, error: Error | null): void {
   const ignore = (): void => {}
   socket.on('error', ignore) // One may be on its way already.

@@ -4,7 +4,7 @@
  * `missedPongs` intervals and a half ends it: the half is the time the last ping has for its
  * answer, and with the defaults a frozen peer is noticed 25 s after its last byte.
  *
- * While this side does not read, it cannot hear either, so that time is not held against the peer.
+ * While this side does not read, it cannot receive a pong, so that time does not count.
  */
 
 /** What a watch needs to know. */
@@ -89,7 +89,7 @@ export class WebSocketWatch {
       this.#arm()
       return
     }
-    // If it was this process that stood still, the answers lie in the socket: one turn to read them.
+    // If this process was blocked, the answers are in the socket: one turn to read them.
     this.#verdict = setImmediate(() => {
       const silentMs = performance.now() - this.#heardAt
       if (silentMs < this.#maxSilenceMs) this.#arm()

@@ -85,7 +85,12 @@ test('TLS is verified with the authorities that are given', async () => {
 describe('a refusal', () => {
   test.for([
     [401, '{"error":"expired token"}', 'TUNNEL_UNAUTHORIZED', '401: expired token'],
-    [404, '404 page not found', 'TUNNEL_RESERVATION_REFUSED', /holds no names: it answered 404/],
+    [
+      404,
+      '404 page not found',
+      'TUNNEL_RESERVATION_REFUSED',
+      /does not reserve names: it answered 404/,
+    ],
     [409, '{"error":"no more","code":"limit-reached"}', 'TUNNEL_RESERVATION_REFUSED', 'no more'],
     [502, '<html>', 'TUNNEL_RESERVATION_REFUSED', /it answered 502/],
   ] as const)('%d %s', async ([status, body, code, message]) => {
@@ -143,6 +148,6 @@ test('a server that does not answer is waited for until the signal aborts', asyn
 test('an answer without end is not read to its end', async () => {
   const { url } = await answering(200, 'x'.repeat(16 * 1024 * 1024 + 1))
   await expect(reservedNames({ url })).rejects.toThrow(
-    'no answer of the server: it is longer than 16777216 bytes',
+    'no answer from the server: it is longer than 16777216 bytes',
   )
 })

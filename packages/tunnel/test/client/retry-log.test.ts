@@ -9,7 +9,7 @@ function retryLog(): { log: RetryLog; levels: () => string[] } {
   return { log, levels: () => logger.records.map(({ level }) => level) }
 }
 
-test('a failure that stays the same is a warning once a minute, else for whoever debugs', () => {
+test('a failure that stays the same is a warning once a minute, and at level debug in between', () => {
   const logger = new RecordingLogger()
   let nowMs = 0
   const log = new RetryLog(logger, () => nowMs)

@@ -209,7 +209,7 @@ it('copies small chunks, however many come, and leaves them as they are', async 
   expect(new Set(kept.map((chunk) => chunk.buffer)).size).toBeLessThan(kept.length / 2)
 })
 
-it('hands small chunks over where they lie to whoever takes them so, and others as ever', async () => {
+it('delivers small chunks without a copy to a receiver of small chunks, and others as usual', async () => {
   await using sockets = await pair()
   const taken: { how: string; chunk: Buffer; bytes: number }[] = []
   let at = 0

@@ -1,5 +1,5 @@
 // What an agent demands of its visitors: sent, answered, held as long as somebody registers it, and asked
-// of bare connections. The rules themselves are somebody else's: here they are lists of addresses.
+// of bare connections. The rules themselves are another package's: here they are lists of addresses.
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 
@@ -235,7 +235,7 @@ describe('a bare connection', () => {
   })
 })
 
-test('the operator has rules of his own, for whoever serves the endpoint now or later', async () => {
+test('rules of the operator hold for an endpoint, whatever session serves it now or later', async () => {
   const server = await startServer({ readVisitorRules })
   const ids = (name: string): string[] =>
     (server.registry.rules(at(name)) ?? []).map(({ id }) => id)

@@ -145,8 +145,8 @@ describe('a holder that hangs', () => {
     for (let visitor = 0; visitor < 4; visitor++) openTo(server.registry, RECORD)
     await back.stream(3)
     await until(() => server.registry.count(at('web')) === 1)
-    expect(server.logger.find('agent given up')).toMatchObject([
-      { fields: { identity: 'alice', why: 'it was silent for 150 ms when it was asked' } },
+    expect(server.logger.find('agent session ended by the server')).toMatchObject([
+      { fields: { identity: 'alice', why: 'no answer to a ping within 150 ms' } },
     ])
     old.socket.resume()
     await old.session.closed
@@ -167,7 +167,7 @@ describe('a holder that hangs', () => {
     await using agent = new Agent({ url: server.url, token: 'bob', connections: 1 })
     await agent.listen('web').ready()
     expect(server.registry.sessions(at('web'))).toMatchObject([{ identity: 'bob' }])
-    expect(server.logger.find('agent given up')).toHaveLength(1)
+    expect(server.logger.find('agent session ended by the server')).toHaveLength(1)
   })
 
   test('that answers in time keeps everything, however often a stranger asks', async () => {
@@ -180,7 +180,7 @@ describe('a holder that hangs', () => {
       await until(() => server.registry.sessions(at('web')).every(({ suspect }) => !suspect))
     }
     expect(stream.destroyed).toBe(false)
-    expect(server.logger.find('agent given up')).toEqual([])
+    expect(server.logger.find('agent session ended by the server')).toEqual([])
   })
 })
 
@@ -194,7 +194,7 @@ test('an agent that registers more names than it may be pinged a second keeps it
   // One by one, each of them a reason to ask.
   for (const name of names) await agent.listen(`${name}-more`).ready()
   expect([...server.upstream.sessions]).toEqual(sessions)
-  expect(server.logger.find('agent given up')).toEqual([])
+  expect(server.logger.find('agent session ended by the server')).toEqual([])
 })
 
 describe('a name that is reserved', () => {
@@ -283,7 +283,7 @@ test('while it cannot be read whose a name is, nobody gets it, and it is asked f
   const listener = agent.listen('web')
   const [, error] = (await once(agent, 'refused')) as [unknown, TunnelError]
   expect(error.message).toContain('(unavailable)')
-  expect(server.logger.find('no telling whose a name is')).not.toEqual([])
+  expect(server.logger.find('the holder of a name cannot be read')).not.toEqual([])
   isReadable = true
   await listener.ready()
 })

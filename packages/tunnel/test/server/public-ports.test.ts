@@ -1,5 +1,5 @@
 // What an agent asks of the server's ports, what it is told, and how long the server holds what it gave.
-// The ports themselves are somebody else's: here a source writes down what is asked and given back.
+// The ports themselves are the server program's: here a source records what is asked for and released.
 import { once } from 'node:events'
 
 import { until } from '@proj/testkit/until'
