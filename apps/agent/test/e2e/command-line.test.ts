@@ -159,7 +159,9 @@ test('a local port that is taken ends with 3 and its holder, before the server i
   expect([code, stdout]).toEqual([3, ''])
   expect(stderr).toContain(`adit: cannot listen on ${taken.authority}: EADDRINUSE, held by node (`)
   expect(stderr).toContain(`pid ${process.pid}`)
-  expect(stderr).toMatch(/\n {2}stop the holder, wait for it, or choose another port\n$/)
+  expect(stderr).toMatch(
+    /\n {2}stop the program that holds the port, wait for it, or choose another port\n$/,
+  )
   expect(server.sockets.size).toBe(0)
 })
 

@@ -96,7 +96,7 @@ test('a port that is taken ends with 3, its holder and what to do, and nothing s
   expect([code, stdout]).toEqual([3, ''])
   expect(stderr).toMatch(
     new RegExp(
-      `^adit-server: cannot listen on ${taken.authority}: EADDRINUSE, held by node \\(pid ${process.pid}, .*\\) on ${taken.authority}\n {2}stop the holder, wait for it, or choose another port\n$`,
+      `^adit-server: cannot listen on ${taken.authority}: EADDRINUSE, held by node \\(pid ${process.pid}, .*\\) on ${taken.authority}\n {2}stop the program that holds the port, wait for it, or choose another port\n$`,
     ),
   )
 })
