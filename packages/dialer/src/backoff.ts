@@ -2,7 +2,8 @@
 // they all do it at the same moment. So the delay grows exponentially with full jitter: a random value
 // between a minimum and the current maximum. The maximum returns to its start only after a connection
 // has lived for some time; otherwise a server that accepts and closes connections would get retries at
-// full speed. Errors that need a change by a person get long delays: repeated wrong passwords lock
+// full speed. Right after the loss of such a connection delays stay short for some time: the server most
+// likely restarts, and what waits for it should not wait for the rest of a long delay. Errors that need a change by a person get long delays: repeated wrong passwords lock
 // accounts.
 
 import type { RetryClass } from './errors.ts'
@@ -24,6 +25,10 @@ export interface BackoffOptions {
   readonly factor?: number | undefined
   /** Life of a connection after which delays start again at `baseMs`, ms. */
   readonly resetAfterMs?: number | undefined
+  /** Longest delay while `lossMs` has not passed, ms; not for errors of class `no`. */
+  readonly lossMaxMs?: number | undefined
+  /** How long delays stay short after a connection that lived for `resetAfterMs` was lost, ms. */
+  readonly lossMs?: number | undefined
   /** Returns a number in [0, 1); set by tests. @default Math.random */
   readonly random?: (() => number) | undefined
 }
@@ -33,7 +38,15 @@ const AT_LEAST_1 = { min: 1, max: Infinity, orInfinity: true } as const
 /** Default and range of every option of Backoff that is a number. */
 export const BACKOFF_LIMITS: Readonly<
   Record<
-    'minMs' | 'baseMs' | 'maxMs' | 'slowMaxMs' | 'stoppedMs' | 'factor' | 'resetAfterMs',
+    | 'minMs'
+    | 'baseMs'
+    | 'maxMs'
+    | 'slowMaxMs'
+    | 'stoppedMs'
+    | 'factor'
+    | 'resetAfterMs'
+    | 'lossMaxMs'
+    | 'lossMs',
     DialLimit
   >
 > = Object.freeze({
@@ -45,6 +58,8 @@ export const BACKOFF_LIMITS: Readonly<
   stoppedMs: { default: 300_000, ...AT_LEAST_1 },
   factor: { default: 2, ...AT_LEAST_1 },
   resetAfterMs: { default: 10_000, min: 0, max: Infinity, orInfinity: true },
+  lossMaxMs: { default: 2_000, ...AT_LEAST_1 },
+  lossMs: { default: 30_000, min: 0, max: Infinity, orInfinity: true },
 })
 
 /** The error that a delay depends on; a DialError fits. */
@@ -60,6 +75,7 @@ export class Backoff {
   readonly #options: Required<{ [K in keyof BackoffOptions]: NonNullable<BackoffOptions[K]> }>
   #attempt = 0
   #connectedAt: number | undefined
+  #lostAt = -Infinity
 
   constructor(options: BackoffOptions = {}) {
     const pick = (name: keyof typeof BACKOFF_LIMITS): number =>
@@ -72,6 +88,8 @@ export class Backoff {
       stoppedMs: pick('stoppedMs'),
       factor: pick('factor'),
       resetAfterMs: pick('resetAfterMs'),
+      lossMaxMs: pick('lossMaxMs'),
+      lossMs: pick('lossMs'),
       random: options.random ?? Math.random,
     }
   }
@@ -79,10 +97,12 @@ export class Backoff {
   /**
    * Returns the delay before the next attempt, ms, and counts that attempt. Never throws.
    * @param reason - the error of the last attempt
+   * @param nowMs - time of the caller's clock; without it delays do not stay short after a loss
    */
-  next(reason: BackoffReason = {}): number {
-    const { minMs, baseMs, maxMs, slowMaxMs, stoppedMs, factor } = this.#options
-    const cap = reason.retry === 'slow' ? slowMaxMs : maxMs
+  next(reason: BackoffReason = {}, nowMs = Infinity): number {
+    const { minMs, baseMs, maxMs, slowMaxMs, stoppedMs, factor, lossMaxMs, lossMs } = this.#options
+    const longest = reason.retry === 'slow' ? slowMaxMs : maxMs
+    const cap = nowMs - this.#lostAt < lossMs ? Math.min(longest, lossMaxMs) : longest
     const ceiling = Math.min(cap, baseMs * factor ** this.#attempt)
     // 2 ** 1024 is Infinity, which the cap limits; the count must not grow without limit.
     this.#attempt = Math.min(this.#attempt + 1, 1000)
@@ -99,7 +119,10 @@ export class Backoff {
   /** Records that the connection has closed; delays start again if it lived for `resetAfterMs`. */
   lost(nowMs: number): void {
     const lived = this.#connectedAt === undefined ? 0 : nowMs - this.#connectedAt
-    if (this.#connectedAt !== undefined && lived >= this.#options.resetAfterMs) this.reset()
+    if (this.#connectedAt !== undefined && lived >= this.#options.resetAfterMs) {
+      this.reset()
+      this.#lostAt = nowMs
+    }
     this.#connectedAt = undefined
   }
 

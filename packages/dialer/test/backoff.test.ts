@@ -32,6 +32,23 @@ describe('Backoff', () => {
     expect(Math.round(new Backoff({ random: high }).next({ retryAfterMs: 7000 }))).toBe(7500)
   })
 
+  it('stays below two seconds for half a minute after the loss of a connection that lived', () => {
+    const backoff = new Backoff({ random: high, resetAfterMs: 1000 })
+    const longest = (nowMs: number, retry: 'yes' | 'slow' | 'no' = 'yes'): number =>
+      Math.round(Math.max(...Array.from({ length: 8 }, () => backoff.next({ retry }, nowMs))))
+    backoff.connected(0)
+    backoff.lost(999)
+    expect(longest(1000)).toBe(30_000)
+    backoff.connected(2000)
+    backoff.lost(3000)
+    expect(longest(3001)).toBe(2000)
+    expect(longest(32_999, 'slow')).toBe(2000)
+    expect(longest(32_999, 'no')).toBe(302_000)
+    expect(longest(33_000)).toBe(30_000)
+    expect(longest(33_000, 'slow')).toBe(60_000)
+    expect(Math.round(backoff.next())).toBe(30_000)
+  })
+
   it('starts again after a connection that lived long enough, and not after a shorter one', () => {
     const backoff = new Backoff({ random: high, resetAfterMs: 1000 })
     for (let i = 0; i < 3; i += 1) backoff.next()

@@ -10,7 +10,7 @@ import { checkEndpointName } from '../protocol/endpoint.ts'
 import type { EndpointState } from './dial-session.ts'
 import { TunnelError } from '../errors.ts'
 import { answeredByPiko, requestPipe, type ServerPipe } from './handshake-request.ts'
-import { type Departure, keepConnected, type KeptConnection } from './keep-connected.ts'
+import { Demand, type Departure, keepConnected, type KeptConnection } from './keep-connected.ts'
 import { limit } from '../limits.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import { RetryLog } from './retry-log.ts'
@@ -56,6 +56,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #sessions = new Set<DialSession>()
   /** Calls that wait for the server. */
   readonly #waiting = new Set<() => void>()
+  readonly #demand = new Demand()
   #current: DialSession | 'piko' | undefined
   #done: Promise<void> | undefined
   #fail: (error: Error) => void = () => {}
@@ -95,6 +96,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       },
       renewsCredentials: typeof this.#options.token === 'function',
       backoff: this.#options.backoff ?? {},
+      demand: this.#demand,
       signal: this.#stop.signal,
     }).catch((error: unknown) => {
       const reason = error instanceof Error ? error : new Error(String(error))
@@ -225,10 +227,12 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       let wake = (): void => {}
       const woken = new Promise<void>((resolve) => (wake = resolve))
       this.#waiting.add(wake)
+      this.#demand.begin()
       try {
         await abortable(woken, signal)
       } finally {
         this.#waiting.delete(wake)
+        this.#demand.end()
       }
     }
     return this.#current

@@ -16,6 +16,48 @@ export interface KeptConnection {
   readonly left: Promise<Departure>
 }
 
+/** Longest wait between attempts while something needs the connection, ms. */
+export const DEMAND_WAIT_MS = 250
+
+/** What needs a kept connection now, such as a local connection that waits for the server. */
+export class Demand {
+  #count = 0
+  #hasten: (() => void) | undefined
+
+  /** Something needs the connection, until `end`. */
+  begin(): void {
+    this.#count += 1
+    this.#hasten?.()
+  }
+
+  /** It needs it no more. */
+  end(): void {
+    this.#count -= 1
+  }
+
+  /** Waits for `ms`, or for DEMAND_WAIT_MS when that is shorter and something needs the connection. */
+  async wait(ms: number, signal: AbortSignal): Promise<void> {
+    const sinceMs = performance.now()
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      let timer = setTimeout(end, this.#count > 0 ? Math.min(ms, DEMAND_WAIT_MS) : ms)
+      signal.addEventListener('abort', end, { once: true })
+      this.#hasten = () => {
+        const restMs = Math.min(ms, DEMAND_WAIT_MS) - (performance.now() - sinceMs)
+        clearTimeout(timer)
+        timer = setTimeout(end, Math.max(0, restMs))
+      }
+    })
+    this.#hasten = undefined
+  }
+}
+
+const NO_DEMAND = new Demand()
+
 /** What a kept connection needs. */
 export interface KeepConnectedOptions<T extends KeptConnection> {
   /** Makes one attempt. */
@@ -28,6 +70,8 @@ export interface KeepConnectedOptions<T extends KeptConnection> {
   readonly renewsCredentials?: boolean
   /** Waits between attempts. Default: full jitter from 100 ms to MAX_BACKOFF_MS. */
   readonly backoff: BackoffOptions
+  /** Shortens the waits while something needs the connection. Default: nothing does. */
+  readonly demand?: Demand
   /** Ends the connection and the attempts. */
   readonly signal: AbortSignal
 }
@@ -55,7 +99,7 @@ export const LIVED_MS = 5_000
 export async function keepConnected<T extends KeptConnection>(
   options: KeepConnectedOptions<T>,
 ): Promise<void> {
-  const { signal } = options
+  const { signal, demand = NO_DEMAND } = options
   const maxMs = options.backoff.maxMs ?? MAX_BACKOFF_MS
   const backoff = new Backoff({ resetAfterMs: LIVED_MS, ...options.backoff, maxMs })
   let isRefused = false
@@ -87,23 +131,14 @@ export async function keepConnected<T extends KeptConnection>(
     const isOver = !isRefused && isUnauthorized(problem)
     if (isOver && options.renewsCredentials !== true) throw problem
     if (signal.aborted) return
-    const waitMs = backoff.next(reasonOf(problem, retryAfterMs))
+    const reason = reasonOf(problem, retryAfterMs)
+    // Refused credentials are counted by servers; asking soon again would only lock this peer out.
+    const mayHasten = !isUnauthorized(problem)
+    const waitMs = backoff.next(reason, mayHasten ? performance.now() : undefined)
     options.onRetry(problem, waitMs)
-    await elapsed(waitMs, signal)
+    const isHastened = mayHasten && reason.retryAfterMs === undefined
+    await (isHastened ? demand : NO_DEMAND).wait(waitMs, signal)
   }
-}
-
-/** Resolves after this many ms, or when the signal aborts. */
-function elapsed(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms)
-    signal.addEventListener('abort', end, { once: true })
-  })
 }
 
 function isUnauthorized(error: unknown): boolean {
@@ -118,7 +153,7 @@ function isRetryable(error: unknown): boolean {
 function reasonOf(
   problem: unknown,
   retryAfterMs: number | undefined,
-): Parameters<Backoff['next']>[0] {
+): { readonly retry?: 'yes' | 'slow' | 'no'; readonly retryAfterMs?: number | undefined } {
   if (isDialError(problem)) return problem
   if (!isTunnelError(problem)) return { retryAfterMs }
   const isSlow = problem.code === 'TUNNEL_UPGRADE_REFUSED' || problem.code === 'TUNNEL_UNAUTHORIZED'

@@ -1,7 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
 import { TunnelError } from '../../src/errors.ts'
-import { type Departure, keepConnected, LIVED_MS } from '../../src/client/keep-connected.ts'
+import {
+  Demand,
+  DEMAND_WAIT_MS,
+  type Departure,
+  keepConnected,
+  LIVED_MS,
+} from '../../src/client/keep-connected.ts'
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] })
@@ -11,9 +17,10 @@ afterEach(() => {
 })
 
 /** A way to connect whose attempts end as the list says: a life in ms, or an error. */
-function attempts(plan: readonly (number | Error)[]) {
+function attempts(plan: readonly (number | Error)[], demand?: Demand, random = 0) {
   const stop = new AbortController()
   const retries: unknown[] = []
+  const delays: number[] = []
   let made = 0
   const done = keepConnected({
     connect: async () => {
@@ -23,15 +30,19 @@ function attempts(plan: readonly (number | Error)[]) {
       return { left: new Promise((resolve) => setTimeout(() => resolve({}), step)) }
     },
     onConnected: () => {},
-    onRetry: (error) => retries.push(error),
-    backoff: { random: () => 0 },
+    onRetry: (error, delayMs) => {
+      retries.push(error)
+      delays.push(Math.round(delayMs))
+    },
+    backoff: { random: () => random },
+    ...(demand !== undefined && { demand }),
     signal: stop.signal,
   })
   const ended = done.then(
     () => 'stopped',
     (error: unknown) => error,
   )
-  return { stop, retries, ended, made: () => made }
+  return { stop, retries, delays, ended, made: () => made }
 }
 
 describe('a refusal that is final', () => {
@@ -51,5 +62,66 @@ describe('a refusal that is final', () => {
     expect(made()).toBe(6)
     stop.abort()
     void ended
+  })
+})
+
+describe('the waits between attempts', () => {
+  const away = new Error('no server')
+  const ALMOST_1 = 1 - Number.EPSILON
+  const repeated = (count: number): Error[] => Array.from({ length: count }, () => away)
+
+  test('are two seconds at most for half a minute after a session that lived', async () => {
+    const { stop, ended, delays } = attempts([LIVED_MS, ...repeated(40)], undefined, ALMOST_1)
+    await vi.advanceTimersByTimeAsync(LIVED_MS + 29_000)
+    expect(delays.slice(0, 4)).toEqual([500, 1000, 2000, 2000])
+    expect(Math.max(...delays)).toBe(2000)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(Math.max(...delays)).toBe(15_000)
+    stop.abort()
+    expect(await ended).toBe('stopped')
+  })
+
+  test('grow at once after a session that did not live', async () => {
+    const { stop, ended, delays } = attempts(
+      [...repeated(5), 10, ...repeated(40)],
+      undefined,
+      ALMOST_1,
+    )
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(delays.slice(0, 7)).toEqual([500, 1000, 2000, 4000, 8000, 15_000, 15_000])
+    stop.abort()
+    await ended
+  })
+
+  test('are cut short for what waits for the connection, and not below their minimum', async () => {
+    const demand = new Demand()
+    const plan = repeated(40)
+    const { stop, ended, made } = attempts(plan, demand, ALMOST_1)
+    await vi.advanceTimersByTimeAsync(16_000) // in the wait of 15 s behind the fifth attempt
+    const before = made()
+    demand.begin()
+    await vi.advanceTimersByTimeAsync(1)
+    expect(made()).toBe(before + 1)
+    await vi.advanceTimersByTimeAsync(DEMAND_WAIT_MS * 4)
+    expect(made()).toBe(before + 5)
+    demand.end()
+    await vi.advanceTimersByTimeAsync(DEMAND_WAIT_MS * 4)
+    expect(made()).toBe(before + 6)
+    stop.abort()
+    await ended
+  })
+
+  test('are not cut short after Retry-After, nor after a refusal of the credentials', async () => {
+    const demand = new Demand()
+    demand.begin()
+    const busy = new TunnelError('TUNNEL_UPGRADE_REFUSED', '503', { retryAfterMs: 5000 })
+    const refusal = new TunnelError('TUNNEL_UNAUTHORIZED', '401: invalid token')
+    const { stop, ended, made } = attempts([LIVED_MS, busy, refusal], demand)
+    await vi.advanceTimersByTimeAsync(LIVED_MS + DEMAND_WAIT_MS)
+    expect(made()).toBe(2)
+    await vi.advanceTimersByTimeAsync(5000)
+    expect(made()).toBe(3)
+    stop.abort()
+    await ended
   })
 })
