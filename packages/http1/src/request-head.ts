@@ -13,9 +13,14 @@ import { parseVersion, rejectRepeatedHeaders } from './head-rules.ts'
 import { KIND } from './header-kinds.ts'
 import { type HeaderLines, parseHeaderLines } from './header-lines.ts'
 import { type HostParts, parseHost } from './host.ts'
-import { type HttpLimits, resolveHttpLimits } from './limits.ts'
+import type { HttpLimits } from './limits.ts'
 import { originForm } from './request-target.ts'
-import { type Section, SectionScanner } from './section-scanner.ts'
+import {
+  type HeadResult,
+  headScanner,
+  type Section,
+  type SectionScanner,
+} from './section-scanner.ts'
 
 const EMPTY: Buffer = Buffer.alloc(0)
 
@@ -101,12 +106,7 @@ export class RequestHead {
 }
 
 /** What {@link RequestHeadReader.push} found. */
-export interface RequestHeadResult {
-  /** The head that ended in the chunk. */
-  readonly head: RequestHead
-  /** The bytes of the chunk after the head, not copied; may be empty. */
-  readonly rest: Buffer
-}
+export type RequestHeadResult = HeadResult<RequestHead>
 
 /**
  * Reads the heads of one connection, one after another. After a head it is ready for the next one;
@@ -117,15 +117,7 @@ export class RequestHeadReader {
 
   /** Checks the limits. @throws {RangeError} for a limit out of range */
   constructor(limits?: HttpLimits) {
-    const { maxHeadBytes, maxHeaders } = resolveHttpLimits(limits)
-    this.#scanner = new SectionScanner({
-      side: 'request',
-      maxBytes: maxHeadBytes,
-      tooLarge: 'HEAD_TOO_LARGE',
-      limitName: 'maxHeadBytes',
-      maxLines: maxHeaders + 1,
-      emptyFirst: 'skip-once',
-    })
+    this.#scanner = headScanner('request', 'skip-once', limits)
   }
 
   /** Bytes of an unfinished head; 0 between heads, so that an idle connection differs from a slow one. */

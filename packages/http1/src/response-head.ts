@@ -12,8 +12,13 @@ import { HttpError } from './errors.ts'
 import { parseVersion, rejectRepeatedHeaders } from './head-rules.ts'
 import { KIND } from './header-kinds.ts'
 import { type HeaderLines, parseHeaderLines } from './header-lines.ts'
-import { type HttpLimits, resolveHttpLimits } from './limits.ts'
-import { type Section, SectionScanner } from './section-scanner.ts'
+import type { HttpLimits } from './limits.ts'
+import {
+  type HeadResult,
+  headScanner,
+  type Section,
+  type SectionScanner,
+} from './section-scanner.ts'
 
 const EMPTY: Buffer = Buffer.alloc(0)
 const SPACE = 0x20
@@ -92,12 +97,7 @@ export interface RequestContext {
 }
 
 /** What {@link ResponseHeadReader.push} found. */
-export interface ResponseHeadResult {
-  /** The head that ended in the chunk. */
-  readonly head: ResponseHead
-  /** The bytes of the chunk after the head, not copied; may be empty. */
-  readonly rest: Buffer
-}
+export type ResponseHeadResult = HeadResult<ResponseHead>
 
 /**
  * Reads the response heads of one connection, one after another, including interim ones (1xx). After
@@ -108,15 +108,7 @@ export class ResponseHeadReader {
 
   /** Checks the limits. @throws {RangeError} for a limit out of range */
   constructor(limits?: HttpLimits) {
-    const { maxHeadBytes, maxHeaders } = resolveHttpLimits(limits)
-    this.#scanner = new SectionScanner({
-      side: 'response',
-      maxBytes: maxHeadBytes,
-      tooLarge: 'HEAD_TOO_LARGE',
-      limitName: 'maxHeadBytes',
-      maxLines: maxHeaders + 1,
-      emptyFirst: 'reject',
-    })
+    this.#scanner = headScanner('response', 'reject', limits)
   }
 
   /** Bytes of an unfinished head. */

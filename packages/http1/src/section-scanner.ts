@@ -10,6 +10,7 @@
  */
 
 import { HttpError, type HttpFault, type HttpSide } from './errors.ts'
+import { type HttpLimits, resolveHttpLimits } from './limits.ts'
 
 const HTAB = 0x09
 const LF = 0x0a
@@ -41,6 +42,14 @@ export interface SectionRules {
    * line, RFC 9112 section 2.2), rejected (before a status line), or is the end (no trailers).
    */
   readonly emptyFirst: 'skip-once' | 'reject' | 'end'
+}
+
+/** A head, and what its chunk had after it. */
+export interface HeadResult<Head> {
+  /** The head that ended in the chunk. */
+  readonly head: Head
+  /** The bytes of the chunk after the head, not copied; may be empty. */
+  readonly rest: Buffer
 }
 
 /** A finished section. */
@@ -202,4 +211,24 @@ function endOfPlain(chunk: Buffer, start: number, stop: number): number {
   }
   while (index < stop && CONTROLS[chunk[index] ?? 0] === 0) index++
   return index
+}
+
+/**
+ * Makes the scanner for the heads of one side: the start line counts as a line of its own.
+ * @throws {RangeError} for a limit out of range
+ */
+export function headScanner(
+  side: HttpSide,
+  emptyFirst: SectionRules['emptyFirst'],
+  limits: HttpLimits | undefined,
+): SectionScanner {
+  const { maxHeadBytes, maxHeaders } = resolveHttpLimits(limits)
+  return new SectionScanner({
+    side,
+    maxBytes: maxHeadBytes,
+    tooLarge: 'HEAD_TOO_LARGE',
+    limitName: 'maxHeadBytes',
+    maxLines: maxHeaders + 1,
+    emptyFirst,
+  })
 }
