@@ -7,6 +7,7 @@ import {
   randomBytes,
   sign,
   type KeyObject,
+  X509Certificate,
 } from 'node:crypto'
 import { isIP, isIPv4 } from 'node:net'
 import { der } from './der.ts'
@@ -43,6 +44,8 @@ export interface CertificateAuthority {
   issue(options: CertificateOptions): CertificateAndKey
   /** Issues an authority below this one, whose own certificate a server must send along. */
   intermediate(name: string): CertificateAuthority
+  /** A list of revoked certificates of this authority, PEM (RFC 5280 section 5.1, version 1). */
+  revoke(...certificates: readonly CertificateAndKey[]): string
 }
 
 const HOUR_MS = 3_600_000
@@ -85,6 +88,7 @@ function authority(name: string, parent: Issuer | undefined): CertificateAuthori
     cert,
     issue: (options) => leaf(options, self),
     intermediate: (below) => authority(below, self),
+    revoke: (...certificates) => revocationList(certificates, self),
   }
 }
 
@@ -105,6 +109,22 @@ function leaf(options: CertificateOptions, issuer: Issuer): CertificateAndKey {
   })
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
   return { cert: cert + issuer.chain, key }
+}
+
+function revocationList(certificates: readonly CertificateAndKey[], issuer: Issuer): string {
+  const at = der.time(new Date(Date.now() - HOUR_MS))
+  const entries = certificates.map(({ cert }) =>
+    der.sequence(der.integer(Buffer.from(new X509Certificate(cert).serialNumber, 'hex')), at),
+  )
+  const toBeSigned = der.sequence(
+    ECDSA_SHA256,
+    distinguishedName(issuer.name),
+    at,
+    der.time(new Date(Date.now() + HOUR_MS)),
+    ...(entries.length > 0 ? [der.sequence(...entries)] : []),
+  )
+  const signature = sign('sha256', toBeSigned, issuer.privateKey)
+  return pem(der.sequence(toBeSigned, ECDSA_SHA256, der.bits(signature)), 'X509 CRL')
 }
 
 interface CertificateBody {
@@ -157,10 +177,10 @@ function groups(part: string): string[] {
   return part.split(':').filter((group) => group !== '')
 }
 
-function pem(bytes: Uint8Array): string {
+function pem(bytes: Uint8Array, label = 'CERTIFICATE'): string {
   const lines =
     Buffer.from(bytes)
       .toString('base64')
       .match(/.{1,64}/g) ?? []
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
 }

@@ -193,7 +193,11 @@ export class Authenticator implements Disposable {
     if (named !== undefined && principal.tenant !== named) {
       throw new AuthError('IDENTITY_TENANT_UNKNOWN', 'the credentials are of another one')
     }
-    return principal
+    if (certificate?.notAfter === undefined || shown.isBrief === true) return principal
+    // A token beside a certificate does not outlive it: the port asked for both.
+    const expired = abortAt(certificate.notAfter, new Error('expired certificate'))
+    const ended = principal.ended === undefined ? expired : firstOf(principal.ended, expired)
+    return { ...principal, ended }
   }
 
   /** Whether JWTs are configured for a request: then a certificate alone is not enough. */
@@ -262,4 +266,13 @@ function showsToken(headers: IncomingHttpHeaders): boolean {
 function certified({ names, fingerprint256 }: ClientCertificate): Principal {
   const identity = `cert:${names[0] ?? fingerprint256}`
   return { identity, tenant: '', permits: () => true }
+}
+
+/** What a joined signal goes by: it refers to them weakly itself. */
+const sources = new WeakMap<AbortSignal, readonly AbortSignal[]>()
+
+function firstOf(...signals: readonly AbortSignal[]): AbortSignal {
+  const first = AbortSignal.any([...signals])
+  sources.set(first, signals)
+  return first
 }

@@ -16,10 +16,18 @@ export function clientCertificateOf(socket: Duplex): ClientCertificate | undefin
   // The declarations do not say that the object is empty when the peer has gone.
   const shown: Partial<PeerCertificate> = socket.getPeerCertificate()
   if (shown.fingerprint256 === undefined) return undefined
+  const notAfter = endOfCertificate(shown)
   return {
     names: alternativeNames(shown.subjectaltname ?? ''),
     fingerprint256: shown.fingerprint256,
+    ...(notAfter !== undefined && { notAfter }),
   }
+}
+
+/** When a certificate expires, ms since the epoch. */
+export function endOfCertificate({ valid_to }: Partial<PeerCertificate>): number | undefined {
+  const at = Date.parse(valid_to ?? '')
+  return Number.isNaN(at) ? undefined : at
 }
 
 /** Version and server name of a TLS connection, as stream records have it; undefined when plain. */

@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { open } from 'node:fs/promises'
+import { createSecureContext } from 'node:tls'
 
 import { TlsFault } from './tls-faults.ts'
 
@@ -17,6 +18,8 @@ export interface KeyPair {
 const MAX_PEM_BYTES = 1024 * 1024
 
 const CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END [A-Z0-9 ]+-----/g
+
+const CRL = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g
 
 /**
  * Reads a certificate and its key, and makes sure that they belong together and are in date.
@@ -59,6 +62,27 @@ export async function readKeyPair(certFile: string, keyFile: string): Promise<Ke
 export async function readAuthorities(file: string): Promise<readonly string[]> {
   const certificates = certificatesOf(await readPem(file, 'client_cas'), file, 'client_cas')
   return certificates.map((certificate) => certificate.toString())
+}
+
+/**
+ * Reads lists of revoked certificates.
+ *
+ * @returns each as PEM: of a text with several, Node takes the first.
+ * @throws {TlsFault}
+ */
+export async function readRevocations(file: string): Promise<readonly string[]> {
+  const lists = (await readPem(file, 'client_crl')).match(CRL) ?? []
+  const fail = (why: string): TlsFault =>
+    new TlsFault('TLS_CRL_INVALID', 'client_crl', `${file} ${why}`)
+  if (lists.length === 0) throw fail('holds no list of revoked certificates')
+  for (const list of lists) {
+    try {
+      createSecureContext({ crl: list })
+    } catch {
+      throw fail('holds a list of revoked certificates that cannot be read')
+    }
+  }
+  return lists
 }
 
 async function readPem(file: string, setting: TlsFault['setting']): Promise<string> {

@@ -3,6 +3,7 @@ export type TlsFaultCode =
   | 'TLS_FILE_UNREADABLE'
   | 'TLS_CERTIFICATE_INVALID'
   | 'TLS_CERTIFICATE_OUT_OF_DATE'
+  | 'TLS_CRL_INVALID'
   | 'TLS_KEY_INVALID'
   | 'TLS_KEY_ENCRYPTED'
   | 'TLS_KEY_MISMATCH'
@@ -14,6 +15,7 @@ export const TLS_FAULTS: Readonly<Record<TlsFaultCode, string>> = Object.freeze(
   TLS_CERTIFICATE_INVALID:
     'it has to hold PEM: -----BEGIN CERTIFICATE-----, the certificate of the server first',
   TLS_CERTIFICATE_OUT_OF_DATE: 'renew it, or set the clock of this machine',
+  TLS_CRL_INVALID: 'it has to hold PEM: -----BEGIN X509 CRL-----',
   TLS_KEY_INVALID: 'it has to hold PEM: -----BEGIN PRIVATE KEY-----',
   TLS_KEY_ENCRYPTED: 'the server cannot ask for a passphrase: openssl pkey -in FILE -out PLAIN',
   TLS_KEY_MISMATCH:
@@ -27,7 +29,7 @@ export class TlsFault extends Error {
   /** What kind it is. */
   readonly code: TlsFaultCode
   /** The setting that names the file. */
-  readonly setting: 'cert' | 'key' | 'client_cas'
+  readonly setting: 'cert' | 'key' | 'client_cas' | 'client_crl'
 
   constructor(code: TlsFaultCode, setting: TlsFault['setting'], message: string) {
     super(message)

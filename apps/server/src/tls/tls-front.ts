@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 
+import { abortAt } from '@proj/auth'
 import type { Handshake } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 import { carrierOf, resetSocket } from '@proj/tunnel/io'
 import { jsonAnswer, sendAnswer } from '@proj/tunnel/server'
 
+import { endOfCertificate } from './certificates.ts'
 import type { TlsMaterial } from './tls-material.ts'
 
 /** How a handshake came out. */
@@ -54,6 +56,9 @@ const PROTOCOLS = ['http/1.1', 'http/1.0']
 /** Node's own limit must not fire before ours, which covers the time before the first byte too. */
 const NODE_TIMEOUT_EXTRA_MS = 1_000
 
+/** From the end of a client's certificate to that of its connection, ms: sessions end before, and say why. */
+const CERTIFICATE_GRACE_MS = 5_000
+
 /** Lines at warn about failing clients: one per so many ms and front, the others at debug. */
 const WARN_INTERVAL_MS = 10_000
 
@@ -86,6 +91,8 @@ export class TlsFront {
   /** In order of arrival. */
   readonly #arrivals = new Map<Socket, Arrival>()
   readonly #warnings = new RateBound(WARN_INTERVAL_MS)
+  /** Ends of the certificates of open connections: a signal that nobody holds is collected. */
+  readonly #certificates = new WeakMap<TLSSocket, AbortSignal>()
   #material: TlsMaterial
 
   constructor(options: TlsFrontOptions) {
@@ -191,9 +198,28 @@ export class TlsFront {
       this.#refuseCertificate(carrier, socket)
       return
     }
+    if (this.#material.wantsCertificate && !this.#boundByCertificate(socket)) {
+      this.#refuseCertificate(carrier, socket)
+      return
+    }
     this.#results.completed += 1
     this.#forget(carrier)
     arrival.done(socket)
+  }
+
+  /**
+   * Ends a connection with its certificate. False when that has expired: a session that is resumed by a
+   * ticket is not checked again by Node.
+   */
+  #boundByCertificate(socket: TLSSocket): boolean {
+    const notAfter = endOfCertificate(socket.getPeerCertificate())
+    if (notAfter === undefined) return true
+    if (notAfter <= Date.now()) return false
+    // Later than what its peer is told of the same end by the protocol above.
+    const expired = abortAt(notAfter + CERTIFICATE_GRACE_MS, new Error('expired certificate'))
+    this.#certificates.set(socket, expired)
+    expired.addEventListener('abort', () => resetSocket(socket), { once: true })
+    return true
   }
 
   #refuseCertificate(carrier: Socket, socket: TLSSocket): void {
@@ -201,7 +227,7 @@ export class TlsFront {
     const result = isMissing ? 'certificate-missing' : 'certificate-refused'
     const text = isMissing
       ? 'a client certificate is required'
-      : `the client certificate is not accepted: ${String(socket.authorizationError)}`
+      : `the client certificate is not accepted: ${String(socket.authorizationError ?? 'CERT_HAS_EXPIRED')}`
     this.#fail(carrier, result, text)
     const arrival = this.#arrivals.get(carrier)
     if (arrival !== undefined) arrival.secured = socket

@@ -188,6 +188,11 @@ async function readOrThrow(
 }
 
 function filesOf(settings: readonly TlsSettings[]): string[] {
-  const files = settings.flatMap(({ cert, key, clientCas }) => [...cert, ...key, clientCas ?? ''])
+  const files = settings.flatMap(({ cert, key, clientCas, clientCrl }) => [
+    ...cert,
+    ...key,
+    clientCas ?? '',
+    clientCrl ?? '',
+  ])
   return [...new Set(files.filter((file) => file !== ''))]
 }

@@ -18,6 +18,8 @@ export const TLS_SETTINGS: {
   readonly key: Setting<readonly string[]>
   /** Authorities of client certificates; when set, clients need one. */
   readonly clientCas: Setting<string | undefined>
+  /** Revoked certificates of clients. */
+  readonly clientCrl: Setting<string | undefined>
   /** Oldest version that is accepted. */
   readonly minVersion: Setting<'TLSv1.2' | 'TLSv1.3'>
   /** Time for a handshake, from the connection to its end. */
@@ -39,6 +41,11 @@ export const TLS_SETTINGS: {
   clientCas: setting(path(), {
     reload: 'live',
     description: 'Authorities of client certificates, PEM; when set, clients need one.',
+  }),
+  clientCrl: setting(path(), {
+    reload: 'live',
+    description:
+      'Revoked client certificates: a CRL of each authority in client_cas, PEM. Read again when it changes.',
   }),
   minVersion: setting(oneOf(['TLSv1.2', 'TLSv1.3']), {
     default: 'TLSv1.2',
@@ -69,7 +76,12 @@ export type TlsPortSettings = Readonly<
 /** A rule for `defineSettings`: what can be checked without reading files. */
 export function* tlsFitsTogether(
   name: string,
-  { cert, key, clientCas }: Pick<TlsSettings, 'cert' | 'key' | 'clientCas'>,
+  {
+    cert,
+    key,
+    clientCas,
+    clientCrl,
+  }: Pick<TlsSettings, 'cert' | 'key' | 'clientCas'> & Partial<Pick<TlsSettings, 'clientCrl'>>,
 ): Generator<RuleProblem> {
   if (cert.length > key.length) {
     const message = `${cert.length} in cert, ${key.length} in key: a certificate needs its key`
@@ -86,5 +98,9 @@ export function* tlsFitsTogether(
       message,
       hint: `set ${name}.tls.cert and ${name}.tls.key`,
     }
+  }
+  if (clientCrl !== undefined && clientCas === undefined) {
+    const message = 'a list of revoked client certificates needs their authorities'
+    yield { key: `${name}.tls.client_crl`, message, hint: `set ${name}.tls.client_cas` }
   }
 }

@@ -256,6 +256,32 @@ describe('tenants', () => {
 })
 
 describe('a client certificate', () => {
+  test.for([
+    ['alone', {}],
+    ['with a token', { expiresAt: Date.now() + 86_400_000 }],
+    ['with a token for ever', {}],
+  ] as const)('%s ends what lives on it when it expires', async ([how, token]) => {
+    const { subject, tokens } = authenticator({
+      ports: { upstream: { hasClientAuthorities: true } },
+    })
+    const headers: Record<string, string> = {}
+    if (how !== 'alone') {
+      headers['authorization'] = `Bearer ${(await storedToken(tokens, token)).text}`
+    }
+    const verdict = await subject.authorize({
+      headers,
+      action: 'listen',
+      endpoint: '',
+      remoteAddress: undefined,
+      certificate: { ...CERTIFICATE, notAfter: Date.now() + 100 },
+    })
+    if ('status' in verdict) throw new Error(verdict.error)
+    const { ended } = verdict
+    expect(ended?.aborted).toBe(false)
+    await new Promise((resolve) => ended?.addEventListener('abort', resolve))
+    expect(ended?.reason).toEqual(new Error('expired certificate'))
+  })
+
   const shown = { certificate: CERTIFICATE }
 
   test('is an identity where its authorities are the protection', async () => {

@@ -23,6 +23,7 @@ const peer = authority.issue({
 const certificate = {
   names: ['DNS:peer.example', 'URI:spiffe://office/peer'],
   fingerprint256: new X509Certificate(peer.cert).fingerprint256,
+  notAfter: Date.parse(new X509Certificate(peer.cert).validTo),
 }
 
 /** A server that asks for certificates on both ports, and what it was asked to judge. */

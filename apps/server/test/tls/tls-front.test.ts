@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -6,29 +7,32 @@ import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'n
 
 import { listen } from '@proj/portcheck'
 import { type CertificateAndKey, certificateAuthority } from '@proj/testkit/certificates'
+import { spawned } from '@proj/testkit/spawned'
 import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 
 import { clientCertificateOf, peerFacts } from '../../src/tls/certificates.ts'
 import { TlsFront, type TlsFrontOptions } from '../../src/tls/tls-front.ts'
 import { readTlsMaterial, type TlsMaterial, type TlsSources } from '../../src/tls/tls-material.ts'
 
 const authority = certificateAuthority()
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0
 const server = authority.issue({ name: 'server' })
 
 /** Reads pairs and authorities through files, as the server does. */
 async function material(
   pairs: readonly CertificateAndKey[],
-  options: { clientCas?: string; minVersion?: TlsSources['minVersion'] } = {},
+  options: { clientCas?: string; clientCrl?: string; minVersion?: TlsSources['minVersion'] } = {},
 ): Promise<TlsMaterial> {
   using folder = temporaryDirectory()
-  const { clientCas, minVersion = 'TLSv1.2' } = options
+  const { clientCas, clientCrl, minVersion = 'TLSv1.2' } = options
   const read = await readTlsMaterial({
     minVersion,
     cert: pairs.map(({ cert }, index) => folder.write(`${index}.pem`, cert)),
     key: pairs.map(({ key }, index) => folder.write(`${index}.key`, key)),
     clientCas: clientCas === undefined ? undefined : folder.write('cas.pem', clientCas),
+    clientCrl: clientCrl === undefined ? undefined : folder.write('crl.pem', clientCrl),
   })
   if (Array.isArray(read)) throw new Error(read.map(({ message }) => message).join())
   return read
@@ -119,6 +123,46 @@ test('a client that names no server, or none of ours, gets the first certificate
   expect(await shownTo('www.two.example')).toBe('*.two.example')
   expect(await shownTo('three.example')).toBe('one.example')
   expect(await shownTo('')).toBe('one.example')
+})
+
+describe('what openssl can do with TLS 1.2', () => {
+  /** Runs `openssl s_client` and writes a line to it once it is connected. */
+  const sClient = async (port: number, line: string, args: readonly string[] = []) => {
+    const own = ['s_client', '-connect', `127.0.0.1:${port}`, '-tls1_2', ...args]
+    const client = spawned('openssl', own)
+    await Promise.race([client.line(/Verify return code/), client.exited])
+    client.write(line)
+    return client
+  }
+
+  test('a renegotiation is refused', async ({ skip }) => {
+    skip(!hasOpenssl, 'no openssl')
+    const { listeners } = await start()
+    const client = await sClient(listeners.bound[0]?.port ?? 0, 'R\n')
+    await client.exited
+    expect(client.stderr).toContain('RENEGOTIATING')
+    expect(client.stderr).toMatch(/no renegotiation/i)
+  })
+
+  test.for(['ECDHE-ECDSA-AES128-SHA', 'ECDHE-ECDSA-AES256-SHA', 'ECDHE-ECDSA-AES128-SHA256'])(
+    '%s, which is CBC, is not spoken',
+    async (cipher, { skip }) => {
+      skip(!hasOpenssl, 'no openssl')
+      const { listeners } = await start()
+      const client = await sClient(listeners.bound[0]?.port ?? 0, 'Q\n', ['-cipher', cipher])
+      expect((await client.exited).code).toBe(1)
+      expect(client.stderr).toContain('handshake failure')
+    },
+  )
+
+  test('AES-GCM is', async ({ skip }) => {
+    skip(!hasOpenssl, 'no openssl')
+    const { listeners } = await start()
+    const cipher = 'ECDHE-ECDSA-AES128-GCM-SHA256'
+    const client = await sClient(listeners.bound[0]?.port ?? 0, 'Q\n', ['-cipher', cipher])
+    expect((await client.exited).code).toBe(0)
+    expect(client.stdout).toContain(cipher)
+  })
 })
 
 describe('versions and protocols', () => {
@@ -275,6 +319,41 @@ describe('client certificates', () => {
       'debug',
       'debug',
     ])
+  })
+
+  test('a certificate that was revoked is refused, and another one is not', async () => {
+    const other = clients.issue({ name: 'other', usage: 'client' })
+    const lists = async (...revoked: CertificateAndKey[]) =>
+      material([server], {
+        clientCas: clients.cert,
+        clientCrl: clients.revoke(...revoked),
+      })
+    const { dial, front } = await start({ material: await lists(other) })
+    const client = dial(agent)
+    const [ticket] = (await once(client, 'session')) as [Buffer]
+    expect(await text(dial(other))).toContain('not accepted: CERT_REVOKED')
+    front.replace(await lists(agent))
+    expect(await text(dial(agent))).toContain('not accepted: CERT_REVOKED')
+    expect(await text(dial({ ...agent, session: ticket }))).toContain('CERT_REVOKED')
+    expect(await firstWords(dial(other))).toMatchObject({ tls: 'TLSv1.3' })
+  })
+
+  test('a connection ends soon after its certificate', async () => {
+    const notAfter = new Date(Date.now() + 86_400_000)
+    const brief = clients.issue({ name: 'x', usage: 'client', notAfter })
+    const { dial, secured } = await start({ material: await asking() })
+    const client = dial(brief)
+    const facts = (await firstWords(client)) as { certificate: { notAfter: number } }
+    expect(facts.certificate.notAfter).toBe(Math.floor(notAfter.getTime() / 1000) * 1000)
+    const [ticket] = [client.getSession()]
+    const now = vi.spyOn(Date, 'now')
+    onTestFinished(() => now.mockRestore())
+    now.mockReturnValue(notAfter.getTime() + 1)
+    // Resumed by a ticket, which Node takes for as long as that lives.
+    expect(await text(dial({ ...brief, session: ticket }))).toContain('CERT_HAS_EXPIRED')
+    expect(secured[0]?.destroyed).toBe(false)
+    now.mockReturnValue(notAfter.getTime() + 5_000)
+    await closing(client)
   })
 
   test('a client that a former authority admitted cannot resume by a ticket', async () => {

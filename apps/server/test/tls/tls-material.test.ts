@@ -21,12 +21,13 @@ async function faultsOf(
   using folder = temporaryDirectory()
   for (const [name, content] of Object.entries(files)) folder.write(name, content)
   const at = (file: string): string => join(folder.path, file)
-  const { clientCas } = sources
+  const { clientCas, clientCrl } = sources
   const material = await readTlsMaterial({
     minVersion: 'TLSv1.2',
     cert: (sources.cert ?? ['cert.pem']).map(at),
     key: (sources.key ?? ['key.pem']).map(at),
     clientCas: clientCas === undefined ? undefined : at(clientCas),
+    clientCrl: clientCrl === undefined ? undefined : at(clientCrl),
   })
   if (!Array.isArray(material)) return []
   return material.map(({ code, setting, message }) => [
@@ -174,6 +175,20 @@ describe('the files of a port', () => {
       'TLS_CERTIFICATE_INVALID client_cas',
       'TLS_FILE_UNREADABLE cert',
       'TLS_KEY_ENCRYPTED key',
+    ])
+  })
+
+  test.for([
+    ['nothing', 'crl.pem holds no list of revoked certificates'],
+    [pem('X509 CRL'), 'crl.pem holds a list of revoked certificates that cannot be read'],
+    [
+      authority.revoke() + pem('X509 CRL'),
+      'crl.pem holds a list of revoked certificates that cannot be read',
+    ],
+  ] as const)('a list of revoked certificates that is none: %#', async ([crl, message]) => {
+    const files = { 'cert.pem': good.cert, 'key.pem': good.key, 'crl.pem': crl }
+    expect(await faultsOf(files, { clientCrl: 'crl.pem' })).toEqual([
+      ['TLS_CRL_INVALID', 'client_crl', message],
     ])
   })
 

@@ -9,6 +9,8 @@ export interface ClientCertificate {
   readonly names: readonly string[]
   /** SHA-256 of the certificate, upper-case hex with colons. */
   readonly fingerprint256: string
+  /** When it expires, ms since the epoch; undefined when that is not known. */
+  readonly notAfter?: number
 }
 
 /** A handshake to authorise. */
