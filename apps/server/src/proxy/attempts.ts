@@ -45,7 +45,9 @@ export class Attempts {
 
   /** The error when there is no stream for the request. */
   get failure(): ProxyError {
-    return this.#failure ?? PROXY_ERRORS.noUpstream
+    if (this.#failure !== undefined) return this.#failure
+    const isTcpOnly = this.#proxy.registry.isTcpOnly(this.#route.endpoint)
+    return isTcpOnly ? PROXY_ERRORS.endpointNotHttp : PROXY_ERRORS.noUpstream
   }
 
   /** Remembers bytes of the request, or stops remembering when there are too many. */
@@ -111,7 +113,7 @@ export class Attempts {
     if (this.#count > 1 && registry.rules(endpoint) !== rules) return undefined
     let passed = this.#tried
     for (;;) {
-      const upstream = registry.pick(endpoint, passed)
+      const upstream = registry.pickHttp(endpoint, passed)
       if (upstream === undefined) return undefined
       const idle = isFresh ? undefined : pool.take(upstream, endpoint.name)
       if (idle !== undefined) {

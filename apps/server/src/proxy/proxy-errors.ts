@@ -19,6 +19,7 @@ export const PROXY_ERRORS: Readonly<
   Record<
     | 'endpointMissing'
     | 'noUpstream'
+    | 'endpointNotHttp'
     | 'serviceClosed'
     | 'badResponse'
     | 'firstByteTimeout'
@@ -32,6 +33,11 @@ export const PROXY_ERRORS: Readonly<
 > = {
   endpointMissing: { status: 400, error: 'missing endpoint id', code: 'endpoint_missing' },
   noUpstream: { status: 502, error: 'no available upstreams', code: 'no_upstream' },
+  endpointNotHttp: {
+    status: 404,
+    error: 'endpoint does not carry HTTP',
+    code: 'endpoint_not_http',
+  },
   serviceClosed: { status: 502, error: 'upstream unreachable', code: 'service_closed' },
   badResponse: { status: 502, error: 'upstream unreachable', code: 'bad_response' },
   firstByteTimeout: { status: 504, error: 'upstream timeout', code: 'first_byte_timeout' },
@@ -51,6 +57,8 @@ export function errorForReset(reason: ResetReason): ProxyError {
   switch (reason) {
     case 'serviceTimeout':
       return { status: 504, error: 'upstream timeout', code: 'service_timeout' }
+    case 'kindMismatch':
+      return PROXY_ERRORS.endpointNotHttp
     case 'endpointUnknown':
     case 'noUpstream':
       return PROXY_ERRORS.noUpstream

@@ -178,6 +178,11 @@ export class ListenSession implements KeptConnection {
       channel.reset(RESET_REASONS.endpointUnknown)
       return undefined
     }
+    // A line-based service would take the lines of an HTTP request for commands.
+    if (record !== undefined && record.kind !== listener.kind) {
+      channel.reset(RESET_REASONS.kindMismatch)
+      return undefined
+    }
     return listener.accept(channel, record)
   }
 

@@ -24,6 +24,7 @@ export const RESET_REASONS = {
   protocolError: 11,
   limitReached: 12,
   idleTimeout: 13,
+  kindMismatch: 14,
 } as const
 
 /** Name of a reason. */
@@ -44,6 +45,7 @@ const TEXTS: Record<ResetReason, string> = {
   protocolError: 'the far side found the stream in breach of the protocol',
   limitReached: 'a limit of the far side is reached',
   idleTimeout: 'nothing moved on the stream for too long',
+  kindMismatch: 'the endpoint carries the other kind of traffic, HTTP or TCP',
 }
 
 const NAMES = new Map<number, ResetReason>()
@@ -81,6 +83,7 @@ export function neverReachedService(reason: ResetReason): boolean {
     reason === 'serviceTimeout' ||
     reason === 'serviceUnreachable' ||
     reason === 'endpointUnknown' ||
+    reason === 'kindMismatch' ||
     reason === 'draining'
   )
 }

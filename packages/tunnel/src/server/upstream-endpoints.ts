@@ -80,11 +80,15 @@ export class UpstreamEndpoints {
     })
   }
 
-  /** Registers an endpoint that was judged before. */
-  add(endpoint: string, rules?: VisitorRules): void {
+  /**
+   * Registers an endpoint that was judged before.
+   *
+   * @param kind - undefined for a Piko agent, which does not say.
+   */
+  add(endpoint: string, kind: 'http' | 'tcp' | undefined, rules?: VisitorRules): void {
     const { id: sessionId, peer, remoteAddress } = this.#upstream
     this.#names.add(endpoint)
-    this.#options.registry.add(this.#endpoint(endpoint), this.#upstream, rules)
+    this.#options.registry.add(this.#endpoint(endpoint), this.#upstream, rules, kind)
     this.#options.logger.info({ sessionId, endpoint, peer, remoteAddress }, 'endpoint registered')
   }
 
@@ -102,14 +106,14 @@ export class UpstreamEndpoints {
   }
 
   #settle<Verdict extends Rejection | Registered>(
-    { endpoint }: Register,
+    { endpoint, kind }: Register,
     verdict: Verdict,
   ): Verdict {
     const isRejected = 'code' in verdict
     if (isRejected) {
       const { id: sessionId } = this.#upstream
       this.#options.logger.warn({ sessionId, endpoint, code: verdict.code }, 'endpoint refused')
-    } else this.add(endpoint, verdict.rules)
+    } else this.add(endpoint, kind === 'tcp' ? kind : 'http', verdict.rules)
     // A port of an earlier registration, or one for an endpoint that was then rejected.
     if (isRejected ? !this.#names.has(endpoint) : verdict.lease === undefined) {
       this.#ports.release(endpoint)

@@ -72,6 +72,8 @@ interface Entry<Rules extends VisitorRules> {
   last: { readonly outcome: StreamOutcome; readonly atMs: number } | undefined
   /** What each session demands of visitors, of those that demand anything. */
   readonly demands: Map<Upstream, Rules>
+  /** Sessions that serve it as a TCP endpoint; the others serve HTTP, or are Piko's and did not say. */
+  readonly tcp: Set<Upstream>
   /** The same without repetition; undefined when nothing is demanded. */
   rules: readonly Rules[] | undefined
 }
@@ -96,8 +98,9 @@ export class UpstreamRegistry<
    * Adds a session to an endpoint.
    *
    * @param rules - what it demands of visitors, in place of what it did before.
+   * @param kind - what its streams carry; undefined from a Piko agent, which does not say.
    */
-  add(endpoint: Endpoint, upstream: Upstream, rules?: Rules): void {
+  add(endpoint: Endpoint, upstream: Upstream, rules?: Rules, kind?: 'http' | 'tcp'): void {
     let entry = this.#find(endpoint)
     const fresh = entry === undefined
     if (entry === undefined) {
@@ -108,6 +111,7 @@ export class UpstreamRegistry<
         next: 0,
         last: undefined,
         demands: new Map(),
+        tcp: new Set(),
         rules: undefined,
       }
       this.#insert(entry)
@@ -116,6 +120,8 @@ export class UpstreamRegistry<
     const agent = entry.agents.find((one) => one.peer === upstream.peer)
     if (agent === undefined) entry.agents.push({ peer: upstream.peer, sessions: [upstream] })
     else if (!agent.sessions.includes(upstream)) agent.sessions.push(upstream)
+    if (kind === 'tcp') entry.tcp.add(upstream)
+    else entry.tcp.delete(upstream)
     this.#demand(entry, upstream, rules)
     if (fresh) this.emit('endpoint', endpoint, true, upstream)
   }
@@ -126,6 +132,7 @@ export class UpstreamRegistry<
     const at = entry?.agents.findIndex(({ sessions }) => sessions.includes(upstream)) ?? -1
     const agent = entry?.agents[at]
     if (entry === undefined || agent === undefined) return
+    entry.tcp.delete(upstream)
     this.#demand(entry, upstream, undefined)
     agent.sessions.splice(agent.sessions.indexOf(upstream), 1)
     if (agent.sessions.length > 0) return
@@ -149,6 +156,22 @@ export class UpstreamRegistry<
     const entry = this.#find(endpoint)
     if (entry === undefined) return undefined
     return next(entry, except, false) ?? next(entry, except, true)
+  }
+
+  /** Like {@link pick}, of the sessions that do not serve the endpoint as a TCP endpoint. */
+  pickHttp(endpoint: Endpoint, except?: ReadonlySet<Upstream>): Upstream | undefined {
+    const entry = this.#find(endpoint)
+    if (entry === undefined) return undefined
+    if (entry.tcp.size === 0) return next(entry, except, false) ?? next(entry, except, true)
+    const others = new Set([...(except ?? []), ...entry.tcp])
+    return next(entry, others, false) ?? next(entry, others, true)
+  }
+
+  /** Whether every session that serves an endpoint serves it as a TCP endpoint; false when none does. */
+  isTcpOnly(endpoint: Endpoint): boolean {
+    const entry = this.#find(endpoint)
+    if (entry === undefined || entry.tcp.size === 0) return false
+    return entry.agents.every(({ sessions }) => sessions.every((one) => entry.tcp.has(one)))
   }
 
   /** Sessions that serve an endpoint. */

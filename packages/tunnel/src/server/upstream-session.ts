@@ -114,7 +114,7 @@ export class UpstreamSession implements Upstream {
       this.#unregisterAll()
       void this.#session.endRight(reason)
     })
-    if (protocol === 'piko') this.#endpoints.add(options.endpoint)
+    if (protocol === 'piko') this.#endpoints.add(options.endpoint, undefined)
   }
 
   /** @inheritdoc */
@@ -230,7 +230,8 @@ export class UpstreamSession implements Upstream {
         return
       }
       const { rules, lease } = verdict
-      const urls = this.#options.urls(endpoint)
+      // Visitors reach a TCP endpoint by its public port, or by the connect route.
+      const urls = message.kind === 'tcp' ? [] : this.#options.urls(endpoint)
       this.#session.send({
         type: 'registered',
         id,

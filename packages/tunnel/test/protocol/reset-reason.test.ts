@@ -24,7 +24,7 @@ test('every reason has one sentence for people', () => {
   expect(texts.filter((text) => !/^the |^a limit|^no agent|^nothing/.test(text))).toEqual([])
 })
 
-test.each([14, 255, 0xffff_ffff])('%d, of a later version, reads as unspecified', (value) => {
+test.each([15, 255, 0xffff_ffff])('%d, of a later version, reads as unspecified', (value) => {
   expect(resetReasonName(value)).toBe('unspecified')
 })
 
@@ -35,6 +35,7 @@ test('a request may go elsewhere only where no byte can have reached the service
     'serviceUnreachable',
     'endpointUnknown',
     'draining',
+    'kindMismatch',
   ])
 })
 

@@ -81,7 +81,7 @@ describe('an agent', () => {
     const listener = agentOf(server.url).listen('pg', { kind: 'tcp', publicPort: 0 })
     await listener.ready()
     expect(listener.port).toBe(9950)
-    expect(listener.urls).toEqual(['tcp://127.0.0.1:9950', 'http://pg.localhost'])
+    expect(listener.urls).toEqual(['tcp://127.0.0.1:9950'])
     expect(ports.wishes).toMatchObject([{ endpoint: at('pg'), identity: 'anonymous', port: 0 }])
   })
 
