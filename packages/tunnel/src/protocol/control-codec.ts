@@ -1,8 +1,15 @@
 import type { ControlMessage } from './control-message.ts'
+import { CONTROL_CHARACTER } from './routes.ts'
 import { TunnelError } from '../errors.ts'
 
 /** Longest message body. */
 export const MAX_CONTROL_BYTES = 16_384
+
+/** Longest text in a message, in UTF-16 code units. */
+const MAX_TEXT_CHARS = 1024
+
+/** Most URLs of one endpoint; a server announces one for each of its domains. */
+const MAX_URLS = 16
 
 /** Encodes one message with its length. */
 export function encodeControlMessage(message: ControlMessage): Buffer {
@@ -68,8 +75,9 @@ function parse(body: Buffer): ControlMessage | undefined {
         ...('port' in fields && { port: port(fields) }),
       }
     case 'registered': {
+      // They are shown to a person. One that is no text for that is left out, as one of another type is.
       const urls = Array.isArray(fields['urls'])
-        ? fields['urls'].filter((url) => typeof url === 'string')
+        ? fields['urls'].filter(isText).slice(0, MAX_URLS)
         : []
       return {
         type: 'registered',
@@ -117,11 +125,14 @@ function parse(body: Buffer): ControlMessage | undefined {
 
 function text(fields: Record<string, unknown>, name: string): string {
   const value = fields[name]
-  // oxlint-disable-next-line no-control-regex -- control characters are what is refused here
-  if (typeof value !== 'string' || value.length > 1024 || /[\u0000-\u001f\u007f]/.test(value)) {
-    throw invalid(`control message lacks a sound ${name}`)
-  }
+  if (!isText(value)) throw invalid(`control message lacks a sound ${name}`)
   return value
+}
+
+function isText(value: unknown): value is string {
+  return (
+    typeof value === 'string' && value.length <= MAX_TEXT_CHARS && !CONTROL_CHARACTER.test(value)
+  )
 }
 
 function object(fields: Record<string, unknown>, name: string): object {

@@ -17,6 +17,10 @@ export const RESERVATIONS_ROUTE = '/adit/v1/reservations'
  */
 export const SESSION_ENDPOINT = 'adit-session'
 
+/** Characters that no name has: a log, a terminal or a program in C would read another name (C0, DEL, C1). */
+// oxlint-disable-next-line no-control-regex -- control characters are what is refused here
+export const CONTROL_CHARACTER: RegExp = /[\u0000-\u001f\u007f-\u009f]/
+
 /** The path below `route` that names an endpoint, percent-encoded. */
 export function routeTo(route: string, endpoint: string): string {
   return `${route}${encodeURIComponent(endpoint)}`
@@ -24,13 +28,14 @@ export function routeTo(route: string, endpoint: string): string {
 
 /**
  * The endpoint a path names below `route`, decoded; undefined when the path is another, or its last
- * segment is empty, malformed or holds a slash.
+ * segment is empty, malformed or holds a slash or a control character (`%00`, `%0a`).
  */
 export function routeEndpoint(route: string, path: string): string | undefined {
   if (!path.startsWith(route)) return undefined
   try {
     const decoded = decodeURIComponent(path.slice(route.length))
-    return decoded === '' || decoded.includes('/') ? undefined : decoded
+    if (decoded === '' || decoded.includes('/') || CONTROL_CHARACTER.test(decoded)) return undefined
+    return decoded
   } catch {
     return undefined
   }

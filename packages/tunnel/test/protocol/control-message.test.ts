@@ -103,6 +103,37 @@ test('urls that are no strings are left out', () => {
   ])
 })
 
+test.each(['http://a\u001b]0;x\u0007', 'http://a\u009b31m', 'http://a\n', 'h'.repeat(1025)])(
+  'a url that is no text for a terminal is left out: %j',
+  (url) => {
+    const body = JSON.stringify({ type: 'registered', id: 1, urls: [url, 'http://b'] })
+    expect(new ControlMessageReader().push(framed(body))).toEqual([
+      { type: 'registered', id: 1, urls: ['http://b'] },
+    ])
+  },
+)
+
+test('of many urls the first 16 are kept', () => {
+  const urls = Array.from({ length: 17 }, (_, n) => `http://${n}`)
+  const [read] = new ControlMessageReader().push(
+    framed(JSON.stringify({ type: 'registered', id: 1, urls })),
+  )
+  expect(read).toEqual({ type: 'registered', id: 1, urls: urls.slice(0, 16) })
+})
+
+test.each(['\u0000', '\u001b', '\u007f', '\u0085', '\u009b'])(
+  'a text with the control character %j is refused',
+  (character) => {
+    for (const message of [
+      { type: 'ended', reason: `x${character}` },
+      { type: 'register', id: 1, endpoint: `x${character}`, kind: 'http' },
+    ]) {
+      const bytes = framed(JSON.stringify(message))
+      expect(codeOf(() => new ControlMessageReader().push(bytes))).toBe('TUNNEL_CONTROL_INVALID')
+    }
+  },
+)
+
 const REFUSED: readonly (readonly [string, Buffer])[] = [
   ['no bytes', framed('')],
   ['what is not JSON', framed('{"type":"released","id":1')],
