@@ -10,15 +10,17 @@ type Phase = 'starting' | 'ready' | 'stopping'
 export class ServerState {
   #phase: Phase = 'starting'
   #proxy: Listeners | undefined
+  #upstream: Listeners | undefined
 
   /** Whether the server takes visitors and agents. */
   get isReady(): boolean {
     return this.#phase === 'ready'
   }
 
-  /** Makes the bound proxy port known; the server is ready from now on. */
-  publish(proxy: Listeners): void {
+  /** Makes the bound ports known; the server is ready from now on. */
+  publish({ proxy, upstream }: Readonly<Record<'proxy' | 'upstream', Listeners>>): void {
     this.#proxy = proxy
+    this.#upstream = upstream
     if (this.#phase === 'starting') this.#phase = 'ready'
   }
 
@@ -35,7 +37,13 @@ export class ServerState {
 
   /** Hosts of public ports that are not configured: as open as the proxy port. */
   get publicPortHosts(): readonly string[] {
-    return this.#bound.some(isReachable) ? ['*'] : ['localhost']
+    return this.isReachable('proxy') ? ['*'] : ['localhost']
+  }
+
+  /** Whether another machine can connect to a port. */
+  isReachable(port: 'proxy' | 'upstream'): boolean {
+    const listeners = port === 'proxy' ? this.#proxy : this.#upstream
+    return listeners?.bound.some(isReachable) ?? false
   }
 
   get #bound(): readonly BoundAddress[] {

@@ -14,7 +14,8 @@ import {
 } from '@proj/tunnel/server'
 
 import { createServerAdmin } from './admin/admin.ts'
-import type { Authenticator } from './auth/authenticator.ts'
+import type { Authenticator, PortName } from './auth/authenticator.ts'
+import { refusePages } from './auth/refuse-pages.ts'
 import { type StandingPolicy, VisitorGates } from './auth/visitor-gates.ts'
 import { HttpProxy } from './proxy/http-proxy.ts'
 import type { ProxyOptions } from './proxy/proxy-options.ts'
@@ -38,8 +39,8 @@ export interface ServerOptions {
   readonly upstream?: ServerListener
   /** Where operators connect. Default `localhost:8002`: both loopback addresses. */
   readonly admin?: ServerListener
-  /** Host names of the admin port besides `localhost`. Default: none. */
-  readonly adminHosts?: readonly string[]
+  /** Host names of the ports besides `localhost`, for requests without credentials. Default: none. */
+  readonly hosts?: Readonly<Partial<Record<PortName, readonly string[]>>>
   /** Times and limits of the HTTP edge. */
   readonly edge?: ProxyOptions
   /** Public TCP ports for endpoints. Default: none. */
@@ -116,7 +117,7 @@ export class Server {
     const parts = construct(options)
     try {
       const listeners = await listenOn(options, parts)
-      parts.state.publish(listeners.proxy)
+      parts.state.publish(listeners)
       return new Server(parts, listeners)
     } catch (error) {
       parts.edge.destroy()
@@ -181,7 +182,11 @@ function construct(options: ServerOptions): ServerParts {
   auditNames(registry, store.audit)
   const gates = new VisitorGates()
   registry.setStandingRules(gates.standing(options.visitors ?? []))
-  const authorize = options.authorize ?? authenticator?.authorize ?? allowAll
+  const authorize = refusePages(options.authorize ?? authenticator?.authorize ?? allowAll, {
+    hosts: options.hosts ?? {},
+    isProtected: (port) => authenticator?.isProtected(port) ?? false,
+    isReachable: (port) => state.isReachable(port),
+  })
   const common = {
     registry,
     // One limit for the process, for the sessions of both ports.
@@ -248,7 +253,7 @@ function construct(options: ServerOptions): ServerParts {
       tls: tlsPorts(options),
       handshakes: authenticator?.limits,
     },
-    hosts: options.adminHosts ?? [],
+    hosts: options.hosts?.admin ?? [],
     isReady: () => state.isReady,
     authenticator,
   })

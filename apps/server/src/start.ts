@@ -4,11 +4,13 @@ import {
   createLogger,
   drainOnStop,
   EXIT,
+  hostNames,
   type Invocation,
   movedBinds,
   reloading,
   UserError,
 } from '@proj/program-kit'
+import type { ListenAddress } from '@proj/config/address'
 import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
 import { announce } from './announce.ts'
@@ -68,6 +70,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       admin: listener('admin'),
       edge: { ...settings.proxy, tenantDomains: tenantDomains(settings.upstream.tenants) },
       publicPorts: { ...publicPorts, hosts: portHosts },
+      hosts: portHostNames(binds, settings.proxy.baseDomain),
       store,
       probeTimeoutMs: settings.names.probeTimeoutMs,
       visitors: await standingPolicies(settings.endpoints),
@@ -111,6 +114,20 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
   const { gracePeriodMs } = settings
   await drainOnStop({ signals, gracePeriodMs, logger, drain: (options) => server.close(options) })
   return EXIT.ok
+}
+
+/** Host names that requests without credentials may name: those of the addresses and of the domain. */
+function portHostNames(
+  binds: Readonly<Record<PortName, readonly ListenAddress[]>>,
+  baseDomain: string | undefined,
+): Record<PortName, readonly string[]> {
+  const domain = baseDomain?.toLowerCase()
+  const below = domain === undefined ? [] : [domain, `*.${domain}`]
+  return {
+    proxy: [...hostNames(binds.proxy), ...below],
+    upstream: [...hostNames(binds.upstream), ...below],
+    admin: hostNames(binds.admin),
+  }
 }
 
 /** Tenants that have a domain of their own. */

@@ -95,7 +95,12 @@ export {
   createAdminServer,
   jsonPage,
 } from './admin/admin-server.ts'
-export { hostNames } from './admin/foreign-request.ts'
+export {
+  findForeignRequest,
+  type ForeignRequest,
+  hostNames,
+  type PageRule,
+} from './admin/foreign-request.ts'
 export {
   type HistogramSample,
   type Metric,

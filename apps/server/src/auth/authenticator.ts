@@ -258,7 +258,8 @@ function tenantOf(headers: IncomingHttpHeaders): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-function showsToken(headers: IncomingHttpHeaders): boolean {
+/** Whether a request carries a token. A browser adds none by itself. */
+export function showsToken(headers: IncomingHttpHeaders): boolean {
   return headers['x-piko-authorization'] !== undefined || headers.authorization !== undefined
 }
 

@@ -114,8 +114,6 @@ export class ReservationsApi {
       ...(certificate !== undefined && { certificate }),
     })
     if (isDenial(verdict)) return denied(verdict)
-    // A web page must not use this API; on a server that needs no token it could.
-    if (request.headers.origin !== undefined) return refusal(403, 'forbidden', 'not from a browser')
     const question = { request, grant: verdict, remoteAddress }
     if (path === RESERVATIONS_ROUTE) {
       if (request.method === 'GET') return this.#list(question)
@@ -214,8 +212,8 @@ export class ReservationsApi {
   }
 }
 
-function denied({ status, error, retryAfterMs }: Denial): Answer {
-  const answer = { status, body: { error } }
+function denied({ status, error, retryAfterMs, ...details }: Denial): Answer {
+  const answer = { status, body: { error, ...details } }
   if (retryAfterMs === undefined) return answer
   return { ...answer, headers: { 'retry-after': retryAfterSeconds(retryAfterMs) } }
 }

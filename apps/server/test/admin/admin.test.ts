@@ -69,7 +69,7 @@ describe('without credentials', () => {
       proxy: anywhere,
       upstream: anywhere,
       admin: anywhere,
-      adminHosts: ['adit.internal'],
+      hosts: { admin: ['adit.internal'] },
       software: 'adit-server/test',
       logger: silent,
     })

@@ -97,8 +97,11 @@ async function answer(
 ): Promise<void> {
   const { headers, method, url = '/' } = request
   if (hosts !== undefined) {
-    const rule = { hosts, needsCredentials: needsCredentials?.() ?? false }
-    const foreign = findForeignRequest(headers, rule)
+    const foreign = findForeignRequest(headers, {
+      port: 'admin',
+      hosts: needsCredentials?.() === true ? 'any' : hosts,
+      pages: 'same-origin',
+    })
     if (foreign !== undefined) return sendError(response, 403, foreign)
   }
   const [path = '/'] = url.split('?')

@@ -1,5 +1,5 @@
 /**
- * Protects an admin port from web pages. A browser on this machine, or in the same network, can send
+ * Protects a port that is no website from web pages. A browser on this machine, or in the same network, can send
  * requests to the port for a page of anybody. Two things are refused: requests that the browser marks
  * as made by another site, and requests to a host name that is not one of the port. The latter is DNS
  * rebinding: the page gives its own name the address of the port and then reads the answers as its own.
@@ -20,11 +20,17 @@ export interface ForeignRequest {
 }
 
 /** What the rule depends on. */
-export interface HostRule {
-  /** Host names of the port besides `localhost` and names below it, lower case. IP addresses always pass. */
-  readonly hosts: readonly string[]
-  /** Whether the pages need credentials. A foreign page has none, so every host name may pass. */
-  readonly needsCredentials: boolean
+export interface PageRule {
+  /** Name of the port in the settings: `admin`, `upstream`. */
+  readonly port: string
+  /**
+   * Host names of the port besides `localhost` and names below it, lower case; `*.example.com` is every
+   * name below a domain. IP addresses always pass. `any` where every name may pass, because requests
+   * need credentials, which a foreign page does not have.
+   */
+  readonly hosts: readonly string[] | 'any'
+  /** Which web pages may send requests: those of the port itself, or none. */
+  readonly pages: 'same-origin' | 'none'
 }
 
 /** The host names among the addresses of a port: the operator has named it so. */
@@ -37,9 +43,16 @@ export function hostNames(addresses: readonly ListenAddress[]): string[] {
 /** Tells why a request is refused; undefined when it may pass. */
 export function findForeignRequest(
   headers: IncomingHttpHeaders,
-  { hosts, needsCredentials }: HostRule,
+  { port, hosts, pages }: PageRule,
 ): ForeignRequest | undefined {
   const { host, origin } = headers
+  if (pages === 'none' && origin !== undefined) {
+    return {
+      error: 'the request was made by a web page',
+      code: 'origin-refused',
+      hint: 'send no Origin header, or a token where the server has tokens',
+    }
+  }
   if (headers['sec-fetch-site'] === 'cross-site' || !isSameOrigin(origin, host)) {
     return {
       error: 'the request was made by a page of another site',
@@ -47,11 +60,11 @@ export function findForeignRequest(
       hint: 'open the address in the browser by typing it, or use a program that is no browser',
     }
   }
-  if (needsCredentials || isOwnHost(host, hosts)) return undefined
+  if (hosts === 'any' || isOwnHost(host, hosts)) return undefined
   return {
-    error: 'this host name is not one of the admin port',
+    error: `this host name is not one of the ${port} port`,
     code: 'host-refused',
-    hint: 'use an IP address or localhost, put the name into admin.bind_addr, or let the port ask for credentials',
+    hint: `use an IP address or localhost, put the name into ${port}.bind_addr, or let the port ask for credentials`,
   }
 }
 
@@ -69,5 +82,13 @@ function isOwnHost(header: string | undefined, hosts: readonly string[]): boolea
   if (header === undefined) return true
   const name = header.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase()
   if (isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0) return true
-  return name === 'localhost' || name.endsWith('.localhost') || hosts.includes(name)
+  return (
+    name === 'localhost' ||
+    name.endsWith('.localhost') ||
+    hosts.some((own) => isSameHost(name, own))
+  )
+}
+
+function isSameHost(name: string, own: string): boolean {
+  return own.startsWith('*.') ? name.endsWith(own.slice(1)) : name === own
 }

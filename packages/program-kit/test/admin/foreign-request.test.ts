@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 
-import { findForeignRequest, type HostRule } from '../../src/admin/foreign-request.ts'
+import { findForeignRequest, type PageRule } from '../../src/admin/foreign-request.ts'
 
-const OPEN: HostRule = { hosts: ['printers.example'], needsCredentials: false }
-const CLOSED: HostRule = { ...OPEN, needsCredentials: true }
+const OPEN: PageRule = { port: 'admin', hosts: ['printers.example'], pages: 'same-origin' }
+const CLOSED: PageRule = { ...OPEN, hosts: 'any' }
 
 /** Headers, and how a port without credentials answers them, and one with. */
 const TABLE: readonly [
@@ -56,4 +56,21 @@ const TABLE: readonly [
 test.for(TABLE)('%j: open %s, with credentials %s', ([headers, open, closed]) => {
   expect(findForeignRequest(headers, OPEN)?.code ?? 'passes').toBe(open)
   expect(findForeignRequest(headers, CLOSED)?.code ?? 'passes').toBe(closed)
+})
+
+test.for(TABLE)('%j, where no page may ask: refused for any Origin', ([headers]) => {
+  const code = findForeignRequest(headers, { ...CLOSED, pages: 'none' })?.code
+  const isPage = 'origin' in headers || headers['sec-fetch-site'] === 'cross-site'
+  expect(code).toBe(isPage ? 'origin-refused' : undefined)
+})
+
+test.for([
+  ['web.example.com', 'passes'],
+  ['a.b.example.com:8000', 'passes'],
+  ['example.com', 'host-refused'],
+  ['evilexample.com', 'host-refused'],
+  ['web.example.com.evil.example', 'host-refused'],
+] as const)('below the domain example.com: %s %s', ([host, verdict]) => {
+  const rule: PageRule = { ...OPEN, hosts: ['*.example.com'] }
+  expect(findForeignRequest({ host }, rule)?.code ?? 'passes').toBe(verdict)
 })

@@ -54,6 +54,10 @@ export interface Denial {
   readonly status: number
   /** Text of the JSON error body, one of Piko's where one fits. */
   readonly error: string
+  /** Stable code for programs, beside the text. */
+  readonly code?: string
+  /** What the peer can do, beside the text. */
+  readonly hint?: string
   /** Delay after which to try again, ms; sent as `retry-after`, in whole seconds. */
   readonly retryAfterMs?: number
 }
@@ -70,12 +74,12 @@ export function isDenial(verdict: Grant | Denial): verdict is Denial {
 
 /** A denial as an answer, as Piko words it. */
 export function denialAnswer(
-  { status, error, retryAfterMs }: Denial,
+  { status, error, retryAfterMs, ...details }: Denial,
   headers: Readonly<Record<string, string>> = {},
 ): HttpAnswer {
-  if (retryAfterMs === undefined) return jsonAnswer(status, error, headers)
+  if (retryAfterMs === undefined) return jsonAnswer(status, error, headers, details)
   const retryAfter = { 'retry-after': retryAfterSeconds(retryAfterMs) }
-  return jsonAnswer(status, error, { ...retryAfter, ...headers })
+  return jsonAnswer(status, error, { ...retryAfter, ...headers }, details)
 }
 
 /** Permits everything: fit for loopback; elsewhere the app has to decide it. */

@@ -1,0 +1,40 @@
+/**
+ * Keeps web pages off the tunnel routes: registering a name, connecting to an endpoint, reservations. A
+ * browser on this machine, or in the same network, opens WebSockets for a page of anybody, and a server
+ * that asks for no credentials would serve it.
+ */
+import { findForeignRequest } from '@proj/program-kit'
+import type { Authorize } from '@proj/tunnel/server'
+
+import { type PortName, showsToken } from './authenticator.ts'
+
+/** What is known of the ports. */
+export interface PageRuleFacts {
+  /** Host names of a port besides `localhost`. */
+  readonly hosts: Readonly<Partial<Record<PortName, readonly string[]>>>
+  /** Whether a port asks for credentials. */
+  readonly isProtected: (port: PortName) => boolean
+  /** Whether another machine can connect to a port. Loopback ports know their host names. */
+  readonly isReachable: (port: 'proxy' | 'upstream') => boolean
+}
+
+/**
+ * Denies requests of web pages, and asks `authorize` about the others. Agents and consumers of Adit and of
+ * Piko send no `Origin`. A token is no page's: a browser adds none by itself, but it does add a client
+ * certificate, so a port that asks for one is protected from pages as a port that asks for nothing.
+ */
+export function refusePages(
+  authorize: Authorize,
+  { hosts, isProtected, isReachable }: PageRuleFacts,
+): Authorize {
+  return (request) => {
+    const port = request.action === 'listen' ? 'upstream' : 'proxy'
+    const needsCredentials = isProtected(port)
+    const foreign = findForeignRequest(request.headers, {
+      port,
+      hosts: needsCredentials || isReachable(port) ? 'any' : (hosts[port] ?? []),
+      pages: needsCredentials && showsToken(request.headers) ? 'same-origin' : 'none',
+    })
+    return foreign === undefined ? authorize(request) : { status: 403, ...foreign }
+  }
+}
