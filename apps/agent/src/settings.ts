@@ -19,96 +19,105 @@ import {
   text,
   url,
 } from '@proj/config'
+import { TUNNEL_LIMITS } from '@proj/tunnel'
 import { VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
 import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-rules.ts'
 import { publicAdminIsNoticed } from './admin/admin-rules.ts'
 import { ACCESS_SETTINGS } from './access/access-settings.ts'
 
+const { connections, pingIntervalMs } = TUNNEL_LIMITS
 const PROXY_SCHEMES = ['http', 'https', 'socks4', 'socks4a', 'socks5', 'socks5h', 'socks']
-/** What can stand in a URL path and in a host label without being taken apart. */
+/** A name that fits into a URL path and a host label without escaping. */
 export const endpointName = () =>
   // oxlint-disable-next-line no-control-regex -- control characters are what is refused here
   text({ pattern: /^[^/\u0000-\u0020\u007f]+$/, allowed: 'a name without space and slash' })
 
-/** Every setting of the agent: its key, flag, variable, default and words. */
+/** Every setting of the agent: key, flag, variable, default and description. */
 export const settings = defineSettings({
   envPrefix: 'ADIT',
   tree: {
     connect: {
       url: setting(url({ schemes: ['http', 'https', 'ws', 'wss'] }), {
         default: 'http://localhost:8001',
-        description: 'The server: its upstream port, or its proxy port for access.',
+        description: 'URL of the server: its upstream port, or its proxy port for access.',
       }),
-      token: setting(secret(), { description: 'Bearer token the server asks for.' }),
+      token: setting(secret(), { description: 'Bearer token for the server.' }),
       tenantId: setting(text(), { description: 'Tenant the token belongs to.' }),
-      connections: setting(integer({ min: 1, max: 16 }), {
-        default: '2',
+      connections: setting(integer({ min: connections.min, max: connections.max }), {
+        default: connections.default,
         description: 'Parallel connections to the server.',
       }),
       timeoutMs: setting(duration({ min: '100ms' }), {
         default: '30s',
         description: 'Time for one attempt to reach the server.',
       }),
-      pingIntervalMs: setting(duration({ min: '100ms' }), {
-        default: '10s',
-        description:
-          'Time between signs of life: shorter than what proxies allow a silent connection.',
+      pingIntervalMs: setting(duration({ min: pingIntervalMs.min }), {
+        default: pingIntervalMs.default,
+        description: 'Time between pings; set it below the idle timeout of proxies on the way.',
       }),
       bindAddr: setting(list(sourceAddress()), {
         default: [],
-        description: 'Source address towards the server; several are tried in order.',
+        description: 'Source address of connections to the server; several are tried in order.',
       }),
       bindInterface: setting(text(), {
-        description: 'Interface whose addresses are the source, instead of bind-addr.',
+        description: 'Interface whose addresses are used as source, instead of bind-addr.',
       }),
       bindDevice: setting(text(), {
-        description: 'Device the socket is tied to (Linux), so that it does choose the way out.',
+        description:
+          'Network device that the socket is bound to (Linux); unlike a source address it selects the route.',
       }),
       ipFamily: setting(oneOf(['any', '4', '6']), {
         default: 'any',
-        description: 'Use addresses of this family only.',
+        description: 'Use only addresses of this family.',
       }),
       proxyUrl: setting(secretUrl({ schemes: PROXY_SCHEMES, words: ['direct'] }), {
         description:
-          'Proxy towards the server, or "direct"; unset: HTTPS_PROXY and its kin decide.',
+          'Proxy for connections to the server, or "direct"; unset: HTTPS_PROXY and similar variables decide.',
       }),
       noProxy: setting(text(), {
-        description: 'Hosts proxy-url is not used for, in the form of NO_PROXY.',
+        description: 'Hosts that are reached without proxy-url, in the form of NO_PROXY.',
       }),
-      proxyCa: setting(path(), { description: 'Authorities to trust for an https: proxy, PEM.' }),
+      proxyCa: setting(path(), {
+        description: 'Certificate authorities to trust for an https: proxy, PEM.',
+      }),
       tls: {
         rootCas: setting(path(), {
-          description: 'Authorities to trust besides the built-in ones.',
+          description: 'Certificate authorities to trust besides the built-in ones.',
         }),
         cert: setting(path(), { description: 'Client certificate with its chain, PEM.' }),
         key: setting(path(), { description: 'Private key of the client certificate, PEM.' }),
-        serverName: setting(text(), { description: 'Name to verify instead of the host.' }),
+        serverName: setting(text(), {
+          description: 'Name to verify in the certificate, instead of the host.',
+        }),
         pin: setting(list(text()), {
           default: [],
-          description: 'SHA-256 of the public keys that are accepted, base64.',
+          description: 'Accept only these public keys: SHA-256, base64.',
         }),
         minVersion: setting(oneOf(['TLSv1.2', 'TLSv1.3']), {
           default: 'TLSv1.2',
-          description: 'Oldest version that is accepted.',
+          description: 'Oldest TLS version that is accepted.',
         }),
         systemCas: setting(boolean(), {
           default: 'true',
-          description: 'Trust what the operating system trusts.',
+          description: 'Trust the certificate authorities of the operating system.',
         }),
         insecureSkipVerify: setting(boolean(), {
           default: 'false',
-          description: 'Trust whoever answers; for experiments only.',
+          description: 'Do not verify the certificate; only for tests.',
         }),
       },
     },
     listeners: objects(
       {
-        endpoint: setting(endpointName(), { required: true, description: 'Name visitors use.' }),
-        addr: setting(dialAddress(), { required: true, description: 'The service.' }),
+        endpoint: setting(endpointName(), {
+          required: true,
+          description: 'Name that visitors use.',
+        }),
+        addr: setting(dialAddress(), { required: true, description: 'Address of the service.' }),
         protocol: setting(oneOf(['http', 'tcp']), {
           default: 'http',
-          description: 'What the service speaks.',
+          description: 'Protocol of the service.',
         }),
         timeoutMs: setting(duration({ min: '10ms' }), {
           default: '10s',
@@ -116,36 +125,42 @@ export const settings = defineSettings({
         }),
         bindAddr: setting(list(sourceAddress()), {
           default: [],
-          description: 'Source address towards the service.',
+          description: 'Source address of connections to the service.',
         }),
         publicPort: setting(portOrAny(), {
-          description: 'TCP port of the server that everybody can reach the service on; or any.',
+          description: 'Public TCP port of the server for this service; or any.',
         }),
         proxyProtocol: setting(oneOf(['none', 'v1', 'v2']), {
           default: 'none',
-          description: 'Header that tells a TCP service who the visitor is; it must expect one.',
+          description:
+            'PROXY protocol header with the address of the visitor, for a TCP service that expects it.',
         }),
         visitors: {
           ...VISITOR_SETTINGS,
           enforce: setting(oneOf(['server', 'agent']), {
             default: 'server',
-            description: 'Who turns visitors away: the server, or this agent behind it.',
+            description:
+              'Where the rules for visitors are enforced: by the server, or by this agent.',
           }),
         },
       },
-      { description: 'Services to offer.', identity: 'endpoint', reload: 'live' },
+      { description: 'Services to publish.', identity: 'endpoint', reload: 'live' },
     ),
     accesses: objects(
       {
         endpoint: setting(endpointName(), { required: true, description: 'Endpoint to reach.' }),
         ...ACCESS_SETTINGS,
       },
-      { description: 'Remote endpoints to bring here.', identity: 'endpoint', reload: 'live' },
+      {
+        description: 'Remote endpoints to make reachable at local addresses.',
+        identity: 'endpoint',
+        reload: 'live',
+      },
     ),
     admin: {
       bindAddr: setting(listenAddresses(), {
         default: [],
-        description: 'Where /health, /ready, /metrics and /status are served; unset: nowhere.',
+        description: 'Address of /health, /ready, /metrics and /status; unset: none.',
       }),
       ...LISTENER_SETTINGS,
     },
@@ -153,7 +168,7 @@ export const settings = defineSettings({
       level: setting(oneOf(LOG_LEVELS), {
         default: 'info',
         reload: 'live',
-        description: 'Least important line that is written.',
+        description: 'Least important level that is logged.',
       }),
       format: setting(oneOf(['auto', 'text', 'json']), {
         default: 'auto',
@@ -163,7 +178,7 @@ export const settings = defineSettings({
     live: setting(boolean(), {
       default: 'true',
       description:
-        'Show the state at the end of a terminal while it runs; elsewhere there are plain lines.',
+        'Show the state on a terminal while the agent runs; other outputs get plain lines.',
     }),
     gracePeriodMs: setting(duration(), {
       default: '1m',
@@ -176,7 +191,7 @@ export const settings = defineSettings({
         if (protocol === 'http' && proxyProtocol !== 'none') {
           yield {
             key: `listeners[${index}].proxy_protocol`,
-            message: 'it is for protocol tcp: HTTP services get X-Forwarded-For',
+            message: 'it needs protocol tcp; HTTP services get X-Forwarded-For',
           }
         }
       }
@@ -187,9 +202,9 @@ export const settings = defineSettings({
         if (publicPort === undefined) continue
         const key = `listeners[${index}].public_port`
         if (protocol === 'http') {
-          yield { key, message: 'it is for protocol tcp: HTTP services share the proxy port' }
+          yield { key, message: 'it needs protocol tcp; HTTP services share the proxy port' }
         } else if (publicPort !== 0 && seen.has(publicPort)) {
-          yield { key, message: `port ${publicPort} is asked for twice` }
+          yield { key, message: `port ${publicPort} is used twice` }
         }
         seen.add(publicPort)
       }
@@ -202,7 +217,7 @@ export const settings = defineSettings({
         const { hmacSecretKey, jwks } = visitors.jwt
         const local = hmacSecretKey === undefined ? 'jwks.endpoint' : 'hmac_secret_key'
         if (hmacSecretKey !== undefined || jwks.endpoint !== undefined) {
-          const message = 'it is not handed to a server'
+          const message = 'it cannot be sent to a server'
           yield {
             key: `${key}.jwt.${local}`,
             message,
@@ -215,7 +230,7 @@ export const settings = defineSettings({
       const seen = new Set<string>()
       for (const [index, { endpoint }] of listeners.entries()) {
         if (seen.has(endpoint)) {
-          yield { key: `listeners[${index}].endpoint`, message: `${endpoint} is offered twice` }
+          yield { key: `listeners[${index}].endpoint`, message: `${endpoint} is listed twice` }
         }
         seen.add(endpoint)
       }
@@ -240,7 +255,10 @@ export const settings = defineSettings({
     },
     function* oneSource({ connect }) {
       if (connect.bindInterface !== undefined && connect.bindAddr.length > 0) {
-        yield { key: 'connect.bind_interface', message: 'it excludes connect.bind_addr' }
+        yield {
+          key: 'connect.bind_interface',
+          message: 'it cannot be combined with connect.bind_addr',
+        }
       }
     },
   ],

@@ -6,10 +6,8 @@ import { expect, test } from 'vitest'
 import { loadSettings } from '@proj/config'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
-import {
-  commands as serverCommands,
-  settings as serverSettings,
-} from '../../server/src/settings.ts'
+import { commands as serverCommands } from '../../server/src/commands/commands.ts'
+import { settings as serverSettings } from '../../server/src/settings.ts'
 import { argumentsOf } from '../src/commands/arguments.ts'
 import { commands, type OwnCommands } from '../src/commands/commands.ts'
 import { settings } from '../src/settings.ts'

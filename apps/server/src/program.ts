@@ -2,7 +2,8 @@ import { type Invocation, runCommandLine, type Surroundings } from '@proj/progra
 
 import { pikoFiles } from './commands/piko-files.ts'
 import { runStoreCommand } from './commands/run-store-command.ts'
-import { commands, type OwnCommands, type ServerTree, settings } from './settings.ts'
+import { commands, type OwnCommands } from './commands/commands.ts'
+import { type ServerTree, settings } from './settings.ts'
 import { start } from './start.ts'
 import { status } from './commands/status.ts'
 import { findTlsFaults } from './tls/tls-material.ts'

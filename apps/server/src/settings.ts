@@ -1,13 +1,4 @@
-import {
-  ADMIN_TLS_FLAGS,
-  bindsAreTcp,
-  GLOBAL_FLAGS,
-  LISTENER_SETTINGS,
-  LOG_LEVELS,
-  overlappingBinds,
-  STANDARD_COMMANDS,
-  defineCommands,
-} from '@proj/program-kit'
+import { bindsAreTcp, LISTENER_SETTINGS, LOG_LEVELS, overlappingBinds } from '@proj/program-kit'
 import {
   boolean,
   defineSettings,
@@ -21,7 +12,6 @@ import {
   secret,
   setting,
   text,
-  url,
 } from '@proj/config'
 import { TUNNEL_LIMITS } from '@proj/tunnel'
 import { patternProblem, VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
@@ -30,11 +20,10 @@ import { AUTH_SETTINGS, authRule } from './auth/auth-settings.ts'
 import { durationLimit, integerLimit, sizeLimit } from './limits.ts'
 import { PROXY_LIMITS } from './proxy/proxy-options.ts'
 import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
-import { STORE_COMMANDS } from './commands/store-commands.ts'
 import { RESERVATION_LIMITS } from './store/reservation-store.ts'
 import { TLS_PORTS, TLS_SETTINGS, tlsFitsTogether, type TlsSettings } from './tls/tls-settings.ts'
 
-/** Every setting of the server: its key, flag, variable, default and words. */
+/** Every setting of the server: key, flag, variable, default and description. */
 export const settings = defineSettings({
   envPrefix: 'ADIT',
   tree: {
@@ -42,44 +31,47 @@ export const settings = defineSettings({
       bindAddr: setting(listenAddresses(), {
         default: ':8000',
         description:
-          'Where visitors and consumers connect. Unset, while the server asks nobody for a token: loopback alone.',
+          'Where visitors and consumers connect. Default without tokens, JWT keys and client certificates: loopback.',
       }),
       ...LISTENER_SETTINGS,
       tls: TLS_SETTINGS,
       auth: AUTH_SETTINGS,
       headTimeoutMs: durationLimit(PROXY_LIMITS.headTimeoutMs, {
-        description: 'From the first byte of a request head to its last; then 408.',
+        description: 'Longest time from the first byte of a request head to its last; then 408.',
       }),
       firstByteTimeoutMs: durationLimit(PROXY_LIMITS.firstByteTimeoutMs, {
-        description: 'From the request to the first byte of its answer; then 504.',
+        description: 'Longest time from the request to the first byte of its answer; then 504.',
       }),
       idleTimeoutMs: durationLimit(PROXY_LIMITS.idleTimeoutMs, {
-        description: 'Without a byte in either direction; an exchange has no limit as a whole.',
+        description:
+          'Longest time without a byte in either direction. The whole exchange has no limit.',
       }),
       upgradeIdleTimeoutMs: durationLimit(PROXY_LIMITS.upgradeIdleTimeoutMs, {
         description: 'Like idle-timeout, for WebSockets and other upgraded connections.',
       }),
       keepAliveTimeoutMs: durationLimit(PROXY_LIMITS.keepAliveTimeoutMs, {
-        description: 'Between requests on a kept-alive connection; then it is closed.',
+        description: 'Longest time between requests on a kept-alive connection; then it is closed.',
       }),
       maxHeadBytes: sizeLimit(PROXY_LIMITS.maxHeadBytes, {
         description: 'Largest request head; then 431.',
       }),
       maxConnections: integerLimit(PROXY_LIMITS.maxConnections, {
-        description: 'Visitors at once; one more is answered 503.',
+        description: 'Most visitors at once; one more gets 503.',
       }),
       trustedHops: integerLimit(PROXY_LIMITS.trustedHops, {
-        description: 'Proxies in front of this server whose X-Forwarded headers are believed.',
+        description:
+          'Number of proxies in front of this server whose X-Forwarded headers are trusted.',
       }),
       baseDomain: setting(text(), {
-        description: 'Domain below which endpoints live; without it, the first label of any host.',
+        description:
+          'Domain whose subdomains are endpoints; default: the first label of any host is the endpoint.',
       }),
     },
     upstream: {
       bindAddr: setting(listenAddresses(), {
         default: ':8001',
         description:
-          'Where agents connect. Unset, while the server asks nobody for a token: loopback alone.',
+          'Where agents connect. Default without tokens, JWT keys and client certificates: loopback.',
       }),
       ...LISTENER_SETTINGS,
       tls: TLS_SETTINGS,
@@ -90,16 +82,16 @@ export const settings = defineSettings({
             text({ pattern: /[^/\s]{1,253}/, allowed: '1 to 253 characters, no slash' }),
             {
               required: true,
-              description: 'What agents call it, in x-piko-tenant-id.',
+              description: 'Name that agents send in x-piko-tenant-id.',
             },
           ),
           auth: AUTH_SETTINGS,
           baseDomain: setting(text(), {
-            description: 'Domain below which its endpoints live, for visitors.',
+            description: 'Domain whose subdomains are the endpoints of the tenant.',
           }),
         },
         {
-          description: 'Tenants, whose names never meet, each with keys of its own.',
+          description: 'Tenants. Each has its own keys and its own names of endpoints.',
           identity: 'id',
         },
       ),
@@ -107,23 +99,23 @@ export const settings = defineSettings({
     admin: {
       bindAddr: setting(listenAddresses(), {
         default: 'localhost:8002',
-        description: 'Where health, metrics and status are shown.',
+        description: 'Where health, metrics and status are served.',
       }),
       ...LISTENER_SETTINGS,
       tls: TLS_SETTINGS,
       auth: AUTH_SETTINGS,
       token: setting(secret(), {
-        description: 'What the command status shows to an admin port that asks for a token.',
+        description: 'Token that the command status shows to the admin port.',
       }),
     },
     handshakes: {
       rate: setting(rate('events'), {
         default: '12000/m',
-        description: 'Handshakes of one address, or /64 of IPv6; then 429. inf: no limit.',
+        description: 'Most handshakes of one address, or /64 of IPv6; then 429. inf: no limit.',
       }),
       failureRate: setting(rate('events'), {
         default: '60/m',
-        description: 'Refused credentials of one address; then 429, whatever it shows.',
+        description: 'Most rejected credentials of one address; then 429 for all credentials.',
       }),
     },
     publicPorts: PUBLIC_PORT_SETTINGS,
@@ -131,12 +123,13 @@ export const settings = defineSettings({
       {
         name: setting(text(), {
           required: true,
-          description: 'Endpoints that are meant: a name, or a pattern such as pc*.',
+          description: 'Endpoints that the rules apply to: a name, or a pattern such as pc*.',
         }),
         visitors: VISITOR_SETTINGS,
       },
       {
-        description: 'What the operator demands of endpoints, beside what their agents do.',
+        description:
+          'Rules of the operator for visitors of endpoints, in addition to those of the agents.',
         identity: 'name',
         reload: 'live',
       },
@@ -145,7 +138,7 @@ export const settings = defineSettings({
       level: setting(oneOf(LOG_LEVELS), {
         default: 'info',
         reload: 'live',
-        description: 'Least important line that is written.',
+        description: 'Least important level that is logged.',
       }),
       format: setting(oneOf(['auto', 'text', 'json']), {
         default: 'auto',
@@ -155,24 +148,24 @@ export const settings = defineSettings({
     names: {
       maxPerIdentity: setting(integer({ min: 1 }), {
         default: RESERVATION_LIMITS.maxPerIdentity,
-        description: 'Names one identity may reserve.',
+        description: 'Most names that one identity may reserve.',
       }),
       maxTotal: setting(integer({ min: 1 }), {
         default: RESERVATION_LIMITS.maxTotal,
-        description: 'Names that may be reserved at all.',
+        description: 'Most names that may be reserved in total.',
       }),
       probeTimeoutMs: durationLimit(TUNNEL_LIMITS.probeTimeoutMs, {
         description:
-          'Silence after which an agent is given up whose name is asked for; longer for slow lines.',
+          'How long an agent may be silent when another one asks for its name; longer for slow lines.',
       }),
     },
     dataDir: setting(path(), {
       description:
-        'Where reserved names, tokens and the audit log are kept; unset: a directory of the user or service.',
+        'Directory for reserved names, tokens and the audit log; default: a directory of the user or service.',
     }),
     insecureOpen: setting(boolean(), {
       default: 'false',
-      description: 'Whether ports that ask nobody for a token may be open to other machines.',
+      description: 'Allow ports without credentials that other machines can reach.',
     }),
     gracePeriodMs: setting(duration(), {
       default: '1m',
@@ -222,36 +215,3 @@ export const settings = defineSettings({
 
 /** Groups and lists of the settings, as they are defined. */
 export type ServerTree = (typeof settings)['tree']
-
-const ownCommands = {
-  start: { description: 'Runs the server; the same as no command.' },
-  status: {
-    description: 'Shows agents, endpoints and visitors of the server that runs here.',
-    settings: ['admin'],
-    flags: {
-      url: setting(url({ schemes: ['http', 'https'] }), {
-        description: 'Its admin port; without it, where admin.bind-addr has it.',
-      }),
-      ...ADMIN_TLS_FLAGS,
-    },
-  },
-  ...STORE_COMMANDS,
-} as const
-
-/** The commands that only the server has. */
-export type OwnCommands = typeof ownCommands
-
-/** Every command of the server. */
-export const commands = defineCommands({
-  program: 'adit-server',
-  description: 'Carries visitors to services that have no public address.',
-  settings,
-  globals: GLOBAL_FLAGS,
-  commands: { ...ownCommands, ...STANDARD_COMMANDS },
-  defaultCommand: 'start',
-  examples: [
-    'adit-server',
-    'adit-server --proxy.bind-addr 127.0.0.1:9000 --log.level debug',
-    'adit-server config check --config server.yaml',
-  ],
-})

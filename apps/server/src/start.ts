@@ -14,6 +14,7 @@ import type { ListenAddress } from '@proj/config/address'
 import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
 import { announce } from './announce.ts'
+import type { OwnCommands } from './commands/commands.ts'
 import type { TenantDomain } from './proxy/proxy-options.ts'
 import type { PortName } from './auth/authenticator.ts'
 import { configuredAuthenticator } from './auth/configured-authenticator.ts'
@@ -22,7 +23,7 @@ import { publicPortOptions, safePortHosts } from './public-ports/public-port-set
 import { Server } from './server.ts'
 import type { ServerListener } from './server-listener.ts'
 import { openStoreOrNone } from './store/server-store.ts'
-import { type OwnCommands, type ServerTree, settings as definition } from './settings.ts'
+import { type ServerTree, settings as definition } from './settings.ts'
 import { TlsPorts } from './tls/tls-ports.ts'
 import { SOFTWARE } from './version.ts'
 import { standingPolicies } from './auth/visitor-gates.ts'
@@ -68,6 +69,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       proxy: listener('proxy'),
       upstream: listener('upstream'),
       admin: listener('admin'),
+      adminHosts: hostNames(settings.admin.bindAddr),
       edge: { ...settings.proxy, tenantDomains: tenantDomains(settings.upstream.tenants) },
       publicPorts: { ...publicPorts, hosts: portHosts },
       hosts: portHostNames(binds, settings.proxy.baseDomain),

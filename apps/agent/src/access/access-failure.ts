@@ -11,7 +11,7 @@ export interface AccessFailure {
   readonly text: string
 }
 
-/** What fails before the far side could give a reason. */
+/** Failures on this side, before the server or the agent could give a reason. */
 const LOCAL_FAILURES = {
   server_unreachable: 'there is no connection to the server',
   server_lost: 'the connection to the server ended',

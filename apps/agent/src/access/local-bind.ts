@@ -17,30 +17,30 @@ import type { Access } from './access.ts'
 import { openUnixBind } from './open-unix-bind.ts'
 import { type AccessSettings, socketMode } from './access-settings.ts'
 
-/** What a bind that is not there is waited for. */
+/** Why a local address is not bound yet. */
 export interface WaitingFor {
   /** Code of portcheck. */
   readonly code: string
-  /** One sentence, which names the holder where it is known. */
+  /** One sentence. It names the holder where it is known. */
   readonly why: string
-  /** Who holds the address, `cups (pid 123, …)`. */
+  /** The program that holds the address: `cups (pid 123, …)`. */
   readonly holder: string | undefined
 }
 
-/** How long one look at the holder is good for, ms; the address itself is tried far more often. */
+/** How often the holder is looked up, ms. The address itself is tried far more often. */
 const LOOK_AGAIN_MS = 10_000
 
-/** Pause after a failure that is no taken port, ms: an interface that is not up yet. */
+/** Pause after a failure other than a taken port, ms: an interface that is not up yet. */
 const PAUSE_MS = 1_000
 
 /**
- * One local address of an access. It listens, or, with on_conflict `retry`, waits for its address for
- * ever and takes it as soon as it is free.
+ * One local address of an access. It listens, or, with on_conflict `retry`, it waits without end and
+ * takes the address as soon as it is free.
  */
 export class LocalBind {
   /** The address, as it is configured. */
   readonly address: ListenAddress
-  /** Who gets the connections; changes when a file gives the address to another endpoint. */
+  /** Receives the connections. It changes when a new configuration moves the address to another endpoint. */
   access: Access
   #setting: AccessSettings
   #listeners: Listeners | undefined
@@ -49,7 +49,7 @@ export class LocalBind {
   readonly #logger: Logger
   readonly #stop = new AbortController()
 
-  /** Nothing is opened yet: `adopt`, `openUnix` or `keepTrying` comes next. */
+  /** Opens nothing: `adopt` or `openUnix` comes next. */
   constructor(address: ListenAddress, access: Access, setting: AccessSettings, logger: Logger) {
     this.address = address
     this.access = access
@@ -62,14 +62,14 @@ export class LocalBind {
     return formatListenAddress(this.address)
   }
 
-  /** Addresses that really listen, as the system reports them; empty while it waits. */
+  /** Bound addresses, as the system reports them; empty while it waits. */
   get addresses(): readonly string[] {
     if (this.#unix !== undefined) return [this.text]
     const { bound = [] } = this.#listeners ?? {}
     return bound.flatMap(({ sockets }) => sockets.map(({ address }) => address))
   }
 
-  /** What it waits for; undefined when it listens. */
+  /** Why it waits; undefined when it listens. */
   get waiting(): WaitingFor | undefined {
     return this.#waiting
   }
@@ -83,19 +83,19 @@ export class LocalBind {
     }
   }
 
-  /** Hands a connection to whose address this is. */
+  /** Passes a connection to the access. */
   accept(socket: Socket): void {
     this.access.accept(socket)
   }
 
-  /** Takes listeners over that were opened for it, or begins to wait where they were not to be had. */
+  /** Takes over listeners that were opened for it, or begins to wait when they could not be opened. */
   adopt(listeners: Listeners): void {
     const [failed] = listeners.failed
     if (failed !== undefined) {
       this.#sees(failed.error)
       this.#logger.warn(
         { listener: this.access.endpoint, why: failed.error.message },
-        'port taken, trying for ever',
+        'port taken, retrying until it is free',
       )
       void this.#keepTrying()
       return
@@ -110,7 +110,7 @@ export class LocalBind {
   /**
    * Opens a unix socket, or begins to wait for it.
    *
-   * @throws {PortcheckError} when it cannot be had, and the policy is not `retry`.
+   * @throws {PortcheckError} when it cannot be opened, and the policy is not `retry`.
    */
   async openUnix(path: string, signal: AbortSignal): Promise<void> {
     const { onConflict, waitMs } = this.#setting
@@ -130,13 +130,13 @@ export class LocalBind {
       this.#sees(error)
       this.#logger.warn(
         { listener: this.access.endpoint, why: error.message },
-        'socket taken, trying for ever',
+        'socket taken, retrying until it is free',
       )
       void this.#keepTrying()
     }
   }
 
-  /** Takes over what may change while it listens. */
+  /** Applies what may change while it listens. */
   configure(access: Access, setting: AccessSettings): void {
     this.access = access
     this.#setting = setting
@@ -144,18 +144,18 @@ export class LocalBind {
     this.#unix?.chmod(socketMode(setting))
   }
 
-  /** What a person would be surprised by. It connects to the address. */
+  /** Warnings about the address. It connects to the address. */
   async notes(): Promise<readonly BindNote[]> {
     return this.#listeners === undefined ? [] : await bindNotes(this.#listeners)
   }
 
-  /** Gives the address up; its connections may finish until the signal aborts. */
+  /** Closes the address; its connections may finish until the signal aborts. */
   async close(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#stop.abort()
     await Promise.all([this.#listeners?.close(options), this.#unix?.close(options)])
   }
 
-  /** Gives the address up and ends its connections. */
+  /** Closes the address and ends its connections. */
   destroy(): void {
     this.#stop.abort()
     this.#listeners?.destroy()

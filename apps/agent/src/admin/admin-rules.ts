@@ -2,7 +2,7 @@ import { type ListenerSettings } from '@proj/program-kit'
 import type { RuleProblem } from '@proj/config'
 import { isLoopbackBind, formatListenAddress, type ListenAddress } from '@proj/config/address'
 
-/** A rule: an admin port that everybody reaches shows everybody what is offered and brought. */
+/** A rule: warns of an admin port that every machine can read. */
 export function* publicAdminIsNoticed({
   bindAddr,
   allow,
@@ -13,8 +13,8 @@ export function* publicAdminIsNoticed({
   if (reachable === undefined || allow !== undefined) return
   yield {
     key: 'admin.bind_addr',
-    message: `who reaches ${formatListenAddress(reachable)} sees endpoints and addresses of services`,
-    hint: 'bind 127.0.0.1 or localhost, or name who may connect with admin.allow',
+    message: `every machine that reaches ${formatListenAddress(reachable)} can read endpoints and addresses of services`,
+    hint: 'bind 127.0.0.1 or localhost, or list the clients in admin.allow',
     severity: 'warning',
   }
 }

@@ -13,7 +13,7 @@ import { endpointName, settings } from '../settings.ts'
 
 const ACCESS_FLAG = setting(boolean(), {
   default: 'false',
-  description: 'The URL is that of a proxy port, as for access.',
+  description: 'The URL is that of a proxy port, as access uses it.',
 })
 
 /** Flags and arguments that stand for a setting accept what it accepts, and hand on the text. */
@@ -21,32 +21,34 @@ const LISTENER = settings.tree.listeners.item
 
 const ADDRESS_FLAGS = {
   visitorAllow: setting(list(textOf(LISTENER.visitors.allow.type)), {
-    description: 'Who may visit: addresses and blocks, 192.0.2.0/24; without it everybody.',
+    description: 'Addresses and blocks that may visit, 192.0.2.0/24; default: all.',
   }),
   visitorDeny: setting(list(textOf(LISTENER.visitors.deny.type)), {
-    description: 'Who may not visit, even when allowed.',
+    description: 'Addresses and blocks that may not visit, even when allowed.',
   }),
   visitorEnforce: setting(textOf(LISTENER.visitors.enforce.type), {
-    description: 'Who turns visitors away: the server, which is the default, or this agent.',
+    description: 'Where the rules for visitors are enforced: server, the default, or agent.',
   }),
 }
 
-/** Settings of the commands that offer and bring. */
+/** Settings of the commands that run listeners and accesses. */
 const RUNNING = ['connect', 'admin', 'log', 'live', 'grace_period']
 
 const ownCommands = {
   http: {
-    description: 'Offers an HTTP service.',
+    description: 'Publishes an HTTP service.',
     args: {
-      endpoint: argument(endpointName(), { description: 'Name visitors use.' }),
+      endpoint: argument(endpointName(), { description: 'Name that visitors use.' }),
       address: argument(textOf(LISTENER.addr.type), {
-        description: 'The service: 3000, host:3000, unix:/path.',
+        description: 'Address of the service: 3000, host:3000, unix:/path.',
       }),
     },
     flags: {
       ...ADDRESS_FLAGS,
-      visitorUser: setting(text(), { description: 'User that visitors name themselves as.' }),
-      visitorPasswordFile: setting(path(), { description: 'File with the password of that user.' }),
+      visitorUser: setting(text(), { description: 'User name that visitors must give.' }),
+      visitorPasswordFile: setting(path(), {
+        description: 'File with the password of visitor-user.',
+      }),
     },
     settings: RUNNING,
     examples: [
@@ -56,21 +58,21 @@ const ownCommands = {
     ],
   },
   tcp: {
-    description: 'Offers a TCP service.',
+    description: 'Publishes a TCP service.',
     args: {
-      endpoint: argument(endpointName(), { description: 'Name consumers use.' }),
+      endpoint: argument(endpointName(), { description: 'Name that consumers use.' }),
       address: argument(textOf(LISTENER.addr.type), {
-        description: 'The service: 5432, host:5432, unix:/path.',
+        description: 'Address of the service: 5432, host:5432, unix:/path.',
       }),
     },
     flags: {
       ...ADDRESS_FLAGS,
       publicPort: setting(textOf(LISTENER.publicPort.type), {
-        description: 'TCP port of the server that everybody can reach the service on; or any.',
+        description: 'Public TCP port of the server for this service; or any.',
       }),
       proxyProtocol: setting(textOf(LISTENER.proxyProtocol.type), {
         description:
-          'Header that tells the service who the visitor is, v1 or v2; it must expect one.',
+          'PROXY protocol header with the address of the visitor, v1 or v2, for a service that expects it.',
       }),
     },
     settings: RUNNING,
@@ -81,7 +83,7 @@ const ownCommands = {
     ],
   },
   access: {
-    description: 'Brings remote TCP endpoints to addresses here.',
+    description: 'Makes remote TCP endpoints reachable at local addresses.',
     args: {
       endpoints: argument(list(text()), { description: 'NAME, or NAME=ADDRESS for several.' }),
     },
@@ -89,29 +91,29 @@ const ownCommands = {
       bind: setting(text(), { description: 'Address for a single NAME, 127.0.0.1:15432.' }),
       onConflict: setting(textOf(ACCESS_SETTINGS.onConflict.type), {
         description:
-          'When an address is taken: end, wait until it is free, take the next free port, or serve ' +
-          'the others and try for ever.',
+          'When an address is taken: fail, wait until it is free, take the next free port, or retry ' +
+          'without end while the others are served.',
       }),
       wait: setting(textOf(ACCESS_SETTINGS.waitMs.type), {
-        description: 'How long --on-conflict=wait waits, 30s.',
+        description: 'Longest wait of --on-conflict=wait, 30s.',
       }),
       public: setting(boolean(), {
         default: 'false',
-        description: 'Other machines may connect to addresses that they can reach.',
+        description: 'Allow addresses that other machines can reach.',
       }),
       allow: setting(list(textOf(ACCESS_SETTINGS.allow.type)), {
         default: [],
-        description: 'Who may connect: addresses and blocks of them.',
+        description: 'Addresses and blocks that may connect.',
       }),
       deny: setting(list(textOf(ACCESS_SETTINGS.deny.type)), {
         default: [],
-        description: 'Who may not connect, even when allowed.',
+        description: 'Addresses and blocks that may not connect, even when allowed.',
       }),
       socketMode: setting(textOf(ACCESS_SETTINGS.socketMode.type), {
         description: 'Permissions of unix sockets, 0660.',
       }),
       timeout: setting(textOf(ACCESS_SETTINGS.timeoutMs.type), {
-        description: 'How long a connection waits for the server while there is none, 15s.',
+        description: 'How long a new connection waits while the server cannot be reached, 15s.',
       }),
     },
     settings: RUNNING,
@@ -137,15 +139,15 @@ const ownCommands = {
     examples: ['adit connect diagnose --connect.proxy-url http://proxy.corp:3128 --json'],
   },
   start: {
-    description: 'Offers and brings what the configuration files list.',
+    description: 'Runs the listeners and accesses of the configuration files.',
     examples: ['adit start --config adit.yaml'],
   },
   status: {
-    description: 'Shows the agents of this user that run here, or the state of a server.',
+    description: 'Shows the running agents of this user on this machine, or the state of a server.',
     settings: [],
     flags: {
       url: setting(url({ schemes: ['http', 'https'] }), {
-        description: 'Admin port of a server, to be shown instead: http://localhost:8002.',
+        description: 'Admin port of a server to show instead: http://localhost:8002.',
       }),
       ...ADMIN_TLS_FLAGS,
     },
@@ -158,7 +160,7 @@ export type OwnCommands = typeof ownCommands
 /** Every command of the agent. */
 export const commands = defineCommands({
   program: 'adit',
-  description: 'Makes a service reachable that has no public address, and reaches one.',
+  description: 'Publishes services that have no public address, and connects to them.',
   settings,
   globals: GLOBAL_FLAGS,
   commands: { ...ownCommands, ...STANDARD_COMMANDS },

@@ -19,8 +19,7 @@ async function load(...accesses: readonly string[]) {
 }
 
 describe('what other machines can connect to needs a word', () => {
-  const HINT =
-    'bind 127.0.0.1 or localhost, name who may connect with allow, or say public (--public)'
+  const HINT = 'bind 127.0.0.1 or localhost, list the clients in allow, or set public (--public)'
   test.for([
     ':9901',
     '0.0.0.0:9901',
@@ -33,7 +32,7 @@ describe('what other machines can connect to needs a word', () => {
     expect((await load(bind)).problems).toEqual([
       {
         key: 'accesses[0].bind_addr',
-        message: `other machines can connect to ${address}, which nobody asked for`,
+        message: `other machines can connect to ${address}, and neither public nor allow is set`,
         hint: HINT,
       },
     ])
@@ -76,12 +75,15 @@ describe('a unix socket', () => {
     ])
   })
 
-  test('has no next one, and its clients no addresses', async () => {
+  test('has no next free port, and its clients have no address', async () => {
     expect((await load(`${unix}, on_conflict: next`)).problems).toMatchObject([
-      { key: 'accesses[0].on_conflict', message: 'there is no next one after unix:/run/pg.sock' },
+      {
+        key: 'accesses[0].on_conflict',
+        message: 'a unix socket, unix:/run/pg.sock, has no next free port',
+      },
     ])
     expect((await load(`${unix}, deny: [10.0.0.0/8]`)).problems).toMatchObject([
-      { key: 'accesses[0].deny', hint: 'socket_mode says who may connect' },
+      { key: 'accesses[0].deny', hint: 'limit the clients with socket_mode' },
     ])
   })
 
@@ -97,5 +99,5 @@ describe('a unix socket', () => {
 
 test('a descriptor is no address for an access', async () => {
   const { problems } = await load(`endpoint: pg, bind_addr: 'fd:3', public: true`)
-  expect(problems).toMatchObject([{ message: 'fd:3 is no address to bind here' }])
+  expect(problems).toMatchObject([{ message: 'fd:3 cannot be bound' }])
 })

@@ -57,7 +57,7 @@ test('source address, interface, device and family are passed on', async () => {
 
 test('a source address and an interface exclude each other', async () => {
   await expect(optionsOf({ bind_addr: '192.0.2.1', bind_interface: 'eth0' })).rejects.toThrow(
-    'it excludes connect.bind_addr',
+    'it cannot be combined with connect.bind_addr',
   )
 })
 

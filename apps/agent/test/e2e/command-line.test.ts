@@ -18,7 +18,7 @@ help: adit help
     ],
     [
       ['http', 'web'],
-      `error: the argument address is missing: The service: 3000, host:3000, unix:/path.
+      `error: the argument address is missing: Address of the service: 3000, host:3000, unix:/path.
 help: adit help http
 `,
     ],
@@ -37,9 +37,10 @@ help: adit help http
     ],
     [
       ['tcp', 'pg', 'host:port'],
-      `error: argument addr: listeners[0].addr: address "host:port": "port" is not a port
+      `error: argument address: address "host:port": "port" is not a port
   allowed: an address such as 3000, localhost:3000, [::1]:3000, host:3000 or unix:/path
   hint: a port is a whole number from 0 to 65535
+help: adit help tcp
 `,
     ],
     [
@@ -72,8 +73,8 @@ error: flag --connect.connections: connect.connections: 99 is above 16
     ],
     [
       ['start'],
-      `adit: there is nothing to do: no listeners and no accesses are configured
-  list them in a file and name it with --config, or use adit http, tcp or access
+      `adit: nothing to do: no listeners and no accesses are configured
+  list them in a file and give its path with --config, or use adit http, adit tcp or adit access
 `,
     ],
     [
@@ -120,7 +121,7 @@ accesses:
     error: /adit.yaml:3:3: connect.conections: unknown key "conections"
       allowed: url, token, token_file, tenant_id, connections, timeout, ping_interval, bind_addr, bind_interface, bind_device, ip_family, proxy_url, proxy_url_file, no_proxy, proxy_ca, tls
       hint: did you mean connect.connections?
-    error: /adit.yaml:7:15: listeners[1].endpoint: web is offered twice
+    error: /adit.yaml:7:15: listeners[1].endpoint: web is listed twice
     error: /adit.yaml:8:11: listeners[1].addr: address "70000": "70000" is not a port
       allowed: an address such as 3000, localhost:3000, [::1]:3000, host:3000 or unix:/path
       hint: a port is a whole number from 0 to 65535

@@ -1,7 +1,8 @@
 import type { ProgramDefinition } from '@proj/program-kit'
 import { pikoDialect, pikoFlags } from '@proj/program-kit/piko'
 
-import type { OwnCommands, ServerTree, settings } from '../settings.ts'
+import type { ServerTree, settings } from '../settings.ts'
+import type { OwnCommands } from './commands.ts'
 import { PIKO_SERVER_KEYS } from './piko-keys.ts'
 
 /** Reads the files of `piko server`. */

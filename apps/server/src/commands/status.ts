@@ -9,7 +9,8 @@ import {
 import type { Resolved } from '@proj/config'
 import { formatUrl } from '@proj/config/address'
 
-import type { OwnCommands, ServerTree } from '../settings.ts'
+import type { ServerTree } from '../settings.ts'
+import type { OwnCommands } from './commands.ts'
 
 /**
  * Shows the state of the server that runs here.

@@ -5,30 +5,29 @@ import { duration, list, oneOf, path, setting, text } from '@proj/config'
 /** Settings that every command on the store takes. */
 const STORE_SETTINGS = ['data_dir', 'log']
 
-/** Commands that work on what the server keeps, whether it runs or not. */
+/** Commands on the store of the server, whether it runs or not. */
 export const STORE_COMMANDS = {
   'token create': {
-    description: 'Makes a token and prints it, this once.',
+    description: 'Creates a token and prints it once.',
     settings: STORE_SETTINGS,
     flags: {
       endpoints: setting(list(text()), {
         default: [],
         description:
-          'Endpoints it is for; * stands for any characters. Needed for listen and connect.',
+          'Endpoints that the token allows; * stands for any characters. Required for listen and connect.',
       }),
       may: setting(list(oneOf(RIGHTS)), {
         default: ['listen', 'connect'],
-        description: 'What its bearer may do.',
+        description: 'Rights of the token.',
       }),
       expiresMs: setting(duration({ min: '1s', max: 'inf' }), {
         default: '90d',
-        description: 'How long it is good for.',
+        description: 'How long the token is valid.',
       }),
-      tenant: setting(text(), { default: '', description: 'Tenant it belongs to.' }),
-      name: setting(text(), { default: '', description: 'What to call it in lists.' }),
+      tenant: setting(text(), { default: '', description: 'Tenant of the token.' }),
+      name: setting(text(), { default: '', description: 'Name of the token in lists.' }),
       replaces: setting(text(), {
-        description:
-          'Id of a token whose names its bearer goes on to have: a token that follows it.',
+        description: 'Id of the token that this one replaces: it keeps the identity and its names.',
       }),
     },
     examples: [
@@ -37,41 +36,44 @@ export const STORE_COMMANDS = {
     ],
   },
   'token list': {
-    description: 'Shows the tokens: what they are for, how long, when they were last used.',
+    description: 'Lists the tokens with rights, expiry and last use.',
     settings: STORE_SETTINGS,
   },
   'token revoke': {
-    description: 'Ends a token, and within seconds every session that lives on it.',
+    description: 'Revokes a token; its sessions end within seconds.',
     settings: STORE_SETTINGS,
-    args: { id: argument(text(), { description: 'Its id, the part between the underscores.' }) },
+    args: {
+      id: argument(text(), { description: 'Id of the token, the part between the underscores.' }),
+    },
   },
   'name list': {
-    description: 'Shows the names that are reserved, and for whom.',
+    description: 'Lists the reserved names with their identities.',
     settings: STORE_SETTINGS,
   },
   'name release': {
-    description: 'Gives a reserved name up, whoever it is held for.',
+    description: 'Releases a reserved name of any identity.',
     settings: STORE_SETTINGS,
     args: { name: argument(text(), { description: 'Name of the endpoint.' }) },
     flags: {
-      tenant: setting(text(), { default: '', description: 'Tenant whose name it is.' }),
+      tenant: setting(text(), { default: '', description: 'Tenant of the name.' }),
     },
   },
   audit: {
-    description: 'Shows who took, lost and was refused names, and which tokens came and went.',
+    description:
+      'Shows the audit log: names that were taken, lost and denied, tokens that were created and revoked.',
     settings: STORE_SETTINGS,
     flags: {
       sinceMs: setting(duration({ max: 'inf' }), {
         default: '1d',
-        description: 'How far to look back.',
+        description: 'How far back to look.',
       }),
     },
     examples: ['adit-server audit --since 1h', 'adit-server audit --since inf --json'],
   },
   backup: {
-    description: 'Writes a copy of everything the server keeps, also while it runs.',
+    description: 'Writes a copy of everything the server stores, also while it runs.',
     settings: STORE_SETTINGS,
-    args: { file: argument(path(), { description: 'The copy; it must not exist.' }) },
+    args: { file: argument(path(), { description: 'File of the copy; it must not exist.' }) },
     examples: ['adit-server backup /var/backups/adit-2026-01-31.db'],
   },
 } as const
