@@ -1,5 +1,6 @@
 // HTTP/1.1 by hand: exactly these bytes out, exactly the bytes that came back. A client library
 // would refuse to send most of what the edge must survive, and would hide how a transfer ended.
+import { readSync } from 'node:fs'
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { OutOfTimeError } from './out-of-time.ts'
 import { untilEvent } from './until.ts'
@@ -51,7 +52,7 @@ export class RawHttp {
         this.#wake()
         resolve(this.#ending)
       }
-      socket.once('end', () => end('fin'))
+      socket.once('end', () => end(endedByReset(socket) ? 'reset' : 'fin'))
       socket.once('error', () => end('reset'))
       socket.once('close', () => end('reset'))
     })
@@ -161,6 +162,22 @@ export class RawHttp {
         }
       })
     }
+  }
+}
+
+/**
+ * To be asked within 'end', which Node up to 20 emits for a reset that comes together with the last bytes
+ * too. One more read of the descriptor tells: it fails.
+ */
+export function endedByReset(socket: Socket): boolean {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  const descriptor: unknown = handle instanceof Object ? Reflect.get(handle, 'fd') : undefined
+  if (typeof descriptor !== 'number' || descriptor < 0) return false
+  try {
+    readSync(descriptor, Buffer.alloc(1), 0, 1, null)
+    return false
+  } catch {
+    return true
   }
 }
 

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 import { type Consumer, type Logger, type Way } from '@proj/tunnel'
-import { resetSocket, SocketSplice, Traffic } from '@proj/tunnel/io'
+import { isCleanEnd, resetSocket, SocketSplice, Traffic } from '@proj/tunnel/io'
 
 import {
   type AccessFailure,
@@ -93,8 +93,9 @@ export class Access {
     })
     socket.on('error', () => pipe.destroy())
     pipe.on('close', () => socket.end())
+    socket.on('end', () => (isCleanEnd(socket) ? pipe.end() : pipe.destroy()))
     socket.on('close', () => pipe.end())
-    socket.pipe(pipe)
+    socket.pipe(pipe, { end: false })
     pipe.pipe(socket)
   }
 

@@ -20,7 +20,7 @@ import {
   RequestHeadReader,
   ResponseHeadReader,
 } from '@proj/http1'
-import { resetSocket } from '@proj/tunnel/io'
+import { isCleanEnd, resetSocket, watchEnd } from '@proj/tunnel/io'
 
 /** What a {@link GatedService} is made of. */
 export interface GatedServiceOptions {
@@ -137,7 +137,11 @@ export class GatedService extends Duplex {
       this.#switching?.take(chunk)
       if (!this.push(chunk)) service.pause()
     })
-    service.on('end', () => this.push(null))
+    watchEnd(service)
+    service.on('end', () => {
+      if (isCleanEnd(service)) this.push(null)
+      else this.destroy(new Error('service broke the connection'))
+    })
     service.on('error', (error) => this.destroy(error))
     service.on('close', () => {
       if (!service.readableEnded) this.destroy(new Error('service closed'))

@@ -35,6 +35,9 @@ export class Channel {
   #closed = false
   #closeDelivered = false
   #error: MuxError | undefined
+  /** Runs while a reset waits for the bytes before it. */
+  #resetTimer: NodeJS.Timeout | undefined
+  #lastReason = 0
 
   /** @internal A session creates channels. */
   constructor(host: StreamHost, id: number, outbound: boolean, sink?: ChannelSink) {
@@ -152,6 +155,21 @@ export class Channel {
   }
 
   /**
+   * As `reset`, but what is queued is sent before, as far as that takes no longer than `withinMs`. Nothing
+   * may be written meanwhile. The first reason stands.
+   */
+  resetWhenSent(reason: number, withinMs: number): void {
+    if (this.#closed || this.#resetTimer !== undefined) return
+    this.session.flush()
+    if (!this.#sending.awaitDrain()) {
+      this.reset(reason)
+      return
+    }
+    this.#lastReason = reason
+    this.#resetTimer = setTimeout(() => this.reset(reason), withinMs).unref()
+  }
+
+  /**
    * Returns `bytes` that `onData` delivered to the receive window, so that the peer may send more. No
    * effect on a closed channel.
    *
@@ -221,6 +239,7 @@ export class Channel {
     if (this.#closed) return
     this.#closed = true
     this.#error = error
+    if (this.#resetTimer !== undefined) clearTimeout(this.#resetTimer)
     if (error !== undefined) this.#held = undefined
     this.#sending.stop()
     this.#window.release(this.#host.budget)
@@ -286,6 +305,10 @@ export class Channel {
 
   /** @internal Calls a method of the sink. */
   notify(method: 'onDrain' | 'onEnd' | 'onFinish'): void {
+    if (method === 'onDrain' && this.#resetTimer !== undefined) {
+      this.reset(this.#lastReason)
+      return
+    }
     try {
       this.#sink?.[method]?.()
     } catch (error) {

@@ -30,6 +30,8 @@ export class SendingHalf implements FrameSource {
   #credit = BASE_WINDOW_BYTES
   #queued = false
   #needDrain = false
+  /** What may be queued when `onDrain` is called, bytes. */
+  #drainedBytes: number
   #starved = false
   #state: 'open' | 'ended' | 'finSent' | 'finished' | 'stopped' = 'open'
   /** Times that data waited for credit. */
@@ -41,6 +43,7 @@ export class SendingHalf implements FrameSource {
     this.#host = host
     this.id = id
     this.#owner = owner
+    this.#drainedBytes = host.options.writeHighWaterBytes / 2
   }
 
   get queuedBytes(): number {
@@ -102,6 +105,14 @@ export class SendingHalf implements FrameSource {
     return true
   }
 
+  /** Asks for `onDrain` when the buffer is empty; false when it is. */
+  awaitDrain(): boolean {
+    if (this.#buffer.bytes === 0) return false
+    this.#drainedBytes = 0
+    this.#needDrain = true
+    return true
+  }
+
   /** Sends FIN once the buffer is empty. */
   end(): void {
     if (this.#state !== 'open') return
@@ -127,7 +138,7 @@ export class SendingHalf implements FrameSource {
 
   get reportDue(): boolean {
     if (this.#state === 'finSent') return true
-    return this.#needDrain && this.#buffer.bytes * 2 <= this.#host.options.writeHighWaterBytes
+    return this.#needDrain && this.#buffer.bytes <= this.#drainedBytes
   }
 
   beginFrame(maxBytes: number): number {

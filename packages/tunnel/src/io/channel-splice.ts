@@ -2,6 +2,7 @@ import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
 
 import { RESET_REASONS, resetReasonOf } from '../protocol/reset-reason.ts'
 import type { OutcomeWatch } from '../protocol/stream-outcome.ts'
+import { LAST_BYTES_MS } from './linger-socket.ts'
 import { sentOn } from './socket-splice.ts'
 
 /** Pieces up to this length are copied rather than flushed: a copy is cheaper than a write. */
@@ -116,7 +117,7 @@ class Relay implements ChannelSink {
   onClose(error?: MuxError): void {
     this.#watch?.closed(error)
     if (error !== undefined && !this.#target.closed) {
-      this.#target.reset(resetReasonOf(error, this.#lostReason))
+      this.#target.resetWhenSent(resetReasonOf(error, this.#lostReason), LAST_BYTES_MS)
     }
     this.#closed()
   }

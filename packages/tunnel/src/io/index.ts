@@ -5,6 +5,7 @@ export { Traffic } from './traffic.ts'
 export { readLent } from './lent-reads.ts'
 export { GatheredWrites } from './gathered-writes.ts'
 export { sentOn } from './socket-splice.ts'
+export { isCleanEnd, watchEnd } from './end-of-socket.ts'
 export { resetSocket } from './reset-socket.ts'
 export { carrierOf } from './tls-carrier.ts'
 export {

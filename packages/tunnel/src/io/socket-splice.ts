@@ -2,8 +2,10 @@ import type { Duplex } from 'node:stream'
 
 import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
 
+import { isCleanEnd, watchEnd } from './end-of-socket.ts'
 import { GatheredWrites } from './gathered-writes.ts'
 import { readLent } from './lent-reads.ts'
+import { LAST_BYTES_MS } from './linger-socket.ts'
 import { resetSocket } from './reset-socket.ts'
 import { RESET_REASONS, type ResetReason, resetReasonOf } from '../protocol/reset-reason.ts'
 
@@ -62,7 +64,7 @@ export class SocketSplice implements ChannelSink {
       this.#channel.reset(RESET_REASONS[this.#resetReason(new Error('socket closed'))])
       return
     }
-    let failed = false
+    watchEnd(socket)
     readLent(
       socket,
       (chunk, isLent) => this.#take(socket, chunk, isLent),
@@ -78,16 +80,14 @@ export class SocketSplice implements ChannelSink {
     }
     this.#writes = new GatheredWrites(socket, settle)
     socket.on('drain', settle)
-    socket.on('end', () => this.#channel.end())
-    socket.on('error', (error) => {
-      failed = true
-      if (!this.#closed) this.#channel.reset(RESET_REASONS[this.#resetReason(error)])
+    socket.on('end', () => {
+      if (isCleanEnd(socket)) this.#channel.end()
+      else this.#break(new Error('the connection broke behind its last bytes'))
     })
+    socket.on('error', (error) => this.#break(error))
     socket.on('close', () => {
       // Closed without an error event and without FIN: destroyed by other code, which is no clean end.
-      if (!failed && !socket.readableEnded && !this.#closed) {
-        this.#channel.reset(RESET_REASONS[this.#resetReason(new Error('socket closed'))])
-      }
+      if (!socket.readableEnded) this.#break(new Error('socket closed'))
     })
     const early = this.#early
     this.#early = []
@@ -112,6 +112,12 @@ export class SocketSplice implements ChannelSink {
     if (this.#writes.write(chunk)) this.#channel.consume(chunk.length)
     else this.#owed += chunk.length
     return this.#writes.holder
+  }
+
+  /** The socket broke: the far side gets a reset, behind the bytes that came before it. */
+  #break(error: Error): void {
+    if (this.#closed) return
+    this.#channel.resetWhenSent(RESET_REASONS[this.#resetReason(error)], LAST_BYTES_MS)
   }
 
   #take(socket: Duplex, chunk: Buffer, isLent: boolean): ChunkAnswer {
@@ -141,7 +147,10 @@ export class SocketSplice implements ChannelSink {
   onClose(error?: MuxError): void {
     this.#closed = true
     this.#early = []
-    if (error !== undefined && this.#socket !== undefined) resetSocket(this.#socket)
+    if (error !== undefined && this.#socket !== undefined) {
+      this.#writes?.flush() // what came with the reset and before it
+      resetSocket(this.#socket)
+    }
     this.#onClose?.(error === undefined ? undefined : resetReasonOf(error), error)
   }
 }

@@ -1,6 +1,7 @@
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { type ChunkAnswer, ChunkUse } from '@proj/mux'
+import { isCleanEnd, watchEnd } from '../io/end-of-socket.ts'
 import { readLent } from '../io/lent-reads.ts'
 import { lingerSocket } from '../io/linger-socket.ts'
 import { resetSocket } from '../io/reset-socket.ts'
@@ -91,6 +92,7 @@ export class WebSocketPipe extends Duplex {
       onPing: () => this.#ping(),
       onSilent: (silentMs) => this.#giveUp(silentMs),
     })
+    watchEnd(socket)
     this.#stopReading = readLent(socket, this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('error', this.#onError)
@@ -177,6 +179,10 @@ export class WebSocketPipe extends Duplex {
 
   readonly #onEnd = (): void => {
     if (this.#closeInfo !== undefined) return
+    if (!isCleanEnd(this.#socket)) {
+      this.destroy(socketFailed(new Error('the connection broke behind its last bytes')))
+      return
+    }
     if (this.#receiver.inMessage) {
       const error = new WebSocketPipeError(
         'WEBSOCKET_TRUNCATED',

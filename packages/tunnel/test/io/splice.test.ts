@@ -160,6 +160,27 @@ describe.each([
   })
 
   test.each([
+    ['visitor', 'consumerGone'],
+    ['service', 'serviceReset'],
+  ] as const)('passes a RST behind the last bytes of the %s on as RST', async (first, reason) => {
+    for (const bytes of [200, 5000, 60_000, 600_000]) {
+      const ends = await path({ hop })
+      const [resetting, other] =
+        first === 'visitor' ? [ends.visitor, ends.service] : [ends.service, ends.visitor]
+      let received = 0
+      other.on('data', (chunk: Buffer) => (received += chunk.length))
+      other.on('error', () => {})
+      resetting.write(Buffer.alloc(bytes))
+      resetting.resetAndDestroy()
+      await until(() => ends.closed.near !== undefined && ends.closed.far !== undefined)
+      expect(ends.closed).toEqual({ near: reason, far: reason })
+      if (bytes <= 60_000) await until(() => received === bytes)
+      expect(ends.client.openStreams).toBe(0)
+      expect(ends.sockets.near.destroyed && ends.sockets.far.destroyed).toBe(true)
+    }
+  })
+
+  test.each([
     ['visitor', 'service'],
     ['service', 'visitor'],
   ] as const)(
@@ -212,6 +233,39 @@ describe.each([
     expect(ends.closed.near).toBe('upstreamLost')
     expect(['upstreamLost', 'consumerGone']).toContain(ends.closed.far)
   })
+})
+
+test('a reset waits for the bytes before it while the far side has no room', async () => {
+  const { near, far } = await tcpSockets()
+  let reason: number | undefined
+  const { client } = await sessions((inbound) => {
+    const splice = new SocketSplice(inbound, {
+      resetReason: () => 'serviceReset',
+      onClose: (given) => (reason = given),
+    })
+    inbound.attach(splice)
+    splice.connect(near)
+  })
+  const channel = client.openChannel()
+  let received = 0
+  let isReset = false
+  channel.attach({
+    onData: (chunk: Buffer) => void (received += chunk.length),
+    onEnd() {},
+    onDrain() {},
+    onClose: (error) => void (isReset = error !== undefined),
+  })
+  const sent = WINDOW + 50_000
+  far.write(Buffer.alloc(sent))
+  await until(() => received === WINDOW && near.bytesRead === sent)
+  far.resetAndDestroy()
+  await until(() => near.destroyed || near.readableEnded)
+  await client.ping()
+  expect(isReset).toBe(false)
+  channel.consume(WINDOW)
+  await until(() => isReset)
+  expect(received).toBe(sent)
+  expect(reason).toBe(RESET_REASONS.serviceReset)
 })
 
 test('what comes before there is a socket waits, at most a window of it, and its end too', async () => {
