@@ -69,7 +69,6 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       proxy: listener('proxy'),
       upstream: listener('upstream'),
       admin: listener('admin'),
-      adminHosts: hostNames(settings.admin.bindAddr),
       edge: { ...settings.proxy, tenantDomains: tenantDomains(settings.upstream.tenants) },
       publicPorts: { ...publicPorts, hosts: portHosts },
       hosts: portHostNames(binds, settings.proxy.baseDomain),
