@@ -31,12 +31,12 @@ export interface SpawnedOptions {
 export interface LineOptions {
   /** Aborted: the wait rejects with its reason. The process is left alone. */
   readonly signal?: AbortSignal
-  /** Longest wait, ms. Default 20000: above every start seen on a busy machine, below the default test timeout. */
+  /** Longest wait, ms. Default 60000: the end of the process ends the wait too, so this is for one that hangs. */
   readonly timeoutMs?: number
 }
 
 const MAX_OUTPUT_CHARS = 1024 * 1024
-const LINE_TIMEOUT_MS = 20_000
+const LINE_TIMEOUT_MS = 60_000
 const STOP_GRACE_MS = 5_000
 const TAIL_CHARS = 4_000
 

@@ -1,7 +1,9 @@
 import { copyFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { reservedNames, reserveName } from '@proj/tunnel'
+import { spawned } from '@proj/testkit/spawned'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
 
@@ -82,7 +84,7 @@ test('audit says who took and lost what, also while the server runs', async () =
       .map((line) => JSON.parse(line) as Record<string, unknown>)
   }
   const events = await until(async () => (await audit()).length === 3 && (await audit()), {
-    timeoutMs: 10_000,
+    timeoutMs: 60_000, // each look is a start of the program
   })
   expect(events).toMatchObject([
     { event: 'name.taken', endpoint: 'web', identity: 'anonymous', remoteAddress: '127.0.0.1' },
@@ -96,4 +98,26 @@ test('audit says who took and lost what, also while the server runs', async () =
     msg: 'audit',
     endpoint: 'db',
   })
+})
+
+test('a reader that takes one line ends a command quietly, with 0', async () => {
+  using directory = temporaryDirectory()
+  const env = { STATE_DIRECTORY: directory.path }
+  const made = aditServer(['token', 'create', '--endpoints', '*'], { env })
+  expect(await made.exited).toMatchObject({ code: 0 })
+  const bin = fileURLToPath(new URL('../../bin/', import.meta.url))
+  const agent = fileURLToPath(new URL('../../../agent/bin/adit.js', import.meta.url))
+  // `true` reads nothing and has ended long before a program of ours writes.
+  for (const command of [
+    `${bin}adit-server.js audit --json`,
+    `${bin}adit-server.js token list`,
+    `${bin}adit-server.js config reference`,
+    `${agent} config reference`,
+    `${agent} --help`,
+  ]) {
+    const script = `"$0" ${command} | true; echo "\${PIPESTATUS[0]}"`
+    const shell = spawned('bash', ['-c', script, process.execPath], { env })
+    await shell.exited
+    expect([command, shell.stdout, shell.stderr]).toEqual([command, '0\n', ''])
+  }
 })

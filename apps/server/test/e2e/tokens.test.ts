@@ -95,7 +95,7 @@ describe('a server with a token', () => {
     const codes: unknown[] = []
     for (const { exited } of [agent, access]) void exited.then(({ code }) => codes.push(code))
     await command('revoke', id)
-    await until(() => codes.length === 2, { timeoutMs: 5_000 })
+    await until(() => codes.length === 2)
     expect(codes).toEqual([4, 4])
     for (const program of [agent, access]) expect(program.stderr).toContain('revoked token')
   })

@@ -1,3 +1,5 @@
+import { setImmediate as turn } from 'node:timers/promises'
+
 import { escapeLines } from '@proj/config'
 
 import { EXIT, UserError } from './exit-code.ts'
@@ -12,6 +14,8 @@ export type TextOutput = NodeJS.WritableStream & {
 
 /** The parts of a process a program needs; `process` is one. */
 export interface ProgramHost {
+  /** Where its answer goes. */
+  readonly stdout: NodeJS.WritableStream
   /** Where its last words go. */
   readonly stderr: NodeJS.WritableStream
   /** Begins to listen for a signal. */
@@ -44,6 +48,9 @@ export async function aborted(signal: AbortSignal): Promise<void> {
 /**
  * Runs a program's body to its exit code. A UserError is printed as sentence and hint; anything else
  * that escapes is a defect and is printed with its stack.
+ *
+ * When the reader of standard output is gone (`| head`), the program is told to stop and says nothing. When
+ * standard output cannot be written for another reason, such as a full disk, it ends with EXIT.failed.
  */
 export async function runProgram(
   name: string,
@@ -54,10 +61,18 @@ export async function runProgram(
   const kill = new AbortController()
   const onSignal = (): void => (stop.signal.aborted ? kill.abort() : stop.abort())
   const onReload = new Set<() => void>()
+  let outputError: NodeJS.ErrnoException | undefined
+  // Both stay until the process ends: an error may come behind the last write.
+  host.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (outputError !== undefined) return
+    outputError = error
+    stop.abort()
+  })
+  host.stderr.on('error', () => {}) // without its log a program goes on
   host.on('SIGINT', onSignal)
   host.on('SIGTERM', onSignal)
   try {
-    return await body({
+    const code = await body({
       stop: stop.signal,
       kill: kill.signal,
       onReload: (listener) => {
@@ -65,6 +80,12 @@ export async function runProgram(
         host.on('SIGHUP', listener)
       },
     })
+    await turn() // the error of the last write comes after it
+    if (isBroken(outputError)) {
+      host.stderr.write(`${name}: standard output: ${escapeLines(outputError.message)}\n`)
+      return code === EXIT.ok ? EXIT.failed : code
+    }
+    return code
   } catch (error) {
     if (error instanceof UserError) {
       host.stderr.write(`${name}: ${escapeLines(error.message)}\n`)
@@ -79,4 +100,9 @@ export async function runProgram(
     host.off('SIGTERM', onSignal)
     for (const listener of onReload) host.off('SIGHUP', listener)
   }
+}
+
+/** Whether an answer is missing that somebody waits for. */
+function isBroken(error: NodeJS.ErrnoException | undefined): error is NodeJS.ErrnoException {
+  return error !== undefined && error.code !== 'EPIPE'
 }

@@ -5,6 +5,7 @@ import { aborted, EXIT, runProgram, UserError } from '../../src/index.ts'
 import { Capture } from '../capture.ts'
 
 class Host extends EventEmitter {
+  readonly stdout = new Capture()
   readonly stderr = new Capture()
 }
 
@@ -68,4 +69,37 @@ test('SIGHUP is heard by those that asked for it, until the program ends', async
   })
   expect(heard).toBe(2)
   expect(host.listenerCount('SIGHUP')).toBe(0)
+})
+
+const errorOf = (code: string): Error => Object.assign(new Error(`write ${code}`), { code })
+
+test('a reader of the output that has gone stops the program, which says nothing', async () => {
+  const host = new Host()
+  const code = runProgram('p', host, async ({ stop }) => {
+    host.stdout.emit('error', errorOf('EPIPE'))
+    host.stdout.emit('error', errorOf('EPIPE'))
+    await aborted(stop)
+    return EXIT.ok
+  })
+  expect(await code).toBe(EXIT.ok)
+  expect(host.stderr.text).toBe('')
+})
+
+test('an answer that cannot be written is a failure, also behind the last write', async () => {
+  const host = new Host()
+  const code = runProgram('p', host, async () => {
+    process.nextTick(() => host.stdout.emit('error', errorOf('ENOSPC')))
+    return EXIT.ok
+  })
+  expect(await code).toBe(EXIT.failed)
+  expect(host.stderr.text).toBe('p: standard output: write ENOSPC\n')
+})
+
+test('a program goes on without its log', async () => {
+  const host = new Host()
+  const code = runProgram('p', host, async ({ stop }) => {
+    host.stderr.emit('error', errorOf('EPIPE'))
+    return stop.aborted ? EXIT.failed : EXIT.ok
+  })
+  expect(await code).toBe(EXIT.ok)
 })
