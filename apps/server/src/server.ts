@@ -9,8 +9,11 @@ import {
   type Authorize,
   type ClientCertificate,
   ConsumerAcceptor,
+  type Endpoint,
   UpstreamAcceptor,
   UpstreamRegistry,
+  type VisitorWaitLimits,
+  VisitorWaits,
 } from '@proj/tunnel/server'
 
 import { createServerAdmin } from './admin/admin.ts'
@@ -43,6 +46,8 @@ export interface ServerOptions {
   readonly hosts?: Readonly<Partial<Record<PortName, readonly string[]>>>
   /** Times and limits of the HTTP edge. */
   readonly edge?: ProxyOptions
+  /** How long and how many visitors wait for an agent. */
+  readonly waits?: VisitorWaitLimits
   /** Public TCP ports for endpoints. Default: none. */
   readonly publicPorts?: PublicPortOptions
   /** The operator's rules for visitors. Default: none. */
@@ -178,7 +183,10 @@ function construct(options: ServerOptions): ServerParts {
   const { logger, software, authenticator, probeTimeoutMs } = options
   const store = options.store ?? memoryStore(logger)
   const state = new ServerState()
-  const registry = new UpstreamRegistry<Gate>()
+  // Over a restart only reserved names are known.
+  const isReserved = (endpoint: Endpoint): boolean =>
+    store.reservations.find(endpoint) !== undefined
+  const registry = new UpstreamRegistry<Gate>(new VisitorWaits(options.waits, isReserved))
   auditNames(registry, store.audit)
   const gates = new VisitorGates()
   registry.setStandingRules(gates.standing(options.visitors ?? []))

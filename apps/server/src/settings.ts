@@ -76,6 +76,16 @@ export const settings = defineSettings({
       ...LISTENER_SETTINGS,
       tls: TLS_SETTINGS,
       auth: AUTH_SETTINGS,
+      absentWaitMs: durationLimit(TUNNEL_LIMITS.absentWaitMs, {
+        description:
+          'How long visitors wait for an endpoint whose connection was just lost, or that is reserved, after a start.',
+      }),
+      busyWaitMs: durationLimit(TUNNEL_LIMITS.busyWaitMs, {
+        description: 'How long visitors wait for an agent that is busy or full; then 503.',
+      }),
+      maxWaiting: integerLimit(TUNNEL_LIMITS.maxWaiting, {
+        description: 'Visitors that wait for agents at once; one more is rejected at once.',
+      }),
       tenants: objects(
         {
           id: setting(

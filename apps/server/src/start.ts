@@ -74,6 +74,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       hosts: portHostNames(binds, settings.proxy.baseDomain),
       store,
       probeTimeoutMs: settings.names.probeTimeoutMs,
+      waits: settings.upstream,
       visitors: await standingPolicies(settings.endpoints),
       authenticator,
       software: SOFTWARE,

@@ -7,6 +7,8 @@ import { Agent, type AgentOptions, forward, type Listener } from '@proj/tunnel'
 import { listening, type Listening } from '@proj/testkit/listening'
 import { connectRaw, type RawHttp } from '@proj/testkit/raw-http'
 
+import type { VisitorWaitLimits } from '@proj/tunnel/server'
+
 import type { ProxyOptions } from '../src/proxy/proxy-options.ts'
 import type { Authenticator } from '../src/auth/authenticator.ts'
 import { Server } from '../src/server.ts'
@@ -20,6 +22,8 @@ export interface FixtureOptions {
   readonly tcp?: (socket: Socket) => void
   readonly edge?: ProxyOptions
   readonly agent?: Partial<AgentOptions>
+  /** How long visitors wait for the agent. */
+  readonly waits?: VisitorWaitLimits
   /** What the agent demands of visitors, and what the operator does. */
   readonly visitors?: object
   readonly standing?: readonly StandingPolicy[]
@@ -59,7 +63,12 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
       ? createServer({ allowHalfOpen: true, noDelay: true }, options.tcp)
       : createHttpServer(options.http)
   const service = await listening(serviceServer)
-  const server = await startServer(options.edge, options.standing, options.authenticator)
+  const server = await startServer(
+    options.edge,
+    options.standing,
+    options.authenticator,
+    options.waits,
+  )
   const upstreamUrl = `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`
   const agent = new Agent({ url: upstreamUrl, connections: 1, ...options.agent })
   const listener = forward(agent, 'web', {
@@ -92,6 +101,7 @@ export async function startServer(
   edge: ProxyOptions = {},
   visitors: readonly StandingPolicy[] = [],
   authenticator?: Authenticator,
+  waits?: VisitorWaitLimits,
 ): Promise<Server> {
   const anywhere = { at: '127.0.0.1:0' }
   return await Server.start({
@@ -103,5 +113,6 @@ export async function startServer(
     edge,
     visitors,
     ...(authenticator !== undefined && { authenticator }),
+    ...(waits !== undefined && { waits }),
   })
 }

@@ -17,23 +17,32 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 /** Every number that can be set, by the name of its option. The README prints this table. */
 export const TUNNEL_LIMITS: Readonly<
   Record<
+    | 'absentWaitMs'
+    | 'busyWaitMs'
     | 'connections'
     | 'drainRetryAfterMs'
     | 'helloTimeoutMs'
     | 'maxEndpointsPerSession'
     | 'maxSessions'
+    | 'maxWaiting'
     | 'nameRetryAfterMs'
     | 'pingIntervalMs'
     | 'probeTimeoutMs',
     TunnelLimit
   >
 > = Object.freeze({
+  // Agents connect again within 2 s in the first half minute, see LIVED_MS and `lossMaxMs`.
+  absentWaitMs: { default: 5_000, min: 0, max: 60_000 },
+  // As long as it takes to notice that an agent is gone.
+  busyWaitMs: { default: 15_000, min: 0, max: 60_000 },
   connections: { default: 2, min: 1, max: 16 },
   // One round trip and a slow start.
   helloTimeoutMs: { default: 10_000, min: 1, max: MAX_TIMER_MS },
   // More often would soon be more than a peer takes: see maxIdleFramesPerSecond of the WebSocket.
   pingIntervalMs: { default: 10_000, min: 100, max: MAX_TIMER_MS },
   maxSessions: { default: 10_000, min: 1, max: Infinity },
+  // A waiting visitor holds a socket and what its kernel has received.
+  maxWaiting: { default: 4096, min: 0, max: Infinity },
   maxEndpointsPerSession: { default: 1000, min: 1, max: Infinity },
   // Two lost packets in a row are repaired within 1.4 s, and visitors do not wait for this.
   probeTimeoutMs: { default: 2_000, min: 50, max: 60_000 },

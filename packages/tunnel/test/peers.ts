@@ -14,6 +14,7 @@ import { createWebSocketStream, WebSocket, WebSocketServer } from 'ws'
 
 import { ConsumerAcceptor, type ConsumerAcceptorOptions } from '../src/server/consumer-acceptor.ts'
 import type { StreamRecord } from '../src/protocol/stream-record.ts'
+import { VisitorWaits, type VisitorWaitLimits } from '../src/server/visitor-waits.ts'
 import { UpstreamAcceptor, type UpstreamAcceptorOptions } from '../src/server/upstream-acceptor.ts'
 import type { Endpoint } from '../src/protocol/endpoint.ts'
 import { type Upstream, UpstreamRegistry } from '../src/server/upstream-registry.ts'
@@ -30,12 +31,12 @@ export interface TestServer {
 }
 
 type ServerOptions = Omit<UpstreamAcceptorOptions, 'registry' | 'logger'> &
-  Omit<ConsumerAcceptorOptions, 'registry' | 'logger'>
+  Omit<ConsumerAcceptorOptions, 'registry' | 'logger'> & { readonly waits?: VisitorWaitLimits }
 
 /** Starts a server that the test's end stops. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const logger = new RecordingLogger()
-  const registry = new UpstreamRegistry()
+  const registry = new UpstreamRegistry(new VisitorWaits(options.waits))
   const upstream = new UpstreamAcceptor({ ...options, registry, logger })
   const connectAcceptor = new ConsumerAcceptor({ ...options, registry, logger })
   const http = createServer(upstream.handleRequest)

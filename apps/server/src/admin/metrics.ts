@@ -60,6 +60,13 @@ function upstreamMetrics({ registry, sessions }: ServerFacts): readonly Metric[]
       'Endpoints with an upstream.',
       registry.snapshot().size,
     ),
+    gauge('adit_visitors_waiting', 'Visitors that wait for an agent now.', registry.waits.waiting),
+    {
+      type: 'counter',
+      name: 'adit_visitors_not_waiting_total',
+      help: 'Visitors rejected because too many waited for agents.',
+      samples: [{ value: registry.waits.rejected }],
+    },
   ]
 }
 

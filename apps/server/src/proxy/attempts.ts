@@ -1,6 +1,6 @@
 import { type ChannelSink, isMuxError } from '@proj/mux'
 import type { ResetReason } from '@proj/tunnel/io'
-import type { Upstream } from '@proj/tunnel/server'
+import { isBusy, type Upstream } from '@proj/tunnel/server'
 
 import type { ProxyContext } from './proxy-context.ts'
 import { errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
@@ -32,6 +32,8 @@ export class Attempts {
   #isAnswered = false
   #failure: ProxyError | undefined
   #busy: Upstream | undefined
+  #isFull = false
+  #busyUntilMs: number | undefined
 
   constructor(proxy: ProxyContext, route: Route) {
     this.#proxy = proxy
@@ -96,12 +98,20 @@ export class Attempts {
   }
 
   /**
-   * Waits until an upstream that had too many unacknowledged streams takes some again.
+   * Waits until an upstream that had too many unacknowledged or open streams may take some again.
    *
-   * @returns undefined when that was not what kept the request from a stream.
+   * @returns undefined when that was not what kept the request from a stream, or when it waited for as long
+   *   as it may; `failure` says which.
    */
   whenRoom(signal: AbortSignal): Promise<void> | undefined {
-    return this.#busy?.whenRoom({ signal })
+    if (this.#busy === undefined) return undefined
+    const { waits } = this.#proxy.registry
+    this.#busyUntilMs ??= waits.busyUntil()
+    const room = waits.whenRoom(this.#busy, this.#busyUntilMs, signal)
+    if (room === undefined) {
+      this.#failure = this.#isFull ? PROXY_ERRORS.agentFull : PROXY_ERRORS.agentBusy
+    }
+    return room
   }
 
   #open(sink: ChannelSink, isFresh: boolean): UpstreamStream | undefined {
@@ -124,7 +134,9 @@ export class Attempts {
         return pool.open(upstream, endpoint.name, forward.requestId, sink)
       } catch (error) {
         passed = withOne(passed, upstream) // leaving or full; the session reports itself
-        if (isMuxError(error, 'MUX_ACK_BACKLOG')) this.#busy = upstream
+        if (!isBusy(error)) continue
+        this.#busy = upstream
+        this.#isFull = isMuxError(error, 'MUX_STREAM_LIMIT')
       }
     }
   }

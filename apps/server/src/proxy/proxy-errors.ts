@@ -20,6 +20,8 @@ export const PROXY_ERRORS: Readonly<
     | 'endpointMissing'
     | 'noUpstream'
     | 'endpointNotHttp'
+    | 'agentBusy'
+    | 'agentFull'
     | 'serviceClosed'
     | 'badResponse'
     | 'firstByteTimeout'
@@ -38,6 +40,10 @@ export const PROXY_ERRORS: Readonly<
     error: 'endpoint does not carry HTTP',
     code: 'endpoint_not_http',
   },
+  // The agent has not acknowledged the last streams for as long as a visitor waits.
+  agentBusy: { status: 503, error: 'agent busy', code: 'agent_busy', retryAfterMs: 1_000 },
+  // All sessions of the agents have as many open streams as they may.
+  agentFull: { status: 503, error: 'agent full', code: 'agent_full', retryAfterMs: 1_000 },
   serviceClosed: { status: 502, error: 'upstream unreachable', code: 'service_closed' },
   badResponse: { status: 502, error: 'upstream unreachable', code: 'bad_response' },
   firstByteTimeout: { status: 504, error: 'upstream timeout', code: 'first_byte_timeout' },

@@ -143,8 +143,28 @@ function credentialsOf(list: readonly string[], tenant: string): IncomingHttpHea
   return headers
 }
 
-/** Checks the rules of the endpoint, where there are any. */
+/**
+ * Waits for an endpoint whose sessions were lost a moment ago, then checks its rules, where there are any.
+ */
 function findRoute(
+  proxy: ProxyContext,
+  head: RequestHead,
+  endpoint: Endpoint,
+  forward: Route['forward'],
+): Route | Refused | Promise<Route | Refused> {
+  const { registry } = proxy
+  if (registry.waits.isExpecting && registry.count(endpoint) === 0) {
+    const served = registry.waits.whenServed(endpoint)
+    // Only then it is known what rules its agents have.
+    if (served !== undefined) {
+      return served.then(() => findKnownRoute(proxy, head, endpoint, forward))
+    }
+  }
+  return findKnownRoute(proxy, head, endpoint, forward)
+}
+
+/** The same for an endpoint that is not waited for any more. */
+function findKnownRoute(
   proxy: ProxyContext,
   head: RequestHead,
   endpoint: Endpoint,

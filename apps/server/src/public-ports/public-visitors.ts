@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Peer } from '@proj/portcheck'
 import { type Logger } from '@proj/tunnel'
 import { OpenSplices, resetSocket, Traffic } from '@proj/tunnel/io'
-import { openConnection, type UpstreamRegistry } from '@proj/tunnel/server'
+import { openConnection, type TcpConnection, type UpstreamRegistry } from '@proj/tunnel/server'
 
 import { type Deadlines, watchIdle } from '../proxy/deadlines.ts'
 import type { PublicPort } from './public-port.ts'
@@ -50,6 +50,7 @@ export class PublicVisitors {
   refused = 0
   readonly #parts: PublicVisitorsParts
   readonly #open = new OpenSplices()
+  #waiting = 0
   readonly #all = new Traffic()
   readonly #byPort = new WeakMap<PublicPort, Traffic>()
 
@@ -59,7 +60,7 @@ export class PublicVisitors {
 
   /** Takes a connection over. */
   accept(port: PublicPort, socket: Socket, peer: Peer, limits: VisitorLimits): void {
-    const { registry, logger, deadlines } = this.#parts
+    const { registry, logger } = this.#parts
     const { endpoint } = port.owner
     const reject = (why: string): void => {
       this.refused += 1
@@ -67,11 +68,31 @@ export class PublicVisitors {
       resetSocket(socket)
     }
     socket.on('error', () => {}) // until it is spliced, a reset by the peer needs no handling
-    if (!port.isServed) return reject('no agent serves the port now')
-    if (this.#open.size >= limits.maxConnections) return reject('maxConnections reached')
+    if (!port.isServed && !registry.waits.expects(endpoint)) {
+      return reject('no agent serves the port now')
+    }
+    if (this.#open.size + this.#waiting >= limits.maxConnections) {
+      return reject('maxConnections reached')
+    }
     const visitor = { remoteAddress: peer.address, remotePort: peer.port }
-    const connection = openConnection(registry, endpoint, visitor, logger)
-    if (typeof connection === 'string') return reject(connection)
+    const gone = new AbortController()
+    const connection = openConnection(registry, endpoint, visitor, logger, gone.signal)
+    if (!(connection instanceof Promise)) {
+      if (typeof connection === 'string') return reject(connection)
+      return this.#join(port, socket, connection, limits)
+    }
+    this.#waiting += 1
+    socket.once('close', () => gone.abort())
+    void connection.then((late) => {
+      this.#waiting -= 1
+      if (typeof late === 'string') reject(late)
+      else if (socket.destroyed) late.abandon()
+      else this.#join(port, socket, late, limits)
+    })
+  }
+
+  #join(port: PublicPort, socket: Socket, connection: TcpConnection, limits: VisitorLimits): void {
+    const { deadlines } = this.#parts
     socket.setNoDelay(true)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
     let stopWatching = (): void => {}

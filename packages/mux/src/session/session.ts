@@ -137,12 +137,16 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
   }
 
   /**
-   * Waits while too many streams wait for the peer's acknowledgement. Another caller may take the
-   * room first, so `openChannel` after it can still throw MUX_ACK_BACKLOG.
+   * Waits while too many streams are open or wait for the peer's acknowledgement. Another caller may take
+   * the room first, so `openChannel` after it can still throw MUX_STREAM_LIMIT or MUX_ACK_BACKLOG.
    */
   async whenRoom({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     signal?.throwIfAborted()
-    while (this.#refusal()?.code === 'MUX_ACK_BACKLOG') await this.#opening.wait(signal)
+    for (;;) {
+      const code = this.#refusal()?.code
+      if (code !== 'MUX_ACK_BACKLOG' && code !== 'MUX_STREAM_LIMIT') return
+      await this.#opening.wait(signal)
+    }
   }
 
   /** Yields the streams the peer opens, until the session ends. Not with the option `onChannel`. */

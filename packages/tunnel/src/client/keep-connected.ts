@@ -80,7 +80,6 @@ export interface KeepConnectedOptions<T extends KeptConnection> {
 export const MAX_BACKOFF_MS = 15_000
 
 /**
-/**
  * Time a connection must have lasted to prove that this peer may connect, ms. After that the waits start
  * again at the shortest, and no rejection is final: a server that is being replaced, or has lost its
  * token store for a moment, rejects every peer.

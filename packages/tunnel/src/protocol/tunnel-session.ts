@@ -54,7 +54,7 @@ export interface TunnelSessionHandlers {
   /** The peer broke the protocol; the session ends with GoAway 1. */
   onViolation?(error: TunnelError): void
   /** The peer takes no new streams: it sent GoAway or ended the control stream. May come repeatedly. */
-  onLeaving(): void
+  onLeaving(isOrderly: boolean): void
   /** The session is over; `error` is absent when it ended in good order. */
   onClose(error: Error | undefined): void
 }
@@ -104,7 +104,7 @@ export class TunnelSession {
       ...(maxInboundStreams !== undefined && { maxInboundStreams }),
       ...(windowBudget !== undefined && { windowBudget }),
     })
-    this.mux.on('goaway', () => handlers.onLeaving())
+    this.mux.on('goaway', (code) => handlers.onLeaving(code === GO_AWAY.normal))
     void this.mux.closed.then(({ error }) => {
       this.#control?.stop()
       handlers.onClose(this.#violation ?? error)
@@ -193,7 +193,7 @@ export class TunnelSession {
           this.#handlers.onViolation?.(error)
           this.mux.abort(GO_AWAY.protocolError)
         },
-        onClose: () => this.#handlers.onLeaving(),
+        onClose: () => this.#handlers.onLeaving(false),
       },
       this.#options.helloTimeoutMs,
     )

@@ -164,19 +164,17 @@ export class ConsumerAcceptor {
     if (!adit) {
       if (!grant.permits('connect', endpoint)) return jsonAnswer(401, ANSWER_TEXTS.notPermitted)
       // Piko looks for an upstream before it looks at the handshake.
-      const rejection = rejectConnection(
-        registry,
-        { tenant: grant.tenant, name: endpoint },
-        request,
-      )
-      if (rejection !== undefined) return rejectionAnswer(rejection)
+      const named = { tenant: grant.tenant, name: endpoint }
+      const rejection = rejectConnection(registry, named, request)
+      const isExpected = rejection === 'noUpstream' && registry.waits.expects(named)
+      if (rejection !== undefined && !isExpected) return rejectionAnswer(rejection)
     }
     const handshake = checkHandshake(request.method, headers)
     if (!handshake.ok) return handshake.answer
     if (socket.destroyed) return undefined
     if (!adit) {
       const named = { tenant: grant.tenant, name: endpoint }
-      return this.#connect(named, grant, request, handshake.accept, socket, head)
+      return await this.#connect(named, grant, request, handshake.accept, socket, head)
     }
     socket.write(switchingProtocols(handshake.accept, true))
     const pipe = new WebSocketPipe(socket, { role: 'server', head })
@@ -187,17 +185,25 @@ export class ConsumerAcceptor {
   }
 
   /** One connection of a Piko forwarder: bare bytes after 101. */
-  #connect(
+  async #connect(
     endpoint: Endpoint,
     grant: Grant,
     request: ConnectRequest,
     accept: string,
     socket: Duplex,
     head: Buffer,
-  ): HttpAnswer | undefined {
+  ): Promise<HttpAnswer | undefined> {
     const { registry, logger } = this.#options
-    const connection = openConnection(registry, endpoint, request, logger)
+    const gone = new AbortController()
+    const end = (): void => gone.abort()
+    socket.once('close', end)
+    const connection = await openConnection(registry, endpoint, request, logger, gone.signal)
+    socket.off('close', end)
     if (typeof connection === 'string') return rejectionAnswer(connection)
+    if (socket.destroyed || this.#draining) {
+      connection.abandon()
+      return jsonAnswer(503, 'server is shutting down')
+    }
     let over = (): void => {}
     const closed = new Promise<void>((resolve) => (over = resolve))
     const splice = connection.toSocket(() => {

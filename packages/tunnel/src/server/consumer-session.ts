@@ -5,8 +5,14 @@ import type { Grant } from './authorization.ts'
 import type { ControlMessage } from '../protocol/control-message.ts'
 import type { Logger } from '../logger.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
+import { WaitingSink } from '../io/waiting-sink.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
-import { openConnection, type TcpVisitor } from './open-connection.ts'
+import {
+  type ConnectionRejection,
+  openConnection,
+  type TcpConnection,
+  type TcpVisitor,
+} from './open-connection.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import { GO_AWAY, TunnelSession } from '../protocol/tunnel-session.ts'
 import type { UpstreamRegistry } from './upstream-registry.ts'
@@ -109,7 +115,31 @@ export class ConsumerSession {
     }
     const { registry, logger } = this.#options
     // What the consumer's own record says of who connected is not believed: ours names the consumer.
-    const connection = openConnection(registry, this.#endpoint(endpoint), this.#visitor, logger)
+    const gone = new AbortController()
+    const named = this.#endpoint(endpoint)
+    const connection = openConnection(registry, named, this.#visitor, logger, gone.signal)
+    if (!(connection instanceof Promise)) return this.#join(channel, connection)
+    const waiting = new WaitingSink(() => {
+      this.#open.delete(channel)
+      gone.abort()
+    })
+    this.#open.add(channel)
+    channel.attach(waiting)
+    void connection.then((late) => {
+      if (channel.closed) {
+        if (typeof late !== 'string') late.abandon()
+        return
+      }
+      const sink = this.#join(channel, late)
+      if (sink !== undefined) waiting.deliver(sink)
+    })
+    return waiting
+  }
+
+  #join(
+    channel: Channel,
+    connection: TcpConnection | ConnectionRejection,
+  ): ChannelSink | undefined {
     if (typeof connection === 'string') {
       channel.reset(RESET_REASONS[connection])
       return undefined

@@ -7,7 +7,7 @@ import { SocketSplice } from '../io/socket-splice.ts'
 import type { Traffic } from '../io/traffic.ts'
 import type { Logger } from '../logger.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
-import type { ResetReason } from '../protocol/reset-reason.ts'
+import { RESET_REASONS, type ResetReason } from '../protocol/reset-reason.ts'
 import { OutcomeWatch } from '../protocol/stream-outcome.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import type { Upstream, UpstreamRegistry } from './upstream-registry.ts'
@@ -36,7 +36,7 @@ export function rejectConnection(
   registry: UpstreamRegistry,
   endpoint: Endpoint,
   { remoteAddress }: Pick<TcpVisitor, 'remoteAddress'>,
-): ConnectionRejection | undefined {
+): Exclude<ConnectionRejection, 'limitReached'> | undefined {
   if (registry.agents(endpoint) === 0) return 'noUpstream'
   const rules = registry.rules(endpoint)
   const isAdmitted = rules?.every((one) => one.admitsConnection(remoteAddress)) ?? true
@@ -45,24 +45,74 @@ export function rejectConnection(
 
 /**
  * Opens a stream for a visitor of a TCP endpoint, on the upstream whose turn it is or the next that
- * takes it.
+ * takes it. A visitor waits where that helps: for an endpoint whose sessions were lost a moment ago, and for
+ * room where all have too many unacknowledged or open streams; see VisitorWaits.
  *
  * @param logger - debug for every connection that ends.
+ * @param signal - ends the wait: the visitor is gone.
+ * @returns a promise only when the visitor waits.
  */
 export function openConnection(
   registry: UpstreamRegistry,
   endpoint: Endpoint,
   visitor: TcpVisitor,
   logger: Logger,
-): TcpConnection | ConnectionRejection {
+  signal: AbortSignal,
+): TcpConnection | ConnectionRejection | Promise<TcpConnection | ConnectionRejection> {
+  const result = tryConnection(registry, endpoint, visitor, logger)
+  if (result instanceof TcpConnection || result === 'notPermitted') return result
+  if (result === 'noUpstream' && !registry.waits.expects(endpoint)) return result
+  return waitAndOpen(registry, endpoint, visitor, logger, signal, result)
+}
+
+/** Waits for an absent agent once, and for room as often as another visitor takes it first. */
+async function waitAndOpen(
+  registry: UpstreamRegistry,
+  endpoint: Endpoint,
+  visitor: TcpVisitor,
+  logger: Logger,
+  signal: AbortSignal,
+  first: 'noUpstream' | Busy,
+): Promise<TcpConnection | ConnectionRejection> {
+  const { waits } = registry
+  const busyUntilMs = waits.busyUntil()
+  let hasWaited = false
+  let result: ReturnType<typeof tryConnection> = first
+  for (;;) {
+    if (result instanceof TcpConnection || result === 'notPermitted') return result
+    const isAbsent = result === 'noUpstream'
+    const wait =
+      result === 'noUpstream'
+        ? hasWaited || waits.whenServed(endpoint, signal)
+        : waits.whenRoom(result.upstream, busyUntilMs, signal)
+    hasWaited ||= isAbsent
+    if (wait instanceof Promise) await wait
+    if (!(wait instanceof Promise) || signal.aborted) {
+      return isAbsent ? 'noUpstream' : 'limitReached'
+    }
+    result = tryConnection(registry, endpoint, visitor, logger)
+  }
+}
+
+/** No session has room: this one may have some before long. */
+interface Busy {
+  readonly upstream: Upstream
+}
+
+function tryConnection(
+  registry: UpstreamRegistry,
+  endpoint: Endpoint,
+  visitor: TcpVisitor,
+  logger: Logger,
+): TcpConnection | Exclude<ConnectionRejection, 'limitReached'> | Busy {
   const rejection = rejectConnection(registry, endpoint, visitor)
   if (rejection !== undefined) return rejection
   const record = recordOf(endpoint, visitor)
   const tried = new Set<Upstream>()
-  let isFull = false
+  let busy: Upstream | undefined
   for (;;) {
     const upstream = registry.pick(endpoint, tried)
-    if (upstream === undefined) return isFull ? 'limitReached' : 'noUpstream'
+    if (upstream === undefined) return busy === undefined ? 'noUpstream' : { upstream: busy }
     try {
       const channel = upstream.openStream(record)
       const outcome = new OutcomeWatch((what) => registry.report(endpoint, what))
@@ -74,9 +124,14 @@ export function openConnection(
     } catch (error) {
       if (!isMuxError(error)) throw error
       tried.add(upstream) // it is leaving or full; the session reports itself
-      isFull ||= error.code === 'MUX_ACK_BACKLOG' || error.code === 'MUX_STREAM_LIMIT'
+      if (isBusy(error)) busy ??= upstream
     }
   }
+}
+
+/** Whether a session could not open a stream only because it has too many now. */
+export function isBusy(error: unknown): boolean {
+  return isMuxError(error, 'MUX_ACK_BACKLOG') || isMuxError(error, 'MUX_STREAM_LIMIT')
 }
 
 /** A stream to an agent that carries one visitor's connection, to be joined with it at once. */
@@ -115,6 +170,12 @@ export class TcpConnection {
     for (const one of traffic) one.add(splice)
     this.#channel.attach(splice)
     return splice
+  }
+
+  /** The visitor is gone: the agent is told. */
+  abandon(): void {
+    this.#channel.reset(RESET_REASONS.consumerGone)
+    this.#ended({ in: 0, out: 0 })
   }
 
   /**

@@ -93,15 +93,19 @@ export class UpstreamEndpoints {
   }
 
   /** Unregisters an endpoint, if it is registered. */
-  remove(endpoint: string): void {
+  remove(endpoint: string, isLost = false): void {
     this.#names.delete(endpoint)
-    this.#options.registry.remove(this.#endpoint(endpoint), this.#upstream)
+    this.#options.registry.remove(this.#endpoint(endpoint), this.#upstream, isLost)
     this.#ports.release(endpoint)
   }
 
-  /** Unregisters every endpoint. */
-  removeAll(): void {
-    for (const endpoint of this.#names) this.remove(endpoint)
+  /**
+   * Unregisters every endpoint.
+   *
+   * @param isLost - whether the session ended without a word.
+   */
+  removeAll(isLost: boolean): void {
+    for (const endpoint of this.#names) this.remove(endpoint, isLost)
     this.#ports.releaseAll()
   }
 

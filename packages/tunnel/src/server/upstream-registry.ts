@@ -6,6 +6,7 @@ import type { Endpoint } from '../protocol/endpoint.ts'
 import type { LastOutcome, StreamOutcome } from '../protocol/stream-outcome.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import type { VisitorRules } from '../protocol/visitor-rules.ts'
+import { VisitorWaits } from './visitor-waits.ts'
 
 /** One session of an agent, as far as an endpoint's visitors are concerned. */
 export interface Upstream {
@@ -88,11 +89,19 @@ interface Entry<Rules extends VisitorRules> {
 export class UpstreamRegistry<
   Rules extends VisitorRules = VisitorRules,
 > extends EventEmitter<RegistryEvents> {
+  /** Visitors that wait for an agent. */
+  readonly waits: VisitorWaits
   /** By tenant, then by name: a lookup allocates nothing, and no name can pose as that of a tenant. */
   readonly #tenants = new Map<string, Map<string, Entry<Rules>>>()
   /** Number of endpoints with rules; while it is 0, no rules have to be looked up. */
   #guarded = 0
   #standingRules: (endpoint: Endpoint) => readonly Rules[] = () => []
+
+  /** @param waits - Default: one with the default limits. */
+  constructor(waits: VisitorWaits = new VisitorWaits()) {
+    super()
+    this.waits = waits
+  }
 
   /**
    * Adds a session to an endpoint.
@@ -123,11 +132,17 @@ export class UpstreamRegistry<
     if (kind === 'tcp') entry.tcp.add(upstream)
     else entry.tcp.delete(upstream)
     this.#demand(entry, upstream, rules)
-    if (fresh) this.emit('endpoint', endpoint, true, upstream)
+    if (!fresh) return
+    this.waits.settled(endpoint)
+    this.emit('endpoint', endpoint, true, upstream)
   }
 
-  /** Removes a session from an endpoint; removing what is not there changes nothing. */
-  remove(endpoint: Endpoint, upstream: Upstream): void {
+  /**
+   * Removes a session from an endpoint; removing what is not there changes nothing.
+   *
+   * @param isLost - whether the session ended without a word, so that its agent is expected back.
+   */
+  remove(endpoint: Endpoint, upstream: Upstream, isLost = false): void {
     const entry = this.#find(endpoint)
     const at = entry?.agents.findIndex(({ sessions }) => sessions.includes(upstream)) ?? -1
     const agent = entry?.agents[at]
@@ -142,6 +157,7 @@ export class UpstreamRegistry<
     if (entry.agents.length === 0) {
       this.#delete(entry)
       if (entry.rules !== undefined) this.#guarded -= 1
+      if (isLost) this.waits.lost(endpoint)
       this.emit('endpoint', endpoint, false, upstream)
     }
   }

@@ -39,6 +39,11 @@ export interface UpstreamSessionOptions extends UpstreamEndpointsOptions {
 /** Makes an agent come back, Piko's too; see docs/protocol.md, "Mux". */
 const GO_AWAY_COME_BACK = GO_AWAY.internalError
 
+/** How long it is not said again that a session is full, ms. */
+const FULL_LOG_MS = 60_000
+const FULL_HINT =
+  'raise connect.connections at the agent, or limit what its visitors may do at once'
+
 /** Streams an agent may open: the control stream, and room for what a later version may add. */
 export const MAX_INBOUND_STREAMS = 8
 
@@ -59,6 +64,7 @@ export class UpstreamSession implements Upstream {
   readonly #probe: LivenessProbe
   readonly #leaving = new AbortController()
   #draining = false
+  #loggedFullAtMs = -Infinity
 
   /** Takes the pipe over. */
   constructor(pipe: WebSocketPipe, options: UpstreamSessionOptions) {
@@ -94,10 +100,10 @@ export class UpstreamSession implements Upstream {
           logger.warn({ sessionId: id, code }, `agent broke protocol: ${message}`)
         },
         // The agent is leaving: route nothing to it from now on, let its open streams finish.
-        onLeaving: () => this.#unregisterAll(),
+        onLeaving: (isOrderly) => this.#unregisterAll(!isOrderly),
         onClose: (error) => {
           this.#probe.stop()
-          this.#unregisterAll()
+          this.#unregisterAll(true)
           const code = isMuxError(error) || isTunnelError(error) ? error.code : undefined
           logger.info({ sessionId: id, code }, 'agent session ended')
         },
@@ -111,7 +117,7 @@ export class UpstreamSession implements Upstream {
         { sessionId: id, identity: this.identity, why: reason },
         'right of an agent ended',
       )
-      this.#unregisterAll()
+      this.#unregisterAll(false)
       void this.#session.endRight(reason)
     })
     if (protocol === 'piko') this.#endpoints.add(options.endpoint, undefined)
@@ -154,7 +160,12 @@ export class UpstreamSession implements Upstream {
 
   /** @inheritdoc */
   openStream(record: StreamRecord, sink?: ChannelSink): Channel {
-    return this.#session.openStream(record, sink)
+    try {
+      return this.#session.openStream(record, sink)
+    } catch (error) {
+      if (isMuxError(error, 'MUX_STREAM_LIMIT')) this.#logFull()
+      throw error
+    }
   }
 
   /** @inheritdoc */
@@ -180,13 +191,13 @@ export class UpstreamSession implements Upstream {
    */
   async drain({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     this.askToMove()
-    this.#unregisterAll()
+    this.#unregisterAll(true)
     await this.#session.end({ signal, code: GO_AWAY_COME_BACK })
   }
 
   /** Ends the session now, in a way that makes the agent come back. */
   abort(): void {
-    this.#unregisterAll()
+    this.#unregisterAll(true)
     this.#session.abort()
   }
 
@@ -215,7 +226,7 @@ export class UpstreamSession implements Upstream {
         this.#session.send({ type: 'released', id: message.id })
         break
       case 'drain':
-        this.#unregisterAll()
+        this.#unregisterAll(false)
         break
       default: // messages only a server or a consumer gets: nothing to do with them
     }
@@ -242,8 +253,20 @@ export class UpstreamSession implements Upstream {
     })
   }
 
-  #unregisterAll(): void {
+  #logFull(): void {
+    const nowMs = performance.now()
+    if (nowMs - this.#loggedFullAtMs < FULL_LOG_MS) return
+    this.#loggedFullAtMs = nowMs
+    const { id: sessionId, identity, remoteAddress, openStreams } = this
+    this.#options.logger.warn(
+      { sessionId, identity, remoteAddress, openStreams, hint: FULL_HINT },
+      'agent session has as many streams as it may',
+    )
+  }
+
+  /** @param isLost - whether the agent is expected back. */
+  #unregisterAll(isLost: boolean): void {
     this.#leaving.abort()
-    this.#endpoints.removeAll()
+    this.#endpoints.removeAll(isLost)
   }
 }

@@ -171,16 +171,17 @@ describe('the connect route, for a Piko forwarder', () => {
   })
 
   test('to an agent with too many streams to acknowledge is 503, not 502', async () => {
-    const server = await serverWithAgent()
+    const server = await serverWithAgent({ waits: { busyWaitMs: 50 } })
     server.agent.socket.pause() // it reads nothing, so it acknowledges nothing
     for (let streams = 0; streams < 256; streams++) {
       openTo(server.registry, { kind: 'tcp', endpoint: 'pg' })
     }
     const open = (name: string): unknown => {
       const visitor = { remoteAddress: undefined, remotePort: undefined }
-      return openConnection(server.registry, at(name), visitor, silentLogger)
+      const { signal } = new AbortController()
+      return openConnection(server.registry, at(name), visitor, silentLogger, signal)
     }
-    expect(open('pg')).toBe('limitReached')
+    expect(await open('pg')).toBe('limitReached')
     const answer = await exchangeRaw(server.listening.port, head('GET /_piko/v1/tcp/pg'))
     expect(answer.status).toBe(503)
     expect(open('none')).toBe('noUpstream')

@@ -1,0 +1,80 @@
+// HTTP visitors that come while an agent is away or busy.
+import { Agent, forward } from '@proj/tunnel'
+import { until } from '@proj/testkit/until'
+import { describe, expect, it } from 'vitest'
+
+import { request, tunnel } from '../tunnel-fixture.ts'
+
+const WEB = { tenant: '', name: 'web' }
+const RECORD = { kind: 'http', endpoint: 'web' } as const
+
+describe('an endpoint whose agent is away for a moment', () => {
+  it('serves the visitors that came meanwhile, with their bodies', async () => {
+    await using path = await tunnel({ http: (req, res) => void req.pipe(res) })
+    const { registry } = path.server
+    for (const session of registry.sessions(WEB)) session.end('for this test')
+    await path.agent[Symbol.asyncDispose]()
+    using post = await path.visit(20_000)
+    using get = await path.visit(20_000)
+    await post.send(`${request('POST /', 'Content-Length: 4')}body`)
+    await get.send(request('GET /'))
+    await until(() => registry.waits.waiting === 2)
+    await using back = new Agent({ url: path.upstreamUrl })
+    const { host, port } = path.service
+    forward(back, 'web', { kind: 'http', service: { host, port } })
+    const answer = await post.readResponse()
+    expect([answer.status, answer.body.toString()]).toEqual([200, 'body'])
+    expect((await get.readResponse()).status).toBe(200)
+  })
+
+  it('checks them by the rules with which its agent comes back', async () => {
+    await using path = await tunnel({ http: (_, res) => res.end() })
+    for (const session of path.server.registry.sessions(WEB)) session.end('for this test')
+    await path.agent[Symbol.asyncDispose]()
+    using visitor = await path.visit(20_000)
+    await visitor.send(request('GET /'))
+    await until(() => path.server.registry.waits.waiting === 1)
+    await using back = new Agent({ url: path.upstreamUrl })
+    const { host, port } = path.service
+    const visitors = { allow: ['192.0.2.1/32'] }
+    forward(back, 'web', { kind: 'http', service: { host, port }, visitors })
+    expect((await visitor.readResponse()).status).toBe(403)
+  })
+
+  it('answers no_upstream when it does not come back in time', async () => {
+    await using path = await tunnel({ http: (_, res) => res.end(), waits: { absentWaitMs: 50 } })
+    for (const session of path.server.registry.sessions(WEB)) session.end('for this test')
+    await path.agent[Symbol.asyncDispose]()
+    using visitor = await path.visit()
+    await visitor.send(request('GET /'))
+    const { status, headers } = await visitor.readResponse()
+    expect([status, headers['adit-error']]).toEqual([502, 'no_upstream'])
+    expect(path.server.registry.waits.waiting).toBe(0)
+  })
+})
+
+describe('an agent that is busy', () => {
+  it('is agent_full, with retry-after, when its sessions have as many streams as they may', async () => {
+    await using path = await tunnel({ http: (_, res) => res.end(), waits: { busyWaitMs: 50 } })
+    const [session] = path.server.registry.sessions(WEB)
+    const { signal } = new AbortController()
+    const channels = []
+    while (channels.length < 4096) {
+      await session?.whenRoom({ signal })
+      const channel = session?.openStream(RECORD)
+      if (channel !== undefined) channels.push(channel)
+    }
+    using visitor = await path.visit()
+    await visitor.send(request('GET /'))
+    const { status, headers } = await visitor.readResponse()
+    expect([status, headers['adit-error'], headers['retry-after']]).toEqual([
+      503,
+      'agent_full',
+      '1',
+    ])
+    await visitor.send(request('GET /'))
+    await until(() => path.server.registry.waits.waiting === 1)
+    channels[0]?.reset()
+    expect((await visitor.readResponse()).status).toBe(200)
+  })
+})

@@ -1,0 +1,203 @@
+// Visitors that come while an agent is away or busy: who waits, for how long, and how many.
+import { once } from 'node:events'
+
+import type { Channel } from '@proj/mux'
+import { until } from '@proj/testkit/until'
+import { describe, expect, test, vi } from 'vitest'
+
+import { Agent } from '../../src/client/agent.ts'
+import { dial } from '../../src/client/sdk.ts'
+import { silentLogger } from '../../src/logger.ts'
+import { openConnection, TcpConnection } from '../../src/server/open-connection.ts'
+import { ABSENT_MS, VisitorWaits } from '../../src/server/visitor-waits.ts'
+import { at, connectPeer, openTo, readAll, startServer, type TestServer } from '../peers.ts'
+
+const VISITOR = { remoteAddress: undefined, remotePort: undefined }
+const SOON = { minMs: 1, baseMs: 1, maxMs: 2 }
+
+/** Opens a connection; a result without a wait is a promise as well. */
+async function open({ registry }: TestServer, signal = new AbortController().signal) {
+  return await openConnection(registry, at('pg'), VISITOR, silentLogger, signal)
+}
+
+const route = ({ url }: TestServer) => `${url}/piko/v1/upstream/pg`
+
+/** An agent of Piko's that was there and whose connection broke. */
+async function lostAgent(server: TestServer): Promise<void> {
+  const peer = await connectPeer(route(server))
+  await until(() => server.registry.count(at('pg')) === 1)
+  peer.socket.resetAndDestroy()
+  await until(() => server.registry.count(at('pg')) === 0)
+}
+
+describe('an endpoint whose last session was lost', () => {
+  test('is waited for until its agent is back', async () => {
+    const server = await startServer()
+    await lostAgent(server)
+    const [first, second] = [open(server), open(server)]
+    expect(server.registry.waits.waiting).toBe(2)
+    await connectPeer(route(server))
+    expect(await first).toBeInstanceOf(TcpConnection)
+    expect(await second).toBeInstanceOf(TcpConnection)
+    expect(server.registry.waits.waiting).toBe(0)
+  })
+
+  test('is waited for no longer than absentWaitMs', async () => {
+    const server = await startServer({ waits: { absentWaitMs: 50 } })
+    await lostAgent(server)
+    const sinceMs = performance.now()
+    expect(await open(server)).toBe('noUpstream')
+    expect(performance.now() - sinceMs).toBeGreaterThan(45)
+    expect(server.registry.waits.waiting).toBe(0)
+  })
+
+  test.each([
+    ['its agent left in good order', {}],
+    ['absentWaitMs is 0', { absentWaitMs: 0 }],
+    ['too many wait', { maxWaiting: 0 }],
+  ])('is not waited for when %s', async (why, waits) => {
+    const server = await startServer({ waits })
+    if (Object.keys(waits).length > 0) await lostAgent(server)
+    else {
+      const agent = new Agent({ url: server.url })
+      await agent.listen('pg', { kind: 'tcp' }).ready()
+      await agent.close()
+      await until(() => server.registry.count(at('pg')) === 0)
+    }
+    expect(await open(server)).toBe('noUpstream')
+    expect(server.registry.waits.rejected).toBe(why === 'too many wait' ? 1 : 0)
+  })
+
+  test('is not waited for by a visitor that is gone', async () => {
+    const server = await startServer()
+    await lostAgent(server)
+    const gone = new AbortController()
+    const waiting = open(server, gone.signal)
+    gone.abort()
+    expect(await waiting).toBe('noUpstream')
+    expect(server.registry.waits.waiting).toBe(0)
+  })
+
+  test('is another one in another tenant', async () => {
+    const { registry, ...server } = await startServer()
+    await lostAgent({ ...server, registry })
+    expect(registry.waits.expects(at('pg', 'acme'))).toBe(false)
+    expect(registry.waits.expects(at('pg'))).toBe(true)
+  })
+
+  test('has what a consumer sent meanwhile, when its agent is back', async () => {
+    const server = await startServer()
+    await lostAgent(server)
+    const stream = await dial('pg', { url: server.url })
+    stream.end('SELECT 1')
+    await until(() => server.registry.waits.waiting === 1)
+    const agent = new Agent({ url: server.url })
+    agent
+      .listen('pg', { kind: 'tcp' })
+      .on('connection', (connection) => connection.pipe(connection))
+    expect(await readAll(stream)).toBe('SELECT 1')
+    await agent[Symbol.asyncDispose]()
+  })
+
+  test('is forgotten by a consumer that goes while it waits', async () => {
+    const server = await startServer()
+    await lostAgent(server)
+    const stream = await dial('pg', { url: server.url })
+    await until(() => server.registry.waits.waiting === 1)
+    stream.destroy()
+    await until(() => server.registry.waits.waiting === 0)
+    const agent = await connectPeer(route(server))
+    await until(() => server.registry.count(at('pg')) === 1)
+    expect(agent.session.openStreams).toBe(0)
+  })
+})
+
+describe('what is remembered', () => {
+  test('lasts for ABSENT_MS, for reserved names from the start of the process', () => {
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] })
+    try {
+      const waits = new VisitorWaits({}, ({ name }) => name === 'reserved')
+      waits.lost(at('pg'))
+      const expected = () => ['pg', 'reserved', 'other'].map((name) => waits.expects(at(name)))
+      expect(expected()).toEqual([true, true, false])
+      vi.advanceTimersByTime(ABSENT_MS - 1)
+      expect(expected()).toEqual([true, true, false])
+      vi.advanceTimersByTime(1)
+      expect(expected()).toEqual([false, false, false])
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('is limited: the oldest of 10 000 names is forgotten first', () => {
+    const waits = new VisitorWaits()
+    for (let n = 0; n <= 10_000; n++) waits.lost(at(`name-${n}`))
+    expect(waits.expects(at('name-0'))).toBe(false)
+    expect(waits.expects(at('name-1'))).toBe(true)
+  })
+})
+
+describe('an agent that is busy', () => {
+  test('gets a burst of 400 connections when it reads again', async () => {
+    const server = await startServer()
+    const agent = await connectPeer(route(server))
+    await until(() => server.registry.count(at('pg')) === 1)
+    agent.socket.pause()
+    const all = Array.from({ length: 400 }, () => open(server))
+    expect(server.registry.waits.waiting).toBe(144)
+    agent.socket.resume()
+    const connections = await Promise.all(all)
+    expect(connections.every((one) => one instanceof TcpConnection)).toBe(true)
+  })
+
+  test('is waited for no longer than busyWaitMs, by no more than maxWaiting', async () => {
+    const server = await startServer({ waits: { busyWaitMs: 50, maxWaiting: 2 } })
+    const agent = await connectPeer(route(server))
+    await until(() => server.registry.count(at('pg')) === 1)
+    agent.socket.pause()
+    for (let n = 0; n < 256; n++) openTo(server.registry, { kind: 'tcp', endpoint: 'pg' })
+    const waiting = [open(server), open(server)]
+    expect(await open(server)).toBe('limitReached')
+    expect(server.registry.waits).toMatchObject({ waiting: 2, rejected: 1 })
+    expect(await Promise.all(waiting)).toEqual(['limitReached', 'limitReached'])
+  })
+
+  test('with as many streams as a session may have is waited for, and logged once', async () => {
+    const server = await startServer()
+    await connectPeer(route(server), { acceptBacklog: 10_000 })
+    await until(() => server.registry.count(at('pg')) === 1)
+    const [session] = server.registry.sessions(at('pg'))
+    const channels: Channel[] = []
+    const { signal } = new AbortController()
+    while (channels.length < 4096) {
+      await session?.whenRoom({ signal })
+      channels.push(openTo(server.registry, { kind: 'tcp', endpoint: 'pg' }))
+    }
+    await until(() => channels.every(({ acknowledged }) => acknowledged))
+    const waiting = [open(server), open(server)]
+    expect(server.registry.waits.waiting).toBe(2)
+    channels[0]?.reset()
+    expect(await Promise.race(waiting)).toBeInstanceOf(TcpConnection)
+    channels[1]?.reset()
+    expect((await Promise.all(waiting)).every((one) => one instanceof TcpConnection)).toBe(true)
+    const logged = server.logger.records.filter(({ message }) =>
+      message.includes('as many streams'),
+    )
+    expect(logged).toMatchObject([{ level: 'warn', fields: { openStreams: 4096 } }])
+  })
+
+  test('that is lost meanwhile is waited for like one that is away', async () => {
+    const server = await startServer()
+    const agent = await connectPeer(route(server))
+    await until(() => server.registry.count(at('pg')) === 1)
+    agent.socket.pause()
+    for (let n = 0; n < 256; n++) openTo(server.registry, { kind: 'tcp', endpoint: 'pg' })
+    const waiting = open(server)
+    agent.socket.resetAndDestroy()
+    const back = new Agent({ url: server.url, backoff: SOON })
+    back.listen('pg', { kind: 'tcp' })
+    await once(back, 'connected')
+    expect(await waiting).toBeInstanceOf(TcpConnection)
+    await back[Symbol.asyncDispose]()
+  })
+})
