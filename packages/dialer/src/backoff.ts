@@ -99,7 +99,7 @@ export class Backoff {
    * @param reason - the error of the last attempt
    * @param nowMs - time of the caller's clock; without it delays do not stay short after a loss
    */
-  next(reason: BackoffReason = {}, nowMs = Infinity): number {
+  next(reason: BackoffReason = {}, nowMs: number = Infinity): number {
     const { minMs, baseMs, maxMs, slowMaxMs, stoppedMs, factor, lossMaxMs, lossMs } = this.#options
     const longest = reason.retry === 'slow' ? slowMaxMs : maxMs
     const cap = nowMs - this.#lostAt < lossMs ? Math.min(longest, lossMaxMs) : longest
