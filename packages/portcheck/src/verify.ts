@@ -16,6 +16,11 @@ import { type Warning, warning } from './warnings.ts'
 export interface VerifyOptions {
   /** How long one connection can take to arrive, ms; see PORTCHECK_LIMITS. */
   readonly timeoutMs?: number
+  /**
+   * Other sockets of the same program on this port, such as that of the other family. An address that they
+   * serve is not checked for other programs. Default: none.
+   */
+  readonly siblings?: readonly Endpoint[]
 }
 
 /** The result of one connection. */
@@ -52,13 +57,29 @@ export async function verify(
   options: VerifyOptions = {},
 ): Promise<Verification> {
   const timeoutMs = limitOf('timeoutMs', options.timeoutMs)
-  if (target instanceof Server) return await verifyServer(target, endpointsOf(target), timeoutMs)
+  const { siblings = [] } = options
+  if (target instanceof Server) {
+    return await verifyServer(target, targetsOf(endpointsOf(target), siblings), timeoutMs)
+  }
   const { adopter, endpoints } = target
-  if (adopter !== undefined) return await verifyServer(adopter, endpoints, timeoutMs)
-  return await verifyClaim(target, timeoutMs)
+  const targets = targetsOf(endpoints, siblings)
+  if (adopter !== undefined) return await verifyServer(adopter, targets, timeoutMs)
+  return await verifyClaim(target, targets, timeoutMs)
 }
 
-async function verifyClaim(claim: Claim, timeoutMs: number): Promise<Verification> {
+function targetsOf(endpoints: readonly Endpoint[], siblings: readonly Endpoint[]): DialTarget[] {
+  const theirs = dialTargets(siblings).filter(({ ours }) => ours)
+  return dialTargets(endpoints).filter(
+    ({ host, port, ours }) =>
+      ours || !theirs.some((other) => other.host === host && other.port === port),
+  )
+}
+
+async function verifyClaim(
+  claim: Claim,
+  targets: readonly DialTarget[],
+  timeoutMs: number,
+): Promise<Verification> {
   const arrivals = new Arrivals()
   const held: { socket: Socket; pass: () => void }[] = []
   // Connections are held until the local ports of our own connections are known.
@@ -68,7 +89,7 @@ async function verifyClaim(claim: Claim, timeoutMs: number): Promise<Verificatio
     arrivals.add(socket)
   })
   try {
-    return await dialAll(claim.endpoints, arrivals, timeoutMs)
+    return await dialAll(targets, arrivals, timeoutMs)
   } finally {
     stop()
     for (const { socket, pass } of held) {
@@ -84,7 +105,7 @@ async function verifyClaim(claim: Claim, timeoutMs: number): Promise<Verificatio
 
 async function verifyServer(
   server: Server,
-  endpoints: readonly Endpoint[],
+  targets: readonly DialTarget[],
   timeoutMs: number,
 ): Promise<Verification> {
   const arrivals = new Arrivals()
@@ -92,7 +113,7 @@ async function verifyServer(
   const onConnection = (socket: Socket): void => arrivals.add(socket)
   server.prependListener('connection', onConnection)
   try {
-    return await dialAll(endpoints, arrivals, timeoutMs)
+    return await dialAll(targets, arrivals, timeoutMs)
   } finally {
     server.off('connection', onConnection)
   }
@@ -131,11 +152,10 @@ class Arrivals {
 }
 
 async function dialAll(
-  endpoints: readonly Endpoint[],
+  targets: readonly DialTarget[],
   arrivals: Arrivals,
   timeoutMs: number,
 ): Promise<Verification> {
-  const targets = dialTargets(endpoints)
   const results = await Promise.all(
     targets.map(async (target) => ({ target, reach: await dialOne(target, arrivals, timeoutMs) })),
   )

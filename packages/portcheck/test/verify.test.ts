@@ -85,6 +85,23 @@ describe('verify', () => {
     expect(reached.filter((one) => one.outcome === 'mine')).toHaveLength(3)
   })
 
+  it('counts the two sockets of one listener as one', async () => {
+    // The port of a pair that was just given up: free on both families.
+    const pair = await claim('localhost:0')
+    const { port } = pair
+    await pair.close()
+    const both = await listen([`127.0.0.1:${port}`, `[::1]:${port}`], {
+      onConnection: (socket) => socket.end(),
+    })
+    onTestFinished(() => both.destroy())
+    const { reached, warnings } = await both.verify()
+    expect(warnings).toEqual([])
+    expect(reached.map(({ host, outcome }) => [host, outcome])).toEqual([
+      ['127.0.0.1', 'mine'],
+      ['::1', 'mine'],
+    ])
+  })
+
   it.skipIf(!hasForeignSockets)('tells whom localhost reaches on the other family', async () => {
     await using foreign = await foreignSocket({ host: '::1' })
     const claimed = await held(`127.0.0.1:${foreign.port}`)

@@ -97,7 +97,13 @@ export class Listeners {
 
   /** Connects to every address that listens and reports whether the connections arrive here. */
   async verify(options: VerifyOptions = {}): Promise<Verification> {
-    const all = await Promise.all(this.#claims.map(async (claim) => await verify(claim, options)))
+    const all = await Promise.all(
+      this.#claims.map(async (claim) => {
+        const others = this.#claims.filter((other) => other !== claim)
+        const siblings = others.flatMap(({ endpoints }) => endpoints)
+        return await verify(claim, { ...options, siblings })
+      }),
+    )
     return {
       reached: all.flatMap((one) => one.reached),
       warnings: all.flatMap((one) => one.warnings),
