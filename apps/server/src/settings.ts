@@ -62,6 +62,10 @@ export const settings = defineSettings({
         description:
           'Number of proxies in front of this server whose X-Forwarded headers are trusted.',
       }),
+      maxHops: integerLimit(PROXY_LIMITS.maxHops, {
+        description:
+          'Adit servers a request may pass, this one included; one more is answered 508.',
+      }),
       baseDomain: setting(text(), {
         description:
           'Domain whose subdomains are endpoints; default: the first label of any host is the endpoint.',

@@ -104,6 +104,10 @@ function isOption(item: string): boolean {
   return item === 'close' || ((kindNamed(item) ?? 0) & HOP_HEADERS) !== 0
 }
 
+// More of them: who sent the message, and what only an Adit server writes.
+const PROTECTED: number = KIND.clientAddress | KIND.requestId | KIND.aditError | KIND.aditHops
+
 function isProtected(name: string): boolean {
+  if (((kindNamed(name) ?? 0) & PROTECTED) !== 0) return true
   return NEVER_REMOVED.has(name) || name.startsWith('x-forwarded-') || name.startsWith('x-piko-')
 }

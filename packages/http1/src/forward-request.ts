@@ -4,7 +4,7 @@
  * stay, because the body is forwarded unchanged.
  */
 
-import { isVisible } from './ascii.ts'
+import { isVisible, parseDecimal } from './ascii.ts'
 import { HOP_HEADERS, namesInConnection } from './connection-header.ts'
 import { forwardedLines, type VisitorConnection } from './forwarded-for.ts'
 import { KIND } from './header-kinds.ts'
@@ -17,8 +17,8 @@ import { rewriteLines } from './rewrite-lines.ts'
 export interface ForwardRequestOptions extends VisitorConnection {
   /**
    * Number of trusted proxies in front of the edge, an integer from 0. That many of the last
-   * X-Forwarded-For entries are kept, and X-Forwarded-Proto, X-Forwarded-Host and Forwarded are
-   * trusted; with 0 all of them are removed. With a number that is too high, visitors can choose the
+   * X-Forwarded-For entries are kept, and X-Forwarded-Proto, X-Forwarded-Host, Forwarded and the
+   * likes of X-Real-IP are trusted; with 0 all of them are removed. With a number that is too high, visitors can choose the
    * client address themselves.
    * @default 0
    */
@@ -44,7 +44,31 @@ const ALWAYS_REMOVED: number =
   KIND.forwardedHost |
   KIND.pikoAuthorization |
   KIND.pikoForward |
+  KIND.aditHops |
   KIND.disguised
+
+// Headers that a visitor could write anything into; a trusted proxy in front sets them.
+const UNTRUSTED: number = KIND.forwarded | KIND.forwardedOther | KIND.clientAddress
+
+/** Lines of every request that comes straight from its visitor. */
+const FIRST_HOP = 'x-piko-forward: true\r\nadit-hops: 1\r\n'
+
+const MAX_HOP_DIGITS = 3
+
+/**
+ * Returns how many Adit servers a request has passed: the value of `adit-hops`, which each of them
+ * counts up. Infinity when it is not one number of at most 3 digits.
+ */
+export function hopsOf(head: RequestHead): number {
+  return hopsIn(RequestHead.linesOf(head))
+}
+
+function hopsIn(lines: HeaderLines): number {
+  const value = lines.joined(KIND.aditHops)
+  if (value === undefined) return 0
+  if (value === '' || value.length > MAX_HOP_DIGITS) return Infinity
+  return parseDecimal(value) ?? Infinity
+}
 
 /**
  * Returns the request head for the next hop, as latin1 text. Always HTTP/1.1: an intermediary sends
@@ -82,7 +106,7 @@ function removedKinds(
   let removed = ALWAYS_REMOVED
   if (options.authorizationConsumed === true) removed |= KIND.authorization
   if (options.requestId !== undefined) removed |= KIND.requestId
-  if (trustedHops === 0) removed |= KIND.forwarded | KIND.forwardedOther
+  if (trustedHops === 0) removed |= UNTRUSTED
   // RFC 9110 section 10.1.1: an expectation in an HTTP/1.0 request is to be ignored.
   if (head.versionMinor === 0) removed |= KIND.expect
   return removed
@@ -96,10 +120,12 @@ function addedLines(
 ): string {
   const { requestId } = options
   let added = forwardedLines(lines, options, host, trustedHops)
-  if (requestId === undefined) added += 'x-piko-forward: true\r\n'
-  else {
+  const hops = hopsIn(lines)
+  if (hops === 0) added += FIRST_HOP
+  else added += `x-piko-forward: true\r\nadit-hops: ${hops + 1}\r\n`
+  if (requestId !== undefined) {
     if (!isVisible(requestId)) throw new TypeError('requestId is not visible ASCII')
-    added += `x-piko-forward: true\r\nx-request-id: ${requestId}\r\n`
+    added += `x-request-id: ${requestId}\r\n`
   }
   if (acceptsTrailers(lines)) added += 'TE: trailers\r\n'
   if (upgrade !== undefined) added += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`

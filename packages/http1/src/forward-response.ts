@@ -71,7 +71,8 @@ function keepsLine({ versionMinor }: ResponseHead, lines: HeaderLines): boolean 
 
 /** Returns the kinds of header that the visitor must not get, or could not read. */
 function removedKinds(status: number, versionMinor: 0 | 1): number {
-  let removed = HOP_HEADERS
+  // The code says what Adit itself answered: a service must not write it.
+  let removed = HOP_HEADERS | KIND.aditError
   if (status < 200 || status === 204) removed |= KIND.contentLength | KIND.transferEncoding
   if (versionMinor === 0) removed |= KIND.transferEncoding | KIND.trailer
   return removed

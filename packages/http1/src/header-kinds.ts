@@ -30,10 +30,16 @@ export const KIND = {
   pikoForward: 0x100000,
   pikoEndpoint: 0x200000,
   pikoTenantId: 0x400000,
-  /** A name that only the edge may write, spelled with underscores, see {@link kindOf}. */
+  /** A name of another kind, spelled with underscores, see {@link kindOf}. */
   disguised: 0x800000,
   /** In addition to a kind: the line is not exactly "Name: value" but has other blanks around the value. */
   isLoose: 0x1000000,
+  /** A header that some proxy writes the client's address into, other than X-Forwarded-For. */
+  clientAddress: 0x2000000,
+  /** The code of an error response of Adit itself. */
+  aditError: 0x4000000,
+  /** How many Adit servers the request has passed. */
+  aditHops: 0x8000000,
 } as const
 
 const NAMES: ReadonlyMap<string, number> = new Map([
@@ -59,33 +65,50 @@ const NAMES: ReadonlyMap<string, number> = new Map([
   ['x-piko-forward', KIND.pikoForward],
   ['x-piko-endpoint', KIND.pikoEndpoint],
   ['x-piko-tenant-id', KIND.pikoTenantId],
+  ['client-ip', KIND.clientAddress],
+  ['proxy-client-ip', KIND.clientAddress],
+  ['wl-proxy-client-ip', KIND.clientAddress],
+  ['x-real-ip', KIND.clientAddress],
+  ['x-client-ip', KIND.clientAddress],
+  ['x-cluster-client-ip', KIND.clientAddress],
+  ['x-originating-ip', KIND.clientAddress],
+  ['x-remote-ip', KIND.clientAddress],
+  ['x-remote-addr', KIND.clientAddress],
+  ['x-original-forwarded-for', KIND.clientAddress],
+  ['x-envoy-external-address', KIND.clientAddress],
+  ['x-azure-clientip', KIND.clientAddress],
+  ['x-azure-socketip', KIND.clientAddress],
+  ['x-appengine-user-ip', KIND.clientAddress],
+  ['true-client-ip', KIND.clientAddress],
+  ['cf-connecting-ip', KIND.clientAddress],
+  ['cf-connecting-ipv6', KIND.clientAddress],
+  ['cf-pseudo-ipv4', KIND.clientAddress],
+  ['fastly-client-ip', KIND.clientAddress],
+  ['x-forwarded', KIND.clientAddress],
+  ['forwarded-for', KIND.clientAddress],
+  ['adit-error', KIND.aditError],
+  ['adit-hops', KIND.aditHops],
 ])
-
-// Headers that the edge sets or removes. CGI services cannot tell X_Forwarded_For from
-// X-Forwarded-For, so the spelling with underscores is always removed.
-const OWNED: number =
-  KIND.forwarded |
-  KIND.forwardedFor |
-  KIND.forwardedHost |
-  KIND.forwardedProto |
-  KIND.pikoAuthorization |
-  KIND.pikoForward |
-  KIND.requestId
 
 /** A name as bytes, for comparison. */
 interface Candidate {
   readonly bytes: Uint8Array
   readonly kind: number
+  /** Another name with the same length and last letter. */
+  readonly next: Candidate | undefined
 }
 
 const LONGEST = Math.max(...Array.from(NAMES.keys(), (name) => name.length))
-const FORWARDED_PREFIX = Buffer.from('x-forwarded-')
+const FORWARDED = 'x-forwarded-'
+const FORWARDED_PREFIX = Buffer.from(FORWARDED)
 
-// Length and last letter are different for each name, so at most one has to be compared.
+// By length and last letter: few names have both in common, so mostly one at most is compared.
 const CANDIDATES: readonly (Candidate | undefined)[] = candidates()
 
 /**
- * Returns the kind of a name, 0 for a name that no rule needs.
+ * Returns the kind of a name, 0 for a name that no rule needs. CGI, PHP and WSGI services cannot tell
+ * X_Real_IP from X-Real-IP: a name that has a kind when its underscores are hyphens is `disguised`. It
+ * has no other kind, for a parser that tells them apart must not take it for the header it resembles.
  * @param bytes - contain the name from start to end; it is a token
  * @param hasUnderscore - whether the name contains an underscore
  */
@@ -95,15 +118,19 @@ export function kindOf(
   end: number,
   hasUnderscore: boolean,
 ): number {
+  if (hasUnderscore) return isDisguised(bytes, start, end) ? KIND.disguised : 0
   const length = end - start
   if (length <= LONGEST) {
-    const candidate = CANDIDATES[slotOf(length, bytes[end - 1] ?? 0)]
-    if (candidate !== undefined && startsWith(bytes, start, candidate.bytes)) return candidate.kind
+    let candidate = CANDIDATES[slotOf(length, bytes[end - 1] ?? 0)]
+    while (candidate !== undefined) {
+      if (startsWith(bytes, start, candidate.bytes)) return candidate.kind
+      candidate = candidate.next
+    }
   }
   if (length >= FORWARDED_PREFIX.length && startsWith(bytes, start, FORWARDED_PREFIX)) {
     return KIND.forwardedOther
   }
-  return hasUnderscore && isDisguised(bytes, start, end) ? KIND.disguised : 0
+  return 0
 }
 
 /** Returns the kind of exactly this name, in lower case; undefined if it has no kind of its own. */
@@ -120,10 +147,10 @@ function startsWith(bytes: Uint8Array, start: number, name: Uint8Array): boolean
 }
 
 function isDisguised(bytes: Uint8Array, start: number, end: number): boolean {
-  if (end - start > LONGEST) return false
-  const name = Buffer.from(bytes.subarray(start, end)).toString('latin1')
-  const plain = NAMES.get(name.toLowerCase().replaceAll('_', '-')) ?? 0
-  return (plain & OWNED) !== 0
+  const compared = Math.min(end, start + LONGEST + 1)
+  const name = Buffer.from(bytes.subarray(start, compared)).toString('latin1')
+  const plain = name.toLowerCase().replaceAll('_', '-')
+  return NAMES.has(plain) || plain.startsWith(FORWARDED)
 }
 
 function slotOf(length: number, lastByte: number): number {
@@ -133,10 +160,8 @@ function slotOf(length: number, lastByte: number): number {
 function candidates(): (Candidate | undefined)[] {
   const slots = Array.from<Candidate | undefined>({ length: (LONGEST + 1) << 5 })
   for (const [name, kind] of NAMES) {
-    slots[slotOf(name.length, name.charCodeAt(name.length - 1))] = {
-      bytes: Buffer.from(name),
-      kind,
-    }
+    const slot = slotOf(name.length, name.charCodeAt(name.length - 1))
+    slots[slot] = { bytes: Buffer.from(name), kind, next: slots[slot] }
   }
   return slots
 }

@@ -16,7 +16,7 @@ export {
   type RequestHeadParts,
   type ResponseHeadParts,
 } from './format-head.ts'
-export { rewriteRequestHead, type ForwardRequestOptions } from './forward-request.ts'
+export { hopsOf, rewriteRequestHead, type ForwardRequestOptions } from './forward-request.ts'
 export {
   rewriteResponseHead,
   visitorKeepAlive,

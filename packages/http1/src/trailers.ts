@@ -4,6 +4,8 @@
  * list a visitor could send again, as a trailer, a header that the edge removed.
  */
 
+import { KIND, kindNamed } from './header-kinds.ts'
+
 const FORBIDDEN: ReadonlySet<string> = new Set([
   // framing
   'content-length',
@@ -35,8 +37,12 @@ const FORBIDDEN: ReadonlySet<string> = new Set([
   'forwarded',
 ])
 
+// Who asked, and what only an Adit server writes.
+const OWNED: number = KIND.clientAddress | KIND.requestId | KIND.aditError | KIND.aditHops
+
 /** Tells whether a trailer of that name is rejected. Underscores count as hyphens, as they do in CGI. */
 export function isForbiddenTrailer(name: string): boolean {
   const plain = name.toLowerCase().replaceAll('_', '-')
+  if (((kindNamed(plain) ?? 0) & OWNED) !== 0) return true
   return FORBIDDEN.has(plain) || plain.startsWith('x-forwarded-') || plain.startsWith('x-piko-')
 }

@@ -1,15 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import { type ForwardRequestOptions, rewriteRequestHead } from '../src/forward-request.ts'
 import { getHeader } from '../src/header-list.ts'
+import { CLIENT_ADDRESSES } from './plain-forwarding.ts'
 import { bytesOf, headersIn, readRequest } from './feeding.ts'
 
 const VISITOR: ForwardRequestOptions = { clientAddress: '203.0.113.7', scheme: 'http' }
 
-/** Forwards a request with the given header lines after Host; returns them without the four headers that are always added. */
+/** Forwards a request with the given header lines after Host; returns them without the headers that are always added. */
 function forward(lines: string, options: Partial<ForwardRequestOptions> = {}, minor = 1): string[] {
   return allOf(lines, options, minor).filter((_, at, all) => {
     const name = all[at - (at % 2)] ?? ''
-    return name !== 'Host' && !/^x-(?:forwarded-(?:for|proto|host)|piko-forward)$/.test(name)
+    return (
+      name !== 'Host' && !/^x-(?:forwarded-(?:for|proto|host)|piko-forward)$|^adit-hops$/.test(name)
+    )
   })
 }
 
@@ -41,7 +44,47 @@ describe('rewriteRequestHead', () => {
       'A.b:8000',
       'x-piko-forward',
       'true',
+      'adit-hops',
+      '1',
     ])
+  })
+
+  it.each([...CLIENT_ADDRESSES])('removes %s unless a trusted proxy wrote it', (name) => {
+    const line = `${name.toUpperCase()}: 10.0.0.1`
+    expect(forward(line)).toEqual([])
+    expect(forward(`Connection: ${name}`)).toEqual([])
+    const kept = [name.toUpperCase(), '10.0.0.1']
+    expect(forward(`${line}\r\nConnection: ${name}`, { trustedHops: 1 })).toEqual(kept)
+    expect(forward(line.replaceAll('-', '_'), { trustedHops: 1 })).toEqual([])
+  })
+
+  it.each([
+    'X_Forwarded_Prefix',
+    'x-forwarded_user',
+    'X-Forwarded-Client_Cert',
+    'X_FORWARDED_ANYTHING_THAT_IS_LONGER_THAN_EVERY_NAME_OF_THE_TABLE',
+    'Content_Length',
+    'Transfer_Encoding',
+    'X_Piko_Endpoint',
+    'Adit_Hops',
+    'Proxy_Authorization',
+  ])('removes %s, which CGI takes for the name with hyphens', (name) => {
+    expect(forward(`${name}: 1`, { trustedHops: 1 })).toEqual([])
+  })
+
+  it.each([
+    ['', '1'],
+    ['Adit-Hops: 0', '1'],
+    ['Adit-Hops: 1', '2'],
+    ['adit-hops: 2\r\nConnection: adit-hops', '3'],
+    ['Adit-Hops: 999', '1000'],
+    ['Adit-Hops:', 'Infinity'],
+    ['Adit-Hops: -1', 'Infinity'],
+    ['Adit-Hops: 1.5', 'Infinity'],
+    ['Adit-Hops: 1000', 'Infinity'],
+    ['Adit-Hops: 1\r\nAdit-Hops: 1', 'Infinity'],
+  ])('counts the Adit servers on the way behind %j', (lines, hops) => {
+    expect(getHeader(allOf(lines), 'adit-hops')).toBe(hops)
   })
 
   it.each([

@@ -23,6 +23,8 @@ describe('rewriteResponseHead', () => {
   it.each([
     ['Connection: close\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nUpgrade: h2', []],
     ['Connection: x-a\r\nX-A: 1\r\nX-B: 2', ['X-B', '2']],
+    ['Adit-Error: no_upstream\r\nADIT-ERROR: x\r\nX-B: 2', ['X-B', '2']],
+    ['Adit-Error: no_upstream\r\nConnection: adit-error', []],
     [
       'Connection: set-cookie, content-length\r\nSet-Cookie: a\r\nContent-Length: 3',
       ['Set-Cookie', 'a', 'Content-Length', '3'],

@@ -48,6 +48,31 @@ const NEVER_NAMED: ReadonlySet<string> = new Set([
   'transfer-encoding',
 ])
 
+/** Headers that some proxy writes the client's address into. */
+export const CLIENT_ADDRESSES: ReadonlySet<string> = new Set([
+  'cf-connecting-ip',
+  'cf-connecting-ipv6',
+  'cf-pseudo-ipv4',
+  'client-ip',
+  'fastly-client-ip',
+  'forwarded-for',
+  'proxy-client-ip',
+  'true-client-ip',
+  'wl-proxy-client-ip',
+  'x-appengine-user-ip',
+  'x-azure-clientip',
+  'x-azure-socketip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-envoy-external-address',
+  'x-forwarded',
+  'x-original-forwarded-for',
+  'x-originating-ip',
+  'x-real-ip',
+  'x-remote-addr',
+  'x-remote-ip',
+])
+
 const NONE: ReadonlySet<string> = new Set()
 
 /**
@@ -73,6 +98,8 @@ function isOption(item: string): boolean {
 }
 
 function isProtected(name: string): boolean {
+  if (CLIENT_ADDRESSES.has(name)) return true
+  if (name === 'x-request-id' || name === 'adit-error' || name === 'adit-hops') return true
   return NEVER_NAMED.has(name) || name.startsWith('x-forwarded-') || name.startsWith('x-piko-')
 }
 
@@ -125,15 +152,27 @@ function trustedItem(value: string | undefined, trustedHops: number): string | u
   return value === undefined ? undefined : listItems(value).slice(-trustedHops)[0]
 }
 
-// Headers that are set or removed here. CGI services cannot tell X_Forwarded_For from
-// X-Forwarded-For, so the spelling with underscores is always removed.
+// CGI services cannot tell X_Forwarded_For from X-Forwarded-For, so of these and those that start with
+// x-forwarded- the spelling with underscores is always removed.
 const OWNED: ReadonlySet<string> = new Set([
+  ...HOP_HEADERS,
+  ...CLIENT_ADDRESSES,
+  'adit-error',
+  'adit-hops',
+  'authorization',
+  'content-length',
+  'expect',
   'forwarded',
+  'host',
+  'trailer',
+  'transfer-encoding',
   'x-forwarded-for',
   'x-forwarded-host',
   'x-forwarded-proto',
   'x-piko-authorization',
+  'x-piko-endpoint',
   'x-piko-forward',
+  'x-piko-tenant-id',
   'x-request-id',
 ])
 
@@ -166,6 +205,7 @@ function forwardRequestHeaders(head: RequestHead, options: ForwardRequestOptions
   const forwarded = forwardedValues(incoming, options, head.host, trustedHops)
   headers.push('x-forwarded-for', forwarded.for, 'x-forwarded-proto', forwarded.proto)
   headers.push('x-forwarded-host', forwarded.host, 'x-piko-forward', 'true')
+  headers.push('adit-hops', hops(head))
   if (options.requestId !== undefined) {
     if (!isVisible(options.requestId)) throw new TypeError('requestId is not visible ASCII')
     headers.push('x-request-id', options.requestId)
@@ -173,6 +213,14 @@ function forwardRequestHeaders(head: RequestHead, options: ForwardRequestOptions
   if (acceptsTrailers) headers.push('TE', 'trailers')
   if (head.upgrade !== undefined) headers.push('Connection', 'Upgrade', 'Upgrade', head.upgrade)
   return headers
+}
+
+function hops(head: RequestHead): string {
+  const value = head.headers
+    .filter((_, at, all) => at % 2 === 1 && all[at - 1]?.toLowerCase() === 'adit-hops')
+    .join(', ')
+  if (value === '' && !head.headers.some((name) => name.toLowerCase() === 'adit-hops')) return '1'
+  return /^\d{1,3}$/.test(value) ? String(Number(value) + 1) : 'Infinity'
 }
 
 function isRemoved(
@@ -193,10 +241,14 @@ function isRemoved(
       return options.requestId !== undefined
     case 'x-piko-authorization':
     case 'x-piko-forward':
+    case 'adit-hops':
       return true
     default:
-      if (trustedHops === 0 && name.startsWith('x-forwarded-')) return true
-      return name.includes('_') && OWNED.has(name.replaceAll('_', '-'))
+      if (name.includes('_')) {
+        const plain = name.replaceAll('_', '-')
+        return OWNED.has(plain) || plain.startsWith('x-forwarded-')
+      }
+      return trustedHops === 0 && (name.startsWith('x-forwarded-') || CLIENT_ADDRESSES.has(name))
   }
 }
 
@@ -233,6 +285,8 @@ function forwardResponseHeaders(head: ResponseHead, options: ForwardResponseOpti
     const name = original.toLowerCase()
     if (HOP_HEADERS.has(name)) {
       if (name === 'upgrade' && isUpgrade) upgrade = value
+    } else if (name === 'adit-error') {
+      continue // written by Adit alone
     } else if (!named.has(name) && !isUnreadable(name, isBodiless, options.versionMinor)) {
       headers.push(original, value)
     }

@@ -62,7 +62,7 @@ describe('the README', () => {
     runInNewContext(example.replace(/import \{[^}]*\} from '@proj\/http1'/, ''), context)
     expect(printed).toEqual([
       'POST /a HTTP/1.1\r\nHost: web.example\r\nContent-Length: 2\r\nx-forwarded-for: 192.0.2.1\r\n' +
-        'x-forwarded-proto: http\r\nx-forwarded-host: web.example\r\nx-piko-forward: true\r\n\r\n',
+        'x-forwarded-proto: http\r\nx-forwarded-host: web.example\r\nx-piko-forward: true\r\nadit-hops: 1\r\n\r\n',
       'hi',
       '6',
       expect.stringMatching(

@@ -10,7 +10,7 @@ import { plainRequest, plainResponse } from './plain-forwarding.ts'
 const WITH_RULE = words(
   'Connection Keep-Alive Proxy-Authenticate Proxy-Authorization Proxy-Connection TE Upgrade Trailer',
   'Expect Authorization Forwarded X-Request-Id X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host',
-  'X-Forwarded-Port X-Forwarded- X-Piko-Authorization X-Piko-Forward X-Piko-Endpoint X-Piko-Tenant-Id',
+  'X-Forwarded-Port X-Forwarded- X-Real-IP CF-Connecting-IP Fastly-Client-IP Adit-Hops Adit-Error X-Piko-Authorization X-Piko-Forward X-Piko-Endpoint X-Piko-Tenant-Id',
 )
 /** Names that are similar to a name with a rule, and unknown names. */
 const OTHER = words(

@@ -22,6 +22,7 @@ export const PROXY_ERRORS: Readonly<
     | 'endpointNotHttp'
     | 'agentBusy'
     | 'agentFull'
+    | 'loopDetected'
     | 'serviceClosed'
     | 'badResponse'
     | 'firstByteTimeout'
@@ -44,6 +45,7 @@ export const PROXY_ERRORS: Readonly<
   agentBusy: { status: 503, error: 'agent busy', code: 'agent_busy', retryAfterMs: 1_000 },
   // All sessions of the agents have as many open streams as they may.
   agentFull: { status: 503, error: 'agent full', code: 'agent_full', retryAfterMs: 1_000 },
+  loopDetected: { status: 508, error: 'too many Adit servers on the way', code: 'loop_detected' },
   serviceClosed: { status: 502, error: 'upstream unreachable', code: 'service_closed' },
   badResponse: { status: 502, error: 'upstream unreachable', code: 'bad_response' },
   firstByteTimeout: { status: 504, error: 'upstream timeout', code: 'first_byte_timeout' },

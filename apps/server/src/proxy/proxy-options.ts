@@ -40,6 +40,11 @@ export interface ProxyOptions {
    * 0 discards what visitors claim. Default 0.
    */
   readonly trustedHops?: number
+  /**
+   * Adit servers that a request may pass, this one included; one more is answered 508. An endpoint whose
+   * service is a proxy port would otherwise send a request round for ever. Default 3.
+   */
+  readonly maxHops?: number
   /** Domain below which a host's first label is the endpoint; unset takes any host, as Piko does. */
   readonly baseDomain?: string | undefined
   /** Tenants whose endpoints live below domains of their own. Default: none. */
@@ -67,6 +72,7 @@ export const PROXY_LIMITS: Readonly<
   maxHeadBytes: { default: 32_768, min: 1024, max: 1_048_576 },
   maxReplayBytes: { default: 65_536, min: 0, max: Infinity },
   trustedHops: { default: 0, min: 0, max: 16 },
+  maxHops: { default: 3, min: 1, max: 100 },
 })
 
 /**
@@ -90,6 +96,7 @@ export function resolveProxyOptions(options: ProxyOptions): ResolvedProxyOptions
     maxHeadBytes: resolve('maxHeadBytes'),
     maxReplayBytes: resolve('maxReplayBytes'),
     trustedHops: resolve('trustedHops'),
+    maxHops: resolve('maxHops'),
     baseDomain: options.baseDomain,
     tenantDomains: (options.tenantDomains ?? []).map(({ tenant, baseDomain }) => ({
       tenant,

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 
 import { clientAddress, type Decision, type Denial, type Gate, judgeAll } from '@proj/auth'
-import { endpointId, type ForwardRequestOptions, type RequestHead } from '@proj/http1'
+import { endpointId, type ForwardRequestOptions, hopsOf, type RequestHead } from '@proj/http1'
 import type { ConnectRequest, Endpoint } from '@proj/tunnel/server'
 
 import type { AdmittedVisitor, Authenticator } from '../auth/authenticator.ts'
@@ -69,6 +69,7 @@ export function routeRequest(
   head: RequestHead,
   visitor: VisitorFacts,
 ): Route | Refused | Promise<Route | Refused> {
+  if (hopsOf(head) >= proxy.options.maxHops) return { error: PROXY_ERRORS.loopDetected }
   const endpoint = endpointOf(head, proxy.options)
   if (endpoint === undefined) return { error: PROXY_ERRORS.endpointMissing }
   const { trustedHops } = proxy.options

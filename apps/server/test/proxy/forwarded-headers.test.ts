@@ -70,3 +70,36 @@ it('lets x-piko-endpoint choose over the host', async () => {
   )
   expect(answer.body.toString()).toBe('found')
 })
+
+it('takes off every header that a visitor could pose as another client with', async () => {
+  const headers = await seen([
+    'X-Real-IP: 6.6.6.6',
+    'x_real_ip: 6.6.6.6',
+    'CF-Connecting-IP: 6.6.6.6',
+    'True-Client-IP: 6.6.6.6',
+    'X_Forwarded_Prefix: /evil',
+    'X-Forwarded_For: 6.6.6.6',
+    'Forwarded: for=6.6.6.6',
+    'Connection: close, x-forwarded-for, x-request-id, adit-hops',
+  ])
+  expect(JSON.stringify(headers)).not.toMatch(/6\.6\.6\.6|evil/)
+  expect(headers).toMatchObject({ 'x-forwarded-for': '127.0.0.1', 'adit-hops': '1' })
+  expect(headers['x-request-id']).toBeDefined()
+})
+
+it('takes adit-error off what a service answers, interim answers too', async () => {
+  await using path = await tunnel({
+    tcp: (socket) => {
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 103 Early Hints\r\nadit-error: no_upstream\r\n\r\n')
+        socket.write('HTTP/1.1 502 Bad\r\nAdit-Error: no_upstream\r\nContent-Length: 0\r\n\r\n')
+      })
+    },
+  })
+  using visitor = await path.visit()
+  await visitor.send(request('GET /'))
+  const interim = await visitor.readResponse()
+  const answer = await visitor.readResponse()
+  expect([interim.status, answer.status]).toEqual([103, 502])
+  expect({ ...interim.headers, ...answer.headers }).not.toHaveProperty('adit-error')
+})
