@@ -29,10 +29,9 @@ export class ServerState {
     this.#phase = 'stopping'
   }
 
-  /** URL of an endpoint when the host name is ours to choose: `localhost` needs no DNS. */
-  endpointUrls(endpoint: string, scheme: 'http' | 'https'): string[] {
-    const [first] = this.#bound
-    return first === undefined ? [] : [`${scheme}://${endpoint}.localhost:${first.port}`]
+  /** Port that visitors connect to; undefined until it is bound. */
+  get proxyPort(): number | undefined {
+    return this.#bound[0]?.port
   }
 
   /** Hosts of public ports that are not configured: as open as the proxy port. */

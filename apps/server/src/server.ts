@@ -20,6 +20,7 @@ import { createServerAdmin } from './admin/admin.ts'
 import type { Authenticator, PortName } from './auth/authenticator.ts'
 import { refusePages } from './auth/refuse-pages.ts'
 import { type StandingPolicy, VisitorGates } from './auth/visitor-gates.ts'
+import { endpointUrls } from './proxy/endpoint-urls.ts'
 import { HttpProxy } from './proxy/http-proxy.ts'
 import type { ProxyOptions } from './proxy/proxy-options.ts'
 import type { PublicPortOptions } from './public-ports/public-port-options.ts'
@@ -230,7 +231,7 @@ function construct(options: ServerOptions): ServerParts {
     ...names,
     ...peer,
     publicPorts,
-    urls: (endpoint) => state.endpointUrls(endpoint, scheme),
+    urls: (endpoint) => endpointUrls(endpoint, { ...edge.options, scheme, port: state.proxyPort }),
     readVisitorRules: gates.read,
     onNameRejected: ({ conflict, endpoint: { tenant, name }, ...asked }) =>
       store.audit.write('name.refused', {

@@ -1,3 +1,5 @@
+import { isIP } from 'node:net'
+
 import { bindsAreTcp, LISTENER_SETTINGS, LOG_LEVELS, overlappingBinds } from '@proj/program-kit'
 import {
   boolean,
@@ -12,6 +14,7 @@ import {
   secret,
   setting,
   text,
+  url,
 } from '@proj/config'
 import { TUNNEL_LIMITS } from '@proj/tunnel'
 import { patternProblem, VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
@@ -69,6 +72,10 @@ export const settings = defineSettings({
       baseDomain: setting(text(), {
         description:
           'Domain whose subdomains are endpoints; default: the first label of any host is the endpoint.',
+      }),
+      publicUrl: setting(url({ schemes: ['http', 'https'] }), {
+        description:
+          'URL under which visitors come in; endpoints are announced below its host. Default: base-domain.',
       }),
     },
     upstream: {
@@ -222,6 +229,17 @@ export const settings = defineSettings({
       ]
       yield* bindsAreTcp(binds)
       yield* overlappingBinds(binds)
+    },
+    function* publicUrlFits({ proxy: { baseDomain, publicUrl } }) {
+      if (publicUrl === undefined) return
+      const key = 'proxy.public_url'
+      const { hostname } = new URL(publicUrl)
+      if (isIP(hostname.replace(/^\[(.*)\]$/, '$1')) !== 0) {
+        yield { key, message: 'its host is an address, so no endpoint can have a name below it' }
+      } else if (baseDomain !== undefined && hostname !== baseDomain.toLowerCase()) {
+        const message = `its host is not proxy.base_domain (${baseDomain}), so no endpoint is found below it`
+        yield { key, message }
+      }
     },
     authRule,
   ],

@@ -15,7 +15,7 @@ import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
 import { announce } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
-import type { TenantDomain } from './proxy/proxy-options.ts'
+import type { ProxyOptions, TenantDomain } from './proxy/proxy-options.ts'
 import type { PortName } from './auth/authenticator.ts'
 import { configuredAuthenticator } from './auth/configured-authenticator.ts'
 import { configuredBinds } from './auth/configured-binds.ts'
@@ -71,7 +71,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       admin: listener('admin'),
       edge: { ...settings.proxy, tenantDomains: tenantDomains(settings.upstream.tenants) },
       publicPorts: { ...publicPorts, hosts: portHosts },
-      hosts: portHostNames(binds, settings.proxy.baseDomain),
+      hosts: portHostNames(binds, settings.proxy),
       store,
       probeTimeoutMs: settings.names.probeTimeoutMs,
       waits: settings.upstream,
@@ -121,10 +121,11 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
 /** Host names that requests without credentials may name: those of the addresses and of the domain. */
 function portHostNames(
   binds: Readonly<Record<PortName, readonly ListenAddress[]>>,
-  baseDomain: string | undefined,
+  { baseDomain, publicUrl }: Pick<ProxyOptions, 'baseDomain' | 'publicUrl'>,
 ): Record<PortName, readonly string[]> {
-  const domain = baseDomain?.toLowerCase()
-  const below = domain === undefined ? [] : [domain, `*.${domain}`]
+  const outside = publicUrl === undefined ? [] : [new URL(publicUrl).hostname]
+  const domains = [...(baseDomain === undefined ? [] : [baseDomain.toLowerCase()]), ...outside]
+  const below = domains.flatMap((domain) => [domain, `*.${domain}`])
   return {
     proxy: [...hostNames(binds.proxy), ...below],
     upstream: [...hostNames(binds.upstream), ...below],

@@ -13,6 +13,7 @@ export { releaseName, reservedNames, reserveName } from './client/reservations.t
 export type { ReservationOptions, ReservedName } from './client/reservations.ts'
 export { sessionHandshake } from './client/server-options.ts'
 export type { ServerOptions } from './client/server-options.ts'
+export { isHostLabel } from './protocol/endpoint.ts'
 export type { StreamRecord } from './protocol/stream-record.ts'
 export { isTunnelError, TUNNEL_ERRORS, TunnelError } from './errors.ts'
 export type { TunnelErrorCode } from './errors.ts'

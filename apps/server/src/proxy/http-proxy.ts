@@ -6,6 +6,7 @@ import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { Authenticator } from '../auth/authenticator.ts'
 import { Deadlines } from './deadlines.ts'
+import { ForwardedNote } from './forwarded-note.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import { formatProxyError, PROXY_ERRORS } from './proxy-errors.ts'
 import {
@@ -41,6 +42,7 @@ export class HttpProxy implements ProxyContext {
   readonly authenticator: Authenticator | undefined
   readonly logger: Logger
   readonly requestIds: RequestIds = new RequestIds()
+  readonly forwardedNote: ForwardedNote
   readonly pool: StreamPool
   readonly deadlines: Deadlines
   readonly stats: ProxyStats = new ProxyStats()
@@ -59,6 +61,7 @@ export class HttpProxy implements ProxyContext {
     const { headTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, lingerTimeoutMs } = this.options
     const shortest = Math.min(headTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, lingerTimeoutMs)
     this.deadlines = new Deadlines(Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, shortest / 8)))
+    this.forwardedNote = new ForwardedNote(this.options.trustedHops, this.logger)
     this.pool = new StreamPool(this.options, this.deadlines)
   }
 

@@ -4,6 +4,7 @@ import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Deadlines } from './deadlines.ts'
+import type { ForwardedNote } from './forwarded-note.ts'
 import type { ResolvedProxyOptions } from './proxy-options.ts'
 import type { ProxyStats } from './proxy-stats.ts'
 import type { RequestIds } from './request-ids.ts'
@@ -17,6 +18,8 @@ export interface ProxyContext {
   /** Asks visitors for a token, where the proxy port has keys. */
   readonly authenticator: Authenticator | undefined
   readonly requestIds: RequestIds
+  /** Tells the operator of forwarding headers that are discarded. */
+  readonly forwardedNote: ForwardedNote
   readonly pool: StreamPool
   readonly deadlines: Deadlines
   readonly stats: ProxyStats

@@ -47,18 +47,24 @@ export interface ProxyOptions {
   readonly maxHops?: number
   /** Domain below which a host's first label is the endpoint; unset takes any host, as Piko does. */
   readonly baseDomain?: string | undefined
+  /**
+   * Where visitors reach this port from outside, such as `https://apps.example.com`: endpoints are
+   * announced below its host. Unset: `baseDomain` with the scheme and port of the socket.
+   */
+  readonly publicUrl?: string | undefined
   /** Tenants whose endpoints live below domains of their own. Default: none. */
   readonly tenantDomains?: readonly TenantDomain[]
 }
 
 /** Every option with its value. */
-export type ResolvedProxyOptions = Required<Omit<ProxyOptions, 'baseDomain'>> & {
+export type ResolvedProxyOptions = Required<Omit<ProxyOptions, 'baseDomain' | 'publicUrl'>> & {
   readonly baseDomain: string | undefined
+  readonly publicUrl: string | undefined
 }
 
 /** Default and range of every number of {@link ProxyOptions}. */
 export const PROXY_LIMITS: Readonly<
-  Record<keyof Omit<ProxyOptions, 'baseDomain' | 'tenantDomains'>, Limit>
+  Record<keyof Omit<ProxyOptions, 'baseDomain' | 'publicUrl' | 'tenantDomains'>, Limit>
 > = Object.freeze({
   headTimeoutMs: { default: 10_000, min: 10, max: Infinity },
   firstByteTimeoutMs: { default: 30_000, min: 10, max: Infinity },
@@ -98,6 +104,7 @@ export function resolveProxyOptions(options: ProxyOptions): ResolvedProxyOptions
     trustedHops: resolve('trustedHops'),
     maxHops: resolve('maxHops'),
     baseDomain: options.baseDomain,
+    publicUrl: options.publicUrl,
     tenantDomains: (options.tenantDomains ?? []).map(({ tenant, baseDomain }) => ({
       tenant,
       baseDomain: baseDomain.toLowerCase(),

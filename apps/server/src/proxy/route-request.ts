@@ -74,6 +74,7 @@ export function routeRequest(
   if (endpoint === undefined) return { error: PROXY_ERRORS.endpointMissing }
   const { trustedHops } = proxy.options
   const { scheme } = visitor
+  proxy.forwardedNote.look(head, visitor.clientAddress)
   const requestId = proxy.requestIds.of(head, trustedHops)
   const forward = { clientAddress: visitor.clientAddress, scheme, trustedHops, requestId }
   const { authenticator } = proxy

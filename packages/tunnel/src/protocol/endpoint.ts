@@ -13,6 +13,16 @@ export function endpointText({ tenant, name }: Endpoint): string {
   return tenant === '' ? name : `${tenant}/${name}`
 }
 
+const HOST_LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/
+
+/**
+ * Whether visitors can address an endpoint by host name: its name is one label in lower case (RFC 1123
+ * section 2.1, and `_`). Every other name needs the header `x-piko-endpoint`.
+ */
+export function isHostLabel(name: string): boolean {
+  return HOST_LABEL.test(name)
+}
+
 /** Longest endpoint name: a DNS name's limit, far above what anyone types. */
 export const MAX_ENDPOINT_BYTES = 253
 

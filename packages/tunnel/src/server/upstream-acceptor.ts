@@ -20,6 +20,7 @@ import {
   type Grant,
   isDenial,
 } from './authorization.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
 import { limit, WINDOW_BUDGET_BYTES } from '../limits.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import { noPublicPorts, type PublicPortSource } from './port-leases.ts'
@@ -69,7 +70,7 @@ export interface UpstreamAcceptorOptions<
   /** Called for every name that is rejected because another identity has it. Default: not called. */
   readonly onNameRejected?: (rejected: RejectedName) => void
   /** URLs visitors can use for an endpoint, sent to Adit agents. Default: none. */
-  readonly urls?: (endpoint: string) => readonly string[]
+  readonly urls?: (endpoint: Endpoint) => readonly string[]
   /** Names this server to its agents. Default: random. */
   readonly node?: string
   /** Program and version, sent to Adit agents. Default `adit`. */

@@ -3,6 +3,7 @@ import { type Channel, type ChannelSink, isMuxError, type WindowBudget } from '@
 import { onAborted } from '../abortable.ts'
 import { isTunnelError } from '../errors.ts'
 import type { ControlMessage } from '../protocol/control-message.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
 import { LivenessProbe } from './liveness-probe.ts'
 import type { Register } from './judge-registration.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
@@ -25,7 +26,7 @@ export interface UpstreamSessionOptions extends UpstreamEndpointsOptions {
   /** Peer's address. */
   readonly remoteAddress: string | undefined
   /** URLs visitors can use, sent to Adit agents when they register. */
-  readonly urls: (endpoint: string) => readonly string[]
+  readonly urls: (endpoint: Endpoint) => readonly string[]
   /** Names this server to its agents. */
   readonly node: string
   /** Program and version. */
@@ -242,7 +243,8 @@ export class UpstreamSession implements Upstream {
       }
       const { rules, lease } = verdict
       // Visitors reach a TCP endpoint by its public port, or by the connect route.
-      const urls = message.kind === 'tcp' ? [] : this.#options.urls(endpoint)
+      const named = { tenant: this.tenant, name: endpoint }
+      const urls = message.kind === 'tcp' ? [] : this.#options.urls(named)
       this.#session.send({
         type: 'registered',
         id,

@@ -55,7 +55,7 @@ describe('a server', () => {
     const server = await startServer({
       node: 'n1',
       software: 'adit-server/1',
-      urls: (name) => [`u:${name}`],
+      urls: ({ name }) => [`u:${name}`],
     })
     const { session } = await connectPeer(`${server.url}/piko/v1/upstream/web`, {}, OURS)
     const control = new Control(await session.open())
