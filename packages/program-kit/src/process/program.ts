@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
 
 import { escapeLines } from '@proj/config'
@@ -59,6 +60,8 @@ export async function runProgram(
 ): Promise<number> {
   const stop = new AbortController()
   const kill = new AbortController()
+  // Each listener and access of a program waits on them; the configuration bounds their number.
+  setMaxListeners(0, stop.signal, kill.signal)
   const onSignal = (): void => (stop.signal.aborted ? kill.abort() : stop.abort())
   const onReload = new Set<() => void>()
   let outputError: NodeJS.ErrnoException | undefined

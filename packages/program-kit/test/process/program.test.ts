@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
-import { expect, test } from 'vitest'
+import { setImmediate as turn } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
 
 import { aborted, EXIT, runProgram, UserError } from '../../src/index.ts'
 import { Capture } from '../capture.ts'
@@ -102,4 +103,19 @@ test('a program goes on without its log', async () => {
     return stop.aborted ? EXIT.failed : EXIT.ok
   })
   expect(await code).toBe(EXIT.ok)
+})
+
+test('many may wait on the signals without a warning of Node', async () => {
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', onWarning)
+  onTestFinished(() => void process.off('warning', onWarning))
+  await runProgram('p', new Host(), async ({ stop, kill }) => {
+    for (let count = 0; count < 23; count++) {
+      for (const signal of [stop, kill]) signal.addEventListener('abort', () => {})
+    }
+    await turn()
+    return EXIT.ok
+  })
+  expect(warnings).toEqual([])
 })
