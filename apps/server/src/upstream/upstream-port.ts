@@ -9,6 +9,9 @@ import { isReservationsPath, type ReservationsApi } from './reservations-api.ts'
 /** Time for a request, head and body, ms. */
 const REQUEST_TIMEOUT_MS = 10_000
 
+/** How often Node looks for requests that take too long, ms; by its own default every 30 s. */
+const LOOK_MS = 1_000
+
 /** What the upstream port hands requests to. */
 export interface UpstreamPortParts {
   /** Takes the sessions of agents, and requests for pages that do not exist. */
@@ -24,6 +27,7 @@ export function createUpstreamPort({ upstream, connect, reservations }: Upstream
   const server = createServer({
     headersTimeout: REQUEST_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: LOOK_MS,
   })
   server.on('upgrade', (request, socket, head) => {
     const { method = '', headers } = request

@@ -11,6 +11,9 @@ import { findForeignRequest } from './foreign-request.ts'
 /** Time for a request with its head, and for an idle connection, ms. Somebody asks for a page, nothing else. */
 const REQUEST_TIMEOUT_MS = 10_000
 
+/** How often Node looks for requests that take too long, ms; by its own default every 30 s. */
+const LOOK_MS = 1_000
+
 /** Longest head of a request, bytes: it may have a token of 8 KiB. */
 const MAX_HEAD_BYTES = 16_384
 
@@ -51,6 +54,8 @@ export interface AdminServerOptions {
   readonly hosts: readonly string[] | undefined
   /** Whether the port asks for credentials now. Default: never. */
   readonly needsCredentials?: () => boolean
+  /** Time for a request with its head, ms; it ends up to 1 s later. Default 10000. */
+  readonly requestTimeoutMs?: number
   /**
    * Judges the credentials of a request; undefined lets it pass. Default: everybody may look.
    *
@@ -72,16 +77,20 @@ export function jsonPage<Value>(read: () => Value | Promise<Value>): AdminPage {
  * not listen by itself.
  */
 export function createAdminServer(options: AdminServerOptions): Server {
+  const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = options
   return createServer(
     {
       maxHeaderSize: MAX_HEAD_BYTES,
-      headersTimeout: REQUEST_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: requestTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: LOOK_MS,
       keepAliveTimeout: REQUEST_TIMEOUT_MS,
     },
     (request, response) => {
       response.setHeader('cache-control', 'no-store')
       response.setHeader('x-content-type-options', 'nosniff')
+      // No page reads a body: one that does not end would keep the connection.
+      if (hasBody(request)) response.setHeader('connection', 'close')
       void answer(options, request, response).catch((error: unknown) => {
         const why = error instanceof Error ? error.message : String(error)
         sendError(response, 500, { error: why, code: 'internal' })
@@ -125,6 +134,10 @@ async function answer(
     return sendError(response, 405, problem, { allow: 'GET, HEAD' })
   }
   send(response, await page())
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 }
 
 function send(

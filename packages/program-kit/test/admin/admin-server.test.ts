@@ -1,5 +1,5 @@
 import { listening } from '@proj/testkit/listening'
-import { exchangeRaw } from '@proj/testkit/raw-http'
+import { connectRaw, exchangeRaw } from '@proj/testkit/raw-http'
 import { describe, expect, it, test } from 'vitest'
 
 import {
@@ -122,4 +122,30 @@ test('a refusal says when to come back', async () => {
 test('credentials that cannot be judged are a 500', async () => {
   const answer = await ask('GET /status', { authorize: () => Promise.reject(new Error('broken')) })
   expect(answer.code).toBe(500)
+})
+
+describe('a client that is slow', () => {
+  it('is cut soon after its time for a head', async () => {
+    await using server = await listening(
+      createAdminServer({ pages: PAGES, hosts: ['localhost'], requestTimeoutMs: 100 }),
+    )
+    using connection = await connectRaw(server.port, 20_000)
+    await connection.send('GET /health HTTP/1.1\r\nhost: loc')
+    expect((await connection.readResponse()).status).toBe(408)
+    expect((await connection.readToEnd()).length).toBe(0)
+  })
+
+  it.each(['content-length: 10', 'transfer-encoding: chunked'])(
+    'is answered and closed when its body (%s) does not end',
+    async (framing) => {
+      await using server = await listening(
+        createAdminServer({ pages: PAGES, hosts: ['localhost'] }),
+      )
+      using connection = await connectRaw(server.port, 9_000)
+      await connection.send(`GET /health HTTP/1.1\r\nhost: localhost\r\n${framing}\r\n\r\n`)
+      const { status, headers } = await connection.readResponse()
+      expect([status, headers['connection']]).toEqual([200, 'close'])
+      expect((await connection.readToEnd()).length).toBe(0)
+    },
+  )
 })
