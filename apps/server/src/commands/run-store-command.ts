@@ -66,6 +66,9 @@ export async function runStoreCommand(invocation: StoreInvocation): Promise<numb
       const records = store.audit.read({ since: Math.max(0, Date.now() - command.flags.sinceMs) })
       if (json) for (const record of records) print(describeAudit(record))
       else stdout.write(formatAudit(records))
+      for (const [event, count] of Object.entries(store.audit.deleted())) {
+        logger.warn({ event, count }, 'older events were deleted for newer ones of their kind')
+      }
       break
     }
     case 'backup': {

@@ -50,14 +50,15 @@ export interface AuditLog {
    * @param options.limit - at most so many, the newest.
    */
   read(options?: { readonly since?: number; readonly limit?: number }): readonly AuditRecord[]
+  /** How many events of each kind were deleted for newer ones; a kind without any is left out. */
+  deleted(): Readonly<Record<string, number>>
 }
 
 /** Bounds of the log. */
 export interface AuditLimits {
   /**
-   * Events stored of each of two kinds, refusals and all others; the oldest are deleted first. A peer
-   * without any right can cause refusals, and must not be able to displace the others. Default 50 000:
-   * together about 15 MB.
+   * Events stored of each kind; the oldest are deleted first, and counted. A peer that causes events of one
+   * kind without end must not displace the others. Default 20 000: about 3 MB each.
    */
   readonly maxRecords?: number
   /** Events that wait to be stored; further ones are counted and dropped. Default 10 000. */
@@ -66,17 +67,10 @@ export interface AuditLimits {
 
 /** Defaults of the bounds. */
 export const AUDIT_LIMITS: Readonly<Required<AuditLimits>> = Object.freeze({
-  maxRecords: 50_000,
+  maxRecords: 20_000,
   // A second of a storm of agents that come back; in one commit they take less than 0.1 s.
   maxWaiting: 10_000,
 })
-
-/** Events that a peer without any right can cause: they have a limit of their own. */
-export const REFUSAL_EVENTS: ReadonlySet<string> = new Set<AuditEvent>([
-  'name.refused',
-  'auth.failed',
-  'audit.dropped',
-])
 
 /** Texts of an event are cut to this many characters: some come from unauthenticated peers. */
 const MAX_TEXT = 200
@@ -95,7 +89,8 @@ export function auditRecord(event: AuditEvent, fields: AuditFields): AuditRecord
 export class MemoryAuditLog implements AuditLog {
   readonly #maxRecords: number
   readonly #records: AuditRecord[] = []
-  readonly #counts = { refusals: 0, others: 0 }
+  readonly #counts = new Map<string, number>()
+  readonly #deleted: Record<string, number> = {}
 
   constructor({ maxRecords = AUDIT_LIMITS.maxRecords }: AuditLimits = {}) {
     this.#maxRecords = maxRecords
@@ -104,13 +99,13 @@ export class MemoryAuditLog implements AuditLog {
   /** @inheritdoc */
   write(event: AuditEvent, fields: AuditFields): void {
     this.#records.push(auditRecord(event, fields))
-    const isRefusal = REFUSAL_EVENTS.has(event)
-    const kind = isRefusal ? 'refusals' : 'others'
-    if (this.#counts[kind] < this.#maxRecords) {
-      this.#counts[kind] += 1
+    const count = this.#counts.get(event) ?? 0
+    if (count < this.#maxRecords) {
+      this.#counts.set(event, count + 1)
       return
     }
-    const oldest = this.#records.findIndex((one) => REFUSAL_EVENTS.has(one.event) === isRefusal)
+    const oldest = this.#records.findIndex((one) => one.event === event)
+    this.#deleted[event] = (this.#deleted[event] ?? 0) + 1
     this.#records.splice(oldest, 1)
   }
 
@@ -124,6 +119,11 @@ export class MemoryAuditLog implements AuditLog {
   }: Parameters<AuditLog['read']>[0] = {}): readonly AuditRecord[] {
     const found = this.#records.filter(({ at }) => at >= since)
     return found.slice(Math.max(0, found.length - limit))
+  }
+
+  /** @inheritdoc */
+  deleted(): Readonly<Record<string, number>> {
+    return { ...this.#deleted }
   }
 }
 
@@ -151,5 +151,10 @@ export class MirroredAuditLog implements AuditLog {
   /** @inheritdoc */
   read(options?: Parameters<AuditLog['read']>[0]): readonly AuditRecord[] {
     return this.#log.read(options)
+  }
+
+  /** @inheritdoc */
+  deleted(): Readonly<Record<string, number>> {
+    return this.#log.deleted()
   }
 }

@@ -44,4 +44,9 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX audit_by_kind ON audit (is_refusal, seq);
   `,
+  `
+  DROP INDEX audit_by_kind;
+  ALTER TABLE audit DROP COLUMN is_refusal;
+  CREATE INDEX audit_by_event ON audit (event, seq);
+  `,
 ]

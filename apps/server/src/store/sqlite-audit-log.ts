@@ -6,9 +6,11 @@ import {
   type AuditLog,
   type AuditRecord,
   auditRecord,
-  REFUSAL_EVENTS,
 } from './audit-log.ts'
 import type { Database } from './database.ts'
+
+/** Begins the names of the counters of deleted events. */
+const DELETED = 'audit.deleted:'
 
 /** The audit log in a database. */
 export class SqliteAuditLog implements AuditLog {
@@ -48,18 +50,35 @@ export class SqliteAuditLog implements AuditLog {
     this.#queue.take((records) => this.#database.transaction(() => this.#keep(records)))
   }
 
+  /** @inheritdoc */
+  deleted(): Readonly<Record<string, number>> {
+    const rows = this.#database.all(
+      'SELECT name, value FROM facts WHERE name LIKE ?',
+      `${DELETED}%`,
+    )
+    return Object.fromEntries(
+      rows.map(({ name, value }) => [String(name).slice(DELETED.length), Number(value)]),
+    )
+  }
+
   #keep(records: readonly AuditRecord[]): void {
     for (const { at, event, fields } of records) {
-      const sql = 'INSERT INTO audit (at, event, fields, is_refusal) VALUES (?, ?, ?, ?)'
-      const isRefusal = Number(REFUSAL_EVENTS.has(event))
-      this.#database.run(sql, at, event, JSON.stringify(fields), isRefusal)
+      const sql = 'INSERT INTO audit (at, event, fields) VALUES (?, ?, ?)'
+      this.#database.run(sql, at, event, JSON.stringify(fields))
     }
-    for (const isRefusal of [0, 1]) {
-      this.#database.run(
-        `DELETE FROM audit WHERE is_refusal = ?1 AND seq <=
-           (SELECT seq FROM audit WHERE is_refusal = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)`,
-        isRefusal,
+    for (const event of new Set(records.map((record) => record.event))) {
+      const count = this.#database.run(
+        `DELETE FROM audit WHERE event = ?1 AND seq <=
+           (SELECT seq FROM audit WHERE event = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)`,
+        event,
         this.#limits.maxRecords,
+      )
+      if (count === 0) continue
+      this.#database.run(
+        `INSERT INTO facts (name, value) VALUES (?1, ?2)
+           ON CONFLICT (name) DO UPDATE SET value = value + ?2`,
+        DELETED + event,
+        count,
       )
     }
   }

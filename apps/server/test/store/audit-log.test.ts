@@ -50,8 +50,27 @@ describe.for(MAKERS)('the audit log %s', ([, make]) => {
       'token.created',
       'auth.failed',
       'auth.failed',
+      'auth.failed',
       'name.refused',
     ])
+  })
+
+  test('events of one kind push out none of another, and those deleted are counted', () => {
+    const log = make({ maxRecords: 3 })
+    for (const event of ['token.created', 'token.revoked', 'name.reserved'] as const) {
+      log.write(event, { endpoint: 'web' })
+    }
+    for (let round = 0; round < 100; round++) {
+      log.write('name.taken', { round })
+      log.write('name.lost', { round })
+      if (round % 10 === 0) log.flush()
+    }
+    log.flush()
+    expect(log.read().map(({ event, fields }) => fields['round'] ?? event)).toEqual([
+      ...['token.created', 'token.revoked', 'name.reserved'],
+      ...[97, 97, 98, 98, 99, 99],
+    ])
+    expect(log.deleted()).toEqual({ 'name.taken': 97, 'name.lost': 97 })
   })
 
   test('is read from a time on, and the newest so many', () => {
