@@ -1,6 +1,6 @@
 // @ts-check
-// Programs of the system that some tests and the benchmark run against: real proxies, a real nginx,
-// a real Redis. Each is optional: a test that misses one skips itself and says so.
+// Programs of the system that some tests and the benchmark run against: real proxies, a real
+// nginx. Each is optional: a test that misses one skips itself and says so.
 // Run by itself with --apt it prints the Debian packages to install for those that are missing.
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'

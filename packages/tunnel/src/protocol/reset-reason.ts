@@ -42,7 +42,7 @@ const TEXTS: Record<ResetReason, string> = {
   noUpstream: 'no agent serves the endpoint now',
   upstreamLost: 'the session that carried the stream ended',
   draining: 'the far side is shutting down and takes no new streams',
-  protocolError: 'the far side found the stream in breach of the protocol',
+  protocolError: 'the stream broke the protocol',
   limitReached: 'a limit of the far side is reached',
   idleTimeout: 'nothing moved on the stream for too long',
   kindMismatch: 'the endpoint carries the other kind of traffic, HTTP or TCP',
