@@ -32,7 +32,6 @@ export interface RunningAccess {
 
 /** What listeners and accesses are made with. */
 export interface RunningConfigParts {
-  /** Serves the listeners. */
   readonly agent: Agent
   /** Opens the connections of the accesses. */
   readonly consumer: Consumer

@@ -22,7 +22,7 @@ import { serverOptions } from './connect/server-options.ts'
 import { type AgentTree, settings as definition } from './settings.ts'
 import { SOFTWARE } from './version.ts'
 
-/** Runs the listeners and accesses of the configuration until it is told to stop. */
+/** Runs the listeners and accesses of the configuration until a signal stops it. */
 export async function start(invocation: Invocation<AgentTree, OwnCommands>): Promise<number> {
   const { loaded, json, colour, around } = invocation
   const { settings } = loaded

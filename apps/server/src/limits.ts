@@ -5,7 +5,6 @@ import { duration, integer, setting, type Setting, type SettingOptions, size } f
 export interface Limit {
   /** Value without the option. */
   readonly default: number
-  /** Smallest value. */
   readonly min: number
   /** Largest value; where it is Infinity, Infinity means no limit. */
   readonly max: number

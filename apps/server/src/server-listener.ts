@@ -11,7 +11,7 @@ export interface ServerListener extends Omit<
   readonly tls?: TlsFront
 }
 
-/** What portcheck is asked for: plain, or with TLS between the access lists and whoever serves. */
+/** The request to portcheck: plain TCP, or TLS after the access lists. */
 export function listenRequest(listener: ServerListener | undefined, at: string): ListenRequest {
   const { tls, ...request } = listener ?? { at }
   return tls === undefined ? request : { ...request, scheme: 'https', handshake: tls.handshake }

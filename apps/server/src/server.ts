@@ -74,9 +74,9 @@ const WINDOW_BUDGET_BYTES = 256 * 1024 * 1024
 export interface ServerListeners {
   /** Where visitors and consumers connect. */
   readonly proxy: Listeners
-  /** Where agents connect. */
+  /** Accepts agents. */
   readonly upstream: Listeners
-  /** Where operators look. */
+  /** Serves health checks, metrics and status pages. */
   readonly admin: Listeners
 }
 
@@ -97,11 +97,11 @@ interface ServerParts {
 export class Server {
   /** Which agents serve which endpoints. */
   readonly registry: UpstreamRegistry<Gate>
-  /** The visitors' side. */
+  /** Proxies HTTP requests of visitors to agents. */
   readonly edge: HttpProxy
-  /** Public TCP ports. */
+  /** TCP ports that agents have claimed for their endpoints. */
   readonly publicPorts: PublicPorts
-  /** What is bound. */
+  /** The bound ports. */
   readonly listeners: ServerListeners
   readonly #parts: ServerParts
   #ending: Promise<void> | undefined
@@ -132,10 +132,10 @@ export class Server {
   }
 
   /**
-   * Drains and closes: not ready, no new visitors and agents, running exchanges finish, agents are told
-   * to reconnect elsewhere or later, then everything closes.
+   * Drains and closes: not ready, no new visitors and agents, running exchanges finish, agents get
+   * the message to reconnect, to another server or later, then everything closes.
    *
-   * @param options.signal - ends the drain: what still runs then is cut.
+   * @param options.signal - ends the drain: what still runs then is destroyed.
    */
   close(options: { readonly signal: AbortSignal }): Promise<void> {
     this.#ending ??= this.#close(options)
@@ -147,7 +147,7 @@ export class Server {
     this.registry.setStandingRules(this.#parts.gates.standing(policies))
   }
 
-  /** Ends everything now. */
+  /** Closes all connections and ports without a drain. */
   destroy(): void {
     const { state, connect, upstream } = this.#parts
     state.stop()

@@ -28,7 +28,7 @@ import { TlsPorts } from './tls/tls-ports.ts'
 import { SOFTWARE } from './version.ts'
 import { standingPolicies } from './auth/visitor-gates.ts'
 
-/** Runs the server until it is told to stop. */
+/** Runs the server until a signal stops it. */
 export async function start(invocation: Invocation<ServerTree, OwnCommands>): Promise<number> {
   const { loaded, json, colour, around } = invocation
   const { settings } = loaded

@@ -13,11 +13,11 @@ export type AuthErrorCode =
 
 /** What a code means. */
 export interface AuthErrorInfo {
-  /** What happened. */
+  /** The failure in one sentence. */
   readonly what: string
   /** HTTP status for the peer; undefined for what no peer causes. */
   readonly status: number | undefined
-  /** Text for the peer, Piko's where Piko has one; undefined where no peer is told. */
+  /** Text for the peer, Piko's where Piko has one; undefined when no peer gets an answer. */
   readonly text: string | undefined
   /** Whether the same credential may be good later. */
   readonly retryable: boolean

@@ -11,11 +11,11 @@ import { type DialLimit, limitOf } from './limit.ts'
 
 /** Options of a Backoff. Defaults and ranges are in BACKOFF_LIMITS. */
 export interface BackoffOptions {
-  /** Shortest delay, ms. */
+  /** Shortest delay, ms: 1 or more, default 100. */
   readonly minMs?: number | undefined
   /** Longest first delay, ms. */
   readonly baseMs?: number | undefined
-  /** Longest delay, ms. */
+  /** Longest delay, ms: 1 or more, default 30 000. */
   readonly maxMs?: number | undefined
   /** Longest delay after an error of class `slow`, ms. */
   readonly slowMaxMs?: number | undefined

@@ -266,13 +266,13 @@ export interface DialAttempt {
 
 /** The fields of a DialError besides code and message. */
 export interface DialErrorDetails {
-  /** Step that failed. */
+  /** Step of the dial that failed, such as `dns` or `tls`. */
   readonly phase: DialPhase
   /** The other end of the step. */
   readonly leg: DialLeg
   /** What a person can do about it, one sentence. */
   readonly hint?: string | undefined
-  /** Every address tried. */
+  /** Every address that was tried, with its result. */
   readonly attempts?: readonly DialAttempt[] | undefined
   /** HTTP status of a rejection, by the server or by the proxy. */
   readonly status?: number | undefined
@@ -297,7 +297,7 @@ export class DialError extends Error {
   override readonly name = 'DialError'
   /** What happened; see the table DIAL_ERRORS. */
   readonly code: DialErrorCode
-  /** Step that failed. */
+  /** Step of the dial that failed, such as `dns` or `tls`. */
   readonly phase: DialPhase
   /** The other end of the step. */
   readonly leg: DialLeg

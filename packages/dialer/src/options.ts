@@ -36,7 +36,7 @@ export interface DialTimeouts {
 
 /** One event of a dial: a step that started, or its result. */
 export interface DialEvent {
-  /** The step. */
+  /** The step that took this time. */
   readonly phase: DialPhase
   /** The other end of the step. */
   readonly leg: DialLeg

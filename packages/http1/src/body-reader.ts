@@ -31,7 +31,7 @@ const MAX_SIZE_DIGITS = 13
 /** Receives payload bytes in order. A piece is a part of the scanned chunk, not a copy. */
 export type PayloadSink = (piece: Buffer) => void
 
-/** Reads one body. */
+/** Reads the body of one message, as far as its framing says. */
 export interface BodyReader {
   /** Whether the last byte of the message was seen; never true for a body that ends with its connection. */
   readonly done: boolean

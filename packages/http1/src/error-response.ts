@@ -8,7 +8,7 @@ import { STATUS_CODES } from 'node:http'
 import { isToken } from './ascii.ts'
 import { formatResponseHead } from './format-head.ts'
 
-/** One response. */
+/** A response that the edge makes itself. */
 export interface ErrorResponse {
   /** Status, 400 to 599. */
   readonly status: number

@@ -10,7 +10,7 @@ import type { HeaderLines } from './header-lines.ts'
 export interface LineRules {
   /** The new start line; undefined keeps the original. */
   readonly startLine: string | undefined
-  /** Kinds to remove. */
+  /** Bits of the kinds of lines to remove. */
   readonly removed: number
   /** More names to remove, in lower case. */
   readonly removedNames: ReadonlySet<string> | undefined

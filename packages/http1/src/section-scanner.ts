@@ -52,7 +52,6 @@ export interface HeadResult<Head> {
   readonly rest: Buffer
 }
 
-/** A finished section. */
 export interface Section {
   /** One character per byte, the final empty line included. */
   readonly text: string

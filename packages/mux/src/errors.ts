@@ -37,7 +37,7 @@ export type MuxErrorCode =
 
 /** The meaning of a code. */
 export interface MuxErrorInfo {
-  /** What happened. */
+  /** The failure in one sentence. */
   readonly what: string
   /** Whether trying again, on this session or a new one, can succeed. */
   readonly retryable: boolean
@@ -210,7 +210,7 @@ export interface MuxErrorDetails extends ErrorOptions {
 /** A failure of a session, a stream or a call on one of them. */
 export class MuxError extends Error {
   override readonly name = 'MuxError'
-  /** What happened. */
+  /** Stable code; see the table MUX_ERRORS. */
   readonly code: MuxErrorCode
   /** Reset reason given by the side that reset the stream; 0 where none was given. */
   readonly reason: number

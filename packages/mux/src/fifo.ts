@@ -4,7 +4,6 @@ export class Fifo<T> {
   #head = 0
   #size = 0
 
-  /** Items held. */
   get size(): number {
     return this.#size
   }

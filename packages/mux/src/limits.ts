@@ -1,4 +1,4 @@
-/** The numbers a session can be given: what each does, its unit, range and default. */
+/** Limits of a session: unit, range, default. */
 import { BASE_WINDOW_BYTES } from './frame/frame.ts'
 
 /** The numeric options of a session. All are integers; `Infinity` is no limit. */

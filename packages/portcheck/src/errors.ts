@@ -79,7 +79,7 @@ export interface PortcheckErrorDetails {
   readonly report?: Report | undefined
   /** The program that holds the address, described; without it the first holder of the report. */
   readonly holder?: string | undefined
-  /** The platform's error. */
+  /** Error of the system call. */
   readonly cause?: unknown
 }
 

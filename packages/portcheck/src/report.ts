@@ -38,6 +38,6 @@ export interface Report {
   readonly confidence: 'certain' | 'guess'
   /** The platform, as in `process.platform`. */
   readonly platform: NodeJS.Platform
-  /** Duration in milliseconds. */
+  /** Duration, ms. */
   readonly tookMs: number
 }

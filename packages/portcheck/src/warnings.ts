@@ -55,7 +55,7 @@ export const WARNINGS: Readonly<Record<WarningCode, { name: string; severity: Se
 
 /** A fact about a port that a user may not expect. */
 export interface Warning {
-  /** Stable code. */
+  /** Stable code, such as `PC101`. */
   readonly code: WarningCode
   /** Severity of the code. */
   readonly severity: Severity

@@ -38,7 +38,6 @@ export interface TunnelErrorOptions {
 
 /** What a code means. */
 export interface TunnelErrorInfo {
-  /** What happened. */
   readonly what: string
   /** Whether the same call may succeed later without a change on this side. */
   readonly retryable: boolean

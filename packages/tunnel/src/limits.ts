@@ -5,7 +5,6 @@ export const WINDOW_BUDGET_BYTES: number = 256 * 1024 * 1024
 export interface TunnelLimit {
   /** Used when the option is absent. */
   readonly default: number
-  /** Smallest value. */
   readonly min: number
   /** Largest value; where it is Infinity, Infinity means no limit. */
   readonly max: number

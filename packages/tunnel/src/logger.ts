@@ -3,11 +3,11 @@ export type LogLine = (fields: Readonly<Record<string, unknown>>, message: strin
 
 /** What this package needs of a logger; pino fits as it is. */
 export interface Logger {
-  /** Per stream. */
+  /** Events of single streams. */
   debug: LogLine
-  /** Per session. */
+  /** Events of sessions. */
   info: LogLine
-  /** Rejected or retried. */
+  /** What was rejected, or is tried again. */
   warn: LogLine
   /** A fault of this program. */
   error: LogLine

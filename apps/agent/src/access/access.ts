@@ -24,9 +24,9 @@ export interface AccessSurroundings {
 }
 
 /**
- * Carries local connections to a remote endpoint, each as a stream of its own. A failure cannot be
- * told on a connection of bytes, so it is told in the log and in the status; the connection is reset,
- * so that nobody takes what arrived for all there was.
+ * Carries local connections to a remote endpoint, one stream each. TCP cannot carry an error, so the
+ * reason is logged and shown in the status, and the connection is reset; otherwise the client could take
+ * the data for complete.
  */
 export class Access {
   /** Name of the endpoint. */

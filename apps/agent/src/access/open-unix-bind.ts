@@ -10,11 +10,11 @@ import {
 
 /** How a unix socket is opened. */
 export interface OpenUnixOptions extends ListenUnixOptions {
-  /** How long to wait while somebody else listens on it, ms. */
+  /** How long to wait while another program listens on it, ms. */
   readonly waitMs: number
   /** Told once that the wait has begun. */
   readonly onWait: (error: PortcheckError) => void
-  /** Ends the wait. */
+  /** Ends the wait; the call then rejects with its reason. */
   readonly signal: AbortSignal
 }
 
@@ -24,7 +24,7 @@ const PAUSE_MS = 500
 /**
  * Listens on a unix socket, waiting for it as the policy says.
  *
- * @throws {PortcheckError} when it cannot be had in time, or `signal.reason`.
+ * @throws {PortcheckError} when it is not free in time, or `signal.reason`.
  */
 export async function openUnixBind(path: string, options: OpenUnixOptions): Promise<UnixListener> {
   const { waitMs, onWait, signal } = options

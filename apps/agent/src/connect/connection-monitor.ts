@@ -2,7 +2,6 @@ import type { Agent, Consumer } from '@proj/tunnel'
 
 /** The last failure to connect to the server. */
 export interface ConnectionProblem {
-  /** The error. */
   readonly error: unknown
   /** When, ms since the epoch. */
   readonly at: number

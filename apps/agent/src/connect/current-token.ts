@@ -7,7 +7,7 @@ const MAX_TOKEN_FILE_BYTES = 64 * 1024
 
 /**
  * The token as the server's options take it. One from a file is read again for each handshake, because
- * whoever put it there may put another one in its place; while that cannot be read, the last one goes on.
+ * it may be replaced while the agent runs; while the file cannot be read, the last token is used.
  */
 export function currentToken(token: Secret): string | (() => Promise<string>) {
   const { file } = token

@@ -34,7 +34,7 @@ export async function openControlSocket(
       },
     })
     listener = opened
-    server.emit('listening') // from then on it watches for slow clients, whoever accepts for it
+    server.emit('listening') // starts its watch for slow clients; portcheck accepts for it
   } catch (error) {
     logger.warn({ err: error }, 'adit status will not show this process')
   }

@@ -11,11 +11,11 @@ const TIMEOUT_MS = 5_000
 /** Longest answer that is read. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
-/** What the running agents of this user say, and those that said nothing. */
+/** The status of the running agents of this user, and those that did not answer. */
 export interface RunningAgents {
   /** By start, the oldest first. */
   readonly agents: readonly AgentStatus[]
-  /** Sockets that somebody listens on and that did not answer, with the reason. */
+  /** Sockets with a listening program that did not answer, with the reason. */
   readonly silent: readonly { readonly socket: string; readonly why: string }[]
 }
 
@@ -83,6 +83,6 @@ function remove(socket: string): void {
   try {
     unlinkSync(socket)
   } catch {
-    // somebody else was faster
+    // another process has removed it
   }
 }

@@ -13,7 +13,6 @@ type ListenerSettings = AgentSettings['listeners'][number]
 export interface ServiceFailure {
   /** Code of the dialer, where there is one. */
   readonly code: string | undefined
-  /** One sentence. */
   readonly text: string
   /** Ms since the epoch. */
   readonly at: number

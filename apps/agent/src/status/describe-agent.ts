@@ -25,7 +25,7 @@ export interface DescribedAgent {
   /** The connections of the two with the server. */
   readonly links: { readonly listeners: ConnectionMonitor; readonly accesses: ConnectionMonitor }
   readonly running: Pick<RunningConfig, 'listeners' | 'accesses'>
-  /** Aborted when the agent is told to stop. */
+  /** Aborted when the agent stops. */
   readonly stop: AbortSignal
 }
 

@@ -9,9 +9,9 @@ import { visitorAddresses } from './visitor-addresses.ts'
 
 /** Bytes per second of one listener or access. */
 export interface Rate {
-  /** Towards the service. */
+  /** Bytes per second towards the service. */
   readonly toService: number
-  /** From the service. */
+  /** Bytes per second from the service. */
   readonly fromService: number
 }
 
@@ -19,9 +19,9 @@ export interface Rate {
 export interface LiveViewOptions {
   /** Width of the terminal. */
   readonly columns: number
-  /** Most lines. */
+  /** Height the view may have, lines; listeners and accesses beyond it are left out. */
   readonly maxLines: number
-  /** Whether to colour. */
+  /** Whether to write escape sequences for colours. */
   readonly colour: boolean
   /** Rates in the order of the listeners, then of the accesses. */
   readonly rates: readonly Rate[]

@@ -49,7 +49,6 @@ export class LiveView {
     this.output = { write: (text) => this.#screen.print(text), isTTY: true }
   }
 
-  /** Begins to draw. */
   start(described: DescribedAgent): void {
     this.#described = described
     this.#terminal.on('resize', this.#redraw)

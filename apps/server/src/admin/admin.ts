@@ -25,7 +25,7 @@ export interface ServerAdminOptions {
   readonly isReady: () => boolean
   /** Judges who may look. Default: everybody may. */
   readonly authenticator: Authenticator | undefined
-  /** The peer's address. */
+  /** Address of the peer that sent a request, without the port; undefined when its connection is gone. */
   readonly addressOf: (request: IncomingMessage) => string | undefined
   /** The client certificate that the peer has shown. */
   readonly certificateOf: (request: IncomingMessage) => ClientCertificate | undefined

@@ -12,7 +12,6 @@ export interface ServerFacts {
   readonly publicPorts: PublicPorts
   /** Agent sessions open now. */
   readonly sessions: () => number
-  /** Ports with TLS. */
   readonly tls: readonly TlsPortStatus[]
   /** Limits on handshakes. Default: none. */
   readonly handshakes: Authenticator['limits'] | undefined

@@ -30,7 +30,7 @@ import type { PortAuth } from './port-auth.ts'
 import { ANONYMOUS, type Principal } from './principal.ts'
 import { TokenDesk } from './token-desk.ts'
 
-/** A port by what it is for. */
+/** Name of a port. */
 export type PortName = 'upstream' | 'proxy' | 'admin'
 
 /** What one port demands. */
@@ -49,13 +49,13 @@ export interface AuthenticatorOptions extends HandshakeRates {
   readonly tenants?: ReadonlyMap<string, PortAuth>
   /** Tokens of this server. */
   readonly tokens: TokenStore
-  /** Told of failures. */
+  /** Gets an event for each failure. */
   readonly audit: AuditLog
   /** Told why credentials are rejected; never the credentials. */
   readonly logger: Logger
 }
 
-/** What of a request shows who makes it. */
+/** The parts of a request that identify the peer. */
 type Shown = Pick<AuthorizationRequest, 'headers' | 'remoteAddress' | 'certificate'> & {
   /** Whether nothing outlives the request, so that no signal for the end of the right is needed. */
   readonly isBrief?: boolean
@@ -244,7 +244,7 @@ export class Authenticator implements Disposable {
   }
 }
 
-/** A denial as a visitor of an HTTP endpoint is told it. */
+/** The answer to a visitor of an HTTP endpoint that is denied. */
 function visitorDenial(denial: Denial): VisitorDenial {
   // RFC 9110 section 15.5.2: a 401 says what it wants.
   const challenges = denial.status === 401 ? ['Bearer'] : []

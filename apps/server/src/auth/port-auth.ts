@@ -5,7 +5,6 @@ import type { AuthSettings } from './auth-settings.ts'
 
 /** How JWTs are verified on one port, or for one tenant. */
 export interface PortAuth {
-  /** Verifies them. */
   readonly verifier: JwtVerifier
   /** Whether a session ends when its token does. */
   readonly endsAtExpiry: boolean

@@ -10,7 +10,6 @@ import type { PortName } from './authenticator.ts'
 /** One port, as it is configured. */
 export interface PortBinds {
   readonly name: PortName
-  /** Where it listens. */
   readonly addresses: readonly ListenAddress[]
   /** Whether an operator chose the addresses. */
   readonly isChosen: boolean

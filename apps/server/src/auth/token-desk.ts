@@ -22,8 +22,8 @@ interface Live {
 }
 
 /**
- * Verifies opaque tokens, and ends their sessions when they expire or are revoked. Whatever is wrong with a
- * token, the peer is told the same: it must not learn which identifiers exist.
+ * Verifies opaque tokens, and ends their sessions when they expire or are revoked. The peer gets
+ * the same answer for every wrong token: it must not learn which identifiers exist.
  */
 export class TokenDesk implements Disposable {
   readonly #tokens: TokenStore

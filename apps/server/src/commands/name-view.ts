@@ -25,7 +25,7 @@ export function formatReservations(reservations: readonly Reservation[]): string
 }
 
 /**
- * Gives a name up for whoever it is held for, such as somebody whose token is lost.
+ * Releases a reserved name without its token, for example when the token is lost.
  *
  * @throws {UserError} exit code 1 when it is not reserved.
  */

@@ -4,13 +4,11 @@ import { createToken, hashToken, patternProblem, type Right } from '@proj/auth'
 import type { Store } from '../store/store.ts'
 import type { TokenRecord } from '../store/token-store.ts'
 
-/** What `token create` is told. */
+/** Arguments and flags of `token create`. */
 export interface TokenWish {
-  /** Patterns. */
   readonly endpoints: readonly string[]
-  /** Rights. */
   readonly may: readonly Right[]
-  /** Infinity: for ever. */
+  /** From now, ms; `Infinity`: it never expires. */
   readonly expiresMs: number
   /** Empty: the usual one. */
   readonly tenant: string
@@ -22,7 +20,6 @@ export interface TokenWish {
 
 /** A token that was just made, and its text, which is nowhere else. */
 export interface MadeToken {
-  /** The token itself. */
   readonly text: string
   /** What is kept of it. */
   readonly record: Omit<TokenRecord, 'revokedAt' | 'lastUsedAt'>

@@ -19,8 +19,8 @@ export function isIdempotent(method: string): boolean {
 }
 
 /**
- * Finds a stream for one request, and a second one when the first did not bring it to the service. For
- * that, up to `maxReplayBytes` of what was sent are remembered.
+ * Finds a stream for one request. Retries once if the first stream did not reach the service; keeps up to
+ * `maxReplayBytes` to send again.
  */
 export class Attempts {
   readonly #proxy: ProxyContext

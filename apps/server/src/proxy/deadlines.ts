@@ -28,12 +28,10 @@ export class Deadlines {
     this.#timer.unref() // sockets keep the process alive, looking at them need not
   }
 
-  /** Members now. */
   get size(): number {
     return this.#members.size
   }
 
-  /** Watches a member. */
   add(member: Expiring): void {
     this.#members.add(member)
   }
@@ -43,7 +41,6 @@ export class Deadlines {
     this.#members.delete(member)
   }
 
-  /** Stops looking. */
   close(): void {
     clearInterval(this.#timer)
     this.#members.clear()

@@ -145,7 +145,7 @@ export class Exchange implements ChannelSink {
     if (owed > 0) this.#stream?.channel.consume(owed)
   }
 
-  /** The visitor is gone: the service is told. */
+  /** The visitor is gone: resets the stream to the service. */
   abort(): void {
     if (this.#stop(RESET_REASONS.consumerGone)) this.#owner.ended(ABORTED)
   }

@@ -2,7 +2,6 @@ import { type Limit, resolveLimit } from '../limits.ts'
 
 /** A tenant whose endpoints have hosts of their own. */
 export interface TenantDomain {
-  /** The tenant. */
   readonly tenant: string
   /** Domain below which its endpoints live. */
   readonly baseDomain: string

@@ -46,7 +46,6 @@ export interface DurationCount extends AnswerCount {
 export class ProxyStats {
   /** Requests whose head was read. */
   requests = 0
-  /** Exchanges running now. */
   inFlight = 0
   /** Connections that switched protocols and are open. */
   upgraded = 0
@@ -57,7 +56,7 @@ export class ProxyStats {
   readonly #durations = new Float64Array(COUNTED_METHODS.length * STATUSES * ROW)
 
   /**
-   * Counts an response of the server or of a service when its head is known.
+   * Counts a response of the server or of a service when its head is known.
    *
    * @param method - undefined when the request could not be read.
    * @param status - three digits.

@@ -6,7 +6,6 @@ import {
   rewriteResponseHead,
 } from '@proj/http1'
 
-/** Where responses go. */
 export interface ResponseTarget {
   /** Sends bytes; false when the visitor has to catch up. */
   write(bytes: Buffer): boolean
@@ -46,7 +45,7 @@ export class ResponseWriter {
   }
 
   /**
-   * Writes what of `bytes` belongs to the body, behind the head if that is not written yet.
+   * Writes the part of `bytes` that belongs to the body, after the head if that is not written yet.
    *
    * @returns where the message ends in `bytes`, and whether the visitor has room for more.
    * @throws {HttpError} when the body is malformed.

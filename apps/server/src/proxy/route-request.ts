@@ -31,7 +31,6 @@ export interface Refused {
   readonly error: ProxyError
 }
 
-/** Headers with credentials. */
 const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'x-piko-authorization'])
 
 /**

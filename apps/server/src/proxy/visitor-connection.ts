@@ -86,7 +86,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
 
   /** @inheritdoc */
   onEnd(): void {
-    // A visitor that ends its side in the middle of an exchange is gone: the service is told.
+    // A visitor that ends its side in the middle of an exchange is gone: the stream is reset.
     if (this.#phase === 'exchange' || this.#phase === 'checking') this.#socket.destroy()
     else this.#socket.end()
   }
@@ -140,7 +140,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     }
   }
 
-  /** Where all bytes of the visitor come by: body of the running request, or head of the next. */
+  /** All bytes of the visitor pass through here: body of the running request, or head of the next. */
   #read(bytes: Buffer): void {
     try {
       const rest = this.#exchange === undefined ? bytes : this.#exchange.onRequestBytes(bytes)

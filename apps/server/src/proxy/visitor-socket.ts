@@ -20,7 +20,7 @@ export interface VisitorSocketEvents {
   onTimeout(): void
 }
 
-/** A visitor's socket: reading with a hold on bytes that wait their turn, writing, one deadline. */
+/** A visitor's socket: reads with one buffer for bytes of the next request, writes, has one deadline. */
 export class VisitorSocket implements Expiring {
   deadline: number
   /** The way out, which knows when what was written has left. */
@@ -77,7 +77,6 @@ export class VisitorSocket implements Expiring {
     return this.writes.write(bytes)
   }
 
-  /** Stops reading. */
   pause(): void {
     if (this.#isPaused) return
     this.#isPaused = true

@@ -4,7 +4,6 @@ import type { Endpoint, Upstream } from '@proj/tunnel/server'
 
 /** The owner of a public port: one endpoint of one identity has one port. */
 export interface PortOwner {
-  /** The endpoint. */
   readonly endpoint: Endpoint
   /** Identity of the agents that serve it. */
   readonly identity: string
@@ -32,9 +31,7 @@ export interface PublicPortBind {
  * released it, so that no other endpoint can get it while an agent is away.
  */
 export class PublicPort {
-  /** The port. */
   readonly number: number
-  /** Its owner. */
   readonly owner: PortOwner
   /** When it was claimed, ms since the epoch. */
   readonly since: number = Date.now()

@@ -292,7 +292,6 @@ export class PortHistory {
     this.#max = max
   }
 
-  /** Remembers a port. */
   keep(owner: string, port: number): void {
     this.#ports.delete(owner) // to the end of the row
     this.#ports.set(owner, port)

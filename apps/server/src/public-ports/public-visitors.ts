@@ -20,7 +20,7 @@ export interface PublicVisitorsParts {
 
 /** Limits of a connection. */
 export interface VisitorLimits {
-  /** Visitors at once. */
+  /** Visitors of all public ports that may be connected at once. */
   readonly maxConnections: number
   /** Without a byte in either direction, ms. */
   readonly idleTimeoutMs: number
@@ -31,13 +31,13 @@ const KEEP_ALIVE_MS = 60_000
 
 /** Connections and bytes, of a port or of all. */
 export interface VisitorCounts {
-  /** Open now. */
+  /** Visitors connected now. */
   readonly open: number
   /** Carried since the start, those that are open included. */
   readonly connections: number
-  /** From visitors. */
+  /** Bytes received from visitors. */
   readonly bytesIn: number
-  /** To visitors. */
+  /** Bytes sent to visitors. */
   readonly bytesOut: number
 }
 

@@ -24,11 +24,9 @@ export type AuditEvent = (typeof AUDIT_EVENTS)[number]
 /** Details of an event; no secrets, and texts are shortened to what a person reads. */
 export type AuditFields = Readonly<Record<string, string | number | undefined>>
 
-/** One event. */
 export interface AuditRecord {
   /** When, ms since the epoch. */
   readonly at: number
-  /** What happened. */
   readonly event: string
   /** Identity, name, address and the like. */
   readonly fields: Readonly<Record<string, string | number>>
@@ -39,7 +37,6 @@ export interface AuditRecord {
  * stored with the next `flush`.
  */
 export interface AuditLog {
-  /** Adds an event. */
   write(event: AuditEvent, fields: AuditFields): void
   /** Stores the events that were added. */
   flush(): void

@@ -14,7 +14,6 @@ export interface DataDirectory {
 
 /** What the default is made of. */
 export interface DataDirectoryHost {
-  /** Environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>
   /** User the program runs as; undefined where there are none. */
   readonly uid: number | undefined

@@ -1,6 +1,6 @@
 /**
  * The shape of the database, as steps from nothing to now. A step that was released is never edited:
- * the number of steps taken stands in the file (`user_version`), and only the missing ones are taken.
+ * the file has the number of steps taken (`user_version`), and only the missing ones are taken.
  * Times are ms since the epoch. STRICT tables hold to their column types, so rows need no checking.
  */
 export const MIGRATIONS: readonly string[] = [

@@ -4,7 +4,6 @@ import type { Endpoint } from '@proj/tunnel/server'
 export interface Reservation {
   /** Tenant whose name it is; empty on servers without tenants. */
   readonly tenant: string
-  /** The name. */
   readonly endpoint: string
   /** The identity it is reserved for, as in `Grant.identity`. */
   readonly identity: string

@@ -61,7 +61,6 @@ export function openServerStore(options: CommandStoreOptions): Store {
 
 /** The store of a server that runs. */
 export interface OwnStore extends Disposable {
-  /** What it remembers. */
   readonly store: Store
   /** Keeps other servers out of the directory; undefined when nothing is kept. */
   readonly lock: DirectoryLock | undefined

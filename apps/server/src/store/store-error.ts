@@ -28,7 +28,6 @@ export const STORE_HINTS: Readonly<Record<StoreErrorCode, string>> = Object.free
 /** The one error class of the store. */
 export class StoreError extends Error {
   override readonly name = 'StoreError'
-  /** Stable. */
   readonly code: StoreErrorCode
   /** What to do, one sentence. */
   readonly hint: string

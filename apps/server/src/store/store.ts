@@ -24,9 +24,7 @@ export interface Store extends Disposable {
   readonly file: string | undefined
   /** Tokens by their hashes. */
   readonly tokens: TokenStore
-  /** Reserved names. */
   readonly reservations: ReservationStore
-  /** The audit log. */
   readonly audit: AuditLog
   /** Writes a consistent copy of everything to a file that must not exist. */
   copyTo(file: string): void

@@ -18,7 +18,6 @@ export interface TokenRecord {
   readonly name: string
   /** Tenant it belongs to; empty on servers without tenants. */
   readonly tenant: string
-  /** What it permits. */
   readonly rights: readonly Right[]
   /** Patterns of the endpoints it permits that for, `pc*`. */
   readonly endpoints: readonly string[]

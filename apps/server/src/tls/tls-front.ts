@@ -32,7 +32,7 @@ export interface TlsFrontOptions {
   readonly handshakeTimeoutMs: number
   /** Handshakes at once; one more cuts the oldest. */
   readonly maxHandshakes: number
-  /** Gets failed handshakes. */
+  /** Gets a line for each failed handshake. */
   readonly logger: Logger
 }
 
@@ -59,7 +59,7 @@ const NODE_TIMEOUT_EXTRA_MS = 1_000
 /** From the end of a client's certificate to that of its connection, ms: sessions end before, and say why. */
 const CERTIFICATE_GRACE_MS = 5_000
 
-/** Lines at warn about failing clients: one per so many ms and front, the others at debug. */
+/** At most one warning about failing clients per interval and port, ms; the others are logged at debug. */
 const WARN_INTERVAL_MS = 10_000
 
 /**
@@ -177,7 +177,7 @@ export class TlsFront {
           jsonAnswer(400, 'this port speaks TLS: use https', { 'adit-error': 'tls_required' }),
         )
       } else {
-        this.#fail(socket, 'no-tls', 'the first byte is none of TLS')
+        this.#fail(socket, 'no-tls', 'the first byte is not TLS')
         socket.destroy()
       }
     }
@@ -215,7 +215,7 @@ export class TlsFront {
     const notAfter = endOfCertificate(socket.getPeerCertificate())
     if (notAfter === undefined) return true
     if (notAfter <= Date.now()) return false
-    // Later than what its peer is told of the same end by the protocol above.
+    // Later than the message of the protocol above, which tells the peer why the session ends.
     const expired = abortAt(notAfter + CERTIFICATE_GRACE_MS, new Error('expired certificate'))
     this.#certificates.set(socket, expired)
     expired.addEventListener('abort', () => resetSocket(socket), { once: true })

@@ -24,7 +24,7 @@ export const TLS_SETTINGS: {
   readonly minVersion: Setting<'TLSv1.2' | 'TLSv1.3'>
   /** Time for a handshake, from the connection to its end. */
   readonly handshakeTimeoutMs: Setting<number>
-  /** Handshakes at once. */
+  /** Handshakes that may run at once on one port. */
   readonly maxHandshakes: Setting<number>
 } = {
   cert: setting(list(path(), { maxItems: 100 }), {

@@ -39,7 +39,6 @@ export interface ReservationsApiParts extends ClaimContext {
   readonly addressOf: (request: IncomingMessage) => string | undefined
   /** The peer's client certificate. */
   readonly certificateOf: (request: IncomingMessage) => ClientCertificate | undefined
-  /** Gets failed requests. */
   readonly logger: Logger
 }
 

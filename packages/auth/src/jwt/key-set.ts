@@ -13,7 +13,7 @@ export interface KeySetOptions {
   readonly cacheTtlMs?: number
   /** Time that reading may take, ms. Default 10 000. */
   readonly timeoutMs?: number
-  /** Told why reading failed; the keys read before stay in use. Default: nothing is told. */
+  /** Called with the error when reading failed; the keys read before stay in use. Default: nothing is called. */
   readonly onError?: (error: Error) => void
   /** Milliseconds that only ever grow, for ages. Default: `performance.now`. */
   readonly now?: () => number
@@ -60,7 +60,7 @@ export class KeySet {
     }
   }
 
-  /** Reads the set. @returns whether keys are available now; a failure is told to `onError`. */
+  /** Reads the set. @returns whether keys are available now; a failure goes to `onError`. */
   async prepare(): Promise<boolean> {
     await this.#read()
     return this.#find !== undefined
@@ -209,6 +209,6 @@ async function findSecret(
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   if (error instanceof SyntaxError) return 'it is no JSON'
-  // What fetch says is "fetch failed"; why stands below.
+  // The message of fetch is always "fetch failed"; its cause has the reason.
   return error.cause instanceof Error ? error.cause.message : error.message
 }

@@ -61,7 +61,7 @@ export class SourceLimiter {
   }
 
   /**
-   * Takes one time if there is one left.
+   * Takes one token from the bucket, if there is one.
    *
    * @returns 0 when it was taken, else how long the source has to wait, ms.
    */

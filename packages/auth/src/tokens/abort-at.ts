@@ -1,5 +1,5 @@
 /**
- * Longest time between two looks at the clock, ms. A timer of Node goes by a clock that stands still while
+ * Longest time between two looks at the clock, ms. A timer of Node follows a clock that stops while
  * the machine sleeps and does not follow the wall clock when that is set.
  */
 const LOOK_MS = 2_000

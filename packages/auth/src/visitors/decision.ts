@@ -20,9 +20,9 @@ export interface Admission {
 export interface Denial {
   /** Tells the two decisions apart. */
   readonly admitted: false
-  /** HTTP status. */
+  /** HTTP status of the answer, 400 to 599. */
   readonly status: number
-  /** Text for people. */
+  /** One sentence for people. */
   readonly error: string
   /** Stable code for programs: of {@link DENIAL_CODES}, or `unauthorized` for the token of the proxy port. */
   readonly code: DenialCode | 'unauthorized'
@@ -64,7 +64,6 @@ export const DENIAL_CODES: Readonly<
   too_many_failures: { status: 429, error: 'too many failed attempts' },
 })
 
-/** Makes a denial. */
 export function deny(
   code: DenialCode,
   more: Partial<Pick<Denial, 'challenges' | 'retryAfterMs'>> = {},

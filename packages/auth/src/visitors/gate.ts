@@ -15,7 +15,7 @@ import { type Decision, type DenialCode, deny, type VisitorRequest } from './dec
 
 /** What the gates of a process share. */
 export interface GateParts {
-  /** Checks passwords. */
+  /** Checks passwords; shared by all gates, because it bounds the checks that run at once. */
   readonly checks: PasswordChecks
   /** Bounds the failures of a source. */
   readonly failures: SourceLimiter

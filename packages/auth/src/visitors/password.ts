@@ -1,6 +1,6 @@
 /**
  * Passwords of visitors are kept and sent as scrypt verifiers, `$scrypt$ln=15,r=8,p=1$<salt>$<hash>`:
- * someone who reads a registration, or the memory of a server, needs about 100 ms of a processor for each
+ * an attacker who reads a registration, or the memory of a server, needs about 100 ms of a processor for each
  * guess. The cost is part of the text, so that it can grow, and is bounded, so that no peer can make a server
  * spend gigabytes on one request.
  */
@@ -32,7 +32,6 @@ const MAX_ENCODED = 2048
 interface BasicCredentials {
   /** Text before the first colon. */
   readonly user: string
-  /** Text after it. */
   readonly password: string
 }
 

@@ -20,7 +20,7 @@ export interface VisitorPolicy {
 export interface BasicAuthUser {
   /** Name without a colon. */
   readonly user: string
-  /** What `hashPassword` made. */
+  /** The text that `hashPassword` returned. */
   readonly verifier: string
 }
 

@@ -33,7 +33,6 @@ import { MAX_USERS, type VisitorPolicy } from './policy.ts'
 export const VISITOR_SETTINGS: {
   /** Who may visit; undefined: everybody. */
   readonly allow: Setting<readonly AddressBlock[] | undefined>
-  /** Who may not. */
   readonly deny: Setting<readonly AddressBlock[]>
   /** Who may visit with a password; empty: a password is not asked for. */
   readonly basicAuth: ObjectList<{

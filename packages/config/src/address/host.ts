@@ -26,7 +26,6 @@ export type HostKind = 'ipv4' | 'ipv6' | 'localhost' | 'name'
 export interface Host {
   /** Canonical IP literal without brackets (zone kept), or the name in lower case. */
   readonly host: string
-  /** What `host` is. */
   readonly hostKind: HostKind
 }
 

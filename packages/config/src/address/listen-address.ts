@@ -36,7 +36,7 @@ export interface FdAddress {
   readonly fd: number
 }
 
-/** Where to listen. */
+/** An address to listen on: TCP, a unix socket, or an inherited descriptor. */
 export type ListenAddress = TcpListenAddress | UnixAddress | FdAddress
 
 /**

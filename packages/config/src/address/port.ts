@@ -1,7 +1,6 @@
 import { ConfigError } from '../errors.ts'
 import { quote } from '../printing/printable.ts'
 
-/** Highest TCP port. */
 export const MAX_PORT = 65_535
 
 /** Ports from `first` to `last`, both included. */

@@ -3,7 +3,7 @@ import { formatDialAddress, parseDialAddress, type DialAddress } from './dial-ad
 
 /** A service to connect to, and whether it speaks TLS. */
 export interface ServiceAddress {
-  /** Where it is. */
+  /** Host and port, or path of a unix socket. */
   readonly address: DialAddress
   /** Whether the connection is wrapped in TLS, written `https://` in front. */
   readonly tls: boolean

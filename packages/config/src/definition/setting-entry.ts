@@ -11,7 +11,7 @@ export interface SettingEntry {
   readonly flag: string | undefined
   /** Environment variable; undefined for lists of objects and what is inside them. */
   readonly variable: string | undefined
-  /** The definition. */
+  /** What `setting` or `objects` returned for it. */
   readonly node: Setting<unknown> | ObjectList<SettingsTree>
 }
 

@@ -18,7 +18,7 @@ export interface FileWatchOptions {
   readonly files: readonly string[]
   /** Called when one of them has changed. It must not throw; calls may overlap. */
   readonly onChange: () => void
-  /** How long files must be left alone before a change is told, in milliseconds. @default 200 */
+  /** Time without further changes before `onChange` is called, ms. @default 200 */
   readonly quietMs?: number
 }
 
@@ -39,7 +39,7 @@ export class FileWatch {
   }
 
   /**
-   * Begins; whatever changes from now on is told. Directories that do not exist are left out. Rejects
+   * Starts; changes from now on are reported. Directories that do not exist are left out. Rejects
    * when another one cannot be watched, as when the system has no watches left.
    */
   async start(): Promise<void> {
@@ -59,7 +59,7 @@ export class FileWatch {
     await this.start()
   }
 
-  /** Stops. */
+  /** Closes all watchers; no change is reported afterwards. */
   close(): void {
     this.#isClosed = true
     clearTimeout(this.#timer)

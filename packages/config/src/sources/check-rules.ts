@@ -71,7 +71,7 @@ function removeBroken(broken: readonly BrokenItem[]): (text: string) => string {
     })
 }
 
-/** A problem with the place its value stands at. */
+/** A problem with the position of its value. */
 export function placed(found: RuleProblem, values: readonly ResolvedValue[]): Problem {
   const { key, message, hint, severity = 'error', code = 'CONFIG_RULE_BROKEN' } = found
   const origin = values.find((value) => value.key === key)?.origin

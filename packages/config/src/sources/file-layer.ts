@@ -24,7 +24,7 @@ export function fileLayer(
   const visit = (map: RawMap, path: string) => {
     for (const [name, { keyOrigin, value }] of map.members) {
       const key = path + name
-      // A dotted key is no path: two spellings of one setting could stand side by side.
+      // A dotted key is no path: else one setting could be in the file in two spellings.
       const found = name.includes('.') ? undefined : known.get(key)
       if (found) {
         const { entry, isPath } = found
@@ -56,7 +56,6 @@ export function fileLayer(
 interface KnownKeys {
   /** Settings by key, and by the key of the file of a secret. */
   readonly known: ReadonlyMap<string, { readonly entry: SettingEntry; readonly isPath: boolean }>
-  /** Keys of groups. */
   readonly groups: ReadonlySet<string>
 }
 

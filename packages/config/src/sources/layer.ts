@@ -7,7 +7,7 @@ import type { RawNode } from './raw-node.ts'
 
 /** The values of one source. */
 export interface Layer {
-  /** Value by key. */
+  /** Values by key path, such as `connect.timeout`. */
   readonly values: ReadonlyMap<string, LayerValue>
   /** What is wrong with the source itself, such as unknown keys. */
   readonly problems: readonly Problem[]

@@ -40,11 +40,11 @@ export interface LoadOptions {
 /** What {@link loadSettings} resolves with. */
 export type Loaded<Tree extends SettingsTree> = LoadedSettings<Tree> | LoadFailure
 
-/** Settings without error. */
+/** Result of a load in which nothing is wrong; it may have warnings. */
 export interface LoadedSettings<Tree extends SettingsTree> extends LoadReport {
   /** Tells success from failure. */
   readonly ok: true
-  /** The values. */
+  /** The values, with defaults where no source sets them. */
   readonly settings: Resolved<Tree>
 }
 

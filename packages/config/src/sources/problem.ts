@@ -9,7 +9,7 @@ export interface Problem {
   readonly severity: 'error' | 'warning'
   /** Key path of the setting, such as `connect.timeout` or `listeners[0].addr`. */
   readonly key?: string
-  /** Where it stands; absent when it stands nowhere, as a missing value does. */
+  /** Source and position; absent when there is none, as for a missing value. */
   readonly origin?: Origin
   /** What is wrong, quoting the offending text unless it is a secret. */
   readonly message: string

@@ -1,6 +1,6 @@
 /**
- * A value before its type is known, with the place it stands at. Files become these; flags,
- * variables and arguments are the simplest ones. Everything after this is blind to the source.
+ * A value before its type is known, with its source and position. Files are parsed to these; flags,
+ * variables and arguments are the simplest ones. Later steps do not depend on the source.
  */
 import type { Origin } from './origin.ts'
 
@@ -10,19 +10,17 @@ export interface RawScalar {
   readonly kind: 'scalar'
   /** The text, after variables were replaced. */
   readonly text: string | undefined
-  /** Absolute path of the file the text of a secret was read from; absent: it stands here. */
+  /** Absolute path of the file the text of a secret was read from; absent: the text is in the source itself. */
   readonly file?: string
-  /** Where it stands. */
+  /** Source and position of the value. */
   readonly origin: Origin
 }
 
-/** A sequence. */
 interface RawList {
   /** Tells the kinds of node apart. */
   readonly kind: 'list'
-  /** The elements. */
   readonly items: readonly RawNode[]
-  /** Where it stands. */
+  /** Source and position of the value. */
   readonly origin: Origin
 }
 
@@ -32,23 +30,23 @@ export interface RawMap {
   readonly kind: 'map'
   /** The members by key. */
   readonly members: ReadonlyMap<string, RawMember>
-  /** Where it stands. */
+  /** Source and position of the value. */
   readonly origin: Origin
 }
 
 /** One key of a mapping and its value. */
 export interface RawMember {
-  /** Where the key stands. */
+  /** Source and position of the key. */
   readonly keyOrigin: Origin
-  /** The value. */
+  /** The value, before its type is known. */
   readonly value: RawNode
 }
 
-/** Stands where something could not be read and was reported. */
+/** Placeholder for a value that could not be read and was reported. */
 interface RawUnread {
   /** Tells the kinds of node apart. */
   readonly kind: 'unread'
-  /** Where it stands. */
+  /** Source and position of the value. */
   readonly origin: Origin
 }
 

@@ -48,7 +48,7 @@ export interface BrokenItem {
   readonly key: string
   /** The list it is in. */
   readonly list: object[]
-  /** Its position. */
+  /** Position in the list, from 0. */
   readonly index: number
 }
 

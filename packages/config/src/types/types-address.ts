@@ -23,7 +23,7 @@ import {
 import { list } from './type-list.ts'
 import type { ListType, ScalarType } from './value-type.ts'
 
-/** Ports and addresses look like numbers in YAML when nothing but digits stands there. */
+/** Ports and addresses look like numbers in YAML when they are only digits. */
 const TEXT_OR_PORT = { type: ['string', 'integer'] } as const
 
 const listenAddress: ScalarType<ListenAddress> = {

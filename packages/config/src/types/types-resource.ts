@@ -38,7 +38,7 @@ export function url(options: UrlOptions): ScalarType<string> {
     parse: (text) => {
       const parsed = parseUrl(text, options)
       if (parsed && (parsed.username !== '' || parsed.password !== '')) {
-        // The text is not repeated: what stands before the @ is a secret.
+        // The text is not repeated: the part before the @ is a secret.
         throw new ConfigError('CONFIG_VALUE_INVALID', 'the URL holds a user name or password')
       }
       return text

@@ -32,7 +32,7 @@ export function text(options: TextOptions = {}): ScalarType<string> {
   }
 }
 
-/** `true` or `false`. Its flag stands alone for true and with `--no-` for false. */
+/** `true` or `false`. Its flag without a value is true, with `--no-` false. */
 export function boolean(): ScalarType<boolean> {
   return {
     kind: 'scalar',

@@ -30,7 +30,7 @@ export interface ScalarType<T> {
   readonly secret?: true
   /** What a shell completes where `choices` does not say it: a file, or some of the allowed texts. */
   readonly completes?: 'file' | readonly string[]
-  /** Whether a flag of this type may stand without a value and in a `--no-` form. */
+  /** Whether a flag of this type may have no value and a `--no-` form. */
   readonly isBoolean?: true
   /**
    * End of the property name that says the unit of the value, such as `Ms`. The key has no unit,
@@ -49,11 +49,11 @@ export interface ListType<T> {
   readonly kind: 'list'
   /** Type of one element. */
   readonly item: ScalarType<unknown>
-  /** Most elements allowed. */
+  /** Most elements a value may have. */
   readonly maxItems: number
   /** Makes the value from the elements that were read. */
   collect(items: readonly unknown[]): T
-  /** Writes each element. */
+  /** Returns one text per element, in the form that parsing accepts. */
   formatItems(value: T): readonly string[]
 }
 

@@ -2,7 +2,7 @@
  * Durations such as `30s`, `1m30s`, `500ms`, `1.5h`, `2d` and `inf`.
  *
  * A number always has a unit, because `timeout: 30` was read as seconds by one program and as
- * milliseconds by the next; only `0` stands alone. The largest unit comes first and each unit at
+ * milliseconds by the next; only `0` needs no unit. The largest unit comes first and each unit at
  * most once, so that a text has one reading and {@link formatDuration} is its inverse.
  */
 import { ConfigError } from '../errors.ts'

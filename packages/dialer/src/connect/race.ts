@@ -9,7 +9,7 @@ export interface RaceOptions {
   readonly delayMs: number
   /** Most attempts that run at once. */
   readonly maxConcurrent: number
-  /** Cancels the race. */
+  /** Ends all attempts; the race then rejects with its reason. */
   readonly signal: AbortSignal
 }
 

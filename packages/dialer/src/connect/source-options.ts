@@ -32,7 +32,6 @@ export interface SourceOptions {
   readonly device?: string | undefined
 }
 
-/** Checked source options. */
 export interface SourcePlan {
   readonly addresses: readonly SourceAddress[]
   readonly localPort: number | undefined

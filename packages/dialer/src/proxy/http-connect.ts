@@ -22,7 +22,6 @@ import type { ProxyServer } from './proxy-server.ts'
 import { withoutZone } from '../endpoint.ts'
 import { ignoreError } from '../socket-event.ts'
 
-/** One CONNECT request. */
 export interface ConnectRequest {
   readonly proxy: ProxyServer
   readonly host: string

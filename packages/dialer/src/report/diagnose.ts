@@ -8,7 +8,7 @@ import { type ReportOptions, type ReportTarget, resolveReportTarget } from './re
 export interface DiagnoseStep {
   /** Other end and step, such as `proxy tcp`. */
   readonly name: string
-  /** The result. */
+  /** Result of the step, or the message of its error; one line. */
   readonly detail: string
   /** Whether it succeeded. */
   readonly ok: boolean

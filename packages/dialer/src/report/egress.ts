@@ -14,7 +14,7 @@ const IP_TIMEOUT_MS = 2_000
 
 /** The route to one destination. */
 export interface Egress {
-  /** Destination address. */
+  /** IP address that the route leads to. */
   readonly destination: string
   /** Source address of the packets; absent when there is no route. */
   readonly source?: string

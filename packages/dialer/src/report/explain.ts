@@ -22,7 +22,7 @@ const MAX_EXPLAINED_ADDRESSES = 4
 export interface RouteProblem {
   /** Code of the error of the dial. */
   readonly code: DialErrorCode
-  /** What is wrong. */
+  /** The problem in one sentence. */
   readonly message: string
   /** What to do about it. */
   readonly hint?: string

@@ -11,7 +11,6 @@ import { holding, socketEvent } from '../socket-event.ts'
 import type { ResolvedTls } from './options.ts'
 import { trustingContext } from './trust.ts'
 
-/** One TLS handshake. */
 export interface TlsHop {
   /** Host to verify, unless the options set another name. */
   readonly host: string

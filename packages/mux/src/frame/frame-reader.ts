@@ -16,7 +16,6 @@ export interface FrameHandler {
   onPayloadEnd(): void
 }
 
-/** Incremental frame parser. */
 export class FrameReader {
   readonly #handler: FrameHandler
   #partial: Buffer | undefined

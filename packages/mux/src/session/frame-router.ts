@@ -37,7 +37,6 @@ export class FrameRouter implements FrameHandler {
   readonly #pings: RateLimit
   #receiving: Channel | undefined
   #endsStream = false
-  /** Frames received. */
   framesReceived = 0
 
   constructor(parts: RouterParts, owner: RouterOwner) {

@@ -12,7 +12,7 @@ import { Waiters } from './waiters.ts'
 
 /** Why a session ended. */
 export interface SessionEnd {
-  /** What ended it. */
+  /** Code of the error; `MUX_SESSION_CLOSED` after `close`. */
   readonly code: MuxErrorCode
   /** Absent after `close` and after `destroy` without a cause. */
   readonly error?: MuxError
@@ -23,7 +23,6 @@ export type SessionState = 'open' | 'closing' | 'ending' | 'closed'
 
 /** Callbacks of the session. */
 export interface LifecycleOwner {
-  /** Bytes came. */
   received(chunk: Buffer): void
   /** The session is over: everything that waits fails with `error`, and nothing more is read. */
   released(error: MuxError): void

@@ -38,7 +38,6 @@ export class StreamTable {
     this.#peerFirstId = 3 - firstId
   }
 
-  /** Open streams. */
   get size(): number {
     return this.#live.size
   }
@@ -97,7 +96,6 @@ export class StreamTable {
     return id
   }
 
-  /** Adds a stream. */
   add(channel: Channel): void {
     this.#live.set(channel.id, channel)
     this.opened += 1

@@ -8,7 +8,6 @@ import type { Clock } from '../clock.ts'
 
 /** Callbacks of the transport's owner. */
 export interface LinkOwner {
-  /** Bytes came. */
   received(chunk: Buffer): void
   /** The peer ended the transport, or it is closed. */
   ended(): void
@@ -48,7 +47,6 @@ export class TransportLink {
     this.#transport.end()
   }
 
-  /** Destroys the transport. */
   destroy(): void {
     if (this.#state === 'gone') return
     this.#state = 'gone'

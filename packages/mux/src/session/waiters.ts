@@ -40,12 +40,10 @@ export class Waiters {
     }
   }
 
-  /** Resolves all callers. */
   releaseAll(): void {
     for (const waiter of this.#queue) waiter.resolve()
   }
 
-  /** Rejects all callers. */
   rejectAll(error: unknown): void {
     for (const waiter of this.#queue) waiter.reject(error)
   }

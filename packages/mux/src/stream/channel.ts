@@ -156,7 +156,7 @@ export class Channel {
 
   /**
    * As `reset`, but what is queued is sent before, as far as that takes no longer than `withinMs`. Nothing
-   * may be written meanwhile. The first reason stands.
+   * may be written meanwhile. A second reason changes nothing.
    */
   resetWhenSent(reason: number, withinMs: number): void {
     if (this.#closed || this.#resetTimer !== undefined) return

@@ -17,7 +17,6 @@ export class HeldBytes {
   #blockEnd = 0
   #bytes = 0
 
-  /** Bytes held. */
   get bytes(): number {
     return this.#bytes
   }

@@ -202,7 +202,6 @@ class SendBuffer {
   #offset = 0
   #bytes = 0
 
-  /** Bytes queued. */
   get bytes(): number {
     return this.#bytes
   }
@@ -231,7 +230,6 @@ class SendBuffer {
     return piece
   }
 
-  /** Drops everything. */
   clear(): void {
     this.#chunks.clear()
     this.#offset = 0

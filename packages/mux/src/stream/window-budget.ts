@@ -25,7 +25,7 @@ export class WindowBudget {
     this.#parent = parent
   }
 
-  /** Bytes taken now. */
+  /** Bytes that windows have taken now. */
   get usedBytes(): number {
     return this.#usedBytes
   }

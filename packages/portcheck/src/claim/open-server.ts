@@ -15,7 +15,6 @@ export interface OpenServerOptions {
   readonly onConnection: (socket: Socket) => void
 }
 
-/** A listening socket. */
 export interface OpenedSocket {
   readonly server: Server
   /** The real address: the port is never 0. */

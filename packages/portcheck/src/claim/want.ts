@@ -33,7 +33,6 @@ export interface WantParts {
  */
 export type Want = number | string | ListenAddress | WantParts
 
-/** A parsed want. */
 export interface ReadWant {
   /** The want as it was given. */
   readonly text: string

@@ -5,7 +5,6 @@ import { parsePortRange, type PortRange } from '@proj/config/address'
 
 /** The parsed command line. */
 export interface CliArguments {
-  /** Addresses to check. */
   readonly wants: readonly string[]
   /** The command after `--`, which runs with the port. */
   readonly command: readonly string[]
@@ -24,7 +23,6 @@ export interface CliArguments {
   readonly version: boolean
 }
 
-/** The help text. */
 export const USAGE = `Usage: portcheck [options] ADDRESS...
        portcheck [options] --find FIRST-LAST [HOST]
        portcheck [options] --hold ADDRESS -- COMMAND [ARGUMENT...]

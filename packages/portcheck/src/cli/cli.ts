@@ -59,7 +59,6 @@ export async function runCli(host: CliProcess): Promise<number> {
   }
 }
 
-/** Checks one address. */
 async function runOne(host: CliProcess, parsed: CliArguments, want: string): Promise<number> {
   if (parsed.waitMs !== undefined) await waitFor(want, parsed.waitMs)
   const look = parsed.explain ? explain : probe

@@ -12,7 +12,7 @@ export type HolderState = 'listening' | 'connected' | 'closing' | 'time-wait'
 export interface Holder {
   /** Local address, an IP address without brackets. */
   readonly host: string
-  /** Local port. */
+  /** Local port, 1 to 65535. */
   readonly port: number
   /** State of the socket. */
   readonly state: HolderState

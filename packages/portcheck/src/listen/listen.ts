@@ -43,7 +43,7 @@ export interface ListenOptions extends ClaimOptions, AddressListOptions, Conflic
 
 /** One of several listeners of a program: its addresses and options. */
 export interface ListenRequest extends ListenOptions {
-  /** Its addresses. */
+  /** The address to listen on, or several. */
   readonly at: Want | readonly Want[]
 }
 

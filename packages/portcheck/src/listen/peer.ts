@@ -8,7 +8,7 @@ import { unmapIPv4 } from '@proj/config/address'
 export interface Peer {
   /** IPv4 also for a peer in IPv6 form; IPv6 without its zone. */
   readonly address: string
-  /** Remote port. */
+  /** Remote port, 1 to 65535. */
   readonly port: number
   /** The family of {@link address}. */
   readonly family: 'ipv4' | 'ipv6'

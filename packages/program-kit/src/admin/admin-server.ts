@@ -8,7 +8,7 @@ import {
 
 import { findForeignRequest } from './foreign-request.ts'
 
-/** Time for a request with its head, and for an idle connection, ms. Somebody asks for a page, nothing else. */
+/** Time for a request with its head, and for an idle connection, ms. Requests have no body. */
 const REQUEST_TIMEOUT_MS = 10_000
 
 /** How often Node looks for requests that take too long, ms; by its own default every 30 s. */
@@ -22,7 +22,7 @@ const PROBES: ReadonlySet<string> = new Set(['/health', '/ready'])
 
 /** The answer of a page. */
 export interface AdminAnswer {
-  /** Status. Default 200. */
+  /** HTTP status. Default 200. */
   readonly status?: number
   /** Media type of the body. */
   readonly type?: string
@@ -37,7 +37,7 @@ export type AdminPage = () => AdminAnswer | Promise<AdminAnswer>
 export interface AdminDenial {
   /** Status, 401 or 429. */
   readonly status: number
-  /** One sentence. */
+  /** The reason in one sentence. */
   readonly error: string
   /** Asks to wait this long, ms. */
   readonly retryAfterMs?: number | undefined

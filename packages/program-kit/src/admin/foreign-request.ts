@@ -11,11 +11,11 @@ import type { ListenAddress } from '@proj/config/address'
 
 /** Why a request is refused: the JSON body of the answer, status 403. */
 export interface ForeignRequest {
-  /** One sentence. */
+  /** The reason in one sentence. */
   readonly error: string
-  /** Stable. */
+  /** Stable code for programs. */
   readonly code: 'host-refused' | 'origin-refused'
-  /** What to do. */
+  /** What an operator can do about it, one sentence. */
   readonly hint: string
 }
 

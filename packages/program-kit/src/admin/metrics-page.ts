@@ -6,7 +6,7 @@ import type { AdminAnswer, AdminPage } from './admin-server.ts'
 export interface MetricSample {
   /** Values of the labels; every sample of a metric has the same labels. Default: none. */
   readonly labels?: Readonly<Record<string, string | number>>
-  /** The value now. */
+  /** The value at the time of the request. */
   readonly value: number
 }
 
@@ -16,7 +16,7 @@ export interface HistogramSample {
   readonly labels?: Readonly<Record<string, string | number>>
   /** Observations by bucket, not cumulative, in the order of the bounds; larger ones are left out. */
   readonly buckets: ArrayLike<number>
-  /** Of all observations. */
+  /** Number of all observations, those above the last bound included. */
   readonly count: number
   /** Of all observed values. */
   readonly sum: number
@@ -41,8 +41,8 @@ export type Metric =
 
 /**
  * The page `/metrics` in the text format of Prometheus: the metrics of a program, then those of its
- * process. A program counts in its own variables, so that counting costs it nothing; they are read when
- * somebody asks. The library is loaded by the first request.
+ * process. A program counts in its own variables, so that counting costs it nothing; they are read for
+ * each request. The library is loaded by the first request.
  */
 export function metricsPage(read: () => readonly Metric[] | Promise<readonly Metric[]>): AdminPage {
   return async () => await formatMetrics([...(await read()), ...processMetrics()])

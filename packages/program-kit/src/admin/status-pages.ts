@@ -21,7 +21,7 @@ export interface AgentPages {
 
 /** One endpoint of one agent's session. */
 export interface SessionStatus {
-  /** Name visitors use. */
+  /** Name of the endpoint. */
   readonly endpoint: string
   /** Id of the session in the server's log. */
   readonly session: string
@@ -31,7 +31,7 @@ export interface SessionStatus {
   readonly protocol: string
   /** Address the agent came from; absent when the connection is already gone. */
   readonly remoteAddress?: string
-  /** ISO time. */
+  /** When the session began, ISO 8601. */
   readonly connectedAt: string
   /** Streams open on the session now, of all its endpoints. */
   readonly openStreams: number
@@ -41,47 +41,47 @@ export interface SessionStatus {
 export interface EdgeStatus {
   /** Visitors connected now. */
   readonly connections: number
-  /** Requests so far. */
+  /** Requests since the server started. */
   readonly requests: number
   /** Requests running now. */
   readonly inFlight: number
   /** Upgraded connections open now. */
   readonly upgraded: number
-  /** From visitors. */
+  /** Bytes received from visitors. */
   readonly bytesIn: number
-  /** To visitors. */
+  /** Bytes sent to visitors. */
   readonly bytesOut: number
-  /** Answers by status. */
+  /** Number of answers by HTTP status. */
   readonly statuses: Readonly<Record<string, number>>
 }
 
 /** A public TCP port. */
 export interface PortStatus {
-  /** The port. */
+  /** Number of the port, 1 to 65535. */
   readonly port: number
   /** The endpoint its visitors reach. */
   readonly endpoint: string
   /** Tenant of the endpoint; absent on servers without tenants. */
   readonly tenant?: string
-  /** Whose it is. */
+  /** Identity of the token that claimed it. */
   readonly identity: string
-  /** ISO time. */
+  /** When it was claimed, ISO 8601. */
   readonly since: string
   /** Until when it is kept while no agent serves it, ISO time; absent while one does. */
   readonly heldUntil?: string
   /** Agent sessions that serve it. */
   readonly sessions: number
-  /** The sockets. */
+  /** Addresses it listens on, host and port. */
   readonly addresses: readonly string[]
-  /** Visitors now. */
+  /** Visitors connected now. */
   readonly visitors: number
   /** Visitors since it was claimed. */
   readonly connections: number
   /** Visitors the access lists rejected. */
   readonly refused: number
-  /** From visitors. */
+  /** Bytes received from visitors. */
   readonly bytesIn: number
-  /** To visitors. */
+  /** Bytes sent to visitors. */
   readonly bytesOut: number
 }
 
@@ -92,7 +92,7 @@ export interface TlsStatus {
     /** Host names and addresses, or the subject of a certificate without any. */
     readonly names: readonly string[]
     readonly serial: string
-    /** ISO time. */
+    /** ISO 8601. */
     readonly expires: string
   }[]
   /** Whether it asks clients for a certificate. */
@@ -119,21 +119,21 @@ export interface LinkStatus {
   readonly nextAttemptMs?: number
 }
 
-/** A failure. */
+/** The last failure of a connection, a listener or an access. */
 export interface FailureStatus {
   /** Stable code, where there is one. */
   readonly code?: string
-  /** One sentence. */
+  /** One sentence for people. */
   readonly text: string
   /** How long ago, ms. */
   readonly ageMs: number
 }
 
-/** Connections and bytes. */
+/** Connections and bytes of a listener or an access. */
 export interface TrafficStatus {
   /** Connections open now. */
   readonly open: number
-  /** Connections so far. */
+  /** Connections since the start, open ones included. */
   readonly total: number
   /** Bytes towards the service so far, those of open connections included. */
   readonly bytesToService: number
@@ -141,9 +141,9 @@ export interface TrafficStatus {
   readonly bytesFromService: number
 }
 
-/** One listener. */
+/** State of one listener. */
 export interface ListenerStatus extends TrafficStatus {
-  /** Name visitors use. */
+  /** Name of the endpoint. */
   readonly endpoint: string
   /** What the service speaks. */
   readonly kind: 'http' | 'tcp'
@@ -161,11 +161,11 @@ export interface ListenerStatus extends TrafficStatus {
 export interface BindStatus {
   /** As it is configured. */
   readonly address: string
-  /** Whether it listens. */
+  /** `waiting`: the address is taken or does not exist yet. */
   readonly state: 'listening' | 'waiting'
   /** What really listens, as the system reports it. */
   readonly addresses: readonly string[]
-  /** Why it waits. */
+  /** Why it waits; absent while it listens. */
   readonly why?: string
   /** Who holds the address. */
   readonly holder?: string
@@ -180,7 +180,7 @@ export interface FarStatus {
   readonly state: 'served' | 'unserved' | 'refused' | 'unknown'
   /** Agents that serve the endpoint. */
   readonly agents?: number
-  /** Their sessions. */
+  /** Sessions of these agents. */
   readonly sessions?: number
   /** Result of the last connection to the service: `ok` or a reset reason. */
   readonly outcome?: string
@@ -188,11 +188,11 @@ export interface FarStatus {
   readonly ageMs?: number
 }
 
-/** One access. */
+/** State of one access. */
 export interface AccessStatus extends TrafficStatus {
   /** Name of the endpoint. */
   readonly endpoint: string
-  /** Its local addresses. */
+  /** One entry per configured local address. */
   readonly binds: readonly BindStatus[]
   /** The endpoint at the server. */
   readonly far: FarStatus
@@ -202,13 +202,13 @@ export interface AccessStatus extends TrafficStatus {
   readonly lastFailure?: FailureStatus
 }
 
-/** A running agent. */
+/** State of a running agent: the page `/status`. */
 export interface AgentStatus {
-  /** Program and version. */
+  /** Program and version, `adit/1.2.3`. */
   readonly software: string
-  /** Process id. */
+  /** Process id, for `kill`. */
   readonly pid: number
-  /** ISO time. */
+  /** When the program started, ISO 8601. */
   readonly startedAt: string
   /** URL of the server, without credentials. */
   readonly server: string
@@ -218,8 +218,8 @@ export interface AgentStatus {
   readonly stopping: boolean
   /** Connections with the server that are needed. */
   readonly links: readonly LinkStatus[]
-  /** Its listeners. */
+  /** One entry per listener. */
   readonly listeners: readonly ListenerStatus[]
-  /** Its accesses. */
+  /** One entry per access. */
   readonly accesses: readonly AccessStatus[]
 }

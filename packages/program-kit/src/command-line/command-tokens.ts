@@ -17,7 +17,6 @@ export interface ForeignFlags {
 
 /** A flag of a setting. */
 export interface Flag {
-  /** The setting. */
   readonly entry: SettingEntry
   /** Whether it names the file of a secret. */
   readonly isPath: boolean

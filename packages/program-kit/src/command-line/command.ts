@@ -18,7 +18,7 @@ export interface Argument<T> {
   readonly inferred?: T
 }
 
-/** One command. */
+/** A command of a program: its arguments, flags and help. */
 export interface Command {
   /** What it does, one sentence. */
   readonly description: string
@@ -31,7 +31,7 @@ export interface Command {
    * are refused. @default all
    */
   readonly settings?: readonly string[]
-  /** Whether it takes what follows `--` as it stands. @default false */
+  /** Whether it takes the arguments after `--` unparsed. @default false */
   readonly passthrough?: boolean
   /** Command lines to show in help, without explanation. */
   readonly examples?: readonly string[]

@@ -36,7 +36,7 @@ export interface CommandsInfo {
   readonly description: string
   /** Settings whose flags the commands take. */
   readonly settings: SettingsInfo
-  /** Commands by name. */
+  /** By name, as typed: `access`, `config check`. */
   readonly commands: Readonly<Record<string, Command>>
   /** Command when none is typed. */
   readonly defaultCommand?: string
@@ -53,7 +53,7 @@ export interface Commands<
   List extends Readonly<Record<string, Command>>,
   Globals extends Readonly<Record<string, Setting<unknown>>>,
 > extends CommandsInfo {
-  /** Commands by name. */
+  /** By name, as typed: `access`, `config check`. */
   readonly commands: List
   /** Flags that every command takes. */
   readonly globals: Globals

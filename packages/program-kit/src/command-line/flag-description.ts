@@ -9,7 +9,6 @@ export interface FlagDescription {
   readonly short: string | undefined
   /** What to write after it; undefined when it needs no value. */
   readonly value: string | undefined
-  /** What it does. */
   readonly description: string
   /** What is known about its value: default, limits, variable. */
   readonly notes: readonly string[]

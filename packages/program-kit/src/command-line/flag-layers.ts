@@ -3,13 +3,12 @@ import { type RawNode, elementsOf, givenTwice, isSecret } from '@proj/config/lay
 
 import type { Flag, FlagUse } from './command-tokens.ts'
 
-/** The flags of a command line, sorted by what they belong to. */
+/** The flags of a command line: those of settings, of every command, of one command. */
 export interface FlagLayers {
   /** Flags that every command takes. */
   readonly globals: Layer
   /** Flags of this command alone. */
   readonly command: Layer
-  /** Flags of settings. */
   readonly settings: Layer
   /** Flags of other commands, secrets in the open or given twice. */
   readonly problems: readonly Problem[]
@@ -28,7 +27,7 @@ export interface FlagOwners {
 }
 
 /**
- * Sorts flags by what they belong to.
+ * Sorts flags into those of settings, of every command and of one command.
  *
  * @param table - every flag there is; commands may share a name
  * @param baseDir - absolute directory that relative paths start from

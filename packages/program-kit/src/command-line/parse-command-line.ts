@@ -52,7 +52,6 @@ export type ParsedCommandLine<
   | {
       /** The command line can be run. */
       readonly kind: 'command'
-      /** The command. */
       readonly command: ParsedCommand<List>
       /** Values of the flags that every command takes. */
       readonly globals: Resolved<Globals>
@@ -60,7 +59,6 @@ export type ParsedCommandLine<
       readonly settings: Layer
       /** What followed `--`. */
       readonly rest: readonly string[]
-      /** Warnings. */
       readonly problems: readonly Problem[]
     }
   /** Help was asked for; `topic` is the command it is asked about. */

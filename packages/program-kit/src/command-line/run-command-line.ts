@@ -35,17 +35,17 @@ import {
 
 /** The surroundings of a program. */
 export interface Surroundings {
-  /** Where answers go. */
+  /** Output of commands. */
   readonly stdout: TextOutput
   /** Where mistakes and log lines go. */
   readonly stderr: TextOutput
-  /** Environment variables. */
+  /** Environment variables by name. */
   readonly env: Readonly<Record<string, string | undefined>>
   /** Arguments without interpreter and script. */
   readonly argv: readonly string[]
   /** Absolute directory that relative paths start from. */
   readonly cwd: string
-  /** What the program is told while it runs. */
+  /** Signals to stop and to reload. */
   readonly signals: ProgramSignals
 }
 
@@ -69,7 +69,7 @@ export interface Invocation<Tree extends SettingsTree, List extends CommandList>
 export interface ProgramDefinition<Tree extends SettingsTree, List extends CommandList> {
   /** Program and version, `adit/1.2.3`. */
   readonly software: string
-  /** Its settings. */
+  /** What `defineSettings` returned for the program. */
   readonly settings: Settings<Tree>
   /** Its own commands and those of STANDARD_COMMANDS. */
   readonly commands: Commands<List & StandardCommands, GlobalFlags>

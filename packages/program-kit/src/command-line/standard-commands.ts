@@ -9,13 +9,13 @@ import type { Shell } from './completion-script.ts'
 
 /** Flags of every command. */
 export interface GlobalFlags extends Readonly<Record<string, Setting<unknown>>> {
-  /** Configuration files. */
+  /** Paths of configuration files; a later one overrides an earlier one. */
   readonly config: Setting<readonly string[]>
   /** JSON instead of text. */
   readonly json: Setting<boolean>
   /** Only errors are logged. */
   readonly quiet: Setting<boolean>
-  /** Everything is logged. */
+  /** The level of the log is `debug`. */
   readonly verbose: Setting<boolean>
   /** A configuration file of Piko. */
   readonly pikoConfig: Setting<string | undefined>
@@ -23,14 +23,14 @@ export interface GlobalFlags extends Readonly<Record<string, Setting<unknown>>> 
   readonly pikoExpandEnv: Setting<boolean>
 }
 
-/** Commands by name. */
+/** By name, as typed: `access`, `config check`. */
 export type CommandList = Readonly<Record<string, Command>>
 
 /** The commands of `STANDARD_COMMANDS`. */
 export interface StandardCommands {
-  /** Says every mistake. */
+  /** Prints every problem of the configuration. */
   readonly 'config check': Command
-  /** Shows every value. */
+  /** Prints every setting with its value. */
   readonly 'config show': Command & { readonly flags: { readonly origin: Setting<boolean> } }
   /** Prints the JSON Schema. */
   readonly 'config schema': Command

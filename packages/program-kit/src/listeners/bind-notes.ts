@@ -8,9 +8,9 @@ import { parseListenAddress } from '@proj/config/address'
 
 /** A warning about a port that was opened. */
 export interface BindNote {
-  /** Stable code, PC101. */
+  /** Stable code, such as `PC101`. */
   readonly code: string
-  /** What happens. */
+  /** The effect in one sentence. */
   readonly text: string
   /** One thing to do. */
   readonly hint: string
@@ -18,9 +18,9 @@ export interface BindNote {
   readonly endpoint?: string
 }
 
-/** Listeners of portcheck. */
+/** What is read of the listeners of `@proj/portcheck`. */
 export interface NotedListeners<Note extends BindNote> {
-  /** What is bound. */
+  /** One entry per address that was given. */
   readonly bound: readonly {
     readonly want: string
     readonly port: number

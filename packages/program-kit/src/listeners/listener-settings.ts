@@ -26,7 +26,7 @@ export const LISTENER_SETTINGS: {
   readonly waitMs: Setting<number>
   /** Who may connect; undefined: everybody. */
   readonly allow: Setting<readonly AddressBlock[] | undefined>
-  /** Who may not. */
+  /** Addresses and blocks that may not connect, also when `allow` has them. */
   readonly deny: Setting<readonly AddressBlock[]>
 } = {
   onConflict: setting(oneOf(['fail', 'wait', 'next']), {
@@ -62,9 +62,9 @@ export function* bindsAreTcp(settings: readonly Binds[]): Generator<RuleProblem>
 
 /** Access lists as portcheck takes them. */
 export interface AccessLists {
-  /** Absent: everybody. */
+  /** Addresses and blocks that may connect; undefined: all. */
   readonly allow: readonly string[] | undefined
-  /** Beats `allow`. */
+  /** Addresses and blocks that may not connect, also when `allow` has them. */
   readonly deny: readonly string[]
 }
 

@@ -9,7 +9,7 @@ import {
 export interface Binds {
   /** Key of the setting. */
   readonly key: string
-  /** What it says. */
+  /** Value of the setting. */
   readonly addresses: readonly ListenAddress[]
 }
 

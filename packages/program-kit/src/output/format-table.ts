@@ -2,7 +2,6 @@ import { escapeUnprintable } from '@proj/config'
 
 import { displayWidth, padToWidth } from './display-width.ts'
 
-/** Between two columns. */
 const GAP = '  '
 
 /** Options of {@link formatTable}. */
@@ -15,7 +14,7 @@ export interface TableOptions {
 
 /**
  * Writes rows of text in aligned columns, without lines around them, so that they can be read, cut
- * and searched. Cells are escaped: what a peer says of itself stands in most of them.
+ * and searched. Cells are escaped: most of them have text that a peer sent.
  *
  * @param rows - cells by row; a row may have fewer cells than others, and its last one, behind which
  *   nothing comes, then makes no column wider

@@ -2,7 +2,7 @@ import { styleText } from 'node:util'
 
 import { escapeUnprintable } from '@proj/config'
 
-/** Fields every line has; they stand before the others. */
+/** Fields of every line; they are printed before the others. */
 const HIDDEN = new Set(['level', 'time', 'msg'])
 
 const STYLES: ReadonlyMap<string, Parameters<typeof styleText>[0]> = new Map([

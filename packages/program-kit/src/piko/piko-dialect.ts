@@ -22,7 +22,7 @@ import type { PikoConversion, PikoTable } from './piko-table.ts'
 export interface PikoProgram {
   /** Its name, such as `server`. */
   readonly name: string
-  /** Its keys. */
+  /** The keys of its files, with the settings they are converted to. */
   readonly keys: PikoTable
 }
 

@@ -18,7 +18,7 @@ export interface DrainOptions {
 }
 
 /**
- * Waits until the program is told to stop, then drains it.
+ * Waits for the signal to stop, then drains the program.
  *
  * @throws whatever rejects first in `failures`, without a drain.
  */

@@ -3,7 +3,6 @@
  * never changes its meaning.
  */
 export const EXIT: Readonly<{
-  /** Done. */
   ok: 0
   /** It could not be done; trying again may help. */
   failed: 1

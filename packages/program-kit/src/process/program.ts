@@ -25,7 +25,7 @@ export interface ProgramHost {
   off(event: Signal, listener: () => void): unknown
 }
 
-/** What a running program is told. */
+/** Signals that a running program reacts to. */
 export interface ProgramSignals {
   /** Aborted by the first SIGINT or SIGTERM: finish what runs. */
   readonly stop: AbortSignal
@@ -50,7 +50,7 @@ export async function aborted(signal: AbortSignal): Promise<void> {
  * Runs a program's body to its exit code. A UserError is printed as sentence and hint; anything else
  * that escapes is a defect and is printed with its stack.
  *
- * When the reader of standard output is gone (`| head`), the program is told to stop and says nothing. When
+ * When the reader of standard output is gone (`| head`), the program stops and prints nothing more. When
  * standard output cannot be written for another reason, such as a full disk, it ends with EXIT.failed.
  */
 export async function runProgram(
@@ -105,7 +105,7 @@ export async function runProgram(
   }
 }
 
-/** Whether an answer is missing that somebody waits for. */
+/** Whether output was lost that its reader still expects. */
 function isBroken(error: NodeJS.ErrnoException | undefined): error is NodeJS.ErrnoException {
   return error !== undefined && error.code !== 'EPIPE'
 }

@@ -10,11 +10,10 @@ import { EXIT, UserError } from '../process/exit-code.ts'
 
 /** Flags of every command that asks an admin port: files in PEM. */
 export const ADMIN_TLS_FLAGS: {
-  /** Authorities to trust. */
   readonly ca: Setting<string | undefined>
-  /** Client certificate. */
+  /** Client certificate to show, PEM. */
   readonly cert: Setting<string | undefined>
-  /** Its key. */
+  /** Private key of the client certificate, PEM. */
   readonly key: Setting<string | undefined>
 } = {
   ca: setting(path(), {
@@ -28,13 +27,12 @@ export const ADMIN_TLS_FLAGS: {
 export interface AdminTlsFiles {
   /** Authorities to trust instead of the usual ones, PEM. */
   readonly ca?: string | undefined
-  /** Client certificate, PEM. */
+  /** Client certificate to show, PEM. */
   readonly cert?: string | undefined
-  /** Its key, PEM. */
+  /** Private key of the client certificate, PEM. */
   readonly key?: string | undefined
 }
 
-/** Sends a GET. */
 export type AdminRequest = (
   url: URL,
   options: { readonly signal: AbortSignal; readonly headers?: Readonly<Record<string, string>> },

@@ -12,7 +12,7 @@ import { formatTable } from '../output/format-table.ts'
 export interface ServerStatus {
   /** Whether it takes visitors and agents. */
   readonly ready: boolean
-  /** The proxy port. */
+  /** State of the proxy port. */
   readonly edge: EdgeStatus
   /** Every endpoint of every session. */
   readonly sessions: readonly SessionStatus[]

@@ -16,7 +16,7 @@ export interface AgentLinkOptions {
   onFatal(link: AgentLink, error: unknown): void
   /** Whether each attempt shows other credentials. */
   readonly renewsCredentials: boolean
-  /** Waits between attempts. */
+  /** Delays between attempts. */
   readonly backoff: BackoffOptions
 }
 
@@ -48,7 +48,6 @@ export class AgentLink {
     }).catch((error: unknown) => options.onFatal(this, error))
   }
 
-  /** Sessions open now. */
   get sessions(): ReadonlySet<ListenSession> {
     return this.#sessions
   }

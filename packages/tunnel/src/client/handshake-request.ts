@@ -11,7 +11,6 @@ import { speaksAdit } from '../protocol/protocol-version.ts'
 import { handshakeTo, type ServerOptions } from './server-options.ts'
 import { WebSocketPipe } from '../websocket/pipe.ts'
 
-/** A finished handshake. */
 export interface ServerPipe {
   readonly pipe: WebSocketPipe
   /** Wire agreed. */

@@ -60,7 +60,7 @@ const NO_DEMAND = new Demand()
 
 /** What a kept connection needs. */
 export interface KeepConnectedOptions<T extends KeptConnection> {
-  /** Makes one attempt. */
+  /** Makes one attempt; the signal ends it. */
   readonly connect: (signal: AbortSignal) => Promise<T>
   /** Called with each connection that was made. */
   readonly onConnected: (connection: T) => void

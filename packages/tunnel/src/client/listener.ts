@@ -50,7 +50,7 @@ export interface ListenOptions {
 
 /** An endpoint this agent serves. Made by `Agent.listen` and `Agent.forward`. */
 export class Listener extends EventEmitter<ListenerEvents> {
-  /** Name visitors address. */
+  /** Name of the endpoint. */
   readonly endpoint: string
   /** What its streams carry. */
   readonly kind: 'http' | 'tcp'

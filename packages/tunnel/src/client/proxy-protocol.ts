@@ -38,7 +38,7 @@ const MAX_UNIQUE_ID_BYTES = 128
  *
  * @param record - names the visitor; undefined on sessions with a Piko server, which has no records.
  * @param destination - the service's address; when its family is not the visitor's, the unspecified
- *   address of the visitor's family stands in, for the header has one family.
+ *   address of the visitor's family takes its place, because the header has one family.
  */
 export function proxyHeader(
   version: ProxyProtocolVersion,

@@ -11,7 +11,7 @@ import { handshakeTo, type ServerOptions } from './server-options.ts'
 
 /** A name that is reserved for the identity that asked. */
 export interface ReservedName {
-  /** The name. */
+  /** Name of the endpoint. */
   readonly endpoint: string
   /** What it is meant to carry. */
   readonly kind: 'http' | 'tcp'

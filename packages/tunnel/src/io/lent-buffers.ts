@@ -1,9 +1,9 @@
 import type { ChunkAnswer, ChunkHolder } from '@proj/mux'
 
 /**
- * The memory sockets are read into: buffers that one socket has while it brings much, and that are not
- * used again before nothing refers to them any more (`ChunkAnswer` of @proj/mux is the contract); and
- * copies of chunks that are too small to be worth a buffer.
+ * The memory that sockets are read into. A socket keeps one buffer while its reads are large. A buffer is
+ * used again only after every reference to it is gone (`ChunkAnswer` of @proj/mux is the contract). Chunks
+ * that are too small for that are copied.
  */
 
 /**

@@ -4,8 +4,8 @@ import type { TLSSocket } from 'node:tls'
 /**
  * The TCP socket below a TLS socket, where there is one.
  *
- * Node keeps it in a private property, the same from 20 to 26; without it TLS goes on to work, save that
- * a connection can no longer be reset, only closed. A test looks at the running Node.
+ * Node keeps it in a private property, the same from 20 to 26; without it TLS still works, but
+ * a connection can only be closed, not reset. A test looks at the running Node.
  */
 export function carrierOf(socket: TLSSocket): Socket | undefined {
   const carrier: unknown = Reflect.get(socket, '_parent')

@@ -16,12 +16,12 @@ export class Traffic {
   #toSocket = 0
   #fromSocket = 0
 
-  /** Connections open now. */
+  /** Connections that are open now. */
   get open(): number {
     return this.#open.size
   }
 
-  /** Connections so far. */
+  /** Connections since the start, open ones included. */
   get total(): number {
     return this.#total
   }
@@ -40,7 +40,7 @@ export class Traffic {
     return sum
   }
 
-  /** A connection begins. */
+  /** Counts a connection and its bytes from now on. */
   add(connection: MeteredConnection): void {
     this.#total += 1
     this.#open.add(connection)

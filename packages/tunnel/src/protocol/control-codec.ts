@@ -2,7 +2,6 @@ import type { ControlMessage } from './control-message.ts'
 import { CONTROL_CHARACTER } from './routes.ts'
 import { TunnelError } from '../errors.ts'
 
-/** Longest message body. */
 export const MAX_CONTROL_BYTES = 16_384
 
 /** Longest text in a message, in UTF-16 code units. */

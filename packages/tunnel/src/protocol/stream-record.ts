@@ -18,7 +18,7 @@ export interface StreamRecord {
   readonly endpoint: string
   /** Visitor's address as text without a zone, where known. For kind `http`, that of the first request. */
   readonly visitorAddress?: string
-  /** Visitor's port. */
+  /** Port of the visitor, 1 to 65535. */
   readonly visitorPort?: number
   /** TLS version and server name of the visitor's connection, `TLSv1.3 name`, absent when plain. */
   readonly visitorTls?: string

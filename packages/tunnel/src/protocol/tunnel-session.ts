@@ -169,7 +169,7 @@ export class TunnelSession {
     }
     await this.end({
       message: { type: 'ended', reason },
-      // A GoAway may overtake what stands in the control stream.
+      // A GoAway may overtake messages of the control stream.
       peerWaitMs: Infinity,
       signal: AbortSignal.timeout(RIGHT_ENDED_MS),
       ...(abortCode !== undefined && { code: abortCode }),

@@ -24,7 +24,7 @@ export interface AuthorizationRequest {
    * (`adit-session` for consumers): the grant is asked for each endpoint.
    */
   readonly endpoint: string
-  /** Peer's address. */
+  /** IP address of the peer; undefined when its connection is gone. */
   readonly remoteAddress: string | undefined
   /** The peer's TLS certificate; absent where none is asked for. */
   readonly certificate?: ClientCertificate

@@ -19,7 +19,6 @@ export interface RejectedName {
   readonly endpoint: Endpoint
   /** The identity that asked for it. */
   readonly identity: string
-  /** Its address. */
   readonly remoteAddress: string | undefined
   /** Why it was rejected. */
   readonly conflict: NameConflict
@@ -45,7 +44,7 @@ export interface NameClaim {
 export interface ClaimContext {
   /** Which sessions serve which endpoint. */
   readonly registry: UpstreamRegistry
-  /** The reserved names. */
+  /** Names that are reserved, and for whom. */
   readonly reservations: NameReservations
   /** Delay to advise, ms: longer than it takes to notice that the holder is gone. */
   readonly nameRetryAfterMs: number
@@ -91,7 +90,6 @@ export function conflictText(endpoint: string, { holder, identity, since }: Name
 
 /** A conflict as JSON. */
 export interface ConflictDetails {
-  /** Stable. */
   readonly code: 'name-taken'
   /** What holds the name. */
   readonly holder: NameConflict['holder']

@@ -125,7 +125,7 @@ export class ConsumerAcceptor {
     this.#pipes.abort('draining')
   }
 
-  /** Ends everything now. */
+  /** Destroys all sessions and connections without a drain. */
   destroy(): void {
     this.#draining = true
     for (const session of this.#sessions) session.abort()

@@ -22,9 +22,9 @@ import type { WebSocketPipe } from '../websocket/pipe.ts'
 export interface ConsumerSessionOptions {
   /** Where upstreams are found. */
   readonly registry: UpstreamRegistry
-  /** Names this server. */
+  /** Name of this server, sent to the peer. */
   readonly node: string
-  /** Program and version. */
+  /** Program and version, sent to the peer. */
   readonly software: string
   /** Memory that windows of all sessions may grow by together. */
   readonly windowBudget: WindowBudget

@@ -16,7 +16,6 @@ import type { Upstream, UpstreamRegistry } from './upstream-registry.ts'
 export interface TcpVisitor {
   /** Peer's address, as it shall be shown. */
   readonly remoteAddress: string | undefined
-  /** Peer's port. */
   readonly remotePort: number | undefined
   /** TLS version and server name of its connection, `TLSv1.3 name`; absent when plain. */
   readonly tls?: string
@@ -172,7 +171,7 @@ export class TcpConnection {
     return splice
   }
 
-  /** The visitor is gone: the agent is told. */
+  /** The visitor is gone: resets the stream to the agent. */
   abandon(): void {
     this.#channel.reset(RESET_REASONS.consumerGone)
     this.#ended({ in: 0, out: 0 })

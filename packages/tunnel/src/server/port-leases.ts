@@ -17,7 +17,7 @@ export interface PortWish {
 
 /** A session's lease of a port. Visitors get through as long as some session has one. */
 export interface PortLease {
-  /** The port. */
+  /** Number of the port, 1 to 65535. */
   readonly port: number
   /** Its URL; undefined: the agent uses the host it has dialed. */
   readonly url: string | undefined
@@ -88,7 +88,6 @@ export class PortLeases {
     lease?.release()
   }
 
-  /** Releases every port. */
   releaseAll(): void {
     this.#wishes.clear()
     for (const endpoint of this.#leases.keys()) this.release(endpoint)

@@ -136,7 +136,7 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
     }
   }
 
-  /** Sessions held now. */
+  /** Sessions that are open now. */
   get sessions(): ReadonlySet<UpstreamSession> {
     return this.#sessions
   }

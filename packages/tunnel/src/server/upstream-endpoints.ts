@@ -30,7 +30,6 @@ export interface UpstreamEndpointsOptions
 export interface Registered {
   /** Rules for its visitors. */
   readonly rules?: VisitorRules
-  /** Its public port. */
   readonly lease?: PortLease
 }
 
@@ -47,7 +46,6 @@ export class UpstreamEndpoints {
     this.#ports = new PortLeases(options.publicPorts, options.logger)
   }
 
-  /** Endpoints registered now. */
   get names(): ReadonlySet<string> {
     return this.#names
   }

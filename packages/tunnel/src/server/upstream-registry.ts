@@ -20,7 +20,7 @@ export interface Upstream {
   readonly identity: string
   /** Tenant whose endpoints it serves. */
   readonly tenant: string
-  /** Agent's address. */
+  /** IP address of the agent; undefined when its connection was gone already. */
   readonly remoteAddress: string | undefined
   /** When the session was accepted, ms since the epoch. */
   readonly connectedAt: number
@@ -69,7 +69,7 @@ interface Entry<Rules extends VisitorRules> {
   /** When the first of them came, ms since the epoch. */
   readonly takenAt: number
   next: number
-  /** What became of the last stream to the service, and when by the clock that only goes on. */
+  /** Outcome of the last stream to the service, and its time on the monotonic clock, ms. */
   last: { readonly outcome: StreamOutcome; readonly atMs: number } | undefined
   /** What each session demands of visitors, of those that demand anything. */
   readonly demands: Map<Upstream, Rules>
@@ -91,7 +91,7 @@ export class UpstreamRegistry<
 > extends EventEmitter<RegistryEvents> {
   /** Visitors that wait for an agent. */
   readonly waits: VisitorWaits
-  /** By tenant, then by name: a lookup allocates nothing, and no name can pose as that of a tenant. */
+  /** By tenant, then by name: a lookup allocates nothing, and names of different tenants cannot collide. */
   readonly #tenants = new Map<string, Map<string, Entry<Rules>>>()
   /** Number of endpoints with rules; while it is 0, no rules have to be looked up. */
   #guarded = 0

@@ -23,13 +23,13 @@ export interface UpstreamSessionOptions extends UpstreamEndpointsOptions {
   readonly endpoint: string
   /** Memory that windows of all sessions may grow by together. */
   readonly windowBudget: WindowBudget
-  /** Peer's address. */
+  /** IP address of the peer; undefined when its connection was gone already. */
   readonly remoteAddress: string | undefined
   /** URLs visitors can use, sent to Adit agents when they register. */
   readonly urls: (endpoint: Endpoint) => readonly string[]
   /** Names this server to its agents. */
   readonly node: string
-  /** Program and version. */
+  /** Program and version, sent to the peer. */
   readonly software: string
   /** Time a peer has to answer a ping of the probe, ms. */
   readonly probeTimeoutMs: number
@@ -149,7 +149,6 @@ export class UpstreamSession implements Upstream {
     return this.#probe.pending
   }
 
-  /** Endpoints registered now. */
   get endpoints(): ReadonlySet<string> {
     return this.#endpoints.names
   }

@@ -11,7 +11,7 @@ import { createRequire } from 'node:module'
  * it is used only where it really is native; the words serve everywhere else.
  */
 
-/** What the native helper offers, and what stands in for it; keys are given as four bytes. */
+/** What the native helper and its replacement offer; keys are given as four bytes. */
 export interface Masker {
   /** XORs the first `length` bytes of `source` into `target` at `offset`. */
   mask(source: Buffer, key: Buffer, target: Buffer, offset: number, length: number): void
