@@ -67,8 +67,15 @@ describe.for(MAKERS)('the audit log %s', ([, make]) => {
     }
     log.flush()
     expect(log.read().map(({ event, fields }) => fields['round'] ?? event)).toEqual([
-      ...['token.created', 'token.revoked', 'name.reserved'],
-      ...[97, 97, 98, 98, 99, 99],
+      'token.created',
+      'token.revoked',
+      'name.reserved',
+      97,
+      97,
+      98,
+      98,
+      99,
+      99,
     ])
     expect(log.deleted()).toEqual({ 'name.taken': 97, 'name.lost': 97 })
   })
