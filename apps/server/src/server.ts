@@ -65,6 +65,8 @@ export interface ServerOptions {
   readonly software: string
   /** Receives what the server does. */
   readonly logger: Logger
+  /** Log lines that were left out since the start, for metrics. Default: none. */
+  readonly leftOutLines?: () => number
 }
 
 /** Memory that the windows of all sessions of this process may grow by together. */
@@ -261,6 +263,7 @@ function construct(options: ServerOptions): ServerParts {
       sessions: () => upstream.sessions.size,
       tls: tlsPorts(options),
       handshakes: authenticator?.limits,
+      leftOutLines: options.leftOutLines ?? (() => 0),
     },
     hosts: options.hosts?.admin ?? [],
     isReady: () => state.isReady,

@@ -1,6 +1,12 @@
 import { isIP } from 'node:net'
 
-import { bindsAreTcp, LISTENER_SETTINGS, LOG_LEVELS, overlappingBinds } from '@proj/program-kit'
+import {
+  bindsAreTcp,
+  LISTENER_SETTINGS,
+  LOG_LEVELS,
+  LOG_LINES_PER_MINUTE,
+  overlappingBinds,
+} from '@proj/program-kit'
 import {
   boolean,
   defineSettings,
@@ -164,6 +170,10 @@ export const settings = defineSettings({
       format: setting(oneOf(['auto', 'text', 'json']), {
         default: 'auto',
         description: 'auto: text on a terminal, JSON elsewhere.',
+      }),
+      rate: setting(rate('events'), {
+        default: `${LOG_LINES_PER_MINUTE}/m`,
+        description: 'Most lines of one event; the rest is counted and logged once a minute.',
       }),
     },
     names: {

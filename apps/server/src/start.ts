@@ -5,6 +5,7 @@ import {
   drainOnStop,
   EXIT,
   hostNames,
+  LogRate,
   type Invocation,
   movedBinds,
   reloading,
@@ -33,7 +34,9 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
   const { loaded, json, colour, around } = invocation
   const { settings } = loaded
   const { stdout, stderr, signals } = around
-  const logger = createLogger({ ...settings.log, stream: stderr, colour })
+  const { level, format, rate: logRate } = settings.log
+  using rate = new LogRate((logRate.amount * 60_000) / logRate.periodMs)
+  const logger = createLogger({ level, format, rate, stream: stderr, colour })
   await using tls = await TlsPorts.open(settings, logger)
   using own = openStoreOrNone({
     dataDir: settings.dataDir,
@@ -79,6 +82,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       authenticator,
       software: SOFTWARE,
       logger,
+      leftOutLines: () => rate.leftOut,
     })
   } catch (error) {
     if (signals.stop.aborted) return EXIT.ok

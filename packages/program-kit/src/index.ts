@@ -79,6 +79,7 @@ export { formatTable, type TableOptions } from './output/format-table.ts'
 export { formatValues, type ValuesOptions } from './output/format-values.ts'
 export { LiveScreen, type LiveTerminal } from './output/live-screen.ts'
 export { formatLogLine } from './output/log-line.ts'
+export { LOG_LINES_PER_MINUTE, LogRate } from './output/log-rate.ts'
 export { createLogger, LOG_LEVELS, type LoggerOptions, type LogOutput } from './output/logger.ts'
 export { roughSize } from './output/rough-size.ts'
 

@@ -15,6 +15,12 @@ export function serverMetrics(facts: ServerFacts): readonly Metric[] {
     ...publicPortMetrics(facts),
     ...handshakeMetrics(facts),
     ...tlsMetrics(facts.tls),
+    {
+      type: 'counter',
+      name: 'adit_log_lines_left_out_total',
+      help: 'Log lines that were not written, because there were too many of one event.',
+      samples: [{ value: facts.leftOutLines() }],
+    },
   ]
 }
 

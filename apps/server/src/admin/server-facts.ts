@@ -15,4 +15,6 @@ export interface ServerFacts {
   readonly tls: readonly TlsPortStatus[]
   /** Limits on handshakes. Default: none. */
   readonly handshakes: Authenticator['limits'] | undefined
+  /** Log lines that were left out since the start. */
+  readonly leftOutLines: () => number
 }

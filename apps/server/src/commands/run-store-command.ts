@@ -21,7 +21,12 @@ export async function runStoreCommand(invocation: StoreInvocation): Promise<numb
   const { settings } = loaded
   const { stdout, stderr, env } = around
   // What a command does it says itself; the log is for what goes wrong.
-  const logger = createLogger({ ...settings.log, level: 'warn', stream: stderr, colour })
+  const logger = createLogger({
+    format: settings.log.format,
+    level: 'warn',
+    stream: stderr,
+    colour,
+  })
   const mustExist = command.name !== 'token create'
   using store = openServerStore({ dataDir: settings.dataDir, env, logger, mustExist })
   const print = (value: unknown): void => void stdout.write(`${JSON.stringify(value)}\n`)

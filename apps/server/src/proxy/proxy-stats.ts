@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http'
+
 /**
  * Methods that are counted by name. A visitor may send any method, so every other one is counted as
  * `other`: the number of series stays bounded.
@@ -18,8 +20,14 @@ export const DURATION_BUCKETS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ] as const satisfies readonly number[]
 
-/** A status has three digits. */
+/**
+ * A status has three digits. A service may answer with any, so one that is not registered (IANA, HTTP
+ * Status Code Registry) is counted as the first of its class: the number of series stays bounded.
+ */
 const STATUSES = 1000
+const COUNTED_STATUSES = Uint16Array.from({ length: STATUSES }, (_, status) =>
+  String(status) in STATUS_CODES ? status : Math.floor(status / 100) * 100,
+)
 
 /** Numbers per method and status: one per bucket, the longer ones, and the sum in seconds. */
 const ROW = DURATION_BUCKETS.length + 2
@@ -109,7 +117,7 @@ export class ProxyStats {
 }
 
 function slotOf(method: string | undefined, status: number): number {
-  return methodSlot(method) * STATUSES + status
+  return methodSlot(method) * STATUSES + (COUNTED_STATUSES[status] ?? 0)
 }
 
 /** A switch compares without a lookup table and without allocating. */

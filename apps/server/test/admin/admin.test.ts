@@ -182,6 +182,7 @@ test('metrics have the names and labels that dashboards of Piko read', async () 
     'adit_public_port_visitors',
     'adit_public_port_connections_total',
     'adit_public_port_bytes_total',
+    'adit_log_lines_left_out_total',
     'process_resident_memory_bytes',
     'process_cpu_seconds_total',
   ])

@@ -15,10 +15,19 @@ describe('counts', () => {
       expect([...stats.answers()]).toEqual([
         { method: name, status: 100, count: 1 },
         { method: name, status: 200, count: 2 },
-        { method: name, status: 999, count: 1 },
+        { method: name, status: 900, count: 1 },
       ])
     },
   )
+
+  test('every status that a service can make up: registered ones, and one more of each class', () => {
+    const stats = new ProxyStats()
+    for (let status = 100; status < 1000; status++) stats.countAnswer('GET', status)
+    const counted = [...stats.answers()]
+    expect(counted.length).toBeLessThan(80)
+    expect(counted.reduce((sum, { count }) => sum + count, 0)).toBe(900)
+    expect(counted).toContainEqual({ method: 'GET', status: 404, count: 1 })
+  })
 
   test('by status are the sum over the methods, in order', () => {
     const stats = new ProxyStats()

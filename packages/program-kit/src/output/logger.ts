@@ -1,5 +1,6 @@
 import pino from 'pino'
 
+import { LogRate } from './log-rate.ts'
 import { formatLogLine } from './log-line.ts'
 
 /** Levels from silent to chatty. */
@@ -10,6 +11,12 @@ export const LOG_LEVELS: readonly ['silent', 'error', 'warn', 'info', 'debug'] =
   'info',
   'debug',
 ]
+
+/** Pino's number of the level `info`; below it are lines that an operator asked for. */
+const INFO = 30
+
+/** Message of the lines that count what was left out. */
+const LEFT_OUT = 'log lines left out, there were too many of this event'
 
 /** Where log lines go; a stream is one. */
 export interface LogOutput {
@@ -29,18 +36,20 @@ export interface LoggerOptions {
   readonly stream: LogOutput
   /** Whether colours are wanted. They are shown on a terminal, in text format. */
   readonly colour: boolean
+  /** Bounds lines from `info` on. Default: one of its own, with its default. */
+  readonly rate?: LogRate
 }
 
 /** Makes the logger of a program; every package of ours takes it as it is. */
 export function createLogger(options: LoggerOptions): pino.Logger {
-  const { level, stream } = options
+  const { level, stream, rate = new LogRate() } = options
   const terminal = stream.isTTY === true
   const text = options.format === 'text' || (options.format === 'auto' && terminal)
   const colour = options.colour && terminal
   const destination = {
     write: (line: string) => stream.write(text ? formatLogLine(line, colour) : line),
   }
-  return pino(
+  const logger = pino(
     {
       level,
       // The log collector knows process and host; in each line they would be noise.
@@ -48,9 +57,19 @@ export function createLogger(options: LoggerOptions): pino.Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: describeError },
+      hooks: {
+        logMethod(args: unknown[], method, severity) {
+          const message = typeof args[0] === 'string' ? args[0] : args[1]
+          const isBounded = severity >= INFO && typeof message === 'string'
+          if (isBounded && message !== LEFT_OUT && !rate.admits(message)) return
+          Reflect.apply(method, this, args)
+        },
+      },
     },
     destination,
   )
+  rate.onReport((fields) => logger.warn(fields, LEFT_OUT))
+  return logger
 }
 
 /** Of an error its words and code; stacks only where we are at fault, and those the program prints. */
