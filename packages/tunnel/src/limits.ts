@@ -38,7 +38,7 @@ export const TUNNEL_LIMITS: Readonly<
   // One round trip and a slow start.
   helloTimeoutMs: { default: 10_000, min: 1, max: MAX_TIMER_MS },
   // More often would soon be more than a peer takes: see maxIdleFramesPerSecond of the WebSocket.
-  pingIntervalMs: { default: 10_000, min: 100, max: MAX_TIMER_MS },
+  pingIntervalMs: { default: 5_000, min: 100, max: MAX_TIMER_MS },
   maxSessions: { default: 10_000, min: 1, max: Infinity },
   // A waiting visitor holds a socket and what its kernel has received.
   maxWaiting: { default: 4096, min: 0, max: Infinity },

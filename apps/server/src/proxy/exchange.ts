@@ -17,6 +17,8 @@ import {
   sentOn,
 } from '@proj/tunnel/io'
 
+import { DOUBT_MS } from '@proj/tunnel/server'
+
 import { Attempts, isIdempotent } from './attempts.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import { errorForFault, errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
@@ -47,6 +49,9 @@ export interface ExchangeOwner {
   /** Called once per exchange; nothing else is called before or after. */
   ended(outcome: ExchangeOutcome): void
 }
+
+/** Looks at an agent that does not respond, DOUBT_MS apart, before a request waits on without. */
+const MAX_DOUBTS = 3
 
 // Made once: nearly every request ends with one of these.
 const COMPLETE: ExchangeOutcome = Object.freeze({ kind: 'complete', keepAlive: true })
@@ -88,6 +93,8 @@ export class Exchange implements ChannelSink {
   /** Bytes that were written to the visitor and are not yet given back to the stream's window. */
   #owedBytes = 0
   #isOver = false
+  /** Times the silence of the agent was looked at; MAX_DOUBTS: it is not, or not any more. */
+  #doubts: number
 
   constructor(
     proxy: ProxyContext,
@@ -101,6 +108,7 @@ export class Exchange implements ChannelSink {
     this.#owner = owner
     this.#route = route
     this.#request = request
+    this.#doubts = isIdempotent(request.method) ? 0 : MAX_DOUBTS
     this.#requestBody = createBodyReader(request.framing, 'request')
     this.#attempts = new Attempts(proxy, route)
     this.#writer = new ResponseWriter(visitor, request)
@@ -152,6 +160,7 @@ export class Exchange implements ChannelSink {
 
   /** No byte came within the time that was set. */
   expire(): void {
+    if (this.#doubts < MAX_DOUBTS && this.#response === undefined && this.#doubt()) return
     if (!this.#stop(RESET_REASONS.idleTimeout)) return
     if (this.#response === undefined) this.#endFailed(PROXY_ERRORS.firstByteTimeout)
     else this.#endEarly()
@@ -209,7 +218,9 @@ export class Exchange implements ChannelSink {
       return
     }
     this.#attempts.failed(reason)
-    if (neverReachedService(reason) || (stream.reused && isIdempotent(this.#request.method))) {
+    const isRepeatable =
+      (stream.reused || reason === 'upstreamLost') && isIdempotent(this.#request.method)
+    if (neverReachedService(reason) || isRepeatable) {
       this.#retry(stream, reason)
     } else this.#fail(errorForReset(reason))
   }
@@ -241,10 +252,44 @@ export class Exchange implements ChannelSink {
     else this.#visitor.resume()
   }
 
+  /**
+   * No byte of a response has come for DOUBT_MS. The agent is pinged; a request that may be sent twice goes to
+   * another session when the agent sends nothing at all.
+   *
+   * @returns whether the request goes on.
+   */
+  #doubt(): boolean {
+    const { firstByteTimeoutMs } = this.#proxy.options
+    const waitedMs = (this.#doubts + 1) * DOUBT_MS
+    if (waitedMs >= firstByteTimeoutMs) return false
+    this.#doubts += 1
+    const stream = this.#stream
+    if (stream === undefined) this.#doubts = MAX_DOUBTS
+    else if (!stream.upstream.suspect) stream.upstream.doubt()
+    else if (this.#attempts.remembers && this.#hasOther(stream)) {
+      this.#doubts = MAX_DOUBTS
+      this.#stream = undefined
+      stream.channel.reset(RESET_REASONS.consumerGone)
+      this.#visitor.expectWithin(firstByteTimeoutMs)
+      this.#attempts.failed('upstreamLost')
+      this.#retry(stream, 'upstreamLost')
+      return true
+    }
+    const isLast = this.#doubts >= MAX_DOUBTS
+    this.#visitor.expectWithin(isLast ? firstByteTimeoutMs - waitedMs : DOUBT_MS)
+    return true
+  }
+
+  #hasOther({ upstream }: UpstreamStream): boolean {
+    return this.#proxy.registry.hasOther(this.#route.endpoint, upstream)
+  }
+
   #send(bytes: Buffer): void {
     this.#attempts.remember(bytes)
     const { firstByteTimeoutMs, idleTimeoutMs } = this.#proxy.options
-    this.#visitor.expectWithin(this.#response === undefined ? firstByteTimeoutMs : idleTimeoutMs)
+    if (this.#response !== undefined) this.#visitor.expectWithin(idleTimeoutMs)
+    else if (this.#doubts >= MAX_DOUBTS) this.#visitor.expectWithin(firstByteTimeoutMs)
+    else this.#visitor.expectWithin(Math.min(firstByteTimeoutMs, DOUBT_MS))
     if (this.#stream === undefined) (this.#unsent ??= []).push(bytes)
     else if (!this.#stream.write(bytes)) this.#visitor.pause()
   }

@@ -108,6 +108,11 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
     return this.#parts.table.size
   }
 
+  /** Bytes read from the transport: what changes is a sign that the peer lives. */
+  get bytesReceived(): number {
+    return this.#bytesReceived
+  }
+
   /**
    * Opens a stream without waiting. Data may be written at once.
    *

@@ -30,7 +30,7 @@ export interface ServerOptions {
   readonly helloTimeoutMs?: number
   /**
    * Time between two pings, ms, at least 100: shorter than the idle timeout of any device on the way.
-   * When nothing has come from the server for two and a half of these, the session ends. Default 10 000.
+   * When nothing has come from the server for two and a half of these, the session ends. Default 5000.
    */
   readonly pingIntervalMs?: number
 }

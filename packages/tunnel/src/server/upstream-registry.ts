@@ -28,7 +28,7 @@ export interface Upstream {
   readonly leaving: AbortSignal
   /** Streams open now. */
   readonly openStreams: number
-  /** Whether it has not answered a ping yet; it is then picked only when there is no other. */
+  /** Whether the agent owes an answer; it is then picked only when there is no other. */
   readonly suspect: boolean
   /**
    * Opens a stream to the agent. The record travels ahead where the session speaks our protocol.
@@ -41,6 +41,11 @@ export interface Upstream {
    * MUX_ACK_BACKLOG. Resolves also when the session is over.
    */
   whenRoom(options: { readonly signal: AbortSignal }): Promise<void>
+  /**
+   * A request waits for the agent longer than usual: unless the agent sends anything within DOUBT_MS, the
+   * session is `suspect` until it does. Unlike after `probe`, it does not end.
+   */
+  doubt(): void
   /** Pings the agent; without an answer the session ends soon. */
   probe(): void
   /**
@@ -60,6 +65,8 @@ export interface RegistryEvents {
 interface Agent {
   readonly peer: string
   readonly sessions: Upstream[]
+  /** Index of the session with which the next search begins. */
+  next: number
 }
 
 interface Entry<Rules extends VisitorRules> {
@@ -127,8 +134,9 @@ export class UpstreamRegistry<
       this.#settleRules(entry)
     }
     const agent = entry.agents.find((one) => one.peer === upstream.peer)
-    if (agent === undefined) entry.agents.push({ peer: upstream.peer, sessions: [upstream] })
-    else if (!agent.sessions.includes(upstream)) agent.sessions.push(upstream)
+    if (agent === undefined) {
+      entry.agents.push({ peer: upstream.peer, sessions: [upstream], next: 0 })
+    } else if (!agent.sessions.includes(upstream)) agent.sessions.push(upstream)
     if (kind === 'tcp') entry.tcp.add(upstream)
     else entry.tcp.delete(upstream)
     this.#demand(entry, upstream, rules)
@@ -188,6 +196,14 @@ export class UpstreamRegistry<
     const entry = this.#find(endpoint)
     if (entry === undefined || entry.tcp.size === 0) return false
     return entry.agents.every(({ sessions }) => sessions.every((one) => entry.tcp.has(one)))
+  }
+
+  /** Whether another session of an endpoint takes streams and owes no answer. */
+  hasOther(endpoint: Endpoint, than: Upstream): boolean {
+    const agents = this.#find(endpoint)?.agents ?? []
+    return agents.some(({ sessions }) =>
+      sessions.some((one) => one !== than && !one.leaving.aborted && !one.suspect),
+    )
   }
 
   /** Sessions that serve an endpoint. */
@@ -303,7 +319,8 @@ function next(
   const { agents } = entry
   for (let turn = 0; turn < agents.length; turn++) {
     const at = (entry.next + turn) % agents.length
-    const upstream = leastLoaded(agents[at]?.sessions ?? [], except, suspect)
+    const agent = agents[at]
+    const upstream = agent === undefined ? undefined : leastLoaded(agent, except, suspect)
     if (upstream !== undefined) {
       entry.next = (at + 1) % agents.length
       return upstream
@@ -313,14 +330,26 @@ function next(
 }
 
 function leastLoaded(
-  sessions: readonly Upstream[],
+  agent: Agent,
   except: ReadonlySet<Upstream> | undefined,
   suspect: boolean,
 ): Upstream | undefined {
+  const { sessions } = agent
+  const { length } = sessions
   let best: Upstream | undefined
-  for (const one of sessions) {
-    if (one.leaving.aborted || one.suspect !== suspect || except?.has(one)) continue
-    if (best === undefined || one.openStreams < best.openStreams) best = one
+  let bestAt = 0
+  // Begins behind the session that was picked last, so that equal ones take turns.
+  for (let turn = 0; turn < length; turn++) {
+    const at = (agent.next + turn) % length
+    const one = sessions[at]
+    if (one === undefined || one.leaving.aborted || one.suspect !== suspect || except?.has(one)) {
+      continue
+    }
+    if (best === undefined || one.openStreams < best.openStreams) {
+      best = one
+      bestAt = at
+    }
   }
+  if (best !== undefined) agent.next = (bestAt + 1) % length
   return best
 }

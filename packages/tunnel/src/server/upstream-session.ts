@@ -40,6 +40,12 @@ export interface UpstreamSessionOptions extends UpstreamEndpointsOptions {
 /** Makes an agent come back, Piko's too; see docs/protocol.md, "Mux". */
 const GO_AWAY_COME_BACK = GO_AWAY.internalError
 
+/**
+ * Silence after which a session whose agent owes an answer is picked last, ms: two lost packets in a row are
+ * repaired by then, and a visitor can wait for it.
+ */
+export const DOUBT_MS = 1_000
+
 /** How long it is not said again that a session is full, ms. */
 const FULL_LOG_MS = 60_000
 const FULL_HINT =
@@ -66,6 +72,10 @@ export class UpstreamSession implements Upstream {
   readonly #leaving = new AbortController()
   #draining = false
   #loggedFullAtMs = -Infinity
+  /** Since when the agent owes an answer, and how many bytes had come by then. */
+  #doubtedAtMs: number | undefined
+  #doubtedBytes = 0
+  #pingedAtMs = -Infinity
 
   /** Takes the pipe over. */
   constructor(pipe: WebSocketPipe, options: UpstreamSessionOptions) {
@@ -146,7 +156,7 @@ export class UpstreamSession implements Upstream {
 
   /** @inheritdoc */
   get suspect(): boolean {
-    return this.#probe.pending
+    return this.#probe.pending || this.#isUnanswered()
   }
 
   get endpoints(): ReadonlySet<string> {
@@ -161,7 +171,10 @@ export class UpstreamSession implements Upstream {
   /** @inheritdoc */
   openStream(record: StreamRecord, sink?: ChannelSink): Channel {
     try {
-      return this.#session.openStream(record, sink)
+      const channel = this.#session.openStream(record, sink)
+      // Its acknowledgement is an answer that the agent owes.
+      if (this.#doubtedAtMs === undefined) this.#beginDoubt()
+      return channel
     } catch (error) {
       if (isMuxError(error, 'MUX_STREAM_LIMIT')) this.#logFull()
       throw error
@@ -199,6 +212,16 @@ export class UpstreamSession implements Upstream {
   abort(): void {
     this.#unregisterAll(true)
     this.#session.abort()
+  }
+
+  /** @inheritdoc */
+  doubt(): void {
+    if (this.#leaving.signal.aborted || this.#isUnanswered()) return
+    const nowMs = performance.now()
+    if (this.#doubtedAtMs !== undefined || nowMs - this.#pingedAtMs < DOUBT_MS) return
+    this.#pingedAtMs = nowMs
+    this.#beginDoubt()
+    this.#session.mux.ping().catch(() => {}) // the session is over, or many pings wait already
   }
 
   /** @inheritdoc */
@@ -252,6 +275,21 @@ export class UpstreamSession implements Upstream {
         ...(lease !== undefined && { port: lease.port }),
       })
     })
+  }
+
+  #beginDoubt(): void {
+    this.#doubtedAtMs = performance.now()
+    this.#doubtedBytes = this.#session.mux.bytesReceived
+  }
+
+  /** Whether nothing has come for DOUBT_MS though the agent owes an answer. */
+  #isUnanswered(): boolean {
+    if (this.#doubtedAtMs === undefined) return false
+    if (this.#session.mux.bytesReceived !== this.#doubtedBytes) {
+      this.#doubtedAtMs = undefined
+      return false
+    }
+    return performance.now() - this.#doubtedAtMs >= DOUBT_MS
   }
 
   #logFull(): void {

@@ -23,7 +23,7 @@ export interface WebSocketPipeOptions {
   readonly closeFrame?: boolean
   /**
    * Time between two pings, ms, 1 to 2147483647, or Infinity for none.
-   * @default 10000
+   * @default 5000
    */
   readonly pingIntervalMs?: number
   /**
@@ -81,7 +81,7 @@ export type WebSocketPipeDefaults = Omit<ResolvedWebSocketPipeOptions, 'role' | 
 /** Defaults of every option that has one which does not depend on the socket. */
 export const WEBSOCKET_DEFAULTS: WebSocketPipeDefaults = Object.freeze({
   closeFrame: false,
-  pingIntervalMs: 10_000,
+  pingIntervalMs: 5_000,
   missedPongs: 2,
   closeTimeoutMs: 10_000,
   maxMessageBytes: 1024 * 1024,

@@ -2,7 +2,7 @@
  * Watches whether the peer is alive. A ping leaves every interval, and whatever comes back counts
  * as life, so a peer whose pong waits behind megabytes of data is not taken for dead. Silence of
  * `missedPongs` intervals and a half ends it: the half is the time the last ping has for its
- * answer, and with the defaults a frozen peer is noticed 25 s after its last byte.
+ * answer, and with the defaults a frozen peer is noticed 12.5 s after its last byte.
  *
  * While this side does not read, it cannot receive a pong, so that time does not count.
  */

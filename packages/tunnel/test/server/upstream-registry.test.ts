@@ -34,6 +34,10 @@ class FakeUpstream implements Upstream {
     throw new Error('not in these tests')
   }
 
+  doubt(): never {
+    throw new Error('not in these tests')
+  }
+
   probe(): never {
     throw new Error('not in these tests')
   }
@@ -103,7 +107,7 @@ test('an endpoint is announced with its first upstream only', () => {
 test('parallel sessions of one agent share its turn, the least loaded first', () => {
   const [one, two] = [new FakeUpstream('a', 'a1'), new FakeUpstream('a', 'a2')]
   const registry = registryOf(one, two, new FakeUpstream('b'))
-  expect(picks(registry, 4)).toEqual(['a1', 'b', 'a1', 'b'])
+  expect(picks(registry, 4)).toEqual(['a1', 'b', 'a2', 'b'])
   one.openStreams = 1
   expect(picks(registry, 4)).toEqual(['a2', 'b', 'a2', 'b'])
   two.openStreams = 2
@@ -202,4 +206,26 @@ test('over any history every agent that is there gets its turn in each round', (
       }
     }),
   )
+})
+
+describe('the sessions of one agent', () => {
+  test('take turns when they have equally many streams, and not only the first', () => {
+    const sessions = ['1', '2', '3'].map((id) => new FakeUpstream('a', id))
+    expect(picks(registryOf(...sessions), 6)).toEqual(['1', '2', '3', '1', '2', '3'])
+    const [, second] = sessions
+    if (second !== undefined) second.suspect = true
+    expect(picks(registryOf(...sessions), 4)).toEqual(['1', '3', '1', '3'])
+  })
+
+  test('that owe an answer are no other session to go to', () => {
+    const [one, other] = [new FakeUpstream('a', '1'), new FakeUpstream('a', '2')]
+    const registry = registryOf(one, other)
+    expect(registry.hasOther(at('web'), one)).toBe(true)
+    other.suspect = true
+    expect(registry.hasOther(at('web'), one)).toBe(false)
+    expect(registry.hasOther(at('web'), other)).toBe(true)
+    one.leave.abort()
+    expect(registry.hasOther(at('web'), other)).toBe(false)
+    expect(registry.hasOther(at('none'), other)).toBe(false)
+  })
 })

@@ -31,9 +31,9 @@ function countPings(raw: Socket, answer: () => void = () => {}): { count: number
   return pings
 }
 
-test('by default a frozen peer is noticed within 25 s', () => {
+test('by default a frozen peer is noticed within 15 s', () => {
   const { pingIntervalMs, missedPongs } = WEBSOCKET_DEFAULTS
-  expect((missedPongs + 0.5) * pingIntervalMs).toBeLessThanOrEqual(25_000)
+  expect((missedPongs + 0.5) * pingIntervalMs).toBeLessThanOrEqual(15_000)
 })
 
 test('a peer that never answers fails the pipe and sees a reset, not an end', async () => {
