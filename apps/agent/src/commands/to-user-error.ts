@@ -38,8 +38,11 @@ export function toUserError(error: unknown): unknown {
     return new UserError(`${message} (${code})`, { exitCode, hint, cause: error })
   }
   if (isDialError(error)) {
-    const { message, hint } = error
-    return new UserError(message, { exitCode: EXIT.failed, hint, cause: error })
+    const { code, message, hint } = error
+    // The server itself rejected the certificate: one that may be rejected by a proxy is tried again.
+    const isRefused = code === 'DIAL_TLS_CLIENT_CERT' && error.retry === 'no'
+    const exitCode = isRefused ? EXIT.refused : EXIT.failed
+    return new UserError(message, { exitCode, hint, cause: error })
   }
   return error
 }

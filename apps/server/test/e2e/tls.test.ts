@@ -133,8 +133,8 @@ describe('who may come', () => {
       '--connect.url',
       `http://localhost:${server.ports.upstream}`,
     ])
-    expect(await plain.exited).toMatchObject({ code: 4 })
-    expect(plain.stderr).toContain('this port speaks TLS: use https')
+    // It goes on trying: a proxy in front of a server that restarts could say the same.
+    await plain.line(/this port speaks TLS: use https/)
   })
 
   test('OpenSSL meets TLS 1.3 as the oldest version, and http/1.1', async ({ skip }) => {
