@@ -71,6 +71,11 @@ export const settings = defineSettings({
         description:
           'Number of proxies in front of this server whose X-Forwarded headers are trusted.',
       }),
+      reuse: setting(oneOf(['never', 'safe', 'always']), {
+        default: 'safe',
+        description:
+          'When a connection to a service carries another request. safe: after a body for the same visitor alone, else after a look for bytes beyond the answer.',
+      }),
       maxHops: integerLimit(PROXY_LIMITS.maxHops, {
         description:
           'Adit servers a request may pass, this one included; one more is answered 508.',

@@ -5,7 +5,7 @@ import { isBusy, type Upstream } from '@proj/tunnel/server'
 import type { ProxyContext } from './proxy-context.ts'
 import { errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
 import type { Route } from './route-request.ts'
-import type { UpstreamStream } from './stream-pool.ts'
+import type { StreamOwner, UpstreamStream } from './stream-pool.ts'
 
 /** Streams one request may be offered to, the first one included. */
 const MAX_ATTEMPTS = 2
@@ -73,9 +73,13 @@ export class Attempts {
     this.#proxy.registry.report(this.#route.endpoint, reason)
   }
 
-  /** Opens the first stream: an idle one where there is one. */
-  first(sink: ChannelSink): UpstreamStream | undefined {
-    return this.#open(sink, false)
+  /**
+   * Opens the first stream: an idle one where there is one.
+   *
+   * @param owner - the visitor's connection, if it may have a stream that others may not.
+   */
+  first(sink: ChannelSink, owner: StreamOwner | undefined): UpstreamStream | undefined {
+    return this.#open(sink, false, owner)
   }
 
   /**
@@ -114,7 +118,7 @@ export class Attempts {
     return room
   }
 
-  #open(sink: ChannelSink, isFresh: boolean): UpstreamStream | undefined {
+  #open(sink: ChannelSink, isFresh: boolean, owner?: StreamOwner): UpstreamStream | undefined {
     this.#count += 1
     this.#busy = undefined
     const { registry, pool } = this.#proxy
@@ -125,7 +129,7 @@ export class Attempts {
     for (;;) {
       const upstream = registry.pickHttp(endpoint, passed)
       if (upstream === undefined) return undefined
-      const idle = isFresh ? undefined : pool.take(upstream, endpoint.name)
+      const idle = isFresh ? undefined : pool.take(upstream, endpoint.name, owner)
       if (idle !== undefined) {
         idle.channel.attach(sink)
         return idle

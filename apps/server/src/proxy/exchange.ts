@@ -24,7 +24,7 @@ import type { ProxyContext } from './proxy-context.ts'
 import { errorForFault, errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
 import { ResponseWriter } from './response-writer.ts'
 import type { Route } from './route-request.ts'
-import type { UpstreamStream } from './stream-pool.ts'
+import type { StreamOwner, UpstreamStream } from './stream-pool.ts'
 import type { VisitorSocket } from './visitor-socket.ts'
 
 /** How an exchange ended; what is left to do is the connection's. */
@@ -43,6 +43,9 @@ export type ExchangeOutcome =
   | { readonly kind: 'upgraded'; readonly channel: Channel; readonly rest: Buffer }
   /** The visitor is gone. */
   | { readonly kind: 'aborted' }
+
+/** Methods whose requests have no body, as far as most services are concerned: RFC 9110 section 9.3. */
+const BODYLESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE'])
 
 /** The connection that started an exchange. */
 export interface ExchangeOwner {
@@ -146,6 +149,12 @@ export class Exchange implements ChannelSink {
     return !this.#attempts.remembers && channel !== undefined && sentOn(channel)
   }
 
+  /** Who may use a stream that others may not; behind a proxy a connection carries several visitors. */
+  get #streamOwner(): StreamOwner | undefined {
+    const { reuse, trustedHops } = this.#proxy.options
+    return reuse === 'safe' && trustedHops === 0 ? this.#visitor : undefined
+  }
+
   /** The visitor has room again. */
   onVisitorDrain(): void {
     const owed = this.#owedBytes
@@ -226,7 +235,7 @@ export class Exchange implements ChannelSink {
   }
 
   #open(): void {
-    const stream = this.#attempts.first(this)
+    const stream = this.#attempts.first(this, this.#streamOwner)
     if (stream !== undefined) {
       this.#stream = stream
       for (const piece of this.#unsent ?? []) stream.channel.write(piece)
@@ -347,7 +356,8 @@ export class Exchange implements ChannelSink {
     else this.#owedBytes += chunkBytes
     if (body.done) {
       this.#isAnswered = true
-      this.#isReusable = head.keepAlive && end === rest.length
+      // Answered before all of it was sent: the service may not have read it.
+      this.#isReusable = head.keepAlive && end === rest.length && this.#requestBody.done
       if (this.#requestBody.done) this.#finish()
     }
   }
@@ -358,9 +368,23 @@ export class Exchange implements ChannelSink {
     if (this.#isOver || stream === undefined) return
     this.#isOver = true
     this.onVisitorDrain()
-    if (this.#isReusable) stream.release()
-    else stream.channel.end()
+    this.#release(stream)
     this.#owner.ended(this.#keepAlive ? COMPLETE : COMPLETE_LAST)
+  }
+
+  /**
+   * Keeps the stream for another request where that is safe. A service that does not read bodies takes the
+   * body for a request, whose answer would be that to the next request on the stream.
+   */
+  #release(stream: UpstreamStream): void {
+    const { reuse } = this.#proxy.options
+    const { framing, method } = this.#request
+    const hasBody = framing.kind !== 'none' && (framing.kind !== 'length' || framing.bytes > 0)
+    if (!this.#isReusable || reuse === 'never') stream.channel.end()
+    else if (reuse === 'always') stream.releaseUnchecked()
+    else if (!hasBody) stream.release(this.#streamOwner, true)
+    else if (this.#streamOwner === undefined || BODYLESS.has(method)) stream.channel.end()
+    else stream.release(this.#streamOwner, false)
   }
 
   /** The service ended its side while the visitor was still sending, or in the middle of its response. */

@@ -7,6 +7,9 @@ export interface TenantDomain {
   readonly baseDomain: string
 }
 
+/** When a stream to an agent carries another request; see {@link ProxyOptions}. */
+export type StreamReuse = 'never' | 'safe' | 'always'
+
 /** Times and limits of the proxy port; ranges are in {@link PROXY_LIMITS}. */
 export interface ProxyOptions {
   /** From the first byte of a request head to its last, ms; then 408. Default 10 s. */
@@ -24,6 +27,13 @@ export interface ProxyOptions {
   readonly keepAliveTimeoutMs?: number
   /** How long a visitor may go on sending after a response that ended the connection, ms. Default 5 s. */
   readonly lingerTimeoutMs?: number
+  /**
+   * When a stream to an agent, and with it the service's connection, carries another request. `safe`: after a
+   * request without a body; the same visitor's at once, another's after a short look for bytes beyond the
+   * answer. After a body only the same visitor's, after a body of GET, HEAD, DELETE or OPTIONS none. `always`:
+   * also where a late second answer of the service would reach another visitor. Default `safe`.
+   */
+  readonly reuse?: StreamReuse
   /** Idle streams kept per agent session and endpoint. Default 256. */
   readonly maxIdleStreams?: number
   /** How long an idle stream is kept, ms. Default 60 s. */
@@ -63,7 +73,7 @@ export type ResolvedProxyOptions = Required<Omit<ProxyOptions, 'baseDomain' | 'p
 
 /** Default and range of every number of {@link ProxyOptions}. */
 export const PROXY_LIMITS: Readonly<
-  Record<keyof Omit<ProxyOptions, 'baseDomain' | 'publicUrl' | 'tenantDomains'>, Limit>
+  Record<keyof Omit<ProxyOptions, 'baseDomain' | 'publicUrl' | 'tenantDomains' | 'reuse'>, Limit>
 > = Object.freeze({
   headTimeoutMs: { default: 10_000, min: 10, max: Infinity },
   firstByteTimeoutMs: { default: 30_000, min: 10, max: Infinity },
@@ -102,6 +112,7 @@ export function resolveProxyOptions(options: ProxyOptions): ResolvedProxyOptions
     maxReplayBytes: resolve('maxReplayBytes'),
     trustedHops: resolve('trustedHops'),
     maxHops: resolve('maxHops'),
+    reuse: options.reuse ?? 'safe',
     baseDomain: options.baseDomain,
     publicUrl: options.publicUrl,
     tenantDomains: (options.tenantDomains ?? []).map(({ tenant, baseDomain }) => ({

@@ -24,6 +24,18 @@ const COPIED_BYTES = 4096
  */
 const MAX_IDLE_WINDOW_BYTES = 1024 * 1024
 
+/**
+ * How long an idle stream is looked at before another visitor may have it, ms: bytes that the service sent
+ * beyond its answer come within that time, and would be the start of the next answer.
+ */
+const LOOK_MS = 10
+
+/** A visitor's connection: it may use a stream again at once that others have to wait for. */
+export interface StreamOwner {
+  /** The stream that carried its last request, while it is idle. */
+  kept: UpstreamStream | undefined
+}
+
 /** The deadline of a stream in use: the next tick sees it and stops watching the stream. */
 const IN_USE = -Infinity
 
@@ -36,15 +48,20 @@ export class StreamPool {
   readonly #options: StreamPoolOptions
   readonly #deadlines: Deadlines
   readonly #idle = new Map<Upstream, Map<string, IdleStreams>>()
+  readonly #looks = new Looks()
 
   constructor(options: StreamPoolOptions, deadlines: Deadlines) {
     this.#options = options
     this.#deadlines = deadlines
   }
 
-  /** Takes an idle stream, if there is one. */
-  take(upstream: Upstream, endpoint: string): UpstreamStream | undefined {
-    return this.#idle.get(upstream)?.get(endpoint)?.take()
+  /** Takes an idle stream, if there is one: that of the owner first. */
+  take(
+    upstream: Upstream,
+    endpoint: string,
+    owner: StreamOwner | undefined,
+  ): UpstreamStream | undefined {
+    return this.#idle.get(upstream)?.get(endpoint)?.take(owner)
   }
 
   /**
@@ -64,12 +81,13 @@ export class StreamPool {
   /** Ends every idle stream. */
   close(): void {
     for (const upstream of this.#idle.keys()) this.#closeOf(upstream)
+    this.#looks.close()
   }
 
   #idleStreams(upstream: Upstream, endpoint: string): IdleStreams {
     const { maxIdleStreams, idleStreamTimeoutMs } = this.#options
     // An upstream that is leaving gets no more requests.
-    if (upstream.leaving.aborted) return new IdleStreams(0, idleStreamTimeoutMs)
+    if (upstream.leaving.aborted) return new IdleStreams(0, idleStreamTimeoutMs, this.#looks)
     let byEndpoint = this.#idle.get(upstream)
     if (byEndpoint === undefined) {
       byEndpoint = new Map()
@@ -78,7 +96,7 @@ export class StreamPool {
     }
     let idle = byEndpoint.get(endpoint)
     if (idle === undefined) {
-      idle = new IdleStreams(maxIdleStreams, idleStreamTimeoutMs)
+      idle = new IdleStreams(maxIdleStreams, idleStreamTimeoutMs, this.#looks)
       byEndpoint.set(endpoint, idle)
     }
     return idle
@@ -102,7 +120,14 @@ export class UpstreamStream implements ChannelSink, Expiring {
   /** Whether it carried a request before: then its end may only mean that the service closed an idle connection. */
   reused = false
   deadline: number = IN_USE
-  readonly #idle: IdleStreams
+  /** The visitor that may use it before others, or alone, while it is idle. */
+  keptBy: StreamOwner | undefined
+  /** Where it is idle. */
+  readonly idle: IdleStreams
+  /** Whether other visitors may use it once it has been looked at. */
+  isShared = false
+  /** The turn of {@link Looks} in which it became idle; undefined: it is not looked at. */
+  lookedSince: number | undefined
   readonly #deadlines: Deadlines
   #isWatched = false
 
@@ -116,7 +141,7 @@ export class UpstreamStream implements ChannelSink, Expiring {
     this.upstream = upstream
     this.channel = channel
     this.reader = reader
-    this.#idle = idle
+    this.idle = idle
     this.#deadlines = deadlines
   }
 
@@ -126,9 +151,33 @@ export class UpstreamStream implements ChannelSink, Expiring {
     return bytes.length <= COPIED_BYTES ? channel.writeCopy(bytes) : channel.write(bytes)
   }
 
-  /** Puts the stream back into the pool after a complete response, or ends it. */
-  release(): void {
-    this.#idle.put(this)
+  /** Whether no request uses it. */
+  get isIdle(): boolean {
+    return this.deadline !== IN_USE
+  }
+
+  /**
+   * Puts the stream back into the pool after a complete response, or ends it.
+   *
+   * @param owner - may use it at once; undefined: nobody may.
+   * @param isShared - whether others may use it after a look.
+   */
+  release(owner: StreamOwner | undefined, isShared: boolean): void {
+    this.idle.put(this, owner, isShared)
+  }
+
+  /** Puts the stream back into the pool for anybody, at once. */
+  releaseUnchecked(): void {
+    this.idle.putReady(this)
+  }
+
+  /** Its visitor is gone, or keeps another stream: what only that visitor may use ends. */
+  disown(): void {
+    const { keptBy } = this
+    if (keptBy === undefined) return
+    keptBy.kept = undefined
+    this.keptBy = undefined
+    if (!this.isShared && this.isIdle) this.#end()
   }
 
   /** From now on it is idle, for `timeoutMs` at most. */
@@ -178,7 +227,7 @@ export class UpstreamStream implements ChannelSink, Expiring {
   }
 
   #leave(): void {
-    this.#idle.remove(this)
+    this.idle.remove(this)
     this.#unwatch()
   }
 
@@ -190,48 +239,134 @@ export class UpstreamStream implements ChannelSink, Expiring {
 
 /** The idle streams of one agent session for one endpoint. */
 class IdleStreams {
-  readonly #streams: UpstreamStream[] = []
+  /** Those that anybody may use. */
+  readonly #ready: UpstreamStream[] = []
+  /** Those that only their visitors may use, yet or at all. */
+  readonly #kept = new Set<UpstreamStream>()
   readonly #timeoutMs: number
+  readonly #looks: Looks
   #maxStreams: number
 
   /**
    * @param maxStreams - how many are kept; 0: none.
    * @param timeoutMs - how long each is kept, ms.
    */
-  constructor(maxStreams: number, timeoutMs: number) {
+  constructor(maxStreams: number, timeoutMs: number, looks: Looks) {
     this.#maxStreams = maxStreams
     this.#timeoutMs = timeoutMs
+    this.#looks = looks
   }
 
-  /** Takes the stream that was used last: its service is the least likely to have closed it. */
-  take(): UpstreamStream | undefined {
-    const stream = this.#streams.pop()
+  /** Takes the owner's stream, or the one that was used last: its service is the least likely to have closed it. */
+  take(owner: StreamOwner | undefined): UpstreamStream | undefined {
+    const kept = owner?.kept
+    if (owner !== undefined && kept?.idle === this) {
+      owner.kept = undefined
+      kept.keptBy = undefined
+      this.#kept.delete(kept)
+      kept.stopIdle()
+      return kept
+    }
+    const stream = this.#ready.pop()
     stream?.stopIdle()
     return stream
   }
 
-  /** Keeps a stream for the next request, or ends it. */
-  put(stream: UpstreamStream): void {
-    const { channel } = stream
-    if (channel.closed || channel.readableEnded) return
-    const isTooLarge = channel.receiveWindowBytes > MAX_IDLE_WINDOW_BYTES
-    if (isTooLarge || this.#streams.length >= this.#maxStreams) {
-      channel.end()
-      return
+  /** Keeps a stream for its owner and perhaps, after a look, for others; or ends it. */
+  put(stream: UpstreamStream, owner: StreamOwner | undefined, isShared: boolean): void {
+    if (!this.#keeps(stream)) return
+    this.#kept.add(stream)
+    stream.isShared = isShared
+    if (owner !== undefined) {
+      owner.kept?.disown()
+      owner.kept = stream
+      stream.keptBy = owner
     }
-    this.#streams.push(stream)
     stream.startIdle(this.#timeoutMs)
+    if (isShared) this.#looks.add(stream)
+  }
+
+  /** Keeps a stream for anybody, or ends it. */
+  putReady(stream: UpstreamStream): void {
+    if (!this.#keeps(stream)) return
+    this.#ready.push(stream)
+    stream.startIdle(this.#timeoutMs)
+  }
+
+  /** Nothing came on a stream that was looked at: anybody may use it. */
+  share(stream: UpstreamStream): void {
+    if (!this.#kept.delete(stream)) return
+    if (stream.keptBy !== undefined) stream.keptBy.kept = undefined
+    stream.keptBy = undefined
+    this.#ready.push(stream)
   }
 
   /** Forgets a stream; one that is not here changes nothing. */
   remove(stream: UpstreamStream): void {
-    const at = this.#streams.indexOf(stream)
-    if (at >= 0) this.#streams.splice(at, 1)
+    if (stream.keptBy?.kept === stream) stream.keptBy.kept = undefined
+    stream.keptBy = undefined
+    if (this.#kept.delete(stream)) return
+    const at = this.#ready.indexOf(stream)
+    if (at >= 0) this.#ready.splice(at, 1)
   }
 
   /** Ends all streams, and every one that is put from now on. */
   close(): void {
     this.#maxStreams = 0
-    for (const stream of this.#streams.splice(0)) stream.onEnd()
+    for (const stream of [...this.#ready, ...this.#kept]) stream.onEnd()
+  }
+
+  /** Whether there is room for a stream; one that cannot be kept is ended. */
+  #keeps({ channel }: UpstreamStream): boolean {
+    if (channel.closed || channel.readableEnded) return false
+    const isTooLarge = channel.receiveWindowBytes > MAX_IDLE_WINDOW_BYTES
+    const isFull = this.#ready.length + this.#kept.size >= this.#maxStreams
+    if (isTooLarge || isFull) channel.end()
+    return !isTooLarge && !isFull
+  }
+}
+
+/** Shares idle streams once they have been silent for LOOK_MS to twice that; one timer for all. */
+class Looks {
+  #fresh: UpstreamStream[] = []
+  #older: UpstreamStream[] = []
+  #turn = 0
+  #timer: NodeJS.Timeout | undefined
+
+  /** Looks at a stream that has just become idle. */
+  add(stream: UpstreamStream): void {
+    if (stream.lookedSince === undefined) this.#fresh.push(stream)
+    stream.lookedSince = this.#turn
+    this.#start()
+  }
+
+  /** Stops looking. */
+  close(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#fresh = []
+    this.#older = []
+  }
+
+  #start(): void {
+    this.#timer ??= setTimeout(this.#next, LOOK_MS).unref()
+  }
+
+  readonly #next = (): void => {
+    this.#timer = undefined
+    this.#turn += 1
+    const older = this.#older
+    this.#older = this.#fresh
+    this.#fresh = []
+    for (const stream of older) {
+      const since = stream.lookedSince ?? 0
+      // Used again since, and idle again: looked at from then on.
+      if (stream.isIdle && stream.isShared && since > this.#turn - 2) this.#fresh.push(stream)
+      else {
+        stream.lookedSince = undefined
+        if (stream.isIdle && stream.isShared) stream.idle.share(stream)
+      }
+    }
+    if (this.#older.length > 0 || this.#fresh.length > 0) this.#start()
   }
 }

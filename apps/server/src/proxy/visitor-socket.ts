@@ -4,6 +4,7 @@ import type { ChunkAnswer } from '@proj/mux'
 import { GatheredWrites, readLent, resetSocket } from '@proj/tunnel/io'
 
 import type { Deadlines, Expiring } from './deadlines.ts'
+import type { StreamOwner, UpstreamStream } from './stream-pool.ts'
 import type { ProxyStats } from './proxy-stats.ts'
 
 /** What a visitor's socket tells the connection that owns it. */
@@ -21,7 +22,8 @@ export interface VisitorSocketEvents {
 }
 
 /** A visitor's socket: reads with one buffer for bytes of the next request, writes, has one deadline. */
-export class VisitorSocket implements Expiring {
+export class VisitorSocket implements Expiring, StreamOwner {
+  kept: UpstreamStream | undefined
   deadline: number
   /** The way out, which knows when what was written has left. */
   readonly writes: GatheredWrites
@@ -143,6 +145,7 @@ export class VisitorSocket implements Expiring {
   /** Stops reading, listening and waiting: the socket is closed, or belongs to another reader. */
   release(): void {
     const socket = this.#socket
+    this.kept?.disown()
     this.#deadlines.delete(this)
     this.#stopReading()
     socket.off('drain', this.#onDrain)

@@ -74,7 +74,7 @@ describe('requests one after another', () => {
     await using path = await tunnel({ http: (req, res) => void req.pipe(res) })
     const statuses = await Promise.all(
       Array.from({ length: 600 }, async (_, n) => {
-        using visitor = await path.visit(20_000)
+        using visitor = await path.visit(50_000)
         const body = `visitor ${n}`
         await visitor.send(`${request('POST /', `Content-Length: ${body.length}`)}${body}`)
         const answer = await visitor.readResponse()
@@ -82,7 +82,7 @@ describe('requests one after another', () => {
       }),
     )
     expect(new Set(statuses)).toEqual(new Set([200]))
-  }, 30_000)
+  }, 60_000)
 })
 
 describe('bodies', () => {

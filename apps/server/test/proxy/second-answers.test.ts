@@ -1,0 +1,117 @@
+// Services that answer more than they were asked: nothing of it is ever the answer to another visitor.
+import type { Socket } from 'node:net'
+
+import { exchangeRaw } from '@proj/testkit/raw-http'
+import { describe, expect, it } from 'vitest'
+
+import type { ProxyOptions } from '../../src/proxy/proxy-options.ts'
+import { request, tunnel } from '../tunnel-fixture.ts'
+
+const ROUNDS = 20
+
+/** A service that reads no bodies: each head is answered with its path, `/slow` 40 ms late. */
+function bodyless(socket: Socket): void {
+  let held = ''
+  socket.on('error', () => {})
+  socket.on('end', () => socket.end())
+  socket.on('data', (chunk) => {
+    held += chunk.toString('latin1')
+    for (let end = held.indexOf('\r\n\r\n'); end >= 0; end = held.indexOf('\r\n\r\n')) {
+      const path = held.slice(0, end).split(' ')[1] ?? ''
+      held = held.slice(end + 4)
+      const answer = `HTTP/1.1 200 OK\r\nContent-Length: ${path.length}\r\n\r\n${path}`
+      if (path === '/slow') setTimeout(() => socket.destroyed || socket.write(answer), 40)
+      else socket.write(answer)
+    }
+  })
+}
+
+/** How many of the next visitors get another's answer, each after one whose body is a request. */
+async function wrong(method: string, inner: string, edge: ProxyOptions = {}): Promise<number> {
+  await using path = await tunnel({ tcp: bodyless, edge })
+  const body = request(`GET ${inner}`)
+  let count = 0
+  for (let round = 0; round < ROUNDS; round++) {
+    using first = await path.visit()
+    await first.send(request(`${method} /first`, `Content-Length: ${body.length}`) + body)
+    await first.readResponse(method)
+    const next = await exchangeRaw(path.port, request('GET /next', 'Connection: close'))
+    if (next.body.toString() !== '/next') count += 1
+  }
+  return count
+}
+
+describe('a service that takes a body for a request', () => {
+  it.each(
+    ['GET', 'DELETE', 'OPTIONS', 'POST', 'PUT', 'PATCH'].flatMap((method) =>
+      ['/fast', '/slow'].map((inner) => [method, inner]),
+    ),
+  )('%s whose body asks for %s: the next visitor gets its own answer', async (method, inner) => {
+    expect(await wrong(method ?? '', inner ?? '')).toBe(0)
+  })
+
+  it('with reuse always it answers the next visitor', async () => {
+    expect(await wrong('GET', '/slow', { reuse: 'always' })).toBeGreaterThan(0)
+  })
+
+  it('with reuse never and behind a proxy it does not', async () => {
+    expect(await wrong('POST', '/slow', { reuse: 'never' })).toBe(0)
+    expect(await wrong('POST', '/slow', { trustedHops: 1 })).toBe(0)
+  })
+})
+
+it('a second answer behind the first ends the stream before another visitor gets it', async () => {
+  const answer = (text: string): string => `HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n${text}`
+  await using path = await tunnel({
+    tcp: (socket) => {
+      socket.on('error', () => {})
+      socket.on('data', () => {
+        socket.write(answer('true'))
+        setTimeout(() => socket.destroyed || socket.write(answer('evil')), 2)
+      })
+    },
+  })
+  for (let round = 0; round < ROUNDS; round++) {
+    const next = await exchangeRaw(path.port, request('GET /', 'Connection: close'))
+    expect(next.body.toString()).toBe('true')
+  }
+})
+
+describe('a stream is used again', () => {
+  /** Connections of the service that `requests` need, two visitors one after the other. */
+  async function connections(one: string, edge: ProxyOptions = {}): Promise<number> {
+    let count = 0
+    await using path = await tunnel({
+      edge,
+      http: (req, res) => void req.resume().on('end', () => res.end('ok')),
+    })
+    path.serviceServer.on('connection', () => (count += 1))
+    for (let visitors = 0; visitors < 2; visitors++) {
+      using visitor = await path.visit()
+      for (let round = 0; round < 3; round++) {
+        await visitor.send(one)
+        expect((await visitor.readResponse()).status).toBe(200)
+      }
+      await new Promise((resolve) => setTimeout(resolve, 60)) // longer than the look
+    }
+    return count
+  }
+  const post = `${request('POST /', 'Content-Length: 2')}ab`
+
+  it('after a request without a body, by other visitors too', async () => {
+    expect(await connections(request('GET /'))).toBe(1)
+  })
+
+  it('after a body by the same visitor alone', async () => {
+    expect(await connections(post)).toBe(2)
+  })
+
+  it('after a body by anybody with reuse always, by nobody with never', async () => {
+    expect(await connections(post, { reuse: 'always' })).toBe(1)
+    expect(await connections(post, { reuse: 'never' })).toBe(6)
+  })
+
+  it('behind a proxy after a request without a body alone', async () => {
+    expect(await connections(post, { trustedHops: 1 })).toBe(6)
+  })
+})
