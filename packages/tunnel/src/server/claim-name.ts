@@ -76,7 +76,12 @@ export function claimName(claim: NameClaim, context: ClaimContext): NameConflict
     for (const one of others) one.end(`${JSON.stringify(endpoint.name)} is reserved for another`)
     return undefined
   }
-  for (const one of others) one.probe()
+  for (const one of others) {
+    // Beside another session of the same agent a silent one only has to be avoided: to end it would cut what
+    // an agent on a slow line carries each time its other connection comes back.
+    if (session !== undefined && one.peer === session.peer) one.doubt()
+    else one.probe()
+  }
   if (stranger === undefined) return undefined
   const since = registry.takenAt(endpoint) ?? Date.now()
   return { holder: 'session', identity: stranger.identity, since, retryAfterMs: nameRetryAfterMs }

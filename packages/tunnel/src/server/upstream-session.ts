@@ -46,6 +46,9 @@ const GO_AWAY_COME_BACK = GO_AWAY.internalError
  */
 export const DOUBT_MS = 1_000
 
+/** Shortest time between two pings of doubt, ms: peers end a session that pings too often. */
+const MIN_PING_MS = 100
+
 /** How long it is not said again that a session is full, ms. */
 const FULL_LOG_MS = 60_000
 const FULL_HINT =
@@ -218,7 +221,7 @@ export class UpstreamSession implements Upstream {
   doubt(): void {
     if (this.#leaving.signal.aborted || this.#isUnanswered()) return
     const nowMs = performance.now()
-    if (this.#doubtedAtMs !== undefined || nowMs - this.#pingedAtMs < DOUBT_MS) return
+    if (this.#doubtedAtMs !== undefined || nowMs - this.#pingedAtMs < MIN_PING_MS) return
     this.#pingedAtMs = nowMs
     this.#beginDoubt()
     this.#session.mux.ping().catch(() => {}) // the session is over, or many pings wait already

@@ -1,10 +1,12 @@
 // Who gets a name, and what becomes of it when a peer comes back, hangs or is a stranger.
 import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
 
+import { listening } from '@proj/testkit/listening'
 import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { connectRaw } from '@proj/testkit/raw-http'
 import { until } from '@proj/testkit/until'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { Agent } from '../../src/client/agent.ts'
 import type { AuthorizationRequest } from '../../src/server/authorization.ts'
@@ -184,6 +186,28 @@ describe('a holder that hangs', () => {
   })
 })
 
+test('a second connection of an agent does not end the first, which is silent behind its bulk', async () => {
+  const server = await startServer({ authorize: byToken, ...SOON })
+  const relay = await slowLink(server.listening.port)
+  const agent = new Agent({ url: `http://${relay.authority}`, connections: 2, token: 'alice' })
+  onTestFinished(() => agent[Symbol.asyncDispose]())
+  await agent.listen('web').ready()
+  await until(() => server.registry.count(at('web')) === 2)
+  const [first] = server.registry.sessions(at('web'))
+  relay.stop(0)
+  const again = once(agent, 'retry')
+  relay.cut(1)
+  await again
+  await until(() => server.registry.count(at('web')) === 2)
+  // Longer than it may be silent when another agent asks for the name.
+  await until(() => first?.suspect === true)
+  expect(server.registry.sessions(at('web'))).toContain(first)
+  relay.resume(0)
+  openTo(server.registry, RECORD)
+  await until(() => first?.suspect === false)
+  expect(first?.leaving.aborted).toBe(false)
+})
+
 test('an agent that registers more names than it may be pinged a second keeps its sessions', async () => {
   const server = await startServer({ authorize: byToken })
   await using agent = new Agent({ url: server.url, token: 'alice', connections: 2 })
@@ -294,4 +318,33 @@ async function refusedStatus(server: TestServer, identity: string): Promise<numb
     () => 101,
     (error: Error) => Number(/^status (\d+)$/.exec(error.message)?.[1]),
   )
+}
+
+/** A relay to a port whose connections, in order of their arrival, can stop and be cut. */
+async function slowLink(port: number) {
+  const links: { readonly near: Socket; readonly far: Socket }[] = []
+  const relay = await listening(
+    createServer((near) => {
+      const far = connect(port, '127.0.0.1')
+      for (const socket of [near, far]) socket.on('error', () => {})
+      near.pipe(far).pipe(near)
+      links.push({ near, far })
+    }),
+  )
+  onTestFinished(() => relay.close())
+  return {
+    authority: relay.authority,
+    stop: (index: number) => {
+      links[index]?.near.unpipe().pause()
+      links[index]?.far.unpipe().pause()
+    },
+    resume: (index: number) => {
+      const link = links[index]
+      if (link !== undefined) link.near.pipe(link.far).pipe(link.near)
+    },
+    cut: (index: number) => {
+      links[index]?.near.destroy()
+      links[index]?.far.destroy()
+    },
+  }
 }
