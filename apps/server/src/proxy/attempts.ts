@@ -25,6 +25,7 @@ export function isIdempotent(method: string): boolean {
 export class Attempts {
   readonly #proxy: ProxyContext
   readonly #route: Route
+  readonly #isOnce: boolean
   #tried: ReadonlySet<Upstream> | undefined
   #count = 0
   #sent: Buffer[] | undefined = []
@@ -35,9 +36,10 @@ export class Attempts {
   #isFull = false
   #busyUntilMs: number | undefined
 
-  constructor(proxy: ProxyContext, route: Route) {
+  constructor(proxy: ProxyContext, route: Route, method: string) {
     this.#proxy = proxy
     this.#route = route
+    this.#isOnce = !isIdempotent(method)
   }
 
   /** Whether what was sent is still referred to. */
@@ -129,7 +131,8 @@ export class Attempts {
     for (;;) {
       const upstream = registry.pickHttp(endpoint, passed)
       if (upstream === undefined) return undefined
-      const idle = isFresh ? undefined : pool.take(upstream, endpoint.name, owner)
+      const once = this.#isOnce
+      const idle = isFresh ? undefined : pool.take(upstream, endpoint.name, owner, once)
       if (idle !== undefined) {
         idle.channel.attach(sink)
         return idle

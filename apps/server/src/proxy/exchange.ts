@@ -113,7 +113,7 @@ export class Exchange implements ChannelSink {
     this.#request = request
     this.#doubts = isIdempotent(request.method) ? 0 : MAX_DOUBTS
     this.#requestBody = createBodyReader(request.framing, 'request')
-    this.#attempts = new Attempts(proxy, route)
+    this.#attempts = new Attempts(proxy, route, request.method)
     this.#writer = new ResponseWriter(visitor, request)
   }
 
@@ -197,18 +197,38 @@ export class Exchange implements ChannelSink {
     if (this.#response === undefined) {
       // A reused stream that ends unanswered is mostly a service that closed an idle connection.
       if (stream.reused && isIdempotent(this.#request.method) && stream.reader.heldBytes === 0) {
+        // A reset may follow, which says nothing about the stream of the next attempt.
+        stream.channel.attach(stream)
         stream.channel.end()
         this.#retry(stream, undefined)
-      } else {
-        this.#isOver = true
-        stream.channel.reset()
-        this.#endFailed(PROXY_ERRORS.serviceClosed)
-      }
+      } else if (stream.reused && stream.reader.heldBytes === 0) this.#askWhetherWritten(stream)
+      else this.#closed(stream)
     } else if (!this.#isAnswered && this.#response.framing.kind === 'until-close') {
       this.#isAnswered = true
       if (this.#requestBody.done) this.#finish()
       else this.#abandonRequest(stream)
     } else this.#abandonRequest(stream)
+  }
+
+  /**
+   * The end of the stream has crossed the request. If the agent had it before the request came, a reset
+   * with `serviceClosed` follows, and `onClose` sends the request again. A ping that is answered first
+   * says that it was written.
+   */
+  #askWhetherWritten(stream: UpstreamStream): void {
+    const { session } = stream.channel
+    const decide = (): void => {
+      if (!this.#isOver && this.#stream === stream) this.#closed(stream)
+    }
+    session.flush()
+    session.ping().then(decide, decide)
+  }
+
+  /** The service closed the connection in place of a response. */
+  #closed(stream: UpstreamStream): void {
+    this.#isOver = true
+    stream.channel.reset()
+    this.#endFailed(PROXY_ERRORS.serviceClosed)
   }
 
   /** @inheritdoc */

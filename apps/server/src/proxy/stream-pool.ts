@@ -36,6 +36,14 @@ export interface StreamOwner {
   kept: UpstreamStream | undefined
 }
 
+/**
+ * Idle time after which a stream carries only requests that may be sent twice, ms. The service may be about
+ * to close the connection, and another request that meets the end could not be sent again unless it is
+ * proved that it was not taken. A dial is cheap for a visitor that was away for so long. Shorter than the
+ * keep-alive timeouts of servers (Node and Apache 5 s, nginx 75 s) less a round trip to the service.
+ */
+const MAX_IDLE_ONCE_MS = 500
+
 /** The deadline of a stream in use: the next tick sees it and stops watching the stream. */
 const IN_USE = -Infinity
 
@@ -55,13 +63,18 @@ export class StreamPool {
     this.#deadlines = deadlines
   }
 
-  /** Takes an idle stream, if there is one: that of the owner first. */
+  /**
+   * Takes an idle stream, if there is one: that of the owner first.
+   *
+   * @param isOnce - the request may not be sent twice.
+   */
   take(
     upstream: Upstream,
     endpoint: string,
     owner: StreamOwner | undefined,
+    isOnce: boolean,
   ): UpstreamStream | undefined {
-    return this.#idle.get(upstream)?.get(endpoint)?.take(owner)
+    return this.#idle.get(upstream)?.get(endpoint)?.take(owner, isOnce)
   }
 
   /**
@@ -119,6 +132,8 @@ export class UpstreamStream implements ChannelSink, Expiring {
   readonly reader: ResponseHeadReader
   /** Whether it carried a request before: then its end may only mean that the service closed an idle connection. */
   reused = false
+  /** When it became idle last, `performance.now()`. */
+  idleSince = 0
   deadline: number = IN_USE
   /** The visitor that may use it before others, or alone, while it is idle. */
   keptBy: StreamOwner | undefined
@@ -183,6 +198,7 @@ export class UpstreamStream implements ChannelSink, Expiring {
   /** From now on it is idle, for `timeoutMs` at most. */
   startIdle(timeoutMs: number): void {
     this.reused = true
+    this.idleSince = performance.now()
     this.deadline = this.#deadlines.now + timeoutMs
     if (!this.#isWatched) this.#deadlines.add(this)
     this.#isWatched = true
@@ -258,17 +274,20 @@ class IdleStreams {
   }
 
   /** Takes the owner's stream, or the one that was used last: its service is the least likely to have closed it. */
-  take(owner: StreamOwner | undefined): UpstreamStream | undefined {
+  take(owner: StreamOwner | undefined, isOnce: boolean): UpstreamStream | undefined {
     const kept = owner?.kept
-    if (owner !== undefined && kept?.idle === this) {
+    if (owner !== undefined && kept?.idle === this && !(isOnce && isLongIdle(kept))) {
       owner.kept = undefined
       kept.keptBy = undefined
       this.#kept.delete(kept)
       kept.stopIdle()
       return kept
     }
-    const stream = this.#ready.pop()
-    stream?.stopIdle()
+    const stream = this.#ready.at(-1)
+    // The others have been idle for longer still.
+    if (stream === undefined || (isOnce && isLongIdle(stream))) return undefined
+    this.#ready.pop()
+    stream.stopIdle()
     return stream
   }
 
@@ -369,4 +388,8 @@ class Looks {
     }
     if (this.#older.length > 0 || this.#fresh.length > 0) this.#start()
   }
+}
+
+function isLongIdle(stream: UpstreamStream): boolean {
+  return performance.now() - stream.idleSince > MAX_IDLE_ONCE_MS
 }

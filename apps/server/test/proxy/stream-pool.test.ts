@@ -83,3 +83,21 @@ it('ends the idle streams of an agent that leaves', async () => {
   await until(() => sockets[0]?.readableEnded)
   await until(() => watched(path) === 1)
 })
+
+it('sends a POST on no stream that has been idle for half a second, but a GET', async () => {
+  const { sockets, tcp } = answering()
+  await using path = await tunnel({ tcp })
+  using visitor = await path.visit()
+  const ask = async (method: string): Promise<number> => {
+    await visitor.send(request(`${method} /`, 'Content-Length: 0'))
+    expect((await visitor.readResponse()).status).toBe(200)
+    return sockets.length
+  }
+  expect(await ask('POST')).toBe(1)
+  expect(await ask('POST')).toBe(1)
+  const idleSince = performance.now()
+  await until(() => performance.now() - idleSince > 600)
+  expect(await ask('POST')).toBe(2)
+  await until(() => performance.now() - idleSince > 1_300)
+  expect(await ask('GET')).toBe(2)
+})

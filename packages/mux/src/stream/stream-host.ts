@@ -13,6 +13,8 @@ import type { WindowBudget } from './window-budget.ts'
 export interface ChannelSession {
   /** Hands what is queued to the transport now; true when nothing that may be sent is left. */
   flush(): boolean
+  /** Sends a ping and resolves with its round trip in ms. Rejects when the session ends first. */
+  ping(options?: { readonly signal?: AbortSignal }): Promise<number>
   /** Calls `act` when all pieces of the transport's current chunk are delivered. */
   afterChunk(act: () => ChunkAnswer): ChunkAnswer
   /** Ends the session and its transport now, without a last frame; its streams fail. */

@@ -74,6 +74,8 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
     const giveUp = new AbortController()
     const splice: SocketSplice = new SocketSplice(channel, {
       resetReason: (error) => (isDialError(error) ? serviceReason(error) : 'serviceReset'),
+      // Only a server that writes records knows what the reason means.
+      carriesRequests: kind === 'http' && record !== undefined,
       onClose: () => {
         giveUp.abort()
         options.traffic?.remove(splice)

@@ -26,6 +26,7 @@ export class SocketSplice implements ChannelSink {
   readonly #channel: Channel
   readonly #resetReason: (error: Error) => ResetReason
   readonly #onClose: ((reason: number | undefined, error?: MuxError) => void) | undefined
+  readonly #carriesRequests: boolean
   #socket: Duplex | undefined
   #writes: GatheredWrites | undefined
   /** What arrives before the socket exists; bounded by the window, for none of it is given back. */
@@ -33,23 +34,33 @@ export class SocketSplice implements ChannelSink {
   #endAfterEarly = false
   #owed = 0
   #closed = false
+  /** `bytesToSocket` when the socket's last byte came: more means that something is not answered. */
+  #answeredBytes = 0
+  #hasSwitched = false
+  /** The socket has ended, and nothing was written to it since its last byte. */
+  #endedIdle = false
 
   /**
    * @param channel - the mux side; this object must be its sink.
    * @param options.resetReason - the reason sent to the far side, from the socket's error.
    * @param options.onClose - called once when the channel is done; with a reason and the error itself
    *   if it did not end well.
+   * @param options.carriesRequests - the socket is that of an HTTP service: what arrives behind its end is
+   *   not written, for nothing can answer it, and the far side gets `serviceClosed`. Default: false, the
+   *   socket may be half-open.
    */
   constructor(
     channel: Channel,
     options: {
       readonly resetReason: (error: Error) => ResetReason
       readonly onClose?: (reason: number | undefined, error?: MuxError) => void
+      readonly carriesRequests?: boolean
     },
   ) {
     this.#channel = channel
     this.#resetReason = options.resetReason
     this.#onClose = options.onClose
+    this.#carriesRequests = options.carriesRequests ?? false
   }
 
   /** Gives the splice its socket, which must allow half-open; it is owned by the splice from now on. */
@@ -69,7 +80,7 @@ export class SocketSplice implements ChannelSink {
       socket,
       (chunk, isLent) => this.#take(socket, chunk, isLent),
       (chunk) => {
-        this.bytesFromSocket += chunk.length
+        this.#received(chunk)
         if (!this.#channel.writeCopy(chunk)) socket.pause()
       },
     )
@@ -81,8 +92,10 @@ export class SocketSplice implements ChannelSink {
     this.#writes = new GatheredWrites(socket, settle)
     socket.on('drain', settle)
     socket.on('end', () => {
-      if (isCleanEnd(socket)) this.#channel.end()
-      else this.#break(new Error('the connection broke behind its last bytes'))
+      if (isCleanEnd(socket)) {
+        this.#endedIdle = this.#isIdle()
+        this.#channel.end()
+      } else this.#break(new Error('the connection broke behind its last bytes'))
     })
     socket.on('error', (error) => this.#break(error))
     socket.on('close', () => {
@@ -107,6 +120,10 @@ export class SocketSplice implements ChannelSink {
       this.#early.push(chunk)
       return false
     }
+    if (this.#endedIdle) {
+      this.#channel.resetWhenSent(RESET_REASONS.serviceClosed, LAST_BYTES_MS)
+      return true
+    }
     this.bytesToSocket += chunk.length
     this.#writes.gather(this.#channel.session)
     if (this.#writes.write(chunk)) this.#channel.consume(chunk.length)
@@ -117,11 +134,23 @@ export class SocketSplice implements ChannelSink {
   /** The socket broke: the far side gets a reset, behind the bytes that came before it. */
   #break(error: Error): void {
     if (this.#closed) return
-    this.#channel.resetWhenSent(RESET_REASONS[this.#resetReason(error)], LAST_BYTES_MS)
+    const reason = this.#isIdle() ? 'serviceClosed' : this.#resetReason(error)
+    this.#channel.resetWhenSent(RESET_REASONS[reason], LAST_BYTES_MS)
+  }
+
+  /** Whether an HTTP service was sent nothing since its last byte, so that no part of a further request. */
+  #isIdle(): boolean {
+    return this.#carriesRequests && !this.#hasSwitched && this.#answeredBytes === this.bytesToSocket
+  }
+
+  #received(chunk: Buffer): void {
+    this.bytesFromSocket += chunk.length
+    this.#answeredBytes = this.bytesToSocket
+    if (this.#carriesRequests && chunk[0] === 0x48) this.#hasSwitched ||= switchesProtocols(chunk)
   }
 
   #take(socket: Duplex, chunk: Buffer, isLent: boolean): ChunkAnswer {
-    this.bytesFromSocket += chunk.length
+    this.#received(chunk)
     if (!isLent) {
       if (!this.#channel.write(chunk)) socket.pause()
       return false
@@ -153,6 +182,11 @@ export class SocketSplice implements ChannelSink {
     }
     this.#onClose?.(error === undefined ? undefined : resetReasonOf(error), error)
   }
+}
+
+/** Whether a chunk begins like a response 101: afterwards there are no requests, and either side may half-close. */
+function switchesProtocols(chunk: Buffer): boolean {
+  return chunk.length > 11 && chunk[9] === 0x31 && chunk[10] === 0x30 && chunk[11] === 0x31
 }
 
 /** Sends what was written to a channel now; answers whether something still refers to it. */

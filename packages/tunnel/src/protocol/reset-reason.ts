@@ -25,6 +25,7 @@ export const RESET_REASONS = {
   limitReached: 12,
   idleTimeout: 13,
   kindMismatch: 14,
+  serviceClosed: 15,
 } as const
 
 /** Name of a reason. */
@@ -46,6 +47,7 @@ const TEXTS: Record<ResetReason, string> = {
   limitReached: 'a limit of the far side is reached',
   idleTimeout: 'nothing moved on the stream for too long',
   kindMismatch: 'the endpoint carries the other kind of traffic, HTTP or TCP',
+  serviceClosed: 'the service had closed the connection before the request came',
 }
 
 const NAMES = new Map<number, ResetReason>()
@@ -84,6 +86,7 @@ export function neverReachedService(reason: ResetReason): boolean {
     reason === 'serviceUnreachable' ||
     reason === 'endpointUnknown' ||
     reason === 'kindMismatch' ||
+    reason === 'serviceClosed' ||
     reason === 'draining'
   )
 }
