@@ -1,6 +1,7 @@
 // @ts-check
 // Paths in the documentation of the repository: a file or folder that a text names between backticks
-// exists, so that a reader who is sent somewhere arrives.
+// exists, so that a reader who looks for it finds it. Paths start at the root; those in the README of a
+// package may also start at its folder, and names of folders at its `src`.
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { filesBelow, workspacePackages } from './workspace.mjs'
@@ -8,6 +9,8 @@ import { filesBelow, workspacePackages } from './workspace.mjs'
 const ROOT_TEXTS = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'README.md', 'SECURITY.md']
 // `packages/mux/src/session.ts`, `apps/*/src`, `docs/protocol.md`; not `packages/<name>`
 const PATH = /`((?:apps|docs|examples|packages|tooling)\/[\w./*-]*)`/g
+// only in the README of a package: `src/session.ts`, `test/poison.ts`, `../mux/README.md`, `admin/`
+const OWN_PATH = /`((?:(?:\.{1,2}\/)+|(?:src|test)\/)[\w./*-]*|[\w-]+(?:\/[\w-]+)*\/)`/g
 const LINK = /\]\((?!\w+:|#)([^)#]+)/g
 
 /**
@@ -24,12 +27,31 @@ export function checkPaths(root) {
   ]
   return texts.flatMap((file) => {
     const text = readFileSync(join(root, file), 'utf8')
-    const paths = [...text.matchAll(PATH)].map(([, path = '']) => path)
-    const links = [...text.matchAll(LINK)].map(([, link = '']) => join(dirname(file), link))
-    return [...new Set([...paths, ...links])]
-      .filter((path) => !existsSync(join(root, untilGlob(path))))
-      .map((path) => `${file}: there is no ${path}`)
+    const found = (/** @type {RegExp} */ pattern) =>
+      [...text.matchAll(pattern)].map(([, path = '']) => path)
+    const folder = dirname(file)
+    const isReadme = folder !== '.' && file.endsWith('README.md')
+    const own = isReadme ? [folder, join(folder, 'src')] : []
+    const named = new Map([
+      ...(isReadme ? found(OWN_PATH) : []).map((path) => startingAt(own, path)),
+      ...found(PATH).map((path) => startingAt(['.', ...own], path)),
+      ...found(LINK).map((link) => startingAt(['.'], join(folder, link))),
+    ])
+    return [...named]
+      .filter(([, places]) => !places.some((place) => existsSync(join(root, untilGlob(place)))))
+      .map(([path]) => `${file}: there is no ${path}`)
   })
+}
+
+/**
+ * A path as it is written, and the places it may mean.
+ *
+ * @param {readonly string[]} folders
+ * @param {string} path
+ * @returns {[path: string, places: string[]]}
+ */
+function startingAt(folders, path) {
+  return [path, folders.map((folder) => join(folder, path))]
 }
 
 /**

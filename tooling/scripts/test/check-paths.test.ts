@@ -18,6 +18,16 @@ test('paths that exist, globs, places to fill in, and links to the web are fine'
     '[a](docs/protocol.md#reasons) [b](https://example.com/x) [c](#here)\n'
   expect(found('CONTRIBUTING.md', text)).toEqual([])
   expect(found('packages/mux/README.md', '[protocol](../../docs/protocol.md)')).toEqual([])
+  const own = '`src/session.ts` `src/*.ts` `src/` `../mux/package.json` `docs/` `1/10s`'
+  expect(found('packages/mux/README.md', own)).toEqual([])
+})
+
+test('the README of a package may name folders of its src', () => {
+  const files = { 'packages/mux/package.json': MUX, 'packages/mux/src/stream/channel.ts': '' }
+  const readme = { 'packages/mux/README.md': '`stream/` and `frame/`' }
+  expect(problems(checkPaths, { ...files, ...readme })).toEqual([
+    'packages/mux/README.md: there is no frame/',
+  ])
 })
 
 test.each([
@@ -25,6 +35,9 @@ test.each([
   ['docs/mux.md', 'see `packages/max/*.ts`', 'packages/max/*.ts'],
   ['README.md', '[protocol](docs/protokoll.md)', 'docs/protokoll.md'],
   ['packages/mux/README.md', '[protocol](docs/protocol.md)', 'packages/mux/docs/protocol.md'],
+  ['packages/mux/README.md', 'as in `src/sesion.ts`', 'src/sesion.ts'],
+  ['packages/mux/README.md', 'run with `test/*.ts`', 'test/*.ts'],
+  ['packages/mux/README.md', '`../max/src`', '../max/src'],
 ])('in %s: %s', (file, text, missing) => {
   expect(found(file, text)).toEqual([`${file}: there is no ${missing}`])
 })
