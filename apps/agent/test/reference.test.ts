@@ -1,5 +1,4 @@
-// After a change of settings: build, then `adit config reference > docs/reference/agent.md` and
-// `adit config schema > docs/schema/agent.json`, and format.
+// After a change of settings: `pnpm reference`.
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { formatReference, jsonSchema } from '@proj/config'

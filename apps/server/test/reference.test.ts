@@ -1,5 +1,4 @@
-// After a change of settings: build, then `adit-server config reference > docs/reference/server.md` and
-// `adit-server config schema > docs/schema/server.json`, and format.
+// After a change of settings: `pnpm reference`.
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { formatReference, jsonSchema } from '@proj/config'

@@ -1,5 +1,5 @@
 // @ts-check
-// Starts the two programs the way a user does, and reads the addresses they print.
+// The two programs as processes: from the build, started the way a user does, and from the sources.
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -30,6 +30,16 @@ export async function areFree(ports) {
     if (!free) return false
   }
   return true
+}
+
+/**
+ * Arguments of Node that run a program from its sources.
+ *
+ * @param {string} name - folder of the program: `agent` or `server`
+ */
+export function sourceArguments(name) {
+  const main = join(ROOT, 'apps', name, 'src/main.ts')
+  return ['--conditions=@proj/source', '--import', import.meta.resolve('tsx'), main]
 }
 
 /** Whether both programs have been built. */

@@ -8,7 +8,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { areFree, DEFAULT_PORTS } from './adit-processes.mjs'
+import { areFree, DEFAULT_PORTS, sourceArguments } from './adit-processes.mjs'
 import { RestartingProgram } from './restarting-program.mjs'
 import { startSampleService, visit } from './sample-service.mjs'
 import { watchSources } from './watch-sources.mjs'
@@ -59,12 +59,15 @@ process.exit(0)
  * @param {string} args
  */
 function program(name, args) {
-  const main = join(ROOT, 'apps', name, 'src/main.ts')
-  const node = ['--conditions=@proj/source', '--import', import.meta.resolve('tsx')]
   const log = ['--log.format', 'text']
   const env = { STATE_DIRECTORY: STATE }
   return new RestartingProgram(
-    { name, command: process.execPath, args: [...node, main, ...args.split(' '), ...log], env },
+    {
+      name,
+      command: process.execPath,
+      args: [...sourceArguments(name), ...args.split(' '), ...log],
+      env,
+    },
     (line) => console.log(line),
   )
 }
