@@ -22,7 +22,7 @@ import {
 import { TUNNEL_LIMITS } from '@proj/tunnel'
 import { VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
-import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-rules.ts'
+import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-settings-rules.ts'
 import { publicAdminIsNoticed } from './admin/admin-rules.ts'
 import { ACCESS_SETTINGS } from './access/access-settings.ts'
 

@@ -14,7 +14,7 @@ import { announce, noteBinds } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
 import { openControlSocket } from './control/control-socket.ts'
 import { describeAgent } from './status/describe-agent.ts'
-import { toUserError } from './commands/to-user-error.ts'
+import { explainError } from './commands/explain-error.ts'
 import { ConnectionMonitor } from './connect/connection-monitor.ts'
 import { RunningConfig } from './running-config.ts'
 import { isWatched, LiveView } from './status/live-view.ts'
@@ -83,7 +83,7 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
     return EXIT.ok
   } catch (error) {
     if (signals.stop.aborted) return EXIT.ok
-    throw toUserError(error)
+    throw explainError(error)
   } finally {
     running.destroy()
   }

@@ -256,7 +256,7 @@ function construct(options: ServerOptions): ServerParts {
   })
   const admin = createServerAdmin({
     ...peer,
-    facts: {
+    sources: {
       edge,
       registry,
       publicPorts,

@@ -1,5 +1,5 @@
 // One listening socket, after names are resolved and families are known. The address that a user gives
-// is a want (claim/want.ts), which can need several sockets.
+// is a want (claim/wanted-address.ts), which can need several sockets.
 import { isIPv6 } from 'node:net'
 
 import { formatHostPort } from '@proj/config/address'

@@ -7,7 +7,7 @@ export { findHolders } from './holders/find-holders.ts'
 export { type Severity, type Warning, type WarningCode, WARNINGS } from './warnings.ts'
 
 // Addresses
-export type { Want, WantParts } from './claim/want.ts'
+export type { Want, WantParts } from './claim/wanted-address.ts'
 export { type Endpoint, type Families, familiesOf, formatEndpoint } from './endpoint.ts'
 
 // Holding a port

@@ -12,7 +12,7 @@ import type { Claim } from '../src/claim/claim.ts'
 import { dialTargets } from '../src/reachable.ts'
 import { listen } from '../src/listen/listen.ts'
 import { verify } from '../src/verify.ts'
-import type { Want } from '../src/claim/want.ts'
+import type { Want } from '../src/claim/wanted-address.ts'
 
 describe('verify', () => {
   it.each([0, 'localhost:0', '127.0.0.1:0', '[::1]:0', '0.0.0.0:0'])(

@@ -6,7 +6,7 @@ import { serverOptions } from '../connect/server-options.ts'
 import type { AgentTree } from '../settings.ts'
 import type { OwnCommands } from './commands.ts'
 import type { NAME_COMMANDS } from './name-commands.ts'
-import { toUserError } from './to-user-error.ts'
+import { explainError } from './explain-error.ts'
 
 /** An invocation of one of the commands for names. */
 export type NameInvocation = Invocation<AgentTree, OwnCommands> & {
@@ -43,7 +43,7 @@ export async function runNameCommand(invocation: NameInvocation): Promise<number
     return EXIT.ok
   } catch (error) {
     if (signals.stop.aborted) return EXIT.ok
-    throw toUserError(error)
+    throw explainError(error)
   }
 }
 

@@ -13,12 +13,12 @@ import type { Authenticator } from '../auth/authenticator.ts'
 import { describePorts } from '../public-ports/describe-ports.ts'
 import { describeTls } from '../tls/tls-status.ts'
 import { serverMetrics } from './metrics.ts'
-import type { ServerFacts } from './server-facts.ts'
+import type { AdminSources } from './admin-sources.ts'
 
 /** What the admin port shows, and to whom. */
 export interface ServerAdminOptions {
-  /** What the pages tell. */
-  readonly facts: ServerFacts
+  /** What the pages and metrics are made from. */
+  readonly sources: AdminSources
   /** Host names of the port besides `localhost`. */
   readonly hosts: readonly string[]
   /** Whether the server takes visitors and agents. */
@@ -36,19 +36,19 @@ export interface ServerAdminOptions {
  * shapes where Piko has them.
  */
 export function createServerAdmin(options: ServerAdminOptions): Server {
-  const { facts, hosts, isReady, authenticator, addressOf, certificateOf } = options
+  const { sources, hosts, isReady, authenticator, addressOf, certificateOf } = options
   const status: { readonly [Path in keyof ServerPages]: () => ServerPages[Path] } = {
-    '/status/upstream/endpoints': () => describeEndpoints(facts),
-    '/status/upstream/sessions': () => describeSessions(facts),
-    '/status/edge': () => describeEdge(facts),
-    '/status/ports': () => describePorts(facts.publicPorts),
-    '/status/tls': () => describeTls(facts.tls),
+    '/status/upstream/endpoints': () => describeEndpoints(sources),
+    '/status/upstream/sessions': () => describeSessions(sources),
+    '/status/edge': () => describeEdge(sources),
+    '/status/ports': () => describePorts(sources.publicPorts),
+    '/status/tls': () => describeTls(sources.tls),
   }
   return createAdminServer({
     pages: new Map<string, AdminPage>([
       ['/health', () => ({})],
       ['/ready', () => ({ status: isReady() ? 200 : 503 })],
-      ['/metrics', metricsPage(() => serverMetrics(facts))],
+      ['/metrics', metricsPage(() => serverMetrics(sources))],
       ...Object.entries(status).map(([path, read]) => [path, jsonPage<unknown>(read)] as const),
     ]),
     hosts,
@@ -65,14 +65,14 @@ export function createServerAdmin(options: ServerAdminOptions): Server {
   })
 }
 
-function describeEndpoints({ registry }: ServerFacts): ServerPages['/status/upstream/endpoints'] {
+function describeEndpoints({ registry }: AdminSources): ServerPages['/status/upstream/endpoints'] {
   const counts = [...registry.snapshot()].map(
     ([endpoint, upstreams]) => [endpointText(endpoint), upstreams.length] as const,
   )
   return Object.fromEntries(counts)
 }
 
-function describeSessions({ registry }: ServerFacts): ServerPages['/status/upstream/sessions'] {
+function describeSessions({ registry }: AdminSources): ServerPages['/status/upstream/sessions'] {
   return [...registry.snapshot()].flatMap(([endpoint, upstreams]) =>
     upstreams.map(({ id, peer, protocol, remoteAddress, connectedAt, openStreams }) => ({
       endpoint: endpointText(endpoint),
@@ -86,7 +86,7 @@ function describeSessions({ registry }: ServerFacts): ServerPages['/status/upstr
   )
 }
 
-function describeEdge({ edge }: ServerFacts): ServerPages['/status/edge'] {
+function describeEdge({ edge }: AdminSources): ServerPages['/status/edge'] {
   const { connections, stats } = edge
   const { requests, inFlight, upgraded, bytesIn, bytesOut, statuses } = stats
   const byStatus = Object.fromEntries(statuses)

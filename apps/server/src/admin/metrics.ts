@@ -2,29 +2,29 @@ import type { Metric } from '@proj/program-kit'
 
 import { DURATION_BUCKETS } from '../proxy/proxy-stats.ts'
 import { tlsMetrics } from '../tls/tls-status.ts'
-import type { ServerFacts } from './server-facts.ts'
+import type { AdminSources } from './admin-sources.ts'
 
 /**
  * The counts of a server as metrics. Names are Piko's where the meaning is the same, so that its
  * dashboards read them; ours begin with `adit_`.
  */
-export function serverMetrics(facts: ServerFacts): readonly Metric[] {
+export function serverMetrics(sources: AdminSources): readonly Metric[] {
   return [
-    ...edgeMetrics(facts),
-    ...upstreamMetrics(facts),
-    ...publicPortMetrics(facts),
-    ...handshakeMetrics(facts),
-    ...tlsMetrics(facts.tls),
+    ...edgeMetrics(sources),
+    ...upstreamMetrics(sources),
+    ...publicPortMetrics(sources),
+    ...handshakeMetrics(sources),
+    ...tlsMetrics(sources.tls),
     {
       type: 'counter',
       name: 'adit_log_lines_left_out_total',
       help: 'Log lines that were not written, because there were too many of one event.',
-      samples: [{ value: facts.leftOutLines() }],
+      samples: [{ value: sources.leftOutLines() }],
     },
   ]
 }
 
-function edgeMetrics({ edge }: ServerFacts): readonly Metric[] {
+function edgeMetrics({ edge }: AdminSources): readonly Metric[] {
   const { stats, connections } = edge
   return [
     {
@@ -58,7 +58,7 @@ function edgeMetrics({ edge }: ServerFacts): readonly Metric[] {
   ]
 }
 
-function upstreamMetrics({ registry, sessions }: ServerFacts): readonly Metric[] {
+function upstreamMetrics({ registry, sessions }: AdminSources): readonly Metric[] {
   return [
     gauge('piko_upstreams_connected_upstreams', 'Agent sessions.', sessions()),
     gauge(
@@ -76,7 +76,7 @@ function upstreamMetrics({ registry, sessions }: ServerFacts): readonly Metric[]
   ]
 }
 
-function publicPortMetrics({ publicPorts }: ServerFacts): readonly Metric[] {
+function publicPortMetrics({ publicPorts }: AdminSources): readonly Metric[] {
   const { ports, visitors } = publicPorts
   const { open, connections, ...bytes } = visitors.counts()
   const served = ports.filter(({ isServed }) => isServed).length
@@ -109,7 +109,7 @@ function publicPortMetrics({ publicPorts }: ServerFacts): readonly Metric[] {
   ]
 }
 
-function handshakeMetrics({ handshakes }: ServerFacts): readonly Metric[] {
+function handshakeMetrics({ handshakes }: AdminSources): readonly Metric[] {
   return [
     {
       type: 'counter',

@@ -28,7 +28,7 @@ import type { TokenStore } from '../store/token-store.ts'
 import { HandshakeLimits, type HandshakeRates } from './handshake-limits.ts'
 import type { PortAuth } from './port-auth.ts'
 import { ANONYMOUS, type Principal } from './principal.ts'
-import { TokenDesk } from './token-desk.ts'
+import { TokenVerifier } from './token-verifier.ts'
 
 /** Name of a port. */
 export type PortName = 'upstream' | 'proxy' | 'admin'
@@ -76,13 +76,13 @@ const VISITOR_CODES: Readonly<Record<number, VisitorDenial['code']>> = {
 /** Authenticates peers on every port of a server. */
 export class Authenticator implements Disposable {
   readonly #options: AuthenticatorOptions
-  readonly #desk: TokenDesk
+  readonly #tokens: TokenVerifier
   /** Limits per source, with counters for metrics. */
   readonly limits: HandshakeLimits
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options
-    this.#desk = new TokenDesk(options.tokens)
+    this.#tokens = new TokenVerifier(options.tokens)
     this.limits = new HandshakeLimits(options)
   }
 
@@ -90,7 +90,7 @@ export class Authenticator implements Disposable {
   isProtected(port: PortName): boolean {
     const { auth, hasClientAuthorities = false } = this.#options.ports?.[port] ?? {}
     const tenants = port === 'upstream' && (this.#options.tenants?.size ?? 0) > 0
-    return auth !== undefined || tenants || hasClientAuthorities || this.#desk.isOpen
+    return auth !== undefined || tenants || hasClientAuthorities || this.#tokens.isOpen
   }
 
   /** Reads key sets ahead of the first token. Never rejects. */
@@ -150,7 +150,7 @@ export class Authenticator implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#desk[Symbol.dispose]()
+    this.#tokens[Symbol.dispose]()
   }
 
   async #judge(port: PortName, request: Shown): Promise<Principal | Denial> {
@@ -213,7 +213,7 @@ export class Authenticator implements Disposable {
     named: string | undefined,
     isBrief = false,
   ): Promise<Principal> {
-    if (isOpaqueToken(token)) return this.#desk.judge(token)
+    if (isOpaqueToken(token)) return this.#tokens.judge(token)
     const { verifier, endsAtExpiry } = this.#keys(port, named)
     const { identity, scope, tenant, expiresAt } = await verifier.verify(token)
     // Keys of a tenant prove the tenant; with other keys the token has to name it.

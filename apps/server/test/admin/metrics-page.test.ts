@@ -27,9 +27,9 @@ function documented(): ReadonlyMap<string, string> {
 test('docs/admin.md lists the metrics of both programs with their types, and no others', async () => {
   const server = await startServer()
   const { edge, registry, publicPorts } = server
-  const facts = { edge, registry, publicPorts, tls: [], handshakes: undefined }
+  const sources = { edge, registry, publicPorts, tls: [], handshakes: undefined }
   const counted = [
-    ...serverMetrics({ ...facts, sessions: () => 0, leftOutLines: () => 0 }),
+    ...serverMetrics({ ...sources, sessions: () => 0, leftOutLines: () => 0 }),
     ...agentMetrics(SAMPLE),
   ]
   server.destroy()

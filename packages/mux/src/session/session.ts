@@ -1,7 +1,7 @@
 /**
  * A yamux session over one transport. It opens streams, passes on those of the peer, and ends. Its parts
  * do the work: `FrameReader` and `FrameRouter` receive, `SendQueue` sends, `StreamTable` knows the open
- * streams, `Acceptor` passes on those of the peer, `Pings` measures round trips, `Sweep` checks timeouts
+ * streams, `Acceptor` passes on those of the peer, `Pings` measures round trips, `TimeoutTimer` checks timeouts
  * and `Lifecycle` ends the session.
  */
 import { EventEmitter } from 'node:events'
@@ -23,7 +23,7 @@ import { SendQueue } from '../frame/send-queue.ts'
 import type { ChannelSession } from '../stream/stream-host.ts'
 import { type SessionStats, snapshot } from './session-stats.ts'
 import { StreamTable } from './stream-table.ts'
-import { Sweep } from './sweep.ts'
+import { TimeoutTimer } from './timeout-timer.ts'
 import { Waiters } from './waiters.ts'
 import { WindowBudget } from '../stream/window-budget.ts'
 
@@ -50,7 +50,7 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
   /** Resolves when the session is over and its transport is closed; never rejects. */
   readonly closed: Promise<SessionEnd>
   readonly #options: ResolvedSessionOptions
-  readonly #parts: RouterParts & { readonly sweep: Sweep }
+  readonly #parts: RouterParts & { readonly sweep: TimeoutTimer }
   readonly #life: Lifecycle
   readonly #reader: FrameReader
   readonly #router: FrameRouter
@@ -81,7 +81,7 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
       output,
       pings: new Pings(output, clock),
       table: new StreamTable(resolved, () => this.#streamLeft()),
-      sweep: new Sweep(resolved, (nowMs) => this.#sweep(nowMs)),
+      sweep: new TimeoutTimer(resolved, (nowMs) => this.#sweep(nowMs)),
       budget: new WindowBudget(resolved.maxSessionGrowthBytes, resolved.windowBudget),
       chunk: new ChunkUse(),
       fail: (error) => this.#life.fail(error),

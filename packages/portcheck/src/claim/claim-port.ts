@@ -11,7 +11,7 @@ import { explainPlan } from '../probe/explain.ts'
 import { describeHolder } from '../holders/holder.ts'
 import { reportOn } from '../probe/probe.ts'
 import { atPort, type Plan, planWant } from './plan.ts'
-import { readWant, type Want } from './want.ts'
+import { readWant, type Want } from './wanted-address.ts'
 
 /** What to do when the port is busy. */
 export interface ConflictOptions {

@@ -6,7 +6,7 @@ import { type Claim, claimPlan, type ClaimOptions } from './claim.ts'
 import { isPortcheckError, PortcheckError } from '../errors.ts'
 import { type WarningCode } from '../warnings.ts'
 import { atPort, type Plan, planWant } from './plan.ts'
-import { readWant } from './want.ts'
+import { readWant } from './wanted-address.ts'
 
 /** Without a range: most ports that the system is asked for. */
 const MAX_DRAWS = 20

@@ -9,7 +9,7 @@ import { isLinkLocal, type TcpListenAddress } from '@proj/config/address'
 import { errnoOf } from './bind-verdict.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { PortcheckError } from '../errors.ts'
-import type { ReadWant } from './want.ts'
+import type { ReadWant } from './wanted-address.ts'
 
 /**
  * Errors of a kernel without an address family: Linux without IPv6, FreeBSD without an IPv6 address or

@@ -15,7 +15,7 @@ import { claimWithPolicy, type ConflictOptions } from '../claim/claim-port.ts'
 import { isPortcheckError, PortcheckError } from '../errors.ts'
 import { type FailedAddress, type Handshake, Listeners, type OnConnection } from './listeners.ts'
 import { type Plan, planWant } from '../claim/plan.ts'
-import { type ReadWant, readWant, type Want } from '../claim/want.ts'
+import { type ReadWant, readWant, type Want } from '../claim/wanted-address.ts'
 
 /** Options of a listener. `allow` and `deny` are the access lists for its peers. */
 export interface ListenOptions extends ClaimOptions, AddressListOptions, ConflictOptions {

@@ -6,7 +6,7 @@ import { ephemeralAdvice, otherAddresses } from './port-advice.ts'
 import { probePlan, reportOn } from './probe.ts'
 import type { Report } from '../report.ts'
 import { atPort, type Plan } from '../claim/plan.ts'
-import type { Want } from '../claim/want.ts'
+import type { Want } from '../claim/wanted-address.ts'
 
 /** Number of free ports in a report, and how many ports are tried. */
 const MAX_ALTERNATIVES = 3

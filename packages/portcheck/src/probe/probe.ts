@@ -6,7 +6,7 @@ import { openPlan } from '../claim/open-plan.ts'
 import type { Report } from '../report.ts'
 import { sharedPortWarnings } from './shared-port.ts'
 import { type Plan, planWant } from '../claim/plan.ts'
-import { readWant, type Want } from '../claim/want.ts'
+import { readWant, type Want } from '../claim/wanted-address.ts'
 
 /** The part of a report from one bind of a plan. */
 export type Probed = Pick<

@@ -17,7 +17,7 @@ import { type Claim, claimPlan, type ClaimOptions } from '../../src/claim/claim.
 import { findFree } from '../../src/claim/find-free.ts'
 import { planWant } from '../../src/claim/plan.ts'
 import { probe } from '../../src/probe/probe.ts'
-import { readWant, type Want } from '../../src/claim/want.ts'
+import { readWant, type Want } from '../../src/claim/wanted-address.ts'
 
 const REQUEST = 'GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n'
 

@@ -11,7 +11,7 @@ import { neighboursOf } from '../../src/probe/shared-port.ts'
 import { supportsReusePort } from '../../src/claim/open-server.ts'
 import { planWant } from '../../src/claim/plan.ts'
 import { runTool } from '../../src/holders/run-tool.ts'
-import { readWant } from '../../src/claim/want.ts'
+import { readWant } from '../../src/claim/wanted-address.ts'
 import { parseExcludedRanges, parseNetstat, parseTasklist } from '../../src/holders/windows.ts'
 
 /** The same program exists on Linux; its real output is parsed too. */

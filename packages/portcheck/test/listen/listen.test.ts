@@ -11,7 +11,7 @@ import { findFree } from '../../src/claim/find-free.ts'
 import { listen, listenTogether, type ListenOptions } from '../../src/listen/listen.ts'
 import type { Listeners } from '../../src/listen/listeners.ts'
 import type { Peer } from '../../src/listen/peer.ts'
-import type { Want } from '../../src/claim/want.ts'
+import type { Want } from '../../src/claim/wanted-address.ts'
 
 describe('listen', () => {
   it('serves both families on a bare port and reports peers in their own family', async () => {

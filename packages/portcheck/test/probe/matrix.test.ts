@@ -13,7 +13,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { claim } from '../../src/claim/claim-port.ts'
 import { supportsReusePort } from '../../src/claim/open-server.ts'
 import { probe } from '../../src/probe/probe.ts'
-import type { WantParts } from '../../src/claim/want.ts'
+import type { WantParts } from '../../src/claim/wanted-address.ts'
 
 const HOLDERS = {
   '0.0.0.0': { host: '0.0.0.0' },

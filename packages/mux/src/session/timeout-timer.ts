@@ -9,7 +9,7 @@ const MAX_SWEEP_MS = 1000
 const MIN_SWEEP_MS = 10
 
 /** Calls `tick` repeatedly until it returns false. */
-export class Sweep {
+export class TimeoutTimer {
   readonly #options: ResolvedSessionOptions
   readonly #tick: (nowMs: number) => boolean
   readonly #everyMs: number

@@ -26,7 +26,7 @@ const USAGE: ReadonlySet<TunnelErrorCode> = new Set([
  *
  * @returns the error itself when it is none that a user can act on.
  */
-export function toUserError(error: unknown): unknown {
+export function explainError(error: unknown): unknown {
   if (isPortcheckError(error)) {
     const { hint } = PORTCHECK_ERRORS[error.code]
     return new UserError(error.message, { exitCode: EXIT.addressTaken, hint, cause: error })

@@ -25,7 +25,7 @@ interface Live {
  * Verifies opaque tokens, and ends their sessions when they expire or are revoked. The peer gets
  * the same answer for every wrong token: it must not learn which identifiers exist.
  */
-export class TokenDesk implements Disposable {
+export class TokenVerifier implements Disposable {
   readonly #tokens: TokenStore
   /** By id: as many as there are tokens at most. */
   readonly #live = new Map<string, Live>()

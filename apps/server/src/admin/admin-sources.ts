@@ -6,7 +6,7 @@ import type { PublicPorts } from '../public-ports/public-ports.ts'
 import type { TlsPortStatus } from '../tls/tls-status.ts'
 
 /** The parts of a server that its admin pages and metrics read. */
-export interface ServerFacts {
+export interface AdminSources {
   readonly edge: HttpProxy
   readonly registry: UpstreamRegistry
   readonly publicPorts: PublicPorts
