@@ -42,7 +42,7 @@ export interface RunningConfigParts {
 
 /** The listeners and accesses that run now. `apply` changes them to those of a new configuration. */
 export class RunningConfig {
-  /** Rejects when a listener failed for good; never resolves. */
+  /** Rejects when a listener failed and does not retry; never resolves. */
   readonly failed: Promise<never>
   readonly #parts: RunningConfigParts
   readonly #gateParts = {

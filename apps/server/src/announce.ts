@@ -4,7 +4,7 @@ import type { BoundAddress, Listeners } from '@proj/portcheck'
 import type { Server } from './server.ts'
 import { SOFTWARE } from './version.ts'
 
-/** Who connects to a listener. */
+/** Who connects to a port. */
 const WHO: ReadonlyMap<string, string> = new Map([
   ['proxy', 'visitors'],
   ['upstream', 'agents'],
@@ -12,8 +12,8 @@ const WHO: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * Says what is really bound, from the sockets, and what is not as one might think: it connects once
- * to every address, to see whether the connection arrives here.
+ * Prints what is bound, as the sockets report it, with warnings. It connects once to every address, to see
+ * whether the connection arrives here.
  */
 export async function announce(
   server: Server,

@@ -2,7 +2,7 @@ import type { ListenRequest } from '@proj/portcheck'
 
 import type { TlsFront } from './tls/tls-front.ts'
 
-/** Addresses of one port, what a taken one leads to, and who may connect. */
+/** Addresses of one port, what happens when one is taken, and who may connect. */
 export interface ServerListener extends Omit<
   ListenRequest,
   'onConnection' | 'server' | 'handshake' | 'scheme'

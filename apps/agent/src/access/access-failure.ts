@@ -63,7 +63,7 @@ export function failureToOpen(error: unknown, lastProblem: unknown): AccessFailu
   if (isTunnelError(error, 'TUNNEL_UPGRADE_REFUSED')) {
     return localFailure('server_refused', error.message)
   }
-  // The handshake for one connection with a Piko server, which says so when nobody serves it.
+  // A handshake with a Piko server is for one connection: 502 means that no agent serves the endpoint.
   if (isDialError(error) && error.status === 502) {
     return { code: codeOf('noUpstream'), text: resetReasonText('noUpstream') }
   }

@@ -11,14 +11,14 @@ import {
   localFailure,
 } from './access-failure.ts'
 
-/** Connections of one access at once; one more is reset. */
+/** Most connections of one access at once; one more is reset. */
 const MAX_CONNECTIONS = 10_000
 
-/** What an access needs. */
+/** Parts that accesses share. */
 export interface AccessSurroundings {
-  /** The way to the endpoint. */
+  /** Opens streams to the endpoint. */
   readonly consumer: Consumer
-  /** What the last attempt to reach the server said, if it failed. */
+  /** The error of the last attempt to reach the server, if it failed. */
   readonly lastProblem: () => unknown
   readonly logger: Logger
 }
@@ -47,7 +47,7 @@ export class Access {
     this.#around = around
   }
 
-  /** Takes a connection; it is reset when the service cannot be reached. */
+  /** Carries a connection; resets it when the service cannot be reached. */
   accept(socket: Socket): void {
     void this.#carry(socket)
   }
@@ -86,7 +86,7 @@ export class Access {
     }
   }
 
-  /** Joins a connection to a Piko server's pipe, which knows no half-close: one end ends both. */
+  /** Joins a connection with the pipe of a Piko server. It has no half-close: the end of one side ends both. */
   #joinPipe(socket: Socket, pipe: Duplex): void {
     pipe.on('error', (error) => {
       this.#fail(socket, localFailure('server_lost', error.message), socket.bytesWritten > 0)
@@ -110,7 +110,7 @@ export class Access {
   }
 }
 
-/** The system's own counters, so that nothing has to be counted here. */
+/** Reads the counters of the socket, so nothing is counted here. */
 class SocketMeter {
   readonly #socket: Socket
 

@@ -7,21 +7,21 @@ import type { Access } from './access.ts'
 import type { AccessSettings } from './access-settings.ts'
 import { LocalBind, mayPass } from './local-bind.ts'
 
-/** An address that is to be opened. */
+/** An address to open. */
 export interface WantedBind {
   readonly address: ListenAddress
-  /** Who gets its connections. */
+  /** The access that gets its connections. */
   readonly access: Access
   /** The access as it is configured. */
   readonly setting: AccessSettings
 }
 
 /**
- * Opens local addresses, all or none: none is served before every one is held, save those with
- * on_conflict `retry`, which may come later.
+ * Opens local addresses, all or none. None is served before all are bound, except those with on_conflict
+ * `retry`, which may be bound later.
  *
  * @param signal - ends the wait for an address that is taken.
- * @throws {PortcheckError} when an address cannot be had, with its holder.
+ * @throws {PortcheckError} when an address cannot be opened, with its holder.
  */
 export async function openBinds(
   wanted: readonly WantedBind[],

@@ -12,7 +12,7 @@ import {
 export interface OpenUnixOptions extends ListenUnixOptions {
   /** How long to wait while another program listens on it, ms. */
   readonly waitMs: number
-  /** Told once that the wait has begun. */
+  /** Called once when the wait begins. */
   readonly onWait: (error: PortcheckError) => void
   /** Ends the wait; the call then rejects with its reason. */
   readonly signal: AbortSignal

@@ -8,7 +8,7 @@ import {
 
 import type { OwnCommands } from './commands.ts'
 
-/** What `adit http` and `adit tcp` say about visitors; the latter knows no users. */
+/** Flags of `adit http` and `adit tcp` for visitors; `tcp` has no users. */
 interface VisitorFlags {
   readonly visitorAllow: readonly string[] | undefined
   readonly visitorDeny: readonly string[] | undefined
@@ -17,13 +17,13 @@ interface VisitorFlags {
   readonly visitorPasswordFile?: string | undefined
 }
 
-/** Where an access is bound when nobody says: a free port of the loopback, which start-up prints. */
+/** Address of an access by default: a free port on loopback, which the program prints. */
 const DEFAULT_BIND = '127.0.0.1:0'
 
 /**
- * What a command's arguments say about the settings; `start` leaves them to the files.
+ * Turns the arguments of a command into settings. `start` has none: its settings are in files.
  *
- * @throws {UserError} exit code 2 when they cannot go together.
+ * @throws {UserError} exit code 2 when they cannot be combined.
  */
 export function argumentsOf(command: ParsedCommand<OwnCommands>): ArgumentValues {
   switch (command.name) {
@@ -62,9 +62,9 @@ function accessesOf(
     ...(timeout !== undefined && { timeout }),
   }
   if (bind !== undefined && (endpoints.length !== 1 || endpoints[0]?.includes('='))) {
-    throw new UserError('--bind goes with a single NAME', {
+    throw new UserError('--bind needs exactly one NAME', {
       exitCode: EXIT.usage,
-      hint: 'write NAME=ADDRESS for each of several',
+      hint: 'for several endpoints write NAME=ADDRESS for each',
     })
   }
   return endpoints.map((item) => {
@@ -78,7 +78,7 @@ function accessesOf(
 function visitorsOf(flags: VisitorFlags): ArgumentValue | undefined {
   const { visitorAllow, visitorDeny, visitorEnforce, visitorUser, visitorPasswordFile } = flags
   if ((visitorUser === undefined) !== (visitorPasswordFile === undefined)) {
-    throw new UserError('--visitor-user and --visitor-password-file go together', {
+    throw new UserError('--visitor-user and --visitor-password-file are needed together', {
       exitCode: EXIT.usage,
       hint: 'list several users in a file, under listeners',
     })

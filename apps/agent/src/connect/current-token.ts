@@ -19,7 +19,7 @@ export function currentToken(token: Secret): string | (() => Promise<string>) {
   }
 }
 
-/** @returns undefined for a file that holds none: it is just being written. */
+/** @returns undefined for an empty file: it is just being written. */
 async function readToken(file: string): Promise<string | undefined> {
   await using handle = await open(file)
   const { bytesRead, buffer } = await handle.read(Buffer.alloc(MAX_TOKEN_FILE_BYTES))

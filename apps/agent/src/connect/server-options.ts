@@ -9,9 +9,9 @@ import { currentToken } from './current-token.ts'
 import type { AgentSettings } from '../settings.ts'
 
 /**
- * The way to the server, from the settings and the environment.
+ * Options for connections to the server, from the settings and the environment.
  *
- * @param env - read for HTTPS_PROXY and its kin, unless a proxy or `direct` is configured.
+ * @param env - read for HTTPS_PROXY and similar variables, unless a proxy or `direct` is configured.
  * @throws {UserError} for a certificate file that cannot be read.
  */
 export async function serverOptions(

@@ -4,15 +4,15 @@ import { join } from 'node:path'
 
 import { EXIT, UserError } from '@proj/program-kit'
 
-/** Windows has no such folder; its pipes share one place for all. */
+/** Windows has no such folder: all pipes are in one place. */
 const PIPES = '\\\\.\\pipe\\'
 
-/** Running agents that are looked at, at most. */
+/** Most running agents that are queried. */
 const MAX_SOCKETS = 256
 
-/** Where the control sockets of this user's agents lie. */
+/** Where the control sockets of this user's agents are. */
 export interface ControlFolder {
-  /** Path of the socket of a name. */
+  /** Path of the socket with a name. */
   path(name: string): string
   /** Paths of the sockets there, at most MAX_SOCKETS. */
   sockets(): readonly string[]

@@ -8,12 +8,12 @@ import { createAgentAdmin } from '../admin/admin.ts'
 import { controlFolder } from './control-folder.ts'
 import { removeAbandoned } from './running-agents.ts'
 
-/** Connections at once; one more is ended. */
+/** Most connections at once; one more is closed. */
 const MAX_CONNECTIONS = 16
 
 /**
- * Serves the control API on a socket of this process, for `adit status`. An agent that cannot have one
- * works all the same: it says so and goes on.
+ * Serves the admin pages on a unix socket of this process, for `adit status`. Without the socket the agent
+ * works all the same: it logs a warning.
  */
 export async function openControlSocket(
   env: Readonly<Record<string, string | undefined>>,
@@ -25,7 +25,7 @@ export async function openControlSocket(
   try {
     const folder = controlFolder(env)
     await removeAbandoned(folder)
-    // Process ids repeat among containers that share the folder.
+    // Containers that share the folder may have equal process ids.
     const path = folder.path(`${process.pid}-${randomBytes(3).toString('hex')}`)
     const opened = await listenUnix(path, {
       onConnection: (socket) => {

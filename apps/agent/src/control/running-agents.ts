@@ -5,21 +5,21 @@ import { connect } from 'node:net'
 import type { AgentStatus } from '@proj/program-kit'
 import type { ControlFolder } from './control-folder.ts'
 
-/** How long an agent may take to answer, ms; it asks its server about each access. */
+/** How long an agent may take to answer, ms. It queries its server about each access. */
 const TIMEOUT_MS = 5_000
 
-/** Longest answer that is read. */
+/** Longest answer that is read, bytes. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 /** The status of the running agents of this user, and those that did not answer. */
 export interface RunningAgents {
-  /** By start, the oldest first. */
+  /** Ordered by start, the oldest first. */
   readonly agents: readonly AgentStatus[]
   /** Sockets with a listening program that did not answer, with the reason. */
   readonly silent: readonly { readonly socket: string; readonly why: string }[]
 }
 
-/** Asks every agent of this user that runs here. Sockets that a crash left are removed. */
+/** Queries every running agent of this user on this machine. Removes sockets that a crash left behind. */
 export async function readRunningAgents(folder: ControlFolder): Promise<RunningAgents> {
   const agents: AgentStatus[] = []
   const silent: { socket: string; why: string }[] = []
@@ -36,7 +36,7 @@ export async function readRunningAgents(folder: ControlFolder): Promise<RunningA
   return { agents, silent }
 }
 
-/** Removes the sockets that a crash left. */
+/** Removes sockets that a crash left behind. */
 export async function removeAbandoned(folder: ControlFolder): Promise<void> {
   const look = async (socket: string): Promise<void> => {
     await new Promise<void>((resolve) => {

@@ -18,7 +18,7 @@ const HALVES: Readonly<Record<LinkStatus['half'], string>> = {
   accesses: 'access link',
 }
 
-/** Writes the state of an agent for a person: link, far services and local addresses by themselves. */
+/** Formats the state of an agent for a person: connections, listeners and accesses. */
 export function formatAgentStatus(status: AgentStatus): string {
   const { software, pid, server, links, listeners, accesses, ready, stopping } = status
   const state = stopping ? 'stopping' : ready ? 'ready' : 'not ready'
@@ -27,12 +27,14 @@ export function formatAgentStatus(status: AgentStatus): string {
     ['server', server],
     ...links.map((link) => [HALVES[link.half], formatLink(link)]),
   ]
-  const offered = listeners.flatMap(listenerRows)
-  const brought = accesses.flatMap(accessRows)
+  const listenerTable = listeners.flatMap(listenerRows)
+  const accessTable = accesses.flatMap(accessRows)
   return [
     formatTable(head),
-    offered.length === 0 ? '' : formatTable([LISTENER_HEADS, ...offered], { indent: 2 }),
-    brought.length === 0 ? '' : formatTable([ACCESS_HEADS, ...brought], { indent: 2 }),
+    listenerTable.length === 0
+      ? ''
+      : formatTable([LISTENER_HEADS, ...listenerTable], { indent: 2 }),
+    accessTable.length === 0 ? '' : formatTable([ACCESS_HEADS, ...accessTable], { indent: 2 }),
   ].join('')
 }
 
@@ -57,7 +59,7 @@ const ACCESS_HEADS = [
   'FROM SERVICE',
 ]
 
-/** One line about a link. */
+/** One line about a connection with the server. */
 export function formatLink({ state, since, protocol, sessions, ...trouble }: LinkStatus): string {
   const { lastError, nextAttemptMs } = trouble
   if (state === 'connected') {
@@ -76,7 +78,7 @@ export function formatFailure({ code, text, ageMs }: FailureStatus): string {
   return `${text}${code === undefined ? '' : ` (${code})`}, ${roughTime(ageMs)} ago`
 }
 
-/** What is known of a far side, as two cells: who is there, and how the service answered. */
+/** The state of an endpoint at the server, as two cells: agents, and the last answer of the service. */
 export function formatFar({
   state,
   agents,
@@ -94,7 +96,7 @@ export function formatFar({
   return [who, outcome === undefined ? '-' : `${outcome} ${roughTime(ageMs)} ago`]
 }
 
-/** A local address: what listens, or what it waits for. */
+/** A local address: what is bound, or why it waits. */
 export function formatBind({ address, state, addresses, holder, why }: BindStatus): string {
   if (state === 'listening') return addresses.join(' ')
   return `waiting for ${address}${holder === undefined ? `: ${why ?? ''}` : `, held by ${holder}`}`

@@ -65,7 +65,7 @@ describe('visitors', () => {
     ['--visitor-user', 'ann'],
     ['--visitor-password-file', './password'],
   ])('%s alone is a mistake', (...flags) => {
-    expect(() => visitors('http', 'web', '3000', ...flags)).toThrow('go together')
+    expect(() => visitors('http', 'web', '3000', ...flags)).toThrow('are needed together')
   })
 })
 
@@ -118,7 +118,7 @@ describe('access', () => {
   test.for([[['a', 'b', '--bind', ':1']], [['a=:1', '--bind', ':1']]] as const)(
     'refuses --bind with %o',
     ([argv]) => {
-      expect(() => accesses(...argv)).toThrow('--bind goes with a single NAME')
+      expect(() => accesses(...argv)).toThrow('--bind needs exactly one NAME')
     },
   )
 })

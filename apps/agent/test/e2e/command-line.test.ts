@@ -67,8 +67,8 @@ error: flag --connect.connections: connect.connections: 99 is above 16
     ],
     [
       ['access', 'a', 'b', '--bind', ':1'],
-      `adit: --bind goes with a single NAME
-  write NAME=ADDRESS for each of several
+      `adit: --bind needs exactly one NAME
+  for several endpoints write NAME=ADDRESS for each
 `,
     ],
     [

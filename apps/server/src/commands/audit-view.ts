@@ -8,9 +8,9 @@ export function describeAudit({ at, event, fields }: AuditRecord): Record<string
   return { time: new Date(at).toISOString(), event, ...fields }
 }
 
-/** Events for a person, one a line. */
+/** Formats events for a person, one per line. */
 export function formatAudit(records: readonly AuditRecord[]): string {
-  if (records.length === 0) return 'nothing happened\n'
+  if (records.length === 0) return 'no events\n'
   const rows = records.map(({ at, event, fields }) => {
     const details = Object.entries(fields)
       .filter(([, value]) => value !== '')

@@ -6,14 +6,14 @@ import type { Store } from '../store/store.ts'
 import { isStoreError } from '../store/store-error.ts'
 
 /**
- * Writes a consistent copy of the store, whether or not a server is writing to it. The copy is for
- * its owner alone, complete and on the disk when this returns, or not there.
+ * Writes a consistent copy of the store, also while a server writes to it. Only its owner can read the copy.
+ * When this returns, the copy is complete and on the disk; when it fails, there is none.
  *
- * @throws {UserError} exit code 2 when there is a file already, or it cannot be made.
+ * @throws {UserError} exit code 2 when the file exists or cannot be created.
  */
 export function backUp(store: Store, file: string): void {
   try {
-    // Claimed first: what is there is never overwritten, and SQLite fills a file that is empty.
+    // Created first, so that no file is overwritten. SQLite fills an empty file.
     closeSync(openSync(file, 'wx', 0o600))
   } catch (error) {
     const isThere = error instanceof Error && 'code' in error && error.code === 'EEXIST'

@@ -11,7 +11,7 @@ export function describeReservation(reservation: Reservation): Record<string, un
   return { tenant, endpoint, kind, identity, since, ...(port !== undefined && { port }) }
 }
 
-/** Reservations for a person, one a line. */
+/** Formats reservations for a person, one per line. */
 export function formatReservations(reservations: readonly Reservation[]): string {
   if (reservations.length === 0) return 'no names are reserved\n'
   const rows = reservations.map(({ tenant, endpoint, kind, identity, port, reservedAt }) => [
@@ -38,7 +38,7 @@ export async function releaseForOperator(
   if (released === undefined) {
     throw new UserError(`${JSON.stringify(endpoint)} is not reserved`, {
       exitCode: EXIT.failed,
-      hint: 'adit-server name list shows what is; --tenant says whose',
+      hint: 'adit-server name list shows the reserved names; --tenant selects the tenant',
     })
   }
   const { identity } = released

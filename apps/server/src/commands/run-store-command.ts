@@ -15,7 +15,7 @@ export type StoreInvocation = Invocation<ServerTree, OwnCommands> & {
   readonly command: { readonly name: keyof typeof STORE_COMMANDS }
 }
 
-/** Runs a command that works on what the server keeps, beside a running server or without one. */
+/** Runs a command on the store of the server, beside a running server or without one. */
 export async function runStoreCommand(invocation: StoreInvocation): Promise<number> {
   const { command, loaded, json, colour, around } = invocation
   const { settings } = loaded
@@ -36,7 +36,7 @@ export async function runStoreCommand(invocation: StoreInvocation): Promise<numb
       const token = { ...record, revokedAt: undefined, lastUsedAt: undefined }
       if (json) print({ token: text, ...describeToken(token) })
       else {
-        // The token alone is the answer, so that a script can take it; what it is, is said beside it.
+        // Standard output has only the token, for scripts; its description goes to standard error.
         stdout.write(`${text}\n`)
         stderr.write(`${formatTokens([token])}it is not shown again\n`)
       }

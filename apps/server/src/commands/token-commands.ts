@@ -10,7 +10,7 @@ export interface TokenWish {
   readonly may: readonly Right[]
   /** From now, ms; `Infinity`: it never expires. */
   readonly expiresMs: number
-  /** Empty: the usual one. */
+  /** Empty: no tenant. */
   readonly tenant: string
   /** May be empty. */
   readonly name: string
@@ -18,23 +18,23 @@ export interface TokenWish {
   readonly replaces: string | undefined
 }
 
-/** A token that was just made, and its text, which is nowhere else. */
+/** A token that was just created, with its text, which is stored nowhere. */
 export interface MadeToken {
   readonly text: string
-  /** What is kept of it. */
+  /** What is stored. */
   readonly record: Omit<TokenRecord, 'revokedAt' | 'lastUsedAt'>
 }
 
 /** A stranger to the alphabet of tokens, so that `adit_<id>_…` and `token:<id>` are understood, too. */
 const AROUND_ID = /^(?:token:|adit_)|_.*$/g
 
-/** How often an id that is taken is drawn again: with 2^40 of them once is too often already. */
+/** How often a new id is drawn when one is taken. With 2^40 ids a second draw is already unlikely. */
 const MAX_DRAWS = 3
 
 /**
- * Makes a token and keeps its hash.
+ * Creates a token and stores its hash.
  *
- * @throws {UserError} exit code 2 for a wish that makes no sense.
+ * @throws {UserError} exit code 2 for arguments that cannot be combined.
  */
 export async function makeToken(store: Store, wish: TokenWish): Promise<MadeToken> {
   const { endpoints, may, expiresMs, replaces } = wish
@@ -66,7 +66,7 @@ export async function makeToken(store: Store, wish: TokenWish): Promise<MadeToke
     }
     const refusal = await store.tokens.create(record)
     if (refusal === 'limit-reached') {
-      throw new UserError('there are as many tokens as there may be', {
+      throw new UserError('the store has the most tokens that it can hold', {
         exitCode: EXIT.failed,
         hint: 'use one token for several agents',
       })

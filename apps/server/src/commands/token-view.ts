@@ -3,7 +3,7 @@ import { formatTable } from '@proj/program-kit'
 
 import type { TokenRecord } from '../store/token-store.ts'
 
-/** A token as `--json` shows it: without its hash, which is of no use to anybody else. */
+/** A token as `--json` shows it, without its hash. */
 export function describeToken(token: TokenRecord): Record<string, unknown> {
   const { id, identity, name, tenant, rights, endpoints } = token
   const iso = (at: number | undefined): string | null =>
@@ -23,7 +23,7 @@ export function describeToken(token: TokenRecord): Record<string, unknown> {
   }
 }
 
-/** Tokens for a person, one a line. */
+/** Formats tokens for a person, one per line. */
 export function formatTokens(tokens: readonly TokenRecord[]): string {
   if (tokens.length === 0) return 'no tokens\n'
   const heads = ['ID', 'NAME', 'TENANT', 'MAY', 'ENDPOINTS', 'STATE', 'EXPIRES', 'LAST USE']

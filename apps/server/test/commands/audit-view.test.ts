@@ -15,7 +15,7 @@ test('events are shown one a line, with their details', () => {
 2026-01-02T03:04:06Z  audit.dropped  count=3
 `,
   )
-  expect(formatAudit([])).toBe('nothing happened\n')
+  expect(formatAudit([])).toBe('no events\n')
 })
 
 test('what a stranger chose cannot command the terminal', () => {

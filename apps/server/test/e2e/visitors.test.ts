@@ -153,7 +153,7 @@ describe('enforced by the agent', () => {
 test('a user without a password is a mistake on the command line', async () => {
   const agent = adit(['http', 'web', '3000', '--visitor-user', 'ann'])
   expect((await agent.exited).code).toBe(2)
-  expect(agent.stderr).toContain('--visitor-user and --visitor-password-file go together')
+  expect(agent.stderr).toContain('--visitor-user and --visitor-password-file are needed together')
 })
 
 async function fetchBytes(port: number): Promise<string> {
