@@ -76,6 +76,12 @@ export const settings = defineSettings({
         description:
           'When a connection to a service carries another request. safe: after a body for the same visitor alone, else after a look for bytes beyond the answer.',
       }),
+      maxInterimResponses: integerLimit(PROXY_LIMITS.maxInterimResponses, {
+        description: 'Most interim responses (1xx) before the final one; then 502.',
+      }),
+      maxInterimBytes: sizeLimit(PROXY_LIMITS.maxInterimBytes, {
+        description: 'Most bytes of interim responses; then 502.',
+      }),
       maxHops: integerLimit(PROXY_LIMITS.maxHops, {
         description:
           'Adit servers a request may pass, this one included; one more is answered 508.',

@@ -93,6 +93,10 @@ export class Exchange implements ChannelSink {
   #isAnswered = false
   #keepAlive = false
   #isReusable = false
+  /** Whether the visitor has to read an interim response before the service may send more. */
+  #mustDrain = false
+  #interimResponses = 0
+  #interimBytes = 0
   /** Bytes that were written to the visitor and are not yet given back to the stream's window. */
   #owedBytes = 0
   #isOver = false
@@ -159,6 +163,7 @@ export class Exchange implements ChannelSink {
   onVisitorDrain(): void {
     const owed = this.#owedBytes
     this.#owedBytes = 0
+    this.#mustDrain = false
     if (owed > 0) this.#stream?.channel.consume(owed)
   }
 
@@ -326,12 +331,15 @@ export class Exchange implements ChannelSink {
   #takeResponse(chunk: Buffer): void {
     const stream = this.#stream
     if (stream === undefined || this.#isOver) return
-    this.#visitor.expectWithin(this.#proxy.options.idleTimeoutMs)
     this.#attempts.answered()
     try {
       const rest = this.#response === undefined ? this.#takeHeads(stream, chunk) : chunk
-      if (this.#response === undefined || rest === undefined) stream.channel.consume(chunk.length)
-      else this.#takeBody(stream, this.#response, rest, chunk.length)
+      if (this.#response !== undefined && rest !== undefined) {
+        this.#visitor.expectWithin(this.#proxy.options.idleTimeoutMs)
+        this.#takeBody(stream, this.#response, rest, chunk.length)
+      } else if (this.#mustDrain) this.#owedBytes += chunk.length
+      // Interim responses do not move the deadline: the final one is still owed.
+      else if (!this.#isOver) stream.channel.consume(chunk.length)
     } catch (error) {
       this.#isOver = true
       stream.channel.reset(RESET_REASONS.protocolError)
@@ -345,6 +353,7 @@ export class Exchange implements ChannelSink {
     let rest = chunk
     while (rest.length > 0) {
       const read = stream.reader.push(rest, this.#request)
+      this.#interimBytes += rest.length - (read?.rest.length ?? 0)
       if (read === undefined) return undefined
       rest = read.rest
       const { head } = read
@@ -355,9 +364,23 @@ export class Exchange implements ChannelSink {
         this.#proxy.stats.countAnswer(this.#request.method, head.status)
         return rest
       }
-      this.#writer.writeHead(head)
+      if (!this.#takeInterim(stream, head)) return undefined
     }
     return undefined
+  }
+
+  /** Passes an interim response on; false when there were too many, and the exchange is over. */
+  #takeInterim(stream: UpstreamStream, head: ResponseHead): boolean {
+    const { maxInterimResponses, maxInterimBytes } = this.#proxy.options
+    this.#interimResponses += 1
+    if (this.#interimResponses > maxInterimResponses || this.#interimBytes > maxInterimBytes) {
+      this.#isOver = true
+      stream.channel.reset(RESET_REASONS.limitReached)
+      this.#fail(PROXY_ERRORS.interimLimit)
+      return false
+    }
+    if (!this.#writer.writeHead(head)) this.#mustDrain = true
+    return true
   }
 
   #takeBody(stream: UpstreamStream, head: ResponseHead, rest: Buffer, chunkBytes: number): void {

@@ -26,6 +26,7 @@ export const PROXY_ERRORS: Readonly<
     | 'serviceClosed'
     | 'badResponse'
     | 'firstByteTimeout'
+    | 'interimLimit'
     | 'headTimeout'
     | 'tooManyConnections'
     | 'visitorCheckTimeout'
@@ -48,6 +49,7 @@ export const PROXY_ERRORS: Readonly<
   loopDetected: { status: 508, error: 'too many Adit servers on the way', code: 'loop_detected' },
   serviceClosed: { status: 502, error: 'upstream unreachable', code: 'service_closed' },
   badResponse: { status: 502, error: 'upstream unreachable', code: 'bad_response' },
+  interimLimit: { status: 502, error: 'too many interim responses', code: 'interim_limit' },
   firstByteTimeout: { status: 504, error: 'upstream timeout', code: 'first_byte_timeout' },
   headTimeout: { status: 408, error: 'request head timeout', code: 'head_timeout' },
   tooManyConnections: { status: 503, error: 'too many connections', code: 'too_many_connections' },

@@ -49,6 +49,10 @@ export interface ProxyOptions {
    * 0 discards what visitors claim. Default 0.
    */
   readonly trustedHops?: number
+  /** Interim responses (1xx) of a service before its final one; one more is answered 502. Default 100. */
+  readonly maxInterimResponses?: number
+  /** Their bytes; more is answered 502. Default 256 KiB. */
+  readonly maxInterimBytes?: number
   /**
    * Adit servers that a request may pass, this one included; one more is answered 508. An endpoint whose
    * service is a proxy port would otherwise send a request round for ever. Default 3.
@@ -87,6 +91,8 @@ export const PROXY_LIMITS: Readonly<
   maxHeadBytes: { default: 32_768, min: 1024, max: 1_048_576 },
   maxReplayBytes: { default: 65_536, min: 0, max: Infinity },
   trustedHops: { default: 0, min: 0, max: 16 },
+  maxInterimResponses: { default: 100, min: 0, max: Infinity },
+  maxInterimBytes: { default: 262_144, min: 1024, max: Infinity },
   maxHops: { default: 3, min: 1, max: 100 },
 })
 
@@ -111,6 +117,8 @@ export function resolveProxyOptions(options: ProxyOptions): ResolvedProxyOptions
     maxHeadBytes: resolve('maxHeadBytes'),
     maxReplayBytes: resolve('maxReplayBytes'),
     trustedHops: resolve('trustedHops'),
+    maxInterimResponses: resolve('maxInterimResponses'),
+    maxInterimBytes: resolve('maxInterimBytes'),
     maxHops: resolve('maxHops'),
     reuse: options.reuse ?? 'safe',
     baseDomain: options.baseDomain,
