@@ -67,6 +67,9 @@ export const settings = defineSettings({
       maxConnections: integerLimit(PROXY_LIMITS.maxConnections, {
         description: 'Most visitors at once; one more gets 503.',
       }),
+      maxConnectionsPerSource: integerLimit(PROXY_LIMITS.maxConnectionsPerSource, {
+        description: 'Of these, most of one address, or /64 of IPv6; unless trusted-hops is set.',
+      }),
       trustedHops: integerLimit(PROXY_LIMITS.trustedHops, {
         description:
           'Number of proxies in front of this server whose X-Forwarded headers are trusted.',

@@ -12,8 +12,10 @@ import {
   UserError,
 } from '@proj/program-kit'
 import type { ListenAddress } from '@proj/config/address'
+import type { Logger } from '@proj/tunnel'
 import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
+import { readDescriptorLimit, visitorDescriptors } from './descriptors.ts'
 import { announce } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
 import type { ProxyOptions, TenantDomain } from './proxy/proxy-options.ts'
@@ -72,7 +74,11 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       proxy: listener('proxy'),
       upstream: listener('upstream'),
       admin: listener('admin'),
-      edge: { ...settings.proxy, tenantDomains: tenantDomains(settings.upstream.tenants) },
+      edge: {
+        ...settings.proxy,
+        ...visitorLimits(settings.proxy, logger),
+        tenantDomains: tenantDomains(settings.upstream.tenants),
+      },
       publicPorts: { ...publicPorts, hosts: portHosts },
       hosts: portHostNames(binds, settings.proxy),
       store,
@@ -135,6 +141,32 @@ function portHostNames(
     upstream: [...hostNames(binds.upstream), ...below],
     admin: hostNames(binds.admin),
   }
+}
+
+/** The limits on visitors, within the file descriptors of this process. */
+function visitorLimits(
+  {
+    maxConnections,
+    maxConnectionsPerSource,
+  }: { readonly maxConnections: number; readonly maxConnectionsPerSource: number },
+  logger: Logger,
+): Pick<ProxyOptions, 'maxConnections' | 'maxConnectionsPerSource'> {
+  const descriptors = readDescriptorLimit()
+  const most = visitorDescriptors(descriptors)
+  if (most < maxConnections) {
+    logger.warn(
+      {
+        maxConnections: most,
+        configured: maxConnections,
+        descriptors,
+        hint: 'raise ulimit -n, or LimitNOFILE of the service',
+      },
+      'fewer visitors than proxy.max_connections: the process may open too few files',
+    )
+  }
+  const all = Math.min(maxConnections, most)
+  const ofSource = Math.min(maxConnectionsPerSource, Math.max(1, Math.floor(all / 2)))
+  return { maxConnections: all, maxConnectionsPerSource: ofSource }
 }
 
 /** Tenants that have a domain of their own. */

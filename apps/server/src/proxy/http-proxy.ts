@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 
-import type { Gate } from '@proj/auth'
+import { type Gate, sourceOf } from '@proj/auth'
 import type { Logger } from '@proj/tunnel'
 import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
@@ -48,7 +48,9 @@ export class HttpProxy implements ProxyContext {
   readonly stats: ProxyStats = new ProxyStats()
   draining = false
 
-  readonly #visitors = new Set<VisitorConnection>()
+  /** Each with its source, oldest first. */
+  readonly #visitors = new Map<VisitorConnection, string>()
+  readonly #bySource = new Map<string, number>()
   #whenEmpty: (() => void) | undefined
 
   /** @throws {RangeError} naming an option out of range. */
@@ -77,16 +79,47 @@ export class HttpProxy implements ProxyContext {
    */
   accept(socket: Socket, clientAddress: string): void {
     socket.setNoDelay(true)
-    if (this.#visitors.size >= this.options.maxConnections) {
+    const source = sourceOf(clientAddress)
+    if (!this.#makeRoom(source)) {
       socket.on('error', () => {})
       socket.end(formatProxyError(PROXY_ERRORS.tooManyConnections, undefined, false))
       return
     }
-    const visitor = new VisitorConnection(this, socket, clientAddress, (gone) => {
-      this.#visitors.delete(gone)
-      if (this.#visitors.size === 0) this.#whenEmpty?.()
-    })
-    this.#visitors.add(visitor)
+    const visitor = new VisitorConnection(this, socket, clientAddress, (gone) => this.#forget(gone))
+    this.#visitors.set(visitor, source)
+    this.#bySource.set(source, (this.#bySource.get(source) ?? 0) + 1)
+  }
+
+  /** Whether one more visitor may come; where a limit is reached, the oldest idle one goes for it. */
+  #makeRoom(source: string): boolean {
+    const { maxConnections, maxConnectionsPerSource, trustedHops } = this.options
+    // Behind a trusted proxy all visitors have its address.
+    const isSourceFull =
+      trustedHops === 0 && (this.#bySource.get(source) ?? 0) >= maxConnectionsPerSource
+    if (isSourceFull) return this.#dropIdle(source)
+    if (this.#visitors.size + this.connect.size < maxConnections) return true
+    return this.#dropIdle()
+  }
+
+  /** Drops the oldest idle visitor, of one source or of all. @returns whether there was one. */
+  #dropIdle(source?: string): boolean {
+    for (const [visitor, from] of this.#visitors) {
+      if (!visitor.isIdle || (source !== undefined && from !== source)) continue
+      this.#forget(visitor)
+      visitor.destroy()
+      return true
+    }
+    return false
+  }
+
+  #forget(visitor: VisitorConnection): void {
+    const source = this.#visitors.get(visitor)
+    if (source === undefined) return
+    this.#visitors.delete(visitor)
+    const left = (this.#bySource.get(source) ?? 1) - 1
+    if (left === 0) this.#bySource.delete(source)
+    else this.#bySource.set(source, left)
+    if (this.#visitors.size === 0) this.#whenEmpty?.()
   }
 
   /**
@@ -96,7 +129,7 @@ export class HttpProxy implements ProxyContext {
    */
   async drain({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     this.draining = true
-    for (const visitor of this.#visitors) visitor.closeIfIdle()
+    for (const visitor of this.#visitors.keys()) visitor.closeIfIdle()
     if (this.#visitors.size > 0 && !signal.aborted) {
       await new Promise<void>((resolve) => {
         this.#whenEmpty = resolve
@@ -109,7 +142,7 @@ export class HttpProxy implements ProxyContext {
   /** Ends every connection now. */
   destroy(): void {
     this.draining = true
-    for (const visitor of this.#visitors) visitor.destroy()
+    for (const visitor of this.#visitors.keys()) visitor.destroy()
     this.pool.close()
     this.deadlines.close()
   }

@@ -40,6 +40,11 @@ export interface ProxyOptions {
   readonly idleStreamTimeoutMs?: number
   /** Visitors' connections at once; one more is answered 503 and closed. Default 20 000. */
   readonly maxConnections?: number
+  /**
+   * Of these, connections of one source, an IPv4 address or a /64 of IPv6; the oldest idle one goes for
+   * one more. Not applied with `trustedHops`, behind which all have one address. Default 10 000.
+   */
+  readonly maxConnectionsPerSource?: number
   /** Largest request or response head, bytes; above it 431 or 502. Default 32 KiB. */
   readonly maxHeadBytes?: number
   /** Request bytes kept to offer a request to a second upstream, per request. Default 64 KiB. */
@@ -88,6 +93,7 @@ export const PROXY_LIMITS: Readonly<
   maxIdleStreams: { default: 256, min: 0, max: 10_000 },
   idleStreamTimeoutMs: { default: 60_000, min: 10, max: Infinity },
   maxConnections: { default: 20_000, min: 1, max: Infinity },
+  maxConnectionsPerSource: { default: 10_000, min: 1, max: Infinity },
   maxHeadBytes: { default: 32_768, min: 1024, max: 1_048_576 },
   maxReplayBytes: { default: 65_536, min: 0, max: Infinity },
   trustedHops: { default: 0, min: 0, max: 16 },
@@ -114,6 +120,7 @@ export function resolveProxyOptions(options: ProxyOptions): ResolvedProxyOptions
     maxIdleStreams: resolve('maxIdleStreams'),
     idleStreamTimeoutMs: resolve('idleStreamTimeoutMs'),
     maxConnections: resolve('maxConnections'),
+    maxConnectionsPerSource: resolve('maxConnectionsPerSource'),
     maxHeadBytes: resolve('maxHeadBytes'),
     maxReplayBytes: resolve('maxReplayBytes'),
     trustedHops: resolve('trustedHops'),

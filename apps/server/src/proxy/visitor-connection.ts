@@ -57,6 +57,11 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     this.#socket = new VisitorSocket(socket, proxy.options.keepAliveTimeoutMs, proxy, this)
   }
 
+  /** Whether no request has begun that is not answered. */
+  get isIdle(): boolean {
+    return this.#phase === 'idle'
+  }
+
   /** Ends the connection if it is idle; called when the server stops. */
   closeIfIdle(): void {
     if (this.#phase === 'idle') this.#linger()

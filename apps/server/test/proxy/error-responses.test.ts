@@ -111,14 +111,31 @@ describe('refused heads', () => {
     expect((await visitor.readToEnd()).length).toBe(0)
   })
 
-  it('answers 503 above maxConnections', async () => {
-    await using path = await tunnel({ http: (_, res) => res.end(), edge: { maxConnections: 1 } })
-    using first = await path.visit()
-    await first.send(request('GET /'))
-    await first.readResponse()
-    using second = await connectRaw(path.port)
-    expect((await second.readResponse()).status).toBe(503)
-  })
+  it.each([{ maxConnections: 1 }, { maxConnectionsPerSource: 1 }])(
+    'answers 503 above %j, while the other visitor is busy',
+    async (edge) => {
+      await using path = await tunnel({ http: (_, res) => res.write('begun'), edge })
+      using first = await path.visit()
+      await first.send(request('GET /'))
+      await first.readTo('begun')
+      using second = await connectRaw(path.port)
+      expect((await second.readResponse()).status).toBe(503)
+    },
+  )
+
+  it.each([{ maxConnections: 1 }, { maxConnectionsPerSource: 1 }])(
+    'above %j drops the oldest idle visitor',
+    async (edge) => {
+      await using path = await tunnel({ http: (_, res) => res.end(), edge })
+      using first = await path.visit()
+      await first.send(request('GET /'))
+      await first.readResponse()
+      using second = await path.visit()
+      await second.send(request('GET /'))
+      expect((await second.readResponse()).status).toBe(200)
+      await first.ended
+    },
+  )
 })
 
 describe('error responses of the server itself', () => {

@@ -1,0 +1,47 @@
+// One source opens more connections than the server has descriptors for: agents, operators and other
+// requests are still served.
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { connect, type Socket } from 'node:net'
+
+import { listening } from '@proj/testkit/listening'
+import { exchangeRaw } from '@proj/testkit/raw-http'
+import { expect, onTestFinished, test } from 'vitest'
+
+import { startAgent, startServer } from './programs.ts'
+
+const VISITORS = 512
+
+const FEW = { prefix: ['sh', '-c', 'ulimit -n 256; exec "$0" "$@"'] }
+
+/** Opens connections that say nothing; they end with the test. */
+async function openIdle(port: number): Promise<void> {
+  const sockets: Socket[] = []
+  onTestFinished(() => sockets.forEach((socket) => socket.destroy()))
+  for (let at = 0; at < VISITORS; at++) {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    sockets.push(socket)
+    await once(socket, 'connect')
+  }
+}
+
+test(
+  '512 visitors of one address at a server with 256 descriptors',
+  { timeout: 60_000 },
+  async () => {
+    const service = await listening(createServer((_, response) => response.end('here')))
+    onTestFinished(async () => await service.close())
+    const server = await startServer(undefined, [], FEW)
+    await startAgent('http', 'web', service.port, server)
+    await openIdle(server.ports.proxy)
+    const text = 'GET / HTTP/1.1\r\nhost: web.localhost\r\nconnection: close\r\n\r\n'
+    expect((await exchangeRaw(server.ports.proxy, text)).body.toString()).toBe('here')
+    await startAgent('http', 'second', service.port, server)
+    const page = await fetch(`http://127.0.0.1:${server.ports.admin}/metrics`)
+    const metrics = await page.text()
+    const connections = Number(/^adit_edge_connections (\d+)/m.exec(metrics)?.[1])
+    expect(connections).toBeGreaterThan(70)
+    expect(connections).toBeLessThanOrEqual(80) // half of 256 less the reserve of 96
+  },
+)
