@@ -38,7 +38,7 @@ test('without one that anybody asked for the server starts, and says what it can
   const path = join(directory.write('file', ''), 'adit')
   const server = aditServer([...BINDS, '--json'], { env: { STATE_DIRECTORY: path } })
   await server.event('ready')
-  expect(JSON.parse(await server.line(/nothing is kept/))).toMatchObject({
+  expect(JSON.parse(await server.line(/the server stores nothing/))).toMatchObject({
     level: 'warn',
     why: expect.stringContaining('ENOTDIR'),
     hint: 'name a directory the server may write to: data_dir',

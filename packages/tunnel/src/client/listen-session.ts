@@ -178,8 +178,9 @@ export class ListenSession implements KeptConnection {
       channel.reset(RESET_REASONS.endpointUnknown)
       return undefined
     }
-    // A line-based service would take the lines of an HTTP request for commands.
-    if (record !== undefined && record.kind !== listener.kind) {
+    // A line-based service would take the lines of an HTTP request for commands. The other way round is
+    // allowed: a consumer with the right to connect may bring an HTTP service to a local port.
+    if (record?.kind === 'http' && listener.kind === 'tcp') {
       channel.reset(RESET_REASONS.kindMismatch)
       return undefined
     }

@@ -46,7 +46,7 @@ const TEXTS: Record<ResetReason, string> = {
   protocolError: 'the stream broke the protocol',
   limitReached: 'a limit of the far side is reached',
   idleTimeout: 'nothing moved on the stream for too long',
-  kindMismatch: 'the endpoint carries the other kind of traffic, HTTP or TCP',
+  kindMismatch: 'the endpoint is for TCP, and the stream carries HTTP',
   serviceClosed: 'the service had closed the connection before the request came',
 }
 
