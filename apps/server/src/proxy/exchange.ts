@@ -1,3 +1,4 @@
+// Length: one state machine; every event of a request and its response is judged against the same state.
 import {
   type BodyReader,
   createBodyReader,
@@ -16,7 +17,6 @@ import {
   resetReasonOf,
   sentOn,
 } from '@proj/tunnel/io'
-
 import { DOUBT_MS } from '@proj/tunnel/server'
 
 import { Attempts, isIdempotent } from './attempts.ts'
