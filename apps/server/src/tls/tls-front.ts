@@ -4,7 +4,7 @@ import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { abortAt } from '@proj/auth'
 import type { Handshake } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
-import { carrierOf, resetSocket } from '@proj/tunnel/io'
+import { tcpSocketOf, resetSocket } from '@proj/tunnel/io'
 import { jsonAnswer, sendAnswer } from '@proj/tunnel/server'
 
 import { endOfCertificate } from './certificates.ts'
@@ -188,22 +188,22 @@ export class TlsFront {
 
   #onSecure(socket: TLSSocket): void {
     socket.allowHalfOpen = true
-    const carrier = carrierOf(socket)
-    const arrival = carrier && this.#arrivals.get(carrier)
-    if (carrier === undefined || arrival === undefined || arrival.isSettled) {
+    const tcpSocket = tcpSocketOf(socket)
+    const arrival = tcpSocket && this.#arrivals.get(tcpSocket)
+    if (tcpSocket === undefined || arrival === undefined || arrival.isSettled) {
       socket.destroy()
       return
     }
     if (this.#material.wantsCertificate && !socket.authorized) {
-      this.#refuseCertificate(carrier, socket)
+      this.#refuseCertificate(tcpSocket, socket)
       return
     }
     if (this.#material.wantsCertificate && !this.#boundByCertificate(socket)) {
-      this.#refuseCertificate(carrier, socket)
+      this.#refuseCertificate(tcpSocket, socket)
       return
     }
     this.#results.completed += 1
-    this.#forget(carrier)
+    this.#forget(tcpSocket)
     arrival.done(socket)
   }
 
@@ -222,14 +222,14 @@ export class TlsFront {
     return true
   }
 
-  #refuseCertificate(carrier: Socket, socket: TLSSocket): void {
+  #refuseCertificate(tcpSocket: Socket, socket: TLSSocket): void {
     const isMissing = Object.keys(socket.getPeerCertificate()).length === 0
     const result = isMissing ? 'certificate-missing' : 'certificate-refused'
     const text = isMissing
       ? 'a client certificate is required'
       : `the client certificate is not accepted: ${String(socket.authorizationError ?? 'CERT_HAS_EXPIRED')}`
-    this.#fail(carrier, result, text)
-    const arrival = this.#arrivals.get(carrier)
+    this.#fail(tcpSocket, result, text)
+    const arrival = this.#arrivals.get(tcpSocket)
     if (arrival !== undefined) arrival.secured = socket
     sendAnswer(
       socket,
@@ -238,12 +238,12 @@ export class TlsFront {
   }
 
   #onFailure(error: Error, socket: TLSSocket): void {
-    const carrier = carrierOf(socket)
-    if (carrier === undefined) return
+    const tcpSocket = tcpSocketOf(socket)
+    if (tcpSocket === undefined) return
     const code = 'code' in error ? String(error.code) : error.message
     if (code === 'ECONNRESET' || code === 'EPIPE') {
-      this.#fail(carrier, 'gone', 'closed during the handshake')
-    } else this.#fail(carrier, 'failed', code)
+      this.#fail(tcpSocket, 'gone', 'closed during the handshake')
+    } else this.#fail(tcpSocket, 'failed', code)
   }
 
   /** Counts and logs a failure, once per connection, which stays among the arrivals until it is closed. */

@@ -12,7 +12,7 @@ import type { StreamRecord } from '../protocol/stream-record.ts'
 /** Events of a listener. */
 export interface ListenerEvents {
   /**
-   * A visitor's connection (tcp) or a kept-alive carrier of requests (http). The record is absent on
+   * A visitor's connection (tcp) or a kept-alive connection for requests (http). The record is absent on
    * sessions with a Piko server.
    */
   connection: [stream: Duplex, record: StreamRecord | undefined]

@@ -3,7 +3,7 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 
-import { carrierOf } from './tls-carrier.ts'
+import { tcpSocketOf } from './tcp-socket-of.ts'
 
 /**
  * Tells an end that the peer meant from a connection that broke, where Node emits 'end' for both:
@@ -37,12 +37,12 @@ interface ReadHandle {
 /** Has to be called before a socket can end whose end `isCleanEnd` will be asked for. */
 export function watchEnd(socket: Duplex): void {
   if (!(socket instanceof TLSSocket)) return
-  const carrier = carrierOf(socket)
+  const tcpSocket = tcpSocketOf(socket)
   // TLS within TLS is carried by JavaScript, which has no reading state to ask for.
-  if (carrier === undefined || carrier instanceof TLSSocket) return
+  if (tcpSocket === undefined || tcpSocket instanceof TLSSocket) return
   const push = socket.push.bind(socket)
   socket.push = (chunk: unknown, encoding?: BufferEncoding) => {
-    if (chunk === null && endedBelow(socket, carrier)) truncated.add(socket)
+    if (chunk === null && endedBelow(socket, tcpSocket)) truncated.add(socket)
     return push(chunk, encoding)
   }
 }
@@ -63,10 +63,10 @@ export function isCleanEnd(socket: Duplex): boolean {
 }
 
 /** Asked while the end arrives: whether it came from the TCP connection, and not from TLS. */
-function endedBelow(socket: TLSSocket, carrier: Socket): boolean {
+function endedBelow(socket: TLSSocket, tcpSocket: Socket): boolean {
   // A reader that is full has stopped the reading itself, in the middle of what TLS had to say.
   if (Reflect.get(handleOf(socket) ?? {}, 'reading') !== true) return false
-  const handle = handleOf(carrier)
+  const handle = handleOf(tcpSocket)
   if (!isReadHandle(handle) || isBeingRead(handle.readStart())) return false
   handle.readStop()
   return true

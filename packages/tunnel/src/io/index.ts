@@ -7,7 +7,7 @@ export { GatheredWrites } from './gathered-writes.ts'
 export { sentOn } from './socket-splice.ts'
 export { isCleanEnd, watchEnd } from './end-of-socket.ts'
 export { resetSocket } from './reset-socket.ts'
-export { carrierOf } from './tls-carrier.ts'
+export { tcpSocketOf } from './tcp-socket-of.ts'
 export {
   neverReachedService,
   RESET_REASONS,

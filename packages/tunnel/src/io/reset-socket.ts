@@ -2,7 +2,7 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 
-import { carrierOf } from './tls-carrier.ts'
+import { tcpSocketOf } from './tcp-socket-of.ts'
 
 /**
  * Destroys a socket so that its peer sees a reset, where the transport has one.
@@ -28,11 +28,11 @@ export function resetSocket(socket: Duplex): void {
  * fault. So the TLS socket is destroyed as usual, and when it destroys the socket below, that is reset.
  */
 function resetBelow(socket: TLSSocket): void {
-  const carrier = carrierOf(socket)
-  if (carrier !== undefined && speaksTcp(carrier) && !carrier.destroyed) {
-    carrier.destroy = () => {
-      Reflect.deleteProperty(carrier, 'destroy')
-      return carrier.resetAndDestroy()
+  const tcpSocket = tcpSocketOf(socket)
+  if (tcpSocket !== undefined && speaksTcp(tcpSocket) && !tcpSocket.destroyed) {
+    tcpSocket.destroy = () => {
+      Reflect.deleteProperty(tcpSocket, 'destroy')
+      return tcpSocket.resetAndDestroy()
     }
   }
   socket.destroy()

@@ -12,7 +12,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { isCleanEnd, watchEnd } from '../../src/io/end-of-socket.ts'
 import { readLent } from '../../src/io/lent-reads.ts'
-import { carrierOf } from '../../src/io/tls-carrier.ts'
+import { tcpSocketOf } from '../../src/io/tcp-socket-of.ts'
 import { tcpSockets } from '../peers.ts'
 
 const TIMES = 20
@@ -163,10 +163,10 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a %s socket', (version) => {
       if (how === 'end') far.end(Buffer.alloc(bytes))
       else {
         await new Promise((resolve) => far.write(Buffer.alloc(bytes), resolve))
-        const carrier = carrierOf(far)
+        const tcpSocket = tcpSocketOf(far)
         // The FIN of TCP alone, as of a process that was killed.
-        if (how === 'truncate') carrier?.end()
-        else carrier?.resetAndDestroy()
+        if (how === 'truncate') tcpSocket?.end()
+        else tcpSocket?.resetAndDestroy()
       }
       const { end, bytes: got } = await result
       expect(end).toBe(how === 'end' ? 'clean' : 'broken')

@@ -15,7 +15,7 @@ import { spawned } from '@proj/testkit/spawned'
 import { describe, expect, it } from 'vitest'
 
 import { resetSocket } from '../../src/io/reset-socket.ts'
-import { carrierOf } from '../../src/io/tls-carrier.ts'
+import { tcpSocketOf } from '../../src/io/tcp-socket-of.ts'
 
 /** How the far side saw its connection end. */
 async function ending(socket: Socket): Promise<string> {
@@ -87,7 +87,7 @@ describe('below TLS it is the TCP connection that is reset', () => {
       const tls = server()
       await using address = await listening(tls)
       const { near, far } = await ends(tls, address.port)
-      expect(carrierOf(near)).toBeInstanceOf(Socket)
+      expect(tcpSocketOf(near)).toBeInstanceOf(Socket)
       const seen = ending(far)
       const closed = once(near, 'close')
       await act(near)

@@ -7,7 +7,7 @@ import type { TLSSocket } from 'node:tls'
  * Node keeps it in a private property, the same from 20 to 26; without it TLS still works, but
  * a connection can only be closed, not reset. A test looks at the running Node.
  */
-export function carrierOf(socket: TLSSocket): Socket | undefined {
-  const carrier: unknown = Reflect.get(socket, '_parent')
-  return carrier instanceof Socket ? carrier : undefined
+export function tcpSocketOf(socket: TLSSocket): Socket | undefined {
+  const tcpSocket: unknown = Reflect.get(socket, '_parent')
+  return tcpSocket instanceof Socket ? tcpSocket : undefined
 }
