@@ -22,9 +22,10 @@ const NGINX = [{ name: 'nginx', debian: 'nginx-light', usedFor: 'the benchmark' 
  *
  * @param {string} folder - for configuration files
  * @param {readonly number[]} sizes - bytes, of the bodies to be asked for
+ * @param {string} [previous] - folder of another built checkout, for a leg through that build
  * @returns {Promise<{ legs: Leg[], notes: string[], stop: () => Promise<void> }>}
  */
-export async function startLegs(folder, sizes) {
+export async function startLegs(folder, sizes, previous) {
   /** @type {StartedProcess[]} */
   const started = []
   const stop = async () => {
@@ -51,7 +52,11 @@ export async function startLegs(folder, sizes) {
         : 'service: minimal Node; nginx is not installed, so there is no leg through it',
     ]
     if (hasNginx) legs.push(await startNginxLeg(join(folder, 'proxy'), ports, started))
-    if (isAditBuilt()) legs.push(await startAditLeg(ports, started))
+    if (previous !== undefined) {
+      if (!isAditBuilt(previous)) throw new Error(`--previous ${previous}: not built there`)
+      legs.push(await startAditLeg('previous', ports, started, previous))
+    }
+    if (isAditBuilt()) legs.push(await startAditLeg('adit', ports, started))
     else notes.push('adit is not built, so there is no leg through it')
     return { legs, notes, stop }
   } catch (error) {
@@ -90,24 +95,26 @@ async function startNginxLeg(folder, ports, started) {
 }
 
 /**
+ * @param {string} name
  * @param {{ web: number, sink: number, raw: number }} services
  * @param {StartedProcess[]} started
+ * @param {string} [checkout] - folder of the project; this one without it
  * @returns {Promise<Leg>}
  */
-async function startAditLeg(services, started) {
-  const server = await startServer('127.0.0.1:0')
+async function startAditLeg(name, services, started, checkout) {
+  const server = await startServer('127.0.0.1:0', checkout)
   started.push(server.process)
   const { proxy, upstream } = server.ports
-  const web = await startAgent('http', 'web', services.web, upstream)
+  const web = await startAgent('http', 'web', services.web, upstream, checkout)
   started.push(web)
-  const sink = await startAgent('http', 'sink', services.sink, upstream)
+  const sink = await startAgent('http', 'sink', services.sink, upstream, checkout)
   started.push(sink)
-  const raw = await startAgent('tcp', 'raw', services.raw, upstream)
+  const raw = await startAgent('tcp', 'raw', services.raw, upstream, checkout)
   started.push(raw)
-  const access = await startAccess('raw', proxy)
+  const access = await startAccess('raw', proxy, checkout)
   started.push(access.process)
   return {
-    name: 'adit',
+    name,
     web: { port: proxy, host: 'web.localhost' },
     sink: { port: proxy, host: 'sink.localhost' },
     raw: access.port,

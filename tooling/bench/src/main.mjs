@@ -3,7 +3,9 @@
 // through nginx, on the machine it runs on. Rounds alternate between the legs, so that what else the
 // machine does meets all of them. Figures in absolute terms say little about any other machine.
 //
-//     pnpm bench [--rounds 11] [--json]
+//     pnpm bench [--rounds 11] [--json] [--previous DIR]
+//
+// With --previous the built checkout in DIR is one more leg: what a change costs, in one run.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -19,7 +21,11 @@ import { formatResults, results } from './results.mjs'
 const TASK_TIMEOUT_MS = 60_000
 
 const { values: options } = parseArgs({
-  options: { rounds: { type: 'string', default: '11' }, json: { type: 'boolean', default: false } },
+  options: {
+    rounds: { type: 'string', default: '11' },
+    json: { type: 'boolean', default: false },
+    previous: { type: 'string' },
+  },
 })
 const say = (/** @type {string} */ text) => options.json || console.log(text)
 
@@ -27,7 +33,11 @@ const folder = mkdtempSync(join(tmpdir(), 'adit-bench-'))
 const loader = fork(join(import.meta.dirname, 'load.mjs'))
 process.once('SIGINT', () => process.exit(130)) // the children end with us
 try {
-  const { legs, notes, stop } = await startLegs(folder, [SMALL_BYTES, LARGE_BYTES])
+  const { legs, notes, stop } = await startLegs(
+    folder,
+    [SMALL_BYTES, LARGE_BYTES],
+    options.previous,
+  )
   try {
     const busy = loadavg()[0]?.toFixed(1)
     const machine = `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}, load average ${busy}`

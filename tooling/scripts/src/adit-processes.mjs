@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { StartedProcess } from './started-process.mjs'
 import { ROOT } from './workspace.mjs'
 
-const SERVER = join(ROOT, 'apps/server/bin/adit-server.js')
-const AGENT = join(ROOT, 'apps/agent/bin/adit.js')
+const SERVER = 'apps/server/bin/adit-server.js'
+const AGENT = 'apps/agent/bin/adit.js'
 
 /** Default ports of a server: proxy, upstream, admin. */
 export const DEFAULT_PORTS = [8000, 8001, 8002]
@@ -42,10 +42,14 @@ export function sourceArguments(name) {
   return ['--conditions=@proj/source', '--import', import.meta.resolve('tsx'), main]
 }
 
-/** Whether both programs have been built. */
-export function isAditBuilt() {
+/**
+ * Tells whether both programs have been built.
+ *
+ * @param {string} [checkout] - folder of the project; this one without it
+ */
+export function isAditBuilt(checkout = ROOT) {
   return ['apps/server/dist/main.js', 'apps/agent/dist/main.js'].every((file) =>
-    existsSync(join(ROOT, file)),
+    existsSync(join(checkout, file)),
   )
 }
 
@@ -54,13 +58,14 @@ export function isAditBuilt() {
  * where a server of the user does.
  *
  * @param {string} [bind] - address for all three listeners; the defaults of the server without it
+ * @param {string} [checkout] - folder of the project; this one without it
  */
-export async function startServer(bind) {
+export async function startServer(bind, checkout = ROOT) {
   const listeners = bind === undefined ? [] : ['proxy', 'upstream', 'admin']
   const flags = listeners.flatMap((name) => [`--${name}.bind-addr`, String(bind)])
   const state = mkdtempSync(join(tmpdir(), 'adit-demo-'))
   process.on('exit', () => rmSync(state, { recursive: true, force: true }))
-  const args = [SERVER, ...flags, '--json']
+  const args = [join(checkout, SERVER), ...flags, '--json']
   const env = { STATE_DIRECTORY: state }
   const process_ = new StartedProcess('adit-server', process.execPath, args, env)
   const ready = await process_.event('ready')
@@ -81,10 +86,12 @@ export async function startServer(bind) {
  * @param {string} endpoint
  * @param {number} servicePort
  * @param {number} upstreamPort
+ * @param {string} [checkout] - folder of the project; this one without it
  */
-export async function startAgent(kind, endpoint, servicePort, upstreamPort) {
+export async function startAgent(kind, endpoint, servicePort, upstreamPort, checkout = ROOT) {
+  const agent = join(checkout, AGENT)
   const url = `http://127.0.0.1:${upstreamPort}`
-  const args = [AGENT, kind, endpoint, String(servicePort), '--connect.url', url, '--json']
+  const args = [agent, kind, endpoint, String(servicePort), '--connect.url', url, '--json']
   const process_ = new StartedProcess(`adit ${kind} ${endpoint}`, process.execPath, args)
   await process_.event('ready')
   return process_
@@ -95,10 +102,12 @@ export async function startAgent(kind, endpoint, servicePort, upstreamPort) {
  *
  * @param {string} endpoint
  * @param {number} proxyPort
+ * @param {string} [checkout] - folder of the project; this one without it
  */
-export async function startAccess(endpoint, proxyPort) {
+export async function startAccess(endpoint, proxyPort, checkout = ROOT) {
+  const agent = join(checkout, AGENT)
   const url = `http://127.0.0.1:${proxyPort}`
-  const args = [AGENT, 'access', endpoint, '--bind', '127.0.0.1:0', '--connect.url', url, '--json']
+  const args = [agent, 'access', endpoint, '--bind', '127.0.0.1:0', '--connect.url', url, '--json']
   const process_ = new StartedProcess(`adit access ${endpoint}`, process.execPath, args)
   const ready = await process_.event('ready')
   return { process: process_, port: lastPort(ready['accesses'][0].addresses[0]) }

@@ -21,7 +21,8 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = Object
   ok: 'Done, or ended because it was told to',
   failed: 'It could not be done; trying again may help',
   usage: 'The command line or the configuration is wrong',
-  addressTaken: 'An address to listen on is not to be had; the message names its holder',
+  addressTaken:
+    'An address to listen on cannot be bound; the message names the program that holds it',
   refused:
     'The server refused the credentials, the permissions, the name or the port of an endpoint',
   internal: 'A defect of the program, printed with its stack',
