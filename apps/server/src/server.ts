@@ -187,8 +187,15 @@ function construct(options: ServerOptions): ServerParts {
   const store = options.store ?? memoryStore(logger)
   const state = new ServerState()
   // Over a restart only reserved names are known.
-  const isReserved = (endpoint: Endpoint): boolean =>
-    store.reservations.find(endpoint) !== undefined
+  const isReserved = (endpoint: Endpoint): boolean => {
+    try {
+      return store.reservations.find(endpoint) !== undefined
+    } catch (error) {
+      // A visitor must not end the server because its store cannot be read.
+      logger.warn({ err: error }, 'reserved names cannot be read: no visitor waits for them')
+      return false
+    }
+  }
   const registry = new UpstreamRegistry<Gate>(new VisitorWaits(options.waits, isReserved))
   auditNames(registry, store.audit)
   const gates = new VisitorGates()

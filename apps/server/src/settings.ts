@@ -115,7 +115,8 @@ export const settings = defineSettings({
         description: 'How long visitors wait for an agent that is busy or full; then 503.',
       }),
       maxWaiting: integerLimit(TUNNEL_LIMITS.maxWaiting, {
-        description: 'Visitors that wait for agents at once; one more is rejected at once.',
+        description:
+          'Visitors that wait for agents at once, a quarter of them for one endpoint; one more is rejected at once.',
       }),
       tenants: objects(
         {

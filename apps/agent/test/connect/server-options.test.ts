@@ -19,7 +19,7 @@ async function optionsOf(connect: object, env: Record<string, string> = {}) {
 test('the defaults dial a server here, without TLS', async () => {
   expect(await optionsOf({})).toEqual({
     url: 'http://localhost:8001',
-    pingIntervalMs: 10_000,
+    pingIntervalMs: 5_000,
     connect: { proxy: expect.anything(), timeouts: { totalMs: 30_000 } },
   })
 })

@@ -142,6 +142,8 @@ export class Attempts {
       } catch (error) {
         passed = withOne(passed, upstream) // leaving or full; the session reports itself
         if (!isBusy(error)) continue
+        // The first one: those that do not answer are tried last.
+        if (this.#busy !== undefined) continue
         this.#busy = upstream
         this.#isFull = isMuxError(error, 'MUX_STREAM_LIMIT')
       }

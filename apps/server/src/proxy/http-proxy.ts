@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 
 import { type Gate, sourceOf } from '@proj/auth'
 import type { Logger } from '@proj/tunnel'
+import { lingerSocket } from '@proj/tunnel/io'
 import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { Authenticator } from '../auth/authenticator.ts'
@@ -82,7 +83,7 @@ export class HttpProxy implements ProxyContext {
     const source = sourceOf(clientAddress)
     if (!this.#makeRoom(source)) {
       socket.on('error', () => {})
-      socket.end(formatProxyError(PROXY_ERRORS.tooManyConnections, undefined, false))
+      lingerSocket(socket, formatProxyError(PROXY_ERRORS.tooManyConnections, undefined, false))
       return
     }
     const visitor = new VisitorConnection(this, socket, clientAddress, (gone) => this.#forget(gone))

@@ -62,11 +62,14 @@ export function connectRequest(
 /**
  * Finds the endpoint of a request and checks whether its visitor may use it: the token that the proxy port
  * demands, then the rules of the endpoint. Without a promise where nothing has to be waited for.
+ *
+ * @param whileChecking - makes the signal that ends a wait: the visitor is gone, or its time is over.
  */
 export function routeRequest(
   proxy: ProxyContext,
   head: RequestHead,
   visitor: VisitorFacts,
+  whileChecking: () => AbortSignal,
 ): Route | Refused | Promise<Route | Refused> {
   if (hopsOf(head) >= proxy.options.maxHops) return { error: PROXY_ERRORS.loopDetected }
   const endpoint = endpointOf(head, proxy.options)
@@ -77,8 +80,9 @@ export function routeRequest(
   const requestId = proxy.requestIds.of(head, trustedHops)
   const forward = { clientAddress: visitor.clientAddress, scheme, trustedHops, requestId }
   const { authenticator } = proxy
-  if (authenticator?.asksVisitors !== true) return findRoute(proxy, head, endpoint, forward)
-  return checkToken(proxy, authenticator, head, endpoint, forward)
+  if (authenticator?.asksVisitors !== true)
+    return findRoute(proxy, head, endpoint, forward, whileChecking)
+  return checkToken(proxy, authenticator, head, endpoint, forward, whileChecking)
 }
 
 /**
@@ -113,6 +117,7 @@ async function checkToken(
   head: RequestHead,
   { tenant, name }: Endpoint,
   forward: Route['forward'],
+  whileChecking: () => AbortSignal,
 ): Promise<Route | Refused> {
   const { logger, options } = proxy
   const remoteAddress = clientAddress(head.headers, forward.clientAddress, options.trustedHops)
@@ -127,7 +132,13 @@ async function checkToken(
   if (!decision.admitted) return { error: decision }
   const { tenant: ofToken, consumed: authorizationConsumed } = decision
   const endpoint = { tenant: ofToken, name }
-  return await findRoute(proxy, head, endpoint, { ...forward, authorizationConsumed })
+  return await findRoute(
+    proxy,
+    head,
+    endpoint,
+    { ...forward, authorizationConsumed },
+    whileChecking,
+  )
 }
 
 /** Two headers of one name are joined, which makes no valid credential: two parsers could take either. */
@@ -152,10 +163,11 @@ function findRoute(
   head: RequestHead,
   endpoint: Endpoint,
   forward: Route['forward'],
+  whileChecking: () => AbortSignal,
 ): Route | Refused | Promise<Route | Refused> {
   const { registry } = proxy
   if (registry.waits.isExpecting && registry.count(endpoint) === 0) {
-    const served = registry.waits.whenServed(endpoint)
+    const served = registry.waits.whenServed(endpoint, whileChecking())
     // Only then it is known what rules its agents have.
     if (served !== undefined) {
       return served.then(() => findKnownRoute(proxy, head, endpoint, forward))

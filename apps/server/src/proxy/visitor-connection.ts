@@ -35,6 +35,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #phase: Phase = 'idle'
   #exchange: Exchange | undefined
   #request: RequestHead | undefined
+  #checkEnd: AbortController | undefined
   /** When the head of `#request` had been read, `performance.now()`. */
   #beganAt = 0
 
@@ -57,9 +58,9 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     this.#socket = new VisitorSocket(socket, proxy.options.keepAliveTimeoutMs, proxy, this)
   }
 
-  /** Whether no request has begun that is not answered. */
+  /** Whether no request has begun that is not answered, and the last response has left. */
   get isIdle(): boolean {
-    return this.#phase === 'idle'
+    return this.#phase === 'idle' && !this.#socket.hasUnsent
   }
 
   /** Ends the connection if it is idle; called when the server stops. */
@@ -180,7 +181,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       void this.#proxy.connect.handle(connect, this.#rawSocket, rest)
       return
     }
-    const route = routeRequest(this.#proxy, head, this.#facts)
+    const route = routeRequest(this.#proxy, head, this.#facts, this.#whileChecking)
     if (route instanceof Promise) this.#check(route, head, rest)
     else this.#follow(route, head, rest)
   }
@@ -192,6 +193,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     this.#socket.hold(rest)
     void route.then((found) => {
       if (this.#phase !== 'checking' || this.#request !== head) return // gone, or timed out
+      this.#checkEnd = undefined
       const held = this.#socket.takeHeld() ?? rest
       this.#socket.resume()
       try {
@@ -202,7 +204,12 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     })
   }
 
+  /** The signal of a visitor that waits: aborted when it goes, or its time is over. */
+  readonly #whileChecking = (): AbortSignal => (this.#checkEnd ??= new AbortController()).signal
+
   #endCheck(): void {
+    this.#checkEnd?.abort()
+    this.#checkEnd = undefined
     this.#sendError(PROXY_ERRORS.visitorCheckTimeout, this.#request?.framing.kind === 'none')
   }
 
@@ -314,6 +321,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #release(): void {
     if (this.#phase === 'closed') return
     this.#phase = 'closed'
+    this.#checkEnd?.abort()
     this.#socket.release()
     this.#onGone(this)
   }

@@ -73,6 +73,11 @@ export class VisitorSocket implements Expiring, StreamOwner {
     return this.#socket.writableNeedDrain
   }
 
+  /** Whether bytes that were written have not left yet. */
+  get hasUnsent(): boolean {
+    return this.#socket.writableLength > 0
+  }
+
   /** Sends bytes; false when the visitor has to catch up, `onDrain` follows. */
   write(bytes: Buffer): boolean {
     this.#stats.bytesOut += bytes.length

@@ -69,6 +69,8 @@ async function start(
     upstream: at,
     admin: at,
     hosts: { proxy: names, upstream: names },
+    // The requests register names and leave: nobody waits for them.
+    waits: { absentWaitMs: 0 },
     software: 'adit-server/test',
     logger: silent,
     ...options,

@@ -119,7 +119,10 @@ describe('refused heads', () => {
       await first.send(request('GET /'))
       await first.readTo('begun')
       using second = await connectRaw(path.port)
+      await second.send(request('GET /'))
       expect((await second.readResponse()).status).toBe(503)
+      // Its request is unread: the socket must end all the same, or every refused visitor keeps a descriptor.
+      await second.ended
     },
   )
 

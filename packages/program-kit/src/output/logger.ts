@@ -61,7 +61,7 @@ export function createLogger(options: LoggerOptions): pino.Logger {
         logMethod(args: unknown[], method, severity) {
           const message = typeof args[0] === 'string' ? args[0] : args[1]
           const isBounded = severity >= INFO && typeof message === 'string'
-          if (isBounded && message !== LEFT_OUT && !rate.admits(message)) return
+          if (isBounded && message !== LEFT_OUT && !rate.admits(kindOf(message, args[0]))) return
           Reflect.apply(method, this, args)
         },
       },
@@ -81,4 +81,10 @@ function describeError(error: unknown): unknown {
     ...(typeof code === 'string' && { code }),
     ...(typeof hint === 'string' && { hint }),
   }
+}
+
+/** Lines of one message can be of several events, as those of the audit log are: each has its own rate. */
+function kindOf(message: string, fields: unknown): string {
+  const event = typeof fields === 'object' && fields !== null && 'event' in fields && fields.event
+  return typeof event === 'string' ? `${message} ${event}` : message
 }

@@ -78,3 +78,12 @@ test('a rate without end bounds nothing', () => {
   for (let at = 0; at < 2000; at++) logger.info('said')
   expect([of('said'), rate.leftOut]).toEqual([2000, 0])
 })
+
+test('events of the audit log have a rate each', () => {
+  const rate = new LogRate(2)
+  const { logger, lines } = logging(rate)
+  for (let round = 0; round < 5; round++) logger.info({ event: 'name.refused' }, 'audit')
+  logger.info({ event: 'token.revoked' }, 'audit')
+  expect(lines.filter((line) => line.event === 'name.refused')).toHaveLength(2)
+  expect(lines.filter((line) => line.event === 'token.revoked')).toHaveLength(1)
+})

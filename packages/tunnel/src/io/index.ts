@@ -6,6 +6,7 @@ export { readLent } from './lent-reads.ts'
 export { GatheredWrites } from './gathered-writes.ts'
 export { sentOn } from './socket-splice.ts'
 export { isCleanEnd, watchEnd } from './end-of-socket.ts'
+export { lingerSocket } from './linger-socket.ts'
 export { resetSocket } from './reset-socket.ts'
 export { tcpSocketOf } from './tcp-socket-of.ts'
 export {

@@ -8,7 +8,7 @@ export const LAST_BYTES_MS = 2_000
  * and a reset may overtake what was sent last; so what still comes is read and dropped until the peer
  * has closed, or for LAST_BYTES_MS.
  */
-export function lingerSocket(socket: Duplex, last?: string): void {
+export function lingerSocket(socket: Duplex, last?: string | Buffer): void {
   const timer = setTimeout(() => socket.destroy(), LAST_BYTES_MS)
   timer.unref() // ending the process ends the socket just as well
   socket.once('close', () => clearTimeout(timer))

@@ -13,7 +13,10 @@ export interface VisitorWaitLimits {
    * 60 000. Default 15 000.
    */
   readonly busyWaitMs?: number
-  /** Visitors that wait at once, 0 or more; one more is rejected at once. Default 4096. */
+  /**
+   * Visitors that wait at once, 0 or more, a quarter of them for the agents of one endpoint; one more is
+   * rejected at once. Default 4096.
+   */
   readonly maxWaiting?: number
 }
 
@@ -28,6 +31,9 @@ export const ABSENT_MS = 30_000
 
 /** Endpoints that are remembered after their last session was lost; the oldest is forgotten first. */
 const MAX_ABSENT = 10_000
+
+/** One endpoint has this part of the places at most, so that others have some left. */
+const ENDPOINT_SHARE = 4
 
 /**
  * Visitors that wait: for the agents of an endpoint that were there a moment ago, or for room in the session
@@ -103,12 +109,17 @@ export class VisitorWaits {
   /**
    * Waits until an endpoint without sessions has one again, `absentWaitMs` at most.
    *
-   * @returns undefined when nothing is waited for: the endpoint is not expected, or too many wait.
+   * @returns undefined when nothing is waited for: the endpoint is not expected, or too many wait, for it or
+   *   in all.
    */
   whenServed(endpoint: Endpoint, signal?: AbortSignal): Promise<void> | undefined {
     if (!this.expects(endpoint) || !this.#mayWait()) return undefined
     const key = keyOf(endpoint)
     const arrivals = this.#arrivals.get(key) ?? new Set()
+    if (arrivals.size >= Math.max(1, this.#maxWaiting / ENDPOINT_SHARE)) {
+      this.rejected += 1
+      return undefined
+    }
     this.#arrivals.set(key, arrivals)
     let arrive = (): void => {}
     const arrived = new Promise<void>((resolve) => arrivals.add((arrive = resolve)))
