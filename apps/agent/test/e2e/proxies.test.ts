@@ -34,6 +34,10 @@ const PASSWORD = 'p@s w%rd/1'
 // tinyproxy takes no blanks in a password.
 const PLAIN_PASSWORD = 's3cret'
 
+// Programs leave proxies out for loopback targets, so the server gets a name; that the program cannot
+// look it up shows that the proxy did.
+const HOST = 'only-the-proxy-knows.test'
+
 /** How long the proxies bear a connection that carries nothing. */
 const PATIENCE_S = 3
 /** Often enough for them, also on a machine that is busy. */
@@ -197,9 +201,6 @@ for (const { name, here, start, scheme, password, impatient } of CASES) {
 }
 
 describe.skipIf(squid === undefined)('the environment', () => {
-  // Programs leave proxies out for loopback targets, so the server gets a name; that the program
-  // cannot look it up shows that the proxy did.
-  const HOST = 'only-the-proxy-knows.test'
   const start = (): Promise<RealProxy> =>
     squidWith(['http_access allow all', 'hosts_file $FOLDER/hosts'], {
       hosts: `127.0.0.1 ${HOST}\n`,
@@ -259,7 +260,9 @@ async function started(start: () => Promise<RealProxy>): Promise<RealProxy> {
 async function behind() {
   const service = await httpService((_request, response) => response.end('served'))
   const echo = await tcpService((socket) => socket.pipe(socket))
-  return { server: await startServer(), service, echo }
+  // A loopback port without credentials serves only names that the server knows as its own.
+  const server = await startServer(undefined, ['--proxy.public-url', `http://${HOST}:8000`])
+  return { server, service, echo }
 }
 
 /** Where the server sees the agent of an endpoint come from. */
