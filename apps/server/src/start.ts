@@ -18,7 +18,7 @@ import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 import { readDescriptorLimit, visitorDescriptors } from './descriptors.ts'
 import { announce } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
-import type { ProxyOptions, TenantDomain } from './proxy/proxy-options.ts'
+import { PROXY_LIMITS, type ProxyOptions, type TenantDomain } from './proxy/proxy-options.ts'
 import type { PortName } from './auth/authenticator.ts'
 import { configuredAuthenticator } from './auth/configured-authenticator.ts'
 import { configuredBinds } from './auth/configured-binds.ts'
@@ -154,7 +154,9 @@ function visitorLimits(
   const descriptors = readDescriptorLimit()
   const most = visitorDescriptors(descriptors)
   if (most < maxConnections) {
-    logger.warn(
+    // The default fits to what the process has; only a number that was configured is worth a warning.
+    const level = maxConnections === PROXY_LIMITS.maxConnections.default ? 'debug' : 'warn'
+    logger[level](
       {
         maxConnections: most,
         configured: maxConnections,
