@@ -80,8 +80,9 @@ export function routeRequest(
   const requestId = proxy.requestIds.of(head, trustedHops)
   const forward = { clientAddress: visitor.clientAddress, scheme, trustedHops, requestId }
   const { authenticator } = proxy
-  if (authenticator?.asksVisitors !== true)
+  if (authenticator?.asksVisitors !== true) {
     return findRoute(proxy, head, endpoint, forward, whileChecking)
+  }
   return checkToken(proxy, authenticator, head, endpoint, forward, whileChecking)
 }
 

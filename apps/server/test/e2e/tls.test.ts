@@ -134,7 +134,7 @@ describe('who may come', () => {
       `http://localhost:${server.ports.upstream}`,
     ])
     // It goes on trying: a proxy in front of a server that restarts could say the same.
-    await plain.line(/this port speaks TLS: use https/)
+    expect(await plain.line(/this port speaks TLS: use https/)).toContain('trying again')
   })
 
   test('OpenSSL meets TLS 1.3 as the oldest version, and http/1.1', async ({ skip }) => {
