@@ -15,7 +15,7 @@ export type { Lookup, ResolvedAddress } from './connect/lookup.ts'
 export type { DialLimit } from './limit.ts'
 export { DIAL_LIMITS, type DialEvent, type DialOptions, type DialTimeouts } from './options.ts'
 export type { SourceOptions } from './connect/source-options.ts'
-export type { TlsOptions } from './tls/options.ts'
+export type { Pem, TlsOptions } from './tls/options.ts'
 
 // Proxies.
 export { EnvironmentProxies, proxyFromEnvironment, type Environment } from './proxy/environment.ts'

@@ -39,7 +39,8 @@ const RESERVED = { 'tunnel/server': ['apps/server'] }
 const HOMES = [
   {
     pattern: /\bprocess\.(?:env|argv)\b/,
-    home: /\/src\/main\.ts$/,
+    // trust.ts of the dialer repeats what Node 20 itself reads for TLS: NODE_EXTRA_CA_CERTS.
+    home: /\/src\/main\.ts$|^packages\/dialer\/src\/tls\/trust\.ts$/,
     rule: 'process.env and process.argv are read in main.ts only',
   },
   {

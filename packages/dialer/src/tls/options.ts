@@ -7,19 +7,19 @@ import type { SecureVersion } from 'node:tls'
  */
 export interface TlsOptions {
   /**
-   * Authorities to trust in addition to those of Node and of the system, PEM, one or more certificates
-   * per text. Default: none. On Node 20 the authorities in NODE_EXTRA_CA_CERTS are trusted too.
+   * Authorities to trust in addition to those of Node, of NODE_EXTRA_CA_CERTS and of the system, PEM,
+   * one or more certificates per text or Buffer. Default: none.
    */
-  readonly ca?: string | readonly string[] | undefined
+  readonly ca?: Pem | readonly Pem[] | undefined
   /**
    * Trust the authorities of the operating system, which usually include those of a company.
    * Default: true.
    */
   readonly systemCa?: boolean | undefined
   /** Client certificate with its chain, PEM. Default: none. */
-  readonly cert?: string | undefined
+  readonly cert?: Pem | undefined
   /** Private key of the client certificate, PEM. Default: none. */
-  readonly key?: string | undefined
+  readonly key?: Pem | undefined
   /** Passphrase of the key. Default: none. */
   readonly passphrase?: string | undefined
   /** Name to send and to verify instead of the host. Default: the host. */
@@ -44,14 +44,20 @@ export interface TlsOptions {
   readonly verify?: 'full' | 'pin-only' | 'none' | undefined
 }
 
+/** Text in the format PEM, or its bytes. */
+export type Pem = string | Uint8Array
+
+/** Matches each certificate of a text. */
+export const PEM_CERTIFICATE: RegExp = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
 /** TLS options with all defaults filled in. */
 export interface ResolvedTls {
   /** The object of the caller; the key of the cached context. */
   readonly origin: TlsOptions
   readonly ca: readonly string[]
   readonly systemCa: boolean
-  readonly cert: string | undefined
-  readonly key: string | undefined
+  readonly cert: Pem | undefined
+  readonly key: Pem | undefined
   readonly passphrase: string | undefined
   readonly servername: string | undefined
   readonly alpn: readonly string[] | undefined
@@ -73,6 +79,7 @@ export const DEFAULT_TLS: TlsOptions = Object.freeze({})
  */
 export function resolveTls(options: TlsOptions, alpn?: readonly string[]): ResolvedTls {
   const ca = [options.ca ?? []].flat().flatMap(splitPem)
+  for (const name of ['cert', 'key'] as const) checkPem(name, options[name])
   const pins = [options.pin ?? []].flat().map(parsePin)
   const verify = options.verify ?? 'full'
   if (verify === 'pin-only' && pins.length === 0) {
@@ -97,8 +104,10 @@ export function resolveTls(options: TlsOptions, alpn?: readonly string[]): Resol
 }
 
 /** Splits a text into its PEM certificates; rejects a text without one, or with one that cannot be read. */
-function splitPem(text: string): readonly string[] {
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+function splitPem(pem: Pem): readonly string[] {
+  checkPem('ca', pem)
+  const text = typeof pem === 'string' ? pem : Buffer.from(pem).toString('latin1')
+  const blocks = text.match(PEM_CERTIFICATE) ?? []
   if (blocks.length === 0) throw new TypeError('tls.ca contains no PEM certificate')
   for (const block of blocks) {
     try {
@@ -109,6 +118,12 @@ function splitPem(text: string): readonly string[] {
     }
   }
   return blocks
+}
+
+/** @throws {TypeError} for a value that is neither text nor bytes, without the value */
+function checkPem(name: 'ca' | 'cert' | 'key', pem: unknown): void {
+  if (pem === undefined || typeof pem === 'string' || pem instanceof Uint8Array) return
+  throw new TypeError(`tls.${name} must be PEM, as text or as a Buffer, got ${typeof pem}`)
 }
 
 function parsePin(text: string): string {

@@ -1,12 +1,15 @@
 // The trusted authorities. Node's option "ca" replaces the built-in authorities and those in
 // NODE_EXTRA_CA_CERTS, but a company's authority has to be added to them. From Node 22.15 on the lists
 // can be read and joined. On Node 20 the certificates are added one by one to a context with the
-// default store.
+// default store. The first one that is added replaces this store by a new one, without those in
+// NODE_EXTRA_CA_CERTS, so these are read from the file and added again. Node itself defines this
+// variable and SSL_CERT_FILE, so this is the only file of the package that reads `process.env`.
 
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import * as tls from 'node:tls'
 
-import type { ResolvedTls, TlsOptions } from './options.ts'
+import { PEM_CERTIFICATE, type ResolvedTls, type TlsOptions } from './options.ts'
 
 // Reading some hundred authorities takes 4 ms on Node 20 and 20 to 40 ms where the whole list is
 // passed, so a context is cached as long as the caller keeps the options.
@@ -35,8 +38,8 @@ export function trustingContext(options: ResolvedTls): tls.SecureContext {
 
 function createContext(options: ResolvedTls): tls.SecureContext {
   const base: tls.SecureContextOptions = { minVersion: options.minVersion }
-  if (options.cert !== undefined) base.cert = options.cert
-  if (options.key !== undefined) base.key = options.key
+  if (options.cert !== undefined) base.cert = bytesOf(options.cert)
+  if (options.key !== undefined) base.key = bytesOf(options.key)
   if (options.passphrase !== undefined) base.passphrase = options.passphrase
   if (options.verify !== 'full') return tls.createSecureContext(base)
   if (options.ca.length === 0 && !options.systemCa) return tls.createSecureContext(base)
@@ -48,10 +51,14 @@ function createContext(options: ResolvedTls): tls.SecureContext {
   }
   const context = tls.createSecureContext(base)
   const native = context.context as { addCACert(pem: string): void }
-  for (const pem of [...(options.systemCa ? systemAuthorities() : []), ...options.ca]) {
-    native.addCACert(pem)
-  }
+  const system = options.systemCa ? systemAuthorities() : []
+  for (const pem of [...extraAuthorities(), ...system, ...options.ca]) native.addCACert(pem)
   return context
+}
+
+// The options of Node accept a Buffer, but not every Uint8Array on Node 20.
+function bytesOf(pem: string | Uint8Array): string | Buffer {
+  return typeof pem === 'string' ? pem : Buffer.from(pem)
 }
 
 // Declared here because @types/node has the version of the oldest supported Node.
@@ -69,26 +76,51 @@ const SYSTEM_BUNDLES = [
   '/etc/ssl/cert.pem',
 ]
 
-let cachedAuthorities: readonly string[] | undefined
+let cachedExtra: readonly string[] | undefined
+let cachedSystem: readonly string[] | undefined
+
+/**
+ * Reads the authorities in NODE_EXTRA_CA_CERTS once, as Node does: it warns at its start about a file
+ * that cannot be read, and continues without it.
+ */
+function extraAuthorities(): readonly string[] {
+  const path = process.env['NODE_EXTRA_CA_CERTS']
+  cachedExtra ??= path === undefined || path === '' ? [] : (readAuthorities(path) ?? [])
+  return cachedExtra
+}
 
 /** Reads the authorities of the system once, without those that are built into Node. */
 function systemAuthorities(): readonly string[] {
-  if (cachedAuthorities !== undefined) return cachedAuthorities
+  if (cachedSystem !== undefined) return cachedSystem
   const builtIn = new Set(tls.rootCertificates.map(compact))
-  for (const path of SYSTEM_BUNDLES) {
-    try {
-      const blocks =
-        readFileSync(path, 'latin1').match(
-          /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g,
-        ) ?? []
-      cachedAuthorities = blocks.filter((pem) => !builtIn.has(compact(pem)))
-      return cachedAuthorities
-    } catch {
-      // Another distribution; try the next file.
-    }
+  // OpenSSL, and so Node 22 and newer, read the file in SSL_CERT_FILE instead of that of the system.
+  const path = process.env['SSL_CERT_FILE']
+  for (const file of path === undefined || path === '' ? SYSTEM_BUNDLES : [path]) {
+    const found = readAuthorities(file)
+    if (found === undefined) continue
+    cachedSystem = found.filter((pem) => !builtIn.has(compact(pem)))
+    return cachedSystem
   }
-  cachedAuthorities = []
-  return cachedAuthorities
+  cachedSystem = []
+  return cachedSystem
+}
+
+/** Returns the certificates in a file; undefined when it cannot be read. */
+function readAuthorities(path: string): readonly string[] | undefined {
+  try {
+    return readFileSync(path, 'latin1').match(PEM_CERTIFICATE)?.filter(isReadable) ?? []
+  } catch {
+    return undefined
+  }
+}
+
+/** Tells whether OpenSSL can read a certificate: `addCACert` throws for one that it cannot. */
+function isReadable(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0
+  } catch {
+    return false
+  }
 }
 
 function compact(pem: string): string {
