@@ -214,6 +214,27 @@ describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => 
     expect((await dialFrom('both.test', { family: 4 }, [six, four])).remote).toBe(SERVER4)
   })
 
+  it('reaches the last address while none of the others gets an answer', async () => {
+    const silent = (count: number, family: 4 | 6): readonly object[] =>
+      Array.from({ length: count }, (_, index) => ({
+        address: family === 4 ? `10.71.1.${100 + index}` : `fd71:1::${100 + index}`,
+        family,
+      }))
+    const good = { address: SERVER4, family: 4 }
+    // The kernel reports a silent neighbour after 3 s, which is later than this limit.
+    const options = { attemptDelayMs: 20, timeouts: { connectMs: 2_500 } }
+    for (const addresses of [
+      [...silent(4, 4), good],
+      [...silent(4, 6), ...silent(2, 4), good],
+      [...silent(20, 4), good],
+    ]) {
+      expect((await dialFrom('many.test', options, addresses)).remote).toBe(SERVER4)
+    }
+    const fixedPort = { ...options, localPort: 41_234 }
+    const one = await dialFrom('many.test', fixedPort, [...silent(4, 4), good])
+    expect(one.remote).toBe(SERVER4)
+  })
+
   const canTie = Number(process.versions.node.split('.')[0]) >= 26
   it('binds the socket to a device, so that packets leave through it', async ({ skip }) => {
     skip(!canTie, 'this Node cannot tie a socket to a device')

@@ -8,16 +8,17 @@ import { withDeadline } from '../deadline.ts'
 import { connectThroughDevice } from './device.ts'
 import { type DialContext, seconds } from '../dial-context.ts'
 import { DialError, type DialLeg } from '../errors.ts'
+import { DIAL_LIMITS } from '../options.ts'
 import { lookupHost, type ResolvedAddress } from './lookup.ts'
 import { race } from './race.ts'
 import { type Endpoint, formatEndpoint } from '../endpoint.ts'
 import { socketEvent } from '../socket-event.ts'
 import type { SourceAddress } from './source-options.ts'
 
-// RFC 8305 gives no number. To a firewall, more than four attempts at once can look like a port scan.
-const MAX_CONCURRENT_ATTEMPTS = 4
+// RFC 8305 gives no number. With the default delay an attempt runs for 4 s before it has to make room.
+const MAX_CONCURRENT_ATTEMPTS = 16
 // Limits the addresses that are tried for a name with many records.
-const MAX_ADDRESSES = 16
+const MAX_ADDRESSES = 64
 
 /**
  * Connects to the first hop: looks up its name, pairs addresses with sources, and races the pairs.
@@ -41,7 +42,7 @@ export async function connectFirstHop(
       for (const [index, round] of rounds.entries()) {
         // The next sources get their part of the time, also when nothing answers an earlier one.
         const last = index === rounds.length - 1
-        const roundMs = last ? Infinity : limitMs / rounds.length
+        const roundMs = last ? Infinity : shareOf(limitMs, rounds.length)
         const socket = await raceRound(context, round, roundMs, log, signal)
         if (socket !== undefined) return socket
       }
@@ -128,16 +129,21 @@ async function raceRound(
 ): Promise<Socket | undefined> {
   // Two sockets cannot share one source port, so attempts with a fixed port run one after another.
   const fixedPort = round.some(({ source }) => source?.port !== undefined)
-  const maxConcurrent = fixedPort ? 1 : MAX_CONCURRENT_ATTEMPTS
-  const perAttemptMs = fixedPort ? context.options.timeouts.connectMs / round.length : Infinity
-  const delayMs = context.options.attemptDelayMs
+  const { attemptDelayMs, timeouts } = context.options
+  const pace = fixedPort
+    ? { delayMs: shareOf(timeouts.connectMs, round.length), maxConcurrent: 1 }
+    : { delayMs: attemptDelayMs, maxConcurrent: MAX_CONCURRENT_ATTEMPTS }
   return race(
     round,
-    { delayMs, maxConcurrent, signal },
-    (candidate, attemptSignal) =>
-      attempt(context, candidate, Math.min(limitMs, perAttemptMs), log, attemptSignal),
+    { ...pace, signal },
+    (candidate, attemptSignal) => attempt(context, candidate, limitMs, log, attemptSignal),
     (late) => late.destroy(),
   )
+}
+
+/** Returns one of equal parts of a time. Without a limit, a part of the default limit. */
+function shareOf(limitMs: number, parts: number): number {
+  return (limitMs === Infinity ? DIAL_LIMITS.connectMs.default : limitMs) / parts
 }
 
 /** Connects one socket, and logs the error when it fails. */

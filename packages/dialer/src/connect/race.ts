@@ -7,7 +7,10 @@
 export interface RaceOptions {
   /** Delay before the next candidate starts, ms. */
   readonly delayMs: number
-  /** Most attempts that run at once. */
+  /**
+   * Most attempts that run at once. When all places are taken after the delay, the oldest attempt is
+   * cancelled and the next candidate gets its place.
+   */
   readonly maxConcurrent: number
   /** Ends all attempts; the race then rejects with its reason. */
   readonly signal: AbortSignal
@@ -28,9 +31,9 @@ export function race<C, T>(
 ): Promise<T | undefined> {
   const { signal, delayMs, maxConcurrent } = options
   return new Promise((resolve, reject) => {
-    const losers = new AbortController()
+    // In the order of their start.
+    const running = new Set<AbortController>()
     let next = 0
-    let running = 0
     let settled = false
     let timer: NodeJS.Timeout | undefined
 
@@ -39,29 +42,39 @@ export function race<C, T>(
       clearTimeout(timer)
       signal.removeEventListener('abort', onAbort)
       finish()
-      losers.abort(new Error('another attempt won'))
+      for (const loser of running) loser.abort(new Error('another attempt won'))
     }
     const onAbort = (): void => settle(() => reject(signal.reason))
 
-    const won = (value: T): void => {
-      running -= 1
-      if (settled) discard(value)
-      else settle(() => resolve(value))
-    }
-    const lost = (): void => {
-      running -= 1
-      if (settled) return
-      if (next < candidates.length) start()
-      else if (running === 0) settle(() => resolve(undefined))
-    }
     const start = (): void => {
       clearTimeout(timer)
       const candidate = candidates[next]
-      if (candidate === undefined || running >= maxConcurrent) return
+      if (candidate === undefined) return
       next += 1
-      running += 1
-      void attempt(candidate, losers.signal).then(won, lost)
-      if (next < candidates.length) timer = setTimeout(start, delayMs)
+      const controller = new AbortController()
+      running.add(controller)
+      const won = (value: T): void => {
+        running.delete(controller)
+        if (settled) discard(value)
+        else settle(() => resolve(value))
+      }
+      const lost = (): void => {
+        running.delete(controller)
+        if (settled) return
+        if (next < candidates.length) start()
+        else if (running.size === 0) settle(() => resolve(undefined))
+      }
+      void attempt(candidate, controller.signal).then(won, lost)
+      if (next < candidates.length) timer = setTimeout(startOrMakeRoom, delayMs)
+    }
+    // The end of the cancelled attempt starts the next one, so that it can use the same source port.
+    const startOrMakeRoom = (): void => {
+      if (running.size < maxConcurrent) {
+        start()
+        return
+      }
+      const [oldest] = running
+      oldest?.abort(new Error('another attempt needs the place'))
     }
 
     if (signal.aborted) {
