@@ -1,4 +1,4 @@
-import { formatBindNotes, formatTable, type TextOutput } from '@proj/program-kit'
+import { formatBindNotes, formatTable, jsonLine, type TextOutput } from '@proj/program-kit'
 import { escapeUnprintable } from '@proj/config'
 import { formatDialAddress } from '@proj/config/address'
 
@@ -31,7 +31,7 @@ export async function announce(
       return { endpoint, kind, urls, ...(port !== undefined && { port }) }
     })
     const ready = { event: 'ready', software: SOFTWARE, listeners, accesses }
-    stdout.write(`${JSON.stringify(ready)}\n`)
+    stdout.write(jsonLine(ready))
     return
   }
   const rows = [

@@ -1,4 +1,10 @@
-import { bindNotes, formatBindNotes, formatTable, type TextOutput } from '@proj/program-kit'
+import {
+  bindNotes,
+  formatBindNotes,
+  formatTable,
+  jsonLine,
+  type TextOutput,
+} from '@proj/program-kit'
 import type { BoundAddress, Listeners } from '@proj/portcheck'
 
 import type { Server } from './server.ts'
@@ -34,7 +40,7 @@ export async function announce(
       urls: bound.flatMap(({ urls }) => urls),
       warnings,
     }))
-    stdout.write(`${JSON.stringify({ event: 'ready', software: SOFTWARE, listeners })}\n`)
+    stdout.write(jsonLine({ event: 'ready', software: SOFTWARE, listeners }))
     return
   }
   const rows = named.flatMap(({ name, bound }) =>

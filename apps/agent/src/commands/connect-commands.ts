@@ -1,5 +1,5 @@
 import { escapeLines } from '@proj/config'
-import { EXIT, type Invocation, UserError } from '@proj/program-kit'
+import { EXIT, type Invocation, jsonLine, UserError } from '@proj/program-kit'
 import {
   diagnose,
   explainRoute,
@@ -34,11 +34,11 @@ export async function runConnectCommand(
   try {
     if (question === 'explain') {
       const report = await explainRoute(url, options)
-      stdout.write(`${json ? JSON.stringify(report) : escapeLines(formatRouteReport(report))}\n`)
+      stdout.write(json ? jsonLine(report) : `${escapeLines(formatRouteReport(report))}\n`)
       return report.problems.length === 0 ? EXIT.ok : EXIT.failed
     }
     const report = await diagnose(url, options)
-    stdout.write(`${json ? JSON.stringify(report) : escapeLines(formatDiagnoseReport(report))}\n`)
+    stdout.write(json ? jsonLine(report) : `${escapeLines(formatDiagnoseReport(report))}\n`)
     return report.exitCode
   } catch (error) {
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error

@@ -1,5 +1,5 @@
 import { printable } from '@proj/config'
-import { EXIT, formatTable, type Invocation } from '@proj/program-kit'
+import { EXIT, formatTable, type Invocation, jsonLine } from '@proj/program-kit'
 import { releaseName, reservedNames, reserveName, type ReservedName } from '@proj/tunnel'
 
 import { serverOptions } from '../connect/server-options.ts'
@@ -19,7 +19,7 @@ export async function runNameCommand(invocation: NameInvocation): Promise<number
   const { stdout, env, signals } = around
   const server = await serverOptions(loaded.settings.connect, env)
   const print = (value: unknown, text: string): void =>
-    void stdout.write(json ? `${JSON.stringify(value)}\n` : text)
+    void stdout.write(json ? jsonLine(value) : text)
   const signal = signals.stop
   try {
     switch (command.name) {

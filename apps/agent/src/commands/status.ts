@@ -3,6 +3,7 @@ import {
   EXIT,
   formatServerStatus,
   type Invocation,
+  jsonLine,
   readServerStatus,
 } from '@proj/program-kit'
 
@@ -27,11 +28,11 @@ export async function showStatus(
   const { stdout, stderr, env } = around
   if (url !== undefined) {
     const found = await readServerStatus(url, files)
-    stdout.write(json ? `${JSON.stringify(found)}\n` : formatServerStatus(found))
+    stdout.write(json ? jsonLine(found) : formatServerStatus(found))
     return EXIT.ok
   }
   const { agents, silent } = await readRunningAgents(controlFolder(env))
-  if (json) stdout.write(`${JSON.stringify({ agents, silent })}\n`)
+  if (json) stdout.write(jsonLine({ agents, silent }))
   else {
     stdout.write(agents.map(formatAgentStatus).join('\n'))
     for (const { socket, why } of silent) stderr.write(`adit: no answer from ${socket}: ${why}\n`)

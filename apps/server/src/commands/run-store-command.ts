@@ -1,4 +1,4 @@
-import { createLogger, EXIT, type Invocation } from '@proj/program-kit'
+import { createLogger, EXIT, type Invocation, jsonLine } from '@proj/program-kit'
 
 import { describeAudit, formatAudit } from './audit-view.ts'
 import { backUp } from './back-up.ts'
@@ -29,7 +29,7 @@ export async function runStoreCommand(invocation: StoreInvocation): Promise<numb
   })
   const mustExist = command.name !== 'token create'
   using store = openServerStore({ dataDir: settings.dataDir, env, logger, mustExist })
-  const print = (value: unknown): void => void stdout.write(`${JSON.stringify(value)}\n`)
+  const print = (value: unknown): void => void stdout.write(jsonLine(value))
   switch (command.name) {
     case 'token create': {
       const { text, record } = await makeToken(store, command.flags)

@@ -3,6 +3,7 @@ import {
   EXIT,
   formatServerStatus,
   type Invocation,
+  jsonLine,
   readServerStatus,
   UserError,
 } from '@proj/program-kit'
@@ -23,7 +24,7 @@ export async function status(
 ): Promise<number> {
   const { admin } = loaded.settings
   const found = await readServerStatus(url ?? adminUrl(admin), files, admin.token?.reveal())
-  around.stdout.write(json ? `${JSON.stringify(found)}\n` : formatServerStatus(found))
+  around.stdout.write(json ? jsonLine(found) : formatServerStatus(found))
   return EXIT.ok
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
+import { jsonLine } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 import {
   type Authorize,
@@ -87,7 +88,7 @@ export class ReservationsApi {
         : { status: 500, body: { error: 'internal error' } }
     }
     const { status, body, headers } = answer
-    const text = body === undefined ? '' : `${JSON.stringify(body)}\n`
+    const text = body === undefined ? '' : jsonLine(body)
     response.writeHead(status, {
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',

@@ -6,6 +6,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 
+import { jsonLine } from '../output/json-line.ts'
 import { findForeignRequest } from './foreign-request.ts'
 
 /** Time for a request with its head, and for an idle connection, ms. Requests have no body. */
@@ -69,7 +70,7 @@ export interface AdminServerOptions {
 
 /** A page that answers with JSON. */
 export function jsonPage<Value>(read: () => Value | Promise<Value>): AdminPage {
-  return async () => ({ type: 'application/json', body: `${JSON.stringify(await read())}\n` })
+  return async () => ({ type: 'application/json', body: jsonLine(await read()) })
 }
 
 /**
@@ -155,7 +156,7 @@ function sendError(
   problem: object,
   headers?: OutgoingHttpHeaders,
 ): void {
-  const body = `${JSON.stringify(problem)}\n`
+  const body = jsonLine(problem)
   send(response, { status, type: 'application/json', body }, headers)
 }
 

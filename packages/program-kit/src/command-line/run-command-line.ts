@@ -18,6 +18,7 @@ import {
 } from '@proj/config'
 
 import { formatValues } from '../output/format-values.ts'
+import { jsonLine } from '../output/json-line.ts'
 import { EXIT, UserError } from '../process/exit-code.ts'
 import type { ProgramSignals, TextOutput } from '../process/program.ts'
 import { argumentLayer, type ArgumentValues } from './argument-layer.ts'
@@ -167,7 +168,7 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
   const loaded = await inspected(await load({}), isInspected ? program.inspect : undefined)
   const problems = [...line.problems, ...loaded.problems]
   if (command.name === 'config check' && json) {
-    stdout.write(`${JSON.stringify({ ok: loaded.ok, files: loaded.files, problems })}\n`)
+    stdout.write(jsonLine({ ok: loaded.ok, files: loaded.files, problems }))
     return loaded.ok ? EXIT.ok : EXIT.usage
   }
   stderr.write(formatProblems(problems))
@@ -177,7 +178,7 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
     return await program.run({ command: own, loaded, load, json, colour, around })
   }
   if (command.name === 'config check') stdout.write(`${describeFiles(loaded.files)}: no mistake\n`)
-  else if (json) stdout.write(`${JSON.stringify(loaded.values)}\n`)
+  else if (json) stdout.write(jsonLine(loaded.values))
   else {
     const { origin } = (command as ParsedCommand<Pick<StandardCommands, 'config show'>>).flags
     stdout.write(formatValues(loaded.values, { origins: origin }))

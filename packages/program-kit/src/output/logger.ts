@@ -1,3 +1,4 @@
+import { escapeLines } from '@proj/config'
 import pino from 'pino'
 
 import { LogRate } from './log-rate.ts'
@@ -47,7 +48,7 @@ export function createLogger(options: LoggerOptions): pino.Logger {
   const text = options.format === 'text' || (options.format === 'auto' && terminal)
   const colour = options.colour && terminal
   const destination = {
-    write: (line: string) => stream.write(text ? formatLogLine(line, colour) : line),
+    write: (line: string) => stream.write(text ? formatLogLine(line, colour) : escapeLines(line)),
   }
   const logger = pino(
     {
