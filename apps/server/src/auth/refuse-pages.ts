@@ -14,7 +14,10 @@ export interface PageRuleFacts {
   readonly hosts: Readonly<Partial<Record<PortName, readonly string[]>>>
   /** Whether a port asks for credentials. */
   readonly isProtected: (port: PortName) => boolean
-  /** Whether another machine can connect to a port. Loopback ports know their host names. */
+  /**
+   * Whether another machine can connect to a port. Agents and consumers may then know it by any host name;
+   * a loopback port knows its host names.
+   */
   readonly isReachable: (port: 'proxy' | 'upstream') => boolean
 }
 
@@ -30,9 +33,12 @@ export function refusePages(
   return (request) => {
     const port = request.action === 'listen' ? 'upstream' : 'proxy'
     const needsCredentials = isProtected(port)
+    // A page that reads what its own host name answers sends no Origin, unless it opens a WebSocket.
+    const isHandshake = request.headers.upgrade !== undefined
+    const anyHost = needsCredentials || (isHandshake && isReachable(port))
     const foreign = findForeignRequest(request.headers, {
       port,
-      hosts: needsCredentials || isReachable(port) ? 'any' : (hosts[port] ?? []),
+      hosts: anyHost ? 'any' : (hosts[port] ?? []),
       pages: needsCredentials && showsToken(request.headers) ? 'same-origin' : 'none',
     })
     return foreign === undefined ? authorize(request) : { status: 403, ...foreign }

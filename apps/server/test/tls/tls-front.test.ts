@@ -321,7 +321,7 @@ describe('client certificates', () => {
     ])
   })
 
-  test('a certificate that was revoked is refused, and another one is not', async () => {
+  test('a certificate that was revoked is refused, another one and open connections are not', async () => {
     const other = clients.issue({ name: 'other', usage: 'client' })
     const lists = async (...revoked: CertificateAndKey[]) =>
       material([server], {
@@ -331,11 +331,14 @@ describe('client certificates', () => {
     const { dial, front } = await start({ material: await lists(other) })
     const client = dial(agent)
     const [ticket] = (await once(client, 'session')) as [Buffer]
+    await firstWords(client)
     expect(await text(dial(other))).toContain('not accepted: CERT_REVOKED')
     front.replace(await lists(agent))
     expect(await text(dial(agent))).toContain('not accepted: CERT_REVOKED')
     expect(await text(dial({ ...agent, session: ticket }))).toContain('CERT_REVOKED')
     expect(await firstWords(dial(other))).toMatchObject({ tls: 'TLSv1.3' })
+    client.write('still here')
+    expect(String((await once(client, 'data'))[0])).toBe('still here')
   })
 
   test('a connection ends soon after its certificate', async () => {
