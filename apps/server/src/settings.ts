@@ -202,7 +202,7 @@ export const settings = defineSettings({
       }),
       probeTimeoutMs: durationLimit(TUNNEL_LIMITS.probeTimeoutMs, {
         description:
-          'How long an agent may be silent when another one asks for its name; longer for slow lines.',
+          'How long an agent may be silent when another one of its identity asks for its name.',
       }),
     },
     dataDir: setting(path(), {

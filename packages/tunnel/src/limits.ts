@@ -45,7 +45,7 @@ export const TUNNEL_LIMITS: Readonly<
   maxEndpointsPerSession: { default: 1000, min: 1, max: Infinity },
   // Two lost packets in a row are repaired within 1.4 s, and visitors do not wait for this.
   probeTimeoutMs: { default: 2_000, min: 50, max: 60_000 },
-  // Longer than a silent holder takes to be ended, so that the second attempt finds the name free.
+  // A holder that is gone is noticed within 12.5 s, by the pings of its connection.
   nameRetryAfterMs: { default: 3_000, min: 100, max: 300_000 },
   // An agent goes on serving while it waits; a delay only helps a next server that is overloaded.
   drainRetryAfterMs: { default: 0, min: 0, max: 300_000 },

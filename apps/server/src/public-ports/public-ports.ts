@@ -206,7 +206,7 @@ export class PublicPorts implements PublicPortSource {
     if (other !== undefined) {
       const isOwn = isOfIdentity(other.owner, endpoint.tenant, identity)
       const isGivenUp = isOwn && other.heldUntil !== undefined && wish.port === number
-      if (!isGivenUp) return this.#refuse(other)
+      if (!isGivenUp) return this.#refuse(other, isOwn)
       this.#free(other) // its endpoint has another name now
     }
     const reserved = this.#reservations.ownerOf(number)
@@ -236,10 +236,11 @@ export class PublicPorts implements PublicPortSource {
     return port
   }
 
-  #refuse(other: PublicPort): PortRejection {
+  #refuse(other: PublicPort, isOwn: boolean): PortRejection {
     const { number, since, heldUntil, sessions } = other
-    // If its agents are gone without a FIN, the port is only held by the time of the next request.
-    for (const session of sessions) session.probe()
+    // If its agents are gone without a FIN, the port is only held by the time of the next request. Another
+    // identity must not cause pings: an unanswered one ends a session.
+    if (isOwn) for (const session of sessions) session.probe()
     if (heldUntil === undefined) return PORT_REJECTIONS.served(number, since)
     return PORT_REJECTIONS.held(number, since, Math.max(0, heldUntil - Date.now()))
   }

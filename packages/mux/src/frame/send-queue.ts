@@ -87,6 +87,11 @@ export class SendQueue {
     return this.#transport.unsentBytes ?? this.#transport.writableLength
   }
 
+  /** Whether the transport has to drain before it gets more. */
+  get isStalled(): boolean {
+    return this.#transport.writableNeedDrain
+  }
+
   /** Whether a batch is being built, so that some bytes are neither queued nor counted as sent. */
   get isFlushing(): boolean {
     return this.#state === 'flushing'

@@ -45,6 +45,9 @@ export interface CloseOptions {
   readonly code?: number
 }
 
+/** Bytes that are answered with a sign of life; less may be the peer's own sign, which needs no answer. */
+const SHOW_LIFE_BYTES = 256
+
 /** Many streams over one transport. Owns the transport and ends it when the session ends. */
 export class Session extends EventEmitter<SessionEvents> implements ChannelSession {
   /** Resolves when the session is over and its transport is closed; never rejects. */
@@ -59,6 +62,9 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
   readonly #opening = new Waiters()
   #closeCode: number | undefined
   #bytesReceived = 0
+  // Both as they were at the last sweep.
+  #sweptBytes = 0
+  #sweptFrames = 0
   #goAwaySent = false
   #goAwayReceived = false
 
@@ -289,9 +295,25 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
 
   #sweep(nowMs: number): boolean {
     this.#parts.table.checkTimeouts(nowMs)
+    this.#showLife()
     this.#keepAlive.check(nowMs, this.#parts)
     const watching = this.#parts.table.size > 0 || this.#options.keepAliveIntervalMs !== Infinity
     return watching && !this.#life.over
+  }
+
+  /**
+   * Sends a frame when a sweep has passed in which the peer sent and we did not. On a slow path its pings
+   * wait behind its bulk, and the next credit is due seconds later: only what we send shows that we live.
+   */
+  #showLife(): void {
+    const { output, table } = this.#parts
+    const isOwed =
+      this.#bytesReceived - this.#sweptBytes >= SHOW_LIFE_BYTES &&
+      output.framesSent === this.#sweptFrames
+    this.#sweptBytes = this.#bytesReceived
+    this.#sweptFrames = output.framesSent
+    // The sign itself counts as sent before the sweep.
+    if (isOwed && !output.isStalled && table.showLife()) this.#sweptFrames += 1
   }
 
   #release(error: MuxError): void {

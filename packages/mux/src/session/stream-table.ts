@@ -67,6 +67,12 @@ export class StreamTable {
     for (const channel of this.#live.values()) channel.checkTimeouts(nowMs)
   }
 
+  /** Sends a frame on one stream; false if there is none on which the peer may still send. */
+  showLife(): boolean {
+    for (const channel of this.#live.values()) if (channel.showLife()) return true
+    return false
+  }
+
   /** Returns the open stream with this id. */
   get(id: number): Channel | undefined {
     return this.#live.get(id)

@@ -261,6 +261,18 @@ export class Channel {
     this.abort(timeoutError(this.id, this.#acknowledged, limitMs))
   }
 
+  /**
+   * @internal Returns credit before it is due, as a sign that this side lives; a frame that returns none is
+   * legal too.
+   *
+   * @returns false when the peer has ended the stream, and the frame would be for no one.
+   */
+  showLife(): boolean {
+    if (this.#readableEnded) return false
+    this.#host.output.control(FrameType.windowUpdate, 0, this.id, this.#window.grant())
+    return true
+  }
+
   /** @internal The FIN was handed to the transport. */
   finished(): void {
     this.notify('onFinish')

@@ -325,6 +325,32 @@ describe('timeouts', () => {
     expect(await rig.sent()).toEqual(['PING SYN 0 1', 'PING SYN 0 2'])
   })
 
+  test('a session that only receives sends a frame per sweep, and none in return for one', async () => {
+    const rig = new Rig()
+    const bulk = (bytes: number) => rig.feed(frames(`DATA - 1 ${'x'.repeat(bytes)}`))
+    rig.feed(frames('WND SYN 1 0'))
+    const [recorder] = rig.inbound
+    if (recorder !== undefined) recorder.consumes = false
+    bulk(1000)
+    expect(await rig.sent()).toEqual(['WND ACK 1 0'])
+    rig.clock.advance(1000)
+    expect(await rig.sent()).toEqual([])
+    // The peer is not read: no credit is returned, the frame is sent all the same.
+    bulk(1000)
+    rig.clock.advance(1000)
+    expect(await rig.sent()).toEqual(['WND - 1 0'])
+    recorder?.channel?.consume(1500)
+    bulk(1000)
+    rig.clock.advance(1000)
+    expect(await rig.sent()).toEqual(['WND - 1 1500'])
+    rig.feed(frames('WND - 1 0', 'WND - 1 0'))
+    rig.clock.advance(3000)
+    expect(await rig.sent()).toEqual([])
+    rig.feed(frames(`DATA FIN 1 ${'x'.repeat(1000)}`))
+    rig.clock.advance(3000)
+    expect(await rig.sent()).toEqual([])
+  })
+
   test('resets a stream that is not acknowledged in ackTimeoutMs, and no other', async () => {
     const rig = new Rig({ ackTimeoutMs: 2000 })
     const { recorder } = rig.open()

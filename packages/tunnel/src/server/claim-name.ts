@@ -46,7 +46,7 @@ export interface ClaimContext {
   readonly registry: UpstreamRegistry
   /** Names that are reserved, and for whom. */
   readonly reservations: NameReservations
-  /** Delay to advise, ms: longer than it takes to notice that the holder is gone. */
+  /** Delay after which to ask again, ms. */
   readonly nameRetryAfterMs: number
 }
 
@@ -55,9 +55,10 @@ export interface ClaimContext {
  * to the first one that registered it, as long as one of its sessions serves it. Sessions of one
  * identity share a name.
  *
- * The sessions that serve the name are pinged in either case. If the same identity has come back, its
- * old connection, which may hang, gets no visitors until it answers; if it is another identity, the name
- * of a holder that is gone is free when it asks again.
+ * If the same identity has come back, the sessions that serve the name are pinged: an old connection, which
+ * may hang, gets no visitors until it answers. Another identity causes no ping, as a ping that is not answered
+ * in time ends a session: the holder's connection has pings of its own, and the name is free when they show
+ * that the holder is gone.
  *
  * @returns the conflict, or undefined when the name may be registered.
  */
@@ -70,21 +71,22 @@ export function claimName(claim: NameClaim, context: ClaimContext): NameConflict
     return { holder: 'reservation', identity: owner, since, retryAfterMs: undefined }
   }
   const others = registry.sessions(endpoint).filter((one) => one !== session)
-  const stranger = others.find((one) => one.identity !== identity)
-  if (stranger !== undefined && reserved !== undefined) {
+  const other = others.find((one) => one.identity !== identity)
+  if (other !== undefined && reserved !== undefined) {
     // Another identity has served it since before it was reserved: the reservation wins.
     for (const one of others) one.end(`${JSON.stringify(endpoint.name)} is reserved for another`)
     return undefined
   }
   for (const one of others) {
+    if (one.identity !== identity) continue
     // Beside another session of the same agent a silent one only has to be avoided: to end it would cut what
     // an agent on a slow line carries each time its other connection comes back.
     if (session !== undefined && one.peer === session.peer) one.doubt()
     else one.probe()
   }
-  if (stranger === undefined) return undefined
+  if (other === undefined) return undefined
   const since = registry.takenAt(endpoint) ?? Date.now()
-  return { holder: 'session', identity: stranger.identity, since, retryAfterMs: nameRetryAfterMs }
+  return { holder: 'session', identity: other.identity, since, retryAfterMs: nameRetryAfterMs }
 }
 
 /** A conflict as one sentence. */
