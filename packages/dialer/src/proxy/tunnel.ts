@@ -2,7 +2,8 @@ import type { Socket } from 'node:net'
 
 import { connectFirstHop, resolveStep } from '../connect/connect.ts'
 import { type DialContext, type DialStep, timedOut } from '../dial-context.ts'
-import { type DialError, isDialError } from '../errors.ts'
+import { type DialError, type DialErrorCode, isDialError } from '../errors.ts'
+import { DIAL_LIMITS } from '../options.ts'
 import { type ConnectOutcome, httpConnect } from './http-connect.ts'
 import { proxyError } from './errors.ts'
 import type { ProxyServer } from './proxy-server.ts'
@@ -76,6 +77,7 @@ async function ask(
     proxy,
     socket,
     `CONNECT ${formatEndpoint(target)}`,
+    context.options.timeouts.proxyMs,
     (signal) => httpConnect(socket, request, signal),
     (outcome) => ('tunnel' in outcome ? 'tunnel open' : 'authentication required, asking again'),
   )
@@ -93,31 +95,53 @@ async function throughSocks(
         .map(({ address }) => address)
         .slice(0, MAX_SOCKS_ADDRESSES)
   if (addresses.length === 0) throw noSocks4Address(proxy, target)
+  const { proxyMs } = context.options.timeouts
+  const longest = proxyMs === Infinity ? DIAL_LIMITS.proxyMs.default : proxyMs
+  // Every address gets a part of the time, so that a silent one does not use up the whole.
+  const partMs = longest / Math.min(addresses.length, MAX_PARTS)
+  let useful: DialError | undefined
   for (const [index, host] of addresses.entries()) {
+    const { port } = target
+    const socket = await connectProxy(context, proxy)
     try {
-      const socket = await connectProxy(context, proxy)
-      const { port } = target
       return await proxyStep(
         context,
         proxy,
         socket,
         `${proxy.protocol} ${formatEndpoint({ host, port })}`,
+        index === addresses.length - 1 ? proxyMs : partMs,
         (signal) => socksConnect(socket, { proxy, host, port }, signal),
         () => 'tunnel open',
       )
     } catch (error) {
-      // The addresses of the name are tried one after another; the proxy has no race.
-      const other =
-        isDialError(error, 'DIAL_PROXY_TARGET_FAILED') ||
-        isDialError(error, 'DIAL_PROXY_ADDRESS_TYPE')
-      if (!other || index === addresses.length - 1) throw error
+      if (!isDialError(error) || rankOf(error) < 0) throw error
+      // Twice means that the peer is not a SOCKS proxy; once can be a proxy that knows one family only.
+      if (error.code === 'DIAL_PROXY_PROTOCOL' && useful?.code === error.code) throw error
+      if (useful === undefined || rankOf(error) < rankOf(useful)) useful = error
     }
   }
-  throw new Error('unreachable: the last address throws')
+  throw useful ?? new Error('unreachable: each address returns or throws')
 }
 
 // Limits the addresses of a name that are tried through a proxy that does not look up names.
-const MAX_SOCKS_ADDRESSES = 4
+const MAX_SOCKS_ADDRESSES = 16
+// A silent address gets at least this part of the time limit, also when there are many addresses.
+const MAX_PARTS = 4
+
+// After one of these errors another address of the name can still work, for example an IPv4 address
+// where the rules of the proxy deny IPv6, or where it closes the connection instead of a reply. The
+// most useful one is first: it is the error of the dial when no address works.
+const OTHER_ADDRESS_MAY_WORK: readonly DialErrorCode[] = [
+  'DIAL_PROXY_TARGET_FAILED',
+  'DIAL_PROXY_DENIED',
+  'DIAL_PROXY_TIMEOUT',
+  'DIAL_PROXY_PROTOCOL',
+  'DIAL_PROXY_ADDRESS_TYPE',
+]
+
+function rankOf(error: DialError): number {
+  return OTHER_ADDRESS_MAY_WORK.indexOf(error.code)
+}
 
 function noSocks4Address(proxy: ProxyServer, target: TunnelTarget): Error {
   return proxyError(
@@ -135,10 +159,10 @@ function proxyStep<T>(
   proxy: ProxyServer,
   socket: Socket,
   about: string,
+  limitMs: number,
   run: (signal: AbortSignal) => Promise<T>,
   describe: (result: T) => string,
 ): Promise<T> {
-  const limitMs = context.options.timeouts.proxyMs
   const message = `the proxy ${proxy.toString()} did not answer ${about}`
   const hint = proxy.protocol.startsWith('socks')
     ? 'check that it is a SOCKS proxy: an HTTP proxy waits for more bytes'

@@ -206,6 +206,85 @@ describe('SOCKS5', () => {
   })
 })
 
+describe('socks5 and a name with addresses of both families', () => {
+  const both = async () => [
+    { address: '2001:db8::1', family: 6 as const },
+    { address: '192.0.2.1', family: 4 as const },
+  ]
+  /** Gives the request for an IPv6 address to `six`, and grants one for IPv4. */
+  const askedFor4 = async (
+    six: (connection: ScriptedConnection) => void,
+    options: DialOptions = {},
+  ): Promise<unknown> => {
+    const { dialed } = await through(
+      'socks5',
+      async (connection) => {
+        await connection.read(3)
+        connection.send(NO_AUTH)
+        const [, , , type] = await connection.read(4)
+        if (type === 4) six(connection)
+        else connection.send(GRANTED)
+      },
+      { lookup: both, ...options },
+    )
+    const socket = await dialed
+    socket.destroy()
+    return 'connected'
+  }
+
+  it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 255])('tries IPv4 after reply %i for IPv6', async (reply) => {
+    expect(
+      await askedFor4(({ socket }) => socket.end(Buffer.from([5, reply, 0, 1, 0, 0, 0, 0, 0, 0]))),
+    ).toBe('connected')
+  })
+
+  it('tries IPv4 after a connection that closes, breaks, or stays silent', async () => {
+    expect(await askedFor4(({ socket }) => socket.end())).toBe('connected')
+    expect(await askedFor4(({ socket }) => socket.resetAndDestroy())).toBe('connected')
+    // The IPv6 address gets half of the time of the step.
+    expect(await askedFor4(() => {}, { timeouts: { proxyMs: 2_000 } })).toBe('connected')
+  })
+
+  it('tries all of nine addresses, and reports the most useful error', async () => {
+    let asked = 0
+    const { dialed } = await through(
+      'socks5',
+      async ({ read, socket, send }) => {
+        await read(3)
+        send(NO_AUTH)
+        await read(10)
+        const replies = [8, 5, 2, 8, 8, 8, 8, 8, 8]
+        socket.end(Buffer.from([5, replies[asked++] ?? 1, 0, 1, 0, 0, 0, 0, 0, 0]))
+      },
+      {
+        lookup: async () =>
+          Array.from({ length: 9 }, (_, index) => ({
+            address: `192.0.2.${index}`,
+            family: 4 as const,
+          })),
+      },
+    )
+    const error = await failure(dialed)
+    expect(asked).toBe(9)
+    expect([error.code, error.retry]).toEqual(['DIAL_PROXY_TARGET_FAILED', 'yes'])
+    expect(error.message).toContain('192.0.2.1')
+  })
+
+  it('asks a port that is not SOCKS at most twice', async () => {
+    let connections = 0
+    const { dialed } = await through(
+      'socks5',
+      ({ socket }) => {
+        connections += 1
+        socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')
+      },
+      { lookup: async () => [...(await both()), { address: '192.0.2.2', family: 4 }] },
+    )
+    expect((await failure(dialed)).code).toBe('DIAL_PROXY_PROTOCOL')
+    expect(connections).toBe(2)
+  })
+})
+
 describe('SOCKS4', () => {
   // version 0, reply 90, port, address
   const granted = hex('00 5a 0000 00000000')
