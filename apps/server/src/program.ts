@@ -1,3 +1,4 @@
+import { InheritedSockets } from '@proj/portcheck'
 import { type Invocation, runCommandLine, type Surroundings } from '@proj/program-kit'
 
 import { pikoFiles } from './commands/piko-files.ts'
@@ -12,8 +13,15 @@ import { SOFTWARE } from './version.ts'
 /** Address of the JSON Schema of the configuration file. */
 export const SCHEMA_ID = 'https://adit.example/schema/server.json'
 
-/** The program `adit-server`, from its command line to its exit code. */
-export async function run(around: Surroundings): Promise<number> {
+/**
+ * The program `adit-server`, from its command line to its exit code.
+ *
+ * @param inherited - listening sockets of another process, for the command `start`. Default: none.
+ */
+export async function run(
+  around: Surroundings,
+  inherited: InheritedSockets = new InheritedSockets(),
+): Promise<number> {
   return await runCommandLine<ServerTree, OwnCommands>(
     {
       software: SOFTWARE,
@@ -23,17 +31,20 @@ export async function run(around: Surroundings): Promise<number> {
       piko: pikoFiles(settings),
       inspect: findTlsFaults,
       inspects: ['start'],
-      run: runOwn,
+      run: async (invocation) => await runOwn(invocation, inherited),
     },
     around,
   )
 }
 
-async function runOwn(invocation: Invocation<ServerTree, OwnCommands>): Promise<number> {
+async function runOwn(
+  invocation: Invocation<ServerTree, OwnCommands>,
+  inherited: InheritedSockets,
+): Promise<number> {
   const { command } = invocation
   switch (command.name) {
     case 'start':
-      return await start(invocation)
+      return await start(invocation, inherited)
     case 'status':
       return await status(invocation, command.flags)
     default:

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server as HttpServer } from 'node:http'
 
 import type { Gate } from '@proj/auth'
 import { WindowBudget } from '@proj/mux'
-import { type Listeners, listenTogether, peerOf } from '@proj/portcheck'
+import { type InheritedSockets, type Listeners, listenTogether, peerOf } from '@proj/portcheck'
 import { type Logger, TUNNEL_LIMITS } from '@proj/tunnel'
 import {
   allowAll,
@@ -51,6 +51,8 @@ export interface ServerOptions {
   readonly waits?: VisitorWaitLimits
   /** Public TCP ports for endpoints. Default: none. */
   readonly publicPorts?: PublicPortOptions
+  /** Listening sockets of another process, for the ports and for public ports. Default: none. */
+  readonly inherited?: InheritedSockets | undefined
   /** The operator's rules for visitors. Default: none. */
   readonly visitors?: readonly StandingPolicy[]
   /** Judges handshakes. Default: the authenticator. */
@@ -89,6 +91,7 @@ interface ServerParts {
   readonly gates: VisitorGates
   readonly edge: HttpProxy
   readonly publicPorts: PublicPorts
+  readonly inherited: InheritedSockets | undefined
   readonly upstream: UpstreamAcceptor
   readonly connect: ConsumerAcceptor
   /** The HTTP servers of the two ports that are not the edge's. */
@@ -151,8 +154,9 @@ export class Server {
 
   /** Closes all connections and ports without a drain. */
   destroy(): void {
-    const { state, connect, upstream } = this.#parts
+    const { state, connect, upstream, inherited } = this.#parts
     state.stop()
+    inherited?.close()
     this.publicPorts.destroy()
     this.edge.destroy()
     connect.destroy()
@@ -161,8 +165,10 @@ export class Server {
   }
 
   async #close({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const { state, connect, upstream } = this.#parts
+    const { state, connect, upstream, inherited } = this.#parts
     state.stop()
+    // Closed, not kept for a later listener: what connects now waits for the next process.
+    inherited?.close()
     // Agents of ours reconnect elsewhere while exchanges finish, so that neither waits for the other.
     upstream.askToMove()
     // These ports are closed first; that resolves when the last connection has ended. The admin port
@@ -226,6 +232,7 @@ function construct(options: ServerOptions): ServerParts {
     logger,
     defaultHosts: () => state.publicPortHosts,
     reservations: new StoredPorts(store.reservations, logger),
+    inherited: options.inherited,
     onChange: (event, { number: port, owner: { endpoint, identity } }) =>
       store.audit.write(`port.${event}`, {
         tenant: endpoint.tenant,
@@ -277,20 +284,23 @@ function construct(options: ServerOptions): ServerParts {
     authenticator,
   })
   const http = { upstream: createUpstreamPort({ upstream, connect, reservations }), admin }
-  return { state, registry, gates, edge, publicPorts, upstream, connect, http }
+  const { inherited } = options
+  return { state, registry, gates, edge, publicPorts, inherited, upstream, connect, http }
 }
 
 async function listenOn(
   options: ServerOptions,
   { edge, http }: ServerParts,
 ): Promise<ServerListeners> {
+  const { inherited } = options
   const [proxy, upstream, admin] = await listenTogether([
     {
       ...listenRequest(options.proxy, '*:8000'),
+      inherited,
       onConnection: (socket, { address }) => edge.accept(socket, address),
     },
-    { ...listenRequest(options.upstream, '*:8001'), server: http.upstream },
-    { ...listenRequest(options.admin, 'localhost:8002'), server: http.admin },
+    { ...listenRequest(options.upstream, '*:8001'), inherited, server: http.upstream },
+    { ...listenRequest(options.admin, 'localhost:8002'), inherited, server: http.admin },
   ])
   return { proxy, upstream, admin }
 }

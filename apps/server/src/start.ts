@@ -11,9 +11,9 @@ import {
   reloading,
   UserError,
 } from '@proj/program-kit'
-import type { ListenAddress } from '@proj/config/address'
+import { formatHostPort, type ListenAddress, type PortRange } from '@proj/config/address'
 import type { Logger } from '@proj/tunnel'
-import { isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
+import { type InheritedSockets, isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
 import { readDescriptorLimit, visitorDescriptors } from './descriptors.ts'
 import { announce } from './announce.ts'
@@ -22,6 +22,7 @@ import { PROXY_LIMITS, type ProxyOptions, type TenantDomain } from './proxy/prox
 import type { PortName } from './auth/authenticator.ts'
 import { configuredAuthenticator } from './auth/configured-authenticator.ts'
 import { configuredBinds } from './auth/configured-binds.ts'
+import { PortRanges } from './public-ports/port-ranges.ts'
 import { publicPortOptions, safePortHosts } from './public-ports/public-port-settings.ts'
 import { Server } from './server.ts'
 import type { ServerListener } from './server-listener.ts'
@@ -31,14 +32,23 @@ import { TlsPorts } from './tls/tls-ports.ts'
 import { SOFTWARE } from './version.ts'
 import { standingPolicies } from './auth/visitor-gates.ts'
 
-/** Runs the server until a signal stops it. */
-export async function start(invocation: Invocation<ServerTree, OwnCommands>): Promise<number> {
+/**
+ * Runs the server until a signal stops it.
+ *
+ * @param sockets - listening sockets of another process; those that are not wanted are closed.
+ */
+export async function start(
+  invocation: Invocation<ServerTree, OwnCommands>,
+  sockets: InheritedSockets,
+): Promise<number> {
+  using inherited = sockets
   const { loaded, json, colour, around } = invocation
   const { settings } = loaded
   const { stdout, stderr, signals } = around
   const { level, format, rate: logRate } = settings.log
   using rate = new LogRate((logRate.amount * 60_000) / logRate.periodMs)
   const logger = createLogger({ level, format, rate, stream: stderr, colour })
+  for (const why of inherited.problems) logger.warn({ why }, 'inherited sockets are not used')
   await using tls = await TlsPorts.open(settings, logger)
   using own = openStoreOrNone({
     dataDir: settings.dataDir,
@@ -48,7 +58,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
   })
   const { store } = own
   using authenticator = configuredAuthenticator(settings, { store, logger })
-  const binds = configuredBinds(loaded, authenticator, logger)
+  const binds = configuredBinds(loaded, { authenticator, inherited, logger })
   const publicPorts = publicPortOptions(settings.publicPorts)
   const portHosts = safePortHosts({
     hosts: publicPorts.hosts,
@@ -80,6 +90,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
         tenantDomains: tenantDomains(settings.upstream.tenants),
       },
       publicPorts: { ...publicPorts, hosts: portHosts },
+      inherited,
       hosts: portHostNames(binds, settings.proxy),
       store,
       probeTimeoutMs: settings.names.probeTimeoutMs,
@@ -99,6 +110,7 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
       cause: error,
     })
   }
+  closeUnwanted(inherited, publicPorts.ranges, logger)
   for (const [name, listeners] of Object.entries(server.listeners)) {
     for (const moved of movedBinds(listeners)) {
       logger.warn({ listener: name, ...moved }, 'port taken, listening on the next free one')
@@ -126,6 +138,25 @@ export async function start(invocation: Invocation<ServerTree, OwnCommands>): Pr
   const { gracePeriodMs } = settings
   await drainOnStop({ signals, gracePeriodMs, logger, drain: (options) => server.close(options) })
   return EXIT.ok
+}
+
+/** Closes inherited sockets that no listener uses and no public port may use later. */
+function closeUnwanted(
+  inherited: InheritedSockets,
+  publicPorts: readonly PortRange[] | undefined,
+  logger: Logger,
+): void {
+  const ranges = new PortRanges(publicPorts ?? [])
+  for (const { name, host, port } of inherited.closeUnused((socket) => ranges.has(socket.port))) {
+    logger.warn(
+      {
+        name,
+        address: formatHostPort(host, port),
+        hint: 'name it proxy, upstream or admin, or set the bind_addr of a listener to its address',
+      },
+      'inherited socket closed: no listener has its address',
+    )
+  }
 }
 
 /** Host names that requests without credentials may name: those of the addresses and of the domain. */

@@ -13,6 +13,7 @@ export { type Endpoint, type Families, familiesOf, formatEndpoint } from './endp
 // Holding a port
 export type { Claim, ClaimOptions } from './claim/claim.ts'
 export { claim, type ConflictOptions } from './claim/claim-port.ts'
+export { type InheritedSocket, InheritedSockets } from './claim/inherited-sockets.ts'
 export { findFree, type FindFreeOptions } from './claim/find-free.ts'
 export { type Reach, type Verification, verify, type VerifyOptions } from './verify.ts'
 export { listen, listenTogether, type ListenOptions, type ListenRequest } from './listen/listen.ts'

@@ -23,6 +23,8 @@ export interface SpawnedOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
   /** Aborted: the process is killed. */
   readonly signal?: AbortSignal
+  /** Descriptors of this process that it gets as 3, 4 and so on. Default: none. */
+  readonly descriptors?: readonly number[]
   /** Characters kept of each output; the oldest go first. Default 1 Mi. */
   readonly maxOutputChars?: number
 }
@@ -70,7 +72,7 @@ export class Spawned {
       env: { ...process.env, ...options.env },
       signal: options.signal,
       killSignal: 'SIGKILL',
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', ...(options.descriptors ?? [])],
     })
     alive.add(this.#child)
     this.#child.stdin?.on('error', () => {}) // it may exit before it has read its input

@@ -1,5 +1,11 @@
 import { formatHostPort } from '@proj/config/address'
-import { listen, type Listeners, type OnConnection, type Warning } from '@proj/portcheck'
+import {
+  type InheritedSockets,
+  listen,
+  type Listeners,
+  type OnConnection,
+  type Warning,
+} from '@proj/portcheck'
 import type { Endpoint, Upstream } from '@proj/tunnel/server'
 
 /** The owner of a public port: one endpoint of one identity has one port. */
@@ -22,6 +28,8 @@ export interface PublicPortBind {
   readonly allow?: readonly string[] | undefined
   /** Addresses that may not connect. */
   readonly deny: readonly string[]
+  /** Listening sockets of another process. Default: none. */
+  readonly inherited?: InheritedSockets | undefined
   /** Receives visitors, also while no session serves the port. */
   readonly onConnection: OnConnection
 }

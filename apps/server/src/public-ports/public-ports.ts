@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
 import { formatUrl } from '@proj/config/address'
-import { isPortcheckError, type WarningCode } from '@proj/portcheck'
+import { type InheritedSockets, isPortcheckError, type WarningCode } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 import type { PortLease, PortRejection, PortWish, PublicPortSource } from '@proj/tunnel/server'
 
@@ -22,6 +22,8 @@ export interface PublicPortsParts extends PublicVisitorsParts {
   readonly defaultHosts?: () => readonly string[]
   /** Ports that are reserved with names. Default: none. */
   readonly reservations?: PortReservations
+  /** Listening sockets of another process. Default: none. */
+  readonly inherited?: InheritedSockets | undefined
   /** Called when a port gets an owner and when it is free again. Default: nothing. */
   readonly onChange?: (event: 'taken' | 'lost', port: PublicPort) => void
 }
@@ -45,6 +47,9 @@ export class PublicPorts implements PublicPortSource {
   readonly visitors: PublicVisitors
   readonly #logger: Logger
   readonly #reservations: PortReservations
+  readonly #inherited: InheritedSockets | undefined
+  /** Runs until owners had time to come back; then visitors of ports without owner do not wait. */
+  readonly #ownersMayCome: NodeJS.Timeout
   readonly #defaultHosts: () => readonly string[]
   readonly #onChange: (event: 'taken' | 'lost', port: PublicPort) => void
   readonly #history = new PortHistory()
@@ -65,6 +70,11 @@ export class PublicPorts implements PublicPortSource {
     this.#reservations = parts.reservations ?? noPortReservations
     this.#onChange = parts.onChange ?? (() => {})
     this.#defaultHosts = parts.defaultHosts ?? (() => ['*'])
+    this.#inherited = parts.inherited
+    this.#ownersMayCome = setTimeout(() => {
+      void this.#inherited?.refuseUnused()
+    }, this.#options.holdMs)
+    this.#ownersMayCome.unref() // does not keep the process alive
     this.visitors = new PublicVisitors(parts)
   }
 
@@ -218,6 +228,7 @@ export class PublicPorts implements PublicPortSource {
     try {
       await port.open({
         ...this.#options,
+        inherited: this.#inherited,
         hosts: this.#options.hosts ?? this.#defaultHosts(),
         onConnection: (socket, peer) => this.visitors.accept(port, socket, peer, this.#options),
       })
@@ -275,6 +286,7 @@ export class PublicPorts implements PublicPortSource {
 
   #stop(): void {
     this.#stopping = true
+    clearTimeout(this.#ownersMayCome)
     for (const port of this.#byNumber.values()) this.#free(port)
   }
 }

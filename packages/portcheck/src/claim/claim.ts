@@ -9,10 +9,13 @@
 import { type Server, type Socket } from 'node:net'
 import { inspect as formatValue } from 'node:util'
 import { EarlyConnections } from './early-connections.ts'
-import type { Endpoint } from '../endpoint.ts'
+import { type Endpoint, formatEndpoint } from '../endpoint.ts'
 import { PortcheckError } from '../errors.ts'
 import { limitOf } from '../limits.ts'
+import { errnoOf } from './bind-verdict.ts'
+import type { TakenSocket } from './inherited-sockets.ts'
 import { type OpenedPlan, openPlan } from './open-plan.ts'
+import type { OpenedSocket } from './open-server.ts'
 import type { Plan } from './plan.ts'
 import { sharedPortWarnings } from '../probe/shared-port.ts'
 import type { Warning } from '../warnings.ts'
@@ -40,6 +43,34 @@ export async function claimPlan(plan: Plan, options: ClaimOptions = {}): Promise
   return new Claim({ ...opened, warnings: [...opened.warnings, ...shared] }, early, receiver)
 }
 
+/**
+ * Listens on a socket that another process opened.
+ *
+ * @throws {PortcheckError} PORTCHECK_BIND_FAILED when its descriptor cannot be listened on.
+ */
+export async function claimInherited(
+  { lent, endpoint }: TakenSocket,
+  options: ClaimOptions = {},
+): Promise<Claim> {
+  const { backlog: _, ...limits } = resolveClaimOptions(options)
+  const early = new EarlyConnections(limits)
+  const receiver = new ConnectionReceiver((socket) => early.add(socket))
+  try {
+    const opened = await lent.open(endpoint, (socket) => receiver.accept(socket))
+    return new Claim({ sockets: [opened], warnings: [] }, early, receiver)
+  } catch (cause) {
+    const errno = errnoOf(cause)
+    const { host: address, port } = endpoint
+    const where = `${formatEndpoint(endpoint)} (inherited descriptor ${lent.socket.fd})`
+    throw new PortcheckError('PORTCHECK_BIND_FAILED', `cannot listen on ${where}: ${errno}`, {
+      errno,
+      address,
+      port,
+      cause,
+    })
+  }
+}
+
 /** A port that is held until a server adopts it or it is closed. */
 export class Claim {
   /** The sockets that listen, as the system reports them. */
@@ -51,7 +82,10 @@ export class Claim {
   /** Resolves when the claim has ended: by {@link close}, {@link destroy} or the close of its server. */
   readonly closed: Promise<void>
 
-  readonly #servers: readonly Server[]
+  /** `inherited`: the sockets were opened by another process. */
+  readonly origin: 'bound' | 'inherited'
+
+  readonly #sockets: readonly OpenedSocket[]
   readonly #early: EarlyConnections
   readonly #receiver: ConnectionReceiver
   #state: 'held' | 'served' | 'closed' = 'held'
@@ -61,7 +95,10 @@ export class Claim {
 
   /** @internal */
   constructor(opened: OpenedPlan, early: EarlyConnections, receiver: ConnectionReceiver) {
-    this.#servers = opened.sockets.map((socket) => socket.server)
+    this.#sockets = opened.sockets
+    this.origin = opened.sockets.some(({ release }) => release !== undefined)
+      ? 'inherited'
+      : 'bound'
     this.#early = early
     this.#receiver = receiver
     this.endpoints = opened.sockets.map((socket) => socket.endpoint)
@@ -71,7 +108,7 @@ export class Claim {
       this.#resolveClosed = resolve
     })
     // A failed accept (limit of file descriptors) must not end the process; Node continues to accept.
-    for (const server of this.#servers) {
+    for (const { server } of this.#sockets) {
       server.on('error', () => {
         this.#failedAccepts += 1
       })
@@ -108,7 +145,7 @@ export class Claim {
     // http servers watch for slow clients from `listening` on, so clients are passed on only then.
     server.once('listening', () => this.#early.drain((socket) => emitConnection(server, socket)))
     server.once('close', () => this.destroy())
-    server.listen(this.#servers[0])
+    server.listen(this.#sockets[0]?.server)
   }
 
   /**
@@ -126,9 +163,9 @@ export class Claim {
    */
   fd(index = 0): number | undefined {
     this.#assertNotClosed()
-    const server = this.#servers[index]
+    const server = this.#sockets[index]?.server
     if (server === undefined) {
-      throw new RangeError(`index must be below ${this.#servers.length}, got ${formatValue(index)}`)
+      throw new RangeError(`index must be below ${this.#sockets.length}, got ${formatValue(index)}`)
     }
     const fd = handleFd(server)
     return fd !== undefined && fd >= 0 ? fd : undefined
@@ -162,8 +199,11 @@ export class Claim {
     this.#early.destroy()
     // The first handle belongs to the adopter; it must be closed there.
     if (this.#adopter?.listening === true) this.#adopter.close()
-    const own = this.#adopter === undefined ? this.#servers : this.#servers.slice(1)
-    for (const server of own) server.close()
+    const own = this.#adopter === undefined ? this.#sockets : this.#sockets.slice(1)
+    for (const { server, release } of own) {
+      if (release === undefined) server.close()
+      else release()
+    }
     this.#resolveClosed()
   }
 

@@ -19,7 +19,16 @@ export interface OpenedSocket {
   readonly server: Server
   /** The real address: the port is never 0. */
   readonly endpoint: Endpoint
+  /** Ends the use of a socket that is not ours alone; without it the server is closed. */
+  readonly release?: () => void
 }
+
+/**
+ * The kernel's queue for a socket that was opened elsewhere. Node calls `listen()` on it again, which would
+ * set the default of 511 also for the other process. The kernel lowers it to net.core.somaxconn, which is
+ * what a service manager asks for too.
+ */
+const INHERITED_BACKLOG = 65_535
 
 /** Opens a listening server. Rejects with Node's error, and then no socket stays open. */
 export async function openServer(
@@ -45,6 +54,28 @@ export async function openServer(
       },
     )
   })
+}
+
+/**
+ * Listens on a socket that another process opened, by its descriptor. Connections are accepted only after
+ * the microtasks that follow. Rejects with Node's error; the descriptor may then be closed.
+ */
+export async function listenOnDescriptor(
+  fd: number,
+  onConnection: (socket: Socket) => void,
+): Promise<Server> {
+  const server = new Server({ allowHalfOpen: true }, onConnection)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.once('listening', () => {
+      server.removeListener('error', reject)
+      resolve()
+    })
+    // Node ignores `backlog` beside `fd`; only the argument counts, which the types do not have.
+    const listen = server.listen.bind(server) as (options: object, backlog: number) => void
+    listen({ fd }, INHERITED_BACKLOG)
+  })
+  return server
 }
 
 function boundEndpoint(server: Server, wanted: Endpoint): Endpoint {

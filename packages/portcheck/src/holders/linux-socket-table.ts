@@ -2,6 +2,7 @@
 // nothing, which the kernel does not list. Readable by all users, with the user id of the owner. One line:
 //   sl  local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
 // Addresses are hex, each 32-bit word in host byte order; the port is big-endian hex.
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { SocketAddress } from 'node:net'
 import { endianness } from 'node:os'
@@ -36,10 +37,28 @@ const STATES: ReadonlyMap<string, HolderState> = new Map([
   ['0C', 'connected'], // NEW_SYN_RECV
 ])
 
+const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'] as const
+
+/** Reads the listening sockets of all ports, by their number; empty where there are no tables. */
+export function readListeners(): ReadonlyMap<number, SocketRow> {
+  const rows = TABLES.flatMap((path) => {
+    try {
+      return readFileSync(path, 'latin1').split('\n')
+    } catch {
+      return [] // a kernel without IPv6 has no tcp6
+    }
+  })
+  const littleEndian = endianness() === 'LE'
+  const listening = rows.flatMap((line) => parseRow(line, littleEndian) ?? [])
+  return new Map(
+    listening.filter(({ state }) => state === 'listening').map((row) => [row.inode, row]),
+  )
+}
+
 /** Reads the sockets on one local port; undefined when the table cannot be read. */
 export async function readSocketTable(port: number): Promise<SocketRow[] | undefined> {
   const tables = await Promise.all(
-    ['/proc/net/tcp', '/proc/net/tcp6'].map(async (path) => {
+    TABLES.map(async (path) => {
       try {
         return parseSocketTable(await readFile(path, 'latin1'), port)
       } catch {
@@ -61,13 +80,18 @@ export function parseSocketTable(
   return text.split('\n').flatMap((line) => {
     // Most lines of a large table are about other ports; to split them would be most of the cost.
     if (!line.includes(wanted)) return []
-    const [, local = '', , st = '', , , , uid = '', , inode = ''] = line.trim().split(/\s+/)
-    const state = STATES.get(st)
-    if (!local.endsWith(wanted) || state === undefined) return []
-    const address = parseHexAddress(local.slice(0, -wanted.length), littleEndian)
-    if (address === undefined) return []
-    return [{ address, port, state, uid: Number(uid), inode: Number(inode) }]
+    const row = parseRow(line, littleEndian)
+    return row?.port === port ? [row] : []
   })
+}
+
+function parseRow(line: string, littleEndian: boolean): SocketRow | undefined {
+  const [, local = '', , st = '', , , , uid = '', , inode = ''] = line.trim().split(/\s+/)
+  const state = STATES.get(st)
+  const [, host = '', port = ''] = /^([0-9A-F]+):([0-9A-F]{4})$/.exec(local) ?? []
+  const address = parseHexAddress(host, littleEndian)
+  if (address === undefined || state === undefined) return undefined
+  return { address, port: Number.parseInt(port, 16), state, uid: Number(uid), inode: Number(inode) }
 }
 
 function parseHexAddress(hex: string, littleEndian: boolean): string | undefined {

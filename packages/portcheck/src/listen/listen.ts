@@ -10,9 +10,10 @@ import {
   separateFamilies,
 } from '@proj/config/address'
 
-import { type Claim, type ClaimOptions, emitConnection } from '../claim/claim.ts'
+import { type Claim, claimInherited, type ClaimOptions, emitConnection } from '../claim/claim.ts'
 import { claimWithPolicy, type ConflictOptions } from '../claim/claim-port.ts'
 import { isPortcheckError, PortcheckError } from '../errors.ts'
+import type { InheritedSockets, TakenSocket } from '../claim/inherited-sockets.ts'
 import { type FailedAddress, type Handshake, Listeners, type OnConnection } from './listeners.ts'
 import { type Plan, planWant } from '../claim/plan.ts'
 import { type ReadWant, readWant, type Want } from '../claim/wanted-address.ts'
@@ -37,6 +38,8 @@ export interface ListenOptions extends ClaimOptions, AddressListOptions, Conflic
   readonly require?: 'all' | 'any' | 'none'
   /** Scheme of the URLs in `bound`. @default 'http' */
   readonly scheme?: string
+  /** Sockets of another process: those at a wanted address are used, and not opened. Default: none. */
+  readonly inherited?: InheritedSockets | undefined
   /** Ends the wait for a busy port; no socket stays open. */
   readonly signal?: AbortSignal
 }
@@ -83,15 +86,21 @@ export async function listenTogether<const Requests extends readonly ListenReque
   const slots = await planAll(requests)
   try {
     await claimAll(slots)
+    // Last: they accept from then on, and connections that wait in their queues must not be lost.
+    await claimAllInherited(slots)
     for (const request of requests) checkOpened(slots.filter((slot) => slot.request === request))
   } catch (error) {
-    for (const { claim } of slots) claim?.destroy()
+    for (const { claim, taken, inherited } of slots) {
+      claim?.destroy()
+      for (const one of inherited) one.destroy()
+      for (const { lent } of taken) lent.release()
+    }
     throw error
   }
   const listeners = parts.map(({ request, how }) => {
     const own = slots.filter((slot) => slot.request === request)
-    const claims = own.flatMap(({ plan: { text: want }, claim }) =>
-      claim === undefined ? [] : [{ want, claim }],
+    const claims = own.flatMap(({ plan: { text: want }, claim, inherited }) =>
+      [...(claim === undefined ? [] : [claim]), ...inherited].map((one) => ({ want, claim: one })),
     )
     const failed = own.flatMap(({ plan: { text: want }, error }): FailedAddress[] =>
       error === undefined ? [] : [{ want, error }],
@@ -105,6 +114,10 @@ export async function listenTogether<const Requests extends readonly ListenReque
 interface Slot {
   readonly request: ListenRequest
   readonly plan: Plan
+  /** What has to be bound besides the inherited sockets; undefined: nothing. */
+  readonly rest: Plan | undefined
+  readonly taken: readonly TakenSocket[]
+  readonly inherited: Claim[]
   claim?: Claim | undefined
   error?: PortcheckError | undefined
 }
@@ -116,12 +129,15 @@ async function planAll(requests: readonly ListenRequest[]): Promise<Slot[]> {
     return list.map((want) => ({ request, want: readWant(want) }))
   })
   const read = separate(wanted.map(({ want }) => want))
-  return await Promise.all(
-    wanted.map(async ({ request, want }, index) => ({
-      request,
-      plan: await planWant(read[index] ?? want),
-    })),
+  const plans = await Promise.all(
+    wanted.map(async ({ want }, index) => await planWant(read[index] ?? want)),
   )
+  return wanted.flatMap(({ request }, index): Slot[] => {
+    const plan = plans[index]
+    if (plan === undefined) return []
+    const { taken, rest } = request.inherited?.take(plan) ?? { taken: [], rest: plan }
+    return [{ request, plan, rest, taken, inherited: [] }]
+  })
 }
 
 /** Rejects a list of addresses that cannot all be opened, before any bind. */
@@ -163,14 +179,28 @@ async function claimAll(slots: readonly Slot[]): Promise<void> {
 }
 
 async function claimSlot(slot: Slot, conflict: ConflictOptions['conflict']): Promise<void> {
-  const { request, plan } = slot
+  const { request, rest, taken } = slot
+  if (rest === undefined) return
   try {
-    slot.claim = await claimWithPolicy(plan, { ...request, ...(conflict && { conflict }) })
+    slot.claim = await claimWithPolicy(rest, { ...request, ...(conflict && { conflict }) })
     slot.error = undefined
   } catch (error) {
     if (!isPortcheckError(error)) throw error
-    slot.error = error
+    // The inherited socket is that of the only family this machine has.
+    const isAbsent = taken.length > 0 && rest.absences.includes(error.errno ?? '')
+    slot.error = isAbsent ? undefined : error
   }
+}
+
+async function claimAllInherited(slots: readonly Slot[]): Promise<void> {
+  const all = slots.flatMap((slot) => slot.taken.map((taken) => ({ slot, taken })))
+  const settled = await Promise.allSettled(
+    all.map(async ({ slot, taken }) => {
+      slot.inherited.push(await claimInherited(taken, slot.request))
+    }),
+  )
+  const failed = settled.find((one) => one.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
 }
 
 function mayFail({ request: { require = 'all' } }: Slot): boolean {
@@ -180,7 +210,7 @@ function mayFail({ request: { require = 'all' } }: Slot): boolean {
 /** Throws when no address of a listener is open, unless `require` is `none`. */
 function checkOpened(slots: readonly Slot[]): void {
   if (slots[0]?.request.require === 'none') return
-  if (slots.some(({ claim }) => claim !== undefined)) return
+  if (slots.some(({ claim, inherited }) => claim !== undefined || inherited.length > 0)) return
   const [first] = slots
   if (first?.error !== undefined) throw first.error
 }

@@ -20,6 +20,8 @@ export interface BoundAddress {
   readonly endpoints: readonly Endpoint[]
   /** Each socket with the families that reach it, for log lines. */
   readonly sockets: readonly { readonly address: string; readonly families: Families }[]
+  /** `inherited`: another process opened the sockets; see `InheritedSockets`. */
+  readonly origin: 'bound' | 'inherited'
   /** The port; not the given one after 0 or the policy `next`. */
   readonly port: number
   /** Up to three URLs for a browser. */
@@ -185,7 +187,7 @@ export class Listeners {
 }
 
 function describe(want: string, claim: Claim, scheme: string): BoundAddress {
-  const { endpoints, port, warnings } = claim
+  const { endpoints, origin, port, warnings } = claim
   return {
     want,
     endpoints,
@@ -193,6 +195,7 @@ function describe(want: string, claim: Claim, scheme: string): BoundAddress {
       address: formatEndpoint(endpoint),
       families: familiesOf(endpoint),
     })),
+    origin,
     port,
     urls: reachableUrls(endpoints, scheme),
     warnings,
