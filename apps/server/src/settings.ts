@@ -49,14 +49,18 @@ export const settings = defineSettings({
         description: 'Longest time from the first byte of a request head to its last; then 408.',
       }),
       firstByteTimeoutMs: durationLimit(PROXY_LIMITS.firstByteTimeoutMs, {
-        description: 'Longest time from the request to the first byte of its answer; then 504.',
+        description:
+          'Longest time from the last byte of a request to the first byte of its answer; then 504.',
       }),
       idleTimeoutMs: durationLimit(PROXY_LIMITS.idleTimeoutMs, {
         description:
-          'Longest time without a byte in either direction. The whole exchange has no limit.',
+          'Longest time without a byte in either direction, also of an upload. The whole exchange has no limit.',
       }),
       upgradeIdleTimeoutMs: durationLimit(PROXY_LIMITS.upgradeIdleTimeoutMs, {
         description: 'Like idle-timeout, for WebSockets and other upgraded connections.',
+      }),
+      visitorCheckTimeoutMs: durationLimit(PROXY_LIMITS.visitorCheckTimeoutMs, {
+        description: "Longest time for the check of a visitor's credentials; then 504.",
       }),
       keepAliveTimeoutMs: durationLimit(PROXY_LIMITS.keepAliveTimeoutMs, {
         description: 'Longest time between requests on a kept-alive connection; then it is closed.',

@@ -3,7 +3,7 @@
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { createServer, type Server as NetServer, type Socket } from 'node:net'
 
-import { Agent, type AgentOptions, forward, type Listener } from '@proj/tunnel'
+import { Agent, type AgentOptions, forward, type Listener, type Logger } from '@proj/tunnel'
 import { listening, type Listening } from '@proj/testkit/listening'
 import { connectRaw, type RawHttp } from '@proj/testkit/raw-http'
 
@@ -28,6 +28,8 @@ export interface FixtureOptions {
   readonly visitors?: object
   readonly standing?: readonly StandingPolicy[]
   readonly authenticator?: Authenticator
+  /** Gets the lines of the server. Default: they are dropped. */
+  readonly logger?: Logger
 }
 
 export interface Fixture extends AsyncDisposable {
@@ -68,6 +70,7 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
     options.standing,
     options.authenticator,
     options.waits,
+    options.logger,
   )
   const upstreamUrl = `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`
   const agent = new Agent({ url: upstreamUrl, connections: 1, ...options.agent })
@@ -102,6 +105,7 @@ export async function startServer(
   visitors: readonly StandingPolicy[] = [],
   authenticator?: Authenticator,
   waits?: VisitorWaitLimits,
+  logger: Logger = silent,
 ): Promise<Server> {
   const anywhere = { at: '127.0.0.1:0' }
   return await Server.start({
@@ -109,7 +113,7 @@ export async function startServer(
     upstream: anywhere,
     admin: anywhere,
     software: 'adit-server/test',
-    logger: silent,
+    logger,
     edge,
     visitors,
     ...(authenticator !== undefined && { authenticator }),

@@ -56,6 +56,9 @@ export interface ExchangeOwner {
 /** Looks at an agent that does not respond, DOUBT_MS apart, before a request waits on without. */
 const MAX_DOUBTS = 3
 
+/** Between two looks at whether the service has read on, where it does not take the end of a request, ms. */
+const LOOK_MS = 1_000
+
 // Made once: nearly every request ends with one of these.
 const COMPLETE: ExchangeOutcome = Object.freeze({ kind: 'complete', keepAlive: true })
 const COMPLETE_LAST: ExchangeOutcome = Object.freeze({ kind: 'complete', keepAlive: false })
@@ -102,6 +105,11 @@ export class Exchange implements ChannelSink {
   #isOver = false
   /** Times the silence of the agent was looked at; MAX_DOUBTS: it is not, or not any more. */
   #doubts: number
+  /** The visitor may be waiting for 100 Continue before it sends the body. */
+  #awaitsContinue: boolean
+  /** Bytes that wait for the service to read, as of the last look, and since when there were as many. */
+  #unreadBytes = 0
+  #unreadSinceMs = 0
 
   constructor(
     proxy: ProxyContext,
@@ -116,6 +124,7 @@ export class Exchange implements ChannelSink {
     this.#route = route
     this.#request = request
     this.#doubts = isIdempotent(request.method) ? 0 : MAX_DOUBTS
+    this.#awaitsContinue = request.expectContinue
     this.#requestBody = createBodyReader(request.framing, 'request')
     this.#attempts = new Attempts(proxy, route, request.method)
     this.#writer = new ResponseWriter(visitor, request)
@@ -142,6 +151,7 @@ export class Exchange implements ChannelSink {
   onRequestBytes(chunk: Buffer): Buffer | undefined {
     if (this.#requestBody.done) return chunk
     const end = this.#requestBody.scan(chunk, 0)
+    this.#awaitsContinue = false
     if (end > 0 && !this.#isOver) this.#send(end === chunk.length ? chunk : chunk.subarray(0, end))
     if (this.#requestBody.done && this.#isAnswered) this.#finish()
     return end === chunk.length ? undefined : chunk.subarray(end)
@@ -174,10 +184,43 @@ export class Exchange implements ChannelSink {
 
   /** No byte came within the time that was set. */
   expire(): void {
-    if (this.#doubts < MAX_DOUBTS && this.#response === undefined && this.#doubt()) return
-    if (!this.#stop(RESET_REASONS.idleTimeout)) return
-    if (this.#response === undefined) this.#endFailed(PROXY_ERRORS.firstByteTimeout)
-    else this.#endEarly()
+    if (this.#response !== undefined) {
+      if (this.#stop(RESET_REASONS.idleTimeout)) this.#endEarly()
+      return
+    }
+    const error = this.#isServiceDue ? this.#lateError() : this.#stalledError()
+    if (error !== undefined && this.#stop(RESET_REASONS.idleTimeout)) this.#fail(error)
+  }
+
+  /** The error for a service that has the whole request; undefined: it is waited for. */
+  #lateError(): ProxyError | undefined {
+    if (this.#isUnread) return this.#lookWhetherRead()
+    if (this.#unreadBytes > 0) {
+      // The last byte has gone since the last look: the service's time begins.
+      this.#unreadBytes = 0
+      this.#expect()
+      return undefined
+    }
+    if (this.#doubts < MAX_DOUBTS && this.#doubt()) return undefined
+    return PROXY_ERRORS.firstByteTimeout
+  }
+
+  /** The end of the request waits for the service to read what came before it. */
+  #lookWhetherRead(): ProxyError | undefined {
+    const { idleTimeoutMs } = this.#proxy.options
+    const bytes = this.#stream?.channel.queuedBytes ?? 0
+    const nowMs = performance.now()
+    if (bytes !== this.#unreadBytes) {
+      this.#unreadBytes = bytes
+      this.#unreadSinceMs = nowMs
+    } else if (nowMs - this.#unreadSinceMs >= idleTimeoutMs) return PROXY_ERRORS.uploadTimeout
+    this.#visitor.expectWithin(Math.min(idleTimeoutMs, LOOK_MS))
+    return undefined
+  }
+
+  /** The error for an upload that stands still. */
+  #stalledError(): ProxyError {
+    return this.#isUnread ? PROXY_ERRORS.uploadTimeout : PROXY_ERRORS.bodyTimeout
   }
 
   /** The request proved to be malformed. */
@@ -263,8 +306,11 @@ export class Exchange implements ChannelSink {
     const stream = this.#attempts.first(this, this.#streamOwner)
     if (stream !== undefined) {
       this.#stream = stream
-      for (const piece of this.#unsent ?? []) stream.channel.write(piece)
-      this.#unsent = undefined
+      if (this.#unsent !== undefined) {
+        for (const piece of this.#unsent) stream.channel.write(piece)
+        this.#unsent = undefined
+        this.#expect()
+      }
       this.#visitor.resume()
       return
     }
@@ -320,12 +366,32 @@ export class Exchange implements ChannelSink {
 
   #send(bytes: Buffer): void {
     this.#attempts.remember(bytes)
-    const { firstByteTimeoutMs, idleTimeoutMs } = this.#proxy.options
-    if (this.#response !== undefined) this.#visitor.expectWithin(idleTimeoutMs)
-    else if (this.#doubts >= MAX_DOUBTS) this.#visitor.expectWithin(firstByteTimeoutMs)
-    else this.#visitor.expectWithin(Math.min(firstByteTimeoutMs, DOUBT_MS))
     if (this.#stream === undefined) (this.#unsent ??= []).push(bytes)
     else if (!this.#stream.write(bytes)) this.#visitor.pause()
+    this.#expect()
+  }
+
+  /** Whether the next byte has to come from the service. */
+  get #isServiceDue(): boolean {
+    return this.#requestBody.done || this.#awaitsContinue
+  }
+
+  /** Whether bytes of the request have to wait until the service has read others. */
+  get #isUnread(): boolean {
+    const channel = this.#stream?.channel
+    return channel !== undefined && channel.queuedBytes > channel.sendCreditBytes
+  }
+
+  /** Sets the time within which something has to happen. */
+  #expect(): void {
+    const { firstByteTimeoutMs, idleTimeoutMs } = this.#proxy.options
+    if (this.#response !== undefined) this.#visitor.expectWithin(idleTimeoutMs)
+    // How long a request waits for a stream is for `Attempts` to say.
+    else if (this.#stream === undefined) this.#visitor.expectWithin(Infinity)
+    else if (!this.#isServiceDue) this.#visitor.expectWithin(idleTimeoutMs)
+    else if (this.#isUnread) this.#lookWhetherRead()
+    else if (this.#doubts >= MAX_DOUBTS) this.#visitor.expectWithin(firstByteTimeoutMs)
+    else this.#visitor.expectWithin(Math.min(firstByteTimeoutMs, DOUBT_MS))
   }
 
   #takeResponse(chunk: Buffer): void {
@@ -380,6 +446,10 @@ export class Exchange implements ChannelSink {
       return false
     }
     if (!this.#writer.writeHead(head)) this.#mustDrain = true
+    if (this.#awaitsContinue) {
+      this.#awaitsContinue = false
+      this.#expect()
+    }
     return true
   }
 
@@ -451,7 +521,9 @@ export class Exchange implements ChannelSink {
     this.#isOver = true
     const { endpoint, forward } = this.#route
     const about = { endpoint: endpoint.name, requestId: forward.requestId, code: error.code }
-    this.#proxy.logger.debug(about, 'request failed')
+    const { setting } = error
+    if (setting === undefined) this.#proxy.logger.debug(about, 'request failed')
+    else this.#proxy.logger.info({ ...about, setting }, 'request timed out')
     this.#endFailed(error)
   }
 

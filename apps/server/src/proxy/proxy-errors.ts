@@ -12,6 +12,8 @@ export interface ProxyError {
   readonly challenges?: readonly string[]
   /** When it helps to ask again, ms. */
   readonly retryAfterMs?: number | undefined
+  /** The setting whose time has passed; the text names it too. */
+  readonly setting?: string
 }
 
 /** Every error whose response is known beforehand, by cause. */
@@ -26,6 +28,8 @@ export const PROXY_ERRORS: Readonly<
     | 'serviceClosed'
     | 'badResponse'
     | 'firstByteTimeout'
+    | 'uploadTimeout'
+    | 'bodyTimeout'
     | 'interimLimit'
     | 'headTimeout'
     | 'tooManyConnections'
@@ -50,7 +54,24 @@ export const PROXY_ERRORS: Readonly<
   serviceClosed: { status: 502, error: 'upstream unreachable', code: 'service_closed' },
   badResponse: { status: 502, error: 'upstream unreachable', code: 'bad_response' },
   interimLimit: { status: 502, error: 'too many interim responses', code: 'interim_limit' },
-  firstByteTimeout: { status: 504, error: 'upstream timeout', code: 'first_byte_timeout' },
+  firstByteTimeout: {
+    status: 504,
+    error: 'upstream timeout: the service did not answer within proxy.first_byte_timeout',
+    code: 'first_byte_timeout',
+    setting: 'proxy.first_byte_timeout',
+  },
+  uploadTimeout: {
+    status: 504,
+    error: 'upstream timeout: the service did not read the request within proxy.idle_timeout',
+    code: 'upload_timeout',
+    setting: 'proxy.idle_timeout',
+  },
+  bodyTimeout: {
+    status: 408,
+    error: 'request body timeout: no byte of it came within proxy.idle_timeout',
+    code: 'body_timeout',
+    setting: 'proxy.idle_timeout',
+  },
   headTimeout: { status: 408, error: 'request head timeout', code: 'head_timeout' },
   tooManyConnections: { status: 503, error: 'too many connections', code: 'too_many_connections' },
   visitorCheckTimeout: {

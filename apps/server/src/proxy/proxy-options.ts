@@ -14,15 +14,21 @@ export type StreamReuse = 'never' | 'safe' | 'always'
 export interface ProxyOptions {
   /** From the first byte of a request head to its last, ms; then 408. Default 10 s. */
   readonly headTimeoutMs?: number
-  /** From the last byte sent to the service to the first of its answer, ms; then 504. Default 30 s. */
+  /**
+   * From the last byte of a request that the service's connection took to the first of the answer, ms; then
+   * 504. An upload is limited by `idleTimeoutMs`. Default 5 min.
+   */
   readonly firstByteTimeoutMs?: number
   /**
-   * Without a byte in either direction once an answer has begun, ms; then the exchange is broken off.
-   * There is no limit on its whole length. Default 5 min.
+   * Without a byte in either direction during an upload or once an answer has begun, ms; then the exchange
+   * is broken off. Of an upload without an answer yet: 408 `body_timeout` when the visitor sent nothing, 504
+   * `upload_timeout` when the service did not read. There is no limit on its whole length. Default 5 min.
    */
   readonly idleTimeoutMs?: number
   /** Like `idleTimeoutMs`, for connections after an upgrade. Default 1 h. */
   readonly upgradeIdleTimeoutMs?: number
+  /** For the check of a visitor's credentials, ms; then 504. Default 30 s. */
+  readonly visitorCheckTimeoutMs?: number
   /** Between requests on a kept-alive connection, ms; then it is closed. Default 75 s. */
   readonly keepAliveTimeoutMs?: number
   /** How long a visitor may go on sending after a response that ended the connection, ms. Default 5 s. */
@@ -85,9 +91,10 @@ export const PROXY_LIMITS: Readonly<
   Record<keyof Omit<ProxyOptions, 'baseDomain' | 'publicUrl' | 'tenantDomains' | 'reuse'>, Limit>
 > = Object.freeze({
   headTimeoutMs: { default: 10_000, min: 10, max: Infinity },
-  firstByteTimeoutMs: { default: 30_000, min: 10, max: Infinity },
+  firstByteTimeoutMs: { default: 300_000, min: 10, max: Infinity },
   idleTimeoutMs: { default: 300_000, min: 10, max: Infinity },
   upgradeIdleTimeoutMs: { default: 3_600_000, min: 10, max: Infinity },
+  visitorCheckTimeoutMs: { default: 30_000, min: 10, max: Infinity },
   keepAliveTimeoutMs: { default: 75_000, min: 10, max: Infinity },
   lingerTimeoutMs: { default: 5_000, min: 10, max: Infinity },
   maxIdleStreams: { default: 256, min: 0, max: 10_000 },
@@ -115,6 +122,7 @@ export function resolveProxyOptions(options: ProxyOptions): ResolvedProxyOptions
     firstByteTimeoutMs: resolve('firstByteTimeoutMs'),
     idleTimeoutMs: resolve('idleTimeoutMs'),
     upgradeIdleTimeoutMs: resolve('upgradeIdleTimeoutMs'),
+    visitorCheckTimeoutMs: resolve('visitorCheckTimeoutMs'),
     keepAliveTimeoutMs: resolve('keepAliveTimeoutMs'),
     lingerTimeoutMs: resolve('lingerTimeoutMs'),
     maxIdleStreams: resolve('maxIdleStreams'),

@@ -189,7 +189,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   /** Waits for the check of the visitor's credentials. */
   #check(route: Promise<Route | Refused>, head: RequestHead, rest: Buffer): void {
     this.#phase = 'checking'
-    this.#socket.expectWithin(this.#proxy.options.firstByteTimeoutMs)
+    this.#expectCheck()
     this.#socket.hold(rest)
     void route.then((found) => {
       if (this.#phase !== 'checking' || this.#request !== head) return // gone, or timed out
@@ -205,7 +205,18 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   }
 
   /** The signal of a visitor that waits: aborted when it goes, or its time is over. */
-  readonly #whileChecking = (): AbortSignal => (this.#checkEnd ??= new AbortController()).signal
+  readonly #whileChecking = (): AbortSignal => {
+    this.#checkEnd ??= new AbortController()
+    if (this.#phase === 'checking') this.#expectCheck()
+    return this.#checkEnd.signal
+  }
+
+  /** A visitor that waits for an agent has its time for the check afterwards. */
+  #expectCheck(): void {
+    const { options, registry } = this.#proxy
+    const waitMs = this.#checkEnd === undefined ? 0 : registry.waits.absentWaitMs
+    this.#socket.expectWithin(options.visitorCheckTimeoutMs + waitMs)
+  }
 
   #endCheck(): void {
     this.#checkEnd?.abort()

@@ -183,7 +183,9 @@ describe('error responses of the server itself', () => {
     await visitor.send(request('GET /silent'))
     const answer = await visitor.readResponse()
     expect(answer.status).toBe(504)
-    expect(answer.body.toString()).toBe('{"error":"upstream timeout"}\n')
+    expect(answer.body.toString()).toBe(
+      '{"error":"upstream timeout: the service did not answer within proxy.first_byte_timeout"}\n',
+    )
     expect(answer.headers['adit-error']).toBe('first_byte_timeout')
   })
 

@@ -108,7 +108,7 @@ describe('proxy.auth', () => {
     await using path = await tunnel({
       http: (req, res) => res.end(req.url),
       authenticator: authenticator({ ports: { proxy: { auth } } }).subject,
-      edge: { firstByteTimeoutMs: 100 },
+      edge: { visitorCheckTimeoutMs: 100 },
     })
     using visitor = await path.visit()
     const token = `Authorization: Bearer ${hs256(PROXY, {})}`

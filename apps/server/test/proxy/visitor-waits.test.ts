@@ -1,9 +1,10 @@
 // HTTP visitors that come while an agent is away or busy.
 import { Agent, forward } from '@proj/tunnel'
+import { exchangeRaw } from '@proj/testkit/raw-http'
 import { until } from '@proj/testkit/until'
 import { describe, expect, it } from 'vitest'
 
-import { request, tunnel } from '../tunnel-fixture.ts'
+import { request, startServer, tunnel } from '../tunnel-fixture.ts'
 
 const WEB = { tenant: '', name: 'web' }
 const RECORD = { kind: 'http', endpoint: 'web' } as const
@@ -42,7 +43,12 @@ describe('an endpoint whose agent is away for a moment', () => {
   })
 
   it('answers no_upstream when it does not come back in time', async () => {
-    await using path = await tunnel({ http: (_, res) => res.end(), waits: { absentWaitMs: 50 } })
+    // The wait is longer than what a visitor that waits for other things is given.
+    await using path = await tunnel({
+      http: (_, res) => res.end(),
+      waits: { absentWaitMs: 500 },
+      edge: { visitorCheckTimeoutMs: 50, firstByteTimeoutMs: 50 },
+    })
     for (const session of path.server.registry.sessions(WEB)) session.end('for this test')
     await path.agent[Symbol.asyncDispose]()
     using visitor = await path.visit()
@@ -76,5 +82,24 @@ describe('an agent that is busy', () => {
     await until(() => path.server.registry.waits.waiting === 1)
     channels[0]?.reset()
     expect((await visitor.readResponse()).status).toBe(200)
+  })
+
+  it('is agent_full also where visitors wait longer for it than for an answer', async () => {
+    const server = await startServer({ firstByteTimeoutMs: 50 }, [], undefined, {
+      busyWaitMs: 500,
+    })
+    using _server = { [Symbol.dispose]: () => server.destroy() }
+    const url = `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`
+    await using agent = new Agent({ url, connections: 1 })
+    const sink = { onData: () => undefined, onEnd() {}, onDrain() {}, onClose() {} }
+    await agent.listenChannels('web', { kind: 'http' }, () => sink).ready()
+    const [session] = server.registry.sessions(WEB)
+    const { signal } = new AbortController()
+    for (let streams = 0; streams < 4096; streams++) {
+      await session?.whenRoom({ signal })
+      session?.openStream(RECORD)
+    }
+    const answer = await exchangeRaw(server.listeners.proxy.bound[0]?.port ?? 0, request('GET /'))
+    expect([answer.status, answer.headers['adit-error']]).toEqual([503, 'agent_full'])
   })
 })

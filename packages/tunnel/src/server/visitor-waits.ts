@@ -42,7 +42,8 @@ const ENDPOINT_SHARE = 4
 export class VisitorWaits {
   /** Visitors that did not get to wait because too many did. */
   rejected = 0
-  readonly #absentWaitMs: number
+  /** How long an endpoint whose sessions were lost is waited for, ms. */
+  readonly absentWaitMs: number
   readonly #busyWaitMs: number
   readonly #maxWaiting: number
   readonly #isExpected: (endpoint: Endpoint) => boolean
@@ -59,7 +60,7 @@ export class VisitorWaits {
    * @throws {RangeError} for a limit that is out of its range.
    */
   constructor(limits: VisitorWaitLimits = {}, isExpected?: (endpoint: Endpoint) => boolean) {
-    this.#absentWaitMs = limit('absentWaitMs', limits.absentWaitMs)
+    this.absentWaitMs = limit('absentWaitMs', limits.absentWaitMs)
     this.#busyWaitMs = limit('busyWaitMs', limits.busyWaitMs)
     this.#maxWaiting = limit('maxWaiting', limits.maxWaiting)
     this.#isExpected = isExpected ?? (() => false)
@@ -77,7 +78,7 @@ export class VisitorWaits {
 
   /** Whether an endpoint without sessions is expected to come back. */
   expects(endpoint: Endpoint): boolean {
-    if (this.#absentWaitMs === 0) return false
+    if (this.absentWaitMs === 0) return false
     const nowMs = performance.now()
     const lostAtMs = this.#lostAt.get(keyOf(endpoint))
     if (lostAtMs !== undefined) return nowMs - lostAtMs < ABSENT_MS
@@ -86,7 +87,7 @@ export class VisitorWaits {
 
   /** The last session of an endpoint was lost. */
   lost(endpoint: Endpoint): void {
-    if (this.#absentWaitMs === 0) return
+    if (this.absentWaitMs === 0) return
     const nowMs = performance.now()
     for (const [oldest, atMs] of this.#lostAt) {
       if (nowMs - atMs < ABSENT_MS && this.#lostAt.size < MAX_ABSENT) break
@@ -123,7 +124,7 @@ export class VisitorWaits {
     this.#arrivals.set(key, arrivals)
     let arrive = (): void => {}
     const arrived = new Promise<void>((resolve) => arrivals.add((arrive = resolve)))
-    return this.#wait(arrived, this.#absentWaitMs, signal).finally(() => {
+    return this.#wait(arrived, this.absentWaitMs, signal).finally(() => {
       arrivals.delete(arrive)
       if (arrivals.size === 0 && this.#arrivals.get(key) === arrivals) this.#arrivals.delete(key)
     })
