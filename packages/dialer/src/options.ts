@@ -2,7 +2,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
 
 import type { DialLeg, DialPhase } from './errors.ts'
 import type { Lookup } from './connect/lookup.ts'
-import type { ProxyAuthorize } from './proxy/connect-reply.ts'
+import type { ProxyAuthorize } from './proxy/challenge.ts'
 import { type ProxyOption, type ResolvedProxy, resolveProxy } from './proxy/select-proxy.ts'
 import { resolveSources, type SourceOptions, type SourcePlan } from './connect/source-options.ts'
 import {
@@ -70,8 +70,9 @@ export interface DialOptions extends SourceOptions {
   /** Headers for the proxy only, sent with CONNECT. Default: none. */
   readonly proxyHeaders?: Readonly<Record<string, string>> | undefined
   /**
-   * Answers a 407 of an HTTP proxy, for schemes other than Basic. Called at most once per dial; when
-   * it returns undefined, the dial fails. Default: none.
+   * Answers a 407 of an HTTP proxy, for schemes other than Basic and Digest, such as NTLM and
+   * Negotiate. Called again while the proxy continues the exchange, at most five times per request;
+   * when it returns undefined, the dial fails. Default: none.
    */
   readonly proxyAuthorize?: ProxyAuthorize | undefined
   /** Use addresses of this family only. Default: both. */

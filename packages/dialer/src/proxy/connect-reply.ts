@@ -66,37 +66,3 @@ function parseHead(text: string): ReplyHead {
     fields,
   }
 }
-
-/** The challenges in a 407 of an HTTP proxy. */
-export interface ProxyChallenge {
-  /** Host of the proxy as in the options; a Kerberos service name contains it. */
-  readonly proxyHost: string
-  /** Values of Proxy-Authenticate, one per challenge line. */
-  readonly challenges: readonly string[]
-  /** Schemes offered, in lower case, such as `basic` or `negotiate`. */
-  readonly schemes: readonly string[]
-}
-
-/**
- * Answers a challenge with a value for Proxy-Authorization, or with undefined, which fails the dial.
- * An error it throws fails the dial too.
- */
-export type ProxyAuthorize = (
-  challenge: ProxyChallenge,
-) => string | undefined | Promise<string | undefined>
-
-/** Reads the challenges of a 407 (RFC 9110 section 11.6.1). */
-export function readChallenge(head: ReplyHead, proxyHost: string): ProxyChallenge {
-  const challenges = (head.fields.get('proxy-authenticate') ?? []).map((line) =>
-    line.slice(0, 4096),
-  )
-  // A line can contain several challenges. A scheme is a token alone or before a space; a parameter
-  // has "=" directly after its name.
-  const schemes = challenges.flatMap((line) =>
-    Array.from(
-      line.matchAll(/(?:^|,)\s*([A-Za-z][\w-]*)(?=\s+[^\s=]|\s*,|\s*$)/g),
-      (match) => match[1]?.toLowerCase() ?? '',
-    ),
-  )
-  return { proxyHost, challenges, schemes: [...new Set(schemes)] }
-}

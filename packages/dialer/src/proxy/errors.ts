@@ -1,7 +1,10 @@
 import { formatHostPort } from '@proj/config/address'
 
 import { DialError, type DialErrorCode, type DialErrorDetails } from '../errors.ts'
-import { readChallenge, type ReplyHead } from './connect-reply.ts'
+import { parseChallenges } from './challenge.ts'
+import type { ReplyHead } from './connect-reply.ts'
+import { supportsDigest } from './digest.ts'
+import { schemeOf, schemesOf } from './proxy-login.ts'
 import type { ProxyServer } from './proxy-server.ts'
 
 /** Makes an error of a proxy. */
@@ -27,19 +30,22 @@ export interface ProxyTarget {
 
 /**
  * Explains a reply to CONNECT that is not 2xx.
- * @param authorized - whether the request carried credentials
+ * @param authorization - the value of Proxy-Authorization in the request
  */
 export function connectReplyError(
   head: ReplyHead,
   { proxy, host, port }: ProxyTarget,
-  authorized: boolean,
+  authorization: string | undefined,
 ): DialError {
   const { status } = head
   const authority = formatHostPort(host, port)
   const squid = head.fields.get('x-squid-error')?.[0]?.split(' ')[0]
   const said = `${status}${head.reason === '' ? '' : ` ${head.reason}`}${squid === undefined ? '' : `, ${squid.slice(0, 60)}`}`
   // tinyproxy answers a wrong password with 401; no other server answers a CONNECT.
-  if (status === 407 || status === 401) return authenticationError(head, proxy, said, authorized)
+  if (status === 407 || status === 401) {
+    const lines = head.fields.get('proxy-authenticate') ?? []
+    return authenticationError({ status, lines, said }, proxy, authorization)
+  }
   if ((status >= 300 && status < 400) || status === 511) {
     const to = hostOf(head.fields.get('location')?.[0])
     return proxyError('DIAL_PROXY_CAPTIVE', proxy, `redirects to a login page${to} (${said})`, {
@@ -78,15 +84,33 @@ export function portHint(port: number): string {
     : `many proxies allow CONNECT to port 443 only: ask the operator to allow port ${port}, or use port 443`
 }
 
-function authenticationError(
-  head: ReplyHead,
+/** A 407 of a proxy. */
+export interface Rejected {
+  readonly status: number
+  /** Values of Proxy-Authenticate. */
+  readonly lines: readonly string[]
+  /** Status and reason for the message. */
+  readonly said: string
+}
+
+/**
+ * Explains a 407 that is not answered.
+ * @param authorization - the value of Proxy-Authorization in the request
+ */
+export function authenticationError(
+  { status, lines, said }: Rejected,
   proxy: ProxyServer,
-  said: string,
-  authorized: boolean,
+  authorization: string | undefined,
 ): DialError {
-  const { schemes } = readChallenge(head, proxy.host)
-  const status = head.status
-  if (schemes.length > 0 && !schemes.includes('basic')) {
+  const parsed = lines.flatMap(parseChallenges)
+  const schemes = schemesOf(parsed)
+  const sent = authorization === undefined ? undefined : schemeOf(authorization)
+  const rejected = sent !== undefined && (schemes.length === 0 || schemes.includes(sent))
+  const supported =
+    schemes.length === 0 ||
+    schemes.includes('basic') ||
+    parsed.some((challenge) => supportsDigest(challenge))
+  if (!rejected && !supported) {
     const offered = schemes.join(', ').slice(0, 100)
     return proxyError(
       'DIAL_PROXY_AUTH_UNSUPPORTED',
@@ -94,11 +118,11 @@ function authenticationError(
       `offers only ${offered} for authentication (${said})`,
       {
         status,
-        hint: 'run a local proxy that supports this scheme (cntlm, px) and use it as the proxy, or ask for Basic',
+        hint: 'run a local proxy that supports this scheme (cntlm, px) and use it as the proxy, or ask for Basic or Digest',
       },
     )
   }
-  if (authorized) {
+  if (rejected || sent !== undefined) {
     return proxyError('DIAL_PROXY_AUTH_FAILED', proxy, `rejected the credentials (${said})`, {
       status,
       hint: 'check user name and password; special characters in a proxy URL must be percent-encoded',

@@ -8,16 +8,10 @@ import type { Socket } from 'node:net'
 import { formatHostPort } from '@proj/config/address'
 
 import { ByteReader, describeBytes, guessProtocol } from './byte-reader.ts'
-import { abandonable } from '../deadline.ts'
 import type { DialError } from '../errors.ts'
-import {
-  MAX_REPLY_HEAD_BYTES,
-  parseReplyHead,
-  type ProxyAuthorize,
-  readChallenge,
-  type ReplyHead,
-} from './connect-reply.ts'
+import { MAX_REPLY_HEAD_BYTES, parseReplyHead, type ReplyHead } from './connect-reply.ts'
 import { connectReplyError, proxyError } from './errors.ts'
+import type { ProxyLogin } from './proxy-login.ts'
 import type { ProxyServer } from './proxy-server.ts'
 import { withoutZone } from '../endpoint.ts'
 import { ignoreError } from '../socket-event.ts'
@@ -28,14 +22,12 @@ export interface ConnectRequest {
   readonly port: number
   /** More headers for the proxy. */
   readonly headers: Readonly<Record<string, string>>
-  /** Value of Proxy-Authorization that answers an earlier challenge. */
-  readonly authorization: string | undefined
-  /** Answers a challenge; undefined when no challenge must be answered. */
-  readonly authorize: ProxyAuthorize | undefined
+  /** Credentials, and answers to challenges. */
+  readonly login: ProxyLogin
 }
 
-/** A tunnel, or the authorization for a second request over a new connection. */
-export type ConnectOutcome = { readonly tunnel: Socket } | { readonly authorization: string }
+/** A tunnel; undefined when the request has to be repeated over a new connection. */
+export type ConnectOutcome = Socket | undefined
 
 /**
  * Asks a proxy for a tunnel to the target.
@@ -46,29 +38,26 @@ export async function httpConnect(
   request: ConnectRequest,
   signal: AbortSignal,
 ): Promise<ConnectOutcome> {
-  const { proxy, authorize } = request
+  const { login } = request
   const reader = new ByteReader(socket, MAX_REPLY_HEAD_BYTES)
-  const given = request.authorization ?? proxy.basicAuthorization()
-  const head = await ask(socket, reader, request, given, signal)
-  if (head.status < 300) return accepted(socket, head, request)
-  if (head.status !== 407 || authorize === undefined) {
+  login.connected()
+  // Ends, because the number of answers of a login is limited.
+  for (;;) {
+    const head = await ask(socket, reader, request, login.value, signal)
+    if (head.status < 300) return accepted(socket, head, request)
+    if (head.status !== 407 || !login.mayAnswer) {
+      socket.destroy()
+      throw connectReplyError(head, request, login.value)
+    }
+    const before = login.value
+    if (!(await answerOrEnd(socket, request, head, signal))) {
+      socket.destroy()
+      throw connectReplyError(head, request, before)
+    }
+    if (await drained(reader, head, signal)) continue
     socket.destroy()
-    throw connectReplyError(head, request, given !== undefined)
+    return undefined
   }
-  const reusable = await drained(reader, head, signal)
-  const answer = await authorizeOrEnd(socket, authorize, head, proxy, signal)
-  if (answer === undefined) {
-    socket.destroy()
-    throw connectReplyError(head, request, given !== undefined)
-  }
-  if (!reusable) {
-    socket.destroy()
-    return { authorization: answer }
-  }
-  const second = await ask(socket, reader, request, answer, signal)
-  if (second.status < 300) return accepted(socket, second, request)
-  socket.destroy()
-  throw connectReplyError(second, request, true)
 }
 
 async function ask(
@@ -89,7 +78,7 @@ async function ask(
 }
 
 function formatRequest(request: ConnectRequest, authorization: string | undefined): string {
-  const authority = formatHostPort(withoutZone(request.host), request.port)
+  const authority = authorityOf(request)
   const lines = [
     `CONNECT ${authority} HTTP/1.1`,
     `Host: ${authority}`,
@@ -99,6 +88,10 @@ function formatRequest(request: ConnectRequest, authorization: string | undefine
     ...(authorization === undefined ? [] : [`Proxy-Authorization: ${authorization}`]),
   ]
   return `${lines.join('\r\n')}\r\n\r\n`
+}
+
+function authorityOf({ host, port }: ConnectRequest): string {
+  return formatHostPort(withoutZone(host), port)
 }
 
 function accepted(socket: Socket, head: ReplyHead, request: ConnectRequest): ConnectOutcome {
@@ -111,25 +104,21 @@ function accepted(socket: Socket, head: ReplyHead, request: ConnectRequest): Con
       status: head.status,
     })
   }
-  return { tunnel: socket }
+  return socket
 }
 
-async function authorizeOrEnd(
+async function answerOrEnd(
   socket: Socket,
-  authorize: ProxyAuthorize,
+  request: ConnectRequest,
   head: ReplyHead,
-  proxy: ProxyServer,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<boolean> {
   // Nothing reads during this time; the next read notices a connection that breaks.
   socket.on('error', ignoreError)
   try {
-    const challenge = readChallenge(head, proxy.host)
-    const answer = await abandonable(Promise.resolve(authorize(challenge)), signal)
-    if (answer !== undefined && /[^\x20-\x7e]/.test(answer)) {
-      throw new TypeError('proxyAuthorize must return a valid header value')
-    }
-    return answer
+    const lines = head.fields.get('proxy-authenticate') ?? []
+    const challenged = { method: 'CONNECT', target: authorityOf(request), lines }
+    return await request.login.answer(challenged, signal)
   } catch (error) {
     socket.destroy()
     throw error

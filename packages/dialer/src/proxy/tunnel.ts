@@ -4,8 +4,9 @@ import { connectFirstHop, resolveStep } from '../connect/connect.ts'
 import { type DialContext, type DialStep, timedOut } from '../dial-context.ts'
 import { type DialError, type DialErrorCode, isDialError } from '../errors.ts'
 import { DIAL_LIMITS } from '../options.ts'
-import { type ConnectOutcome, httpConnect } from './http-connect.ts'
+import { httpConnect } from './http-connect.ts'
 import { proxyError } from './errors.ts'
+import { ProxyLogin } from './proxy-login.ts'
 import type { ProxyServer } from './proxy-server.ts'
 import { holding } from '../socket-event.ts'
 import { socksConnect } from './socks.ts'
@@ -47,40 +48,25 @@ async function throughHttp(
   proxy: ProxyServer,
   target: TunnelTarget,
 ): Promise<Socket> {
-  const { proxyAuthorize } = context.options
-  const first = await ask(context, proxy, target, undefined, proxyAuthorize !== undefined)
-  if ('tunnel' in first) return first.tunnel
-  // The proxy closed the connection after its challenge, so the answer needs a new connection.
-  const second = await ask(context, proxy, target, first.authorization, false)
-  if ('tunnel' in second) return second.tunnel
-  throw new Error('a second challenge was answered')
-}
-
-async function ask(
-  context: DialContext,
-  proxy: ProxyServer,
-  target: TunnelTarget,
-  authorization: string | undefined,
-  mayAuthorize: boolean,
-): Promise<ConnectOutcome> {
-  const socket = await connectProxy(context, proxy)
   const { proxyHeaders, proxyAuthorize } = context.options
-  const request = {
-    ...target,
-    proxy,
-    headers: proxyHeaders,
-    authorization,
-    authorize: mayAuthorize ? proxyAuthorize : undefined,
+  const login = new ProxyLogin(proxy, proxyAuthorize)
+  const request = { ...target, proxy, headers: proxyHeaders, login }
+  // A proxy can close the connection after its challenge, so the answer needs a new connection. Ends,
+  // because the number of answers of a login is limited.
+  for (;;) {
+    const socket = await connectProxy(context, proxy)
+    const tunnel = await proxyStep(
+      context,
+      proxy,
+      socket,
+      `CONNECT ${formatEndpoint(target)}`,
+      context.options.timeouts.proxyMs,
+      (signal) => httpConnect(socket, request, signal),
+      (outcome) =>
+        outcome === undefined ? 'authentication required, asking again' : 'tunnel open',
+    )
+    if (tunnel !== undefined) return tunnel
   }
-  return proxyStep(
-    context,
-    proxy,
-    socket,
-    `CONNECT ${formatEndpoint(target)}`,
-    context.options.timeouts.proxyMs,
-    (signal) => httpConnect(socket, request, signal),
-    (outcome) => ('tunnel' in outcome ? 'tunnel open' : 'authentication required, asking again'),
-  )
 }
 
 async function throughSocks(

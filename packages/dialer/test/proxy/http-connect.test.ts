@@ -138,10 +138,16 @@ describe('CONNECT', () => {
       'ntlm, negotiate',
     ],
     [
-      '407 Auth\r\nProxy-Authenticate: Digest realm="a, b", nonce="x"',
+      '407 Auth\r\nProxy-Authenticate: Digest realm="a, b", nonce="x", algorithm=SHA-999',
       'DIAL_PROXY_AUTH_UNSUPPORTED',
       'no',
       'only digest for',
+    ],
+    [
+      '407 Auth\r\nProxy-Authenticate: Digest realm="a, b", nonce="x"',
+      'DIAL_PROXY_AUTH_REQUIRED',
+      'no',
+      '407',
     ],
     [
       '407 Auth\r\nProxy-Authenticate: NTLM, Basic realm="x"',
@@ -276,7 +282,16 @@ describe('proxyAuthorize', () => {
     const socket = await dialed
     socket.destroy()
     expect(seen).toEqual([
-      { proxyHost: '127.0.0.1', challenges: ['Negotiate'], schemes: ['negotiate'] },
+      {
+        proxyHost: '127.0.0.1',
+        method: 'CONNECT',
+        target: 'server.test:8443',
+        round: 1,
+        connection: 1,
+        exchange: {},
+        challenges: ['Negotiate'],
+        schemes: ['negotiate'],
+      },
     ])
     expect(requests[1]).toContain('Proxy-Authorization: Negotiate abc\r\n')
   })
@@ -300,7 +315,7 @@ describe('proxyAuthorize', () => {
     },
   )
 
-  it('answers one challenge, and fails when proxyAuthorize returns undefined', async () => {
+  it('repeats no rejected answer, and fails when proxyAuthorize returns undefined', async () => {
     let asked = 0
     const again = await through(
       async ({ send, readUntil }) => {
@@ -310,12 +325,76 @@ describe('proxyAuthorize', () => {
       },
       { proxyAuthorize: () => `Negotiate ${(asked += 1)}` },
     )
-    expect((await failure(again.dialed)).code).toBe('DIAL_PROXY_AUTH_UNSUPPORTED')
+    expect((await failure(again.dialed)).code).toBe('DIAL_PROXY_AUTH_FAILED')
     expect(asked).toBe(1)
     const none = await through(challenge('Content-Length: 0\r\n\r\n'), {
       proxyAuthorize: () => undefined,
     })
     expect((await failure(none.dialed)).code).toBe('DIAL_PROXY_AUTH_UNSUPPORTED')
+  })
+
+  it.each(['NTLM', 'Negotiate', 'Kerberos'])(
+    'goes through the rounds of %s on one connection, at most five times',
+    async (scheme) => {
+      const rounds: unknown[] = []
+      const exchanges = new Set<object>()
+      const answering = async (tokens: number) =>
+        through(
+          async ({ send, readUntil }) => {
+            for (let token = 0; ; token += 1) {
+              const text = token === 0 ? scheme : `${scheme} dG9r${token}==`
+              send(
+                token > tokens
+                  ? 'HTTP/1.1 200 OK\r\n\r\n'
+                  : `HTTP/1.1 407 Auth\r\nProxy-Authenticate: ${text}\r\nContent-Length: 0\r\n\r\n`,
+              )
+              await readUntil('\r\n\r\n')
+            }
+          },
+          {
+            proxyAuthorize: ({ round, connection, exchange, challenges }) => {
+              rounds.push([round, connection, ...challenges])
+              exchanges.add(exchange)
+              return `${scheme} round-${round}`
+            },
+          },
+        )
+      const { dialed } = await answering(2)
+      const socket = await dialed
+      socket.destroy()
+      expect(rounds).toEqual([
+        [1, 1, scheme],
+        [2, 1, `${scheme} dG9r1==`],
+        [3, 1, `${scheme} dG9r2==`],
+      ])
+      expect(exchanges.size).toBe(1)
+      rounds.length = 0
+      const endless = await answering(Infinity)
+      expect((await failure(endless.dialed)).code).toBe('DIAL_PROXY_AUTH_FAILED')
+      expect(rounds).toHaveLength(5)
+    },
+  )
+
+  it('counts the connections, so that a plug-in can start again', async () => {
+    const rounds: unknown[] = []
+    const { dialed } = await through(
+      async ({ send, socket }, index) => {
+        if (index === 2) send('HTTP/1.1 200 OK\r\n\r\n')
+        else socket.end(challenge('Connection: close\r\n\r\n').replace('Negotiate', 'NTLM YQ=='))
+      },
+      {
+        proxyAuthorize: ({ round, connection }) => {
+          rounds.push([round, connection])
+          return 'NTLM abc'
+        },
+      },
+    )
+    const socket = await dialed
+    socket.destroy()
+    expect(rounds).toEqual([
+      [1, 1],
+      [2, 2],
+    ])
   })
 
   it('rejects a value with a line end', async () => {

@@ -17,7 +17,13 @@ import { passwordHash, type ProxyFiles, type RealProxy } from '@proj/testkit/rea
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocketServer, type WebSocket } from 'ws'
 
-import { createHttpAgent, dial, dialWebSocket, type DialOptions } from '../../src/index.ts'
+import {
+  createHttpAgent,
+  dial,
+  dialWebSocket,
+  type DialOptions,
+  type ProxyChallenge,
+} from '../../src/index.ts'
 import { failure } from '../failure.ts'
 
 const { squid, tinyproxy, danted, microsocks, unshare } = proxyPrograms()
@@ -256,6 +262,95 @@ describe.skipIf(squid === undefined)('squid with passwords', { timeout: 30_000 }
     expect(error.hint).toContain('8443')
   })
 })
+
+describe.skipIf(squid === undefined)('squid with Digest', { timeout: 30_000 }, () => {
+  const proxy = starts(() =>
+    squidWith(
+      [
+        'auth_param digest program /usr/lib/squid/digest_file_auth $FOLDER/passwords',
+        'auth_param digest realm squid',
+        'acl known proxy_auth REQUIRED',
+        'http_access deny !known',
+        'http_access allow known',
+      ],
+      { passwords: `alice:${PASSWORD}\n` },
+    ),
+  )
+  carries(() => `http://${encoded('alice')}${proxy.get().authority}`)
+
+  it('reports missing and wrong credentials separately', async () => {
+    const target = { host: '127.0.0.1', port: plain.port }
+    const missing = await failure(dial(target, { proxy: `http://${proxy.get().authority}` }))
+    expect(missing.code).toBe('DIAL_PROXY_AUTH_REQUIRED')
+    const wrong = await failure(
+      dial(target, { proxy: `http://${encoded('alice', 'no')}${proxy.get().authority}` }),
+    )
+    expect(wrong.code).toBe('DIAL_PROXY_AUTH_FAILED')
+  })
+})
+
+describe.skipIf(squid === undefined)('squid with NTLM', { timeout: 30_000 }, () => {
+  const proxy = starts(() =>
+    squidWith([
+      'auth_param ntlm program /usr/lib/squid/ntlm_fake_auth',
+      'acl known proxy_auth REQUIRED',
+      'http_access deny !known',
+      'http_access allow known',
+    ]),
+  )
+  const target = (): { host: string; port: number } => ({ host: '127.0.0.1', port: banner.port })
+
+  it('lets in a plug-in of two rounds, on one connection', async () => {
+    const rounds: number[] = []
+    const connects: string[] = []
+    const socket = await dial(target(), {
+      proxy: `http://${proxy.get().authority}`,
+      proxyAuthorize: (challenge) => {
+        rounds.push(challenge.round)
+        return answerNtlm(challenge)
+      },
+      onEvent: ({ phase, state }) => connects.push(`${phase} ${state}`),
+    })
+    socket.destroy()
+    expect(rounds).toEqual([1, 2])
+    expect(connects.filter((event) => event === 'connect started')).toHaveLength(1)
+  })
+
+  it('reports that it offers NTLM only', async () => {
+    for (const user of ['', encoded('alice')]) {
+      const url = `http://${user}${proxy.get().authority}`
+      const error = await failure(dial(target(), { proxy: url }))
+      expect(error.code).toBe('DIAL_PROXY_AUTH_UNSUPPORTED')
+      expect(error.message).toContain('offers only ntlm')
+    }
+  })
+})
+
+/** The two messages of NTLM ([MS-NLMP] section 2.2.1), without a response: squid's test helper needs none. */
+function answerNtlm({ challenges }: ProxyChallenge): string | undefined {
+  const line = challenges.find((one) => /^NTLM\b/i.test(one))
+  if (line === undefined) return undefined
+  const signature = Buffer.from('NTLMSSP\0', 'latin1')
+  const unicode = 0x0201
+  if (line.split(' ')[1] === undefined) {
+    const negotiate = Buffer.alloc(24)
+    negotiate.writeUInt32LE(1, 0)
+    negotiate.writeUInt32LE(unicode, 4)
+    return `NTLM ${Buffer.concat([signature, negotiate]).toString('base64')}`
+  }
+  const fields = ['lm', 'nt', 'DOMAIN', 'alice', 'HOST'].map((text) => Buffer.from(text, 'latin1'))
+  const head = Buffer.alloc(56)
+  head.writeUInt32LE(3, 0)
+  let offset = 64
+  for (const [index, { length }] of fields.entries()) {
+    head.writeUInt16LE(length, 4 + index * 8)
+    head.writeUInt16LE(length, 6 + index * 8)
+    head.writeUInt32LE(offset, 8 + index * 8)
+    offset += length
+  }
+  head.writeUInt32LE(0x0202, 52)
+  return `NTLM ${Buffer.concat([signature, head, ...fields]).toString('base64')}`
+}
 
 describe.skipIf(tinyproxy === undefined)('tinyproxy', { timeout: 30_000 }, () => {
   const open = starts(() => tinyproxyProxy(tinyproxy ?? '', ['Timeout 1']))
