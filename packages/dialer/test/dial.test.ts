@@ -54,6 +54,33 @@ describe('dial', () => {
     }
   })
 
+  it.each(['127.0.0.1', '::1'])('reaches a service on only %s by localhost', async (address) => {
+    const { port } = await listen(address)
+    for (const host of ['localhost', 'LocalHost']) {
+      const socket = await dial({ host, port })
+      expect(socket.remoteAddress).toBe(address)
+      socket.destroy()
+    }
+  })
+
+  it('names both loopbacks when localhost refuses', async () => {
+    const { port, server } = await listen('127.0.0.1')
+    server.close()
+    const error = await failure(dial({ host: 'localhost', port }))
+    expect(error.code).toBe('DIAL_CONNECT_REFUSED')
+    expect(error.attempts?.map(({ address }) => address)).toEqual([
+      `[::1]:${port}`,
+      `127.0.0.1:${port}`,
+    ])
+  })
+
+  it('asks a lookup of the caller for localhost too', async () => {
+    const { port } = await listen('127.0.0.2')
+    const socket = await dial({ host: 'localhost', port }, { lookup: answers('127.0.0.2') })
+    expect(socket.remoteAddress).toBe('127.0.0.2')
+    socket.destroy()
+  })
+
   it('reaches a unix socket, and names the path that does not exist', async () => {
     const path = join(tmpdir(), `dial-${process.pid}.sock`)
     const server = createServer().listen(path)

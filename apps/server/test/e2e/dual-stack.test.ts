@@ -1,8 +1,11 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { exchangeRaw } from '@proj/testkit/raw-http'
 
-import { adit, aditServer, portsOf } from './programs.ts'
+import { adit, aditServer, portsOf, startAgent, startServer } from './programs.ts'
 import { httpService } from './services.ts'
 
 const hasIPv6 = Object.values(networkInterfaces()).some((addresses) =>
@@ -34,6 +37,27 @@ test.for([
     await agent.stop()
   }
 })
+
+test.for(['127.0.0.1', '::1'])(
+  'a service on only %s is reached by its port, and by localhost',
+  async (host, { skip }) => {
+    skip(!hasIPv6, 'no IPv6 on this machine')
+    const service = createServer((_request, response) => response.end(host)).listen({
+      host,
+      port: 0,
+    })
+    onTestFinished(() => void service.close())
+    await once(service, 'listening')
+    const { port } = service.address() as AddressInfo
+    const server = await startServer()
+    for (const address of [port, `localhost:${port}`]) {
+      const agent = await startAgent('http', 'web', address, server)
+      const { status, body } = await exchangeRaw(server.ports.proxy, GET)
+      expect({ status, body: body.toString() }).toEqual({ status: 200, body: host })
+      await agent.stop()
+    }
+  },
+)
 
 test('a listener on one family is not reached by the other', async ({ skip }) => {
   skip(!hasIPv6, 'no IPv6 on this machine')

@@ -3,9 +3,10 @@
 import { execFileSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { type NetworkNamespace, netns, netnsMissing } from '@proj/testkit/netns'
+import { spawned } from '@proj/testkit/spawned'
 import { withoutFamily, withoutFamilyMissing } from '@proj/testkit/without-family'
 
-import { aditServer } from './programs.ts'
+import { adit, aditServer } from './programs.ts'
 
 /** A host and what is expected of it. */
 interface World {
@@ -101,6 +102,18 @@ test.for(WORLDS.map((world) => [world.what, world] as const))(
     ])
     // No endpoint is served, no agent asks for a WebSocket, and the server is well.
     expect(statuses(network, urls)).toEqual(world.reachedBy.flatMap(() => [502, 404, 200]))
+
+    // An agent reaches a service by its port alone, whichever loopback there is.
+    const [host = ''] = world.reachedBy
+    const code = `require('http').createServer((_, response) => response.end()).listen(3000, '${host.replaceAll(/[[\]]/g, '')}', () => console.log('listens'))`
+    const [command, ...line] = [...prefix, process.execPath, '-e', code]
+    await spawned(command, line).line(/listens/)
+    const agent = adit(['http', 'web', '3000', '--connect.url', `http://${host}:8001`, '--json'], {
+      prefix,
+    })
+    await agent.event('ready')
+    expect(statuses(network, [`http://${host}:8000/`])).toEqual([200])
+    await agent.stop()
     await server.stop()
   },
 )

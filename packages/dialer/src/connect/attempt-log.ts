@@ -136,6 +136,10 @@ function classify(
     case 'EADDRINUSE':
       return ['DIAL_BIND_PORT_BUSY', 'the source port is in use']
     case 'EADDRNOTAVAIL':
+      if (boundTo === undefined) {
+        const why = 'this host has no address for it, or no free port'
+        return ['DIAL_CONNECT_UNREACHABLE', `cannot be reached: ${why} (${errno})`]
+      }
       // libuv sets SO_REUSEADDR, so Linux finds the conflict only at connect().
       return ['DIAL_BIND_PORT_BUSY', 'the source port is in use for this target']
     case 'EINVAL':

@@ -17,6 +17,12 @@ export type Lookup = (
   options: { readonly signal: AbortSignal },
 ) => Promise<readonly ResolvedAddress[]>
 
+/** The addresses of `localhost`, whichever of them the resolver of this host knows (RFC 6761 section 6.3). */
+const LOOPBACKS: readonly ResolvedAddress[] = [
+  { address: '::1', family: 6 },
+  { address: '127.0.0.1', family: 4 },
+]
+
 /**
  * Returns the addresses of a name, with alternating families (RFC 8305 section 4) and no duplicates.
  * @throws {DialError} DIAL_DNS_NOT_FOUND or DIAL_DNS_FAILED
@@ -60,6 +66,7 @@ export function interleave(addresses: readonly ResolvedAddress[]): readonly Reso
 const pending = new Map<string, Promise<readonly ResolvedAddress[]>>()
 
 function lookupInSystem(hostname: string): Promise<readonly ResolvedAddress[]> {
+  if (hostname.toLowerCase() === 'localhost') return Promise.resolve(LOOPBACKS)
   const shared = pending.get(hostname)
   if (shared !== undefined) return shared
   const running = systemLookup(hostname, { all: true, verbatim: true })

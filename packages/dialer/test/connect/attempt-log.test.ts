@@ -49,6 +49,15 @@ describe('AttemptLog', () => {
     expect(folded([system('EINVAL'), '127.0.0.1']).code).toBe('DIAL_BIND_LOOPBACK')
   })
 
+  it('maps EADDRNOTAVAIL of connect without a source to DIAL_CONNECT_UNREACHABLE', () => {
+    const error = folded([system('EADDRNOTAVAIL')])
+    expect([error.code, error.leg]).toEqual(['DIAL_CONNECT_UNREACHABLE', 'server'])
+    // ::1 on a host without IPv6: what the other loopback said is what counts.
+    expect(folded([system('EADDRNOTAVAIL')], [system('ECONNREFUSED')]).code).toBe(
+      'DIAL_CONNECT_REFUSED',
+    )
+  })
+
   it('counts a running attempt as one without an answer', () => {
     const error = folded([undefined])
     expect(error.code).toBe('DIAL_CONNECT_TIMEOUT')
