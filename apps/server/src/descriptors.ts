@@ -1,14 +1,16 @@
-/**
- * How many visitors this process has file descriptors for. Visitors may not take the last ones: agents
- * and operators need theirs, and so do files.
- */
+/** How the file descriptors of this process are shared between visitors, agents and everything else. */
 import { readFileSync } from 'node:fs'
+
+import type { ConnectionShares } from './connection-budget.ts'
 
 /** Assumed where the system has no `/proc/self/limits`. macOS gives 10 240 or more. */
 export const ASSUMED_DESCRIPTORS = 10_240
 
 /** Descriptors that visitors never take: a quarter of all, and at least this many. */
 const MIN_RESERVE = 96
+
+/** Descriptors that no connection takes: files, listening sockets, operators, connections being rejected. */
+const OWN_FILES = 64
 
 /** Reads the limit of open files (RLIMIT_NOFILE) of this process. */
 export function readDescriptorLimit(): number {
@@ -29,4 +31,14 @@ export function parseDescriptorLimit(text: string): number {
 /** How many of the descriptors are for visitors, 1 or more. */
 export function visitorDescriptors(limit: number): number {
   return Math.max(1, Math.min(Math.floor(limit * 0.75), limit - MIN_RESERVE))
+}
+
+/** How many connections of each kind may be open with this limit of descriptors. */
+export function shareDescriptors(limit: number): ConnectionShares {
+  const visitors = visitorDescriptors(limit)
+  return {
+    visitors,
+    visitorsPerSource: Math.max(1, Math.floor(visitors / 2)),
+    all: Math.max(visitors + 1, limit - OWN_FILES),
+  }
 }

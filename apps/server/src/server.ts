@@ -20,6 +20,7 @@ import { createServerAdmin } from './admin/admin.ts'
 import type { Authenticator, PortName } from './auth/authenticator.ts'
 import { refusePages } from './auth/refuse-pages.ts'
 import { type StandingPolicy, VisitorGates } from './auth/visitor-gates.ts'
+import { ConnectionBudget, type ConnectionShares } from './connection-budget.ts'
 import { endpointUrls } from './proxy/endpoint-urls.ts'
 import { HttpProxy } from './proxy/http-proxy.ts'
 import type { ProxyOptions } from './proxy/proxy-options.ts'
@@ -49,6 +50,8 @@ export interface ServerOptions {
   readonly edge?: ProxyOptions
   /** How long and how many visitors wait for an agent. */
   readonly waits?: VisitorWaitLimits
+  /** How many connections the descriptors of this process are enough for. Default: no limit. */
+  readonly connections?: ConnectionShares
   /** Public TCP ports for endpoints. Default: none. */
   readonly publicPorts?: PublicPortOptions
   /** Listening sockets of another process, for the ports and for public ports. Default: none. */
@@ -225,10 +228,18 @@ function construct(options: ServerOptions): ServerParts {
   }
   const peer = { addressOf, certificateOf }
   const connect = new ConsumerAcceptor(common)
-  const edge = new HttpProxy(options.edge ?? {}, { registry, connect, authenticator, logger })
+  const budget = new ConnectionBudget(options.connections)
+  const edge = new HttpProxy(options.edge ?? {}, {
+    registry,
+    connect,
+    authenticator,
+    budget,
+    logger,
+  })
   const publicPorts = new PublicPorts(options.publicPorts ?? {}, {
     registry,
     deadlines: edge.deadlines,
+    budget,
     logger,
     defaultHosts: () => state.publicPortHosts,
     reservations: new StoredPorts(store.reservations, logger),

@@ -72,7 +72,8 @@ export const settings = defineSettings({
         description: 'Most visitors at once; one more gets 503.',
       }),
       maxConnectionsPerSource: integerLimit(PROXY_LIMITS.maxConnectionsPerSource, {
-        description: 'Of these, most of one address, or /64 of IPv6; unless trusted-hops is set.',
+        description:
+          'Of these, most of one address, or /64 of IPv6, at most half; no limit with trusted-hops.',
       }),
       trustedHops: integerLimit(PROXY_LIMITS.trustedHops, {
         description:

@@ -15,7 +15,8 @@ import { formatHostPort, type ListenAddress, type PortRange } from '@proj/config
 import type { Logger } from '@proj/tunnel'
 import { type InheritedSockets, isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
-import { readDescriptorLimit, visitorDescriptors } from './descriptors.ts'
+import { perSource } from './connection-budget.ts'
+import { readDescriptorLimit, shareDescriptors } from './descriptors.ts'
 import { announce } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
 import { PROXY_LIMITS, type ProxyOptions, type TenantDomain } from './proxy/proxy-options.ts'
@@ -23,6 +24,7 @@ import type { PortName } from './auth/authenticator.ts'
 import { configuredAuthenticator } from './auth/configured-authenticator.ts'
 import { configuredBinds } from './auth/configured-binds.ts'
 import { PortRanges } from './public-ports/port-ranges.ts'
+import { PUBLIC_PORT_LIMITS } from './public-ports/public-port-options.ts'
 import { publicPortOptions, safePortHosts } from './public-ports/public-port-settings.ts'
 import { Server } from './server.ts'
 import type { ServerListener } from './server-listener.ts'
@@ -78,6 +80,9 @@ export async function start(
       ...(front !== undefined && { tls: front }),
     }
   }
+  const descriptors = readDescriptorLimit()
+  const connections = shareDescriptors(descriptors)
+  warnOfFewDescriptors(settings, { descriptors, visitors: connections.visitors }, logger)
   let server: Server
   try {
     server = await Server.start({
@@ -86,9 +91,10 @@ export async function start(
       admin: listener('admin'),
       edge: {
         ...settings.proxy,
-        ...visitorLimits(settings.proxy, logger),
+        maxConnectionsPerSource: perSource(settings.proxy),
         tenantDomains: tenantDomains(settings.upstream.tenants),
       },
+      connections,
       publicPorts: { ...publicPorts, hosts: portHosts },
       inherited,
       hosts: portHostNames(binds, settings.proxy),
@@ -174,32 +180,34 @@ function portHostNames(
   }
 }
 
-/** The limits on visitors, within the file descriptors of this process. */
-function visitorLimits(
+/** Warns where more visitors are configured than this process has file descriptors for. */
+function warnOfFewDescriptors(
   {
-    maxConnections,
-    maxConnectionsPerSource,
-  }: { readonly maxConnections: number; readonly maxConnectionsPerSource: number },
+    proxy,
+    publicPorts,
+  }: Readonly<Record<'proxy' | 'publicPorts', { readonly maxConnections: number }>>,
+  facts: { readonly descriptors: number; readonly visitors: number },
   logger: Logger,
-): Pick<ProxyOptions, 'maxConnections' | 'maxConnectionsPerSource'> {
-  const descriptors = readDescriptorLimit()
-  const most = visitorDescriptors(descriptors)
-  if (most < maxConnections) {
+): void {
+  const { descriptors, visitors } = facts
+  const configured = {
+    'proxy.max_connections': [proxy.maxConnections, PROXY_LIMITS.maxConnections],
+    'public_ports.max_connections': [publicPorts.maxConnections, PUBLIC_PORT_LIMITS.maxConnections],
+  } as const
+  for (const [setting, [value, limit]] of Object.entries(configured)) {
+    if (visitors >= value) continue
     // The default fits to what the process has; only a number that was configured is worth a warning.
-    const level = maxConnections === PROXY_LIMITS.maxConnections.default ? 'debug' : 'warn'
+    const level = value === limit.default ? 'debug' : 'warn'
     logger[level](
       {
-        maxConnections: most,
-        configured: maxConnections,
+        maxConnections: visitors,
+        configured: value,
         descriptors,
         hint: 'raise ulimit -n, or LimitNOFILE of the service',
       },
-      'fewer visitors than proxy.max_connections: the process may open too few files',
+      `fewer visitors than ${setting}: the process may open too few files`,
     )
   }
-  const all = Math.min(maxConnections, most)
-  const ofSource = Math.min(maxConnectionsPerSource, Math.max(1, Math.floor(all / 2)))
-  return { maxConnections: all, maxConnectionsPerSource: ofSource }
 }
 
 /** Tenants that have a domain of their own. */

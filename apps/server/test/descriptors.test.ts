@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import {
   parseDescriptorLimit,
   readDescriptorLimit,
+  shareDescriptors,
   visitorDescriptors,
 } from '../src/descriptors.ts'
 
@@ -21,6 +22,15 @@ test.for([
   [Infinity, Infinity],
 ] as const)('of %i descriptors %i are for visitors', ([limit, visitors]) => {
   expect(visitorDescriptors(limit)).toBe(visitors)
+})
+
+test.for([
+  [64, 2],
+  [256, 192],
+  [1024, 960],
+  [Infinity, Infinity],
+] as const)('of %i descriptors %i are for visitors and agents', ([limit, all]) => {
+  expect(shareDescriptors(limit).all).toBe(all)
 })
 
 test.runIf(process.platform === 'linux')('the limit of this process is read', () => {

@@ -11,7 +11,7 @@ import type { VisitorWaitLimits } from '@proj/tunnel/server'
 
 import type { ProxyOptions } from '../src/proxy/proxy-options.ts'
 import type { Authenticator } from '../src/auth/authenticator.ts'
-import { Server } from '../src/server.ts'
+import { Server, type ServerOptions } from '../src/server.ts'
 import type { StandingPolicy } from '../src/auth/visitor-gates.ts'
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
@@ -30,6 +30,8 @@ export interface FixtureOptions {
   readonly authenticator?: Authenticator
   /** Gets the lines of the server. Default: they are dropped. */
   readonly logger?: Logger
+  /** Further options of the server. */
+  readonly server?: Partial<ServerOptions>
 }
 
 export interface Fixture extends AsyncDisposable {
@@ -70,7 +72,7 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
     options.standing,
     options.authenticator,
     options.waits,
-    options.logger,
+    { ...(options.logger !== undefined && { logger: options.logger }), ...options.server },
   )
   const upstreamUrl = `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`
   const agent = new Agent({ url: upstreamUrl, connections: 1, ...options.agent })
@@ -105,7 +107,7 @@ export async function startServer(
   visitors: readonly StandingPolicy[] = [],
   authenticator?: Authenticator,
   waits?: VisitorWaitLimits,
-  logger: Logger = silent,
+  more: Partial<ServerOptions> = {},
 ): Promise<Server> {
   const anywhere = { at: '127.0.0.1:0' }
   return await Server.start({
@@ -113,10 +115,11 @@ export async function startServer(
     upstream: anywhere,
     admin: anywhere,
     software: 'adit-server/test',
-    logger,
+    logger: silent,
     edge,
     visitors,
     ...(authenticator !== undefined && { authenticator }),
     ...(waits !== undefined && { waits }),
+    ...more,
   })
 }

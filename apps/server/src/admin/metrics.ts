@@ -11,6 +11,7 @@ import type { AdminSources } from './admin-sources.ts'
 export function serverMetrics(sources: AdminSources): readonly Metric[] {
   return [
     ...edgeMetrics(sources),
+    ...connectionMetrics(sources),
     ...upstreamMetrics(sources),
     ...publicPortMetrics(sources),
     ...handshakeMetrics(sources),
@@ -54,6 +55,26 @@ function edgeMetrics({ edge }: AdminSources): readonly Metric[] {
       name: 'adit_edge_bytes_total',
       help: 'Bytes of visitors, by direction.',
       samples: byDirection(stats),
+    },
+  ]
+}
+
+function connectionMetrics({ edge, publicPorts }: AdminSources): readonly Metric[] {
+  const ports = Object.entries({ proxy: edge.sockets, public: publicPorts.visitors.sockets })
+  return [
+    {
+      type: 'gauge',
+      name: 'adit_connections',
+      help: 'Connections open now, upgraded ones included, by port.',
+      samples: ports.map(([port, { open }]) => ({ labels: { port }, value: open })),
+    },
+    {
+      type: 'counter',
+      name: 'adit_connections_rejected_total',
+      help: 'Connections rejected because a limit was reached, by port and limit.',
+      samples: ports.flatMap(([port, { rejected }]) =>
+        Object.entries(rejected).map(([limit, value]) => ({ labels: { port, limit }, value })),
+      ),
     },
   ]
 }

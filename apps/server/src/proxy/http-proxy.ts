@@ -2,10 +2,10 @@ import type { Socket } from 'node:net'
 
 import { type Gate, sourceOf } from '@proj/auth'
 import type { Logger } from '@proj/tunnel'
-import { lingerSocket } from '@proj/tunnel/io'
 import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { Authenticator } from '../auth/authenticator.ts'
+import { type ConnectionBudget, PortConnections } from '../connection-budget.ts'
 import { Deadlines } from './deadlines.ts'
 import { ForwardedNote } from './forwarded-note.ts'
 import type { ProxyContext } from './proxy-context.ts'
@@ -28,6 +28,8 @@ export interface HttpProxyParts {
   readonly connect: ConsumerAcceptor
   /** Checks the tokens of visitors. Default: visitors need none. */
   readonly authenticator?: Authenticator | undefined
+  /** Shared with the other ports. */
+  readonly budget: ConnectionBudget
   readonly logger: Logger
 }
 
@@ -49,9 +51,10 @@ export class HttpProxy implements ProxyContext {
   readonly stats: ProxyStats = new ProxyStats()
   draining = false
 
+  /** Every connection of the port, also one that was upgraded or carries an access. */
+  readonly sockets: PortConnections
   /** Each with its source, oldest first. */
-  readonly #visitors = new Map<VisitorConnection, string>()
-  readonly #bySource = new Map<string, number>()
+  readonly #visitors = new Map<VisitorConnection, string | undefined>()
   #whenEmpty: (() => void) | undefined
 
   /** @throws {RangeError} naming an option out of range. */
@@ -66,9 +69,11 @@ export class HttpProxy implements ProxyContext {
     this.deadlines = new Deadlines(Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, shortest / 8)))
     this.forwardedNote = new ForwardedNote(this.options.trustedHops, this.logger)
     this.pool = new StreamPool(this.options, this.deadlines)
+    this.sockets = new PortConnections(parts.budget)
+    parts.budget.dropIdle = (source) => this.#dropIdle(source)
   }
 
-  /** Visitors' connections open now. */
+  /** Visitors' connections open now, without those that were upgraded. */
   get connections(): number {
     return this.#visitors.size
   }
@@ -80,26 +85,17 @@ export class HttpProxy implements ProxyContext {
    */
   accept(socket: Socket, clientAddress: string): void {
     socket.setNoDelay(true)
-    const source = sourceOf(clientAddress)
-    if (!this.#makeRoom(source)) {
-      socket.on('error', () => {})
-      lingerSocket(socket, formatProxyError(PROXY_ERRORS.tooManyConnections, undefined, false))
+    // Behind a trusted proxy all visitors have its address.
+    const { trustedHops, maxConnections: max, maxConnectionsPerSource: maxPerSource } = this.options
+    const source = trustedHops === 0 ? sourceOf(clientAddress) : undefined
+    const limits = { max, maxPerSource, dropsIdle: true }
+    if (this.sockets.admitVisitor(socket, source, limits) !== undefined) {
+      const answer = formatProxyError(PROXY_ERRORS.tooManyConnections, undefined, false)
+      this.sockets.reject(socket, answer)
       return
     }
-    const visitor = new VisitorConnection(this, socket, clientAddress, (gone) => this.#forget(gone))
+    const visitor = new VisitorConnection(this, socket, clientAddress, this.#forget)
     this.#visitors.set(visitor, source)
-    this.#bySource.set(source, (this.#bySource.get(source) ?? 0) + 1)
-  }
-
-  /** Whether one more visitor may come; where a limit is reached, the oldest idle one goes for it. */
-  #makeRoom(source: string): boolean {
-    const { maxConnections, maxConnectionsPerSource, trustedHops } = this.options
-    // Behind a trusted proxy all visitors have its address.
-    const isSourceFull =
-      trustedHops === 0 && (this.#bySource.get(source) ?? 0) >= maxConnectionsPerSource
-    if (isSourceFull) return this.#dropIdle(source)
-    if (this.#visitors.size + this.connect.size < maxConnections) return true
-    return this.#dropIdle()
   }
 
   /** Drops the oldest idle visitor, of one source or of all. @returns whether there was one. */
@@ -113,13 +109,8 @@ export class HttpProxy implements ProxyContext {
     return false
   }
 
-  #forget(visitor: VisitorConnection): void {
-    const source = this.#visitors.get(visitor)
-    if (source === undefined) return
+  readonly #forget = (visitor: VisitorConnection): void => {
     this.#visitors.delete(visitor)
-    const left = (this.#bySource.get(source) ?? 1) - 1
-    if (left === 0) this.#bySource.delete(source)
-    else this.#bySource.set(source, left)
     if (this.#visitors.size === 0) this.#whenEmpty?.()
   }
 

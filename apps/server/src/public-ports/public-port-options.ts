@@ -27,6 +27,8 @@ export interface PublicPortOptions {
   readonly maxPerIdentity?: number
   /** Visitors of all ports at once, 1 or more; one more is reset. Default 20 000. */
   readonly maxConnections?: number
+  /** Of these, most of one source, an IPv4 address or a /64 of IPv6; 1 or more. Default 10 000. */
+  readonly maxConnectionsPerSource?: number
   /** Without a byte in either direction, ms, 1 or more; then the connection is reset. Default Infinity. */
   readonly idleTimeoutMs?: number
   /** Addresses that may connect. Default: all. */
@@ -47,12 +49,16 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Default and range of every number of {@link PublicPortOptions}. */
 export const PUBLIC_PORT_LIMITS: Readonly<
-  Record<'holdMs' | 'maxPerIdentity' | 'maxConnections' | 'idleTimeoutMs', Limit>
+  Record<
+    'holdMs' | 'maxPerIdentity' | 'maxConnections' | 'maxConnectionsPerSource' | 'idleTimeoutMs',
+    Limit
+  >
 > = Object.freeze({
   // Longer than an agent takes to be restarted or to change networks.
   holdMs: { default: 60_000, min: 0, max: MAX_TIMER_MS },
   maxPerIdentity: { default: 100, min: 1, max: Infinity },
   maxConnections: { default: 20_000, min: 1, max: Infinity },
+  maxConnectionsPerSource: { default: 10_000, min: 1, max: Infinity },
   // Databases and terminals are idle for days; TCP keep-alive finds the peers that are gone.
   idleTimeoutMs: { default: Infinity, min: 1, max: Infinity },
 })
@@ -77,6 +83,7 @@ export function resolvePublicPortOptions(options: PublicPortOptions): ResolvedPu
     holdMs: resolve('holdMs'),
     maxPerIdentity: resolve('maxPerIdentity'),
     maxConnections: resolve('maxConnections'),
+    maxConnectionsPerSource: resolve('maxConnectionsPerSource'),
     idleTimeoutMs: resolve('idleTimeoutMs'),
   }
 }

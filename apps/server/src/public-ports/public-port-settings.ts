@@ -3,6 +3,7 @@ import { isLoopback } from '@proj/config/address'
 import { bindHost, list, oneOf, portRange, type Resolved, setting } from '@proj/config'
 
 import { hintFor } from '../auth/safe-binds.ts'
+import { perSource } from '../connection-budget.ts'
 import { durationLimit, integerLimit } from '../limits.ts'
 import {
   DEFAULT_ON_CONFLICT,
@@ -50,6 +51,10 @@ export const PUBLIC_PORT_SETTINGS = {
     reload: 'live',
     description: 'Visitors of all these ports at once; one more is reset.',
   }),
+  maxConnectionsPerSource: integerLimit(PUBLIC_PORT_LIMITS.maxConnectionsPerSource, {
+    reload: 'live',
+    description: 'Of these, most of one address, or /64 of IPv6; at most half of them.',
+  }),
   // Deadlines are looked at every 10 ms at most.
   idleTimeoutMs: durationLimit(
     { ...PUBLIC_PORT_LIMITS.idleTimeoutMs, min: 10 },
@@ -67,7 +72,13 @@ export function publicPortOptions(
   settings: Resolved<typeof PUBLIC_PORT_SETTINGS>,
 ): PublicPortOptions {
   const { range, bindHost: hosts, allow: _, deny: __, ...rest } = settings
-  return { ...rest, ...accessLists(settings), ranges: range, hosts }
+  return {
+    ...rest,
+    ...accessLists(settings),
+    maxConnectionsPerSource: perSource(settings),
+    ranges: range,
+    hosts,
+  }
 }
 
 /** What decides where public ports may be opened. */

@@ -1,10 +1,12 @@
 import type { Socket } from 'node:net'
 
+import { sourceOf } from '@proj/auth'
 import type { Peer } from '@proj/portcheck'
 import { type Logger } from '@proj/tunnel'
 import { OpenSplices, resetSocket, Traffic } from '@proj/tunnel/io'
 import { openConnection, type TcpConnection, type UpstreamRegistry } from '@proj/tunnel/server'
 
+import { type ConnectionBudget, PortConnections } from '../connection-budget.ts'
 import { type Deadlines, watchIdle } from '../proxy/deadlines.ts'
 import type { PublicPort } from './public-port.ts'
 
@@ -14,6 +16,8 @@ export interface PublicVisitorsParts {
   readonly registry: UpstreamRegistry
   /** Watches those that rest. */
   readonly deadlines: Deadlines
+  /** Shared with the other ports. */
+  readonly budget: ConnectionBudget
   /** Debug for every connection. */
   readonly logger: Logger
 }
@@ -22,6 +26,8 @@ export interface PublicVisitorsParts {
 export interface VisitorLimits {
   /** Visitors of all public ports that may be connected at once. */
   readonly maxConnections: number
+  /** Of these, most of one source: an IPv4 address, or a /64 of IPv6. */
+  readonly maxConnectionsPerSource: number
   /** Without a byte in either direction, ms. */
   readonly idleTimeoutMs: number
 }
@@ -49,13 +55,15 @@ export class PublicVisitors {
   /** Connections that were reset at once: no session serves the port, or a limit is reached. */
   refused = 0
   readonly #parts: PublicVisitorsParts
+  /** Every connection of the ports, also one that waits for its agent. */
+  readonly sockets: PortConnections
   readonly #open = new OpenSplices()
-  #waiting = 0
   readonly #all = new Traffic()
   readonly #byPort = new WeakMap<PublicPort, Traffic>()
 
   constructor(parts: PublicVisitorsParts) {
     this.#parts = parts
+    this.sockets = new PortConnections(parts.budget)
   }
 
   /** Takes a connection over. */
@@ -71,9 +79,13 @@ export class PublicVisitors {
     if (!port.isServed && !registry.waits.expects(endpoint)) {
       return reject('no agent serves the port now')
     }
-    if (this.#open.size + this.#waiting >= limits.maxConnections) {
-      return reject('maxConnections reached')
-    }
+    const source = sourceOf(peer.address)
+    const limit = this.sockets.admitVisitor(socket, source, {
+      max: limits.maxConnections,
+      maxPerSource: limits.maxConnectionsPerSource,
+      dropsIdle: false,
+    })
+    if (limit !== undefined) return reject(`limit reached: ${limit}`)
     const visitor = { remoteAddress: peer.address, remotePort: peer.port }
     const gone = new AbortController()
     const connection = openConnection(registry, endpoint, visitor, logger, gone.signal)
@@ -81,10 +93,8 @@ export class PublicVisitors {
       if (typeof connection === 'string') return reject(connection)
       return this.#join(port, socket, connection, limits)
     }
-    this.#waiting += 1
     socket.once('close', () => gone.abort())
     void connection.then((late) => {
-      this.#waiting -= 1
       if (typeof late === 'string') reject(late)
       else if (socket.destroyed) late.abandon()
       else this.#join(port, socket, late, limits)

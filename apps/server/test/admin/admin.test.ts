@@ -174,6 +174,8 @@ test('metrics have the names and labels that dashboards of Piko read', async () 
     'adit_edge_connections',
     'adit_edge_upgraded',
     'adit_edge_bytes_total',
+    'adit_connections',
+    'adit_connections_rejected_total',
     'piko_upstreams_connected_upstreams',
     'piko_upstreams_registered_endpoints',
     'adit_visitors_waiting',
