@@ -12,6 +12,8 @@ export interface ConnectionShares {
   readonly visitorsPerSource: number
   /** Visitors and agents together; what is above `visitors` is there for agents alone. */
   readonly all: number
+  /** Connections to the upstream port that have not authenticated. */
+  readonly unauthenticated: number
 }
 
 /** Without a limit of descriptors. */
@@ -19,6 +21,7 @@ const UNLIMITED: ConnectionShares = {
   visitors: Infinity,
   visitorsPerSource: Infinity,
   all: Infinity,
+  unauthenticated: Infinity,
 }
 
 /** Rejected connections of all ports that are still being told so; one more is reset at once. */
@@ -145,9 +148,14 @@ export class ConnectionBudget {
     return this.#visitors >= visitors || this.#all >= all ? 'descriptors' : undefined
   }
 
-  /** Whether there is room for a connection of an agent; an idle visitor goes for it. */
-  makeRoomForAgent(): boolean {
-    return this.#all < this.#shares.all || this.dropIdle()
+  /** Most connections to the upstream port that have not authenticated. */
+  get maxUnauthenticated(): number {
+    return this.#shares.unauthenticated
+  }
+
+  /** Whether there are descriptors for one more connection of an agent. */
+  hasRoomForAgent(): boolean {
+    return this.#all < this.#shares.all
   }
 
   /** Counts a connection that was accepted (1) or is closed (-1). */
@@ -181,7 +189,7 @@ export function perSource({
 }
 
 /** Numbers of connections by source. */
-class SourceCounts {
+export class SourceCounts {
   readonly #counts = new Map<string, number>()
 
   of(source: string): number {

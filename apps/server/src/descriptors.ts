@@ -36,9 +36,12 @@ export function visitorDescriptors(limit: number): number {
 /** How many connections of each kind may be open with this limit of descriptors. */
 export function shareDescriptors(limit: number): ConnectionShares {
   const visitors = visitorDescriptors(limit)
+  const all = Math.max(visitors + 1, limit - OWN_FILES)
   return {
     visitors,
     visitorsPerSource: Math.max(1, Math.floor(visitors / 2)),
-    all: Math.max(visitors + 1, limit - OWN_FILES),
+    all,
+    // Half of what is there for agents alone.
+    unauthenticated: limit === Infinity ? Infinity : Math.max(1, Math.floor((all - visitors) / 2)),
   }
 }

@@ -1,4 +1,6 @@
-import type { ListenRequest } from '@proj/portcheck'
+import type { Socket } from 'node:net'
+
+import type { Handshake, ListenRequest } from '@proj/portcheck'
 
 import type { TlsFront } from './tls/tls-front.ts'
 
@@ -11,8 +13,30 @@ export interface ServerListener extends Omit<
   readonly tls?: TlsFront
 }
 
+/** Counts a connection, after TLS where the port has it. @returns whether it may stay. */
+export type Admit = (socket: Socket, remoteAddress: string) => boolean
+
 /** The request to portcheck: plain TCP, or TLS after the access lists. */
-export function listenRequest(listener: ServerListener | undefined, at: string): ListenRequest {
+export function listenRequest(
+  listener: ServerListener | undefined,
+  at: string,
+  admit?: Admit,
+): ListenRequest {
   const { tls, ...request } = listener ?? { at }
-  return tls === undefined ? request : { ...request, scheme: 'https', handshake: tls.handshake }
+  const handshake = admit === undefined ? tls?.handshake : admitted(admit, tls?.handshake)
+  return {
+    ...request,
+    ...(tls !== undefined && { scheme: 'https' }),
+    ...(handshake !== undefined && { handshake }),
+  }
+}
+
+function admitted(admit: Admit, before: Handshake | undefined): Handshake {
+  return (socket, peer, done) => {
+    const pass = (passed: Socket): void => {
+      if (admit(passed, peer.address)) done(passed)
+    }
+    if (before === undefined) pass(socket)
+    else before(socket, peer, pass)
+  }
 }

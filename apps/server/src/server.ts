@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
+import type { Duplex } from 'node:stream'
 
 import type { Gate } from '@proj/auth'
 import { WindowBudget } from '@proj/mux'
@@ -20,7 +21,11 @@ import { createServerAdmin } from './admin/admin.ts'
 import type { Authenticator, PortName } from './auth/authenticator.ts'
 import { refusePages } from './auth/refuse-pages.ts'
 import { type StandingPolicy, VisitorGates } from './auth/visitor-gates.ts'
-import { ConnectionBudget, type ConnectionShares } from './connection-budget.ts'
+import {
+  ConnectionBudget,
+  type ConnectionShares,
+  type PortConnections,
+} from './connection-budget.ts'
 import { endpointUrls } from './proxy/endpoint-urls.ts'
 import { HttpProxy } from './proxy/http-proxy.ts'
 import type { ProxyOptions } from './proxy/proxy-options.ts'
@@ -34,6 +39,7 @@ import { clientCertificateOf } from './tls/certificates.ts'
 import type { TlsPortStatus } from './tls/tls-status.ts'
 import { auditNames } from './upstream/audit-names.ts'
 import { ReservationsApi } from './upstream/reservations-api.ts'
+import { UpstreamConnections, type UpstreamPortOptions } from './upstream/upstream-connections.ts'
 import { createUpstreamPort } from './upstream/upstream-port.ts'
 
 /** What a server is made of. */
@@ -46,6 +52,8 @@ export interface ServerOptions {
   readonly admin?: ServerListener
   /** Host names of the ports besides `localhost`, for requests without credentials. Default: none. */
   readonly hosts?: Readonly<Partial<Record<PortName, readonly string[]>>>
+  /** Limits of the upstream port. */
+  readonly upstreamPort?: UpstreamPortOptions
   /** Times and limits of the HTTP edge. */
   readonly edge?: ProxyOptions
   /** How long and how many visitors wait for an agent. */
@@ -97,6 +105,7 @@ interface ServerParts {
   readonly inherited: InheritedSockets | undefined
   readonly upstream: UpstreamAcceptor
   readonly connect: ConsumerAcceptor
+  readonly upstreamConnections: UpstreamConnections
   /** The HTTP servers of the two ports that are not the edge's. */
   readonly http: { readonly upstream: HttpServer; readonly admin: HttpServer }
 }
@@ -109,6 +118,8 @@ export class Server {
   readonly edge: HttpProxy
   /** TCP ports that agents have claimed for their endpoints. */
   readonly publicPorts: PublicPorts
+  /** Connections of the upstream port. */
+  readonly upstreamConnections: PortConnections
   /** The bound ports. */
   readonly listeners: ServerListeners
   readonly #parts: ServerParts
@@ -118,6 +129,7 @@ export class Server {
     this.registry = parts.registry
     this.edge = parts.edge
     this.publicPorts = parts.publicPorts
+    this.upstreamConnections = parts.upstreamConnections.sockets
     this.listeners = listeners
     this.#parts = parts
   }
@@ -227,8 +239,10 @@ function construct(options: ServerOptions): ServerParts {
     nameRetryAfterMs: TUNNEL_LIMITS.nameRetryAfterMs.default,
   }
   const peer = { addressOf, certificateOf }
-  const connect = new ConsumerAcceptor(common)
   const budget = new ConnectionBudget(options.connections)
+  const upstreamConnections = new UpstreamConnections(options.upstreamPort ?? {}, budget, logger)
+  const onAccepted = (socket: Duplex): void => upstreamConnections.authenticated(socket)
+  const connect = new ConsumerAcceptor({ ...common, onAccepted })
   const edge = new HttpProxy(options.edge ?? {}, {
     registry,
     connect,
@@ -257,6 +271,7 @@ function construct(options: ServerOptions): ServerParts {
     ...common,
     ...names,
     ...peer,
+    onAccepted,
     publicPorts,
     urls: (endpoint) => endpointUrls(endpoint, { ...edge.options, scheme, port: state.proxyPort }),
     readVisitorRules: gates.read,
@@ -285,6 +300,7 @@ function construct(options: ServerOptions): ServerParts {
       edge,
       registry,
       publicPorts,
+      upstreamConnections: upstreamConnections.sockets,
       sessions: () => upstream.sessions.size,
       tls: tlsPorts(options),
       handshakes: authenticator?.limits,
@@ -296,12 +312,23 @@ function construct(options: ServerOptions): ServerParts {
   })
   const http = { upstream: createUpstreamPort({ upstream, connect, reservations }), admin }
   const { inherited } = options
-  return { state, registry, gates, edge, publicPorts, inherited, upstream, connect, http }
+  return {
+    state,
+    registry,
+    gates,
+    edge,
+    publicPorts,
+    inherited,
+    upstream,
+    connect,
+    upstreamConnections,
+    http,
+  }
 }
 
 async function listenOn(
   options: ServerOptions,
-  { edge, http }: ServerParts,
+  { edge, upstreamConnections, http }: ServerParts,
 ): Promise<ServerListeners> {
   const { inherited } = options
   const [proxy, upstream, admin] = await listenTogether([
@@ -310,7 +337,13 @@ async function listenOn(
       inherited,
       onConnection: (socket, { address }) => edge.accept(socket, address),
     },
-    { ...listenRequest(options.upstream, '*:8001'), inherited, server: http.upstream },
+    {
+      ...listenRequest(options.upstream, '*:8001', (socket, address) =>
+        upstreamConnections.accept(socket, address),
+      ),
+      inherited,
+      server: http.upstream,
+    },
     { ...listenRequest(options.admin, 'localhost:8002'), inherited, server: http.admin },
   ])
   return { proxy, upstream, admin }

@@ -30,6 +30,7 @@ import { durationLimit, integerLimit, sizeLimit } from './limits.ts'
 import { PROXY_LIMITS } from './proxy/proxy-options.ts'
 import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
 import { RESERVATION_LIMITS } from './store/reservation-store.ts'
+import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
 import { TLS_PORTS, TLS_SETTINGS, tlsFitsTogether, type TlsSettings } from './tls/tls-settings.ts'
 
 /** Every setting of the server: key, flag, variable, default and description. */
@@ -112,6 +113,13 @@ export const settings = defineSettings({
       ...LISTENER_SETTINGS,
       tls: TLS_SETTINGS,
       auth: AUTH_SETTINGS,
+      maxConnections: integerLimit(UPSTREAM_PORT_LIMITS.maxConnections, {
+        description: 'Most connections at once; one more gets 503.',
+      }),
+      maxUnauthenticatedPerSource: integerLimit(UPSTREAM_PORT_LIMITS.maxUnauthenticatedPerSource, {
+        description:
+          'Of these, most of one address, or /64 of IPv6, that have not authenticated; then 503.',
+      }),
       absentWaitMs: durationLimit(TUNNEL_LIMITS.absentWaitMs, {
         description:
           'How long visitors wait for an endpoint whose connection was just lost, or that is reserved, after a start.',

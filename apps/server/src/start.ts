@@ -15,7 +15,7 @@ import { formatHostPort, type ListenAddress, type PortRange } from '@proj/config
 import type { Logger } from '@proj/tunnel'
 import { type InheritedSockets, isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
 
-import { perSource } from './connection-budget.ts'
+import { type ConnectionShares, perSource } from './connection-budget.ts'
 import { readDescriptorLimit, shareDescriptors } from './descriptors.ts'
 import { announce } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
@@ -31,6 +31,7 @@ import type { ServerListener } from './server-listener.ts'
 import { openStoreOrNone } from './store/server-store.ts'
 import { type ServerTree, settings as definition } from './settings.ts'
 import { TlsPorts } from './tls/tls-ports.ts'
+import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
 import { SOFTWARE } from './version.ts'
 import { standingPolicies } from './auth/visitor-gates.ts'
 
@@ -82,7 +83,7 @@ export async function start(
   }
   const descriptors = readDescriptorLimit()
   const connections = shareDescriptors(descriptors)
-  warnOfFewDescriptors(settings, { descriptors, visitors: connections.visitors }, logger)
+  warnOfFewDescriptors(settings, { descriptors, ...connections }, logger)
   let server: Server
   try {
     server = await Server.start({
@@ -95,6 +96,7 @@ export async function start(
         tenantDomains: tenantDomains(settings.upstream.tenants),
       },
       connections,
+      upstreamPort: settings.upstream,
       publicPorts: { ...publicPorts, hosts: portHosts },
       inherited,
       hosts: portHostNames(binds, settings.proxy),
@@ -180,32 +182,32 @@ function portHostNames(
   }
 }
 
-/** Warns where more visitors are configured than this process has file descriptors for. */
+/** Warns where more connections are configured than this process has file descriptors for. */
 function warnOfFewDescriptors(
-  {
-    proxy,
-    publicPorts,
-  }: Readonly<Record<'proxy' | 'publicPorts', { readonly maxConnections: number }>>,
-  facts: { readonly descriptors: number; readonly visitors: number },
+  settings: Readonly<
+    Record<'proxy' | 'publicPorts' | 'upstream', { readonly maxConnections: number }>
+  >,
+  { descriptors, visitors, all }: ConnectionShares & { readonly descriptors: number },
   logger: Logger,
 ): void {
-  const { descriptors, visitors } = facts
-  const configured = {
-    'proxy.max_connections': [proxy.maxConnections, PROXY_LIMITS.maxConnections],
-    'public_ports.max_connections': [publicPorts.maxConnections, PUBLIC_PORT_LIMITS.maxConnections],
-  } as const
-  for (const [setting, [value, limit]] of Object.entries(configured)) {
-    if (visitors >= value) continue
+  const ports = [
+    ['proxy.max_connections', settings.proxy, PROXY_LIMITS, visitors],
+    ['public_ports.max_connections', settings.publicPorts, PUBLIC_PORT_LIMITS, visitors],
+    ['upstream.max_connections', settings.upstream, UPSTREAM_PORT_LIMITS, all],
+  ] as const
+  for (const [setting, { maxConnections: configured }, limits, maxConnections] of ports) {
+    if (maxConnections >= configured) continue
     // The default fits to what the process has; only a number that was configured is worth a warning.
-    const level = value === limit.default ? 'debug' : 'warn'
+    const level = configured === limits.maxConnections.default ? 'debug' : 'warn'
     logger[level](
       {
-        maxConnections: visitors,
-        configured: value,
+        setting,
+        maxConnections,
+        configured,
         descriptors,
         hint: 'raise ulimit -n, or LimitNOFILE of the service',
       },
-      `fewer visitors than ${setting}: the process may open too few files`,
+      'fewer connections than configured: the process may open too few files',
     )
   }
 }

@@ -14,6 +14,8 @@ import { type Fixture, type FixtureOptions, request, tunnel } from './tunnel-fix
 const SWITCH = 'HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'
 
+const MANY = { visitors: 99, visitorsPerSource: 99, all: 99, unauthenticated: 99 }
+
 /** Upgrades when asked to, and answers 200 else. */
 function upgrading(socket: Socket): void {
   socket.on('data', (chunk) => socket.write(chunk.includes('Upgrade') ? SWITCH : OK))
@@ -95,7 +97,7 @@ async function firstByte(port: number): Promise<string> {
 }
 
 test('visitors of public ports and of the proxy port share the descriptors', async () => {
-  const connections = { visitors: 1, visitorsPerSource: Infinity, all: 9 }
+  const connections = { ...MANY, visitors: 1 }
   const { made, publicPort, sockets } = await withPublicPort({ connections })
   // An idle visitor of the proxy port goes for one of a public port,
   using idle = await made.visit()
@@ -111,7 +113,7 @@ test('visitors of public ports and of the proxy port share the descriptors', asy
 })
 
 test('one source has one share of the descriptors on all ports together', async () => {
-  const connections = { visitors: 9, visitorsPerSource: 1, all: 9 }
+  const connections = { ...MANY, visitorsPerSource: 1 }
   const { made, publicPort, sockets } = await withPublicPort({ connections })
   expect(await firstByte(publicPort)).toBe('x')
   expect(await status(made)).toBe(503)

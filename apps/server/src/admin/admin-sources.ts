@@ -1,6 +1,7 @@
 import type { UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { Authenticator } from '../auth/authenticator.ts'
+import type { PortConnections } from '../connection-budget.ts'
 import type { HttpProxy } from '../proxy/http-proxy.ts'
 import type { PublicPorts } from '../public-ports/public-ports.ts'
 import type { TlsPortStatus } from '../tls/tls-status.ts'
@@ -10,6 +11,8 @@ export interface AdminSources {
   readonly edge: HttpProxy
   readonly registry: UpstreamRegistry
   readonly publicPorts: PublicPorts
+  /** Connections of the upstream port. */
+  readonly upstreamConnections: PortConnections
   /** Agent sessions open now. */
   readonly sessions: () => number
   readonly tls: readonly TlsPortStatus[]

@@ -59,8 +59,16 @@ function edgeMetrics({ edge }: AdminSources): readonly Metric[] {
   ]
 }
 
-function connectionMetrics({ edge, publicPorts }: AdminSources): readonly Metric[] {
-  const ports = Object.entries({ proxy: edge.sockets, public: publicPorts.visitors.sockets })
+function connectionMetrics({
+  edge,
+  publicPorts,
+  upstreamConnections: upstream,
+}: AdminSources): readonly Metric[] {
+  const ports = Object.entries({
+    proxy: edge.sockets,
+    public: publicPorts.visitors.sockets,
+    upstream,
+  })
   return [
     {
       type: 'gauge',

@@ -26,8 +26,15 @@ function documented(): ReadonlyMap<string, string> {
 
 test('docs/admin.md lists the metrics of both programs with their types, and no others', async () => {
   const server = await startServer()
-  const { edge, registry, publicPorts } = server
-  const sources = { edge, registry, publicPorts, tls: [], handshakes: undefined }
+  const { edge, registry, publicPorts, upstreamConnections } = server
+  const sources = {
+    edge,
+    registry,
+    publicPorts,
+    upstreamConnections,
+    tls: [],
+    handshakes: undefined,
+  }
   const counted = [
     ...serverMetrics({ ...sources, sessions: () => 0, leftOutLines: () => 0 }),
     ...agentMetrics(SAMPLE),

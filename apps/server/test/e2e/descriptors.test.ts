@@ -1,6 +1,5 @@
 // One source opens more connections than the server has descriptors for: agents, operators and other
 // requests are still served.
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { connect, type Socket } from 'node:net'
 
@@ -20,9 +19,12 @@ async function openIdle(port: number): Promise<void> {
   onTestFinished(() => sockets.forEach((socket) => socket.destroy()))
   for (let at = 0; at < VISITORS; at++) {
     const socket = connect(port, '127.0.0.1')
-    socket.on('error', () => {})
     sockets.push(socket)
-    await once(socket, 'connect')
+    // A rejected one may be reset before its `connect` is seen.
+    await new Promise<void>((resolve) => {
+      socket.once('connect', () => resolve())
+      socket.on('error', () => resolve())
+    })
   }
 }
 
@@ -43,5 +45,22 @@ test(
     const connections = Number(/^adit_edge_connections (\d+)/m.exec(metrics)?.[1])
     expect(connections).toBeGreaterThan(70)
     expect(connections).toBeLessThanOrEqual(80) // half of 256 less the reserve of 96
+  },
+)
+
+test(
+  '512 silent connections of one address to the upstream port of a server with 256 descriptors',
+  { timeout: 60_000 },
+  async () => {
+    const service = await listening(createServer((_, response) => response.end('here')))
+    onTestFinished(async () => await service.close())
+    const server = await startServer(undefined, [], FEW)
+    await openIdle(server.ports.upstream)
+    await startAgent('http', 'web', service.port, server)
+    const text = 'GET / HTTP/1.1\r\nhost: web.localhost\r\nconnection: close\r\n\r\n'
+    expect((await exchangeRaw(server.ports.proxy, text)).body.toString()).toBe('here')
+    const page = await fetch(`http://127.0.0.1:${server.ports.admin}/metrics`)
+    const rejected = /^adit_connections_rejected_total\{port="upstream",limit="source"\} (\d+)/m
+    expect(Number(rejected.exec(await page.text())?.[1])).toBeGreaterThan(400)
   },
 )

@@ -49,6 +49,8 @@ export interface ConsumerAcceptorOptions {
   readonly registry: UpstreamRegistry
   /** Judges handshakes. Default: everyone may do everything. */
   readonly authorize?: Authorize
+  /** Called with the socket of every peer that was let in, after its 101. Default: not called. */
+  readonly onAccepted?: (socket: Duplex) => void
   /** Names this server. Default: random. */
   readonly node?: string
   /** Program and version. Default `adit`. */
@@ -82,6 +84,7 @@ export class ConsumerAcceptor {
     this.#options = {
       registry: options.registry,
       authorize: options.authorize ?? allowAll,
+      onAccepted: options.onAccepted ?? (() => {}),
       node: options.node ?? randomBytes(4).toString('hex'),
       software: options.software ?? 'adit',
       maxSessions: limit('maxSessions', options.maxSessions),
@@ -177,6 +180,7 @@ export class ConsumerAcceptor {
       return await this.#connect(named, grant, request, handshake.accept, socket, head)
     }
     socket.write(switchingProtocols(handshake.accept, true))
+    this.#options.onAccepted(socket)
     const pipe = new WebSocketPipe(socket, { role: 'server', head })
     const session = new ConsumerSession(pipe, grant, request, this.#options)
     this.#sessions.add(session)
@@ -213,6 +217,7 @@ export class ConsumerAcceptor {
     this.#pipes.add(splice)
     onAborted(grant.ended, closed, () => splice.abort('notPermitted'))
     socket.write(switchingProtocols(accept, false))
+    this.#options.onAccepted(socket)
     // The reader of bare bytes may pause for long and then answers no ping: silence is no failure.
     splice.connect(new WebSocketPipe(socket, { role: 'server', head, missedPongs: Infinity }))
     return undefined

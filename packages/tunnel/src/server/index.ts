@@ -23,4 +23,4 @@ export type {
   Grant,
 } from './authorization.ts'
 export { RESERVATIONS_ROUTE, routeEndpoint, SESSION_ENDPOINT } from '../protocol/routes.ts'
-export { jsonAnswer, retryAfterSeconds, sendAnswer } from '../protocol/http-answer.ts'
+export { formatAnswer, jsonAnswer, retryAfterSeconds, sendAnswer } from '../protocol/http-answer.ts'

@@ -69,6 +69,8 @@ export interface UpstreamAcceptorOptions<
   readonly reservations?: NameReservations
   /** Called for every name that is rejected because another identity has it. Default: not called. */
   readonly onNameRejected?: (rejected: RejectedName) => void
+  /** Called with the socket of every peer that was let in, after its 101. Default: not called. */
+  readonly onAccepted?: (socket: Duplex) => void
   /** URLs visitors can use for an endpoint, sent to Adit agents. Default: none. */
   readonly urls?: (endpoint: Endpoint) => readonly string[]
   /** Names this server to its agents. Default: random. */
@@ -118,6 +120,7 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
       authorize: options.authorize ?? allowAll,
       reservations: options.reservations ?? { find: () => undefined },
       onNameRejected: options.onNameRejected ?? (() => {}),
+      onAccepted: options.onAccepted ?? (() => {}),
       publicPorts: options.publicPorts ?? noPublicPorts,
       urls: options.urls ?? (() => []),
       node: options.node ?? randomBytes(4).toString('hex'),
@@ -248,6 +251,7 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
     if (taken !== undefined) return taken
     if (socket.destroyed) return undefined
     socket.write(switchingProtocols(handshake.accept, adit))
+    options.onAccepted(socket)
     const session = new UpstreamSession(new WebSocketPipe(socket, { role: 'server', head }), {
       ...options,
       id: randomBytes(6).toString('hex'),
