@@ -8,6 +8,7 @@
 
 import type { RetryClass } from './errors.ts'
 import { type DialLimit, limitOf } from './limit.ts'
+import { checkOptionNames, type OptionNames } from './option-names.ts'
 
 /** Options of a Backoff. Defaults and ranges are in BACKOFF_LIMITS. */
 export interface BackoffOptions {
@@ -31,6 +32,20 @@ export interface BackoffOptions {
   readonly lossMs?: number | undefined
   /** Returns a number in [0, 1); set by tests. @default Math.random */
   readonly random?: (() => number) | undefined
+}
+
+/** Options of a Backoff. */
+const BACKOFF_OPTION_NAMES: OptionNames<BackoffOptions> = {
+  minMs: true,
+  baseMs: true,
+  maxMs: true,
+  slowMaxMs: true,
+  stoppedMs: true,
+  factor: true,
+  resetAfterMs: true,
+  lossMaxMs: true,
+  lossMs: true,
+  random: true,
 }
 
 const AT_LEAST_1 = { min: 1, max: Infinity, orInfinity: true } as const
@@ -78,6 +93,7 @@ export class Backoff {
   #lostAt = -Infinity
 
   constructor(options: BackoffOptions = {}) {
+    checkOptionNames('', options, BACKOFF_OPTION_NAMES)
     const pick = (name: keyof typeof BACKOFF_LIMITS): number =>
       limitOf(name, options[name], BACKOFF_LIMITS[name])
     this.#options = {

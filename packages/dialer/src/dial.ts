@@ -3,7 +3,8 @@ import type { TLSSocket } from 'node:tls'
 
 import { connectFirstHop } from './connect/connect.ts'
 import { DialContext } from './dial-context.ts'
-import { type DialOptions, resolveDialOptions } from './options.ts'
+import { checkOptionNames } from './option-names.ts'
+import { DIAL_OPTION_NAMES, type DialOptions, resolveDialOptions } from './options.ts'
 import type { RouteScheme } from './proxy/environment.ts'
 import { selectProxy } from './proxy/select-proxy.ts'
 import { holding } from './socket-event.ts'
@@ -19,6 +20,7 @@ import { type Endpoint, formatEndpoint, checkEndpoint } from './endpoint.ts'
  * @returns rejects with a DialError, or with the reason of the signal
  */
 export function dial(target: Endpoint, options: DialOptions = {}): Promise<Socket | TLSSocket> {
+  checkOptionNames('', options, DIAL_OPTION_NAMES)
   const endpoint = checkEndpoint(target)
   const resolved = resolveDialOptions(options)
   return DialContext.run(resolved, async (context, signal) => {

@@ -3,6 +3,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { DialLeg, DialPhase } from './errors.ts'
 import type { Lookup } from './connect/lookup.ts'
 import type { ProxyAuthorize } from './proxy/challenge.ts'
+import { type NoProxyRules, parseNoProxy } from './proxy/no-proxy.ts'
 import { type ProxyOption, type ResolvedProxy, resolveProxy } from './proxy/select-proxy.ts'
 import { resolveSources, type SourceOptions, type SourcePlan } from './connect/source-options.ts'
 import {
@@ -12,6 +13,7 @@ import {
   resolveTls,
   type TlsOptions,
 } from './tls/options.ts'
+import { checkOptionNames, type OptionNames } from './option-names.ts'
 import { type DialLimit, limitOf, MAX_TIMER_MS } from './limit.ts'
 import { trustingContext } from './tls/trust.ts'
 
@@ -92,6 +94,37 @@ export interface DialOptions extends SourceOptions {
   readonly onEvent?: ((event: DialEvent) => void) | undefined
 }
 
+/** Options of `dial`, of the agents and of the connector. */
+export const DIAL_OPTION_NAMES: OptionNames<DialOptions> = {
+  signal: true,
+  tls: true,
+  proxy: true,
+  noProxy: true,
+  proxyTls: true,
+  proxyHeaders: true,
+  proxyAuthorize: true,
+  family: true,
+  timeouts: true,
+  attemptDelayMs: true,
+  keepAliveMs: true,
+  lookup: true,
+  onEvent: true,
+  localAddress: true,
+  localPort: true,
+  interface: true,
+  device: true,
+}
+
+/** The option `timeouts`. */
+const TIMEOUT_NAMES: OptionNames<DialTimeouts> = {
+  totalMs: true,
+  dnsMs: true,
+  connectMs: true,
+  proxyMs: true,
+  tlsMs: true,
+  upgradeMs: true,
+}
+
 const ANY_TIME = { min: 1, max: MAX_TIMER_MS, orInfinity: true } as const
 
 /** Default and range of every option of a dial that is a number. */
@@ -115,7 +148,7 @@ export interface ResolvedDialOptions {
   readonly sources: SourcePlan
   readonly tls: ResolvedTls | undefined
   readonly proxy: ResolvedProxy
-  readonly noProxy: string
+  readonly noProxy: NoProxyRules
   readonly proxyTls: ResolvedTls
   readonly proxyHeaders: Readonly<Record<string, string>>
   readonly proxyAuthorize: ProxyAuthorize | undefined
@@ -137,6 +170,7 @@ export function resolveDialOptions(
   alpn?: readonly string[],
 ): ResolvedDialOptions {
   const { family, timeouts = {}, tls } = options
+  checkOptionNames('timeouts.', timeouts, TIMEOUT_NAMES)
   const timeout = (name: keyof DialTimeouts): number =>
     limitOf(`timeouts.${name}`, timeouts[name], DIAL_LIMITS[name])
   if (family !== undefined && family !== 4 && family !== 6) {
@@ -150,11 +184,11 @@ export function resolveDialOptions(
         ? undefined
         : checkedTls(tls === true ? DEFAULT_TLS : tls, alpn),
     proxy: resolveProxy(options.proxy ?? 'direct'),
-    noProxy: options.noProxy ?? '',
+    noProxy: checkNoProxy(options.noProxy ?? ''),
     proxyTls:
       options.proxyTls === undefined
         ? resolveTls(DEFAULT_TLS, HTTP_ALPN)
-        : checkedTls(options.proxyTls, HTTP_ALPN),
+        : checkedTls(options.proxyTls, HTTP_ALPN, 'proxyTls'),
     proxyHeaders: checkHeaders(options.proxyHeaders ?? {}),
     proxyAuthorize: options.proxyAuthorize,
     family,
@@ -173,8 +207,19 @@ export function resolveDialOptions(
   }
 }
 
-function checkedTls(options: TlsOptions, alpn: readonly string[] | undefined): ResolvedTls {
-  const resolved = resolveTls(options, alpn)
+function checkNoProxy(text: string): NoProxyRules {
+  const rules = parseNoProxy(text)
+  const [wrong] = rules.wrong
+  if (wrong === undefined) return rules
+  throw new TypeError(`noProxy has the entry ${JSON.stringify(wrong)}, which has no known form`)
+}
+
+function checkedTls(
+  options: TlsOptions,
+  alpn: readonly string[] | undefined,
+  prefix?: 'tls' | 'proxyTls',
+): ResolvedTls {
+  const resolved = resolveTls(options, alpn, prefix)
   trustingContext(resolved)
   return resolved
 }

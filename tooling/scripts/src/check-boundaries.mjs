@@ -26,7 +26,7 @@ const MAY_IMPORT = {
 const APPS_MAY_IMPORT = Object.keys(MAY_IMPORT).map((folder) => folder.replace('packages/', ''))
 
 /** Entry points that every package may import, whatever the plan says of their package. */
-const OPEN_TO_ALL = new Set(['config/address'])
+const OPEN_TO_ALL = new Set(['config/address', 'config/nearest'])
 
 /**
  * Entry points that are only for some importers.

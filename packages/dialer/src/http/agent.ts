@@ -10,7 +10,13 @@ import { HttpProxyAgent } from 'http-proxy-agent'
 
 import { DialContext } from '../dial-context.ts'
 import { openRoute } from '../dial.ts'
-import { type DialOptions, type ResolvedDialOptions, resolveDialOptions } from '../options.ts'
+import { checkOptionNames } from '../option-names.ts'
+import {
+  DIAL_OPTION_NAMES,
+  type DialOptions,
+  type ResolvedDialOptions,
+  resolveDialOptions,
+} from '../options.ts'
 import type { ProxyServer } from '../proxy/proxy-server.ts'
 import { selectProxy } from '../proxy/select-proxy.ts'
 import { HTTP_ALPN } from '../tls/options.ts'
@@ -23,6 +29,7 @@ import { checkEndpoint } from '../endpoint.ts'
  * @throws {TypeError | RangeError} for a wrong option
  */
 export function createAgent(options: DialOptions = {}): https.Agent {
+  checkOptionNames('', options, DIAL_OPTION_NAMES)
   return new DialingHttpsAgent(
     resolveDialOptions({ ...options, tls: secureTls(options) }, HTTP_ALPN),
   )
@@ -34,6 +41,7 @@ export function createAgent(options: DialOptions = {}): https.Agent {
  * @throws {TypeError | RangeError} for a wrong option
  */
 export function createHttpAgent(options: DialOptions = {}): http.Agent {
+  checkOptionNames('', options, DIAL_OPTION_NAMES)
   return new DialingHttpAgent(resolveDialOptions({ ...options, tls: undefined }))
 }
 

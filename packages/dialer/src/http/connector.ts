@@ -4,7 +4,8 @@ import { callbackify } from 'node:util'
 import { secureTls } from './agent.ts'
 import { DialContext } from '../dial-context.ts'
 import { openRoute } from '../dial.ts'
-import { type DialOptions, resolveDialOptions } from '../options.ts'
+import { checkOptionNames } from '../option-names.ts'
+import { DIAL_OPTION_NAMES, type DialOptions, resolveDialOptions } from '../options.ts'
 import { HTTP_ALPN } from '../tls/options.ts'
 import { checkEndpoint } from '../endpoint.ts'
 
@@ -33,6 +34,7 @@ export type Connector = (target: ConnectorTarget, callback: ConnectorCallback) =
  * @throws {TypeError | RangeError} for a wrong option
  */
 export function createConnector(options: DialOptions = {}): Connector {
+  checkOptionNames('', options, DIAL_OPTION_NAMES)
   const secure = resolveDialOptions({ ...options, tls: secureTls(options) }, HTTP_ALPN)
   const plain = resolveDialOptions({ ...options, tls: undefined })
   return (target, callback) => {

@@ -62,7 +62,7 @@ export class EnvironmentProxies {
    * @throws {DialError} DIAL_PROXY_INVALID naming the variable
    */
   select(scheme: RouteScheme, host: string, port: number): ProxySelection {
-    const warnings = [...this.#noProxy.warnings]
+    const warnings: string[] = []
     // A CGI parent turns a request header "Proxy" into HTTP_PROXY (httpoxy, CVE-2016-5385).
     const cgi = this.#isCgi && this.#variables.has('HTTP_PROXY')
     if (cgi) warnings.push('HTTP_PROXY is ignored because REQUEST_METHOD is set (CGI)')
@@ -81,9 +81,27 @@ export class EnvironmentProxies {
     if (entry !== undefined) {
       return { proxy: undefined, from: `${this.#noProxyName} entry ${entry}`, warnings }
     }
+    this.#refuseWrongEntries()
     const value = this.#variables.get(name) ?? ''
     if (!value.includes('://')) warnings.push(`${name} has no scheme; http:// is assumed`)
     return { proxy: parseVariable(name, value), from: name, warnings }
+  }
+
+  /**
+   * An entry that cannot be read could be meant for this target, so the proxy is not used in spite of it.
+   */
+  #refuseWrongEntries(): void {
+    const [wrong] = this.#noProxy.wrong
+    if (wrong === undefined) return
+    throw new DialError(
+      'DIAL_PROXY_INVALID',
+      `the environment variable ${this.#noProxyName} has the entry ${JSON.stringify(wrong)}, which has no known form`,
+      {
+        phase: 'proxy',
+        leg: 'local',
+        hint: 'use example.com, *.example.com, 192.0.2.1, 192.0.2.0/24, 192.0.2.*, <local> or *, each with or without a port',
+      },
+    )
   }
 
   #first(names: readonly string[], withoutHttpUpper: boolean): string | undefined {

@@ -1,6 +1,7 @@
 import { formatHostPort } from '@proj/config/address'
 
 import { withoutBrackets } from '../endpoint.ts'
+import { checkOptionNames, type OptionNames } from '../option-names.ts'
 
 /** Protocol of a proxy. With `socks4a` and `socks5h` the proxy looks up the name of the target. */
 export type ProxyProtocol = 'http' | 'https' | 'socks4' | 'socks4a' | 'socks5' | 'socks5h'
@@ -13,6 +14,13 @@ export interface ProxySettings {
   readonly username?: string | undefined
   /** Password, not percent-encoded, instead of that in the URL. */
   readonly password?: string | undefined
+}
+
+/** The option `proxy` as an object. */
+const PROXY_SETTING_NAMES: OptionNames<ProxySettings> = {
+  url: true,
+  username: true,
+  password: true,
 }
 
 /** A proxy. Its text, JSON and inspection never contain the password. */
@@ -35,6 +43,7 @@ export class ProxyServer {
   constructor(settings: string | URL | ProxySettings) {
     const given =
       typeof settings === 'string' || settings instanceof URL ? { url: settings } : settings
+    if (!(settings instanceof URL)) checkOptionNames('proxy.', given, PROXY_SETTING_NAMES)
     const url = parseUrl(String(given.url))
     this.protocol = parseProtocol(url)
     this.host = withoutBrackets(url.hostname)

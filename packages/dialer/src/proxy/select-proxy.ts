@@ -1,4 +1,4 @@
-import { parseNoProxy } from './no-proxy.ts'
+import type { NoProxyRules } from './no-proxy.ts'
 import { EnvironmentProxies, type ProxySelection, type RouteScheme } from './environment.ts'
 import { ProxyServer, type ProxySettings } from './proxy-server.ts'
 
@@ -24,19 +24,18 @@ export function resolveProxy(option: ProxyOption): ResolvedProxy {
  */
 export function selectProxy(
   option: ResolvedProxy,
-  noProxy: string,
+  noProxy: NoProxyRules,
   scheme: RouteScheme,
   target: { readonly host: string; readonly port: number } | { readonly path: string },
 ): ProxySelection {
   if ('path' in target) return direct('unix sockets use no proxy')
   if (option === 'direct') return direct('no proxy is set')
   if (option instanceof EnvironmentProxies) return option.select(scheme, target.host, target.port)
-  const rules = parseNoProxy(noProxy)
-  const entry = rules.match(target.host, target.port)
-  if (entry !== undefined) return direct(`noProxy entry ${entry}`, rules.warnings)
-  return { proxy: option, from: 'the option proxy', warnings: rules.warnings }
+  const entry = noProxy.match(target.host, target.port)
+  if (entry !== undefined) return direct(`noProxy entry ${entry}`)
+  return { proxy: option, from: 'the option proxy', warnings: [] }
 }
 
-function direct(from: string, warnings: readonly string[] = []): ProxySelection {
-  return { proxy: undefined, from, warnings }
+function direct(from: string): ProxySelection {
+  return { proxy: undefined, from, warnings: [] }
 }

@@ -56,9 +56,11 @@ export function diagnose(
       socket.destroy()
       return
     }
+    // These are for the upgrade only, and a dial refuses them.
+    const { headers: _headers, protocols: _protocols, ...plain } = options
     const secure = scheme === 'wss' || scheme === 'tls'
     const socket = await dial(endpoint, {
-      ...options,
+      ...plain,
       onEvent,
       tls: secure ? (options.tls ?? true) : undefined,
     })

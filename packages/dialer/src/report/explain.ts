@@ -196,8 +196,10 @@ function describeTls(tls: ResolvedTls): string {
     tls.verify === 'full' ? `verified against ${trusted}` : 'only the pin is verified',
     ...(tls.pins.length > 0 ? [`${tls.pins.length} pinned keys`] : []),
     ...(tls.servername === undefined ? [] : [`as ${tls.servername}`]),
-    ...(tls.cert === undefined ? [] : ['with a client certificate']),
-    `${tls.minVersion} or newer`,
+    ...(tls.cert === undefined && tls.pfx === undefined ? [] : ['with a client certificate']),
+    tls.maxVersion === 'TLSv1.3'
+      ? `${tls.minVersion} or newer`
+      : `${tls.minVersion} to ${tls.maxVersion}`,
     ...(tls.alpn === undefined ? [] : [`ALPN ${tls.alpn.join(', ')}`]),
   ].join(', ')
 }

@@ -1,3 +1,5 @@
+import { checkOptionNames } from '../option-names.ts'
+import { MANAGED_OPTION_NAMES } from '../websocket/dial-websocket.ts'
 import { type ResolvedDialOptions, resolveDialOptions } from '../options.ts'
 import type { RouteScheme } from '../proxy/environment.ts'
 import { resolveWebSocket, type WebSocketDialOptions } from '../websocket/websocket-target.ts'
@@ -23,6 +25,7 @@ export function resolveReportTarget(
   target: ReportTarget,
   options: ReportOptions,
 ): ResolvedReportTarget {
+  checkOptionNames('', options, MANAGED_OPTION_NAMES)
   if (typeof target === 'object' && !(target instanceof URL)) {
     const endpoint = checkEndpoint(target)
     const resolved = resolveDialOptions(options)

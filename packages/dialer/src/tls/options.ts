@@ -1,6 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import type { SecureVersion } from 'node:tls'
 
+import { checkOptionNames, type OptionNames } from '../option-names.ts'
+
 /**
  * TLS to one peer: the server, or an https proxy. Pass the same object to every dial: the list of some
  * hundred authorities is then made once.
@@ -20,7 +22,9 @@ export interface TlsOptions {
   readonly cert?: Pem | undefined
   /** Private key of the client certificate, PEM. Default: none. */
   readonly key?: Pem | undefined
-  /** Passphrase of the key. Default: none. */
+  /** Client certificate with its key and chain, PKCS #12, instead of `cert` and `key`. Default: none. */
+  readonly pfx?: Uint8Array | undefined
+  /** Passphrase of `key` or `pfx`. Default: none. */
   readonly passphrase?: string | undefined
   /** Name to send and to verify instead of the host. Default: the host. */
   readonly servername?: string | undefined
@@ -31,6 +35,12 @@ export interface TlsOptions {
   readonly alpn?: readonly string[] | undefined
   /** Oldest version to accept. Default: `'TLSv1.2'`. */
   readonly minVersion?: SecureVersion | undefined
+  /** Newest version to offer. Default: `'TLSv1.3'`. */
+  readonly maxVersion?: SecureVersion | undefined
+  /** Cipher suites to offer, in the form of OpenSSL. Default: those of Node. */
+  readonly ciphers?: string | undefined
+  /** Options of OpenSSL, the sum of `SSL_OP_*` in `crypto.constants`. Default: those of Node. */
+  readonly secureOptions?: number | undefined
   /**
    * Accept only these public keys: SHA-256 of the SubjectPublicKeyInfo in base64, with or without the
    * prefix `sha256/`. Checked in addition to the chain, see `verify`. Default: any key.
@@ -42,6 +52,24 @@ export interface TlsOptions {
    * Default: `full`.
    */
   readonly verify?: 'full' | 'pin-only' | 'none' | undefined
+}
+
+/** The options `tls` and `proxyTls`. */
+const TLS_OPTION_NAMES: OptionNames<TlsOptions> = {
+  ca: true,
+  systemCa: true,
+  cert: true,
+  key: true,
+  pfx: true,
+  passphrase: true,
+  servername: true,
+  alpn: true,
+  minVersion: true,
+  maxVersion: true,
+  ciphers: true,
+  secureOptions: true,
+  pin: true,
+  verify: true,
 }
 
 /** Text in the format PEM, or its bytes. */
@@ -58,10 +86,14 @@ export interface ResolvedTls {
   readonly systemCa: boolean
   readonly cert: Pem | undefined
   readonly key: Pem | undefined
+  readonly pfx: Uint8Array | undefined
   readonly passphrase: string | undefined
   readonly servername: string | undefined
   readonly alpn: readonly string[] | undefined
   readonly minVersion: SecureVersion
+  readonly maxVersion: SecureVersion
+  readonly ciphers: string | undefined
+  readonly secureOptions: number | undefined
   readonly pins: readonly string[]
   readonly verify: 'full' | 'pin-only' | 'none'
 }
@@ -75,9 +107,15 @@ export const DEFAULT_TLS: TlsOptions = Object.freeze({})
 /**
  * Fills in defaults and checks TLS options.
  * @param alpn - protocols to offer when the options do not set any
+ * @param prefix - name of the option that contains them
  * @throws {TypeError} naming the option
  */
-export function resolveTls(options: TlsOptions, alpn?: readonly string[]): ResolvedTls {
+export function resolveTls(
+  options: TlsOptions,
+  alpn?: readonly string[],
+  prefix: 'tls' | 'proxyTls' = 'tls',
+): ResolvedTls {
+  checkOptionNames(`${prefix}.`, options, TLS_OPTION_NAMES)
   const ca = [options.ca ?? []].flat().flatMap(splitPem)
   for (const name of ['cert', 'key'] as const) checkPem(name, options[name])
   const pins = [options.pin ?? []].flat().map(parsePin)
@@ -88,19 +126,44 @@ export function resolveTls(options: TlsOptions, alpn?: readonly string[]): Resol
   if ((options.cert === undefined) !== (options.key === undefined)) {
     throw new TypeError('set both tls.cert and tls.key, or none of them')
   }
+  if (options.pfx !== undefined) {
+    if (options.cert !== undefined) throw new TypeError('set tls.pfx, or tls.cert and tls.key')
+    if (!(options.pfx instanceof Uint8Array)) throw new TypeError('tls.pfx must be a Buffer')
+  }
   return {
     origin: options,
     ca,
     systemCa: options.systemCa ?? true,
     cert: options.cert,
     key: options.key,
+    pfx: options.pfx,
     passphrase: options.passphrase,
     servername: options.servername,
     alpn: options.alpn ?? alpn,
-    minVersion: options.minVersion ?? 'TLSv1.2',
+    ...resolveVersions(options),
+    ciphers: options.ciphers,
+    secureOptions: options.secureOptions,
     pins,
     verify,
   }
+}
+
+const VERSIONS: readonly SecureVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']
+
+function resolveVersions(options: TlsOptions): Pick<ResolvedTls, 'minVersion' | 'maxVersion'> {
+  const { maxVersion = 'TLSv1.3' } = options
+  // An older maximum is a decision for an old peer, so it needs no second option.
+  const usual = VERSIONS.indexOf(maxVersion) < VERSIONS.indexOf('TLSv1.2') ? maxVersion : 'TLSv1.2'
+  const { minVersion = usual } = options
+  for (const [name, version] of Object.entries({ maxVersion, minVersion })) {
+    if (!VERSIONS.includes(version)) {
+      throw new TypeError(`tls.${name} must be one of ${VERSIONS.join(', ')}, got ${version}`)
+    }
+  }
+  if (VERSIONS.indexOf(minVersion) > VERSIONS.indexOf(maxVersion)) {
+    throw new TypeError(`tls.maxVersion ${maxVersion} is older than tls.minVersion ${minVersion}`)
+  }
+  return { minVersion, maxVersion }
 }
 
 /** Splits a text into its PEM certificates; rejects a text without one, or with one that cannot be read. */

@@ -28,21 +28,37 @@ export function trustingContext(options: ResolvedTls): tls.SecureContext {
   } catch (error) {
     // The text of OpenSSL does not contain the key.
     const why = error instanceof Error ? error.message : String(error)
-    throw new TypeError(`tls.cert, tls.key or tls.passphrase is not valid: ${why}`, {
-      cause: error,
-    })
+    throw new TypeError(`tls.${wrongOptions(options)} is not valid: ${why}`, { cause: error })
   }
   contexts.set(options.origin, context)
   return context
 }
 
+/** Names the options that OpenSSL reads, for the error: it does not say which one is wrong. */
+function wrongOptions({ cert, pfx, ciphers, secureOptions }: ResolvedTls): string {
+  const names = [
+    ...(cert === undefined ? [] : ['cert', 'key', 'passphrase']),
+    ...(pfx === undefined ? [] : ['pfx', 'passphrase']),
+    ...(ciphers === undefined ? [] : ['ciphers']),
+    ...(secureOptions === undefined ? [] : ['secureOptions']),
+  ]
+  return names.join(' or tls.')
+}
+
 function createContext(options: ResolvedTls): tls.SecureContext {
-  const base: tls.SecureContextOptions = { minVersion: options.minVersion }
+  const { minVersion, maxVersion, ciphers, secureOptions } = options
+  const base: tls.SecureContextOptions = { minVersion, maxVersion }
+  if (ciphers !== undefined) base.ciphers = ciphers
+  if (secureOptions !== undefined) base.secureOptions = secureOptions
+  if (options.pfx !== undefined) base.pfx = Buffer.from(options.pfx)
   if (options.cert !== undefined) base.cert = bytesOf(options.cert)
   if (options.key !== undefined) base.key = bytesOf(options.key)
   if (options.passphrase !== undefined) base.passphrase = options.passphrase
   if (options.verify !== 'full') return tls.createSecureContext(base)
-  if (options.ca.length === 0 && !options.systemCa) return tls.createSecureContext(base)
+  // A PKCS #12 file with authorities replaces the default store too.
+  if (options.ca.length === 0 && !options.systemCa && options.pfx === undefined) {
+    return tls.createSecureContext(base)
+  }
   const { getCACertificates } = tls as TlsWithAuthorities
   if (getCACertificates !== undefined) {
     const system = options.systemCa ? getCACertificates('system') : []

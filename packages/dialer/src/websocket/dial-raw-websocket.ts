@@ -4,9 +4,14 @@ import { WebSocket } from 'ws'
 
 import { DialContext } from '../dial-context.ts'
 import { openRoute } from '../dial.ts'
+import { checkOptionNames } from '../option-names.ts'
 import { holding } from '../socket-event.ts'
 import { type RawWebSocket, upgrade } from './upgrade.ts'
-import { resolveWebSocket, type WebSocketDialOptions } from './websocket-target.ts'
+import {
+  resolveWebSocket,
+  WEBSOCKET_OPTION_NAMES,
+  type WebSocketDialOptions,
+} from './websocket-target.ts'
 
 /**
  * Opens a WebSocket and returns its connection without framing, for callers with their own frame
@@ -19,6 +24,7 @@ export function dialRawWebSocket(
   url: string | URL,
   options: WebSocketDialOptions = {},
 ): Promise<RawWebSocket> {
+  checkOptionNames('', options, WEBSOCKET_OPTION_NAMES)
   const target = resolveWebSocket(url, options)
   return DialContext.run(target.resolved, async (context, signal) => {
     const socket = await openRoute(context, target.endpoint, target.scheme)

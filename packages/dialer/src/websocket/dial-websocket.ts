@@ -1,12 +1,17 @@
 import { WebSocket } from 'ws'
 
 import { type DialLimit, limitOf } from '../limit.ts'
+import { checkOptionNames, type OptionNames } from '../option-names.ts'
 
 import { DialContext } from '../dial-context.ts'
 import { openRoute } from '../dial.ts'
 import { holding } from '../socket-event.ts'
 import { upgrade } from './upgrade.ts'
-import { resolveWebSocket, type WebSocketDialOptions } from './websocket-target.ts'
+import {
+  resolveWebSocket,
+  WEBSOCKET_OPTION_NAMES,
+  type WebSocketDialOptions,
+} from './websocket-target.ts'
 
 /** Options of `dialWebSocket`. Defaults and ranges of its numbers are in WEBSOCKET_LIMITS. */
 export interface ManagedWebSocketOptions extends WebSocketDialOptions {
@@ -18,6 +23,13 @@ export interface ManagedWebSocketOptions extends WebSocketDialOptions {
    * Most fragments of one message; more close the connection with 1008.
    */
   readonly maxFragments?: number | undefined
+}
+
+/** Options of `dialWebSocket` and of the reports. */
+export const MANAGED_OPTION_NAMES: OptionNames<ManagedWebSocketOptions> = {
+  ...WEBSOCKET_OPTION_NAMES,
+  maxPayloadBytes: true,
+  maxFragments: true,
 }
 
 // ws keeps these numbers in 32 bits and treats a larger one as no limit.
@@ -42,6 +54,7 @@ export function dialWebSocket(
   url: string | URL,
   options: ManagedWebSocketOptions = {},
 ): Promise<WebSocket> {
+  checkOptionNames('', options, MANAGED_OPTION_NAMES)
   const target = resolveWebSocket(url, options)
   const maxPayload = integer('maxPayloadBytes', options.maxPayloadBytes)
   const maxFragments = integer('maxFragments', options.maxFragments)

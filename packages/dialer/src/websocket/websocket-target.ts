@@ -1,9 +1,11 @@
 import {
   checkHeaders,
+  DIAL_OPTION_NAMES,
   type DialOptions,
   type ResolvedDialOptions,
   resolveDialOptions,
 } from '../options.ts'
+import type { OptionNames } from '../option-names.ts'
 import { HTTP_ALPN } from '../tls/options.ts'
 import { type Endpoint, checkEndpoint } from '../endpoint.ts'
 
@@ -15,6 +17,13 @@ export interface WebSocketDialOptions extends Omit<DialOptions, 'tls'> {
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** Subprotocols to offer; the server must choose one of them. Default: none. */
   readonly protocols?: readonly string[] | undefined
+}
+
+/** Options of `dialRawWebSocket`. */
+export const WEBSOCKET_OPTION_NAMES: OptionNames<WebSocketDialOptions> = {
+  ...DIAL_OPTION_NAMES,
+  headers: true,
+  protocols: true,
 }
 
 /** The target of a WebSocket dial after its checks. */

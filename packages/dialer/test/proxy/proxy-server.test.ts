@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 
 import { describe, expect, it } from 'vitest'
 
+import { parseNoProxy } from '../../src/proxy/no-proxy.ts'
 import { ProxyServer } from '../../src/index.ts'
 import { resolveProxy, selectProxy } from '../../src/proxy/select-proxy.ts'
 
@@ -69,11 +70,12 @@ describe('ProxyServer', () => {
 })
 
 describe('selectProxy', () => {
+  const none = parseNoProxy('')
   const target = { host: '127.0.0.1', port: 80 }
   it('uses an explicit proxy for loopback targets too, and not for entries of noProxy', () => {
     const proxy = resolveProxy('http://p')
-    expect(selectProxy(proxy, '', 'ws', target).proxy).toBe(proxy)
-    expect(selectProxy(proxy, '127.0.0.0/8', 'ws', target)).toEqual({
+    expect(selectProxy(proxy, none, 'ws', target).proxy).toBe(proxy)
+    expect(selectProxy(proxy, parseNoProxy('127.0.0.0/8'), 'ws', target)).toEqual({
       proxy: undefined,
       from: 'noProxy entry 127.0.0.0/8',
       warnings: [],
@@ -82,8 +84,8 @@ describe('selectProxy', () => {
 
   it('uses no proxy for direct, none and unix sockets', () => {
     for (const word of ['direct', 'none']) {
-      expect(selectProxy(resolveProxy(word), '', 'ws', target).proxy).toBeUndefined()
+      expect(selectProxy(resolveProxy(word), none, 'ws', target).proxy).toBeUndefined()
     }
-    expect(selectProxy(resolveProxy('http://p'), '', 'ws', { path: '/x' }).proxy).toBeUndefined()
+    expect(selectProxy(resolveProxy('http://p'), none, 'ws', { path: '/x' }).proxy).toBeUndefined()
   })
 })
