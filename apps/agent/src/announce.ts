@@ -4,6 +4,7 @@ import { formatDialAddress } from '@proj/config/address'
 
 import { SOFTWARE } from './version.ts'
 import type { RunningConfig, RunningListener } from './running-config.ts'
+import { formatOthers } from './status/format-others.ts'
 import { visitorAddresses } from './status/visitor-addresses.ts'
 
 /**
@@ -27,8 +28,14 @@ export async function announce(
   )
   if (json) {
     const listeners = running.listeners.map(({ made }) => {
-      const { endpoint, kind, urls, port } = made.listener
-      return { endpoint, kind, urls, ...(port !== undefined && { port }) }
+      const { endpoint, kind, urls, port, others } = made.listener
+      return {
+        endpoint,
+        kind,
+        urls,
+        ...(port !== undefined && { port }),
+        ...(others.agents > 0 && { others }),
+      }
     })
     const ready = { event: 'ready', software: SOFTWARE, listeners, accesses }
     stdout.write(jsonLine(ready))
@@ -60,14 +67,15 @@ export async function noteBinds(
   if (notes.length > 0) output.write(formatBindNotes(notes))
 }
 
-/** A row for each address: endpoint, address, service. */
+/** A row for each address: endpoint, address, service. Behind them, that other agents serve it too. */
 function listenerRows({ setting, made }: RunningListener): string[][] {
-  const { endpoint } = made.listener
+  const { endpoint, others } = made.listener
   const service = formatDialAddress(setting.addr)
-  return visitorAddresses(made.listener).map((address, index) => [
+  const rows = visitorAddresses(made.listener).map((address, index) => [
     index === 0 ? endpoint : '',
     address,
     '->',
     service,
   ])
+  return others.agents === 0 ? rows : [...rows, ['', formatOthers(others)]]
 }

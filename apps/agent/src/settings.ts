@@ -130,6 +130,11 @@ export const settings = defineSettings({
         publicPort: setting(portOrAny(), {
           description: 'Public TCP port of the server for this service; or any.',
         }),
+        exclusive: setting(boolean(), {
+          default: 'false',
+          description:
+            'Serve the name alone: the server rejects this agent while another one serves it, and others while this one does.',
+        }),
         proxyProtocol: setting(oneOf(['none', 'v1', 'v2']), {
           default: 'none',
           description:

@@ -4,7 +4,9 @@ export type TunnelErrorCode =
   | 'TUNNEL_CONTROL_INVALID'
   | 'TUNNEL_ENDPOINT_INVALID'
   | 'TUNNEL_ENDPOINT_REFUSED'
+  | 'TUNNEL_EXCLUSIVE_UNSUPPORTED'
   | 'TUNNEL_HELLO_TIMEOUT'
+  | 'TUNNEL_NAME_IN_USE'
   | 'TUNNEL_NAME_TAKEN'
   | 'TUNNEL_NO_UPSTREAM'
   | 'TUNNEL_PORT_REFUSED'
@@ -30,9 +32,9 @@ export interface TunnelErrorOptions {
   readonly retryAfterMs?: number
   /** With TUNNEL_UNAUTHORIZED: whether only this endpoint is denied. Default false. */
   readonly isOfEndpoint?: boolean
-  /** With TUNNEL_NAME_TAKEN and TUNNEL_PORT_REFUSED: what holds it, `reservation`, `session`, `hold`, `program`. */
+  /** With TUNNEL_NAME_TAKEN, TUNNEL_NAME_IN_USE and TUNNEL_PORT_REFUSED: what holds it, `reservation`, `session`, `hold`, `program`. */
   readonly holder?: string | undefined
-  /** With TUNNEL_NAME_TAKEN and TUNNEL_PORT_REFUSED: since when, ISO 8601, where that is known. */
+  /** With TUNNEL_NAME_TAKEN, TUNNEL_NAME_IN_USE and TUNNEL_PORT_REFUSED: since when, ISO 8601, where that is known. */
   readonly since?: string | undefined
 }
 
@@ -69,10 +71,20 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
     retryable: false,
     hint: 'read the reason in the message; other endpoints of the agent are still served',
   },
+  TUNNEL_EXCLUSIVE_UNSUPPORTED: {
+    what: 'the server cannot keep other agents off an exclusive endpoint, and it is not served without that',
+    retryable: false,
+    hint: 'update the server, or do without exclusive',
+  },
   TUNNEL_HELLO_TIMEOUT: {
     what: 'the peer agreed to our protocol but did not send its hello in time',
     retryable: true,
     hint: 'check the load of the peer, and proxies on the way',
+  },
+  TUNNEL_NAME_IN_USE: {
+    what: 'another agent serves the endpoint, and this one or the other is exclusive',
+    retryable: true,
+    hint: 'stop the other agent or choose another name; agents share a name when none of them is exclusive',
   },
   TUNNEL_NAME_TAKEN: {
     what: 'the endpoint is reserved for another identity, or served by another one now',

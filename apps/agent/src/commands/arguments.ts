@@ -30,14 +30,16 @@ export function argumentsOf(command: ParsedCommand<OwnCommands>): ArgumentValues
     case 'http': {
       const { endpoint, address } = command.args
       const visitors = visitorsOf(command.flags)
-      const listener = { endpoint, addr: address, protocol: 'http', visitors }
+      const exclusive = command.flags.exclusive ? 'true' : undefined
+      const listener = { endpoint, addr: address, protocol: 'http', exclusive, visitors }
       return { listeners: [listener], accesses: [] }
     }
     case 'tcp': {
       const { endpoint, address } = command.args
       const visitors = visitorsOf(command.flags)
       const { publicPort, proxyProtocol } = command.flags
-      const ways = { public_port: publicPort, proxy_protocol: proxyProtocol, visitors }
+      const exclusive = command.flags.exclusive ? 'true' : undefined
+      const ways = { public_port: publicPort, proxy_protocol: proxyProtocol, exclusive, visitors }
       return { listeners: [{ endpoint, addr: address, protocol: 'tcp', ...ways }], accesses: [] }
     }
     case 'access':

@@ -19,7 +19,11 @@ const ACCESS_FLAG = setting(boolean(), {
 /** Flags and arguments that stand for a setting accept what it accepts, and hand on the text. */
 const LISTENER = settings.tree.listeners.item
 
-const ADDRESS_FLAGS = {
+const LISTENER_FLAGS = {
+  exclusive: setting(boolean(), {
+    default: 'false',
+    description: 'Serve the name alone; by default agents of one identity share it.',
+  }),
   visitorAllow: setting(list(textOf(LISTENER.visitors.allow.type)), {
     description: 'Addresses and blocks that may visit, 192.0.2.0/24; default: all.',
   }),
@@ -44,7 +48,7 @@ const ownCommands = {
       }),
     },
     flags: {
-      ...ADDRESS_FLAGS,
+      ...LISTENER_FLAGS,
       visitorUser: setting(text(), { description: 'User name that visitors must give.' }),
       visitorPasswordFile: setting(path(), {
         description: 'File with the password of visitor-user.',
@@ -66,7 +70,7 @@ const ownCommands = {
       }),
     },
     flags: {
-      ...ADDRESS_FLAGS,
+      ...LISTENER_FLAGS,
       publicPort: setting(textOf(LISTENER.publicPort.type), {
         description: 'Public TCP port of the server for this service; or any.',
       }),

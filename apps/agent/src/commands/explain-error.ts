@@ -6,6 +6,8 @@ import { isTunnelError, TUNNEL_ERRORS, type TunnelErrorCode } from '@proj/tunnel
 /** Failures that mean: the server refuses. */
 const REFUSED: ReadonlySet<TunnelErrorCode> = new Set([
   'TUNNEL_ENDPOINT_REFUSED',
+  'TUNNEL_EXCLUSIVE_UNSUPPORTED',
+  'TUNNEL_NAME_IN_USE',
   'TUNNEL_NAME_TAKEN',
   'TUNNEL_PORT_REFUSED',
   'TUNNEL_PORT_UNSUPPORTED',

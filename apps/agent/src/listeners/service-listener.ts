@@ -4,6 +4,7 @@ import { type Agent, forward, type Listener, type Logger } from '@proj/tunnel'
 import { Traffic } from '@proj/tunnel/io'
 import type { GateParts, VisitorPolicy } from '@proj/auth'
 
+import { formatOthers } from '../status/format-others.ts'
 import { enforcement } from './enforcement.ts'
 import type { AgentSettings } from '../settings.ts'
 
@@ -46,6 +47,7 @@ export class ServiceListener {
       kind: protocol,
       service,
       ...(settings.publicPort !== undefined && { publicPort: settings.publicPort }),
+      exclusive: settings.exclusive,
       ...enforcement(settings, visitors, gateParts),
       ...(settings.proxyProtocol !== 'none' && { proxyProtocol: settings.proxyProtocol }),
       connect: {
@@ -70,6 +72,11 @@ export class ServiceListener {
     this.listener.on('online', (urls) =>
       logger.info({ endpoint, urls: urls.join(' ') }, 'endpoint online'),
     )
+    this.listener.on('shared', (others) => {
+      const { agents, hosts } = others
+      if (agents === 0) logger.info({ endpoint }, 'no other agent serves the endpoint any more')
+      else logger.warn({ endpoint, agents, hosts }, formatOthers(others))
+    })
     this.listener.on('offline', () => logger.warn({ endpoint }, 'endpoint offline'))
   }
 }

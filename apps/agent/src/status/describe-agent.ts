@@ -123,6 +123,7 @@ function describeListener({ setting, made }: RunningListener): ListenerStatus {
     service: formatDialAddress(setting.addr),
     urls: listener.urls,
     state: listener.online ? 'online' : 'offline',
+    ...(listener.others.agents > 0 && { others: listener.others }),
     ...describeTraffic(traffic, 'service'),
     ...(lastFailure !== undefined && { lastFailure: failure(lastFailure, lastFailure.at) }),
   }

@@ -11,6 +11,7 @@ import type {
   ListenerStatus,
   TrafficStatus,
 } from '@proj/program-kit'
+import { formatOthers } from './format-others.ts'
 import { visitorAddresses } from './visitor-addresses.ts'
 
 const HALVES: Readonly<Record<LinkStatus['half'], string>> = {
@@ -103,11 +104,12 @@ export function formatBind({ address, state, addresses, holder, why }: BindStatu
 }
 
 function listenerRows(listener: ListenerStatus): string[][] {
-  const { endpoint, state, service, lastFailure } = listener
+  const { endpoint, state, service, others, lastFailure } = listener
   const [first = '-', ...more] = visitorAddresses(listener)
   return [
     [endpoint, state, first, service, ...trafficCells(listener)],
     ...more.map((url) => ['', '', url]),
+    ...(others === undefined ? [] : [['', formatOthers(others)]]),
     ...(lastFailure === undefined ? [] : [['', `service: ${formatFailure(lastFailure)}`]]),
   ]
 }

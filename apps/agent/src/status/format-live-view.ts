@@ -5,6 +5,7 @@ import { cutToWidth, formatTable, roughSize } from '@proj/program-kit'
 
 import type { AccessStatus, AgentStatus, ListenerStatus, TrafficStatus } from '@proj/program-kit'
 import { formatBind, formatFailure, formatFar, formatLink } from './format-agent-status.ts'
+import { formatOthers } from './format-others.ts'
 import { visitorAddresses } from './visitor-addresses.ts'
 
 /** Bytes per second of one listener or access. */
@@ -113,7 +114,7 @@ function cells({ name, ways, target, open, total, rate }: Entry, columns: number
 }
 
 function listenerEntry(listener: ListenerStatus, rate: Rate | undefined): Entry {
-  const { endpoint, state, service, lastFailure } = listener
+  const { endpoint, state, service, others, lastFailure } = listener
   const isWell = state === 'online'
   return {
     name: endpoint,
@@ -121,7 +122,10 @@ function listenerEntry(listener: ListenerStatus, rate: Rate | undefined): Entry 
     ways: isWell ? visitorAddresses(listener) : ['offline'],
     target: service,
     ...trafficCells(listener, rate),
-    notes: lastFailure === undefined ? [] : [`service: ${formatFailure(lastFailure)}`],
+    notes: [
+      ...(others === undefined ? [] : [formatOthers(others)]),
+      ...(lastFailure === undefined ? [] : [`service: ${formatFailure(lastFailure)}`]),
+    ],
   }
 }
 

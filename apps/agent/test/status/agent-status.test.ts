@@ -12,6 +12,7 @@ test('the state of an agent for people', () => {
       OFFERED  STATE    VISITORS                 SERVICE            OPEN  TOTAL  TO SERVICE  FROM SERVICE
       web      online   https://web.example.com  localhost:3000     3     1204   1KiB        7MiB
                         https://www.example.com
+               1 other agent serves this name too, from another address: visitors take turns among them (--exclusive prevents that)
       pg       offline  adit access pg           unix:/run/pg.sock  0     0      0B          0B
                service: nobody listens, 0s ago
       ACCESS  HERE            FAR SIDE   LAST ANSWER  OPEN  TOTAL  TO SERVICE  FROM SERVICE

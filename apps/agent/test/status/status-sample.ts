@@ -30,6 +30,7 @@ export const SAMPLE: AgentStatus = {
       service: 'localhost:3000',
       urls: ['https://web.example.com', 'https://www.example.com'],
       state: 'online',
+      others: { agents: 1, hosts: 1 },
       open: 3,
       total: 1204,
       bytesToService: 1536,

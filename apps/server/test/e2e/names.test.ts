@@ -84,6 +84,38 @@ test('a name of somebody else ends adit http with 4, and says whose it is and wh
   expect(reserved.stderr).toContain(`adit: ${message}\n`)
 })
 
+test('agents of one name are told of each other at start-up, in the log and in adit status', async () => {
+  using folder = temporaryDirectory()
+  const env = { XDG_RUNTIME_DIR: folder.path }
+  const server = await startServer()
+  const url = ['--connect.url', `http://127.0.0.1:${server.ports.upstream}`]
+  const first = adit(['http', 'web', '3000', ...url, '--json'], { env })
+  expect(await first.event('ready')).toMatchObject({ listeners: [{ endpoint: 'web' }] })
+  const second = adit(['http', 'web', '3001', ...url], { env })
+  const sentence = /1 other agent serves this name too, from the same address: visitors take turns/
+  await until(() => sentence.test(second.stdout))
+  await until(() => sentence.test(first.stderr))
+  const third = adit(['http', 'web', '3002', ...url, '--json'], { env })
+  const ready = await third.event('ready')
+  expect(ready['listeners']).toMatchObject([{ others: { agents: 2, hosts: 0 } }])
+
+  const status = adit(['status', '--json'], { env })
+  await status.exited
+  const { agents } = JSON.parse(status.stdout) as { agents: { listeners: object[] }[] }
+  expect(agents.map(({ listeners }) => listeners)).toMatchObject([
+    [{ others: { agents: 2, hosts: 0 } }],
+    [{ others: { agents: 2, hosts: 0 } }],
+    [{ others: { agents: 2, hosts: 0 } }],
+  ])
+
+  const alone = adit(['http', 'web', '3003', ...url, '--exclusive'], { env })
+  await alone.line(/TUNNEL_NAME_IN_USE/)
+  expect(alone.stderr).toMatch(/stop the other agent or choose another name/)
+  for (const agent of [first, second, third]) await agent.stop()
+  await alone.line(/web\.localhost/)
+  await startAgent('http', 'api', 3004, server, ['--exclusive'])
+})
+
 test('an agent that is killed and started again has its name and its visitors at once', async () => {
   const service = await serviceOf('old')
   const next = await serviceOf('new')

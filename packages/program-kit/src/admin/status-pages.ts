@@ -153,6 +153,8 @@ export interface ListenerStatus extends TrafficStatus {
   readonly urls: readonly string[]
   /** Whether the server routes visitors here. */
   readonly state: 'online' | 'offline'
+  /** Other agents that serve the endpoint, and how many other IP addresses they have; absent for none. */
+  readonly others?: { readonly agents: number; readonly hosts: number }
   /** The last failure to reach the service. */
   readonly lastFailure?: FailureStatus
 }

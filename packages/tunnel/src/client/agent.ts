@@ -7,7 +7,7 @@ import { AgentLink } from './agent-link.ts'
 import { ListenSession } from './listen-session.ts'
 import type { Hello } from '../protocol/control-message.ts'
 import { checkEndpointName } from '../protocol/endpoint.ts'
-import { isTunnelError, TunnelError } from '../errors.ts'
+import { isTunnelError, TUNNEL_ERRORS, TunnelError } from '../errors.ts'
 import { requestPipe } from './handshake-request.ts'
 import { type AcceptChannel, Listener, type ListenOptions } from './listener.ts'
 import { limit } from '../limits.ts'
@@ -259,7 +259,8 @@ export class Agent extends EventEmitter<AgentEvents> {
     // A name in use is asked for again every few seconds: the reason is logged once.
     const level = this.#refusals.get(listener) === message ? 'debug' : 'warn'
     this.#refusals.set(listener, message)
-    this.#logger[level]({ endpoint: listener.endpoint, code, retryAfterMs }, message)
+    const { hint } = TUNNEL_ERRORS[code]
+    this.#logger[level]({ endpoint: listener.endpoint, code, retryAfterMs, hint }, message)
     this.#tell(() => this.emit('refused', listener, error))
     if (error.retryAfterMs === undefined) this.#drop(listener, error)
   }

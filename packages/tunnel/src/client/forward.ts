@@ -29,6 +29,8 @@ export interface ForwardOptions {
   readonly visitors?: object
   /** Public TCP port of the server, 0 for any; see `ListenOptions`. Default: none. */
   readonly publicPort?: number
+  /** Serve the endpoint alone; see `ListenOptions`. Default: false. */
+  readonly exclusive?: boolean
   /**
    * Judges a stream before the service is dialed: false resets it with `notPermitted`, a Duplex takes the
    * place of the service and dials it itself, or not. Default: every stream goes to the service.
@@ -60,10 +62,11 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
   if (options.proxyProtocol !== undefined && options.kind !== 'tcp') {
     throw new TypeError('proxyProtocol goes with kind tcp, an http stream has many visitors')
   }
-  const { kind, visitors, publicPort } = options
+  const { kind, visitors, publicPort, exclusive } = options
   const demands = {
     ...(visitors !== undefined && { visitors }),
     ...(publicPort !== undefined && { publicPort }),
+    ...(exclusive !== undefined && { exclusive }),
   }
   return agent.listenChannels(endpoint, { kind, ...demands }, (channel, record) => {
     const gate = options.gate?.(record, (signal) => dialService(options, signal)) ?? true

@@ -1,6 +1,6 @@
 import type { Channel, ChannelSink } from '@proj/mux'
 
-import type { ControlMessage, Hello, Refused } from '../protocol/control-message.ts'
+import type { ControlMessage, Hello, OtherAgents, Refused } from '../protocol/control-message.ts'
 import { TunnelError, type TunnelErrorCode } from '../errors.ts'
 import type { ServerPipe } from './handshake-request.ts'
 import type { Departure, KeptConnection } from './keep-connected.ts'
@@ -83,7 +83,7 @@ export class ListenSession implements KeptConnection {
   /** Asks for an endpoint; on the baseline wire the route has asked already. */
   register(listener: Listener): void {
     if (this.#over) return
-    const { endpoint, kind, visitors, publicPort } = listener
+    const { endpoint, kind, visitors, publicPort, exclusive } = listener
     if (this.protocol === 'piko') {
       const unmet = unmetDemand(listener, {})
       if (unmet !== undefined) {
@@ -99,7 +99,8 @@ export class ListenSession implements KeptConnection {
     const demands = {
       ...(visitors !== undefined && { visitors }),
       ...(publicPort !== undefined && { port: publicPort }),
-    }
+      ...(exclusive && { exclusive }),
+    } as const
     this.#session.send({ type: 'register', id, endpoint, kind, ...demands })
   }
 
@@ -203,6 +204,14 @@ export class ListenSession implements KeptConnection {
         this.#guarded.add(listener)
         this.#registered.add(listener)
         listener.registered(this, this.#urlsOf(message), message.port)
+        listener.shared(othersIn(message))
+        break
+      }
+      case 'shared': {
+        const { endpoint } = message
+        for (const one of this.#registered) {
+          if (one.endpoint === endpoint) one.shared(othersIn(message))
+        }
         break
       }
       case 'refused':
@@ -261,8 +270,13 @@ export class ListenSession implements KeptConnection {
  * @param answer - the fields of `registered` that confirm demands; none on the baseline wire.
  */
 function unmetDemand(
-  { endpoint, visitors, publicPort }: Pick<Listener, 'endpoint' | 'visitors' | 'publicPort'>,
-  answer: { readonly visitors?: true; readonly port?: number },
+  {
+    endpoint,
+    visitors,
+    publicPort,
+    exclusive,
+  }: Pick<Listener, 'endpoint' | 'visitors' | 'publicPort' | 'exclusive'>,
+  answer: { readonly visitors?: true; readonly port?: number; readonly exclusive?: true },
 ): TunnelError | undefined {
   const name = JSON.stringify(endpoint)
   if (visitors !== undefined && answer.visitors !== true) {
@@ -277,7 +291,23 @@ function unmetDemand(
       `the server does not know of public ports, so ${name} is not served`,
     )
   }
+  if (exclusive && answer.exclusive !== true) {
+    return new TunnelError(
+      'TUNNEL_EXCLUSIVE_UNSUPPORTED',
+      `the server cannot keep other agents off, so ${name} is not served`,
+    )
+  }
   return undefined
+}
+
+function othersIn({
+  others = 0,
+  otherHosts = 0,
+}: {
+  readonly others?: number
+  readonly otherHosts?: number
+}): OtherAgents {
+  return { agents: others, hosts: otherHosts }
 }
 
 /** A rejected registration as an error. */
@@ -292,5 +322,6 @@ function refusalError(endpoint: string, refused: Refused): TunnelError {
 
 function errorCode(code: string): TunnelErrorCode {
   if (code === 'name-taken') return 'TUNNEL_NAME_TAKEN'
+  if (code === 'name-in-use') return 'TUNNEL_NAME_IN_USE'
   return code.startsWith('port-') ? 'TUNNEL_PORT_REFUSED' : 'TUNNEL_ENDPOINT_REFUSED'
 }

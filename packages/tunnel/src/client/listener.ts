@@ -6,6 +6,7 @@ import type { Channel, ChannelSink } from '@proj/mux'
 
 import { abortable } from '../abortable.ts'
 import { TunnelError } from '../errors.ts'
+import type { OtherAgents } from '../protocol/control-message.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 
@@ -20,7 +21,11 @@ export interface ListenerEvents {
   online: [urls: readonly string[]]
   /** No session serves the endpoint now; the agent is reconnecting. */
   offline: []
+  /** The number of other agents that serve the endpoint changed; visitors take turns among all of them. */
+  shared: [others: OtherAgents]
 }
+
+const NO_OTHERS: OtherAgents = { agents: 0, hosts: 0 }
 
 /**
  * Takes an inbound channel.
@@ -46,6 +51,12 @@ export interface ListenOptions {
    * that gives none does not get the endpoint. Default: none.
    */
   readonly publicPort?: number
+  /**
+   * Serve the endpoint alone: the server rejects this agent while another one serves it, and others
+   * while this one does. A server that does not know of that does not get the endpoint. Default: false,
+   * agents of one identity share a name.
+   */
+  readonly exclusive?: boolean
 }
 
 /** An endpoint this agent serves. Made by `Agent.listen` and `Agent.forward`. */
@@ -58,6 +69,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
   readonly visitors: object | undefined
   /** Public port to ask for, 0 for any; a server that gives none does not get the endpoint. */
   readonly publicPort: number | undefined
+  /** Whether no other agent may serve the endpoint. */
+  readonly exclusive: boolean
   /** Resolves, never rejects, when the listener has ended; with an error if that was not asked for. */
   readonly closed: Promise<{ readonly error?: Error }>
 
@@ -69,6 +82,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   readonly #waiting = new Set<(error?: Error) => void>()
   #urls: readonly string[] = []
   #port: number | undefined
+  #others: OtherAgents = NO_OTHERS
   #failure: Error | undefined
   #end: (outcome: { error?: Error }) => void = () => {}
   #ended = false
@@ -80,6 +94,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
       kind = 'http',
       visitors,
       publicPort,
+      exclusive = false,
       accept,
     }: ListenOptions & { readonly accept?: AcceptChannel },
     release: (listener: Listener) => Promise<void>,
@@ -89,6 +104,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     this.kind = kind
     this.visitors = visitors
     this.publicPort = publicPort
+    this.exclusive = exclusive
     this.accept = accept ?? ((channel, record) => this.#emitConnection(channel, record))
     this.#release = release
     this.closed = new Promise((resolve) => (this.#end = resolve))
@@ -102,6 +118,11 @@ export class Listener extends EventEmitter<ListenerEvents> {
   /** Public port of the server that the endpoint has, or had last. */
   get port(): number | undefined {
     return this.#port
+  }
+
+  /** The other agents that serve the endpoint now; none from a Piko server, which does not tell. */
+  get others(): OtherAgents {
+    return this.online ? this.#others : NO_OTHERS
   }
 
   /** URLs for visitors, the public port's first; empty from a Piko server. */
@@ -157,6 +178,14 @@ export class Listener extends EventEmitter<ListenerEvents> {
     if (this.#registrations.size > 1) return
     for (const settle of this.#waiting) settle()
     this.#tell(() => this.emit('online', urls))
+  }
+
+  /** @internal */
+  shared(others: OtherAgents): void {
+    const { agents, hosts } = this.#others
+    if (this.#ended || (others.agents === agents && others.hosts === hosts)) return
+    this.#others = others
+    this.#tell(() => this.emit('shared', others))
   }
 
   /** @internal */

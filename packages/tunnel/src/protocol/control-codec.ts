@@ -72,6 +72,7 @@ function parse(body: Buffer): ControlMessage | undefined {
         kind: text(fields, 'kind'),
         ...('visitors' in fields && { visitors: object(fields, 'visitors') }),
         ...('port' in fields && { port: port(fields) }),
+        ...(fields['exclusive'] === true && { exclusive: true }),
       }
     case 'registered': {
       // They are shown to a person. One that is no text for that is left out, as one of another type is.
@@ -84,8 +85,18 @@ function parse(body: Buffer): ControlMessage | undefined {
         urls,
         ...(fields['visitors'] === true && { visitors: true }),
         ...('port' in fields && { port: port(fields) }),
+        ...(fields['exclusive'] === true && { exclusive: true }),
+        ...('others' in fields && { others: count(fields, 'others') }),
+        ...('otherHosts' in fields && { otherHosts: count(fields, 'otherHosts') }),
       }
     }
+    case 'shared':
+      return {
+        type: 'shared',
+        endpoint: text(fields, 'endpoint'),
+        others: count(fields, 'others'),
+        otherHosts: count(fields, 'otherHosts'),
+      }
     case 'refused':
       return {
         type: 'refused',

@@ -15,6 +15,8 @@ export type ControlMessage =
       readonly visitors?: object
       /** Public TCP port of the server that visitors shall find it on; 0 for any. */
       readonly port?: number
+      /** No other agent may serve it at the same time. */
+      readonly exclusive?: true
     }
   | {
       readonly type: 'registered'
@@ -24,6 +26,21 @@ export type ControlMessage =
       readonly visitors?: true
       /** The public port it has. A server that does not know of them does not say so. */
       readonly port?: number
+      /** No other agent serves it or may. A server that does not know of that does not say so. */
+      readonly exclusive?: true
+      /** Agents that serve it too; absent for none. */
+      readonly others?: number
+      /** IP addresses they have, without the one of this agent. */
+      readonly otherHosts?: number
+    }
+  /** Another agent began or ceased to serve an endpoint of the session. */
+  | {
+      readonly type: 'shared'
+      readonly endpoint: string
+      /** Agents that serve it too. */
+      readonly others: number
+      /** IP addresses they have, without the one of this agent. */
+      readonly otherHosts: number
     }
   | Refused
   | { readonly type: 'release'; readonly id: number; readonly endpoint: string }
@@ -48,6 +65,14 @@ export type ControlMessage =
       readonly permitted?: boolean
     }
 
+/** The other agents that serve an endpoint, as an agent is told of them. */
+export interface OtherAgents {
+  /** How many there are. */
+  readonly agents: number
+  /** How many IP addresses they have, without that of the agent itself: 0 when all are on one host. */
+  readonly hosts: number
+}
+
 /** First message of each side. */
 export interface Hello {
   readonly type: 'hello'
@@ -64,11 +89,11 @@ export interface Rejection<Code extends string = RejectionCode> {
   /** One sentence for people. */
   readonly message: string
   /**
-   * With `name-taken`: what holds the name, `reservation` or `session`. With `port-taken` also `hold`, for
+   * With `name-taken` and `name-in-use`: what holds the name, `reservation` or `session`. With `port-taken` also `hold`, for
    * agents that are away, and `program`.
    */
   readonly holder?: string
-  /** With `name-taken` and `port-taken`: since when, ISO 8601, where that is known. */
+  /** With `name-taken`, `name-in-use` and `port-taken`: since when, ISO 8601, where that is known. */
   readonly since?: string
   /** Delay after which to ask again, ms; absent where that does not help. */
   readonly retryAfterMs?: number
@@ -97,6 +122,7 @@ export const REJECTION_CODES = [
   'port-differs',
   'port-unavailable',
   'name-taken',
+  'name-in-use',
   'unavailable',
   'draining',
 ] as const

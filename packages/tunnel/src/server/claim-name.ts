@@ -11,6 +11,8 @@ export interface NameConflict {
   readonly since: number
   /** Delay after which to ask again, ms; undefined where that does not help: a reservation stays. */
   readonly retryAfterMs: number | undefined
+  /** Set when the same identity serves it, and one of the two agents is exclusive. */
+  readonly isExclusive?: true
 }
 
 /** A name that was not registered because of a conflict, for an audit log. */
@@ -38,6 +40,8 @@ export interface NameClaim {
   readonly identity: string
   /** The session that asks, once there is one. */
   readonly session?: Upstream
+  /** Whether the agent that asks wants to be the only one; undefined when no agent asks. */
+  readonly isExclusive?: boolean
 }
 
 /** What a claim is checked against. */
@@ -58,12 +62,13 @@ export interface ClaimContext {
  * If the same identity has come back, the sessions that serve the name are pinged: an old connection, which
  * may hang, gets no visitors until it answers. Another identity causes no ping, as a ping that is not answered
  * in time ends a session: the holder's connection has pings of its own, and the name is free when they show
- * that the holder is gone.
+ * that the holder is gone. Another agent of the same identity is rejected too when one of the two wants to be the
+ * only one.
  *
  * @returns the conflict, or undefined when the name may be registered.
  */
 export function claimName(claim: NameClaim, context: ClaimContext): NameConflict | undefined {
-  const { endpoint, identity, session } = claim
+  const { endpoint, identity, session, isExclusive } = claim
   const { registry, reservations, nameRetryAfterMs } = context
   const reserved = reservations.find(endpoint)
   if (reserved !== undefined && reserved.identity !== identity) {
@@ -84,20 +89,41 @@ export function claimName(claim: NameClaim, context: ClaimContext): NameConflict
     if (session !== undefined && one.peer === session.peer) one.doubt()
     else one.probe()
   }
-  if (other === undefined) return undefined
+  if (other === undefined) {
+    const rival = others.find(
+      (one) =>
+        one.peer !== session?.peer && (isExclusive === true || registry.isExclusive(endpoint, one)),
+    )
+    if (rival === undefined || isExclusive === undefined) return undefined
+    const retryAfterMs = nameRetryAfterMs
+    return {
+      holder: 'session',
+      identity,
+      since: rival.connectedAt,
+      retryAfterMs,
+      isExclusive: true,
+    }
+  }
   const since = registry.takenAt(endpoint) ?? Date.now()
   return { holder: 'session', identity: other.identity, since, retryAfterMs: nameRetryAfterMs }
 }
 
 /** A conflict as one sentence. */
-export function conflictText(endpoint: string, { holder, identity, since }: NameConflict): string {
+export function conflictText(
+  endpoint: string,
+  { holder, identity, since, isExclusive }: NameConflict,
+): string {
+  if (isExclusive) {
+    const at = new Date(since).toISOString()
+    return `another agent serves ${JSON.stringify(endpoint)} since ${at}, and one of the two is exclusive`
+  }
   const how = holder === 'reservation' ? 'reserved for' : 'served by'
   return `${JSON.stringify(endpoint)} is ${how} ${identity} since ${new Date(since).toISOString()}`
 }
 
 /** A conflict as JSON. */
 export interface ConflictDetails {
-  readonly code: 'name-taken'
+  readonly code: 'name-taken' | 'name-in-use'
   /** What holds the name. */
   readonly holder: NameConflict['holder']
   /** Since when, ISO 8601. */
@@ -107,9 +133,14 @@ export interface ConflictDetails {
 }
 
 /** Makes the JSON of a conflict. */
-export function conflictDetails({ holder, since, retryAfterMs }: NameConflict): ConflictDetails {
+export function conflictDetails({
+  holder,
+  since,
+  retryAfterMs,
+  isExclusive,
+}: NameConflict): ConflictDetails {
   return {
-    code: 'name-taken',
+    code: isExclusive ? 'name-in-use' : 'name-taken',
     holder,
     since: new Date(since).toISOString(),
     ...(retryAfterMs !== undefined && { retryAfterMs }),

@@ -276,17 +276,17 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
     const endpoint = { tenant, name }
     let conflict: NameConflict | undefined
     try {
-      conflict = claimName({ endpoint, identity }, this.#options)
+      conflict = claimName({ endpoint, identity, isExclusive: false }, this.#options)
     } catch (error) {
       logger.error({ err: error, endpoint: name }, 'the holder of a name cannot be read')
       return jsonAnswer(500, 'internal error')
     }
     if (conflict === undefined) return undefined
-    logger.warn({ endpoint: name, identity, remoteAddress, code: 'name-taken' }, 'endpoint refused')
     onNameRejected({ endpoint, identity, remoteAddress, conflict })
     const { retryAfterMs } = conflict
     const text = conflictText(name, conflict)
     const details = conflictDetails(conflict)
+    logger.warn({ endpoint: name, identity, remoteAddress, code: details.code }, 'endpoint refused')
     if (retryAfterMs === undefined) return jsonAnswer(409, text, {}, details)
     const retryAfter = { 'retry-after': retryAfterSeconds(retryAfterMs) }
     return jsonAnswer(503, text, retryAfter, details)

@@ -82,11 +82,17 @@ export class UpstreamEndpoints {
    * Registers an endpoint that was judged before.
    *
    * @param kind - undefined for a Piko agent, which does not say.
+   * @param isExclusive - whether no other agent may serve it. Default: false.
    */
-  add(endpoint: string, kind: 'http' | 'tcp' | undefined, rules?: VisitorRules): void {
+  add(
+    endpoint: string,
+    kind: 'http' | 'tcp' | undefined,
+    rules?: VisitorRules,
+    isExclusive?: boolean,
+  ): void {
     const { id: sessionId, peer, remoteAddress } = this.#upstream
     this.#names.add(endpoint)
-    this.#options.registry.add(this.#endpoint(endpoint), this.#upstream, rules, kind)
+    this.#options.registry.add(this.#endpoint(endpoint), this.#upstream, rules, kind, isExclusive)
     this.#options.logger.info({ sessionId, endpoint, peer, remoteAddress }, 'endpoint registered')
   }
 
@@ -108,14 +114,14 @@ export class UpstreamEndpoints {
   }
 
   #settle<Verdict extends Rejection | Registered>(
-    { endpoint, kind }: Register,
+    { endpoint, kind, exclusive }: Register,
     verdict: Verdict,
   ): Verdict {
     const isRejected = 'code' in verdict
     if (isRejected) {
       const { id: sessionId } = this.#upstream
       this.#options.logger.warn({ sessionId, endpoint, code: verdict.code }, 'endpoint refused')
-    } else this.add(endpoint, kind === 'tcp' ? kind : 'http', verdict.rules)
+    } else this.add(endpoint, kind === 'tcp' ? kind : 'http', verdict.rules, exclusive)
     // A port of an earlier registration, or one for an endpoint that was then rejected.
     if (isRejected ? !this.#names.has(endpoint) : verdict.lease === undefined) {
       this.#ports.release(endpoint)
@@ -148,7 +154,8 @@ export class UpstreamEndpoints {
     })
     if ('code' in verdict) return verdict
     const { identity } = grant
-    const claim = { endpoint, identity, session: this.#upstream }
+    const isExclusive = message.exclusive === true
+    const claim = { endpoint, identity, session: this.#upstream, isExclusive }
     const conflict = claimName(claim, this.#options)
     if (conflict === undefined) return verdict
     const { remoteAddress } = this.#upstream

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 
 import type { Channel, ChannelSink } from '@proj/mux'
 
+import type { OtherAgents } from '../protocol/control-message.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import type { LastOutcome, StreamOutcome } from '../protocol/stream-outcome.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
@@ -46,6 +47,8 @@ export interface Upstream {
    * session is `suspect` until it does. Unlike after `probe`, it does not end.
    */
   doubt(): void
+  /** Another agent began or ceased to serve an endpoint of the session. */
+  agentsChanged?(endpoint: Endpoint): void
   /** Pings the agent; without an answer the session ends soon. */
   probe(): void
   /**
@@ -61,6 +64,9 @@ export interface RegistryEvents {
   /** An endpoint gained its first upstream or lost its last, which is named. */
   endpoint: [endpoint: Endpoint, present: boolean, upstream: Upstream]
 }
+
+/** Agents of one endpoint that are told of each other; with more of them each change would be many messages. */
+const MAX_TOLD_AGENTS = 16
 
 interface Agent {
   readonly peer: string
@@ -82,6 +88,8 @@ interface Entry<Rules extends VisitorRules> {
   readonly demands: Map<Upstream, Rules>
   /** Sessions that serve it as a TCP endpoint; the others serve HTTP, or are Piko's and did not say. */
   readonly tcp: Set<Upstream>
+  /** Sessions of an agent that wants to be the only one. */
+  readonly exclusive: Set<Upstream>
   /** The same without repetition; undefined when nothing is demanded. */
   rules: readonly Rules[] | undefined
 }
@@ -115,8 +123,15 @@ export class UpstreamRegistry<
    *
    * @param rules - what it demands of visitors, in place of what it did before.
    * @param kind - what its streams carry; undefined from a Piko agent, which does not say.
+   * @param isExclusive - whether no other agent may serve it: `claimName` rejects them.
    */
-  add(endpoint: Endpoint, upstream: Upstream, rules?: Rules, kind?: 'http' | 'tcp'): void {
+  add(
+    endpoint: Endpoint,
+    upstream: Upstream,
+    rules?: Rules,
+    kind?: 'http' | 'tcp',
+    isExclusive = false,
+  ): void {
     let entry = this.#find(endpoint)
     const fresh = entry === undefined
     if (entry === undefined) {
@@ -128,6 +143,7 @@ export class UpstreamRegistry<
         last: undefined,
         demands: new Map(),
         tcp: new Set(),
+        exclusive: new Set(),
         rules: undefined,
       }
       this.#insert(entry)
@@ -139,7 +155,10 @@ export class UpstreamRegistry<
     } else if (!agent.sessions.includes(upstream)) agent.sessions.push(upstream)
     if (kind === 'tcp') entry.tcp.add(upstream)
     else entry.tcp.delete(upstream)
+    if (isExclusive) entry.exclusive.add(upstream)
+    else entry.exclusive.delete(upstream)
     this.#demand(entry, upstream, rules)
+    if (agent === undefined) tellOthers(entry, upstream.peer)
     if (!fresh) return
     this.waits.settled(endpoint)
     this.emit('endpoint', endpoint, true, upstream)
@@ -156,6 +175,7 @@ export class UpstreamRegistry<
     const agent = entry?.agents[at]
     if (entry === undefined || agent === undefined) return
     entry.tcp.delete(upstream)
+    entry.exclusive.delete(upstream)
     this.#demand(entry, upstream, undefined)
     agent.sessions.splice(agent.sessions.indexOf(upstream), 1)
     if (agent.sessions.length > 0) return
@@ -167,7 +187,7 @@ export class UpstreamRegistry<
       if (entry.rules !== undefined) this.#guarded -= 1
       if (isLost) this.waits.lost(endpoint)
       this.emit('endpoint', endpoint, false, upstream)
-    }
+    } else tellOthers(entry, upstream.peer)
   }
 
   /**
@@ -204,6 +224,21 @@ export class UpstreamRegistry<
     return agents.some(({ sessions }) =>
       sessions.some((one) => one !== than && !one.leaving.aborted && !one.suspect),
     )
+  }
+
+  /** Whether a session of an endpoint is that of an agent that wants to be the only one. */
+  isExclusive(endpoint: Endpoint, upstream: Upstream): boolean {
+    return this.#find(endpoint)?.exclusive.has(upstream) ?? false
+  }
+
+  /** The other agents that serve an endpoint. */
+  othersOf(endpoint: Endpoint, { peer, remoteAddress }: Upstream): OtherAgents {
+    const others = this.#find(endpoint)?.agents.filter((one) => one.peer !== peer) ?? []
+    const hosts = new Set(
+      others.flatMap(({ sessions }) => sessions.map((one) => one.remoteAddress)),
+    )
+    hosts.delete(remoteAddress)
+    return { agents: others.length, hosts: hosts.size }
   }
 
   /** Sessions that serve an endpoint. */
@@ -307,6 +342,15 @@ export class UpstreamRegistry<
     const byId = new Map(all.map((one) => [one.id, one]))
     entry.rules = byId.size === 0 ? undefined : [...byId.values()]
     if (entry.rules !== undefined) this.#guarded += 1
+  }
+}
+
+/** Tells the agents of an endpoint but `peer` that it came or left. */
+function tellOthers({ endpoint, agents }: Entry<VisitorRules>, peer: string): void {
+  if (agents.length > MAX_TOLD_AGENTS) return
+  for (const agent of agents) {
+    if (agent.peer === peer) continue
+    for (const session of agent.sessions) session.agentsChanged?.(endpoint)
   }
 }
 

@@ -228,6 +228,13 @@ export class UpstreamSession implements Upstream {
   }
 
   /** @inheritdoc */
+  agentsChanged(endpoint: Endpoint): void {
+    if (this.#leaving.signal.aborted) return
+    const { agents: others, hosts: otherHosts } = this.#options.registry.othersOf(endpoint, this)
+    this.#session.send({ type: 'shared', endpoint: endpoint.name, others, otherHosts })
+  }
+
+  /** @inheritdoc */
   probe(): void {
     if (!this.#leaving.signal.aborted) this.#probe.start()
   }
@@ -270,12 +277,15 @@ export class UpstreamSession implements Upstream {
       // Visitors reach a TCP endpoint by its public port, or by the connect route.
       const named = { tenant: this.tenant, name: endpoint }
       const urls = message.kind === 'tcp' ? [] : this.#options.urls(named)
+      const others = this.#options.registry.othersOf(named, this)
       this.#session.send({
         type: 'registered',
         id,
         urls: lease?.url === undefined ? urls : [lease.url, ...urls],
         ...(rules !== undefined && { visitors: true }),
         ...(lease !== undefined && { port: lease.port }),
+        ...(message.exclusive && { exclusive: true }),
+        ...(others.agents > 0 && { others: others.agents, otherHosts: others.hosts }),
       })
     })
   }

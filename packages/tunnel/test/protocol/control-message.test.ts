@@ -17,6 +17,10 @@ const MESSAGES: readonly ControlMessage[] = [
   { type: 'registered', id: 1, urls: ['http://web.localhost:8000'] },
   { type: 'register', id: 2, endpoint: 'pg', kind: 'tcp', port: 9901 },
   { type: 'registered', id: 2, urls: [], port: 9901 },
+  { type: 'register', id: 3, endpoint: 'web', kind: 'http', exclusive: true },
+  { type: 'registered', id: 3, urls: [], exclusive: true },
+  { type: 'registered', id: 3, urls: [], others: 2, otherHosts: 1 },
+  { type: 'shared', endpoint: 'web', others: 1, otherHosts: 0 },
   { type: 'refused', id: 2, code: 'not-permitted', message: 'endpoint not permitted' },
   { type: 'refused', id: 2, code: 'draining', message: 'shutting down', retryAfterMs: 500 },
   { type: 'release', id: 3, endpoint: 'web' },
@@ -58,8 +62,9 @@ describe.each(MESSAGES)('%j', (message) => {
 
   test('is refused when a field is missing that is not optional', () => {
     const optional = new Set(
-      message.type === 'drain' ? ['type'] : ['type', 'urls', 'port', 'retryAfterMs'],
+      message.type === 'drain' ? ['type'] : ['type', 'urls', 'port', 'exclusive', 'retryAfterMs'],
     )
+    if (message.type === 'registered') optional.add('others').add('otherHosts')
     const needed = Object.keys(message).filter((name) => !optional.has(name))
     const codes = needed.map((name) => {
       const body = JSON.stringify({ ...message, [name]: undefined })
@@ -68,6 +73,41 @@ describe.each(MESSAGES)('%j', (message) => {
     expect(codes).toEqual(needed.map(() => 'TUNNEL_CONTROL_INVALID'))
   })
 })
+
+test('what agents are told of each other, byte by byte', () => {
+  const body = '{"type":"shared","endpoint":"web","others":3,"otherHosts":2}'
+  const bytes = Buffer.concat([hex('003c'), Buffer.from(body)])
+  expect(body.length).toBe(0x3c)
+  const message = { type: 'shared', endpoint: 'web', others: 3, otherHosts: 2 } as const
+  expect(encodeControlMessage(message)).toEqual(bytes)
+  for (let end = 0; end < bytes.length; end++) {
+    expect(new ControlMessageReader().push(bytes.subarray(0, end))).toEqual([])
+  }
+})
+
+test.each([-1, 1.5, '1', null, 2 ** 53])('%j is no number of other agents', (others) => {
+  for (const message of [
+    { type: 'shared', endpoint: 'web', others, otherHosts: 0 },
+    { type: 'shared', endpoint: 'web', others: 0, otherHosts: others },
+    { type: 'registered', id: 1, urls: [], others },
+    { type: 'registered', id: 1, urls: [], otherHosts: others },
+  ]) {
+    const bytes = framed(JSON.stringify(message))
+    expect(codeOf(() => new ControlMessageReader().push(bytes))).toBe('TUNNEL_CONTROL_INVALID')
+  }
+})
+
+test.each([false, 1, 'true', null, {}])(
+  'exclusive is true or absent: %j is absent',
+  (exclusive) => {
+    const register = { type: 'register', id: 1, endpoint: 'web', kind: 'http' }
+    const registered = { type: 'registered', id: 1, urls: [] }
+    for (const message of [register, registered]) {
+      const bytes = framed(JSON.stringify({ ...message, exclusive }))
+      expect(new ControlMessageReader().push(bytes)).toEqual([message])
+    }
+  },
+)
 
 test('all messages arrive in order from one chunk, cut anywhere', () => {
   const bytes = Buffer.concat(MESSAGES.map(encodeControlMessage))
