@@ -76,6 +76,16 @@ export const settings = defineSettings({
         description:
           'Of these, most of one address, or /64 of IPv6, at most half; no limit with trusted-hops.',
       }),
+      maxLoopDelayMs: durationLimit(PROXY_LIMITS.maxLoopDelayMs, {
+        description:
+          'How late the event loop may be before requests above a limit that follows the delay get 503. inf: never.',
+      }),
+      minRequests: integerLimit(PROXY_LIMITS.minRequests, {
+        description: 'Requests that may run at once however late the event loop is.',
+      }),
+      maxRequests: integerLimit(PROXY_LIMITS.maxRequests, {
+        description: 'Most requests that run at once; one more gets 503.',
+      }),
       trustedHops: integerLimit(PROXY_LIMITS.trustedHops, {
         description:
           'Number of proxies in front of this server whose X-Forwarded headers are trusted.',

@@ -26,7 +26,7 @@ export function serverMetrics(sources: AdminSources): readonly Metric[] {
 }
 
 function edgeMetrics({ edge }: AdminSources): readonly Metric[] {
-  const { stats, connections } = edge
+  const { stats, connections, admission } = edge
   return [
     {
       type: 'counter',
@@ -49,6 +49,17 @@ function edgeMetrics({ edge }: AdminSources): readonly Metric[] {
     },
     gauge('piko_proxy_requests_in_flight', 'Requests running now.', stats.inFlight),
     gauge('adit_edge_connections', 'Visitors connected now.', connections),
+    gauge(
+      'adit_overloaded',
+      '1 while requests are limited because the event loop is late.',
+      admission.isLimiting ? 1 : 0,
+    ),
+    {
+      type: 'counter',
+      name: 'adit_requests_shed_total',
+      help: 'Requests answered 503 overloaded.',
+      samples: [{ value: admission.rejected }],
+    },
     gauge('adit_edge_upgraded', 'Upgraded connections open now.', stats.upgraded),
     {
       type: 'counter',

@@ -16,6 +16,7 @@ import {
   resolveProxyOptions,
 } from './proxy-options.ts'
 import { ProxyStats } from './proxy-stats.ts'
+import { RequestAdmission } from './request-admission.ts'
 import { RequestIds } from './request-ids.ts'
 import { StreamPool } from './stream-pool.ts'
 import { VisitorConnection } from './visitor-connection.ts'
@@ -49,6 +50,7 @@ export class HttpProxy implements ProxyContext {
   readonly pool: StreamPool
   readonly deadlines: Deadlines
   readonly stats: ProxyStats = new ProxyStats()
+  readonly admission: RequestAdmission
   draining = false
 
   /** Every connection of the port, also one that was upgraded or carries an access. */
@@ -71,6 +73,11 @@ export class HttpProxy implements ProxyContext {
     this.pool = new StreamPool(this.options, this.deadlines)
     this.sockets = new PortConnections(parts.budget)
     parts.budget.dropIdle = (source) => this.#dropIdle(source)
+    this.admission = new RequestAdmission(this.options, {
+      inFlight: () => this.stats.inFlight,
+      olderThan: (ageMs) => this.#olderThan(ageMs),
+      logger: this.logger,
+    })
   }
 
   /** Visitors' connections open now, without those that were upgraded. */
@@ -96,6 +103,14 @@ export class HttpProxy implements ProxyContext {
     }
     const visitor = new VisitorConnection(this, socket, clientAddress, this.#forget)
     this.#visitors.set(visitor, source)
+  }
+
+  /** Requests that began more than `ageMs` ago and run. */
+  #olderThan(ageMs: number): number {
+    const before = performance.now() - ageMs
+    let count = 0
+    for (const visitor of this.#visitors.keys()) if (visitor.runsSince < before) count += 1
+    return count
   }
 
   /** Drops the oldest idle visitor, of one source or of all. @returns whether there was one. */
@@ -136,6 +151,7 @@ export class HttpProxy implements ProxyContext {
     this.draining = true
     for (const visitor of this.#visitors.keys()) visitor.destroy()
     this.pool.close()
+    this.admission.close()
     this.deadlines.close()
   }
 }

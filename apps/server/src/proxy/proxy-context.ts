@@ -7,6 +7,7 @@ import type { Deadlines } from './deadlines.ts'
 import type { ForwardedNote } from './forwarded-note.ts'
 import type { ResolvedProxyOptions } from './proxy-options.ts'
 import type { ProxyStats } from './proxy-stats.ts'
+import type { RequestAdmission } from './request-admission.ts'
 import type { RequestIds } from './request-ids.ts'
 import type { StreamPool } from './stream-pool.ts'
 
@@ -23,6 +24,8 @@ export interface ProxyContext {
   readonly pool: StreamPool
   readonly deadlines: Deadlines
   readonly stats: ProxyStats
+  /** Says whether one more request may run. */
+  readonly admission: RequestAdmission
   readonly logger: Logger
   /** Whether the server is stopping: then no connection is kept alive. */
   readonly draining: boolean

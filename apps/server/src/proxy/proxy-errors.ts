@@ -33,6 +33,7 @@ export const PROXY_ERRORS: Readonly<
     | 'interimLimit'
     | 'headTimeout'
     | 'tooManyConnections'
+    | 'overloaded'
     | 'visitorCheckTimeout'
     | 'visitorCheckFailed'
     | 'tenantUnknown',
@@ -74,6 +75,8 @@ export const PROXY_ERRORS: Readonly<
   },
   headTimeout: { status: 408, error: 'request head timeout', code: 'head_timeout' },
   tooManyConnections: { status: 503, error: 'too many connections', code: 'too_many_connections' },
+  // The event loop is late, and as many requests run as may.
+  overloaded: { status: 503, error: 'overloaded', code: 'overloaded', retryAfterMs: 1_000 },
   visitorCheckTimeout: {
     status: 504,
     error: 'visitor check timeout',
@@ -104,12 +107,22 @@ export function errorForFault(fault: unknown): ProxyError {
   return { status: fault.status, error: fault.message, code: fault.code.toLowerCase() }
 }
 
+/** Made once: under load this answer has to cost less than the request. */
+const OVERLOADED = formatErrorResponse({
+  ...PROXY_ERRORS.overloaded,
+  message: PROXY_ERRORS.overloaded.error,
+  keepAlive: true,
+})
+
 /** The bytes of an error response. */
 export function formatProxyError(
   error: ProxyError,
   request: Pick<RequestHead, 'method'> | undefined,
   keepAlive: boolean,
 ): Buffer {
+  if (error === PROXY_ERRORS.overloaded && keepAlive && request?.method !== 'HEAD') {
+    return OVERLOADED
+  }
   return formatErrorResponse({ ...error, message: error.error, keepAlive, method: request?.method })
 }
 

@@ -51,6 +51,15 @@ export interface ProxyOptions {
    * one more. Not applied with `trustedHops`, behind which all have one address. Default 10 000.
    */
   readonly maxConnectionsPerSource?: number
+  /**
+   * How late the event loop may be, ms: when it is later for half a second, requests above a limit that
+   * follows the delay are answered 503. Infinity: never. Default 25 ms.
+   */
+  readonly maxLoopDelayMs?: number
+  /** Requests that may run at once however late the event loop is. Default 128. */
+  readonly minRequests?: number
+  /** Requests that may run at once at most; one more is answered 503. Default 20 000. */
+  readonly maxRequests?: number
   /** Largest request or response head, bytes; above it 431 or 502. Default 32 KiB. */
   readonly maxHeadBytes?: number
   /** Request bytes kept to offer a request to a second upstream, per request. Default 64 KiB. */
@@ -101,6 +110,9 @@ export const PROXY_LIMITS: Readonly<
   idleStreamTimeoutMs: { default: 60_000, min: 10, max: Infinity },
   maxConnections: { default: 20_000, min: 1, max: Infinity },
   maxConnectionsPerSource: { default: 10_000, min: 1, max: Infinity },
+  maxLoopDelayMs: { default: 25, min: 1, max: Infinity },
+  minRequests: { default: 128, min: 1, max: Infinity },
+  maxRequests: { default: 20_000, min: 1, max: Infinity },
   maxHeadBytes: { default: 32_768, min: 1024, max: 1_048_576 },
   maxReplayBytes: { default: 65_536, min: 0, max: Infinity },
   trustedHops: { default: 0, min: 0, max: 16 },
@@ -129,6 +141,9 @@ export function resolveProxyOptions(options: ProxyOptions): ResolvedProxyOptions
     idleStreamTimeoutMs: resolve('idleStreamTimeoutMs'),
     maxConnections: resolve('maxConnections'),
     maxConnectionsPerSource: resolve('maxConnectionsPerSource'),
+    maxLoopDelayMs: resolve('maxLoopDelayMs'),
+    minRequests: resolve('minRequests'),
+    maxRequests: resolve('maxRequests'),
     maxHeadBytes: resolve('maxHeadBytes'),
     maxReplayBytes: resolve('maxReplayBytes'),
     trustedHops: resolve('trustedHops'),

@@ -63,6 +63,11 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     return this.#phase === 'idle' && !this.#socket.hasUnsent
   }
 
+  /** When the request began that runs now, `performance.now()`; Infinity: none does. */
+  get runsSince(): number {
+    return this.#exchange === undefined ? Infinity : this.#beganAt
+  }
+
   /** Ends the connection if it is idle; called when the server stops. */
   closeIfIdle(): void {
     if (this.#phase === 'idle') this.#linger()
@@ -179,6 +184,12 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     if (connect !== undefined) {
       this.#release()
       void this.#proxy.connect.handle(connect, this.#rawSocket, rest)
+      return
+    }
+    const { admission, stats } = this.#proxy
+    if (stats.inFlight >= admission.limit && admission.rejects()) {
+      if (rest.length > 0) this.#socket.hold(rest)
+      this.#sendError(PROXY_ERRORS.overloaded, head.framing.kind === 'none')
       return
     }
     const route = routeRequest(this.#proxy, head, this.#facts, this.#whileChecking)

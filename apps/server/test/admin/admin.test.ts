@@ -172,6 +172,8 @@ test('metrics have the names and labels that dashboards of Piko read', async () 
     'piko_proxy_request_latency_seconds',
     'piko_proxy_requests_in_flight',
     'adit_edge_connections',
+    'adit_overloaded',
+    'adit_requests_shed_total',
     'adit_edge_upgraded',
     'adit_edge_bytes_total',
     'adit_connections',

@@ -1,0 +1,56 @@
+// The event loop of the server is blocked for real: surplus requests are answered at once.
+import type { ServerResponse } from 'node:http'
+
+import { until } from '@proj/testkit/until'
+import { expect, it, onTestFinished } from 'vitest'
+
+import { request, tunnel } from '../tunnel-fixture.ts'
+
+/** Blocks the event loop for `blockMs` of every turn, until the test ends or `stop` is called. */
+function block(blockMs: number): () => void {
+  let isOver = false
+  const turn = (): void => {
+    if (isOver) return
+    for (const end = performance.now() + blockMs; performance.now() < end;);
+    setTimeout(turn, 1)
+  }
+  turn()
+  const stop = (): void => void (isOver = true)
+  onTestFinished(stop)
+  return stop
+}
+
+it('answers 503 with Retry-After while the loop is late, and serves again afterwards', async () => {
+  const waiting: ServerResponse[] = []
+  await using path = await tunnel({
+    http: (_, response) => void waiting.push(response),
+    edge: { minRequests: 2, maxLoopDelayMs: 20 },
+  })
+  const { admission, stats } = path.server.edge
+  const visitors = await Promise.all(
+    Array.from({ length: 8 }, async () => await path.visit(20_000)),
+  )
+  onTestFinished(() => visitors.forEach((visitor) => visitor[Symbol.dispose]()))
+  for (const visitor of visitors) await visitor.send(request('GET /'))
+  await until(() => waiting.length === 8)
+  expect(stats.inFlight).toBe(8)
+  const stop = block(60)
+  await until(() => admission.isLimiting)
+  using surplus = await path.visit(20_000)
+  for (let again = 0; again < 2; again++) {
+    await surplus.send(request('GET /'))
+    const answer = await surplus.readResponse()
+    expect(answer.status).toBe(503)
+    expect(answer.headers).toMatchObject({ 'adit-error': 'overloaded', 'retry-after': '1' })
+    expect(answer.headers['connection']).toBe('keep-alive')
+  }
+  expect(admission.rejected).toBe(2)
+  // Those that run are not touched, and their places are free for others.
+  for (const response of waiting.splice(0)) response.end('ok')
+  for (const visitor of visitors) expect((await visitor.readResponse()).status).toBe(200)
+  await surplus.send(request('GET /'))
+  await until(() => waiting.length === 1)
+  waiting[0]?.end('ok')
+  expect((await surplus.readResponse()).status).toBe(200)
+  stop()
+}, 60_000)

@@ -1,0 +1,162 @@
+import { describe, expect, it } from 'vitest'
+
+import {
+  RequestAdmission,
+  type RequestAdmissionOptions,
+} from '../../src/proxy/request-admission.ts'
+
+const LOOK_MS = 10
+
+/** An event loop whose delays the test says, and requests that it begins. */
+function loop(options: Partial<RequestAdmissionOptions> = {}) {
+  let nowMs = 1_000
+  let look: (() => void) | undefined
+  const warnings: unknown[] = []
+  const load = { running: 0, old: 0 }
+  const ignore = (): void => {}
+  const admission = new RequestAdmission(
+    { maxLoopDelayMs: 25, minRequests: 10, maxRequests: 1_000, ...options },
+    {
+      inFlight: () => load.running,
+      olderThan: () => load.old,
+      logger: { debug: ignore, info: ignore, error: ignore, warn: (about) => warnings.push(about) },
+    },
+    {
+      now: () => nowMs,
+      every: (_, call) => {
+        look = call
+        return () => (look = undefined)
+      },
+    },
+  )
+  /** Begins requests as a visitor's connection does. @returns how many were rejected. */
+  const begin = (count: number): number => {
+    let rejected = 0
+    for (let at = 0; at < count; at++) {
+      if (load.running >= admission.limit && admission.rejects()) rejected += 1
+      else load.running += 1
+    }
+    return rejected
+  }
+  /** Looks for `ms`, each `delayMs` late. */
+  const turn = (ms: number, delayMs: number): void => {
+    for (const end = nowMs + ms; nowMs < end;) {
+      nowMs += LOOK_MS + delayMs
+      look?.()
+    }
+  }
+  return { admission, load, warnings, begin, turn, isWatched: () => look !== undefined }
+}
+
+/** An overloaded one: 100 requests run, and the loop has been 50 ms late for half a second. */
+function overloaded(options: Partial<RequestAdmissionOptions> = {}) {
+  const one = loop(options)
+  one.begin(100)
+  one.turn(600, 50)
+  return one
+}
+
+describe('the limit of requests', () => {
+  it('watches nothing while few run', () => {
+    const { begin, isWatched, load, turn } = loop()
+    expect(begin(10)).toBe(0)
+    expect(isWatched()).toBe(false)
+    begin(1)
+    expect(isWatched()).toBe(true)
+    load.running = 4
+    turn(LOOK_MS, 0)
+    expect(isWatched()).toBe(false)
+    expect(begin(100)).toBe(0)
+  })
+
+  it('rejects none for a delay that has a pause within half a second', () => {
+    const { begin, turn, admission } = loop()
+    begin(100)
+    for (let at = 0; at < 10; at++) {
+      turn(450, 440)
+      turn(LOOK_MS, 0)
+    }
+    expect(admission.isLimiting).toBe(false)
+    expect(begin(400)).toBe(0)
+  })
+
+  it('becomes the number that runs, cut as far as the delay is above its target', () => {
+    const { admission, begin, load, warnings } = overloaded()
+    expect(admission.limit).toBeGreaterThanOrEqual(50 / 2)
+    expect(admission.limit).toBeLessThanOrEqual(50)
+    expect(begin(20)).toBe(20)
+    expect(admission.rejected).toBe(20)
+    load.running = 10
+    expect(begin(20)).toBeLessThan(20)
+    expect(warnings).toHaveLength(1)
+  })
+
+  it('never falls below minRequests', () => {
+    const { admission, load, begin, turn } = overloaded()
+    turn(5_000, 500)
+    expect(admission.limit).toBe(10)
+    load.running = 0
+    expect(begin(11)).toBe(1)
+  })
+
+  it('grows while it is reached and the loop is in time', () => {
+    const { admission, begin, turn } = overloaded()
+    turn(5_000, 500)
+    const limits: number[] = []
+    for (let at = 0; at < 10; at++) {
+      begin(100)
+      turn(110, 1)
+      limits.push(admission.limit)
+    }
+    expect(limits).toEqual(limits.toSorted((a, b) => a - b))
+    expect(admission.limit).toBeGreaterThan(15)
+    expect(admission.limit).toBeLessThan(40)
+  })
+
+  it('ends when no request was rejected for a while', () => {
+    const { admission, load, begin, turn } = overloaded()
+    load.running = 20
+    turn(10_000, 0)
+    expect(admission.isLimiting).toBe(false)
+    expect(begin(900)).toBe(0)
+  })
+
+  it('settles where the delay is at its target', () => {
+    const { admission, load, begin, turn } = loop()
+    begin(1_000)
+    // Each running request makes the loop 0.2 ms later.
+    for (let at = 0; at < 200; at++) {
+      turn(110, load.running * 0.2)
+      load.running = Math.min(load.running, admission.limit)
+      begin(50)
+    }
+    expect(admission.limit).toBeGreaterThan(60)
+    expect(admission.limit).toBeLessThan(160)
+  })
+
+  it('does not count requests that have run for long', () => {
+    const { admission, begin, load, turn } = loop()
+    load.old = 500
+    load.running = 500
+    begin(100)
+    turn(600, 50)
+    expect(admission.limit).toBeGreaterThan(500)
+    turn(5_000, 500)
+    expect(admission.limit).toBe(510)
+    load.running = 500
+    expect(begin(20)).toBe(10)
+  })
+
+  it('is maxRequests at most', () => {
+    const { begin } = loop({ maxRequests: 50 })
+    expect(begin(60)).toBe(10)
+  })
+
+  it('does not depend on the loop when maxLoopDelayMs is Infinity', () => {
+    const { admission, begin, isWatched, turn } = loop({ maxLoopDelayMs: Infinity })
+    expect(begin(900)).toBe(0)
+    turn(5_000, 500)
+    expect(isWatched()).toBe(false)
+    expect(admission.limit).toBe(1_000)
+  })
+})
