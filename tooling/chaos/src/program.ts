@@ -1,0 +1,127 @@
+// One of the programs of a stage: started, killed, frozen and started again, and never to end by itself.
+import { readdirSync, readFileSync } from 'node:fs'
+
+import { spawned, type Spawned } from '@proj/testkit/spawned'
+
+/** How a program is started, asked for at each start. */
+export type CommandLine = () => {
+  readonly line: readonly string[]
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+/** Descriptors and memory of a process. */
+export interface Level {
+  readonly descriptors: number
+  readonly rssBytes: number
+}
+
+// what a defect of a program leaves in its output: a stack, a warning of Node, a name of an error of JavaScript
+const DEFECT =
+  /uncaught|unhandled|MaxListenersExceeded|\b(?:TypeError|RangeError|ReferenceError|AssertionError)\b|^\s+at .+:\d+:\d+\)?$/im
+
+/** Starts Node. */
+export const NODE = process.execPath
+
+/** A program that is started as often as wanted. */
+export class Program {
+  readonly name: string
+  /** What went wrong with it, for people. */
+  readonly problems: string[] = []
+  readonly #command: CommandLine
+  readonly #ended = new WeakSet<Spawned>()
+  #process: Spawned | undefined
+
+  constructor(name: string, command: CommandLine) {
+    this.name = name
+    this.#command = command
+  }
+
+  /** Starts it and waits for its ready line. */
+  async start(): Promise<Record<string, unknown>> {
+    const { line, env } = this.#command()
+    const [command = NODE, ...args] = line
+    const started = spawned(command, args, { env: { ...clean(), ...env } })
+    this.#process = started
+    void started.exited.then(({ code, signal }) => {
+      if (!this.#ended.has(started)) {
+        const tail = started.stderr.slice(-400).trim()
+        this.problems.push(`${this.name} ended by itself: code ${code}, signal ${signal}: ${tail}`)
+      }
+      this.#lookForDefects(started)
+    })
+    return await started.event('ready')
+  }
+
+  get pid(): number {
+    return this.#current.pid
+  }
+
+  /** SIGKILL. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  /** SIGTERM, and SIGKILL after `graceMs`. */
+  async stop(graceMs = 10_000): Promise<void> {
+    this.#ended.add(this.#current)
+    await this.#current.stop(graceMs)
+  }
+
+  /** Ends it at the end of a scenario, however it is. Does nothing when it runs no more. */
+  async dispose(): Promise<void> {
+    if (this.#process !== undefined) await this.stop()
+  }
+
+  /** SIGSTOP. */
+  freeze(): void {
+    this.#current.kill('SIGSTOP')
+  }
+
+  /** SIGCONT. */
+  thaw(): void {
+    this.#current.kill('SIGCONT')
+  }
+
+  /** What it uses now. Linux alone. */
+  level(): Level {
+    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8')
+    return {
+      descriptors: readdirSync(`/proc/${this.pid}/fd`).length,
+      rssBytes: Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024,
+    }
+  }
+
+  /** Everything that the running process has written so far. */
+  get output(): string {
+    return `${this.#current.stdout}\n${this.#current.stderr}`
+  }
+
+  get #current(): Spawned {
+    if (this.#process === undefined) throw new Error(`${this.name} was not started`)
+    return this.#process
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    this.#ended.add(this.#current)
+    this.#current.kill(signal)
+    await this.#current.exited
+  }
+
+  #lookForDefects(ended: Spawned): void {
+    for (const text of [ended.stdout, ended.stderr]) {
+      const found = DEFECT.exec(text)
+      if (found === null) continue
+      const line = text.slice(0, found.index).split('\n').length - 1
+      const lines = text.split('\n').slice(Math.max(0, line - 1), line + 6)
+      this.problems.push(`${this.name} wrote: ${lines.join(' | ').slice(0, 600)}`)
+    }
+  }
+}
+
+/** Variables of the user that would change what the programs do. */
+function clean(): Record<string, undefined> {
+  const names = Object.keys(process.env).filter((name) =>
+    /^(?:ADIT_|https?_proxy$|all_proxy$|no_proxy$)/i.test(name),
+  )
+  return Object.fromEntries(names.map((name) => [name, undefined]))
+}
