@@ -8,6 +8,7 @@ export type TunnelErrorCode =
   | 'TUNNEL_HELLO_TIMEOUT'
   | 'TUNNEL_NAME_IN_USE'
   | 'TUNNEL_NAME_TAKEN'
+  | 'TUNNEL_NETWORK_CHANGED'
   | 'TUNNEL_NO_UPSTREAM'
   | 'TUNNEL_PORT_REFUSED'
   | 'TUNNEL_PORT_UNSUPPORTED'
@@ -90,6 +91,11 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
     what: 'the endpoint is reserved for another identity, or served by another one now',
     retryable: false,
     hint: 'choose another name, or use a token of the identity that has this one',
+  },
+  TUNNEL_NETWORK_CHANGED: {
+    what: 'the addresses of this machine changed, and the connection is replaced',
+    retryable: true,
+    hint: 'nothing to do: a new connection is made at once, and the streams of the old one go on if they can',
   },
   TUNNEL_NO_UPSTREAM: {
     what: 'no agent serves the endpoint now',

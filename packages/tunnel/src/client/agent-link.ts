@@ -3,6 +3,7 @@ import type { BackoffOptions } from '@proj/dialer'
 import type { ListenSession } from './listen-session.ts'
 import { keepConnected } from './keep-connected.ts'
 import type { Listener } from './listener.ts'
+import type { NetworkChanges } from './network-watch.ts'
 
 /** What a link asks of its agent. */
 export interface AgentLinkOptions {
@@ -18,10 +19,12 @@ export interface AgentLinkOptions {
   readonly renewsCredentials: boolean
   /** Delays between attempts. */
   readonly backoff: BackoffOptions
+  /** Default: that of the system. */
+  readonly network: NetworkChanges | undefined
 }
 
 /**
- * One kept connection of an agent. While a server drains there are two sessions: the old one serves
+ * One kept connection of an agent. While a server drains, and when the network changed, there are two sessions: the old one serves
  * until the new one has registered every endpoint, and only then closes, so that the endpoints are
  * always served.
  */
@@ -44,6 +47,7 @@ export class AgentLink {
       onRetry: (error, delayMs) => options.onRetry(error, delayMs),
       renewsCredentials: options.renewsCredentials,
       backoff: options.backoff,
+      network: options.network,
       signal: this.#stop.signal,
     }).catch((error: unknown) => options.onFatal(this, error))
   }

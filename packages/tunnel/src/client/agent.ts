@@ -199,6 +199,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       onFatal: (one, error) => this.#onFatal(one, error),
       renewsCredentials: typeof this.#options.token === 'function',
       backoff: this.#options.backoff ?? {},
+      network: this.#options.network,
     })
     this.#links.add(link)
   }

@@ -96,6 +96,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       },
       renewsCredentials: typeof this.#options.token === 'function',
       backoff: this.#options.backoff ?? {},
+      network: this.#options.network,
       demand: this.#demand,
       signal: this.#stop.signal,
     }).catch((error: unknown) => {
@@ -183,13 +184,13 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     try {
       server = await requestPipe(this.#options, routeTo(CONNECT_ROUTE, SESSION_ENDPOINT), signal)
     } catch (error) {
-      if (answeredByPiko(error)) return this.#usePiko(signal)
+      if (answeredByPiko(error)) return this.#usePiko()
       throw error
     }
     if (server.protocol === 'piko') {
       // An agent of that Piko server serves an endpoint of this name; it is not for us.
       server.pipe.destroy()
-      return this.#usePiko(signal)
+      return this.#usePiko()
     }
     const software = this.#options.software ?? 'adit'
     const session = new DialSession(server, software, this.#helloTimeoutMs)
@@ -204,7 +205,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   }
 
   /** A Piko server has no sessions with consumers: there is nothing to keep open. */
-  #usePiko(signal: AbortSignal): KeptConnection {
+  #usePiko(): KeptConnection {
+    const { signal } = this.#stop
     this.#current = 'piko'
     return {
       left: new Promise<Departure>((resolve) =>

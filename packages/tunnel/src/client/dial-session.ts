@@ -1,13 +1,15 @@
 import { type Channel, type ChannelSink, isMuxError } from '@proj/mux'
 
 import { abortable } from '../abortable.ts'
+import { TunnelError } from '../errors.ts'
 import type { ControlMessage } from '../protocol/control-message.ts'
+import { LivenessProbe } from '../protocol/liveness-probe.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
 import type { StreamOutcome } from '../protocol/stream-outcome.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import { rightEndedError, TunnelSession } from '../protocol/tunnel-session.ts'
 import type { ServerPipe } from './handshake-request.ts'
-import type { Departure, KeptConnection } from './keep-connected.ts'
+import { type Departure, type KeptConnection, NETWORK_CHECK_MS, SILENT } from './keep-connected.ts'
 
 /** How an endpoint fares, as its server sees it. */
 export interface EndpointState {
@@ -29,9 +31,11 @@ export interface EndpointState {
  */
 export class DialSession implements KeptConnection {
   readonly left: Promise<Departure>
+  readonly localAddress: string | undefined
   readonly #session: TunnelSession
   readonly #queries = new Map<number, (state: EndpointState | undefined) => void>()
   readonly #leave: (departure: Departure) => void
+  readonly #probe: LivenessProbe
   #roundTrip: Promise<unknown> | undefined
   #nextId = 1
 
@@ -45,6 +49,7 @@ export class DialSession implements KeptConnection {
     let leave: (departure: Departure) => void = () => {}
     this.left = new Promise((resolve) => (leave = resolve))
     this.#leave = leave
+    this.localAddress = pipe.localAddress
     const hello = { software, peer: '' }
     // A server opens no streams towards a consumer.
     const options = { protocol: 'adit', hello, helloTimeoutMs, maxInboundStreams: 0 } as const
@@ -60,11 +65,24 @@ export class DialSession implements KeptConnection {
         onLeaving: () => leave({}),
         onClose: (error) => {
           leave(error === undefined ? {} : { error })
+          this.#probe.stop()
           for (const answer of this.#queries.values()) answer(undefined)
           this.#queries.clear()
         },
       },
     )
+    this.#probe = new LivenessProbe(this.#session.mux, NETWORK_CHECK_MS, () => this.leave(SILENT))
+  }
+
+  /** @inheritdoc */
+  leave(why: string): void {
+    this.#leave({ error: new TunnelError('TUNNEL_NETWORK_CHANGED', why) })
+    void this.close({}) // when its streams have ended, or nothing has come from the server for too long
+  }
+
+  /** @inheritdoc */
+  check(): void {
+    this.#probe.start()
   }
 
   /** Resolves when the session is over; never rejects. */

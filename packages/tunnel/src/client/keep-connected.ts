@@ -1,6 +1,8 @@
 import { Backoff, type BackoffOptions, isDialError } from '@proj/dialer'
 
+import { underSignals } from '../abortable.ts'
 import { isTunnelError } from '../errors.ts'
+import { type NetworkChange, type NetworkChanges, SYSTEM_NETWORK } from './network-watch.ts'
 
 /** Why a connection is not used for new streams any more. */
 export interface Departure {
@@ -14,7 +16,23 @@ export interface Departure {
 export interface KeptConnection {
   /** Resolves when the connection is not to be used any more: it is over, or the peer is draining. */
   readonly left: Promise<Departure>
+  /** Address of this side, without a zone; absent where there is none. */
+  readonly localAddress?: string | undefined
+  /**
+   * The connection counts as left from now on; its streams go on while the next one is made.
+   *
+   * @param why - for the log.
+   */
+  leave?(why: string): void
+  /** Leaves it, unless something comes from the peer within NETWORK_CHECK_MS. */
+  check?(): void
 }
+
+/** Time a peer has for an answer after the network changed, ms: two lost packets in a row are repaired by then. */
+export const NETWORK_CHECK_MS = 2_000
+
+/** Why a connection is left after `check`. */
+export const SILENT = 'nothing came from the server since the addresses of this machine changed'
 
 /** Longest wait between attempts while something needs the connection, ms. */
 export const DEMAND_WAIT_MS = 250
@@ -72,6 +90,8 @@ export interface KeepConnectedOptions<T extends KeptConnection> {
   readonly backoff: BackoffOptions
   /** Shortens the waits while something needs the connection. Default: nothing does. */
   readonly demand?: Demand
+  /** Tells when the addresses of this machine change. Default: that of the system. */
+  readonly network?: NetworkChanges | undefined
   /** Ends the connection and the attempts. */
   readonly signal: AbortSignal
 }
@@ -88,7 +108,9 @@ export const LIVED_MS = 5_000
 
 /**
  * Keeps one connection up: connects, waits until it is left, connects again. When the peer drains, the
- * next connection is made while the last streams of the old one finish.
+ * next connection is made while the last streams of the old one finish. When the addresses of this machine
+ * change, a connection whose address is gone is left at once, another one is checked; with a new address an
+ * attempt is made at once, and one that is running is begun again.
  *
  * @returns resolves when the signal is aborted; never without.
  * @throws the error of an attempt that trying again cannot mend (`retryable` is false), as long as no
@@ -98,21 +120,75 @@ export const LIVED_MS = 5_000
 export async function keepConnected<T extends KeptConnection>(
   options: KeepConnectedOptions<T>,
 ): Promise<void> {
+  const { network = SYSTEM_NETWORK } = options
+  const guard = new NetworkGuard()
+  const unsubscribe = network.subscribe((change) => guard.onChange?.(change))
+  try {
+    await keepTrying(options, guard)
+  } finally {
+    unsubscribe()
+  }
+}
+
+/** What a change of this machine's addresses means at the moment; undefined: nothing. */
+class NetworkGuard {
+  onChange: ((change: NetworkChange) => void) | undefined
+  /** Whether a new address has ended what `untilNew` ran last. */
+  isNew = false
+
+  /** Runs something whose signal also aborts when there is a new address. */
+  async untilNew<T>(signal: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const changed = new AbortController()
+    this.isNew = false
+    this.onChange = ({ hasCome }) => {
+      if (!hasCome) return
+      this.isNew = true
+      changed.abort(new Error('this machine has a new address'))
+    }
+    try {
+      return await underSignals([signal, changed.signal], run)
+    } finally {
+      this.onChange = undefined
+    }
+  }
+
+  /** Leaves a connection whose address is gone, and checks it after other changes. */
+  watch(connection: KeptConnection): void {
+    const { localAddress } = connection
+    this.onChange = ({ gone }) => {
+      if (localAddress === undefined || !gone.has(localAddress)) connection.check?.()
+      else connection.leave?.(`the address ${localAddress} of the connection is gone`)
+    }
+  }
+}
+
+async function keepTrying<T extends KeptConnection>(
+  options: KeepConnectedOptions<T>,
+  guard: NetworkGuard,
+): Promise<void> {
   const { signal, demand = NO_DEMAND } = options
   const maxMs = options.backoff.maxMs ?? MAX_BACKOFF_MS
   const backoff = new Backoff({ resetAfterMs: LIVED_MS, ...options.backoff, maxMs })
   let isRefused = false
   let hasLived = false
+  // An attempt is begun again once: addresses that come one after the other must not keep it from its end.
+  let isAgain = false
   while (!signal.aborted) {
     let problem: unknown
     let retryAfterMs: number | undefined
     try {
-      const connection = await options.connect(signal)
+      const attempt = isAgain
+        ? options.connect(signal)
+        : guard.untilNew(signal, (either) => options.connect(either))
+      const connection = await attempt
+      isAgain = false
+      guard.watch(connection)
       const sinceMs = performance.now()
       backoff.connected(sinceMs)
       isRefused = false
       options.onConnected(connection)
       const departure = await connection.left
+      guard.onChange = undefined
       const leftMs = performance.now()
       backoff.lost(leftMs)
       hasLived ||= leftMs - sinceMs >= LIVED_MS
@@ -120,6 +196,8 @@ export async function keepConnected<T extends KeptConnection>(
       retryAfterMs = departure.retryAfterMs
     } catch (error) {
       if (signal.aborted) return
+      isAgain = !isAgain && guard.isNew
+      if (isAgain) continue
       const mayRenew: boolean =
         isUnauthorized(error) && options.renewsCredentials === true && !isRefused
       if (!isRetryable(error) && !mayRenew && !hasLived) throw error
@@ -133,10 +211,13 @@ export async function keepConnected<T extends KeptConnection>(
     const reason = reasonOf(problem, retryAfterMs)
     // Refused credentials are counted by servers; asking soon again would only lock this peer out.
     const mayHasten = !isUnauthorized(problem)
-    const waitMs = backoff.next(reason, mayHasten ? performance.now() : undefined)
+    const isMoved = isTunnelError(problem, 'TUNNEL_NETWORK_CHANGED')
+    const waitMs = isMoved ? 0 : backoff.next(reason, mayHasten ? performance.now() : undefined)
     options.onRetry(problem, waitMs)
+    if (isMoved) continue
     const isHastened = mayHasten && reason.retryAfterMs === undefined
-    await (isHastened ? demand : NO_DEMAND).wait(waitMs, signal)
+    if (isHastened) await guard.untilNew(signal, (either) => demand.wait(waitMs, either))
+    else await NO_DEMAND.wait(waitMs, signal)
   }
 }
 

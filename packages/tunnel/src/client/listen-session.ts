@@ -3,8 +3,9 @@ import type { Channel, ChannelSink } from '@proj/mux'
 import type { ControlMessage, Hello, OtherAgents, Refused } from '../protocol/control-message.ts'
 import { TunnelError, type TunnelErrorCode } from '../errors.ts'
 import type { ServerPipe } from './handshake-request.ts'
-import type { Departure, KeptConnection } from './keep-connected.ts'
+import { type Departure, type KeptConnection, NETWORK_CHECK_MS, SILENT } from './keep-connected.ts'
 import type { Listener } from './listener.ts'
+import { LivenessProbe } from '../protocol/liveness-probe.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import { rightEndedError, TunnelSession } from '../protocol/tunnel-session.ts'
@@ -40,6 +41,7 @@ const DRAIN_ANSWER_MS = 5_000
 export class ListenSession implements KeptConnection {
   readonly protocol: 'piko' | 'adit'
   readonly left: Promise<Departure>
+  readonly localAddress: string | undefined
 
   readonly #session: TunnelSession
   readonly #options: ListenSessionOptions
@@ -52,12 +54,14 @@ export class ListenSession implements KeptConnection {
   readonly #again = new Map<Listener, NodeJS.Timeout>()
   readonly #settled = new Set<(answered: boolean) => void>()
   readonly #leave: (departure: Departure) => void
+  readonly #probe: LivenessProbe
   #nextId = 1
   #over = false
 
   /** Takes the pipe over and greets the server. */
   constructor({ pipe, protocol }: ServerPipe, options: ListenSessionOptions) {
     this.protocol = protocol
+    this.localAddress = pipe.localAddress
     this.#options = options
     let leave: (departure: Departure) => void = () => {}
     this.left = new Promise((resolve) => (leave = resolve))
@@ -73,11 +77,22 @@ export class ListenSession implements KeptConnection {
         onClose: (error) => this.#end(error),
       },
     )
+    this.#probe = new LivenessProbe(this.#session.mux, NETWORK_CHECK_MS, () => this.leave(SILENT))
   }
 
   /** Resolves when the session is over; never rejects. */
   get closed(): Promise<unknown> {
     return this.#session.closed
+  }
+
+  /** @inheritdoc */
+  leave(why: string): void {
+    this.#leave({ error: new TunnelError('TUNNEL_NETWORK_CHANGED', why) })
+  }
+
+  /** @inheritdoc */
+  check(): void {
+    if (!this.#over) this.#probe.start()
   }
 
   /** Asks for an endpoint; on the baseline wire the route has asked already. */
@@ -155,6 +170,7 @@ export class ListenSession implements KeptConnection {
 
   #end(error: Error | undefined): void {
     this.#over = true
+    this.#probe.stop()
     this.#retire(error === undefined ? {} : { error })
     this.#pending.clear()
     for (const resolve of this.#releasing.values()) resolve()

@@ -1,6 +1,7 @@
 import type { WebSocketDialOptions } from '@proj/dialer'
 
 import { abortable } from '../abortable.ts'
+import type { NetworkChanges } from './network-watch.ts'
 import { protocolHeader } from '../protocol/protocol-version.ts'
 import {
   CONNECT_ROUTE,
@@ -33,6 +34,11 @@ export interface ServerOptions {
    * When nothing has come from the server for two and a half of these, the session ends. Default 5000.
    */
   readonly pingIntervalMs?: number
+  /**
+   * Tells when the addresses of this machine change: a connection from an address that is gone is replaced,
+   * and one that waits for its next attempt tries at once. Default: they are read once a second.
+   */
+  readonly network?: NetworkChanges
 }
 
 /** An opening handshake; its headers contain the token. */

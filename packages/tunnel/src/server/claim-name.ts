@@ -85,8 +85,9 @@ export function claimName(claim: NameClaim, context: ClaimContext): NameConflict
   for (const one of others) {
     if (one.identity !== identity) continue
     // Beside another session of the same agent a silent one only has to be avoided: to end it would cut what
-    // an agent on a slow line carries each time its other connection comes back.
-    if (session !== undefined && one.peer === session.peer) one.doubt()
+    // an agent on a slow line carries each time its other connection comes back. The new one may be there
+    // because the address of the old one is gone.
+    if (session !== undefined && one.peer === session.peer) one.doubt(true)
     else one.probe()
   }
   if (other === undefined) {

@@ -43,10 +43,10 @@ export interface Upstream {
    */
   whenRoom(options: { readonly signal: AbortSignal }): Promise<void>
   /**
-   * A request waits for the agent longer than usual: unless the agent sends anything within DOUBT_MS, the
-   * session is `suspect` until it does. Unlike after `probe`, it does not end.
+   * A request waits for the agent longer than usual: unless the agent sends anything within DOUBT_MS (or at
+   * once), the session is `suspect` until it does. Unlike after `probe`, it does not end.
    */
-  doubt(): void
+  doubt(isAtOnce?: boolean): void
   /** Another agent began or ceased to serve an endpoint of the session. */
   agentsChanged?(endpoint: Endpoint): void
   /** Pings the agent; without an answer the session ends soon. */

@@ -4,7 +4,7 @@ import { onAborted } from '../abortable.ts'
 import { isTunnelError } from '../errors.ts'
 import type { ControlMessage } from '../protocol/control-message.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
-import { LivenessProbe } from './liveness-probe.ts'
+import { LivenessProbe } from '../protocol/liveness-probe.ts'
 import type { Register } from './judge-registration.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
@@ -218,13 +218,16 @@ export class UpstreamSession implements Upstream {
   }
 
   /** @inheritdoc */
-  doubt(): void {
+  doubt(isAtOnce = false): void {
     if (this.#leaving.signal.aborted || this.#isUnanswered()) return
-    const nowMs = performance.now()
-    if (this.#doubtedAtMs !== undefined || nowMs - this.#pingedAtMs < MIN_PING_MS) return
-    this.#pingedAtMs = nowMs
-    this.#beginDoubt()
-    this.#session.mux.ping().catch(() => {}) // the session is over, or many pings wait already
+    if (this.#doubtedAtMs === undefined) {
+      const nowMs = performance.now()
+      if (nowMs - this.#pingedAtMs < MIN_PING_MS) return
+      this.#pingedAtMs = nowMs
+      this.#beginDoubt()
+      this.#session.mux.ping().catch(() => {}) // the session is over, or many pings wait already
+    }
+    if (isAtOnce) this.#doubtedAtMs = -Infinity
   }
 
   /** @inheritdoc */

@@ -46,6 +46,8 @@ const NO_PAYLOAD = Buffer.alloc(0)
  * end; a connection that is cut within a message or reset is an 'error', always a WebSocketPipeError.
  */
 export class WebSocketPipe extends Duplex {
+  /** Address of this side of the connection, without a zone; undefined where there is none. */
+  readonly localAddress: string | undefined
   readonly #socket: Duplex
   readonly #closeFrame: boolean
   readonly #receiver: WebSocketReceiver
@@ -100,6 +102,7 @@ export class WebSocketPipe extends Duplex {
     if (socket.destroyed) process.nextTick(this.#onClose)
     else if (socket.readableEnded) process.nextTick(this.#onEnd)
     if (socket instanceof Socket) {
+      this.localAddress = socket.localAddress?.replace(/%.*/, '')
       socket.setTimeout(0) // What the HTTP server or client had set is not for a pipe.
       socket.setNoDelay() // Batches are made here; the kernel need not wait for more.
     }

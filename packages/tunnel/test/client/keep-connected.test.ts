@@ -8,6 +8,7 @@ import {
   keepConnected,
   LIVED_MS,
 } from '../../src/client/keep-connected.ts'
+import type { NetworkChange } from '../../src/client/network-watch.ts'
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] })
@@ -123,5 +124,109 @@ describe('the waits between attempts', () => {
     expect(made()).toBe(3)
     stop.abort()
     await ended
+  })
+})
+
+/** Changes of the network that a test makes, and connections that note what is asked of them. */
+function movable(connect: (attempt: number, signal: AbortSignal) => Promise<void>) {
+  const stop = new AbortController()
+  const log: string[] = []
+  let change: ((change: NetworkChange) => void) | undefined
+  let made = 0
+  const done = keepConnected({
+    connect: async (signal) => {
+      const number = made++
+      await connect(number, signal)
+      let leave: (departure: Departure) => void = () => {}
+      const left = new Promise<Departure>((resolve) => (leave = resolve))
+      return {
+        left,
+        localAddress: `192.0.2.${number}`,
+        check: () => log.push(`check ${number}`),
+        leave: (why: string) => {
+          log.push(`leave ${number}: ${why}`)
+          leave({ error: new TunnelError('TUNNEL_NETWORK_CHANGED', why) })
+        },
+      }
+    },
+    onConnected: () => log.push('connected'),
+    onRetry: (_, delayMs) => log.push(`retry after ${Math.round(delayMs)}`),
+    backoff: { random: () => 0.5 },
+    network: {
+      subscribe: (listener) => {
+        change = listener
+        return () => (change = undefined)
+      },
+    },
+    signal: stop.signal,
+  }).catch((error: unknown) => error)
+  return {
+    log,
+    made: () => made,
+    isWatching: () => change !== undefined,
+    /** Lets the addresses change, and what follows from it happen. */
+    change: async (gone: readonly string[], hasCome: boolean) => {
+      change?.({ gone: new Set(gone), hasCome })
+      await vi.advanceTimersByTimeAsync(0)
+    },
+    end: async () => {
+      stop.abort()
+      await vi.advanceTimersByTimeAsync(0)
+      return await done
+    },
+  }
+}
+
+describe('when the addresses of this machine change', () => {
+  test('a connection whose address is gone is replaced without a wait, others are checked', async () => {
+    const { log, change } = movable(async () => {})
+    await vi.advanceTimersByTimeAsync(0)
+    await change(['192.0.2.7'], false)
+    await change([], true)
+    await change(['192.0.2.7', '192.0.2.0'], true)
+    await change(['192.0.2.0'], false)
+    expect(log).toEqual([
+      'connected',
+      'check 0',
+      'check 0',
+      'leave 0: the address 192.0.2.0 of the connection is gone',
+      'retry after 0',
+      'connected',
+      'check 1',
+    ])
+  })
+
+  test('a wait ends when there is a new one, and not when one is gone', async () => {
+    const failure = new Error('no route')
+    const { made, change, isWatching, end } = movable(async () => await Promise.reject(failure))
+    await vi.advanceTimersByTimeAsync(60_000)
+    const before = made()
+    await change(['192.0.2.7'], false)
+    expect(made()).toBe(before)
+    await change([], true)
+    expect(made()).toBe(before + 1)
+    expect(isWatching()).toBe(true)
+    await end()
+    expect(isWatching()).toBe(false)
+  })
+
+  test('an attempt is begun again, once', async () => {
+    const aborted: number[] = []
+    const { log, made, change, end } = movable(
+      async (attempt, signal) =>
+        await new Promise((_, reject) =>
+          signal.addEventListener('abort', () => {
+            aborted.push(attempt)
+            reject(new Error('the dialer has an error of its own'))
+          }),
+        ),
+    )
+    await change(['192.0.2.7'], false)
+    expect([made(), aborted]).toEqual([1, []])
+    await change([], true)
+    await change([], true)
+    expect([made(), aborted]).toEqual([2, [0]])
+    await end()
+    expect([made(), aborted, log]).toEqual([2, [0, 1], []])
   })
 })

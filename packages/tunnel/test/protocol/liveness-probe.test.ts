@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
-import { LivenessProbe } from '../../src/server/liveness-probe.ts'
+import { LivenessProbe } from '../../src/protocol/liveness-probe.ts'
 
 /** A session of which only what is heard counts. */
 class FakeSession {
