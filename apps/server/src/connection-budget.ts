@@ -14,6 +14,8 @@ export interface ConnectionShares {
   readonly all: number
   /** Connections to the upstream port that have not authenticated. */
   readonly unauthenticated: number
+  /** Connections to the admin port. */
+  readonly admin: number
 }
 
 /** Without a limit of descriptors. */
@@ -22,6 +24,7 @@ const UNLIMITED: ConnectionShares = {
   visitorsPerSource: Infinity,
   all: Infinity,
   unauthenticated: Infinity,
+  admin: Infinity,
 }
 
 /** Rejected connections of all ports that are still being told so; one more is reset at once. */
@@ -107,6 +110,19 @@ export class PortConnections {
     })
   }
 
+  /** Counts a connection of the admin port until its socket is closed, or says which limit is reached. */
+  admitOperator(socket: Socket): ConnectionLimit | undefined {
+    if (this.#open >= this.#budget.maxAdmin) {
+      this.rejected.descriptors += 1
+      return 'descriptors'
+    }
+    this.#open += 1
+    socket.once('close', () => {
+      this.#open -= 1
+    })
+    return undefined
+  }
+
   /** Sends a rejected connection its answer, or resets it where too many are being told already. */
   reject(socket: Socket, answer: string | Buffer): void {
     socket.on('error', () => {}) // 'close' follows and says enough
@@ -151,6 +167,11 @@ export class ConnectionBudget {
   /** Most connections to the upstream port that have not authenticated. */
   get maxUnauthenticated(): number {
     return this.#shares.unauthenticated
+  }
+
+  /** Most connections to the admin port. */
+  get maxAdmin(): number {
+    return this.#shares.admin
   }
 
   /** Whether there are descriptors for one more connection of an agent. */

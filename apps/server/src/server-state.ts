@@ -11,6 +11,7 @@ export class ServerState {
   #phase: Phase = 'starting'
   #proxy: Listeners | undefined
   #upstream: Listeners | undefined
+  #admin: Listeners | undefined
 
   /** Whether the server takes visitors and agents. */
   get isReady(): boolean {
@@ -18,15 +19,29 @@ export class ServerState {
   }
 
   /** Makes the bound ports known; the server is ready from now on. */
-  publish({ proxy, upstream }: Readonly<Record<'proxy' | 'upstream', Listeners>>): void {
+  publish({
+    proxy,
+    upstream,
+    admin,
+  }: Readonly<Record<'proxy' | 'upstream' | 'admin', Listeners>>): void {
     this.#proxy = proxy
     this.#upstream = upstream
+    this.#admin = admin
     if (this.#phase === 'starting') this.#phase = 'ready'
   }
 
   /** The server is not ready any more. */
   stop(): void {
     this.#phase = 'stopping'
+  }
+
+  /** Connections that the system could not hand over, by port. */
+  get failedAccepts(): Readonly<Record<'proxy' | 'upstream' | 'admin', number>> {
+    return {
+      proxy: this.#proxy?.stats().failedAccepts ?? 0,
+      upstream: this.#upstream?.stats().failedAccepts ?? 0,
+      admin: this.#admin?.stats().failedAccepts ?? 0,
+    }
   }
 
   /** Port that visitors connect to; undefined until it is bound. */

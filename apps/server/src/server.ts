@@ -21,11 +21,8 @@ import { createServerAdmin } from './admin/admin.ts'
 import type { Authenticator, PortName } from './auth/authenticator.ts'
 import { refusePages } from './auth/refuse-pages.ts'
 import { type StandingPolicy, VisitorGates } from './auth/visitor-gates.ts'
-import {
-  ConnectionBudget,
-  type ConnectionShares,
-  type PortConnections,
-} from './connection-budget.ts'
+import { ConnectionBudget, type ConnectionShares, PortConnections } from './connection-budget.ts'
+import { DescriptorWatch } from './descriptor-watch.ts'
 import { endpointUrls } from './proxy/endpoint-urls.ts'
 import { HttpProxy } from './proxy/http-proxy.ts'
 import type { ProxyOptions } from './proxy/proxy-options.ts'
@@ -39,7 +36,11 @@ import { clientCertificateOf } from './tls/certificates.ts'
 import type { TlsPortStatus } from './tls/tls-status.ts'
 import { auditNames } from './upstream/audit-names.ts'
 import { ReservationsApi } from './upstream/reservations-api.ts'
-import { UpstreamConnections, type UpstreamPortOptions } from './upstream/upstream-connections.ts'
+import {
+  TOO_MANY_CONNECTIONS,
+  UpstreamConnections,
+  type UpstreamPortOptions,
+} from './upstream/upstream-connections.ts'
 import { createUpstreamPort } from './upstream/upstream-port.ts'
 
 /** What a server is made of. */
@@ -60,6 +61,8 @@ export interface ServerOptions {
   readonly waits?: VisitorWaitLimits
   /** How many connections the descriptors of this process are enough for. Default: no limit. */
   readonly connections?: ConnectionShares
+  /** The limit of open files of this process, for the log. Default: unknown. */
+  readonly descriptors?: number
   /** Public TCP ports for endpoints. Default: none. */
   readonly publicPorts?: PublicPortOptions
   /** Listening sockets of another process, for the ports and for public ports. Default: none. */
@@ -106,6 +109,8 @@ interface ServerParts {
   readonly upstream: UpstreamAcceptor
   readonly connect: ConsumerAcceptor
   readonly upstreamConnections: UpstreamConnections
+  readonly adminConnections: PortConnections
+  readonly descriptorWatch: DescriptorWatch
   /** The HTTP servers of the two ports that are not the edge's. */
   readonly http: { readonly upstream: HttpServer; readonly admin: HttpServer }
 }
@@ -147,6 +152,7 @@ export class Server {
       return new Server(parts, listeners)
     } catch (error) {
       parts.edge.destroy()
+      parts.descriptorWatch[Symbol.dispose]()
       throw error
     }
   }
@@ -172,6 +178,7 @@ export class Server {
     const { state, connect, upstream, inherited } = this.#parts
     state.stop()
     inherited?.close()
+    this.#parts.descriptorWatch[Symbol.dispose]()
     this.publicPorts.destroy()
     this.edge.destroy()
     connect.destroy()
@@ -294,6 +301,17 @@ function construct(options: ServerOptions): ServerParts {
     authorize,
     logger,
   })
+  const adminConnections = new PortConnections(budget)
+  const descriptorWatch = new DescriptorWatch({
+    limit: options.descriptors ?? Infinity,
+    connections: () => ({
+      proxy: edge.sockets.open,
+      public: publicPorts.visitors.sockets.open,
+      upstream: upstreamConnections.sockets.open,
+      admin: adminConnections.open,
+    }),
+    logger,
+  })
   const admin = createServerAdmin({
     ...peer,
     sources: {
@@ -301,6 +319,9 @@ function construct(options: ServerOptions): ServerParts {
       registry,
       publicPorts,
       upstreamConnections: upstreamConnections.sockets,
+      adminConnections,
+      descriptorsExhausted: () => descriptorWatch.exhausted,
+      failedAccepts: () => state.failedAccepts,
       sessions: () => upstream.sessions.size,
       tls: tlsPorts(options),
       handshakes: authenticator?.limits,
@@ -322,13 +343,15 @@ function construct(options: ServerOptions): ServerParts {
     upstream,
     connect,
     upstreamConnections,
+    adminConnections,
+    descriptorWatch,
     http,
   }
 }
 
 async function listenOn(
   options: ServerOptions,
-  { edge, upstreamConnections, http }: ServerParts,
+  { edge, upstreamConnections, adminConnections, http }: ServerParts,
 ): Promise<ServerListeners> {
   const { inherited } = options
   const [proxy, upstream, admin] = await listenTogether([
@@ -344,7 +367,15 @@ async function listenOn(
       inherited,
       server: http.upstream,
     },
-    { ...listenRequest(options.admin, 'localhost:8002'), inherited, server: http.admin },
+    {
+      ...listenRequest(options.admin, 'localhost:8002', (socket) => {
+        if (adminConnections.admitOperator(socket) === undefined) return true
+        adminConnections.reject(socket, TOO_MANY_CONNECTIONS)
+        return false
+      }),
+      inherited,
+      server: http.admin,
+    },
   ])
   return { proxy, upstream, admin }
 }

@@ -30,7 +30,7 @@ import { Server } from './server.ts'
 import type { ServerListener } from './server-listener.ts'
 import { openStoreOrNone } from './store/server-store.ts'
 import { type ServerTree, settings as definition } from './settings.ts'
-import { TlsPorts } from './tls/tls-ports.ts'
+import { portsWithTls, TlsPorts } from './tls/tls-ports.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
 import { SOFTWARE } from './version.ts'
 import { standingPolicies } from './auth/visitor-gates.ts'
@@ -52,7 +52,12 @@ export async function start(
   using rate = new LogRate((logRate.amount * 60_000) / logRate.periodMs)
   const logger = createLogger({ level, format, rate, stream: stderr, colour })
   for (const why of inherited.problems) logger.warn({ why }, 'inherited sockets are not used')
-  await using tls = await TlsPorts.open(settings, logger)
+  const descriptors = readDescriptorLimit()
+  const { handshakes, ...connections } = shareDescriptors(
+    descriptors,
+    portsWithTls(settings).length,
+  )
+  await using tls = await TlsPorts.open(settings, logger, handshakes)
   using own = openStoreOrNone({
     dataDir: settings.dataDir,
     env: around.env,
@@ -81,8 +86,6 @@ export async function start(
       ...(front !== undefined && { tls: front }),
     }
   }
-  const descriptors = readDescriptorLimit()
-  const connections = shareDescriptors(descriptors)
   warnOfFewDescriptors(settings, { descriptors, ...connections }, logger)
   let server: Server
   try {
@@ -96,6 +99,7 @@ export async function start(
         tenantDomains: tenantDomains(settings.upstream.tenants),
       },
       connections,
+      descriptors,
       upstreamPort: settings.upstream,
       publicPorts: { ...publicPorts, hosts: portHosts },
       inherited,

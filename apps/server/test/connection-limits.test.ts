@@ -14,7 +14,7 @@ import { type Fixture, type FixtureOptions, request, tunnel } from './tunnel-fix
 const SWITCH = 'HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'
 
-const MANY = { visitors: 99, visitorsPerSource: 99, all: 99, unauthenticated: 99 }
+const MANY = { visitors: 99, visitorsPerSource: 99, all: 99, unauthenticated: 99, admin: 99 }
 
 /** Upgrades when asked to, and answers 200 else. */
 function upgrading(socket: Socket): void {
@@ -150,4 +150,15 @@ test('more rejected visitors than may stay to be told are reset', async () => {
   expect(sockets.rejected.source).toBe(40)
   expect(seen.filter((text) => text.startsWith('HTTP/1.1 503')).length).toBeGreaterThanOrEqual(16)
   expect(seen).toContain('reset')
+})
+
+test('the admin port has a share of the descriptors', async () => {
+  const made = await path({ server: { connections: { ...MANY, admin: 1 } } })
+  const port = made.server.listeners.admin.bound[0]?.port ?? 0
+  using silent = await connectRaw(port)
+  using second = await connectRaw(port)
+  const answer = await second.readResponse()
+  expect([answer.status, answer.headers['adit-error']]).toEqual([503, 'too_many_connections'])
+  silent.reset()
+  await until(async () => (await fetch(`http://127.0.0.1:${port}/health`)).status === 200)
 })

@@ -25,13 +25,18 @@ test.for([
 })
 
 test.for([
-  [64, 2],
-  [256, 192],
-  [1024, 960],
-  [Infinity, Infinity],
-] as const)('of %i descriptors %i are for visitors and agents', ([limit, all]) => {
-  expect(shareDescriptors(limit).all).toBe(all)
-})
+  [64, 0, 2],
+  [256, 0, 192],
+  [256, 3, 168],
+  [1024, 0, 944],
+  [1024, 3, 848],
+  [Infinity, 3, Infinity],
+] as const)(
+  'of %i descriptors with %i TLS ports %i are for visitors and agents',
+  ([limit, tlsPorts, all]) => {
+    expect(shareDescriptors(limit, tlsPorts).all).toBe(all)
+  },
+)
 
 test.runIf(process.platform === 'linux')('the limit of this process is read', () => {
   expect(readDescriptorLimit()).toBeGreaterThan(0)

@@ -13,6 +13,12 @@ export interface AdminSources {
   readonly publicPorts: PublicPorts
   /** Connections of the upstream port. */
   readonly upstreamConnections: PortConnections
+  /** Connections of the admin port. */
+  readonly adminConnections: PortConnections
+  /** Looks, one a second, that found no free file descriptor. */
+  readonly descriptorsExhausted: () => number
+  /** Connections that the system could not hand over, by port. */
+  readonly failedAccepts: () => Readonly<Record<string, number>>
   /** Agent sessions open now. */
   readonly sessions: () => number
   readonly tls: readonly TlsPortStatus[]

@@ -23,7 +23,7 @@ export interface ServerAdminOptions {
   readonly hosts: readonly string[]
   /** Whether the server takes visitors and agents. */
   readonly isReady: () => boolean
-  /** Judges who may look. Default: everybody may. */
+  /** Judges who may look. Default: no credentials are needed. */
   readonly authenticator: Authenticator | undefined
   /** Address of the peer that sent a request, without the port; undefined when its connection is gone. */
   readonly addressOf: (request: IncomingMessage) => string | undefined
@@ -86,9 +86,18 @@ function describeSessions({ registry }: AdminSources): ServerPages['/status/upst
   )
 }
 
-function describeEdge({ edge }: AdminSources): ServerPages['/status/edge'] {
+function describeEdge({ edge, descriptorsExhausted }: AdminSources): ServerPages['/status/edge'] {
   const { connections, stats } = edge
   const { requests, inFlight, upgraded, bytesIn, bytesOut, statuses } = stats
   const byStatus = Object.fromEntries(statuses)
-  return { connections, requests, inFlight, upgraded, bytesIn, bytesOut, statuses: byStatus }
+  return {
+    connections,
+    requests,
+    inFlight,
+    upgraded,
+    bytesIn,
+    bytesOut,
+    statuses: byStatus,
+    secondsWithoutDescriptors: descriptorsExhausted(),
+  }
 }

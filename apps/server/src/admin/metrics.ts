@@ -74,11 +74,15 @@ function connectionMetrics({
   edge,
   publicPorts,
   upstreamConnections: upstream,
+  adminConnections: admin,
+  descriptorsExhausted,
+  failedAccepts,
 }: AdminSources): readonly Metric[] {
   const ports = Object.entries({
     proxy: edge.sockets,
     public: publicPorts.visitors.sockets,
     upstream,
+    admin,
   })
   return [
     {
@@ -94,6 +98,21 @@ function connectionMetrics({
       samples: ports.flatMap(([port, { rejected }]) =>
         Object.entries(rejected).map(([limit, value]) => ({ labels: { port, limit }, value })),
       ),
+    },
+    {
+      type: 'counter',
+      name: 'adit_accept_failures_total',
+      help: 'Connections that the system could not hand over, by port.',
+      samples: Object.entries(failedAccepts()).map(([port, value]) => ({
+        labels: { port },
+        value,
+      })),
+    },
+    {
+      type: 'counter',
+      name: 'adit_descriptors_exhausted_seconds_total',
+      help: 'Seconds without a free file descriptor; new connections are closed without an answer then.',
+      samples: [{ value: descriptorsExhausted() }],
     },
   ]
 }

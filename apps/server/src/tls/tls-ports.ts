@@ -22,6 +22,11 @@ interface Port {
 /** Applies settings whose files are read already; cannot fail. */
 export type PreparedTls = () => void
 
+/** Ports that have a certificate. */
+export function portsWithTls(settings: TlsPortSettings): (keyof TlsPortSettings)[] {
+  return TLS_PORTS.filter((name) => settings[name].tls.cert.length > 0)
+}
+
 /** TLS on the ports of the server: reads the files, and reads them again when they change. */
 export class TlsPorts implements AsyncDisposable {
   readonly #logger: Logger
@@ -44,10 +49,15 @@ export class TlsPorts implements AsyncDisposable {
   /**
    * Reads the files of every port and begins to watch them.
    *
+   * @param mostHandshakes - at once on each port, whatever the settings say.
    * @throws {UserError} for the first fault.
    */
-  static async open(settings: TlsPortSettings, logger: Logger): Promise<TlsPorts> {
-    const wanted = TLS_PORTS.filter((name) => settings[name].tls.cert.length > 0)
+  static async open(
+    settings: TlsPortSettings,
+    logger: Logger,
+    mostHandshakes = Infinity,
+  ): Promise<TlsPorts> {
+    const wanted = portsWithTls(settings)
     let onChange = (): void => {}
     const watch = new FileWatch({
       files: filesOf(TLS_PORTS.map((name) => settings[name].tls)),
@@ -63,7 +73,8 @@ export class TlsPorts implements AsyncDisposable {
     try {
       for (const name of wanted) {
         const { tls } = settings[name]
-        const { handshakeTimeoutMs, maxHandshakes } = tls
+        const { handshakeTimeoutMs } = tls
+        const maxHandshakes = Math.min(tls.maxHandshakes, mostHandshakes)
         const material = await readOrThrow(name, tls)
         const limits = { handshakeTimeoutMs, maxHandshakes }
         const front = new TlsFront({ listener: name, material, ...limits, logger })

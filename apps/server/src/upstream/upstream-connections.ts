@@ -36,8 +36,8 @@ export const UPSTREAM_PORT_LIMITS: Readonly<Record<keyof UpstreamPortOptions, Li
 /** A connection that is older has had time for its handshake and makes room for another one, ms. */
 const HANDSHAKE_MS = 1_000
 
-/** For a peer that finds no room: by then older connections make room. */
-const TOO_MANY = formatAnswer(
+/** Sent to a peer that finds no room; after a second older connections make room. */
+export const TOO_MANY_CONNECTIONS: string = formatAnswer(
   jsonAnswer(503, 'too many connections', {
     'adit-error': 'too_many_connections',
     'retry-after': '1',
@@ -93,7 +93,7 @@ export class UpstreamConnections {
         { remoteAddress, limit },
         'connection to the upstream port rejected: too many connections',
       )
-      this.sockets.reject(socket, TOO_MANY)
+      this.sockets.reject(socket, TOO_MANY_CONNECTIONS)
       return false
     }
     this.sockets.addAgent(socket)

@@ -36,7 +36,14 @@ test('docs/admin.md lists the metrics of both programs with their types, and no 
     handshakes: undefined,
   }
   const counted = [
-    ...serverMetrics({ ...sources, sessions: () => 0, leftOutLines: () => 0 }),
+    ...serverMetrics({
+      ...sources,
+      adminConnections: upstreamConnections,
+      descriptorsExhausted: () => 0,
+      failedAccepts: () => ({}),
+      sessions: () => 0,
+      leftOutLines: () => 0,
+    }),
     ...agentMetrics(SAMPLE),
   ]
   server.destroy()

@@ -1,13 +1,15 @@
 // One source opens more connections than the server has descriptors for: agents, operators and other
 // requests are still served.
+import { spawnSync } from 'node:child_process'
 import { createServer } from 'node:http'
 import { connect, type Socket } from 'node:net'
 
 import { listening } from '@proj/testkit/listening'
 import { exchangeRaw } from '@proj/testkit/raw-http'
+import { until } from '@proj/testkit/until'
 import { expect, onTestFinished, test } from 'vitest'
 
-import { startAgent, startServer } from './programs.ts'
+import { adit, startAgent, startServer } from './programs.ts'
 
 const VISITORS = 512
 
@@ -62,5 +64,39 @@ test(
     const page = await fetch(`http://127.0.0.1:${server.ports.admin}/metrics`)
     const rejected = /^adit_connections_rejected_total\{port="upstream",limit="source"\} (\d+)/m
     expect(Number(rejected.exec(await page.text())?.[1])).toBeGreaterThan(400)
+  },
+)
+
+test('both programs start with 96 descriptors', { timeout: 60_000 }, async () => {
+  const few = { prefix: ['sh', '-c', 'ulimit -n 96; exec "$0" "$@"'] }
+  const service = await listening(createServer((_, response) => response.end('here')))
+  onTestFinished(async () => await service.close())
+  const server = await startServer(undefined, [], few)
+  const url = `http://127.0.0.1:${server.ports.upstream}`
+  const agent = adit(['http', 'web', String(service.port), '--connect.url', url, '--json'], few)
+  await agent.event('ready')
+  const text = 'GET / HTTP/1.1\r\nhost: web.localhost\r\nconnection: close\r\n\r\n'
+  expect((await exchangeRaw(server.ports.proxy, text)).body.toString()).toBe('here')
+})
+
+test.skipIf(spawnSync('prlimit', ['--version']).error !== undefined)(
+  'a server without a free descriptor logs it, counts the seconds, and says when it is over',
+  { timeout: 60_000 },
+  async () => {
+    const server = await startServer()
+    const limit = (soft: number): void => {
+      const { status } = spawnSync('prlimit', [`--pid=${server.process.pid}`, `--nofile=${soft}:`])
+      expect(status).toBe(0)
+    }
+    limit(5)
+    await until(() => server.process.stderr.includes('no file descriptor is free'))
+    limit(256)
+    await until(() => server.process.stderr.includes('file descriptors are free again'))
+    const admin = `http://127.0.0.1:${server.ports.admin}`
+    const metrics = await (await fetch(`${admin}/metrics`)).text()
+    const seconds = Number(/^adit_descriptors_exhausted_seconds_total (\d+)/m.exec(metrics)?.[1])
+    expect(seconds).toBeGreaterThanOrEqual(1)
+    const edge = (await (await fetch(`${admin}/status/edge`)).json()) as Record<string, unknown>
+    expect(edge['secondsWithoutDescriptors']).toBe(seconds)
   },
 )

@@ -10,7 +10,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { ServerOptions } from '../../src/server.ts'
 import { startServer } from '../tunnel-fixture.ts'
 
-const MANY = { visitors: 99, visitorsPerSource: 99, all: 199, unauthenticated: 99 }
+const MANY = { visitors: 99, visitorsPerSource: 99, all: 199, unauthenticated: 99, admin: 99 }
 
 async function started(options: Partial<ServerOptions>) {
   const server = await startServer({}, [], undefined, undefined, options)

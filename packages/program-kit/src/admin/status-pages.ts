@@ -53,6 +53,8 @@ export interface EdgeStatus {
   readonly bytesOut: number
   /** Number of answers by HTTP status. */
   readonly statuses: Readonly<Record<string, number>>
+  /** Seconds in which no file descriptor was free, so that new connections were closed without an answer. */
+  readonly secondsWithoutDescriptors?: number
 }
 
 /** A public TCP port. */

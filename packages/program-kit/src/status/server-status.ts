@@ -94,6 +94,9 @@ export function formatServerStatus({ ready, edge, sessions, ports }: ServerStatu
     ['requests', `${edge.requests} so far, ${edge.inFlight} running`],
     ['answers', statuses.length === 0 ? 'none yet' : statuses.join(', ')],
     ['bytes', `${roughSize(edge.bytesIn)} in, ${roughSize(edge.bytesOut)} out`],
+    ...(edge.secondsWithoutDescriptors
+      ? [['no free descriptor', `for ${edge.secondsWithoutDescriptors} s: raise ulimit -n`]]
+      : []),
   ]
   return `${formatTable(overview)}\n${formatSessions(sessions)}${formatPorts(ports)}`
 }
