@@ -132,7 +132,7 @@ export const settings = defineSettings({
       }),
       absentWaitMs: durationLimit(TUNNEL_LIMITS.absentWaitMs, {
         description:
-          'How long visitors wait for an endpoint whose connection was just lost, or that is reserved, after a start.',
+          'How long visitors wait for an endpoint whose connection was just lost, or that is reserved, after a start; and a connection of `adit access` for any endpoint.',
       }),
       busyWaitMs: durationLimit(TUNNEL_LIMITS.busyWaitMs, {
         description: 'How long visitors wait for an agent that is busy or full; then 503.',

@@ -49,6 +49,7 @@ export function rejectConnection(
  *
  * @param logger - debug for every connection that ends.
  * @param signal - ends the wait: the visitor is gone.
+ * @param isHeld - whether the visitor waits for any endpoint without sessions. Default false.
  * @returns a promise only when the visitor waits.
  */
 export function openConnection(
@@ -57,11 +58,12 @@ export function openConnection(
   visitor: TcpVisitor,
   logger: Logger,
   signal: AbortSignal,
+  isHeld = false,
 ): TcpConnection | ConnectionRejection | Promise<TcpConnection | ConnectionRejection> {
   const result = tryConnection(registry, endpoint, visitor, logger)
   if (result instanceof TcpConnection || result === 'notPermitted') return result
-  if (result === 'noUpstream' && !registry.waits.expects(endpoint)) return result
-  return waitAndOpen(registry, endpoint, visitor, logger, signal, result)
+  if (result === 'noUpstream' && !isHeld && !registry.waits.expects(endpoint)) return result
+  return waitAndOpen(registry, endpoint, visitor, logger, signal, isHeld, result)
 }
 
 /** Waits for an absent agent once, and for room as often as another visitor takes it first. */
@@ -71,6 +73,7 @@ async function waitAndOpen(
   visitor: TcpVisitor,
   logger: Logger,
   signal: AbortSignal,
+  isHeld: boolean,
   first: 'noUpstream' | Busy,
 ): Promise<TcpConnection | ConnectionRejection> {
   const { waits } = registry
@@ -82,7 +85,7 @@ async function waitAndOpen(
     const isAbsent = result === 'noUpstream'
     const wait =
       result === 'noUpstream'
-        ? hasWaited || waits.whenServed(endpoint, signal)
+        ? hasWaited || waits.whenServed(endpoint, signal, isHeld)
         : waits.whenRoom(result.upstream, busyUntilMs, signal)
     hasWaited ||= isAbsent
     if (wait instanceof Promise) await wait

@@ -206,9 +206,8 @@ export class UpstreamRegistry<
   pickHttp(endpoint: Endpoint, except?: ReadonlySet<Upstream>): Upstream | undefined {
     const entry = this.#find(endpoint)
     if (entry === undefined) return undefined
-    if (entry.tcp.size === 0) return next(entry, except, false) ?? next(entry, except, true)
-    const others = new Set([...(except ?? []), ...entry.tcp])
-    return next(entry, others, false) ?? next(entry, others, true)
+    const { tcp } = entry
+    return next(entry, except, false, tcp) ?? next(entry, except, true, tcp)
   }
 
   /** Whether every session that serves an endpoint serves it as a TCP endpoint; false when none does. */
@@ -354,17 +353,18 @@ function tellOthers({ endpoint, agents }: Entry<VisitorRules>, peer: string): vo
   }
 }
 
-/** The next agent's session; of suspects only when they are asked for. */
+/** The next agent's session, in neither of the sets; of suspects only when they are asked for. */
 function next(
   entry: Entry<VisitorRules>,
   except: ReadonlySet<Upstream> | undefined,
   suspect: boolean,
+  without?: ReadonlySet<Upstream>,
 ): Upstream | undefined {
   const { agents } = entry
   for (let turn = 0; turn < agents.length; turn++) {
     const at = (entry.next + turn) % agents.length
     const agent = agents[at]
-    const upstream = agent === undefined ? undefined : leastLoaded(agent, except, suspect)
+    const upstream = agent === undefined ? undefined : leastLoaded(agent, except, suspect, without)
     if (upstream !== undefined) {
       entry.next = (at + 1) % agents.length
       return upstream
@@ -377,6 +377,7 @@ function leastLoaded(
   agent: Agent,
   except: ReadonlySet<Upstream> | undefined,
   suspect: boolean,
+  without: ReadonlySet<Upstream> | undefined,
 ): Upstream | undefined {
   const { sessions } = agent
   const { length } = sessions
@@ -386,9 +387,8 @@ function leastLoaded(
   for (let turn = 0; turn < length; turn++) {
     const at = (agent.next + turn) % length
     const one = sessions[at]
-    if (one === undefined || one.leaving.aborted || one.suspect !== suspect || except?.has(one)) {
-      continue
-    }
+    if (one === undefined || one.leaving.aborted || one.suspect !== suspect) continue
+    if (except?.has(one) === true || without?.has(one) === true) continue
     if (best === undefined || one.openStreams < best.openStreams) {
       best = one
       bestAt = at

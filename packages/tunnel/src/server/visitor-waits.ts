@@ -4,8 +4,8 @@ import { limit } from '../limits.ts'
 /** Limits of the waits of visitors. */
 export interface VisitorWaitLimits {
   /**
-   * How long a visitor waits for the agents of an endpoint whose sessions were lost, ms, 0 to 60 000; 0:
-   * not at all. Default 5000.
+   * How long a visitor waits for the agents of an endpoint whose sessions were lost, and a connection of an
+   * Adit consumer for those of any endpoint, ms, 0 to 60 000; 0: not at all. Default 5000.
    */
   readonly absentWaitMs?: number
   /**
@@ -14,8 +14,8 @@ export interface VisitorWaitLimits {
    */
   readonly busyWaitMs?: number
   /**
-   * Visitors that wait at once, 0 or more, a quarter of them for the agents of one endpoint; one more is
-   * rejected at once. Default 4096.
+   * Visitors that wait at once, 0 or more, a quarter of them for the agents of one endpoint, and a quarter for
+   * those of endpoints that were not there; one more is rejected at once. Default 4096.
    */
   readonly maxWaiting?: number
 }
@@ -32,8 +32,11 @@ export const ABSENT_MS = 30_000
 /** Endpoints that are remembered after their last session was lost; the oldest is forgotten first. */
 const MAX_ABSENT = 10_000
 
-/** One endpoint has this part of the places at most, so that others have some left. */
-const ENDPOINT_SHARE = 4
+/**
+ * One endpoint, and the endpoints together that no session of this process has served, have this part of the
+ * places at most, so that others have some left.
+ */
+const SHARE = 4
 
 /**
  * Visitors that wait: for the agents of an endpoint that were there a moment ago, or for room in the session
@@ -49,10 +52,16 @@ export class VisitorWaits {
   readonly #isExpected: (endpoint: Endpoint) => boolean
   /** Until when `isExpected` is asked: while agents come back after a start of this process. */
   readonly #startedUntilMs = performance.now() + ABSENT_MS
+  /** Until when any endpoint may be expected; a time of `performance.now`. */
+  #expectingUntilMs = this.#startedUntilMs
+  /** Endpoints that a session has served since the start: they are not expected because of it any more. */
+  readonly #servedSinceStart = new Set<string>()
   /** When the last session of an endpoint was lost, oldest first. */
   readonly #lostAt = new Map<string, number>()
   readonly #arrivals = new Map<string, Set<() => void>>()
   #waiting = 0
+  /** Those of them that wait for an endpoint that is not expected. */
+  #unexpected = 0
 
   /**
    * @param isExpected - whether agents of an endpoint are expected though no session of this process has
@@ -73,16 +82,19 @@ export class VisitorWaits {
 
   /** Whether any endpoint may be expected back: while none is, nothing has to be looked up. */
   get isExpecting(): boolean {
-    return this.#lostAt.size > 0 || performance.now() < this.#startedUntilMs
+    return performance.now() < this.#expectingUntilMs
   }
 
   /** Whether an endpoint without sessions is expected to come back. */
   expects(endpoint: Endpoint): boolean {
     if (this.absentWaitMs === 0) return false
     const nowMs = performance.now()
-    const lostAtMs = this.#lostAt.get(keyOf(endpoint))
+    if (nowMs >= this.#expectingUntilMs) return false
+    const key = keyOf(endpoint)
+    const lostAtMs = this.#lostAt.get(key)
     if (lostAtMs !== undefined) return nowMs - lostAtMs < ABSENT_MS
-    return nowMs < this.#startedUntilMs && this.#isExpected(endpoint)
+    if (nowMs >= this.#startedUntilMs || this.#servedSinceStart.has(key)) return false
+    return this.#isExpected(endpoint)
   }
 
   /** The last session of an endpoint was lost. */
@@ -96,12 +108,14 @@ export class VisitorWaits {
     const key = keyOf(endpoint)
     this.#lostAt.delete(key)
     this.#lostAt.set(key, nowMs)
+    this.#expectingUntilMs = nowMs + ABSENT_MS
   }
 
-  /** An endpoint has its first session, or its agent left in good order. */
+  /** An endpoint has its first session. */
   settled(endpoint: Endpoint): void {
     const key = keyOf(endpoint)
     this.#lostAt.delete(key)
+    this.#noteServed(key)
     const arrivals = this.#arrivals.get(key)
     this.#arrivals.delete(key)
     for (const resolve of arrivals ?? []) resolve()
@@ -110,21 +124,27 @@ export class VisitorWaits {
   /**
    * Waits until an endpoint without sessions has one again, `absentWaitMs` at most.
    *
+   * @param isHeld - whether to wait also for an endpoint that is not expected. Default false.
    * @returns undefined when nothing is waited for: the endpoint is not expected, or too many wait, for it or
    *   in all.
    */
-  whenServed(endpoint: Endpoint, signal?: AbortSignal): Promise<void> | undefined {
-    if (!this.expects(endpoint) || !this.#mayWait()) return undefined
+  whenServed(endpoint: Endpoint, signal?: AbortSignal, isHeld = false): Promise<void> | undefined {
+    if (this.absentWaitMs === 0) return undefined
+    const isExpected = this.expects(endpoint)
+    if ((!isExpected && !isHeld) || !this.#mayWait()) return undefined
     const key = keyOf(endpoint)
     const arrivals = this.#arrivals.get(key) ?? new Set()
-    if (arrivals.size >= Math.max(1, this.#maxWaiting / ENDPOINT_SHARE)) {
+    const share = Math.max(1, this.#maxWaiting / SHARE)
+    if (arrivals.size >= share || (!isExpected && this.#unexpected >= share)) {
       this.rejected += 1
       return undefined
     }
+    if (!isExpected) this.#unexpected += 1
     this.#arrivals.set(key, arrivals)
     let arrive = (): void => {}
     const arrived = new Promise<void>((resolve) => arrivals.add((arrive = resolve)))
     return this.#wait(arrived, this.absentWaitMs, signal).finally(() => {
+      if (!isExpected) this.#unexpected -= 1
       arrivals.delete(arrive)
       if (arrivals.size === 0 && this.#arrivals.get(key) === arrivals) this.#arrivals.delete(key)
     })
@@ -147,6 +167,12 @@ export class VisitorWaits {
     const ended = new AbortController()
     const room = upstream.whenRoom({ signal: ended.signal }).catch(() => {})
     return this.#wait(room, ms, signal).finally(() => ended.abort())
+  }
+
+  #noteServed(key: string): void {
+    const served = this.#servedSinceStart
+    if (performance.now() >= this.#startedUntilMs) served.clear()
+    else if (served.size < MAX_ABSENT) served.add(key)
   }
 
   #mayWait(): boolean {

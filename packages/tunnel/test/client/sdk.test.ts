@@ -149,7 +149,10 @@ describe('dial', () => {
   ] as const)('ends with %s when %s', async (code, message, endpoint) => {
     const permits = (action: string, name: string): boolean =>
       action === 'listen' || name !== 'secret'
-    const server = await startServer({ authorize: () => ({ identity: 'a', tenant: '', permits }) })
+    const server = await startServer({
+      authorize: () => ({ identity: 'a', tenant: '', permits }),
+      waits: { absentWaitMs: 0 },
+    })
     const agent = new Agent({ url: server.url, connections: 1, backoff: SOON })
     onTestFinished(() => agent[Symbol.asyncDispose]())
     const rude = await startService((socket) => socket.resetAndDestroy())

@@ -8,6 +8,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { Agent } from '../../src/client/agent.ts'
 import { dial } from '../../src/client/sdk.ts'
 import { silentLogger } from '../../src/logger.ts'
+import { RESET_REASONS } from '../../src/protocol/reset-reason.ts'
 import { openConnection, TcpConnection } from '../../src/server/open-connection.ts'
 import { ABSENT_MS, VisitorWaits } from '../../src/server/visitor-waits.ts'
 import { at, connectPeer, openTo, readAll, startServer, type TestServer } from '../peers.ts'
@@ -112,6 +113,58 @@ describe('an endpoint whose last session was lost', () => {
   })
 })
 
+describe('an endpoint that no session has served', () => {
+  test('is waited for by a connection of a consumer, and served when its agent comes', async () => {
+    const server = await startServer()
+    const stream = await dial('pg', { url: server.url })
+    stream.end('SELECT 1')
+    await until(() => server.registry.waits.waiting === 1)
+    expect(server.registry.waits.expects(at('pg'))).toBe(false)
+    await using agent = new Agent({ url: server.url })
+    agent
+      .listen('pg', { kind: 'tcp' })
+      .on('connection', (connection) => connection.pipe(connection))
+    expect(await readAll(stream)).toBe('SELECT 1')
+    expect(server.registry.waits.waiting).toBe(0)
+  })
+
+  test('is waited for no longer than absentWaitMs', async () => {
+    const server = await startServer({ waits: { absentWaitMs: 50 } })
+    const sinceMs = performance.now()
+    const stream = await dial('pg', { url: server.url })
+    await expect(readAll(stream)).rejects.toMatchObject({
+      reason: RESET_REASONS.noUpstream,
+    })
+    expect(performance.now() - sinceMs).toBeGreaterThan(45)
+  })
+
+  test('is not waited for by other visitors, nor when absentWaitMs is 0', async () => {
+    const server = await startServer({ waits: { absentWaitMs: 0 } })
+    expect(await open(await startServer())).toBe('noUpstream')
+    const stream = await dial('pg', { url: server.url })
+    await expect(readAll(stream)).rejects.toMatchObject({
+      reason: RESET_REASONS.noUpstream,
+    })
+  })
+
+  test('takes a quarter of the places, together with others of its kind', async () => {
+    const waits = new VisitorWaits({ maxWaiting: 8 })
+    const gone = new AbortController()
+    const wait = (name: string, isHeld: boolean) => waits.whenServed(at(name), gone.signal, isHeld)
+    waits.lost(at('lost'))
+    const held = [wait('one', true), wait('two', true)]
+    expect(held).not.toContain(undefined)
+    expect([wait('three', true), waits.rejected]).toEqual([undefined, 1])
+    const expected = wait('lost', true)
+    expect(expected).toBeInstanceOf(Promise)
+    waits.settled(at('one'))
+    await held[0]
+    expect(wait('three', true)).toBeInstanceOf(Promise)
+    gone.abort()
+    await Promise.all([...held, expected])
+  })
+})
+
 describe('what is remembered', () => {
   test('lasts for ABSENT_MS, for reserved names from the start of the process', () => {
     vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] })
@@ -119,14 +172,28 @@ describe('what is remembered', () => {
       const waits = new VisitorWaits({}, ({ name }) => name === 'reserved')
       waits.lost(at('pg'))
       const expected = () => ['pg', 'reserved', 'other'].map((name) => waits.expects(at(name)))
-      expect(expected()).toEqual([true, true, false])
+      expect([waits.isExpecting, ...expected()]).toEqual([true, true, true, false])
       vi.advanceTimersByTime(ABSENT_MS - 1)
-      expect(expected()).toEqual([true, true, false])
+      expect([waits.isExpecting, ...expected()]).toEqual([true, true, true, false])
       vi.advanceTimersByTime(1)
-      expect(expected()).toEqual([false, false, false])
+      expect([waits.isExpecting, ...expected()]).toEqual([false, false, false, false])
+      waits.lost(at('other'))
+      expect([waits.isExpecting, ...expected()]).toEqual([true, false, false, true])
+      vi.advanceTimersByTime(ABSENT_MS)
+      expect([waits.isExpecting, ...expected()]).toEqual([false, false, false, false])
     } finally {
       vi.useRealTimers()
     }
+  })
+
+  test('a reserved name that was served since the start is not expected because of the start', () => {
+    const waits = new VisitorWaits({}, () => true)
+    expect(waits.expects(at('pg'))).toBe(true)
+    waits.settled(at('pg')) // and its agent leaves in good order
+    expect(waits.expects(at('pg'))).toBe(false)
+    expect(waits.expects(at('pg', 'acme'))).toBe(true)
+    waits.lost(at('pg'))
+    expect(waits.expects(at('pg'))).toBe(true)
   })
 
   test('is limited: the oldest of 10 000 names is forgotten first', () => {
