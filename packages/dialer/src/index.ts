@@ -24,7 +24,7 @@ export type { ProxyAuthorize, ProxyChallenge } from './proxy/challenge.ts'
 export type { ProxyOption } from './proxy/select-proxy.ts'
 
 // HTTP clients.
-export { createAgent, createHttpAgent } from './http/agent.ts'
+export { createAgent, type AgentOptions } from './http/agent.ts'
 export {
   createConnector,
   type Connector,

@@ -73,7 +73,7 @@ function handshakeOptions(
   const name = options.servername ?? host
   return {
     socket,
-    secureContext: trustingContext(options),
+    secureContext: options.context ?? trustingContext(options),
     // RFC 6066 section 3: an address must not be sent as a server name.
     servername: isIP(name) === 0 ? name : '',
     rejectUnauthorized: false,
@@ -99,7 +99,8 @@ function check(secured: tls.TLSSocket, options: ResolvedTls, hop: TlsHop): void 
       throw certificateError(String(secured.authorizationError), certificate, hop)
     }
     const name = withoutZone(options.servername ?? hop.host)
-    const mismatch = tls.checkServerIdentity(name, secured.getPeerCertificate())
+    const checkIdentity = options.checkIdentity ?? tls.checkServerIdentity
+    const mismatch = checkIdentity(name, secured.getPeerCertificate())
     if (mismatch !== undefined) {
       throw certificateError('ERR_TLS_CERT_ALTNAME_INVALID', certificate, hop)
     }

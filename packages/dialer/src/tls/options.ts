@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import type { SecureVersion } from 'node:tls'
+import type { checkServerIdentity, SecureContext, SecureVersion } from 'node:tls'
 
 import { checkOptionNames, type OptionNames } from '../option-names.ts'
 
@@ -96,6 +96,10 @@ export interface ResolvedTls {
   readonly secureOptions: number | undefined
   readonly pins: readonly string[]
   readonly verify: 'full' | 'pin-only' | 'none'
+  /** A context instead of that of these options. */
+  readonly context?: SecureContext
+  /** A check of the name instead of that of Node; an error rejects the certificate. */
+  readonly checkIdentity?: typeof checkServerIdentity
 }
 
 /** ALPN for connections that carry HTTP/1.1; without it some servers choose h2. */

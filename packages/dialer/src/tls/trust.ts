@@ -45,18 +45,70 @@ function wrongOptions({ cert, pfx, ciphers, secureOptions }: ResolvedTls): strin
   return names.join(' or tls.')
 }
 
+/**
+ * Makes the context of one request. Options of the agent count more than those of the request. As in
+ * Node, `ca` of a request replaces the authorities of Node and of the system.
+ * @throws what `createSecureContext` throws
+ */
+export function requestContext(
+  options: ResolvedTls,
+  request: tls.SecureContextOptions,
+): tls.SecureContext {
+  const { origin } = options
+  const picked: tls.SecureContextOptions = {}
+  for (const name of REQUEST_OPTIONS) {
+    if (request[name] !== undefined) Object.assign(picked, { [name]: request[name] })
+  }
+  const versions = {
+    minVersion: origin.minVersion ?? request.minVersion ?? options.minVersion,
+    maxVersion: origin.maxVersion ?? request.maxVersion ?? options.maxVersion,
+  }
+  const merged = {
+    ...picked,
+    // Node refuses these together with a protocol.
+    ...(request.secureProtocol === undefined && versions),
+    ...clientOptions(options),
+  }
+  return request.ca === undefined
+    ? withAuthorities(merged, options)
+    : tls.createSecureContext({ ...merged, ca: request.ca })
+}
+
+const REQUEST_OPTIONS = [
+  'cert',
+  'key',
+  'pfx',
+  'passphrase',
+  'ciphers',
+  'crl',
+  'ecdhCurve',
+  'sigalgs',
+  'secureProtocol',
+  'secureOptions',
+] as const satisfies readonly (keyof tls.SecureContextOptions)[]
+
 function createContext(options: ResolvedTls): tls.SecureContext {
-  const { minVersion, maxVersion, ciphers, secureOptions } = options
-  const base: tls.SecureContextOptions = { minVersion, maxVersion }
-  if (ciphers !== undefined) base.ciphers = ciphers
-  if (secureOptions !== undefined) base.secureOptions = secureOptions
-  if (options.pfx !== undefined) base.pfx = Buffer.from(options.pfx)
-  if (options.cert !== undefined) base.cert = bytesOf(options.cert)
-  if (options.key !== undefined) base.key = bytesOf(options.key)
-  if (options.passphrase !== undefined) base.passphrase = options.passphrase
+  const { minVersion, maxVersion } = options
+  return withAuthorities({ minVersion, maxVersion, ...clientOptions(options) }, options)
+}
+
+/** The options of a context that are set. */
+function clientOptions(options: ResolvedTls): tls.SecureContextOptions {
+  const { ciphers, secureOptions, cert, key, pfx, passphrase } = options
+  return {
+    ...(ciphers !== undefined && { ciphers }),
+    ...(secureOptions !== undefined && { secureOptions }),
+    ...(pfx !== undefined && { pfx: Buffer.from(pfx) }),
+    ...(cert !== undefined && { cert: bytesOf(cert) }),
+    ...(key !== undefined && { key: bytesOf(key) }),
+    ...(passphrase !== undefined && { passphrase }),
+  }
+}
+
+function withAuthorities(base: tls.SecureContextOptions, options: ResolvedTls): tls.SecureContext {
   if (options.verify !== 'full') return tls.createSecureContext(base)
   // A PKCS #12 file with authorities replaces the default store too.
-  if (options.ca.length === 0 && !options.systemCa && options.pfx === undefined) {
+  if (options.ca.length === 0 && !options.systemCa && base.pfx === undefined) {
     return tls.createSecureContext(base)
   }
   const { getCACertificates } = tls as TlsWithAuthorities

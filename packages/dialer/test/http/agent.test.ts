@@ -9,13 +9,7 @@ import { listening } from '@proj/testkit/listening'
 import { scriptedPeer } from '@proj/testkit/scripted-peer'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
-import {
-  createAgent,
-  createConnector,
-  createHttpAgent,
-  isDialError,
-  proxyFromEnvironment,
-} from '../../src/index.ts'
+import { createAgent, createConnector, isDialError, proxyFromEnvironment } from '../../src/index.ts'
 import { connectProxy } from '../connect-proxy.ts'
 
 const authority = certificateAuthority('Our Root')
@@ -51,7 +45,11 @@ describe('createAgent', () => {
     const { port, server } = await serve(true)
     let connections = 0
     server.on('connection', () => (connections += 1))
-    const agent = createAgent({ tls: { ca: authority.cert }, localAddress: '127.0.0.4' })
+    const agent = createAgent({
+      tls: { ca: authority.cert },
+      localAddress: '127.0.0.4',
+      keepAlive: true,
+    })
     for (const path of ['/a', '/b']) {
       const answer = await get(`https://127.0.0.1:${port}${path}`, agent)
       expect(answer).toEqual({ status: 200, body: `GET ${path}`, peer: '127.0.0.4' })
@@ -78,12 +76,12 @@ describe('createAgent', () => {
   })
 })
 
-describe('createHttpAgent', () => {
+describe('createAgent for http:', () => {
   it('works with node:http without a proxy, and for targets in noProxy', async () => {
     const { port } = await serve(false)
     const url = `http://127.0.0.1:${port}/x`
-    expect((await get(url, createHttpAgent())).body).toBe('GET /x')
-    const around = createHttpAgent({ proxy: 'http://127.0.0.1:1', noProxy: '127.0.0.0/8' })
+    expect((await get(url, createAgent())).body).toBe('GET /x')
+    const around = createAgent({ proxy: 'http://127.0.0.1:1', noProxy: '127.0.0.0/8' })
     expect((await get(url, around)).body).toBe('GET /x')
   })
 
@@ -94,12 +92,13 @@ describe('createHttpAgent', () => {
       sources.add(`${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`)
       for (;;) {
         seen.push(await readUntil('\r\n\r\n'))
-        send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+        send('HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok')
       }
     })
-    const agent = createHttpAgent({
+    const agent = createAgent({
       proxy: `http://me:p%40w@${proxy.authority}`,
       localAddress: '127.0.0.5',
+      keepAlive: true,
     })
     for (const path of ['/a', '/b']) await get(`http://server.test:8080${path}`, agent)
     expect(seen.map((head) => head.split('\r\n')[0])).toEqual([
@@ -116,7 +115,7 @@ describe('createHttpAgent', () => {
   })
 
   it('fails the request when the environment has an invalid proxy', async () => {
-    const agent = createHttpAgent({ proxy: proxyFromEnvironment({ http_proxy: 'quic://x' }) })
+    const agent = createAgent({ proxy: proxyFromEnvironment({ http_proxy: 'quic://x' }) })
     const request = http.get('http://server.test/', { agent })
     const [error] = await once(request, 'error')
     expect(isDialError(error, 'DIAL_PROXY_INVALID')).toBe(true)

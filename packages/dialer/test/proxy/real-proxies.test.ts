@@ -1,6 +1,6 @@
 // Tests with common proxy programs. Each is optional: without it its tests are skipped and reported.
 import { once } from 'node:events'
-import { createServer as createHttpServer } from 'node:http'
+import { createServer as createHttpServer, get, type IncomingMessage } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { createServer } from 'node:net'
 
@@ -18,7 +18,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocketServer, type WebSocket } from 'ws'
 
 import {
-  createHttpAgent,
+  createAgent,
   dial,
   dialWebSocket,
   type DialOptions,
@@ -121,6 +121,22 @@ async function outlive(url: string, options: DialOptions): Promise<string> {
   }
 }
 
+/** Sends plain requests one after another with one agent that keeps connections. */
+async function plainRequests(proxy: string, count: number): Promise<readonly string[]> {
+  const agent = createAgent({ proxy, keepAlive: true })
+  const bodies: string[] = []
+  try {
+    for (let index = 0; index < count; index += 1) {
+      const request = get(`http://127.0.0.1:${plain.port}/`, { agent })
+      const [response] = (await once(request, 'response')) as [IncomingMessage]
+      bodies.push(await response.reduce<string>((all, chunk) => all + String(chunk), ''))
+    }
+    return bodies
+  } finally {
+    agent.destroy()
+  }
+}
+
 function starts(start: () => Promise<RealProxy>): { readonly get: () => RealProxy } {
   let proxy: RealProxy | undefined
   beforeAll(async () => {
@@ -194,8 +210,7 @@ describe.skipIf(squid === undefined)('squid', { timeout: 30_000 }, () => {
   })
 
   it('serves plain HTTP requests with an absolute URL', async () => {
-    const agent = createHttpAgent({ proxy: url() })
-    const { get } = await import('node:http')
+    const agent = createAgent({ proxy: url() })
     const [response] = await once(get(`http://127.0.0.1:${plain.port}/`, { agent }), 'response')
     expect(response.statusCode).toBe(200)
     expect(String(response.headers.via)).toContain('proxy.test')
@@ -356,6 +371,10 @@ describe.skipIf(tinyproxy === undefined)('tinyproxy', { timeout: 30_000 }, () =>
   const open = starts(() => tinyproxyProxy(tinyproxy ?? '', ['Timeout 1']))
   const url = (): string => `http://${open.get().authority}`
   carries(url)
+
+  it('serves plain HTTP requests one after another, although it closes each connection', async () => {
+    expect(await plainRequests(url(), 20)).toEqual(Array.from({ length: 20 }, () => 'hello'))
+  })
 
   it('supports IPv6 targets', async () => {
     expect(await echo(`ws://[::1]:${six.port}/`, { proxy: url() })).toBe('ping')

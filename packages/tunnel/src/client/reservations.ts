@@ -1,7 +1,7 @@
 import * as http from 'node:http'
 import * as https from 'node:https'
 
-import { createAgent, createHttpAgent, isDialError } from '@proj/dialer'
+import { createAgent, isDialError } from '@proj/dialer'
 
 import { underSignals } from '../abortable.ts'
 import { checkEndpointName } from '../protocol/endpoint.ts'
@@ -103,7 +103,7 @@ async function exchange(
   // The scheme of a WebSocket is that of HTTP under another name.
   const url = new URL(handshake.url.replace(/^ws/, 'http'))
   const isSecure = url.protocol === 'https:'
-  const agent = isSecure ? createAgent(server.connect) : createHttpAgent(server.connect)
+  const agent = createAgent(server.connect)
   try {
     const content = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
     const request = (isSecure ? https : http).request(url, {
