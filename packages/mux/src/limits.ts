@@ -30,7 +30,9 @@ export interface SessionLimits {
    * Count: 0 to Infinity, default 256.
    */
   readonly acceptBacklog: number
-  /** Queue of a stream at which `write` returns false. In bytes: 1 to 2147483648, default 262144. */
+  /**
+   * Queue of a stream at which `write` returns false; while 32 MiB are queued on all streams of the process,
+   * it does so at the first byte. In bytes: 1 to 2147483648, default 262144. */
   readonly writeHighWaterBytes: number
   /**
    * Queue of a stream above which `write` throws MUX_QUEUE_FULL. A relay needs more than its largest

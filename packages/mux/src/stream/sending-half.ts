@@ -10,6 +10,16 @@ import { Fifo } from '../fifo.ts'
 import type { StreamHost } from './stream-host.ts'
 
 const MAX_CREDIT_BYTES = 0xffff_ffff
+/**
+ * Bytes that may be queued on all streams of the process before each of them holds less: from then on
+ * `write` returns false at once, so that a stream without credit holds one read of its socket and not
+ * `writeHighWaterBytes`. Many slow readers would otherwise need a quarter of a mebibyte each.
+ */
+export const AMPLE_QUEUE_BYTES = 33_554_432
+
+/** Bytes queued on all streams of the process. */
+let queuedInAll = 0
+
 /** Longest copy that skips the queue of its stream. */
 const MAX_PUT_BYTES = 4096
 
@@ -85,7 +95,9 @@ export class SendingHalf implements FrameSource {
     this.#buffer.push(chunk)
     this.writtenBytes += chunk.length
     this.#enqueue()
-    if (bytes < writeHighWaterBytes) return true
+    // What is empty is never sent, so no `onDrain` would follow.
+    if (bytes === 0) return true
+    if (bytes < writeHighWaterBytes && queuedInAll < AMPLE_QUEUE_BYTES) return true
     this.#needDrain = true
     return false
   }
@@ -211,6 +223,7 @@ class SendBuffer {
     if (chunk.length === 0) return
     this.#chunks.push(chunk)
     this.#bytes += chunk.length
+    queuedInAll += chunk.length
   }
 
   /** Removes the first piece, at most `maxBytes` long, which must be at least 1. */
@@ -221,6 +234,7 @@ class SendBuffer {
     const whole = this.#offset === 0 && end === chunk.length
     const piece = whole ? chunk : chunk.subarray(this.#offset, end)
     this.#bytes -= piece.length
+    queuedInAll -= piece.length
     if (end === chunk.length) {
       this.#chunks.shift()
       this.#offset = 0
@@ -233,6 +247,7 @@ class SendBuffer {
   clear(): void {
     this.#chunks.clear()
     this.#offset = 0
+    queuedInAll -= this.#bytes
     this.#bytes = 0
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { AMPLE_QUEUE_BYTES } from '../../src/stream/sending-half.ts'
 import { frames, header, NOTHING_LEFT, Recorder, Rig } from '../wire.ts'
 
 const BASE = 262_144
@@ -158,6 +159,33 @@ describe('sending', () => {
     rig.transport.emit('drain')
     expect(await rig.sent()).toEqual(['WND SYN 2 0', 'DATA - 2 <1001 bytes>'])
     expect(recorder.calls).toEqual(['drain'])
+  })
+
+  test('write returns false from the first byte on while much is queued on all streams of the process', async () => {
+    const stalled = new Rig()
+    stalled.transport.writableNeedDrain = true
+    const streams = AMPLE_QUEUE_BYTES / (BASE / 2)
+    for (let opened = 1; opened < streams; opened++) {
+      expect(stalled.open().channel.write(Buffer.alloc(BASE / 2))).toBe(true)
+    }
+    const { channel: last } = stalled.open()
+    expect(last.write(Buffer.alloc(BASE / 2 - 1))).toBe(true)
+    expect(last.write(Buffer.alloc(1))).toBe(false)
+
+    // Streams of another session are the same memory. They go on, one write at a time.
+    const rig = new Rig()
+    const { channel, recorder } = rig.open()
+    expect(channel.write(Buffer.alloc(0))).toBe(true)
+    expect(channel.write(Buffer.from('x'))).toBe(false)
+    expect(await rig.sent()).toEqual(['WND SYN 2 0', 'DATA - 2 x'])
+    expect(recorder.calls).toEqual(['drain'])
+
+    // What was queued on a stream that is reset does not count any more.
+    last.reset()
+    expect(channel.write(Buffer.from('y'))).toBe(true)
+    await rig.sent()
+    stalled.session.destroy()
+    expect(channel.write(Buffer.alloc(BASE / 2))).toBe(true)
   })
 
   test('accepts one chunk of any size, and rejects what exceeds maxQueuedBytes', () => {
