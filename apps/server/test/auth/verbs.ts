@@ -71,7 +71,7 @@ export const VERBS = {
     await using consumer = new Consumer(serverOf(shown, shown.proxy))
     try {
       await consumer.ready()
-      const state = await consumer.query(endpoint, { signal: AbortSignal.timeout(4_000) })
+      const state = await consumer.query(endpoint, { signal: AbortSignal.timeout(20_000) })
       return state?.permitted === false ? 'not-permitted' : 'told'
     } catch (error) {
       return codeOf(error)

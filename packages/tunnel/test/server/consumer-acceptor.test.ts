@@ -145,7 +145,7 @@ describe('the connect route, for a Piko forwarder', () => {
     const stream = await server.agent.stream()
     let over = false
     const drained = server.connect
-      .drain({ signal: AbortSignal.timeout(4000) })
+      .drain({ signal: AbortSignal.timeout(20_000) })
       .then(() => (over = true))
     const answer = await exchangeRaw(server.listening.port, head('GET /_piko/v1/tcp/pg'))
     expect(answer.status).toBe(503)

@@ -94,7 +94,7 @@ test('no request is lost while agents move to the next server', async () => {
   old.upstream.askToMove()
   await until(() => next.registry.count(at('echo')) === 2)
   await until(() => old.registry.count(at('echo')) === 0)
-  const drained = old.upstream.drain({ signal: AbortSignal.timeout(4000) })
+  const drained = old.upstream.drain({ signal: AbortSignal.timeout(20_000) })
   longLived.write(Buffer.from('still here'))
   await until(() => echoed.length === 1)
   longLived.end()
@@ -120,7 +120,7 @@ test('an agent that has nowhere else to go serves on until the server cuts it', 
   expect(await visit(server, 'on')).toBe('on')
   const [listener] = agent.endpoints
   expect(listener?.online).toBe(true)
-  await server.upstream.drain({ signal: AbortSignal.timeout(4000) })
+  await server.upstream.drain({ signal: AbortSignal.timeout(20_000) })
   await until(() => listener?.online === false)
 })
 
@@ -163,7 +163,7 @@ test('a consumer moves too: open connections finish, new ones go to the next ser
   const stream = first.channel.toStream()
   stream.on('error', (error) => expect(isMuxError(error)).toBe(true))
   use(next)
-  const drained = old.connect.drain({ signal: AbortSignal.timeout(4000) })
+  const drained = old.connect.drain({ signal: AbortSignal.timeout(20_000) })
   await until(() => next.connect.size === 1)
   const second = await consumer.open('echo')
   if (second.protocol !== 'adit') throw new Error('not our protocol')

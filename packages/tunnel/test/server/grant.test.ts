@@ -55,7 +55,7 @@ describe('one name in two tenants', () => {
     await openWebSocket(tcp, { 'X-Piko-Tenant-Id': 'acme' })
     await acme.stream(0)
 
-    const options = { signal: AbortSignal.timeout(5_000) }
+    const options = { signal: AbortSignal.timeout(20_000) }
     await using stranger = new Consumer({ url: server.url, tenantId: 'beta' })
     await stranger.ready()
     expect(await stranger.query('pg', options)).toMatchObject({ upstreams: 0 })

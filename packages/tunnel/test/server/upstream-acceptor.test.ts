@@ -307,7 +307,7 @@ describe('a session on the baseline wire', () => {
     peer.session.on('goaway', (code) => codes.push(code))
     const channel = openTo(server.registry, RECORD)
     const stream = await peer.stream()
-    const drained = server.upstream.drain({ signal: AbortSignal.timeout(4000) })
+    const drained = server.upstream.drain({ signal: AbortSignal.timeout(20_000) })
     expect(server.registry.count(at('web'))).toBe(0)
     await until(() => codes.length === 1)
     expect(codes).toEqual([0])
