@@ -32,6 +32,8 @@ export {
   type ConnectorTarget,
 } from './http/connector.ts'
 
+export { createDispatcher, type FetchDispatcher, type UndiciAgentClass } from './http/dispatcher.ts'
+
 // Reports: what a dial would do, and what it did.
 export { diagnose, type DiagnoseReport, type DiagnoseStep } from './report/diagnose.ts'
 export type { Egress } from './report/egress.ts'

@@ -28,9 +28,9 @@ export type ConnectorCallback = (
 export type Connector = (target: ConnectorTarget, callback: ConnectorCallback) => void
 
 /**
- * Makes the `connect` option of an undici dispatcher, which `fetch` accepts:
- * `fetch(url, { dispatcher: new Agent({ connect: createConnector(options) }) })`. Every connection
- * through a proxy uses a tunnel, also HTTP without TLS.
+ * Makes the `connect` option of an undici dispatcher: `new Agent({ connect: createConnector(options) })`.
+ * Every connection through a proxy uses a tunnel, also HTTP without TLS, and proxies that allow CONNECT
+ * to port 443 only refuse it; `createDispatcher` sends such requests with an absolute URL.
  * @throws {TypeError | RangeError} for a wrong option
  */
 export function createConnector(options: DialOptions = {}): Connector {
@@ -41,11 +41,16 @@ export function createConnector(options: DialOptions = {}): Connector {
     const isSecure = target.protocol === 'https:'
     const scheme = isSecure ? 'https' : 'http'
     const port = target.port === '' ? (isSecure ? 443 : 80) : Number(target.port)
-    const dialed = callbackify(() =>
-      DialContext.run(isSecure ? secure : plain, async (context) =>
-        openRoute(context, checkEndpoint({ host: target.hostname, port }), scheme),
-      ),
+    const dialed = DialContext.run(isSecure ? secure : plain, async (context) =>
+      openRoute(context, checkEndpoint({ host: target.hostname, port }), scheme),
     )
-    dialed((error, socket) => (error === null ? callback(null, socket) : callback(error, null)))
+    callBack(dialed, callback)
   }
+}
+
+/** Calls back outside of the promise, so that an error in the callback is not lost. */
+export function callBack(dialed: Promise<Socket>, callback: ConnectorCallback): void {
+  callbackify(() => dialed)((error, socket) =>
+    error === null ? callback(null, socket) : callback(error, null),
+  )
 }

@@ -9,7 +9,15 @@ import { listening } from '@proj/testkit/listening'
 import { scriptedPeer } from '@proj/testkit/scripted-peer'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
-import { createAgent, createConnector, isDialError, proxyFromEnvironment } from '../../src/index.ts'
+import {
+  createAgent,
+  createConnector,
+  createDispatcher,
+  type DialOptions,
+  type FetchDispatcher,
+  isDialError,
+  proxyFromEnvironment,
+} from '../../src/index.ts'
 import { connectProxy } from '../connect-proxy.ts'
 
 const authority = certificateAuthority('Our Root')
@@ -119,6 +127,97 @@ describe('createAgent for http:', () => {
     const request = http.get('http://server.test/', { agent })
     const [error] = await once(request, 'error')
     expect(isDialError(error, 'DIAL_PROXY_INVALID')).toBe(true)
+  })
+})
+
+describe('createDispatcher', () => {
+  const make = (options: DialOptions = {}): FetchDispatcher => {
+    const dispatcher = createDispatcher(options)
+    onTestFinished(() => dispatcher.destroy())
+    return dispatcher
+  }
+
+  it('works with the global fetch, for http: and https:', async () => {
+    const secure = await serve(true)
+    const plain = await serve(false)
+    const dispatcher = make({ tls: { ca: authority.cert }, localAddress: '127.0.0.7' })
+    for (const url of [`https://127.0.0.1:${secure.port}/x`, `http://127.0.0.1:${plain.port}/x`]) {
+      const response = await fetch(url, { dispatcher })
+      expect(await response.text()).toBe('GET /x')
+      expect(response.headers.get('x-peer')).toMatch(/127\.0\.0\.7$/)
+    }
+  })
+
+  it('sends plain requests to a proxy with an absolute URL, and others through a tunnel', async () => {
+    const { port } = await serve(true)
+    const seen: string[] = []
+    const forwarding = await scriptedPeer(async ({ readUntil, send }) => {
+      for (;;) {
+        seen.push(await readUntil('\r\n\r\n'))
+        send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      }
+    })
+    const dispatcher = make({
+      proxy: `http://me:p%40w@${forwarding.authority}`,
+      proxyHeaders: { 'X-For-Proxy': '1' },
+      noProxy: '127.0.0.1',
+      tls: { ca: authority.cert },
+    })
+    for (const path of ['/a?b=c', '/b']) {
+      const response = await fetch(`http://server.test:8080${path}`, {
+        dispatcher,
+        method: 'POST',
+        body: '',
+        headers: { 'X-Mine': 'yes' },
+      })
+      expect(await response.text()).toBe('ok')
+    }
+    expect(seen.map((head) => head.split('\r\n')[0])).toEqual([
+      'POST http://server.test:8080/a?b=c HTTP/1.1',
+      'POST http://server.test:8080/b HTTP/1.1',
+    ])
+    const basic = Buffer.from('me:p@w').toString('base64')
+    for (const line of [
+      'host: server.test:8080',
+      'x-mine: yes',
+      'x-for-proxy: 1',
+      `proxy-authorization: basic ${basic.toLowerCase()}`,
+    ]) {
+      expect(seen[0]?.toLowerCase()).toContain(`\r\n${line}\r\n`)
+    }
+    const direct = await fetch(`https://127.0.0.1:${port}/x`, { dispatcher })
+    expect(await direct.text()).toBe('GET /x')
+    const tunnels = await connectProxy({})
+    const through = make({ proxy: `http://${tunnels.authority}`, tls: { ca: authority.cert } })
+    const response = await fetch(`https://127.0.0.1:${port}/x`, { dispatcher: through })
+    expect(await response.text()).toBe('GET /x')
+    expect(tunnels.requests).toEqual([`CONNECT 127.0.0.1:${port} HTTP/1.1`])
+  })
+
+  it('fails the fetch with the DialError as its cause', async () => {
+    const envs = [
+      { proxy: 'http://127.0.0.1:1' },
+      { proxy: proxyFromEnvironment({ http_proxy: 'quic://x' }) },
+    ]
+    const codes = []
+    for (const options of envs) {
+      const error: unknown = await fetch('http://server.test/', {
+        dispatcher: make(options),
+      }).catch((reason: unknown) => reason)
+      codes.push(((error as Error).cause as { code: string }).code)
+    }
+    expect(codes).toEqual(['DIAL_CONNECT_REFUSED', 'DIAL_PROXY_INVALID'])
+  })
+
+  it('asks for the class of undici when the global dispatcher was replaced', () => {
+    const keys = [1, 2].map((version) => Symbol.for(`undici.globalDispatcher.${version}`))
+    void globalThis.Headers
+    const before = keys.map((key) => Reflect.get(globalThis, key) as unknown)
+    onTestFinished(() => {
+      for (const [index, key] of keys.entries()) Reflect.set(globalThis, key, before[index])
+    })
+    for (const key of keys) Reflect.set(globalThis, key, {})
+    expect(() => createDispatcher()).toThrow('pass the class Agent of undici')
   })
 })
 
