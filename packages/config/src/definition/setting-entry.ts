@@ -1,3 +1,4 @@
+import { splitList } from '../sources/split-list.ts'
 import type { Setting } from './setting.ts'
 import type { ObjectList, SettingsTree } from './settings-tree.ts'
 
@@ -94,7 +95,10 @@ function checkDefinition(key: string, node: Setting<unknown> | ObjectList<Settin
 export function defaultTexts(node: Setting<unknown>): readonly string[] {
   const value = node.options.default
   if (typeof value !== 'string') return value ?? []
-  return node.type.kind === 'list' ? value.split(',').map((text) => text.trim()) : [value]
+  if (node.type.kind !== 'list') return [value]
+  const split = splitList(value)
+  if ('elements' in split) return split.elements
+  throw new TypeError(split.failure)
 }
 
 /** Writes `bindAddr` as `bind_addr`, the form of keys in files. */

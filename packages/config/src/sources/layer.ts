@@ -25,7 +25,13 @@ export interface LayerValue {
 
 /** The problem of a value that has the wrong shape. */
 export function shapeWrong(key: string, node: RawNode, expected: string): Problem {
-  const shapes = { scalar: 'a single value', list: 'a list', map: 'a group of keys', unread: '' }
+  const shapes = {
+    scalar: 'a single value',
+    list: 'a list',
+    map: 'a group of keys',
+    unread: '',
+    refused: '',
+  }
   return {
     code: 'CONFIG_SHAPE_WRONG',
     severity: 'error',

@@ -3,6 +3,7 @@
  * variables and arguments are the simplest ones. Later steps do not depend on the source.
  */
 import type { Origin } from './origin.ts'
+import { splitList } from './split-list.ts'
 
 /** A single value; `text` is undefined for the null of YAML, which counts as not given. */
 export interface RawScalar {
@@ -50,13 +51,24 @@ interface RawUnread {
   readonly origin: Origin
 }
 
-/** A value of any shape. */
-export type RawNode = RawScalar | RawList | RawMap | RawUnread
+/** A text that is not in the form that its place needs; reported when its setting is read. */
+interface RawRefused {
+  /** Tells the kinds of node apart. */
+  readonly kind: 'refused'
+  readonly message: string
+  readonly hint: string
+  /** Source and position of the value. */
+  readonly origin: Origin
+}
 
-/** Elements of a list: a sequence as it is, one text split at commas; undefined for other nodes. */
+/** A value of any shape. */
+export type RawNode = RawScalar | RawList | RawMap | RawUnread | RawRefused
+
+/** Elements of a list: a sequence as it is, one text as `splitList` reads it; undefined for other nodes. */
 export function elementsOf(node: RawNode): readonly RawNode[] | undefined {
   if (node.kind === 'list') return node.items
   if (node.kind !== 'scalar' || node.text === undefined) return undefined
-  if (node.text.trim() === '') return []
-  return node.text.split(',').map((text) => ({ ...node, text: text.trim() }))
+  const split = splitList(node.text)
+  if ('elements' in split) return split.elements.map((text) => ({ ...node, text }))
+  return [{ kind: 'refused', message: split.failure, hint: split.hint, origin: node.origin }]
 }

@@ -11,6 +11,7 @@ import type { Origin } from './origin.ts'
 import type { Problem } from './problem.ts'
 import { elementsOf, type RawNode } from './raw-node.ts'
 import { defaultTexts, entriesOf, type SettingEntry } from '../definition/setting-entry.ts'
+import { joinList } from './split-list.ts'
 import type { Setting } from '../definition/setting.ts'
 import type { ObjectList, SettingsTree } from '../definition/settings-tree.ts'
 import type { ScalarType } from '../types/value-type.ts'
@@ -153,7 +154,7 @@ class Resolver {
       )
       if (items.includes(UNAVAILABLE)) return UNAVAILABLE
       const value = type.collect(items)
-      this.values.push({ key, text: type.formatItems(value).join(', '), origin })
+      this.values.push({ key, text: joinList(type.formatItems(value)), origin })
       return value
     }
     const read = source?.isPath ? this.#secretFile(source, given) : raw
@@ -163,6 +164,12 @@ class Resolver {
   }
 
   #scalar(raw: RawNode, type: ScalarType<unknown>, place: Place): unknown {
+    if (raw.kind === 'refused') {
+      const { message, hint } = raw
+      const { key, origin } = place
+      this.#report({ code: 'CONFIG_VALUE_INVALID', severity: 'error', key, origin, message, hint })
+      return UNAVAILABLE
+    }
     if (raw.kind !== 'scalar' || raw.text === undefined) {
       return this.#wrongShape(place.key, raw, 'a single value')
     }

@@ -7,8 +7,8 @@ export interface ListOptions {
 }
 
 /**
- * A list of values: a sequence in a file, separated by commas in flags and variables, where a flag
- * may also be repeated. A sequence in a file is the way to write an element that has a comma.
+ * A list of values: a sequence in a file; in flags and variables separated by commas, with an element
+ * that has a comma in double quotes (`a,"b,c"`), or a JSON array. A flag may also be repeated.
  */
 export function list<T>(item: ScalarType<T>, options: ListOptions = {}): ListType<readonly T[]> {
   if (item.secret) throw new TypeError('a list of secrets is not supported')
