@@ -1,4 +1,10 @@
-import { bindsAreTcp, LISTENER_SETTINGS, LOG_LEVELS, overlappingBinds } from '@proj/program-kit'
+import {
+  bindsAreTcp,
+  LISTENER_SETTINGS,
+  LOG_LEVELS,
+  LOG_LINES_PER_MINUTE,
+  overlappingBinds,
+} from '@proj/program-kit'
 import {
   boolean,
   defineSettings,
@@ -11,6 +17,7 @@ import {
   oneOf,
   path,
   portOrAny,
+  rate,
   type Resolved,
   secret,
   secretUrl,
@@ -178,6 +185,10 @@ export const settings = defineSettings({
       format: setting(oneOf(['auto', 'text', 'json']), {
         default: 'auto',
         description: 'auto: text on a terminal, JSON elsewhere.',
+      }),
+      rate: setting(rate('events'), {
+        default: `${LOG_LINES_PER_MINUTE}/m`,
+        description: 'Most lines of one event; the rest is counted and logged once a minute.',
       }),
     },
     live: setting(boolean(), {

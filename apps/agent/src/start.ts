@@ -3,6 +3,7 @@ import {
   drainOnStop,
   EXIT,
   type Invocation,
+  LogRate,
   reloading,
   UserError,
 } from '@proj/program-kit'
@@ -34,7 +35,9 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
     })
   }
   using view = isWatched(settings, around, json) ? new LiveView(stderr, colour) : undefined
-  const logger = createLogger({ ...settings.log, stream: view?.output ?? stderr, colour })
+  const { level, format, rate: logRate } = settings.log
+  using rate = new LogRate((logRate.amount * 60_000) / logRate.periodMs)
+  const logger = createLogger({ level, format, rate, stream: view?.output ?? stderr, colour })
   const server = { ...(await serverOptions(settings.connect, env)), software: SOFTWARE, logger }
 
   await using consumer = new Consumer(server)

@@ -325,6 +325,7 @@ function construct(options: ServerOptions): ServerParts {
       sessions: () => upstream.sessions.size,
       tls: tlsPorts(options),
       handshakes: authenticator?.limits,
+      auditDropped: () => store.audit.dropped(),
       leftOutLines: options.leftOutLines ?? (() => 0),
     },
     hosts: options.hosts?.admin ?? [],

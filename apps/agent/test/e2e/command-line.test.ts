@@ -1,8 +1,9 @@
 import { createServer } from 'node:http'
 import { createServer as createTcpServer } from 'node:net'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { listening } from '@proj/testkit/listening'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
+import { until } from '@proj/testkit/until'
 
 import { adit, ended } from './program.ts'
 
@@ -223,6 +224,23 @@ test('no server is no reason to end: it keeps trying, and ends with 0 when told 
   })
   agent.kill('SIGTERM')
   expect(await agent.exited).toEqual({ code: 0, signal: null })
+})
+
+test('log.rate bounds the lines of one event, and the end says what was left out', async () => {
+  let requests = 0
+  // Each answer differs from the one before, so each is worth a line.
+  const server = await listening(
+    createServer((_, response) => response.writeHead(502 + (requests++ % 2)).end()),
+  )
+  onTestFinished(async () => await server.close())
+  const url = `http://${server.authority}`
+  const one = ['--log.rate', '1/m', '--connect.connections', '1']
+  const agent = adit(['http', 'web', '3000', ...one, '--connect.url', url])
+  await until(() => requests > 3)
+  agent.kill('SIGTERM')
+  await agent.exited
+  expect(agent.stderr.split('"msg":"connection failed, trying again"')).toHaveLength(2)
+  expect(agent.stderr).toContain('log lines left out')
 })
 
 test.for([['--help'], ['help'], ['http', '--help'], ['help', 'config']])(

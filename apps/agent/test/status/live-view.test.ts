@@ -130,7 +130,10 @@ test('an agent that is stopping says so, and how to end it now', () => {
 })
 
 describe('the view is for people', () => {
-  const settings = { live: true, log: { level: 'info', format: 'auto' } } as const
+  const settings = {
+    live: true,
+    log: { level: 'info', format: 'auto', rate: { amount: 600, periodMs: 60_000 } },
+  } as const
   const terminal = { isTTY: true } as unknown as NodeJS.WriteStream
   const pipe = { isTTY: false } as unknown as NodeJS.WriteStream
   const around = { stdout: terminal, stderr: terminal, env: {} }
@@ -143,8 +146,8 @@ describe('the view is for people', () => {
   test.for([
     ['JSON is wanted', settings, around, true],
     ['it is switched off', { ...settings, live: false }, around, false],
-    ['the log is JSON', { ...settings, log: { level: 'info', format: 'json' } }, around, false],
-    ['it is to be quiet', { ...settings, log: { level: 'error', format: 'auto' } }, around, false],
+    ['the log is JSON', { ...settings, log: { ...settings.log, format: 'json' } }, around, false],
+    ['it is to be quiet', { ...settings, log: { ...settings.log, level: 'error' } }, around, false],
     ['the answer goes elsewhere', settings, { ...around, stdout: pipe }, false],
     ['the log goes elsewhere', settings, { ...around, stderr: pipe }, false],
     ['the terminal is dumb', settings, { ...around, env: { TERM: 'dumb' } }, false],

@@ -24,6 +24,8 @@ export interface AdminSources {
   readonly tls: readonly TlsPortStatus[]
   /** Limits on handshakes. Default: none. */
   readonly handshakes: Authenticator['limits'] | undefined
+  /** Events that the audit log left out since the start, by kind. */
+  readonly auditDropped: () => Readonly<Record<string, number>>
   /** Log lines that were left out since the start. */
   readonly leftOutLines: () => number
 }

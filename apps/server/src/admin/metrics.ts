@@ -22,6 +22,15 @@ export function serverMetrics(sources: AdminSources): readonly Metric[] {
       help: 'Log lines that were not written, because there were too many of one event.',
       samples: [{ value: sources.leftOutLines() }],
     },
+    {
+      type: 'counter',
+      name: 'adit_audit_events_dropped_total',
+      help: 'Events that are not in the audit log, because too many of one kind came at once.',
+      samples: Object.entries(sources.auditDropped()).map(([event, value]) => ({
+        labels: { event },
+        value,
+      })),
+    },
   ]
 }
 

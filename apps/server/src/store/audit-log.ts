@@ -49,6 +49,11 @@ export interface AuditLog {
   read(options?: { readonly since?: number; readonly limit?: number }): readonly AuditRecord[]
   /** How many events of each kind were deleted for newer ones; a kind without any is left out. */
   deleted(): Readonly<Record<string, number>>
+  /**
+   * How many events of each kind were not stored since the start, because too many of that kind waited to
+   * be; a kind without any is left out.
+   */
+  dropped(): Readonly<Record<string, number>>
 }
 
 /** Bounds of the log. */
@@ -58,7 +63,7 @@ export interface AuditLimits {
    * kind without end must not displace the others. Default 20 000: about 3 MB each.
    */
   readonly maxRecords?: number
-  /** Events that wait to be stored; further ones are counted and dropped. Default 10 000. */
+  /** Events of each kind that wait to be stored; further ones are counted and dropped. Default 10 000. */
   readonly maxWaiting?: number
 }
 
@@ -82,12 +87,25 @@ export function auditRecord(event: AuditEvent, fields: AuditFields): AuditRecord
   return { at: Date.now(), event, fields: Object.fromEntries(known) }
 }
 
+/** An event with its place among all, for the order of events of different kinds. */
+interface NumberedRecord {
+  readonly number: number
+  readonly record: AuditRecord
+}
+
+/** The newest events of one kind: a ring, so that a new one replaces the oldest in one step. */
+interface KindRing {
+  readonly records: NumberedRecord[]
+  /** Place of the oldest one, once the ring is full. */
+  oldest: number
+}
+
 /** An audit log in memory, for servers without a data directory and for tests. */
 export class MemoryAuditLog implements AuditLog {
   readonly #maxRecords: number
-  readonly #records: AuditRecord[] = []
-  readonly #counts = new Map<string, number>()
+  readonly #kinds = new Map<AuditEvent, KindRing>()
   readonly #deleted: Record<string, number> = {}
+  #written = 0
 
   constructor({ maxRecords = AUDIT_LIMITS.maxRecords }: AuditLimits = {}) {
     this.#maxRecords = maxRecords
@@ -95,15 +113,16 @@ export class MemoryAuditLog implements AuditLog {
 
   /** @inheritdoc */
   write(event: AuditEvent, fields: AuditFields): void {
-    this.#records.push(auditRecord(event, fields))
-    const count = this.#counts.get(event) ?? 0
-    if (count < this.#maxRecords) {
-      this.#counts.set(event, count + 1)
+    let ring = this.#kinds.get(event)
+    if (ring === undefined) this.#kinds.set(event, (ring = { records: [], oldest: 0 }))
+    const numbered = { number: this.#written++, record: auditRecord(event, fields) }
+    if (ring.records.length < this.#maxRecords) {
+      ring.records.push(numbered)
       return
     }
-    const oldest = this.#records.findIndex((one) => one.event === event)
+    ring.records[ring.oldest] = numbered
+    ring.oldest = (ring.oldest + 1) % this.#maxRecords
     this.#deleted[event] = (this.#deleted[event] ?? 0) + 1
-    this.#records.splice(oldest, 1)
   }
 
   /** @inheritdoc */
@@ -114,13 +133,21 @@ export class MemoryAuditLog implements AuditLog {
     since = 0,
     limit = Infinity,
   }: Parameters<AuditLog['read']>[0] = {}): readonly AuditRecord[] {
-    const found = this.#records.filter(({ at }) => at >= since)
-    return found.slice(Math.max(0, found.length - limit))
+    const found = [...this.#kinds.values()]
+      .flatMap(({ records }) => records)
+      .filter(({ record }) => record.at >= since)
+      .toSorted((one, other) => one.number - other.number)
+    return found.slice(Math.max(0, found.length - limit)).map(({ record }) => record)
   }
 
   /** @inheritdoc */
   deleted(): Readonly<Record<string, number>> {
     return { ...this.#deleted }
+  }
+
+  /** @inheritdoc */
+  dropped(): Readonly<Record<string, number>> {
+    return {} // nothing waits
   }
 }
 
@@ -153,5 +180,10 @@ export class MirroredAuditLog implements AuditLog {
   /** @inheritdoc */
   deleted(): Readonly<Record<string, number>> {
     return this.#log.deleted()
+  }
+
+  /** @inheritdoc */
+  dropped(): Readonly<Record<string, number>> {
+    return this.#log.dropped()
   }
 }

@@ -61,6 +61,11 @@ export class SqliteAuditLog implements AuditLog {
     )
   }
 
+  /** @inheritdoc */
+  dropped(): Readonly<Record<string, number>> {
+    return this.#queue.dropped
+  }
+
   #keep(records: readonly AuditRecord[]): void {
     for (const { at, event, fields } of records) {
       const sql = 'INSERT INTO audit (at, event, fields) VALUES (?, ?, ?)'
@@ -84,12 +89,17 @@ export class SqliteAuditLog implements AuditLog {
   }
 }
 
-/** Events that wait to be stored. Those beyond its limit are counted, and the count becomes an event. */
+/** Events that wait to be stored. Those of one kind beyond its limit are counted, and the count becomes an event. */
 export class AuditQueue {
   readonly #maxWaiting: number
   #waiting: AuditRecord[] = []
-  #dropped = 0
+  /** Of `#waiting`, by kind. */
+  readonly #counts = new Map<string, number>()
+  /** Left out since the last time that they were taken, by kind. */
+  readonly #newlyDropped = new Map<string, number>()
+  readonly #dropped: Record<string, number> = {}
 
+  /** @param maxWaiting - events of each kind. */
   constructor(maxWaiting: number) {
     this.#maxWaiting = maxWaiting
   }
@@ -99,10 +109,21 @@ export class AuditQueue {
     return this.#waiting.length === 0
   }
 
+  /** How many events of each kind were left out since the start. */
+  get dropped(): Readonly<Record<string, number>> {
+    return this.#dropped
+  }
+
   /** Adds an event that happens now. */
   add(event: AuditEvent, fields: AuditFields): void {
-    if (this.#waiting.length >= this.#maxWaiting) this.#dropped += 1
-    else this.#waiting.push(auditRecord(event, fields))
+    const count = this.#counts.get(event) ?? 0
+    if (count < this.#maxWaiting) {
+      this.#counts.set(event, count + 1)
+      this.#waiting.push(auditRecord(event, fields))
+      return
+    }
+    this.#newlyDropped.set(event, (this.#newlyDropped.get(event) ?? 0) + 1)
+    this.#dropped[event] = (this.#dropped[event] ?? 0) + 1
   }
 
   /**
@@ -111,10 +132,12 @@ export class AuditQueue {
    * @param keep - must store all of them or none.
    */
   take(keep: (records: readonly AuditRecord[]) => void): void {
-    const dropped = this.#dropped
-    const count = dropped === 0 ? [] : [auditRecord('audit.dropped', { count: dropped })]
-    keep([...this.#waiting, ...count])
+    const dropped = [...this.#newlyDropped].map(([kind, count]) =>
+      auditRecord('audit.dropped', { kind, count }),
+    )
+    keep([...this.#waiting, ...dropped])
     this.#waiting = []
-    this.#dropped = 0
+    this.#counts.clear()
+    this.#newlyDropped.clear()
   }
 }

@@ -41,6 +41,7 @@ test('docs/admin.md lists the metrics of both programs with their types, and no 
       adminConnections: upstreamConnections,
       descriptorsExhausted: () => 0,
       failedAccepts: () => ({}),
+      auditDropped: () => ({}),
       sessions: () => 0,
       leftOutLines: () => 0,
     }),

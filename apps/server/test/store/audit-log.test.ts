@@ -97,18 +97,25 @@ describe.for(MAKERS)('the audit log %s', ([, make]) => {
   })
 })
 
-test('events that wait are bounded; the others are counted', () => {
+test('events of a kind that wait are bounded, and leave out none of another; the rest is counted', () => {
   const log = new SqliteAuditLog(freshDatabase(), { maxWaiting: 2 })
   for (const count of [1, 2, 3, 4]) log.write('auth.failed', { count })
+  for (const count of [5, 6, 7]) log.write('name.refused', { count })
+  log.write('token.created', { count: 8 })
   log.flush()
-  expect(log.read().map(({ event, fields }) => [event, fields['count']])).toEqual([
+  expect(log.read().map(({ event, fields }) => [event, ...Object.values(fields)])).toEqual([
     ['auth.failed', 1],
     ['auth.failed', 2],
-    ['audit.dropped', 2],
+    ['name.refused', 5],
+    ['name.refused', 6],
+    ['token.created', 8],
+    ['audit.dropped', 'auth.failed', 2],
+    ['audit.dropped', 'name.refused', 1],
   ])
-  log.write('auth.failed', { count: 5 })
+  expect(log.dropped()).toEqual({ 'auth.failed': 2, 'name.refused': 1 })
+  log.write('auth.failed', { count: 9 })
   log.flush()
-  expect(log.read()).toHaveLength(4)
+  expect(log.read()).toHaveLength(8)
 })
 
 test('events that could not be written are written later', () => {
