@@ -75,7 +75,7 @@ export interface ServerOptions {
   readonly store?: Store
   /** How long a silent agent may keep a name that another one asks for; see `UpstreamAcceptor`. */
   readonly probeTimeoutMs?: number
-  /** Identifies peers on every port. Default: everybody may do everything. */
+  /** Identifies peers on every port. Default: no credentials are needed. */
   readonly authenticator?: Authenticator
   /** Program and version, told to peers of ours. */
   readonly software: string

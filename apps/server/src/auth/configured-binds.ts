@@ -20,7 +20,7 @@ interface BindParts {
 /**
  * Where the ports of a configuration listen, and says so where that is not what an operator expects.
  *
- * @throws {UserError} exit code 2 for an address that must not be open to strangers.
+ * @throws {UserError} exit code 2 for an address that other machines reach and nothing protects.
  */
 export function configuredBinds(
   { settings, values }: Pick<LoadedSettings<ServerTree>, 'settings' | 'values'>,
@@ -43,14 +43,14 @@ export function configuredBinds(
   if (withheld.length > 0) {
     logger.warn(
       { ports: withheld, hint: hintFor('upstream') },
-      'only this machine can connect, because nobody is asked for a token',
+      'only this machine can connect, because no credentials are required',
     )
   }
   for (const { name, isOpen } of safe) {
     if (isOpen) {
       logger.warn(
         { listener: name, hint: hintFor(name) },
-        'open to whoever comes, as insecure_open wants it',
+        'other machines can connect without credentials, because insecure_open is set',
       )
     }
   }

@@ -10,7 +10,7 @@ export interface HandshakeRates {
   readonly failureRate?: Rate
 }
 
-/** Defaults: a thousand agents behind one address may reconnect at once; nobody mistypes more often. */
+/** Defaults: a thousand agents behind one address may reconnect at once; a person makes fewer mistakes. */
 export const HANDSHAKE_RATES: Readonly<Required<HandshakeRates>> = Object.freeze({
   handshakeRate: { amount: 12_000, periodMs: 60_000 },
   failureRate: { amount: 60, periodMs: 60_000 },

@@ -1,7 +1,7 @@
 /**
  * Keeps web pages off the tunnel routes: registering a name, connecting to an endpoint, reservations. A
- * browser on this machine, or in the same network, opens WebSockets for a page of anybody, and a server
- * that asks for no credentials would serve it.
+ * browser on this machine, or in the same network, opens WebSockets for a page of any website, and a
+ * server that asks for no credentials would serve it.
  */
 import { findForeignRequest } from '@proj/program-kit'
 import type { Authorize } from '@proj/tunnel/server'
@@ -24,7 +24,7 @@ export interface PageRuleFacts {
 /**
  * Denies requests of web pages, and asks `authorize` about the others. Agents and consumers of Adit and of
  * Piko send no `Origin`. A token is no page's: a browser adds none by itself, but it does add a client
- * certificate, so a port that asks for one is protected from pages as a port that asks for nothing.
+ * certificate. So a port that asks for certificates denies pages as a port without credentials does.
  */
 export function refusePages(
   authorize: Authorize,

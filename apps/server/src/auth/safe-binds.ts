@@ -1,5 +1,5 @@
 /**
- * A server on the internet that asks for no credentials can be used by anybody. So a port that asks for none
+ * Every machine on the internet can use a server that asks for no credentials. So a port that asks for none
  * listens on loopback, unless the operator explicitly allows more.
  */
 import { EXIT, UserError } from '@proj/program-kit'
@@ -25,19 +25,19 @@ export interface SafeBinds {
   readonly addresses: readonly ListenAddress[]
   /** Whether it listens on loopback only because nothing protects it. */
   readonly isWithheld: boolean
-  /** Whether anybody can reach it without credentials, as the operator wants. */
+  /** Whether other machines can connect without credentials, because `insecure_open` is set. */
   readonly isOpen: boolean
 }
 
 /** What an operator can do about a port that nothing protects. */
 export const PROTECTION_HINT =
   "create a token: adit-server token create --endpoints '*' --may listen,connect; or set keys in " +
-  'NAME.auth, an allow list in NAME.allow, or --insecure-open to let in whoever comes'
+  'NAME.auth, an allow list in NAME.allow, or --insecure-open to allow connections without credentials'
 
 /**
  * Decides where ports listen.
  *
- * @param insecureOpen - whether the operator allows ports that anybody can use.
+ * @param insecureOpen - whether the operator allows ports that other machines can use without credentials.
  * @throws {UserError} exit code 2 for a chosen address that others reach and nothing protects.
  */
 export function safeBinds(ports: readonly PortBinds[], insecureOpen: boolean): SafeBinds[] {
@@ -52,7 +52,7 @@ export function safeBinds(ports: readonly PortBinds[], insecureOpen: boolean): S
     if (insecureOpen) return { ...as, isOpen: true }
     if (!isChosen) return { ...as, addresses: addresses.map(onLoopback), isWithheld: true }
     throw new UserError(
-      `${name}.bind_addr: strangers reach ${formatListenAddress(reachable)}, and nobody is asked for a token`,
+      `${name}.bind_addr: other machines can connect to ${formatListenAddress(reachable)} without credentials`,
       { exitCode: EXIT.usage, hint: hintFor(name) },
     )
   })

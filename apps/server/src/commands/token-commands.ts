@@ -25,7 +25,7 @@ export interface MadeToken {
   readonly record: Omit<TokenRecord, 'revokedAt' | 'lastUsedAt'>
 }
 
-/** A stranger to the alphabet of tokens, so that `adit_<id>_…` and `token:<id>` are understood, too. */
+/** A character that no token contains, so that `adit_<id>_…` and `token:<id>` are understood, too. */
 const AROUND_ID = /^(?:token:|adit_)|_.*$/g
 
 /** How often a new id is drawn when one is taken. With 2^40 ids a second draw is already unlikely. */

@@ -174,14 +174,14 @@ export class UpstreamStream implements ChannelSink, Expiring {
   /**
    * Puts the stream back into the pool after a complete response, or ends it.
    *
-   * @param owner - may use it at once; undefined: nobody may.
+   * @param owner - visitor that may use it at once; undefined: none.
    * @param isShared - whether others may use it after a look.
    */
   release(owner: StreamOwner | undefined, isShared: boolean): void {
     this.idle.put(this, owner, isShared)
   }
 
-  /** Puts the stream back into the pool for anybody, at once. */
+  /** Puts the stream back into the pool, at once, for all visitors. */
   releaseUnchecked(): void {
     this.idle.putReady(this)
   }
@@ -255,7 +255,7 @@ export class UpstreamStream implements ChannelSink, Expiring {
 
 /** The idle streams of one agent session for one endpoint. */
 class IdleStreams {
-  /** Those that anybody may use. */
+  /** Those that all visitors may use. */
   readonly #ready: UpstreamStream[] = []
   /** Those that only their visitors may use, yet or at all. */
   readonly #kept = new Set<UpstreamStream>()
@@ -305,14 +305,14 @@ class IdleStreams {
     if (isShared) this.#looks.add(stream)
   }
 
-  /** Keeps a stream for anybody, or ends it. */
+  /** Keeps a stream for all visitors, or ends it. */
   putReady(stream: UpstreamStream): void {
     if (!this.#keeps(stream)) return
     this.#ready.push(stream)
     stream.startIdle(this.#timeoutMs)
   }
 
-  /** Nothing came on a stream that was looked at: anybody may use it. */
+  /** No byte came on a stream that was checked: all visitors may use it. */
   share(stream: UpstreamStream): void {
     if (!this.#kept.delete(stream)) return
     if (stream.keptBy !== undefined) stream.keptBy.kept = undefined

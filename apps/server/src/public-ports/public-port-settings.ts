@@ -23,7 +23,7 @@ export const PUBLIC_PORT_SETTINGS = {
   }),
   bindHost: setting(list(bindHost(), { maxItems: 16 }), {
     description:
-      'Where they are opened; unset: every address, or the loopbacks alone where the proxy port is there or no agent is asked for a token.',
+      'Where they are opened; unset: every address, or loopback only where the proxy port is on loopback or agents need no credentials.',
   }),
   publicHost: setting(bindHost(), {
     reload: 'live',
@@ -110,7 +110,7 @@ export function safePortHosts({
   const reachable = hosts?.find((host) => !isLoopback(host))
   if (reachable === undefined) return hosts ?? ['localhost']
   throw new UserError(
-    `public_ports.bind_host: strangers reach ${reachable}, and no agent is asked for a token`,
+    `public_ports.bind_host: other machines can connect to ${reachable}, and agents need no credentials`,
     { exitCode: EXIT.usage, hint: hintFor('upstream') },
   )
 }

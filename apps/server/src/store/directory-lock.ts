@@ -13,7 +13,7 @@ import { StoreError } from './store-error.ts'
 
 /** A data directory that this process alone serves. */
 export interface DirectoryLock extends Disposable {
-  /** Lets another server have the directory. Calling it again does nothing. */
+  /** Releases the lock, so that another server can use the directory. Calling it again does nothing. */
   release(): void
 }
 
@@ -44,14 +44,14 @@ export function lockDirectory(directory: string): DirectoryLock {
   const release = (): void => {
     if (!isHeld) return
     isHeld = false
-    // Before the lock: behind it the file is the next holder's.
+    // Before the lock is released: after that the file may be the next holder's.
     rmSync(holderFile, { force: true })
-    // A connection of the library may outlive its close, its transaction must not.
+    // libsql may keep the connection open after `close`; the transaction, which is the lock, has to end now.
     connection.exec('ROLLBACK')
     connection.close()
   }
   try {
-    // Removed first: without room on the disk no name is better than that of an earlier process.
+    // Removed first: if the disk is full, no holder file is better than that of an earlier process.
     rmSync(holderFile, { force: true })
     const holder: Holder = {
       pid: process.pid,
@@ -60,7 +60,7 @@ export function lockDirectory(directory: string): DirectoryLock {
     }
     writeFileSync(holderFile, `${JSON.stringify(holder)}\n`, { mode: 0o600 })
   } catch {
-    // The lock is held all the same; only its holder has no name.
+    // The lock is held; error messages of other servers cannot name its holder.
   }
   return { release, [Symbol.dispose]: release }
 }
@@ -69,7 +69,7 @@ function locked(directory: string, holderFile: string): InstanceType<typeof Libs
   const file = join(directory, LOCK_FILE)
   let connection: InstanceType<typeof Libsql> | undefined
   try {
-    // Made here, because SQLite would make it readable to everybody.
+    // Created here, because SQLite would create it readable by all users.
     writeFileSync(file, '', { flag: 'a', mode: 0o600 })
     connection = new Libsql(file, { timeout: 0 })
     connection.exec('BEGIN IMMEDIATE')

@@ -91,7 +91,7 @@ export class TlsFront {
   /** In order of arrival. */
   readonly #arrivals = new Map<Socket, Arrival>()
   readonly #warnings = new RateBound(WARN_INTERVAL_MS)
-  /** Ends of the certificates of open connections: a signal that nobody holds is collected. */
+  /** Ends of the certificates of open connections: a signal without a reference is collected. */
   readonly #certificates = new WeakMap<TLSSocket, AbortSignal>()
   #material: TlsMaterial
 

@@ -141,7 +141,8 @@ export class ReservationsApi {
     const problem = this.#problem(endpoint, question.grant)
     if (problem !== undefined) return problem
     if (store.file === undefined) {
-      const why = 'this server keeps nothing when it ends: its data_dir cannot be written'
+      const why =
+        'reserved names would be lost when this server ends: it cannot write to its data_dir'
       return refusal(503, 'not-durable', why)
     }
     const name = { tenant, name: endpoint }

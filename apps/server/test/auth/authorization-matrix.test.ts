@@ -161,7 +161,7 @@ describe('a server with keys of every kind and tokens', () => {
     ['connect by stream', 'opaque: connect, pc*', 'web', undefined, 'reset 7'],
     ['connect by stream', 'opaque: connect, pc*', 'pc2', undefined, 'reset 8'],
     ['query', 'opaque: connect, pc*', 'web', undefined, 'not-permitted'],
-    ['reserve', 'opaque: listen, all', 'web', undefined, '503 this server keeps nothing'],
+    ['reserve', 'opaque: listen, all', 'web', undefined, '503 reserved names would be lost'],
     ['reserve', 'opaque: both, pc1', 'web', undefined, '403 endpoint not permitted'],
     ['list', 'none', '', undefined, '401 missing authorization'],
     ['admin page', 'JWT: adit, of acme', '', 'zeta', '200 '],

@@ -42,17 +42,17 @@ describe('safeBinds', () => {
     '[2001:db8::1]:8001',
     'tunnel.example:8001',
     'fd:3',
-  ])('refuses %s where nobody is asked', (bind) => {
+  ])('refuses %s where no credentials are required', (bind) => {
     expect(decided([port('upstream', bind)])).toEqual([
       2,
-      expect.stringMatching(/^upstream\.bind_addr: strangers reach .*8001|fd:3/),
+      expect.stringMatching(/^upstream\.bind_addr: other machines can connect to .*8001|fd:3/),
     ])
   })
 
   test('refuses one address among others', () => {
     expect(decided([port('admin', '127.0.0.1:8002,192.0.2.1:8002')])).toEqual([
       2,
-      'admin.bind_addr: strangers reach 192.0.2.1:8002, and nobody is asked for a token',
+      'admin.bind_addr: other machines can connect to 192.0.2.1:8002 without credentials',
     ])
   })
 

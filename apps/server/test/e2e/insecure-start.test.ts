@@ -22,7 +22,9 @@ test('without a word the ports are on loopback, and start-up says why', async ({
   expect(bound).toEqual(
     [8000, 8001, 8002].flatMap((port) => [`127.0.0.1:${port}`, `[::1]:${port}`]),
   )
-  expect(server.stderr).toContain('only this machine can connect, because nobody is asked')
+  expect(server.stderr).toContain(
+    'only this machine can connect, because no credentials are required',
+  )
   expect(server.stderr).toContain('adit-server token create')
   await server.stop()
 })
@@ -38,7 +40,7 @@ test('with a token the same command takes every address', async ({ skip }) => {
   await server.line(/operators/)
   const bound = [...server.stdout.matchAll(/(\S+:\d+) +IPv\d/g)].map(([, address]) => address)
   expect(bound).toEqual(['[::]:8000', '[::]:8001', '127.0.0.1:8002', '[::1]:8002'])
-  expect(server.stderr).not.toContain('nobody is asked')
+  expect(server.stderr).not.toContain('no credentials are required')
   await server.stop()
 })
 
@@ -47,7 +49,7 @@ describe('an address that others reach', () => {
     const server = aditServer([...LOOPBACK, `--${name}.bind-addr`, ':0'])
     expect(await server.exited).toMatchObject({ code: 2 })
     expect(server.stderr).toContain(
-      `${name}.bind_addr: strangers reach :0, and nobody is asked for a token`,
+      `${name}.bind_addr: other machines can connect to :0 without credentials`,
     )
     expect(server.stderr).toContain('adit-server token create')
     expect(server.stderr).toContain('--insecure-open')
@@ -65,7 +67,7 @@ describe('an address that others reach', () => {
     const all = [...LOOPBACK, '--upstream.bind-addr', ':0', ...given, '--json']
     const server = aditServer(all)
     expect(portsOf(await server.event('ready')).upstream).toBeGreaterThan(0)
-    expect(server.stderr.includes('open to whoever comes')).toBe(isWarned)
+    expect(server.stderr.includes('because insecure_open is set')).toBe(isWarned)
     await server.stop()
   })
 

@@ -176,12 +176,12 @@ test('a port belongs to the identity of its token, also while its agent is away'
   expect(await heard(range.first)).toBe('ours')
 })
 
-test('a host that strangers reach is refused on a server that asks no agent for a token', async () => {
+test('a host that other machines reach is refused on a server that asks no agent for a token', async () => {
   const binds = ['proxy', 'upstream', 'admin'].map((name) => `--${name}.bind-addr=127.0.0.1:0`)
   const server = aditServer([...binds, '--public-ports.bind-host', '*'])
   expect((await server.exited).code).toBe(2)
   expect(server.stderr).toContain(
-    'public_ports.bind_host: strangers reach *, and no agent is asked',
+    'public_ports.bind_host: other machines can connect to *, and agents need no',
   )
   expect(server.stderr).toContain('adit-server token create')
 })

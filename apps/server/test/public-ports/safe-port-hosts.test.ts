@@ -18,7 +18,9 @@ describe('where agents do not authenticate', () => {
     (host) => {
       const choose = () => safePortHosts({ ...UNPROTECTED, hosts: ['127.0.0.1', host] })
       expect(choose).toThrow(
-        expect.objectContaining({ message: expect.stringContaining(`strangers reach ${host},`) }),
+        expect.objectContaining({
+          message: expect.stringContaining(`other machines can connect to ${host},`),
+        }),
       )
     },
   )

@@ -251,7 +251,8 @@ describe('refused, with a code, is', () => {
     await expect(reserveName(as('alice'), 'web')).rejects.toMatchObject({
       code: 'TUNNEL_RESERVATION_REFUSED',
       status: 503,
-      message: 'this server keeps nothing when it ends: its data_dir cannot be written',
+      message:
+        'reserved names would be lost when this server ends: it cannot write to its data_dir',
     })
     expect(await reservedNames(as('alice'))).toEqual([])
   })

@@ -58,7 +58,7 @@ export interface AdminServerOptions {
   /** Time for a request with its head, ms; it ends up to 1 s later. Default 10000. */
   readonly requestTimeoutMs?: number
   /**
-   * Judges the credentials of a request; undefined lets it pass. Default: everybody may look.
+   * Judges the credentials of a request; undefined lets it pass. Default: no credentials are needed.
    *
    * @param isProbe - whether it asks for `/health` or `/ready`.
    */

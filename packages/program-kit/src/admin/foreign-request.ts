@@ -1,8 +1,9 @@
 /**
  * Protects a port that is no website from web pages. A browser on this machine, or in the same network, can send
- * requests to the port for a page of anybody. Two things are refused: requests that the browser marks
+ * requests to the port for a page of any website. Two things are refused: requests that the browser marks
  * as made by another site, and requests to a host name that is not one of the port. The latter is DNS
- * rebinding: the page gives its own name the address of the port and then reads the answers as its own.
+ * rebinding: the host name of the page resolves to the address of the port, so that the browser lets the page
+ * read the answers.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
@@ -33,7 +34,7 @@ export interface PageRule {
   readonly pages: 'same-origin' | 'none'
 }
 
-/** The host names among the addresses of a port: the operator has named it so. */
+/** The host names among the addresses of a port, as the operator configured them. */
 export function hostNames(addresses: readonly ListenAddress[]): string[] {
   return addresses.flatMap((address) =>
     address.kind === 'tcp' && address.hostKind === 'name' ? [address.host.toLowerCase()] : [],

@@ -24,7 +24,7 @@ export const LISTENER_SETTINGS: {
   readonly onConflict: Setting<'fail' | 'wait' | 'next'>
   /** How long `wait` waits. */
   readonly waitMs: Setting<number>
-  /** Who may connect; undefined: everybody. */
+  /** Who may connect; undefined: all addresses. */
   readonly allow: Setting<readonly AddressBlock[] | undefined>
   /** Addresses and blocks that may not connect, also when `allow` has them. */
   readonly deny: Setting<readonly AddressBlock[]>
@@ -39,7 +39,7 @@ export const LISTENER_SETTINGS: {
   }),
   allow: setting(list(addressBlock()), {
     reload: 'live',
-    description: 'Who may connect: addresses and blocks of them; unset: everybody.',
+    description: 'Who may connect: addresses and blocks of them; unset: all.',
   }),
   deny: setting(list(addressBlock()), {
     default: [],

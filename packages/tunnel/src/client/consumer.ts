@@ -45,7 +45,7 @@ export type Way =
  * ours every connection is a stream on one session; with a Piko server, a WebSocket of its own.
  */
 export class Consumer extends EventEmitter<ConsumerEvents> {
-  /** Rejects when the server rejects this consumer for good; otherwise never settles. */
+  /** Rejects when the server rejects this consumer and a retry cannot change that; otherwise never settles. */
   readonly failed: Promise<never>
 
   readonly #options: ConsumerOptions
@@ -101,7 +101,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       signal: this.#stop.signal,
     }).catch((error: unknown) => {
       const reason = error instanceof Error ? error : new Error(String(error))
-      this.#logger.error({ err: reason }, 'the server rejected this consumer for good')
+      this.#logger.error(
+        { err: reason },
+        'the server rejected this consumer, it does not try again',
+      )
       this.#fail(reason)
       this.#stop.abort(reason)
     })

@@ -47,7 +47,7 @@ export interface ConnectRequest extends TcpVisitor {
 export interface ConsumerAcceptorOptions {
   /** Where upstreams are found. */
   readonly registry: UpstreamRegistry
-  /** Judges handshakes. Default: everyone may do everything. */
+  /** Judges handshakes. Default: everything is allowed. */
   readonly authorize?: Authorize
   /** Called with the socket of every peer that was let in, after its 101. Default: not called. */
   readonly onAccepted?: (socket: Duplex) => void
@@ -225,7 +225,7 @@ export class ConsumerAcceptor {
 }
 
 const REJECTIONS: Readonly<Record<ConnectionRejection, readonly [status: number, text: string]>> = {
-  notPermitted: [403, 'not allowed to visitors like you'],
+  notPermitted: [403, 'the rules of the endpoint deny this connection'],
   noUpstream: [502, ANSWER_TEXTS.noUpstream],
   limitReached: [503, 'too many connections'],
 }

@@ -63,7 +63,7 @@ export interface UpstreamAcceptorOptions<
 > extends UpstreamAcceptorLimits {
   /** Where endpoints are registered. */
   readonly registry: UpstreamRegistry<Rules>
-  /** Judges handshakes. Default: everyone may do everything. */
+  /** Judges handshakes. Default: everything is allowed. */
   readonly authorize?: Authorize
   /** Names that are held for identities. Default: none. */
   readonly reservations?: NameReservations
