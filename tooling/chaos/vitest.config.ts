@@ -1,3 +1,4 @@
 import { preset } from '@proj/vitest-config'
 
-export default preset()
+// each test starts a service of its own
+export default preset({ testTimeout: 120_000 })

@@ -100,6 +100,11 @@ async function ask(task: Task, to: Target, hangMs: number): Promise<Judgement> {
     const [response] = await answered
     received = response
     const body = new PayloadCheck(`${task.id}-down`, task.down)
+    // Node up to 20 takes a reset for the end of an answer that has no length
+    let isReset = false
+    const { socket } = response
+    const onEnd = (): void => void (isReset = endedByReset(socket))
+    socket.prependListener('end', onEnd)
     const { statusCode: status, headers } = response
     const isOurs = status === 200
     try {
@@ -113,7 +118,10 @@ async function ask(task: Task, to: Target, hangMs: number): Promise<Judgement> {
         return { verdict: 'wrong', detail: body.problem }
       }
       throw error
+    } finally {
+      socket.off('end', onEnd)
     }
+    if (isReset) return { verdict: body.wrongAt === undefined ? 'lost' : 'wrong', detail: 'RST' }
     if (!isOurs) {
       return { verdict: 'lost', detail: `${status} ${String(headers['adit-error'] ?? '')}`.trim() }
     }

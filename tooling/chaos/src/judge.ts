@@ -23,7 +23,7 @@ export interface Judgement {
   readonly counts: Counts
   /** Reasons of lost exchanges with their number. */
   readonly losses: Readonly<Record<string, number>>
-  /** `wrong: ID: TEXT`, the first ones of each category. */
+  /** `wrong: ID: TEXT`, the first ones of each category but `ok`. */
   readonly evidence: readonly string[]
 }
 
@@ -55,7 +55,11 @@ export function judge(
   const of = (verdict: Outcome['verdict']): readonly Outcome[] =>
     outcomes.filter((outcome) => outcome.verdict === verdict)
   const told = (found: readonly Outcome[]): string[] =>
-    found.map(({ task, detail }) => `${task.id} (${task.method}): ${detail}`)
+    found.map(({ task, detail, startedAt, endedAt }) => {
+      const took = (endedAt - startedAt).toFixed(0)
+      const shape = `${task.up} up, ${task.down} down, ${task.framing ?? 'length'}`
+      return `${task.id} (${task.method}, ${shape}): ${detail} after ${took} ms`
+    })
   const times = ({ task }: Outcome): number => ledger.executed.get(task.id) ?? 0
   const doubled = outcomes
     .filter((outcome) => outcome.task.method !== 'GET' && times(outcome) > 1)
@@ -70,6 +74,7 @@ export function judge(
     wrong: [...told(of('wrong')), ...ledger.wrong.filter(taskOf), ...unasked],
     truncated: [...told(of('truncated')), ...ledger.short.filter(isShortUpload)],
     hung: told(of('hung')),
+    lost: told(of('lost')),
   }
   const losses: Record<string, number> = {}
   for (const { detail, task } of of('lost')) {

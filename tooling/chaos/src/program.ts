@@ -27,6 +27,8 @@ export class Program {
   readonly name: string
   /** What went wrong with it, for people. */
   readonly problems: string[] = []
+  /** The output of each process that has ended, in order. */
+  readonly logs: string[] = []
   readonly #command: CommandLine
   readonly #ended = new WeakSet<Spawned>()
   #process: Spawned | undefined
@@ -47,6 +49,7 @@ export class Program {
         const tail = started.stderr.slice(-400).trim()
         this.problems.push(`${this.name} ended by itself: code ${code}, signal ${signal}: ${tail}`)
       }
+      this.logs.push(`${started.stdout}\n${started.stderr}`)
       this.#lookForDefects(started)
     })
     return await started.event('ready')

@@ -47,10 +47,11 @@ export function formatDetails({ name, figures, losses }: Result): string | undef
 }
 
 /** Name, seed and evidence of a scenario that failed. */
-export function formatFailure({ name, seed, problems, evidence }: Result): string {
+export function formatFailure({ name, seed, problems, evidence, folder }: Result): string {
   const again = `pnpm chaos --only ${name} --seed ${seed}`
   const lines = [...problems, ...evidence].map((line) => `  ${line}`)
-  return [`${name} failed (${again}):`, ...lines].join('\n')
+  const logs = folder === undefined ? [] : [`  logs: ${folder}`]
+  return [`${name} failed (${again}):`, ...lines, ...logs].join('\n')
 }
 
 function outcomeOf({ problems, skipped }: Result): string {

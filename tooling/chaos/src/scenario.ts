@@ -1,5 +1,5 @@
 // A scenario, and how one is run: a stage, a load, faults, and the look at everything afterwards.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -47,6 +47,8 @@ export interface Result extends Judgement {
   readonly recoveriesMs: readonly number[]
   /** What else was measured, by name. */
   readonly figures: Readonly<Record<string, number>>
+  /** What a failed scenario leaves: the output of its programs, and the ledger. */
+  readonly folder?: string
   /** Empty: passed. */
   readonly problems: readonly string[]
 }
@@ -152,9 +154,10 @@ export async function runScenario(
     await load.stop()
     await stage[Symbol.asyncDispose]()
     scenario.cleanUp?.(folder)
-    rmSync(folder, { recursive: true, force: true })
+    scene.problems.push(...stage.programs.flatMap(({ problems }) => problems))
+    if (scene.problems.length === 0) rmSync(folder, { recursive: true, force: true })
+    else for (const { name, logs } of stage.programs) writeLog(folder, name, logs)
   }
-  scene.problems.push(...stage.programs.flatMap(({ problems }) => problems))
   return {
     name,
     seed,
@@ -162,6 +165,7 @@ export async function runScenario(
     recoveriesMs: scene.recoveriesMs,
     figures: scene.figures,
     problems: scene.problems,
+    ...(scene.problems.length > 0 && { folder }),
     ...judgement,
   }
 }
@@ -212,6 +216,10 @@ async function idleProblems(stage: Stage, before: StageLevel): Promise<string[]>
     if (problems.length === 1) problems.push(String(error instanceof Error ? error.cause : error))
   })
   return problems
+}
+
+function writeLog(folder: string, name: string, logs: readonly string[]): void {
+  writeFileSync(join(folder, `${name.replace(' ', '-')}.log`), logs.join('\n--- started again\n'))
 }
 
 function mib(bytes: number): string {

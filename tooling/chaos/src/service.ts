@@ -31,7 +31,7 @@ const { values: options } = parseArgs({
     http: { type: 'string', default: '0' },
     tcp: { type: 'string', default: '0' },
     'keep-alive': { type: 'string', default: '5000' },
-    /** twice, other, mixed, short, hang, error, upload-short */
+    /** twice, other, mixed, short, hang, error, reset, upload-short */
     fault: { type: 'string', default: 'none' },
   },
 })
@@ -77,6 +77,10 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   if (framing === 'close') {
     response.useChunkedEncodingByDefault = false
     response.setHeader('connection', 'close')
+  }
+  if (fault === 'reset') {
+    response.write(body.subarray(0, -1), () => request.socket.resetAndDestroy())
+    return
   }
   await pour(response, fault === 'short' ? body.subarray(0, -1) : body)
   response.end()

@@ -1,8 +1,10 @@
 // A checker that was never seen to fail proves nothing: a service makes each kind of fault, and the run
 // reports it under its name. There is no Adit between load and service here, so the fault is the service's.
+import { rmSync } from 'node:fs'
+
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 
 import { chaos } from '../src/chaos.ts'
 import type { Counts } from '../src/judge.ts'
@@ -27,12 +29,15 @@ function withFault(fault: string, load: Scenario['load'] = {}): Scenario {
     stage: { direct: true, fault },
     load: { visitors: 4, ...(fault === 'hang' && { hangMs: HANG_MS }), ...load },
     minOkShare: 0,
-    act: async ({ load }) => void (await until(() => load.outcomes.length >= EXCHANGES)),
+    act: async ({ load }) =>
+      void (await until(() => load.outcomes.length >= EXCHANGES, { timeoutMs: 60_000 })),
   }
 }
 
 async function runWith(fault: string, load: Scenario['load'] = {}): Promise<Result> {
-  return await runScenario(withFault(fault, load), SEED, 0)
+  const result = await runScenario(withFault(fault, load), SEED, 0)
+  onTestFinished(() => rmSync(result.folder ?? '', { recursive: true, force: true }))
+  return result
 }
 
 const FAULTS: readonly [string, keyof Counts, LoadKind][] = [
@@ -75,12 +80,20 @@ describe('a service', () => {
   })
 })
 
+test('an answer that ends with a reset is lost, also where its framing is its end', async () => {
+  const { counts } = await runWith('reset', { tcpShare: 0 })
+  expect(counts).toMatchObject({ ok: 0, lost: counts.total, wrong: 0, truncated: 0, hung: 0 })
+})
+
 describe('a run', () => {
   async function run(...scenarios: Scenario[]): Promise<{ code: number; output: string }> {
     const lines: unknown[] = []
     vi.spyOn(console, 'log').mockImplementation((line) => void lines.push(line))
     const code = await chaos(['--seed', String(SEED), '--minutes', '0'], true, scenarios)
-    return { code, output: lines.join('\n') }
+    const output = lines.join('\n')
+    const folder = /^ {2}logs: (.+)$/m.exec(output)?.[1]
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+    return { code, output }
   }
 
   test('that passes ends with 0 and shows its figures', async () => {

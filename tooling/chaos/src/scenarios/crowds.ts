@@ -3,11 +3,14 @@ import { Agent } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import type { Outcome } from '../exchange.ts'
-import { Load } from '../load.ts'
 import type { Scenario, Scene } from '../scenario.ts'
 
-const MEASURE_MS = 4000
 const OVERLOAD_SECONDS = 6
+const PROBE_SECONDS = 2
+const FIRST_RATE = 100
+const MAX_RATE = 12_800
+/** Below this share of the offered rate the peak is passed. */
+const ENOUGH = 0.7
 
 export const OVERLOAD: Scenario = {
   name: 'overload',
@@ -23,6 +26,7 @@ export const OVERLOAD: Scenario = {
     do {
       const first = scene.load.outcomes.length
       const since = performance.now()
+      const busy = performance.eventLoopUtilization()
       await scene.load.open(2 * peak, OVERLOAD_SECONDS)
       const offered = performance.now() - since
       await drained(scene)
@@ -41,6 +45,8 @@ export const OVERLOAD: Scenario = {
         goodput > peak / 4,
         `goodput ${goodput.toFixed(0)}/s of a peak of ${peak.toFixed(0)}/s`,
       )
+      scene.figures['event loop of the load, busy'] =
+        performance.eventLoopUtilization(busy).utilization
       const again = performance.now()
       const one = await scene.load.one({ method: 'GET', up: 0, down: 1024 })
       scene.check(one.verdict === 'ok', `behind the overload: ${one.verdict} ${one.detail}`)
@@ -114,14 +120,21 @@ export const KEEP_ALIVE_RACE: Scenario = {
   },
 }
 
-/** Requests per second of 32 visitors without a pause. */
+/** The most requests per second that were answered, found by rates that double until they are not all. */
 async function capacity(scene: Scene): Promise<number> {
-  const options = { visitors: 32, pauseMs: 0, waitMs: 0, tcpShare: 0, largeShare: 0 }
-  const load = new Load('capacity', () => scene.stage.targets, scene.random, options).start()
-  await delay(MEASURE_MS)
-  const { length } = load.outcomes
-  await load.stop()
-  return length / (MEASURE_MS / 1000)
+  let peak = 0
+  for (let rate = FIRST_RATE; rate <= MAX_RATE; rate *= 2) {
+    const first = scene.load.outcomes.length
+    const since = performance.now()
+    await scene.load.open(rate, PROBE_SECONDS)
+    await drained(scene)
+    const tookSeconds = (performance.now() - since) / 1000
+    const ok = scene.load.outcomes.slice(first).filter(({ verdict }) => verdict === 'ok')
+    const goodput = ok.length / tookSeconds
+    peak = Math.max(peak, goodput)
+    if (goodput < rate * ENOUGH) break
+  }
+  return peak
 }
 
 /** Waits for the ends of all exchanges; each ends at the latest when it counts as hung. */

@@ -42,6 +42,7 @@ export const KILL_SERVER: Scenario = {
   fault: 'kill -9 of the server, and a new start',
   expects: 'agents and access are back within seconds, by themselves',
   minOkShare: 0.1, // connections are refused at once while it is away
+  isExcused: ({ framing }, seenBy) => seenBy === 'client' && framing === 'close',
   act: async (scene) => await killAndStart(scene, [scene.stage.server]),
 }
 
