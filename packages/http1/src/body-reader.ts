@@ -35,6 +35,8 @@ export type PayloadSink = (piece: Buffer) => void
 export interface BodyReader {
   /** Whether the last byte of the message was seen; never true for a body that ends with its connection. */
   readonly done: boolean
+  /** Bytes of the message that are still to come; Infinity where that is not known. */
+  readonly leftBytes: number
   /**
    * Takes the bytes of chunk from offset on, as far as they are part of this message.
    * @param onPayload - receives the payload without its framing, for a peer that gets other framing
@@ -70,6 +72,10 @@ class LengthBody implements BodyReader {
 
   get done(): boolean {
     return this.#left === 0
+  }
+
+  get leftBytes(): number {
+    return this.#left
   }
 
   scan(chunk: Buffer, offset: number, onPayload?: PayloadSink): number {
@@ -108,6 +114,11 @@ export class ChunkedBody implements BodyReader {
   /** Whether the empty line after the trailers was seen. */
   get done(): boolean {
     return this.#phase === 'done'
+  }
+
+  /** 0 or Infinity: a chunked body does not say how long it is. */
+  get leftBytes(): number {
+    return this.done ? 0 : Infinity
   }
 
   /**

@@ -43,8 +43,16 @@ export class RequestHead {
   readonly host: string
   /** How the end of the body is found; never until-close. */
   readonly framing: BodyFraming
-  /** Whether the visitor keeps the connection open for another request. */
+  /**
+   * Whether the connection can carry another request. Never after a request that is `unframed`: what follows
+   * may be its body.
+   */
   readonly keepAlive: boolean
+  /**
+   * A POST, PUT or PATCH with neither Content-Length nor Transfer-Encoding. It has no body (RFC 9112 section
+   * 6.3); a client that sends one all the same gets 411 (RFC 9110 section 15.5.12).
+   */
+  readonly unframed: boolean
   /** Protocols that an upgrade request offers, as sent; undefined in every other request. */
   readonly upgrade: string | undefined
   /** Whether the visitor waits for 100 Continue before it sends the body. */
@@ -69,8 +77,9 @@ export class RequestHead {
     this.versionMinor = versionMinor
     this.host = host
     this.framing = framingOf(lines, versionMinor, 'request') ?? NO_BODY
+    this.unframed = this.framing.kind === 'none' && hasBodyMostly(method)
     const connection = connectionOptions(lines.joined(KIND.connection), versionMinor)
-    this.keepAlive = connection.keepAlive
+    this.keepAlive = connection.keepAlive && !this.unframed
     this.upgrade = upgradeOf(lines.joined(KIND.upgrade), connection.upgrade, versionMinor)
     const expect = versionMinor === 1 ? lines.joined(KIND.expect) : undefined
     this.expectContinue = expect !== undefined && equalsIgnoreCase(expect, '100-continue')
@@ -142,6 +151,10 @@ export class RequestHeadReader {
   reset(): void {
     this.#scanner.reset()
   }
+}
+
+function hasBodyMostly(method: string): boolean {
+  return method === 'POST' || method === 'PUT' || method === 'PATCH'
 }
 
 function parseRequestHead(section: Section): RequestHead {

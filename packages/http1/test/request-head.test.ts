@@ -6,7 +6,7 @@ import { REJECTED_REQUESTS } from './rejected.ts'
 
 /** Reads a head with the given header lines after `POST / HTTP/1.<minor>` and Host. */
 function headWith(lines: string, minor = 1) {
-  const text = `POST / HTTP/1.${minor}\r\nHost: a.b\r\n${lines === '' ? '' : `${lines}\r\n`}\r\n`
+  const text = `GET / HTTP/1.${minor}\r\nHost: a.b\r\n${lines === '' ? '' : `${lines}\r\n`}\r\n`
   const outcome = readRequest([bytesOf(text)])
   if (outcome === undefined || !('value' in outcome)) throw new Error(JSON.stringify(outcome))
   return outcome.value
@@ -32,6 +32,7 @@ describe('RequestHeadReader', () => {
       host: 'Web.localhost:8000',
       framing: { kind: 'length', bytes: 3 },
       keepAlive: true,
+      unframed: false,
       upgrade: undefined,
       expectContinue: false,
     })
@@ -221,6 +222,22 @@ describe('framing', () => {
     ['transfer-encoding:CHUNKED', { kind: 'chunked' }],
   ])('of %j', (lines, framing) => {
     expect(headWith(lines).framing).toEqual(framing)
+  })
+})
+
+describe('unframed', () => {
+  it.each([
+    ['POST', '', true],
+    ['PUT', '', true],
+    ['PATCH', '', true],
+    ['POST', 'Content-Length: 0\r\n', false],
+    ['PUT', 'Transfer-Encoding: chunked\r\n', false],
+    ['GET', '', false],
+    ['DELETE', '', false],
+  ])('of %s with %j is %s, and ends the connection', (method, line, unframed) => {
+    const text = `${method} / HTTP/1.1\r\nHost: a.b\r\n${line}\r\n`
+    const head = new RequestHeadReader().push(Buffer.from(text))?.head
+    expect(head).toMatchObject({ unframed, keepAlive: !unframed })
   })
 })
 

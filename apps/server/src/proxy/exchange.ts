@@ -59,6 +59,12 @@ const MAX_DOUBTS = 3
 /** Between two looks at whether the service has read on, where it does not take the end of a request, ms. */
 const LOOK_MS = 1_000
 
+/**
+ * What is left of a request that was answered before it was complete is dropped, up to this many bytes, and the
+ * connection stays; beyond, the connection ends.
+ */
+const MAX_DROPPED_BYTES = 64 * 1024
+
 // Made once: nearly every request ends with one of these.
 const COMPLETE: ExchangeOutcome = Object.freeze({ kind: 'complete', keepAlive: true })
 const COMPLETE_LAST: ExchangeOutcome = Object.freeze({ kind: 'complete', keepAlive: false })
@@ -96,6 +102,11 @@ export class Exchange implements ChannelSink {
   #isAnswered = false
   #keepAlive = false
   #isReusable = false
+  /** The connection ends with the answer, which came before the end of a request that it rejects. */
+  #isCut = false
+  /** The service has closed behind its answer; the rest of the request is dropped. */
+  #isDropping = false
+  #droppedBytes = 0
   /** Whether the visitor has to read an interim response before the service may send more. */
   #mustDrain = false
   #interimResponses = 0
@@ -135,6 +146,11 @@ export class Exchange implements ChannelSink {
     return this.#response?.status ?? 0
   }
 
+  /** Whether the visitor has sent the whole request. */
+  get isRequestComplete(): boolean {
+    return this.#requestBody.done
+  }
+
   /** Sends the request's head; body bytes follow by `onRequestBytes`. */
   start(): void {
     const head = Buffer.from(rewriteRequestHead(this.#request, this.#route.forward), 'latin1')
@@ -152,7 +168,10 @@ export class Exchange implements ChannelSink {
     if (this.#requestBody.done) return chunk
     const end = this.#requestBody.scan(chunk, 0)
     this.#awaitsContinue = false
-    if (end > 0 && !this.#isOver) this.#send(end === chunk.length ? chunk : chunk.subarray(0, end))
+    if (this.#isDropping) this.#drop(end)
+    else if (end > 0 && !this.#isOver) {
+      this.#send(end === chunk.length ? chunk : chunk.subarray(0, end))
+    }
     if (this.#requestBody.done && this.#isAnswered) this.#finish()
     return end === chunk.length ? undefined : chunk.subarray(end)
   }
@@ -287,7 +306,7 @@ export class Exchange implements ChannelSink {
   /** @inheritdoc */
   onClose(error?: MuxError): void {
     const stream = this.#stream
-    if (this.#isOver || error === undefined || stream === undefined) return
+    if (this.#isOver || this.#isDropping || error === undefined || stream === undefined) return
     const reason = resetReasonName(resetReasonOf(error))
     if (this.#response !== undefined) {
       this.#isOver = true
@@ -426,13 +445,28 @@ export class Exchange implements ChannelSink {
       if (!isInterim(head.status)) {
         this.#response = head
         this.#responseBody = createBodyReader(head.framing, 'response')
-        this.#keepAlive = visitorKeepAlive(this.#request, head) && !this.#proxy.draining
+        this.#isCut = head.status >= 400 && this.#isFarFromComplete
+        this.#keepAlive =
+          visitorKeepAlive(this.#request, head) && !this.#proxy.draining && !this.#endsEarly(head)
         this.#proxy.stats.countAnswer(this.#request.method, head.status)
         return rest
       }
       if (!this.#takeInterim(stream, head)) return undefined
     }
     return undefined
+  }
+
+  /** Whether a final response that comes before the end of the request ends the visitor's connection. */
+  #endsEarly(head: ResponseHead): boolean {
+    if (this.#requestBody.done) return false
+    // RFC 9110 section 10.1.1: the visitor may send the body or leave it out. What comes next may be either.
+    if (this.#awaitsContinue) return true
+    return this.#isCut || (!head.keepAlive && this.#isFarFromComplete)
+  }
+
+  /** Whether more of the request is to come than is dropped to keep the connection, or perhaps none of it. */
+  get #isFarFromComplete(): boolean {
+    return this.#awaitsContinue || this.#requestBody.leftBytes > MAX_DROPPED_BYTES
   }
 
   /** Passes an interim response on; false when there were too many, and the exchange is over. */
@@ -472,7 +506,23 @@ export class Exchange implements ChannelSink {
       // Answered before all of it was sent: the service may not have read it.
       this.#isReusable = head.keepAlive && end === rest.length && this.#requestBody.done
       if (this.#requestBody.done) this.#finish()
+      else if (this.#isCut) this.#cut(stream)
     }
+  }
+
+  /** The service has rejected a request that the visitor is still sending: neither is to go on. */
+  #cut(stream: UpstreamStream): void {
+    this.#isOver = true
+    stream.channel.reset(RESET_REASONS.consumerGone)
+    this.#owner.ended(ANSWERED_EARLY)
+  }
+
+  /** Drops bytes of a request that is answered. */
+  #drop(bytes: number): void {
+    this.#droppedBytes += bytes
+    if (this.#droppedBytes <= MAX_DROPPED_BYTES || this.#isOver) return
+    this.#isOver = true
+    this.#owner.ended(ANSWERED_EARLY)
   }
 
   /** Request and response are complete. */
@@ -481,7 +531,7 @@ export class Exchange implements ChannelSink {
     if (this.#isOver || stream === undefined) return
     this.#isOver = true
     this.onVisitorDrain()
-    this.#release(stream)
+    if (!this.#isDropping) this.#release(stream)
     this.#owner.ended(this.#keepAlive ? COMPLETE : COMPLETE_LAST)
   }
 
@@ -502,6 +552,14 @@ export class Exchange implements ChannelSink {
 
   /** The service ended its side while the visitor was still sending, or in the middle of its response. */
   #abandonRequest(stream: UpstreamStream): void {
+    if (this.#isAnswered && this.#keepAlive) {
+      // The visitor was told that the connection stays.
+      this.#isDropping = true
+      stream.channel.end()
+      this.#visitor.expectWithin(this.#proxy.options.lingerTimeoutMs)
+      this.#visitor.resume()
+      return
+    }
     this.#isOver = true
     if (this.#isAnswered) stream.channel.end()
     else stream.channel.reset()

@@ -32,6 +32,7 @@ export const PROXY_ERRORS: Readonly<
     | 'bodyTimeout'
     | 'interimLimit'
     | 'headTimeout'
+    | 'lengthRequired'
     | 'tooManyConnections'
     | 'overloaded'
     | 'visitorCheckTimeout'
@@ -74,6 +75,12 @@ export const PROXY_ERRORS: Readonly<
     setting: 'proxy.idle_timeout',
   },
   headTimeout: { status: 408, error: 'request head timeout', code: 'head_timeout' },
+  lengthRequired: {
+    status: 411,
+    error:
+      'the request has neither Content-Length nor Transfer-Encoding, and bytes follow its head',
+    code: 'length_required',
+  },
   tooManyConnections: { status: 503, error: 'too many connections', code: 'too_many_connections' },
   // The event loop is late, and as many requests run as may.
   overloaded: { status: 503, error: 'overloaded', code: 'overloaded', retryAfterMs: 1_000 },

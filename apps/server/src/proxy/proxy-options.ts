@@ -31,7 +31,10 @@ export interface ProxyOptions {
   readonly visitorCheckTimeoutMs?: number
   /** Between requests on a kept-alive connection, ms; then it is closed. Default 75 s. */
   readonly keepAliveTimeoutMs?: number
-  /** How long a visitor may go on sending after a response that ended the connection, ms. Default 5 s. */
+  /**
+   * After a response that ended the connection: how long a visitor that goes on sending may be silent, ms.
+   * What it sends is dropped, for six times as long at most. Default 5 s.
+   */
   readonly lingerTimeoutMs?: number
   /**
    * When a stream to an agent, and with it the service's connection, carries another request. `safe`: after a

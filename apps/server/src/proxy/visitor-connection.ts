@@ -1,3 +1,4 @@
+// Length: one connection; what each event means depends on one phase, and every end of it is decided here.
 import type { Socket } from 'node:net'
 
 import { type RequestHead, RequestHeadReader } from '@proj/http1'
@@ -20,6 +21,21 @@ import { VisitorSocket, type VisitorSocketEvents } from './visitor-socket.ts'
 /** `checking`: the visitor's credentials are checked; `lingering`: our side has ended, the visitor's has not. */
 type Phase = 'idle' | 'head' | 'checking' | 'exchange' | 'lingering' | 'closed'
 
+/** For how many times `lingerTimeoutMs` a visitor that goes on sending is read and dropped. */
+const MAX_LINGERS = 6
+
+/** Time between two looks at a visitor that has ended its side, ms. */
+const HALF_CLOSED_LOOK_MS = 1_000
+
+/** Looks without a byte of an answer that has begun, after which such a visitor counts as gone. */
+const MAX_SILENT_LOOKS = 5
+
+/** Node does not look at a socket that has ended: the second write finds that the first one was answered by a reset. */
+const MAX_ASKED = 2
+
+/** RFC 9110 section 15.2: every client of HTTP/1.1 has to expect one. */
+const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
+
 /**
  * A visitor's connection: requests one after another, each an Exchange. It owns the socket and decides
  * what happens between two requests; all bytes of the visitor come by `#read`. A request that is
@@ -38,6 +54,13 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #checkEnd: AbortController | undefined
   /** When the head of `#request` had been read, `performance.now()`. */
   #beganAt = 0
+  /** The visitor has ended its side; what it has sent whole is answered. */
+  #hasEnded = false
+  #lingerUntilMs = 0
+  #halfClosedTimer: NodeJS.Timeout | undefined
+  #asked = 0
+  #silentLooks = 0
+  #writtenBytes = 0
 
   /**
    * @param socket - accepted with `allowHalfOpen`; owned by the connection from now on.
@@ -82,6 +105,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   onData(chunk: Buffer, isLent: boolean): ChunkAnswer {
     const before = this.#exchange
     if (!this.#isEnding()) this.#read(chunk)
+    else if (this.#phase === 'lingering') this.#expectLess()
     if (!isLent || this.#socket.held !== undefined || this.#reader.heldBytes > 0) return false
     // An exchange that ended with this chunk may have left some of it with its stream, and the next
     // reader of the socket has the rest.
@@ -97,8 +121,9 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
 
   /** @inheritdoc */
   onEnd(): void {
-    // A visitor that ends its side in the middle of an exchange is gone: the stream is reset.
-    if (this.#phase === 'exchange' || this.#phase === 'checking') this.#socket.destroy()
+    this.#hasEnded = true
+    if (!this.#socket.isCleanEnd || this.#isCutOff()) this.#socket.destroy()
+    else if (this.#phase === 'exchange' || this.#phase === 'checking') this.#watchHalfClosed()
     else this.#socket.end()
   }
 
@@ -151,6 +176,36 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     }
   }
 
+  /** Whether the visitor has ended its side in the middle of a request: it is gone, and the stream is reset. */
+  #isCutOff(): boolean {
+    if (this.#phase === 'checking') return this.#request?.framing.kind !== 'none'
+    return this.#exchange?.isRequestComplete === false
+  }
+
+  /**
+   * A visitor that has gone away ends its side just as one that only sends no more, and the service of one that
+   * is gone should know. Bytes for a socket that is closed are answered with a reset, so the visitor gets an
+   * interim responses if the final one takes its time, and counts as gone when an answer stands still.
+   */
+  #watchHalfClosed(): void {
+    this.#halfClosedTimer = setInterval(this.#lookWhetherGone, HALF_CLOSED_LOOK_MS)
+    this.#halfClosedTimer.unref() // the socket keeps the process alive
+  }
+
+  readonly #lookWhetherGone = (): void => {
+    if (this.#exchange === undefined) return
+    if (this.#exchange.status === 0) {
+      if (this.#asked < MAX_ASKED && this.#request?.versionMinor === 1) this.#socket.write(CONTINUE)
+      this.#asked += 1
+      return
+    }
+    const { bytesWritten } = this.#rawSocket
+    const isSilent = bytesWritten === this.#writtenBytes && !this.#socket.hasUnsent
+    this.#writtenBytes = bytesWritten
+    this.#silentLooks = isSilent ? this.#silentLooks + 1 : 0
+    if (this.#silentLooks >= MAX_SILENT_LOOKS) this.#socket.destroy()
+  }
+
   /** All bytes of the visitor pass through here: body of the running request, or head of the next. */
   #read(bytes: Buffer): void {
     try {
@@ -184,6 +239,10 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     if (connect !== undefined) {
       this.#release()
       void this.#proxy.connect.handle(connect, this.#rawSocket, rest)
+      return
+    }
+    if (head.unframed && !isBlank(rest)) {
+      this.#sendError(PROXY_ERRORS.lengthRequired)
       return
     }
     const { admission, stats } = this.#proxy
@@ -264,6 +323,10 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     // What fails before the next head is read, such as a timeout, is no response to this request.
     this.#request = undefined
     this.#phase = 'idle'
+    if (this.#hasEnded && this.#socket.held === undefined) {
+      this.#linger()
+      return
+    }
     this.#socket.expectWithin(this.#proxy.options.keepAliveTimeoutMs)
     this.#readOn()
   }
@@ -281,6 +344,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     const held = this.#socket.takeHeld()
     if (held !== undefined && held.length > 0) this.#read(held)
     this.#socket.resume()
+    // What was held is the start of a request that does not go on.
+    if (this.#hasEnded && this.#exchange === undefined && !this.#isEnding()) this.#linger()
   }
 
   /** Answers a request that proved to be malformed. */
@@ -312,9 +377,18 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
    * bytes on their way, and with it the response in the visitor's buffers.
    */
   #linger(): void {
+    const { deadlines, options } = this.#proxy
     this.#phase = 'lingering'
-    this.#socket.expectWithin(this.#proxy.options.lingerTimeoutMs)
+    this.#lingerUntilMs = deadlines.now + options.lingerTimeoutMs * MAX_LINGERS
+    this.#expectLess()
     this.#socket.endAndDrain()
+  }
+
+  /** The visitor of a connection that ends has to become silent. */
+  #expectLess(): void {
+    const { deadlines, options } = this.#proxy
+    const leftMs = this.#lingerUntilMs - deadlines.now
+    this.#socket.expectWithin(Math.min(options.lingerTimeoutMs, leftMs))
   }
 
   /** Splices the socket and the stream, after the service switched protocols. */
@@ -344,7 +418,13 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     if (this.#phase === 'closed') return
     this.#phase = 'closed'
     this.#checkEnd?.abort()
+    clearInterval(this.#halfClosedTimer)
     this.#socket.release()
     this.#onGone(this)
   }
+}
+
+/** Whether there is nothing but line ends, which old clients send behind a body (RFC 9112 section 2.2). */
+function isBlank(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0x0d || byte === 0x0a)
 }

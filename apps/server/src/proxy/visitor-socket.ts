@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 
 import type { ChunkAnswer } from '@proj/mux'
-import { GatheredWrites, readLent, resetSocket } from '@proj/tunnel/io'
+import { GatheredWrites, isCleanEnd, readLent, resetSocket, watchEnd } from '@proj/tunnel/io'
 
 import type { Deadlines, Expiring } from './deadlines.ts'
 import type { StreamOwner, UpstreamStream } from './stream-pool.ts'
@@ -53,6 +53,7 @@ export class VisitorSocket implements Expiring, StreamOwner {
     this.writes = new GatheredWrites(socket, this.#onDrain)
     this.deadline = this.#deadlines.now + firstTimeoutMs
     this.#deadlines.add(this)
+    watchEnd(socket)
     socket.on('drain', this.#onDrain)
     socket.on('end', this.#onEnd)
     socket.on('error', ignore) // 'close' follows and says enough
@@ -66,6 +67,11 @@ export class VisitorSocket implements Expiring, StreamOwner {
   /** Bytes that wait; until they are taken nothing more is read. */
   get held(): Buffer | undefined {
     return this.#held
+  }
+
+  /** To be asked within `onEnd`: the visitor ended its side, and the connection did not break. */
+  get isCleanEnd(): boolean {
+    return isCleanEnd(this.#socket)
   }
 
   /** Whether the visitor has to take what was written before more should be. */
