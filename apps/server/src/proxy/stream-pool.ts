@@ -1,3 +1,4 @@
+// Length: streams, the places they are idle in and the look before reuse change each other.
 import { ResponseHeadReader } from '@proj/http1'
 import type { Channel, ChannelSink } from '@proj/mux'
 import { RESET_REASONS } from '@proj/tunnel/io'
@@ -43,6 +44,12 @@ export interface StreamOwner {
  * keep-alive timeouts of servers (Node and Apache 5 s, nginx 75 s) less a round trip to the service.
  */
 const MAX_IDLE_ONCE_MS = 500
+
+/**
+ * Endpoints of one session that are remembered before those without idle streams are looked for: a session may
+ * register and release names without end.
+ */
+const MAX_UNUSED_ENDPOINTS = 256
 
 /** The deadline of a stream in use: the next tick sees it and stops watching the stream. */
 const IN_USE = -Infinity
@@ -91,6 +98,13 @@ export class StreamPool {
     return new UpstreamStream(upstream, channel, reader, idle, this.#deadlines)
   }
 
+  /** Endpoints that are remembered, in all sessions. */
+  get endpoints(): number {
+    let count = 0
+    for (const byEndpoint of this.#idle.values()) count += byEndpoint.size
+    return count
+  }
+
   /** Ends every idle stream. */
   close(): void {
     for (const upstream of this.#idle.keys()) this.#closeOf(upstream)
@@ -109,6 +123,7 @@ export class StreamPool {
     }
     let idle = byEndpoint.get(endpoint)
     if (idle === undefined) {
+      if (byEndpoint.size >= MAX_UNUSED_ENDPOINTS) forgetUnused(byEndpoint)
       idle = new IdleStreams(maxIdleStreams, idleStreamTimeoutMs, this.#looks)
       byEndpoint.set(endpoint, idle)
     }
@@ -329,6 +344,11 @@ class IdleStreams {
     if (at >= 0) this.#ready.splice(at, 1)
   }
 
+  /** Whether no stream is idle here. */
+  get isUnused(): boolean {
+    return this.#ready.length === 0 && this.#kept.size === 0
+  }
+
   /** Ends all streams, and every one that is put from now on. */
   close(): void {
     this.#maxStreams = 0
@@ -387,6 +407,15 @@ class Looks {
       }
     }
     if (this.#older.length > 0 || this.#fresh.length > 0) this.#start()
+  }
+}
+
+/** A stream that is in use puts itself back where it came from, forgotten or not: then it is not found again. */
+function forgetUnused(byEndpoint: Map<string, IdleStreams>): void {
+  for (const [endpoint, idle] of byEndpoint) {
+    if (!idle.isUnused) continue
+    idle.close()
+    byEndpoint.delete(endpoint)
   }
 }
 

@@ -1,6 +1,7 @@
 // Streams between two requests: how long they are kept, how many, and who looks after them.
 import type { Socket } from 'node:net'
 
+import { forward } from '@proj/tunnel'
 import { until } from '@proj/testkit/until'
 import { expect, it } from 'vitest'
 
@@ -101,3 +102,17 @@ it('sends a POST on no stream that has been idle for half a second, but a GET', 
   await until(() => performance.now() - idleSince > 1_300)
   expect(await ask('GET')).toBe(2)
 })
+
+it('remembers no endpoints without end', async () => {
+  await using path = await tunnel({ http: (_, res) => res.end(), edge: { reuse: 'never' } })
+  using visitor = await path.visit()
+  const { host, port } = path.service
+  for (let number = 0; number < 300; number++) {
+    const name = `n${number}`
+    await using listener = forward(path.agent, name, { kind: 'http', service: { host, port } })
+    await listener.ready()
+    await visitor.send(`GET / HTTP/1.1\r\nHost: ${name}.localhost\r\n\r\n`)
+    expect((await visitor.readResponse()).status).toBe(200)
+  }
+  expect(path.server.edge.pool.endpoints).toBeLessThanOrEqual(256)
+}, 60_000)

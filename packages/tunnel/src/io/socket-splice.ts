@@ -9,6 +9,10 @@ import { LAST_BYTES_MS } from './linger-socket.ts'
 import { resetSocket } from './reset-socket.ts'
 import { RESET_REASONS, type ResetReason, resetReasonOf } from '../protocol/reset-reason.ts'
 
+/** How a response begins that switches protocols. */
+const SWITCHING = 'HTTP/1.? 101'
+const ANY = 0x3f
+
 /**
  * Joins a mux channel to a socket so that what happens at one end happens at the other: bytes, FIN
  * per direction, and a reset as a reset.
@@ -37,6 +41,8 @@ export class SocketSplice implements ChannelSink {
   /** `bytesToSocket` when the socket's last byte came: more means that something is not answered. */
   #answeredBytes = 0
   #hasSwitched = false
+  /** Bytes of the head of a response that have come, as far as they decide whether it is a 101; -1: none begins. */
+  #statusBytes = -1
   /** The socket has ended, and nothing was written to it since its last byte. */
   #endedIdle = false
 
@@ -146,7 +152,26 @@ export class SocketSplice implements ChannelSink {
   #received(chunk: Buffer): void {
     this.bytesFromSocket += chunk.length
     this.#answeredBytes = this.bytesToSocket
-    if (this.#carriesRequests && chunk[0] === 0x48) this.#hasSwitched ||= switchesProtocols(chunk)
+    if (this.#carriesRequests && !this.#hasSwitched) this.#lookForSwitch(chunk)
+  }
+
+  /**
+   * Looks whether a response 101 begins: afterwards there are no requests, and either side may half-close. A
+   * chunk may end within the status line.
+   */
+  #lookForSwitch(chunk: Buffer): void {
+    if (this.#statusBytes < 0 && chunk[0] !== SWITCHING.charCodeAt(0)) return
+    let at = Math.max(0, this.#statusBytes)
+    for (let index = 0; index < chunk.length && at < SWITCHING.length; index++) {
+      const wanted = SWITCHING.charCodeAt(at)
+      if (chunk[index] !== wanted && wanted !== ANY) {
+        this.#statusBytes = -1
+        return
+      }
+      at += 1
+    }
+    this.#hasSwitched = at === SWITCHING.length
+    this.#statusBytes = this.#hasSwitched ? -1 : at
   }
 
   #take(socket: Duplex, chunk: Buffer, isLent: boolean): ChunkAnswer {
@@ -182,11 +207,6 @@ export class SocketSplice implements ChannelSink {
     }
     this.#onClose?.(error === undefined ? undefined : resetReasonOf(error), error)
   }
-}
-
-/** Whether a chunk begins like a response 101: afterwards there are no requests, and either side may half-close. */
-function switchesProtocols(chunk: Buffer): boolean {
-  return chunk.length > 11 && chunk[9] === 0x31 && chunk[10] === 0x30 && chunk[11] === 0x31
 }
 
 /** Sends what was written to a channel now; answers whether something still refers to it. */

@@ -46,7 +46,10 @@ interface Path {
 const UNWATCHED = new OutcomeWatch(() => {})
 
 /** A visitor's socket, spliced onto a stream, spliced onto a service's socket. */
-async function path({ hop = false }: { readonly hop?: boolean } = {}): Promise<Path> {
+async function path({
+  hop = false,
+  carriesRequests = false,
+}: { readonly hop?: boolean; readonly carriesRequests?: boolean } = {}): Promise<Path> {
   const outer = await tcpSockets()
   const inner = await tcpSockets()
   const closed: Path['closed'] = {}
@@ -56,6 +59,7 @@ async function path({ hop = false }: { readonly hop?: boolean } = {}): Promise<P
   const accept = (channel: Channel): void => {
     far = new SocketSplice(channel, {
       resetReason: () => 'serviceReset',
+      carriesRequests,
       onClose: (reason) => (closed.far = name(reason)),
     })
     channel.attach(far)
@@ -347,4 +351,42 @@ test('resetSocket destroys what cannot be reset', async () => {
   expect(await ended).toBe('ECONNRESET')
   resetSocket(near) // again: nothing
   expect(near.destroyed).toBe(true)
+})
+
+describe('the connection of an HTTP service that has ended its side', () => {
+  /** Whether what the visitor sends behind the end still gets to a service that answered with these pieces. */
+  async function takesMore(...pieces: string[]): Promise<boolean> {
+    const { visitor, service, splices, closed } = await path({ carriesRequests: true })
+    let bytes = 0
+    visitor.on('error', () => {}).resume()
+    for (const piece of pieces) {
+      service.write(piece)
+      bytes += piece.length
+      // Each is a chunk of its own.
+      await until(() => splices.near.bytesToSocket === bytes)
+    }
+    service.end()
+    await until(() => visitor.readableEnded)
+    service.on('error', () => {})
+    const got = new Promise<boolean>((resolve) => service.once('data', () => resolve(true)))
+    visitor.write('more')
+    return await Promise.race([got, until(() => closed.far !== undefined).then(() => false)])
+  }
+
+  test.each([
+    ['HTTP/1.1 101 Switching Protocols\r\n\r\n'],
+    ['HTTP/1.1 1', '01 Switching Protocols\r\n\r\n'],
+    Array.from('HTTP/1.1 101'),
+    ['HTTP/1.1 100 Continue\r\n\r\n', 'HTTP/1.0 10', '1 Switching Protocols\r\n\r\n'],
+  ])('takes more after a switch of protocols: %j', async (...pieces) => {
+    expect(await takesMore(...pieces)).toBe(true)
+  })
+
+  test.each([
+    ['HTTP/1.1 200 OK\r\n\r\n'],
+    ['HTTP/1.1 1', '00 Continue\r\n\r\n'],
+    ['HTTP/1.1 ', '200 101'],
+  ])('takes no more after %j %j', async (...pieces) => {
+    expect(await takesMore(...pieces)).toBe(false)
+  })
 })
