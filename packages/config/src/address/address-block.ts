@@ -1,6 +1,6 @@
 import { BlockList, isIPv4 } from 'node:net'
 
-import { refuser } from './split-address.ts'
+import { refuser, withUsefulHint } from './split-address.ts'
 import { canonicalIPv6 } from './host.ts'
 import { plainAddress } from './ip-address.ts'
 
@@ -21,10 +21,14 @@ export interface AddressBlock {
  * @throws {ConfigError} CONFIG_ADDRESS_INVALID, also for zones, which say nothing about a peer
  */
 export function parseAddressBlock(text: string): AddressBlock {
+  return withUsefulHint(text, readAddressBlock)
+}
+
+function readAddressBlock(text: string): AddressBlock {
   const refuse = refuser(text)
   const [, literal = text, prefixText] = /^([^/]*)\/(.*)$/.exec(text) ?? []
   const bare = /^\[(.*)\]$/.exec(literal)?.[1] ?? literal
-  if (bare.includes('%')) refuse('a block has no interface', `write ${text.replace(/%[^/]*/, '')}`)
+  if (bare.includes('%')) refuse('a block has no interface', { write: text.replace(/%[^/]*/, '') })
   if (!isIPv4(bare) && !bare.includes(':')) {
     refuse('it is not an IP address or block', 'write 10.0.0.0/8 or 2001:db8::/32')
   }

@@ -1,4 +1,10 @@
-import { formatHostPort, refuser, splitAddress, type UnixAddress } from './split-address.ts'
+import {
+  formatHostPort,
+  refuser,
+  splitAddress,
+  type UnixAddress,
+  withUsefulHint,
+} from './split-address.ts'
 import type { HostKind } from './host.ts'
 
 /** A TCP address to connect to. */
@@ -31,16 +37,23 @@ export interface DialAddressOptions {
  *   for wildcards, which one can listen on and not connect to
  */
 export function parseDialAddress(text: string, options: DialAddressOptions = {}): DialAddress {
+  return withUsefulHint(text, (one) => readDialAddress(one, options))
+}
+
+/** Reads a dial address; the text in a hint may have a further mistake. */
+export function readDialAddress(text: string, options: DialAddressOptions): DialAddress {
   const refuse = refuser(text)
-  const parts = splitAddress(text)
+  const parts = splitAddress(text, options.defaultPort === undefined ? ':8080' : '')
   if ('kind' in parts) return parts
   const port = parts.port ?? options.defaultPort
   const host = parts.host ?? ({ host: 'localhost', hostKind: 'localhost' } as const)
   if (port === undefined) {
-    refuse('the port is missing', `write ${formatHostPort(host.host, 8080)}`)
+    refuse('the port is missing', { write: formatHostPort(host.host, 8080) })
   } else if (port === 0) refuse('port 0 cannot be connected to')
   if (parts.star || host.host === '0.0.0.0' || host.host === '::') {
-    refuse('a wildcard cannot be connected to', `write localhost:${port}`)
+    refuse('a wildcard cannot be connected to', {
+      write: formatHostPort(parts.host?.host === '::' ? '::1' : 'localhost', port ?? 8080),
+    })
   }
   const literal = host.hostKind === 'ipv4' || host.hostKind === 'ipv6' ? host.hostKind : undefined
   if (literal !== undefined && parts.forced !== undefined && literal !== parts.forced) {

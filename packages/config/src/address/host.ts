@@ -29,8 +29,8 @@ export interface Host {
   readonly hostKind: HostKind
 }
 
-/** Says what is wrong and what would be right; always throws. */
-export type Refuse = (reason: string, hint?: string) => never
+/** Says what is wrong and what would be right, as a sentence or as the text to write; always throws. */
+export type Refuse = (reason: string, advice?: string | { readonly write: string }) => never
 
 /**
  * Reads a host that stood inside brackets or alone.
@@ -38,12 +38,13 @@ export type Refuse = (reason: string, hint?: string) => never
  * @param text - without brackets
  * @param bracketed - whether brackets stood around it: then only IPv6 is allowed
  * @param refuse - called with the reason and the right form when the text is no host
+ * @param rest - what stands behind the host, for the right form: `:8080`, or nothing
  */
-export function parseHost(text: string, bracketed: boolean, refuse: Refuse): Host {
-  if (text.includes(':') || text.includes('%')) return parseIPv6(text, refuse)
+export function parseHost(text: string, bracketed: boolean, refuse: Refuse, rest = ''): Host {
+  if (text.includes(':') || text.includes('%')) return parseIPv6(text, refuse, rest)
   if (bracketed) {
-    if (text === '') refuse('the brackets are empty', 'write [::] for every address')
-    if (isIPv4(text)) refuse('an IPv4 address takes no brackets', `write ${text}`)
+    if (text === '') refuse('the brackets are empty', { write: `[::]${rest}` })
+    if (isIPv4(text)) refuse('an IPv4 address takes no brackets', { write: `${text}${rest}` })
     refuse(`${quote(text)} in brackets is not an IPv6 address`)
   }
   if (isIPv4(text)) return { host: text, hostKind: 'ipv4' }
@@ -55,30 +56,37 @@ export function parseHost(text: string, bracketed: boolean, refuse: Refuse): Hos
  *
  * @param refuse - called when the text is no IPv6 address, or an IPv4 address in disguise
  */
-export function canonicalIPv6(literal: string, refuse: Refuse): string {
+export function canonicalIPv6(literal: string, refuse: Refuse, rest = ''): string {
   if (!isIPv6(literal)) refuse(`${quote(literal)} is not an IPv6 address`)
   const address = new SocketAddress({ address: literal, family: 'ipv6' }).address
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1]
-  if (mapped !== undefined) refuse('it is an IPv4 address mapped into IPv6', `write ${mapped}`)
+  if (mapped !== undefined) {
+    refuse('it is an IPv4 address mapped into IPv6', { write: `${mapped}${rest}` })
+  }
   return address
 }
 
-function parseIPv6(text: string, refuse: Refuse): Host {
+function parseIPv6(text: string, refuse: Refuse, rest: string): Host {
   const percent = text.indexOf('%')
   const literal = percent === -1 ? text : text.slice(0, percent)
-  const host = canonicalIPv6(literal, refuse)
+  const host = canonicalIPv6(literal, refuse, rest)
   // fe80::/10 means nothing without the link it belongs to; any other address has no link.
   const linkLocal = isLinkLocal(host)
   if (percent === -1) {
     if (linkLocal) {
-      refuse('a link-local address needs its interface', `write [${host}%eth0] with yours for eth0`)
+      refuse(
+        'a link-local address needs its interface',
+        `write [${host}%eth0]${rest} with yours for eth0`,
+      )
     }
     return { host, hostKind: 'ipv6' }
   }
   // %25 is the spelling inside URLs (RFC 6874).
   const zone = text.slice(percent + 1).replace(/^25(?=.)/, '')
   if (!ZONE.test(zone)) refuse(`${quote(zone)} is not an interface name`)
-  if (!linkLocal) refuse('only a link-local address has an interface', `write [${host}]`)
+  if (!linkLocal) {
+    refuse('only a link-local address has an interface', { write: `[${host}]${rest}` })
+  }
   return { host: `${host}%${zone}`, hostKind: 'ipv6' }
 }
 

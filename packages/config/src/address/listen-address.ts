@@ -5,6 +5,7 @@ import {
   refuser,
   splitAddress,
   type UnixAddress,
+  withUsefulHint,
 } from './split-address.ts'
 import { type HostKind, parseHost, type Refuse } from './host.ts'
 
@@ -49,20 +50,24 @@ export type ListenAddress = TcpListenAddress | UnixAddress | FdAddress
  * @throws {ConfigError} CONFIG_ADDRESS_INVALID, its hint shows the right form
  */
 export function parseListenAddress(text: string): ListenAddress {
+  return withUsefulHint(text, readListenAddress)
+}
+
+function readListenAddress(text: string): ListenAddress {
   const refuse = refuser(text)
   if (text.startsWith('fd:')) return fdAddress(text.slice(3), refuse)
   if (text.startsWith('systemd:')) {
     refuse('sockets of systemd are not taken by name', 'write fd:3 for the first one')
   }
   const [, base = text, v6only] = /^(.*)\?v6only=([01])$/.exec(text) ?? []
-  const parts = splitAddress(base)
+  const parts = splitAddress(base, ':8080')
   if ('kind' in parts) return parts
   if (v6only !== undefined && parts.host?.host !== '::') {
-    refuse('v6only applies to [::] alone', `write ${base}`)
+    refuse('v6only applies to [::] alone', { write: base })
   }
   if (parts.port === undefined) {
     const host = parts.star ? '*' : formatHostPort(parts.host?.host ?? '', 8080).slice(0, -5)
-    refuse('the port is missing', `write ${host}:8080`)
+    refuse('the port is missing', { write: `${host}:8080` })
   }
   return tcpAddress({ ...parts, forced: v6only === '1' ? 'ipv6' : parts.forced }, refuse)
 }
@@ -75,13 +80,17 @@ export function parseListenAddress(text: string): ListenAddress {
  * @throws {ConfigError} CONFIG_ADDRESS_INVALID
  */
 export function parseBindHost(text: string): string {
+  return withUsefulHint(text, readBindHost)
+}
+
+function readBindHost(text: string): string {
   if (text === '*') return text
   const refuse = refuser(text)
   if (text === '') refuse('it is empty', 'write * for every address')
   if (/[\s\p{Cc}]/u.test(text)) refuse('it contains a space or a control character')
   const [, host = text, port] = /^(\[[^\]]*\]|[^:]*):([0-9]+)$/.exec(text) ?? []
   if (port !== undefined) {
-    refuse('a port is not expected here', host === '' ? 'write *' : `write ${host}`)
+    refuse('a port is not expected here', { write: host === '' ? '*' : host })
   }
   const inside = /^\[(.*)\]$/.exec(text)?.[1]
   return parseHost(inside ?? text, inside !== undefined, refuse).host

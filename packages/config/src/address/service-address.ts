@@ -1,5 +1,5 @@
-import { refuser } from './split-address.ts'
-import { formatDialAddress, parseDialAddress, type DialAddress } from './dial-address.ts'
+import { refuser, withPrefix, withUsefulHint } from './split-address.ts'
+import { formatDialAddress, readDialAddress, type DialAddress } from './dial-address.ts'
 
 /** A service to connect to, and whether it speaks TLS. */
 export interface ServiceAddress {
@@ -16,11 +16,17 @@ export interface ServiceAddress {
  * @throws {ConfigError} CONFIG_ADDRESS_INVALID
  */
 export function parseServiceAddress(text: string): ServiceAddress {
+  return withUsefulHint(text, readServiceAddress)
+}
+
+function readServiceAddress(text: string): ServiceAddress {
   const [, scheme, rest = ''] = /^(https?):\/\/(.*?)\/?$/i.exec(text) ?? []
-  if (scheme === undefined) return { address: parseDialAddress(text), tls: false }
+  if (scheme === undefined) return { address: readDialAddress(text, {}), tls: false }
   const tls = scheme.toLowerCase() === 'https'
   if (rest === '') refuser(text)('the host is missing', 'write http://localhost:3000')
-  return { address: parseDialAddress(rest, { defaultPort: tls ? 443 : 80 }), tls }
+  const defaultPort = tls ? 443 : 80
+  const address = withPrefix(`${scheme}://`, () => readDialAddress(rest, { defaultPort }))
+  return { address, tls }
 }
 
 /** Writes the address of a service so that {@link parseServiceAddress} gives the same one back. */

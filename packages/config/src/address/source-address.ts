@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net'
 
-import { formatHostPort, refuser, splitAddress } from './split-address.ts'
+import { formatHostPort, refuser, splitAddress, withUsefulHint } from './split-address.ts'
 import { parseHost } from './host.ts'
 
 /** An address of this machine that outgoing connections are made from. */
@@ -23,13 +23,19 @@ export interface SourceAddress {
  *   of their own
  */
 export function parseSourceAddress(text: string): SourceAddress {
+  return withUsefulHint(text, readSourceAddress)
+}
+
+function readSourceAddress(text: string): SourceAddress {
   const refuse = refuser(text)
   if (isIPv6(text.replace(/%.*$/, ''))) {
     return { host: parseHost(text, true, refuse).host, family: 'ipv6', port: 0 }
   }
-  const parts = splitAddress(text)
+  const parts = splitAddress(text, '')
   if ('kind' in parts || parts.forced !== undefined || parts.host === undefined) {
-    return refuse('a source address is an IP address of this machine', 'write 192.168.1.100')
+    return refuse('a source address is an IP address of this machine', {
+      write: '192.168.1.100',
+    })
   }
   const { host, hostKind } = parts.host
   if (hostKind !== 'ipv4' && hostKind !== 'ipv6') {

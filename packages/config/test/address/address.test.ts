@@ -118,26 +118,26 @@ test.each([
   [
     '[127.0.0.1]:80',
     'address "[127.0.0.1]:80": an IPv4 address takes no brackets',
-    'write 127.0.0.1',
+    'write 127.0.0.1:80',
   ],
-  ['[]:80', 'address "[]:80": the brackets are empty', 'write [::] for every address'],
+  ['[]:80', 'address "[]:80": the brackets are empty', 'write [::]:80'],
   ['[name]:80', 'address "[name]:80": "name" in brackets is not an IPv6 address', undefined],
   ['[::1:80', 'address "[::1:80": the brackets do not match', 'write [::1]:8080'],
   [
     '[::1%lo]:80',
     'address "[::1%lo]:80": only a link-local address has an interface',
-    'write [::1]',
+    'write [::1]:80',
   ],
   [
     '[fe80::1]:80',
     'address "[fe80::1]:80": a link-local address needs its interface',
-    'write [fe80::1%eth0] with yours for eth0',
+    'write [fe80::1%eth0]:80 with yours for eth0',
   ],
   ['[fe80::1%]:80', 'address "[fe80::1%]:80": "" is not an interface name', undefined],
   [
     '[::ffff:10.0.0.1]:80',
     'address "[::ffff:10.0.0.1]:80": it is an IPv4 address mapped into IPv6',
-    'write 10.0.0.1',
+    'write 10.0.0.1:80',
   ],
   ['u@h:80', 'address "u@h:80": a user name is not allowed', 'write only host:port'],
   ['h:80/x', 'address "h:80/x": a path is not allowed', 'write h:80'],
@@ -207,7 +207,7 @@ test.each([
   ['nas:0', 'port 0 cannot be connected to', undefined],
   ['*:80', 'a wildcard cannot be connected to', 'write localhost:80'],
   ['0.0.0.0:80', 'a wildcard cannot be connected to', 'write localhost:80'],
-  ['[::]:80', 'a wildcard cannot be connected to', 'write localhost:80'],
+  ['[::]:80', 'a wildcard cannot be connected to', 'write [::1]:80'],
   ['tcp6://1.2.3.4:80', 'it forces ipv6 and names an ipv4 address', 'drop the scheme'],
 ])('refuses to connect to %s', (text, reason, hint) => {
   const error = thrown(() => parseDialAddress(text))

@@ -154,11 +154,18 @@ function unknownFlag(shown: string, reason: string | undefined, known: Iterable<
     return { code: 'CONFIG_PIKO_UNSUPPORTED', severity: 'error', message }
   }
   const meant = nearest(shown.replace(/^-+/, ''), known)
+  // A number below zero, or a word of another program: parseArgs takes each letter for a flag.
+  const hint =
+    meant !== undefined
+      ? `did you mean --${meant}?`
+      : shown.startsWith('--')
+        ? undefined
+        : 'write -- before arguments that begin with -'
   return {
     code: 'CONFIG_FLAG_UNKNOWN',
     severity: 'error',
     message: `unknown flag ${shown}`,
-    ...(meant === undefined ? {} : { hint: `did you mean --${meant}?` }),
+    ...(hint === undefined ? {} : { hint }),
   }
 }
 

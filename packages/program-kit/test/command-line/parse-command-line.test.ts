@@ -228,3 +228,17 @@ test('flags of another program are renamed, or refused with the reason', () => {
     problems: [{ code: 'CONFIG_PIKO_UNSUPPORTED' }],
   })
 })
+
+test.each(['-1', '-la', '-x'])('an unknown %s is told that -- makes it an argument', (word) => {
+  const line = parse(['http', word, '8080'])
+  if (line.kind !== 'error') throw new Error('accepted')
+  for (const { code, hint } of line.problems) {
+    expect([code, hint]).toEqual([
+      'CONFIG_FLAG_UNKNOWN',
+      'write -- before arguments that begin with -',
+    ])
+  }
+  expect(line.problems.length).toBeGreaterThan(0)
+  const { args } = parseGood(['http', '--', word, '8080']).command
+  expect(args).toEqual({ endpoint: word, address: '8080' })
+})
