@@ -164,6 +164,11 @@ export class ConnectionBudget {
     return this.#visitors >= visitors || this.#all >= all ? 'descriptors' : undefined
   }
 
+  /** Visitors' connections of one source. */
+  visitorsOf(source: string): number {
+    return this.#visitorsBySource.of(source)
+  }
+
   /** Most connections to the upstream port that have not authenticated. */
   get maxUnauthenticated(): number {
     return this.#shares.unauthenticated

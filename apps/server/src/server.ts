@@ -1,7 +1,8 @@
+// Length: the composition of the server, in one place: every part is constructed here and joined with the others.
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-import type { Gate } from '@proj/auth'
+import { type Gate, sourceOf } from '@proj/auth'
 import { WindowBudget } from '@proj/mux'
 import { type InheritedSockets, type Listeners, listenTogether, peerOf } from '@proj/portcheck'
 import { type Logger, TUNNEL_LIMITS } from '@proj/tunnel'
@@ -13,6 +14,8 @@ import {
   type Endpoint,
   UpstreamAcceptor,
   UpstreamRegistry,
+  StreamQuota,
+  type StreamQuotaOptions,
   type VisitorWaitLimits,
   VisitorWaits,
 } from '@proj/tunnel/server'
@@ -59,6 +62,8 @@ export interface ServerOptions {
   readonly edge?: ProxyOptions
   /** How long and how many visitors wait for an agent. */
   readonly waits?: VisitorWaitLimits
+  /** How many streams of an agent one source and one endpoint may have. */
+  readonly quota?: StreamQuotaOptions
   /** How many connections the descriptors of this process are enough for. Default: no limit. */
   readonly connections?: ConnectionShares
   /** The limit of open files of this process, for the log. Default: unknown. */
@@ -224,7 +229,10 @@ function construct(options: ServerOptions): ServerParts {
       return false
     }
   }
-  const registry = new UpstreamRegistry<Gate>(new VisitorWaits(options.waits, isReserved))
+  const registry = new UpstreamRegistry<Gate>(
+    new VisitorWaits(options.waits, isReserved),
+    new StreamQuota(options.quota),
+  )
   auditNames(registry, store.audit)
   const gates = new VisitorGates()
   registry.setStandingRules(gates.standing(options.visitors ?? []))
@@ -247,6 +255,7 @@ function construct(options: ServerOptions): ServerParts {
   }
   const peer = { addressOf, certificateOf }
   const budget = new ConnectionBudget(options.connections)
+  registry.quota.connectionsOf = (address) => budget.visitorsOf(sourceOf(address))
   const upstreamConnections = new UpstreamConnections(options.upstreamPort ?? {}, budget, logger)
   const onAccepted = (socket: Duplex): void => upstreamConnections.authenticated(socket)
   const connect = new ConsumerAcceptor({ ...common, onAccepted })

@@ -23,6 +23,7 @@ import {
   url,
 } from '@proj/config'
 import { TUNNEL_LIMITS } from '@proj/tunnel'
+import { STREAM_QUOTA_LIMITS } from '@proj/tunnel/server'
 import { patternProblem, VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
 import { AUTH_SETTINGS, authRule } from './auth/auth-settings.ts'
@@ -140,6 +141,14 @@ export const settings = defineSettings({
       maxWaiting: integerLimit(TUNNEL_LIMITS.maxWaiting, {
         description:
           'Visitors that wait for agents at once, a quarter of them for one endpoint; one more is rejected at once.',
+      }),
+      maxSourceShare: integerLimit(STREAM_QUOTA_LIMITS.maxSourceShare, {
+        description:
+          'Most streams to an agent that are for one address, or /64 of IPv6, in percent; then 429. 100: no limit.',
+      }),
+      maxEndpointShare: integerLimit(STREAM_QUOTA_LIMITS.maxEndpointShare, {
+        description:
+          'Most streams to an agent that are for one of its endpoints, in percent; then 503. 100: no limit.',
       }),
       tenants: objects(
         {

@@ -107,6 +107,7 @@ export async function start(
       store,
       probeTimeoutMs: settings.names.probeTimeoutMs,
       waits: settings.upstream,
+      quota: settings.upstream,
       visitors: await standingPolicies(settings.endpoints),
       authenticator,
       software: SOFTWARE,

@@ -6,7 +6,7 @@ export type { CloseOptions, SessionEvents } from './session/session.ts'
 export type { SessionEnd } from './session/lifecycle.ts'
 export type { SessionStats } from './session/session-stats.ts'
 
-export type { Channel } from './stream/channel.ts'
+export type { Channel, StreamCount } from './stream/channel.ts'
 export type { ChannelSink } from './stream/channel-sink.ts'
 export type { ChannelSession } from './stream/stream-host.ts'
 /** One stream of a session, as a Duplex. */

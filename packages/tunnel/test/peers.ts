@@ -17,6 +17,7 @@ import type { StreamRecord } from '../src/protocol/stream-record.ts'
 import { VisitorWaits, type VisitorWaitLimits } from '../src/server/visitor-waits.ts'
 import { UpstreamAcceptor, type UpstreamAcceptorOptions } from '../src/server/upstream-acceptor.ts'
 import type { Endpoint } from '../src/protocol/endpoint.ts'
+import type { StreamQuota } from '../src/server/stream-quota.ts'
 import { type Upstream, UpstreamRegistry } from '../src/server/upstream-registry.ts'
 
 /** Both halves of a server of ours on one port. */
@@ -31,12 +32,15 @@ export interface TestServer {
 }
 
 type ServerOptions = Omit<UpstreamAcceptorOptions, 'registry' | 'logger'> &
-  Omit<ConsumerAcceptorOptions, 'registry' | 'logger'> & { readonly waits?: VisitorWaitLimits }
+  Omit<ConsumerAcceptorOptions, 'registry' | 'logger'> & {
+    readonly waits?: VisitorWaitLimits
+    readonly quota?: StreamQuota
+  }
 
 /** Starts a server that the test's end stops. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const logger = new RecordingLogger()
-  const registry = new UpstreamRegistry(new VisitorWaits(options.waits))
+  const registry = new UpstreamRegistry(new VisitorWaits(options.waits), options.quota)
   const upstream = new UpstreamAcceptor({ ...options, registry, logger })
   const connectAcceptor = new ConsumerAcceptor({ ...options, registry, logger })
   const http = createServer(upstream.handleRequest)

@@ -141,6 +141,15 @@ function upstreamMetrics({ registry, sessions }: AdminSources): readonly Metric[
       help: 'Visitors rejected because too many waited for agents.',
       samples: [{ value: registry.waits.rejected }],
     },
+    {
+      type: 'counter',
+      name: 'adit_streams_over_quota_total',
+      help: 'Streams to agents that were not opened because one source or endpoint has too many.',
+      samples: Object.entries(registry.quota.rejected).map(([limit, value]) => ({
+        labels: { limit },
+        value,
+      })),
+    },
   ]
 }
 

@@ -120,6 +120,11 @@ export class Attempts {
     return room
   }
 
+  /** Address of the visitor; undefined behind a trusted proxy, whose address all visitors have. */
+  get #source(): string | undefined {
+    return this.#proxy.options.trustedHops === 0 ? this.#route.forward.clientAddress : undefined
+  }
+
   #open(sink: ChannelSink, isFresh: boolean, owner?: StreamOwner): UpstreamStream | undefined {
     this.#count += 1
     this.#busy = undefined
@@ -136,6 +141,12 @@ export class Attempts {
       if (idle !== undefined) {
         idle.channel.attach(sink)
         return idle
+      }
+      const reached = registry.reachedQuota(upstream, endpoint, this.#source)
+      if (reached !== undefined) {
+        this.#failure = reached === 'source' ? PROXY_ERRORS.sourceQuota : PROXY_ERRORS.endpointQuota
+        passed = withOne(passed, upstream)
+        continue
       }
       try {
         return pool.open(upstream, endpoint.name, forward.requestId, sink)

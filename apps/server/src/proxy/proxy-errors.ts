@@ -24,6 +24,8 @@ export const PROXY_ERRORS: Readonly<
     | 'endpointNotHttp'
     | 'agentBusy'
     | 'agentFull'
+    | 'endpointQuota'
+    | 'sourceQuota'
     | 'loopDetected'
     | 'serviceClosed'
     | 'badResponse'
@@ -52,6 +54,19 @@ export const PROXY_ERRORS: Readonly<
   agentBusy: { status: 503, error: 'agent busy', code: 'agent_busy', retryAfterMs: 1_000 },
   // All sessions of the agents have as many open streams as they may.
   agentFull: { status: 503, error: 'agent full', code: 'agent_full', retryAfterMs: 1_000 },
+  // One endpoint or one source has as many streams of the agents as it may.
+  endpointQuota: {
+    status: 503,
+    error: 'too many requests for the endpoint',
+    code: 'endpoint_quota',
+    retryAfterMs: 1_000,
+  },
+  sourceQuota: {
+    status: 429,
+    error: 'too many requests at once from your address',
+    code: 'source_quota',
+    retryAfterMs: 1_000,
+  },
   loopDetected: { status: 508, error: 'too many Adit servers on the way', code: 'loop_detected' },
   serviceClosed: { status: 502, error: 'upstream unreachable', code: 'service_closed' },
   badResponse: { status: 502, error: 'upstream unreachable', code: 'bad_response' },

@@ -185,6 +185,7 @@ test('metrics have the names and labels that dashboards of Piko read', async () 
     'piko_upstreams_registered_endpoints',
     'adit_visitors_waiting',
     'adit_visitors_not_waiting_total',
+    'adit_streams_over_quota_total',
     'adit_public_ports',
     'adit_public_port_visitors',
     'adit_public_port_connections_total',

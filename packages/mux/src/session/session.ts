@@ -7,7 +7,7 @@
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { Acceptor } from './acceptor.ts'
-import { Channel } from '../stream/channel.ts'
+import { Channel, type StreamCount } from '../stream/channel.ts'
 import type { ChannelSink } from '../stream/channel-sink.ts'
 import { type ChunkAnswer, ChunkUse } from '../lent-memory.ts'
 import { MuxError } from '../errors.ts'
@@ -123,14 +123,15 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
    * Opens a stream without waiting. Data may be written at once.
    *
    * @param sink - receives the events of the channel; `attach` can set it later.
+   * @param count - its `open` is one more until the stream is closed.
    * @throws {MuxError} MUX_SESSION_CLOSED, MUX_GOAWAY_RECEIVED, MUX_STREAM_LIMIT, MUX_ACK_BACKLOG,
    * MUX_STREAM_IDS_EXHAUSTED.
    */
-  openChannel(sink?: ChannelSink): Channel {
+  openChannel(sink?: ChannelSink, count?: StreamCount): Channel {
     const refusal = this.#refusal()
     if (refusal !== undefined) throw refusal
     const { table } = this.#parts
-    const channel = new Channel(this.#parts, table.takeId(), true, sink)
+    const channel = new Channel(this.#parts, table.takeId(), true, sink, count)
     table.add(channel)
     return channel
   }

@@ -105,14 +105,16 @@ export class StreamTable {
   add(channel: Channel): void {
     this.#live.set(channel.id, channel)
     this.opened += 1
+    if (channel.count !== undefined) channel.count.open += 1
     if (!this.#isOwn(channel.id)) return
     this.#outbound += 1
     this.#unacked += 1
   }
 
   /** Removes a stream that closed. */
-  remove({ id, acknowledged }: Pick<Channel, 'id' | 'acknowledged'>): void {
+  remove({ id, acknowledged, count }: Pick<Channel, 'id' | 'acknowledged' | 'count'>): void {
     if (!this.#live.delete(id)) return
+    if (count !== undefined) count.open -= 1
     if (this.#isOwn(id)) {
       this.#outbound -= 1
       if (!acknowledged) this.#unacked -= 1

@@ -16,12 +16,20 @@ import { ReceiveWindow } from './receive-window.ts'
 import { SendingHalf } from './sending-half.ts'
 import type { ChannelSession, StreamHost } from './stream-host.ts'
 
+/** How many streams of one part of a session are open. */
+export interface StreamCount {
+  /** Changed by the session. */
+  open: number
+}
+
 /** One stream of a session. */
 export class Channel {
   /** Stream id on the wire. */
   readonly id: number
   /** The session it belongs to. */
   readonly session: ChannelSession
+  /** @internal What it is counted in while it is open. */
+  readonly count: StreamCount | undefined
   readonly #host: StreamHost
   readonly #sending: SendingHalf
   readonly #window = new ReceiveWindow()
@@ -40,11 +48,18 @@ export class Channel {
   #lastReason = 0
 
   /** @internal A session creates channels. */
-  constructor(host: StreamHost, id: number, outbound: boolean, sink?: ChannelSink) {
+  constructor(
+    host: StreamHost,
+    id: number,
+    outbound: boolean,
+    sink?: ChannelSink,
+    count?: StreamCount,
+  ) {
     this.id = id
     this.session = host.session
     this.#host = host
     this.#sink = sink
+    this.count = count
     this.#sending = new SendingHalf(host, id, this)
     this.#acknowledged = !outbound
     this.#watchedSinceMs = host.sweep.arm()

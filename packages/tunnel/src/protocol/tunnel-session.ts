@@ -3,6 +3,7 @@ import {
   type ChannelSink,
   type ChunkAnswer,
   Session,
+  type StreamCount,
   type WindowBudget,
 } from '@proj/mux'
 
@@ -134,9 +135,9 @@ export class TunnelSession {
    * @throws {MuxError} when the session takes none.
    * @throws {TunnelError} TUNNEL_RECORD_INVALID for a record that is too long.
    */
-  openStream(record: StreamRecord, sink?: ChannelSink): Channel {
+  openStream(record: StreamRecord, sink?: ChannelSink, count?: StreamCount): Channel {
     const head = this.protocol === 'adit' ? encodeStreamRecord(record) : undefined
-    const channel = this.mux.openChannel(sink)
+    const channel = this.mux.openChannel(sink, count)
     if (head !== undefined) channel.write(head)
     return channel
   }

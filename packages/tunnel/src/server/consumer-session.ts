@@ -117,8 +117,9 @@ export class ConsumerSession {
     // What the consumer's own record says of who connected is not believed: ours names the consumer.
     const gone = new AbortController()
     const named = this.#endpoint(endpoint)
+    const visitor = { ...this.#visitor, held: this.#open.size }
     // An access waits for its server, and for the agent as well, also for one that was never here.
-    const connection = openConnection(registry, named, this.#visitor, logger, gone.signal, true)
+    const connection = openConnection(registry, named, visitor, logger, gone.signal, true)
     if (!(connection instanceof Promise)) return this.#join(channel, connection)
     const waiting = new WaitingSink(() => {
       this.#open.delete(channel)

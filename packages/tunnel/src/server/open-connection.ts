@@ -19,6 +19,8 @@ export interface TcpVisitor {
   readonly remotePort: number | undefined
   /** TLS version and server name of its connection, `TLSv1.3 name`; absent when plain. */
   readonly tls?: string
+  /** Streams it has open on its session. Default 0. */
+  readonly held?: number
 }
 
 /**
@@ -61,7 +63,7 @@ export function openConnection(
   isHeld = false,
 ): TcpConnection | ConnectionRejection | Promise<TcpConnection | ConnectionRejection> {
   const result = tryConnection(registry, endpoint, visitor, logger)
-  if (result instanceof TcpConnection || result === 'notPermitted') return result
+  if (result instanceof TcpConnection || isFinal(result)) return result
   if (result === 'noUpstream' && !isHeld && !registry.waits.expects(endpoint)) return result
   return waitAndOpen(registry, endpoint, visitor, logger, signal, isHeld, result)
 }
@@ -81,7 +83,7 @@ async function waitAndOpen(
   let hasWaited = false
   let result: ReturnType<typeof tryConnection> = first
   for (;;) {
-    if (result instanceof TcpConnection || result === 'notPermitted') return result
+    if (result instanceof TcpConnection || isFinal(result)) return result
     const isAbsent = result === 'noUpstream'
     const wait =
       result === 'noUpstream'
@@ -106,15 +108,25 @@ function tryConnection(
   endpoint: Endpoint,
   visitor: TcpVisitor,
   logger: Logger,
-): TcpConnection | Exclude<ConnectionRejection, 'limitReached'> | Busy {
+): TcpConnection | ConnectionRejection | Busy {
   const rejection = rejectConnection(registry, endpoint, visitor)
   if (rejection !== undefined) return rejection
   const record = recordOf(endpoint, visitor)
   const tried = new Set<Upstream>()
   let busy: Upstream | undefined
+  let isOverQuota = false
   for (;;) {
     const upstream = registry.pick(endpoint, tried)
-    if (upstream === undefined) return busy === undefined ? 'noUpstream' : { upstream: busy }
+    if (upstream === undefined) {
+      if (busy !== undefined) return { upstream: busy }
+      return isOverQuota ? 'limitReached' : 'noUpstream'
+    }
+    const { remoteAddress, held } = visitor
+    if (registry.reachedQuota(upstream, endpoint, remoteAddress, held) !== undefined) {
+      tried.add(upstream)
+      isOverQuota = true
+      continue
+    }
     try {
       const channel = upstream.openStream(record)
       const outcome = new OutcomeWatch((what) => registry.report(endpoint, what))
@@ -129,6 +141,11 @@ function tryConnection(
       if (isBusy(error)) busy ??= upstream
     }
   }
+}
+
+/** Whether there is nothing to wait for. */
+function isFinal(result: unknown): result is 'notPermitted' | 'limitReached' {
+  return result === 'notPermitted' || result === 'limitReached'
 }
 
 /** Whether a session could not open a stream only because it has too many now. */

@@ -1,3 +1,4 @@
+// Length: one table; picking a session, its rules and its quotas are judged against the same entries.
 import { EventEmitter } from 'node:events'
 
 import type { Channel, ChannelSink } from '@proj/mux'
@@ -7,6 +8,7 @@ import type { Endpoint } from '../protocol/endpoint.ts'
 import type { LastOutcome, StreamOutcome } from '../protocol/stream-outcome.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import type { VisitorRules } from '../protocol/visitor-rules.ts'
+import { type ReachedQuota, StreamQuota } from './stream-quota.ts'
 import { VisitorWaits } from './visitor-waits.ts'
 
 /** One session of an agent, as far as an endpoint's visitors are concerned. */
@@ -29,8 +31,14 @@ export interface Upstream {
   readonly leaving: AbortSignal
   /** Streams open now. */
   readonly openStreams: number
+  /** Most streams that may be open at once. */
+  readonly maxStreams: number
+  /** Endpoints it serves now. */
+  readonly endpointCount: number
   /** Whether the agent owes an answer; it is then picked only when there is no other. */
   readonly suspect: boolean
+  /** Streams for an endpoint that are open now. */
+  streamsOf(endpoint: string): number
   /**
    * Opens a stream to the agent. The record travels ahead where the session speaks our protocol.
    *
@@ -106,16 +114,22 @@ export class UpstreamRegistry<
 > extends EventEmitter<RegistryEvents> {
   /** Visitors that wait for an agent. */
   readonly waits: VisitorWaits
+  /** Keeps one source and one endpoint from taking all streams of an agent. */
+  readonly quota: StreamQuota
   /** By tenant, then by name: a lookup allocates nothing, and names of different tenants cannot collide. */
   readonly #tenants = new Map<string, Map<string, Entry<Rules>>>()
   /** Number of endpoints with rules; while it is 0, no rules have to be looked up. */
   #guarded = 0
   #standingRules: (endpoint: Endpoint) => readonly Rules[] = () => []
 
-  /** @param waits - Default: one with the default limits. */
-  constructor(waits: VisitorWaits = new VisitorWaits()) {
+  /**
+   * @param waits - Default: one with the default limits.
+   * @param quota - the same.
+   */
+  constructor(waits: VisitorWaits = new VisitorWaits(), quota: StreamQuota = new StreamQuota()) {
     super()
     this.waits = waits
+    this.quota = quota
   }
 
   /**
@@ -200,6 +214,27 @@ export class UpstreamRegistry<
     const entry = this.#find(endpoint)
     if (entry === undefined) return undefined
     return next(entry, except, false) ?? next(entry, except, true)
+  }
+
+  /**
+   * Which quota one more stream of a visitor would exceed; asked before a stream is opened.
+   *
+   * @param remoteAddress - undefined: not limited by source.
+   * @param held - streams that the visitor has on one connection. Default 0.
+   */
+  reachedQuota(
+    upstream: Upstream,
+    endpoint: Endpoint,
+    remoteAddress: string | undefined,
+    held = 0,
+  ): ReachedQuota | undefined {
+    return this.quota.reached(
+      upstream,
+      endpoint.name,
+      () => this.count(endpoint),
+      remoteAddress,
+      held,
+    )
   }
 
   /** Like {@link pick}, of the sessions that do not serve the endpoint as a TCP endpoint. */

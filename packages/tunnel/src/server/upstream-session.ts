@@ -1,4 +1,11 @@
-import { type Channel, type ChannelSink, isMuxError, type WindowBudget } from '@proj/mux'
+import {
+  type Channel,
+  type ChannelSink,
+  DEFAULTS,
+  isMuxError,
+  type StreamCount,
+  type WindowBudget,
+} from '@proj/mux'
 
 import { onAborted } from '../abortable.ts'
 import { isTunnelError } from '../errors.ts'
@@ -73,6 +80,8 @@ export class UpstreamSession implements Upstream {
   readonly #endpoints: UpstreamEndpoints
   readonly #probe: LivenessProbe
   readonly #leaving = new AbortController()
+  /** Open streams by endpoint, of endpoints that are served or have some. */
+  readonly #streams = new Map<string, StreamCount>()
   #draining = false
   #loggedFullAtMs = -Infinity
   /** Since when the agent owes an answer, and how many bytes had come by then. */
@@ -158,6 +167,21 @@ export class UpstreamSession implements Upstream {
   }
 
   /** @inheritdoc */
+  get maxStreams(): number {
+    return DEFAULTS.maxOutboundStreams
+  }
+
+  /** @inheritdoc */
+  get endpointCount(): number {
+    return this.#endpoints.names.size
+  }
+
+  /** @inheritdoc */
+  streamsOf(endpoint: string): number {
+    return this.#streams.get(endpoint)?.open ?? 0
+  }
+
+  /** @inheritdoc */
   get suspect(): boolean {
     return this.#probe.pending || this.#isUnanswered()
   }
@@ -174,7 +198,7 @@ export class UpstreamSession implements Upstream {
   /** @inheritdoc */
   openStream(record: StreamRecord, sink?: ChannelSink): Channel {
     try {
-      const channel = this.#session.openStream(record, sink)
+      const channel = this.#session.openStream(record, sink, this.#countOf(record.endpoint))
       // Its acknowledgement is an answer that the agent owes.
       if (this.#doubtedAtMs === undefined) this.#beginDoubt()
       return channel
@@ -182,6 +206,18 @@ export class UpstreamSession implements Upstream {
       if (isMuxError(error, 'MUX_STREAM_LIMIT')) this.#logFull()
       throw error
     }
+  }
+
+  #countOf(endpoint: string): StreamCount {
+    const known = this.#streams.get(endpoint)
+    if (known !== undefined) return known
+    // Names come and go; there are never more than the session serves, and as many that it did.
+    if (this.#streams.size > 2 * this.#endpoints.names.size) {
+      for (const [name, { open }] of this.#streams) if (open === 0) this.#streams.delete(name)
+    }
+    const count = { open: 0 }
+    this.#streams.set(endpoint, count)
+    return count
   }
 
   /** @inheritdoc */

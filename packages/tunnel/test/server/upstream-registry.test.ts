@@ -15,6 +15,8 @@ class FakeUpstream implements Upstream {
   readonly connectedAt = 0
   readonly leave = new AbortController()
   openStreams = 0
+  readonly maxStreams = 4096
+  readonly endpointCount = 1
   suspect = false
 
   constructor(peer: string, id = peer) {
@@ -24,6 +26,10 @@ class FakeUpstream implements Upstream {
 
   get leaving(): AbortSignal {
     return this.leave.signal
+  }
+
+  streamsOf(): number {
+    return 0
   }
 
   openStream(): never {
