@@ -1,27 +1,20 @@
-import { InheritedSockets } from '@proj/portcheck'
 import { type Invocation, runCommandLine, type Surroundings } from '@proj/program-kit'
 
 import { pikoFiles } from './commands/piko-files.ts'
 import { runStoreCommand } from './commands/run-store-command.ts'
 import { commands, type OwnCommands } from './commands/commands.ts'
 import { type ServerTree, settings } from './settings.ts'
-import { start } from './start.ts'
+import { type ProcessOrigin, start } from './start.ts'
 import { status } from './commands/status.ts'
 import { findTlsFaults } from './tls/tls-material.ts'
+import { upgradeServer } from './commands/upgrade-command.ts'
 import { SOFTWARE } from './version.ts'
 
 /** Address of the JSON Schema of the configuration file. */
 export const SCHEMA_ID = 'https://adit.example/schema/server.json'
 
-/**
- * The program `adit-server`, from its command line to its exit code.
- *
- * @param inherited - listening sockets of another process, for the command `start`. Default: none.
- */
-export async function run(
-  around: Surroundings,
-  inherited: InheritedSockets = new InheritedSockets(),
-): Promise<number> {
+/** The program `adit-server`, from its command line to its exit code. */
+export async function run(around: Surroundings, origin: ProcessOrigin): Promise<number> {
   return await runCommandLine<ServerTree, OwnCommands>(
     {
       software: SOFTWARE,
@@ -31,7 +24,7 @@ export async function run(
       piko: pikoFiles(settings),
       inspect: findTlsFaults,
       inspects: ['start'],
-      run: async (invocation) => await runOwn(invocation, inherited),
+      run: async (invocation) => await runOwn(invocation, origin),
     },
     around,
   )
@@ -39,14 +32,16 @@ export async function run(
 
 async function runOwn(
   invocation: Invocation<ServerTree, OwnCommands>,
-  inherited: InheritedSockets,
+  origin: ProcessOrigin,
 ): Promise<number> {
   const { command } = invocation
   switch (command.name) {
     case 'start':
-      return await start(invocation, inherited)
+      return await start(invocation, origin)
     case 'status':
       return await status(invocation, command.flags)
+    case 'upgrade':
+      return await upgradeServer(invocation)
     default:
       return await runStoreCommand({ ...invocation, command })
   }

@@ -1,10 +1,17 @@
 // Length: the composition of the server, in one place: every part is constructed here and joined with the others.
-import type { IncomingMessage, Server as HttpServer } from 'node:http'
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 import { type Gate, sourceOf } from '@proj/auth'
 import { WindowBudget } from '@proj/mux'
-import { type InheritedSockets, type Listeners, listenTogether, peerOf } from '@proj/portcheck'
+import {
+  type InheritedSocket,
+  type InheritedSockets,
+  type Listeners,
+  listenTogether,
+  peerOf,
+} from '@proj/portcheck'
+import { graceSignal } from '@proj/program-kit'
 import { type Logger, TUNNEL_LIMITS } from '@proj/tunnel'
 import {
   allowAll,
@@ -72,6 +79,8 @@ export interface ServerOptions {
   readonly publicPorts?: PublicPortOptions
   /** Listening sockets of another process, for the ports and for public ports. Default: none. */
   readonly inherited?: InheritedSockets | undefined
+  /** Endpoints that the process before this one served: visitors wait for them. Default: none. */
+  readonly expected?: readonly Endpoint[]
   /** The operator's rules for visitors. Default: none. */
   readonly visitors?: readonly StandingPolicy[]
   /** Judges handshakes. Default: the authenticator. */
@@ -92,6 +101,9 @@ export interface ServerOptions {
 
 /** Memory that the windows of all sessions of this process may grow by together. */
 const WINDOW_BUDGET_BYTES = 256 * 1024 * 1024
+
+/** Longest wait for the requests of visitors that have connected, after the sockets were handed over, ms. */
+const SETTLE_MS = 2_000
 
 /** The three ports by name. */
 export interface ServerListeners {
@@ -162,6 +174,44 @@ export class Server {
     }
   }
 
+  /** Endpoints that are served now. */
+  get endpoints(): readonly Endpoint[] {
+    return [...this.registry.snapshot().keys()]
+  }
+
+  /** Every listening socket, for a process that takes over. */
+  descriptors(): InheritedSocket[] {
+    const { inherited } = this.#parts
+    return [
+      ...Object.entries<Listeners>({ ...this.listeners }).flatMap(([name, listeners]) =>
+        listeners.descriptors(name),
+      ),
+      ...this.publicPorts.descriptors(),
+      ...(inherited?.unused ?? []),
+    ]
+  }
+
+  /** Whether answers end the connections of visitors, so that they connect again. */
+  discourageKeepAlive(isOn: boolean): void {
+    this.edge.draining = isOn
+    for (const server of Object.values(this.#parts.http)) {
+      server.off('request', endConnection)
+      if (isOn) server.prependListener('request', endConnection)
+    }
+  }
+
+  /**
+   * Closes when another process has taken the sockets over: the ports are closed here at once, visitors
+   * that were accepted here are served to the end, agents connect to the other process.
+   *
+   * @param options.signal - ends the drain: what still runs then is destroyed.
+   * @param options.onClosed - called when this process accepts no connections any more.
+   */
+  leave(options: { readonly signal: AbortSignal; readonly onClosed: () => void }): Promise<void> {
+    this.#ending ??= this.#leave(options)
+    return this.#ending
+  }
+
   /**
    * Drains and closes: not ready, no new visitors and agents, running exchanges finish, agents get
    * the message to reconnect, to another server or later, then everything closes.
@@ -191,8 +241,41 @@ export class Server {
     for (const listeners of Object.values(this.listeners)) listeners.destroy()
   }
 
+  async #leave({
+    signal,
+    onClosed,
+  }: {
+    readonly signal: AbortSignal
+    readonly onClosed: () => void
+  }): Promise<void> {
+    const { upstream, inherited } = this.#parts
+    inherited?.close()
+    for (const listeners of Object.values<Listeners>({ ...this.listeners })) {
+      void listeners.close({ signal }).catch(() => {})
+    }
+    onClosed()
+    // Kept-alive operators too. Idle connections stay: a request may be on its way.
+    this.discourageKeepAlive(true)
+    // Visitors of the other process wait meanwhile: as long as agents are here, they are not there.
+    await this.edge.settle({ signal: graceSignal(SETTLE_MS, signal) })
+    upstream.moveAway({ signal })
+    await this.#drain(signal)
+  }
+
+  async #drain(signal: AbortSignal): Promise<void> {
+    const { connect, upstream } = this.#parts
+    // Visitors before agents: their exchanges need the agents' sessions.
+    await Promise.all([
+      this.edge.drain({ signal }),
+      this.publicPorts.drain({ signal }),
+      connect.drain({ signal }),
+    ])
+    await upstream.drain({ signal })
+    this.destroy()
+  }
+
   async #close({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const { state, connect, upstream, inherited } = this.#parts
+    const { state, upstream, inherited } = this.#parts
     state.stop()
     // Closed, not kept for a later listener: what connects now waits for the next process.
     inherited?.close()
@@ -203,14 +286,7 @@ export class Server {
     const freed = [this.listeners.proxy, this.listeners.upstream].map((listeners) =>
       listeners.close({ signal }).catch(() => {}),
     )
-    // Visitors before agents: their exchanges need the agents' sessions.
-    await Promise.all([
-      this.edge.drain({ signal }),
-      this.publicPorts.drain({ signal }),
-      connect.drain({ signal }),
-    ])
-    await upstream.drain({ signal })
-    this.destroy()
+    await this.#drain(signal)
     await Promise.all(freed)
   }
 }
@@ -219,8 +295,10 @@ function construct(options: ServerOptions): ServerParts {
   const { logger, software, authenticator, probeTimeoutMs } = options
   const store = options.store ?? memoryStore(logger)
   const state = new ServerState()
-  // Over a restart only reserved names are known.
-  const isReserved = (endpoint: Endpoint): boolean => {
+  const expected = new Set(options.expected?.map(({ tenant, name }) => `${tenant}/${name}`))
+  // Over a restart only reserved names are known, and those of a process that this one has replaced.
+  const isExpected = (endpoint: Endpoint): boolean => {
+    if (expected.has(`${endpoint.tenant}/${endpoint.name}`)) return true
     try {
       return store.reservations.find(endpoint) !== undefined
     } catch (error) {
@@ -230,7 +308,7 @@ function construct(options: ServerOptions): ServerParts {
     }
   }
   const registry = new UpstreamRegistry<Gate>(
-    new VisitorWaits(options.waits, isReserved),
+    new VisitorWaits(options.waits, isExpected),
     new StreamQuota(options.quota),
   )
   auditNames(registry, store.audit)
@@ -367,6 +445,7 @@ async function listenOn(
   const [proxy, upstream, admin] = await listenTogether([
     {
       ...listenRequest(options.proxy, '*:8000'),
+      name: 'proxy',
       inherited,
       onConnection: (socket, { address }) => edge.accept(socket, address),
     },
@@ -374,6 +453,7 @@ async function listenOn(
       ...listenRequest(options.upstream, '*:8001', (socket, address) =>
         upstreamConnections.accept(socket, address),
       ),
+      name: 'upstream',
       inherited,
       server: http.upstream,
     },
@@ -383,11 +463,17 @@ async function listenOn(
         adminConnections.reject(socket, TOO_MANY_CONNECTIONS)
         return false
       }),
+      name: 'admin',
       inherited,
       server: http.admin,
     },
   ])
   return { proxy, upstream, admin }
+}
+
+/** The answer says so, and the client connects again for its next request. */
+function endConnection(_: IncomingMessage, response: ServerResponse): void {
+  response.shouldKeepAlive = false
 }
 
 function tlsPorts({ proxy, upstream, admin }: ServerOptions): TlsPortStatus[] {

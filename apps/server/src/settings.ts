@@ -245,6 +245,18 @@ export const settings = defineSettings({
       default: 'false',
       description: 'Allow ports without credentials that other machines can reach.',
     }),
+    upgrade: {
+      delayMs: setting(duration(), {
+        default: '2s',
+        description:
+          'Upgrade in place: how long kept-alive visitors are told to connect again before the sockets change hands; those idle for longer are closed.',
+      }),
+      timeoutMs: setting(duration({ min: 100 }), {
+        default: '30s',
+        description:
+          'Upgrade in place: how long the successor may take for each of its two steps; then the running process goes on.',
+      }),
+    },
     gracePeriodMs: setting(duration(), {
       default: '1m',
       description: 'How long running exchanges may take to finish when the server stops.',

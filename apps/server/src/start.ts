@@ -9,6 +9,7 @@ import {
   type Invocation,
   movedBinds,
   reloading,
+  type Successor,
   UserError,
 } from '@proj/program-kit'
 import { formatHostPort, type ListenAddress, type PortRange } from '@proj/config/address'
@@ -32,32 +33,49 @@ import { openStoreOrNone } from './store/server-store.ts'
 import { type ServerTree, settings as definition } from './settings.ts'
 import { portsWithTls, TlsPorts } from './tls/tls-ports.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
+import { handedState, type Restart, type ServerPredecessor, upgrade } from './upgrade.ts'
 import { SOFTWARE } from './version.ts'
 import { standingPolicies } from './auth/visitor-gates.ts'
 
-/**
- * Runs the server until a signal stops it.
- *
- * @param sockets - listening sockets of another process; those that are not wanted are closed.
- */
+/** What the process has from its start. */
+export interface ProcessOrigin {
+  /** Listening sockets of another process; those that are not wanted are closed. */
+  readonly inherited: InheritedSockets
+  /** The process that this one replaces. */
+  readonly predecessor: ServerPredecessor | undefined
+  /** How its own successor is started. */
+  readonly restart: Restart
+}
+
+/** Runs the server until a signal stops it, or its successor has taken over. */
 export async function start(
   invocation: Invocation<ServerTree, OwnCommands>,
-  sockets: InheritedSockets,
+  origin: ProcessOrigin,
 ): Promise<number> {
-  using inherited = sockets
+  const { predecessor, restart } = origin
+  using inherited = origin.inherited
   const { loaded, json, colour, around } = invocation
   const { settings } = loaded
   const { stdout, stderr, signals } = around
   const { level, format, rate: logRate } = settings.log
   using rate = new LogRate((logRate.amount * 60_000) / logRate.periodMs)
   const logger = createLogger({ level, format, rate, stream: stderr, colour })
+  // From the beginning: without a listener the signal ends the process.
+  let beginUpgrade = (): void => logger.warn('upgrade not begun: the server is starting')
+  signals.onUpgrade(() => beginUpgrade())
   for (const why of inherited.problems) logger.warn({ why }, 'inherited sockets are not used')
+  const handed = predecessor && handedState(predecessor)
   const descriptors = readDescriptorLimit()
   const { handshakes, ...connections } = shareDescriptors(
     descriptors,
     portsWithTls(settings).length,
   )
-  await using tls = await TlsPorts.open(settings, logger, handshakes)
+  await using tls = await TlsPorts.open(settings, logger, {
+    mostHandshakes: handshakes,
+    ticketKeys: handed?.ticketKeys,
+  })
+  // All that can fail without the data directory has been done: from here on it belongs to this process.
+  await predecessor?.prepared()
   using own = openStoreOrNone({
     dataDir: settings.dataDir,
     env: around.env,
@@ -103,6 +121,7 @@ export async function start(
       upstreamPort: settings.upstream,
       publicPorts: { ...publicPorts, hosts: portHosts },
       inherited,
+      expected: handed?.endpoints ?? [],
       hosts: portHostNames(binds, settings.proxy),
       store,
       probeTimeoutMs: settings.names.probeTimeoutMs,
@@ -147,9 +166,38 @@ export async function start(
     },
   })
   void authenticator.prepare()
+  // It connects to every port, so the process before must not accept any more.
+  await predecessor?.ready()
   await announce(server, { stdout, json })
-  const { gracePeriodMs } = settings
-  await drainOnStop({ signals, gracePeriodMs, logger, drain: (options) => server.close(options) })
+  const { gracePeriodMs, upgrade: limits } = settings
+  const ended = new AbortController()
+  const end = (): void => ended.abort()
+  signals.stop.addEventListener('abort', end, { once: true })
+  if (signals.stop.aborted) end()
+  let successor: Successor | undefined
+  let isUpgrading = false
+  beginUpgrade = () => {
+    if (isUpgrading || ended.signal.aborted) {
+      logger.warn('upgrade not begun: one is running, or the server is stopping')
+      return
+    }
+    isUpgrading = true
+    const parts = { server, store: own, tls, restart, logger, ...limits, signal: ended.signal }
+    void upgrade(parts).then((found) => {
+      isUpgrading = false
+      successor = found
+      if (found !== undefined) end()
+    })
+  }
+  await drainOnStop({
+    signals: { stop: ended.signal, kill: signals.kill },
+    gracePeriodMs,
+    logger,
+    drain: async ({ signal }) => {
+      if (successor === undefined) await server.close({ signal })
+      else await server.leave({ signal, onClosed: () => successor?.release() })
+    },
+  })
   return EXIT.ok
 }
 

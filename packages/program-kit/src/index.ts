@@ -2,7 +2,7 @@ export { PROGRAM_ERRORS, type ProgramErrorCode } from './errors.ts'
 
 // Start and end
 export { EXIT, EXIT_MEANINGS, UserError } from './process/exit-code.ts'
-export { drainOnStop, type DrainOptions } from './process/drain.ts'
+export { drainOnStop, type DrainOptions, graceSignal } from './process/drain.ts'
 export {
   aborted,
   type ProgramHost,
@@ -10,6 +10,13 @@ export {
   runProgram,
   type TextOutput,
 } from './process/program.ts'
+export {
+  HandOverError,
+  type HandOverHost,
+  Predecessor,
+  Successor,
+  type SuccessorOptions,
+} from './process/hand-over.ts'
 export { reloading, type ReloadingOptions } from './process/reloading.ts'
 
 // The command line

@@ -16,6 +16,11 @@ const ownCommands = {
       ...ADMIN_TLS_FLAGS,
     },
   },
+  upgrade: {
+    description:
+      'Replaces the server of this machine that has the data directory, without refusing a connection.',
+    settings: ['data_dir', 'upgrade', 'log'],
+  },
   ...STORE_COMMANDS,
 } as const
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 
 import { type Gate, sourceOf } from '@proj/auth'
 import type { Logger } from '@proj/tunnel'
@@ -33,6 +34,9 @@ export interface HttpProxyParts {
   readonly budget: ConnectionBudget
   readonly logger: Logger
 }
+
+/** How often it is looked whether visitors still need a route, ms: they do for a round trip. */
+const SETTLE_POLL_MS = 10
 
 /** Shortest tick; shorter timeouts than a few of these are met late. */
 const MIN_TICK_MS = 10
@@ -127,6 +131,20 @@ export class HttpProxy implements ProxyContext {
   readonly #forget = (visitor: VisitorConnection): void => {
     this.#visitors.delete(visitor)
     if (this.#visitors.size === 0) this.#whenEmpty?.()
+  }
+
+  /**
+   * Waits until every connection that was accepted has sent its request and the request has its agent, and
+   * ends the kept-alive ones that are idle. For a process that does not accept any more.
+   *
+   * @param options.signal - ends the wait.
+   */
+  async settle({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    this.draining = true
+    for (const visitor of this.#visitors.keys()) if (!visitor.needsRoute) visitor.closeIfIdle()
+    while (!signal.aborted && [...this.#visitors.keys()].some(({ needsRoute }) => needsRoute)) {
+      await delay(SETTLE_POLL_MS)
+    }
   }
 
   /**

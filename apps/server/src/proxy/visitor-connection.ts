@@ -51,6 +51,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #phase: Phase = 'idle'
   #exchange: Exchange | undefined
   #request: RequestHead | undefined
+  #hasAsked = false
   #checkEnd: AbortController | undefined
   /** When the head of `#request` had been read, `performance.now()`. */
   #beganAt = 0
@@ -89,6 +90,15 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   /** When the request began that runs now, `performance.now()`; Infinity: none does. */
   get runsSince(): number {
     return this.#exchange === undefined ? Infinity : this.#beganAt
+  }
+
+  /**
+   * Whether its first request, or one that has begun, has no route yet: it still needs the agents of this
+   * process.
+   */
+  get needsRoute(): boolean {
+    if (this.#phase === 'idle') return !this.#hasAsked
+    return this.#phase === 'head' || this.#phase === 'checking'
   }
 
   /** Ends the connection if it is idle; called when the server stops. */
@@ -233,6 +243,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
 
   #begin(head: RequestHead, rest: Buffer): void {
     this.#request = head
+    this.#hasAsked = true
     this.#beganAt = performance.now()
     this.#proxy.stats.requests += 1
     const connect = connectRequest(this.#proxy, head, this.#facts, this.#rawSocket)

@@ -1,5 +1,6 @@
 import { formatHostPort } from '@proj/config/address'
 import {
+  type InheritedSocket,
   type InheritedSockets,
   listen,
   type Listeners,
@@ -77,6 +78,11 @@ export class PublicPort {
   /** What differs from the request, such as an address family this machine lacks. */
   get warnings(): readonly Warning[] {
     return this.#listeners?.bound.flatMap(({ warnings }) => warnings) ?? []
+  }
+
+  /** Its listening sockets, for a process that takes over. */
+  descriptors(): InheritedSocket[] {
+    return this.#listeners?.descriptors(`port-${this.number}`) ?? []
   }
 
   /** Connections that the access lists refused. */

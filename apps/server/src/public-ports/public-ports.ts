@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto'
 
 import { formatUrl } from '@proj/config/address'
-import { type InheritedSockets, isPortcheckError, type WarningCode } from '@proj/portcheck'
+import {
+  type InheritedSocket,
+  type InheritedSockets,
+  isPortcheckError,
+  type WarningCode,
+} from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 import type { PortLease, PortRejection, PortWish, PublicPortSource } from '@proj/tunnel/server'
 
@@ -81,6 +86,11 @@ export class PublicPorts implements PublicPortSource {
   /** Ports that are claimed, in order. */
   get ports(): readonly PublicPort[] {
     return [...this.#byOwner.values()].toSorted((one, other) => one.number - other.number)
+  }
+
+  /** The listening sockets of every port, for a process that takes over. */
+  descriptors(): InheritedSocket[] {
+    return [...this.#byNumber.values()].flatMap((port) => port.descriptors())
   }
 
   /** The port an owner has now, served or held. */

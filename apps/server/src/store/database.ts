@@ -52,6 +52,7 @@ export class Database {
   /** By their text; there are only as many as the code has. */
   readonly #statements = new Map<string, Statement>()
   #isOpen = true
+  #isHandedOver = false
 
   private constructor(file: string, connection: InstanceType<typeof Libsql>) {
     this.file = file
@@ -88,6 +89,18 @@ export class Database {
     return this.#isOpen
   }
 
+  /**
+   * Whether another process writes to the file now, as the successor of this one. It can still be read here,
+   * and every change is STORE_HANDED_OVER.
+   */
+  get isHandedOver(): boolean {
+    return this.#isHandedOver
+  }
+
+  set isHandedOver(isIt: boolean) {
+    this.#isHandedOver = isIt
+  }
+
   /** All rows of a query. */
   all(sql: string, ...values: readonly SqlValue[]): SqlRow[] {
     return this.#do(() => this.#statement(sql).all(values) as SqlRow[]) // STRICT tables hold no other
@@ -100,6 +113,7 @@ export class Database {
 
   /** Runs a statement that writes. @returns rows changed. */
   run(sql: string, ...values: readonly SqlValue[]): number {
+    this.#mayWrite()
     return this.#do(() => this.#statement(sql).run(values).changes)
   }
 
@@ -108,6 +122,7 @@ export class Database {
    * still so when it writes.
    */
   transaction<T>(work: () => T): T {
+    this.#mayWrite()
     this.#do(() => this.#connection.exec('BEGIN IMMEDIATE'))
     try {
       const result = work()
@@ -129,7 +144,7 @@ export class Database {
   close(): void {
     if (!this.#isOpen) return
     try {
-      this.one('PRAGMA wal_checkpoint(TRUNCATE)')
+      if (!this.#isHandedOver) this.one('PRAGMA wal_checkpoint(TRUNCATE)')
     } catch {
       // The next process that opens the file reads the rest from its log.
     }
@@ -194,6 +209,14 @@ export class Database {
       this.#statements.set(sql, statement)
     }
     return statement
+  }
+
+  #mayWrite(): void {
+    if (!this.#isHandedOver) return
+    throw new StoreError(
+      'STORE_HANDED_OVER',
+      `${this.file} belongs to the successor of this process`,
+    )
   }
 
   #do<T>(work: () => T): T {

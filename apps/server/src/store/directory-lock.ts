@@ -3,13 +3,13 @@
  * process, holds across containers that share the directory, and needs no code beyond what the store
  * needs. The commands that work on the store do not take it: they run beside a server.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 
 import Libsql from 'libsql'
 
-import { StoreError } from './store-error.ts'
+import { isStoreError, StoreError } from './store-error.ts'
 
 /** A data directory that this process alone serves. */
 export interface DirectoryLock extends Disposable {
@@ -18,7 +18,7 @@ export interface DirectoryLock extends Disposable {
 }
 
 /** Who has the lock. */
-interface Holder {
+export interface Holder {
   readonly pid: number
   readonly host: string
   /** ISO 8601. */
@@ -63,6 +63,18 @@ export function lockDirectory(directory: string): DirectoryLock {
     // The lock is held; error messages of other servers cannot name its holder.
   }
   return { release, [Symbol.dispose]: release }
+}
+
+/** The process that has the lock of a data directory; undefined when none has it, or it has no name. */
+export function findHolder(directory: string): Holder | undefined {
+  if (!existsSync(join(directory, LOCK_FILE))) return undefined
+  try {
+    lockDirectory(directory).release()
+    return undefined
+  } catch (error) {
+    if (!isStoreError(error, 'STORE_IN_USE')) throw error
+    return holderOf(join(directory, HOLDER_FILE))
+  }
 }
 
 function locked(directory: string, holderFile: string): InstanceType<typeof Libsql> {

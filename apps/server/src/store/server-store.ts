@@ -62,8 +62,20 @@ export function openServerStore(options: CommandStoreOptions): Store {
 /** The store of a server that runs. */
 export interface OwnStore extends Disposable {
   readonly store: Store
-  /** Keeps other servers out of the directory; undefined when nothing is kept. */
-  readonly lock: DirectoryLock | undefined
+  /** Path of the directory that this process has locked; undefined when nothing is kept. */
+  readonly directory: string | undefined
+  /**
+   * Writes what waits and lets another server have the directory; the store can still be read.
+   *
+   * @throws {StoreError} when it cannot be written; nothing has changed then.
+   */
+  handOver(): void
+  /**
+   * Has the directory again.
+   *
+   * @throws {StoreError} STORE_IN_USE when another server has it.
+   */
+  takeBack(): void
 }
 
 /**
@@ -81,7 +93,7 @@ export function openStoreOrNone({ dataDir, env, limits, logger }: ServerStoreOpt
     prepareDataDirectory(path, uid)
     lock = lockDirectory(path)
     const reservations = limits !== undefined && { reservations: limits }
-    return owned(openStore(path, { uid, logger, ...reservations }), lock)
+    return owned(openStore(path, { uid, logger, ...reservations }), path, lock)
   } catch (error) {
     lock?.release()
     if (!isStoreError(error)) throw error
@@ -91,16 +103,29 @@ export function openStoreOrNone({ dataDir, env, limits, logger }: ServerStoreOpt
       { why: error.message, hint: 'name a directory the server may write to: data_dir' },
       'the server stores nothing: no names can be reserved and no tokens created',
     )
-    return owned(memoryStore(logger), undefined)
+    return owned(memoryStore(logger))
   }
 }
 
-function owned(store: Store, lock: DirectoryLock | undefined): OwnStore {
-  const close = (): void => {
-    store.close()
-    lock?.release()
+function owned(store: Store, directory?: string, held?: DirectoryLock): OwnStore {
+  let lock = held
+  return {
+    store,
+    directory,
+    handOver: () => {
+      store.handOver()
+      lock?.release()
+      lock = undefined
+    },
+    takeBack: () => {
+      if (directory !== undefined) lock ??= lockDirectory(directory)
+      store.takeBack()
+    },
+    [Symbol.dispose]: () => {
+      store.close()
+      lock?.release()
+    },
   }
-  return { store, lock, [Symbol.dispose]: close }
 }
 
 function explained(error: StoreError): UserError {

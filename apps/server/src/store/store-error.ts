@@ -5,6 +5,7 @@ export type StoreErrorCode =
   | 'STORE_CORRUPT'
   | 'STORE_DIRECTORY_UNSAFE'
   | 'STORE_FULL'
+  | 'STORE_HANDED_OVER'
   | 'STORE_IN_USE'
   | 'STORE_LOST'
   | 'STORE_NEWER'
@@ -18,6 +19,7 @@ export const STORE_HINTS: Readonly<Record<StoreErrorCode, string>> = Object.free
   STORE_DIRECTORY_UNSAFE:
     'run as the owner of the directory, and let no other user write to it: chmod 700',
   STORE_FULL: 'make room on the disk; what was acknowledged before is safe',
+  STORE_HANDED_OVER: 'ask again: the process that has taken over answers then',
   STORE_IN_USE: 'stop that server, or name another data_dir',
   STORE_LOST:
     'put a backup in its place (docs/names.md); to begin anew without its names and tokens remove adit.stamp',

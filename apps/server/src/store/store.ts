@@ -28,6 +28,15 @@ export interface Store extends Disposable {
   readonly audit: AuditLog
   /** Writes a consistent copy of everything to a file that must not exist. */
   copyTo(file: string): void
+  /**
+   * Writes what waits, and nothing after that: another process takes the file over. Reading goes on. Changes
+   * are STORE_HANDED_OVER, and events of the audit log wait.
+   *
+   * @throws {StoreError} when it cannot be written; nothing has changed then.
+   */
+  handOver(): void
+  /** No other process has taken the file: writes again. */
+  takeBack(): void
   /** Writes what waits and closes the file. */
   close(): void
 }
@@ -79,10 +88,14 @@ export function openStore(directory: string, options: StoreOptions): Store {
   const reservations = new SqliteReservationStore(database, options.reservations)
   const audit = new SqliteAuditLog(database)
   let isFailing = false
+  const write = (): void => {
+    audit.flush()
+    tokens.flush()
+  }
   const flush = (): void => {
+    if (database.isHandedOver) return
     try {
-      audit.flush()
-      tokens.flush()
+      write()
       isFailing = false
     } catch (error) {
       if (!isStoreError(error)) throw error
@@ -104,6 +117,13 @@ export function openStore(directory: string, options: StoreOptions): Store {
     reservations,
     audit: new MirroredAuditLog(audit, logger),
     copyTo: (copy) => database.copyTo(copy),
+    handOver: () => {
+      write()
+      database.isHandedOver = true
+    },
+    takeBack: () => {
+      database.isHandedOver = false
+    },
     close,
     [Symbol.dispose]: close,
   }
@@ -119,6 +139,8 @@ export function memoryStore(logger: Logger): Store {
     copyTo: () => {
       throw new TypeError('a store in memory has no copy')
     },
+    handOver: () => {},
+    takeBack: () => {},
     close: () => {},
     [Symbol.dispose]: () => {},
   }

@@ -32,6 +32,8 @@ export interface TlsFrontOptions {
   readonly handshakeTimeoutMs: number
   /** Handshakes at once; one more cuts the oldest. */
   readonly maxHandshakes: number
+  /** Keys of the tickets that clients resume with, 48 bytes. Default: random. */
+  readonly ticketKeys?: Buffer | undefined
   /** Gets a line for each failed handshake. */
   readonly logger: Logger
 }
@@ -103,6 +105,7 @@ export class TlsFront {
       ...options.material.options,
       ALPNProtocols: PROTOCOLS,
       SNICallback: (name, done) => done(null, this.#material.select(name)),
+      ...(options.ticketKeys !== undefined && { ticketKeys: options.ticketKeys }),
       requestCert: options.material.wantsCertificate,
       rejectUnauthorized: false,
       handshakeTimeout: options.handshakeTimeoutMs + NODE_TIMEOUT_EXTRA_MS,
@@ -114,6 +117,11 @@ export class TlsFront {
   /** What new handshakes show and trust. */
   get material(): TlsMaterial {
     return this.#material
+  }
+
+  /** Keys of its tickets, for a process that takes over. They are secrets. */
+  get ticketKeys(): Buffer {
+    return this.#server.getTicketKeys()
   }
 
   /** Handshakes in progress, and rejections that are being read. */

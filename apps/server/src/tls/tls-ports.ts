@@ -19,6 +19,9 @@ interface Port {
   settings: TlsSettings
 }
 
+/** Keys of the tickets that clients resume with, by port. */
+export type TicketKeys = Readonly<Partial<Record<keyof TlsPortSettings, Buffer>>>
+
 /** Applies settings whose files are read already; cannot fail. */
 export type PreparedTls = () => void
 
@@ -49,14 +52,19 @@ export class TlsPorts implements AsyncDisposable {
   /**
    * Reads the files of every port and begins to watch them.
    *
-   * @param mostHandshakes - at once on each port, whatever the settings say.
+   * @param options.mostHandshakes - at once on each port, whatever the settings say. Default: no limit.
+   * @param options.ticketKeys - of the process that this one replaces, by port. Default: random ones.
    * @throws {UserError} for the first fault.
    */
   static async open(
     settings: TlsPortSettings,
     logger: Logger,
-    mostHandshakes = Infinity,
+    options: {
+      readonly mostHandshakes?: number
+      readonly ticketKeys?: TicketKeys | undefined
+    } = {},
   ): Promise<TlsPorts> {
+    const { mostHandshakes = Infinity, ticketKeys = {} } = options
     const wanted = portsWithTls(settings)
     let onChange = (): void => {}
     const watch = new FileWatch({
@@ -77,7 +85,13 @@ export class TlsPorts implements AsyncDisposable {
         const maxHandshakes = Math.min(tls.maxHandshakes, mostHandshakes)
         const material = await readOrThrow(name, tls)
         const limits = { handshakeTimeoutMs, maxHandshakes }
-        const front = new TlsFront({ listener: name, material, ...limits, logger })
+        const front = new TlsFront({
+          listener: name,
+          material,
+          ...limits,
+          ticketKeys: ticketKeys[name],
+          logger,
+        })
         ports.push({ name, front, settings: tls })
       }
     } catch (error) {
@@ -92,6 +106,11 @@ export class TlsPorts implements AsyncDisposable {
   /** Fronts by port; a port without one is plain. */
   get fronts(): Readonly<Partial<Record<keyof TlsPortSettings, TlsFront>>> {
     return Object.fromEntries(this.#ports.map(({ name, front }) => [name, front]))
+  }
+
+  /** Keys of the tickets of every port, for a process that takes over. They are secrets. */
+  get ticketKeys(): TicketKeys {
+    return Object.fromEntries(this.#ports.map(({ name, front }) => [name, front.ticketKeys]))
   }
 
   /** Reads every file again; faults are logged, and the port keeps its certificates. Never rejects. */

@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
 import { Database } from '../../src/store/database.ts'
+import type { Reservation } from '../../src/store/reservation-store.ts'
 import { openStore, STAMP_FILE, type Store, STORE_FILE } from '../../src/store/store.ts'
 import { silent } from './fixtures.ts'
 
@@ -66,3 +67,40 @@ describe('a store that was there and is lost', () => {
     expect(existsSync(join(path, STAMP_FILE))).toBe(true)
   })
 })
+
+test('a store that was handed over is read only, until it is taken back', async () => {
+  const path = folder()
+  const before = open(path)
+  await before.reservations.reserve(reservation('kept'))
+  before.audit.write('name.reserved', { endpoint: 'kept' })
+  before.handOver()
+  const after = open(path)
+  expect(after.audit.read().map(({ event }) => event)).toEqual(['name.reserved'])
+  await after.reservations.reserve(reservation('later'))
+  // Reading goes on, with what the other process writes.
+  expect(before.reservations.find({ tenant: '', name: 'later' })).toMatchObject({
+    endpoint: 'later',
+  })
+  await expect(before.reservations.reserve(reservation('late'))).rejects.toMatchObject({
+    code: 'STORE_HANDED_OVER',
+  })
+  before.audit.write('name.lost', { endpoint: 'kept' })
+  after.close()
+  before.takeBack()
+  await before.reservations.reserve(reservation('back'))
+  before.audit.flush()
+  expect(before.audit.read().map(({ event }) => event)).toEqual(['name.reserved', 'name.lost'])
+})
+
+test('a store that was handed over writes nothing when it closes', () => {
+  const path = folder()
+  const before = open(path)
+  before.handOver()
+  before.audit.write('name.lost', { endpoint: 'kept' })
+  before.close()
+  expect(open(path).audit.read()).toEqual([])
+})
+
+function reservation(endpoint: string): Reservation {
+  return { tenant: '', endpoint, identity: 'me', kind: 'http', port: undefined, reservedAt: 1 }
+}

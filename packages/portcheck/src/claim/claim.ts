@@ -13,7 +13,7 @@ import { type Endpoint, formatEndpoint } from '../endpoint.ts'
 import { PortcheckError } from '../errors.ts'
 import { limitOf } from '../limits.ts'
 import { errnoOf } from './bind-verdict.ts'
-import type { TakenSocket } from './inherited-sockets.ts'
+import type { InheritedSocket, TakenSocket } from './inherited-sockets.ts'
 import { type OpenedPlan, openPlan } from './open-plan.ts'
 import type { OpenedSocket } from './open-server.ts'
 import type { Plan } from './plan.ts'
@@ -29,6 +29,9 @@ export interface ClaimOptions {
   /** How long such a client waits before it is disconnected, ms. */
   readonly earlyTimeoutMs?: number
 }
+
+/** A socket of a claim, as another process can take it over. */
+type ClaimedSocket = Omit<InheritedSocket, 'name' | 'want'>
 
 /** Opens every socket of a plan and listens; on failure no socket stays open. */
 export async function claimPlan(plan: Plan, options: ClaimOptions = {}): Promise<Claim> {
@@ -169,6 +172,20 @@ export class Claim {
     }
     const fd = handleFd(server)
     return fd !== undefined && fd >= 0 ? fd : undefined
+  }
+
+  /**
+   * Its sockets, for a process that takes them over.
+   *
+   * @internal
+   */
+  descriptors(): ClaimedSocket[] {
+    if (this.#state === 'closed') return []
+    return this.#sockets.flatMap(({ server, endpoint, isShared = false }) => {
+      const fd = handleFd(server)
+      const { host, port } = endpoint
+      return fd === undefined || fd < 0 ? [] : [{ fd, host, port, isShared }]
+    })
   }
 
   /** The server that adopted the claim. @internal */

@@ -22,6 +22,11 @@ export interface InheritedSocket {
   /** Port that it listens on. */
   readonly port: number
   /**
+   * The address it was opened for, as it was given. A listener with the same name and address uses it,
+   * also when its port was chosen by the system or was the next free one. Default: none.
+   */
+  readonly want?: string | undefined
+  /**
    * Whether another process keeps it open, as a service manager does: its port cannot be bound again, so
    * the socket is kept open here while no listener uses it.
    */
@@ -78,9 +83,9 @@ export class InheritedSockets implements Disposable {
     return [...this.#free.keys()]
   }
 
-  /** Addresses of the unused sockets with this name, as `listen` takes them. */
+  /** Addresses of the unused shared sockets with this name, as `listen` takes them. */
   addressesOf(name: string): readonly string[] {
-    const own = this.unused.filter((socket) => socket.name === name)
+    const own = this.unused.filter((socket) => socket.name === name && socket.isShared)
     return own.map(({ host, port }) => formatHostPort(host, port))
   }
 
@@ -100,10 +105,11 @@ export class InheritedSockets implements Disposable {
   }
 
   /**
-   * Accepts and closes connections to the sockets that no listener uses, instead of leaving them in their
-   * queues. A listener may use them later.
+   * Accepts and closes connections to the shared sockets that no listener uses, instead of leaving them in
+   * their queues; a listener may use them later. The others are closed.
    */
   async refuseUnused(): Promise<void> {
+    this.closeUnused(({ isShared }) => isShared)
     await Promise.all([...this.#free.values()].map(async (lent) => await lent.refuse()))
   }
 
@@ -122,19 +128,24 @@ export class InheritedSockets implements Disposable {
    *
    * @internal
    */
-  take(plan: Plan): TakenSockets {
+  take(plan: Plan, name?: string): TakenSockets {
     const taken: TakenSocket[] = []
     if (plan.reusePort || this.#free.size === 0) return { taken, rest: plan }
     const endpoints = plan.endpoints.flatMap((endpoint) => {
-      const own = this.#take(endpoint)
+      const own = this.#take(endpoint, plan.text, name)
       // A service manager can pass a socket of each family where this program would open one for both.
-      const ipv4 = endpoint.dual ? this.#take({ ...endpoint, host: '0.0.0.0' }) : undefined
+      const ipv4 = endpoint.dual
+        ? this.#take({ ...endpoint, host: '0.0.0.0' }, plan.text, name)
+        : undefined
       const dual = endpoint.dual && ipv4 === undefined
       if (ipv4 !== undefined) {
-        taken.push({ lent: ipv4, endpoint: { ...endpoint, host: '0.0.0.0', dual: false } })
+        taken.push({
+          lent: ipv4,
+          endpoint: { host: '0.0.0.0', port: ipv4.socket.port, dual: false },
+        })
       }
       if (own === undefined) return [{ ...endpoint, dual }]
-      taken.push({ lent: own, endpoint: { ...endpoint, dual } })
+      taken.push({ lent: own, endpoint: { ...endpoint, port: own.socket.port, dual } })
       return []
     })
     if (taken.length === 0) return { taken, rest: plan }
@@ -145,9 +156,10 @@ export class InheritedSockets implements Disposable {
     }
   }
 
-  #take({ host, port }: Endpoint): LentSocket | undefined {
+  #take({ host, port }: Endpoint, want: string, name: string | undefined): LentSocket | undefined {
     for (const [socket, lent] of this.#free) {
-      if (socket.port !== port || socket.host !== host) continue
+      const isMeant = socket.port === port || (socket.want === want && socket.name === name)
+      if (!isMeant || socket.host !== host) continue
       this.#free.delete(socket)
       lent.onReleased = () => this.#takeBack(lent)
       return lent
@@ -192,7 +204,12 @@ class LentSocket {
   /** Listens, for a listener. Rejects with Node's error. */
   async open(endpoint: Endpoint, receive: (socket: Socket) => void): Promise<OpenedSocket> {
     this.#receive = receive
-    return { server: await this.#listen(), endpoint, release: () => this.release() }
+    return {
+      server: await this.#listen(),
+      endpoint,
+      isShared: this.socket.isShared,
+      release: () => this.release(),
+    }
   }
 
   /** Listens without a listener: connections are closed. */

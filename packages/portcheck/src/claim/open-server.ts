@@ -19,6 +19,8 @@ export interface OpenedSocket {
   readonly server: Server
   /** The real address: the port is never 0. */
   readonly endpoint: Endpoint
+  /** Whether another process keeps the socket open; see `InheritedSocket`. Default: none does. */
+  readonly isShared?: boolean
   /** Ends the use of a socket that is not ours alone; without it the server is closed. */
   readonly release?: () => void
 }

@@ -40,6 +40,8 @@ export interface ListenOptions extends ClaimOptions, AddressListOptions, Conflic
   readonly scheme?: string
   /** Sockets of another process: those at a wanted address are used, and not opened. Default: none. */
   readonly inherited?: InheritedSockets | undefined
+  /** Name of the listener: an inherited socket with this name was opened for it. Default: none. */
+  readonly name?: string
   /** Ends the wait for a busy port; no socket stays open. */
   readonly signal?: AbortSignal
 }
@@ -135,7 +137,7 @@ async function planAll(requests: readonly ListenRequest[]): Promise<Slot[]> {
   return wanted.flatMap(({ request }, index): Slot[] => {
     const plan = plans[index]
     if (plan === undefined) return []
-    const { taken, rest } = request.inherited?.take(plan) ?? { taken: [], rest: plan }
+    const { taken, rest } = request.inherited?.take(plan, request.name) ?? { taken: [], rest: plan }
     return [{ request, plan, rest, taken, inherited: [] }]
   })
 }

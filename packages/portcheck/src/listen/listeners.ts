@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { AddressList, type AddressListOptions } from '@proj/config/address'
 
 import type { Claim } from '../claim/claim.ts'
+import type { InheritedSocket } from '../claim/inherited-sockets.ts'
 import { type Endpoint, type Families, familiesOf, formatEndpoint } from '../endpoint.ts'
 import type { PortcheckError } from '../errors.ts'
 import { type Peer, peerOf } from './peer.ts'
@@ -110,6 +111,18 @@ export class Listeners {
       reached: all.flatMap((one) => one.reached),
       warnings: all.flatMap((one) => one.warnings),
     }
+  }
+
+  /**
+   * Returns the listening sockets, for a process that takes them over: it gets the descriptors, and this
+   * information with other numbers. Empty on Windows, which has no descriptors.
+   *
+   * @param name - name of the listener.
+   */
+  descriptors(name: string): InheritedSocket[] {
+    return this.bound.flatMap(({ want }, index) =>
+      (this.#claims[index]?.descriptors() ?? []).map((socket) => ({ ...socket, name, want })),
+    )
   }
 
   /**

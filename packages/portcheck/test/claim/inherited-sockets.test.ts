@@ -40,11 +40,12 @@ describe('InheritedSockets', () => {
   })
 
   it('names the addresses of its sockets and closes those that are not wanted', async () => {
-    const [kept, left] = [boundSocket('127.0.0.1', 'web'), boundSocket('127.0.0.1', 'old')]
+    const kept = { ...boundSocket('127.0.0.1', 'web'), isShared: true }
+    const left = boundSocket('127.0.0.1', 'web')
     const inherited = new InheritedSockets([kept, left])
     expect(inherited.addressesOf('web')).toEqual([`127.0.0.1:${kept.port}`])
     expect(inherited.addressesOf('none')).toEqual([])
-    expect(inherited.closeUnused(({ name }) => name === 'web')).toEqual([left])
+    expect(inherited.closeUnused(({ isShared }) => isShared)).toEqual([left])
     const again = await claim(`127.0.0.1:${left.port}`) // nothing holds it
     await again.close()
     expect(inherited.unused).toEqual([kept])
@@ -88,6 +89,34 @@ describe('InheritedSockets', () => {
     })
     expect(inherited.unused).toEqual([socket])
     inherited.close()
+  })
+
+  it('uses a socket at another port that was opened for the same listener and address', async () => {
+    const want = '127.0.0.1:0'
+    const socket = { ...boundSocket('127.0.0.1', 'web'), want }
+    const inherited = new InheritedSockets([socket])
+    const how = { inherited, onConnection: sayHello }
+    const [other, web] = await listenTogether([
+      { ...how, at: want, name: 'other' },
+      { ...how, at: want, name: 'web' },
+    ])
+    onTestFinished(() => other.destroy())
+    onTestFinished(() => web.destroy())
+    expect(other.bound[0]?.origin).toBe('bound')
+    expect(web.bound[0]).toMatchObject({ origin: 'inherited', port: socket.port, want })
+    expect(await text(connect(socket.port, '127.0.0.1'))).toBe('hello')
+    // As it is handed to the next process.
+    expect(web.descriptors('web')).toEqual([socket])
+  })
+
+  it('refuses connections to shared sockets without a listener, and closes the others', async () => {
+    const kept = { ...boundSocket('127.0.0.1'), isShared: true }
+    const left = boundSocket('127.0.0.1')
+    using inherited = new InheritedSockets([kept, left])
+    await inherited.refuseUnused()
+    expect(inherited.unused).toEqual([kept])
+    expect(await text(connect(kept.port, '127.0.0.1'))).toBe('')
+    await expect(text(connect(left.port, '127.0.0.1'))).rejects.toThrow('ECONNREFUSED')
   })
 
   it('names the descriptor that cannot be listened on', async () => {

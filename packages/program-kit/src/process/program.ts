@@ -5,7 +5,7 @@ import { escapeLines } from '@proj/config'
 
 import { EXIT, UserError } from './exit-code.ts'
 
-type Signal = 'SIGHUP' | 'SIGINT' | 'SIGTERM'
+type Signal = 'SIGHUP' | 'SIGINT' | 'SIGTERM' | 'SIGUSR2'
 
 /** Where a program writes; a terminal says so and tells its width. */
 export type TextOutput = NodeJS.WritableStream & {
@@ -36,6 +36,11 @@ export interface ProgramSignals {
    * as a program in a closed terminal should be.
    */
   readonly onReload: (listener: () => void) => void
+  /**
+   * Calls back on every SIGUSR2 until the program ends; never on Windows. A program that does not ask is
+   * ended by SIGUSR2.
+   */
+  readonly onUpgrade: (listener: () => void) => void
 }
 
 /** Resolves once a signal has aborted. */
@@ -64,6 +69,7 @@ export async function runProgram(
   setMaxListeners(0, stop.signal, kill.signal)
   const onSignal = (): void => (stop.signal.aborted ? kill.abort() : stop.abort())
   const onReload = new Set<() => void>()
+  const onUpgrade = new Set<() => void>()
   let outputError: NodeJS.ErrnoException | undefined
   // Both stay until the process ends: an error may come behind the last write.
   host.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -81,6 +87,11 @@ export async function runProgram(
       onReload: (listener) => {
         onReload.add(listener)
         host.on('SIGHUP', listener)
+      },
+      onUpgrade: (listener) => {
+        if (process.platform === 'win32') return // it has no such signal
+        onUpgrade.add(listener)
+        host.on('SIGUSR2', listener)
       },
     })
     await turn() // the error of the last write comes after it
@@ -102,6 +113,7 @@ export async function runProgram(
     host.off('SIGINT', onSignal)
     host.off('SIGTERM', onSignal)
     for (const listener of onReload) host.off('SIGHUP', listener)
+    for (const listener of onUpgrade) host.off('SIGUSR2', listener)
   }
 }
 

@@ -88,6 +88,7 @@ async function run(
         stop: new AbortController().signal,
         kill: new AbortController().signal,
         onReload: () => {},
+        onUpgrade: () => {},
       },
     },
   )

@@ -176,6 +176,19 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
   }
 
   /**
+   * Makes every agent connect again, to another process that has taken this server's ports: Adit agents
+   * are asked to, and those of Piko come back when their streams have ended. New agents get 503 from now on.
+   *
+   * @param options.signal - aborted: streams of Piko agents that are still open are cut off.
+   */
+  moveAway(options: { readonly signal: AbortSignal }): void {
+    this.askToMove()
+    for (const session of this.#sessions) {
+      if (session.protocol === 'piko') void session.drain(options)
+    }
+  }
+
+  /**
    * Ends every agent's session in good order; see `UpstreamSession.drain`. New agents get 503 from now
    * on.
    *

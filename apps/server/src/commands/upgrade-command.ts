@@ -1,0 +1,68 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { EXIT, type Invocation, jsonLine, UserError } from '@proj/program-kit'
+
+import type { ServerTree } from '../settings.ts'
+import { dataDirectory } from '../store/data-directory.ts'
+import { findHolder } from '../store/directory-lock.ts'
+import { OUTCOME_FILE, type UpgradeOutcome } from '../upgrade.ts'
+import type { OwnCommands } from './commands.ts'
+
+/** How often the outcome is looked for, ms. */
+const POLL_MS = 100
+
+/** What the running server may take besides its own limits, ms: it notices a hanging successor itself. */
+const EXTRA_MS = 10_000
+
+/**
+ * Asks the server that has the data directory to replace itself, and waits for the outcome.
+ *
+ * @throws {UserError} when no server of this machine has it, or the server goes on.
+ */
+export async function upgradeServer({
+  loaded,
+  json,
+  around: { stdout, env, signals },
+}: Invocation<ServerTree, OwnCommands>): Promise<number> {
+  const { dataDir, upgrade: limits } = loaded.settings
+  const { path } = dataDirectory(dataDir, { env, uid: process.geteuid?.() })
+  const holder = findHolder(path)
+  if (holder === undefined || holder.host !== hostname()) {
+    const where = holder === undefined ? '' : `: it runs on ${holder.host}`
+    throw new UserError(`no server of this machine has the data directory ${path}${where}`, {
+      exitCode: EXIT.failed,
+      hint: 'name its directory with --data-dir, or send SIGUSR2 to the process of the server',
+    })
+  }
+  const file = join(path, OUTCOME_FILE)
+  rmSync(file, { force: true })
+  process.kill(holder.pid, 'SIGUSR2')
+  const deadlineMs = performance.now() + limits.delayMs + 2 * limits.timeoutMs + EXTRA_MS
+  let outcome: UpgradeOutcome | undefined
+  while (outcome === undefined && performance.now() < deadlineMs) {
+    await delay(POLL_MS, undefined, { signal: signals.stop })
+    outcome = readOutcome(file)
+  }
+  if (outcome?.successor === undefined) {
+    const why = outcome?.why ?? 'the server did not answer'
+    throw new UserError(`process ${holder.pid} goes on: ${why}`, {
+      exitCode: EXIT.failed,
+      hint: 'its log has the lines of both processes',
+    })
+  }
+  const { pid, successor } = outcome
+  if (json) stdout.write(jsonLine({ replaced: pid, successor }))
+  else stdout.write(`process ${successor} has replaced process ${pid}\n`)
+  return EXIT.ok
+}
+
+function readOutcome(file: string): UpgradeOutcome | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as UpgradeOutcome
+  } catch {
+    return undefined // not there, or not whole yet
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * The upgrade in place: this process starts its successor from the installed files and hands it the
+ * listening sockets, the data directory and the keys of TLS tickets. Visitors and agents of the old process
+ * end their exchanges there.
+ */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import type { InheritedSocket } from '@proj/portcheck'
+import { HandOverError, type Predecessor, Successor } from '@proj/program-kit'
+import type { Logger } from '@proj/tunnel'
+import type { Endpoint } from '@proj/tunnel/server'
+
+import type { Server } from './server.ts'
+import { isStoreError } from './store/store-error.ts'
+import type { OwnStore } from './store/server-store.ts'
+import type { TicketKeys, TlsPorts } from './tls/tls-ports.ts'
+
+/** How this process was started, for its successor. */
+export interface Restart {
+  /** Program and arguments; the program is read from the disk again. */
+  readonly command: readonly [program: string, ...args: string[]]
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Why there can be no successor; undefined: there can. */
+  readonly obstacle: string | undefined
+}
+
+/** The process that this one replaces. */
+export type ServerPredecessor = Predecessor<InheritedSocket>
+
+/** What the server sends its successor besides the sockets. */
+interface HandedState {
+  /** Endpoints that were served: their visitors wait until their agents have moved. */
+  readonly endpoints: readonly Endpoint[]
+  /** Keys of TLS tickets by port, base64. */
+  readonly ticketKeys: Readonly<Record<string, string>>
+}
+
+/** What an upgrade works with. */
+export interface UpgradeParts {
+  readonly server: Server
+  readonly store: OwnStore
+  readonly tls: TlsPorts
+  readonly restart: Restart
+  readonly logger: Logger
+  /** How long kept-alive visitors are told to connect again before the sockets change hands, ms. */
+  readonly delayMs: number
+  /** How long the successor may take for each of its two steps, ms. */
+  readonly timeoutMs: number
+  /** Ends the upgrade: this process is told to stop. */
+  readonly signal: AbortSignal
+}
+
+/** Name of the file in the data directory that has the outcome of the last upgrade. */
+export const OUTCOME_FILE = 'adit.upgrade'
+
+/** Outcome of an upgrade, as the file has it. */
+export interface UpgradeOutcome {
+  /** Process that was to be replaced. */
+  readonly pid: number
+  /** Process that has replaced it; undefined: it goes on. */
+  readonly successor?: number
+  /** Why it goes on. */
+  readonly why?: string
+}
+
+/** Why this process cannot be replaced by a child of its own; undefined: it can. */
+export function findObstacle(
+  env: Readonly<Record<string, string | undefined>>,
+  pid: number,
+  platform: NodeJS.Platform = process.platform,
+): string | undefined {
+  if (platform === 'win32') {
+    return 'Windows cannot hand over listening sockets; restart the server with on_conflict=wait'
+  }
+  if (pid === 1) {
+    return 'the container ends with process 1; start a second container and stop this one'
+  }
+  if (env['SYSTEMD_EXEC_PID'] === String(pid)) {
+    return 'systemd ends the successor together with the service; use a socket unit and systemctl restart'
+  }
+  return undefined
+}
+
+/**
+ * Replaces this process.
+ *
+ * @returns the successor, which listens and has the data directory; undefined when this process goes on,
+ *   with the reason in the log.
+ */
+export async function upgrade(parts: UpgradeParts): Promise<Successor | undefined> {
+  const { logger, store, restart } = parts
+  const { directory } = store
+  logger.info({}, 'upgrade: starting the successor')
+  try {
+    if (restart.obstacle !== undefined) throw new HandOverError(restart.obstacle)
+    const successor = await replace(parts)
+    logger.info({ successor: successor.pid }, 'upgrade: the successor has taken over')
+    noteOutcome(directory, { pid: process.pid, successor: successor.pid })
+    return successor
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    logger.error({ why }, 'upgrade failed: this process goes on')
+    noteOutcome(directory, { pid: process.pid, why })
+    return undefined
+  }
+}
+
+async function replace(parts: UpgradeParts): Promise<Successor> {
+  const { server, store, tls, restart, timeoutMs, delayMs, signal } = parts
+  const state: HandedState = {
+    endpoints: server.endpoints,
+    ticketKeys: Object.fromEntries(
+      Object.entries(tls.ticketKeys).map(([name, keys]) => [name, keys.toString('base64')]),
+    ),
+  }
+  const sockets = server.descriptors()
+  const { command, env } = restart
+  const successor = await Successor.start({ command, env, sockets, state, timeoutMs, signal })
+  try {
+    // Kept-alive visitors connect again after their next answer; this process still serves them.
+    server.discourageKeepAlive(true)
+    await delay(delayMs, undefined, { signal })
+    store.handOver()
+    await successor.takeOver()
+  } catch (error) {
+    await successor.kill()
+    takeBack(parts)
+    server.discourageKeepAlive(false)
+    throw error
+  }
+  return successor
+}
+
+function takeBack({ store, logger }: UpgradeParts): void {
+  try {
+    store.takeBack()
+  } catch (error) {
+    if (!isStoreError(error)) throw error
+    logger.error({ err: error }, 'the data directory has another owner: nothing is stored any more')
+  }
+}
+
+function noteOutcome(directory: string | undefined, outcome: UpgradeOutcome): void {
+  if (directory === undefined) return
+  try {
+    writeFileSync(join(directory, OUTCOME_FILE), `${JSON.stringify(outcome)}\n`, { mode: 0o600 })
+  } catch {
+    // The command `upgrade` reads it; the log has the outcome too.
+  }
+}
+
+/** Reads what the process that this one replaces has sent. */
+export function handedState({ state }: ServerPredecessor): {
+  readonly endpoints: readonly Endpoint[]
+  readonly ticketKeys: TicketKeys
+} {
+  const { endpoints, ticketKeys } = state as HandedState // of the same version of the messages
+  return {
+    endpoints,
+    ticketKeys: Object.fromEntries(
+      Object.entries(ticketKeys).map(([name, keys]) => [name, Buffer.from(keys, 'base64')]),
+    ),
+  }
+}
