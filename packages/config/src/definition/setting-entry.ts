@@ -37,7 +37,7 @@ export function entriesOf(tree: SettingsTree, envPrefix: string | undefined): Se
           key,
           properties: path,
           flag: named ? flagName(key) : undefined,
-          variable: named ? variableName(envPrefix, key) : undefined,
+          variable: named ? variableOf(envPrefix, key, node) : undefined,
           node,
         })
       } else visit(node, `${prefix}${snakeCase(property)}.`, path)
@@ -45,6 +45,13 @@ export function entriesOf(tree: SettingsTree, envPrefix: string | undefined): Se
   }
   visit(tree, '', [])
   return entries
+}
+
+function variableOf(prefix: string, key: string, node: Setting<unknown>): string {
+  const { variable } = node.options
+  if (variable === undefined) return variableName(prefix, key)
+  if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) return variable
+  throw new TypeError(`${key}: ${JSON.stringify(variable)} is not the name of a variable`)
 }
 
 /** Tells whether a setting is never printed. */
@@ -73,7 +80,11 @@ function settingKey(property: string, node: Setting<unknown> | ObjectList<Settin
 
 function checkDefinition(key: string, node: Setting<unknown> | ObjectList<SettingsTree>): void {
   if (node.kind === 'objects') {
-    entriesOf(node.item, undefined)
+    for (const inner of entriesOf(node.item, undefined)) {
+      if (inner.node.kind === 'setting' && inner.node.options.variable !== undefined) {
+        throw new TypeError(`${key}: a setting inside a list of objects has no variable`)
+      }
+    }
     return
   }
   const { default: value, required, short } = node.options

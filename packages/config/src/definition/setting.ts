@@ -19,6 +19,11 @@ export interface SettingOptions {
   readonly default?: string | readonly string[] | number
   /** Whether a value must be given. Excludes a default. @default false */
   readonly required?: boolean
+  /**
+   * Environment variable instead of the one that the key gives, such as `PORT` or `DATABASE_URL`. The
+   * file of a secret is in the same name with `_FILE`. Not inside lists of objects.
+   */
+  readonly variable?: string
   /** One letter for a short flag. @default none */
   readonly short?: string
   /** Whether a changed file takes effect in the running process. @default restart */

@@ -66,7 +66,9 @@ function table(entries: readonly SettingEntry[]): string {
     ]
     const live = node.options.reload === 'live' ? ' *live*' : ''
     const name = isSecret(node) ? `\`${key}\`, \`${key}_file\`` : `\`${key}\``
-    return [row(name, marks.join(' '), allowed, `${node.options.description}${live}`)]
+    const { variable } = node.options
+    const named = variable === undefined ? '' : ` Variable: \`${variable}\`.`
+    return [row(name, marks.join(' '), allowed, `${node.options.description}${named}${live}`)]
   })
   return [
     row('Key', 'Default', 'Allowed', 'What it does'),
