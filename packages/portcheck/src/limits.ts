@@ -19,8 +19,9 @@ export const PORTCHECK_LIMITS: Readonly<
     PortcheckLimit
   >
 > = Object.freeze({
-  // The default of Node.
-  backlog: { default: 511, min: 1, max: 65_535, integer: true },
+  // net.core.somaxconn of Linux, which lowers more than that. The 511 of Node are fewer than a burst of
+  // clients: the kernel drops what does not fit, and each of them tries again after a second.
+  backlog: { default: 4096, min: 1, max: 65_535, integer: true },
   // A server adopts the claim within milliseconds; until then there are rarely more clients than this.
   maxEarlyConnections: { default: 64, min: 0, max: 65_536, integer: true },
   earlyTimeoutMs: { default: 10_000, min: 1, max: 600_000, integer: true },

@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer as createHttp } from 'node:http'
 import { createServer as createHttps } from 'node:https'
 import { connect as connectHttp2, createServer as createHttp2 } from 'node:http2'
@@ -139,6 +140,15 @@ describe('claim', () => {
 
   it.each([1, 65_535])('accepts a backlog of %d', async (backlog) => {
     expect((await held('127.0.0.1:0', { backlog })).port).toBeGreaterThan(0)
+  })
+
+  it.skipIf(process.platform !== 'linux')('has a queue of 4096 without one', async () => {
+    const { port } = await held('127.0.0.1:0')
+    const { stdout, error } = spawnSync('ss', ['-Hltn', `sport = :${port}`])
+    if (error !== undefined) return // no ss
+    const [, , sendQueue] = String(stdout).split(/\s+/)
+    const longest = Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'))
+    expect(Number(sendQueue)).toBe(Math.min(4096, longest))
   })
 })
 
