@@ -1,7 +1,8 @@
-import type { ClientRequest } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 
 import { formatHostPort } from '@proj/config/address'
 
+import { authenticationError } from '../proxy/errors.ts'
 import type { ProxyServer } from '../proxy/proxy-server.ts'
 import type { RequestOptions } from './request-options.ts'
 
@@ -29,6 +30,37 @@ export function addressToProxy(
   const authorization = proxy.basicAuthorization()
   if (authorization !== undefined) request.setHeader('Proxy-Authorization', authorization)
   for (const [name, value] of Object.entries(headers)) request.setHeader(name, value)
+  failOnChallenge(request, proxy)
+}
+
+/**
+ * Makes a 407 the error of the request, as it is with a tunnel: it comes from the proxy, and the program
+ * expects answers of the server. A listener would tell Node that the response is read, hence `emit`.
+ */
+function failOnChallenge(request: ClientRequest, proxy: ProxyServer): void {
+  const emit = request.emit.bind(request) as (
+    name: string | symbol,
+    ...values: unknown[]
+  ) => boolean
+  request.emit = (name: string | symbol, ...values: unknown[]): boolean => {
+    const response = values[0] as IncomingMessage | undefined
+    if (name !== 'response' || response?.statusCode !== 407) return emit(name, ...values)
+    const { headers, statusMessage = '' } = response
+    const rejected = {
+      status: 407,
+      // Node joins the lines of this header.
+      lines: [headers['proxy-authenticate'] ?? []].flat(),
+      said: `407 ${statusMessage}`.trim(),
+    }
+    const sent = request.getHeader('proxy-authorization')
+    const error = authenticationError(
+      rejected,
+      proxy,
+      sent === undefined ? undefined : String(sent),
+    )
+    request.destroy()
+    return emit('error', error)
+  }
 }
 
 function absoluteUrl(request: ClientRequest, options: RequestOptions): string {

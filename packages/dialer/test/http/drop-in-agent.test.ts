@@ -375,6 +375,26 @@ describe('createAgent', () => {
     })
   })
 
+  it.each([
+    ['', 'Basic realm="x"', 'DIAL_PROXY_AUTH_REQUIRED'],
+    ['a:b@', 'Basic realm="x"', 'DIAL_PROXY_AUTH_FAILED'],
+    ['a:b@', 'Negotiate', 'DIAL_PROXY_AUTH_UNSUPPORTED'],
+  ])('fails a plain request of %j with a 407 for %s: %s', async (user, challenge, code) => {
+    const proxy = await scriptedPeer(async ({ readUntil, send }) => {
+      await readUntil('\r\n\r\n')
+      send(`HTTP/1.1 407 Auth\r\nProxy-Authenticate: ${challenge}\r\nContent-Length: 4\r\n\r\nnope`)
+    })
+    const agent = make({ proxy: `http://${user}${proxy.authority}` })
+    const request = http.get('http://server.test/', { agent })
+    const error = await errorOf(request)
+    expect(isDialError(error) && [error.code, error.leg, error.status]).toEqual([
+      code,
+      'proxy',
+      407,
+    ])
+    await until(() => proxy.sockets.size === 0)
+  })
+
   it('uses a tunnel for the upgrade of a plain WebSocket, and an absolute URL for the rest', async () => {
     const { port, server } = await serve()
     const wss = new WebSocketServer({ server })
