@@ -128,7 +128,13 @@ test.each<[string, ScalarType<never>, string, string, string?]>([
     'address "80": "80" is neither a name nor an IPv4 address in its usual form',
   ],
   ['host', bindHost(), 'a b', 'address "a b": it contains a space or a control character'],
-  ['service', serviceAddress(), 'http://h/p', 'address "h/p": a path is not allowed', 'write h'],
+  [
+    'service',
+    serviceAddress(),
+    'http://h/p',
+    'address "h/p": a path is not allowed',
+    'write http://h',
+  ],
 ] as never)('%s refuses %j', (_name, type, given, message, hint) => {
   const error = thrown(() => type.parse(given, context))
   expect(isConfigError(error)).toBe(true)
