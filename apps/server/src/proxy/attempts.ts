@@ -7,8 +7,8 @@ import { errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
 import type { Route } from './route-request.ts'
 import type { StreamOwner, UpstreamStream } from './stream-pool.ts'
 
-/** Streams one request may be offered to, the first one included. */
-const MAX_ATTEMPTS = 2
+/** Streams one request may fail on: an agent has two sessions by default, and comes back when both are lost. */
+const MAX_ATTEMPTS = 3
 
 /** RFC 9110 section 9.2.2. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
@@ -19,15 +19,16 @@ export function isIdempotent(method: string): boolean {
 }
 
 /**
- * Finds a stream for one request. Retries once if the first stream did not reach the service; keeps up to
- * `maxReplayBytes` to send again.
+ * Finds a stream for one request, and others when it did not reach the service; keeps up to `maxReplayBytes`
+ * to send again.
  */
 export class Attempts {
   readonly #proxy: ProxyContext
   readonly #route: Route
   readonly #isOnce: boolean
   #tried: ReadonlySet<Upstream> | undefined
-  #count = 0
+  #failures = 0
+  #isFirst = true
   #sent: Buffer[] | undefined = []
   #sentBytes = 0
   #isAnswered = false
@@ -35,6 +36,9 @@ export class Attempts {
   #busy: Upstream | undefined
   #isFull = false
   #busyUntilMs: number | undefined
+  /** No session serves the endpoint any more. */
+  #isAbsent = false
+  #hasWaited = false
 
   constructor(proxy: ProxyContext, route: Route, method: string) {
     this.#proxy = proxy
@@ -81,7 +85,7 @@ export class Attempts {
    * @param owner - the visitor's connection, if it may have a stream that others may not.
    */
   first(sink: ChannelSink, owner: StreamOwner | undefined): UpstreamStream | undefined {
-    return this.#open(sink, false, owner)
+    return this.#open(sink, false, owner, undefined)
   }
 
   /**
@@ -97,21 +101,44 @@ export class Attempts {
   ): UpstreamStream | undefined {
     this.#failure = reason === undefined ? PROXY_ERRORS.serviceClosed : errorForReset(reason)
     if (reason !== undefined && !failed.reused) this.#tried = withOne(this.#tried, failed.upstream)
-    if (this.#sent === undefined || this.#count >= MAX_ATTEMPTS) return undefined
-    const stream = this.#open(sink, true)
-    if (stream !== undefined) for (const piece of this.#sent) stream.channel.write(piece)
+    this.#failures += 1
+    if (this.#failures >= MAX_ATTEMPTS) this.#sent = undefined
+    return this.again(sink)
+  }
+
+  /** Sends the request once more, after a wait. */
+  again(sink: ChannelSink): UpstreamStream | undefined {
+    this.#busy = undefined
+    const stream = this.#repeat(sink, this.#tried)
+    const isPossible = stream === undefined && this.#sent !== undefined
+    this.#isAbsent = isPossible && this.#proxy.registry.count(this.#route.endpoint) === 0
     return stream
   }
 
   /**
-   * Waits until an upstream that had too many unacknowledged or open streams may take some again.
+   * Sends the request on a stream of another session as well.
+   *
+   * @param silent - the stream whose session does not answer.
+   * @returns undefined when no other takes it: then there is still this stream.
+   */
+  elsewhere(sink: ChannelSink, silent: UpstreamStream): UpstreamStream | undefined {
+    return this.#repeat(sink, withOne(this.#tried, silent.upstream))
+  }
+
+  /**
+   * Waits until an upstream that had too many unacknowledged or open streams may take some again, or until an
+   * endpoint whose last session was lost with the request is served again.
    *
    * @returns undefined when that was not what kept the request from a stream, or when it waited for as long
    *   as it may; `failure` says which.
    */
-  whenRoom(signal: AbortSignal): Promise<void> | undefined {
-    if (this.#busy === undefined) return undefined
+  whenPossible(signal: AbortSignal): Promise<void> | undefined {
     const { waits } = this.#proxy.registry
+    if (this.#busy === undefined) {
+      if (!this.#isAbsent || this.#hasWaited) return undefined
+      this.#hasWaited = true
+      return waits.whenServed(this.#route.endpoint, signal)
+    }
     this.#busyUntilMs ??= waits.busyUntil()
     const room = waits.whenRoom(this.#busy, this.#busyUntilMs, signal)
     if (room === undefined) {
@@ -120,19 +147,36 @@ export class Attempts {
     return room
   }
 
+  #repeat(
+    sink: ChannelSink,
+    except: ReadonlySet<Upstream> | undefined,
+  ): UpstreamStream | undefined {
+    const sent = this.#sent
+    if (sent === undefined) return undefined
+    const stream = this.#open(sink, true, undefined, except)
+    if (stream !== undefined) for (const piece of sent) stream.channel.write(piece)
+    return stream
+  }
+
   /** Address of the visitor; undefined behind a trusted proxy, whose address all visitors have. */
   get #source(): string | undefined {
     return this.#proxy.options.trustedHops === 0 ? this.#route.forward.clientAddress : undefined
   }
 
-  #open(sink: ChannelSink, isFresh: boolean, owner?: StreamOwner): UpstreamStream | undefined {
-    this.#count += 1
+  #open(
+    sink: ChannelSink,
+    isFresh: boolean,
+    owner: StreamOwner | undefined,
+    except: ReadonlySet<Upstream> | undefined,
+  ): UpstreamStream | undefined {
+    const isFirst = this.#isFirst
+    this.#isFirst = false
     this.#busy = undefined
     const { registry, pool } = this.#proxy
     const { endpoint, rules, forward } = this.#route
     // Time has passed since the visitor was checked: an agent that came meanwhile may have other rules.
-    if (this.#count > 1 && registry.rules(endpoint) !== rules) return undefined
-    let passed = this.#tried
+    if (!isFirst && registry.rules(endpoint) !== rules) return undefined
+    let passed = except
     for (;;) {
       const upstream = registry.pickHttp(endpoint, passed)
       if (upstream === undefined) return undefined

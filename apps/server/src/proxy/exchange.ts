@@ -333,22 +333,39 @@ export class Exchange implements ChannelSink {
       this.#visitor.resume()
       return
     }
-    // A burst of visitors may be faster than the agent's acknowledgements: that is no failure.
+    this.#wait(() => this.#open())
+  }
+
+  #retry(failed: UpstreamStream, reason: ResetReason | undefined): void {
+    this.#stream = this.#attempts.next(this, failed, reason)
+    if (this.#stream === undefined) this.#wait(() => this.#repeat())
+    else this.#visitor.resume()
+  }
+
+  /** Sends the request once more, after a wait: the visitor has not got any of an answer. */
+  #repeat(): void {
+    this.#stream = this.#attempts.again(this)
+    if (this.#stream === undefined) {
+      this.#wait(() => this.#repeat())
+      return
+    }
+    this.#unsent = undefined // remembered as well
+    this.#expect()
+    this.#visitor.resume()
+  }
+
+  /** Waits for room or for an agent, or fails the request. A burst of visitors may be faster than the agent's acknowledgements. */
+  #wait(next: () => void): void {
     this.#waiting ??= new AbortController()
-    const room = this.#attempts.whenRoom(this.#waiting.signal)
+    const room = this.#attempts.whenPossible(this.#waiting.signal)
     if (room === undefined) {
       this.#fail(this.#attempts.failure)
       return
     }
     this.#visitor.pause()
-    const again = (): void => void (this.#isOver || this.#open())
+    this.#visitor.expectWithin(Infinity)
+    const again = (): void => void (this.#isOver || next())
     room.then(again, again)
-  }
-
-  #retry(failed: UpstreamStream, reason: ResetReason | undefined): void {
-    this.#stream = this.#attempts.next(this, failed, reason)
-    if (this.#stream === undefined) this.#fail(this.#attempts.failure)
-    else this.#visitor.resume()
   }
 
   /**
@@ -365,17 +382,26 @@ export class Exchange implements ChannelSink {
     const stream = this.#stream
     if (stream === undefined) this.#doubts = MAX_DOUBTS
     else if (!stream.upstream.suspect) stream.upstream.doubt()
-    else if (this.#attempts.remembers && this.#hasOther(stream)) {
-      this.#doubts = MAX_DOUBTS
-      this.#stream = undefined
-      stream.channel.reset(RESET_REASONS.consumerGone)
-      this.#visitor.expectWithin(firstByteTimeoutMs)
-      this.#attempts.failed('upstreamLost')
-      this.#retry(stream, 'upstreamLost')
-      return true
-    }
+    else if (this.#attempts.remembers && this.#hasOther(stream) && this.#move(stream)) return true
     const isLast = this.#doubts >= MAX_DOUBTS
     this.#visitor.expectWithin(isLast ? firstByteTimeoutMs - waitedMs : DOUBT_MS)
+    return true
+  }
+
+  /**
+   * Sends the request to another session. Its own may be silent because the agent or this process has no CPU
+   * time: it is left only when another has taken the request.
+   */
+  #move(silent: UpstreamStream): boolean {
+    const stream = this.#attempts.elsewhere(this, silent)
+    if (stream === undefined) return false
+    this.#doubts = MAX_DOUBTS
+    silent.channel.attach(silent) // its end says nothing about the request any more
+    silent.channel.reset(RESET_REASONS.consumerGone)
+    this.#stream = stream
+    this.#attempts.failed('upstreamLost')
+    this.#visitor.expectWithin(this.#proxy.options.firstByteTimeoutMs)
+    this.#visitor.resume()
     return true
   }
 

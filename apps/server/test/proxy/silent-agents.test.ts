@@ -12,7 +12,7 @@ import { type Fixture, request, tunnel } from '../tunnel-fixture.ts'
 const WEB = { tenant: '', name: 'web' }
 
 /** A second agent of the endpoint, whose connections go through a relay that can stop. */
-async function relayedAgent(path: Fixture) {
+async function relayedAgent(path: Fixture, count = 2, connections = 1) {
   const sockets: Socket[] = []
   const { port } = new URL(path.upstreamUrl)
   const relay = await listening(
@@ -23,13 +23,19 @@ async function relayedAgent(path: Fixture) {
       sockets.push(near, far)
     }),
   )
-  const agent = new Agent({ url: `http://${relay.authority}`, connections: 1 })
+  const agent = new Agent({ url: `http://${relay.authority}`, connections })
   const { host, port: servicePort } = path.service
   await forward(agent, 'web', { kind: 'http', service: { host, port: servicePort } }).ready()
-  await until(() => path.server.registry.count(WEB) === 2)
+  await until(() => path.server.registry.count(WEB) === count)
   return {
     stop: () => {
       for (const socket of sockets) socket.unpipe().pause()
+    },
+    resume: () => {
+      for (let at = 0; at < sockets.length; at += 2) {
+        const [near, far] = sockets.slice(at, at + 2)
+        if (near !== undefined && far !== undefined) near.pipe(far).pipe(near)
+      }
     },
     cut: () => {
       for (const socket of sockets) socket.destroy()
@@ -77,6 +83,31 @@ describe('an agent that is silent beside one that is not', () => {
     expect(path.server.registry.count(WEB)).toBe(2)
   }, 30_000)
 
+  it('keeps a GET that the other one has no room for', async () => {
+    const waiting: (() => void)[] = []
+    await using path = await tunnel({
+      http: (req, res) => {
+        if (req.url === '/now') res.end('ok')
+        else waiting.push(() => res.end('ok'))
+      },
+      // Of a session with 4096 streams and several endpoints, 41 for one.
+      server: { quota: { maxEndpointShare: 1, maxSourceShare: 100 } },
+    })
+    const { host, port } = path.service
+    await forward(path.agent, 'other', { kind: 'http', service: { host, port } }).ready()
+    const slow = times(41).map(() => ask(path, 'GET /'))
+    await until(() => waiting.length === 41)
+    await using relayed = await relayedAgent(path)
+    relayed.stop()
+    const asked = ask(path, 'GET /now')
+    // The looks of this request, after 1, 2 and 3 s of silence, are over.
+    await until(() => path.server.registry.quota.rejected.endpoint >= 3)
+    relayed.resume()
+    expect(await asked).toBe(200)
+    for (const answer of waiting) answer()
+    await Promise.all(slow)
+  }, 30_000)
+
   it('is not suspected for a service that takes its time', async () => {
     await using path = await tunnel({
       http: (_, res) => void setTimeout(() => res.end('ok'), 3_500),
@@ -107,6 +138,41 @@ describe('an agent whose connection is lost while a service works', () => {
   it.each(['GET /', 'PUT /'])('%s is answered by the other one', async (line) => {
     expect(await askAndCut(line)).toEqual({ statuses: [200, 200], requests: 3 })
   })
+
+  it('every GET of a burst is answered by the other one, also those that waited for room', async () => {
+    const waiting: (() => void)[] = []
+    let isHeld = true
+    await using path = await tunnel({
+      http: (_, res) => void (isHeld ? waiting.push(() => res.end('ok')) : res.end('ok')),
+    })
+    await path.agent[Symbol.asyncDispose]()
+    await using relayed = await relayedAgent(path, 1)
+    relayed.stop()
+    // The acknowledgements of 256 streams may be missing.
+    const asked = times(300).map(() => ask(path, 'GET /'))
+    await until(() => path.server.registry.waits.waiting === 44)
+    relayed.resume()
+    await until(() => waiting.length === 300)
+    isHeld = false
+    const { host, port } = path.service
+    await using other = new Agent({ url: path.upstreamUrl, connections: 1 })
+    await forward(other, 'web', { kind: 'http', service: { host, port } }).ready()
+    relayed.cut()
+    expect((await Promise.all(asked)).filter((status) => status !== 200)).toEqual([])
+  }, 60_000)
+
+  it('a GET waits for the agent that comes back', async () => {
+    let requests = 0
+    await using path = await tunnel({
+      http: (_, res) => void ((requests += 1) > 1 && res.end('ok')),
+    })
+    await path.agent[Symbol.asyncDispose]()
+    await using relayed = await relayedAgent(path, 2, 2)
+    const asked = ask(path, 'GET /')
+    await until(() => requests === 1)
+    relayed.cut()
+    expect(await asked).toBe(200)
+  }, 30_000)
 
   it('a POST is not sent twice', async () => {
     const { statuses, requests } = await askAndCut('POST /')

@@ -47,7 +47,7 @@ describe('an endpoint whose agent is away for a moment', () => {
     await using path = await tunnel({
       http: (_, res) => res.end(),
       waits: { absentWaitMs: 500 },
-      edge: { visitorCheckTimeoutMs: 50, firstByteTimeoutMs: 50 },
+      edge: { visitorCheckTimeoutMs: 450, firstByteTimeoutMs: 50 },
     })
     for (const session of path.server.registry.sessions(WEB)) session.end('for this test')
     await path.agent[Symbol.asyncDispose]()
