@@ -21,7 +21,7 @@ import type { ProxyServer } from '../proxy/proxy-server.ts'
 import { selectProxy } from '../proxy/select-proxy.ts'
 import { connectProxy } from '../proxy/tunnel.ts'
 import { HTTP_ALPN } from '../tls/options.ts'
-import { addressToProxy } from './absolute-request.ts'
+import { hasUrl, ProxyRequests } from './absolute-request.ts'
 import { PendingRequest } from './pending-request.ts'
 import { type RequestOptions, withRequestOptions } from './request-options.ts'
 
@@ -100,6 +100,7 @@ const internals = http.Agent.prototype as unknown as AgentInternals
 class DialingAgent extends http.Agent {
   readonly #secure: ResolvedDialOptions
   readonly #plain: ResolvedDialOptions
+  readonly #proxyRequests: ProxyRequests
   // In every agent of Node, but not in its types.
   declare readonly options: http.AgentOptions
   #pending: PendingRequest | undefined
@@ -108,6 +109,8 @@ class DialingAgent extends http.Agent {
     super(pool)
     this.#secure = resolveDialOptions({ ...options, tls: secureTls(options) }, HTTP_ALPN)
     this.#plain = resolveDialOptions({ ...options, tls: undefined })
+    const { proxyHeaders } = this.#plain
+    this.#proxyRequests = new ProxyRequests(proxyHeaders, pool.keepAlive === true)
     // Node compares this with the protocol of a request; undefined is right for both.
     Object.assign(this, { protocol: undefined })
     Object.defineProperty(this, 'defaultPort', { get: portOfCaller })
@@ -125,9 +128,7 @@ class DialingAgent extends http.Agent {
   addRequest(request: http.ClientRequest, options: RequestOptions): void {
     const secureEndpoint = request.protocol === 'https:'
     const throughProxy = secureEndpoint ? undefined : this.#proxyFor(request, options)
-    if (throughProxy !== undefined) {
-      addressToProxy(request, options, throughProxy, this.#plain.proxyHeaders)
-    }
+    if (throughProxy !== undefined) this.#proxyRequests.rewrite(request, options, throughProxy)
     internals.addRequest.call(this, request, { ...options, secureEndpoint, throughProxy })
   }
 
@@ -223,8 +224,10 @@ class DialingAgent extends http.Agent {
     if (options.socketPath !== undefined && options.socketPath !== null) return undefined
     const { proxy: option, noProxy } = this.#plain
     try {
-      const { proxy } = selectProxy(option, noProxy, 'http', endpointOf(options, false))
-      return proxy?.protocol.startsWith('http') === true ? proxy : undefined
+      const target = checkEndpoint(endpointOf(options, false))
+      const { proxy } = selectProxy(option, noProxy, 'http', target)
+      const takesUrls = proxy?.protocol.startsWith('http') === true
+      return takesUrls && 'host' in target && hasUrl(target.host) ? proxy : undefined
     } catch {
       // A request can fail only while it waits for its connection; the dial fails with the same error.
       return undefined

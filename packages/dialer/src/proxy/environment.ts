@@ -35,6 +35,8 @@ export function proxyFromEnvironment(env: Environment): EnvironmentProxies {
 export class EnvironmentProxies {
   // Private, because the values contain credentials and must not appear in an inspection.
   readonly #variables = new Map<string, string>()
+  /** By variable, so that each proxy stays one object. */
+  readonly #proxies = new Map<string, ProxyServer>()
   readonly #noProxy: NoProxyRules
   readonly #noProxyName: string
   readonly #isCgi: boolean
@@ -84,7 +86,9 @@ export class EnvironmentProxies {
     this.#refuseWrongEntries()
     const value = this.#variables.get(name) ?? ''
     if (!value.includes('://')) warnings.push(`${name} has no scheme; http:// is assumed`)
-    return { proxy: parseVariable(name, value), from: name, warnings }
+    const proxy = this.#proxies.get(name) ?? parseVariable(name, value)
+    this.#proxies.set(name, proxy)
+    return { proxy, from: name, warnings }
   }
 
   /**

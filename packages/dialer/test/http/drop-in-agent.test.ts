@@ -395,6 +395,67 @@ describe('createAgent', () => {
     await until(() => proxy.sockets.size === 0)
   })
 
+  it('sends a plain request to the proxy as it was written, with the address that is dialed', async () => {
+    const heads: string[][] = []
+    const proxy = await scriptedPeer(async ({ readUntil, send, socket }) => {
+      heads.push((await readUntil('\r\n\r\n')).split('\r\n').filter((line) => line !== ''))
+      send('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+      socket.end()
+    })
+    const send = async (
+      options: http.RequestOptions,
+      agent: AgentOptions = {},
+    ): Promise<readonly [string | undefined, readonly string[]]> => {
+      const made = make({ proxy: `http://me:pw@${proxy.authority}`, ...agent })
+      await body(http.get({ agent: made, ...options }))
+      const [line, ...headers] = heads.at(-1) ?? []
+      return [line, headers]
+    }
+    const path = "/a/../%2e%2e//b?q='{x}|\\y"
+    const Host = 'other.test:99'
+    const [line, headers] = await send({ host: 'Server.Test', path, headers: { Host } })
+    expect(line).toBe(`GET http://server.test${path} HTTP/1.1`)
+    const basic = `Proxy-Authorization: Basic ${Buffer.from('me:pw').toString('base64')}`
+    expect(headers).toEqual(
+      expect.arrayContaining([`Host: ${Host}`, basic, 'Proxy-Connection: close']),
+    )
+    expect((await send({ host: '::1', port: 8080, path: '/' }, { keepAlive: true }))[0]).toBe(
+      'GET http://[::1]:8080/ HTTP/1.1',
+    )
+    expect(heads.at(-1)).toContain('Proxy-Connection: Keep-Alive')
+    // A URL in the place of the path is for a caller that knows about the proxy.
+    const written = 'http://third.test:7/x/../y'
+    expect((await send({ host: 'server.test', port: 8080, path: written }))[0]).toBe(
+      `GET ${written} HTTP/1.1`,
+    )
+    const proxyHeaders = { 'proxy-connection': 'mine', 'X-For-Proxy': '1' }
+    const [, ours] = await send(
+      { host: 'server.test', headers: ['X-List', 'a', 'X-List', 'b'] },
+      { proxyHeaders },
+    )
+    expect(ours).toEqual(
+      expect.arrayContaining([
+        'X-List: a',
+        'X-List: b',
+        'Proxy-Connection: mine',
+        'X-For-Proxy: 1',
+      ]),
+    )
+    expect(ours.filter((header) => /^proxy-connection/i.test(header)).length).toBe(1)
+  })
+
+  it('puts nothing into a request to a proxy that is not a host', async () => {
+    const proxy = await connectProxy({ forward: 1 })
+    const agent = make({ proxy: `http://${proxy.authority}` })
+    // Node checks the header Host only, which can be another.
+    const headers = { Host: 'server.test' }
+    const bad = http.get({ host: 'a\r\nX-Injected: b', headers, agent })
+    expect(await errorOf(bad)).toBeInstanceOf(TypeError)
+    // A URL has no zone, so such an address goes through a tunnel.
+    await errorOf(http.get({ host: 'fe80::1%eth0', agent }))
+    expect(proxy.requests).toEqual([expect.stringMatching(/^CONNECT \[fe80::1/)])
+  })
+
   it('uses a tunnel for the upgrade of a plain WebSocket, and an absolute URL for the rest', async () => {
     const { port, server } = await serve()
     const wss = new WebSocketServer({ server })
