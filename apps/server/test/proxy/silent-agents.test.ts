@@ -4,6 +4,7 @@ import { connect, createServer, type Socket } from 'node:net'
 
 import { Agent, forward } from '@proj/tunnel'
 import { listening } from '@proj/testkit/listening'
+import { exchangeRaw } from '@proj/testkit/raw-http'
 import { until } from '@proj/testkit/until'
 import { describe, expect, it } from 'vitest'
 
@@ -30,6 +31,10 @@ async function relayedAgent(path: Fixture, count = 2, connections = 1) {
   return {
     stop: () => {
       for (const socket of sockets) socket.unpipe().pause()
+    },
+    /** Nothing reaches the agent any more; what it sends reaches the server. */
+    stopDown: () => {
+      for (let at = 1; at < sockets.length; at += 2) sockets[at]?.unpipe().pause()
     },
     resume: () => {
       for (let at = 0; at < sockets.length; at += 2) {
@@ -120,6 +125,36 @@ describe('an agent that is silent beside one that is not', () => {
     expect(path.server.registry.sessions(WEB).some(({ suspect }) => suspect)).toBe(false)
   }, 30_000)
 })
+
+it('a GET whose stream ends waits for an agent that has room for no other', async () => {
+  const taken: Socket[] = []
+  await using path = await tunnel({
+    tcp: (socket) => {
+      taken.push(socket)
+      socket.on('error', () => {})
+      socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
+    },
+  })
+  await using relayed = await relayedAgent(path)
+  await path.agent.close()
+  await until(() => path.server.registry.count(WEB) === 1)
+  using visitor = await path.visit(20_000)
+  await visitor.send(request('GET /'))
+  expect((await visitor.readResponse()).status).toBe(200)
+  relayed.stopDown()
+  const [session] = path.server.registry.sessions(WEB)
+  expect(() => {
+    for (;;) session?.openStream({ kind: 'http', endpoint: 'web' })
+  }).toThrow(expect.objectContaining({ code: 'MUX_ACK_BACKLOG' }))
+  await visitor.send(request('GET /'))
+  // What the server reads later than the request.
+  expect((await exchangeRaw(path.port, 'malformed\r\n\r\n')).status).toBe(400)
+  taken[0]?.end()
+  const answer = visitor.readResponse()
+  await Promise.race([answer, until(() => path.server.registry.waits.waiting === 1)])
+  relayed.resume()
+  expect((await answer).status).toBe(200)
+}, 30_000)
 
 describe('an agent whose connection is lost while a service works', () => {
   async function askAndCut(line: string) {
