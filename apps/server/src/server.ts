@@ -307,8 +307,11 @@ function construct(options: ServerOptions): ServerParts {
       return false
     }
   }
+  // A process that replaces another one knows all names.
+  const waits =
+    options.expected === undefined ? options.waits : { ...options.waits, startWaitMs: 0 }
   const registry = new UpstreamRegistry<Gate>(
-    new VisitorWaits(options.waits, isExpected),
+    new VisitorWaits(waits, isExpected),
     new StreamQuota(options.quota),
   )
   auditNames(registry, store.audit)

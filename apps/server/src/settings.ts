@@ -135,6 +135,10 @@ export const settings = defineSettings({
         description:
           'How long visitors wait for an endpoint whose connection was just lost, or that is reserved, after a start; and a connection of `adit access` for any endpoint.',
       }),
+      startWaitMs: durationLimit(TUNNEL_LIMITS.startWaitMs, {
+        description:
+          'For how long after a start HTTP visitors of any endpoint without an agent wait for it, each up to absent_wait.',
+      }),
       busyWaitMs: durationLimit(TUNNEL_LIMITS.busyWaitMs, {
         description: 'How long visitors wait for an agent that is busy or full; then 503.',
       }),

@@ -121,7 +121,7 @@ export async function start(
       upstreamPort: settings.upstream,
       publicPorts: { ...publicPorts, hosts: portHosts },
       inherited,
-      expected: handed?.endpoints ?? [],
+      ...(handed !== undefined && { expected: handed.endpoints }),
       hosts: portHostNames(binds, settings.proxy),
       store,
       probeTimeoutMs: settings.names.probeTimeoutMs,

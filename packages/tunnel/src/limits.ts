@@ -26,12 +26,15 @@ export const TUNNEL_LIMITS: Readonly<
     | 'maxWaiting'
     | 'nameRetryAfterMs'
     | 'pingIntervalMs'
-    | 'probeTimeoutMs',
+    | 'probeTimeoutMs'
+    | 'startWaitMs',
     TunnelLimit
   >
 > = Object.freeze({
   // Agents connect again within 2 s in the first half minute, see LIVED_MS and `lossMaxMs`.
   absentWaitMs: { default: 5_000, min: 0, max: 60_000 },
+  // The 2 s in which agents connect again, and what they and this process need for a start under load.
+  startWaitMs: { default: 7_000, min: 0, max: 60_000 },
   // As long as it takes to notice that an agent is gone.
   busyWaitMs: { default: 15_000, min: 0, max: 60_000 },
   connections: { default: 2, min: 1, max: 16 },

@@ -157,7 +157,8 @@ function credentialsOf(list: readonly string[], tenant: string): IncomingHttpHea
 }
 
 /**
- * Waits for an endpoint whose sessions were lost a moment ago, then checks its rules, where there are any.
+ * Waits for an endpoint whose sessions were lost a moment ago, or perhaps before this process started, then
+ * checks its rules, where there are any.
  */
 function findRoute(
   proxy: ProxyContext,
@@ -167,8 +168,9 @@ function findRoute(
   whileChecking: () => AbortSignal,
 ): Route | Refused | Promise<Route | Refused> {
   const { registry } = proxy
-  if (registry.waits.isExpecting && registry.count(endpoint) === 0) {
-    const served = registry.waits.whenServed(endpoint, whileChecking())
+  const { waits } = registry
+  if (waits.isExpecting && registry.count(endpoint) === 0) {
+    const served = waits.whenServed(endpoint, whileChecking(), waits.mayReturn(endpoint))
     // Only then it is known what rules its agents have.
     if (served !== undefined) {
       return served.then(() => findKnownRoute(proxy, head, endpoint, forward))

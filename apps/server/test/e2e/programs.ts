@@ -36,9 +36,12 @@ export interface RunningServer {
   readonly ports: ServerPorts
 }
 
+/** Tests begin with the start: names that do not exist are not waited for. */
+const SERVER_ENV = { ADIT_UPSTREAM_START_WAIT: '0s' }
+
 /** Starts `adit-server` with these arguments and nothing else. */
 export function aditServer(args: readonly string[], options: ProgramOptions = {}): Spawned {
-  return program(SERVER, args, options)
+  return program(SERVER, args, { ...options, env: { ...SERVER_ENV, ...options.env } })
 }
 
 /** Starts `adit` with these arguments and nothing else. */

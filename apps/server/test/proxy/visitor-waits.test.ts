@@ -1,5 +1,8 @@
 // HTTP visitors that come while an agent is away or busy.
+import { createServer } from 'node:http'
+
 import { Agent, forward } from '@proj/tunnel'
+import { listening } from '@proj/testkit/listening'
 import { exchangeRaw } from '@proj/testkit/raw-http'
 import { until } from '@proj/testkit/until'
 import { describe, expect, it } from 'vitest'
@@ -56,6 +59,53 @@ describe('an endpoint whose agent is away for a moment', () => {
     const { status, headers } = await visitor.readResponse()
     expect([status, headers['adit-error']]).toEqual([502, 'no_upstream'])
     expect(path.server.registry.waits.waiting).toBe(0)
+  })
+})
+
+describe('a name of which a server that has just started knows nothing', () => {
+  async function serverWith(startWaitMs: number, maxWaiting = 4096) {
+    const waits = { startWaitMs, maxWaiting, absentWaitMs: 60_000 }
+    const server = await startServer({}, [], undefined, waits)
+    const [upstream, port] = [server.listeners.upstream, server.listeners.proxy].map(
+      ({ bound }) => bound[0]?.port ?? 0,
+    )
+    return { server, upstream, port: port ?? 0, [Symbol.dispose]: () => server.destroy() }
+  }
+
+  it('is served when its agent comes', async () => {
+    using started = await serverWith(60_000)
+    const asked = exchangeRaw(started.port, request('GET /'))
+    await until(() => started.server.registry.waits.waiting === 1)
+    const service = await listening(createServer((_, res) => res.end('ok')))
+    await using agent = new Agent({ url: `http://127.0.0.1:${started.upstream}` })
+    const { host, port } = service
+    forward(agent, 'web', { kind: 'http', service: { host, port } })
+    expect((await asked).body.toString()).toBe('ok')
+    await service.close()
+  })
+
+  it('is no_upstream later, and when its agent has left', async () => {
+    using later = await serverWith(0)
+    expect((await exchangeRaw(later.port, request('GET /'))).status).toBe(502)
+    using started = await serverWith(60_000)
+    const agent = new Agent({ url: `http://127.0.0.1:${started.upstream}` })
+    await forward(agent, 'web', { kind: 'http', service: { host: '127.0.0.1', port: 1 } }).ready()
+    await agent.close()
+    await until(() => started.server.registry.count(WEB) === 0)
+    expect((await exchangeRaw(started.port, request('GET /'))).status).toBe(502)
+  })
+
+  it('has a quarter of the places, all such names together', async () => {
+    using started = await serverWith(60_000, 8)
+    const { waits } = started.server.registry
+    const ask = (name: string) =>
+      exchangeRaw(started.port, request('GET /').replace('web', name)).catch(() => undefined)
+    const held = [ask('one'), ask('two')]
+    await until(() => waits.waiting === 2)
+    expect((await ask('three'))?.status).toBe(502)
+    expect(waits.rejected).toBe(1)
+    started.server.destroy()
+    await Promise.all(held)
   })
 })
 

@@ -9,6 +9,11 @@ export interface VisitorWaitLimits {
    */
   readonly absentWaitMs?: number
   /**
+   * For how long after the start HTTP visitors of any endpoint wait as those of an expected one do, ms, 0 to
+   * 60 000; 0: not at all. The names of before a crash are not known, and their agents come back. Default 7000.
+   */
+  readonly startWaitMs?: number
+  /**
    * How long a visitor waits for an agent that has too many unacknowledged or open streams, ms, 0 to
    * 60 000. Default 15 000.
    */
@@ -52,6 +57,8 @@ export class VisitorWaits {
   readonly #isExpected: (endpoint: Endpoint) => boolean
   /** Until when `isExpected` is asked: while agents come back after a start of this process. */
   readonly #startedUntilMs = performance.now() + ABSENT_MS
+  /** Until when any endpoint may be one of before the start. */
+  readonly #startsUntilMs: number
   /** Until when any endpoint may be expected; a time of `performance.now`. */
   #expectingUntilMs = this.#startedUntilMs
   /** Endpoints that a session has served since the start: they are not expected because of it any more. */
@@ -72,6 +79,7 @@ export class VisitorWaits {
     this.absentWaitMs = limit('absentWaitMs', limits.absentWaitMs)
     this.#busyWaitMs = limit('busyWaitMs', limits.busyWaitMs)
     this.#maxWaiting = limit('maxWaiting', limits.maxWaiting)
+    this.#startsUntilMs = performance.now() + limit('startWaitMs', limits.startWaitMs)
     this.#isExpected = isExpected ?? (() => false)
   }
 
@@ -95,6 +103,15 @@ export class VisitorWaits {
     if (lostAtMs !== undefined) return nowMs - lostAtMs < ABSENT_MS
     if (nowMs >= this.#startedUntilMs || this.#servedSinceStart.has(key)) return false
     return this.#isExpected(endpoint)
+  }
+
+  /**
+   * Whether an endpoint without sessions may be one of before the start, whose agents are on their way. It is
+   * no longer after one has served it.
+   */
+  mayReturn(endpoint: Endpoint): boolean {
+    if (performance.now() >= this.#startsUntilMs) return false
+    return !this.#servedSinceStart.has(keyOf(endpoint))
   }
 
   /** The last session of an endpoint was lost. */

@@ -186,6 +186,31 @@ describe('what is remembered', () => {
     }
   })
 
+  test('any name may return within startWaitMs, unless it was served since the start', () => {
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] })
+    try {
+      const waits = new VisitorWaits({ startWaitMs: 100 })
+      const usual = new VisitorWaits()
+      const never = new VisitorWaits({ startWaitMs: 0 })
+      waits.settled(at('left'))
+      const mayReturn = () => [
+        waits.mayReturn(at('pg')),
+        waits.mayReturn(at('left')),
+        waits.mayReturn(at('left', 'acme')),
+        usual.mayReturn(at('pg')),
+        never.mayReturn(at('pg')),
+      ]
+      vi.advanceTimersByTime(99)
+      expect(mayReturn()).toEqual([true, false, true, true, false])
+      vi.advanceTimersByTime(1)
+      expect(mayReturn()).toEqual([false, false, false, true, false])
+      vi.advanceTimersByTime(6_900)
+      expect(usual.mayReturn(at('pg'))).toBe(false)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
   test('a reserved name that was served since the start is not expected because of the start', () => {
     const waits = new VisitorWaits({}, () => true)
     expect(waits.expects(at('pg'))).toBe(true)
