@@ -1,6 +1,7 @@
 import { formatBindNotes, formatTable, jsonLine, type TextOutput } from '@proj/program-kit'
 import { escapeUnprintable } from '@proj/config'
 import { formatDialAddress } from '@proj/config/address'
+import type { Agent, Consumer } from '@proj/tunnel'
 
 import { SOFTWARE } from './version.ts'
 import type { RunningConfig, RunningListener } from './running-config.ts'
@@ -13,9 +14,18 @@ import { visitorAddresses } from './status/visitor-addresses.ts'
  */
 export async function announce(
   running: RunningConfig,
-  how: { readonly url: string; readonly stdout: TextOutput; readonly json: boolean },
+  how: {
+    /** What is connected. */
+    readonly agent: Pick<Agent, 'connections'>
+    readonly consumer: Pick<Consumer, 'connections'>
+    /** URLs of the servers. */
+    readonly urls: readonly string[]
+    readonly stdout: TextOutput
+    readonly json: boolean
+  },
 ): Promise<void> {
-  const { url, stdout, json } = how
+  const { agent, consumer, urls, stdout, json } = how
+  const connections = [...agent.connections, ...consumer.connections]
   const accesses = await Promise.all(
     running.accesses.map(async ({ setting: { endpoint }, binds }) => ({
       endpoint,
@@ -37,7 +47,8 @@ export async function announce(
         ...(others.agents > 0 && { others }),
       }
     })
-    const ready = { event: 'ready', software: SOFTWARE, listeners, accesses }
+    const servers = connections.map(({ url: server, serverId }) => ({ server, serverId }))
+    const ready = { event: 'ready', software: SOFTWARE, servers, listeners, accesses }
     stdout.write(jsonLine(ready))
     return
   }
@@ -53,7 +64,10 @@ export async function announce(
     ]),
   ]
   const notes = formatBindNotes(accesses.flatMap(({ warnings }) => warnings))
-  const title = `${SOFTWARE.replace('/', ' ')}, connected to ${url}`
+  const reached = new Set(connections.map(({ url }) => url))
+  // With a Piko server an access has no connection of its own.
+  const servers = reached.size === 0 ? urls : urls.filter((url) => reached.has(url))
+  const title = `${SOFTWARE.replace('/', ' ')}, connected to ${servers.join(', ')}`
   stdout.write(`${escapeUnprintable(title)}\n\n${formatTable(rows, { indent: 2 })}\n${notes}`)
 }
 

@@ -33,7 +33,7 @@ import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-setti
 import { publicAdminIsNoticed } from './admin/admin-rules.ts'
 import { ACCESS_SETTINGS } from './access/access-settings.ts'
 
-const { connections, pingIntervalMs } = TUNNEL_LIMITS
+const { connections, pingIntervalMs, spreadIntervalMs } = TUNNEL_LIMITS
 const PROXY_SCHEMES = ['http', 'https', 'socks4', 'socks4a', 'socks5', 'socks5h', 'socks']
 /** A name that fits into a URL path and a host label without escaping. */
 export const endpointName = () =>
@@ -45,15 +45,17 @@ export const settings = defineSettings({
   envPrefix: 'ADIT',
   tree: {
     connect: {
-      url: setting(url({ schemes: ['http', 'https', 'ws', 'wss'] }), {
-        default: 'http://localhost:8001',
-        description: 'URL of the server: its upstream port, or its proxy port for access.',
+      url: setting(list(url({ schemes: ['http', 'https', 'ws', 'wss'] }), { maxItems: 16 }), {
+        default: ['http://localhost:8001'],
+        description:
+          'URL of the server: its upstream port, or its proxy port for access. Several are those of several servers.',
       }),
       token: setting(secret(), { description: 'Bearer token for the server.' }),
       tenantId: setting(text(), { description: 'Tenant the token belongs to.' }),
       connections: setting(integer({ min: connections.min, max: connections.max }), {
         default: connections.default,
-        description: 'Parallel connections to the server.',
+        description:
+          'Parallel connections to the server, spread over the servers where there are several.',
       }),
       timeoutMs: setting(duration({ min: '100ms' }), {
         default: '30s',
@@ -62,6 +64,11 @@ export const settings = defineSettings({
       pingIntervalMs: setting(duration({ min: pingIntervalMs.min }), {
         default: pingIntervalMs.default,
         description: 'Time between pings; set it below the idle timeout of proxies on the way.',
+      }),
+      spreadIntervalMs: setting(duration({ min: spreadIntervalMs.min }), {
+        default: spreadIntervalMs.default,
+        description:
+          'Time between attempts to reach another server while several connections have the same one; it grows. inf: none.',
       }),
       bindAddr: setting(list(sourceAddress()), {
         default: [],
@@ -268,6 +275,15 @@ export const settings = defineSettings({
     },
     function* bindsAreMeant({ accesses }) {
       yield* publicBindsAreMeant(accesses)
+    },
+    function* schemesAgree({ connect: { url: urls } }) {
+      const isSecure = (one: string): boolean => /^(https|wss):/.test(one)
+      if (new Set(urls.map(isSecure)).size < 2) return
+      yield {
+        key: 'connect.url',
+        message: 'URLs with and without TLS cannot be mixed',
+        hint: 'use https: for all of them; a plain one sends the token unencrypted',
+      }
     },
     function* oneSource({ connect }) {
       if (connect.bindInterface !== undefined && connect.bindAddr.length > 0) {

@@ -48,8 +48,16 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
   }
   const lastProblem = (): unknown => links.accesses.problem?.error
   const running = new RunningConfig({ agent, consumer, logger, lastProblem })
-  const { url } = settings.connect
-  const described = { software: SOFTWARE, url, agent, consumer, links, running, stop: signals.stop }
+  const urls = settings.connect.url
+  const described = {
+    software: SOFTWARE,
+    urls,
+    agent,
+    consumer,
+    links,
+    running,
+    stop: signals.stop,
+  }
   const status = async (): Promise<AgentStatus> => await describeAgent(described)
   await using _socket = await openControlSocket(env, status, logger)
   try {
@@ -71,7 +79,7 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
       running.ready(signals.stop),
       ...(settings.accesses.length > 0 ? [consumer.ready({ signal: signals.stop })] : []),
     ])
-    if (view === undefined) await announce(running, { url, stdout, json })
+    if (view === undefined) await announce(running, { agent, consumer, urls, stdout, json })
     else await Promise.all([view.refresh(), noteBinds(running, view.output)])
     await drainOnStop({
       signals,

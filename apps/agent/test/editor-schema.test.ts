@@ -18,7 +18,7 @@ const BROKEN: Readonly<Record<string, string>> = {
   'a flag instead of a key': 'connect: { bind-addr: 10.0.0.1 }',
   'a key in the wrong place': 'url: http://x',
   'a value instead of a group': 'connect: http://x',
-  'a scheme nobody speaks': 'connect: { url: ftp://x }',
+  'a scheme nobody speaks': 'connect: { url: [ftp://x] }',
   'a secret that is a list': 'connect: { token: [a, b] }',
   'a secret and its file': 'connect: { token: a, token_file: b }',
   'a number that is a word': 'connect: { connections: two }',

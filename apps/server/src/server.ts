@@ -1,4 +1,5 @@
 // Length: the composition of the server, in one place: every part is constructed here and joined with the others.
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
@@ -329,6 +330,8 @@ function construct(options: ServerOptions): ServerParts {
     software,
     logger,
     authorize,
+    // One id for both ports, a new one for each start: peers spread their connections by it.
+    node: randomBytes(8).toString('hex'),
   }
   const names = {
     reservations: store.reservations,

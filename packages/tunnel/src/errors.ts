@@ -14,6 +14,7 @@ export type TunnelErrorCode =
   | 'TUNNEL_PORT_UNSUPPORTED'
   | 'TUNNEL_RECORD_INVALID'
   | 'TUNNEL_RESERVATION_REFUSED'
+  | 'TUNNEL_SERVERS_FAILED'
   | 'TUNNEL_SERVICE_REFUSED'
   | 'TUNNEL_SERVICE_UNREACHABLE'
   | 'TUNNEL_STREAM_RESET'
@@ -121,6 +122,11 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
     what: 'the server rejected the request for a reserved name',
     retryable: false,
     hint: 'read the reason in the message; the URL must be that of the upstream port of an Adit server',
+  },
+  TUNNEL_SERVERS_FAILED: {
+    what: 'none of several servers could be used',
+    retryable: true,
+    hint: 'read the reason of each server in the message; all of them are tried again',
   },
   TUNNEL_SERVICE_REFUSED: {
     what: 'the service refused the connection',

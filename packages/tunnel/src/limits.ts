@@ -11,7 +11,7 @@ export interface TunnelLimit {
 }
 
 /** Longest delay a timer of Node takes, ms. */
-const MAX_TIMER_MS = 2 ** 31 - 1
+export const MAX_TIMER_MS: number = 2 ** 31 - 1
 
 /** Every number that can be set, by the name of its option. The README prints this table. */
 export const TUNNEL_LIMITS: Readonly<
@@ -27,6 +27,7 @@ export const TUNNEL_LIMITS: Readonly<
     | 'nameRetryAfterMs'
     | 'pingIntervalMs'
     | 'probeTimeoutMs'
+    | 'spreadIntervalMs'
     | 'startWaitMs',
     TunnelLimit
   >
@@ -48,6 +49,8 @@ export const TUNNEL_LIMITS: Readonly<
   maxEndpointsPerSession: { default: 1000, min: 1, max: Infinity },
   // Two lost packets in a row are repaired within 1.4 s, and visitors do not wait for this.
   probeTimeoutMs: { default: 2_000, min: 50, max: 60_000 },
+  // A server that is alone gets one handshake more per agent, then fewer and fewer.
+  spreadIntervalMs: { default: 5_000, min: 100, max: Infinity },
   // A holder that is gone is noticed within 12.5 s, by the pings of its connection.
   nameRetryAfterMs: { default: 3_000, min: 100, max: 300_000 },
   // An agent goes on serving while it waits; a delay only helps a next server that is overloaded.

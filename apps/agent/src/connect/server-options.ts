@@ -17,13 +17,14 @@ import type { AgentSettings } from '../settings.ts'
 export async function serverOptions(
   connect: AgentSettings['connect'],
   env: Readonly<Record<string, string | undefined>>,
-): Promise<ServerOptions> {
+): Promise<ServerOptions & { readonly url: readonly string[] }> {
   const { token, tenantId, bindAddr, bindInterface, bindDevice, proxyUrl, noProxy } = connect
   const proxyCa = await readPem(connect.proxyCa, 'connect.proxy_ca')
-  const secure = /^(https|wss):/.test(connect.url)
+  const secure = connect.url.some((url) => /^(https|wss):/.test(url))
   return {
     url: connect.url,
     pingIntervalMs: connect.pingIntervalMs,
+    spreadIntervalMs: connect.spreadIntervalMs,
     ...(token !== undefined && { token: currentToken(token) }),
     ...(tenantId !== undefined && { tenantId }),
     connect: {

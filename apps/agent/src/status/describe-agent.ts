@@ -1,10 +1,12 @@
 import { formatDialAddress } from '@proj/config/address'
-import type { Agent, Consumer } from '@proj/tunnel'
+import type { Agent, Consumer, ServerConnection } from '@proj/tunnel'
 import type { Traffic } from '@proj/tunnel/io'
 
 import type {
   AccessStatus,
   AgentStatus,
+  ConnectionStatus,
+  FailureReason,
   FailureStatus,
   FarStatus,
   LinkStatus,
@@ -18,8 +20,8 @@ import type { RunningAccess, RunningConfig, RunningListener } from '../running-c
 export interface DescribedAgent {
   /** Program and version. */
   readonly software: string
-  /** URL of the server. */
-  readonly url: string
+  /** URLs of the servers. */
+  readonly urls: readonly string[]
   readonly agent: Agent
   readonly consumer: Consumer
   /** The connections of the two with the server. */
@@ -43,7 +45,7 @@ export async function describeAgent(
   described: DescribedAgent,
   far?: ReadonlyMap<string, FarStatus>,
 ): Promise<AgentStatus> {
-  const { software, url, running, stop, consumer } = described
+  const { software, urls, running, stop, consumer } = described
   const links = linksOf(described)
   const listeners = running.listeners.map(describeListener)
   const accesses = await Promise.all(
@@ -60,7 +62,7 @@ export async function describeAgent(
     software,
     pid: process.pid,
     startedAt: STARTED_AT,
-    server: withoutCredentials(url),
+    server: urls.map(withoutCredentials).join(', '),
     ready: ready && !stop.aborted,
     stopping: stop.aborted,
     links,
@@ -85,9 +87,9 @@ export async function farSide(consumer: Consumer, endpoint: string): Promise<Far
 }
 
 function linksOf({ running, agent, consumer, links }: DescribedAgent): LinkStatus[] {
-  const offers = describeLink('offers', links.listeners, agent.protocol, agent.sessions)
-  const sessions = consumer.protocol === 'adit' ? 1 : undefined
-  const accesses = describeLink('accesses', links.accesses, consumer.protocol, sessions)
+  const offers = describeLink('offers', links.listeners, agent, agent.sessions)
+  const sessions = consumer.protocol === 'adit' ? consumer.connections.length : undefined
+  const accesses = describeLink('accesses', links.accesses, consumer, sessions)
   return [
     ...(running.listeners.length > 0 ? [offers] : []),
     ...(running.accesses.length > 0 ? [accesses] : []),
@@ -97,7 +99,7 @@ function linksOf({ running, agent, consumer, links }: DescribedAgent): LinkStatu
 function describeLink(
   half: LinkStatus['half'],
   link: ConnectionMonitor,
-  protocol: 'adit' | 'piko' | undefined,
+  { protocol, connections, refusedServers }: Agent | Consumer,
   sessions: number | undefined,
 ): LinkStatus {
   const { isUp, connectedAt, problem } = link
@@ -107,12 +109,23 @@ function describeLink(
     state: isUp ? 'connected' : 'connecting',
     ...(isUp && protocol !== undefined && { protocol }),
     ...(isUp && sessions !== undefined && { sessions }),
+    ...(connections.length > 0 && { connections: connections.map(describeConnection) }),
+    ...(refusedServers.size > 0 && {
+      refusedBy: [...refusedServers].map(([url, why]) => ({
+        server: withoutCredentials(url),
+        ...reasonOf(why),
+      })),
+    }),
     ...(connectedAt !== undefined && { since: new Date(connectedAt).toISOString() }),
     ...(problem !== undefined && error !== undefined && { lastError: failure(error, problem.at) }),
     ...(problem !== undefined && {
       nextAttemptMs: Math.max(0, problem.nextAttemptAt - Date.now()),
     }),
   }
+}
+
+function describeConnection({ url, serverId }: ServerConnection): ConnectionStatus {
+  return { server: withoutCredentials(url), ...(serverId !== undefined && { serverId }) }
 }
 
 function describeListener({ setting, made }: RunningListener): ListenerStatus {
@@ -156,12 +169,12 @@ function describeTraffic(traffic: Traffic, socket: 'service' | 'consumer'): Traf
 }
 
 function failure(error: unknown, at: number): FailureStatus {
+  return { ...reasonOf(error), ageMs: Math.max(0, Date.now() - at) }
+}
+
+function reasonOf(error: unknown): FailureReason {
   const { code, text, message } = error as { code?: unknown; text?: unknown; message?: unknown }
-  return {
-    ...(typeof code === 'string' && { code }),
-    text: String(text ?? message ?? error),
-    ageMs: Math.max(0, Date.now() - at),
-  }
+  return { ...(typeof code === 'string' && { code }), text: String(text ?? message ?? error) }
 }
 
 function withoutCredentials(text: string): string {

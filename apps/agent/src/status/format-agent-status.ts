@@ -26,7 +26,7 @@ export function formatAgentStatus(status: AgentStatus): string {
   const head = [
     [software.replace('/', ' '), `pid ${pid}, ${state}`],
     ['server', server],
-    ...links.map((link) => [HALVES[link.half], formatLink(link)]),
+    ...links.flatMap(linkRows),
   ]
   const listenerTable = listeners.flatMap(listenerRows)
   const accessTable = accesses.flatMap(accessRows)
@@ -74,6 +74,22 @@ export function formatLink({ state, since, protocol, sessions, ...trouble }: Lin
   return `connecting${next}${why}`
 }
 
+/** What a link's servers are: told where there are several, or one has rejected this agent. */
+export function formatServers({ connections = [], refusedBy = [] }: LinkStatus): string[] {
+  const counts = new Map<string, number>()
+  for (const { server, serverId } of connections) {
+    const name = serverId === undefined ? server : `${server} (${serverId})`
+    counts.set(name, (counts.get(name) ?? 0) + 1)
+  }
+  if (counts.size < 2 && refusedBy.length === 0) return []
+  return [
+    ...[...counts].map(
+      ([name, count]) => `${name}, ${count} ${count === 1 ? 'session' : 'sessions'}`,
+    ),
+    ...refusedBy.map(({ server, code, text }) => `${server} is not used: ${text} (${code ?? '?'})`),
+  ]
+}
+
 /** A failure with its code and how long ago it was. */
 export function formatFailure({ code, text, ageMs }: FailureStatus): string {
   return `${text}${code === undefined ? '' : ` (${code})`}, ${roughTime(ageMs)} ago`
@@ -101,6 +117,10 @@ export function formatFar({
 export function formatBind({ address, state, addresses, holder, why }: BindStatus): string {
   if (state === 'listening') return addresses.join(' ')
   return `waiting for ${address}${holder === undefined ? `: ${why ?? ''}` : `, held by ${holder}`}`
+}
+
+function linkRows(link: LinkStatus): string[][] {
+  return [[HALVES[link.half], formatLink(link)], ...formatServers(link).map((text) => ['', text])]
 }
 
 function listenerRows(listener: ListenerStatus): string[][] {

@@ -4,7 +4,13 @@ import { escapeUnprintable } from '@proj/config'
 import { cutToWidth, formatTable, roughSize } from '@proj/program-kit'
 
 import type { AccessStatus, AgentStatus, ListenerStatus, TrafficStatus } from '@proj/program-kit'
-import { formatBind, formatFailure, formatFar, formatLink } from './format-agent-status.ts'
+import {
+  formatBind,
+  formatFailure,
+  formatFar,
+  formatLink,
+  formatServers,
+} from './format-agent-status.ts'
 import { formatOthers } from './format-others.ts'
 import { visitorAddresses } from './visitor-addresses.ts'
 
@@ -67,10 +73,13 @@ export function formatLiveView(status: AgentStatus, options: LiveViewOptions): s
 function headLines({ software, server, links }: AgentStatus): Line[] {
   return [
     { text: `${software.replace('/', ' ')}, ${server}`, style: 'bold' },
-    ...links.map((link): Line => {
+    ...links.flatMap((link): Line[] => {
       const name = links.length > 1 ? `${link.half}: ` : ''
       const style = link.state === 'connected' ? 'green' : 'red'
-      return { text: `${name}${formatLink(link)}`, style }
+      return [
+        { text: `${name}${formatLink(link)}`, style },
+        ...formatServers(link).map((text): Line => ({ text: `  ${text}` })),
+      ]
     }),
   ]
 }

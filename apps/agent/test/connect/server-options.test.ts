@@ -18,10 +18,25 @@ async function optionsOf(connect: object, env: Record<string, string> = {}) {
 
 test('the defaults dial a server here, without TLS', async () => {
   expect(await optionsOf({})).toEqual({
-    url: 'http://localhost:8001',
+    url: ['http://localhost:8001'],
     pingIntervalMs: 5_000,
+    spreadIntervalMs: 5_000,
     connect: { proxy: expect.anything(), timeouts: { totalMs: 30_000 } },
   })
+})
+
+test('several servers are a list, or one text with commas', async () => {
+  const urls = ['http://a.example:8001', 'http://b.example:8001']
+  expect((await optionsOf({ url: urls })).url).toEqual(urls)
+  expect((await optionsOf({ url: urls.join(',') })).url).toEqual(urls)
+  expect((await optionsOf({ url: 'http://a.example:8001' })).url).toEqual(urls.slice(0, 1))
+})
+
+test('URLs with and without TLS cannot be mixed', async () => {
+  const mixed = optionsOf({ url: ['https://a.example', 'http://b.example'] })
+  await expect(mixed).rejects.toThrow('URLs with and without TLS cannot be mixed')
+  const secure = await optionsOf({ url: ['https://a.example', 'wss://b.example'] })
+  expect(secure.connect).toHaveProperty('tls')
 })
 
 test('token and tenant are passed on', async () => {

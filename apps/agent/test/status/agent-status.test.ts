@@ -1,3 +1,4 @@
+import type { LinkStatus } from '@proj/program-kit'
 import { expect, test } from 'vitest'
 
 import { formatAgentStatus, formatFar } from '../../src/status/format-agent-status.ts'
@@ -24,6 +25,30 @@ test('the state of an agent for people', () => {
               waiting for 10.9.9.9:1: no such address
     "
   `)
+})
+
+test('several servers, and one that rejects the agent', () => {
+  const [offers] = SAMPLE.links
+  const connections = [
+    { server: 'https://eu1.example.com/', serverId: '0a1b' },
+    { server: 'https://eu1.example.com/', serverId: '0a1b' },
+    { server: 'https://eu2.example.com/', serverId: '2c3d' },
+  ]
+  const refusedBy = [
+    { server: 'https://eu3.example.com/', code: 'TUNNEL_UNAUTHORIZED', text: '401: invalid token' },
+  ]
+  const told = (link: object): string[] =>
+    formatAgentStatus({ ...SAMPLE, links: [{ ...(offers as LinkStatus), ...link }] })
+      .split('\n')
+      .slice(3, 6)
+      .map((line) => line.trim())
+  expect(told({ connections, refusedBy })).toEqual([
+    'https://eu1.example.com/ (0a1b), 2 sessions',
+    'https://eu2.example.com/ (2c3d), 1 session',
+    'https://eu3.example.com/ is not used: 401: invalid token (TUNNEL_UNAUTHORIZED)',
+  ])
+  // One server is what the line above says already.
+  expect(told({ connections: connections.slice(0, 2) })[0]).toMatch(/^OFFERED/)
 })
 
 test('an agent that does nothing but offer has no table of accesses', () => {

@@ -113,6 +113,10 @@ export interface LinkStatus {
   readonly protocol?: 'adit' | 'piko'
   /** Sessions open now; absent where there are none to count. */
   readonly sessions?: number
+  /** The sessions that are open now; absent where there are none to count. */
+  readonly connections?: readonly ConnectionStatus[]
+  /** Servers of several that have rejected this agent and are not tried again; absent for none. */
+  readonly refusedBy?: readonly ({ readonly server: string } & FailureReason)[]
   /** Since when it is connected, ISO time. */
   readonly since?: string
   /** The last failure to connect; absent while connected. */
@@ -121,12 +125,24 @@ export interface LinkStatus {
   readonly nextAttemptMs?: number
 }
 
-/** The last failure of a connection, a listener or an access. */
-export interface FailureStatus {
+/** A session of an agent with a server. */
+export interface ConnectionStatus {
+  /** URL of the server. */
+  readonly server: string
+  /** Id that the server has given itself for as long as it runs; absent until it has told, and from Piko. */
+  readonly serverId?: string
+}
+
+/** Why something failed. */
+export interface FailureReason {
   /** Stable code, where there is one. */
   readonly code?: string
   /** One sentence for people. */
   readonly text: string
+}
+
+/** The last failure of a connection, a listener or an access. */
+export interface FailureStatus extends FailureReason {
   /** How long ago, ms. */
   readonly ageMs: number
 }
@@ -214,7 +230,7 @@ export interface AgentStatus {
   readonly pid: number
   /** When the program started, ISO 8601. */
   readonly startedAt: string
-  /** URL of the server, without credentials. */
+  /** URL of the server, without credentials; of several, separated by commas. */
   readonly server: string
   /** Whether everything here is as configured: connections to the server, listeners and local addresses. */
   readonly ready: boolean

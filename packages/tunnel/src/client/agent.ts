@@ -14,15 +14,17 @@ import { limit } from '../limits.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import { RetryLog } from './retry-log.ts'
 import { routeTo, UPSTREAM_ROUTE } from '../protocol/routes.ts'
-import { checkServerUrl, type ServerOptions } from './server-options.ts'
+import { type ServerConnection, ServerList, serverName } from './server-list.ts'
+import type { ServerOptions } from './server-options.ts'
+import { ServerSpread } from './server-spread.ts'
 import { checkVisitorRules } from '../protocol/visitor-rules.ts'
 
 /** Options of an agent. */
 export interface AgentOptions extends ServerOptions {
   /**
    * Parallel sessions with a server that speaks our protocol, 1 to 16, default 2: a bulk stream on
-   * one does not delay the other, and one connection that dies costs only its streams. A Piko server
-   * gets one session per endpoint, as its wire demands.
+   * one does not delay the other, and one connection that dies costs only its streams. They are spread over
+   * the servers where there are several. A Piko server gets one session per endpoint, as its wire demands.
    */
   readonly connections?: number
   /** Waits between attempts. Default: full jitter from 100 ms to 15 s, as far apart as Piko's. */
@@ -50,6 +52,8 @@ export interface AgentEvents {
  */
 export class Agent extends EventEmitter<AgentEvents> {
   readonly #options: AgentOptions
+  readonly #servers: ServerList
+  readonly #spread: ServerSpread<ListenSession>
   readonly #connections: number
   readonly #helloTimeoutMs: number
   readonly #logger: Logger
@@ -59,8 +63,11 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #links = new Set<AgentLink>()
   /** Links that are closing: their streams have not finished yet. */
   readonly #closing = new Set<AgentLink>()
+  /** Servers that have rejected a listener and are not asked again, by listener. */
+  readonly #refusedBy = new WeakMap<Listener, Set<string>>()
   /** The last rejection of each listener, so that it is logged once. */
   readonly #refusals = new WeakMap<Listener, string>()
+  #nextPosition = 0
   #protocol: 'piko' | 'adit' | undefined
   #ended: Promise<void> | undefined
 
@@ -70,12 +77,23 @@ export class Agent extends EventEmitter<AgentEvents> {
    */
   constructor(options: AgentOptions) {
     super()
-    checkServerUrl(options.url)
     this.#options = options
     this.#connections = limit('connections', options.connections)
     this.#helloTimeoutMs = limit('helloTimeoutMs', options.helloTimeoutMs)
     limit('pingIntervalMs', options.pingIntervalMs)
     this.#logger = options.logger ?? silentLogger
+    this.#servers = new ServerList({
+      url: options.url,
+      renewsCredentials: typeof options.token === 'function',
+      logger: this.#logger,
+    })
+    this.#spread = new ServerSpread<ListenSession>({
+      servers: this.#servers,
+      links: () => this.#links,
+      connect: (link, url, signal) => this.#dial(link as AgentLink, url, signal),
+      intervalMs: limit('spreadIntervalMs', options.spreadIntervalMs),
+      logger: this.#logger,
+    })
     this.#retryLog = new RetryLog(this.#logger)
     this.#identity = {
       software: options.software ?? 'adit',
@@ -91,6 +109,17 @@ export class Agent extends EventEmitter<AgentEvents> {
   /** Sessions open now, those that are being left included. */
   get sessions(): number {
     return this.#allLinks().reduce((sum, link) => sum + link.sessions.size, 0)
+  }
+
+  /** The connections that are open now, with their servers. */
+  get connections(): readonly ServerConnection[] {
+    const sessions = this.#allLinks().flatMap((link) => [...link.sessions])
+    return sessions.map(({ url, serverId }) => ({ url, serverId }))
+  }
+
+  /** Servers of several that have rejected this agent, by URL; they are not tried again. */
+  get refusedServers(): ReadonlyMap<string, Error> {
+    return this.#servers.refused
   }
 
   /** Endpoints served or being asked for. */
@@ -127,6 +156,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   /** Ends the agent now. */
   destroy(): void {
     this.#ended ??= Promise.resolve()
+    this.#spread.stop()
     this.#failAll(closedError())
     for (const link of this.#allLinks()) void link.destroy()
   }
@@ -192,11 +222,12 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   #startLink(primary: Listener): void {
-    const link = new AgentLink(primary, {
+    const link = new AgentLink(primary, this.#nextPosition++, {
       connect: (one, signal) => this.#connect(one, signal),
       onConnected: (one, session) => this.#onConnected(one, session),
       onRetry: (error, delayMs) => this.#onRetry(error, delayMs),
       onFatal: (one, error) => this.#onFatal(one, error),
+      isOver: (session, error) => this.#isOver(session, error),
       renewsCredentials: typeof this.#options.token === 'function',
       backoff: this.#options.backoff ?? {},
       network: this.#options.network,
@@ -215,21 +246,45 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   async #connect(link: AgentLink, signal: AbortSignal): Promise<ListenSession> {
+    const others = [...this.#links].filter((one) => one !== link)
+    const uses = (url: string): number => others.filter(({ target }) => target === url).length
+    return await this.#servers.connect(
+      this.#servers.order(link.position, uses),
+      (url, either) => {
+        link.target = url
+        return this.#dial(link, url, either)
+      },
+      signal,
+    )
+  }
+
+  async #dial(link: AgentLink, url: string, signal: AbortSignal): Promise<ListenSession> {
     const route = routeTo(UPSTREAM_ROUTE, link.primary.endpoint)
-    const server = await requestPipe(this.#options, route, signal)
+    const server = await requestPipe({ ...this.#options, url }, route, signal)
+    const isOther = ({ session }: AgentLink): boolean =>
+      session !== undefined && session.protocol !== server.protocol
+    if (this.#servers.urls.length > 1 && [...this.#links].some(isOther)) {
+      server.pipe.destroy()
+      const message = 'Piko and Adit servers cannot be mixed in one list'
+      throw new TunnelError('TUNNEL_UPGRADE_REFUSED', message)
+    }
     return new ListenSession(server, {
       identity: this.#identity,
       helloTimeoutMs: this.#helloTimeoutMs,
-      serverHost: new URL(this.#options.url).hostname,
+      serverHost: new URL(url).hostname,
       find: (record) =>
         record === undefined ? link.primary : this.#listeners.get(record.endpoint),
-      onRefused: (listener, error) => this.#onRefused(listener, error),
+      onRefused: (listener, error) => this.#onRefused(url, listener, error),
     })
   }
 
   #onConnected(link: AgentLink, session: ListenSession): void {
     const { protocol } = session
-    this.#logger.info({ protocol }, 'connected to server')
+    this.#logger.info({ protocol, ...this.#serverField(session.url) }, 'connected to server')
+    void session.greeted.then(() => this.#spread.update())
+    void session.left.then(({ isReplaced }) => {
+      if (isReplaced === undefined) this.#spread.lost()
+    })
     this.#retryLog.connected()
     this.#tell(() => this.emit('connected', { protocol }))
     if (protocol === 'piko') session.register(link.primary)
@@ -255,15 +310,36 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#reconcile()
   }
 
-  #onRefused(listener: Listener, error: TunnelError): void {
+  /** A server has ended a session and its right: that is the end where no other server is left. */
+  #isOver({ url }: ListenSession, error: unknown): boolean {
+    if (error instanceof Error) this.#servers.refuse(url, error)
+    return this.#servers.urls.length === 1 || !this.#servers.hasUsable
+  }
+
+  /** For logs: which server, where there are several. */
+  #serverField(url: string): { readonly server?: string } {
+    return this.#servers.urls.length === 1 ? {} : { server: serverName(url) }
+  }
+
+  #onRefused(url: string, listener: Listener, error: TunnelError): void {
     const { code, message, retryAfterMs } = error
     // A name in use is asked for again every few seconds: the reason is logged once.
-    const level = this.#refusals.get(listener) === message ? 'debug' : 'warn'
-    this.#refusals.set(listener, message)
+    const server = this.#serverField(url)
+    const refusal = `${server.server ?? ''} ${message}`
+    const level = this.#refusals.get(listener) === refusal ? 'debug' : 'warn'
+    this.#refusals.set(listener, refusal)
     const { hint } = TUNNEL_ERRORS[code]
-    this.#logger[level]({ endpoint: listener.endpoint, code, retryAfterMs, hint }, message)
+    this.#logger[level](
+      { endpoint: listener.endpoint, code, retryAfterMs, hint, ...server },
+      message,
+    )
     this.#tell(() => this.emit('refused', listener, error))
-    if (error.retryAfterMs === undefined) this.#drop(listener, error)
+    if (error.retryAfterMs !== undefined) return
+    const refusedBy = this.#refusedBy.get(listener) ?? new Set()
+    this.#refusedBy.set(listener, refusedBy.add(url))
+    // The other servers may grant what this one does not.
+    const { urls, refused } = this.#servers
+    if (urls.every((one) => refusedBy.has(one) || refused.has(one))) this.#drop(listener, error)
   }
 
   #drop(listener: Listener, error: Error): void {
@@ -281,6 +357,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   async #close(options: { readonly signal?: AbortSignal }): Promise<void> {
+    this.#spread.stop()
     await Promise.all(this.#allLinks().map((link) => link.close(options)))
     this.#links.clear()
     await Promise.all([...this.#listeners.values()].map((listener) => listener.close()))

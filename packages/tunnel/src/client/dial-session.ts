@@ -32,12 +32,18 @@ export interface EndpointState {
 export class DialSession implements KeptConnection {
   readonly left: Promise<Departure>
   readonly localAddress: string | undefined
+  /** Base URL of the server. */
+  readonly url: string
+  /** Resolves with the id of the server; with undefined when the session ends first. */
+  readonly greeted: Promise<string | undefined>
   readonly #session: TunnelSession
   readonly #queries = new Map<number, (state: EndpointState | undefined) => void>()
   readonly #leave: (departure: Departure) => void
   readonly #probe: LivenessProbe
   #roundTrip: Promise<unknown> | undefined
   #nextId = 1
+  #isLeft = false
+  #serverId: string | undefined
 
   /**
    * Takes the pipe over and greets the server.
@@ -45,10 +51,16 @@ export class DialSession implements KeptConnection {
    * @param software - program and version of the consumer.
    * @param helloTimeoutMs - time the server has for its greeting.
    */
-  constructor({ pipe }: ServerPipe, software: string, helloTimeoutMs: number) {
+  constructor({ url, pipe }: ServerPipe, software: string, helloTimeoutMs: number) {
     let leave: (departure: Departure) => void = () => {}
     this.left = new Promise((resolve) => (leave = resolve))
-    this.#leave = leave
+    this.#leave = (departure) => {
+      this.#isLeft = true
+      leave(departure)
+    }
+    let greet: (id: string | undefined) => void = () => {}
+    this.greeted = new Promise((resolve) => (greet = resolve))
+    this.url = url
     this.localAddress = pipe.localAddress
     const hello = { software, peer: '' }
     // A server opens no streams towards a consumer.
@@ -62,9 +74,14 @@ export class DialSession implements KeptConnection {
           return undefined
         },
         onMessage: (message) => this.#onMessage(message),
-        onLeaving: () => leave({}),
+        onHello: ({ peer }) => {
+          this.#serverId = peer
+          greet(peer)
+        },
+        onLeaving: () => this.#leave({}),
         onClose: (error) => {
-          leave(error === undefined ? {} : { error })
+          greet(undefined)
+          this.#leave(error === undefined ? {} : { error })
           this.#probe.stop()
           for (const answer of this.#queries.values()) answer(undefined)
           this.#queries.clear()
@@ -72,6 +89,22 @@ export class DialSession implements KeptConnection {
       },
     )
     this.#probe = new LivenessProbe(this.#session.mux, NETWORK_CHECK_MS, () => this.leave(SILENT))
+  }
+
+  /** Id of the server; undefined until it has told. */
+  get serverId(): string | undefined {
+    return this.#serverId
+  }
+
+  /** Whether a new session is being made in its place. */
+  get isLeft(): boolean {
+    return this.#isLeft
+  }
+
+  /** The next session is there: this one ends when its streams have ended. */
+  replaced(): void {
+    this.#leave({ isReplaced: true })
+    void this.close({})
   }
 
   /** @inheritdoc */

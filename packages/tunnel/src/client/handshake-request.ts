@@ -8,10 +8,13 @@ import { isTunnelError, TunnelError } from '../errors.ts'
 import { limit } from '../limits.ts'
 import { ANSWER_TEXTS } from '../protocol/http-answer.ts'
 import { speaksAdit } from '../protocol/protocol-version.ts'
-import { handshakeTo, type ServerOptions } from './server-options.ts'
+import { handshakeTo, type ServerAt } from './server-options.ts'
 import { WebSocketPipe } from '../websocket/pipe.ts'
 
+/** A connection with a server. */
 export interface ServerPipe {
+  /** Base URL it was dialed by. */
+  readonly url: string
   readonly pipe: WebSocketPipe
   /** Wire agreed. */
   readonly protocol: 'piko' | 'adit'
@@ -31,7 +34,7 @@ export type PipeContent = 'session' | 'bytes'
  * @throws {DialError} when there was no HTTP answer, or one that asks to come back soon.
  */
 export async function requestPipe(
-  server: ServerOptions,
+  server: ServerAt,
   route: string,
   signal: AbortSignal,
   content: PipeContent = 'session',
@@ -55,7 +58,7 @@ export async function requestPipe(
       mask: hasIntermediaries(url, socket) ? 'random' : 'zero',
       ...(content === 'bytes' && protocol === 'piko' && { missedPongs: Infinity }),
     })
-    return { pipe, protocol }
+    return { url: server.url, pipe, protocol }
   } catch (error) {
     throw isDialError(error) ? rejection(error) : error
   }

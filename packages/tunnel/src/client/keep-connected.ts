@@ -10,6 +10,8 @@ export interface Departure {
   readonly error?: Error
   /** Delay the peer asks for before the next connection, ms. */
   readonly retryAfterMs?: number
+  /** The next connection is there already: `connect` returns it at once. */
+  readonly isReplaced?: true
 }
 
 /** A connection that is replaced when it is left. */
@@ -37,15 +39,15 @@ export const SILENT = 'nothing came from the server since the addresses of this 
 /** Longest wait between attempts while something needs the connection, ms. */
 export const DEMAND_WAIT_MS = 250
 
-/** What needs a kept connection now, such as a local connection that waits for the server. */
+/** What needs kept connections now, such as a local connection that waits for the server. */
 export class Demand {
   #count = 0
-  #hasten: (() => void) | undefined
+  readonly #waits = new Set<() => void>()
 
   /** Something needs the connection, until `end`. */
   begin(): void {
     this.#count += 1
-    this.#hasten?.()
+    for (const hasten of this.#waits) hasten()
   }
 
   /** It needs it no more. */
@@ -56,6 +58,7 @@ export class Demand {
   /** Waits for `ms`, or for DEMAND_WAIT_MS when that is shorter and something needs the connection. */
   async wait(ms: number, signal: AbortSignal): Promise<void> {
     const sinceMs = performance.now()
+    let hasten = (): void => {}
     await new Promise<void>((resolve) => {
       const end = (): void => {
         clearTimeout(timer)
@@ -64,13 +67,14 @@ export class Demand {
       }
       let timer = setTimeout(end, this.#count > 0 ? Math.min(ms, DEMAND_WAIT_MS) : ms)
       signal.addEventListener('abort', end, { once: true })
-      this.#hasten = () => {
+      hasten = () => {
         const restMs = Math.min(ms, DEMAND_WAIT_MS) - (performance.now() - sinceMs)
         clearTimeout(timer)
         timer = setTimeout(end, Math.max(0, restMs))
       }
+      this.#waits.add(hasten)
     })
-    this.#hasten = undefined
+    this.#waits.delete(hasten)
   }
 }
 
@@ -86,6 +90,11 @@ export interface KeepConnectedOptions<T extends KeptConnection> {
   readonly onRetry: (error: unknown, delayMs: number) => void
   /** Whether each attempt may have new credentials: then it is tried once more after a 401. */
   readonly renewsCredentials?: boolean
+  /**
+   * A session ended because its credentials are not valid any more: whether that is the end.
+   * Default: yes, unless `renewsCredentials`.
+   */
+  readonly isOver?: (connection: T, error: unknown) => boolean
   /** Waits between attempts. Default: full jitter from 100 ms to MAX_BACKOFF_MS. */
   readonly backoff: BackoffOptions
   /** Shortens the waits while something needs the connection. Default: nothing does. */
@@ -176,6 +185,7 @@ async function keepTrying<T extends KeptConnection>(
   while (!signal.aborted) {
     let problem: unknown
     let retryAfterMs: number | undefined
+    let isOver = false
     try {
       const attempt = isAgain
         ? options.connect(signal)
@@ -192,8 +202,14 @@ async function keepTrying<T extends KeptConnection>(
       const leftMs = performance.now()
       backoff.lost(leftMs)
       hasLived ||= leftMs - sinceMs >= LIVED_MS
+      if (departure.isReplaced) continue
       problem = departure.error
       retryAfterMs = departure.retryAfterMs
+      if (isUnauthorized(problem) && options.renewsCredentials !== true) {
+        isOver = options.isOver?.(connection, problem) ?? true
+        // Another server takes the place of the one that has ended the session.
+        if (!isOver) problem = undefined
+      }
     } catch (error) {
       if (signal.aborted) return
       isAgain = !isAgain && guard.isNew
@@ -204,13 +220,11 @@ async function keepTrying<T extends KeptConnection>(
       isRefused = isUnauthorized(error)
       problem = error
     }
-    // The server has ended a session because these credentials are not valid any more.
-    const isOver = !isRefused && isUnauthorized(problem)
-    if (isOver && options.renewsCredentials !== true) throw problem
+    if (isOver) throw problem
     if (signal.aborted) return
     const reason = reasonOf(problem, retryAfterMs)
     // Refused credentials are counted by servers; asking soon again would only lock this peer out.
-    const mayHasten = !isUnauthorized(problem)
+    const mayHasten = !hasUnauthorized(problem)
     const isMoved = isTunnelError(problem, 'TUNNEL_NETWORK_CHANGED')
     const waitMs = isMoved ? 0 : backoff.next(reason, mayHasten ? performance.now() : undefined)
     options.onRetry(problem, waitMs)
@@ -225,7 +239,19 @@ function isUnauthorized(error: unknown): boolean {
   return isTunnelError(error, 'TUNNEL_UNAUTHORIZED')
 }
 
-function isRetryable(error: unknown): boolean {
+/** Whether that is the error, or that of one of several servers. */
+function hasUnauthorized(error: unknown): boolean {
+  return [error, ...errorsOfServers(error)].some(isUnauthorized)
+}
+
+/** What failed at each server when none of several was reached. */
+function errorsOfServers(error: unknown): readonly unknown[] {
+  if (!isTunnelError(error, 'TUNNEL_SERVERS_FAILED')) return []
+  return error.cause instanceof AggregateError ? error.cause.errors : []
+}
+
+/** Whether trying again may mend an error. */
+export function isRetryable(error: unknown): boolean {
   // An unknown error is retried: never to connect again would be worse.
   return !(error instanceof Error && 'retryable' in error && error.retryable === false)
 }
@@ -235,6 +261,16 @@ function reasonOf(
   retryAfterMs: number | undefined,
 ): { readonly retry?: 'yes' | 'slow' | 'no'; readonly retryAfterMs?: number | undefined } {
   if (isDialError(problem)) return problem
+  const each = errorsOfServers(problem).map((one) => reasonOf(one, undefined))
+  if (each.length > 0) {
+    const delays = each.map((one) => one.retryAfterMs ?? 0)
+    const soonestMs = Math.min(...delays)
+    const isSlow = each.every(({ retry }) => retry === 'slow' || retry === 'no')
+    return {
+      retry: isSlow ? 'slow' : 'yes',
+      retryAfterMs: soonestMs > 0 ? soonestMs : undefined,
+    }
+  }
   if (!isTunnelError(problem)) return { retryAfterMs }
   const isSlow = problem.code === 'TUNNEL_UPGRADE_REFUSED' || problem.code === 'TUNNEL_UNAUTHORIZED'
   return { retry: isSlow ? 'slow' : 'yes', retryAfterMs: problem.retryAfterMs }

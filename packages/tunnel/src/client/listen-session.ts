@@ -42,6 +42,10 @@ export class ListenSession implements KeptConnection {
   readonly protocol: 'piko' | 'adit'
   readonly left: Promise<Departure>
   readonly localAddress: string | undefined
+  /** Base URL of the server. */
+  readonly url: string
+  /** Resolves with the id of the server; with undefined when the session ends first, and from Piko. */
+  readonly greeted: Promise<string | undefined>
 
   readonly #session: TunnelSession
   readonly #options: ListenSessionOptions
@@ -57,15 +61,24 @@ export class ListenSession implements KeptConnection {
   readonly #probe: LivenessProbe
   #nextId = 1
   #over = false
+  #isLeft = false
+  #serverId: string | undefined
 
   /** Takes the pipe over and greets the server. */
-  constructor({ pipe, protocol }: ServerPipe, options: ListenSessionOptions) {
+  constructor({ url, pipe, protocol }: ServerPipe, options: ListenSessionOptions) {
+    this.url = url
     this.protocol = protocol
     this.localAddress = pipe.localAddress
     this.#options = options
     let leave: (departure: Departure) => void = () => {}
     this.left = new Promise((resolve) => (leave = resolve))
-    this.#leave = leave
+    this.#leave = (departure) => {
+      this.#isLeft = true
+      leave(departure)
+    }
+    let greet: (id: string | undefined) => void = () => {}
+    this.greeted = new Promise((resolve) => (greet = resolve))
+    if (protocol === 'piko') greet(undefined)
     const { identity: hello, helloTimeoutMs } = options
     this.#session = new TunnelSession(
       pipe,
@@ -73,11 +86,33 @@ export class ListenSession implements KeptConnection {
       {
         onStream: (channel, record) => this.#onStream(channel, record),
         onMessage: (message) => this.#onMessage(message),
+        onHello: ({ peer }) => {
+          this.#serverId = peer
+          greet(peer)
+        },
         onLeaving: () => this.#retire({}),
-        onClose: (error) => this.#end(error),
+        onClose: (error) => {
+          greet(undefined)
+          this.#end(error)
+        },
       },
     )
     this.#probe = new LivenessProbe(this.#session.mux, NETWORK_CHECK_MS, () => this.leave(SILENT))
+  }
+
+  /** Id of the server; undefined until it has told, and from Piko. */
+  get serverId(): string | undefined {
+    return this.#serverId
+  }
+
+  /** Whether a new session is being made in its place. */
+  get isLeft(): boolean {
+    return this.#isLeft
+  }
+
+  /** The next session is there: this one serves until it is closed. */
+  replaced(): void {
+    this.#leave({ isReplaced: true })
   }
 
   /** Resolves when the session is over; never rejects. */

@@ -77,7 +77,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
   /** @internal */
   readonly accept: AcceptChannel
   readonly #release: (listener: Listener) => Promise<void>
-  readonly #registrations = new Set<object>()
+  /** Sessions that serve the endpoint, with the URLs that their servers gave it. */
+  readonly #registrations = new Map<object, readonly string[]>()
   /** Calls of `ready` that wait. */
   readonly #waiting = new Set<(error?: Error) => void>()
   #urls: readonly string[] = []
@@ -125,7 +126,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     return this.online ? this.#others : NO_OTHERS
   }
 
-  /** URLs for visitors, the public port's first; empty from a Piko server. */
+  /** URLs for visitors, of every server that it is served at, the public port's first; empty from a Piko server. */
   get urls(): readonly string[] {
     return this.#urls
   }
@@ -172,8 +173,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
   /** @internal */
   registered(session: object, urls: readonly string[], port?: number): void {
     if (this.#ended) return
-    this.#registrations.add(session)
-    this.#urls = urls
+    this.#registrations.set(session, urls)
+    this.#urls = this.#allUrls()
     this.#port = port
     if (this.#registrations.size > 1) return
     for (const settle of this.#waiting) settle()
@@ -190,9 +191,10 @@ export class Listener extends EventEmitter<ListenerEvents> {
 
   /** @internal */
   unregistered(session: object): void {
-    if (this.#registrations.delete(session) && this.#registrations.size === 0 && !this.#ended) {
-      this.#tell(() => this.emit('offline'))
-    }
+    if (!this.#registrations.delete(session)) return
+    if (this.#registrations.size > 0) {
+      this.#urls = this.#allUrls()
+    } else if (!this.#ended) this.#tell(() => this.emit('offline'))
   }
 
   /** @internal Ends the listener with an error; false when it had ended before. */
@@ -200,6 +202,11 @@ export class Listener extends EventEmitter<ListenerEvents> {
     if (!this.#finish(error)) return false
     this.#end({ error })
     return true
+  }
+
+  /** The last registration first: after a move it is the one that stays. */
+  #allUrls(): readonly string[] {
+    return [...new Set([...this.#registrations.values()].toReversed().flat())]
   }
 
   #finish(error: Error | undefined): boolean {

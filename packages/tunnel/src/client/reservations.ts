@@ -7,7 +7,7 @@ import { underSignals } from '../abortable.ts'
 import { checkEndpointName } from '../protocol/endpoint.ts'
 import { TunnelError } from '../errors.ts'
 import { RESERVATIONS_ROUTE, routeTo } from '../protocol/routes.ts'
-import { handshakeTo, type ServerOptions } from './server-options.ts'
+import { handshakeTo, type ServerOptions, serverUrls } from './server-options.ts'
 
 /** A name that is reserved for the identity that asked. */
 export interface ReservedName {
@@ -99,14 +99,15 @@ async function exchange(
   signal: AbortSignal,
   stop: AbortSignal | undefined,
 ): Promise<unknown> {
-  const handshake = await handshakeTo(server, route, signal)
+  const [url = ''] = serverUrls(server.url)
+  const handshake = await handshakeTo({ ...server, url }, route, signal)
   // The scheme of a WebSocket is that of HTTP under another name.
-  const url = new URL(handshake.url.replace(/^ws/, 'http'))
-  const isSecure = url.protocol === 'https:'
+  const target = new URL(handshake.url.replace(/^ws/, 'http'))
+  const isSecure = target.protocol === 'https:'
   const agent = createAgent(server.connect)
   try {
     const content = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
-    const request = (isSecure ? https : http).request(url, {
+    const request = (isSecure ? https : http).request(target, {
       agent,
       method,
       signal,

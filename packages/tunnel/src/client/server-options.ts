@@ -15,9 +15,10 @@ import {
 export interface ServerOptions {
   /**
    * Base URL of the server's upstream port (agents) or proxy port (consumers): `http:`, `https:`,
-   * `ws:` or `wss:`, without credentials; a path is kept as a prefix.
+   * `ws:` or `wss:`, without credentials; a path is kept as a prefix. Several, at most 16, are those of
+   * several servers: connections are spread over them, and each goes to another one when its server is lost.
    */
-  readonly url: string
+  readonly url: string | readonly string[]
   /** Bearer token, or a function that is called for each handshake. Default: none. */
   readonly token?: string | (() => string | Promise<string>)
   /** Piko's tenant id. Default: none. */
@@ -39,7 +40,21 @@ export interface ServerOptions {
    * and one that waits for its next attempt tries at once. Default: they are read once a second.
    */
   readonly network?: NetworkChanges
+  /**
+   * Time between attempts to reach another server while several connections have the same one, ms, at least
+   * 100, or Infinity for none; after four attempts it doubles, up to 120 times. Default 5000.
+   */
+  readonly spreadIntervalMs?: number
 }
+
+/** One server, and how it is reached. */
+export interface ServerAt extends ServerOptions {
+  /** Its base URL. */
+  readonly url: string
+}
+
+/** Most servers of one agent or consumer. */
+export const MAX_SERVERS = 16
 
 /** An opening handshake; its headers contain the token. */
 export interface Handshake {
@@ -50,12 +65,22 @@ export interface Handshake {
 }
 
 /**
- * Checks a server's URL when an agent or consumer is made.
+ * The URLs of the servers, each once; checked when an agent or consumer is made.
  *
- * @throws {TypeError} for what is no http, https, ws or wss URL, or one with credentials: Piko's
- *   client refuses them too, and a token has its own option. The text never repeats the URL.
+ * @throws {TypeError} for none, more than MAX_SERVERS, what is no http, https, ws or wss URL, or one with
+ *   credentials: Piko's client refuses them too, and a token has its own option. The text never repeats
+ *   the URL.
  */
-export function checkServerUrl(url: string): void {
+export function serverUrls(url: string | readonly string[]): readonly string[] {
+  const urls = [...new Set(typeof url === 'string' ? [url] : url)]
+  if (urls.length === 0 || urls.length > MAX_SERVERS) {
+    throw new TypeError(`url must be 1 to ${MAX_SERVERS} URLs, got ${urls.length}`)
+  }
+  for (const one of urls) checkServerUrl(one)
+  return urls
+}
+
+function checkServerUrl(url: string): void {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (parsed === undefined || !['http:', 'https:', 'ws:', 'wss:'].includes(parsed.protocol)) {
     throw new TypeError('url must be a URL that begins with http:, https:, ws: or wss:')
@@ -68,10 +93,11 @@ export function checkServerUrl(url: string): void {
 /**
  * The handshake that asks a server for a session and touches no endpoint: what `diagnose` tries.
  *
+ * @param server - one server.
  * @param action - `listen` for an upstream port, `connect` for a proxy port.
  */
 export async function sessionHandshake(
-  server: ServerOptions,
+  server: ServerAt,
   action: EndpointAction,
 ): Promise<Handshake> {
   const route = action === 'listen' ? UPSTREAM_ROUTE : CONNECT_ROUTE
@@ -84,7 +110,7 @@ export async function sessionHandshake(
  * @param route - path below the base URL, already percent-encoded.
  */
 export async function handshakeTo(
-  { url, token, tenantId }: ServerOptions,
+  { url, token, tenantId }: ServerAt,
   route: string,
   signal: AbortSignal,
 ): Promise<Handshake> {
