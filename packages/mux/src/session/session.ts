@@ -52,6 +52,7 @@ const SHOW_LIFE_BYTES = 256
 export class Session extends EventEmitter<SessionEvents> implements ChannelSession {
   /** Resolves when the session is over and its transport is closed; never rejects. */
   readonly closed: Promise<SessionEnd>
+  readonly #transport: Duplex
   readonly #options: ResolvedSessionOptions
   readonly #parts: RouterParts & { readonly sweep: TimeoutTimer }
   readonly #life: Lifecycle
@@ -74,6 +75,7 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
    */
   constructor(transport: Duplex, options: SessionOptions) {
     super()
+    this.#transport = transport
     const resolved = resolveOptions(options)
     const { clock, keepAliveIntervalMs, keepAliveTimeoutMs, maxQueuedControlFrames } = resolved
     const output = new SendQueue(transport, maxQueuedControlFrames, () => {
@@ -107,6 +109,11 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
       gone: (end) => this.emit('close', end),
     })
     this.closed = this.#life.closed
+  }
+
+  /** What it was made over, for its addresses; only the session may read or write it. */
+  get transport(): Duplex {
+    return this.#transport
   }
 
   /** Streams that are open now, of both sides. */

@@ -2,6 +2,7 @@
  * What a stream needs of its session, and nothing else: the stream's code knows these interfaces and
  * not the session, so imports go one way, from `session/` to `stream/`.
  */
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import type { MuxError } from '../errors.ts'
 import type { SendQueue } from '../frame/send-queue.ts'
@@ -11,6 +12,8 @@ import type { WindowBudget } from './window-budget.ts'
 
 /** The session of a channel, as the user of the channel sees it: see `Session`. */
 export interface ChannelSession {
+  /** What the session was made over, for its addresses; only the session may read or write it. */
+  readonly transport: Duplex
   /** Hands what is queued to the transport now; true when nothing that may be sent is left. */
   flush(): boolean
   /** Sends a ping and resolves with its round trip in ms. Rejects when the session ends first. */
