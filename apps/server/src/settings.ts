@@ -253,12 +253,12 @@ export const settings = defineSettings({
       delayMs: setting(duration(), {
         default: '2s',
         description:
-          'Upgrade in place: how long kept-alive visitors are told to connect again before the sockets change hands; those idle for longer are closed.',
+          'Upgrade in place: for this long each answer ends its kept-alive connection, before the new process gets the sockets; connections that are idle for longer are closed.',
       }),
       timeoutMs: setting(duration({ min: 100 }), {
         default: '30s',
         description:
-          'Upgrade in place: how long the successor may take for each of its two steps; then the running process goes on.',
+          'Upgrade in place: how long the new process may take for each of its two steps; then it is ended, and the old process continues to run.',
       }),
     },
     gracePeriodMs: setting(duration(), {

@@ -59,9 +59,9 @@ export const OUTCOME_FILE = 'adit.upgrade'
 export interface UpgradeOutcome {
   /** Process that was to be replaced. */
   readonly pid: number
-  /** Process that has replaced it; undefined: it goes on. */
+  /** Process that has replaced it; undefined: it was not replaced. */
   readonly successor?: number
-  /** Why it goes on. */
+  /** Why it was not replaced. */
   readonly why?: string
 }
 
@@ -86,7 +86,7 @@ export function findObstacle(
 /**
  * Replaces this process.
  *
- * @returns the successor, which listens and has the data directory; undefined when this process goes on,
+ * @returns the successor, which listens and has the data directory; undefined when this process continues to run,
  *   with the reason in the log.
  */
 export async function upgrade(parts: UpgradeParts): Promise<Successor | undefined> {
@@ -100,11 +100,17 @@ export async function upgrade(parts: UpgradeParts): Promise<Successor | undefine
     noteOutcome(directory, { pid: process.pid, successor: successor.pid })
     return successor
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    logger.error({ why }, 'upgrade failed: this process goes on')
+    const isStopping = parts.signal.aborted
+    const why = isStopping ? 'the server is stopping' : errorText(error)
+    if (isStopping) logger.info({}, 'upgrade ended: the server is stopping')
+    else logger.error({ why }, 'upgrade failed: this process continues to run')
     noteOutcome(directory, { pid: process.pid, why })
     return undefined
   }
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 async function replace(parts: UpgradeParts): Promise<Successor> {
@@ -127,7 +133,8 @@ async function replace(parts: UpgradeParts): Promise<Successor> {
   } catch (error) {
     await successor.kill()
     takeBack(parts)
-    server.discourageKeepAlive(false)
+    // A server that is stopping ends the connections of its visitors itself.
+    if (!signal.aborted) server.discourageKeepAlive(false)
     throw error
   }
   return successor

@@ -18,7 +18,7 @@ const ownCommands = {
   },
   upgrade: {
     description:
-      'Replaces the server of this machine that has the data directory, without refusing a connection.',
+      'Replaces the running server by the installed version, without refusing a connection.',
     settings: ['data_dir', 'upgrade', 'log'],
   },
   ...STORE_COMMANDS,

@@ -20,7 +20,7 @@ const EXTRA_MS = 10_000
 /**
  * Asks the server that has the data directory to replace itself, and waits for the outcome.
  *
- * @throws {UserError} when no server of this machine has it, or the server goes on.
+ * @throws {UserError} when no server of this machine has it, or the server was not replaced.
  */
 export async function upgradeServer({
   loaded,
@@ -31,10 +31,10 @@ export async function upgradeServer({
   const { path } = dataDirectory(dataDir, { env, uid: process.geteuid?.() })
   const holder = findHolder(path)
   if (holder === undefined || holder.host !== hostname()) {
-    const where = holder === undefined ? '' : `: it runs on ${holder.host}`
-    throw new UserError(`no server of this machine has the data directory ${path}${where}`, {
+    const where = holder === undefined ? '' : `: the server runs on ${holder.host}`
+    throw new UserError(`no server on this machine uses the data directory ${path}${where}`, {
       exitCode: EXIT.failed,
-      hint: 'name its directory with --data-dir, or send SIGUSR2 to the process of the server',
+      hint: 'pass its --data-dir or --config, or send SIGUSR2 to the process of the server',
     })
   }
   const file = join(path, OUTCOME_FILE)
@@ -48,9 +48,9 @@ export async function upgradeServer({
   }
   if (outcome?.successor === undefined) {
     const why = outcome?.why ?? 'the server did not answer'
-    throw new UserError(`process ${holder.pid} goes on: ${why}`, {
+    throw new UserError(`the server (process ${holder.pid}) was not replaced: ${why}`, {
       exitCode: EXIT.failed,
-      hint: 'its log has the lines of both processes',
+      hint: 'see its log, to which both processes write',
     })
   }
   const { pid, successor } = outcome

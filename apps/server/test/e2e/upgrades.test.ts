@@ -1,6 +1,7 @@
 // The upgrade in place: a running server starts its successor and hands it its sockets and its data
 // directory. `UPGRADES=20` runs as many under load as a release is tested with, and prints the figures.
 import { readFileSync, writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -8,7 +9,7 @@ import { connect as connectTls } from 'node:tls'
 import { expect, onTestFinished, test } from 'vitest'
 import { certificateAuthority } from '@proj/testkit/certificates'
 import { freePorts } from '@proj/testkit/free-ports'
-import { connectRaw } from '@proj/testkit/raw-http'
+import { connectRaw, exchangeRaw } from '@proj/testkit/raw-http'
 import type { ProcessExit } from '@proj/testkit/spawned'
 import { CountingService, SteadyLoad } from '@proj/testkit/steady-load'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
@@ -209,6 +210,28 @@ test('a server that is told to stop during an upgrade stops, and so does the suc
   expect(await server.process.exited).toEqual({ code: 0, signal: null })
 })
 
+test('a stop during an upgrade still ends kept-alive connections', async () => {
+  const held: ServerResponse[] = []
+  const service = await httpService((_, response) => void held.push(response))
+  const server = await upgradable(['--upgrade.delay', '60s'])
+  await startAgent('http', 'web', service.port, server)
+  using visitor = await connectRaw(server.ports.proxy)
+  await visitor.send('GET / HTTP/1.1\r\nhost: web.localhost\r\n\r\n')
+  await until(() => held.length > 0)
+  server.process.kill('SIGUSR2')
+  // Until the successor is prepared: from then on answers end their connections.
+  const other = 'GET / HTTP/1.1\r\nhost: other.localhost\r\n\r\n'
+  await until(async () => {
+    const { headers } = await exchangeRaw(server.ports.proxy, other)
+    return headers['connection'] === 'close'
+  })
+  server.process.kill('SIGTERM')
+  await server.process.line(/upgrade ended: the server is stopping/)
+  held[0]?.end('late')
+  expect((await visitor.readResponse()).headers['connection']).toBe('close')
+  expect(await server.process.exited).toEqual({ code: 0, signal: null })
+})
+
 test('an upgrade takes other addresses from the settings', async () => {
   const service = await httpService((_, response) => response.end('hello'))
   const server = await configured(onLoopback)
@@ -280,5 +303,5 @@ test('without a server there is nothing to upgrade', async () => {
   using directory = temporaryDirectory()
   const command = aditServer(['upgrade', '--data-dir', directory.path])
   expect((await command.exited).code).toBe(1)
-  expect(command.stderr).toContain('no server of this machine has the data directory')
+  expect(command.stderr).toContain('no server on this machine uses the data directory')
 })
