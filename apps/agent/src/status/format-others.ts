@@ -2,9 +2,9 @@ import type { OtherAgents } from '@proj/tunnel'
 
 /** Says which other agents serve an endpoint, and what follows from that, as one sentence. */
 export function formatOthers({ agents, hosts }: OtherAgents): string {
-  const who = agents === 1 ? '1 other agent serves' : `${agents} other agents serve`
-  const what = `${who} this name too, from ${formatHosts(hosts)}: visitors take turns among them`
-  return `${what} (--exclusive prevents that)`
+  const who = agents === 1 ? '1 other agent also serves' : `${agents} other agents also serve`
+  const what = `${who} this name, from ${formatHosts(hosts)}: each gets a share of the visitors`
+  return `${what} (--exclusive prevents this)`
 }
 
 function formatHosts(hosts: number): string {

@@ -13,7 +13,7 @@ test('the state of an agent for people', () => {
       OFFERED  STATE    VISITORS                 SERVICE            OPEN  TOTAL  TO SERVICE  FROM SERVICE
       web      online   https://web.example.com  localhost:3000     3     1204   1KiB        7MiB
                         https://www.example.com
-               1 other agent serves this name too, from another address: visitors take turns among them (--exclusive prevents that)
+               1 other agent also serves this name, from another address: each gets a share of the visitors (--exclusive prevents this)
       pg       offline  adit access pg           unix:/run/pg.sock  0     0      0B          0B
                service: nobody listens, 0s ago
       ACCESS  HERE            FAR SIDE   LAST ANSWER  OPEN  TOTAL  TO SERVICE  FROM SERVICE

@@ -27,7 +27,7 @@ test('a wide terminal', () => {
     accesses: connecting, next attempt in 3s: the server refused (DIAL_CONNECT_REFUSED), 1m ago
     web  https://web.example.com  ->  localhost:3000      3 open  1204 total  1KiB/s to, 39KiB/s from
       https://www.example.com
-      1 other agent serves this name too, from another address: visitors take turns among them (--exclusive preve…
+      1 other agent also serves this name, from another address: each gets a share of the visitors (--exclusive p…
     pg   offline                  ->  unix:/run/pg.sock   0 open  0 total     0B/s to, 0B/s from
       service: nobody listens, 0s ago
     pc1  127.0.0.1:9901           ->  1 agent, ok 1h ago  1 open  9 total     12B/s to, 1MiB/s from
@@ -47,7 +47,7 @@ test('a terminal of 70 columns', () => {
     accesses: connecting, next attempt in 3s: the server refused (DIAL_CO…
     web  https://web.example.com  3 open  1KiB/s to, 39KiB/s from
       https://www.example.com
-      1 other agent serves this name too, from another address: visitors …
+      1 other agent also serves this name, from another address: each get…
     pg   offline                  0 open  0B/s to, 0B/s from
       service: nobody listens, 0s ago
     pc1  127.0.0.1:9901           1 open  12B/s to, 1MiB/s from
@@ -68,7 +68,7 @@ test('a terminal of 40 columns', () => {
     web  3 open  1KiB/s to, 39KiB/s from
       https://web.example.com
       https://www.example.com
-      1 other agent serves this name too, f…
+      1 other agent also serves this name, …
     pg   0 open  0B/s to, 0B/s from
       offline
       service: nobody listens, 0s ago

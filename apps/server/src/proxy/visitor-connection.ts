@@ -194,8 +194,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
 
   /**
    * A visitor that has gone away ends its side just as one that only sends no more, and the service of one that
-   * is gone should know. Bytes for a socket that is closed are answered with a reset, so the visitor gets an
-   * interim responses if the final one takes its time, and counts as gone when an answer stands still.
+   * is gone should know. Bytes for a socket that is closed are answered with a reset, so the visitor gets
+   * interim responses while the final one is not there, and counts as gone when an answer stands still.
    */
   #watchHalfClosed(): void {
     this.#halfClosedTimer = setInterval(this.#lookWhetherGone, HALF_CLOSED_LOOK_MS)

@@ -92,7 +92,7 @@ test('agents of one name are told of each other at start-up, in the log and in a
   const first = adit(['http', 'web', '3000', ...url, '--json'], { env })
   expect(await first.event('ready')).toMatchObject({ listeners: [{ endpoint: 'web' }] })
   const second = adit(['http', 'web', '3001', ...url], { env })
-  const sentence = /1 other agent serves this name too, from the same address: visitors take turns/
+  const sentence = /1 other agent also serves this name, from the same address: each gets a share/
   await until(() => sentence.test(second.stdout))
   await until(() => sentence.test(first.stderr))
   const third = adit(['http', 'web', '3002', ...url, '--json'], { env })

@@ -25,7 +25,7 @@ export const MAX_KEY_SET_BYTES: number = 256 * 1024
 /** Keys that a set may have; the keys after these are ignored. */
 export const MAX_KEYS = 1000
 
-/** Least time between two reads for unknown keys, ms: anybody can send a token that names one. */
+/** Least time between two reads for unknown keys, ms: every peer can send a token that names one. */
 export const UNKNOWN_KEY_MS: number = 5 * 60_000
 
 /** Least time from a failed read to the next, ms: not every handshake may cause one. */

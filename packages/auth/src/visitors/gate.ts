@@ -25,7 +25,7 @@ export interface GateParts {
 const BUSY_RETRY_MS = 1000
 
 /** Verifier for unknown users, so that they take as long as known ones; no password has this hash. */
-const NOBODY = `$scrypt$ln=15,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
+const UNKNOWN_USER = `$scrypt$ln=15,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
 
 /** Applies one policy to requests and connections. */
 export class Gate {
@@ -71,7 +71,7 @@ export class Gate {
     }
     const credentials = this.#users && parseBasic(authorization)
     if (credentials === undefined) return this.#challenge('credentials_wrong', request)
-    const verifier = this.#users?.get(credentials.user) ?? NOBODY
+    const verifier = this.#users?.get(credentials.user) ?? UNKNOWN_USER
     const { password } = credentials
     if (this.#parts.checks.remembers(password, verifier)) return { admitted: true, consumed: true }
     return this.#checkPassword(password, verifier, request)

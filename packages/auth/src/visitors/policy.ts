@@ -75,8 +75,8 @@ function blocks(fields: Record<string, unknown>, name: string): readonly string[
 function users(value: unknown): readonly BasicAuthUser[] | undefined {
   if (value === undefined) return undefined
   if (!Array.isArray(value)) throw invalid('basicAuth is no list')
-  // An empty list would admit nobody; that is a mistake, not a wish.
-  if (value.length === 0) throw invalid('basicAuth names nobody')
+  // An empty list would deny every visitor; that is a mistake.
+  if (value.length === 0) throw invalid('basicAuth is an empty list')
   if (value.length > MAX_USERS) throw invalid(`basicAuth names over ${MAX_USERS} users`)
   const names = new Set<string>()
   return value.map((entry: unknown) => {

@@ -31,7 +31,7 @@ import { MAX_USERS, type VisitorPolicy } from './policy.ts'
 
 /** Settings of an endpoint's visitors, to be put into a group `visitors`. */
 export const VISITOR_SETTINGS: {
-  /** Who may visit; undefined: everybody. */
+  /** Who may visit; undefined: all addresses. */
   readonly allow: Setting<readonly AddressBlock[] | undefined>
   readonly deny: Setting<readonly AddressBlock[]>
   /** Who may visit with a password; empty: a password is not asked for. */
@@ -43,7 +43,7 @@ export const VISITOR_SETTINGS: {
   readonly jwt: typeof JWT_SETTINGS
 } = {
   allow: setting(list(addressBlock()), {
-    description: 'Who may visit: addresses and blocks of them; unset: everybody.',
+    description: 'Who may visit: addresses and blocks of them; unset: all.',
   }),
   deny: setting(list(addressBlock()), {
     default: [],

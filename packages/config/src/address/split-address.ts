@@ -26,7 +26,7 @@ export interface UnixAddress {
   readonly path: string
 }
 
-/** A host and port taken apart, before anyone said what they are for. */
+/** A host and port taken apart, before it is known what they are for. */
 export interface HostAndPort {
   /** Family forced by `tcp4://` or `tcp6://`. */
   readonly forced: 'ipv4' | 'ipv6' | undefined

@@ -280,7 +280,7 @@ export class Channel {
    * @internal Returns credit before it is due, as a sign that this side lives; a frame that returns none is
    * legal too.
    *
-   * @returns false when the peer has ended the stream, and the frame would be for no one.
+   * @returns false when the peer has ended the stream, and needs no frame.
    */
   showLife(): boolean {
     if (this.#readableEnded) return false

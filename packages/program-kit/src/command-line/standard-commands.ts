@@ -72,7 +72,8 @@ export const GLOBAL_FLAGS: GlobalFlags = {
 /** Commands of every program, for `defineCommands`. */
 export const STANDARD_COMMANDS: StandardCommands = {
   'config check': {
-    description: 'Checks files, variables and flags, and says every mistake; 2 if there is one.',
+    description:
+      'Checks files, variables and flags, and lists every mistake; exit code 2 if there is one.',
   },
   'config show': {
     description: 'Shows every setting as the program would take it, secrets masked.',

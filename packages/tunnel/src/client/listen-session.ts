@@ -173,8 +173,8 @@ export class ListenSession implements KeptConnection {
   }
 
   /**
-   * Resolves when the server has answered every registration: true when all were granted or rejected
-   * for good, false when the session ended before that.
+   * Resolves when the server has answered every registration: true when all were granted or
+   * finally rejected, false when the session ended before that.
    */
   answered(): Promise<boolean> {
     return new Promise((resolve) => {

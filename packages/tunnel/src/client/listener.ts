@@ -21,7 +21,7 @@ export interface ListenerEvents {
   online: [urls: readonly string[]]
   /** No session serves the endpoint now; the agent is reconnecting. */
   offline: []
-  /** The number of other agents that serve the endpoint changed; visitors take turns among all of them. */
+  /** The number of other agents that serve the endpoint changed; each agent gets a share of the visitors. */
   shared: [others: OtherAgents]
 }
 

@@ -30,7 +30,7 @@ const MAX_SHARING_BYTES = 4096
 /** Memory that one small copy keeps from being collected. */
 const SLAB_BYTES = 16_384
 
-const NOBODY: ChunkHolder = { drained: true }
+const NO_HOLDER: ChunkHolder = { drained: true }
 
 let lent = 0
 /** Buffers that can be used again once their holder is drained, the oldest first. */
@@ -67,7 +67,7 @@ export class LentBuffer {
   /** The socket is closed: nothing is read into the buffer any more. */
   giveBack(): void {
     lent -= 1
-    putAside(this.buffer, NOBODY)
+    putAside(this.buffer, NO_HOLDER)
   }
 }
 

@@ -23,7 +23,7 @@ export function isHostLabel(name: string): boolean {
   return HOST_LABEL.test(name)
 }
 
-/** Longest endpoint name: a DNS name's limit, far above what anyone types. */
+/** Longest endpoint name: a DNS name's limit, far longer than names that people type. */
 export const MAX_ENDPOINT_BYTES = 253
 
 /**

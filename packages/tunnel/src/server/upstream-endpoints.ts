@@ -135,7 +135,7 @@ export class UpstreamEndpoints {
     try {
       return this.#judge(message, isLeaving)
     } catch (error) {
-      // The reservations cannot be read now: the name is given to no one until they can.
+      // The reservations cannot be read now: no agent gets the name until they can.
       logger.error({ err: error, endpoint }, 'the holder of a name cannot be read')
       const why = 'this server cannot read its reserved names now'
       return { code: 'unavailable', message: why, retryAfterMs }

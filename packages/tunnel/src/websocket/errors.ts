@@ -23,7 +23,7 @@ export interface WebSocketErrorFacts {
 
 /**
  * Every code with what happened, whether a new connection can help, and the close code the peer is
- * told (RFC 6455 section 7.4.1). No close code: nothing is sent, because nobody would read it or
+ * told (RFC 6455 section 7.4.1). No close code: nothing is sent, because the peer would not read it or
  * because the pipe had ended already.
  */
 export const WEBSOCKET_ERRORS: Readonly<Record<WebSocketErrorCode, WebSocketErrorFacts>> = {
