@@ -58,6 +58,13 @@ export const settings = defineSettings({
         description:
           'Longest time without a byte in either direction, also of an upload. The whole exchange has no limit.',
       }),
+      minRate: integerLimit(PROXY_LIMITS.minRate, {
+        description:
+          'Least bytes per second that a visitor sends of its body and takes of its answer, on average; then 408 or a reset. 0: only idle-timeout.',
+      }),
+      minRateGraceMs: durationLimit(PROXY_LIMITS.minRateGraceMs, {
+        description: 'How long a visitor may be slower than min-rate at first.',
+      }),
       upgradeIdleTimeoutMs: durationLimit(PROXY_LIMITS.upgradeIdleTimeoutMs, {
         description: 'Like idle-timeout, for WebSockets and other upgraded connections.',
       }),

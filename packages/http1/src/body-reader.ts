@@ -38,6 +38,11 @@ export interface BodyReader {
   /** Bytes of the message that are still to come; Infinity where that is not known. */
   readonly leftBytes: number
   /**
+   * Whether bytes are to come that were announced: the rest of a length, of a chunk or of the end behind the last
+   * chunk. Before a chunk nothing is announced: its sender may be waiting for something to send.
+   */
+  readonly isOwed: boolean
+  /**
    * Takes the bytes of chunk from offset on, as far as they are part of this message.
    * @param onPayload - receives the payload without its framing, for a peer that gets other framing
    * @returns index just past the last byte of this message in chunk: the length of the chunk while
@@ -76,6 +81,10 @@ class LengthBody implements BodyReader {
 
   get leftBytes(): number {
     return this.#left
+  }
+
+  get isOwed(): boolean {
+    return this.#left > 0
   }
 
   scan(chunk: Buffer, offset: number, onPayload?: PayloadSink): number {
@@ -119,6 +128,11 @@ export class ChunkedBody implements BodyReader {
   /** 0 or Infinity: a chunked body does not say how long it is. */
   get leftBytes(): number {
     return this.done ? 0 : Infinity
+  }
+
+  /** Whether a chunk, or the end, has begun and is not complete. */
+  get isOwed(): boolean {
+    return this.#phase === 'size' ? this.#digits > 0 : !this.done
   }
 
   /**

@@ -23,6 +23,24 @@ describe('createBodyReader', () => {
     expect(reader.done).toBe(true)
   })
 
+  it('owes the rest of a length, of a chunk and of the end, and nothing between two chunks', () => {
+    const reader = createBodyReader({ kind: 'length', bytes: 2 })
+    const owed = [reader.isOwed]
+    for (const byte of singleBytes(bytesOf('ab'))) {
+      reader.scan(byte, 0)
+      owed.push(reader.isOwed)
+    }
+    expect(owed).toEqual([true, true, false])
+    const chunked = createBodyReader({ kind: 'chunked' })
+    let isOwed = chunked.isOwed ? '+' : '-'
+    for (const byte of singleBytes(bytesOf('1;x\r\na\r\n2\r\nbc\r\n0\r\nx: y\r\n\r\n'))) {
+      chunked.scan(byte, 0)
+      isOwed += chunked.isOwed ? '+' : '-'
+    }
+    const chunks = ['+++++++-', '++++++-', '++++++++++-']
+    expect(isOwed).toBe(['-', ...chunks].join(''))
+  })
+
   it('never ends a body that ends with its connection', () => {
     const reader = createBodyReader({ kind: 'until-close' }, 'response')
     const pieces: Buffer[] = []

@@ -76,6 +76,12 @@ function edgeMetrics({ edge }: AdminSources): readonly Metric[] {
       help: 'Bytes of visitors, by direction.',
       samples: byDirection(stats),
     },
+    {
+      type: 'counter',
+      name: 'adit_slow_visitors_total',
+      help: 'Visitors ended because they sent (in) or took (out) too little.',
+      samples: byDirection({ bytesIn: stats.tooSlowIn, bytesOut: stats.tooSlowOut }),
+    },
   ]
 }
 

@@ -151,6 +151,11 @@ export class Exchange implements ChannelSink {
     return this.#requestBody.done
   }
 
+  /** Whether the next bytes of the exchange have to come from the visitor, which has announced them. */
+  get isBodyDue(): boolean {
+    return this.#requestBody.isOwed && !this.#awaitsContinue && !this.#isDropping
+  }
+
   /** Sends the request's head; body bytes follow by `onRequestBytes`. */
   start(): void {
     const head = Buffer.from(rewriteRequestHead(this.#request, this.#route.forward), 'latin1')
@@ -204,11 +209,27 @@ export class Exchange implements ChannelSink {
   /** No byte came within the time that was set. */
   expire(): void {
     if (this.#response !== undefined) {
-      if (this.#stop(RESET_REASONS.idleTimeout)) this.#endEarly()
+      // While the answer waits for the visitor, the least rate is what limits it.
+      if (this.#visitor.hasUnsent) this.#visitor.expectWithin(this.#proxy.options.idleTimeoutMs)
+      else if (this.#stop(RESET_REASONS.idleTimeout)) this.#endEarly()
       return
     }
     const error = this.#isServiceDue ? this.#lateError() : this.#stalledError()
     if (error !== undefined && this.#stop(RESET_REASONS.idleTimeout)) this.#fail(error)
+  }
+
+  /** The visitor has sent too little of its body, or taken too little of the answer. */
+  endSlow(what: 'body' | 'answer'): void {
+    if (!this.#stop(RESET_REASONS.idleTimeout)) return
+    if (what === 'body' && this.#response === undefined) {
+      this.#fail(PROXY_ERRORS.bodyTooSlow)
+      return
+    }
+    const { endpoint, forward } = this.#route
+    const about = { endpoint: endpoint.name, requestId: forward.requestId, what }
+    this.#proxy.logger.info({ ...about, setting: 'proxy.min_rate' }, 'visitor too slow')
+    if (what === 'answer') this.#owner.ended(BROKEN_BY_RESET)
+    else this.#endEarly()
   }
 
   /** The error for a service that has the whole request; undefined: it is waited for. */

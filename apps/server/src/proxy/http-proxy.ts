@@ -9,6 +9,7 @@ import type { Authenticator } from '../auth/authenticator.ts'
 import { type ConnectionBudget, PortConnections } from '../connection-budget.ts'
 import { Deadlines } from './deadlines.ts'
 import { ForwardedNote } from './forwarded-note.ts'
+import { RateLooks } from './min-rate.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import { formatProxyError, PROXY_ERRORS } from './proxy-errors.ts'
 import {
@@ -70,9 +71,17 @@ export class HttpProxy implements ProxyContext {
     this.connect = parts.connect
     this.authenticator = parts.authenticator
     this.logger = parts.logger
-    const { headTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, lingerTimeoutMs } = this.options
-    const shortest = Math.min(headTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, lingerTimeoutMs)
+    const { headTimeoutMs, firstByteTimeoutMs, idleTimeoutMs } = this.options
+    const { lingerTimeoutMs, minRateGraceMs } = this.options
+    const shortest = Math.min(
+      headTimeoutMs,
+      firstByteTimeoutMs,
+      idleTimeoutMs,
+      lingerTimeoutMs,
+      minRateGraceMs,
+    )
     this.deadlines = new Deadlines(Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, shortest / 8)))
+    this.deadlines.add(new RateLooks(this.deadlines, this.options, this.#lookAtRates))
     this.forwardedNote = new ForwardedNote(this.options.trustedHops, this.logger)
     this.pool = new StreamPool(this.options, this.deadlines)
     this.sockets = new PortConnections(parts.budget)
@@ -126,6 +135,10 @@ export class HttpProxy implements ProxyContext {
       return true
     }
     return false
+  }
+
+  readonly #lookAtRates = (elapsedMs: number): void => {
+    for (const visitor of this.#visitors.keys()) visitor.lookAtRate(elapsedMs)
   }
 
   readonly #forget = (visitor: VisitorConnection): void => {

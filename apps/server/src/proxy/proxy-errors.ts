@@ -32,6 +32,7 @@ export const PROXY_ERRORS: Readonly<
     | 'firstByteTimeout'
     | 'uploadTimeout'
     | 'bodyTimeout'
+    | 'bodyTooSlow'
     | 'interimLimit'
     | 'headTimeout'
     | 'lengthRequired'
@@ -88,6 +89,12 @@ export const PROXY_ERRORS: Readonly<
     error: 'request body timeout: no byte of it came within proxy.idle_timeout',
     code: 'body_timeout',
     setting: 'proxy.idle_timeout',
+  },
+  bodyTooSlow: {
+    status: 408,
+    error: 'request body too slow: fewer bytes per second than proxy.min_rate',
+    code: 'body_too_slow',
+    setting: 'proxy.min_rate',
   },
   headTimeout: { status: 408, error: 'request head timeout', code: 'head_timeout' },
   lengthRequired: {

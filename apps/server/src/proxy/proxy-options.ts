@@ -25,6 +25,15 @@ export interface ProxyOptions {
    * `upload_timeout` when the service did not read. There is no limit on its whole length. Default 5 min.
    */
   readonly idleTimeoutMs?: number
+  /**
+   * Bytes per second that a visitor has to send of a body it has announced, and take of its answer, on average
+   * behind `minRateGraceMs`; then 408 `body_too_slow`, or a reset. Only time counts in which it could: not while
+   * the service does not read, between two chunks, or while nothing waits for the visitor. 0: it has to move
+   * something within `idleTimeoutMs`. Default 240.
+   */
+  readonly minRate?: number
+  /** How long a visitor may send or take nothing at first, ms; later `idleTimeoutMs`. Default 1 min. */
+  readonly minRateGraceMs?: number
   /** Like `idleTimeoutMs`, for connections after an upgrade. Default 1 h. */
   readonly upgradeIdleTimeoutMs?: number
   /** For the check of a visitor's credentials, ms; then 504. Default 30 s. */
@@ -105,6 +114,8 @@ export const PROXY_LIMITS: Readonly<
   headTimeoutMs: { default: 10_000, min: 10, max: Infinity },
   firstByteTimeoutMs: { default: 300_000, min: 10, max: Infinity },
   idleTimeoutMs: { default: 300_000, min: 10, max: Infinity },
+  minRate: { default: 240, min: 0, max: Infinity },
+  minRateGraceMs: { default: 60_000, min: 10, max: Infinity },
   upgradeIdleTimeoutMs: { default: 3_600_000, min: 10, max: Infinity },
   visitorCheckTimeoutMs: { default: 30_000, min: 10, max: Infinity },
   keepAliveTimeoutMs: { default: 75_000, min: 10, max: Infinity },
@@ -136,6 +147,8 @@ export function resolveProxyOptions(options: ProxyOptions): ResolvedProxyOptions
     headTimeoutMs: resolve('headTimeoutMs'),
     firstByteTimeoutMs: resolve('firstByteTimeoutMs'),
     idleTimeoutMs: resolve('idleTimeoutMs'),
+    minRate: resolve('minRate'),
+    minRateGraceMs: resolve('minRateGraceMs'),
     upgradeIdleTimeoutMs: resolve('upgradeIdleTimeoutMs'),
     visitorCheckTimeoutMs: resolve('visitorCheckTimeoutMs'),
     keepAliveTimeoutMs: resolve('keepAliveTimeoutMs'),

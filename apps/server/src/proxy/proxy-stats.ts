@@ -60,6 +60,9 @@ export class ProxyStats {
   /** Bytes received from visitors and sent to them. */
   bytesIn = 0
   bytesOut = 0
+  /** Connections that were ended because their visitor sent or took too little. */
+  tooSlowIn = 0
+  tooSlowOut = 0
   readonly #answers = new Float64Array(COUNTED_METHODS.length * STATUSES)
   readonly #durations = new Float64Array(COUNTED_METHODS.length * STATUSES * ROW)
 

@@ -7,6 +7,7 @@ import { SocketSplice } from '@proj/tunnel/io'
 
 import { watchIdle } from './deadlines.ts'
 import { Exchange, type ExchangeOutcome, type ExchangeOwner } from './exchange.ts'
+import { RateAllowance } from './min-rate.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import { errorForFault, formatProxyError, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
 import {
@@ -48,6 +49,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   readonly #rawSocket: Socket
   readonly #reader: RequestHeadReader
   readonly #onGone: (connection: VisitorConnection) => void
+  readonly #sending: RateAllowance
+  readonly #taking: RateAllowance
   #phase: Phase = 'idle'
   #exchange: Exchange | undefined
   #request: RequestHead | undefined
@@ -58,6 +61,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   /** The visitor has ended its side; what it has sent whole is answered. */
   #hasEnded = false
   #lingerUntilMs = 0
+  /** Whether the visitor had not taken its last answer when its time was looked at. */
+  #wasUnsent = false
   #halfClosedTimer: NodeJS.Timeout | undefined
   #asked = 0
   #silentLooks = 0
@@ -77,6 +82,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     this.#proxy = proxy
     this.#rawSocket = socket
     this.#onGone = onGone
+    this.#sending = new RateAllowance(proxy.options)
+    this.#taking = new RateAllowance(proxy.options)
     this.#reader = new RequestHeadReader({ maxHeadBytes: proxy.options.maxHeadBytes })
     this.#facts = { clientAddress, scheme: 'encrypted' in socket ? 'https' : 'http' }
     this.#socket = new VisitorSocket(socket, proxy.options.keepAliveTimeoutMs, proxy, this)
@@ -104,6 +111,28 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   /** Ends the connection if it is idle; called when the server stops. */
   closeIfIdle(): void {
     if (this.#phase === 'idle') this.#linger()
+  }
+
+  /**
+   * Ends the connection of a visitor that is slower than `minRate`; called about once a second.
+   *
+   * @param elapsedMs - since the last call.
+   */
+  lookAtRate(elapsedMs: number): void {
+    const { stats } = this.#proxy
+    const socket = this.#socket
+    if (!socket.hasUnsent) this.#taking.rest()
+    else if (this.#taking.isUsedUp(socket.takenBytes, elapsedMs)) {
+      stats.tooSlowOut += 1
+      this.#exchange?.endSlow('answer')
+      socket.reset()
+      return
+    }
+    if (this.#exchange?.isBodyDue !== true || socket.isPaused) this.#sending.rest()
+    else if (this.#sending.isUsedUp(socket.readBytes, elapsedMs)) {
+      stats.tooSlowIn += 1
+      this.#exchange.endSlow('body')
+    }
   }
 
   /** Closes the connection now. */
@@ -148,6 +177,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     if (this.#phase === 'exchange') this.#exchange?.expire()
     else if (this.#phase === 'checking') this.#endCheck()
     else if (this.#phase === 'head') this.#sendError(PROXY_ERRORS.headTimeout)
+    else if (this.#socket.hasUnsent || this.#wasUnsent) this.#waitUntilTaken()
     else if (this.#phase === 'idle') this.#linger()
     else this.#socket.destroy()
   }
@@ -177,7 +207,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
         break
       case 'broken':
         if (outcome.reset) this.#socket.reset()
-        else this.#socket.destroySoon()
+        else this.#breakOff()
         break
       case 'upgraded':
         this.#upgrade(outcome.channel, outcome.rest)
@@ -388,11 +418,25 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
    * bytes on their way, and with it the response in the visitor's buffers.
    */
   #linger(): void {
-    const { deadlines, options } = this.#proxy
     this.#phase = 'lingering'
-    this.#lingerUntilMs = deadlines.now + options.lingerTimeoutMs * MAX_LINGERS
-    this.#expectLess()
+    this.#waitUntilTaken()
     this.#socket.endAndDrain()
+  }
+
+  /** Closes the connection behind what there is of the answer. */
+  #breakOff(): void {
+    this.#phase = 'lingering'
+    this.#waitUntilTaken()
+    this.#socket.destroySoon()
+  }
+
+  /** Until the visitor has taken its last answer, `minRate` is what limits it; the time begins then. */
+  #waitUntilTaken(): void {
+    const { deadlines, options } = this.#proxy
+    const { keepAliveTimeoutMs, lingerTimeoutMs } = options
+    this.#wasUnsent = this.#socket.hasUnsent
+    this.#lingerUntilMs = deadlines.now + lingerTimeoutMs * MAX_LINGERS
+    this.#socket.expectWithin(this.#phase === 'idle' ? keepAliveTimeoutMs : lingerTimeoutMs)
   }
 
   /** The visitor of a connection that ends has to become silent. */

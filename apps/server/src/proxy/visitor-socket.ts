@@ -1,7 +1,14 @@
 import type { Socket } from 'node:net'
 
 import type { ChunkAnswer } from '@proj/mux'
-import { GatheredWrites, isCleanEnd, readLent, resetSocket, watchEnd } from '@proj/tunnel/io'
+import {
+  GatheredWrites,
+  isCleanEnd,
+  readLent,
+  resetSocket,
+  takenBytes,
+  watchEnd,
+} from '@proj/tunnel/io'
 
 import type { Deadlines, Expiring } from './deadlines.ts'
 import type { StreamOwner, UpstreamStream } from './stream-pool.ts'
@@ -82,6 +89,21 @@ export class VisitorSocket implements Expiring, StreamOwner {
   /** Whether bytes that were written have not left yet. */
   get hasUnsent(): boolean {
     return this.#socket.writableLength > 0
+  }
+
+  /** Bytes the visitor has sent. */
+  get readBytes(): number {
+    return this.#socket.bytesRead
+  }
+
+  /** Bytes the kernel has taken for the visitor. */
+  get takenBytes(): number {
+    return takenBytes(this.#socket)
+  }
+
+  /** Whether nothing is read, until `resume`. */
+  get isPaused(): boolean {
+    return this.#isPaused
   }
 
   /** Sends bytes; false when the visitor has to catch up, `onDrain` follows. */

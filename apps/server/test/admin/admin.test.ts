@@ -177,6 +177,7 @@ test('metrics have the names and labels that dashboards of Piko read', async () 
     'adit_requests_shed_total',
     'adit_edge_upgraded',
     'adit_edge_bytes_total',
+    'adit_slow_visitors_total',
     'adit_connections',
     'adit_connections_rejected_total',
     'adit_accept_failures_total',

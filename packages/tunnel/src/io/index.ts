@@ -8,6 +8,7 @@ export { sentOn } from './socket-splice.ts'
 export { isCleanEnd, watchEnd } from './end-of-socket.ts'
 export { lingerSocket } from './linger-socket.ts'
 export { resetSocket } from './reset-socket.ts'
+export { takenBytes } from './taken-bytes.ts'
 export { tcpSocketOf } from './tcp-socket-of.ts'
 export {
   neverReachedService,
