@@ -1,7 +1,7 @@
 /**
  * Rewrites the headers of a response for the visitor: removes the headers of the service's
  * connection and adds those of the visitor's. Framing headers stay, because the body is forwarded
- * unchanged, except where the visitor could not read them.
+ * unchanged, except where the visitor could not read them, or there are none: see {@link addsChunks}.
  */
 
 import type { BodyFraming } from './body-framing.ts'
@@ -23,7 +23,7 @@ export interface ResponseOutline {
 /**
  * Tells whether the visitor's connection can carry another request after this exchange. It cannot
  * when the visitor asked to close it, after a switch of protocols, and when only the end of the
- * connection ends the body, as it does for an HTTP/1.0 visitor and a chunked body.
+ * connection ends the body, as it does for an HTTP/1.0 visitor where there is no length.
  */
 export function visitorKeepAlive(
   request: Pick<RequestHead, 'keepAlive' | 'versionMinor'>,
@@ -31,7 +31,15 @@ export function visitorKeepAlive(
 ): boolean {
   if (!request.keepAlive || response.status === 101) return false
   const { kind } = response.framing
-  return kind !== 'until-close' && (kind !== 'chunked' || request.versionMinor === 1)
+  return kind === 'none' || kind === 'length' || request.versionMinor === 1
+}
+
+/**
+ * Tells whether the body has to be sent in chunks that the service did not make: where it ends with the
+ * connection of the service, an HTTP/1.1 visitor could not tell the end from a broken connection.
+ */
+export function addsChunks(framing: BodyFraming, versionMinor: 0 | 1): boolean {
+  return framing.kind === 'until-close' && versionMinor === 1
 }
 
 /** What the edge has decided about the visitor's connection. */
@@ -46,7 +54,7 @@ export interface ForwardResponseOptions {
  * Returns the response head for the visitor, as latin1 text. Always HTTP/1.1, also for HTTP/1.0
  * visitors (RFC 9112 section 2.3). Connection is set to close, to keep-alive for HTTP/1.0, or to
  * Upgrade for 101 and 426, and is otherwise left out. Framing headers are removed from 1xx and 204,
- * which must not have them (RFC 9112 section 6).
+ * which must not have them (RFC 9112 section 6), and Transfer-Encoding is set where {@link addsChunks}.
  */
 export function rewriteResponseHead(head: ResponseHead, options: ForwardResponseOptions): string {
   const lines = ResponseHead.linesOf(head)
@@ -56,6 +64,7 @@ export function rewriteResponseHead(head: ResponseHead, options: ForwardResponse
   const connection = connectionValue(status, upgrade !== undefined, options)
   let added = upgrade === undefined ? '' : `Upgrade: ${upgrade}\r\n`
   if (connection !== undefined) added += `Connection: ${connection}\r\n`
+  if (addsChunks(head.framing, options.versionMinor)) added += 'Transfer-Encoding: chunked\r\n'
   return rewriteLines(lines, {
     startLine: keepsLine(head, lines) ? undefined : `HTTP/1.1 ${status} ${head.reason}`,
     removed: removedKinds(status, options.versionMinor),

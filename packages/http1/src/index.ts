@@ -18,6 +18,7 @@ export {
 } from './format-head.ts'
 export { hopsOf, rewriteRequestHead, type ForwardRequestOptions } from './forward-request.ts'
 export {
+  addsChunks,
   rewriteResponseHead,
   visitorKeepAlive,
   type ForwardResponseOptions,

@@ -38,12 +38,22 @@ describe('rewriteResponseHead', () => {
       ['WWW-Authenticate', 'Basic', 'Set-Cookie', 'a', 'set-cookie', 'b'],
     ],
   ])('of %j', (lines, headers) => {
-    expect(forward(200, lines)).toEqual(headers)
+    expect(forward(304, lines)).toEqual(headers)
+  })
+
+  it('adds chunks for an HTTP/1.1 visitor where the end of the connection is that of the body', () => {
+    const added = ['Transfer-Encoding', 'chunked']
+    expect(forward(200, 'A: b', STAYS)).toEqual(['A', 'b', ...added])
+    expect(forward(200, 'A: b', CLOSES)).toEqual(['A', 'b', 'Connection', 'close', ...added])
+    expect(forward(200, 'A: b', OLD)).toEqual(['A', 'b', 'Connection', 'close'])
+    expect(forward(200, 'Content-Length: 0')).toEqual(['Content-Length', '0'])
+    expect(forward(200, 'Transfer-Encoding: chunked')).toEqual(added)
+    for (const status of [103, 204, 304]) expect(forward(status, 'A: b')).toEqual(['A', 'b'])
   })
 
   it('tells the visitor whether the connection stays open', () => {
-    expect(forward(200, '', STAYS)).toEqual([])
-    expect(forward(200, '', CLOSES)).toEqual(['Connection', 'close'])
+    expect(forward(304, '', STAYS)).toEqual([])
+    expect(forward(304, '', CLOSES)).toEqual(['Connection', 'close'])
     expect(forward(200, '', OLD)).toEqual(['Connection', 'close'])
     expect(forward(200, 'Content-Length: 0', OLD_STAYS)).toEqual([
       'Content-Length',
@@ -82,8 +92,10 @@ describe('rewriteResponseHead', () => {
   })
 
   it('forwards a required upgrade', () => {
-    const lines = 'Connection: upgrade\r\nUpgrade: TLS/1.0'
+    const lines = 'Connection: upgrade\r\nUpgrade: TLS/1.0\r\nContent-Length: 0'
     expect(forward(426, lines, CLOSES)).toEqual([
+      'Content-Length',
+      '0',
       'Upgrade',
       'TLS/1.0',
       'Connection',
@@ -97,7 +109,8 @@ describe('visitorKeepAlive', () => {
     [true, 1, 200, 'length', true],
     [true, 1, 200, 'chunked', true],
     [true, 1, 204, 'none', true],
-    [true, 1, 200, 'until-close', false],
+    [true, 1, 200, 'until-close', true],
+    [true, 0, 200, 'until-close', false],
     [true, 1, 101, 'none', false],
     [false, 1, 200, 'length', false],
     [true, 0, 200, 'length', true],

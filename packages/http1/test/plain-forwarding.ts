@@ -294,6 +294,8 @@ function forwardResponseHeaders(head: ResponseHead, options: ForwardResponseOpti
   if (upgrade !== undefined) headers.push('Upgrade', upgrade)
   const connection = connectionValue(head.status, upgrade !== undefined, options)
   if (connection !== undefined) headers.push('Connection', connection)
+  const isUntilClose = head.framing.kind === 'until-close'
+  if (isUntilClose && options.versionMinor === 1) headers.push('Transfer-Encoding', 'chunked')
   return headers
 }
 

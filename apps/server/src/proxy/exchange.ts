@@ -293,6 +293,7 @@ export class Exchange implements ChannelSink {
       else this.#closed(stream)
     } else if (!this.#isAnswered && this.#response.framing.kind === 'until-close') {
       this.#isAnswered = true
+      this.#writer.endBody(this.#response)
       if (this.#requestBody.done) this.#finish()
       else this.#abandonRequest(stream)
     } else this.#abandonRequest(stream)
@@ -640,7 +641,11 @@ export class Exchange implements ChannelSink {
   /** Ends the visitor's side of an exchange whose stream is gone. */
   #endEarly(): void {
     if (this.#isAnswered) this.#owner.ended(ANSWERED_EARLY)
-    else if (this.#response?.framing.kind === 'until-close') this.#owner.ended(BROKEN_BY_RESET)
-    else this.#owner.ended(BROKEN)
+    else this.#owner.ended(this.#endsWithConnection ? BROKEN_BY_RESET : BROKEN)
+  }
+  /** An HTTP/1.0 visitor gets no chunks, of which the last could be missing. */
+  get #endsWithConnection(): boolean {
+    const kind = this.#response?.framing.kind
+    return this.#request.versionMinor === 0 && (kind === 'until-close' || kind === 'chunked')
   }
 }

@@ -1,4 +1,5 @@
 import {
+  addsChunks,
   type BodyReader,
   isInterim,
   type RequestHead,
@@ -20,7 +21,13 @@ const MAX_JOINED_BYTES = 4096
 const SCRATCH_BYTES = 8192
 let scratch: Buffer | undefined
 
-/** Writes a service's response to a visitor: heads rewritten, bodies as they come. */
+const LINE_END = Buffer.from('\r\n')
+const LAST_CHUNK = Buffer.from('0\r\n\r\n')
+
+/**
+ * Writes a service's response to a visitor: heads rewritten, bodies as they come. A body that ends with the
+ * connection is sent in chunks, so that a visitor can tell its end from a server that was killed.
+ */
 export class ResponseWriter {
   readonly #target: ResponseTarget
   readonly #versionMinor: 0 | 1
@@ -70,25 +77,35 @@ export class ResponseWriter {
     const end = body.scan(bytes, 0)
     this.#hasBegun = true
     const piece = end === bytes.length ? bytes : bytes.subarray(0, end)
-    if (text !== '' || piece.length > 0) hasRoom = this.#writeJoined(text, piece)
+    if (piece.length > 0 && addsChunks(head.framing, this.#versionMinor)) {
+      hasRoom = this.#writeJoined(`${text}${piece.length.toString(16)}\r\n`, piece, LINE_END)
+    } else if (text !== '' || piece.length > 0) hasRoom = this.#writeJoined(text, piece)
     return { end, hasRoom }
+  }
+
+  /** The connection of the service has ended, and with it the body. */
+  endBody(head: ResponseHead): void {
+    if (addsChunks(head.framing, this.#versionMinor)) this.#target.write(LAST_CHUNK)
   }
 
   #format(head: ResponseHead, keepAlive: boolean): string {
     return rewriteResponseHead(head, { versionMinor: this.#versionMinor, keepAlive })
   }
 
-  #writeJoined(text: string, piece: Buffer): boolean {
+  #writeJoined(text: string, piece: Buffer, tail?: Buffer): boolean {
     if (text === '') return this.#target.write(piece)
     if (piece.length > MAX_JOINED_BYTES) {
       this.#target.write(Buffer.from(text, 'latin1'))
-      return this.#target.write(piece)
+      const hasRoom = this.#target.write(piece)
+      return tail === undefined ? hasRoom : this.#target.write(tail)
     }
-    const bytes = text.length + piece.length
+    const pieceEnd = text.length + piece.length
+    const bytes = tail === undefined ? pieceEnd : pieceEnd + tail.length
     const fits = bytes <= SCRATCH_BYTES
     const memory = fits ? takeScratch() : Buffer.allocUnsafe(bytes)
     memory.write(text, 0, 'latin1')
     piece.copy(memory, text.length)
+    tail?.copy(memory, pieceEnd)
     const hasRoom = this.#target.write(memory.subarray(0, bytes))
     if (fits && this.#target.writes.haveLeft) scratch = memory
     return hasRoom

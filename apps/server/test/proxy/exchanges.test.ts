@@ -139,14 +139,14 @@ describe('bodies', () => {
     expect((await visitor.readResponse()).body.toString()).toBe('ok')
   })
 
-  it('ends a body of unknown length with the connection', async () => {
+  it('ends a body of unknown length with the connection of an HTTP/1.0 visitor', async () => {
     await using path = await tunnel({
       tcp: (socket) => {
         socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\n\r\nall there is'))
       },
     })
     using visitor = await path.visit()
-    await visitor.send(request('GET /'))
+    await visitor.send(request('GET /').replace('HTTP/1.1', 'HTTP/1.0'))
     const answer = await visitor.readResponse()
     expect(answer.headers['connection']).toBe('close')
     expect(answer.body.toString()).toBe('all there is')
@@ -365,22 +365,29 @@ describe('aborts', () => {
     }
   }
 
-  it('resets a visitor whose answer of unknown length was reset', async () => {
-    const seen = deferred()
-    await using path = await tunnel({
-      tcp: (socket) => {
-        socket.once('data', () => {
-          socket.write('HTTP/1.1 200 OK\r\n\r\npart')
-          void seen.promise.then(() => socket.resetAndDestroy())
-        })
-      },
-    })
-    using visitor = await path.visit()
-    await visitor.send(request('GET /'))
-    await visitor.readTo('part')
-    seen.resolve()
-    expect(await visitor.ended).toBe('reset')
-  })
+  it.each([
+    ['HTTP/1.0', '', 'reset'],
+    ['HTTP/1.0', 'Transfer-Encoding: chunked\r\n', 'reset'],
+    ['HTTP/1.1', '', 'fin'], // the last chunk is missing
+  ])(
+    'ends an %s answer of unknown length (%j) that was reset: %s',
+    async (version, line, ending) => {
+      const seen = deferred()
+      await using path = await tunnel({
+        tcp: (socket) => {
+          socket.once('data', () => {
+            socket.write(`HTTP/1.1 200 OK\r\n${line}\r\n4\r\npart`)
+            void seen.promise.then(() => socket.resetAndDestroy())
+          })
+        },
+      })
+      using visitor = await path.visit()
+      await visitor.send(request('GET /').replace('HTTP/1.1', version))
+      await visitor.readTo('part')
+      seen.resolve()
+      expect(await visitor.ended).toBe(ending)
+    },
+  )
 
   it('answers 502 and goes on when the service closes the connection without a response', async () => {
     await using path = await tunnel({

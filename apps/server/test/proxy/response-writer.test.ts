@@ -58,3 +58,38 @@ it('joins what does not fit in memory of its own, and the next answer as ever', 
   expect(target.taken.at(-1)?.toString()).toBe(long)
   expect(answer(target, 'small again')).toBe(before)
 })
+
+it.each([
+  ['', ['']],
+  ['hello', ['5\r\nhello\r\n']],
+  ['x'.repeat(4096), [`1000\r\n${'x'.repeat(4096)}\r\n`]],
+  ['x'.repeat(5000), ['1388\r\n', 'x'.repeat(5000), '\r\n']],
+])('%#: sends a body that ends with the connection in chunks', (body, pieces) => {
+  const text = 'HTTP/1.1 200 OK\r\nA: b\r\n\r\n'
+  const read = new ResponseHeadReader().push(Buffer.from(text + body), { method: 'GET' })
+  if (read === undefined) throw new Error('the head is whole')
+  const target = new Taker(false)
+  const writer = new ResponseWriter(target, { versionMinor: 1 })
+  const reader = createBodyReader(read.head.framing, 'response')
+  writer.writeBody(read.head, reader, read.rest, true)
+  if (body !== '') writer.writeBody(read.head, reader, Buffer.from('more'), true)
+  writer.endBody(read.head)
+  const head = 'HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n'
+  const [first = '', ...others] = pieces
+  const more = body === '' ? [] : ['4\r\nmore\r\n']
+  const expected = [head + first, ...others, ...more, '0\r\n\r\n']
+  expect(target.taken.map(String)).toEqual(expected)
+})
+
+it('sends no chunks to an HTTP/1.0 visitor', () => {
+  const text = 'HTTP/1.1 200 OK\r\nA: b\r\n\r\nbody'
+  const read = new ResponseHeadReader().push(Buffer.from(text), { method: 'GET' })
+  if (read === undefined) throw new Error('the head is whole')
+  const target = new Taker(false)
+  const writer = new ResponseWriter(target, { versionMinor: 0 })
+  writer.writeBody(read.head, createBodyReader(read.head.framing, 'response'), read.rest, false)
+  writer.endBody(read.head)
+  expect(target.taken.map(String)).toEqual([
+    'HTTP/1.1 200 OK\r\nA: b\r\nConnection: close\r\n\r\nbody',
+  ])
+})
