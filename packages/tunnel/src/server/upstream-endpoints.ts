@@ -38,6 +38,8 @@ export class UpstreamEndpoints {
   readonly #upstream: Upstream
   readonly #options: UpstreamEndpointsOptions
   readonly #names = new Set<string>()
+  /** Whether an endpoint has been registered since the session began. */
+  hasServed = false
   readonly #ports: PortLeases
 
   constructor(upstream: Upstream, options: UpstreamEndpointsOptions) {
@@ -92,6 +94,7 @@ export class UpstreamEndpoints {
   ): void {
     const { id: sessionId, peer, remoteAddress } = this.#upstream
     this.#names.add(endpoint)
+    this.hasServed = true
     this.#options.registry.add(this.#endpoint(endpoint), this.#upstream, rules, kind, isExclusive)
     this.#options.logger.info({ sessionId, endpoint, peer, remoteAddress }, 'endpoint registered')
   }

@@ -128,7 +128,9 @@ export class UpstreamSession implements Upstream {
           this.#probe.stop()
           this.#unregisterAll(true)
           const code = isMuxError(error) || isTunnelError(error) ? error.code : undefined
-          logger.info({ sessionId: id, code }, 'agent session ended')
+          // With a session on which it registers nothing, an agent looks whether a balancer has another server.
+          const isLook = code === 'MUX_TRANSPORT_CLOSED' && !this.#endpoints.hasServed
+          logger[isLook ? 'debug' : 'info']({ sessionId: id, code }, 'agent session ended')
         },
       },
     )

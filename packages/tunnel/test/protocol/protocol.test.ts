@@ -178,6 +178,19 @@ describe('a server', () => {
     expect(server.logger.records.at(-1)?.message).toBe('agent session ended')
   })
 
+  test('logs the end of a session without an endpoint at debug, of others at info', async () => {
+    const server = await startServer()
+    const levels = (): string[] =>
+      server.logger.find('agent session ended').map(({ level }) => level)
+    const look = await connectPeer(`${server.url}/piko/v1/upstream/web`, {}, OURS)
+    look.socket.destroy()
+    await until(() => levels().length === 1)
+    const serving = await connectPeer(`${server.url}/piko/v1/upstream/web`)
+    serving.socket.destroy()
+    await until(() => levels().length === 2)
+    expect(levels()).toEqual(['debug', 'info'])
+  })
+
   test.each(['upstream/web', 'connect'])(
     'ends a session on %s that does not greet in time',
     async (where) => {
