@@ -14,8 +14,9 @@ import { PortcheckError } from '../errors.ts'
 import { limitOf } from '../limits.ts'
 import { errnoOf } from './bind-verdict.ts'
 import type { InheritedSocket, TakenSocket } from './inherited-sockets.ts'
-import { type OpenedPlan, openPlan } from './open-plan.ts'
+import type { OpenedPlan } from './open-plan.ts'
 import type { OpenedSocket } from './open-server.ts'
+import { inTurn, openUndisturbed } from './open-undisturbed.ts'
 import type { Plan } from './plan.ts'
 import { sharedPortWarnings } from '../probe/shared-port.ts'
 import type { Warning } from '../warnings.ts'
@@ -38,12 +39,12 @@ export async function claimPlan(plan: Plan, options: ClaimOptions = {}): Promise
   const { backlog, ...limits } = resolveClaimOptions(options)
   const early = new EarlyConnections(limits)
   const receiver = new ConnectionReceiver((socket) => early.add(socket))
-  const opened = await openPlan(plan, {
-    backlog,
-    onConnection: (socket) => receiver.accept(socket),
+  const onConnection = (socket: Socket): void => receiver.accept(socket)
+  return await inTurn(plan, async () => {
+    const opened = await openUndisturbed(plan, { backlog, onConnection }, false)
+    const shared = await sharedPortWarnings(plan, opened)
+    return new Claim({ ...opened, warnings: [...opened.warnings, ...shared] }, early, receiver)
   })
-  const shared = await sharedPortWarnings(plan, opened)
-  return new Claim({ ...opened, warnings: [...opened.warnings, ...shared] }, early, receiver)
 }
 
 /**

@@ -62,7 +62,7 @@ async function findAlternatives(plan: Plan): Promise<number[]> {
   const free: number[] = []
   const last = Math.min(port + MAX_DISTANCE, 65_535)
   for (let next = port + 1; next <= last && free.length < MAX_ALTERNATIVES; next += 1) {
-    const { bind, warnings } = await probePlan(atPort(plan, next))
+    const { bind, warnings } = await probePlan(atPort(plan, next), false)
     if (bind === 'free' && !warnings.some((one) => one.code === 'PC101')) free.push(next)
   }
   return free

@@ -2,7 +2,7 @@
 // kernel. All other facts are warnings and do not change it.
 import { errnoOf, verdictOf } from '../claim/bind-verdict.ts'
 import { isPortcheckError } from '../errors.ts'
-import { openPlan } from '../claim/open-plan.ts'
+import { busyFirst, inTurn, openUndisturbed } from '../claim/open-undisturbed.ts'
 import type { Report } from '../report.ts'
 import { sharedPortWarnings } from './shared-port.ts'
 import { type Plan, planWant } from '../claim/plan.ts'
@@ -50,11 +50,23 @@ export async function reportOn(
   }
 }
 
-/** Returns the result for a plan, with the warnings that do not depend on the holder of the port. */
-export async function probePlan(plan: Plan): Promise<Probed> {
+/**
+ * Returns the result for a plan, with the warnings that do not depend on the holder of the port.
+ *
+ * @param confirm - look again at a port that is busy; see {@link openUndisturbed}. Default: true.
+ */
+export async function probePlan(plan: Plan, confirm = true): Promise<Probed> {
+  return await inTurn(plan, async () => await probeNow(plan, confirm))
+}
+
+async function probeNow(plan: Plan, confirm: boolean): Promise<Probed> {
   try {
     // A client that connects in this moment is disconnected; the socket is closed in the same tick.
-    const opened = await openPlan(plan, { backlog: 1, onConnection: (socket) => socket.destroy() })
+    const opened = await openUndisturbed(
+      await busyFirst(plan),
+      { backlog: 1, onConnection: (socket) => socket.destroy() },
+      confirm,
+    )
     for (const { server } of opened.sockets) server.close()
     const endpoints = opened.sockets.map((socket) => socket.endpoint)
     const warnings = [...opened.warnings, ...(await sharedPortWarnings(plan, opened))]

@@ -3,9 +3,10 @@
 // SO_REUSEPORT. Nothing fails, but `localhost` can reach one program in one browser and another in the
 // next.
 //
-// Such neighbours are found by trial binds, which need no rights and are always right. On Linux one is
-// enough: within a family the kernel rejects every overlap, so only the loopback of a family that is not
-// in use can be held by another program.
+// On Linux they are in the table of sockets, which all users can read: a trial bind could take the port
+// from a program that wants it in this moment. Within a family the kernel rejects every overlap, so only
+// the loopback of a family that is not in use can be held by another program. Elsewhere, and without a
+// table, they are found by trial binds.
 import { isIPv4, isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
 
@@ -13,6 +14,7 @@ import { isLinkLocal, isUnspecified } from '@proj/config/address'
 import { type Endpoint, formatEndpoint } from '../endpoint.ts'
 import { findHolders } from '../holders/find-holders.ts'
 import { describeHolder, type Holder, mayBlock } from '../holders/holder.ts'
+import { readSocketTable } from '../holders/linux-socket-table.ts'
 import { supportsReusePort, isHeld } from '../claim/open-server.ts'
 import { type Warning, warning, type WarningCode } from '../warnings.ts'
 import type { OpenedPlan } from '../claim/open-plan.ts'
@@ -38,11 +40,25 @@ async function neighbourWarnings(endpoints: readonly Endpoint[]): Promise<Warnin
   )
   const suspects: Neighbour[] = []
   for (const neighbour of neighboursOf(endpoints, process.platform, addresses)) {
-    if (neighbour.by === 'table' || (await isHeld(neighbour.endpoint))) suspects.push(neighbour)
+    if (neighbour.by === 'table' || (await isTaken(neighbour.endpoint, endpoints))) {
+      suspects.push(neighbour)
+    }
   }
   if (suspects.length === 0) return []
   const holders = await findHolders(port)
   return suspects.flatMap((neighbour) => neighbourWarning(neighbour, endpoints, holders))
+}
+
+/** Tells whether another socket than `own` holds an endpoint, or whether it can. */
+async function isTaken(endpoint: Endpoint, own: readonly Endpoint[]): Promise<boolean> {
+  const rows = process.platform === 'linux' ? await readSocketTable(endpoint.port) : undefined
+  if (rows === undefined) return await isHeld(endpoint)
+  return rows.some(
+    ({ address, state }) =>
+      state === 'listening' &&
+      mayBlock({ host: address }, endpoint) &&
+      !own.some(({ host }) => host === address),
+  )
 }
 
 /** Returns the sockets that another program must not hold beside `endpoints`. */
@@ -98,6 +114,7 @@ function neighbourWarning(
   const listening = (holders ?? (by === 'table' ? [] : undefined))?.filter(
     (holder) =>
       holder.state === 'listening' &&
+      !endpoints.some(({ host }) => host === holder.host) &&
       (by === 'table' ? holder.host === endpoint.host : mayBlock(holder, endpoint)),
   )
   // Outgoing connections and idle sockets accept no connections.
@@ -146,7 +163,7 @@ type SharingCode = Extract<WarningCode, 'PC102' | 'PC103' | 'PC104' | 'PC105' | 
 async function sharingWarnings(endpoints: readonly Endpoint[]): Promise<Warning[]> {
   const found: Warning[] = []
   for (const endpoint of endpoints) {
-    if (endpoint.port === 0 || !(await isHeld(endpoint))) continue
+    if (endpoint.port === 0 || !(await isTaken(endpoint, []))) continue
     const holders = (await findHolders(endpoint.port)) ?? []
     for (const holder of holders) {
       if (holder.state !== 'listening' || holder.relation === 'self') continue
