@@ -89,7 +89,8 @@ export const settings = defineSettings({
           'How late the event loop may be before requests above a limit that follows the delay get 503. inf: never.',
       }),
       minRequests: integerLimit(PROXY_LIMITS.minRequests, {
-        description: 'Requests that may run at once however late the event loop is.',
+        description:
+          'Requests that may wait for an answer at once in an overload; it begins with eight times as many, or when visitors give up.',
       }),
       maxRequests: integerLimit(PROXY_LIMITS.maxRequests, {
         description: 'Most requests that run at once; one more gets 503.',

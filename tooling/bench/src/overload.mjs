@@ -4,7 +4,7 @@
 // how many were answered, how fast the surplus was, and what was carried in relation to the capacity.
 // Needs the programs built. `--slow` runs the server without a compiler: then it is slower than everything
 // else on a machine with few cores.
-// `node overload.mjs [--factor 2] [--seconds 20] [--connections 500 (0: one per request)] [--slow] [--checkout DIR]`
+// `node overload.mjs [--factor 2] [--seconds 20] [--connections 2000 (0: one per request)] [--slow] [--checkout DIR]`
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
@@ -22,7 +22,7 @@ const { values: given } = parseArgs({
   options: {
     factor: { type: 'string', default: '2' },
     seconds: { type: 'string', default: '20' },
-    connections: { type: 'string', default: '500' },
+    connections: { type: 'string', default: '2000' },
     slow: { type: 'boolean', default: false },
     checkout: { type: 'string' },
   },

@@ -114,6 +114,8 @@ export class Exchange implements ChannelSink {
   /** Bytes that were written to the visitor and are not yet given back to the stream's window. */
   #owedBytes = 0
   #isOver = false
+  /** Whether it is one of `stats.awaiting`. */
+  #isCounted = false
   /** Times the silence of the agent was looked at; MAX_DOUBTS: it is not, or not any more. */
   #doubts: number
   /** The visitor may be waiting for 100 Continue before it sends the body. */
@@ -156,9 +158,22 @@ export class Exchange implements ChannelSink {
     return this.#requestBody.isOwed && !this.#awaitsContinue && !this.#isDropping
   }
 
+  /** Whether all of the request is there, and nothing of a final response. */
+  get isAwaiting(): boolean {
+    return this.#isCounted
+  }
+
+  /** It waits for an answer from now on, or does not any more. */
+  count(isAwaiting: boolean): void {
+    if (this.#isCounted === isAwaiting) return
+    this.#isCounted = isAwaiting
+    this.#proxy.stats.awaiting += isAwaiting ? 1 : -1
+  }
+
   /** Sends the request's head; body bytes follow by `onRequestBytes`. */
   start(): void {
     const head = Buffer.from(rewriteRequestHead(this.#request, this.#route.forward), 'latin1')
+    this.count(this.#requestBody.done)
     this.#open()
     if (!this.#isOver) this.#send(head)
   }
@@ -177,7 +192,10 @@ export class Exchange implements ChannelSink {
     else if (end > 0 && !this.#isOver) {
       this.#send(end === chunk.length ? chunk : chunk.subarray(0, end))
     }
-    if (this.#requestBody.done && this.#isAnswered) this.#finish()
+    if (this.#requestBody.done) {
+      if (this.#isAnswered) this.#finish()
+      else if (this.#response === undefined && !this.#isOver) this.count(true)
+    }
     return end === chunk.length ? undefined : chunk.subarray(end)
   }
 
@@ -492,6 +510,7 @@ export class Exchange implements ChannelSink {
       const { head } = read
       if (!isInterim(head.status)) {
         this.#response = head
+        this.count(false)
         this.#responseBody = createBodyReader(head.framing, 'response')
         this.#isCut = head.status >= 400 && this.#isFarFromComplete
         this.#keepAlive =

@@ -87,7 +87,8 @@ export class HttpProxy implements ProxyContext {
     this.sockets = new PortConnections(parts.budget)
     parts.budget.dropIdle = (source) => this.#dropIdle(source)
     this.admission = new RequestAdmission(this.options, {
-      inFlight: () => this.stats.inFlight,
+      stats: this.stats,
+      visitors: () => this.#visitors.size,
       olderThan: (ageMs) => this.#olderThan(ageMs),
       logger: this.logger,
     })
@@ -118,11 +119,11 @@ export class HttpProxy implements ProxyContext {
     this.#visitors.set(visitor, source)
   }
 
-  /** Requests that began more than `ageMs` ago and run. */
+  /** Requests that began more than `ageMs` ago and wait for an answer. */
   #olderThan(ageMs: number): number {
     const before = performance.now() - ageMs
     let count = 0
-    for (const visitor of this.#visitors.keys()) if (visitor.runsSince < before) count += 1
+    for (const visitor of this.#visitors.keys()) if (visitor.waitsSince < before) count += 1
     return count
   }
 

@@ -64,11 +64,12 @@ export interface ProxyOptions {
    */
   readonly maxConnectionsPerSource?: number
   /**
-   * How late the event loop may be, ms: when it is later for half a second, requests above a limit that
-   * follows the delay are answered 503. Infinity: never. Default 25 ms.
+   * How late the event loop may be, ms: when it is later for half a second and more than eight times
+   * `minRequests` wait for answers, or their visitors give up, requests above a limit that follows the delay
+   * are answered 503. Infinity: never. Default 50 ms.
    */
   readonly maxLoopDelayMs?: number
-  /** Requests that may run at once however late the event loop is. Default 128. */
+  /** Requests that may wait for an answer at once however late the event loop is. Default 128. */
   readonly minRequests?: number
   /** Requests that may run at once at most; one more is answered 503. Default 20 000. */
   readonly maxRequests?: number
@@ -124,7 +125,7 @@ export const PROXY_LIMITS: Readonly<
   idleStreamTimeoutMs: { default: 60_000, min: 10, max: Infinity },
   maxConnections: { default: 20_000, min: 1, max: Infinity },
   maxConnectionsPerSource: { default: 10_000, min: 1, max: Infinity },
-  maxLoopDelayMs: { default: 25, min: 1, max: Infinity },
+  maxLoopDelayMs: { default: 50, min: 1, max: Infinity },
   minRequests: { default: 128, min: 1, max: Infinity },
   maxRequests: { default: 20_000, min: 1, max: Infinity },
   maxHeadBytes: { default: 32_768, min: 1024, max: 1_048_576 },

@@ -55,6 +55,10 @@ export class ProxyStats {
   /** Requests whose head was read. */
   requests = 0
   inFlight = 0
+  /** Of those in flight, the ones that wait for an answer: all of the request is there, and no head of a response. */
+  awaiting = 0
+  /** Requests whose visitors went away, or ended their side, while they waited for an answer. */
+  givenUp = 0
   /** Connections that switched protocols and are open. */
   upgraded = 0
   /** Bytes received from visitors and sent to them. */

@@ -4,17 +4,30 @@ import type { Logger } from '@proj/tunnel'
 export interface RequestAdmissionOptions {
   /** How late the event loop may be before requests are rejected, ms; Infinity: it does not matter. */
   readonly maxLoopDelayMs: number
-  /** Requests that may always run at once. */
+  /** Requests that may always wait for an answer at once. */
   readonly minRequests: number
   /** Requests that may run at once at most. */
   readonly maxRequests: number
 }
 
+/** Counts of requests; read as they are now. */
+export interface RequestCounts {
+  /** Since the start. */
+  readonly requests: number
+  /** Running now. */
+  readonly inFlight: number
+  /** Of these, the ones that wait for an answer: bodies on their way cost little, whoever reads or sends them slowly. */
+  readonly awaiting: number
+  /** Since the start, those whose visitors went away while they waited. */
+  readonly givenUp: number
+}
+
 /** What the limit depends on. */
 export interface RequestLoad {
-  /** Requests that run now. */
-  readonly inFlight: () => number
-  /** How many of them began more than `ageMs` ago; asked once a second at most. */
+  readonly stats: RequestCounts
+  /** Visitors' connections; each has one request at most. */
+  readonly visitors: () => number
+  /** How many of those that wait for an answer began more than `ageMs` ago; asked once a second at most. */
   readonly olderThan: (ageMs: number) => number
   readonly logger: Logger
 }
@@ -51,6 +64,18 @@ const LARGEST_CUT = 0.5
 /** Growth in a window in which the limit was reached; one that was not shows nothing. */
 const GROWTH = 1.05
 
+/**
+ * Visitors that each wait for one answer after the other make the loop late as well, on a busy machine few of
+ * them: overload is only what more than this times `minRequests` do.
+ */
+const OVERLOAD_FROM = 8
+
+/** When one in this many visitors goes away before its answer comes, fewer are an overload too, for PATIENT_MS. */
+const GIVEN_UP_ONE_IN = 10
+const MIN_GIVEN_UP = 10
+const PATIENCE_MS = 1_000
+const PATIENT_MS = 30_000
+
 /** Windows without a rejection after which there is no limit any more. */
 const CALM_WINDOWS = 50
 
@@ -65,11 +90,11 @@ const COUNT_RESTING_MS = 1_000
 const LOG_MS = 60_000
 
 /**
- * How many requests may run at once. Without load that is no question and costs one comparison per request.
- * As soon as `minRequests` run, the delay of the event loop is watched; when it has been above
- * `maxLoopDelayMs` for ONSET_MS, the number that runs becomes the limit, falls with the delay and grows when
- * the delay is small again: the same control as AIMD, with a cut in proportion (Envoy's gradient, with the
- * delay of the loop in place of a latency, since services differ in theirs).
+ * How many requests may wait for an answer at once. Without load that is no question and costs two comparisons
+ * per request. As soon as `minRequests` wait, the delay of the event loop is watched; when it has been above
+ * `maxLoopDelayMs` for ONSET_MS and the requests are an overload, the number that waits becomes the limit, falls
+ * with the delay and grows when the delay is small again: the same control as AIMD, with a cut in proportion
+ * (Envoy's gradient, with the delay of the loop in place of a latency, since services differ in theirs).
  */
 export class RequestAdmission {
   /** A request that would be one more than this asks {@link rejects}. */
@@ -93,6 +118,11 @@ export class RequestAdmission {
   #wasReached = false
   #calmWindows = 0
   #loggedAtMs = -Infinity
+  #patienceAtMs = 0
+  /** When visitors gave up last. */
+  #givenUpAtMs = -Infinity
+  #requestsBefore = 0
+  #givenUpBefore = 0
 
   constructor(
     options: RequestAdmissionOptions,
@@ -113,7 +143,8 @@ export class RequestAdmission {
   /** As many requests run as `limit` says. @returns whether one more is rejected. */
   rejects(): boolean {
     if (this.#stop === undefined) this.#watch()
-    if (this.#load.inFlight() < this.limit) return false
+    const { awaiting, inFlight } = this.#load.stats
+    if (awaiting < this.limit && inFlight < this.#options.maxRequests) return false
     this.rejected += 1
     this.#wasReached = true
     return true
@@ -135,6 +166,7 @@ export class RequestAdmission {
     if (this.#options.maxLoopDelayMs === Infinity) return
     this.limit = this.#options.maxRequests
     this.#lookedAtMs = this.#inTimeAtMs = this.#clock.now()
+    this.#newPatience(this.#lookedAtMs)
     this.#stop = this.#clock.every(LOOK_MS, () => this.#look())
   }
 
@@ -142,11 +174,11 @@ export class RequestAdmission {
     const nowMs = this.#clock.now()
     const delayMs = nowMs - this.#lookedAtMs - LOOK_MS
     this.#lookedAtMs = nowMs
-    const { maxLoopDelayMs, minRequests } = this.#options
-    if (delayMs <= maxLoopDelayMs) this.#inTimeAtMs = nowMs
+    if (delayMs <= this.#options.maxLoopDelayMs) this.#inTimeAtMs = nowMs
+    if (nowMs - this.#patienceAtMs >= PATIENCE_MS) this.#lookWhetherPatient(nowMs)
     if (this.isLimiting) this.#follow(nowMs, delayMs)
     else if (nowMs - this.#inTimeAtMs >= ONSET_MS) this.#begin(nowMs, delayMs)
-    else if (this.#load.inFlight() < minRequests / 2) {
+    else if (this.#load.stats.awaiting < this.#options.minRequests / 2) {
       this.close()
       this.limit = this.#idleLimit
     }
@@ -154,8 +186,10 @@ export class RequestAdmission {
 
   #begin(nowMs: number, delayMs: number): void {
     this.#countResting(nowMs)
-    this.#young = this.#load.inFlight() - this.#resting
-    this.#cut(delayMs)
+    const { awaiting, inFlight } = this.#load.stats
+    if (awaiting - this.#resting <= this.#overloadFrom(nowMs)) return
+    // The delay has lasted for long enough: a limit that fell step by step would be late itself.
+    this.#set(((awaiting - this.#resting) * this.#options.maxLoopDelayMs) / delayMs)
     this.#newWindow(nowMs)
     this.#calmWindows = 0
     if (nowMs - this.#loggedAtMs < LOG_MS) return
@@ -164,7 +198,8 @@ export class RequestAdmission {
       {
         delayMs: Math.round(delayMs),
         limit: this.limit,
-        inFlight: this.#load.inFlight(),
+        awaiting,
+        inFlight,
         hint: 'the server has more requests than CPU time; proxy.max_loop_delay sets the delay',
       },
       'overloaded: requests above the limit are answered 503',
@@ -181,8 +216,8 @@ export class RequestAdmission {
     else this.#set(this.#wasReached ? this.#young * GROWTH + 1 : this.#young)
     this.#calmWindows = this.#wasReached ? 0 : this.#calmWindows + 1
     this.#newWindow(nowMs)
-    if (this.#calmWindows < CALM_WINDOWS) return
-    this.#set(Infinity)
+    const isOver = this.#load.visitors() <= this.#overloadFrom(nowMs)
+    if (isOver || this.#calmWindows >= CALM_WINDOWS) this.#set(Infinity)
   }
 
   #cut(delayMs: number): void {
@@ -190,9 +225,28 @@ export class RequestAdmission {
   }
 
   #set(young: number): void {
-    const { minRequests, maxRequests } = this.#options
-    this.#young = Math.max(minRequests, Math.floor(young))
-    this.limit = Math.min(maxRequests, this.#young + this.#resting)
+    this.#young = Math.max(this.#options.minRequests, Math.floor(young))
+    this.limit = Math.min(this.#options.maxRequests, this.#young + this.#resting)
+  }
+
+  #lookWhetherPatient(nowMs: number): void {
+    const { requests, givenUp } = this.#load.stats
+    const gone = givenUp - this.#givenUpBefore
+    const begun = requests - this.rejected - this.#requestsBefore
+    this.#newPatience(nowMs)
+    if (gone >= Math.max(MIN_GIVEN_UP, begun / GIVEN_UP_ONE_IN)) this.#givenUpAtMs = nowMs
+  }
+
+  /** Requests above this are an overload. */
+  #overloadFrom(nowMs: number): number {
+    const isPatient = nowMs - this.#givenUpAtMs >= PATIENT_MS
+    return this.#options.minRequests * (isPatient ? OVERLOAD_FROM : 1)
+  }
+
+  #newPatience(nowMs: number): void {
+    this.#patienceAtMs = nowMs
+    this.#requestsBefore = this.#load.stats.requests - this.rejected
+    this.#givenUpBefore = this.#load.stats.givenUp
   }
 
   #newWindow(nowMs: number): void {

@@ -94,9 +94,9 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     return this.#phase === 'idle' && !this.#socket.hasUnsent
   }
 
-  /** When the request began that runs now, `performance.now()`; Infinity: none does. */
-  get runsSince(): number {
-    return this.#exchange === undefined ? Infinity : this.#beganAt
+  /** When the request began that waits for an answer now, `performance.now()`; Infinity: none does. */
+  get waitsSince(): number {
+    return this.#exchange?.isAwaiting === true ? this.#beganAt : Infinity
   }
 
   /**
@@ -160,6 +160,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
 
   /** @inheritdoc */
   onEnd(): void {
+    if (this.#exchange?.isAwaiting === true) this.#proxy.stats.givenUp += 1
     this.#hasEnded = true
     if (!this.#socket.isCleanEnd || this.#isCutOff()) this.#socket.destroy()
     else if (this.#phase === 'exchange' || this.#phase === 'checking') this.#watchHalfClosed()
@@ -168,6 +169,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
 
   /** @inheritdoc */
   onClose(): void {
+    if (this.#exchange?.isAwaiting === true && !this.#hasEnded) this.#proxy.stats.givenUp += 1
     this.#exchange?.abort()
     this.#release()
   }
@@ -185,6 +187,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   /** @inheritdoc */
   ended(outcome: ExchangeOutcome): void {
     const status = this.#exchange?.status ?? 0
+    this.#exchange?.count(false)
     this.#exchange = undefined
     this.#proxy.stats.inFlight -= 1
     this.#socket.writes.flush()
@@ -286,8 +289,9 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       this.#sendError(PROXY_ERRORS.lengthRequired)
       return
     }
-    const { admission, stats } = this.#proxy
-    if (stats.inFlight >= admission.limit && admission.rejects()) {
+    const { admission, options, stats } = this.#proxy
+    const isMany = stats.awaiting >= admission.limit || stats.inFlight >= options.maxRequests
+    if (isMany && admission.rejects()) {
       if (rest.length > 0) this.#socket.hold(rest)
       this.#sendError(PROXY_ERRORS.overloaded, head.framing.kind === 'none')
       return

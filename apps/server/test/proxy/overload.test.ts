@@ -6,6 +6,9 @@ import { expect, it, onTestFinished } from 'vitest'
 
 import { request, tunnel } from '../tunnel-fixture.ts'
 
+/** More than eight times the two that are always served. */
+const VISITORS = 17
+
 /** Blocks the event loop for `blockMs` of every turn, until the test ends or `stop` is called. */
 function block(blockMs: number): () => void {
   let isOver = false
@@ -28,12 +31,12 @@ it('answers 503 with Retry-After while the loop is late, and serves again afterw
   })
   const { admission, stats } = path.server.edge
   const visitors = await Promise.all(
-    Array.from({ length: 8 }, async () => await path.visit(20_000)),
+    Array.from({ length: VISITORS }, async () => await path.visit(20_000)),
   )
   onTestFinished(() => visitors.forEach((visitor) => visitor[Symbol.dispose]()))
   for (const visitor of visitors) await visitor.send(request('GET /'))
-  await until(() => waiting.length === 8)
-  expect(stats.inFlight).toBe(8)
+  await until(() => waiting.length === VISITORS)
+  expect(stats.inFlight).toBe(VISITORS)
   const stop = block(60)
   await until(() => admission.isLimiting)
   using surplus = await path.visit(20_000)
@@ -53,4 +56,42 @@ it('answers 503 with Retry-After while the loop is late, and serves again afterw
   waiting[0]?.end('ok')
   expect((await surplus.readResponse()).status).toBe(200)
   stop()
+}, 60_000)
+
+it('counts a request only while it waits for an answer, and one that its visitor gives up', async () => {
+  const waiting: ServerResponse[] = []
+  await using path = await tunnel({ http: (_, response) => void waiting.push(response) })
+  const { stats } = path.server.edge
+  const counts = () => [stats.inFlight, stats.awaiting, stats.givenUp]
+  const visitor = await path.visit(20_000)
+  onTestFinished(() => visitor[Symbol.dispose]())
+  await visitor.send(request('POST /', 'Content-Length: 4'))
+  await until(() => waiting.length === 1)
+  await visitor.send('ab')
+  expect(counts()).toEqual([1, 0, 0])
+  await visitor.send('cd')
+  await until(() => stats.awaiting === 1)
+  waiting[0]?.write('part of a body')
+  await until(() => stats.awaiting === 0)
+  expect(counts()).toEqual([1, 0, 0])
+  visitor[Symbol.dispose]()
+  await until(() => stats.inFlight === 0)
+  expect(counts()).toEqual([0, 0, 0])
+  const gone = await path.visit(20_000)
+  await gone.send(request('GET /'))
+  await until(() => waiting.length === 2)
+  expect(counts()).toEqual([1, 1, 0])
+  gone[Symbol.dispose]()
+  await until(() => stats.inFlight === 0)
+  expect(counts()).toEqual([0, 0, 1])
+  // Answered before its end, and rejected: neither is counted any more.
+  const early = await path.visit(20_000)
+  onTestFinished(() => early[Symbol.dispose]())
+  await early.send(request('POST /', 'Content-Length: 4'))
+  await until(() => waiting.length === 3)
+  waiting[2]?.end('early')
+  expect((await early.readResponse()).status).toBe(200)
+  await early.send('late')
+  await until(() => stats.inFlight === 0)
+  expect(counts()).toEqual([0, 0, 1])
 }, 60_000)

@@ -12,12 +12,27 @@ function loop(options: Partial<RequestAdmissionOptions> = {}) {
   let nowMs = 1_000
   let look: (() => void) | undefined
   const warnings: unknown[] = []
-  const load = { running: 0, old: 0 }
+  const load = { running: 0, old: 0, visitors: 10_000, requests: 0, givenUp: 0, bodies: 0 }
   const ignore = (): void => {}
+  const max = options.maxRequests ?? 1_000
   const admission = new RequestAdmission(
     { maxLoopDelayMs: 25, minRequests: 10, maxRequests: 1_000, ...options },
     {
-      inFlight: () => load.running,
+      stats: {
+        get requests() {
+          return load.requests
+        },
+        get inFlight() {
+          return load.running + load.bodies
+        },
+        get awaiting() {
+          return load.running
+        },
+        get givenUp() {
+          return load.givenUp
+        },
+      },
+      visitors: () => load.visitors,
       olderThan: () => load.old,
       logger: { debug: ignore, info: ignore, error: ignore, warn: (about) => warnings.push(about) },
     },
@@ -33,7 +48,9 @@ function loop(options: Partial<RequestAdmissionOptions> = {}) {
   const begin = (count: number): number => {
     let rejected = 0
     for (let at = 0; at < count; at++) {
-      if (load.running >= admission.limit && admission.rejects()) rejected += 1
+      load.requests += 1
+      const isMany = load.running >= admission.limit || load.running + load.bodies >= max
+      if (isMany && admission.rejects()) rejected += 1
       else load.running += 1
     }
     return rejected
@@ -91,6 +108,13 @@ describe('the limit of requests', () => {
     expect(warnings).toHaveLength(1)
   })
 
+  it('falls at once as far as the delay is above its target', () => {
+    const { admission, begin, turn } = loop({ minRequests: 5 })
+    begin(100)
+    turn(600, 250)
+    expect(admission.limit).toBe(10)
+  })
+
   it('never falls below minRequests', () => {
     const { admission, load, begin, turn } = overloaded()
     turn(5_000, 500)
@@ -145,6 +169,62 @@ describe('the limit of requests', () => {
     expect(admission.limit).toBe(510)
     load.running = 500
     expect(begin(20)).toBe(10)
+  })
+
+  it('is not set for eight times minRequests, however late the loop is', () => {
+    const { admission, begin, turn } = loop()
+    expect(begin(80)).toBe(0)
+    turn(60_000, 500)
+    expect(admission.isLimiting).toBe(false)
+    expect(begin(1)).toBe(0)
+    turn(1_000, 500)
+    expect(admission.isLimiting).toBe(true)
+  })
+
+  it('is set for fewer when one visitor in ten gives up, for half a minute', () => {
+    const { admission, begin, load, turn } = loop()
+    load.visitors = 80
+    begin(80)
+    turn(1_100, 90)
+    for (const givenUp of [9, 0, 10]) {
+      expect(admission.isLimiting).toBe(false)
+      load.requests += 100
+      load.givenUp += givenUp
+      turn(1_100, 90)
+    }
+    expect(admission.isLimiting).toBe(true)
+    load.running = 80
+    expect(begin(1)).toBe(1)
+    for (let second = 0; second < 27; second++) {
+      begin(100)
+      turn(1_000, 90)
+    }
+    expect(admission.isLimiting).toBe(true)
+    turn(5_000, 90)
+    expect(admission.isLimiting).toBe(false)
+  })
+
+  it('ends when there are no more connections than are served however late', () => {
+    const { admission, begin, load, turn } = overloaded()
+    turn(1_000, 500)
+    load.visitors = 81
+    turn(2_000, 500)
+    expect(begin(100)).toBeGreaterThan(0)
+    expect(admission.isLimiting).toBe(true)
+    load.visitors = 80
+    turn(2_000, 500)
+    expect(admission.isLimiting).toBe(false)
+    load.running = 0
+    expect(begin(80)).toBe(0)
+  })
+
+  it('does not count bodies, which maxRequests does', () => {
+    const { admission, begin, load, turn } = loop()
+    load.bodies = 950
+    begin(20)
+    turn(5_000, 500)
+    expect(admission.isLimiting).toBe(false)
+    expect(begin(40)).toBe(10)
   })
 
   it('is maxRequests at most', () => {
