@@ -258,12 +258,12 @@ export const settings = defineSettings({
       description: 'Allow ports without credentials that other machines can reach.',
     }),
     upgrade: {
-      delayMs: setting(duration(), {
+      delayMs: setting(duration({ max: '10m' }), {
         default: '2s',
         description:
           'Upgrade in place: for this long each answer ends its kept-alive connection, before the new process gets the sockets; connections that are idle for longer are closed.',
       }),
-      timeoutMs: setting(duration({ min: 100 }), {
+      timeoutMs: setting(duration({ min: '100ms', max: '1h' }), {
         default: '30s',
         description:
           'Upgrade in place: how long the new process may take for each of its two steps; then it is ended, and the old process continues to run.',

@@ -40,7 +40,7 @@ const BROKEN: Readonly<Record<string, string>> = {
   'an unknown key': 'proxy: { bind_adr: :8000 }',
   'an address that is an object': 'proxy: { bind_addr: { host: localhost, port: 8000 } }',
   'a list in a list': 'upstream: { bind_addr: [[":8001"]] }',
-  'a policy nobody has': 'admin: { on_conflict: kill }',
+  'an unknown policy': 'admin: { on_conflict: kill }',
   'a duration without a unit': 'proxy: { head_timeout: 10 }',
   'a duration that is a list': 'proxy: { idle_timeout: [5m] }',
   'a size without a unit': 'proxy: { max_head: 32768 }',
@@ -48,7 +48,7 @@ const BROKEN: Readonly<Record<string, string>> = {
   'no connections': 'proxy: { max_connections: 0 }',
   'too many hops': 'proxy: { trusted_hops: 17 }',
   'a hop that is half': 'proxy: { trusted_hops: 0.5 }',
-  'a level nobody writes': 'log: { level: loud }',
+  'an unknown level': 'log: { level: loud }',
   'a period that is a word': 'grace_period: soon',
 }
 
