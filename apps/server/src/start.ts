@@ -8,13 +8,19 @@ import {
   LogRate,
   type Invocation,
   movedBinds,
+  type ProcessOrigin as Origin,
   reloading,
   type Successor,
   UserError,
 } from '@proj/program-kit'
 import { formatHostPort, type ListenAddress, type PortRange } from '@proj/config/address'
 import type { Logger } from '@proj/tunnel'
-import { type InheritedSockets, isPortcheckError, PORTCHECK_ERRORS } from '@proj/portcheck'
+import {
+  type InheritedSocket,
+  type InheritedSockets,
+  isPortcheckError,
+  PORTCHECK_ERRORS,
+} from '@proj/portcheck'
 
 import { type ConnectionShares, perSource } from './connection-budget.ts'
 import { readDescriptorLimit, shareDescriptors } from './descriptors.ts'
@@ -33,18 +39,14 @@ import { openStoreOrNone } from './store/server-store.ts'
 import { type ServerTree, settings as definition } from './settings.ts'
 import { portsWithTls, TlsPorts } from './tls/tls-ports.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
-import { handedState, type Restart, type ServerPredecessor, upgrade } from './upgrade.ts'
+import { handedState, upgrade } from './upgrade.ts'
 import { SOFTWARE } from './version.ts'
 import { standingPolicies } from './auth/visitor-gates.ts'
 
 /** What the process has from its start. */
-export interface ProcessOrigin {
+export interface ProcessOrigin extends Origin<InheritedSocket> {
   /** Listening sockets of another process; those that are not wanted are closed. */
   readonly inherited: InheritedSockets
-  /** The process that this one replaces. */
-  readonly predecessor: ServerPredecessor | undefined
-  /** How its own successor is started. */
-  readonly restart: Restart
 }
 
 /** Runs the server until a signal stops it, or its successor has taken over. */

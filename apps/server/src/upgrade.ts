@@ -7,8 +7,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
-import type { InheritedSocket } from '@proj/portcheck'
-import { HandOverError, type Predecessor, Successor } from '@proj/program-kit'
+import { HandOverError, type Restart, Successor } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 import type { Endpoint } from '@proj/tunnel/server'
 
@@ -16,18 +15,6 @@ import type { Server } from './server.ts'
 import { isStoreError } from './store/store-error.ts'
 import type { OwnStore } from './store/server-store.ts'
 import type { TicketKeys, TlsPorts } from './tls/tls-ports.ts'
-
-/** How this process was started, for its successor. */
-export interface Restart {
-  /** Program and arguments; the program is read from the disk again. */
-  readonly command: readonly [program: string, ...args: string[]]
-  readonly env: Readonly<Record<string, string | undefined>>
-  /** Why there can be no successor; undefined: there can. */
-  readonly obstacle: string | undefined
-}
-
-/** The process that this one replaces. */
-export type ServerPredecessor = Predecessor<InheritedSocket>
 
 /** What the server sends its successor besides the sockets. */
 interface HandedState {
@@ -63,24 +50,6 @@ export interface UpgradeOutcome {
   readonly successor?: number
   /** Why it was not replaced. */
   readonly why?: string
-}
-
-/** Why this process cannot be replaced by a child of its own; undefined: it can. */
-export function findObstacle(
-  env: Readonly<Record<string, string | undefined>>,
-  pid: number,
-  platform: NodeJS.Platform = process.platform,
-): string | undefined {
-  if (platform === 'win32') {
-    return 'Windows cannot hand over listening sockets; restart the server with on_conflict=wait'
-  }
-  if (pid === 1) {
-    return 'the container ends with process 1; start a second container and stop this one'
-  }
-  if (env['SYSTEMD_EXEC_PID'] === String(pid)) {
-    return 'systemd ends the successor together with the service; use a socket unit and systemctl restart'
-  }
-  return undefined
 }
 
 /**
@@ -159,7 +128,7 @@ function noteOutcome(directory: string | undefined, outcome: UpgradeOutcome): vo
 }
 
 /** Reads what the process that this one replaces has sent. */
-export function handedState({ state }: ServerPredecessor): {
+export function handedState({ state }: { readonly state: unknown }): {
   readonly endpoints: readonly Endpoint[]
   readonly ticketKeys: TicketKeys
 } {

@@ -12,11 +12,18 @@ export {
 } from './process/program.ts'
 export {
   HandOverError,
+  type HandedSocket,
   type HandOverHost,
   Predecessor,
   Successor,
   type SuccessorOptions,
 } from './process/hand-over.ts'
+export {
+  findObstacle,
+  type ProcessOrigin,
+  readOrigin,
+  type Restart,
+} from './process/process-origin.ts'
 export { reloading, type ReloadingOptions } from './process/reloading.ts'
 
 // The command line

@@ -49,6 +49,11 @@ export interface AdminServerOptions {
   /** Pages by path. Only GET and HEAD are answered. */
   readonly pages: ReadonlyMap<string, AdminPage>
   /**
+   * Commands by path, answered to POST. Only for a unix socket: on a port there is no protection against
+   * requests that a web page makes. Default: none.
+   */
+  readonly commands?: ReadonlyMap<string, AdminPage>
+  /**
    * Host names of the port, for the rule of `findForeignRequest`. Undefined on a unix socket, which no
    * web page reaches: the rule is then not applied.
    */
@@ -101,7 +106,7 @@ export function createAdminServer(options: AdminServerOptions): Server {
 }
 
 async function answer(
-  { pages, hosts, needsCredentials, authorize }: AdminServerOptions,
+  { pages, commands, hosts, needsCredentials, authorize }: AdminServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -125,6 +130,8 @@ async function answer(
       retryAfterMs === undefined ? {} : { 'retry-after': `${Math.ceil(retryAfterMs / 1000)}` },
     )
   }
+  const command = method === 'POST' ? commands?.get(path) : undefined
+  if (command !== undefined) return send(response, await command())
   const page = pages.get(path)
   if (page === undefined) {
     // The words are Piko's.

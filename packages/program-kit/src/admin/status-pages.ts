@@ -232,7 +232,10 @@ export interface AgentStatus {
   readonly startedAt: string
   /** URL of the server, without credentials; of several, separated by commas. */
   readonly server: string
-  /** Whether everything here is as configured: connections to the server, listeners and local addresses. */
+  /**
+   * Whether everything here is as configured: connections to the server, listeners and local addresses. Also
+   * true of a process that finishes its connections after an upgrade in place.
+   */
   readonly ready: boolean
   /** Whether it drains before it ends. */
   readonly stopping: boolean

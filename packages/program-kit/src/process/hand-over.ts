@@ -32,7 +32,8 @@ const FIRST_DESCRIPTOR = 3
 const ALONE_TIMEOUT_MS = 10_000
 
 /** A listening socket, as one process has it. */
-interface HandedSocket {
+export interface HandedSocket {
+  /** Its file descriptor. */
   readonly fd: number
 }
 
@@ -58,6 +59,11 @@ export interface SuccessorOptions<Socket extends HandedSocket> {
   readonly state: unknown
   /** How long it may take for each step, ms; then it is ended. */
   readonly timeoutMs: number
+  /**
+   * How long a successor that is ended may take to end by itself after SIGTERM, ms: it may have begun to
+   * serve. Default 0: it is ended at once.
+   */
+  readonly endMs?: number
   /** Ends the hand-over, and with it the successor. */
   readonly signal: AbortSignal
 }
@@ -75,12 +81,17 @@ export class Successor {
   readonly pid: number
   readonly #child: ChildProcess
   readonly #timeoutMs: number
+  readonly #endMs: number
   readonly #signal: AbortSignal
 
-  private constructor(child: ChildProcess, { timeoutMs, signal }: SuccessorOptions<HandedSocket>) {
+  private constructor(
+    child: ChildProcess,
+    { timeoutMs, endMs = 0, signal }: SuccessorOptions<HandedSocket>,
+  ) {
     this.#child = child
     this.pid = child.pid ?? -1
     this.#timeoutMs = timeoutMs
+    this.#endMs = endMs
     this.#signal = signal
   }
 
@@ -132,8 +143,10 @@ export class Successor {
     const { exitCode, signalCode, pid } = this.#child
     if (pid === undefined || exitCode !== null || signalCode !== null) return
     const exited = new Promise((resolve) => this.#child.once('exit', resolve))
-    this.#child.kill('SIGKILL')
+    if (this.#endMs > 0) this.#child.kill('SIGTERM')
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), this.#endMs)
     await exited
+    clearTimeout(timer)
   }
 
   /** Sends a message and waits for the answer; without it the successor is ended. */

@@ -52,6 +52,16 @@ describe('pages', () => {
     expect(await ask(line)).toMatchObject({ code, body })
   })
 
+  it('are beside commands, which only POST runs', async () => {
+    let runs = 0
+    const commands = new Map([['/upgrade', () => ({ status: 202, body: `${(runs += 1)}` })]])
+    const options = { hosts: undefined, commands }
+    expect((await ask('GET /upgrade', options)).code).toBe(404)
+    expect((await ask('POST /other', options)).code).toBe(404)
+    expect((await ask('POST /status', options)).code).toBe(405)
+    expect(await ask('POST /upgrade', options)).toMatchObject({ code: 202, body: '1' })
+  })
+
   it('can only be read', async () => {
     expect(await ask('POST /status', {}, 'content-length: 0')).toMatchObject({
       code: 405,

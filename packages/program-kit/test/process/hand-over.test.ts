@@ -1,5 +1,8 @@
 import { EventEmitter, once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { expect, onTestFinished, test } from 'vitest'
 
 import {
@@ -10,13 +13,14 @@ import {
 } from '../../src/process/hand-over.ts'
 
 /** A successor that runs a script, with a limit that only a hanging one reaches. */
-async function successor(script: string, timeoutMs = 60_000): Promise<Successor> {
+async function successor(script: string, timeoutMs = 60_000, endMs = 0): Promise<Successor> {
   const started = await Successor.start({
     command: [process.execPath, '-e', script],
     env: process.env,
     sockets: [],
     state: { secret: 'x' },
     timeoutMs,
+    endMs,
     signal: new AbortController().signal,
   })
   onTestFinished(async () => await started.kill())
@@ -90,6 +94,29 @@ test('a successor that never is prepared is ended', async () => {
 test('a successor that never is ready is ended', async () => {
   const started = await successor(PREPARED.replace('YOURS', '{}'), 10_000)
   await expect(started.takeOver()).rejects.toThrow('took longer than 10000 ms')
+  expect(isAlive(started.pid)).toBe(false)
+})
+
+test('a successor that is ended gets time to finish what it has begun', async () => {
+  using directory = temporaryDirectory()
+  const file = join(directory.path, 'finished')
+  const script = PREPARED.replace('YOURS', 'process.exit(8)')
+  const started = await successor(
+    `process.on('SIGTERM', () => { require('node:fs').writeFileSync(FILE, ''); process.exit() });${script}`.replace(
+      'FILE',
+      JSON.stringify(file),
+    ),
+    60_000,
+    60_000,
+  )
+  await started.kill()
+  expect(existsSync(file)).toBe(true)
+})
+
+test('a successor that does not finish in that time is killed', async () => {
+  const script = `process.on('SIGTERM', () => {});${PREPARED.replace('YOURS', '{}')}`
+  const started = await successor(script, 60_000, 50)
+  await started.kill()
   expect(isAlive(started.pid)).toBe(false)
 })
 

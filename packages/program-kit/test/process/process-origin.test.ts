@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { findObstacle } from '../src/upgrade.ts'
+import { findObstacle } from '../../src/process/process-origin.ts'
 
 test.for([
   [{}, 12, 'linux', /^$/],

@@ -1,0 +1,66 @@
+/** What a process has from its start: the process that it replaces, and how its own successor is started. */
+import { type HandedSocket, type HandOverHost, Predecessor } from './hand-over.ts'
+
+/** How this process was started, for its successor. */
+export interface Restart {
+  /** Program and arguments; the program is read from the disk again. */
+  readonly command: readonly [program: string, ...args: string[]]
+  /** Environment of the successor. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Why there can be no successor; undefined: there can. */
+  readonly obstacle: string | undefined
+}
+
+/** What a process has from its start. */
+export interface ProcessOrigin<Socket extends HandedSocket> {
+  /** The process that this one replaces. */
+  readonly predecessor: Predecessor<Socket> | undefined
+  /** How its own successor is started. */
+  readonly restart: Restart
+}
+
+/** The parts of a process that are read; `process` is one. */
+interface StartedProcess extends HandOverHost {
+  readonly argv: readonly string[]
+  readonly env: Record<string, string | undefined>
+  readonly execArgv: readonly string[]
+  readonly execPath: string
+  readonly pid: number
+}
+
+/**
+ * Reads what a process has from its start. The variable that announces a hand-over is removed from its
+ * environment; those of a service manager must have been removed before, as the successor gets the same.
+ *
+ * @throws {HandOverError} when the process to be replaced is gone, or of another version.
+ */
+export async function readOrigin<Socket extends HandedSocket>(
+  host: StartedProcess,
+): Promise<ProcessOrigin<Socket>> {
+  const { argv, env, execArgv, execPath, pid } = host
+  const predecessor = await Predecessor.receive<Socket>(host, env)
+  const restart = {
+    command: [execPath, ...execArgv, ...argv.slice(1)] as const,
+    env: { ...env },
+    obstacle: findObstacle(env, pid),
+  }
+  return { predecessor, restart }
+}
+
+/** Why this process cannot be replaced by a child of its own; undefined: it can. */
+export function findObstacle(
+  env: Readonly<Record<string, string | undefined>>,
+  pid: number,
+  platform: NodeJS.Platform = process.platform,
+): string | undefined {
+  if (platform === 'win32') {
+    return 'Windows cannot hand over listening sockets; restart the program with on_conflict=wait'
+  }
+  if (pid === 1) {
+    return 'the container ends with process 1; start a second container and stop this one'
+  }
+  if (env['SYSTEMD_EXEC_PID'] === String(pid)) {
+    return 'systemd ends the successor together with the service; use a socket unit and systemctl restart'
+  }
+  return undefined
+}
