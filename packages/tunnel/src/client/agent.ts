@@ -1,8 +1,10 @@
+// Length: one state; links, endpoints and their rejections change together.
 import { randomBytes } from 'node:crypto'
-import { EventEmitter } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 
 import type { BackoffOptions } from '@proj/dialer'
 
+import { abortable } from '../abortable.ts'
 import { AgentLink } from './agent-link.ts'
 import { ListenSession } from './listen-session.ts'
 import type { Hello } from '../protocol/control-message.ts'
@@ -31,6 +33,11 @@ export interface AgentOptions extends ServerOptions {
   readonly backoff?: BackoffOptions
   /** Program and version, sent to Adit servers. Default `adit`. */
   readonly software?: string
+  /**
+   * Id of the agent that this one replaces, from its `peer`: to a server both are one agent, so that they
+   * serve the same endpoints side by side, exclusive ones too. Default: random.
+   */
+  readonly peer?: string
   /** Default: silent. */
   readonly logger?: Logger
 }
@@ -97,7 +104,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#retryLog = new RetryLog(this.#logger)
     this.#identity = {
       software: options.software ?? 'adit',
-      peer: randomBytes(8).toString('hex'),
+      peer: options.peer ?? randomBytes(8).toString('hex'),
     }
   }
 
@@ -122,6 +129,11 @@ export class Agent extends EventEmitter<AgentEvents> {
     return this.#servers.refused
   }
 
+  /** Id of this agent at Adit servers; it joins the sessions of one agent. */
+  get peer(): string {
+    return this.#identity.peer
+  }
+
   /** Endpoints served or being asked for. */
   get endpoints(): readonly Listener[] {
     return [...this.#listeners.values()]
@@ -141,6 +153,29 @@ export class Agent extends EventEmitter<AgentEvents> {
   /** Serves an endpoint with a channel handler of the caller's; see `forward`. */
   listenChannels(endpoint: string, options: ListenOptions, accept: AcceptChannel): Listener {
     return this.#add(endpoint, { ...options, accept })
+  }
+
+  /**
+   * Resolves when so many servers have answered for every endpoint.
+   *
+   * @throws `signal.reason`.
+   */
+  async reached(servers: number, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted()
+      const connected = once(this, 'connected', { signal })
+      connected.catch(() => {}) // awaited below, if at all
+      const sessions = this.#allLinks().flatMap((link) => [...link.sessions])
+      const answered = await abortable(
+        Promise.all(sessions.map(async (one) => ((await one.answered()) ? one : undefined))),
+        signal,
+      )
+      const ids = new Set(
+        answered.flatMap((one) => one?.serverId ?? (one?.protocol === 'piko' ? 'piko' : [])),
+      )
+      if (ids.size >= servers) return
+      await connected
+    }
   }
 
   /**

@@ -153,3 +153,44 @@ describe('an exclusive agent', () => {
     expect(isTunnelError(error, 'TUNNEL_EXCLUSIVE_UNSUPPORTED')).toBe(true)
   })
 })
+
+describe('an agent that replaces another', () => {
+  test('is the same agent for the server: both serve an exclusive name until the old one leaves', async () => {
+    const server = await startServer(SOON)
+    const old = agentAt(server.url)
+    const before = old.listen('web', { exclusive: true })
+    await before.ready()
+    await until(() => old.sessions === 2)
+
+    const next = new Agent({ url: server.url, peer: old.peer })
+    onTestFinished(() => next.destroy())
+    const listener = next.listen('web', { exclusive: true })
+    await listener.ready()
+    await next.reached(1, { signal: new AbortController().signal })
+    expect(next.peer).toBe(old.peer)
+    expect([before.online, server.registry.agents(at('web'))]).toEqual([true, 1])
+    expect([before.others.agents, listener.others.agents]).toEqual([0, 0])
+
+    await old.close()
+    await until(() => server.registry.count(at('web')) === 2)
+    expect(listener.online).toBe(true)
+  })
+
+  test('waits until as many servers serve its names', async () => {
+    const servers = [
+      await startServer({ node: 'first' }),
+      await startServer({ node: 'second' }),
+    ] as const
+    const url = servers.map((server) => server.url)
+    const agent = new Agent({ url })
+    onTestFinished(() => agent.destroy())
+    agent.listen('web')
+    await agent.reached(2, { signal: new AbortController().signal })
+    expect(servers.map(({ registry }) => registry.agents(at('web')))).toEqual([1, 1])
+
+    const ending = new AbortController()
+    const third = agent.reached(3, { signal: ending.signal })
+    ending.abort(new Error('not three'))
+    await expect(third).rejects.toThrow('not three')
+  })
+})
