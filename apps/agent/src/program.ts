@@ -6,15 +6,16 @@ import { commands, type OwnCommands } from './commands/commands.ts'
 import { runConnectCommand } from './commands/connect-commands.ts'
 import { runNameCommand } from './commands/run-name-command.ts'
 import { type AgentTree, settings } from './settings.ts'
-import { start } from './start.ts'
+import { type ProcessOrigin, start } from './start.ts'
 import { showStatus } from './commands/status.ts'
+import { upgradeAgent } from './commands/upgrade.ts'
 import { SOFTWARE } from './version.ts'
 
 /** Address of the JSON Schema of the configuration file. */
 export const SCHEMA_ID = 'https://adit.example/schema/agent.json'
 
 /** The program `adit`, from its command line to its exit code. */
-export async function run(around: Surroundings): Promise<number> {
+export async function run(around: Surroundings, origin: ProcessOrigin): Promise<number> {
   return await runCommandLine<AgentTree, OwnCommands>(
     {
       software: SOFTWARE,
@@ -23,17 +24,22 @@ export async function run(around: Surroundings): Promise<number> {
       schemaId: SCHEMA_ID,
       piko: pikoFiles(settings),
       argumentsOf,
-      run: runOwn,
+      run: async (invocation) => await runOwn(invocation, origin),
     },
     around,
   )
 }
 
-async function runOwn(invocation: Invocation<AgentTree, OwnCommands>): Promise<number> {
+async function runOwn(
+  invocation: Invocation<AgentTree, OwnCommands>,
+  origin: ProcessOrigin,
+): Promise<number> {
   const { command } = invocation
   switch (command.name) {
     case 'status':
       return await showStatus(invocation, command.flags)
+    case 'upgrade':
+      return await upgradeAgent(invocation, command.flags)
     case 'reserve':
     case 'release':
     case 'list':
@@ -43,6 +49,6 @@ async function runOwn(invocation: Invocation<AgentTree, OwnCommands>): Promise<n
     case 'connect diagnose':
       return await runConnectCommand('diagnose', command.flags.access, invocation)
     default:
-      return await start(invocation)
+      return await start(invocation, origin)
   }
 }

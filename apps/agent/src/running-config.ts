@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 
 import { sameSettings } from '@proj/config'
+import type { InheritedSocket, InheritedSockets } from '@proj/portcheck'
 import type { Agent, Consumer, Logger } from '@proj/tunnel'
 import {
   PasswordChecks,
@@ -38,6 +39,8 @@ export interface RunningConfigParts {
   /** The error of the consumer's last attempt to reach the server, if it failed. */
   readonly lastProblem: () => unknown
   readonly logger: Logger
+  /** Sockets of another process, for the local addresses. */
+  readonly inherited: InheritedSockets
 }
 
 /** The listeners and accesses that run now. `apply` changes them to those of a new configuration. */
@@ -102,11 +105,19 @@ export class RunningConfig {
     )
   }
 
-  /** Resolves once every listener is online that is still in the configuration by then. */
-  async ready(signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves once every listener is online that is still in the configuration by then.
+   *
+   * @param endpoints - only these. Default: all.
+   */
+  async ready(signal: AbortSignal, endpoints?: readonly string[]): Promise<void> {
     const isWanted = (one: RunningListener): boolean => this.#listeners.includes(one)
+    const awaited =
+      endpoints === undefined
+        ? this.#listeners
+        : this.#listeners.filter(({ setting }) => endpoints.includes(setting.endpoint))
     await Promise.all(
-      this.#listeners.map(async (one) => {
+      awaited.map(async (one) => {
         try {
           await one.made.listener.ready({ signal })
         } catch (error) {
@@ -116,9 +127,33 @@ export class RunningConfig {
     )
   }
 
-  /** Closes the local addresses; their connections may finish until the signal aborts. */
-  drain({ signal }: { readonly signal: AbortSignal }): void {
-    for (const bind of this.#binds()) void bind.close({ signal }).catch(() => {})
+  /** Endpoints that visitors reach here now. */
+  get online(): readonly string[] {
+    const listeners = this.#listeners.map(({ made }) => made.listener)
+    return listeners.filter(({ online }) => online).map(({ endpoint }) => endpoint)
+  }
+
+  /** A local address that no other process can take over: a unix socket. */
+  get unixBind(): LocalBind | undefined {
+    return this.#binds().find(({ isUnix }) => isUnix)
+  }
+
+  /** The listening sockets of the local addresses, for a process that takes them over. */
+  get descriptors(): InheritedSocket[] {
+    return this.#binds().flatMap(({ descriptors }) => descriptors)
+  }
+
+  /**
+   * Closes the local addresses. Resolves when their connections have ended, or the signal has aborted; the
+   * connections then stay open.
+   */
+  async drain(options: { readonly signal: AbortSignal }): Promise<void> {
+    await Promise.all(this.#binds().map(async (bind) => await bind.close(options).catch(() => {})))
+  }
+
+  /** Resolves when each connection that was accepted has its stream, or was reset. Comes after `drain`. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#accesses.map(async ({ made }) => await made.settle()))
   }
 
   /** Ends the accesses now; the listeners end with the agent. */
@@ -148,7 +183,7 @@ export class RunningConfig {
           .filter(({ bind }) => bind === undefined)
           .map(({ address }) => ({ address, access: made, setting })),
       ),
-      { logger: this.#parts.logger, signal },
+      { logger: this.#parts.logger, inherited: this.#parts.inherited, signal },
     )
     this.#accesses = plan.map(({ setting, made, binds }) => {
       const opened = binds.flatMap(({ bind }) => bind ?? added.shift() ?? [])

@@ -203,6 +203,13 @@ export const settings = defineSettings({
       description:
         'Show the state on a terminal while the agent runs; other outputs get plain lines.',
     }),
+    upgrade: {
+      timeoutMs: setting(duration({ min: 100 }), {
+        default: '30s',
+        description:
+          'Upgrade in place: how long the successor may take for each of its two steps; then the running process goes on.',
+      }),
+    },
     gracePeriodMs: setting(duration(), {
       default: '1m',
       description: 'How long open connections may take to finish when the agent stops.',

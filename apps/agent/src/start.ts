@@ -1,13 +1,18 @@
 import {
+  aborted,
   createLogger,
   drainOnStop,
   EXIT,
+  graceSignal,
   type Invocation,
   LogRate,
+  type ProcessOrigin as Origin,
   reloading,
   UserError,
 } from '@proj/program-kit'
-import { Agent, Consumer } from '@proj/tunnel'
+import { formatHostPort } from '@proj/config/address'
+import type { InheritedSocket, InheritedSockets } from '@proj/portcheck'
+import { Agent, Consumer, type Logger } from '@proj/tunnel'
 
 import { openAdminPort } from './admin/admin-port.ts'
 import type { AgentStatus } from '@proj/program-kit'
@@ -21,10 +26,28 @@ import { RunningConfig } from './running-config.ts'
 import { isWatched, LiveView } from './status/live-view.ts'
 import { serverOptions } from './connect/server-options.ts'
 import { type AgentTree, settings as definition } from './settings.ts'
+import { type HandedState, Upgrade, type UpgradeOutcome } from './upgrade.ts'
 import { SOFTWARE } from './version.ts'
 
-/** Runs the listeners and accesses of the configuration until a signal stops it. */
-export async function start(invocation: Invocation<AgentTree, OwnCommands>): Promise<number> {
+/** What the process has from its start. */
+export interface ProcessOrigin extends Origin<InheritedSocket> {
+  /** Listening sockets of another process; those that are not wanted are closed. */
+  readonly inherited: InheritedSockets
+}
+
+/** How long a successor waits for as many servers as the process before it had, ms; one is enough to go on. */
+const SPREAD_MS = 10_000
+
+/**
+ * Runs the listeners and accesses of the configuration until a signal stops it, or its successor has taken
+ * over.
+ */
+export async function start(
+  invocation: Invocation<AgentTree, OwnCommands>,
+  origin: ProcessOrigin,
+): Promise<number> {
+  const { predecessor, restart } = origin
+  using inherited = origin.inherited
   const { loaded, json, colour, around } = invocation
   const { settings } = loaded
   const { stdout, stderr, env, signals } = around
@@ -34,21 +57,41 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
       hint: 'list them in a file and give its path with --config, or use adit http, adit tcp or adit access',
     })
   }
-  using view = isWatched(settings, around, json) ? new LiveView(stderr, colour) : undefined
+  // The terminal of a successor belongs to the shell again: it writes plain lines.
+  const hasView = predecessor === undefined && isWatched(settings, around, json)
+  using view = hasView ? new LiveView(stderr, colour) : undefined
   const { level, format, rate: logRate } = settings.log
   using rate = new LogRate((logRate.amount * 60_000) / logRate.periodMs)
   const logger = createLogger({ level, format, rate, stream: view?.output ?? stderr, colour })
+  // From the beginning: without a listener the signal ends the process.
+  let beginUpgrade = async (): Promise<UpgradeOutcome> => {
+    logger.warn({}, 'upgrade not begun: the agent is starting')
+    return { why: 'it is starting' }
+  }
+  signals.onUpgrade(() => void beginUpgrade())
+  for (const why of inherited.problems) logger.warn({ why }, 'inherited sockets are not used')
   const server = { ...(await serverOptions(settings.connect, env)), software: SOFTWARE, logger }
 
   await using consumer = new Consumer(server)
-  await using agent = new Agent({ ...server, connections: settings.connect.connections })
+  const handed = predecessor?.state as HandedState | undefined // of the same version of the messages
+  await using agent = new Agent({
+    ...server,
+    connections: settings.connect.connections,
+    ...(handed !== undefined && { peer: handed.peer }),
+  })
   const links = {
     listeners: new ConnectionMonitor(agent),
     accesses: new ConnectionMonitor(consumer),
   }
   const lastProblem = (): unknown => links.accesses.problem?.error
-  const running = new RunningConfig({ agent, consumer, logger, lastProblem })
+  const running = new RunningConfig({ agent, consumer, logger, inherited, lastProblem })
   const urls = settings.connect.url
+  /** Aborted when the process ends: it was told to stop, or its successor has taken over. */
+  const ended = new AbortController()
+  const end = (): void => ended.abort()
+  signals.stop.addEventListener('abort', end, { once: true })
+  if (signals.stop.aborted) end()
+  let upgrade: Upgrade | undefined
   const described = {
     software: SOFTWARE,
     urls,
@@ -56,46 +99,129 @@ export async function start(invocation: Invocation<AgentTree, OwnCommands>): Pro
     consumer,
     links,
     running,
-    stop: signals.stop,
+    stop: ended.signal,
+    isReplaced: () => upgrade?.successor !== undefined,
   }
   const status = async (): Promise<AgentStatus> => await describeAgent(described)
-  await using _socket = await openControlSocket(env, status, logger)
+  await using _socket = await openControlSocket(env, {
+    status,
+    upgrade: async () => await beginUpgrade(),
+    logger,
+  })
+  /** Whether this process serves beside the one that it is to replace. */
+  let isBeside = predecessor !== undefined
   try {
-    await using _admin = await openAdminPort(settings.admin, status, {
+    if (handed !== undefined) {
+      await predecessor?.prepared()
+      // Before a socket is accepted from: what cannot connect to the server must not have visitors.
+      await running.apply({ listeners: settings.listeners, accesses: [] }, signals.stop)
+      if (settings.accesses.length > 0) consumer.start()
+      await Promise.all([
+        running.ready(signals.stop, handed.online),
+        ...(handed.isConsumerUp && settings.accesses.length > 0
+          ? [consumer.ready({ signal: signals.stop })]
+          : []),
+      ])
+      await agent
+        .reached(handed.servers, { signal: graceSignal(SPREAD_MS, signals.stop) })
+        .catch(() => logger.warn({}, 'fewer servers are reached than before the upgrade'))
+    }
+    await using admin = await openAdminPort(settings.admin, status, {
+      inherited,
       logger,
       signal: signals.stop,
     })
     await running.apply(settings, signals.stop)
+    closeUnwanted(inherited, logger)
     view?.start(described)
     await using _reloading = await reloading(invocation, {
       settings: definition,
       logger,
       apply: async (next) => {
+        if (ended.signal.aborted) return // what is closed must not be opened again
         await running.apply(next.settings, signals.stop)
         logger.level = next.settings.log.level
       },
     })
+    await predecessor?.ready()
+    isBeside = false
     await Promise.all([
       running.ready(signals.stop),
       ...(settings.accesses.length > 0 ? [consumer.ready({ signal: signals.stop })] : []),
     ])
     if (view === undefined) await announce(running, { agent, consumer, urls, stdout, json })
     else await Promise.all([view.refresh(), noteBinds(running, view.output)])
+    const { gracePeriodMs } = settings
+    const collect = () => ({
+      sockets: [...admin.descriptors(), ...running.descriptors, ...inherited.unused],
+      state: {
+        peer: agent.peer,
+        online: running.online,
+        servers: new Set(agent.connections.map(({ serverId }) => serverId)).size,
+        isConsumerUp: links.accesses.isUp,
+      },
+    })
+    const { timeoutMs } = settings.upgrade
+    const findUnixBind = (): string | undefined => running.unixBind?.text
+    const parts = {
+      restart,
+      logger,
+      timeoutMs,
+      gracePeriodMs,
+      collect,
+      findUnixBind,
+      signal: ended.signal,
+    }
+    const upgrading = new Upgrade(parts, end)
+    upgrade = upgrading
+    beginUpgrade = async () => await upgrading.begin()
     await drainOnStop({
-      signals,
-      gracePeriodMs: settings.gracePeriodMs,
+      signals: { stop: ended.signal, kill: signals.kill },
+      gracePeriodMs,
       logger,
       failures: [consumer.failed, running.failed],
       drain: async (options) => {
-        running.drain(options)
-        await Promise.all([agent.close(options), consumer.close(options)])
+        const { successor } = upgrading
+        if (successor === undefined) {
+          void running.drain(options)
+          await Promise.all([agent.close(options), consumer.close(options)])
+          return
+        }
+        view?.[Symbol.dispose]()
+        inherited.close()
+        admin.close()
+        const drained = running.drain(options)
+        successor.release()
+        // A connection that was accepted here may wait for the server still.
+        const settled = Promise.race([running.settle(), aborted(options.signal)])
+        const consumed = settled.then(async () => await consumer.close(options))
+        await Promise.all([agent.close(options), consumed, drained])
       },
     })
     return EXIT.ok
   } catch (error) {
+    if (isBeside) {
+      // It may have visitors already. The process that it was to replace goes on.
+      const options = { signal: graceSignal(settings.gracePeriodMs, signals.kill) }
+      await Promise.all([running.drain(options), agent.close(options), consumer.close(options)])
+    }
     if (signals.stop.aborted) return EXIT.ok
     throw explainError(error)
   } finally {
     running.destroy()
+  }
+}
+
+/** Closes inherited sockets that no address of the settings uses. */
+function closeUnwanted(inherited: InheritedSockets, logger: Logger): void {
+  for (const { name, host, port } of inherited.closeUnused()) {
+    logger.warn(
+      {
+        name,
+        address: formatHostPort(host, port),
+        hint: 'set the bind_addr of an access, or of admin, to its address',
+      },
+      'inherited socket closed: no local address is the same',
+    )
   }
 }

@@ -40,6 +40,10 @@ export class Access {
   /** Why the last connection was reset, and when, ms since the epoch. */
   lastFailure: (AccessFailure & { readonly at: number }) | undefined
   readonly #around: AccessSurroundings
+  /** Connections that have no stream yet. */
+  #opening = 0
+  #onSettled: (() => void) | undefined
+  #settled: Promise<void> | undefined
 
   constructor(endpoint: string, timeoutMs: number, around: AccessSurroundings) {
     this.endpoint = endpoint
@@ -50,6 +54,16 @@ export class Access {
   /** Carries a connection; resets it when the service cannot be reached. */
   accept(socket: Socket): void {
     void this.#carry(socket)
+  }
+
+  /**
+   * Resolves when each accepted connection has its stream, or was reset, after `timeoutMs` at most. The
+   * local addresses must be closed.
+   */
+  async settle(): Promise<void> {
+    if (this.#opening === 0) return
+    this.#settled ??= new Promise<void>((resolve) => (this.#onSettled = resolve))
+    await this.#settled
   }
 
   async #carry(socket: Socket): Promise<void> {
@@ -65,11 +79,15 @@ export class Access {
     socket.once('close', () => this.traffic.remove(meter))
     socket.setNoDelay(true)
     let way: Way
+    this.#opening += 1
     try {
       way = await consumer.open(this.endpoint, { signal: AbortSignal.timeout(this.timeoutMs) })
     } catch (error) {
       this.#fail(socket, failureToOpen(error, lastProblem()))
       return
+    } finally {
+      this.#opening -= 1
+      if (this.#opening === 0) this.#onSettled?.()
     }
     socket.off('error', early)
     if (way.protocol === 'piko') this.#joinPipe(socket, way.pipe)

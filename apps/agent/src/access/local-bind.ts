@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { accessLists, type BindNote, bindNotes, movedBinds } from '@proj/program-kit'
 import { formatListenAddress, type ListenAddress } from '@proj/config/address'
 import {
+  type InheritedSocket,
   isPortcheckError,
   listen,
   type Listeners,
@@ -78,9 +79,20 @@ export class LocalBind {
   get options(): ListenOptions {
     return {
       scheme: 'tcp',
+      name: this.#name,
       ...accessLists(this.#setting),
       onConnection: (socket) => this.accept(socket),
     }
+  }
+
+  /** Its listening sockets, for a process that takes them over. */
+  get descriptors(): InheritedSocket[] {
+    return this.#listeners?.descriptors(this.#name) ?? []
+  }
+
+  /** Whether it listens on a unix socket, which no other process can take over. */
+  get isUnix(): boolean {
+    return this.#unix !== undefined
   }
 
   /** Passes a connection to the access. */
@@ -160,6 +172,11 @@ export class LocalBind {
     this.#stop.abort()
     this.#listeners?.destroy()
     this.#unix?.destroy()
+  }
+
+  /** Name of its sockets when another process takes them over. */
+  get #name(): string {
+    return `access/${this.access.endpoint}`
   }
 
   async #keepTrying(): Promise<void> {

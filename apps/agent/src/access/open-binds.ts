@@ -1,6 +1,6 @@
 import { conflictPolicy } from '@proj/program-kit'
 import type { ListenAddress } from '@proj/config/address'
-import { listenTogether } from '@proj/portcheck'
+import { type InheritedSockets, listenTogether } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 
 import type { Access } from './access.ts'
@@ -20,12 +20,21 @@ export interface WantedBind {
  * Opens local addresses, all or none. None is served before all are bound, except those with on_conflict
  * `retry`, which may be bound later.
  *
- * @param signal - ends the wait for an address that is taken.
+ * @param how.inherited - sockets of another process: those at a wanted address are used, and not opened.
+ * @param how.signal - ends the wait for an address that is taken.
  * @throws {PortcheckError} when an address cannot be opened, with its holder.
  */
 export async function openBinds(
   wanted: readonly WantedBind[],
-  { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
+  {
+    inherited,
+    logger,
+    signal,
+  }: {
+    readonly inherited: InheritedSockets
+    readonly logger: Logger
+    readonly signal: AbortSignal
+  },
 ): Promise<LocalBind[]> {
   const binds = wanted.map(
     ({ address, access, setting }) => new LocalBind(address, access, setting, logger),
@@ -42,6 +51,7 @@ export async function openBinds(
       tcp.map(({ bind, setting }) => ({
         at: bind.address,
         signal,
+        inherited,
         ...bind.options,
         ...policyOf(setting, logger),
       })),

@@ -15,13 +15,16 @@ import { agentMetrics } from './metrics.ts'
  * the admin port and on the control socket.
  *
  * @param hosts - host names of the port; undefined on the control socket.
+ * @param commands - what POST does, only on the control socket.
  */
 export function createAgentAdmin(
   status: () => Promise<AgentPages['/status']>,
   hosts: readonly string[] | undefined,
+  commands: ReadonlyMap<string, AdminPage> = new Map(),
 ): Server {
   return createAdminServer({
     hosts,
+    commands,
     pages: new Map<string, AdminPage>([
       ['/health', () => ({})],
       ['/ready', async () => ({ status: (await status()).ready ? 200 : 503 })],

@@ -5,7 +5,7 @@ import {
   argument,
   defineCommands,
 } from '@proj/program-kit'
-import { boolean, list, path, setting, text, textOf, url } from '@proj/config'
+import { boolean, integer, list, path, setting, text, textOf, url } from '@proj/config'
 
 import { ACCESS_SETTINGS } from '../access/access-settings.ts'
 import { NAME_COMMANDS } from './name-commands.ts'
@@ -36,7 +36,7 @@ const LISTENER_FLAGS = {
 }
 
 /** Settings of the commands that run listeners and accesses. */
-const RUNNING = ['connect', 'admin', 'log', 'live', 'grace_period']
+const RUNNING = ['connect', 'admin', 'log', 'live', 'upgrade', 'grace_period']
 
 const ownCommands = {
   http: {
@@ -155,6 +155,17 @@ const ownCommands = {
       }),
       ...ADMIN_TLS_FLAGS,
     },
+  },
+  upgrade: {
+    description:
+      'Replaces a running agent of this user by the installed version, without refusing a connection.',
+    settings: [],
+    flags: {
+      pid: setting(integer({ min: 1 }), {
+        description: 'Process of the agent; needed when several run here.',
+      }),
+    },
+    examples: ['adit upgrade', 'adit upgrade --pid 4711'],
   },
 } as const
 

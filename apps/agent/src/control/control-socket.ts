@@ -1,26 +1,44 @@
 import { randomBytes } from 'node:crypto'
 
 import { listenUnix, type UnixListener } from '@proj/portcheck'
+import { jsonLine } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 
-import type { AgentStatus } from '@proj/program-kit'
+import type { AdminAnswer, AgentStatus } from '@proj/program-kit'
 import { createAgentAdmin } from '../admin/admin.ts'
 import { controlFolder } from './control-folder.ts'
 import { removeAbandoned } from './running-agents.ts'
+import type { UpgradeOutcome } from '../upgrade.ts'
+
+/** What the socket serves. */
+export interface ControlParts {
+  readonly status: () => Promise<AgentStatus>
+  /** Replaces this process. */
+  readonly upgrade: () => Promise<UpgradeOutcome>
+  readonly logger: Logger
+}
 
 /** Most connections at once; one more is closed. */
 const MAX_CONNECTIONS = 16
 
+/** Path of the command that replaces the process. */
+export const UPGRADE_PATH = '/upgrade'
+
 /**
- * Serves the admin pages on a unix socket of this process, for `adit status`. Without the socket the agent
+ * Serves the admin pages on a unix socket of this process, for `adit status`, and the command of
+ * `adit upgrade`. Without the socket the agent
  * works all the same: it logs a warning.
  */
 export async function openControlSocket(
   env: Readonly<Record<string, string | undefined>>,
-  status: () => Promise<AgentStatus>,
-  logger: Logger,
+  { status, upgrade, logger }: ControlParts,
 ): Promise<AsyncDisposable> {
-  const server = createAgentAdmin(status, undefined)
+  const answerUpgrade = async (): Promise<AdminAnswer> => {
+    const outcome = await upgrade()
+    const status = outcome.successor === undefined ? 409 : 200
+    return { status, type: 'application/json', body: jsonLine(outcome) }
+  }
+  const server = createAgentAdmin(status, undefined, new Map([[UPGRADE_PATH, answerUpgrade]]))
   let listener: UnixListener | undefined
   try {
     const folder = controlFolder(env)

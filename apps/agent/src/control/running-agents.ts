@@ -15,6 +15,8 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 export interface RunningAgents {
   /** Ordered by start, the oldest first. */
   readonly agents: readonly AgentStatus[]
+  /** Path of the socket of each of them. */
+  readonly socketOf: ReadonlyMap<AgentStatus, string>
   /** Sockets with a listening program that did not answer, with the reason. */
   readonly silent: readonly { readonly socket: string; readonly why: string }[]
 }
@@ -22,10 +24,13 @@ export interface RunningAgents {
 /** Queries every running agent of this user on this machine. Removes sockets that a crash left behind. */
 export async function readRunningAgents(folder: ControlFolder): Promise<RunningAgents> {
   const agents: AgentStatus[] = []
+  const socketOf = new Map<AgentStatus, string>()
   const silent: { socket: string; why: string }[] = []
   const ask = async (socket: string): Promise<void> => {
     try {
-      agents.push(await readStatus(socket))
+      const status = await readStatus(socket)
+      agents.push(status)
+      socketOf.set(status, socket)
     } catch (error) {
       if (isAbandoned(error)) remove(socket)
       else silent.push({ socket, why: error instanceof Error ? error.message : String(error) })
@@ -33,7 +38,7 @@ export async function readRunningAgents(folder: ControlFolder): Promise<RunningA
   }
   await Promise.all(folder.sockets().map(ask))
   agents.sort((a, b) => a.startedAt.localeCompare(b.startedAt) || a.pid - b.pid)
-  return { agents, silent }
+  return { agents, socketOf, silent }
 }
 
 /** Removes sockets that a crash left behind. */
@@ -52,10 +57,20 @@ export async function removeAbandoned(folder: ControlFolder): Promise<void> {
   await Promise.all(folder.sockets().map(look))
 }
 
-async function readStatus(socketPath: string): Promise<AgentStatus> {
-  const text = await new Promise<string>((resolve, reject) => {
-    const signal = AbortSignal.timeout(TIMEOUT_MS)
-    const asked = request({ socketPath, path: '/status', agent: false, signal }, (response) => {
+async function readStatus(socket: string): Promise<AgentStatus> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS)
+  const { status, body } = await askAgent(socket, { method: 'GET', path: '/status', signal })
+  if (status !== 200) throw new Error(`it answered ${status}`)
+  return JSON.parse(body) as AgentStatus // from a socket that only this user could make
+}
+
+/** Makes a request to a running agent. */
+export async function askAgent(
+  socketPath: string,
+  how: { readonly method: 'GET' | 'POST'; readonly path: string; readonly signal: AbortSignal },
+): Promise<{ readonly status: number; readonly body: string }> {
+  return await new Promise((resolve, reject) => {
+    const asked = request({ socketPath, agent: false, ...how }, (response) => {
       const chunks: Buffer[] = []
       let bytes = 0
       response.on('data', (chunk: Buffer) => {
@@ -66,13 +81,11 @@ async function readStatus(socketPath: string): Promise<AgentStatus> {
       response.on('error', reject)
       response.on('end', () => {
         const body = Buffer.concat(chunks).toString()
-        if (response.statusCode === 200) resolve(body)
-        else reject(new Error(`it answered ${response.statusCode}`))
+        resolve({ status: response.statusCode ?? 0, body })
       })
     })
     asked.on('error', reject).end()
   })
-  return JSON.parse(text) as AgentStatus // from a socket that only this user could make
 }
 
 function isAbandoned(error: unknown): boolean {

@@ -29,6 +29,8 @@ export interface DescribedAgent {
   readonly running: Pick<RunningConfig, 'listeners' | 'accesses'>
   /** Aborted when the agent stops. */
   readonly stop: AbortSignal
+  /** Whether a successor has taken over: this process only finishes what runs. */
+  readonly isReplaced?: () => boolean
 }
 
 /** How long the server may take to answer a query about an endpoint, ms. */
@@ -45,7 +47,7 @@ export async function describeAgent(
   described: DescribedAgent,
   far?: ReadonlyMap<string, FarStatus>,
 ): Promise<AgentStatus> {
-  const { software, urls, running, stop, consumer } = described
+  const { software, urls, running, stop, consumer, isReplaced } = described
   const links = linksOf(described)
   const listeners = running.listeners.map(describeListener)
   const accesses = await Promise.all(
@@ -63,7 +65,8 @@ export async function describeAgent(
     pid: process.pid,
     startedAt: STARTED_AT,
     server: urls.map(withoutCredentials).join(', '),
-    ready: ready && !stop.aborted,
+    // Of a process that was replaced, its successor is ready: a monitor must not see a gap.
+    ready: (ready && !stop.aborted) || isReplaced?.() === true,
     stopping: stop.aborted,
     links,
     listeners,

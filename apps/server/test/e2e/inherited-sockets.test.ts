@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { freePorts } from '@proj/testkit/free-ports'
 import { type HeldSocket, heldSocket } from '@proj/testkit/held-socket'
-import { exchangeRaw } from '@proj/testkit/raw-http'
+import { connectRaw, exchangeRaw, type RawHttp } from '@proj/testkit/raw-http'
 import type { Spawned } from '@proj/testkit/spawned'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
@@ -159,4 +159,37 @@ test('systemd-socket-activate passes three names', async ({ skip }) => {
     upstream: first + 1,
     admin: first + 2,
   })
+})
+
+test('a local address of an access is the socket with its address', async () => {
+  const service = await tcpService((socket) => socket.pipe(socket))
+  const server = aditServer([
+    '--json',
+    ...['proxy', 'upstream', 'admin'].flatMap((name) => [`--${name}.bind-addr`, '127.0.0.1:0']),
+  ])
+  const ports = portsOf(await server.event('ready'))
+  await startAgent('tcp', 'pg', service.port, { process: server, ports })
+  const [own, other] = [heldSocket(), heldSocket()]
+  const url = `http://127.0.0.1:${ports.proxy}`
+  const start = (): Spawned =>
+    adit(['access', 'pg', '--bind', `127.0.0.1:${own.port}`, '--connect.url', url, '--json'], {
+      prefix: ['sh', '-c', 'LISTEN_PID=$$ exec "$@"', 'sh'],
+      descriptors: [other.fd, own.fd],
+      env: { LISTEN_FDS: '2' },
+    })
+  const first = start()
+  const line = await first.line(/inherited socket closed/)
+  expect(line).toContain(`127.0.0.1:${other.port}`)
+  await first.event('ready')
+  const echo = async (connection: RawHttp, word: string): Promise<void> => {
+    await connection.send(word)
+    expect((await connection.read(word.length)).toString()).toBe(word)
+  }
+  using before = await connectRaw(own.port)
+  await echo(before, 'one')
+  first.kill('SIGKILL')
+  await first.exited
+  using waiting = await connectRaw(own.port) // in the queue of the socket
+  await start().event('ready')
+  await echo(waiting, 'two')
 })

@@ -1,0 +1,63 @@
+import { EXIT, type Invocation, jsonLine, UserError } from '@proj/program-kit'
+
+import { controlFolder } from '../control/control-folder.ts'
+import { UPGRADE_PATH } from '../control/control-socket.ts'
+import { askAgent, readRunningAgents } from '../control/running-agents.ts'
+import type { AgentTree } from '../settings.ts'
+import type { UpgradeOutcome } from '../upgrade.ts'
+import type { OwnCommands } from './commands.ts'
+
+/**
+ * `adit upgrade`: asks a running agent of this user on this machine to replace itself, and waits for the
+ * outcome.
+ *
+ * @param flags.pid - process of the agent. Default: the only one that runs.
+ * @throws {UserError} when there is no such agent, or it goes on.
+ */
+export async function upgradeAgent(
+  { json, around }: Invocation<AgentTree, OwnCommands>,
+  { pid }: { readonly pid: number | undefined },
+): Promise<number> {
+  const { stdout, env, signals } = around
+  const { agents, socketOf } = await readRunningAgents(controlFolder(env))
+  const running = agents.filter(({ stopping }) => !stopping)
+  const [agent, ...more] = running.filter((one) => pid === undefined || one.pid === pid)
+  if (agent === undefined) {
+    const which =
+      pid === undefined
+        ? 'no agent of this user runs here'
+        : `process ${pid} is no running agent of this user`
+    throw new UserError(which, {
+      exitCode: EXIT.failed,
+      hint: 'run the command as the user of the agent, or send SIGUSR2 to its process',
+    })
+  }
+  if (more.length > 0) {
+    throw new UserError(`${running.length} agents of this user run here`, {
+      exitCode: EXIT.usage,
+      hint: `name one with --pid: ${running.map((one) => one.pid).join(', ')}`,
+    })
+  }
+  const outcome = await requestUpgrade(socketOf.get(agent) ?? '', signals.stop)
+  if (outcome.successor === undefined) {
+    throw new UserError(`process ${agent.pid} goes on: ${outcome.why}`, {
+      exitCode: EXIT.failed,
+      hint: 'its log has the lines of both processes',
+    })
+  }
+  const { successor } = outcome
+  if (json) stdout.write(jsonLine({ replaced: agent.pid, successor }))
+  else stdout.write(`process ${successor} has replaced process ${agent.pid}\n`)
+  return EXIT.ok
+}
+
+/** The agent bounds the time itself, by its upgrade.timeout. */
+async function requestUpgrade(socket: string, signal: AbortSignal): Promise<UpgradeOutcome> {
+  try {
+    const { status, body } = await askAgent(socket, { method: 'POST', path: UPGRADE_PATH, signal })
+    if (status === 200 || status === 409) return JSON.parse(body) as UpgradeOutcome
+    return { why: `it answered ${status}; its version has no upgrade in place` }
+  } catch (error) {
+    return { why: error instanceof Error ? error.message : String(error) }
+  }
+}
