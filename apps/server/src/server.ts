@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 
 import { type Gate, sourceOf } from '@proj/auth'
 import { WindowBudget } from '@proj/mux'
@@ -12,7 +13,6 @@ import {
   listenTogether,
   peerOf,
 } from '@proj/portcheck'
-import { graceSignal } from '@proj/program-kit'
 import { type Logger, TUNNEL_LIMITS } from '@proj/tunnel'
 import {
   allowAll,
@@ -103,8 +103,34 @@ export interface ServerOptions {
 /** Memory that the windows of all sessions of this process may grow by together. */
 const WINDOW_BUDGET_BYTES = 256 * 1024 * 1024
 
-/** Longest wait for the requests of visitors that have connected, after the sockets were handed over, ms. */
-const SETTLE_MS = 2_000
+/** Longest wait for the requests of visitors that have connected, after the ports are closed, ms. */
+const REQUEST_MS = 2_000
+
+/**
+ * How long before its ports close a stopping server asks its agents to move, ms: other servers have them before
+ * the visitors come. Agents wait 5 s to be let go, which is for this and for the last requests.
+ */
+const MOVE_MS = 2_000
+
+/** How often a stopping server looks whether an agent is left, ms. */
+const LOOK_MS = 100
+
+/** Agents that move in one second when the server stops. */
+const MOVES_PER_SECOND = 500
+
+/** How a server ends its connections when it stops. */
+export interface DrainTimes {
+  /**
+   * How long it accepts visitors after it has said that it is not ready, ms. While there are long-lived
+   * connections it goes on accepting until they end, for this process does not end before, and no other one
+   * could have its ports. Default: the ports are closed at once.
+   */
+  readonly delayMs?: number
+  /** How long kept-alive connections may be idle after that, ms. Default 0. */
+  readonly idleMs?: number
+  /** How long connections without an end of their own go on after the begin, ms. Default: until the signal. */
+  readonly longLivedMs?: number
+}
 
 /** The three ports by name. */
 export interface ServerListeners {
@@ -208,18 +234,24 @@ export class Server {
    * @param options.signal - ends the drain: what still runs then is destroyed.
    * @param options.onClosed - called when this process accepts no connections any more.
    */
-  leave(options: { readonly signal: AbortSignal; readonly onClosed: () => void }): Promise<void> {
+  leave(
+    options: Pick<DrainTimes, 'longLivedMs'> & {
+      readonly signal: AbortSignal
+      readonly onClosed: () => void
+    },
+  ): Promise<void> {
     this.#ending ??= this.#leave(options)
     return this.#ending
   }
 
   /**
-   * Drains and closes: not ready, no new visitors and agents, running exchanges finish, agents get
-   * the message to reconnect, to another server or later, then everything closes.
+   * Drains and closes. Not ready at once; visitors are accepted for `delayMs`, and each answer ends its
+   * connection; agents are asked to connect to another server, and serve here until the ports are closed;
+   * exchanges finish; long-lived connections are closed after `longLivedMs`.
    *
    * @param options.signal - ends the drain: what still runs then is destroyed.
    */
-  close(options: { readonly signal: AbortSignal }): Promise<void> {
+  close(options: DrainTimes & { readonly signal: AbortSignal }): Promise<void> {
     this.#ending ??= this.#close(options)
     return this.#ending
   }
@@ -245,11 +277,13 @@ export class Server {
   async #leave({
     signal,
     onClosed,
-  }: {
+    longLivedMs,
+  }: Pick<DrainTimes, 'longLivedMs'> & {
     readonly signal: AbortSignal
     readonly onClosed: () => void
   }): Promise<void> {
     const { upstream, inherited } = this.#parts
+    using _ = this.#endLongLivedAfter(longLivedMs)
     inherited?.close()
     for (const listeners of Object.values<Listeners>({ ...this.listeners })) {
       void listeners.close({ signal }).catch(() => {})
@@ -258,7 +292,7 @@ export class Server {
     // Kept-alive operators too. Idle connections stay: a request may be on its way.
     this.discourageKeepAlive(true)
     // Visitors of the other process wait meanwhile: as long as agents are here, they are not there.
-    await this.edge.settle({ signal: graceSignal(SETTLE_MS, signal) })
+    await this.edge.settle({ idleMs: 0, requestMs: REQUEST_MS, signal })
     upstream.moveAway({ signal })
     await this.#drain(signal)
   }
@@ -275,20 +309,76 @@ export class Server {
     this.destroy()
   }
 
-  async #close({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+  async #close({
+    signal,
+    delayMs,
+    idleMs = 0,
+    longLivedMs,
+  }: DrainTimes & { readonly signal: AbortSignal }): Promise<void> {
     const { state, upstream, inherited } = this.#parts
+    using _ = this.#endLongLivedAfter(longLivedMs)
     state.stop()
+    this.discourageKeepAlive(true)
+    const beganAt = performance.now()
+    if (delayMs !== undefined) {
+      await this.#whileServing(beganAt + delayMs - MOVE_MS, signal)
+      const untilMs = beganAt + Math.max(delayMs, longLivedMs ?? 0)
+      await this.#whileServing(untilMs - MOVE_MS, signal, () => this.#hasLongLived)
+    }
+    upstream.askToMove({ perSecond: MOVES_PER_SECOND, keep: true })
+    if (delayMs !== undefined) {
+      const movedAt = performance.now() + MOVE_MS
+      await this.#whileServing(Math.min(movedAt, beganAt + delayMs), signal)
+      const untilMs = beganAt + Math.max(delayMs, longLivedMs ?? 0)
+      await this.#whileServing(Math.min(movedAt, untilMs), signal, () => this.#hasLongLived)
+    }
     // Closed, not kept for a later listener: what connects now waits for the next process.
     inherited?.close()
-    // Agents of ours reconnect elsewhere while exchanges finish, so that neither waits for the other.
-    upstream.askToMove()
     // These ports are closed first; that resolves when the last connection has ended. The admin port
     // stays open to the end, to tell that the server is not ready.
-    const freed = [this.listeners.proxy, this.listeners.upstream].map((listeners) =>
-      listeners.close({ signal }).catch(() => {}),
+    const { proxy, upstream: agents } = this.listeners
+    const freed = [proxy, agents].map((listeners) =>
+      listeners.close({ signal, acceptQueued: delayMs !== undefined }).catch(() => {}),
     )
+    const requestMs = delayMs === undefined ? 0 : REQUEST_MS
+    await this.edge.settle({ idleMs, requestMs, signal })
+    upstream.letGo()
     await this.#drain(signal)
     await Promise.all(freed)
+  }
+
+  /** Whether connections are open that have no end of their own. */
+  get #hasLongLived(): boolean {
+    const hasPublic = this.publicPorts.visitors.counts().open > 0
+    return hasPublic || this.#parts.connect.connections > 0 || this.edge.hasLongLived
+  }
+
+  /**
+   * Waits until a time of `performance.now`, or until no agent is left: without one no visitor can be served.
+   *
+   * @param isNeeded - ends the wait when it is false. Default: always true.
+   */
+  async #whileServing(
+    untilMs: number,
+    signal: AbortSignal,
+    isNeeded: () => boolean = () => true,
+  ): Promise<void> {
+    const { sessions } = this.#parts.upstream
+    const goesOn = (): boolean => sessions.size > 0 && !signal.aborted && isNeeded()
+    while (performance.now() < untilMs && goesOn()) {
+      const leftMs = untilMs - performance.now()
+      await delay(Math.min(leftMs, LOOK_MS), undefined, { signal }).catch(() => {})
+    }
+  }
+
+  #endLongLivedAfter(ms = Infinity): Disposable {
+    const end = (): void => {
+      this.edge.endLongLived()
+      this.publicPorts.visitors.destroy()
+      this.#parts.connect.endConnections()
+    }
+    const timer = ms === Infinity ? undefined : setTimeout(end, ms)
+    return { [Symbol.dispose]: () => clearTimeout(timer) }
   }
 }
 

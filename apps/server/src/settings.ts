@@ -257,6 +257,23 @@ export const settings = defineSettings({
       default: 'false',
       description: 'Allow ports without credentials that other machines can reach.',
     }),
+    drain: {
+      delayMs: setting(duration(), {
+        default: '5s',
+        description:
+          'On SIGTERM: how long visitors are still accepted while /ready is 503, so that load balancers notice. It ends early without agents; Ctrl-C does not wait.',
+      }),
+      idleMs: setting(duration(), {
+        default: '1s',
+        description:
+          'How long kept-alive connections may be idle after that; then they are closed.',
+      }),
+      longLivedMs: setting(duration(), {
+        default: '30s',
+        description:
+          'How long WebSockets, event streams and TCP connections go on after SIGTERM; then they are closed. At most 2 s less than grace-period.',
+      }),
+    },
     upgrade: {
       delayMs: setting(duration({ max: '10m' }), {
         default: '2s',

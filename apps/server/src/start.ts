@@ -26,6 +26,7 @@ import { type ConnectionShares, perSource } from './connection-budget.ts'
 import { readDescriptorLimit, shareDescriptors } from './descriptors.ts'
 import { announce } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
+import { CLOSE_MS } from './proxy/upgraded-connection.ts'
 import { PROXY_LIMITS, type ProxyOptions, type TenantDomain } from './proxy/proxy-options.ts'
 import type { PortName } from './auth/authenticator.ts'
 import { configuredAuthenticator } from './auth/configured-authenticator.ts'
@@ -171,7 +172,7 @@ export async function start(
   // It connects to every port, so the process before must not accept any more.
   await predecessor?.ready()
   await announce(server, { stdout, json })
-  const { gracePeriodMs, upgrade: limits } = settings
+  const { gracePeriodMs, drain, upgrade: limits } = settings
   const ended = new AbortController()
   const end = (): void => ended.abort()
   signals.stop.addEventListener('abort', end, { once: true })
@@ -196,8 +197,16 @@ export async function start(
     gracePeriodMs,
     logger,
     drain: async ({ signal }) => {
-      if (successor === undefined) await server.close({ signal })
-      else await server.leave({ signal, onClosed: () => successor?.release() })
+      const mostMs = Math.max(0, gracePeriodMs - CLOSE_MS)
+      if (successor === undefined) {
+        const longLivedMs = Math.min(drain.longLivedMs, mostMs)
+        // At a terminal the end is waited for, and no load balancer looks.
+        const times = signals.isInterrupted() ? {} : drain
+        await server.close({ ...times, longLivedMs, signal })
+      } else {
+        const onClosed = (): void => successor?.release()
+        await server.leave({ longLivedMs: mostMs, signal, onClosed })
+      }
     },
   })
   return EXIT.ok

@@ -156,6 +156,11 @@ export class SteadyLoad {
     return this.#answered
   }
 
+  /** Failed requests so far. */
+  get failed(): number {
+    return this.#failed.length
+  }
+
   /** Ends, when every request that was sent has its answer. */
   async stop(): Promise<SteadyLoadReport> {
     this.#ending.abort()

@@ -21,6 +21,7 @@ import { DOUBT_MS } from '@proj/tunnel/server'
 
 import { Attempts, isIdempotent } from './attempts.ts'
 import type { ProxyContext } from './proxy-context.ts'
+import { EventStream, isEventStream } from './event-stream.ts'
 import { errorForFault, errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
 import { ResponseWriter } from './response-writer.ts'
 import type { Route } from './route-request.ts'
@@ -40,7 +41,12 @@ export type ExchangeOutcome =
   /** The response broke off. `reset`: only a reset tells that from a clean end. */
   | { readonly kind: 'broken'; readonly reset: boolean }
   /** The service switched protocols; `rest` came behind the head of its response. */
-  | { readonly kind: 'upgraded'; readonly channel: Channel; readonly rest: Buffer }
+  | {
+      readonly kind: 'upgraded'
+      readonly protocol: string
+      readonly channel: Channel
+      readonly rest: Buffer
+    }
   /** The visitor is gone. */
   | { readonly kind: 'aborted' }
 
@@ -116,6 +122,9 @@ export class Exchange implements ChannelSink {
   #isOver = false
   /** Whether it is one of `stats.awaiting`. */
   #isCounted = false
+  /** Where a response of server-sent events stands. */
+  #events: EventStream | undefined
+  #endsEvents = false
   /** Times the silence of the agent was looked at; MAX_DOUBTS: it is not, or not any more. */
   #doubts: number
   /** The visitor may be waiting for 100 Continue before it sends the body. */
@@ -209,6 +218,17 @@ export class Exchange implements ChannelSink {
   get #streamOwner(): StreamOwner | undefined {
     const { reuse, trustedHops } = this.#proxy.options
     return reuse === 'safe' && trustedHops === 0 ? this.#visitor : undefined
+  }
+
+  /** Whether the response is a stream of server-sent events. */
+  get hasEvents(): boolean {
+    return this.#events !== undefined
+  }
+
+  /** Ends a response of server-sent events behind its last event; does nothing to other responses. */
+  endEvents(): void {
+    this.#endsEvents = this.#events !== undefined
+    if (this.#endsEvents) this.#endBetweenEvents()
   }
 
   /** The visitor has room again. */
@@ -512,6 +532,11 @@ export class Exchange implements ChannelSink {
         this.#response = head
         this.count(false)
         this.#responseBody = createBodyReader(head.framing, 'response')
+        const { kind } = head.framing
+        const hasLength = kind === 'length' || kind === 'none'
+        if (!hasLength && isEventStream(head.header('content-type'))) {
+          this.#events = new EventStream(kind === 'chunked')
+        }
         this.#isCut = head.status >= 400 && this.#isFarFromComplete
         this.#keepAlive =
           visitorKeepAlive(this.#request, head) && !this.#proxy.draining && !this.#endsEarly(head)
@@ -561,13 +586,18 @@ export class Exchange implements ChannelSink {
       this.#isOver = true
       this.#writer.writeHead(head)
       stream.channel.consume(chunkBytes - rest.length)
-      this.#owner.ended({ kind: 'upgraded', channel: stream.channel, rest })
+      const { channel } = stream
+      this.#owner.ended({ kind: 'upgraded', protocol: head.upgrade, channel, rest })
       return
     }
     if (this.#writer.hasBegun) this.#visitor.writes.gather(stream.channel.session)
     const { end, hasRoom } = this.#writer.writeBody(head, body, rest, this.#keepAlive)
     if (hasRoom) stream.channel.consume(chunkBytes)
     else this.#owedBytes += chunkBytes
+    if (this.#events !== undefined) {
+      this.#events.take(end === rest.length ? rest : rest.subarray(0, end))
+      if (this.#endsEvents && !body.done) this.#endBetweenEvents()
+    }
     if (body.done) {
       this.#isAnswered = true
       // Answered before all of it was sent: the service may not have read it.
@@ -575,6 +605,17 @@ export class Exchange implements ChannelSink {
       if (this.#requestBody.done) this.#finish()
       else if (this.#isCut) this.#cut(stream)
     }
+  }
+
+  #endBetweenEvents(): void {
+    const head = this.#response
+    if (head === undefined || this.#events?.isBetweenEvents !== true) return
+    const { kind } = head.framing
+    const isWhole =
+      kind === 'chunked' ? this.#responseBody?.isOwed === false : kind === 'until-close'
+    if (!isWhole || !this.#stop(RESET_REASONS.draining)) return
+    this.#writer.endBody(head)
+    this.#owner.ended(COMPLETE_LAST)
   }
 
   /** The service has rejected a request that the visitor is still sending: neither is to go on. */

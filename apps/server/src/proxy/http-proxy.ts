@@ -21,6 +21,7 @@ import { ProxyStats } from './proxy-stats.ts'
 import { RequestAdmission } from './request-admission.ts'
 import { RequestIds } from './request-ids.ts'
 import { StreamPool } from './stream-pool.ts'
+import type { UpgradedConnection } from './upgraded-connection.ts'
 import { VisitorConnection } from './visitor-connection.ts'
 
 /** What the proxy works with. */
@@ -56,6 +57,7 @@ export class HttpProxy implements ProxyContext {
   readonly deadlines: Deadlines
   readonly stats: ProxyStats = new ProxyStats()
   readonly admission: RequestAdmission
+  readonly upgraded = new Set<UpgradedConnection>()
   draining = false
 
   /** Every connection of the port, also one that was upgraded or carries an access. */
@@ -151,14 +153,39 @@ export class HttpProxy implements ProxyContext {
    * Waits until every connection that was accepted has sent its request and the request has its agent, and
    * ends the kept-alive ones that are idle. For a process that does not accept any more.
    *
+   * @param options.idleMs - how long idle connections stay: a request may be on its way.
+   * @param options.requestMs - how long accepted connections may take for their request.
    * @param options.signal - ends the wait.
    */
-  async settle({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+  async settle(options: {
+    readonly idleMs: number
+    readonly requestMs: number
+    readonly signal: AbortSignal
+  }): Promise<void> {
+    const { idleMs, requestMs, signal } = options
     this.draining = true
-    for (const visitor of this.#visitors.keys()) if (!visitor.needsRoute) visitor.closeIfIdle()
-    while (!signal.aborted && [...this.#visitors.keys()].some(({ needsRoute }) => needsRoute)) {
+    const beganAt = performance.now()
+    for (;;) {
+      const visitors = [...this.#visitors.keys()]
+      const passedMs = performance.now() - beganAt
+      const isIdleOver = passedMs >= idleMs || signal.aborted
+      if (isIdleOver) for (const one of visitors) if (!one.needsRoute) one.closeIfIdle()
+      const isAsking = passedMs < requestMs && visitors.some(({ needsRoute }) => needsRoute)
+      const isKept = !isIdleOver && visitors.some(({ isIdle, needsRoute }) => isIdle && !needsRoute)
+      if (signal.aborted || (!isAsking && !isKept)) return
       await delay(SETTLE_POLL_MS)
     }
+  }
+
+  /** Whether there are upgraded connections or event streams. */
+  get hasLongLived(): boolean {
+    return this.upgraded.size > 0 || [...this.#visitors.keys()].some((one) => one.isLongLived)
+  }
+
+  /** Ends what has no end of its own, each as its protocol wants: WebSockets, event streams, other upgrades. */
+  endLongLived(): void {
+    for (const connection of this.upgraded) connection.close()
+    for (const visitor of this.#visitors.keys()) visitor.endLongLived()
   }
 
   /**

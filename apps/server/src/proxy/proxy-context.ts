@@ -10,6 +10,7 @@ import type { ProxyStats } from './proxy-stats.ts'
 import type { RequestAdmission } from './request-admission.ts'
 import type { RequestIds } from './request-ids.ts'
 import type { StreamPool } from './stream-pool.ts'
+import type { UpgradedConnection } from './upgraded-connection.ts'
 
 /** What every visitor's connection shares. */
 export interface ProxyContext {
@@ -27,6 +28,8 @@ export interface ProxyContext {
   /** Says whether one more request may run. */
   readonly admission: RequestAdmission
   readonly logger: Logger
+  /** Connections that were upgraded, to close them when the server stops. */
+  readonly upgraded: Set<UpgradedConnection>
   /** Whether the server is stopping: then no connection is kept alive. */
   readonly draining: boolean
 }

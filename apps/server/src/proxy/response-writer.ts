@@ -22,6 +22,7 @@ const SCRATCH_BYTES = 8192
 let scratch: Buffer | undefined
 
 const LINE_END = Buffer.from('\r\n')
+/** RFC 9112 section 7.1. */
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 
 /**
@@ -83,9 +84,10 @@ export class ResponseWriter {
     return { end, hasRoom }
   }
 
-  /** The connection of the service has ended, and with it the body. */
-  endBody(head: ResponseHead): void {
-    if (addsChunks(head.framing, this.#versionMinor)) this.#target.write(LAST_CHUNK)
+  /** Ends a body here: the connection of the service has ended, or the body goes on without an end. */
+  endBody({ framing }: ResponseHead): void {
+    const isChunked = framing.kind === 'chunked' && this.#versionMinor === 1
+    if (isChunked || addsChunks(framing, this.#versionMinor)) this.#target.write(LAST_CHUNK)
   }
 
   #format(head: ResponseHead, keepAlive: boolean): string {

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 
 import { type RequestHead, RequestHeadReader } from '@proj/http1'
-import type { Channel, ChunkAnswer } from '@proj/mux'
+import type { ChunkAnswer } from '@proj/mux'
 import { SocketSplice } from '@proj/tunnel/io'
 
 import { watchIdle } from './deadlines.ts'
@@ -17,6 +17,7 @@ import {
   routeRequest,
   type VisitorFacts,
 } from './route-request.ts'
+import { PlainUpgrade, UpgradedWebSocket } from './upgraded-connection.ts'
 import { VisitorSocket, type VisitorSocketEvents } from './visitor-socket.ts'
 
 /** `checking`: the visitor's credentials are checked; `lingering`: our side has ended, the visitor's has not. */
@@ -106,6 +107,16 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   get needsRoute(): boolean {
     if (this.#phase === 'idle') return !this.#hasAsked
     return this.#phase === 'head' || this.#phase === 'checking'
+  }
+
+  /** Whether it gets a response that has no end of its own. */
+  get isLongLived(): boolean {
+    return this.#exchange?.hasEvents === true
+  }
+
+  /** Ends a response that has no end of its own, where that is clean; called when the server stops. */
+  endLongLived(): void {
+    this.#exchange?.endEvents()
   }
 
   /** Ends the connection if it is idle; called when the server stops. */
@@ -213,7 +224,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
         else this.#breakOff()
         break
       case 'upgraded':
-        this.#upgrade(outcome.channel, outcome.rest)
+        this.#upgrade(outcome)
         break
       case 'aborted':
     }
@@ -451,8 +462,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   }
 
   /** Splices the socket and the stream, after the service switched protocols. */
-  #upgrade(channel: Channel, rest: Buffer): void {
-    const { stats, options, deadlines } = this.#proxy
+  #upgrade({ channel, protocol, rest }: Extract<ExchangeOutcome, { kind: 'upgraded' }>): void {
+    const { stats, options, deadlines, upgraded } = this.#proxy
     // What the visitor sent before it saw the 101.
     const held = this.#socket.takeHeld()
     this.#release()
@@ -463,12 +474,18 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       onClose: () => {
         stopWatching()
         stats.upgraded -= 1
+        upgraded.delete(connection)
       },
     })
+    const isWebSocket = protocol.toLowerCase() === 'websocket'
+    const webSocket = isWebSocket ? new UpgradedWebSocket(channel, splice, deadlines) : undefined
+    const connection = webSocket ?? new PlainUpgrade(splice)
+    upgraded.add(connection)
     stopWatching = watchIdle(splice, options.upgradeIdleTimeoutMs, deadlines)
-    channel.attach(splice)
+    const sink = webSocket ?? splice
+    channel.attach(sink)
     splice.connect(this.#rawSocket)
-    if (rest.length > 0) splice.onData(rest)
+    if (rest.length > 0) sink.onData(rest)
     if (held === undefined || channel.write(held)) this.#rawSocket.resume()
   }
 

@@ -1,11 +1,21 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { connectRaw } from '@proj/testkit/raw-http'
+import { CountingService, SteadyLoad } from '@proj/testkit/steady-load'
 import { until } from '@proj/testkit/until'
 
-import { startAccess, startAgent, startServer } from './programs.ts'
+import { type RunningServer, startAccess, startAgent, startServer } from './programs.ts'
 import { download, httpService, type Service, tcpService, visit } from './services.ts'
+
+/** A server that stops accepting this long after SIGTERM. */
+const DELAY_MS = 3_000
+
+/** Waits until the server says that it stops. */
+async function notReady({ ports }: RunningServer): Promise<void> {
+  const url = `http://127.0.0.1:${ports.admin}/ready`
+  await until(async () => (await fetch(url)).status === 503)
+}
 
 /** A service whose answer to `/slow` goes on for as long as the test wants. */
 async function slowService(): Promise<Service & { finish: () => void }> {
@@ -23,7 +33,7 @@ async function slowService(): Promise<Service & { finish: () => void }> {
 
 test('a download that runs when the server is stopped finishes, and the server ends with 0', async () => {
   const service = await slowService()
-  const server = await startServer()
+  const server = await startServer(undefined, ['--drain.delay', '0s'])
   await startAgent('http', 'web', service.port, server)
   const response = await download(server.ports.proxy, '/slow')
   response.setEncoding('utf8')
@@ -102,4 +112,156 @@ test('the grace period ends what does not end by itself', async () => {
   server.process.kill('SIGTERM')
   expect(await server.process.exited).toEqual({ code: 0, signal: null })
   await broken
+})
+
+test('a stopping server accepts visitors for drain.delay, and loses none of them', async () => {
+  const service = new CountingService()
+  onTestFinished(() => service.close())
+  // On a busy machine nothing is rejected, and no GET is sent to a second session.
+  const patience = ['--proxy.max-loop-delay', 'inf', '--grace-period', '5m']
+  const server = await startServer(undefined, ['--drain.delay', `${DELAY_MS}ms`, ...patience])
+  await startAgent('http', 'web', await service.listen(), server, ['--connect.connections', '1'])
+  const load = new SteadyLoad(service, { port: server.ports.proxy, host: 'web.localhost' })
+  load.start()
+  await until(() => load.answered > 100)
+  const stoppedAt = Date.now()
+  server.process.kill('SIGTERM')
+  await notReady(server)
+  const before = load.answered
+  await until(() => load.answered > before + 100)
+  // Nothing else listens on the port, so those that come later are refused. No other request fails, but the
+  // kernel may have accepted one between the last look at its queue and the close of the port.
+  await until(() => load.failed > 0)
+  const { failed, doubled } = await load.stop()
+  expect(doubled).toBe(0)
+  const others = failed.filter((line) => !line.includes('ECONNREFUSED'))
+  expect(others.filter((line) => !line.includes('ECONNRESET'))).toEqual([])
+  expect(others.length).toBeLessThanOrEqual(1)
+  const firstAt = Date.parse(failed[0]?.split(' ')[0] ?? '')
+  expect(firstAt - stoppedAt).toBeGreaterThanOrEqual(DELAY_MS)
+  expect(await server.process.exited).toEqual({ code: 0, signal: null })
+})
+
+test('a kept-alive visitor is told to connect again, and an idle one is closed', async () => {
+  const service = await httpService((_, response) => response.end('hello'))
+  const server = await startServer(undefined, ['--drain.delay', '1s', '--drain.idle', '0s'])
+  await startAgent('http', 'web', service.port, server)
+  using idle = await connectRaw(server.ports.proxy)
+  using busy = await connectRaw(server.ports.proxy)
+  const ask = 'GET / HTTP/1.1\r\nhost: web.localhost\r\n\r\n'
+  for (const one of [idle, busy]) {
+    await one.send(ask)
+    expect(await one.readTo('hello')).not.toMatch(/connection: close/i)
+  }
+  server.process.kill('SIGTERM')
+  await server.process.line(/stopping/)
+  await busy.send(ask)
+  expect(await busy.readTo('hello')).toMatch(/connection: close/i)
+  expect(await idle.ended).toBe('fin')
+  expect(await server.process.exited).toEqual({ code: 0, signal: null })
+})
+
+test('Ctrl-C does not wait for load balancers', async () => {
+  const service = await httpService((_, response) => response.end('hello'))
+  const server = await startServer(undefined, ['--drain.delay', '10m', '--grace-period', '20m'])
+  await startAgent('http', 'web', service.port, server)
+  server.process.kill('SIGINT')
+  expect(await server.process.exited).toEqual({ code: 0, signal: null })
+})
+
+test('a server without agents does not wait for load balancers', async () => {
+  const server = await startServer(undefined, ['--drain.delay', '10m', '--grace-period', '20m'])
+  server.process.kill('SIGTERM')
+  expect(await server.process.exited).toEqual({ code: 0, signal: null })
+})
+
+/** Long-lived connections are closed at once when such a server stops. */
+const CLOSES_AT_ONCE = ['--drain.delay', '0s', '--drain.long-lived', '0s', '--grace-period', '2m']
+
+test('a WebSocket is closed with 1001 behind the last whole frame, at both ends', async () => {
+  const fromVisitor: Buffer[] = []
+  const service = await tcpService((socket) => {
+    socket.once('data', () => {
+      socket.write(
+        'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
+      )
+      socket.write(Buffer.from('820568656c6c6f8203', 'hex')) // a whole frame, and the head of another
+      socket.on('data', (bytes) => fromVisitor.push(bytes))
+    })
+  })
+  const server = await startServer(undefined, CLOSES_AT_ONCE)
+  await startAgent('http', 'web', service.port, server)
+  using visitor = await connectRaw(server.ports.proxy)
+  await visitor.send(
+    'GET / HTTP/1.1\r\nhost: web.localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
+  )
+  await visitor.readTo('\r\n\r\n')
+  expect((await visitor.read(9)).toString('hex')).toBe('820568656c6c6f8203')
+  server.process.kill('SIGTERM')
+  await notReady(server)
+  const [socket] = service.sockets
+  socket?.write(Buffer.from('616263820164', 'hex')) // its rest, and another
+  const reason = 'server restarts, connect again'
+  expect(await visitor.readTo('again')).toBe(`abc\x88\x20\x03\xe9${reason}`)
+  await visitor.send(Buffer.from('88820000000003e9', 'hex')) // the visitor's answer
+  visitor.end()
+  await until(() => Buffer.concat(fromVisitor).toString('hex') === '88820000000003e9')
+  socket?.end()
+  expect(await visitor.ended).toBe('fin')
+  expect(await server.process.exited).toEqual({ code: 0, signal: null })
+})
+
+test('while a long-lived connection keeps the process, it accepts visitors', async () => {
+  const service = new CountingService()
+  onTestFinished(() => service.close())
+  const times = ['--drain.delay', '0s', '--drain.long-lived', '10m', '--grace-period', '20m']
+  const server = await startServer(undefined, [...times, '--drain.idle', '0s'])
+  await startAgent('http', 'web', await service.listen(), server)
+  const load = new SteadyLoad(service, {
+    port: server.ports.proxy,
+    host: 'web.localhost',
+    webSockets: 1,
+    events: 1,
+    uploads: 1,
+  })
+  const finish = await load.open()
+  server.process.kill('SIGTERM')
+  await notReady(server)
+  for (let count = 0; count < 10; count += 1) {
+    expect((await visit(server.ports.proxy)).status).toBe(200)
+  }
+  await finish()
+  expect((await load.stop()).failed).toEqual([])
+  expect(await server.process.exited).toEqual({ code: 0, signal: null })
+})
+
+test('server-sent events end behind an event', async () => {
+  const service = await httpService((_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write('data: one\n')
+    setTimeout(() => response.write('data: two\n\n'), 1_000)
+  })
+  const server = await startServer(undefined, CLOSES_AT_ONCE)
+  await startAgent('http', 'web', service.port, server)
+  const response = await download(server.ports.proxy, '/')
+  response.setEncoding('utf8')
+  expect((await once(response, 'data'))[0]).toBe('data: one\n')
+  server.process.kill('SIGTERM')
+  expect((await response.toArray()).join('')).toBe('data: two\n\n')
+  expect(response.complete).toBe(true)
+  expect(await server.process.exited).toEqual({ code: 0, signal: null })
+})
+
+test('TCP connections are reset, and the agent and the access hear why', async () => {
+  const service = await tcpService((socket) => socket.pipe(socket))
+  const server = await startServer(undefined, CLOSES_AT_ONCE)
+  await startAgent('tcp', 'pg', service.port, server)
+  const access = await startAccess('pg', server, ['--log.level', 'debug'])
+  using connection = await connectRaw(access.port)
+  await connection.send('one')
+  expect((await connection.read(3)).toString()).toBe('one')
+  server.process.kill('SIGTERM')
+  expect(await connection.ended).toBe('reset')
+  await access.process.line(/shutting down|draining/)
+  expect(await server.process.exited).toEqual({ code: 0, signal: null })
 })

@@ -88,7 +88,8 @@ test(`${RESTARTS} restarts refuse no connection, and what came in between is ser
   const service = await httpService((_, response) => response.end('hello'))
   using directory = temporaryDirectory()
   const start = async (): Promise<Spawned> => {
-    const server = serverWith(held, ['--data-dir', directory.path, '--upstream.absent-wait', '60s'])
+    const waits = ['--upstream.absent-wait', '60s', '--drain.delay', '0s']
+    const server = serverWith(held, ['--data-dir', directory.path, ...waits])
     await server.event('ready')
     return server
   }

@@ -44,7 +44,7 @@ test('on-conflict=wait names the holder and takes the port when it is free', asy
 
 test('on-conflict=wait takes over from a previous instance that finishes', async () => {
   const service = await httpService((_request, response) => response.end('served'))
-  const first = await startServer()
+  const first = await startServer(undefined, ['--drain.delay', '0s'])
   const args = Object.entries(first.ports).flatMap(([name, port]) => [
     `--${name}.bind-addr`,
     `127.0.0.1:${port}`,

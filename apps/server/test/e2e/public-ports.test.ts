@@ -266,7 +266,7 @@ test('a server that stops lets the connections of its ports finish', async () =>
   await startAgent('tcp', 'pg', service.port, server, ['--public-port', 'any'])
   using visitor = await connectRaw(range.first)
   await visitor.read(1)
-  server.process.kill('SIGTERM')
+  server.process.kill('SIGINT') // on SIGTERM the port stays open as long as its visitors
   await server.process.line(/public port freed/)
   await expect(connectRaw(range.first)).rejects.toThrow('ECONNREFUSED')
   visitor.end()

@@ -1,6 +1,7 @@
 // Several addresses that listen together, with one callback. The peer of every connection is normalised and
 // checked here once, for all sockets.
 import type { Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import { AddressList, type AddressListOptions } from '@proj/config/address'
 
@@ -48,6 +49,9 @@ export type OnConnection = (socket: Socket, peer: Peer) => void
  */
 export type Handshake = (socket: Socket, peer: Peer, done: (socket: Socket) => void) => void
 
+/** Turns of the event loop after which the ports are closed although connections keep coming. */
+const MAX_TURNS = 1_000
+
 /** Addresses that listen together; made by `listen`. */
 export class Listeners {
   /** The addresses that listen, in the given order. */
@@ -63,6 +67,7 @@ export class Listeners {
   /** Accepted sockets, each with the outermost socket after its handshake, which is the one to destroy. */
   readonly #sockets = new Map<Socket, Socket>()
   #accessList: AddressList
+  #accepted = 0
   #refused = 0
   #closing = false
   #resolveClosed: () => void = () => {}
@@ -137,9 +142,13 @@ export class Listeners {
   /**
    * Frees the ports and waits until the open connections have closed. Rejects with the reason of the
    * signal when it aborts; the connections then stay open.
+   *
+   * @param options.acceptQueued - first accept what waits in the queues of the kernel, which resets it when
+   *   no other process has the socket. Default false.
    */
-  async close(options: { signal?: AbortSignal } = {}): Promise<void> {
+  async close(options: { signal?: AbortSignal; acceptQueued?: boolean } = {}): Promise<void> {
     const { signal } = options
+    if (options.acceptQueued === true) await this.#acceptQueued(signal)
     this.#stopListening()
     if (signal === undefined) return await this.closed
     await new Promise<void>((resolve, reject) => {
@@ -164,7 +173,18 @@ export class Listeners {
     await this.closed
   }
 
+  /** Returns when nothing was accepted in two turns of the event loop, which accept all that waits. */
+  async #acceptQueued(signal: AbortSignal | undefined): Promise<void> {
+    let quietTurns = 0
+    for (let turn = 0; turn < MAX_TURNS && quietTurns < 2 && signal?.aborted !== true; turn += 1) {
+      const before = this.#accepted
+      await nextTurn()
+      quietTurns = this.#accepted === before ? quietTurns + 1 : 0
+    }
+  }
+
   #accept(socket: Socket): void {
+    this.#accepted += 1
     const peer = peerOf(socket)
     if (peer === undefined) return void socket.destroy()
     if (!this.#accessList.admits(peer.address)) {

@@ -20,15 +20,17 @@ export interface ProgramHost {
   /** Where its last words go. */
   readonly stderr: NodeJS.WritableStream
   /** Begins to listen for a signal. */
-  on(event: Signal, listener: () => void): unknown
+  on(event: Signal, listener: (signal?: unknown) => void): unknown
   /** Stops to listen for a signal. */
-  off(event: Signal, listener: () => void): unknown
+  off(event: Signal, listener: (signal?: unknown) => void): unknown
 }
 
 /** Signals that a running program reacts to. */
 export interface ProgramSignals {
   /** Aborted by the first SIGINT or SIGTERM: finish what runs. */
   readonly stop: AbortSignal
+  /** Whether SIGINT stopped it: at a terminal the end is waited for. */
+  readonly isInterrupted: () => boolean
   /** Aborted by the second: end now. */
   readonly kill: AbortSignal
   /**
@@ -67,7 +69,14 @@ export async function runProgram(
   const kill = new AbortController()
   // Each listener and access of a program waits on them; the configuration bounds their number.
   setMaxListeners(0, stop.signal, kill.signal)
-  const onSignal = (): void => (stop.signal.aborted ? kill.abort() : stop.abort())
+  let isInterrupted = false
+  const onSignal = (signal: unknown): void => {
+    if (stop.signal.aborted) kill.abort()
+    else {
+      isInterrupted = signal === 'SIGINT'
+      stop.abort()
+    }
+  }
   const onReload = new Set<() => void>()
   const onUpgrade = new Set<() => void>()
   let outputError: NodeJS.ErrnoException | undefined
@@ -83,6 +92,7 @@ export async function runProgram(
   try {
     const code = await body({
       stop: stop.signal,
+      isInterrupted: () => isInterrupted,
       kill: kill.signal,
       onReload: (listener) => {
         onReload.add(listener)

@@ -86,6 +86,7 @@ async function run(
       stderr,
       signals: {
         stop: new AbortController().signal,
+        isInterrupted: () => false,
         kill: new AbortController().signal,
         onReload: () => {},
         onUpgrade: () => {},

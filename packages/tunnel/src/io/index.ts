@@ -1,6 +1,7 @@
 // Joining sockets and mux channels: for programs that carry bytes themselves.
 export { SocketSplice } from './socket-splice.ts'
 export { OpenSplices } from './open-splices.ts'
+export { FrameBoundary, formatCloseFrame } from '../websocket/frame-boundary.ts'
 export { Traffic } from './traffic.ts'
 export { readLent } from './lent-reads.ts'
 export { GatheredWrites } from './gathered-writes.ts'

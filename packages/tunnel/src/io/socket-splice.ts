@@ -120,6 +120,12 @@ export class SocketSplice implements ChannelSink {
     if (this.#socket !== undefined) resetSocket(this.#socket)
   }
 
+  /** Writes bytes of the caller's to the socket, behind those of the channel, and ends its side. */
+  endSocket(last: Buffer): void {
+    this.#writes?.write(last)
+    this.onEnd()
+  }
+
   /** @inheritdoc */
   onData(chunk: Buffer): ChunkAnswer {
     if (this.#writes === undefined) {

@@ -31,6 +31,7 @@ export class ControlChannel implements ChannelSink {
   /** Sent before the peer opened the stream: at most a `drain`, because nothing was asked yet. */
   readonly #early: ControlMessage[] = []
   #endEarly = false
+  #keepsEnd = false
   #greeted = false
   #over = false
   #close: () => void = () => {}
@@ -86,6 +87,11 @@ export class ControlChannel implements ChannelSink {
     this.#channel?.end()
   }
 
+  /** The peer's end is not answered before `end` is called: what it waits for with its end is not done yet. */
+  keepEnd(): void {
+    this.#keepsEnd = true
+  }
+
   /** The session is over: nothing is called any more. */
   stop(): void {
     this.#over = true
@@ -110,7 +116,7 @@ export class ControlChannel implements ChannelSink {
 
   /** @inheritdoc */
   onEnd(): void {
-    this.end()
+    if (!this.#keepsEnd) this.end()
   }
 
   /** @inheritdoc */

@@ -124,6 +124,11 @@ export class TunnelSession {
     this.#control?.send(message)
   }
 
+  /** Answers the peer's end of the control stream only when `endControl` is called. */
+  keepControl(): void {
+    this.#control?.keepEnd()
+  }
+
   /** Ends our half of the control stream: no message follows. */
   endControl(): void {
     this.#control?.end()

@@ -104,6 +104,13 @@ export class ConsumerAcceptor {
     return this.#sessions.size + this.#pipes.size
   }
 
+  /** Connections to endpoints that are open now. */
+  get connections(): number {
+    let count = this.#pipes.size
+    for (const session of this.#sessions) count += session.streams
+    return count
+  }
+
   /** Takes a matching request's socket over; answers every outcome on it. */
   async handle(request: ConnectRequest, socket: Duplex, head: Buffer): Promise<void> {
     const ignore = (): void => {}
@@ -125,6 +132,12 @@ export class ConsumerAcceptor {
       ...[...this.#sessions].map((session) => session.drain(signal)),
       this.#pipes.drained(signal),
     ])
+    this.#pipes.abort('draining')
+  }
+
+  /** Resets the connections that are open; their sessions stay. */
+  endConnections(): void {
+    for (const session of this.#sessions) session.resetStreams('draining')
     this.#pipes.abort('draining')
   }
 

@@ -6,7 +6,7 @@ import type { ControlMessage } from '../protocol/control-message.ts'
 import type { Logger } from '../logger.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import { WaitingSink } from '../io/waiting-sink.ts'
-import { RESET_REASONS } from '../protocol/reset-reason.ts'
+import { RESET_REASONS, type ResetReason } from '../protocol/reset-reason.ts'
 import {
   type ConnectionRejection,
   openConnection,
@@ -81,7 +81,7 @@ export class ConsumerSession {
       const { remoteAddress } = visitor
       const fields = { identity: grant.identity, remoteAddress, why: reason }
       options.logger.info(fields, 'right of a consumer ended')
-      for (const channel of this.#open) channel.reset(RESET_REASONS.notPermitted)
+      this.resetStreams('notPermitted')
       void this.#session.endRight(reason)
     })
   }
@@ -95,6 +95,16 @@ export class ConsumerSession {
   async drain(signal: AbortSignal): Promise<void> {
     const message = { type: 'drain', retryAfterMs: 0 } as const
     await this.#session.end({ message, peerWaitMs: Infinity, signal })
+  }
+
+  /** Connections that are open now. */
+  get streams(): number {
+    return this.#open.size
+  }
+
+  /** Resets what the consumer has connected. */
+  resetStreams(reason: ResetReason): void {
+    for (const channel of this.#open) channel.reset(RESET_REASONS[reason])
   }
 
   /** Ends the session now. */

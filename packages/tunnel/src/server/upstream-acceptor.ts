@@ -169,10 +169,24 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
   /**
    * Asks Adit agents to connect elsewhere; visitors are routed to them until they have. New agents get
    * 503 from now on. Call it when the server begins to stop, before its visitors are drained.
+   *
+   * @param options.perSecond - agents that move in one second. Default: all at once.
+   * @param options.keep - route visitors to those that have moved as well, until `letGo`.
    */
-  askToMove(): void {
+  askToMove(options: { readonly perSecond?: number; readonly keep?: boolean } = {}): void {
+    const { perSecond = Infinity, keep = false } = options
     this.#draining = true
-    for (const session of this.#sessions) session.askToMove()
+    let index = 0
+    for (const session of this.#sessions) {
+      const delayMs = this.#options.drainRetryAfterMs + Math.floor((index * 1_000) / perSecond)
+      session.askToMove({ delayMs: Math.min(delayMs, MAX_MOVE_DELAY_MS), keep })
+      index += 1
+    }
+  }
+
+  /** Agents that `askToMove` has kept may go: no visitor needs them here any more. */
+  letGo(): void {
+    for (const session of this.#sessions) session.letGo()
   }
 
   /**
@@ -305,6 +319,9 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
     return jsonAnswer(503, text, retryAfter, details)
   }
 }
+
+/** Longest time an agent is told to wait before it moves, ms. */
+const MAX_MOVE_DELAY_MS = 20_000
 
 /** A peer that may have a session. */
 interface Admission {

@@ -44,6 +44,14 @@ export interface UpstreamSessionOptions extends UpstreamEndpointsOptions {
   readonly helloTimeoutMs: number
 }
 
+/** How an agent is asked to connect elsewhere. */
+export interface MoveOptions {
+  /** How long it is to wait before, ms. */
+  readonly delayMs?: number
+  /** Whether it serves visitors until it is let go. Default false. */
+  readonly keep?: boolean
+}
+
 /** Makes an agent come back, Piko's too; see docs/protocol.md, "Mux". */
 const GO_AWAY_COME_BACK = GO_AWAY.internalError
 
@@ -83,6 +91,9 @@ export class UpstreamSession implements Upstream {
   /** Open streams by endpoint, of endpoints that are served or have some. */
   readonly #streams = new Map<string, StreamCount>()
   #draining = false
+  /** The agent serves visitors until `letGo`, also when it has connected elsewhere. */
+  #isKept = false
+  #wantsToGo = false
   #loggedFullAtMs = -Infinity
   /** Since when the agent owes an answer, and how many bytes had come by then. */
   #doubtedAtMs: number | undefined
@@ -230,11 +241,28 @@ export class UpstreamSession implements Upstream {
   /**
    * Asks an Adit agent to connect elsewhere. Visitors are routed to it until it confirms that it has,
    * so its endpoints are always served. Piko's agents cannot be asked.
+   *
+   * @param options.delayMs - how long the agent is to wait before it connects elsewhere. Default: as configured.
+   * @param options.keep - route visitors to it until `letGo`, also when it has confirmed; it waits 5 s at most.
    */
-  askToMove(): void {
+  askToMove({ delayMs, keep = false }: MoveOptions = {}): void {
     if (this.#draining) return
     this.#draining = true
-    this.#session.send({ type: 'drain', retryAfterMs: this.#options.drainRetryAfterMs })
+    if (keep && this.protocol === 'adit') {
+      this.#isKept = true
+      this.#session.keepControl()
+    }
+    const retryAfterMs = delayMs ?? this.#options.drainRetryAfterMs
+    this.#session.send({ type: 'drain', retryAfterMs })
+  }
+
+  /** An agent that was kept by `askToMove` may go. */
+  letGo(): void {
+    if (!this.#isKept) return
+    this.#isKept = false
+    if (!this.#wantsToGo) return
+    this.#unregisterAll(false)
+    this.#session.endControl()
   }
 
   /**
@@ -300,7 +328,8 @@ export class UpstreamSession implements Upstream {
         this.#session.send({ type: 'released', id: message.id })
         break
       case 'drain':
-        this.#unregisterAll(false)
+        if (this.#isKept) this.#wantsToGo = true
+        else this.#unregisterAll(false)
         break
       default: // messages only a server or a consumer gets: nothing to do with them
     }

@@ -175,3 +175,32 @@ test('a consumer moves too: open connections finish, new ones go to the next ser
   expect(old.connect.size).toBe(0)
   second.channel.reset()
 })
+
+test('an agent that is kept serves on after it has moved, until it is let go', async () => {
+  const [old, next] = [await startServer(), await startServer()]
+  const { url, use } = await balancer(old)
+  const agent = echoAgent(url)
+  await until(() => old.registry.count(at('echo')) === 2)
+  use(next)
+  old.upstream.askToMove({ keep: true })
+  await until(() => next.registry.count(at('echo')) === 2)
+  // Round trips on the connections that its `drain` has come on.
+  for (let count = 0; count < 20; count += 1) expect(await visit(old, 'on')).toBe('on')
+  expect(old.registry.count(at('echo'))).toBe(2)
+  old.upstream.letGo()
+  await until(() => old.registry.count(at('echo')) === 0)
+  await until(() => old.upstream.sessions.size === 0)
+  expect(agent.sessions).toBe(2)
+})
+
+test('agents move one after the other', async () => {
+  const [old, next] = [await startServer(), await startServer()]
+  const { url, use } = await balancer(old)
+  echoAgent(url)
+  await until(() => old.registry.count(at('echo')) === 2)
+  use(next)
+  const beganAt = performance.now()
+  old.upstream.askToMove({ perSecond: 4 })
+  await until(() => next.registry.count(at('echo')) === 2)
+  expect(performance.now() - beganAt).toBeGreaterThanOrEqual(250)
+})
