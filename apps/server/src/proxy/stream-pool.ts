@@ -38,8 +38,8 @@ export interface StreamOwner {
 }
 
 /**
- * Idle time after which a stream carries only requests that may be sent twice, ms. The service may be about
- * to close the connection, and another request that meets the end could not be sent again unless it is
+ * Time since the last request began after which a stream carries only requests that may be sent twice, ms. When
+ * the answer left the service is not known: it may have been late. The service may be about to close the connection, and another request that meets the end could not be sent again unless it is
  * proved that it was not taken. A dial is cheap for a visitor that was away for so long. Shorter than the
  * keep-alive timeouts of servers (Node and Apache 5 s, nginx 75 s) less a round trip to the service.
  */
@@ -105,6 +105,15 @@ export class StreamPool {
     return count
   }
 
+  /** Idle streams that all visitors may use, of all sessions. */
+  get shared(): number {
+    let count = 0
+    for (const byEndpoint of this.#idle.values()) {
+      for (const idle of byEndpoint.values()) count += idle.shared
+    }
+    return count
+  }
+
   /** Ends every idle stream. */
   close(): void {
     for (const upstream of this.#idle.keys()) this.#closeOf(upstream)
@@ -147,8 +156,8 @@ export class UpstreamStream implements ChannelSink, Expiring {
   readonly reader: ResponseHeadReader
   /** Whether it carried a request before: then its end may only mean that the service closed an idle connection. */
   reused = false
-  /** When it became idle last, `performance.now()`. */
-  idleSince = 0
+  /** When its last request began, `performance.now()`: the service may have been idle ever since. */
+  usedSince: number = performance.now()
   deadline: number = IN_USE
   /** The visitor that may use it before others, or alone, while it is idle. */
   keptBy: StreamOwner | undefined
@@ -213,7 +222,6 @@ export class UpstreamStream implements ChannelSink, Expiring {
   /** From now on it is idle, for `timeoutMs` at most. */
   startIdle(timeoutMs: number): void {
     this.reused = true
-    this.idleSince = performance.now()
     this.deadline = this.#deadlines.now + timeoutMs
     if (!this.#isWatched) this.#deadlines.add(this)
     this.#isWatched = true
@@ -222,6 +230,7 @@ export class UpstreamStream implements ChannelSink, Expiring {
 
   /** From now on a request uses it. */
   stopIdle(): void {
+    this.usedSince = performance.now()
     this.deadline = IN_USE
   }
 
@@ -291,7 +300,7 @@ class IdleStreams {
   /** Takes the owner's stream, or the one that was used last: its service is the least likely to have closed it. */
   take(owner: StreamOwner | undefined, isOnce: boolean): UpstreamStream | undefined {
     const kept = owner?.kept
-    if (owner !== undefined && kept?.idle === this && !(isOnce && isLongIdle(kept))) {
+    if (owner !== undefined && kept?.idle === this && !(isOnce && mayBeLongIdle(kept))) {
       owner.kept = undefined
       kept.keptBy = undefined
       this.#kept.delete(kept)
@@ -299,8 +308,8 @@ class IdleStreams {
       return kept
     }
     const stream = this.#ready.at(-1)
-    // The others have been idle for longer still.
-    if (stream === undefined || (isOnce && isLongIdle(stream))) return undefined
+    // Most others have been idle for longer still.
+    if (stream === undefined || (isOnce && mayBeLongIdle(stream))) return undefined
     this.#ready.pop()
     stream.stopIdle()
     return stream
@@ -342,6 +351,11 @@ class IdleStreams {
     if (this.#kept.delete(stream)) return
     const at = this.#ready.indexOf(stream)
     if (at >= 0) this.#ready.splice(at, 1)
+  }
+
+  /** How many all visitors may use. */
+  get shared(): number {
+    return this.#ready.length
   }
 
   /** Whether no stream is idle here. */
@@ -419,6 +433,6 @@ function forgetUnused(byEndpoint: Map<string, IdleStreams>): void {
   }
 }
 
-function isLongIdle(stream: UpstreamStream): boolean {
-  return performance.now() - stream.idleSince > MAX_IDLE_ONCE_MS
+function mayBeLongIdle(stream: UpstreamStream): boolean {
+  return performance.now() - stream.usedSince > MAX_IDLE_ONCE_MS
 }

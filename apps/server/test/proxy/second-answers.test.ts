@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 
 import { exchangeRaw } from '@proj/testkit/raw-http'
+import { until } from '@proj/testkit/until'
 import { describe, expect, it } from 'vitest'
 
 import type { ProxyOptions } from '../../src/proxy/proxy-options.ts'
@@ -86,8 +87,16 @@ it('a second answer behind the first ends the stream before another visitor gets
 })
 
 describe('a stream is used again', () => {
-  /** Connections of the service that `requests` need, two visitors one after the other. */
-  async function connections(one: string, edge: ProxyOptions = {}): Promise<number> {
+  /**
+   * Connections of the service that `requests` need, two visitors one after the other.
+   *
+   * @param isShared - whether the second one may use the stream of the first, after the look.
+   */
+  async function connections(
+    one: string,
+    edge: ProxyOptions = {},
+    isShared = false,
+  ): Promise<number> {
     let count = 0
     await using path = await tunnel({
       edge,
@@ -100,21 +109,21 @@ describe('a stream is used again', () => {
         await visitor.send(one)
         expect((await visitor.readResponse()).status).toBe(200)
       }
-      await new Promise((resolve) => setTimeout(resolve, 60)) // longer than the look
+      if (isShared) await until(() => path.server.edge.pool.shared === 1)
     }
     return count
   }
   const post = `${request('POST /', 'Content-Length: 2')}ab`
 
   it('after a request without a body, by other visitors too', async () => {
-    expect(await connections(request('GET /'))).toBe(1)
+    expect(await connections(request('GET /'), {}, true)).toBe(1)
   })
 
   it('after a body by the same visitor alone', async () => {
     expect(await connections(post)).toBe(2)
   })
 
-  it('after a body by anybody with reuse always, by nobody with never', async () => {
+  it('after a body by all visitors with reuse always, by none with never', async () => {
     expect(await connections(post, { reuse: 'always' })).toBe(1)
     expect(await connections(post, { reuse: 'never' })).toBe(6)
   })

@@ -106,6 +106,21 @@ it('sends a POST on no stream that has been idle for half a second, but a GET', 
   expect(await ask('GET')).toBe(2)
 })
 
+it('sends a POST on no stream whose answer may have been on its way for half a second', async () => {
+  const { sockets, tcp } = answering()
+  await using path = await tunnel({ tcp })
+  using visitor = await path.visit()
+  await visitor.send(request('GET /hold'))
+  await until(() => sockets.length === 1)
+  const since = performance.now()
+  await until(() => performance.now() - since > 600)
+  sockets[0]?.write(ANSWER)
+  expect((await visitor.readResponse()).status).toBe(200)
+  await visitor.send(request('POST /', 'Content-Length: 0'))
+  expect((await visitor.readResponse()).status).toBe(200)
+  expect(sockets.length).toBe(2)
+})
+
 it('remembers no endpoints without end', async () => {
   await using path = await tunnel({ http: (_, res) => res.end(), edge: { reuse: 'never' } })
   using visitor = await path.visit()
