@@ -693,8 +693,11 @@ export class Exchange implements ChannelSink {
     this.#endFailed(error)
   }
 
-  #endFailed(error: ProxyError): void {
+  #endFailed(failure: ProxyError): void {
     const requestComplete = this.#requestBody.done
+    const isPikos =
+      failure === PROXY_ERRORS.noUpstream && this.#request.header('x-piko-endpoint') !== undefined
+    const error = isPikos ? PROXY_ERRORS.noUpstreamPiko : failure
     this.#owner.ended({ kind: 'failed', error, requestComplete })
   }
 

@@ -21,6 +21,7 @@ export const PROXY_ERRORS: Readonly<
   Record<
     | 'endpointMissing'
     | 'noUpstream'
+    | 'noUpstreamPiko'
     | 'endpointNotHttp'
     | 'agentBusy'
     | 'agentFull'
@@ -45,7 +46,15 @@ export const PROXY_ERRORS: Readonly<
   >
 > = {
   endpointMissing: { status: 400, error: 'missing endpoint id', code: 'endpoint_missing' },
-  noUpstream: { status: 502, error: 'no available upstreams', code: 'no_upstream' },
+  // Nothing has reached a service: a balancer may send the request to another server, whatever its method.
+  noUpstream: {
+    status: 503,
+    error: 'no available upstreams',
+    code: 'no_upstream',
+    retryAfterMs: 1_000,
+  },
+  // As Piko's server has it, for a request that names its endpoint in the header of Piko.
+  noUpstreamPiko: { status: 502, error: 'no available upstreams', code: 'no_upstream' },
   endpointNotHttp: {
     status: 404,
     error: 'endpoint does not carry HTTP',

@@ -157,7 +157,7 @@ test('metrics have the names and labels that dashboards of Piko read', async () 
       '# TYPE piko_proxy_requests_total counter',
       'piko_proxy_requests_total{status="200",method="GET"} 1',
       'piko_proxy_requests_total{status="200",method="DELETE"} 1',
-      'piko_proxy_requests_total{status="502",method="GET"} 1',
+      'piko_proxy_requests_total{status="503",method="GET"} 1',
       '# TYPE piko_proxy_request_latency_seconds histogram',
       'piko_proxy_request_latency_seconds_bucket{status="200",method="GET",le="10"} 1',
       'piko_proxy_request_latency_seconds_bucket{status="200",method="GET",le="+Inf"} 1',

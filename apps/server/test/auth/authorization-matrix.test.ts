@@ -84,6 +84,8 @@ async function startServer(
     logger: silent,
     store,
     authenticator,
+    // What is permitted reaches an endpoint without an agent, and is not to wait for one.
+    waits: { absentWaitMs: 0 },
   })
   const scheme = tls.proxy === undefined ? 'http' : 'https'
   const url = (name: 'proxy' | 'upstream' | 'admin'): string =>

@@ -104,7 +104,7 @@ describe('a visitor', () => {
     const token = `authorization: Bearer ${ALL}`
     const answer = await exchangeRaw(port, get(token).replace('web.', 'none.'))
     expect([answer.status, answer.body.toString()]).toEqual([
-      502,
+      503,
       '{"error":"no available upstreams"}\n',
     ])
   })

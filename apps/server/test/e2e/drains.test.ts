@@ -60,7 +60,7 @@ test('a download that runs when the agent is stopped finishes, and the agent end
   await agent.line(/stopping/)
   const { headers } = await until(async () => {
     const answer = await visit(server.ports.proxy)
-    return answer.status === 502 && answer
+    return answer.status === 503 && answer
   })
   expect(headers['adit-error']).toBe('no_upstream')
   service.finish()

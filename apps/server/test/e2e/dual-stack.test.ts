@@ -65,5 +65,5 @@ test('a listener on one family is not reached by the other', async ({ skip }) =>
   const server = aditServer(['--proxy.bind-addr', '[::1]:0', ...args, '--json'])
   const { proxy } = portsOf(await server.event('ready'))
   await expect(exchangeRaw({ host: '127.0.0.1', port: proxy }, GET)).rejects.toThrow(/ECONNREFUSED/)
-  expect((await exchangeRaw({ host: '::1', port: proxy }, GET)).status).toBe(502)
+  expect((await exchangeRaw({ host: '::1', port: proxy }, GET)).status).toBe(503)
 })

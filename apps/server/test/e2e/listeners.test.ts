@@ -92,7 +92,7 @@ test('on-conflict=next takes another port and says which', async () => {
     wanted: `127.0.0.1:${wanted}`,
     port: proxy,
   })
-  expect((await visit(proxy)).status).toBe(502)
+  expect((await visit(proxy)).status).toBe(503)
 })
 
 test('adit access follows the policy as well', async () => {
@@ -129,7 +129,7 @@ test('a deny list keeps visitors out, and changes in the running server', async 
   file('192.0.2.0/24')
   server.kill('SIGHUP')
   await server.line(/configuration changed/)
-  expect((await visit(proxy)).status).toBe(502)
+  expect((await visit(proxy)).status).toBe(503)
 })
 
 test('an allow list lets nobody else in, on a dual-stack port by the IPv4 address of the client', async () => {
@@ -137,7 +137,7 @@ test('an allow list lets nobody else in, on a dual-stack port by the IPv4 addres
   const closed = portsOf(await aditServer([...args, '10.0.0.0/8,::1']).event('ready'))
   expect(await heard(closed.proxy)).toBe('')
   const open = portsOf(await aditServer([...args, '127.0.0.1']).event('ready'))
-  expect((await visit(open.proxy)).status).toBe(502)
+  expect((await visit(open.proxy)).status).toBe(503)
 })
 
 test('the lists of an access change without giving its port up', async () => {

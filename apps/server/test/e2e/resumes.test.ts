@@ -36,9 +36,9 @@ test('service resumes after the agent was killed and started again', async () =>
   await agent.exited
   const { status, headers } = await until(async () => {
     const answer = await visit(server.ports.proxy)
-    return answer.status === 502 && answer
+    return answer.status === 503 && answer
   })
-  expect({ status, error: headers['adit-error'] }).toEqual({ status: 502, error: 'no_upstream' })
+  expect({ status, error: headers['adit-error'] }).toEqual({ status: 503, error: 'no_upstream' })
   await startAgent('http', 'web', service.port, server)
   expect((await visit(server.ports.proxy)).status).toBe(200)
 })

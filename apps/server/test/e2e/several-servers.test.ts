@@ -47,7 +47,7 @@ async function send(port: number, method: string, tag: string, agent: Agent): Pr
     visitor.on('response', (response) => {
       response.resume().on('close', () => {
         const isWhole = response.complete
-        const isElsewhere = response.headers['adit-error'] === 'no_upstream'
+        const isElsewhere = response.statusCode === 503
         resolve({ status: isWhole ? (response.statusCode ?? 0) : 0, isElsewhere })
       })
     })

@@ -121,7 +121,7 @@ describe('who may come', () => {
     })
     const good = curl(server, '--cert', cert, '--key', key, '-o', '/dev/null', '-w', '%{http_code}')
     await good.exited
-    expect(good.stdout).toBe('502') // in, but nobody offers `web`
+    expect(good.stdout).toBe('503') // in, but nobody offers `web`
   })
 
   test('an agent of plain http learns that the port speaks TLS', async () => {

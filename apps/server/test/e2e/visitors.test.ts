@@ -198,7 +198,7 @@ test('a tenant has a domain of its own, and with proxy.auth visitors show its to
   expect((await visit('web.acme.test')).status).toBe(401)
   expect((await visit('web.example.com', bearer)).status).toBe(401)
   expect((await visit('web.example.com', `authorization: Bearer ${hs256(key, {})}`)).status).toBe(
-    502,
+    503,
   )
   const answer = await visit('web.acme.test', bearer)
   expect(answer.status).toBe(200)

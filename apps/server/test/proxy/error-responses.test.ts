@@ -150,12 +150,23 @@ describe('error responses of the server itself', () => {
     expect(answer.headers['adit-error']).toBe('endpoint_missing')
   })
 
-  it('answers 502 for an endpoint without an upstream', async () => {
+  it('answers 503 for an endpoint without an agent, and 502 where it is named as with Piko', async () => {
     await using path = await tunnel({ http: (_, res) => res.end() })
-    const answer = await exchangeRaw(path.port, lines('GET / HTTP/1.1', 'Host: x.localhost'))
-    expect(answer.status).toBe(502)
-    expect(answer.body.toString()).toBe('{"error":"no available upstreams"}\n')
-    expect(answer.headers['adit-error']).toBe('no_upstream')
+    const ask = async (method: string, ...headers: string[]): Promise<unknown[]> => {
+      const { port } = path
+      const {
+        status,
+        body,
+        headers: answer,
+      } = await exchangeRaw(port, lines(`${method} / HTTP/1.1`, 'Content-Length: 0', ...headers))
+      return [status, body.toString(), answer['adit-error'], answer['retry-after']]
+    }
+    const text = '{"error":"no available upstreams"}\n'
+    for (const method of ['GET', 'POST']) {
+      expect(await ask(method, 'Host: x.localhost')).toEqual([503, text, 'no_upstream', '1'])
+      const named = await ask(method, 'Host: web.localhost', 'X-Piko-Endpoint: x')
+      expect(named).toEqual([502, text, 'no_upstream', undefined])
+    }
   })
 
   it('answers 502 at once while the service is down, and serves when it is back', async () => {
@@ -216,7 +227,7 @@ describe('error responses of the server itself', () => {
     await using path = await tunnel({ http: (_, res) => res.end() })
     using visitor = await path.visit()
     await visitor.send(lines('HEAD / HTTP/1.1', 'Host: nobody.localhost'))
-    expect((await visitor.readResponse('HEAD')).status).toBe(502)
+    expect((await visitor.readResponse('HEAD')).status).toBe(503)
     await visitor.send(request('GET /'))
     expect((await visitor.readResponse()).status).toBe(200)
   })

@@ -81,7 +81,7 @@ test('every answered exchange has a duration, with the method it was asked by', 
   ])
   expect(durations).toEqual([
     ['GET', 200, 2],
-    ['GET', 502, 1],
+    ['GET', 503, 1],
     ['POST', 201, 1],
     ['other', 200, 1],
   ])

@@ -202,7 +202,7 @@ describe('an endpoint of a tenant', () => {
       expect(await whose(path, 'web.example.com', header)).toBe('404 tenant_unknown')
     }
     // A configured tenant is known, also while nobody serves the name.
-    expect(await whose(path, 'other.acme.example.com')).toBe('502 no_upstream')
+    expect(await whose(path, 'other.acme.example.com')).toBe('503 no_upstream')
   })
 
   it('asks for a token of that tenant where visitors need one', async () => {

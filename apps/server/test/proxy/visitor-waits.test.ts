@@ -57,7 +57,7 @@ describe('an endpoint whose agent is away for a moment', () => {
     using visitor = await path.visit()
     await visitor.send(request('GET /'))
     const { status, headers } = await visitor.readResponse()
-    expect([status, headers['adit-error']]).toEqual([502, 'no_upstream'])
+    expect([status, headers['adit-error']]).toEqual([503, 'no_upstream'])
     expect(path.server.registry.waits.waiting).toBe(0)
   })
 })
@@ -86,13 +86,13 @@ describe('a name of which a server that has just started knows nothing', () => {
 
   it('is no_upstream later, and when its agent has left', async () => {
     using later = await serverWith(0)
-    expect((await exchangeRaw(later.port, request('GET /'))).status).toBe(502)
+    expect((await exchangeRaw(later.port, request('GET /'))).status).toBe(503)
     using started = await serverWith(60_000)
     const agent = new Agent({ url: `http://127.0.0.1:${started.upstream}` })
     await forward(agent, 'web', { kind: 'http', service: { host: '127.0.0.1', port: 1 } }).ready()
     await agent.close()
     await until(() => started.server.registry.count(WEB) === 0)
-    expect((await exchangeRaw(started.port, request('GET /'))).status).toBe(502)
+    expect((await exchangeRaw(started.port, request('GET /'))).status).toBe(503)
   })
 
   it('has a quarter of the places, all such names together', async () => {
@@ -102,7 +102,7 @@ describe('a name of which a server that has just started knows nothing', () => {
       exchangeRaw(started.port, request('GET /').replace('web', name)).catch(() => undefined)
     const held = [ask('one'), ask('two')]
     await until(() => waits.waiting === 2)
-    expect((await ask('three'))?.status).toBe(502)
+    expect((await ask('three'))?.status).toBe(503)
     expect(waits.rejected).toBe(1)
     started.server.destroy()
     await Promise.all(held)
