@@ -140,7 +140,10 @@ describe('an endpoint that no session has served', () => {
 
   test('is not waited for by other visitors, nor when absentWaitMs is 0', async () => {
     const server = await startServer({ waits: { absentWaitMs: 0 } })
-    expect(await open(await startServer())).toBe('noUpstream')
+    const waiting = await startServer()
+    const opened = open(waiting)
+    expect(waiting.registry.waits.waiting).toBe(0)
+    expect(await opened).toBe('noUpstream')
     const stream = await dial('pg', { url: server.url })
     await expect(readAll(stream)).rejects.toMatchObject({
       reason: RESET_REASONS.noUpstream,
