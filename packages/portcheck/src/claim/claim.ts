@@ -131,24 +131,27 @@ export class Claim {
 
   /**
    * Gives the port to `server` (net, http, https, http2), early clients first. The server then listens
-   * as after its own `listen`; closing it frees the port.
+   * as after its own `listen`; `server.close()` frees the port at once, on all sockets of the claim.
    * @throws {PortcheckError} PORTCHECK_CLAIM_CLOSED when the claim is closed or already served.
    */
   adopt(server: Server): void {
     if (server.listening) throw new TypeError('server must not be listening already')
     this.#serveBy((socket) => {
-      if (!server.listening) {
-        // The server was closed; the second socket of the claim finds out with this client.
-        socket.destroy()
-        this.destroy()
-        return
-      }
-      emitConnection(server, socket)
+      // A client of another socket, which was accepted before the server was closed.
+      if (server.listening) emitConnection(server, socket)
+      else socket.destroy()
     })
     this.#adopter = server
     // http servers watch for slow clients from `listening` on, so clients are passed on only then.
     server.once('listening', () => this.#early.drain((socket) => emitConnection(server, socket)))
     server.once('close', () => this.destroy())
+    // `close` is emitted when the last connection has ended, but the port is free from the call on.
+    const close = server.close.bind(server)
+    server.close = (closed) => {
+      close(closed)
+      this.destroy()
+      return server
+    }
     server.listen(this.#sockets[0]?.server)
   }
 

@@ -318,17 +318,34 @@ describe('adopt', () => {
     await held(`localhost:${claimed.port}`)
   })
 
-  it('closes the second socket at its first client after the server closed', async () => {
+  it.each([
+    ['net', () => createServer()],
+    ['http', () => createHttp()],
+  ])('frees the port at close of a server of %s, while a client stays', async (_kind, make) => {
     const claimed = await held('localhost:0')
-    const server = createServer()
+    const server = make()
     adopt(claimed, server)
-    const open = client(claimed.port)
-    await once(server, 'connection')
-    server.close() // its `close` event waits for the open connection
-    await once(client(claimed.port, '::1'), 'close')
+    let accepted = 0
+    server.on('connection', () => (accepted += 1))
+    const clients = ['127.0.0.1', '::1'].map((host) => client(claimed.port, host))
+    // A request without an end, so that http does not take the connection for idle.
+    for (const one of clients) one.write('GET / HTTP/1.1\r\n')
+    await until(() => accepted === 2)
+    let isClosed = false
+    server.close(() => (isClosed = true)) // its `close` event waits for the clients
     await claimed.closed
     expect(server.listening).toBe(false)
-    open.destroy()
+    for (const host of ['127.0.0.1', '::1']) {
+      const [error] = await once(connect(claimed.port, host), 'error')
+      expect(error).toMatchObject({ code: 'ECONNREFUSED' })
+    }
+    const next = await held(`localhost:${claimed.port}`)
+    expect(isClosed).toBe(false)
+    // The server can be used again.
+    await next.close()
+    adopt(await held(`localhost:${claimed.port}`), server)
+    expect(server.listening).toBe(true)
+    for (const one of clients) one.destroy()
   })
 
   it('rejects a server that already listens', async () => {
