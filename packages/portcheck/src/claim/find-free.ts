@@ -18,6 +18,11 @@ const SHARED: ReadonlySet<WarningCode> = new Set(['PC101', 'PC102', 'PC103'])
 export interface FindFreeOptions extends ClaimOptions {
   /** Host as in a Want. @default every address, IPv6 and IPv4 */
   readonly host?: string
+  /**
+   * Ports to try first, in this order, 1 to 65535. When none of them is free, the search goes on as
+   * without this option. @default []
+   */
+  readonly prefer?: readonly number[]
   /** Ports to choose from, both ends included, 1 to 65535. @default a port that the system chooses */
   readonly range?: PortRange
   /** Ports to skip, in addition to those that browsers block. @default [] */
@@ -37,10 +42,11 @@ export interface FindFreeOptions extends ClaimOptions {
  *   cannot be bound.
  */
 export async function findFree(options: FindFreeOptions = {}): Promise<Claim> {
-  const { host, range, avoid = [], random = Math.random, signal } = options
+  const { host, prefer = [], range, avoid = [], random = Math.random, signal } = options
   signal?.throwIfAborted()
   const read = readWant(host === undefined ? 0 : { host, port: 0 })
-  const candidates = range === undefined ? draws() : walk(resolveRange(range), random())
+  const rest = range === undefined ? draws() : walk(resolveRange(range), random())
+  const candidates = inOrder(resolvePreferred(prefer), rest)
   const plan = await planWant(read)
   const avoided = new Set(avoid)
   let cause: unknown
@@ -79,6 +85,11 @@ function isSkippable(error: unknown): boolean {
   )
 }
 
+function* inOrder(first: Iterable<number>, then: Iterable<number>): Generator<number> {
+  yield* first
+  yield* then
+}
+
 function* draws(): Generator<number> {
   for (let draw = 0; draw < MAX_DRAWS; draw += 1) yield 0
 }
@@ -87,6 +98,12 @@ function* walk({ first, last }: PortRange, start: number): Generator<number> {
   const size = last - first + 1
   const offset = Math.floor(start * size)
   for (let step = 0; step < size; step += 1) yield first + ((offset + step) % size)
+}
+
+function resolvePreferred(ports: readonly number[]): readonly number[] {
+  const wrong = ports.find((port) => !isPort(port))
+  if (wrong === undefined) return ports
+  throw new RangeError(`prefer must be ports from 1 to 65535, got ${inspect(wrong)}`)
 }
 
 function resolveRange(range: PortRange): PortRange {

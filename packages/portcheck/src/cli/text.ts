@@ -23,7 +23,7 @@ const WORDS: Readonly<Record<BindVerdict, string>> = {
 }
 
 const HIDDEN: Readonly<Record<NonNullable<Holder['hiddenBecause']>, string>> = {
-  permission: 'its process is hidden from you, try sudo',
+  permission: 'its process is not visible to you, try sudo',
   namespace: 'its process is in another container or namespace',
   'no-owner': 'its process has ended',
   'no-tool': 'the tool to find the process is missing',

@@ -2,6 +2,8 @@
 // can read.
 import { readdir, readlink } from 'node:fs/promises'
 
+import { errnoOf } from '../claim/bind-verdict.ts'
+
 /** The processes that have sockets open. */
 export interface SocketOwners {
   /** For each socket number the lowest process id that has it open. */
@@ -13,15 +15,18 @@ export interface SocketOwners {
 /** Finds the processes that have the given sockets open. */
 export async function findSocketOwners(inodes: ReadonlySet<number>): Promise<SocketOwners> {
   const pids = new Map<number, number>()
-  let hidden = false
-  if (inodes.size === 0) return { pids, hidden }
+  if (inodes.size === 0) return { pids, hidden: false }
+  const processes = await listProcesses()
+  // Every namespace has a process 1. With hidepid=2 the processes of other users are not listed.
+  let hidden = !processes.includes(1)
   const links = new Map([...inodes].map((inode) => [`socket:[${inode}]`, inode]))
-  for (const pid of await listProcesses()) {
+  for (const pid of processes) {
     let fds: string[]
     try {
       fds = await readdir(`/proc/${pid}/fd`)
     } catch (error) {
-      hidden ||= error instanceof Error && 'code' in error && error.code === 'EACCES'
+      // EPERM with hidepid=1. A process that has ended is ENOENT.
+      hidden ||= ['EACCES', 'EPERM'].includes(errnoOf(error))
       continue
     }
     for (const link of await Promise.all(fds.map(async (fd) => await readFd(pid, fd)))) {

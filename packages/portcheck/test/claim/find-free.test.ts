@@ -29,6 +29,23 @@ describe('findFree', () => {
     })
   })
 
+  it('takes the first preferred port that is free, then another', async () => {
+    const { first, last } = await freePair()
+    const options = { host: '127.0.0.1', prefer: [last, first] }
+    const ports = [(await found(options)).port, (await found(options)).port]
+    expect(ports).toEqual([last, first])
+    const { port } = await found(options)
+    expect([last, first]).not.toContain(port)
+    const range = { first, last }
+    await expect(found({ ...options, range })).rejects.toMatchObject({
+      code: 'PORTCHECK_RANGE_EXHAUSTED',
+    })
+  })
+
+  it.each([0, -1, 1.5, 65_536])('rejects the preferred port %d', async (port) => {
+    await expect(found({ prefer: [port] })).rejects.toThrow('prefer must be ports from 1 to 65535')
+  })
+
   it('skips the ports in avoid', async () => {
     const { first, last } = await freePair()
     const avoid = [first]

@@ -169,7 +169,7 @@ describe('formatReport', () => {
       [
         '80  busy',
         '  held by  a hidden process (user 33) on [::]:80',
-        '           its process is hidden from you, try sudo',
+        '           its process is not visible to you, try sudo',
       ].join('\n'),
     )
   })

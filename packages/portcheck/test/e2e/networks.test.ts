@@ -123,6 +123,15 @@ describe.skipIf(noNetworks !== undefined)(`with both families${because(noNetwork
     expect(reports[0]?.holders[0]).not.toHaveProperty('pid')
   })
 
+  it.each([1, 2])('reports that a process is not visible, with hidepid=%d', async (hidepid) => {
+    const network = own()
+    const { port } = await heldIn(network, { host: '127.0.0.1' })
+    const mount = `mount -t proc -o hidepid=${hidepid} proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"`
+    const prefix = [...network.prefix, 'unshare', '--mount', 'sh', '-c', mount, 'sh']
+    const { reports } = await portcheck([`127.0.0.1:${port}`, '--json'], prefix)
+    expect(reports[0]?.holders).toMatchObject([{ uid: 0, hiddenBecause: 'permission' }])
+  })
+
   it('listens on every address of a name that this machine has', async () => {
     const network = own()
     const hosts = [
