@@ -26,6 +26,7 @@ import {
   text,
   url,
 } from '@proj/config'
+import { NO_PROXY_FORMS, wrongNoProxyEntries } from '@proj/dialer'
 import { TUNNEL_LIMITS } from '@proj/tunnel'
 import { VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
@@ -290,6 +291,15 @@ export const settings = defineSettings({
         key: 'connect.url',
         message: 'URLs with and without TLS cannot be mixed',
         hint: 'use https: for all of them; a plain one sends the token unencrypted',
+      }
+    },
+    function* noProxyIsKnown({ connect: { noProxy = '' } }) {
+      const [wrong] = wrongNoProxyEntries(noProxy)
+      if (wrong === undefined) return
+      yield {
+        key: 'connect.no_proxy',
+        message: `the entry ${JSON.stringify(wrong)} has no known form`,
+        hint: `use ${NO_PROXY_FORMS}, separated by commas`,
       }
     },
     function* oneSource({ connect }) {

@@ -19,6 +19,7 @@ export type { Pem, TlsOptions } from './tls/options.ts'
 
 // Proxies.
 export { EnvironmentProxies, proxyFromEnvironment, type Environment } from './proxy/environment.ts'
+export { NO_PROXY_FORMS, wrongNoProxyEntries } from './proxy/no-proxy.ts'
 export { ProxyServer, type ProxyProtocol, type ProxySettings } from './proxy/proxy-server.ts'
 export type { ProxyAuthorize, ProxyChallenge } from './proxy/challenge.ts'
 export type { ProxyOption } from './proxy/select-proxy.ts'

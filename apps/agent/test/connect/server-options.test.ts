@@ -32,6 +32,15 @@ test('several servers are a list, or one text with commas', async () => {
   expect((await optionsOf({ url: 'http://a.example:8001' })).url).toEqual(urls.slice(0, 1))
 })
 
+test('an entry of no_proxy without a known form is a problem of its key', async () => {
+  const wrong = optionsOf({ no_proxy: 'example.com, 10.0.0.256' })
+  await expect(wrong).rejects.toThrow(
+    /connect\.no_proxy[\s\S]*the entry \\?"10\.0\.0\.256\\?" has no known form/,
+  )
+  const { connect } = await optionsOf({ no_proxy: '10.*, <local>' })
+  expect(connect).toHaveProperty('noProxy', '10.*, <local>')
+})
+
 test('URLs with and without TLS cannot be mixed', async () => {
   const mixed = optionsOf({ url: ['https://a.example', 'http://b.example'] })
   await expect(mixed).rejects.toThrow('URLs with and without TLS cannot be mixed')

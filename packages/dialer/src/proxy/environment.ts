@@ -3,7 +3,7 @@
 // traffic would go to an unexpected proxy. There is a warning instead.
 
 import { DialError } from '../errors.ts'
-import { isThisHost, type NoProxyRules, parseNoProxy } from './no-proxy.ts'
+import { NO_PROXY_FORMS, isThisHost, type NoProxyRules, parseNoProxy } from './no-proxy.ts'
 import { ProxyServer } from './proxy-server.ts'
 
 /** Protocol to the target; decides which variables are used. */
@@ -103,7 +103,7 @@ export class EnvironmentProxies {
       {
         phase: 'proxy',
         leg: 'local',
-        hint: 'use example.com, *.example.com, 192.0.2.1, 192.0.2.0/24, 192.0.2.*, <local> or *, each with or without a port',
+        hint: `use ${NO_PROXY_FORMS}`,
       },
     )
   }

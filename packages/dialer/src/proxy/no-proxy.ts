@@ -47,6 +47,15 @@ export function parseNoProxy(text: string): NoProxyRules {
   }
 }
 
+/** The forms of an entry that are most used, for messages. */
+export const NO_PROXY_FORMS =
+  'example.com, *.example.com, 192.0.2.1, 192.0.2.0/24, 192.0.2.*, <local> or *, each with or without a port'
+
+/** Returns the entries of a list in the form of NO_PROXY that have no known form, which a dial refuses. */
+export function wrongNoProxyEntries(text: string): readonly string[] {
+  return parseNoProxy(text).wrong
+}
+
 /** Tells whether a host is this host itself: it never uses a proxy from the environment. */
 export function isThisHost(host: string): boolean {
   const name = normalise(host)
