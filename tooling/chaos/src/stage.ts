@@ -38,6 +38,8 @@ export interface Surroundings {
 export interface StageOptions {
   /** Agents, all of them with the same endpoints. Default 1. */
   readonly agents?: number
+  /** More HTTP endpoints of each agent, with the same service. */
+  readonly endpoints?: readonly string[]
   /** A relay between the agents and the server; the number is its bytes per second. */
   readonly relay?: true | number
   /** Agents and service are in a network of their own, behind a link. */
@@ -59,6 +61,8 @@ export interface StageLevel {
   readonly programs: ReadonlyMap<string, Level>
   /** Streams of visitors, running requests, upgraded connections and visitors at the server. */
   readonly open: number
+  /** Streams of visitors alone. */
+  readonly streams: number
 }
 
 /** A running stage. */
@@ -189,13 +193,13 @@ export class Stage implements AsyncDisposable {
   /** What is open and used now. */
   async level(): Promise<StageLevel> {
     const programs = new Map(this.programs.map((program) => [program.name, program.level()]))
-    if (this.#options.direct === true) return { programs, open: 0 }
+    if (this.#options.direct === true) return { programs, open: 0, streams: 0 }
     const sessions = await this.page<readonly Session[]>('/status/upstream/sessions')
     const streams = new Map(sessions.map(({ session, openStreams }) => [session, openStreams]))
     const edge = await this.page<Edge>('/status/edge')
     const own = [...streams.values()].map((count) => Math.max(0, count - CONTROL_STREAMS))
     const open = [...own, edge.connections, edge.inFlight, edge.upgraded]
-    return { programs, open: open.reduce((total, value) => total + value, 0) }
+    return { programs, open: sum(open), streams: sum(own) }
   }
 
   /** Ends everything. */
@@ -233,6 +237,10 @@ export class Stage implements AsyncDisposable {
     const url = `http://${host}:${this.#relay?.port ?? this.#ports.upstream}`
     const listeners = [
       { endpoint: WEB, addr: `127.0.0.1:${this.#ports.http}` },
+      ...(this.#options.endpoints ?? []).map((endpoint) => ({
+        endpoint,
+        addr: `127.0.0.1:${this.#ports.http}`,
+      })),
       { endpoint: RAW, addr: `127.0.0.1:${this.#ports.tcp}`, protocol: 'tcp' },
     ]
     writeFileSync(file, JSON.stringify({ connect: { url }, listeners })) // JSON is YAML
@@ -249,6 +257,10 @@ interface Edge {
   readonly connections: number
   readonly inFlight: number
   readonly upgraded: number
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
 }
 
 function portOf(address: string | undefined): number {

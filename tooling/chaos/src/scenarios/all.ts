@@ -1,6 +1,6 @@
 // Every scenario, in the order in which they run.
 import type { Scenario } from '../scenario.ts'
-import { KEEP_ALIVE_RACE, OVERLOAD, SLOW_PEERS } from './crowds.ts'
+import { KEEP_ALIVE_RACE, OVERLOAD, SLOW_BODIES_OF_ONE, SLOW_PEERS } from './crowds.ts'
 import { CUT, FREEZE_LINK, SLOW_LINE } from './links.ts'
 import {
   FREEZE_AGENT,
@@ -27,5 +27,6 @@ export const SCENARIOS: readonly Scenario[] = [
   STEPPED_CLOCK,
   OVERLOAD,
   SLOW_PEERS,
+  SLOW_BODIES_OF_ONE,
   KEEP_ALIVE_RACE,
 ]
