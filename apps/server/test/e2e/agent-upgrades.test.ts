@@ -301,12 +301,16 @@ test('a successor that fails after visitors have come to it serves them first', 
   }
   write({})
   const agent = await upgradable(['start', '--config', file, ...connectTo(server, 'upstream')])
-  write({ admin: { bind_addr: `127.0.0.1:${port}` } })
+  // It gets visitors while it waits for the port.
+  write({ admin: { bind_addr: `127.0.0.1:${port}`, on_conflict: 'wait', wait: '1s' } })
   const ending = new AbortController()
   const visits: Promise<number>[] = []
   const visiting = (async () => {
     while (!ending.signal.aborted) {
-      visits.push(visit(server.ports.proxy).then(({ status }) => status))
+      // Not GET: the server would send that again on a session of the running agent.
+      const head =
+        'POST / HTTP/1.1\r\nhost: web.localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n'
+      visits.push(exchangeRaw(server.ports.proxy, head).then(({ status }) => status))
       await delay(10)
     }
   })()
