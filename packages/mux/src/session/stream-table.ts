@@ -112,7 +112,8 @@ export class StreamTable {
   }
 
   /** Removes a stream that closed. */
-  remove({ id, acknowledged, count }: Pick<Channel, 'id' | 'acknowledged' | 'count'>): void {
+  remove(channel: Channel): void {
+    const { id, acknowledged, count } = channel
     if (!this.#live.delete(id)) return
     if (count !== undefined) count.open -= 1
     if (this.#isOwn(id)) {
