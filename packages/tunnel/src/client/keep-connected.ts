@@ -36,6 +36,9 @@ export const NETWORK_CHECK_MS = 2_000
 /** Why a connection is left after `check`. */
 export const SILENT = 'nothing came from the server since the addresses of this machine changed'
 
+/** Longest wait that a peer can ask for when it drains, ms: the most that a server of ours can be set to. */
+export const MAX_DEPARTURE_MS = 300_000
+
 /** Longest wait between attempts while something needs the connection, ms. */
 export const DEMAND_WAIT_MS = 250
 
@@ -204,7 +207,7 @@ async function keepTrying<T extends KeptConnection>(
       hasLived ||= leftMs - sinceMs >= LIVED_MS
       if (departure.isReplaced) continue
       problem = departure.error
-      retryAfterMs = departure.retryAfterMs
+      retryAfterMs = departure.retryAfterMs && Math.min(departure.retryAfterMs, MAX_DEPARTURE_MS)
       if (isUnauthorized(problem) && options.renewsCredentials !== true) {
         isOver = options.isOver?.(connection, problem) ?? true
         // Another server takes the place of the one that has ended the session.

@@ -7,6 +7,7 @@ import {
   type Departure,
   keepConnected,
   LIVED_MS,
+  MAX_DEPARTURE_MS,
 } from '../../src/client/keep-connected.ts'
 import type { NetworkChange } from '../../src/client/network-watch.ts'
 
@@ -64,6 +65,27 @@ describe('a refusal that is final', () => {
     stop.abort()
     void ended
   })
+})
+
+test('a peer that drains and asks for a wait beyond the longest timer is waited for 5 min', async () => {
+  const stop = new AbortController()
+  let made = 0
+  const ended = keepConnected({
+    connect: () => {
+      made += 1
+      return Promise.resolve({ left: Promise.resolve({ retryAfterMs: 2 ** 40 }) })
+    },
+    onConnected: () => {},
+    onRetry: () => {},
+    backoff: { random: () => 0 },
+    signal: stop.signal,
+  })
+  await vi.advanceTimersByTimeAsync(MAX_DEPARTURE_MS)
+  expect(made).toBe(1)
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(made).toBe(2)
+  stop.abort()
+  await ended
 })
 
 describe('the waits between attempts', () => {
