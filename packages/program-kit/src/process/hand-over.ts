@@ -18,6 +18,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { graceSignal } from './drain.ts'
+import { EXIT, UserError } from './exit-code.ts'
 
 /** Version of the messages. A successor of another version ends, and the running program goes on. */
 const VERSION = 1
@@ -68,11 +69,17 @@ export interface SuccessorOptions<Socket extends HandedSocket> {
   readonly signal: AbortSignal
 }
 
-/** A successor ended, or did not answer in time. The running program goes on. */
-export class HandOverError extends Error {
-  override readonly name = 'HandOverError'
+/**
+ * A successor ended or did not answer in time, and the running program continues; or, in a successor, the
+ * running program is gone or of another version.
+ */
+export class HandOverError extends UserError {
   /** Stable code. */
   readonly code = 'HAND_OVER_FAILED'
+
+  constructor(message: string, { cause }: { readonly cause?: unknown } = {}) {
+    super(message, { exitCode: EXIT.failed, cause })
+  }
 }
 
 /** The process that takes over; the end of the running program. */
@@ -229,8 +236,9 @@ export class Predecessor<Socket extends HandedSocket = HandedSocket> {
     env: Record<string, string | undefined>,
   ): Promise<Predecessor<Socket> | undefined> {
     const version = env[VARIABLE]
-    if (version === undefined || !host.connected) return undefined
+    if (version === undefined) return undefined
     delete env[VARIABLE]
+    if (!host.connected) throw new HandOverError('the process to be replaced is gone')
     if (version !== String(VERSION)) {
       throw new HandOverError(`the hand-over has version ${version}, this program has ${VERSION}`)
     }

@@ -11,6 +11,7 @@ import {
   Predecessor,
   Successor,
 } from '../../src/process/hand-over.ts'
+import { UserError } from '../../src/process/exit-code.ts'
 
 /** A successor that runs a script, with a limit that only a hanging one reaches. */
 async function successor(script: string, timeoutMs = 60_000, endMs = 0): Promise<Successor> {
@@ -159,11 +160,16 @@ class Channel extends EventEmitter implements HandOverHost {
   }
 }
 
-test('a process without the variable, or without a channel, is no successor', async () => {
+test('a process without the variable is no successor', async () => {
   expect(await Predecessor.receive(new Channel(), {})).toBe(undefined)
+})
+
+test('a successor whose channel was closed before it looked ends, and its variable is removed', async () => {
   const alone = new Channel()
   alone.connected = false
-  expect(await Predecessor.receive(alone, { ADIT_HAND_OVER: '1' })).toBe(undefined)
+  const env: Record<string, string | undefined> = { ADIT_HAND_OVER: '1' }
+  await expect(Predecessor.receive(alone, env)).rejects.toBeInstanceOf(UserError)
+  expect(env).toEqual({})
 })
 
 test('a successor of another version ends, and its variable is removed', async () => {
