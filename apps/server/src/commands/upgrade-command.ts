@@ -43,7 +43,13 @@ export async function upgradeServer({
   const deadlineMs = performance.now() + limits.delayMs + 2 * limits.timeoutMs + EXTRA_MS
   let outcome: UpgradeOutcome | undefined
   while (outcome === undefined && performance.now() < deadlineMs) {
-    await delay(POLL_MS, undefined, { signal: signals.stop })
+    await delay(POLL_MS)
+    if (signals.stop.aborted) {
+      throw new UserError('stopped before the outcome: the server may still be replaced', {
+        exitCode: EXIT.failed,
+        hint: 'see its log, to which both processes write',
+      })
+    }
     outcome = readOutcome(file)
   }
   if (outcome?.successor === undefined) {

@@ -299,6 +299,15 @@ test('TLS sessions are resumed after an upgrade', async () => {
   expect((await handshake(first.session)).isReused).toBe(true)
 })
 
+test('the command says that it was stopped before the outcome', async () => {
+  const server = await upgradable(['--upgrade.delay', '60s'])
+  const command = aditServer(['upgrade', '--data-dir', server.directory])
+  await server.process.line(/starting the successor/)
+  command.kill('SIGINT')
+  expect((await command.exited).code).toBe(1)
+  expect(command.stderr).toContain('stopped before the outcome')
+})
+
 test('without a server there is nothing to upgrade', async () => {
   using directory = temporaryDirectory()
   const command = aditServer(['upgrade', '--data-dir', directory.path])
