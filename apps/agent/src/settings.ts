@@ -208,7 +208,7 @@ export const settings = defineSettings({
       timeoutMs: setting(duration({ min: 100 }), {
         default: '30s',
         description:
-          'Upgrade in place: how long the successor may take for each of its two steps; then the running process goes on.',
+          'Upgrade in place: how long the new process may take for each of its two steps; then it is ended, and the old process continues to run.',
       }),
     },
     gracePeriodMs: setting(duration(), {

@@ -41,7 +41,7 @@ export interface UpgradeParts {
 /** Result of an upgrade. */
 export type UpgradeOutcome =
   | { readonly successor: number; readonly why?: undefined }
-  /** The running process goes on. */
+  /** The running process was not replaced. */
   | { readonly successor?: undefined; readonly why: string }
 
 /** A running agent's replacement, once at a time. */
@@ -76,7 +76,7 @@ export class Upgrade {
       return { successor: successor.pid }
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
-      logger.error({ why }, 'upgrade failed: this process goes on')
+      logger.error({ why }, 'upgrade failed: this process continues to run')
       return { why }
     } finally {
       this.#isRunning = false

@@ -1,6 +1,9 @@
 /** Numbers that can be set: default and range stand once, options and settings refer to them. */
 import { duration, integer, setting, type Setting, type SettingOptions, size } from '@proj/config'
 
+/** Longest time of a timer of Node, ms; with a longer one it runs at once. */
+export const MAX_TIMER_MS: number = 2 ** 31 - 1
+
 /** A number that can be set, both ends of its range included. */
 export interface Limit {
   /** Value without the option. */

@@ -34,6 +34,7 @@ import { refusePages } from './auth/refuse-pages.ts'
 import { type StandingPolicy, VisitorGates } from './auth/visitor-gates.ts'
 import { ConnectionBudget, type ConnectionShares, PortConnections } from './connection-budget.ts'
 import { DescriptorWatch } from './descriptor-watch.ts'
+import { MAX_TIMER_MS } from './limits.ts'
 import { endpointUrls } from './proxy/endpoint-urls.ts'
 import { HttpProxy } from './proxy/http-proxy.ts'
 import type { ProxyOptions } from './proxy/proxy-options.ts'
@@ -377,7 +378,7 @@ export class Server {
       this.publicPorts.visitors.destroy()
       this.#parts.connect.endConnections()
     }
-    const timer = ms === Infinity ? undefined : setTimeout(end, ms)
+    const timer = ms > MAX_TIMER_MS ? undefined : setTimeout(end, ms)
     return { [Symbol.dispose]: () => clearTimeout(timer) }
   }
 }

@@ -271,7 +271,7 @@ export const settings = defineSettings({
       longLivedMs: setting(duration(), {
         default: '30s',
         description:
-          'How long WebSockets, event streams and TCP connections go on after SIGTERM; then they are closed. At most 2 s less than grace-period.',
+          'How long WebSockets, event streams and TCP connections stay open after SIGTERM; then they are closed. At most 2 s less than grace-period.',
       }),
     },
     upgrade: {

@@ -12,7 +12,7 @@ import type { OwnCommands } from './commands.ts'
  * outcome.
  *
  * @param flags.pid - process of the agent. Default: the only one that runs.
- * @throws {UserError} when there is no such agent, or it goes on.
+ * @throws {UserError} when there is no such agent, or it was not replaced.
  */
 export async function upgradeAgent(
   { json, around }: Invocation<AgentTree, OwnCommands>,
@@ -40,9 +40,12 @@ export async function upgradeAgent(
   }
   const outcome = await requestUpgrade(socketOf.get(agent) ?? '', signals.stop)
   if (outcome.successor === undefined) {
-    throw new UserError(`process ${agent.pid} goes on: ${outcome.why}`, {
+    const why = signals.stop.aborted
+      ? 'stopped before the outcome: the agent may still be replaced'
+      : `the agent (process ${agent.pid}) was not replaced: ${outcome.why}`
+    throw new UserError(why, {
       exitCode: EXIT.failed,
-      hint: 'its log has the lines of both processes',
+      hint: 'see its log, to which both processes write',
     })
   }
   const { successor } = outcome

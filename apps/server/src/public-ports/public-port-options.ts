@@ -1,6 +1,6 @@
 import type { PortRange } from '@proj/config/address'
 
-import { type Limit, resolveLimit } from '../limits.ts'
+import { type Limit, MAX_TIMER_MS, resolveLimit } from '../limits.ts'
 
 /** Which ports agents can get, and how they are opened. */
 export interface PublicPortOptions {
@@ -43,9 +43,6 @@ export type ResolvedPublicPortOptions = Required<Omit<PublicPortOptions, Unset>>
 
 /** Options that may go without a value. */
 type Unset = 'allow' | 'hosts' | 'publicHost'
-
-/** Longest delay a timer of Node takes, ms. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Default and range of every number of {@link PublicPortOptions}. */
 export const PUBLIC_PORT_LIMITS: Readonly<
