@@ -156,7 +156,7 @@ export const settings = defineSettings({
       }),
       maxSourceShare: integerLimit(STREAM_QUOTA_LIMITS.maxSourceShare, {
         description:
-          'Most streams to an agent that are for one address, or /64 of IPv6, in percent; then 429. 100: no limit.',
+          'Most connections of one address, or /64 of IPv6, in percent of the streams of its agents; then 429. 100: no limit.',
       }),
       maxEndpointShare: integerLimit(STREAM_QUOTA_LIMITS.maxEndpointShare, {
         description:

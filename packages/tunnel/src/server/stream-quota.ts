@@ -14,8 +14,8 @@ interface Session {
 /** Who may have how many of an agent's streams. */
 export interface StreamQuotaOptions {
   /**
-   * Most streams of one source, an IPv4 address or a /64 of IPv6, in percent of what the sessions of an
-   * endpoint have, 1 to 100. Default 25.
+   * Most connections of one source, an IPv4 address or a /64 of IPv6, in percent of the streams that the
+   * sessions of an endpoint have, 1 to 100. A stream is refused only while so many are open. Default 25.
    */
   readonly maxSourceShare?: number
   /**
