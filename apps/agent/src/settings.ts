@@ -27,7 +27,7 @@ import {
   url,
 } from '@proj/config'
 import { NO_PROXY_FORMS, wrongNoProxyEntries } from '@proj/dialer'
-import { TUNNEL_LIMITS } from '@proj/tunnel'
+import { STREAM_REUSES, TUNNEL_LIMITS } from '@proj/tunnel'
 import { VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
 import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-settings-rules.ts'
@@ -150,6 +150,10 @@ export const settings = defineSettings({
           description:
             'Serve the name alone: the server rejects this agent while another one serves it, and others while this one does.',
         }),
+        reuse: setting(oneOf(STREAM_REUSES), {
+          description:
+            'When a connection to the HTTP service carries another request. safe: after a body for the same visitor alone, else after a look for bytes beyond the answer. Default: proxy.reuse of the server.',
+        }),
         proxyProtocol: setting(oneOf(['none', 'v1', 'v2']), {
           default: 'none',
           description:
@@ -223,6 +227,16 @@ export const settings = defineSettings({
           yield {
             key: `listeners[${index}].proxy_protocol`,
             message: 'it needs protocol tcp; HTTP services get X-Forwarded-For',
+          }
+        }
+      }
+    },
+    function* reuseIsForHttp({ listeners }) {
+      for (const [index, { protocol, reuse }] of listeners.entries()) {
+        if (protocol === 'tcp' && reuse !== undefined) {
+          yield {
+            key: `listeners[${index}].reuse`,
+            message: 'connections of a TCP service carry no requests: leave it out',
           }
         }
       }

@@ -22,7 +22,7 @@ import {
   text,
   url,
 } from '@proj/config'
-import { TUNNEL_LIMITS } from '@proj/tunnel'
+import { STREAM_REUSES, TUNNEL_LIMITS } from '@proj/tunnel'
 import { STREAM_QUOTA_LIMITS } from '@proj/tunnel/server'
 import { patternProblem, VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
@@ -99,10 +99,10 @@ export const settings = defineSettings({
         description:
           'Number of proxies in front of this server whose X-Forwarded headers are trusted.',
       }),
-      reuse: setting(oneOf(['never', 'safe', 'always']), {
+      reuse: setting(oneOf(STREAM_REUSES), {
         default: 'safe',
         description:
-          'When a connection to a service carries another request. safe: after a body for the same visitor alone, else after a look for bytes beyond the answer.',
+          'When a connection to a service carries another request. safe: after a body for the same visitor alone, else after a look for bytes beyond the answer. An agent may ask for another value for an endpoint.',
       }),
       maxInterimResponses: integerLimit(PROXY_LIMITS.maxInterimResponses, {
         description: 'Most interim responses (1xx) before the final one; then 502.',

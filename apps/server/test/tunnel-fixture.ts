@@ -3,7 +3,14 @@
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { createServer, type Server as NetServer, type Socket } from 'node:net'
 
-import { Agent, type AgentOptions, forward, type Listener, type Logger } from '@proj/tunnel'
+import {
+  Agent,
+  type AgentOptions,
+  forward,
+  type Listener,
+  type Logger,
+  type StreamReuse,
+} from '@proj/tunnel'
 import { listening, type Listening } from '@proj/testkit/listening'
 import { connectRaw, type RawHttp } from '@proj/testkit/raw-http'
 
@@ -26,6 +33,8 @@ export interface FixtureOptions {
   readonly waits?: VisitorWaitLimits
   /** What the agent demands of visitors, and what the operator does. */
   readonly visitors?: object
+  /** What the agent asks for as to the reuse of streams. */
+  readonly reuse?: StreamReuse
   readonly standing?: readonly StandingPolicy[]
   readonly authenticator?: Authenticator
   /** Gets the lines of the server. Default: they are dropped. */
@@ -80,6 +89,7 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
     kind: 'http',
     service: { host: service.host, port: service.port },
     ...(options.visitors !== undefined && { visitors: options.visitors }),
+    ...(options.reuse !== undefined && { reuse: options.reuse }),
   })
   await listener.ready()
   const port = server.listeners.proxy.bound[0]?.port ?? 0

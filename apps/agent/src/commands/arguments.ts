@@ -31,7 +31,8 @@ export function argumentsOf(command: ParsedCommand<OwnCommands>): ArgumentValues
       const { endpoint, address } = command.args
       const visitors = visitorsOf(command.flags)
       const exclusive = command.flags.exclusive ? 'true' : undefined
-      const listener = { endpoint, addr: address, protocol: 'http', exclusive, visitors }
+      const { reuse } = command.flags
+      const listener = { endpoint, addr: address, protocol: 'http', exclusive, reuse, visitors }
       return { listeners: [listener], accesses: [] }
     }
     case 'tcp': {

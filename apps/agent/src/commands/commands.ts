@@ -49,6 +49,10 @@ const ownCommands = {
     },
     flags: {
       ...LISTENER_FLAGS,
+      reuse: setting(textOf(LISTENER.reuse.type), {
+        description:
+          'When a connection to the service carries another request: never, safe, always; default: as the server is set.',
+      }),
       visitorUser: setting(text(), { description: 'User name that visitors must give.' }),
       visitorPasswordFile: setting(path(), {
         description: 'File with the password of visitor-user.',

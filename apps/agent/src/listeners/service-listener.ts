@@ -48,6 +48,7 @@ export class ServiceListener {
       service,
       ...(settings.publicPort !== undefined && { publicPort: settings.publicPort }),
       exclusive: settings.exclusive,
+      ...(settings.reuse !== undefined && { reuse: settings.reuse }),
       ...enforcement(settings, visitors, gateParts),
       ...(settings.proxyProtocol !== 'none' && { proxyProtocol: settings.proxyProtocol }),
       connect: {

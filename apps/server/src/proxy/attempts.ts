@@ -83,9 +83,14 @@ export class Attempts {
    * Opens the first stream: an idle one where there is one.
    *
    * @param owner - the visitor's connection, if it may have a stream that others may not.
+   * @param isFresh - whether it has to be a new one.
    */
-  first(sink: ChannelSink, owner: StreamOwner | undefined): UpstreamStream | undefined {
-    return this.#open(sink, false, owner, undefined)
+  first(
+    sink: ChannelSink,
+    owner: StreamOwner | undefined,
+    isFresh: boolean,
+  ): UpstreamStream | undefined {
+    return this.#open(sink, isFresh, owner, undefined)
   }
 
   /**

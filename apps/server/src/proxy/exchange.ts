@@ -17,6 +17,7 @@ import {
   resetReasonOf,
   sentOn,
 } from '@proj/tunnel/io'
+import type { StreamReuse } from '@proj/tunnel'
 import { DOUBT_MS } from '@proj/tunnel/server'
 
 import { Attempts, isIdempotent } from './attempts.ts'
@@ -108,6 +109,8 @@ export class Exchange implements ChannelSink {
   #isAnswered = false
   #keepAlive = false
   #isReusable = false
+  /** When the stream carries another request; read when it is opened. */
+  #reuse: StreamReuse
   /** The connection ends with the answer, which came before the end of a request that it rejects. */
   #isCut = false
   /** The service has closed behind its answer; the rest of the request is dropped. */
@@ -145,6 +148,7 @@ export class Exchange implements ChannelSink {
     this.#owner = owner
     this.#route = route
     this.#request = request
+    this.#reuse = proxy.options.reuse
     this.#doubts = isIdempotent(request.method) ? 0 : MAX_DOUBTS
     this.#awaitsContinue = request.expectContinue
     this.#requestBody = createBodyReader(request.framing, 'request')
@@ -216,8 +220,8 @@ export class Exchange implements ChannelSink {
 
   /** Who may use a stream that others may not; behind a proxy a connection carries several visitors. */
   get #streamOwner(): StreamOwner | undefined {
-    const { reuse, trustedHops } = this.#proxy.options
-    return reuse === 'safe' && trustedHops === 0 ? this.#visitor : undefined
+    const { trustedHops } = this.#proxy.options
+    return this.#reuse === 'safe' && trustedHops === 0 ? this.#visitor : undefined
   }
 
   /** Whether the response is a stream of server-sent events. */
@@ -382,7 +386,9 @@ export class Exchange implements ChannelSink {
   }
 
   #open(): void {
-    const stream = this.#attempts.first(this, this.#streamOwner)
+    this.#readReuse()
+    // Idle streams may be left from before an agent asked for `never`.
+    const stream = this.#attempts.first(this, this.#streamOwner, this.#reuse === 'never')
     if (stream !== undefined) {
       this.#stream = stream
       if (this.#unsent !== undefined) {
@@ -396,6 +402,11 @@ export class Exchange implements ChannelSink {
     this.#wait(() => this.#open())
   }
 
+  #readReuse(): void {
+    const { registry, options } = this.#proxy
+    this.#reuse = registry.reuse(this.#route.endpoint, options.reuse)
+  }
+
   #retry(failed: UpstreamStream, reason: ResetReason | undefined): void {
     this.#stream = this.#attempts.next(this, failed, reason)
     if (this.#stream === undefined) this.#wait(() => this.#repeat())
@@ -404,6 +415,7 @@ export class Exchange implements ChannelSink {
 
   /** Sends the request once more, after a wait: the visitor has not got any of an answer. */
   #repeat(): void {
+    this.#readReuse() // other agents may serve the endpoint now
     this.#stream = this.#attempts.again(this)
     if (this.#stream === undefined) {
       this.#wait(() => this.#repeat())
@@ -648,7 +660,7 @@ export class Exchange implements ChannelSink {
    * body for a request, whose answer would be that to the next request on the stream.
    */
   #release(stream: UpstreamStream): void {
-    const { reuse } = this.#proxy.options
+    const reuse = this.#reuse
     const { framing, method } = this.#request
     const hasBody = framing.kind !== 'none' && (framing.kind !== 'length' || framing.bytes > 0)
     if (!this.#isReusable || reuse === 'never') stream.channel.end()

@@ -1,3 +1,5 @@
+import type { StreamReuse } from '@proj/tunnel'
+
 import { type Limit, resolveLimit } from '../limits.ts'
 
 /** A tenant whose endpoints have hosts of their own. */
@@ -6,9 +8,6 @@ export interface TenantDomain {
   /** Domain below which its endpoints live. */
   readonly baseDomain: string
 }
-
-/** When a stream to an agent carries another request; see {@link ProxyOptions}. */
-export type StreamReuse = 'never' | 'safe' | 'always'
 
 /** Times and limits of the proxy port; ranges are in {@link PROXY_LIMITS}. */
 export interface ProxyOptions {
@@ -49,7 +48,8 @@ export interface ProxyOptions {
    * When a stream to an agent, and with it the service's connection, carries another request. `safe`: after a
    * request without a body; the same visitor's at once, another's after a short look for bytes beyond the
    * answer. After a body only the same visitor's, after a body of GET, HEAD, DELETE or OPTIONS none. `always`:
-   * also where a late second answer of the service would reach another visitor. Default `safe`.
+   * also where a late second answer of the service would reach another visitor. An agent may ask for another
+   * value for an endpoint, `ListenOptions.reuse`. Default `safe`.
    */
   readonly reuse?: StreamReuse
   /** Idle streams kept per agent session and endpoint. Default 256. */

@@ -1,6 +1,7 @@
 // Services that answer more than they were asked: nothing of it is ever the answer to another visitor.
 import type { Socket } from 'node:net'
 
+import { Agent, forward, type StreamReuse } from '@proj/tunnel'
 import { exchangeRaw } from '@proj/testkit/raw-http'
 import { until } from '@proj/testkit/until'
 import { describe, expect, it } from 'vitest'
@@ -36,8 +37,13 @@ function bodyless(socket: Socket): void {
 }
 
 /** How many of the next visitors get another's answer, each after one whose body is a request. */
-async function wrong(method: string, inner: string, edge: ProxyOptions = {}): Promise<number> {
-  await using path = await tunnel({ tcp: bodyless, edge })
+async function wrong(
+  method: string,
+  inner: string,
+  edge: ProxyOptions = {},
+  reuse?: StreamReuse,
+): Promise<number> {
+  await using path = await tunnel({ tcp: bodyless, edge, ...(reuse !== undefined && { reuse }) })
   const body = request(`GET ${inner}`)
   let count = 0
   for (let round = 0; round < ROUNDS; round++) {
@@ -61,6 +67,12 @@ describe('a service that takes a body for a request', () => {
 
   it('with reuse always it answers the next visitor', async () => {
     expect(await wrong('GET', '/late', { reuse: 'always' })).toBeGreaterThan(0)
+  })
+
+  it('with what the agent asks for: always it answers the next visitor, never and safe it does not', async () => {
+    expect(await wrong('GET', '/late', {}, 'always')).toBeGreaterThan(0)
+    expect(await wrong('GET', '/late', { reuse: 'always' }, 'never')).toBe(0)
+    expect(await wrong('GET', '/late', { reuse: 'always' }, 'safe')).toBe(0)
   })
 
   it('with reuse never and behind a proxy it does not', async () => {
@@ -96,10 +108,12 @@ describe('a stream is used again', () => {
     one: string,
     edge: ProxyOptions = {},
     isShared = false,
+    reuse?: StreamReuse,
   ): Promise<number> {
     let count = 0
     await using path = await tunnel({
       edge,
+      ...(reuse !== undefined && { reuse }),
       http: (req, res) => void req.resume().on('end', () => res.end('ok')),
     })
     path.serviceServer.on('connection', () => (count += 1))
@@ -126,6 +140,46 @@ describe('a stream is used again', () => {
   it('after a body by all visitors with reuse always, by none with never', async () => {
     expect(await connections(post, { reuse: 'always' })).toBe(1)
     expect(await connections(post, { reuse: 'never' })).toBe(6)
+  })
+
+  it('as the agent asks for its endpoint: never opens a stream per request, always takes no look', async () => {
+    expect(await connections(request('GET /'), {}, false, 'never')).toBe(6)
+    expect(await connections(post, { reuse: 'always' }, false, 'never')).toBe(6)
+    expect(await connections(post, { reuse: 'never' }, false, 'always')).toBe(1)
+    expect(await connections(post, { trustedHops: 1 }, false, 'always')).toBe(1)
+    expect(await connections(post, { reuse: 'always' }, false, 'safe')).toBe(2)
+  })
+
+  it('by no request any more once an agent of the endpoint asks for never', async () => {
+    const used = new Set<unknown>()
+    await using path = await tunnel({
+      reuse: 'always',
+      http: (req, res) => {
+        used.add(req.socket)
+        res.end('ok')
+      },
+    })
+    using visitor = await path.visit()
+    async function ask(): Promise<void> {
+      await visitor.send(request('GET /'))
+      expect((await visitor.readResponse()).status).toBe(200)
+    }
+    await ask()
+    await ask()
+    expect(used.size).toBe(1)
+    await using strict = new Agent({ url: path.upstreamUrl, connections: 1 })
+    const listener = forward(strict, 'web', {
+      kind: 'http',
+      reuse: 'never',
+      service: { host: path.service.host, port: path.service.port },
+    })
+    await listener.ready()
+    for (let round = 0; round < 4; round++) await ask()
+    expect(used.size).toBe(5)
+    await listener.close()
+    await ask()
+    await ask()
+    expect(used.size).toBe(5)
   })
 
   it('behind a proxy after a request without a body alone', async () => {

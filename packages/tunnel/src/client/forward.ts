@@ -10,6 +10,7 @@ import { proxyHeader, type ProxyProtocolVersion } from './proxy-protocol.ts'
 import { RESET_REASONS, type ResetReason } from '../protocol/reset-reason.ts'
 import { SocketSplice } from '../io/socket-splice.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
+import type { StreamReuse } from '../protocol/stream-reuse.ts'
 import type { Traffic } from '../io/traffic.ts'
 
 /** Where and how the service is reached. */
@@ -31,6 +32,8 @@ export interface ForwardOptions {
   readonly publicPort?: number
   /** Serve the endpoint alone; see `ListenOptions`. Default: false. */
   readonly exclusive?: boolean
+  /** When its streams carry another request; see `ListenOptions`. Default: as the server is set. */
+  readonly reuse?: StreamReuse
   /**
    * Judges a stream before the service is dialed: false resets it with `notPermitted`, a Duplex takes the
    * place of the service and dials it itself, or not. Default: every stream goes to the service.
@@ -62,11 +65,12 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
   if (options.proxyProtocol !== undefined && options.kind !== 'tcp') {
     throw new TypeError('proxyProtocol goes with kind tcp, an http stream has many visitors')
   }
-  const { kind, visitors, publicPort, exclusive } = options
+  const { kind, visitors, publicPort, exclusive, reuse } = options
   const demands = {
     ...(visitors !== undefined && { visitors }),
     ...(publicPort !== undefined && { publicPort }),
     ...(exclusive !== undefined && { exclusive }),
+    ...(reuse !== undefined && { reuse }),
   }
   return agent.listenChannels(endpoint, { kind, ...demands }, (channel, record) => {
     const gate = options.gate?.(record, (signal) => dialService(options, signal)) ?? true

@@ -133,7 +133,7 @@ export class ListenSession implements KeptConnection {
   /** Asks for an endpoint; on the baseline wire the route has asked already. */
   register(listener: Listener): void {
     if (this.#over) return
-    const { endpoint, kind, visitors, publicPort, exclusive } = listener
+    const { endpoint, kind, visitors, publicPort, exclusive, reuse } = listener
     if (this.protocol === 'piko') {
       const unmet = unmetDemand(listener, {})
       if (unmet !== undefined) {
@@ -150,6 +150,7 @@ export class ListenSession implements KeptConnection {
       ...(visitors !== undefined && { visitors }),
       ...(publicPort !== undefined && { port: publicPort }),
       ...(exclusive && { exclusive }),
+      ...(reuse !== undefined && { reuse }),
     } as const
     this.#session.send({ type: 'register', id, endpoint, kind, ...demands })
   }

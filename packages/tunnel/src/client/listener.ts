@@ -7,6 +7,7 @@ import type { Channel, ChannelSink } from '@proj/mux'
 import { abortable } from '../abortable.ts'
 import { TunnelError } from '../errors.ts'
 import type { OtherAgents } from '../protocol/control-message.ts'
+import type { StreamReuse } from '../protocol/stream-reuse.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 
@@ -57,6 +58,14 @@ export interface ListenOptions {
    * agents of one identity share a name.
    */
   readonly exclusive?: boolean
+  /**
+   * When a stream of an `http` endpoint, and with it the service's connection, carries another request.
+   * `never`: a stream for each request. `safe`: after a request without a body, for another visitor after a look
+   * for bytes beyond the answer; after a body for the same visitor alone. `always`: also where a late second
+   * answer of the service would reach another visitor. Of several sessions the strictest value holds; a server
+   * of Piko, or one that does not know of it, does as it is set. Default: as the server is set (`proxy.reuse`).
+   */
+  readonly reuse?: StreamReuse
 }
 
 /** An endpoint this agent serves. Made by `Agent.listen` and `Agent.forward`. */
@@ -71,6 +80,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
   readonly publicPort: number | undefined
   /** Whether no other agent may serve the endpoint. */
   readonly exclusive: boolean
+  /** When its streams carry another request; undefined: as the server is set. */
+  readonly reuse: StreamReuse | undefined
   /** Resolves, never rejects, when the listener has ended; with an error if that was not asked for. */
   readonly closed: Promise<{ readonly error?: Error }>
 
@@ -96,6 +107,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
       visitors,
       publicPort,
       exclusive = false,
+      reuse,
       accept,
     }: ListenOptions & { readonly accept?: AcceptChannel },
     release: (listener: Listener) => Promise<void>,
@@ -106,6 +118,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     this.visitors = visitors
     this.publicPort = publicPort
     this.exclusive = exclusive
+    this.reuse = reuse
     this.accept = accept ?? ((channel, record) => this.#emitConnection(channel, record))
     this.#release = release
     this.closed = new Promise((resolve) => (this.#end = resolve))

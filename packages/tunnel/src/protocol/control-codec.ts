@@ -1,5 +1,6 @@
 import type { ControlMessage } from './control-message.ts'
 import { CONTROL_CHARACTER } from './routes.ts'
+import { isStreamReuse } from './stream-reuse.ts'
 import { TunnelError } from '../errors.ts'
 
 export const MAX_CONTROL_BYTES = 16_384
@@ -73,6 +74,8 @@ function parse(body: Buffer): ControlMessage | undefined {
         ...('visitors' in fields && { visitors: object(fields, 'visitors') }),
         ...('port' in fields && { port: port(fields) }),
         ...(fields['exclusive'] === true && { exclusive: true }),
+        // A value of a later version is left out: the server's own setting holds then.
+        ...(isStreamReuse(fields['reuse']) && { reuse: fields['reuse'] }),
       }
     case 'registered': {
       // They are shown to a person. One that is no text for that is left out, as one of another type is.

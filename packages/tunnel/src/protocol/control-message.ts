@@ -1,3 +1,5 @@
+import type { StreamReuse } from './stream-reuse.ts'
+
 /**
  * Messages of the control stream: u16 length, then one JSON object in UTF-8 (docs/protocol.md,
  * "Control stream"). JSON, because these are few and want to grow: fields and message types that a
@@ -17,6 +19,8 @@ export type ControlMessage =
       readonly port?: number
       /** No other agent may serve it at the same time. */
       readonly exclusive?: true
+      /** When its streams carry another request; absent: as the server is set. */
+      readonly reuse?: StreamReuse
     }
   | {
       readonly type: 'registered'

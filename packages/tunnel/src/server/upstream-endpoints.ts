@@ -10,7 +10,7 @@ import type { Endpoint } from '../protocol/endpoint.ts'
 import { judgeRegistration, type Register, type RegistrationContext } from './judge-registration.ts'
 import type { Logger } from '../logger.ts'
 import { type PortLease, PortLeases, type PublicPortSource } from './port-leases.ts'
-import type { Upstream } from './upstream-registry.ts'
+import type { EndpointWishes, Upstream } from './upstream-registry.ts'
 import type { VisitorRules } from '../protocol/visitor-rules.ts'
 
 /** What decides whether a session may serve an endpoint. */
@@ -84,18 +84,18 @@ export class UpstreamEndpoints {
    * Registers an endpoint that was judged before.
    *
    * @param kind - undefined for a Piko agent, which does not say.
-   * @param isExclusive - whether no other agent may serve it. Default: false.
+   * @param wishes - what the agent asked for besides.
    */
   add(
     endpoint: string,
     kind: 'http' | 'tcp' | undefined,
     rules?: VisitorRules,
-    isExclusive?: boolean,
+    wishes?: EndpointWishes,
   ): void {
     const { id: sessionId, peer, remoteAddress } = this.#upstream
     this.#names.add(endpoint)
     this.hasServed = true
-    this.#options.registry.add(this.#endpoint(endpoint), this.#upstream, rules, kind, isExclusive)
+    this.#options.registry.add(this.#endpoint(endpoint), this.#upstream, rules, kind, wishes)
     this.#options.logger.info({ sessionId, endpoint, peer, remoteAddress }, 'endpoint registered')
   }
 
@@ -116,15 +116,13 @@ export class UpstreamEndpoints {
     this.#ports.releaseAll()
   }
 
-  #settle<Verdict extends Rejection | Registered>(
-    { endpoint, kind, exclusive }: Register,
-    verdict: Verdict,
-  ): Verdict {
+  #settle<Verdict extends Rejection | Registered>(message: Register, verdict: Verdict): Verdict {
+    const { endpoint, kind } = message
     const isRejected = 'code' in verdict
     if (isRejected) {
       const { id: sessionId } = this.#upstream
       this.#options.logger.warn({ sessionId, endpoint, code: verdict.code }, 'endpoint refused')
-    } else this.add(endpoint, kind === 'tcp' ? kind : 'http', verdict.rules, exclusive)
+    } else this.add(endpoint, kind === 'tcp' ? kind : 'http', verdict.rules, message)
     // A port of an earlier registration, or one for an endpoint that was then rejected.
     if (isRejected ? !this.#names.has(endpoint) : verdict.lease === undefined) {
       this.#ports.release(endpoint)

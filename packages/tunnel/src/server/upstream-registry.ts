@@ -7,6 +7,7 @@ import type { OtherAgents } from '../protocol/control-message.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import type { LastOutcome, StreamOutcome } from '../protocol/stream-outcome.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
+import { type StreamReuse, stricterReuse } from '../protocol/stream-reuse.ts'
 import type { VisitorRules } from '../protocol/visitor-rules.ts'
 import { type ReachedQuota, StreamQuota } from './stream-quota.ts'
 import { VisitorWaits } from './visitor-waits.ts'
@@ -73,6 +74,14 @@ export interface RegistryEvents {
   endpoint: [endpoint: Endpoint, present: boolean, upstream: Upstream]
 }
 
+/** What an agent asks of the server for an endpoint. */
+export interface EndpointWishes {
+  /** No other agent may serve it: `claimName` rejects them. Default: false. */
+  readonly exclusive?: boolean
+  /** When its streams carry another request. Default: as the server is set. */
+  readonly reuse?: StreamReuse
+}
+
 /** Agents of one endpoint that are told of each other; with more of them each change would be many messages. */
 const MAX_TOLD_AGENTS = 16
 
@@ -100,6 +109,12 @@ interface Entry<Rules extends VisitorRules> {
   readonly exclusive: Set<Upstream>
   /** The same without repetition; undefined when nothing is demanded. */
   rules: readonly Rules[] | undefined
+  /** What each session said about the reuse of its streams, of those that said anything. */
+  readonly reuses: Map<Upstream, StreamReuse>
+  /** The strictest of them; undefined for none. */
+  reuse: StreamReuse | undefined
+  /** Whether a session for requests said nothing: the server's setting is to hold for it. */
+  hasUnsaidReuse: boolean
 }
 
 /**
@@ -120,6 +135,8 @@ export class UpstreamRegistry<
   readonly #tenants = new Map<string, Map<string, Entry<Rules>>>()
   /** Number of endpoints with rules; while it is 0, no rules have to be looked up. */
   #guarded = 0
+  /** Number of endpoints with `reuse`; while it is 0, none has to be looked up. */
+  #reusing = 0
   #standingRules: (endpoint: Endpoint) => readonly Rules[] = () => []
 
   /**
@@ -137,14 +154,14 @@ export class UpstreamRegistry<
    *
    * @param rules - what it demands of visitors, in place of what it did before.
    * @param kind - what its streams carry; undefined from a Piko agent, which does not say.
-   * @param isExclusive - whether no other agent may serve it: `claimName` rejects them.
+   * @param wishes - what else the agent asked for, in place of what it did before.
    */
   add(
     endpoint: Endpoint,
     upstream: Upstream,
     rules?: Rules,
     kind?: 'http' | 'tcp',
-    isExclusive = false,
+    { exclusive = false, reuse }: EndpointWishes = {},
   ): void {
     let entry = this.#find(endpoint)
     const fresh = entry === undefined
@@ -158,6 +175,9 @@ export class UpstreamRegistry<
         demands: new Map(),
         tcp: new Set(),
         exclusive: new Set(),
+        reuses: new Map(),
+        reuse: undefined,
+        hasUnsaidReuse: false,
         rules: undefined,
       }
       this.#insert(entry)
@@ -169,8 +189,11 @@ export class UpstreamRegistry<
     } else if (!agent.sessions.includes(upstream)) agent.sessions.push(upstream)
     if (kind === 'tcp') entry.tcp.add(upstream)
     else entry.tcp.delete(upstream)
-    if (isExclusive) entry.exclusive.add(upstream)
+    if (exclusive) entry.exclusive.add(upstream)
     else entry.exclusive.delete(upstream)
+    if (reuse === undefined) entry.reuses.delete(upstream)
+    else entry.reuses.set(upstream, reuse)
+    this.#settleReuse(entry)
     this.#demand(entry, upstream, rules)
     if (agent === undefined) tellOthers(entry, upstream.peer)
     if (!fresh) return
@@ -190,8 +213,10 @@ export class UpstreamRegistry<
     if (entry === undefined || agent === undefined) return
     entry.tcp.delete(upstream)
     entry.exclusive.delete(upstream)
+    entry.reuses.delete(upstream)
     this.#demand(entry, upstream, undefined)
     agent.sessions.splice(agent.sessions.indexOf(upstream), 1)
+    this.#settleReuse(entry)
     if (agent.sessions.length > 0) return
     entry.agents.splice(at, 1)
     // Whose turn it was keeps it: those behind the gap move up by one.
@@ -307,6 +332,17 @@ export class UpstreamRegistry<
     return this.#find(endpoint)?.rules
   }
 
+  /**
+   * When the streams of an endpoint carry another request: the strictest of what its sessions asked for.
+   *
+   * @param byDefault - the server's setting, for sessions that asked for nothing.
+   */
+  reuse(endpoint: Endpoint, byDefault: StreamReuse): StreamReuse {
+    const entry = this.#reusing === 0 ? undefined : this.#find(endpoint)
+    if (entry?.reuse === undefined) return byDefault
+    return entry.hasUnsaidReuse ? stricterReuse(entry.reuse, byDefault) : entry.reuse
+  }
+
   /** Remembers the outcome of a stream to an endpoint's service, as long as a session serves it. */
   report(endpoint: Endpoint, outcome: StreamOutcome): void {
     const entry = this.#find(endpoint)
@@ -368,6 +404,19 @@ export class UpstreamRegistry<
     if (rules === undefined) entry.demands.delete(upstream)
     else entry.demands.set(upstream, rules)
     this.#settleRules(entry)
+  }
+
+  #settleReuse(entry: Entry<Rules>): void {
+    const before = entry.reuse
+    if (before === undefined && entry.reuses.size === 0) return
+    entry.reuse = undefined
+    for (const one of entry.reuses.values()) {
+      entry.reuse = entry.reuse === undefined ? one : stricterReuse(entry.reuse, one)
+    }
+    entry.hasUnsaidReuse = entry.agents.some(({ sessions }) =>
+      sessions.some((one) => !entry.reuses.has(one) && !entry.tcp.has(one)),
+    )
+    this.#reusing += Number(entry.reuse !== undefined) - Number(before !== undefined)
   }
 
   #settleRules(entry: Entry<Rules>): void {

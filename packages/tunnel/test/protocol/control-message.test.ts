@@ -19,6 +19,9 @@ const MESSAGES: readonly ControlMessage[] = [
   { type: 'registered', id: 2, urls: [], port: 9901 },
   { type: 'register', id: 3, endpoint: 'web', kind: 'http', exclusive: true },
   { type: 'registered', id: 3, urls: [], exclusive: true },
+  { type: 'register', id: 3, endpoint: 'web', kind: 'http', reuse: 'never' },
+  { type: 'register', id: 3, endpoint: 'web', kind: 'http', exclusive: true, reuse: 'safe' },
+  { type: 'register', id: 3, endpoint: 'web', kind: 'http', reuse: 'always' },
   { type: 'registered', id: 3, urls: [], others: 2, otherHosts: 1 },
   { type: 'shared', endpoint: 'web', others: 1, otherHosts: 0 },
   { type: 'refused', id: 2, code: 'not-permitted', message: 'endpoint not permitted' },
@@ -64,6 +67,7 @@ describe.each(MESSAGES)('%j', (message) => {
     const optional = new Set(
       message.type === 'drain' ? ['type'] : ['type', 'urls', 'port', 'exclusive', 'retryAfterMs'],
     )
+    if (message.type === 'register') optional.add('reuse')
     if (message.type === 'registered') optional.add('others').add('otherHosts')
     const needed = Object.keys(message).filter((name) => !optional.has(name))
     const codes = needed.map((name) => {
@@ -106,6 +110,32 @@ test.each([false, 1, 'true', null, {}])(
       const bytes = framed(JSON.stringify({ ...message, exclusive }))
       expect(new ControlMessageReader().push(bytes)).toEqual([message])
     }
+  },
+)
+
+test('the reuse of streams, byte by byte', () => {
+  const body = '{"type":"register","id":1,"endpoint":"web","kind":"http","reuse":"never"}'
+  const bytes = Buffer.concat([hex('0049'), Buffer.from(body)])
+  expect(body.length).toBe(0x49)
+  const message = {
+    type: 'register',
+    id: 1,
+    endpoint: 'web',
+    kind: 'http',
+    reuse: 'never',
+  } as const
+  expect(encodeControlMessage(message)).toEqual(bytes)
+  for (let end = 0; end < bytes.length; end++) {
+    expect(new ControlMessageReader().push(bytes.subarray(0, end))).toEqual([])
+  }
+})
+
+test.each(['', 'Never', 'sometimes', 'toString', true, 0, null, {}, ['never']])(
+  'reuse is never, safe, always or absent: %j is absent',
+  (reuse) => {
+    const register = { type: 'register', id: 1, endpoint: 'web', kind: 'http' }
+    const bytes = framed(JSON.stringify({ ...register, reuse }))
+    expect(new ControlMessageReader().push(bytes)).toEqual([register])
   },
 )
 

@@ -44,6 +44,7 @@ const SAMPLES: Record<ControlMessage['type'], ControlMessage> = {
     visitors: { allow: [] },
     port: 0,
     exclusive: true,
+    reuse: 'never',
   },
   registered: {
     type: 'registered',

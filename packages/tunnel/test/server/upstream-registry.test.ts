@@ -235,3 +235,66 @@ describe('the sessions of one agent', () => {
     expect(registry.hasOther(at('none'), other)).toBe(false)
   })
 })
+
+describe('reuse of the streams of an endpoint', () => {
+  const values = ['never', 'safe', 'always'] as const
+
+  test('is the setting of the server while no session asks for another', () => {
+    const registry = registryOf(new FakeUpstream('a'))
+    for (const value of values) {
+      expect(registry.reuse(at('web'), value)).toBe(value)
+      expect(registry.reuse(at('none'), value)).toBe(value)
+    }
+  })
+
+  test('is the strictest value of its sessions, and leaves with its session', () => {
+    const registry = new UpstreamRegistry()
+    const always = new FakeUpstream('a', '1')
+    const safe = new FakeUpstream('a', '2')
+    const never = new FakeUpstream('b')
+    const now = (): string => registry.reuse(at('web'), 'always')
+    registry.add(at('web'), always, undefined, 'http', { reuse: 'always' })
+    expect(registry.reuse(at('web'), 'never')).toBe('always')
+    registry.add(at('web'), never, undefined, 'http', { reuse: 'never' })
+    expect(now()).toBe('never')
+    registry.add(at('web'), safe, undefined, 'http', { reuse: 'safe' })
+    expect(now()).toBe('never')
+    expect(registry.reuse(at('api'), 'always')).toBe('always')
+    registry.remove(at('web'), never)
+    expect(now()).toBe('safe')
+    registry.remove(at('web'), safe)
+    expect(registry.reuse(at('web'), 'never')).toBe('always')
+    registry.remove(at('web'), always)
+    for (const value of values) expect(registry.reuse(at('web'), value)).toBe(value)
+  })
+
+  test('is replaced by the next registration of a session', () => {
+    const registry = new UpstreamRegistry()
+    const session = new FakeUpstream('a')
+    registry.add(at('web'), session, undefined, 'http', { reuse: 'never' })
+    registry.add(at('web'), session, undefined, 'http', { reuse: 'always' })
+    expect(registry.reuse(at('web'), 'safe')).toBe('always')
+    registry.add(at('web'), session, undefined, 'http')
+    expect(registry.reuse(at('web'), 'safe')).toBe('safe')
+  })
+
+  test('a session that asks for nothing counts with the setting of the server', () => {
+    const registry = registryOf(new FakeUpstream('a'))
+    const asking = new FakeUpstream('b')
+    registry.add(at('web'), asking, undefined, 'http', { reuse: 'safe' })
+    expect(values.map((value) => registry.reuse(at('web'), value))).toEqual([
+      'never',
+      'safe',
+      'safe',
+    ])
+    const other = new FakeUpstream('c')
+    registry.add(at('api'), asking, undefined, 'http', { reuse: 'always' })
+    registry.add(at('api'), other)
+    expect(registry.reuse(at('api'), 'safe')).toBe('safe')
+    registry.remove(at('api'), other)
+    expect(registry.reuse(at('api'), 'safe')).toBe('always')
+    // No request goes to a session of a TCP service.
+    registry.add(at('api'), other, undefined, 'tcp')
+    expect(registry.reuse(at('api'), 'safe')).toBe('always')
+  })
+})
