@@ -55,6 +55,14 @@ import {
 } from './upstream/upstream-connections.ts'
 import { createUpstreamPort } from './upstream/upstream-port.ts'
 
+/** What a process that takes over knows of the endpoints of the one before. */
+export interface ExpectedEndpoints {
+  /** Endpoints that were served or expected back: visitors wait for them. */
+  readonly endpoints: readonly Endpoint[]
+  /** For how long visitors of any endpoint wait, because the process before had started itself, ms. */
+  readonly startLeftMs: number
+}
+
 /** What a server is made of. */
 export interface ServerOptions {
   /** Where visitors and consumers connect. Default `*:8000`. */
@@ -81,8 +89,8 @@ export interface ServerOptions {
   readonly publicPorts?: PublicPortOptions
   /** Listening sockets of another process, for the ports and for public ports. Default: none. */
   readonly inherited?: InheritedSockets | undefined
-  /** Endpoints that the process before this one served: visitors wait for them. Default: none. */
-  readonly expected?: readonly Endpoint[]
+  /** What the process before this one knows of endpoints. Default: there was none. */
+  readonly expected?: ExpectedEndpoints | undefined
   /** The operator's rules for visitors. Default: none. */
   readonly visitors?: readonly StandingPolicy[]
   /** Judges handshakes. Default: the authenticator. */
@@ -146,6 +154,7 @@ export interface ServerListeners {
 /** What is constructed before anything listens. */
 interface ServerParts {
   readonly state: ServerState
+  readonly expected: readonly Endpoint[]
   readonly registry: UpstreamRegistry<Gate>
   readonly gates: VisitorGates
   readonly edge: HttpProxy
@@ -202,9 +211,13 @@ export class Server {
     }
   }
 
-  /** Endpoints that are served now. */
-  get endpoints(): readonly Endpoint[] {
-    return [...this.registry.snapshot().keys()]
+  /** Endpoints for a process that takes over: those that are served, and those that are expected back. */
+  get expected(): ExpectedEndpoints {
+    const { waits } = this.registry
+    // After a short time some agents have not come from the process before this one yet.
+    const awaited = this.#parts.expected.filter((endpoint) => waits.expects(endpoint))
+    const endpoints = [...this.registry.snapshot().keys(), ...waits.absent, ...awaited]
+    return { endpoints, startLeftMs: waits.startLeftMs }
   }
 
   /** Every listening socket, for a process that takes over. */
@@ -387,7 +400,8 @@ function construct(options: ServerOptions): ServerParts {
   const { logger, software, authenticator, probeTimeoutMs } = options
   const store = options.store ?? memoryStore(logger)
   const state = new ServerState()
-  const expected = new Set(options.expected?.map(({ tenant, name }) => `${tenant}/${name}`))
+  const awaited = options.expected?.endpoints ?? []
+  const expected = new Set(awaited.map(({ tenant, name }) => `${tenant}/${name}`))
   // Over a restart only reserved names are known, and those of a process that this one has replaced.
   const isExpected = (endpoint: Endpoint): boolean => {
     if (expected.has(`${endpoint.tenant}/${endpoint.name}`)) return true
@@ -399,9 +413,11 @@ function construct(options: ServerOptions): ServerParts {
       return false
     }
   }
-  // A process that replaces another one knows all names.
+  // A process that replaces another one knows all names, unless that had just started.
   const waits =
-    options.expected === undefined ? options.waits : { ...options.waits, startWaitMs: 0 }
+    options.expected === undefined
+      ? options.waits
+      : { ...options.waits, startWaitMs: options.expected.startLeftMs }
   const registry = new UpstreamRegistry<Gate>(
     new VisitorWaits(waits, isExpected),
     new StreamQuota(options.quota),
@@ -520,6 +536,7 @@ function construct(options: ServerOptions): ServerParts {
   const { inherited } = options
   return {
     state,
+    expected: awaited,
     registry,
     gates,
     edge,

@@ -40,7 +40,7 @@ import { openStoreOrNone } from './store/server-store.ts'
 import { type ServerTree, settings as definition } from './settings.ts'
 import { portsWithTls, TlsPorts } from './tls/tls-ports.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
-import { handedState, upgrade } from './upgrade.ts'
+import { handedState, noteOutcome, upgrade } from './upgrade.ts'
 import { SOFTWARE } from './version.ts'
 import { standingPolicies } from './auth/visitor-gates.ts'
 
@@ -86,6 +86,12 @@ export async function start(
     logger,
   })
   const { store } = own
+  const notBegun = (why: string): void => {
+    logger.warn({ why }, 'upgrade not begun')
+    noteOutcome(own.directory, { pid: process.pid, why })
+  }
+  // From here on the command `upgrade` finds this process.
+  beginUpgrade = () => notBegun('the server is starting')
   using authenticator = configuredAuthenticator(settings, { store, logger })
   const binds = configuredBinds(loaded, { authenticator, inherited, logger })
   const publicPorts = publicPortOptions(settings.publicPorts)
@@ -124,7 +130,7 @@ export async function start(
       upstreamPort: settings.upstream,
       publicPorts: { ...publicPorts, hosts: portHosts },
       inherited,
-      ...(handed !== undefined && { expected: handed.endpoints }),
+      expected: handed?.expected,
       hosts: portHostNames(binds, settings.proxy),
       store,
       probeTimeoutMs: settings.names.probeTimeoutMs,
@@ -180,10 +186,11 @@ export async function start(
   let successor: Successor | undefined
   let isUpgrading = false
   beginUpgrade = () => {
-    if (isUpgrading || ended.signal.aborted) {
-      logger.warn('upgrade not begun: one is running, or the server is stopping')
+    if (isUpgrading || successor !== undefined) {
+      logger.warn('upgrade not begun: one is running') // and its outcome is noted
       return
     }
+    if (ended.signal.aborted) return notBegun('the server is stopping')
     isUpgrading = true
     const parts = { server, store: own, tls, restart, logger, ...limits, signal: ended.signal }
     void upgrade(parts).then((found) => {

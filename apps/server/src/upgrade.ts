@@ -9,17 +9,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { HandOverError, type Restart, Successor } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
-import type { Endpoint } from '@proj/tunnel/server'
 
-import type { Server } from './server.ts'
+import type { ExpectedEndpoints, Server } from './server.ts'
 import { isStoreError } from './store/store-error.ts'
 import type { OwnStore } from './store/server-store.ts'
 import type { TicketKeys, TlsPorts } from './tls/tls-ports.ts'
 
 /** What the server sends its successor besides the sockets. */
 interface HandedState {
-  /** Endpoints that were served: their visitors wait until their agents have moved. */
-  readonly endpoints: readonly Endpoint[]
+  /** What visitors wait for until the agents have moved. */
+  readonly expected: ExpectedEndpoints
   /** Keys of TLS tickets by port, base64. */
   readonly ticketKeys: Readonly<Record<string, string>>
 }
@@ -85,7 +84,7 @@ function errorText(error: unknown): string {
 async function replace(parts: UpgradeParts): Promise<Successor> {
   const { server, store, tls, restart, timeoutMs, delayMs, signal } = parts
   const state: HandedState = {
-    endpoints: server.endpoints,
+    expected: server.expected,
     ticketKeys: Object.fromEntries(
       Object.entries(tls.ticketKeys).map(([name, keys]) => [name, keys.toString('base64')]),
     ),
@@ -118,7 +117,8 @@ function takeBack({ store, logger }: UpgradeParts): void {
   }
 }
 
-function noteOutcome(directory: string | undefined, outcome: UpgradeOutcome): void {
+/** Writes the outcome for the command `upgrade`. */
+export function noteOutcome(directory: string | undefined, outcome: UpgradeOutcome): void {
   if (directory === undefined) return
   try {
     writeFileSync(join(directory, OUTCOME_FILE), `${JSON.stringify(outcome)}\n`, { mode: 0o600 })
@@ -129,12 +129,12 @@ function noteOutcome(directory: string | undefined, outcome: UpgradeOutcome): vo
 
 /** Reads what the process that this one replaces has sent. */
 export function handedState({ state }: { readonly state: unknown }): {
-  readonly endpoints: readonly Endpoint[]
+  readonly expected: ExpectedEndpoints
   readonly ticketKeys: TicketKeys
 } {
-  const { endpoints, ticketKeys } = state as HandedState // of the same version of the messages
+  const { expected, ticketKeys } = state as HandedState // of the same version of the messages
   return {
-    endpoints,
+    expected,
     ticketKeys: Object.fromEntries(
       Object.entries(ticketKeys).map(([name, keys]) => [name, Buffer.from(keys, 'base64')]),
     ),

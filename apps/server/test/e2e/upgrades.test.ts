@@ -201,6 +201,46 @@ test('a second upgrade is not begun while one runs', async () => {
   expect(server.process.stderr.match(/starting the successor/g)).toHaveLength(1)
 })
 
+test('a server that is starting or stopping says that it begins no upgrade', async () => {
+  using directory = temporaryDirectory()
+  const taken = createServer().listen(0, '127.0.0.1')
+  onTestFinished(() => void taken.close())
+  await once(taken, 'listening')
+  const { port } = taken.address() as { readonly port: number }
+  const own = ['--data-dir', directory.path]
+  const free = ['--upstream.bind-addr', '127.0.0.1:0', '--admin.bind-addr', '127.0.0.1:0']
+  const waiting = ['--proxy.bind-addr', `127.0.0.1:${port}`, '--proxy.on-conflict', 'wait']
+  const held: ServerResponse[] = []
+  const service = await httpService((_, response) => void held.push(response))
+  const process = aditServer([...own, ...free, ...waiting, '--proxy.wait', '2m', '--json'])
+  await process.line(/waiting for a port/)
+  const starting = aditServer(['upgrade', ...own])
+  expect((await starting.exited).code).toBe(1)
+  expect(starting.stderr).toContain('was not replaced: the server is starting')
+  taken.close()
+  const server = { process, ports: portsOf(await process.event('ready')) }
+  await startAgent('http', 'web', service.port, server)
+  void visit(server.ports.proxy).catch(() => {})
+  await until(() => held.length > 0)
+  process.kill('SIGINT')
+  await process.line(/stopping: open connections/)
+  const stopping = aditServer(['upgrade', ...own])
+  expect((await stopping.exited).code).toBe(1)
+  expect(stopping.stderr).toContain('was not replaced: the server is stopping')
+})
+
+test('visitors wait for an agent that two upgrades have not seen', async () => {
+  const service = await httpService((_, response) => response.end('hello'))
+  const server = await upgradable(AT_ONCE)
+  const agent = await startAgent('http', 'web', service.port, server)
+  agent.kill('SIGSTOP')
+  expect((await server.upgrade()).code).toBe(0)
+  expect((await server.upgrade()).code).toBe(0)
+  const visited = visit(server.ports.proxy)
+  agent.kill('SIGCONT')
+  expect((await visited).status).toBe(200)
+})
+
 test('a server that is told to stop during an upgrade stops, and so does the successor', async () => {
   const server = await upgradable(['--upgrade.delay', '60s'])
   server.process.kill('SIGUSR2')

@@ -93,6 +93,18 @@ export class VisitorWaits {
     return performance.now() < this.#expectingUntilMs
   }
 
+  /** For how long HTTP visitors of any endpoint wait still, ms; for a process that takes over. */
+  get startLeftMs(): number {
+    return Math.max(0, Math.round(this.#startsUntilMs - performance.now()))
+  }
+
+  /** Endpoints that are expected back because their sessions were lost; for a process that takes over. */
+  get absent(): Endpoint[] {
+    const nowMs = performance.now()
+    const recent = [...this.#lostAt].filter(([, lostAtMs]) => nowMs - lostAtMs < ABSENT_MS)
+    return recent.map(([key]) => endpointOf(key))
+  }
+
   /** Whether an endpoint without sessions is expected to come back. */
   expects(endpoint: Endpoint): boolean {
     if (this.absentWaitMs === 0) return false
@@ -217,4 +229,9 @@ export class VisitorWaits {
 /** No name of one tenant can pose as that of another. */
 function keyOf({ tenant, name }: Endpoint): string {
   return JSON.stringify([tenant, name])
+}
+
+function endpointOf(key: string): Endpoint {
+  const [tenant, name] = JSON.parse(key) as [string, string]
+  return { tenant, name }
 }

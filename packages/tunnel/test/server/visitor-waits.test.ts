@@ -189,6 +189,22 @@ describe('what is remembered', () => {
     }
   })
 
+  test('is told to a process that takes over', () => {
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] })
+    try {
+      const waits = new VisitorWaits({ startWaitMs: 100 })
+      for (const name of ['pg', 'back']) waits.lost(at(name))
+      waits.settled(at('back'))
+      expect([waits.absent, waits.startLeftMs]).toEqual([[at('pg')], 100])
+      vi.advanceTimersByTime(99.6)
+      expect(waits.startLeftMs).toBe(0)
+      vi.advanceTimersByTime(ABSENT_MS)
+      expect([waits.absent, waits.startLeftMs]).toEqual([[], 0])
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
   test('any name may return within startWaitMs, unless it was served since the start', () => {
     vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] })
     try {
