@@ -1,4 +1,6 @@
 /** What a process has from its start: the process that it replaces, and how its own successor is started. */
+import { readFileSync } from 'node:fs'
+
 import { type HandedSocket, type HandOverHost, Predecessor } from './hand-over.ts'
 
 /** How this process was started, for its successor. */
@@ -26,7 +28,18 @@ interface StartedProcess extends HandOverHost {
   readonly execArgv: readonly string[]
   readonly execPath: string
   readonly pid: number
+  readonly ppid: number
 }
+
+/** Programs that containers run as process 1 (`docker run --init`): they end with their child. */
+const CONTAINER_INITS: ReadonlySet<string> = new Set([
+  'tini',
+  'tini-static',
+  'docker-init',
+  'podman-init',
+  'dumb-init',
+  'catatonit',
+])
 
 /**
  * Reads what a process has from its start. The variable that announces a hand-over is removed from its
@@ -37,30 +50,44 @@ interface StartedProcess extends HandOverHost {
 export async function readOrigin<Socket extends HandedSocket>(
   host: StartedProcess,
 ): Promise<ProcessOrigin<Socket>> {
-  const { argv, env, execArgv, execPath, pid } = host
+  const { argv, env, execArgv, execPath } = host
   const predecessor = await Predecessor.receive<Socket>(host, env)
   const restart = {
     command: [execPath, ...execArgv, ...argv.slice(1)] as const,
     env: { ...env },
-    obstacle: findObstacle(env, pid),
+    obstacle: findObstacle(host),
   }
   return { predecessor, restart }
 }
 
-/** Why this process cannot be replaced by a child of its own; undefined: it can. */
+/**
+ * Why this process cannot be replaced by a child of its own; undefined: it can.
+ *
+ * @param init - name of process 1, if it is known.
+ */
 export function findObstacle(
-  env: Readonly<Record<string, string | undefined>>,
-  pid: number,
+  { env, pid, ppid }: Pick<StartedProcess, 'env' | 'pid' | 'ppid'>,
   platform: NodeJS.Platform = process.platform,
+  init: string | undefined = readInitName(),
 ): string | undefined {
   if (platform === 'win32') {
     return 'Windows cannot hand over listening sockets; restart the program with on_conflict=wait'
   }
-  if (pid === 1) {
-    return 'the container ends with process 1; start a second container and stop this one'
+  if (pid === 1 || (ppid === 1 && init !== undefined && CONTAINER_INITS.has(init))) {
+    return 'the container ends with this process; start a second container and stop this one'
   }
-  if (env['SYSTEMD_EXEC_PID'] === String(pid)) {
+  // Before version 248 systemd does not set SYSTEMD_EXEC_PID.
+  const isService = ppid === 1 && init === 'systemd' && env['INVOCATION_ID'] !== undefined
+  if (isService || env['SYSTEMD_EXEC_PID'] === String(pid)) {
     return 'systemd ends the successor together with the service; use a socket unit and systemctl restart'
   }
   return undefined
+}
+
+function readInitName(): string | undefined {
+  try {
+    return readFileSync('/proc/1/comm', 'utf8').trim()
+  } catch {
+    return undefined // not on Linux, or process 1 is hidden
+  }
 }
