@@ -199,8 +199,8 @@ export class Successor {
 export interface HandOverHost {
   /** Whether the channel is open. */
   readonly connected: boolean
-  /** Sends a message to the parent. */
-  send?(message: unknown): boolean
+  /** Sends a message to the parent. Without a callback, a failure is an `error` event, which ends the process. */
+  send?(message: unknown, onSent: (error: Error | null) => void): boolean
   /** Closes the channel. */
   disconnect(): void
   /** Listens for messages and for the end of the channel. */
@@ -253,7 +253,7 @@ export class Predecessor<Socket extends HandedSocket = HandedSocket> {
    * @throws {HandOverError} when that is gone: its socket or its data may have another owner.
    */
   async prepared(): Promise<void> {
-    this.#host.send?.({ type: 'prepared' } satisfies Message)
+    this.#send('prepared')
     if ((await message(this.#host, 'yours')) !== undefined) return
     throw new HandOverError('the process to be replaced is gone')
   }
@@ -261,7 +261,7 @@ export class Predecessor<Socket extends HandedSocket = HandedSocket> {
   /** This process listens. Waits until the running program accepts no connections any more. */
   async ready(): Promise<void> {
     if (!this.#host.connected) return
-    this.#host.send?.({ type: 'ready' } satisfies Message)
+    this.#send('ready')
     const waiting = new AbortController()
     await Promise.race([
       message(this.#host, 'alone'),
@@ -269,6 +269,11 @@ export class Predecessor<Socket extends HandedSocket = HandedSocket> {
     ])
     waiting.abort()
     if (this.#host.connected) this.#host.disconnect()
+  }
+
+  #send(type: Message['type']): void {
+    // The running program may have been killed: the end of the channel follows an error.
+    this.#host.send?.({ type } satisfies Message, () => {})
   }
 }
 

@@ -160,6 +160,28 @@ class Channel extends EventEmitter implements HandOverHost {
   }
 }
 
+/** The channel to a process that was killed a moment ago, as Node has it: EPIPE, and later the end. */
+class BrokenChannel extends Channel {
+  override send(_: unknown, onSent?: (error: Error) => void): boolean {
+    const error = new Error('write EPIPE')
+    setImmediate(() => {
+      if (onSent === undefined) this.emit('error', error)
+      else onSent(error)
+      this.disconnect()
+    })
+    return true
+  }
+}
+
+test('a successor goes on when the process before was killed as it became ready', async () => {
+  const channel = new BrokenChannel()
+  const received = Predecessor.receive(channel, { ADIT_HAND_OVER: '1' })
+  channel.emit('message', { type: 'begin', v: 1, sockets: [], state: {} })
+  const predecessor = await received
+  await expect(predecessor?.ready()).resolves.toBe(undefined)
+  expect(channel.connected).toBe(false)
+})
+
 test('a process without the variable is no successor', async () => {
   expect(await Predecessor.receive(new Channel(), {})).toBe(undefined)
 })
