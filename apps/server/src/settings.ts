@@ -266,7 +266,7 @@ export const settings = defineSettings({
       idleMs: setting(duration(), {
         default: '1s',
         description:
-          'How long kept-alive connections may be idle after that; then they are closed.',
+          'On SIGTERM, after the ports are closed: how long kept-alive connections may be idle; then they are closed.',
       }),
       longLivedMs: setting(duration(), {
         default: '30s',
@@ -278,12 +278,12 @@ export const settings = defineSettings({
       delayMs: setting(duration({ max: '10m' }), {
         default: '2s',
         description:
-          'Upgrade in place: for this long each answer ends its kept-alive connection, before the new process gets the sockets; connections that are idle for longer are closed.',
+          'Upgrade in place: how long each answer ends its kept-alive connection before the successor gets the sockets; connections that are idle for longer are closed.',
       }),
       timeoutMs: setting(duration({ min: '100ms', max: '1h' }), {
         default: '30s',
         description:
-          'Upgrade in place: how long the new process may take for each of its two steps; then it is ended, and the old process continues to run.',
+          'Upgrade in place: how long the successor (the new process) may take to read its settings, and then to listen; after that it is ended, and the running process continues.',
       }),
     },
     gracePeriodMs: setting(duration(), {

@@ -55,6 +55,8 @@ function accessesOf(
   flags: ParsedCommand<Pick<OwnCommands, 'access'>>['flags'],
 ): ArgumentValues[] {
   const { bind, onConflict, wait, allow, deny, socketMode, timeout } = flags
+  // A single address is no list, so that an error about it names no position.
+  const bindAddr = bind.length > 1 ? bind : (bind[0] ?? DEFAULT_BIND)
   const policy = {
     on_conflict: onConflict,
     wait,
@@ -64,7 +66,7 @@ function accessesOf(
     ...(socketMode !== undefined && { socket_mode: socketMode }),
     ...(timeout !== undefined && { timeout }),
   }
-  if (bind !== undefined && (endpoints.length !== 1 || endpoints[0]?.includes('='))) {
+  if (bind.length > 0 && (endpoints.length !== 1 || endpoints[0]?.includes('='))) {
     throw new UserError('--bind needs exactly one NAME', {
       exitCode: EXIT.usage,
       hint: 'for several endpoints write NAME=ADDRESS for each',
@@ -73,7 +75,7 @@ function accessesOf(
   return endpoints.map((item) => {
     const at = item.indexOf('=')
     return at < 0
-      ? { endpoint: item, bind_addr: bind ?? DEFAULT_BIND, ...policy }
+      ? { endpoint: item, bind_addr: bindAddr, ...policy }
       : { endpoint: item.slice(0, at), bind_addr: item.slice(at + 1), ...policy }
   })
 }

@@ -96,7 +96,10 @@ const ownCommands = {
       endpoints: argument(list(text()), { description: 'NAME, or NAME=ADDRESS for several.' }),
     },
     flags: {
-      bind: setting(text(), { description: 'Address for a single NAME, 127.0.0.1:15432.' }),
+      bind: setting(list(text()), {
+        default: [],
+        description: 'Addresses for a single NAME, 127.0.0.1:15432.',
+      }),
       onConflict: setting(textOf(ACCESS_SETTINGS.onConflict.type), {
         description:
           'When an address is taken: fail, wait until it is free, take the next free port, or retry ' +

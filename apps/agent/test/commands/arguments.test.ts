@@ -85,6 +85,13 @@ describe('access', () => {
     expect(accesses('pg')).toEqual([{ endpoint: 'pg', bind_addr: '127.0.0.1:0' }])
   })
 
+  test.each([
+    ['repeated', ['--bind', ':1', '--bind', '[::1]:2']],
+    ['in one', ['--bind', ':1,[::1]:2']],
+  ])('takes every address of --bind, %s', (_form, flags) => {
+    expect(accesses('pg', ...flags)).toEqual([{ endpoint: 'pg', bind_addr: [':1', '[::1]:2'] }])
+  })
+
   test('takes the address of --bind for a single name', () => {
     expect(accesses('pg', '--bind', ':5432')).toEqual([{ endpoint: 'pg', bind_addr: ':5432' }])
   })

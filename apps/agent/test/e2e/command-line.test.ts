@@ -61,7 +61,7 @@ error: flag --connect.connections: connect.connections: 99 is above 16
     ],
     [
       ['access', 'pg', '--bind', '5432x'],
-      `error: argument bind_addr: accesses[0].bind_addr[0]: address "5432x": the port is missing
+      `error: argument bind_addr: accesses[0].bind_addr: address "5432x": the port is missing
   allowed: an address such as :8080, 127.0.0.1:8080, [::1]:8080, localhost:8080 or unix:/path
   hint: write 5432x:8080
 `,
@@ -120,7 +120,7 @@ accesses:
       allowed: a URL with http://, https://, ws://, wss://
       hint: write http://tunnel.example.com
     error: /adit.yaml:3:3: connect.conections: unknown key "conections"
-      allowed: url, token, token_file, tenant_id, connections, timeout, ping_interval, bind_addr, bind_interface, bind_device, ip_family, proxy_url, proxy_url_file, no_proxy, proxy_ca, tls
+      allowed: url, token, token_file, tenant_id, connections, timeout, ping_interval, spread_interval, bind_addr, bind_interface, bind_device, ip_family, proxy_url, proxy_url_file, no_proxy, proxy_ca, tls
       hint: did you mean connect.connections?
     error: /adit.yaml:7:15: listeners[1].endpoint: web is listed twice
     error: /adit.yaml:8:11: listeners[1].addr: address "70000": "70000" is not a port

@@ -37,7 +37,7 @@ help: adit-server help start
     ],
     [
       ['--proxy.bind-addr', '::1:8000', '--log.level', 'loud', '--grace-period', '5'],
-      `error: flag --proxy.bind-addr: proxy.bind_addr[0]: address "::1:8000": an IPv6 address is written in brackets
+      `error: flag --proxy.bind-addr: proxy.bind_addr: address "::1:8000": an IPv6 address is written in brackets
   allowed: an address such as :8080, 127.0.0.1:8080, [::1]:8080, localhost:8080 or unix:/path
   hint: write [::1]:8000 or [::1:8000]:8080
 error: flag --log.level: log.level: "loud" is not one of the choices

@@ -149,9 +149,12 @@ class Resolver {
         this.#report({ code: 'CONFIG_VALUE_INVALID', severity: 'error', key, origin, message })
         return UNAVAILABLE
       }
-      const items = nodes.map((item, index) =>
-        this.#scalar(item, type.item, { ...given, key: `${key}[${index}]`, origin: item.origin }),
-      )
+      // A value that was not written as a list has no position that a reader could find.
+      const isSingle = nodes.length === 1 && (raw.kind !== 'list' || origin.kind === 'flag')
+      const items = nodes.map((item, index) => {
+        const itemKey = isSingle ? key : `${key}[${index}]`
+        return this.#scalar(item, type.item, { ...given, key: itemKey, origin: item.origin })
+      })
       if (items.includes(UNAVAILABLE)) return UNAVAILABLE
       const value = type.collect(items)
       this.values.push({ key, text: joinList(type.formatItems(value)), origin })

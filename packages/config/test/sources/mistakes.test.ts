@@ -53,7 +53,7 @@ test('says everything that is wrong with a file in one run', async () => {
     error: adit.yaml:7:8: connect.tls: a group of keys is expected here, not a single value
     error: adit.yaml:8:15: log.level: "inf" is not one of the choices
       allowed: debug, info, warn, error
-    error: adit.yaml:9:15: metrics_addr[0]: address "::1:5000": an IPv6 address is written in brackets
+    error: adit.yaml:9:15: metrics_addr: address "::1:5000": an IPv6 address is written in brackets
       allowed: an address such as :8080, 127.0.0.1:8080, [::1]:8080, localhost:8080 or unix:/path
       hint: write [::1]:5000 or [::1:5000]:8080
     error: adit.yaml:10:1: Max-Head: unknown key "Max-Head"

@@ -82,7 +82,7 @@ describe('a list in a variable', () => {
     expect(loaded.problems).toMatchObject([
       {
         code: 'CONFIG_VALUE_INVALID',
-        key: 'origins[0]',
+        key: 'origins',
         origin: { kind: 'environment', name: 'APP_ORIGINS' },
         hint: expect.stringContaining('["a","b,c"]'),
       },
