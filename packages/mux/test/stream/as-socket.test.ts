@@ -198,7 +198,10 @@ describe("Node's http over a stream", () => {
 test("the dispatcher of Node's fetch", async () => {
   const { open, streams } = await serving(http.createServer(echo))
   await fetch('data:,') // loads undici
-  const loaded: unknown = Reflect.get(globalThis, Symbol.for('undici.globalDispatcher.1'))
+  // Newer versions of undici put a wrapper for older ones at 1.
+  const loaded: unknown =
+    Reflect.get(globalThis, Symbol.for('undici.globalDispatcher.2')) ??
+    Reflect.get(globalThis, Symbol.for('undici.globalDispatcher.1'))
   const { constructor: Agent } = loaded as {
     constructor: new (options: object) => RequestInit['dispatcher'] & { close(): Promise<void> }
   }

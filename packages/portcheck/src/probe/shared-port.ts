@@ -32,21 +32,27 @@ export interface Neighbour {
 }
 
 /** Warns about every neighbour of `endpoints` that another program holds. */
-async function neighbourWarnings(endpoints: readonly Endpoint[]): Promise<Warning[]> {
+async function neighbourWarnings(
+  endpoints: readonly Endpoint[],
+  reusePort: boolean,
+): Promise<Warning[]> {
   const port = endpoints[0]?.port ?? 0
   if (port === 0) return []
   const addresses = Object.values(networkInterfaces()).flatMap((infos) =>
     (infos ?? []).map((info) => info.address),
   )
   const suspects: Neighbour[] = []
+  // With SO_REUSEPORT another program can have our address, and the table does not tell whose socket it is,
+  // nor whether one on :: takes IPv4: only a trial bind does.
+  const own = reusePort ? [] : endpoints
+  const isSuspect = (one: Endpoint): Promise<boolean> =>
+    reusePort ? isHeld(one) : isTaken(one, own)
   for (const neighbour of neighboursOf(endpoints, process.platform, addresses)) {
-    if (neighbour.by === 'table' || (await isTaken(neighbour.endpoint, endpoints))) {
-      suspects.push(neighbour)
-    }
+    if (neighbour.by === 'table' || (await isSuspect(neighbour.endpoint))) suspects.push(neighbour)
   }
   if (suspects.length === 0) return []
   const holders = await findHolders(port)
-  return suspects.flatMap((neighbour) => neighbourWarning(neighbour, endpoints, holders))
+  return suspects.flatMap((neighbour) => neighbourWarning(neighbour, endpoints, own, holders))
 }
 
 /** Tells whether another socket than `own` holds an endpoint, or whether it can. */
@@ -108,13 +114,14 @@ function missingLoopback(endpoints: readonly Endpoint[]): string | undefined {
 function neighbourWarning(
   neighbour: Neighbour,
   endpoints: readonly Endpoint[],
+  own: readonly Endpoint[],
   holders: readonly Holder[] | undefined,
 ): Warning[] {
   const { code, endpoint, by } = neighbour
   const listening = (holders ?? (by === 'table' ? [] : undefined))?.filter(
     (holder) =>
       holder.state === 'listening' &&
-      !endpoints.some(({ host }) => host === holder.host) &&
+      !own.some(({ host }) => host === holder.host) &&
       (by === 'table' ? holder.host === endpoint.host : mayBlock(holder, endpoint)),
   )
   // Outgoing connections and idle sockets accept no connections.
@@ -218,6 +225,7 @@ function sharingWarning(code: SharingCode, own: Endpoint, holder: Holder): Warni
 /** Warns about other programs with the same port, for sockets that are open or were a moment ago. */
 export async function sharedPortWarnings(plan: Plan, opened: OpenedPlan): Promise<Warning[]> {
   const endpoints = opened.sockets.map((socket) => socket.endpoint)
-  const sharing = plan.reusePort && supportsReusePort() ? await sharingWarnings(endpoints) : []
-  return [...(await neighbourWarnings(endpoints)), ...sharing]
+  const reusePort = plan.reusePort && supportsReusePort()
+  const sharing = reusePort ? await sharingWarnings(endpoints) : []
+  return [...(await neighbourWarnings(endpoints, reusePort)), ...sharing]
 }

@@ -319,34 +319,37 @@ describe('adopt', () => {
   })
 
   it.each([
-    ['net', () => createServer()],
-    ['http', () => createHttp()],
-  ])('frees the port at close of a server of %s, while a client stays', async (_kind, make) => {
-    const claimed = await held('localhost:0')
-    const server = make()
-    adopt(claimed, server)
-    let accepted = 0
-    server.on('connection', () => (accepted += 1))
-    const clients = ['127.0.0.1', '::1'].map((host) => client(claimed.port, host))
-    // A request without an end, so that http does not take the connection for idle.
-    for (const one of clients) one.write('GET / HTTP/1.1\r\n')
-    await until(() => accepted === 2)
-    let isClosed = false
-    server.close(() => (isClosed = true)) // its `close` event waits for the clients
-    await claimed.closed
-    expect(server.listening).toBe(false)
-    for (const host of ['127.0.0.1', '::1']) {
-      const [error] = await once(connect(claimed.port, host), 'error')
-      expect(error).toMatchObject({ code: 'ECONNREFUSED' })
-    }
-    const next = await held(`localhost:${claimed.port}`)
-    expect(isClosed).toBe(false)
-    // The server can be used again.
-    await next.close()
-    adopt(await held(`localhost:${claimed.port}`), server)
-    expect(server.listening).toBe(true)
-    for (const one of clients) one.destroy()
-  })
+    ['connection', 'net', () => createServer()],
+    // http closes a connection at once that has no whole request.
+    ['request', 'http', () => createHttp()],
+  ])(
+    'at its %s, frees the port at close of a server of %s, while a client stays',
+    async (event, _kind, make) => {
+      const claimed = await held('localhost:0')
+      const server = make()
+      adopt(claimed, server)
+      let accepted = 0
+      server.on(event, () => (accepted += 1))
+      const clients = ['127.0.0.1', '::1'].map((host) => client(claimed.port, host))
+      for (const one of clients) one.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      await until(() => accepted === 2)
+      let isClosed = false
+      server.close(() => (isClosed = true)) // its `close` event waits for the clients
+      await claimed.closed
+      expect(server.listening).toBe(false)
+      for (const host of ['127.0.0.1', '::1']) {
+        const [error] = await once(connect(claimed.port, host), 'error')
+        expect(error).toMatchObject({ code: 'ECONNREFUSED' })
+      }
+      const next = await held(`localhost:${claimed.port}`)
+      expect(isClosed).toBe(false)
+      // The server can be used again.
+      await next.close()
+      adopt(await held(`localhost:${claimed.port}`), server)
+      expect(server.listening).toBe(true)
+      for (const one of clients) one.destroy()
+    },
+  )
 
   it('rejects a server that already listens', async () => {
     const claimed = await held('127.0.0.1:0')
