@@ -1,10 +1,4 @@
-import {
-  bindsAreTcp,
-  LISTENER_SETTINGS,
-  LOG_LEVELS,
-  LOG_LINES_PER_MINUTE,
-  overlappingBinds,
-} from '@proj/program-kit'
+import { bindsAreTcp, LISTENER_SETTINGS, LOG_SETTINGS, overlappingBinds } from '@proj/program-kit'
 import {
   boolean,
   defineSettings,
@@ -17,7 +11,6 @@ import {
   oneOf,
   path,
   portOrAny,
-  rate,
   type Resolved,
   secret,
   secretUrl,
@@ -188,21 +181,7 @@ export const settings = defineSettings({
       }),
       ...LISTENER_SETTINGS,
     },
-    log: {
-      level: setting(oneOf(LOG_LEVELS), {
-        default: 'info',
-        reload: 'live',
-        description: 'Least important level that is logged.',
-      }),
-      format: setting(oneOf(['auto', 'text', 'json']), {
-        default: 'auto',
-        description: 'auto: text on a terminal, JSON elsewhere.',
-      }),
-      rate: setting(rate('events'), {
-        default: `${LOG_LINES_PER_MINUTE}/m`,
-        description: 'Most lines of one event; the rest is counted and logged once a minute.',
-      }),
-    },
+    log: LOG_SETTINGS,
     live: setting(boolean(), {
       default: 'true',
       description:

@@ -1,12 +1,6 @@
 import { isIP } from 'node:net'
 
-import {
-  bindsAreTcp,
-  LISTENER_SETTINGS,
-  LOG_LEVELS,
-  LOG_LINES_PER_MINUTE,
-  overlappingBinds,
-} from '@proj/program-kit'
+import { bindsAreTcp, LISTENER_SETTINGS, LOG_SETTINGS, overlappingBinds } from '@proj/program-kit'
 import {
   boolean,
   defineSettings,
@@ -220,21 +214,7 @@ export const settings = defineSettings({
         reload: 'live',
       },
     ),
-    log: {
-      level: setting(oneOf(LOG_LEVELS), {
-        default: 'info',
-        reload: 'live',
-        description: 'Least important level that is logged.',
-      }),
-      format: setting(oneOf(['auto', 'text', 'json']), {
-        default: 'auto',
-        description: 'auto: text on a terminal, JSON elsewhere.',
-      }),
-      rate: setting(rate('events'), {
-        default: `${LOG_LINES_PER_MINUTE}/m`,
-        description: 'Most lines of one event; the rest is counted and logged once a minute.',
-      }),
-    },
+    log: LOG_SETTINGS,
     names: {
       maxPerIdentity: setting(integer({ min: 1 }), {
         default: RESERVATION_LIMITS.maxPerIdentity,

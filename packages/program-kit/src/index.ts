@@ -94,8 +94,9 @@ export { formatValues, type ValuesOptions } from './output/format-values.ts'
 export { LiveScreen, type LiveTerminal } from './output/live-screen.ts'
 export { jsonLine } from './output/json-line.ts'
 export { formatLogLine } from './output/log-line.ts'
-export { LOG_LINES_PER_MINUTE, LogRate } from './output/log-rate.ts'
-export { createLogger, LOG_LEVELS, type LoggerOptions, type LogOutput } from './output/logger.ts'
+export { LogRate } from './output/log-rate.ts'
+export { LOG_SETTINGS } from './output/log-settings.ts'
+export { createLogger, type LoggerOptions, type LogOutput } from './output/logger.ts'
 export { roughSize } from './output/rough-size.ts'
 
 // The status of a server, as its admin port tells it

@@ -15,10 +15,10 @@ import {
   defineCommands,
   GLOBAL_FLAGS,
   type Invocation,
-  LOG_LEVELS,
   runCommandLine,
   STANDARD_COMMANDS,
 } from '../../src/index.ts'
+import { LOG_LEVELS } from '../../src/output/logger.ts'
 import { pikoDialect, pikoFlags, PIKO_LOG_KEYS, type PikoTable } from '../../src/piko.ts'
 import { Capture } from '../capture.ts'
 
