@@ -31,6 +31,23 @@ describe('listen', () => {
     ])
   })
 
+  it('accepts what waits in the queue of the kernel before it closes, if told to', async () => {
+    let accepted = 0
+    const listeners = await open('127.0.0.1:0', {
+      onConnection: (socket) => {
+        accepted += 1
+        socket.end()
+      },
+    })
+    const clients = Array.from({ length: 40 }, () => client(listeners.bound[0]?.port ?? 0))
+    const ended = clients.map(async (one) => await once(one.resume(), 'close'))
+    // Over loopback the kernel has connected them now, before the event loop could accept one.
+    await new Promise<void>((resolve) => process.nextTick(resolve))
+    await listeners.close({ acceptQueued: true })
+    expect(accepted).toBe(clients.length)
+    await Promise.all(ended)
+  })
+
   it('describes the real addresses', async () => {
     const { bound, failed } = await open([':0', 'localhost:0', '127.0.0.1:0'])
     const [all, both, one] = bound
