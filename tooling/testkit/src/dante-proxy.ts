@@ -9,7 +9,7 @@ export interface DanteOptions {
   readonly idleSeconds: number
 }
 
-/** Starts dante on 1080, for everybody. It refuses port 8443. */
+/** Starts dante on 1080, open to all. It refuses port 8443. */
 export function danteProxy(program: string, options: DanteOptions): Promise<RealProxy> {
   return realProxy(
     program,

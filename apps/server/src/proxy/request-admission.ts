@@ -16,7 +16,7 @@ export interface RequestCounts {
   readonly requests: number
   /** Running now. */
   readonly inFlight: number
-  /** Of these, the ones that wait for an answer: bodies on their way cost little, whoever reads or sends them slowly. */
+  /** Of these, the ones that wait for an answer: a body that is sent or read slowly costs little. */
   readonly awaiting: number
   /** Since the start, those whose visitors went away while they waited. */
   readonly givenUp: number

@@ -9,7 +9,7 @@ import { resolveSources } from '../connect/source-options.ts'
 import type { Lookup, ResolvedAddress } from '../connect/lookup.ts'
 import type { ResolvedDialOptions } from '../options.ts'
 import type { ResolvedTls } from '../tls/options.ts'
-import { requestContext } from '../tls/trust.ts'
+import { needsOwnContext, requestContext } from '../tls/trust.ts'
 
 /** Options of a request as Node passes them to its agent. */
 export type RequestOptions = HttpsRequestOptions & {
@@ -43,27 +43,11 @@ export function withRequestOptions(
   }
 }
 
-/** Options of a request that make a TLS context; `createSecureContext` checks their values. */
-const CONTEXT_OPTIONS = [
-  'ca',
-  'cert',
-  'key',
-  'pfx',
-  'passphrase',
-  'ciphers',
-  'crl',
-  'ecdhCurve',
-  'sigalgs',
-  'minVersion',
-  'maxVersion',
-  'secureProtocol',
-  'secureOptions',
-  'secureContext',
-] as const
-
 function requestTls(base: ResolvedTls, request: RequestOptions): ResolvedTls {
-  const { ALPNProtocols, checkServerIdentity, rejectUnauthorized, servername } = request
-  const given = CONTEXT_OPTIONS.some((name) => request[name] !== undefined)
+  const { ALPNProtocols, checkServerIdentity, rejectUnauthorized, secureContext, servername } =
+    request
+  const context =
+    secureContext ?? (needsOwnContext(request) ? requestContext(base, request) : undefined)
   const trusting = base.pins.length > 0 ? 'pin-only' : 'none'
   return {
     ...base,
@@ -72,7 +56,7 @@ function requestTls(base: ResolvedTls, request: RequestOptions): ResolvedTls {
     ...(base.origin.alpn === undefined &&
       Array.isArray(ALPNProtocols) && { alpn: ALPNProtocols.map(String) }),
     ...(checkServerIdentity !== undefined && { checkIdentity: checkServerIdentity }),
-    ...(given && { context: request.secureContext ?? requestContext(base, request) }),
+    ...(context !== undefined && { context }),
   }
 }
 

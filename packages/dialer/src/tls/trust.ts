@@ -74,6 +74,7 @@ export function requestContext(
     : tls.createSecureContext({ ...merged, ca: request.ca })
 }
 
+/** Options of a request that a context takes as they are. */
 const REQUEST_OPTIONS = [
   'cert',
   'key',
@@ -86,6 +87,12 @@ const REQUEST_OPTIONS = [
   'secureProtocol',
   'secureOptions',
 ] as const satisfies readonly (keyof tls.SecureContextOptions)[]
+
+/** Whether a request has an option that makes a context of its own; `createSecureContext` checks the values. */
+export function needsOwnContext(request: tls.SecureContextOptions): boolean {
+  const names = [...REQUEST_OPTIONS, 'ca', 'minVersion', 'maxVersion'] as const
+  return names.some((name) => request[name] !== undefined)
+}
 
 function createContext(options: ResolvedTls): tls.SecureContext {
   const { minVersion, maxVersion } = options
