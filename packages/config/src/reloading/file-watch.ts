@@ -43,7 +43,7 @@ export class FileWatch {
    * when another one cannot be watched, as when the system has no watches left.
    */
   async start(): Promise<void> {
-    this.#fingerprint = await this.#takeFingerprint()
+    this.#fingerprint = await fingerprintOf(this.#files)
     await this.#watchDirectories()
   }
 
@@ -107,27 +107,30 @@ export class FileWatch {
   /** Cannot reject but for directories that cannot be watched, which is no reason to stop. */
   async #tellIfChanged(): Promise<void> {
     this.#firstEventMs = undefined
-    const fingerprint = await this.#takeFingerprint()
+    const fingerprint = await fingerprintOf(this.#files)
     if (this.#isClosed || fingerprint === this.#fingerprint) return
     this.#fingerprint = fingerprint
     await this.#watchDirectories().catch(() => {})
     if (!this.#isClosed) this.#options.onChange()
   }
+}
 
-  /** Other files in a watched directory change all the time; this tells whether ours did. */
-  async #takeFingerprint(): Promise<string> {
-    const parts = await Promise.all(
-      this.#files.map(async (file) => {
-        try {
-          const { ino, size, mtimeMs, ctimeMs } = await stat(file)
-          return `${ino} ${size} ${mtimeMs} ${ctimeMs}`
-        } catch {
-          return 'absent'
-        }
-      }),
-    )
-    return parts.join('\n')
-  }
+/**
+ * What tells two versions of files apart without reading them. Other files in a watched directory change all
+ * the time; this tells whether ours did.
+ */
+export async function fingerprintOf(files: readonly string[]): Promise<string> {
+  const parts = await Promise.all(
+    files.map(async (file) => {
+      try {
+        const { ino, size, mtimeMs, ctimeMs } = await stat(file)
+        return `${ino} ${size} ${mtimeMs} ${ctimeMs}`
+      } catch {
+        return 'absent'
+      }
+    }),
+  )
+  return parts.join('\n')
 }
 
 /** Watches a directory; undefined when there is none, as with optional files. */

@@ -5,10 +5,13 @@
  */
 import type { SettingsInfo } from '../definition/define-settings.ts'
 import { diffSettings, type SettingsChange } from './diff-settings.ts'
-import { FileWatch } from './file-watch.ts'
+import { FileWatch, fingerprintOf } from './file-watch.ts'
 import type { Loaded, LoadedSettings } from '../sources/load-settings.ts'
 import type { Problem } from '../sources/problem.ts'
 import type { SettingsTree } from '../definition/settings-tree.ts'
+
+/** Loads at most of one reload, when the files change while they are read. */
+const MAX_LOADS = 5
 
 /** What came of a reload. */
 export type ReloadOutcome<Tree extends SettingsTree> =
@@ -102,10 +105,9 @@ export class SettingsReloader<Tree extends SettingsTree> {
   }
 
   async #reloadOnce(): Promise<ReloadOutcome<Tree>> {
-    const { settings, load, apply } = this.#options
+    const { settings, apply } = this.#options
     try {
-      const loaded = await load({ signal: this.#abort.signal })
-      this.#abort.signal.throwIfAborted()
+      const loaded = await this.#loadSettled()
       if (!loaded.ok) return { kind: 'invalid', problems: loaded.problems }
       const changes = diffSettings(settings, this.#current.settings, loaded.settings)
       if (changes.length > 0) await apply(changes, loaded)
@@ -114,6 +116,20 @@ export class SettingsReloader<Tree extends SettingsTree> {
       return changes.length > 0 ? { kind: 'changed', changes, loaded } : { kind: 'unchanged' }
     } catch (error) {
       return { kind: 'failed', error }
+    }
+  }
+
+  /** An editor that rewrites a file in place empties it first: a file that changes meanwhile is read again. */
+  async #loadSettled(): Promise<Loaded<Tree>> {
+    const { signal } = this.#abort
+    const { files } = this.#current
+    let before = await fingerprintOf(files)
+    for (let count = 1; ; count += 1) {
+      const loaded = await this.#options.load({ signal })
+      signal.throwIfAborted()
+      const after = await fingerprintOf(files)
+      if (after === before || count === MAX_LOADS) return loaded
+      before = after
     }
   }
 

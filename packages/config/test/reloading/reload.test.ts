@@ -155,6 +155,27 @@ describe('a reload', () => {
     await reloader.close()
   })
 
+  test('reads a file again that is rewritten in place meanwhile', async () => {
+    using files = new Workspace({ 'adit.yaml': GOOD })
+    const applied: string[] = []
+    let rewrites = 0
+    const reloader = new SettingsReloader<Tree>({
+      settings,
+      initial: await loadFrom(files),
+      load: async () => {
+        const loaded = await loadFrom(files)
+        // The editor has emptied the file before this load, and fills it now.
+        if (rewrites++ === 0) files.write('adit.yaml', GOOD.replace('info', 'warn'))
+        return { ...loaded, ok: true }
+      },
+      apply: (changes) => void applied.push(...changes.map(({ key }) => key)),
+    })
+    files.write('adit.yaml', '')
+    expect(await reloader.reload()).toMatchObject({ kind: 'changed' })
+    expect(applied).toEqual(['log.level'])
+    await reloader.close()
+  })
+
   test('that cannot be applied keeps the settings before it', async () => {
     using files = new Workspace({ 'adit.yaml': GOOD })
     const { reloader } = await start(files, true)
