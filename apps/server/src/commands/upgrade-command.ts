@@ -50,7 +50,9 @@ export async function upgradeServer({
         hint: 'see its log, to which both processes write',
       })
     }
+    const isGone = !isAlive(holder.pid)
     outcome = readOutcome(file)
+    if (isGone) outcome ??= outcomeWithout(holder.pid, path)
   }
   if (outcome?.successor === undefined) {
     const why = outcome?.why ?? 'the server did not answer'
@@ -63,6 +65,21 @@ export async function upgradeServer({
   if (json) stdout.write(jsonLine({ replaced: pid, successor }))
   else stdout.write(`process ${successor} has replaced process ${pid}\n`)
   return EXIT.ok
+}
+
+/** What became of a process that ended without an outcome: it was killed, perhaps after its successor began. */
+function outcomeWithout(pid: number, directory: string): UpgradeOutcome {
+  const holder = findHolder(directory)
+  return holder === undefined ? { pid, why: 'it has ended' } : { pid, successor: holder.pid }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
 }
 
 function readOutcome(file: string): UpgradeOutcome | undefined {

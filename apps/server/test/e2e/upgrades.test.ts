@@ -78,6 +78,11 @@ async function upgradable(
   return { ...server, directory: directory.path, pid, upgrade }
 }
 
+function hasPendingSignal(pid: number): boolean {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return !/^ShdPnd:\s*0+$/m.test(status)
+}
+
 function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0)
@@ -227,6 +232,20 @@ test('a server that is starting or stopping says that it begins no upgrade', asy
   const stopping = aditServer(['upgrade', ...own])
   expect((await stopping.exited).code).toBe(1)
   expect(stopping.stderr).toContain('was not replaced: the server is stopping')
+})
+
+test('the command ends when the server is killed', async () => {
+  using directory = temporaryDirectory()
+  const own = ['--data-dir', directory.path]
+  const server = await startServer(undefined, own)
+  const pid = server.process.pid
+  server.process.kill('SIGSTOP')
+  const command = aditServer(['upgrade', '--upgrade.timeout', '1h', ...own])
+  // A stopped process leaves the signal of the command pending.
+  await until(() => hasPendingSignal(pid))
+  server.process.kill('SIGKILL')
+  expect((await command.exited).code).toBe(1)
+  expect(command.stderr).toContain(`(process ${pid}) was not replaced: it has ended`)
 })
 
 test('visitors wait for an agent that two upgrades have not seen', async () => {
