@@ -95,7 +95,7 @@ describe('an answer that rejects a request before it is complete', () => {
 
 describe('a visitor that half-closes', () => {
   it('gets the answer to its complete request', async () => {
-    const answer = deferred()
+    let answer = deferred()
     await using path = await tunnel({
       http: (req, res) => void answer.promise.then(() => req.pipe(res)),
     })
@@ -103,6 +103,7 @@ describe('a visitor that half-closes', () => {
       [request('GET /'), ''],
       [request('POST /', 'Content-Length: 4'), 'body'],
     ] as const) {
+      answer = deferred()
       using visitor = await path.visit()
       visitor.socket.end(head + body)
       await until(() => path.server.edge.stats.inFlight === 1)
