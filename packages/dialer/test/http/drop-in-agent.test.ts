@@ -437,7 +437,7 @@ describe('createAgent', () => {
       expect.arrayContaining([
         'X-List: a',
         'X-List: b',
-        'Proxy-Connection: mine',
+        'proxy-connection: mine',
         'X-For-Proxy: 1',
       ]),
     )
