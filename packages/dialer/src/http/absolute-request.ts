@@ -1,18 +1,24 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 
 import { formatHostPort } from '@proj/config/address'
+import { HttpProxyAgent } from 'http-proxy-agent'
 
 import { authenticationError } from '../proxy/errors.ts'
 import type { ProxyServer } from '../proxy/proxy-server.ts'
 import type { RequestOptions } from './request-options.ts'
 
+/** Node's requests have the private members that its type asks for. */
+type RequestOfWriter = Parameters<HttpProxyAgent<string>['setRequestProps']>[0]
+
 /**
  * Rewrites requests for HTTP proxies before their heads are made: an absolute URL (RFC 9112 section
- * 3.2.2) and the headers for the proxy.
+ * 3.2.2) and the headers for the proxy. An HttpProxyAgent writes them, and is used for nothing else: its
+ * pool and its connections are replaced by ours, which dial with our options, limits and errors.
  */
 export class ProxyRequests {
   readonly #headers: Readonly<Record<string, string>>
   readonly #keepAlive: boolean
+  readonly #writers = new WeakMap<ProxyServer, HttpProxyAgent<string>>()
 
   /**
    * @param headers - for every proxy; they replace those of the same name.
@@ -28,19 +34,39 @@ export class ProxyRequests {
     reopenHead(request, options)
     const { path } = request
     // Some callers know about the proxy and have written the URL themselves.
-    if (!/^https?:\/\//i.test(path)) {
-      // The host that is dialed: the header Host can name another one.
-      request.path = `${originOf(options)}${path.startsWith('/') ? '' : '/'}${path}`
-    }
-    this.#setHeaders(request, proxy)
+    const isAbsolute = /^https?:\/\//i.test(path)
+    // Of a URL it keeps the host; otherwise it would take that of the header Host, which can be another
+    // than the host that is dialed. The path is added afterwards, because it would be normalised.
+    request.path = isAbsolute ? path : originOf(options)
+    // With port 80 it leaves the port as it is in the URL.
+    const target = { secureEndpoint: false, host: proxy.host, port: 80 } as const
+    this.#writerFor(proxy).setRequestProps(request as RequestOfWriter, target)
+    if (isAbsolute) request.path = path
+    else request.path = `${request.path.slice(0, -1)}${path.startsWith('/') ? '' : '/'}${path}`
     failOnChallenge(request, proxy)
   }
 
-  #setHeaders(request: ClientRequest, proxy: ProxyServer): void {
+  #writerFor(proxy: ProxyServer): HttpProxyAgent<string> {
+    const known = this.#writers.get(proxy)
+    if (known !== undefined) return known
+    const writer = new HttpProxyAgent(`http://${formatHostPort(proxy.host, proxy.port)}`, {
+      keepAlive: this.#keepAlive,
+      // A function, and a URL without credentials: an inspection of the agent shows both.
+      headers: () => this.#headersFor(proxy),
+    })
+    this.#writers.set(proxy, writer)
+    return writer
+  }
+
+  #headersFor(proxy: ProxyServer): Record<string, string> {
     const authorization = proxy.basicAuthorization()
-    if (authorization !== undefined) request.setHeader('Proxy-Authorization', authorization)
-    request.setHeader('Proxy-Connection', this.#keepAlive ? 'Keep-Alive' : 'close')
-    for (const [name, value] of Object.entries(this.#headers)) request.setHeader(name, value)
+    const headers: Record<string, string> =
+      authorization === undefined ? {} : { 'Proxy-Authorization': authorization }
+    for (const [name, value] of Object.entries(this.#headers)) {
+      // It sets a Proxy-Connection of its own unless there is one in this spelling.
+      headers[/^proxy-connection$/i.test(name) ? 'Proxy-Connection' : name] = value
+    }
+    return headers
   }
 }
 
@@ -91,9 +117,7 @@ function failOnChallenge(request: ClientRequest, proxy: ProxyServer): void {
   }
 }
 
-/** Returns the URL of the host that a request is for, up to its path. */
+/** Returns the URL of the host that a request is for, with an empty path. */
 function originOf(options: RequestOptions): string {
-  return new URL(
-    `http://${formatHostPort(options.host ?? 'localhost', Number(options.port ?? 80))}`,
-  ).origin
+  return `http://${formatHostPort(options.host ?? 'localhost', Number(options.port ?? 80))}/`
 }

@@ -1,22 +1,24 @@
-// The client side of SOCKS 4 and 4a (the protocol notes of NEC) and 5 (RFC 1928), with user name
-// and password (RFC 1929), over a connection that is already open. Only CONNECT.
+// The package socks does the SOCKS handshake over a connection that we dialed. It does not get the
+// socket but a substitute stream, which receives one byte at a time, for three reasons: the package
+// never gets a byte after the last reply, which it would emit before anything listens; we keep the
+// reply and can use its codes, because the errors of the package contain only text; and these errors,
+// which contain the options with the password, are not passed on.
 
-import { type Socket, isIPv4, isIPv6 } from 'node:net'
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 
-import { formatHostPort, ipv6Groups } from '@proj/config/address'
+import { formatHostPort } from '@proj/config/address'
+import { SocksClient } from 'socks'
 
-import { ByteReader, describeBytes, type Parsed } from './byte-reader.ts'
+import { ByteReader, describeBytes } from './byte-reader.ts'
 import { DialError, type DialErrorCode } from '../errors.ts'
 import { portHint, proxyError, type ProxyTarget } from './errors.ts'
 import { withoutZone } from '../endpoint.ts'
 import { ignoreError } from '../socket-event.ts'
 
-// The longest answer has 262 bytes: RFC 1928 section 6, with a name.
-const MAX_ANSWER_BYTES = 512
-
-const NO_AUTHENTICATION = 0x00
-const USER_AND_PASSWORD = 0x02
-const NO_ACCEPTABLE_METHOD = 0xff
+// The longest exchange is 2 (method) + 2 (RFC 1929 status) + 262 (RFC 1928 reply with a name).
+const MAX_EXCHANGE_BYTES = 512
 
 /**
  * Asks a SOCKS proxy for a connection.
@@ -28,130 +30,113 @@ export async function socksConnect(
   target: ProxyTarget,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const reader = new ByteReader(socket, MAX_ANSWER_BYTES)
-  const ask: Ask = (message, parse) => {
-    socket.write(message)
-    return reader.read(parse, signal)
-  }
+  const { proxy } = target
+  const host = withoutZone(target.host)
+  const handshake = new HandshakeStream(socket)
+  const version = proxy.protocol.startsWith('socks4') ? 4 : 5
+  const client = new SocksClient({
+    command: 'connect',
+    destination: { host, port: target.port },
+    proxy: {
+      host: proxy.host,
+      port: proxy.port,
+      type: version,
+      ...(proxy.username === undefined ? {} : { userId: proxy.username }),
+      ...(proxy.password === undefined ? {} : { password: proxy.password }),
+    },
+  })
+  const state = { established: false, failed: false }
+  client.on('established', () => (state.established = true))
+  client.on('error', () => (state.failed = true))
   // The next read notices a connection that breaks between two reads.
   socket.on('error', ignoreError)
+  const reader = new ByteReader(socket, MAX_EXCHANGE_BYTES)
   try {
-    if (target.proxy.protocol.startsWith('socks4')) await connectWith4(ask, target)
-    else await connectWith5(ask, target)
-    socket.off('error', ignoreError)
-    return socket
+    client.connect(handshake)
+    while (!state.established && !state.failed) {
+      await reader.read((bytes) => ({ value: handshake.receive(bytes), used: 1 }), signal)
+      // After the reply to a password the package continues in a later microtask.
+      await setImmediate()
+    }
+    if (state.established) {
+      socket.off('error', ignoreError)
+      return socket
+    }
+    throw socksReplyError(handshake.lastRequest, handshake.reply, target)
   } catch (error) {
     socket.destroy()
     if (signal.aborted) throw signal.reason
     if (error instanceof DialError) throw error
-    throw closedDuring(reader.received, target, error)
+    throw closedDuring(handshake, target, error)
   }
 }
 
-/** Sends a message and reads the answer to it. */
-type Ask = <T>(message: Buffer, parse: (bytes: Buffer) => Parsed<T> | undefined) => Promise<T>
+/** The stream between the package and the connection. Keeps the last request and the reply to it. */
+class HandshakeStream extends Duplex {
+  readonly #socket: Socket
+  #lastRequest: Buffer = Buffer.alloc(0)
+  #reply: number[] = []
 
-async function connectWith4(ask: Ask, target: ProxyTarget): Promise<void> {
-  const host = withoutZone(target.host)
-  const named = !isIPv4(host)
-  // version, CONNECT, port, address, user name, zero; with 4a the address 0.0.0.1 and the name, zero
-  const request = Buffer.concat([
-    Buffer.from([0x04, 0x01]),
-    twoBytes(target.port),
-    ipv4Bytes(named ? '0.0.0.1' : host),
-    zeroEnded(target.proxy.username ?? ''),
-    ...(named ? [zeroEnded(host)] : []),
-  ])
-  await ask(request, (bytes) => {
-    const [version, code] = bytes
-    // The reply has version 0; some proxies repeat the 4 of the request.
-    if (version !== undefined && version !== 0x00 && version !== 0x04) throw notSocks(bytes, target)
-    if (code !== undefined && code !== 0x5a) throw socks4Error(code, target)
-    return bytes.length < 8 ? undefined : { value: true, used: 8 }
-  })
-}
-
-async function connectWith5(ask: Ask, target: ProxyTarget): Promise<void> {
-  const { username, password = '' } = target.proxy
-  const methods =
-    username === undefined ? [NO_AUTHENTICATION] : [NO_AUTHENTICATION, USER_AND_PASSWORD]
-  const method = await ask(Buffer.from([0x05, methods.length, ...methods]), (bytes) => {
-    checkVersion5(bytes, target)
-    const [, chosen] = bytes
-    if (chosen === undefined) return undefined
-    if (!methods.includes(chosen)) throw methodError(chosen, target)
-    return { value: chosen, used: 2 }
-  })
-  if (method === USER_AND_PASSWORD) {
-    // The password message has a version of its own, 1.
-    const login = Buffer.concat([Buffer.from([0x01]), counted(username ?? ''), counted(password)])
-    await ask(login, ([, status]) => {
-      if (status === undefined) return undefined
-      if (status !== 0x00) throw passwordRejected(target)
-      return { value: true, used: 2 }
-    })
+  constructor(socket: Socket) {
+    super()
+    this.#socket = socket
   }
-  // version, CONNECT, reserved, address with its type, port
-  const request = Buffer.concat([
-    Buffer.from([0x05, 0x01, 0x00]),
-    typedAddress(withoutZone(target.host)),
-    twoBytes(target.port),
-  ])
-  await ask(request, (bytes) => {
-    checkVersion5(bytes, target)
-    const [, code, , type, nameLength] = bytes
-    if (code !== undefined && code !== 0x00) throw socks5Error(code, target)
-    if (type === undefined || nameLength === undefined) return undefined
-    const length = answeredAddressLength(type, nameLength)
-    if (length === undefined) throw notSocks(bytes, target)
-    const used = 4 + length + 2
-    return bytes.length < used ? undefined : { value: true, used }
-  })
+
+  /** The last message sent. */
+  get lastRequest(): Buffer {
+    return this.#lastRequest
+  }
+
+  /** The bytes received since that message. */
+  get reply(): Buffer {
+    return Buffer.from(this.#reply)
+  }
+
+  /** Passes the first byte to the package. */
+  receive(bytes: Buffer): void {
+    this.#reply.push(bytes[0] ?? 0)
+    this.emit('data', bytes.subarray(0, 1))
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.#lastRequest = chunk
+    this.#reply = []
+    this.#socket.write(chunk)
+    done()
+  }
+
+  override _read(): void {
+    // receive() emits the bytes; nothing is read on demand.
+  }
 }
 
-function checkVersion5(bytes: Buffer, target: ProxyTarget): void {
-  if (bytes.length > 0 && bytes[0] !== 0x05) throw notSocks(bytes, target)
-}
-
-/** Bytes of the bound address in a reply, whose value is of no use here. */
-function answeredAddressLength(type: number, nameLength: number): number | undefined {
-  if (type === 0x01) return 4
-  if (type === 0x03) return 1 + nameLength
-  return type === 0x04 ? 16 : undefined
-}
-
-function typedAddress(host: string): Buffer {
-  if (isIPv4(host)) return Buffer.concat([Buffer.from([0x01]), ipv4Bytes(host)])
-  if (!isIPv6(host)) return Buffer.concat([Buffer.from([0x03]), counted(host)])
-  return Buffer.concat([Buffer.from([0x04]), ...ipv6Groups(host).map(twoBytes)])
-}
-
-function ipv4Bytes(address: string): Buffer {
-  return Buffer.from(address.split('.').map(Number))
-}
-
-function twoBytes(value: number): Buffer {
-  return Buffer.from([value >> 8, value & 0xff])
-}
-
-/** One byte of length and the text: at most 255 bytes, as checked for hosts and credentials. */
-function counted(text: string): Buffer {
-  return Buffer.concat([Buffer.from([Buffer.byteLength(text)]), Buffer.from(text)])
-}
-
-function zeroEnded(text: string): Buffer {
-  return Buffer.from(`${text}\0`)
-}
-
-function closedDuring(answer: Buffer, target: ProxyTarget, error: unknown): DialError {
+function closedDuring(handshake: HandshakeStream, target: ProxyTarget, error: unknown): DialError {
+  const { lastRequest, reply } = handshake
+  // Some proxies send a shortened reply before they close.
+  if (reply.length >= 2) return socksReplyError(lastRequest, reply, target)
   const said =
-    answer.length === 0
+    reply.length === 0
       ? 'closed the connection'
-      : `sent ${describeBytes(answer)} and closed the connection`
+      : `sent ${describeBytes(reply)} and closed the connection`
   return proxyError('DIAL_PROXY_PROTOCOL', target.proxy, `${said} during the SOCKS handshake`, {
     hint: 'check that this port belongs to a SOCKS proxy, and the version of SOCKS',
     cause: error,
   })
+}
+
+/**
+ * Explains a SOCKS reply that ended the handshake.
+ * @param request - the message before the reply
+ */
+function socksReplyError(request: Buffer, reply: Buffer, target: ProxyTarget): DialError {
+  const [version, code = 0xff] = reply
+  const socks4 = request[0] === 0x04
+  if (socks4) return version === 0x00 ? socks4Error(code, target) : notSocks(reply, target)
+  // RFC 1929: the password message begins with its own version, 1.
+  if (request[0] === 0x01) return passwordRejected(target)
+  if (version !== 0x05) return notSocks(reply, target)
+  // A greeting is version, count, methods; a request is at least seven bytes long.
+  return request.length < 7 ? methodError(code, target) : socks5Error(code, target)
 }
 
 // RFC 1928 section 6.
@@ -213,8 +198,7 @@ function hintFor(code: DialErrorCode, { port, proxy }: ProxyTarget): string {
 }
 
 function methodError(method: number, target: ProxyTarget): DialError {
-  const wantsPassword = method === USER_AND_PASSWORD || method === NO_ACCEPTABLE_METHOD
-  if (!wantsPassword) {
+  if (method !== 0xff) {
     return proxyError(
       'DIAL_PROXY_AUTH_UNSUPPORTED',
       target.proxy,

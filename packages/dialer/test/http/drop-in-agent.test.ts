@@ -437,7 +437,7 @@ describe('createAgent', () => {
       expect.arrayContaining([
         'X-List: a',
         'X-List: b',
-        'proxy-connection: mine',
+        'Proxy-Connection: mine',
         'X-For-Proxy: 1',
       ]),
     )
