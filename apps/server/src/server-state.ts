@@ -13,9 +13,9 @@ export class ServerState {
   #upstream: Listeners | undefined
   #admin: Listeners | undefined
 
-  /** Whether the server takes visitors and agents. */
-  get isReady(): boolean {
-    return this.#phase === 'ready'
+  /** Whether it takes visitors and agents. */
+  get phase(): Phase {
+    return this.#phase
   }
 
   /** Makes the bound ports known; the server is ready from now on. */

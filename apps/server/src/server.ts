@@ -13,6 +13,7 @@ import {
   listenTogether,
   peerOf,
 } from '@proj/portcheck'
+import type { ReadyStatus } from '@proj/program-kit'
 import { type Logger, TUNNEL_LIMITS } from '@proj/tunnel'
 import {
   allowAll,
@@ -20,6 +21,7 @@ import {
   type ClientCertificate,
   ConsumerAcceptor,
   type Endpoint,
+  endpointKey,
   UpstreamAcceptor,
   UpstreamRegistry,
   StreamQuota,
@@ -48,6 +50,7 @@ import { clientCertificateOf } from './tls/certificates.ts'
 import type { TlsPortStatus } from './tls/tls-status.ts'
 import { auditNames } from './upstream/audit-names.ts'
 import { ReservationsApi } from './upstream/reservations-api.ts'
+import { type ReadyOptions, ReturningEndpoints } from './upstream/returning-endpoints.ts'
 import {
   TOO_MANY_CONNECTIONS,
   UpstreamConnections,
@@ -91,6 +94,8 @@ export interface ServerOptions {
   readonly inherited?: InheritedSockets | undefined
   /** What the process before this one knows of endpoints. Default: there was none. */
   readonly expected?: ExpectedEndpoints | undefined
+  /** How many of the endpoints that were there before are to be back before it is ready. */
+  readonly ready?: ReadyOptions
   /** The operator's rules for visitors. Default: none. */
   readonly visitors?: readonly StandingPolicy[]
   /** Judges handshakes. Default: the authenticator. */
@@ -154,6 +159,7 @@ export interface ServerListeners {
 /** What is constructed before anything listens. */
 interface ServerParts {
   readonly state: ServerState
+  readonly returning: ReturningEndpoints
   readonly expected: readonly Endpoint[]
   readonly registry: UpstreamRegistry<Gate>
   readonly gates: VisitorGates
@@ -206,6 +212,7 @@ export class Server {
       return new Server(parts, listeners)
     } catch (error) {
       parts.edge.destroy()
+      parts.returning[Symbol.dispose]()
       parts.descriptorWatch[Symbol.dispose]()
       throw error
     }
@@ -277,8 +284,9 @@ export class Server {
 
   /** Closes all connections and ports without a drain. */
   destroy(): void {
-    const { state, connect, upstream, inherited } = this.#parts
+    const { state, returning, connect, upstream, inherited } = this.#parts
     state.stop()
+    returning[Symbol.dispose]()
     inherited?.close()
     this.#parts.descriptorWatch[Symbol.dispose]()
     this.publicPorts.destroy()
@@ -296,8 +304,9 @@ export class Server {
     readonly signal: AbortSignal
     readonly onClosed: () => void
   }): Promise<void> {
-    const { upstream, inherited } = this.#parts
+    const { returning, upstream, inherited } = this.#parts
     using _ = this.#endLongLivedAfter(longLivedMs)
+    returning[Symbol.dispose]()
     inherited?.close()
     for (const listeners of Object.values<Listeners>({ ...this.listeners })) {
       void listeners.close({ signal }).catch(() => {})
@@ -329,9 +338,10 @@ export class Server {
     idleMs = 0,
     longLivedMs,
   }: DrainTimes & { readonly signal: AbortSignal }): Promise<void> {
-    const { state, upstream, inherited } = this.#parts
+    const { state, returning, upstream, inherited } = this.#parts
     using _ = this.#endLongLivedAfter(longLivedMs)
     state.stop()
+    returning[Symbol.dispose]()
     this.discourageKeepAlive(true)
     const beganAt = performance.now()
     if (delayMs !== undefined) {
@@ -400,11 +410,11 @@ function construct(options: ServerOptions): ServerParts {
   const { logger, software, authenticator, probeTimeoutMs } = options
   const store = options.store ?? memoryStore(logger)
   const state = new ServerState()
-  const awaited = options.expected?.endpoints ?? []
-  const expected = new Set(awaited.map(({ tenant, name }) => `${tenant}/${name}`))
-  // Over a restart only reserved names are known, and those of a process that this one has replaced.
+  const awaited = options.expected?.endpoints ?? store.served.before
+  const expected = new Set(awaited.map(endpointKey))
+  // Those that had agents when the process before ended, and those that are reserved.
   const isExpected = (endpoint: Endpoint): boolean => {
-    if (expected.has(`${endpoint.tenant}/${endpoint.name}`)) return true
+    if (expected.has(endpointKey(endpoint))) return true
     try {
       return store.reservations.find(endpoint) !== undefined
     } catch (error) {
@@ -423,6 +433,13 @@ function construct(options: ServerOptions): ServerParts {
     new StreamQuota(options.quota),
   )
   auditNames(registry, store.audit)
+  const returning = new ReturningEndpoints({
+    ...options.ready,
+    before: awaited,
+    registry,
+    served: store.served,
+    logger,
+  })
   const gates = new VisitorGates()
   registry.setStandingRules(gates.standing(options.visitors ?? []))
   const authorize = refusePages(options.authorize ?? authenticator?.authorize ?? allowAll, {
@@ -529,13 +546,14 @@ function construct(options: ServerOptions): ServerParts {
       leftOutLines: options.leftOutLines ?? (() => 0),
     },
     hosts: options.hosts?.admin ?? [],
-    isReady: () => state.isReady,
+    readiness: () => readinessOf(state, returning),
     authenticator,
   })
   const http = { upstream: createUpstreamPort({ upstream, connect, reservations }), admin }
   const { inherited } = options
   return {
     state,
+    returning,
     expected: awaited,
     registry,
     gates,
@@ -583,6 +601,14 @@ async function listenOn(
     },
   ])
   return { proxy, upstream, admin }
+}
+
+function readinessOf(
+  { phase }: ServerState,
+  { isEnough, counts }: ReturningEndpoints,
+): ReadyStatus {
+  const state = phase === 'ready' && !isEnough ? 'waiting' : phase
+  return { ready: state === 'ready', state, ...(counts.before > 0 && { endpoints: counts }) }
 }
 
 /** The answer says so, and the client connects again for its next request. */

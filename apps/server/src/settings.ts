@@ -10,6 +10,7 @@ import {
   objects,
   oneOf,
   path,
+  percent,
   rate,
   secret,
   setting,
@@ -26,6 +27,7 @@ import { PROXY_LIMITS } from './proxy/proxy-options.ts'
 import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
 import { RESERVATION_LIMITS } from './store/reservation-store.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
+import { READY_TIMEOUT } from './upstream/returning-endpoints.ts'
 import { TLS_PORTS, TLS_SETTINGS, tlsFitsTogether, type TlsSettings } from './tls/tls-settings.ts'
 
 /** Every setting of the server: key, flag, variable, default and description. */
@@ -237,6 +239,15 @@ export const settings = defineSettings({
       default: 'false',
       description: 'Allow ports without credentials that other machines can reach.',
     }),
+    ready: {
+      endpoints: setting(percent(), {
+        description:
+          'Share of the endpoints with agents at the last stop, crash or upgrade that must have one again before /ready is 200, such as 90%. Default: none of them.',
+      }),
+      timeoutMs: durationLimit(READY_TIMEOUT, {
+        description: 'How long after the start /ready waits for these endpoints at most.',
+      }),
+    },
     drain: {
       delayMs: setting(duration(), {
         default: '5s',

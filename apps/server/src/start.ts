@@ -131,6 +131,7 @@ export async function start(
       publicPorts: { ...publicPorts, hosts: portHosts },
       inherited,
       expected: handed?.expected,
+      ready: settings.ready,
       hosts: portHostNames(binds, settings.proxy),
       store,
       probeTimeoutMs: settings.names.probeTimeoutMs,

@@ -45,7 +45,7 @@ export {
   sourceAddress,
 } from './types/types-address.ts'
 export { addressBlock, bindHost, portOrAny, portRange } from './types/types-network.ts'
-export { integer, number, type NumberLimits } from './types/types-number.ts'
+export { integer, number, type NumberLimits, percent } from './types/types-number.ts'
 export { path, secret, secretUrl, url, type UrlOptions } from './types/types-resource.ts'
 export { boolean, oneOf, text, textOf, type TextOptions } from './types/types-text.ts'
 export { duration, rate, size, type UnitLimits } from './types/types-unit.ts'

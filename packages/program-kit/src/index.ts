@@ -138,6 +138,8 @@ export type {
   ListenerStatus,
   PortStatus,
   ServerPages,
+  ReadyStatus,
+  ReturnedEndpoints,
   SessionStatus,
   TlsStatus,
   TrafficStatus,

@@ -1,10 +1,13 @@
 import type { IncomingMessage, Server } from 'node:http'
 
 import {
+  type AdminAnswer,
   type AdminPage,
   createAdminServer,
+  jsonLine,
   jsonPage,
   metricsPage,
+  type ReadyStatus,
   type ServerPages,
 } from '@proj/program-kit'
 import { type ClientCertificate, endpointText } from '@proj/tunnel/server'
@@ -21,8 +24,8 @@ export interface ServerAdminOptions {
   readonly sources: AdminSources
   /** Host names of the port besides `localhost`. */
   readonly hosts: readonly string[]
-  /** Whether the server takes visitors and agents. */
-  readonly isReady: () => boolean
+  /** Whether the server is to have visitors, and if not, why. */
+  readonly readiness: () => ReadyStatus
   /** Judges who may look. Default: no credentials are needed. */
   readonly authenticator: Authenticator | undefined
   /** Address of the peer that sent a request, without the port; undefined when its connection is gone. */
@@ -36,7 +39,7 @@ export interface ServerAdminOptions {
  * shapes where Piko has them.
  */
 export function createServerAdmin(options: ServerAdminOptions): Server {
-  const { sources, hosts, isReady, authenticator, addressOf, certificateOf } = options
+  const { sources, hosts, readiness, authenticator, addressOf, certificateOf } = options
   const status: { readonly [Path in keyof ServerPages]: () => ServerPages[Path] } = {
     '/status/upstream/endpoints': () => describeEndpoints(sources),
     '/status/upstream/sessions': () => describeSessions(sources),
@@ -47,7 +50,7 @@ export function createServerAdmin(options: ServerAdminOptions): Server {
   return createAdminServer({
     pages: new Map<string, AdminPage>([
       ['/health', () => ({})],
-      ['/ready', () => ({ status: isReady() ? 200 : 503 })],
+      ['/ready', () => readyPage(readiness())],
       ['/metrics', metricsPage(() => serverMetrics(sources))],
       ...Object.entries(status).map(([path, read]) => [path, jsonPage<unknown>(read)] as const),
     ]),
@@ -63,6 +66,15 @@ export function createServerAdmin(options: ServerAdminOptions): Server {
       })
     },
   })
+}
+
+/** The numbers are no secret: probes have no token, and names are not among them. */
+function readyPage(readiness: ReadyStatus): AdminAnswer {
+  return {
+    status: readiness.ready ? 200 : 503,
+    type: 'application/json',
+    body: jsonLine(readiness),
+  }
 }
 
 function describeEndpoints({ registry }: AdminSources): ServerPages['/status/upstream/endpoints'] {

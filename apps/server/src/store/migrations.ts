@@ -49,4 +49,11 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE audit DROP COLUMN is_refusal;
   CREATE INDEX audit_by_event ON audit (event, seq);
   `,
+  `
+  CREATE TABLE served (
+    tenant   TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    PRIMARY KEY (tenant, endpoint)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]

@@ -1,4 +1,4 @@
-import type { Endpoint } from '@proj/tunnel/server'
+import { type Endpoint, endpointKey } from '@proj/tunnel/server'
 
 /** A name that is reserved for an identity, whether or not an agent of it is connected. */
 export interface Reservation {
@@ -76,7 +76,7 @@ export class MemoryReservationStore implements ReservationStore {
 
   /** @inheritdoc */
   find(endpoint: Endpoint): Reservation | undefined {
-    return this.#held.get(keyOf(endpoint))
+    return this.#held.get(endpointKey(endpoint))
   }
 
   /** @inheritdoc */
@@ -102,7 +102,7 @@ export class MemoryReservationStore implements ReservationStore {
       if (this.#held.size >= maxTotal) return { ok: false, code: 'limit-reached', limit: maxTotal }
     }
     const reservation = { ...wanted, reservedAt: found?.reservedAt ?? wanted.reservedAt }
-    this.#held.set(keyOf(held), reservation)
+    this.#held.set(endpointKey(held), reservation)
     return { ok: true, isNew: found === undefined, reservation }
   }
 
@@ -112,13 +112,9 @@ export class MemoryReservationStore implements ReservationStore {
     if (found === undefined || (identity !== undefined && found.identity !== identity)) {
       return undefined
     }
-    this.#held.delete(keyOf(endpoint))
+    this.#held.delete(endpointKey(endpoint))
     return found
   }
-}
-
-function keyOf({ tenant, name }: Endpoint): string {
-  return JSON.stringify([tenant, name])
 }
 
 /** By code units, as SQLite compares what both can hold. */

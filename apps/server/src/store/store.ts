@@ -15,6 +15,7 @@ import { MemoryTokenStore, type TokenStore } from './token-store.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { SqliteAuditLog } from './sqlite-audit-log.ts'
 import { SqliteReservationStore } from './sqlite-reservation-store.ts'
+import { type ServedEndpoints, SqliteServedEndpoints } from './served-endpoints.ts'
 import { SqliteTokenStore } from './sqlite-token-store.ts'
 import { isStoreError } from './store-error.ts'
 
@@ -26,6 +27,7 @@ export interface Store extends Disposable {
   readonly tokens: TokenStore
   readonly reservations: ReservationStore
   readonly audit: AuditLog
+  readonly served: ServedEndpoints
   /** Writes a consistent copy of everything to a file that must not exist. */
   copyTo(file: string): void
   /**
@@ -62,7 +64,7 @@ export const STAMP_FILE = 'adit.stamp'
 
 const STAMP = `There is a store in this directory. Remove this file only to begin anew when ${STORE_FILE} is lost.\n`
 
-/** How long the audit log and the use of tokens wait to be written together, ms. */
+/** How long the audit log, the use of tokens and the served endpoints wait to be written together, ms. */
 const FLUSH_MS = 1_000
 
 /**
@@ -87,10 +89,12 @@ export function openStore(directory: string, options: StoreOptions): Store {
   const tokens = new SqliteTokenStore(database)
   const reservations = new SqliteReservationStore(database, options.reservations)
   const audit = new SqliteAuditLog(database)
+  const served = new SqliteServedEndpoints(database)
   let isFailing = false
   const write = (): void => {
     audit.flush()
     tokens.flush()
+    served.flush()
   }
   const flush = (): void => {
     if (database.isHandedOver) return
@@ -116,6 +120,7 @@ export function openStore(directory: string, options: StoreOptions): Store {
     tokens,
     reservations,
     audit: new MirroredAuditLog(audit, logger),
+    served,
     copyTo: (copy) => database.copyTo(copy),
     handOver: () => {
       write()
@@ -136,6 +141,7 @@ export function memoryStore(logger: Logger): Store {
     tokens: new MemoryTokenStore(),
     reservations: new MemoryReservationStore(),
     audit: new MirroredAuditLog(new MemoryAuditLog(), logger),
+    served: { before: [], set: () => {} },
     copyTo: () => {
       throw new TypeError('a store in memory has no copy')
     },

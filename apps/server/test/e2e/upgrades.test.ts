@@ -145,6 +145,25 @@ test(
   },
 )
 
+test('a successor is ready when the endpoints of the process before have moved', async () => {
+  const server = await upgradable([
+    ...AT_ONCE,
+    '--ready.endpoints',
+    '100%',
+    '--ready.timeout',
+    '1h',
+  ])
+  const service = await httpService((_, response) => response.end('hello'))
+  await startAgent('http', 'web', service.port, server)
+  expect(await server.upgrade()).toMatchObject({ code: 0 })
+  const read = async (): Promise<string> =>
+    await (await fetch(`http://127.0.0.1:${server.ports.admin}/ready`)).text()
+  const endpoints = { before: 1, back: 1, needed: 1 }
+  const ready = `${JSON.stringify({ ready: true, state: 'ready', endpoints })}\n`
+  // A connection that is kept alive may still have the process before at its other end.
+  await until(async () => (await read().catch(() => '')) === ready, { timeoutMs: 60_000 })
+})
+
 test('a successor with a mistake in its settings ends, and the server goes on', async () => {
   const service = await httpService((_, response) => response.end('hello'))
   const server = await configured(onLoopback)

@@ -101,6 +101,25 @@ test('a store that was handed over writes nothing when it closes', () => {
   expect(open(path).audit.read()).toEqual([])
 })
 
+test('the endpoints that are served are those of before in the next process', () => {
+  const path = folder()
+  const served = ['a', 'b', 'c'].map((name) => ({ tenant: 'one', name }))
+  const [a, b, c] = served
+  if (a === undefined || b === undefined || c === undefined) throw new Error('three endpoints')
+  const first = open(path)
+  for (const endpoint of served) first.served.set(endpoint, true)
+  first.served.set(b, false)
+  first.close()
+  const second = open(path)
+  expect(second.served.before).toEqual([a, c])
+  second.served.set(a, false)
+  second.served.set(b, true)
+  second.handOver()
+  second.served.set(c, false) // belongs to the next process
+  second.close()
+  expect(open(path).served.before).toEqual([b, c])
+})
+
 function reservation(endpoint: string): Reservation {
   return { tenant: '', endpoint, identity: 'me', kind: 'http', port: undefined, reservedAt: 1 }
 }

@@ -20,6 +20,23 @@ export function number(limits: NumberLimits = {}): ScalarType<number> {
   return numberType('number', 'a number', /^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?$/, limits)
 }
 
+/** A whole number of percent, written with its sign: `90%`. */
+export function percent(): ScalarType<number> {
+  const grammar = /^(100|[1-9]?[0-9])%$/
+  return {
+    kind: 'scalar',
+    name: 'percent',
+    allowed: 'a whole number from 0% to 100%',
+    schema: { type: 'string', pattern: grammar.source },
+    parse: (text) => {
+      if (grammar.test(text)) return Number(text.slice(0, -1))
+      const bare = /^\d+$/.test(text) && grammar.test(`${text}%`)
+      return refuse(`${quote(text)} is not a percentage`, bare ? `write ${text}%` : undefined)
+    },
+    format: (value) => `${value}%`,
+  }
+}
+
 function numberType(
   name: 'integer' | 'number',
   noun: string,
@@ -51,6 +68,6 @@ function numberType(
   }
 }
 
-function refuse(message: string): never {
-  throw new ConfigError('CONFIG_VALUE_INVALID', message)
+function refuse(message: string, hint?: string): never {
+  throw new ConfigError('CONFIG_VALUE_INVALID', message, hint === undefined ? {} : { hint })
 }

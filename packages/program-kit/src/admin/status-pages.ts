@@ -19,6 +19,26 @@ export interface AgentPages {
   readonly '/status': AgentStatus
 }
 
+/** The page `/ready` of a server, as its body says it. Older servers send none. */
+export interface ReadyStatus {
+  /** Whether the answer is 200. */
+  readonly ready: boolean
+  /** `waiting`: for endpoints that were there before the start. */
+  readonly state: 'starting' | 'waiting' | 'ready' | 'stopping'
+  /** Absent when none is known of before the start. */
+  readonly endpoints?: ReturnedEndpoints
+}
+
+/** Endpoints that had agents before a server started. */
+export interface ReturnedEndpoints {
+  /** How many they were. */
+  readonly before: number
+  /** How many of them have had an agent since. */
+  readonly back: number
+  /** How many of them the server has to have, or had to, before it is ready. */
+  readonly needed: number
+}
+
 /** One endpoint of one agent's session. */
 export interface SessionStatus {
   /** Name of the endpoint. */

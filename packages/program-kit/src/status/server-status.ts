@@ -2,7 +2,14 @@
 
 import { printable } from '@proj/config'
 
-import type { EdgeStatus, PortStatus, ServerPages, SessionStatus } from '../admin/status-pages.ts'
+import type {
+  EdgeStatus,
+  PortStatus,
+  ReadyStatus,
+  ReturnedEndpoints,
+  ServerPages,
+  SessionStatus,
+} from '../admin/status-pages.ts'
 import { type AdminTlsFiles, adminRequests } from './admin-request.ts'
 import { EXIT, UserError } from '../process/exit-code.ts'
 import { roughSize } from '../output/rough-size.ts'
@@ -12,6 +19,8 @@ import { formatTable } from '../output/format-table.ts'
 export interface ServerStatus {
   /** Whether it takes visitors and agents. */
   readonly ready: boolean
+  /** Why, and how many endpoints are back since the start; absent from older servers. */
+  readonly readiness?: ReadyStatus
   /** State of the proxy port. */
   readonly edge: EdgeStatus
   /** Every endpoint of every session. */
@@ -58,8 +67,10 @@ export async function readServerStatus(
       page('/status/upstream/sessions'),
       get('/status/ports'),
     ])
+    const readiness = await readReadiness(ready)
     return {
       ready: ready.ok,
+      ...(readiness !== undefined && { readiness }),
       edge,
       sessions,
       ports: ports.ok ? ((await ports.json()) as ServerPages['/status/ports']) : [],
@@ -74,6 +85,13 @@ export async function readServerStatus(
   }
 }
 
+/** An older server has no body there. */
+async function readReadiness(ready: Response): Promise<ReadyStatus | undefined> {
+  const body: unknown = await ready.json().catch(() => undefined)
+  const isOurs = typeof body === 'object' && body !== null && 'state' in body
+  return isOurs ? (body as ReadyStatus) : undefined // a server of ours wrote it
+}
+
 async function refused(url: string, response: Response): Promise<UserError> {
   // The body is of a server of ours; only a refusal that is not about the token has a hint.
   const body = (await response.json().catch(() => ({}))) as { error?: string; hint?: string }
@@ -86,10 +104,13 @@ async function refused(url: string, response: Response): Promise<UserError> {
 }
 
 /** Writes the state of a server as text. */
-export function formatServerStatus({ ready, edge, sessions, ports }: ServerStatus): string {
+export function formatServerStatus(status: ServerStatus): string {
+  const { ready, readiness, edge, sessions, ports } = status
+  const returned = readiness?.endpoints
   const statuses = Object.entries(edge.statuses).map(([status, count]) => `${status}: ${count}`)
   const overview = [
-    ['server', ready ? 'ready' : 'not ready: starting or stopping'],
+    ['server', ready ? 'ready' : `not ready: ${readiness?.state ?? 'starting or stopping'}`],
+    ...(returned === undefined ? [] : [['endpoints', formatReturned(returned)]]),
     ['visitors', `${edge.connections} connected, ${edge.upgraded} of them upgraded`],
     ['requests', `${edge.requests} so far, ${edge.inFlight} running`],
     ['answers', statuses.length === 0 ? 'none yet' : statuses.join(', ')],
@@ -99,6 +120,11 @@ export function formatServerStatus({ ready, edge, sessions, ports }: ServerStatu
       : []),
   ]
   return `${formatTable(overview)}\n${formatSessions(sessions)}${formatPorts(ports)}`
+}
+
+function formatReturned({ before, back, needed }: ReturnedEndpoints): string {
+  const all = `${back} of the ${before} from before the start are back`
+  return back < needed ? `${all}, ${needed} are needed` : all
 }
 
 function formatSessions(sessions: ServerStatus['sessions']): string {

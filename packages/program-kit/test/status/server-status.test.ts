@@ -86,19 +86,39 @@ test('says that there is no agent and no answer yet', () => {
   expect(shown).toMatch(/\nno agent is connected\n$/)
 })
 
+test('says how many endpoints of before the start are back', () => {
+  const endpoints = { before: 10, back: 8, needed: 9 }
+  const readiness = { ready: false, state: 'waiting', endpoints } as const
+  const waiting = formatServerStatus({ ...status, ready: false, readiness })
+  expect(waiting).toMatch(/^server +not ready: waiting$/m)
+  expect(waiting).toMatch(/^endpoints +8 of the 10 from before the start are back, 9 are needed$/m)
+  const back = { ready: true, state: 'ready', endpoints: { ...endpoints, back: 9 } } as const
+  expect(formatServerStatus({ ...status, readiness: back })).toMatch(
+    /^endpoints +9 of the 10 from before the start are back$/m,
+  )
+})
+
 test('is read from the pages of the admin port; 503 of /ready means not ready', async () => {
   const pages: Record<string, unknown> = {
     '/status/edge': status.edge,
     '/status/upstream/sessions': status.sessions,
   }
+  let ready: string | undefined // an older server sends no body
   await using admin = await listening(
     createServer((request, response) => {
       const page = pages[request.url ?? '']
       response.statusCode = page === undefined ? 503 : 200
-      response.end(JSON.stringify(page))
+      response.end(request.url === '/ready' ? ready : JSON.stringify(page))
     }),
   )
   expect(await readServerStatus(`http://${admin.authority}`)).toEqual({ ...status, ready: false })
+  const readiness = { ready: false, state: 'stopping' } as const
+  ready = JSON.stringify(readiness)
+  expect(await readServerStatus(`http://${admin.authority}`)).toEqual({
+    ...status,
+    ready: false,
+    readiness,
+  })
 })
 
 test('nobody there is exit code 1, with address, reason and hint', async () => {

@@ -13,6 +13,11 @@ export function endpointText({ tenant, name }: Endpoint): string {
   return tenant === '' ? name : `${tenant}/${name}`
 }
 
+/** A key for maps: no name of one tenant can pose as that of another. */
+export function endpointKey({ tenant, name }: Endpoint): string {
+  return JSON.stringify([tenant, name])
+}
+
 const HOST_LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/
 
 /**

@@ -1,4 +1,4 @@
-import type { Endpoint } from '../protocol/endpoint.ts'
+import { type Endpoint, endpointKey } from '../protocol/endpoint.ts'
 import { limit } from '../limits.ts'
 
 /** Limits of the waits of visitors. */
@@ -10,7 +10,7 @@ export interface VisitorWaitLimits {
   readonly absentWaitMs?: number
   /**
    * For how long after the start HTTP visitors of any endpoint wait as those of an expected one do, ms, 0 to
-   * 60 000; 0: not at all. The names of before a crash are not known, and their agents come back. Default 7000.
+   * 60 000; 0: not at all. Not all names of before a crash may be known, and their agents come back. Default 7000.
    */
   readonly startWaitMs?: number
   /**
@@ -110,7 +110,7 @@ export class VisitorWaits {
     if (this.absentWaitMs === 0) return false
     const nowMs = performance.now()
     if (nowMs >= this.#expectingUntilMs) return false
-    const key = keyOf(endpoint)
+    const key = endpointKey(endpoint)
     const lostAtMs = this.#lostAt.get(key)
     if (lostAtMs !== undefined) return nowMs - lostAtMs < ABSENT_MS
     if (nowMs >= this.#startedUntilMs || this.#servedSinceStart.has(key)) return false
@@ -123,7 +123,7 @@ export class VisitorWaits {
    */
   mayReturn(endpoint: Endpoint): boolean {
     if (performance.now() >= this.#startsUntilMs) return false
-    return !this.#servedSinceStart.has(keyOf(endpoint))
+    return !this.#servedSinceStart.has(endpointKey(endpoint))
   }
 
   /** The last session of an endpoint was lost. */
@@ -134,7 +134,7 @@ export class VisitorWaits {
       if (nowMs - atMs < ABSENT_MS && this.#lostAt.size < MAX_ABSENT) break
       this.#lostAt.delete(oldest)
     }
-    const key = keyOf(endpoint)
+    const key = endpointKey(endpoint)
     this.#lostAt.delete(key)
     this.#lostAt.set(key, nowMs)
     this.#expectingUntilMs = nowMs + ABSENT_MS
@@ -142,7 +142,7 @@ export class VisitorWaits {
 
   /** An endpoint has its first session. */
   settled(endpoint: Endpoint): void {
-    const key = keyOf(endpoint)
+    const key = endpointKey(endpoint)
     this.#lostAt.delete(key)
     this.#noteServed(key)
     const arrivals = this.#arrivals.get(key)
@@ -161,7 +161,7 @@ export class VisitorWaits {
     if (this.absentWaitMs === 0) return undefined
     const isExpected = this.expects(endpoint)
     if ((!isExpected && !isHeld) || !this.#mayWait()) return undefined
-    const key = keyOf(endpoint)
+    const key = endpointKey(endpoint)
     const arrivals = this.#arrivals.get(key) ?? new Set()
     const share = Math.max(1, this.#maxWaiting / SHARE)
     if (arrivals.size >= share || (!isExpected && this.#unexpected >= share)) {
@@ -226,11 +226,7 @@ export class VisitorWaits {
   }
 }
 
-/** No name of one tenant can pose as that of another. */
-function keyOf({ tenant, name }: Endpoint): string {
-  return JSON.stringify([tenant, name])
-}
-
+/** What `endpointKey` was made of. */
 function endpointOf(key: string): Endpoint {
   const [tenant, name] = JSON.parse(key) as [string, string]
   return { tenant, name }
