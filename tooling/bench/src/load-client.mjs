@@ -4,7 +4,10 @@
 import { connect } from 'node:net'
 import { once } from 'node:events'
 
-/** @typedef {{ port: number, host: string }} Target - where to connect, and the Host field to send */
+/**
+ * @typedef {{ port: number, host: string, address?: string }} Target - where to connect (127.0.0.1 without an
+ *   address), and the Host field to send
+ */
 
 const HEAD_END = Buffer.from('\r\n\r\n')
 const CHUNK = Buffer.alloc(64 * 1024, 'adit')
@@ -16,14 +19,14 @@ const READ_BYTES = 128 * 1024
  * @param {Target & { connections: number, durationMs: number, path: string }} options
  * @returns {Promise<{ requests: number, perSecond: number, p50Ms: number, p99Ms: number }>}
  */
-export async function requests({ port, host, connections, durationMs, path }) {
+export async function requests({ port, host, address, connections, durationMs, path }) {
   const request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
   /** @type {number[]} */
   const latencies = []
   const started = performance.now()
   const deadline = started + durationMs
   const workers = Array.from({ length: connections }, async () => {
-    const { socket, onChunk } = await open(port)
+    const { socket, onChunk } = await open(port, address)
     try {
       await new Promise((resolve, reject) => {
         let sent = performance.now()
@@ -75,6 +78,33 @@ export async function download({ port, host, path, bytes }) {
   const elapsed = performance.now() - started
   socket.destroy()
   return { bytesPerSecond: (bytes / elapsed) * 1000 }
+}
+
+/**
+ * Downloads one body after the other on one connection, for as long as it says.
+ *
+ * @param {Target & { path: string, durationMs: number }} options
+ * @returns {Promise<{ bytesPerSecond: number }>} the mean since the first request was sent
+ */
+export async function stream({ port, host, address, path, durationMs }) {
+  const { socket, onChunk } = await open(port, address)
+  const request = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`
+  let received = 0
+  const started = performance.now()
+  await new Promise((resolve, reject) => {
+    const read = answers(() => socket.write(request))
+    onChunk((chunk) => {
+      received += chunk.length
+      attempt(() => read(chunk), reject)
+    })
+    socket.once('error', reject)
+    socket.once('close', () => reject(new Error('connection closed during the stream')))
+    socket.write(request)
+    setTimeout(resolve, durationMs)
+  })
+  const elapsed = performance.now() - started
+  socket.destroy()
+  return { bytesPerSecond: (received / elapsed) * 1000 }
 }
 
 /**
@@ -163,14 +193,15 @@ function bodyLength(head) {
  * as little as it can: what it uses of the two cores is missing in the middle.
  *
  * @param {number} port
+ * @param {string} [address]
  * @returns {Promise<{ socket: import('node:net').Socket, onChunk: (take: (chunk: Buffer) => void) => void }>}
  *   `onChunk` sets who gets each chunk, which is only valid during the call.
  */
-async function open(port) {
+async function open(port, address = '127.0.0.1') {
   /** @type {(chunk: Buffer) => void} */
   let take = () => {}
   const socket = connect({
-    host: '127.0.0.1',
+    host: address,
     port,
     noDelay: true,
     onread: {

@@ -4,101 +4,124 @@
 // machine does meets all of them. Figures in absolute terms say little about any other machine.
 //
 //     pnpm bench [--rounds 11] [--json] [--previous DIR]
+//     pnpm bench --distance [--rounds 3] [--json] [--previous DIR] [--rtt 50] [--loss 1] [--rate 200]
 //
-// With --previous the built checkout in DIR is one more leg: what a change costs, in one run.
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
+// With --previous the built checkout in DIR is one more leg: what a change costs, in one run. With --distance
+// the legs are a long line instead of loopback (distance.mjs).
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { distanceRows, measureDistance, startDistance } from './distance.mjs'
 import { startLegs } from './legs.mjs'
-import { LARGE_BYTES, SMALL_BYTES, measure, warmUp } from './measures.mjs'
+import { startLoader } from './loader.mjs'
+import { LARGE_BYTES, ROWS, SMALL_BYTES, measure, warmUp } from './measures.mjs'
 import { peakRssBytes } from './process-usage.mjs'
 import { formatResults, results } from './results.mjs'
 
-// far above the slowest task: what takes longer hangs, and the benchmark must not
-const TASK_TIMEOUT_MS = 60_000
-
 const { values: options } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '11' },
+    rounds: { type: 'string' },
     json: { type: 'boolean', default: false },
     previous: { type: 'string' },
+    distance: { type: 'boolean', default: false },
+    rtt: { type: 'string', default: '50' },
+    loss: { type: 'string', default: '1' },
+    rate: { type: 'string', default: '200' },
   },
 })
 const say = (/** @type {string} */ text) => options.json || console.log(text)
 
 const folder = mkdtempSync(join(tmpdir(), 'adit-bench-'))
-const loader = fork(join(import.meta.dirname, 'load.mjs'))
 process.once('SIGINT', () => process.exit(130)) // the children end with us
 try {
-  const { legs, notes, stop } = await startLegs(
-    folder,
-    [SMALL_BYTES, LARGE_BYTES],
-    options.previous,
-  )
+  const busy = loadavg()[0]?.toFixed(1)
+  const machine = `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}, load average ${busy}`
+  say(machine)
+  await (options.distance ? runDistance(machine) : runLoopback(machine))
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+/** @param {string} machine */
+async function runLoopback(machine) {
+  const loaders = [startLoader(), startLoader()]
+  const [load, background] = loaders.map((loader) => loader.load)
+  if (load === undefined || background === undefined) return
+  const sizes = [SMALL_BYTES, LARGE_BYTES]
+  const { legs, notes, stop } = await startLegs(folder, sizes, options.previous)
   try {
-    const busy = loadavg()[0]?.toFixed(1)
-    const machine = `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}, load average ${busy}`
-    for (const line of [machine, ...notes]) say(line)
-    for (const leg of legs) await warmUp(leg, load)
+    for (const note of notes) say(note)
+    for (const leg of legs) await warmUp(leg, load, background)
     say('warmed up')
-    const rounds = await runRounds(legs, Number(options.rounds))
-    const result = results(
-      rounds,
-      legs.map(({ name }) => name),
+    const rounds = await runRounds(legs, Number(options.rounds ?? 11), (leg) =>
+      measure(leg, load, background),
     )
     const memory = legs.flatMap(({ processes }) =>
       processes.map(({ name, pid }) => ({ name, peakRssBytes: peakRssBytes(pid) })),
     )
-    if (options.json) {
-      console.log(JSON.stringify({ machine, notes, ...result, memory }, null, 2))
-    } else {
-      console.log(`\n${formatResults(result)}\n`)
-      for (const { name, peakRssBytes: bytes } of memory) {
-        console.log(`peak RSS of ${name}: ${(bytes / 1024 / 1024).toFixed(0)} MiB`)
-      }
-    }
+    report(machine, notes, ROWS, rounds, legs, memory)
+  } finally {
+    await stop()
+    for (const loader of loaders) loader.stop()
+  }
+}
+
+/** @param {string} machine */
+async function runDistance(machine) {
+  const line = {
+    rttMs: Number(options.rtt),
+    lossPercent: Number(options.loss),
+    mbitPerSecond: Number(options.rate),
+  }
+  const { legs, notes, stop } = await startDistance(folder, line, options.previous)
+  try {
+    for (const note of notes) say(note)
+    const rounds = await runRounds(legs, Number(options.rounds ?? 3), measureDistance)
+    report(machine, notes, distanceRows(line), rounds, legs, [])
   } finally {
     await stop()
   }
-} finally {
-  loader.disconnect()
-  rmSync(folder, { recursive: true, force: true })
 }
 
 /**
- * @param {import('./legs.mjs').Leg[]} legs
- * @param {number} count
+ * @param {string} machine
+ * @param {readonly string[]} notes
+ * @param {import('./results.mjs').Rows} rows
+ * @param {import('./results.mjs').Round[]} rounds
+ * @param {readonly { name: string }[]} legs
+ * @param {readonly { name: string, peakRssBytes: number }[]} memory
  */
-async function runRounds(legs, count) {
+function report(machine, notes, rows, rounds, legs, memory) {
+  const names = legs.map(({ name }) => name)
+  const result = results(rounds, names, rows)
+  if (options.json) {
+    console.log(JSON.stringify({ machine, notes, ...result, memory }, null, 2))
+    return
+  }
+  console.log(`\n${formatResults(result)}\n`)
+  for (const { name, peakRssBytes: bytes } of memory) {
+    console.log(`peak RSS of ${name}: ${(bytes / 1024 / 1024).toFixed(0)} MiB`)
+  }
+}
+
+/**
+ * @template {{ name: string }} L
+ * @param {readonly L[]} legs
+ * @param {number} count
+ * @param {(leg: L) => Promise<Record<string, number>>} measureLeg
+ */
+async function runRounds(legs, count, measureLeg) {
   const rounds = []
   for (let index = 0; index < count; index++) {
     /** @type {import('./results.mjs').Round} */
     const round = {}
     // every other round the other way round: no leg always follows the same one
     for (const leg of index % 2 === 0 ? legs : legs.toReversed()) {
-      round[leg.name] = await measure(leg, load)
+      round[leg.name] = await measureLeg(leg)
     }
     rounds.push(round)
     say(`round ${index + 1} of ${count}`)
   }
   return rounds
-}
-
-/**
- * Runs one task in the load process.
- *
- * @param {string} kind
- * @param {object} task
- */
-async function load(kind, task) {
-  loader.send({ kind, options: task })
-  const signal = AbortSignal.timeout(TASK_TIMEOUT_MS)
-  const [{ result, error }] = await once(loader, 'message', { signal }).catch((cause) => [
-    { error: `no result within ${TASK_TIMEOUT_MS} ms (${cause.message})` },
-  ])
-  if (error) throw new Error(`${kind} of ${JSON.stringify(task)}: ${error}`)
-  return result
 }

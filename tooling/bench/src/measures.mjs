@@ -13,20 +13,20 @@ const BUSY_CONNECTIONS = 64
 // short, so that a change in what else the machine does meets all legs
 const BUSY_MS = 1_000
 const SINGLE_MS = 500
+const MIXED_MS = 700
 // after its first three seconds a request costs half of what it did, after ten seconds it stays the same
 const WARM_UP_MS = 10_000
 // a transfer runs a function some hundred times, and the compiler wants thousands
 const WARM_UP_TRANSFERS = 40
 
-/**
- * The rows, in order. `better` says which direction a ratio should go.
- *
- * @type {Readonly<Record<string, { title: string, unit: string, better: 'more' | 'less' }>>}
- */
+/** @type {import('./results.mjs').Rows} */
 export const ROWS = {
   busyRate: { title: '1 KiB, 64 connections', unit: 'req/s', better: 'more' },
   busyP99: { title: '1 KiB, 64 connections, p99', unit: 'ms', better: 'less' },
   singleP50: { title: '1 KiB, 1 connection, p50', unit: 'ms', better: 'less' },
+  mixedP50: { title: '1 KiB, 1 connection, while downloads run, p50', unit: 'ms', better: 'less' },
+  mixedTimes: { title: 'the same, to the p50 without them', unit: 'times', better: 'less' },
+  mixedBulk: { title: 'these downloads, 100 MiB each', unit: 'MiB/s', better: 'more' },
   download: { title: 'HTTP download, 100 MiB', unit: 'MiB/s', better: 'more' },
   upload: { title: 'HTTP upload, 100 MiB', unit: 'MiB/s', better: 'more' },
   rawDown: { title: 'TCP (adit access) download', unit: 'MiB/s', better: 'more' },
@@ -43,11 +43,12 @@ export const ROWS = {
  *
  * @param {Leg} leg
  * @param {Load} load
+ * @param {Load} background - of another process, for what runs at the same time
  */
-export async function warmUp(leg, load) {
+export async function warmUp(leg, load, background) {
   const small = { ...leg.web, path: `/${SMALL_BYTES}` }
   await load('requests', { ...small, connections: BUSY_CONNECTIONS, durationMs: WARM_UP_MS })
-  await measure(leg, load)
+  await measure(leg, load, background)
   for (let transfer = 0; transfer < WARM_UP_TRANSFERS; transfer++) await transfers(leg, load)
 }
 
@@ -56,20 +57,29 @@ export async function warmUp(leg, load) {
  *
  * @param {Leg} leg
  * @param {Load} load
+ * @param {Load} background - of another process, for what runs at the same time
  * @returns {Promise<Record<string, number>>}
  */
-export async function measure(leg, load) {
+export async function measure(leg, load, background) {
   const small = { ...leg.web, path: `/${SMALL_BYTES}` }
 
   const [busy, busyCpu] = await withCpu(leg, () =>
     load('requests', { ...small, connections: BUSY_CONNECTIONS, durationMs: BUSY_MS }),
   )
   const single = await load('requests', { ...small, connections: 1, durationMs: SINGLE_MS })
+  const bulk = { ...leg.web, path: `/${LARGE_BYTES}`, durationMs: MIXED_MS }
+  const [mixedBulk, mixed] = await Promise.all([
+    background('stream', bulk),
+    load('requests', { ...small, connections: 1, durationMs: MIXED_MS }),
+  ])
   const { down, downCpu, up, upCpu, raw } = await transfers(leg, load)
   const values = {
     busyRate: busy.perSecond,
     busyP99: busy.p99Ms,
     singleP50: single.p50Ms,
+    mixedP50: mixed.p50Ms,
+    mixedTimes: mixed.p50Ms / single.p50Ms,
+    mixedBulk: mixedBulk.bytesPerSecond / MIB,
     download: down.bytesPerSecond / MIB,
     upload: up.bytesPerSecond / MIB,
     cpuRequests: (busyCpu / busy.requests) * 100_000,

@@ -6,12 +6,19 @@ import { ROWS } from './measures.mjs'
 /** @typedef {Record<string, Record<string, number>>} Round - leg name → row → value */
 
 /**
+ * The rows of a table, in order. `better` says which direction a ratio should go.
+ *
+ * @typedef {Readonly<Record<string, { title: string, unit: string, better: 'more' | 'less' }>>} Rows
+ */
+
+/**
  * @param {readonly Round[]} rounds
  * @param {readonly string[]} legs - names; the last one is compared with each of the others
+ * @param {Rows} [table]
  */
-export function results(rounds, legs) {
+export function results(rounds, legs, table = ROWS) {
   const subject = legs.at(-1) ?? ''
-  const rows = Object.entries(ROWS).flatMap(([key, { title, unit, better }]) => {
+  const rows = Object.entries(table).flatMap(([key, { title, unit, better }]) => {
     const medians = Object.fromEntries(
       legs.map((leg) => [leg, median(valuesOf(rounds, (round) => round[leg]?.[key]))]),
     )
@@ -52,6 +59,7 @@ export function formatResults({ subject, legs, rows, addedP50Ms }) {
       )
       .join('  '),
   )
+  if (Number.isNaN(addedP50Ms)) return lines.join('\n')
   return [...lines, '', `p50 added by ${subject} to direct: ${number(addedP50Ms)} ms`].join('\n')
 }
 

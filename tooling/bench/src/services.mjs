@@ -2,6 +2,8 @@
 // The services behind every leg, in one process of their own: minimal HTTP on raw sockets, and a
 // plain byte source and sink. No framework, because what is measured is the way to the service.
 // Prints {"event":"ready","http":port,"raw":port}.
+//
+//     services.mjs [ADDRESS]   listens there, on 127.0.0.1 without it
 import { createServer } from 'node:net'
 
 const SMALL_BYTES = 1024
@@ -89,11 +91,12 @@ function head(bytes) {
   )
 }
 
-http.listen(0, '127.0.0.1', () => {
-  raw.listen(0, '127.0.0.1', () => {
+const address = process.argv[2] ?? '127.0.0.1'
+http.listen(0, address, () => {
+  raw.listen(0, address, () => {
     const [web, plain] = [http, raw].map((server) => {
-      const address = server.address()
-      return typeof address === 'object' ? address?.port : undefined
+      const bound = server.address()
+      return typeof bound === 'object' ? bound?.port : undefined
     })
     console.log(JSON.stringify({ event: 'ready', http: web, raw: plain }))
   })

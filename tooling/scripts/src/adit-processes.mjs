@@ -11,6 +11,19 @@ import { ROOT } from './workspace.mjs'
 const SERVER = 'apps/server/bin/adit-server.js'
 const AGENT = 'apps/agent/bin/adit.js'
 
+/** @type {string[]} folders of servers, removed when the script ends */
+const states = []
+process.on('exit', () => {
+  for (const state of states) rmSync(state, { recursive: true, force: true })
+})
+
+/**
+ * @typedef {object} Place - where a program runs
+ * @property {readonly string[]} [prefix] - put before its command line, such as `ip netns exec NAME`
+ * @property {string} [host] - address of the server for agents. Default: 127.0.0.1
+ * @property {readonly string[]} [flags] - further flags
+ */
+
 /** Default ports of a server: proxy, upstream, admin. */
 export const DEFAULT_PORTS = [8000, 8001, 8002]
 
@@ -59,15 +72,15 @@ export function isAditBuilt(checkout = ROOT) {
  *
  * @param {string} [bind] - address for all three listeners; the defaults of the server without it
  * @param {string} [checkout] - folder of the project; this one without it
+ * @param {Place} [place]
  */
-export async function startServer(bind, checkout = ROOT) {
+export async function startServer(bind, checkout = ROOT, place = {}) {
   const listeners = bind === undefined ? [] : ['proxy', 'upstream', 'admin']
   const flags = listeners.flatMap((name) => [`--${name}.bind-addr`, String(bind)])
   const state = mkdtempSync(join(tmpdir(), 'adit-demo-'))
-  process.on('exit', () => rmSync(state, { recursive: true, force: true }))
-  const args = [join(checkout, SERVER), ...flags, '--json']
-  const env = { STATE_DIRECTORY: state }
-  const process_ = new StartedProcess('adit-server', process.execPath, args, env)
+  states.push(state)
+  const args = [join(checkout, SERVER), ...flags, ...(place.flags ?? []), '--json']
+  const process_ = start('adit-server', args, place, { STATE_DIRECTORY: state })
   const ready = await process_.event('ready')
   const portOf = (/** @type {string} */ name) => {
     const listener = ready['listeners'].find((/** @type {any} */ l) => l.name === name)
@@ -87,12 +100,21 @@ export async function startServer(bind, checkout = ROOT) {
  * @param {number} servicePort
  * @param {number} upstreamPort
  * @param {string} [checkout] - folder of the project; this one without it
+ * @param {Place} [place]
  */
-export async function startAgent(kind, endpoint, servicePort, upstreamPort, checkout = ROOT) {
+export async function startAgent(
+  kind,
+  endpoint,
+  servicePort,
+  upstreamPort,
+  checkout = ROOT,
+  place = {},
+) {
   const agent = join(checkout, AGENT)
-  const url = `http://127.0.0.1:${upstreamPort}`
-  const args = [agent, kind, endpoint, String(servicePort), '--connect.url', url, '--json']
-  const process_ = new StartedProcess(`adit ${kind} ${endpoint}`, process.execPath, args)
+  const url = `http://${place.host ?? '127.0.0.1'}:${upstreamPort}`
+  const flags = ['--connect.url', url, ...(place.flags ?? []), '--json']
+  const args = [agent, kind, endpoint, String(servicePort), ...flags]
+  const process_ = start(`adit ${kind} ${endpoint}`, args, place)
   await process_.event('ready')
   return process_
 }
@@ -111,6 +133,17 @@ export async function startAccess(endpoint, proxyPort, checkout = ROOT) {
   const process_ = new StartedProcess(`adit access ${endpoint}`, process.execPath, args)
   const ready = await process_.event('ready')
   return { process: process_, port: lastPort(ready['accesses'][0].addresses[0]) }
+}
+
+/**
+ * @param {string} name
+ * @param {readonly string[]} args - of Node
+ * @param {Place} place
+ * @param {Record<string, string>} [env]
+ */
+function start(name, args, { prefix = [] }, env = {}) {
+  const [command = '', ...rest] = [...prefix, process.execPath, ...args]
+  return new StartedProcess(name, command, rest, env)
 }
 
 /** @param {string} address - as `127.0.0.1:8000` or `[::]:8000` */
