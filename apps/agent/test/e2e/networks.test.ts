@@ -143,6 +143,25 @@ test('an uplink that loses its address is left at once', async ({ skip }) => {
   expect(tookMs).toBeLessThan(8_000)
 })
 
+test('an uplink that loses its route but not its address is left', async ({ skip }) => {
+  skip(missing !== undefined, missing)
+  await service()
+  const agent = agentFor('routed', [])
+  await agent.event('ready')
+  expect(seenFrom('routed')).toEqual([LAN])
+  onTestFinished(() => {
+    net.inServer('ip link set s0 up')
+    net.inClient('ip route replace default via 10.71.1.1 dev a0 metric 100')
+  })
+  net.inServer('ip link set s0 down')
+  net.inClient('ip route del default via 10.71.1.1 dev a0 metric 100')
+  // Pings that are not answered end with another code.
+  await agent.line(/TUNNEL_NETWORK_CHANGED/)
+  await count(agent, /connected to server/, 2)
+  expect(page('http://localhost:8000/', 'routed')).toBe('served')
+  expect(seenFrom('routed')).toContain(WIFI)
+})
+
 test('a proxy of the environment is used, and --connect.proxy-url direct turns it off', async ({
   skip,
 }) => {

@@ -102,7 +102,7 @@ export interface KeepConnectedOptions<T extends KeptConnection> {
   readonly backoff: BackoffOptions
   /** Shortens the waits while something needs the connection. Default: nothing does. */
   readonly demand?: Demand
-  /** Tells when the addresses of this machine change. Default: that of the system. */
+  /** Tells when the addresses or routes of this machine change. Default: those of the system. */
   readonly network?: NetworkChanges | undefined
   /** Ends the connection and the attempts. */
   readonly signal: AbortSignal
@@ -120,9 +120,9 @@ export const LIVED_MS = 5_000
 
 /**
  * Keeps one connection up: connects, waits until it is left, connects again. When the peer drains, the
- * next connection is made while the last streams of the old one finish. When the addresses of this machine
- * change, a connection whose address is gone is left at once, another one is checked; with a new address an
- * attempt is made at once, and one that is running is begun again.
+ * next connection is made while the last streams of the old one finish. When the addresses or routes of this
+ * machine change, a connection whose address is gone is left at once, another one is checked; with a new
+ * address or route an attempt is made at once, and one that is running is begun again.
  *
  * @returns resolves when the signal is aborted; never without.
  * @throws the error of an attempt that trying again cannot mend (`retryable` is false), as long as no
@@ -142,20 +142,20 @@ export async function keepConnected<T extends KeptConnection>(
   }
 }
 
-/** What a change of this machine's addresses means at the moment; undefined: nothing. */
+/** What a change of this machine's addresses or routes means at the moment; undefined: nothing. */
 class NetworkGuard {
   onChange: ((change: NetworkChange) => void) | undefined
-  /** Whether a new address has ended what `untilNew` ran last. */
+  /** Whether a new address or route has ended what `untilNew` ran last. */
   isNew = false
 
-  /** Runs something whose signal also aborts when there is a new address. */
+  /** Runs something whose signal also aborts when there is a new address or route. */
   async untilNew<T>(signal: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const changed = new AbortController()
     this.isNew = false
     this.onChange = ({ hasCome }) => {
       if (!hasCome) return
       this.isNew = true
-      changed.abort(new Error('this machine has a new address'))
+      changed.abort(new Error('this machine has a new address or route'))
     }
     try {
       return await underSignals([signal, changed.signal], run)

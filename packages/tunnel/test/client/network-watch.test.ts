@@ -30,7 +30,13 @@ function machine(...first: readonly string[]) {
     addresses = undefined
     vi.advanceTimersByTime(NETWORK_INTERVAL_MS)
   }
-  return { watch: new NetworkWatch(read), changes, note, set, fail, reads: () => reads }
+  let routes: ReadonlySet<string> | undefined
+  const route = (next: readonly string[] | undefined) => {
+    routes = next && new Set(next)
+    vi.advanceTimersByTime(NETWORK_INTERVAL_MS)
+  }
+  const watch = new NetworkWatch(read, () => routes)
+  return { watch, changes, note, set, fail, route, reads: () => reads }
 }
 
 test('tells which addresses are gone and whether one has come, once each', () => {
@@ -56,6 +62,22 @@ test('a link-local address that comes is no news, one that goes is', () => {
   expect(changes).toEqual([])
   set('192.0.2.1')
   expect(changes).toEqual([{ gone: ['fe80::1', '169.254.3.4'], hasCome: false }])
+})
+
+test('a route that comes or goes is a change, one that could not be read before is none', () => {
+  const { watch, changes, note, route } = machine('192.0.2.1')
+  watch.subscribe(note)
+  route(['default via 192.0.2.254'])
+  expect(changes).toEqual([])
+  route(['default via 192.0.2.254', 'vpn'])
+  route(['default via 192.0.2.254', 'vpn'])
+  route(['default via 192.0.2.254'])
+  route(undefined)
+  route([])
+  expect(changes).toEqual([
+    { gone: [], hasCome: true },
+    { gone: [], hasCome: false },
+  ])
 })
 
 test('addresses that cannot be read have not changed', () => {
