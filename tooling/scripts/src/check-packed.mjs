@@ -2,7 +2,7 @@
 // Checks what a user installs: packs every published package, installs the tarballs into an empty project,
 // imports each by its name, and type-checks a file that imports all of them and the examples of their
 // READMEs. Workspace links, sources and hoisted tools can hide a missing file or dependency; here there
-// is nothing but the tarballs.
+// is nothing but the tarballs. It also holds what the packages add to a bundle to bundle-limits.json.
 import {
   existsSync,
   mkdirSync,
@@ -15,18 +15,22 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { BUNDLE_LIMITS, bundleProblems, readmeSizeProblems } from './bundle-sizes.mjs'
 import { run } from './run.mjs'
 import { ROOT, readManifest, workspacePackages } from './workspace.mjs'
 
 /** @typedef {import('./workspace.mjs').WorkspacePackage} WorkspacePackage */
+/** @typedef {import('./bundle-sizes.mjs').BundleLimits} BundleLimits */
 
 /**
- * Rejects if the tarball of a published package does not install, import or type-check. Needs a build.
+ * Rejects if the tarball of a published package does not install, import or type-check, or is too large in
+ * a bundle. Needs a build.
  *
  * @param {string} root
+ * @param {BundleLimits} [limits]
  * @returns {Promise<string[]>} names of the packages
  */
-export async function checkPacked(root) {
+export async function checkPacked(root, limits = BUNDLE_LIMITS) {
   const packages = workspacePackages(root).filter(({ published }) => published)
   const folder = mkdtempSync(join(tmpdir(), 'adit-packed-'))
   try {
@@ -37,6 +41,7 @@ export async function checkPacked(root) {
     await must('pnpm', ['install', '--ignore-workspace', '--ignore-scripts', '--silent'], folder)
     await must('node', ['import.mjs'], folder)
     await must(join(ROOT, 'node_modules/.bin/tsc'), ['-p', '.'], folder)
+    await checkSizes(folder, packages, limits)
     return Object.keys(tarballs)
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -112,6 +117,25 @@ function writeExamples(folder, { path, folder: source }) {
     const name = `${source.replaceAll('/', '-')}-example-${index + 1}.ts`
     writeFileSync(join(folder, name), `${text}export {}\n`)
   }
+}
+
+/**
+ * @param {string} folder
+ * @param {WorkspacePackage[]} packages
+ * @param {BundleLimits} limits
+ */
+async function checkSizes(folder, packages, limits) {
+  /** @type {string[]} */
+  const problems = []
+  // the apps are programs: they are not imported
+  for (const { path, manifest } of packages.filter(({ folder: at }) =>
+    at.startsWith('packages/'),
+  )) {
+    const { name } = manifest
+    problems.push(...(await bundleProblems(folder, name, limits)))
+    problems.push(...readmeSizeProblems(path, name, limits))
+  }
+  if (problems.length > 0) throw new Error(`sizes in a bundle:\n${problems.join('\n')}`)
 }
 
 /**

@@ -19,9 +19,12 @@ const good: Files = {
   'package.json': { name: 'root', private: true },
   'pnpm-workspace.yaml': 'packages: [packages/*]\n',
   'packages/one/package.json': manifest,
+  'packages/one/README.md':
+    '# One\n\nIn a bundle, with dependencies, minified (with gzip), at most: everything 1 kB (1 kB).\n',
   'packages/one/dist/index.js': 'export const one = 1\n',
   'packages/one/dist/index.d.ts': 'export declare const one: number\n',
 }
+const limits = { '@proj/one': { '*': [1, 1] } } as const
 
 const BAD: readonly (readonly [name: string, files: Files, failure: RegExp])[] = [
   [
@@ -40,16 +43,21 @@ const BAD: readonly (readonly [name: string, files: Files, failure: RegExp])[] =
     { 'packages/one/dist/index.d.ts': `export { x } from './gone.js'\n` },
     /tsc .* ended/,
   ],
+  [
+    'a README without the size of the package',
+    { 'packages/one/README.md': '# One\n' },
+    /README\.md lacks the sentence: .* everything 1 kB/,
+  ],
 ]
 
 test('whole packages hold', { timeout: TIMEOUT_MS }, async ({ skip }) => {
   skip(noPnpm, REASON)
   using root = workspaceFixture(good)
-  expect(await checkPacked(root.path)).toEqual(['@proj/one'])
+  expect(await checkPacked(root.path, limits)).toEqual(['@proj/one'])
 })
 
 test.for(BAD)('%s is found', { timeout: TIMEOUT_MS }, async ([, files, failure], { skip }) => {
   skip(noPnpm, REASON)
   using root = workspaceFixture({ ...good, ...files })
-  await expect(checkPacked(root.path)).rejects.toThrow(failure)
+  await expect(checkPacked(root.path, limits)).rejects.toThrow(failure)
 })
