@@ -12,6 +12,7 @@ export type ConfigErrorCode =
   | 'CONFIG_FILE_UNREADABLE'
   | 'CONFIG_FILE_TOO_LARGE'
   | 'CONFIG_FILE_SYNTAX'
+  | 'CONFIG_PROFILE_UNKNOWN'
   | 'CONFIG_VARIABLE_UNSET'
   | 'CONFIG_VARIABLE_SYNTAX'
   | 'CONFIG_ENVIRONMENT_UNKNOWN'
@@ -31,7 +32,8 @@ export const CONFIG_ERRORS: Readonly<Record<ConfigErrorCode, string>> = Object.f
   CONFIG_KEY_UNKNOWN: 'a file has a key that no setting has',
   CONFIG_FILE_UNREADABLE: 'a file does not exist or cannot be read',
   CONFIG_FILE_TOO_LARGE: 'a file exceeds the limits of bytes, nodes or depth',
-  CONFIG_FILE_SYNTAX: 'a file is not valid YAML or JSON',
+  CONFIG_FILE_SYNTAX: 'a file is not valid in its form: YAML, JSON, JSONC or TOML',
+  CONFIG_PROFILE_UNKNOWN: 'a profile that is asked for is in no file',
   CONFIG_VARIABLE_UNSET: 'a value refers to an environment variable that is not set',
   CONFIG_VARIABLE_SYNTAX: 'a reference to a variable is not closed or has no valid name',
   CONFIG_ENVIRONMENT_UNKNOWN: 'an environment variable looks like a misspelt setting',

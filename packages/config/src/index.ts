@@ -39,6 +39,12 @@ export {
 export { Secret } from './types/secret.ts'
 export { list, type ListOptions } from './types/type-list.ts'
 export {
+  standard,
+  type StandardOptions,
+  type StandardSchema,
+  type StandardSchemaResult,
+} from './types/standard-schema.ts'
+export {
   dialAddress,
   listenAddresses,
   serviceAddress,
@@ -60,6 +66,7 @@ export type {
 // Loading
 export type { Dialect, ForeignFile } from './sources/dialect.ts'
 export type { Environment } from './sources/expand-variables.ts'
+export type { FileFormat, FileSource, FileText } from './sources/file-text.ts'
 export type { Layer, LayerValue } from './sources/layer.ts'
 export {
   loadSettings,
@@ -69,9 +76,21 @@ export {
   type LoadFailure,
   type LoadOptions,
 } from './sources/load-settings.ts'
-export { formatOrigin, type FileOrigin, type Origin } from './sources/origin.ts'
+export {
+  formatOrigin,
+  type EnvironmentOrigin,
+  type FileOrigin,
+  type Origin,
+} from './sources/origin.ts'
 export { formatProblems, hasErrors, type Problem } from './sources/problem.ts'
 export type { ResolvedValue } from './sources/resolve-settings.ts'
+
+export {
+  configDirectories,
+  findFile,
+  type FindFileOptions,
+  type FoundFile,
+} from './sources/find-file.ts'
 
 // Reloading
 export { diffSettings, sameSettings, type SettingsChange } from './reloading/diff-settings.ts'

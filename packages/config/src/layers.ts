@@ -5,7 +5,13 @@
 
 // A source is a layer: raw nodes by key
 export { givenTwice, type Layer, type LayerValue } from './sources/layer.ts'
-export { elementsOf, type RawMap, type RawMember, type RawNode } from './sources/raw-node.ts'
+export {
+  elementsOf,
+  objectsOf,
+  type RawMap,
+  type RawMember,
+  type RawNode,
+} from './sources/raw-node.ts'
 export { environmentLayer } from './sources/environment-layer.ts'
 export { resolveSettings } from './sources/resolve-settings.ts'
 

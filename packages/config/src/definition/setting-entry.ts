@@ -8,9 +8,9 @@ export interface SettingEntry {
   readonly key: string
   /** Property names from the root of the resolved object. */
   readonly properties: readonly string[]
-  /** Flag without leading dashes; undefined for lists of objects and what is inside them. */
+  /** Flag without leading dashes; undefined inside lists of objects. */
   readonly flag: string | undefined
-  /** Environment variable; undefined for lists of objects and what is inside them. */
+  /** Environment variable; undefined inside lists of objects. */
   readonly variable: string | undefined
   /** What `setting` or `objects` returned for it. */
   readonly node: Setting<unknown> | ObjectList<SettingsTree>
@@ -31,7 +31,7 @@ export function entriesOf(tree: SettingsTree, envPrefix: string | undefined): Se
       const path = [...properties, property]
       if (isSetting(node) || isObjectList(node)) {
         const key = prefix + settingKey(property, node)
-        const named = envPrefix !== undefined && isSetting(node)
+        const named = envPrefix !== undefined
         checkDefinition(key, node)
         entries.push({
           key,
@@ -47,8 +47,12 @@ export function entriesOf(tree: SettingsTree, envPrefix: string | undefined): Se
   return entries
 }
 
-function variableOf(prefix: string, key: string, node: Setting<unknown>): string {
-  const { variable } = node.options
+function variableOf(
+  prefix: string,
+  key: string,
+  node: Setting<unknown> | ObjectList<SettingsTree>,
+): string {
+  const variable = isSetting(node) ? node.options.variable : undefined
   if (variable === undefined) return variableName(prefix, key)
   if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) return variable
   throw new TypeError(`${key}: ${JSON.stringify(variable)} is not the name of a variable`)

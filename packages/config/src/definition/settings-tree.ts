@@ -12,7 +12,10 @@ export interface ObjectListOptions {
   readonly reload?: ReloadMode
 }
 
-/** A list of objects, which only files and arguments can give; made by {@link objects}. */
+/**
+ * A list of objects; made by {@link objects}. A variable or flag has it as a JSON array, or as one JSON
+ * object for a list of one; a repeated flag adds to the list.
+ */
 export interface ObjectList<Tree extends SettingsTree> {
   /** Tells lists of objects from settings and groups. */
   readonly kind: 'objects'

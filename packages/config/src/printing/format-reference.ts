@@ -31,11 +31,14 @@ export function formatReference(settings: SettingsInfo, title: string): string {
     if (description !== undefined) parts.push(description)
     if (entries.length > 0) parts.push(table(entries))
   }
-  for (const { key, node } of lists) {
+  for (const { key, flag, variable, node } of lists) {
     if (node.kind !== 'objects') continue
     const reload =
       node.options.reload === 'live' ? 'Changes take effect in the running process.' : ''
     parts.push(`## ${key}`, `${node.options.description} ${reload}`.trim())
+    if (flag !== undefined && variable !== undefined) {
+      parts.push(`As JSON: \`--${flag} '[{"key":"value"}]'\`, variable \`${variable}\`.`)
+    }
     parts.push(table(entriesOf(node.item, undefined)))
   }
   return `${parts.join('\n\n')}\n`

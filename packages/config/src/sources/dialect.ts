@@ -1,6 +1,6 @@
+import type { Expand } from './file-text.ts'
 import type { Problem } from './problem.ts'
 import type { RawNode } from './raw-node.ts'
-import type { Expand } from './read-file-text.ts'
 
 /** Reads files that were written for another program. */
 export interface Dialect {

@@ -1,6 +1,7 @@
 import type { Environment } from './expand-variables.ts'
 import { givenTwice, type Layer, type LayerValue } from './layer.ts'
 import { nearest } from './nearest.ts'
+import type { Origin } from './origin.ts'
 import type { Problem } from './problem.ts'
 import type { RawScalar } from './raw-node.ts'
 import { isSecret, type SettingEntry } from '../definition/setting-entry.ts'
@@ -12,23 +13,30 @@ import { isSecret, type SettingEntry } from '../definition/setting-entry.ts'
  * @param prefix - variables that begin with it and look like a misspelt setting are warned of;
  *   undefined warns of none
  * @param baseDir - directory that relative paths start from
+ * @param fileOf - the file that a variable was read from; undefined for one of the process
  */
 export function environmentLayer(
   entries: readonly SettingEntry[],
   env: Environment,
   prefix: string | undefined,
   baseDir: string,
+  fileOf: (name: string) => string | undefined = () => undefined,
 ): Layer {
+  const originOf = (name: string): Origin => {
+    const file = fileOf(name)
+    return { kind: 'environment', name, ...(file !== undefined && { file }) }
+  }
   const values = new Map<string, LayerValue>()
   const problems: Problem[] = []
   const known = new Set<string>()
   for (const { key, variable, node } of entries) {
-    if (variable === undefined || node.kind !== 'setting') continue
-    for (const name of isSecret(node) ? [variable, `${variable}_FILE`] : [variable]) {
+    if (variable === undefined) continue
+    const hasFile = node.kind === 'setting' && isSecret(node)
+    for (const name of hasFile ? [variable, `${variable}_FILE`] : [variable]) {
       known.add(name)
       const text = Object.hasOwn(env, name) ? env[name] : undefined
       if (text === undefined || text === '') continue
-      const scalar: RawScalar = { kind: 'scalar', text, origin: { kind: 'environment', name } }
+      const scalar: RawScalar = { kind: 'scalar', text, origin: originOf(name) }
       if (values.has(key)) problems.push(givenTwice(key, scalar))
       else values.set(key, { node: scalar, isPath: name !== variable, baseDir })
     }
@@ -41,7 +49,7 @@ export function environmentLayer(
     problems.push({
       code: 'CONFIG_ENVIRONMENT_UNKNOWN',
       severity: 'warning',
-      origin: { kind: 'environment', name },
+      origin: originOf(name),
       message: 'no setting reads this variable',
       hint: `did you mean ${meant}?`,
     })

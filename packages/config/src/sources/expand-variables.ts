@@ -33,7 +33,7 @@ function malformed(inner: string): ConfigError {
   if (!inner.endsWith('}')) {
     return new ConfigError('CONFIG_VARIABLE_SYNTAX', 'a ${ has no closing brace', { hint })
   }
-  const piko = /^\{[A-Za-z_][A-Za-z0-9_]*:[^-]/.test(inner)
-  const message = piko ? 'a default follows :- and not : alone' : 'a ${} holds no valid name'
+  const hasColon = /^\{[A-Za-z_][A-Za-z0-9_]*:[^-]/.test(inner)
+  const message = hasColon ? 'a default follows :- and not : alone' : 'a ${} holds no valid name'
   return new ConfigError('CONFIG_VARIABLE_SYNTAX', message, { hint })
 }

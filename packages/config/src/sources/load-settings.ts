@@ -1,14 +1,17 @@
-import { createReadStream } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { dirname, extname, resolve } from 'node:path'
 
 import { checkRules, placed } from './check-rules.ts'
 import type { RuleProblem, Settings } from '../definition/define-settings.ts'
 import type { ForeignFile } from './dialect.ts'
 import { environmentLayer } from './environment-layer.ts'
-import type { Environment } from './expand-variables.ts'
+import { type Environment, expandVariables } from './expand-variables.ts'
 import { fileLayer } from './file-layer.ts'
+import type { FileFormat, FileSource, FileText } from './file-text.ts'
 import type { Layer } from './layer.ts'
 import { hasErrors, type Problem } from './problem.ts'
+import { takeProfiles, unknownProfiles } from './profiles.ts'
+import { type BoundedRead, readBounded } from './read-bounded.ts'
+import { readVariableFiles } from './variable-file.ts'
 import { type ResolvedValue, resolveSettings } from './resolve-settings.ts'
 import type { Resolved, SettingsTree } from '../definition/settings-tree.ts'
 
@@ -28,6 +31,20 @@ export interface LoadOptions {
   readonly files?: readonly (string | ForeignFile)[]
   /** Environment variables. @default none */
   readonly env?: Environment
+  /**
+   * Files of variables, `.env`, that are read when they exist, the weakest first; variables of `env` win
+   * over them. At most 1 MiB each. @default none
+   */
+  readonly envFiles?: readonly string[]
+  /** Forms of files beside YAML, JSON and JSONC, told by their extension. @default none */
+  readonly formats?: readonly FileFormat[]
+  /**
+   * Profiles to lay over the values of each file, the weakest first: `profiles: { NAME: ... }` in a file
+   * has the same keys as the file. An empty list allows files to have profiles and takes none.
+   *
+   * @default undefined: `profiles` is an unknown key
+   */
+  readonly profiles?: readonly string[]
   /**
    * Sources of the program's own, such as its command line, the weakest first; they win over
    * variables and files. @default none
@@ -65,7 +82,7 @@ interface LoadReport {
 
 /**
  * Loads settings from files, environment and the sources of the program, the later ones winning:
- * default, files in order, variables, layers in order. Mistakes do not reject; all of them are in the result.
+ * default, files in order, files of variables, variables, layers in order. Mistakes do not reject; all of them are in the result.
  *
  * Every file with an error counts, but a value that a stronger source replaces is not looked at.
  */
@@ -73,11 +90,22 @@ export async function loadSettings<Tree extends SettingsTree>(
   definition: Settings<Tree>,
   options: LoadOptions,
 ): Promise<Loaded<Tree>> {
-  const { cwd, env = {}, signal } = options
+  const { cwd, signal, formats = [], profiles } = options
   const { entries, envPrefix, rules } = definition
+  if (profiles && entries.some(({ properties }) => properties[0] === 'profiles')) {
+    throw new TypeError('a setting is called profiles: files of it cannot have profiles')
+  }
   const layers: Layer[] = []
   const files: string[] = []
   const problems: Problem[] = []
+  const variables = await readVariableFiles(options.envFiles ?? [], { cwd, signal })
+  files.push(...variables.files)
+  problems.push(...variables.problems)
+  const env: Environment = {
+    ...Object.fromEntries([...variables.variables].map(([name, { text }]) => [name, text])),
+    ...options.env,
+  }
+  const knownProfiles = new Set<string>()
   const wanted = [
     ...(options.optionalFiles ?? []).map((path) => ({ path, dialect: undefined, optional: true })),
     ...(options.files ?? []).map((file) =>
@@ -94,18 +122,30 @@ export async function loadSettings<Tree extends SettingsTree>(
       if (!optional || read.cause !== 'missing') problems.push(unreadable(path, read))
       continue
     }
-    // Half of the time to start is the YAML parser; a program without files does not wait for it.
-    const { readFileText } = await import('./read-file-text.ts')
-    const content = readFileText(path, read.text, env, dialect?.expand)
+    const expand = dialect?.expand ?? expandVariables
+    const source = { path, content: read.text, expand: (text: string) => expand(text, env) }
+    const content = await readForm(source, dialect ? [] : formats)
     const translated = dialect && content.root ? dialect.translate(content.root) : undefined
     const root = translated?.root ?? content.root
-    const layer = fileLayer(entries, root, dialect ? cwd : dirname(absolute))
-    problems.push(...content.problems, ...(translated?.problems ?? []), ...layer.problems)
-    layers.push(layer)
+    problems.push(...content.problems, ...(translated?.problems ?? []))
+    const baseDir = dialect ? cwd : dirname(absolute)
+    const parts = takeProfiles(root, dialect ? undefined : profiles, problems)
+    for (const name of parts.names) knownProfiles.add(name)
+    const base = fileLayer(entries, parts.base, baseDir)
+    problems.push(...base.problems)
+    layers.push(base)
+    for (const part of parts.profiles) {
+      const layer = fileLayer(entries, part.root, baseDir, `profiles.${part.name}.`)
+      problems.push(...layer.problems)
+      if (part.isChosen) layers.push(layer)
+    }
   }
-  const variables = environmentLayer(entries, env, envPrefix, cwd)
-  problems.push(...variables.problems)
-  layers.push(variables)
+  problems.push(...unknownProfiles(profiles ?? [], knownProfiles))
+  const environment = environmentLayer(entries, env, envPrefix, cwd, (name) =>
+    options.env?.[name] === undefined ? variables.variables.get(name)?.path : undefined,
+  )
+  problems.push(...environment.problems)
+  layers.push(environment)
   layers.push(...(options.layers ?? []))
 
   const secrets = new Map<string, SecretRead>()
@@ -121,6 +161,29 @@ export async function loadSettings<Tree extends SettingsTree>(
   const report = { values: resolution.values, problems: sortByPlace(problems, wanted), files }
   if (hasErrors(problems)) return { ok: false, ...report }
   return { ok: true, settings: resolution.settings as Resolved<Tree>, ...report }
+}
+
+/** Reads a file in the form that its extension says; YAML, of which JSON is a part, where it says nothing. */
+async function readForm(source: FileSource, formats: readonly FileFormat[]): Promise<FileText> {
+  const extension = extname(source.path).toLowerCase()
+  const format = formats.find(({ extensions }) => extensions.includes(extension))
+  if (format) return await format.read(source)
+  if (extension === '.toml') {
+    const origin = { kind: 'file', path: source.path, line: 0, column: 0 } as const
+    const message = 'this program does not read TOML'
+    const hint = 'write the file in YAML or JSON'
+    const problem = {
+      code: 'CONFIG_FILE_SYNTAX',
+      severity: 'error',
+      origin,
+      message,
+      hint,
+    } as const
+    return { root: undefined, problems: [problem] }
+  }
+  // Half of the time to start is the YAML parser; a program without files does not wait for it.
+  const { readFileText } = await import('./read-file-text.ts')
+  return readFileText(source, extension === '.jsonc' ? 'jsonc' : 'yaml')
 }
 
 /** Adds what a program found out about settings by itself, such as a file that cannot be read. */
@@ -155,46 +218,6 @@ async function readSecret(path: string, signal: AbortSignal | undefined): Promis
   if ('failure' in read) return { failure: `the file ${path} ${read.failure}` }
   // Editors and `echo` end the file with a newline that is no part of the secret.
   return { text: read.text.replace(/\r?\n$/, '') }
-}
-
-type BoundedRead =
-  | { readonly text: string }
-  | { readonly failure: string; readonly cause: 'missing' | 'unreadable' | 'too-large' }
-
-/** Reads pipes too, so that a shell can hand over `<(command)`; hence no look at the size first. */
-async function readBounded(
-  path: string,
-  maxBytes: number,
-  signal: AbortSignal | undefined,
-): Promise<BoundedRead> {
-  signal?.throwIfAborted()
-  const chunks: Buffer[] = []
-  let bytes = 0
-  try {
-    const stream = createReadStream(path, { end: maxBytes, ...(signal ? { signal } : {}) })
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      chunks.push(chunk)
-      bytes += chunk.length
-    }
-  } catch (error) {
-    signal?.throwIfAborted()
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
-    const failure = REASONS[code] ?? `cannot be read (${code})`
-    return { failure, cause: code === 'ENOENT' ? 'missing' : 'unreadable' }
-  }
-  if (bytes > maxBytes) return { failure: `has more than ${maxBytes} bytes`, cause: 'too-large' }
-  const text = Buffer.concat(chunks)
-  try {
-    return { text: new TextDecoder('utf-8', { fatal: true }).decode(text) }
-  } catch {
-    return { failure: 'is not UTF-8 text', cause: 'unreadable' }
-  }
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'does not exist',
-  EACCES: 'cannot be read: permission denied',
-  EISDIR: 'is a directory',
 }
 
 function unreadable(

@@ -5,6 +5,9 @@
 import type { Origin } from './origin.ts'
 import { splitList } from './split-list.ts'
 
+/** Deepest nesting of JSON in a variable or flag; no setting lies deeper than ten. */
+const MAX_JSON_DEPTH = 32
+
 /** A single value; `text` is undefined for the null of YAML, which counts as not given. */
 export interface RawScalar {
   /** Tells the kinds of node apart. */
@@ -71,4 +74,44 @@ export function elementsOf(node: RawNode): readonly RawNode[] | undefined {
   const split = splitList(node.text)
   if ('elements' in split) return split.elements.map((text) => ({ ...node, text }))
   return [{ kind: 'refused', message: split.failure, hint: split.hint, origin: node.origin }]
+}
+
+/**
+ * Elements of a list of objects: a sequence as it is; one text of a variable or flag as JSON, an array or
+ * a single object. Undefined for other nodes: in a file such a list is no text.
+ */
+export function objectsOf(node: RawNode): readonly RawNode[] | undefined {
+  if (node.kind === 'list') return node.items
+  if (node.kind !== 'scalar' || node.text === undefined) return undefined
+  const { text, origin } = node
+  if (origin.kind === 'file') return undefined
+  try {
+    const value: unknown = JSON.parse(text)
+    const items: readonly unknown[] = Array.isArray(value) ? value : [value]
+    return items.map((item) => fromJson(item, origin, 1))
+  } catch {
+    return [
+      {
+        kind: 'refused',
+        message: 'a list of objects is written as JSON here',
+        hint: 'write [{"key":"value"}], or {"key":"value"} for a list of one',
+        origin,
+      },
+    ]
+  }
+}
+
+function fromJson(value: unknown, origin: Origin, depth: number): RawNode {
+  if (depth > MAX_JSON_DEPTH) throw new RangeError('the JSON is too deep')
+  if (value === null) return { kind: 'scalar', text: undefined, origin }
+  if (typeof value === 'string') return { kind: 'scalar', text: value, origin }
+  if (typeof value !== 'object') return { kind: 'scalar', text: JSON.stringify(value), origin }
+  if (Array.isArray(value)) {
+    return { kind: 'list', items: value.map((item) => fromJson(item, origin, depth + 1)), origin }
+  }
+  const members = Object.entries(value).map(
+    ([key, member]) =>
+      [key, { keyOrigin: origin, value: fromJson(member, origin, depth + 1) }] as const,
+  )
+  return { kind: 'map', members: new Map(members), origin }
 }

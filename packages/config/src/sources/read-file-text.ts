@@ -17,20 +17,17 @@ import {
 } from 'yaml'
 
 import { type ConfigErrorCode, isConfigError } from '../errors.ts'
-import { type Environment, expandVariables } from './expand-variables.ts'
+import {
+  type FileSource,
+  type FileText,
+  MAX_DEPTH,
+  MAX_FILE_CHARACTERS,
+  MAX_NODES,
+} from './file-text.ts'
 import type { FileOrigin } from './origin.ts'
 import type { Problem } from './problem.ts'
 import { quote } from '../printing/printable.ts'
 import type { RawMember, RawNode } from './raw-node.ts'
-
-/** Largest configuration file in characters; 10000 listeners fit four times. */
-const MAX_FILE_CHARACTERS = 4 * 1024 * 1024
-
-/** Most nodes after aliases are followed: a few lines of aliases could stand for billions. */
-const MAX_NODES = 500_000
-
-/** Deepest nesting; no setting lies deeper than ten. */
-const MAX_DEPTH = 32
 
 const STAR_HINT = 'put the value in quotes; an address such as *:8080 can be written :8080'
 
@@ -50,33 +47,33 @@ const SYNTAX: Readonly<Record<string, readonly [message: string, hint?: string]>
   UNEXPECTED_TOKEN: ['something unexpected stands here'],
 }
 
-/** What a file held. */
-export interface FileText {
-  /** The content; undefined when the file is empty or cannot be read as YAML. */
-  readonly root: RawNode | undefined
-  /** What is wrong with it. */
-  readonly problems: readonly Problem[]
+/** What the codes mean in JSON, where they mean something else. */
+const JSON_SYNTAX: typeof SYNTAX = {
+  TAG_RESOLVE_FAILED: ['text and keys stand in double quotes', 'write "text"'],
 }
-
-/** Replaces variables in one value of a file; throws a ConfigError. */
-export type Expand = (text: string, env: Environment) => string
 
 /**
  * Reads the text of a file.
  *
- * @param path - shown in origins and messages
- * @param env - variables that values may refer to
- * @param expand - replaces variables in one value
+ * @param form - `jsonc` is JSON with comments and commas before a closing bracket; text needs its quotes
  */
 export function readFileText(
-  path: string,
-  content: string,
-  env: Environment,
-  expand: Expand = expandVariables,
+  { path, content, expand }: FileSource,
+  form: 'yaml' | 'jsonc' = 'yaml',
 ): FileText {
-  const reader = new FileReader(path, (text) => expand(text, env))
-  const root = reader.read(content)
+  const reader = new FileReader(path, expand)
+  const root = reader.read(content, form)
   return { root, problems: reader.problems }
+}
+
+/**
+ * Writes blanks over the comments of JSONC, so that every other character keeps its place. What a quote
+ * begins is left alone, up to the end of its line: a quote that is not closed is for the parser to find.
+ */
+function blankComments(content: string): string {
+  return content.replace(/"(?:[^"\\\n]|\\.)*"?|\/\/[^\n\r]*|\/\*(?:[^]*?\*\/|[^]*)/g, (found) =>
+    found.startsWith('/') ? found.replace(/[^\n\r]/g, ' ') : found,
+  )
 }
 
 class FileReader {
@@ -94,20 +91,25 @@ class FileReader {
     this.#expand = expand
   }
 
-  read(content: string): RawNode | undefined {
+  read(content: string, form: 'yaml' | 'jsonc'): RawNode | undefined {
     const whole: FileOrigin = { kind: 'file', path: this.#path, line: 0, column: 0 }
     if (content.length > MAX_FILE_CHARACTERS) {
       const message = `the file has more than ${MAX_FILE_CHARACTERS} characters`
       this.#report('CONFIG_FILE_TOO_LARGE', whole, message)
       return undefined
     }
-    const document = parseDocument(content, { lineCounter: this.#lines, prettyErrors: false })
+    const options = { lineCounter: this.#lines, prettyErrors: false } as const
+    const document =
+      form === 'yaml'
+        ? parseDocument(content, options)
+        : parseDocument(blankComments(content), { ...options, schema: 'json' })
     let lastLine = 0
     for (const { code, pos } of [...document.errors, ...document.warnings]) {
       // What is wrong with the rest of a line mostly follows from the first mistake in it.
       if (this.#at(pos[0]).line === lastLine) continue
       lastLine = this.#at(pos[0]).line
-      const [message, hint] = SYNTAX[code] ?? ['this is not valid YAML']
+      const [message, hint] = (form === 'jsonc' ? JSON_SYNTAX[code] : undefined) ??
+        SYNTAX[code] ?? ['this is not valid YAML']
       this.#report('CONFIG_FILE_SYNTAX', this.#at(pos[0]), message, hint)
     }
     if (this.problems.length > 0 || !document.contents) return undefined
@@ -165,12 +167,17 @@ class FileReader {
   #map(node: YAMLMap, parent: FileOrigin, depth: number): RawNode {
     const origin = this.#originOf(node.range, parent)
     const members = new Map<string, RawMember>()
+    const merged: (readonly [string, RawMember])[] = []
     for (const { key, value } of node.items) {
       if (!isScalar(key) || key.source === undefined) {
         this.#report('CONFIG_FILE_SYNTAX', origin, 'a key is not a plain word')
         continue
       }
       const keyOrigin = this.#originOf(key.range, origin)
+      if (key.source === '<<' && key.type === 'PLAIN') {
+        merged.push(...this.#merged(this.#convert(value, keyOrigin, depth), keyOrigin))
+        continue
+      }
       // The parser compares keys as values: `1` and `'1'` are two to it.
       if (members.has(key.source)) {
         const message = `the key ${quote(key.source)} occurs twice`
@@ -178,7 +185,19 @@ class FileReader {
       }
       members.set(key.source, { keyOrigin, value: this.#convert(value, keyOrigin, depth + 1) })
     }
+    // The map's own keys win wherever << stands; of several maps the first one wins.
+    for (const [name, member] of merged) if (!members.has(name)) members.set(name, member)
     return { kind: 'map', members, origin }
+  }
+
+  /** The members that the merge key `<<` adds: those of one map, or of a list of maps. */
+  #merged(node: RawNode, origin: FileOrigin): readonly (readonly [string, RawMember])[] {
+    const maps = node.kind === 'list' ? node.items : [node]
+    if (maps.some(({ kind }) => kind !== 'map' && kind !== 'unread')) {
+      const hint = 'write <<: *name, or <<: [*one, *other], where each names a group of keys'
+      this.#report('CONFIG_FILE_SYNTAX', origin, 'what << refers to is no group of keys', hint)
+    }
+    return maps.flatMap((map) => (map.kind === 'map' ? [...map.members] : []))
   }
 
   #tooLarge(origin: FileOrigin): RawNode {

@@ -9,7 +9,7 @@ import { fileLayer } from './file-layer.ts'
 import { isNull, type Layer, type LayerValue, shapeWrong } from './layer.ts'
 import type { Origin } from './origin.ts'
 import type { Problem } from './problem.ts'
-import { elementsOf, type RawNode } from './raw-node.ts'
+import { elementsOf, objectsOf, type RawNode } from './raw-node.ts'
 import { defaultTexts, entriesOf, type SettingEntry } from '../definition/setting-entry.ts'
 import { joinList } from './split-list.ts'
 import type { Setting } from '../definition/setting.ts'
@@ -213,17 +213,30 @@ class Resolver {
       this.values.push({ key, text: undefined, origin: { kind: 'default' } })
       return []
     }
-    if (raw.kind !== 'list') return this.#wrongShape(key, raw, 'a list of objects')
+    const given = objectsOf(raw)
+    if (!given) return this.#wrongShape(key, raw, 'a list of objects')
     const { maxItems = MAX_OBJECTS } = node.options
-    if (raw.items.length > maxItems) {
-      const message = `${raw.items.length} elements are more than the allowed ${maxItems}`
+    if (given.length > maxItems) {
+      const message = `${given.length} elements are more than the allowed ${maxItems}`
       const { origin } = raw
       this.#report({ code: 'CONFIG_VALUE_INVALID', severity: 'error', key, origin, message })
       return UNAVAILABLE
     }
     const entries = entriesOf(node.item, undefined)
     const items: object[] = []
-    for (const [index, item] of raw.items.entries()) {
+    for (const [index, item] of given.entries()) {
+      if (item.kind === 'refused') {
+        const { message, hint, origin } = item
+        this.#report({
+          code: 'CONFIG_VALUE_INVALID',
+          severity: 'error',
+          key,
+          origin,
+          message,
+          hint,
+        })
+        continue
+      }
       const prefix = `${key}[${index}].`
       const layer = fileLayer(entries, item, source.baseDir, prefix)
       this.problems.push(...layer.problems)
@@ -233,7 +246,7 @@ class Resolver {
       items.push(this.group(entries, [layer], prefix, item.origin))
       if (this.#wrongValues > before) this.brokenItems.push({ key, list: items, index })
     }
-    return items.length === raw.items.length ? items : UNAVAILABLE
+    return items.length === given.length ? items : UNAVAILABLE
   }
 
   #wrongShape(key: string, node: RawNode, expected: string): typeof UNAVAILABLE {

@@ -29,7 +29,7 @@ test('derives key, flag and variable from the property path', () => {
       ['connect.timeout', 'connect.timeout', 'ADIT_CONNECT_TIMEOUT'],
       ['connect.tls.root_cas', 'connect.tls.root-cas', 'ADIT_CONNECT_TLS_ROOT_CAS'],
       ['max_head', 'max-head', 'ADIT_MAX_HEAD'],
-      ['listeners', undefined, undefined],
+      ['listeners', 'listeners', 'ADIT_LISTENERS'],
     ]),
   )
 })

@@ -1,6 +1,4 @@
 // Platforms set variables with names of their own: PORT, DATABASE_URL.
-import { parseEnv } from 'node:util'
-
 import { describe, expect, it } from 'vitest'
 
 import {
@@ -36,14 +34,6 @@ describe('a variable with a name of its own', () => {
     const loaded = await loadSettings(settings, { cwd: '/', env: { PORT: 'http' } })
     expect(loaded.problems[0]?.origin).toEqual({ kind: 'environment', name: 'PORT' })
     expect(formatReference(settings, 'Settings')).toContain('A value. Variable: `PORT`.')
-  })
-
-  it('can come from a .env file', async () => {
-    const file = '# local\nPORT=3000\nDATABASE_URL="db://h"\n'
-    const env = { ...parseEnv(file), PORT: '5000' }
-    const loaded = await loadSettings(settings, { cwd: '/', env })
-    expect(loaded.ok && loaded.settings.port).toBe(5000)
-    expect(loaded.ok && loaded.settings.databaseUrl?.reveal()).toBe('db://h')
   })
 
   it.each([
