@@ -1,4 +1,9 @@
-import { type Invocation, runCommandLine, type Surroundings } from '@proj/program-kit'
+import {
+  defaultFileOf,
+  type Invocation,
+  runCommandLine,
+  type Surroundings,
+} from '@proj/program-kit'
 
 import { argumentsOf } from './commands/arguments.ts'
 import { pikoFiles } from './commands/piko-files.ts'
@@ -23,6 +28,7 @@ export async function run(around: Surroundings, origin: ProcessOrigin): Promise<
       commands,
       schemaId: SCHEMA_ID,
       piko: pikoFiles(settings),
+      defaultFile: defaultFileOf('adit'),
       argumentsOf,
       run: async (invocation) => await runOwn(invocation, origin),
     },

@@ -1,4 +1,9 @@
-import { type Invocation, runCommandLine, type Surroundings } from '@proj/program-kit'
+import {
+  defaultFileOf,
+  type Invocation,
+  runCommandLine,
+  type Surroundings,
+} from '@proj/program-kit'
 
 import { pikoFiles } from './commands/piko-files.ts'
 import { runStoreCommand } from './commands/run-store-command.ts'
@@ -22,6 +27,7 @@ export async function run(around: Surroundings, origin: ProcessOrigin): Promise<
       commands,
       schemaId: SCHEMA_ID,
       piko: pikoFiles(settings),
+      defaultFile: defaultFileOf('adit-server'),
       inspect: findTlsFaults,
       inspects: ['start'],
       run: async (invocation) => await runOwn(invocation, origin),

@@ -55,6 +55,8 @@ export {
 } from './command-line/parse-command-line.ts'
 export {
   type Invocation,
+  type DefaultFile,
+  defaultFileOf,
   type ProgramDefinition,
   runCommandLine,
   type Surroundings,

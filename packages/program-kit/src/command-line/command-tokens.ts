@@ -53,8 +53,9 @@ export function flagTable(entries: Iterable<SettingEntry>): ReadonlyMap<string, 
     ['version', []],
   ])
   for (const entry of entries) {
-    if (entry.flag === undefined || entry.node.kind !== 'setting') continue
-    const names = isSecret(entry.node) ? [entry.flag, `${entry.flag}-file`] : [entry.flag]
+    if (entry.flag === undefined) continue
+    const hasFile = entry.node.kind === 'setting' && isSecret(entry.node)
+    const names = hasFile ? [entry.flag, `${entry.flag}-file`] : [entry.flag]
     for (const name of names) {
       const flags = table.get(name) ?? []
       const first = flags[0]

@@ -5,7 +5,7 @@
 import type { Setting, SettingEntry, SettingsInfo } from '@proj/config'
 import { entriesOf, isSecret } from '@proj/config/layers'
 
-import type { Argument, Command } from './command.ts'
+import { type Argument, type Command, usesSetting } from './command.ts'
 
 /** What {@link defineCommands} takes. */
 export interface CommandsDefinition<
@@ -78,13 +78,20 @@ export function defineCommands<
   }
   refuseSecrets(program, globalEntries)
   const commandEntries = new Map<string, readonly SettingEntry[]>()
-  for (const [name, { args = {}, flags = {} }] of Object.entries(commands)) {
+  for (const [name, command] of Object.entries(commands)) {
+    const { args = {}, flags = {} } = command
+    // Flags of settings that the command does not use cannot meet its own.
+    const unused = new Set(
+      settings.entries.filter((entry) => !usesSetting(command, entry)).map(({ flag }) => flag),
+    )
     const entries = entriesOf(flags, settings.envPrefix).map((entry) => ({
       ...entry,
       variable: undefined,
     }))
     for (const { flag = '' } of entries) {
-      if (everywhere.has(flag)) throw new TypeError(`${name}: --${flag} is the flag of a setting`)
+      if (everywhere.has(flag) && !unused.has(flag)) {
+        throw new TypeError(`${name}: --${flag} is the flag of a setting`)
+      }
     }
     checkArguments(name, Object.values(args))
     refuseSecrets(name, entries)

@@ -20,9 +20,23 @@ export interface FlagDescription {
   readonly hidden: boolean
 }
 
-/** Describes the flags of a setting: one, or two for a secret, none for a list of objects. */
+/** Describes the flags of a setting: one, or two for a secret; none inside a list of objects. */
 export function describeFlags({ flag, variable, node }: SettingEntry): readonly FlagDescription[] {
-  if (node.kind !== 'setting' || flag === undefined) return []
+  if (flag === undefined) return []
+  if (node.kind === 'objects') {
+    return [
+      {
+        flag,
+        short: undefined,
+        value: '<json>',
+        description: node.options.description,
+        notes: ['an array of objects or one object', ...(variable === undefined ? [] : [variable])],
+        completions: [],
+        isPath: false,
+        hidden: false,
+      },
+    ]
+  }
   const type: ScalarType<unknown> = node.type.kind === 'list' ? node.type.item : node.type
   const { description, required, short, hidden = false } = node.options
   const given = node.options.default

@@ -1,5 +1,12 @@
-import type { Layer, LayerValue, Problem, SettingEntry } from '@proj/config'
-import { type RawNode, elementsOf, givenTwice, isSecret } from '@proj/config/layers'
+import type { Layer, LayerValue, Problem, SettingEntry, SettingsTree } from '@proj/config'
+import {
+  type RawNode,
+  elementsOf,
+  entriesOf,
+  givenTwice,
+  isSecret,
+  objectsOf,
+} from '@proj/config/layers'
 
 import type { Flag, FlagUse } from './command-tokens.ts'
 
@@ -81,6 +88,22 @@ function addFlag(
       hint: `use --${entry.flag}-file or the variable ${variable}`,
     })
   }
+  if (node.kind === 'objects') {
+    if (namesSecret(node.item, text)) {
+      problems.push({
+        code: 'CONFIG_SECRET_EXPOSED',
+        severity: 'warning',
+        key,
+        origin: single.origin,
+        message: 'a secret on the command line is visible to every user of this machine',
+        hint: `name a file of the secret, or use the variable ${variable}`,
+      })
+    }
+    const earlier = before?.node.kind === 'list' ? before.node.items : []
+    const items = [...earlier, ...(objectsOf(single) ?? [])]
+    values.set(key, { node: { kind: 'list', items, origin: single.origin }, isPath, baseDir })
+    return problems
+  }
   if (before && before.isPath !== isPath) problems.push(givenTwice(key, single))
   if (node.kind === 'setting' && node.type.kind === 'list') {
     const earlier = before?.node.kind === 'list' ? before.node.items : []
@@ -88,4 +111,13 @@ function addFlag(
     values.set(key, { node: { kind: 'list', items, origin: single.origin }, isPath, baseDir })
   } else values.set(key, { node: single, isPath, baseDir })
   return problems
+}
+
+/** Whether the JSON of a list of objects has the key of a secret. */
+function namesSecret(item: SettingsTree, json: string): boolean {
+  return entriesOf(item, undefined).some(({ key, node }) =>
+    node.kind === 'objects'
+      ? namesSecret(node.item, json)
+      : isSecret(node) && json.includes(`"${key.slice(key.lastIndexOf('.') + 1)}"`),
+  )
 }

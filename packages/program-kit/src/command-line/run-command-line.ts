@@ -3,19 +3,23 @@
  * program has, and then the program's own. Both programs behave alike because this is the only way in.
  */
 import {
+  configDirectories,
   type Dialect,
+  findFile,
   formatProblems,
   formatReference,
   jsonSchema,
   type Loaded,
   type LoadedSettings,
   loadSettings,
+  type Problem,
   type Resolved,
   type RuleProblem,
   type Settings,
   type SettingsTree,
   withProblems,
 } from '@proj/config'
+import { toml } from '@proj/config/toml'
 
 import { formatValues } from '../output/format-values.ts'
 import { jsonLine } from '../output/json-line.ts'
@@ -66,6 +70,20 @@ export interface Invocation<Tree extends SettingsTree, List extends CommandList>
   readonly around: Surroundings
 }
 
+/** Where a program looks for a configuration file that is not named. */
+export interface DefaultFile {
+  /** The directory below `~/.config` and `/etc`. */
+  readonly directory: string
+  /** Names of the file in it, the preferred first. */
+  readonly names: readonly string[]
+}
+
+/** The default file of a program of ours: `~/.config/adit/PROGRAM.yaml`, or `/etc/adit/PROGRAM.yaml`. */
+export function defaultFileOf(program: string): DefaultFile {
+  const names = ['yaml', 'yml', 'json', 'jsonc', 'toml'].map((form) => `${program}.${form}`)
+  return { directory: 'adit', names }
+}
+
 /** What a program is made of. */
 export interface ProgramDefinition<Tree extends SettingsTree, List extends CommandList> {
   /** Program and version, `adit/1.2.3`. */
@@ -90,6 +108,8 @@ export interface ProgramDefinition<Tree extends SettingsTree, List extends Comma
   readonly inspect?: (settings: Resolved<Tree>) => Promise<readonly RuleProblem[]>
   /** Commands of its own that begin with `inspect`. Default: none. */
   readonly inspects?: readonly (keyof List)[]
+  /** Where it looks for a configuration file when neither flag nor variable names one. Default: nowhere. */
+  readonly defaultFile?: DefaultFile
   /** Runs a command of the program's own to its exit code. */
   readonly run: (invocation: Invocation<Tree, List>) => Promise<number>
 }
@@ -155,14 +175,21 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
   }
   const piko = globals.pikoConfig
   const dialect = program.piko.dialect({ expandEnv: globals.pikoExpandEnv })
-  const load = async (options: { readonly signal?: AbortSignal }): Promise<Loaded<Tree>> =>
-    await loadSettings<Tree>(settings, {
+  const { defaultFile } = program
+  const isSearched = defaultFile && piko === undefined && globals.config.length === 0
+  const load = async (options: { readonly signal?: AbortSignal }): Promise<Loaded<Tree>> => {
+    const found = isSearched ? await findDefaultFile(defaultFile, env, options) : undefined
+    const foreign = piko === undefined ? [] : [{ path: piko, dialect }]
+    const loaded = await loadSettings<Tree>(settings, {
       cwd,
-      files: [...(piko === undefined ? [] : [{ path: piko, dialect }]), ...globals.config],
+      files: [...foreign, ...globals.config, ...(found?.files ?? [])],
+      formats: [toml],
       env,
       layers: [line.settings, argumentLayer(values, cwd)],
       ...options,
     })
+    return found ? { ...loaded, problems: [...found.problems, ...loaded.problems] } : loaded
+  }
   const isInspected =
     command.name === 'config check' || (program.inspects?.includes(command.name) ?? false)
   const loaded = await inspected(await load({}), isInspected ? program.inspect : undefined)
@@ -184,6 +211,26 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
     stdout.write(formatValues(loaded.values, { origins: origin }))
   }
   return EXIT.ok
+}
+
+/** The file that is read when none is named, and what stood in the way of a better one. */
+async function findDefaultFile(
+  { directory, names }: DefaultFile,
+  env: Surroundings['env'],
+  options: { readonly signal?: AbortSignal },
+): Promise<{ readonly files: readonly string[]; readonly problems: readonly Problem[] }> {
+  const directories = configDirectories(directory, { env })
+  const { path, places } = await findFile({ names, directories, ...options })
+  const problems = places
+    .filter(({ found }) => found === 'unreadable')
+    .map((place) => ({
+      code: 'CONFIG_FILE_UNREADABLE',
+      severity: 'warning' as const,
+      origin: { kind: 'file' as const, path: place.path, line: 0, column: 0 },
+      message: 'this default configuration file cannot be read and is not used',
+      hint: 'give read access, or name the file to use with --config',
+    }))
+  return { files: path === undefined ? [] : [path], problems }
 }
 
 async function inspected<Tree extends SettingsTree>(

@@ -45,7 +45,7 @@ export const GLOBAL_FLAGS: GlobalFlags = {
   config: setting(list(path()), {
     default: [],
     short: 'c',
-    description: 'Configuration file; several are merged in order.',
+    description: 'Configuration file (YAML, JSON, JSONC, TOML); several are merged in order.',
   }),
   json: setting(boolean(), {
     default: 'false',

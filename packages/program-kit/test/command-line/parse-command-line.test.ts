@@ -1,4 +1,13 @@
-import { boolean, defineSettings, integer, list, secret, setting, text } from '@proj/config'
+import {
+  boolean,
+  defineSettings,
+  integer,
+  list,
+  loadSettings,
+  secret,
+  setting,
+  text,
+} from '@proj/config'
 import { expect, test } from 'vitest'
 
 import { argument, defineCommands, parseCommandLine, type Command } from '../../src/index.ts'
@@ -46,6 +55,31 @@ test('a list takes commas, repetition and all remaining arguments', () => {
 test('the last of a repeated flag counts', () => {
   const line = parseGood(['start', '--log.level=info', '--log.level=warn'])
   expect(line.settings.values.get('log.level')?.node).toMatchObject({ text: 'warn' })
+})
+
+test('a list of objects is JSON, an array or one object, and a repeated flag adds to it', async () => {
+  const line = parseGood([
+    'start',
+    '--listeners=[{"endpoint":"a","addr":1},{"endpoint":"b","addr":"2"}]',
+    '--listeners',
+    '{"endpoint":"c","addr":":3"}',
+  ])
+  const options = { cwd: '/', env: { ADIT_LISTENERS: '[]' }, layers: [line.settings] }
+  const loaded = await loadSettings(sample, options)
+  expect(loaded.ok && loaded.settings.listeners.map(({ endpoint }) => endpoint)).toEqual([
+    'a',
+    'b',
+    'c',
+  ])
+  const wrong = parseGood(['start', '--listeners', 'web=3000'])
+  const { problems } = await loadSettings(sample, { cwd: '/', layers: [wrong.settings] })
+  expect(problems).toMatchObject([
+    {
+      code: 'CONFIG_VALUE_INVALID',
+      key: 'listeners',
+      origin: { kind: 'flag', name: '--listeners' },
+    },
+  ])
 })
 
 test('a boolean flag stands alone, negated, or with a word', () => {
@@ -117,6 +151,12 @@ test('names from a person reach no prototype', () => {
 test('a secret on the command line is warned of, the file of one is not', () => {
   const exposed = parseGood(['start', '--connect.token', 'hunter2'])
   expect(exposed.problems).toMatchObject([{ code: 'CONFIG_SECRET_EXPOSED', severity: 'warning' }])
+  const listener = { endpoint: 'a', addr: '1', password: 'hunter2' }
+  const inside = parseGood(['start', '--listeners', JSON.stringify(listener)])
+  expect(inside.problems).toMatchObject([{ code: 'CONFIG_SECRET_EXPOSED', key: 'listeners' }])
+  const { password: _password, ...open } = listener
+  const named = { ...open, password_file: '/run/password' }
+  expect(parseGood(['start', '--listeners', JSON.stringify(named)]).problems).toEqual([])
   expect(JSON.stringify(exposed.problems)).not.toContain('hunter2')
   expect(parseGood(['start', '--connect.token-file', 'f']).problems).toEqual([])
 })

@@ -1,3 +1,6 @@
+import { symlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
 import { describe, expect, test } from 'vitest'
 import {
   defineSettings,
@@ -73,6 +76,7 @@ async function run(
       },
       inspect: async () => options.inspect ?? [],
       inspects: ['greet'],
+      defaultFile: { directory: 'thing', names: ['thing.yaml', 'thing.toml'] },
       run: async (invocation) => {
         seen = invocation
         return (await options.body?.(invocation)) ?? 0
@@ -142,6 +146,48 @@ test.for([
   expect(seen?.colour).toBe(colour)
 })
 
+describe('the default file', () => {
+  test('is the one of the user, read when neither flag nor variable names another', async () => {
+    using home = temporaryDirectory()
+    const file = home.write('.config/thing/thing.toml', 'size = 4\n')
+    const other = home.write('other.yaml', 'log: {level: warn}\n')
+    const env = { HOME: home.path }
+    const found = await run(['greet', 'you'], { env })
+    expect(found.stderr).toBe('')
+    expect(found.seen?.loaded.settings.size).toBe(4)
+    expect(found.seen?.loaded.files).toEqual([file])
+    for (const named of [
+      await run(['greet', 'you', '-c', other], { env }),
+      await run(['greet', 'you'], { env: { ...env, THING_CONFIG: other } }),
+    ]) {
+      expect(named.seen?.loaded.settings).toMatchObject({ size: 3, log: { level: 'warn' } })
+      expect(named.seen?.loaded.files).toEqual([other])
+    }
+    expect((await run(['greet', 'you'], { env: {} })).seen?.loaded.files).toEqual([])
+  })
+
+  test('is looked for again by a reload', async () => {
+    using home = temporaryDirectory()
+    const { seen } = await run(['greet', 'you'], { env: { HOME: home.path } })
+    expect(seen?.loaded.settings.size).toBe(3)
+    home.write('.config/thing/thing.yaml', 'size: 5\n')
+    const again = await seen?.load({})
+    expect(again?.ok && again.settings.size).toBe(5)
+  })
+
+  test('that cannot be read is passed over with a warning; a mistake in one is an error', async () => {
+    using home = temporaryDirectory()
+    const file = home.write('.config/thing/thing.toml', 'size = 4\n')
+    symlinkSync('thing.yaml', join(dirname(file), 'thing.yaml'))
+    const { code, stderr, seen } = await run(['greet', 'you'], { env: { HOME: home.path } })
+    expect([code, seen?.loaded.settings.size]).toEqual([0, 4])
+    expect(stderr).toContain('thing.yaml: this default configuration file cannot be read')
+    home.write('.config/thing/thing.toml', 'sise = 4\n')
+    const wrong = await run(['config', 'check'], { env: { HOME: home.path } })
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('did you mean size?')])
+  })
+})
+
 describe('mistakes', () => {
   test('on the command line end with 2, all of them said, and where help is', async () => {
     const { code, stdout, stderr, seen } = await run([
@@ -162,6 +208,22 @@ describe('mistakes', () => {
         '',
       ].join('\n'),
     )
+  })
+
+  test('are found in files of every form', async () => {
+    using folder = temporaryDirectory()
+    folder.write('a.toml', 'size = 4\n[log]\nlevel = "warn" # text\n')
+    folder.write('b.jsonc', '{ "size": 5, /* last */ }')
+    const { stderr, seen } = await run(['greet', 'you', '-c', 'a.toml', '-c', 'b.jsonc'], {
+      cwd: folder.path,
+    })
+    expect(stderr).toBe('')
+    expect(seen?.loaded.settings).toMatchObject({ size: 5, log: { level: 'warn' } })
+    folder.write('b.jsonc', '{ "sise": 5 }')
+    const { code, stderr: mistake } = await run(['greet', 'you', '-c', 'b.jsonc'], {
+      cwd: folder.path,
+    })
+    expect([code, mistake]).toEqual([2, expect.stringContaining('b.jsonc:1:3: sise')])
   })
 
   test('in a file end with 2 before anything was done', async () => {
