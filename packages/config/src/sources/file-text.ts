@@ -4,7 +4,7 @@ import type { Problem } from './problem.ts'
 import type { RawNode } from './raw-node.ts'
 
 /** Largest configuration file in characters; 10000 listeners fit four times. */
-export const MAX_FILE_CHARACTERS = 4 * 1024 * 1024
+export const MAX_FILE_CHARACTERS: number = 4 * 1024 * 1024
 
 /** Most nodes after aliases are followed: a few lines of aliases could stand for billions. */
 export const MAX_NODES = 500_000
