@@ -361,9 +361,11 @@ export class Server {
     // These ports are closed first; that resolves when the last connection has ended. The admin port
     // stays open to the end, to tell that the server is not ready.
     const { proxy, upstream: agents } = this.listeners
-    const freed = [proxy, agents].map((listeners) =>
-      listeners.close({ signal, acceptQueued: delayMs !== undefined }).catch(() => {}),
-    )
+    const ports = [proxy, agents]
+    const acceptQueued = delayMs !== undefined
+    // Before the visitors are looked at: those that come out of the queues need their agents too.
+    await Promise.all(ports.map(async (one) => await one.free({ signal, acceptQueued })))
+    const freed = ports.map((one) => one.close({ signal }).catch(() => {}))
     const requestMs = delayMs === undefined ? 0 : REQUEST_MS
     await this.edge.settle({ idleMs, requestMs, signal })
     upstream.letGo()

@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { connectRaw } from '@proj/testkit/raw-http'
 import { CountingService, SteadyLoad } from '@proj/testkit/steady-load'
 import { until } from '@proj/testkit/until'
 
-import { type RunningServer, startAccess, startAgent, startServer } from './programs.ts'
+import { adit, type RunningServer, startAccess, startAgent, startServer } from './programs.ts'
 import { download, httpService, type Service, tcpService, visit } from './services.ts'
 
 /** A server that stops accepting this long after SIGTERM. */
@@ -139,6 +140,38 @@ test('a stopping server accepts visitors for drain.delay, and loses none of them
   const firstAt = Date.parse(failed[0]?.split(' ')[0] ?? '')
   expect(firstAt - stoppedAt).toBeGreaterThanOrEqual(DELAY_MS)
   expect(await server.process.exited).toEqual({ code: 0, signal: null })
+})
+
+test('visitors that come out of the queue when the ports are closed have their agent', async () => {
+  const service = await httpService((_, response) => response.end('hello'))
+  const patience = ['--grace-period', '5m', '--upstream.absent-wait', '0s']
+  const server = await startServer(undefined, [
+    '--drain.delay',
+    '2s',
+    '--drain.idle',
+    '0s',
+    ...patience,
+  ])
+  const other = await startServer()
+  const url = (one: RunningServer): string => `http://127.0.0.1:${one.ports.upstream}`
+  const urls = [server, other].flatMap((one) => ['--connect.url', url(one)])
+  const agent = adit(['http', 'web', String(service.port), '--json', ...urls])
+  await until(async () => (await visit(server.ports.proxy)).status === 200)
+  await until(async () => (await visit(other.ports.proxy)).status === 200)
+  server.process.kill('SIGTERM')
+  await server.process.line(/stopping/)
+  await agent.line(/session ended, reconnecting/) // it was asked to move
+  await agent.line((line) => line.includes('connected to server') && line.includes(url(other)))
+  server.process.kill('SIGSTOP')
+  const visits = Array.from({ length: 20 }, async () => await connectRaw(server.ports.proxy))
+  const visitors = await Promise.all(visits)
+  const head = 'GET / HTTP/1.1\r\nhost: web.localhost\r\nconnection: close\r\n\r\n'
+  await Promise.all(visitors.map(async (one) => await one.send(head)))
+  await delay(DELAY_MS) // its time to accept is over when it goes on
+  server.process.kill('SIGCONT')
+  const answers = await Promise.all(visitors.map(async (one) => await one.readResponse()))
+  expect(answers.map(({ status }) => status)).toEqual(visitors.map(() => 200))
+  for (const one of visitors) one.socket.destroy()
 })
 
 test('a kept-alive visitor is told to connect again, and an idle one is closed', async () => {

@@ -9,6 +9,7 @@ import type { Claim } from '../claim/claim.ts'
 import type { InheritedSocket } from '../claim/inherited-sockets.ts'
 import { type Endpoint, type Families, familiesOf, formatEndpoint } from '../endpoint.ts'
 import type { PortcheckError } from '../errors.ts'
+import { hasQueued } from './accept-queue.ts'
 import { type Peer, peerOf } from './peer.ts'
 import { reachableUrls } from '../reachable.ts'
 import { verify, type Verification, type VerifyOptions } from '../verify.ts'
@@ -143,13 +144,11 @@ export class Listeners {
    * Frees the ports and waits until the open connections have closed. Rejects with the reason of the
    * signal when it aborts; the connections then stay open.
    *
-   * @param options.acceptQueued - first accept what waits in the queues of the kernel, which resets it when
-   *   no other process has the socket. Default false.
+   * @param options.acceptQueued - see `free`.
    */
   async close(options: { signal?: AbortSignal; acceptQueued?: boolean } = {}): Promise<void> {
     const { signal } = options
-    if (options.acceptQueued === true) await this.#acceptQueued(signal)
-    this.#stopListening()
+    await this.free(options)
     if (signal === undefined) return await this.closed
     await new Promise<void>((resolve, reject) => {
       const onAbort = (): void => reject(signal.reason)
@@ -160,6 +159,17 @@ export class Listeners {
         return resolve()
       })
     })
+  }
+
+  /**
+   * Frees the ports; open connections stay. Without `acceptQueued` that is done when this returns.
+   *
+   * @param options.acceptQueued - first accept what waits in the queues of the kernel, which resets it when
+   *   no other process has the socket. Default false.
+   */
+  async free(options: { signal?: AbortSignal; acceptQueued?: boolean } = {}): Promise<void> {
+    if (options.acceptQueued === true) await this.#acceptQueued(options.signal)
+    this.#stopListening()
   }
 
   /** Frees the ports and closes every connection now. */
@@ -173,13 +183,18 @@ export class Listeners {
     await this.closed
   }
 
-  /** Returns when nothing was accepted in two turns of the event loop, which accept all that waits. */
+  /**
+   * Returns when nothing was accepted in two turns of the event loop, which accept all that waits, and nothing
+   * has come since: other work of the last turn may have taken long.
+   */
   async #acceptQueued(signal: AbortSignal | undefined): Promise<void> {
+    const ports = new Set(this.bound.map(({ port }) => port))
     let quietTurns = 0
-    for (let turn = 0; turn < MAX_TURNS && quietTurns < 2 && signal?.aborted !== true; turn += 1) {
+    for (let turn = 0; turn < MAX_TURNS && signal?.aborted !== true; turn += 1) {
       const before = this.#accepted
       await nextTurn()
       quietTurns = this.#accepted === before ? quietTurns + 1 : 0
+      if (quietTurns >= 2 && !hasQueued(ports)) return
     }
   }
 

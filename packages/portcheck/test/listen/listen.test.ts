@@ -48,6 +48,31 @@ describe('listen', () => {
     await Promise.all(ended)
   })
 
+  it.runIf(process.platform === 'linux')(
+    'accepts what came behind the last turn of the event loop',
+    async () => {
+      let accepted = 0
+      const listeners = await open('127.0.0.1:0', {
+        onConnection: (socket) => {
+          accepted += 1
+          socket.end()
+        },
+      })
+      let turns = 0
+      let ended: Promise<unknown> | undefined
+      // Before the immediate of `close` in each turn, and behind the poll, as the work of others is.
+      const work = (): void => {
+        turns += 1
+        if (turns < 2) return void setImmediate(work)
+        ended = once(client(listeners.bound[0]?.port ?? 0).resume(), 'close')
+      }
+      setImmediate(work)
+      await listeners.close({ acceptQueued: true })
+      await ended
+      expect(accepted).toBe(1)
+    },
+  )
+
   it('describes the real addresses', async () => {
     const { bound, failed } = await open([':0', 'localhost:0', '127.0.0.1:0'])
     const [all, both, one] = bound
