@@ -1,3 +1,5 @@
+import { isDialError } from '@proj/dialer'
+
 import type { Logger } from '../logger.ts'
 import type { ServerList } from './server-list.ts'
 import { MAX_TIMER_MS } from '../limits.ts'
@@ -51,7 +53,8 @@ export interface ServerSpreadOptions<S extends SpreadSession> {
  * at a time makes a new session: to a server of the list that has fewer, or by the same URL, behind which a
  * balancer may have another server. When that is so, the session takes the place of the old one; otherwise it
  * is closed. The interval grows, so that a server that is alone sees few of these attempts; it is
- * short again after a session was lost.
+ * short again after a session was lost, and stays short while a server of the list cannot be reached: load
+ * balancers send visitors to that server as soon as it listens again.
  */
 export class ServerSpread<S extends SpreadSession> {
   readonly #options: ServerSpreadOptions<S>
@@ -59,6 +62,8 @@ export class ServerSpread<S extends SpreadSession> {
   #timer: NodeJS.Timeout | undefined
   #tries = 0
   #isTrying = false
+  /** Attempts of all times: with several servers, the next one has its turn. */
+  #turn = 0
 
   constructor(options: ServerSpreadOptions<S>) {
     this.#options = options
@@ -102,6 +107,7 @@ export class ServerSpread<S extends SpreadSession> {
     const link = this.#crowded()
     const url = this.#nextUrl()
     this.#tries += 1
+    this.#turn += 1
     if (link === undefined || url === undefined) return
     this.#isTrying = true
     let made: S | undefined
@@ -118,6 +124,8 @@ export class ServerSpread<S extends SpreadSession> {
       }
     } catch (error) {
       servers.failed(url, error)
+      // A server of the list that is away: it is looked for as often as before.
+      if (isDialError(error) && error.retry === 'yes' && !this.#isUsed(url)) this.#tries = 0
       logger.debug({ err: error, server: serverName(url) }, 'no other server was found')
     } finally {
       made?.destroy()
@@ -158,6 +166,10 @@ export class ServerSpread<S extends SpreadSession> {
     return loads
   }
 
+  #isUsed(url: string): boolean {
+    return [...this.#options.links()].some(({ session }) => session?.url === url)
+  }
+
   /** Of the URLs with the fewest connections, one after the other. */
   #nextUrl(): string | undefined {
     const { servers, links } = this.#options
@@ -165,6 +177,6 @@ export class ServerSpread<S extends SpreadSession> {
     const uses = (url: string): number => all.filter(({ session }) => session?.url === url).length
     const order = servers.order(0, uses)
     const least = order.filter((url) => uses(url) === uses(order[0] ?? ''))
-    return least[this.#tries % least.length]
+    return least[this.#turn % least.length]
   }
 }

@@ -1,3 +1,4 @@
+import { DialError } from '@proj/dialer'
 import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
@@ -34,7 +35,11 @@ function sessionWith(serverId: string, url = 'http://a.example') {
 }
 
 /** Connections with the servers of these ids; an attempt reaches the server that `reach` names. */
-function spreadOver(ids: readonly string[], reach: (url: string) => string, random = 1) {
+function spreadOver(
+  ids: readonly string[],
+  reach: (url: string) => string,
+  urls = URLS.slice(0, 1),
+) {
   type Session = ReturnType<typeof sessionWith>
   const links = ids.map((id) => ({
     session: sessionWith(id) as Session | undefined,
@@ -44,21 +49,30 @@ function spreadOver(ids: readonly string[], reach: (url: string) => string, rand
   }))
   const made: Session[] = []
   const times: number[] = []
+  const asked: string[] = []
   const startMs = Date.now()
   const spread = new ServerSpread<Session>({
-    servers: listOf(URLS.slice(0, 1)),
+    servers: listOf(urls),
     links: () => links,
     connect: async (_, url) => {
       times.push(Date.now() - startMs)
+      asked.push(url)
       const session = sessionWith(reach(url), url)
       made.push(session)
       return session
     },
     intervalMs: INTERVAL_MS,
     logger,
-    random: () => random,
+    random: () => 1,
   })
-  return { spread, links, made, times, ids: () => links.map(({ session }) => session?.serverId) }
+  return {
+    spread,
+    links,
+    made,
+    times,
+    asked,
+    ids: () => links.map(({ session }) => session?.serverId),
+  }
 }
 
 describe('spreading', () => {
@@ -72,6 +86,23 @@ describe('spreading', () => {
     expect(new Set(waits.slice(FAST_TRIES + 6))).toEqual(new Set([MAX_INTERVALS]))
     expect(made.every(({ isDestroyed }) => isDestroyed)).toBe(true)
     expect(ids()).toEqual(['one', 'one'])
+  })
+
+  test('stays quick while a server of the list cannot be reached', async () => {
+    const details = { phase: 'connect', leg: 'server' } as const
+    let failure: Error = new DialError('DIAL_CONNECT_REFUSED', 'refused', details)
+    const fail = (): never => {
+      throw failure
+    }
+    const { spread, times, asked } = spreadOver(['one', 'one'], fail, URLS)
+    spread.update()
+    await vi.advanceTimersByTimeAsync(INTERVAL_MS * 100)
+    expect(times).toHaveLength(100)
+    // Each of those that are away has its turn.
+    expect(new Set(asked)).toEqual(new Set(URLS.slice(1)))
+    failure = new TunnelError('TUNNEL_UNAUTHORIZED', 'no')
+    await vi.advanceTimersByTimeAsync(INTERVAL_MS * 100)
+    expect(times.length - 100).toBeLessThan(FAST_TRIES + 7)
   })
 
   test('is as quick as at first after a session was lost', async () => {
