@@ -15,16 +15,18 @@ import { pathToFileURL } from 'node:url'
 
 /** @type {readonly Program[]} */
 export const OPTIONAL_PROGRAMS = [
+  { name: 'caddy', debian: 'caddy', usedFor: 'the load balancers of docs/operations.md' },
   { name: 'curl', debian: 'curl', usedFor: 'a visitor we did not write' },
   { name: 'danted', debian: 'dante-server', usedFor: 'dialing through SOCKS with a password' },
   { name: 'faketime', debian: 'faketime', usedFor: 'a clock that is set while a program runs' },
   { name: 'gcc', debian: 'gcc libc6-dev', usedFor: 'sockets with options that Node cannot set' },
+  { name: 'haproxy', debian: 'haproxy', usedFor: 'the load balancers of docs/operations.md' },
   { name: 'ip', debian: 'iproute2', usedFor: 'network namespaces' },
   { name: 'microsocks', debian: 'microsocks', usedFor: 'dialing through SOCKS' },
   {
     name: 'nginx',
     debian: 'nginx-light',
-    usedFor: 'the benchmark: a one-hop proxy to compare with',
+    usedFor: 'the load balancers of docs/operations.md, and the benchmark',
   },
   { name: 'nft', debian: 'nftables', usedFor: 'a port that the system redirects' },
   { name: 'openssl', debian: 'openssl', usedFor: 'a TLS peer we did not write' },

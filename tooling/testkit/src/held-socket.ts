@@ -24,11 +24,15 @@ interface Handle {
 /** Longest queue; the kernel lowers it to net.core.somaxconn. */
 const BACKLOG = 65_535
 
-/** Opens a socket on a free port; it is closed when the test ends. */
+/** Opens a socket on a free port; it is closed when the test ends, outside of tests with the process. */
 export function heldSocket(host = '127.0.0.1', port = 0): HeldSocket {
   const create = Reflect.get(net, '_createServerHandle') as CreateHandle
   const handle = create(host, port, isIPv6(host) ? 6 : 4)
-  onTestFinished(() => handle.close())
+  try {
+    onTestFinished(() => handle.close())
+  } catch {
+    // not inside a test
+  }
   const address = { port: 0 }
   handle.getsockname(address)
   // A handle that listens also accepts. So a process that ends at once listens on the socket.

@@ -19,7 +19,9 @@ import { text } from 'node:stream/consumers'
 
 /** How many visitors come, and where. */
 export interface SteadyLoadOptions {
-  /** Port of loopback that they connect to. */
+  /** Address that they connect to. Default 127.0.0.1. */
+  readonly address?: string
+  /** Its port. */
   readonly port: number
   /** Their Host. */
   readonly host: string
@@ -43,8 +45,12 @@ export interface SteadyLoadReport {
   readonly failed: readonly string[]
   /** Connections that were refused; they are among the failed ones. */
   readonly refused: number
+  /** Answers with status 200 that are not those of the request; they are among the failed ones. */
+  readonly wrong: number
   /** Requests that the service got twice. */
   readonly doubled: number
+  /** Those of them that are POST: no proxy may repeat these. */
+  readonly doubledPosts: number
   /** Longest time to an answer, ms. */
   readonly slowestMs: number
 }
@@ -59,6 +65,7 @@ const ANSWER_MS = 60_000
 export class CountingService {
   readonly #server: Server
   readonly #seen = new Map<string, number>()
+  readonly #repeatedPosts = new Set<string>()
   readonly #timers = new Set<NodeJS.Timeout>()
 
   constructor() {
@@ -87,6 +94,11 @@ export class CountingService {
     return [...this.#seen.values()].filter((times) => times > 1).length
   }
 
+  /** Those of them that are POST. */
+  get doubledPosts(): number {
+    return this.#repeatedPosts.size
+  }
+
   /** Ends it with all connections. */
   close(): void {
     for (const timer of this.#timers) clearInterval(timer)
@@ -97,7 +109,9 @@ export class CountingService {
   async #answer(asked: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('error', () => {})
     const tag = asked.headers['x-tag'] as string
-    this.#seen.set(tag, (this.#seen.get(tag) ?? 0) + 1)
+    const times = (this.#seen.get(tag) ?? 0) + 1
+    this.#seen.set(tag, times)
+    if (times > 1 && asked.method === 'POST') this.#repeatedPosts.add(tag)
     if (asked.url === '/events') {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
       let count = 0
@@ -125,6 +139,7 @@ export class SteadyLoad {
   #sent = 0
   #answered = 0
   #refused = 0
+  #wrong = 0
   #slowestMs = 0
   #tag = 0
 
@@ -132,6 +147,7 @@ export class SteadyLoad {
     setMaxListeners(0, this.#ending.signal) // every visitor waits on it
     this.#service = service
     this.#options = {
+      address: '127.0.0.1',
       perSecond: 200,
       keptAlive: 25,
       webSockets: 50,
@@ -171,7 +187,9 @@ export class SteadyLoad {
       answered: this.#answered,
       failed: this.#failed,
       refused: this.#refused,
+      wrong: this.#wrong,
       doubled: this.#service.doubled,
+      doubledPosts: this.#service.doubledPosts,
       slowestMs: Math.round(this.#slowestMs),
     }
   }
@@ -224,6 +242,7 @@ export class SteadyLoad {
       const body = await text(response)
       const wanted = `${method} ${tag} ${method === 'POST' ? 100 : 0}`
       if (response.statusCode !== 200 || body !== wanted) {
+        if (response.statusCode === 200) this.#wrong += 1
         throw new Error(`${response.statusCode} ${JSON.stringify(body.slice(0, 200))}`)
       }
       this.#answered += 1
@@ -234,8 +253,8 @@ export class SteadyLoad {
   }
 
   async #webSocket(): Promise<() => Promise<void>> {
-    const { port, host } = this.#options
-    const socket = connect({ host: '127.0.0.1', port })
+    const { address, port, host } = this.#options
+    const socket = connect({ host: address, port })
     socket.on('error', () => {})
     socket.setEncoding('latin1')
     const tag = this.#nextTag()
@@ -282,10 +301,10 @@ export class SteadyLoad {
     path: string,
     how: { readonly agent: Agent | false; readonly method: string; readonly tag: string },
   ): ClientRequest {
-    const { port, host } = this.#options
+    const { address, port, host } = this.#options
     const { agent, method, tag } = how
     const headers = { host, 'x-tag': tag }
-    return request({ host: '127.0.0.1', port, path, agent, method, headers, timeout: ANSWER_MS })
+    return request({ host: address, port, path, agent, method, headers, timeout: ANSWER_MS })
   }
 
   #nextTag(): string {
