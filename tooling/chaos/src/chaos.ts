@@ -6,16 +6,21 @@ import { parseArgs } from 'node:util'
 import { isAditBuilt } from '@proj/scripts/adit-processes'
 
 import { formatDetails, formatFailure, formatTable } from './report.ts'
+import { isRestarts, type RestartScenario, runRestarts } from './restart-scenario.ts'
 import { runScenario, skippedResult, type Result, type Scenario } from './scenario.ts'
 import { SCENARIOS } from './scenarios/all.ts'
 
-const USAGE = `pnpm chaos [--seed N] [--only NAME] [--minutes N] [--json] [--list]
+const USAGE = `pnpm chaos [--seed N] [--only NAME] [--minutes N] [--times N] [--rate N] [--json] [--list]
 
   --seed N      repeats what is sent and which faults are made; printed at the start
   --only NAME   scenarios whose names begin so
   --minutes N   time for all scenarios together; each makes its faults at least once (default 5)
+  --times N     rounds of each scenario of restarts; each has a small number of its own
+  --rate N      their requests per second (default 200)
   --json        one JSON document instead of the table
   --list        names, faults and expectations`
+
+type AnyScenario = Scenario | RestartScenario
 
 const MAX_SEED = 2 ** 32
 
@@ -23,19 +28,21 @@ const MAX_SEED = 2 ** 32
 export async function chaos(
   args: readonly string[],
   hasNamespaces: boolean,
-  scenarios: readonly Scenario[] = SCENARIOS,
+  scenarios: readonly AnyScenario[] = SCENARIOS,
 ): Promise<number> {
   const options = readOptions(args, scenarios)
   if (typeof options === 'string') {
     console.error(`${options}\n\n${USAGE}`)
     return 2
   }
-  const { chosen, seed, minutes, json, list } = options
+  const { chosen, seed, minutes, times, rate, json, list } = options
   if (list) {
     for (const { name, fault, expects } of chosen) console.log(`${name}\n  ${fault}\n  ${expects}`)
     return 0
   }
-  const needsBuild = chosen.some(({ stage }) => typeof stage === 'function' || !stage?.direct)
+  const needsBuild = chosen.some((one) => {
+    return isRestarts(one) || typeof one.stage === 'function' || !one.stage?.direct
+  })
   if (process.platform !== 'linux' || (needsBuild && !isAditBuilt())) {
     console.error('it needs Linux and the build: pnpm build')
     return 2
@@ -55,7 +62,9 @@ export async function chaos(
       continue
     }
     say(`${scenario.name}: ${scenario.fault}`)
-    const result = await runScenario(scenario, seed, (minutes * 60) / chosen.length)
+    const result = isRestarts(scenario)
+      ? await runRestarts(scenario, seed, { times, rate })
+      : await runScenario(scenario, seed, (minutes * 60) / chosen.length)
     results.push(result)
     if (result.problems.length > 0) say(formatFailure(result))
   }
@@ -72,14 +81,18 @@ export async function chaos(
 }
 
 interface Options {
-  readonly chosen: readonly Scenario[]
+  readonly chosen: readonly AnyScenario[]
   readonly seed: number
   readonly minutes: number
+  /** Undefined: as many as each scenario has. */
+  readonly times: number | undefined
+  /** Requests per second of scenarios of restarts; undefined: the default of the load. */
+  readonly rate: number | undefined
   readonly json: boolean
   readonly list: boolean
 }
 
-function readOptions(args: readonly string[], scenarios: readonly Scenario[]): Options | string {
+function readOptions(args: readonly string[], scenarios: readonly AnyScenario[]): Options | string {
   try {
     const { values } = parseArgs({
       args: args.filter((arg) => arg !== '--'),
@@ -87,6 +100,8 @@ function readOptions(args: readonly string[], scenarios: readonly Scenario[]): O
         seed: { type: 'string' },
         only: { type: 'string', default: '' },
         minutes: { type: 'string', default: '5' },
+        times: { type: 'string' },
+        rate: { type: 'string' },
         json: { type: 'boolean', default: false },
         list: { type: 'boolean', default: false },
       },
@@ -97,7 +112,13 @@ function readOptions(args: readonly string[], scenarios: readonly Scenario[]): O
     if (!Number.isInteger(seed) || seed < 0 || seed >= MAX_SEED) return `no seed: ${values.seed}`
     const minutes = Number(values.minutes)
     if (!(minutes >= 0)) return `no number of minutes: ${values.minutes}`
-    return { chosen, seed, minutes, json: values.json, list: values.list }
+    const counts = [values.times, values.rate].map((text) =>
+      text === undefined ? undefined : Number(text),
+    )
+    const wrong = counts.find((one) => one !== undefined && !(Number.isInteger(one) && one > 0))
+    if (wrong !== undefined) return `--times and --rate are whole numbers, not ${wrong}`
+    const [times, rate] = counts
+    return { chosen, seed, minutes, times, rate, json: values.json, list: values.list }
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   }

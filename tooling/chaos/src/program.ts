@@ -7,6 +7,8 @@ import { spawned, type Spawned } from '@proj/testkit/spawned'
 export type CommandLine = () => {
   readonly line: readonly string[]
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** Descriptors of this process that it gets as 3, 4 and so on. Default: none. */
+  readonly descriptors?: readonly number[]
 }
 
 /** Descriptors and memory of a process. */
@@ -32,6 +34,8 @@ export class Program {
   readonly #command: CommandLine
   readonly #ended = new WeakSet<Spawned>()
   #process: Spawned | undefined
+  /** Of the process that has taken over from the one that was started. */
+  #successor: number | undefined
 
   constructor(name: string, command: CommandLine) {
     this.name = name
@@ -40,10 +44,11 @@ export class Program {
 
   /** Starts it and waits for its ready line. */
   async start(): Promise<Record<string, unknown>> {
-    const { line, env } = this.#command()
+    const { line, env, descriptors = [] } = this.#command()
     const [command = NODE, ...args] = line
-    const started = spawned(command, args, { env: { ...clean(), ...env } })
+    const started = spawned(command, args, { env: { ...clean(), ...env }, descriptors })
     this.#process = started
+    this.#successor = undefined
     void started.exited.then(({ code, signal }) => {
       if (!this.#ended.has(started)) {
         const tail = started.stderr.slice(-400).trim()
@@ -55,8 +60,14 @@ export class Program {
     return await started.event('ready')
   }
 
+  /** Of the process that serves. */
   get pid(): number {
-    return this.#current.pid
+    return this.#successor ?? this.#current.pid
+  }
+
+  /** Another process has taken over; it writes to the same outputs. */
+  replaced(pid: number): void {
+    this.#successor = pid
   }
 
   /** SIGKILL. */
@@ -67,7 +78,12 @@ export class Program {
   /** SIGTERM, and SIGKILL after `graceMs`. */
   async stop(graceMs = 10_000): Promise<void> {
     this.#ended.add(this.#current)
-    await this.#current.stop(graceMs)
+    if (this.#successor === undefined) return void (await this.#current.stop(graceMs))
+    const { exited } = this.#current
+    signalTo(this.#successor, 'SIGTERM')
+    const timer = setTimeout(signalTo, graceMs, this.#successor, 'SIGKILL')
+    await exited // of all processes: they have the same outputs
+    clearTimeout(timer)
   }
 
   /** Ends it at the end of a scenario, however it is. Does nothing when it runs no more. */
@@ -77,12 +93,12 @@ export class Program {
 
   /** SIGSTOP. */
   freeze(): void {
-    this.#current.kill('SIGSTOP')
+    signalTo(this.pid, 'SIGSTOP')
   }
 
   /** SIGCONT. */
   thaw(): void {
-    this.#current.kill('SIGCONT')
+    signalTo(this.pid, 'SIGCONT')
   }
 
   /** What it uses now. Linux alone. */
@@ -106,7 +122,7 @@ export class Program {
 
   async #end(signal: NodeJS.Signals): Promise<void> {
     this.#ended.add(this.#current)
-    this.#current.kill(signal)
+    signalTo(this.pid, signal)
     await this.#current.exited
   }
 
@@ -118,6 +134,14 @@ export class Program {
       const lines = text.split('\n').slice(Math.max(0, line - 1), line + 6)
       this.problems.push(`${this.name} wrote: ${lines.join(' | ').slice(0, 600)}`)
     }
+  }
+}
+
+function signalTo(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // it has ended
   }
 }
 

@@ -227,7 +227,11 @@ function mib(bytes: number): string {
 }
 
 /** The row of a scenario that cannot run here. */
-export function skippedResult({ name }: Scenario, seed: number, skipped: string): Result {
+export function skippedResult(
+  { name }: Pick<Scenario, 'name'>,
+  seed: number,
+  skipped: string,
+): Result {
   const { counts, losses, evidence } = judge([], { executed: new Map(), short: [], wrong: [] })
   const nothing = { seconds: 0, recoveriesMs: [], figures: {}, problems: [] }
   return { name, seed, skipped, counts, losses, evidence, ...nothing }

@@ -18,7 +18,8 @@ const RAW = 'raw'
 export const SERVER = fileURLToPath(
   new URL('../../../apps/server/bin/adit-server.js', import.meta.url),
 )
-const AGENT = fileURLToPath(new URL('../../../apps/agent/bin/adit.js', import.meta.url))
+/** Path of the agent's program. */
+export const AGENT = fileURLToPath(new URL('../../../apps/agent/bin/adit.js', import.meta.url))
 const SERVICE = fileURLToPath(new URL('service.ts', import.meta.url))
 /** Of each session, as long as it lasts. */
 const CONTROL_STREAMS = 1

@@ -116,10 +116,11 @@ describe('a run', () => {
     expect(output).toContain('skipped: no such thing')
   })
 
-  test('of an unknown scenario or seed ends with 2', async () => {
+  test('of an unknown scenario, seed or number ends with 2', async () => {
     vi.spyOn(console, 'error').mockImplementation(() => {})
     expect(await chaos(['--only', 'nothing'], true)).toBe(2)
     expect(await chaos(['--seed', '-1'], true)).toBe(2)
+    expect(await chaos(['--times', '0'], true)).toBe(2)
   })
 })
 
