@@ -9,11 +9,17 @@ export interface SessionLimits {
    * In bytes: 262144 to maxStreamWindowBytes, default 262144.
    */
   readonly initialWindowBytes: number
-  /** Size a receive window may grow to. In bytes: 262144 to 2147483648, default 16777216. */
+  /**
+   * Receive window of a new stream on a long path: where the smallest round trip that was measured is at least
+   * LONG_PATH_MS, 2 ms. It is announced with the SYN or ACK, and smaller when many streams have one, see
+   * `WindowBudget`. In bytes: 262144 to maxStreamWindowBytes, default 4194304.
+   */
+  readonly longPathWindowBytes: number
+  /** Size a receive window may grow to. In bytes: 262144 to 2147483648, default 67108864. */
   readonly maxStreamWindowBytes: number
   /**
-   * How much all receive windows of the session together may grow above 262144 each.
-   * In bytes: 0 to Infinity, default 67108864.
+   * How much all receive windows of the session together may have above 262144 each.
+   * In bytes: 0 to Infinity, default 134217728.
    */
   readonly maxSessionGrowthBytes: number
   /** Open streams of the peer; further ones are reset at once. Count: 0 to Infinity, default 4096. */
@@ -36,7 +42,7 @@ export interface SessionLimits {
   readonly writeHighWaterBytes: number
   /**
    * Queue of a stream above which `write` throws MUX_QUEUE_FULL. A relay needs more than its largest
-   * receive window, which may arrive all at once. In bytes: 1 to 2147483648, default 33554432.
+   * receive window, which may arrive all at once. In bytes: 1 to 2147483648, default 100663296.
    */
   readonly maxQueuedBytes: number
   /**
@@ -87,14 +93,15 @@ const MiB = 1_048_576
 /** The default of every number. */
 export const DEFAULTS: SessionLimits = Object.freeze({
   initialWindowBytes: BASE_WINDOW_BYTES,
-  maxStreamWindowBytes: 16 * MiB, // 300 MB/s at 50 ms
-  maxSessionGrowthBytes: 64 * MiB,
+  longPathWindowBytes: 4 * MiB, // 80 MB/s at 50 ms from the first byte
+  maxStreamWindowBytes: 64 * MiB, // 670 MB/s at 100 ms
+  maxSessionGrowthBytes: 128 * MiB, // one window gets half of it
   maxInboundStreams: 4096,
   maxOutboundStreams: 4096,
   maxUnackedStreams: 256, // the accept backlog of hashicorp/yamux
   acceptBacklog: 256,
   writeHighWaterBytes: 262_144, // one batch
-  maxQueuedBytes: 32 * MiB, // above the largest window: a relay may get all of one
+  maxQueuedBytes: 96 * MiB, // above the largest window: a relay may get all of one
   maxQueuedControlFrames: 16_384,
   maxPingsPerSecond: 100,
   maxIdleFramesPerSecond: 10_000,
@@ -109,6 +116,7 @@ export const DEFAULTS: SessionLimits = Object.freeze({
 /** The smallest and the largest value of every number. */
 const RANGES: Readonly<Record<LimitName, readonly [min: number, max: number]>> = {
   initialWindowBytes: [BASE_WINDOW_BYTES, 2 ** 31],
+  longPathWindowBytes: [BASE_WINDOW_BYTES, 2 ** 31],
   maxStreamWindowBytes: [BASE_WINDOW_BYTES, 2 ** 31],
   maxSessionGrowthBytes: [0, Infinity],
   maxInboundStreams: [0, Infinity],

@@ -56,6 +56,10 @@ export function resolveOptions(options: SessionOptions): ResolvedSessionOptions 
     onProcessed: options.onProcessed,
     windowBudget: options.windowBudget,
     initialWindowBytes: resolveLimit(options, 'initialWindowBytes', maxStreamWindowBytes),
+    longPathWindowBytes: Math.min(
+      resolveLimit(options, 'longPathWindowBytes'),
+      maxStreamWindowBytes,
+    ),
     maxStreamWindowBytes,
     maxSessionGrowthBytes: resolveLimit(options, 'maxSessionGrowthBytes'),
     maxInboundStreams: resolveLimit(options, 'maxInboundStreams'),

@@ -1,6 +1,8 @@
 /**
  * Pings in both directions. Keeps the smallest round trip of the whole session, because one measured
- * under load includes our own queues, and windows sized by it would grow without end.
+ * under load includes our own queues, and windows sized by it would grow without end. On a long path the
+ * latest one counts too, within bounds: a path that loses packets takes several round trips for some of its
+ * bytes, and the smallest one shows nothing of that.
  */
 import { addAbortListener } from 'node:events'
 import { MuxError } from '../errors.ts'
@@ -12,6 +14,10 @@ import type { SendQueue } from '../frame/send-queue.ts'
 const MAX_WAITING = 64
 /** Shortest time between two probes while data flows: often enough to hit a quiet moment soon. */
 const PROBE_INTERVAL_MS = 500
+/** Smallest round trip of a long path. On a shorter one the first window carries 130 MB/s. */
+const LONG_PATH_MS = 2
+/** The most that a window is sized by, in smallest round trips. */
+const MAX_ROUND_TRIPS = 4
 
 interface Waiting {
   readonly sentAtMs: number
@@ -35,6 +41,18 @@ export class Pings {
   constructor(output: SendQueue, clock: Clock) {
     this.#output = output
     this.#clock = clock
+  }
+
+  /** Whether the smallest round trip is known, and that of a long path. */
+  get isLongPath(): boolean {
+    return this.minRttMs !== undefined && this.minRttMs >= LONG_PATH_MS
+  }
+
+  /** Round trip in ms that windows are sized by; undefined before the first. */
+  get windowRttMs(): number | undefined {
+    const { minRttMs, lastRttMs } = this
+    if (minRttMs === undefined || lastRttMs === undefined || !this.isLongPath) return minRttMs
+    return Math.min(lastRttMs, MAX_ROUND_TRIPS * minRttMs)
   }
 
   /** Pings of ours without a response, except probes. */

@@ -64,6 +64,7 @@ export class Channel {
     this.#acknowledged = !outbound
     this.#watchedSinceMs = host.sweep.arm()
     this.#window.growTo(host.options.initialWindowBytes, host.budget)
+    if (host.pings.isLongPath) this.#window.beginAt(host.options.longPathWindowBytes, host.budget)
     const flag = outbound ? Flag.syn : Flag.ack
     host.output.control(FrameType.windowUpdate, flag, id, this.#window.grant())
   }
@@ -298,7 +299,7 @@ export class Channel {
     const { budget, options, output, pings } = this.#host
     const nowMs = options.clock.now()
     pings.probe(nowMs)
-    this.#window.tune(nowMs, pings.minRttMs, options.maxStreamWindowBytes, budget)
+    this.#window.tune(nowMs, pings.windowRttMs, options.maxStreamWindowBytes, budget)
     const bytes = this.#window.grant()
     if (bytes > 0) output.control(FrameType.windowUpdate, 0, this.id, bytes)
   }

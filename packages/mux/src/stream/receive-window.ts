@@ -8,12 +8,13 @@
  * makes the window smaller, so for large windows half would be too much. The limit follows the path:
  * if a stream consumed more per round trip than half its window, the window limits it. The target is
  *
- *     rate x (2 x smallest round trip + 0.5 ms)
+ *     rate x (2 x round trip + 0.5 ms)
  *
  * Twice the round trip, so that a window that limits its stream doubles. The half millisecond covers
  * the turns of both event loops; without it a window would never grow on loopback. It also bounds how
  * long a small message waits behind a bulk stream on a fast path: at most half a millisecond of bytes
- * is in flight beyond what the path holds.
+ * is in flight beyond what the path holds. On a long path a stream begins with a large window, so that
+ * what is small enough for it takes one round trip. `Pings` says which round trip counts.
  */
 import { BASE_WINDOW_BYTES } from '../frame/frame.ts'
 import type { WindowBudget } from './window-budget.ts'
@@ -87,12 +88,20 @@ export class ReceiveWindow {
     this.#limit += got
   }
 
+  /** As `growTo`, for a new stream, which gets less than one that has shown what it needs. */
+  beginAt(bytes: number, budget: WindowBudget): void {
+    if (bytes <= this.#limit) return
+    const got = budget.takeFirst(bytes - this.#limit, this.#taken)
+    this.#taken += got
+    this.#limit += got
+  }
+
   /**
    * Fits the limit to the rate since the last call that was at least a round trip ago. Called when
    * credit is due, so the window of a stream that is idle does not grow.
    *
    * @param nowMs - monotonic clock.
-   * @param rttMs - smallest round trip measured; undefined before the first.
+   * @param rttMs - round trip; undefined before the first.
    */
   tune(nowMs: number, rttMs: number | undefined, maxBytes: number, budget: WindowBudget): void {
     if (rttMs === undefined) return

@@ -32,7 +32,8 @@ export interface StreamHost {
   readonly budget: WindowBudget
   readonly chunk: ChunkUse
   readonly pings: {
-    readonly minRttMs: number | undefined
+    readonly isLongPath: boolean
+    readonly windowRttMs: number | undefined
     probe(nowMs: number): void
   }
   readonly sweep: {

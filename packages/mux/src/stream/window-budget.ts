@@ -3,7 +3,16 @@
  * stream are taken from the session's budget and from its parent, which an application shares between
  * its sessions. Credit that was granted cannot be revoked, so the budget counts grants and not buffered
  * bytes: it bounds memory whatever the peers do.
+ *
+ * A window never gets more than half of what it and the free rest are together, so that streams whose
+ * readers are slow or stop, and hold what they were granted, leave something to the next one. New windows
+ * share the first half of the budget, each a small part of what is left of it; the second half is for
+ * windows whose rate shows that they need more. So any number of slow readers that open at once leaves half of
+ * the budget to others.
  */
+
+/** A new window gets one of so many parts of what is left of the first half. */
+const FIRST_PARTS = 16
 
 /** Bytes that receive windows may have together above 262144 each. */
 export class WindowBudget {
@@ -44,10 +53,21 @@ export class WindowBudget {
     return Math.min(own, this.#parent?.shareBytes ?? Infinity)
   }
 
-  /** @internal Takes up to `bytes` for a window that has `had`; returns how many. */
+  /**
+   * @internal Takes up to `bytes` for a window that has `had`, as far as no less stays free than it has then.
+   *
+   * @returns how many.
+   */
   take(bytes: number, had: number): number {
-    const got = Math.max(0, Math.min(bytes, this.freeBytes))
-    if (got < bytes) this.#noteWant(bytes, had + got)
+    const got = Math.max(0, Math.min(bytes, this.#roomFor(had)))
+    if (got > 0) this.#change(got, had === 0 ? 1 : 0)
+    if (got < bytes) this.#noteWant(bytes - got, had + got)
+    return got
+  }
+
+  /** @internal Takes up to `bytes` for a new window that has `had`; returns how many. */
+  takeFirst(bytes: number, had: number): number {
+    const got = Math.max(0, Math.min(bytes, Math.floor(this.#firstBytes)))
     if (got > 0) this.#change(got, had === 0 ? 1 : 0)
     return got
   }
@@ -57,13 +77,28 @@ export class WindowBudget {
     if (bytes > 0) this.#change(-bytes, left === 0 ? -1 : 0)
   }
 
+  get #firstBytes(): number {
+    const half = this.maxBytes === Infinity ? Infinity : this.maxBytes / 2 - this.#usedBytes
+    const own = half / FIRST_PARTS
+    return this.#parent === undefined ? own : Math.min(own, this.#parent.#firstBytes)
+  }
+
+  #ownRoomFor(had: number): number {
+    return Math.floor((this.maxBytes - this.#usedBytes - had) / 2)
+  }
+
+  #roomFor(had: number): number {
+    const own = this.#ownRoomFor(had)
+    return this.#parent === undefined ? own : Math.min(own, this.#parent.#roomFor(had))
+  }
+
   get #equalShare(): number {
     return this.maxBytes / (this.#holders + 1)
   }
 
-  // A window that got less than it wanted asks again later, when others have given way.
+  // For a window that has `has` and got `bytes` less than it wanted. It asks again later, when others have given way.
   #noteWant(bytes: number, has: number): void {
-    if (this.maxBytes - this.#usedBytes < bytes && has < this.#equalShare) this.#isWanted = true
+    if (this.#ownRoomFor(has) < bytes && has < this.#equalShare) this.#isWanted = true
     const parent = this.#parent
     if (parent !== undefined) parent.#noteWant(bytes, has)
   }

@@ -16,9 +16,10 @@ describe('resolveOptions', () => {
     expect(resolved.maxInboundStreams).toBe(7)
   })
 
-  const MIB16 = 16 * 1_048_576
+  const MIB64 = 64 * 1_048_576
   test.each([
-    ['initialWindowBytes', 262_144, MIB16],
+    ['initialWindowBytes', 262_144, MIB64],
+    ['longPathWindowBytes', 262_144, 2 ** 31],
     ['maxStreamWindowBytes', 262_144, 2 ** 31],
     ['maxUnackedStreams', 1, 256],
     ['writeHighWaterBytes', 1, 2 ** 31],
@@ -28,7 +29,8 @@ describe('resolveOptions', () => {
     ['disposeGraceMs', 0, 600_000],
   ] as const)('%s is an integer from %i to %i', (name, min, max) => {
     for (const value of [min, max]) {
-      expect(resolveOptions({ role, [name]: value })[name]).toBe(value)
+      const wide = name === 'longPathWindowBytes' && { maxStreamWindowBytes: 2 ** 31 }
+      expect(resolveOptions({ role, ...wide, [name]: value })[name]).toBe(value)
     }
     for (const value of [min - 1, max + 1, min + 0.5, Number.NaN, Infinity, -Infinity]) {
       expect(() => resolveOptions({ role, [name]: value })).toThrow(
@@ -61,6 +63,11 @@ describe('resolveOptions', () => {
     expect(() =>
       resolveOptions({ role, initialWindowBytes: 600_000, maxStreamWindowBytes: 500_000 }),
     ).toThrow('initialWindowBytes must be an integer from 262144 to 500000, got 600000')
+  })
+
+  test('the window of a long path is no larger than the largest', () => {
+    const { longPathWindowBytes } = resolveOptions({ role, maxStreamWindowBytes: 500_000 })
+    expect(longPathWindowBytes).toBe(500_000)
   })
 
   test.each([

@@ -87,7 +87,7 @@ function fill(rttMs: number, ms: number, budget: WindowBudget, bytesPerMs = Infi
     window.receive(bytes)
     window.consume(bytes)
     if (!window.due) continue
-    window.tune(nowMs, rttMs, 16 * MIB, budget)
+    window.tune(nowMs, rttMs, 64 * MIB, budget)
     returning.push([nowMs + rttMs, window.grant()])
   }
   return window.limitBytes
@@ -95,7 +95,7 @@ function fill(rttMs: number, ms: number, budget: WindowBudget, bytesPerMs = Infi
 
 describe('growth', () => {
   test('fills a path of 50 ms to its ceiling within a second', () => {
-    expect(fill(50, 1000, new WindowBudget(Infinity))).toBe(16 * MIB)
+    expect(fill(50, 1000, new WindowBudget(Infinity))).toBe(64 * MIB)
   })
 
   test('stops at about twice what the path carries', () => {
@@ -118,10 +118,10 @@ describe('growth', () => {
     expect(window.limitBytes).toBe(BASE)
   })
 
-  test('takes at most what the budget has', () => {
+  test('takes at most half of what the budget has', () => {
     const budget = new WindowBudget(100_000)
-    expect(fill(50, 2000, budget)).toBe(BASE + 100_000)
-    expect(budget.freeBytes).toBe(0)
+    expect(fill(50, 2000, budget)).toBe(BASE + 50_000)
+    expect(budget.freeBytes).toBe(50_000)
   })
 })
 
@@ -135,23 +135,87 @@ describe('WindowBudget', () => {
   test('gives no more than the wider budget has', () => {
     const process = new WindowBudget(100)
     const sessions = [new WindowBudget(80, process), new WindowBudget(80, process)] as const
-    expect(sessions[0].take(90, 0)).toBe(80)
-    expect(sessions[1].take(90, 0)).toBe(20)
-    expect([process.usedBytes, process.freeBytes, sessions[1].freeBytes]).toEqual([100, 0, 0])
-    sessions[0].give(80, 0)
-    expect(sessions[1].take(90, 20)).toBe(60)
-    expect(process.usedBytes).toBe(80)
+    expect(sessions[0].take(90, 0)).toBe(40)
+    expect(sessions[1].take(90, 0)).toBe(30)
+    expect([process.usedBytes, process.freeBytes, sessions[1].freeBytes]).toEqual([70, 30, 30])
+    sessions[0].give(40, 0)
+    expect(sessions[1].take(90, 30)).toBe(10)
+    expect(process.usedBytes).toBe(40)
   })
 
   test('limits windows to an equal share only when one with less gets nothing', () => {
-    const budget = new WindowBudget(100)
-    budget.take(100, 0)
+    const budget = new WindowBudget(120)
+    expect(budget.take(120, 0)).toBe(60)
     expect(budget.shareBytes).toBe(Infinity)
-    expect(budget.take(10, 100)).toBe(0) // wants even more than it has
+    expect(budget.take(10, 60)).toBe(0) // wants even more than it has
     expect(budget.shareBytes).toBe(Infinity)
-    expect(budget.take(10, 0)).toBe(0)
-    expect(budget.shareBytes).toBe(50)
-    budget.give(50, 50)
+    expect(budget.take(30, 0)).toBe(30)
     expect(budget.shareBytes).toBe(Infinity)
+    expect(budget.take(10, 30)).toBe(0)
+    expect(budget.shareBytes).toBe(40)
+    budget.give(20, 40)
+    expect(budget.shareBytes).toBe(Infinity)
+  })
+
+  test('a window never has more than what is left for others, in any order', () => {
+    const action = fc.record({
+      window: fc.nat(5),
+      what: fc.constantFrom('take', 'takeFirst', 'give'),
+      bytes: fc.integer({ min: 1, max: 100_000 }),
+    })
+    fc.assert(
+      fc.property(fc.array(action), (actions) => {
+        const process = new WindowBudget(120_000)
+        const sessions = [new WindowBudget(100_000, process), new WindowBudget(80_000, process)]
+        const has = Array.from({ length: 6 }, () => 0)
+        for (const { window, what, bytes } of actions) {
+          const budget = sessions[window % 2] ?? process
+          const had = has[window] ?? 0
+          if (what === 'give') {
+            const given = Math.min(bytes, had)
+            has[window] = had - given
+            budget.give(given, had - given)
+            continue
+          }
+          const got = what === 'take' ? budget.take(bytes, had) : budget.takeFirst(bytes, had)
+          has[window] = had + got
+          const isFair =
+            what === 'take'
+              ? had + got <= budget.freeBytes
+              : budget.usedBytes <= budget.maxBytes / 2 && process.usedBytes <= 60_000
+          expect(got === 0 || isFair).toBe(true)
+        }
+        const [total, ...each] = [
+          [0, 1, 2, 3, 4, 5],
+          [0, 2, 4],
+          [1, 3, 5],
+        ].map((windows) => windows.reduce((sum, window) => sum + (has[window] ?? 0), 0))
+        expect([process, ...sessions].map(({ usedBytes }) => usedBytes)).toEqual([total, ...each])
+        expect(total).toBeLessThanOrEqual(120_000)
+        expect(each[0]).toBeLessThanOrEqual(100_000)
+        expect(each[1]).toBeLessThanOrEqual(80_000)
+      }),
+    )
+  })
+
+  test('a thousand windows that are full and not read leave half of it to others', () => {
+    const process = new WindowBudget(256 * MIB)
+    const session = new WindowBudget(128 * MIB, process)
+    let heldBytes = 0
+    for (let i = 0; i < 1000; i++) {
+      const window = new ReceiveWindow()
+      window.beginAt(4 * MIB, session)
+      const credit = BASE + window.grant()
+      expect(window.receive(Math.min(credit, 10 * MIB))).toBe(true)
+      heldBytes += window.heldBytes
+    }
+    expect(heldBytes).toBeGreaterThan(1000 * BASE + 60 * MIB)
+    expect(heldBytes).toBeLessThanOrEqual(1000 * BASE + 64 * MIB)
+    // One that is read, over 50 ms: 400 MB/s at least, after them on the same session.
+    expect(fill(50, 2000, session)).toBeGreaterThan(20 * 1_000_000)
+    // And streams of other sessions still begin with much more than yamux gives them.
+    const other = new ReceiveWindow()
+    other.beginAt(4 * MIB, new WindowBudget(128 * MIB, process))
+    expect(other.limitBytes).toBeGreaterThan(2 * MIB)
   })
 })

@@ -4,11 +4,12 @@ import {
   type ChunkAnswer,
   Session,
   type StreamCount,
-  type WindowBudget,
+  WindowBudget,
 } from '@proj/mux'
 
 import { abortable } from '../abortable.ts'
 import { TunnelError } from '../errors.ts'
+import { WINDOW_BUDGET_BYTES } from '../limits.ts'
 import type { WebSocketPipe } from '../websocket/pipe.ts'
 import { ControlChannel } from './control-channel.ts'
 import type { ControlMessage, Hello } from './control-message.ts'
@@ -17,6 +18,12 @@ import { encodeStreamRecord, type StreamRecord, StreamRecordReader } from './str
 
 /** Codes of the GoAway that ends a session (docs/protocol.md, "Mux"). */
 export const GO_AWAY = { normal: 0, protocolError: 1, internalError: 2 } as const
+
+/** Windows of all sessions of the process that have no budget of their own. */
+const processWindows = new WindowBudget(WINDOW_BUDGET_BYTES)
+
+/** The window that yamux gives every stream; Piko's agents get no other at the start. */
+const YAMUX_WINDOW_BYTES = 262_144
 
 /** Time a peer has to read why its session ends, ms; then the connection is closed in any case. */
 export const RIGHT_ENDED_MS = 1_000
@@ -33,7 +40,7 @@ export interface TunnelSessionOptions {
   readonly helloTimeoutMs: number
   /** Streams the peer may have open at once. Default: the mux's. */
   readonly maxInboundStreams?: number
-  /** Memory that windows of all sessions may grow by together. Default: no common limit. */
+  /** Memory that windows of all sessions may grow by together. Default: that of the process. */
   readonly windowBudget?: WindowBudget
   /** Code of the GoAway sent when `abort` ends the session. Default: none is sent. */
   readonly abortCode?: number
@@ -94,7 +101,7 @@ export class TunnelSession {
 
   /** Takes the pipe over; a client sends its `hello` at once. */
   constructor(pipe: WebSocketPipe, options: TunnelSessionOptions, handlers: TunnelSessionHandlers) {
-    const { role, protocol, maxInboundStreams, windowBudget } = options
+    const { role, protocol, maxInboundStreams, windowBudget = processWindows } = options
     this.protocol = protocol
     this.#options = options
     this.#handlers = handlers
@@ -102,15 +109,20 @@ export class TunnelSession {
       role,
       onProcessed: (answer) => pipe.processed(answer),
       onChannel: (channel) => this.#onChannel(channel),
+      windowBudget,
+      ...(protocol === 'piko' && { longPathWindowBytes: YAMUX_WINDOW_BYTES }),
       ...(maxInboundStreams !== undefined && { maxInboundStreams }),
-      ...(windowBudget !== undefined && { windowBudget }),
     })
     this.mux.on('goaway', (code) => handlers.onLeaving(code === GO_AWAY.normal))
     void this.mux.closed.then(({ error }) => {
       this.#control?.stop()
       handlers.onClose(this.#violation ?? error)
     })
-    if (protocol === 'adit') this.#control = this.#newControl()
+    if (protocol === 'adit') {
+      this.#control = this.#newControl()
+      // The round trip decides how large the window of the first stream is.
+      this.mux.ping().catch(() => {}) // the session is over
+    }
     if (role === 'client') this.#openControl()
   }
 
