@@ -1,8 +1,8 @@
 // @ts-check
 // What a package adds to a bundled program: minified, with all its dependencies, by rolldown. The limits
 // are in bundle-limits.json, in kB (1000 bytes): [minified, with gzip]. A row `*` is everything that a
-// package exports, `name` is a program that imports this name only, `./path` is all of a subpath.
-// The README of the package has the same numbers.
+// package exports, `./path` everything of a subpath. A row `name` is a program that imports this name
+// only, without what it loads on demand. The README of the package has the same numbers.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -41,7 +41,7 @@ export async function bundleProblems(folder, name, limits) {
     problems.push(`${name}: ${unused} kB stay in a program that uses nothing of it`)
   }
   for (const [row, limit] of rows) {
-    const measured = await bundleSizes(folder, importOf(name, row))
+    const measured = await bundleSizes(folder, importOf(name, row), isWhole(row))
     for (const [index, kind] of ['minified', 'with gzip'].entries()) {
       const kb = measured[index] ?? Number.NaN
       const most = limit[index] ?? Number.NaN
@@ -71,16 +71,18 @@ export function readmeSizeProblems(path, name, limits) {
 
 /** @param {Readonly<Record<string, Sizes>>} rows */
 export function sizeSentence(rows) {
-  const parts = Object.entries(rows).map(([row, [minified, gzip]]) => {
-    const what =
-      row === '*'
-        ? 'everything'
-        : row.startsWith('./')
-          ? `all of \`${row.slice(1)}\``
-          : `\`${row}\``
-    return `${what} ${minified} kB (${gzip} kB)`
-  })
-  return `In a bundle, with dependencies, minified (with gzip), at most: ${parts.join(', ')}.`
+  const texts = Object.entries(rows).map(([row, [minified, gzip]]) => ({
+    whole: isWhole(row),
+    text: `${row === '*' ? 'everything' : `\`${row.replace('./', '/')}\``} ${minified} kB (${gzip} kB)`,
+  }))
+  const listed = (/** @type {boolean} */ whole) =>
+    texts.flatMap((row) => (row.whole === whole ? [row.text] : [])).join(', ')
+  return `In a bundle, with dependencies, minified (with gzip), at most: ${listed(true)}. Loaded at the start when only one name is imported: ${listed(false)}.`
+}
+
+/** @param {string} row */
+function isWhole(row) {
+  return row === '*' || row.startsWith('./')
 }
 
 /**
@@ -96,9 +98,10 @@ function importOf(name, row) {
 /**
  * @param {string} folder
  * @param {string} text - of the program
+ * @param {boolean} [whole] - with what it loads on demand
  * @returns {Promise<[minifiedKb: number, gzipKb: number]>} to a tenth
  */
-async function bundleSizes(folder, text) {
+async function bundleSizes(folder, text, whole = false) {
   const path = join(folder, ENTRY)
   const bundle = await rolldown({
     input: path,
@@ -116,9 +119,20 @@ async function bundleSizes(folder, text) {
     },
   })
   try {
-    const { output } = await bundle.generate({ format: 'esm', minify: true, codeSplitting: false })
-    const code = output.map((chunk) => (chunk.type === 'chunk' ? chunk.code : '')).join('')
-    return [tenths(Buffer.byteLength(code)), code === '' ? 0 : tenths(gzipSync(code).length)]
+    const { output } = await bundle.generate({ format: 'esm', minify: true })
+    const chunks = output.filter((file) => file.type === 'chunk')
+    const started = new Set(chunks.filter(({ isEntry }) => isEntry).map(({ fileName }) => fileName))
+    // a Set is walked to its end, also while it grows
+    for (const name of started) {
+      const imports = chunks.find(({ fileName }) => fileName === name)?.imports ?? []
+      for (const next of imports) started.add(next)
+    }
+    const counted = chunks
+      .filter(({ fileName }) => whole || started.has(fileName))
+      .map(({ code }) => code)
+    const sum = (/** @type {(code: string) => number} */ size) =>
+      tenths(counted.reduce((total, code) => total + size(code), 0))
+    return [sum((code) => Buffer.byteLength(code)), sum((code) => gzipSync(code).length)]
   } finally {
     await bundle.close()
   }

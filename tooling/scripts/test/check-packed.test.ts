@@ -20,11 +20,11 @@ const good: Files = {
   'pnpm-workspace.yaml': 'packages: [packages/*]\n',
   'packages/one/package.json': manifest,
   'packages/one/README.md':
-    '# One\n\nIn a bundle, with dependencies, minified (with gzip), at most: everything 1 kB (1 kB).\n',
+    '# One\n\nIn a bundle, with dependencies, minified (with gzip), at most: everything 1 kB (1 kB). Loaded at the start when only one name is imported: `one` 1 kB (1 kB).\n',
   'packages/one/dist/index.js': 'export const one = 1\n',
   'packages/one/dist/index.d.ts': 'export declare const one: number\n',
 }
-const limits = { '@proj/one': { '*': [1, 1] } } as const
+const limits = { '@proj/one': { '*': [1, 1], one: [1, 1] } } as const
 
 const BAD: readonly (readonly [name: string, files: Files, failure: RegExp])[] = [
   [

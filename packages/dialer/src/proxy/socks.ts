@@ -9,7 +9,6 @@ import { Duplex } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 
 import { formatHostPort } from '@proj/config/address'
-import { SocksClient } from 'socks'
 
 import { ByteReader, describeBytes } from './byte-reader.ts'
 import { DialError, type DialErrorCode } from '../errors.ts'
@@ -33,6 +32,10 @@ export async function socksConnect(
   const { proxy } = target
   const host = withoutZone(target.host)
   const handshake = new HandshakeStream(socket)
+  // The next read notices a connection that breaks between two reads.
+  socket.on('error', ignoreError)
+  // On demand: with what it brings it is half of a bundle, and most programs dial through no SOCKS proxy.
+  const { SocksClient } = await import('socks')
   const version = proxy.protocol.startsWith('socks4') ? 4 : 5
   const client = new SocksClient({
     command: 'connect',
@@ -48,8 +51,6 @@ export async function socksConnect(
   const state = { established: false, failed: false }
   client.on('established', () => (state.established = true))
   client.on('error', () => (state.failed = true))
-  // The next read notices a connection that breaks between two reads.
-  socket.on('error', ignoreError)
   const reader = new ByteReader(socket, MAX_EXCHANGE_BYTES)
   try {
     client.connect(handshake)
