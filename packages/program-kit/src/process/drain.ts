@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+
 import { aborted, type ProgramSignals } from './program.ts'
 
 /** Longest delay a timer of Node takes, ms. */
@@ -39,6 +41,7 @@ export async function drainOnStop(options: DrainOptions): Promise<void> {
  */
 export function graceSignal(ms: number, sooner: AbortSignal): AbortSignal {
   const controller = new AbortController()
+  setMaxListeners(0, controller.signal) // one per listener and connection that is waited for
   const end = (): void => {
     clearTimeout(timer)
     sooner.removeEventListener('abort', end)

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 
 import { drainOnStop, graceSignal } from '../../src/process/drain.ts'
 
@@ -33,6 +33,17 @@ test('says in its reason that the time is over', async () => {
   const one = graceSignal(0, new AbortController().signal)
   await once(one, 'abort')
   expect(one.reason).toMatchObject({ message: '0 ms are over' })
+})
+
+test('many may wait for it: the printers of a desk are more than ten', async () => {
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', onWarning)
+  onTestFinished(() => void process.off('warning', onWarning))
+  const bounded = graceSignal(1000, new AbortController().signal)
+  for (let count = 0; count < 20; count += 1) bounded.addEventListener('abort', () => {})
+  await delay(0) // warnings come in the next tick
+  expect(warnings).toEqual([])
 })
 
 /** The signals of a program, and what it logged and drained. */
