@@ -25,8 +25,8 @@ export interface RestartScenario {
   /** Why it cannot run here; undefined where it can. */
   readonly missing?: () => string | undefined
   readonly stage: RestartStageOptions
-  /** Visitors that stay while a program is restarted. Default: none. */
-  readonly longLived?: Pick<SteadyLoadOptions, 'webSockets' | 'events' | 'uploads'>
+  /** Visitors that stay while a program is restarted; default: none. And the rate, where it is not the usual one. */
+  readonly load?: Omit<SteadyLoadOptions, 'address' | 'port' | 'host'>
   /** Rounds where the command names no number. */
   readonly times: number
   /** Largest share of requests that may fail. Default 0. */
@@ -78,7 +78,8 @@ export async function runRestarts(
     const none = { webSockets: 0, events: 0, uploads: 0 }
     const steady = new SteadyLoad(stage.service, {
       ...stage.target,
-      ...(scenario.longLived ?? none),
+      ...none,
+      ...scenario.load,
       ...(rate !== undefined && { perSecond: rate }),
     })
     load = steady

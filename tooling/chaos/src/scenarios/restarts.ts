@@ -14,7 +14,7 @@ export const UPGRADE_SERVER: RestartScenario = {
   fault: 'the only server is upgraded in place, with WebSockets, event streams and uploads open',
   expects: 'nothing fails, what is open goes on in the old process',
   stage: {},
-  longLived: LONG_LIVED,
+  load: LONG_LIVED,
   times: 2,
   async act({ stage, load, answered }) {
     const finish = await load.open()
@@ -30,7 +30,7 @@ export const UPGRADE_AGENT: RestartScenario = {
   fault: 'the only agent is upgraded in place, with WebSockets, event streams and uploads open',
   expects: 'nothing fails, what is open goes on in the old process',
   stage: {},
-  longLived: LONG_LIVED,
+  load: LONG_LIVED,
   times: 2,
   async act({ stage, load, answered }) {
     const finish = await load.open()
@@ -141,6 +141,7 @@ export const PRINTERS: RestartScenario = {
   fault: 'server, office and desk are upgraded in place in turn, ten printers with jobs of 20 s',
   expects: 'no job is lost, and each begins within 5 s',
   stage: { printers: 10 },
+  load: { perSecond: 20, keptAlive: 3 },
   times: 1,
   async act(scene) {
     const { stage } = scene
