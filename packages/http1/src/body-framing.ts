@@ -25,6 +25,11 @@ export type BodyFraming =
 /** The framing of a message without a body. */
 export const NO_BODY: BodyFraming = Object.freeze({ kind: 'none' })
 
+/** Tells whether a response has no body, whatever its headers say (RFC 9112 section 6.3). */
+export function hasNoBody(method: string, status: number): boolean {
+  return method === 'HEAD' || status < 200 || status === 204 || status === 304
+}
+
 /** The framing of a response that ends with its connection. */
 export const UNTIL_CLOSE_BODY: BodyFraming = Object.freeze({ kind: 'until-close' })
 

@@ -1,18 +1,21 @@
 /**
  * Finds the end of a message body in a stream of chunks, without copying or holding any of it: the
- * body is forwarded as it arrived, and only its end has to be known.
+ * body is forwarded as it arrived, and only its end has to be known. Only where a fault of a service is
+ * repaired, other bytes are forwarded.
  *
  * A chunked body (RFC 9112 section 7.1) is checked on the way, because the next hop reads the same
  * bytes: sizes are plain hexadecimal, lines end in CR LF only, extensions are short and well-formed,
  * trailers are header lines that are allowed as trailers.
  */
 
-import { TOKEN } from './ascii.ts'
+import { isBlank, TOKEN } from './ascii.ts'
 import type { BodyFraming } from './body-framing.ts'
 import { HttpError, type HttpFault, type HttpSide } from './errors.ts'
 import { parseHeaderLines } from './header-lines.ts'
 import { type HttpLimits, type ResolvedHttpLimits, resolveHttpLimits } from './limits.ts'
-import { SectionScanner } from './section-scanner.ts'
+import { LooseSection, strictSection } from './loose-section.ts'
+import { repairTrailers, type Strictness } from './repair-lines.ts'
+import { type Section, SectionScanner, type SectionRules } from './section-scanner.ts'
 import { isForbiddenTrailer } from './trailers.ts'
 
 const HTAB = 0x09
@@ -25,8 +28,12 @@ const EQUALS = 0x3d
 const BACKSLASH = 0x5c
 const DEL = 0x7f
 
-// 13 digits stay below 2^52, so sizes are exact numbers.
-const MAX_SIZE_DIGITS = 13
+// As many as a number of 64 bits has; some clients write all of them.
+const MAX_SIZE_DIGITS = 16
+// A size below it may have one more digit: sizes stay below 2^52, so they are exact numbers.
+const MAX_PREFIX = 2 ** 48
+// Every number of as many digits is below.
+const PREFIX_DIGITS = 12
 
 /** Receives payload bytes in order. A piece is a part of the scanned chunk, not a copy. */
 export type PayloadSink = (piece: Buffer) => void
@@ -50,25 +57,36 @@ export interface BodyReader {
    * @throws {HttpError} for a malformed chunked body; the reader must not be used again
    */
   scan(chunk: Buffer, offset: number, onPayload?: PayloadSink): number
+  /** The first fault that was repaired, or undefined; see {@link Strictness}. */
+  readonly repaired: HttpFault | undefined
+  /**
+   * Returns what is to be sent for the bytes of the last scan, from its offset to its end; undefined for these
+   * bytes themselves, as always without repairs.
+   * @param chunk - that of the last scan
+   */
+  rewritten(chunk: Buffer): Buffer | undefined
 }
 
 /**
  * Makes the reader of one body.
  * @param side - the side that sent the message, for errors
+ * @param strictness - whether faults with one reading are repaired; then {@link BodyReader.rewritten} is to be asked
  * @throws {RangeError} for a limit out of range
  */
 export function createBodyReader(
   framing: BodyFraming,
   side: HttpSide = 'request',
   limits?: HttpLimits,
+  strictness: Strictness = 'strict',
 ): BodyReader {
-  if (framing.kind === 'chunked') return new ChunkedBody(side, limits)
+  if (framing.kind === 'chunked') return new ChunkedBody(side, limits, strictness)
   if (framing.kind === 'length') return new LengthBody(framing.bytes)
   return new LengthBody(framing.kind === 'none' ? 0 : Infinity)
 }
 
 /** A body of a known number of bytes; Infinity for a body that ends with its connection. */
 class LengthBody implements BodyReader {
+  readonly repaired = undefined
   #left: number
 
   constructor(bytes: number) {
@@ -93,9 +111,30 @@ class LengthBody implements BodyReader {
     if (onPayload !== undefined && end > offset) onPayload(chunk.subarray(offset, end))
     return end
   }
+
+  rewritten(): undefined {
+    return undefined
+  }
 }
 
-type Phase = 'size' | 'extension' | 'size-lf' | 'data' | 'data-cr' | 'data-lf' | 'trailers' | 'done'
+type Phase =
+  | 'size'
+  | 'size-blank'
+  | 'extension'
+  | 'size-lf'
+  | 'data'
+  | 'data-cr'
+  | 'data-lf'
+  | 'trailers'
+  | 'done'
+
+/** Bytes of a chunk in whose place others are sent. */
+interface Edit {
+  readonly from: number
+  readonly to: number
+  /** One character per byte. */
+  readonly text: string
+}
 
 /**
  * Reads one chunked body. The state between two bytes is a phase, a number and, rarely, the text of
@@ -109,14 +148,28 @@ export class ChunkedBody implements BodyReader {
   #digits = 0
   #extension = ''
   #trailers: SectionScanner | undefined
+  readonly #isLenient: boolean
+  #repaired: HttpFault | undefined
+  /** Whether the last byte of the data is CR. */
+  #endsInCr = false
+  /** Where the last scan began and ended, and what is changed in between. */
+  #from = 0
+  #to = 0
+  #edits: Edit[] | undefined
+  /** A part of the trailers was read that is sent when all of them are known to be valid. */
+  #isHolding = false
+  /** Trailers with a fault, up to their end. */
+  #loose: LooseSection | undefined
 
   /**
    * Starts before the first chunk.
    * @param side - the side that sent the message, for errors
+   * @param strictness - see {@link createBodyReader}
    * @throws {RangeError} for a limit out of range
    */
-  constructor(side: HttpSide = 'request', limits?: HttpLimits) {
+  constructor(side: HttpSide = 'request', limits?: HttpLimits, strictness: Strictness = 'strict') {
     this.#side = side
+    this.#isLenient = strictness === 'lenient'
     this.#limits = resolveHttpLimits(limits)
   }
 
@@ -130,6 +183,11 @@ export class ChunkedBody implements BodyReader {
     return this.done ? 0 : Infinity
   }
 
+  /** The first fault that was repaired. */
+  get repaired(): HttpFault | undefined {
+    return this.#repaired
+  }
+
   /** Whether a chunk, or the end, has begun and is not complete. */
   get isOwed(): boolean {
     return this.#phase === 'size' ? this.#digits > 0 : !this.done
@@ -141,6 +199,27 @@ export class ChunkedBody implements BodyReader {
    * CHUNK_END_INVALID, TRAILER_FORBIDDEN, TRAILERS_TOO_LARGE, and the faults of header lines
    */
   scan(chunk: Buffer, offset: number, onPayload?: PayloadSink): number {
+    this.#edits = undefined
+    const end = this.#scan(chunk, offset, onPayload)
+    this.#from = offset
+    this.#to = end
+    return end
+  }
+
+  /** What is to be sent for the bytes of the last scan, see {@link BodyReader.rewritten}. */
+  rewritten(chunk: Buffer): Buffer | undefined {
+    if (this.#edits === undefined) return undefined
+    const pieces: Buffer[] = []
+    let start = this.#from
+    for (const { from, to, text } of this.#edits) {
+      pieces.push(chunk.subarray(start, from), Buffer.from(text, 'latin1'))
+      start = to
+    }
+    pieces.push(chunk.subarray(start, this.#to))
+    return Buffer.concat(pieces)
+  }
+
+  #scan(chunk: Buffer, offset: number, onPayload: PayloadSink | undefined): number {
     let at = offset
     while (at < chunk.length) {
       switch (this.#phase) {
@@ -149,7 +228,10 @@ export class ChunkedBody implements BodyReader {
           this.#size -= end - at
           onPayload?.(chunk.subarray(at, end))
           at = end
-          if (this.#size === 0) this.#phase = 'data-cr'
+          if (this.#size === 0) {
+            this.#phase = 'data-cr'
+            this.#endsInCr = chunk[end - 1] === CR
+          }
           break
         }
         case 'trailers':
@@ -158,7 +240,7 @@ export class ChunkedBody implements BodyReader {
         case 'done':
           return at
         default:
-          this.#step(chunk[at] ?? 0)
+          this.#step(chunk[at] ?? 0, at)
           at++
       }
     }
@@ -166,16 +248,24 @@ export class ChunkedBody implements BodyReader {
   }
 
   /** Takes one byte between payloads. */
-  #step(byte: number): void {
+  #step(byte: number, at: number): void {
     switch (this.#phase) {
       case 'size':
-        return this.#stepSize(byte)
+        return this.#stepSize(byte, at)
+      case 'size-blank':
+        return this.#stepBlank(byte, at)
       case 'extension':
         return this.#stepExtension(byte)
       case 'size-lf':
         this.#expect(byte, LF, 'CR_BARE')
         return this.#endSize()
       case 'data-cr':
+        // Behind a CR in the data the size may be one too large.
+        if (byte === LF && this.#isLenient && !this.#endsInCr) {
+          this.#repair('CHUNK_END_INVALID', at, at, '\r')
+          this.#phase = 'size'
+          return
+        }
         this.#expect(byte, CR, 'CHUNK_END_INVALID')
         this.#phase = 'data-lf'
         return
@@ -185,9 +275,9 @@ export class ChunkedBody implements BodyReader {
     }
   }
 
-  #stepSize(byte: number): void {
+  #stepSize(byte: number, at: number): void {
     const value = hexValue(byte)
-    if (value !== -1 && this.#digits < MAX_SIZE_DIGITS) {
+    if (value !== -1 && (this.#digits < PREFIX_DIGITS || this.#mayGrow)) {
       this.#size = this.#size * 16 + value
       this.#digits++
     } else if (this.#digits > 0 && byte === CR) {
@@ -195,9 +285,30 @@ export class ChunkedBody implements BodyReader {
     } else if (this.#digits > 0 && byte === SEMICOLON) {
       this.#phase = 'extension'
       this.#stepExtension(byte)
+    } else if (this.#digits > 0 && this.#isLenient && isSizeEnd(byte)) {
+      this.#phase = 'size-blank'
+      this.#stepBlank(byte, at)
     } else {
       throw this.#error(byte === LF ? 'LF_BARE' : 'CHUNK_SIZE_INVALID', `byte ${byte}`)
     }
+  }
+
+  /** Whether a size of many digits may have one more: the first ones are zeros. */
+  get #mayGrow(): boolean {
+    return this.#digits < MAX_SIZE_DIGITS && this.#size < MAX_PREFIX
+  }
+
+  /** Takes a byte of a service behind the digits of a size: blanks are left out, and LF ends the line. */
+  #stepBlank(byte: number, at: number): void {
+    if (isBlank(byte)) this.#repair('CHUNK_SIZE_INVALID', at, at + 1, '')
+    else if (byte === LF) {
+      this.#repair('LF_BARE', at, at, '\r')
+      this.#endSize()
+    } else if (byte === CR) this.#phase = 'size-lf'
+    else if (byte === SEMICOLON) {
+      this.#phase = 'extension'
+      this.#stepExtension(byte)
+    } else throw this.#error('CHUNK_SIZE_INVALID', `byte ${byte}`)
   }
 
   #stepExtension(byte: number): void {
@@ -227,16 +338,52 @@ export class ChunkedBody implements BodyReader {
   }
 
   #scanTrailers(chunk: Buffer, offset: number): number {
-    this.#trailers ??= new SectionScanner({
-      side: this.#side,
-      maxBytes: this.#limits.maxTrailerBytes,
-      tooLarge: 'TRAILERS_TOO_LARGE',
-      limitName: 'maxTrailerBytes',
-      maxLines: this.#limits.maxHeaders,
-      emptyFirst: 'end',
-    })
+    this.#trailers ??= new SectionScanner(this.#trailerRules())
+    if (this.#isLenient) return this.#scanServiceTrailers(this.#trailers, chunk, offset)
     const section = this.#trailers.scan(chunk, offset)
     if (section === undefined) return chunk.length
+    this.#endTrailers(section)
+    return section.end
+  }
+
+  /**
+   * Reads the trailers of a service. They are sent when they are complete, since they may have to be repaired;
+   * most are, in the chunk that they begin in.
+   */
+  #scanServiceTrailers(scanner: SectionScanner, chunk: Buffer, offset: number): number {
+    let section: Section | undefined
+    try {
+      section = this.#loose === undefined ? scanner.scan(chunk, offset) : undefined
+      if (section !== undefined) {
+        this.#endTrailers(section)
+        if (this.#isHolding) this.#edit(offset, section.end, section.text)
+        return section.end
+      }
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error
+      this.#repaired ??= error.fault
+      if (section !== undefined) return this.#repairTrailers(section.text, offset, section.end)
+      this.#loose = new LooseSection(this.#trailerRules(), '')
+      this.#loose.scan(scanner.takeHeld(), 0)
+    }
+    const loose = this.#loose
+    const end = loose?.scan(chunk, offset)
+    if (end !== undefined && loose !== undefined) {
+      return this.#repairTrailers(loose.text, offset, end)
+    }
+    this.#isHolding = true
+    this.#edit(offset, chunk.length, '')
+    return chunk.length
+  }
+
+  #repairTrailers(text: string, offset: number, end: number): number {
+    const section = strictSection(repairTrailers(text), this.#trailerRules())
+    this.#endTrailers(section)
+    this.#edit(offset, end, section.text)
+    return end
+  }
+
+  #endTrailers(section: Section): void {
     const trailers = parseHeaderLines(section, 0, this.#side)
     for (let line = 0; line < trailers.ends.length; line++) {
       if (isForbiddenTrailer(trailers.nameOf(line))) {
@@ -245,7 +392,27 @@ export class ChunkedBody implements BodyReader {
     }
     this.#trailers = undefined
     this.#phase = 'done'
-    return section.end
+  }
+
+  #trailerRules(): SectionRules {
+    return {
+      side: this.#side,
+      maxBytes: this.#limits.maxTrailerBytes,
+      tooLarge: 'TRAILERS_TOO_LARGE',
+      limitName: 'maxTrailerBytes',
+      maxLines: this.#limits.maxHeaders,
+      emptyFirst: 'end',
+    }
+  }
+
+  #repair(fault: HttpFault, from: number, to: number, text: string): void {
+    this.#repaired ??= fault
+    this.#edit(from, to, text)
+  }
+
+  #edit(from: number, to: number, text: string): void {
+    this.#edits ??= []
+    this.#edits.push({ from, to, text })
   }
 
   #expect(byte: number, wanted: number, fault: HttpFault): void {
@@ -255,6 +422,11 @@ export class ChunkedBody implements BodyReader {
   #error(fault: HttpFault, detail: string): HttpError {
     return new HttpError(this.#side, fault, detail)
   }
+}
+
+/** Tells whether a byte behind the digits of a size can be repaired: a blank, or LF. */
+function isSizeEnd(byte: number): boolean {
+  return byte === LF || isBlank(byte)
 }
 
 function hexValue(byte: number): number {

@@ -151,7 +151,7 @@ export const HTTP_FAULTS: Readonly<Record<HttpFault, HttpFaultInfo>> = Object.fr
     hint: 'use letters, digits and hyphens in names',
   },
   HOST_MISSING: {
-    meaning: 'no Host header; HTTP/1.0 requests need one too',
+    meaning: 'no Host header in an HTTP/1.1 request',
     status: 400,
     sides: REQUEST,
     hint: 'send a Host header',
@@ -211,7 +211,7 @@ export const HTTP_FAULTS: Readonly<Record<HttpFault, HttpFaultInfo>> = Object.fr
     hint: 'the service must not switch protocols without a request for it',
   },
   CHUNK_SIZE_INVALID: {
-    meaning: 'chunk size that is not 1 to 13 hexadecimal digits',
+    meaning: 'chunk size that is not 1 to 16 hexadecimal digits, or is not below 2^52',
     status: 400,
     sides: BOTH,
     hint: 'send the size in hexadecimal, without sign, prefix or spaces',

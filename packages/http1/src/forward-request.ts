@@ -10,6 +10,7 @@ import { forwardedLines, type VisitorConnection } from './forwarded-for.ts'
 import { KIND } from './header-kinds.ts'
 import type { HeaderLines } from './header-lines.ts'
 import { listItems } from './header-list.ts'
+import { parseHost } from './host.ts'
 import { RequestHead } from './request-head.ts'
 import { rewriteLines } from './rewrite-lines.ts'
 
@@ -120,6 +121,7 @@ function addedLines(
 ): string {
   const { requestId } = options
   let added = forwardedLines(lines, options, host, trustedHops)
+  if ((lines.seen & KIND.host) === 0) added += `Host: ${host === '' ? hostOf(lines) : host}\r\n`
   const hops = hopsIn(lines)
   if (hops === 0) added += FIRST_HOP
   else added += `x-piko-forward: true\r\nadit-hops: ${hops + 1}\r\n`
@@ -130,6 +132,15 @@ function addedLines(
   if (acceptsTrailers(lines)) added += 'TE: trailers\r\n'
   if (upgrade !== undefined) added += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
   return added
+}
+
+/**
+ * The Host of an HTTP/1.0 request that names none: its endpoint, as from Piko's server, else an empty one (RFC
+ * 9112 section 3.2).
+ */
+function hostOf(lines: HeaderLines): string {
+  const endpoint = lines.value(KIND.pikoEndpoint)
+  return endpoint !== undefined && parseHost(endpoint) !== undefined ? endpoint : ''
 }
 
 function acceptsTrailers(lines: HeaderLines): boolean {

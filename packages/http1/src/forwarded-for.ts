@@ -23,7 +23,7 @@ export interface VisitorConnection {
 /**
  * Returns the header lines for the next hop, each with its CR LF.
  * @param incoming - the header lines of the request
- * @param host - Host of the request
+ * @param host - Host of the request; empty: there is none to forward
  * @param trustedHops - number of trusted proxies in front of the edge; 0 ignores the values of the request
  * @throws {TypeError} when clientAddress is not valid in a header
  */
@@ -51,6 +51,7 @@ export function forwardedLines(
 }
 
 function linesOf(addresses: string, proto: 'http' | 'https', host: string): string {
+  if (host === '') return `x-forwarded-for: ${addresses}\r\nx-forwarded-proto: ${proto}\r\n`
   return proto === 'http'
     ? `x-forwarded-for: ${addresses}\r\nx-forwarded-proto: http\r\nx-forwarded-host: ${host}\r\n`
     : `x-forwarded-for: ${addresses}\r\nx-forwarded-proto: https\r\nx-forwarded-host: ${host}\r\n`

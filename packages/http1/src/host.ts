@@ -28,6 +28,14 @@ export interface HostParts {
   readonly isAddress: boolean
 }
 
+/** The parts of the host that a request does not name. */
+export const NO_HOST: HostParts = Object.freeze({
+  name: '',
+  port: undefined,
+  hasFinalDot: false,
+  isAddress: false,
+})
+
 /** Returns the parts of a host; undefined if it is not valid. */
 export function parseHost(host: string): HostParts | undefined {
   return host.charCodeAt(0) === BRACKET ? bracketedParts(host) : nameParts(host)

@@ -9,6 +9,7 @@ export {
 
 export type { BodyFraming } from './body-framing.ts'
 export { ChunkedBody, createBodyReader, type BodyReader, type PayloadSink } from './body-reader.ts'
+export type { Strictness } from './repair-lines.ts'
 
 export {
   formatRequestHead,

@@ -41,7 +41,8 @@ export interface HttpLimit {
 export const HTTP_LIMITS: Readonly<Record<keyof HttpLimits, HttpLimit>> = Object.freeze({
   // The default holds the cookies that browsers really send.
   maxHeadBytes: { default: 32_768, min: 64, max: 16_777_216 },
-  maxHeaders: { default: 128, min: 1, max: 65_536 },
+  // Some services send more than 150 lines: hints, cookies, policies.
+  maxHeaders: { default: 512, min: 1, max: 65_536 },
   maxChunkExtensionBytes: { default: 256, min: 0, max: 65_536 },
   maxTrailerBytes: { default: 8_192, min: 2, max: 16_777_216 },
 })

@@ -12,15 +12,10 @@ import { HttpError } from './errors.ts'
 import { parseVersion, rejectRepeatedHeaders } from './head-rules.ts'
 import { KIND } from './header-kinds.ts'
 import { type HeaderLines, parseHeaderLines } from './header-lines.ts'
-import { type HostParts, parseHost } from './host.ts'
+import { type HostParts, NO_HOST, parseHost } from './host.ts'
 import type { HttpLimits } from './limits.ts'
-import { originForm } from './request-target.ts'
-import {
-  type HeadResult,
-  headScanner,
-  type Section,
-  type SectionScanner,
-} from './section-scanner.ts'
+import { authorityOf, originForm } from './request-target.ts'
+import { type HeadResult, headRules, type Section, SectionScanner } from './section-scanner.ts'
 
 const EMPTY: Buffer = Buffer.alloc(0)
 
@@ -39,7 +34,10 @@ export class RequestHead {
   readonly target: string
   /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
   readonly versionMinor: 0 | 1
-  /** Value of the Host header as sent, with its port; checked against the grammar. */
+  /**
+   * Value of the Host header as sent, with its port; checked against the grammar. For an HTTP/1.0 request without
+   * one that of an absolute target, else empty.
+   */
   readonly host: string
   /** How the end of the body is found; never until-close. */
   readonly framing: BodyFraming
@@ -64,11 +62,13 @@ export class RequestHead {
   constructor(lines: HeaderLines, line: RequestLine) {
     const { method, versionMinor } = line
     rejectRepeatedHeaders(lines, 'request')
-    const host = lines.value(KIND.host)
-    if (host === undefined) {
+    const sent = lines.value(KIND.host)
+    if (sent === undefined && versionMinor === 1) {
       throw new HttpError('request', 'HOST_MISSING', `${lines.ends.length - 1} headers`)
     }
-    const hostParts = parseHost(host)
+    // RFC 9112 section 3.2: HTTP/1.0 has no Host; an absolute target says the same.
+    const host = sent ?? authorityOf(line.target)
+    const hostParts = sent === undefined && host === '' ? NO_HOST : parseHost(host)
     if (hostParts === undefined) {
       throw new HttpError('request', 'HOST_INVALID', `${host.length} characters`)
     }
@@ -126,7 +126,7 @@ export class RequestHeadReader {
 
   /** Checks the limits. @throws {RangeError} for a limit out of range */
   constructor(limits?: HttpLimits) {
-    this.#scanner = headScanner('request', 'skip-once', limits)
+    this.#scanner = new SectionScanner(headRules('request', 'skip', limits))
   }
 
   /** Bytes of an unfinished head; 0 between heads, so that an idle connection differs from a slow one. */

@@ -36,6 +36,13 @@ export function originForm(method: string, target: string, host: HostParts): str
   return rest === '' && method === 'OPTIONS' ? '*' : `/${rest}`
 }
 
+/** Returns the authority of a target in absolute form; empty for every other. */
+export function authorityOf(target: string): string {
+  const schemeEnd = target.indexOf('://')
+  if (target.charCodeAt(0) === SLASH || schemeEnd === -1) return ''
+  return target.slice(schemeEnd + 3, endOfAuthority(target, schemeEnd + 3))
+}
+
 function defaultPortOf(scheme: string): number | undefined {
   if (scheme === 'http') return 80
   return scheme === 'https' ? 443 : undefined

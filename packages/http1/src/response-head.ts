@@ -1,23 +1,34 @@
 /**
- * Reads response heads from a connection to a service, as strictly as requests: a service may attack
- * the other services behind the same edge, and bytes after a wrongly found end would become the
- * response to another visitor's request. The framing of the body depends on the request, so each push
+ * Reads response heads from a connection to a service. A service may attack the other services behind
+ * the same edge, and bytes after a wrongly found end would become the response to another visitor's
+ * request: so a head is read as strictly as a request, or repaired where it has one reading, and then
+ * nothing else is read from the connection. The strict reader comes first, so that a valid head pays
+ * nothing; only one with a fault is read again by {@link LooseSection} and repaired. The framing of the body depends on the request, so each push
  * gets the request (RFC 9112 section 6.3).
  */
 
 import { parseDecimal } from './ascii.ts'
-import { type BodyFraming, framingOf, NO_BODY, UNTIL_CLOSE_BODY } from './body-framing.ts'
+import {
+  type BodyFraming,
+  framingOf,
+  hasNoBody,
+  NO_BODY,
+  UNTIL_CLOSE_BODY,
+} from './body-framing.ts'
 import { connectionOptions } from './connection-header.ts'
-import { HttpError } from './errors.ts'
+import { HttpError, type HttpFault } from './errors.ts'
 import { parseVersion, rejectRepeatedHeaders } from './head-rules.ts'
 import { KIND } from './header-kinds.ts'
 import { type HeaderLines, parseHeaderLines } from './header-lines.ts'
 import type { HttpLimits } from './limits.ts'
+import { LooseSection, strictSection } from './loose-section.ts'
+import { repairHead, type Strictness } from './repair-lines.ts'
 import {
   type HeadResult,
-  headScanner,
+  headRules,
   type Section,
-  type SectionScanner,
+  type SectionRules,
+  SectionScanner,
 } from './section-scanner.ts'
 
 const EMPTY: Buffer = Buffer.alloc(0)
@@ -39,6 +50,8 @@ export class ResponseHead {
   readonly versionMinor: 0 | 1
   /** How the end of the body is found; always none for HEAD, 1xx, 204 and 304. */
   readonly framing: BodyFraming
+  /** The first fault that was repaired, or undefined; see {@link Strictness}. */
+  readonly repaired: HttpFault | undefined
   /** Whether the connection to the service can carry another request after this response. */
   readonly keepAlive: boolean
   /** The new protocol of a 101, empty if it names none; undefined in every other response. */
@@ -46,7 +59,13 @@ export class ResponseHead {
   readonly #lines: HeaderLines
 
   /** @internal Made by {@link ResponseHeadReader}. */
-  constructor(lines: HeaderLines, { status, versionMinor }: StatusLine, request: RequestContext) {
+  constructor(
+    lines: HeaderLines,
+    { status, versionMinor }: StatusLine,
+    request: RequestContext,
+    isLast: boolean,
+    repaired: HttpFault | undefined,
+  ) {
     rejectRepeatedHeaders(lines, 'response')
     const declared = framingOf(lines, versionMinor, 'response')
     const connection = connectionOptions(lines.joined(KIND.connection), versionMinor)
@@ -56,7 +75,8 @@ export class ResponseHead {
     this.status = status
     this.versionMinor = versionMinor
     this.framing = bodyFraming(status, request.method, declared)
-    this.keepAlive = connection.keepAlive && isReusable(status, this.framing, declared)
+    this.repaired = repaired
+    this.keepAlive = connection.keepAlive && !isLast && isReusable(status, this.framing, declared)
     this.upgrade = status === 101 ? (lines.joined(KIND.upgrade) ?? '') : undefined
     this.#lines = lines
   }
@@ -104,35 +124,78 @@ export type ResponseHeadResult = HeadResult<ResponseHead>
  * an error the reader must not be used again.
  */
 export class ResponseHeadReader {
+  readonly #rules: SectionRules
   readonly #scanner: SectionScanner
+  /** A head with a fault, up to its end. */
+  #loose: LooseSection | undefined
+  /** The fault that the head has; the first one. */
+  #fault: HttpFault | undefined
+  /** A head was repaired: the connection carries no other request. */
+  #isLast = false
 
   /** Checks the limits. @throws {RangeError} for a limit out of range */
   constructor(limits?: HttpLimits) {
-    this.#scanner = headScanner('response', 'reject', limits)
+    this.#rules = headRules('response', 'reject', limits)
+    this.#scanner = new SectionScanner(this.#rules)
   }
 
   /** Bytes of an unfinished head. */
   get heldBytes(): number {
-    return this.#scanner.heldBytes
+    return this.#loose?.text.length ?? this.#scanner.heldBytes
   }
 
   /**
    * Takes the next bytes; all of them, unless a head ends in them.
    * @param request - the request that this responds to
+   * @param strictness - whether faults with one reading are repaired; the same for all parts of a head
    * @returns the head and the bytes after it; undefined while the head is unfinished
    * @throws {HttpError} `HTTP_RESPONSE_*` with status 502; send that status and close both connections
    */
-  push(chunk: Buffer, request: RequestContext): ResponseHeadResult | undefined {
-    const section = this.#scanner.scan(chunk, 0)
-    if (section === undefined) return undefined
-    const head = parseResponseHead(section, request)
-    const { end } = section
-    return { head, rest: end === chunk.length ? EMPTY : chunk.subarray(end) }
+  push(
+    chunk: Buffer,
+    request: RequestContext,
+    strictness: Strictness = 'strict',
+  ): ResponseHeadResult | undefined {
+    if (this.#loose !== undefined) return this.#pushLoose(this.#loose, chunk, request)
+    let section: Section | undefined
+    try {
+      section = this.#scanner.scan(chunk, 0)
+      if (section === undefined) return undefined
+      const head = parseResponseHead(section, request, this.#isLast)
+      const { end } = section
+      return { head, rest: end === chunk.length ? EMPTY : chunk.subarray(end) }
+    } catch (error) {
+      if (strictness === 'strict' || !(error instanceof HttpError)) throw error
+      this.#fault = error.fault
+      if (section !== undefined) return this.#repair(section.text, request, chunk, section.end)
+    }
+    this.#loose = new LooseSection(this.#rules, 'HTTP/1.')
+    this.#loose.scan(this.#scanner.takeHeld(), 0)
+    return this.#pushLoose(this.#loose, chunk, request)
   }
 
   /** Drops an unfinished head. */
   reset(): void {
     this.#scanner.reset()
+    this.#loose = undefined
+  }
+
+  #pushLoose(
+    loose: LooseSection,
+    chunk: Buffer,
+    request: RequestContext,
+  ): ResponseHeadResult | undefined {
+    const end = loose.scan(chunk, 0)
+    if (end === undefined) return undefined
+    this.#loose = undefined
+    return this.#repair(loose.text, request, chunk, end)
+  }
+
+  #repair(text: string, request: RequestContext, chunk: Buffer, end: number): ResponseHeadResult {
+    const section = strictSection(repairHead(text, request.method), this.#rules)
+    this.#isLast = true
+    const head = parseResponseHead(section, request, true, this.#fault)
+    return { head, rest: end === chunk.length ? EMPTY : chunk.subarray(end) }
   }
 }
 
@@ -141,7 +204,12 @@ export function isInterim(status: number): boolean {
   return status < 200 && status !== 101
 }
 
-function parseResponseHead(section: Section, request: RequestContext): ResponseHead {
+function parseResponseHead(
+  section: Section,
+  request: RequestContext,
+  isLast: boolean,
+  repaired?: HttpFault,
+): ResponseHead {
   const { text } = section
   const lineEnd = section.lineEnds[0] ?? 0
   const space = text.indexOf(' ')
@@ -149,7 +217,7 @@ function parseResponseHead(section: Section, request: RequestContext): ResponseH
   const versionMinor = parseVersion(text, 0, versionEnd, 'response')
   const status = parseStatus(text, versionEnd + 1, lineEnd)
   const lines = parseHeaderLines(section, 1, 'response')
-  return new ResponseHead(lines, { status, versionMinor }, request)
+  return new ResponseHead(lines, { status, versionMinor }, request, isLast, repaired)
 }
 
 /** Reads three digits and an optional space. Many services leave out the space before an empty reason. */
@@ -168,7 +236,7 @@ function bodyFraming(
   method: string,
   declared: BodyFraming | undefined,
 ): BodyFraming {
-  if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return NO_BODY
+  if (hasNoBody(method, status)) return NO_BODY
   return declared ?? UNTIL_CLOSE_BODY
 }
 

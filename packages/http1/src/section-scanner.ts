@@ -17,12 +17,14 @@ const LF = 0x0a
 const CR = 0x0d
 const SPACE = 0x20
 const DEL = 0x7f
-// 1 for each byte that is not allowed in a line, or ends it.
-const CONTROLS: Uint8Array = new Uint8Array(256).fill(1, 0, SPACE)
+/** 1 for each byte that is not allowed in a line, or ends it. */
+export const CONTROLS: Uint8Array = new Uint8Array(256).fill(1, 0, SPACE)
 CONTROLS[HTAB] = 0
 CONTROLS[DEL] = 1
 
 const MIN_HELD_BYTES = 512
+/** Two empty lines, which some clients send behind a body. */
+const MAX_SKIPPED_BYTES = 4
 const EMPTY: Buffer = Buffer.alloc(0)
 
 /** How one kind of section differs from another. */
@@ -38,10 +40,10 @@ export interface SectionRules {
   /** Most lines, without the final empty line; more are HEADERS_TOO_MANY. */
   readonly maxLines: number
   /**
-   * What happens with an empty line before the first line: it is skipped once (before a request
-   * line, RFC 9112 section 2.2), rejected (before a status line), or is the end (no trailers).
+   * What happens with an empty line before the first line: up to two are skipped (before a request line, RFC
+   * 9112 section 2.2), it is rejected (before a status line), or is the end (no trailers).
    */
-  readonly emptyFirst: 'skip-once' | 'reject' | 'end'
+  readonly emptyFirst: 'skip' | 'reject' | 'end'
 }
 
 /** A head, and what its chunk had after it. */
@@ -59,7 +61,7 @@ export interface Section {
   readonly bytes: Buffer
   /** Where the section starts in bytes. */
   readonly offset: number
-  /** Where the first line starts: 0, or 2 after a skipped empty line. */
+  /** Where the first line starts: 0, or 2 or 4 after skipped empty lines. */
   readonly firstLine: number
   /** Where each line ends; the next line starts 2 later. */
   readonly lineEnds: readonly number[]
@@ -96,6 +98,13 @@ export class SectionScanner {
   /** Bytes of an unfinished section; 0 between sections. */
   get heldBytes(): number {
     return this.#heldBytes
+  }
+
+  /** Returns the bytes of an unfinished section, and drops it; also after an error, without the last chunk. */
+  takeHeld(): Buffer {
+    const held = this.#held?.subarray(0, this.#heldBytes) ?? EMPTY
+    this.reset()
+    return held
   }
 
   /** Drops an unfinished section. */
@@ -156,7 +165,7 @@ export class SectionScanner {
       throw this.#error('HEADERS_TOO_MANY', `more than ${maxLines} lines`)
     }
     if (lineEnds.length > 0 || emptyFirst === 'end') return true
-    if (emptyFirst === 'reject' || draft.firstLine > 0) {
+    if (emptyFirst === 'reject' || draft.firstLine >= MAX_SKIPPED_BYTES) {
       throw this.#error('LINE_INVALID', 'empty line instead of it')
     }
     draft.firstLine = end + 2
@@ -213,21 +222,21 @@ function endOfPlain(chunk: Buffer, start: number, stop: number): number {
 }
 
 /**
- * Makes the scanner for the heads of one side: the start line counts as a line of its own.
+ * Makes the rules for the heads of one side: the start line counts as a line of its own.
  * @throws {RangeError} for a limit out of range
  */
-export function headScanner(
+export function headRules(
   side: HttpSide,
   emptyFirst: SectionRules['emptyFirst'],
   limits: HttpLimits | undefined,
-): SectionScanner {
+): SectionRules {
   const { maxHeadBytes, maxHeaders } = resolveHttpLimits(limits)
-  return new SectionScanner({
+  return {
     side,
     maxBytes: maxHeadBytes,
     tooLarge: 'HEAD_TOO_LARGE',
     limitName: 'maxHeadBytes',
     maxLines: maxHeaders + 1,
     emptyFirst,
-  })
+  }
 }

@@ -15,7 +15,7 @@ const GOOD: readonly (readonly [string, string, string])[] = [
     `a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n`,
     '01234567890123456789',
   ],
-  ['13 digits', '0000000000005\r\nhello\r\n0000000000000\r\n\r\n', 'hello'],
+  ['16 digits', '0000000000000005\r\nhello\r\n0000000000000000\r\n\r\n', 'hello'],
   ['line ends in the data', '4\r\n\r\n\r\n\r\n0\r\n\r\n', '\r\n\r\n'],
   ['an extension', '5;a\r\nhello\r\n0;b=c\r\n\r\n', 'hello'],
   ['quoted extensions', '5;a="b;\\"c";d="";e=f\r\nhello\r\n0\r\n\r\n', 'hello'],

@@ -12,7 +12,7 @@ const RANGES: readonly (readonly [keyof HttpLimits, number, number])[] = [
 
 const DEFAULTS = {
   maxHeadBytes: 32_768,
-  maxHeaders: 128,
+  maxHeaders: 512,
   maxChunkExtensionBytes: 256,
   maxTrailerBytes: 8_192,
 }

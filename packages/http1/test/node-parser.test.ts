@@ -17,6 +17,8 @@ interface Seen {
 const REQUESTS: readonly (readonly [string, string])[] = [
   ['a plain GET', 'GET / HTTP/1.1\r\nHost: a.b\r\n\r\n'],
   ['an empty line first', '\r\nGET / HTTP/1.1\r\nHost: a.b\r\n\r\n'],
+  ['two empty lines first', '\r\n\r\nGET / HTTP/1.1\r\nHost: a.b\r\n\r\n'],
+  ['HTTP/1.0 without Host', 'GET /x HTTP/1.0\r\nA: b\r\n\r\n'],
   ['HTTP/1.0', 'GET /x HTTP/1.0\r\nHost: a.b\r\n\r\n'],
   ['odd targets', 'GET //a/../b?c=d|e{f}"<>^`#g HTTP/1.1\r\nHost: a.b\r\n\r\n'],
   ['an asterisk', 'OPTIONS * HTTP/1.1\r\nHost: a.b\r\n\r\n'],
@@ -35,7 +37,11 @@ const REQUESTS: readonly (readonly [string, string])[] = [
     'chunks with extensions and trailers',
     'POST / HTTP/1.1\r\nHost: a.b\r\ntransfer-encoding:CHUNKED\r\n\r\n05;a;b=c;d="e\\"f"\r\nhello\r\n000\r\nX-Sum: 1\r\n\r\n',
   ],
-  ['a 100 header head', `GET / HTTP/1.1\r\nHost: a.b\r\n${'X-A: b\r\n'.repeat(100)}\r\n`],
+  [
+    'chunk sizes of 16 digits',
+    'POST / HTTP/1.1\r\nHost: a.b\r\nTransfer-Encoding: chunked\r\n\r\n0000000000000005\r\nhello\r\n0000000000000000\r\n\r\n',
+  ],
+  ['a head of 150 headers', `GET / HTTP/1.1\r\nHost: a.b\r\n${'X-A: b\r\n'.repeat(150)}\r\n`],
 ]
 
 const RESPONSES: readonly (readonly [string, string])[] = [

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { endpointId } from '../src/endpoint-id.ts'
 import { HTTP_FAULTS } from '../src/errors.ts'
+import { rewriteRequestHead } from '../src/forward-request.ts'
 import { RequestHeadReader } from '../src/request-head.ts'
 import { bytesOf, comparable, readRequest, singleBytes, withHeaders } from './feeding.ts'
 import { REJECTED_REQUESTS } from './rejected.ts'
@@ -57,6 +59,48 @@ describe('RequestHeadReader', () => {
       expect(result?.head).toMatchObject({ method: 'GET', target, headers: ['Host', 'a'] })
     }
   })
+
+  it('skips two empty lines, and counts them as bytes of the head', () => {
+    const reader = new RequestHeadReader()
+    const result = reader.push(bytesOf('\r\n\r\nGET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET'))
+    expect(result?.head).toMatchObject({ method: 'GET', target: '/1', headers: ['Host', 'a'] })
+    expect(result?.rest.toString()).toBe('GET')
+  })
+
+  it.each([
+    ['/x', '/x', ''],
+    ['http://A.b:80/x', '/x', 'A.b:80'],
+    ['https://[::1]', '/', '[::1]'],
+  ])('reads HTTP/1.0 without Host: %s', (target, path, host) => {
+    const text = `GET ${target} HTTP/1.0\r\nX: http://c.d/\r\n\r\n`
+    const head = new RequestHeadReader().push(bytesOf(text))?.head
+    expect(head).toMatchObject({ target: path, host, keepAlive: false })
+    expect(head && endpointId(head)).toBe(host === 'A.b:80' ? 'a' : undefined)
+    const sent = head && rewriteRequestHead(head, { clientAddress: '::1', scheme: 'http' })
+    expect(sent).toContain(`\r\nHost: ${host}\r\n`)
+    expect(sent?.includes('x-forwarded-host')).toBe(host !== '')
+    expect(readRequest([bytesOf(sent ?? '')])).toMatchObject(
+      host === '' ? { fault: 'HOST_INVALID' } : { value: { host, target: path } },
+    )
+  })
+
+  it.each([
+    ['web', 'web'],
+    ['a@b', ''],
+  ])('sends the endpoint %j of HTTP/1.0 without Host on as Host', (endpoint, host) => {
+    const text = `GET / HTTP/1.0\r\nx-piko-endpoint: ${endpoint}\r\n\r\n`
+    const head = new RequestHeadReader().push(bytesOf(text))?.head
+    const sent = head && rewriteRequestHead(head, { clientAddress: '::1', scheme: 'http' })
+    expect(sent).toContain(`\r\nHost: ${host}\r\n`)
+  })
+
+  it.each(['http:///x', 'http://u@a.b/', 'a.b:80', '*'])(
+    'rejects HTTP/1.0 without Host for the target %s',
+    (target) => {
+      const outcome = readRequest([bytesOf(`GET ${target} HTTP/1.0\r\n\r\n`)])
+      expect(outcome).toMatchObject({ status: 400 })
+    },
+  )
 
   it('is idle again after a reset', () => {
     const reader = new RequestHeadReader()
