@@ -20,7 +20,7 @@ import {
   url,
 } from '@proj/config'
 import { NO_PROXY_FORMS, wrongNoProxyEntries } from '@proj/dialer'
-import { STREAM_REUSES, TUNNEL_LIMITS } from '@proj/tunnel'
+import { ANSWER_STRICTNESSES, STREAM_REUSES, TUNNEL_LIMITS } from '@proj/tunnel'
 import { VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
 import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-settings-rules.ts'
@@ -147,6 +147,10 @@ export const settings = defineSettings({
           description:
             'When a connection to the HTTP service carries another request. safe: after a body for the same visitor alone, else after a look for bytes beyond the answer. Default: proxy.reuse of the server.',
         }),
+        strictness: setting(oneOf(ANSWER_STRICTNESSES), {
+          description:
+            'How answers of the HTTP service are read that break the grammar of HTTP. lenient: those with one reading are repaired, and their connection is closed; the others are rejected with 502. strict: all are rejected. Default: lenient.',
+        }),
         proxyProtocol: setting(oneOf(['none', 'v1', 'v2']), {
           default: 'none',
           description:
@@ -216,6 +220,16 @@ export const settings = defineSettings({
           yield {
             key: `listeners[${index}].reuse`,
             message: 'connections of a TCP service carry no requests: leave it out',
+          }
+        }
+      }
+    },
+    function* strictnessIsForHttp({ listeners }) {
+      for (const [index, { protocol, strictness }] of listeners.entries()) {
+        if (protocol === 'tcp' && strictness !== undefined) {
+          yield {
+            key: `listeners[${index}].strictness`,
+            message: 'the answers of a TCP service are not read: leave it out',
           }
         }
       }

@@ -6,6 +6,7 @@ import { createServer, type Server as NetServer, type Socket } from 'node:net'
 import {
   Agent,
   type AgentOptions,
+  type AnswerStrictness,
   forward,
   type Listener,
   type Logger,
@@ -35,6 +36,8 @@ export interface FixtureOptions {
   readonly visitors?: object
   /** What the agent asks for as to the reuse of streams. */
   readonly reuse?: StreamReuse
+  /** What the agent asks for as to the reading of answers. */
+  readonly strictness?: AnswerStrictness
   readonly standing?: readonly StandingPolicy[]
   readonly authenticator?: Authenticator
   /** Gets the lines of the server. Default: they are dropped. */
@@ -90,6 +93,7 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
     service: { host: service.host, port: service.port },
     ...(options.visitors !== undefined && { visitors: options.visitors }),
     ...(options.reuse !== undefined && { reuse: options.reuse }),
+    ...(options.strictness !== undefined && { strictness: options.strictness }),
   })
   await listener.ready()
   const port = server.listeners.proxy.bound[0]?.port ?? 0

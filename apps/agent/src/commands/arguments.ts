@@ -31,8 +31,9 @@ export function argumentsOf(command: ParsedCommand<OwnCommands>): ArgumentValues
       const { endpoint, address } = command.args
       const visitors = visitorsOf(command.flags)
       const exclusive = command.flags.exclusive ? 'true' : undefined
-      const { reuse } = command.flags
-      const listener = { endpoint, addr: address, protocol: 'http', exclusive, reuse, visitors }
+      const { reuse, strictness } = command.flags
+      const asked = { exclusive, reuse, strictness, visitors }
+      const listener = { endpoint, addr: address, protocol: 'http', ...asked }
       return { listeners: [listener], accesses: [] }
     }
     case 'tcp': {

@@ -53,6 +53,10 @@ const ownCommands = {
         description:
           'When a connection to the service carries another request: never, safe, always; default: as the server is set.',
       }),
+      strictness: setting(textOf(LISTENER.strictness.type), {
+        description:
+          'How answers of the service that break the grammar of HTTP are read: lenient repairs those with one reading, strict rejects all; default: lenient.',
+      }),
       visitorUser: setting(text(), { description: 'User name that visitors must give.' }),
       visitorPasswordFile: setting(path(), {
         description: 'File with the password of visitor-user.',

@@ -49,6 +49,7 @@ export class ServiceListener {
       ...(settings.publicPort !== undefined && { publicPort: settings.publicPort }),
       exclusive: settings.exclusive,
       ...(settings.reuse !== undefined && { reuse: settings.reuse }),
+      ...(settings.strictness !== undefined && { strictness: settings.strictness }),
       ...enforcement(settings, visitors, gateParts),
       ...(settings.proxyProtocol !== 'none' && { proxyProtocol: settings.proxyProtocol }),
       connect: {
@@ -72,6 +73,9 @@ export class ServiceListener {
     })
     this.listener.on('online', (urls) =>
       logger.info({ endpoint, urls: urls.join(' ') }, 'endpoint online'),
+    )
+    this.listener.on('malformed', ({ requestId, code, message: reason }) =>
+      logger.info({ endpoint, requestId, code, reason }, 'answer of the service rejected'),
     )
     this.listener.on('shared', (others) => {
       const { agents, hosts } = others

@@ -30,9 +30,17 @@ test('--reuse is a setting of an HTTP service alone', () => {
   expect(() => asSettings('tcp', 'pg', '5432', '--reuse', 'never')).toThrow('not a command')
 })
 
+test('--strictness is a setting of an HTTP service alone', () => {
+  expect(asSettings('http', 'web', '3000', '--strictness', 'strict')).toMatchObject({
+    listeners: [{ endpoint: 'web', strictness: 'strict' }],
+  })
+  expect(() => asSettings('tcp', 'pg', '5432', '--strictness', 'strict')).toThrow('not a command')
+})
+
 test.for([
   [['tcp', 'pg', '5432', '--proxy-protocol', 'v3'], 'none, v1, v2'],
   [['http', 'web', '3000', '--reuse', 'often'], 'never, safe, always'],
+  [['http', 'web', '3000', '--strictness', 'some'], 'lenient, strict'],
   [['tcp', 'pg', '5432', '--public-port', '0'], 'a port such as 9901, or any'],
   [['http', 'web', 'localhost'], 'an address such as 3000, localhost:3000'],
   [['access', 'pg', '--socket-mode', '999'], 'permissions in octal, such as 0660'],

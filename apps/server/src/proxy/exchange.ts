@@ -2,6 +2,7 @@
 import {
   type BodyReader,
   createBodyReader,
+  type HttpFault,
   isInterim,
   type RequestHead,
   type ResponseHead,
@@ -17,7 +18,7 @@ import {
   resetReasonOf,
   sentOn,
 } from '@proj/tunnel/io'
-import type { StreamReuse } from '@proj/tunnel'
+import type { AnswerStrictness, StreamReuse } from '@proj/tunnel'
 import { DOUBT_MS } from '@proj/tunnel/server'
 
 import { Attempts, isIdempotent } from './attempts.ts'
@@ -111,6 +112,8 @@ export class Exchange implements ChannelSink {
   #isReusable = false
   /** When the stream carries another request; read when it is opened. */
   #reuse: StreamReuse
+  /** How answers are read; read when the stream is opened. */
+  #strictness: AnswerStrictness = 'lenient'
   /** The connection ends with the answer, which came before the end of a request that it rejects. */
   #isCut = false
   /** The service has closed behind its answer; the rest of the request is dropped. */
@@ -386,7 +389,7 @@ export class Exchange implements ChannelSink {
   }
 
   #open(): void {
-    this.#readReuse()
+    this.#readWishes()
     // Idle streams may be left from before an agent asked for `never`.
     const stream = this.#attempts.first(this, this.#streamOwner, this.#reuse === 'never')
     if (stream !== undefined) {
@@ -402,9 +405,12 @@ export class Exchange implements ChannelSink {
     this.#wait(() => this.#open())
   }
 
-  #readReuse(): void {
+  /** Reads what the agents ask for. */
+  #readWishes(): void {
     const { registry, options } = this.#proxy
-    this.#reuse = registry.reuse(this.#route.endpoint, options.reuse)
+    const { endpoint } = this.#route
+    this.#reuse = registry.reuse(endpoint, options.reuse)
+    this.#strictness = registry.strictness(endpoint)
   }
 
   #retry(failed: UpstreamStream, reason: ResetReason | undefined): void {
@@ -415,7 +421,7 @@ export class Exchange implements ChannelSink {
 
   /** Sends the request once more, after a wait: the visitor has not got any of an answer. */
   #repeat(): void {
-    this.#readReuse() // other agents may serve the endpoint now
+    this.#readWishes() // other agents may serve the endpoint now
     this.#stream = this.#attempts.again(this)
     if (this.#stream === undefined) {
       this.#wait(() => this.#repeat())
@@ -526,24 +532,41 @@ export class Exchange implements ChannelSink {
     } catch (error) {
       this.#isOver = true
       stream.channel.reset(RESET_REASONS.protocolError)
+      const failure = errorForFault(error)
+      this.#reportRejected(stream, failure)
       if (this.#writer.hasBegun) this.#endEarly()
-      else this.#endFailed({ ...PROXY_ERRORS.badResponse, code: errorForFault(error).code })
+      else this.#endFailed(failure)
     }
+  }
+
+  /** The owner of the service has to know why its answer is rejected, here and at the agent. */
+  #reportRejected({ upstream }: UpstreamStream, { code, error: reason }: ProxyError): void {
+    const { endpoint, forward } = this.#route
+    const about = { endpoint: endpoint.name, requestId: forward.requestId, code }
+    this.#proxy.logger.info({ ...about, reason }, 'answer of the service rejected')
+    upstream.answerRejected?.({ ...about, message: reason })
+  }
+
+  #noteRepaired(fault: HttpFault): void {
+    const { endpoint, forward } = this.#route
+    const about = { endpoint: endpoint.name, requestId: forward.requestId, fault }
+    this.#proxy.logger.debug(about, 'answer of the service repaired, its connection is closed')
   }
 
   /** @returns what follows the final head, or undefined while that has not come. */
   #takeHeads(stream: UpstreamStream, chunk: Buffer): Buffer | undefined {
     let rest = chunk
     while (rest.length > 0) {
-      const read = stream.reader.push(rest, this.#request)
+      const read = stream.reader.push(rest, this.#request, this.#strictness)
       this.#interimBytes += rest.length - (read?.rest.length ?? 0)
       if (read === undefined) return undefined
       rest = read.rest
       const { head } = read
+      if (head.repaired !== undefined) this.#noteRepaired(head.repaired)
       if (!isInterim(head.status)) {
         this.#response = head
         this.count(false)
-        this.#responseBody = createBodyReader(head.framing, 'response')
+        this.#responseBody = createBodyReader(head.framing, 'response', undefined, this.#strictness)
         const { kind } = head.framing
         const hasLength = kind === 'length' || kind === 'none'
         if (!hasLength && isEventStream(head.header('content-type'))) {
@@ -607,13 +630,20 @@ export class Exchange implements ChannelSink {
     if (hasRoom) stream.channel.consume(chunkBytes)
     else this.#owedBytes += chunkBytes
     if (this.#events !== undefined) {
-      this.#events.take(end === rest.length ? rest : rest.subarray(0, end))
+      this.#events.take(
+        body.rewritten(rest) ?? (end === rest.length ? rest : rest.subarray(0, end)),
+      )
       if (this.#endsEvents && !body.done) this.#endBetweenEvents()
     }
     if (body.done) {
       this.#isAnswered = true
       // Answered before all of it was sent: the service may not have read it.
-      this.#isReusable = head.keepAlive && end === rest.length && this.#requestBody.done
+      this.#isReusable =
+        head.keepAlive &&
+        end === rest.length &&
+        this.#requestBody.done &&
+        body.repaired === undefined
+      if (body.repaired !== undefined) this.#noteRepaired(body.repaired)
       if (this.#requestBody.done) this.#finish()
       else if (this.#isCut) this.#cut(stream)
     }

@@ -1,4 +1,4 @@
-import { formatErrorResponse, isHttpError, type RequestHead } from '@proj/http1'
+import { formatErrorResponse, HTTP_FAULTS, isHttpError, type RequestHead } from '@proj/http1'
 import type { ResetReason } from '@proj/tunnel/io'
 
 /** An error response of the server itself: Piko's status and text, and a code of ours for the cause. */
@@ -142,7 +142,9 @@ export function errorForReset(reason: ResetReason): ProxyError {
 /** The error for a message that was refused while it was parsed. */
 export function errorForFault(fault: unknown): ProxyError {
   if (!isHttpError(fault)) return PROXY_ERRORS.badResponse
-  return { status: fault.status, error: fault.message, code: fault.code.toLowerCase() }
+  const hint =
+    fault.side === 'response' ? `; to mend the service: ${HTTP_FAULTS[fault.fault].hint}` : ''
+  return { status: fault.status, error: `${fault.message}${hint}`, code: fault.code.toLowerCase() }
 }
 
 /** Made once: under load this answer has to cost less than the request. */

@@ -77,7 +77,7 @@ export class ResponseWriter {
     }
     const end = body.scan(bytes, 0)
     this.#hasBegun = true
-    const piece = end === bytes.length ? bytes : bytes.subarray(0, end)
+    const piece = body.rewritten(bytes) ?? (end === bytes.length ? bytes : bytes.subarray(0, end))
     if (piece.length > 0 && addsChunks(head.framing, this.#versionMinor)) {
       hasRoom = this.#writeJoined(`${text}${piece.length.toString(16)}\r\n`, piece, LINE_END)
     } else if (text !== '' || piece.length > 0) hasRoom = this.#writeJoined(text, piece)

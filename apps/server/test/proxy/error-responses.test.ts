@@ -204,7 +204,7 @@ describe('error responses of the server itself', () => {
     await using path = await tunnel({
       tcp: (socket) => {
         socket.on('error', () => {})
-        socket.once('data', () => socket.write('HTTP/1.1 200 OK\nX: y\n\n'))
+        socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nX\r\n\r\n'))
       },
     })
     const answer = await exchangeRaw(path.port, request('GET /'))

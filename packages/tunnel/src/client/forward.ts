@@ -10,6 +10,7 @@ import { proxyHeader, type ProxyProtocolVersion } from './proxy-protocol.ts'
 import { RESET_REASONS, type ResetReason } from '../protocol/reset-reason.ts'
 import { SocketSplice } from '../io/socket-splice.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
+import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
 import type { StreamReuse } from '../protocol/stream-reuse.ts'
 import type { Traffic } from '../io/traffic.ts'
 
@@ -34,6 +35,8 @@ export interface ForwardOptions {
   readonly exclusive?: boolean
   /** When its streams carry another request; see `ListenOptions`. Default: as the server is set. */
   readonly reuse?: StreamReuse
+  /** How answers of an `http` service are read; see `ListenOptions`. Default: `lenient`. */
+  readonly strictness?: AnswerStrictness
   /**
    * Judges a stream before the service is dialed: false resets it with `notPermitted`, a Duplex takes the
    * place of the service and dials it itself, or not. Default: every stream goes to the service.
@@ -65,12 +68,13 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
   if (options.proxyProtocol !== undefined && options.kind !== 'tcp') {
     throw new TypeError('proxyProtocol goes with kind tcp, an http stream has many visitors')
   }
-  const { kind, visitors, publicPort, exclusive, reuse } = options
+  const { kind, visitors, publicPort, exclusive, reuse, strictness } = options
   const demands = {
     ...(visitors !== undefined && { visitors }),
     ...(publicPort !== undefined && { publicPort }),
     ...(exclusive !== undefined && { exclusive }),
     ...(reuse !== undefined && { reuse }),
+    ...(strictness !== undefined && { strictness }),
   }
   return agent.listenChannels(endpoint, { kind, ...demands }, (channel, record) => {
     const gate = options.gate?.(record, (signal) => dialService(options, signal)) ?? true

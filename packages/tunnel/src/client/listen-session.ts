@@ -133,7 +133,7 @@ export class ListenSession implements KeptConnection {
   /** Asks for an endpoint; on the baseline wire the route has asked already. */
   register(listener: Listener): void {
     if (this.#over) return
-    const { endpoint, kind, visitors, publicPort, exclusive, reuse } = listener
+    const { endpoint, kind, visitors, publicPort, exclusive, reuse, strictness } = listener
     if (this.protocol === 'piko') {
       const unmet = unmetDemand(listener, {})
       if (unmet !== undefined) {
@@ -151,6 +151,7 @@ export class ListenSession implements KeptConnection {
       ...(publicPort !== undefined && { port: publicPort }),
       ...(exclusive && { exclusive }),
       ...(reuse !== undefined && { reuse }),
+      ...(strictness !== undefined && { strictness }),
     } as const
     this.#session.send({ type: 'register', id, endpoint, kind, ...demands })
   }
@@ -263,6 +264,13 @@ export class ListenSession implements KeptConnection {
         const { endpoint } = message
         for (const one of this.#registered) {
           if (one.endpoint === endpoint) one.shared(othersIn(message))
+        }
+        break
+      }
+      case 'malformed': {
+        const { endpoint, requestId, code, message: text } = message
+        for (const one of this.#registered) {
+          if (one.endpoint === endpoint) one.malformed({ endpoint, requestId, code, message: text })
         }
         break
       }

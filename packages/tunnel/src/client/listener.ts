@@ -6,7 +6,8 @@ import type { Channel, ChannelSink } from '@proj/mux'
 
 import { abortable } from '../abortable.ts'
 import { TunnelError } from '../errors.ts'
-import type { OtherAgents } from '../protocol/control-message.ts'
+import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
+import type { OtherAgents, RejectedAnswer } from '../protocol/control-message.ts'
 import type { StreamReuse } from '../protocol/stream-reuse.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
@@ -24,6 +25,8 @@ export interface ListenerEvents {
   offline: []
   /** The number of other agents that serve the endpoint changed; each agent gets a share of the visitors. */
   shared: [others: OtherAgents]
+  /** The server has rejected an answer of the service; of many it tells ten, then one each second. */
+  malformed: [rejected: RejectedAnswer]
 }
 
 const NO_OTHERS: OtherAgents = { agents: 0, hosts: 0 }
@@ -66,6 +69,12 @@ export interface ListenOptions {
    * of Piko, or one that does not know of it, does as it is set. Default: as the server is set (`proxy.reuse`).
    */
   readonly reuse?: StreamReuse
+  /**
+   * How answers of an `http` service are read that break the grammar of HTTP/1.1. `lenient`: those that have one
+   * reading are repaired, and the service's connection carries no other request. `strict`: each is rejected with
+   * 502. One session that asks for `strict` is enough. Default: `lenient`.
+   */
+  readonly strictness?: AnswerStrictness
 }
 
 /** An endpoint this agent serves. Made by `Agent.listen` and `Agent.forward`. */
@@ -82,6 +91,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
   readonly exclusive: boolean
   /** When its streams carry another request; undefined: as the server is set. */
   readonly reuse: StreamReuse | undefined
+  /** How answers of its service are read; undefined: `lenient`. */
+  readonly strictness: AnswerStrictness | undefined
   /** Resolves, never rejects, when the listener has ended; with an error if that was not asked for. */
   readonly closed: Promise<{ readonly error?: Error }>
 
@@ -108,6 +119,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
       publicPort,
       exclusive = false,
       reuse,
+      strictness,
       accept,
     }: ListenOptions & { readonly accept?: AcceptChannel },
     release: (listener: Listener) => Promise<void>,
@@ -119,6 +131,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     this.publicPort = publicPort
     this.exclusive = exclusive
     this.reuse = reuse
+    this.strictness = strictness
     this.accept = accept ?? ((channel, record) => this.#emitConnection(channel, record))
     this.#release = release
     this.closed = new Promise((resolve) => (this.#end = resolve))
@@ -200,6 +213,11 @@ export class Listener extends EventEmitter<ListenerEvents> {
     if (this.#ended || (others.agents === agents && others.hosts === hosts)) return
     this.#others = others
     this.#tell(() => this.emit('shared', others))
+  }
+
+  /** @internal */
+  malformed(rejected: RejectedAnswer): void {
+    if (!this.#ended) this.#tell(() => this.emit('malformed', rejected))
   }
 
   /** @internal */

@@ -1,5 +1,6 @@
 import type { ControlMessage } from './control-message.ts'
 import { CONTROL_CHARACTER } from './routes.ts'
+import { isAnswerStrictness } from './answer-strictness.ts'
 import { isStreamReuse } from './stream-reuse.ts'
 import { TunnelError } from '../errors.ts'
 
@@ -76,6 +77,7 @@ function parse(body: Buffer): ControlMessage | undefined {
         ...(fields['exclusive'] === true && { exclusive: true }),
         // A value of a later version is left out: the server's own setting holds then.
         ...(isStreamReuse(fields['reuse']) && { reuse: fields['reuse'] }),
+        ...(isAnswerStrictness(fields['strictness']) && { strictness: fields['strictness'] }),
       }
     case 'registered': {
       // They are shown to a person. One that is no text for that is left out, as one of another type is.
@@ -109,6 +111,14 @@ function parse(body: Buffer): ControlMessage | undefined {
         ...('holder' in fields && { holder: text(fields, 'holder') }),
         ...('since' in fields && { since: text(fields, 'since') }),
         ...('retryAfterMs' in fields && { retryAfterMs: count(fields, 'retryAfterMs') }),
+      }
+    case 'malformed':
+      return {
+        type: 'malformed',
+        endpoint: text(fields, 'endpoint'),
+        requestId: text(fields, 'requestId'),
+        code: text(fields, 'code'),
+        message: text(fields, 'message'),
       }
     case 'release':
       return { type: 'release', id: count(fields, 'id'), endpoint: text(fields, 'endpoint') }

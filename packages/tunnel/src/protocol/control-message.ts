@@ -1,3 +1,4 @@
+import type { AnswerStrictness } from './answer-strictness.ts'
 import type { StreamReuse } from './stream-reuse.ts'
 
 /**
@@ -21,6 +22,8 @@ export type ControlMessage =
       readonly exclusive?: true
       /** When its streams carry another request; absent: as the server is set. */
       readonly reuse?: StreamReuse
+      /** How the answers of the service are read; absent: `lenient`. */
+      readonly strictness?: AnswerStrictness
     }
   | {
       readonly type: 'registered'
@@ -47,6 +50,8 @@ export type ControlMessage =
       readonly otherHosts: number
     }
   | Refused
+  /** The server has rejected an answer of the service, for the log of the agent. */
+  | ({ readonly type: 'malformed' } & RejectedAnswer)
   | { readonly type: 'release'; readonly id: number; readonly endpoint: string }
   | { readonly type: 'released'; readonly id: number }
   | { readonly type: 'drain'; readonly retryAfterMs: number }
@@ -75,6 +80,18 @@ export interface OtherAgents {
   readonly agents: number
   /** How many IP addresses they have, without that of the agent itself: 0 when all are on one host. */
   readonly hosts: number
+}
+
+/** An answer of a service that does not follow HTTP/1.1, and cannot be read in one way alone. */
+export interface RejectedAnswer {
+  /** The endpoint of the service. */
+  readonly endpoint: string
+  /** Names the request in the logs of both programs. */
+  readonly requestId: string
+  /** What is wrong; stable. The visitor gets it in `adit-error`. */
+  readonly code: string
+  /** What is wrong and what would mend it, for people. */
+  readonly message: string
 }
 
 /** First message of each side. */

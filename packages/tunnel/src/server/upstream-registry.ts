@@ -3,10 +3,11 @@ import { EventEmitter } from 'node:events'
 
 import type { Channel, ChannelSink } from '@proj/mux'
 
-import type { OtherAgents } from '../protocol/control-message.ts'
+import type { OtherAgents, RejectedAnswer } from '../protocol/control-message.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import type { LastOutcome, StreamOutcome } from '../protocol/stream-outcome.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
+import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
 import { type StreamReuse, stricterReuse } from '../protocol/stream-reuse.ts'
 import type { VisitorRules } from '../protocol/visitor-rules.ts'
 import { type ReachedQuota, StreamQuota } from './stream-quota.ts'
@@ -58,6 +59,8 @@ export interface Upstream {
   doubt(isAtOnce?: boolean): void
   /** Another agent began or ceased to serve an endpoint of the session. */
   agentsChanged?(endpoint: Endpoint): void
+  /** An answer of a service was rejected, which its owner has to know; absent where the agent cannot be told. */
+  answerRejected?(rejected: RejectedAnswer): void
   /** Pings the agent; without an answer the session ends soon. */
   probe(): void
   /**
@@ -80,6 +83,8 @@ export interface EndpointWishes {
   readonly exclusive?: boolean
   /** When its streams carry another request. Default: as the server is set. */
   readonly reuse?: StreamReuse
+  /** How the answers of its service are read. Default: `lenient`. */
+  readonly strictness?: AnswerStrictness
 }
 
 /** Agents of one endpoint that are told of each other; with more of them each change would be many messages. */
@@ -115,6 +120,8 @@ interface Entry<Rules extends VisitorRules> {
   reuse: StreamReuse | undefined
   /** Whether a session for requests said nothing: the server's setting is to hold for it. */
   hasUnsaidReuse: boolean
+  /** Sessions that ask for strict reading of answers. */
+  readonly strict: Set<Upstream>
 }
 
 /**
@@ -137,6 +144,8 @@ export class UpstreamRegistry<
   #guarded = 0
   /** Number of endpoints with `reuse`; while it is 0, none has to be looked up. */
   #reusing = 0
+  /** Number of endpoints with a session that asks for strict reading; while it is 0, none has to be looked up. */
+  #strict = 0
   #standingRules: (endpoint: Endpoint) => readonly Rules[] = () => []
 
   /**
@@ -161,7 +170,7 @@ export class UpstreamRegistry<
     upstream: Upstream,
     rules?: Rules,
     kind?: 'http' | 'tcp',
-    { exclusive = false, reuse }: EndpointWishes = {},
+    { exclusive = false, reuse, strictness }: EndpointWishes = {},
   ): void {
     let entry = this.#find(endpoint)
     const fresh = entry === undefined
@@ -178,6 +187,7 @@ export class UpstreamRegistry<
         reuses: new Map(),
         reuse: undefined,
         hasUnsaidReuse: false,
+        strict: new Set(),
         rules: undefined,
       }
       this.#insert(entry)
@@ -194,6 +204,7 @@ export class UpstreamRegistry<
     if (reuse === undefined) entry.reuses.delete(upstream)
     else entry.reuses.set(upstream, reuse)
     this.#settleReuse(entry)
+    this.#setStrict(entry, upstream, strictness === 'strict')
     this.#demand(entry, upstream, rules)
     if (agent === undefined) tellOthers(entry, upstream.peer)
     if (!fresh) return
@@ -214,6 +225,7 @@ export class UpstreamRegistry<
     entry.tcp.delete(upstream)
     entry.exclusive.delete(upstream)
     entry.reuses.delete(upstream)
+    this.#setStrict(entry, upstream, false)
     this.#demand(entry, upstream, undefined)
     agent.sessions.splice(agent.sessions.indexOf(upstream), 1)
     this.#settleReuse(entry)
@@ -343,6 +355,12 @@ export class UpstreamRegistry<
     return entry.hasUnsaidReuse ? stricterReuse(entry.reuse, byDefault) : entry.reuse
   }
 
+  /** How the answers of an endpoint's service are read: strictly when one of its sessions asks for that. */
+  strictness(endpoint: Endpoint): AnswerStrictness {
+    if (this.#strict === 0) return 'lenient'
+    return (this.#find(endpoint)?.strict.size ?? 0) > 0 ? 'strict' : 'lenient'
+  }
+
   /** Remembers the outcome of a stream to an endpoint's service, as long as a session serves it. */
   report(endpoint: Endpoint, outcome: StreamOutcome): void {
     const entry = this.#find(endpoint)
@@ -404,6 +422,13 @@ export class UpstreamRegistry<
     if (rules === undefined) entry.demands.delete(upstream)
     else entry.demands.set(upstream, rules)
     this.#settleRules(entry)
+  }
+
+  #setStrict({ strict }: Entry<Rules>, upstream: Upstream, isStrict: boolean): void {
+    const before = strict.size
+    if (isStrict) strict.add(upstream)
+    else strict.delete(upstream)
+    this.#strict += Number(strict.size > 0) - Number(before > 0)
   }
 
   #settleReuse(entry: Entry<Rules>): void {

@@ -9,7 +9,7 @@ import {
 
 import { onAborted } from '../abortable.ts'
 import { isTunnelError } from '../errors.ts'
-import type { ControlMessage } from '../protocol/control-message.ts'
+import type { ControlMessage, RejectedAnswer } from '../protocol/control-message.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import { LivenessProbe } from '../protocol/liveness-probe.ts'
 import type { Register } from './judge-registration.ts'
@@ -69,6 +69,9 @@ const FULL_LOG_MS = 60_000
 const FULL_HINT =
   'raise connect.connections at the agent, or limit what its visitors may do at once'
 
+/** Rejected answers that an agent is told of at once; one more every second. */
+const MAX_TOLD_REJECTED = 10
+
 /** Streams an agent may open: the control stream, and room for what a later version may add. */
 export const MAX_INBOUND_STREAMS = 8
 
@@ -95,6 +98,9 @@ export class UpstreamSession implements Upstream {
   #isKept = false
   #wantsToGo = false
   #loggedFullAtMs = -Infinity
+  /** How many rejected answers the agent may be told of, as of then. */
+  #untoldRejected = MAX_TOLD_REJECTED
+  #toldRejectedAtMs = 0
   /** Since when the agent owes an answer, and how many bytes had come by then. */
   #doubtedAtMs: number | undefined
   #doubtedBytes = 0
@@ -301,6 +307,18 @@ export class UpstreamSession implements Upstream {
     if (this.#leaving.signal.aborted) return
     const { agents: others, hosts: otherHosts } = this.#options.registry.othersOf(endpoint, this)
     this.#session.send({ type: 'shared', endpoint: endpoint.name, others, otherHosts })
+  }
+
+  /** @inheritdoc */
+  answerRejected(rejected: RejectedAnswer): void {
+    if (this.protocol === 'piko' || this.#leaving.signal.aborted) return
+    const nowMs = performance.now()
+    const gained = (nowMs - this.#toldRejectedAtMs) / 1000
+    this.#toldRejectedAtMs = nowMs
+    this.#untoldRejected = Math.min(MAX_TOLD_REJECTED, this.#untoldRejected + gained)
+    if (this.#untoldRejected < 1) return // the log of the server has all of them
+    this.#untoldRejected -= 1
+    this.#session.send({ type: 'malformed', ...rejected })
   }
 
   /** @inheritdoc */

@@ -22,6 +22,9 @@ const MESSAGES: readonly ControlMessage[] = [
   { type: 'register', id: 3, endpoint: 'web', kind: 'http', reuse: 'never' },
   { type: 'register', id: 3, endpoint: 'web', kind: 'http', exclusive: true, reuse: 'safe' },
   { type: 'register', id: 3, endpoint: 'web', kind: 'http', reuse: 'always' },
+  { type: 'register', id: 3, endpoint: 'web', kind: 'http', strictness: 'strict' },
+  { type: 'register', id: 3, endpoint: 'web', kind: 'http', strictness: 'lenient' },
+  { type: 'malformed', endpoint: 'web', requestId: 'a-1', code: 'c', message: 'response rejected' },
   { type: 'registered', id: 3, urls: [], others: 2, otherHosts: 1 },
   { type: 'shared', endpoint: 'web', others: 1, otherHosts: 0 },
   { type: 'refused', id: 2, code: 'not-permitted', message: 'endpoint not permitted' },
@@ -67,7 +70,7 @@ describe.each(MESSAGES)('%j', (message) => {
     const optional = new Set(
       message.type === 'drain' ? ['type'] : ['type', 'urls', 'port', 'exclusive', 'retryAfterMs'],
     )
-    if (message.type === 'register') optional.add('reuse')
+    if (message.type === 'register') optional.add('reuse').add('strictness')
     if (message.type === 'registered') optional.add('others').add('otherHosts')
     const needed = Object.keys(message).filter((name) => !optional.has(name))
     const codes = needed.map((name) => {
@@ -135,6 +138,15 @@ test.each(['', 'Never', 'sometimes', 'toString', true, 0, null, {}, ['never']])(
   (reuse) => {
     const register = { type: 'register', id: 1, endpoint: 'web', kind: 'http' }
     const bytes = framed(JSON.stringify({ ...register, reuse }))
+    expect(new ControlMessageReader().push(bytes)).toEqual([register])
+  },
+)
+
+test.each(['', 'Strict', 'loose', 'toString', true, 0, null, {}, ['strict']])(
+  'strictness is lenient, strict or absent: %j is absent',
+  (strictness) => {
+    const register = { type: 'register', id: 1, endpoint: 'web', kind: 'http' }
+    const bytes = framed(JSON.stringify({ ...register, strictness }))
     expect(new ControlMessageReader().push(bytes)).toEqual([register])
   },
 )

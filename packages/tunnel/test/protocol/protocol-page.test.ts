@@ -45,6 +45,7 @@ const SAMPLES: Record<ControlMessage['type'], ControlMessage> = {
     port: 0,
     exclusive: true,
     reuse: 'never',
+    strictness: 'strict',
   },
   registered: {
     type: 'registered',
@@ -66,6 +67,7 @@ const SAMPLES: Record<ControlMessage['type'], ControlMessage> = {
     since: 's',
     retryAfterMs: 1,
   },
+  malformed: { type: 'malformed', endpoint: 'e', requestId: 'r', code: 'c', message: 'm' },
   release: { type: 'release', id: 1, endpoint: 'e' },
   released: { type: 'released', id: 1 },
   drain: { type: 'drain', retryAfterMs: 1 },

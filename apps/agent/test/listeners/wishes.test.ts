@@ -1,0 +1,62 @@
+import { PasswordChecks, SourceLimiter, VISITOR_FAILURES } from '@proj/auth'
+import { loadSettings } from '@proj/config'
+import { RecordingLogger } from '@proj/testkit/recording-logger'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
+import { Agent } from '@proj/tunnel'
+import { expect, test } from 'vitest'
+
+import { ServiceListener } from '../../src/listeners/service-listener.ts'
+import { settings } from '../../src/settings.ts'
+
+async function load(listener: string) {
+  using folder = temporaryDirectory()
+  const path = folder.write('adit.yaml', `listeners: [{ endpoint: web, addr: 3000, ${listener} }]`)
+  return await loadSettings(settings, { cwd: folder.path, env: {}, files: [path] })
+}
+
+const gateParts = { checks: new PasswordChecks(), failures: new SourceLimiter(VISITOR_FAILURES) }
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+
+test.each([
+  ['reuse: never', { reuse: 'never' }],
+  ['reuse: always', { reuse: 'always' }],
+  ['strictness: strict', { strictness: 'strict' }],
+  ['strictness: lenient', { strictness: 'lenient' }],
+  ['protocol: http', {}],
+  ['protocol: tcp', {}],
+])('a listener with %s asks the server for %j', async (listener, wishes) => {
+  const loaded = await load(listener)
+  const [setting] = loaded.ok ? loaded.settings.listeners : []
+  if (setting === undefined) throw new Error('the settings have problems')
+  await using agent = new Agent({ url: 'http://127.0.0.1:1' })
+  await using made = new ServiceListener(agent, setting, undefined, gateParts, silent).listener
+  const { reuse, strictness } = made
+  expect({ reuse, strictness }).toEqual({ reuse: undefined, strictness: undefined, ...wishes })
+})
+
+test.each(['reuse: safe', 'strictness: strict'])(
+  '%s is no setting of a TCP service',
+  async (wish) => {
+    const { ok, problems } = await load(`protocol: tcp, ${wish}`)
+    expect(ok).toBe(false)
+    const key = `listeners[0].${wish.split(':')[0]}`
+    expect(problems).toMatchObject([{ key, severity: 'error' }])
+  },
+)
+
+test('an answer that the server has rejected is in the log of the agent, at level info', async () => {
+  const loaded = await load('protocol: http')
+  const [setting] = loaded.ok ? loaded.settings.listeners : []
+  if (setting === undefined) throw new Error('the settings have problems')
+  const logger = new RecordingLogger()
+  await using agent = new Agent({ url: 'http://127.0.0.1:1' })
+  await using made = new ServiceListener(agent, setting, undefined, gateParts, logger).listener
+  made.emit('malformed', { endpoint: 'web', requestId: 'a-1', code: 'c', message: 'why' })
+  expect(logger.records).toEqual([
+    {
+      level: 'info',
+      message: 'answer of the service rejected',
+      fields: { endpoint: 'web', requestId: 'a-1', code: 'c', reason: 'why' },
+    },
+  ])
+})
