@@ -7,7 +7,7 @@
  */
 
 import { equalsIgnoreCase, parseDecimal } from './ascii.ts'
-import { HttpError, type HttpSide } from './errors.ts'
+import { HttpError, type HttpFault, type HttpSide } from './errors.ts'
 import { KIND } from './header-kinds.ts'
 import type { HeaderLines } from './header-lines.ts'
 
@@ -21,6 +21,38 @@ export type BodyFraming =
   | { readonly kind: 'chunked' }
   /** Everything until the connection ends; only in responses. */
   | { readonly kind: 'until-close' }
+
+/** Receives payload bytes in order. A piece is a part of the scanned chunk, not a copy. */
+export type PayloadSink = (piece: Buffer) => void
+
+/** Reads the body of one message, as far as its framing says. */
+export interface BodyReader {
+  /** Whether the last byte of the message was seen; never true for a body that ends with its connection. */
+  readonly done: boolean
+  /** Bytes of the message that are still to come; Infinity where that is not known. */
+  readonly leftBytes: number
+  /**
+   * Whether bytes are to come that were announced: the rest of a length, of a chunk or of the end behind the last
+   * chunk. Before a chunk nothing is announced: its sender may be waiting for something to send.
+   */
+  readonly isOwed: boolean
+  /**
+   * Takes the bytes of chunk from offset on, as far as they are part of this message.
+   * @param onPayload - receives the payload without its framing, for a peer that gets other framing
+   * @returns index just past the last byte of this message in chunk: the length of the chunk while
+   * the body goes on, and offset when the body was done before
+   * @throws {HttpError} for a malformed chunked body; the reader must not be used again
+   */
+  scan(chunk: Buffer, offset: number, onPayload?: PayloadSink): number
+  /** The first fault that was repaired, or undefined; see `Strictness`. */
+  readonly repaired: HttpFault | undefined
+  /**
+   * Returns what is to be sent for the bytes of the last scan, from its offset to its end; undefined for these
+   * bytes themselves, as always without repairs.
+   * @param chunk - that of the last scan
+   */
+  rewritten(chunk: Buffer): Buffer | undefined
+}
 
 /** The framing of a message without a body. */
 export const NO_BODY: BodyFraming = Object.freeze({ kind: 'none' })

@@ -7,8 +7,9 @@ export {
   type ResponseHeadResult,
 } from './response-head.ts'
 
-export type { BodyFraming } from './body-framing.ts'
-export { ChunkedBody, createBodyReader, type BodyReader, type PayloadSink } from './body-reader.ts'
+export type { BodyFraming, BodyReader, PayloadSink } from './body-framing.ts'
+export { createBodyReader } from './body-reader.ts'
+export { ChunkedBody } from './chunked-body.ts'
 export type { Strictness } from './repair-lines.ts'
 
 export {

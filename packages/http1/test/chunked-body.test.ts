@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ChunkedBody } from '../src/body-reader.ts'
+import { ChunkedBody } from '../src/chunked-body.ts'
 import { HTTP_FAULTS } from '../src/errors.ts'
 import { bytesOf, readBody, singleBytes } from './feeding.ts'
 import { REJECTED_BODIES } from './rejected.ts'

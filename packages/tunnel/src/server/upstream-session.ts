@@ -1,3 +1,4 @@
+// Length: one session; its endpoints, its streams, the agent's silence and its end are judged against one state.
 import {
   type Channel,
   type ChannelSink,
