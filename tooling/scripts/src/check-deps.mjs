@@ -45,14 +45,29 @@ function checkGraph(root, graph) {
 function checkReasons(root, graph) {
   const text = existsSync(join(root, DOC)) ? readFileSync(join(root, DOC), 'utf8') : ''
   const production = text.split(/^## /m).find((section) => section.startsWith('Production')) ?? ''
-  const rows = [...production.matchAll(/^\| `([^`]+)` +\|/gm)].map(([, name = '']) => name)
-  const direct = new Set(graph.filter((found) => found.direct).map(({ name }) => name))
+  const cells = [...production.matchAll(/^\| (`[^|]+`) +\|/gm)].map(([, cell = '']) => cell)
+  const rows = cells.flatMap((cell) =>
+    [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
+  )
+  const direct = graph.filter((found) => found.direct).map(({ name }) => name)
   return [
-    ...[...direct]
-      .filter((name) => !rows.includes(name))
+    ...direct
+      .filter((name) => !rows.some((row) => covers(row, name)))
       .map((name) => `${DOC}: no line under Production says why we have ${name}`),
-    ...rows.filter((name) => !direct.has(name)).map((name) => `${DOC}: ${name} is not used`),
+    ...rows
+      .filter((row) => !direct.some((name) => covers(row, name)))
+      .map((row) => `${DOC}: ${row} is not used`),
   ]
+}
+
+/**
+ * Whether a row is about a package; `@a/*` is about the binaries of one library for each platform.
+ *
+ * @param {string} row
+ * @param {string} name
+ */
+function covers(row, name) {
+  return row === name || (row.endsWith('/*') && name.startsWith(row.slice(0, -1)))
 }
 
 /**

@@ -1,6 +1,7 @@
 // @ts-check
-// What a user installs with our published packages: all their dependencies, direct and indirect, read
-// from the installed manifests.
+// What a user gets with our published packages: all their dependencies, direct and indirect, read from the
+// installed manifests. A program is a bundle: what it contains stands under `devDependencies`, with a version
+// of the catalog `prod`.
 import { existsSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { readManifest, workspacePackages } from './workspace.mjs'
@@ -25,7 +26,12 @@ export function productionGraph(root) {
   /** @type {Map<string, Installed>} */
   const found = new Map()
   for (const { path, manifest, published } of workspacePackages(root)) {
-    if (published) collect(path, manifest, manifest.name, true, found)
+    if (!published) continue
+    const bundled = Object.entries(manifest.devDependencies ?? {}).filter(
+      ([, range]) => range === 'catalog:prod',
+    )
+    const dependencies = { ...manifest.dependencies, ...Object.fromEntries(bundled) }
+    collect(path, { ...manifest, dependencies }, manifest.name, true, found)
   }
   return [...found.values()].toSorted((a, b) => a.name.localeCompare(b.name))
 }

@@ -35,6 +35,34 @@ test('what a dependency brings along is checked too', () => {
   expect(found).toEqual(['@proj/mux > ws > deep 1: licence X is not on the list'])
 })
 
+test('what a program contains is checked as what a package brings', () => {
+  const program = {
+    name: '@proj/agent',
+    devDependencies: { pino: 'catalog:prod', vitest: 'catalog:dev' },
+  }
+  const found = with_({
+    'apps/agent/package.json': program,
+    'apps/agent/node_modules/pino/package.json': { name: 'pino', version: '1.0.0', license: 'X' },
+  })
+  expect(found).toEqual([
+    '@proj/agent > pino 1.0.0: licence X is not on the list',
+    'docs/dependencies.md: no line under Production says why we have pino',
+  ])
+})
+
+test('one row is about the binaries of a library for each platform', () => {
+  const program = { name: '@proj/agent', optionalDependencies: { '@a/arm': 'x', '@a/x64': 'x' } }
+  const files = {
+    'apps/agent/package.json': program,
+    'apps/agent/node_modules/@a/x64/package.json': { ...ws, name: '@a/x64' },
+  }
+  expect(with_(files)).toEqual([
+    'docs/dependencies.md: no line under Production says why we have @a/x64',
+  ])
+  const rows = '## Production\n\n| `ws` | why |\n| `@a/*` | why |\n'
+  expect(with_({ ...files, 'docs/dependencies.md': rows })).toEqual([])
+})
+
 test('each dependency has its line, and no line is left over', () => {
   const found = with_({ 'docs/dependencies.md': '## Production\n\n| `zod` | why |\n' })
   expect(found).toEqual([

@@ -13,7 +13,7 @@ const manifest = {
   version: '1.2.3',
   type: 'module',
   files: ['dist'],
-  exports: { types: './dist/index.d.ts', default: './dist/index.js' },
+  exports: { '.': { types: './dist/index.d.ts', default: './dist/index.js' } },
 }
 const good: Files = {
   'package.json': { name: 'root', private: true },

@@ -5,8 +5,12 @@
  */
 import { closeSync, existsSync, fchmodSync, openSync } from 'node:fs'
 
-import Libsql from 'libsql'
-
+import {
+  type OpenSqlite,
+  openSqlite,
+  type SqliteConnection,
+  type SqliteStatement,
+} from './sqlite.ts'
 import { StoreError, type StoreErrorCode } from './store-error.ts'
 
 /** What a column holds and a parameter may be. */
@@ -23,6 +27,8 @@ export interface DatabaseOptions {
   readonly busyTimeoutMs?: number
   /** Whether a file that is missing or holds nothing is filled. Default true; else it is STORE_LOST. */
   readonly mayCreate?: boolean
+  /** Library that opens it. Default: the one of this installation. */
+  readonly open?: OpenSqlite | undefined
 }
 
 /** Marks the file as ours: "ADIT". */
@@ -42,19 +48,17 @@ const CODES: readonly (readonly [prefix: string, code: StoreErrorCode])[] = [
 
 const DEFECTS = /^SQLITE_(ERROR|CONSTRAINT|MISUSE|MISMATCH|RANGE)/
 
-type Statement = ReturnType<InstanceType<typeof Libsql>['prepare']>
-
 /** An open database. Calls are synchronous; those that write wait for the disk, a few ms. */
 export class Database {
   /** Path of the file. */
   readonly file: string
-  readonly #connection: InstanceType<typeof Libsql>
+  readonly #connection: SqliteConnection
   /** By their text; there are only as many as the code has. */
-  readonly #statements = new Map<string, Statement>()
+  readonly #statements = new Map<string, SqliteStatement>()
   #isOpen = true
   #isHandedOver = false
 
-  private constructor(file: string, connection: InstanceType<typeof Libsql>) {
+  private constructor(file: string, connection: SqliteConnection) {
     this.file = file
     this.#connection = connection
   }
@@ -66,13 +70,14 @@ export class Database {
    */
   static open(file: string, options: DatabaseOptions): Database {
     const { migrations, busyTimeoutMs = BUSY_TIMEOUT_MS, mayCreate = true } = options
+    const open = options.open ?? openSqlite
     if (!mayCreate && !existsSync(file)) throw new StoreError('STORE_LOST', `${file} is missing`)
     const connection = named(file, () => {
       // Created here, because SQLite would make it readable for all users; its other files get the same mode.
       const descriptor = openSync(file, 'a', 0o600)
       fchmodSync(descriptor, 0o600) // a restored backup may have another mode
       closeSync(descriptor)
-      return new Libsql(file, { timeout: busyTimeoutMs })
+      return open(file, busyTimeoutMs)
     })
     const database = new Database(file, connection)
     try {
@@ -202,7 +207,7 @@ export class Database {
     return steps
   }
 
-  #statement(sql: string): Statement {
+  #statement(sql: string): SqliteStatement {
     let statement = this.#statements.get(sql)
     if (statement === undefined) {
       statement = this.#connection.prepare(sql)

@@ -7,8 +7,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 
-import Libsql from 'libsql'
-
+import { type OpenSqlite, openSqlite, type SqliteConnection } from './sqlite.ts'
 import { isStoreError, StoreError } from './store-error.ts'
 
 /** A data directory that this process alone serves. */
@@ -35,11 +34,12 @@ const HOLDER_FILE = 'adit.holder'
  * Takes the lock of a data directory, or fails at once.
  *
  * @param directory - exists
+ * @param open - library that locks it; default: the one of this installation
  * @throws {StoreError} STORE_IN_USE, naming who has it; STORE_UNUSABLE when no file can be made there.
  */
-export function lockDirectory(directory: string): DirectoryLock {
+export function lockDirectory(directory: string, open: OpenSqlite = openSqlite): DirectoryLock {
   const holderFile = join(directory, HOLDER_FILE)
-  const connection = locked(directory, holderFile)
+  const connection = locked(directory, holderFile, open)
   let isHeld = true
   const release = (): void => {
     if (!isHeld) return
@@ -77,13 +77,13 @@ export function findHolder(directory: string): Holder | undefined {
   }
 }
 
-function locked(directory: string, holderFile: string): InstanceType<typeof Libsql> {
+function locked(directory: string, holderFile: string, open: OpenSqlite): SqliteConnection {
   const file = join(directory, LOCK_FILE)
-  let connection: InstanceType<typeof Libsql> | undefined
+  let connection: SqliteConnection | undefined
   try {
     // Created here, because SQLite would create it readable by all users.
     writeFileSync(file, '', { flag: 'a', mode: 0o600 })
-    connection = new Libsql(file, { timeout: 0 })
+    connection = open(file, 0)
     connection.exec('BEGIN IMMEDIATE')
     return connection
   } catch (cause) {

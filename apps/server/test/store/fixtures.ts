@@ -5,6 +5,13 @@ import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
 import { Database } from '../../src/store/database.ts'
 import { MIGRATIONS } from '../../src/store/migrations.ts'
+import { openLibsql, openNodeSqlite } from '../../src/store/sqlite.ts'
+
+/** The libraries of this Node that a file is opened with: each passes the same tests. */
+export const LIBRARIES = [
+  { library: 'libsql', openSqlite: openLibsql },
+  { library: 'node:sqlite', openSqlite: openNodeSqlite }, // from Node 22.16 on
+].filter(({ openSqlite }) => openSqlite !== undefined)
 
 /** A database of its own for the running test. */
 export function freshDatabase(): Database {

@@ -1,5 +1,0 @@
-export { Server } from './server.ts'
-export type { ServerListeners, ServerOptions } from './server.ts'
-export type { ServerListener } from './server-listener.ts'
-export { PROXY_LIMITS } from './proxy/proxy-options.ts'
-export type { ProxyOptions } from './proxy/proxy-options.ts'

@@ -1,0 +1,86 @@
+// @ts-check
+// The build of a program: its sources, our packages and their dependencies in one file of JavaScript, with
+// a source map and the licences of what is not ours. A program of one file starts in a third of the time, and
+// an installation of it has no other packages than the native modules, which stay outside.
+//
+//     node bundle-program.mjs        in the folder of a program: src/main.ts to dist/main.js
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { rolldown } from 'rolldown'
+import { readManifest } from './workspace.mjs'
+
+/** Modules that are not JavaScript: a package of their own, loaded where it fits the platform. */
+export const NATIVE_MODULES = ['bufferutil', 'utf-8-validate', /^@libsql\//]
+
+/** File beside the bundle with the licences of the packages in it. */
+export const LICENCES_FILE = 'third-party-licences.txt'
+
+/**
+ * Writes the program of an app as one file.
+ *
+ * @param {string} app - folder of the program
+ * @param {string} folder - where `main.js`, its source map and the licences are written; emptied before
+ * @param {{ define?: Record<string, string> }} [options] - define: constants of the sources, by name
+ * @returns {Promise<string[]>} packages of others that it contains, as `name@version`, in order
+ */
+export async function bundleProgram(app, folder, { define = {} } = {}) {
+  rmSync(folder, { recursive: true, force: true })
+  const bundle = await rolldown({
+    input: join(app, 'src/main.ts'),
+    platform: 'node',
+    external: NATIVE_MODULES,
+    resolve: { conditionNames: ['@proj/source', 'node', 'import', 'module', 'default'] },
+    transform: { target: 'node20.20', define },
+  })
+  const { output } = await bundle.write({
+    file: join(folder, 'main.js'),
+    format: 'esm',
+    codeSplitting: false,
+    sourcemap: true,
+    sourcemapExcludeSources: true, // names and lines of a stack need the map alone
+  })
+  await bundle.close()
+  const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []))
+  const packages = packagesOf(modules)
+  writeFileSync(join(folder, LICENCES_FILE), [...packages.values()].map(licenceOf).join('\n'))
+  return [...packages.keys()]
+}
+
+/**
+ * @param {string[]} modules - files
+ * @returns {Map<string, string>} `name@version` → folder, of the packages that are not ours
+ */
+function packagesOf(modules) {
+  /** @type {Map<string, string>} */
+  const found = new Map()
+  for (const file of modules.filter((name) => name.includes('/node_modules/'))) {
+    const folder = packageOf(dirname(file))
+    const { name, version } = readManifest(folder)
+    found.set(`${name}@${version}`, folder)
+  }
+  return new Map([...found].toSorted(([a], [b]) => a.localeCompare(b)))
+}
+
+/**
+ * The package of a folder: some have manifests without a name in folders of theirs.
+ *
+ * @param {string} folder
+ * @returns {string}
+ */
+function packageOf(folder) {
+  const isPackage = existsSync(join(folder, 'package.json')) && readManifest(folder)['version']
+  return isPackage ? folder : packageOf(dirname(folder))
+}
+
+/** @param {string} folder */
+function licenceOf(folder) {
+  const { name, version, license } = readManifest(folder)
+  const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry))
+  const text = file === undefined ? '' : readFileSync(join(folder, file), 'utf8').trim()
+  return `${name} ${version}, ${license}\n\n${text}\n\n${'-'.repeat(80)}\n`
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  await bundleProgram(process.cwd(), join(process.cwd(), 'dist'))
+}
