@@ -14,7 +14,7 @@ import { type AgentTree, settings } from './settings.ts'
 import { type ProcessOrigin, start } from './start.ts'
 import { showStatus } from './commands/status.ts'
 import { upgradeAgent } from './commands/upgrade.ts'
-import { SOFTWARE } from './version.ts'
+import { COMMIT, SOFTWARE } from './version.ts'
 
 /** Address of the JSON Schema of the configuration file. */
 export const SCHEMA_ID = 'https://adit.example/schema/agent.json'
@@ -24,6 +24,7 @@ export async function run(around: Surroundings, origin: ProcessOrigin): Promise<
   return await runCommandLine<AgentTree, OwnCommands>(
     {
       software: SOFTWARE,
+      commit: COMMIT,
       settings,
       commands,
       schemaId: SCHEMA_ID,

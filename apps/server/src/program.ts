@@ -13,7 +13,7 @@ import { type ProcessOrigin, start } from './start.ts'
 import { status } from './commands/status.ts'
 import { findTlsFaults } from './tls/tls-material.ts'
 import { upgradeServer } from './commands/upgrade-command.ts'
-import { SOFTWARE } from './version.ts'
+import { COMMIT, SOFTWARE } from './version.ts'
 
 /** Address of the JSON Schema of the configuration file. */
 export const SCHEMA_ID = 'https://adit.example/schema/server.json'
@@ -23,6 +23,7 @@ export async function run(around: Surroundings, origin: ProcessOrigin): Promise<
   return await runCommandLine<ServerTree, OwnCommands>(
     {
       software: SOFTWARE,
+      commit: COMMIT,
       settings,
       commands,
       schemaId: SCHEMA_ID,

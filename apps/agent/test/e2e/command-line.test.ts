@@ -254,5 +254,5 @@ test.for([['--help'], ['help'], ['http', '--help'], ['help', 'config']])(
 )
 
 test('--version is program and version', async () => {
-  expect((await ended(['--version'])).stdout).toMatch(/^adit \d+\.\d+\.\d+\n$/)
+  expect((await ended(['--version'])).stdout).toMatch(/^adit \d+\.\d+\.\d+ \(Node \d+\./)
 })

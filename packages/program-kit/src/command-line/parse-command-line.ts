@@ -63,7 +63,8 @@ export type ParsedCommandLine<
     }
   /** Help was asked for; `topic` is the command it is asked about. */
   | { readonly kind: 'help'; readonly topic: string | undefined }
-  | { readonly kind: 'version' }
+  /** The version was asked for, as JSON or as text. */
+  | { readonly kind: 'version'; readonly json: boolean }
   /** The command line is wrong. */
   | {
       readonly kind: 'error'
@@ -98,7 +99,9 @@ export function parseCommandLine<
   const name = matchCommand(definition.commands, wanted)
   const asked = uses.some(({ flag }) => flag === 'help') || words[0] === 'help'
   if (asked) return { kind: 'help', topic: name ?? wanted[0] }
-  if (uses.some(({ flag }) => flag === 'version')) return { kind: 'version' }
+  if (uses.some(({ flag }) => flag === 'version')) {
+    return { kind: 'version', json: uses.some(({ flag }) => flag === 'json') }
+  }
 
   const chosen = name ?? (words.length === 0 ? definition.defaultCommand : undefined)
   const command = chosen === undefined ? undefined : definition.commands[chosen]

@@ -88,6 +88,8 @@ export function defaultFileOf(program: string): DefaultFile {
 export interface ProgramDefinition<Tree extends SettingsTree, List extends CommandList> {
   /** Program and version, `adit/1.2.3`. */
   readonly software: string
+  /** Commit that the program was built from; undefined: it was not built for a release. */
+  readonly commit?: string | undefined
   /** What `defineSettings` returned for the program. */
   readonly settings: Settings<Tree>
   /** Its own commands and those of STANDARD_COMMANDS. */
@@ -125,7 +127,7 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
   program: ProgramDefinition<Tree, List>,
   around: Surroundings,
 ): Promise<number> {
-  const { settings, commands, software } = program
+  const { settings, commands } = program
   const { stdout, stderr, env, argv, cwd } = around
   const { aliases, refused } = program.piko.flags
   const line = parseCommandLine<List & StandardCommands, GlobalFlags>(commands, {
@@ -136,7 +138,7 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
   })
   switch (line.kind) {
     case 'version':
-      stdout.write(`${software.replace('/', ' ')}\n`)
+      stdout.write(formatVersion(program, line.json))
       return EXIT.ok
     case 'help': {
       const columns = stdout.columns ?? DEFAULT_COLUMNS
@@ -156,6 +158,10 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
   if (command.name === 'completion') {
     const { shell } = (command as ParsedCommand<Pick<StandardCommands, 'completion'>>).args
     stdout.write(completionScript(commands, shell))
+    return EXIT.ok
+  }
+  if (command.name === 'version') {
+    stdout.write(formatVersion(program, json))
     return EXIT.ok
   }
   const title = `Configuration of ${commands.program}`
@@ -231,6 +237,18 @@ async function findDefaultFile(
       hint: 'give read access, or name the file to use with --config',
     }))
   return { files: path === undefined ? [] : [path], problems }
+}
+
+/** Fields of the JSON are only added. */
+function formatVersion(
+  { software, commit }: Pick<ProgramDefinition<SettingsTree, CommandList>, 'software' | 'commit'>,
+  json: boolean,
+): string {
+  const [program = '', version = ''] = software.split('/')
+  const { arch, platform, versions } = process
+  if (json) return jsonLine({ program, version, commit, node: versions.node, platform, arch })
+  const built = commit === undefined ? '' : `commit ${commit.slice(0, 12)}, `
+  return `${program} ${version} (${built}Node ${versions.node}, ${platform} ${arch})\n`
 }
 
 async function inspected<Tree extends SettingsTree>(

@@ -36,6 +36,8 @@ export interface StandardCommands {
   readonly 'config schema': Command
   /** Prints the reference page. */
   readonly 'config reference': Command
+  /** Prints the version; the same as the flag. */
+  readonly version: Command
   /** Prints a completion script. */
   readonly completion: Command & { readonly args: { readonly shell: Argument<Shell> } }
 }
@@ -90,6 +92,10 @@ export const STANDARD_COMMANDS: StandardCommands = {
   },
   'config reference': {
     description: 'Prints the reference page of every setting, in Markdown.',
+    settings: [],
+  },
+  version: {
+    description: 'Shows the version, the commit it was built from and the version of Node.',
     settings: [],
   },
   completion: {

@@ -134,8 +134,8 @@ test.each([
   [['http', 'a', 'b', 'c', '--nonsense', '--help'], { kind: 'help', topic: 'http' }],
   [['help', 'config', 'show'], { kind: 'help', topic: 'config show' }],
   [['help', 'config'], { kind: 'help', topic: 'config' }],
-  [['--version'], { kind: 'version' }],
-  [['http', '-V'], { kind: 'version' }],
+  [['--version'], { kind: 'version', json: false }],
+  [['http', '-V', '--json'], { kind: 'version', json: true }],
 ])('%j asks for help or the version', (argv, line) => {
   expect(parse(argv)).toEqual(line)
 })

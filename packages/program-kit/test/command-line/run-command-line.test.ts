@@ -60,6 +60,7 @@ async function run(
     columns?: number
     body?: (invocation: Asked) => Promise<number>
     inspect?: readonly RuleProblem[]
+    commit?: string
   } = {},
 ) {
   const [stdout, stderr] = [new Capture(options.columns), new Capture(options.columns)]
@@ -67,6 +68,7 @@ async function run(
   const code = await runCommandLine<(typeof settings)['tree'], typeof own>(
     {
       software: 'thing/1.2.3',
+      commit: options.commit,
       settings,
       commands,
       schemaId: 'https://thing.example/schema.json',
@@ -100,8 +102,24 @@ async function run(
   return { code, stdout: stdout.text, stderr: stderr.text, seen }
 }
 
-test('--version is program and version', async () => {
-  expect(await run(['--version'])).toMatchObject({ code: 0, stdout: 'thing 1.2.3\n', stderr: '' })
+const COMMIT = '0123456789abcdef0123456789abcdef01234567'
+const { platform, arch, versions } = process
+
+test.for([['--version'], ['-V'], ['version']])(
+  '%s is program, commit and Node',
+  async ([word = '']) => {
+    const stdout = (commit: string): string =>
+      `thing 1.2.3 (${commit}Node ${versions.node}, ${platform} ${arch})\n`
+    const built = await run([word], { commit: COMMIT })
+    expect(built).toMatchObject({ code: 0, stdout: stdout('commit 0123456789ab, '), stderr: '' })
+    expect(await run([word])).toMatchObject({ code: 0, stdout: stdout(''), stderr: '' })
+  },
+)
+
+test.for([['--version'], ['version']])('%s --json has the parts', async ([word = '']) => {
+  const { stdout } = await run([word, '--json'], { commit: COMMIT })
+  const parts = { program: 'thing', version: '1.2.3', commit: COMMIT, node: versions.node }
+  expect(JSON.parse(stdout)).toEqual({ ...parts, platform, arch })
 })
 
 test('help goes to standard output, as wide as the terminal', async () => {
