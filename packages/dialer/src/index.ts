@@ -2,11 +2,11 @@
 export { dial } from './dial.ts'
 export {
   dialWebSocket,
+  type ManagedWebSocket,
   WEBSOCKET_LIMITS,
   type ManagedWebSocketOptions,
 } from './websocket/dial-websocket.ts'
-export { dialRawWebSocket } from './websocket/dial-raw-websocket.ts'
-export type { RawWebSocket } from './websocket/upgrade.ts'
+export { dialRawWebSocket, type RawWebSocket } from './websocket/dial-raw-websocket.ts'
 export type { WebSocketDialOptions } from './websocket/websocket-target.ts'
 
 // Options.

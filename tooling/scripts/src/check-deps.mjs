@@ -1,5 +1,5 @@
 // @ts-check
-// What users install with our packages: known licences, engines no narrower than ours, no install
+// What users install with our packages: known licences, engines no narrower than ours, no types, no install
 // scripts, and for each direct dependency a line that says why we have it.
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -27,9 +27,12 @@ export function checkDeps(root) {
  */
 function checkGraph(root, graph) {
   const floor = semver.minVersion(readManifest(root)['engines'].node)?.version ?? ''
-  return graph.flatMap(({ version, license, node, via }) => {
+  return graph.flatMap(({ name, version, license, node, via }) => {
     const refused = [floor, NEWEST_LTS].filter((ours) => node && !semver.satisfies(ours, node))
     return [
+      ...(name.startsWith('@types/')
+        ? [`${via}: types are for compilers, and installed there`]
+        : []),
       ...(LICENCES.has(license)
         ? []
         : [`${via} ${version}: licence ${license} is not on the list`]),

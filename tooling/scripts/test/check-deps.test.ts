@@ -63,6 +63,18 @@ test('one row is about the binaries of a library for each platform', () => {
   expect(with_({ ...files, 'docs/dependencies.md': rows })).toEqual([])
 })
 
+test('types are no production dependency', () => {
+  const manifest = { ...ws, dependencies: { '@types/node': '1' } }
+  const types = { name: '@types/node', version: '1', license: 'MIT' }
+  const found = with_({
+    'packages/mux/node_modules/ws/package.json': manifest,
+    'packages/mux/node_modules/@types/node/package.json': types,
+  })
+  expect(found).toEqual([
+    '@proj/mux > ws > @types/node: types are for compilers, and installed there',
+  ])
+})
+
 test('each dependency has its line, and no line is left over', () => {
   const found = with_({ 'docs/dependencies.md': '## Production\n\n| `zod` | why |\n' })
   expect(found).toEqual([

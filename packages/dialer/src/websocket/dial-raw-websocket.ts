@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 import { WebSocket } from 'ws'
@@ -6,12 +7,22 @@ import { DialContext } from '../dial-context.ts'
 import { openRoute } from '../dial.ts'
 import { checkOptionNames } from '../option-names.ts'
 import { holding } from '../socket-event.ts'
-import { type RawWebSocket, upgrade } from './upgrade.ts'
+import { upgrade } from './upgrade.ts'
 import {
   resolveWebSocket,
   WEBSOCKET_OPTION_NAMES,
   type WebSocketDialOptions,
 } from './websocket-target.ts'
+
+/** Result of dialRawWebSocket. */
+export interface RawWebSocket {
+  /** The connection without framing: the caller reads and writes WebSocket frames. */
+  readonly socket: Duplex
+  /** Bytes that arrived together with the response: the start of the server's frames. */
+  readonly head: Buffer
+  /** Headers of the 101. */
+  readonly headers: IncomingHttpHeaders
+}
 
 /**
  * Opens a WebSocket and returns its connection without framing, for callers with their own frame

@@ -1,3 +1,5 @@
+import type { EventEmitter } from 'node:events'
+
 import { WebSocket } from 'ws'
 
 import { type DialLimit, limitOf } from '../limit.ts'
@@ -12,6 +14,43 @@ import {
   WEBSOCKET_OPTION_NAMES,
   type WebSocketDialOptions,
 } from './websocket-target.ts'
+
+/** What a message and a control frame can hold. */
+type Payload = string | Uint8Array | ArrayBuffer
+
+/**
+ * An open WebSocket: an object of the package `ws`, with its events `message` (data, isBinary), `close` (code,
+ * reason), `error`, `ping` and `pong`. It has all that `ws` documents; `as WebSocket`, with the type of
+ * `@types/ws`, shows the rest to a compiler.
+ */
+export interface ManagedWebSocket extends EventEmitter {
+  /** 1 while it is open, 2 while it closes, 3 when it is closed. */
+  readonly readyState: 0 | 1 | 2 | 3
+  /** Subprotocol that the server chose; empty: none. */
+  readonly protocol: string
+  /** Extensions of the connection: none, as nothing is compressed. */
+  readonly extensions: string
+  /** Address that was dialed. */
+  readonly url: string
+  /** Bytes that were sent and are still in memory. */
+  readonly bufferedAmount: number
+  /** Whether reading is stopped. */
+  readonly isPaused: boolean
+  /** Sends a message, text for a string; `onSent` is called when it was written. */
+  send(data: Payload, onSent?: (error?: Error) => void): void
+  /** Sends a ping; a `pong` event follows. */
+  ping(data?: Payload): void
+  /** Sends a pong that was not asked for. */
+  pong(data?: Payload): void
+  /** Begins the closing handshake; `close` follows. */
+  close(code?: number, reason?: string | Buffer): void
+  /** Destroys the connection. */
+  terminate(): void
+  /** Stops to read: TCP makes the peer wait. */
+  pause(): void
+  /** Reads again. */
+  resume(): void
+}
 
 /** Options of `dialWebSocket`. Defaults and ranges of its numbers are in WEBSOCKET_LIMITS. */
 export interface ManagedWebSocketOptions extends WebSocketDialOptions {
@@ -53,7 +92,7 @@ export const WEBSOCKET_LIMITS: Readonly<Record<'maxPayloadBytes' | 'maxFragments
 export function dialWebSocket(
   url: string | URL,
   options: ManagedWebSocketOptions = {},
-): Promise<WebSocket> {
+): Promise<ManagedWebSocket> {
   checkOptionNames('', options, MANAGED_OPTION_NAMES)
   const target = resolveWebSocket(url, options)
   const maxPayload = integer('maxPayloadBytes', options.maxPayloadBytes)

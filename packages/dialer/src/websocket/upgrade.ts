@@ -1,6 +1,5 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 
 import type { ClientOptions, WebSocket } from 'ws'
 
@@ -96,16 +95,6 @@ export async function upgrade<T extends WebSocket, R>(
       }),
     () => '101 Switching Protocols',
   )
-}
-
-/** Result of dialRawWebSocket. */
-export interface RawWebSocket {
-  /** The connection without framing: the caller reads and writes WebSocket frames. */
-  readonly socket: Duplex
-  /** Bytes that arrived together with the response: the start of the server's frames. */
-  readonly head: Buffer
-  /** Headers of the 101. */
-  readonly headers: IncomingHttpHeaders
 }
 
 function upgradeError(error: Error, { about, endpoint, resolved }: WebSocketTarget): DialError {
