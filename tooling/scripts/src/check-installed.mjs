@@ -1,0 +1,146 @@
+// @ts-check
+// Checks what `npm install -g` gives: installs the tarballs of all packages as a release has them, and the
+// programs from the checkout as the README says; asks each program for its version, sends a request through
+// the two, and holds what an installation of each program weighs to INSTALLED_LIMITS.
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { packRelease } from './release-packages.mjs'
+import { startSampleService, visit } from './sample-service.mjs'
+import { StartedProcess } from './started-process.mjs'
+import { ROOT } from './workspace.mjs'
+
+/**
+ * The most that an installation of a program alone may have: packages, and MB (10^6 bytes) of files. The
+ * server has one binary of libsql, 9.5 MB.
+ *
+ * @type {Readonly<Record<string, { packages: number, megabytes: number }>>}
+ */
+export const INSTALLED_LIMITS = {
+  agent: { packages: 3, megabytes: 4 },
+  server: { packages: 4, megabytes: 14 },
+}
+
+const COMMIT = '0123456789abcdef0123456789abcdef01234567'
+
+/** The scope is another one, so that a name that is not renamed is found. */
+const SCOPE = '@adit-release'
+
+/**
+ * Rejects if a package does not install, start or serve. Needs a build.
+ *
+ * @param {string} root
+ * @returns {Promise<string[]>} what was found, for people
+ */
+export async function checkInstalled(root) {
+  const folder = mkdtempSync(join(tmpdir(), 'adit-installed-'))
+  try {
+    const tarballs = await packRelease(root, folder, { commit: COMMIT, scope: SCOPE })
+    const all = join(folder, 'all')
+    install(all, Object.values(tarballs), folder)
+    for (const program of ['adit', 'adit-server']) {
+      const version = JSON.parse(output(join(all, 'bin', program), ['version', '--json']))
+      if (version.program !== program || version.commit !== COMMIT) {
+        throw new Error(`${program} says ${JSON.stringify(version)}`)
+      }
+    }
+    output(join(all, 'bin/portcheck'), ['--version'])
+    await sendRequest(join(all, 'bin'))
+    const linked = join(folder, 'linked')
+    install(linked, ['./apps/agent', './apps/server'], root)
+    for (const program of ['adit', 'adit-server']) {
+      output(join(linked, 'bin', program), ['--version'])
+    }
+    return Object.keys(INSTALLED_LIMITS).map((name) => {
+      const prefix = join(folder, name)
+      install(prefix, [tarballs[`${SCOPE}/${name}`] ?? ''], folder)
+      return checkWeight(name, join(prefix, 'lib/node_modules'))
+    })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {string} modules
+ */
+export function checkWeight(name, modules, limits = INSTALLED_LIMITS) {
+  const files = readdirSync(modules, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+  const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0)
+  const packages = files.filter((file) =>
+    /node_modules\/(?:@[^/]+\/)?[^/]+\/package\.json$/.test(file),
+  ).length
+  const megabytes = Math.ceil(bytes / 1e5) / 10
+  const most = limits[name]
+  const found = `${name}: ${packages} packages, ${megabytes} MB`
+  if (most === undefined || packages > most.packages || megabytes > most.megabytes) {
+    throw new Error(`${found}, and check-installed.mjs allows ${JSON.stringify(most)}`)
+  }
+  return found
+}
+
+/**
+ * @param {string} prefix
+ * @param {string[]} what
+ * @param {string} cwd
+ */
+function install(prefix, what, cwd) {
+  const quiet = ['--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', '--silent']
+  execFileSync('npm', ['install', '--global', '--prefix', prefix, ...quiet, ...what], {
+    cwd,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+}
+
+/**
+ * @param {string} program
+ * @param {string[]} args
+ */
+function output(program, args) {
+  return execFileSync(program, args, { encoding: 'utf8' })
+}
+
+/** @param {string} bin - folder of the programs */
+async function sendRequest(bin) {
+  const state = mkdtempSync(join(tmpdir(), 'adit-state-'))
+  const service = await startSampleService()
+  const binds = ['proxy', 'upstream', 'admin'].flatMap((name) => [
+    `--${name}.bind-addr`,
+    '127.0.0.1:0',
+  ])
+  const server = new StartedProcess('adit-server', join(bin, 'adit-server'), [...binds, '--json'], {
+    STATE_DIRECTORY: state,
+  })
+  try {
+    const { listeners } = await server.event('ready')
+    const port = (/** @type {string} */ name) =>
+      listeners
+        .find((/** @type {any} */ one) => one.name === name)
+        .addresses[0].split(':')
+        .at(-1)
+    const url = `http://127.0.0.1:${port('upstream')}`
+    const line = ['http', 'web', String(service.port), '--connect.url', url, '--json']
+    const agent = new StartedProcess('adit', join(bin, 'adit'), line)
+    try {
+      await agent.event('ready')
+      const address = `http://web.localhost:${port('proxy')}/`
+      const { status } = await visit(Number(port('proxy')), address)
+      if (status !== 200) throw new Error(`the installed programs answered ${status}`)
+    } finally {
+      await agent.stop()
+    }
+  } finally {
+    await server.stop()
+    service.close()
+    rmSync(state, { recursive: true, force: true })
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  for (const line of await checkInstalled(ROOT)) console.log(`check installed: ${line}`)
+}
