@@ -1,6 +1,6 @@
 // Length: streams, the places they are idle in and the look before reuse change each other.
 import { ResponseHeadReader } from '@proj/http1'
-import type { Channel, ChannelSink } from '@proj/mux'
+import { type Channel, type ChannelSink, DEFAULTS } from '@proj/mux'
 import { RESET_REASONS } from '@proj/tunnel/io'
 import type { Upstream } from '@proj/tunnel/server'
 
@@ -21,9 +21,10 @@ const COPIED_BYTES = 4096
 
 /**
  * A stream whose window has grown beyond this is not kept: credit that was granted cannot be taken back,
- * and an idle stream would hold a share of the session's memory that others could use.
+ * and an idle stream would hold a share of the session's memory that others could use. What a stream of a
+ * long path begins with is less: the mux bounds how much of the memory all of these have.
  */
-const MAX_IDLE_WINDOW_BYTES = 1024 * 1024
+const MAX_IDLE_WINDOW_BYTES = DEFAULTS.longPathWindowBytes
 
 /**
  * How long an idle stream is looked at before another visitor may have it, ms: bytes that the service sent

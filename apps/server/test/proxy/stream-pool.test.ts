@@ -1,7 +1,8 @@
 // Streams between two requests: how long they are kept, how many, and who looks after them.
 import type { Socket } from 'node:net'
 
-import { forward } from '@proj/tunnel'
+import { Agent, forward } from '@proj/tunnel'
+import { slowLine } from '@proj/testkit/slow-line'
 import { until } from '@proj/testkit/until'
 import { expect, it } from 'vitest'
 
@@ -45,6 +46,27 @@ it('keeps a stream for the next request, and ends it when none comes', async () 
   await visitor.send(request('GET /'))
   expect((await visitor.readResponse()).status).toBe(200)
   expect(sockets.length).toBe(2)
+})
+
+it('keeps a stream of a long path, which began with a large window', async () => {
+  const { sockets, tcp } = answering()
+  await using path = await tunnel({ tcp })
+  await using line = await slowLine(Number(new URL(path.upstreamUrl).port), 100_000_000)
+  await using agent = new Agent({ url: `http://${line.listening.authority}`, connections: 1 })
+  const { host, port } = path.service
+  await using listener = forward(agent, 'far', { kind: 'http', service: { host, port } })
+  await listener.ready()
+  using visitor = await path.visit()
+  const ask = async (): Promise<void> => {
+    await visitor.send('GET / HTTP/1.1\r\nHost: far.localhost\r\n\r\n')
+    expect((await visitor.readResponse()).status).toBe(200)
+  }
+  // The ping that measures the path was sent before the first of these.
+  for (let round = 0; round < 4; round++) await ask()
+  await until(() => sockets.length > 0)
+  const before = sockets.length
+  for (let round = 0; round < 4; round++) await ask()
+  expect(sockets.length).toBe(before)
 })
 
 it('keeps no more than maxIdleStreams', async () => {

@@ -14,8 +14,8 @@ import type { SendQueue } from '../frame/send-queue.ts'
 const MAX_WAITING = 64
 /** Shortest time between two probes while data flows: often enough to hit a quiet moment soon. */
 const PROBE_INTERVAL_MS = 500
-/** Smallest round trip of a long path. On a shorter one the first window carries 130 MB/s. */
-const LONG_PATH_MS = 2
+/** Smallest round trip of a long path. Less may be that of a busy machine; there the first window carries 50 MB/s. */
+const LONG_PATH_MS = 5
 /** The most that a window is sized by, in smallest round trips. */
 const MAX_ROUND_TRIPS = 4
 
