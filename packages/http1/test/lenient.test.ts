@@ -4,75 +4,10 @@ import { REJECTED_ANSWERS, REPAIRED_ANSWERS } from '@proj/testkit/sloppy-answers
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createBodyReader } from '../src/body-reader.ts'
-import { HttpError, type HttpFault } from '../src/errors.ts'
-import { addsChunks, rewriteResponseHead } from '../src/forward-response.ts'
-import type { Strictness } from '../src/repair-lines.ts'
-import { type RequestContext, ResponseHeadReader } from '../src/response-head.ts'
+import { ResponseHeadReader } from '../src/response-head.ts'
+import { bodyOf, forward, type Forwarded } from './forwarding.ts'
 import { bytesOf, readBody, readResponse, singleBytes } from './feeding.ts'
 import { REJECTED_BODIES, REJECTED_RESPONSES } from './rejected.ts'
-
-/** What an intermediary sends for a response, and whether its connection is used again. */
-interface Forwarded {
-  head: string
-  /** As it is sent: with chunks, where it has some. */
-  body: string
-  payload: string
-  isKept: boolean
-  isDone: boolean
-  /** Bytes of the response, head included. */
-  taken: number
-  repaired: HttpFault | undefined
-}
-
-/** Forwards a response; a fault where it is rejected, undefined where its head does not end. */
-function forward(
-  chunks: readonly Buffer[],
-  strictness: Strictness = 'lenient',
-  request: RequestContext = { method: 'GET' },
-): Forwarded | HttpFault | undefined {
-  const reader = new ResponseHeadReader()
-  let result: Forwarded | undefined
-  let body: ReturnType<typeof createBodyReader> | undefined
-  try {
-    for (const chunk of chunks) {
-      let rest = chunk
-      if (result === undefined) {
-        const read = reader.push(chunk, request, strictness)
-        if (read === undefined) continue
-        const { head } = read
-        rest = read.rest
-        body = createBodyReader(head.framing, 'response', undefined, strictness)
-        result = {
-          head: rewriteResponseHead(head, { versionMinor: 1, keepAlive: true }),
-          body: '',
-          payload: '',
-          isKept: head.keepAlive,
-          isDone: false,
-          taken: 0,
-          repaired: head.repaired,
-        }
-        result.taken = chunks
-          .slice(0, chunks.indexOf(chunk))
-          .reduce((sum, one) => sum + one.length, 0)
-        result.taken += chunk.length - rest.length
-        // Chunks that the intermediary makes differ with the division: their payload is compared.
-        if (addsChunks(head.framing, 1)) result.body = '(chunks)'
-      }
-      const sent = result
-      const end = body?.scan(rest, 0, (piece) => (sent.payload += piece.toString('latin1'))) ?? 0
-      const bytes = body?.rewritten(rest) ?? rest.subarray(0, end)
-      if (sent.body !== '(chunks)') sent.body += bytes.toString('latin1')
-      sent.taken += end
-      sent.repaired ??= body?.repaired
-      sent.isDone = body?.done === true
-      sent.isKept &&= body?.repaired === undefined
-    }
-    return result
-  } catch (error) {
-    if (!(error instanceof HttpError)) throw error
-    return error.fault
-  }
-}
 
 /** The result of a response that is not rejected. */
 function repaired(result: ReturnType<typeof forward>): Forwarded {
@@ -81,13 +16,10 @@ function repaired(result: ReturnType<typeof forward>): Forwarded {
 }
 
 /** Reads strictly what was forwarded. */
-function strictly({ head, body, payload, isDone }: Forwarded, method: string): unknown {
-  const text =
-    body === '(chunks)' ? `${payload.length.toString(16)}\r\n${payload}\r\n0\r\n\r\n` : body
-  const chunks = payload === '' && body === '(chunks)' ? '0\r\n\r\n' : text
-  const again = forward([bytesOf(head + chunks)], 'strict', { method })
+function strictly(answer: Forwarded, method: string): unknown {
+  const again = forward([bytesOf(answer.head + bodyOf(answer))], 'strict', { method })
   if (typeof again !== 'object') return again
-  return { head: again.head, payload: again.payload, isDone: isDone ? again.isDone : false }
+  return { head: again.head, payload: again.payload, isDone: answer.isDone ? again.isDone : false }
 }
 
 /** Every division into two chunks, and that into bytes. */
