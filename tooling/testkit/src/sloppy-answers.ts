@@ -66,6 +66,12 @@ const REPAIRED: readonly Row<RepairedAnswer>[] = [
   ['a name with a blank', `${OK}X A: b\r\n${HELLO}`, answer(LENGTH), 'rejects'],
   ['a blank behind a name', `${OK}X-A : b\r\n${HELLO}`, answer(`X-A: b\r\n${LENGTH}`), 'rejects'],
   ['a folded line', `${OK}X-A: b\r\n \t c\r\n${HELLO}`, answer(`X-A: b c\r\n${LENGTH}`), 'rejects'],
+  [
+    'a folded line behind one that is left out',
+    `${OK}X-B: 1\r\nX(A): b\r\n c\r\n${HELLO}`,
+    answer(`X-B: 1\r\n${LENGTH}`),
+    'rejects',
+  ],
   ['two blanks in the status line', `HTTP/1.1  200 OK\r\n${HELLO}`, answer(LENGTH), 'passes'],
   [
     'a space behind a chunk size',
