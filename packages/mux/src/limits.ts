@@ -28,7 +28,8 @@ export interface SessionLimits {
   readonly maxOutboundStreams: number
   /**
    * Streams of ours that the peer has not acknowledged (Go peers refuse more than 256). At the limit
-   * `openChannel` throws MUX_ACK_BACKLOG and `open` waits. Count: 1 to 256, default 256.
+   * `openChannel` throws MUX_ACK_BACKLOG and `open` waits. It falls to 64 while acknowledgements come late,
+   * see `ack-window.ts`. Count: 1 to 256, default 256.
    */
   readonly maxUnackedStreams: number
   /**

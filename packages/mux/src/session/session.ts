@@ -82,13 +82,18 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
       const message = `${maxQueuedControlFrames} control frames wait for the transport`
       this.#life.fail(new MuxError('MUX_CONTROL_BACKLOG', message))
     })
+    const pings = new Pings(output, clock)
     this.#options = resolved
     this.#parts = {
       session: this,
       options: resolved,
       output,
-      pings: new Pings(output, clock),
-      table: new StreamTable(resolved, () => this.#streamLeft()),
+      pings,
+      table: new StreamTable(
+        resolved,
+        () => this.#streamLeft(),
+        () => pings.minRttMs,
+      ),
       sweep: new TimeoutTimer(resolved, (nowMs) => this.#sweep(nowMs)),
       budget: new WindowBudget(resolved.maxSessionGrowthBytes, resolved.windowBudget),
       chunk: new ChunkUse(),
@@ -119,6 +124,11 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
   /** Streams that are open now, of both sides. */
   get openStreams(): number {
     return this.#parts.table.size
+  }
+
+  /** Streams that can be opened before one has to be acknowledged, or to end. */
+  get openable(): number {
+    return this.#parts.table.openable
   }
 
   /** Bytes read from the transport: what changes is a sign that the peer lives. */

@@ -5,6 +5,7 @@
  */
 import type { Channel } from '../stream/channel.ts'
 import { MuxError } from '../errors.ts'
+import { AckWindow } from './ack-window.ts'
 import type { ResolvedSessionOptions } from './options.ts'
 import { SeenIds } from './seen-ids.ts'
 
@@ -16,6 +17,7 @@ export class StreamTable {
   readonly #options: ResolvedSessionOptions
   readonly #onFree: () => void
   readonly #live = new Map<number, Channel>()
+  readonly #ackWindow: AckWindow
   readonly #peerIds = new SeenIds()
   readonly #peerFirstId: number
   #nextId: number
@@ -28,9 +30,17 @@ export class StreamTable {
 
   /**
    * @param onFree - called when a stream closed or was acknowledged.
+   * @param minRttMs - shortest round trip of the session so far; undefined: not measured.
    * @param skip - ids of ours that count as used; tests start near the end.
    */
-  constructor(options: ResolvedSessionOptions, onFree: () => void, skip = 0) {
+  constructor(
+    options: ResolvedSessionOptions,
+    onFree: () => void,
+    minRttMs: () => number | undefined,
+    skip = 0,
+  ) {
+    const { clock, maxUnackedStreams } = options
+    this.#ackWindow = new AckWindow(maxUnackedStreams, () => clock.now(), minRttMs)
     const firstId = options.role === 'client' ? 1 : 2
     this.#options = options
     this.#onFree = onFree
@@ -78,15 +88,24 @@ export class StreamTable {
     return this.#live.get(id)
   }
 
+  /** Streams that the limits let us open now. */
+  get openable(): number {
+    const { maxOutboundStreams } = this.#options
+    const unacked = this.#ackWindow.limit - this.#unacked
+    const free = Math.min(maxOutboundStreams - this.#outbound, unacked)
+    return Math.max(0, free)
+  }
+
   /** Returns why no stream can be opened now, or undefined if one can. */
   refusal(): MuxError | undefined {
-    const { maxOutboundStreams, maxUnackedStreams } = this.#options
+    const { maxOutboundStreams } = this.#options
+    const { limit } = this.#ackWindow
     if (this.#outbound >= maxOutboundStreams) {
       const message = `${this.#outbound} streams are open, maxOutboundStreams ${maxOutboundStreams}`
       return new MuxError('MUX_STREAM_LIMIT', message)
     }
-    if (this.#unacked >= maxUnackedStreams) {
-      const message = `${this.#unacked} streams wait for their ACK, maxUnackedStreams ${maxUnackedStreams}`
+    if (this.#unacked >= limit) {
+      const message = `${this.#unacked} streams wait for their ACK, of which ${limit} may`
       return new MuxError('MUX_ACK_BACKLOG', message)
     }
     if (this.#nextId > MAX_ID) {
@@ -109,6 +128,7 @@ export class StreamTable {
     if (!this.#isOwn(channel.id)) return
     this.#outbound += 1
     this.#unacked += 1
+    this.#ackWindow.opened(channel, this.#unacked)
   }
 
   /** Removes a stream that closed. */
@@ -118,7 +138,10 @@ export class StreamTable {
     if (count !== undefined) count.open -= 1
     if (this.#isOwn(id)) {
       this.#outbound -= 1
-      if (!acknowledged) this.#unacked -= 1
+      if (!acknowledged) {
+        this.#unacked -= 1
+        this.#ackWindow.closed(channel)
+      }
     }
     this.#onFree()
   }
@@ -127,6 +150,7 @@ export class StreamTable {
   acknowledge(channel: Channel): boolean {
     if (!channel.acknowledge()) return false
     this.#unacked -= 1
+    this.#ackWindow.acknowledged(channel)
     this.#onFree()
     return true
   }

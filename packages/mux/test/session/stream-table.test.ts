@@ -6,7 +6,12 @@ test.each([
   ['client', 4_294_967_293],
   ['server', 4_294_967_292],
 ] as const)('a %s uses ids up to %i, then MUX_STREAM_IDS_EXHAUSTED', (role, last) => {
-  const table = new StreamTable(resolveOptions({ role }), () => {}, 2 ** 31 - 4)
+  const table = new StreamTable(
+    resolveOptions({ role }),
+    () => {},
+    () => undefined,
+    2 ** 31 - 4,
+  )
   const ids: number[] = []
   while (table.refusal() === undefined) ids.push(table.takeId())
   expect(ids.at(-1)).toBe(last)
@@ -14,7 +19,11 @@ test.each([
 })
 
 test('rejects frames for ids that were not opened yet, on both sides', () => {
-  const table = new StreamTable(resolveOptions({ role: 'client' }), () => {})
+  const table = new StreamTable(
+    resolveOptions({ role: 'client' }),
+    () => {},
+    () => undefined,
+  )
   table.takeId()
   table.usePeerId(4)
   for (const id of [1, 2, 4]) expect(() => table.checkUsed(id)).not.toThrow()
