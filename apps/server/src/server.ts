@@ -466,6 +466,7 @@ function construct(options: ServerOptions): ServerParts {
   const peer = { addressOf, certificateOf }
   const budget = new ConnectionBudget(options.connections)
   registry.quota.connectionsOf = (address) => budget.visitorsOf(sourceOf(address))
+  registry.waits.sourceOf = sourceOf
   const upstreamConnections = new UpstreamConnections(options.upstreamPort ?? {}, budget, logger)
   const onAccepted = (socket: Duplex): void => upstreamConnections.authenticated(socket)
   const connect = new ConsumerAcceptor({ ...common, onAccepted })

@@ -145,11 +145,15 @@ export class Attempts {
       return waits.whenServed(this.#route.endpoint, signal)
     }
     this.#busyUntilMs ??= waits.busyUntil()
-    const room = waits.whenRoom(this.#busy, this.#busyUntilMs, signal)
+    const { endpoint } = this.#route
+    const room = waits.whenRoom(this.#busy, endpoint, this.#source, this.#busyUntilMs, signal)
     if (room === undefined) {
       this.#failure = this.#isFull ? PROXY_ERRORS.agentFull : PROXY_ERRORS.agentBusy
     }
-    return room
+    return room?.then((mayTry) => {
+      // It has lost its place: when there is no room now, it does not wait again.
+      if (!mayTry) this.#busyUntilMs = -Infinity
+    })
   }
 
   #repeat(

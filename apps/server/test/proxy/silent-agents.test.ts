@@ -1,5 +1,7 @@
 // One of two agents is silent or lost: a connection that carries nothing any more, as behind a stopped
 // process or a router that forgot it.
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 
 import { Agent, forward } from '@proj/tunnel'
@@ -57,6 +59,14 @@ async function ask(path: Fixture, line: string, ...headers: string[]): Promise<n
   using visitor = await path.visit(20_000)
   await visitor.send(request(line, ...headers))
   return (await visitor.readResponse()).status
+}
+
+/** Asks from another address of this machine. */
+async function askFrom(localAddress: string, { port }: Fixture): Promise<number | undefined> {
+  const asked = get({ port, host: '127.0.0.1', localAddress, headers: { host: 'web.localhost' } })
+  const [response] = (await once(asked, 'response')) as [IncomingMessage]
+  response.resume()
+  return response.statusCode
 }
 
 const times = (count: number) => Array.from({ length: count }, (_, n) => n)
@@ -194,6 +204,24 @@ describe('an agent whose connection is lost while a service works', () => {
     await forward(other, 'web', { kind: 'http', service: { host, port } }).ready()
     relayed.cut()
     expect((await Promise.all(asked)).filter((status) => status !== 200)).toEqual([])
+  }, 60_000)
+
+  it('of visitors that wait for room, a burst of one source loses places to others', async () => {
+    await using path = await tunnel({ http: (_, res) => res.end('ok'), waits: { maxWaiting: 8 } })
+    const { waits } = path.server.registry
+    await path.agent[Symbol.asyncDispose]()
+    await using relayed = await relayedAgent(path, 1)
+    relayed.stop()
+    const burst = times(258).map(() => ask(path, 'GET /'))
+    await until(() => waits.waiting === 2)
+    expect(await ask(path, 'GET /')).toBe(503)
+    const other = askFrom('127.0.0.2', path)
+    expect(await Promise.race(burst)).toBe(503)
+    await until(() => waits.waiting === 2)
+    relayed.resume()
+    expect(await other).toBe(200)
+    expect((await Promise.all(burst)).filter((status) => status !== 200)).toEqual([503])
+    expect(waits.rejected).toBe(2)
   }, 60_000)
 
   it('a GET waits for the agent that comes back', async () => {

@@ -88,10 +88,10 @@ async function waitAndOpen(
     const wait =
       result === 'noUpstream'
         ? hasWaited || waits.whenServed(endpoint, signal, isHeld)
-        : waits.whenRoom(result.upstream, busyUntilMs, signal)
+        : waits.whenRoom(result.upstream, endpoint, visitor.remoteAddress, busyUntilMs, signal)
     hasWaited ||= isAbsent
-    if (wait instanceof Promise) await wait
-    if (!(wait instanceof Promise) || signal.aborted) {
+    const mayTry = wait instanceof Promise && (await wait) !== false
+    if (!mayTry || signal.aborted) {
       return isAbsent ? 'noUpstream' : 'limitReached'
     }
     result = tryConnection(registry, endpoint, visitor, logger)

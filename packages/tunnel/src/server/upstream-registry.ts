@@ -35,6 +35,8 @@ export interface Upstream {
   readonly openStreams: number
   /** Most streams that may be open at once. */
   readonly maxStreams: number
+  /** Streams that can be opened before the agent has to acknowledge some; Infinity when the session is over. */
+  readonly openable: number
   /** Endpoints it serves now. */
   readonly endpointCount: number
   /** Whether the agent owes an answer; it is then picked only when there is no other. */

@@ -192,6 +192,11 @@ export class UpstreamSession implements Upstream {
   }
 
   /** @inheritdoc */
+  get openable(): number {
+    return this.#leaving.signal.aborted ? Infinity : this.#session.mux.openable
+  }
+
+  /** @inheritdoc */
   get endpointCount(): number {
     return this.#endpoints.names.size
   }

@@ -1,5 +1,6 @@
 import { type Endpoint, endpointKey } from '../protocol/endpoint.ts'
 import { limit } from '../limits.ts'
+import { type Room, RoomQueue } from './room-queue.ts'
 
 /** Limits of the waits of visitors. */
 export interface VisitorWaitLimits {
@@ -19,16 +20,10 @@ export interface VisitorWaitLimits {
    */
   readonly busyWaitMs?: number
   /**
-   * Visitors that wait at once, 0 or more, a quarter of them for the agents of one endpoint, and a quarter for
-   * those of endpoints that were not there; one more is rejected at once. Default 4096.
+   * Visitors that wait at once, 0 or more, a quarter of them for the agents of one endpoint, a quarter for room
+   * in one session, and a quarter for endpoints that were not there; one more is rejected at once. Default 4096.
    */
   readonly maxWaiting?: number
-}
-
-/** What may have room for one more stream; a session is. */
-interface Room {
-  /** Resolves when it may have room, or is over. */
-  whenRoom(options: { readonly signal: AbortSignal }): Promise<void>
 }
 
 /** How long an endpoint is expected to come back after its last session was lost, ms. */
@@ -38,8 +33,8 @@ export const ABSENT_MS = 30_000
 const MAX_ABSENT = 10_000
 
 /**
- * One endpoint, and the endpoints together that no session of this process has served, have this part of the
- * places at most, so that others have some left.
+ * One endpoint, one session, and the endpoints together that no session of this process has served, have this
+ * part of the places at most, so that others have some left.
  */
 const SHARE = 4
 
@@ -50,6 +45,8 @@ const SHARE = 4
 export class VisitorWaits {
   /** Visitors that did not get to wait because too many did. */
   rejected = 0
+  /** The source that an address is one of; sources take turns where there is little room. */
+  sourceOf: (remoteAddress: string) => string = (remoteAddress) => remoteAddress
   /** How long an endpoint whose sessions were lost is waited for, ms. */
   readonly absentWaitMs: number
   readonly #busyWaitMs: number
@@ -66,6 +63,8 @@ export class VisitorWaits {
   /** When the last session of an endpoint was lost, oldest first. */
   readonly #lostAt = new Map<string, number>()
   readonly #arrivals = new Map<string, Set<() => void>>()
+  /** Sessions that have no room and visitors that wait for some. */
+  readonly #queues = new Map<Room, RoomQueue>()
   #waiting = 0
   /** Those of them that wait for an endpoint that is not expected. */
   #unexpected = 0
@@ -163,7 +162,7 @@ export class VisitorWaits {
     if ((!isExpected && !isHeld) || !this.#mayWait()) return undefined
     const key = endpointKey(endpoint)
     const arrivals = this.#arrivals.get(key) ?? new Set()
-    const share = Math.max(1, this.#maxWaiting / SHARE)
+    const share = this.#placesOfOne
     if (arrivals.size >= share || (!isExpected && this.#unexpected >= share)) {
       this.rejected += 1
       return undefined
@@ -185,17 +184,43 @@ export class VisitorWaits {
   }
 
   /**
-   * Waits until a session may have room for one more stream, or is over.
+   * Waits for a turn until a session may have room for one more stream, or is over.
    *
+   * @param remoteAddress - of the visitor; undefined: not known, as behind a trusted proxy.
    * @param untilMs - as `busyUntil` said when this visitor began to wait.
-   * @returns undefined when nothing is waited for: the time is over, or too many wait.
+   * @returns false when it lost its place to another source or endpoint. undefined when nothing is waited for:
+   *   the time is over, or too many wait.
    */
-  whenRoom(upstream: Room, untilMs: number, signal: AbortSignal): Promise<void> | undefined {
+  whenRoom(
+    upstream: Room,
+    endpoint: Endpoint,
+    remoteAddress: string | undefined,
+    untilMs: number,
+    signal: AbortSignal,
+  ): Promise<boolean> | undefined {
     const ms = untilMs - performance.now()
     if (ms <= 0 || !this.#mayWait()) return undefined
-    const ended = new AbortController()
-    const room = upstream.whenRoom({ signal: ended.signal }).catch(() => {})
-    return this.#wait(room, ms, signal).finally(() => ended.abort())
+    let queue = this.#queues.get(upstream)
+    if (queue === undefined) {
+      queue = new RoomQueue(upstream, this.#placesOfOne, () => this.#queues.delete(upstream))
+      this.#queues.set(upstream, queue)
+    }
+    const source = remoteAddress === undefined ? '' : this.sourceOf(remoteAddress)
+    const turn = queue.wait(`${source} ${endpointKey(endpoint)}`, ms, signal)
+    if (turn === undefined) {
+      this.rejected += 1
+      return undefined
+    }
+    this.#waiting += 1
+    return turn.then((mayTry) => {
+      this.#waiting -= 1
+      if (!mayTry) this.rejected += 1
+      return mayTry
+    })
+  }
+
+  get #placesOfOne(): number {
+    return Math.max(1, Math.floor(this.#maxWaiting / SHARE))
   }
 
   #noteServed(key: string): void {

@@ -36,6 +36,8 @@ class FakeUpstream implements Upstream {
     throw new Error('not in these tests')
   }
 
+  readonly openable = 256
+
   whenRoom(): never {
     throw new Error('not in these tests')
   }

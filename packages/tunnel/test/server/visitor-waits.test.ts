@@ -9,7 +9,7 @@ import { Agent } from '../../src/client/agent.ts'
 import { dial } from '../../src/client/sdk.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { RESET_REASONS } from '../../src/protocol/reset-reason.ts'
-import { openConnection, TcpConnection } from '../../src/server/open-connection.ts'
+import { openConnection, TcpConnection, type TcpVisitor } from '../../src/server/open-connection.ts'
 import { ABSENT_MS, VisitorWaits } from '../../src/server/visitor-waits.ts'
 import { at, connectPeer, openTo, readAll, startServer, type TestServer } from '../peers.ts'
 
@@ -17,8 +17,12 @@ const VISITOR = { remoteAddress: undefined, remotePort: undefined }
 const SOON = { minMs: 1, baseMs: 1, maxMs: 2 }
 
 /** Opens a connection; a result without a wait is a promise as well. */
-async function open({ registry }: TestServer, signal = new AbortController().signal) {
-  return await openConnection(registry, at('pg'), VISITOR, silentLogger, signal)
+async function open(
+  { registry }: TestServer,
+  signal = new AbortController().signal,
+  visitor: TcpVisitor = VISITOR,
+) {
+  return await openConnection(registry, at('pg'), visitor, silentLogger, signal)
 }
 
 const route = ({ url }: TestServer) => `${url}/piko/v1/upstream/pg`
@@ -261,8 +265,28 @@ describe('an agent that is busy', () => {
     expect(connections.every((one) => one instanceof TcpConnection)).toBe(true)
   })
 
+  test('serves a visitor of another source before the rest of a burst', async () => {
+    const server = await startServer()
+    const agent = await connectPeer(route(server))
+    await until(() => server.registry.count(at('pg')) === 1)
+    server.registry.waits.sourceOf = (address) => address.slice(0, '2001:db8:0:1'.length)
+    agent.socket.pause()
+    const order: string[] = []
+    const all = Array.from({ length: 500 }, async (_, index) => {
+      // IPv6 addresses of one /64 are one source.
+      const remoteAddress = index === 499 ? '2001:db8:0:2::1' : `2001:db8:0:1::${index}`
+      const result = await open(server, undefined, { remoteAddress, remotePort: 1 })
+      expect(result).toBeInstanceOf(TcpConnection)
+      order.push(remoteAddress)
+    })
+    agent.socket.resume()
+    await Promise.all(all)
+    // Behind those that were under way, and the one whose turn it was.
+    expect(order.indexOf('2001:db8:0:2::1')).toBe(257)
+  })
+
   test('is waited for no longer than busyWaitMs, by no more than maxWaiting', async () => {
-    const server = await startServer({ waits: { busyWaitMs: 50, maxWaiting: 2 } })
+    const server = await startServer({ waits: { busyWaitMs: 50, maxWaiting: 8 } })
     const agent = await connectPeer(route(server))
     await until(() => server.registry.count(at('pg')) === 1)
     agent.socket.pause()
