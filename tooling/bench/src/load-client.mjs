@@ -1,6 +1,6 @@
 // @ts-check
 // The load: raw sockets and as little parsing as possible, so that the client is never the slowest
-// part. Answers are framed by content-length; anything but 200 ends the run.
+// part. Answers are framed by content-length; anything but 200 ends the run, if it is not asked to be counted.
 import { connect } from 'node:net'
 import { once } from 'node:events'
 
@@ -16,13 +16,23 @@ const READ_BYTES = 128 * 1024
 /**
  * Keeps `connections` keep-alive connections busy, one request at a time on each, for `durationMs`.
  *
- * @param {Target & { connections: number, durationMs: number, path: string }} options
- * @returns {Promise<{ requests: number, perSecond: number, p50Ms: number, p99Ms: number }>}
+ * @param {Target & { connections: number, durationMs: number, path: string, takesErrors?: boolean }} options -
+ *   `takesErrors`: answers other than 200 are counted
+ * @returns {Promise<{ requests: number, perSecond: number, p50Ms: number, p99Ms: number, errors: number }>}
  */
-export async function requests({ port, host, address, connections, durationMs, path }) {
+export async function requests({
+  port,
+  host,
+  address,
+  connections,
+  durationMs,
+  path,
+  takesErrors = false,
+}) {
   const request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
   /** @type {number[]} */
   const latencies = []
+  let errors = 0
   const started = performance.now()
   const deadline = started + durationMs
   const workers = Array.from({ length: connections }, async () => {
@@ -30,13 +40,14 @@ export async function requests({ port, host, address, connections, durationMs, p
     try {
       await new Promise((resolve, reject) => {
         let sent = performance.now()
-        const read = answers(() => {
+        const read = answers((_, isError) => {
           const now = performance.now()
           latencies.push(now - sent)
+          if (isError) errors += 1
           if (now >= deadline) return resolve(undefined)
           sent = now
           socket.write(request)
-        })
+        }, takesErrors)
         onChunk((chunk) => attempt(() => read(chunk), reject))
         socket.once('error', reject)
         socket.once('close', () => reject(new Error('connection closed during the run')))
@@ -54,6 +65,7 @@ export async function requests({ port, host, address, connections, durationMs, p
     perSecond: sorted.length / seconds,
     p50Ms: quantile(sorted, 0.5),
     p99Ms: quantile(sorted, 0.99),
+    errors,
   }
 }
 
@@ -154,21 +166,25 @@ export async function raw({ port, direction, bytes }) {
 /**
  * Returns a reader that calls `onAnswer` with the body length of each complete answer.
  *
- * @param {(bodyBytes: number) => void} onAnswer
+ * @param {(bodyBytes: number, isError: boolean) => void} onAnswer
+ * @param {boolean} takesErrors - whether statuses other than 200 are answers
  * @returns {(chunk: Buffer) => void}
  */
-function answers(onAnswer) {
+function answers(onAnswer, takesErrors = false) {
   /** @type {Buffer} */
   let head = Buffer.alloc(0)
   let length = -1
   let missing = 0
+  let isError = false
   return (chunk) => {
     let rest = chunk
     if (length < 0) {
       head = Buffer.concat([head, chunk])
       const end = head.indexOf(HEAD_END)
       if (end < 0) return
-      length = missing = bodyLength(head.toString('latin1', 0, end))
+      const text = head.toString('latin1', 0, end)
+      isError = takesErrors && !text.startsWith('HTTP/1.1 200 ')
+      length = missing = bodyLength(text, isError)
       rest = head.subarray(end + HEAD_END.length)
       head = Buffer.alloc(0)
     }
@@ -177,14 +193,19 @@ function answers(onAnswer) {
     if (missing > 0) return
     const complete = length
     length = -1
-    onAnswer(complete)
+    onAnswer(complete, isError)
   }
 }
 
-/** @param {string} head */
-function bodyLength(head) {
+/**
+ * @param {string} head
+ * @param {boolean} isError - whether its status may be any
+ */
+function bodyLength(head, isError) {
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1]
-  if (!head.startsWith('HTTP/1.1 200 ') || length === undefined) throw new Error(`answer: ${head}`)
+  if ((!isError && !head.startsWith('HTTP/1.1 200 ')) || length === undefined) {
+    throw new Error(`answer: ${head}`)
+  }
   return Number(length)
 }
 

@@ -31,17 +31,20 @@ export function startNginxService(folder, sizes) {
  *
  * @param {string} folder - of this process alone
  * @param {{ web: number, sink: number }} ports
+ * @param {number} [maxRequests] - at once; one more is answered 503. Default: no limit
  */
-export function startNginxProxy(folder, { web, sink }) {
+export function startNginxProxy(folder, { web, sink }, maxRequests) {
   const upstreams = `
   upstream web { server 127.0.0.1:${web}; keepalive 64; keepalive_requests 1000000000; }
-  upstream sink { server 127.0.0.1:${sink}; keepalive 64; keepalive_requests 1000000000; }`
+  upstream sink { server 127.0.0.1:${sink}; keepalive 64; keepalive_requests 1000000000; }
+  ${maxRequests === undefined ? '' : 'limit_conn_zone $server_name zone=all:1m; limit_conn_log_level info;'}`
   const locations = `
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_request_buffering off;
     proxy_max_temp_file_size 0;
+    ${maxRequests === undefined ? '' : `limit_conn all ${maxRequests};`}
     location / { proxy_pass http://web; }
     location /upload { proxy_pass http://sink; }`
   return start('nginx proxy', folder, locations, upstreams)
@@ -81,7 +84,7 @@ function configuration(folder, port, server, upstreams) {
 daemon off;
 master_process off;
 pid ${folder}/nginx.pid;
-events { worker_connections 1024; }
+events { worker_connections 16384; }
 http {
 ${temporary}
   access_log off;

@@ -1,37 +1,56 @@
 // @ts-check
 // What becomes of twice the requests that the path can carry? The capacity is measured with a closed loop of
-// connections, then as many requests as the factor says begin, whatever becomes of the ones before. Prints
-// how many were answered, how fast the surplus was, and what was carried in relation to the capacity.
-// Needs the programs built. `--slow` runs the server without a compiler: then it is slower than everything
-// else on a machine with few cores.
-// `node overload.mjs [--factor 2] [--seconds 20] [--connections 2000 (0: one per request)] [--slow] [--checkout DIR]`
-import { execFile } from 'node:child_process'
+// connections, then as many requests as the factor says begin, whatever becomes of the ones before, from many
+// addresses; a visitor gives up after `--patience`. Prints how many were answered, how fast the surplus was, and
+// what was carried in relation to the capacity. Before and after, closed loops of patient visitors, which are
+// no overload: none of them may get 503.
+//
+// Twice the rate of this path is more than a generator in Node can make, and on few cores the load would take
+// the CPU time of what it measures. So `--slow` runs one program without a compiler, on a core of its own where
+// `taskset` is: it is slower than everything else, and what it does in an overload is what is seen. `--slow none`
+// gives the load a core of its own instead. `--nginx` is a control: nginx with `limit_conn` in place of server
+// and agent. Needs the programs built.
+// `node overload.mjs [--slow server|agent|none] [--factor 2] [--seconds 10] [--connections 2000]
+//   [--patience 2000] [--closed 64,256,800,1024] [--nginx] [--checkout DIR]`
+import { execFile, execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { startAgent, startServer } from '@proj/scripts/adit-processes'
 import { StartedProcess } from '@proj/scripts/started-process'
 import { requests } from './load-client.mjs'
+import { startNginxProxy } from './nginx.mjs'
 import { cpuSeconds } from './process-usage.mjs'
 
+/** Of the closed loop that the capacity is measured with. */
 const CONNECTIONS = 64
-const TIMEOUT_MS = 5000
-const WARM_UP_MS = 3000
+const WARM_UP_MS = 2000
 const CAPACITY_MS = 3000
+const CLOSED_MS = 3000
+const MAX_CONNECTIONS = 12_000
+const SOURCES = 250
+/** nginx serves so many requests at once in the control. */
+const CONTROL_LIMIT = 128
 
 const { values: given } = parseArgs({
   options: {
     factor: { type: 'string', default: '2' },
-    seconds: { type: 'string', default: '20' },
+    seconds: { type: 'string', default: '10' },
     connections: { type: 'string', default: '2000' },
-    slow: { type: 'boolean', default: false },
+    patience: { type: 'string', default: '2000' },
+    closed: { type: 'string', default: '' },
+    slow: { type: 'string', default: 'server' },
+    nginx: { type: 'boolean', default: false },
     checkout: { type: 'string' },
   },
 })
 const factor = Number(given.factor)
 const seconds = Number(given.seconds)
-const kept = Number(given.connections)
 
 const run = promisify(execFile)
+const hasCores = availableParallelism() > 1 && pin(process.pid, 1)
+const folder = mkdtempSync(join(tmpdir(), 'adit-overload-'))
 
 /** @type {StartedProcess[]} */
 const started = []
@@ -41,46 +60,142 @@ try {
   ])
   started.push(services)
   const { http } = await services.event('ready')
-  if (given.slow) process.env['NODE_OPTIONS'] = '--jitless'
-  const server = await startServer('127.0.0.1:0', given.checkout)
-  delete process.env['NODE_OPTIONS']
-  started.push(server.process)
-  const agent = await startAgent('http', 'web', http, server.ports.upstream, given.checkout)
-  started.push(agent)
-  const target = { port: server.ports.proxy, host: 'web.localhost' }
-  const closed = { ...target, connections: CONNECTIONS, path: '/1024' }
+  const path = given.nginx ? await nginx(http) : await adit(http)
+  const alone = path.slow === undefined ? started : [path.slow]
+  if (hasCores) for (const { pid } of alone) pin(pid, 0)
+  if (!hasCores) print('no `taskset`, or one core: the load takes CPU time from the path')
+  const closed = { ...path.target, connections: CONNECTIONS, path: '/1024' }
   await requests({ ...closed, durationMs: WARM_UP_MS })
-  const cpu0 = cpuSeconds(server.process.pid)
-  const capacity = await requests({ ...closed, durationMs: CAPACITY_MS })
-  const cpu1 = cpuSeconds(server.process.pid)
-  process.stdout.write(
-    `capacity ${Math.round(capacity.perSecond)} req/s, server CPU ${((cpu1 - cpu0) / (CAPACITY_MS / 1000)).toFixed(2)}\n`,
+  const capacity = await watched('capacity', CAPACITY_MS, path.pid, () =>
+    requests({ ...closed, durationMs: CAPACITY_MS }),
   )
+  print(`capacity ${Math.round(capacity.perSecond)} req/s with ${CONNECTIONS} connections`)
+  const loops = given.closed.split(',').filter(Boolean).map(Number)
+  for (const connections of loops) await loop({ ...closed, connections })
   const perSecond = Math.round(capacity.perSecond * factor)
   const load = {
-    ...target,
+    ...path.target,
     perSecond,
     durationMs: seconds * 1000,
-    timeoutMs: TIMEOUT_MS,
-    connections: kept,
+    warmUpMs: WARM_UP_MS,
+    timeoutMs: Number(given.patience),
+    connections: Number(given.connections),
+    maxConnections: MAX_CONNECTIONS,
+    sources: SOURCES,
   }
-  const { stdout } = await run(process.execPath, [
-    join(import.meta.dirname, 'open-load.mjs'),
-    JSON.stringify(load),
-  ])
-  const cpu2 = cpuSeconds(server.process.pid)
-  const tally = JSON.parse(stdout)
-  const share = (/** @type {number} */ part) => (part / tally.sent).toFixed(3)
-  const after = await requests({ ...closed, durationMs: 3000 })
-  process.stdout.write(
-    [
-      `sent ${tally.sent} of ${perSecond * seconds} in ${seconds} s (${factor} x capacity), ${kept > 0 ? `${kept} connections` : 'one connection each'}`,
-      `answered ${share(tally.ok + tally.shed)} (200: ${share(tally.ok)}, 503: ${share(tally.shed)}), timed out ${share(tally.timedOut)}, broken ${share(tally.broken)}, other ${tally.other}`,
-      `200: p50 ${tally.okMs[0].toFixed(1)} ms, p99 ${tally.okMs[1].toFixed(1)} ms; 503: p50 ${tally.shedMs[0].toFixed(1)} ms, p99 ${tally.shedMs[1].toFixed(1)} ms; generator late p99 ${tally.lateMs.toFixed(1)} ms`,
-      `goodput ${Math.round(tally.ok / tally.seconds)} req/s, ${(tally.ok / tally.seconds / capacity.perSecond).toFixed(2)} of the capacity; afterwards ${(after.perSecond / capacity.perSecond).toFixed(2)}; server CPU ${((cpu2 - cpu1) / seconds).toFixed(2)}`,
-      '',
-    ].join('\n'),
+  const { stdout } = await watched('overload', seconds * 1000 + WARM_UP_MS, path.pid, () =>
+    run(process.execPath, [join(import.meta.dirname, 'open-load.mjs'), JSON.stringify(load)]),
   )
+  report(JSON.parse(stdout), perSecond, capacity.perSecond)
+  const after = await requests({ ...closed, durationMs: CAPACITY_MS })
+  print(`afterwards ${(after.perSecond / capacity.perSecond).toFixed(2)} of the capacity`)
 } finally {
   for (const one of started.toReversed()) await one.stop()
+  rmSync(folder, { recursive: true, force: true })
+}
+
+/** @param {number} service */
+async function adit(service) {
+  const server = await slowly('server', () => startServer('127.0.0.1:0', given.checkout))
+  started.push(server.process)
+  const { proxy, upstream } = server.ports
+  const agent = await slowly('agent', () =>
+    startAgent('http', 'web', service, upstream, given.checkout),
+  )
+  started.push(agent)
+  const slow = { server: server.process, agent }[given.slow]
+  return { target: { port: proxy, host: 'web.localhost' }, pid: server.process.pid, slow }
+}
+
+/** @param {number} service */
+async function nginx(service) {
+  const proxy = await startNginxProxy(folder, { web: service, sink: service }, CONTROL_LIMIT)
+  started.push(proxy.process)
+  return { target: { port: proxy.port, host: 'web.localhost' }, pid: proxy.process.pid }
+}
+
+/**
+ * Starts a program, without a compiler if it is to be the slow one.
+ *
+ * @template T
+ * @param {string} name
+ * @param {() => Promise<T>} start
+ */
+async function slowly(name, start) {
+  if (given.slow === name) process.env['NODE_OPTIONS'] = '--jitless'
+  const one = await start()
+  delete process.env['NODE_OPTIONS']
+  return one
+}
+
+/** @param {Parameters<typeof requests>[0]} closed */
+async function loop(closed) {
+  const counts = await requests({ ...closed, durationMs: CLOSED_MS, takesErrors: true })
+  const { connections } = closed
+  const { perSecond, p50Ms, p99Ms, errors } = counts
+  print(
+    `closed loop of ${connections}: ${Math.round(perSecond)} req/s, p50 ${p50Ms.toFixed(0)} ms, p99 ${p99Ms.toFixed(0)} ms, not 200: ${errors}`,
+  )
+}
+
+/**
+ * @param {import('./open-load.mjs').Tally} tally
+ * @param {number} perSecond
+ * @param {number} capacity
+ */
+function report(tally, perSecond, capacity) {
+  const share = (/** @type {number} */ part) => (part / tally.sent).toFixed(3)
+  const times = (/** @type {import('./open-load.mjs').Percentiles} */ { p50, p95, p99 }) =>
+    `p50 ${p50.toFixed(1)}, p95 ${p95.toFixed(1)}, p99 ${p99.toFixed(1)} ms`
+  const { sent, ok, shed, timedOut, broken, other, unsent, opened } = tally
+  const goodput = ok / tally.seconds
+  print(
+    `sent ${sent} of ${perSecond * seconds} in ${seconds} s (${factor} x capacity), ${opened} connections opened, ${unsent} without a connection`,
+  )
+  print(
+    `200: ${share(ok)}, 503: ${share(shed)}, timed out ${share(timedOut)}, broken ${share(broken)}, other ${other}`,
+  )
+  print(`200: ${times(tally.okMs)}`)
+  print(`503: ${times(tally.shedMs)}; on new connections: ${times(tally.newShedMs)}`)
+  print(`load late: ${times(tally.lateMs)}`)
+  print(`goodput ${Math.round(goodput)} req/s, ${(goodput / capacity).toFixed(2)} of the capacity`)
+}
+
+/**
+ * Prints which share of a core the proxy and the other processes used meanwhile.
+ *
+ * @template T
+ * @param {string} what
+ * @param {number} ms
+ * @param {number} pid
+ * @param {() => Promise<T>} act
+ */
+async function watched(what, ms, pid, act) {
+  const pids = [pid, ...started.map((one) => one.pid).filter((one) => one !== pid)]
+  const before = pids.map(cpuSeconds)
+  const result = await act()
+  const used = pids.map((one, at) => ((cpuSeconds(one) - (before[at] ?? 0)) / ms) * 1000)
+  print(`${what}: CPU of the proxy and the others ${used.map((one) => one.toFixed(2)).join(', ')}`)
+  return result
+}
+
+/** @param {string} line */
+function print(line) {
+  process.stdout.write(`${line}\n`)
+}
+
+/**
+ * Keeps a process on one core.
+ *
+ * @param {number} pid
+ * @param {number} core
+ * @returns {boolean} whether it could be done
+ */
+function pin(pid, core) {
+  try {
+    execFileSync('taskset', ['-acp', String(core), String(pid)], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
 }
