@@ -84,6 +84,10 @@ export const settings = defineSettings({
         description:
           'How late the event loop may be before requests above a limit that follows the delay get 503. inf: never.',
       }),
+      queueTargetMs: durationLimit(PROXY_LIMITS.queueTargetMs, {
+        description:
+          'In an overload: how long requests may wait in addition to the time that their services take; more get 503. inf: any number waits.',
+      }),
       minRequests: integerLimit(PROXY_LIMITS.minRequests, {
         description:
           'Requests that may wait for an answer at once in an overload; it begins with eight times as many, or when visitors give up.',

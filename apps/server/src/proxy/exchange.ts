@@ -565,6 +565,7 @@ export class Exchange implements ChannelSink {
       if (head.repaired !== undefined) this.#noteRepaired(head.repaired)
       if (!isInterim(head.status)) {
         this.#response = head
+        this.#proxy.stats.answered += 1
         this.count(false)
         this.#responseBody = createBodyReader(head.framing, 'response', undefined, this.#strictness)
         const { kind } = head.framing

@@ -64,11 +64,16 @@ export interface ProxyOptions {
    */
   readonly maxConnectionsPerSource?: number
   /**
-   * How late the event loop may be, ms: when it is later for half a second and more than eight times
+   * How late the event loop may be, ms: when it is later for a fifth of a second and more than eight times
    * `minRequests` wait for answers, or their visitors give up, requests above a limit that follows the delay
    * are answered 503. Infinity: never. Default 50 ms.
    */
   readonly maxLoopDelayMs?: number
+  /**
+   * In an overload: how long requests may wait in queues, in addition to the time that their services take, ms.
+   * More than are answered within this time do not wait. Infinity: any number. Default 100 ms.
+   */
+  readonly queueTargetMs?: number
   /** Requests that may wait for an answer at once however late the event loop is. Default 128. */
   readonly minRequests?: number
   /** Requests that may run at once at most; one more is answered 503. Default 20 000. */
@@ -126,6 +131,7 @@ export const PROXY_LIMITS: Readonly<
   maxConnections: { default: 20_000, min: 1, max: Infinity },
   maxConnectionsPerSource: { default: 10_000, min: 1, max: Infinity },
   maxLoopDelayMs: { default: 50, min: 1, max: Infinity },
+  queueTargetMs: { default: 100, min: 1, max: Infinity },
   minRequests: { default: 128, min: 1, max: Infinity },
   maxRequests: { default: 20_000, min: 1, max: Infinity },
   maxHeadBytes: { default: 32_768, min: 1024, max: 1_048_576 },
@@ -159,6 +165,7 @@ export function resolveProxyOptions(options: ProxyOptions): ResolvedProxyOptions
     maxConnections: resolve('maxConnections'),
     maxConnectionsPerSource: resolve('maxConnectionsPerSource'),
     maxLoopDelayMs: resolve('maxLoopDelayMs'),
+    queueTargetMs: resolve('queueTargetMs'),
     minRequests: resolve('minRequests'),
     maxRequests: resolve('maxRequests'),
     maxHeadBytes: resolve('maxHeadBytes'),

@@ -57,6 +57,8 @@ export class ProxyStats {
   inFlight = 0
   /** Of those in flight, the ones that wait for an answer: all of the request is there, and no head of a response. */
   awaiting = 0
+  /** Requests whose answers from a service have begun. */
+  answered = 0
   /** Requests whose visitors went away, or ended their side, while they waited for an answer. */
   givenUp = 0
   /** Connections that switched protocols and are open. */

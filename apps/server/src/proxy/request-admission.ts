@@ -4,6 +4,8 @@ import type { Logger } from '@proj/tunnel'
 export interface RequestAdmissionOptions {
   /** How late the event loop may be before requests are rejected, ms; Infinity: it does not matter. */
   readonly maxLoopDelayMs: number
+  /** In an overload: how long requests may wait in addition to the time that their services take, ms. */
+  readonly queueTargetMs: number
   /** Requests that may always wait for an answer at once. */
   readonly minRequests: number
   /** Requests that may run at once at most. */
@@ -18,6 +20,8 @@ export interface RequestCounts {
   readonly inFlight: number
   /** Of these, the ones that wait for an answer: a body that is sent or read slowly costs little. */
   readonly awaiting: number
+  /** Since the start, those whose answers have begun. */
+  readonly answered: number
   /** Since the start, those whose visitors went away while they waited. */
   readonly givenUp: number
 }
@@ -52,7 +56,7 @@ const REAL_CLOCK: AdmissionClock = {
 const LOOK_MS = 10
 
 /** The loop has to be late for this long without a pause, ms: a burst or a garbage collection is shorter. */
-const ONSET_MS = 500
+const ONSET_MS = 200
 
 /** The limit changes once in this time, ms, by the smallest delay in it: a queue that stays has no small one. */
 const WINDOW_MS = 100
@@ -76,6 +80,12 @@ const MIN_GIVEN_UP = 10
 const PATIENCE_MS = 1_000
 const PATIENT_MS = 30_000
 
+/** Answers are counted over so long, ms: a shorter time has too few of slow services. */
+const COUNT_MS = 1_000
+
+/** For so long the shortest wait counts, ms, while there is no overload: services change. */
+const SERVICE_TIME_MS = 15_000
+
 /** Windows without a rejection after which there is no limit any more. */
 const CALM_WINDOWS = 50
 
@@ -94,7 +104,9 @@ const LOG_MS = 60_000
  * per request. As soon as `minRequests` wait, the delay of the event loop is watched; when it has been above
  * `maxLoopDelayMs` for ONSET_MS and the requests are an overload, the number that waits becomes the limit, falls
  * with the delay and grows when the delay is small again: the same control as AIMD, with a cut in proportion
- * (Envoy's gradient, with the delay of the loop in place of a latency, since services differ in theirs).
+ * (Envoy's gradient, with the delay of the loop in place of a latency, since services differ in theirs). By the
+ * rate of answers it stays between what is answered within `maxLoopDelayMs`, and within the time of the services
+ * and `queueTargetMs`.
  */
 export class RequestAdmission {
   /** A request that would be one more than this asks {@link rejects}. */
@@ -123,6 +135,16 @@ export class RequestAdmission {
   #givenUpAtMs = -Infinity
   #requestsBefore = 0
   #givenUpBefore = 0
+  #countedAtMs = 0
+  #answeredBefore = 0
+  /** Answers per ms. */
+  #rate = 0
+  /** Requests that waited, summed over the looks since the last count. */
+  #waitSum = 0
+  #waitLooks = 0
+  /** Shortest time that requests waited on average, ms: about what their services take. */
+  #serviceMs = Infinity
+  #serviceAtMs = 0
 
   constructor(
     options: RequestAdmissionOptions,
@@ -167,6 +189,10 @@ export class RequestAdmission {
     this.limit = this.#options.maxRequests
     this.#lookedAtMs = this.#inTimeAtMs = this.#clock.now()
     this.#newPatience(this.#lookedAtMs)
+    this.#rate = 0
+    this.#serviceMs = Infinity
+    this.#serviceAtMs = this.#lookedAtMs
+    this.#newCount(this.#lookedAtMs)
     this.#stop = this.#clock.every(LOOK_MS, () => this.#look())
   }
 
@@ -175,6 +201,9 @@ export class RequestAdmission {
     const delayMs = nowMs - this.#lookedAtMs - LOOK_MS
     this.#lookedAtMs = nowMs
     if (delayMs <= this.#options.maxLoopDelayMs) this.#inTimeAtMs = nowMs
+    this.#waitSum += this.#load.stats.awaiting - this.#resting
+    this.#waitLooks += 1
+    if (nowMs - this.#countedAtMs >= COUNT_MS) this.#count(nowMs)
     if (nowMs - this.#patienceAtMs >= PATIENCE_MS) this.#lookWhetherPatient(nowMs)
     if (this.isLimiting) this.#follow(nowMs, delayMs)
     else if (nowMs - this.#inTimeAtMs >= ONSET_MS) this.#begin(nowMs, delayMs)
@@ -225,7 +254,13 @@ export class RequestAdmission {
   }
 
   #set(young: number): void {
-    this.#young = Math.max(this.#options.minRequests, Math.floor(young))
+    const { maxLoopDelayMs, minRequests, queueTargetMs } = this.#options
+    // What is answered within the delay that is allowed may wait: bursts are that long.
+    const least = Math.max(minRequests, this.#rate * maxLoopDelayMs)
+    // More would wait where the loop does not see it: in agents, and for their acknowledgements.
+    const mostMs = this.#serviceMs + queueTargetMs
+    const most = mostMs === Infinity ? Infinity : Math.max(least, this.#rate * mostMs)
+    this.#young = young === Infinity ? Infinity : Math.floor(Math.min(most, Math.max(least, young)))
     this.limit = Math.min(this.#options.maxRequests, this.#young + this.#resting)
   }
 
@@ -247,6 +282,26 @@ export class RequestAdmission {
     this.#patienceAtMs = nowMs
     this.#requestsBefore = this.#load.stats.requests - this.rejected
     this.#givenUpBefore = this.#load.stats.givenUp
+  }
+
+  /** Measures the rate of answers and, by Little's law, the time that requests wait for theirs. */
+  #count(nowMs: number): void {
+    this.#rate = (this.#load.stats.answered - this.#answeredBefore) / (nowMs - this.#countedAtMs)
+    if (!this.isLimiting && nowMs - this.#serviceAtMs >= SERVICE_TIME_MS) {
+      this.#serviceMs = Infinity
+      this.#serviceAtMs = nowMs
+    }
+    if (this.#rate > 0) {
+      const waitedMs = this.#waitSum / this.#waitLooks / this.#rate
+      this.#serviceMs = Math.min(this.#serviceMs, Math.max(0, waitedMs))
+    }
+    this.#newCount(nowMs)
+  }
+
+  #newCount(nowMs: number): void {
+    this.#countedAtMs = nowMs
+    this.#answeredBefore = this.#load.stats.answered
+    this.#waitSum = this.#waitLooks = 0
   }
 
   #newWindow(nowMs: number): void {

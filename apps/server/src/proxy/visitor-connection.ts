@@ -56,6 +56,10 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #exchange: Exchange | undefined
   #request: RequestHead | undefined
   #hasAsked = false
+  /** Whether its first bytes are read on, or were. */
+  #isLookedAt = false
+  /** First bytes that wait until it is seen whether the visitor is still there. */
+  #first: Buffer | undefined
   #checkEnd: AbortController | undefined
   /** When the head of `#request` had been read, `performance.now()`. */
   #beganAt = 0
@@ -92,7 +96,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
 
   /** Whether no request has begun that is not answered, and the last response has left. */
   get isIdle(): boolean {
-    return this.#phase === 'idle' && !this.#socket.hasUnsent
+    return this.#phase === 'idle' && this.#first === undefined && !this.#socket.hasUnsent
   }
 
   /** When the request began that waits for an answer now, `performance.now()`; Infinity: none does. */
@@ -153,6 +157,11 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
 
   /** @inheritdoc */
   onData(chunk: Buffer, isLent: boolean): ChunkAnswer {
+    if (!this.#isLookedAt && (this.#first !== undefined || this.#proxy.admission.isLimiting)) {
+      this.#holdFirst(chunk)
+      return false
+    }
+    this.#isLookedAt = true
     const before = this.#exchange
     if (!this.#isEnding()) this.#read(chunk)
     else if (this.#phase === 'lingering') this.#expectLess()
@@ -171,6 +180,10 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
 
   /** @inheritdoc */
   onEnd(): void {
+    if (this.#first !== undefined) {
+      this.#rejectGone()
+      return
+    }
     if (this.#exchange?.isAwaiting === true) this.#proxy.stats.givenUp += 1
     this.#hasEnded = true
     if (!this.#socket.isCleanEnd || this.#isCutOff()) this.#socket.destroy()
@@ -258,6 +271,33 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     this.#writtenBytes = bytesWritten
     this.#silentLooks = isSilent ? this.#silentLooks + 1 : 0
     if (this.#silentLooks >= MAX_SILENT_LOOKS) this.#socket.destroy()
+  }
+
+  /**
+   * Holds the first bytes of a connection for a turn of the event loop, in an overload: a visitor that gave up
+   * while it waited to be accepted has ended its side behind them, and is not served.
+   */
+  #holdFirst(chunk: Buffer): void {
+    if (this.#first === undefined) setImmediate(() => setImmediate(this.#readFirst))
+    this.#first = this.#first === undefined ? chunk : Buffer.concat([this.#first, chunk])
+  }
+
+  /** A visitor that only sends no more, which is rare, learns that it was rejected. */
+  #rejectGone(): void {
+    const { admission, stats } = this.#proxy
+    this.#first = undefined
+    this.#isLookedAt = true
+    stats.requests += 1
+    stats.givenUp += 1
+    admission.rejected += 1
+    this.#sendError(PROXY_ERRORS.overloaded)
+  }
+
+  readonly #readFirst = (): void => {
+    const bytes = this.#first
+    this.#first = undefined
+    this.#isLookedAt = true
+    if (bytes !== undefined && this.#phase === 'idle') this.#read(bytes)
   }
 
   /** All bytes of the visitor pass through here: body of the running request, or head of the next. */

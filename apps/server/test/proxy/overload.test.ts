@@ -1,5 +1,7 @@
 // The event loop of the server is blocked for real: surplus requests are answered at once.
 import type { ServerResponse } from 'node:http'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 
 import { until } from '@proj/testkit/until'
 import { expect, it, onTestFinished } from 'vitest'
@@ -55,6 +57,43 @@ it('answers 503 with Retry-After while the loop is late, and serves again afterw
   await until(() => waiting.length === 1)
   waiting[0]?.end('ok')
   expect((await surplus.readResponse()).status).toBe(200)
+  stop()
+}, 60_000)
+
+it('does not serve a visitor that gave up before its request was read', async () => {
+  const waiting: ServerResponse[] = []
+  const asked: unknown[] = []
+  await using path = await tunnel({
+    http: ({ url }, response) => {
+      asked.push(url)
+      waiting.push(response)
+    },
+    edge: { minRequests: 2, maxLoopDelayMs: 20 },
+  })
+  const { admission, stats } = path.server.edge
+  const visitors = await Promise.all(
+    Array.from({ length: VISITORS }, async () => await path.visit(20_000)),
+  )
+  onTestFinished(() => visitors.forEach((visitor) => visitor[Symbol.dispose]()))
+  for (const visitor of visitors) await visitor.send(request('GET /'))
+  await until(() => waiting.length === VISITORS)
+  const stop = block(60)
+  await until(() => admission.isLimiting)
+  for (const response of waiting.splice(0)) response.end('ok')
+  await until(() => stats.awaiting === 0)
+  expect(admission.isLimiting).toBe(true)
+  // There is room for one more. Request and end come in one turn of the loop, which is blocked.
+  const gone = connect({ port: path.port, host: '127.0.0.1', allowHalfOpen: true })
+  gone.end(request('GET /gone'))
+  expect(await text(gone)).toMatch(/^HTTP\/1\.1 503 [^]*adit-error: overloaded/i)
+  expect([stats.givenUp, admission.rejected]).toEqual([1, 1])
+  using here = await path.visit(20_000)
+  await here.send(request('GET /here'))
+  await until(() => waiting.length === 1)
+  waiting[0]?.end('ok')
+  expect((await here.readResponse()).status).toBe(200)
+  expect(asked).toContain('/here')
+  expect(asked).not.toContain('/gone')
   stop()
 }, 60_000)
 

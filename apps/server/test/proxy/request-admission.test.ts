@@ -12,11 +12,19 @@ function loop(options: Partial<RequestAdmissionOptions> = {}) {
   let nowMs = 1_000
   let look: (() => void) | undefined
   const warnings: unknown[] = []
-  const load = { running: 0, old: 0, visitors: 10_000, requests: 0, givenUp: 0, bodies: 0 }
+  const load = {
+    running: 0,
+    old: 0,
+    visitors: 10_000,
+    requests: 0,
+    givenUp: 0,
+    bodies: 0,
+    answered: 0,
+  }
   const ignore = (): void => {}
   const max = options.maxRequests ?? 1_000
   const admission = new RequestAdmission(
-    { maxLoopDelayMs: 25, minRequests: 10, maxRequests: 1_000, ...options },
+    { maxLoopDelayMs: 25, queueTargetMs: 100, minRequests: 10, maxRequests: 1_000, ...options },
     {
       stats: {
         get requests() {
@@ -27,6 +35,9 @@ function loop(options: Partial<RequestAdmissionOptions> = {}) {
         },
         get awaiting() {
           return load.running
+        },
+        get answered() {
+          return load.answered
         },
         get givenUp() {
           return load.givenUp
@@ -65,11 +76,11 @@ function loop(options: Partial<RequestAdmissionOptions> = {}) {
   return { admission, load, warnings, begin, turn, isWatched: () => look !== undefined }
 }
 
-/** An overloaded one: 100 requests run, and the loop has been 50 ms late for half a second. */
+/** An overloaded one: 100 requests run, and the loop has been 50 ms late for a quarter of a second. */
 function overloaded(options: Partial<RequestAdmissionOptions> = {}) {
   const one = loop(options)
   one.begin(100)
-  one.turn(600, 50)
+  one.turn(250, 50)
   return one
 }
 
@@ -86,11 +97,11 @@ describe('the limit of requests', () => {
     expect(begin(100)).toBe(0)
   })
 
-  it('rejects none for a delay that has a pause within half a second', () => {
+  it('rejects none for a delay that has a pause within a fifth of a second', () => {
     const { begin, turn, admission } = loop()
     begin(100)
     for (let at = 0; at < 10; at++) {
-      turn(450, 440)
+      turn(180, 170)
       turn(LOOK_MS, 0)
     }
     expect(admission.isLimiting).toBe(false)
@@ -111,8 +122,56 @@ describe('the limit of requests', () => {
   it('falls at once as far as the delay is above its target', () => {
     const { admission, begin, turn } = loop({ minRequests: 5 })
     begin(100)
-    turn(600, 250)
+    turn(250, 250)
     expect(admission.limit).toBe(10)
+  })
+
+  it('never falls below what is answered within maxLoopDelayMs', () => {
+    const { admission, load, begin, turn } = loop()
+    begin(1_000)
+    // 2 answers per ms, also while the loop is late.
+    for (let at = 0; at < 20; at++) {
+      load.answered += 2 * 510
+      turn(LOOK_MS, 500)
+    }
+    expect(admission.isLimiting).toBe(true)
+    expect(admission.limit).toBe(50)
+    turn(3_000, 500)
+    expect(admission.limit).toBe(10)
+  })
+
+  it('never grows beyond what is answered within the time of the services and the target', () => {
+    const { admission, load, begin, turn } = loop()
+    /** Services that take 200 ms, and agents that carry one answer per ms; the loop is in time. */
+    const serve = (ms: number, delayMs: number): void => {
+      for (let left = ms; left > 0; left -= LOOK_MS + delayMs) {
+        load.answered += LOOK_MS + delayMs
+        turn(LOOK_MS, delayMs)
+      }
+    }
+    begin(200)
+    serve(3_000, 0)
+    expect(admission.isLimiting).toBe(false)
+    begin(600)
+    serve(500, 50)
+    expect(admission.isLimiting).toBe(true)
+    for (let at = 0; at < 100; at++) {
+      begin(1_000)
+      load.running = admission.limit
+      serve(100, 0)
+    }
+    expect(admission.limit).toBeGreaterThan(200)
+    expect(admission.limit).toBeLessThan(350)
+    // Any number waits without a target.
+    const other = loop({ queueTargetMs: Infinity })
+    other.begin(100)
+    other.turn(250, 50)
+    for (let at = 0; at < 100; at++) {
+      other.begin(1_000)
+      other.load.answered += 100
+      other.turn(100, 0)
+    }
+    expect(other.admission.limit).toBe(1_000)
   })
 
   it('never falls below minRequests', () => {
@@ -211,7 +270,7 @@ describe('the limit of requests', () => {
     turn(2_000, 500)
     expect(begin(100)).toBeGreaterThan(0)
     expect(admission.isLimiting).toBe(true)
-    load.visitors = 80
+    load.visitors = load.running = 80
     turn(2_000, 500)
     expect(admission.isLimiting).toBe(false)
     load.running = 0
