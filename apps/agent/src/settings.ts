@@ -79,9 +79,9 @@ export const settings = defineSettings({
         default: 'any',
         description: 'Use only addresses of this family.',
       }),
-      proxyUrl: setting(secretUrl({ schemes: PROXY_SCHEMES, words: ['direct'] }), {
+      proxyUrl: setting(secretUrl({ schemes: PROXY_SCHEMES, words: ['direct', 'system'] }), {
         description:
-          'Proxy for connections to the server, or "direct"; unset: HTTPS_PROXY and similar variables decide.',
+          'Proxy for connections to the server, "direct", or "system" for the settings of Windows, macOS or GNOME; unset: HTTPS_PROXY and similar variables decide.',
       }),
       noProxy: setting(text(), {
         description: 'Hosts that are reached without proxy-url, in the form of NO_PROXY.',

@@ -5,8 +5,9 @@ import { connectFirstHop } from './connect/connect.ts'
 import { DialContext } from './dial-context.ts'
 import { checkOptionNames } from './option-names.ts'
 import { DIAL_OPTION_NAMES, type DialOptions, resolveDialOptions } from './options.ts'
-import type { RouteScheme } from './proxy/environment.ts'
-import { selectProxy } from './proxy/select-proxy.ts'
+import { isDialError } from './errors.ts'
+import type { ProxySelection, RouteScheme } from './proxy/environment.ts'
+import { chooseProxies } from './proxy/choose-proxies.ts'
 import { holding } from './socket-event.ts'
 import { secure } from './tls/handshake.ts'
 import { openTunnel } from './proxy/tunnel.ts'
@@ -41,14 +42,37 @@ export async function openRoute(
   endpoint: Endpoint,
   scheme: RouteScheme,
 ): Promise<Socket | TLSSocket> {
-  const { tls, proxy: option, noProxy } = context.options
-  const { proxy } = selectProxy(option, noProxy, scheme, endpoint)
-  const socket =
-    proxy === undefined || 'path' in endpoint
-      ? await connectFirstHop(context, endpoint, 'server')
-      : await openTunnel(context, proxy, endpoint)
+  const { tls } = context.options
+  const { socket, proxied } = await openFirst(
+    context,
+    endpoint,
+    await chooseProxies(context, scheme, endpoint),
+  )
   if (tls === undefined) return socket
   const host = 'path' in endpoint ? 'localhost' : endpoint.host
   const about = formatEndpoint(endpoint)
-  return secure(context, socket, tls, { host, about, leg: 'server', proxied: proxy !== undefined })
+  return secure(context, socket, tls, { host, about, leg: 'server', proxied })
+}
+
+/** Connects by the first choice; by the next one when the proxy of a choice cannot be reached. */
+async function openFirst(
+  context: DialContext,
+  endpoint: Endpoint,
+  choices: readonly ProxySelection[],
+): Promise<{ readonly socket: Socket; readonly proxied: boolean }> {
+  for (const [index, { proxy }] of choices.entries()) {
+    if (proxy === undefined || 'path' in endpoint) break
+    try {
+      return { socket: await openTunnel(context, proxy, endpoint), proxied: true }
+    } catch (error) {
+      if (index === choices.length - 1 || !isProxyUnreachable(error)) throw error
+    }
+  }
+  return { socket: await connectFirstHop(context, endpoint, 'server'), proxied: false }
+}
+
+/** Whether the proxy itself could not be reached, so that another one may do. */
+function isProxyUnreachable(error: unknown): boolean {
+  if (!isDialError(error) || error.leg !== 'proxy') return false
+  return error.phase === 'dns' || error.phase === 'connect'
 }

@@ -20,9 +20,11 @@ export type { Pem, TlsOptions } from './tls/options.ts'
 // Proxies.
 export { EnvironmentProxies, proxyFromEnvironment, type Environment } from './proxy/environment.ts'
 export { NO_PROXY_FORMS, wrongNoProxyEntries } from './proxy/no-proxy.ts'
+export type { FindProxy, FoundProxies } from './proxy/find-proxy.ts'
 export { ProxyServer, type ProxyProtocol, type ProxySettings } from './proxy/proxy-server.ts'
 export type { ProxyAuthorize, ProxyChallenge } from './proxy/challenge.ts'
 export type { ProxyOption } from './proxy/select-proxy.ts'
+export { systemProxy, type SystemProxies, type SystemProxyOptions } from './proxy/system-proxy.ts'
 
 // HTTP clients.
 export { createAgent, type AgentOptions } from './http/agent.ts'

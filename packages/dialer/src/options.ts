@@ -60,9 +60,10 @@ export interface DialOptions extends SourceOptions {
    */
   readonly tls?: boolean | TlsOptions | undefined
   /**
-   * Proxy to use: a URL, `'direct'` for none, or the result of `proxyFromEnvironment()`. Schemes:
-   * http, https, socks4, socks4a, socks5, socks5h, and socks, which means socks5h. This package does
-   * not read the environment by itself. Default: `'direct'`.
+   * Proxy to use: a URL, `'direct'` for none, the result of `proxyFromEnvironment()`, or a function
+   * that chooses, such as `findProxy` of `systemProxy()`. Schemes: http, https, socks4, socks4a, socks5,
+   * socks5h, and socks, which means socks5h. This package does not read the environment or the
+   * settings of the system by itself. Default: `'direct'`.
    */
   readonly proxy?: ProxyOption | undefined
   /** Targets that do not use the proxy of the option `proxy`, in the form of NO_PROXY. Default: none. */

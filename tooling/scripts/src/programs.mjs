@@ -20,6 +20,11 @@ export const OPTIONAL_PROGRAMS = [
   { name: 'danted', debian: 'dante-server', usedFor: 'dialing through SOCKS with a password' },
   { name: 'faketime', debian: 'faketime', usedFor: 'a clock that is set while a program runs' },
   { name: 'gcc', debian: 'gcc libc6-dev', usedFor: 'sockets with options that Node cannot set' },
+  {
+    name: 'gsettings',
+    debian: 'libglib2.0-bin gsettings-desktop-schemas',
+    usedFor: 'the proxy settings of a desktop',
+  },
   { name: 'haproxy', debian: 'haproxy', usedFor: 'the load balancers of docs/operations.md' },
   { name: 'ip', debian: 'iproute2', usedFor: 'network namespaces' },
   { name: 'microsocks', debian: 'microsocks', usedFor: 'dialing through SOCKS' },

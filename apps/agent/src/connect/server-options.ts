@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 
 import { EXIT, UserError } from '@proj/program-kit'
 import { formatSourceAddress } from '@proj/config/address'
-import { proxyFromEnvironment, type TlsOptions } from '@proj/dialer'
+import { proxyFromEnvironment, type ProxyOption, systemProxy, type TlsOptions } from '@proj/dialer'
 import type { ServerOptions } from '@proj/tunnel'
 
 import { currentToken } from './current-token.ts'
@@ -32,12 +32,24 @@ export async function serverOptions(
       ...(bindInterface !== undefined && { interface: bindInterface }),
       ...(bindDevice !== undefined && { device: bindDevice }),
       ...(connect.ipFamily !== 'any' && { family: connect.ipFamily === '4' ? 4 : 6 }),
-      proxy: proxyUrl?.reveal() ?? proxyFromEnvironment(env),
+      proxy: proxyOption(proxyUrl?.reveal(), env),
       ...(noProxy !== undefined && { noProxy }),
       ...(proxyCa !== undefined && { proxyTls: { ca: proxyCa } }),
       timeouts: { totalMs: connect.timeoutMs },
       ...(secure && { tls: await tlsOptions(connect.tls) }),
     },
+  }
+}
+
+function proxyOption(
+  url: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): ProxyOption {
+  if (url !== 'system') return url ?? proxyFromEnvironment(env)
+  // Read for each connection: a desktop changes them with the network.
+  return async (target, host, signal) => {
+    const { findProxy } = await systemProxy({ env, signal })
+    return findProxy(target, host, signal)
   }
 }
 

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { loadSettings } from '@proj/config'
+import { explainRoute } from '@proj/dialer'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
 import { serverOptions } from '../../src/connect/server-options.ts'
@@ -98,6 +99,29 @@ describe('the proxy', () => {
       proxy: 'direct',
     })
   })
+
+  test.skipIf(process.platform !== 'linux')(
+    'is read from the system for each connection when the settings say system',
+    async () => {
+      using folder = temporaryDirectory()
+      const tool = (host: string): void => {
+        const lines = [
+          "org.gnome.system.proxy mode 'manual'",
+          `org.gnome.system.proxy.http host '${host}'`,
+          'org.gnome.system.proxy.http port 3128',
+        ]
+        const script = `#!/bin/sh\n${lines.map((line) => `echo "${line}"`).join('\n')}\n`
+        folder.write('gsettings', script, 0o755)
+      }
+      tool('one.example')
+      const path = `${folder.path}:${process.env['PATH'] ?? ''}`
+      const { connect } = await optionsOf({ proxy_url: 'system' }, { ...env, PATH: path })
+      const chosen = async () => (await explainRoute('ws://192.0.2.1', { ...connect })).proxy
+      expect(await chosen()).toBe('http://one.example:3128')
+      tool('two.example')
+      expect(await chosen()).toBe('http://two.example:3128')
+    },
+  )
 })
 
 describe('TLS', () => {

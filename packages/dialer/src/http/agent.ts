@@ -18,7 +18,7 @@ import {
   resolveDialOptions,
 } from '../options.ts'
 import type { ProxyServer } from '../proxy/proxy-server.ts'
-import { selectProxy } from '../proxy/select-proxy.ts'
+import { selectProxyAtOnce } from '../proxy/select-proxy.ts'
 import { connectProxy } from '../proxy/tunnel.ts'
 import { HTTP_ALPN } from '../tls/options.ts'
 import { hasUrl, ProxyRequests } from './absolute-request.ts'
@@ -225,7 +225,7 @@ class DialingAgent extends http.Agent {
     const { proxy: option, noProxy } = this.#plain
     try {
       const target = checkEndpoint(endpointOf(options, false))
-      const { proxy } = selectProxy(option, noProxy, 'http', target)
+      const proxy = selectProxyAtOnce(option, noProxy, 'http', target)
       const takesUrls = proxy?.protocol.startsWith('http') === true
       return takesUrls && 'host' in target && hasUrl(target.host) ? proxy : undefined
     } catch {

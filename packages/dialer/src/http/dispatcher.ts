@@ -7,7 +7,7 @@ import {
   resolveDialOptions,
 } from '../options.ts'
 import type { ProxyServer } from '../proxy/proxy-server.ts'
-import { selectProxy } from '../proxy/select-proxy.ts'
+import { selectProxyAtOnce } from '../proxy/select-proxy.ts'
 import { connectProxy } from '../proxy/tunnel.ts'
 import { type Connector, createConnector, callBack } from './connector.ts'
 
@@ -33,7 +33,7 @@ export function createDispatcher(
   checkOptionNames('', options, DIAL_OPTION_NAMES)
   const plain = resolveDialOptions({ ...options, tls: undefined })
   const tunnel = createConnector(options)
-  // An environment has at most six proxies, so the list stays short.
+  // An environment has at most six proxies; a function may know more than have a place here.
   const proxies: ProxyServer[] = []
   const connect: Connector = (target, callback) => {
     const proxy = proxies[Number(PLACE.exec(target.hostname)?.[1] ?? Number.NaN)]
@@ -54,7 +54,10 @@ export function createDispatcher(
       let index = proxies.findIndex(
         (known) => known === proxy || known.toString() === proxy.toString(),
       )
-      if (index < 0) index = proxies.push(proxy) - 1
+      if (index < 0) {
+        if (proxies.length >= MAX_PROXIES) return super.dispatch(request, handler)
+        index = proxies.push(proxy) - 1
+      }
       return super.dispatch(addressedTo(index, proxy, request, plain.proxyHeaders), handler)
     }
   }
@@ -72,6 +75,9 @@ interface DispatchOptions {
   readonly upgrade?: unknown
   readonly headers?: unknown
 }
+
+/** Most proxies that get requests with an absolute URL; further ones get a tunnel. */
+const MAX_PROXIES = 64
 
 // undici has one pool of connections per origin, so the requests to a proxy get an origin of their own.
 const PLACE = /^proxy-(\d+)\.invalid$/
@@ -109,7 +115,7 @@ function plainProxy(
   if (url.protocol !== 'http:') return undefined
   const target = { host: url.hostname, port: url.port === '' ? 80 : Number(url.port) }
   try {
-    const { proxy } = selectProxy(option, noProxy, 'http', target)
+    const proxy = selectProxyAtOnce(option, noProxy, 'http', target)
     return proxy?.protocol.startsWith('http') === true ? proxy : undefined
   } catch {
     // The dial fails with the same error, and a dispatcher must not throw.

@@ -124,7 +124,7 @@ function parseUrl(text: string): URL {
   }
   if (url.protocol.startsWith('pac+') || url.pathname.toLowerCase().endsWith('.pac')) {
     throw new TypeError(
-      'proxy is a PAC script, which is not supported; set the proxy that the script returns',
+      'proxy is a PAC script: set the proxy that it returns, or a function that evaluates it',
     )
   }
   if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '') {

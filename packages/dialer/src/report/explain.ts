@@ -10,7 +10,7 @@ import type { ResolvedDialOptions } from '../options.ts'
 import type { ProxySelection } from '../proxy/environment.ts'
 import type { ProxyServer } from '../proxy/proxy-server.ts'
 import { type ReportOptions, type ReportTarget, resolveReportTarget } from './report-target.ts'
-import { selectProxy } from '../proxy/select-proxy.ts'
+import { chooseProxies } from '../proxy/choose-proxies.ts'
 import type { SourceAddress } from '../connect/source-options.ts'
 import type { ResolvedTls } from '../tls/options.ts'
 import { type Endpoint, formatEndpoint } from '../endpoint.ts'
@@ -72,8 +72,8 @@ export function explainRoute(
   const { text, endpoint, scheme, resolved } = resolveReportTarget(target, options)
   return DialContext.run(resolved, async (context) => {
     const problems: RouteProblem[] = []
-    const choose = (): ProxySelection =>
-      selectProxy(resolved.proxy, resolved.noProxy, scheme, endpoint)
+    const choose = async (): Promise<ProxySelection | undefined> =>
+      (await chooseProxies(context, scheme, endpoint))[0]
     const selection = (await collect(problems, choose)) ?? {
       proxy: undefined,
       from: '?',

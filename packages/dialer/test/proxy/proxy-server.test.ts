@@ -2,9 +2,10 @@ import { inspect } from 'node:util'
 
 import { describe, expect, it } from 'vitest'
 
-import { parseNoProxy } from '../../src/proxy/no-proxy.ts'
-import { ProxyServer } from '../../src/index.ts'
-import { resolveProxy, selectProxy } from '../../src/proxy/select-proxy.ts'
+import { DialContext } from '../../src/dial-context.ts'
+import { type DialOptions, ProxyServer } from '../../src/index.ts'
+import { resolveDialOptions } from '../../src/options.ts'
+import { chooseProxies } from '../../src/proxy/choose-proxies.ts'
 
 describe('ProxyServer', () => {
   it.each([
@@ -69,23 +70,27 @@ describe('ProxyServer', () => {
   })
 })
 
-describe('selectProxy', () => {
-  const none = parseNoProxy('')
-  const target = { host: '127.0.0.1', port: 80 }
-  it('uses an explicit proxy for loopback targets too, and not for entries of noProxy', () => {
-    const proxy = resolveProxy('http://p')
-    expect(selectProxy(proxy, none, 'ws', target).proxy).toBe(proxy)
-    expect(selectProxy(proxy, parseNoProxy('127.0.0.0/8'), 'ws', target)).toEqual({
-      proxy: undefined,
-      from: 'noProxy entry 127.0.0.0/8',
-      warnings: [],
-    })
+describe('chooseProxies', () => {
+  const select = async (
+    options: DialOptions,
+    target: { host: string; port: number } | { path: string } = { host: '127.0.0.1', port: 80 },
+  ) =>
+    DialContext.run(resolveDialOptions(options), (context) => chooseProxies(context, 'ws', target))
+
+  it('uses an explicit proxy for loopback targets too, and not for entries of noProxy', async () => {
+    const proxy = new ProxyServer('http://p')
+    expect(await select({ proxy })).toMatchObject([{ proxy }])
+    expect(await select({ proxy, noProxy: '127.0.0.0/8' })).toEqual([
+      { proxy: undefined, from: 'noProxy entry 127.0.0.0/8', warnings: [] },
+    ])
   })
 
-  it('uses no proxy for direct, none and unix sockets', () => {
-    for (const word of ['direct', 'none']) {
-      expect(selectProxy(resolveProxy(word), none, 'ws', target).proxy).toBeUndefined()
+  it('uses no proxy for direct, none and unix sockets', async () => {
+    for (const proxy of ['direct', 'none']) {
+      expect(await select({ proxy })).toMatchObject([{ proxy: undefined }])
     }
-    expect(selectProxy(resolveProxy('http://p'), none, 'ws', { path: '/x' }).proxy).toBeUndefined()
+    expect(await select({ proxy: 'http://p' }, { path: '/x' })).toMatchObject([
+      { proxy: undefined },
+    ])
   })
 })
