@@ -52,8 +52,8 @@ export async function systemProxy(options: SystemProxyOptions = {}): Promise<Sys
   const { signal } = options
   const timeoutMs = limitOf('timeoutMs', options.timeoutMs, TIMEOUT)
   signal?.throwIfAborted()
-  const { env = process.env } = options
-  const tool = toolOf(process.platform, env)
+  const { env } = options
+  const tool = toolOf(process.platform, env ?? {})
   const output = await runTool(tool, { signal, timeoutMs, env })
   if (output === undefined) return proxiesOf('none', { noProxy: '' })
   return proxiesOf(tool.source, tool.parse(output))
@@ -108,7 +108,7 @@ async function runTool(
   options: {
     readonly signal: AbortSignal | undefined
     readonly timeoutMs: number
-    readonly env: Readonly<Record<string, string | undefined>>
+    readonly env: Readonly<Record<string, string | undefined>> | undefined
   },
 ): Promise<string | undefined> {
   const { signal, timeoutMs, env } = options
@@ -117,7 +117,7 @@ async function runTool(
     const { stdout } = await promisify(execFile)(tool.file, [...tool.args], {
       ...limits,
       windowsHide: true,
-      env: { ...env },
+      ...(env && { env: { ...env } }),
       ...(signal && { signal }),
     })
     return stdout
