@@ -45,8 +45,9 @@ ADDRESS is 3000, :3000, 127.0.0.1:3000, [::1]:3000, localhost:3000 or NAME:3000.
   --help         print this text
 
 COMMAND runs with PORT set. With --hold the socket stays open and COMMAND inherits it: the file
-descriptors are in PORTCHECK_FDS (3, or 3,4 for localhost). Without --hold the port is free again
-when COMMAND starts.
+descriptors are in PORTCHECK_FDS (3, or 3,4 for localhost), and LISTEN_FDS and LISTEN_PID are set as
+systemd does for socket activation (not on Windows). Without --hold the port is free again when
+COMMAND starts.
 
 Exit status: 0 free, 1 busy, 2 wrong usage, 3 free with a warning (--strict), 4 not permitted
 or no such address, 5 unknown. With several addresses the highest one; with COMMAND its status.

@@ -1,7 +1,7 @@
 // Holds a port until a signal, or for a command. The command inherits the listening socket; our own is
 // closed in the same tick in which the command is started, so that no connection is accepted here. Clients
 // that connect before the command accepts wait in the kernel's queue.
-import { spawn } from 'node:child_process'
+import { spawn, type StdioOptions } from 'node:child_process'
 import { once } from 'node:events'
 import { constants } from 'node:os'
 
@@ -22,9 +22,22 @@ export async function holdUntilSignal(claim: Claim): Promise<void> {
   await claim.close()
 }
 
+/** Variables of sd_listen_fds(3) for this process; those of the command are its own. */
+const SERVICE_MANAGER = ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES', 'LISTEN_PIDFDID'] as const
+
 /**
- * Runs a command with PORT set and, with `pass`, with the sockets of the claim. Resolves to its exit
- * status.
+ * Becomes the command under its own process id, which LISTEN_PID has to be and which is known only once
+ * the process runs.
+ */
+const BECOME_COMMAND = `command -v -- "$1" >/dev/null || {
+  echo "portcheck: cannot run $1: ENOENT" >&2; exit ${NOT_RUN}
+}
+export LISTEN_PID=$$
+exec "$@"`
+
+/**
+ * Runs a command with PORT set and, with `pass`, with the sockets of the claim: in PORTCHECK_FDS, and as
+ * a service manager passes them (LISTEN_FDS, LISTEN_PID), except on Windows. Resolves to its exit status.
  */
 export async function runWithPort(
   claim: Claim,
@@ -39,13 +52,16 @@ export async function runWithPort(
   const fds = options.pass
     ? claim.endpoints.map((_, index) => claim.fd(index)).filter((fd) => fd !== undefined)
     : []
-  const env = {
-    ...options.env,
-    PORT: String(claim.port),
-    ...(fds.length === 0 ? {} : { PORTCHECK_FDS: fds.map((_, index) => 3 + index).join(',') }),
-  }
+  const env: NodeJS.ProcessEnv = { ...options.env, PORT: String(claim.port) }
+  for (const name of SERVICE_MANAGER) delete env[name]
+  if (fds.length > 0) env['PORTCHECK_FDS'] = fds.map((_, index) => 3 + index).join(',')
+  const isActivated = fds.length > 0 && process.platform !== 'win32'
+  if (isActivated) env['LISTEN_FDS'] = String(fds.length)
   if (!options.pass) claim.destroy()
-  const child = spawn(file, args, { env, stdio: ['inherit', 'inherit', 'inherit', ...fds] })
+  const stdio: StdioOptions = ['inherit', 'inherit', 'inherit', ...fds]
+  const child = isActivated
+    ? spawn('/bin/sh', ['-c', BECOME_COMMAND, 'sh', ...command], { env, stdio })
+    : spawn(file, args, { env, stdio })
   claim.destroy()
   // A terminal sends SIGINT to both processes; the command decides what it does.
   const forward = (signal: NodeJS.Signals): boolean => child.kill(signal)

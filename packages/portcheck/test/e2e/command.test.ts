@@ -38,12 +38,57 @@ describe('--hold', () => {
     expect(await early).toBe('from the child')
   })
 
+  it.skipIf(process.platform === 'win32')(
+    'passes the sockets as a service manager does',
+    async () => {
+      const port = await freePort()
+      const script = `
+      import { InheritedSockets, listen } from ${JSON.stringify(LIBRARY)}
+      console.log(JSON.stringify({ event: 'variables', own: process.env.LISTEN_PID === String(process.pid), count: process.env.LISTEN_FDS, names: process.env.LISTEN_FDNAMES }))
+      const inherited = InheritedSockets.fromServiceManager(process.env, process.pid)
+      const web = await listen('localhost:${port}', { inherited, onConnection: (socket) => socket.end('activated') })
+      console.log(JSON.stringify({ event: 'listening', origins: web.bound.map(({ origin }) => origin), problems: inherited.problems }))`
+      using directory = temporaryDirectory()
+      const file = directory.write('activated.mjs', script)
+      // What the command itself was started with is not for its command.
+      const env = { LISTEN_FDS: '7', LISTEN_PID: '1', LISTEN_FDNAMES: 'other' }
+      const args = [COMMAND, '--hold', `localhost:${port}`, '--', process.execPath, file]
+      const holding = spawned(process.execPath, args, { env })
+      expect(await holding.event('variables')).toEqual({
+        event: 'variables',
+        own: true,
+        count: '2',
+      })
+      expect(await holding.event('listening')).toMatchObject({
+        origins: ['inherited', 'inherited'],
+        problems: [],
+      })
+      for (const host of ['127.0.0.1', '::1']) {
+        expect(await text(connect({ host, port }))).toBe('activated')
+      }
+      // A signal for the command reaches it: no shell is left in between.
+      holding.kill('SIGTERM')
+      expect((await holding.exited).code).toBe(128 + 15)
+    },
+  )
+
+  it('sets no variables of a service manager without sockets', async () => {
+    const script = `console.log(Object.keys(process.env).filter((name) => name.startsWith('LISTEN_')).join())`
+    const seen = await portcheck(
+      ['--find', '20000-20999', '--', process.execPath, '-e', script],
+      ['LISTEN_FDS=7', 'LISTEN_PID=1'],
+    )
+    expect(seen).toMatchObject({ code: 0, stdout: '\n' })
+  })
+
   it('exits like its command', async () => {
     const run = async (...command: string[]) =>
       (await portcheck(['0', '--hold', '--', ...command])).code
     expect(await run(process.execPath, '-e', 'process.exit(7)')).toBe(7)
     expect(await run(process.execPath, '-e', 'process.kill(process.pid, "SIGKILL")')).toBe(128 + 9)
     expect(await run('/no/such/command')).toBe(127)
+    const missing = await portcheck(['0', '--hold', '--', 'no-such-command'])
+    expect(missing.stderr).toBe('portcheck: cannot run no-such-command: ENOENT\n')
   })
 
   it('sets PORT and leaves the port free for a command without it', async () => {
