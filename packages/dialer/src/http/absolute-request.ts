@@ -3,9 +3,17 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import { formatHostPort } from '@proj/config/address'
 import { HttpProxyAgent } from 'http-proxy-agent'
 
+import { withDeadline } from '../deadline.ts'
+import { timedOut } from '../dial-context.ts'
+import type { ResolvedDialOptions } from '../options.ts'
 import { authenticationError } from '../proxy/errors.ts'
+import { ProxyLogin } from '../proxy/proxy-login.ts'
 import type { ProxyServer } from '../proxy/proxy-server.ts'
+import { RepeatableBody, RepeatedRequest } from './repeated-request.ts'
 import type { RequestOptions } from './request-options.ts'
+
+/** Option of a request that is sent again: its value of Proxy-Authorization. */
+const ANSWER: unique symbol = Symbol('answer')
 
 /** Node's requests have the private members that its type asks for. */
 type RequestOfWriter = Parameters<HttpProxyAgent<string>['setRequestProps']>[0]
@@ -16,16 +24,16 @@ type RequestOfWriter = Parameters<HttpProxyAgent<string>['setRequestProps']>[0]
  * pool and its connections are replaced by ours, which dial with our options, limits and errors.
  */
 export class ProxyRequests {
-  readonly #headers: Readonly<Record<string, string>>
+  readonly #dial: ResolvedDialOptions
   readonly #keepAlive: boolean
   readonly #writers = new WeakMap<ProxyServer, HttpProxyAgent<string>>()
 
   /**
-   * @param headers - for every proxy; they replace those of the same name.
+   * @param dial - its headers are for every proxy, and replace those of the same name.
    * @param keepAlive - whether the proxy is asked to keep the connection.
    */
-  constructor(headers: Readonly<Record<string, string>>, keepAlive: boolean) {
-    this.#headers = headers
+  constructor(dial: ResolvedDialOptions, keepAlive: boolean) {
+    this.#dial = dial
     this.#keepAlive = keepAlive
   }
 
@@ -43,7 +51,39 @@ export class ProxyRequests {
     this.#writerFor(proxy).setRequestProps(request as RequestOfWriter, target)
     if (isAbsolute) request.path = path
     else request.path = `${request.path.slice(0, -1)}${path.startsWith('/') ? '' : '/'}${path}`
-    failOnChallenge(request, proxy)
+    const { [ANSWER]: answer } = options as { readonly [ANSWER]?: string }
+    if (answer !== undefined) request.setHeader('Proxy-Authorization', answer)
+    const login = new ProxyLogin(proxy, this.#dial.proxyAuthorize)
+    const isRepeatable =
+      answer === undefined && login.mayAnswer && request.getHeader('expect') === undefined
+    if (!isRepeatable) {
+      hideChallenge(request, proxy, undefined)
+      return
+    }
+    const body = new RepeatableBody(request)
+    hideChallenge(request, proxy, async (again, lines) => {
+      const { bytes } = body
+      if (bytes === undefined) return false
+      const asked = { method: request.method, target: request.path, lines }
+      const { proxyMs } = this.#dial.timeouts
+      const expired = (): Error =>
+        timedOut(
+          'DIAL_PROXY_TIMEOUT',
+          'proxy',
+          'proxy',
+          `proxyAuthorize did not answer for the proxy ${proxy.toString()}`,
+          proxyMs,
+        )
+      login.connected()
+      const isAnswered = await withDeadline(proxyMs, again.signal, expired, (signal) =>
+        login.answer(asked, signal),
+      )
+      if (!isAnswered) return false
+      const { method, path: target } = request
+      const headers = headersOf(request)
+      again.send({ ...options, method, path: target, headers, [ANSWER]: login.value }, bytes)
+      return true
+    })
   }
 
   #writerFor(proxy: ProxyServer): HttpProxyAgent<string> {
@@ -62,7 +102,7 @@ export class ProxyRequests {
     const authorization = proxy.basicAuthorization()
     const headers: Record<string, string> =
       authorization === undefined ? {} : { 'Proxy-Authorization': authorization }
-    for (const [name, value] of Object.entries(this.#headers)) {
+    for (const [name, value] of Object.entries(this.#dial.proxyHeaders)) {
       // It sets a Proxy-Connection of its own unless there is one in this spelling.
       headers[/^proxy-connection$/i.test(name) ? 'Proxy-Connection' : name] = value
     }
@@ -88,33 +128,61 @@ function reopenHead(request: ClientRequest, options: RequestOptions): void {
 }
 
 /**
- * Makes a 407 the error of the request, as it is with a tunnel: it comes from the proxy, and the program
- * expects answers of the server. A listener would tell Node that the response is read, hence `emit`.
+ * Hides a 407 from the caller of a request: it comes from the proxy, and the program expects answers of
+ * the server. The request is sent once more where there is an answer to the challenge and its body can
+ * be repeated; otherwise the 407 is its error, as it is with a tunnel. A listener would tell Node that
+ * the response is read, hence `emit`.
  */
-function failOnChallenge(request: ClientRequest, proxy: ProxyServer): void {
+function hideChallenge(
+  request: ClientRequest,
+  proxy: ProxyServer,
+  repeat: ((again: RepeatedRequest, challenge: readonly string[]) => Promise<boolean>) | undefined,
+): void {
   const emit = request.emit.bind(request) as (
     name: string | symbol,
     ...values: unknown[]
   ) => boolean
+  let isHidden = false
   request.emit = (name: string | symbol, ...values: unknown[]): boolean => {
+    // Node ends the request with the response that is hidden.
+    if (isHidden && name === 'close') return false
     const response = values[0] as IncomingMessage | undefined
-    if (name !== 'response' || response?.statusCode !== 407) return emit(name, ...values)
-    const { headers, statusMessage = '' } = response
-    const rejected = {
-      status: 407,
-      // Node joins the lines of this header.
-      lines: [headers['proxy-authenticate'] ?? []].flat(),
-      said: `407 ${statusMessage}`.trim(),
+    if (isHidden || name !== 'response' || response?.statusCode !== 407)
+      return emit(name, ...values)
+    // Node joins the lines of this header.
+    const lines = [response.headers['proxy-authenticate'] ?? []].flat()
+    const error = (): Error => challengeError(request, response, lines, proxy)
+    if (repeat === undefined) {
+      request.destroy()
+      return emit('error', error())
     }
-    const sent = request.getHeader('proxy-authorization')
-    const error = authenticationError(
-      rejected,
-      proxy,
-      sent === undefined ? undefined : String(sent),
+    isHidden = true
+    const again = new RepeatedRequest(request, response, emit)
+    void repeat(again, lines).then(
+      (isSent) => {
+        if (!isSent) again.fail(error())
+      },
+      (failure: Error) => again.fail(failure),
     )
-    request.destroy()
-    return emit('error', error)
+    return true
   }
+}
+
+function challengeError(
+  request: ClientRequest,
+  { statusMessage = '' }: IncomingMessage,
+  lines: readonly string[],
+  proxy: ProxyServer,
+): Error {
+  const rejected = { status: 407, lines, said: `407 ${statusMessage}`.trim() }
+  const sent = request.getHeader('proxy-authorization')
+  return authenticationError(rejected, proxy, sent === undefined ? undefined : String(sent))
+}
+
+/** The headers of a request as a new one takes them, without that for the proxy. */
+function headersOf(request: ClientRequest): Record<string, number | string | readonly string[]> {
+  const names = request.getRawHeaderNames().filter((name) => !/^proxy-/i.test(name))
+  return Object.fromEntries(names.map((name) => [name, request.getHeader(name) ?? '']))
 }
 
 /** Returns the URL of the host that a request is for, with an empty path. */

@@ -109,8 +109,7 @@ class DialingAgent extends http.Agent {
     super(pool)
     this.#secure = resolveDialOptions({ ...options, tls: secureTls(options) }, HTTP_ALPN)
     this.#plain = resolveDialOptions({ ...options, tls: undefined })
-    const { proxyHeaders } = this.#plain
-    this.#proxyRequests = new ProxyRequests(proxyHeaders, pool.keepAlive === true)
+    this.#proxyRequests = new ProxyRequests(this.#plain, pool.keepAlive === true)
     // Node compares this with the protocol of a request; undefined is right for both.
     Object.assign(this, { protocol: undefined })
     Object.defineProperty(this, 'defaultPort', { get: portOfCaller })

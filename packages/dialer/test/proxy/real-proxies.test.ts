@@ -1,8 +1,14 @@
 // Tests with common proxy programs. Each is optional: without it its tests are skipped and reported.
 import { once } from 'node:events'
-import { createServer as createHttpServer, get, type IncomingMessage } from 'node:http'
+import {
+  createServer as createHttpServer,
+  get,
+  type IncomingMessage,
+  request as httpRequest,
+} from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { createServer } from 'node:net'
+import { text } from 'node:stream/consumers'
 
 import { certificateAuthority } from '@proj/testkit/certificates'
 import { listening, type Listening } from '@proj/testkit/listening'
@@ -264,6 +270,24 @@ describe.skipIf(squid === undefined)('squid with passwords', { timeout: 30_000 }
     )
     socket.destroy()
     expect(connects.filter((event) => event === 'connect started')).toHaveLength(1)
+  })
+
+  it('answers the challenge to a plain request', async () => {
+    const basic = `Basic ${Buffer.from(`alice:${PASSWORD}`).toString('base64')}`
+    const rounds: string[] = []
+    const agent = createAgent({
+      proxy: `http://${proxy.get().authority}`,
+      proxyAuthorize: ({ method, target, round }) => {
+        rounds.push(`${round} ${method} ${target}`)
+        return basic
+      },
+    })
+    const url = `http://127.0.0.1:${plain.port}/`
+    const request = httpRequest(url, { agent, method: 'POST' }).end('a body')
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    expect([response.statusCode, await text(response)]).toEqual([200, 'hello'])
+    expect(rounds).toEqual([`1 POST ${url}`])
+    agent.destroy()
   })
 
   it('reports that its rules deny the port', async () => {

@@ -1,0 +1,140 @@
+// A plain request through a proxy that wants an answer to its 407.
+import { once } from 'node:events'
+import * as http from 'node:http'
+import { text } from 'node:stream/consumers'
+
+import { listening, type Listening } from '@proj/testkit/listening'
+import { until } from '@proj/testkit/until'
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+import { createAgent, isDialError, type ProxyChallenge } from '../../src/index.ts'
+
+const errorOf = async (request: http.ClientRequest): Promise<Error> => {
+  const [error] = (await once(request, 'error')) as [Error]
+  return error
+}
+
+describe('with an answer to the 407 of a plain request', () => {
+  const ANSWER = `Basic ${Buffer.from('a:b').toString('base64')}`
+
+  /** A proxy that wants the answer, with the heads and bodies that it got. */
+  async function asking(length = 4): Promise<Listening & { readonly got: string[] }> {
+    const got: string[] = []
+    const server = http.createServer((incoming, response) => {
+      void text(incoming).then((sent) => {
+        const authorization = incoming.headers['proxy-authorization'] ?? '-'
+        got.push(`${incoming.method} ${incoming.url} ${authorization} ${sent}`)
+        if (authorization === ANSWER) {
+          response.end('welcome')
+          return
+        }
+        response.writeHead(407, {
+          'proxy-authenticate': 'Basic realm="x"',
+          'content-length': length,
+        })
+        response.write('nope')
+        if (length === 4) response.end()
+      })
+    })
+    const started = await listening(server)
+    onTestFinished(() => started.close())
+    return { ...started, got }
+  }
+  const asked: ProxyChallenge[] = []
+  const proxyAuthorize = (challenge: ProxyChallenge): string => {
+    asked.push(challenge)
+    return ANSWER
+  }
+
+  it.each([
+    ['GET', [], ''],
+    ['DELETE', [], ''],
+    ['POST', ['one'], 'one'],
+    ['POST', ['one ', Buffer.from('two ')], 'one two three'],
+  ] as const)('sends %s with %j once more', async (method, parts, sent) => {
+    const proxy = await asking()
+    asked.length = 0
+    const agent = createAgent({
+      proxy: `http://127.0.0.1:${proxy.port}`,
+      proxyAuthorize,
+      keepAlive: true,
+    })
+    const events: string[] = []
+    const request = http.request('http://server.test/x', { agent, method, headers: { 'x-y': 'z' } })
+    request.on('close', () => events.push('close')).on('response', () => events.push('response'))
+    for (const part of parts) request.write(part)
+    request.end(parts.length > 1 ? '746872656' + '5' : undefined, 'hex')
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    expect(await text(response)).toBe('welcome')
+    await until(() => events.includes('close'))
+    expect(events).toEqual(['response', 'close'])
+    expect(proxy.got).toEqual([
+      `${method} http://server.test/x - ${sent}`,
+      `${method} http://server.test/x ${ANSWER} ${sent}`,
+    ])
+    expect(asked).toMatchObject([
+      { method, target: 'http://server.test/x', round: 1, schemes: ['basic'] },
+    ])
+  })
+
+  it('asks once, and fails with the next 407', async () => {
+    const proxy = await asking()
+    const agent = createAgent({
+      proxy: `http://127.0.0.1:${proxy.port}`,
+      proxyAuthorize: () => 'Basic eDp5',
+    })
+    const error = await errorOf(http.get('http://server.test/', { agent }))
+    expect(isDialError(error) && error.code).toBe('DIAL_PROXY_AUTH_FAILED')
+    expect(proxy.got).toHaveLength(2)
+  })
+
+  it.each([
+    ['more than 64 KiB', (request: http.ClientRequest) => request.end(Buffer.alloc(65_537))],
+    ['100-continue', (request: http.ClientRequest) => request.end('x'), { expect: '100-continue' }],
+  ])(
+    'does not repeat a body with %s',
+    async (_what, send, headers: http.OutgoingHttpHeaders = {}) => {
+      const proxy = await asking()
+      const agent = createAgent({ proxy: `http://127.0.0.1:${proxy.port}`, proxyAuthorize })
+      const request = http.request('http://server.test/', { agent, method: 'POST', headers })
+      send(request)
+      const error = await errorOf(request)
+      expect(isDialError(error) && error.code).toBe('DIAL_PROXY_AUTH_REQUIRED')
+      expect(proxy.got).toHaveLength(1)
+    },
+  )
+
+  it('does not wait for the end of the first response', async () => {
+    const proxy = await asking(1_000_000)
+    const agent = createAgent({ proxy: `http://127.0.0.1:${proxy.port}`, proxyAuthorize })
+    const request = http.get('http://server.test/', { agent })
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    expect(await text(response)).toBe('welcome')
+  })
+
+  it('is destroyed while the answer is made, and times out with its own timeout', async () => {
+    const proxy = await asking()
+    let signalled = 0
+    const agent = createAgent({
+      proxy: `http://127.0.0.1:${proxy.port}`,
+      proxyAuthorize: () => {
+        signalled += 1
+        return new Promise(() => {})
+      },
+      timeouts: { proxyMs: 50 },
+    })
+    const late = await errorOf(http.get('http://server.test/', { agent }))
+    expect(isDialError(late) && late.code).toBe('DIAL_PROXY_TIMEOUT')
+    const patient = createAgent({
+      proxy: `http://127.0.0.1:${proxy.port}`,
+      proxyAuthorize: async () => {
+        signalled += 1
+        request.destroy(new Error('enough'))
+        return await new Promise<string>(() => {})
+      },
+    })
+    const request = http.get('http://server.test/', { agent: patient })
+    expect((await errorOf(request)).message).toBe('enough')
+    expect(signalled).toBe(2)
+  })
+})
