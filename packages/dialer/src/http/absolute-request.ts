@@ -147,8 +147,8 @@ function hideChallenge(
     // Node ends the request with the response that is hidden.
     if (isHidden && name === 'close') return false
     const response = values[0] as IncomingMessage | undefined
-    if (isHidden || name !== 'response' || response?.statusCode !== 407)
-      return emit(name, ...values)
+    const isChallenge = !isHidden && name === 'response' && response?.statusCode === 407
+    if (!isChallenge) return emit(name, ...values)
     // Node joins the lines of this header.
     const lines = [response.headers['proxy-authenticate'] ?? []].flat()
     const error = (): Error => challengeError(request, response, lines, proxy)

@@ -9,6 +9,8 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { createAgent, isDialError, type ProxyChallenge } from '../../src/index.ts'
 
+const THREE_AS_HEX = '7468726565'
+
 const errorOf = async (request: http.ClientRequest): Promise<Error> => {
   const [error] = (await once(request, 'error')) as [Error]
   return error
@@ -63,7 +65,7 @@ describe('with an answer to the 407 of a plain request', () => {
     const request = http.request('http://server.test/x', { agent, method, headers: { 'x-y': 'z' } })
     request.on('close', () => events.push('close')).on('response', () => events.push('response'))
     for (const part of parts) request.write(part)
-    request.end(parts.length > 1 ? '746872656' + '5' : undefined, 'hex')
+    request.end(parts.length > 1 ? THREE_AS_HEX : undefined, 'hex')
     const [response] = (await once(request, 'response')) as [http.IncomingMessage]
     expect(await text(response)).toBe('welcome')
     await until(() => events.includes('close'))
@@ -88,21 +90,15 @@ describe('with an answer to the 407 of a plain request', () => {
     expect(proxy.got).toHaveLength(2)
   })
 
-  it.each([
-    ['more than 64 KiB', (request: http.ClientRequest) => request.end(Buffer.alloc(65_537))],
-    ['100-continue', (request: http.ClientRequest) => request.end('x'), { expect: '100-continue' }],
-  ])(
-    'does not repeat a body with %s',
-    async (_what, send, headers: http.OutgoingHttpHeaders = {}) => {
-      const proxy = await asking()
-      const agent = createAgent({ proxy: `http://127.0.0.1:${proxy.port}`, proxyAuthorize })
-      const request = http.request('http://server.test/', { agent, method: 'POST', headers })
-      send(request)
-      const error = await errorOf(request)
-      expect(isDialError(error) && error.code).toBe('DIAL_PROXY_AUTH_REQUIRED')
-      expect(proxy.got).toHaveLength(1)
-    },
-  )
+  it('does not repeat a body of more than 64 KiB', async () => {
+    const proxy = await asking()
+    const agent = createAgent({ proxy: `http://127.0.0.1:${proxy.port}`, proxyAuthorize })
+    const request = http.request('http://server.test/', { agent, method: 'POST' })
+    request.end(Buffer.alloc(65_537))
+    const error = await errorOf(request)
+    expect(isDialError(error) && error.code).toBe('DIAL_PROXY_AUTH_REQUIRED')
+    expect(proxy.got).toHaveLength(1)
+  })
 
   it('does not wait for the end of the first response', async () => {
     const proxy = await asking(1_000_000)
