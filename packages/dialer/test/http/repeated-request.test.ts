@@ -20,7 +20,9 @@ describe('with an answer to the 407 of a plain request', () => {
   const ANSWER = `Basic ${Buffer.from('a:b').toString('base64')}`
 
   /** A proxy that wants the answer, with the heads and bodies that it got. */
-  async function asking(length = 4): Promise<Listening & { readonly got: string[] }> {
+  async function asking(
+    length = 4,
+  ): Promise<Listening & { readonly got: string[]; readonly open: () => number }> {
     const got: string[] = []
     const server = http.createServer((incoming, response) => {
       void text(incoming).then((sent) => {
@@ -38,9 +40,14 @@ describe('with an answer to the 407 of a plain request', () => {
         if (length === 4) response.end()
       })
     })
+    let open = 0
+    server.on('connection', (socket) => {
+      open += 1
+      socket.on('close', () => (open -= 1))
+    })
     const started = await listening(server)
     onTestFinished(() => started.close())
-    return { ...started, got }
+    return { ...started, got, open: () => open }
   }
   const asked: ProxyChallenge[] = []
   const proxyAuthorize = (challenge: ProxyChallenge): string => {
@@ -100,12 +107,13 @@ describe('with an answer to the 407 of a plain request', () => {
     expect(proxy.got).toHaveLength(1)
   })
 
-  it('does not wait for the end of the first response', async () => {
+  it('does not wait for the end of the first response, and closes its connection', async () => {
     const proxy = await asking(1_000_000)
     const agent = createAgent({ proxy: `http://127.0.0.1:${proxy.port}`, proxyAuthorize })
     const request = http.get('http://server.test/', { agent })
     const [response] = (await once(request, 'response')) as [http.IncomingMessage]
     expect(await text(response)).toBe('welcome')
+    await until(() => proxy.open() === 0)
   })
 
   it('is destroyed while the answer is made, and times out with its own timeout', async () => {
