@@ -13,6 +13,14 @@ import { readManifest } from './workspace.mjs'
 /** Modules that are not JavaScript: a package of their own, loaded where it fits the platform. */
 export const NATIVE_MODULES = ['bufferutil', 'utf-8-validate', /^@libsql\//]
 
+/** An executable cannot contain the binary of libsql: it uses `node:sqlite`. */
+const WITHOUT_LIBSQL = {
+  name: 'without-libsql',
+  resolveId: (/** @type {string} */ id) => (id === 'libsql' ? '\0libsql' : null),
+  load: (/** @type {string} */ id) =>
+    id === '\0libsql' ? "throw new Error('no libsql in an executable')" : null,
+}
+
 /** File beside the bundle with the licences of the packages in it. */
 export const LICENCES_FILE = 'third-party-licences.txt'
 
@@ -21,15 +29,17 @@ export const LICENCES_FILE = 'third-party-licences.txt'
  *
  * @param {string} app - folder of the program
  * @param {string} folder - where `main.js`, its source map and the licences are written; emptied before
- * @param {{ define?: Record<string, string> }} [options] - define: constants of the sources, by name
+ * @param {{ define?: Record<string, string>, isExecutable?: boolean }} [options] - define: constants of the
+ *   sources, by name; isExecutable: for one file together with Node, where SQLite is that of Node
  * @returns {Promise<string[]>} packages of others that it contains, as `name@version`, in order
  */
-export async function bundleProgram(app, folder, { define = {} } = {}) {
+export async function bundleProgram(app, folder, { define = {}, isExecutable = false } = {}) {
   rmSync(folder, { recursive: true, force: true })
   const bundle = await rolldown({
     input: join(app, 'src/main.ts'),
     platform: 'node',
     external: NATIVE_MODULES,
+    plugins: isExecutable ? [WITHOUT_LIBSQL] : [],
     resolve: { conditionNames: ['@proj/source', 'node', 'import', 'module', 'default'] },
     transform: { target: 'node20.20', define },
   })
@@ -37,7 +47,8 @@ export async function bundleProgram(app, folder, { define = {} } = {}) {
     file: join(folder, 'main.js'),
     format: 'esm',
     codeSplitting: false,
-    sourcemap: true,
+    sourcemap: !isExecutable,
+    minify: isExecutable,
     sourcemapExcludeSources: true, // names and lines of a stack need the map alone
   })
   await bundle.close()

@@ -25,6 +25,9 @@ export const INSTALLED_LIMITS = {
 
 const COMMIT = '0123456789abcdef0123456789abcdef01234567'
 
+/** How long a program may take to start on a busy machine, ms. */
+const READY_MS = 60_000
+
 /** The scope is another one, so that a name that is not renamed is found. */
 const SCOPE = '@adit-release'
 
@@ -47,7 +50,7 @@ export async function checkInstalled(root) {
       }
     }
     output(join(all, 'bin/portcheck'), ['--version'])
-    await sendRequest(join(all, 'bin'))
+    await sendRequest((program) => [join(all, 'bin', program)], join(folder, 'state'))
     const linked = join(folder, 'linked')
     install(linked, ['./apps/agent', './apps/server'], root)
     for (const program of ['adit', 'adit-server']) {
@@ -105,39 +108,46 @@ function output(program, args) {
   return execFileSync(program, args, { encoding: 'utf8' })
 }
 
-/** @param {string} bin - folder of the programs */
-async function sendRequest(bin) {
-  const state = mkdtempSync(join(tmpdir(), 'adit-state-'))
+/**
+ * Sends a request through both programs. Rejects unless it is answered.
+ *
+ * @param {(program: string) => string[]} commandOf - command and arguments that start a program
+ * @param {string} state - state directory, as the server sees it
+ * @param {(server: StartedProcess) => Promise<void>} [then] - does more while both run
+ */
+export async function sendRequest(commandOf, state, then = async () => {}) {
   const service = await startSampleService()
+  const started = (/** @type {string} */ program, /** @type {string[]} */ args) => {
+    const [command = '', ...rest] = commandOf(program)
+    const env = { STATE_DIRECTORY: state }
+    return new StartedProcess(program, command, [...rest, ...args, '--json'], env)
+  }
   const binds = ['proxy', 'upstream', 'admin'].flatMap((name) => [
     `--${name}.bind-addr`,
     '127.0.0.1:0',
   ])
-  const server = new StartedProcess('adit-server', join(bin, 'adit-server'), [...binds, '--json'], {
-    STATE_DIRECTORY: state,
-  })
+  const server = started('adit-server', binds)
   try {
-    const { listeners } = await server.event('ready')
+    const { listeners } = await server.event('ready', READY_MS)
     const port = (/** @type {string} */ name) =>
       listeners
         .find((/** @type {any} */ one) => one.name === name)
         .addresses[0].split(':')
         .at(-1)
     const url = `http://127.0.0.1:${port('upstream')}`
-    const line = ['http', 'web', String(service.port), '--connect.url', url, '--json']
-    const agent = new StartedProcess('adit', join(bin, 'adit'), line)
+    const agent = started('adit', ['http', 'web', String(service.port), '--connect.url', url])
     try {
-      await agent.event('ready')
+      await agent.event('ready', READY_MS)
       const address = `http://web.localhost:${port('proxy')}/`
       const { status } = await visit(Number(port('proxy')), address)
       if (status !== 200) throw new Error(`the installed programs answered ${status}`)
+      await then(server)
     } finally {
       await agent.stop()
     }
   } finally {
     await server.stop()
     service.close()
-    rmSync(state, { recursive: true, force: true })
   }
 }
 

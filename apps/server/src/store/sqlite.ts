@@ -3,8 +3,6 @@
  * `node:sqlite`, which is part of newer Node. The second is used where the first cannot be: in a program of
  * one file, and on systems without a binary of libsql (musl). Both write the same file and take the same locks.
  */
-import { createRequire } from 'node:module'
-
 /** A connection, as far as the store uses it. */
 export interface SqliteConnection {
   /** Whether a transaction is open. */
@@ -92,7 +90,7 @@ function loadNodeSqlite(): OpenSqlite | undefined {
   if (major < 22 || (major === 22 && minor < 16)) return undefined
   return (file, timeout) => {
     // Loaded late: older Node prints a warning about it.
-    const { DatabaseSync } = createRequire(import.meta.url)('node:sqlite') as NodeSqlite
+    const { DatabaseSync } = process.getBuiltinModule('node:sqlite') as unknown as NodeSqlite
     return named(() => new NodeSqliteConnection(new DatabaseSync(file, { timeout })))
   }
 }

@@ -45,15 +45,19 @@ const CONTAINER_INITS: ReadonlySet<string> = new Set([
  * Reads what a process has from its start. The variable that announces a hand-over is removed from its
  * environment; those of a service manager must have been removed before, as the successor gets the same.
  *
+ * @param isExecutable - whether program and Node are one file (https://nodejs.org/api/single-executable-applications.html)
  * @throws {HandOverError} when the process to be replaced is gone, or of another version.
  */
 export async function readOrigin<Socket extends HandedSocket>(
   host: StartedProcess,
+  isExecutable: boolean = process.getBuiltinModule('node:sea').isSea(),
 ): Promise<ProcessOrigin<Socket>> {
   const { argv, env, execArgv, execPath } = host
+  // An executable contains its script: what stands in its place is the name that was typed.
+  const line = isExecutable ? argv.slice(2) : [...execArgv, ...argv.slice(1)]
   const predecessor = await Predecessor.receive<Socket>(host, env)
   const restart = {
-    command: [execPath, ...execArgv, ...argv.slice(1)] as const,
+    command: [execPath, ...line] as const,
     env: { ...env },
     obstacle: findObstacle(host),
   }

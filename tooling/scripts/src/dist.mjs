@@ -1,0 +1,83 @@
+// @ts-check
+// `pnpm dist`: everything a release gives, in the folder `dist`, with a table of sizes and checksums: the
+// tarballs for npm in any case, and with a Node that can build them the programs as single executables.
+//
+//     pnpm dist                        for this platform
+//     pnpm dist linux-arm64 ...        for others too; those are not started
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { buildExecutables, PLATFORMS } from './build-executables.mjs'
+import { checkExecutables } from './check-executables.mjs'
+import { packRelease } from './release-packages.mjs'
+import { filesBelow, readManifest, ROOT } from './workspace.mjs'
+
+/** The most that the archive of an executable may have, MB (10^6 bytes). */
+const MAX_ARCHIVE_MB = 40
+
+const TARGET = join(ROOT, 'dist')
+const git = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: ROOT, encoding: 'utf8' })
+const commit = git.status === 0 ? git.stdout.trim() : undefined // not a checkout
+const version = String(readManifest(join(ROOT, 'apps/server'))['version'])
+
+rmSync(TARGET, { recursive: true, force: true })
+mkdirSync(join(TARGET, 'npm'), { recursive: true })
+await packRelease(ROOT, join(TARGET, 'npm'), { commit })
+
+const ours = `${process.platform}-${process.arch}`
+const isBuilder = Number(process.versions.node.split('.')[0]) >= 26
+const others = process.argv.slice(2).filter((platform) => platform !== ours)
+/** @type {string[]} */
+const notes = []
+if (isBuilder && PLATFORMS[ours] !== undefined) {
+  for (const platform of [ours, ...others]) {
+    const folder = mkdtempSync(join(tmpdir(), 'adit-dist-'))
+    try {
+      const files = await buildExecutables(platform, folder, commit)
+      if (platform === ours) notes.push(await checkExecutables(files, commit))
+      else notes.push(`${platform}: built, not started`)
+      for (const file of files) archive(folder, basename(file), platform)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+} else {
+  notes.push(`no executables: they are built by Node 26 or newer, this is ${process.version}`)
+}
+for (const line of table()) console.log(line)
+for (const note of notes) console.log(`note: ${note}`)
+
+/**
+ * @param {string} folder
+ * @param {string} file
+ * @param {string} platform
+ */
+function archive(folder, file, platform) {
+  const program = file.replace(/\.exe$/, '')
+  const target = join(TARGET, `${program}-${version}-${platform}.tar.xz`)
+  const names = [file, `${program}-third-party-licences.txt`]
+  const owner = ['--owner=0', '--group=0', '--numeric-owner', '--mtime=@0', '--sort=name']
+  // a higher level takes ten times as long for a twentieth less
+  const env = { ...process.env, XZ_OPT: '-1 -T2' }
+  execFileSync('tar', [...owner, '-C', folder, '-cJf', target, ...names], { env })
+  const megabytes = statSync(target).size / 1e6
+  if (megabytes > MAX_ARCHIVE_MB) {
+    throw new Error(`${target} has ${megabytes.toFixed(1)} MB, more than ${MAX_ARCHIVE_MB}`)
+  }
+}
+
+/** Writes SHA256SUMS. @returns {string[]} */
+function table() {
+  const rows = filesBelow(TARGET).map((name) => {
+    const bytes = readFileSync(join(TARGET, name))
+    const sum = createHash('sha256').update(bytes).digest('hex')
+    return { name, sum, megabytes: (bytes.length / 1e6).toFixed(2).padStart(6) }
+  })
+  writeFileSync(
+    join(TARGET, 'SHA256SUMS'),
+    rows.map(({ sum, name }) => `${sum}  ${name}\n`).join(''),
+  )
+  return rows.map(({ name, sum, megabytes }) => `${megabytes} MB  ${sum.slice(0, 16)}  ${name}`)
+}
