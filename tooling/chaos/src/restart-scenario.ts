@@ -120,6 +120,7 @@ export async function runRestarts(
           logs.join('\n--- started again\n'),
         )
       }
+      writeFileSync(join(folder, 'balancer.log'), stage.balancerLog)
       writeFileSync(join(folder, 'failed.log'), (report?.failed ?? []).join('\n'))
     }
   }

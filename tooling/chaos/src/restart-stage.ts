@@ -96,6 +96,11 @@ export class RestartStage implements AsyncDisposable {
     return [...this.servers, ...this.agents, ...(this.#hasPrinters ? [this.office, this.desk] : [])]
   }
 
+  /** What the load balancer has written. */
+  get balancerLog(): string {
+    return this.#balancer?.process.stderr ?? ''
+  }
+
   /** Where visitors connect, and their Host. */
   get target(): { readonly address: string; readonly port: number; readonly host: string } {
     const address = this.#balancer?.address ?? (this.#held ? '127.0.0.1' : this.#addressOf(0))
