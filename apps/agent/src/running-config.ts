@@ -143,6 +143,11 @@ export class RunningConfig {
     return this.#binds().flatMap(({ descriptors }) => descriptors)
   }
 
+  /** Accepts the connections to local addresses that the system holds, which `drain` alone would reset. */
+  async free(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#binds().map(async (bind) => await bind.free(signal)))
+  }
+
   /**
    * Closes the local addresses. Resolves when their connections have ended, or the signal has aborted; the
    * connections then stay open.
@@ -154,6 +159,11 @@ export class RunningConfig {
   /** Resolves when each connection that was accepted has its stream, or was reset. Comes after `drain`. */
   async settle(): Promise<void> {
     await Promise.all(this.#accesses.map(async ({ made }) => await made.settle()))
+  }
+
+  /** Resets the connections of the accesses; the far sides are told that this side stops. */
+  endConnections(): void {
+    for (const { made } of this.#accesses) made.endConnections()
   }
 
   /** Ends the accesses now; the listeners end with the agent. */

@@ -198,6 +198,18 @@ export const settings = defineSettings({
           'Upgrade in place: how long the new process may take for each of its two steps; then it is ended, and the old process continues to run.',
       }),
     },
+    drain: {
+      delayMs: setting(duration(), {
+        default: '0s',
+        description:
+          'On SIGTERM: how long it serves as before while /ready is 503, for load balancers in front of addresses of accesses. Ctrl-C does not wait.',
+      }),
+      longLivedMs: setting(duration(), {
+        default: '30s',
+        description:
+          'How long WebSockets, event streams and TCP connections stay open after SIGTERM; then they are closed. At most 2 s less than grace-period.',
+      }),
+    },
     gracePeriodMs: setting(duration(), {
       default: '1m',
       description: 'How long open connections may take to finish when the agent stops.',

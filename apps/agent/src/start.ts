@@ -2,6 +2,7 @@ import {
   aborted,
   createLogger,
   drainOnStop,
+  drainTimes,
   EXIT,
   graceSignal,
   type Invocation,
@@ -13,6 +14,7 @@ import {
 import { formatHostPort } from '@proj/config/address'
 import type { InheritedSocket, InheritedSockets } from '@proj/portcheck'
 import { Agent, Consumer, type Logger } from '@proj/tunnel'
+import { runAfter } from '@proj/tunnel/io'
 
 import { openAdminPort } from './admin/admin-port.ts'
 import type { AgentStatus } from '@proj/program-kit'
@@ -180,22 +182,27 @@ export async function start(
       gracePeriodMs,
       logger,
       failures: [consumer.failed, running.failed],
-      drain: async (options) => {
+      drain: async ({ signal }) => {
         const { successor } = upgrading
-        if (successor === undefined) {
-          void running.drain(options)
-          await Promise.all([agent.close(options), consumer.close(options)])
-          return
+        const isInterrupted = signals.isInterrupted()
+        const isReplaced = successor !== undefined
+        const { delayMs = 0, longLivedMs } = drainTimes(settings, { isReplaced, isInterrupted })
+        using _ = runAfter(longLivedMs, () => running.endConnections())
+        const beganAtMs = performance.now()
+        if (isReplaced) {
+          view?.[Symbol.dispose]()
+          inherited.close()
+          admin.close()
         }
-        view?.[Symbol.dispose]()
-        inherited.close()
-        admin.close()
-        const drained = running.drain(options)
-        successor.release()
+        await aborted(graceSignal(delayMs, signal))
+        if (!isReplaced && !isInterrupted) await running.free(signal)
+        const drained = running.drain({ signal })
+        successor?.release()
+        const passedMs = performance.now() - beganAtMs
+        const closed = agent.close({ signal, longLivedMs: Math.max(0, longLivedMs - passedMs) })
         // A connection that was accepted here may wait for the server still.
-        const settled = Promise.race([running.settle(), aborted(options.signal)])
-        const consumed = settled.then(async () => await consumer.close(options))
-        await Promise.all([agent.close(options), consumed, drained])
+        if (!isInterrupted) await Promise.race([running.settle(), aborted(signal)])
+        await Promise.all([closed, consumer.close({ signal }), drained])
       },
     })
     return EXIT.ok

@@ -15,6 +15,7 @@ import {
 } from '@proj/portcheck'
 import type { ReadyStatus } from '@proj/program-kit'
 import { type Logger, TUNNEL_LIMITS } from '@proj/tunnel'
+import { runAfter } from '@proj/tunnel/io'
 import {
   allowAll,
   type Authorize,
@@ -36,7 +37,6 @@ import { refusePages } from './auth/refuse-pages.ts'
 import { type StandingPolicy, VisitorGates } from './auth/visitor-gates.ts'
 import { ConnectionBudget, type ConnectionShares, PortConnections } from './connection-budget.ts'
 import { DescriptorWatch } from './descriptor-watch.ts'
-import { MAX_TIMER_MS } from './limits.ts'
 import { endpointUrls } from './proxy/endpoint-urls.ts'
 import { HttpProxy } from './proxy/http-proxy.ts'
 import type { ProxyOptions } from './proxy/proxy-options.ts'
@@ -398,13 +398,11 @@ export class Server {
   }
 
   #endLongLivedAfter(ms = Infinity): Disposable {
-    const end = (): void => {
+    return runAfter(ms, () => {
       this.edge.endLongLived()
       this.publicPorts.visitors.destroy()
       this.#parts.connect.endConnections()
-    }
-    const timer = ms > MAX_TIMER_MS ? undefined : setTimeout(end, ms)
-    return { [Symbol.dispose]: () => clearTimeout(timer) }
+    })
   }
 }
 
@@ -502,6 +500,7 @@ function construct(options: ServerOptions): ServerParts {
     publicPorts,
     urls: (endpoint) => endpointUrls(endpoint, { ...edge.options, scheme, port: state.proxyPort }),
     readVisitorRules: gates.read,
+    onLongLivedOver: (session) => edge.endLongLived(session),
     onNameRejected: ({ conflict, endpoint: { tenant, name }, ...asked }) =>
       store.audit.write('name.refused', {
         ...asked,

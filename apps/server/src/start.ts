@@ -3,6 +3,7 @@ import {
   conflictPolicy,
   createLogger,
   drainOnStop,
+  drainTimes,
   EXIT,
   hostNames,
   LogRate,
@@ -26,7 +27,6 @@ import { type ConnectionShares, perSource } from './connection-budget.ts'
 import { readDescriptorLimit, shareDescriptors } from './descriptors.ts'
 import { announce } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
-import { CLOSE_MS } from './proxy/upgraded-connection.ts'
 import { PROXY_LIMITS, type ProxyOptions, type TenantDomain } from './proxy/proxy-options.ts'
 import type { PortName } from './auth/authenticator.ts'
 import { configuredAuthenticator } from './auth/configured-authenticator.ts'
@@ -179,7 +179,7 @@ export async function start(
   // It connects to every port, so the process before must not accept any more.
   await predecessor?.ready()
   await announce(server, { stdout, json })
-  const { gracePeriodMs, drain, upgrade: limits } = settings
+  const { gracePeriodMs, upgrade: limits } = settings
   const ended = new AbortController()
   const end = (): void => ended.abort()
   signals.stop.addEventListener('abort', end, { once: true })
@@ -205,16 +205,11 @@ export async function start(
     gracePeriodMs,
     logger,
     drain: async ({ signal }) => {
-      const mostMs = Math.max(0, gracePeriodMs - CLOSE_MS)
-      if (successor === undefined) {
-        const longLivedMs = Math.min(drain.longLivedMs, mostMs)
-        // At a terminal the end is waited for, and no load balancer looks.
-        const times = signals.isInterrupted() ? {} : drain
-        await server.close({ ...times, longLivedMs, signal })
-      } else {
-        const onClosed = (): void => successor?.release()
-        await server.leave({ longLivedMs: mostMs, signal, onClosed })
-      }
+      const isReplaced = successor !== undefined
+      const times = drainTimes(settings, { isReplaced, isInterrupted: signals.isInterrupted() })
+      const onClosed = (): void => successor?.release()
+      if (isReplaced) await server.leave({ ...times, signal, onClosed })
+      else await server.close({ ...times, signal })
     },
   })
   return EXIT.ok

@@ -2,7 +2,14 @@ export { PROGRAM_ERRORS, type ProgramErrorCode } from './errors.ts'
 
 // Start and end
 export { EXIT, EXIT_MEANINGS, UserError } from './process/exit-code.ts'
-export { drainOnStop, type DrainOptions, graceSignal } from './process/drain.ts'
+export {
+  CLOSE_MS,
+  drainOnStop,
+  type DrainOptions,
+  type DrainTimes,
+  drainTimes,
+  graceSignal,
+} from './process/drain.ts'
 export {
   aborted,
   type ProgramHost,

@@ -40,6 +40,8 @@ export class Access {
   /** Why the last connection was reset, and when, ms since the epoch. */
   lastFailure: (AccessFailure & { readonly at: number }) | undefined
   readonly #around: AccessSurroundings
+  /** Those that have a stream: what resets them when this program stops. */
+  readonly #ends = new Map<Socket, () => void>()
   /** Connections that have no stream yet. */
   #opening = 0
   #onSettled: (() => void) | undefined
@@ -66,6 +68,11 @@ export class Access {
     await this.#settled
   }
 
+  /** Resets the connections that have a stream, as this program stops. */
+  endConnections(): void {
+    for (const end of this.#ends.values()) end()
+  }
+
   async #carry(socket: Socket): Promise<void> {
     const early = (): void => {}
     socket.on('error', early)
@@ -90,6 +97,7 @@ export class Access {
       if (this.#opening === 0) this.#onSettled?.()
     }
     socket.off('error', early)
+    socket.once('close', () => this.#ends.delete(socket))
     if (way.protocol === 'piko') this.#joinPipe(socket, way.pipe)
     else {
       const splice: SocketSplice = new SocketSplice(way.channel, {
@@ -99,6 +107,7 @@ export class Access {
           if (failure !== undefined) this.#fail(socket, failure, splice.bytesToSocket > 0)
         },
       })
+      this.#ends.set(socket, () => splice.abort('draining'))
       way.channel.attach(splice)
       splice.connect(socket)
     }
@@ -113,6 +122,10 @@ export class Access {
     pipe.on('close', () => socket.end())
     socket.on('end', () => (isCleanEnd(socket) ? pipe.end() : pipe.destroy()))
     socket.on('close', () => pipe.end())
+    this.#ends.set(socket, () => {
+      resetSocket(socket)
+      pipe.destroy()
+    })
     socket.pipe(pipe, { end: false })
     pipe.pipe(socket)
   }

@@ -161,6 +161,11 @@ export class LocalBind {
     return this.#listeners === undefined ? [] : await bindNotes(this.#listeners)
   }
 
+  /** Accepts the connections that the system holds, and frees the address; `close` comes next. */
+  async free(signal: AbortSignal): Promise<void> {
+    await this.#listeners?.free({ signal, acceptQueued: true })
+  }
+
   /** Closes the address; its connections may finish until the signal aborts. */
   async close(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#stop.abort()

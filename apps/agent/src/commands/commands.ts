@@ -36,7 +36,7 @@ const LISTENER_FLAGS = {
 }
 
 /** Settings of the commands that run listeners and accesses. */
-const RUNNING = ['connect', 'admin', 'log', 'live', 'upgrade', 'grace_period']
+const RUNNING = ['connect', 'admin', 'log', 'live', 'upgrade', 'drain', 'grace_period']
 
 const ownCommands = {
   http: {

@@ -9,7 +9,7 @@ import {
   rewriteRequestHead,
   visitorKeepAlive,
 } from '@proj/http1'
-import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
+import type { Channel, ChannelSink, ChunkAnswer, MuxError, Session } from '@proj/mux'
 import {
   neverReachedService,
   RESET_REASONS,
@@ -232,8 +232,13 @@ export class Exchange implements ChannelSink {
     return this.#events !== undefined
   }
 
-  /** Ends a response of server-sent events behind its last event; does nothing to other responses. */
-  endEvents(): void {
+  /**
+   * Ends a response of server-sent events behind its last event; does nothing to other responses.
+   *
+   * @param session - only if it comes by this session of an agent. Default: any.
+   */
+  endEvents(session?: Session): void {
+    if (session !== undefined && this.#stream?.channel.session !== session) return
     this.#endsEvents = this.#events !== undefined
     if (this.#endsEvents) this.#endBetweenEvents()
   }

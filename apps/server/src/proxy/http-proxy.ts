@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { type Gate, sourceOf } from '@proj/auth'
+import type { Session } from '@proj/mux'
 import type { Logger } from '@proj/tunnel'
 import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
@@ -182,10 +183,17 @@ export class HttpProxy implements ProxyContext {
     return this.upgraded.size > 0 || [...this.#visitors.keys()].some((one) => one.isLongLived)
   }
 
-  /** Ends what has no end of its own, each as its protocol wants: WebSockets, event streams, other upgrades. */
-  endLongLived(): void {
-    for (const connection of this.upgraded) connection.close()
-    for (const visitor of this.#visitors.keys()) visitor.endLongLived()
+  /**
+   * Ends what has no end of its own, each as its protocol wants: WebSockets, event streams, other upgrades.
+   *
+   * @param session - only what goes over this session, whose agent stops. Default: all, the server stops.
+   */
+  endLongLived(session?: Session): void {
+    const who = session === undefined ? 'server' : 'agent'
+    for (const connection of this.upgraded) {
+      if (session === undefined || connection.channel.session === session) connection.close(who)
+    }
+    for (const visitor of this.#visitors.keys()) visitor.endLongLived(session)
   }
 
   /**

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 
 import { type RequestHead, RequestHeadReader } from '@proj/http1'
-import type { ChunkAnswer } from '@proj/mux'
+import type { ChunkAnswer, Session } from '@proj/mux'
 import { SocketSplice } from '@proj/tunnel/io'
 
 import { watchIdle } from './deadlines.ts'
@@ -118,9 +118,13 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     return this.#exchange?.hasEvents === true
   }
 
-  /** Ends a response that has no end of its own, where that is clean; called when the server stops. */
-  endLongLived(): void {
-    this.#exchange?.endEvents()
+  /**
+   * Ends a response that has no end of its own, where that is clean.
+   *
+   * @param session - only if it comes by this session of an agent. Default: any.
+   */
+  endLongLived(session?: Session): void {
+    this.#exchange?.endEvents(session)
   }
 
   /** Ends the connection if it is idle; called when the server stops. */
@@ -519,7 +523,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     })
     const isWebSocket = protocol.toLowerCase() === 'websocket'
     const webSocket = isWebSocket ? new UpgradedWebSocket(channel, splice, deadlines) : undefined
-    const connection = webSocket ?? new PlainUpgrade(splice)
+    const connection = webSocket ?? new PlainUpgrade(channel, splice)
     upgraded.add(connection)
     stopWatching = watchIdle(splice, options.upgradeIdleTimeoutMs, deadlines)
     const sink = webSocket ?? splice

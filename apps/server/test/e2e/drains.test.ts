@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { connectRaw } from '@proj/testkit/raw-http'
+import type { Spawned } from '@proj/testkit/spawned'
 import { CountingService, SteadyLoad } from '@proj/testkit/steady-load'
 import { until } from '@proj/testkit/until'
 
@@ -16,6 +17,12 @@ const DELAY_MS = 3_000
 async function notReady({ ports }: RunningServer): Promise<void> {
   const url = `http://127.0.0.1:${ports.admin}/ready`
   await until(async () => (await fetch(url)).status === 503)
+}
+
+/** Waits until the server routes nothing to an agent any more. */
+async function noAgent({ ports }: RunningServer): Promise<void> {
+  const url = `http://127.0.0.1:${ports.admin}/status/upstream/endpoints`
+  await until(async () => (await (await fetch(url)).text()) === '{}\n')
 }
 
 /** A service whose answer to `/slow` goes on for as long as the test wants. */
@@ -85,6 +92,25 @@ test('a connection that runs when the consumer is stopped finishes, and it ends 
   connection.end()
   expect(await connection.ended).toBe('fin')
   expect(await access.process.exited).toEqual({ code: 0, signal: null })
+})
+
+test('an agent serves on for drain.delay, and is not ready meanwhile', async () => {
+  const service = await httpService((_, response) => response.end('hello'))
+  const server = await startServer()
+  const times = [
+    '--drain.delay',
+    '10m',
+    '--grace-period',
+    '20m',
+    '--admin.bind-addr',
+    '127.0.0.1:0',
+  ]
+  const agent = await startAgent('http', 'web', service.port, server, times)
+  agent.kill('SIGTERM')
+  await agent.line(/stopping/)
+  expect((await visit(server.ports.proxy)).status).toBe(200)
+  agent.kill('SIGTERM') // the second signal ends the wait too
+  expect(await agent.exited).toEqual({ code: 0, signal: null })
 })
 
 test.for(['server', 'agent'] as const)('a second signal ends the %s at once', async (who) => {
@@ -210,38 +236,55 @@ test('a server without agents does not wait for load balancers', async () => {
 /** Long-lived connections are closed at once when such a server stops. */
 const CLOSES_AT_ONCE = ['--drain.delay', '0s', '--drain.long-lived', '0s', '--grace-period', '2m']
 
-test('a WebSocket is closed with 1001 behind the last whole frame, at both ends', async () => {
-  const fromVisitor: Buffer[] = []
-  const service = await tcpService((socket) => {
-    socket.once('data', () => {
-      socket.write(
-        'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
-      )
-      socket.write(Buffer.from('820568656c6c6f8203', 'hex')) // a whole frame, and the head of another
-      socket.on('data', (bytes) => fromVisitor.push(bytes))
+/** Starts a server and an agent, one of which is to stop and closes long-lived connections at once then. */
+async function startPair(
+  who: 'server' | 'agent',
+  kind: 'http' | 'tcp',
+  endpoint: string,
+  port: number,
+): Promise<{ readonly server: RunningServer; readonly stopped: Spawned }> {
+  const server = await startServer(undefined, who === 'server' ? CLOSES_AT_ONCE : [])
+  const own = ['--drain.long-lived', '0s', '--grace-period', '2m']
+  const agent = await startAgent(kind, endpoint, port, server, who === 'agent' ? own : [])
+  return { server, stopped: who === 'server' ? server.process : agent }
+}
+
+test.for(['server', 'agent'] as const)(
+  'a WebSocket of a %s that stops is closed with 1001 behind the last whole frame, at both ends',
+  async (who) => {
+    const fromVisitor: Buffer[] = []
+    const service = await tcpService((socket) => {
+      socket.once('data', () => {
+        socket.write(
+          'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
+        )
+        socket.write(Buffer.from('820568656c6c6f8203', 'hex')) // a whole frame, and the head of another
+        socket.on('data', (bytes) => fromVisitor.push(bytes))
+      })
     })
-  })
-  const server = await startServer(undefined, CLOSES_AT_ONCE)
-  await startAgent('http', 'web', service.port, server)
-  using visitor = await connectRaw(server.ports.proxy)
-  await visitor.send(
-    'GET / HTTP/1.1\r\nhost: web.localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
-  )
-  await visitor.readTo('\r\n\r\n')
-  expect((await visitor.read(9)).toString('hex')).toBe('820568656c6c6f8203')
-  server.process.kill('SIGTERM')
-  await notReady(server)
-  const [socket] = service.sockets
-  socket?.write(Buffer.from('616263820164', 'hex')) // its rest, and another
-  const reason = 'server restarts, connect again'
-  expect(await visitor.readTo('again')).toBe(`abc\x88\x20\x03\xe9${reason}`)
-  await visitor.send(Buffer.from('88820000000003e9', 'hex')) // the visitor's answer
-  visitor.end()
-  await until(() => Buffer.concat(fromVisitor).toString('hex') === '88820000000003e9')
-  socket?.end()
-  expect(await visitor.ended).toBe('fin')
-  expect(await server.process.exited).toEqual({ code: 0, signal: null })
-})
+    const { server, stopped } = await startPair(who, 'http', 'web', service.port)
+    using visitor = await connectRaw(server.ports.proxy)
+    await visitor.send(
+      'GET / HTTP/1.1\r\nhost: web.localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
+    )
+    await visitor.readTo('\r\n\r\n')
+    expect((await visitor.read(9)).toString('hex')).toBe('820568656c6c6f8203')
+    stopped.kill('SIGTERM')
+    await (who === 'server' ? notReady(server) : noAgent(server))
+    const [socket] = service.sockets
+    socket?.write(Buffer.from('616263820164', 'hex')) // its rest, and another
+    const reason = `${who} restarts, connect again`
+    expect(await visitor.readTo('again')).toBe(
+      `abc\x88${String.fromCharCode(2 + reason.length)}\x03\xe9${reason}`,
+    )
+    await visitor.send(Buffer.from('88820000000003e9', 'hex')) // the visitor's answer
+    visitor.end()
+    await until(() => Buffer.concat(fromVisitor).toString('hex') === '88820000000003e9')
+    socket?.end()
+    expect(await visitor.ended).toBe('fin')
+    expect(await stopped.exited).toEqual({ code: 0, signal: null })
+  },
+)
 
 test('while a long-lived connection keeps the process, it accepts visitors', async () => {
   const service = new CountingService()
@@ -267,33 +310,45 @@ test('while a long-lived connection keeps the process, it accepts visitors', asy
   expect(await server.process.exited).toEqual({ code: 0, signal: null })
 })
 
-test('server-sent events end behind an event', async () => {
-  const service = await httpService((_, response) => {
-    response.writeHead(200, { 'content-type': 'text/event-stream' })
-    response.write('data: one\n')
-    setTimeout(() => response.write('data: two\n\n'), 1_000)
-  })
-  const server = await startServer(undefined, CLOSES_AT_ONCE)
-  await startAgent('http', 'web', service.port, server)
-  const response = await download(server.ports.proxy, '/')
-  response.setEncoding('utf8')
-  expect((await once(response, 'data'))[0]).toBe('data: one\n')
-  server.process.kill('SIGTERM')
-  expect((await response.toArray()).join('')).toBe('data: two\n\n')
-  expect(response.complete).toBe(true)
-  expect(await server.process.exited).toEqual({ code: 0, signal: null })
-})
+test.for(['server', 'agent'] as const)(
+  'server-sent events of a %s that stops end behind an event',
+  async (who) => {
+    const service = await httpService((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: one\n')
+      setTimeout(() => response.write('data: two\n\n'), 1_000)
+    })
+    const { server, stopped } = await startPair(who, 'http', 'web', service.port)
+    const response = await download(server.ports.proxy, '/')
+    response.setEncoding('utf8')
+    expect((await once(response, 'data'))[0]).toBe('data: one\n')
+    stopped.kill('SIGTERM')
+    expect((await response.toArray()).join('')).toBe('data: two\n\n')
+    expect(response.complete).toBe(true)
+    expect(await stopped.exited).toEqual({ code: 0, signal: null })
+  },
+)
 
-test('TCP connections are reset, and the agent and the access hear why', async () => {
-  const service = await tcpService((socket) => socket.pipe(socket))
-  const server = await startServer(undefined, CLOSES_AT_ONCE)
-  await startAgent('tcp', 'pg', service.port, server)
-  const access = await startAccess('pg', server, ['--log.level', 'debug'])
-  using connection = await connectRaw(access.port)
-  await connection.send('one')
-  expect((await connection.read(3)).toString()).toBe('one')
-  server.process.kill('SIGTERM')
-  expect(await connection.ended).toBe('reset')
-  await access.process.line(/shutting down|draining/)
-  expect(await server.process.exited).toEqual({ code: 0, signal: null })
-})
+test.for(['server', 'agent', 'access'] as const)(
+  'TCP connections of a %s that stops are reset, and the others hear why',
+  async (who) => {
+    const service = await tcpService((socket) => socket.pipe(socket))
+    const { server, stopped: first } = await startPair(
+      who === 'access' ? 'server' : who,
+      'tcp',
+      'pg',
+      service.port,
+    )
+    const own = who === 'access' ? ['--drain.long-lived', '0s', '--grace-period', '2m'] : []
+    const access = await startAccess('pg', server, ['--log.level', 'debug', ...own])
+    const stopped = who === 'access' ? access.process : first
+    using connection = await connectRaw(access.port)
+    await connection.send('one')
+    expect((await connection.read(3)).toString()).toBe('one')
+    stopped.kill('SIGTERM')
+    expect(await connection.ended).toBe('reset')
+    await until(() => service.sockets.size === 0)
+    if (who !== 'access') await access.process.line(/shutting down|draining/)
+    expect(await stopped.exited).toEqual({ code: 0, signal: null })
+  },
+)

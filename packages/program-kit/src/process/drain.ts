@@ -5,6 +5,34 @@ import { aborted, type ProgramSignals } from './program.ts'
 /** Longest delay a timer of Node takes, ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
+/** Time a long-lived connection has to close as its protocol wants, ms: WebSockets; then it is reset. */
+export const CLOSE_MS = 2_000
+
+/** When the parts of a drain happen, of both programs. */
+export interface DrainTimes {
+  /** How long it serves as before after it has said that it is not ready, ms. Absent: not at all. */
+  readonly delayMs?: number
+  /** When connections without an end of their own are closed, ms from the begin. */
+  readonly longLivedMs: number
+}
+
+/**
+ * The times of a drain, from the settings: all of it fits into the grace period.
+ *
+ * @param how.isReplaced - a successor serves already: nothing has to wait, and long-lived connections may
+ *   use the whole grace period.
+ * @param how.isInterrupted - a person at a terminal waits for the end, and no load balancer looks.
+ */
+export function drainTimes<Times extends DrainTimes>(
+  { drain, gracePeriodMs }: { readonly drain: Times; readonly gracePeriodMs: number },
+  how: { readonly isReplaced: boolean; readonly isInterrupted: boolean },
+): Times | DrainTimes {
+  const mostMs = Math.max(0, gracePeriodMs - CLOSE_MS)
+  if (how.isReplaced) return { longLivedMs: mostMs }
+  const longLivedMs = Math.min(drain.longLivedMs, mostMs)
+  return how.isInterrupted ? { longLivedMs } : { ...drain, longLivedMs }
+}
+
 /** How a running program ends. */
 export interface DrainOptions {
   /** The first signal begins the drain, the second ends it. */

@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, onTestFinished, test } from 'vitest'
 
-import { drainOnStop, graceSignal } from '../../src/process/drain.ts'
+import { drainOnStop, drainTimes, graceSignal } from '../../src/process/drain.ts'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -89,4 +89,21 @@ test('a program that cannot go on ends without a drain', async () => {
   const failures = [new Promise<never>(() => {}), Promise.reject(new Error('refused'))]
   await expect(drainOnStop({ ...options, failures })).rejects.toThrow('refused')
   expect(drained).toEqual([])
+})
+
+test.for([
+  ['SIGTERM', {}, { delayMs: 5_000, idleMs: 1_000, longLivedMs: 30_000 }],
+  ['a person at a terminal', { isInterrupted: true }, { longLivedMs: 30_000 }],
+  ['a successor that serves already', { isReplaced: true }, { longLivedMs: 58_000 }],
+] as const)('the times of a drain after %s', ([, how, times]) => {
+  const drain = { delayMs: 5_000, idleMs: 1_000, longLivedMs: 30_000 }
+  const all = { isReplaced: false, isInterrupted: false, ...how }
+  expect(drainTimes({ drain, gracePeriodMs: 60_000 }, all)).toEqual(times)
+})
+
+test('long-lived connections are closed before the grace period is over', () => {
+  const drain = { longLivedMs: Infinity }
+  const how = { isReplaced: false, isInterrupted: false }
+  expect(drainTimes({ drain, gracePeriodMs: 10_000 }, how)).toEqual({ longLivedMs: 8_000 })
+  expect(drainTimes({ drain, gracePeriodMs: 1_000 }, how)).toEqual({ longLivedMs: 0 })
 })

@@ -1,6 +1,6 @@
 import type { BackoffOptions } from '@proj/dialer'
 
-import type { ListenSession } from './listen-session.ts'
+import type { CloseOptions, ListenSession } from './listen-session.ts'
 import { keepConnected } from './keep-connected.ts'
 import type { Listener } from './listener.ts'
 import type { NetworkChanges } from './network-watch.ts'
@@ -86,7 +86,7 @@ export class AgentLink implements SpreadLink<ListenSession> {
   }
 
   /** Ends the link: open streams finish, until `signal` is aborted. */
-  async close(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
     this.#stop.abort()
     this.#next?.destroy()
     await Promise.all([...this.#sessions].map((session) => session.close(options)))

@@ -5,8 +5,9 @@ import { EventEmitter, once } from 'node:events'
 import type { BackoffOptions } from '@proj/dialer'
 
 import { abortable } from '../abortable.ts'
+import { runAfter } from '../run-after.ts'
 import { AgentLink } from './agent-link.ts'
-import { ListenSession } from './listen-session.ts'
+import { type CloseOptions, ListenSession } from './listen-session.ts'
 import type { Hello } from '../protocol/control-message.ts'
 import { checkEndpointName } from '../protocol/endpoint.ts'
 import { isTunnelError, TUNNEL_ERRORS, TunnelError } from '../errors.ts'
@@ -180,10 +181,8 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   /**
    * Ends the agent: the server routes nothing more to it, open streams finish.
-   *
-   * @param options.signal - ends the wait: streams that are still open are then cut off.
    */
-  close(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  close(options: CloseOptions = {}): Promise<void> {
     this.#ended ??= this.#close(options)
     return this.#ended
   }
@@ -391,8 +390,11 @@ export class Agent extends EventEmitter<AgentEvents> {
     process.nextTick(emit)
   }
 
-  async #close(options: { readonly signal?: AbortSignal }): Promise<void> {
+  async #close(options: CloseOptions): Promise<void> {
     this.#spread.stop()
+    using _ = runAfter(options.longLivedMs ?? Infinity, () => {
+      for (const listener of this.#listeners.values()) listener.endConnections()
+    })
     await Promise.all(this.#allLinks().map((link) => link.close(options)))
     this.#links.clear()
     await Promise.all([...this.#listeners.values()].map((listener) => listener.close()))

@@ -8,6 +8,7 @@ import type { Agent } from './agent.ts'
 import type { Listener } from './listener.ts'
 import { proxyHeader, type ProxyProtocolVersion } from './proxy-protocol.ts'
 import { RESET_REASONS, type ResetReason } from '../protocol/reset-reason.ts'
+import { OpenSplices } from '../io/open-splices.ts'
 import { SocketSplice } from '../io/socket-splice.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
@@ -76,7 +77,9 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
     ...(reuse !== undefined && { reuse }),
     ...(strictness !== undefined && { strictness }),
   }
-  return agent.listenChannels(endpoint, { kind, ...demands }, (channel, record) => {
+  // What an HTTP stream carries is for the server to end: it knows requests and frames.
+  const connections = kind === 'tcp' ? new OpenSplices() : undefined
+  const listener = agent.listenChannels(endpoint, { kind, ...demands }, (channel, record) => {
     const gate = options.gate?.(record, (signal) => dialService(options, signal)) ?? true
     if (gate === false) {
       channel.reset(RESET_REASONS.notPermitted)
@@ -89,11 +92,13 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
       carriesRequests: kind === 'http' && record !== undefined,
       onClose: () => {
         giveUp.abort()
+        connections?.delete(splice)
         options.traffic?.remove(splice)
         const bytes = { in: splice.bytesToSocket, out: splice.bytesFromSocket }
         options.onStreamClosed?.(bytes, record)
       },
     })
+    connections?.add(splice)
     options.traffic?.add(splice)
     channel.attach(splice)
     // Only a server that reads records understands reasons; Piko's wants HTTP on an HTTP stream.
@@ -102,6 +107,8 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
     else void connectService(splice, channel, record, options, giveUp.signal, answer)
     return splice
   })
+  listener.endConnections = () => connections?.abort('draining')
+  return listener
 }
 
 async function connectService(

@@ -1,3 +1,4 @@
+// Length: one session; its endpoints, their answers and its end are judged against one state.
 import type { Channel, ChannelSink } from '@proj/mux'
 
 import type { ControlMessage, Hello, OtherAgents, Refused } from '../protocol/control-message.ts'
@@ -5,10 +6,23 @@ import { TunnelError, type TunnelErrorCode } from '../errors.ts'
 import type { ServerPipe } from './handshake-request.ts'
 import { type Departure, type KeptConnection, NETWORK_CHECK_MS, SILENT } from './keep-connected.ts'
 import type { Listener } from './listener.ts'
+import { MAX_TIMER_MS } from '../limits.ts'
 import { LivenessProbe } from '../protocol/liveness-probe.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import { rightEndedError, TunnelSession } from '../protocol/tunnel-session.ts'
+
+/** How an agent and its sessions end in good order. */
+export interface CloseOptions {
+  /** Ends the wait: streams that are still open are then cut off. */
+  readonly signal?: AbortSignal
+  /**
+   * When connections without an end of their own are closed, ms from now: WebSockets and event streams by the
+   * server, as their protocols want; TCP connections of `forward` with a reset. Servers of Piko and older ones
+   * of ours do not do it. Default: never.
+   */
+  readonly longLivedMs?: number
+}
 
 /** What an agent's session needs to know and reports. */
 export interface ListenSessionOptions {
@@ -186,10 +200,14 @@ export class ListenSession implements KeptConnection {
   }
 
   /** Ends the session in good order: no new streams, the open ones finish, then the connection. */
-  async close({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async close({ signal, longLivedMs = Infinity }: CloseOptions = {}): Promise<void> {
     this.#retire({})
     // Streams the server opened before it read our `drain` are still to be served.
-    const message = { type: 'drain', retryAfterMs: 0 } as const
+    const message = {
+      type: 'drain',
+      retryAfterMs: 0,
+      ...(longLivedMs <= MAX_TIMER_MS && { longLivedMs: Math.round(longLivedMs) }),
+    } as const
     await this.#session.end({ message, peerWaitMs: DRAIN_ANSWER_MS, signal })
   }
 

@@ -98,6 +98,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
 
   /** @internal */
   readonly accept: AcceptChannel
+  /** @internal Resets what has no end of its own, with `draining`; only `forward` knows what that is. */
+  endConnections: () => void = () => {}
   readonly #release: (listener: Listener) => Promise<void>
   /** Sessions that serve the endpoint, with the URLs that their servers gave it. */
   readonly #registrations = new Map<object, readonly string[]>()

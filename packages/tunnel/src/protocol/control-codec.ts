@@ -125,7 +125,11 @@ function parse(body: Buffer): ControlMessage | undefined {
     case 'released':
       return { type: 'released', id: count(fields, 'id') }
     case 'drain':
-      return { type: 'drain', retryAfterMs: count(fields, 'retryAfterMs') }
+      return {
+        type: 'drain',
+        retryAfterMs: count(fields, 'retryAfterMs'),
+        ...('longLivedMs' in fields && { longLivedMs: count(fields, 'longLivedMs') }),
+      }
     case 'ended':
       return { type: 'ended', reason: text(fields, 'reason') }
     case 'query':

@@ -54,7 +54,16 @@ export type ControlMessage =
   | ({ readonly type: 'malformed' } & RejectedAnswer)
   | { readonly type: 'release'; readonly id: number; readonly endpoint: string }
   | { readonly type: 'released'; readonly id: number }
-  | { readonly type: 'drain'; readonly retryAfterMs: number }
+  | {
+      readonly type: 'drain'
+      /** From a server: how long to wait before the next connection. */
+      readonly retryAfterMs: number
+      /**
+       * From an agent that ends: when the server is to close what has no end of its own on HTTP streams, such as
+       * WebSockets; absent: never.
+       */
+      readonly longLivedMs?: number
+    }
   /** What the peer's right lived on has expired or was revoked: the session ends. */
   | { readonly type: 'ended'; readonly reason: string }
   | { readonly type: 'query'; readonly id: number; readonly endpoint: string }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-import { WindowBudget } from '@proj/mux'
+import { type Session, WindowBudget } from '@proj/mux'
 
 import {
   claimName,
@@ -93,6 +93,11 @@ export interface UpstreamAcceptorOptions<
    * `UpstreamRegistry.rules`. Default: agents that send rules are not told that they are in force, and serve nothing.
    */
   readonly readVisitorRules?: ReadVisitorRules<Rules>
+  /**
+   * Called when an agent that ends wants what has no end of its own closed, on the HTTP streams of one of its
+   * sessions. Default: not called.
+   */
+  readonly onLongLivedOver?: (session: Session) => void
   /** Gives out public TCP ports. Default: every request for one is rejected. */
   readonly publicPorts?: PublicPortSource
   /** Default: silent. */
@@ -121,6 +126,7 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
       reservations: options.reservations ?? { find: () => undefined },
       onNameRejected: options.onNameRejected ?? (() => {}),
       onAccepted: options.onAccepted ?? (() => {}),
+      onLongLivedOver: options.onLongLivedOver ?? (() => {}),
       publicPorts: options.publicPorts ?? noPublicPorts,
       urls: options.urls ?? (() => []),
       node: options.node ?? randomBytes(4).toString('hex'),

@@ -4,12 +4,14 @@ import {
   type ChannelSink,
   DEFAULTS,
   isMuxError,
+  type Session,
   type StreamCount,
   type WindowBudget,
 } from '@proj/mux'
 
 import { onAborted } from '../abortable.ts'
 import { isTunnelError } from '../errors.ts'
+import { runAfter } from '../run-after.ts'
 import type { ControlMessage, RejectedAnswer } from '../protocol/control-message.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import { LivenessProbe } from '../protocol/liveness-probe.ts'
@@ -39,6 +41,8 @@ export interface UpstreamSessionOptions extends UpstreamEndpointsOptions {
   readonly node: string
   /** Program and version, sent to the peer. */
   readonly software: string
+  /** See `UpstreamAcceptorOptions`. */
+  readonly onLongLivedOver: (session: Session) => void
   /** Time a peer has to answer a ping of the probe, ms. */
   readonly probeTimeoutMs: number
   /** Time an Adit agent has for its `hello`, ms. */
@@ -98,6 +102,8 @@ export class UpstreamSession implements Upstream {
   /** The agent serves visitors until `letGo`, also when it has connected elsewhere. */
   #isKept = false
   #wantsToGo = false
+  /** Until the agent wants its long-lived connections ended. */
+  #longLived: Disposable | undefined
   #loggedFullAtMs = -Infinity
   /** How many rejected answers the agent may be told of, as of then. */
   #untoldRejected = MAX_TOLD_REJECTED
@@ -144,6 +150,7 @@ export class UpstreamSession implements Upstream {
         onLeaving: (isOrderly) => this.#unregisterAll(!isOrderly),
         onClose: (error) => {
           this.#probe.stop()
+          this.#longLived?.[Symbol.dispose]()
           this.#unregisterAll(true)
           const code = isMuxError(error) || isTunnelError(error) ? error.code : undefined
           // With a session on which it registers nothing, an agent looks whether a balancer has another server.
@@ -352,6 +359,7 @@ export class UpstreamSession implements Upstream {
         this.#session.send({ type: 'released', id: message.id })
         break
       case 'drain':
+        this.#endLongLivedAfter(message.longLivedMs)
         if (this.#isKept) this.#wantsToGo = true
         else this.#unregisterAll(false)
         break
@@ -382,6 +390,11 @@ export class UpstreamSession implements Upstream {
         ...(others.agents > 0 && { others: others.agents, otherHosts: others.hosts }),
       })
     })
+  }
+
+  #endLongLivedAfter(ms = Infinity): void {
+    if (this.#longLived !== undefined) return // said already
+    this.#longLived = runAfter(ms, () => this.#options.onLongLivedOver(this.#session.mux))
   }
 
   #beginDoubt(): void {

@@ -32,6 +32,7 @@ const MESSAGES: readonly ControlMessage[] = [
   { type: 'release', id: 3, endpoint: 'web' },
   { type: 'released', id: 3 },
   { type: 'drain', retryAfterMs: 0 },
+  { type: 'drain', retryAfterMs: 0, longLivedMs: 30_000 },
   { type: 'query', id: 4, endpoint: 'pg' },
   { type: 'endpoint', id: 4, endpoint: 'pg', upstreams: 2 },
 ]
@@ -68,7 +69,9 @@ describe.each(MESSAGES)('%j', (message) => {
 
   test('is refused when a field is missing that is not optional', () => {
     const optional = new Set(
-      message.type === 'drain' ? ['type'] : ['type', 'urls', 'port', 'exclusive', 'retryAfterMs'],
+      message.type === 'drain'
+        ? ['type', 'longLivedMs']
+        : ['type', 'urls', 'port', 'exclusive', 'retryAfterMs'],
     )
     if (message.type === 'register') optional.add('reuse').add('strictness')
     if (message.type === 'registered') optional.add('others').add('otherHosts')

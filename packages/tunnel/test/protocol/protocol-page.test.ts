@@ -70,7 +70,7 @@ const SAMPLES: Record<ControlMessage['type'], ControlMessage> = {
   malformed: { type: 'malformed', endpoint: 'e', requestId: 'r', code: 'c', message: 'm' },
   release: { type: 'release', id: 1, endpoint: 'e' },
   released: { type: 'released', id: 1 },
-  drain: { type: 'drain', retryAfterMs: 1 },
+  drain: { type: 'drain', retryAfterMs: 1, longLivedMs: 1 },
   ended: { type: 'ended', reason: 'r' },
   query: { type: 'query', id: 1, endpoint: 'e' },
   endpoint: {
