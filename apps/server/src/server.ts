@@ -284,14 +284,11 @@ export class Server {
 
   /** Closes all connections and ports without a drain. */
   destroy(): void {
-    const { state, returning, connect, upstream, inherited } = this.#parts
-    state.stop()
-    returning[Symbol.dispose]()
+    const { upstream, inherited } = this.#parts
+    this.#stopBeingReady()
     inherited?.close()
     this.#parts.descriptorWatch[Symbol.dispose]()
-    this.publicPorts.destroy()
-    this.edge.destroy()
-    connect.destroy()
+    for (const part of this.#visitorParts) part.destroy()
     upstream.destroy()
     for (const listeners of Object.values(this.listeners)) listeners.destroy()
   }
@@ -306,7 +303,7 @@ export class Server {
   }): Promise<void> {
     const { returning, upstream, inherited } = this.#parts
     using _ = this.#endLongLivedAfter(longLivedMs)
-    returning[Symbol.dispose]()
+    returning[Symbol.dispose]() // it stays ready: its successor is
     inherited?.close()
     for (const listeners of Object.values<Listeners>({ ...this.listeners })) {
       void listeners.close({ signal }).catch(() => {})
@@ -321,15 +318,35 @@ export class Server {
   }
 
   async #drain(signal: AbortSignal): Promise<void> {
-    const { connect, upstream } = this.#parts
     // Visitors before agents: their exchanges need the agents' sessions.
-    await Promise.all([
-      this.edge.drain({ signal }),
-      this.publicPorts.drain({ signal }),
-      connect.drain({ signal }),
-    ])
-    await upstream.drain({ signal })
+    await Promise.all(this.#visitorParts.map(async (part) => await part.drain({ signal })))
+    await this.#parts.upstream.drain({ signal })
     this.destroy()
+  }
+
+  /** Where connections of visitors and consumers end. */
+  get #visitorParts() {
+    return [this.edge, this.publicPorts, this.#parts.connect] as const
+  }
+
+  /** From here on endpoints that are lost are lost because this process ends. */
+  #stopBeingReady(): void {
+    this.#parts.state.stop()
+    this.#parts.returning[Symbol.dispose]()
+  }
+
+  /**
+   * Serves until a time of `performance.now`, and longer while there are long-lived connections.
+   *
+   * @param atMost - latest time, if that is sooner than either. Default: none.
+   */
+  async #serveUntil(
+    { delay: delayEnd, longLived }: Readonly<Record<'delay' | 'longLived', number>>,
+    signal: AbortSignal,
+    atMost = Infinity,
+  ): Promise<void> {
+    await this.#whileServing(Math.min(delayEnd, atMost), signal)
+    await this.#whileServing(Math.min(longLived, atMost), signal, () => this.#hasLongLived)
   }
 
   async #close({
@@ -338,23 +355,19 @@ export class Server {
     idleMs = 0,
     longLivedMs,
   }: DrainTimes & { readonly signal: AbortSignal }): Promise<void> {
-    const { state, returning, upstream, inherited } = this.#parts
+    const { upstream, inherited } = this.#parts
     using _ = this.#endLongLivedAfter(longLivedMs)
-    state.stop()
-    returning[Symbol.dispose]()
+    this.#stopBeingReady()
     this.discourageKeepAlive(true)
     const beganAt = performance.now()
-    if (delayMs !== undefined) {
-      await this.#whileServing(beganAt + delayMs - MOVE_MS, signal)
-      const untilMs = beganAt + Math.max(delayMs, longLivedMs ?? 0)
-      await this.#whileServing(untilMs - MOVE_MS, signal, () => this.#hasLongLived)
-    }
+    const endsAfter = (ms: number) => ({
+      delay: beganAt + (delayMs ?? 0) - ms,
+      longLived: beganAt + Math.max(delayMs ?? 0, longLivedMs ?? 0) - ms,
+    })
+    if (delayMs !== undefined) await this.#serveUntil(endsAfter(MOVE_MS), signal)
     upstream.askToMove({ perSecond: MOVES_PER_SECOND, keep: true })
     if (delayMs !== undefined) {
-      const movedAt = performance.now() + MOVE_MS
-      await this.#whileServing(Math.min(movedAt, beganAt + delayMs), signal)
-      const untilMs = beganAt + Math.max(delayMs, longLivedMs ?? 0)
-      await this.#whileServing(Math.min(movedAt, untilMs), signal, () => this.#hasLongLived)
+      await this.#serveUntil(endsAfter(0), signal, performance.now() + MOVE_MS)
     }
     // Closed, not kept for a later listener: what connects now waits for the next process.
     inherited?.close()
