@@ -178,6 +178,7 @@ export async function start(
   void authenticator.prepare()
   // It connects to every port, so the process before must not accept any more.
   await predecessor?.ready()
+  await server.publicPorts.holdInherited()
   await announce(server, { stdout, json })
   const { gracePeriodMs, upgrade: limits } = settings
   const ended = new AbortController()

@@ -8,6 +8,7 @@ import {
   type WarningCode,
 } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
+import { resetSocket } from '@proj/tunnel/io'
 import type { PortLease, PortRejection, PortWish, PublicPortSource } from '@proj/tunnel/server'
 
 import { PortRanges } from './port-ranges.ts'
@@ -36,6 +37,9 @@ export interface PublicPortsParts extends PublicVisitorsParts {
 /** Owners whose port is remembered; the oldest are forgotten first. */
 const MAX_REMEMBERED_PORTS = 10_000
 
+/** Visitors of one inherited socket that wait for its owner; one more is reset. */
+const MAX_HELD_PER_SOCKET = 256
+
 /** Ports tried for one request: for each taken one its holder is looked up. */
 const MAX_TRIED_PORTS = 256
 
@@ -53,6 +57,7 @@ export class PublicPorts implements PublicPortSource {
   readonly #logger: Logger
   readonly #reservations: PortReservations
   readonly #inherited: InheritedSockets | undefined
+  readonly #absentWaitMs: number
   /** Runs until owners had time to come back; then visitors of ports without owner do not wait. */
   readonly #ownersMayCome: NodeJS.Timeout
   readonly #defaultHosts: () => readonly string[]
@@ -81,6 +86,21 @@ export class PublicPorts implements PublicPortSource {
     }, this.#options.holdMs)
     this.#ownersMayCome.unref() // does not keep the process alive
     this.visitors = new PublicVisitors(parts)
+    this.#absentWaitMs = parts.registry.waits.absentWaitMs
+  }
+
+  /**
+   * Lets visitors of inherited sockets that have no owner yet wait for it as those of other endpoints do, instead of
+   * in the socket for `holdMs`. Called when no other process accepts from these sockets.
+   */
+  async holdInherited(): Promise<void> {
+    if (this.#options.holdMs === 0) return // they are refused
+    const limits = { earlyTimeoutMs: this.#absentWaitMs, maxEarlyConnections: MAX_HELD_PER_SOCKET }
+    await this.#inherited?.holdUnused(limits, (connection, { port }) => {
+      resetSocket(connection) // a FIN would look like an empty answer
+      this.visitors.refused += 1
+      this.#logger.debug({ port, why: 'no agent has come for the port' }, 'visitor refused')
+    })
   }
 
   /** Ports that are claimed, in order. */

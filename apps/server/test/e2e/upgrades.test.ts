@@ -328,6 +328,23 @@ test('an upgrade takes other addresses from the settings', async () => {
   })
 })
 
+test('a visitor of a public port whose agent does not come back is reset after upstream.absent_wait', async () => {
+  const service = await tcpService((socket) => socket.end('hello'))
+  const { first } = await freePorts(1)
+  const range = ['--public-ports.range', `${first}-${first}`]
+  const own = [...range, '--public-ports.bind-host', '127.0.0.1', '--public-ports.hold', '1h']
+  const server = await upgradable([...AT_ONCE, ...own, '--upstream.absent-wait', '1s'])
+  const agent = await startAgent('tcp', 'pg', service.port, server, [
+    '--public-port',
+    String(first),
+  ])
+  agent.kill('SIGKILL')
+  await agent.exited
+  expect(await server.upgrade()).toMatchObject({ code: 0 })
+  using visitor = await connectRaw(first)
+  expect(await visitor.ended).toBe('reset')
+})
+
 test('a public port stays open, and its connections go on', async () => {
   const service = await tcpService((socket) => socket.pipe(socket))
   const { first } = await freePorts(1)

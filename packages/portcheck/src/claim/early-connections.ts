@@ -14,10 +14,16 @@ export interface EarlyConnectionLimits {
 /** The clients that wait for a server. */
 export class EarlyConnections {
   readonly #limits: EarlyConnectionLimits
+  readonly #end: (socket: Socket) => void
   readonly #waiting = new Map<Socket, { timer: NodeJS.Timeout; drop: () => void }>()
 
-  constructor(limits: EarlyConnectionLimits) {
+  /** @param end - ends a client that does not get a server. Default: it is disconnected. */
+  constructor(
+    limits: EarlyConnectionLimits,
+    end: (socket: Socket) => void = (socket) => void socket.destroy(),
+  ) {
     this.#limits = limits
+    this.#end = end
   }
 
   /** Number of clients that wait. */
@@ -28,14 +34,17 @@ export class EarlyConnections {
   /** Adds a client, or disconnects it when the queue is full. */
   add(socket: Socket): void {
     if (this.#waiting.size >= this.#limits.maxEarlyConnections) {
-      socket.destroy()
+      this.#end(socket)
       return
     }
     const drop = (): void => {
       this.#remove(socket)
       socket.destroy()
     }
-    const timer = setTimeout(drop, this.#limits.earlyTimeoutMs)
+    const timer = setTimeout(() => {
+      this.#remove(socket)
+      this.#end(socket)
+    }, this.#limits.earlyTimeoutMs)
     // The listening socket keeps the process alive; this timer must not.
     timer.unref()
     // `end` without a reader means that the client left before it sent anything.
@@ -53,7 +62,7 @@ export class EarlyConnections {
 
   /** Disconnects every waiting client. */
   destroy(): void {
-    this.drain((socket) => socket.destroy())
+    this.drain(this.#end)
   }
 
   #remove(socket: Socket): void {

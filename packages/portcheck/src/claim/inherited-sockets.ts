@@ -7,6 +7,7 @@ import type { Server, Socket } from 'node:net'
 import { formatHostPort } from '@proj/config/address'
 
 import type { Endpoint } from '../endpoint.ts'
+import { EarlyConnections, type EarlyConnectionLimits } from './early-connections.ts'
 import { readListeners } from '../holders/linux-socket-table.ts'
 import { listenOnDescriptor, type OpenedSocket } from './open-server.ts'
 import type { Plan } from './plan.ts'
@@ -105,6 +106,21 @@ export class InheritedSockets implements Disposable {
   }
 
   /**
+   * Accepts connections to the sockets that no listener uses, for one that opens later: it gets them.
+   *
+   * @param end - ends a connection that has waited for too long, and one too many.
+   */
+  async holdUnused(
+    limits: EarlyConnectionLimits,
+    end: (connection: Socket, socket: InheritedSocket) => void,
+  ): Promise<void> {
+    const held = [...this.#free.values()].map(async (lent) => {
+      await lent.hold(limits, (connection) => end(connection, lent.socket))
+    })
+    await Promise.all(held)
+  }
+
+  /**
    * Accepts and closes connections to the shared sockets that no listener uses, instead of leaving them in
    * their queues; a listener may use them later. The others are closed.
    */
@@ -196,6 +212,8 @@ class LentSocket {
   onReleased: () => void = () => {}
   #server: Server | undefined
   #receive: (socket: Socket) => void = refuse
+  /** Those that wait for a listener. */
+  #early: EarlyConnections | undefined
 
   constructor(socket: InheritedSocket) {
     this.socket = socket
@@ -203,20 +221,39 @@ class LentSocket {
 
   /** Listens, for a listener. Rejects with Node's error. */
   async open(endpoint: Endpoint, receive: (socket: Socket) => void): Promise<OpenedSocket> {
+    const early = this.#early
+    this.#early = undefined
     this.#receive = receive
+    const server = await this.#listen()
+    early?.drain(receive)
     return {
-      server: await this.#listen(),
+      server,
       endpoint,
       isShared: this.socket.isShared,
       release: () => this.release(),
     }
   }
 
+  /** Listens without a listener: connections wait for one. */
+  async hold(limits: EarlyConnectionLimits, end: (connection: Socket) => void): Promise<void> {
+    const early = new EarlyConnections(limits, end)
+    this.#early = early
+    this.#receive = (socket) => early.add(socket)
+    await this.#listenAlone()
+  }
+
   /** Listens without a listener: connections are closed. */
   async refuse(): Promise<void> {
+    this.#endEarly()
+    this.#receive = refuse
+    await this.#listenAlone()
+  }
+
+  async #listenAlone(): Promise<void> {
     try {
       const server = await this.#listen()
-      if (this.#receive === refuse) server.on('error', () => {}) // of one accept; Node goes on
+      // An accept may fail; Node goes on. A listener that has opened it meanwhile handles that itself.
+      if (this.#early !== undefined || this.#receive === refuse) server.on('error', () => {})
     } catch {
       // The listener that opens it reports the error.
     }
@@ -236,7 +273,13 @@ class LentSocket {
     return this.#server
   }
 
+  #endEarly(): void {
+    this.#early?.destroy()
+    this.#early = undefined
+  }
+
   close(): void {
+    this.#endEarly()
     if (this.#server !== undefined) {
       this.#server.close()
       return

@@ -119,6 +119,27 @@ describe('InheritedSockets', () => {
     await expect(text(connect(left.port, '127.0.0.1'))).rejects.toThrow('ECONNREFUSED')
   })
 
+  it('holds connections to sockets without a listener for the one that comes, and ends late ones', async () => {
+    const [kept, left] = [boundSocket('127.0.0.1'), boundSocket('127.0.0.1')]
+    using inherited = new InheritedSockets([kept, left])
+    const dropped: number[] = []
+    const end = (connection: Socket, { port }: InheritedSocket): void => {
+      dropped.push(port)
+      connection.destroy()
+    }
+    const limits = { earlyTimeoutMs: 60_000, maxEarlyConnections: 1 }
+    await inherited.holdUnused(limits, end)
+    const waiting = text(connect(kept.port, '127.0.0.1'))
+    await expect(text(connect(kept.port, '127.0.0.1'))).resolves.toBe('') // one too many
+    const listeners = await listen(`127.0.0.1:${kept.port}`, { inherited, onConnection: sayHello })
+    onTestFinished(() => listeners.destroy())
+    expect(await waiting).toBe('hello')
+    expect(await text(connect(kept.port, '127.0.0.1'))).toBe('hello')
+    await inherited.holdUnused({ ...limits, earlyTimeoutMs: 1 }, end)
+    await expect(text(connect(left.port, '127.0.0.1'))).resolves.toBe('')
+    expect(dropped).toEqual([kept.port, left.port])
+  })
+
   it('names the descriptor that cannot be listened on', async () => {
     const broken = { ...boundSocket('127.0.0.1'), fd: 1_000_000 }
     const at = `127.0.0.1:${broken.port}`
