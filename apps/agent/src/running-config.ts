@@ -39,6 +39,8 @@ export interface RunningConfigParts {
   /** The error of the consumer's last attempt to reach the server, if it failed. */
   readonly lastProblem: () => unknown
   readonly logger: Logger
+  /** Whether this process leaves the server. */
+  readonly isEnding: () => boolean
   /** Sockets of another process, for the local addresses. */
   readonly inherited: InheritedSockets
 }
@@ -213,8 +215,8 @@ export class RunningConfig {
     setting: RunningListener['setting'],
     visitors: VisitorPolicy | undefined,
   ): ServiceListener {
-    const { agent, logger } = this.#parts
-    const made = new ServiceListener(agent, setting, visitors, this.#gateParts, logger)
+    const { agent, logger, isEnding } = this.#parts
+    const made = new ServiceListener(agent, setting, visitors, this.#gateParts, logger, isEnding)
     void made.listener.closed.then(({ error }) => {
       if (error !== undefined) this.#fail(error)
     })

@@ -86,10 +86,11 @@ export async function start(
     accesses: new ConnectionMonitor(consumer),
   }
   const lastProblem = (): unknown => links.accesses.problem?.error
-  const running = new RunningConfig({ agent, consumer, logger, inherited, lastProblem })
-  const urls = settings.connect.url
   /** Aborted when the process ends: it was told to stop, or its successor has taken over. */
   const ended = new AbortController()
+  const isEnding = (): boolean => ended.signal.aborted
+  const running = new RunningConfig({ agent, consumer, logger, isEnding, inherited, lastProblem })
+  const urls = settings.connect.url
   const end = (): void => ended.abort()
   signals.stop.addEventListener('abort', end, { once: true })
   if (signals.stop.aborted) end()

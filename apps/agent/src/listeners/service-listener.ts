@@ -31,6 +31,7 @@ export class ServiceListener {
   /**
    * @param visitors - the rules for visitors, with password hashes in place of passwords.
    * @param gateParts - shared by all gates of this agent.
+   * @param isEnding - whether this process leaves the server. Default: it does not.
    */
   constructor(
     agent: Agent,
@@ -38,6 +39,7 @@ export class ServiceListener {
     visitors: VisitorPolicy | undefined,
     gateParts: GateParts,
     logger: Logger,
+    isEnding: () => boolean = () => false,
   ) {
     const { endpoint, addr, protocol, bindAddr } = settings
     const service =
@@ -82,6 +84,9 @@ export class ServiceListener {
       if (agents === 0) logger.info({ endpoint }, 'no other agent serves the endpoint any more')
       else logger.warn({ endpoint, agents, hosts }, formatOthers(others))
     })
-    this.listener.on('offline', () => logger.warn({ endpoint }, 'endpoint offline'))
+    this.listener.on('offline', () => {
+      // While this process ends, that is what it wants; after an upgrade its successor serves the endpoint.
+      logger[isEnding() ? 'info' : 'warn']({ endpoint }, 'endpoint offline')
+    })
   }
 }

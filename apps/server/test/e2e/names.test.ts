@@ -109,10 +109,10 @@ test('agents of one name are told of each other at start-up, in the log and in a
   ])
 
   const alone = adit(['http', 'web', '3003', ...url, '--exclusive'], { env })
-  await alone.line(/TUNNEL_NAME_IN_USE/)
+  expect(await alone.exited).toEqual({ code: 4, signal: null })
+  expect(alone.stderr).toMatch(/adit: .*TUNNEL_NAME_IN_USE/)
   expect(alone.stderr).toMatch(/stop the other agent or choose another name/)
   for (const agent of [first, second, third]) await agent.stop()
-  await alone.line(/web\.localhost/)
   await startAgent('http', 'api', 3004, server, ['--exclusive'])
 })
 

@@ -19,6 +19,7 @@ import { RetryLog } from './retry-log.ts'
 import { routeTo, UPSTREAM_ROUTE } from '../protocol/routes.ts'
 import { type ServerConnection, ServerList, serverName } from './server-list.ts'
 import type { ServerOptions } from './server-options.ts'
+import { ServerPresence } from './server-presence.ts'
 import { ServerSpread } from './server-spread.ts'
 import { checkVisitorRules } from '../protocol/visitor-rules.ts'
 
@@ -66,6 +67,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #helloTimeoutMs: number
   readonly #logger: Logger
   readonly #retryLog: RetryLog
+  readonly #presence: ServerPresence
   readonly #identity: Omit<Hello, 'type'>
   readonly #listeners = new Map<string, Listener>()
   readonly #links = new Set<AgentLink>()
@@ -73,6 +75,8 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #closing = new Set<AgentLink>()
   /** Servers that have rejected a listener and are not asked again, by listener. */
   readonly #refusedBy = new WeakMap<Listener, Set<string>>()
+  /** When an exclusive listener that had not served was rejected first, a time of `performance.now`. */
+  readonly #keptOffSince = new WeakMap<Listener, number>()
   /** The last rejection of each listener, so that it is logged once. */
   readonly #refusals = new WeakMap<Listener, string>()
   #nextPosition = 0
@@ -103,6 +107,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       logger: this.#logger,
     })
     this.#retryLog = new RetryLog(this.#logger)
+    this.#presence = new ServerPresence(this.#servers.urls, this.#logger)
     this.#identity = {
       software: options.software ?? 'adit',
       peer: options.peer ?? randomBytes(8).toString('hex'),
@@ -191,6 +196,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   destroy(): void {
     this.#ended ??= Promise.resolve()
     this.#spread.stop()
+    this.#presence.stop()
     this.#failAll(closedError())
     for (const link of this.#allLinks()) void link.destroy()
   }
@@ -315,6 +321,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   #onConnected(link: AgentLink, session: ListenSession): void {
     const { protocol } = session
     this.#logger.info({ protocol, ...this.#serverField(session.url) }, 'connected to server')
+    this.#presence.connected(session)
     void session.greeted.then(() => this.#spread.update())
     void session.left.then(({ isReplaced }) => {
       if (isReplaced === undefined) this.#spread.lost()
@@ -368,12 +375,28 @@ export class Agent extends EventEmitter<AgentEvents> {
       message,
     )
     this.#tell(() => this.emit('refused', listener, error))
-    if (error.retryAfterMs !== undefined) return
+    if (error.retryAfterMs !== undefined && !this.#isKeptOff(listener, error.retryAfterMs, error)) {
+      return
+    }
     const refusedBy = this.#refusedBy.get(listener) ?? new Set()
     this.#refusedBy.set(listener, refusedBy.add(url))
     // The other servers may grant what this one does not.
     const { urls, refused } = this.#servers
     if (urls.every((one) => refusedBy.has(one) || refused.has(one))) this.#drop(listener, error)
+  }
+
+  /**
+   * Whether an exclusive listener that has not served yet has been rejected for so long that the other agent is
+   * there: the server pings it at the first request, and says when the answer is known.
+   */
+  #isKeptOff(listener: Listener, retryAfterMs: number, error: TunnelError): boolean {
+    if (!listener.exclusive || listener.hasServed || error.code !== 'TUNNEL_NAME_IN_USE')
+      return false
+    const nowMs = performance.now()
+    const sinceMs = this.#keptOffSince.get(listener) ?? nowMs
+    this.#keptOffSince.set(listener, sinceMs)
+    // Every session asks; a timer may be early by less than a tenth.
+    return nowMs - sinceMs >= retryAfterMs * 0.9
   }
 
   #drop(listener: Listener, error: Error): void {
@@ -392,6 +415,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   async #close(options: CloseOptions): Promise<void> {
     this.#spread.stop()
+    this.#presence.stop()
     using _ = runAfter(options.longLivedMs ?? Infinity, () => {
       for (const listener of this.#listeners.values()) listener.endConnections()
     })

@@ -18,6 +18,7 @@ import { RetryLog } from './retry-log.ts'
 import { CONNECT_ROUTE, routeTo, SESSION_ENDPOINT } from '../protocol/routes.ts'
 import { type ServerConnection, ServerList } from './server-list.ts'
 import type { ServerOptions } from './server-options.ts'
+import { ServerPresence } from './server-presence.ts'
 import { ServerSpread } from './server-spread.ts'
 
 /** Sessions of one consumer at once: with so many servers, the loss of one delays no connection. */
@@ -62,6 +63,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #helloTimeoutMs: number
   readonly #logger: Logger
   readonly #retryLog: RetryLog
+  readonly #presence: ServerPresence
   readonly #stop = new AbortController()
   readonly #sessions = new Set<DialSession>()
   /** Calls that wait for the server. */
@@ -96,6 +98,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       logger: this.#logger,
     })
     this.#retryLog = new RetryLog(this.#logger)
+    this.#presence = new ServerPresence(this.#servers.urls, this.#logger)
     this.failed = new Promise((_, reject) => (this.#fail = reject))
     this.failed.catch(() => {}) // without a listener the error comes from open()
   }
@@ -191,6 +194,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   /** Ends the consumer: open connections finish first. */
   async close(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#spread.stop()
+    this.#presence.stop()
     this.#stop.abort(new TunnelError('TUNNEL_CLOSED', 'the consumer was closed'))
     for (const { next } of this.#links) next?.destroy()
     await Promise.all([...this.#sessions].map((session) => session.close(options)))
@@ -200,6 +204,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   /** Ends the consumer now. */
   destroy(): void {
     this.#spread.stop()
+    this.#presence.stop()
     this.#stop.abort(new TunnelError('TUNNEL_CLOSED', 'the consumer was closed'))
     for (const { next } of this.#links) next?.destroy()
     for (const session of this.#sessions) session.destroy()
@@ -257,6 +262,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     if (made === 'piko') return this.#usePiko(link)
     if (signal.aborted) made.destroy()
     link.current = made
+    this.#presence.connected(made)
     void made.greeted.then(() => this.#spread.update())
     void made.left.then(({ isReplaced }) => {
       if (link.current === made) link.current = undefined

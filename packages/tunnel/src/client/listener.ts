@@ -57,7 +57,9 @@ export interface ListenOptions {
   readonly publicPort?: number
   /**
    * Serve the endpoint alone: the server rejects this agent while another one serves it, and others
-   * while this one does. A server that does not know of that does not get the endpoint. Default: false,
+   * while this one does. An agent that has not served it yet asks once more, after the time in which the server
+   * notices that the other one is gone, and then ends the listener with TUNNEL_NAME_IN_USE; one that has
+   * served it waits. A server that does not know of that does not get the endpoint. Default: false,
    * agents of one identity share a name.
    */
   readonly exclusive?: boolean
@@ -106,6 +108,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   /** Calls of `ready` that wait. */
   readonly #waiting = new Set<(error?: Error) => void>()
   #urls: readonly string[] = []
+  #hasServed = false
   #port: number | undefined
   #others: OtherAgents = NO_OTHERS
   #failure: Error | undefined
@@ -142,6 +145,11 @@ export class Listener extends EventEmitter<ListenerEvents> {
   /** Whether at least one session serves the endpoint now. */
   get online(): boolean {
     return this.#registrations.size > 0 && !this.#ended
+  }
+
+  /** Whether a session has served the endpoint since the listener was made. */
+  get hasServed(): boolean {
+    return this.#hasServed
   }
 
   /** Public port of the server that the endpoint has, or had last. */
@@ -201,6 +209,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   /** @internal */
   registered(session: object, urls: readonly string[], port?: number): void {
     if (this.#ended) return
+    this.#hasServed = true
     this.#registrations.set(session, urls)
     this.#urls = this.#allUrls()
     this.#port = port

@@ -80,7 +80,7 @@ describe('agents that share a name', () => {
 
 describe('an exclusive agent', () => {
   test('is rejected while another agent serves the name, and gets it when that leaves', async () => {
-    const server = await startServer(SOON)
+    const server = await startServer({ nameRetryAfterMs: 2_000 })
     const first = await serving(server)
     const agent = agentAt(server.url)
     const listener = agent.listen('web', { exclusive: true })
@@ -88,7 +88,7 @@ describe('an exclusive agent', () => {
     expect(error).toMatchObject({
       code: 'TUNNEL_NAME_IN_USE',
       holder: 'session',
-      retryAfterMs: 100,
+      retryAfterMs: 2_000,
       message: expect.stringMatching(
         /^endpoint "web" refused \(name-in-use\): another agent serves "web" since 20\S+Z, and one of the two is exclusive$/,
       ),
@@ -99,6 +99,33 @@ describe('an exclusive agent', () => {
     // Its own second connection is no other agent.
     await until(() => server.registry.count(at('web')) === 2)
     expect(listener.others).toEqual({ agents: 0, hosts: 0 })
+  })
+
+  test('ends with TUNNEL_NAME_IN_USE when the other agent is still there after the time to ask again', async () => {
+    const server = await startServer(SOON)
+    await serving(server)
+    const listener = agentAt(server.url).listen('web', { exclusive: true })
+    const { error } = await listener.closed
+    expect(isTunnelError(error, 'TUNNEL_NAME_IN_USE')).toBe(true)
+    expect(server.registry.agents(at('web'))).toBe(1)
+  })
+
+  test('that has served the name waits for it', async () => {
+    const server = await startServer(SOON)
+    const alone = agentAt(server.url)
+    const listener = alone.listen('web', { exclusive: true })
+    await listener.ready()
+    await until(() => alone.sessions === 2)
+    // Another agent takes the name while the sessions of this one are away.
+    for (const session of server.registry.sessions(at('web'))) session.end('test')
+    const late = agentAt(server.url)
+    const rival = late.listen('web')
+    await rival.ready()
+    let refusals = 0
+    alone.on('refused', () => (refusals += 1))
+    await until(() => refusals >= 6)
+    await late.close()
+    await listener.ready()
   })
 
   test('keeps other agents off, of ours and of Piko, until it leaves', async () => {
