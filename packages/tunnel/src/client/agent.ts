@@ -390,8 +390,8 @@ export class Agent extends EventEmitter<AgentEvents> {
    * there: the server pings it at the first request, and says when the answer is known.
    */
   #isKeptOff(listener: Listener, retryAfterMs: number, error: TunnelError): boolean {
-    if (!listener.exclusive || listener.hasServed || error.code !== 'TUNNEL_NAME_IN_USE')
-      return false
+    const isFirst = listener.exclusive && !listener.hasServed
+    if (!isFirst || error.code !== 'TUNNEL_NAME_IN_USE') return false
     const nowMs = performance.now()
     const sinceMs = this.#keptOffSince.get(listener) ?? nowMs
     this.#keptOffSince.set(listener, sinceMs)

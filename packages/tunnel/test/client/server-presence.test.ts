@@ -30,7 +30,10 @@ function linesOf({ records }: RecordingLogger, { url }: TestServer): string[] {
   const about = records.filter(({ fields }) => fields['server'] === url)
   return about
     .filter(({ message }) => message.startsWith('a server '))
-    .map(({ level, message, fields }) => `${level} ${message}, others: ${fields['others'] ?? '-'}`)
+    .map(
+      ({ level, message, fields }) =>
+        `${level} ${message}, others: ${String(fields['others'] as number | undefined)}`,
+    )
 }
 
 test('an agent logs that one of its two servers leaves or is lost, and that it is back', async () => {
@@ -44,13 +47,13 @@ test('an agent logs that one of its two servers leaves or is lost, and that it i
   await until(() => linesOf(logger, first).length === 2)
   expect(linesOf(logger, first)).toEqual([
     'warn a server leaves: it is stopping, others: 1',
-    'info a server is back, others: -',
+    'info a server is back, others: undefined',
   ])
   second.cut()
   await until(() => linesOf(logger, second).length === 2)
   expect(linesOf(logger, second)).toEqual([
     'warn a server is lost, others: 1',
-    'info a server is back, others: -',
+    'info a server is back, others: undefined',
   ])
   await agent.close()
   expect([linesOf(logger, first).length, linesOf(logger, second).length]).toEqual([2, 2])
@@ -67,7 +70,7 @@ test('a consumer does too', async () => {
   await until(() => linesOf(logger, first).length === 2)
   expect(linesOf(logger, first)).toEqual([
     'warn a server is lost, others: 1',
-    'info a server is back, others: -',
+    'info a server is back, others: undefined',
   ])
   await consumer.close()
   expect(linesOf(logger, second)).toEqual([])

@@ -8,6 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { Agent } from '../../src/client/agent.ts'
 import type { Listener } from '../../src/client/listener.ts'
 import { isTunnelError } from '../../src/errors.ts'
+import type { Upstream } from '../../src/server/upstream-registry.ts'
 import { controlOf } from '../protocol/control-peer.ts'
 import { at, connectPeer, startPikoServer, startServer, type TestServer } from '../peers.ts'
 
@@ -116,15 +117,38 @@ describe('an exclusive agent', () => {
     const listener = alone.listen('web', { exclusive: true })
     await listener.ready()
     await until(() => alone.sessions === 2)
-    // Another agent takes the name while the sessions of this one are away.
-    for (const session of server.registry.sessions(at('web'))) session.end('test')
-    const late = agentAt(server.url)
-    const rival = late.listen('web')
-    await rival.ready()
+    // Another agent has the name when the sessions of this one come back.
+    const sessions = server.registry.sessions(at('web'))
+    const rival: Upstream = {
+      id: 'rival',
+      peer: 'rival',
+      protocol: 'adit',
+      identity: sessions[0]?.identity ?? '',
+      tenant: sessions[0]?.tenant ?? '',
+      remoteAddress: undefined,
+      connectedAt: Date.now(),
+      leaving: new AbortController().signal,
+      openStreams: 0,
+      maxStreams: 1,
+      openable: 0,
+      endpointCount: 1,
+      suspect: false,
+      streamsOf: () => 0,
+      openStream: () => {
+        throw new Error('no visitor comes')
+      },
+      whenRoom: async () => {},
+      doubt: () => {},
+      probe: () => {},
+      end: () => {},
+    }
+    server.registry.add(at('web'), rival)
+    for (const session of sessions) session.end('test')
     let refusals = 0
     alone.on('refused', () => (refusals += 1))
     await until(() => refusals >= 6)
-    await late.close()
+    expect(listener.online).toBe(false)
+    server.registry.remove(at('web'), rival)
     await listener.ready()
   })
 
