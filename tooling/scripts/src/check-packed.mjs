@@ -34,7 +34,7 @@ export async function checkPacked(root, limits = BUNDLE_LIMITS) {
   const packages = workspacePackages(root).filter(({ published }) => published)
   const folder = mkdtempSync(join(tmpdir(), 'adit-packed-'))
   try {
-    const tarballs = await pack(packages, join(folder, 'tarballs'))
+    const tarballs = await packTarballs(packages, join(folder, 'tarballs'))
     const libraries = packages.filter(({ manifest }) => manifest.exports?.['.'] !== undefined)
     writeProject(
       folder,
@@ -54,11 +54,13 @@ export async function checkPacked(root, limits = BUNDLE_LIMITS) {
 }
 
 /**
+ * Packs packages into a folder that it makes.
+ *
  * @param {WorkspacePackage[]} packages
  * @param {string} target
  * @returns {Promise<Record<string, string>>} package name → file: address of its tarball
  */
-async function pack(packages, target) {
+export async function packTarballs(packages, target) {
   mkdirSync(target)
   /** @type {Record<string, string>} */
   const tarballs = {}

@@ -146,12 +146,20 @@ function agentOfNode(): UndiciAgentClass<unknown> {
   // Reading one of its globals loads it (Node 20 and 22 load it late).
   void globalThis.Headers
   // The number is that of the interface between fetch and its dispatcher.
-  for (const version of [2, 1]) {
-    const found: unknown = Reflect.get(globalThis, Symbol.for(`undici.globalDispatcher.${version}`))
-    const Class = (found as { readonly constructor: unknown } | undefined)?.constructor
-    if (typeof Class === 'function' && Class.name === 'Agent') {
-      return Class as UndiciAgentClass<unknown>
-    }
+  const found = [2, 1].flatMap((version): object[] => {
+    const dispatcher: unknown = Reflect.get(
+      globalThis,
+      Symbol.for(`undici.globalDispatcher.${version}`),
+    )
+    return typeof dispatcher === 'object' && dispatcher !== null ? [dispatcher] : []
+  })
+  if (found.length === 0) {
+    throw new TypeError(
+      'the fetch of this runtime takes no dispatcher: use createAgent, with node:http or a client that takes an agent',
+    )
+  }
+  for (const { constructor: Class } of found) {
+    if (Class.name === 'Agent') return Class as UndiciAgentClass<unknown>
   }
   throw new TypeError('the global dispatcher was replaced: pass the class Agent of undici')
 }
