@@ -26,6 +26,7 @@ export const OPTIONAL_PROGRAMS = [
     usedFor: 'the proxy settings of a desktop',
   },
   { name: 'haproxy', debian: 'haproxy', usedFor: 'the load balancers of docs/operations.md' },
+  { name: 'haproxy', debian: 'haproxy', usedFor: 'dialing through TLS to a proxy' },
   { name: 'ip', debian: 'iproute2', usedFor: 'network namespaces' },
   { name: 'microsocks', debian: 'microsocks', usedFor: 'dialing through SOCKS' },
   {
@@ -35,8 +36,11 @@ export const OPTIONAL_PROGRAMS = [
   },
   { name: 'nft', debian: 'nftables', usedFor: 'a port that the system redirects' },
   { name: 'openssl', debian: 'openssl', usedFor: 'a TLS peer we did not write' },
+  { name: 'privoxy', debian: 'privoxy', usedFor: 'dialing through an HTTP proxy' },
   { name: 'python3', debian: 'python3', usedFor: 'foreign clients and servers' },
   { name: 'squid', debian: 'squid', usedFor: 'dialing through an HTTP proxy' },
+  { name: 'ssh', debian: 'openssh-client', usedFor: 'dialing through ssh -D' },
+  { name: 'sshd', debian: 'openssh-server', usedFor: 'dialing through ssh -D' },
   { name: 'tinyproxy', debian: 'tinyproxy', usedFor: 'dialing through an HTTP proxy' },
 ]
 
