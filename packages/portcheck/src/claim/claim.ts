@@ -8,6 +8,7 @@
 // has accepted.
 import { type Server, type Socket } from 'node:net'
 import { inspect as formatValue } from 'node:util'
+import { canCloseEmpty, closeEmpty } from './close-empty.ts'
 import { EarlyConnections } from './early-connections.ts'
 import { type Endpoint, formatEndpoint } from '../endpoint.ts'
 import { PortcheckError } from '../errors.ts'
@@ -221,11 +222,26 @@ export class Claim {
     // The first handle belongs to the adopter; it must be closed there.
     if (this.#adopter?.listening === true) this.#adopter.close()
     const own = this.#adopter === undefined ? this.#sockets : this.#sockets.slice(1)
-    for (const { server, release } of own) {
-      if (release === undefined) server.close()
-      else release()
-    }
+    for (const socket of own) closeSocket(socket)
     this.#resolveClosed()
+  }
+
+  /**
+   * Closes those of its sockets whose queue is empty, see `closeEmpty`; a socket that another process has too
+   * needs nothing. `destroy` comes afterwards.
+   *
+   * @returns 'closed' when no other socket is left; 'never' when one cannot be closed this way.
+   * @internal
+   */
+  async closeEmptySockets(): Promise<'closed' | 'later' | 'never'> {
+    let isLater = false
+    for (const socket of this.#sockets) {
+      const { server, endpoint, isShared = false } = socket
+      if (isShared || !server.listening) continue
+      if (!canCloseEmpty(server)) return 'never'
+      isLater = !(await closeEmpty(server, endpoint, () => closeSocket(socket))) || isLater
+    }
+    return isLater ? 'later' : 'closed'
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -245,6 +261,11 @@ export class Claim {
     if (this.#state !== 'closed') return
     throw new PortcheckError('PORTCHECK_CLAIM_CLOSED', `claim of port ${this.port} is closed`)
   }
+}
+
+function closeSocket({ server, release }: OpenedSocket): void {
+  if (release === undefined) server.close()
+  else release()
 }
 
 /** Returns the file descriptor of a server. Node has no public way; undefined if the private one changes. */

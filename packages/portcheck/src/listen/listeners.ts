@@ -53,6 +53,9 @@ export type Handshake = (socket: Socket, peer: Peer, done: (socket: Socket) => v
 /** Turns of the event loop after which the ports are closed although connections keep coming. */
 const MAX_TURNS = 1_000
 
+/** Turns in which the sockets are to be closed with empty queues; a busy port needs three. */
+const MAX_EMPTY_TURNS = 100
+
 /** Addresses that listen together; made by `listen`. */
 export class Listeners {
   /** The addresses that listen, in the given order. */
@@ -184,17 +187,24 @@ export class Listeners {
   }
 
   /**
-   * Returns when nothing was accepted in two turns of the event loop, which accept all that waits, and nothing
-   * has come since: other work of the last turn may have taken long.
+   * Closes the sockets when nothing waits in their queues. Where that cannot be done it returns when nothing was
+   * accepted in two turns of the event loop, which accept all that waits, and nothing has come since.
    */
   async #acceptQueued(signal: AbortSignal | undefined): Promise<void> {
     const ports = new Set(this.bound.map(({ port }) => port))
     let quietTurns = 0
+    let mayCloseEmpty = true
     for (let turn = 0; turn < MAX_TURNS && signal?.aborted !== true; turn += 1) {
       const before = this.#accepted
       await nextTurn()
       quietTurns = this.#accepted === before ? quietTurns + 1 : 0
-      if (quietTurns >= 2 && !hasQueued(ports)) return
+      // The first turns accept what has come while this process was busy.
+      if (mayCloseEmpty && turn >= 2) {
+        const states = await Promise.all(this.#claims.map((claim) => claim.closeEmptySockets()))
+        if (states.every((state) => state === 'closed')) return
+        mayCloseEmpty = turn < MAX_EMPTY_TURNS && !states.includes('never')
+      }
+      if (!mayCloseEmpty && quietTurns >= 2 && !hasQueued(ports)) return
     }
   }
 
