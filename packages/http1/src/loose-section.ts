@@ -5,20 +5,30 @@
  */
 
 import { HttpError, type HttpFault } from './errors.ts'
-import { CONTROLS, type Section, SectionScanner, type SectionRules } from './section-scanner.ts'
+import {
+  CONTROLS,
+  type Section,
+  SectionScanner,
+  type SectionRules,
+  withRoom,
+} from './section-scanner.ts'
 
 const NUL = 0x00
 const LF = 0x0a
 const CR = 0x0d
+const EMPTY: Buffer = Buffer.alloc(0)
 
 /** Collects one section. */
 export class LooseSection {
   readonly #rules: SectionRules
   readonly #prefix: string
-  #text = ''
+  // One buffer: a text would be a piece of memory for each chunk, and a chunk may be one byte.
+  #held: Buffer = EMPTY
+  #heldBytes = 0
   #lines = 0
   #lineBytes = 0
   #afterCr = false
+  #hasPrefix = true
 
   /**
    * @param prefix - what the section has to begin with: a service of another protocol is rejected at its first
@@ -31,7 +41,12 @@ export class LooseSection {
 
   /** The bytes so far, one character each. */
   get text(): string {
-    return this.#text
+    return this.#held.toString('latin1', 0, this.#heldBytes)
+  }
+
+  /** How many bytes there are so far. */
+  get heldBytes(): number {
+    return this.#heldBytes
   }
 
   /**
@@ -41,26 +56,26 @@ export class LooseSection {
    */
   scan(chunk: Buffer, offset: number): number | undefined {
     const { maxBytes, maxLines, emptyFirst, tooLarge, limitName } = this.#rules
-    const shift = this.#text.length - offset
+    const shift = this.#heldBytes - offset
     const stop = Math.min(chunk.length, maxBytes - shift)
     for (let at = offset; at < stop; at++) {
       const byte = chunk[at] ?? 0
+      if (at + shift < this.#prefix.length && byte !== this.#prefix.charCodeAt(at + shift)) {
+        this.#hasPrefix = false
+      }
       if (this.#afterCr && byte !== LF) throw this.#error('CR_BARE', `at byte ${at + shift - 1}`)
       if (byte === CR) {
         this.#afterCr = true
         continue
       }
       if (byte !== LF) {
-        if (CONTROLS[byte] !== 0) {
-          const error = this.#error('BYTE_INVALID', `byte ${byte} at byte ${at + shift}`)
-          if (byte === NUL || !this.#hasPrefix(chunk, offset, at)) throw error
+        if (CONTROLS[byte] !== 0 && (byte === NUL || !this.#hasPrefix)) {
+          throw this.#error('BYTE_INVALID', `byte ${byte} at byte ${at + shift}`)
         }
         this.#lineBytes++
         continue
       }
-      if (!this.#afterCr && !this.#hasPrefix(chunk, offset, at)) {
-        throw this.#error('LF_BARE', `at byte ${at + shift}`)
-      }
+      if (!this.#afterCr && !this.#hasPrefix) throw this.#error('LF_BARE', `at byte ${at + shift}`)
       this.#afterCr = false
       if (this.#lineBytes > 0) {
         this.#lineBytes = 0
@@ -68,19 +83,20 @@ export class LooseSection {
           throw this.#error('HEADERS_TOO_MANY', `more than ${maxLines} lines`)
         }
       } else if (this.#lines > 0 || emptyFirst === 'end') {
-        this.#text += chunk.toString('latin1', offset, at + 1)
+        this.#hold(chunk, offset, at + 1)
         return at + 1
       } else throw this.#error('LINE_INVALID', 'empty line instead of it')
     }
     if (stop + shift >= maxBytes) throw this.#error(tooLarge, `${limitName} is ${maxBytes}`)
-    this.#text += chunk.toString('latin1', offset)
+    this.#hold(chunk, offset, chunk.length)
     return undefined
   }
 
-  #hasPrefix(chunk: Buffer, offset: number, at: number): boolean {
-    const prefix = this.#prefix
-    const more = chunk.toString('latin1', offset, Math.min(at, offset + prefix.length))
-    return `${this.#text.slice(0, prefix.length)}${more}`.startsWith(prefix)
+  #hold(chunk: Buffer, offset: number, end: number): void {
+    const needed = this.#heldBytes + end - offset
+    this.#held = withRoom(this.#held, this.#heldBytes, needed)
+    chunk.copy(this.#held, this.#heldBytes, offset, end)
+    this.#heldBytes = needed
   }
 
   #error(fault: HttpFault, detail: string): HttpError {

@@ -103,7 +103,7 @@ function repairLine(text: string): Line | undefined {
     return { text, framing: undefined }
   }
   // RFC 9112 section 5.1: a proxy removes blanks between name and colon.
-  const name = sent.replace(/[\t ]+$/, '')
+  const name = trimBlanks(sent)
   const plain = name.replaceAll(NO_TOKEN, '').toLowerCase().replaceAll('_', '-')
   if (plain === 'content-length' || plain === 'transfer-encoding') {
     return { text, framing: sent.toLowerCase() === plain ? plain : undefined }

@@ -141,7 +141,7 @@ export class ResponseHeadReader {
 
   /** Bytes of an unfinished head. */
   get heldBytes(): number {
-    return this.#loose?.text.length ?? this.#scanner.heldBytes
+    return this.#loose?.heldBytes ?? this.#scanner.heldBytes
   }
 
   /**

@@ -190,12 +190,7 @@ export class SectionScanner {
   #hold(chunk: Buffer, offset: number, end: number): void {
     const needed = this.#heldBytes + end - offset
     if (needed === 0) return
-    if (this.#held === undefined || this.#held.length < needed) {
-      // Doubling keeps the total cost of copying linear when the section arrives byte by byte.
-      const grown = Buffer.allocUnsafeSlow(Math.max(MIN_HELD_BYTES, needed * 2))
-      this.#held?.copy(grown, 0, 0, this.#heldBytes)
-      this.#held = grown
-    }
+    this.#held = withRoom(this.#held ?? EMPTY, this.#heldBytes, needed)
     chunk.copy(this.#held, this.#heldBytes, offset, end)
     this.#heldBytes = needed
   }
@@ -203,6 +198,17 @@ export class SectionScanner {
   #error(fault: HttpFault, detail: string): HttpError {
     return new HttpError(this.#rules.side, fault, detail)
   }
+}
+
+/**
+ * Returns memory for as many bytes as needed, with the first `used` bytes of `held` in it. Doubling keeps the total
+ * cost of copying linear when a section arrives byte by byte.
+ */
+export function withRoom(held: Buffer, used: number, needed: number): Buffer {
+  if (held.length >= needed) return held
+  const grown = Buffer.allocUnsafeSlow(Math.max(MIN_HELD_BYTES, needed * 2))
+  held.copy(grown, 0, 0, used)
+  return grown
 }
 
 /** Returns the index of the next control byte, or stop. Four bytes at a time: most of the cost of a head is here. */

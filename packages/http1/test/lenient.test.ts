@@ -281,3 +281,28 @@ describe('a valid answer', () => {
     })
   })
 })
+
+describe('the work for a head with faults', () => {
+  const limits = { maxHeadBytes: 1_048_576 }
+
+  it.each([
+    ['blanks in a name', `X${' '.repeat(120_000)}A: b`],
+    ['control bytes', `X: ${'\x01'.repeat(1_000_000)}`],
+  ])('is linear: %s', (_, line) => {
+    const before = process.cpuUsage()
+    const bytes = bytesOf(`HTTP/1.1 200 OK\r\n${line}\r\n\r\n`)
+    const read = new ResponseHeadReader(limits).push(bytes, { method: 'GET' }, 'lenient')
+    expect(read?.head.repaired).toBeDefined()
+    // Some 50 ms; 7 s and more where it is not linear, or where each byte makes an error.
+    expect(process.cpuUsage(before).user).toBeLessThan(2_000_000)
+  })
+
+  it('is linear in single bytes', () => {
+    const before = process.cpuUsage()
+    const reader = new ResponseHeadReader(limits)
+    const bytes = bytesOf(`HTTP/1.1 200 OK\r\nX: ${'\x01'.repeat(200_000)}\r\n\r\n`)
+    const reads = singleBytes(bytes).map((byte) => reader.push(byte, { method: 'GET' }, 'lenient'))
+    expect(reads.at(-1)?.head.repaired).toBe('BYTE_INVALID')
+    expect(process.cpuUsage(before).user).toBeLessThan(3_000_000)
+  })
+})
