@@ -7,6 +7,7 @@
 
 import { isBlank, TOKEN } from './ascii.ts'
 import type { BodyReader, PayloadSink } from './body-framing.ts'
+import { ChunkRepairs } from './chunk-repairs.ts'
 import { HttpError, type HttpFault, type HttpSide } from './errors.ts'
 import { parseHeaderLines } from './header-lines.ts'
 import { type HttpLimits, type ResolvedHttpLimits, resolveHttpLimits } from './limits.ts'
@@ -27,6 +28,8 @@ const DEL = 0x7f
 
 // As many as a number of 64 bits has; some clients write all of them.
 const MAX_SIZE_DIGITS = 16
+// Services that fill up a line write 8 characters in all.
+const MAX_SIZE_BLANKS = 256
 // A size below it may have one more digit: sizes stay below 2^52, so they are exact numbers.
 const MAX_PREFIX = 2 ** 48
 // Every number of as many digits is below.
@@ -43,14 +46,6 @@ type Phase =
   | 'trailers'
   | 'done'
 
-/** Bytes of a chunk in whose place others are sent. */
-interface Edit {
-  readonly from: number
-  readonly to: number
-  /** One character per byte. */
-  readonly text: string
-}
-
 /**
  * Reads one chunked body. The state between two bytes is a phase, a number and, rarely, the text of
  * an extension or of a trailer section that arrived in two parts.
@@ -64,17 +59,11 @@ export class ChunkedBody implements BodyReader {
   #extension = ''
   #trailers: SectionScanner | undefined
   readonly #isLenient: boolean
-  #repaired: HttpFault | undefined
+  /** Where the last scan began. */
+  #start = 0
   /** Whether the last byte of the data is CR. */
   #endsInCr = false
-  /** Where the last scan began and ended, and what is changed in between. */
-  #from = 0
-  #to = 0
-  #edits: Edit[] | undefined
-  /** A part of the trailers was read that is sent when all of them are known to be valid. */
-  #isHolding = false
-  /** Trailers with a fault, up to their end. */
-  #loose: LooseSection | undefined
+  #repairs: ChunkRepairs | undefined
 
   /**
    * Starts before the first chunk.
@@ -100,7 +89,7 @@ export class ChunkedBody implements BodyReader {
 
   /** The first fault that was repaired. */
   get repaired(): HttpFault | undefined {
-    return this.#repaired
+    return this.#repairs?.fault
   }
 
   /** Whether a chunk, or the end, has begun and is not complete. */
@@ -114,24 +103,16 @@ export class ChunkedBody implements BodyReader {
    * CHUNK_END_INVALID, TRAILER_FORBIDDEN, TRAILERS_TOO_LARGE, and the faults of header lines
    */
   scan(chunk: Buffer, offset: number, onPayload?: PayloadSink): number {
-    this.#edits = undefined
+    this.#start = offset
+    this.#repairs?.begin(offset)
     const end = this.#scan(chunk, offset, onPayload)
-    this.#from = offset
-    this.#to = end
+    this.#repairs?.end(end)
     return end
   }
 
   /** What is to be sent for the bytes of the last scan, see {@link BodyReader.rewritten}. */
   rewritten(chunk: Buffer): Buffer | undefined {
-    if (this.#edits === undefined) return undefined
-    const pieces: Buffer[] = []
-    let start = this.#from
-    for (const { from, to, text } of this.#edits) {
-      pieces.push(chunk.subarray(start, from), Buffer.from(text, 'latin1'))
-      start = to
-    }
-    pieces.push(chunk.subarray(start, this.#to))
-    return Buffer.concat(pieces)
+    return this.#repairs?.rewritten(chunk)
   }
 
   #scan(chunk: Buffer, offset: number, onPayload: PayloadSink | undefined): number {
@@ -202,6 +183,7 @@ export class ChunkedBody implements BodyReader {
       this.#stepExtension(byte)
     } else if (this.#digits > 0 && this.#isLenient && isSizeEnd(byte)) {
       this.#phase = 'size-blank'
+      if (this.#repairs !== undefined) this.#repairs.blanks = 0
       this.#stepBlank(byte, at)
     } else {
       throw this.#error(byte === LF ? 'LF_BARE' : 'CHUNK_SIZE_INVALID', `byte ${byte}`)
@@ -215,7 +197,7 @@ export class ChunkedBody implements BodyReader {
 
   /** Takes a byte of a service behind the digits of a size: blanks are left out, and LF ends the line. */
   #stepBlank(byte: number, at: number): void {
-    if (isBlank(byte)) this.#repair('CHUNK_SIZE_INVALID', at, at + 1, '')
+    if (isBlank(byte)) this.#leaveOutBlank(at)
     else if (byte === LF) {
       this.#repair('LF_BARE', at, at, '\r')
       this.#endSize()
@@ -224,6 +206,13 @@ export class ChunkedBody implements BodyReader {
       this.#phase = 'extension'
       this.#stepExtension(byte)
     } else throw this.#error('CHUNK_SIZE_INVALID', `byte ${byte}`)
+  }
+
+  #leaveOutBlank(at: number): void {
+    this.#repair('CHUNK_SIZE_INVALID', at, at + 1, '')
+    if (this.#repairs !== undefined && ++this.#repairs.blanks > MAX_SIZE_BLANKS) {
+      throw this.#error('CHUNK_SIZE_INVALID', `more than ${MAX_SIZE_BLANKS} blanks`)
+    }
   }
 
   #stepExtension(byte: number): void {
@@ -267,34 +256,39 @@ export class ChunkedBody implements BodyReader {
    */
   #scanServiceTrailers(scanner: SectionScanner, chunk: Buffer, offset: number): number {
     let section: Section | undefined
+    let repairs: ChunkRepairs | undefined
     try {
-      section = this.#loose === undefined ? scanner.scan(chunk, offset) : undefined
+      section = this.#repairs?.loose === undefined ? scanner.scan(chunk, offset) : undefined
       if (section !== undefined) {
         this.#endTrailers(section)
-        if (this.#isHolding) this.#edit(offset, section.end, section.text)
+        if (this.#repairs?.isHolding === true) {
+          this.#repairs.edit(offset, section.end, section.text)
+        }
         return section.end
       }
     } catch (error) {
       if (!(error instanceof HttpError)) throw error
-      this.#repaired ??= error.fault
-      if (section !== undefined) return this.#repairTrailers(section.text, offset, section.end)
-      this.#loose = new LooseSection(this.#trailerRules(), '')
-      this.#loose.scan(scanner.takeHeld(), 0)
+      repairs = this.#repairsFor(error.fault)
+      if (section !== undefined) {
+        return this.#repairTrailers(repairs, section.text, offset, section.end)
+      }
+      repairs.loose = new LooseSection(this.#trailerRules(), '')
+      repairs.loose.scan(scanner.takeHeld(), 0)
     }
-    const loose = this.#loose
-    const end = loose?.scan(chunk, offset)
-    if (end !== undefined && loose !== undefined) {
-      return this.#repairTrailers(loose.text, offset, end)
+    repairs ??= this.#repairsFor(undefined)
+    const end = repairs.loose?.scan(chunk, offset)
+    if (end !== undefined && repairs.loose !== undefined) {
+      return this.#repairTrailers(repairs, repairs.loose.text, offset, end)
     }
-    this.#isHolding = true
-    this.#edit(offset, chunk.length, '')
+    repairs.isHolding = true
+    repairs.edit(offset, chunk.length, '')
     return chunk.length
   }
 
-  #repairTrailers(text: string, offset: number, end: number): number {
+  #repairTrailers(repairs: ChunkRepairs, text: string, offset: number, end: number): number {
     const section = strictSection(repairTrailers(text), this.#trailerRules())
     this.#endTrailers(section)
-    this.#edit(offset, end, section.text)
+    repairs.edit(offset, end, section.text)
     return end
   }
 
@@ -321,13 +315,13 @@ export class ChunkedBody implements BodyReader {
   }
 
   #repair(fault: HttpFault, from: number, to: number, text: string): void {
-    this.#repaired ??= fault
-    this.#edit(from, to, text)
+    this.#repairsFor(fault).edit(from, to, text)
   }
 
-  #edit(from: number, to: number, text: string): void {
-    this.#edits ??= []
-    this.#edits.push({ from, to, text })
+  #repairsFor(fault: HttpFault | undefined): ChunkRepairs {
+    this.#repairs ??= new ChunkRepairs(this.#start)
+    this.#repairs.fault ??= fault
+    return this.#repairs
   }
 
   #expect(byte: number, wanted: number, fault: HttpFault): void {
