@@ -140,7 +140,8 @@ test(
     if (process.env['UPGRADES'] !== undefined) {
       process.stderr.write(`${JSON.stringify({ ...report, failed: report.failed.length })}\n`)
     }
-    expect(report).toMatchObject({ failed: [], refused: 0, doubled: 0 })
+    // A GET whose agent is silent for seconds, as on a busy machine, is sent to another session as well.
+    expect(report).toMatchObject({ failed: [], refused: 0, doubledPosts: 0 })
     expect(new Set(pids).size).toBe(UPGRADES + 1)
   },
 )
