@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 
 import { sameSettings } from '@proj/config'
-import type { InheritedSocket, InheritedSockets } from '@proj/portcheck'
+import type { InheritedSockets } from '@proj/portcheck'
 import type { Agent, Consumer, Logger } from '@proj/tunnel'
 import {
   PasswordChecks,
@@ -13,6 +13,7 @@ import {
 
 import { Access } from './access/access.ts'
 import type { AccessSettings } from './access/access-settings.ts'
+import type { HandedAgentSocket, HandedUnixSockets } from './access/handed-unix-sockets.ts'
 import type { LocalBind } from './access/local-bind.ts'
 import { ServiceListener } from './listeners/service-listener.ts'
 import { openBinds } from './access/open-binds.ts'
@@ -43,6 +44,8 @@ export interface RunningConfigParts {
   readonly isEnding: () => boolean
   /** Sockets of another process, for the local addresses. */
   readonly inherited: InheritedSockets
+  /** The same for unix sockets. */
+  readonly handedUnix: HandedUnixSockets
 }
 
 /** The listeners and accesses that run now. `apply` changes them to those of a new configuration. */
@@ -135,13 +138,18 @@ export class RunningConfig {
     return listeners.filter(({ online }) => online).map(({ endpoint }) => endpoint)
   }
 
-  /** A local address that no other process can take over: a unix socket. */
-  get unixBind(): LocalBind | undefined {
-    return this.#binds().find(({ isUnix }) => isUnix)
+  /** A local address that no other process can take over. */
+  get unhandable(): LocalBind | undefined {
+    return this.#binds().find(({ isBoundToProcess }) => isBoundToProcess)
+  }
+
+  /** Whether another process removes the files of the unix sockets that listen now. */
+  set keepsFiles(keeps: boolean) {
+    for (const bind of this.#binds()) bind.keepsFile = keeps
   }
 
   /** The listening sockets of the local addresses, for a process that takes them over. */
-  get descriptors(): InheritedSocket[] {
+  get descriptors(): HandedAgentSocket[] {
     return this.#binds().flatMap(({ descriptors }) => descriptors)
   }
 
@@ -189,13 +197,14 @@ export class RunningConfig {
       })
       return { setting, made, binds }
     })
+    const { logger, inherited, handedUnix } = this.#parts
     const added = await openBinds(
       plan.flatMap(({ setting, made, binds }) =>
         binds
           .filter(({ bind }) => bind === undefined)
           .map(({ address }) => ({ address, access: made, setting })),
       ),
-      { logger: this.#parts.logger, inherited: this.#parts.inherited, signal },
+      { logger, inherited, handedUnix, signal },
     )
     this.#accesses = plan.map(({ setting, made, binds }) => {
       const opened = binds.flatMap(({ bind }) => bind ?? added.shift() ?? [])

@@ -12,12 +12,13 @@ import {
   UserError,
 } from '@proj/program-kit'
 import { formatHostPort } from '@proj/config/address'
-import type { InheritedSocket, InheritedSockets } from '@proj/portcheck'
+import type { InheritedSockets } from '@proj/portcheck'
 import { Agent, Consumer, type Logger } from '@proj/tunnel'
 import { runAfter } from '@proj/tunnel/io'
 
 import { openAdminPort } from './admin/admin-port.ts'
 import type { AgentStatus } from '@proj/program-kit'
+import type { HandedAgentSocket, HandedUnixSockets } from './access/handed-unix-sockets.ts'
 import { announce, noteBinds } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
 import { openControlSocket } from './control/control-socket.ts'
@@ -32,9 +33,11 @@ import { type HandedState, Upgrade, type UpgradeOutcome } from './upgrade.ts'
 import { SOFTWARE } from './version.ts'
 
 /** What the process has from its start. */
-export interface ProcessOrigin extends Origin<InheritedSocket> {
+export interface ProcessOrigin extends Origin<HandedAgentSocket> {
   /** Listening sockets of another process; those that are not wanted are closed. */
   readonly inherited: InheritedSockets
+  /** Unix sockets of the process that this one replaces. */
+  readonly handedUnix: HandedUnixSockets
 }
 
 /** How long a successor waits for as many servers as the process before it had, ms; one is enough to go on. */
@@ -48,7 +51,7 @@ export async function start(
   invocation: Invocation<AgentTree, OwnCommands>,
   origin: ProcessOrigin,
 ): Promise<number> {
-  const { predecessor, restart } = origin
+  const { predecessor, restart, handedUnix } = origin
   using inherited = origin.inherited
   const { loaded, json, colour, around } = invocation
   const { settings } = loaded
@@ -89,7 +92,15 @@ export async function start(
   /** Aborted when the process ends: it was told to stop, or its successor has taken over. */
   const ended = new AbortController()
   const isEnding = (): boolean => ended.signal.aborted
-  const running = new RunningConfig({ agent, consumer, logger, isEnding, inherited, lastProblem })
+  const running = new RunningConfig({
+    agent,
+    consumer,
+    logger,
+    isEnding,
+    inherited,
+    handedUnix,
+    lastProblem,
+  })
   const urls = settings.connect.url
   const end = (): void => ended.abort()
   signals.stop.addEventListener('abort', end, { once: true })
@@ -148,6 +159,10 @@ export async function start(
     })
     await predecessor?.ready()
     isBeside = false
+    running.keepsFiles = false
+    for (const path of handedUnix.removeUnused()) {
+      logger.warn({ path }, 'unix socket of the process before removed: no access has its path')
+    }
     await Promise.all([
       running.ready(signals.stop),
       ...(settings.accesses.length > 0 ? [consumer.ready({ signal: signals.stop })] : []),
@@ -165,14 +180,14 @@ export async function start(
       },
     })
     const { timeoutMs } = settings.upgrade
-    const findUnixBind = (): string | undefined => running.unixBind?.text
+    const findUnhandable = (): string | undefined => running.unhandable?.text
     const parts = {
       restart,
       logger,
       timeoutMs,
       gracePeriodMs,
       collect,
-      findUnixBind,
+      findUnhandable,
       signal: ended.signal,
     }
     const upgrading = new Upgrade(parts, end)
@@ -191,6 +206,7 @@ export async function start(
         using _ = runAfter(longLivedMs, () => running.endConnections())
         const beganAtMs = performance.now()
         if (isReplaced) {
+          running.keepsFiles = true
           view?.[Symbol.dispose]()
           inherited.close()
           admin.close()

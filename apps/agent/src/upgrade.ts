@@ -3,9 +3,10 @@
  * sockets of the local addresses and of the admin port. The successor connects to the server as the same
  * agent and serves the same endpoints; what runs here ends here.
  */
-import type { InheritedSocket } from '@proj/portcheck'
 import { HandOverError, type Restart, Successor } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
+
+import type { HandedAgentSocket } from './access/handed-unix-sockets.ts'
 
 /** What an agent sends its successor besides the sockets. */
 export interface HandedState {
@@ -27,11 +28,11 @@ export interface UpgradeParts {
   readonly timeoutMs: number
   /** How long a successor that fails may serve what it has begun, ms. */
   readonly gracePeriodMs: number
-  /** A unix socket that listens, which cannot be handed over. */
-  readonly findUnixBind: () => string | undefined
+  /** A unix socket that listens and cannot be handed over. */
+  readonly findUnhandable: () => string | undefined
   /** What the successor gets. */
   readonly collect: () => {
-    readonly sockets: readonly InheritedSocket[]
+    readonly sockets: readonly HandedAgentSocket[]
     readonly state: HandedState
   }
   /** Ends the upgrade: this process is told to stop. */
@@ -84,10 +85,17 @@ export class Upgrade {
   }
 
   async #replace(): Promise<Successor> {
-    const { restart, timeoutMs, gracePeriodMs: endMs, signal, collect, findUnixBind } = this.#parts
+    const {
+      restart,
+      timeoutMs,
+      gracePeriodMs: endMs,
+      signal,
+      collect,
+      findUnhandable,
+    } = this.#parts
     const { command, env, obstacle } = restart
     if (obstacle !== undefined) throw new HandOverError(obstacle)
-    const unix = findUnixBind()
+    const unix = findUnhandable()
     if (unix !== undefined) {
       throw new HandOverError(
         `${unix} cannot be handed over; restart the agent with on_conflict=wait`,

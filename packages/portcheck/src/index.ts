@@ -17,7 +17,14 @@ export { type InheritedSocket, InheritedSockets } from './claim/inherited-socket
 export { findFree, type FindFreeOptions } from './claim/find-free.ts'
 export { type Reach, type Verification, verify, type VerifyOptions } from './verify.ts'
 export { listen, listenTogether, type ListenOptions, type ListenRequest } from './listen/listen.ts'
-export { listenUnix, type ListenUnixOptions, type UnixListener } from './listen/listen-unix.ts'
+export {
+  type InheritedUnixSocket,
+  listenInheritedUnix,
+  listenUnix,
+  type ListenUnixOptions,
+  removeInheritedUnix,
+  type UnixListener,
+} from './listen/listen-unix.ts'
 export type {
   BoundAddress,
   FailedAddress,

@@ -4,9 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { accessLists, type BindNote, bindNotes, movedBinds } from '@proj/program-kit'
 import { formatListenAddress, type ListenAddress } from '@proj/config/address'
 import {
-  type InheritedSocket,
   isPortcheckError,
   listen,
+  listenInheritedUnix,
   type Listeners,
   type ListenOptions,
   type PortcheckError,
@@ -15,6 +15,7 @@ import {
 import type { Logger } from '@proj/tunnel'
 
 import type { Access } from './access.ts'
+import type { HandedAgentSocket, HandedUnixSockets } from './handed-unix-sockets.ts'
 import { openUnixBind } from './open-unix-bind.ts'
 import { type AccessSettings, socketMode } from './access-settings.ts'
 
@@ -86,13 +87,22 @@ export class LocalBind {
   }
 
   /** Its listening sockets, for a process that takes them over. */
-  get descriptors(): InheritedSocket[] {
+  get descriptors(): HandedAgentSocket[] {
+    if (this.#unix !== undefined) {
+      const { descriptor } = this.#unix
+      return descriptor === undefined ? [] : [descriptor]
+    }
     return this.#listeners?.descriptors(this.#name) ?? []
   }
 
-  /** Whether it listens on a unix socket, which no other process can take over. */
-  get isUnix(): boolean {
-    return this.#unix !== undefined
+  /** Whether it listens on a unix socket that no other process can take over. */
+  get isBoundToProcess(): boolean {
+    return this.#unix !== undefined && this.#unix.descriptor === undefined
+  }
+
+  /** Whether another process removes the file of its unix socket. */
+  set keepsFile(keeps: boolean) {
+    if (this.#unix !== undefined) this.#unix.keepsFile = keeps
   }
 
   /** Passes a connection to the access. */
@@ -120,15 +130,19 @@ export class LocalBind {
   }
 
   /**
-   * Opens a unix socket, or begins to wait for it.
+   * Opens a unix socket, or takes that of the process before, or begins to wait for it.
    *
    * @throws {PortcheckError} when it cannot be opened, and the policy is not `retry`.
    */
-  async openUnix(path: string, signal: AbortSignal): Promise<void> {
+  async openUnix(path: string, handed: HandedUnixSockets, signal: AbortSignal): Promise<void> {
     const { onConflict, waitMs } = this.#setting
+    const onConnection = (socket: Socket): void => this.accept(socket)
+    const inherited = handed.take(path)
+    if (inherited !== undefined) this.#unix = await listenInheritedUnix(inherited, onConnection)
+    if (this.#unix !== undefined) return
     const how = {
       mode: socketMode(this.#setting),
-      onConnection: (socket: Socket) => this.accept(socket),
+      onConnection,
       signal,
       onWait: (error: PortcheckError) => {
         const fields = { listener: this.access.endpoint, why: error.message }

@@ -4,6 +4,7 @@ import { type InheritedSockets, listenTogether } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 
 import type { Access } from './access.ts'
+import type { HandedUnixSockets } from './handed-unix-sockets.ts'
 import type { AccessSettings } from './access-settings.ts'
 import { LocalBind, mayPass } from './local-bind.ts'
 
@@ -21,6 +22,7 @@ export interface WantedBind {
  * `retry`, which may be bound later.
  *
  * @param how.inherited - sockets of another process: those at a wanted address are used, and not opened.
+ * @param how.handedUnix - the same for unix sockets.
  * @param how.signal - ends the wait for an address that is taken.
  * @throws {PortcheckError} when an address cannot be opened, with its holder.
  */
@@ -28,10 +30,12 @@ export async function openBinds(
   wanted: readonly WantedBind[],
   {
     inherited,
+    handedUnix,
     logger,
     signal,
   }: {
     readonly inherited: InheritedSockets
+    readonly handedUnix: HandedUnixSockets
     readonly logger: Logger
     readonly signal: AbortSignal
   },
@@ -41,7 +45,7 @@ export async function openBinds(
   )
   try {
     for (const bind of binds) {
-      if (bind.address.kind === 'unix') await bind.openUnix(bind.address.path, signal)
+      if (bind.address.kind === 'unix') await bind.openUnix(bind.address.path, handedUnix, signal)
     }
     const tcp = binds.flatMap((bind, index) => {
       const { setting } = wanted[index] ?? {}

@@ -1,7 +1,7 @@
 // The upgrade in place of an agent: it starts its successor and hands it the sockets of its local addresses.
 // `UPGRADES=20` runs as many under load as a release is tested with, and prints the figures.
 import { EventEmitter, once } from 'node:events'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -145,7 +145,8 @@ test(
     if (process.env['UPGRADES'] !== undefined) {
       process.stderr.write(`${JSON.stringify({ ...report, failed: report.failed.length })}\n`)
     }
-    expect(report).toMatchObject({ failed: [], refused: 0, doubled: 0 })
+    // A GET whose agent is silent for seconds, as on a busy machine, is sent to another session as well.
+    expect(report).toMatchObject({ failed: [], refused: 0, doubledPosts: 0 })
     expect(new Set(pids).size).toBe(UPGRADES + 1)
   },
 )
@@ -490,10 +491,80 @@ test('the command says what it cannot do', async () => {
   process.kill(Number(/process (\d+) has replaced/.exec(one.stdout)?.[1]), 'SIGKILL')
 })
 
-test('a unix socket cannot be handed over, and the command says so', async () => {
+test('a print job through a unix socket goes on over upgrades, and the last process removes the file', async () => {
+  using directory = temporaryDirectory()
+  const service = await echoService()
+  const server = await startServer()
+  await upgradable(['tcp', 'printer', String(service.port), ...connectTo(server, 'upstream')])
+  const path = join(directory.path, 'printer.sock')
+  const other = join(directory.path, 'other.sock')
+  const file = join(directory.path, 'desk.json')
+  const write = (...binds: string[]): void => {
+    const bind_addr = binds.map((one) => `unix:${one}`)
+    writeFileSync(file, JSON.stringify({ accesses: [{ endpoint: 'printer', bind_addr }] }))
+  }
+  write(path, other)
+  const desk = await upgradable(['start', '--config', file, ...connectTo(server, 'proxy')])
+  const { ino } = lstatSync(path)
+  const job = connect(path)
+  onTestFinished(() => void job.destroy())
+  const words = job.setEncoding('utf8')[Symbol.asyncIterator]()
+  const say = async (word: string): Promise<unknown> => {
+    job.write(word)
+    return (await words.next()).value as unknown
+  }
+  expect(await say('one')).toBe('one')
+  // Connections one after another, all the while: each must be served by one of both processes.
+  const upgrading = new AbortController()
+  const visits = (async (): Promise<number> => {
+    let served = 0
+    for (; !upgrading.signal.aborted; served += 1) {
+      const visit = connect(path)
+      visit.end('page')
+      expect(await text(visit)).toBe('page')
+    }
+    return served
+  })()
+  expect(await desk.upgrade()).toMatchObject({ code: 0 })
+  expect(await say('two')).toBe('two')
+  write(path) // the next successor has no use for the other one
+  expect(await desk.upgrade()).toMatchObject({ code: 0 })
+  expect(await say('three')).toBe('three')
+  upgrading.abort()
+  expect(await visits).toBeGreaterThan(0)
+  expect(lstatSync(path).ino).toBe(ino)
+  await until(() => !existsSync(other))
+  job.end()
+  process.kill(desk.pid, 'SIGTERM')
+  await until(() => !existsSync(path))
+})
+
+test('a unix socket with a successor that fails stays where it is', async () => {
+  using directory = temporaryDirectory()
+  const service = await echoService()
+  const server = await startServer()
+  await upgradable(['tcp', 'pg', String(service.port), ...connectTo(server, 'upstream')])
+  const path = join(directory.path, 'pg.sock')
+  const file = join(directory.path, 'desk.json')
+  const taken = createServer().listen(0, '127.0.0.1')
+  onTestFinished(() => void taken.close())
+  await once(taken, 'listening')
+  const { port } = taken.address() as { readonly port: number }
+  const write = (bind_addr: string[]): void =>
+    writeFileSync(file, JSON.stringify({ accesses: [{ endpoint: 'pg', bind_addr }] }))
+  write([`unix:${path}`])
+  const desk = await upgradable(['start', '--config', file, ...connectTo(server, 'proxy')])
+  write([`unix:${path}`, `127.0.0.1:${port}`])
+  expect(await desk.upgrade()).toMatchObject({ code: 1 })
+  const visit = connect(path)
+  visit.end('served')
+  expect(await text(visit)).toBe('served')
+})
+
+test('a unix socket with a path too long for a second name cannot be handed over, and the command says so', async () => {
   using directory = temporaryDirectory()
   const server = await startServer()
-  const path = join(directory.path, 'pg.sock')
+  const path = `${directory.path}/`.padEnd(104, 'x')
   const bind = ['--bind', `unix:${path}`, ...connectTo(server, 'proxy')]
   const desk = await upgradable(['access', 'pg', ...bind])
   expect(await desk.upgrade()).toMatchObject({

@@ -269,7 +269,7 @@ function closeSocket({ server, release }: OpenedSocket): void {
 }
 
 /** Returns the file descriptor of a server. Node has no public way; undefined if the private one changes. */
-function handleFd(server: Server): number | undefined {
+export function handleFd(server: Server): number | undefined {
   const handle: unknown = '_handle' in server ? server._handle : undefined
   if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return undefined
   return typeof handle.fd === 'number' ? handle.fd : undefined

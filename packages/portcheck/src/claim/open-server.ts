@@ -64,7 +64,7 @@ export async function openServer(
  */
 export async function listenOnDescriptor(
   fd: number,
-  onConnection: (socket: Socket) => void,
+  onConnection?: (socket: Socket) => void,
 ): Promise<Server> {
   const server = new Server({ allowHalfOpen: true }, onConnection)
   await new Promise<void>((resolve, reject) => {

@@ -23,11 +23,19 @@ export async function findUnixHolder(path: string): Promise<string | undefined> 
   return `${pid === process.pid ? 'this process' : name} (${facts.join(', ')})`
 }
 
+/** Ends the name that `listenUnix` binds before the path leads to it; the table shows that name. */
+const BOUND_SUFFIX = /~[0-9a-f]{6}$/
+
+/** The name that is bound for a path. */
+export function boundNameOf(path: string, unique: Buffer): string {
+  return `${path}~${unique.toString('hex')}`
+}
+
 /** Returns the number of the socket that listens on a path; the newest of several. */
 export function findUnixSocket(table: string, path: string): number | undefined {
   let found: number | undefined
   for (const line of table.split('\n')) {
-    if (!line.endsWith(` ${path}`)) continue
+    if (!line.endsWith(` ${path}`) && !line.replace(BOUND_SUFFIX, '').endsWith(` ${path}`)) continue
     const [, , , flags = '', , , inode = ''] = line.split(/\s+/)
     if ((Number.parseInt(flags, 16) & LISTENS) !== 0) found = Number(inode)
   }

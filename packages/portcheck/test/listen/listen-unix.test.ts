@@ -1,6 +1,15 @@
 import { once } from 'node:events'
-import { existsSync, lstatSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { dirname } from 'node:path'
 import { text } from 'node:stream/consumers'
 
 import { spawned } from '@proj/testkit/spawned'
@@ -8,7 +17,12 @@ import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { findUnixSocket } from '../../src/holders/linux-unix-socket.ts'
-import { listenUnix, type UnixListener } from '../../src/listen/listen-unix.ts'
+import {
+  type InheritedUnixSocket,
+  listenInheritedUnix,
+  listenUnix,
+  type UnixListener,
+} from '../../src/listen/listen-unix.ts'
 
 const LISTEN = `require('node:net').createServer().listen(process.argv[1], () => console.log('listens'))`
 
@@ -88,6 +102,64 @@ describe('listenUnix', () => {
   })
 })
 
+describe.runIf(process.platform === 'linux')(
+  'a unix socket that another process takes over',
+  () => {
+    const TAKER = `
+    const taken = require('node:net').createServer((one) => one.end('taker'))
+    taken.listen({ fd: 3 }, () => console.log('listens'))
+  `
+
+    it('is served by that process when this one has closed it', async () => {
+      const path = freePath()
+      const listener = await open(path, (socket) => socket.end('first'))
+      expect(readdirSync(dirname(path))).toEqual(['one.sock'])
+      const descriptors = [descriptorOf(listener).fd]
+      const taker = spawned(process.execPath, ['-e', TAKER], { descriptors })
+      await taker.line(/listens/)
+      listener.keepsFile = true
+      await listener.close()
+      expect(await text(connect(path))).toBe('taker')
+    })
+
+    it('is not taken, and not removed, when another socket has its path', async () => {
+      const path = freePath()
+      const listener = await open(path)
+      const { ino } = descriptorOf(listener)
+      renameSync(path, `${path}.old`)
+      await open(path, (socket) => socket.end('other'))
+      const fd = openSync('/dev/null', 'r')
+      expect(await listenInheritedUnix({ fd, path, ino }, () => {})).toBeUndefined()
+      expect(() => fstatSync(fd)).toThrow('EBADF')
+      await listener.close()
+      expect(await text(connect(path))).toBe('other')
+    })
+
+    it('has no descriptor once it is closed, or with a path that leaves no room for a second name', async () => {
+      const listener = await open(freePath())
+      await listener.close()
+      expect(listener.descriptor).toBeUndefined()
+      const long = `${dirname(freePath())}/`.padEnd(105, 'x')
+      const direct = await open(long, (socket) => socket.end('long'))
+      expect(direct.descriptor).toBeUndefined()
+      expect(await text(connect(long))).toBe('long')
+      await direct.close()
+      expect(existsSync(long)).toBe(false)
+    })
+
+    it('names this program as the holder', async () => {
+      const path = freePath()
+      await open(path)
+      await expect(open(path)).rejects.toThrow(`held by this process (pid ${process.pid}`)
+    })
+
+    const descriptorOf = ({ descriptor }: UnixListener): InheritedUnixSocket => {
+      if (descriptor === undefined) throw new Error('it has no descriptor')
+      return descriptor
+    }
+  },
+)
+
 describe('findUnixSocket', () => {
   const line = (flags: string, inode: number, path: string) =>
     `0000000000000000: 00000002 00000000 ${flags} 0001 01 ${inode} ${path}`
@@ -102,6 +174,9 @@ describe('findUnixSocket', () => {
     ].join('\n')
     expect(findUnixSocket(table, '/run/a.sock')).toBe(4)
     expect(findUnixSocket(table, '/run/b.sock')).toBeUndefined()
+    const bound = line('00010000', 5, '/run/a.sock~0a1b2c')
+    expect(findUnixSocket(bound, '/run/a.sock')).toBe(5)
+    expect(findUnixSocket(`${bound}d`, '/run/a.sock')).toBeUndefined()
   })
 })
 
