@@ -39,7 +39,7 @@ export class ProxyRequests {
 
   /** Rewrites a request for `proxy`. Its host must be valid in a URL, see {@link hasUrl}. */
   rewrite(request: ClientRequest, options: RequestOptions, proxy: ProxyServer): void {
-    reopenHead(request, options)
+    const wasFlushed = reopenHead(request, options)
     const { path } = request
     // Some callers know about the proxy and have written the URL themselves.
     const isAbsolute = /^https?:\/\//i.test(path)
@@ -53,6 +53,7 @@ export class ProxyRequests {
     else request.path = `${request.path.slice(0, -1)}${path.startsWith('/') ? '' : '/'}${path}`
     const { [ANSWER]: answer } = options as { readonly [ANSWER]?: string }
     if (answer !== undefined) request.setHeader('Proxy-Authorization', answer)
+    if (wasFlushed) request.flushHeaders()
     const login = new ProxyLogin(proxy, this.#dial.proxyAuthorize)
     const isRepeatable =
       answer === undefined && login.mayAnswer && request.getHeader('expect') === undefined
@@ -115,16 +116,36 @@ export function hasUrl(host: string): boolean {
   return URL.canParse(`http://${formatHostPort(host, 80)}/`)
 }
 
-/** Lets the head be made again, with the headers that a list of names and values has put into it. */
-function reopenHead(request: ClientRequest, options: RequestOptions): void {
-  const internal = request as unknown as { _header: string | null }
-  if (internal._header === null) return
+/** Members of a request that are not in the types of Node. */
+interface RequestInternals {
+  _header: string | null
+  _headerSent: boolean
+  outputSize: number
+  readonly outputData: unknown[]
+}
+
+/**
+ * Lets the head be made again where Node has made it: for a list of headers, which are only in the head,
+ * and for `Expect`, with which the head is also sent. At this time it waits for a connection, and nothing
+ * else does.
+ * @returns whether the head was sent
+ */
+function reopenHead(request: ClientRequest, options: RequestOptions): boolean {
+  const internal = request as unknown as RequestInternals
+  if (internal._header === null) return false
   internal._header = null
-  const list = (options.headers ?? []) as readonly (string | readonly [string, string])[]
-  const pairs = list.flat()
-  for (let index = 0; index + 1 < pairs.length; index += 2) {
-    request.appendHeader(pairs[index] ?? '', pairs[index + 1] ?? '')
+  const wasFlushed = internal._headerSent
+  internal._headerSent = false
+  internal.outputData.length = 0
+  internal.outputSize = 0
+  if (Array.isArray(options.headers)) {
+    const list = options.headers as readonly (string | readonly [string, string])[]
+    const pairs = list.flat()
+    for (let index = 0; index + 1 < pairs.length; index += 2) {
+      request.appendHeader(pairs[index] ?? '', pairs[index + 1] ?? '')
+    }
   }
+  return wasFlushed
 }
 
 /**

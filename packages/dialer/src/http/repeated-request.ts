@@ -69,6 +69,8 @@ export class RepeatedRequest {
     this.#challenge = challenge
     challenge.on('error', () => {}).resume()
     request.destroy = (error) => {
+      // Without an error it stays without one when there is a response.
+      this.#again?.destroy(error)
       this.#controller.abort(
         error ?? Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }),
       )
@@ -92,9 +94,7 @@ export class RepeatedRequest {
     const again = httpRequest(options)
     this.#again = again
     if (this.#timeoutMs !== undefined) again.setTimeout(this.#timeoutMs)
-    this.signal.addEventListener('abort', () => again.destroy(this.signal.reason as Error), {
-      once: true,
-    })
+    if (this.signal.aborted) again.destroy(this.signal.reason as Error)
     again.on('response', (response: IncomingMessage) => {
       this.#dropChallenge()
       if (!this.#emit('response', response)) response.resume()

@@ -141,4 +141,81 @@ describe('with an answer to the 407 of a plain request', () => {
     expect((await errorOf(request)).message).toBe('enough')
     expect(signalled).toBe(2)
   })
+
+  it('is destroyed without an error after the second response, as every request', async () => {
+    const server = http.createServer((incoming, response) => {
+      if (incoming.headers['proxy-authorization'] === ANSWER) response.write('begins')
+      else response.writeHead(407, { 'proxy-authenticate': 'Basic realm="x"' }).end()
+    })
+    const proxy = await listening(server)
+    onTestFinished(() => proxy.close())
+    const agent = createAgent({ proxy: `http://127.0.0.1:${proxy.port}`, proxyAuthorize })
+    const request = http.get('http://server.test/', { agent })
+    const errors: Error[] = []
+    request.on('error', (error) => errors.push(error))
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    response.on('error', () => {})
+    request.destroy()
+    await once(request, 'close')
+    expect(errors).toEqual([])
+  })
+})
+
+describe('with Expect: 100-continue', () => {
+  const HEADERS = [
+    ['an object', { Expect: '100-continue', 'X-Y': 'z', 'Content-Length': '4' }],
+    [
+      'a list',
+      ['Host', 'server.test', 'Expect', '100-continue', 'X-Y', 'z', 'Content-Length', '4'],
+    ],
+  ] as const
+
+  it.each(HEADERS)(
+    'sends the head in absolute form, and the body after 100: %s',
+    async (_, headers) => {
+      const got: unknown[] = []
+      const server = http.createServer()
+      server.on(
+        'checkContinue',
+        (incoming: http.IncomingMessage, response: http.ServerResponse) => {
+          got.push(incoming.url, incoming.headers['x-y'], incoming.headers['proxy-authorization'])
+          response.writeContinue()
+          void text(incoming).then((body) => response.end(`got ${body}`))
+        },
+      )
+      const proxy = await listening(server)
+      onTestFinished(() => proxy.close())
+      const agent = createAgent({ proxy: `http://a:b@127.0.0.1:${proxy.port}` })
+      const request = http.request('http://server.test/x', {
+        agent,
+        method: 'POST',
+        headers: headers as http.OutgoingHttpHeaders,
+      })
+      request.on('continue', () => request.end('body'))
+      const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+      expect(await text(response)).toBe('got body')
+      expect(got).toEqual([
+        'http://server.test/x',
+        'z',
+        `Basic ${Buffer.from('a:b').toString('base64')}`,
+      ])
+    },
+  )
+
+  it('fails with the 407 that comes instead of 100', async () => {
+    const server = http.createServer()
+    server.on('checkContinue', (_incoming: unknown, response: http.ServerResponse) => {
+      response.writeHead(407, { 'proxy-authenticate': 'Basic realm="x"' }).end()
+    })
+    const proxy = await listening(server)
+    onTestFinished(() => proxy.close())
+    const agent = createAgent({
+      proxy: `http://127.0.0.1:${proxy.port}`,
+      proxyAuthorize: () => 'Basic eDp5',
+    })
+    const headers = { Expect: '100-continue' }
+    const request = http.request('http://server.test/', { agent, method: 'POST', headers })
+    const error = await errorOf(request)
+    expect(isDialError(error) && error.code).toBe('DIAL_PROXY_AUTH_REQUIRED')
+  })
 })
