@@ -89,11 +89,15 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, ws: 80, http
 export function selectionsOf(find: FindProxy, found: FoundProxies): readonly ProxySelection[] {
   const {
     proxies,
-    from,
+    from = 'the function of the option proxy',
     warnings = [],
-  } = typeof found === 'object'
+  } = typeof found === 'object' && found !== null && 'proxies' in found
     ? found
-    : { proxies: found, from: 'the function of the option proxy' }
+    : { proxies: found as string | undefined }
+  // Anything else, such as a URL object, must not become a direct connection.
+  if (proxies !== undefined && typeof proxies !== 'string') {
+    throw new TypeError('it returned neither text nor undefined')
+  }
   return parseRemembered(find, proxies ?? '').map((proxy) => ({ proxy, from, warnings }))
 }
 

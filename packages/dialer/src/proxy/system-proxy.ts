@@ -126,7 +126,7 @@ async function runTool(
     const { code, killed } = error as { readonly code?: unknown; readonly killed?: boolean }
     if (killed === true && typeof code !== 'string') throw tooSlow(tool, timeoutMs)
     if (tool.isOptional && code !== 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') return undefined
-    throw unreadable(tool, error)
+    throw unreadable(tool, code)
   }
 }
 
@@ -139,14 +139,20 @@ function tooSlow({ file }: SettingsTool, timeoutMs: number): DialError {
   })
 }
 
-function unreadable({ file }: SettingsTool, cause: unknown): DialError {
+function unreadable({ file }: SettingsTool, code: unknown): DialError {
   const message = 'the proxy settings of the system cannot be read'
   return new DialError('DIAL_PROXY_INVALID', message, {
     phase: 'proxy',
     leg: 'local',
     hint: `run ${file} by hand to see why it fails, or set the proxy itself`,
-    cause,
+    // The error of the tool has its output, in which a password can be.
+    cause: new Error(typeof code === 'string' ? code : `exit code ${String(code)}`),
   })
+}
+
+/** Removes user name, password and query from the address of a script. */
+function withoutCredentials(url: string): string {
+  return url.replace(/^(\w+:\/\/)[^/?#]*@/, '$1').replace(/[?#].*$/, '')
 }
 
 /** Makes the proxies of what was read. */
@@ -156,12 +162,14 @@ export function proxiesOf(
 ): SystemProxies {
   const noProxy = parseNoProxy(settings.noProxy)
   const { autoConfigUrl } = settings
+  const shown = withoutCredentials(autoConfigUrl ?? '') || 'found by WPAD'
   const warnings =
     autoConfigUrl === undefined
       ? []
-      : [`the system has a PAC script, which is not evaluated: ${autoConfigUrl || 'found by WPAD'}`]
+      : [`the system has a PAC script, which is not evaluated: ${shown}`]
   const findProxy: FindProxy = (url, host) => {
-    const { port, protocol } = new URL(url)
+    // No URL object: an IPv6 address with a zone is in none.
+    const [, protocol = '', port = ''] = /^(\w+:).*?(?::(\d+))?\/$/.exec(url) ?? []
     const entry = isThisHost(host)
       ? 'this host'
       : noProxy.match(host, Number(port) || (DEFAULT_PORTS[protocol] ?? 0))

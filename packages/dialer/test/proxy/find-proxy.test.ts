@@ -176,6 +176,21 @@ describe('a function', () => {
     expect(asked?.aborted).toBe(true)
   })
 
+  it.each([
+    ['null', null],
+    ['a number', 5],
+    ['a URL object', new URL('http://127.0.0.1:1')],
+    ['settings of a proxy', { url: 'http://127.0.0.1:1' }],
+    ['a list', ['PROXY 127.0.0.1:1']],
+    ['proxies that are no text', { proxies: ['PROXY 127.0.0.1:1'], from: 'x' }],
+  ])('that returns %s fails the dial, which is never direct', async (_what, found) => {
+    const error = await failure(open(() => found as unknown as FoundProxies))
+    expect(error).toMatchObject({
+      code: 'DIAL_PROXY_INVALID',
+      message: 'the function of the option proxy failed: it returned neither text nor undefined',
+    })
+  })
+
   it('is named in the report of a route, with the proxy it chose', async () => {
     const report = await explainRoute('https://example.com', {
       proxy: () => ({ proxies: 'http://u:hunter2@127.0.0.1:1', from: 'a test', warnings: ['odd'] }),

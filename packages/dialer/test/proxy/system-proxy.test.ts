@@ -206,14 +206,23 @@ describe('the proxies of a system', () => {
   })
 
   it('warn of a PAC script, and show no password', async () => {
-    const found = proxiesOf('macos', { ...settings, autoConfigUrl: 'http://w/p.pac' })
+    const autoConfigUrl = 'http://u:hunter2@w/p.pac?token=hunter2'
+    const found = proxiesOf('macos', { ...settings, autoConfigUrl })
     const report = await explainRoute('https://10.0.0.1', { proxy: found.findProxy })
     expect(report.warnings).toEqual([
       'the system has a PAC script, which is not evaluated: http://w/p.pac',
     ])
-    expect(inspect(found, { depth: 9, showHidden: true }) + JSON.stringify(found)).not.toContain(
+    const plain = proxiesOf('macos', { ...settings, autoConfigUrl: 'http://w/p.pac' })
+    expect(inspect(plain, { depth: 9, showHidden: true }) + JSON.stringify(plain)).not.toContain(
       'hunter2',
     )
+  })
+
+  it('are for an IPv6 address with a zone too', () => {
+    const { findProxy } = proxiesOf('gnome', { socks: 'socks5h://k:3', noProxy: 'fe80::/10' })
+    const { signal } = new AbortController()
+    const proxies = findProxy('tcp://[fe80::1%eth0]:22/', 'fe80::1%eth0', signal)
+    expect(proxies).toMatchObject({ proxies: undefined })
   })
 })
 
@@ -280,10 +289,10 @@ describe.skipIf(process.platform !== 'linux')('systemProxy', () => {
     controller.abort(reason)
     await expect(stopped).rejects.toBe(reason)
     await expect(systemProxy({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
-    using endless = fake('exec cat /dev/zero')
-    expect(await failure(systemProxy({ env: endless.env }))).toMatchObject({
-      code: 'DIAL_PROXY_INVALID',
-    })
+    using endless = fake('echo hunter2; exec cat /dev/zero')
+    const error = await failure(systemProxy({ env: endless.env }))
+    expect(error).toMatchObject({ code: 'DIAL_PROXY_INVALID' })
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('hunter2')
   })
 
   it('refuses a time that is none', async () => {
