@@ -37,7 +37,7 @@ export interface FoundFile {
   readonly places: readonly {
     /** Absolute path. */
     readonly path: string
-    /** `unreadable`: it is there and cannot be read, or its directory cannot be searched. */
+    /** `unreadable`: it is there and cannot be read, is a pipe or socket, or its directory cannot be searched. */
     readonly found: 'taken' | 'missing' | 'directory' | 'unreadable'
   }[]
 }
@@ -116,7 +116,10 @@ function wayUp({ from, stopAt }: FindFileOptions): readonly string[] {
 
 async function lookAt(path: string): Promise<'taken' | 'missing' | 'directory' | 'unreadable'> {
   try {
-    if ((await stat(path)).isDirectory()) return 'directory'
+    const status = await stat(path)
+    if (status.isDirectory()) return 'directory'
+    // To read a pipe would wait for its writer; a link to /dev/null is an empty file.
+    if (status.isFIFO() || status.isSocket()) return 'unreadable'
     await access(path, constants.R_OK)
     return 'taken'
   } catch (error) {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -54,6 +55,16 @@ describe('findFile', () => {
     const directories = ['a', 'b'].map((name) => join(files.path, name))
     const { path, places } = await findFile({ names: ['thing.yaml'], directories })
     expect(path).toBe(join(files.path, 'b/thing.yaml'))
+    expect(places.map(({ found }) => found)).toEqual(['unreadable', 'taken'])
+  })
+
+  // To read it would wait for its writer.
+  test('passes over a pipe', async () => {
+    using files = new Workspace({ 'b/thing.yaml': '' })
+    mkdirSync(join(files.path, 'a'))
+    execFileSync('mkfifo', [join(files.path, 'a/thing.yaml')])
+    const directories = ['a', 'b'].map((name) => join(files.path, name))
+    const { places } = await findFile({ names: ['thing.yaml'], directories })
     expect(places.map(({ found }) => found)).toEqual(['unreadable', 'taken'])
   })
 

@@ -228,13 +228,20 @@ async function findDefaultFile(
   const directories = configDirectories(directory, { env })
   const { path, places } = await findFile({ names, directories, ...options })
   const problems = places
-    .filter(({ found }) => found === 'unreadable')
+    .filter(({ found }) => found === 'unreadable' || found === 'directory')
     .map((place) => ({
       code: 'CONFIG_FILE_UNREADABLE',
       severity: 'warning' as const,
       origin: { kind: 'file' as const, path: place.path, line: 0, column: 0 },
-      message: 'this default configuration file cannot be read and is not used',
-      hint: 'give read access, or name the file to use with --config',
+      ...(place.found === 'directory'
+        ? {
+            message: 'this is a directory, not a default configuration file, and is not used',
+            hint: 'put a file in its place: a container makes a directory of a file that it cannot mount',
+          }
+        : {
+            message: 'this default configuration file cannot be read and is not used',
+            hint: 'give read access, or name the file to use with --config',
+          }),
     }))
   return { files: path === undefined ? [] : [path], problems }
 }

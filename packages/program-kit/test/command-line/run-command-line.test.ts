@@ -1,4 +1,4 @@
-import { symlinkSync } from 'node:fs'
+import { mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
@@ -200,6 +200,11 @@ describe('the default file', () => {
     const { code, stderr, seen } = await run(['greet', 'you'], { env: { HOME: home.path } })
     expect([code, seen?.loaded.settings.size]).toEqual([0, 4])
     expect(stderr).toContain('thing.yaml: this default configuration file cannot be read')
+    rmSync(join(dirname(file), 'thing.yaml'))
+    mkdirSync(join(dirname(file), 'thing.yaml'))
+    const directory = await run(['greet', 'you'], { env: { HOME: home.path } })
+    expect([directory.code, directory.seen?.loaded.settings.size]).toEqual([0, 4])
+    expect(directory.stderr).toContain('thing.yaml: this is a directory, not a default')
     home.write('.config/thing/thing.toml', 'sise = 4\n')
     const wrong = await run(['config', 'check'], { env: { HOME: home.path } })
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('did you mean size?')])
