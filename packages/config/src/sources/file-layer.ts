@@ -21,6 +21,7 @@ export function fileLayer(
   const values = new Map<string, LayerValue>()
   const problems: Problem[] = []
   const { known, groups } = knownKeys(entries)
+  let unknown = 0
   const visit = (map: RawMap, path: string) => {
     for (const [name, { keyOrigin, value }] of map.members) {
       const key = path + name
@@ -32,6 +33,8 @@ export function fileLayer(
         else values.set(entry.key, { node: value, isPath, baseDir })
       } else if (name.includes('.') || !groups.has(key)) {
         if (key === '$schema' && prefix === '') continue
+        unknown += 1
+        if (unknown > MAX_UNKNOWN_KEYS) continue
         problems.push({
           code: 'CONFIG_KEY_UNKNOWN',
           severity: 'error',
@@ -50,8 +53,20 @@ export function fileLayer(
   else if (root && root.kind !== 'unread' && !isNull(root)) {
     problems.push(shapeWrong(prefix.replace(/\.$/, ''), root, 'a group of keys'))
   }
+  if (root && unknown > MAX_UNKNOWN_KEYS) {
+    problems.push({
+      code: 'CONFIG_KEY_UNKNOWN',
+      severity: 'error',
+      origin: root.origin,
+      message: `${unknown - MAX_UNKNOWN_KEYS} more unknown keys are not listed`,
+      hint: 'is this the file of another program?',
+    })
+  }
   return { values, problems }
 }
+
+/** Most unknown keys of a file that are reported one by one; each is compared with every known key. */
+const MAX_UNKNOWN_KEYS = 100
 
 interface KnownKeys {
   /** Settings by key, and by the key of the file of a secret. */

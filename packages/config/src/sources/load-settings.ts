@@ -100,11 +100,13 @@ export async function loadSettings<Tree extends SettingsTree>(
   const problems: Problem[] = []
   const variables = await readVariableFiles(options.envFiles ?? [], { cwd, signal })
   files.push(...variables.files)
-  problems.push(...variables.problems)
-  const env: Environment = {
-    ...Object.fromEntries([...variables.variables].map(([name, { text }]) => [name, text])),
-    ...options.env,
-  }
+  addAll(problems, variables.problems)
+  // A variable that is undefined is not set: one of a file counts.
+  const own = Object.entries(options.env ?? {}).filter(([, text]) => text !== undefined)
+  const env: Environment = Object.fromEntries([
+    ...[...variables.variables].map(([name, { text }]) => [name, text] as const),
+    ...own,
+  ])
   const knownProfiles = new Set<string>()
   const wanted = [
     ...(options.optionalFiles ?? []).map((path) => ({ path, dialect: undefined, optional: true })),
@@ -127,16 +129,17 @@ export async function loadSettings<Tree extends SettingsTree>(
     const content = await readForm(source, dialect ? [] : formats)
     const translated = dialect && content.root ? dialect.translate(content.root) : undefined
     const root = translated?.root ?? content.root
-    problems.push(...content.problems, ...(translated?.problems ?? []))
+    addAll(problems, content.problems)
+    addAll(problems, translated?.problems ?? [])
     const baseDir = dialect ? cwd : dirname(absolute)
     const parts = takeProfiles(root, dialect ? undefined : profiles, problems)
     for (const name of parts.names) knownProfiles.add(name)
     const base = fileLayer(entries, parts.base, baseDir)
-    problems.push(...base.problems)
+    addAll(problems, base.problems)
     layers.push(base)
     for (const part of parts.profiles) {
       const layer = fileLayer(entries, part.root, baseDir, `profiles.${part.name}.`)
-      problems.push(...layer.problems)
+      addAll(problems, layer.problems)
       if (part.isChosen) layers.push(layer)
     }
   }
@@ -157,7 +160,8 @@ export async function loadSettings<Tree extends SettingsTree>(
     }
     resolution = resolveSettings(entries, layers, { baseDir: cwd, secrets })
   }
-  problems.push(...resolution.problems, ...checkRules(rules, resolution))
+  addAll(problems, resolution.problems)
+  addAll(problems, checkRules(rules, resolution))
   const report = { values: resolution.values, problems: sortByPlace(problems, wanted), files }
   if (hasErrors(problems)) return { ok: false, ...report }
   return { ok: true, settings: resolution.settings as Resolved<Tree>, ...report }
@@ -195,6 +199,11 @@ export function withProblems<Tree extends SettingsTree>(
   const added = found.map((problem) => placed(problem, values))
   const problems = [...loaded.problems, ...added]
   return hasErrors(added) ? { ok: false, values, files, problems } : { ...loaded, problems }
+}
+
+/** There can be more mistakes than a call has arguments. */
+function addAll(problems: Problem[], added: readonly Problem[]): void {
+  for (const problem of added) problems.push(problem)
 }
 
 /** Sorts the problems of files by file and line; other problems keep their place at the end. */

@@ -105,6 +105,10 @@ function fromJson(value: unknown, origin: Origin, depth: number): RawNode {
   if (depth > MAX_JSON_DEPTH) throw new RangeError('the JSON is too deep')
   if (value === null) return { kind: 'scalar', text: undefined, origin }
   if (typeof value === 'string') return { kind: 'scalar', text: value, origin }
+  if (typeof value === 'number' && losesDigits(value)) {
+    const message = 'a number of this size loses digits in JSON'
+    return { kind: 'refused', message, hint: 'write it in quotes', origin }
+  }
   if (typeof value !== 'object') return { kind: 'scalar', text: JSON.stringify(value), origin }
   if (Array.isArray(value)) {
     return { kind: 'list', items: value.map((item) => fromJson(item, origin, depth + 1)), origin }
@@ -114,4 +118,8 @@ function fromJson(value: unknown, origin: Origin, depth: number): RawNode {
       [key, { keyOrigin: origin, value: fromJson(member, origin, depth + 1) }] as const,
   )
   return { kind: 'map', members: new Map(members), origin }
+}
+
+function losesDigits(value: number): boolean {
+  return Number.isInteger(value) ? !Number.isSafeInteger(value) : !Number.isFinite(value)
 }

@@ -38,10 +38,10 @@ const SYNTAX: Readonly<Record<string, readonly [message: string, hint?: string]>
   BAD_INDENT: ['the indentation does not fit the lines above, or a } or ] is missing'],
   BAD_SCALAR_START: ['a value cannot begin with this character', 'put the value in quotes'],
   BLOCK_AS_IMPLICIT_KEY: ['a second ": " stands on one line', 'put text with ": " in quotes'],
-  DUPLICATE_KEY: ['this key occurs twice'],
   MISSING_CHAR: ['a quote, bracket, brace, comma or colon is missing', 'look further up as well'],
   MULTILINE_IMPLICIT_KEY: ['a key goes over several lines', 'is a ":" missing?'],
   MULTIPLE_DOCS: ['there is more than one document', 'split the file at ---'],
+  RESOURCE_EXHAUSTION: [`the file has more than ${MAX_DEPTH} levels`],
   TAB_AS_INDENT: ['a tab is used as indentation', 'use spaces'],
   TAG_RESOLVE_FAILED: ['tags (words after !) are not allowed'],
   UNEXPECTED_TOKEN: ['something unexpected stands here'],
@@ -98,7 +98,8 @@ class FileReader {
       this.#report('CONFIG_FILE_TOO_LARGE', whole, message)
       return undefined
     }
-    const options = { lineCounter: this.#lines, prettyErrors: false } as const
+    // Keys are compared here: the parser compares each with all before it, minutes for a large map.
+    const options = { lineCounter: this.#lines, prettyErrors: false, uniqueKeys: false } as const
     const document =
       form === 'yaml'
         ? parseDocument(content, options)
@@ -167,7 +168,7 @@ class FileReader {
   #map(node: YAMLMap, parent: FileOrigin, depth: number): RawNode {
     const origin = this.#originOf(node.range, parent)
     const members = new Map<string, RawMember>()
-    const merged: (readonly [string, RawMember])[] = []
+    const merged: (readonly (readonly [string, RawMember])[])[] = []
     for (const { key, value } of node.items) {
       if (!isScalar(key) || key.source === undefined) {
         this.#report('CONFIG_FILE_SYNTAX', origin, 'a key is not a plain word')
@@ -175,10 +176,11 @@ class FileReader {
       }
       const keyOrigin = this.#originOf(key.range, origin)
       if (key.source === '<<' && key.type === 'PLAIN') {
-        merged.push(...this.#merged(this.#convert(value, keyOrigin, depth), keyOrigin))
+        if (merged.length > 0)
+          this.#report('CONFIG_FILE_SYNTAX', keyOrigin, 'the key "<<" occurs twice')
+        merged.push(this.#merged(this.#convert(value, keyOrigin, depth + 1), keyOrigin))
         continue
       }
-      // The parser compares keys as values: `1` and `'1'` are two to it.
       if (members.has(key.source)) {
         const message = `the key ${quote(key.source)} occurs twice`
         this.#report('CONFIG_FILE_SYNTAX', keyOrigin, message)
@@ -186,7 +188,7 @@ class FileReader {
       members.set(key.source, { keyOrigin, value: this.#convert(value, keyOrigin, depth + 1) })
     }
     // The map's own keys win wherever << stands; of several maps the first one wins.
-    for (const [name, member] of merged) if (!members.has(name)) members.set(name, member)
+    for (const [name, member] of merged.flat()) if (!members.has(name)) members.set(name, member)
     return { kind: 'map', members, origin }
   }
 

@@ -57,6 +57,17 @@ describe('a variable', () => {
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false)
   })
 
+  test.each(['12345678901234567890', '1e400', '-9007199254740993'])(
+    'refuses the number %s, which would be another one',
+    async (number) => {
+      const { ok, problems } = await load(`[{"endpoint":${number},"addr":3000}]`)
+      expect(ok).toBe(false)
+      expect(problems).toMatchObject([
+        { key: 'listeners[0].endpoint', message: expect.stringContaining('loses digits') },
+      ])
+    },
+  )
+
   test('is named in the reference page', () => {
     expect(formatReference(settings, 'X')).toContain(
       '`--listeners \'[{"key":"value"}]\'`, variable `ADIT_LISTENERS`',

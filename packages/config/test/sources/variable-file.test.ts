@@ -83,4 +83,11 @@ describe('envFiles', () => {
     })
     expect(loaded.ok && loaded.settings.name).toBe('none')
   })
+
+  test('count where a variable is passed as undefined', async () => {
+    using files = new Workspace({ '.env': 'APP_NAME=file\n' })
+    const env = { APP_NAME: undefined }
+    const loaded = await loadSettings(settings, { cwd: files.path, envFiles: ['.env'], env })
+    expect(loaded.ok && loaded.settings.name).toBe('file')
+  })
 })
