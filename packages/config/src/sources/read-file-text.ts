@@ -176,8 +176,9 @@ class FileReader {
       }
       const keyOrigin = this.#originOf(key.range, origin)
       if (key.source === '<<' && key.type === 'PLAIN') {
-        if (merged.length > 0)
+        if (merged.length > 0) {
           this.#report('CONFIG_FILE_SYNTAX', keyOrigin, 'the key "<<" occurs twice')
+        }
         merged.push(this.#merged(this.#convert(value, keyOrigin, depth + 1), keyOrigin))
         continue
       }

@@ -91,9 +91,7 @@ export function selectionsOf(find: FindProxy, found: FoundProxies): readonly Pro
     proxies,
     from = 'the function of the option proxy',
     warnings = [],
-  } = typeof found === 'object' && found !== null && 'proxies' in found
-    ? found
-    : { proxies: found as string | undefined }
+  } = typeof found === 'object' && found !== null && 'proxies' in found ? found : { proxies: found }
   // Anything else, such as a URL object, must not become a direct connection.
   if (proxies !== undefined && typeof proxies !== 'string') {
     throw new TypeError('it returned neither text nor undefined')

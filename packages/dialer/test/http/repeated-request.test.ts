@@ -189,7 +189,7 @@ describe('with Expect: 100-continue', () => {
       const request = http.request('http://server.test/x', {
         agent,
         method: 'POST',
-        headers: headers as http.OutgoingHttpHeaders,
+        headers,
       })
       request.on('continue', () => request.end('body'))
       const [response] = (await once(request, 'response')) as [http.IncomingMessage]
