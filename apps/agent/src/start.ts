@@ -219,6 +219,9 @@ export async function start(
         const closed = agent.close({ signal, longLivedMs: Math.max(0, longLivedMs - passedMs) })
         // A connection that was accepted here may wait for the server still.
         if (!isInterrupted) await Promise.race([running.settle(), aborted(signal)])
+        // Those that began in the delay, after the time of the others.
+        const leftMs = longLivedMs - (performance.now() - beganAtMs)
+        using _late = runAfter(leftMs, () => running.endConnections())
         await Promise.all([closed, consumer.close({ signal }), drained])
       },
     })

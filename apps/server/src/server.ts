@@ -378,6 +378,9 @@ export class Server {
     const acceptQueued = delayMs !== undefined
     // Before the visitors are looked at: those that come out of the queues need their agents too.
     await Promise.all(ports.map(async (one) => await one.free({ signal, acceptQueued })))
+    // Those that began in the delay, after the time of the others.
+    const passedMs = performance.now() - beganAt
+    using _late = this.#endLongLivedAfter(Math.max(0, (longLivedMs ?? Infinity) - passedMs))
     const freed = ports.map((one) => one.close({ signal }).catch(() => {}))
     const requestMs = delayMs === undefined ? 0 : REQUEST_MS
     await this.edge.settle({ idleMs, requestMs, signal })

@@ -83,7 +83,10 @@ export class Access {
     const { consumer, lastProblem } = this.#around
     const meter = new SocketMeter(socket)
     this.traffic.add(meter)
-    socket.once('close', () => this.traffic.remove(meter))
+    socket.once('close', () => {
+      this.traffic.remove(meter)
+      this.#ends.delete(socket)
+    })
     socket.setNoDelay(true)
     let way: Way
     this.#opening += 1
@@ -97,7 +100,6 @@ export class Access {
       if (this.#opening === 0) this.#onSettled?.()
     }
     socket.off('error', early)
-    socket.once('close', () => this.#ends.delete(socket))
     if (way.protocol === 'piko') this.#joinPipe(socket, way.pipe)
     else {
       const splice: SocketSplice = new SocketSplice(way.channel, {
@@ -107,7 +109,7 @@ export class Access {
           if (failure !== undefined) this.#fail(socket, failure, splice.bytesToSocket > 0)
         },
       })
-      this.#ends.set(socket, () => splice.abort('draining'))
+      this.#endsBy(socket, () => splice.abort('draining'))
       way.channel.attach(splice)
       splice.connect(socket)
     }
@@ -122,12 +124,17 @@ export class Access {
     pipe.on('close', () => socket.end())
     socket.on('end', () => (isCleanEnd(socket) ? pipe.end() : pipe.destroy()))
     socket.on('close', () => pipe.end())
-    this.#ends.set(socket, () => {
+    this.#endsBy(socket, () => {
       resetSocket(socket)
       pipe.destroy()
     })
     socket.pipe(pipe, { end: false })
     pipe.pipe(socket)
+  }
+
+  /** Its client may have gone while the stream was opened: no event would remove it then. */
+  #endsBy(socket: Socket, end: () => void): void {
+    if (!socket.destroyed) this.#ends.set(socket, end)
   }
 
   #fail(socket: Socket, failure: AccessFailure, begun = false): void {

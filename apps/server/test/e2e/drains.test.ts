@@ -106,8 +106,12 @@ test('an agent serves on for drain.delay, and is not ready meanwhile', async () 
     '127.0.0.1:0',
   ]
   const agent = await startAgent('http', 'web', service.port, server, times)
+  const address = /127\.0\.0\.1:\d+/.exec(await agent.line(/admin port open/))?.[0]
+  const ready = `http://${address}/ready`
+  expect((await fetch(ready)).status).toBe(200)
   agent.kill('SIGTERM')
   await agent.line(/stopping/)
+  expect((await fetch(ready)).status).toBe(503)
   expect((await visit(server.ports.proxy)).status).toBe(200)
   agent.kill('SIGTERM') // the second signal ends the wait too
   expect(await agent.exited).toEqual({ code: 0, signal: null })
@@ -150,12 +154,12 @@ test('a stopping server accepts visitors for drain.delay, and loses none of them
   await startAgent('http', 'web', await service.listen(), server, ['--connect.connections', '1'])
   const load = new SteadyLoad(service, { port: server.ports.proxy, host: 'web.localhost' })
   load.start()
-  await until(() => load.answered > 100)
+  await until(() => load.answered > 100, { timeoutMs: 60_000 })
   const stoppedAt = Date.now()
   server.process.kill('SIGTERM')
   await notReady(server)
   const before = load.answered
-  await until(() => load.answered > before + 100)
+  await until(() => load.answered > before + 100, { timeoutMs: 60_000 })
   // Nothing else listens on the port, so those that come later are refused. No other request fails, but the
   // kernel resets those that it accepts between the last look at its queue and the close of the port.
   await until(() => load.failed > 0)
@@ -349,6 +353,26 @@ test.for(['server', 'agent', 'access'] as const)(
     expect(await connection.ended).toBe('reset')
     await until(() => service.sockets.size === 0)
     if (who !== 'access') await access.process.line(/shutting down|draining/)
+    expect(await stopped.exited).toEqual({ code: 0, signal: null })
+  },
+)
+
+test.for(['server', 'access'] as const)(
+  'TCP connections that begin in drain.delay, after drain.long_lived of a %s, are reset as well',
+  async (who) => {
+    const times = ['--drain.delay', `${DELAY_MS}ms`, '--drain.long-lived', '0s']
+    const own = (one: string) => (one === who ? [...times, '--grace-period', '10m'] : [])
+    const service = await tcpService((socket) => socket.pipe(socket))
+    const server = await startServer(undefined, own('server'))
+    await startAgent('tcp', 'pg', service.port, server)
+    const access = await startAccess('pg', server, own('access'))
+    const stopped = who === 'access' ? access.process : server.process
+    stopped.kill('SIGTERM')
+    await stopped.line(/stopping/)
+    using connection = await connectRaw(access.port)
+    await connection.send('one')
+    expect((await connection.read(3)).toString()).toBe('one')
+    expect(await connection.ended).toBe('reset')
     expect(await stopped.exited).toEqual({ code: 0, signal: null })
   },
 )

@@ -95,6 +95,15 @@ test('what agents are told of each other, byte by byte', () => {
   }
 })
 
+test.each(['-1', '1.5', '"1"', 'null', '1e308', '1e400', '9007199254740992', '{}'])(
+  'an agent cannot ask to close long-lived connections after %s ms',
+  (ms) => {
+    const body = `{"type":"drain","retryAfterMs":0,"longLivedMs":${ms}}`
+    const read = (): unknown => new ControlMessageReader().push(framed(body))
+    expect(codeOf(read)).toBe('TUNNEL_CONTROL_INVALID')
+  },
+)
+
 test.each([-1, 1.5, '1', null, 2 ** 53])('%j is no number of other agents', (others) => {
   for (const message of [
     { type: 'shared', endpoint: 'web', others, otherHosts: 0 },
