@@ -3,8 +3,10 @@
 // between a minimum and the current maximum. The maximum returns to its start only after a connection
 // has lived for some time; otherwise a server that accepts and closes connections would get retries at
 // full speed. Right after the loss of such a connection delays stay short for some time: the server most
-// likely restarts, and what waits for it should not wait for the rest of a long delay. Errors that need a change by a person get long delays: repeated wrong passwords lock
-// accounts.
+// likely restarts, and what waits for it should not wait for the rest of a long delay. That is true again for
+// connections after it that did not live as long, for a limited number of them: such a server may have been
+// restarted twice, or crash again and again. Errors that need a change by a person get long delays: repeated
+// wrong passwords lock accounts.
 
 import type { RetryClass } from './errors.ts'
 import { type DialLimit, limitOf } from './limit.ts'
@@ -28,7 +30,10 @@ export interface BackoffOptions {
   readonly resetAfterMs?: number | undefined
   /** Longest delay while `lossMs` has not passed, ms; not for errors of class `no`. */
   readonly lossMaxMs?: number | undefined
-  /** How long delays stay short after a connection that lived for `resetAfterMs` was lost, ms. */
+  /**
+   * How long delays stay short after a connection that lived for `resetAfterMs` was lost, ms; also after each of
+   * the MAX_SHORT_LIVES next ones, however long it lived.
+   */
   readonly lossMs?: number | undefined
   /** Returns a number in [0, 1); set by tests. @default Math.random */
   readonly random?: (() => number) | undefined
@@ -77,6 +82,9 @@ export const BACKOFF_LIMITS: Readonly<
   lossMs: { default: 30_000, min: 0, max: Infinity, orInfinity: true },
 })
 
+/** Connections in a row that may live for less than `resetAfterMs`; after the next ones delays are not short. */
+export const MAX_SHORT_LIVES = 10
+
 /** The error that a delay depends on; a DialError fits. */
 export interface BackoffReason {
   /** Retry class of the error. @default yes */
@@ -91,6 +99,7 @@ export class Backoff {
   #attempt = 0
   #connectedAt: number | undefined
   #lostAt = -Infinity
+  #shortLives = 0
 
   constructor(options: BackoffOptions = {}) {
     checkOptionNames('', options, BACKOFF_OPTION_NAMES)
@@ -134,12 +143,17 @@ export class Backoff {
 
   /** Records that the connection has closed; delays start again if it lived for `resetAfterMs`. */
   lost(nowMs: number): void {
-    const lived = this.#connectedAt === undefined ? 0 : nowMs - this.#connectedAt
-    if (this.#connectedAt !== undefined && lived >= this.#options.resetAfterMs) {
+    if (this.#connectedAt === undefined) return
+    const isLong = nowMs - this.#connectedAt >= this.#options.resetAfterMs
+    this.#connectedAt = undefined
+    if (isLong) {
       this.reset()
+      this.#shortLives = 0
+      this.#lostAt = nowMs
+    } else if (this.#lostAt !== -Infinity && this.#shortLives < MAX_SHORT_LIVES) {
+      this.#shortLives += 1
       this.#lostAt = nowMs
     }
-    this.#connectedAt = undefined
   }
 
   /** Starts again with short delays, for example after a change of the network. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
+import { MAX_SHORT_LIVES } from '../src/backoff.ts'
 import { Backoff } from '../src/index.ts'
 import { parseRetryAfter } from '../src/websocket/rejected-upgrade.ts'
 
@@ -47,6 +48,31 @@ describe('Backoff', () => {
     expect(longest(33_000)).toBe(30_000)
     expect(longest(33_000, 'slow')).toBe(60_000)
     expect(Math.round(backoff.next())).toBe(30_000)
+  })
+
+  it('stays below two seconds after shorter ones that follow it, as long as they are few', () => {
+    const backoff = new Backoff({ random: high, resetAfterMs: 5000 })
+    const longest = (nowMs: number): number =>
+      Math.round(Math.max(...Array.from({ length: 8 }, () => backoff.next({}, nowMs))))
+    let nowMs = 0
+    const live = (ms: number): void => {
+      backoff.connected(nowMs)
+      nowMs += ms
+      backoff.lost(nowMs)
+    }
+    live(5000)
+    for (let times = 0; times < MAX_SHORT_LIVES; times += 1) {
+      nowMs += 60_000 // longer than the delays are short
+      live(3000)
+      expect(longest(nowMs + 29_999)).toBe(2000)
+      expect(longest(nowMs + 30_000)).toBe(30_000)
+    }
+    nowMs += 60_000
+    live(3000)
+    expect(longest(nowMs)).toBe(30_000)
+    live(5000)
+    live(3000)
+    expect(longest(nowMs)).toBe(2000)
   })
 
   it('starts again after a connection that lived long enough, and not after a shorter one', () => {

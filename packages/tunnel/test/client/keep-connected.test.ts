@@ -104,6 +104,16 @@ describe('the waits between attempts', () => {
     expect(await ended).toBe('stopped')
   })
 
+  test('are two seconds at most after a session of 3 s of a peer that lived before', async () => {
+    const plan = [LIVED_MS, ...repeated(25), 3000, ...repeated(4)]
+    const { stop, ended, delays } = attempts(plan, undefined, ALMOST_1)
+    await vi.advanceTimersByTimeAsync(300_000)
+    expect(delays.slice(22, 26)).toEqual([15_000, 15_000, 15_000, 15_000])
+    expect(delays.slice(26)).toEqual([2000, 2000, 2000, 2000, 2000])
+    stop.abort()
+    void ended
+  })
+
   test('grow at once after a session that did not live', async () => {
     const { stop, ended, delays } = attempts(
       [...repeated(5), 10, ...repeated(40)],
