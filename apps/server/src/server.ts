@@ -374,16 +374,19 @@ export class Server {
     // These ports are closed first; that resolves when the last connection has ended. The admin port
     // stays open to the end, to tell that the server is not ready.
     const { proxy, upstream: agents } = this.listeners
-    const ports = [proxy, agents]
     const acceptQueued = delayMs !== undefined
+    await agents.free({ signal, acceptQueued })
+    // What connects after the close waits for the next process, which starts when this one has ended: visitors
+    // are accepted while it waits for those that are idle.
+    if (proxy.isShared) await this.edge.settle({ idleMs, requestMs: 0, signal })
     // Before the visitors are looked at: those that come out of the queues need their agents too.
-    await Promise.all(ports.map(async (one) => await one.free({ signal, acceptQueued })))
+    await proxy.free({ signal, acceptQueued })
     // Those that began in the delay, after the time of the others.
     const passedMs = performance.now() - beganAt
     using _late = this.#endLongLivedAfter(Math.max(0, (longLivedMs ?? Infinity) - passedMs))
-    const freed = ports.map((one) => one.close({ signal }).catch(() => {}))
+    const freed = [proxy, agents].map((one) => one.close({ signal }).catch(() => {}))
     const requestMs = delayMs === undefined ? 0 : REQUEST_MS
-    await this.edge.settle({ idleMs, requestMs, signal })
+    await this.edge.settle({ idleMs: proxy.isShared ? 0 : idleMs, requestMs, signal })
     upstream.letGo()
     await this.#drain(signal)
     await Promise.all(freed)

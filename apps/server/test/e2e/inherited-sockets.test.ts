@@ -83,6 +83,26 @@ test('a socket that other machines reach needs credentials, as an address in the
   expect(server.stderr).toContain('proxy.bind_addr')
 })
 
+test('visitors are served while a stop waits for idle ones', async () => {
+  const held = heldPorts()
+  const service = await httpService((_, response) => response.end('hello'))
+  const server = serverWith(held, ['--drain.delay', '0s', '--drain.idle', '1m'])
+  await server.event('ready')
+  const ports = { proxy: held.proxy.port, upstream: held.upstream.port, admin: held.admin.port }
+  await startAgent('http', 'web', service.port, { process: server, ports })
+  const idle = connect(held.proxy.port, '127.0.0.1')
+  idle.write('GET / HTTP/1.1\r\nhost: web.localhost\r\n\r\n')
+  await once(idle, 'data')
+  server.kill('SIGTERM')
+  await server.line(/stopping/)
+  // No other process accepts; the port would be closed within some of these.
+  for (let count = 0; count < 50; count += 1) {
+    expect((await visit(held.proxy.port)).status).toBe(200)
+  }
+  idle.destroy()
+  expect((await server.exited).code).toBe(0)
+})
+
 test(`${RESTARTS} restarts refuse no connection, and what came in between is served`, async () => {
   const held = heldPorts()
   const service = await httpService((_, response) => response.end('hello'))

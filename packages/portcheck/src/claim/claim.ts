@@ -193,6 +193,11 @@ export class Claim {
     })
   }
 
+  /** Whether another process keeps all its sockets open. @internal */
+  get isShared(): boolean {
+    return this.#sockets.every(({ isShared = false }) => isShared)
+  }
+
   /** The server that adopted the claim. @internal */
   get adopter(): Server | undefined {
     return this.#adopter

@@ -134,6 +134,11 @@ export class Listeners {
     )
   }
 
+  /** Whether another process keeps every socket open, such as a service manager. */
+  get isShared(): boolean {
+    return this.#claims.length > 0 && this.#claims.every(({ isShared }) => isShared)
+  }
+
   /**
    * Returns the number of open connections, of connections that the access lists denied, and of
    * connections that could not be accepted, for lack of file descriptors or memory.
