@@ -8,6 +8,7 @@ import { type Departure, type KeptConnection, NETWORK_CHECK_MS, SILENT } from '.
 import type { Listener } from './listener.ts'
 import { MAX_TIMER_MS } from '../limits.ts'
 import { LivenessProbe } from '../protocol/liveness-probe.ts'
+import { RejectionRate, TAKEN_REJECTED } from '../protocol/rejection-rate.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import { rightEndedError, TunnelSession } from '../protocol/tunnel-session.ts'
@@ -73,6 +74,7 @@ export class ListenSession implements KeptConnection {
   readonly #settled = new Set<(answered: boolean) => void>()
   readonly #leave: (departure: Departure) => void
   readonly #probe: LivenessProbe
+  readonly #rejected = new RejectionRate(TAKEN_REJECTED)
   #nextId = 1
   #over = false
   #isLeft = false
@@ -286,6 +288,8 @@ export class ListenSession implements KeptConnection {
         break
       }
       case 'malformed': {
+        // Each is a line in the log of the agent.
+        if (!this.#rejected.take()) break
         const { endpoint, requestId, code, message: text } = message
         for (const one of this.#registered) {
           if (one.endpoint === endpoint) one.malformed({ endpoint, requestId, code, message: text })

@@ -16,6 +16,7 @@ import type { ControlMessage, RejectedAnswer } from '../protocol/control-message
 import type { Endpoint } from '../protocol/endpoint.ts'
 import { LivenessProbe } from '../protocol/liveness-probe.ts'
 import type { Register } from './judge-registration.ts'
+import { RejectionRate, TOLD_REJECTED } from '../protocol/rejection-rate.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import { GO_AWAY, TunnelSession } from '../protocol/tunnel-session.ts'
@@ -74,9 +75,6 @@ const FULL_LOG_MS = 60_000
 const FULL_HINT =
   'raise connect.connections at the agent, or limit what its visitors may do at once'
 
-/** Rejected answers that an agent is told of at once; one more every second. */
-const MAX_TOLD_REJECTED = 10
-
 /** Streams an agent may open: the control stream, and room for what a later version may add. */
 export const MAX_INBOUND_STREAMS = 8
 
@@ -105,9 +103,7 @@ export class UpstreamSession implements Upstream {
   /** Until the agent wants its long-lived connections ended. */
   #longLived: Disposable | undefined
   #loggedFullAtMs = -Infinity
-  /** How many rejected answers the agent may be told of, as of then. */
-  #untoldRejected = MAX_TOLD_REJECTED
-  #toldRejectedAtMs = 0
+  readonly #toldRejected = new RejectionRate(TOLD_REJECTED)
   /** Since when the agent owes an answer, and how many bytes had come by then. */
   #doubtedAtMs: number | undefined
   #doubtedBytes = 0
@@ -325,12 +321,7 @@ export class UpstreamSession implements Upstream {
   /** @inheritdoc */
   answerRejected(rejected: RejectedAnswer): void {
     if (this.protocol === 'piko' || this.#leaving.signal.aborted) return
-    const nowMs = performance.now()
-    const gained = (nowMs - this.#toldRejectedAtMs) / 1000
-    this.#toldRejectedAtMs = nowMs
-    this.#untoldRejected = Math.min(MAX_TOLD_REJECTED, this.#untoldRejected + gained)
-    if (this.#untoldRejected < 1) return // the log of the server has all of them
-    this.#untoldRejected -= 1
+    if (!this.#toldRejected.take()) return // the log of the server has all of them
     this.#session.send({ type: 'malformed', ...rejected })
   }
 
