@@ -1,6 +1,7 @@
 /** The code of a problem with a command line or a file of Piko, stable between minor versions. */
 export type ProgramErrorCode =
   | 'CONFIG_SECRET_EXPOSED'
+  | 'CONFIG_FILE_WRITABLE'
   | 'CONFIG_FLAG_UNKNOWN'
   | 'CONFIG_FLAG_VALUE'
   | 'CONFIG_COMMAND_UNKNOWN'
@@ -12,6 +13,7 @@ export type ProgramErrorCode =
 /** What each code means. They begin with CONFIG as those of `@proj/config`, beside which they are listed. */
 export const PROGRAM_ERRORS: Readonly<Record<ProgramErrorCode, string>> = Object.freeze({
   CONFIG_SECRET_EXPOSED: 'a secret on the command line can be seen in the process list',
+  CONFIG_FILE_WRITABLE: 'every user of the machine can change the default configuration file',
   CONFIG_FLAG_UNKNOWN: 'a flag does not exist, or not for this command',
   CONFIG_FLAG_VALUE: 'a flag has no value, or a value where it takes none',
   CONFIG_COMMAND_UNKNOWN: 'a command does not exist',

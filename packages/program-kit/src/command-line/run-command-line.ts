@@ -2,6 +2,8 @@
  * From the words on the command line to the exit code: help, version, mistakes, the commands every
  * program has, and then the program's own. Both programs behave alike because this is the only way in.
  */
+import { stat } from 'node:fs/promises'
+
 import {
   configDirectories,
   type Dialect,
@@ -227,7 +229,7 @@ async function findDefaultFile(
 ): Promise<{ readonly files: readonly string[]; readonly problems: readonly Problem[] }> {
   const directories = configDirectories(directory, { env })
   const { path, places } = await findFile({ names, directories, ...options })
-  const problems = places
+  const problems: Problem[] = places
     .filter(({ found }) => found === 'unreadable' || found === 'directory')
     .map((place) => ({
       code: 'CONFIG_FILE_UNREADABLE',
@@ -243,7 +245,29 @@ async function findDefaultFile(
             hint: 'give read access, or name the file to use with --config',
           }),
     }))
-  return { files: path === undefined ? [] : [path], problems }
+  if (path === undefined) return { files: [], problems }
+  if (await isWritableByAll(path)) {
+    problems.push({
+      code: 'CONFIG_FILE_WRITABLE',
+      severity: 'warning',
+      origin: { kind: 'file', path, line: 0, column: 0 },
+      message: 'every user of this machine can change this default configuration file',
+      hint: `chmod o-w ${path}`,
+    })
+  }
+  return { files: [path], problems }
+}
+
+/** Windows has no such permission: its files look writable. */
+async function isWritableByAll(path: string): Promise<boolean> {
+  if (process.platform === 'win32') return false
+  try {
+    const status = await stat(path)
+    return status.isFile() && (status.mode & 0o002) !== 0
+  } catch {
+    // It is gone; reading it reports that.
+    return false
+  }
 }
 
 /** Fields of the JSON are only added. */

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
@@ -191,6 +191,19 @@ describe('the default file', () => {
     home.write('.config/thing/thing.yaml', 'size: 5\n')
     const again = await seen?.load({})
     expect(again?.ok && again.settings.size).toBe(5)
+  })
+
+  test('that every user can change is warned of', async () => {
+    using home = temporaryDirectory()
+    const file = home.write('.config/thing/thing.yaml', 'size: 4\n')
+    chmodSync(file, 0o664)
+    const env = { HOME: home.path }
+    expect((await run(['greet', 'you'], { env })).stderr).toBe('')
+    chmodSync(file, 0o666)
+    const { code, stderr } = await run(['greet', 'you'], { env })
+    expect([code, stderr]).toEqual([0, expect.stringContaining(`hint: chmod o-w ${file}`)])
+    const named = await run(['greet', 'you', '--config', file], { env })
+    expect(named.stderr).toBe('')
   })
 
   test('that cannot be read is passed over with a warning; a mistake in one is an error', async () => {
