@@ -146,9 +146,13 @@ function signalTo(pid: number, signal: NodeJS.Signals): void {
 }
 
 /** Variables of the user that would change what the programs do. */
-function clean(): Record<string, undefined> {
+function clean(): Record<string, string | undefined> {
   const names = Object.keys(process.env).filter((name) =>
     /^(?:ADIT_|https?_proxy$|all_proxy$|no_proxy$)/i.test(name),
   )
-  return Object.fromEntries(names.map((name) => [name, undefined]))
+  // The last one: without the default file of the user.
+  return {
+    ...Object.fromEntries(names.map((name) => [name, undefined])),
+    XDG_CONFIG_HOME: '/nonexistent',
+  }
 }

@@ -4,11 +4,15 @@ import { spawned, type Spawned, type SpawnedOptions } from '@proj/testkit/spawne
 const BIN = fileURLToPath(new URL('../../bin/adit.js', import.meta.url))
 
 /** Variables of whoever runs the tests that would change what the program does. */
-const CLEAN = Object.fromEntries(
-  Object.keys(process.env)
-    .filter((name) => /^(ADIT_|https?_proxy$|all_proxy$|no_proxy$)/i.test(name))
-    .map((name) => [name, undefined]),
-)
+const CLEAN: Readonly<Record<string, string | undefined>> = {
+  ...Object.fromEntries(
+    Object.keys(process.env)
+      .filter((name) => /^(ADIT_|https?_proxy$|all_proxy$|no_proxy$)/i.test(name))
+      .map((name) => [name, undefined]),
+  ),
+  // The default file of the user.
+  XDG_CONFIG_HOME: '/nonexistent',
+}
 
 /** Starts `adit` with these arguments and nothing else. */
 export function adit(args: readonly string[], options: SpawnedOptions = {}): Spawned {

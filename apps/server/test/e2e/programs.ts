@@ -11,11 +11,15 @@ const SERVER = fileURLToPath(new URL('../../bin/adit-server.js', import.meta.url
 const AGENT = fileURLToPath(new URL('../../../agent/bin/adit.js', import.meta.url))
 
 /** Variables of whoever runs the tests that would change what the programs do. */
-const CLEAN = Object.fromEntries(
-  Object.keys(process.env)
-    .filter((name) => /^(ADIT_|https?_proxy$|all_proxy$|no_proxy$)/i.test(name))
-    .map((name) => [name, undefined]),
-)
+const CLEAN: Readonly<Record<string, string | undefined>> = {
+  ...Object.fromEntries(
+    Object.keys(process.env)
+      .filter((name) => /^(ADIT_|https?_proxy$|all_proxy$|no_proxy$)/i.test(name))
+      .map((name) => [name, undefined]),
+  ),
+  // The default file of the user.
+  XDG_CONFIG_HOME: '/nonexistent',
+}
 
 /** How a program is started. */
 export interface ProgramOptions extends SpawnedOptions {
