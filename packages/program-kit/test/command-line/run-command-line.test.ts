@@ -202,6 +202,11 @@ describe('the default file', () => {
     chmodSync(file, 0o666)
     const { code, stderr } = await run(['greet', 'you'], { env })
     expect([code, stderr]).toEqual([0, expect.stringContaining(`hint: chmod o-w ${file}`)])
+    const { stdout } = await run(['config', 'check', '--json'], { env })
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: true,
+      problems: [{ code: 'CONFIG_FILE_WRITABLE', severity: 'warning', origin: { path: file } }],
+    })
     const named = await run(['greet', 'you', '--config', file], { env })
     expect(named.stderr).toBe('')
   })
