@@ -478,7 +478,7 @@ function construct(options: ServerOptions): ServerParts {
   }
   const names = {
     reservations: store.reservations,
-    nameRetryAfterMs: TUNNEL_LIMITS.nameRetryAfterMs.default,
+    nameRetryAfterMs: nameRetryAfterMs(probeTimeoutMs),
   }
   const peer = { addressOf, certificateOf }
   const budget = new ConnectionBudget(options.connections)
@@ -622,6 +622,14 @@ async function listenOn(
     },
   ])
   return { proxy, upstream, admin }
+}
+
+/**
+ * When an agent asks again for a name that another one has. By then the ping that its request has caused must
+ * be answered or not: an exclusive agent that is rejected twice ends.
+ */
+function nameRetryAfterMs(probeMs = TUNNEL_LIMITS.probeTimeoutMs.default): number {
+  return Math.max(TUNNEL_LIMITS.nameRetryAfterMs.default, probeMs * 1.5)
 }
 
 function readinessOf(

@@ -196,3 +196,10 @@ async function breakableNetwork(target: number): Promise<{ port: number; change:
     },
   }
 }
+
+test('an exclusive agent takes over from one that does not answer, however long the ping of the server may take', async () => {
+  const server = await startServer(undefined, ['--names.probe-timeout', '4s'])
+  const hanging = await startAgent('http', 'web', 3001, server)
+  hanging.kill('SIGSTOP')
+  await startAgent('http', 'web', 3002, server, ['--exclusive'])
+})

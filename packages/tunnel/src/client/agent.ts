@@ -75,8 +75,8 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #closing = new Set<AgentLink>()
   /** Servers that have rejected a listener and are not asked again, by listener. */
   readonly #refusedBy = new WeakMap<Listener, Set<string>>()
-  /** When an exclusive listener that had not served was rejected first, a time of `performance.now`. */
-  readonly #keptOffSince = new WeakMap<Listener, number>()
+  /** When a server rejected an exclusive listener that had not served first, times of `performance.now` by URL. */
+  readonly #keptOffSince = new WeakMap<Listener, Map<string, number>>()
   /** The last rejection of each listener, so that it is logged once. */
   readonly #refusals = new WeakMap<Listener, string>()
   #nextPosition = 0
@@ -375,9 +375,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       message,
     )
     this.#tell(() => this.emit('refused', listener, error))
-    if (error.retryAfterMs !== undefined && !this.#isKeptOff(listener, error.retryAfterMs, error)) {
-      return
-    }
+    if (retryAfterMs !== undefined && !this.#isKeptOff(url, listener, retryAfterMs, code)) return
     const refusedBy = this.#refusedBy.get(listener) ?? new Set()
     this.#refusedBy.set(listener, refusedBy.add(url))
     // The other servers may grant what this one does not.
@@ -389,12 +387,14 @@ export class Agent extends EventEmitter<AgentEvents> {
    * Whether an exclusive listener that has not served yet has been rejected for so long that the other agent is
    * there: the server pings it at the first request, and says when the answer is known.
    */
-  #isKeptOff(listener: Listener, retryAfterMs: number, error: TunnelError): boolean {
+  #isKeptOff(url: string, listener: Listener, retryAfterMs: number, code: string): boolean {
     const isFirst = listener.exclusive && !listener.hasServed
-    if (!isFirst || error.code !== 'TUNNEL_NAME_IN_USE') return false
+    if (!isFirst || code !== 'TUNNEL_NAME_IN_USE') return false
     const nowMs = performance.now()
-    const sinceMs = this.#keptOffSince.get(listener) ?? nowMs
-    this.#keptOffSince.set(listener, sinceMs)
+    // Each server finds out by itself whether the agents that it knows are there.
+    const since = this.#keptOffSince.get(listener) ?? new Map<string, number>()
+    const sinceMs = since.get(url) ?? nowMs
+    this.#keptOffSince.set(listener, since.set(url, sinceMs))
     // Every session asks; a timer may be early by less than a tenth.
     return nowMs - sinceMs >= retryAfterMs * 0.9
   }

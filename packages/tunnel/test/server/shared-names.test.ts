@@ -8,6 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { Agent } from '../../src/client/agent.ts'
 import type { Listener } from '../../src/client/listener.ts'
 import { isTunnelError } from '../../src/errors.ts'
+import type { Grant } from '../../src/server/authorization.ts'
 import type { Upstream } from '../../src/server/upstream-registry.ts'
 import { controlOf } from '../protocol/control-peer.ts'
 import { at, connectPeer, startPikoServer, startServer, type TestServer } from '../peers.ts'
@@ -109,6 +110,30 @@ describe('an exclusive agent', () => {
     const { error } = await listener.closed
     expect(isTunnelError(error, 'TUNNEL_NAME_IN_USE')).toBe(true)
     expect(server.registry.agents(at('web'))).toBe(1)
+  })
+
+  test('asks each of several servers twice, whatever the others said', async () => {
+    const seen: unknown[] = []
+    const first = await startServer(SOON)
+    const toldOften = async (): Promise<Grant> => {
+      await until(() => seen.length > 1)
+      return { identity: 'a', tenant: '', permits: () => true }
+    }
+    const late = await startServer({
+      nameRetryAfterMs: 150,
+      authorize: async ({ headers }) =>
+        headers.authorization === undefined
+          ? { identity: 'a', tenant: '', permits: () => true }
+          : await toldOften(),
+    })
+    await serving(first)
+    await serving(late)
+    const agent = new Agent({ url: [first.url, late.url], token: 'late' })
+    onTestFinished(() => agent.destroy())
+    agent.on('refused', (_, { retryAfterMs }) => seen.push(retryAfterMs))
+    const { error } = await agent.listen('web', { exclusive: true }).closed
+    expect(isTunnelError(error, 'TUNNEL_NAME_IN_USE')).toBe(true)
+    expect(seen.filter((ms) => ms === 150).length).toBeGreaterThan(1)
   })
 
   test('that has served the name waits for it', async () => {
