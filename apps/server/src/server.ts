@@ -454,7 +454,8 @@ function construct(options: ServerOptions): ServerParts {
   auditNames(registry, store.audit)
   const returning = new ReturningEndpoints({
     ...options.ready,
-    before: awaited,
+    // What the process before was still waiting for is in the store only.
+    before: store.served.before.length > 0 ? store.served.before : awaited,
     registry,
     served: store.served,
     logger,

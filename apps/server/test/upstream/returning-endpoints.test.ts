@@ -7,7 +7,7 @@ import { Agent, forward } from '@proj/tunnel'
 import type { Endpoint } from '@proj/tunnel/server'
 import { expect, onTestFinished, test } from 'vitest'
 
-import type { Server } from '../../src/server.ts'
+import type { ExpectedEndpoints, Server } from '../../src/server.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
 import type { ReadyOptions } from '../../src/upstream/returning-endpoints.ts'
 import { startServer } from '../tunnel-fixture.ts'
@@ -29,7 +29,11 @@ interface Started {
 }
 
 /** A server whose process before it served these endpoints. */
-async function startedAfter(before: readonly Endpoint[], ready: ReadyOptions): Promise<Started> {
+async function startedAfter(
+  before: readonly Endpoint[],
+  ready: ReadyOptions,
+  more: { readonly expected?: ExpectedEndpoints } = {},
+): Promise<Started> {
   const directory = temporaryDirectory()
   onTestFinished(() => directory[Symbol.dispose]())
   const first = open(directory.path)
@@ -37,7 +41,7 @@ async function startedAfter(before: readonly Endpoint[], ready: ReadyOptions): P
   first.close()
   const logger = new RecordingLogger()
   const store = open(directory.path)
-  const server = await startServer({}, [], undefined, {}, { store, ready, logger })
+  const server = await startServer({}, [], undefined, {}, { store, ready, logger, ...more })
   onTestFinished(() => server.destroy())
   return { server, logger, store }
 }
@@ -89,6 +93,32 @@ test('without a share it is ready at once, and tells how many are back', async (
     200,
     { ready: true, state: 'ready', endpoints: { before: 2, back: 1, needed: 0 } },
   ])
+})
+
+test('after an upgrade it waits for those that the process before was waiting for', async () => {
+  const expected = { endpoints: named('a'), startLeftMs: 0 } // visitors do not wait for b any more
+  const ready = { endpoints: 100, timeoutMs: 60_000 }
+  const { server } = await startedAfter(named('a', 'b'), ready, { expected })
+  await serve(server, 'a')
+  expect(await readiness(server)).toMatchObject([
+    503,
+    { state: 'waiting', endpoints: { before: 2, back: 1, needed: 2 } },
+  ])
+  await serve(server, 'b')
+  expect(await readiness(server)).toMatchObject([200, {}])
+})
+
+test('ten thousand endpoints of before are counted, written and forgotten', async () => {
+  const many = named(...Array.from({ length: 10_000 }, (_, index) => `e${index}`))
+  const { server, store } = await startedAfter(many, { endpoints: 90, timeoutMs: 1 })
+  await until(async () => (await fetchStatus(server)) === 200)
+  expect(await readiness(server)).toMatchObject([
+    200,
+    { endpoints: { before: 10_000, back: 0, needed: 9_000 } },
+  ])
+  server.destroy()
+  store.close()
+  expect(open(pathOf(store).dir).served.before).toEqual([])
 })
 
 test('the first server of a directory is ready at once', async () => {
