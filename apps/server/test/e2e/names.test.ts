@@ -201,5 +201,6 @@ test('an exclusive agent takes over from one that does not answer, however long 
   const server = await startServer(undefined, ['--names.probe-timeout', '4s'])
   const hanging = await startAgent('http', 'web', 3001, server)
   hanging.kill('SIGSTOP')
-  await startAgent('http', 'web', 3002, server, ['--exclusive'])
+  const next = await startAgent('http', 'web', 3002, server, ['--exclusive'])
+  expect(next.stderr).toContain('name-in-use') // it was rejected first
 })
