@@ -76,6 +76,10 @@ export class Upgrade {
       this.#onDone()
       return { successor: successor.pid }
     } catch (error) {
+      if (signal.aborted) {
+        logger.info({}, 'upgrade ended: the agent is stopping')
+        return { why: 'the agent is stopping' }
+      }
       const why = error instanceof Error ? error.message : String(error)
       logger.error({ why }, 'upgrade failed: this process continues to run')
       return { why }

@@ -452,6 +452,22 @@ test('a successor that does not answer in time is ended, and the agent goes on',
   expect((await visit(server.ports.proxy)).status).toBe(200)
 })
 
+test('an agent that is told to stop during an upgrade stops, and says so', async () => {
+  const service = await httpService((_, response) => response.end('hello'))
+  const server = await startServer()
+  const web = ['http', 'web', String(service.port), ...connectTo(server, 'upstream')]
+  const { process: agent } = await upgradable(web)
+  server.process.kill('SIGSTOP') // so the successor cannot take over before the stop
+  agent.kill('SIGUSR2')
+  await agent.line(/starting the successor/)
+  agent.kill('SIGTERM')
+  await agent.line(/upgrade (ended|failed)/)
+  server.process.kill('SIGCONT')
+  expect(await agent.exited).toEqual({ code: 0, signal: null })
+  expect(agent.stderr).toContain('upgrade ended: the agent is stopping')
+  expect(agent.stderr).not.toContain('continues to run')
+})
+
 test('SIGUSR2 upgrades too, and the successor gets the signal next time', async () => {
   const service = await httpService((_, response) => response.end('hello'))
   const server = await startServer()
