@@ -16,13 +16,8 @@ export const UPGRADE_SERVER: RestartScenario = {
   stage: {},
   load: LONG_LIVED,
   times: 2,
-  async act({ stage, load, answered }) {
-    const finish = await load.open()
-    const before = await stage.upgradeServer(0)
-    await answered(100)
-    await finish()
-    await stage.gone(before)
-  },
+  act: async (scene) =>
+    await upgradeBesideOpen(scene, async (stage) => await stage.upgradeServer(0)),
 }
 
 export const UPGRADE_AGENT: RestartScenario = {
@@ -32,13 +27,20 @@ export const UPGRADE_AGENT: RestartScenario = {
   stage: {},
   load: LONG_LIVED,
   times: 2,
-  async act({ stage, load, answered }) {
-    const finish = await load.open()
-    const before = await stage.upgradeAgent(stage.agents[0])
-    await answered(100)
-    await finish()
-    await stage.gone(before)
-  },
+  act: async (scene) =>
+    await upgradeBesideOpen(scene, async (stage) => await stage.upgradeAgent(stage.agents[0])),
+}
+
+/** Upgrades a program while connections are open that end after it. */
+async function upgradeBesideOpen(
+  { stage, load, answered }: RestartScene,
+  upgrade: (stage: RestartScene['stage']) => Promise<number>,
+): Promise<void> {
+  const finish = await load.open()
+  const before = await upgrade(stage)
+  await answered(100)
+  await finish()
+  await stage.gone(before)
 }
 
 export const RESTART_AGENTS: RestartScenario = {
