@@ -25,7 +25,7 @@ export const PLATFORMS = {
 }
 
 /** Major version of Node that can build executables of modules in one step. */
-const OLDEST_BUILDER = 26
+export const OLDEST_BUILDER = 26
 
 /**
  * Writes `adit` and `adit-server` for a platform. Needs no build.

@@ -9,8 +9,9 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { buildExecutables, PLATFORMS } from './build-executables.mjs'
+import { buildExecutables, OLDEST_BUILDER, PLATFORMS } from './build-executables.mjs'
 import { checkExecutables } from './check-executables.mjs'
+import { missingPrograms } from './programs.mjs'
 import { packRelease } from './release-packages.mjs'
 import { filesBelow, readManifest, ROOT } from './workspace.mjs'
 
@@ -27,11 +28,11 @@ mkdirSync(join(TARGET, 'npm'), { recursive: true })
 await packRelease(ROOT, join(TARGET, 'npm'), { commit })
 
 const ours = `${process.platform}-${process.arch}`
-const isBuilder = Number(process.versions.node.split('.')[0]) >= 26
+const obstacle = obstacleToExecutables()
 const others = process.argv.slice(2).filter((platform) => platform !== ours)
 /** @type {string[]} */
 const notes = []
-if (isBuilder && PLATFORMS[ours] !== undefined) {
+if (obstacle === undefined) {
   for (const platform of [ours, ...others]) {
     const folder = mkdtempSync(join(tmpdir(), 'adit-dist-'))
     try {
@@ -44,10 +45,20 @@ if (isBuilder && PLATFORMS[ours] !== undefined) {
     }
   }
 } else {
-  notes.push(`no executables: they are built by Node 26 or newer, this is ${process.version}`)
+  notes.push(`no executables: ${obstacle}`)
 }
 for (const line of table()) console.log(line)
 for (const note of notes) console.log(`note: ${note}`)
+
+/** @returns {string | undefined} why this machine builds no executables; undefined: it does */
+function obstacleToExecutables() {
+  if (PLATFORMS[ours] === undefined) return `there are none for ${ours}`
+  if (Number(process.versions.node.split('.')[0]) < OLDEST_BUILDER) {
+    return `they are built by Node ${OLDEST_BUILDER} or newer, this is ${process.version}`
+  }
+  const [xz] = missingPrograms([{ name: 'xz', debian: 'xz-utils', usedFor: 'their archives' }])
+  return xz && `${xz.name} (${xz.debian}) is not installed`
+}
 
 /**
  * @param {string} folder

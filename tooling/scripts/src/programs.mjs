@@ -1,6 +1,6 @@
 // @ts-check
-// Programs of the system that some tests and the benchmark run against: real proxies, a real
-// nginx. Each is optional: a test that misses one skips itself and says so.
+// Programs of the system that some tests, the benchmark and `pnpm dist` use: real proxies, a real nginx.
+// Each is optional: what misses one is skipped, and says so.
 // Run by itself with --apt it prints the Debian packages to install for those that are missing.
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -25,8 +25,11 @@ export const OPTIONAL_PROGRAMS = [
     debian: 'libglib2.0-bin gsettings-desktop-schemas',
     usedFor: 'the proxy settings of a desktop',
   },
-  { name: 'haproxy', debian: 'haproxy', usedFor: 'the load balancers of docs/operations.md' },
-  { name: 'haproxy', debian: 'haproxy', usedFor: 'dialing through TLS to a proxy' },
+  {
+    name: 'haproxy',
+    debian: 'haproxy',
+    usedFor: 'the load balancers of docs/operations.md, and dialing through TLS to a proxy',
+  },
   { name: 'ip', debian: 'iproute2', usedFor: 'network namespaces' },
   { name: 'microsocks', debian: 'microsocks', usedFor: 'dialing through SOCKS' },
   {
@@ -42,6 +45,7 @@ export const OPTIONAL_PROGRAMS = [
   { name: 'ssh', debian: 'openssh-client', usedFor: 'dialing through ssh -D' },
   { name: 'sshd', debian: 'openssh-server', usedFor: 'dialing through ssh -D' },
   { name: 'tinyproxy', debian: 'tinyproxy', usedFor: 'dialing through an HTTP proxy' },
+  { name: 'xz', debian: 'xz-utils', usedFor: 'the archives of the executables of pnpm dist' },
 ]
 
 // daemons are in the sbin folders, which are not on the path of every account
