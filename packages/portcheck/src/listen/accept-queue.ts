@@ -31,8 +31,15 @@ function head(path: string): string {
   let file: number | undefined
   try {
     file = openSync(path, 'r')
-    const bytes = Buffer.alloc(MAX_BYTES)
-    return bytes.toString('latin1', 0, readSync(file, bytes, 0, MAX_BYTES, null))
+    const bytes = Buffer.allocUnsafe(MAX_BYTES)
+    let length = 0
+    let read = -1
+    // One read of the kernel's is a page at most, some 27 lines.
+    while (read !== 0 && length < MAX_BYTES) {
+      read = readSync(file, bytes, length, MAX_BYTES - length, null)
+      length += read
+    }
+    return bytes.toString('latin1', 0, length)
   } catch {
     return ''
   } finally {

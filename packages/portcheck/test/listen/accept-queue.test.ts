@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 
-import { parseQueued } from '../../src/listen/accept-queue.ts'
+import { expect, onTestFinished, test } from 'vitest'
+
+import { hasQueued, parseQueued } from '../../src/listen/accept-queue.ts'
 
 // The columns after rx_queue are left out, except one.
 const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when'
@@ -23,3 +26,25 @@ test.each([
 ])('%s', (_, text, port, expected) => {
   expect(parseQueued(text, new Set([port]))).toBe(expected)
 })
+
+test.runIf(process.platform === 'linux')(
+  'finds each of a hundred sockets of this machine',
+  async () => {
+    const ports = await Promise.all(
+      Array.from({ length: 100 }, async () => {
+        const server = createServer().listen(0, '127.0.0.1')
+        onTestFinished(() => void server.close())
+        await once(server, 'listening')
+        return (server.address() as AddressInfo).port // it listens on TCP
+      }),
+    )
+    expect(hasQueued(new Set(ports))).toBe(false)
+    for (const port of ports) {
+      const visitor = connect(port, '127.0.0.1').on('error', () => {})
+      onTestFinished(() => void visitor.destroy())
+    }
+    // Over loopback the kernel has connected them then, and no turn of the event loop has accepted one.
+    await new Promise<void>((resolve) => process.nextTick(resolve))
+    expect(ports.filter((port) => !hasQueued(new Set([port])))).toEqual([])
+  },
+)
