@@ -11,7 +11,8 @@ import { ProxyServer } from './proxy-server.ts'
  * @param url - the target with an empty path, such as `https://example.com/`: the scheme is http, https,
  * ws, wss, or tcp for a connection without TLS; `https` is also that of `dial` with TLS
  * @param host - host of the target, without brackets
- * @param signal - aborts when the dial ends, or when `timeouts.proxyMs` is over
+ * @param signal - aborts when the dial ends, or when `timeouts.proxyMs` is over; at once for the first request
+ * without TLS, which asks before its dial does and cannot wait for a Promise
  */
 export type FindProxy = (
   url: string,
@@ -39,7 +40,7 @@ export type FoundProxies =
 /** Most entries of an answer that are used. */
 const MAX_ENTRIES = 8
 
-/** Answers that are remembered, so that each proxy stays one object. */
+/** Most answers of one function that are remembered, so that each proxy stays one object. */
 const MAX_REMEMBERED = 64
 
 const remembered = new WeakMap<FindProxy, Map<string, readonly (ProxyServer | undefined)[]>>()
@@ -58,11 +59,13 @@ export function askAtOnce(
 ): ProxyServer | undefined {
   if (late.has(find)) return undefined
   try {
-    const found = find(urlOf(scheme, target), target.host, new AbortController().signal)
+    const asked = new AbortController()
+    const found = find(urlOf(scheme, target), target.host, asked.signal)
     if (!(found instanceof Promise)) return selectionsOf(find, found)[0]?.proxy
     late.add(find)
     // The dial asks again, and fails with its error.
     found.catch(() => {})
+    asked.abort()
     return undefined
   } catch {
     return undefined
@@ -80,7 +83,13 @@ export function urlOf(
   return `${protocol}://${isDefault ? authority.slice(0, -`:${port}`.length) : authority}/`
 }
 
-const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, ws: 80, https: 443, wss: 443 }
+/** Ports that the URL of a {@link FindProxy} leaves out, by its scheme. */
+export const DEFAULT_PORTS: Readonly<Record<string, number>> = {
+  http: 80,
+  ws: 80,
+  https: 443,
+  wss: 443,
+}
 
 /**
  * Reads an answer.
@@ -102,7 +111,9 @@ export function selectionsOf(find: FindProxy, found: FoundProxies): readonly Pro
 function parseRemembered(find: FindProxy, text: string): readonly (ProxyServer | undefined)[] {
   const known = remembered.get(find) ?? new Map<string, readonly (ProxyServer | undefined)[]>()
   remembered.set(find, known)
-  const parsed = known.get(text) ?? parseFoundProxies(text)
+  const before = known.get(text)
+  if (before !== undefined) return before
+  const parsed = parseFoundProxies(text)
   if (known.size >= MAX_REMEMBERED) known.clear()
   known.set(text, parsed)
   return parsed

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 
 import { DialError } from '../errors.ts'
 import { limitOf } from '../limit.ts'
-import type { FindProxy } from './find-proxy.ts'
+import { DEFAULT_PORTS, type FindProxy } from './find-proxy.ts'
 import { NO_PROXY_FORMS, isThisHost, parseNoProxy } from './no-proxy.ts'
 import {
   parseGnomeSettings,
@@ -26,15 +26,15 @@ export interface SystemProxyOptions {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined
 }
 
-/** The proxies of the system. Its JSON and inspection contain no password. */
+/** The proxies of the system. Its JSON and inspection contain no password of a proxy. */
 export interface SystemProxies {
   /** For the option `proxy`. Answers at once, from what was read. */
   readonly findProxy: FindProxy
   /** Where the settings are: `windows`, `macos`, `gnome`, or `none` where there are none to read. */
   readonly source: 'windows' | 'macos' | 'gnome' | 'none'
   /**
-   * Address of the PAC script of the system, which is not evaluated here; empty when the network names
-   * one (WPAD), undefined when there is none.
+   * Address of the PAC script of the system as it was set, which can contain a password; the script is not
+   * evaluated here. Empty when the network names one (WPAD), undefined when there is none.
    */
   readonly autoConfigUrl: string | undefined
 }
@@ -169,14 +169,14 @@ export function proxiesOf(
       : [`the system has a PAC script, which is not evaluated: ${shown}`]
   const findProxy: FindProxy = (url, host) => {
     // No URL object: an IPv6 address with a zone is in none.
-    const [, protocol = '', port = ''] = /^(\w+:).*?(?::(\d+))?\/$/.exec(url) ?? []
+    const [, scheme = '', port = ''] = /^(\w+):.*?(?::(\d+))?\/$/.exec(url) ?? []
     const entry = isThisHost(host)
       ? 'this host'
-      : noProxy.match(host, Number(port) || (DEFAULT_PORTS[protocol] ?? 0))
+      : noProxy.match(host, Number(port) || (DEFAULT_PORTS[scheme] ?? 0))
     if (entry !== undefined) {
       return { proxies: undefined, from: `the exceptions of the system: ${entry}`, warnings }
     }
-    const proxies = proxyFor(settings, protocol)
+    const proxies = proxyFor(settings, scheme)
     const from = proxies === undefined ? 'the system has no proxy' : 'the settings of the system'
     const [wrong] = noProxy.wrong
     // It could be meant for this target.
@@ -186,16 +186,9 @@ export function proxiesOf(
   return { findProxy, source, autoConfigUrl }
 }
 
-const DEFAULT_PORTS: Readonly<Record<string, number>> = {
-  'http:': 80,
-  'ws:': 80,
-  'https:': 443,
-  'wss:': 443,
-}
-
-function proxyFor({ http, https, socks }: SystemSettings, protocol: string): string | undefined {
-  if (protocol === 'https:' || protocol === 'wss:') return https ?? socks
-  return protocol === 'http:' || protocol === 'ws:' ? (http ?? socks) : socks
+function proxyFor({ http, https, socks }: SystemSettings, scheme: string): string | undefined {
+  if (scheme === 'https' || scheme === 'wss') return https ?? socks
+  return scheme === 'http' || scheme === 'ws' ? (http ?? socks) : socks
 }
 
 function wrongException(entry: string): DialError {

@@ -224,7 +224,13 @@ describe('plain requests', () => {
     const text = `PROXY 127.0.0.1:${proxy.port}`
     const target = `http://example.com:${web.port}/x`
     const now = createAgent({ proxy: () => text })
-    const later = createAgent({ proxy: async () => await Promise.resolve(text) })
+    const signals: AbortSignal[] = []
+    const later = createAgent({
+      proxy: async (_url, _host, signal) => {
+        signals.push(signal)
+        return await Promise.resolve(text)
+      },
+    })
     const request = async (agent: ReturnType<typeof createAgent>): Promise<string> =>
       new Promise((resolve, reject) => {
         get(target, { agent }, (response) => {
@@ -233,6 +239,9 @@ describe('plain requests', () => {
       })
     expect(await request(now)).toBe('200')
     await expect(request(later)).rejects.toMatchObject({ code: 'DIAL_PROXY_DENIED' })
+    // The first was asked while the request was made, which waits for nothing.
+    expect(signals.map(({ aborted }) => aborted)[0]).toBe(true)
+    expect(signals).toHaveLength(2)
     await fetch(target, { dispatcher: createDispatcher({ proxy: () => text }) })
     expect(proxy.lines).toEqual([
       `GET ${target}`,
