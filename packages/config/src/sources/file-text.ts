@@ -9,9 +9,6 @@ export const MAX_FILE_CHARACTERS: number = 4 * 1024 * 1024
 /** Most nodes after aliases are followed: a few lines of aliases could stand for billions. */
 export const MAX_NODES = 500_000
 
-/** Deepest nesting; no setting lies deeper than ten. */
-export const MAX_DEPTH = 32
-
 /** What a file held. */
 export interface FileText {
   /** The content; undefined when the file is empty or its syntax is wrong. */

@@ -52,14 +52,16 @@ export interface FoundFile {
 export async function findFile(options: FindFileOptions): Promise<FoundFile> {
   const { names, signal } = options
   const odd = names.find((name) => name === '' || /[/\\]/.test(name) || /^\.\.?$/.test(name))
-  if (odd !== undefined || names.length === 0) throw new TypeError('names are names of files')
+  if (odd !== undefined || names.length === 0) {
+    throw new TypeError('names must have at least one name of a file, and no path')
+  }
   const wanted = [...wayUp(options), ...(options.directories ?? [])]
   if (!wanted.every((directory) => isAbsolute(directory))) {
-    throw new TypeError('directories are absolute paths')
+    throw new TypeError('from and directories must be absolute paths')
   }
   const directories = [...new Set(wanted.map((directory) => resolve(directory)))]
   if (directories.length * names.length > MAX_PLACES) {
-    throw new RangeError(`a search has at most ${MAX_PLACES} places`)
+    throw new RangeError(`a search has at most ${MAX_PLACES} places: directories times names`)
   }
   const places: { path: string; found: 'taken' | 'missing' | 'directory' | 'unreadable' }[] = []
   for (const directory of directories) {
@@ -76,8 +78,8 @@ export async function findFile(options: FindFileOptions): Promise<FoundFile> {
 
 /**
  * Directories where programs keep their configuration, those of the user first: `$XDG_CONFIG_HOME/NAME` or
- * `~/.config/NAME`, then `/etc/NAME`; on Windows `%APPDATA%\NAME`, then `%ProgramData%\NAME`. What the
- * variables do not say is left out.
+ * `~/.config/NAME`, then `/etc/NAME`; on Windows `%APPDATA%\NAME`, then `%ProgramData%\NAME`. A
+ * directory whose variable is not set, or is no absolute path, is left out.
  *
  * @param name - name of the program
  */

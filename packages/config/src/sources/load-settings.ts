@@ -82,7 +82,8 @@ interface LoadReport {
 
 /**
  * Loads settings from files, environment and the sources of the program, the later ones winning:
- * default, files in order, files of variables, variables, layers in order. Mistakes do not reject; all of them are in the result.
+ * default, files in order, files of variables, variables, layers in order. Mistakes do not reject; all of
+ * them are in the result.
  *
  * Every file with an error counts, but a value that a stronger source replaces is not looked at.
  */

@@ -5,8 +5,8 @@
 import type { Origin } from './origin.ts'
 import { splitList } from './split-list.ts'
 
-/** Deepest nesting of JSON in a variable or flag; no setting lies deeper than ten. */
-const MAX_JSON_DEPTH = 32
+/** Deepest nesting of a file, variable or flag; no setting lies deeper than ten. */
+export const MAX_DEPTH = 32
 
 /** A single value; `text` is undefined for the null of YAML, which counts as not given. */
 export interface RawScalar {
@@ -102,7 +102,7 @@ export function objectsOf(node: RawNode): readonly RawNode[] | undefined {
 }
 
 function fromJson(value: unknown, origin: Origin, depth: number): RawNode {
-  if (depth > MAX_JSON_DEPTH) throw new RangeError('the JSON is too deep')
+  if (depth > MAX_DEPTH) throw new RangeError('the JSON is too deep')
   if (value === null) return { kind: 'scalar', text: undefined, origin }
   if (typeof value === 'string') return { kind: 'scalar', text: value, origin }
   if (typeof value === 'number' && losesDigits(value)) {

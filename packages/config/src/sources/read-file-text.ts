@@ -17,17 +17,11 @@ import {
 } from 'yaml'
 
 import { type ConfigErrorCode, isConfigError } from '../errors.ts'
-import {
-  type FileSource,
-  type FileText,
-  MAX_DEPTH,
-  MAX_FILE_CHARACTERS,
-  MAX_NODES,
-} from './file-text.ts'
+import { type FileSource, type FileText, MAX_FILE_CHARACTERS, MAX_NODES } from './file-text.ts'
 import type { FileOrigin } from './origin.ts'
 import type { Problem } from './problem.ts'
 import { quote } from '../printing/printable.ts'
-import type { RawMember, RawNode } from './raw-node.ts'
+import { MAX_DEPTH, type RawMember, type RawNode } from './raw-node.ts'
 
 const STAR_HINT = 'put the value in quotes; an address such as *:8080 can be written :8080'
 

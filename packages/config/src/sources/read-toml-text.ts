@@ -2,16 +2,10 @@
 import { type AST, ParseError, parseTOML } from 'toml-eslint-parser'
 
 import { type ConfigErrorCode, isConfigError } from '../errors.ts'
-import {
-  type FileSource,
-  type FileText,
-  MAX_DEPTH,
-  MAX_FILE_CHARACTERS,
-  MAX_NODES,
-} from './file-text.ts'
+import { type FileSource, type FileText, MAX_FILE_CHARACTERS, MAX_NODES } from './file-text.ts'
 import type { FileOrigin } from './origin.ts'
 import type { Problem } from './problem.ts'
-import type { RawMember, RawNode } from './raw-node.ts'
+import { MAX_DEPTH, type RawMember, type RawNode } from './raw-node.ts'
 
 /** Reads the text of a TOML file. */
 export function readTomlText(file: FileSource): FileText {
