@@ -1,4 +1,4 @@
-import type { Layer, LayerValue, Problem, SettingEntry, SettingsTree } from '@proj/config'
+import type { Layer, LayerValue, Origin, Problem, SettingEntry, SettingsTree } from '@proj/config'
 import {
   type RawNode,
   elementsOf,
@@ -79,38 +79,33 @@ function addFlag(
   const single: RawNode = { kind: 'scalar', text, origin: { kind: 'flag', name: shown } }
   const before = values.get(key)
   if (node.kind === 'setting' && isSecret(node) && !isPath) {
-    problems.push({
-      code: 'CONFIG_SECRET_EXPOSED',
-      severity: 'warning',
-      key,
-      origin: single.origin,
-      message: 'a secret on the command line is visible to every user of this machine',
-      hint: `use --${entry.flag}-file or the variable ${variable}`,
-    })
+    const hint = `use --${entry.flag}-file or the variable ${variable}`
+    problems.push(secretExposed(key, single.origin, hint))
   }
-  if (node.kind === 'objects') {
-    if (namesSecret(node.item, text)) {
-      problems.push({
-        code: 'CONFIG_SECRET_EXPOSED',
-        severity: 'warning',
-        key,
-        origin: single.origin,
-        message: 'a secret on the command line is visible to every user of this machine',
-        hint: `name a file of the secret, or use the variable ${variable}`,
-      })
-    }
-    const earlier = before?.node.kind === 'list' ? before.node.items : []
-    const items = [...earlier, ...(objectsOf(single) ?? [])]
-    values.set(key, { node: { kind: 'list', items, origin: single.origin }, isPath, baseDir })
-    return problems
+  if (node.kind === 'objects' && namesSecret(node.item, text)) {
+    const hint = `name a file of the secret, or use the variable ${variable}`
+    problems.push(secretExposed(key, single.origin, hint))
   }
   if (before && before.isPath !== isPath) problems.push(givenTwice(key, single))
-  if (node.kind === 'setting' && node.type.kind === 'list') {
+  const isList = node.kind === 'objects' || node.type.kind === 'list'
+  if (isList) {
     const earlier = before?.node.kind === 'list' ? before.node.items : []
-    const items = [...earlier, ...(elementsOf(single) ?? [])]
+    const added = node.kind === 'objects' ? objectsOf(single) : elementsOf(single)
+    const items = [...earlier, ...(added ?? [])]
     values.set(key, { node: { kind: 'list', items, origin: single.origin }, isPath, baseDir })
   } else values.set(key, { node: single, isPath, baseDir })
   return problems
+}
+
+function secretExposed(key: string, origin: Origin, hint: string): Problem {
+  return {
+    code: 'CONFIG_SECRET_EXPOSED',
+    severity: 'warning',
+    key,
+    origin,
+    message: 'a secret on the command line is visible to every user of this machine',
+    hint,
+  }
 }
 
 /** Whether the JSON of a list of objects has the key of a secret. */

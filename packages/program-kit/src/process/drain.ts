@@ -12,7 +12,7 @@ export const CLOSE_MS = 2_000
 export interface DrainTimes {
   /** How long it serves as before after it has said that it is not ready, ms. Absent: not at all. */
   readonly delayMs?: number
-  /** When connections without an end of their own are closed, ms from the begin. */
+  /** When connections without an end of their own are closed, ms after the drain begins. */
   readonly longLivedMs: number
 }
 
