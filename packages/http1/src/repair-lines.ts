@@ -3,14 +3,14 @@
  * the strict parser accepts them: what is forwarded is always the repaired text. A line that two
  * parsers could read differently stays as it is, and the strict parser rejects it. Most of all these
  * are lines that could be framing: no header becomes Content-Length or Transfer-Encoding by a repair,
- * and none stops to be one.
+ * and none stops being one.
  */
 
 import { isToken, trimBlanks } from './ascii.ts'
 import { hasNoBody } from './body-framing.ts'
 import { isForbiddenTrailer } from './trailers.ts'
 
-/** How a message of a service is read that breaks the grammar; see the README for the list of repairs. */
+/** What happens with a message of a service that breaks the grammar; see the README for the list of repairs. */
 export type Strictness =
   /** It is rejected. */
   | 'strict'

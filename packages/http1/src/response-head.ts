@@ -2,9 +2,9 @@
  * Reads response heads from a connection to a service. A service may attack the other services behind
  * the same edge, and bytes after a wrongly found end would become the response to another visitor's
  * request: so a head is read as strictly as a request, or repaired where it has one reading, and then
- * nothing else is read from the connection. The strict reader comes first, so that a valid head pays
- * nothing; only one with a fault is read again by {@link LooseSection} and repaired. The framing of the body depends on the request, so each push
- * gets the request (RFC 9112 section 6.3).
+ * nothing else is read from the connection. The strict reader comes first, so that a valid head costs no
+ * more; only one with a fault is read again by {@link LooseSection} and repaired. The framing of the body
+ * depends on the request, so each push gets the request (RFC 9112 section 6.3).
  */
 
 import { parseDecimal } from './ascii.ts'

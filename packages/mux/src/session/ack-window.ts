@@ -9,6 +9,7 @@
 const LEAST = 64
 /** How much longer than the shortest round trip an acknowledgement may take, ms. */
 const LATE_MS = 25
+/** Streams that the limit grows by at a time. */
 const GROWTH = 16
 
 /** The limit of unacknowledged streams of one session. */

@@ -105,7 +105,7 @@ export class StreamTable {
       return new MuxError('MUX_STREAM_LIMIT', message)
     }
     if (this.#unacked >= limit) {
-      const message = `${this.#unacked} streams wait for their ACK, of which ${limit} may`
+      const message = `${this.#unacked} streams wait for their ACK, the limit is ${limit} now`
       return new MuxError('MUX_ACK_BACKLOG', message)
     }
     if (this.#nextId > MAX_ID) {

@@ -54,7 +54,8 @@ export class WindowBudget {
   }
 
   /**
-   * @internal Takes up to `bytes` for a window that has `had`, as far as no less stays free than it has then.
+   * @internal Takes up to `bytes` for a window that has `had`. Afterwards at least as much is free as the window
+   * has.
    *
    * @returns how many.
    */

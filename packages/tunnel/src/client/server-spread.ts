@@ -62,7 +62,7 @@ export class ServerSpread<S extends SpreadSession> {
   #timer: NodeJS.Timeout | undefined
   #tries = 0
   #isTrying = false
-  /** Attempts of all times: with several servers, the next one has its turn. */
+  /** Number of all attempts, never set back: several servers are tried in turn. */
   #turn = 0
 
   constructor(options: ServerSpreadOptions<S>) {

@@ -45,7 +45,10 @@ const SHARE = 4
 export class VisitorWaits {
   /** Visitors that did not get to wait because too many did. */
   rejected = 0
-  /** The source that an address is one of; sources take turns where there is little room. */
+  /**
+   * Returns the source that an address belongs to: sources take turns where there is little room. Default: each
+   * address is a source.
+   */
   sourceOf: (remoteAddress: string) => string = (remoteAddress) => remoteAddress
   /** How long an endpoint whose sessions were lost is waited for, ms. */
   readonly absentWaitMs: number
