@@ -15,6 +15,7 @@ import { pathToFileURL } from 'node:url'
 
 /** @type {readonly Program[]} */
 export const OPTIONAL_PROGRAMS = [
+  { name: 'apache2', debian: 'apache2', usedFor: 'a service we did not write' },
   { name: 'caddy', debian: 'caddy', usedFor: 'the load balancers of docs/operations.md' },
   { name: 'curl', debian: 'curl', usedFor: 'a visitor we did not write' },
   { name: 'danted', debian: 'dante-server', usedFor: 'dialing through SOCKS with a password' },
@@ -25,6 +26,7 @@ export const OPTIONAL_PROGRAMS = [
     debian: 'libglib2.0-bin gsettings-desktop-schemas',
     usedFor: 'the proxy settings of a desktop',
   },
+  { name: 'gunicorn', debian: 'gunicorn', usedFor: 'a service we did not write' },
   {
     name: 'haproxy',
     debian: 'haproxy',
