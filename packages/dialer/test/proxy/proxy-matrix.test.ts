@@ -86,13 +86,14 @@ interface Route {
   readonly options: (proxy: RealProxy) => DialOptions
   /** Of STARTS: whose address the server sees. Otherwise 127.0.0.1. */
   readonly seen?: string
-  /** Requests that are no tunnel fail: they have Basic credentials only. */
-  readonly tunnelOnly?: boolean
+  /** Operations that fail: plain requests of a dispatcher, and large ones of the agent, are not sent again. */
+  readonly rejects?: readonly string[]
   /** The error for a port where nothing listens. */
   readonly refused: string
 }
 
 const FAILED = 'DIAL_PROXY_TARGET_FAILED'
+const LARGE_POST = 'POST of a megabyte, http: with the agent'
 const plainProxy = (scheme: string) => (proxy: RealProxy) => ({
   proxy: `${scheme}://${proxy.authority}`,
 })
@@ -135,7 +136,7 @@ const ROUTES: readonly Route[] = [
   {
     name: 'squid, Digest',
     proxy: 'digest',
-    tunnelOnly: true,
+    rejects: ['fetch http:', LARGE_POST],
     needs: [squid],
     options: withPassword('http'),
     seen: 'digest',
@@ -401,19 +402,19 @@ async function fetched(url: string, options: DialOptions): Promise<string> {
 }
 
 describe.for(ROUTES)('over $name', { timeout: 30_000 }, (route) => {
-  const { proxy = '', options, seen = '', refused, tunnelOnly = false } = route
+  const { proxy = '', options, seen = '', refused, rejects = [] } = route
   const open = (): DialOptions => options(running.get(proxy) as RealProxy)
   const address = (): string => running.get(seen)?.authority.split(':')[0] ?? '127.0.0.1'
   /** What an operation returns, or that it fails where it has to. */
   const outcome = async (name: string, done: Promise<string>): Promise<string> => {
-    if (!tunnelOnly || !name.includes('http:')) return done
+    if (!rejects.includes(name)) return done
     return done.then(
       () => 'not refused',
       () => 'refused',
     )
   }
   const expected = (name: string, answer: string): string =>
-    tunnelOnly && name.includes('http:') ? 'refused' : answer
+    rejects.includes(name) ? 'refused' : answer
 
   it.runIf(isThere(route)).for(OPERATIONS)('%s', async ([name, run]) => {
     expect(await outcome(name, run(open()))).toBe(expected(name, `from ${address()}`))
@@ -427,8 +428,7 @@ describe.for(ROUTES)('over $name', { timeout: 30_000 }, (route) => {
     expect(echoed.equals(BODY)).toBe(true)
   })
 
-  it.runIf(isThere(route))('POST of a megabyte, http: with the agent', async () => {
-    const name = 'http: with the agent'
+  it.runIf(isThere(route)).for([LARGE_POST])('%s', async (name) => {
     const sent = outcome(name, byAgent(open(), postPlainly))
     expect(await sent).toBe(expected(name, BODY.toString()))
   })
