@@ -9,7 +9,8 @@
 // the CPU time of what it measures. So `--slow` runs one program without a compiler, on a core of its own where
 // `taskset` is: it is slower than everything else, and what it does in an overload is what is seen. `--slow none`
 // gives the load a core of its own instead. `--nginx` is a control: nginx with `limit_conn` in place of server
-// and agent. Needs the programs built.
+// and agent. Another control is the least that a process of Node spends on a rejected request (bare-rejection.mjs),
+// from which follows what a server that answers the whole surplus can carry at most. Needs the programs built.
 // `node overload.mjs [--slow server|agent|none] [--factor 2] [--seconds 10] [--connections 2000]
 //   [--patience 2000] [--closed 64,256,800,1024] [--nginx] [--checkout DIR]`
 import { execFile, execFileSync } from 'node:child_process'
@@ -52,6 +53,13 @@ const run = promisify(execFile)
 const hasCores = availableParallelism() > 1 && pin(process.pid, 1)
 const folder = mkdtempSync(join(tmpdir(), 'adit-overload-'))
 
+/**
+ * @typedef {object} Path - what carries the requests
+ * @property {{ port: number, host: string }} target
+ * @property {number} pid - of the proxy
+ * @property {StartedProcess} [slow] - the program that is slower than the others
+ */
+
 /** @type {StartedProcess[]} */
 const started = []
 try {
@@ -66,10 +74,13 @@ try {
   if (!hasCores) print('no `taskset`, or one core: the load takes CPU time from the path')
   const closed = { ...path.target, connections: CONNECTIONS, path: '/1024' }
   await requests({ ...closed, durationMs: WARM_UP_MS })
+  const before = cpuSeconds(path.pid)
   const capacity = await watched('capacity', CAPACITY_MS, path.pid, () =>
     requests({ ...closed, durationMs: CAPACITY_MS }),
   )
+  const servedUs = ((cpuSeconds(path.pid) - before) / capacity.requests) * 1e6
   print(`capacity ${Math.round(capacity.perSecond)} req/s with ${CONNECTIONS} connections`)
+  await bareRejection(servedUs)
   const loops = given.closed.split(',').filter(Boolean).map(Number)
   for (const connections of loops) await loop({ ...closed, connections })
   const perSecond = Math.round(capacity.perSecond * factor)
@@ -94,7 +105,36 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** @param {number} service */
+/**
+ * Measures the CPU time of a rejection where nothing else is done, and prints what that leaves of the capacity
+ * when only the CPU time of the server is short and it answers the whole surplus.
+ *
+ * @param {number} servedUs - CPU time of the proxy for a request that it serves
+ */
+async function bareRejection(servedUs) {
+  const file = join(import.meta.dirname, 'bare-rejection.mjs')
+  const bare = await slowly('server', () => new StartedProcess('bare', process.execPath, [file]))
+  started.push(bare)
+  const { port } = await bare.event('ready')
+  if (hasCores) pin(bare.pid, 0)
+  const load = { port, host: 'bare', path: '/', connections: CONNECTIONS, takesErrors: true }
+  await requests({ ...load, durationMs: WARM_UP_MS })
+  const before = cpuSeconds(bare.pid)
+  const { requests: count } = await requests({ ...load, durationMs: CAPACITY_MS })
+  const rejectedUs = ((cpuSeconds(bare.pid) - before) / count) * 1e6
+  started.pop()
+  await bare.stop()
+  const part = rejectedUs / servedUs
+  const most = Math.max(0, (1 - factor * part) / (1 - part))
+  print(
+    `CPU time of a request: ${servedUs.toFixed(0)} us served, ${rejectedUs.toFixed(0)} us rejected by a bare socket; so goodput is ${most.toFixed(2)} at most where only the server is short of it`,
+  )
+}
+
+/**
+ * @param {number} service
+ * @returns {Promise<Path>}
+ */
 async function adit(service) {
   const server = await slowly('server', () => startServer('127.0.0.1:0', given.checkout))
   started.push(server.process)
@@ -104,10 +144,14 @@ async function adit(service) {
   )
   started.push(agent)
   const slow = { server: server.process, agent }[given.slow]
-  return { target: { port: proxy, host: 'web.localhost' }, pid: server.process.pid, slow }
+  const target = { port: proxy, host: 'web.localhost' }
+  return { target, pid: server.process.pid, ...(slow && { slow }) }
 }
 
-/** @param {number} service */
+/**
+ * @param {number} service
+ * @returns {Promise<Path>}
+ */
 async function nginx(service) {
   const proxy = await startNginxProxy(folder, { web: service, sink: service }, CONTROL_LIMIT)
   started.push(proxy.process)
@@ -119,7 +163,7 @@ async function nginx(service) {
  *
  * @template T
  * @param {string} name
- * @param {() => Promise<T>} start
+ * @param {() => Promise<T> | T} start
  */
 async function slowly(name, start) {
   if (given.slow === name) process.env['NODE_OPTIONS'] = '--jitless'
@@ -128,7 +172,7 @@ async function slowly(name, start) {
   return one
 }
 
-/** @param {Parameters<typeof requests>[0]} closed */
+/** @param {Omit<Parameters<typeof requests>[0], 'durationMs'>} closed */
 async function loop(closed) {
   const counts = await requests({ ...closed, durationMs: CLOSED_MS, takesErrors: true })
   const { connections } = closed
