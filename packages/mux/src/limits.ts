@@ -10,8 +10,8 @@ export interface SessionLimits {
    */
   readonly initialWindowBytes: number
   /**
-   * Receive window of a new stream on a long path: where the smallest round trip that was measured is at least
-   * LONG_PATH_MS, 5 ms. It is announced with the SYN or ACK, and smaller when many streams have one, see
+   * Receive window of a new stream on a long path: where the smallest of at least three round trips is LONG_PATH_MS,
+   * 5 ms, or more. It is announced with the SYN or ACK, and smaller when many streams have one, see
    * `WindowBudget`. In bytes: 262144 to maxStreamWindowBytes, default 4194304.
    */
   readonly longPathWindowBytes: number

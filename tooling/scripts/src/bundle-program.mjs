@@ -3,7 +3,8 @@
 // a source map and the licences of what is not ours. A program of one file starts in a third of the time, and
 // an installation of it has no other packages than the native modules, which stay outside.
 //
-//     node bundle-program.mjs        in the folder of a program: src/main.ts to dist/main.js
+//     node bundle-program.mjs              in the folder of a program: src/main.ts to dist/main.js
+//     node bundle-program.mjs INPUT FILE   another file, for a test
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -35,8 +36,26 @@ export const LICENCES_FILE = 'third-party-licences.txt'
  */
 export async function bundleProgram(app, folder, { define = {}, isExecutable = false } = {}) {
   rmSync(folder, { recursive: true, force: true })
+  const output = await bundleFile(join(app, 'src/main.ts'), join(folder, 'main.js'), {
+    define,
+    isExecutable,
+  })
+  const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []))
+  const packages = packagesOf(modules)
+  writeFileSync(join(folder, LICENCES_FILE), [...packages.values()].map(licenceOf).join('\n'))
+  return [...packages.keys()]
+}
+
+/**
+ * Writes a file of a program, and what it imports, as one file.
+ *
+ * @param {string} input
+ * @param {string} file - its folder is where the native modules are looked for
+ * @param {{ define?: Record<string, string>, isExecutable?: boolean }} [options] - of {@link bundleProgram}
+ */
+async function bundleFile(input, file, { define = {}, isExecutable = false } = {}) {
   const bundle = await rolldown({
-    input: join(app, 'src/main.ts'),
+    input,
     platform: 'node',
     external: NATIVE_MODULES,
     plugins: isExecutable ? [WITHOUT_LIBSQL] : [],
@@ -44,7 +63,7 @@ export async function bundleProgram(app, folder, { define = {}, isExecutable = f
     transform: { target: 'node20.20', define },
   })
   const { output } = await bundle.write({
-    file: join(folder, 'main.js'),
+    file,
     format: 'esm',
     codeSplitting: false,
     sourcemap: !isExecutable,
@@ -52,10 +71,7 @@ export async function bundleProgram(app, folder, { define = {}, isExecutable = f
     sourcemapExcludeSources: true, // names and lines of a stack need the map alone
   })
   await bundle.close()
-  const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []))
-  const packages = packagesOf(modules)
-  writeFileSync(join(folder, LICENCES_FILE), [...packages.values()].map(licenceOf).join('\n'))
-  return [...packages.keys()]
+  return output
 }
 
 /**
@@ -93,5 +109,7 @@ function licenceOf(folder) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  await bundleProgram(process.cwd(), join(process.cwd(), 'dist'))
+  const [input, file] = process.argv.slice(2)
+  if (input !== undefined && file !== undefined) await bundleFile(input, file)
+  else await bundleProgram(process.cwd(), join(process.cwd(), 'dist'))
 }

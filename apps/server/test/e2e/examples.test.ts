@@ -17,7 +17,7 @@ import { httpService } from './services.ts'
 const EXAMPLES = fileURLToPath(new URL('../../../../examples', import.meta.url))
 
 const files = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.yaml') && !file.startsWith('kubernetes/')) // see recipes.test.ts
+  .filter((file) => file.endsWith('.yaml') && !/(?:^kubernetes|node_modules)\//.test(file)) // see recipes.test.ts
   .map((file) => join(EXAMPLES, file))
 /** The agent's example, with the service of a test in place of port 3000. */
 function folderFile(folder: string, name: string, port: number): string {

@@ -1,7 +1,6 @@
 // A name that was acknowledged is there after kill -9, whatever the program was doing.
 import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { reservedNames, reserveName } from '@proj/tunnel'
 import { spawned } from '@proj/testkit/spawned'
@@ -10,8 +9,9 @@ import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { Database } from '../../src/store/database.ts'
 import { MIGRATIONS } from '../../src/store/migrations.ts'
 import { startServer } from './programs.ts'
+import { storeProgram } from './store-programs.ts'
 
-const WRITER = fileURLToPath(new URL('store-writer.mjs', import.meta.url))
+const WRITER = storeProgram('store-writer')
 
 /** Rounds of the store alone, and of the whole server: 200 in all, less than two minutes. */
 const STORE_ROUNDS = 190

@@ -2,10 +2,10 @@
 // ends by itself: whoever started it kills it. The parts of a store one by one, because they start
 // much faster than the whole program.
 import { writeSync } from 'node:fs'
-import { Database } from '../../dist/store/database.js'
-import { MIGRATIONS } from '../../dist/store/migrations.js'
-import { SqliteAuditLog } from '../../dist/store/sqlite-audit-log.js'
-import { SqliteReservationStore } from '../../dist/store/sqlite-reservation-store.js'
+import { Database } from '../../src/store/database.ts'
+import { MIGRATIONS } from '../../src/store/migrations.ts'
+import { SqliteAuditLog } from '../../src/store/sqlite-audit-log.ts'
+import { SqliteReservationStore } from '../../src/store/sqlite-reservation-store.ts'
 
 const [file = '', prefix = ''] = process.argv.slice(2)
 const database = Database.open(file, { migrations: MIGRATIONS })

@@ -1,17 +1,17 @@
 import { chmodSync, existsSync, mkdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { spawned } from '@proj/testkit/spawned'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
 import { aditServer } from './programs.ts'
+import { storeProgram } from './store-programs.ts'
 
 const BINDS = ['proxy', 'upstream', 'admin'].flatMap((name) => [
   `--${name}.bind-addr`,
   '127.0.0.1:0',
 ])
-const OPENER = fileURLToPath(new URL('store-opener.mjs', import.meta.url))
+const OPENER = storeProgram('store-opener')
 
 test('the data directory is made on start, for its owner alone', async () => {
   using directory = temporaryDirectory()

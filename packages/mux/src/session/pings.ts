@@ -16,6 +16,8 @@ const MAX_WAITING = 64
 const PROBE_INTERVAL_MS = 500
 /** Smallest round trip of a long path. Less may be that of a busy machine; there the first window carries 50 MB/s. */
 const LONG_PATH_MS = 5
+/** Round trips measured before a path counts as long: the first of a process that starts can be late by itself. */
+const LONG_PATH_MEASUREMENTS = 3
 /** The most that a window is sized by, in smallest round trips. */
 const MAX_ROUND_TRIPS = 4
 
@@ -33,6 +35,7 @@ export class Pings {
   #nextValue = 1
   #probeValue = 0
   #probeSentAtMs = -Infinity
+  #measurements = 0
   /** Smallest round trip in ms; undefined before the first. */
   minRttMs: number | undefined
   /** Latest round trip in ms; undefined before the first. */
@@ -43,9 +46,17 @@ export class Pings {
     this.#clock = clock
   }
 
-  /** Whether the smallest round trip is known, and that of a long path. */
+  /** Whether the smallest of at least LONG_PATH_MEASUREMENTS round trips is that of a long path. */
   get isLongPath(): boolean {
-    return this.minRttMs !== undefined && this.minRttMs >= LONG_PATH_MS
+    return this.#measurements >= LONG_PATH_MEASUREMENTS && (this.minRttMs ?? 0) >= LONG_PATH_MS
+  }
+
+  /** Sends as many pings, one after the other, as it takes to know whether the path is long. */
+  async measurePath(): Promise<void> {
+    for (let count = 0; count < LONG_PATH_MEASUREMENTS; count++) {
+      // The smallest round trip decides: one that is short ends it.
+      if ((await this.ping()) < LONG_PATH_MS) return
+    }
   }
 
   /** Round trip in ms that windows are sized by; undefined before the first. */
@@ -123,6 +134,7 @@ export class Pings {
   }
 
   #measured(rttMs: number): void {
+    this.#measurements += 1
     this.lastRttMs = rttMs
     this.minRttMs = Math.min(rttMs, this.minRttMs ?? Infinity)
   }

@@ -195,6 +195,16 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
   }
 
   /**
+   * Sends up to three pings, one after the other, to know whether the path is long: the first streams of one
+   * begin with `longPathWindowBytes` then. Without this the pings of `ping()` and those under load tell it later.
+   * Rejects when the session ends first.
+   */
+  async measurePath(): Promise<void> {
+    if (this.#life.over) throw this.#life.closedError()
+    await this.#parts.pings.measurePath()
+  }
+
+  /**
    * Writes what is queued to the transport now instead of later in this turn.
    *
    * @returns true when nothing is left here or in the transport, except data that waits for credit.

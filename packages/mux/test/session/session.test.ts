@@ -438,16 +438,23 @@ describe('pings', () => {
 })
 
 describe('a long path', () => {
-  /** A session that has measured this round trip. */
-  const measured = async (rttMs: number, options: Partial<SessionOptions> = {}): Promise<Rig> => {
+  /** A session that has measured these round trips. */
+  const measuredAll = async (
+    rttsMs: readonly number[],
+    options: Partial<SessionOptions> = {},
+  ): Promise<Rig> => {
     const rig = new Rig(options)
-    const ping = rig.session.ping()
-    rig.clock.advance(rttMs)
-    rig.feed(frames('PING ACK 0 1'))
-    await ping
+    for (const [at, rttMs] of rttsMs.entries()) {
+      const ping = rig.session.ping()
+      rig.clock.advance(rttMs)
+      rig.feed(frames(`PING ACK 0 ${at + 1}`))
+      await ping
+    }
     await rig.sent()
     return rig
   }
+  const measured = (rttMs: number, options?: Partial<SessionOptions>): Promise<Rig> =>
+    measuredAll([rttMs, rttMs, rttMs], options)
   const LARGE = 4 * 1_048_576 - BASE
 
   test('gives a new stream a large window, with its SYN or ACK', async () => {
@@ -472,10 +479,32 @@ describe('a long path', () => {
     expect(await rig.sent()).toEqual(['WND SYN 2 0'])
   })
 
-  test('does not before the round trip is known', async () => {
-    const rig = new Rig()
+  test.each([
+    ['any round trip is known', []],
+    ['three of them are known', [50, 50]],
+    ['the smallest one is long', [50, 0.2, 0.2, 0.2]],
+  ])('does not before %s', async (_, rttsMs) => {
+    const rig = await measuredAll(rttsMs)
     rig.open()
     expect(await rig.sent()).toEqual(['WND SYN 2 0'])
+  })
+
+  test.each([
+    ['three times when they are long', [50, 50, 50], 3],
+    ['once when it is short', [0.2], 1],
+    ['until one is short', [50, 0.2], 2],
+  ])('is measured %s', async (_, rttsMs, pings) => {
+    const rig = new Rig()
+    const done = rig.session.measurePath()
+    let sent = 0
+    for (const [at, rttMs] of rttsMs.entries()) {
+      sent += (await rig.sent()).filter((frame) => frame.startsWith('PING SYN')).length
+      rig.clock.advance(rttMs)
+      rig.feed(frames(`PING ACK 0 ${at + 1}`))
+    }
+    await done
+    expect(sent).toBe(pings)
+    expect(await rig.sent()).toEqual([])
   })
 
   test('lets a window grow while the latest round trip is longer than the smallest', async () => {

@@ -121,7 +121,7 @@ export class TunnelSession {
     if (protocol === 'adit') {
       this.#control = this.#newControl()
       // The round trip decides how large the window of the first stream is.
-      this.mux.ping().catch(() => {}) // the session is over
+      this.mux.measurePath().catch(() => {}) // the session is over
     }
     if (role === 'client') this.#openControl()
   }
