@@ -1,6 +1,7 @@
 // One of the programs of a stage: started, killed, frozen and started again, and never to end by itself.
 import { readdirSync, readFileSync } from 'node:fs'
 
+import { cleanEnvironment } from '@proj/testkit/clean-environment'
 import { spawned, type Spawned } from '@proj/testkit/spawned'
 
 /** How a program is started, asked for at each start. */
@@ -46,7 +47,7 @@ export class Program {
   async start(): Promise<Record<string, unknown>> {
     const { line, env, descriptors = [] } = this.#command()
     const [command = NODE, ...args] = line
-    const started = spawned(command, args, { env: { ...clean(), ...env }, descriptors })
+    const started = spawned(command, args, { env: { ...cleanEnvironment(), ...env }, descriptors })
     this.#process = started
     this.#successor = undefined
     void started.exited.then(({ code, signal }) => {
@@ -142,17 +143,5 @@ function signalTo(pid: number, signal: NodeJS.Signals): void {
     process.kill(pid, signal)
   } catch {
     // it has ended
-  }
-}
-
-/** Variables of the user that would change what the programs do. */
-function clean(): Record<string, string | undefined> {
-  const names = Object.keys(process.env).filter((name) =>
-    /^(?:ADIT_|https?_proxy$|all_proxy$|no_proxy$)/i.test(name),
-  )
-  // The last one: without the default file of the user.
-  return {
-    ...Object.fromEntries(names.map((name) => [name, undefined])),
-    XDG_CONFIG_HOME: '/nonexistent',
   }
 }

@@ -1,24 +1,14 @@
 import { fileURLToPath } from 'node:url'
+import { cleanEnvironment } from '@proj/testkit/clean-environment'
 import { spawned, type Spawned, type SpawnedOptions } from '@proj/testkit/spawned'
 
 const BIN = fileURLToPath(new URL('../../bin/adit.js', import.meta.url))
-
-/** Variables of whoever runs the tests that would change what the program does. */
-const CLEAN: Readonly<Record<string, string | undefined>> = {
-  ...Object.fromEntries(
-    Object.keys(process.env)
-      .filter((name) => /^(ADIT_|https?_proxy$|all_proxy$|no_proxy$)/i.test(name))
-      .map((name) => [name, undefined]),
-  ),
-  // The default file of the user.
-  XDG_CONFIG_HOME: '/nonexistent',
-}
 
 /** Starts `adit` with these arguments and nothing else. */
 export function adit(args: readonly string[], options: SpawnedOptions = {}): Spawned {
   return spawned(process.execPath, [BIN, ...args], {
     ...options,
-    env: { ...CLEAN, ...options.env },
+    env: { ...cleanEnvironment(), ...options.env },
   })
 }
 

@@ -4,22 +4,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { cleanEnvironment } from '@proj/testkit/clean-environment'
 import { spawned, type Spawned, type SpawnedOptions } from '@proj/testkit/spawned'
 import { onTestFinished } from 'vitest'
 
 const SERVER = fileURLToPath(new URL('../../bin/adit-server.js', import.meta.url))
 const AGENT = fileURLToPath(new URL('../../../agent/bin/adit.js', import.meta.url))
-
-/** Variables of whoever runs the tests that would change what the programs do. */
-const CLEAN: Readonly<Record<string, string | undefined>> = {
-  ...Object.fromEntries(
-    Object.keys(process.env)
-      .filter((name) => /^(ADIT_|https?_proxy$|all_proxy$|no_proxy$)/i.test(name))
-      .map((name) => [name, undefined]),
-  ),
-  // The default file of the user.
-  XDG_CONFIG_HOME: '/nonexistent',
-}
 
 /** How a program is started. */
 export interface ProgramOptions extends SpawnedOptions {
@@ -117,7 +107,10 @@ export function descriptorsOf(pid: number): number {
 function program(path: string, args: readonly string[], options: ProgramOptions): Spawned {
   const { prefix = [], env, ...rest } = options
   const [command = process.execPath, ...line] = [...prefix, process.execPath, path, ...args]
-  return spawned(command, line, { ...rest, env: { ...CLEAN, ...freshState(), ...env } })
+  return spawned(command, line, {
+    ...rest,
+    env: { ...cleanEnvironment(), ...freshState(), ...env },
+  })
 }
 
 /**

@@ -25,19 +25,30 @@ function block(blockMs: number): () => void {
   return stop
 }
 
-it('answers 503 with Retry-After while the loop is late, and serves again afterwards', async () => {
+/** VISITORS whose requests wait for their answers. */
+async function waitingVisitors() {
   const waiting: ServerResponse[] = []
-  await using path = await tunnel({
-    http: (_, response) => void waiting.push(response),
+  const asked: unknown[] = []
+  const path = await tunnel({
+    http: ({ url }, response) => {
+      asked.push(url)
+      waiting.push(response)
+    },
     edge: { minRequests: 2, maxLoopDelayMs: 20 },
   })
-  const { admission, stats } = path.server.edge
   const visitors = await Promise.all(
     Array.from({ length: VISITORS }, async () => await path.visit(20_000)),
   )
   onTestFinished(() => visitors.forEach((visitor) => visitor[Symbol.dispose]()))
   for (const visitor of visitors) await visitor.send(request('GET /'))
   await until(() => waiting.length === VISITORS)
+  return { path, waiting, asked, visitors }
+}
+
+it('answers 503 with Retry-After while the loop is late, and serves again afterwards', async () => {
+  const { visitors, waiting, ...started } = await waitingVisitors()
+  await using path = started.path
+  const { admission, stats } = path.server.edge
   expect(stats.inFlight).toBe(VISITORS)
   const stop = block(60)
   await until(() => admission.isLimiting)
@@ -61,22 +72,9 @@ it('answers 503 with Retry-After while the loop is late, and serves again afterw
 }, 60_000)
 
 it('does not serve a visitor that gave up before its request was read', async () => {
-  const waiting: ServerResponse[] = []
-  const asked: unknown[] = []
-  await using path = await tunnel({
-    http: ({ url }, response) => {
-      asked.push(url)
-      waiting.push(response)
-    },
-    edge: { minRequests: 2, maxLoopDelayMs: 20 },
-  })
+  const { asked, waiting, ...started } = await waitingVisitors()
+  await using path = started.path
   const { admission, stats } = path.server.edge
-  const visitors = await Promise.all(
-    Array.from({ length: VISITORS }, async () => await path.visit(20_000)),
-  )
-  onTestFinished(() => visitors.forEach((visitor) => visitor[Symbol.dispose]()))
-  for (const visitor of visitors) await visitor.send(request('GET /'))
-  await until(() => waiting.length === VISITORS)
   const stop = block(60)
   await until(() => admission.isLimiting)
   for (const response of waiting.splice(0)) response.end('ok')
