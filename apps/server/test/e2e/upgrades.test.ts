@@ -122,7 +122,9 @@ test(
     const service = new CountingService()
     onTestFinished(() => service.close())
     const server = await upgradable()
-    await startAgent('http', 'web', await service.listen(), server)
+    // A GET whose agent is silent for seconds, as on a busy machine, would be sent to a second session as well.
+    const port = await service.listen()
+    await startAgent('http', 'web', port, server, ['--connect.connections', '1'])
     const load = new SteadyLoad(service, { port: server.ports.proxy, host: 'web.localhost' })
     load.start()
     const pids = [server.pid()]
@@ -140,8 +142,7 @@ test(
     if (process.env['UPGRADES'] !== undefined) {
       process.stderr.write(`${JSON.stringify({ ...report, failed: report.failed.length })}\n`)
     }
-    // A GET whose agent is silent for seconds, as on a busy machine, is sent to another session as well.
-    expect(report).toMatchObject({ failed: [], refused: 0, doubledPosts: 0 })
+    expect(report).toMatchObject({ failed: [], refused: 0, doubled: 0 })
     expect(new Set(pids).size).toBe(UPGRADES + 1)
   },
 )
