@@ -22,6 +22,11 @@ import { STREAM_QUOTA_LIMITS } from '@proj/tunnel/server'
 import { patternProblem, VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
 import { AUTH_SETTINGS, authRule } from './auth/auth-settings.ts'
+import {
+  CLUSTER_SETTINGS,
+  clusterFitsTogether,
+  REBALANCE_SETTINGS,
+} from './cluster/cluster-settings.ts'
 import { durationLimit, integerLimit, sizeLimit } from './limits.ts'
 import { PROXY_LIMITS } from './proxy/proxy-options.ts'
 import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
@@ -162,6 +167,7 @@ export const settings = defineSettings({
         description:
           'Most streams to an agent that are for one of its endpoints, in percent; then 503. 100: no limit.',
       }),
+      rebalance: REBALANCE_SETTINGS,
       tenants: objects(
         {
           id: setting(
@@ -194,6 +200,7 @@ export const settings = defineSettings({
         description: 'Token that the command status shows to the admin port.',
       }),
     },
+    cluster: CLUSTER_SETTINGS,
     handshakes: {
       rate: setting(rate('events'), {
         default: '12000/m',
@@ -314,11 +321,17 @@ export const settings = defineSettings({
         seen.add(domain)
       }
     },
-    function* bindsCanBeHad({ proxy, upstream, admin }) {
+    function* clusterIsWhole({ cluster }) {
+      yield* clusterFitsTogether(cluster)
+    },
+    function* bindsCanBeHad({ proxy, upstream, admin, cluster }) {
       const binds = [
         { key: 'proxy.bind_addr', addresses: proxy.bindAddr },
         { key: 'upstream.bind_addr', addresses: upstream.bindAddr },
         { key: 'admin.bind_addr', addresses: admin.bindAddr },
+        ...(cluster.databaseUrl === undefined
+          ? []
+          : [{ key: 'cluster.bind_addr', addresses: cluster.bindAddr }]),
       ]
       yield* bindsAreTcp(binds)
       yield* overlappingBinds(binds)

@@ -17,3 +17,17 @@ test.for([
     { severity: 'error', allowed: expect.stringContaining(allowed) },
   ])
 })
+
+test.for([
+  ['cluster: { tls: { cert: a.pem } }', 'cluster.tls.key is not set'],
+  ['cluster: { tls: { key: a.pem } }', 'cluster.tls.cert is not set'],
+  ['cluster: { database_url: "postgres://h/d", bind_addr: ":8001" }', 'upstream.bind_addr'],
+  ['cluster: { lease: 1s }', 'at least 3s'],
+  ['cluster: { node_id: "a/b" }', 'letters, digits'],
+] as const)('%s is an error: %s', async ([text, why]) => {
+  using files = temporaryDirectory()
+  files.write('server.yaml', text)
+  const loaded = await loadSettings(settings, { cwd: files.path, files: ['server.yaml'], env: {} })
+  const errors = loaded.problems.map(({ message, allowed }) => `${message} ${allowed}`)
+  expect(errors).toEqual([expect.stringContaining(why)])
+})
