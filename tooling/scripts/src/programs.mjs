@@ -41,6 +41,7 @@ export const OPTIONAL_PROGRAMS = [
   },
   { name: 'nft', debian: 'nftables', usedFor: 'a port that the system redirects' },
   { name: 'openssl', debian: 'openssl', usedFor: 'a TLS peer we did not write' },
+  { name: 'pg_ctlcluster', debian: 'postgresql', usedFor: 'the database of a cluster' },
   { name: 'privoxy', debian: 'privoxy', usedFor: 'dialing through an HTTP proxy' },
   { name: 'python3', debian: 'python3', usedFor: 'foreign clients and servers' },
   { name: 'squid', debian: 'squid', usedFor: 'dialing through an HTTP proxy' },
