@@ -1,6 +1,6 @@
 import { formatBindNotes, formatTable, jsonLine, type TextOutput } from '@proj/program-kit'
 import { escapeUnprintable } from '@proj/config'
-import { formatDialAddress } from '@proj/config/address'
+import { formatServiceAddress } from '@proj/config/address'
 import type { Agent, Consumer } from '@proj/tunnel'
 
 import { SOFTWARE } from './version.ts'
@@ -84,7 +84,7 @@ export async function noteBinds(
 /** A row for each address: endpoint, address, service. Behind them, that other agents serve it too. */
 function listenerRows({ setting, made }: RunningListener): string[][] {
   const { endpoint, others } = made.listener
-  const service = formatDialAddress(setting.addr)
+  const service = formatServiceAddress(setting.addr)
   const rows = visitorAddresses(made.listener).map((address, index) => [
     index === 0 ? endpoint : '',
     address,

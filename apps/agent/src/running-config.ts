@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 
 import { sameSettings } from '@proj/config'
+import type { TlsOptions } from '@proj/dialer'
 import type { InheritedSockets } from '@proj/portcheck'
 import type { Agent, Consumer, Logger } from '@proj/tunnel'
 import {
@@ -16,6 +17,7 @@ import type { AccessSettings } from './access/access-settings.ts'
 import type { HandedAgentSocket, HandedUnixSockets } from './access/handed-unix-sockets.ts'
 import type { LocalBind } from './access/local-bind.ts'
 import { ServiceListener } from './listeners/service-listener.ts'
+import { serviceTls } from './listeners/service-tls.ts'
 import { openBinds } from './access/open-binds.ts'
 import type { AgentSettings } from './settings.ts'
 
@@ -97,16 +99,17 @@ export class RunningConfig {
       wanted.listeners.map(async (setting) => {
         const running = kept.find((one) => sameSettings(one.setting, setting))
         // Hashing passwords takes a while: what runs goes on meanwhile.
-        const visitors = running === undefined ? await policyOf(setting.visitors) : undefined
-        return { setting, running, visitors }
+        if (running !== undefined) return { setting, running }
+        const [visitors, tls] = await Promise.all([policyOf(setting.visitors), serviceTls(setting)])
+        return { setting, visitors, tls }
       }),
     )
     await Promise.all(
       this.#listeners.filter((one) => !kept.includes(one)).map(({ made }) => made.listener.close()),
     )
     this.#listeners = next.map(
-      ({ setting, running, visitors }) =>
-        running ?? { setting, made: this.#startListener(setting, visitors) },
+      ({ setting, running, visitors, tls }) =>
+        running ?? { setting, made: this.#startListener(setting, visitors, tls) },
     )
   }
 
@@ -223,9 +226,18 @@ export class RunningConfig {
   #startListener(
     setting: RunningListener['setting'],
     visitors: VisitorPolicy | undefined,
+    tls: TlsOptions | undefined,
   ): ServiceListener {
     const { agent, logger, isEnding } = this.#parts
-    const made = new ServiceListener(agent, setting, visitors, this.#gateParts, logger, isEnding)
+    const made = new ServiceListener(
+      agent,
+      setting,
+      visitors,
+      tls,
+      this.#gateParts,
+      logger,
+      isEnding,
+    )
     void made.listener.closed.then(({ error }) => {
       if (error !== undefined) this.#fail(error)
     })

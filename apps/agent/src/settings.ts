@@ -2,7 +2,6 @@ import { bindsAreTcp, LISTENER_SETTINGS, LOG_SETTINGS, overlappingBinds } from '
 import {
   boolean,
   defineSettings,
-  dialAddress,
   duration,
   integer,
   list,
@@ -14,6 +13,7 @@ import {
   type Resolved,
   secret,
   secretUrl,
+  serviceAddress,
   setting,
   sourceAddress,
   text,
@@ -26,6 +26,7 @@ import { VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-settings-rules.ts'
 import { publicAdminIsNoticed } from './admin/admin-rules.ts'
 import { ACCESS_SETTINGS } from './access/access-settings.ts'
+import { SERVICE_TLS_SETTINGS, serviceTlsIsUsed } from './listeners/service-tls.ts'
 
 const { connections, pingIntervalMs, spreadIntervalMs } = TUNNEL_LIMITS
 const PROXY_SCHEMES = ['http', 'https', 'socks4', 'socks4a', 'socks5', 'socks5h', 'socks']
@@ -122,7 +123,11 @@ export const settings = defineSettings({
           required: true,
           description: 'Name that visitors use.',
         }),
-        addr: setting(dialAddress(), { required: true, description: 'Address of the service.' }),
+        addr: setting(serviceAddress(), {
+          required: true,
+          description: 'Address of the service; https:// in front of it for a service with TLS.',
+        }),
+        tls: SERVICE_TLS_SETTINGS,
         protocol: setting(oneOf(['http', 'tcp']), {
           default: 'http',
           description: 'Protocol of the service.',
@@ -245,6 +250,9 @@ export const settings = defineSettings({
           }
         }
       }
+    },
+    function* serviceTlsFits({ listeners }) {
+      yield* serviceTlsIsUsed(listeners)
     },
     function* publicPortIsForTcp({ listeners }) {
       const seen = new Set<number>()

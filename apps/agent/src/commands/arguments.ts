@@ -32,7 +32,15 @@ export function argumentsOf(command: ParsedCommand<OwnCommands>): ArgumentValues
       const visitors = visitorsOf(command.flags)
       const exclusive = command.flags.exclusive ? 'true' : undefined
       const { reuse, strictness } = command.flags
-      const asked = { exclusive, reuse, strictness, visitors }
+      const { serviceCa, serviceName, serviceCert, serviceKey, insecureService } = command.flags
+      const tls = {
+        root_cas: serviceCa,
+        server_name: serviceName,
+        cert: serviceCert,
+        key: serviceKey,
+        insecure_skip_verify: insecureService ? 'true' : undefined,
+      }
+      const asked = { exclusive, reuse, strictness, tls, visitors }
       const listener = { endpoint, addr: address, protocol: 'http', ...asked }
       return { listeners: [listener], accesses: [] }
     }

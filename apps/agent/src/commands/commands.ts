@@ -35,6 +35,24 @@ const LISTENER_FLAGS = {
   }),
 }
 
+/** Flags for a service with TLS. */
+const SERVICE_TLS_FLAGS = {
+  insecureService: setting(boolean(), {
+    default: 'false',
+    description: 'Do not verify the certificate of an https service; only for tests.',
+  }),
+  serviceCa: setting(path(), {
+    description: 'Certificate authorities to trust for an https service besides the built-in ones.',
+  }),
+  serviceName: setting(text(), {
+    description: 'Name to verify in the certificate of an https service, instead of the host.',
+  }),
+  serviceCert: setting(path(), {
+    description: 'Client certificate with its chain for an https service, PEM.',
+  }),
+  serviceKey: setting(path(), { description: 'Private key of service-cert, PEM.' }),
+}
+
 /** Settings of the commands that run listeners and accesses. */
 const RUNNING = ['connect', 'admin', 'log', 'live', 'upgrade', 'drain', 'grace_period']
 
@@ -44,11 +62,12 @@ const ownCommands = {
     args: {
       endpoint: argument(endpointName(), { description: 'Name that visitors use.' }),
       address: argument(textOf(LISTENER.addr.type), {
-        description: 'Address of the service: 3000, host:3000, unix:/path.',
+        description: 'Address of the service: 3000, host:3000, https://host:8443, unix:/path.',
       }),
     },
     flags: {
       ...LISTENER_FLAGS,
+      ...SERVICE_TLS_FLAGS,
       reuse: setting(textOf(LISTENER.reuse.type), {
         description:
           'When a connection to the service carries another request: never, safe, always; default: as the server is set.',
@@ -66,6 +85,7 @@ const ownCommands = {
     examples: [
       'adit http web 3000',
       'adit http web 10.0.0.5:8080 --connect.url https://tunnel.example.com',
+      'adit http web https://localhost:8443 --service-ca ./ca.pem',
       'adit http web 3000 --visitor-user ann --visitor-password-file ./password',
     ],
   },

@@ -1,11 +1,9 @@
-import { readFile } from 'node:fs/promises'
-
-import { EXIT, UserError } from '@proj/program-kit'
 import { formatSourceAddress } from '@proj/config/address'
 import { proxyFromEnvironment, type ProxyOption, systemProxy, type TlsOptions } from '@proj/dialer'
 import type { ServerOptions } from '@proj/tunnel'
 
 import { currentToken } from './current-token.ts'
+import { readPem } from './read-pem.ts'
 import type { AgentSettings } from '../settings.ts'
 
 /**
@@ -68,15 +66,5 @@ async function tlsOptions(tls: AgentSettings['connect']['tls']): Promise<TlsOpti
     systemCa: tls.systemCas,
     ...(tls.pin.length > 0 && { pin: tls.pin }),
     verify: tls.insecureSkipVerify ? 'none' : 'full',
-  }
-}
-
-async function readPem(file: string | undefined, key: string): Promise<string | undefined> {
-  if (file === undefined) return undefined
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new UserError(`${key}: ${why}`, { exitCode: EXIT.usage, cause: error })
   }
 }

@@ -1,19 +1,24 @@
-import { formatDialAddress, formatSourceAddress } from '@proj/config/address'
-import { isDialError } from '@proj/dialer'
-import { type Agent, forward, type Listener, type Logger } from '@proj/tunnel'
+import { formatServiceAddress, formatSourceAddress } from '@proj/config/address'
+import { isDialError, type TlsOptions } from '@proj/dialer'
+import { type Agent, forward, type ForwardOptions, type Listener, type Logger } from '@proj/tunnel'
 import { Traffic } from '@proj/tunnel/io'
 import type { GateParts, VisitorPolicy } from '@proj/auth'
 
 import { formatOthers } from '../status/format-others.ts'
 import { enforcement } from './enforcement.ts'
+import { explainNoAnswer, explainServiceError, speaksTls } from './service-errors.ts'
 import type { AgentSettings } from '../settings.ts'
 
 type ListenerSettings = AgentSettings['listeners'][number]
+
+/** The shortest time between two questions whether the service expects TLS, ms. */
+const ASK_AGAIN_MS = 60_000
 
 /** The last failure to reach the service, and when. */
 export interface ServiceFailure {
   /** Code of the dialer, where there is one. */
   readonly code: string | undefined
+  /** What failed, and what to do about it. */
   readonly text: string
   /** Ms since the epoch. */
   readonly at: number
@@ -27,9 +32,12 @@ export class ServiceListener {
   readonly traffic: Traffic = new Traffic()
   /** The last failure to reach the service. */
   lastFailure: ServiceFailure | undefined
+  /** When the service was last asked whether it expects TLS, ms since the epoch. */
+  #askedAt = -Infinity
 
   /**
    * @param visitors - the rules for visitors, with password hashes in place of passwords.
+   * @param tls - how TLS to the service is made; undefined: none.
    * @param gateParts - shared by all gates of this agent.
    * @param isEnding - whether this process leaves the server. Default: it does not.
    */
@@ -37,14 +45,29 @@ export class ServiceListener {
     agent: Agent,
     settings: ListenerSettings,
     visitors: VisitorPolicy | undefined,
+    tls: TlsOptions | undefined,
     gateParts: GateParts,
     logger: Logger,
     isEnding: () => boolean = () => false,
   ) {
-    const { endpoint, addr, protocol, bindAddr } = settings
+    const { endpoint, protocol, bindAddr } = settings
+    const { address } = settings.addr
+    const addr = formatServiceAddress(settings.addr)
     const service =
-      addr.kind === 'unix' ? { path: addr.path } : { host: addr.host, port: addr.port }
-    const family = addr.kind === 'unix' || addr.family === 'both' ? undefined : addr.family
+      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }
+    const family = address.kind === 'unix' || address.family === 'both' ? undefined : address.family
+    const connect: NonNullable<ForwardOptions['connect']> = {
+      timeouts: { totalMs: settings.timeoutMs },
+      ...(family !== undefined && { family: family === 'ipv4' ? 4 : 6 }),
+      ...(bindAddr.length > 0 && { localAddress: bindAddr.map(formatSourceAddress) }),
+    }
+    const failed = (code: string | undefined, message: string, hint: string | undefined): void => {
+      this.lastFailure = {
+        code,
+        text: hint === undefined ? message : `${message}: ${hint}`,
+        at: Date.now(),
+      }
+    }
     this.listener = forward(agent, endpoint, {
       kind: protocol,
       service,
@@ -54,23 +77,26 @@ export class ServiceListener {
       ...(settings.strictness !== undefined && { strictness: settings.strictness }),
       ...enforcement(settings, visitors, gateParts),
       ...(settings.proxyProtocol !== 'none' && { proxyProtocol: settings.proxyProtocol }),
-      connect: {
-        timeouts: { totalMs: settings.timeoutMs },
-        ...(family !== undefined && { family: family === 'ipv4' ? 4 : 6 }),
-        ...(bindAddr.length > 0 && { localAddress: bindAddr.map(formatSourceAddress) }),
-      },
+      connect: { ...connect, ...(tls !== undefined && { tls }) },
       traffic: this.traffic,
       onStreamClosed: (bytes, record) => {
         logger.debug({ endpoint, requestId: record?.requestId, ...bytes }, 'stream closed')
       },
       onServiceError: (error) => {
-        const text = error instanceof Error ? error.message : String(error)
-        const code = isDialError(error) ? error.code : undefined
-        this.lastFailure = { code, text, at: Date.now() }
-        logger.warn(
-          { endpoint, service: formatDialAddress(addr), err: error },
-          'service not reached',
-        )
+        const { message, hint } = explainServiceError(error)
+        failed(isDialError(error) ? error.code : undefined, message, hint)
+        logger.warn({ endpoint, service: addr, err: error, hint }, 'service not reached')
+      },
+      onNoAnswer: (sent) => {
+        if (tls !== undefined || Date.now() - this.#askedAt < ASK_AGAIN_MS) return
+        this.#askedAt = Date.now()
+        const expected = sent === 'tls-alert' ? Promise.resolve(true) : speaksTls(service, connect)
+        void expected.then((isTls) => {
+          if (!isTls) return
+          const { message, hint } = explainNoAnswer(addr)
+          failed('SERVICE_EXPECTS_TLS', message, hint)
+          logger.warn({ endpoint, service: addr, hint }, message)
+        })
       },
     })
     this.listener.on('online', (urls) =>

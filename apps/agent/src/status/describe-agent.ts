@@ -1,4 +1,4 @@
-import { formatDialAddress } from '@proj/config/address'
+import { formatServiceAddress } from '@proj/config/address'
 import type { Agent, Consumer, ServerConnection } from '@proj/tunnel'
 import type { Traffic } from '@proj/tunnel/io'
 
@@ -136,7 +136,7 @@ function describeListener({ setting, made }: RunningListener): ListenerStatus {
   return {
     endpoint: listener.endpoint,
     kind: listener.kind,
-    service: formatDialAddress(setting.addr),
+    service: formatServiceAddress(setting.addr),
     urls: listener.urls,
     state: listener.online ? 'online' : 'offline',
     ...(listener.others.agents > 0 && { others: listener.others }),

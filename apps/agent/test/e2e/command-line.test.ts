@@ -124,7 +124,7 @@ accesses:
       hint: did you mean connect.connections?
     error: /adit.yaml:7:15: listeners[1].endpoint: web is listed twice
     error: /adit.yaml:8:11: listeners[1].addr: address "70000": "70000" is not a port
-      allowed: an address such as 3000, localhost:3000, [::1]:3000, host:3000 or unix:/path
+      allowed: an address such as 3000, host:3000, unix:/path, http://host:3000 or https://host
       hint: a port is a whole number from 0 to 65535
     error: /adit.yaml:9:15: listeners[1].protocol: "udp" is not one of the choices
       allowed: http, tcp

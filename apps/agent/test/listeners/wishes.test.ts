@@ -29,7 +29,8 @@ test.each([
   const [setting] = loaded.ok ? loaded.settings.listeners : []
   if (setting === undefined) throw new Error('the settings have problems')
   await using agent = new Agent({ url: 'http://127.0.0.1:1' })
-  await using made = new ServiceListener(agent, setting, undefined, gateParts, silent).listener
+  await using made = new ServiceListener(agent, setting, undefined, undefined, gateParts, silent)
+    .listener
   const { reuse, strictness } = made
   expect({ reuse, strictness }).toEqual({ reuse: undefined, strictness: undefined, ...wishes })
 })
@@ -50,7 +51,8 @@ test('an answer that the server has rejected is in the log of the agent, at leve
   if (setting === undefined) throw new Error('the settings have problems')
   const logger = new RecordingLogger()
   await using agent = new Agent({ url: 'http://127.0.0.1:1' })
-  await using made = new ServiceListener(agent, setting, undefined, gateParts, logger).listener
+  await using made = new ServiceListener(agent, setting, undefined, undefined, gateParts, logger)
+    .listener
   made.emit('malformed', { endpoint: 'web', requestId: 'a-1', code: 'c', message: 'why' })
   expect(logger.records).toEqual([
     {

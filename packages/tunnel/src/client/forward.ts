@@ -48,8 +48,13 @@ export interface ForwardOptions {
   ) => boolean | Duplex
   /** Counts the streams and their bytes. Default: they are not counted. */
   readonly traffic?: Traffic
-  /** Called with the error when the service could not be reached. */
+  /** Called with the error when the service could not be reached, or ended TLS with an alert. */
   readonly onServiceError?: (error: unknown) => void
+  /**
+   * Called when an HTTP service has sent no answer: it ended the connection behind the first request, or sent an
+   * alert of TLS, because it expects TLS.
+   */
+  readonly onNoAnswer?: (sent: 'nothing' | 'tls-alert') => void
   /** Called when a stream is over, with the bytes it carried to and from the service. */
   readonly onStreamClosed?: (
     bytes: { readonly in: number; readonly out: number },
@@ -87,13 +92,18 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
     }
     const giveUp = new AbortController()
     const splice: SocketSplice = new SocketSplice(channel, {
-      resetReason: (error) => (isDialError(error) ? serviceReason(error) : 'serviceReset'),
+      resetReason: (error) => {
+        if (isDialError(error)) return serviceReason(error)
+        if (isTlsAlert(error)) options.onServiceError?.(error)
+        return 'serviceReset'
+      },
       // Only a server that writes records knows what the reason means.
       carriesRequests: kind === 'http' && record !== undefined,
       onClose: () => {
         giveUp.abort()
         connections?.delete(splice)
         options.traffic?.remove(splice)
+        if (splice.noAnswer !== undefined) options.onNoAnswer?.(splice.noAnswer)
         const bytes = { in: splice.bytesToSocket, out: splice.bytesFromSocket }
         options.onStreamClosed?.(bytes, record)
       },
@@ -155,6 +165,11 @@ function serviceReason(error: unknown): ResetReason {
   if (error.code === 'DIAL_CONNECT_RESET') return 'serviceReset'
   const late = error.code === 'DIAL_CONNECT_TIMEOUT' || error.code === 'DIAL_DEADLINE'
   return late ? 'serviceTimeout' : 'serviceUnreachable'
+}
+
+/** Whether the service ended TLS behind the handshake, as one does that requires a client certificate. */
+function isTlsAlert(error: Error): boolean {
+  return 'code' in error && String(error.code).startsWith('ERR_SSL_')
 }
 
 /** What Piko's own agent answers, so that its server passes it on as from one of its own. */

@@ -13,6 +13,9 @@ import { RESET_REASONS, type ResetReason, resetReasonOf } from '../protocol/rese
 const SWITCHING = 'HTTP/1.? 101'
 const ANY = 0x3f
 
+/** How a record of TLS begins that carries an alert (RFC 8446 section 5.1). */
+const TLS_ALERT = 0x15
+
 /**
  * Joins a mux channel to a socket so that what happens at one end happens at the other: bytes, FIN
  * per direction, and a reset as a reset.
@@ -26,6 +29,11 @@ export class SocketSplice implements ChannelSink {
   bytesToSocket = 0
   /** Bytes that came from the socket. */
   bytesFromSocket = 0
+  /**
+   * What came from an HTTP service in place of an answer: `nothing`, it ended the connection behind the first
+   * request, or a `tls-alert`, because it expects TLS. Undefined: neither.
+   */
+  noAnswer: 'nothing' | 'tls-alert' | undefined
 
   readonly #channel: Channel
   readonly #resetReason: (error: Error) => ResetReason
@@ -99,6 +107,7 @@ export class SocketSplice implements ChannelSink {
     socket.on('drain', settle)
     socket.on('end', () => {
       if (isCleanEnd(socket)) {
+        this.#noteSilence()
         this.#endedIdle = this.#isIdle()
         this.#channel.end()
       } else this.#break(new Error('the connection broke behind its last bytes'))
@@ -146,6 +155,7 @@ export class SocketSplice implements ChannelSink {
   /** The socket broke: the far side gets a reset, behind the bytes that came before it. */
   #break(error: Error): void {
     if (this.#closed) return
+    this.#noteSilence()
     const reason = this.#isIdle() ? 'serviceClosed' : this.#resetReason(error)
     this.#channel.resetWhenSent(RESET_REASONS[reason], LAST_BYTES_MS)
   }
@@ -153,6 +163,11 @@ export class SocketSplice implements ChannelSink {
   /** Whether an HTTP service was sent nothing since its last byte, so that no part of a further request. */
   #isIdle(): boolean {
     return this.#carriesRequests && !this.#hasSwitched && this.#answeredBytes === this.bytesToSocket
+  }
+
+  #noteSilence(): void {
+    const isSilent = this.bytesFromSocket === 0 && this.bytesToSocket > 0
+    if (isSilent && this.#carriesRequests) this.noAnswer = 'nothing'
   }
 
   #received(chunk: Buffer): void {
@@ -166,7 +181,11 @@ export class SocketSplice implements ChannelSink {
    * chunk may end within the status line.
    */
   #lookForSwitch(chunk: Buffer): void {
-    if (this.#statusBytes < 0 && chunk[0] !== SWITCHING.charCodeAt(0)) return
+    if (this.#statusBytes < 0 && chunk[0] !== SWITCHING.charCodeAt(0)) {
+      const isFirst = this.bytesFromSocket === chunk.length
+      if (chunk[0] === TLS_ALERT && isFirst) this.noAnswer = 'tls-alert'
+      return
+    }
     let at = Math.max(0, this.#statusBytes)
     for (let index = 0; index < chunk.length && at < SWITCHING.length; index++) {
       const wanted = SWITCHING.charCodeAt(at)

@@ -1,0 +1,97 @@
+/** TLS between the agent and a service whose `addr` begins with `https://`. */
+import { boolean, path, type RuleProblem, setting, text } from '@proj/config'
+import type { ServiceAddress } from '@proj/config/address'
+import type { TlsOptions } from '@proj/dialer'
+
+import { readPem } from '../connect/read-pem.ts'
+
+/** The settings of a listener for TLS to its service. */
+export const SERVICE_TLS_SETTINGS = {
+  rootCas: setting(path(), {
+    description: 'Certificate authorities to trust for the service besides the built-in ones.',
+  }),
+  cert: setting(path(), { description: 'Client certificate for the service, PEM.' }),
+  key: setting(path(), { description: 'Private key of the client certificate, PEM.' }),
+  serverName: setting(text(), {
+    description: 'Name to verify in the certificate of the service, instead of the host.',
+  }),
+  insecureSkipVerify: setting(boolean(), {
+    default: 'false',
+    description: 'Do not verify the certificate of the service; only for tests.',
+  }),
+}
+
+interface ServiceTlsSettings {
+  readonly endpoint: string
+  readonly addr: ServiceAddress
+  readonly protocol: 'http' | 'tcp'
+  readonly tls: {
+    readonly rootCas: string | undefined
+    readonly cert: string | undefined
+    readonly key: string | undefined
+    readonly serverName: string | undefined
+    readonly insecureSkipVerify: boolean
+  }
+}
+
+/** Finds settings for TLS that would have no effect, and half of a client certificate. */
+export function* serviceTlsIsUsed(
+  listeners: readonly ServiceTlsSettings[],
+): Generator<RuleProblem> {
+  for (const [index, { addr, protocol, tls }] of listeners.entries()) {
+    const key = `listeners[${index}]`
+    if (protocol === 'tcp' && addr.tls) {
+      yield { key: `${key}.addr`, message: 'https:// needs protocol http' }
+    }
+    const { rootCas, cert, key: privateKey, serverName, insecureSkipVerify } = tls
+    const given = [
+      ['root_cas', rootCas],
+      ['cert', cert],
+      ['key', privateKey],
+      ['server_name', serverName],
+      ['insecure_skip_verify', insecureSkipVerify || undefined],
+    ] as const
+    const [first] = given.find(([, value]) => value !== undefined) ?? []
+    if (first !== undefined && !addr.tls) {
+      yield {
+        key: `${key}.tls.${first}`,
+        message: 'it is for a service with TLS',
+        hint: 'write https:// in front of the address in addr, or leave it out',
+      }
+    }
+    if ((cert === undefined) !== (privateKey === undefined)) {
+      yield {
+        key: `${key}.tls.${cert === undefined ? 'key' : 'cert'}`,
+        message: 'tls.cert and tls.key are needed together',
+      }
+    }
+  }
+}
+
+/**
+ * How TLS to the service of a listener is made; undefined for a service without TLS.
+ *
+ * @throws {UserError} for a file that cannot be read.
+ */
+export async function serviceTls({
+  endpoint,
+  addr,
+  tls,
+}: ServiceTlsSettings): Promise<TlsOptions | undefined> {
+  if (!addr.tls) return undefined
+  const where = `listener ${endpoint}: tls`
+  const [ca, cert, key] = await Promise.all([
+    readPem(tls.rootCas, `${where}.root_cas`),
+    readPem(tls.cert, `${where}.cert`),
+    readPem(tls.key, `${where}.key`),
+  ])
+  return {
+    ca,
+    cert,
+    key,
+    servername: tls.serverName,
+    // Without ALPN some servers choose HTTP/2.
+    alpn: ['http/1.1'],
+    verify: tls.insecureSkipVerify ? 'none' : 'full',
+  }
+}
