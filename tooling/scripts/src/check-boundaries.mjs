@@ -22,6 +22,7 @@ const MAY_IMPORT = {
   'packages/tunnel': ['dialer', 'mux'],
   'packages/auth': ['config', 'http1'],
   'packages/program-kit': ['config'],
+  'packages/cluster': ['mux', 'portcheck', 'tunnel'],
 }
 const APPS_MAY_IMPORT = Object.keys(MAY_IMPORT).map((folder) => folder.replace('packages/', ''))
 
@@ -33,7 +34,7 @@ const OPEN_TO_ALL = new Set(['config/address', 'config/nearest'])
  *
  * @type {Readonly<Record<string, readonly string[]>>}
  */
-const RESERVED = { 'tunnel/server': ['apps/server'] }
+const RESERVED = { 'tunnel/server': ['apps/server', 'packages/cluster'] }
 
 /** What may stand in one kind of file only. */
 const HOMES = [

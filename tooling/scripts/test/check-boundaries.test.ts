@@ -25,7 +25,11 @@ test.each([
   ['packages/other', `import { x } from '@proj/config'\n`, 'may not import @proj/config'],
   ['apps/server', `import { x } from '@proj/config/src/x.ts'\n`, 'is not an entry point of'],
   ['apps/server', `import '@proj/testkit/until'\n`, 'is not an entry point of @proj/testkit'],
-  ['apps/agent', `import { x } from '@proj/tunnel/server'\n`, 'is for apps/server only'],
+  [
+    'apps/agent',
+    `import { x } from '@proj/tunnel/server'\n`,
+    'is for apps/server, packages/cluster only',
+  ],
   ['packages/mux', `import { x } from '../../dialer/src/x.ts'\n`, 'leaves src'],
   ['packages/mux', `const home = process.env.HOME\n`, 'in main.ts only'],
   ['packages/auth', `socket.resetAndDestroy()\n`, 'through resetSocket only'],
