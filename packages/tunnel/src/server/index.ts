@@ -14,8 +14,10 @@ export { checkEndpointName, endpointKey, endpointText, isHostLabel } from '../pr
 export type { Endpoint } from '../protocol/endpoint.ts'
 export type { ReadVisitorRules, VisitorRules } from '../protocol/visitor-rules.ts'
 export type { PortLease, PortRejection, PortWish, PublicPortSource } from './port-leases.ts'
+export type { NameClaims, NameLease, NameRejection } from './name-claims.ts'
+export { type LocalRoute, readRouteRules } from './local-route.ts'
 export { claimName, conflictDetails, conflictText } from './claim-name.ts'
-export type { ClaimContext, NameConflict } from './claim-name.ts'
+export type { ClaimContext, NameClaim, NameConflict } from './claim-name.ts'
 export { allowAll, isDenial } from './authorization.ts'
 export type {
   AuthorizationRequest,

@@ -37,76 +37,21 @@ export interface PublicPortSource {
 /** Delay to advise after a failure of the server itself, ms. */
 const RETRY_MS = 10_000
 
-/**
- * The public ports of one session, by endpoint. Opening one takes a while, and the agent may release
- * the endpoint before that: the port is then given back as soon as it is open.
- */
-export class PortLeases {
-  readonly #source: PublicPortSource
-  readonly #logger: Logger
-  readonly #leases = new Map<string, PortLease>()
-  /** The pending request of each endpoint. */
-  readonly #wishes = new Map<string, PortWish>()
-
-  constructor(source: PublicPortSource, logger: Logger) {
-    this.#source = source
-    this.#logger = logger
-  }
-
-  /** Number of pending requests. */
-  get pending(): number {
-    return this.#wishes.size
-  }
-
-  /**
-   * Gets a port for an endpoint, in place of the one it has.
-   *
-   * @returns undefined when the endpoint was released before the port was open.
-   */
-  async take(wish: PortWish): Promise<PortLease | PortRejection | undefined> {
-    const endpoint = wish.endpoint.name
-    this.#wishes.set(endpoint, wish)
-    const lease = await this.#ask(wish)
-    const isWanted = this.#wishes.get(endpoint) === wish
-    if (isWanted) this.#wishes.delete(endpoint)
-    if ('code' in lease) return isWanted ? lease : undefined
-    if (!isWanted) {
-      lease.release()
-      return undefined
-    }
-    const before = this.#leases.get(endpoint)
-    this.#leases.set(endpoint, lease)
-    before?.release() // after the new one, so that a port which stays the same is not closed
-    return lease
-  }
-
-  /** Releases the port of an endpoint, if it has one or waits for one. */
-  release(endpoint: string): void {
-    this.#wishes.delete(endpoint)
-    const lease = this.#leases.get(endpoint)
-    this.#leases.delete(endpoint)
-    lease?.release()
-  }
-
-  releaseAll(): void {
-    this.#wishes.clear()
-    for (const endpoint of this.#leases.keys()) this.release(endpoint)
-  }
-
-  async #ask(wish: PortWish): Promise<PortLease | PortRejection> {
-    try {
-      return await this.#source.take(wish)
-    } catch (error) {
-      const { endpoint, port } = wish
-      this.#logger.error(
-        { err: error, endpoint: endpoint.name, port },
-        'no public port for an endpoint',
-      )
-      return {
-        code: 'port-unavailable',
-        message: 'this server cannot open a port now',
-        retryAfterMs: RETRY_MS,
-      }
+/** The answer of a source; a failure is logged and rejects the port for now. */
+export async function takePort(
+  source: PublicPortSource,
+  wish: PortWish,
+  logger: Logger,
+): Promise<PortLease | PortRejection> {
+  try {
+    return await source.take(wish)
+  } catch (error) {
+    const { endpoint, port } = wish
+    logger.error({ err: error, endpoint: endpoint.name, port }, 'no public port for an endpoint')
+    return {
+      code: 'port-unavailable',
+      message: 'this server cannot open a port now',
+      retryAfterMs: RETRY_MS,
     }
   }
 }

@@ -23,6 +23,7 @@ import {
 import type { Endpoint } from '../protocol/endpoint.ts'
 import { limit, WINDOW_BUDGET_BYTES } from '../limits.ts'
 import { type Logger, silentLogger } from '../logger.ts'
+import { type NameClaims, type NameLease, takeName } from './name-claims.ts'
 import { noPublicPorts, type PublicPortSource } from './port-leases.ts'
 import { protocolHeader, speaksAdit } from '../protocol/protocol-version.ts'
 import {
@@ -98,6 +99,8 @@ export interface UpstreamAcceptorOptions<
    * sessions. Default: not called.
    */
   readonly onLongLivedOver?: (session: Session) => void
+  /** Decides about names beyond this process. Default: this process alone does. */
+  readonly claims?: NameClaims
   /** Gives out public TCP ports. Default: every request for one is rejected. */
   readonly publicPorts?: PublicPortSource
   /** Default: silent. */
@@ -112,8 +115,9 @@ export interface UpstreamAcceptorOptions<
  * `server.on('request', acceptor.handleRequest)`.
  */
 export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
-  readonly #options: Required<Omit<UpstreamAcceptorOptions, 'readVisitorRules'>> & {
+  readonly #options: Required<Omit<UpstreamAcceptorOptions, 'readVisitorRules' | 'claims'>> & {
     readonly readVisitorRules: ReadVisitorRules | undefined
+    readonly claims: NameClaims | undefined
   }
   readonly #sessions = new Set<UpstreamSession>()
   #draining = false
@@ -128,6 +132,7 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
       onAccepted: options.onAccepted ?? (() => {}),
       onLongLivedOver: options.onLongLivedOver ?? (() => {}),
       publicPorts: options.publicPorts ?? noPublicPorts,
+      claims: options.claims,
       urls: options.urls ?? (() => []),
       node: options.node ?? randomBytes(4).toString('hex'),
       software: options.software ?? 'adit',
@@ -155,8 +160,9 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
     // Until a pipe owns the socket, a reset by the peer needs no reaction.
     const ignore = (): void => {}
     socket.on('error', ignore)
-    void this.#judge(request).then((verdict) => {
-      const answer = 'status' in verdict ? verdict : this.#accept(request, verdict, socket, head)
+    void this.#judge(request).then(async (verdict) => {
+      const answer =
+        'status' in verdict ? verdict : await this.#accept(request, verdict, socket, head)
       if (answer !== undefined) sendAnswer(socket, answer)
       else socket.off('error', ignore)
     })
@@ -266,7 +272,7 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
     { endpoint, grant }: Admission,
     socket: Duplex,
     head: Buffer,
-  ): HttpAnswer | undefined {
+  ): HttpAnswer | undefined | Promise<HttpAnswer | undefined> {
     const options = this.#options
     const adit = speaksAdit(request.headers)
     const echo = protocolHeader(adit)
@@ -274,56 +280,109 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
     const handshake = checkHandshake('GET', request.headers)
     if (!handshake.ok) return handshake.answer
     if (!grant.permits('listen', endpoint)) return jsonAnswer(401, ANSWER_TEXTS.notPermitted, echo)
-    if (this.#draining) return jsonAnswer(503, 'server is shutting down', echo)
-    if (this.#sessions.size >= options.maxSessions) {
-      options.logger.warn({ remoteAddress }, 'agent refused: maxSessions reached')
-      return jsonAnswer(503, 'too many sessions', echo)
-    }
+    const refused = this.#refusal(echo, remoteAddress)
+    if (refused !== undefined) return refused
     // On our wire, names are registered by message; the route names only the first endpoint.
     const taken = adit ? undefined : this.#nameConflict(endpoint, grant, remoteAddress)
     if (taken !== undefined) return taken
     if (socket.destroyed) return undefined
-    socket.write(switchingProtocols(handshake.accept, adit))
-    options.onAccepted(socket)
-    const session = new UpstreamSession(new WebSocketPipe(socket, { role: 'server', head }), {
-      ...options,
-      id: randomBytes(6).toString('hex'),
-      protocol: adit ? 'adit' : 'piko',
-      endpoint,
-      grant,
-      remoteAddress,
-      maxEndpoints: options.maxEndpointsPerSession,
-    })
-    this.#sessions.add(session)
-    void session.closed.then(() => this.#sessions.delete(session))
-    return undefined
+    const open = (lease?: NameLease): undefined => {
+      socket.write(switchingProtocols(handshake.accept, adit))
+      options.onAccepted(socket)
+      const session = new UpstreamSession(new WebSocketPipe(socket, { role: 'server', head }), {
+        ...options,
+        id: randomBytes(6).toString('hex'),
+        protocol: adit ? 'adit' : 'piko',
+        endpoint,
+        lease,
+        grant,
+        remoteAddress,
+        maxEndpoints: options.maxEndpointsPerSession,
+      })
+      this.#sessions.add(session)
+      void session.closed.then(() => this.#sessions.delete(session))
+    }
+    if (adit || options.claims === undefined) return open()
+    return this.#claim(options.claims, endpoint, grant, remoteAddress, socket, open)
+  }
+
+  /** Why no further session is accepted now; undefined: one is. */
+  #refusal(
+    echo: Readonly<Record<string, string>>,
+    remoteAddress: string | undefined,
+  ): HttpAnswer | undefined {
+    if (this.#draining) return jsonAnswer(503, 'server is shutting down', echo)
+    if (this.#sessions.size < this.#options.maxSessions) return undefined
+    this.#options.logger.warn({ remoteAddress }, 'agent refused: maxSessions reached')
+    return jsonAnswer(503, 'too many sessions', echo)
+  }
+
+  /** Claims the name of a Piko agent before its handshake is answered. */
+  async #claim(
+    claims: NameClaims,
+    name: string,
+    grant: Grant,
+    remoteAddress: string | undefined,
+    socket: Duplex,
+    open: (lease: NameLease) => undefined,
+  ): Promise<HttpAnswer | undefined> {
+    const { logger } = this.#options
+    const { tenant, identity } = grant
+    const gone = new AbortController()
+    socket.once('close', () => gone.abort())
+    const claim = { endpoint: { tenant, name }, identity, isExclusive: false }
+    const answer = await takeName(claims, claim, gone.signal, logger)
+    if ('code' in answer) {
+      const { message, retryAfterMs = 0, code } = answer
+      return laterAnswer(message, retryAfterMs, { code, retryAfterMs })
+    }
+    if ('holder' in answer) return this.#rejectName(name, grant, remoteAddress, answer)
+    // Since then the server may have begun to stop, or another identity may have got the name here.
+    const refused = this.#refusal({}, remoteAddress)
+    const rejected = refused ?? this.#nameConflict(name, grant, remoteAddress)
+    if (rejected === undefined && !socket.destroyed) return open(answer)
+    answer.release()
+    return rejected
   }
 
   /** Piko's agents come back after 503 and give up after 409. */
   #nameConflict(
     name: string,
-    { identity, tenant }: Grant,
+    grant: Grant,
     remoteAddress: string | undefined,
   ): HttpAnswer | undefined {
-    const { logger, onNameRejected } = this.#options
-    const endpoint = { tenant, name }
+    const { identity, tenant } = grant
+    const claim = { endpoint: { tenant, name }, identity, isExclusive: false }
     let conflict: NameConflict | undefined
     try {
-      conflict = claimName({ endpoint, identity, isExclusive: false }, this.#options)
-    } catch (error) {
-      logger.error({ err: error, endpoint: name }, 'the holder of a name cannot be read')
+      conflict = claimName(claim, this.#options)
+    } catch (err) {
+      this.#options.logger.error({ err, endpoint: name }, 'the holder of a name cannot be read')
       return jsonAnswer(500, 'internal error')
     }
     if (conflict === undefined) return undefined
-    onNameRejected({ endpoint, identity, remoteAddress, conflict })
+    return this.#rejectName(name, grant, remoteAddress, conflict)
+  }
+
+  #rejectName(
+    name: string,
+    { identity, tenant }: Grant,
+    remoteAddress: string | undefined,
+    conflict: NameConflict,
+  ): HttpAnswer {
+    const { logger, onNameRejected } = this.#options
+    onNameRejected({ endpoint: { tenant, name }, identity, remoteAddress, conflict })
     const { retryAfterMs } = conflict
     const text = conflictText(name, conflict)
     const details = conflictDetails(conflict)
     logger.warn({ endpoint: name, identity, remoteAddress, code: details.code }, 'endpoint refused')
     if (retryAfterMs === undefined) return jsonAnswer(409, text, {}, details)
-    const retryAfter = { 'retry-after': retryAfterSeconds(retryAfterMs) }
-    return jsonAnswer(503, text, retryAfter, details)
+    return laterAnswer(text, retryAfterMs, details)
   }
+}
+
+function laterAnswer(text: string, delayMs: number, details: object): HttpAnswer {
+  return jsonAnswer(503, text, { 'retry-after': retryAfterSeconds(delayMs) }, details)
 }
 
 /** Longest time an agent is told to wait before it moves, ms. */

@@ -3,13 +3,16 @@ import {
   claimName,
   conflictDetails,
   conflictText,
+  type NameConflict,
   type RejectedName,
 } from './claim-name.ts'
 import type { Rejection } from '../protocol/control-message.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import { judgeRegistration, type Register, type RegistrationContext } from './judge-registration.ts'
 import type { Logger } from '../logger.ts'
-import { type PortLease, PortLeases, type PublicPortSource } from './port-leases.ts'
+import { Leases } from './leases.ts'
+import { type NameClaims, type NameLease, takeName } from './name-claims.ts'
+import { type PortLease, type PublicPortSource, takePort } from './port-leases.ts'
 import type { EndpointWishes, Upstream } from './upstream-registry.ts'
 import type { VisitorRules } from '../protocol/visitor-rules.ts'
 
@@ -20,6 +23,8 @@ export interface UpstreamEndpointsOptions
     Pick<RegistrationContext, 'grant' | 'maxEndpoints' | 'drainRetryAfterMs' | 'readVisitorRules'> {
   /** Gives out public ports. */
   readonly publicPorts: PublicPortSource
+  /** Decides about names beyond this process; undefined: nothing does. */
+  readonly claims: NameClaims | undefined
   /** Called for every name that another identity has. */
   readonly onNameRejected: (rejected: RejectedName) => void
   /** Info for every endpoint, warn for one that is rejected. */
@@ -33,6 +38,9 @@ export interface Registered {
   readonly lease?: PortLease
 }
 
+/** What a registration got beyond this process and its sessions. */
+type Granted = Pick<Registered, 'lease'>
+
 /** The endpoints of one session: checks that it may serve them, and registers them. */
 export class UpstreamEndpoints {
   readonly #upstream: Upstream
@@ -40,12 +48,12 @@ export class UpstreamEndpoints {
   readonly #names = new Set<string>()
   /** Whether an endpoint has been registered since the session began. */
   hasServed = false
-  readonly #ports: PortLeases
+  readonly #ports = new Leases<PortLease>()
+  readonly #claimed = new Leases<NameLease>()
 
   constructor(upstream: Upstream, options: UpstreamEndpointsOptions) {
     this.#upstream = upstream
     this.#options = options
-    this.#ports = new PortLeases(options.publicPorts, options.logger)
   }
 
   get names(): ReadonlySet<string> {
@@ -56,8 +64,8 @@ export class UpstreamEndpoints {
    * Registers an endpoint that an agent asks for.
    *
    * @param isLeaving - whether the session or the server is ending.
-   * @param answer - gets the rejection, or what the endpoint is registered with: at once, or when a public
-   *   port is open. Not called when the endpoint was released before that.
+   * @param answer - gets the rejection, or what the endpoint is registered with: at once, or when its name is
+   *   claimed and its public port is open. Not called when the endpoint was released before that.
    */
   ask(
     message: Register,
@@ -65,19 +73,48 @@ export class UpstreamEndpoints {
     answer: (verdict: Rejection | Registered) => void,
   ): void {
     const verdict = this.#verdict(message, isLeaving())
-    if ('code' in verdict || message.port === undefined) {
+    const isComplete = message.port === undefined && this.#options.claims === undefined
+    if ('code' in verdict || isComplete) {
       answer(this.#settle(message, verdict))
       return
     }
-    const { endpoint, port } = message
-    const { identity } = this.#options.grant
-    const wish = { endpoint: this.#endpoint(endpoint), identity, port, session: this.#upstream }
-    void this.#ports.take(wish).then((lease) => {
-      if (lease === undefined) return // released before the port was open
+    void this.#askOthers(message).then((granted) => {
+      if (granted === undefined) return // released before the answer came
       // Since then another identity may have got the name, or the session may be leaving.
-      const now = 'code' in lease ? lease : this.#verdict(message, isLeaving())
-      answer(this.#settle(message, 'code' in now || 'code' in lease ? now : { ...now, lease }))
+      const now = 'code' in granted ? granted : this.#verdict(message, isLeaving())
+      answer(this.#settle(message, 'code' in now ? now : { ...now, ...granted }))
     })
+  }
+
+  /** Claims the name, then opens the public port, where there is one to be had. */
+  #askOthers(message: Register): Promise<Rejection | Granted | undefined> {
+    const { claims } = this.#options
+    return claims === undefined ? this.#openPort(message) : this.#claim(message, claims)
+  }
+
+  async #claim(message: Register, claims: NameClaims): Promise<Rejection | Granted | undefined> {
+    const { logger, grant } = this.#options
+    const { endpoint: name } = message
+    const endpoint = this.#endpoint(name)
+    const { identity } = grant
+    const isExclusive = message.exclusive === true
+    const claim = { endpoint, identity, session: this.#upstream, isExclusive }
+    const answer = await this.#claimed.take(name, (signal) =>
+      takeName(claims, claim, signal, logger),
+    )
+    if (answer === undefined || 'code' in answer) return answer
+    if ('holder' in answer) return this.#rejectFor(answer, endpoint)
+    return await this.#openPort(message)
+  }
+
+  async #openPort(message: Register): Promise<Rejection | Granted | undefined> {
+    const { publicPorts, logger, grant } = this.#options
+    const { endpoint: name, port } = message
+    if (port === undefined) return {}
+    const { identity } = grant
+    const wish = { endpoint: this.#endpoint(name), identity, port, session: this.#upstream }
+    const lease = await this.#ports.take(name, () => takePort(publicPorts, wish, logger))
+    return lease === undefined || 'code' in lease ? lease : { lease }
   }
 
   /**
@@ -95,8 +132,16 @@ export class UpstreamEndpoints {
     const { id: sessionId, peer, remoteAddress } = this.#upstream
     this.#names.add(endpoint)
     this.hasServed = true
-    this.#options.registry.add(this.#endpoint(endpoint), this.#upstream, rules, kind, wishes)
+    const epoch = this.#claimed.of(endpoint)?.epoch
+    const wanted = epoch === undefined ? wishes : { ...wishes, epoch }
+    this.#options.registry.add(this.#endpoint(endpoint), this.#upstream, rules, kind, wanted)
     this.#options.logger.info({ sessionId, endpoint, peer, remoteAddress }, 'endpoint registered')
+  }
+
+  /** Registers the endpoint of a session that has no other, whose name may have been claimed. */
+  addOnly(endpoint: string, lease: NameLease | undefined): void {
+    if (lease !== undefined) this.#claimed.hold(endpoint, lease)
+    this.add(endpoint, undefined)
   }
 
   /** Unregisters an endpoint, if it is registered. */
@@ -104,6 +149,7 @@ export class UpstreamEndpoints {
     this.#names.delete(endpoint)
     this.#options.registry.remove(this.#endpoint(endpoint), this.#upstream, isLost)
     this.#ports.release(endpoint)
+    this.#claimed.release(endpoint)
   }
 
   /**
@@ -114,6 +160,7 @@ export class UpstreamEndpoints {
   removeAll(isLost: boolean): void {
     for (const endpoint of this.#names) this.remove(endpoint, isLost)
     this.#ports.releaseAll()
+    this.#claimed.releaseAll()
   }
 
   #settle<Verdict extends Rejection | Registered>(message: Register, verdict: Verdict): Verdict {
@@ -127,6 +174,7 @@ export class UpstreamEndpoints {
     if (isRejected ? !this.#names.has(endpoint) : verdict.lease === undefined) {
       this.#ports.release(endpoint)
     }
+    if (isRejected && !this.#names.has(endpoint)) this.#claimed.release(endpoint)
     return verdict
   }
 
@@ -144,13 +192,13 @@ export class UpstreamEndpoints {
   }
 
   #judge(message: Register, isLeaving: boolean): ReturnType<typeof judgeRegistration> {
-    const { registry, grant, onNameRejected } = this.#options
+    const { registry, grant } = this.#options
     const endpoint = this.#endpoint(message.endpoint)
     const verdict = judgeRegistration(message, {
       ...this.#options,
       isLeaving,
       endpoints: this.#names,
-      waiting: this.#ports.pending,
+      waiting: this.#ports.pending + this.#claimed.pending,
       demanded: registry.rules(endpoint) ?? [],
     })
     if ('code' in verdict) return verdict
@@ -158,9 +206,13 @@ export class UpstreamEndpoints {
     const isExclusive = message.exclusive === true
     const claim = { endpoint, identity, session: this.#upstream, isExclusive }
     const conflict = claimName(claim, this.#options)
-    if (conflict === undefined) return verdict
+    return conflict === undefined ? verdict : this.#rejectFor(conflict, endpoint)
+  }
+
+  #rejectFor(conflict: NameConflict, endpoint: Endpoint): Rejection {
+    const { grant, onNameRejected } = this.#options
     const { remoteAddress } = this.#upstream
-    onNameRejected({ endpoint, identity, remoteAddress, conflict })
+    onNameRejected({ endpoint, identity: grant.identity, remoteAddress, conflict })
     return { message: conflictText(endpoint.name, conflict), ...conflictDetails(conflict) }
   }
 

@@ -4,12 +4,13 @@ import { EventEmitter } from 'node:events'
 import type { Channel, ChannelSink } from '@proj/mux'
 
 import type { OtherAgents, RejectedAnswer } from '../protocol/control-message.ts'
-import type { Endpoint } from '../protocol/endpoint.ts'
+import { type Endpoint, endpointKey } from '../protocol/endpoint.ts'
 import type { LastOutcome, StreamOutcome } from '../protocol/stream-outcome.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
 import { type StreamReuse, stricterReuse } from '../protocol/stream-reuse.ts'
 import type { VisitorRules } from '../protocol/visitor-rules.ts'
+import { formatRouteRules, type LocalRoute, ruleText } from './local-route.ts'
 import { type ReachedQuota, StreamQuota } from './stream-quota.ts'
 import { VisitorWaits } from './visitor-waits.ts'
 
@@ -77,6 +78,11 @@ export interface Upstream {
 export interface RegistryEvents {
   /** An endpoint gained its first upstream or lost its last, which is named. */
   endpoint: [endpoint: Endpoint, present: boolean, upstream: Upstream]
+  /**
+   * How an endpoint is served here changed, as it is now; undefined: it is not any more. Once for all changes of
+   * one turn of the event loop.
+   */
+  route: [endpoint: Endpoint, route: LocalRoute | undefined]
 }
 
 /** What an agent asks of the server for an endpoint. */
@@ -87,6 +93,10 @@ export interface EndpointWishes {
   readonly reuse?: StreamReuse
   /** How the answers of its service are read. Default: `lenient`. */
   readonly strictness?: AnswerStrictness
+  /** Its rules for visitors as it sent them, for `LocalRoute.rules`. */
+  readonly visitors?: object
+  /** Epoch of the name, where names are claimed. */
+  readonly epoch?: number
 }
 
 /** Agents of one endpoint that are told of each other; with more of them each change would be many messages. */
@@ -110,6 +120,8 @@ interface Entry<Rules extends VisitorRules> {
   last: { readonly outcome: StreamOutcome; readonly atMs: number } | undefined
   /** What each session demands of visitors, of those that demand anything. */
   readonly demands: Map<Upstream, Rules>
+  /** The same as text, for other processes. */
+  readonly ruleTexts: Map<Upstream, string>
   /** Sessions that serve it as a TCP endpoint; the others serve HTTP, or are Piko's and did not say. */
   readonly tcp: Set<Upstream>
   /** Sessions of an agent that wants to be the only one. */
@@ -124,6 +136,8 @@ interface Entry<Rules extends VisitorRules> {
   hasUnsaidReuse: boolean
   /** Sessions that ask for strict reading of answers. */
   readonly strict: Set<Upstream>
+  /** The highest that its sessions were given. */
+  epoch: number | undefined
 }
 
 /**
@@ -148,6 +162,8 @@ export class UpstreamRegistry<
   #reusing = 0
   /** Number of endpoints with a session that asks for strict reading; while it is 0, none has to be looked up. */
   #strict = 0
+  /** Endpoints whose `route` event is due. */
+  readonly #changed = new Map<string, Endpoint>()
   #standingRules: (endpoint: Endpoint) => readonly Rules[] = () => []
 
   /**
@@ -172,7 +188,7 @@ export class UpstreamRegistry<
     upstream: Upstream,
     rules?: Rules,
     kind?: 'http' | 'tcp',
-    { exclusive = false, reuse, strictness }: EndpointWishes = {},
+    { exclusive = false, reuse, strictness, visitors, epoch }: EndpointWishes = {},
   ): void {
     let entry = this.#find(endpoint)
     const fresh = entry === undefined
@@ -184,6 +200,7 @@ export class UpstreamRegistry<
         next: 0,
         last: undefined,
         demands: new Map(),
+        ruleTexts: new Map(),
         tcp: new Set(),
         exclusive: new Set(),
         reuses: new Map(),
@@ -191,6 +208,7 @@ export class UpstreamRegistry<
         hasUnsaidReuse: false,
         strict: new Set(),
         rules: undefined,
+        epoch: undefined,
       }
       this.#insert(entry)
       this.#settleRules(entry)
@@ -208,6 +226,10 @@ export class UpstreamRegistry<
     this.#settleReuse(entry)
     this.#setStrict(entry, upstream, strictness === 'strict')
     this.#demand(entry, upstream, rules)
+    if (rules === undefined || visitors === undefined) entry.ruleTexts.delete(upstream)
+    else entry.ruleTexts.set(upstream, ruleText(visitors, kind === 'tcp' ? kind : 'http'))
+    if (epoch !== undefined) entry.epoch = Math.max(entry.epoch ?? epoch, epoch)
+    this.#noteChange(endpoint)
     if (agent === undefined) tellOthers(entry, upstream.peer)
     if (!fresh) return
     this.waits.settled(endpoint)
@@ -229,6 +251,8 @@ export class UpstreamRegistry<
     entry.reuses.delete(upstream)
     this.#setStrict(entry, upstream, false)
     this.#demand(entry, upstream, undefined)
+    entry.ruleTexts.delete(upstream)
+    this.#noteChange(endpoint)
     agent.sessions.splice(agent.sessions.indexOf(upstream), 1)
     this.#settleReuse(entry)
     if (agent.sessions.length > 0) return
@@ -399,6 +423,38 @@ export class UpstreamRegistry<
     return all
   }
 
+  /** How an endpoint is served here; undefined: it is not. */
+  localRoute(endpoint: Endpoint): LocalRoute | undefined {
+    const entry = this.#find(endpoint)
+    return entry === undefined ? undefined : routeOf(entry)
+  }
+
+  /** How all endpoints are served here. */
+  *localRoutes(): Generator<[Endpoint, LocalRoute]> {
+    for (const entry of this.#entries()) {
+      const route = routeOf(entry)
+      if (route !== undefined) yield [entry.endpoint, route]
+    }
+  }
+
+  /** Epoch of an endpoint's name, as its sessions were given it; undefined: it is not served, or not claimed. */
+  epoch(endpoint: Endpoint): number | undefined {
+    return this.#find(endpoint)?.epoch
+  }
+
+  /** Plans the `route` event of an endpoint. */
+  #noteChange(endpoint: Endpoint): void {
+    if (this.listenerCount('route') === 0) return
+    if (this.#changed.size === 0) setImmediate(this.#tellChanges)
+    this.#changed.set(endpointKey(endpoint), endpoint)
+  }
+
+  readonly #tellChanges = (): void => {
+    const changed = [...this.#changed.values()]
+    this.#changed.clear()
+    for (const endpoint of changed) this.emit('route', endpoint, this.localRoute(endpoint))
+  }
+
   #find({ tenant, name }: Endpoint): Entry<Rules> | undefined {
     return this.#tenants.get(tenant)?.get(name)
   }
@@ -452,6 +508,23 @@ export class UpstreamRegistry<
     const byId = new Map(all.map((one) => [one.id, one]))
     entry.rules = byId.size === 0 ? undefined : [...byId.values()]
     if (entry.rules !== undefined) this.#guarded += 1
+  }
+}
+
+function routeOf(entry: Entry<VisitorRules>): LocalRoute | undefined {
+  const sessions = entry.agents.reduce((sum, agent) => sum + agent.sessions.length, 0)
+  const identity = entry.agents[0]?.sessions[0]?.identity
+  if (identity === undefined) return undefined
+  const isTcp = entry.tcp.size === sessions
+  return {
+    identity,
+    kind: isTcp ? 'tcp' : entry.tcp.size === 0 ? 'http' : undefined,
+    sessions,
+    exclusive: entry.exclusive.size > 0,
+    reuse: entry.reuse,
+    strictness: entry.strict.size > 0 ? 'strict' : undefined,
+    rules: formatRouteRules(entry.ruleTexts.values()),
+    epoch: entry.epoch,
   }
 }
 

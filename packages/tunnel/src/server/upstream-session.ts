@@ -16,6 +16,7 @@ import type { ControlMessage, RejectedAnswer } from '../protocol/control-message
 import type { Endpoint } from '../protocol/endpoint.ts'
 import { LivenessProbe } from '../protocol/liveness-probe.ts'
 import type { Register } from './judge-registration.ts'
+import type { NameLease } from './name-claims.ts'
 import { RejectionRate, TOLD_REJECTED } from '../protocol/rejection-rate.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
@@ -32,6 +33,8 @@ export interface UpstreamSessionOptions extends UpstreamEndpointsOptions {
   readonly protocol: 'piko' | 'adit'
   /** Endpoint of the route; registered at once on the baseline wire, by message on ours. */
   readonly endpoint: string
+  /** On the baseline wire: the claim of its name, where names are claimed. */
+  readonly lease: NameLease | undefined
   /** Memory that windows of all sessions may grow by together. */
   readonly windowBudget: WindowBudget
   /** IP address of the peer; undefined when its connection was gone already. */
@@ -166,7 +169,7 @@ export class UpstreamSession implements Upstream {
       this.#unregisterAll(false)
       void this.#session.endRight(reason)
     })
-    if (protocol === 'piko') this.#endpoints.add(options.endpoint, undefined)
+    if (protocol === 'piko') this.#endpoints.addOnly(options.endpoint, options.lease)
   }
 
   /** @inheritdoc */

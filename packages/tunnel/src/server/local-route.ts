@@ -1,0 +1,53 @@
+import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
+import type { StreamReuse } from '../protocol/stream-reuse.ts'
+import type { ReadVisitorRules, VisitorRules } from '../protocol/visitor-rules.ts'
+
+/** How an endpoint is served by the agents of this process, as other processes have to know it. */
+export interface LocalRoute {
+  /** Of all its sessions. */
+  readonly identity: string
+  /** `tcp`: all its sessions serve it as a TCP endpoint; `http`: none does; undefined: some do. */
+  readonly kind: 'http' | 'tcp' | undefined
+  /** Sessions that serve it, 1 or more. */
+  readonly sessions: number
+  /** Whether an agent wants to be the only one. */
+  readonly exclusive: boolean
+  /** The strictest that its sessions asked for; undefined: none did. */
+  readonly reuse: StreamReuse | undefined
+  /** Undefined: none of them asked for strict reading. */
+  readonly strictness: AnswerStrictness | undefined
+  /** The agents' rules for visitors, for `readRouteRules`; undefined: there are none. */
+  readonly rules: string | undefined
+  /** The epoch of its name; undefined where names are not claimed. */
+  readonly epoch: number | undefined
+}
+
+/** The rules of one agent as text; equal rules of one kind are equal texts. */
+export function ruleText(visitors: object, kind: 'http' | 'tcp'): string {
+  return JSON.stringify([kind, visitors])
+}
+
+/** Joins texts of `ruleText`; undefined for none. */
+export function formatRouteRules(texts: Iterable<string>): string | undefined {
+  const all = [...new Set(texts)]
+  return all.length === 0 ? undefined : `[${all.join(',')}]`
+}
+
+/**
+ * Reads the rules of a route.
+ *
+ * @throws {Error} when one of them cannot be applied: then no visitor may be let in.
+ */
+export function readRouteRules<Rules extends VisitorRules>(
+  text: string,
+  read: ReadVisitorRules<Rules>,
+): readonly Rules[] {
+  const all: unknown = JSON.parse(text)
+  if (!Array.isArray(all)) throw new TypeError('the rules of a route are no list')
+  return all.map((one: unknown) => {
+    const [kind, visitors] = Array.isArray(one) ? (one as unknown[]) : []
+    const isRead = (kind === 'http' || kind === 'tcp') && typeof visitors === 'object'
+    if (!isRead || visitors === null) throw new TypeError('a rule of a route is out of form')
+    return read(visitors, kind)
+  })
+}
