@@ -168,6 +168,11 @@ export const settings = defineSettings({
           'Most streams to an agent that are for one of its endpoints, in percent; then 503. 100: no limit.',
       }),
       rebalance: REBALANCE_SETTINGS,
+      tenantsShareNames: setting(boolean(), {
+        default: 'false',
+        description:
+          'One space of names for all tenants, as in Piko: visitors without a tenant reach every endpoint, and agents of any tenant may serve any name.',
+      }),
       tenants: objects(
         {
           id: setting(

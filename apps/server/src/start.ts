@@ -124,6 +124,7 @@ export async function start(
         ...settings.proxy,
         maxConnectionsPerSource: perSource(settings.proxy),
         tenantDomains: tenantDomains(settings.upstream.tenants),
+        tenantsShareNames: settings.upstream.tenantsShareNames,
       },
       connections,
       descriptors,

@@ -7,6 +7,9 @@ import { accessLogKeys, PIKO_LOG_KEYS, type PikoTable, sameKeys } from '@proj/pr
 
 const POOL = 'connections to a service are kept by fixed rules here'
 
+/** Piko has no such key; its maintainer proposed it in issue 198, and its users write it here. */
+const SOURCE: PikoTable = sameKeys(['connect.bind_addr'])
+
 const CLIENT_TLS: PikoTable = sameKeys(
   ['cert', 'key', 'root_cas', 'insecure_skip_verify'].map((key) => `connect.tls.${key}`),
 )
@@ -14,13 +17,17 @@ const CLIENT_TLS: PikoTable = sameKeys(
 /** Keys of `piko agent`. */
 export const PIKO_AGENT_KEYS: PikoTable = {
   ...sameKeys(['connect.url', 'connect.token', 'connect.tenant_id', 'connect.proxy_url']),
+  ...SOURCE,
   'connect.timeout': {
     to: 'connect.timeout',
     convert: 'zero-is-unlimited',
     note: 'it limits every attempt to connect, not the time to start',
   },
   ...CLIENT_TLS,
-  'server.enabled': { ignore: 'metrics are served when an address for them is set' },
+  'server.enabled': {
+    ignore: 'metrics are served when an address for them is set',
+    isBoolean: true,
+  },
   'server.bind_addr': { to: 'admin.bind_addr' },
   ...sameKeys(['grace_period']),
   ...PIKO_LOG_KEYS,
@@ -30,7 +37,7 @@ export const PIKO_AGENT_KEYS: PikoTable = {
   'listeners[].timeout': {
     to: 'listeners[].timeout',
     convert: 'zero-is-unlimited',
-    note: 'for HTTP it limits the wait for the first byte of an answer, not the whole exchange',
+    note: 'it limits the time to connect to the service; proxy.timeout of the server limits the answer',
   },
   ...accessLogKeys('listeners[].access_log'),
   'listeners[].http_client.keep_alive_timeout': {
@@ -40,6 +47,7 @@ export const PIKO_AGENT_KEYS: PikoTable = {
   'listeners[].http_client.max_idle_conns': { ignore: POOL },
   'listeners[].http_client.disable_compression': {
     ignore: 'bodies are passed on as they are here, never compressed or decompressed',
+    isBoolean: true,
   },
   'listeners[].tls.cert': { to: 'listeners[].tls.cert' },
   'listeners[].tls.key': { to: 'listeners[].tls.key' },
@@ -55,6 +63,7 @@ export const PIKO_FORWARD_KEYS: PikoTable = {
     note: 'the consumer of Piko connects to the proxy port, 8000 by default',
   },
   'connect.token': { to: 'connect.token' },
+  ...SOURCE,
   'connect.timeout': { ignore: 'the consumer of Piko never used it' },
   ...CLIENT_TLS,
   ...PIKO_LOG_KEYS,

@@ -18,6 +18,7 @@ import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { describe, expect, test } from 'vitest'
 
 import { PIKO_AGENT_KEYS, PIKO_FORWARD_KEYS } from '../../src/commands/piko-keys.ts'
+import { settings as agentSettings } from '../../src/settings.ts'
 
 const PROGRAMS = {
   agent: { name: 'agent', keys: PIKO_AGENT_KEYS },
@@ -120,6 +121,22 @@ describe('an agent file', () => {
     ])
   })
 })
+
+test.for(['agent', 'forward'] as const)(
+  'the source address stands where its users write it, in the file of %s',
+  async (name) => {
+    using folder = temporaryDirectory()
+    const path = folder.write('piko.yaml', 'connect: {bind_addr: 192.0.2.7}\n')
+    const dialect = pikoDialect(PROGRAMS[name], agentSettings)
+    const loaded = await loadSettings(agentSettings, {
+      cwd: '/cwd',
+      files: [{ path, dialect }],
+      env: {},
+    })
+    if (!loaded.ok) throw new Error(formatProblems(loaded.problems))
+    expect(loaded.settings.connect.bindAddr).toMatchObject([{ host: '192.0.2.7' }])
+  },
+)
 
 test('a forward file is accepted', async () => {
   const { settings: values, problems } = await loadGood(

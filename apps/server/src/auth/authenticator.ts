@@ -47,6 +47,8 @@ export interface AuthenticatorOptions extends HandshakeRates {
   readonly ports?: Readonly<Partial<Record<PortName, PortDemands>>>
   /** Keys by tenant; where there are any, agents name theirs. Default: none. */
   readonly tenants?: ReadonlyMap<string, PortAuth>
+  /** Whether the names of all tenants are one space of names, as in Piko. Default: each has its own. */
+  readonly tenantsShareNames?: boolean
   /** Tokens of this server. */
   readonly tokens: TokenStore
   /** Gets an event for each failure. */
@@ -182,6 +184,12 @@ export class Authenticator implements Disposable {
   }
 
   async #recognise(port: PortName, shown: Shown): Promise<Principal> {
+    const principal = await this.#principal(port, shown)
+    const sharesNames = this.#options.tenantsShareNames === true && principal.tenant !== ''
+    return sharesNames ? { ...principal, tenant: '' } : principal
+  }
+
+  async #principal(port: PortName, shown: Shown): Promise<Principal> {
     const { headers, certificate } = shown
     const named = port === 'admin' ? undefined : tenantOf(headers)
     const isDemanded = this.#demandsJwt(port, named)

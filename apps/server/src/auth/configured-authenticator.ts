@@ -16,7 +16,7 @@ interface PortSettings {
 /** The settings an authenticator is made of. */
 export interface AuthenticatorSettings extends AuthTree {
   readonly proxy: PortSettings
-  readonly upstream: AuthTree['upstream'] & PortSettings
+  readonly upstream: AuthTree['upstream'] & PortSettings & { readonly tenantsShareNames: boolean }
   readonly admin: PortSettings
   readonly handshakes: { readonly rate: Rate; readonly failureRate: Rate }
 }
@@ -38,6 +38,7 @@ export function configuredAuthenticator(
   return new Authenticator({
     ports: { proxy: demands(proxy), upstream: demands(upstream), admin: demands(admin) },
     tenants,
+    tenantsShareNames: upstream.tenantsShareNames,
     handshakeRate: handshakes.rate,
     failureRate: handshakes.failureRate,
     tokens: store.tokens,

@@ -5,10 +5,12 @@
  */
 import { accessLogKeys, PIKO_LOG_KEYS, type PikoTable, sameKeys } from '@proj/program-kit/piko'
 
-const GOSSIP = 'nodes find one another through the shared store here, not by gossip'
-const ADVERTISED = 'nodes announce their addresses in the shared store here'
-const NODE_TLS = 'nodes use certificates of the cluster among themselves here'
-const REBALANCE = 'agents hold several connections here and move on their own'
+const JOIN =
+  'nodes find one another in the database here: set cluster.database_url; without it this server is alone'
+const GOSSIP = 'nodes exchange what they know through the database here'
+const ADVERTISED = 'nodes connect to each other at cluster.advertise_addr alone'
+const NODE_TLS =
+  'nodes connect to each other with certificates of the cluster here, see cluster.tls'
 const WHOLE = 'there is no limit on a whole request or answer here, only on waiting and idleness'
 
 /** What is asked of tokens, by a listener or a tenant. */
@@ -35,9 +37,21 @@ function listenerRules(name: 'proxy' | 'upstream' | 'admin'): PikoTable {
   )
   return {
     ...sameKeys([`${name}.bind_addr`]),
-    [`${name}.advertise_addr`]: { refuse: ADVERTISED },
+    [`${name}.advertise_addr`]: { ignore: ADVERTISED },
     ...sameKeys([...keep, ...tls]),
-    ...Object.fromEntries(client.map((key) => [key, { refuse: NODE_TLS }])),
+    // Of Piko before v0.5.
+    [`${name}.tls.enabled`]: {
+      ignore: 'a port has TLS when it has a certificate',
+      isBoolean: true,
+    },
+    ...Object.fromEntries(
+      client.map((key) => [
+        key,
+        key.endsWith('.insecure_skip_verify')
+          ? { ignore: NODE_TLS, isBoolean: true }
+          : { ignore: NODE_TLS },
+      ]),
+    ),
   }
 }
 
@@ -45,13 +59,20 @@ function listenerRules(name: 'proxy' | 'upstream' | 'admin'): PikoTable {
 export const PIKO_SERVER_KEYS: PikoTable = {
   ...sameKeys(['cluster.node_id', 'cluster.node_id_prefix', 'grace_period']),
   ...PIKO_LOG_KEYS,
-  'cluster.join': { refuse: GOSSIP },
-  'cluster.join_timeout': { ignore: GOSSIP },
-  'cluster.abort_if_join_fails': { ignore: GOSSIP },
-  'cluster.gossip.bind_addr': { ignore: GOSSIP },
-  'cluster.gossip.advertise_addr': { ignore: GOSSIP },
+  'cluster.join': { ignore: JOIN },
+  'cluster.join_timeout': { ignore: JOIN },
+  'cluster.abort_if_join_fails': {
+    ignore: 'a node starts without the others, and without the database',
+    isBoolean: true,
+  },
+  'cluster.gossip.bind_addr': {
+    to: 'cluster.bind_addr',
+    note: 'the other nodes connect there with TLS, over TCP alone',
+  },
+  'cluster.gossip.advertise_addr': { to: 'cluster.advertise_addr' },
   'cluster.gossip.interval': { ignore: GOSSIP },
   'cluster.gossip.max_packet_size': { ignore: GOSSIP },
+  'usage.disable': { ignore: 'nothing is reported about the use of this program', isBoolean: true },
   ...listenerRules('proxy'),
   'proxy.timeout': {
     to: 'proxy.first_byte_timeout',
@@ -69,12 +90,10 @@ export const PIKO_SERVER_KEYS: PikoTable = {
     note: 'it counts the request line too',
   },
   ...listenerRules('upstream'),
-  'upstream.rebalance.threshold': { refuse: REBALANCE },
-  'upstream.rebalance.shed_rate': { ignore: REBALANCE },
-  'upstream.rebalance.min_conns': { ignore: REBALANCE },
+  ...sameKeys(['threshold', 'shed_rate', 'min_conns'].map((key) => `upstream.rebalance.${key}`)),
   'upstream.tenants[].id': {
     to: 'upstream.tenants[].id',
-    note: 'names of tenants are kept apart here: visitors reach those of no tenant alone',
+    note: 'names of tenants are kept apart here, and visitors reach those of no tenant; set upstream.tenants_share_names for the rule of Piko',
   },
   ...sameKeys(authKeys('upstream.tenants[].auth')),
   ...listenerRules('admin'),

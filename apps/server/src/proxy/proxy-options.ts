@@ -105,6 +105,8 @@ export interface ProxyOptions {
   readonly publicUrl?: string | undefined
   /** Tenants whose endpoints live below domains of their own. Default: none. */
   readonly tenantDomains?: readonly TenantDomain[]
+  /** Whether the names of all tenants are one space of names, as in Piko. Default: each has its own. */
+  readonly tenantsShareNames?: boolean
 }
 
 /** Every option with its value. */
@@ -115,10 +117,16 @@ export type ResolvedProxyOptions = Required<Omit<ProxyOptions, 'baseDomain' | 'p
 
 /** Default and range of every number of {@link ProxyOptions}. */
 export const PROXY_LIMITS: Readonly<
-  Record<keyof Omit<ProxyOptions, 'baseDomain' | 'publicUrl' | 'tenantDomains' | 'reuse'>, Limit>
+  Record<
+    keyof Omit<
+      ProxyOptions,
+      'baseDomain' | 'publicUrl' | 'tenantDomains' | 'tenantsShareNames' | 'reuse'
+    >,
+    Limit
+  >
 > = Object.freeze({
   headTimeoutMs: { default: 10_000, min: 10, max: Infinity },
-  firstByteTimeoutMs: { default: 300_000, min: 10, max: Infinity },
+  firstByteTimeoutMs: { default: 300_000, min: 1, max: Infinity },
   idleTimeoutMs: { default: 300_000, min: 10, max: Infinity },
   minRate: { default: 240, min: 0, max: Infinity },
   minRateGraceMs: { default: 60_000, min: 10, max: Infinity },
@@ -181,5 +189,6 @@ export function resolveProxyOptions(options: ProxyOptions): ResolvedProxyOptions
       tenant,
       baseDomain: baseDomain.toLowerCase(),
     })),
+    tenantsShareNames: options.tenantsShareNames ?? false,
   }
 }

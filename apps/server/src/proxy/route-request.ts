@@ -92,12 +92,13 @@ export function routeRequest(
  */
 function endpointOf(
   head: RequestHead,
-  { baseDomain, tenantDomains }: ResolvedProxyOptions,
+  { baseDomain, tenantDomains, tenantsShareNames }: ResolvedProxyOptions,
 ): Endpoint | undefined {
   const domain =
     tenantDomains.length === 0 ? undefined : domainOf(head.hostParts.name, tenantDomains)
   const name = endpointId(head, { baseDomain: domain?.baseDomain ?? baseDomain })
   if (name === undefined) return undefined
+  if (tenantsShareNames) return { tenant: '', name }
   const tenant = head.header('x-piko-tenant-id')
   return { tenant: tenant || (domain?.tenant ?? ''), name }
 }

@@ -128,6 +128,32 @@ describe('tokens in the store alone', () => {
   })
 })
 
+it('of any tenant is reached without a tenant where they share their names, as in Piko', async () => {
+  const tenants = new Map([['acme', authOf(ACME)]])
+  const { subject } = authenticator({ ports: {}, tenants, tenantsShareNames: true })
+  await using path = await tunnel({
+    http: (_, res) => res.end('acme'),
+    authenticator: subject,
+    agent: { token: hs256(ACME, {}), tenantId: 'acme' },
+    edge: {
+      tenantsShareNames: true,
+      tenantDomains: [{ tenant: 'acme', baseDomain: 'acme.example.com' }],
+    },
+  })
+  expect(await whose(path, 'web.example.com')).toBe('acme')
+  expect(await whose(path, 'web.acme.example.com')).toBe('acme')
+  // Piko's proxy port reads no tenant.
+  expect(await whose(path, 'web.example.com', 'X-Piko-Tenant-Id: other')).toBe('acme')
+  const stranger = new Agent({
+    url: path.upstreamUrl,
+    connections: 1,
+    token: hs256(PROXY, {}),
+    tenantId: 'acme',
+  })
+  onTestFinished(() => stranger[Symbol.asyncDispose]())
+  await expect(stranger.listen('web').ready()).rejects.toMatchObject({ status: 401 })
+})
+
 /** The endpoint `web` three times: without a tenant, of acme, and of beta. */
 async function threeTenants(ports: AuthenticatorOptions['ports'] = {}): Promise<Fixture> {
   const tenants = new Map([['acme', authOf(ACME)]])

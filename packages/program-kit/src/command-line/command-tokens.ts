@@ -13,6 +13,22 @@ export interface ForeignFlags {
   readonly aliases: Readonly<Record<string, string>>
   /** Flags that do not exist here, with the reason. */
   readonly refused: Readonly<Record<string, string>>
+  /** Flags that do nothing here. Default: none. */
+  readonly ignored?: Readonly<Record<string, IgnoredFlag>>
+  /** How the meaning of a flag of `aliases` differs from what the other program does. Default: nothing. */
+  readonly notes?: Readonly<Record<string, string>>
+  /** Writes the value of a flag of `aliases` as it is written here. Default: it stays. */
+  readonly convert?: (flag: string, text: string) => string
+}
+
+/** A flag of another program that does nothing here. */
+export interface IgnoredFlag {
+  /** Why nothing is lost. */
+  readonly reason: string
+  /** Whether it takes no value of its own. */
+  readonly isBoolean: boolean
+  /** Values that mean nothing in the other program either. Default: all mean something. */
+  readonly isEmpty?: (text: string) => boolean
 }
 
 /** A flag of a setting. */
@@ -78,8 +94,8 @@ export function readTokens(
   argv: readonly string[],
   foreign: ForeignFlags = { aliases: {}, refused: {} },
 ): Tokens {
-  const { aliases, refused } = foreign
-  const options = parserOptions(flags, aliases)
+  const { aliases, refused, ignored = {} } = foreign
+  const options = parserOptions(flags, foreign)
   const { tokens } = parseArgs({
     args: [...argv],
     options,
@@ -96,8 +112,24 @@ export function readTokens(
       // What follows an unknown flag is most likely its value; it may be a secret, so it is not shown.
       else if (token.index !== unknownAt + 1) result.words.push(token.value)
     } else {
-      const { rawName: shown, value, inlineValue } = token
-      const name = Object.hasOwn(aliases, token.name) ? (aliases[token.name] ?? '') : token.name
+      const { rawName: shown, inlineValue } = token
+      let { value } = token
+      const without = ofOwn(ignored, token.name)
+      if (without !== undefined && !flags.has(token.name)) {
+        const missing = value === undefined && !without.isBoolean
+        if (missing) result.problems.push(flagValue(shown, 'needs a value'))
+        else if (without.isEmpty?.(value ?? 'true') !== true) {
+          result.problems.push(pikoWarning(`the flag ${shown} has no effect: ${without.reason}`))
+        }
+        continue
+      }
+      const alias = ofOwn(aliases, token.name)
+      const name = alias ?? token.name
+      if (alias !== undefined) {
+        const note = ofOwn(foreign.notes ?? {}, token.name)
+        if (note !== undefined) result.problems.push(pikoWarning(`the flag ${shown}: ${note}`))
+        if (value !== undefined) value = foreign.convert?.(token.name, value) ?? value
+      }
       const negated = !flags.has(name) && Object.hasOwn(options, name)
       const flag = negated ? name.replace(/^no-/, '') : name
       if (!flags.has(flag)) {
@@ -123,9 +155,17 @@ interface ParserOption {
   short?: string
 }
 
+function ofOwn<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined
+}
+
+function pikoWarning(message: string): Problem {
+  return { code: 'CONFIG_PIKO_DIFFERENT', severity: 'warning', message }
+}
+
 function parserOptions(
   flags: ReadonlyMap<string, readonly Flag[]>,
-  aliases: Readonly<Record<string, string>>,
+  { aliases, ignored = {} }: ForeignFlags,
 ): Record<string, ParserOption> {
   const options: Record<string, ParserOption> = {
     help: { type: 'boolean', short: 'h' },
@@ -141,6 +181,9 @@ function parserOptions(
   }
   for (const [alias, name] of Object.entries(aliases)) {
     options[alias] ??= { type: options[name]?.type ?? 'string' }
+  }
+  for (const [name, { isBoolean }] of Object.entries(ignored)) {
+    options[name] ??= { type: isBoolean ? 'boolean' : 'string' }
   }
   return options
 }

@@ -131,12 +131,12 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
 ): Promise<number> {
   const { settings, commands } = program
   const { stdout, stderr, env, argv, cwd } = around
-  const { aliases, refused } = program.piko.flags
+  const foreign = program.piko.flags
   const line = parseCommandLine<List & StandardCommands, GlobalFlags>(commands, {
     argv,
     env,
     cwd,
-    foreignFlags: { aliases: { ...aliases, ...PIKO_FILE_FLAGS }, refused },
+    foreignFlags: { ...foreign, aliases: { ...foreign.aliases, ...PIKO_FILE_FLAGS } },
   })
   switch (line.kind) {
     case 'version':

@@ -14,7 +14,7 @@ import {
   type RawNode,
 } from '@proj/config/layers'
 
-import type { ForeignFlags } from '../command-line/command-tokens.ts'
+import type { ForeignFlags, IgnoredFlag } from '../command-line/command-tokens.ts'
 import type { ProgramErrorCode } from '../errors.ts'
 import type { PikoConversion, PikoTable } from './piko-table.ts'
 
@@ -60,22 +60,33 @@ export function pikoDialect(
 }
 
 /**
- * Lists the flags of one program that are called something else here or do not exist. Flags that
- * have the same name have our meaning and our units.
+ * Lists the flags of one program that are called something else here, do nothing or do not exist. Flags
+ * that have the same name have our meaning and our units; the others are read as in its file.
  */
 export function pikoFlags(program: PikoProgram, settings: SettingsInfo): ForeignFlags {
   const known = keysOf(settings)
   const aliases: Record<string, string> = {}
   const refused: Record<string, string> = {}
+  const ignored: Record<string, IgnoredFlag> = {}
+  const notes: Record<string, string> = {}
+  const conversions = new Map<string, PikoConversion>()
   for (const [key, rule] of Object.entries(program.keys)) {
     if (key.includes('[]')) continue
     const flag = flagName(key)
     if ('to' in rule && known.has(rule.to)) {
-      if (rule.to !== key) aliases[flag] = flagName(rule.to)
+      if (rule.to === key) continue
+      aliases[flag] = flagName(rule.to)
+      if (rule.note !== undefined) notes[flag] = rule.note
+      if (rule.convert !== undefined) conversions.set(flag, rule.convert)
     } else if ('to' in rule) refused[flag] = MISSING
-    else refused[flag] = 'refuse' in rule ? rule.refuse : rule.ignore
+    else if ('refuse' in rule) refused[flag] = rule.refuse
+    else {
+      const { ignore: reason, isBoolean = false } = rule
+      ignored[flag] = { reason, isBoolean, isEmpty: (text) => text === '' || ZERO.test(text) }
+    }
   }
-  return { aliases, refused }
+  const convert = (flag: string, text: string): string => convertText(text, conversions.get(flag))
+  return { aliases, refused, ignored, notes, convert }
 }
 
 const MISSING = 'this program has no such setting'
@@ -199,22 +210,23 @@ function isEmpty(node: RawNode): boolean {
   return node.kind === 'scalar' && (node.text === undefined || node.text === '')
 }
 
+const ZERO = /^(false|0(s|ms|m|h)?)$/
+
 /** Values that switch something off, which is no loss where it does not exist. */
 function isZero(node: RawNode): boolean {
-  return node.kind === 'scalar' && /^(false|0(s|ms|m|h)?)$/.test(node.text ?? '')
+  return node.kind === 'scalar' && ZERO.test(node.text ?? '')
 }
 
 function convert(node: RawNode, conversion: PikoConversion | undefined): RawNode {
   if (node.kind !== 'scalar' || node.text === undefined) return node
-  const { text } = node
-  if (conversion === 'bytes' && /^[0-9]+$/.test(text)) return { ...node, text: `${text}B` }
-  if (conversion === 'port-of-localhost' && /^[0-9]+$/.test(text)) {
-    return { ...node, text: `localhost:${text}` }
-  }
-  if (conversion === 'zero-is-unlimited' && /^0(s|ms|m|h)?$/.test(text)) {
-    return { ...node, text: 'inf' }
-  }
-  return node
+  return { ...node, text: convertText(node.text, conversion) }
+}
+
+function convertText(text: string, conversion: PikoConversion | undefined): string {
+  if (conversion === 'bytes' && /^[0-9]+$/.test(text)) return `${text}B`
+  if (conversion === 'port-of-localhost' && /^[0-9]+$/.test(text)) return `localhost:${text}`
+  if (conversion === 'zero-is-unlimited' && /^0(s|ms|m|h)?$/.test(text)) return 'inf'
+  return text
 }
 
 /** Puts a value at a key path, making the groups on the way. */

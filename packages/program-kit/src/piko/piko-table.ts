@@ -10,8 +10,10 @@ export type PikoRule =
   | { readonly to: string; readonly note?: string; readonly convert?: PikoConversion }
   /** It has none, and running without it would be another configuration than the one asked for. */
   | { readonly refuse: string }
-  /** It has none, and nothing is lost without it. */
-  | { readonly ignore: string }
+  /**
+   * It has none, and nothing is lost without it. A flag with `isBoolean` takes no word after it as its value.
+   */
+  | { readonly ignore: string; readonly isBoolean?: true }
 
 /** How a value of Piko is written here. */
 export type PikoConversion = 'zero-is-unlimited' | 'bytes' | 'port-of-localhost'
@@ -27,7 +29,7 @@ export function sameKeys(keys: readonly string[]): PikoTable {
 /** The log of every program of Piko. */
 export const PIKO_LOG_KEYS: PikoTable = Object.freeze({
   'log.level': { to: 'log.level' },
-  'log.subsystems': { refuse: 'lines cannot be switched on by subsystem here' },
+  'log.subsystems': { ignore: 'lines are not chosen by subsystem here, log.level is for all' },
 })
 
 /** The access log of a listener, whose group is `prefix`. */
@@ -39,7 +41,7 @@ export function accessLogKeys(prefix: string): PikoTable {
   )
   return {
     [`${prefix}.level`]: lines,
-    [`${prefix}.disable`]: lines,
+    [`${prefix}.disable`]: { ...lines, isBoolean: true },
     ...Object.fromEntries(lists),
   }
 }
