@@ -1,6 +1,6 @@
 import type { Metric } from '@proj/program-kit'
 
-import { DURATION_BUCKETS } from '../proxy/proxy-stats.ts'
+import { DURATION_BUCKETS, SIZE_BUCKETS } from '../proxy/proxy-stats.ts'
 import { tlsMetrics } from '../tls/tls-status.ts'
 import type { AdminSources } from './admin-sources.ts'
 
@@ -55,6 +55,26 @@ function edgeMetrics({ edge }: AdminSources): readonly Metric[] {
         labels: { status, method },
         ...durations,
       })),
+    },
+    {
+      type: 'histogram',
+      name: 'piko_proxy_request_size_bytes',
+      help: 'Bytes of a request, its head included.',
+      upperBounds: SIZE_BUCKETS,
+      samples: [stats.requestSizes],
+    },
+    {
+      type: 'histogram',
+      name: 'piko_proxy_response_size_bytes',
+      help: 'Bytes of an answer, its head included.',
+      upperBounds: SIZE_BUCKETS,
+      samples: [stats.answerSizes],
+    },
+    {
+      type: 'counter',
+      name: 'piko_upstreams_upstream_requests_total',
+      help: 'Requests sent to agents of this server.',
+      samples: [{ value: stats.upstreamRequests }],
     },
     gauge('piko_proxy_requests_in_flight', 'Requests running now.', stats.inFlight),
     gauge('adit_edge_connections', 'Visitors connected now.', connections),

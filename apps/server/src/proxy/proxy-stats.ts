@@ -20,6 +20,11 @@ export const DURATION_BUCKETS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ] as const satisfies readonly number[]
 
+/** Upper bounds of the buckets of sizes, bytes, as in Piko. */
+export const SIZE_BUCKETS = [
+  256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304,
+] as const satisfies readonly number[]
+
 /**
  * A status has three digits. A service may answer with any, so one that is not registered (IANA, HTTP
  * Status Code Registry) is counted as the first of its class: the number of series stays bounded.
@@ -47,6 +52,25 @@ export interface DurationCount extends AnswerCount {
   readonly sum: number
 }
 
+/** Sizes of requests, or of answers. */
+export class SizeCounts {
+  /** Of all sizes, bytes. */
+  sum = 0
+  count = 0
+  /** Sizes by bucket, not cumulative, in the order of `SIZE_BUCKETS`. */
+  readonly buckets: Float64Array = new Float64Array(SIZE_BUCKETS.length)
+
+  /** Counts one. */
+  add(bytes: number): void {
+    this.sum += bytes
+    this.count += 1
+    let bucket = 0
+    while (bytes > (SIZE_BUCKETS[bucket] ?? Infinity)) bucket += 1
+    // One that is larger than all bounds is in `count` alone.
+    if (bucket < SIZE_BUCKETS.length) this.buckets[bucket] = (this.buckets[bucket] ?? 0) + 1
+  }
+}
+
 /**
  * Counts of the proxy port since the start. Everything is allocated here, once: counting writes numbers
  * into arrays, and the admin pages read them.
@@ -69,6 +93,11 @@ export class ProxyStats {
   /** Connections that were ended because their visitor sent or took too little. */
   tooSlowIn = 0
   tooSlowOut = 0
+  /** Requests and their answers, heads included; what is sent ahead of the next answer counts with this one. */
+  readonly requestSizes: SizeCounts = new SizeCounts()
+  readonly answerSizes: SizeCounts = new SizeCounts()
+  /** Requests that were sent to agents of this server, each attempt of them. */
+  upstreamRequests = 0
   readonly #answers = new Float64Array(COUNTED_METHODS.length * STATUSES)
   readonly #durations = new Float64Array(COUNTED_METHODS.length * STATUSES * ROW)
 

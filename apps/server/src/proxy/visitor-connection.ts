@@ -63,6 +63,9 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #checkEnd: AbortController | undefined
   /** When the head of `#request` had been read, `performance.now()`. */
   #beganAt = 0
+  /** Bytes of requests and answers that are in the counts of sizes. */
+  #countedIn = 0
+  #countedOut = 0
   /** The visitor has ended its side; what it has sent whole is answered. */
   #hasEnded = false
   #lingerUntilMs = 0
@@ -458,9 +461,9 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #sendError(error: ProxyError, requestComplete = false): void {
     const request = this.#request
     this.#proxy.stats.countAnswer(request?.method, error.status)
-    this.#countDuration(error.status)
     const keepAlive = requestComplete && request?.keepAlive === true && !this.#proxy.draining
     this.#socket.write(formatProxyError(error, request, keepAlive))
+    this.#countDuration(error.status)
     if (keepAlive) this.#awaitRequest()
     else this.#linger()
   }
@@ -469,7 +472,13 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #countDuration(status: number): void {
     if (status === 0 || this.#request === undefined) return
     const ms = performance.now() - this.#beganAt
-    this.#proxy.stats.countDuration(this.#request.method, status, ms)
+    const { stats } = this.#proxy
+    stats.countDuration(this.#request.method, status, ms)
+    const { receivedBytes, sentBytes } = this.#socket
+    stats.requestSizes.add(receivedBytes - this.#countedIn)
+    stats.answerSizes.add(sentBytes - this.#countedOut)
+    this.#countedIn = receivedBytes
+    this.#countedOut = sentBytes
   }
 
   /**

@@ -34,6 +34,9 @@ export class VisitorSocket implements Expiring, StreamOwner {
   deadline: number
   /** The way out, which knows when what was written has left. */
   readonly writes: GatheredWrites
+  /** Bytes the visitor has sent, as far as they were read, and bytes that were written for it. */
+  receivedBytes = 0
+  sentBytes = 0
   readonly #socket: Socket
   readonly #events: VisitorSocketEvents
   readonly #deadlines: Deadlines
@@ -67,6 +70,7 @@ export class VisitorSocket implements Expiring, StreamOwner {
     socket.on('close', this.#onClose)
     this.#stopReading = readLent(socket, (chunk, isLent) => {
       this.#stats.bytesIn += chunk.length
+      this.receivedBytes += chunk.length
       return this.#events.onData(chunk, isLent)
     })
   }
@@ -109,6 +113,7 @@ export class VisitorSocket implements Expiring, StreamOwner {
   /** Sends bytes; false when the visitor has to catch up, `onDrain` follows. */
   write(bytes: Buffer): boolean {
     this.#stats.bytesOut += bytes.length
+    this.sentBytes += bytes.length
     return this.writes.write(bytes)
   }
 
