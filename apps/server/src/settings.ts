@@ -27,6 +27,7 @@ import {
   clusterFitsTogether,
   REBALANCE_SETTINGS,
 } from './cluster/cluster-settings.ts'
+import { PROXY_PROTOCOL_FROM } from './behind-balancers.ts'
 import { durationLimit, integerLimit, sizeLimit } from './limits.ts'
 import { PROXY_LIMITS } from './proxy/proxy-options.ts'
 import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
@@ -46,6 +47,7 @@ export const settings = defineSettings({
           'Where visitors and consumers connect. Default without tokens, JWT keys and client certificates: loopback.',
       }),
       ...LISTENER_SETTINGS,
+      proxyProtocolFrom: PROXY_PROTOCOL_FROM,
       tls: TLS_SETTINGS,
       auth: AUTH_SETTINGS,
       headTimeoutMs: durationLimit(PROXY_LIMITS.headTimeoutMs, {
@@ -135,6 +137,7 @@ export const settings = defineSettings({
           'Where agents connect. Default without tokens, JWT keys and client certificates: loopback.',
       }),
       ...LISTENER_SETTINGS,
+      proxyProtocolFrom: PROXY_PROTOCOL_FROM,
       tls: TLS_SETTINGS,
       auth: AUTH_SETTINGS,
       maxConnections: integerLimit(UPSTREAM_PORT_LIMITS.maxConnections, {

@@ -25,6 +25,7 @@ import {
 
 import { type ConnectionShares, perSource } from './connection-budget.ts'
 import { readDescriptorLimit, shareDescriptors } from './descriptors.ts'
+import { proxyProtocol } from './behind-balancers.ts'
 import { announce } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
 import { PROXY_LIMITS, type ProxyOptions, type TenantDomain } from './proxy/proxy-options.ts'
@@ -94,7 +95,13 @@ export async function start(
   beginUpgrade = () => notBegun('the server is starting')
   using authenticator = configuredAuthenticator(settings, { store, logger })
   const binds = configuredBinds(loaded, { authenticator, inherited, logger })
-  const publicPorts = publicPortOptions(settings.publicPorts)
+  const publicPorts = {
+    ...publicPortOptions(settings.publicPorts),
+    proxyProtocol: proxyProtocol(settings.publicPorts.proxyProtocolFrom, {
+      listener: 'public_ports',
+      logger,
+    }),
+  }
   const portHosts = safePortHosts({
     hosts: publicPorts.hosts,
     hasAllowList: publicPorts.allow !== undefined,
@@ -109,6 +116,10 @@ export async function start(
       at: binds[name],
       ...policy,
       ...accessLists(own),
+      proxyProtocol:
+        'proxyProtocolFrom' in own
+          ? proxyProtocol(own.proxyProtocolFrom, { listener: name, logger })
+          : undefined,
       signal: signals.stop,
       ...(front !== undefined && { tls: front }),
     }

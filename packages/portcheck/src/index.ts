@@ -33,6 +33,8 @@ export type {
   OnConnection,
 } from './listen/listeners.ts'
 
+export type { ProxyProtocolOptions } from './listen/proxy-front.ts'
+
 // Peers
 export { normalisePeer, type Peer, peerOf } from './listen/peer.ts'
 

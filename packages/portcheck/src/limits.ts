@@ -15,7 +15,14 @@ export interface PortcheckLimit {
 /** Default and range of every option that is a number, by its name. The README prints this table. */
 export const PORTCHECK_LIMITS: Readonly<
   Record<
-    'backlog' | 'maxEarlyConnections' | 'earlyTimeoutMs' | 'waitMs' | 'maxNext' | 'timeoutMs',
+    | 'backlog'
+    | 'maxEarlyConnections'
+    | 'earlyTimeoutMs'
+    | 'waitMs'
+    | 'maxNext'
+    | 'timeoutMs'
+    | 'proxyHeaderTimeoutMs'
+    | 'maxProxyHeaders',
     PortcheckLimit
   >
 > = Object.freeze({
@@ -29,6 +36,9 @@ export const PORTCHECK_LIMITS: Readonly<
   maxNext: { default: 20, min: 1, max: 65_535, integer: true },
   // Much longer than a loopback connection takes, and short for a person.
   timeoutMs: { default: 400, min: 1, max: 60_000, integer: false },
+  // Load balancers send it with the first segment; a lost one is sent again after a second, then after three.
+  proxyHeaderTimeoutMs: { default: 5_000, min: 1, max: 600_000, integer: false },
+  maxProxyHeaders: { default: 1024, min: 1, max: 65_536, integer: true },
 })
 
 /**

@@ -36,7 +36,7 @@ export const OPTIONAL_PROGRAMS = [
   { name: 'microsocks', debian: 'microsocks', usedFor: 'dialing through SOCKS' },
   {
     name: 'nginx',
-    debian: 'nginx-light',
+    debian: 'nginx-light libnginx-mod-stream',
     usedFor: 'the load balancers of docs/operations.md, and the benchmark',
   },
   { name: 'nft', debian: 'nftables', usedFor: 'a port that the system redirects' },

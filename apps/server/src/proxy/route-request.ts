@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 
 import { clientAddress, type Decision, type Denial, type Gate, judgeAll } from '@proj/auth'
+import { peerOf } from '@proj/portcheck'
 import { endpointId, type ForwardRequestOptions, hopsOf, type RequestHead } from '@proj/http1'
 import type { ConnectRequest, Endpoint } from '@proj/tunnel/server'
 
@@ -54,7 +55,7 @@ export function connectRequest(
   const peer = visitor.clientAddress
   const remoteAddress = clientAddress(head.headers, peer, proxy.options.trustedHops)
   // The port is the peer's: of a client behind a trusted proxy only the address is known.
-  const remotePort = remoteAddress === peer ? socket.remotePort : undefined
+  const remotePort = remoteAddress === peer ? peerOf(socket)?.port : undefined
   const from = { remoteAddress, remotePort, ...peerFacts(socket) }
   return { method: head.method, path, headers, ...from }
 }

@@ -1,5 +1,7 @@
 import type { PortRange } from '@proj/config/address'
 
+import type { ProxyProtocolOptions } from '@proj/portcheck'
+
 import { type Limit, MAX_TIMER_MS, resolveLimit } from '../limits.ts'
 
 /** Which ports agents can get, and how they are opened. */
@@ -35,6 +37,8 @@ export interface PublicPortOptions {
   readonly allow?: readonly string[] | undefined
   /** Addresses that may not connect, also when allowed. Default: none. */
   readonly deny?: readonly string[]
+  /** Load balancers in front of the ports, of which only the start decides. Default: none. */
+  readonly proxyProtocol?: ProxyProtocolOptions | undefined
 }
 
 /** Every option with its value. */
@@ -42,7 +46,7 @@ export type ResolvedPublicPortOptions = Required<Omit<PublicPortOptions, Unset>>
   Pick<PublicPortOptions, Unset>
 
 /** Options that may go without a value. */
-type Unset = 'allow' | 'hosts' | 'publicHost'
+type Unset = 'allow' | 'hosts' | 'publicHost' | 'proxyProtocol'
 
 /** Default and range of every number of {@link PublicPortOptions}. */
 export const PUBLIC_PORT_LIMITS: Readonly<

@@ -3,6 +3,7 @@ import { isLoopback } from '@proj/config/address'
 import { bindHost, list, oneOf, portRange, type Resolved, setting } from '@proj/config'
 
 import { hintFor } from '../auth/safe-binds.ts'
+import { PROXY_PROTOCOL_FROM } from '../behind-balancers.ts'
 import { perSource } from '../connection-budget.ts'
 import { durationLimit, integerLimit } from '../limits.ts'
 import {
@@ -65,13 +66,14 @@ export const PUBLIC_PORT_SETTINGS = {
   ),
   allow: LISTENER_SETTINGS.allow,
   deny: LISTENER_SETTINGS.deny,
+  proxyProtocolFrom: PROXY_PROTOCOL_FROM,
 }
 
 /** The settings as the ports take them. */
 export function publicPortOptions(
   settings: Resolved<typeof PUBLIC_PORT_SETTINGS>,
 ): PublicPortOptions {
-  const { range, bindHost: hosts, allow: _, deny: __, ...rest } = settings
+  const { range, bindHost: hosts, allow: _, deny: __, proxyProtocolFrom: ___, ...rest } = settings
   return {
     ...rest,
     ...accessLists(settings),

@@ -5,6 +5,7 @@ import {
   listen,
   type Listeners,
   type OnConnection,
+  type ProxyProtocolOptions,
   type Warning,
 } from '@proj/portcheck'
 import type { Endpoint, Upstream } from '@proj/tunnel/server'
@@ -31,6 +32,8 @@ export interface PublicPortBind {
   readonly deny: readonly string[]
   /** Listening sockets of another process. Default: none. */
   readonly inherited?: InheritedSockets | undefined
+  /** Load balancers in front of it. Default: none. */
+  readonly proxyProtocol?: ProxyProtocolOptions | undefined
   /** Receives visitors, also while no session serves the port. */
   readonly onConnection: OnConnection
 }

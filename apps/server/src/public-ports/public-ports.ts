@@ -123,9 +123,9 @@ export class PublicPorts implements PublicPortSource {
    *
    * @throws {RangeError} naming an option out of range; nothing has changed then.
    */
-  configure(options: Omit<PublicPortOptions, 'hosts'>): void {
-    const { hosts } = this.#options
-    this.#options = resolvePublicPortOptions({ ...options, hosts })
+  configure(options: Omit<PublicPortOptions, 'hosts' | 'proxyProtocol'>): void {
+    const { hosts, proxyProtocol } = this.#options
+    this.#options = resolvePublicPortOptions({ ...options, hosts, proxyProtocol })
     this.#ranges = new PortRanges(this.#options.ranges)
     for (const port of this.#byOwner.values()) port.restrict(this.#options)
   }

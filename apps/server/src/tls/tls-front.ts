@@ -7,6 +7,7 @@ import type { Logger } from '@proj/tunnel'
 import { tcpSocketOf, resetSocket } from '@proj/tunnel/io'
 import { jsonAnswer, sendAnswer } from '@proj/tunnel/server'
 
+import { RateBound } from '../rate-bound.ts'
 import { endOfCertificate } from './certificates.ts'
 import type { TlsMaterial } from './tls-material.ts'
 
@@ -290,28 +291,4 @@ export class TlsFront {
 function isMethodCharacter(byte: number): boolean {
   const letter = byte & 0b1101_1111
   return letter >= 0x41 && letter <= 0x5a
-}
-
-/** Lets an event through at most once per interval, and counts the others. */
-class RateBound {
-  readonly #intervalMs: number
-  #nextMs = -Infinity
-  #left = 0
-
-  /** @param intervalMs - least time between two. */
-  constructor(intervalMs: number) {
-    this.#intervalMs = intervalMs
-  }
-
-  /** @returns how often it was refused since the last time it was not; undefined: not now. */
-  take(nowMs: number): number | undefined {
-    if (nowMs < this.#nextMs) {
-      this.#left += 1
-      return undefined
-    }
-    this.#nextMs = nowMs + this.#intervalMs
-    const left = this.#left
-    this.#left = 0
-    return left
-  }
 }

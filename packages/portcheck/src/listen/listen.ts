@@ -15,6 +15,7 @@ import { claimWithPolicy, type ConflictOptions } from '../claim/claim-port.ts'
 import { isPortcheckError, PortcheckError } from '../errors.ts'
 import type { InheritedSockets, TakenSocket } from '../claim/inherited-sockets.ts'
 import { type FailedAddress, type Handshake, Listeners, type OnConnection } from './listeners.ts'
+import { ProxyFront, type ProxyProtocolOptions } from './proxy-front.ts'
 import { type Plan, planWant } from '../claim/plan.ts'
 import { type ReadWant, readWant, type Want } from '../claim/wanted-address.ts'
 
@@ -29,6 +30,11 @@ export interface ListenOptions extends ClaimOptions, AddressListOptions, Conflic
   readonly server?: Server
   /** Runs on every connection before `onConnection` or `server` gets it, for example TLS. Default: none. */
   readonly handshake?: Handshake
+  /**
+   * Connections come through load balancers that say whose they are. `allow` and `deny` are then about these
+   * clients. Default: they come from the clients themselves.
+   */
+  readonly proxyProtocol?: ProxyProtocolOptions | undefined
   /**
    * `all`: every address must open, or none stays open. `any`: one is enough, the others are in
    * `failed`. `none`: all of them can fail, for callers that retry. A family that this machine does not
@@ -80,6 +86,8 @@ export async function listenTogether<const Requests extends readonly ListenReque
     how: {
       onConnection: resolveReceiver(request),
       handshake: request.handshake,
+      proxyFront:
+        request.proxyProtocol === undefined ? undefined : new ProxyFront(request.proxyProtocol),
       accessList: new AddressList(request),
       scheme: request.scheme ?? 'http',
     },

@@ -10,7 +10,8 @@ import type { InheritedSocket } from '../claim/inherited-sockets.ts'
 import { type Endpoint, type Families, familiesOf, formatEndpoint } from '../endpoint.ts'
 import type { PortcheckError } from '../errors.ts'
 import { hasQueued } from './accept-queue.ts'
-import { type Peer, peerOf } from './peer.ts'
+import { type Peer, peerOf, setClient } from './peer.ts'
+import type { ProxyFront } from './proxy-front.ts'
 import { reachableUrls } from '../reachable.ts'
 import { verify, type Verification, type VerifyOptions } from '../verify.ts'
 import type { Warning } from '../warnings.ts'
@@ -68,6 +69,7 @@ export class Listeners {
   readonly #claims: readonly Claim[]
   readonly #onConnection: OnConnection
   readonly #handshake: Handshake | undefined
+  readonly #proxyFront: ProxyFront | undefined
   /** Accepted sockets, each with the outermost socket after its handshake, which is the one to destroy. */
   readonly #sockets = new Map<Socket, Socket>()
   #accessList: AddressList
@@ -84,6 +86,7 @@ export class Listeners {
       accessList: AddressList
       onConnection: OnConnection
       handshake: Handshake | undefined
+      proxyFront: ProxyFront | undefined
       scheme: string
     },
   ) {
@@ -91,6 +94,7 @@ export class Listeners {
     this.#accessList = how.accessList
     this.#onConnection = how.onConnection
     this.#handshake = how.handshake
+    this.#proxyFront = how.proxyFront
     this.failed = failed
     this.bound = claims.map(({ want, claim }) => describe(want, claim, how.scheme))
     this.closed = new Promise((resolve) => {
@@ -140,7 +144,7 @@ export class Listeners {
   }
 
   /**
-   * Returns the number of open connections, of connections that the access lists denied, and of
+   * Returns the number of open connections, of connections that the access lists or the load balancers' list denied, and of
    * connections that could not be accepted, for lack of file descriptors or memory.
    */
   stats(): { open: number; refused: number; failedAccepts: number } {
@@ -217,16 +221,38 @@ export class Listeners {
     this.#accepted += 1
     const peer = peerOf(socket)
     if (peer === undefined) return void socket.destroy()
-    if (!this.#accessList.admits(peer.address)) {
-      this.#refused += 1
-      socket.destroy()
+    if (this.#proxyFront === undefined) {
+      if (!this.#admits(socket, peer)) return
+      this.#keep(socket)
+      this.#begin(socket, peer)
       return
     }
+    this.#keep(socket)
+    this.#proxyFront.read(socket, peer, (client) => {
+      if (client === undefined) this.#refused += 1
+      else if (this.#sockets.has(socket) && this.#admits(socket, client)) {
+        if (client !== peer) setClient(socket, client)
+        this.#begin(socket, client)
+      }
+    })
+  }
+
+  #admits(socket: Socket, { address }: Peer): boolean {
+    if (this.#accessList.admits(address)) return true
+    this.#refused += 1
+    socket.destroy()
+    return false
+  }
+
+  #keep(socket: Socket): void {
     this.#sockets.set(socket, socket)
     socket.once('close', () => {
       this.#sockets.delete(socket)
       this.#settle()
     })
+  }
+
+  #begin(socket: Socket, peer: Peer): void {
     if (this.#handshake === undefined) this.#onConnection(socket, peer)
     else this.#handshake(socket, peer, (passed) => this.#pass(socket, passed, peer))
   }
@@ -234,6 +260,7 @@ export class Listeners {
   #pass(accepted: Socket, passed: Socket, peer: Peer): void {
     if (!this.#sockets.has(accepted)) return void passed.destroy() // the connection has closed
     this.#sockets.set(accepted, passed)
+    if (this.#proxyFront !== undefined && passed !== accepted) setClient(passed, peer)
     this.#onConnection(passed, peer)
   }
 

@@ -25,8 +25,21 @@ export function normalisePeer(address: string, port: number): Peer {
   return zone === undefined ? peer : { ...peer, zone }
 }
 
-/** Returns the peer of a socket; undefined when the connection has already closed. */
+/** Sockets whose load balancer has named the client, with it. */
+const clients = new WeakMap<Socket, Peer>()
+
+/** From now on {@link peerOf} returns the client that a load balancer has named. */
+export function setClient(socket: Socket, client: Peer): void {
+  clients.set(socket, client)
+}
+
+/**
+ * Returns the peer of a socket, or the client that the load balancer in front has named; undefined when the
+ * connection has already closed.
+ */
 export function peerOf(socket: Socket): Peer | undefined {
+  const client = clients.get(socket)
+  if (client !== undefined) return client
   const { remoteAddress, remotePort } = socket
   if (remoteAddress === undefined || remotePort === undefined) return undefined
   return normalisePeer(remoteAddress, remotePort)
