@@ -35,6 +35,8 @@ import { createServerAdmin } from './admin/admin.ts'
 import type { Authenticator, PortName } from './auth/authenticator.ts'
 import { refusePages } from './auth/refuse-pages.ts'
 import { type StandingPolicy, VisitorGates } from './auth/visitor-gates.ts'
+import { aloneView, type ClusterView } from './cluster/cluster-view.ts'
+import type { NodeIdentity } from './cluster/node-identity.ts'
 import { ConnectionBudget, type ConnectionShares, PortConnections } from './connection-budget.ts'
 import { DescriptorWatch } from './descriptor-watch.ts'
 import { endpointUrls } from './proxy/endpoint-urls.ts'
@@ -98,6 +100,8 @@ export interface ServerOptions {
   readonly ready?: ReadyOptions
   /** The operator's rules for visitors. Default: none. */
   readonly visitors?: readonly StandingPolicy[]
+  /** The nodes of a cluster. Default: this server is alone. */
+  readonly cluster?: ClusterView
   /** Judges handshakes. Default: the authenticator. */
   readonly authorize?: Authorize
   /** What the server remembers. Default: a store in memory. The server does not close it. */
@@ -428,6 +432,7 @@ export class Server {
 function construct(options: ServerOptions): ServerParts {
   const { logger, software, authenticator, probeTimeoutMs } = options
   const store = options.store ?? memoryStore(logger)
+  const cluster = options.cluster ?? aloneView(unnamed(), software.split('/').at(-1) ?? '')
   const state = new ServerState()
   const awaited = options.expected?.endpoints ?? store.served.before
   const expected = new Set(awaited.map(endpointKey))
@@ -475,7 +480,7 @@ function construct(options: ServerOptions): ServerParts {
     logger,
     authorize,
     // One id for both ports, a new one for each start: peers spread their connections by it.
-    node: randomBytes(8).toString('hex'),
+    node: cluster.local.boot,
   }
   const names = {
     reservations: store.reservations,
@@ -557,6 +562,7 @@ function construct(options: ServerOptions): ServerParts {
       edge,
       registry,
       publicPorts,
+      cluster,
       upstreamConnections: upstreamConnections.sockets,
       adminConnections,
       descriptorsExhausted: () => descriptorWatch.exhausted,
@@ -571,7 +577,10 @@ function construct(options: ServerOptions): ServerParts {
     readiness: () => readinessOf(state, returning),
     authenticator,
   })
-  const http = { upstream: createUpstreamPort({ upstream, connect, reservations }), admin }
+  const http = {
+    upstream: createUpstreamPort({ upstream, connect, reservations }),
+    admin: admin.server,
+  }
   const { inherited } = options
   return {
     state,
@@ -639,6 +648,12 @@ function readinessOf(
 ): ReadyStatus {
   const state = phase === 'ready' && !isEnough ? 'waiting' : phase
   return { ready: state === 'ready', state, ...(counts.before > 0 && { endpoints: counts }) }
+}
+
+/** Of a server whose caller keeps no node id. */
+function unnamed(): NodeIdentity {
+  const id = randomBytes(8).toString('hex')
+  return { id, boot: id }
 }
 
 /** The answer says so, and the client connects again for its next request. */

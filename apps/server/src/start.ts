@@ -31,6 +31,8 @@ import type { OwnCommands } from './commands/commands.ts'
 import { PROXY_LIMITS, type ProxyOptions, type TenantDomain } from './proxy/proxy-options.ts'
 import type { PortName } from './auth/authenticator.ts'
 import { configuredAuthenticator } from './auth/configured-authenticator.ts'
+import { aloneView } from './cluster/cluster-view.ts'
+import { nodeIdentity } from './cluster/node-identity.ts'
 import { configuredBinds } from './auth/configured-binds.ts'
 import { PortRanges } from './public-ports/port-ranges.ts'
 import { PUBLIC_PORT_LIMITS } from './public-ports/public-port-options.ts'
@@ -42,7 +44,7 @@ import { type ServerTree, settings as definition } from './settings.ts'
 import { portsWithTls, TlsPorts } from './tls/tls-ports.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
 import { handedState, noteOutcome, upgrade } from './upgrade.ts'
-import { SOFTWARE } from './version.ts'
+import { SOFTWARE, VERSION } from './version.ts'
 import { standingPolicies } from './auth/visitor-gates.ts'
 
 /** What the process has from its start. */
@@ -93,6 +95,8 @@ export async function start(
   }
   // From here on the command `upgrade` finds this process.
   beginUpgrade = () => notBegun('the server is starting')
+  const identity = nodeIdentity({ ...settings.cluster, directory: own.directory, logger })
+  const cluster = aloneView(identity, VERSION)
   using authenticator = configuredAuthenticator(settings, { store, logger })
   const binds = configuredBinds(loaded, { authenticator, inherited, logger })
   const publicPorts = {
@@ -146,6 +150,7 @@ export async function start(
       ready: settings.ready,
       hosts: portHostNames(binds, settings.proxy),
       store,
+      cluster,
       probeTimeoutMs: settings.names.probeTimeoutMs,
       waits: settings.upstream,
       quota: settings.upstream,

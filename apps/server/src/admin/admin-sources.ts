@@ -1,6 +1,7 @@
 import type { UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { Authenticator } from '../auth/authenticator.ts'
+import type { ClusterView } from '../cluster/cluster-view.ts'
 import type { PortConnections } from '../connection-budget.ts'
 import type { HttpProxy } from '../proxy/http-proxy.ts'
 import type { PublicPorts } from '../public-ports/public-ports.ts'
@@ -11,6 +12,8 @@ export interface AdminSources {
   readonly edge: HttpProxy
   readonly registry: UpstreamRegistry
   readonly publicPorts: PublicPorts
+  /** The nodes, also of a server alone. */
+  readonly cluster: ClusterView
   /** Connections of the upstream port. */
   readonly upstreamConnections: PortConnections
   /** Connections of the admin port. */

@@ -13,6 +13,7 @@ import {
 import { type ClientCertificate, endpointText } from '@proj/tunnel/server'
 
 import type { Authenticator } from '../auth/authenticator.ts'
+import { describeGossip, describeNodes, findNodePage } from '../cluster/cluster-pages.ts'
 import { describePorts } from '../public-ports/describe-ports.ts'
 import { describeTls } from '../tls/tls-status.ts'
 import { serverMetrics } from './metrics.ts'
@@ -34,11 +35,19 @@ export interface ServerAdminOptions {
   readonly certificateOf: (request: IncomingMessage) => ClientCertificate | undefined
 }
 
+/** The admin port of a server. */
+export interface ServerAdmin {
+  /** Its HTTP server, which does not listen by itself. */
+  readonly server: Server
+  /** Reads a page of this node for another node, which has judged who asks. */
+  readonly read: (path: string) => Promise<AdminAnswer>
+}
+
 /**
  * The admin port of a server: `/health`, `/ready`, `/metrics` and `/status/*`, with Piko's routes and
  * shapes where Piko has them.
  */
-export function createServerAdmin(options: ServerAdminOptions): Server {
+export function createServerAdmin(options: ServerAdminOptions): ServerAdmin {
   const { sources, hosts, readiness, authenticator, addressOf, certificateOf } = options
   const status: { readonly [Path in keyof ServerPages]: () => ServerPages[Path] } = {
     '/status/upstream/endpoints': () => describeEndpoints(sources),
@@ -46,14 +55,19 @@ export function createServerAdmin(options: ServerAdminOptions): Server {
     '/status/edge': () => describeEdge(sources),
     '/status/ports': () => describePorts(sources.publicPorts),
     '/status/tls': () => describeTls(sources.tls),
+    '/status/cluster/nodes': () => describeNodes(sources),
+    '/status/gossip/nodes': () => describeGossip(sources),
   }
-  return createAdminServer({
-    pages: new Map<string, AdminPage>([
-      ['/health', () => ({})],
-      ['/ready', () => readyPage(readiness())],
-      ['/metrics', metricsPage(() => serverMetrics(sources))],
-      ...Object.entries(status).map(([path, read]) => [path, jsonPage<unknown>(read)] as const),
-    ]),
+  const pages = new Map<string, AdminPage>([
+    ['/health', () => ({})],
+    ['/ready', () => readyPage(readiness())],
+    ['/metrics', metricsPage(() => serverMetrics(sources))],
+    ...Object.entries(status).map(([path, read]) => [path, jsonPage<unknown>(read)] as const),
+  ])
+  const findPage = (path: string, query: string) => findNodePage(sources, path, query)
+  const server = createAdminServer({
+    pages,
+    findPage,
     hosts,
     needsCredentials: () => authenticator?.isProtected('admin') ?? false,
     authorize: async (request, isProbe) => {
@@ -66,6 +80,9 @@ export function createServerAdmin(options: ServerAdminOptions): Server {
       })
     },
   })
+  const read = async (path: string): Promise<AdminAnswer> =>
+    await (findPage(path, '') ?? pages.get(path) ?? (() => ({ status: 404 })))()
+  return { server, read }
 }
 
 /** The numbers are no secret: probes have no token, and names are not among them. */

@@ -1,6 +1,7 @@
 import type { Metric } from '@proj/program-kit'
 
 import { DURATION_BUCKETS, SIZE_BUCKETS } from '../proxy/proxy-stats.ts'
+import { clusterMetrics } from '../cluster/cluster-metrics.ts'
 import { tlsMetrics } from '../tls/tls-status.ts'
 import type { AdminSources } from './admin-sources.ts'
 
@@ -13,6 +14,7 @@ export function serverMetrics(sources: AdminSources): readonly Metric[] {
     ...edgeMetrics(sources),
     ...connectionMetrics(sources),
     ...upstreamMetrics(sources),
+    ...clusterMetrics(sources.cluster),
     ...publicPortMetrics(sources),
     ...handshakeMetrics(sources),
     ...tlsMetrics(sources.tls),

@@ -19,6 +19,9 @@ const PAGES = [
   '/status/edge',
   '/status/ports',
   '/status/tls',
+  '/status/cluster/nodes',
+  '/status/cluster/nodes/local',
+  '/status/gossip/nodes',
 ]
 
 async function ask(server: Server, path: string, ...headers: string[]) {
@@ -196,6 +199,8 @@ test('metrics have the names and labels that dashboards of Piko read', async () 
     'adit_visitors_waiting',
     'adit_visitors_not_waiting_total',
     'adit_streams_over_quota_total',
+    'adit_node_info',
+    'piko_cluster_nodes',
     'adit_public_ports',
     'adit_public_port_visitors',
     'adit_public_port_connections_total',

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 
 import { agentMetrics } from '../../../agent/src/admin/metrics.ts'
 import { SAMPLE } from '../../../agent/test/status/status-sample.ts'
+import { aloneView } from '../../src/cluster/cluster-view.ts'
 import { serverMetrics } from '../../src/admin/metrics.ts'
 import { startServer } from '../tunnel-fixture.ts'
 
@@ -38,6 +39,10 @@ test('docs/admin.md lists the metrics of both programs with their types, and no 
   const counted = [
     ...serverMetrics({
       ...sources,
+      cluster: {
+        ...aloneView({ id: 'a', boot: 'b' }, '1.2.3'),
+        health: () => ({ isReachable: true, lagMs: 0, leaseAgeMs: 0 }),
+      },
       adminConnections: upstreamConnections,
       descriptorsExhausted: () => 0,
       failedAccepts: () => ({}),

@@ -49,6 +49,13 @@ export interface AdminServerOptions {
   /** Pages by path. Only GET and HEAD are answered. */
   readonly pages: ReadonlyMap<string, AdminPage>
   /**
+   * Pages that are not at one fixed path; asked before `pages`, and of requests that may be answered only.
+   * Default: none.
+   *
+   * @param query - without the question mark; empty where there is none.
+   */
+  readonly findPage?: (path: string, query: string) => AdminPage | undefined
+  /**
    * Commands by path, answered to POST. Only for a unix socket: on a port there is no protection against
    * requests that a web page makes. Default: none.
    */
@@ -106,7 +113,7 @@ export function createAdminServer(options: AdminServerOptions): Server {
 }
 
 async function answer(
-  { pages, commands, hosts, needsCredentials, authorize }: AdminServerOptions,
+  { pages, findPage, commands, hosts, needsCredentials, authorize }: AdminServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -119,7 +126,7 @@ async function answer(
     })
     if (foreign !== undefined) return sendError(response, 403, foreign)
   }
-  const [path = '/'] = url.split('?')
+  const [path = '/', query = ''] = url.split('?')
   const denial = await authorize?.(request, PROBES.has(path))
   if (denial !== undefined) {
     const { status, error, retryAfterMs } = denial
@@ -132,7 +139,7 @@ async function answer(
   }
   const command = method === 'POST' ? commands?.get(path) : undefined
   if (command !== undefined) return send(response, await command())
-  const page = pages.get(path)
+  const page = findPage?.(path, query) ?? pages.get(path)
   if (page === undefined) {
     // The words are Piko's.
     return send(response, { status: 404, type: 'text/plain', body: '404 page not found\n' })

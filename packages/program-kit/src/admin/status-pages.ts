@@ -12,6 +12,68 @@ export interface ServerPages {
   readonly '/status/ports': readonly PortStatus[]
   /** By name of the port; a port without TLS is absent. */
   readonly '/status/tls': Readonly<Record<string, TlsStatus>>
+  /** Every node of the cluster; a server alone is one. */
+  readonly '/status/cluster/nodes': readonly NodeStatus[]
+  /** The same for Piko's command on its gossip, which does not exist here. */
+  readonly '/status/gossip/nodes': readonly GossipNodeStatus[]
+}
+
+/** One node of a cluster. The names with an underscore are Piko's. */
+export interface NodeStatus {
+  /** Names it, across restarts. */
+  readonly id: string
+  /** `left`: it is about to stop; `unreachable`: the node that was asked has no connection to it. */
+  readonly status: 'active' | 'unreachable' | 'left'
+  /** Host and port that the other nodes connect to; empty on a server alone. */
+  readonly proxy_addr: string
+  /** Empty: nodes ask one another over their own connections. */
+  readonly admin_addr: string
+  /** Endpoints that have an agent there. */
+  readonly endpoints: number
+  /** Agent sessions by endpoint, summed up. */
+  readonly upstreams: number
+  /** Names this run of it. */
+  readonly boot: string
+  /** Version of its program. */
+  readonly version: string
+  /** Whether it is the node that was asked. */
+  readonly local: boolean
+  /** Agent sessions. */
+  readonly sessions: number
+}
+
+/** One node with its endpoints: the pages `/status/cluster/nodes/ID` and `/status/cluster/nodes/local`. */
+export interface NodeDetails extends Omit<NodeStatus, 'endpoints' | 'upstreams'> {
+  /** Agent sessions by endpoint. */
+  readonly endpoints: Readonly<Record<string, number>>
+}
+
+/** A node as Piko's `gossip nodes` shows it. */
+export interface GossipNodeStatus {
+  /** Names it. */
+  readonly id: string
+  /** Host and port of its cluster port. */
+  readonly addr: string
+  /** Always 0. */
+  readonly version: number
+  /** Whether it is about to stop. */
+  readonly left: boolean
+  /** Whether the node that was asked has no connection to it. */
+  readonly unreachable: boolean
+  /** Always the time of Go that means none. */
+  readonly expiry: string
+}
+
+/** A node as Piko's `gossip node` shows it. */
+export interface GossipEntries extends GossipNodeStatus {
+  /** Its address, and agent sessions by endpoint. */
+  readonly Entries: readonly {
+    readonly key: string
+    readonly value: string
+    readonly version: number
+    readonly internal: boolean
+    readonly deleted: boolean
+  }[]
 }
 
 /** The status pages of an agent, by path. */

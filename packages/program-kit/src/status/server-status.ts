@@ -4,6 +4,7 @@ import { printable } from '@proj/config'
 
 import type {
   EdgeStatus,
+  NodeStatus,
   PortStatus,
   ReadyStatus,
   ReturnedEndpoints,
@@ -27,6 +28,8 @@ export interface ServerStatus {
   readonly sessions: readonly SessionStatus[]
   /** Every public port that is claimed; empty from a server without the page. */
   readonly ports: readonly PortStatus[]
+  /** Every node of its cluster; empty from a server without the page. */
+  readonly nodes: readonly NodeStatus[]
 }
 
 /** How long the admin port may take, ms. It answers from memory. */
@@ -61,11 +64,12 @@ export async function readServerStatus(
       if (!response.ok) throw new Error(`${path} answered ${response.status}`)
       return (await response.json()) as ServerPages[Path] // a server of ours wrote it
     }
-    const [ready, edge, sessions, ports] = await Promise.all([
+    const [ready, edge, sessions, ports, nodes] = await Promise.all([
       get('/ready'),
       page('/status/edge'),
       page('/status/upstream/sessions'),
       get('/status/ports'),
+      get('/status/cluster/nodes'),
     ])
     const readiness = await readReadiness(ready)
     return {
@@ -74,6 +78,7 @@ export async function readServerStatus(
       edge,
       sessions,
       ports: ports.ok ? ((await ports.json()) as ServerPages['/status/ports']) : [],
+      nodes: nodes.ok ? ((await nodes.json()) as ServerPages['/status/cluster/nodes']) : [],
     }
   } catch (error) {
     if (error instanceof UserError) throw error
@@ -105,7 +110,7 @@ async function refused(url: string, response: Response): Promise<UserError> {
 
 /** Writes the state of a server as text. */
 export function formatServerStatus(status: ServerStatus): string {
-  const { ready, readiness, edge, sessions, ports } = status
+  const { ready, readiness, edge, sessions, ports, nodes } = status
   const returned = readiness?.endpoints
   const statuses = Object.entries(edge.statuses).map(([status, count]) => `${status}: ${count}`)
   const overview = [
@@ -119,7 +124,7 @@ export function formatServerStatus(status: ServerStatus): string {
       ? [['no free descriptor', `for ${edge.secondsWithoutDescriptors} s: raise ulimit -n`]]
       : []),
   ]
-  return `${formatTable(overview)}\n${formatSessions(sessions)}${formatPorts(ports)}`
+  return `${formatTable(overview)}\n${formatNodes(nodes)}${formatSessions(sessions)}${formatPorts(ports)}`
 }
 
 function formatReturned({ before, back, needed }: ReturnedEndpoints): string {
@@ -139,6 +144,24 @@ function formatSessions(sessions: ServerStatus['sessions']): string {
   ])
   const heads = ['ENDPOINT', 'AGENT', 'FROM', 'WIRE', 'STREAMS', 'SINCE']
   return formatTable([heads, ...rows])
+}
+
+/** A server alone shows nothing of nodes. */
+function formatNodes(nodes: ServerStatus['nodes']): string {
+  if (nodes.every(({ local, proxy_addr: address }) => local && address === '')) return ''
+  const rows = nodes.map((node) => [
+    printable(node.id) + (node.local ? ' (this one)' : ''),
+    printable(node.version),
+    node.status === 'left' ? 'leaving' : node.status,
+    String(node.sessions),
+    String(node.endpoints),
+    printable(node.proxy_addr),
+  ])
+  const versions = new Set(nodes.map(({ version }) => version))
+  const skew =
+    versions.size > 1 ? 'nodes have different versions: upgrade those that are older\n' : ''
+  const heads = ['NODE', 'VERSION', 'STATE', 'AGENTS', 'ENDPOINTS', 'ADDRESS']
+  return `${formatTable([heads, ...rows])}${skew}\n`
 }
 
 function formatPorts(ports: ServerStatus['ports']): string {

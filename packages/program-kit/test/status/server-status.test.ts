@@ -38,6 +38,20 @@ const status: ServerStatus = {
     },
   ],
   ports: [],
+  nodes: [
+    {
+      id: 'a',
+      status: 'active',
+      proxy_addr: '',
+      admin_addr: '',
+      endpoints: 2,
+      upstreams: 2,
+      boot: '12ab',
+      version: '1.2.3',
+      local: true,
+      sessions: 2,
+    },
+  ],
 }
 
 test('is a table of endpoints below an overview', () => {
@@ -53,6 +67,33 @@ web       a1b2   10.0.0.7  adit  4        2026-01-02T03:04:05Z
 printer   -      ::1       piko  0        2026-01-02T03:04:06Z
 `,
   )
+})
+
+test('lists the nodes of a cluster, and says when their versions differ', () => {
+  const [node] = status.nodes
+  if (node === undefined) throw new Error('no node')
+  const nodes = [
+    { ...node, proxy_addr: '10.0.0.1:8003' },
+    {
+      ...node,
+      id: 'b\u001b[2J',
+      local: false,
+      version: '1.2.2',
+      status: 'left',
+      proxy_addr: 'b:1',
+    },
+  ] as const
+  const text = formatServerStatus({ ...status, nodes })
+  expect(text).toContain(`
+NODE          VERSION  STATE    AGENTS  ENDPOINTS  ADDRESS
+a (this one)  1.2.3    active   2       2          10.0.0.1:8003
+`)
+  expect(text).not.toContain('\u001b')
+  expect(text).toContain(
+    '1.2.2    leaving  2       2          b:1\nnodes have different versions: upgrade those that are older\n\n',
+  )
+  const same = nodes.map((one) => ({ ...one, version: '1.2.3' }))
+  expect(formatServerStatus({ ...status, nodes: same })).not.toContain('different versions')
 })
 
 test('lists public ports below the endpoints', () => {
@@ -102,6 +143,7 @@ test('is read from the pages of the admin port; 503 of /ready means not ready', 
   const pages: Record<string, unknown> = {
     '/status/edge': status.edge,
     '/status/upstream/sessions': status.sessions,
+    '/status/cluster/nodes': status.nodes,
   }
   let ready: string | undefined // an older server sends no body
   await using admin = await listening(
@@ -152,6 +194,7 @@ test("comes over TLS too, with an authority and a certificate of one's own", asy
         '/status/edge': status.edge,
         '/status/upstream/sessions': status.sessions,
         '/status/ports': status.ports,
+        '/status/cluster/nodes': status.nodes,
       }
       response.end(JSON.stringify(pages[pathname] ?? null))
     },
