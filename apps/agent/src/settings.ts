@@ -26,6 +26,7 @@ import { VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-settings-rules.ts'
 import { publicAdminIsNoticed } from './admin/admin-rules.ts'
 import { ACCESS_SETTINGS } from './access/access-settings.ts'
+import { RULE_SETTINGS, rulesCanBeFollowed } from './listeners/rules/rule-settings.ts'
 import { SERVICE_TLS_SETTINGS, serviceTlsIsUsed } from './listeners/service-tls.ts'
 
 const { connections, pingIntervalMs, spreadIntervalMs } = TUNNEL_LIMITS
@@ -128,6 +129,7 @@ export const settings = defineSettings({
           description: 'Address of the service; https:// in front of it for a service with TLS.',
         }),
         tls: SERVICE_TLS_SETTINGS,
+        ...RULE_SETTINGS,
         protocol: setting(oneOf(['http', 'tcp']), {
           default: 'http',
           description: 'Protocol of the service.',
@@ -253,6 +255,9 @@ export const settings = defineSettings({
     },
     function* serviceTlsFits({ listeners }) {
       yield* serviceTlsIsUsed(listeners)
+    },
+    function* httpRulesFit({ listeners }) {
+      yield* rulesCanBeFollowed(listeners)
     },
     function* publicPortIsForTcp({ listeners }) {
       const seen = new Set<number>()

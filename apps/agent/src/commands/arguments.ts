@@ -40,7 +40,8 @@ export function argumentsOf(command: ParsedCommand<OwnCommands>): ArgumentValues
         key: serviceKey,
         insecure_skip_verify: insecureService ? 'true' : undefined,
       }
-      const asked = { exclusive, reuse, strictness, tls, visitors }
+      const rules = { host_header: command.flags.hostHeader, cors: command.flags.cors }
+      const asked = { exclusive, reuse, strictness, tls, visitors, ...rules }
       const listener = { endpoint, addr: address, protocol: 'http', ...asked }
       return { listeners: [listener], accesses: [] }
     }

@@ -68,6 +68,13 @@ const ownCommands = {
     flags: {
       ...LISTENER_FLAGS,
       ...SERVICE_TLS_FLAGS,
+      hostHeader: setting(textOf(LISTENER.hostHeader.type), {
+        description:
+          'Host that the service gets: keep, that of the visitor, the default; service, that of its address; or a name.',
+      }),
+      cors: setting(list(textOf(LISTENER.cors.type)), {
+        description: 'Origins whose pages may read answers, * for all.',
+      }),
       reuse: setting(textOf(LISTENER.reuse.type), {
         description:
           'When a connection to the service carries another request: never, safe, always; default: as the server is set.',
@@ -85,6 +92,7 @@ const ownCommands = {
     examples: [
       'adit http web 3000',
       'adit http web 10.0.0.5:8080 --connect.url https://tunnel.example.com',
+      'adit http web 5173 --host-header service',
       'adit http web https://localhost:8443 --service-ca ./ca.pem',
       'adit http web 3000 --visitor-user ann --visitor-password-file ./password',
     ],

@@ -1,4 +1,6 @@
-import type { ForwardOptions } from '@proj/tunnel'
+import type { Duplex } from 'node:stream'
+
+import type { ForwardOptions, StreamRecord } from '@proj/tunnel'
 import { Gate, type GateParts, type VisitorPolicy } from '@proj/auth'
 
 import type { AgentSettings } from '../settings.ts'
@@ -9,14 +11,23 @@ type ListenerSettings = Pick<
   'endpoint' | 'protocol' | 'visitors'
 >
 
-/** Options of `forward` that enforce a policy where the listener says: on the server, or here in the agent. */
+/** Makes what takes the place of the service for a stream. */
+export type ServiceSubstitute = (record: StreamRecord | undefined) => Duplex
+
+/**
+ * Options of `forward` that enforce a policy where the listener says: on the server, or here in the agent.
+ *
+ * @param inside - what takes the place of the service; undefined: the service itself.
+ */
 export function enforcement(
   { endpoint, protocol, visitors }: ListenerSettings,
   policy: VisitorPolicy | undefined,
   parts: GateParts,
+  inside: ServiceSubstitute | undefined,
 ): Pick<ForwardOptions, 'visitors' | 'gate'> {
-  if (policy === undefined) return {}
-  if (visitors.enforce === 'server') return { visitors: policy }
+  const ungated = inside === undefined ? {} : { gate: inside }
+  if (policy === undefined) return ungated
+  if (visitors.enforce === 'server') return { visitors: policy, ...ungated }
   const gate = new Gate(policy, parts)
   if (protocol === 'tcp') return { gate: (record) => gate.admitsConnection(record?.visitorAddress) }
   return {
@@ -27,7 +38,7 @@ export function enforcement(
         // Only our server writes the header, and only on streams of its proxy port: elsewhere the visitor
         // could have written it.
         visitor: record?.kind === 'http' ? 'forwarded' : { address: record?.visitorAddress },
-        dial,
+        dial: inside === undefined ? dial : async () => inside(record),
       }),
   }
 }

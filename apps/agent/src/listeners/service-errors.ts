@@ -1,11 +1,7 @@
 /** Why a service was not reached, and which setting of its listener helps. */
-import {
-  dial,
-  type DialErrorCode,
-  type DialOptions,
-  type Endpoint,
-  isDialError,
-} from '@proj/dialer'
+import { dial, type DialErrorCode, isDialError } from '@proj/dialer'
+
+import type { ServiceDial } from './service-dial.ts'
 
 /** A failure in the words of the operator of the agent. */
 export interface ExplainedFailure {
@@ -55,10 +51,7 @@ export function explainNoAnswer(addr: string): ExplainedFailure {
 }
 
 /** Asks the service whether it does the handshake of TLS. */
-export async function speaksTls(
-  service: Endpoint,
-  connect: Omit<DialOptions, 'signal' | 'tls'>,
-): Promise<boolean> {
+export async function speaksTls({ service, connect }: ServiceDial): Promise<boolean> {
   try {
     const socket = await dial(service, { ...connect, tls: { verify: 'none' } })
     socket.destroy()

@@ -1,11 +1,14 @@
-import { formatServiceAddress, formatSourceAddress } from '@proj/config/address'
+import { formatServiceAddress } from '@proj/config/address'
 import { isDialError, type TlsOptions } from '@proj/dialer'
-import { type Agent, forward, type ForwardOptions, type Listener, type Logger } from '@proj/tunnel'
+import { type Agent, forward, type Listener, type Logger } from '@proj/tunnel'
 import { Traffic } from '@proj/tunnel/io'
 import type { GateParts, VisitorPolicy } from '@proj/auth'
 
 import { formatOthers } from '../status/format-others.ts'
 import { enforcement } from './enforcement.ts'
+import { hasRules } from './rules/rule-settings.ts'
+import { ruledServices } from './rules/ruled-services.ts'
+import { serviceDial } from './service-dial.ts'
 import { explainNoAnswer, explainServiceError, speaksTls } from './service-errors.ts'
 import type { AgentSettings } from '../settings.ts'
 
@@ -50,17 +53,9 @@ export class ServiceListener {
     logger: Logger,
     isEnding: () => boolean = () => false,
   ) {
-    const { endpoint, protocol, bindAddr } = settings
-    const { address } = settings.addr
+    const { endpoint } = settings
     const addr = formatServiceAddress(settings.addr)
-    const service =
-      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }
-    const family = address.kind === 'unix' || address.family === 'both' ? undefined : address.family
-    const connect: NonNullable<ForwardOptions['connect']> = {
-      timeouts: { totalMs: settings.timeoutMs },
-      ...(family !== undefined && { family: family === 'ipv4' ? 4 : 6 }),
-      ...(bindAddr.length > 0 && { localAddress: bindAddr.map(formatSourceAddress) }),
-    }
+    const own = serviceDial(settings.addr, settings, tls)
     const failed = (code: string | undefined, message: string, hint: string | undefined): void => {
       this.lastFailure = {
         code,
@@ -68,29 +63,30 @@ export class ServiceListener {
         at: Date.now(),
       }
     }
+    const notReached = (error: unknown, service: string = addr): void => {
+      const { message, hint } = explainServiceError(error)
+      failed(isDialError(error) ? error.code : undefined, message, hint)
+      logger.warn({ endpoint, service, err: error, hint }, 'service not reached')
+    }
+    const ruled = hasRules(settings) ? ruledServices(settings, tls, notReached) : undefined
     this.listener = forward(agent, endpoint, {
-      kind: protocol,
-      service,
+      kind: settings.protocol,
+      ...own,
       ...(settings.publicPort !== undefined && { publicPort: settings.publicPort }),
       exclusive: settings.exclusive,
       ...(settings.reuse !== undefined && { reuse: settings.reuse }),
       ...(settings.strictness !== undefined && { strictness: settings.strictness }),
-      ...enforcement(settings, visitors, gateParts),
+      ...enforcement(settings, visitors, gateParts, ruled),
       ...(settings.proxyProtocol !== 'none' && { proxyProtocol: settings.proxyProtocol }),
-      connect: { ...connect, ...(tls !== undefined && { tls }) },
       traffic: this.traffic,
       onStreamClosed: (bytes, record) => {
         logger.debug({ endpoint, requestId: record?.requestId, ...bytes }, 'stream closed')
       },
-      onServiceError: (error) => {
-        const { message, hint } = explainServiceError(error)
-        failed(isDialError(error) ? error.code : undefined, message, hint)
-        logger.warn({ endpoint, service: addr, err: error, hint }, 'service not reached')
-      },
+      onServiceError: notReached,
       onNoAnswer: (sent) => {
-        if (tls !== undefined || Date.now() - this.#askedAt < ASK_AGAIN_MS) return
+        if (settings.addr.tls || Date.now() - this.#askedAt < ASK_AGAIN_MS) return
         this.#askedAt = Date.now()
-        const expected = sent === 'tls-alert' ? Promise.resolve(true) : speaksTls(service, connect)
+        const expected = sent === 'tls-alert' ? Promise.resolve(true) : speaksTls(own)
         void expected.then((isTls) => {
           if (!isTls) return
           const { message, hint } = explainNoAnswer(addr)

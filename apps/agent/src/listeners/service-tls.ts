@@ -25,6 +25,7 @@ interface ServiceTlsSettings {
   readonly endpoint: string
   readonly addr: ServiceAddress
   readonly protocol: 'http' | 'tcp'
+  readonly routes: readonly { readonly addr: ServiceAddress | undefined }[]
   readonly tls: {
     readonly rootCas: string | undefined
     readonly cert: string | undefined
@@ -38,7 +39,8 @@ interface ServiceTlsSettings {
 export function* serviceTlsIsUsed(
   listeners: readonly ServiceTlsSettings[],
 ): Generator<RuleProblem> {
-  for (const [index, { addr, protocol, tls }] of listeners.entries()) {
+  for (const [index, listener] of listeners.entries()) {
+    const { addr, protocol, tls } = listener
     const key = `listeners[${index}]`
     if (protocol === 'tcp' && addr.tls) {
       yield { key: `${key}.addr`, message: 'https:// needs protocol http' }
@@ -52,7 +54,7 @@ export function* serviceTlsIsUsed(
       ['insecure_skip_verify', insecureSkipVerify || undefined],
     ] as const
     const [first] = given.find(([, value]) => value !== undefined) ?? []
-    if (first !== undefined && !addr.tls) {
+    if (first !== undefined && !hasTls(listener)) {
       yield {
         key: `${key}.tls.${first}`,
         message: 'it is for a service with TLS',
@@ -73,12 +75,9 @@ export function* serviceTlsIsUsed(
  *
  * @throws {UserError} for a file that cannot be read.
  */
-export async function serviceTls({
-  endpoint,
-  addr,
-  tls,
-}: ServiceTlsSettings): Promise<TlsOptions | undefined> {
-  if (!addr.tls) return undefined
+export async function serviceTls(listener: ServiceTlsSettings): Promise<TlsOptions | undefined> {
+  if (!hasTls(listener)) return undefined
+  const { endpoint, tls } = listener
   const where = `listener ${endpoint}: tls`
   const [ca, cert, key] = await Promise.all([
     readPem(tls.rootCas, `${where}.root_cas`),
@@ -94,4 +93,8 @@ export async function serviceTls({
     alpn: ['http/1.1'],
     verify: tls.insecureSkipVerify ? 'none' : 'full',
   }
+}
+
+function hasTls({ addr, routes }: ServiceTlsSettings): boolean {
+  return addr.tls || routes.some((route) => route.addr?.tls === true)
 }

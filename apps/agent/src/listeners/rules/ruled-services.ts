@@ -1,0 +1,48 @@
+import type { Duplex } from 'node:stream'
+
+import { formatServiceAddress } from '@proj/config/address'
+import type { TlsOptions } from '@proj/dialer'
+import type { AnswerStrictness } from '@proj/tunnel'
+
+import type { ServiceSubstitute } from '../enforcement.ts'
+import { connectService, serviceDial } from '../service-dial.ts'
+import { HttpRules, type RuledListener } from './http-rules.ts'
+import { RuledService } from './ruled-service.ts'
+
+type RuledSettings = RuledListener &
+  Parameters<typeof serviceDial>[1] & { readonly strictness: AnswerStrictness | undefined }
+
+/**
+ * What takes the place of the service for each stream of a listener with rules.
+ *
+ * @param onError - told why a service could not be reached, and which.
+ */
+export function ruledServices(
+  settings: RuledSettings,
+  tls: TlsOptions | undefined,
+  onError: (error: unknown, service: string) => void,
+): ServiceSubstitute {
+  const rules = new HttpRules(settings)
+  const services = rules.services.map((addr) => ({
+    name: formatServiceAddress(addr),
+    ...serviceDial(addr, settings, tls),
+  }))
+  const dial = async (at: number, signal: AbortSignal): Promise<Duplex> => {
+    const service = services[at]
+    if (service === undefined) throw new RangeError(`there is no service ${at}`)
+    try {
+      return await connectService(service, signal)
+    } catch (error) {
+      if (!signal.aborted) onError(error, service.name)
+      throw error
+    }
+  }
+  return (record) =>
+    new RuledService({
+      rules,
+      strictness: settings.strictness ?? 'lenient',
+      // Only our server writes the header, and only on streams of its proxy port.
+      visitor: record?.kind === 'http' ? 'forwarded' : { address: record?.visitorAddress },
+      dial,
+    })
+}
