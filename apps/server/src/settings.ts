@@ -2,10 +2,12 @@ import { isIP } from 'node:net'
 
 import { bindsAreTcp, LISTENER_SETTINGS, LOG_SETTINGS, overlappingBinds } from '@proj/program-kit'
 import {
+  addressBlock,
   boolean,
   defineSettings,
   duration,
   integer,
+  list,
   listenAddresses,
   objects,
   oneOf,
@@ -104,7 +106,21 @@ export const settings = defineSettings({
       }),
       trustedHops: integerLimit(PROXY_LIMITS.trustedHops, {
         description:
-          'Number of proxies in front of this server whose X-Forwarded headers are trusted.',
+          'Number of proxies in front of this server whose X-Forwarded headers are trusted, whatever their addresses. Use trusted-proxies where these are known.',
+      }),
+      trustedProxies: setting(list(addressBlock()), {
+        default: [],
+        description:
+          'Proxies in front of this server whose forwarding headers are trusted, as addresses and blocks; instead of trusted-hops.',
+      }),
+      trustedHeader: setting(oneOf(['x-forwarded-for', 'forwarded']), {
+        default: 'x-forwarded-for',
+        description:
+          'The header that these proxies write: X-Forwarded-For, -Proto and -Host, or Forwarded (RFC 7239). The other is not read.',
+      }),
+      sendForwarded: setting(boolean(), {
+        default: 'false',
+        description: 'Send Forwarded (RFC 7239) to services, besides the X-Forwarded headers.',
       }),
       reuse: setting(oneOf(STREAM_REUSES), {
         default: 'safe',
@@ -343,6 +359,11 @@ export const settings = defineSettings({
       ]
       yield* bindsAreTcp(binds)
       yield* overlappingBinds(binds)
+    },
+    function* trustIsSaidOnce({ proxy: { trustedHops, trustedProxies } }) {
+      if (trustedHops === 0 || trustedProxies.length === 0) return
+      const message = 'proxies are trusted by proxy.trusted_proxies already'
+      yield { key: 'proxy.trusted_hops', message, hint: 'remove one of the two' }
     },
     function* publicUrlFits({ proxy: { baseDomain, publicUrl } }) {
       if (publicUrl === undefined) return

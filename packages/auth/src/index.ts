@@ -66,4 +66,4 @@ export {
   type VisitorSettings,
 } from './visitors/visitor-settings.ts'
 export { PasswordChecks, type PasswordCheckOptions } from './visitors/password-checks.ts'
-export { clientAddress } from './visitors/client-address.ts'
+export { clientAddress, countTrustedHops } from './visitors/client-address.ts'

@@ -6,7 +6,7 @@
 
 import { isVisible, parseDecimal } from './ascii.ts'
 import { HOP_HEADERS, namesInConnection } from './connection-header.ts'
-import { forwardedLines, type VisitorConnection } from './forwarded-for.ts'
+import { forwardedLines, type TrustedHeader, type VisitorConnection } from './forwarded-for.ts'
 import { KIND } from './header-kinds.ts'
 import type { HeaderLines } from './header-lines.ts'
 import { listItems } from './header-list.ts'
@@ -24,6 +24,17 @@ export interface ForwardRequestOptions extends VisitorConnection {
    * @default 0
    */
   readonly trustedHops?: number
+  /**
+   * What these proxies write. With `forwarded` (RFC 7239) the X-Forwarded headers of the request are not read, and
+   * its `Forwarded` is not sent on as it is.
+   * @default 'x-forwarded-for'
+   */
+  readonly trustedHeader?: TrustedHeader
+  /**
+   * Whether the service gets `Forwarded` (RFC 7239) as well as the X-Forwarded headers.
+   * @default false
+   */
+  readonly sendsForwarded?: boolean
   /**
    * Whether Authorization contained the Piko credential of this request. It is then removed, so that
    * the service cannot use the visitor's token.
@@ -108,6 +119,9 @@ function removedKinds(
   if (options.authorizationConsumed === true) removed |= KIND.authorization
   if (options.requestId !== undefined) removed |= KIND.requestId
   if (trustedHops === 0) removed |= UNTRUSTED
+  if (options.sendsForwarded === true || options.trustedHeader === 'forwarded') {
+    removed |= KIND.forwarded
+  }
   // RFC 9110 section 10.1.1: an expectation in an HTTP/1.0 request is to be ignored.
   if (head.versionMinor === 0) removed |= KIND.expect
   return removed
@@ -119,8 +133,8 @@ function addedLines(
   options: ForwardRequestOptions,
   trustedHops: number,
 ): string {
-  const { requestId } = options
-  let added = forwardedLines(lines, options, host, trustedHops)
+  const { requestId, trustedHeader = 'x-forwarded-for', sendsForwarded = false } = options
+  let added = forwardedLines(lines, options, host, trustedHops, trustedHeader, sendsForwarded)
   if ((lines.seen & KIND.host) === 0) added += `Host: ${host === '' ? hostOf(lines) : host}\r\n`
   const hops = hopsIn(lines)
   if (hops === 0) added += FIRST_HOP

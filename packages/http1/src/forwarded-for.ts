@@ -1,10 +1,13 @@
 /**
- * The X-Forwarded headers. A visitor can write anything into them, so only the entries of trusted
+ * The X-Forwarded headers, and Forwarded. A visitor can write anything into them, so only the entries of trusted
  * proxies in front of the edge (`trustedHops`) are used: each proxy appends one entry, so the last n
  * entries are theirs. Without such a proxy the values of the request are ignored.
  */
 
+import { isIP } from 'node:net'
+
 import { isVisible } from './ascii.ts'
+import { formatForwarded, forwardedElements } from './forwarded.ts'
 import { KIND } from './header-kinds.ts'
 import type { HeaderLines } from './header-lines.ts'
 import { listItems } from './header-list.ts'
@@ -20,11 +23,16 @@ export interface VisitorConnection {
   readonly scheme: 'http' | 'https'
 }
 
+/** The headers that the trusted proxies in front write: the three of `x-forwarded-`, or `Forwarded`. */
+export type TrustedHeader = 'x-forwarded-for' | 'forwarded'
+
 /**
  * Returns the header lines for the next hop, each with its CR LF.
  * @param incoming - the header lines of the request
  * @param host - Host of the request; empty: there is none to forward
  * @param trustedHops - number of trusted proxies in front of the edge; 0 ignores the values of the request
+ * @param trustedHeader - what these proxies write; the other is not read
+ * @param sendsForwarded - whether the next hop gets `Forwarded` as well
  * @throws {TypeError} when clientAddress is not valid in a header
  */
 export function forwardedLines(
@@ -32,22 +40,80 @@ export function forwardedLines(
   connection: VisitorConnection,
   host: string,
   trustedHops: number,
+  trustedHeader: TrustedHeader,
+  sendsForwarded: boolean,
 ): string {
   const { clientAddress, scheme } = connection
   if (!isVisible(clientAddress) || clientAddress.includes(',')) {
     throw new TypeError(`clientAddress is not an address: ${JSON.stringify(clientAddress)}`)
   }
-  if (trustedHops === 0 || (incoming.seen & TRUSTED) === 0) {
-    return linesOf(clientAddress, scheme, host)
+  const kinds = trustedHeader === 'forwarded' ? KIND.forwarded : TRUSTED
+  if (trustedHops === 0 || (incoming.seen & kinds) === 0) {
+    const lines = linesOf(clientAddress, scheme, host)
+    return sendsForwarded ? lines + elementsOf([], clientAddress, scheme, host) : lines
   }
-  const kept = listItems(incoming.joined(KIND.forwardedFor) ?? '').slice(-trustedHops)
-  const proto = trustedItem(incoming.joined(KIND.forwardedProto), trustedHops)?.toLowerCase()
-  const forwardedHost = trustedItem(incoming.joined(KIND.forwardedHost), trustedHops)
-  return linesOf(
+  const {
+    kept,
+    proto,
+    host: given,
+  } = trustedHeader === 'forwarded'
+    ? fromForwarded(incoming, trustedHops)
+    : fromXForwarded(incoming, trustedHops)
+  const trustedProto = proto === 'http' || proto === 'https' ? proto : undefined
+  const trustedHost = given !== undefined && parseHost(given) ? given : undefined
+  const lines = linesOf(
     [...kept, clientAddress].join(', '),
-    proto === 'http' || proto === 'https' ? proto : scheme,
-    forwardedHost !== undefined && parseHost(forwardedHost) ? forwardedHost : host,
+    trustedProto ?? scheme,
+    trustedHost ?? host,
   )
+  if (!sendsForwarded) return lines
+  const first = { proto: trustedProto, host: trustedHost ?? '' }
+  return lines + elementsOf(kept, clientAddress, scheme, host, first)
+}
+
+/** What the trusted proxies say, the outermost first: addresses, and scheme and host that it was asked by. */
+interface TrustedValues {
+  readonly kept: readonly string[]
+  readonly proto: string | undefined
+  readonly host: string | undefined
+}
+
+function fromXForwarded(incoming: HeaderLines, trustedHops: number): TrustedValues {
+  return {
+    kept: listItems(incoming.joined(KIND.forwardedFor) ?? '').slice(-trustedHops),
+    proto: trustedItem(incoming.joined(KIND.forwardedProto), trustedHops)?.toLowerCase(),
+    host: trustedItem(incoming.joined(KIND.forwardedHost), trustedHops),
+  }
+}
+
+function fromForwarded(incoming: HeaderLines, trustedHops: number): TrustedValues {
+  const elements = forwardedElements(incoming.joined(KIND.forwarded) ?? '') ?? []
+  const trusted = elements.slice(-trustedHops)
+  const [first] = trusted
+  return {
+    kept: trusted.map((one) => addressOfNode(one.for)),
+    proto: first?.proto?.toLowerCase(),
+    host: first?.host,
+  }
+}
+
+/** The address of a node (RFC 7239 section 6) as X-Forwarded-For has it: without brackets and port. */
+function addressOfNode(node: string | undefined): string {
+  const address = /^\[([^\]]*)\](?::\w+)?$/.exec(node ?? '')?.[1] ?? node?.replace(/:\w+$/, '')
+  return address !== undefined && isIP(address) !== 0 ? address : 'unknown'
+}
+
+function elementsOf(
+  kept: readonly string[],
+  clientAddress: string,
+  scheme: string,
+  host: string,
+  first?: { readonly proto: string | undefined; readonly host: string },
+): string {
+  const elements = kept.map((node, at) =>
+    at === 0 ? formatForwarded(node, first?.host ?? '', first?.proto) : formatForwarded(node, ''),
+  )
+  return `forwarded: ${[...elements, formatForwarded(clientAddress, host, scheme)].join(', ')}\r\n`
 }
 
 function linesOf(addresses: string, proto: 'http' | 'https', host: string): string {

@@ -26,7 +26,8 @@ export {
   type ForwardResponseOptions,
   type ResponseOutline,
 } from './forward-response.ts'
-export type { VisitorConnection } from './forwarded-for.ts'
+export { forwardedElements, type ForwardedElement } from './forwarded.ts'
+export type { TrustedHeader, VisitorConnection } from './forwarded-for.ts'
 export { formatErrorResponse, type ErrorResponse } from './error-response.ts'
 export { endpointId, type EndpointIdOptions } from './endpoint-id.ts'
 export { getHeader, listItems } from './header-list.ts'

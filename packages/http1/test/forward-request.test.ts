@@ -200,6 +200,64 @@ describe('trustedHops', () => {
   })
 })
 
+describe('trustedHeader forwarded', () => {
+  const trustedHeader = 'forwarded'
+  const values = (headers: readonly string[]) =>
+    ['for', 'proto', 'host'].map((name) => getHeader(headers, `x-forwarded-${name}`))
+
+  it.each([
+    ['for=10.0.0.1, for=10.0.0.2;proto=https;host=c.d', 0, ['203.0.113.7', 'http', 'A.b:8000']],
+    [
+      'for=10.0.0.1, for=10.0.0.2;proto=https;host=c.d',
+      1,
+      ['10.0.0.2, 203.0.113.7', 'https', 'c.d'],
+    ],
+    [
+      'for=10.0.0.1;proto=HTTPS\r\nForwarded: for="[2001:db8::1]:80"',
+      2,
+      ['10.0.0.1, 2001:db8::1, 203.0.113.7', 'https', 'A.b:8000'],
+    ],
+    ['for=10.0.0.1:81', 1, ['203.0.113.7', 'http', 'A.b:8000']],
+    ['for="10.0.0.1:81"', 1, ['10.0.0.1, 203.0.113.7', 'http', 'A.b:8000']],
+    ['for=unknown', 1, ['unknown, 203.0.113.7', 'http', 'A.b:8000']],
+    ['for=_x;host="a@b"', 1, ['unknown, 203.0.113.7', 'http', 'A.b:8000']],
+  ])('reads %j behind %i proxies', (line, trustedHops, expected) => {
+    const incoming = `Forwarded: ${line}\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: gopher`
+    const headers = allOf(incoming, { trustedHops, trustedHeader })
+    expect(values(headers)).toEqual(expected)
+    // What a visitor may have written at its beginning must not reach the service.
+    expect(getHeader(headers, 'forwarded')).toBeUndefined()
+  })
+})
+
+describe('sendsForwarded', () => {
+  const sendsForwarded = true
+  const own = 'for=203.0.113.7;host="A.b:8000";proto=http'
+
+  it.each([
+    ['Forwarded: for=6.6.6.6', {}, own],
+    ['X-Forwarded-For: 6.6.6.6', {}, own],
+    [
+      'Forwarded: for=6.6.6.6\r\nX-Forwarded-For: 10.0.0.1',
+      { trustedHops: 1 },
+      `for=10.0.0.1, ${own}`,
+    ],
+    [
+      'X-Forwarded-For: 6.6.6.6, 10.0.0.1, ::1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: c.d',
+      { trustedHops: 2 },
+      `for=10.0.0.1;host=c.d;proto=https, for="[::1]", ${own}`,
+    ],
+    [
+      'Forwarded: for=6.6.6.6, for=10.0.0.1;proto=https;by=_x',
+      { trustedHops: 1, trustedHeader: 'forwarded' },
+      `for=10.0.0.1;proto=https, ${own}`,
+    ],
+  ] as const)('of %j with %j', (lines, options, expected) => {
+    const headers = allOf(lines, { ...options, sendsForwarded })
+    expect(getHeader(headers, 'forwarded')).toBe(expected)
+  })
+})
+
 describe('clientAddress', () => {
   it.each(['', 'a b', '1.2.3.4\r\nX: y', '1.2.3.4, 5.6.7.8', '\u0661'])(
     '%j is rejected',

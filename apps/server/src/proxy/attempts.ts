@@ -169,7 +169,8 @@ export class Attempts {
 
   /** Address of the visitor; undefined behind a trusted proxy, whose address all visitors have. */
   get #source(): string | undefined {
-    return this.#proxy.options.trustedHops === 0 ? this.#route.forward.clientAddress : undefined
+    const { trustedHops, clientAddress } = this.#route.forward
+    return trustedHops === 0 ? clientAddress : undefined
   }
 
   #open(

@@ -223,7 +223,7 @@ export class Exchange implements ChannelSink {
 
   /** Who may use a stream that others may not; behind a proxy a connection carries several visitors. */
   get #streamOwner(): StreamOwner | undefined {
-    const { trustedHops } = this.#proxy.options
+    const { trustedHops } = this.#route.forward
     return this.#reuse === 'safe' && trustedHops === 0 ? this.#visitor : undefined
   }
 

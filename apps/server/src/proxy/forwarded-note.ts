@@ -6,15 +6,16 @@ const MAX_LOOKS = 1_000
 
 /**
  * Tells the operator once that requests carry `X-Forwarded-Proto`, which a proxy in front adds, and that
- * it is discarded because `trusted_hops` is 0: services then see `http`, and redirect without end.
+ * it is discarded because no proxy is trusted: services then see `http`, and redirect without end.
  */
 export class ForwardedNote {
   readonly #logger: Logger
   #looksLeft: number
 
-  constructor(trustedHops: number, logger: Logger) {
+  /** @param isNoneTrusted - whether no proxy in front is trusted; otherwise it says nothing. */
+  constructor(isNoneTrusted: boolean, logger: Logger) {
     this.#logger = logger
-    this.#looksLeft = trustedHops === 0 ? MAX_LOOKS : 0
+    this.#looksLeft = isNoneTrusted ? MAX_LOOKS : 0
   }
 
   /** Looks at a request. */
@@ -26,9 +27,9 @@ export class ForwardedNote {
     this.#logger.warn(
       {
         remoteAddress,
-        hint: 'set proxy.trusted_hops to 1 if this address is a proxy of yours; otherwise ignore this line',
+        hint: 'add this address to proxy.trusted_proxies if it is a proxy of yours; otherwise ignore this line',
       },
-      'requests come with X-Forwarded-Proto, which is discarded because proxy.trusted_hops is 0',
+      'requests come with X-Forwarded-Proto, which is discarded because proxy.trusted_proxies is empty',
     )
   }
 }

@@ -22,6 +22,7 @@ import { ProxyStats } from './proxy-stats.ts'
 import { RequestAdmission } from './request-admission.ts'
 import { RequestIds } from './request-ids.ts'
 import { StreamPool } from './stream-pool.ts'
+import { TrustedProxies } from './trusted-proxies.ts'
 import type { UpgradedConnection } from './upgraded-connection.ts'
 import { VisitorConnection } from './visitor-connection.ts'
 
@@ -53,6 +54,7 @@ export class HttpProxy implements ProxyContext {
   readonly authenticator: Authenticator | undefined
   readonly logger: Logger
   readonly requestIds: RequestIds = new RequestIds()
+  readonly trusted: TrustedProxies
   readonly forwardedNote: ForwardedNote
   readonly pool: StreamPool
   readonly deadlines: Deadlines
@@ -85,7 +87,8 @@ export class HttpProxy implements ProxyContext {
     )
     this.deadlines = new Deadlines(Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, shortest / 8)))
     this.deadlines.add(new RateLooks(this.deadlines, this.options, this.#lookAtRates))
-    this.forwardedNote = new ForwardedNote(this.options.trustedHops, this.logger)
+    this.trusted = new TrustedProxies(this.options)
+    this.forwardedNote = new ForwardedNote(this.trusted.isEmpty, this.logger)
     this.pool = new StreamPool(this.options, this.deadlines)
     this.sockets = new PortConnections(parts.budget)
     parts.budget.dropIdle = (source) => this.#dropIdle(source)
@@ -110,15 +113,21 @@ export class HttpProxy implements ProxyContext {
   accept(socket: Socket, clientAddress: string): void {
     socket.setNoDelay(true)
     // Behind a trusted proxy all visitors have its address.
-    const { trustedHops, maxConnections: max, maxConnectionsPerSource: maxPerSource } = this.options
-    const source = trustedHops === 0 ? sourceOf(clientAddress) : undefined
+    const { maxConnections: max, maxConnectionsPerSource: maxPerSource } = this.options
+    const isTrusted = this.trusted.has(clientAddress)
+    const source = isTrusted ? undefined : sourceOf(clientAddress)
     const limits = { max, maxPerSource, dropsIdle: true }
     if (this.sockets.admitVisitor(socket, source, limits) !== undefined) {
       const answer = formatProxyError(PROXY_ERRORS.tooManyConnections, undefined, false)
       this.sockets.reject(socket, answer)
       return
     }
-    const visitor = new VisitorConnection(this, socket, clientAddress, this.#forget)
+    const facts = {
+      clientAddress,
+      scheme: 'encrypted' in socket ? 'https' : 'http',
+      isTrusted,
+    } as const
+    const visitor = new VisitorConnection(this, socket, facts, this.#forget)
     this.#visitors.set(visitor, source)
   }
 

@@ -10,6 +10,7 @@ import type { ProxyStats } from './proxy-stats.ts'
 import type { RequestAdmission } from './request-admission.ts'
 import type { RequestIds } from './request-ids.ts'
 import type { StreamPool } from './stream-pool.ts'
+import type { TrustedProxies } from './trusted-proxies.ts'
 import type { UpgradedConnection } from './upgraded-connection.ts'
 
 /** What every visitor's connection shares. */
@@ -20,6 +21,8 @@ export interface ProxyContext {
   /** Asks visitors for a token, where the proxy port has keys. */
   readonly authenticator: Authenticator | undefined
   readonly requestIds: RequestIds
+  /** Proxies in front whose forwarding headers are believed. */
+  readonly trusted: TrustedProxies
   /** Tells the operator of forwarding headers that are discarded. */
   readonly forwardedNote: ForwardedNote
   readonly pool: StreamPool

@@ -1,3 +1,5 @@
+import type { AddressBlock } from '@proj/config/address'
+import type { TrustedHeader } from '@proj/http1'
 import type { StreamReuse } from '@proj/tunnel'
 
 import { type Limit, resolveLimit } from '../limits.ts'
@@ -60,7 +62,7 @@ export interface ProxyOptions {
   readonly maxConnections?: number
   /**
    * Of these, connections of one source, an IPv4 address or a /64 of IPv6; the oldest idle one goes for
-   * one more. Not applied with `trustedHops`, behind which all have one address. Default 10 000.
+   * one more. Not applied to trusted proxies, behind which all have one address. Default 10 000.
    */
   readonly maxConnectionsPerSource?: number
   /**
@@ -87,6 +89,15 @@ export interface ProxyOptions {
    * 0 discards what visitors claim. Default 0.
    */
   readonly trustedHops?: number
+  /**
+   * The same by their addresses: a request of one of them is believed, and of the entries of its forwarding headers
+   * those that follow the last one of another address. Default: none.
+   */
+  readonly trustedProxies?: readonly AddressBlock[]
+  /** The header that these proxies write; the other one is not read. Default `x-forwarded-for`. */
+  readonly trustedHeader?: TrustedHeader
+  /** Whether services get `Forwarded` (RFC 7239) as well. Default false. */
+  readonly sendForwarded?: boolean
   /** Interim responses (1xx) of a service before its final one; one more is answered 502. Default 100. */
   readonly maxInterimResponses?: number
   /** Their bytes; more is answered 502. Default 256 KiB. */
@@ -120,7 +131,14 @@ export const PROXY_LIMITS: Readonly<
   Record<
     keyof Omit<
       ProxyOptions,
-      'baseDomain' | 'publicUrl' | 'tenantDomains' | 'tenantsShareNames' | 'reuse'
+      | 'baseDomain'
+      | 'publicUrl'
+      | 'tenantDomains'
+      | 'tenantsShareNames'
+      | 'reuse'
+      | 'trustedProxies'
+      | 'trustedHeader'
+      | 'sendForwarded'
     >,
     Limit
   >
@@ -183,6 +201,9 @@ export function resolveProxyOptions(options: ProxyOptions): ResolvedProxyOptions
     maxInterimBytes: resolve('maxInterimBytes'),
     maxHops: resolve('maxHops'),
     reuse: options.reuse ?? 'safe',
+    trustedProxies: options.trustedProxies ?? [],
+    trustedHeader: options.trustedHeader ?? 'x-forwarded-for',
+    sendForwarded: options.sendForwarded ?? false,
     baseDomain: options.baseDomain,
     publicUrl: options.publicUrl,
     tenantDomains: (options.tenantDomains ?? []).map(({ tenant, baseDomain }) => ({

@@ -14,7 +14,10 @@ import { PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
 import type { ResolvedProxyOptions, TenantDomain } from './proxy-options.ts'
 
 /** What is known of the visitor's connection. */
-export type VisitorFacts = Pick<ForwardRequestOptions, 'clientAddress' | 'scheme'>
+export interface VisitorFacts extends Pick<ForwardRequestOptions, 'clientAddress' | 'scheme'> {
+  /** Whether it is a proxy in front that is trusted. */
+  readonly isTrusted: boolean
+}
 
 /** Where an admitted request goes. */
 export interface Route {
@@ -23,7 +26,10 @@ export interface Route {
   /** The rules the visitor was checked by; undefined when there are none. */
   readonly rules: readonly Gate[] | undefined
   /** How its headers are rewritten. */
-  readonly forward: ForwardRequestOptions & { readonly requestId: string }
+  readonly forward: ForwardRequestOptions & {
+    readonly requestId: string
+    readonly trustedHops: number
+  }
 }
 
 /** A request that is answered here. */
@@ -53,7 +59,12 @@ export function connectRequest(
     headers[(head.headers[at] ?? '').toLowerCase()] ??= head.headers[at + 1]
   }
   const peer = visitor.clientAddress
-  const remoteAddress = clientAddress(head.headers, peer, proxy.options.trustedHops)
+  const remoteAddress = visitorAddress(
+    proxy,
+    head,
+    peer,
+    visitor.isTrusted ? proxy.trusted.hopsOf(head) : 0,
+  )
   // The port is the peer's: of a client behind a trusted proxy only the address is known.
   const remotePort = remoteAddress === peer ? peerOf(socket)?.port : undefined
   const from = { remoteAddress, remotePort, ...peerFacts(socket) }
@@ -75,11 +86,19 @@ export function routeRequest(
   if (hopsOf(head) >= proxy.options.maxHops) return { error: PROXY_ERRORS.loopDetected }
   const endpoint = endpointOf(head, proxy.options)
   if (endpoint === undefined) return { error: PROXY_ERRORS.endpointMissing }
-  const { trustedHops } = proxy.options
-  const { scheme } = visitor
+  const { trustedHeader, sendForwarded: sendsForwarded } = proxy.options
+  const trustedHops = visitor.isTrusted ? proxy.trusted.hopsOf(head) : 0
   proxy.forwardedNote.look(head, visitor.clientAddress)
   const requestId = proxy.requestIds.of(head, trustedHops)
-  const forward = { clientAddress: visitor.clientAddress, scheme, trustedHops, requestId }
+  const { clientAddress: peer, scheme } = visitor
+  const forward = {
+    clientAddress: peer,
+    scheme,
+    trustedHops,
+    trustedHeader,
+    sendsForwarded,
+    requestId,
+  }
   const { authenticator } = proxy
   if (authenticator?.asksVisitors !== true) {
     return findRoute(proxy, head, endpoint, forward, whileChecking)
@@ -122,8 +141,8 @@ async function checkToken(
   forward: Route['forward'],
   whileChecking: () => AbortSignal,
 ): Promise<Route | Refused> {
-  const { logger, options } = proxy
-  const remoteAddress = clientAddress(head.headers, forward.clientAddress, options.trustedHops)
+  const { logger } = proxy
+  const remoteAddress = visitorAddress(proxy, head, forward.clientAddress, forward.trustedHops)
   const request = { headers: credentialsOf(head.headers, tenant), remoteAddress }
   let decision: AdmittedVisitor | Denial
   try {
@@ -142,6 +161,16 @@ async function checkToken(
     { ...forward, authorizationConsumed },
     whileChecking,
   )
+}
+
+/** The visitor's address: that of the peer, or what the trusted proxies in front say. */
+function visitorAddress(
+  { options }: ProxyContext,
+  { headers }: RequestHead,
+  peer: string,
+  trustedHops: number,
+): string | undefined {
+  return clientAddress(headers, peer, trustedHops, options.trustedHeader)
 }
 
 /** Two headers of one name are joined, which makes no valid credential: two parsers could take either. */
@@ -204,7 +233,7 @@ function checkRules(
 ): Route | Refused | Promise<Route | Refused> {
   const { headers } = head
   const { endpoint, rules, forward } = route
-  const address = clientAddress(headers, forward.clientAddress, proxy.options.trustedHops)
+  const address = visitorAddress(proxy, head, forward.clientAddress, forward.trustedHops)
   const decision = judgeAll(rules, { headers, address, endpoint: endpoint.name })
   if (!(decision instanceof Promise)) return applyDecision(route, decision)
   return decision.then(

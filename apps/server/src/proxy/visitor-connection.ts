@@ -78,13 +78,13 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
 
   /**
    * @param socket - accepted with `allowHalfOpen`; owned by the connection from now on.
-   * @param clientAddress - normalised address of the peer.
+   * @param facts - what is known of it.
    * @param onGone - called once, when the socket is closed or belongs to another reader.
    */
   constructor(
     proxy: ProxyContext,
     socket: Socket,
-    clientAddress: string,
+    facts: VisitorFacts,
     onGone: (connection: VisitorConnection) => void,
   ) {
     this.#proxy = proxy
@@ -93,7 +93,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     this.#sending = new RateAllowance(proxy.options)
     this.#taking = new RateAllowance(proxy.options)
     this.#reader = new RequestHeadReader({ maxHeadBytes: proxy.options.maxHeadBytes })
-    this.#facts = { clientAddress, scheme: 'encrypted' in socket ? 'https' : 'http' }
+    this.#facts = facts
     this.#socket = new VisitorSocket(socket, proxy.options.keepAliveTimeoutMs, proxy, this)
   }
 

@@ -52,7 +52,7 @@ test.for([
 
 test('an operator is told once of forwarding headers that are discarded', () => {
   const logger = new RecordingLogger()
-  const note = new ForwardedNote(0, logger)
+  const note = new ForwardedNote(true, logger)
   const head = { header: (name: string) => (name === 'x-forwarded-proto' ? 'https' : undefined) }
   note.look({ header: () => undefined }, '192.0.2.1')
   expect(logger.records).toEqual([])
@@ -64,6 +64,6 @@ test('an operator is told once of forwarding headers that are discarded', () => 
 
 test('with a trusted hop nothing is told', () => {
   const logger = new RecordingLogger()
-  new ForwardedNote(1, logger).look({ header: () => 'https' }, '192.0.2.1')
+  new ForwardedNote(false, logger).look({ header: () => 'https' }, '192.0.2.1')
   expect(logger.records).toEqual([])
 })
