@@ -59,7 +59,8 @@ async function bundleFile(input, file, { define = {}, isExecutable = false } = {
     platform: 'node',
     external: NATIVE_MODULES,
     plugins: isExecutable ? [WITHOUT_LIBSQL] : [],
-    resolve: { conditionNames: ['@proj/source', 'node', 'import', 'module', 'default'] },
+    // Rolldown adds import or require, as each is asked for.
+    resolve: { conditionNames: ['@proj/source', 'node', 'module', 'default'] },
     transform: { target: 'node20.20', define },
   })
   const { output } = await bundle.write({
