@@ -8,7 +8,6 @@ export type ClusterErrorCode =
   | 'CLUSTER_DATABASE_UNREACHABLE'
   | 'CLUSTER_NODE_REPLACED'
   | 'CLUSTER_OPTION_INVALID'
-  | 'CLUSTER_QUEUE_FULL'
   | 'CLUSTER_ROUTE_INVALID'
   | 'CLUSTER_SCHEMA_NEWER'
 
@@ -63,11 +62,6 @@ export const CLUSTER_ERRORS: Readonly<Record<ClusterErrorCode, ClusterErrorInfo>
     what: 'an option has a value out of its range',
     retryable: false,
     hint: 'the message names the option and its range',
-  },
-  CLUSTER_QUEUE_FULL: {
-    what: 'too many claims wait for the database',
-    retryable: true,
-    hint: 'claim again later, or raise `maxWaitingClaims`',
   },
   CLUSTER_ROUTE_INVALID: {
     what: 'a name, identity or rule that the database cannot store',

@@ -2,6 +2,20 @@
 export type { ClusterNode, ClusterRoute, NodeLoad, RouteFacts } from './model.ts'
 export { ClusterTable, type ClusterTableEvents } from './table/cluster-table.ts'
 
+// --- the node itself
+export { Membership, type MembershipEvents, type MembershipState } from './membership.ts'
+export type { ClaimAnswer, ClaimUnavailable, ClusterClaim, ClusterLease } from './membership.ts'
+export type { AnnouncedFacts } from './own-names.ts'
+export { CLUSTER_LIMITS, type ClusterLimit, type MembershipOptions } from './options.ts'
+export type { Clock } from './clock.ts'
+
+// --- where the state is kept
+export type { Engine } from './engine/engine.ts'
+export { MemoryDatabase, MemoryEngine } from './engine/memory-engine.ts'
+export { PostgresEngine, type PostgresEngineOptions } from './engine/postgres-engine.ts'
+export { PostgresConnection, type SqlRow, type SqlRunner } from './engine/postgres-connection.ts'
+export { migrateSchema } from './engine/postgres-schema.ts'
+
 // --- errors
 export { CLUSTER_ERRORS, ClusterError, isClusterError } from './errors.ts'
 export type { ClusterErrorCode, ClusterErrorDetails, ClusterErrorInfo } from './errors.ts'

@@ -1,8 +1,34 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { CLUSTER_ERRORS, ClusterError, isClusterError } from '../src/errors.ts'
+import { CLUSTER_LIMITS, resolveMembershipOptions } from '../src/options.ts'
 
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+
+describe('options', () => {
+  it('are in the README with their default and range', () => {
+    for (const [name, { default: byDefault, min, max }] of Object.entries(CLUSTER_LIMITS)) {
+      const row = README.split('\n').find((line) => line.startsWith(`| \`${name}\``)) ?? ''
+      const cells = row.split('|').map((cell) => cell.trim().replaceAll(' ', ''))
+      expect(cells.slice(1, 4)).toEqual([`\`${name}\``, `${byDefault}`, `${min}to${max}`])
+    }
+  })
+
+  it.each(Object.entries(CLUSTER_LIMITS))(
+    '%s is taken within its range only',
+    (name, { min, max }) => {
+      const resolved = (value: number) => resolveMembershipOptions({ [name]: value })
+      for (const value of [min, max]) expect(resolved(value)).toHaveProperty(name, value)
+      for (const value of [min - 1, max + 1, 0.5, NaN]) {
+        expect(() => resolved(value)).toThrow(expect.objectContaining({ option: name }))
+      }
+    },
+  )
+
+  it('with a name that does not exist are refused', () => {
+    expect(() => resolveMembershipOptions(JSON.parse('{"leaseMS":5}'))).toThrow('leaseMS')
+  })
+})
 
 describe('ClusterError', () => {
   it('has a code, the option and whether to try again', () => {
@@ -24,7 +50,6 @@ describe('ClusterError', () => {
       CLUSTER_DATABASE_UNREACHABLE: true,
       CLUSTER_NODE_REPLACED: false,
       CLUSTER_OPTION_INVALID: false,
-      CLUSTER_QUEUE_FULL: true,
       CLUSTER_ROUTE_INVALID: false,
       CLUSTER_SCHEMA_NEWER: false,
     })

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 
 import type { Endpoint } from '@proj/tunnel/server'
 
+import { EndpointMap } from '../endpoint-map.ts'
 import type { ClusterNode, ClusterRoute } from '../model.ts'
 
 /** Events of the table. */
@@ -25,21 +26,22 @@ const MAX_SHARED_TEXTS = 20_000
  */
 export class ClusterTable extends EventEmitter<ClusterTableEvents> {
   readonly #nodes = new Map<string, ClusterNode>()
-  /** By tenant, then by name, as in the registry: a lookup allocates nothing. */
-  readonly #tenants = new Map<string, Map<string, ClusterRoute[]>>()
-  /** Routes with an epoch below those of the table: there are such for moments only. */
-  readonly #outdated = new Map<string, Map<string, ClusterRoute[]>>()
+  readonly #seen = new EndpointMap<readonly ClusterRoute[]>()
+  /** Routes with an epoch below those that are seen: there are such for moments only. */
+  readonly #outdated = new EndpointMap<readonly ClusterRoute[]>()
   readonly #texts = new Map<string, string>()
-  #size = 0
 
   /** Endpoints that another node serves. */
   get size(): number {
-    return this.#size
+    return this.#seen.size
   }
 
-  /** The routes of an endpoint on other nodes, at most one per node. Allocates nothing; the list may change later. */
+  /**
+   * The routes of an endpoint on other nodes, at most one per node. Allocates nothing: the same list of the same
+   * objects until one of them changes.
+   */
   routes(endpoint: Endpoint): readonly ClusterRoute[] {
-    return this.#tenants.get(endpoint.tenant)?.get(endpoint.name) ?? NONE
+    return this.#seen.get(endpoint) ?? NONE
   }
 
   /** Another node, by its id. */
@@ -53,10 +55,8 @@ export class ClusterTable extends EventEmitter<ClusterTableEvents> {
   }
 
   /** All endpoints with their routes, for status pages. */
-  *entries(): Generator<[endpoint: Endpoint, routes: readonly ClusterRoute[]]> {
-    for (const [tenant, names] of this.#tenants) {
-      for (const [name, routes] of names) yield [{ tenant, name }, routes]
-    }
+  entries(): Iterable<[endpoint: Endpoint, routes: readonly ClusterRoute[]]> {
+    return this.#seen.entries()
   }
 
   /**
@@ -75,11 +75,13 @@ export class ClusterTable extends EventEmitter<ClusterTableEvents> {
     const hasChanged =
       known.address !== node.address ||
       known.fingerprint !== node.fingerprint ||
-      known.boot !== node.boot ||
       known.isLeaving !== node.isLeaving ||
-      known.version !== node.version
+      known.version !== node.version ||
+      known.load.sessions !== node.load.sessions ||
+      known.load.streams !== node.load.streams
+    if (!hasChanged) return known
     Object.assign(known, node)
-    if (hasChanged) this.emit('node', known, true)
+    this.emit('node', known, true)
     return known
   }
 
@@ -92,54 +94,55 @@ export class ClusterTable extends EventEmitter<ClusterTableEvents> {
     this.emit('node', node, false)
   }
 
-  /** Adds a route, or replaces that of the same node for the endpoint. */
-  putRoute(endpoint: Endpoint, route: ClusterRoute): void {
+  /**
+   * Adds a route, or replaces that of the same node for the endpoint.
+   *
+   * @returns the route as it is kept.
+   */
+  putRoute(endpoint: Endpoint, route: ClusterRoute): ClusterRoute {
     const shared = this.#share(route)
-    const seen = this.#tenants.get(endpoint.tenant)?.get(endpoint.name)
-    const epoch = seen?.[0]?.epoch ?? 0
-    const at = seen?.findIndex(({ node }) => node.id === route.node.id) ?? -1
-    if (seen !== undefined && epoch === route.epoch) {
-      removeFrom(this.#outdated, endpoint, route.node.id)
-      if (at < 0) seen.push(shared)
-      else seen[at] = shared
+    const before = this.#seen.get(endpoint) ?? NONE
+    const at = before.findIndex(({ node }) => node.id === route.node.id)
+    if (before[0]?.epoch === route.epoch) {
+      drop(this.#outdated, endpoint, route.node.id)
+      this.#seen.set(endpoint, at < 0 ? [...before, shared] : before.with(at, shared))
       this.#tell(endpoint, shared, true)
-      return
+      return shared
     }
-    this.removeRoute(endpoint, route.node.id)
-    const left = this.#tenants.get(endpoint.tenant)?.get(endpoint.name)
-    if (left !== undefined && (left[0]?.epoch ?? 0) > route.epoch) {
-      listIn(this.#outdated, endpoint).push(shared)
-      return
+    drop(this.#outdated, endpoint, route.node.id)
+    if (at >= 0) this.removeRoute(endpoint, route.node.id)
+    const left = this.#seen.get(endpoint) ?? NONE
+    if ((left[0]?.epoch ?? 0) > route.epoch) {
+      this.#outdated.set(endpoint, [...(this.#outdated.get(endpoint) ?? NONE), shared])
+      return shared
     }
-    if (left !== undefined && left[0]?.epoch !== route.epoch) {
-      listIn(this.#outdated, endpoint).push(...left)
-      for (const one of left.splice(0)) this.#tell(endpoint, one, false)
-    }
-    if (left === undefined) this.#size += 1
-    listIn(this.#tenants, endpoint).push(shared)
+    if (left[0] !== undefined && left[0].epoch !== route.epoch) {
+      this.#outdated.set(endpoint, [...(this.#outdated.get(endpoint) ?? NONE), ...left])
+      this.#seen.set(endpoint, [shared])
+      for (const one of left) this.#tell(endpoint, one, false)
+    } else this.#seen.set(endpoint, [...left, shared])
     this.#tell(endpoint, shared, true)
+    return shared
   }
 
   /** Removes the route of a node for an endpoint; removing what is not there changes nothing. */
   removeRoute(endpoint: Endpoint, nodeId: string): void {
-    if (removeFrom(this.#outdated, endpoint, nodeId) !== undefined) return
-    const removed = removeFrom(this.#tenants, endpoint, nodeId)
+    if (drop(this.#outdated, endpoint, nodeId) !== undefined) return
+    const removed = drop(this.#seen, endpoint, nodeId)
     if (removed === undefined) return
-    const isLast = this.#tenants.get(endpoint.tenant)?.get(endpoint.name) === undefined
-    if (isLast) this.#size -= 1
     this.#tell(endpoint, removed, false)
-    const outdated = isLast ? takeFrom(this.#outdated, endpoint) : []
+    if (this.#seen.get(endpoint) !== undefined) return
+    const outdated = this.#outdated.get(endpoint) ?? NONE
+    this.#outdated.delete(endpoint)
     for (const one of outdated) this.putRoute(endpoint, one)
   }
 
   /** Removes the routes of a node that `isKept` does not hold for. */
   retainRoutes(nodeId: string, isKept: (route: ClusterRoute) => boolean): void {
-    for (const routes of [this.#outdated, this.#tenants]) {
-      for (const [tenant, names] of routes) {
-        for (const [name, list] of names) {
-          const route = list.find(({ node }) => node.id === nodeId)
-          if (route !== undefined && !isKept(route)) this.removeRoute({ tenant, name }, nodeId)
-        }
+    for (const lists of [this.#outdated, this.#seen]) {
+      for (const [endpoint, list] of lists.entries()) {
+        const route = list.find(({ node }) => node.id === nodeId)
+        if (route !== undefined && !isKept(route)) this.removeRoute(endpoint, nodeId)
       }
     }
   }
@@ -174,29 +177,17 @@ export class ClusterTable extends EventEmitter<ClusterTableEvents> {
   }
 }
 
-type Lists = Map<string, Map<string, ClusterRoute[]>>
-
-function listIn(lists: Lists, { tenant, name }: Endpoint): ClusterRoute[] {
-  let names = lists.get(tenant)
-  if (names === undefined) lists.set(tenant, (names = new Map<string, ClusterRoute[]>()))
-  let list = names.get(name)
-  if (list === undefined) names.set(name, (list = []))
-  return list
-}
-
-function takeFrom(lists: Lists, { tenant, name }: Endpoint): ClusterRoute[] {
-  const names = lists.get(tenant)
-  const list = names?.get(name) ?? []
-  names?.delete(name)
-  if (names?.size === 0) lists.delete(tenant)
-  return list
-}
-
-function removeFrom(lists: Lists, endpoint: Endpoint, nodeId: string): ClusterRoute | undefined {
-  const list = lists.get(endpoint.tenant)?.get(endpoint.name)
-  const at = list?.findIndex(({ node }) => node.id === nodeId) ?? -1
-  if (list === undefined || at < 0) return undefined
-  const [removed] = list.splice(at, 1)
-  if (list.length === 0) takeFrom(lists, endpoint)
+/** Removes the route of a node from the list of an endpoint, in place of the list. */
+function drop(
+  lists: EndpointMap<readonly ClusterRoute[]>,
+  endpoint: Endpoint,
+  nodeId: string,
+): ClusterRoute | undefined {
+  const list = lists.get(endpoint)
+  const removed = list?.find(({ node }) => node.id === nodeId)
+  if (list === undefined || removed === undefined) return undefined
+  const left = list.filter((one) => one !== removed)
+  if (left.length === 0) lists.delete(endpoint)
+  else lists.set(endpoint, left)
   return removed
 }

@@ -99,6 +99,7 @@ describe('ClusterTable', () => {
     table.removeNode('b')
     expect(told).toEqual([
       'a false true',
+      'a false true',
       'a true true',
       'b false true',
       'web a 1 true',
@@ -108,6 +109,21 @@ describe('ClusterTable', () => {
       'web a 1 true',
       'b false false',
     ])
+  })
+
+  it('gives the same list of the same routes until one of them changes', () => {
+    const table = new ClusterTable()
+    const [a, b] = [table.putNode(nodeOf('a')), table.putNode(nodeOf('b'))]
+    table.putRoute(web, routeOf(a))
+    const [first, list] = [table.routes(web)[0], table.routes(web)]
+    table.putRoute({ tenant: '', name: 'other' }, routeOf(b))
+    expect(table.routes(web)).toBe(list)
+    table.putRoute(web, routeOf(b))
+    expect(table.routes(web)).not.toBe(list)
+    expect(list.length).toBe(1)
+    expect(table.routes(web)[0]).toBe(first)
+    table.putRoute(web, { ...routeOf(a), rules: '[]' })
+    expect(table.routes(web)[0]).not.toBe(first)
   })
 
   it('keeps the routes of a node that a snapshot has, and drops the rest', () => {

@@ -1,0 +1,312 @@
+// The engine in one process: for tests and the simulation, and the plainest statement of what an engine does.
+import type { Endpoint } from '@proj/tunnel/server'
+
+import { EndpointMap } from '../endpoint-map.ts'
+import { ClusterError } from '../errors.ts'
+import type { ClusterNode, RouteFacts } from '../model.ts'
+import type {
+  ChangesPage,
+  ChangesQuery,
+  Engine,
+  EngineCallOptions,
+  JoinAnswer,
+  JoinRequest,
+  NodeState,
+  PutAnswer,
+  RoutePut,
+  SweepRequest,
+  WriteAnswer,
+  WriteBatch,
+} from './engine.ts'
+
+interface StoredRoute {
+  readonly endpoint: Endpoint
+  readonly version: number
+  readonly facts: RouteFacts | undefined
+  readonly epoch: number
+  readonly at: number
+}
+
+interface StoredNode {
+  node: ClusterNode
+  beat: number
+  leaseUntil: number
+  head: number
+  floor: number
+  isSettled: boolean
+  hasLeft: boolean
+  readonly routes: EndpointMap<StoredRoute>
+}
+
+interface StoredName {
+  identity: string
+  epoch: number
+  since: number
+}
+
+/** What the engines of several nodes share. */
+export class MemoryDatabase {
+  readonly nodes: Map<string, StoredNode> = new Map()
+  readonly names: EndpointMap<StoredName> = new EndpointMap()
+  readonly watchers: Set<(nodeId: string) => void> = new Set()
+  readonly #now: () => number
+
+  /**
+   * @param now - its clock, ms since the epoch. Default: the clock of the system.
+   */
+  constructor(now: () => number = Date.now) {
+    this.#now = now
+  }
+
+  /** Its clock, ms since the epoch. */
+  now(): number {
+    return this.#now()
+  }
+
+  /** Forgets everything, as a database that was made again. */
+  clear(): void {
+    this.nodes.clear()
+    for (const [endpoint] of this.names.entries()) this.names.delete(endpoint)
+  }
+}
+
+/** The engine of one node on a {@link MemoryDatabase}. */
+export class MemoryEngine implements Engine {
+  readonly #database: MemoryDatabase
+  readonly #closed = new AbortController()
+
+  constructor(database: MemoryDatabase) {
+    this.#database = database
+  }
+
+  /** @inheritdoc */
+  async open(options: EngineCallOptions): Promise<void> {
+    await this.#turn(options)
+  }
+
+  /** @inheritdoc */
+  async join(request: JoinRequest, options: EngineCallOptions): Promise<JoinAnswer> {
+    await this.#turn(options)
+    const { node, head, replaces } = request
+    const { nodes } = this.#database
+    const known = nodes.get(node.id)
+    const previousBoot = known?.node.boot
+    if (known !== undefined && previousBoot === node.boot) {
+      if (head > known.head || known.hasLeft) {
+        known.head = Math.max(head, known.head)
+        known.floor = known.head
+        known.isSettled = false
+        known.hasLeft = false
+      }
+      return { isReplaced: false, head: known.head, previousBoot, digest: this.#digest(known) }
+    }
+    const isAlive = known !== undefined && this.#isAlive(known)
+    if (replaces !== undefined && isAlive && previousBoot !== replaces) return { isReplaced: true }
+    const beat = (known?.beat ?? 0) + 1
+    const made = { node, beat, leaseUntil: 0, head, floor: head, isSettled: false, hasLeft: false }
+    nodes.set(node.id, { ...made, routes: new EndpointMap() })
+    return { isReplaced: false, head, previousBoot, digest: { count: 0, versions: 0 } }
+  }
+
+  /** @inheritdoc */
+  async write(batch: WriteBatch, options: EngineCallOptions): Promise<WriteAnswer> {
+    await this.#turn(options)
+    const known = this.#database.nodes.get(batch.node.id)
+    if (known === undefined || known.node.boot !== batch.node.boot || known.head !== batch.head) {
+      return { isDone: false }
+    }
+    const at = this.#database.now()
+    const wasLapsed = known.beat > 0 && known.leaseUntil <= at
+    known.node = batch.node
+    known.beat += 1
+    known.leaseUntil = at + batch.leaseMs
+    known.hasLeft = false
+    const puts = batch.puts.map((put, index) => this.#put(put, batch, known, index + 1))
+    let head = batch.head + batch.puts.length
+    for (const endpoint of batch.removes) {
+      head += 1
+      this.#remove(known, endpoint, head)
+    }
+    const left = [...known.routes.values()].filter(
+      ({ version, facts }) => version <= batch.removeUpTo && facts !== undefined,
+    )
+    for (const { endpoint } of left) {
+      head += 1
+      this.#remove(known, endpoint, head)
+    }
+    known.head = head
+    if (batch.isSettled) known.isSettled = true
+    return { isDone: true, head, wasLapsed, puts }
+  }
+
+  /** @inheritdoc */
+  async nodes(options: EngineCallOptions): Promise<readonly NodeState[]> {
+    await this.#turn(options)
+    const at = this.#database.now()
+    return [...this.#database.nodes.values()].map(
+      ({ node, beat, leaseUntil, head, floor, isSettled, hasLeft }) => {
+        return { node, beat, leaseLeftMs: leaseUntil - at, head, floor, isSettled, hasLeft }
+      },
+    )
+  }
+
+  /** @inheritdoc */
+  async changes(
+    { nodeId, after, isSnapshot, limit }: ChangesQuery,
+    options: EngineCallOptions,
+  ): Promise<ChangesPage | undefined> {
+    await this.#turn(options)
+    const known = this.#database.nodes.get(nodeId)
+    if (known === undefined) return undefined
+    const changes = [...known.routes.values()]
+      .filter(({ version, facts }) => version > after && !(isSnapshot && facts === undefined))
+      .toSorted((one, other) => one.version - other.version)
+      .slice(0, limit)
+    const { head, floor, isSettled } = known
+    return { boot: known.node.boot, head, floor, isSettled, changes }
+  }
+
+  /** @inheritdoc */
+  async leave({ id, boot }: ClusterNode, options: EngineCallOptions): Promise<void> {
+    await this.#turn(options)
+    const known = this.#database.nodes.get(id)
+    if (known?.node.boot !== boot) return
+    known.leaseUntil = 0
+    known.hasLeft = true
+    known.isSettled = false
+    known.floor = known.head
+    for (const { endpoint } of known.routes.values()) known.routes.delete(endpoint)
+  }
+
+  /** @inheritdoc */
+  async sweep(request: SweepRequest, options: EngineCallOptions): Promise<void> {
+    await this.#turn(options)
+    const { nodes, names } = this.#database
+    const at = this.#database.now()
+    const own = nodes.get(request.node.id)
+    for (const { endpoint, facts, version, at: since } of own?.routes.values() ?? []) {
+      if (own === undefined || facts !== undefined || at - since < request.removalsMs) continue
+      own.routes.delete(endpoint)
+      own.floor = Math.max(own.floor, version)
+    }
+    for (const [id, { leaseUntil }] of nodes) {
+      if (at - leaseUntil >= request.forgetMs) nodes.delete(id)
+    }
+    for (const [endpoint, { since }] of names.entries()) {
+      const isServed = [...nodes.values()].some(({ routes }) => routes.get(endpoint)?.facts)
+      if (!isServed && at - since >= request.forgetMs) names.delete(endpoint)
+    }
+  }
+
+  /** @inheritdoc */
+  async hint(nodeId: string, options: EngineCallOptions): Promise<void> {
+    await this.#turn(options)
+    for (const watcher of this.#database.watchers) watcher(nodeId)
+  }
+
+  /** @inheritdoc */
+  async watch(onHint: (nodeId: string) => void, options: EngineCallOptions): Promise<never> {
+    await this.#turn(options)
+    const watcher = (nodeId: string): void => onHint(nodeId)
+    this.#database.watchers.add(watcher)
+    return await new Promise<never>((_, reject) => {
+      const end = (reason: unknown): void => {
+        this.#database.watchers.delete(watcher)
+        reject(reason instanceof Error ? reason : new Error(String(reason)))
+      }
+      options.signal.addEventListener('abort', () => end(options.signal.reason), { once: true })
+      const { signal: closed } = this.#closed
+      closed.addEventListener('abort', () => end(closed.reason), { once: true })
+    })
+  }
+
+  /** @inheritdoc */
+  async close(): Promise<void> {
+    this.#closed.abort(new ClusterError('CLUSTER_CLOSED'))
+    await Promise.resolve()
+  }
+
+  async #turn({ signal }: EngineCallOptions): Promise<void> {
+    await Promise.resolve()
+    this.#closed.signal.throwIfAborted()
+    signal.throwIfAborted()
+  }
+
+  #isAlive({ leaseUntil }: StoredNode): boolean {
+    return leaseUntil > this.#database.now()
+  }
+
+  #digest({ routes }: StoredNode): { count: number; versions: number } {
+    const digest = { count: 0, versions: 0 }
+    for (const { endpoint, facts, version, epoch } of routes.values()) {
+      const name = this.#database.names.get(endpoint)
+      if (facts === undefined || name?.identity !== facts.identity || name.epoch !== epoch) continue
+      digest.count += 1
+      digest.versions += version
+    }
+    return digest
+  }
+
+  #remove({ routes }: StoredNode, endpoint: Endpoint, version: number): void {
+    const at = this.#database.now()
+    routes.set(endpoint, { endpoint, version, facts: undefined, epoch: 0, at })
+  }
+
+  #put(put: RoutePut, batch: WriteBatch, own: StoredNode, offset: number): PutAnswer {
+    const { endpoint, facts, isReserved, epoch } = put
+    const { names } = this.#database
+    const at = this.#database.now()
+    const name = names.get(endpoint)
+    const fresh = Math.max(at * 1000, (name?.epoch ?? 0) + 1, batch.epochFloor + 1)
+    if (name !== undefined && name.identity === facts.identity) {
+      if (this.#rival(put, name, batch)) {
+        const { identity, since } = name
+        return { identity, since, isExclusive: true }
+      }
+      name.epoch = Math.max(name.epoch, epoch)
+    } else if (name === undefined) {
+      names.set(endpoint, {
+        identity: facts.identity,
+        epoch: epoch === 0 ? fresh : epoch,
+        since: at,
+      })
+    } else if (epoch > name.epoch || isReserved || !this.#isServed(put, name, batch)) {
+      name.epoch = epoch > name.epoch ? epoch : fresh
+      name.identity = facts.identity
+      name.since = at
+    } else {
+      const { identity, since } = name
+      return { identity, since, isExclusive: false }
+    }
+    const granted = names.get(endpoint)?.epoch ?? fresh
+    own.routes.set(endpoint, {
+      endpoint,
+      version: batch.head + offset,
+      facts,
+      epoch: granted,
+      at,
+    })
+    return { epoch: granted }
+  }
+
+  /** Routes of an endpoint on other nodes that are alive, under the epoch that is in force. */
+  *#others(endpoint: Endpoint, epoch: number, batch: WriteBatch): Generator<RouteFacts> {
+    for (const stored of this.#database.nodes.values()) {
+      if (stored.node.id === batch.node.id) continue
+      if (!this.#isAlive(stored) && !batch.alive.includes(stored.node.id)) continue
+      const route = stored.routes.get(endpoint)
+      if (route?.facts !== undefined && route.epoch === epoch) yield route.facts
+    }
+  }
+
+  #isServed({ endpoint }: RoutePut, { epoch }: StoredName, batch: WriteBatch): boolean {
+    return this.#others(endpoint, epoch, batch).next().done === false
+  }
+
+  #rival({ endpoint, facts }: RoutePut, { epoch }: StoredName, batch: WriteBatch): boolean {
+    for (const other of this.#others(endpoint, epoch, batch)) {
+      if ((other.exclusive || facts.exclusive) && other.peer !== facts.peer) return true
+    }
+    return false
+  }
+}

@@ -1,0 +1,192 @@
+import { Socket } from 'node:net'
+
+import { Client, type Notification, type QueryResult } from 'pg'
+
+import { ClusterError } from '../errors.ts'
+
+/** One row, by the names of its columns. */
+export type SqlRow = Readonly<Record<string, unknown>>
+
+/** What statements are run with. */
+export interface SqlRunner {
+  /**
+   * Runs one statement with values, or several in one text without.
+   *
+   * @returns the rows of each statement.
+   */
+  run(
+    text: string,
+    signal: AbortSignal,
+    values?: readonly unknown[],
+  ): Promise<readonly (readonly SqlRow[])[]>
+  /** A text as a literal of SQL, with its quotes. */
+  literal(text: string): string
+}
+
+/** SQLSTATE of a database that takes no writes: read_only_sql_transaction. */
+const READ_ONLY = '25006'
+
+/** Of a user, password, database or right that is refused: classes 28 and 3D, and insufficient_privilege. */
+const REFUSED = /^(?:28...|3D...|42501)$/
+
+/** Of a connection or server that is ending, starting or full: class 08, 57P0x, too_many_connections. */
+const UNREACHABLE = /^(?:08...|57P0.|53300)$/
+
+const SQL_STATE = /^[0-9A-Z]{5}$/
+
+/**
+ * A connection that is made when it is needed and made again after a failure. Calls run one after another. A
+ * call that is aborted or takes too long ends the connection: what comes over it could not be told apart.
+ */
+export class PostgresConnection implements SqlRunner {
+  readonly #url: string
+  readonly #timeoutMs: number
+  readonly #closed = new AbortController()
+  #client: Client | undefined
+  #socket: Socket | undefined
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(url: string, timeoutMs: number) {
+    this.#url = url
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** Whether it is connected. */
+  get isConnected(): boolean {
+    return this.#client !== undefined
+  }
+
+  /** @inheritdoc */
+  async run(
+    text: string,
+    signal: AbortSignal,
+    values?: readonly unknown[],
+  ): Promise<readonly (readonly SqlRow[])[]> {
+    const before = this.#last
+    const turn = (async () => {
+      await before
+      return await this.#limited(signal, async () => {
+        const client = await this.#connected()
+        const found: QueryResult<SqlRow> | QueryResult<SqlRow>[] =
+          values === undefined
+            ? await client.query<SqlRow>(text)
+            : await client.query<SqlRow>(text, [...values])
+        return Array.isArray(found) ? found.map(({ rows }) => rows) : [found.rows]
+      })
+    })()
+    this.#last = turn.catch(() => {})
+    return await turn
+  }
+
+  /** @inheritdoc */
+  literal(text: string): string {
+    // Of the class and not of a client: there may be none yet.
+    return Client.prototype.escapeLiteral(text)
+  }
+
+  /** Reports notifications of a channel until the connection fails or the signal is aborted; then it rejects. */
+  async listen(
+    channel: string,
+    onPayload: (payload: string) => void,
+    signal: AbortSignal,
+  ): Promise<never> {
+    await this.run(`listen ${channel}`, signal)
+    const client = this.#client
+    if (client === undefined) throw new ClusterError('CLUSTER_DATABASE_UNREACHABLE')
+    const onNotification = ({ payload }: Notification): void => onPayload(payload ?? '')
+    client.on('notification', onNotification)
+    try {
+      return await new Promise<never>((_, reject) => {
+        const end = (): void => reject(new ClusterError('CLUSTER_DATABASE_UNREACHABLE'))
+        client.once('end', end)
+        signal.addEventListener('abort', end, { once: true })
+        if (this.#client !== client || signal.aborted) end()
+      })
+    } finally {
+      client.off('notification', onNotification)
+    }
+  }
+
+  /** Ends it; calls that run reject. */
+  close(): void {
+    this.#closed.abort(new ClusterError('CLUSTER_CLOSED'))
+    this.#drop()
+  }
+
+  async #limited<T>(signal: AbortSignal, run: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted()
+    this.#closed.signal.throwIfAborted()
+    const closed = this.#closed.signal
+    let end = (): void => {}
+    const ended = new Promise<never>((_, reject) => {
+      const timer = setTimeout(
+        () => reject(new ClusterError('CLUSTER_DATABASE_UNREACHABLE', 'no answer in time')),
+        this.#timeoutMs,
+      )
+      const onAbort = (): void => reject(signal.reason)
+      const onClosed = (): void => reject(closed.reason)
+      signal.addEventListener('abort', onAbort, { once: true })
+      closed.addEventListener('abort', onClosed, { once: true })
+      end = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', onAbort)
+        closed.removeEventListener('abort', onClosed)
+      }
+    })
+    const running = run()
+    try {
+      return await Promise.race([running, ended])
+    } catch (error) {
+      running.catch(() => {}) // it fails with the socket
+      this.#drop()
+      signal.throwIfAborted()
+      closed.throwIfAborted()
+      throw databaseError(error)
+    } finally {
+      end()
+    }
+  }
+
+  async #connected(): Promise<Client> {
+    if (this.#client !== undefined) return this.#client
+    const socket = new Socket()
+    this.#socket = socket
+    const client = new Client({
+      connectionString: this.#url,
+      stream: () => socket,
+      keepAlive: true,
+      application_name: 'adit',
+    })
+    const forget = (): void => {
+      if (this.#client === client) this.#client = undefined
+    }
+    client.on('error', forget)
+    client.once('end', forget)
+    await client.connect()
+    if (this.#socket !== socket) throw new ClusterError('CLUSTER_DATABASE_UNREACHABLE')
+    this.#client = client
+    return client
+  }
+
+  #drop(): void {
+    this.#socket?.destroy()
+    this.#socket = undefined
+    this.#client = undefined
+  }
+}
+
+/** A failure of the driver, without its text, which could hold parts of the URL. */
+export function databaseError(error: unknown): ClusterError {
+  if (error instanceof ClusterError) return error
+  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
+  if (code === undefined) return new ClusterError('CLUSTER_DATABASE_UNREACHABLE')
+  if (!SQL_STATE.test(code) || code.startsWith('E')) {
+    return new ClusterError('CLUSTER_DATABASE_UNREACHABLE', code)
+  }
+  const sqlState = { sqlState: code }
+  if (code === READ_ONLY) return new ClusterError('CLUSTER_DATABASE_READ_ONLY', code, sqlState)
+  if (REFUSED.test(code)) return new ClusterError('CLUSTER_DATABASE_REFUSED', code, sqlState)
+  const isUnreachable = UNREACHABLE.test(code)
+  const failure = isUnreachable ? 'CLUSTER_DATABASE_UNREACHABLE' : 'CLUSTER_DATABASE_FAILED'
+  return new ClusterError(failure, code, sqlState)
+}
