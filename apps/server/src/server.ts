@@ -31,6 +31,7 @@ import {
   VisitorWaits,
 } from '@proj/tunnel/server'
 
+import type { AccessLog } from './access-log/access-log.ts'
 import { createServerAdmin } from './admin/admin.ts'
 import type { Authenticator, PortName } from './auth/authenticator.ts'
 import { refusePages } from './auth/refuse-pages.ts'
@@ -108,6 +109,8 @@ export interface ServerOptions {
   readonly store?: Store
   /** How long a silent agent may keep a name that another one asks for; see `UpstreamAcceptor`. */
   readonly probeTimeoutMs?: number
+  /** Gets a line for each request and connection of visitors. Default: there is none. The server does not close it. */
+  readonly accessLog?: AccessLog | undefined
   /** Identifies peers on every port. Default: no credentials are needed. */
   readonly authenticator?: Authenticator
   /** Program and version, told to peers of ours. */
@@ -498,8 +501,10 @@ function construct(options: ServerOptions): ServerParts {
     connect,
     authenticator,
     budget,
+    accessLog: options.accessLog,
     logger,
   })
+  registry.onConnection = options.accessLog?.connection
   const publicPorts = new PublicPorts(options.publicPorts ?? {}, {
     registry,
     deadlines: edge.deadlines,
@@ -571,6 +576,7 @@ function construct(options: ServerOptions): ServerParts {
       tls: tlsPorts(options),
       handshakes: authenticator?.limits,
       auditDropped: () => store.audit.dropped(),
+      accessLog: () => options.accessLog?.counts,
       leftOutLines: options.leftOutLines ?? (() => 0),
     },
     hosts: options.hosts?.admin ?? [],

@@ -23,6 +23,7 @@ import { STREAM_REUSES, TUNNEL_LIMITS } from '@proj/tunnel'
 import { STREAM_QUOTA_LIMITS } from '@proj/tunnel/server'
 import { patternProblem, VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
+import { ACCESS_LOG_SETTINGS } from './access-log/access-log-settings.ts'
 import { AUTH_SETTINGS, authRule } from './auth/auth-settings.ts'
 import {
   CLUSTER_SETTINGS,
@@ -252,6 +253,7 @@ export const settings = defineSettings({
       },
     ),
     log: LOG_SETTINGS,
+    accessLog: ACCESS_LOG_SETTINGS,
     names: {
       maxPerIdentity: setting(integer({ min: 1 }), {
         default: RESERVATION_LIMITS.maxPerIdentity,

@@ -26,6 +26,7 @@ import {
 import { type ConnectionShares, perSource } from './connection-budget.ts'
 import { readDescriptorLimit, shareDescriptors } from './descriptors.ts'
 import { proxyProtocol } from './behind-balancers.ts'
+import { openAccessLog } from './access-log/access-log-settings.ts'
 import { announce } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
 import { PROXY_LIMITS, type ProxyOptions, type TenantDomain } from './proxy/proxy-options.ts'
@@ -80,6 +81,8 @@ export async function start(
     mostHandshakes: handshakes,
     ticketKeys: handed?.ticketKeys,
   })
+  await using accessLog = await openAccessLog(settings.accessLog, logger)
+  if (accessLog !== undefined) signals.onReopen(() => accessLog.reopen())
   // All that can fail without the data directory has been done: from here on it belongs to this process.
   await predecessor?.prepared()
   using own = openStoreOrNone({
@@ -156,6 +159,7 @@ export async function start(
       quota: settings.upstream,
       visitors: await standingPolicies(settings.endpoints),
       authenticator,
+      accessLog,
       software: SOFTWARE,
       logger,
       leftOutLines: () => rate.leftOut,

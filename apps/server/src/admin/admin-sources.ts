@@ -29,6 +29,8 @@ export interface AdminSources {
   readonly handshakes: Authenticator['limits'] | undefined
   /** Events that the audit log left out since the start, by kind. */
   readonly auditDropped: () => Readonly<Record<string, number>>
+  /** Lines of the access log; undefined: there is none. */
+  readonly accessLog: () => { readonly written: number; readonly dropped: number } | undefined
   /** Log lines that were left out since the start. */
   readonly leftOutLines: () => number
 }

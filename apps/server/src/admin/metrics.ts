@@ -26,6 +26,15 @@ export function serverMetrics(sources: AdminSources): readonly Metric[] {
     },
     {
       type: 'counter',
+      name: 'adit_access_log_lines_total',
+      help: 'Lines of the access log, by outcome: written or dropped.',
+      samples: Object.entries({ ...sources.accessLog() }).map(([outcome, value]) => ({
+        labels: { outcome },
+        value,
+      })),
+    },
+    {
+      type: 'counter',
       name: 'adit_audit_events_dropped_total',
       help: 'Events that are not in the audit log, because too many of one kind came at once.',
       samples: Object.entries(sources.auditDropped()).map(([event, value]) => ({

@@ -21,6 +21,7 @@ import {
 import type { AnswerStrictness, StreamReuse } from '@proj/tunnel'
 import { DOUBT_MS } from '@proj/tunnel/server'
 
+import type { AccessRecord } from '../access-log/access-log.ts'
 import { Attempts, isIdempotent } from './attempts.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import { EventStream, isEventStream } from './event-stream.ts'
@@ -100,6 +101,7 @@ export class Exchange implements ChannelSink {
   readonly #requestBody: BodyReader
   readonly #attempts: Attempts
   readonly #writer: ResponseWriter
+  readonly #record: AccessRecord | undefined
   #stream: UpstreamStream | undefined
   /** Ends the wait for a stream, while there is one. */
   #waiting: AbortController | undefined
@@ -145,8 +147,10 @@ export class Exchange implements ChannelSink {
     owner: ExchangeOwner,
     route: Route,
     request: RequestHead,
+    record?: AccessRecord,
   ) {
     this.#proxy = proxy
+    this.#record = record
     this.#visitor = visitor
     this.#owner = owner
     this.#route = route
@@ -399,6 +403,7 @@ export class Exchange implements ChannelSink {
     const stream = this.#attempts.first(this, this.#streamOwner, this.#reuse === 'never')
     if (stream !== undefined) {
       this.#stream = stream
+      this.#record?.sent(stream.upstream.peer)
       if (this.#unsent !== undefined) {
         for (const piece of this.#unsent) stream.channel.write(piece)
         this.#unsent = undefined
@@ -421,7 +426,10 @@ export class Exchange implements ChannelSink {
   #retry(failed: UpstreamStream, reason: ResetReason | undefined): void {
     this.#stream = this.#attempts.next(this, failed, reason)
     if (this.#stream === undefined) this.#wait(() => this.#repeat())
-    else this.#visitor.resume()
+    else {
+      this.#record?.sent(this.#stream.upstream.peer)
+      this.#visitor.resume()
+    }
   }
 
   /** Sends the request once more, after a wait: the visitor has not got any of an answer. */
@@ -432,6 +440,7 @@ export class Exchange implements ChannelSink {
       this.#wait(() => this.#repeat())
       return
     }
+    this.#record?.sent(this.#stream.upstream.peer)
     this.#unsent = undefined // remembered as well
     this.#expect()
     this.#visitor.resume()
@@ -482,6 +491,7 @@ export class Exchange implements ChannelSink {
     silent.channel.attach(silent) // its end says nothing about the request any more
     silent.channel.reset(RESET_REASONS.consumerGone)
     this.#stream = stream
+    this.#record?.sent(stream.upstream.peer)
     this.#attempts.failed('upstreamLost')
     this.#visitor.expectWithin(this.#proxy.options.firstByteTimeoutMs)
     this.#visitor.resume()
@@ -570,6 +580,7 @@ export class Exchange implements ChannelSink {
       if (head.repaired !== undefined) this.#noteRepaired(head.repaired)
       if (!isInterim(head.status)) {
         this.#response = head
+        this.#record?.answered()
         this.#proxy.stats.answered += 1
         this.count(false)
         this.#responseBody = createBodyReader(head.framing, 'response', undefined, this.#strictness)

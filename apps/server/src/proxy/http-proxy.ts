@@ -6,6 +6,7 @@ import type { Session } from '@proj/mux'
 import type { Logger } from '@proj/tunnel'
 import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
+import type { AccessLog } from '../access-log/access-log.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { type ConnectionBudget, PortConnections } from '../connection-budget.ts'
 import { Deadlines } from './deadlines.ts'
@@ -36,6 +37,8 @@ export interface HttpProxyParts {
   readonly authenticator?: Authenticator | undefined
   /** Shared with the other ports. */
   readonly budget: ConnectionBudget
+  /** Gets a line for each request. Default: there is none. */
+  readonly accessLog?: AccessLog | undefined
   readonly logger: Logger
 }
 
@@ -52,6 +55,7 @@ export class HttpProxy implements ProxyContext {
   readonly registry: UpstreamRegistry<Gate>
   readonly connect: ConsumerAcceptor
   readonly authenticator: Authenticator | undefined
+  readonly accessLog: AccessLog | undefined
   readonly logger: Logger
   readonly requestIds: RequestIds = new RequestIds()
   readonly trusted: TrustedProxies
@@ -75,6 +79,7 @@ export class HttpProxy implements ProxyContext {
     this.registry = parts.registry
     this.connect = parts.connect
     this.authenticator = parts.authenticator
+    this.accessLog = parts.accessLog
     this.logger = parts.logger
     const { headTimeoutMs, firstByteTimeoutMs, idleTimeoutMs } = this.options
     const { lingerTimeoutMs, minRateGraceMs } = this.options

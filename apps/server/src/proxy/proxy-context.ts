@@ -2,6 +2,7 @@ import type { Gate } from '@proj/auth'
 import type { Logger } from '@proj/tunnel'
 import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
+import type { AccessLog } from '../access-log/access-log.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { ForwardedNote } from './forwarded-note.ts'
@@ -30,6 +31,8 @@ export interface ProxyContext {
   readonly stats: ProxyStats
   /** Says whether one more request may run. */
   readonly admission: RequestAdmission
+  /** Gets a line for each request; undefined: there is none. */
+  readonly accessLog: AccessLog | undefined
   readonly logger: Logger
   /** Connections that were upgraded, to close them when the server stops. */
   readonly upgraded: Set<UpgradedConnection>

@@ -59,12 +59,7 @@ export function connectRequest(
     headers[(head.headers[at] ?? '').toLowerCase()] ??= head.headers[at + 1]
   }
   const peer = visitor.clientAddress
-  const remoteAddress = visitorAddress(
-    proxy,
-    head,
-    peer,
-    visitor.isTrusted ? proxy.trusted.hopsOf(head) : 0,
-  )
+  const remoteAddress = addressOfVisitor(proxy, head, visitor)
   // The port is the peer's: of a client behind a trusted proxy only the address is known.
   const remotePort = remoteAddress === peer ? peerOf(socket)?.port : undefined
   const from = { remoteAddress, remotePort, ...peerFacts(socket) }
@@ -161,6 +156,15 @@ async function checkToken(
     { ...forward, authorizationConsumed },
     whileChecking,
   )
+}
+
+/** The address of the visitor that a request comes from. */
+export function addressOfVisitor(
+  proxy: ProxyContext,
+  head: RequestHead,
+  { clientAddress: peer, isTrusted }: VisitorFacts,
+): string | undefined {
+  return visitorAddress(proxy, head, peer, isTrusted ? proxy.trusted.hopsOf(head) : 0)
 }
 
 /** The visitor's address: that of the peer, or what the trusted proxies in front say. */

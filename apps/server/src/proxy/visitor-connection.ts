@@ -3,14 +3,16 @@ import type { Socket } from 'node:net'
 
 import { type RequestHead, RequestHeadReader } from '@proj/http1'
 import type { ChunkAnswer, Session } from '@proj/mux'
-import { SocketSplice } from '@proj/tunnel/io'
+import { resetReasonName, SocketSplice } from '@proj/tunnel/io'
 
+import type { AccessRecord } from '../access-log/access-log.ts'
 import { watchIdle } from './deadlines.ts'
 import { Exchange, type ExchangeOutcome, type ExchangeOwner } from './exchange.ts'
 import { RateAllowance } from './min-rate.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import { errorForFault, formatProxyError, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
 import {
+  addressOfVisitor,
   connectRequest,
   type Refused,
   type Route,
@@ -38,6 +40,14 @@ const MAX_ASKED = 2
 /** RFC 9110 section 15.2: every client of HTTP/1.1 has to expect one. */
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 
+/** What the access log says of an exchange that did not fail. */
+const OUTCOMES = {
+  complete: 'ok',
+  'answered-early': 'ok',
+  broken: 'broken_off',
+  aborted: 'visitor_gone',
+} as const
+
 /**
  * A visitor's connection: requests one after another, each an Exchange. It owns the socket and decides
  * what happens between two requests; all bytes of the visitor come by `#read`. A request that is
@@ -54,6 +64,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   readonly #taking: RateAllowance
   #phase: Phase = 'idle'
   #exchange: Exchange | undefined
+  /** What the access log will have of the request, where there is one. */
+  #record: AccessRecord | undefined
   #request: RequestHead | undefined
   #hasAsked = false
   /** Whether its first bytes are read on, or were. */
@@ -230,6 +242,9 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       this.#refuse(outcome.fault)
       return
     }
+    if (this.#record !== undefined && outcome.kind !== 'upgraded') {
+      this.#endRecord(OUTCOMES[outcome.kind], status)
+    }
     this.#countDuration(status)
     switch (outcome.kind) {
       case 'complete':
@@ -343,6 +358,10 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       void this.#proxy.connect.handle(connect, this.#rawSocket, rest)
       return
     }
+    const { accessLog } = this.#proxy
+    if (accessLog !== undefined) {
+      this.#record = accessLog.request(head, addressOfVisitor(this.#proxy, head, this.#facts))
+    }
     if (head.unframed && !isBlank(rest)) {
       this.#sendError(PROXY_ERRORS.lengthRequired)
       return
@@ -404,7 +423,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       return
     }
     this.#phase = 'exchange'
-    const exchange = new Exchange(this.#proxy, this.#socket, this, route, head)
+    this.#record?.routed(route)
+    const exchange = new Exchange(this.#proxy, this.#socket, this, route, head, this.#record)
     this.#exchange = exchange
     this.#proxy.stats.inFlight += 1
     exchange.start()
@@ -463,9 +483,23 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     this.#proxy.stats.countAnswer(request?.method, error.status)
     const keepAlive = requestComplete && request?.keepAlive === true && !this.#proxy.draining
     this.#socket.write(formatProxyError(error, request, keepAlive))
+    if (this.#proxy.accessLog !== undefined) this.#endRecord(error.code, error.status)
     this.#countDuration(error.status)
     if (keepAlive) this.#awaitRequest()
     else this.#linger()
+  }
+
+  /** Writes the line of the request to the access log. */
+  #endRecord(outcome: string, status: number): void {
+    const { receivedBytes, sentBytes } = this.#socket
+    const bytesIn = receivedBytes - this.#countedIn
+    const bytesOut = sentBytes - this.#countedOut
+    if (this.#record === undefined) {
+      const { clientAddress, isTrusted } = this.#facts
+      const client = isTrusted ? undefined : clientAddress
+      this.#proxy.accessLog?.unread(client, outcome, status, bytesIn, bytesOut)
+    } else this.#record.end('request', outcome, status, bytesIn, bytesOut)
+    this.#record = undefined
   }
 
   /** @param status - 0: no response has begun. */
@@ -517,6 +551,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   /** Splices the socket and the stream, after the service switched protocols. */
   #upgrade({ channel, protocol, rest }: Extract<ExchangeOutcome, { kind: 'upgraded' }>): void {
     const { stats, options, deadlines, upgraded } = this.#proxy
+    const record = this.#record
+    this.#record = undefined
     // What the visitor sent before it saw the 101.
     const held = this.#socket.takeHeld()
     this.#release()
@@ -524,8 +560,10 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     stats.upgraded += 1
     const splice = new SocketSplice(channel, {
       resetReason: () => 'consumerGone',
-      onClose: () => {
+      onClose: (reason) => {
         stopWatching()
+        const outcome = reason === undefined ? 'ok' : resetReasonName(reason)
+        record?.end('upgrade', outcome, 101, splice.bytesFromSocket, splice.bytesToSocket)
         stats.upgraded -= 1
         upgraded.delete(connection)
       },

@@ -4,7 +4,13 @@ import { sourceOf } from '@proj/auth'
 import type { Peer } from '@proj/portcheck'
 import { type Logger } from '@proj/tunnel'
 import { OpenSplices, resetSocket, Traffic } from '@proj/tunnel/io'
-import { openConnection, type TcpConnection, type UpstreamRegistry } from '@proj/tunnel/server'
+import {
+  type ConnectionRejection,
+  type Endpoint,
+  openConnection,
+  type TcpConnection,
+  type UpstreamRegistry,
+} from '@proj/tunnel/server'
 
 import { type ConnectionBudget, PortConnections } from '../connection-budget.ts'
 import { type Deadlines, watchIdle } from '../proxy/deadlines.ts'
@@ -77,6 +83,7 @@ export class PublicVisitors {
     }
     socket.on('error', () => {}) // until it is spliced, a reset by the peer needs no handling
     if (!port.isServed && !registry.waits.expects(endpoint)) {
+      this.#tell(endpoint, peer, 'noUpstream')
       return reject('no agent serves the port now')
     }
     const source = sourceOf(peer.address)
@@ -85,7 +92,10 @@ export class PublicVisitors {
       maxPerSource: limits.maxConnectionsPerSource,
       dropsIdle: false,
     })
-    if (limit !== undefined) return reject(`limit reached: ${limit}`)
+    if (limit !== undefined) {
+      this.#tell(endpoint, peer, 'limitReached')
+      return reject(`limit reached: ${limit}`)
+    }
     const visitor = { remoteAddress: peer.address, remotePort: peer.port }
     const gone = new AbortController()
     const connection = openConnection(registry, endpoint, visitor, logger, gone.signal)
@@ -98,6 +108,22 @@ export class PublicVisitors {
       if (typeof late === 'string') reject(late)
       else if (socket.destroyed) late.abandon()
       else this.#join(port, socket, late, limits)
+    })
+  }
+
+  /** Tells of a connection that is rejected before it is opened. */
+  #tell(endpoint: Endpoint, { address, port }: Peer, outcome: ConnectionRejection): void {
+    this.#parts.registry.onConnection?.({
+      endpoint,
+      visitor: { remoteAddress: address, remotePort: port },
+      requestId: undefined,
+      agent: undefined,
+      outcome,
+      openedMs: undefined,
+      answeredMs: undefined,
+      totalMs: 0,
+      bytesIn: 0,
+      bytesOut: 0,
     })
   }
 

@@ -48,6 +48,7 @@ test('docs/admin.md lists the metrics of both programs with their types, and no 
       failedAccepts: () => ({}),
       auditDropped: () => ({}),
       sessions: () => 0,
+      accessLog: () => undefined,
       leftOutLines: () => 0,
     }),
     ...agentMetrics(SAMPLE),

@@ -5,7 +5,7 @@ import { escapeLines } from '@proj/config'
 
 import { EXIT, UserError } from './exit-code.ts'
 
-type Signal = 'SIGHUP' | 'SIGINT' | 'SIGTERM' | 'SIGUSR2'
+type Signal = 'SIGHUP' | 'SIGINT' | 'SIGTERM' | 'SIGUSR1' | 'SIGUSR2'
 
 /** Where a program writes; a terminal says so and tells its width. */
 export type TextOutput = NodeJS.WritableStream & {
@@ -43,6 +43,11 @@ export interface ProgramSignals {
    * ended by SIGUSR2.
    */
   readonly onUpgrade: (listener: () => void) => void
+  /**
+   * Calls back on every SIGUSR1 until the program ends; never on Windows. In a program that does not ask, Node opens
+   * its debugger.
+   */
+  readonly onReopen: (listener: () => void) => void
 }
 
 /** Resolves once a signal has aborted. */
@@ -79,6 +84,7 @@ export async function runProgram(
   }
   const onReload = new Set<() => void>()
   const onUpgrade = new Set<() => void>()
+  const onReopen = new Set<() => void>()
   let outputError: NodeJS.ErrnoException | undefined
   // Both stay until the process ends: an error may come behind the last write.
   host.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -103,6 +109,11 @@ export async function runProgram(
         onUpgrade.add(listener)
         host.on('SIGUSR2', listener)
       },
+      onReopen: (listener) => {
+        if (process.platform === 'win32') return
+        onReopen.add(listener)
+        host.on('SIGUSR1', listener)
+      },
     })
     await turn() // the error of the last write comes after it
     if (isBroken(outputError)) {
@@ -124,6 +135,7 @@ export async function runProgram(
     host.off('SIGTERM', onSignal)
     for (const listener of onReload) host.off('SIGHUP', listener)
     for (const listener of onUpgrade) host.off('SIGUSR2', listener)
+    for (const listener of onReopen) host.off('SIGUSR1', listener)
   }
 }
 

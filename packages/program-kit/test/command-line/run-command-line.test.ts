@@ -96,6 +96,7 @@ async function run(
         kill: new AbortController().signal,
         onReload: () => {},
         onUpgrade: () => {},
+        onReopen: () => {},
       },
     },
   )

@@ -10,6 +10,7 @@ import type { Endpoint } from '../protocol/endpoint.ts'
 import { RESET_REASONS, type ResetReason } from '../protocol/reset-reason.ts'
 import { OutcomeWatch } from '../protocol/stream-outcome.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
+import { ConnectionWatch } from './ended-connection.ts'
 import type { Upstream, UpstreamRegistry } from './upstream-registry.ts'
 
 /** Who connects to a TCP endpoint: on the connect route, in a consumer's session, or on a public port. */
@@ -62,10 +63,31 @@ export function openConnection(
   signal: AbortSignal,
   isHeld = false,
 ): TcpConnection | ConnectionRejection | Promise<TcpConnection | ConnectionRejection> {
-  const result = tryConnection(registry, endpoint, visitor, logger)
+  const { onConnection } = registry
+  const watch =
+    onConnection === undefined ? undefined : new ConnectionWatch(onConnection, endpoint, visitor)
+  const result = openWatched(registry, endpoint, visitor, logger, signal, isHeld, watch)
+  if (watch === undefined) return result
+  const tell = <Result extends TcpConnection | ConnectionRejection>(found: Result): Result => {
+    if (typeof found === 'string') watch.ended({ in: 0, out: 0 }, found)
+    return found
+  }
+  return result instanceof Promise ? result.then(tell) : tell(result)
+}
+
+function openWatched(
+  registry: UpstreamRegistry,
+  endpoint: Endpoint,
+  visitor: TcpVisitor,
+  logger: Logger,
+  signal: AbortSignal,
+  isHeld: boolean,
+  watch: ConnectionWatch | undefined,
+): TcpConnection | ConnectionRejection | Promise<TcpConnection | ConnectionRejection> {
+  const result = tryConnection(registry, endpoint, visitor, logger, watch)
   if (result instanceof TcpConnection || isFinal(result)) return result
   if (result === 'noUpstream' && !isHeld && !registry.waits.expects(endpoint)) return result
-  return waitAndOpen(registry, endpoint, visitor, logger, signal, isHeld, result)
+  return waitAndOpen(registry, endpoint, visitor, logger, signal, isHeld, result, watch)
 }
 
 /** Waits for an absent agent once, and for room as often as another visitor takes it first. */
@@ -77,6 +99,7 @@ async function waitAndOpen(
   signal: AbortSignal,
   isHeld: boolean,
   first: 'noUpstream' | Busy,
+  watch: ConnectionWatch | undefined,
 ): Promise<TcpConnection | ConnectionRejection> {
   const { waits } = registry
   const busyUntilMs = waits.busyUntil()
@@ -94,7 +117,7 @@ async function waitAndOpen(
     if (!mayTry || signal.aborted) {
       return isAbsent ? 'noUpstream' : 'limitReached'
     }
-    result = tryConnection(registry, endpoint, visitor, logger)
+    result = tryConnection(registry, endpoint, visitor, logger, watch)
   }
 }
 
@@ -108,6 +131,7 @@ function tryConnection(
   endpoint: Endpoint,
   visitor: TcpVisitor,
   logger: Logger,
+  watch: ConnectionWatch | undefined,
 ): TcpConnection | ConnectionRejection | Busy {
   const rejection = rejectConnection(registry, endpoint, visitor)
   if (rejection !== undefined) return rejection
@@ -129,9 +153,14 @@ function tryConnection(
     }
     try {
       const channel = upstream.openStream(record)
-      const outcome = new OutcomeWatch((what) => registry.report(endpoint, what))
+      const { requestId } = record
+      watch?.opened(upstream.peer, requestId)
+      const outcome = new OutcomeWatch((what) => {
+        watch?.outcome(what)
+        registry.report(endpoint, what)
+      })
       const ended = (bytes: { readonly in: number; readonly out: number }): void => {
-        const { requestId } = record
+        watch?.ended(bytes)
         logger.debug({ endpoint: endpoint.name, requestId, ...bytes }, 'stream closed')
       }
       return new TcpConnection(channel, outcome, ended)
@@ -212,7 +241,10 @@ export class TcpConnection {
 }
 
 /** The request identifier is the same in the logs of server and agent, and in the PROXY header. */
-function recordOf(endpoint: Endpoint, visitor: TcpVisitor): StreamRecord {
+function recordOf(
+  endpoint: Endpoint,
+  visitor: TcpVisitor,
+): StreamRecord & { readonly requestId: string } {
   return {
     kind: 'tcp',
     endpoint: endpoint.name,

@@ -11,6 +11,7 @@ import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
 import { type StreamReuse, stricterReuse } from '../protocol/stream-reuse.ts'
 import type { VisitorRules } from '../protocol/visitor-rules.ts'
 import { formatRouteRules, type LocalRoute, ruleText } from './local-route.ts'
+import type { EndedConnection } from './ended-connection.ts'
 import { type ReachedQuota, StreamQuota } from './stream-quota.ts'
 import { VisitorWaits } from './visitor-waits.ts'
 
@@ -154,6 +155,8 @@ export class UpstreamRegistry<
   readonly waits: VisitorWaits
   /** Keeps one source and one endpoint from taking all streams of an agent. */
   readonly quota: StreamQuota
+  /** Is told of each connection to a TCP endpoint that is over or rejected. Default: nothing is told. */
+  onConnection: ((ended: EndedConnection) => void) | undefined
   /** By tenant, then by name: a lookup allocates nothing, and names of different tenants cannot collide. */
   readonly #tenants = new Map<string, Map<string, Entry<Rules>>>()
   /** Number of endpoints with rules; while it is 0, no rules have to be looked up. */

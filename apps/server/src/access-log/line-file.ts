@@ -1,0 +1,175 @@
+import { write } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** How a file of lines is written. */
+export interface LineFileOptions {
+  /** The file, which is created where it is missing; undefined: standard output. */
+  readonly path: string | undefined
+  /** Called when lines could not be written, or the file not be opened again. */
+  readonly onProblem: (error: unknown) => void
+  /** Characters that may wait for a slow disk; lines beyond are dropped and counted. Default 8 Mi. */
+  readonly maxQueuedChars?: number
+}
+
+const MAX_QUEUED_CHARS = 8 * 1024 * 1024
+
+/** Characters that are written at once. */
+const BATCH_CHARS = 256 * 1024
+
+/** Standard output may be a pipe that does not block: then its reader is waited for, ms. */
+const FULL_PIPE_MS = 20
+
+const STDOUT_FD = 1
+
+/** Where the bytes go. */
+interface Target {
+  /** Writes the bytes from `at` on. @returns how many it took. */
+  write(bytes: Buffer, at: number): Promise<number>
+  close(): Promise<void>
+}
+
+/**
+ * A file that lines are appended to, without waiting for the disk: what comes while a write is going on waits in a
+ * bounded queue. Lines of several processes do not mix, as the file is opened for appending.
+ */
+export class LineFile {
+  /** Lines that are written. */
+  written = 0
+  /** Lines that are not, because too many waited or a write failed. */
+  dropped = 0
+  readonly #options: LineFileOptions
+  readonly #maxQueuedChars: number
+  #target: Target
+  #queue: string[] = []
+  /** Of those that wait and those that are being written. */
+  #queuedChars = 0
+  #working: Promise<void> | undefined
+  #isReopening = false
+
+  private constructor(target: Target, options: LineFileOptions) {
+    this.#target = target
+    this.#options = options
+    this.#maxQueuedChars = options.maxQueuedChars ?? MAX_QUEUED_CHARS
+  }
+
+  /**
+   * Opens the file.
+   *
+   * @throws the error of the system when it cannot be opened.
+   */
+  static async open(options: LineFileOptions): Promise<LineFile> {
+    return new LineFile(await openTarget(options.path), options)
+  }
+
+  /** Appends a line, with its end; false: it is dropped. */
+  write(line: string): boolean {
+    if (this.#queuedChars + line.length > this.#maxQueuedChars) {
+      this.dropped += 1
+      return false
+    }
+    this.#queue.push(line)
+    this.#queuedChars += line.length
+    this.#working ??= this.#work()
+    return true
+  }
+
+  /** Opens the file again, after it was renamed. Lines that wait go to the new one. */
+  reopen(): void {
+    this.#isReopening = true
+    this.#working ??= this.#work()
+  }
+
+  /**
+   * Writes what waits, and closes the file.
+   *
+   * @param signal - ends the wait for the disk; what is not written then is lost.
+   */
+  async close(signal: AbortSignal): Promise<void> {
+    while (this.#working !== undefined && !signal.aborted) {
+      await Promise.race([
+        this.#working,
+        new Promise<void>((resolve) => {
+          signal.addEventListener('abort', () => resolve(), { once: true })
+        }),
+      ])
+    }
+    if (this.#working === undefined) await this.#target.close()
+  }
+
+  async #work(): Promise<void> {
+    // The lines of one turn of the event loop are written together.
+    await new Promise((resolve) => setImmediate(resolve))
+    while (this.#queue.length > 0 || this.#isReopening) {
+      if (this.#isReopening) await this.#reopen()
+      else await this.#writeBatch()
+    }
+    this.#working = undefined
+  }
+
+  async #writeBatch(): Promise<void> {
+    let chars = 0
+    let lines = 0
+    while (lines < this.#queue.length && chars < BATCH_CHARS) {
+      chars += this.#queue[lines]?.length ?? 0
+      lines += 1
+    }
+    const batch = lines === this.#queue.length ? this.#queue : this.#queue.slice(0, lines)
+    this.#queue = batch === this.#queue ? [] : this.#queue.slice(lines)
+    try {
+      await this.#writeAll(Buffer.from(batch.join('')))
+      this.written += lines
+    } catch (error) {
+      this.dropped += lines
+      this.#options.onProblem(error)
+    }
+    this.#queuedChars -= chars
+  }
+
+  async #writeAll(bytes: Buffer): Promise<void> {
+    let at = 0
+    while (at < bytes.length) {
+      try {
+        at += await this.#target.write(bytes, at)
+      } catch (error) {
+        if (!isFull(error)) throw error
+        await delay(FULL_PIPE_MS)
+      }
+    }
+  }
+
+  async #reopen(): Promise<void> {
+    this.#isReopening = false
+    try {
+      const target = await openTarget(this.#options.path)
+      const old = this.#target
+      this.#target = target
+      await old.close()
+    } catch (error) {
+      this.#options.onProblem(error)
+    }
+  }
+}
+
+async function openTarget(path: string | undefined): Promise<Target> {
+  // Not through the stream of the process, which waits for a slow reader in the middle of a request.
+  if (path === undefined) return { write: writeStdout, close: async () => {} }
+  const file = await open(path, 'a', 0o640)
+  return {
+    write: async (bytes, at) => (await file.write(bytes, at)).bytesWritten,
+    close: async () => await file.close(),
+  }
+}
+
+function writeStdout(bytes: Buffer, at: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(STDOUT_FD, bytes, at, (error, bytesWritten) => {
+      if (error === null) resolve(bytesWritten)
+      else reject(error)
+    })
+  })
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EAGAIN'
+}
