@@ -6,6 +6,7 @@ export type AuthErrorCode =
   | 'IDENTITY_KEY_INVALID'
   | 'IDENTITY_SCHEME_UNSUPPORTED'
   | 'IDENTITY_TENANT_UNKNOWN'
+  | 'IDENTITY_TOKENS_UNAVAILABLE'
   | 'IDENTITY_TOKEN_EXPIRED'
   | 'IDENTITY_TOKEN_INVALID'
   | 'VISITORS_PASSWORD_INVALID'
@@ -68,6 +69,13 @@ export const AUTH_ERRORS: Readonly<Record<AuthErrorCode, AuthErrorInfo>> = Objec
     text: 'unknown tenant',
     retryable: false,
     hint: 'name the tenant that the token was made for',
+  },
+  IDENTITY_TOKENS_UNAVAILABLE: {
+    what: 'the tokens of the cluster cannot be read, so it is not known whether this one is valid',
+    status: 503,
+    text: 'tokens unavailable',
+    retryable: true,
+    hint: 'check the database in cluster.database_url; cluster.stale_after says how long its last state is used',
   },
   IDENTITY_TOKEN_EXPIRED: {
     what: 'the token was good until a time that has passed',

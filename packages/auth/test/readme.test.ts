@@ -33,6 +33,7 @@ describe('the README', () => {
     expect(tableBelow('Errors')).toEqual(rows)
     expect(Object.values(AUTH_ERRORS).filter(({ retryable }) => retryable)).toEqual([
       AUTH_ERRORS.IDENTITY_KEYS_UNAVAILABLE,
+      AUTH_ERRORS.IDENTITY_TOKENS_UNAVAILABLE,
     ])
   })
 

@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
 import {
+  AUTH_ERRORS,
   abortAt,
   type Admission,
   type Denial as VisitorDenial,
@@ -167,7 +168,7 @@ export class Authenticator implements Disposable {
       return await this.#recognise(port, request)
     } catch (error) {
       if (!isAuthError(error)) throw error
-      const { status, text, message, retryable } = error
+      const { code, status, text, message, retryable } = error
       const fields = { port, remoteAddress, why: message }
       if (isBrief && isAuthError(error, 'IDENTITY_AUTHORIZATION_MISSING')) {
         // A browser without a token makes dozens of requests at once and guesses nothing.
@@ -178,7 +179,8 @@ export class Authenticator implements Disposable {
         this.limits.failed(remoteAddress)
         audit.write('auth.failed', fields)
       }
-      logger.warn(fields, 'credentials refused')
+      const more = retryable ? { code, hint: AUTH_ERRORS[code].hint } : {}
+      logger.warn({ ...fields, ...more }, 'credentials refused')
       return { status, error: text, ...(retryable && { retryAfterMs: RETRY_MS }) }
     }
   }
@@ -221,7 +223,7 @@ export class Authenticator implements Disposable {
     named: string | undefined,
     isBrief = false,
   ): Promise<Principal> {
-    if (isOpaqueToken(token)) return this.#tokens.judge(token)
+    if (isOpaqueToken(token)) return await this.#tokens.judge(token)
     const { verifier, endsAtExpiry } = this.#keys(port, named)
     const { identity, scope, tenant, expiresAt } = await verifier.verify(token)
     // Keys of a tenant prove the tenant; with other keys the token has to name it.

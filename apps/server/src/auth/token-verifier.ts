@@ -2,6 +2,7 @@ import {
   abortAt,
   hashToken,
   AuthError,
+  isAuthError,
   isSameSecret,
   parseToken,
   type Scope,
@@ -44,9 +45,23 @@ export class TokenVerifier implements Disposable {
   /**
    * Authenticates the bearer of a token.
    *
-   * @throws {AuthError} IDENTITY_TOKEN_INVALID for a token that is unknown, expired or revoked.
+   * @throws {AuthError} IDENTITY_TOKEN_INVALID for a token that is unknown, expired or revoked;
+   *   IDENTITY_TOKENS_UNAVAILABLE when that is not known.
    */
-  judge(text: string): Principal {
+  async judge(text: string): Promise<Principal> {
+    try {
+      return this.#judge(text)
+    } catch (error) {
+      if (!isAuthError(error, 'IDENTITY_TOKEN_INVALID') || this.#tokens.refresh === undefined) {
+        throw error
+      }
+      // Another server may have made it a moment ago. For every wrong token, so that all take as long.
+      if (await this.#tokens.refresh()) return this.#judge(text)
+      throw new AuthError('IDENTITY_TOKENS_UNAVAILABLE', 'it is not among the last known ones')
+    }
+  }
+
+  #judge(text: string): Principal {
     const now = Date.now()
     const id = parseToken(text)
     const found = id === undefined ? undefined : this.#tokens.find(id)
@@ -58,6 +73,9 @@ export class TokenVerifier implements Disposable {
     const problem = endOf(found, now)
     if (problem !== undefined) {
       throw new AuthError('IDENTITY_TOKEN_INVALID', `${problem} (${found.id})`)
+    }
+    if (this.#tokens.isStale === true) {
+      throw new AuthError('IDENTITY_TOKENS_UNAVAILABLE', 'they were read too long ago')
     }
     this.#tokens.noteUse(found.id, now)
     const scope: Scope = { may: new Set(found.rights), patterns: found.endpoints }

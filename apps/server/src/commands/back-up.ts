@@ -7,11 +7,11 @@ import { isStoreError } from '../store/store-error.ts'
 
 /**
  * Writes a consistent copy of the store, also while a server writes to it. Only its owner can read the copy.
- * When this returns, the copy is complete and on the disk; when it fails, there is none.
+ * When this resolves, the copy is complete and on the disk; when it fails, there is none.
  *
  * @throws {UserError} exit code 2 when the file exists or cannot be created.
  */
-export function backUp(store: Store, file: string): void {
+export async function backUp(store: Store, file: string): Promise<void> {
   try {
     // Created first, so that no file is overwritten. SQLite fills an empty file.
     closeSync(openSync(file, 'wx', 0o600))
@@ -25,7 +25,7 @@ export function backUp(store: Store, file: string): void {
     })
   }
   try {
-    store.copyTo(file)
+    await store.copyTo(file)
     const copy = openSync(file, 'r')
     fsyncSync(copy)
     closeSync(copy)

@@ -2,7 +2,9 @@ import { createLogger, EXIT, type Invocation, jsonLine } from '@proj/program-kit
 
 import { describeAudit, formatAudit } from './audit-view.ts'
 import { backUp } from './back-up.ts'
+import { copyStore, targetUrl } from './copy-store-command.ts'
 import { describeReservation, formatReservations, releaseForOperator } from './name-view.ts'
+import { openClusterCommandStore } from '../store/cluster-store.ts'
 import { openServerStore } from '../store/server-store.ts'
 import type { ServerTree } from '../settings.ts'
 import type { OwnCommands } from './commands.ts'
@@ -28,8 +30,24 @@ export async function runStoreCommand(invocation: StoreInvocation): Promise<numb
     colour,
   })
   const mustExist = command.name !== 'token create'
-  using store = openServerStore({ dataDir: settings.dataDir, env, logger, mustExist })
+  const { dataDir } = settings
+  const url = settings.cluster.databaseUrl?.reveal()
   const print = (value: unknown): void => void stdout.write(jsonLine(value))
+  if (command.name === 'store copy') {
+    const { to, toFile } = command.flags
+    const source = { dataDir, env, logger }
+    const copied = await copyStore({ ...source, url: targetUrl({ to, toFile, url }) })
+    if (json) print(copied)
+    else {
+      const { database, tokens, names, events } = copied
+      stdout.write(`${database} has ${tokens} tokens, ${names} names and ${events} audit events\n`)
+    }
+    return EXIT.ok
+  }
+  using store =
+    url === undefined
+      ? openServerStore({ dataDir, env, logger, mustExist })
+      : await openClusterCommandStore(url, logger)
   switch (command.name) {
     case 'token create': {
       const { text, record } = await makeToken(store, command.flags)
@@ -68,20 +86,22 @@ export async function runStoreCommand(invocation: StoreInvocation): Promise<numb
       break
     }
     case 'audit': {
-      const records = store.audit.read({ since: Math.max(0, Date.now() - command.flags.sinceMs) })
+      const since = Math.max(0, Date.now() - command.flags.sinceMs)
+      const records = await store.audit.read({ since })
       if (json) for (const record of records) print(describeAudit(record))
       else stdout.write(formatAudit(records))
-      for (const [event, count] of Object.entries(store.audit.deleted())) {
+      for (const [event, count] of Object.entries(await store.audit.deleted())) {
         logger.warn({ event, count }, 'older events were deleted for newer ones of their kind')
       }
       break
     }
     case 'backup': {
       const { file } = command.args
-      backUp(store, file)
+      await backUp(store, file)
       if (json) print({ backup: file })
       else stdout.write(`${file} has everything\n`)
     }
   }
+  await store.settle()
   return EXIT.ok
 }

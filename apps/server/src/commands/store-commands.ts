@@ -3,9 +3,9 @@ import { RIGHTS } from '@proj/auth'
 import { duration, list, oneOf, path, setting, text } from '@proj/config'
 
 /** Settings that every command on the store takes. */
-const STORE_SETTINGS = ['data_dir', 'log']
+const STORE_SETTINGS = ['data_dir', 'log', 'cluster.database_url']
 
-/** Commands on the store of the server, whether it runs or not. */
+/** Commands on the store of the server or of its cluster, whether it runs or not. */
 export const STORE_COMMANDS = {
   'token create': {
     description: 'Creates a token and prints it once.',
@@ -75,5 +75,20 @@ export const STORE_COMMANDS = {
     settings: STORE_SETTINGS,
     args: { file: argument(path(), { description: 'File of the copy; it must not exist.' }) },
     examples: ['adit-server backup /var/backups/adit-2026-01-31.db'],
+  },
+  'store copy': {
+    description:
+      'Copies the tokens, names and audit log of this server to the empty database of a cluster. The server must not run.',
+    settings: STORE_SETTINGS,
+    flags: {
+      to: setting(text(), {
+        description:
+          'URL of the database, without a password. Default: the one in cluster.database-url.',
+      }),
+      toFile: setting(path(), {
+        description: 'File with the URL, for one with a password.',
+      }),
+    },
+    examples: ['adit-server store copy --to-file /run/secrets/database'],
   },
 } as const

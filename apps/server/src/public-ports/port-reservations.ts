@@ -27,26 +27,18 @@ export const noPortReservations: PortReservations = Object.freeze({
 export class StoredPorts implements PortReservations {
   readonly #store: ReservationStore
   readonly #logger: Logger
-  /** The owner of each port when it was last written; the store knows whether it still is. */
-  readonly #owners = new Map<number, PortOwner>()
 
-  /** @throws {StoreError} when the store cannot be read. */
   constructor(store: ReservationStore, logger: Logger) {
     this.#store = store
     this.#logger = logger
-    for (const { port, tenant, identity, endpoint } of store.list()) {
-      const owner = { endpoint: { tenant, name: endpoint }, identity }
-      if (port !== undefined) this.#owners.set(port, owner)
-    }
   }
 
   /** @inheritdoc */
   ownerOf(port: number): PortOwner | undefined {
-    const owner = this.#owners.get(port)
-    if (owner === undefined) return undefined
-    if (this.portOf(owner) === port) return owner
-    this.#owners.delete(port) // the name was released, or has another port
-    return undefined
+    const found = this.#store.findByPort(port)
+    if (found === undefined) return undefined
+    const { tenant, identity, endpoint: name } = found
+    return { endpoint: { tenant, name }, identity }
   }
 
   /** @inheritdoc */
@@ -69,13 +61,11 @@ export class StoredPorts implements PortReservations {
   async #keep({ endpoint, identity }: PortOwner, port: number): Promise<void> {
     const found = this.#store.find(endpoint)
     if (found?.identity !== identity) return
-    if (found.port !== port) {
-      await this.#store.reserve({ ...found, port })
-      this.#logger.info(
-        { port, endpoint: endpoint.name, identity },
-        'public port stored with its name',
-      )
-    }
-    this.#owners.set(port, { endpoint, identity })
+    if (found.port === port) return
+    const outcome = await this.#store.reserve({ ...found, port })
+    const fields = { port, endpoint: endpoint.name, identity }
+    if (outcome.ok && outcome.reservation.port === port) {
+      this.#logger.info(fields, 'public port stored with its name')
+    } else this.#logger.warn(fields, 'public port not stored: it is reserved with another name')
   }
 }

@@ -32,23 +32,30 @@ export interface AuditRecord {
   readonly fields: Readonly<Record<string, string | number>>
 }
 
+/** Which events to read. */
+export interface AuditRange {
+  /** Ms since the epoch; earlier ones are left out. Default: none is. */
+  readonly since?: number
+  /** At most so many, the newest. Default: all. */
+  readonly limit?: number
+}
+
 /**
  * The audit log. Writing never fails and never waits, because no session may depend on it: an event is
  * stored with the next `flush`.
  */
 export interface AuditLog {
   write(event: AuditEvent, fields: AuditFields): void
-  /** Stores the events that were added. */
-  flush(): void
   /**
-   * Stored events, oldest first.
+   * Resolves when the events that were added are stored.
    *
-   * @param options.since - ms since the epoch; earlier ones are left out.
-   * @param options.limit - at most so many, the newest.
+   * @throws {StoreError} when they cannot be; they go on waiting then.
    */
-  read(options?: { readonly since?: number; readonly limit?: number }): readonly AuditRecord[]
+  flush(): Promise<void>
+  /** Stored events, oldest first. */
+  read(options?: AuditRange): Promise<readonly AuditRecord[]>
   /** How many events of each kind were deleted for newer ones; a kind without any is left out. */
-  deleted(): Readonly<Record<string, number>>
+  deleted(): Promise<Readonly<Record<string, number>>>
   /**
    * How many events of each kind were not stored since the start, because too many of that kind waited to
    * be; a kind without any is left out.
@@ -126,13 +133,10 @@ export class MemoryAuditLog implements AuditLog {
   }
 
   /** @inheritdoc */
-  flush(): void {} // memory is all there is
+  async flush(): Promise<void> {} // memory is all there is
 
   /** @inheritdoc */
-  read({
-    since = 0,
-    limit = Infinity,
-  }: Parameters<AuditLog['read']>[0] = {}): readonly AuditRecord[] {
+  async read({ since = 0, limit = Infinity }: AuditRange = {}): Promise<readonly AuditRecord[]> {
     const found = [...this.#kinds.values()]
       .flatMap(({ records }) => records)
       .filter(({ record }) => record.at >= since)
@@ -141,7 +145,7 @@ export class MemoryAuditLog implements AuditLog {
   }
 
   /** @inheritdoc */
-  deleted(): Readonly<Record<string, number>> {
+  async deleted(): Promise<Readonly<Record<string, number>>> {
     return { ...this.#deleted }
   }
 
@@ -168,18 +172,18 @@ export class MirroredAuditLog implements AuditLog {
   }
 
   /** @inheritdoc */
-  flush(): void {
-    this.#log.flush()
+  async flush(): Promise<void> {
+    await this.#log.flush()
   }
 
   /** @inheritdoc */
-  read(options?: Parameters<AuditLog['read']>[0]): readonly AuditRecord[] {
-    return this.#log.read(options)
+  async read(range?: AuditRange): Promise<readonly AuditRecord[]> {
+    return await this.#log.read(range)
   }
 
   /** @inheritdoc */
-  deleted(): Readonly<Record<string, number>> {
-    return this.#log.deleted()
+  async deleted(): Promise<Readonly<Record<string, number>>> {
+    return await this.#log.deleted()
   }
 
   /** @inheritdoc */

@@ -31,6 +31,9 @@ export interface DatabaseOptions {
   readonly open?: OpenSqlite | undefined
 }
 
+/** In place of a file: a database that ends with the process. */
+export const IN_MEMORY = ':memory:'
+
 /** Marks the file as ours: "ADIT". */
 const APPLICATION_ID = 0x41444954
 
@@ -66,6 +69,7 @@ export class Database {
   /**
    * Opens the file, makes it if it is missing, checks it and brings it up to date.
    *
+   * @param file - path, or IN_MEMORY.
    * @throws {StoreError} naming the file.
    */
   static open(file: string, options: DatabaseOptions): Database {
@@ -73,6 +77,7 @@ export class Database {
     const open = options.open ?? openSqlite
     if (!mayCreate && !existsSync(file)) throw new StoreError('STORE_LOST', `${file} is missing`)
     const connection = named(file, () => {
+      if (file === IN_MEMORY) return open(file, busyTimeoutMs)
       // Created here, because SQLite would make it readable for all users; its other files get the same mode.
       const descriptor = openSync(file, 'a', 0o600)
       fchmodSync(descriptor, 0o600) // a restored backup may have another mode

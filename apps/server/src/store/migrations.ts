@@ -56,4 +56,7 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (tenant, endpoint)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE INDEX reservations_by_port ON reservations (port) WHERE port IS NOT NULL;
+  `,
 ]

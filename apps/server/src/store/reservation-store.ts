@@ -36,10 +36,13 @@ export interface ReservationFilter {
 export interface ReservationStore {
   /** The reservation of a name. */
   find(endpoint: Endpoint): Reservation | undefined
+  /** The reservation that a public port belongs to. */
+  findByPort(port: number): Reservation | undefined
   /** Reservations, ordered by tenant and name. */
   list(filter?: ReservationFilter): readonly Reservation[]
   /**
-   * Reserves a name. An identity that has it already changes its kind and port; `reservedAt` stays.
+   * Reserves a name. An identity that has it already changes its kind and port; `reservedAt` stays. A port
+   * belongs to one name: where another name has it, the name keeps the port that it had, or has none.
    */
   reserve(wanted: Reservation): Promise<ReserveOutcome>
   /**
@@ -80,6 +83,11 @@ export class MemoryReservationStore implements ReservationStore {
   }
 
   /** @inheritdoc */
+  findByPort(port: number): Reservation | undefined {
+    return this.list().find((one) => one.port === port)
+  }
+
+  /** @inheritdoc */
   list({ tenant, identity }: ReservationFilter = {}): readonly Reservation[] {
     return [...this.#held.values()]
       .filter((one) => tenant === undefined || one.tenant === tenant)
@@ -101,7 +109,13 @@ export class MemoryReservationStore implements ReservationStore {
       if (own >= maxPerIdentity) return { ok: false, code: 'limit-reached', limit: maxPerIdentity }
       if (this.#held.size >= maxTotal) return { ok: false, code: 'limit-reached', limit: maxTotal }
     }
-    const reservation = { ...wanted, reservedAt: found?.reservedAt ?? wanted.reservedAt }
+    const owner = wanted.port === undefined ? undefined : this.findByPort(wanted.port)
+    const isFree = owner === undefined || (owner.tenant === tenant && owner.endpoint === endpoint)
+    const reservation = {
+      ...wanted,
+      port: isFree ? wanted.port : found?.port,
+      reservedAt: found?.reservedAt ?? wanted.reservedAt,
+    }
     this.#held.set(endpointKey(held), reservation)
     return { ok: true, isNew: found === undefined, reservation }
   }

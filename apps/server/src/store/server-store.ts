@@ -34,6 +34,8 @@ const USAGE: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>([
   'STORE_IN_USE',
   'STORE_LOST',
   'STORE_NEWER',
+  'STORE_NOT_EMPTY',
+  'STORE_REFUSED',
   'STORE_UNUSABLE',
 ])
 
@@ -46,12 +48,7 @@ export function openServerStore(options: CommandStoreOptions): Store {
   const { dataDir, env, logger, mustExist } = options
   const uid = process.geteuid?.()
   const { path } = dataDirectory(dataDir, { env, uid })
-  if (mustExist && !existsSync(join(path, STORE_FILE))) {
-    throw new UserError(`there is no ${STORE_FILE} in ${path}`, {
-      exitCode: EXIT.usage,
-      hint: 'has the server run here? name its directory with --data-dir',
-    })
-  }
+  if (mustExist) requireStoreFile(path)
   try {
     return openStore(path, { uid, logger })
   } catch (error) {
@@ -59,8 +56,18 @@ export function openServerStore(options: CommandStoreOptions): Store {
   }
 }
 
-/** The store of a server that runs. */
-export interface OwnStore extends Disposable {
+/** @throws {UserError} when a data directory has no store. @returns its path. */
+export function requireStoreFile(directory: string): string {
+  const file = join(directory, STORE_FILE)
+  if (existsSync(file)) return file
+  throw new UserError(`there is no ${STORE_FILE} in ${directory}`, {
+    exitCode: EXIT.usage,
+    hint: 'has the server run here? name its directory with --data-dir',
+  })
+}
+
+/** The store of a server that runs. Disposed of asynchronously, it waits until what it has is stored. */
+export interface OwnStore extends Disposable, AsyncDisposable {
   readonly store: Store
   /** Path of the directory that this process has locked; undefined when nothing is kept. */
   readonly directory: string | undefined
@@ -107,8 +114,13 @@ export function openStoreOrNone({ dataDir, env, limits, logger }: ServerStoreOpt
   }
 }
 
-function owned(store: Store, directory?: string, held?: DirectoryLock): OwnStore {
+/** The store of a process that has the directory, if there is one. */
+export function owned(store: Store, directory?: string, held?: DirectoryLock): OwnStore {
   let lock = held
+  const close = (): void => {
+    store.close()
+    lock?.release()
+  }
   return {
     store,
     directory,
@@ -121,14 +133,16 @@ function owned(store: Store, directory?: string, held?: DirectoryLock): OwnStore
       if (directory !== undefined) lock ??= lockDirectory(directory)
       store.takeBack()
     },
-    [Symbol.dispose]: () => {
-      store.close()
-      lock?.release()
+    [Symbol.dispose]: close,
+    [Symbol.asyncDispose]: async () => {
+      await store.settle()
+      close()
     },
   }
 }
 
-function explained(error: StoreError): UserError {
+/** The error of a program for an error of its store. */
+export function explained(error: StoreError): UserError {
   return new UserError(`${error.message} (${error.code})`, {
     exitCode: USAGE.has(error.code) ? EXIT.usage : EXIT.failed,
     hint: error.hint,

@@ -1,9 +1,12 @@
+import { randomInt } from 'node:crypto'
+
 import {
   AUDIT_LIMITS,
   type AuditEvent,
   type AuditFields,
   type AuditLimits,
   type AuditLog,
+  type AuditRange,
   type AuditRecord,
   auditRecord,
 } from './audit-log.ts'
@@ -12,16 +15,35 @@ import type { Database } from './database.ts'
 /** Begins the names of the counters of deleted events. */
 const DELETED = 'audit.deleted:'
 
+/** Number of this file in the audit log of a cluster. */
+const WRITER = 'audit.writer'
+
+/** Largest number of a writer: what a number of JavaScript holds exactly. */
+const MAX_WRITER = 2 ** 48 - 1
+
+/** An event that waits to be taken to another log. */
+export interface WaitingEvent {
+  /** Rises with each event, and is never given again. */
+  readonly number: number
+  readonly at: number
+  readonly event: string
+  /** As JSON. */
+  readonly fields: string
+}
+
 /** The audit log in a database. */
 export class SqliteAuditLog implements AuditLog {
   readonly #database: Database
   readonly #limits: Required<AuditLimits>
   readonly #queue: AuditQueue
+  readonly #startedWithEvents: boolean
+  #writer: number | undefined
 
   constructor(database: Database, limits: AuditLimits = {}) {
     this.#database = database
     this.#limits = { ...AUDIT_LIMITS, ...limits }
     this.#queue = new AuditQueue(this.#limits.maxWaiting)
+    this.#startedWithEvents = this.oldest(1).length > 0
   }
 
   /** @inheritdoc */
@@ -30,10 +52,7 @@ export class SqliteAuditLog implements AuditLog {
   }
 
   /** @inheritdoc */
-  read({
-    since = 0,
-    limit = Infinity,
-  }: Parameters<AuditLog['read']>[0] = {}): readonly AuditRecord[] {
+  async read({ since = 0, limit = Infinity }: AuditRange = {}): Promise<readonly AuditRecord[]> {
     const sql = 'SELECT at, event, fields FROM audit WHERE at >= ? ORDER BY seq DESC LIMIT ?'
     // To SQLite a negative limit is none.
     const rows = this.#database.all(sql, since, limit === Infinity ? -1 : limit)
@@ -45,13 +64,23 @@ export class SqliteAuditLog implements AuditLog {
   }
 
   /** @inheritdoc */
-  flush(): void {
+  async flush(): Promise<void> {
+    this.flushNow()
+  }
+
+  /** Does what `flush` does before it returns: a process that ends waits for nothing. */
+  flushNow(): void {
     if (this.#queue.isEmpty) return
     this.#queue.take((records) => this.#database.transaction(() => this.#keep(records)))
   }
 
   /** @inheritdoc */
-  deleted(): Readonly<Record<string, number>> {
+  async deleted(): Promise<Readonly<Record<string, number>>> {
+    return this.deletedNow()
+  }
+
+  /** What `deleted` resolves to. */
+  deletedNow(): Readonly<Record<string, number>> {
     const rows = this.#database.all(
       'SELECT name, value FROM facts WHERE name LIKE ?',
       `${DELETED}%`,
@@ -64,6 +93,41 @@ export class SqliteAuditLog implements AuditLog {
   /** @inheritdoc */
   dropped(): Readonly<Record<string, number>> {
     return this.#queue.dropped
+  }
+
+  /** Number of this log among those that write to one of a cluster. A new one when nothing waits here at first. */
+  get writer(): number {
+    this.#writer ??= this.#drawWriter()
+    return this.#writer
+  }
+
+  /** The events that were stored first. */
+  oldest(limit: number): readonly WaitingEvent[] {
+    const sql = 'SELECT seq, at, event, fields FROM audit ORDER BY seq LIMIT ?'
+    return this.#database.all(sql, limit).map(({ seq, at, event, fields }) => ({
+      number: Number(seq),
+      at: Number(at),
+      event: String(event),
+      fields: String(fields),
+    }))
+  }
+
+  /** Removes the events up to a number: another log has them. */
+  remove(upTo: number): void {
+    this.#database.run('DELETE FROM audit WHERE seq <= ?', upTo)
+  }
+
+  #drawWriter(): number {
+    const [known] = this.#database.all('SELECT value FROM facts WHERE name = ?', WRITER)
+    // A copy of this file may be another server's: only events that wait have to keep their numbers.
+    if (known !== undefined && this.#startedWithEvents) return Number(known['value'])
+    const drawn = drawWriter()
+    this.#database.run(
+      'INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2',
+      WRITER,
+      drawn,
+    )
+    return drawn
   }
 
   #keep(records: readonly AuditRecord[]): void {
@@ -87,6 +151,11 @@ export class SqliteAuditLog implements AuditLog {
       )
     }
   }
+}
+
+/** A number for a writer to the audit log of a cluster that no other has. */
+export function drawWriter(): number {
+  return randomInt(MAX_WRITER)
 }
 
 /** Events that wait to be stored. Those of one kind beyond its limit are counted, and the count becomes an event. */

@@ -28,6 +28,13 @@ export class SqliteReservationStore implements ReservationStore {
   }
 
   /** @inheritdoc */
+  findByPort(port: number): Reservation | undefined {
+    const sql = 'SELECT * FROM reservations WHERE port = ? ORDER BY reserved_at LIMIT 1'
+    const row = this.#database.one(sql, port)
+    return row && reservationOf(row)
+  }
+
+  /** @inheritdoc */
   list({ tenant, identity }: ReservationFilter = {}): readonly Reservation[] {
     const sql = `SELECT * FROM reservations
       WHERE (?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR identity = ?2)
@@ -54,13 +61,16 @@ export class SqliteReservationStore implements ReservationStore {
   }
 
   #reserve(wanted: Reservation): ReserveOutcome {
-    const { tenant, endpoint, identity, kind, port, reservedAt } = wanted
+    const { tenant, endpoint, identity, kind, reservedAt } = wanted
     const found = this.find({ tenant, name: endpoint })
     if (found !== undefined && found.identity !== identity) {
       return { ok: false, code: 'name-taken', reservation: found }
     }
     const limit = found === undefined ? this.#limitReached(tenant, identity) : undefined
     if (limit !== undefined) return { ok: false, code: 'limit-reached', limit }
+    const owner = wanted.port === undefined ? undefined : this.findByPort(wanted.port)
+    const isFree = owner === undefined || (owner.tenant === tenant && owner.endpoint === endpoint)
+    const port = isFree ? wanted.port : found?.port
     this.#database.run(
       `INSERT INTO reservations (tenant, endpoint, identity, kind, port, reserved_at)
        VALUES (?, ?, ?, ?, ?, ?)
@@ -72,7 +82,7 @@ export class SqliteReservationStore implements ReservationStore {
       port ?? null,
       reservedAt,
     )
-    const reservation = { ...wanted, reservedAt: found?.reservedAt ?? reservedAt }
+    const reservation = { ...wanted, port, reservedAt: found?.reservedAt ?? reservedAt }
     return { ok: true, isNew: found === undefined, reservation }
   }
 
@@ -87,7 +97,8 @@ export class SqliteReservationStore implements ReservationStore {
   }
 }
 
-function reservationOf(row: SqlRow): Reservation {
+/** A row of the table `reservations`. */
+export function reservationOf(row: SqlRow): Reservation {
   return {
     tenant: String(row['tenant']),
     endpoint: String(row['endpoint']),

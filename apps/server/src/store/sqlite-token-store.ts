@@ -38,7 +38,7 @@ export class SqliteTokenStore implements TokenStore {
     this.#database = database
     this.#maxTokens = maxTokens
     this.#revision = this.#readRevision()
-    this.#timer = setInterval(() => this.#look(), TOKEN_POLL_MS)
+    this.#timer = setInterval(() => this.look(), TOKEN_POLL_MS)
     this.#timer.unref() // waiting for changes does not keep the process alive
   }
 
@@ -79,10 +79,10 @@ export class SqliteTokenStore implements TokenStore {
         token.createdAt,
         token.expiresAt ?? null,
       )
-      this.#countChange()
+      countTokenChange(this.#database)
       return undefined
     })
-    this.#look()
+    this.look()
     return refusal
   }
 
@@ -91,10 +91,10 @@ export class SqliteTokenStore implements TokenStore {
     const revoked = this.#database.transaction(() => {
       const sql = 'UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL'
       const changed = this.#database.run(sql, at, id) > 0
-      if (changed) this.#countChange()
+      if (changed) countTokenChange(this.#database)
       return changed
     })
-    this.#look()
+    this.look()
     return revoked
   }
 
@@ -112,14 +112,16 @@ export class SqliteTokenStore implements TokenStore {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Writes the uses noted since the last call. */
-  flush(): void {
-    if (this.#uses.size === 0) return
+  /** Writes the uses noted since the last call. @returns them, by token. */
+  flush(): ReadonlyMap<string, number> {
+    const uses = new Map(this.#uses)
+    if (uses.size === 0) return uses
     const sql = 'UPDATE tokens SET last_use_at = ?1 WHERE id = ?2 AND coalesce(last_use_at, 0) < ?1'
     this.#database.transaction(() => {
       for (const [id, at] of this.#uses) this.#database.run(sql, at, id)
     })
     this.#uses.clear()
+    return uses
   }
 
   /** Stops looking for changes. */
@@ -127,7 +129,8 @@ export class SqliteTokenStore implements TokenStore {
     clearInterval(this.#timer)
   }
 
-  #look(): void {
+  /** Looks for changes now, and tells the listeners of them. */
+  look(): void {
     let revision: number
     try {
       revision = this.#readRevision()
@@ -140,13 +143,6 @@ export class SqliteTokenStore implements TokenStore {
     for (const listener of this.#listeners) listener()
   }
 
-  #countChange(): void {
-    this.#database.run(
-      `INSERT INTO facts (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1`,
-      REVISION,
-    )
-  }
-
   #readRevision(): number {
     return Number(
       this.#database.one('SELECT value FROM facts WHERE name = ?', REVISION)?.['value'] ?? 0,
@@ -154,7 +150,16 @@ export class SqliteTokenStore implements TokenStore {
   }
 }
 
-function tokenOf(row: SqlRow): TokenRecord {
+/** Notes in the transaction of a change of tokens that there was one. */
+export function countTokenChange(database: Database): void {
+  database.run(
+    `INSERT INTO facts (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1`,
+    REVISION,
+  )
+}
+
+/** A row of the table `tokens`. */
+export function tokenOf(row: SqlRow): TokenRecord {
   const time = (name: string): number | undefined => (row[name] as number | null) ?? undefined
   const text = (name: string): string => String(row[name])
   return {

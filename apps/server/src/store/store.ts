@@ -21,15 +21,20 @@ import { isStoreError } from './store-error.ts'
 
 /** The stored data of a server. */
 export interface Store extends Disposable {
-  /** Path of the file; undefined for a store in memory, where no name can be reserved. */
+  /** Where it is, for messages; undefined for a store in memory, where no name can be reserved. */
   readonly file: string | undefined
   /** Tokens by their hashes. */
   readonly tokens: TokenStore
   readonly reservations: ReservationStore
   readonly audit: AuditLog
   readonly served: ServedEndpoints
-  /** Writes a consistent copy of everything to a file that must not exist. */
-  copyTo(file: string): void
+  /** Writes a consistent copy of everything, in the form of STORE_FILE, to a file that is empty or missing. */
+  copyTo(file: string): Promise<void>
+  /**
+   * Resolves when what waits is stored, for a cluster in its database. Gives up after some seconds, or when that
+   * is away: then it waits for the next start.
+   */
+  settle(): Promise<void>
   /**
    * Writes what waits, and nothing after that: another process takes the file over. Reading goes on. Changes
    * are STORE_HANDED_OVER, and events of the audit log wait.
@@ -92,7 +97,7 @@ export function openStore(directory: string, options: StoreOptions): Store {
   const served = new SqliteServedEndpoints(database)
   let isFailing = false
   const write = (): void => {
-    audit.flush()
+    audit.flushNow()
     tokens.flush()
     served.flush()
   }
@@ -121,7 +126,8 @@ export function openStore(directory: string, options: StoreOptions): Store {
     reservations,
     audit: new MirroredAuditLog(audit, logger),
     served,
-    copyTo: (copy) => database.copyTo(copy),
+    copyTo: async (copy) => database.copyTo(copy),
+    settle: async () => flush(),
     handOver: () => {
       write()
       database.isHandedOver = true
@@ -142,9 +148,10 @@ export function memoryStore(logger: Logger): Store {
     reservations: new MemoryReservationStore(),
     audit: new MirroredAuditLog(new MemoryAuditLog(), logger),
     served: { before: [], set: () => {} },
-    copyTo: () => {
+    copyTo: async () => {
       throw new TypeError('a store in memory has no copy')
     },
+    settle: async () => {},
     handOver: () => {},
     takeBack: () => {},
     close: () => {},

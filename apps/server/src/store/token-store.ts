@@ -41,6 +41,11 @@ export interface TokenStore {
    * are revoked.
    */
   readonly hasEverHeldTokens: boolean
+  /**
+   * Whether it is unknown what has become of the tokens: they are those of a cluster whose database was away
+   * for longer than cluster.stale_after, and no new session may begin with them.
+   */
+  readonly isStale?: boolean
   /** The token of this id, also an expired or revoked one: the caller checks that. */
   find(id: string): TokenRecord | undefined
   /** Every token, oldest first. */
@@ -49,6 +54,12 @@ export interface TokenStore {
   create(token: Omit<TokenRecord, 'revokedAt' | 'lastUsedAt'>): Promise<TokenRefusal | undefined>
   /** Revokes a token. @returns false when there is none of this id, or it was revoked before. */
   revoke(id: string, at: number): Promise<boolean>
+  /**
+   * Takes over what other servers of the cluster have made until now. Missing where there are no others.
+   *
+   * @returns whether it could: false while the database is away.
+   */
+  refresh?(): Promise<boolean>
   /** Records that a token was used. To the minute, and written a little later. */
   noteUse(id: string, at: number): void
   /**

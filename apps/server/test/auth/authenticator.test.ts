@@ -192,7 +192,7 @@ describe('keys of a port', () => {
     }
     const { audit, judged } = authenticator({ ports: { upstream: { auth } } })
     expect(await judged('a.b.c')).toBe('503 token keys unavailable')
-    expect(audit.read()).toEqual([])
+    expect(await audit.read()).toEqual([])
   })
 })
 
@@ -344,8 +344,11 @@ describe('strangers', () => {
     expect(await judged(text)).toBe('429 too many failed attempts')
     expect(await judged(text, 'connect')).toBe('429 too many failed attempts')
     expect(await judged(text, 'listen', at('192.0.2.2'))).toBe(`/token:${id}`)
-    expect(audit.read().map(({ event }) => event)).toEqual(Array(3).fill('auth.failed'))
-    expect(audit.read()[0]?.fields).toMatchObject({ port: 'upstream', remoteAddress: '192.0.2.1' })
+    expect((await audit.read()).map(({ event }) => event)).toEqual(Array(3).fill('auth.failed'))
+    expect((await audit.read())[0]?.fields).toMatchObject({
+      port: 'upstream',
+      remoteAddress: '192.0.2.1',
+    })
     expect(subject.limits.refused).toEqual({ handshakes: 0, failures: 3 })
   })
 
@@ -398,7 +401,7 @@ test('no credential is in a log line, the audit log or an answer', async () => {
       answers.push(await judged({ 'x-piko-authorization': token }, action))
     }
   }
-  const seen = inspect([answers, audit.read(), logger.records], { depth: Infinity })
+  const seen = inspect([answers, await audit.read(), logger.records], { depth: Infinity })
   const parts = [...shown, ...jwt.split('.'), text.split('_')[2] ?? '', KEY, 'claimed', 'somebody']
   for (const secret of parts) expect(seen).not.toContain(secret)
 })

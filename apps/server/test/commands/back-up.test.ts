@@ -33,22 +33,22 @@ test('a copy is a store of its own with everything in it, for its owner alone', 
   const store = open(folder())
   await store.reservations.reserve(named('web'))
   store.audit.write('name.reserved', { endpoint: 'web' })
-  store.audit.flush()
+  await store.audit.flush()
   const other = folder()
   const file = join(other, STORE_FILE)
-  backUp(store, file)
+  await backUp(store, file)
   expect(statSync(file).mode & 0o777).toBe(0o600)
   await store.reservations.reserve(named('later'))
   const restored = open(other)
   expect(restored.reservations.list()).toEqual([named('web')])
-  expect(restored.audit.read()).toEqual(store.audit.read())
+  expect(await restored.audit.read()).toEqual(await store.audit.read())
 })
 
-test('a file that is there is left alone', () => {
+test('a file that is there is left alone', async () => {
   const store = open(folder())
   const file = join(folder(), 'precious')
   writeFileSync(file, 'precious')
-  expect(() => backUp(store, file)).toThrow(
+  await expect(backUp(store, file)).rejects.toThrow(
     expect.objectContaining({
       message: `${file} is there already`,
       exitCode: 2,
@@ -58,18 +58,18 @@ test('a file that is there is left alone', () => {
   expect(readFileSync(file, 'utf8')).toBe('precious')
 })
 
-test('where no file can be made it says why', () => {
+test('where no file can be made it says why', async () => {
   const store = open(folder())
   const file = join(folder(), 'missing', 'copy.db')
-  expect(() => backUp(store, file)).toThrow(
+  await expect(backUp(store, file)).rejects.toThrow(
     expect.objectContaining({ exitCode: 2, message: expect.stringContaining('ENOENT') }),
   )
 })
 
-test('a copy that fails leaves nothing behind', () => {
+test('a copy that fails leaves nothing behind', async () => {
   const store = open(folder())
   const file = join(folder(), 'copy.db')
   store.close()
-  expect(() => backUp(store, file)).toThrow(expect.objectContaining({ exitCode: 1 }))
+  await expect(backUp(store, file)).rejects.toThrow(expect.objectContaining({ exitCode: 1 }))
   expect(() => statSync(file)).toThrow('ENOENT')
 })

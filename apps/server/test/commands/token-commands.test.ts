@@ -35,7 +35,7 @@ describe('making a token', () => {
       lastUsedAt: undefined,
     })
     const secret = text.slice(-39)
-    for (const seen of [kept, store.audit.read(), record]) {
+    for (const seen of [kept, await store.audit.read(), record]) {
       expect(JSON.stringify(seen)).not.toContain(secret)
     }
   })
@@ -85,7 +85,7 @@ describe('making a token', () => {
   test('is in the audit log', async () => {
     const store = memoryStore(silent)
     const { record } = await makeToken(store, WISH)
-    expect(store.audit.read()).toMatchObject([
+    expect(await store.audit.read()).toMatchObject([
       {
         event: 'token.created',
         fields: { token: record.id, identity: `token:${record.id}`, name: 'printers' },
@@ -110,7 +110,10 @@ describe('revoking a token', () => {
     const { record } = await makeToken(store, WISH)
     await revokeToken(store, record.id)
     await revokeToken(store, record.id)
-    expect(store.audit.read().map(({ event }) => event)).toEqual(['token.created', 'token.revoked'])
+    expect((await store.audit.read()).map(({ event }) => event)).toEqual([
+      'token.created',
+      'token.revoked',
+    ])
   })
 
   test('that is not there ends with 1 and repeats nothing of what was typed', async () => {

@@ -17,6 +17,6 @@ for (let count = 0; ; count++) {
   const outcome = await reservations.reserve({ ...name, identity: endpoint, endpoint })
   if (!outcome.ok) throw new Error(outcome.code)
   audit.write('name.reserved', { endpoint })
-  if (count % 7 === 0) audit.flush()
+  if (count % 7 === 0) audit.flushNow()
   writeSync(1, `${endpoint}\n`)
 }

@@ -147,8 +147,8 @@ test('the audit log has the owner a port gets, and when it is free again', async
   const listener = agent.listen('pg', { kind: 'tcp', publicPort: range.first })
   await listener.ready()
   await listener.close()
-  server.store.audit.flush()
-  const events = server.store.audit.read().filter(({ event }) => event.startsWith('port.'))
+  await server.store.audit.flush()
+  const events = (await server.store.audit.read()).filter(({ event }) => event.startsWith('port.'))
   const fields = { endpoint: 'pg', identity: 'alice', port: range.first }
   expect(events.map(({ event }) => event).toSorted()).toEqual(['port.lost', 'port.taken'])
   for (const one of events) expect(one.fields).toMatchObject(fields)

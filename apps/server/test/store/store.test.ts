@@ -75,7 +75,7 @@ test('a store that was handed over is read only, until it is taken back', async 
   before.audit.write('name.reserved', { endpoint: 'kept' })
   before.handOver()
   const after = open(path)
-  expect(after.audit.read().map(({ event }) => event)).toEqual(['name.reserved'])
+  expect((await after.audit.read()).map(({ event }) => event)).toEqual(['name.reserved'])
   await after.reservations.reserve(reservation('later'))
   // Reading goes on, with what the other process writes.
   expect(before.reservations.find({ tenant: '', name: 'later' })).toMatchObject({
@@ -88,17 +88,20 @@ test('a store that was handed over is read only, until it is taken back', async 
   after.close()
   before.takeBack()
   await before.reservations.reserve(reservation('back'))
-  before.audit.flush()
-  expect(before.audit.read().map(({ event }) => event)).toEqual(['name.reserved', 'name.lost'])
+  await before.audit.flush()
+  expect((await before.audit.read()).map(({ event }) => event)).toEqual([
+    'name.reserved',
+    'name.lost',
+  ])
 })
 
-test('a store that was handed over writes nothing when it closes', () => {
+test('a store that was handed over writes nothing when it closes', async () => {
   const path = folder()
   const before = open(path)
   before.handOver()
   before.audit.write('name.lost', { endpoint: 'kept' })
   before.close()
-  expect(open(path).audit.read()).toEqual([])
+  expect(await open(path).audit.read()).toEqual([])
 })
 
 test('the endpoints that are served are those of before in the next process', () => {

@@ -3,133 +3,27 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
 import { Database } from '../../src/store/database.ts'
-import { MemoryTokenStore, type TokenRecord, type TokenStore } from '../../src/store/token-store.ts'
+import { MemoryTokenStore } from '../../src/store/token-store.ts'
 import { MIGRATIONS } from '../../src/store/migrations.ts'
 import { SqliteTokenStore } from '../../src/store/sqlite-token-store.ts'
 import { freshDatabase } from './fixtures.ts'
+import { TOKEN, type TokenSubject, tokenSuite } from './token-suite.ts'
 
-const TOKEN: Omit<TokenRecord, 'revokedAt' | 'lastUsedAt'> = {
-  id: 'k3v9m2ab',
-  hash: 'ab'.repeat(32),
-  identity: 'token:k3v9m2ab',
-  name: "printer's agent",
-  tenant: 'acme',
-  rights: ['listen', 'connect'],
-  endpoints: ['pc*', 'lab-?'],
-  createdAt: 1_700_000_000_000,
-  expiresAt: 1_800_000_000_000,
-}
-
-interface Subject {
-  readonly store: TokenStore
-  /** Writes what may wait. */
-  readonly flush: () => void
-}
-
-function sqlite(options: { maxTokens?: number } = {}): Subject {
+async function sqlite(options: { maxTokens?: number } = {}): Promise<TokenSubject> {
   const store = new SqliteTokenStore(freshDatabase(), options)
   onTestFinished(() => store.close())
-  return { store, flush: () => store.flush() }
+  return { store, flush: async () => void store.flush() }
 }
 
-function memory(options: { maxTokens?: number } = {}): Subject {
-  return { store: new MemoryTokenStore(options), flush: () => {} }
+async function memory(options: { maxTokens?: number } = {}): Promise<TokenSubject> {
+  return { store: new MemoryTokenStore(options), flush: async () => {} }
 }
 
-describe.for([
-  ['in memory', memory],
-  ['in a file', sqlite],
-] as const)('tokens %s', ([, make]) => {
-  test('are found by their id as they were made', async () => {
-    const { store } = make()
-    expect(store.find(TOKEN.id)).toBe(undefined)
-    expect(await store.create(TOKEN)).toBe(undefined)
-    const kept = { ...TOKEN, revokedAt: undefined, lastUsedAt: undefined }
-    expect(store.find(TOKEN.id)).toEqual(kept)
-    expect(store.list()).toEqual([kept])
-  })
-
-  test('may never expire', async () => {
-    const { store } = make()
-    await store.create({ ...TOKEN, expiresAt: undefined })
-    expect(store.find(TOKEN.id)?.expiresAt).toBe(undefined)
-  })
-
-  test('are listed in the order they were made', async () => {
-    const { store } = make()
-    for (const id of ['bbbbbbbb', 'aaaaaaaa', 'cccccccc']) {
-      await store.create({ ...TOKEN, id, createdAt: TOKEN.createdAt + store.list().length })
-    }
-    expect(store.list().map(({ id }) => id)).toEqual(['bbbbbbbb', 'aaaaaaaa', 'cccccccc'])
-  })
-
-  test('have an id of their own', async () => {
-    const { store } = make()
-    await store.create(TOKEN)
-    expect(await store.create({ ...TOKEN, hash: 'cd'.repeat(32) })).toBe('id-taken')
-    expect(store.find(TOKEN.id)?.hash).toBe(TOKEN.hash)
-  })
-
-  test('are as many as there may be, and not one more', async () => {
-    const { store } = make({ maxTokens: 2 })
-    expect(await store.create({ ...TOKEN, id: 'aaaaaaaa' })).toBe(undefined)
-    expect(await store.create({ ...TOKEN, id: 'bbbbbbbb' })).toBe(undefined)
-    expect(await store.create({ ...TOKEN, id: 'cccccccc' })).toBe('limit-reached')
-    expect(store.list()).toHaveLength(2)
-  })
-
-  test('are revoked once, and stay so', async () => {
-    const { store } = make()
-    await store.create(TOKEN)
-    expect(await store.revoke('nosuchid', 1)).toBe(false)
-    expect(await store.revoke(TOKEN.id, 1_750_000_000_000)).toBe(true)
-    expect(await store.revoke(TOKEN.id, 1_760_000_000_000)).toBe(false)
-    expect(store.find(TOKEN.id)?.revokedAt).toBe(1_750_000_000_000)
-  })
-
-  test('protect a server for ever, once there has been one', async () => {
-    const { store } = make()
-    expect(store.hasEverHeldTokens).toBe(false)
-    await store.create(TOKEN)
-    await store.revoke(TOKEN.id, 1)
-    expect(store.hasEverHeldTokens).toBe(true)
-  })
-
-  test('say to the minute when they were last used', async () => {
-    const { store, flush } = make()
-    await store.create(TOKEN)
-    const at = 1_750_000_000_000
-    const lastUse = (): number | undefined => {
-      flush()
-      return store.find(TOKEN.id)?.lastUsedAt
-    }
-    store.noteUse(TOKEN.id, at)
-    expect(lastUse()).toBe(at)
-    store.noteUse(TOKEN.id, at + 59_999)
-    expect(lastUse()).toBe(at)
-    store.noteUse(TOKEN.id, at + 60_000)
-    expect(lastUse()).toBe(at + 60_000)
-    store.noteUse('nosuchid', at)
-    flush()
-    expect(store.list()).toHaveLength(1)
-  })
-
-  test('call listeners after a change, until they are removed', async () => {
-    const { store } = make()
-    let calls = 0
-    const stop = store.onChange(() => (calls += 1))
-    await store.create(TOKEN)
-    expect(calls).toBe(1)
-    await store.create(TOKEN)
-    await store.revoke('nosuchid', 1)
-    store.noteUse(TOKEN.id, 1)
-    expect(calls).toBe(1)
-    await store.revoke(TOKEN.id, 1)
-    expect(calls).toBe(2)
-    stop()
-    await store.create({ ...TOKEN, id: 'aaaaaaaa' })
-    expect(calls).toBe(2)
-  })
+describe('tokens in memory', () => {
+  tokenSuite(memory)
+})
+describe('tokens in a file', () => {
+  tokenSuite(sqlite)
 })
 
 test('a change by another connection to the file is noticed within seconds', async () => {

@@ -146,8 +146,11 @@ describe('a name', () => {
     await using agent = new Agent({ ...as('alice'), connections: 1 })
     await agent.listen('web').ready()
     expect(await reservedNames(as('alice'))).toMatchObject([{ endpoint: 'web', sessions: 1 }])
-    store.audit.flush()
-    const events = store.audit.read().map(({ event, fields }) => [event, fields['identity']])
+    await store.audit.flush()
+    const events = (await store.audit.read()).map(({ event, fields }) => [
+      event,
+      fields['identity'],
+    ])
     expect(events).toEqual([
       ['name.reserved', 'alice'],
       ['name.refused', 'bob'],
@@ -285,6 +288,6 @@ test('no token is in a log line, an error, the audit log or an answer', async ()
     await reserveName(as('guest:secret'), 'web').catch((error: unknown) => inspect(error)),
     await reserveName(as('bob:secret'), 'web').catch((error: unknown) => inspect(error)),
   ]
-  store.audit.flush()
-  expect(JSON.stringify([seen, logger.records, store.audit.read()])).not.toContain('secret')
+  await store.audit.flush()
+  expect(JSON.stringify([seen, logger.records, await store.audit.read()])).not.toContain('secret')
 })

@@ -1,0 +1,129 @@
+import type { Endpoint } from '@proj/tunnel/server'
+
+import type { SqlRow } from './database.ts'
+import type { Changed, DurableClass } from './durable-class.ts'
+import type { Query } from './postgres.ts'
+import {
+  type Reservation,
+  RESERVATION_LIMITS,
+  type ReservationFilter,
+  type ReservationLimits,
+  type ReservationStore,
+  type ReserveOutcome,
+} from './reservation-store.ts'
+import { reservationOf, type SqliteReservationStore } from './sqlite-reservation-store.ts'
+
+/** What the reserved names of a cluster are made of. */
+export interface ClusterReservationStoreOptions {
+  /** Makes the changes, alone with the table. */
+  readonly shared: DurableClass
+  /** The copy in the file of this server. */
+  readonly copy: SqliteReservationStore
+  /** Default: RESERVATION_LIMITS. */
+  readonly limits?: ReservationLimits | undefined
+}
+
+/** Names that are reserved in a cluster: changed in its database, read from the copy of this server. */
+export class ClusterReservationStore implements ReservationStore {
+  readonly #shared: DurableClass
+  readonly #copy: SqliteReservationStore
+  readonly #limits: Required<ReservationLimits>
+
+  constructor({ shared, copy, limits }: ClusterReservationStoreOptions) {
+    this.#shared = shared
+    this.#copy = copy
+    this.#limits = { ...RESERVATION_LIMITS, ...limits }
+  }
+
+  /** @inheritdoc */
+  find(endpoint: Endpoint): Reservation | undefined {
+    return this.#copy.find(endpoint)
+  }
+
+  /** @inheritdoc */
+  findByPort(port: number): Reservation | undefined {
+    return this.#copy.findByPort(port)
+  }
+
+  /** @inheritdoc */
+  list(filter?: ReservationFilter): readonly Reservation[] {
+    return this.#copy.list(filter)
+  }
+
+  /** @inheritdoc */
+  async reserve(wanted: Reservation): Promise<ReserveOutcome> {
+    return await this.#shared.change('names', async (query) => await this.#reserve(query, wanted))
+  }
+
+  /** @inheritdoc */
+  async release(endpoint: Endpoint, identity?: string): Promise<Reservation | undefined> {
+    const { tenant, name } = endpoint
+    return await this.#shared.change('names', async (query) => {
+      const [row] = await query(
+        `DELETE FROM adit_names
+           WHERE tenant = $1 AND endpoint = $2 AND ($3::text IS NULL OR identity = $3) RETURNING *`,
+        tenant,
+        name,
+        identity ?? null,
+      )
+      const change = row && { tenant, key: name, row: undefined }
+      return { result: row && reservationOf(row), change }
+    })
+  }
+
+  /** Alone with the table: what is counted here is true when the row is written. */
+  async #reserve(query: Query, wanted: Reservation): Promise<Changed<ReserveOutcome>> {
+    const { tenant, endpoint, identity, kind, reservedAt } = wanted
+    const sql = 'SELECT * FROM adit_names WHERE tenant = $1 AND endpoint = $2'
+    const [held] = await query(sql, tenant, endpoint)
+    const found = held && reservationOf(held)
+    if (found !== undefined && found.identity !== identity) {
+      return refused({ ok: false, code: 'name-taken', reservation: found })
+    }
+    const limit = found === undefined ? await this.#limitReached(query, wanted) : undefined
+    if (limit !== undefined) return refused({ ok: false, code: 'limit-reached', limit })
+    const port = (await isPortFree(query, wanted)) ? wanted.port : found?.port
+    const [row] = await query(
+      `INSERT INTO adit_names (tenant, endpoint, identity, kind, port, reserved_at)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (tenant, endpoint) DO UPDATE SET kind = excluded.kind, port = excluded.port
+         RETURNING *`,
+      tenant,
+      endpoint,
+      identity,
+      kind,
+      port ?? null,
+      reservedAt,
+    )
+    const reservation = reservationOf(row as SqlRow) // it was just written
+    return {
+      result: { ok: true, isNew: found === undefined, reservation },
+      change: { tenant, key: endpoint, row },
+    }
+  }
+
+  async #limitReached(
+    query: Query,
+    { tenant, identity }: Reservation,
+  ): Promise<number | undefined> {
+    const { maxPerIdentity, maxTotal } = this.#limits
+    const [own] = await query(
+      'SELECT count(*) AS n FROM adit_names WHERE tenant = $1 AND identity = $2',
+      tenant,
+      identity,
+    )
+    if (Number(own?.['n']) >= maxPerIdentity) return maxPerIdentity
+    const [all] = await query('SELECT count(*) AS n FROM adit_names')
+    return Number(all?.['n']) >= maxTotal ? maxTotal : undefined
+  }
+}
+
+async function isPortFree(query: Query, { tenant, endpoint, port }: Reservation): Promise<boolean> {
+  if (port === undefined) return true
+  const [owner] = await query('SELECT tenant, endpoint FROM adit_names WHERE port = $1', port)
+  return owner === undefined || (owner['tenant'] === tenant && owner['endpoint'] === endpoint)
+}
+
+function refused(result: ReserveOutcome): Changed<ReserveOutcome> {
+  return { result, change: undefined }
+}

@@ -1,0 +1,117 @@
+import type { Postgres } from './postgres.ts'
+import { StoreError, isStoreError } from './store-error.ts'
+
+/**
+ * The tables of the cluster's database for what must last, as steps from nothing to now. A step that was
+ * released is never edited. Times are ms since the epoch. A node of the previous minor version works beside this
+ * one: a step only adds, or it raises OLDEST.
+ *
+ * `adit_revisions` has one row for `tokens` and one for `names`, and every transaction that changes one of these
+ * tables locks its row first. So there is one order of changes, limits are counted with nothing in between, and
+ * a server sees by two numbers that nothing has changed. `adit_changes` has what each revision changed; a key
+ * that is null stands for everything.
+ */
+const STEPS: readonly string[] = [
+  `
+  CREATE TABLE adit_revisions (
+    part     text PRIMARY KEY,
+    revision bigint NOT NULL,
+    stamp    bigint NOT NULL
+  );
+  CREATE TABLE adit_changes (
+    part     text NOT NULL,
+    revision bigint NOT NULL,
+    stamp    bigint NOT NULL,
+    tenant   text,
+    key      text,
+    PRIMARY KEY (part, revision)
+  );
+  WITH made AS (
+    INSERT INTO adit_revisions
+      SELECT part, 0, floor(random() * 9007199254740991)::bigint
+        FROM unnest(ARRAY['tokens', 'names']) AS part
+      RETURNING part, revision, stamp
+  )
+  INSERT INTO adit_changes (part, revision, stamp) SELECT part, revision, stamp FROM made;
+
+  CREATE TABLE adit_tokens (
+    id          text PRIMARY KEY,
+    hash        text NOT NULL,
+    identity    text NOT NULL,
+    name        text NOT NULL,
+    tenant      text NOT NULL,
+    rights      text NOT NULL,
+    endpoints   text NOT NULL,
+    created_at  bigint NOT NULL,
+    expires_at  bigint,
+    revoked_at  bigint,
+    last_use_at bigint
+  );
+
+  CREATE TABLE adit_names (
+    tenant      text NOT NULL,
+    endpoint    text NOT NULL,
+    identity    text NOT NULL,
+    kind        text NOT NULL,
+    port        integer UNIQUE,
+    reserved_at bigint NOT NULL,
+    PRIMARY KEY (tenant, endpoint)
+  );
+  CREATE INDEX adit_names_of_identity ON adit_names (tenant, identity);
+
+  CREATE TABLE adit_audit (
+    seq    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    writer bigint NOT NULL,
+    number bigint NOT NULL,
+    at     bigint NOT NULL,
+    event  text NOT NULL,
+    fields text NOT NULL,
+    UNIQUE (writer, number)
+  );
+  CREATE INDEX adit_audit_by_event ON adit_audit (event, seq);
+  CREATE TABLE adit_audit_deleted (
+    event text PRIMARY KEY,
+    count bigint NOT NULL
+  );
+  `,
+]
+
+/** The fewest steps that a program must know to work with the tables of this one. */
+const OLDEST = 1
+
+/** Key of the lock under which one server takes the steps: "adit". */
+const LOCK = 0x61646974
+
+/**
+ * Brings the tables up to date, or leaves them alone where that is done.
+ *
+ * @throws {StoreError} STORE_NEWER when this program is too old for them.
+ */
+export async function prepareTables(postgres: Postgres): Promise<void> {
+  if ((await stepsOf(postgres)) >= STEPS.length) return
+  await postgres.transaction(async (query) => {
+    await query('SELECT pg_advisory_xact_lock($1)', LOCK)
+    await query(
+      'CREATE TABLE IF NOT EXISTS adit_schema (steps integer NOT NULL, oldest integer NOT NULL)',
+    )
+    const [row] = await query('SELECT steps FROM adit_schema')
+    // Another server may have taken them meanwhile.
+    for (const step of STEPS.slice(Number(row?.['steps'] ?? 0))) await query(step)
+    await query('DELETE FROM adit_schema')
+    await query('INSERT INTO adit_schema VALUES ($1, $2)', STEPS.length, OLDEST)
+  })
+}
+
+async function stepsOf(postgres: Postgres): Promise<number> {
+  try {
+    const [row] = await postgres.query('SELECT steps, oldest FROM adit_schema')
+    if (Number(row?.['oldest'] ?? 0) > STEPS.length) {
+      const message = `${postgres.name} is in version ${row?.['steps']}, this program knows ${STEPS.length}`
+      throw new StoreError('STORE_NEWER', message)
+    }
+    return Number(row?.['steps'] ?? 0)
+  } catch (error) {
+    if (isStoreError(error, 'STORE_EMPTIED')) return 0
+    throw error
+  }
+}
