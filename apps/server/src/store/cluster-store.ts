@@ -28,10 +28,17 @@ import { SqliteAuditLog } from './sqlite-audit-log.ts'
 import { SqliteReservationStore } from './sqlite-reservation-store.ts'
 import { SqliteTokenStore } from './sqlite-token-store.ts'
 import { type Store, STORE_FILE } from './store.ts'
-import { isStoreError } from './store-error.ts'
+import { isStoreError, type StoreErrorCode } from './store-error.ts'
 
 /** Name of the file in the data directory; STORE_FILE stays what it was before the server joined a cluster. */
 export const CLUSTER_FILE = 'adit-cluster.db'
+
+/** With these the server does not start: they stay so until a person changes something. */
+const FINAL: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>([
+  'STORE_NEWER',
+  'STORE_REFUSED',
+  'STORE_TOO_OLD',
+])
 
 /** How long the audit log, the use of tokens and the served endpoints wait to be written together, ms. */
 const FLUSH_MS = 1_000
@@ -165,8 +172,7 @@ class ClusterStore implements Store {
     try {
       await this.read()
     } catch (error) {
-      const isWrong = isStoreError(error, 'STORE_REFUSED') || isStoreError(error, 'STORE_NEWER')
-      if (isWrong || !isStoreError(error)) throw error
+      if (!isStoreError(error) || FINAL.has(error.code)) throw error
       const { code, message, hint } = error
       this.#parts.logger.error(
         { code, why: message, hint },

@@ -1,10 +1,9 @@
 import type { Postgres } from './postgres.ts'
-import { StoreError, isStoreError } from './store-error.ts'
+import { StoreError } from './store-error.ts'
 
 /**
  * The tables of the cluster's database for what must last, as steps from nothing to now. A step that was
- * released is never edited. Times are ms since the epoch. A node of the previous minor version works beside this
- * one: a step only adds, or it raises OLDEST.
+ * released is never edited. Times are ms since the epoch.
  *
  * `adit_revisions` has one row for `tokens` and one for `names`, and every transaction that changes one of these
  * tables locks its row first. So there is one order of changes, limits are counted with nothing in between, and
@@ -76,42 +75,24 @@ const STEPS: readonly string[] = [
   `,
 ]
 
-/** The fewest steps that a program must know to work with the tables of this one. */
-const OLDEST = 1
-
-/** Key of the lock under which one server takes the steps: "adit". */
-const LOCK = 0x61646974
+/** Name of these tables among the parts of the program that have tables there. */
+const PART = 'store'
 
 /**
  * Brings the tables up to date, or leaves them alone where that is done.
  *
- * @throws {StoreError} STORE_NEWER when this program is too old for them.
+ * @throws {StoreError} STORE_NEWER when this program is too old for them, STORE_TOO_OLD when the database is.
  */
 export async function prepareTables(postgres: Postgres): Promise<void> {
-  if ((await stepsOf(postgres)) >= STEPS.length) return
-  await postgres.transaction(async (query) => {
-    await query('SELECT pg_advisory_xact_lock($1)', LOCK)
-    await query(
-      'CREATE TABLE IF NOT EXISTS adit_schema (steps integer NOT NULL, oldest integer NOT NULL)',
-    )
-    const [row] = await query('SELECT steps FROM adit_schema')
-    // Another server may have taken them meanwhile.
-    for (const step of STEPS.slice(Number(row?.['steps'] ?? 0))) await query(step)
-    await query('DELETE FROM adit_schema')
-    await query('INSERT INTO adit_schema VALUES ($1, $2)', STEPS.length, OLDEST)
-  })
-}
-
-async function stepsOf(postgres: Postgres): Promise<number> {
+  // Only a server of a cluster needs it.
+  const { isClusterError, migrateSchema } = await import('@proj/cluster')
+  // Each statement has a limit of its own.
+  const { signal } = new AbortController()
   try {
-    const [row] = await postgres.query('SELECT steps, oldest FROM adit_schema')
-    if (Number(row?.['oldest'] ?? 0) > STEPS.length) {
-      const message = `${postgres.name} is in version ${row?.['steps']}, this program knows ${STEPS.length}`
-      throw new StoreError('STORE_NEWER', message)
-    }
-    return Number(row?.['steps'] ?? 0)
+    await postgres.session(async (sql) => await migrateSchema(sql, PART, STEPS, signal))
   } catch (error) {
-    if (isStoreError(error, 'STORE_EMPTIED')) return 0
-    throw error
+    if (!isClusterError(error)) throw error
+    const code = error.code === 'CLUSTER_SCHEMA_NEWER' ? 'STORE_NEWER' : 'STORE_TOO_OLD'
+    throw new StoreError(code, `${postgres.name}: ${error.message}`)
   }
 }

@@ -2,7 +2,8 @@
  * The database of a cluster: a few connections to PostgreSQL, with limits for every wait. Each error is a
  * StoreError that names the host and the database; none has the URL, which contains a password.
  */
-import type { Client, Pool, PoolClient } from 'pg'
+import type { SqlRunner } from '@proj/cluster'
+import type { Client, Pool, PoolClient, QueryResult } from 'pg'
 
 import type { SqlRow, SqlValue } from './database.ts'
 import { StoreError, type StoreErrorCode } from './store-error.ts'
@@ -141,6 +142,16 @@ export class Postgres {
     return await this.#transaction(BEGIN_READING, work)
   }
 
+  /** Runs work on a connection of its own, which may fail in a transaction and is closed afterwards. */
+  async session<T>(work: (sql: SqlRunner) => Promise<T>): Promise<T> {
+    const connection = await this.#connect()
+    try {
+      return await work(connection.runner)
+    } finally {
+      connection.release({ isKept: false })
+    }
+  }
+
   /**
    * Listens for hints of other servers, if it does not yet. Hints may be lost, and a pooler in front of the
    * database may swallow all of them.
@@ -251,10 +262,33 @@ class Connection {
     }
   }
 
-  /** Gives it back; a lost one is closed. */
-  release(): void {
+  /** The same for tables that several parts of the program make. */
+  get runner(): SqlRunner {
+    return {
+      run: async (text, _signal, values) => await this.#runAll(text, values),
+      literal: (text) => this.#client.escapeLiteral(text),
+    }
+  }
+
+  /** Gives it back; a lost one is closed, and one that is not kept. */
+  release({ isKept = true }: { readonly isKept?: boolean } = {}): void {
     this.#client.off('error', this.#onError)
-    this.#client.release(this.#isLost)
+    this.#client.release(this.#isLost || !isKept)
+  }
+
+  async #runAll(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<readonly (readonly SqlRow[])[]> {
+    try {
+      const found: QueryResult<SqlRow> | QueryResult<SqlRow>[] = await this.#client.query<SqlRow>(
+        text,
+        values === undefined ? undefined : [...values],
+      )
+      return Array.isArray(found) ? found.map(({ rows }) => rows) : [found.rows]
+    } catch (error) {
+      throw explained(error, this.#database)
+    }
   }
 
   readonly #onError = (): void => {

@@ -36,6 +36,7 @@ const USAGE: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>([
   'STORE_NEWER',
   'STORE_NOT_EMPTY',
   'STORE_REFUSED',
+  'STORE_TOO_OLD',
   'STORE_UNUSABLE',
 ])
 

@@ -13,6 +13,7 @@ export type StoreErrorCode =
   | 'STORE_NOT_EMPTY'
   | 'STORE_READ_ONLY'
   | 'STORE_REFUSED'
+  | 'STORE_TOO_OLD'
   | 'STORE_UNAVAILABLE'
   | 'STORE_UNUSABLE'
 
@@ -36,6 +37,7 @@ export const STORE_HINTS: Readonly<Record<StoreErrorCode, string>> = Object.free
     'let cluster.database_url name the primary: a standby, or a database that is set to read only, takes no changes',
   STORE_REFUSED:
     'check user, password, name and TLS of the database in cluster.database_url, and the rights of the user',
+  STORE_TOO_OLD: 'use PostgreSQL 13 or newer',
   STORE_UNAVAILABLE:
     'check that the database in cluster.database_url runs and can be reached from here, then try again',
   STORE_UNUSABLE: 'make it a directory the server may write to, or name another data_dir',

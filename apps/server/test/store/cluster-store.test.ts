@@ -271,13 +271,10 @@ describe('a database that is not the one of before', () => {
 test('tables of a version that this program is too old for end the start with 2', async () => {
   const url = await postgres().createDatabase()
   await storeNode({ url })
-  // One that only adds is no reason.
-  await postgres().query(url, 'UPDATE adit_schema SET steps = 7')
-  await storeNode({ url })
-  await postgres().query(url, 'UPDATE adit_schema SET oldest = 7')
+  await postgres().query(url, `UPDATE adit_schema SET version = 7 WHERE part = 'store'`)
   await expect(storeNode({ url })).rejects.toMatchObject({
     exitCode: 2,
-    message: expect.stringMatching(/is in version 7, this program knows \d \(STORE_NEWER\)$/),
+    message: expect.stringMatching(/store has version 7, this program knows \d \(STORE_NEWER\)$/),
   })
 })
 
