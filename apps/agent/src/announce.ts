@@ -1,8 +1,8 @@
 import { formatBindNotes, formatTable, jsonLine, type TextOutput } from '@proj/program-kit'
 import { escapeUnprintable } from '@proj/config'
-import { formatServiceAddress } from '@proj/config/address'
 import type { Agent, Consumer } from '@proj/tunnel'
 
+import { formatListenerAddr } from './listeners/listener-addr.ts'
 import { SOFTWARE } from './version.ts'
 import type { RunningConfig, RunningListener } from './running-config.ts'
 import { formatOthers } from './status/format-others.ts'
@@ -84,7 +84,7 @@ export async function noteBinds(
 /** A row for each address: endpoint, address, service. Behind them, that other agents serve it too. */
 function listenerRows({ setting, made }: RunningListener): string[][] {
   const { endpoint, others } = made.listener
-  const service = formatServiceAddress(setting.addr)
+  const service = formatListenerAddr(setting.addr)
   const rows = visitorAddresses(made.listener).map((address, index) => [
     index === 0 ? endpoint : '',
     address,

@@ -3,9 +3,11 @@ import {
   type Invocation,
   runCommandLine,
   type Surroundings,
+  UserError,
 } from '@proj/program-kit'
+import { isTunnelError } from '@proj/tunnel'
 
-import { argumentsOf } from './commands/arguments.ts'
+import { argumentsOf, hasMadeUpName } from './commands/arguments.ts'
 import { pikoFiles } from './commands/piko-files.ts'
 import { commands, type OwnCommands } from './commands/commands.ts'
 import { runConnectCommand } from './commands/connect-commands.ts'
@@ -19,8 +21,19 @@ import { COMMIT, SOFTWARE } from './version.ts'
 /** Address of the JSON Schema of the configuration file. */
 export const SCHEMA_ID = 'https://adit.example/schema/agent.json'
 
-/** The program `adit`, from its command line to its exit code. */
-export async function run(around: Surroundings, origin: ProcessOrigin): Promise<number> {
+/** Most names that are made up for one start. */
+const MAX_NAMES = 5
+
+/**
+ * The program `adit`, from its command line to its exit code.
+ *
+ * @param attempt - how many names that were made up are taken.
+ */
+export async function run(
+  around: Surroundings,
+  origin: ProcessOrigin,
+  attempt = 0,
+): Promise<number> {
   return await runCommandLine<AgentTree, OwnCommands>(
     {
       software: SOFTWARE,
@@ -30,11 +43,25 @@ export async function run(around: Surroundings, origin: ProcessOrigin): Promise<
       schemaId: SCHEMA_ID,
       piko: pikoFiles(settings),
       defaultFile: defaultFileOf('adit'),
-      argumentsOf,
-      run: async (invocation) => await runOwn(invocation, origin),
+      argumentsOf: (command) => argumentsOf(command, { folder: around.cwd, attempt }),
+      run: async (invocation) => {
+        try {
+          return await runOwn(invocation, origin)
+        } catch (error) {
+          const isMadeUp = hasMadeUpName(invocation.command) && attempt + 1 < MAX_NAMES
+          if (!isMadeUp || !isNameTaken(error)) throw error
+          return await run(around, origin, attempt + 1)
+        }
+      },
     },
     around,
   )
+}
+
+/** Whether the server rejected the name because another identity has it. */
+function isNameTaken(error: unknown): boolean {
+  const cause = error instanceof UserError ? error.cause : error
+  return isTunnelError(cause, 'TUNNEL_NAME_TAKEN') || isTunnelError(cause, 'TUNNEL_NAME_IN_USE')
 }
 
 async function runOwn(

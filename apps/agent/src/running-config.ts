@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 
 import { sameSettings } from '@proj/config'
-import type { TlsOptions } from '@proj/dialer'
 import type { InheritedSockets } from '@proj/portcheck'
 import type { Agent, Consumer, Logger } from '@proj/tunnel'
 import {
@@ -17,7 +16,7 @@ import type { AccessSettings } from './access/access-settings.ts'
 import type { HandedAgentSocket, HandedUnixSockets } from './access/handed-unix-sockets.ts'
 import type { LocalBind } from './access/local-bind.ts'
 import { ServiceListener } from './listeners/service-listener.ts'
-import { serviceTls } from './listeners/service-tls.ts'
+import { NO_PARTS, type ServiceParts, serviceParts } from './listeners/service-parts.ts'
 import { openBinds } from './access/open-binds.ts'
 import type { AgentSettings } from './settings.ts'
 
@@ -100,16 +99,19 @@ export class RunningConfig {
         const running = kept.find((one) => sameSettings(one.setting, setting))
         // Hashing passwords takes a while: what runs goes on meanwhile.
         if (running !== undefined) return { setting, running }
-        const [visitors, tls] = await Promise.all([policyOf(setting.visitors), serviceTls(setting)])
-        return { setting, visitors, tls }
+        const [visitors, parts] = await Promise.all([
+          policyOf(setting.visitors),
+          serviceParts(setting),
+        ])
+        return { setting, visitors, parts }
       }),
     )
     await Promise.all(
       this.#listeners.filter((one) => !kept.includes(one)).map(({ made }) => made.listener.close()),
     )
     this.#listeners = next.map(
-      ({ setting, running, visitors, tls }) =>
-        running ?? { setting, made: this.#startListener(setting, visitors, tls) },
+      ({ setting, running, visitors, parts }) =>
+        running ?? { setting, made: this.#startListener(setting, visitors, parts) },
     )
   }
 
@@ -226,14 +228,14 @@ export class RunningConfig {
   #startListener(
     setting: RunningListener['setting'],
     visitors: VisitorPolicy | undefined,
-    tls: TlsOptions | undefined,
+    parts: ServiceParts = NO_PARTS,
   ): ServiceListener {
     const { agent, logger, isEnding } = this.#parts
     const made = new ServiceListener(
       agent,
       setting,
       visitors,
-      tls,
+      parts,
       this.#gateParts,
       logger,
       isEnding,

@@ -13,7 +13,6 @@ import {
   type Resolved,
   secret,
   secretUrl,
-  serviceAddress,
   setting,
   sourceAddress,
   text,
@@ -26,6 +25,7 @@ import { VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-settings-rules.ts'
 import { publicAdminIsNoticed } from './admin/admin-rules.ts'
 import { ACCESS_SETTINGS } from './access/access-settings.ts'
+import { isFolder, listenerAddr } from './listeners/listener-addr.ts'
 import { RULE_SETTINGS, rulesCanBeFollowed } from './listeners/rules/rule-settings.ts'
 import { SERVICE_TLS_SETTINGS, serviceTlsIsUsed } from './listeners/service-tls.ts'
 
@@ -124,9 +124,14 @@ export const settings = defineSettings({
           required: true,
           description: 'Name that visitors use.',
         }),
-        addr: setting(serviceAddress(), {
+        addr: setting(listenerAddr(), {
           required: true,
-          description: 'Address of the service; https:// in front of it for a service with TLS.',
+          description:
+            'Address of the service, with https:// in front for one with TLS; or a folder, whose files are served.',
+        }),
+        listing: setting(boolean(), {
+          default: 'false',
+          description: 'List folders that have no index.html, where addr is a folder.',
         }),
         tls: SERVICE_TLS_SETTINGS,
         ...RULE_SETTINGS,
@@ -258,6 +263,20 @@ export const settings = defineSettings({
     },
     function* httpRulesFit({ listeners }) {
       yield* rulesCanBeFollowed(listeners)
+    },
+    function* foldersFit({ listeners }) {
+      for (const [index, { addr, protocol, listing }] of listeners.entries()) {
+        const key = `listeners[${index}]`
+        if (listing && !isFolder(addr)) {
+          yield { key: `${key}.listing`, message: 'it is for a folder, and addr is a service' }
+        }
+        if (protocol === 'tcp' && isFolder(addr)) {
+          yield {
+            key: `${key}.addr`,
+            message: 'a folder is served over HTTP: it needs protocol http',
+          }
+        }
+      }
     },
     function* publicPortIsForTcp({ listeners }) {
       const seen = new Set<number>()

@@ -1,3 +1,5 @@
+import { hostname } from 'node:os'
+
 import {
   EXIT,
   UserError,
@@ -7,6 +9,7 @@ import {
 } from '@proj/program-kit'
 
 import type { OwnCommands } from './commands.ts'
+import { madeUpName } from './made-up-name.ts'
 
 /** Flags of `adit http` and `adit tcp` for visitors; `tcp` has no users. */
 interface VisitorFlags {
@@ -17,31 +20,46 @@ interface VisitorFlags {
   readonly visitorPasswordFile?: string | undefined
 }
 
+/** Flags of `adit http` for a service with TLS. */
+interface ServiceTlsFlags {
+  readonly serviceCa: string | undefined
+  readonly serviceName: string | undefined
+  readonly serviceCert: string | undefined
+  readonly serviceKey: string | undefined
+  readonly insecureService: boolean
+}
+
+/** What a made-up name depends on, besides the machine and the address. */
+export interface Naming {
+  /** The folder that the program was started in. */
+  readonly folder: string
+  /** How many names were taken. */
+  readonly attempt: number
+}
+
 /** Address of an access by default: a free port on loopback, which the program prints. */
 const DEFAULT_BIND = '127.0.0.1:0'
 
 /**
  * Turns the arguments of a command into settings. `start` has none: its settings are in files.
  *
+ * @param naming - what a made-up name depends on.
  * @throws {UserError} exit code 2 when they cannot be combined.
  */
-export function argumentsOf(command: ParsedCommand<OwnCommands>): ArgumentValues {
+export function argumentsOf(
+  command: ParsedCommand<OwnCommands>,
+  naming: Naming = { folder: '', attempt: 0 },
+): ArgumentValues {
   switch (command.name) {
     case 'http': {
-      const { endpoint, address } = command.args
+      const { endpoint, address } = publishedBy(command.args, naming)
       const visitors = visitorsOf(command.flags)
       const exclusive = command.flags.exclusive ? 'true' : undefined
       const { reuse, strictness } = command.flags
-      const { serviceCa, serviceName, serviceCert, serviceKey, insecureService } = command.flags
-      const tls = {
-        root_cas: serviceCa,
-        server_name: serviceName,
-        cert: serviceCert,
-        key: serviceKey,
-        insecure_skip_verify: insecureService ? 'true' : undefined,
-      }
+      const tls = serviceTlsOf(command.flags)
       const rules = { host_header: command.flags.hostHeader, cors: command.flags.cors }
-      const asked = { exclusive, reuse, strictness, tls, visitors, ...rules }
+      const listing = command.flags.listing ? 'true' : undefined
+      const asked = { listing, exclusive, reuse, strictness, tls, visitors, ...rules }
       const listener = { endpoint, addr: address, protocol: 'http', ...asked }
       return { listeners: [listener], accesses: [] }
     }
@@ -58,6 +76,20 @@ export function argumentsOf(command: ParsedCommand<OwnCommands>): ArgumentValues
     default:
       return {}
   }
+}
+
+/** Whether `adit http` was given an address and no name. */
+export function hasMadeUpName(command: ParsedCommand<OwnCommands>): boolean {
+  return command.name === 'http' && command.args.address === undefined
+}
+
+/** One argument alone is the address. */
+function publishedBy(
+  { endpoint, address }: { readonly endpoint: string; readonly address: string | undefined },
+  { folder, attempt }: Naming,
+): { readonly endpoint: string; readonly address: string } {
+  if (address !== undefined) return { endpoint, address }
+  return { endpoint: madeUpName([hostname(), folder, endpoint], attempt), address: endpoint }
 }
 
 function accessesOf(
@@ -88,6 +120,19 @@ function accessesOf(
       ? { endpoint: item, bind_addr: bindAddr, ...policy }
       : { endpoint: item.slice(0, at), bind_addr: item.slice(at + 1), ...policy }
   })
+}
+
+/** Undefined without any of the flags. */
+function serviceTlsOf(flags: ServiceTlsFlags): ArgumentValue | undefined {
+  const { serviceCa, serviceName, serviceCert, serviceKey, insecureService } = flags
+  const given = {
+    root_cas: serviceCa,
+    server_name: serviceName,
+    cert: serviceCert,
+    key: serviceKey,
+    insecure_skip_verify: insecureService ? 'true' : undefined,
+  }
+  return Object.values(given).some((value) => value !== undefined) ? given : undefined
 }
 
 function visitorsOf(flags: VisitorFlags): ArgumentValue | undefined {

@@ -58,16 +58,24 @@ const RUNNING = ['connect', 'admin', 'log', 'live', 'upgrade', 'drain', 'grace_p
 
 const ownCommands = {
   http: {
-    description: 'Publishes an HTTP service.',
+    description: 'Publishes an HTTP service, or the files of a folder.',
     args: {
-      endpoint: argument(endpointName(), { description: 'Name that visitors use.' }),
+      endpoint: argument(text(), {
+        description: 'Name that visitors use; when it is left out, one is made up.',
+      }),
       address: argument(textOf(LISTENER.addr.type), {
-        description: 'Address of the service: 3000, host:3000, https://host:8443, unix:/path.',
+        description:
+          'Address of the service: 3000, host:3000, https://host:8443, unix:/path; or a folder: ./site.',
+        optional: true,
       }),
     },
     flags: {
       ...LISTENER_FLAGS,
       ...SERVICE_TLS_FLAGS,
+      listing: setting(boolean(), {
+        default: 'false',
+        description: 'List folders that have no index.html.',
+      }),
       hostHeader: setting(textOf(LISTENER.hostHeader.type), {
         description:
           'Host that the service gets: keep, that of the visitor, the default; service, that of its address; or a name.',
@@ -91,6 +99,8 @@ const ownCommands = {
     settings: RUNNING,
     examples: [
       'adit http web 3000',
+      'adit http 3000',
+      'adit http web ./site',
       'adit http web 10.0.0.5:8080 --connect.url https://tunnel.example.com',
       'adit http web 5173 --host-header service',
       'adit http web https://localhost:8443 --service-ca ./ca.pem',

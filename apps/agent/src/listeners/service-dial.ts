@@ -1,8 +1,10 @@
 /** How the agent connects to a service of a listener. */
 import type { Socket } from 'node:net'
 
-import { formatSourceAddress, type ServiceAddress, type SourceAddress } from '@proj/config/address'
+import { formatSourceAddress, type SourceAddress } from '@proj/config/address'
 import { dial, type DialOptions, type Endpoint, type TlsOptions } from '@proj/dialer'
+
+import { isFolder, type ListenerAddr } from './listener-addr.ts'
 
 /** The settings of a listener that say how its services are reached. */
 interface DialSettings {
@@ -16,12 +18,17 @@ export interface ServiceDial {
   readonly connect: Omit<DialOptions, 'signal'>
 }
 
-/** @param tls - how TLS is made, for an address with `https://`. */
+/**
+ * @param addr - for a folder nothing is dialed: its connections are made in memory.
+ * @param tls - how TLS is made, for an address with `https://`.
+ */
 export function serviceDial(
-  { address, tls: hasTls }: ServiceAddress,
+  addr: ListenerAddr,
   { timeoutMs, bindAddr }: DialSettings,
   tls: TlsOptions | undefined,
 ): ServiceDial {
+  if (isFolder(addr)) return { service: { path: addr.folder }, connect: {} }
+  const { address, tls: hasTls } = addr
   const isUnix = address.kind === 'unix'
   const family = isUnix || address.family === 'both' ? undefined : address.family
   return {

@@ -1,11 +1,12 @@
-import { formatServiceAddress } from '@proj/config/address'
-import { isDialError, type TlsOptions } from '@proj/dialer'
+import { isDialError } from '@proj/dialer'
 import { type Agent, forward, type Listener, type Logger } from '@proj/tunnel'
 import { Traffic } from '@proj/tunnel/io'
 import type { GateParts, VisitorPolicy } from '@proj/auth'
 
 import { formatOthers } from '../status/format-others.ts'
 import { enforcement } from './enforcement.ts'
+import { formatListenerAddr, isFolder } from './listener-addr.ts'
+import type { ServiceParts } from './service-parts.ts'
 import { hasRules } from './rules/rule-settings.ts'
 import { ruledServices } from './rules/ruled-services.ts'
 import { serviceDial } from './service-dial.ts'
@@ -40,7 +41,7 @@ export class ServiceListener {
 
   /**
    * @param visitors - the rules for visitors, with password hashes in place of passwords.
-   * @param tls - how TLS to the service is made; undefined: none.
+   * @param parts - what its service needs of files.
    * @param gateParts - shared by all gates of this agent.
    * @param isEnding - whether this process leaves the server. Default: it does not.
    */
@@ -48,14 +49,14 @@ export class ServiceListener {
     agent: Agent,
     settings: ListenerSettings,
     visitors: VisitorPolicy | undefined,
-    tls: TlsOptions | undefined,
+    parts: ServiceParts,
     gateParts: GateParts,
     logger: Logger,
     isEnding: () => boolean = () => false,
   ) {
     const { endpoint } = settings
-    const addr = formatServiceAddress(settings.addr)
-    const own = serviceDial(settings.addr, settings, tls)
+    const addr = formatListenerAddr(settings.addr)
+    const own = serviceDial(settings.addr, settings, parts.tls)
     const failed = (code: string | undefined, message: string, hint: string | undefined): void => {
       this.lastFailure = {
         code,
@@ -68,7 +69,10 @@ export class ServiceListener {
       failed(isDialError(error) ? error.code : undefined, message, hint)
       logger.warn({ endpoint, service, err: error, hint }, 'service not reached')
     }
-    const ruled = hasRules(settings) ? ruledServices(settings, tls, notReached) : undefined
+    const folder = isFolder(settings.addr) ? parts.folders.get(settings.addr.folder) : undefined
+    const inside = hasRules(settings)
+      ? ruledServices(settings, parts, notReached)
+      : folder && (() => folder.connect())
     this.listener = forward(agent, endpoint, {
       kind: settings.protocol,
       ...own,
@@ -76,7 +80,7 @@ export class ServiceListener {
       exclusive: settings.exclusive,
       ...(settings.reuse !== undefined && { reuse: settings.reuse }),
       ...(settings.strictness !== undefined && { strictness: settings.strictness }),
-      ...enforcement(settings, visitors, gateParts, ruled),
+      ...enforcement(settings, visitors, gateParts, inside),
       ...(settings.proxyProtocol !== 'none' && { proxyProtocol: settings.proxyProtocol }),
       traffic: this.traffic,
       onStreamClosed: (bytes, record) => {
@@ -84,7 +88,8 @@ export class ServiceListener {
       },
       onServiceError: notReached,
       onNoAnswer: (sent) => {
-        if (settings.addr.tls || Date.now() - this.#askedAt < ASK_AGAIN_MS) return
+        const isKnown = settings.addr.tls || folder !== undefined
+        if (isKnown || Date.now() - this.#askedAt < ASK_AGAIN_MS) return
         this.#askedAt = Date.now()
         const expected = sent === 'tls-alert' ? Promise.resolve(true) : speaksTls(own)
         void expected.then((isTls) => {

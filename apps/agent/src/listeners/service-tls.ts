@@ -1,8 +1,8 @@
 /** TLS between the agent and a service whose `addr` begins with `https://`. */
 import { boolean, path, type RuleProblem, setting, text } from '@proj/config'
-import type { ServiceAddress } from '@proj/config/address'
 import type { TlsOptions } from '@proj/dialer'
 
+import type { ListenerAddr } from './listener-addr.ts'
 import { readPem } from '../connect/read-pem.ts'
 
 /** The settings of a listener for TLS to its service. */
@@ -23,9 +23,9 @@ export const SERVICE_TLS_SETTINGS = {
 
 interface ServiceTlsSettings {
   readonly endpoint: string
-  readonly addr: ServiceAddress
+  readonly addr: ListenerAddr
   readonly protocol: 'http' | 'tcp'
-  readonly routes: readonly { readonly addr: ServiceAddress | undefined }[]
+  readonly routes: readonly { readonly addr: ListenerAddr | undefined }[]
   readonly tls: {
     readonly rootCas: string | undefined
     readonly cert: string | undefined

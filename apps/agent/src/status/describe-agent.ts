@@ -1,4 +1,3 @@
-import { formatServiceAddress } from '@proj/config/address'
 import type { Agent, Consumer, ServerConnection } from '@proj/tunnel'
 import type { Traffic } from '@proj/tunnel/io'
 
@@ -13,6 +12,7 @@ import type {
   ListenerStatus,
   TrafficStatus,
 } from '@proj/program-kit'
+import { formatListenerAddr } from '../listeners/listener-addr.ts'
 import type { ConnectionMonitor } from '../connect/connection-monitor.ts'
 import type { RunningAccess, RunningConfig, RunningListener } from '../running-config.ts'
 
@@ -136,7 +136,7 @@ function describeListener({ setting, made }: RunningListener): ListenerStatus {
   return {
     endpoint: listener.endpoint,
     kind: listener.kind,
-    service: formatServiceAddress(setting.addr),
+    service: formatListenerAddr(setting.addr),
     urls: listener.urls,
     state: listener.online ? 'online' : 'offline',
     ...(listener.others.agents > 0 && { others: listener.others }),

@@ -42,13 +42,28 @@ test.for([
   [['http', 'web', '3000', '--reuse', 'often'], 'never, safe, always'],
   [['http', 'web', '3000', '--strictness', 'some'], 'lenient, strict'],
   [['tcp', 'pg', '5432', '--public-port', '0'], 'a port such as 9901, or any'],
-  [['http', 'web', 'localhost'], 'an address such as 3000, localhost:3000'],
+  [['http', 'web', 'localhost'], 'an address such as 3000, host:3000'],
   [['access', 'pg', '--socket-mode', '999'], 'permissions in octal, such as 0660'],
 ] as const)('%j is refused by the flag or argument, with what is allowed', ([argv, allowed]) => {
   const line = parseCommandLine(commands, { argv, env: {}, cwd: '/' })
   expect(line).toMatchObject({
     kind: 'error',
     problems: [{ severity: 'error', allowed: expect.stringContaining(allowed) }],
+  })
+})
+
+test('the flags for a service with TLS, its Host and CORS are settings of its listener', () => {
+  const flags = ['--service-ca', '/ca.pem', '--service-name', 'in.example', '--insecure-service']
+  const rules = ['--host-header', 'service', '--cors', 'https://a.example', '--listing']
+  expect(asSettings('http', 'web', 'https://localhost', ...flags, ...rules)).toMatchObject({
+    listeners: [
+      {
+        tls: { root_cas: '/ca.pem', server_name: 'in.example', insecure_skip_verify: 'true' },
+        host_header: 'service',
+        cors: ['https://a.example'],
+        listing: 'true',
+      },
+    ],
   })
 })
 

@@ -19,8 +19,9 @@ help: adit help
     ],
     [
       ['http', 'web'],
-      `error: the argument address is missing: Address of the service: 3000, host:3000, unix:/path.
-help: adit help http
+      `error: argument addr: listeners[0].addr: address "web": the port is missing
+  allowed: an address such as 3000, host:3000, unix:/path, http://host:3000 or https://host; or a folder: ./site, /srv/site
+  hint: write web:8080
 `,
     ],
     [
@@ -31,15 +32,14 @@ help: adit help http
     ],
     [
       ['http', 'a/b', '3000'],
-      `error: argument endpoint: "a/b" is not allowed here
+      `error: argument endpoint: listeners[0].endpoint: "a/b" is not allowed here
   allowed: a name without space and slash
-help: adit help http
 `,
     ],
     [
       ['tcp', 'pg', 'host:port'],
       `error: argument address: address "host:port": "port" is not a port
-  allowed: an address such as 3000, localhost:3000, [::1]:3000, host:3000 or unix:/path
+  allowed: an address such as 3000, host:3000, unix:/path, http://host:3000 or https://host; or a folder: ./site, /srv/site
   hint: a port is a whole number from 0 to 65535
 help: adit help tcp
 `,
@@ -124,7 +124,7 @@ accesses:
       hint: did you mean connect.connections?
     error: /adit.yaml:7:15: listeners[1].endpoint: web is listed twice
     error: /adit.yaml:8:11: listeners[1].addr: address "70000": "70000" is not a port
-      allowed: an address such as 3000, host:3000, unix:/path, http://host:3000 or https://host
+      allowed: an address such as 3000, host:3000, unix:/path, http://host:3000 or https://host; or a folder: ./site, /srv/site
       hint: a port is a whole number from 0 to 65535
     error: /adit.yaml:9:15: listeners[1].protocol: "udp" is not one of the choices
       allowed: http, tcp

@@ -10,7 +10,7 @@ import { Agent, type StreamRecord } from '@proj/tunnel'
 import { onTestFinished } from 'vitest'
 
 import { ServiceListener } from '../../src/listeners/service-listener.ts'
-import { serviceTls } from '../../src/listeners/service-tls.ts'
+import { serviceParts } from '../../src/listeners/service-parts.ts'
 import { type AgentSettings, settings } from '../../src/settings.ts'
 
 /** A stream of a listener, as its server has it. */
@@ -62,7 +62,7 @@ export async function served(
     agent,
     setting,
     await policyOf(setting.visitors),
-    await serviceTls(setting),
+    await serviceParts(setting),
     { checks: new PasswordChecks(), failures: new SourceLimiter(VISITOR_FAILURES) },
     logger,
   )

@@ -6,6 +6,7 @@ import { Agent } from '@proj/tunnel'
 import { expect, test } from 'vitest'
 
 import { ServiceListener } from '../../src/listeners/service-listener.ts'
+import { NO_PARTS } from '../../src/listeners/service-parts.ts'
 import { settings } from '../../src/settings.ts'
 
 async function load(listener: string) {
@@ -29,7 +30,7 @@ test.each([
   const [setting] = loaded.ok ? loaded.settings.listeners : []
   if (setting === undefined) throw new Error('the settings have problems')
   await using agent = new Agent({ url: 'http://127.0.0.1:1' })
-  await using made = new ServiceListener(agent, setting, undefined, undefined, gateParts, silent)
+  await using made = new ServiceListener(agent, setting, undefined, NO_PARTS, gateParts, silent)
     .listener
   const { reuse, strictness } = made
   expect({ reuse, strictness }).toEqual({ reuse: undefined, strictness: undefined, ...wishes })
@@ -51,7 +52,7 @@ test('an answer that the server has rejected is in the log of the agent, at leve
   if (setting === undefined) throw new Error('the settings have problems')
   const logger = new RecordingLogger()
   await using agent = new Agent({ url: 'http://127.0.0.1:1' })
-  await using made = new ServiceListener(agent, setting, undefined, undefined, gateParts, logger)
+  await using made = new ServiceListener(agent, setting, undefined, NO_PARTS, gateParts, logger)
     .listener
   made.emit('malformed', { endpoint: 'web', requestId: 'a-1', code: 'c', message: 'why' })
   expect(logger.records).toEqual([

@@ -1,7 +1,7 @@
 /** The rules of one listener, as they are applied to a request and to its answer. */
 import { STATUS_CODES } from 'node:http'
 
-import { formatHostPort, type ServiceAddress } from '@proj/config/address'
+import { formatHostPort } from '@proj/config/address'
 import {
   formatRequestHead,
   formatResponseHead,
@@ -9,6 +9,7 @@ import {
   type ResponseHead,
 } from '@proj/http1'
 
+import { isFolder, type ListenerAddr } from '../listener-addr.ts'
 import { changeHeaders, type HeaderVariables, withoutHeader } from './header-lines.ts'
 import {
   canonical,
@@ -26,7 +27,7 @@ import type { RuleSettings } from './rule-settings.ts'
 /** What a listener says of its rules and its service. */
 export type RuledListener = RuleSettings & {
   readonly endpoint: string
-  readonly addr: ServiceAddress
+  readonly addr: ListenerAddr
 }
 
 /** What becomes of a request. */
@@ -58,7 +59,7 @@ interface Route {
 /** Rules of a listener; one object for all of its streams. */
 export class HttpRules {
   /** Addresses of the services, by their number. */
-  readonly services: readonly ServiceAddress[]
+  readonly services: readonly ListenerAddr[]
   readonly #settings: RuledListener
   /** Those with the longest path first; the last one is that of the listener and fits every path. */
   readonly #routes: readonly Route[]
@@ -161,23 +162,23 @@ export class HttpRules {
 }
 
 function namesOf(
-  addr: ServiceAddress,
+  addr: ListenerAddr,
   hostHeader: string,
   prefixes: Pick<RuleSettings, 'stripPrefix' | 'addPrefix'>,
 ): ServiceNames {
   const scheme = addr.tls ? 'https' : 'http'
-  const { address } = addr
+  const address = isFolder(addr) ? undefined : addr.address
   const own =
-    address.kind === 'unix'
+    address?.kind !== 'tcp'
       ? 'localhost'
       : canonical(formatHostPort(address.host, address.port), scheme)
   const host = hostHeader === 'keep' ? undefined : hostHeader === 'service' ? own : hostHeader
   const authorities = host === undefined ? [] : [canonical(host, scheme), own]
   const isLocal =
     host !== undefined &&
-    address.kind === 'tcp' &&
+    address?.kind === 'tcp' &&
     /^(?:localhost|127\.0\.0\.1|::1)$/.test(address.host)
-  if (isLocal && address.kind === 'tcp') {
+  if (isLocal && address?.kind === 'tcp') {
     for (const name of ['localhost', '127.0.0.1', '::1']) {
       authorities.push(canonical(formatHostPort(name, address.port), scheme))
     }

@@ -5,11 +5,11 @@ import {
   objects,
   type Resolved,
   type RuleProblem,
-  serviceAddress,
   setting,
   text,
 } from '@proj/config'
 
+import { listenerAddr } from '../listener-addr.ts'
 import { headerLine } from './header-lines.ts'
 
 /** Most routes of a listener. */
@@ -61,7 +61,9 @@ export const RULE_SETTINGS = {
         required: true,
         description: 'Front of the path; the longest one that fits has the request.',
       }),
-      addr: setting(serviceAddress(), { description: 'Address of the service for it.' }),
+      addr: setting(listenerAddr(), {
+        description: 'Address of the service for it, or a folder.',
+      }),
       hostHeader: setting(hostHeader(), {
         description: 'Host that this service gets. Default: as host_header of the listener.',
       }),

@@ -1,10 +1,10 @@
 import type { Duplex } from 'node:stream'
 
-import { formatServiceAddress } from '@proj/config/address'
-import type { TlsOptions } from '@proj/dialer'
 import type { AnswerStrictness } from '@proj/tunnel'
 
+import type { ServiceParts } from '../service-parts.ts'
 import type { ServiceSubstitute } from '../enforcement.ts'
+import { formatListenerAddr, isFolder } from '../listener-addr.ts'
 import { connectService, serviceDial } from '../service-dial.ts'
 import { HttpRules, type RuledListener } from './http-rules.ts'
 import { RuledService } from './ruled-service.ts'
@@ -19,17 +19,19 @@ type RuledSettings = RuledListener &
  */
 export function ruledServices(
   settings: RuledSettings,
-  tls: TlsOptions | undefined,
+  { tls, folders }: ServiceParts,
   onError: (error: unknown, service: string) => void,
 ): ServiceSubstitute {
   const rules = new HttpRules(settings)
   const services = rules.services.map((addr) => ({
-    name: formatServiceAddress(addr),
+    name: formatListenerAddr(addr),
+    folder: isFolder(addr) ? folders.get(addr.folder) : undefined,
     ...serviceDial(addr, settings, tls),
   }))
   const dial = async (at: number, signal: AbortSignal): Promise<Duplex> => {
     const service = services[at]
     if (service === undefined) throw new RangeError(`there is no service ${at}`)
+    if (service.folder !== undefined) return service.folder.connect()
     try {
       return await connectService(service, signal)
     } catch (error) {

@@ -210,14 +210,16 @@ test('an upgrade: bytes both ways, what was sent with the head too, and a half-c
 })
 
 test('a service that ends its connection between requests gets a new one', async () => {
+  let ended = 0
   const service = await tcp((socket) => {
     socket.on('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi'))
+    socket.on('end', () => (ended += 1)) // the agent has seen the end, and ended its side
   })
   const one = await served(folder, `addr: ${service.port}, host_header: service`)
   const stream = one.open()
   for (const turn of [1, 2, 3]) {
     stream.write(request('GET /'))
-    await until(() => stream.text().split('hi').length === turn + 1)
+    await until(() => stream.text().split('hi').length === turn + 1 && ended === turn)
   }
   expect([stream.hasEnded(), stream.reason()]).toEqual([false, undefined])
 })
