@@ -4,7 +4,7 @@ export { ClusterTable, type ClusterTableEvents } from './table/cluster-table.ts'
 
 // --- the node itself
 export { Membership, type MembershipEvents, type MembershipState } from './membership.ts'
-export type { ClaimAnswer, ClaimUnavailable, ClusterClaim, ClusterLease } from './membership.ts'
+export type { ClaimAnswer, ClusterClaim } from './membership.ts'
 export type { AnnouncedFacts } from './own-names.ts'
 export { CLUSTER_LIMITS, type ClusterLimit, type MembershipOptions } from './options.ts'
 export type { Clock } from './clock.ts'

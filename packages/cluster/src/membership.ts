@@ -1,7 +1,14 @@
 // Length: claims, the writer and the follower of a node share its state; the parts with a state of their own are files.
 import { EventEmitter } from 'node:events'
 
-import type { Endpoint, NameConflict, Upstream } from '@proj/tunnel/server'
+import type {
+  Endpoint,
+  NameClaims,
+  NameConflict,
+  NameLease,
+  NameRejection,
+  Upstream,
+} from '@proj/tunnel/server'
 
 import { type Clock, Wake } from './clock.ts'
 import {
@@ -56,27 +63,11 @@ export interface ClusterClaim {
   readonly isReserved?: boolean
 }
 
-/** A granted name. */
-export interface ClusterLease {
-  /** Under which it was granted. */
-  readonly epoch: number
-  /** Gives it back; the name is free when all leases of this node are. */
-  release(): void
-}
-
-/** A claim that cannot be decided now. */
-export interface ClaimUnavailable {
-  readonly code: 'unavailable'
-  readonly message: string
-  /** Delay after which to claim again, ms; drawn, so that agents do not come back all at once. */
-  readonly retryAfterMs: number
-}
-
 /** What comes of a claim. */
-export type ClaimAnswer = ClusterLease | NameConflict | ClaimUnavailable
+export type ClaimAnswer = NameLease | NameConflict | NameRejection
 
 /** What a node does to be found and to find others; see the README. */
-export class Membership extends EventEmitter<MembershipEvents> {
+export class Membership extends EventEmitter<MembershipEvents> implements NameClaims {
   /** What all other nodes serve. */
   readonly table: ClusterTable = new ClusterTable()
   readonly #engine: Engine
@@ -261,7 +252,7 @@ export class Membership extends EventEmitter<MembershipEvents> {
 
   // --- claims
 
-  #lease(own: OwnName): ClusterLease {
+  #lease(own: OwnName): NameLease {
     own.leases += 1
     let isReleased = false
     return {
@@ -354,7 +345,7 @@ export class Membership extends EventEmitter<MembershipEvents> {
     return isExclusive ? { ...conflict, isExclusive } : conflict
   }
 
-  #unavailable(): ClaimUnavailable {
+  #unavailable(): NameRejection {
     const { awayRetryAfterMs } = this.#options
     const retryAfterMs = Math.round(awayRetryAfterMs * (1 + 2 * this.#clock.random()))
     return {

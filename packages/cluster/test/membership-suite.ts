@@ -2,7 +2,8 @@
 import { until, untilEvent } from '@proj/testkit/until'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Engine } from '../src/engine/engine.ts'
-import { type ClaimAnswer, type ClusterLease, Membership } from '../src/membership.ts'
+import type { NameLease } from '@proj/tunnel/server'
+import { type ClaimAnswer, Membership } from '../src/membership.ts'
 import type { ClusterNode } from '../src/model.ts'
 import type { MembershipOptions } from '../src/options.ts'
 import { CutEngine } from './cut-engine.ts'
@@ -47,14 +48,14 @@ export async function serve(
   membership: Membership,
   name: string,
   identity: string,
-): Promise<ClusterLease> {
+): Promise<NameLease> {
   const lease = leaseOf(await membership.take({ endpoint: named(name), identity }, signal))
   membership.announce(named(name), PLAIN)
   return lease
 }
 
 /** The lease of a claim that was granted. */
-export function leaseOf(answer: ClaimAnswer): ClusterLease {
+export function leaseOf(answer: ClaimAnswer): NameLease {
   if ('release' in answer) return answer
   throw new Error(`not granted: ${JSON.stringify(answer)}`)
 }
@@ -285,7 +286,7 @@ export function describeMembership(title: string, make: () => Promise<SharedData
       a.announce(named('mine'), PLAIN)
       const refused = await take(a, 'new', 'ann')
       expect(refused).toMatchObject({ code: 'unavailable' })
-      const delayMs = 'code' in refused ? refused.retryAfterMs : 0
+      const delayMs = 'code' in refused ? (refused.retryAfterMs ?? 0) : 0
       expect(delayMs >= 5_000 && delayMs <= 15_000).toBe(true)
       // All leases are over when it comes back: none of it may be judged by that.
       await until(() => a.leaseAgeMs > 2_000 && b.leaseAgeMs > 2_000)

@@ -41,6 +41,11 @@ export const OPTIONAL_PROGRAMS = [
   },
   { name: 'nft', debian: 'nftables', usedFor: 'a port that the system redirects' },
   { name: 'openssl', debian: 'openssl', usedFor: 'a TLS peer we did not write' },
+  {
+    name: 'pgbouncer',
+    debian: 'pgbouncer',
+    usedFor: 'a pooler in front of the database of a cluster',
+  },
   { name: 'pg_ctlcluster', debian: 'postgresql', usedFor: 'the database of a cluster' },
   { name: 'privoxy', debian: 'privoxy', usedFor: 'dialing through an HTTP proxy' },
   { name: 'python3', debian: 'python3', usedFor: 'foreign clients and servers' },

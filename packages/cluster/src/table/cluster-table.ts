@@ -89,8 +89,8 @@ export class ClusterTable extends EventEmitter<ClusterTableEvents> {
   removeNode(id: string): void {
     const node = this.#nodes.get(id)
     if (node === undefined) return
+    this.#nodes.delete(id) // before its routes: who is told of those can see that it is gone
     this.retainRoutes(id, () => false)
-    this.#nodes.delete(id)
     this.emit('node', node, false)
   }
 
