@@ -40,6 +40,7 @@ import { aloneView, type ClusterView } from './cluster/cluster-view.ts'
 import type { NodeIdentity } from './cluster/node-identity.ts'
 import { ConnectionBudget, type ConnectionShares, PortConnections } from './connection-budget.ts'
 import { DescriptorWatch } from './descriptor-watch.ts'
+import { type DomainRule, DomainTable } from './proxy/domains.ts'
 import { endpointUrls } from './proxy/endpoint-urls.ts'
 import { HttpProxy } from './proxy/http-proxy.ts'
 import type { ProxyOptions } from './proxy/proxy-options.ts'
@@ -282,6 +283,11 @@ export class Server {
   close(options: DrainTimes & { readonly signal: AbortSignal }): Promise<void> {
     this.#ending ??= this.#close(options)
     return this.#ending
+  }
+
+  /** Replaces the domains that lead to endpoints, for requests from now on. */
+  setDomains(rules: readonly DomainRule[]): void {
+    this.edge.domains = new DomainTable(rules)
   }
 
   /** Replaces the operator's rules for visitors, from the next request and connection on. */
@@ -528,7 +534,12 @@ function construct(options: ServerOptions): ServerParts {
     ...peer,
     onAccepted,
     publicPorts,
-    urls: (endpoint) => endpointUrls(endpoint, { ...edge.options, scheme, port: state.proxyPort }),
+    urls: (endpoint) =>
+      endpointUrls(
+        endpoint,
+        { ...edge.options, scheme, port: state.proxyPort },
+        edge.domains.namesOf(endpoint),
+      ),
     readVisitorRules: gates.read,
     onLongLivedOver: (session) => edge.endLongLived(session),
     onNameRejected: ({ conflict, endpoint: { tenant, name }, ...asked }) =>

@@ -1,3 +1,4 @@
+// Length: every setting of the server in one table, with the rules that join them.
 import { isIP } from 'node:net'
 
 import { bindsAreTcp, LISTENER_SETTINGS, LOG_SETTINGS, overlappingBinds } from '@proj/program-kit'
@@ -32,6 +33,7 @@ import {
 } from './cluster/cluster-settings.ts'
 import { PROXY_PROTOCOL_FROM } from './behind-balancers.ts'
 import { durationLimit, integerLimit, sizeLimit } from './limits.ts'
+import { canonicalDomain } from './proxy/domains.ts'
 import { PROXY_LIMITS } from './proxy/proxy-options.ts'
 import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
 import { RESERVATION_LIMITS } from './store/reservation-store.ts'
@@ -138,9 +140,10 @@ export const settings = defineSettings({
         description:
           'Adit servers a request may pass, this one included; one more is answered 508.',
       }),
-      baseDomain: setting(text(), {
+      baseDomain: setting(list(text()), {
+        default: [],
         description:
-          'Domain whose subdomains are endpoints; default: the first label of any host is the endpoint.',
+          'Domains whose subdomains are endpoints; default: the first label of any host is the endpoint.',
       }),
       publicUrl: setting(url({ schemes: ['http', 'https'] }), {
         description:
@@ -252,6 +255,27 @@ export const settings = defineSettings({
         reload: 'live',
       },
     ),
+    domains: objects(
+      {
+        domain: setting(text(), {
+          required: true,
+          description:
+            'Domain, such as shop.example.com, or *.shop.example.com for all names below it, of any depth.',
+        }),
+        endpoint: setting(text(), {
+          required: true,
+          description:
+            'Endpoint that it leads to. The agents that may serve the endpoint get the visitors of the domain.',
+        }),
+        tenant: setting(text(), { description: 'Tenant of the endpoint. Default: none.' }),
+      },
+      {
+        description:
+          'Domains of endpoints besides their names below base-domain. The longest one that fits a host is used.',
+        identity: 'domain',
+        reload: 'live',
+      },
+    ),
     log: LOG_SETTINGS,
     accessLog: ACCESS_LOG_SETTINGS,
     names: {
@@ -347,6 +371,23 @@ export const settings = defineSettings({
         seen.add(domain)
       }
     },
+    function* domainsAreSound({ proxy, domains }) {
+      const hint = 'write a name such as shop.example.com, without scheme, port and path'
+      for (const [index, text] of proxy.baseDomain.entries()) {
+        const name = canonicalDomain(text)
+        if (name !== undefined && !name.startsWith('*')) continue
+        yield { key: `proxy.base_domain[${index}]`, message: `${text} is no domain`, hint }
+      }
+      const seen = new Map<string, number>()
+      for (const [index, { domain }] of domains.entries()) {
+        const key = `domains[${index}].domain`
+        const name = canonicalDomain(domain)
+        if (name === undefined) yield { key, message: `${domain} is no domain`, hint }
+        else if (seen.has(name)) {
+          yield { key, message: `domains[${seen.get(name) ?? 0}] is the same domain` }
+        } else seen.set(name, index)
+      }
+    },
     function* clusterIsWhole({ cluster }) {
       yield* clusterFitsTogether(cluster)
     },
@@ -373,8 +414,11 @@ export const settings = defineSettings({
       const { hostname } = new URL(publicUrl)
       if (isIP(hostname.replace(/^\[(.*)\]$/, '$1')) !== 0) {
         yield { key, message: 'its host is an address, so no endpoint can have a name below it' }
-      } else if (baseDomain !== undefined && hostname !== baseDomain.toLowerCase()) {
-        const message = `its host is not proxy.base_domain (${baseDomain}), so no endpoint is found below it`
+      } else if (
+        baseDomain.length > 0 &&
+        !baseDomain.some((one) => canonicalDomain(one) === hostname)
+      ) {
+        const message = `its host is not proxy.base_domain (${baseDomain.join(', ')}), so no endpoint is found below it`
         yield { key, message }
       }
     },

@@ -29,7 +29,8 @@ import { proxyProtocol } from './behind-balancers.ts'
 import { openAccessLog } from './access-log/access-log-settings.ts'
 import { announce } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
-import { PROXY_LIMITS, type ProxyOptions, type TenantDomain } from './proxy/proxy-options.ts'
+import { canonicalDomain, type DomainRule } from './proxy/domains.ts'
+import { PROXY_LIMITS, type TenantDomain } from './proxy/proxy-options.ts'
 import type { PortName } from './auth/authenticator.ts'
 import { configuredAuthenticator } from './auth/configured-authenticator.ts'
 import { aloneView } from './cluster/cluster-view.ts'
@@ -142,6 +143,7 @@ export async function start(
         ...settings.proxy,
         maxConnectionsPerSource: perSource(settings.proxy),
         tenantDomains: tenantDomains(settings.upstream.tenants),
+        domains: domainRules(settings.domains),
         tenantsShareNames: settings.upstream.tenantsShareNames,
       },
       connections,
@@ -187,6 +189,7 @@ export async function start(
     apply: async (next) => {
       const takeTls = await tls.prepare(next.settings)
       server.setVisitors(await standingPolicies(next.settings.endpoints))
+      server.setDomains(domainRules(next.settings.domains))
       const { proxy, upstream, admin } = server.listeners
       proxy.restrict(accessLists(next.settings.proxy))
       upstream.restrict(accessLists(next.settings.upstream))
@@ -259,10 +262,13 @@ function closeUnwanted(
 /** Host names that requests without credentials may name: those of the addresses and of the domain. */
 function portHostNames(
   binds: Readonly<Record<PortName, readonly ListenAddress[]>>,
-  { baseDomain, publicUrl }: Pick<ProxyOptions, 'baseDomain' | 'publicUrl'>,
+  {
+    baseDomain,
+    publicUrl,
+  }: { readonly baseDomain: readonly string[]; readonly publicUrl: string | undefined },
 ): Record<PortName, readonly string[]> {
   const outside = publicUrl === undefined ? [] : [new URL(publicUrl).hostname]
-  const domains = [...(baseDomain === undefined ? [] : [baseDomain.toLowerCase()]), ...outside]
+  const domains = [...baseDomain.map((one) => canonicalDomain(one) ?? one), ...outside]
   const below = domains.flatMap((domain) => [domain, `*.${domain}`])
   return {
     proxy: [...hostNames(binds.proxy), ...below],
@@ -299,6 +305,20 @@ function warnOfFewDescriptors(
       'fewer connections than configured: the process may open too few files',
     )
   }
+}
+
+/** Domains that lead to endpoints. */
+function domainRules(
+  domains: readonly {
+    readonly domain: string
+    readonly endpoint: string
+    readonly tenant: string | undefined
+  }[],
+): DomainRule[] {
+  return domains.map(({ domain, endpoint: name, tenant = '' }) => ({
+    domain,
+    endpoint: { tenant, name },
+  }))
 }
 
 /** Tenants that have a domain of their own. */

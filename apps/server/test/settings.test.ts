@@ -23,6 +23,14 @@ test.for([
   ['cluster: { tls: { key: a.pem } }', 'cluster.tls.cert is not set'],
   ['cluster: { database_url: "postgres://h/d", bind_addr: ":8001" }', 'upstream.bind_addr'],
   ['cluster: { lease: 1s }', 'at least 3s'],
+  ['proxy: { base_domain: [a.example, "b c"] }', 'b c is no domain'],
+  ['proxy: { base_domain: "*.a.example" }', 'is no domain'],
+  ['domains: [{ domain: "https://a.example", endpoint: a }]', 'https://a.example is no domain'],
+  [
+    'domains: [{ domain: a.example, endpoint: a }, { domain: A.Example., endpoint: b }]',
+    'domains[0] is the same domain',
+  ],
+  ['proxy: { trusted_hops: 1, trusted_proxies: [10.0.0.1] }', 'trusted by proxy.trusted_proxies'],
   ['cluster: { node_id: "a/b" }', 'letters, digits'],
 ] as const)('%s is an error: %s', async ([text, why]) => {
   using files = temporaryDirectory()

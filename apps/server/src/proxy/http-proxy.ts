@@ -10,6 +10,7 @@ import type { AccessLog } from '../access-log/access-log.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { type ConnectionBudget, PortConnections } from '../connection-budget.ts'
 import { Deadlines } from './deadlines.ts'
+import { DomainTable } from './domains.ts'
 import { ForwardedNote } from './forwarded-note.ts'
 import { RateLooks } from './min-rate.ts'
 import type { ProxyContext } from './proxy-context.ts'
@@ -58,6 +59,8 @@ export class HttpProxy implements ProxyContext {
   readonly accessLog: AccessLog | undefined
   readonly logger: Logger
   readonly requestIds: RequestIds = new RequestIds()
+  /** Replaced when the settings are read again; for requests from then on. */
+  domains: DomainTable
   readonly trusted: TrustedProxies
   readonly forwardedNote: ForwardedNote
   readonly pool: StreamPool
@@ -92,6 +95,7 @@ export class HttpProxy implements ProxyContext {
     )
     this.deadlines = new Deadlines(Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, shortest / 8)))
     this.deadlines.add(new RateLooks(this.deadlines, this.options, this.#lookAtRates))
+    this.domains = new DomainTable(options.domains ?? [])
     this.trusted = new TrustedProxies(this.options)
     this.forwardedNote = new ForwardedNote(this.trusted.isEmpty, this.logger)
     this.pool = new StreamPool(this.options, this.deadlines)

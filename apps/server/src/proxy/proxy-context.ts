@@ -5,6 +5,7 @@ import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 import type { AccessLog } from '../access-log/access-log.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Deadlines } from './deadlines.ts'
+import type { DomainTable } from './domains.ts'
 import type { ForwardedNote } from './forwarded-note.ts'
 import type { ResolvedProxyOptions } from './proxy-options.ts'
 import type { ProxyStats } from './proxy-stats.ts'
@@ -22,6 +23,8 @@ export interface ProxyContext {
   /** Asks visitors for a token, where the proxy port has keys. */
   readonly authenticator: Authenticator | undefined
   readonly requestIds: RequestIds
+  /** Domains that lead to endpoints. */
+  readonly domains: DomainTable
   /** Proxies in front whose forwarding headers are believed. */
   readonly trusted: TrustedProxies
   /** Tells the operator of forwarding headers that are discarded. */

@@ -3,6 +3,7 @@ import type { TrustedHeader } from '@proj/http1'
 import type { StreamReuse } from '@proj/tunnel'
 
 import { type Limit, resolveLimit } from '../limits.ts'
+import { canonicalDomain, type DomainRule } from './domains.ts'
 
 /** A tenant whose endpoints have hosts of their own. */
 export interface TenantDomain {
@@ -107,11 +108,13 @@ export interface ProxyOptions {
    * service is a proxy port would otherwise send a request round for ever. Default 3.
    */
   readonly maxHops?: number
-  /** Domain below which a host's first label is the endpoint; unset takes any host, as Piko does. */
-  readonly baseDomain?: string | undefined
+  /** Domains below which a host's first label is the endpoint; none takes any host, as Piko does. */
+  readonly baseDomain?: string | readonly string[] | undefined
+  /** Further domains that lead to endpoints. Default: none. */
+  readonly domains?: readonly DomainRule[]
   /**
    * Where visitors reach this port from outside, such as `https://apps.example.com`: endpoints are
-   * announced below its host. Unset: `baseDomain` with the scheme and port of the socket.
+   * announced below its host. Unset: each `baseDomain` with the scheme and port of the socket.
    */
   readonly publicUrl?: string | undefined
   /** Tenants whose endpoints live below domains of their own. Default: none. */
@@ -121,8 +124,11 @@ export interface ProxyOptions {
 }
 
 /** Every option with its value. */
-export type ResolvedProxyOptions = Required<Omit<ProxyOptions, 'baseDomain' | 'publicUrl'>> & {
-  readonly baseDomain: string | undefined
+export type ResolvedProxyOptions = Required<
+  Omit<ProxyOptions, 'baseDomain' | 'publicUrl' | 'domains'>
+> & {
+  /** In lower case and ASCII. */
+  readonly baseDomains: readonly string[]
   readonly publicUrl: string | undefined
 }
 
@@ -132,6 +138,7 @@ export const PROXY_LIMITS: Readonly<
     keyof Omit<
       ProxyOptions,
       | 'baseDomain'
+      | 'domains'
       | 'publicUrl'
       | 'tenantDomains'
       | 'tenantsShareNames'
@@ -204,11 +211,11 @@ export function resolveProxyOptions(options: ProxyOptions): ResolvedProxyOptions
     trustedProxies: options.trustedProxies ?? [],
     trustedHeader: options.trustedHeader ?? 'x-forwarded-for',
     sendForwarded: options.sendForwarded ?? false,
-    baseDomain: options.baseDomain,
+    baseDomains: [options.baseDomain ?? []].flat().map((one) => canonicalDomain(one) ?? one),
     publicUrl: options.publicUrl,
     tenantDomains: (options.tenantDomains ?? []).map(({ tenant, baseDomain }) => ({
       tenant,
-      baseDomain: baseDomain.toLowerCase(),
+      baseDomain: canonicalDomain(baseDomain) ?? baseDomain,
     })),
     tenantsShareNames: options.tenantsShareNames ?? false,
   }

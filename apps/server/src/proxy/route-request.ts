@@ -11,7 +11,7 @@ import type { AdmittedVisitor, Authenticator } from '../auth/authenticator.ts'
 import { peerFacts } from '../tls/certificates.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import { PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
-import type { ResolvedProxyOptions, TenantDomain } from './proxy-options.ts'
+import type { TenantDomain } from './proxy-options.ts'
 
 /** What is known of the visitor's connection. */
 export interface VisitorFacts extends Pick<ForwardRequestOptions, 'clientAddress' | 'scheme'> {
@@ -79,7 +79,7 @@ export function routeRequest(
   whileChecking: () => AbortSignal,
 ): Route | Refused | Promise<Route | Refused> {
   if (hopsOf(head) >= proxy.options.maxHops) return { error: PROXY_ERRORS.loopDetected }
-  const endpoint = endpointOf(head, proxy.options)
+  const endpoint = endpointOf(head, proxy)
   if (endpoint === undefined) return { error: PROXY_ERRORS.endpointMissing }
   const { trustedHeader, sendForwarded: sendsForwarded } = proxy.options
   const trustedHops = visitor.isTrusted ? proxy.trusted.hopsOf(head) : 0
@@ -102,20 +102,40 @@ export function routeRequest(
 }
 
 /**
- * Names the endpoint of a request and its tenant: that of `x-piko-tenant-id`, else of the longest
- * domain the host is below, else none.
+ * Names the endpoint of a request and its tenant: the endpoint of `x-piko-endpoint`, else of the domain that is
+ * its host, else below the longest domain that the host is below; the tenant of `x-piko-tenant-id`, else of that
+ * domain, else none.
  */
-function endpointOf(
-  head: RequestHead,
-  { baseDomain, tenantDomains, tenantsShareNames }: ResolvedProxyOptions,
-): Endpoint | undefined {
-  const domain =
-    tenantDomains.length === 0 ? undefined : domainOf(head.hostParts.name, tenantDomains)
-  const name = endpointId(head, { baseDomain: domain?.baseDomain ?? baseDomain })
+function endpointOf(head: RequestHead, { options, domains }: ProxyContext): Endpoint | undefined {
+  const { baseDomains, tenantDomains, tenantsShareNames } = options
+  if (!domains.isEmpty && !head.header('x-piko-endpoint')) {
+    const found = domains.find(head.hostParts.name)
+    if (found !== undefined) {
+      const tenant = tenantsShareNames ? '' : head.header('x-piko-tenant-id')
+      return tenant ? { tenant, name: found.name } : found
+    }
+  }
+  const host = head.hostParts.name
+  const domain = tenantDomains.length === 0 ? undefined : domainOf(host, tenantDomains)
+  const baseDomain = domain?.baseDomain ?? longestOf(baseDomains, host)
+  const name = endpointId(head, { baseDomain })
   if (name === undefined) return undefined
   if (tenantsShareNames) return { tenant: '', name }
   const tenant = head.header('x-piko-tenant-id')
   return { tenant: tenant || (domain?.tenant ?? ''), name }
+}
+
+/** The longest domain that a host is below; any, when it is below none; undefined: there are none. */
+function longestOf(domains: readonly string[], host: string): string | undefined {
+  let [found] = domains
+  if (domains.length < 2) return found
+  let length = 0
+  for (const one of domains) {
+    if (one.length <= length || !host.endsWith(`.${one}`)) continue
+    found = one
+    length = one.length
+  }
+  return found
 }
 
 function domainOf(name: string, domains: readonly TenantDomain[]): TenantDomain | undefined {

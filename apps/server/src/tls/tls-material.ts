@@ -95,7 +95,11 @@ export async function readTlsMaterial(sources: TlsSources): Promise<TlsMaterial 
     options: { cert: first.cert, key: first.key, ...common },
     wantsCertificate: ca !== undefined,
     fingerprint: JSON.stringify([minVersion, ca, crl, pairs.map(({ cert: pem }) => pem)]),
-    select: (name) => pairs.find(({ certificate }) => certificate.checkHost(name))?.context,
+    // RFC 6066 section 3 has no final dot, and clients send one all the same.
+    select: (serverName) => {
+      const name = serverName.replace(/\.$/, '')
+      return pairs.find(({ certificate }) => certificate.checkHost(name))?.context
+    },
   }
 }
 

@@ -10,7 +10,7 @@ import { tunnel } from '../tunnel-fixture.ts'
 const PLAIN: ProxyAddress = {
   scheme: 'http',
   port: 8000,
-  baseDomain: undefined,
+  baseDomains: [],
   publicUrl: undefined,
   tenantDomains: [{ tenant: 'acme', baseDomain: 'acme.example' }],
 }
@@ -20,13 +20,18 @@ test.for([
   ['web', { port: 80 }, ['http://web.localhost']],
   ['web', { port: undefined }, []],
   ['web', { scheme: 'https', port: 443 }, ['https://web.localhost']],
-  ['web', { baseDomain: 'apps.example' }, ['http://web.apps.example:8000']],
+  ['web', { baseDomains: ['apps.example'] }, ['http://web.apps.example:8000']],
+  [
+    'web',
+    { baseDomains: ['a.example', 'b.example'] },
+    ['http://web.a.example:8000', 'http://web.b.example:8000'],
+  ],
   ['web', { publicUrl: 'https://apps.example' }, ['https://web.apps.example']],
   ['web', { publicUrl: 'https://apps.example:8443/' }, ['https://web.apps.example:8443']],
   ['web', { publicUrl: 'https://apps.example', port: undefined }, []],
   ['acme/web', {}, ['http://web.acme.example:8000']],
   ['acme/web', { publicUrl: 'https://apps.example' }, ['https://web.acme.example']],
-  ['other/web', { baseDomain: 'apps.example' }, []], // reached by header alone
+  ['other/web', { baseDomains: ['apps.example'] }, []], // reached by header alone
 ] as const)('%s with %j: %j', ([text, options, urls]) => {
   const [name = '', tenant = ''] = text.split('/').toReversed()
   expect(endpointUrls({ tenant, name }, { ...PLAIN, ...options })).toEqual(urls)

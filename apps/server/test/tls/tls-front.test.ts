@@ -410,3 +410,14 @@ test('an end of the listener takes connections along in every state, without a c
   listeners.destroy()
   await Promise.all([...closed, listeners.closed])
 })
+
+test('a server name finds its certificate in any case and with a final dot', async () => {
+  const pairs = ['a.example', '*.b.example'].map((name) => authority.issue({ name, hosts: [name] }))
+  const { select } = await material(pairs)
+  const [one, below] = [select('a.example'), select('x.b.example')]
+  expect(one).toBeDefined()
+  expect(below).not.toBe(one)
+  expect([select('A.Example'), select('a.example.')]).toEqual([one, one])
+  expect(select('X.B.EXAMPLE.')).toBe(below)
+  expect(select('c.example')).toBeUndefined()
+})

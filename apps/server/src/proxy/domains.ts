@@ -1,0 +1,73 @@
+import { domainToASCII } from 'node:url'
+
+import { type Endpoint, isHostLabel } from '@proj/tunnel/server'
+
+/** A domain that leads to an endpoint, in addition to the hosts below a base domain. */
+export interface DomainRule {
+  /** `shop.example.com`, or `*.shop.example.com` for all names below it; international names are allowed. */
+  readonly domain: string
+  /** The endpoint it leads to. */
+  readonly endpoint: Endpoint
+}
+
+/** RFC 1035 section 2.3.4. */
+const MAX_NAME_CHARS = 253
+
+/**
+ * Returns the one spelling of a domain: in lower case and ASCII (RFC 5891), without a final dot, with `*.` in front
+ * where that was written; undefined for what is none.
+ */
+export function canonicalDomain(text: string): string | undefined {
+  // What belongs to a URL would be cut off.
+  if (/[\s/\\:?#@%[\]]/.test(text)) return undefined
+  const isWildcard = text.startsWith('*.')
+  const name = domainToASCII((isWildcard ? text.slice(2) : text).replace(/\.$/, ''))
+  const isName = name.length <= MAX_NAME_CHARS && name.split('.').every(isHostLabel)
+  // Without letters in the last label it would be an address.
+  if (!isName || !/[a-z]/.test(name.slice(name.lastIndexOf('.') + 1))) return undefined
+  return isWildcard ? `*.${name}` : name
+}
+
+/** Finds the endpoint of a host name. */
+export class DomainTable {
+  readonly #exact = new Map<string, Endpoint>()
+  /** By the name below which all names lead there. */
+  readonly #below = new Map<string, Endpoint>()
+
+  /** @throws {TypeError} for a domain that is none. */
+  constructor(rules: readonly DomainRule[]) {
+    for (const { domain, endpoint } of rules) {
+      const name = canonicalDomain(domain)
+      if (name === undefined) throw new TypeError(`not a domain: ${JSON.stringify(domain)}`)
+      if (name.startsWith('*.')) this.#below.set(name.slice(2), endpoint)
+      else this.#exact.set(name, endpoint)
+    }
+  }
+
+  /** Whether there are none; then nothing has to be looked up. */
+  get isEmpty(): boolean {
+    return this.#exact.size === 0 && this.#below.size === 0
+  }
+
+  /**
+   * The endpoint of a name: of exactly that name, else of the longest domain that it is below.
+   *
+   * @param name - in lower case, without port and final dot.
+   */
+  find(name: string): Endpoint | undefined {
+    const exact = this.#exact.get(name)
+    if (exact !== undefined || this.#below.size === 0) return exact
+    for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+      const endpoint = this.#below.get(name.slice(dot + 1))
+      if (endpoint !== undefined) return endpoint
+    }
+    return undefined
+  }
+
+  /** Names that lead to an endpoint and to no other, without wildcards. */
+  namesOf({ tenant, name }: Endpoint): string[] {
+    return [...this.#exact].flatMap(([domain, endpoint]) =>
+      endpoint.tenant === tenant && endpoint.name === name ? [domain] : [],
+    )
+  }
+}
