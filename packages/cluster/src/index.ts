@@ -19,3 +19,13 @@ export { migrateSchema } from './engine/postgres-schema.ts'
 // --- errors
 export { CLUSTER_ERRORS, ClusterError, isClusterError } from './errors.ts'
 export type { ClusterErrorCode, ClusterErrorDetails, ClusterErrorInfo } from './errors.ts'
+
+// --- links between nodes
+export { ClusterLinks, type ClusterLinksOptions, type LinkStatus } from './link/cluster-links.ts'
+export {
+  makeLinkCertificate,
+  readLinkCertificate,
+  type LinkCertificate,
+} from './link/certificate.ts'
+export type { LinkTls } from './link/link-tls.ts'
+export type { LinkState } from './link/node-link.ts'

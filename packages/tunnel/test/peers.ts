@@ -18,7 +18,8 @@ import { VisitorWaits, type VisitorWaitLimits } from '../src/server/visitor-wait
 import { UpstreamAcceptor, type UpstreamAcceptorOptions } from '../src/server/upstream-acceptor.ts'
 import type { Endpoint } from '../src/protocol/endpoint.ts'
 import type { StreamQuota } from '../src/server/stream-quota.ts'
-import { type Upstream, UpstreamRegistry } from '../src/server/upstream-registry.ts'
+import { UpstreamRegistry } from '../src/server/upstream-registry.ts'
+import type { Upstream } from '../src/server/upstream.ts'
 
 /** Both halves of a server of ours on one port. */
 export interface TestServer {

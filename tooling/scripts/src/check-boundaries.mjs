@@ -22,7 +22,7 @@ const MAY_IMPORT = {
   'packages/tunnel': ['dialer', 'mux'],
   'packages/auth': ['config', 'http1'],
   'packages/program-kit': ['config'],
-  'packages/cluster': ['mux', 'portcheck', 'tunnel'],
+  'packages/cluster': ['dialer', 'mux', 'portcheck', 'tunnel'],
 }
 const APPS_MAY_IMPORT = Object.keys(MAY_IMPORT).map((folder) => folder.replace('packages/', ''))
 

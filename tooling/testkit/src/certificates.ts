@@ -27,7 +27,7 @@ export interface CertificateOptions {
   /** Host names, IP addresses and URIs it is for. Default: localhost, 127.0.0.1 and ::1. */
   readonly hosts?: readonly string[]
   /** What it may be used for. Default: server. */
-  readonly usage?: 'server' | 'client'
+  readonly usage?: 'server' | 'client' | 'both'
   /** Start of its validity. Default: an hour ago. */
   readonly notBefore?: Date
   /** End of its validity. Default: in a day. */
@@ -94,6 +94,7 @@ function authority(name: string, parent: Issuer | undefined): CertificateAuthori
 
 function leaf(options: CertificateOptions, issuer: Issuer): CertificateAndKey {
   const { name, hosts = ['localhost', '127.0.0.1', '::1'], usage = 'server' } = options
+  const usages = usage === 'both' ? (['server', 'client'] as const) : [usage]
   const { privateKey } =
     options.rsaBits === undefined
       ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -103,7 +104,11 @@ function leaf(options: CertificateOptions, issuer: Issuer): CertificateAndKey {
     notAfter: options.notAfter ?? new Date(Date.now() + 24 * HOUR_MS),
     extensions: [
       extension(OID.keyUsage, true, der.bits(Buffer.from([0b1000_0000]), 7)), // digitalSignature
-      extension(OID.extendedKeyUsage, false, der.sequence(der.oid(OID[usage]))),
+      extension(
+        OID.extendedKeyUsage,
+        false,
+        der.sequence(...usages.map((one) => der.oid(OID[one]))),
+      ),
       extension(OID.subjectAltName, false, der.sequence(...hosts.map(alternativeName))),
     ],
   })

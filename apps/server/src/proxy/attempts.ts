@@ -1,6 +1,6 @@
 import { type ChannelSink, isMuxError } from '@proj/mux'
 import type { ResetReason } from '@proj/tunnel/io'
-import { isBusy, type Upstream } from '@proj/tunnel/server'
+import { areEqualRules, isBusy, type Upstream } from '@proj/tunnel/server'
 
 import type { ProxyContext } from './proxy-context.ts'
 import { errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
@@ -185,7 +185,7 @@ export class Attempts {
     const { registry, pool } = this.#proxy
     const { endpoint, rules, forward } = this.#route
     // Time has passed since the visitor was checked: an agent that came meanwhile may have other rules.
-    if (!isFirst && registry.rules(endpoint) !== rules) return undefined
+    if (!isFirst && !areEqualRules(registry.rules(endpoint), rules)) return undefined
     let passed = except
     for (;;) {
       const upstream = registry.pickHttp(endpoint, passed)

@@ -133,6 +133,7 @@ export function errorForReset(reason: ResetReason): ProxyError {
       return PROXY_ERRORS.endpointNotHttp
     case 'endpointUnknown':
     case 'noUpstream':
+    case 'notHere':
       return PROXY_ERRORS.noUpstream
     default:
       return { status: 502, error: 'upstream unreachable', code: snakeCase(reason) }

@@ -44,6 +44,11 @@ export class ChannelSplice {
     return this.#forward
   }
 
+  /** The second channel's sink, for the same. */
+  get second(): ChannelSink {
+    return this.#back
+  }
+
   /** Bytes from the first channel to the second. */
   get bytesForward(): number {
     return this.#forward.bytes

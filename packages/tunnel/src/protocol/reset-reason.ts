@@ -26,6 +26,7 @@ export const RESET_REASONS = {
   idleTimeout: 13,
   kindMismatch: 14,
   serviceClosed: 15,
+  notHere: 16,
 } as const
 
 /** Name of a reason. */
@@ -48,6 +49,7 @@ const TEXTS: Record<ResetReason, string> = {
   idleTimeout: 'nothing moved on the stream for too long',
   kindMismatch: 'the endpoint is for TCP, and the stream carries HTTP',
   serviceClosed: 'the service had closed the connection before the request came',
+  notHere: 'the node does not serve the endpoint, or serves it in another way than was known',
 }
 
 const NAMES = new Map<number, ResetReason>()
@@ -87,6 +89,7 @@ export function neverReachedService(reason: ResetReason): boolean {
     reason === 'endpointUnknown' ||
     reason === 'kindMismatch' ||
     reason === 'serviceClosed' ||
+    reason === 'notHere' ||
     reason === 'draining'
   )
 }

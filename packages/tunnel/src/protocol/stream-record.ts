@@ -24,7 +24,26 @@ export interface StreamRecord {
   readonly visitorTls?: string
   /** Identifier that logs of every hop share. */
   readonly requestId?: string
+  /** Only between the nodes of a cluster. */
+  readonly hop?: StreamHop
 }
+
+/** What a node tells another of a stream that it passes on to it. Read on links between nodes alone. */
+export interface StreamHop {
+  /** Tenant of the endpoint; empty for none. */
+  readonly tenant: string
+  /** Links the stream has passed with this one, 1 to 255. */
+  readonly hops: number
+  /** Epoch of the endpoint's name as the sender knows it, 0 to 2^53 - 1. */
+  readonly epoch: number
+  /** Id of the node that the visitor came to. */
+  readonly node: string
+  /** Digests of the rules by which the visitor was checked, RULE_DIGEST_BYTES each. */
+  readonly rules: Buffer
+}
+
+/** Length of the digest of a rule for visitors. */
+export const RULE_DIGEST_BYTES = 8
 
 /** Longest record body: names are short; 4 KiB leaves room for fields of later versions. */
 export const MAX_RECORD_BYTES = 4096
@@ -39,6 +58,11 @@ export const RECORD_FIELDS = {
   visitorPort: 4,
   visitorTls: 5,
   requestId: 6,
+  tenant: 7,
+  hops: 8,
+  epoch: 9,
+  node: 10,
+  rules: 11,
 } as const
 
 /**
@@ -61,6 +85,16 @@ export function encodeStreamRecord(record: StreamRecord): Buffer {
   }
   text(RECORD_FIELDS.visitorTls, record.visitorTls)
   text(RECORD_FIELDS.requestId, record.requestId)
+  const { hop } = record
+  if (hop !== undefined) {
+    text(RECORD_FIELDS.tenant, hop.tenant)
+    fields.push([RECORD_FIELDS.hops, Buffer.of(hop.hops)])
+    const epoch = Buffer.alloc(8)
+    epoch.writeBigUInt64BE(BigInt(hop.epoch))
+    fields.push([RECORD_FIELDS.epoch, epoch])
+    text(RECORD_FIELDS.node, hop.node)
+    if (hop.rules.length > 0) fields.push([RECORD_FIELDS.rules, hop.rules])
+  }
   const bytes = fields.reduce((sum, [, value]) => sum + 3 + value.length, 0)
   if (bytes > MAX_RECORD_BYTES) {
     throw invalid(`stream record of ${bytes} bytes exceeds ${MAX_RECORD_BYTES}`)
@@ -80,7 +114,13 @@ export function encodeStreamRecord(record: StreamRecord): Buffer {
  * most MAX_RECORD_BYTES + 2 of them.
  */
 export class StreamRecordReader {
+  readonly #isLink: boolean
   #buffered: Buffer | undefined
+
+  /** @param isLink - whether the peer is a node: the fields of `hop` are skipped otherwise. Default false. */
+  constructor(isLink = false) {
+    this.#isLink = isLink
+  }
 
   /**
    * Takes the next bytes of the stream.
@@ -97,7 +137,8 @@ export class StreamRecordReader {
       }
       if (bytes.length >= 2 + length) {
         this.#buffered = undefined
-        return { record: decode(bytes.subarray(2, 2 + length)), rest: bytes.subarray(2 + length) }
+        const record = decode(bytes.subarray(2, 2 + length), this.#isLink)
+        return { record, rest: bytes.subarray(2 + length) }
       }
     }
     this.#buffered = bytes
@@ -105,9 +146,12 @@ export class StreamRecordReader {
   }
 }
 
-function decode(body: Buffer): StreamRecord {
+type Mutable<T> = { -readonly [K in keyof T]?: T[K] }
+
+function decode(body: Buffer, isLink: boolean): StreamRecord {
   let kind: StreamRecord['kind'] | undefined
-  const record: { -readonly [K in keyof StreamRecord]?: StreamRecord[K] } = {}
+  const record: Mutable<StreamRecord> = {}
+  let hop: Mutable<StreamHop> | undefined
   for (let at = 0; at < body.length;) {
     if (at + 3 > body.length) throw invalid('stream record ends inside a field header')
     const type = body.readUInt8(at)
@@ -120,11 +164,34 @@ function decode(body: Buffer): StreamRecord {
     else if (type === RECORD_FIELDS.visitorPort) record.visitorPort = port(value)
     else if (type === RECORD_FIELDS.visitorTls) record.visitorTls = text(value, type)
     else if (type === RECORD_FIELDS.requestId) record.requestId = text(value, type)
+    else if (isLink && type <= RECORD_FIELDS.rules) decodeHop((hop ??= {}), type, value)
     at = end
   }
   if (kind === undefined) throw invalid('stream record names no kind this version knows')
   if (kind !== 'control' && !record.endpoint) throw invalid('stream record names no endpoint')
-  return { ...record, kind, endpoint: record.endpoint ?? '' }
+  const decoded = { ...record, kind, endpoint: record.endpoint ?? '' }
+  return hop === undefined ? decoded : { ...decoded, hop: wholeHop(hop) }
+}
+
+function decodeHop(hop: Mutable<StreamHop>, type: number, value: Buffer): void {
+  if (type === RECORD_FIELDS.tenant) hop.tenant = text(value, type)
+  else if (type === RECORD_FIELDS.hops) hop.hops = value.length === 1 ? value.readUInt8(0) : 0
+  else if (type === RECORD_FIELDS.epoch) hop.epoch = epochOf(value)
+  else if (type === RECORD_FIELDS.node) hop.node = text(value, type)
+  else if (type === RECORD_FIELDS.rules) hop.rules = Buffer.from(value) // the chunk may be lent
+}
+
+function wholeHop({ tenant = '', hops, epoch, node, rules = Buffer.alloc(0) }: Mutable<StreamHop>) {
+  if (!hops || epoch === undefined || !node || rules.length % RULE_DIGEST_BYTES !== 0) {
+    throw invalid('stream record of a node is incomplete')
+  }
+  return { tenant, hops, epoch, node, rules }
+}
+
+function epochOf(value: Buffer): number {
+  const epoch = value.length === 8 ? Number(value.readBigUInt64BE(0)) : Number.NaN
+  if (!Number.isSafeInteger(epoch)) throw invalid('the epoch of a stream record is out of range')
+  return epoch
 }
 
 function kindOf(value: Buffer): StreamRecord['kind'] | undefined {

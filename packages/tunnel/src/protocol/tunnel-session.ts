@@ -1,11 +1,4 @@
-import {
-  type Channel,
-  type ChannelSink,
-  type ChunkAnswer,
-  Session,
-  type StreamCount,
-  WindowBudget,
-} from '@proj/mux'
+import { type Channel, type ChannelSink, Session, type StreamCount, WindowBudget } from '@proj/mux'
 
 import { abortable } from '../abortable.ts'
 import { TunnelError } from '../errors.ts'
@@ -13,8 +6,8 @@ import { WINDOW_BUDGET_BYTES } from '../limits.ts'
 import type { WebSocketPipe } from '../websocket/pipe.ts'
 import { ControlChannel } from './control-channel.ts'
 import type { ControlMessage, Hello } from './control-message.ts'
-import { RESET_REASONS } from './reset-reason.ts'
-import { encodeStreamRecord, type StreamRecord, StreamRecordReader } from './stream-record.ts'
+import { RecordSink } from './record-sink.ts'
+import { encodeStreamRecord, type StreamRecord } from './stream-record.ts'
 
 /** Codes of the GoAway that ends a session (docs/protocol.md, "Mux"). */
 export const GO_AWAY = { normal: 0, protocolError: 1, internalError: 2 } as const
@@ -253,52 +246,4 @@ export class TunnelSession {
 /** The server ended the session with this reason: connecting again with the same token will not help. */
 export function rightEndedError(reason: string): TunnelError {
   return new TunnelError('TUNNEL_UNAUTHORIZED', `the server ended the session: ${reason}`)
-}
-
-/**
- * Reads the record at the head of a stream, then passes everything on to the sink that `onRecord`
- * attached to the channel and returned. Bytes that came in the same chunk as the end of the record are
- * delivered to that sink at once, so it sees the stream from its first byte.
- */
-class RecordSink implements ChannelSink {
-  readonly #channel: Channel
-  readonly #onRecord: (record: StreamRecord) => ChannelSink | undefined
-  readonly #reader = new StreamRecordReader()
-  #next: ChannelSink | undefined
-
-  constructor(channel: Channel, onRecord: (record: StreamRecord) => ChannelSink | undefined) {
-    this.#channel = channel
-    this.#onRecord = onRecord
-  }
-
-  onData(chunk: Buffer): ChunkAnswer | undefined {
-    return this.#next === undefined ? this.#read(chunk) : this.#next.onData(chunk)
-  }
-
-  /** What the reader keeps of the record is a view of the chunk, until the record is whole. */
-  #read(chunk: Buffer): undefined {
-    let read
-    try {
-      read = this.#reader.push(chunk)
-    } catch {
-      this.#channel.reset(RESET_REASONS.protocolError)
-      return
-    }
-    if (read === undefined) {
-      this.#channel.consume(chunk.length)
-      return
-    }
-    this.#channel.consume(chunk.length - read.rest.length)
-    this.#next = this.#onRecord(read.record)
-    if (read.rest.length > 0) this.#next?.onData(read.rest)
-  }
-
-  onEnd(): void {
-    // A stream that ends inside its record asks for nothing.
-    this.#channel.reset(RESET_REASONS.protocolError)
-  }
-
-  onDrain(): void {}
-
-  onClose(): void {}
 }

@@ -1,5 +1,6 @@
 import type { Endpoint } from '../protocol/endpoint.ts'
-import type { Upstream, UpstreamRegistry } from './upstream-registry.ts'
+import type { UpstreamRegistry } from './upstream-registry.ts'
+import type { Upstream } from './upstream.ts'
 
 /** Why a name cannot be registered: another identity has it. */
 export interface NameConflict {

@@ -12,6 +12,8 @@ export interface LocalRoute {
   readonly sessions: number
   /** Whether an agent wants to be the only one. */
   readonly exclusive: boolean
+  /** That agent; undefined where none does. */
+  readonly peer: string | undefined
   /** The strictest that its sessions asked for; undefined: none did. */
   readonly reuse: StreamReuse | undefined
   /** Undefined: none of them asked for strict reading. */

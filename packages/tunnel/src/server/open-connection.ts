@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { type Channel, isMuxError } from '@proj/mux'
 
 import { ChannelSplice } from '../io/channel-splice.ts'
+import { NodeAnswer } from './node-answer.ts'
 import { SocketSplice } from '../io/socket-splice.ts'
 import type { Traffic } from '../io/traffic.ts'
 import type { Logger } from '../logger.ts'
@@ -11,7 +12,8 @@ import { RESET_REASONS, type ResetReason } from '../protocol/reset-reason.ts'
 import { OutcomeWatch } from '../protocol/stream-outcome.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import { ConnectionWatch } from './ended-connection.ts'
-import type { Upstream, UpstreamRegistry } from './upstream-registry.ts'
+import type { UpstreamRegistry } from './upstream-registry.ts'
+import type { Upstream } from './upstream.ts'
 
 /** Who connects to a TCP endpoint: on the connect route, in a consumer's session, or on a public port. */
 export interface TcpVisitor {
@@ -45,10 +47,24 @@ export function rejectConnection(
   return isAdmitted ? undefined : 'notPermitted'
 }
 
+/** A connection that is to be opened. */
+interface Wanted {
+  readonly registry: UpstreamRegistry
+  readonly endpoint: Endpoint
+  readonly visitor: TcpVisitor
+  readonly logger: Logger
+  readonly signal: AbortSignal
+  /** Sessions that did not take it. */
+  readonly tried: Set<Upstream>
+  /** Tells of it when it is over; undefined: not wanted. */
+  readonly watch: ConnectionWatch | undefined
+}
+
 /**
  * Opens a stream for a visitor of a TCP endpoint, on the upstream whose turn it is or the next that
  * takes it. A visitor waits where that helps: for an endpoint whose sessions were lost a moment ago, and for
- * room where all have too many unacknowledged or open streams; see VisitorWaits.
+ * room where all have too many unacknowledged or open streams; see VisitorWaits. It waits also until another
+ * node has taken it; if that does not, another one may.
  *
  * @param logger - debug for every connection that ends.
  * @param signal - ends the wait: the visitor is gone.
@@ -66,7 +82,9 @@ export function openConnection(
   const { onConnection } = registry
   const watch =
     onConnection === undefined ? undefined : new ConnectionWatch(onConnection, endpoint, visitor)
-  const result = openWatched(registry, endpoint, visitor, logger, signal, isHeld, watch)
+  const tried = new Set<Upstream>()
+  const wanted = { registry, endpoint, visitor, logger, signal, tried, watch }
+  const result = openWatched(wanted, isHeld)
   if (watch === undefined) return result
   const tell = <Result extends TcpConnection | ConnectionRejection>(found: Result): Result => {
     if (typeof found === 'string') watch.ended({ in: 0, out: 0 }, found)
@@ -76,36 +94,29 @@ export function openConnection(
 }
 
 function openWatched(
-  registry: UpstreamRegistry,
-  endpoint: Endpoint,
-  visitor: TcpVisitor,
-  logger: Logger,
-  signal: AbortSignal,
+  wanted: Wanted,
   isHeld: boolean,
-  watch: ConnectionWatch | undefined,
 ): TcpConnection | ConnectionRejection | Promise<TcpConnection | ConnectionRejection> {
-  const result = tryConnection(registry, endpoint, visitor, logger, watch)
+  const { registry, endpoint } = wanted
+  const result = tryConnection(wanted)
   if (result instanceof TcpConnection || isFinal(result)) return result
   if (result === 'noUpstream' && !isHeld && !registry.waits.expects(endpoint)) return result
-  return waitAndOpen(registry, endpoint, visitor, logger, signal, isHeld, result, watch)
+  return waitAndOpen(wanted, isHeld, result)
 }
 
 /** Waits for an absent agent once, and for room as often as another visitor takes it first. */
 async function waitAndOpen(
-  registry: UpstreamRegistry,
-  endpoint: Endpoint,
-  visitor: TcpVisitor,
-  logger: Logger,
-  signal: AbortSignal,
+  wanted: Wanted,
   isHeld: boolean,
-  first: 'noUpstream' | Busy,
-  watch: ConnectionWatch | undefined,
+  first: 'noUpstream' | Busy | Promise<Tried>,
 ): Promise<TcpConnection | ConnectionRejection> {
+  const { registry, endpoint, visitor, signal } = wanted
   const { waits } = registry
   const busyUntilMs = waits.busyUntil()
   let hasWaited = false
-  let result: ReturnType<typeof tryConnection> = first
+  let result: Tried | Promise<Tried> = first
   for (;;) {
+    if (result instanceof Promise) result = await result
     if (result instanceof TcpConnection || isFinal(result)) return result
     const isAbsent = result === 'noUpstream'
     const wait =
@@ -117,7 +128,8 @@ async function waitAndOpen(
     if (!mayTry || signal.aborted) {
       return isAbsent ? 'noUpstream' : 'limitReached'
     }
-    result = tryConnection(registry, endpoint, visitor, logger, watch)
+    wanted.tried.clear()
+    result = tryConnection(wanted)
   }
 }
 
@@ -126,17 +138,15 @@ interface Busy {
   readonly upstream: Upstream
 }
 
-function tryConnection(
-  registry: UpstreamRegistry,
-  endpoint: Endpoint,
-  visitor: TcpVisitor,
-  logger: Logger,
-  watch: ConnectionWatch | undefined,
-): TcpConnection | ConnectionRejection | Busy {
+type TcpRecord = ReturnType<typeof recordOf>
+
+type Tried = TcpConnection | ConnectionRejection | Busy
+
+function tryConnection(wanted: Wanted): Tried | Promise<Tried> {
+  const { registry, endpoint, visitor, tried } = wanted
   const rejection = rejectConnection(registry, endpoint, visitor)
   if (rejection !== undefined) return rejection
   const record = recordOf(endpoint, visitor)
-  const tried = new Set<Upstream>()
   let busy: Upstream | undefined
   let isOverQuota = false
   for (;;) {
@@ -152,24 +162,46 @@ function tryConnection(
       continue
     }
     try {
-      const channel = upstream.openStream(record)
-      const { requestId } = record
-      watch?.opened(upstream.peer, requestId)
-      const outcome = new OutcomeWatch((what) => {
-        watch?.outcome(what)
-        registry.report(endpoint, what)
-      })
-      const ended = (bytes: { readonly in: number; readonly out: number }): void => {
-        watch?.ended(bytes)
-        logger.debug({ endpoint: endpoint.name, requestId, ...bytes }, 'stream closed')
-      }
-      return new TcpConnection(channel, outcome, ended)
+      if (upstream.isRemote === true) return askNode(wanted, upstream, record)
+      return connectionOf(wanted, upstream, upstream.openStream(record), record)
     } catch (error) {
       if (!isMuxError(error)) throw error
       tried.add(upstream) // it is leaving or full; the session reports itself
       if (isBusy(error)) busy ??= upstream
     }
   }
+}
+
+/** Opens a stream to another node, and waits until an agent there has taken it or none does. */
+function askNode(wanted: Wanted, upstream: Upstream, record: TcpRecord): Promise<Tried> {
+  const answer = new NodeAnswer()
+  const channel = upstream.openStream(record, answer)
+  return answer.untilTaken(channel, wanted.signal).then((refused) => {
+    if (refused === undefined) return connectionOf(wanted, upstream, channel, record, answer)
+    wanted.tried.add(upstream)
+    if (wanted.signal.aborted) return 'noUpstream'
+    const next = tryConnection(wanted)
+    return next === 'noUpstream' && refused === 'limitReached' ? refused : next
+  })
+}
+
+function connectionOf(
+  { registry, endpoint, logger, watch }: Wanted,
+  { peer }: Upstream,
+  channel: Channel,
+  { requestId }: TcpRecord,
+  answer?: NodeAnswer,
+): TcpConnection {
+  watch?.opened(peer, requestId)
+  const outcome = new OutcomeWatch((what) => {
+    watch?.outcome(what)
+    registry.report(endpoint, what)
+  })
+  const ended = (bytes: { readonly in: number; readonly out: number }): void => {
+    watch?.ended(bytes)
+    logger.debug({ endpoint: endpoint.name, requestId, ...bytes }, 'stream closed')
+  }
+  return new TcpConnection(channel, outcome, ended, answer)
 }
 
 /** Whether there is nothing to wait for. */
@@ -187,15 +219,19 @@ export class TcpConnection {
   readonly #channel: Channel
   readonly #outcome: OutcomeWatch
   readonly #ended: (bytes: { readonly in: number; readonly out: number }) => void
+  readonly #answer: NodeAnswer | undefined
 
+  /** @param answer - the sink of the channel until it is joined, of a stream to another node. */
   constructor(
     channel: Channel,
     outcome: OutcomeWatch,
     ended: (bytes: { readonly in: number; readonly out: number }) => void,
+    answer?: NodeAnswer,
   ) {
     this.#channel = channel
     this.#outcome = outcome
     this.#ended = ended
+    this.#answer = answer
   }
 
   /**
@@ -217,6 +253,7 @@ export class TcpConnection {
     })
     for (const one of traffic) one.add(splice)
     this.#channel.attach(splice)
+    this.#answer?.deliver(splice)
     return splice
   }
 
@@ -236,6 +273,7 @@ export class TcpConnection {
       this.#ended({ in: splice.bytesForward, out: splice.bytesBack })
       onClose()
     })
+    this.#answer?.deliver(splice.second)
     return splice
   }
 }

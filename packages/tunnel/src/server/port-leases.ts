@@ -1,7 +1,7 @@
 import type { Logger } from '../logger.ts'
 import type { Rejection, RejectionCode } from '../protocol/control-message.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
-import type { Upstream } from './upstream-registry.ts'
+import type { Upstream } from './upstream.ts'
 
 /** An agent's request for a public port. */
 export interface PortWish {

@@ -13,7 +13,8 @@ import type { Logger } from '../logger.ts'
 import { Leases } from './leases.ts'
 import { type NameClaims, type NameLease, takeName } from './name-claims.ts'
 import { type PortLease, type PublicPortSource, takePort } from './port-leases.ts'
-import type { EndpointWishes, Upstream } from './upstream-registry.ts'
+import type { EndpointWishes } from './upstream-registry.ts'
+import type { Upstream } from './upstream.ts'
 import type { VisitorRules } from '../protocol/visitor-rules.ts'
 
 /** What decides whether a session may serve an endpoint. */

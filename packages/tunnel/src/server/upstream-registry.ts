@@ -1,79 +1,19 @@
 // Length: one table; picking a session, its rules and its quotas are judged against the same entries.
 import { EventEmitter } from 'node:events'
 
-import type { Channel, ChannelSink } from '@proj/mux'
-
-import type { OtherAgents, RejectedAnswer } from '../protocol/control-message.ts'
+import type { OtherAgents } from '../protocol/control-message.ts'
 import { type Endpoint, endpointKey } from '../protocol/endpoint.ts'
 import type { LastOutcome, StreamOutcome } from '../protocol/stream-outcome.ts'
-import type { StreamRecord } from '../protocol/stream-record.ts'
 import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
 import { type StreamReuse, stricterReuse } from '../protocol/stream-reuse.ts'
 import type { VisitorRules } from '../protocol/visitor-rules.ts'
 import { formatRouteRules, type LocalRoute, ruleText } from './local-route.ts'
 import type { EndedConnection } from './ended-connection.ts'
+import type { RemoteRoute, RemoteUpstreams } from './remote-upstreams.ts'
+import { digestsOf } from './rule-digests.ts'
 import { type ReachedQuota, StreamQuota } from './stream-quota.ts'
+import type { Upstream } from './upstream.ts'
 import { VisitorWaits } from './visitor-waits.ts'
-
-/** One session of an agent, as far as an endpoint's visitors are concerned. */
-export interface Upstream {
-  /** Names the session in logs. */
-  readonly id: string
-  /** Names the agent across its parallel sessions; visitors are spread over agents, not sessions. */
-  readonly peer: string
-  /** Wire spoken: Piko's baseline or ours. */
-  readonly protocol: 'piko' | 'adit'
-  /** Who authorised itself as what, of which tenant; see `Grant`. */
-  readonly identity: string
-  /** Tenant whose endpoints it serves. */
-  readonly tenant: string
-  /** IP address of the agent; undefined when its connection was gone already. */
-  readonly remoteAddress: string | undefined
-  /** When the session was accepted, ms since the epoch. */
-  readonly connectedAt: number
-  /** Aborted when the session takes no more streams; such a one is never picked. */
-  readonly leaving: AbortSignal
-  /** Streams open now. */
-  readonly openStreams: number
-  /** Most streams that may be open at once. */
-  readonly maxStreams: number
-  /** Streams that can be opened before the agent has to acknowledge some; Infinity when the session is over. */
-  readonly openable: number
-  /** Endpoints it serves now. */
-  readonly endpointCount: number
-  /** Whether the agent owes an answer; it is then picked only when there is no other. */
-  readonly suspect: boolean
-  /** Streams for an endpoint that are open now. */
-  streamsOf(endpoint: string): number
-  /**
-   * Opens a stream to the agent. The record travels ahead where the session speaks our protocol.
-   *
-   * @throws {MuxError} when the session takes none.
-   */
-  openStream(record: StreamRecord, sink?: ChannelSink): Channel
-  /**
-   * Waits while too many streams wait for the agent's acknowledgement: after `openStream` threw
-   * MUX_ACK_BACKLOG. Resolves also when the session is over.
-   */
-  whenRoom(options: { readonly signal: AbortSignal }): Promise<void>
-  /**
-   * A request waits for the agent longer than usual: unless the agent sends anything within DOUBT_MS (or at
-   * once), the session is `suspect` until it does. Unlike after `probe`, it does not end.
-   */
-  doubt(isAtOnce?: boolean): void
-  /** Another agent began or ceased to serve an endpoint of the session. */
-  agentsChanged?(endpoint: Endpoint): void
-  /** An answer of a service was rejected, which its owner has to know; absent where the agent cannot be told. */
-  answerRejected?(rejected: RejectedAnswer): void
-  /** Pings the agent; without an answer the session ends soon. */
-  probe(): void
-  /**
-   * Ends the session now, in a way that makes the agent come back.
-   *
-   * @param why - for the log.
-   */
-  end(why: string): void
-}
 
 /** Events of the registry. */
 export interface RegistryEvents {
@@ -127,8 +67,10 @@ interface Entry<Rules extends VisitorRules> {
   readonly tcp: Set<Upstream>
   /** Sessions of an agent that wants to be the only one. */
   readonly exclusive: Set<Upstream>
-  /** The same without repetition; undefined when nothing is demanded. */
+  /** The same without repetition, and what the operator demands; undefined when nothing is demanded. */
   rules: readonly Rules[] | undefined
+  /** What the sessions alone demand, without repetition. */
+  agentRules: readonly Rules[]
   /** What each session said about the reuse of its streams, of those that said anything. */
   readonly reuses: Map<Upstream, StreamReuse>
   /** The strictest of them; undefined for none. */
@@ -141,8 +83,16 @@ interface Entry<Rules extends VisitorRules> {
   epoch: number | undefined
 }
 
+/** What all that serve an endpoint demand of its visitors, here and on other nodes. */
+interface Union<Rules> {
+  /** What is demanded here, for which it was made. */
+  readonly local: readonly Rules[] | undefined
+  readonly all: readonly Rules[] | undefined
+}
+
 /**
- * Which sessions serve which endpoint, and whose turn it is.
+ * Which sessions serve which endpoint, and whose turn it is. In a cluster it knows what other nodes serve as
+ * well; each member says whether it is about both, or about this node alone.
  *
  * Agents take turns strictly; among the parallel sessions of one agent the one with the fewest open
  * streams is taken, so that a bulk transfer does not hold small requests back. A session that does
@@ -165,6 +115,12 @@ export class UpstreamRegistry<
   #reusing = 0
   /** Number of endpoints with a session that asks for strict reading; while it is 0, none has to be looked up. */
   #strict = 0
+  /** Undefined: this process is no node of a cluster. */
+  #remote: RemoteUpstreams<Rules> | undefined
+  /** Where the next search among nodes begins, so that equal ones take turns. */
+  #nextNode = 0
+  /** Of endpoints that other nodes serve and a visitor asked for; by tenant, then by name. */
+  readonly #unions = new Map<string, Map<string, Union<Rules>>>()
   /** Endpoints whose `route` event is due. */
   readonly #changed = new Map<string, Endpoint>()
   #standingRules: (endpoint: Endpoint) => readonly Rules[] = () => []
@@ -211,6 +167,7 @@ export class UpstreamRegistry<
         hasUnsaidReuse: false,
         strict: new Set(),
         rules: undefined,
+        agentRules: [],
         epoch: undefined,
       }
       this.#insert(entry)
@@ -270,13 +227,35 @@ export class UpstreamRegistry<
     } else tellOthers(entry, upstream.peer)
   }
 
+  /** Makes this process a node of a cluster: visitors reach what other nodes serve as well. */
+  setRemote(remote: RemoteUpstreams<Rules>): void {
+    this.#remote = remote
+  }
+
   /**
-   * Picks the session whose turn it is.
+   * Another node began or ceased to serve an endpoint, or changed how.
+   *
+   * @param isLost - whether it ceased without a word of the agent, so that its agents are expected back.
+   */
+  remoteChanged(endpoint: Endpoint, isLost = false): void {
+    this.#unions.get(endpoint.tenant)?.delete(endpoint.name)
+    if ((this.#remote?.routes(endpoint).length ?? 0) > 0) this.waits.settled(endpoint)
+    else if (isLost && this.#find(endpoint) === undefined) this.waits.lost(endpoint)
+  }
+
+  /**
+   * Picks the session whose turn it is; if there is none that answers, the node that has the least to do.
    *
    * @param except - sessions already tried for this request.
    * @returns undefined when none takes streams.
    */
   pick(endpoint: Endpoint, except?: ReadonlySet<Upstream>): Upstream | undefined {
+    if (this.#remote === undefined) return this.pickLocal(endpoint, except)
+    return this.#pickAny(endpoint, except, false)
+  }
+
+  /** Like {@link pick}, of the sessions of this node alone. */
+  pickLocal(endpoint: Endpoint, except?: ReadonlySet<Upstream>): Upstream | undefined {
     const entry = this.#find(endpoint)
     if (entry === undefined) return undefined
     return next(entry, except, false) ?? next(entry, except, true)
@@ -305,25 +284,80 @@ export class UpstreamRegistry<
 
   /** Like {@link pick}, of the sessions that do not serve the endpoint as a TCP endpoint. */
   pickHttp(endpoint: Endpoint, except?: ReadonlySet<Upstream>): Upstream | undefined {
+    if (this.#remote === undefined) return this.pickLocalHttp(endpoint, except)
+    return this.#pickAny(endpoint, except, true)
+  }
+
+  /** Like {@link pickHttp}, of the sessions of this node alone. */
+  pickLocalHttp(endpoint: Endpoint, except?: ReadonlySet<Upstream>): Upstream | undefined {
     const entry = this.#find(endpoint)
     if (entry === undefined) return undefined
     const { tcp } = entry
     return next(entry, except, false, tcp) ?? next(entry, except, true, tcp)
   }
 
-  /** Whether every session that serves an endpoint serves it as a TCP endpoint; false when none does. */
+  /** Whether all that serve an endpoint serve it as a TCP endpoint; false when it is not served. */
   isTcpOnly(endpoint: Endpoint): boolean {
     const entry = this.#find(endpoint)
-    if (entry === undefined || entry.tcp.size === 0) return false
+    const routes = this.#routes(endpoint)
+    if (entry === undefined) return routes.length > 0 && routes.every(({ kind }) => kind === 'tcp')
+    if (entry.tcp.size === 0 || !routes.every(({ kind }) => kind === 'tcp')) return false
     return entry.agents.every(({ sessions }) => sessions.every((one) => entry.tcp.has(one)))
   }
 
-  /** Whether another session of an endpoint takes streams and owes no answer. */
+  /** Whether another session of an endpoint, or another node, takes streams and owes no answer. */
   hasOther(endpoint: Endpoint, than: Upstream): boolean {
+    const isOther = (one: Upstream): boolean => one !== than && !one.leaving.aborted && !one.suspect
     const agents = this.#find(endpoint)?.agents ?? []
-    return agents.some(({ sessions }) =>
-      sessions.some((one) => one !== than && !one.leaving.aborted && !one.suspect),
+    if (agents.some(({ sessions }) => sessions.some(isOther))) return true
+    const remote = this.#remote
+    if (remote === undefined) return false
+    return remote.routes(endpoint).some((route) => isOther(remote.upstream(route, endpoint)))
+  }
+
+  #routes(endpoint: Endpoint): readonly RemoteRoute[] {
+    return this.#remote?.routes(endpoint) ?? NO_ROUTES
+  }
+
+  /** Sessions of this node first; what owes an answer comes last. */
+  #pickAny(
+    endpoint: Endpoint,
+    except: ReadonlySet<Upstream> | undefined,
+    isHttp: boolean,
+  ): Upstream | undefined {
+    const entry = this.#find(endpoint)
+    const without = isHttp ? entry?.tcp : undefined
+    return (
+      (entry && next(entry, except, false, without)) ??
+      this.#pickNode(endpoint, except, false, isHttp) ??
+      (entry && next(entry, except, true, without)) ??
+      this.#pickNode(endpoint, except, true, isHttp)
     )
+  }
+
+  #pickNode(
+    endpoint: Endpoint,
+    except: ReadonlySet<Upstream> | undefined,
+    suspect: boolean,
+    isHttp: boolean,
+  ): Upstream | undefined {
+    const remote = this.#remote
+    const routes = remote?.routes(endpoint) ?? []
+    let best: Upstream | undefined
+    let least = Infinity
+    for (let turn = 0; turn < routes.length; turn++) {
+      const route = routes[(this.#nextNode + turn) % routes.length]
+      if (remote === undefined || route === undefined) continue
+      if (isHttp && route.kind === 'tcp') continue
+      const one = remote.upstream(route, endpoint)
+      if (one.leaving.aborted || one.suspect !== suspect || except?.has(one) === true) continue
+      const load = remote.load(route)
+      if (load >= least) continue
+      best = one
+      least = load
+    }
+    if (best !== undefined) this.#nextNode = (this.#nextNode + 1) & 0xffff
+    return best
   }
 
   /** Whether a session of an endpoint is that of an agent that wants to be the only one. */
@@ -331,7 +365,7 @@ export class UpstreamRegistry<
     return this.#find(endpoint)?.exclusive.has(upstream) ?? false
   }
 
-  /** The other agents that serve an endpoint. */
+  /** The other agents of this node that serve an endpoint. */
   othersOf(endpoint: Endpoint, { peer, remoteAddress }: Upstream): OtherAgents {
     const others = this.#find(endpoint)?.agents.filter((one) => one.peer !== peer) ?? []
     const hosts = new Set(
@@ -341,12 +375,12 @@ export class UpstreamRegistry<
     return { agents: others.length, hosts: hosts.size }
   }
 
-  /** Sessions that serve an endpoint. */
+  /** Sessions of this node that serve an endpoint. */
   sessions(endpoint: Endpoint): readonly Upstream[] {
     return this.#find(endpoint)?.agents.flatMap((agent) => agent.sessions) ?? []
   }
 
-  /** Since when an endpoint is served without a gap, ms since the epoch; undefined: it is not. */
+  /** Since when this node serves an endpoint without a gap, ms since the epoch; undefined: it is not. */
   takenAt(endpoint: Endpoint): number | undefined {
     return this.#find(endpoint)?.takenAt
   }
@@ -357,20 +391,54 @@ export class UpstreamRegistry<
    */
   setStandingRules(rulesOf: (endpoint: Endpoint) => readonly Rules[]): void {
     this.#standingRules = rulesOf
+    this.#unions.clear()
     for (const entry of this.#entries()) this.#settleRules(entry)
   }
 
-  /** Whether any endpoint has rules for its visitors. */
+  /** Whether any endpoint has rules for its visitors; in a cluster it is not counted. */
   get hasRules(): boolean {
-    return this.#guarded > 0
+    return this.#guarded > 0 || this.#remote !== undefined
   }
 
   /**
-   * What is demanded of an endpoint's visitors: the operator's rules and those of all its sessions, every
-   * one of which holds, whichever session is picked. The same list until one of them changes; undefined when there are none.
+   * What is demanded of an endpoint's visitors: the operator's rules and those of all its sessions, also on other
+   * nodes, every one of which holds, whichever session is picked. The same list until one of them changes;
+   * undefined when there are none.
    */
   rules(endpoint: Endpoint): readonly Rules[] | undefined {
-    return this.#find(endpoint)?.rules
+    const rules = this.#find(endpoint)?.rules
+    return this.#remote === undefined ? rules : this.#allRules(this.#remote, endpoint, rules)
+  }
+
+  /** Digests of {@link rules}, for a node that is sent a visitor. */
+  ruleDigests(endpoint: Endpoint): Buffer {
+    return digestsOf(this.rules(endpoint))
+  }
+
+  /** Digests of what the sessions of this node demand, without the operator's rules. */
+  agentRuleDigests(endpoint: Endpoint): Buffer {
+    return digestsOf(this.#find(endpoint)?.agentRules)
+  }
+
+  #allRules(
+    remote: RemoteUpstreams<Rules>,
+    endpoint: Endpoint,
+    local: readonly Rules[] | undefined,
+  ): readonly Rules[] | undefined {
+    const { tenant, name } = endpoint
+    const known = this.#unions.get(tenant)?.get(name)
+    if (known !== undefined && known.local === local) return known.all
+    const routes = remote.routes(endpoint)
+    if (routes.length === 0) return local
+    const isServedHere = this.#find(endpoint) !== undefined
+    const here = isServedHere ? (local ?? []) : this.#standingRules(endpoint)
+    const all = unique([...here, ...routes.flatMap((route) => remote.rules(route))])
+    const isSame = local !== undefined && all.length === local.length
+    const union = { local, all: isSame ? local : all.length === 0 ? undefined : all }
+    let unions = this.#unions.get(tenant)
+    if (unions === undefined) this.#unions.set(tenant, (unions = new Map<string, Union<Rules>>()))
+    unions.set(name, union)
+    return union.all
   }
 
   /**
@@ -379,15 +447,31 @@ export class UpstreamRegistry<
    * @param byDefault - the server's setting, for sessions that asked for nothing.
    */
   reuse(endpoint: Endpoint, byDefault: StreamReuse): StreamReuse {
+    if (this.#remote !== undefined) return this.#reuseOfAll(endpoint, byDefault)
     const entry = this.#reusing === 0 ? undefined : this.#find(endpoint)
     if (entry?.reuse === undefined) return byDefault
     return entry.hasUnsaidReuse ? stricterReuse(entry.reuse, byDefault) : entry.reuse
   }
 
+  #reuseOfAll(endpoint: Endpoint, byDefault: StreamReuse): StreamReuse {
+    const entry = this.#find(endpoint)
+    const routes = this.#routes(endpoint)
+    let said = entry?.reuse
+    let isUnsaid = entry !== undefined && (said === undefined || entry.hasUnsaidReuse)
+    for (const { reuse, kind } of routes) {
+      if (reuse === undefined) isUnsaid ||= kind !== 'tcp'
+      else said = said === undefined ? reuse : stricterReuse(said, reuse)
+    }
+    if (said === undefined) return byDefault
+    return isUnsaid ? stricterReuse(said, byDefault) : said
+  }
+
   /** How the answers of an endpoint's service are read: strictly when one of its sessions asks for that. */
   strictness(endpoint: Endpoint): AnswerStrictness {
-    if (this.#strict === 0) return 'lenient'
-    return (this.#find(endpoint)?.strict.size ?? 0) > 0 ? 'strict' : 'lenient'
+    if (this.#strict > 0 && (this.#find(endpoint)?.strict.size ?? 0) > 0) return 'strict'
+    if (this.#remote === undefined) return 'lenient'
+    const isStrict = this.#routes(endpoint).some(({ strictness }) => strictness === 'strict')
+    return isStrict ? 'strict' : 'lenient'
   }
 
   /** Remembers the outcome of a stream to an endpoint's service, as long as a session serves it. */
@@ -403,18 +487,30 @@ export class UpstreamRegistry<
     return { outcome: last.outcome, ageMs: Math.round(performance.now() - last.atMs) }
   }
 
-  /** Number of agents that serve an endpoint; each may hold several sessions. */
+  /**
+   * Number of agents that serve an endpoint, in a cluster at least; each may hold several sessions. Another node is
+   * taken for one agent: the same agent may have a session there.
+   */
   agents(endpoint: Endpoint): number {
-    return this.#find(endpoint)?.agents.length ?? 0
+    const local = this.#find(endpoint)?.agents.length ?? 0
+    if (this.#remote === undefined || local > 0) return local
+    return Math.min(1, this.#routes(endpoint).length)
   }
 
-  /** Number of sessions that serve an endpoint. */
+  /** Number of sessions that serve an endpoint, on this node and on others. */
   count(endpoint: Endpoint): number {
+    const local = this.countLocal(endpoint)
+    if (this.#remote === undefined) return local
+    return this.#routes(endpoint).reduce((sum, { sessions }) => sum + sessions, local)
+  }
+
+  /** Number of sessions of this node that serve an endpoint. */
+  countLocal(endpoint: Endpoint): number {
     const agents = this.#find(endpoint)?.agents ?? []
     return agents.reduce((sum, agent) => sum + agent.sessions.length, 0)
   }
 
-  /** Sessions by endpoint, a snapshot for status pages. */
+  /** Sessions of this node by endpoint, a snapshot for status pages. */
   snapshot(): Map<Endpoint, Upstream[]> {
     const all = new Map<Endpoint, Upstream[]>()
     for (const { endpoint, agents } of this.#entries()) {
@@ -506,12 +602,18 @@ export class UpstreamRegistry<
   }
 
   #settleRules(entry: Entry<Rules>): void {
-    const all = [...this.#standingRules(entry.endpoint), ...entry.demands.values()]
+    entry.agentRules = unique([...entry.demands.values()])
     if (entry.rules !== undefined) this.#guarded -= 1
-    const byId = new Map(all.map((one) => [one.id, one]))
-    entry.rules = byId.size === 0 ? undefined : [...byId.values()]
+    const all = unique([...this.#standingRules(entry.endpoint), ...entry.agentRules])
+    entry.rules = all.length === 0 ? undefined : all
     if (entry.rules !== undefined) this.#guarded += 1
   }
+}
+
+const NO_ROUTES: readonly RemoteRoute[] = Object.freeze([])
+
+function unique<Rules extends VisitorRules>(rules: readonly Rules[]): readonly Rules[] {
+  return [...new Map(rules.map((one) => [one.id, one])).values()]
 }
 
 function routeOf(entry: Entry<VisitorRules>): LocalRoute | undefined {
@@ -524,6 +626,7 @@ function routeOf(entry: Entry<VisitorRules>): LocalRoute | undefined {
     kind: isTcp ? 'tcp' : entry.tcp.size === 0 ? 'http' : undefined,
     sessions,
     exclusive: entry.exclusive.size > 0,
+    peer: [...entry.exclusive][0]?.peer,
     reuse: entry.reuse,
     strictness: entry.strict.size > 0 ? 'strict' : undefined,
     rules: formatRouteRules(entry.ruleTexts.values()),

@@ -1,4 +1,3 @@
-// Length: one session; its endpoints, its streams, the agent's silence and its end are judged against one state.
 import {
   type Channel,
   type ChannelSink,
@@ -13,6 +12,7 @@ import { onAborted } from '../abortable.ts'
 import { isTunnelError } from '../errors.ts'
 import { runAfter } from '../run-after.ts'
 import type { ControlMessage, RejectedAnswer } from '../protocol/control-message.ts'
+import { Doubt } from '../protocol/doubt.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import { LivenessProbe } from '../protocol/liveness-probe.ts'
 import type { Register } from './judge-registration.ts'
@@ -22,7 +22,7 @@ import { RESET_REASONS } from '../protocol/reset-reason.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import { GO_AWAY, TunnelSession } from '../protocol/tunnel-session.ts'
 import { UpstreamEndpoints, type UpstreamEndpointsOptions } from './upstream-endpoints.ts'
-import type { Upstream } from './upstream-registry.ts'
+import type { Upstream } from './upstream.ts'
 import type { WebSocketPipe } from '../websocket/pipe.ts'
 
 /** What the server knows of a session when its handshake is done. */
@@ -64,15 +64,6 @@ export interface MoveOptions {
 /** Makes an agent come back, Piko's too; see docs/protocol.md, "Mux". */
 const GO_AWAY_COME_BACK = GO_AWAY.internalError
 
-/**
- * Silence after which a session whose agent owes an answer is picked last, ms: two lost packets in a row are
- * repaired by then, and a visitor can wait for it.
- */
-export const DOUBT_MS = 1_000
-
-/** Shortest time between two pings of doubt, ms: peers end a session that pings too often. */
-const MIN_PING_MS = 100
-
 /** How long it is not said again that a session is full, ms. */
 const FULL_LOG_MS = 60_000
 const FULL_HINT =
@@ -107,10 +98,7 @@ export class UpstreamSession implements Upstream {
   #longLived: Disposable | undefined
   #loggedFullAtMs = -Infinity
   readonly #toldRejected = new RejectionRate(TOLD_REJECTED)
-  /** Since when the agent owes an answer, and how many bytes had come by then. */
-  #doubtedAtMs: number | undefined
-  #doubtedBytes = 0
-  #pingedAtMs = -Infinity
+  readonly #doubt: Doubt
 
   /** Takes the pipe over. */
   constructor(pipe: WebSocketPipe, options: UpstreamSessionOptions) {
@@ -158,6 +146,7 @@ export class UpstreamSession implements Upstream {
         },
       },
     )
+    this.#doubt = new Doubt(this.#session.mux)
     this.#probe = new LivenessProbe(this.#session.mux, options.probeTimeoutMs, () => {
       this.end(`no answer to a ping within ${options.probeTimeoutMs} ms`)
     })
@@ -214,7 +203,7 @@ export class UpstreamSession implements Upstream {
 
   /** @inheritdoc */
   get suspect(): boolean {
-    return this.#probe.pending || this.#isUnanswered()
+    return this.#probe.pending || this.#doubt.isUnanswered
   }
 
   get endpoints(): ReadonlySet<string> {
@@ -231,7 +220,7 @@ export class UpstreamSession implements Upstream {
     try {
       const channel = this.#session.openStream(record, sink, this.#countOf(record.endpoint))
       // Its acknowledgement is an answer that the agent owes.
-      if (this.#doubtedAtMs === undefined) this.#beginDoubt()
+      this.#doubt.begin()
       return channel
     } catch (error) {
       if (isMuxError(error, 'MUX_STREAM_LIMIT')) this.#logFull()
@@ -303,15 +292,7 @@ export class UpstreamSession implements Upstream {
 
   /** @inheritdoc */
   doubt(isAtOnce = false): void {
-    if (this.#leaving.signal.aborted || this.#isUnanswered()) return
-    if (this.#doubtedAtMs === undefined) {
-      const nowMs = performance.now()
-      if (nowMs - this.#pingedAtMs < MIN_PING_MS) return
-      this.#pingedAtMs = nowMs
-      this.#beginDoubt()
-      this.#session.mux.ping().catch(() => {}) // the session is over, or many pings wait already
-    }
-    if (isAtOnce) this.#doubtedAtMs = -Infinity
+    if (!this.#leaving.signal.aborted) this.#doubt.ask(isAtOnce)
   }
 
   /** @inheritdoc */
@@ -389,21 +370,6 @@ export class UpstreamSession implements Upstream {
   #endLongLivedAfter(ms = Infinity): void {
     if (this.#longLived !== undefined) return // said already
     this.#longLived = runAfter(ms, () => this.#options.onLongLivedOver(this.#session.mux))
-  }
-
-  #beginDoubt(): void {
-    this.#doubtedAtMs = performance.now()
-    this.#doubtedBytes = this.#session.mux.bytesReceived
-  }
-
-  /** Whether nothing has come for DOUBT_MS though the agent owes an answer. */
-  #isUnanswered(): boolean {
-    if (this.#doubtedAtMs === undefined) return false
-    if (this.#session.mux.bytesReceived !== this.#doubtedBytes) {
-      this.#doubtedAtMs = undefined
-      return false
-    }
-    return performance.now() - this.#doubtedAtMs >= DOUBT_MS
   }
 
   #logFull(): void {

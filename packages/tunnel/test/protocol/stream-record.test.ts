@@ -51,6 +51,74 @@ const TABLE: readonly { name: string; record: StreamRecord; bytes: Buffer }[] = 
   },
 ]
 
+const HOP: { readonly record: StreamRecord; readonly bytes: Buffer } = {
+  record: {
+    kind: 'tcp',
+    endpoint: 'pg',
+    hop: {
+      tenant: 'acme',
+      hops: 1,
+      epoch: 0x1_0000_0002,
+      node: 'n1',
+      rules: Buffer.from('0102030405060708', 'hex'),
+    },
+  },
+  bytes: hex(`
+    002f
+    01 0001 02                   # kind: tcp
+    02 0002 ${ascii('pg')}       # endpoint
+    07 0004 ${ascii('acme')}     # tenant
+    08 0001 01                   # links passed
+    09 0008 0000000100000002     # epoch
+    0a 0002 ${ascii('n1')}       # node
+    0b 0008 0102030405060708     # digests of rules
+  `),
+}
+
+describe('the facts of a node', () => {
+  test('are encoded as the table says, and read on a link', () => {
+    expect(encodeStreamRecord(HOP.record).toString('hex')).toBe(HOP.bytes.toString('hex'))
+    for (let at = 0; at <= HOP.bytes.length; at++) {
+      const reader = new StreamRecordReader(true)
+      const first = reader.push(HOP.bytes.subarray(0, at))
+      expect((first ?? reader.push(HOP.bytes.subarray(at)))?.record).toEqual(HOP.record)
+    }
+  })
+
+  test('change nothing when an agent or a visitor sends them', () => {
+    const read = new StreamRecordReader().push(HOP.bytes)
+    expect(read).toEqual({ record: { kind: 'tcp', endpoint: 'pg' }, rest: Buffer.alloc(0) })
+    // Also when they are out of form.
+    const bytes = hex('000d 01 0001 00 08 0000 09 0001 ff')
+    bytes.writeUInt16BE(bytes.length - 2)
+    expect(new StreamRecordReader().push(bytes)?.record).toEqual({ kind: 'control', endpoint: '' })
+  })
+
+  test('are absent from a record of a link without them, and later fields are skipped', () => {
+    const bytes = hex('0007 01 0001 00 0c 0000')
+    expect(new StreamRecordReader(true).push(bytes)?.record).toEqual({
+      kind: 'control',
+      endpoint: '',
+    })
+  })
+
+  test.each([
+    ['no epoch', '08 0001 01 0a 0001 6e'],
+    ['no hops', '09 0008 0000000000000001 0a 0001 6e'],
+    ['hops 0', '08 0001 00 09 0008 0000000000000001 0a 0001 6e'],
+    ['hops of two bytes', '08 0002 0001 09 0008 0000000000000001 0a 0001 6e'],
+    ['no node', '08 0001 01 09 0008 0000000000000001'],
+    ['an epoch of 4 bytes', '08 0001 01 09 0004 00000001 0a 0001 6e'],
+    ['an epoch above 2^53 - 1', '08 0001 01 09 0008 0020000000000000 0a 0001 6e'],
+    ['half a digest', '08 0001 01 09 0008 0000000000000001 0a 0001 6e 0b 0004 00000000'],
+    ['a control byte in the tenant', '07 0001 07 08 0001 01 09 0008 0000000000000001 0a 0001 6e'],
+  ])('are refused on a link with %s', (_, fields) => {
+    const bytes = hex(`0000 01 0001 02 02 0001 70 ${fields}`)
+    bytes.writeUInt16BE(bytes.length - 2)
+    expect(() => new StreamRecordReader(true).push(bytes)).toThrow(/./)
+  })
+})
+
 describe.each(TABLE)('$name', ({ record, bytes }) => {
   test('is encoded as the table says', () => {
     expect(encodeStreamRecord(record).toString('hex')).toBe(bytes.toString('hex'))

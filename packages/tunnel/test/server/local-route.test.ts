@@ -31,6 +31,7 @@ test('the route event tells of all changes of one turn once', async () => {
       kind: 'http',
       sessions: 1,
       exclusive: true,
+      peer: registry.sessions(at('web'))[0]?.peer,
       reuse: 'never',
       strictness: undefined,
       rules,

@@ -9,7 +9,7 @@ import { Agent } from '../../src/client/agent.ts'
 import type { Listener } from '../../src/client/listener.ts'
 import { isTunnelError } from '../../src/errors.ts'
 import type { Grant } from '../../src/server/authorization.ts'
-import type { Upstream } from '../../src/server/upstream-registry.ts'
+import type { Upstream } from '../../src/server/upstream.ts'
 import { controlOf } from '../protocol/control-peer.ts'
 import { at, connectPeer, startPikoServer, startServer, type TestServer } from '../peers.ts'
 

@@ -1,0 +1,219 @@
+import type { Socket } from 'node:net'
+
+import type { WindowBudget } from '@proj/mux'
+import type { Logger } from '@proj/tunnel'
+import {
+  HopAcceptor,
+  readRouteRules,
+  type ReadVisitorRules,
+  type RemoteUpstreams,
+  type Upstream,
+  type UpstreamRegistry,
+  type VisitorRules,
+} from '@proj/tunnel/server'
+import type { Endpoint } from '@proj/tunnel/server'
+
+import type { ClusterNode, ClusterRoute } from '../model.ts'
+import type { ClusterTable } from '../table/cluster-table.ts'
+import { LINK_PROTOCOL } from './greeting.ts'
+import { LinkAcceptor } from './link-acceptor.ts'
+import type { LinkTls } from './link-tls.ts'
+import { type LinkParts, type LinkState, NodeLink } from './node-link.ts'
+import { NodeUpstream } from './node-upstream.ts'
+
+/** What links are made of. */
+export interface ClusterLinksOptions<Rules extends VisitorRules> {
+  /** This node, as its row says. */
+  readonly self: { readonly id: string; readonly boot: string; readonly version: string }
+  /** Certificate that its row has the fingerprint of, and the CA where there is one. */
+  readonly tls: LinkTls
+  /** What the other nodes serve. */
+  readonly table: ClusterTable
+  /** Where visitors look for agents; it gets the other nodes as its second tier. */
+  readonly registry: UpstreamRegistry<Rules>
+  /** Reads what an agent demands of visitors, as for the agents of this node. */
+  readonly readVisitorRules: ReadVisitorRules<Rules>
+  /** Admits no visitor: in place of rules that this node cannot read. */
+  readonly closedRules: Rules
+  /** Memory that windows of all sessions may grow by together. Default: each link has its own limit. */
+  readonly windowBudget?: WindowBudget
+  /** Info when a link is up, warn when it is lost or refused. */
+  readonly logger: Logger
+}
+
+/** A link as status pages and metrics show it. */
+export interface LinkStatus {
+  readonly node: ClusterNode
+  readonly state: LinkState
+  /** Streams of visitors of this node that are open. */
+  readonly openStreams: number
+  /** Streams opened since the link was first made. */
+  readonly hops: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
+}
+
+/** Streams that may finish when their node is gone from the table, ms; it is dead, or it has started again. */
+const RETIRE_MS = 30_000
+/** Different rules that are kept parsed; beyond it all are forgotten, and read again. */
+const MAX_PARSED_RULES = 10_000
+/** A node that is leaving is taken when there is no other. */
+const LEAVING_LOAD = 2 ** 40
+
+/**
+ * What happens between this node and the others: carries visitors of this one to the agents of others, and those of
+ * others to the agents of this one.
+ */
+export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams<
+  Rules,
+  ClusterRoute
+> {
+  readonly #options: ClusterLinksOptions<Rules>
+  readonly #parts: LinkParts
+  readonly #acceptor: LinkAcceptor
+  readonly #hops: HopAcceptor
+  readonly #links = new Map<string, OwnLink>()
+  readonly #parsed = new Map<string, readonly Rules[]>()
+  readonly #closed: readonly Rules[]
+  #isClosed = false
+
+  constructor(options: ClusterLinksOptions<Rules>) {
+    const { self, tls, table, registry, windowBudget, logger } = options
+    this.#options = options
+    const { id: node, boot, version } = self
+    const greeting = { protocol: LINK_PROTOCOL, node, boot, version }
+    this.#parts = { greeting, tls, windowBudget, logger }
+    this.#hops = new HopAcceptor(registry, logger)
+    this.#acceptor = new LinkAcceptor(this.#parts, table, this.#hops)
+    this.#closed = [options.closedRules]
+    table.on('node', (one, isPresent) => this.#nodeChanged(one, isPresent))
+    table.on('route', (endpoint, route, isPresent) => {
+      // An agent that left in good order is not expected back; those of a node that is gone are.
+      const isLost = !isPresent && (route.node.isLeaving || table.node(route.node.id) === undefined)
+      registry.remoteChanged(endpoint, isLost)
+    })
+    registry.setRemote(this)
+  }
+
+  /** Takes a connection to the cluster port over. */
+  accept(socket: Socket): void {
+    this.#acceptor.accept(socket)
+  }
+
+  /** Links of this node to others, of all nodes in the table. */
+  *links(): Generator<LinkStatus> {
+    for (const node of this.#options.table.nodes()) {
+      const link = this.#links.get(node.id)?.link
+      const { sent = 0, received = 0 } = link?.bytes ?? {}
+      yield {
+        node,
+        state: link?.state ?? 'idle',
+        openStreams: link?.openStreams ?? 0,
+        hops: link?.opened ?? 0,
+        bytesSent: sent,
+        bytesReceived: received,
+      }
+    }
+  }
+
+  /** Links of other nodes to this one, all together. */
+  get accepted(): {
+    readonly links: number
+    readonly openStreams: number
+    readonly hops: number
+    readonly refusedHops: number
+    readonly refusedConnections: number
+    readonly bytesSent: number
+    readonly bytesReceived: number
+  } {
+    const { sent, received } = this.#acceptor.bytes
+    return {
+      links: this.#acceptor.size,
+      openStreams: this.#acceptor.openStreams,
+      hops: this.#hops.accepted,
+      refusedHops: this.#hops.refused,
+      refusedConnections: this.#acceptor.refused,
+      bytesSent: sent,
+      bytesReceived: received,
+    }
+  }
+
+  /** @inheritdoc */
+  routes(endpoint: Endpoint): readonly ClusterRoute[] {
+    return this.#options.table.routes(endpoint)
+  }
+
+  /** @inheritdoc */
+  upstream({ node }: ClusterRoute, { tenant }: Endpoint): Upstream {
+    let own = this.#links.get(node.id)
+    if (own === undefined) {
+      own = { link: new NodeLink(node, this.#parts), tenants: new Map() }
+      if (this.#isClosed) void own.link.retire(AbortSignal.abort())
+      else this.#links.set(node.id, own)
+    }
+    let upstream = own.tenants.get(tenant)
+    if (upstream === undefined) {
+      const { self, table, registry } = this.#options
+      const { link } = own
+      upstream = new NodeUpstream(link, tenant, self.id, table, registry)
+      own.tenants.set(tenant, upstream)
+    }
+    return upstream
+  }
+
+  /** @inheritdoc */
+  load({ node }: ClusterRoute): number {
+    const own = this.#links.get(node.id)?.link.openStreams ?? 0
+    return node.load.streams + own + (node.isLeaving ? LEAVING_LOAD : 0)
+  }
+
+  /** @inheritdoc */
+  rules({ rules }: ClusterRoute): readonly Rules[] {
+    if (rules === undefined) return NO_RULES
+    let parsed = this.#parsed.get(rules)
+    if (parsed === undefined) {
+      parsed = this.#parse(rules)
+      if (this.#parsed.size >= MAX_PARSED_RULES) this.#parsed.clear()
+      this.#parsed.set(rules, parsed)
+    }
+    return parsed
+  }
+
+  #parse(rules: string): readonly Rules[] {
+    try {
+      return readRouteRules(rules, this.#options.readVisitorRules)
+    } catch (error) {
+      const why =
+        'rules of an endpoint on another node cannot be read: it is closed to visitors of this node'
+      this.#options.logger.error({ err: error }, why)
+      return this.#closed
+    }
+  }
+
+  /**
+   * Takes and opens no more streams; those that are open finish.
+   *
+   * @param signal - ends the wait.
+   */
+  async close(signal: AbortSignal): Promise<void> {
+    this.#isClosed = true
+    const retired = [...this.#links.values()].map(({ link }) => link.retire(signal))
+    this.#links.clear()
+    await Promise.all([...retired, this.#acceptor.close(signal)])
+  }
+
+  #nodeChanged(node: ClusterNode, isPresent: boolean): void {
+    const own = this.#links.get(node.id)
+    if (own === undefined || (isPresent && own.link.fits(node))) return
+    this.#links.delete(node.id)
+    void own.link.retire(AbortSignal.timeout(RETIRE_MS))
+  }
+}
+
+/** A link with what uses it, by tenant. */
+interface OwnLink {
+  readonly link: NodeLink
+  readonly tenants: Map<string, NodeUpstream>
+}
+
+const NO_RULES: readonly never[] = Object.freeze([])

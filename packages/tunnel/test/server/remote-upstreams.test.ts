@@ -1,0 +1,220 @@
+// The registry of a node: what other nodes serve comes second, and what all of them demand holds.
+import { describe, expect, test } from 'vitest'
+
+import {
+  areEqualRules,
+  type RemoteRoute,
+  type RemoteUpstreams,
+} from '../../src/server/remote-upstreams.ts'
+import { coversDigests, digestsOf } from '../../src/server/rule-digests.ts'
+import { UpstreamRegistry } from '../../src/server/upstream-registry.ts'
+import type { Upstream } from '../../src/server/upstream.ts'
+import { VisitorWaits } from '../../src/server/visitor-waits.ts'
+import type { VisitorRules } from '../../src/protocol/visitor-rules.ts'
+import type { Endpoint } from '../../src/protocol/endpoint.ts'
+import { at } from '../peers.ts'
+import { FakeUpstream } from './fake-upstream.ts'
+
+interface Route extends RemoteRoute {
+  readonly to: Upstream
+  readonly load: number
+}
+
+class Nodes implements RemoteUpstreams<VisitorRules, Route> {
+  list: readonly Route[] = []
+  asked = 0
+
+  routes(endpoint: Endpoint): readonly Route[] {
+    return endpoint.name === 'web' && endpoint.tenant === '' ? this.list : []
+  }
+
+  upstream({ to }: Route): Upstream {
+    return to
+  }
+
+  load({ load }: Route): number {
+    return load
+  }
+
+  rules({ rules }: Route): readonly VisitorRules[] {
+    this.asked += 1
+    return rules === undefined ? [] : [rule(rules)]
+  }
+}
+
+const rule = (id: string): VisitorRules => ({ id, admitsConnection: () => true })
+
+function routeTo(to: Upstream, facts: Partial<Route> = {}): Route {
+  const none = { reuse: undefined, strictness: undefined, rules: undefined }
+  return { kind: 'http', sessions: 1, load: 0, ...none, ...facts, to }
+}
+
+function registryOf(nodes: Nodes, ...local: readonly Upstream[]): UpstreamRegistry {
+  const registry = new UpstreamRegistry()
+  registry.setRemote(nodes)
+  for (const upstream of local) registry.add(at('web'), upstream)
+  return registry
+}
+
+const ids = (rules: readonly VisitorRules[] | undefined) => rules?.map(({ id }) => id)
+
+describe('a visitor', () => {
+  test('gets a session of its own node, then the node with the least to do, then what is silent', () => {
+    const nodes = new Nodes()
+    const [local, b, c] = ['local', 'b', 'c'].map((id) => new FakeUpstream(id))
+    if (local === undefined || b === undefined || c === undefined) throw new Error('none')
+    nodes.list = [routeTo(b, { load: 7 }), routeTo(c, { load: 3 })]
+    const registry = registryOf(nodes, local)
+    const order = (pick: (tried: ReadonlySet<Upstream>) => Upstream | undefined): string[] => {
+      const tried = new Set<Upstream>()
+      for (let one = pick(tried); one !== undefined; one = pick(tried)) tried.add(one)
+      return [...tried].map(({ id }) => id)
+    }
+    const picked = () => order((tried) => registry.pick(at('web'), tried))
+    expect(picked()).toEqual(['local', 'c', 'b'])
+    expect(order((tried) => registry.pickHttp(at('web'), tried))).toEqual(['local', 'c', 'b'])
+    expect(order((tried) => registry.pickLocal(at('web'), tried))).toEqual(['local'])
+    local.suspect = true
+    expect(picked()).toEqual(['c', 'b', 'local'])
+    c.suspect = true
+    expect(picked()).toEqual(['b', 'local', 'c'])
+    b.leave.abort()
+    expect(picked()).toEqual(['local', 'c'])
+    expect(registry.pick(at('web', 'other'))).toBeUndefined()
+  })
+
+  test('of HTTP gets no node that serves TCP alone', () => {
+    const nodes = new Nodes()
+    const [b, c] = [new FakeUpstream('b'), new FakeUpstream('c')]
+    nodes.list = [routeTo(b, { kind: 'tcp' })]
+    const registry = registryOf(nodes)
+    expect(registry.pick(at('web'))?.id).toBe('b')
+    expect(registry.pickHttp(at('web'))).toBeUndefined()
+    expect(registry.isTcpOnly(at('web'))).toBe(true)
+    nodes.list = [...nodes.list, routeTo(c, { kind: undefined })]
+    expect(registry.pickHttp(at('web'))?.id).toBe('c')
+    expect(registry.isTcpOnly(at('web'))).toBe(false)
+    nodes.list = [routeTo(b, { kind: 'http' })]
+    registry.add(at('web'), c, undefined, 'tcp')
+    expect(registry.isTcpOnly(at('web'))).toBe(false)
+  })
+
+  test('takes turns between nodes with the same to do', () => {
+    const nodes = new Nodes()
+    nodes.list = ['b', 'c', 'd'].map((id) => routeTo(new FakeUpstream(id)))
+    const registry = registryOf(nodes)
+    const picked = Array.from({ length: 6 }, () => registry.pick(at('web'))?.id)
+    expect(picked).toEqual(['b', 'c', 'd', 'b', 'c', 'd'])
+  })
+
+  test('waits no more when another node serves the endpoint', async () => {
+    const nodes = new Nodes()
+    const registry = new UpstreamRegistry(new VisitorWaits({ absentWaitMs: 60_000 }))
+    registry.setRemote(nodes)
+    registry.remoteChanged(at('web'))
+    expect(registry.waits.expects(at('web'))).toBe(false)
+    registry.remoteChanged(at('web'), true)
+    const served = registry.waits.whenServed(at('web'))
+    expect(served).toBeDefined()
+    nodes.list = [routeTo(new FakeUpstream('b'))]
+    registry.remoteChanged(at('web'))
+    await served
+    expect(registry.waits.expects(at('web'))).toBe(false)
+  })
+})
+
+test('counts are of all nodes, and what is told of this node is not', () => {
+  const nodes = new Nodes()
+  const [local, b] = [new FakeUpstream('local'), new FakeUpstream('b')]
+  nodes.list = [routeTo(b, { sessions: 3 })]
+  const registry = registryOf(nodes)
+  expect([registry.count(at('web')), registry.countLocal(at('web'))]).toEqual([3, 0])
+  expect([registry.agents(at('web')), registry.agents(at('other'))]).toEqual([1, 0])
+  expect([registry.snapshot().size, registry.sessions(at('web')).length]).toEqual([0, 0])
+  expect(registry.takenAt(at('web'))).toBeUndefined()
+  expect(registry.hasOther(at('web'), b)).toBe(false)
+  registry.add(at('web'), local)
+  expect([registry.count(at('web')), registry.countLocal(at('web'))]).toEqual([4, 1])
+  expect([registry.hasOther(at('web'), b), registry.hasOther(at('web'), local)]).toEqual([
+    true,
+    true,
+  ])
+  b.suspect = true
+  expect(registry.hasOther(at('web'), local)).toBe(false)
+})
+
+describe('the rules for visitors', () => {
+  test('are those of all nodes and of the operator, in one list until one changes', () => {
+    const nodes = new Nodes()
+    const [local, b] = [new FakeUpstream('local'), new FakeUpstream('b')]
+    const registry = registryOf(nodes)
+    const changed = (list: readonly Route[]): void => {
+      nodes.list = list
+      registry.remoteChanged(at('web'))
+    }
+    expect(registry.hasRules).toBe(true)
+    expect(registry.rules(at('web'))).toBeUndefined()
+    changed([routeTo(b, { rules: 'one' }), routeTo(b, { rules: 'two' }), routeTo(b)])
+    const first = registry.rules(at('web'))
+    expect(ids(first)).toEqual(['one', 'two'])
+    expect(registry.rules(at('web'))).toBe(first)
+    expect(nodes.asked).toBe(3)
+    registry.add(at('web'), local, rule('local'))
+    expect(ids(registry.rules(at('web')))).toEqual(['local', 'one', 'two'])
+    registry.setStandingRules(() => [rule('operator')])
+    expect(ids(registry.rules(at('web')))).toEqual(['operator', 'local', 'one', 'two'])
+    registry.remove(at('web'), local)
+    expect(ids(registry.rules(at('web')))).toEqual(['operator', 'one', 'two'])
+    changed([routeTo(b)])
+    expect(ids(registry.rules(at('web')))).toEqual(['operator'])
+    registry.setStandingRules(() => [])
+    expect(registry.rules(at('web'))).toBeUndefined()
+    changed([])
+    expect(registry.rules(at('web'))).toBeUndefined()
+  })
+
+  test('are compared by name', () => {
+    const [one, two] = [rule('1'), rule('2')]
+    expect(areEqualRules([one, two], [rule('2'), rule('1')])).toBe(true)
+    expect(areEqualRules([one], [one, two])).toBe(false)
+    expect(areEqualRules([one], [two])).toBe(false)
+    expect(areEqualRules(undefined, [one])).toBe(false)
+    expect(areEqualRules(undefined, undefined)).toBe(true)
+  })
+
+  test('of a visitor that another node has checked have to be all of these', () => {
+    const [one, two] = [rule('1'), rule('2')]
+    const both = digestsOf([one, two])
+    expect(both.length).toBe(16)
+    expect(coversDigests(both, digestsOf([two]))).toBe(true)
+    expect(coversDigests(both, digestsOf([two, one]))).toBe(true)
+    expect(coversDigests(digestsOf([one]), both)).toBe(false)
+    expect(coversDigests(digestsOf(undefined), digestsOf([]))).toBe(true)
+    expect(coversDigests(digestsOf([]), digestsOf([one]))).toBe(false)
+  })
+})
+
+test('the strictest of what is asked for holds, wherever it is asked for', () => {
+  const nodes = new Nodes()
+  const [local, b] = [new FakeUpstream('local'), new FakeUpstream('b')]
+  const registry = registryOf(nodes)
+  expect([registry.reuse(at('web'), 'safe'), registry.strictness(at('web'))]).toEqual([
+    'safe',
+    'lenient',
+  ])
+  nodes.list = [routeTo(b, { reuse: 'always', strictness: 'strict' })]
+  expect([registry.reuse(at('web'), 'safe'), registry.strictness(at('web'))]).toEqual([
+    'always',
+    'strict',
+  ])
+  registry.add(at('web'), local)
+  expect(registry.reuse(at('web'), 'safe')).toBe('safe')
+  registry.add(at('web'), local, undefined, 'http', { reuse: 'never' })
+  expect(registry.reuse(at('web'), 'safe')).toBe('never')
+  nodes.list = [routeTo(b, { kind: 'tcp' })]
+  registry.add(at('web'), local, undefined, 'http', { reuse: 'always' })
+  expect([registry.reuse(at('web'), 'safe'), registry.strictness(at('web'))]).toEqual([
+    'always',
+    'lenient',
+  ])
+})
