@@ -44,26 +44,12 @@ describe.runIf(process.platform === 'linux')('a socket that is closed with an em
     expect(result).toBe('waits')
   })
 
-  it('resets next to no visitor under load', async () => {
-    const first = await open(0)
-    const port = first.bound[0]?.port ?? 0
-    const visitors = spawn(process.execPath, ['-e', VISITORS, String(port)], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    })
-    onTestFinished(() => void visitors.kill())
-    let listeners = first
-    for (let close = 0; close < CLOSES; close += 1) {
-      await once(visitors, 'message') // some have been served
-      await listeners.free({ acceptQueued: true })
-      listeners = await open(port)
-      visitors.send('next')
-    }
-    listeners.destroy()
-    visitors.send('end')
-    const [{ resets }] = await once(visitors, 'message')
-    // A handshake that runs on another processor in the very moment of the close can be lost.
-    expect(resets).toBeLessThan(CLOSES / 4)
-  }, 60_000)
+  // A handshake that runs on another processor in the very moment of the close can be lost.
+  it('resets far fewer visitors under load than a close at once', async () => {
+    const atOnce = await resetsOfCloses({ acceptQueued: false })
+    expect(atOnce).toBeGreaterThan(0)
+    expect(await resetsOfCloses({ acceptQueued: true })).toBeLessThan(atOnce / 2)
+  }, 120_000)
 })
 
 it('is not closed this way where the private part is missing', async () => {
@@ -100,6 +86,27 @@ process.on('message', (text) => {
 })
 for (let count = 0; count < 20; count += 1) visit()
 `
+
+/** Closes and opens a port under load. */
+async function resetsOfCloses(options: { readonly acceptQueued: boolean }): Promise<number> {
+  const first = await open(0)
+  const port = first.bound[0]?.port ?? 0
+  const visitors = spawn(process.execPath, ['-e', VISITORS, String(port)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  onTestFinished(() => void visitors.kill())
+  let listeners = first
+  for (let close = 0; close < CLOSES; close += 1) {
+    await once(visitors, 'message') // some have been served
+    await listeners.free(options)
+    listeners = await open(port)
+    visitors.send('next')
+  }
+  listeners.destroy()
+  visitors.send('end')
+  const [{ resets }] = await once(visitors, 'message')
+  return resets
+}
 
 async function open(port: number) {
   const opened = await listen(`127.0.0.1:${port}`, {
