@@ -1,5 +1,6 @@
 // A service that closes a kept-alive connection while a request is on its way to it: the request is
 // sent again on a new connection where no byte of it can have been written, and executed once.
+import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
 
@@ -17,16 +18,44 @@ interface Counted {
   readonly taken: string[]
 }
 
+const ESTABLISHED = '01'
+const MAX_LOOKS = 10_000
+
+/**
+ * Returns when the kernel has delivered the close of one end of a loopback connection to the other end. On a
+ * busy machine it may do so after it has delivered what was sent later on another connection. Nothing else of
+ * this process runs meanwhile.
+ */
+function untilCloseArrived(closed: { readonly port: number; readonly peerPort: number }): void {
+  if (process.platform !== 'linux') return
+  const hex = (port: number) => `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  const [local, remote] = [hex(closed.peerPort), hex(closed.port)]
+  for (let look = 0; look < MAX_LOOKS; look++) {
+    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) =>
+      readFileSync(table, 'latin1').split('\n'),
+    )
+    const isOpen = lines.some((line) => {
+      const [, from = '', to = '', state] = line.trim().split(/\s+/)
+      return state === ESTABLISHED && from.endsWith(local) && to.endsWith(remote)
+    })
+    if (!isOpen) return
+  }
+  throw new Error(`the close of ${closed.port} has not arrived at ${closed.peerPort}`)
+}
+
 /**
  * Requests one after another over one visitor's connection; the service closes its connection before each,
  * in the same turn of the event loop, or some turns later.
  */
 async function race(method: string, close: 'end' | 'reset'): Promise<Counted> {
   const taken: string[] = []
-  let service: Socket | undefined
+  let service:
+    | { readonly socket: Socket; readonly port: number; readonly peerPort: number }
+    | undefined
   await using path = await tunnel({
     tcp: (socket) => {
-      service = socket
+      const { localPort: port = 0, remotePort: peerPort = 0 } = socket
+      service = { socket, port, peerPort }
       let held = ''
       socket.on('error', () => {})
       socket.on('data', (chunk) => {
@@ -48,11 +77,14 @@ async function race(method: string, close: 'end' | 'reset'): Promise<Counted> {
   for (let number = 0; number < TIMES; number++) {
     const closing = service
     const shut = (): void => {
-      if (close === 'end') closing?.destroy()
-      else closing?.resetAndDestroy()
+      if (close === 'end') closing?.socket.destroy()
+      else closing?.socket.resetAndDestroy()
     }
     const turns = number % TURNS
-    if (turns === 0) shut()
+    if (turns === 0) {
+      shut() // unless it was closed while the request before ran
+      if (closing !== undefined) untilCloseArrived(closing)
+    }
     const body = method === 'GET' ? '' : 'body'
     const length = body === '' ? [] : [`Content-Length: ${body.length}`]
     const sent = visitor.send(request(`${method} /`, `X-Number: ${number}`, ...length) + body)
