@@ -20,7 +20,6 @@ import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
 import { DurableClass } from './durable-class.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { Postgres } from './postgres.ts'
-import { prepareTables } from './postgres-schema.ts'
 import type { ReservationLimits } from './reservation-store.ts'
 import { SqliteServedEndpoints } from './served-endpoints.ts'
 import { explained, type OwnStore, owned, type ServerStoreOptions } from './server-store.ts'
@@ -159,8 +158,8 @@ class ClusterStore implements Store {
 
   /** Reads the database for the first time. @throws {StoreError} */
   async read(): Promise<void> {
-    await prepareTables(this.#parts.postgres)
     await this.#shared.look()
+    this.tokens.know()
   }
 
   /**
@@ -173,11 +172,7 @@ class ClusterStore implements Store {
       await this.read()
     } catch (error) {
       if (!isStoreError(error) || FINAL.has(error.code)) throw error
-      const { code, message, hint } = error
-      this.#parts.logger.error(
-        { code, why: message, hint },
-        'started without the database of the cluster: tokens and names are those of the last look',
-      )
+      // It was logged: this server begins with the copy that it has.
     }
     this.#shared.start()
     this.#wait()

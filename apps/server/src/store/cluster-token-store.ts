@@ -35,6 +35,11 @@ export class ClusterTokenStore implements TokenStore {
     this.#isUnknown = options.shared.unreadMs === Infinity
   }
 
+  /** The database was read before the server listens: what the copy says of tokens is so. */
+  know(): void {
+    this.#isUnknown = false
+  }
+
   /** @inheritdoc */
   get hasEverHeldTokens(): boolean {
     // It stays so until the next start: ports may be open for all because agents need tokens.

@@ -61,6 +61,7 @@ export class DurableClass {
   #soon: NodeJS.Timeout | undefined
   #hint: NodeJS.Timeout | undefined
   #isFollowing = false
+  #isPrepared = false
 
   constructor(parts: DurableClassParts) {
     this.#parts = parts
@@ -177,6 +178,8 @@ export class DurableClass {
   /** Where the parts are; tokens first, since sessions may have to end. */
   async #revisions() {
     const { postgres } = this.#parts
+    if (!this.#isPrepared) await prepareTables(postgres)
+    this.#isPrepared = true
     const read = async () => await postgres.query('SELECT * FROM adit_revisions ORDER BY part DESC')
     const rows = await read().catch(async (error: unknown) => {
       if (!isStoreError(error, 'STORE_EMPTIED')) throw error

@@ -15,16 +15,17 @@ type Parameter = SqlValue | readonly SqlValue[]
 export type Query = (sql: string, ...values: readonly Parameter[]) => Promise<readonly SqlRow[]>
 
 /** Table: limits of the connections. */
-const LIMITS = Object.freeze({
-  /** Connections for statements; one more listens for hints. */
-  connections: 3,
-  /** Longest wait for a connection, a new one or one that is in use, ms. Logging in takes several answers. */
-  connectMs: 10_000,
-  /** Longest wait for the answer to a statement, ms. */
-  answerMs: 10_000,
-  /** How long a connection that is not used stays open, ms. */
-  idleMs: 30_000,
-})
+const LIMITS: Readonly<Record<'connections' | 'connectMs' | 'answerMs' | 'idleMs', number>> =
+  Object.freeze({
+    /** Connections for statements; one more listens for hints. */
+    connections: 3,
+    /** Longest wait for a connection, a new one or one that is in use, ms. Logging in takes several answers. */
+    connectMs: 10_000,
+    /** Longest wait for the answer to a statement, ms. */
+    answerMs: 10_000,
+    /** How long a connection that is not used stays open, ms. */
+    idleMs: 30_000,
+  })
 
 /**
  * At the begin of every transaction that writes. A node that is frozen in the middle of one must not hold its
@@ -91,22 +92,24 @@ export class Postgres {
    * Makes ready for a database; nothing is connected yet.
    *
    * @param url - `postgres://user:password@host:port/database`, with the parameters of libpq that pg knows.
+   * @param limits - in place of those in LIMITS.
    */
-  static async of(url: string): Promise<Postgres> {
+  static async of(url: string, limits: Partial<typeof LIMITS> = {}): Promise<Postgres> {
+    const { connections, connectMs, answerMs, idleMs } = { ...LIMITS, ...limits }
     // Only a server of a cluster needs it.
     const { Client, Pool } = await import('pg')
     const options = {
       connectionString: url,
       application_name: 'adit-server',
-      connectionTimeoutMillis: LIMITS.connectMs,
-      query_timeout: LIMITS.answerMs,
+      connectionTimeoutMillis: connectMs,
+      query_timeout: answerMs,
       keepAlive: true,
     }
     try {
       const pool = new Pool({
         ...options,
-        max: LIMITS.connections,
-        idleTimeoutMillis: LIMITS.idleMs,
+        max: connections,
+        idleTimeoutMillis: idleMs,
         allowExitOnIdle: true,
       })
       return new Postgres(databaseName(url), pool, () => new Client(options))

@@ -26,10 +26,16 @@ import { TOKEN, tokenSuite } from './token-suite.ts'
 
 const postgres = postgresOfFile()
 
-/** The parts of a store, on a database of the running test. */
+let schemas = 0
+let ofSuites: string | undefined
+
+/** The parts of a store, on a schema of the running test: much faster than a database of its own. */
 async function parts() {
   const database = freshDatabase()
-  const remote = await Postgres.of(await postgres().createDatabase())
+  ofSuites ??= await postgres().createDatabase()
+  const schema = `suite_${++schemas}`
+  await postgres().query(ofSuites, `CREATE SCHEMA ${schema}`)
+  const remote = await Postgres.of(`${ofSuites}?options=-c%20search_path%3D${schema}`)
   onTestFinished(async () => await remote.close())
   await prepareTables(remote)
   const copy = new SqliteTokenStore(database)
@@ -266,6 +272,14 @@ describe('a database that is not the one of before', () => {
     expect([node.store.tokens.list(), node.store.tokens.hasEverHeldTokens]).toEqual([[], true])
     expect(await node.store.reservations.reserve(named('web'))).toMatchObject({ isNew: true })
   })
+})
+
+test('a server that has read a database without tokens asks for none', async () => {
+  const url = await postgres().createDatabase()
+  const node = await storeNode({ url })
+  expect(node.store.tokens.hasEverHeldTokens).toBe(false)
+  await node.store.tokens.create(TOKEN)
+  expect(node.store.tokens.hasEverHeldTokens).toBe(true)
 })
 
 test('tables of a version that this program is too old for end the start with 2', async () => {
