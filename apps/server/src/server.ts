@@ -36,7 +36,7 @@ import { createServerAdmin } from './admin/admin.ts'
 import type { Authenticator, PortName } from './auth/authenticator.ts'
 import { refusePages } from './auth/refuse-pages.ts'
 import { type StandingPolicy, VisitorGates } from './auth/visitor-gates.ts'
-import { aloneView, type ClusterView } from './cluster/cluster-view.ts'
+import { aloneMember, type ClusterMember } from './cluster/cluster-member.ts'
 import type { NodeIdentity } from './cluster/node-identity.ts'
 import { ConnectionBudget, type ConnectionShares, PortConnections } from './connection-budget.ts'
 import { DescriptorWatch } from './descriptor-watch.ts'
@@ -103,7 +103,7 @@ export interface ServerOptions {
   /** The operator's rules for visitors. Default: none. */
   readonly visitors?: readonly StandingPolicy[]
   /** The nodes of a cluster. Default: this server is alone. */
-  readonly cluster?: ClusterView
+  readonly cluster?: ClusterMember
   /** Judges handshakes. Default: the authenticator. */
   readonly authorize?: Authorize
   /** What the server remembers. Default: a store in memory. The server does not close it. */
@@ -441,7 +441,7 @@ export class Server {
 function construct(options: ServerOptions): ServerParts {
   const { logger, software, authenticator, probeTimeoutMs } = options
   const store = options.store ?? memoryStore(logger)
-  const cluster = options.cluster ?? aloneView(unnamed(), software.split('/').at(-1) ?? '')
+  const cluster = options.cluster ?? aloneMember(unnamed(), software.split('/').at(-1) ?? '')
   const state = new ServerState()
   const awaited = options.expected?.endpoints ?? store.served.before
   const expected = new Set(awaited.map(endpointKey))
@@ -481,15 +481,16 @@ function construct(options: ServerOptions): ServerParts {
     isProtected: (port) => authenticator?.isProtected(port) ?? false,
     isReachable: (port) => state.isReachable(port),
   })
+  const windowBudget = new WindowBudget(WINDOW_BUDGET_BYTES)
   const common = {
     registry,
     // One limit for the process, for the sessions of both ports.
-    windowBudget: new WindowBudget(WINDOW_BUDGET_BYTES),
+    windowBudget,
     software,
     logger,
     authorize,
     // One id for both ports, a new one for each start: peers spread their connections by it.
-    node: cluster.local.boot,
+    node: cluster.view.local.boot,
   }
   const names = {
     reservations: store.reservations,
@@ -519,6 +520,7 @@ function construct(options: ServerOptions): ServerParts {
     defaultHosts: () => state.publicPortHosts,
     reservations: new StoredPorts(store.reservations, logger),
     inherited: options.inherited,
+    claims: cluster.portClaims,
     onChange: (event, { number: port, owner: { endpoint, identity } }) =>
       store.audit.write(`port.${event}`, {
         tenant: endpoint.tenant,
@@ -532,6 +534,7 @@ function construct(options: ServerOptions): ServerParts {
     ...common,
     ...names,
     ...peer,
+    ...(cluster.claims !== undefined && { claims: cluster.claims }),
     onAccepted,
     publicPorts,
     urls: (endpoint) =>
@@ -578,7 +581,7 @@ function construct(options: ServerOptions): ServerParts {
       edge,
       registry,
       publicPorts,
-      cluster,
+      cluster: cluster.view,
       upstreamConnections: upstreamConnections.sockets,
       adminConnections,
       descriptorsExhausted: () => descriptorWatch.exhausted,
@@ -598,6 +601,14 @@ function construct(options: ServerOptions): ServerParts {
     upstream: createUpstreamPort({ upstream, connect, reservations }),
     admin: admin.server,
   }
+  cluster.attach?.({
+    registry,
+    upstream,
+    publicPorts,
+    gates,
+    windowBudget,
+    readPage: admin.read,
+  })
   const { inherited } = options
   return {
     state,
@@ -655,7 +666,7 @@ async function listenOn(
  * When an agent asks again for a name that another one has. By then the ping that its request has caused must
  * be answered or not: an exclusive agent that is rejected twice ends.
  */
-function nameRetryAfterMs(probeMs = TUNNEL_LIMITS.probeTimeoutMs.default): number {
+export function nameRetryAfterMs(probeMs = TUNNEL_LIMITS.probeTimeoutMs.default): number {
   return Math.max(TUNNEL_LIMITS.nameRetryAfterMs.default, probeMs * 1.5)
 }
 

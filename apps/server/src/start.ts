@@ -14,12 +14,14 @@ import {
   type Successor,
   UserError,
 } from '@proj/program-kit'
+import type { Resolved } from '@proj/config'
 import { formatHostPort, type ListenAddress, type PortRange } from '@proj/config/address'
 import type { Logger } from '@proj/tunnel'
 import {
   type InheritedSocket,
   type InheritedSockets,
   isPortcheckError,
+  type PortcheckError,
   PORTCHECK_ERRORS,
 } from '@proj/portcheck'
 
@@ -33,15 +35,17 @@ import { canonicalDomain, type DomainRule } from './proxy/domains.ts'
 import { PROXY_LIMITS, type TenantDomain } from './proxy/proxy-options.ts'
 import type { PortName } from './auth/authenticator.ts'
 import { configuredAuthenticator } from './auth/configured-authenticator.ts'
-import { aloneView } from './cluster/cluster-view.ts'
+import { Cluster, type ClusterOptions } from './cluster/cluster.ts'
+import { aloneMember } from './cluster/cluster-member.ts'
 import { nodeIdentity } from './cluster/node-identity.ts'
 import { configuredBinds } from './auth/configured-binds.ts'
 import { PortRanges } from './public-ports/port-ranges.ts'
 import { PUBLIC_PORT_LIMITS } from './public-ports/public-port-options.ts'
 import { publicPortOptions, safePortHosts } from './public-ports/public-port-settings.ts'
-import { Server } from './server.ts'
+import { nameRetryAfterMs, Server } from './server.ts'
 import type { ServerListener } from './server-listener.ts'
-import { openStoreOrNone } from './store/server-store.ts'
+import { openClusterStore } from './store/cluster-store.ts'
+import { openStoreOrNone, type OwnStore, type ServerStoreOptions } from './store/server-store.ts'
 import { type ServerTree, settings as definition } from './settings.ts'
 import { portsWithTls, TlsPorts } from './tls/tls-ports.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
@@ -86,12 +90,7 @@ export async function start(
   if (accessLog !== undefined) signals.onReopen(() => accessLog.reopen())
   // All that can fail without the data directory has been done: from here on it belongs to this process.
   await predecessor?.prepared()
-  using own = openStoreOrNone({
-    dataDir: settings.dataDir,
-    env: around.env,
-    limits: settings.names,
-    logger,
-  })
+  await using own = await openOwnStore(settings, { env: around.env, logger })
   const { store } = own
   const notBegun = (why: string): void => {
     logger.warn({ why }, 'upgrade not begun')
@@ -100,7 +99,12 @@ export async function start(
   // From here on the command `upgrade` finds this process.
   beginUpgrade = () => notBegun('the server is starting')
   const identity = nodeIdentity({ ...settings.cluster, directory: own.directory, logger })
-  const cluster = aloneView(identity, VERSION)
+  await using cluster = await openCluster(settings, {
+    identity,
+    inherited,
+    reservations: store.reservations,
+    logger,
+  })
   using authenticator = configuredAuthenticator(settings, { store, logger })
   const binds = configuredBinds(loaded, { authenticator, inherited, logger })
   const publicPorts = {
@@ -155,7 +159,7 @@ export async function start(
       ready: settings.ready,
       hosts: portHostNames(binds, settings.proxy),
       store,
-      cluster,
+      cluster: cluster ?? aloneMember(identity, VERSION),
       probeTimeoutMs: settings.names.probeTimeoutMs,
       waits: settings.upstream,
       quota: settings.upstream,
@@ -169,11 +173,7 @@ export async function start(
   } catch (error) {
     if (signals.stop.aborted) return EXIT.ok
     if (!isPortcheckError(error)) throw error
-    throw new UserError(error.message, {
-      exitCode: EXIT.addressTaken,
-      hint: PORTCHECK_ERRORS[error.code].hint,
-      cause: error,
-    })
+    throw addressTaken(error)
   }
   closeUnwanted(inherited, publicPorts.ranges, logger)
   for (const [name, listeners] of Object.entries(server.listeners)) {
@@ -202,6 +202,7 @@ export async function start(
   void authenticator.prepare()
   // It connects to every port, so the process before must not accept any more.
   await predecessor?.ready()
+  await cluster?.start(signals.stop)
   await server.publicPorts.holdInherited()
   await announce(server, { stdout, json })
   const { gracePeriodMs, upgrade: limits } = settings
@@ -218,7 +219,16 @@ export async function start(
     }
     if (ended.signal.aborted) return notBegun('the server is stopping')
     isUpgrading = true
-    const parts = { server, store: own, tls, restart, logger, ...limits, signal: ended.signal }
+    const parts = {
+      server,
+      cluster,
+      store: own,
+      tls,
+      restart,
+      logger,
+      ...limits,
+      signal: ended.signal,
+    }
     void upgrade(parts).then((found) => {
       isUpgrading = false
       successor = found
@@ -232,12 +242,55 @@ export async function start(
     drain: async ({ signal }) => {
       const isReplaced = successor !== undefined
       const times = drainTimes(settings, { isReplaced, isInterrupted: signals.isInterrupted() })
+      cluster?.leave()
+      if (isReplaced) cluster?.release()
       const onClosed = (): void => successor?.release()
       if (isReplaced) await server.leave({ ...times, signal, onClosed })
       else await server.close({ ...times, signal })
     },
   })
   return EXIT.ok
+}
+
+/** What the server remembers: in its file, or in the database of its cluster with a copy in the data directory. */
+async function openOwnStore(
+  { dataDir, names: limits, cluster: { databaseUrl, staleAfterMs } }: Resolved<ServerTree>,
+  around: Pick<ServerStoreOptions, 'env' | 'logger'>,
+): Promise<OwnStore> {
+  const options = { ...around, dataDir, limits }
+  if (databaseUrl === undefined) return openStoreOrNone(options)
+  return await openClusterStore({ ...options, url: databaseUrl.reveal(), staleAfterMs })
+}
+
+/** This server as a node, where there is a database of a cluster. */
+async function openCluster(
+  { cluster: settings, upstream, names }: Resolved<ServerTree>,
+  parts: Pick<ClusterOptions, 'identity' | 'inherited' | 'reservations'> & {
+    readonly logger: ReturnType<typeof createLogger>
+  },
+): Promise<Cluster | undefined> {
+  if (settings.databaseUrl === undefined) return undefined
+  const { identity, logger } = parts
+  logger.setBindings({ nodeId: identity.id, boot: identity.boot })
+  try {
+    return await Cluster.open({
+      ...parts,
+      settings,
+      rebalance: upstream.rebalance,
+      version: VERSION,
+      nameRetryAfterMs: nameRetryAfterMs(names.probeTimeoutMs),
+    })
+  } catch (error) {
+    throw isPortcheckError(error) ? addressTaken(error) : error
+  }
+}
+
+function addressTaken(error: PortcheckError): UserError {
+  return new UserError(error.message, {
+    exitCode: EXIT.addressTaken,
+    hint: PORTCHECK_ERRORS[error.code].hint,
+    cause: error,
+  })
 }
 
 /** Closes inherited sockets that no listener uses and no public port may use later. */

@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { HandOverError, type Restart, Successor } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 
+import type { Cluster } from './cluster/cluster.ts'
 import type { ExpectedEndpoints, Server } from './server.ts'
 import { isStoreError } from './store/store-error.ts'
 import type { OwnStore } from './store/server-store.ts'
@@ -26,6 +27,8 @@ interface HandedState {
 /** What an upgrade works with. */
 export interface UpgradeParts {
   readonly server: Server
+  /** The cluster that this server is a node of. Default: none. */
+  readonly cluster?: Pick<Cluster, 'descriptors'> | undefined
   readonly store: OwnStore
   readonly tls: TlsPorts
   readonly restart: Restart
@@ -82,14 +85,14 @@ function errorText(error: unknown): string {
 }
 
 async function replace(parts: UpgradeParts): Promise<Successor> {
-  const { server, store, tls, restart, timeoutMs, delayMs, signal } = parts
+  const { server, cluster, store, tls, restart, timeoutMs, delayMs, signal } = parts
   const state: HandedState = {
     expected: server.expected,
     ticketKeys: Object.fromEntries(
       Object.entries(tls.ticketKeys).map(([name, keys]) => [name, keys.toString('base64')]),
     ),
   }
-  const sockets = server.descriptors()
+  const sockets = [...server.descriptors(), ...(cluster?.descriptors() ?? [])]
   const { command, env } = restart
   const successor = await Successor.start({ command, env, sockets, state, timeoutMs, signal })
   try {

@@ -1,7 +1,7 @@
 // @ts-check
 // `pnpm demo`: the shortest way to see it work. Starts a server, a small web service and an agent
 // for it, sends a real request through the tunnel, shows both sides, and stays until Ctrl-C.
-// With --once it ends after the answer.
+// With --once it ends after the answer, with --cluster there are three servers; see demo-cluster.mjs.
 import { once } from 'node:events'
 import { areFree, DEFAULT_PORTS, startAgent, startServer } from './adit-processes.mjs'
 import { startSampleService, visit } from './sample-service.mjs'
@@ -10,6 +10,11 @@ const ENDPOINT = 'web'
 
 const interrupted = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
 
+if (process.argv.includes('--cluster')) {
+  const { demoCluster } = await import('./demo-cluster.mjs')
+  await demoCluster(process.argv.includes('--once') ? undefined : interrupted)
+  process.exit(0) // the wait for a signal is still open
+}
 const service = await startSampleService()
 const bind = (await areFree(DEFAULT_PORTS)) ? undefined : '127.0.0.1:0'
 if (bind !== undefined) {

@@ -193,7 +193,7 @@ function upstreamMetrics({ registry, sessions }: AdminSources): readonly Metric[
 function publicPortMetrics({ publicPorts }: AdminSources): readonly Metric[] {
   const { ports, visitors } = publicPorts
   const { open, connections, ...bytes } = visitors.counts()
-  const served = ports.filter(({ isServed }) => isServed).length
+  const served = ports.filter(({ hasAgents }) => hasAgents).length
   return [
     {
       type: 'gauge',

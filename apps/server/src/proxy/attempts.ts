@@ -194,7 +194,7 @@ export class Attempts {
       const idle = isFresh ? undefined : pool.take(upstream, endpoint.name, owner, once)
       if (idle !== undefined) {
         idle.channel.attach(sink)
-        this.#proxy.stats.upstreamRequests += 1
+        if (upstream.isRemote !== true) this.#proxy.stats.upstreamRequests += 1
         return idle
       }
       const reached = registry.reachedQuota(upstream, endpoint, this.#source)
@@ -205,7 +205,7 @@ export class Attempts {
       }
       try {
         const stream = pool.open(upstream, endpoint.name, forward.requestId, sink)
-        this.#proxy.stats.upstreamRequests += 1
+        if (upstream.isRemote !== true) this.#proxy.stats.upstreamRequests += 1
         return stream
       } catch (error) {
         passed = withOne(passed, upstream) // leaving or full; the session reports itself

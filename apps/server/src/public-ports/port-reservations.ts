@@ -1,7 +1,7 @@
 import type { Logger } from '@proj/tunnel'
 
 import type { ReservationStore } from '../store/reservation-store.ts'
-import type { PortOwner } from './public-port.ts'
+import type { PortOwner } from './port-claims.ts'
 
 /** Ports that are reserved with names. Reading is synchronous. */
 export interface PortReservations {

@@ -8,19 +8,9 @@ import {
   type ProxyProtocolOptions,
   type Warning,
 } from '@proj/portcheck'
-import type { Endpoint, Upstream } from '@proj/tunnel/server'
+import type { Upstream } from '@proj/tunnel/server'
 
-/** The owner of a public port: one endpoint of one identity has one port. */
-export interface PortOwner {
-  readonly endpoint: Endpoint
-  /** Identity of the agents that serve it. */
-  readonly identity: string
-}
-
-/** An owner as the key of a map. */
-export function ownerKey({ endpoint, identity }: PortOwner): string {
-  return JSON.stringify([endpoint.tenant, identity, endpoint.name])
-}
+import type { PortClaim, PortOwner } from './port-claims.ts'
 
 /** How a port is opened. */
 export interface PublicPortBind {
@@ -47,6 +37,10 @@ export class PublicPort {
   readonly owner: PortOwner
   /** When it was claimed, ms since the epoch. */
   readonly since: number = Date.now()
+  /** The claim of it beyond this process, where ports are claimed. */
+  claim: PortClaim | undefined
+  /** Whether another node has it for the same owner: then it is open here as well. */
+  isElsewhere = false
   #listeners: Listeners | undefined
   readonly #sessions = new Map<object, Upstream>()
   #hold: { readonly timer: NodeJS.Timeout; readonly until: number } | undefined
@@ -126,6 +120,11 @@ export class PublicPort {
     }
   }
 
+  /** Whether visitors may find an agent behind it. */
+  get hasAgents(): boolean {
+    return this.isServed || this.isElsewhere
+  }
+
   /** Holds it for a time without a session. */
   hold(ms: number, onExpired: () => void): void {
     const timer = setTimeout(onExpired, ms)
@@ -133,11 +132,16 @@ export class PublicPort {
     this.#hold = { timer, until: Date.now() + ms }
   }
 
+  /** Holds it no longer. */
+  endHold(): void {
+    clearTimeout(this.#hold?.timer)
+    this.#hold = undefined
+  }
+
   /** Frees it; connections go on. */
   close(): void {
     this.#closed = true
-    clearTimeout(this.#hold?.timer)
-    this.#hold = undefined
+    this.endHold()
     // Resolves with the last connection, which PublicVisitors ends.
     void this.#listeners?.close()
   }

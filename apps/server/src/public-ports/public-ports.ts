@@ -1,3 +1,4 @@
+// Length: who gets which port, here and on other nodes, is decided over one state.
 import { createHash } from 'node:crypto'
 
 import { formatUrl } from '@proj/config/address'
@@ -12,6 +13,7 @@ import { resetSocket } from '@proj/tunnel/io'
 import type { PortLease, PortRejection, PortWish, PublicPortSource } from '@proj/tunnel/server'
 
 import { PortRanges } from './port-ranges.ts'
+import { ownerKey, type PortClaims, type PortOwner } from './port-claims.ts'
 import { PORT_REJECTIONS } from './port-rejections.ts'
 import { noPortReservations, type PortReservations } from './port-reservations.ts'
 import {
@@ -19,7 +21,7 @@ import {
   type ResolvedPublicPortOptions,
   resolvePublicPortOptions,
 } from './public-port-options.ts'
-import { ownerKey, type PortOwner, PublicPort } from './public-port.ts'
+import { PublicPort } from './public-port.ts'
 import { PublicVisitors, type PublicVisitorsParts } from './public-visitors.ts'
 
 /** What public ports work with. */
@@ -30,6 +32,8 @@ export interface PublicPortsParts extends PublicVisitorsParts {
   readonly reservations?: PortReservations
   /** Listening sockets of another process. Default: none. */
   readonly inherited?: InheritedSockets | undefined
+  /** Decides about ports beyond this process. Default: this process alone does. */
+  readonly claims?: PortClaims | undefined
   /** Called when a port gets an owner and when it is free again. Default: nothing. */
   readonly onChange?: (event: 'taken' | 'lost', port: PublicPort) => void
 }
@@ -57,6 +61,7 @@ export class PublicPorts implements PublicPortSource {
   readonly #logger: Logger
   readonly #reservations: PortReservations
   readonly #inherited: InheritedSockets | undefined
+  readonly #claims: PortClaims | undefined
   readonly #absentWaitMs: number
   /** Runs until owners had time to come back; then visitors of ports without owner do not wait. */
   readonly #ownersMayCome: NodeJS.Timeout
@@ -81,6 +86,7 @@ export class PublicPorts implements PublicPortSource {
     this.#onChange = parts.onChange ?? (() => {})
     this.#defaultHosts = parts.defaultHosts ?? (() => ['*'])
     this.#inherited = parts.inherited
+    this.#claims = parts.claims
     this.#ownersMayCome = setTimeout(() => {
       void this.#inherited?.refuseUnused()
     }, this.#options.holdMs)
@@ -143,6 +149,54 @@ export class PublicPorts implements PublicPortSource {
   }
 
   /**
+   * Another node has a port for an owner, whose visitors may come here as well: it is opened here, where that is
+   * possible. Never rejects.
+   */
+  async openElsewhere(number: number, owner: PortOwner): Promise<void> {
+    if (this.#stopping || !this.#ranges.has(number)) return
+    const known = this.#byNumber.get(number)
+    if (known !== undefined) {
+      // Another owner here: the database decides, and who loses is told.
+      if (ownerKey(known.owner) === ownerKey(owner)) known.isElsewhere = true
+      return
+    }
+    const port = new PublicPort(number, owner)
+    port.isElsewhere = true
+    this.#byNumber.set(number, port)
+    const key = ownerKey(owner)
+    if (!this.#byOwner.has(key)) this.#byOwner.set(key, port)
+    const fields = { port: number, endpoint: owner.endpoint.name }
+    try {
+      await this.#open(port)
+      this.#logger.info(fields, 'public port of another node open')
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      this.#logger.warn({ ...fields, why }, 'public port of another node cannot be opened here')
+      if (this.#byNumber.get(number) === port) this.#byNumber.delete(number)
+      if (this.#byOwner.get(key) === port) this.#byOwner.delete(key)
+    }
+  }
+
+  /** No other node has a port any more. */
+  closeElsewhere(number: number): void {
+    const port = this.#byNumber.get(number)
+    if (port?.isElsewhere !== true) return
+    port.isElsewhere = false
+    if (!port.isServed && port.heldUntil === undefined) this.#free(port)
+  }
+
+  /** The cluster gave a port of this node to another owner. */
+  loseNumber(number: number): void {
+    const port = this.#byNumber.get(number)
+    if (port === undefined) return
+    this.#logger.warn(
+      { port: number, endpoint: port.owner.endpoint.name },
+      'public port lost: it has another owner on another node',
+    )
+    this.#free(port)
+  }
+
+  /**
    * Frees every port and waits until the connections have ended.
    *
    * @param options.signal - ends the wait: what still runs then goes on until `destroy`.
@@ -162,8 +216,10 @@ export class PublicPorts implements PublicPortSource {
     const owner = ownerKey(wish)
     const mine = this.#byOwner.get(owner)
     if (mine !== undefined) {
-      if (wish.port === 0 || wish.port === mine.number) return this.#lease(mine, wish)
-      if (mine.isServed) return PORT_REJECTIONS.differs(mine.number)
+      if (wish.port === 0 || wish.port === mine.number) {
+        return (await this.#claimBeyond(mine)) ?? this.#lease(mine, wish)
+      }
+      if (mine.hasAgents) return PORT_REJECTIONS.differs(mine.number)
     }
     if (this.#stopping || this.#ranges.size === 0) return PORT_REJECTIONS.off()
     const isForeign = wish.port !== 0 && !this.#ranges.has(wish.port)
@@ -189,10 +245,32 @@ export class PublicPorts implements PublicPortSource {
       url: publicHost === undefined ? undefined : formatUrl('tcp', publicHost, port.number),
       release: port.serve(session, () => {
         const { holdMs } = this.#options
-        if (holdMs > 0) port.hold(holdMs, () => this.#free(port))
-        else this.#free(port)
+        if (holdMs > 0) port.hold(holdMs, () => this.#giveUp(port))
+        else this.#giveUp(port)
       }),
     }
+  }
+
+  /** Claims a port that is open here; undefined: it is claimed. */
+  async #claimBeyond(port: PublicPort): Promise<PortRejection | undefined> {
+    if (this.#claims === undefined || port.claim !== undefined) return undefined
+    const { number, owner } = port
+    const answer = await this.#claims.take(number, owner)
+    if (answer === 'taken') return PORT_REJECTIONS.served(number, port.since)
+    if (answer === 'unavailable') return PORT_REJECTIONS.unavailable(number)
+    // Meanwhile it may have been closed, or claimed for another session.
+    const isUnwanted = this.#byNumber.get(number) !== port || port.claim !== undefined
+    if (isUnwanted) answer.release()
+    else port.claim = answer
+    return this.#byNumber.get(number) === port ? undefined : PORT_REJECTIONS.unavailable(number)
+  }
+
+  /** Its owner has left this node; it stays open while it has agents on another one. */
+  #giveUp(port: PublicPort): void {
+    if (!port.isElsewhere) return this.#free(port)
+    port.endHold()
+    port.claim?.release()
+    port.claim = undefined
   }
 
   /** An identity at its limit loses a port that is only held for it, the oldest first. */
@@ -203,7 +281,7 @@ export class PublicPorts implements PublicPortSource {
     if (has.length < this.#options.maxPerIdentity) return true
     const kept = has.filter((one) => one.heldUntil !== undefined)
     const [oldest] = kept.toSorted((one, other) => (one.heldUntil ?? 0) - (other.heldUntil ?? 0))
-    if (oldest !== undefined) this.#free(oldest)
+    if (oldest !== undefined) this.#giveUp(oldest)
     return oldest !== undefined
   }
 
@@ -256,15 +334,15 @@ export class PublicPorts implements PublicPortSource {
     const port = new PublicPort(number, { endpoint, identity })
     this.#byNumber.set(number, port)
     try {
-      await port.open({
-        ...this.#options,
-        inherited: this.#inherited,
-        hosts: this.#options.hosts ?? this.#defaultHosts(),
-        onConnection: (socket, peer) => this.visitors.accept(port, socket, peer, this.#options),
-      })
+      await this.#open(port)
     } catch (error) {
       this.#byNumber.delete(number)
       return this.#explain(error, number, wish)
+    }
+    const refused = await this.#claimBeyond(port)
+    if (refused !== undefined) {
+      this.#free(port)
+      return refused
     }
     const shared = port.warnings.filter(({ code }) => SHARED.has(code))
     if (this.#stopping || (wish.port === 0 && shared.length > 0)) {
@@ -275,6 +353,15 @@ export class PublicPorts implements PublicPortSource {
       this.#logger.warn({ port: number, endpoint: endpoint.name, code }, text)
     }
     return port
+  }
+
+  async #open(port: PublicPort): Promise<void> {
+    await port.open({
+      ...this.#options,
+      inherited: this.#inherited,
+      hosts: this.#options.hosts ?? this.#defaultHosts(),
+      onConnection: (socket, peer) => this.visitors.accept(port, socket, peer, this.#options),
+    })
   }
 
   #refuse(other: PublicPort, isOwn: boolean): PortRejection {
@@ -303,6 +390,8 @@ export class PublicPorts implements PublicPortSource {
 
   #free(port: PublicPort): void {
     port.close()
+    port.claim?.release()
+    port.claim = undefined
     if (this.#byNumber.get(port.number) === port) this.#byNumber.delete(port.number)
     const owner = ownerKey(port.owner)
     if (this.#byOwner.get(owner) !== port) return

@@ -82,7 +82,7 @@ export class PublicVisitors {
       resetSocket(socket)
     }
     socket.on('error', () => {}) // until it is spliced, a reset by the peer needs no handling
-    if (!port.isServed && !registry.waits.expects(endpoint)) {
+    if (!port.hasAgents && !registry.waits.expects(endpoint)) {
       this.#tell(endpoint, peer, 'noUpstream')
       return reject('no agent serves the port now')
     }

@@ -20,7 +20,7 @@ import {
   retryAfterSeconds,
 } from '@proj/tunnel/server'
 
-import type { PortOwner } from '../public-ports/public-port.ts'
+import type { PortOwner } from '../public-ports/port-claims.ts'
 import type { Reservation } from '../store/reservation-store.ts'
 import type { Store } from '../store/store.ts'
 import { isStoreError } from '../store/store-error.ts'

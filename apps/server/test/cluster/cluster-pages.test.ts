@@ -74,7 +74,10 @@ async function json(server: Server, path: string): Promise<unknown> {
 }
 
 test('of a cluster list every node with its endpoints', async () => {
-  await using path = await tunnel({ http: (_, res) => res.end(), server: { cluster: view() } })
+  await using path = await tunnel({
+    http: (_, res) => res.end(),
+    server: { cluster: { view: view() } },
+  })
   const { server } = path
   expect(await json(server, '/status/cluster/nodes')).toEqual([
     {
@@ -124,7 +127,10 @@ test('of a cluster list every node with its endpoints', async () => {
 })
 
 test('are those of another node with ?forward=', async () => {
-  await using path = await tunnel({ http: (_, res) => res.end(), server: { cluster: view() } })
+  await using path = await tunnel({
+    http: (_, res) => res.end(),
+    server: { cluster: { view: view() } },
+  })
   const { server } = path
   expect(await get(server, '/status/cluster/nodes?forward=b')).toEqual({
     status: 200,
@@ -171,7 +177,10 @@ const DASHBOARDS: readonly (readonly [name: string, ...labels: string[]])[] = [
 ]
 
 test('every expression of the dashboards of Piko finds its metric', async () => {
-  await using path = await tunnel({ http: (_, res) => res.end(), server: { cluster: view() } })
+  await using path = await tunnel({
+    http: (_, res) => res.end(),
+    server: { cluster: { view: view() } },
+  })
   await exchangeRaw(path.port, 'GET / HTTP/1.1\r\nhost: web.localhost\r\nconnection: close\r\n\r\n')
   const lines = (await get(path.server, '/metrics')).body.split('\n')
   const missing = DASHBOARDS.filter(

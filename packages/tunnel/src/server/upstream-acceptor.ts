@@ -1,3 +1,4 @@
+// Length: the handshakes of agents, and what is asked of all their sessions.
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -194,6 +195,31 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
       session.askToMove({ delayMs: Math.min(delayMs, MAX_MOVE_DELAY_MS), keep })
       index += 1
     }
+  }
+
+  /**
+   * Asks the agents of some sessions to connect elsewhere; visitors are routed to them until they have. The server
+   * goes on to accept agents, these too.
+   *
+   * @param count - sessions to ask; those that were asked before do not count.
+   * @param options.signal - aborted: streams of Piko agents that are still open are cut off.
+   * @returns how many were asked.
+   */
+  moveSome(count: number, options: { readonly signal: AbortSignal }): number {
+    let asked = 0
+    for (const session of this.#sessions) {
+      if (asked >= count) break
+      if (session.isMoving) continue
+      asked += 1
+      if (session.protocol === 'piko') void session.drain(options)
+      else session.askToMove()
+    }
+    return asked
+  }
+
+  /** The name of an endpoint belongs to another identity now; see `UpstreamSession.loseName`. */
+  loseName({ tenant, name }: Endpoint): void {
+    for (const session of this.#sessions) if (session.tenant === tenant) session.loseName(name)
   }
 
   /** Agents that `askToMove` has kept may go: no visitor needs them here any more. */

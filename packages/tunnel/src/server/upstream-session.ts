@@ -1,3 +1,4 @@
+// Length: one session of an agent, from its handshake to its end.
 import {
   type Channel,
   type ChannelSink,
@@ -282,6 +283,22 @@ export class UpstreamSession implements Upstream {
     this.askToMove()
     this.#unregisterAll(true)
     await this.#session.end({ signal, code: GO_AWAY_COME_BACK })
+  }
+
+  /** Whether it was asked to move, or is ending. */
+  get isMoving(): boolean {
+    return this.#draining || this.#leaving.signal.aborted
+  }
+
+  /**
+   * The name of an endpoint belongs to another identity now: no visitor is routed here for it any more, and the
+   * agent connects again and learns why.
+   */
+  loseName(name: string): void {
+    if (!this.#endpoints.names.has(name)) return
+    this.#endpoints.remove(name)
+    if (this.protocol === 'adit') this.askToMove()
+    else this.abort() // it has no other endpoint
   }
 
   /** Ends the session now, in a way that makes the agent come back. */

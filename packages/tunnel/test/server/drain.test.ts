@@ -48,8 +48,8 @@ async function visit(server: TestServer, text: string): Promise<string> {
   })
 }
 
-function echoAgent(url: string): Agent {
-  const agent = new Agent({ url, backoff: SOON })
+function echoAgent(url: string, connections?: number): Agent {
+  const agent = new Agent({ url, backoff: SOON, ...(connections !== undefined && { connections }) })
   onTestFinished(() => agent[Symbol.asyncDispose]())
   agent.listen('echo', { kind: 'tcp' }).on('connection', (stream) => {
     stream.on('error', () => {})
@@ -203,4 +203,41 @@ test('agents move one after the other', async () => {
   old.upstream.askToMove({ perSecond: 4 })
   await until(() => next.registry.count(at('echo')) === 2)
   expect(performance.now() - beganAt).toBeGreaterThanOrEqual(250)
+})
+
+test('some agents are asked to move while the server goes on to accept them', async () => {
+  const from = await startServer()
+  const to = await startServer()
+  const front = await balancer(from)
+  const all = 3
+  for (let index = 0; index < all; index++) echoAgent(front.url, 1)
+  await until(() => from.registry.count(at('echo')) === all)
+  front.use(to)
+  const { signal } = new AbortController()
+  expect(from.upstream.moveSome(2, { signal })).toBe(2)
+  await until(() => to.upstream.sessions.size === 2 && from.upstream.sessions.size === all - 2)
+  // Those that were asked do not count: the others are.
+  expect(from.upstream.moveSome(Infinity, { signal })).toBe(all - 2)
+  await until(() => from.upstream.sessions.size === 0)
+  front.use(from)
+  echoAgent(front.url, 1)
+  await until(() => from.registry.count(at('echo')) === 1)
+})
+
+test('a name that another identity has now is served no more, and its agent asks again', async () => {
+  const server = await startServer()
+  const agent = new Agent({ url: server.url, backoff: SOON, connections: 1 })
+  onTestFinished(() => agent[Symbol.asyncDispose]())
+  for (const name of ['echo', 'other']) agent.listen(name, { kind: 'tcp' })
+  await until(
+    () => server.registry.count(at('other')) === 1 && server.registry.count(at('echo')) === 1,
+  )
+  const [first] = server.upstream.sessions
+  server.upstream.loseName({ tenant: 'acme', name: 'echo' })
+  expect(server.registry.count(at('echo'))).toBe(1)
+  server.upstream.loseName(at('echo'))
+  expect([server.registry.count(at('echo')), server.registry.count(at('other'))]).toEqual([0, 1])
+  await until(() => server.registry.count(at('echo')) === 1)
+  const [second] = server.upstream.sessions
+  expect(second).not.toBe(first)
 })

@@ -1,0 +1,214 @@
+// Two or three nodes in one process, joined by a database in memory: what a server does as a node.
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
+
+import { MemoryDatabase, MemoryEngine } from '@proj/cluster'
+import { Agent, forward } from '@proj/tunnel'
+import { freePorts } from '@proj/testkit/free-ports'
+import { listening } from '@proj/testkit/listening'
+import { exchangeRaw } from '@proj/testkit/raw-http'
+import { RecordingLogger } from '@proj/testkit/recording-logger'
+import { until } from '@proj/testkit/until'
+import { expect, onTestFinished, test } from 'vitest'
+
+import { Cluster } from '../../src/cluster/cluster.ts'
+import type { ClusterSettings } from '../../src/cluster/cluster-settings.ts'
+import type { RebalanceOptions } from '../../src/cluster/rebalance.ts'
+import type { PublicPortOptions } from '../../src/public-ports/public-port-options.ts'
+import { Server } from '../../src/server.ts'
+import { memoryStore } from '../../src/store/store.ts'
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+
+const SETTINGS: ClusterSettings = {
+  databaseUrl: undefined,
+  bindAddr: [{ kind: 'tcp', host: '127.0.0.1', hostKind: 'ipv4', families: 'ipv4', port: 0 }],
+  advertiseAddr: undefined,
+  nodeId: undefined,
+  nodeIdPrefix: undefined,
+  tls: { cert: undefined, key: undefined, ca: undefined },
+  leaseMs: 10_000,
+  staleAfterMs: 900_000,
+} as unknown as ClusterSettings
+
+interface Node extends AsyncDisposable {
+  readonly server: Server
+  readonly cluster: Cluster
+  readonly logger: RecordingLogger
+  readonly upstreamUrl: string
+  readonly proxyPort: number
+}
+
+async function startNode(
+  database: MemoryDatabase,
+  id: string,
+  more: {
+    readonly publicPorts?: PublicPortOptions
+    readonly rebalance?: RebalanceOptions
+  } = {},
+): Promise<Node> {
+  const logger = new RecordingLogger()
+  const store = memoryStore(silent)
+  const cluster = await Cluster.open({
+    settings: SETTINGS,
+    rebalance: more.rebalance ?? { threshold: 0, shedRate: 0.005, minConns: 50 },
+    identity: { id, boot: `boot-${id}` },
+    version: '1.2.3',
+    reservations: store.reservations,
+    nameRetryAfterMs: 100,
+    logger,
+    engine: new MemoryEngine(database),
+  })
+  const at = { at: '127.0.0.1:0' }
+  const server = await Server.start({
+    proxy: at,
+    upstream: at,
+    admin: at,
+    cluster,
+    store,
+    software: 'adit-server/1.2.3',
+    waits: { startWaitMs: 0 },
+    publicPorts: more.publicPorts ?? {},
+    logger,
+  })
+  await cluster.start(new AbortController().signal)
+  const end = async (): Promise<void> => {
+    await cluster[Symbol.asyncDispose]()
+    server.destroy()
+  }
+  onTestFinished(end)
+  return {
+    server,
+    cluster,
+    logger,
+    upstreamUrl: `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`,
+    proxyPort: server.listeners.proxy.bound[0]?.port ?? 0,
+    [Symbol.asyncDispose]: end,
+  }
+}
+
+async function service(accept: (socket: Socket) => void): Promise<{ host: string; port: number }> {
+  const listen = await listening(createServer({ allowHalfOpen: true, noDelay: true }, accept))
+  onTestFinished(() => listen.close())
+  return listen
+}
+
+function agentOf(node: Node): Agent {
+  const agent = new Agent({
+    url: node.upstreamUrl,
+    connections: 1,
+    backoff: { minMs: 1, baseMs: 1, maxMs: 5 },
+  })
+  onTestFinished(() => agent[Symbol.asyncDispose]())
+  return agent
+}
+
+async function admin(node: Node, path: string): Promise<string> {
+  const port = node.server.listeners.admin.bound[0]?.port ?? 0
+  const head = `GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`
+  return (await exchangeRaw(port, head)).body.toString()
+}
+
+const served = (body: string) => (socket: Socket) => {
+  socket.once('data', () => {
+    socket.end(
+      `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    )
+  })
+}
+
+async function visit(node: Node): Promise<string> {
+  const head = 'GET / HTTP/1.1\r\nhost: web.localhost\r\nconnection: close\r\n\r\n'
+  const { status, body } = await exchangeRaw(node.proxyPort, head)
+  return `${status} ${body.toString()}`
+}
+
+test('a visitor of any node reaches the agent, and the pages of any node show it', async () => {
+  const database = new MemoryDatabase()
+  const [a, b] = [await startNode(database, 'a'), await startNode(database, 'b')]
+  const listener = forward(agentOf(a), 'web', {
+    kind: 'http',
+    service: await service(served('hello')),
+  })
+  await listener.ready()
+  await until(async () => (await visit(b)) === '200 hello')
+  expect(await visit(a)).toBe('200 hello')
+  expect(JSON.parse(await admin(b, '/status/cluster/nodes'))).toMatchObject([
+    { id: 'a', status: 'active', endpoints: 1, local: false, version: '1.2.3' },
+    { id: 'b', status: 'active', endpoints: 0, local: true },
+  ])
+  const metrics = await admin(b, '/metrics')
+  expect(metrics).toMatch(/^piko_upstreams_remote_requests_total\{node_id="a"\} [1-9]/m)
+  expect(metrics).toMatch(/^adit_cluster_database_up 1$/m)
+  expect(metrics).toMatch(/^adit_cluster_table_endpoints 1$/m)
+  expect(metrics).toMatch(/^piko_upstreams_upstream_requests_total 0$/m)
+  expect(await admin(a, '/metrics')).toMatch(/^adit_cluster_hops_in_total [1-9]/m)
+})
+
+test('a public port is open on every node, and has one owner', async () => {
+  const range = await freePorts(1)
+  const hosts = { a: '127.0.0.1', b: '127.0.0.2' }
+  const database = new MemoryDatabase()
+  const node = async (id: 'a' | 'b'): Promise<Node> =>
+    await startNode(database, id, {
+      publicPorts: { ranges: [range], hosts: [hosts[id]], holdMs: 0, maxPerIdentity: 2 },
+    })
+  const [a, b] = [await node('a'), await node('b')]
+  const tcp = { kind: 'tcp', publicPort: range.first } as const
+  const first = agentOf(a)
+  const pg = forward(first, 'pg', { ...tcp, service: await service((one) => one.end('pg')) })
+  await pg.ready()
+  const read = async (host: string): Promise<string> => {
+    const visitor = connect({ host, port: range.first })
+    visitor.on('error', () => {}) // nothing was read then
+    return await text(visitor).catch(() => '')
+  }
+  expect(await read(hosts.a)).toBe('pg')
+  await until(async () => (await read(hosts.b)) === 'pg')
+  expect(JSON.parse(await admin(b, '/status/ports'))).toMatchObject([
+    { port: range.first, endpoint: 'pg', sessions: 0 },
+  ])
+  // The claim of the port is no endpoint.
+  expect(await admin(b, '/metrics')).toMatch(/^adit_cluster_table_endpoints 1$/m)
+  // Another endpoint does not get it on the other node.
+  const second = agentOf(b)
+  forward(second, 'other', { ...tcp, service: await service((one) => one.end()) })
+  const [, refusal] = (await once(second, 'refused')) as [unknown, unknown]
+  expect(refusal).toMatchObject({ code: 'TUNNEL_PORT_REFUSED', holder: 'session' })
+  await second.close()
+  // Without its owner it is closed on both.
+  await first.close()
+  await until(async () => (await admin(b, '/status/ports')).trim() === '[]')
+})
+
+test('a node with many agents asks some to move to a node that has joined', async () => {
+  const database = new MemoryDatabase()
+  // A high rate: this test is about which are asked, not about how slowly.
+  const rebalance = { threshold: 0.2, shedRate: 1, minConns: 1 }
+  const a = await startNode(database, 'a', { rebalance })
+  for (let index = 0; index < 4; index++) {
+    const listener = forward(agentOf(a), `web${index}`, {
+      kind: 'http',
+      service: await service(served('hello')),
+    })
+    await listener.ready()
+  }
+  await startNode(database, 'b', { rebalance })
+  // They come back to the same address, as no balancer is there to send them elsewhere.
+  await until(() => a.logger.find('agents asked to move to other nodes').length > 0)
+  // At most as many as it has above the average, and none before a second node is there.
+  const [first] = a.logger.find('agents asked to move to other nodes')
+  expect(first?.fields['agents']).toBeLessThanOrEqual(2)
+})
+
+test('a node that has stopped is forgotten at once, and says so before', async () => {
+  const database = new MemoryDatabase()
+  const [a, b] = [await startNode(database, 'a'), await startNode(database, 'b')]
+  await until(async () => (await admin(b, '/status/cluster/nodes')).includes('"id":"a"'))
+  a.cluster.leave()
+  await until(async () => (await admin(b, '/status/cluster/nodes')).includes('"status":"left"'))
+  await a[Symbol.asyncDispose]()
+  await until(async () => !(await admin(b, '/status/cluster/nodes')).includes('"id":"a"'))
+  expect(b.logger.find('node has gone')).toMatchObject([{ level: 'info' }])
+})

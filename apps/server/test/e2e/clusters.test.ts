@@ -1,0 +1,201 @@
+// Three nodes as real processes, a real PostgreSQL and agents: what visitors see when a node is killed, when the
+// database is away, and when all nodes are replaced one after the other.
+import { request } from 'node:http'
+import { postgresMissing, PostgresServer } from '@proj/testkit/postgres-server'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
+import { until } from '@proj/testkit/until'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+
+import { adit, aditServer, portsOf, type RunningServer, type ServerPorts } from './programs.ts'
+import { httpService, visit } from './services.ts'
+
+const TIMEOUT_MS = 180_000
+
+/** Nodes notice the end of a node by its links before its lease is over, and that is 10 s by default. */
+const LEASE = '3s'
+
+let postgres: PostgresServer
+
+interface Node extends RunningServer {
+  readonly id: string
+  readonly dataDir: string
+}
+
+/** Starts a node whose data directory outlives it, on ports of its own or on given ones. */
+async function startNode(
+  id: string,
+  database: string,
+  again?: { readonly dataDir: string; readonly ports: ServerPorts },
+): Promise<Node> {
+  const folder = again === undefined ? temporaryDirectory() : undefined
+  if (folder !== undefined) onTestFinished(() => folder[Symbol.dispose]())
+  const dataDir = again?.dataDir ?? folder?.path ?? ''
+  const { proxy, upstream, admin } = again?.ports ?? { proxy: 0, upstream: 0, admin: 0 }
+  const at = (port: number): string => `127.0.0.1:${port}`
+  const binds = { proxy: at(proxy), upstream: at(upstream), admin: at(admin), cluster: at(0) }
+  const args = Object.entries(binds).flatMap(([name, host]) => [`--${name}.bind-addr`, host])
+  args.push('--data-dir', dataDir, '--cluster.node-id', id, '--cluster.lease', LEASE)
+  args.push('--drain.delay', '1s', '--json')
+  const process = aditServer(args, { env: { ADIT_CLUSTER_DATABASE_URL: database } })
+  return { process, id, dataDir, ports: portsOf(await process.event('ready')) }
+}
+
+/** An agent of some nodes for the endpoint `web`, or another one. */
+async function startPublisher(
+  port: number,
+  nodes: readonly Node[],
+  endpoint = 'web',
+  more: readonly string[] = [],
+): Promise<ReturnType<typeof adit>> {
+  const urls = nodes.flatMap(({ ports }) => ['--connect.url', `http://127.0.0.1:${ports.upstream}`])
+  const own = ['http', endpoint, String(port), '--connect.spread-interval', '100ms', '--json']
+  const publisher = adit([...own, ...urls, ...more])
+  await publisher.event('ready')
+  return publisher
+}
+
+async function page(node: RunningServer, path: string): Promise<unknown> {
+  const answer = await fetch(`http://127.0.0.1:${node.ports.admin}${path}`)
+  return answer.ok ? await answer.json() : undefined
+}
+
+interface NodeLine {
+  readonly id: string
+  readonly status: string
+  readonly endpoints: number
+}
+
+/** Nodes that a node sees as active, with the endpoints on each. */
+async function seenBy(node: RunningServer): Promise<Record<string, number>> {
+  const nodes = ((await page(node, '/status/cluster/nodes')) ?? []) as readonly NodeLine[]
+  const active = nodes.filter(({ status }) => status === 'active')
+  return Object.fromEntries(active.map(({ id, endpoints }) => [id, endpoints]))
+}
+
+/** Asks for the endpoint `web` until it is told to stop, each time the next node, and counts. */
+function visitAll(nodes: () => readonly RunningServer[], pauseMs: number) {
+  const outcome = { sent: 0, failed: [] as string[] }
+  let isOver = false
+  const run = async (): Promise<void> => {
+    for (let index = 0; !isOver; index++) {
+      const open = nodes()
+      const node = open[index % open.length]
+      if (node === undefined) throw new Error('no node')
+      outcome.sent += 1
+      const method = index % 2 === 0 ? 'GET' : 'POST'
+      const failed = await ask(node.ports.proxy, method)
+      if (failed !== undefined) outcome.failed.push(failed)
+      await new Promise((resolve) => setTimeout(resolve, pauseMs))
+    }
+  }
+  const running = run()
+  return {
+    outcome,
+    stop: async () => {
+      isOver = true
+      await running
+      return outcome
+    },
+  }
+}
+
+/** What went wrong; undefined: the service has answered. */
+async function ask(port: number, method: string): Promise<string | undefined> {
+  return await new Promise((resolve) => {
+    const asked = request({ port, host: '127.0.0.1', method, agent: false, timeout: 60_000 })
+    asked.setHeader('host', 'web.localhost')
+    asked.on('response', (response) => {
+      response.resume().on('close', () => {
+        const code = String(response.headers['adit-error'])
+        const isGood = response.complete && response.statusCode === 200
+        resolve(isGood ? undefined : `${method} ${response.statusCode} ${code}`)
+      })
+    })
+    asked.on('timeout', () => asked.destroy(new Error('no answer')))
+    asked.on('error', (error) => resolve(`${method} ${error.message}`))
+    asked.end(method === 'POST' ? 'body' : undefined)
+  })
+}
+
+async function untilEach(
+  nodes: readonly RunningServer[],
+  isSo: (seen: Record<string, number>) => boolean,
+): Promise<void> {
+  for (const node of nodes) await until(async () => isSo(await seenBy(node)), { timeoutMs: 60_000 })
+}
+
+const why = postgresMissing()
+describe.skipIf(why !== undefined)(`three nodes${why === undefined ? '' : ` (${why})`}`, () => {
+  beforeAll(async () => {
+    postgres = await PostgresServer.start()
+  }, TIMEOUT_MS)
+  afterAll(async () => {
+    await postgres[Symbol.asyncDispose]()
+  })
+
+  test(
+    'carry visitors of each to an agent of any, and go on when one is killed or the database is away',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const database = await postgres.createDatabase()
+      const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((id) => startNode(id, database)))
+      if (a === undefined || b === undefined || c === undefined) throw new Error('no node')
+      const service = await httpService((_, response) => response.end('served'))
+      await startPublisher(service.port, [a, b])
+      await untilEach([a, b, c], (seen) => seen['a'] === 1 && seen['b'] === 1 && 'c' in seen)
+      for (const { ports } of [a, b, c]) {
+        const { status, body } = await visit(ports.proxy)
+        expect([status, body.toString()]).toEqual([200, 'served'])
+      }
+      // Secrets of the database are in no log line and in no page.
+      expect(a.process.stderr).not.toContain(postgres.password)
+
+      // The database is away: endpoints are served, and an agent that comes back gets its name again.
+      await postgres.stop()
+      const away = visitAll(() => [a, b, c], 20)
+      await until(() => away.outcome.sent > 50, { timeoutMs: 60_000 })
+      expect((await away.stop()).failed).toEqual([])
+      expect(await page(c, '/status/cluster/nodes')).toHaveLength(3)
+      await postgres.run()
+
+      // A node is killed without a word: its agents have the other one, and its visitors go there.
+      const killed = visitAll(() => [b, c], 5)
+      await until(() => killed.outcome.sent > 20)
+      a.process.kill('SIGKILL')
+      await a.process.exited
+      await untilEach([b, c], (seen) => !('a' in seen))
+      const { failed, sent } = await killed.stop()
+      // What was on its way through the node that died.
+      expect(failed.length, `${sent} sent: ${failed.join()}`).toBeLessThanOrEqual(2)
+
+      // The same node comes back from its data directory.
+      const back = await startNode('a', database, a)
+      await untilEach([back, b, c], (seen) => ['a', 'b', 'c'].every((id) => id in seen))
+      expect((await visit(back.ports.proxy)).status).toBe(200)
+    },
+  )
+
+  test(
+    'are one server for names: one identity has a name, on whichever node it is asked for',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const database = await postgres.createDatabase()
+      const [a, b] = await Promise.all(['a', 'b'].map((id) => startNode(id, database)))
+      if (a === undefined || b === undefined) throw new Error('no node')
+      const service = await httpService((_, response) => response.end('first'))
+      const first = await startPublisher(service.port, [a], 'web', ['--exclusive'])
+      await untilEach([a, b], (seen) => seen['a'] === 1)
+      const exclusive = ['http', 'web', String(service.port), '--exclusive', '--json']
+      const url = ['--connect.url', `http://127.0.0.1:${b.ports.upstream}`]
+      const second = adit([...exclusive, ...url])
+      await second.line(/name-in-use/)
+      expect((await visit(b.ports.proxy)).body.toString()).toBe('first')
+      await second.stop()
+      // It can be had on the other node as soon as the first one is gone.
+      await first.stop()
+      await until(async () => (await seenBy(b))['a'] === 0)
+      await adit([...exclusive, ...url]).event('ready')
+      await untilEach([a], (seen) => seen['b'] === 1)
+    },
+  )
+})
