@@ -14,12 +14,14 @@ import {
 } from '@proj/tunnel'
 import { listening, type Listening } from '@proj/testkit/listening'
 import { connectRaw, type RawHttp } from '@proj/testkit/raw-http'
+import { until } from '@proj/testkit/until'
 
 import type { VisitorWaitLimits } from '@proj/tunnel/server'
 
 import type { ProxyOptions } from '../src/proxy/proxy-options.ts'
 import type { Authenticator } from '../src/auth/authenticator.ts'
 import { Server, type ServerOptions } from '../src/server.ts'
+import { joinNodes, type TwoNodes } from './two-nodes.ts'
 import type { StandingPolicy } from '../src/auth/visitor-gates.ts'
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
@@ -44,10 +46,18 @@ export interface FixtureOptions {
   readonly logger?: Logger
   /** Further options of the server. */
   readonly server?: Partial<ServerOptions>
+  /**
+   * Whether visitors come to another node than the agent. Default: false, or true with ADIT_TEST_HOP=1, to run
+   * the tests of one server through two.
+   */
+  readonly hop?: boolean
 }
 
 export interface Fixture extends AsyncDisposable {
+  /** Where the visitors come. */
   readonly server: Server
+  /** What joins it with the agent's server, if that is another. */
+  readonly nodes: TwoNodes | undefined
   readonly agent: Agent
   readonly listener: Listener
   readonly service: Listening
@@ -86,7 +96,11 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
     options.waits,
     { ...(options.logger !== undefined && { logger: options.logger }), ...options.server },
   )
-  const upstreamUrl = `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`
+  const hasHop = options.hop ?? process.env['ADIT_TEST_HOP'] === '1'
+  const far = hasHop ? await startServer() : undefined
+  const nodes = far === undefined ? undefined : await joinNodes(server, far)
+  const { upstream } = (far ?? server).listeners
+  const upstreamUrl = `http://127.0.0.1:${upstream.bound[0]?.port}`
   const agent = new Agent({ url: upstreamUrl, connections: 1, ...options.agent })
   const listener = forward(agent, 'web', {
     kind: 'http',
@@ -96,9 +110,11 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
     ...(options.strictness !== undefined && { strictness: options.strictness }),
   })
   await listener.ready()
+  await until(() => server.registry.count({ tenant: '', name: 'web' }) > 0)
   const port = server.listeners.proxy.bound[0]?.port ?? 0
   return {
     server,
+    nodes,
     agent,
     listener,
     service,
@@ -109,7 +125,9 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
     visit: (timeoutMs) => connectRaw(port, timeoutMs),
     async [Symbol.asyncDispose]() {
       await agent[Symbol.asyncDispose]()
+      await nodes?.[Symbol.asyncDispose]()
       server.destroy()
+      far?.destroy()
       await service.close()
     },
   }

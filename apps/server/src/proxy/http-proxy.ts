@@ -98,7 +98,9 @@ export class HttpProxy implements ProxyContext {
     this.domains = new DomainTable(options.domains ?? [])
     this.trusted = new TrustedProxies(this.options)
     this.forwardedNote = new ForwardedNote(this.trusted.isEmpty, this.logger)
-    this.pool = new StreamPool(this.options, this.deadlines)
+    const pool = new StreamPool(this.options, this.deadlines)
+    this.registry.on('remote', (endpoint) => pool.endRemote(endpoint))
+    this.pool = pool
     this.sockets = new PortConnections(parts.budget)
     parts.budget.dropIdle = (source) => this.#dropIdle(source)
     this.admission = new RequestAdmission(this.options, {

@@ -2,7 +2,7 @@
 import { ResponseHeadReader } from '@proj/http1'
 import { type Channel, type ChannelSink, DEFAULTS } from '@proj/mux'
 import { RESET_REASONS } from '@proj/tunnel/io'
-import type { Upstream } from '@proj/tunnel/server'
+import type { Endpoint, Upstream } from '@proj/tunnel/server'
 
 import type { Deadlines, Expiring } from './deadlines.ts'
 
@@ -119,6 +119,18 @@ export class StreamPool {
   close(): void {
     for (const upstream of this.#idle.keys()) this.#closeOf(upstream)
     this.#looks.close()
+  }
+
+  /**
+   * Ends the idle streams to other nodes for an endpoint: an agent that is leaving there waits for them, and only
+   * this node knows that they are idle.
+   */
+  endRemote({ tenant, name }: Endpoint): void {
+    for (const [upstream, byEndpoint] of this.#idle) {
+      if (upstream.isRemote !== true || upstream.tenant !== tenant) continue
+      byEndpoint.get(name)?.close()
+      byEndpoint.delete(name)
+    }
   }
 
   #idleStreams(upstream: Upstream, endpoint: string): IdleStreams {

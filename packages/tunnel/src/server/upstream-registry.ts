@@ -24,6 +24,8 @@ export interface RegistryEvents {
    * one turn of the event loop.
    */
   route: [endpoint: Endpoint, route: LocalRoute | undefined]
+  /** Another node began or ceased to serve an endpoint, or changed how: agents there may be leaving. */
+  remote: [endpoint: Endpoint]
 }
 
 /** What an agent asks of the server for an endpoint. */
@@ -239,6 +241,7 @@ export class UpstreamRegistry<
    */
   remoteChanged(endpoint: Endpoint, isLost = false): void {
     this.#unions.get(endpoint.tenant)?.delete(endpoint.name)
+    this.emit('remote', endpoint)
     if ((this.#remote?.routes(endpoint).length ?? 0) > 0) this.waits.settled(endpoint)
     else if (isLost && this.#find(endpoint) === undefined) this.waits.lost(endpoint)
   }
