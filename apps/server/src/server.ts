@@ -41,6 +41,7 @@ import type { NodeIdentity } from './cluster/node-identity.ts'
 import { ConnectionBudget, type ConnectionShares, PortConnections } from './connection-budget.ts'
 import { DescriptorWatch } from './descriptor-watch.ts'
 import { type DomainRule, DomainTable } from './proxy/domains.ts'
+import { type EndpointLimitRule, LimitLease } from './endpoint-limits/endpoint-limiter.ts'
 import { endpointUrls } from './proxy/endpoint-urls.ts'
 import { HttpProxy } from './proxy/http-proxy.ts'
 import type { ProxyOptions } from './proxy/proxy-options.ts'
@@ -104,6 +105,8 @@ export interface ServerOptions {
   readonly visitors?: readonly StandingPolicy[]
   /** The nodes of a cluster. Default: this server is alone. */
   readonly cluster?: ClusterMember
+  /** The operator's limits for visitors of endpoints. Default: none. */
+  readonly limits?: readonly EndpointLimitRule[]
   /** Judges handshakes. Default: the authenticator. */
   readonly authorize?: Authorize
   /** What the server remembers. Default: a store in memory. The server does not close it. */
@@ -288,6 +291,11 @@ export class Server {
   /** Replaces the domains that lead to endpoints, for requests from now on. */
   setDomains(rules: readonly DomainRule[]): void {
     this.edge.domains = new DomainTable(rules)
+  }
+
+  /** Replaces the operator's limits, for requests and connections from now on. */
+  setLimits(rules: readonly EndpointLimitRule[]): void {
+    this.edge.limiter.configure(rules)
   }
 
   /** Replaces the operator's rules for visitors, from the next request and connection on. */
@@ -512,6 +520,13 @@ function construct(options: ServerOptions): ServerParts {
     logger,
   })
   registry.onConnection = options.accessLog?.connection
+  edge.limiter.configure(options.limits ?? [])
+  registry.admitConnection = (endpoint, client) => {
+    if (edge.limiter.isEmpty) return undefined
+    const lease = edge.limiter.take(endpoint, client)
+    if (lease === undefined) return undefined
+    return lease instanceof LimitLease ? () => lease.release() : 'limitReached'
+  }
   const publicPorts = new PublicPorts(options.publicPorts ?? {}, {
     registry,
     deadlines: edge.deadlines,

@@ -32,6 +32,10 @@ import {
   REBALANCE_SETTINGS,
 } from './cluster/cluster-settings.ts'
 import { PROXY_PROTOCOL_FROM } from './behind-balancers.ts'
+import {
+  ENDPOINT_LIMIT_SETTINGS,
+  limitProblems,
+} from './endpoint-limits/endpoint-limit-settings.ts'
 import { durationLimit, integerLimit, sizeLimit } from './limits.ts'
 import { canonicalDomain } from './proxy/domains.ts'
 import { PROXY_LIMITS } from './proxy/proxy-options.ts'
@@ -247,10 +251,11 @@ export const settings = defineSettings({
           description: 'Endpoints that the rules apply to: a name, or a pattern such as pc*.',
         }),
         visitors: VISITOR_SETTINGS,
+        limits: ENDPOINT_LIMIT_SETTINGS,
       },
       {
         description:
-          'Rules of the operator for visitors of endpoints, in addition to those of the agents.',
+          'Rules and limits of the operator for visitors of endpoints, in addition to those of the agents.',
         identity: 'name',
         reload: 'live',
       },
@@ -351,12 +356,13 @@ export const settings = defineSettings({
         },
     ),
     function* endpointsAreSound({ endpoints }) {
-      for (const [index, { name, visitors }] of endpoints.entries()) {
+      for (const [index, { name, visitors, limits }] of endpoints.entries()) {
         const problem = patternProblem(name)
         if (problem !== undefined) {
           yield { key: `endpoints[${index}].name`, message: `the pattern ${problem}` }
         }
         yield* visitorProblems(`endpoints[${index}].visitors`, visitors)
+        yield* limitProblems(`endpoints[${index}].limits`, limits)
       }
     },
     function* domainsDiffer({ upstream: { tenants } }) {

@@ -25,6 +25,7 @@ import {
   PORTCHECK_ERRORS,
 } from '@proj/portcheck'
 
+import { limitRules } from './endpoint-limits/endpoint-limit-settings.ts'
 import { type ConnectionShares, perSource } from './connection-budget.ts'
 import { readDescriptorLimit, shareDescriptors } from './descriptors.ts'
 import { proxyProtocol } from './behind-balancers.ts'
@@ -164,6 +165,7 @@ export async function start(
       waits: settings.upstream,
       quota: settings.upstream,
       visitors: await standingPolicies(settings.endpoints),
+      limits: limitRules(settings.endpoints),
       authenticator,
       accessLog,
       software: SOFTWARE,
@@ -190,6 +192,7 @@ export async function start(
       const takeTls = await tls.prepare(next.settings)
       server.setVisitors(await standingPolicies(next.settings.endpoints))
       server.setDomains(domainRules(next.settings.domains))
+      server.setLimits(limitRules(next.settings.endpoints))
       const { proxy, upstream, admin } = server.listeners
       proxy.restrict(accessLists(next.settings.proxy))
       upstream.restrict(accessLists(next.settings.upstream))

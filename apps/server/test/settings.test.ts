@@ -30,6 +30,7 @@ test.for([
     'domains: [{ domain: a.example, endpoint: a }, { domain: A.Example., endpoint: b }]',
     'domains[0] is the same domain',
   ],
+  ['endpoints: [{ name: a, limits: { rate: 0/s } }]', 'lets no visitor in'],
   ['proxy: { trusted_hops: 1, trusted_proxies: [10.0.0.1] }', 'trusted by proxy.trusted_proxies'],
   ['cluster: { node_id: "a/b" }', 'letters, digits'],
 ] as const)('%s is an error: %s', async ([text, why]) => {

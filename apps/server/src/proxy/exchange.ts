@@ -24,6 +24,7 @@ import { DOUBT_MS } from '@proj/tunnel/server'
 import type { AccessRecord } from '../access-log/access-log.ts'
 import { Attempts, isIdempotent } from './attempts.ts'
 import type { ProxyContext } from './proxy-context.ts'
+import type { LimitLease } from '../endpoint-limits/endpoint-limiter.ts'
 import { EventStream, isEventStream } from './event-stream.ts'
 import { errorForFault, errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
 import { ResponseWriter } from './response-writer.ts'
@@ -102,6 +103,8 @@ export class Exchange implements ChannelSink {
   readonly #attempts: Attempts
   readonly #writer: ResponseWriter
   readonly #record: AccessRecord | undefined
+  readonly #maxBodyBytes: number
+  #bodyBytes = 0
   #stream: UpstreamStream | undefined
   /** Ends the wait for a stream, while there is one. */
   #waiting: AbortController | undefined
@@ -148,9 +151,12 @@ export class Exchange implements ChannelSink {
     route: Route,
     request: RequestHead,
     record?: AccessRecord,
+    lease?: LimitLease,
   ) {
     this.#proxy = proxy
     this.#record = record
+    this.#maxBodyBytes = lease?.maxBodyBytes ?? Infinity
+    lease?.watch(proxy.deadlines, () => this.#endLate())
     this.#visitor = visitor
     this.#owner = owner
     this.#route = route
@@ -208,6 +214,11 @@ export class Exchange implements ChannelSink {
     if (this.#requestBody.done) return chunk
     const end = this.#requestBody.scan(chunk, 0)
     this.#awaitsContinue = false
+    this.#bodyBytes += end
+    if (this.#bodyBytes > this.#maxBodyBytes) {
+      this.#endLimited(RESET_REASONS.limitReached, PROXY_ERRORS.bodyTooLarge)
+      return undefined
+    }
     if (this.#isDropping) this.#drop(end)
     else if (end > 0 && !this.#isOver) {
       this.#send(end === chunk.length ? chunk : chunk.subarray(0, end))
@@ -283,6 +294,18 @@ export class Exchange implements ChannelSink {
     const about = { endpoint: endpoint.name, requestId: forward.requestId, what }
     this.#proxy.logger.info({ ...about, setting: 'proxy.min_rate' }, 'visitor too slow')
     if (what === 'answer') this.#owner.ended(BROKEN_BY_RESET)
+    else this.#endEarly()
+  }
+
+  /** The time of the whole exchange is over. */
+  #endLate(): void {
+    this.#endLimited(RESET_REASONS.idleTimeout, PROXY_ERRORS.timeLimit)
+  }
+
+  /** A limit of the endpoint is exceeded. */
+  #endLimited(reason: number, error: ProxyError): void {
+    if (!this.#stop(reason)) return
+    if (this.#response === undefined) this.#fail(error)
     else this.#endEarly()
   }
 

@@ -7,6 +7,7 @@ import type { Logger } from '@proj/tunnel'
 import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { AccessLog } from '../access-log/access-log.ts'
+import { EndpointLimiter } from '../endpoint-limits/endpoint-limiter.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { type ConnectionBudget, PortConnections } from '../connection-budget.ts'
 import { Deadlines } from './deadlines.ts'
@@ -59,6 +60,7 @@ export class HttpProxy implements ProxyContext {
   readonly accessLog: AccessLog | undefined
   readonly logger: Logger
   readonly requestIds: RequestIds = new RequestIds()
+  readonly limiter: EndpointLimiter = new EndpointLimiter()
   /** Replaced when the settings are read again; for requests from then on. */
   domains: DomainTable
   readonly trusted: TrustedProxies

@@ -3,6 +3,7 @@ import type { Logger } from '@proj/tunnel'
 import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { AccessLog } from '../access-log/access-log.ts'
+import type { EndpointLimiter } from '../endpoint-limits/endpoint-limiter.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { DomainTable } from './domains.ts'
@@ -23,6 +24,8 @@ export interface ProxyContext {
   /** Asks visitors for a token, where the proxy port has keys. */
   readonly authenticator: Authenticator | undefined
   readonly requestIds: RequestIds
+  /** Limits of endpoints. */
+  readonly limiter: EndpointLimiter
   /** Domains that lead to endpoints. */
   readonly domains: DomainTable
   /** Proxies in front whose forwarding headers are believed. */

@@ -27,6 +27,11 @@ export const PROXY_ERRORS: Readonly<
     | 'agentFull'
     | 'endpointQuota'
     | 'sourceQuota'
+    | 'endpointRate'
+    | 'visitorRate'
+    | 'endpointConcurrent'
+    | 'bodyTooLarge'
+    | 'timeLimit'
     | 'loopDetected'
     | 'serviceClosed'
     | 'badResponse'
@@ -76,6 +81,24 @@ export const PROXY_ERRORS: Readonly<
     error: 'too many requests at once from your address',
     code: 'source_quota',
     retryAfterMs: 1_000,
+  },
+  // Limits of the operator for an endpoint; when to come again is said each time.
+  endpointRate: { status: 429, error: 'too many requests to the endpoint', code: 'endpoint_rate' },
+  visitorRate: { status: 429, error: 'too many requests from your address', code: 'visitor_rate' },
+  endpointConcurrent: {
+    status: 429,
+    error: 'too many requests to the endpoint at once',
+    code: 'endpoint_concurrent',
+  },
+  bodyTooLarge: {
+    status: 413,
+    error: 'the body of the request is too large for the endpoint',
+    code: 'body_too_large',
+  },
+  timeLimit: {
+    status: 504,
+    error: 'the request took longer than the endpoint allows',
+    code: 'time_limit',
   },
   loopDetected: { status: 508, error: 'too many Adit servers on the way', code: 'loop_detected' },
   serviceClosed: { status: 502, error: 'upstream unreachable', code: 'service_closed' },

@@ -6,6 +6,7 @@ import type { ChunkAnswer, Session } from '@proj/mux'
 import { resetReasonName, SocketSplice } from '@proj/tunnel/io'
 
 import type { AccessRecord } from '../access-log/access-log.ts'
+import { LimitLease } from '../endpoint-limits/endpoint-limiter.ts'
 import { watchIdle } from './deadlines.ts'
 import { Exchange, type ExchangeOutcome, type ExchangeOwner } from './exchange.ts'
 import { RateAllowance } from './min-rate.ts'
@@ -66,6 +67,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #exchange: Exchange | undefined
   /** What the access log will have of the request, where there is one. */
   #record: AccessRecord | undefined
+  /** Counts the request for the limits of its endpoint, where it has some. */
+  #lease: LimitLease | undefined
   #request: RequestHead | undefined
   #hasAsked = false
   /** Whether its first bytes are read on, or were. */
@@ -230,6 +233,10 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   /** @inheritdoc */
   ended(outcome: ExchangeOutcome): void {
     const status = this.#exchange?.status ?? 0
+    if (this.#lease !== undefined && outcome.kind !== 'upgraded') {
+      this.#lease.release()
+      this.#lease = undefined
+    }
     this.#exchange?.count(false)
     this.#exchange = undefined
     this.#proxy.stats.inFlight -= 1
@@ -422,9 +429,25 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       this.#sendError(route.error, head.framing.kind === 'none')
       return
     }
-    this.#phase = 'exchange'
     this.#record?.routed(route)
-    const exchange = new Exchange(this.#proxy, this.#socket, this, route, head, this.#record)
+    if (!this.#proxy.limiter.isEmpty) {
+      const error = this.#takeLimits(route, head)
+      if (error !== undefined) {
+        if (rest.length > 0) this.#socket.hold(rest)
+        this.#sendError(error, head.framing.kind === 'none')
+        return
+      }
+    }
+    this.#phase = 'exchange'
+    const exchange = new Exchange(
+      this.#proxy,
+      this.#socket,
+      this,
+      route,
+      head,
+      this.#record,
+      this.#lease,
+    )
     this.#exchange = exchange
     this.#proxy.stats.inFlight += 1
     exchange.start()
@@ -436,6 +459,19 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       this.#socket.hold(rest)
       this.#readOn()
     }
+  }
+
+  /** Counts the request for the limits of its endpoint, or says which one is exceeded. */
+  #takeLimits({ endpoint }: Route, head: RequestHead): ProxyError | undefined {
+    const client = addressOfVisitor(this.#proxy, head, this.#facts)
+    const lease = this.#proxy.limiter.take(endpoint, client)
+    if (!(lease instanceof LimitLease)) return lease
+    if (head.framing.kind === 'length' && head.framing.bytes > lease.maxBodyBytes) {
+      lease.release()
+      return PROXY_ERRORS.bodyTooLarge
+    }
+    this.#lease = lease
+    return undefined
   }
 
   #isEnding(): boolean {
@@ -552,7 +588,10 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #upgrade({ channel, protocol, rest }: Extract<ExchangeOutcome, { kind: 'upgraded' }>): void {
     const { stats, options, deadlines, upgraded } = this.#proxy
     const record = this.#record
+    const lease = this.#lease
     this.#record = undefined
+    this.#lease = undefined
+    lease?.unwatch()
     // What the visitor sent before it saw the 101.
     const held = this.#socket.takeHeld()
     this.#release()
@@ -564,6 +603,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
         stopWatching()
         const outcome = reason === undefined ? 'ok' : resetReasonName(reason)
         record?.end('upgrade', outcome, 101, splice.bytesFromSocket, splice.bytesToSocket)
+        lease?.release()
         stats.upgraded -= 1
         upgraded.delete(connection)
       },

@@ -31,9 +31,17 @@ export interface EndedConnection {
   readonly bytesOut: number
 }
 
-/** Follows one connection for a log, where there is one. */
+/** What happens when a connection is over. */
+interface AtEnd {
+  /** Tells a log of it. */
+  readonly tell: ((ended: EndedConnection) => void) | undefined
+  /** Gives back what it was counted in. */
+  readonly release: (() => void) | undefined
+}
+
+/** Follows one connection for a log and for limits, where there are any. */
 export class ConnectionWatch {
-  readonly #tell: (ended: EndedConnection) => void
+  readonly #atEnd: AtEnd
   readonly #endpoint: Endpoint
   readonly #visitor: ConnectionOrigin
   readonly #startedMs = performance.now()
@@ -43,12 +51,8 @@ export class ConnectionWatch {
   #answeredMs: number | undefined
   #outcome: 'ok' | ResetReason | undefined
 
-  constructor(
-    tell: (ended: EndedConnection) => void,
-    endpoint: Endpoint,
-    visitor: ConnectionOrigin,
-  ) {
-    this.#tell = tell
+  constructor(atEnd: AtEnd, endpoint: Endpoint, visitor: ConnectionOrigin) {
+    this.#atEnd = atEnd
     this.#endpoint = endpoint
     this.#visitor = visitor
   }
@@ -68,7 +72,8 @@ export class ConnectionWatch {
 
   /** It is over, or rejected. */
   ended(bytes: { readonly in: number; readonly out: number }, rejection?: ResetReason): void {
-    this.#tell({
+    this.#atEnd.release?.()
+    this.#atEnd.tell?.({
       endpoint: this.#endpoint,
       visitor: this.#visitor,
       requestId: this.#requestId,

@@ -80,8 +80,16 @@ export function openConnection(
   isHeld = false,
 ): TcpConnection | ConnectionRejection | Promise<TcpConnection | ConnectionRejection> {
   const { onConnection } = registry
+  const lease = registry.admitConnection?.(endpoint, visitor.remoteAddress)
+  const release = lease === 'limitReached' ? undefined : lease
   const watch =
-    onConnection === undefined ? undefined : new ConnectionWatch(onConnection, endpoint, visitor)
+    onConnection === undefined && release === undefined
+      ? undefined
+      : new ConnectionWatch({ tell: onConnection, release }, endpoint, visitor)
+  if (lease === 'limitReached') {
+    watch?.ended({ in: 0, out: 0 }, lease)
+    return lease
+  }
   const tried = new Set<Upstream>()
   const wanted = { registry, endpoint, visitor, logger, signal, tried, watch }
   const result = openWatched(wanted, isHeld)

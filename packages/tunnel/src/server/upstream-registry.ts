@@ -107,6 +107,16 @@ export class UpstreamRegistry<
   readonly waits: VisitorWaits
   /** Keeps one source and one endpoint from taking all streams of an agent. */
   readonly quota: StreamQuota
+  /**
+   * Counts a connection to a TCP endpoint before it is opened. Returns what releases it when it is over, `limitReached`
+   * when it is to be rejected, and undefined where nothing is counted. Default: nothing is.
+   */
+  admitConnection:
+    | ((
+        endpoint: Endpoint,
+        client: string | undefined,
+      ) => (() => void) | 'limitReached' | undefined)
+    | undefined
   /** Is told of each connection to a TCP endpoint that is over or rejected. Default: nothing is told. */
   onConnection: ((ended: EndedConnection) => void) | undefined
   /** By tenant, then by name: a lookup allocates nothing, and names of different tenants cannot collide. */

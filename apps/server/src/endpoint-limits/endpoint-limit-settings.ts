@@ -1,0 +1,57 @@
+import {
+  duration,
+  integer,
+  rate,
+  type Rate,
+  type Resolved,
+  type RuleProblem,
+  setting,
+  size,
+} from '@proj/config'
+
+import type { EndpointLimitRule } from './endpoint-limiter.ts'
+
+/** Settings of the limits of an endpoint, to be put into a group `limits`. */
+export const ENDPOINT_LIMIT_SETTINGS = {
+  rate: setting(rate('events'), {
+    description: 'Most requests, or connections of a TCP endpoint, of all visitors; then 429.',
+  }),
+  ratePerVisitor: setting(rate('events'), {
+    description: 'Most of them of one address, or /64 of IPv6; then 429.',
+  }),
+  concurrent: setting(integer({ min: 1 }), {
+    description: 'Most requests and connections at once; then 429.',
+  }),
+  maxBodyBytes: setting(size(), { description: 'Largest body of a request; then 413.' }),
+  maxTimeMs: setting(duration({ min: '10ms' }), {
+    description:
+      'Longest time from the head of a request to the end of its answer; then 504 or a reset.',
+  }),
+}
+
+/** The rules that set a limit, of those in the settings. */
+export function limitRules(
+  endpoints: readonly {
+    readonly name: string
+    readonly limits: Resolved<typeof ENDPOINT_LIMIT_SETTINGS>
+  }[],
+): EndpointLimitRule[] {
+  return endpoints.filter(({ limits }) =>
+    Object.values(limits).some((value) => value !== undefined),
+  )
+}
+
+/** A rule for `defineSettings`: a rate of nothing would let no one in. */
+export function* limitProblems(
+  key: string,
+  limits: Readonly<Record<'rate' | 'ratePerVisitor', Rate | undefined>>,
+): Generator<RuleProblem> {
+  const rates = [
+    ['rate', limits.rate],
+    ['rate_per_visitor', limits.ratePerVisitor],
+  ] as const
+  for (const [name, value] of rates) {
+    if (value?.amount !== 0) continue
+    yield { key: `${key}.${name}`, message: 'a rate of 0 lets no visitor in' }
+  }
+}

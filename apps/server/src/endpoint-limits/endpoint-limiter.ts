@@ -1,0 +1,219 @@
+import { matchesPattern, SourceLimiter } from '@proj/auth'
+import type { Rate } from '@proj/config'
+import { type Endpoint, endpointKey } from '@proj/tunnel/server'
+
+import type { Deadlines, Expiring } from '../proxy/deadlines.ts'
+import { PROXY_ERRORS, type ProxyError } from '../proxy/proxy-errors.ts'
+
+/** What the visitors of an endpoint may do; undefined: no limit. */
+export interface EndpointLimits {
+  /** Requests, or connections of a TCP endpoint, of all visitors. */
+  readonly rate?: Rate | undefined
+  /** The same of one address, or /64 of IPv6. */
+  readonly ratePerVisitor?: Rate | undefined
+  /** Requests that run and connections that are open at once. */
+  readonly concurrent?: number | undefined
+  /** Bytes of the body of a request. */
+  readonly maxBodyBytes?: number | undefined
+  /** From the head of a request to the end of its answer, ms. */
+  readonly maxTimeMs?: number | undefined
+}
+
+/** Limits of the endpoints that a pattern names. */
+export interface EndpointLimitRule {
+  /** `web` or `pc*`, of every tenant. */
+  readonly name: string
+  /** What holds for each of them. */
+  readonly limits: EndpointLimits
+}
+
+/** Endpoints that are remembered; beyond it one without requests is forgotten. */
+const MAX_ENDPOINTS = 10_000
+
+/** When it may be better for a visitor that came while too many others were there, ms. */
+const FULL_RETRY_MS = 1_000
+
+/** One bucket for all visitors of an endpoint. */
+const ALL = ''
+
+/** What is counted of one endpoint. */
+class EndpointCounts {
+  limits: EndpointLimits = {}
+  running = 0
+  #all: SourceLimiter | undefined
+  #visitors: SourceLimiter | undefined
+
+  constructor(limits: EndpointLimits) {
+    this.configure(limits)
+  }
+
+  /** Replaces the limits. */
+  configure(limits: EndpointLimits): void {
+    this.limits = limits
+    this.#all = limiterOf(limits.rate)
+    this.#visitors = limiterOf(limits.ratePerVisitor)
+  }
+
+  /** Takes one, or says what is exceeded. Nothing is taken then. */
+  take(client: string | undefined): ProxyError | undefined {
+    const { concurrent = Infinity } = this.limits
+    const visitorMs = this.#visitors?.waitMs(client) ?? 0
+    if (visitorMs > 0) return { ...PROXY_ERRORS.visitorRate, retryAfterMs: visitorMs }
+    const allMs = this.#all?.waitMs(ALL) ?? 0
+    if (allMs > 0) return { ...PROXY_ERRORS.endpointRate, retryAfterMs: allMs }
+    if (this.running >= concurrent) {
+      return { ...PROXY_ERRORS.endpointConcurrent, retryAfterMs: FULL_RETRY_MS }
+    }
+    this.#visitors?.take(client)
+    this.#all?.take(ALL)
+    this.running += 1
+    return undefined
+  }
+}
+
+/** One request or connection that is counted until it is released. */
+export class LimitLease implements Expiring {
+  deadline = Infinity
+  readonly #counts: EndpointCounts
+  #deadlines: Deadlines | undefined
+  #onLate: () => void = () => {}
+
+  constructor(counts: EndpointCounts) {
+    this.#counts = counts
+  }
+
+  /** Most bytes of its body. */
+  get maxBodyBytes(): number {
+    return this.#counts.limits.maxBodyBytes ?? Infinity
+  }
+
+  /** Calls back once when its time is over, unless it is released before. */
+  watch(deadlines: Deadlines, onLate: () => void): void {
+    const { maxTimeMs } = this.#counts.limits
+    if (maxTimeMs === undefined) return
+    this.#onLate = onLate
+    this.#deadlines = deadlines
+    this.deadline = performance.now() + maxTimeMs
+    deadlines.add(this)
+  }
+
+  /** Its time does not matter any more. */
+  unwatch(): void {
+    this.#deadlines?.delete(this)
+    this.#deadlines = undefined
+  }
+
+  /** @inheritdoc */
+  expire(): void {
+    this.unwatch()
+    this.#onLate()
+  }
+
+  /** It is over; to be called once. */
+  release(): void {
+    this.unwatch()
+    this.#counts.running -= 1
+  }
+}
+
+/** An endpoint that was asked for. */
+interface KnownEndpoint {
+  readonly endpoint: Endpoint
+  /** Undefined: no rule names it. */
+  readonly counts: EndpointCounts | undefined
+}
+
+/** Keeps the visitors of endpoints within the limits of the operator. */
+export class EndpointLimiter {
+  /** Requests and connections that were rejected. */
+  rejected = 0
+  #rules: readonly EndpointLimitRule[] = []
+  /** Endpoints that were asked for. */
+  readonly #known = new Map<string, KnownEndpoint>()
+
+  /** Whether there are no limits; then nothing has to be looked up. */
+  get isEmpty(): boolean {
+    return this.#rules.length === 0
+  }
+
+  /** Replaces the rules. What runs is still counted; what was counted per time is forgotten. */
+  configure(rules: readonly EndpointLimitRule[]): void {
+    this.#rules = rules
+    for (const [key, { endpoint, counts }] of this.#known) {
+      const limits = this.#limitsOf(endpoint)
+      if (counts === undefined || counts.running === 0) this.#known.delete(key)
+      else counts.configure(limits ?? {})
+    }
+  }
+
+  /**
+   * Takes one request or connection.
+   *
+   * @param client - the visitor's address.
+   * @returns undefined: there are no limits; otherwise it is to be released.
+   */
+  take(endpoint: Endpoint, client: string | undefined): LimitLease | ProxyError | undefined {
+    const counts = this.#countsOf(endpoint)
+    if (counts === undefined) return undefined
+    const error = counts.take(client)
+    if (error === undefined) return new LimitLease(counts)
+    this.rejected += 1
+    return error
+  }
+
+  #countsOf(endpoint: Endpoint): EndpointCounts | undefined {
+    const key = endpointKey(endpoint)
+    const known = this.#known.get(key)
+    if (known !== undefined) return known.counts
+    const limits = this.#limitsOf(endpoint)
+    if (this.#known.size >= MAX_ENDPOINTS) this.#forgetOne()
+    const counts = limits === undefined ? undefined : new EndpointCounts(limits)
+    this.#known.set(key, { endpoint, counts })
+    return counts
+  }
+
+  #limitsOf({ name }: Endpoint): EndpointLimits | undefined {
+    return strictest(
+      this.#rules.flatMap((rule) => (matchesPattern(rule.name, name) ? [rule.limits] : [])),
+    )
+  }
+
+  #forgetOne(): void {
+    for (const [key, { counts }] of this.#known) {
+      if ((counts?.running ?? 0) > 0) continue
+      this.#known.delete(key)
+      return
+    }
+  }
+}
+
+/** Limits of which each is the strictest of all that were given; undefined: there are none. */
+export function strictest(all: readonly EndpointLimits[]): EndpointLimits | undefined {
+  if (all.length === 0) return undefined
+  const least = (values: readonly (number | undefined)[]): number | undefined => {
+    const given = values.filter((value) => value !== undefined)
+    return given.length === 0 ? undefined : Math.min(...given)
+  }
+  return {
+    rate: slowest(all.map((one) => one.rate)),
+    ratePerVisitor: slowest(all.map((one) => one.ratePerVisitor)),
+    concurrent: least(all.map((one) => one.concurrent)),
+    maxBodyBytes: least(all.map((one) => one.maxBodyBytes)),
+    maxTimeMs: least(all.map((one) => one.maxTimeMs)),
+  }
+}
+
+function slowest(rates: readonly (Rate | undefined)[]): Rate | undefined {
+  return rates.reduce((one, other) => {
+    if (one === undefined || other === undefined) return one ?? other
+    return other.amount / other.periodMs < one.amount / one.periodMs ? other : one
+  }, undefined)
+}
+
+function limiterOf(rate: Rate | undefined): SourceLimiter | undefined {
+  if (rate === undefined || rate.amount === Infinity) return undefined
+  return new SourceLimiter({
+    burst: rate.amount,
+    perMinute: (rate.amount * 60_000) / rate.periodMs,
+  })
+}

@@ -1,0 +1,218 @@
+// Limits of endpoints: what the visitor gets, when it may come again, and that others are not held up.
+import { connect, createServer, type Socket } from 'node:net'
+
+import { parseAddressBlock } from '@proj/config/address'
+import { freePorts } from '@proj/testkit/free-ports'
+import { listening } from '@proj/testkit/listening'
+import { connectRaw, exchangeRaw, type RawResponse } from '@proj/testkit/raw-http'
+import { until } from '@proj/testkit/until'
+import { Agent, forward } from '@proj/tunnel'
+import { expect, onTestFinished, test } from 'vitest'
+
+import {
+  EndpointLimiter,
+  type EndpointLimits,
+  LimitLease,
+  strictest,
+} from '../src/endpoint-limits/endpoint-limiter.ts'
+import { type FixtureOptions, request, startServer, tunnel } from './tunnel-fixture.ts'
+
+const HOUR_MS = 3_600_000
+const web = { tenant: '', name: 'web' }
+
+const limited = async (limits: EndpointLimits, options: FixtureOptions = {}) =>
+  await tunnel({
+    ...(options.tcp === undefined && {
+      http: (req, res) => req.resume().on('end', () => res.end('in')),
+    }),
+    ...options,
+    server: { limits: [{ name: 'web', limits }], ...options.server },
+  })
+
+const outcome = ({ status, headers }: RawResponse) => [status, headers['adit-error']]
+
+test('requests above the rate of an endpoint get 429 and are told when to come again', async () => {
+  await using path = await limited({ rate: { amount: 2, periodMs: 2 * HOUR_MS } })
+  const answers: RawResponse[] = []
+  for (let count = 0; count < 3; count += 1) {
+    const from = { host: '127.0.0.1', port: path.port, localAddress: `127.77.0.${count + 1}` }
+    answers.push(await exchangeRaw(from, request('GET /')))
+  }
+  expect(answers.map(outcome)).toEqual([
+    [200, undefined],
+    [200, undefined],
+    [429, 'endpoint_rate'],
+  ])
+  const seconds = Number(answers[2]?.headers['retry-after'])
+  expect(seconds).toBeGreaterThan(3_000)
+  expect(seconds).toBeLessThanOrEqual(3_600)
+})
+
+test('a visitor above its rate gets 429, another one does not', async () => {
+  await using path = await limited(
+    { ratePerVisitor: { amount: 1, periodMs: HOUR_MS } },
+    { edge: { trustedProxies: [parseAddressBlock('127.0.0.9')] } },
+  )
+  const of = async (localAddress: string, ...lines: string[]): Promise<RawResponse> =>
+    await exchangeRaw(
+      { host: '127.0.0.1', port: path.port, localAddress },
+      request('GET /', ...lines),
+    )
+  expect(outcome(await of('127.0.0.1'))).toEqual([200, undefined])
+  expect(outcome(await of('127.0.0.1', 'X-Forwarded-For: 9.9.9.9'))).toEqual([429, 'visitor_rate'])
+  expect(outcome(await of('127.0.0.2'))).toEqual([200, undefined])
+  // Behind a trusted proxy the visitor is the one that it names.
+  expect(outcome(await of('127.0.0.9', 'X-Forwarded-For: 9.9.9.9'))).toEqual([200, undefined])
+  expect(outcome(await of('127.0.0.9', 'X-Forwarded-For: 9.9.9.9'))).toEqual([429, 'visitor_rate'])
+  expect(outcome(await of('127.0.0.9', 'X-Forwarded-For: 8.8.8.8'))).toEqual([200, undefined])
+})
+
+test('a request that is rejected keeps its connection, and another endpoint is not concerned', async () => {
+  await using path = await limited({ rate: { amount: 1, periodMs: HOUR_MS } })
+  forward(path.agent, 'other', { kind: 'http', service: path.service })
+  await until(() => path.server.registry.count({ tenant: '', name: 'other' }) > 0)
+  using visitor = await path.visit()
+  const statuses: number[] = []
+  for (const host of ['web', 'web', 'other', 'other']) {
+    await visitor.send(`GET / HTTP/1.1\r\nHost: ${host}.localhost\r\n\r\n`)
+    statuses.push((await visitor.readResponse()).status)
+  }
+  expect(statuses).toEqual([200, 429, 200, 200])
+})
+
+test('no more requests than allowed run at once; one that ends makes room, however it ends', async () => {
+  const waiting: Socket[] = []
+  await using path = await limited({ concurrent: 1 }, { tcp: (socket) => waiting.push(socket) })
+  const again = async (): Promise<RawResponse> => await exchangeRaw(path.port, request('GET /'))
+  const first = await path.visit()
+  await first.send(request('GET /'))
+  await until(() => waiting.length === 1)
+  const rejected = await again()
+  expect([outcome(rejected), rejected.headers['retry-after']]).toEqual([
+    [429, 'endpoint_concurrent'],
+    '1',
+  ])
+  // The visitor goes away.
+  first.socket.resetAndDestroy()
+  await until(() => path.server.edge.stats.inFlight === 0)
+  // The service closes without an answer.
+  const second = again()
+  await until(() => waiting.length === 2)
+  waiting[1]?.destroy()
+  expect((await second).status).toBe(502)
+  // An upgraded connection counts until its end.
+  using third = await path.visit()
+  await third.send(request('GET /', 'Connection: Upgrade', 'Upgrade: echo'))
+  await until(() => waiting.length === 3)
+  waiting[2]?.write('HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n')
+  await third.readTo('\r\n\r\n')
+  expect(outcome(await again())).toEqual([429, 'endpoint_concurrent'])
+  third.socket.resetAndDestroy()
+  await until(() => path.server.edge.stats.upgraded === 0)
+  const fourth = again()
+  await until(() => waiting.length === 4)
+  waiting[3]?.end('HTTP/1.1 204 No Content\r\n\r\n')
+  expect((await fourth).status).toBe(204)
+})
+
+test('a body that is too large gets 413, whether its length is announced or not', async () => {
+  await using path = await limited({ maxBodyBytes: 1000 })
+  const send = async (header: string, body: string): Promise<unknown[]> =>
+    outcome(await exchangeRaw(path.port, `${request('POST /', header)}${body}`))
+  const chunk = (bytes: number) => `${bytes.toString(16)}\r\n${'x'.repeat(bytes)}\r\n`
+  const chunked = 'Transfer-Encoding: chunked'
+  expect(await send('Content-Length: 1000', 'x'.repeat(1000))).toEqual([200, undefined])
+  expect(await send('Content-Length: 1001', '')).toEqual([413, 'body_too_large'])
+  expect(await send(chunked, `${chunk(500)}0\r\n\r\n`)).toEqual([200, undefined])
+  expect(await send(chunked, `${chunk(500)}${chunk(600)}`)).toEqual([413, 'body_too_large'])
+})
+
+test('a request that takes too long gets 504, or breaks off when its answer has begun', async () => {
+  await using path = await limited(
+    { maxTimeMs: 50 },
+    {
+      http: (req, res) => {
+        if (req.url === '/begun') res.writeHead(200, { 'content-length': '10' }).write('hello')
+      },
+    },
+  )
+  expect(outcome(await exchangeRaw(path.port, request('GET /')))).toEqual([504, 'time_limit'])
+  // On a busy machine the answer may begin late: then it gets more time.
+  for (let maxTimeMs = 50; ; maxTimeMs *= 2) {
+    path.server.setLimits([{ name: 'web', limits: { maxTimeMs } }])
+    using visitor = await path.visit()
+    await visitor.send(request('GET /begun'))
+    const head = await visitor.readTo('\r\n\r\n')
+    const rest = await visitor.readToEnd().catch(() => Buffer.alloc(0))
+    if (head.startsWith('HTTP/1.1 504')) continue
+    expect(head).toContain('HTTP/1.1 200')
+    expect(rest.length).toBeLessThan(10)
+    break
+  }
+  expect(path.server.edge.stats.inFlight).toBe(0)
+})
+
+test('connections of a public port are counted too', async () => {
+  const range = await freePorts(1)
+  const server = await startServer({}, [], undefined, undefined, {
+    limits: [{ name: 'p*', limits: { concurrent: 1 } }],
+    publicPorts: { ranges: [range] },
+  })
+  onTestFinished(() => server.destroy())
+  const url = `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`
+  await using agent = new Agent({ url, connections: 1 })
+  const service = await listening(
+    createServer((socket) => {
+      socket.on('error', () => {})
+      socket.write('hello')
+    }),
+  )
+  onTestFinished(() => service.close())
+  const { host, port } = service
+  const listener = forward(agent, 'pg', {
+    kind: 'tcp',
+    publicPort: range.first,
+    service: { host, port },
+  })
+  await listener.ready()
+  using first = await connectRaw(range.first)
+  expect((await first.read(5)).toString()).toBe('hello')
+  const second = connect({ host: '127.0.0.1', port: range.first })
+  second.on('error', () => {}) // it is reset, perhaps before it is connected
+  await new Promise((resolve) => second.once('close', resolve))
+  expect(server.edge.limiter.rejected).toBe(1)
+  first.socket.resetAndDestroy()
+  await until(() => server.publicPorts.visitors.counts().open === 0)
+  using third = await connectRaw(range.first)
+  expect((await third.read(5)).toString()).toBe('hello')
+})
+
+test('of several rules the strictest holds for each limit', () => {
+  const perSecond = { amount: 10, periodMs: 1000 }
+  const perMinute = { amount: 100, periodMs: 60_000 }
+  const rules = [
+    { rate: perSecond, maxBodyBytes: 10 },
+    { rate: perMinute, ratePerVisitor: perSecond, maxBodyBytes: 20, concurrent: 5 },
+  ]
+  expect(strictest(rules)).toEqual({
+    rate: perMinute,
+    ratePerVisitor: perSecond,
+    concurrent: 5,
+    maxBodyBytes: 10,
+    maxTimeMs: undefined,
+  })
+  expect(strictest([])).toBeUndefined()
+})
+
+test('limits are replaced while requests run, which stay counted', () => {
+  const limiter = new EndpointLimiter()
+  expect([limiter.isEmpty, limiter.take(web, '1.1.1.1')]).toEqual([true, undefined])
+  limiter.configure([{ name: 'w*', limits: { concurrent: 2 } }])
+  const leases = [limiter.take(web, '1.1.1.1'), limiter.take(web, '1.1.1.1')]
+  expect(leases.every((one) => one instanceof LimitLease)).toBe(true)
+  limiter.configure([{ name: 'web', limits: { concurrent: 1 } }])
+  expect(limiter.take(web, '1.1.1.1')).toMatchObject({ code: 'endpoint_concurrent' })
+  for (const one of leases) if (one instanceof LimitLease) one.release()
+  expect(limiter.take(web, '1.1.1.1')).toBeInstanceOf(LimitLease)
+  expect(limiter.take({ tenant: '', name: 'other' }, '1.1.1.1')).toBeUndefined()
+})
