@@ -6,6 +6,7 @@ export type ClusterErrorCode =
   | 'CLUSTER_DATABASE_REFUSED'
   | 'CLUSTER_DATABASE_TOO_OLD'
   | 'CLUSTER_DATABASE_UNREACHABLE'
+  | 'CLUSTER_NODE_ID_TAKEN'
   | 'CLUSTER_NODE_REPLACED'
   | 'CLUSTER_OPTION_INVALID'
   | 'CLUSTER_ROUTE_INVALID'
@@ -52,6 +53,11 @@ export const CLUSTER_ERRORS: Readonly<Record<ClusterErrorCode, ClusterErrorInfo>
     what: 'the database did not answer in time, or the connection failed',
     retryable: true,
     hint: 'check the host and port of `url`, and `timeoutMs`',
+  },
+  CLUSTER_NODE_ID_TAKEN: {
+    what: 'the row of this node belongs to another run of it, whose lease is not over',
+    retryable: true,
+    hint: 'wait: it is a run before this one, or else a process with the same id, which takes over',
   },
   CLUSTER_NODE_REPLACED: {
     what: 'another process joined with the same node id',

@@ -128,6 +128,8 @@ export class Follower {
     // a read that took long, or a long time without one, proves nothing about renewals meanwhile
     if (this.#readsSince === Infinity || at - this.#readAt > leaseMs / 2) this.#readsSince = at
     if (at - startedAt > leaseMs / 2) this.#readsSince = at
+    // a database that has forgotten this node has forgotten others too: they are given time to come back
+    if (!states.some(({ node }) => node.id === this.#context.selfId)) this.#readsSince = Infinity
     this.#readAt = at
     const ids = new Set<string>()
     for (const state of states) {
@@ -135,12 +137,13 @@ export class Follower {
       ids.add(state.node.id)
       this.#meet(state, at)
     }
-    const isOver = ({ beatAt }: Followed): boolean =>
-      at - Math.max(beatAt, this.#judgesFrom()) >= leaseMs
+    const isOver = ({ beatAt, state }: Followed): boolean =>
+      this.#isLapsed(state) && at - Math.max(beatAt, this.#judgesFrom()) >= leaseMs
     for (const [id, followed] of this.#followed) {
       const { node, state } = followed
       const isAbsent = !ids.has(id)
-      if (state.hasLeft || ((isAbsent || state.leaseLeftMs <= 0) && isOver(followed))) {
+      if (isAbsent) followed.state = { ...state, leaseLeftMs: 0 }
+      if (state.hasLeft || isOver(followed)) {
         if (node !== undefined) this.#drop(id, followed)
         if (isAbsent) this.#followed.delete(id)
       }
@@ -158,9 +161,13 @@ export class Follower {
     if (hasRenewed || isRestarted) followed.beatAt = at
     followed.state = state
     if (state.hasLeft) return
-    const isNew = followed.node === undefined
-    if (isNew && state.leaseLeftMs <= 0) return
+    if (followed.node === undefined && this.#isLapsed(state) && !hasRenewed) return
     followed.node = this.#table.putNode(state.node)
+  }
+
+  /** Whether a lease is over. One that is longer than it can be says that the clock was set back. */
+  #isLapsed({ leaseLeftMs }: NodeState): boolean {
+    return leaseLeftMs <= 0 || leaseLeftMs > this.#options.leaseMs
   }
 
   #drop(id: string, followed: Followed): void {

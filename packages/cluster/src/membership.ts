@@ -88,6 +88,8 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
   // --- the writer
   #head = 0
   #replaces: string | undefined
+  #otherBeat: number | undefined
+  #beat = 0
   #isOpen = false
   #isJoined = false
   #checkAt = 0
@@ -211,13 +213,20 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
    * Tells the others what the sessions of this node say of an endpoint that was granted to it; undefined: none of
    * them serves it now. Until then the others see a name that is taken, and send no visitors.
    *
+   * @param facts - of another identity than the one that has the name: ignored.
    * @throws {ClusterError} CLUSTER_ROUTE_INVALID: the rules cannot be stored.
    */
-  announce(endpoint: Endpoint, facts: AnnouncedFacts | undefined): void {
-    const own = this.#own.get(endpoint)
-    if (own === undefined) return
+  announce(
+    endpoint: Endpoint,
+    facts: (AnnouncedFacts & { readonly identity?: string }) | undefined,
+  ): void {
+    const known = this.#own.get(endpoint)
+    const identity = facts?.identity ?? known?.identity
+    const own = known?.identity === identity ? known : known?.previous
+    if (own === undefined || own.identity !== identity) return
     if (facts?.rules !== undefined) checkText('rules', facts.rules, MAX_RULES_BYTES)
     own.facts = facts
+    if (known !== own) return
     this.#own.dirty.add(own)
     this.#hasWork()
   }
@@ -314,6 +323,7 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
     const epoch = own.epoch > 0 ? own.epoch : this.#heldEpoch(endpoint, identity, peer)
     if (epoch !== undefined && this.#own.has(own)) {
       own.epoch = epoch
+      own.previous = undefined
       if (own.since === 0) own.since = this.#clock.date()
       return this.#lease(own)
     }
@@ -419,10 +429,16 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
   }
 
   async #join(signal: AbortSignal): Promise<void> {
-    const { assertMs, removalsMs, forgetMs, maxPuts: limit, clock } = this.#options
-    const request = { node: this.#self, head: this.#head, replaces: this.#replaces }
+    const { leaseMs, assertMs, removalsMs, forgetMs, maxPuts: limit, clock } = this.#options
+    const request = { node: this.#self, head: this.#head, leaseMs, replaces: this.#replaces }
     const answer = await this.#engine.join(request, { signal })
-    if (answer.isReplaced) throw new ClusterError('CLUSTER_NODE_REPLACED', this.#self.id)
+    if (answer.isReplaced) {
+      const isAlive = this.#otherBeat !== undefined && answer.beat !== this.#otherBeat
+      this.#otherBeat = answer.beat
+      if (isAlive) throw new ClusterError('CLUSTER_NODE_REPLACED', this.#self.id)
+      throw new ClusterError('CLUSTER_NODE_ID_TAKEN', this.#self.id)
+    }
+    this.#otherBeat = undefined
     this.#replaces ??= answer.previousBoot ?? this.#self.boot
     const own = this.#own.digest()
     const isWhole = own.count === answer.digest.count && own.versions === answer.digest.versions
@@ -451,6 +467,7 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
       node: this.#self,
       head: this.#head,
       leaseMs,
+      beat: (this.#beat += 1),
       puts: names.map(putOf),
       removes,
       removeUpTo: isSettled ? this.#removeUpTo : 0,
@@ -493,11 +510,12 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
     const { clock, leaseMs } = this.#options
     const at = clock.now()
     if (this.#renewsSince === Infinity || at - this.#renewedAt > leaseMs) this.#renewsSince = at
+    const isAgain = this.#renewedAt > -Infinity
     this.#renewedAt = startedAt
     this.#renewAt = startedAt + Math.floor(leaseMs / 3)
     this.#lastProblem = undefined
     // While the lease was over, others may have taken names: compare now.
-    if (wasLapsed) this.#checkAt = Math.min(this.#checkAt, at)
+    if (wasLapsed && isAgain) this.#checkAt = Math.min(this.#checkAt, at)
   }
 
   #settle(own: OwnName, answer: PutAnswer, version: number): void {
@@ -508,6 +526,7 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
       if (own.since === 0) own.since = this.#clock.date()
       own.epoch = answer.epoch
       own.version = version
+      own.previous = undefined
       for (const waiting of own.waiting) waiting.grant(own)
       this.#dropUnused(own)
       return

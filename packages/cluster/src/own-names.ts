@@ -32,6 +32,8 @@ export interface OwnName {
   since: number
   facts: AnnouncedFacts | undefined
   waiting: Set<WaitingClaim>
+  /** What another identity has of the endpoint until this claim, of a reserved name, is granted. */
+  previous: OwnName | undefined
 }
 
 /** The names of a node, and what of them has to be stored. */
@@ -69,8 +71,9 @@ export class OwnNames {
 
   /** Begins a claim, in place of what the endpoint had. */
   add(endpoint: Endpoint, identity: string): OwnName {
-    const before = this.#names.get(endpoint)
-    if (before !== undefined) this.dirty.delete(before)
+    const known = this.#names.get(endpoint)
+    const previous = known !== undefined && known.leases > 0 ? known : known?.previous
+    if (known !== undefined) this.dirty.delete(known)
     const own: OwnName = {
       endpoint: { tenant: endpoint.tenant, name: endpoint.name },
       identity,
@@ -82,6 +85,7 @@ export class OwnNames {
       since: 0,
       facts: undefined,
       waiting: new Set(),
+      previous,
     }
     this.#names.set(own.endpoint, own)
     this.removed.delete(own.endpoint)
@@ -92,8 +96,14 @@ export class OwnNames {
   /** Gives a name up: its row is to be removed, whether or not one is known to be stored. */
   drop(own: OwnName): void {
     if (!this.has(own)) return
-    this.#names.delete(own.endpoint)
     this.dirty.delete(own)
+    const { previous } = own
+    if (own.epoch === 0 && previous !== undefined && previous.leases > 0) {
+      this.#names.set(own.endpoint, previous)
+      this.dirty.add(previous)
+      return
+    }
+    this.#names.delete(own.endpoint)
     this.removed.set(own.endpoint, own.endpoint)
     if (own.epoch > 0) this.#remember(own)
   }

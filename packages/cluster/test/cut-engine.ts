@@ -4,12 +4,23 @@ import { ClusterError } from '../src/errors.ts'
 
 /** Passes calls on, unless it is cut: then they fail, or `hang` without an answer. */
 export class CutEngine implements Engine {
-  /** What happens to calls from now on. */
-  way: 'open' | 'cut' | 'hang' = 'open'
   readonly #engine: Engine
+  readonly #hanging = new Set<() => void>()
+  #way: 'open' | 'cut' | 'hang' = 'open'
 
   constructor(engine: Engine) {
     this.#engine = engine
+  }
+
+  get way(): 'open' | 'cut' | 'hang' {
+    return this.#way
+  }
+
+  /** What happens to calls from now on; those that hang fail. */
+  set way(way: 'open' | 'cut' | 'hang') {
+    this.#way = way
+    for (const fail of this.#hanging) fail()
+    this.#hanging.clear()
   }
 
   open: Engine['open'] = (options) => this.#pass(options, () => this.#engine.open(options))
@@ -37,6 +48,7 @@ export class CutEngine implements Engine {
     if (this.way === 'open') return await call()
     if (this.way === 'cut') throw new ClusterError('CLUSTER_DATABASE_UNREACHABLE')
     return await new Promise<never>((_, reject) => {
+      this.#hanging.add(() => reject(new ClusterError('CLUSTER_DATABASE_UNREACHABLE')))
       signal.addEventListener('abort', () => reject(signal.reason), { once: true })
     })
   }

@@ -48,6 +48,7 @@ describe('ClusterError', () => {
       CLUSTER_DATABASE_REFUSED: true,
       CLUSTER_DATABASE_TOO_OLD: false,
       CLUSTER_DATABASE_UNREACHABLE: true,
+      CLUSTER_NODE_ID_TAKEN: true,
       CLUSTER_NODE_REPLACED: false,
       CLUSTER_OPTION_INVALID: false,
       CLUSTER_ROUTE_INVALID: false,

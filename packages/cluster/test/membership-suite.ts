@@ -202,10 +202,11 @@ export function describeMembership(title: string, make: () => Promise<SharedData
     it('ends the membership of a node whose id another one uses', async () => {
       const database = await make()
       const a = await startNode(database.engine(), nodeOf('a'))
-      const replaced = untilEvent(a, 'problem')
+      const problems: string[] = []
+      a.on('problem', ({ code }) => problems.push(code))
       await startNode(database.engine(), nodeOf('a', 'a-2'))
-      expect(await replaced).toMatchObject([{ code: 'CLUSTER_NODE_REPLACED' }])
-      expect(a.state).toBe('replaced')
+      await until(() => a.state === 'replaced')
+      expect(problems).toEqual(['CLUSTER_NODE_ID_TAKEN', 'CLUSTER_NODE_REPLACED'])
       const late = await a.take({ endpoint: named('x'), identity: 'ann' }, signal)
       expect(late).toMatchObject({ code: 'unavailable' })
       await expect(a.start(signal)).resolves.toBeUndefined()
@@ -369,6 +370,23 @@ export function describeMembership(title: string, make: () => Promise<SharedData
       await serve(a, 'é漢\u{1F600}', 'ann')
       const rules = 'x'.repeat(64 * 1024 + 1)
       expect(() => a.announce(named('é漢\u{1F600}'), { ...PLAIN, rules })).toThrow('rules')
+    })
+
+    it('leaves a name with its holder while another claims it as reserved and does not get it', async () => {
+      const database = await make()
+      const way = new CutEngine(database.engine())
+      const a = await startNode(way, nodeOf('a'), { claimWaitMs: 50 })
+      const b = await startNode(database.engine(), nodeOf('b'))
+      await serve(a, 'web', 'ann')
+      await untilSeen(b, 'web', ['a ann'])
+      way.way = 'hang'
+      const claim = { endpoint: named('web'), identity: 'bob', isReserved: true }
+      const pending = a.take(claim, signal)
+      a.announce(named('web'), { ...PLAIN, sessions: 5, identity: 'ann' })
+      expect(await pending).toMatchObject({ code: 'unavailable' })
+      way.way = 'open'
+      await until(() => b.table.routes(named('web'))[0]?.sessions === 5)
+      expect(seen(b, 'web')).toEqual(['a ann'])
     })
 
     it('lets one exclusive agent have a name, on any node', async () => {

@@ -32,6 +32,7 @@ export interface JoinRequest {
   readonly node: ClusterNode
   /** The highest version that this boot has used; 0 before the first. */
   readonly head: number
+  readonly leaseMs: number
   /** The boot that this one replaced when it joined first; undefined at the first join: then it replaces any. */
   readonly replaces: string | undefined
 }
@@ -47,7 +48,12 @@ export type JoinAnswer =
       /** What is stored of this boot. */
       readonly digest: RouteDigest
     }
-  | { readonly isReplaced: true }
+  | {
+      /** Another boot has the row, and its lease is not over. */
+      readonly isReplaced: true
+      /** Its beat: if that changes, it lives; otherwise the row is one of a run before, which a backup had. */
+      readonly beat: number
+    }
 
 /** A route to be stored, which needs its name. */
 export interface RoutePut {
@@ -77,6 +83,8 @@ export interface WriteBatch {
   /** The version it knows for its last; another one is stored: nothing is written. */
   readonly head: number
   readonly leaseMs: number
+  /** Rises with every write of this boot: a database that was made again would count from the start. */
+  readonly beat: number
   /** Each endpoint at most once. The put with index i gets the version head + 1 + i. */
   readonly puts: readonly RoutePut[]
   /** Endpoints that it serves no more; none of the puts. They get the versions after those of the puts. */
@@ -107,9 +115,12 @@ export type WriteAnswer =
 /** A node as it is stored. */
 export interface NodeState {
   readonly node: ClusterNode
-  /** Rises with every renewal. */
+  /** Changes with every renewal. */
   readonly beat: number
-  /** What is left of its lease by the clock of the engine, ms; 0 or less: it is over. */
+  /**
+   * What is left of its lease by the clock of the engine, ms; 0 or less: it is over. So is one that is longer than a
+   * lease can be: the clock was set back.
+   */
   readonly leaseLeftMs: number
   /** Version of its last write. */
   readonly head: number

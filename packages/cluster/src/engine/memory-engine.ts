@@ -87,7 +87,7 @@ export class MemoryEngine implements Engine {
   /** @inheritdoc */
   async join(request: JoinRequest, options: EngineCallOptions): Promise<JoinAnswer> {
     await this.#turn(options)
-    const { node, head, replaces } = request
+    const { node, head, leaseMs, replaces } = request
     const { nodes } = this.#database
     const known = nodes.get(node.id)
     const previousBoot = known?.node.boot
@@ -100,10 +100,19 @@ export class MemoryEngine implements Engine {
       }
       return { isReplaced: false, head: known.head, previousBoot, digest: this.#digest(known) }
     }
-    const isAlive = known !== undefined && this.#isAlive(known)
-    if (replaces !== undefined && isAlive && previousBoot !== replaces) return { isReplaced: true }
-    const beat = (known?.beat ?? 0) + 1
-    const made = { node, beat, leaseUntil: 0, head, floor: head, isSettled: false, hasLeft: false }
+    const isAlive = known !== undefined && this.#isAlive(known, leaseMs)
+    if (replaces !== undefined && isAlive && previousBoot !== replaces) {
+      return { isReplaced: true, beat: known.beat }
+    }
+    const made = {
+      node,
+      beat: 0,
+      leaseUntil: 0,
+      head,
+      floor: head,
+      isSettled: false,
+      hasLeft: false,
+    }
     nodes.set(node.id, { ...made, routes: new EndpointMap() })
     return { isReplaced: false, head, previousBoot, digest: { count: 0, versions: 0 } }
   }
@@ -116,9 +125,9 @@ export class MemoryEngine implements Engine {
       return { isDone: false }
     }
     const at = this.#database.now()
-    const wasLapsed = known.beat > 0 && known.leaseUntil <= at
+    const wasLapsed = known.leaseUntil <= at
     known.node = batch.node
-    known.beat += 1
+    known.beat = batch.beat
     known.leaseUntil = at + batch.leaseMs
     known.hasLeft = false
     const puts = batch.puts.map((put, index) => this.#put(put, batch, known, index + 1))
@@ -232,8 +241,9 @@ export class MemoryEngine implements Engine {
     signal.throwIfAborted()
   }
 
-  #isAlive({ leaseUntil }: StoredNode): boolean {
-    return leaseUntil > this.#database.now()
+  #isAlive({ leaseUntil }: StoredNode, leaseMs: number): boolean {
+    const leftMs = leaseUntil - this.#database.now()
+    return leftMs > 0 && leftMs <= leaseMs
   }
 
   #digest({ routes }: StoredNode): { count: number; versions: number } {
@@ -257,7 +267,7 @@ export class MemoryEngine implements Engine {
     const { names } = this.#database
     const at = this.#database.now()
     const name = names.get(endpoint)
-    const fresh = Math.max(at * 1000, (name?.epoch ?? 0) + 1, batch.epochFloor + 1)
+    const fresh = Math.max(Math.floor(at * 1000), (name?.epoch ?? 0) + 1, batch.epochFloor + 1)
     if (name !== undefined && name.identity === facts.identity) {
       if (this.#rival(put, name, batch)) {
         const { identity, since } = name
@@ -293,7 +303,7 @@ export class MemoryEngine implements Engine {
   *#others(endpoint: Endpoint, epoch: number, batch: WriteBatch): Generator<RouteFacts> {
     for (const stored of this.#database.nodes.values()) {
       if (stored.node.id === batch.node.id) continue
-      if (!this.#isAlive(stored) && !batch.alive.includes(stored.node.id)) continue
+      if (!this.#isAlive(stored, batch.leaseMs) && !batch.alive.includes(stored.node.id)) continue
       const route = stored.routes.get(endpoint)
       if (route?.facts !== undefined && route.epoch === epoch) yield route.facts
     }

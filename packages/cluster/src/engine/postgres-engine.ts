@@ -77,7 +77,7 @@ export class PostgresEngine implements Engine {
     const [digest] = results.at(-2) ?? []
     const [stored] = results.at(-3) ?? []
     const [before] = results.at(-5) ?? []
-    if (stored === undefined) return { isReplaced: true }
+    if (stored === undefined) return { isReplaced: true, beat: Number(before?.['beat']) }
     return {
       isReplaced: false,
       head: Number(stored['head']),

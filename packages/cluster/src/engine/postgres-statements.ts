@@ -7,30 +7,36 @@ import type { SqlRunner } from './postgres-connection.ts'
 /** The time as an epoch: microseconds. */
 const CLOCK_EPOCH = '(extract(epoch from clock_timestamp()) * 1000000)::bigint'
 
+/** Whether the lease of a node is not over; one that is longer than it can be says that the clock was set back. */
+function livingBy(leaseMs: number): string {
+  return `(o.lease_until > clock_timestamp()
+    and o.lease_until <= clock_timestamp() + interval '${leaseMs} milliseconds')`
+}
+
 /** What makes the row of a node. Its last statements: the row before, a deletion, the row after, the digest. */
-export function joinText({ node, head, replaces }: JoinRequest, sql: SqlRunner): string {
+export function joinText({ node, head, leaseMs, replaces }: JoinRequest, sql: SqlRunner): string {
   const id = sql.literal(node.id)
   const boot = sql.literal(node.boot)
   const mayReplace =
     replaces === undefined
       ? 'true'
-      : `(o.lease_until <= clock_timestamp() or o.boot = ${sql.literal(replaces)})`
+      : `(not ${livingBy(leaseMs)} or o.boot = ${sql.literal(replaces)})`
   const isKept = `o.boot = ${boot} and o.head >= ${head} and not o.has_left`
   return `
-    select boot from adit_cluster_node where id = ${id} for update;
+    select boot, beat from adit_cluster_node where id = ${id} for update;
     delete from adit_cluster_route r where r.node = ${id} and not exists (
       select from adit_cluster_node o where o.id = ${id} and (o.boot = ${boot} or not ${mayReplace}));
     insert into adit_cluster_node as o (id, boot, address, fingerprint, version, is_leaving, sessions, streams,
         beat, lease_until, head, floor, is_settled, has_left)
       values (${id}, ${boot}, ${sql.literal(node.address)}, ${sql.literal(node.fingerprint)},
         ${sql.literal(node.version)}, ${node.isLeaving}, ${node.load.sessions}, ${node.load.streams},
-        1, clock_timestamp(), ${head}, ${head}, false, false)
+        0, clock_timestamp(), ${head}, ${head}, false, false)
       on conflict (id) do update set
         boot = excluded.boot,
         address = excluded.address,
         fingerprint = excluded.fingerprint,
         version = excluded.version,
-        beat = case when o.boot = ${boot} then o.beat else o.beat + 1 end,
+        beat = case when o.boot = ${boot} then o.beat else 0 end,
         lease_until = case when o.boot = ${boot} then o.lease_until else clock_timestamp() end,
         head = case when o.boot = ${boot} then greatest(o.head, ${head}) else ${head} end,
         floor = case when ${isKept} then o.floor when o.boot = ${boot} then greatest(o.head, ${head}) else ${head} end,
@@ -66,7 +72,7 @@ export function writeText(batch: WriteBatch, token: string, sql: SqlRunner): str
        address = ${sql.literal(node.address)}, fingerprint = ${sql.literal(node.fingerprint)},
        version = ${sql.literal(node.version)}, is_leaving = ${node.isLeaving},
        sessions = ${node.load.sessions}, streams = ${node.load.streams},
-       beat = beat + 1, lease_until = clock_timestamp() + interval '${leaseMs} milliseconds',
+       beat = ${batch.beat}, lease_until = clock_timestamp() + interval '${leaseMs} milliseconds',
        head = ${afterRemoves}, is_settled = is_settled or ${isSettled}, has_left = false, batch = ${mark}
      where id = ${id} and boot = ${sql.literal(node.boot)} and head = ${head}`,
   ]
@@ -80,7 +86,7 @@ export function writeText(batch: WriteBatch, token: string, sql: SqlRunner): str
     const living = [...alive, ''].map((one) => sql.literal(one)).join(', ')
     const others = `adit_cluster_route r join adit_cluster_node o on o.id = r.node
        where r.tenant = p.tenant and r.name = p.name and r.node <> ${id} and not r.is_gone and r.epoch = n.epoch
-         and (o.lease_until > clock_timestamp() or o.id in (${living}))`
+         and (${livingBy(leaseMs)} or o.id in (${living}))`
     lines.push(
       `insert into adit_cluster_name (tenant, name, identity, epoch, since)
          select tenant, name, identity,

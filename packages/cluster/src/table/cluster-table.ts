@@ -21,14 +21,14 @@ const MAX_SHARED_TEXTS = 20_000
 /**
  * What all other nodes serve, in the memory of this one.
  *
- * Where nodes disagree about the holder of a name, only the routes with the highest epoch are seen: the
+ * Where nodes disagree about the holder of a name, only the routes of the one with the highest epoch are seen: the
  * others belong to a holder that has lost the name and does not know it yet.
  */
 export class ClusterTable extends EventEmitter<ClusterTableEvents> {
   readonly #nodes = new Map<string, ClusterNode>()
   readonly #seen = new EndpointMap<readonly ClusterRoute[]>()
-  /** Routes with an epoch below those that are seen: there are such for moments only. */
-  readonly #outdated = new EndpointMap<readonly ClusterRoute[]>()
+  /** All routes of the endpoints of which some are not seen: there are such for moments only. */
+  readonly #all = new EndpointMap<readonly ClusterRoute[]>()
   readonly #texts = new Map<string, string>()
 
   /** Endpoints that another node serves. */
@@ -101,45 +101,22 @@ export class ClusterTable extends EventEmitter<ClusterTableEvents> {
    */
   putRoute(endpoint: Endpoint, route: ClusterRoute): ClusterRoute {
     const shared = this.#share(route)
-    const before = this.#seen.get(endpoint) ?? NONE
-    const at = before.findIndex(({ node }) => node.id === route.node.id)
-    if (before[0]?.epoch === route.epoch) {
-      drop(this.#outdated, endpoint, route.node.id)
-      this.#seen.set(endpoint, at < 0 ? [...before, shared] : before.with(at, shared))
-      this.#tell(endpoint, shared, true)
-      return shared
-    }
-    drop(this.#outdated, endpoint, route.node.id)
-    if (at >= 0) this.removeRoute(endpoint, route.node.id)
-    const left = this.#seen.get(endpoint) ?? NONE
-    if ((left[0]?.epoch ?? 0) > route.epoch) {
-      this.#outdated.set(endpoint, [...(this.#outdated.get(endpoint) ?? NONE), shared])
-      return shared
-    }
-    if (left[0] !== undefined && left[0].epoch !== route.epoch) {
-      this.#outdated.set(endpoint, [...(this.#outdated.get(endpoint) ?? NONE), ...left])
-      this.#seen.set(endpoint, [shared])
-      for (const one of left) this.#tell(endpoint, one, false)
-    } else this.#seen.set(endpoint, [...left, shared])
-    this.#tell(endpoint, shared, true)
+    const all = this.#all.get(endpoint) ?? this.routes(endpoint)
+    const at = all.findIndex(({ node }) => node.id === route.node.id)
+    this.#set(endpoint, at < 0 ? [...all, shared] : all.with(at, shared))
     return shared
   }
 
   /** Removes the route of a node for an endpoint; removing what is not there changes nothing. */
   removeRoute(endpoint: Endpoint, nodeId: string): void {
-    if (drop(this.#outdated, endpoint, nodeId) !== undefined) return
-    const removed = drop(this.#seen, endpoint, nodeId)
-    if (removed === undefined) return
-    this.#tell(endpoint, removed, false)
-    if (this.#seen.get(endpoint) !== undefined) return
-    const outdated = this.#outdated.get(endpoint) ?? NONE
-    this.#outdated.delete(endpoint)
-    for (const one of outdated) this.putRoute(endpoint, one)
+    const all = this.#all.get(endpoint) ?? this.routes(endpoint)
+    const left = all.filter(({ node }) => node.id !== nodeId)
+    if (left.length < all.length) this.#set(endpoint, left)
   }
 
   /** Removes the routes of a node that `isKept` does not hold for. */
   retainRoutes(nodeId: string, isKept: (route: ClusterRoute) => boolean): void {
-    for (const lists of [this.#outdated, this.#seen]) {
+    for (const lists of [this.#all, this.#seen]) {
       for (const [endpoint, list] of lists.entries()) {
         const route = list.find(({ node }) => node.id === nodeId)
         if (route !== undefined && !isKept(route)) this.removeRoute(endpoint, nodeId)
@@ -147,8 +124,23 @@ export class ClusterTable extends EventEmitter<ClusterTableEvents> {
     }
   }
 
-  #tell(endpoint: Endpoint, route: ClusterRoute, present: boolean): void {
+  #set(endpoint: Endpoint, all: readonly ClusterRoute[]): void {
+    const before = this.routes(endpoint)
+    const seen = seenOf(all)
+    if (seen === all) this.#all.delete(endpoint)
+    else this.#all.set(endpoint, all)
+    const isSame = seen.length === before.length && seen.every((one, at) => one === before[at])
+    if (isSame) return
+    if (seen.length === 0) this.#seen.delete(endpoint)
+    else this.#seen.set(endpoint, seen)
     if (this.listenerCount('route') === 0) return
+    for (const one of before) {
+      if (!seen.some(({ node }) => node.id === one.node.id)) this.#tell(endpoint, one, false)
+    }
+    for (const one of seen) if (!before.includes(one)) this.#tell(endpoint, one, true)
+  }
+
+  #tell(endpoint: Endpoint, route: ClusterRoute, present: boolean): void {
     this.emit('route', { tenant: endpoint.tenant, name: endpoint.name }, route, present)
   }
 
@@ -177,17 +169,13 @@ export class ClusterTable extends EventEmitter<ClusterTableEvents> {
   }
 }
 
-/** Removes the route of a node from the list of an endpoint, in place of the list. */
-function drop(
-  lists: EndpointMap<readonly ClusterRoute[]>,
-  endpoint: Endpoint,
-  nodeId: string,
-): ClusterRoute | undefined {
-  const list = lists.get(endpoint)
-  const removed = list?.find(({ node }) => node.id === nodeId)
-  if (list === undefined || removed === undefined) return undefined
-  const left = list.filter((one) => one !== removed)
-  if (left.length === 0) lists.delete(endpoint)
-  else lists.set(endpoint, left)
-  return removed
+/** The routes of the identity that has the name: the one with the highest epoch. */
+function seenOf(all: readonly ClusterRoute[]): readonly ClusterRoute[] {
+  let [holder] = all
+  let isMixed = false
+  for (const one of all) {
+    if (holder === undefined || one.epoch > holder.epoch) holder = one
+    isMixed ||= one.identity !== all[0]?.identity
+  }
+  return isMixed ? all.filter(({ identity }) => identity === holder?.identity) : all
 }

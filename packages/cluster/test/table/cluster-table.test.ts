@@ -73,6 +73,20 @@ describe('ClusterTable', () => {
     expect([named(table), table.size]).toEqual([[], 0])
   })
 
+  it('shows all routes of an identity, also where some know an older epoch of it', () => {
+    const table = new ClusterTable()
+    const [a, b, c] = ['a', 'b', 'c'].map((id) => table.putNode(nodeOf(id)))
+    if (a === undefined || b === undefined || c === undefined) throw new Error('no node')
+    table.putRoute(web, routeOf(a, 5))
+    table.putRoute(web, routeOf(b, 7))
+    table.putRoute(web, routeOf(c, 6, 'cat'))
+    expect(named(table)).toEqual(['a ann', 'b ann'])
+    table.removeRoute(web, 'b')
+    expect(named(table)).toEqual(['c cat'])
+    table.removeRoute(web, 'c')
+    expect(named(table)).toEqual(['a ann'])
+  })
+
   it('takes a lower epoch of the same node, which a database that was restored gives', () => {
     const table = new ClusterTable()
     const a = table.putNode(nodeOf('a'))
@@ -95,7 +109,7 @@ describe('ClusterTable', () => {
     table.putNode({ ...nodeOf('a'), isLeaving: true })
     const b = table.putNode(nodeOf('b'))
     table.putRoute(web, routeOf(a, 1))
-    table.putRoute(web, routeOf(b, 2))
+    table.putRoute(web, routeOf(b, 2, 'bob'))
     table.removeNode('b')
     expect(told).toEqual([
       'a false true',
