@@ -25,6 +25,7 @@ import { VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-settings-rules.ts'
 import { publicAdminIsNoticed } from './admin/admin-rules.ts'
 import { ACCESS_SETTINGS } from './access/access-settings.ts'
+import { HEALTH_SETTINGS, healthCanBeChecked } from './listeners/health-check.ts'
 import { isFolder, listenerAddr } from './listeners/listener-addr.ts'
 import { RULE_SETTINGS, rulesCanBeFollowed } from './listeners/rules/rule-settings.ts'
 import { SERVICE_TLS_SETTINGS, serviceTlsIsUsed } from './listeners/service-tls.ts'
@@ -135,6 +136,7 @@ export const settings = defineSettings({
         }),
         tls: SERVICE_TLS_SETTINGS,
         ...RULE_SETTINGS,
+        ...HEALTH_SETTINGS,
         protocol: setting(oneOf(['http', 'tcp']), {
           default: 'http',
           description: 'Protocol of the service.',
@@ -263,6 +265,9 @@ export const settings = defineSettings({
     },
     function* httpRulesFit({ listeners }) {
       yield* rulesCanBeFollowed(listeners)
+    },
+    function* healthFits({ listeners }) {
+      yield* healthCanBeChecked(listeners)
     },
     function* foldersFit({ listeners }) {
       for (const [index, { addr, protocol, listing }] of listeners.entries()) {

@@ -1,3 +1,4 @@
+import { formatHostPort } from '@proj/config/address'
 import { isDialError } from '@proj/dialer'
 import { type Agent, forward, type Listener, type Logger } from '@proj/tunnel'
 import { Traffic } from '@proj/tunnel/io'
@@ -9,7 +10,8 @@ import { formatListenerAddr, isFolder } from './listener-addr.ts'
 import type { ServiceParts } from './service-parts.ts'
 import { hasRules } from './rules/rule-settings.ts'
 import { ruledServices } from './rules/ruled-services.ts'
-import { serviceDial } from './service-dial.ts'
+import { type ServiceDial, serviceDial } from './service-dial.ts'
+import { HealthCheck } from './health-check.ts'
 import { explainNoAnswer, explainServiceError, speaksTls } from './service-errors.ts'
 import type { AgentSettings } from '../settings.ts'
 
@@ -100,6 +102,7 @@ export class ServiceListener {
         })
       },
     })
+    this.#checkHealth(settings, own, logger)
     this.listener.on('online', (urls) =>
       logger.info({ endpoint, urls: urls.join(' ') }, 'endpoint online'),
     )
@@ -116,4 +119,29 @@ export class ServiceListener {
       logger[isEnding() ? 'info' : 'warn']({ endpoint }, 'endpoint offline')
     })
   }
+  #checkHealth(settings: ListenerSettings, service: ServiceDial, logger: Logger): void {
+    const { endpoint, health } = settings
+    if (health === undefined) return
+    const { listener } = this
+    const check = new HealthCheck(
+      { ...settings, health },
+      service,
+      hostFor(settings),
+      (isUp, why) => {
+        const { addr } = settings
+        const service = { endpoint, service: formatListenerAddr(addr), why }
+        if (isUp) logger.info({ endpoint }, 'service is up again')
+        else logger.warn(service, 'service is down')
+        listener.setHealth(isUp)
+      },
+    )
+    void listener.closed.then(() => check.stop())
+  }
+}
+
+/** Host of the health checks: what the service gets from a rule, else its own. */
+function hostFor({ addr, hostHeader }: ListenerSettings): string {
+  if (hostHeader !== 'keep' && hostHeader !== 'service') return hostHeader
+  if (isFolder(addr) || addr.address.kind === 'unix') return 'localhost'
+  return formatHostPort(addr.address.host, addr.address.port)
 }

@@ -139,6 +139,7 @@ function describeListener({ setting, made }: RunningListener): ListenerStatus {
     service: formatListenerAddr(setting.addr),
     urls: listener.urls,
     state: listener.online ? 'online' : 'offline',
+    ...(!listener.isUp && { isDown: true }),
     ...(listener.others.agents > 0 && { others: listener.others }),
     ...describeTraffic(traffic, 'service'),
     ...(lastFailure !== undefined && { lastFailure: failure(lastFailure, lastFailure.at) }),

@@ -124,7 +124,8 @@ function linkRows(link: LinkStatus): string[][] {
 }
 
 function listenerRows(listener: ListenerStatus): string[][] {
-  const { endpoint, state, service, others, lastFailure } = listener
+  const { endpoint, service, others, lastFailure, isDown } = listener
+  const state = isDown === true ? `${listener.state}, service down` : listener.state
   const [first = '-', ...more] = visitorAddresses(listener)
   return [
     [endpoint, state, first, service, ...trafficCells(listener)],

@@ -191,7 +191,8 @@ export class Attempts {
       const upstream = registry.pickHttp(endpoint, passed)
       if (upstream === undefined) return undefined
       const once = this.#isOnce
-      const idle = isFresh ? undefined : pool.take(upstream, endpoint.name, owner, once)
+      const isNew = isFresh || registry.isDown(endpoint, upstream)
+      const idle = isNew ? undefined : pool.take(upstream, endpoint.name, owner, once)
       if (idle !== undefined) {
         idle.channel.attach(sink)
         if (upstream.isRemote !== true) this.#proxy.stats.upstreamRequests += 1

@@ -253,6 +253,8 @@ export interface ListenerStatus extends TrafficStatus {
   readonly urls: readonly string[]
   /** Whether the server routes visitors here. */
   readonly state: 'online' | 'offline'
+  /** The service fails the health checks; absent: it passes them, or there are none. */
+  readonly isDown?: true
   /** Other agents that serve the endpoint, and how many other IP addresses they have; absent for none. */
   readonly others?: { readonly agents: number; readonly hosts: number }
   /** The last failure to reach the service. */

@@ -84,39 +84,47 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
   }
   // What an HTTP stream carries is for the server to end: it knows requests and frames.
   const connections = kind === 'tcp' ? new OpenSplices() : undefined
-  const listener = agent.listenChannels(endpoint, { kind, ...demands }, (channel, record) => {
-    const gate = options.gate?.(record, (signal) => dialService(options, signal)) ?? true
-    if (gate === false) {
-      channel.reset(RESET_REASONS.notPermitted)
-      return undefined
-    }
-    const giveUp = new AbortController()
-    const splice: SocketSplice = new SocketSplice(channel, {
-      resetReason: (error) => {
-        if (isDialError(error)) return serviceReason(error)
-        if (isTlsAlert(error)) options.onServiceError?.(error)
-        return 'serviceReset'
-      },
-      // Only a server that writes records knows what the reason means.
-      carriesRequests: kind === 'http' && record !== undefined,
-      onClose: () => {
-        giveUp.abort()
-        connections?.delete(splice)
-        options.traffic?.remove(splice)
-        if (splice.noAnswer !== undefined) options.onNoAnswer?.(splice.noAnswer)
-        const bytes = { in: splice.bytesToSocket, out: splice.bytesFromSocket }
-        options.onStreamClosed?.(bytes, record)
-      },
-    })
-    connections?.add(splice)
-    options.traffic?.add(splice)
-    channel.attach(splice)
-    // Only a server that reads records understands reasons; Piko's wants HTTP on an HTTP stream.
-    const answer = record === undefined && options.kind === 'http' ? 'http' : 'reset'
-    if (gate !== true) splice.connect(gate)
-    else void connectService(splice, channel, record, options, giveUp.signal, answer)
-    return splice
-  })
+  const listener: Listener = agent.listenChannels(
+    endpoint,
+    { kind, ...demands },
+    (channel, record) => {
+      if (!listener.isUp) {
+        refuseDown(channel, record, kind)
+        return undefined
+      }
+      const gate = options.gate?.(record, (signal) => dialService(options, signal)) ?? true
+      if (gate === false) {
+        channel.reset(RESET_REASONS.notPermitted)
+        return undefined
+      }
+      const giveUp = new AbortController()
+      const splice: SocketSplice = new SocketSplice(channel, {
+        resetReason: (error) => {
+          if (isDialError(error)) return serviceReason(error)
+          if (isTlsAlert(error)) options.onServiceError?.(error)
+          return 'serviceReset'
+        },
+        // Only a server that writes records knows what the reason means.
+        carriesRequests: kind === 'http' && record !== undefined,
+        onClose: () => {
+          giveUp.abort()
+          connections?.delete(splice)
+          options.traffic?.remove(splice)
+          if (splice.noAnswer !== undefined) options.onNoAnswer?.(splice.noAnswer)
+          const bytes = { in: splice.bytesToSocket, out: splice.bytesFromSocket }
+          options.onStreamClosed?.(bytes, record)
+        },
+      })
+      connections?.add(splice)
+      options.traffic?.add(splice)
+      channel.attach(splice)
+      // Only a server that reads records understands reasons; Piko's wants HTTP on an HTTP stream.
+      const answer = record === undefined && options.kind === 'http' ? 'http' : 'reset'
+      if (gate !== true) splice.connect(gate)
+      else void connectService(splice, channel, record, options, giveUp.signal, answer)
+      return splice
+    },
+  )
   listener.endConnections = () => connections?.abort('draining')
   return listener
 }
@@ -135,7 +143,7 @@ async function connectService(
   } catch (error) {
     if (signal.aborted) return
     if (answer === 'http') {
-      channel.write(unreachable(error))
+      channel.write(unreachable(serviceReason(error) === 'serviceTimeout'))
       channel.end()
     } else channel.reset(RESET_REASONS[serviceReason(error)])
     return
@@ -167,14 +175,28 @@ function serviceReason(error: unknown): ResetReason {
   return late ? 'serviceTimeout' : 'serviceUnreachable'
 }
 
+/** The service fails its health checks: nothing is dialed. */
+function refuseDown(
+  channel: Channel,
+  record: StreamRecord | undefined,
+  kind: 'http' | 'tcp',
+): void {
+  if (record !== undefined || kind === 'tcp') {
+    channel.reset(RESET_REASONS.serviceDown)
+    return
+  }
+  channel.attach(new SocketSplice(channel, { resetReason: () => 'serviceDown' }))
+  channel.write(unreachable(false))
+  channel.end()
+}
+
 /** Whether the service ended TLS behind the handshake, as one does that requires a client certificate. */
 function isTlsAlert(error: Error): boolean {
   return 'code' in error && String(error.code).startsWith('ERR_SSL_')
 }
 
 /** What Piko's own agent answers, so that its server passes it on as from one of its own. */
-function unreachable(error: unknown): Buffer {
-  const timeout = serviceReason(error) === 'serviceTimeout'
+function unreachable(timeout: boolean): Buffer {
   const body = `${JSON.stringify({ error: timeout ? 'upstream timeout' : 'upstream unreachable' })}\n`
   return Buffer.from(
     `HTTP/1.1 ${timeout ? '504 Gateway Timeout' : '502 Bad Gateway'}\r\n` +

@@ -5,7 +5,7 @@ import type { ControlMessage, Hello, OtherAgents, Refused } from '../protocol/co
 import { TunnelError, type TunnelErrorCode } from '../errors.ts'
 import type { ServerPipe } from './handshake-request.ts'
 import { type Departure, type KeptConnection, NETWORK_CHECK_MS, SILENT } from './keep-connected.ts'
-import type { Listener } from './listener.ts'
+import type { Listener, ServingSession } from './listener.ts'
 import { MAX_TIMER_MS } from '../limits.ts'
 import { LivenessProbe } from '../protocol/liveness-probe.ts'
 import { RejectionRate, TAKEN_REJECTED } from '../protocol/rejection-rate.ts'
@@ -53,7 +53,7 @@ const DRAIN_ANSWER_MS = 5_000
  * A draining server announces that before it stops routing here. The session then counts as left, so
  * that a new one is made, but it serves until it is closed.
  */
-export class ListenSession implements KeptConnection {
+export class ListenSession implements KeptConnection, ServingSession {
   readonly protocol: 'piko' | 'adit'
   readonly left: Promise<Departure>
   readonly localAddress: string | undefined
@@ -129,6 +129,11 @@ export class ListenSession implements KeptConnection {
   /** The next session is there: this one serves until it is closed. */
   replaced(): void {
     this.#leave({ isReplaced: true })
+  }
+
+  /** @inheritdoc */
+  tellHealth(endpoint: string, isUp: boolean): void {
+    if (this.protocol === 'adit') this.#session.send({ type: 'health', endpoint, isUp })
   }
 
   /** Resolves when the session is over; never rejects. */

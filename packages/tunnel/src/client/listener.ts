@@ -29,6 +29,12 @@ export interface ListenerEvents {
   malformed: [rejected: RejectedAnswer]
 }
 
+/** A session that serves an endpoint, as far as its listener speaks to it. */
+export interface ServingSession {
+  /** Tells the server whether visitors are to come here, while there are other agents. */
+  tellHealth(endpoint: string, isUp: boolean): void
+}
+
 const NO_OTHERS: OtherAgents = { agents: 0, hosts: 0 }
 
 /**
@@ -104,11 +110,12 @@ export class Listener extends EventEmitter<ListenerEvents> {
   endConnections: () => void = () => {}
   readonly #release: (listener: Listener) => Promise<void>
   /** Sessions that serve the endpoint, with the URLs that their servers gave it. */
-  readonly #registrations = new Map<object, readonly string[]>()
+  readonly #registrations = new Map<ServingSession, readonly string[]>()
   /** Calls of `ready` that wait. */
   readonly #waiting = new Set<(error?: Error) => void>()
   #urls: readonly string[] = []
   #hasServed = false
+  #isUp = true
   #port: number | undefined
   #others: OtherAgents = NO_OTHERS
   #failure: Error | undefined
@@ -150,6 +157,22 @@ export class Listener extends EventEmitter<ListenerEvents> {
   /** Whether a session has served the endpoint since the listener was made. */
   get hasServed(): boolean {
     return this.#hasServed
+  }
+
+  /** What `setHealth` was told last. Default: true. */
+  get isUp(): boolean {
+    return this.#isUp
+  }
+
+  /**
+   * Tells whether the service can take visitors. While it cannot, the server sends them to other agents; where
+   * there is none, `forward` resets their streams with `serviceDown`. The endpoint stays registered. Servers of
+   * Piko and older ones of ours do not know of it.
+   */
+  setHealth(isUp: boolean): void {
+    if (this.#isUp === isUp) return
+    this.#isUp = isUp
+    for (const session of this.#registrations.keys()) session.tellHealth(this.endpoint, isUp)
   }
 
   /** Public port of the server that the endpoint has, or had last. */
@@ -207,10 +230,11 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 
   /** @internal */
-  registered(session: object, urls: readonly string[], port?: number): void {
+  registered(session: ServingSession, urls: readonly string[], port?: number): void {
     if (this.#ended) return
     this.#hasServed = true
     this.#registrations.set(session, urls)
+    if (!this.#isUp) session.tellHealth(this.endpoint, false)
     this.#urls = this.#allUrls()
     this.#port = port
     if (this.#registrations.size > 1) return
@@ -232,7 +256,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   }
 
   /** @internal */
-  unregistered(session: object): void {
+  unregistered(session: ServingSession): void {
     if (!this.#registrations.delete(session)) return
     if (this.#registrations.size > 0) {
       this.#urls = this.#allUrls()

@@ -120,6 +120,12 @@ function parse(body: Buffer): ControlMessage | undefined {
         code: text(fields, 'code'),
         message: text(fields, 'message'),
       }
+    case 'health':
+      return {
+        type: 'health',
+        endpoint: text(fields, 'endpoint'),
+        isUp: flag(fields, 'isUp'),
+      }
     case 'release':
       return { type: 'release', id: count(fields, 'id'), endpoint: text(fields, 'endpoint') }
     case 'released':
@@ -167,6 +173,12 @@ function object(fields: Record<string, unknown>, name: string): object {
   if (typeof value !== 'object' || value === null) {
     throw invalid(`control message lacks a sound ${name}`)
   }
+  return value
+}
+
+function flag(fields: Record<string, unknown>, name: string): boolean {
+  const value = fields[name]
+  if (typeof value !== 'boolean') throw invalid(`control message lacks a sound ${name}`)
   return value
 }
 

@@ -52,6 +52,8 @@ export type ControlMessage =
   | Refused
   /** The server has rejected an answer of the service, for the log of the agent. */
   | ({ readonly type: 'malformed' } & RejectedAnswer)
+  /** The health checks of an agent tell that its service is down, or up again. */
+  | { readonly type: 'health'; readonly endpoint: string; readonly isUp: boolean }
   | { readonly type: 'release'; readonly id: number; readonly endpoint: string }
   | { readonly type: 'released'; readonly id: number }
   | {

@@ -27,6 +27,7 @@ export const RESET_REASONS = {
   kindMismatch: 14,
   serviceClosed: 15,
   notHere: 16,
+  serviceDown: 17,
 } as const
 
 /** Name of a reason. */
@@ -50,6 +51,7 @@ const TEXTS: Record<ResetReason, string> = {
   kindMismatch: 'the endpoint is for TCP, and the stream carries HTTP',
   serviceClosed: 'the service had closed the connection before the request came',
   notHere: 'the node does not serve the endpoint, or serves it in another way than was known',
+  serviceDown: 'the service fails the health checks of its agent',
 }
 
 const NAMES = new Map<number, ResetReason>()
@@ -90,6 +92,7 @@ export function neverReachedService(reason: ResetReason): boolean {
     reason === 'kindMismatch' ||
     reason === 'serviceClosed' ||
     reason === 'notHere' ||
+    reason === 'serviceDown' ||
     reason === 'draining'
   )
 }

@@ -145,6 +145,14 @@ export class UpstreamEndpoints {
     this.add(endpoint, undefined)
   }
 
+  /** The health checks of the agent tell how the service of an endpoint is. */
+  setHealth(endpoint: string, isUp: boolean): void {
+    if (!this.#names.has(endpoint)) return
+    this.#options.registry.setHealth(this.#endpoint(endpoint), this.#upstream, isUp)
+    const { id: sessionId, peer } = this.#upstream
+    this.#options.logger.info({ sessionId, endpoint, peer, isUp }, 'health of the service changed')
+  }
+
   /** Unregisters an endpoint, if it is registered. */
   remove(endpoint: string, isLost = false): void {
     this.#names.delete(endpoint)

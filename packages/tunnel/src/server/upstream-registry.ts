@@ -67,6 +67,10 @@ interface Entry<Rules extends VisitorRules> {
   readonly ruleTexts: Map<Upstream, string>
   /** Sessions that serve it as a TCP endpoint; the others serve HTTP, or are Piko's and did not say. */
   readonly tcp: Set<Upstream>
+  /** Sessions whose service fails the health checks of its agent. */
+  readonly down: Set<Upstream>
+  /** Both of these: what an HTTP request is not sent to while there is another; the same set as `tcp` without `down`. */
+  tcpOrDown: ReadonlySet<Upstream>
   /** Sessions of an agent that wants to be the only one. */
   readonly exclusive: Set<Upstream>
   /** The same without repetition, and what the operator demands; undefined when nothing is demanded. */
@@ -133,6 +137,8 @@ export class UpstreamRegistry<
   #nextNode = 0
   /** Of endpoints that other nodes serve and a visitor asked for; by tenant, then by name. */
   readonly #unions = new Map<string, Map<string, Union<Rules>>>()
+  /** Sessions that are down, over all endpoints; while it is 0, none has to be looked up. */
+  #down = 0
   /** Endpoints whose `route` event is due. */
   readonly #changed = new Map<string, Endpoint>()
   #standingRules: (endpoint: Endpoint) => readonly Rules[] = () => []
@@ -164,6 +170,7 @@ export class UpstreamRegistry<
     let entry = this.#find(endpoint)
     const fresh = entry === undefined
     if (entry === undefined) {
+      const tcp = new Set<Upstream>()
       entry = {
         endpoint,
         agents: [],
@@ -172,7 +179,9 @@ export class UpstreamRegistry<
         last: undefined,
         demands: new Map(),
         ruleTexts: new Map(),
-        tcp: new Set(),
+        tcp,
+        down: new Set(),
+        tcpOrDown: tcp,
         exclusive: new Set(),
         reuses: new Map(),
         reuse: undefined,
@@ -191,6 +200,7 @@ export class UpstreamRegistry<
     } else if (!agent.sessions.includes(upstream)) agent.sessions.push(upstream)
     if (kind === 'tcp') entry.tcp.add(upstream)
     else entry.tcp.delete(upstream)
+    settleDown(entry)
     if (exclusive) entry.exclusive.add(upstream)
     else entry.exclusive.delete(upstream)
     if (reuse === undefined) entry.reuses.delete(upstream)
@@ -219,6 +229,8 @@ export class UpstreamRegistry<
     const agent = entry?.agents[at]
     if (entry === undefined || agent === undefined) return
     entry.tcp.delete(upstream)
+    if (entry.down.delete(upstream)) this.#down -= 1
+    settleDown(entry)
     entry.exclusive.delete(upstream)
     entry.reuses.delete(upstream)
     this.#setStrict(entry, upstream, false)
@@ -271,6 +283,11 @@ export class UpstreamRegistry<
   pickLocal(endpoint: Endpoint, except?: ReadonlySet<Upstream>): Upstream | undefined {
     const entry = this.#find(endpoint)
     if (entry === undefined) return undefined
+    const { down } = entry
+    if (down.size > 0) {
+      const up = next(entry, except, false, down) ?? next(entry, except, true, down)
+      if (up !== undefined) return up
+    }
     return next(entry, except, false) ?? next(entry, except, true)
   }
 
@@ -305,8 +322,31 @@ export class UpstreamRegistry<
   pickLocalHttp(endpoint: Endpoint, except?: ReadonlySet<Upstream>): Upstream | undefined {
     const entry = this.#find(endpoint)
     if (entry === undefined) return undefined
-    const { tcp } = entry
+    const { tcp, down, tcpOrDown } = entry
+    if (down.size > 0) {
+      const up = next(entry, except, false, tcpOrDown) ?? next(entry, except, true, tcpOrDown)
+      if (up !== undefined) return up
+    }
     return next(entry, except, false, tcp) ?? next(entry, except, true, tcp)
+  }
+
+  /**
+   * Takes a session out of the turn for an endpoint, or back in: one whose service is down is picked only when
+   * all are down.
+   */
+  setHealth(endpoint: Endpoint, upstream: Upstream, isUp: boolean): void {
+    const entry = this.#find(endpoint)
+    if (entry?.agents.some(({ sessions }) => sessions.includes(upstream)) !== true) return
+    const before = entry.down.size
+    if (isUp) entry.down.delete(upstream)
+    else entry.down.add(upstream)
+    this.#down += entry.down.size - before
+    settleDown(entry)
+  }
+
+  /** Whether the service of a session is down: a stream that carried requests before is not to carry another one. */
+  isDown(endpoint: Endpoint, upstream: Upstream): boolean {
+    return this.#down > 0 && this.#find(endpoint)?.down.has(upstream) === true
   }
 
   /** Whether all that serve an endpoint serve it as a TCP endpoint; false when it is not served. */
@@ -627,6 +667,11 @@ const NO_ROUTES: readonly RemoteRoute[] = Object.freeze([])
 
 function unique<Rules extends VisitorRules>(rules: readonly Rules[]): readonly Rules[] {
   return [...new Map(rules.map((one) => [one.id, one])).values()]
+}
+
+function settleDown(entry: Entry<VisitorRules>): void {
+  const { tcp, down } = entry
+  entry.tcpOrDown = down.size === 0 ? tcp : new Set([...tcp, ...down])
 }
 
 function routeOf(entry: Entry<VisitorRules>): LocalRoute | undefined {

@@ -346,6 +346,9 @@ export class UpstreamSession implements Upstream {
       case 'register':
         this.#answerRegister(message)
         break
+      case 'health':
+        this.#endpoints.setHealth(message.endpoint, message.isUp)
+        break
       case 'release':
         this.#endpoints.remove(message.endpoint)
         this.#session.send({ type: 'released', id: message.id })

@@ -24,6 +24,8 @@ const MESSAGES: readonly ControlMessage[] = [
   { type: 'register', id: 3, endpoint: 'web', kind: 'http', reuse: 'always' },
   { type: 'register', id: 3, endpoint: 'web', kind: 'http', strictness: 'strict' },
   { type: 'register', id: 3, endpoint: 'web', kind: 'http', strictness: 'lenient' },
+  { type: 'health', endpoint: 'web', isUp: false },
+  { type: 'health', endpoint: 'web', isUp: true },
   { type: 'malformed', endpoint: 'web', requestId: 'a-1', code: 'c', message: 'response rejected' },
   { type: 'registered', id: 3, urls: [], others: 2, otherHosts: 1 },
   { type: 'shared', endpoint: 'web', others: 1, otherHosts: 0 },

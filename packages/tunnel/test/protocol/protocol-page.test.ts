@@ -68,6 +68,7 @@ const SAMPLES: Record<ControlMessage['type'], ControlMessage> = {
     retryAfterMs: 1,
   },
   malformed: { type: 'malformed', endpoint: 'e', requestId: 'r', code: 'c', message: 'm' },
+  health: { type: 'health', endpoint: 'e', isUp: false },
   release: { type: 'release', id: 1, endpoint: 'e' },
   released: { type: 'released', id: 1 },
   drain: { type: 'drain', retryAfterMs: 1, longLivedMs: 1 },

@@ -24,7 +24,7 @@ test('every reason has one sentence for people', () => {
   expect(texts.filter((text) => !/^the |^a limit|^no agent|^nothing/.test(text))).toEqual([])
 })
 
-test.each([17, 255, 0xffff_ffff])('%d, of a later version, reads as unspecified', (value) => {
+test.each([18, 255, 0xffff_ffff])('%d, of a later version, reads as unspecified', (value) => {
   expect(resetReasonName(value)).toBe('unspecified')
 })
 
@@ -38,6 +38,7 @@ test('a request may go elsewhere only where no byte can have reached the service
     'kindMismatch',
     'serviceClosed',
     'notHere',
+    'serviceDown',
   ])
 })
 

@@ -277,3 +277,51 @@ describe('reading of the answers of an endpoint', () => {
     expect(now()).toBe('lenient')
   })
 })
+
+describe('a session whose service is down', () => {
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => new FakeUpstream(name))
+  if (a === undefined || b === undefined || c === undefined) throw new Error('three are made')
+
+  test('is passed over while others serve, and comes back', () => {
+    const registry = registryOf(a, b, c)
+    registry.setHealth(at('web'), b, false)
+    expect(picks(registry, 4)).toEqual(['a', 'c', 'a', 'c'])
+    expect(registry.pickHttp(at('web'), new Set([a]))?.id).toBe('c')
+    registry.setHealth(at('web'), b, true)
+    expect(new Set(picks(registry, 3))).toEqual(new Set(['a', 'b', 'c']))
+  })
+
+  test('is picked when all are down, in turn', () => {
+    const registry = registryOf(a, b)
+    for (const one of [a, b]) registry.setHealth(at('web'), one, false)
+    expect(new Set(picks(registry, 2))).toEqual(new Set(['a', 'b']))
+    expect(registry.pickHttp(at('web'), new Set([a]))?.id).toBe('b')
+  })
+
+  test('comes behind a suspect one', () => {
+    const suspect = new FakeUpstream('s')
+    suspect.suspect = true
+    const registry = registryOf(a, suspect)
+    registry.setHealth(at('web'), a, false)
+    expect(picks(registry, 2)).toEqual(['s', 's'])
+  })
+
+  test('of TCP stays out of the turn of requests, when it is up again too', () => {
+    const registry = registryOf(a, b)
+    registry.add(at('web'), b, undefined, 'tcp')
+    registry.setHealth(at('web'), a, false)
+    expect(registry.pickHttp(at('web'))?.id).toBe('a')
+    expect(registry.pick(at('web'))?.id).toBe('b')
+    registry.setHealth(at('web'), a, true)
+    expect(registry.pickHttp(at('web'))?.id).toBe('a')
+  })
+
+  test('is up when it registers anew, and what is not registered changes nothing', () => {
+    const registry = registryOf(a, b)
+    registry.setHealth(at('web'), b, false)
+    registry.remove(at('web'), b)
+    registry.setHealth(at('web'), c, false)
+    registry.add(at('web'), b)
+    expect(new Set(picks(registry, 2))).toEqual(new Set(['a', 'b']))
+  })
+})
