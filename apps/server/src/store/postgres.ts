@@ -2,6 +2,8 @@
  * The database of a cluster: a few connections to PostgreSQL, with limits for every wait. Each error is a
  * StoreError that names the host and the database; none has the URL, which contains a password.
  */
+import { Socket } from 'node:net'
+
 import type { SqlRunner } from '@proj/cluster'
 import type { Client, Pool, PoolClient, QueryResult } from 'pg'
 
@@ -68,6 +70,9 @@ const CERTIFICATE_FAULT = /CERT|SELF_SIGNED|UNABLE_TO_|^ERR_TLS/
 /** Answers after which the connection is closed: ended by the administrator, idle in a transaction, protocol. */
 const LAST_ANSWER = /^(57P0|25P03|08)/
 
+/** Longest wait for the database to take leave, ms. */
+const CLOSE_MS = 1_000
+
 /** A connection that fails at once was lost before: the database was started again since its last use. */
 const AT_ONCE_MS = 1_000
 
@@ -77,13 +82,27 @@ export class Postgres {
   readonly name: string
   readonly #pool: Pool
   readonly #newClient: () => Client
+  /** Of all connections: a database that hangs does not close them. */
+  readonly #sockets: ReadonlySet<Socket>
   #listener: Client | undefined
   #isClosed = false
 
-  private constructor(name: string, pool: Pool, newClient: () => Client) {
+  private constructor(
+    name: string,
+    {
+      pool,
+      newClient,
+      sockets,
+    }: {
+      readonly pool: Pool
+      readonly newClient: () => Client
+      readonly sockets: ReadonlySet<Socket>
+    },
+  ) {
     this.name = name
     this.#pool = pool
     this.#newClient = newClient
+    this.#sockets = sockets
     // Of connections that are not used: the next statement opens another one.
     pool.on('error', () => {})
   }
@@ -98,8 +117,15 @@ export class Postgres {
     const { connections, connectMs, answerMs, idleMs } = { ...LIMITS, ...limits }
     // Only a server of a cluster needs it.
     const { Client, Pool } = await import('pg')
+    const sockets = new Set<Socket>()
     const options = {
       connectionString: url,
+      stream: () => {
+        const socket = new Socket()
+        sockets.add(socket)
+        socket.once('close', () => sockets.delete(socket))
+        return socket
+      },
       application_name: 'adit-server',
       connectionTimeoutMillis: connectMs,
       query_timeout: answerMs,
@@ -112,7 +138,11 @@ export class Postgres {
         idleTimeoutMillis: idleMs,
         allowExitOnIdle: true,
       })
-      return new Postgres(databaseName(url), pool, () => new Client(options))
+      return new Postgres(databaseName(url), {
+        pool,
+        sockets,
+        newClient: () => new Client(options),
+      })
     } catch (error) {
       // The text of an error about a URL has the URL in it.
       const isUrl = !(error instanceof TypeError)
@@ -174,19 +204,23 @@ export class Postgres {
       await client.query(`LISTEN ${channel}`)
     } catch {
       over()
-      await client.end().catch(() => {})
     }
+    if (this.#listener !== client) await client.end().catch(() => {})
   }
 
-  /** Closes the connections once their statements are answered. */
+  /** Closes the connections once their statements are answered, at the latest after a second. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
     const listener = this.#listener
     this.#listener = undefined
+    const limit = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy()
+    }, CLOSE_MS)
     await Promise.all(
       [this.#pool.end(), listener?.end()].map(async (one) => await one?.catch(() => {})),
     )
+    clearTimeout(limit)
   }
 
   async #transaction<T>(begin: string, work: (query: Query) => Promise<T>): Promise<T> {

@@ -187,6 +187,16 @@ test('a database that does not answer is given up, and asked again', async () =>
   expect(await until(async () => await one().catch(() => undefined))).toEqual([{ one: 1 }])
 })
 
+test('a server that ends leaves no connection to a database that hangs', async () => {
+  const relay = await databaseRelay(await postgres().createDatabase())
+  const node = await storeNode({ url: relay.url })
+  await until(() => relay.open >= 2) // one listens
+  relay.isHeld = true
+  void node.store.reservations.reserve(named('web')).catch(() => {})
+  node.own[Symbol.dispose]()
+  expect(await until(() => relay.open === 0)).toBe(true)
+})
+
 describe('when the connection is lost between the commit and its answer', () => {
   test('an event of the audit log is stored once', async () => {
     const relay = await databaseRelay(await postgres().createDatabase())

@@ -15,6 +15,8 @@ export interface DatabaseRelay {
   cutAtCommit: boolean
   /** How often that was done. */
   readonly cuts: number
+  /** Connections that are open. */
+  readonly open: number
 }
 
 /** Opens a line to the database of a URL, until the running test ends. */
@@ -23,9 +25,12 @@ export async function databaseRelay(url: string): Promise<DatabaseRelay> {
   const [port, host] = [Number(target.port), target.hostname]
   const state = { delayMs: 0, isHeld: false, cutAtCommit: false, cuts: 0 }
   const sockets = new Set<Socket>()
+  const clients = new Set<Socket>()
   const server = createServer((client) => {
     const remote = connect(port, host)
     let isCommitting = false
+    clients.add(client)
+    client.on('close', () => clients.delete(client))
     for (const socket of [client, remote]) {
       sockets.add(socket)
       const other = socket === client ? remote : client
@@ -58,5 +63,7 @@ export async function databaseRelay(url: string): Promise<DatabaseRelay> {
     for (const socket of sockets) socket.destroy()
   })
   target.port = String((server.address() as AddressInfo).port)
-  return Object.assign(state, { url: target.href })
+  return Object.defineProperties(Object.assign(state, { url: target.href, open: 0 }), {
+    open: { get: () => clients.size },
+  })
 }
