@@ -26,6 +26,7 @@ import { Attempts, isIdempotent } from './attempts.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import type { LimitLease } from '../endpoint-limits/endpoint-limiter.ts'
 import { EventStream, isEventStream } from './event-stream.ts'
+import { whenProcessed } from './ordering-pings.ts'
 import { errorForFault, errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
 import { ResponseWriter } from './response-writer.ts'
 import type { Route } from './route-request.ts'
@@ -386,9 +387,11 @@ export class Exchange implements ChannelSink {
     const decide = (): void => {
       if (!this.#isOver && this.#stream === stream) this.#closed(stream)
     }
-    session.flush()
-    if (stream.upstream.isRemote === true) setTimeout(decide, DOUBT_MS).unref()
-    else session.ping().then(decide, decide)
+    if (stream.upstream.isRemote !== true) void whenProcessed(session).then(decide)
+    else {
+      session.flush()
+      setTimeout(decide, DOUBT_MS).unref()
+    }
   }
 
   /** The service closed the connection in place of a response. */
