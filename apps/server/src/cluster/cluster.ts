@@ -59,6 +59,9 @@ export interface ClusterOptions {
 /** How long a start waits until the node has joined; it goes on without the database after that, ms. */
 const JOIN_WAIT_MS = 5_000
 
+/** How long a start waits for its connections to the other nodes, ms. */
+const LINK_WAIT_MS = 3_000
+
 /** How often the others learn what this node does, ms. */
 const LOAD_MS = 1_000
 
@@ -212,6 +215,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
         'the database does not answer: this node serves the agents that it gets, and knows no other node',
       )
     }
+    await this.#links?.ready(AbortSignal.any([signal, AbortSignal.timeout(LINK_WAIT_MS)]))
   }
 
   /** Listening sockets, for a process that takes over. */

@@ -309,8 +309,10 @@ class Connection {
 
   /** Gives it back; a lost one is closed, and one that is not kept. */
   release({ isKept = true }: { readonly isKept?: boolean } = {}): void {
-    this.#client.off('error', this.#onError)
-    this.#client.release(this.#isLost || !isKept)
+    const isClosed = this.#isLost || !isKept
+    // One that is closed has no other listener, and may fail once more.
+    if (!isClosed) this.#client.off('error', this.#onError)
+    this.#client.release(isClosed)
   }
 
   async #runAll(

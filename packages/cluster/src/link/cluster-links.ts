@@ -143,14 +143,18 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
     return this.#options.table.routes(endpoint)
   }
 
+  /**
+   * Waits until there are links to all nodes that are in the table now: visitors can then be carried.
+   *
+   * @param signal - ends the wait, for a node that does not answer.
+   */
+  async ready(signal: AbortSignal): Promise<void> {
+    await Promise.all([...this.#links.values()].map(({ link }) => link.whenUp(signal)))
+  }
+
   /** @inheritdoc */
   upstream({ node }: ClusterRoute, { tenant }: Endpoint): Upstream {
-    let own = this.#links.get(node.id)
-    if (own === undefined) {
-      own = { link: new NodeLink(node, this.#parts), tenants: new Map() }
-      if (this.#isClosed) void own.link.retire(AbortSignal.abort())
-      else this.#links.set(node.id, own)
-    }
+    const own = this.#links.get(node.id) ?? this.#linkTo(node)
     let upstream = own.tenants.get(tenant)
     if (upstream === undefined) {
       const { self, table, registry } = this.#options
@@ -202,11 +206,22 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
     await Promise.all([...retired, this.#acceptor.close(signal)])
   }
 
+  #linkTo(node: ClusterNode): OwnLink {
+    const own = { link: new NodeLink(node, this.#parts), tenants: new Map<string, NodeUpstream>() }
+    if (this.#isClosed) void own.link.retire(AbortSignal.abort())
+    else this.#links.set(node.id, own)
+    own.link.start()
+    return own
+  }
+
   #nodeChanged(node: ClusterNode, isPresent: boolean): void {
     const own = this.#links.get(node.id)
-    if (own === undefined || (isPresent && own.link.fits(node))) return
-    this.#links.delete(node.id)
-    void own.link.retire(AbortSignal.timeout(RETIRE_MS))
+    if (isPresent && own?.link.fits(node) === true) return
+    if (own !== undefined) {
+      this.#links.delete(node.id)
+      void own.link.retire(AbortSignal.timeout(RETIRE_MS))
+    }
+    if (isPresent && !this.#isClosed) this.#linkTo(node)
   }
 }
 

@@ -20,6 +20,12 @@ const REFUSED_LOG_MS = 60_000
 /** Connections of one node: the one in use, and those that it has given up and this node still has. */
 const MAX_LINKS_PER_NODE = 4
 
+/**
+ * How long a connection waits for its node to come into the table, ms: a node that has just joined connects before
+ * the others have read its row.
+ */
+const KNOWN_MS = 3_000
+
 /** An accepted link. */
 interface Accepted {
   readonly node: ClusterNode
@@ -42,6 +48,8 @@ export class LinkAcceptor {
   /** By the peer's address and port. */
   readonly #unproved = new Map<string, Socket>()
   readonly #links = new Set<Accepted>()
+  /** Connections whose node is not in the table yet; of those in `#unproved`. */
+  readonly #unknown = new Map<TLSSocket, NodeJS.Timeout>()
   #loggedAtMs = -Infinity
   #unlogged = 0
   #isClosed = false
@@ -58,7 +66,11 @@ export class LinkAcceptor {
       this.#refuse(`no TLS 1.3 with a certificate: ${error.message}`, socket)
     })
     table.on('node', (node, isPresent) => {
-      if (isPresent) this.#endOthers(node)
+      if (!isPresent) return
+      this.#endOthers(node)
+      for (const socket of this.#unknown.keys()) {
+        if (peerFingerprint(socket) === node.fingerprint) this.#secured(socket)
+      }
     })
   }
 
@@ -116,13 +128,15 @@ export class LinkAcceptor {
   }
 
   #secured(socket: TLSSocket): void {
-    this.#unproved.delete(peerOf(socket))
+    clearTimeout(this.#unknown.get(socket))
+    this.#unknown.delete(socket)
     const fingerprint = peerFingerprint(socket)
     const node = [...this.#table.nodes()].find((one) => one.fingerprint === fingerprint)
     if (node === undefined || this.#isClosed) {
-      this.#refuse('no node in the table has its certificate', socket)
+      this.#awaitNode(socket)
       return
     }
+    this.#unproved.delete(peerOf(socket))
     const link = { node, fingerprint: node.fingerprint, session: this.#open(node, socket) }
     this.#links.add(link)
     void link.session.closed.then(() => {
@@ -133,6 +147,23 @@ export class LinkAcceptor {
     })
     const own = [...this.#links].filter((one) => one.node.id === node.id)
     if (own.length > MAX_LINKS_PER_NODE) own[0]?.session.destroy()
+  }
+
+  #awaitNode(socket: TLSSocket): void {
+    const end = (): void => {
+      clearTimeout(this.#unknown.get(socket))
+      this.#unknown.delete(socket)
+    }
+    const refuse = (): void => {
+      end()
+      this.#refuse('no node in the table has its certificate', socket)
+    }
+    if (this.#isClosed || peerFingerprint(socket) === undefined) {
+      refuse()
+      return
+    }
+    this.#unknown.set(socket, setTimeout(refuse, KNOWN_MS).unref())
+    socket.once('close', end)
   }
 
   #open(node: ClusterNode, socket: TLSSocket): Session {

@@ -40,8 +40,8 @@ const CONNECT_MS = 5_000
 const PING_MS = 1_000
 
 /**
- * The link to another node, for the visitors of this one: made with the first of them, kept as long as the node is in
- * the table, and made again when it is lost.
+ * The link to another node, for the visitors of this one: made when the node comes into the table, kept as long as it
+ * is there, and made again when it is lost.
  */
 export class NodeLink {
   readonly node: ClusterNode
@@ -66,6 +66,8 @@ export class NodeLink {
   #hasBeenUp = false
   /** Those that wait until it is up, or has failed. */
   #waiting: (() => void)[] = []
+  /** Those that wait until it is up, or retired. */
+  readonly #awaited = new Set<() => void>()
   /** Bytes of sessions that are over. */
   #sent = 0
   #received = 0
@@ -153,6 +155,21 @@ export class NodeLink {
     await new Promise<void>((resolve) => {
       signal.addEventListener('abort', () => resolve(), { once: true })
       this.#waiting.push(resolve)
+    })
+  }
+
+  /** Waits until it is up. @returns also when the node is gone, or when the signal aborts. */
+  async whenUp(signal: AbortSignal): Promise<void> {
+    this.start()
+    if (this.#state === 'up' || this.retired.aborted || signal.aborted) return
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        this.#awaited.delete(end)
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      this.#awaited.add(end)
+      signal.addEventListener('abort', end, { once: true })
     })
   }
 
@@ -292,6 +309,7 @@ export class NodeLink {
 
   #setState(state: 'connecting' | 'up' | 'down'): void {
     this.#state = state
+    if (state === 'up' || this.retired.aborted) for (const end of this.#awaited) end()
     if (state !== 'connecting') for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }

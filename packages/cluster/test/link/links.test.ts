@@ -101,21 +101,23 @@ describe('a peer that is no node', () => {
     ['with a certificate of another cluster', () => makeLinkCertificate('a')],
     ['with TLS 1.2', () => ({ ...makeLinkCertificate('a'), maxVersion: 'TLSv1.2' as const })],
   ])('%s gets nothing', async (_, options) => {
-    const [a] = await startNodes('a', 'b')
-    if (a === undefined) throw new Error('no node')
+    const [a, b] = await startNodes('a', 'b')
+    if (a === undefined || b === undefined) throw new Error('no node')
+    await b.links.ready(new AbortController().signal)
     const received = await connectTo(a, options())
     expect(received).toBe(0)
-    expect(a.links.accepted).toMatchObject({ links: 0, refusedConnections: 1 })
+    expect(a.links.accepted).toMatchObject({ links: 1, refusedConnections: 1 })
     await connectTo(a, options())
-    expect(a.links.accepted).toMatchObject({ links: 0, refusedConnections: 2 })
+    expect(a.links.accepted).toMatchObject({ links: 1, refusedConnections: 2 })
     expect(a.logger.find('connection to the cluster port refused')).toHaveLength(1)
   })
 
   test.skipIf(spawnSync('openssl', ['version']).error !== undefined)(
     'gets nothing as openssl s_client either',
     async () => {
-      const [a] = await startNodes('a', 'b')
-      if (a === undefined) throw new Error('no node')
+      const [a, b] = await startNodes('a', 'b')
+      if (a === undefined || b === undefined) throw new Error('no node')
+      await b.links.ready(new AbortController().signal)
       const at = `127.0.0.1:${a.port.port}`
       const program = spawn('openssl', ['s_client', '-quiet', '-connect', at], {
         stdio: ['pipe', 'pipe', 'ignore'],
@@ -123,7 +125,7 @@ describe('a peer that is no node', () => {
       program.stdin.on('error', () => {}) // it ends with the connection
       program.stdin.write('GET / HTTP/1.1\r\n\r\n')
       expect(await text(program.stdout)).toBe('')
-      expect(a.links.accepted).toMatchObject({ links: 0, refusedConnections: 1 })
+      expect(a.links.accepted).toMatchObject({ links: 1, refusedConnections: 1 })
     },
   )
 
@@ -182,17 +184,34 @@ describe('a stream of a node', () => {
 })
 
 describe('a link', () => {
-  test('is made with the first stream, and made again when it is lost', async () => {
+  test('is made when the node is known, and made again when it is lost', async () => {
     const [a, b] = await startNodes('a', 'b')
     if (a === undefined || b === undefined) throw new Error('no nodes')
-    expect(stateOf(a)).toBe('idle')
+    await a.links.ready(new AbortController().signal)
+    expect(stateOf(a)).toBe('up')
     a.table.putRoute(web, routeTo(a, b))
-    expect(stateOf(a)).toBe('idle')
     ask(a)
     await until(() => stateOf(a) === 'up' && b.links.accepted.links === 1)
     for (const socket of b.port.sockets) socket.destroy()
     await until(() => a.logger.find('link to a node is up').length === 2)
     await until(() => stateOf(a) === 'up')
+  })
+
+  test('waits for a node that does not know this one yet', async () => {
+    const [a, b] = [await startNode('a'), await startNode('b')]
+    a.knows(b)
+    const waited = a.links.ready(new AbortController().signal)
+    // The connection is there, and its node is not in the table of the other.
+    await until(() => b.port.sockets.size === 1)
+    b.knows(a)
+    await waited
+    expect(stateOf(a)).toBe('up')
+    expect(a.logger.find('no link to a node')).toEqual([])
+    // What does not become known is waited for no longer than asked.
+    const c = await startNode('c')
+    a.knows(c, { ...c.row, address: '127.0.0.1:1' })
+    const gone = AbortSignal.abort()
+    await a.links.ready(gone)
   })
 
   test('is not made to a peer that has another certificate than the row', async () => {
@@ -234,7 +253,7 @@ describe('a link', () => {
     c.table.putRoute(web, routeTo(c, a))
     ask(c)
     await until(() => stateOf(c, 'a') === 'down')
-    expect(a.links.accepted.links).toBe(0)
+    expect(a.links.accepted.links).toBe(1) // that of b
   })
 
   test('to a node that is silent is taken last', async () => {
