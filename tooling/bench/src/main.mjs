@@ -4,15 +4,17 @@
 // machine does meets all of them. Figures in absolute terms say little about any other machine.
 //
 //     pnpm bench [--rounds 11] [--json] [--previous DIR]
+//     pnpm bench --cluster [--rounds 11] [--json] [--database-url URL]
 //     pnpm bench --distance [--rounds 3] [--json] [--previous DIR] [--rtt 50] [--loss 1] [--rate 200]
 //
 // With --previous the built checkout in DIR is one more leg: what a change costs, in one run. With --distance
-// the legs are a long line instead of loopback (distance.mjs).
+// the legs are a long line instead of loopback (distance.mjs); with --cluster they are two nodes (hop.mjs).
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { distanceRows, measureDistance, startDistance } from './distance.mjs'
+import { HOP_ROWS, measureHop, startHop } from './hop.mjs'
 import { startLegs } from './legs.mjs'
 import { startLoader } from './loader.mjs'
 import { LARGE_BYTES, ROWS, SMALL_BYTES, measure, warmUp } from './measures.mjs'
@@ -24,6 +26,8 @@ const { values: options } = parseArgs({
     rounds: { type: 'string' },
     json: { type: 'boolean', default: false },
     previous: { type: 'string' },
+    cluster: { type: 'boolean', default: false },
+    'database-url': { type: 'string' },
     distance: { type: 'boolean', default: false },
     rtt: { type: 'string', default: '50' },
     loss: { type: 'string', default: '1' },
@@ -38,7 +42,8 @@ try {
   const busy = loadavg()[0]?.toFixed(1)
   const machine = `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}, load average ${busy}`
   say(machine)
-  await (options.distance ? runDistance(machine) : runLoopback(machine))
+  if (options.cluster) await runCluster(machine)
+  else await (options.distance ? runDistance(machine) : runLoopback(machine))
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
@@ -64,6 +69,22 @@ async function runLoopback(machine) {
   } finally {
     await stop()
     for (const loader of loaders) loader.stop()
+  }
+}
+
+/** @param {string} machine */
+async function runCluster(machine) {
+  const loader = startLoader()
+  const { load } = loader
+  const { legs, stop } = await startHop(folder, load, options['database-url'])
+  try {
+    const rounds = await runRounds(legs, Number(options.rounds ?? 11), (leg) =>
+      measureHop(leg, load),
+    )
+    report(machine, [], HOP_ROWS, rounds, legs, [])
+  } finally {
+    await stop()
+    loader.stop()
   }
 }
 
