@@ -1,11 +1,15 @@
-// examples/several-services and examples/health, with the programs as a user has them.
+// examples/https-service, examples/several-services and examples/health, with the programs as a user has them.
+import { createServer } from 'node:https'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { certificateAuthority } from '@proj/testkit/certificates'
+import { listening } from '@proj/testkit/listening'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
 import { expect, test } from 'vitest'
 
-import { adit, startServer } from './programs.ts'
+import { adit, startAgent, startServer } from './programs.ts'
 import { httpService, visit } from './services.ts'
 
 const EXAMPLES = fileURLToPath(new URL('../../../../examples/', import.meta.url))
@@ -14,6 +18,29 @@ async function startExample(name: string, env: Readonly<Record<string, string>>)
   const agent = adit(['start', '--config', join(EXAMPLES, name, 'agent.yaml'), '--json'], { env })
   await agent.event('ready')
 }
+
+test('a service with a certificate of an authority of its own, and without that authority', async () => {
+  const authority = certificateAuthority()
+  using folder = temporaryDirectory()
+  folder.write('service-ca.pem', authority.cert)
+  const made = createServer(authority.issue({ name: 'service' }), (_, response) =>
+    response.end('hello'),
+  )
+  await using service = await listening(made)
+  const server = await startServer()
+  const url = `http://127.0.0.1:${server.ports.upstream}`
+  await startExample('https-service', {
+    ADIT_SERVER: url,
+    SERVICE_PORT: String(service.port),
+    TLS_DIR: folder.path,
+  })
+  expect((await visit(server.ports.proxy)).body.toString()).toBe('hello')
+
+  const untrusted = await startServer()
+  const agent = await startAgent('http', 'web', `https://localhost:${service.port}`, untrusted)
+  expect((await visit(untrusted.ports.proxy)).headers['adit-error']).toBe('service_unreachable')
+  await until(() => agent.stderr.includes('tls.root_cas'), { what: 'the setting in the log' })
+})
 
 test('several services, a folder, a redirect and a fixed answer below one name', async () => {
   const web = await httpService((incoming, response) => response.end(`web ${incoming.url}`))
