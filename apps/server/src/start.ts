@@ -205,7 +205,7 @@ export async function start(
   void authenticator.prepare()
   // It connects to every port, so the process before must not accept any more.
   await predecessor?.ready()
-  await cluster?.start(signals.stop)
+  await cluster?.start(signals.stop, predecessor !== undefined)
   await server.publicPorts.holdInherited()
   await announce(server, { stdout, json })
   const { gracePeriodMs, upgrade: limits } = settings
@@ -245,8 +245,8 @@ export async function start(
     drain: async ({ signal }) => {
       const isReplaced = successor !== undefined
       const times = drainTimes(settings, { isReplaced, isInterrupted: signals.isInterrupted() })
-      cluster?.leave()
-      if (isReplaced) cluster?.release()
+      if (isReplaced) cluster?.handOver()
+      else cluster?.leave()
       const onClosed = (): void => successor?.release()
       if (isReplaced) await server.leave({ ...times, signal, onClosed })
       else await server.close({ ...times, signal })

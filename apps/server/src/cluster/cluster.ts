@@ -1,5 +1,6 @@
 // Length: the composition of a node, in one place: its parts are constructed here and joined with those of the server.
 import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 
 import type { Gate } from '@proj/auth'
 import {
@@ -58,6 +59,12 @@ export interface ClusterOptions {
 
 /** How long a start waits until the node has joined; it goes on without the database after that, ms. */
 const JOIN_WAIT_MS = 5_000
+
+/**
+ * How long a process that takes over waits for the one before to leave, ms. A node that is still renewed is another
+ * process with the same id, which ends the start.
+ */
+const HAND_OVER_MS = 1_000
 
 /** How long a start waits for its connections to the other nodes, ms. */
 const LINK_WAIT_MS = 3_000
@@ -200,10 +207,12 @@ export class Cluster implements ClusterMember, AsyncDisposable {
   /**
    * Joins the cluster, and goes on without it while the database is away.
    *
+   * @param isSuccessor - whether another process was this node until now: it leaves first.
    * @throws {UserError} exit code 2 when this program cannot use the database at all.
    */
-  async start(signal: AbortSignal): Promise<void> {
+  async start(signal: AbortSignal, isSuccessor = false): Promise<void> {
     const { logger } = this.#options
+    if (isSuccessor) await delay(HAND_OVER_MS, undefined, { signal }).catch(() => {})
     const waited = AbortSignal.any([signal, AbortSignal.timeout(JOIN_WAIT_MS)])
     try {
       await this.#membership.start(waited)
@@ -228,9 +237,13 @@ export class Cluster implements ClusterMember, AsyncDisposable {
     this.#membership.update({ isLeaving: true })
   }
 
-  /** Accepts no other nodes any more: another process has the cluster port. */
-  release(): void {
+  /**
+   * Leaves for another process that is this node from now on and has the cluster port. Streams from other nodes to
+   * the agents of this process finish.
+   */
+  handOver(): void {
     void this.#listeners.close().catch(() => {})
+    void this.#membership.close()
   }
 
   /** Leaves the cluster. Never rejects. */
