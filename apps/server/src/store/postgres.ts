@@ -105,6 +105,9 @@ export class Postgres {
     this.#sockets = sockets
     // Of connections that are not used: the next statement opens another one.
     pool.on('error', () => {})
+    // The pool has no listener between the login and the first use, and the database may end a connection then: an
+    // error without a listener ends the process.
+    pool.on('connect', (client) => client.on('error', () => {}))
   }
 
   /**

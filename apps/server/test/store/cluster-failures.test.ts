@@ -187,6 +187,17 @@ test('a database that does not answer is given up, and asked again', async () =>
   expect(await until(async () => await one().catch(() => undefined))).toEqual([{ one: 1 }])
 })
 
+test('a connection that the database ends at once ends nothing else', async () => {
+  const relay = await databaseRelay(await postgres().createDatabase())
+  const remote = await Postgres.of(relay.url)
+  onTestFinished(async () => await remote.close())
+  relay.endAtLogin = true
+  await expect(remote.query('SELECT 1')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  expect(relay.cuts).toBeGreaterThan(0)
+  relay.endAtLogin = false
+  expect(await remote.query('SELECT 1 AS one')).toEqual([{ one: 1 }])
+})
+
 test('a server that ends leaves no connection to a database that hangs', async () => {
   const relay = await databaseRelay(await postgres().createDatabase())
   const node = await storeNode({ url: relay.url })

@@ -3,6 +3,17 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { onTestFinished } from 'vitest'
 
+/** ReadyForQuery, outside of a transaction. */
+const READY = Buffer.from('5a0000000549', 'hex')
+
+const FIELDS = Buffer.from('SFATAL\0C57P01\0Mterminating connection\0\0')
+
+/** ErrorResponse of a connection that an administrator ends. */
+const TERMINATED = Buffer.concat([
+  Buffer.from([0x45, 0, 0, 0, FIELDS.length + 4]), // E, and its length
+  FIELDS,
+])
+
 /** A line to a database. */
 export interface DatabaseRelay {
   /** The URL of the database, through the line. */
@@ -13,6 +24,8 @@ export interface DatabaseRelay {
   isHeld: boolean
   /** Cuts the next connection on which a commit is sent, when the database has committed and before it says so. */
   cutAtCommit: boolean
+  /** Whether connections are ended by the database in the same packet that says that the login is complete. */
+  endAtLogin: boolean
   /** How often that was done. */
   readonly cuts: number
   /** Connections that are open. */
@@ -23,7 +36,7 @@ export interface DatabaseRelay {
 export async function databaseRelay(url: string): Promise<DatabaseRelay> {
   const target = new URL(url)
   const [port, host] = [Number(target.port), target.hostname]
-  const state = { delayMs: 0, isHeld: false, cutAtCommit: false, cuts: 0 }
+  const state = { delayMs: 0, isHeld: false, cutAtCommit: false, endAtLogin: false, cuts: 0 }
   const sockets = new Set<Socket>()
   const clients = new Set<Socket>()
   const server = createServer((client) => {
@@ -53,6 +66,9 @@ export async function databaseRelay(url: string): Promise<DatabaseRelay> {
       if (isCommitting) {
         state.cuts += 1
         client.destroy()
+      } else if (state.endAtLogin && bytes.includes(READY)) {
+        state.cuts += 1
+        client.end(Buffer.concat([bytes, TERMINATED]))
       } else setTimeout(() => client.write(bytes), state.delayMs)
     })
   })
