@@ -19,7 +19,7 @@ import {
   url,
 } from '@proj/config'
 import { NO_PROXY_FORMS, wrongNoProxyEntries } from '@proj/dialer'
-import { ANSWER_STRICTNESSES, STREAM_REUSES, TUNNEL_LIMITS } from '@proj/tunnel'
+import { ANSWER_STRICTNESSES, STREAM_REUSES, TUNNEL_LIMITS, WEIGHTS } from '@proj/tunnel'
 import { VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
 import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-settings-rules.ts'
@@ -164,6 +164,10 @@ export const settings = defineSettings({
         strictness: setting(oneOf(ANSWER_STRICTNESSES), {
           description:
             'How answers of the HTTP service are read that break the grammar of HTTP. lenient: those with one reading are repaired, and their connection is closed; the others are rejected with 502. strict: all are rejected. Default: lenient.',
+        }),
+        weight: setting(integer({ min: WEIGHTS.min, max: WEIGHTS.max }), {
+          description:
+            'How often this agent is chosen, compared to others of the endpoint: with 5 beside one of 95 it gets one of twenty. Default: 100.',
         }),
         proxyProtocol: setting(oneOf(['none', 'v1', 'v2']), {
           default: 'none',

@@ -4,7 +4,7 @@ import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { type Gate, sourceOf } from '@proj/auth'
+import { type Gate, matchesPattern, sourceOf } from '@proj/auth'
 import { WindowBudget } from '@proj/mux'
 import {
   type InheritedSocket,
@@ -19,6 +19,7 @@ import { runAfter } from '@proj/tunnel/io'
 import {
   allowAll,
   type Authorize,
+  type Balance,
   type ClientCertificate,
   ConsumerAcceptor,
   type Endpoint,
@@ -71,6 +72,14 @@ export interface ExpectedEndpoints {
   readonly startLeftMs: number
 }
 
+/** How one of several agents is chosen. */
+export interface BalanceRule {
+  /** `web` or `pc*`, of every tenant. */
+  readonly name: string
+  /** Undefined: another rule may say. */
+  readonly balance: Balance | undefined
+}
+
 /** What a server is made of. */
 export interface ServerOptions {
   /** Where visitors and consumers connect. Default `*:8000`. */
@@ -105,6 +114,8 @@ export interface ServerOptions {
   readonly visitors?: readonly StandingPolicy[]
   /** The nodes of a cluster. Default: this server is alone. */
   readonly cluster?: ClusterMember
+  /** How one of several agents is chosen, for endpoints that a pattern names. Default: in turn. */
+  readonly balances?: readonly BalanceRule[]
   /** The operator's limits for visitors of endpoints. Default: none. */
   readonly limits?: readonly EndpointLimitRule[]
   /** Judges handshakes. Default: the authenticator. */
@@ -291,6 +302,11 @@ export class Server {
   /** Replaces the domains that lead to endpoints, for requests from now on. */
   setDomains(rules: readonly DomainRule[]): void {
     this.edge.domains = new DomainTable(rules)
+  }
+
+  /** Replaces how agents are chosen, for requests and connections from now on. */
+  setBalances(rules: readonly BalanceRule[]): void {
+    this.registry.setBalance(balanceBy(rules))
   }
 
   /** Replaces the operator's limits, for requests and connections from now on. */
@@ -521,6 +537,7 @@ function construct(options: ServerOptions): ServerParts {
   })
   registry.onConnection = options.accessLog?.connection
   edge.limiter.configure(options.limits ?? [])
+  registry.setBalance(balanceBy(options.balances ?? []))
   registry.admitConnection = (endpoint, client) => {
     if (edge.limiter.isEmpty) return undefined
     const lease = edge.limiter.take(endpoint, client)
@@ -702,6 +719,14 @@ function unnamed(): NodeIdentity {
 /** The answer says so, and the client connects again for its next request. */
 function endConnection(_: IncomingMessage, response: ServerResponse): void {
   response.shouldKeepAlive = false
+}
+
+function balanceBy(rules: readonly BalanceRule[]): (endpoint: Endpoint) => Balance {
+  const said = rules.flatMap(({ name, balance }) =>
+    balance === undefined ? [] : [{ name, balance }],
+  )
+  return ({ name }) =>
+    said.find((rule) => matchesPattern(rule.name, name))?.balance ?? 'round-robin'
 }
 
 function tlsPorts({ proxy, upstream, admin }: ServerOptions): TlsPortStatus[] {

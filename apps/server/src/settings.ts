@@ -21,7 +21,7 @@ import {
   url,
 } from '@proj/config'
 import { STREAM_REUSES, TUNNEL_LIMITS } from '@proj/tunnel'
-import { STREAM_QUOTA_LIMITS } from '@proj/tunnel/server'
+import { BALANCES, STREAM_QUOTA_LIMITS } from '@proj/tunnel/server'
 import { patternProblem, VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
 
 import { ACCESS_LOG_SETTINGS } from './access-log/access-log-settings.ts'
@@ -252,6 +252,10 @@ export const settings = defineSettings({
         }),
         visitors: VISITOR_SETTINGS,
         limits: ENDPOINT_LIMIT_SETTINGS,
+        balance: setting(oneOf(BALANCES), {
+          description:
+            'How one of several agents is chosen: in turn by their weights (round-robin, default), the one with the fewest open streams (least-busy), or the same one for each address (visitor). The first entry that says so and fits is used.',
+        }),
       },
       {
         description:

@@ -166,6 +166,7 @@ export async function start(
       quota: settings.upstream,
       visitors: await standingPolicies(settings.endpoints),
       limits: limitRules(settings.endpoints),
+      balances: settings.endpoints,
       authenticator,
       accessLog,
       software: SOFTWARE,
@@ -193,6 +194,7 @@ export async function start(
       server.setVisitors(await standingPolicies(next.settings.endpoints))
       server.setDomains(domainRules(next.settings.domains))
       server.setLimits(limitRules(next.settings.endpoints))
+      server.setBalances(next.settings.endpoints)
       const { proxy, upstream, admin } = server.listeners
       proxy.restrict(accessLists(next.settings.proxy))
       upstream.restrict(accessLists(next.settings.upstream))

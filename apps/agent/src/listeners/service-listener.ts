@@ -82,6 +82,7 @@ export class ServiceListener {
       exclusive: settings.exclusive,
       ...(settings.reuse !== undefined && { reuse: settings.reuse }),
       ...(settings.strictness !== undefined && { strictness: settings.strictness }),
+      ...(settings.weight !== undefined && { weight: settings.weight }),
       ...enforcement(settings, visitors, gateParts, inside),
       ...(settings.proxyProtocol !== 'none' && { proxyProtocol: settings.proxyProtocol }),
       traffic: this.traffic,

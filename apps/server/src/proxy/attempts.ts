@@ -188,7 +188,7 @@ export class Attempts {
     if (!isFirst && !areEqualRules(registry.rules(endpoint), rules)) return undefined
     let passed = except
     for (;;) {
-      const upstream = registry.pickHttp(endpoint, passed)
+      const upstream = registry.pickHttp(endpoint, passed, forward.visitor)
       if (upstream === undefined) return undefined
       const once = this.#isOnce
       const isNew = isFresh || registry.isDown(endpoint, upstream)

@@ -29,6 +29,8 @@ export interface Route {
   readonly forward: ForwardRequestOptions & {
     readonly requestId: string
     readonly trustedHops: number
+    /** Address of the visitor; undefined when a trusted proxy did not say. */
+    readonly visitor: string | undefined
   }
 }
 
@@ -93,6 +95,7 @@ export function routeRequest(
     trustedHeader,
     sendsForwarded,
     requestId,
+    visitor: visitorAddress(proxy, head, peer, trustedHops),
   }
   const { authenticator } = proxy
   if (authenticator?.asksVisitors !== true) {

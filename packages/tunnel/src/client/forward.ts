@@ -38,6 +38,8 @@ export interface ForwardOptions {
   readonly reuse?: StreamReuse
   /** How answers of an `http` service are read; see `ListenOptions`. Default: `lenient`. */
   readonly strictness?: AnswerStrictness
+  /** How often this agent is chosen, compared to others, 1 to 10 000. Default: 100. */
+  readonly weight?: number
   /**
    * Judges a stream before the service is dialed: false resets it with `notPermitted`, a Duplex takes the
    * place of the service and dials it itself, or not. Default: every stream goes to the service.
@@ -74,13 +76,14 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
   if (options.proxyProtocol !== undefined && options.kind !== 'tcp') {
     throw new TypeError('proxyProtocol goes with kind tcp, an http stream has many visitors')
   }
-  const { kind, visitors, publicPort, exclusive, reuse, strictness } = options
+  const { kind, visitors, publicPort, exclusive, reuse, strictness, weight } = options
   const demands = {
     ...(visitors !== undefined && { visitors }),
     ...(publicPort !== undefined && { publicPort }),
     ...(exclusive !== undefined && { exclusive }),
     ...(reuse !== undefined && { reuse }),
     ...(strictness !== undefined && { strictness }),
+    ...(weight !== undefined && { weight }),
   }
   // What an HTTP stream carries is for the server to end: it knows requests and frames.
   const connections = kind === 'tcp' ? new OpenSplices() : undefined

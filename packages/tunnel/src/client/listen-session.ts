@@ -154,7 +154,7 @@ export class ListenSession implements KeptConnection, ServingSession {
   /** Asks for an endpoint; on the baseline wire the route has asked already. */
   register(listener: Listener): void {
     if (this.#over) return
-    const { endpoint, kind, visitors, publicPort, exclusive, reuse, strictness } = listener
+    const { endpoint, kind, visitors, publicPort, exclusive, reuse, strictness, weight } = listener
     if (this.protocol === 'piko') {
       const unmet = unmetDemand(listener, {})
       if (unmet !== undefined) {
@@ -173,6 +173,7 @@ export class ListenSession implements KeptConnection, ServingSession {
       ...(exclusive && { exclusive }),
       ...(reuse !== undefined && { reuse }),
       ...(strictness !== undefined && { strictness }),
+      ...(weight !== undefined && { weight }),
     } as const
     this.#session.send({ type: 'register', id, endpoint, kind, ...demands })
   }

@@ -1,6 +1,7 @@
 import type { ControlMessage } from './control-message.ts'
 import { CONTROL_CHARACTER } from './routes.ts'
 import { isAnswerStrictness } from './answer-strictness.ts'
+import { isWeight } from './weight.ts'
 import { isStreamReuse } from './stream-reuse.ts'
 import { TunnelError } from '../errors.ts'
 
@@ -78,6 +79,7 @@ function parse(body: Buffer): ControlMessage | undefined {
         // A value of a later version is left out: the server's own setting holds then.
         ...(isStreamReuse(fields['reuse']) && { reuse: fields['reuse'] }),
         ...(isAnswerStrictness(fields['strictness']) && { strictness: fields['strictness'] }),
+        ...(isWeight(fields['weight']) && { weight: fields['weight'] }),
       }
     case 'registered': {
       // They are shown to a person. One that is no text for that is left out, as one of another type is.

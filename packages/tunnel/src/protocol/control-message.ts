@@ -24,6 +24,8 @@ export type ControlMessage =
       readonly reuse?: StreamReuse
       /** How the answers of the service are read; absent: `lenient`. */
       readonly strictness?: AnswerStrictness
+      /** How often the agent is chosen, compared to the others; absent: 100. */
+      readonly weight?: number
     }
   | {
       readonly type: 'registered'

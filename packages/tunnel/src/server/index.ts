@@ -12,6 +12,7 @@ export { encodeStreamRecord, type StreamRecord } from '../protocol/stream-record
 export { STREAM_QUOTA_LIMITS, StreamQuota } from './stream-quota.ts'
 export type { ReachedQuota, StreamQuotaOptions } from './stream-quota.ts'
 export { VisitorWaits, type VisitorWaitLimits } from './visitor-waits.ts'
+export { type Balance, BALANCES } from './balance.ts'
 export { UpstreamRegistry } from './upstream-registry.ts'
 export type { Upstream } from './upstream.ts'
 export { Doubt, DOUBT_MS } from '../protocol/doubt.ts'

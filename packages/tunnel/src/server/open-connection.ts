@@ -158,7 +158,7 @@ function tryConnection(wanted: Wanted): Tried | Promise<Tried> {
   let busy: Upstream | undefined
   let isOverQuota = false
   for (;;) {
-    const upstream = registry.pick(endpoint, tried)
+    const upstream = registry.pick(endpoint, tried, visitor.remoteAddress)
     if (upstream === undefined) {
       if (busy !== undefined) return { upstream: busy }
       return isOverQuota ? 'limitReached' : 'noUpstream'

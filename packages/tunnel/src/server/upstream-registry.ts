@@ -11,6 +11,8 @@ import { formatRouteRules, type LocalRoute, ruleText } from './local-route.ts'
 import type { EndedConnection } from './ended-connection.ts'
 import type { RemoteRoute, RemoteUpstreams } from './remote-upstreams.ts'
 import { digestsOf } from './rule-digests.ts'
+import { WEIGHTS } from '../protocol/weight.ts'
+import { type Balance, choose } from './balance.ts'
 import { type ReachedQuota, StreamQuota } from './stream-quota.ts'
 import type { Upstream } from './upstream.ts'
 import { VisitorWaits } from './visitor-waits.ts'
@@ -36,6 +38,8 @@ export interface EndpointWishes {
   readonly reuse?: StreamReuse
   /** How the answers of its service are read. Default: `lenient`. */
   readonly strictness?: AnswerStrictness
+  /** How often its agent is chosen, compared to the others. Default: 100. */
+  readonly weight?: number
   /** Its rules for visitors as it sent them, for `LocalRoute.rules`. */
   readonly visitors?: object
   /** Epoch of the name, where names are claimed. */
@@ -50,12 +54,19 @@ interface Agent {
   readonly sessions: Upstream[]
   /** Index of the session with which the next search begins. */
   next: number
+  /** As its last registration said. */
+  weight: number
+  credit: number
 }
 
 interface Entry<Rules extends VisitorRules> {
   readonly endpoint: Endpoint
   /** Agents in order of arrival. */
   readonly agents: Agent[]
+  /** How one of them is chosen. */
+  balance: Balance
+  /** Whether they simply take turns: no other way was asked for, and all have one weight. */
+  isPlain: boolean
   /** When the first of them came, ms since the epoch. */
   readonly takenAt: number
   next: number
@@ -142,6 +153,7 @@ export class UpstreamRegistry<
   /** Endpoints whose `route` event is due. */
   readonly #changed = new Map<string, Endpoint>()
   #standingRules: (endpoint: Endpoint) => readonly Rules[] = () => []
+  #balanceOf: (endpoint: Endpoint) => Balance = () => 'round-robin'
 
   /**
    * @param waits - Default: one with the default limits.
@@ -165,7 +177,7 @@ export class UpstreamRegistry<
     upstream: Upstream,
     rules?: Rules,
     kind?: 'http' | 'tcp',
-    { exclusive = false, reuse, strictness, visitors, epoch }: EndpointWishes = {},
+    { exclusive = false, reuse, strictness, visitors, epoch, weight }: EndpointWishes = {},
   ): void {
     let entry = this.#find(endpoint)
     const fresh = entry === undefined
@@ -174,6 +186,8 @@ export class UpstreamRegistry<
       entry = {
         endpoint,
         agents: [],
+        balance: this.#balanceOf(endpoint),
+        isPlain: true,
         takenAt: Date.now(),
         next: 0,
         last: undefined,
@@ -196,8 +210,18 @@ export class UpstreamRegistry<
     }
     const agent = entry.agents.find((one) => one.peer === upstream.peer)
     if (agent === undefined) {
-      entry.agents.push({ peer: upstream.peer, sessions: [upstream], next: 0 })
-    } else if (!agent.sessions.includes(upstream)) agent.sessions.push(upstream)
+      entry.agents.push({
+        peer: upstream.peer,
+        sessions: [upstream],
+        next: 0,
+        weight: weight ?? WEIGHTS.default,
+        credit: 0,
+      })
+    } else {
+      if (!agent.sessions.includes(upstream)) agent.sessions.push(upstream)
+      agent.weight = weight ?? WEIGHTS.default
+    }
+    settleBalance(entry)
     if (kind === 'tcp') entry.tcp.add(upstream)
     else entry.tcp.delete(upstream)
     settleDown(entry)
@@ -241,6 +265,7 @@ export class UpstreamRegistry<
     this.#settleReuse(entry)
     if (agent.sessions.length > 0) return
     entry.agents.splice(at, 1)
+    settleBalance(entry)
     // Whose turn it was keeps it: those behind the gap move up by one.
     if (at < entry.next) entry.next -= 1
     if (entry.agents.length === 0) {
@@ -272,23 +297,32 @@ export class UpstreamRegistry<
    * Picks the session whose turn it is; if there is none that answers, the node that has the least to do.
    *
    * @param except - sessions already tried for this request.
+   * @param visitor - address of the visitor, for endpoints where it matters.
    * @returns undefined when none takes streams.
    */
-  pick(endpoint: Endpoint, except?: ReadonlySet<Upstream>): Upstream | undefined {
-    if (this.#remote === undefined) return this.pickLocal(endpoint, except)
-    return this.#pickAny(endpoint, except, false)
+  pick(endpoint: Endpoint, except?: ReadonlySet<Upstream>, visitor?: string): Upstream | undefined {
+    if (this.#remote === undefined) return this.pickLocal(endpoint, except, visitor)
+    return this.#pickAny(endpoint, except, false, visitor)
   }
 
   /** Like {@link pick}, of the sessions of this node alone. */
-  pickLocal(endpoint: Endpoint, except?: ReadonlySet<Upstream>): Upstream | undefined {
+  pickLocal(
+    endpoint: Endpoint,
+    except?: ReadonlySet<Upstream>,
+    visitor?: string,
+  ): Upstream | undefined {
     const entry = this.#find(endpoint)
     if (entry === undefined) return undefined
     const { down } = entry
     if (down.size > 0) {
-      const up = next(entry, except, false, down) ?? next(entry, except, true, down)
+      const up =
+        next(entry, except, false, down, visitor) ?? next(entry, except, true, down, visitor)
       if (up !== undefined) return up
     }
-    return next(entry, except, false) ?? next(entry, except, true)
+    return (
+      next(entry, except, false, undefined, visitor) ??
+      next(entry, except, true, undefined, visitor)
+    )
   }
 
   /**
@@ -313,21 +347,31 @@ export class UpstreamRegistry<
   }
 
   /** Like {@link pick}, of the sessions that do not serve the endpoint as a TCP endpoint. */
-  pickHttp(endpoint: Endpoint, except?: ReadonlySet<Upstream>): Upstream | undefined {
-    if (this.#remote === undefined) return this.pickLocalHttp(endpoint, except)
-    return this.#pickAny(endpoint, except, true)
+  pickHttp(
+    endpoint: Endpoint,
+    except?: ReadonlySet<Upstream>,
+    visitor?: string,
+  ): Upstream | undefined {
+    if (this.#remote === undefined) return this.pickLocalHttp(endpoint, except, visitor)
+    return this.#pickAny(endpoint, except, true, visitor)
   }
 
   /** Like {@link pickHttp}, of the sessions of this node alone. */
-  pickLocalHttp(endpoint: Endpoint, except?: ReadonlySet<Upstream>): Upstream | undefined {
+  pickLocalHttp(
+    endpoint: Endpoint,
+    except?: ReadonlySet<Upstream>,
+    visitor?: string,
+  ): Upstream | undefined {
     const entry = this.#find(endpoint)
     if (entry === undefined) return undefined
     const { tcp, down, tcpOrDown } = entry
     if (down.size > 0) {
-      const up = next(entry, except, false, tcpOrDown) ?? next(entry, except, true, tcpOrDown)
+      const up =
+        next(entry, except, false, tcpOrDown, visitor) ??
+        next(entry, except, true, tcpOrDown, visitor)
       if (up !== undefined) return up
     }
-    return next(entry, except, false, tcp) ?? next(entry, except, true, tcp)
+    return next(entry, except, false, tcp, visitor) ?? next(entry, except, true, tcp, visitor)
   }
 
   /**
@@ -377,13 +421,14 @@ export class UpstreamRegistry<
     endpoint: Endpoint,
     except: ReadonlySet<Upstream> | undefined,
     isHttp: boolean,
+    visitor: string | undefined,
   ): Upstream | undefined {
     const entry = this.#find(endpoint)
     const without = isHttp ? entry?.tcp : undefined
     return (
-      (entry && next(entry, except, false, without)) ??
+      (entry && next(entry, except, false, without, visitor)) ??
       this.#pickNode(endpoint, except, false, isHttp) ??
-      (entry && next(entry, except, true, without)) ??
+      (entry && next(entry, except, true, without, visitor)) ??
       this.#pickNode(endpoint, except, true, isHttp)
     )
   }
@@ -446,6 +491,15 @@ export class UpstreamRegistry<
     this.#standingRules = rulesOf
     this.#unions.clear()
     for (const entry of this.#entries()) this.#settleRules(entry)
+  }
+
+  /** Sets how one of the agents of an endpoint is chosen, from the next request and connection on. */
+  setBalance(balanceOf: (endpoint: Endpoint) => Balance): void {
+    this.#balanceOf = balanceOf
+    for (const entry of this.#entries()) {
+      entry.balance = balanceOf(entry.endpoint)
+      settleBalance(entry)
+    }
   }
 
   /** Whether any endpoint has rules for its visitors; in a cluster it is not counted. */
@@ -701,13 +755,51 @@ function tellOthers({ endpoint, agents }: Entry<VisitorRules>, peer: string): vo
   }
 }
 
+function settleBalance(entry: Entry<VisitorRules>): void {
+  const [first] = entry.agents
+  const isEven = entry.agents.every(({ weight }) => weight === first?.weight)
+  entry.isPlain = entry.balance === 'round-robin' && isEven
+}
+
+/** The session of the agent that is chosen by weight, load or visitor. */
+function balanced(
+  { agents, balance }: Entry<VisitorRules>,
+  except: ReadonlySet<Upstream> | undefined,
+  suspect: boolean,
+  without: ReadonlySet<Upstream> | undefined,
+  visitor: string | undefined,
+): Upstream | undefined {
+  const candidates = agents.flatMap((agent) => {
+    const isFree = agent.sessions.some((one) => isTakeable(one, except, suspect, without))
+    if (!isFree) return []
+    const openStreams = agent.sessions.reduce((sum, one) => sum + one.openStreams, 0)
+    const { peer, weight, credit } = agent
+    return [{ agent, peer, weight, credit, openStreams }]
+  })
+  const chosen = choose(candidates, balance, visitor)
+  for (const { agent, credit } of candidates) agent.credit = credit
+  return chosen && leastLoaded(chosen.agent, except, suspect, without)
+}
+
+function isTakeable(
+  one: Upstream,
+  except: ReadonlySet<Upstream> | undefined,
+  suspect: boolean,
+  without: ReadonlySet<Upstream> | undefined,
+): boolean {
+  if (one.leaving.aborted || one.suspect !== suspect) return false
+  return except?.has(one) !== true && without?.has(one) !== true
+}
+
 /** The next agent's session, in neither of the sets; of suspects only when they are asked for. */
 function next(
   entry: Entry<VisitorRules>,
   except: ReadonlySet<Upstream> | undefined,
   suspect: boolean,
   without?: ReadonlySet<Upstream>,
+  visitor?: string,
 ): Upstream | undefined {
+  if (!entry.isPlain) return balanced(entry, except, suspect, without, visitor)
   const { agents } = entry
   for (let turn = 0; turn < agents.length; turn++) {
     const at = (entry.next + turn) % agents.length
@@ -735,8 +827,7 @@ function leastLoaded(
   for (let turn = 0; turn < length; turn++) {
     const at = (agent.next + turn) % length
     const one = sessions[at]
-    if (one === undefined || one.leaving.aborted || one.suspect !== suspect) continue
-    if (except?.has(one) === true || without?.has(one) === true) continue
+    if (one === undefined || !isTakeable(one, except, suspect, without)) continue
     if (best === undefined || one.openStreams < best.openStreams) {
       best = one
       bestAt = at
