@@ -99,6 +99,7 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
   #renewsSince = Infinity
   #epochFloor = 0
   #batchAt = Infinity
+  #flushedAt = -Infinity
   #hintAt = -Infinity
   #isHinting = false
 
@@ -139,6 +140,11 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
   /** Names that this node has or claims. */
   get ownNames(): number {
     return this.#own.size
+  }
+
+  /** Names whose row is still to be stored or removed. */
+  get unwritten(): number {
+    return this.#own.dirty.size + this.#own.removed.size
   }
 
   /** Time since the lease was renewed last, ms; Infinity before the first time. */
@@ -457,12 +463,18 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
   async #flush(signal: AbortSignal): Promise<void> {
     const { clock, leaseMs, maxPuts } = this.#options
     this.#batchAt = Infinity
+    this.#flushedAt = clock.now()
     // A name is not taken from a node that seems dead before it is known who lives.
     const isReady = this.#follower.readAt > -Infinity
-    const dirty = [...this.#own.dirty].filter(({ epoch }) => isReady || epoch > 0)
-    const names = dirty.slice(0, maxPuts)
+    const names: OwnName[] = []
+    let isSettled = true
+    for (const own of this.#own.dirty) {
+      if (own.epoch === 0 && !isReady) continue
+      isSettled = names.length < maxPuts
+      if (!isSettled) break
+      names.push(own)
+    }
     const removes = take(this.#own.removed.values(), maxPuts)
-    const isSettled = names.length === dirty.length
     const batch: WriteBatch = {
       node: this.#self,
       head: this.#head,
@@ -486,7 +498,12 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
       this.#isJoined = false
       return
     }
-    const hasChanged = answer.head !== this.#head || !this.#isRenewed()
+    // A name that is claimed and has no session yet is nothing to tell: the hint that its session needs would wait.
+    const isTold = batch.puts.some(
+      ({ facts }, at) => facts.sessions > 0 || names[at]?.version !== 0,
+    )
+    const isShorter = answer.head > this.#head + batch.puts.length
+    const hasChanged = isTold || isShorter || !this.#isRenewed() || batch.node.isLeaving
     this.#renewed(startedAt, answer.wasLapsed)
     for (const endpoint of removes) this.#own.removed.delete(endpoint)
     for (const [index, own] of names.entries()) {
@@ -535,7 +552,9 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
   }
 
   #hasWork(): void {
-    this.#batchAt = Math.min(this.#batchAt, this.#clock.now() + this.#options.batchMs)
+    // The first change after a pause goes out at once, those that follow together.
+    const nextAt = Math.max(this.#clock.now(), this.#flushedAt + this.#options.batchMs)
+    this.#batchAt = Math.min(this.#batchAt, nextAt)
     this.#work.set()
   }
 

@@ -25,7 +25,8 @@ export const CLUSTER_LIMITS: Readonly<
   awayRetryAfterMs: { default: 5_000, min: 0, max: 600_000 },
   maxWaitingClaims: { default: 20_000, min: 1, max: 1_000_000 },
   maxPuts: { default: 1_000, min: 1, max: 10_000 },
-  pageRows: { default: 2_000, min: 1, max: 20_000 },
+  // Few pages: while the tables have no statistics yet, the database sorts all that is left for each page.
+  pageRows: { default: 10_000, min: 1, max: 20_000 },
   maxRecent: { default: 10_000, min: 0, max: 1_000_000 },
   removalsMs: { default: 600_000, min: 1_000, max: 86_400_000 },
   forgetMs: { default: 900_000, min: 1_000, max: 86_400_000 },
@@ -37,7 +38,7 @@ export interface MembershipOptions {
   readonly leaseMs?: number
   /** How often changes of others are read, whether or not there are hints, ms. */
   readonly pollMs?: number
-  /** How long changes are collected before they are written together, ms. */
+  /** Shortest time between two writes of changes, ms: those meanwhile are written together. */
   readonly batchMs?: number
   /** Shortest time between two hints of the node, ms: a hint takes a lock of the whole database. */
   readonly hintMs?: number

@@ -33,6 +33,23 @@ const TIMEOUT_MS = { default: 10_000, min: 100, max: 600_000 }
 
 const CHANNEL = 'adit_cluster'
 
+/** A change as the database sends it; of a removal the facts are null. */
+type StoredChange = readonly [
+  tenant: string,
+  name: string,
+  version: number,
+  isGone: boolean,
+  epoch: number,
+  identity: string,
+  kind: string | null,
+  sessions: number,
+  exclusive: boolean,
+  peer: string | null,
+  reuse: string | null,
+  strictness: string | null,
+  rules: string | null,
+]
+
 /**
  * The engine on PostgreSQL 13 or newer. It has three connections: for writing, for reading, for hints. Behind a
  * pooler in transaction mode it works too, without hints.
@@ -133,24 +150,25 @@ export class PostgresEngine implements Engine {
     { signal }: EngineCallOptions,
   ): Promise<ChangesPage | undefined> {
     const [rows = []] = await this.#reader.run(
-      `select n.boot, n.head, n.floor, n.is_settled, r.*
-         from adit_cluster_node n left join lateral (
-           select tenant, name, version as at, is_gone, epoch, identity, kind, sessions, exclusive, peer, reuse,
-                  strictness, rules
-             from adit_cluster_route where node = n.id and version > $2 and not ($3 and is_gone)
-            order by version limit $4) r on true
-        where n.id = $1 order by r.at`,
+      // one row, and its changes as one JSON text: reading many columns of many rows takes far longer
+      `select n.boot, n.head, n.floor, n.is_settled, (
+         select json_agg(json_build_array(tenant, name, version, is_gone, epoch, identity, kind, sessions, exclusive,
+             peer, reuse, strictness, rules) order by version)
+           from (select * from adit_cluster_route where node = n.id and version > $2 and not ($3 and is_gone)
+                  order by version limit $4) r) as changes
+         from adit_cluster_node n where n.id = $1`,
       signal,
       [nodeId, after, isSnapshot, limit],
     )
-    const [first] = rows
-    if (first === undefined) return undefined
+    const [row] = rows
+    if (row === undefined) return undefined
+    const { changes } = row as { readonly changes?: readonly StoredChange[] | null }
     return {
-      boot: String(first['boot']),
-      head: Number(first['head']),
-      floor: Number(first['floor']),
-      isSettled: first['is_settled'] === true,
-      changes: first['at'] === null ? [] : rows.map(changeOf),
+      boot: String(row['boot']),
+      head: Number(row['head']),
+      floor: Number(row['floor']),
+      isSettled: row['is_settled'] === true,
+      changes: (changes ?? []).map(changeOf),
     }
   }
 
@@ -200,29 +218,22 @@ function putAnswerOf(row: SqlRow): PutAnswer {
   }
 }
 
-function changeOf(row: SqlRow): RouteChange {
-  return {
-    endpoint: { tenant: String(row['tenant']), name: String(row['name']) },
-    version: Number(row['at']),
-    epoch: Number(row['epoch']),
-    facts: row['is_gone'] === true ? undefined : factsOf(row),
-  }
+function changeOf(stored: StoredChange): RouteChange {
+  const [tenant, name, version, isGone, epoch] = stored
+  const facts = isGone ? undefined : factsOf(stored)
+  return { endpoint: { tenant, name }, version, epoch, facts }
 }
 
-function factsOf(row: SqlRow): RouteFacts {
-  const { kind, reuse, strictness } = row as Record<string, unknown>
+function factsOf(stored: StoredChange): RouteFacts {
+  const [, , , , , identity, kind, sessions, exclusive, peer, reuse, strictness, rules] = stored
   return {
-    identity: String(row['identity']),
+    identity,
     kind: kind === 'http' || kind === 'tcp' ? kind : undefined,
-    sessions: Number(row['sessions']),
-    exclusive: row['exclusive'] === true,
-    peer: textOf(row['peer']),
+    sessions,
+    exclusive,
+    peer: peer ?? undefined,
     reuse: reuse === 'never' || reuse === 'safe' || reuse === 'always' ? reuse : undefined,
     strictness: strictness === 'lenient' || strictness === 'strict' ? strictness : undefined,
-    rules: textOf(row['rules']),
+    rules: rules ?? undefined,
   }
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined
 }

@@ -103,7 +103,9 @@ export class ClusterTable extends EventEmitter<ClusterTableEvents> {
     const shared = this.#share(route)
     const all = this.#all.get(endpoint) ?? this.routes(endpoint)
     const at = all.findIndex(({ node }) => node.id === route.node.id)
-    this.#set(endpoint, at < 0 ? [...all, shared] : all.with(at, shared))
+    const one = [shared] // not a list that can grow: most endpoints have one route
+    const more = at < 0 ? [...all, shared] : all.with(at, shared)
+    this.#set(endpoint, all.length === 0 ? one : more)
     return shared
   }
 
