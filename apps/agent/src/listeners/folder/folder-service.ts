@@ -1,4 +1,5 @@
 /** The service of a listener whose `addr` is a folder: its files over HTTP, in this process. */
+import type { ReadStream, Stats } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
@@ -7,7 +8,7 @@ import { type Duplex, duplexPair } from 'node:stream'
 import { EXIT, UserError } from '@proj/program-kit'
 
 import { encodePath, folderListing } from './folder-listing.ts'
-import { findEntry } from './folder-path.ts'
+import { findEntry, openFound } from './folder-path.ts'
 
 const INDEX = 'index.html'
 
@@ -101,13 +102,41 @@ export class FolderService {
 
   async #send(request: IncomingMessage, response: ServerResponse, below: string): Promise<void> {
     const { default: send } = await import('send')
-    send(request, `/${encodePath(below)}`, { root: this.#root, index: false, dotfiles: 'deny' })
+    const file = await openFound(this.#root, below)
+    if (file === undefined) {
+      refuse(response, 404)
+      return
+    }
+    response.once('close', () => void file.close())
+    const { ino, dev } = await file.stat()
+    // `fd` goes on to the stream that it reads from, so that it is the file that was checked.
+    const options = { root: this.#root, index: false, dotfiles: 'deny', fd: file } as const
+    send(request, `/${encodePath(below)}`, options)
       .on('error', ({ status = 500 }: { readonly status?: number }) => {
         if (response.headersSent) response.destroy()
         else refuse(response, status)
       })
+      .on('file', (_path: string, found: Stats) => {
+        // Its headers would be those of another file.
+        if (found.ino !== ino || found.dev !== dev) response.destroy()
+      })
+      .on('stream', (stream: ReadStream) => endWithFile(stream, response))
       .pipe(response)
   }
+}
+
+/** Ends an answer at its length: a file that grew is not sent further, one that was cut breaks the connection. */
+function endWithFile(stream: ReadStream, response: ServerResponse): void {
+  const length = Number(response.getHeader('Content-Length'))
+  if (length === 0) {
+    stream.destroy() // a stream cannot be told to read nothing
+    response.end()
+    return
+  }
+  // Ended as if it were complete, the next answer would be read as the rest of this one.
+  stream.once('end', () => {
+    if (stream.bytesRead < length) response.destroy()
+  })
 }
 
 function splitTarget(target: string): [path: string, query: string | undefined] {
