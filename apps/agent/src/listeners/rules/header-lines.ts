@@ -91,15 +91,23 @@ export function changeHeaders(
 ): string[] {
   let changed = [...headers]
   for (const { action, name, value } of lines) {
-    if (action !== 'add') changed = withoutHeader(changed, name.toLowerCase())
+    if (action !== 'add') changed = withoutHeader(changed, name)
     if (action !== 'remove') changed.push(name, fillVariables(value, variables))
   }
   return changed
 }
 
-/** Removes each header of a name, which is in lower case. */
-export function withoutHeader(headers: readonly string[], lowerName: string): string[] {
-  return headers.filter((_, at) => headers[at - (at % 2)]?.toLowerCase() !== lowerName)
+/**
+ * Removes each header of a name, also where it has underscores in place of hyphens: CGI, PHP and WSGI services cannot
+ * tell X_User from X-User, and a visitor could so give a header that the settings set.
+ */
+export function withoutHeader(headers: readonly string[], name: string): string[] {
+  const removed = plainName(name)
+  return headers.filter((_, at) => plainName(headers[at - (at % 2)] ?? '') !== removed)
+}
+
+function plainName(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-')
 }
 
 function hintFor(name: string): string | undefined {

@@ -111,7 +111,7 @@ export class HttpRules {
     const route = this.#routeOf(head.target)
     const finish = (headers: readonly string[]): string[] =>
       changeHeaders(
-        shared === undefined ? headers : withCors(headers, shared),
+        this.#settings.cors.length === 0 ? headers : withCors(headers, shared),
         responseHeaders,
         variables,
       )
@@ -153,10 +153,9 @@ export class HttpRules {
   /** The origin whose pages may read the answer; undefined: no rule says so. */
   #sharedWith(head: RequestHead): string | undefined {
     const { cors } = this.#settings
-    if (cors.length === 0) return undefined
+    if (cors.includes('*')) return '*'
     const sent = head.header('origin')
     if (sent === undefined) return undefined
-    if (cors.includes('*')) return '*'
     return cors.some((one) => one.toLowerCase() === sent.toLowerCase()) ? sent : undefined
   }
 }
@@ -241,7 +240,8 @@ function ownAnswer(
   finish: (headers: readonly string[]) => string[],
 ): Buffer {
   if (redirect !== undefined) {
-    const location = redirect.replaceAll('{path}', head.target)
+    // A function, because $ in a text that is put in has a meaning.
+    const location = redirect.replaceAll('{path}', () => head.target)
     return bytesOf(status, finish(['location', location]), head, '')
   }
   const type = ['content-type', 'text/plain; charset=utf-8', 'x-content-type-options', 'nosniff']
@@ -260,11 +260,14 @@ function preflight(head: RequestHead): string[] {
 }
 
 /** Sets the headers of CORS (fetch.spec.whatwg.org, 3.3.3), in place of those of the service. */
-function withCors(headers: readonly string[], origin: string): string[] {
-  let shared = withoutHeader(headers, 'access-control-allow-origin')
+function withCors(headers: readonly string[], origin: string | undefined): string[] {
+  // Caches must not give the answer to pages of another origin, nor one without the headers to this one.
+  const varied = origin === '*' ? headers : [...headers, 'vary', 'Origin']
+  if (origin === undefined) return [...varied]
+  let shared = withoutHeader(varied, 'access-control-allow-origin')
   shared = withoutHeader(shared, 'access-control-allow-credentials')
   shared.push('access-control-allow-origin', origin)
-  if (origin !== '*') shared.push('access-control-allow-credentials', 'true', 'vary', 'Origin')
+  if (origin !== '*') shared.push('access-control-allow-credentials', 'true')
   return shared
 }
 

@@ -61,7 +61,9 @@ export function locationForVisitor(
   visitor: PublicOrigin,
 ): string {
   const [, scheme, authority, rest = ''] = URL_PARTS.exec(value) ?? []
-  if (authority === undefined) return value.startsWith('/') ? pathForVisitor(value, names) : value
+  if (authority === undefined) {
+    return value.startsWith('/') ? onThisHost(pathForVisitor(value, names), names) : value
+  }
   if (authority.toLowerCase() === visitor.host.toLowerCase()) {
     return value.slice(0, value.length - rest.length) + pathOrNothing(rest, names)
   }
@@ -97,14 +99,15 @@ export function cookieForVisitor(
   if (!value.includes(';')) return value
   const [pair, ...attributes] = value.split(';')
   const written = attributes.map((attribute) => {
-    const found = /^(\s*([^=\s]*)\s*=\s*)(.*?)\s*$/s.exec(attribute)
-    if (found === null) return attribute
-    const [, before = '', name = '', text = ''] = found
-    const lower = name.toLowerCase()
-    if (lower === 'domain' && names.host !== undefined && isOwnDomain(text, names)) {
+    // Not by a pattern: of a long run of blanks it would try each part.
+    const equals = attribute.indexOf('=')
+    const name = attribute.slice(0, Math.max(equals, 0)).trim().toLowerCase()
+    const text = attribute.slice(equals + 1).trim()
+    const before = attribute.slice(0, equals + 1)
+    if (name === 'domain' && names.host !== undefined && isOwnDomain(text, names)) {
       return `${before}${hostOf(visitor.host)}`
     }
-    if (lower === 'path' && text.startsWith('/')) return `${before}${pathForVisitor(text, names)}`
+    if (name === 'path' && text.startsWith('/')) return `${before}${pathForVisitor(text, names)}`
     return attribute
   })
   return [pair, ...written].join(';')
@@ -130,6 +133,11 @@ function pathForVisitor(path: string, { stripPrefix, addPrefix }: ServiceNames):
   if (addPrefix !== '' && !isBelow(path, addPrefix)) return path
   const rest = path.slice(addPrefix.length)
   return `${stripPrefix}${rest.startsWith('/') ? rest : `/${rest}`}`
+}
+
+/** Browsers take two slashes, also with a backslash or tabs, for the start of another host. */
+function onThisHost(path: string, { addPrefix }: ServiceNames): string {
+  return addPrefix !== '' && /^\/\t*[/\\]/.test(path) ? `/.${path}` : path
 }
 
 function isOwnDomain(domain: string, { authorities }: ServiceNames): boolean {

@@ -59,6 +59,12 @@ test('sets in place of all lines of a name, adds behind them, removes all, in th
   ])
 })
 
+test('a name with underscores is the same name, as services of CGI see it', () => {
+  const lines = ['X-User: alice', '-X_Debug'].map(parseHeaderLine)
+  const sent = ['X_User', 'forged', 'x-debug', '1', 'X_User2', 'a', 'x_uSER', 'forged']
+  expect(changeHeaders(sent, lines, VARIABLES)).toEqual(['X_User2', 'a', 'X-User', 'alice'])
+})
+
 test('braces that name no variable stay', () => {
   expect(fillVariables('{"a":{}} {x} {endpoint}', VARIABLES)).toBe('{"a":{}} {x} web')
 })

@@ -24,6 +24,7 @@ const NAMED: ServiceNames = {
   addPrefix: '',
 }
 const BELOW: ServiceNames = { ...LOCAL, stripPrefix: '/app', addPrefix: '/v1' }
+const ADDED: ServiceNames = { ...LOCAL, addPrefix: '/v1' }
 const KEPT: ServiceNames = {
   ...LOCAL,
   host: undefined,
@@ -85,6 +86,11 @@ describe('Location for the visitor', () => {
     [BELOW, '/v1', '/app/'],
     [BELOW, '/other', '/other'],
     [BELOW, 'http://localhost:3000/v1/a', 'https://web.tunnel.example:8443/app/a'],
+    [ADDED, '/v1/login', '/login'],
+    [ADDED, '/v1//evil.example/x', '/.//evil.example/x'],
+    [ADDED, '/v1/\\evil.example/x', '/./\\evil.example/x'],
+    [ADDED, '/v1/\t/evil.example/x', '/./\t/evil.example/x'],
+    [ADDED, 'http://localhost:3000/v1//x', 'https://web.tunnel.example:8443//x'],
     [KEPT, '/login', '/app/login'],
     [KEPT, 'https://web.tunnel.example:8443/login', 'https://web.tunnel.example:8443/app/login'],
     [KEPT, 'http://localhost:3000/login', 'http://localhost:3000/login'],
@@ -123,7 +129,17 @@ describe('Set-Cookie for the visitor', () => {
     [BELOW, 'a=b; Path=/', 'a=b; Path=/'],
     [KEPT, 'a=b; Path=/', 'a=b; Path=/app/'],
     [KEPT, 'a=b; Domain=localhost', 'a=b; Domain=localhost'],
+    [ADDED, 'a=b; Path=/v1//x', 'a=b; Path=//x'],
+    [LOCAL, 'a=b;=; = ;Domain', 'a=b;=; = ;Domain'],
+    [LOCAL, 'a=b; Domain = localhost ;x', 'a=b; Domain =web.tunnel.example;x'],
   ])('%#: %s', (names, value, wanted) => {
     expect(cookieForVisitor(value, names, VISITOR)).toBe(wanted)
   })
+})
+
+test('runs of blanks in a cookie cost no more than other characters', () => {
+  const blanks = ' '.repeat(200_000)
+  for (const value of [`a=b;${blanks}x`, `a=b; Path=/a${blanks}b`]) {
+    expect(cookieForVisitor(value, LOCAL, VISITOR)).toBe(value)
+  }
 })

@@ -131,6 +131,15 @@ test('one stream keeps a connection for each service that it needs', async () =>
   expect([front, api, admin].map(({ connections }) => connections())).toEqual([1, 1, 1])
 })
 
+test('a path with signs that replacements have a meaning for is redirected as it is', async () => {
+  const routes = "routes: [{ path: /old, redirect: 'https://new.example{path}' }]"
+  const one = await served(folder, `addr: 9, ${routes}`)
+  const path = "/old/$&/$`/$'/$$/{path}"
+  expect(await one.ask(request(`GET ${path}`), '\r\n\r\n')).toContain(
+    `location: https://new.example${path}\r\n`,
+  )
+})
+
 test('a fixed answer does not take the body of its request for the next request', async () => {
   const service = await http(echo)
   const routes = "routes: [{ path: /no, status: 403, body: 'no' }]"
@@ -328,10 +337,15 @@ describe('cors', () => {
     const some = await served(folder, `addr: ${service.port}, cors: ['https://page.example']`)
     const other = await some.ask(request('GET /', 'Origin: https://other.example'), 'data\n')
     expect(other).not.toContain('access-control')
+    expect(other).toContain('vary: Origin\r\n') // a cache must not give this answer to the page
+    expect(await some.ask(request('GET /'), 'data\n')).toContain('vary: Origin\r\n')
     const all = await served(folder, `addr: ${service.port}, cors: ['*']`)
     const any = await all.ask(request('GET /', 'Origin: https://other.example'), 'data\n')
     expect(any).toContain('access-control-allow-origin: *\r\n')
     expect(any).not.toContain('credentials')
+    expect(any).not.toContain('vary')
+    const none = await some.ask(request('GET /', 'Origin: null'), 'data\n')
+    expect(none).not.toContain('access-control')
   })
 })
 
