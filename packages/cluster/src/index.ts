@@ -14,7 +14,7 @@ export type { Engine } from './engine/engine.ts'
 export { MemoryDatabase, MemoryEngine } from './engine/memory-engine.ts'
 export { PostgresEngine, type PostgresEngineOptions } from './engine/postgres-engine.ts'
 export { PostgresConnection, type SqlRow, type SqlRunner } from './engine/postgres-connection.ts'
-export { migrateSchema } from './engine/postgres-schema.ts'
+export { migrateSchema, type SchemaStep } from './engine/postgres-schema.ts'
 
 // --- errors
 export { CLUSTER_ERRORS, ClusterError, isClusterError } from './errors.ts'

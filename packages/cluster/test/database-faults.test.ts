@@ -263,12 +263,15 @@ describe('the schema', () => {
   it('of a newer program is refused', async () => {
     const url = await server.createDatabase()
     await startNode(new PostgresEngine({ url }), nodeOf('a'))
-    await server.query(url, `update adit_schema set version = 99 where part = 'cluster'`)
+    await server.query(
+      url,
+      `update adit_schema set version = 99, oldest = 98 where part = 'cluster'`,
+    )
     const b = new Membership(new PostgresEngine({ url }), nodeOf('b'), FAST)
     onTestFinished(() => b.close())
     await expect(b.start(signal)).rejects.toMatchObject({
       code: 'CLUSTER_SCHEMA_NEWER',
-      message: expect.stringContaining(`cluster has version 99, this program knows 1`),
+      message: expect.stringContaining('cluster has version 99, this program knows 1'),
     })
     expect(b.state).toBe('closed')
     const claim = await take(b, 'web', 'ann')
@@ -278,7 +281,9 @@ describe('the schema', () => {
   it('of an older program is migrated once, by whichever node is first', async () => {
     const url = await server.createDatabase()
     const first = 'create table t (a integer); insert into t values (1)'
-    const steps = [first, 'alter table t add column b integer', 'update t set b = a + 1']
+    const steps = [first, 'alter table t add column b integer', 'update t set b = a + 1'].map(
+      (step) => ({ sql: step, oldest: 3 }),
+    )
     await migrateSchema(await connection(url), 'other', steps.slice(0, 1), signal)
     const many = await Promise.all([1, 2, 3, 4].map(() => connection(url)))
     await Promise.all(many.map((sql) => migrateSchema(sql, 'other', steps, signal)))
@@ -291,15 +296,37 @@ describe('the schema', () => {
     await migrateSchema(one, 'other', steps, signal)
     await migrateSchema(one, 'cluster', CLUSTER_SCHEMA, signal)
     expect(await server.query(url, 'select * from adit_schema order by part')).toEqual([
-      { part: 'cluster', version: 1 },
-      { part: 'other', version: 3 },
+      { part: 'cluster', version: 1, oldest: 1 },
+      { part: 'other', version: 3, oldest: 3 },
     ])
+  })
+
+  it('of a newer program is used by one that it is still good for, and stays as it is', async () => {
+    const url = await server.createDatabase()
+    const steps = [
+      { sql: 'create table t (a integer)', oldest: 1 },
+      { sql: 'alter table t add column b integer', oldest: 1 },
+      { sql: 'alter table t drop column a', oldest: 2 },
+    ]
+    const stored = async () => await server.query(url, 'select version, oldest from adit_schema')
+    const knows = async (count: number) => {
+      await migrateSchema(await connection(url), 'other', steps.slice(0, count), signal)
+    }
+    await knows(2)
+    await knows(1) // a node of the version before, started again in the middle of an upgrade
+    expect(await stored()).toEqual([{ version: 2, oldest: 1 }])
+    await knows(3)
+    await knows(2)
+    await expect(knows(1)).rejects.toMatchObject({ code: 'CLUSTER_SCHEMA_NEWER' })
+    expect(await stored()).toEqual([{ version: 3, oldest: 2 }])
   })
 
   it('stays as it was when a step fails', async () => {
     const url = await server.createDatabase()
     const sql = await connection(url)
-    const steps = ['create table t ()', 'create table u (); select 1 / 0']
+    const steps = ['create table t ()', 'create table u (); select 1 / 0'].map((step) => {
+      return { sql: step, oldest: 1 }
+    })
     await expect(migrateSchema(sql, 'other', steps, signal)).rejects.toMatchObject({
       code: 'CLUSTER_DATABASE_FAILED',
       sqlState: '22012',

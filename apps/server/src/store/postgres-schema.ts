@@ -1,3 +1,5 @@
+import type { SchemaStep } from '@proj/cluster'
+
 import type { Postgres } from './postgres.ts'
 import { StoreError } from './store-error.ts'
 
@@ -10,8 +12,10 @@ import { StoreError } from './store-error.ts'
  * a server sees by two numbers that nothing has changed. `adit_changes` has what each revision changed; a key
  * that is null stands for everything.
  */
-const STEPS: readonly string[] = [
-  `
+const STEPS: readonly SchemaStep[] = [
+  {
+    oldest: 1,
+    sql: `
   CREATE TABLE adit_revisions (
     part     text PRIMARY KEY,
     revision bigint NOT NULL,
@@ -73,6 +77,7 @@ const STEPS: readonly string[] = [
     count bigint NOT NULL
   );
   `,
+  },
 ]
 
 /** Name of these tables among the parts of the program that have tables there. */

@@ -285,7 +285,7 @@ test('a server that has read a database without tokens asks for none', async () 
 test('tables of a version that this program is too old for end the start with 2', async () => {
   const url = await postgres().createDatabase()
   await storeNode({ url })
-  await postgres().query(url, `UPDATE adit_schema SET version = 7 WHERE part = 'store'`)
+  await postgres().query(url, `UPDATE adit_schema SET version = 7, oldest = 7 WHERE part = 'store'`)
   await expect(storeNode({ url })).rejects.toMatchObject({
     exitCode: 2,
     message: expect.stringMatching(/store has version 7, this program knows \d \(STORE_NEWER\)$/),
