@@ -10,6 +10,7 @@ export type ClusterErrorCode =
   | 'CLUSTER_NODE_REPLACED'
   | 'CLUSTER_OPTION_INVALID'
   | 'CLUSTER_ROUTE_INVALID'
+  | 'CLUSTER_ROW_INVALID'
   | 'CLUSTER_SCHEMA_NEWER'
 
 /** What a code means. */
@@ -73,6 +74,11 @@ export const CLUSTER_ERRORS: Readonly<Record<ClusterErrorCode, ClusterErrorInfo>
     what: 'a name, identity or rule that the database cannot store',
     retryable: false,
     hint: 'leave out NUL and unpaired surrogates, and keep to the limits',
+  },
+  CLUSTER_ROW_INVALID: {
+    what: 'a row of the database has values that no node writes: it is left out',
+    retryable: true,
+    hint: 'find out which other client writes to the tables; the node that the row is of writes it again',
   },
   CLUSTER_SCHEMA_NEWER: {
     what: 'the tables were made by a newer version of the program',

@@ -1,6 +1,7 @@
 import type { Endpoint } from '@proj/tunnel/server'
 
 import { Wake } from './clock.ts'
+import { ClusterError, isClusterError } from './errors.ts'
 import type { ChangesPage, Engine, NodeState, RouteChange } from './engine/engine.ts'
 import type { ClusterNode, ClusterRoute, RouteFacts } from './model.ts'
 import type { ResolvedMembershipOptions } from './options.ts'
@@ -24,6 +25,8 @@ export interface FollowerContext {
   readonly renewsSince: () => number
   /** A route of another node was read. */
   readonly onRoute: (endpoint: Endpoint, facts: RouteFacts, epoch: number) => void
+  /** Something of another node cannot be read; the rest is. */
+  readonly onProblem: (error: ClusterError) => void
 }
 
 /**
@@ -88,7 +91,12 @@ export class Follower {
       this.#hinted.clear()
       this.#judge(await this.#engine.nodes({ signal }), startedAt)
       for (const followed of this.#followed.values()) {
-        if (followed.node !== undefined) await this.#read(followed, signal)
+        if (followed.node === undefined) continue
+        await this.#read(followed, signal).catch((error: unknown) => {
+          // rows that no node has written: they concern this node only
+          if (!isClusterError(error, 'CLUSTER_DATABASE_FAILED')) throw error
+          this.#context.onProblem(error)
+        })
       }
     } catch (error) {
       this.#readsSince = Infinity
@@ -221,9 +229,14 @@ export class Follower {
 
   #apply(
     node: ClusterNode,
-    { endpoint, facts, epoch }: RouteChange,
+    { endpoint, facts, epoch, problem }: RouteChange,
     seen: Set<ClusterRoute> | undefined,
   ): void {
+    if (problem !== undefined) {
+      const { tenant, name } = endpoint
+      const detail = `${JSON.stringify({ node: node.id, tenant, name })}: ${problem}`
+      this.#context.onProblem(new ClusterError('CLUSTER_ROW_INVALID', detail))
+    }
     // a name that is claimed and has no session yet is nothing to send visitors to
     if (facts === undefined || facts.sessions === 0) this.#table.removeRoute(endpoint, node.id)
     else {

@@ -124,6 +124,7 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
       selfId: self.id,
       renewsSince: () => this.#renewsSince,
       onRoute: (endpoint, facts, epoch) => this.#onRoute(endpoint, facts, epoch),
+      onProblem: (error) => this.#report(error),
     })
   }
 
@@ -405,6 +406,8 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
       } catch (error) {
         if (signal.aborted) return
         this.#isJoined = false
+        // a database that answers with an error may have lost its tables
+        if (isClusterError(error, 'CLUSTER_DATABASE_FAILED')) this.#isOpen = false
         this.#renewsSince = Infinity
         this.#report(error)
         if (isClusterError(error) && !error.retryable) {

@@ -52,6 +52,7 @@ describe('ClusterError', () => {
       CLUSTER_NODE_REPLACED: false,
       CLUSTER_OPTION_INVALID: false,
       CLUSTER_ROUTE_INVALID: false,
+      CLUSTER_ROW_INVALID: true,
       CLUSTER_SCHEMA_NEWER: false,
     })
   })

@@ -11,6 +11,12 @@ export const MAX_NODE_ID_BYTES = 255
 /** Longest rules that are stored, bytes. */
 export const MAX_RULES_BYTES: number = 64 * 1024
 
+/**
+ * Largest epoch, below 2^53: epochs are microseconds of the clock of the database, which come to it in the year 2255.
+ * A stored one that is larger was not written by a node.
+ */
+export const MAX_EPOCH = 9_000_000_000_000_000
+
 /** Nodes that are read at most; a cluster has far fewer. */
 export const MAX_NODES = 1_000
 
@@ -150,6 +156,8 @@ export interface RouteChange {
   /** undefined: the node does not serve it any more. */
   readonly facts: RouteFacts | undefined
   readonly epoch: number
+  /** Why its row cannot be used, which no node has written so; it has no facts then. */
+  readonly problem?: string
 }
 
 /** Changes of a node in the order of their versions, and the state of the node at the same moment. */
@@ -189,7 +197,7 @@ export interface Engine {
   join(request: JoinRequest, options: EngineCallOptions): Promise<JoinAnswer>
   /** Stores routes with their names, and renews the lease; all of it or nothing. */
   write(batch: WriteBatch, options: EngineCallOptions): Promise<WriteAnswer>
-  /** All nodes that are stored, at most MAX_NODES. */
+  /** All nodes that are stored, at most MAX_NODES; those that renewed last, if there are more. */
   nodes(options: EngineCallOptions): Promise<readonly NodeState[]>
   /** Changes of one node; undefined: it is not stored. */
   changes(query: ChangesQuery, options: EngineCallOptions): Promise<ChangesPage | undefined>

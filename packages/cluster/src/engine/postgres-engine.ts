@@ -9,7 +9,9 @@ import {
   type EngineCallOptions,
   type JoinAnswer,
   type JoinRequest,
+  MAX_EPOCH,
   MAX_NODES,
+  MAX_RULES_BYTES,
   type NodeState,
   type PutAnswer,
   type RouteChange,
@@ -121,8 +123,9 @@ export class PostgresEngine implements Engine {
   /** @inheritdoc */
   async nodes({ signal }: EngineCallOptions): Promise<readonly NodeState[]> {
     const [rows = []] = await this.#reader.run(
-      `select *, extract(epoch from lease_until - clock_timestamp()) * 1000 as left_ms
-         from adit_cluster_node order by id limit ${MAX_NODES}`,
+      `select *, case when isfinite(lease_until)
+           then extract(epoch from lease_until - clock_timestamp()) * 1000 else 0 end as left_ms
+         from adit_cluster_node order by lease_until desc limit ${MAX_NODES}`,
       signal,
     )
     return rows.map((row) => ({
@@ -220,8 +223,21 @@ function putAnswerOf(row: SqlRow): PutAnswer {
 
 function changeOf(stored: StoredChange): RouteChange {
   const [tenant, name, version, isGone, epoch] = stored
-  const facts = isGone ? undefined : factsOf(stored)
-  return { endpoint: { tenant, name }, version, epoch, facts }
+  const endpoint = { tenant, name }
+  if (isGone) return { endpoint, version, epoch, facts: undefined }
+  const problem = problemOf(stored)
+  if (problem !== undefined) return { endpoint, version, epoch: 0, facts: undefined, problem }
+  return { endpoint, version, epoch, facts: factsOf(stored) }
+}
+
+/** What no node writes: another client of the database may. */
+function problemOf(stored: StoredChange): string | undefined {
+  const [, , , , epoch, identity, , sessions, exclusive, , , , rules] = stored
+  if (!Number.isSafeInteger(epoch) || epoch < 1 || epoch > MAX_EPOCH) return `its epoch is ${epoch}`
+  if (typeof identity !== 'string') return 'it has no identity'
+  if (!Number.isSafeInteger(sessions) || sessions < 0) return `it has ${sessions} sessions`
+  if (typeof exclusive !== 'boolean') return 'it does not say whether its agent is the only one'
+  return (rules?.length ?? 0) > MAX_RULES_BYTES ? 'its rules are too long' : undefined
 }
 
 function factsOf(stored: StoredChange): RouteFacts {

@@ -1,7 +1,7 @@
 // The texts of the transactions of a PostgresEngine. Each goes out in one piece, so that it costs one round trip;
 // a statement that may not run unless an earlier one did asks for it with a fence.
 import type { ClusterNode } from '../model.ts'
-import type { JoinRequest, SweepRequest, WriteBatch } from './engine.ts'
+import { type JoinRequest, MAX_EPOCH, type SweepRequest, type WriteBatch } from './engine.ts'
 import type { SqlRunner } from './postgres-connection.ts'
 
 /** The time as an epoch: microseconds. */
@@ -96,7 +96,8 @@ export function writeText(batch: WriteBatch, token: string, sql: SqlRunner): str
       `select from ${put} join adit_cluster_name n on n.tenant = p.tenant and n.name = p.name
         where ${fence} order by n.tenant, n.name for update of n`,
       `with d as materialized (
-         select p.*, n.identity as holder, n.epoch as held, n.since,
+         select p.*, n.identity as holder, n.since,
+           case when n.epoch between 1 and ${MAX_EPOCH} then n.epoch else 0 end as held,
            exists (select from ${others}) as is_served,
            exists (select from ${others} and (r.exclusive or p.exclusive) and r.peer is distinct from p.peer)
              as has_rival
@@ -106,7 +107,7 @@ export function writeText(batch: WriteBatch, token: string, sql: SqlRunner): str
          select d.*,
            case when holder = identity then not has_rival else epoch > held or is_reserved or not is_served end
              as is_granted,
-           case when holder = identity or epoch > held then greatest(held, epoch)
+           case when (holder = identity or epoch > held) and greatest(held, epoch) > 0 then greatest(held, epoch)
              else greatest(${CLOCK_EPOCH}, held + 1, ${epochFloor + 1}) end as fresh
          from d
        ), taken as (
