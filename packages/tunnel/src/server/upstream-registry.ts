@@ -416,7 +416,7 @@ export class UpstreamRegistry<
     return this.#remote?.routes(endpoint) ?? NO_ROUTES
   }
 
-  /** Sessions of this node first; what owes an answer comes last. */
+  /** Sessions of this node before other nodes, silent ones after both, and last those whose service is down. */
   #pickAny(
     endpoint: Endpoint,
     except: ReadonlySet<Upstream> | undefined,
@@ -425,11 +425,17 @@ export class UpstreamRegistry<
   ): Upstream | undefined {
     const entry = this.#find(endpoint)
     const without = isHttp ? entry?.tcp : undefined
+    const hasDown = entry !== undefined && entry.down.size > 0
+    const orDown = !hasDown ? without : isHttp ? entry.tcpOrDown : entry.down
     return (
-      (entry && next(entry, except, false, without, visitor)) ??
+      (entry && next(entry, except, false, orDown, visitor)) ??
       this.#pickNode(endpoint, except, false, isHttp) ??
-      (entry && next(entry, except, true, without, visitor)) ??
-      this.#pickNode(endpoint, except, true, isHttp)
+      (entry && next(entry, except, true, orDown, visitor)) ??
+      this.#pickNode(endpoint, except, true, isHttp) ??
+      (hasDown
+        ? (next(entry, except, false, without, visitor) ??
+          next(entry, except, true, without, visitor))
+        : undefined)
     )
   }
 

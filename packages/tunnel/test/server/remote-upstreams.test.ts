@@ -83,6 +83,20 @@ describe('a visitor', () => {
     expect(registry.pick(at('web', 'other'))).toBeUndefined()
   })
 
+  test('gets another node before a session of its own whose service is down', () => {
+    const nodes = new Nodes()
+    const [down, up, b] = ['down', 'up', 'b'].map((id) => new FakeUpstream(id))
+    if (down === undefined || up === undefined || b === undefined) throw new Error('none')
+    nodes.list = [routeTo(b)]
+    const registry = registryOf(nodes, down, up)
+    registry.setHealth(at('web'), down, false)
+    for (const pick of [registry.pick.bind(registry), registry.pickHttp.bind(registry)]) {
+      expect(pick(at('web'))?.id).toBe('up')
+      expect(pick(at('web'), new Set([up]))?.id).toBe('b')
+      expect(pick(at('web'), new Set([up, b]))?.id).toBe('down')
+    }
+  })
+
   test('of HTTP gets no node that serves TCP alone', () => {
     const nodes = new Nodes()
     const [b, c] = [new FakeUpstream('b'), new FakeUpstream('c')]
