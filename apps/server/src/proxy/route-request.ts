@@ -160,8 +160,8 @@ async function checkToken(
   whileChecking: () => AbortSignal,
 ): Promise<Route | Refused> {
   const { logger } = proxy
-  const remoteAddress = visitorAddress(proxy, head, forward.clientAddress, forward.trustedHops)
-  const request = { headers: credentialsOf(head.headers, tenant), remoteAddress }
+  const headers = credentialsOf(head.headers, tenant)
+  const request = { headers, remoteAddress: forward.visitor }
   let decision: AdmittedVisitor | Denial
   try {
     decision = await authenticator.admitVisitor(request, name)
@@ -181,7 +181,7 @@ async function checkToken(
   )
 }
 
-/** The address of the visitor that a request comes from. */
+/** The address of a request's visitor; the same as `visitor` of its route, which may not be known yet. */
 export function addressOfVisitor(
   proxy: ProxyContext,
   head: RequestHead,
@@ -260,7 +260,7 @@ function checkRules(
 ): Route | Refused | Promise<Route | Refused> {
   const { headers } = head
   const { endpoint, rules, forward } = route
-  const address = visitorAddress(proxy, head, forward.clientAddress, forward.trustedHops)
+  const address = forward.visitor
   const decision = judgeAll(rules, { headers, address, endpoint: endpoint.name })
   if (!(decision instanceof Promise)) return applyDecision(route, decision)
   return decision.then(

@@ -462,9 +462,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   }
 
   /** Counts the request for the limits of its endpoint, or says which one is exceeded. */
-  #takeLimits({ endpoint }: Route, head: RequestHead): ProxyError | undefined {
-    const client = addressOfVisitor(this.#proxy, head, this.#facts)
-    const lease = this.#proxy.limiter.take(endpoint, client)
+  #takeLimits({ endpoint, forward }: Route, head: RequestHead): ProxyError | undefined {
+    const lease = this.#proxy.limiter.take(endpoint, forward.visitor)
     if (!(lease instanceof LimitLease)) return lease
     if (head.framing.kind === 'length' && head.framing.bytes > lease.maxBodyBytes) {
       lease.release()
