@@ -95,15 +95,17 @@ export class PostgresConnection implements SqlRunner {
     if (client === undefined) throw new ClusterError('CLUSTER_DATABASE_UNREACHABLE')
     const onNotification = ({ payload }: Notification): void => onPayload(payload ?? '')
     client.on('notification', onNotification)
+    let end = (): void => {}
     try {
       return await new Promise<never>((_, reject) => {
-        const end = (): void => reject(new ClusterError('CLUSTER_DATABASE_UNREACHABLE'))
+        end = () => reject(new ClusterError('CLUSTER_DATABASE_UNREACHABLE'))
         client.once('end', end)
         signal.addEventListener('abort', end, { once: true })
         if (this.#client !== client || signal.aborted) end()
       })
     } finally {
       client.off('notification', onNotification)
+      signal.removeEventListener('abort', end) // the signal lives longer than this connection
     }
   }
 
