@@ -1,10 +1,10 @@
-import type { AnswerStrictness, StreamReuse } from '@proj/tunnel'
+import type { LocalRoute } from '@proj/tunnel/server'
 
 /** A node as the others know it. */
 export interface ClusterNode {
-  /** Names it, across restarts. */
+  /** Id of the node, the same after a restart. */
   readonly id: string
-  /** Names this run of it: random for each start. */
+  /** Id of this run of the node: random for each start. */
   readonly boot: string
   /** `host:port` of its cluster port, as the other nodes reach it. */
   readonly address: string
@@ -22,28 +22,14 @@ export interface ClusterNode {
 export interface NodeLoad {
   /** Sessions of agents. */
   readonly sessions: number
-  /** Streams that are open. */
+  /** Open streams to its agents. */
   readonly streams: number
 }
 
-/** What an agent's registrations on one node say of an endpoint. */
-export interface RouteFacts {
-  /** Who serves it. */
-  readonly identity: string
-  /** What its streams carry; undefined: only Piko agents serve it, which do not say. */
-  readonly kind: 'http' | 'tcp' | undefined
-  /** Sessions that serve it on the node, above 0. */
+/** How a node serves an endpoint, as the others know it. */
+export interface RouteFacts extends Omit<LocalRoute, 'epoch'> {
+  /** Sessions that serve it on the node; 0: its name is claimed, and no session serves it yet. */
   readonly sessions: number
-  /** Whether its agent wants to be the only one. */
-  readonly exclusive: boolean
-  /** The agent that wants to be the only one; undefined where none does. */
-  readonly peer: string | undefined
-  /** When its streams carry another request; undefined: as the server is set. */
-  readonly reuse: StreamReuse | undefined
-  /** How answers of its service are read; undefined: `lenient`. */
-  readonly strictness: AnswerStrictness | undefined
-  /** The rules of its agents for visitors, as JSON; undefined: none. */
-  readonly rules: string | undefined
 }
 
 /** An endpoint served by a node. */

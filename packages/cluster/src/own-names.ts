@@ -1,6 +1,5 @@
-import { type Endpoint, endpointKey } from '@proj/tunnel/server'
+import { type Endpoint, endpointKey, EndpointMap } from '@proj/tunnel/server'
 
-import { EndpointMap } from './endpoint-map.ts'
 import type { RoutePut } from './engine/engine.ts'
 import type { RouteFacts } from './model.ts'
 

@@ -1,7 +1,6 @@
 // The engine in one process: for tests and the simulation, and the plainest statement of what an engine does.
-import type { Endpoint } from '@proj/tunnel/server'
+import { type Endpoint, EndpointMap } from '@proj/tunnel/server'
 
-import { EndpointMap } from '../endpoint-map.ts'
 import { ClusterError } from '../errors.ts'
 import type { ClusterNode, RouteFacts } from '../model.ts'
 import type {
@@ -66,7 +65,7 @@ export class MemoryDatabase {
   /** Forgets everything, as a database that was made again. */
   clear(): void {
     this.nodes.clear()
-    for (const [endpoint] of this.names.entries()) this.names.delete(endpoint)
+    this.names.clear()
   }
 }
 

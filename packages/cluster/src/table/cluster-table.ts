@@ -1,8 +1,7 @@
 import { EventEmitter } from 'node:events'
 
-import type { Endpoint } from '@proj/tunnel/server'
+import { type Endpoint, EndpointMap } from '@proj/tunnel/server'
 
-import { EndpointMap } from '../endpoint-map.ts'
 import type { ClusterNode, ClusterRoute } from '../model.ts'
 
 /** Events of the table. */

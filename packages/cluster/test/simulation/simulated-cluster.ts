@@ -1,9 +1,8 @@
 // A cluster in one process with a clock, a network and a database that fail as a seed says.
 // Length: the faults, the agents and the invariants of one world.
-import type { Endpoint } from '@proj/tunnel/server'
+import { type Endpoint, EndpointMap } from '@proj/tunnel/server'
 
 import type { Clock } from '../../src/clock.ts'
-import { EndpointMap } from '../../src/endpoint-map.ts'
 import type { Engine, EngineCallOptions } from '../../src/engine/engine.ts'
 import { MemoryDatabase, MemoryEngine } from '../../src/engine/memory-engine.ts'
 import { ClusterError } from '../../src/errors.ts'

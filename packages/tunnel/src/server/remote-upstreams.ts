@@ -1,22 +1,10 @@
-import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
-import type { StreamReuse } from '../protocol/stream-reuse.ts'
 import type { VisitorRules } from '../protocol/visitor-rules.ts'
+import type { LocalRoute } from './local-route.ts'
 import type { Upstream } from './upstream.ts'
 
-/** How another node serves an endpoint; see `LocalRoute`, of which it is the copy. */
-export interface RemoteRoute {
-  /** `tcp`: it is a TCP endpoint there; `http`: it is none; undefined: for some agents it is. */
-  readonly kind: 'http' | 'tcp' | undefined
-  /** Sessions that serve it there, 1 or more. */
-  readonly sessions: number
-  /** The strictest that they asked for; undefined: none did. */
-  readonly reuse: StreamReuse | undefined
-  /** Undefined: none of them asked for strict reading. */
-  readonly strictness: AnswerStrictness | undefined
-  /** The agents' rules for visitors, of `LocalRoute.rules`; undefined: there are none. */
-  readonly rules: string | undefined
-}
+/** How another node serves an endpoint: a copy of what is a LocalRoute there. */
+export type RemoteRoute = Pick<LocalRoute, 'kind' | 'sessions' | 'reuse' | 'strictness' | 'rules'>
 
 /** The nodes of a cluster besides this one, as far as an endpoint's visitors are concerned. */
 export interface RemoteUpstreams<

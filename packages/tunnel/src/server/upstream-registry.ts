@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 
 import type { OtherAgents } from '../protocol/control-message.ts'
 import { type Endpoint, endpointKey } from '../protocol/endpoint.ts'
+import { EndpointMap } from '../protocol/endpoint-map.ts'
 import type { LastOutcome, StreamOutcome } from '../protocol/stream-outcome.ts'
 import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
 import { type StreamReuse, stricterReuse } from '../protocol/stream-reuse.ts'
@@ -134,8 +135,7 @@ export class UpstreamRegistry<
     | undefined
   /** Is told of each connection to a TCP endpoint that is over or rejected. Default: nothing is told. */
   onConnection: ((ended: EndedConnection) => void) | undefined
-  /** By tenant, then by name: a lookup allocates nothing, and names of different tenants cannot collide. */
-  readonly #tenants = new Map<string, Map<string, Entry<Rules>>>()
+  readonly #entries = new EndpointMap<Entry<Rules>>()
   /** Number of endpoints with rules; while it is 0, no rules have to be looked up. */
   #guarded = 0
   /** Number of endpoints with `reuse`; while it is 0, none has to be looked up. */
@@ -146,8 +146,8 @@ export class UpstreamRegistry<
   #remote: RemoteUpstreams<Rules> | undefined
   /** Where the next search among nodes begins, so that equal ones take turns. */
   #nextNode = 0
-  /** Of endpoints that other nodes serve and a visitor asked for; by tenant, then by name. */
-  readonly #unions = new Map<string, Map<string, Union<Rules>>>()
+  /** Of endpoints that other nodes serve and a visitor asked for. */
+  readonly #unions = new EndpointMap<Union<Rules>>()
   /** Sessions that are down, over all endpoints; while it is 0, none has to be looked up. */
   #down = 0
   /** Endpoints whose `route` event is due. */
@@ -205,7 +205,7 @@ export class UpstreamRegistry<
         agentRules: [],
         epoch: undefined,
       }
-      this.#insert(entry)
+      this.#entries.set(endpoint, entry)
       this.#settleRules(entry)
     }
     const agent = entry.agents.find((one) => one.peer === upstream.peer)
@@ -269,7 +269,7 @@ export class UpstreamRegistry<
     // Whose turn it was keeps it: those behind the gap move up by one.
     if (at < entry.next) entry.next -= 1
     if (entry.agents.length === 0) {
-      this.#delete(entry)
+      this.#entries.delete(endpoint)
       if (entry.rules !== undefined) this.#guarded -= 1
       if (isLost) this.waits.lost(endpoint)
       this.emit('endpoint', endpoint, false, upstream)
@@ -287,7 +287,7 @@ export class UpstreamRegistry<
    * @param isLost - whether it ceased without a word of the agent, so that its agents are expected back.
    */
   remoteChanged(endpoint: Endpoint, isLost = false): void {
-    this.#unions.get(endpoint.tenant)?.delete(endpoint.name)
+    this.#unions.delete(endpoint)
     this.emit('remote', endpoint)
     if ((this.#remote?.routes(endpoint).length ?? 0) > 0) this.waits.settled(endpoint)
     else if (isLost && this.#find(endpoint) === undefined) this.waits.lost(endpoint)
@@ -496,13 +496,13 @@ export class UpstreamRegistry<
   setStandingRules(rulesOf: (endpoint: Endpoint) => readonly Rules[]): void {
     this.#standingRules = rulesOf
     this.#unions.clear()
-    for (const entry of this.#entries()) this.#settleRules(entry)
+    for (const entry of this.#entries.values()) this.#settleRules(entry)
   }
 
   /** Sets how one of the agents of an endpoint is chosen, from the next request and connection on. */
   setBalance(balanceOf: (endpoint: Endpoint) => Balance): void {
     this.#balanceOf = balanceOf
-    for (const entry of this.#entries()) {
+    for (const entry of this.#entries.values()) {
       entry.balance = balanceOf(entry.endpoint)
       settleBalance(entry)
     }
@@ -538,8 +538,7 @@ export class UpstreamRegistry<
     endpoint: Endpoint,
     local: readonly Rules[] | undefined,
   ): readonly Rules[] | undefined {
-    const { tenant, name } = endpoint
-    const known = this.#unions.get(tenant)?.get(name)
+    const known = this.#unions.get(endpoint)
     if (known !== undefined && known.local === local) return known.all
     const routes = remote.routes(endpoint)
     if (routes.length === 0) return local
@@ -548,9 +547,7 @@ export class UpstreamRegistry<
     const all = unique([...here, ...routes.flatMap((route) => remote.rules(route))])
     const isSame = local !== undefined && all.length === local.length
     const union = { local, all: isSame ? local : all.length === 0 ? undefined : all }
-    let unions = this.#unions.get(tenant)
-    if (unions === undefined) this.#unions.set(tenant, (unions = new Map<string, Union<Rules>>()))
-    unions.set(name, union)
+    this.#unions.set(endpoint, union)
     return union.all
   }
 
@@ -626,7 +623,7 @@ export class UpstreamRegistry<
   /** Sessions of this node by endpoint, a snapshot for status pages. */
   snapshot(): Map<Endpoint, Upstream[]> {
     const all = new Map<Endpoint, Upstream[]>()
-    for (const { endpoint, agents } of this.#entries()) {
+    for (const { endpoint, agents } of this.#entries.values()) {
       all.set(
         endpoint,
         agents.flatMap((agent) => agent.sessions),
@@ -643,7 +640,7 @@ export class UpstreamRegistry<
 
   /** How all endpoints are served here. */
   *localRoutes(): Generator<[Endpoint, LocalRoute]> {
-    for (const entry of this.#entries()) {
+    for (const entry of this.#entries.values()) {
       const route = routeOf(entry)
       if (route !== undefined) yield [entry.endpoint, route]
     }
@@ -667,24 +664,8 @@ export class UpstreamRegistry<
     for (const endpoint of changed) this.emit('route', endpoint, this.localRoute(endpoint))
   }
 
-  #find({ tenant, name }: Endpoint): Entry<Rules> | undefined {
-    return this.#tenants.get(tenant)?.get(name)
-  }
-
-  #insert(entry: Entry<Rules>): void {
-    const { tenant, name } = entry.endpoint
-    const names = this.#tenants.get(tenant) ?? new Map<string, Entry<Rules>>()
-    this.#tenants.set(tenant, names.set(name, entry))
-  }
-
-  #delete({ endpoint: { tenant, name } }: Entry<Rules>): void {
-    const names = this.#tenants.get(tenant)
-    names?.delete(name)
-    if (names?.size === 0) this.#tenants.delete(tenant)
-  }
-
-  *#entries(): Generator<Entry<Rules>> {
-    for (const names of this.#tenants.values()) yield* names.values()
+  #find(endpoint: Endpoint): Entry<Rules> | undefined {
+    return this.#entries.get(endpoint)
   }
 
   #demand(entry: Entry<Rules>, upstream: Upstream, rules: Rules | undefined): void {
