@@ -43,7 +43,7 @@ export const CLUSTER_ERRORS: Readonly<Record<ClusterErrorCode, ClusterErrorInfo>
   CLUSTER_DATABASE_REFUSED: {
     what: 'the database refused the user, the password, the database name or a right',
     retryable: true,
-    hint: 'check `url`; the user has to own the schema or may create tables in it',
+    hint: 'check `url`; the user has to own the schema or be allowed to create tables in it',
   },
   CLUSTER_DATABASE_TOO_OLD: {
     what: 'the database is older than PostgreSQL 13',
@@ -58,12 +58,12 @@ export const CLUSTER_ERRORS: Readonly<Record<ClusterErrorCode, ClusterErrorInfo>
   CLUSTER_NODE_ID_TAKEN: {
     what: 'the row of this node belongs to another run of it, whose lease is not over',
     retryable: true,
-    hint: 'wait: it is a run before this one, or else a process with the same id, which takes over',
+    hint: 'wait until that lease is over; if another process uses the same `id`, give each its own',
   },
   CLUSTER_NODE_REPLACED: {
     what: 'another process joined with the same node id',
     retryable: false,
-    hint: 'give each process an `id` of its own',
+    hint: 'give each process its own `id`',
   },
   CLUSTER_OPTION_INVALID: {
     what: 'an option has a value out of its range',

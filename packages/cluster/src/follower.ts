@@ -1,20 +1,20 @@
 import type { Endpoint } from '@proj/tunnel/server'
 
-import { Wake } from './clock.ts'
-import { ClusterError, isClusterError } from './errors.ts'
 import type { ChangesPage, Engine, NodeState, RouteChange } from './engine/engine.ts'
+import { ClusterError, isClusterError } from './errors.ts'
 import type { ClusterNode, ClusterRoute, RouteFacts } from './model.ts'
 import type { ResolvedMembershipOptions } from './options.ts'
 import type { ClusterTable } from './table/cluster-table.ts'
+import { Wake } from './wake.ts'
 
 /** Another node, as far as it was read. */
 interface Followed {
   state: NodeState
-  /** When it was seen first, or its last renewal was, on the own clock. */
+  /** When it or its last renewal was first seen, on the own clock. */
   beatAt: number
   /** Set while it is in the table. */
   node: ClusterNode | undefined
-  /** Version up to which its routes were read; -1 before the first time. */
+  /** Version up to which its routes were read; -1 before they were read first. */
   known: number
 }
 

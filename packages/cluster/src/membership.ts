@@ -10,7 +10,7 @@ import type {
   Upstream,
 } from '@proj/tunnel/server'
 
-import { type Clock, Wake } from './clock.ts'
+import type { Clock } from './clock.ts'
 import {
   type Engine,
   MAX_NODE_ID_BYTES,
@@ -37,8 +37,13 @@ import {
   type WaitingClaim,
 } from './own-names.ts'
 import { ClusterTable } from './table/cluster-table.ts'
+import { Wake } from './wake.ts'
 
-/** `away`: the database does not answer; the node keeps what it has. `replaced` and `closed` are final. */
+/**
+ * `joining`: it has not joined yet. `joined`: its lease is renewed and all of its routes are stored. `away`: the
+ * database does not answer; the node keeps what it has. `replaced`: another process has joined with its id.
+ * `closed`: it was closed, or cannot use the database at all. The last two are final.
+ */
 export type MembershipState = 'joining' | 'joined' | 'away' | 'replaced' | 'closed'
 
 /** Events of a membership. */
@@ -128,7 +133,7 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
     })
   }
 
-  /** What it is at. */
+  /** Its state now; each change is an event. */
   get state(): MembershipState {
     return this.#state
   }
@@ -310,7 +315,6 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
         const waiting: WaitingClaim = {
           grant: (granted) => {
             end(() => resolve(this.#lease(granted)))
-            return true
           },
           refuse: (identity, since, isExclusive) => {
             end(() => resolve(this.#conflict(identity, since, isExclusive)))
@@ -477,7 +481,7 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
       if (!isSettled) break
       names.push(own)
     }
-    const removes = take(this.#own.removed.values(), maxPuts)
+    const removes = firstOf(this.#own.removed.values(), maxPuts)
     const batch: WriteBatch = {
       node: this.#self,
       head: this.#head,
@@ -684,8 +688,8 @@ class StartedMembership {
   }
 }
 
-/** The first ones of a set. */
-function take<T>(all: Iterable<T>, limit: number): T[] {
+/** The first values, at most `limit`. */
+function firstOf<T>(all: Iterable<T>, limit: number): T[] {
   const taken: T[] = []
   for (const one of all) {
     if (taken.length >= limit) break

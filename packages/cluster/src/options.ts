@@ -66,7 +66,7 @@ export interface MembershipOptions {
   readonly removalsMs?: number
   /** How long a node that is gone and a name without a route stay stored, ms. */
   readonly forgetMs?: number
-  /** Time and chance. Default: those of the system. */
+  /** Time and random numbers. Default: those of the system. */
   readonly clock?: Clock
 }
 

@@ -8,8 +8,8 @@ export type AnnouncedFacts = Omit<RouteFacts, 'identity' | 'exclusive' | 'peer'>
 
 /** A claim that waits for the database. */
 export interface WaitingClaim {
-  /** The name was granted; `false`: the claim is over already. */
-  grant(own: OwnName): boolean
+  /** The name was granted. */
+  grant(own: OwnName): void
   /** Another has it. */
   refuse(identity: string, since: number, isExclusive: boolean): void
 }

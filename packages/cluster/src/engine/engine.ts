@@ -66,7 +66,7 @@ export interface RoutePut {
   readonly endpoint: Endpoint
   /** The epoch under which the node has the name; 0: it claims it. */
   readonly epoch: number
-  /** Takes the name from whoever serves it: it is reserved for this identity. */
+  /** The name is reserved for this identity, which takes it from any other. */
   readonly isReserved: boolean
   readonly facts: RouteFacts
 }
@@ -134,7 +134,7 @@ export interface NodeState {
   readonly floor: number
   /** False while it is storing its routes after a join: what is stored is not all. */
   readonly isSettled: boolean
-  /** Whether it said that it leaves for good. */
+  /** Whether it has left: it is stopping, and its routes are removed. */
   readonly hasLeft: boolean
 }
 
