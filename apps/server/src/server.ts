@@ -275,12 +275,13 @@ export class Server {
    * that were accepted here are served to the end, agents connect to the other process.
    *
    * @param options.signal - ends the drain: what still runs then is destroyed.
-   * @param options.onClosed - called when this process accepts no connections any more.
+   * @param options.onClosed - called when this process accepts no connections any more; the agents are asked to move
+   *   when it has resolved.
    */
   leave(
     options: Pick<DrainTimes, 'longLivedMs'> & {
       readonly signal: AbortSignal
-      readonly onClosed: () => void
+      readonly onClosed: () => Promise<void>
     },
   ): Promise<void> {
     this.#ending ??= this.#leave(options)
@@ -336,7 +337,7 @@ export class Server {
     longLivedMs,
   }: Pick<DrainTimes, 'longLivedMs'> & {
     readonly signal: AbortSignal
-    readonly onClosed: () => void
+    readonly onClosed: () => Promise<void>
   }): Promise<void> {
     const { returning, upstream, inherited } = this.#parts
     using _ = this.#endLongLivedAfter(longLivedMs)
@@ -345,7 +346,7 @@ export class Server {
     for (const listeners of Object.values<Listeners>({ ...this.listeners })) {
       void listeners.close({ signal }).catch(() => {})
     }
-    onClosed()
+    await onClosed()
     // Kept-alive operators too. Idle connections stay: a request may be on its way.
     this.discourageKeepAlive(true)
     // Visitors of the other process wait meanwhile: as long as agents are here, they are not there.

@@ -207,7 +207,7 @@ export async function start(
   void authenticator.prepare()
   // It connects to every port, so the process before must not accept any more.
   await predecessor?.ready()
-  await cluster?.start(signals.stop, predecessor !== undefined)
+  await cluster?.start(signals.stop)
   await server.publicPorts.holdInherited()
   await announce(server, { stdout, json })
   const { gracePeriodMs, upgrade: limits } = settings
@@ -247,9 +247,12 @@ export async function start(
     drain: async ({ signal }) => {
       const isReplaced = successor !== undefined
       const times = drainTimes(settings, { isReplaced, isInterrupted: signals.isInterrupted() })
-      if (isReplaced) cluster?.handOver()
-      else cluster?.leave()
-      const onClosed = (): void => successor?.release()
+      if (!isReplaced) cluster?.leave()
+      // The successor joins when it is released: this process has left the cluster by then.
+      const onClosed = async (): Promise<void> => {
+        await cluster?.handOver()
+        successor?.release()
+      }
       if (isReplaced) await server.leave({ ...times, signal, onClosed })
       else await server.close({ ...times, signal })
     },

@@ -61,8 +61,8 @@ export interface ClusterOptions {
 const JOIN_WAIT_MS = 5_000
 
 /**
- * How long a process that takes over waits for the one before to leave, ms. A node that is still renewed is another
- * process with the same id, which ends the start.
+ * How long a process that is replaced waits until the database knows that it has left, ms. It writes nothing from then
+ * on, so its successor can join even if the database has not answered.
  */
 const HAND_OVER_MS = 1_000
 
@@ -207,12 +207,10 @@ export class Cluster implements ClusterMember, AsyncDisposable {
   /**
    * Joins the cluster, and goes on without it while the database is away.
    *
-   * @param isSuccessor - whether another process was this node until now: it leaves first.
    * @throws {UserError} exit code 2 when this program cannot use the database at all.
    */
-  async start(signal: AbortSignal, isSuccessor = false): Promise<void> {
+  async start(signal: AbortSignal): Promise<void> {
     const { logger } = this.#options
-    if (isSuccessor) await delay(HAND_OVER_MS, undefined, { signal }).catch(() => {})
     const waited = AbortSignal.any([signal, AbortSignal.timeout(JOIN_WAIT_MS)])
     try {
       await this.#membership.start(waited)
@@ -240,10 +238,15 @@ export class Cluster implements ClusterMember, AsyncDisposable {
   /**
    * Leaves for another process that is this node from now on and has the cluster port. Streams from other nodes to
    * the agents of this process finish.
+   *
+   * @returns when the other process can join: this one writes nothing to the database any more.
    */
-  handOver(): void {
+  async handOver(): Promise<void> {
     void this.#listeners.close().catch(() => {})
-    void this.#membership.close()
+    const over = new AbortController()
+    const late = delay(HAND_OVER_MS, undefined, { signal: over.signal }).catch(() => {})
+    await Promise.race([this.#membership.close(), late])
+    over.abort()
   }
 
   /** Leaves the cluster. Never rejects. */

@@ -36,8 +36,12 @@ export class Attempts {
   #busy: Upstream | undefined
   #isFull = false
   #busyUntilMs: number | undefined
-  /** No session serves the endpoint any more. */
+  /** No session serves the endpoint any more, or none of the nodes that this one knows of takes the request. */
   #isAbsent = false
+  /** Whether it failed last because a node, or its agent, was not there any more. */
+  #isStale = true
+  /** Whether the last search found no session, and not for a quota. */
+  #isUntaken = false
   #hasWaited = false
 
   constructor(proxy: ProxyContext, route: Route, method: string) {
@@ -90,7 +94,9 @@ export class Attempts {
     owner: StreamOwner | undefined,
     isFresh: boolean,
   ): UpstreamStream | undefined {
-    return this.#open(sink, isFresh, owner, undefined)
+    const stream = this.#open(sink, isFresh, owner, undefined)
+    this.#isAbsent = stream === undefined && this.#isLostElsewhere
+    return stream
   }
 
   /**
@@ -105,6 +111,7 @@ export class Attempts {
     reason: ResetReason | undefined,
   ): UpstreamStream | undefined {
     this.#failure = reason === undefined ? PROXY_ERRORS.serviceClosed : errorForReset(reason)
+    this.#isStale = reason === 'notHere' || reason === 'upstreamLost' || reason === 'draining'
     if (reason !== undefined && !failed.reused) this.#tried = withOne(this.#tried, failed.upstream)
     this.#failures += 1
     if (this.#failures >= MAX_ATTEMPTS) this.#sent = undefined
@@ -116,8 +123,17 @@ export class Attempts {
     this.#busy = undefined
     const stream = this.#repeat(sink, this.#tried)
     const isPossible = stream === undefined && this.#sent !== undefined
-    this.#isAbsent = isPossible && this.#proxy.registry.count(this.#route.endpoint) === 0
+    const { registry } = this.#proxy
+    const { endpoint } = this.#route
+    this.#isAbsent = isPossible && (registry.count(endpoint) === 0 || this.#isLostElsewhere)
     return stream
+  }
+
+  /** Whether the nodes that serve the endpoint, as far as this one knows, have lost it or cannot be reached. */
+  get #isLostElsewhere(): boolean {
+    return (
+      this.#isStale && this.#isUntaken && this.#proxy.registry.isElsewhere(this.#route.endpoint)
+    )
   }
 
   /**
@@ -142,7 +158,8 @@ export class Attempts {
     if (this.#busy === undefined) {
       if (!this.#isAbsent || this.#hasWaited) return undefined
       this.#hasWaited = true
-      return waits.whenServed(this.#route.endpoint, signal)
+      this.#tried = undefined // what is served then is to be seen then
+      return waits.whenServed(this.#route.endpoint, signal, this.#isLostElsewhere)
     }
     this.#busyUntilMs ??= waits.busyUntil()
     const { endpoint } = this.#route
@@ -182,14 +199,19 @@ export class Attempts {
     const isFirst = this.#isFirst
     this.#isFirst = false
     this.#busy = undefined
+    this.#isUntaken = false
     const { registry, pool } = this.#proxy
     const { endpoint, rules, forward } = this.#route
     // Time has passed since the visitor was checked: an agent that came meanwhile may have other rules.
     if (!isFirst && !areEqualRules(registry.rules(endpoint), rules)) return undefined
     let passed = except
+    let isOverQuota = false
     for (;;) {
       const upstream = registry.pickHttp(endpoint, passed, forward.visitor)
-      if (upstream === undefined) return undefined
+      if (upstream === undefined) {
+        this.#isUntaken = !isOverQuota && !registry.isTcpOnly(endpoint)
+        return undefined
+      }
       const once = this.#isOnce
       const isNew = isFresh || registry.isDown(endpoint, upstream)
       const idle = isNew ? undefined : pool.take(upstream, endpoint.name, owner, once)
@@ -201,6 +223,7 @@ export class Attempts {
       const reached = registry.reachedQuota(upstream, endpoint, this.#source)
       if (reached !== undefined) {
         this.#failure = reached === 'source' ? PROXY_ERRORS.sourceQuota : PROXY_ERRORS.endpointQuota
+        isOverQuota = true
         passed = withOne(passed, upstream)
         continue
       }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 
-import { MemoryDatabase, MemoryEngine } from '@proj/cluster'
+import { type Engine, MemoryDatabase, MemoryEngine } from '@proj/cluster'
 import { Agent, forward } from '@proj/tunnel'
 import { freePorts } from '@proj/testkit/free-ports'
 import { listening } from '@proj/testkit/listening'
@@ -46,6 +46,8 @@ async function startNode(
   more: {
     readonly publicPorts?: PublicPortOptions
     readonly rebalance?: RebalanceOptions
+    readonly engine?: Engine
+    readonly boot?: string
   } = {},
 ): Promise<Node> {
   const logger = new RecordingLogger()
@@ -53,12 +55,12 @@ async function startNode(
   const cluster = await Cluster.open({
     settings: SETTINGS,
     rebalance: more.rebalance ?? { threshold: 0, shedRate: 0.005, minConns: 50 },
-    identity: { id, boot: `boot-${id}` },
+    identity: { id, boot: more.boot ?? `boot-${id}` },
     version: '1.2.3',
     reservations: store.reservations,
     nameRetryAfterMs: 100,
     logger,
-    engine: new MemoryEngine(database),
+    engine: more.engine ?? new MemoryEngine(database),
   })
   const at = { at: '127.0.0.1:0' }
   const server = await Server.start({
@@ -68,7 +70,7 @@ async function startNode(
     cluster,
     store,
     software: 'adit-server/1.2.3',
-    waits: { startWaitMs: 0 },
+    waits: { startWaitMs: 0, absentWaitMs: 60_000 },
     publicPorts: more.publicPorts ?? {},
     logger,
   })
@@ -212,3 +214,84 @@ test('a node that has stopped is forgotten at once, and says so before', async (
   await until(async () => !(await admin(b, '/status/cluster/nodes')).includes('"id":"a"'))
   expect(b.logger.find('node has gone')).toMatchObject([{ level: 'info' }])
 })
+
+/** The engine of a node that reads nothing while it is told so, as if hints were lost and polls slow. */
+class PausedEngine extends MemoryEngine {
+  #paused: Promise<void> | undefined
+  resume = (): void => {}
+
+  pause(): void {
+    this.#paused = new Promise((resolve) => (this.resume = resolve))
+  }
+
+  override async nodes(...args: Parameters<Engine['nodes']>): ReturnType<Engine['nodes']> {
+    await this.#paused
+    return await super.nodes(...args)
+  }
+
+  override async changes(...args: Parameters<Engine['changes']>): ReturnType<Engine['changes']> {
+    await this.#paused
+    return await super.changes(...args)
+  }
+}
+
+async function publish(node: Node, options: Parameters<typeof forward>[2]): Promise<Agent> {
+  const agent = agentOf(node)
+  await forward(agent, 'web', options).ready()
+  return agent
+}
+
+test('visitors wait whose node does not know yet that the agents have left the other one', async () => {
+  const database = new MemoryDatabase()
+  const engine = new PausedEngine(database)
+  const [a, b] = [await startNode(database, 'a'), await startNode(database, 'b', { engine })]
+  const web = { kind: 'http', service: await service(served('hello')) } as const
+  const agent = await publish(a, web)
+  await until(async () => (await visit(b)) === '200 hello')
+  engine.pause()
+  await agent.close()
+  const visitors = [visit(b), visit(b)]
+  await until(async () => /^adit_cluster_hops_refused_total 2$/m.test(await admin(a, '/metrics')))
+  await publish(a, web)
+  engine.resume()
+  expect(await Promise.all(visitors)).toEqual(['200 hello', '200 hello'])
+})
+
+test('so do connections to a public port', async () => {
+  const range = await freePorts(1)
+  const database = new MemoryDatabase()
+  const engine = new PausedEngine(database)
+  const ports = { ranges: [range], holdMs: 60_000 }
+  const a = await startNode(database, 'a', { publicPorts: { ...ports, hosts: ['127.0.0.1'] } })
+  const b = { publicPorts: { ...ports, hosts: ['127.0.0.2'] }, engine }
+  await startNode(database, 'b', b)
+  const target = await service((one) => one.end('bytes'))
+  const tcp = { kind: 'tcp', publicPort: range.first, service: target } as const
+  const agent = await publish(a, tcp)
+  const read = async (): Promise<string> => {
+    const visitor = connect({ host: '127.0.0.2', port: range.first })
+    visitor.on('error', () => {}) // nothing was read then
+    return await text(visitor).catch(() => '')
+  }
+  await until(async () => (await read()) === 'bytes')
+  engine.pause()
+  await agent.close()
+  const reading = read()
+  await until(async () => /^adit_cluster_hops_refused_total 1$/m.test(await admin(a, '/metrics')))
+  await publish(a, tcp)
+  engine.resume()
+  expect(await reading).toBe('bytes')
+})
+
+test('a process that is replaced has left when its successor joins', async () => {
+  const database = new MemoryDatabase()
+  const [a, b] = [await startNode(database, 'a'), await startNode(database, 'b')]
+  await until(async () => (await admin(b, '/status/cluster/nodes')).includes('"boot":"boot-a"'))
+  await a.cluster.handOver()
+  expect(database.nodes.get('a')).toMatchObject({ hasLeft: true })
+  await startNode(database, 'a', { boot: 'successor' })
+  await until(async () => (await admin(b, '/status/cluster/nodes')).includes('"boot":"successor"'))
+  expect(a.logger.find(REPLACED)).toEqual([])
+})
+
+const REPLACED = 'another process has joined as this node: the others do not see this one any more'

@@ -113,6 +113,7 @@ describe('a visitor whose agent is at another node', () => {
   test('is told that no agent is there when its node is', async () => {
     await using fixture = await tunnel({
       hop: true,
+      waits: { absentWaitMs: 1 }, // its agents might come to another node
       http: (_, response) => void response.end('far'),
     })
     await fixture.nodes?.links[1].close(AbortSignal.abort())

@@ -1,6 +1,8 @@
 // Three nodes as real processes, a real PostgreSQL and agents: what visitors see when a node is killed, when the
 // database is away, and when all nodes are replaced one after the other.
+import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
+import { join } from 'node:path'
 import { postgresMissing, PostgresServer } from '@proj/testkit/postgres-server'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
@@ -26,6 +28,7 @@ async function startNode(
   id: string,
   database: string,
   again?: { readonly dataDir: string; readonly ports: ServerPorts },
+  more: readonly string[] = [],
 ): Promise<Node> {
   const folder = again === undefined ? temporaryDirectory() : undefined
   if (folder !== undefined) onTestFinished(() => folder[Symbol.dispose]())
@@ -35,9 +38,36 @@ async function startNode(
   const binds = { proxy: at(proxy), upstream: at(upstream), admin: at(admin), cluster: at(0) }
   const args = Object.entries(binds).flatMap(([name, host]) => [`--${name}.bind-addr`, host])
   args.push('--data-dir', dataDir, '--cluster.node-id', id, '--cluster.lease', LEASE)
-  args.push('--drain.delay', '1s', '--json')
+  args.push('--drain.delay', '1s', '--json', ...more)
   const process = aditServer(args, { env: { ADIT_CLUSTER_DATABASE_URL: database } })
   return { process, id, dataDir, ports: portsOf(await process.event('ready')) }
+}
+
+/** A step takes longer on a busy machine than visitors wait by default: that costs time, never a request. */
+const PATIENT = [
+  ['--upstream.absent-wait', '60s'],
+  ['--proxy.first-byte-timeout', '2m'],
+  ['--upgrade.timeout', '2m'],
+  ['--upgrade.delay', '0s'],
+].flat()
+
+/** Ends the process that has the data directory of a node last, before the end of the first one is waited for. */
+function endLast({ dataDir }: Node): void {
+  onTestFinished(() => {
+    const holder = readFileSync(join(dataDir, 'adit.holder'), 'utf8')
+    const { pid } = JSON.parse(holder) as { readonly pid: number }
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // it has ended
+    }
+  })
+}
+
+/** Which run of a node another one sees. */
+async function bootOf(node: RunningServer, id: string): Promise<string | undefined> {
+  const nodes = ((await page(node, '/status/cluster/nodes')) ?? []) as readonly NodeLine[]
+  return nodes.find((one) => one.id === id)?.boot
 }
 
 /** An agent of some nodes for the endpoint `web`, or another one. */
@@ -63,6 +93,7 @@ interface NodeLine {
   readonly id: string
   readonly status: string
   readonly endpoints: number
+  readonly boot: string
 }
 
 /** Nodes that a node sees as active, with the endpoints on each. */
@@ -230,6 +261,33 @@ describe.skipIf(why !== undefined)(`three nodes${why === undefined ? '' : ` (${w
       const { failed, sent } = await visits.stop()
       expectNone(failed, nodes)
       expect(sent).toBeGreaterThan(20)
+    },
+  )
+
+  test(
+    'are upgraded in place without a failed request of visitors of the others',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const database = await postgres.createDatabase()
+      const start = async (id: string): Promise<Node> =>
+        await startNode(id, database, undefined, PATIENT)
+      const [a, b] = [await start('a'), await start('b')]
+      endLast(a)
+      const service = await httpService((_, response) => response.end('served'))
+      await startPublisher(service.port, [a])
+      await untilEach([a, b], (seen) => seen['a'] === 1 && 'b' in seen)
+      const visits = visitAll(() => [b, b], 5)
+      await until(() => visits.outcome.sent > 20)
+      const before = await bootOf(b, 'a')
+      const command = aditServer(['upgrade', '--upgrade.timeout', '2m', '--data-dir', a.dataDir])
+      expect(await command.exited).toMatchObject({ code: 0 })
+      const isNew = (boot: string | undefined): boolean => boot !== undefined && boot !== before
+      await until(async () => isNew(await bootOf(b, 'a')), { timeoutMs: 60_000 })
+      await untilEach([b], (seen) => seen['a'] === 1)
+      const { sent } = visits.outcome
+      await until(() => visits.outcome.sent > sent + 50, { timeoutMs: 60_000 })
+      expectNone((await visits.stop()).failed, [a, b])
+      expect(a.process.stderr).not.toContain('another process has joined as this node')
     },
   )
 })

@@ -108,7 +108,8 @@ function openWatched(
   const { registry, endpoint } = wanted
   const result = tryConnection(wanted)
   if (result instanceof TcpConnection || isFinal(result)) return result
-  if (result === 'noUpstream' && !isHeld && !registry.waits.expects(endpoint)) return result
+  const isAwaited = isHeld || registry.waits.expects(endpoint) || registry.isElsewhere(endpoint)
+  if (result === 'noUpstream' && !isAwaited) return result
   return waitAndOpen(wanted, isHeld, result)
 }
 
@@ -129,7 +130,7 @@ async function waitAndOpen(
     const isAbsent = result === 'noUpstream'
     const wait =
       result === 'noUpstream'
-        ? hasWaited || waits.whenServed(endpoint, signal, isHeld)
+        ? hasWaited || waits.whenServed(endpoint, signal, isHeld || registry.isElsewhere(endpoint))
         : waits.whenRoom(result.upstream, endpoint, visitor.remoteAddress, busyUntilMs, signal)
     hasWaited ||= isAbsent
     const mayTry = wait instanceof Promise && (await wait) !== false

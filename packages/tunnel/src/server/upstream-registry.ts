@@ -614,6 +614,15 @@ export class UpstreamRegistry<
     return this.#routes(endpoint).reduce((sum, { sessions }) => sum + sessions, local)
   }
 
+  /**
+   * Whether an endpoint is served by other nodes alone. A node may have lost its agents, or be gone, before this one
+   * knows it: a visitor whom none of them takes waits for what has become of them.
+   */
+  isElsewhere(endpoint: Endpoint): boolean {
+    if (this.#remote === undefined || this.#find(endpoint) !== undefined) return false
+    return this.#routes(endpoint).length > 0
+  }
+
   /** Number of sessions of this node that serve an endpoint. */
   countLocal(endpoint: Endpoint): number {
     const agents = this.#find(endpoint)?.agents ?? []
