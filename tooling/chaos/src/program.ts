@@ -66,6 +66,11 @@ export class Program {
     return this.#successor ?? this.#current.pid
   }
 
+  /** Whether it was started and not ended since. */
+  get isRunning(): boolean {
+    return this.#process !== undefined && !this.#ended.has(this.#process)
+  }
+
   /** Another process has taken over; it writes to the same outputs. */
   replaced(pid: number): void {
     this.#successor = pid

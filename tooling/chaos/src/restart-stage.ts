@@ -15,6 +15,7 @@ import {
   SERVER_PORTS,
   startBalancer,
 } from '@proj/testkit/load-balancers'
+import { PostgresServer } from '@proj/testkit/postgres-server'
 import { spawned } from '@proj/testkit/spawned'
 import { CountingService } from '@proj/testkit/steady-load'
 import { until } from '@proj/testkit/until'
@@ -26,7 +27,9 @@ import { AGENT, SERVER } from './stage.ts'
 export interface RestartStageOptions {
   /** Servers. Default 1. */
   readonly servers?: number
-  /** Agents, each of them connected with all servers. Default 1. */
+  /** The servers are nodes of a cluster, on a real PostgreSQL. */
+  readonly isCluster?: boolean
+  /** Agents, each of them connected with all servers; in a cluster with the last two. Default 1. */
   readonly agents?: number
   /** What stands in front of the servers. Default: nothing. */
   readonly balancer?: BalancerName
@@ -40,6 +43,10 @@ export interface RestartStageOptions {
 
 /** Name of the endpoint. */
 const ENDPOINT = 'web'
+/** Port of a node for the other nodes. */
+const CLUSTER_PORT = 8003
+/** Nodes of a cluster that have agents; visitors of the others cross a link. */
+const NODES_WITH_AGENTS = 2
 const LISTENERS = ['proxy', 'upstream', 'admin'] as const
 
 /** Longest wait for something that a busy machine delays. */
@@ -60,6 +67,8 @@ export class RestartStage implements AsyncDisposable {
   readonly #printers: NetServer[] = []
   #held: Readonly<Record<(typeof LISTENERS)[number], HeldSocket>> | undefined
   #servicePort = 0
+  #database: PostgresServer | undefined
+  #databaseUrl = ''
   #balancer: Balancer | undefined
   /** Ports of the local addresses of the desk. */
   deskPorts: readonly number[] = []
@@ -96,6 +105,12 @@ export class RestartStage implements AsyncDisposable {
     return [...this.servers, ...this.agents, ...(this.#hasPrinters ? [this.office, this.desk] : [])]
   }
 
+  /** The database of the cluster. */
+  get database(): PostgresServer {
+    if (this.#database === undefined) throw new Error('the scenario is not one of a cluster')
+    return this.#database
+  }
+
   /** What the load balancer has written. */
   get balancerLog(): string {
     return this.#balancer?.process.stderr ?? ''
@@ -115,6 +130,10 @@ export class RestartStage implements AsyncDisposable {
     if (hasHeldSockets) {
       this.#held = { proxy: heldSocket(), upstream: heldSocket(), admin: heldSocket() }
     }
+    if (this.#options.isCluster === true) {
+      this.#database = await PostgresServer.start()
+      this.#databaseUrl = await this.#database.createDatabase()
+    }
     for (const server of this.servers) await server.start()
     for (const agent of this.agents) await agent.start()
     for (let at = 0; at < this.servers.length && this.agents.length > 0; at += 1) {
@@ -125,8 +144,12 @@ export class RestartStage implements AsyncDisposable {
     return this
   }
 
-  /** Waits until a server has an agent. */
+  /** Waits until a server has an agent; in a cluster, until the server is a node that others see. */
   async served(at: number): Promise<void> {
+    if (this.#options.isCluster === true) {
+      await this.#seen(at)
+      return
+    }
     await until(
       async () => {
         const { [ENDPOINT]: sessions = 0 } = await this.#page<Record<string, number>>(at)
@@ -134,6 +157,22 @@ export class RestartStage implements AsyncDisposable {
       },
       { timeoutMs: PATIENCE_MS, pollMs: 50, what: `an agent of server ${at + 1}` },
     )
+  }
+
+  /** Waits until each node that runs sees a node, and routes of agents. */
+  async #seen(at: number): Promise<void> {
+    for (const [other, { isRunning }] of this.servers.entries()) {
+      if (!isRunning) continue
+      await until(
+        async () => {
+          const nodes = await this.#page<readonly NodeLine[]>(other, '/status/cluster/nodes')
+          const active = nodes.filter(({ status }) => status === 'active')
+          const isThere = active.some(({ id }) => id === nodeId(at))
+          return isThere && active.some(({ endpoints }) => endpoints > 0)
+        },
+        { timeoutMs: PATIENCE_MS, pollMs: 50, what: `node ${at + 1} and an agent` },
+      )
+    }
   }
 
   /** Upgrades a server in place. @returns the process before. */
@@ -170,6 +209,7 @@ export class RestartStage implements AsyncDisposable {
     for (const program of this.programs.toReversed()) await program.dispose()
     for (const printer of this.#printers) printer.close()
     this.service.close()
+    await this.#database?.[Symbol.asyncDispose]()
   }
 
   get #hasPrinters(): boolean {
@@ -206,13 +246,20 @@ export class RestartStage implements AsyncDisposable {
       ...(this.#options.serverArgs ?? []),
       '--json',
     ]
+    if (this.#databaseUrl !== '') {
+      line.push(`--cluster.node-id=${nodeId(at)}`)
+      line.push(`--cluster.bind-addr=${this.#addressOf(at)}:${CLUSTER_PORT}`)
+      return { line, env: { ADIT_CLUSTER_DATABASE_URL: this.#databaseUrl } }
+    }
     if (held === undefined) return { line }
     const env = { LISTEN_FDS: String(LISTENERS.length), LISTEN_FDNAMES: LISTENERS.join(':') }
     return { line, env, descriptors: LISTENERS.map((name) => held[name].fd) }
   }
 
   #connectArgs(port: 'upstream' | 'proxy' = 'upstream'): string[] {
-    const urls = this.servers.map((_, at) => {
+    const first = this.#options.isCluster === true ? this.servers.length - NODES_WITH_AGENTS : 0
+    const urls = this.servers.slice(first).map((_, index) => {
+      const at = first + index
       const held = this.#held?.[port]
       return held === undefined
         ? `--connect.url=http://${this.#addressOf(at)}:${SERVER_PORTS[port]}`
@@ -263,10 +310,9 @@ export class RestartStage implements AsyncDisposable {
     return `${this.#network}.${at + 1}`
   }
 
-  async #page<T>(at: number): Promise<T> {
+  async #page<T>(at: number, path = '/status/upstream/endpoints'): Promise<T> {
     const host = this.#held === undefined ? this.#addressOf(at) : '127.0.0.1'
     const port = this.#held?.admin.port ?? SERVER_PORTS.admin
-    const path = '/status/upstream/endpoints'
     return await new Promise((resolve, reject) => {
       get({ host, port, path, agent: false }, (response) => {
         let text = ''
@@ -296,6 +342,16 @@ async function startPrinter(): Promise<NetServer> {
   printer.listen(0, '127.0.0.1')
   await once(printer, 'listening')
   return printer
+}
+
+interface NodeLine {
+  readonly id: string
+  readonly status: string
+  readonly endpoints: number
+}
+
+function nodeId(at: number): string {
+  return `node-${at + 1}`
 }
 
 function isAlive(pid: number): boolean {

@@ -1,6 +1,13 @@
 // Every scenario, in the order in which they run.
 import type { RestartScenario } from '../restart-scenario.ts'
 import type { Scenario } from '../scenario.ts'
+import {
+  CLUSTER_DATABASE,
+  CLUSTER_FREEZE_NODE,
+  CLUSTER_KILL_NODE,
+  CLUSTER_ROLLING_HAPROXY,
+  CLUSTER_ROLLING_NGINX,
+} from './clusters.ts'
 import { KEEP_ALIVE_RACE, OVERLOAD, SLOW_BODIES_OF_ONE, SLOW_PEERS } from './crowds.ts'
 import { CUT, FREEZE_LINK, SLOW_LINE } from './links.ts'
 import {
@@ -50,4 +57,9 @@ export const SCENARIOS: readonly (Scenario | RestartScenario)[] = [
   ROLLING_CADDY,
   KILL_ONE_OF_TWO,
   PRINTERS,
+  CLUSTER_ROLLING_NGINX,
+  CLUSTER_ROLLING_HAPROXY,
+  CLUSTER_KILL_NODE,
+  CLUSTER_FREEZE_NODE,
+  CLUSTER_DATABASE,
 ]

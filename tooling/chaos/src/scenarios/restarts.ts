@@ -127,7 +127,8 @@ export const KILL_ONE_OF_TWO: RestartScenario = {
 /** Errors less than so many ms apart are of one kill. */
 const ONE_ROW_MS = 1500
 
-function longestRow(times: readonly number[]): number {
+/** The longest time from the first to the last error of one row, ms. */
+export function longestRow(times: readonly number[]): number {
   const sorted = times.toSorted((a, b) => a - b)
   let longest = 0
   let from = sorted[0] ?? 0
