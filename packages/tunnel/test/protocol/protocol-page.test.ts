@@ -46,6 +46,7 @@ const SAMPLES: Record<ControlMessage['type'], ControlMessage> = {
     exclusive: true,
     reuse: 'never',
     strictness: 'strict',
+    weight: 2,
   },
   registered: {
     type: 'registered',
