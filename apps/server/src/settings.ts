@@ -31,7 +31,7 @@ import {
   clusterFitsTogether,
   REBALANCE_SETTINGS,
 } from './cluster/cluster-settings.ts'
-import { PROXY_PROTOCOL_FROM } from './behind-balancers.ts'
+import { PROXY_PROTOCOL_FROM } from './proxy-protocol.ts'
 import {
   ENDPOINT_LIMIT_SETTINGS,
   limitProblems,

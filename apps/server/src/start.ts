@@ -28,7 +28,7 @@ import {
 import { limitRules } from './endpoint-limits/endpoint-limit-settings.ts'
 import { type ConnectionShares, perSource } from './connection-budget.ts'
 import { readDescriptorLimit, shareDescriptors } from './descriptors.ts'
-import { proxyProtocol } from './behind-balancers.ts'
+import { proxyProtocol } from './proxy-protocol.ts'
 import { openAccessLog } from './access-log/access-log-settings.ts'
 import { announce } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'

@@ -14,7 +14,7 @@ import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { parseAddressBlock } from '@proj/config/address'
 import { expect, onTestFinished, test } from 'vitest'
 
-import { proxyProtocol } from '../src/behind-balancers.ts'
+import { proxyProtocol } from '../src/proxy-protocol.ts'
 import { TlsFront } from '../src/tls/tls-front.ts'
 import { readTlsMaterial } from '../src/tls/tls-material.ts'
 import { request, startServer, tunnel } from './tunnel-fixture.ts'

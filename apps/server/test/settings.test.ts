@@ -23,6 +23,7 @@ test.for([
   ['cluster: { tls: { key: a.pem } }', 'cluster.tls.cert is not set'],
   ['cluster: { database_url: "postgres://h/d", bind_addr: ":8001" }', 'upstream.bind_addr'],
   ['cluster: { lease: 1s }', 'at least 3s'],
+  ['cluster: { advertise_addr: "unix:/run/node" }', 'cannot connect to a unix socket'],
   ['proxy: { base_domain: [a.example, "b c"] }', 'b c is no domain'],
   ['proxy: { base_domain: "*.a.example" }', 'is no domain'],
   ['domains: [{ domain: "https://a.example", endpoint: a }]', 'https://a.example is no domain'],

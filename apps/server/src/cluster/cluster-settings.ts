@@ -50,7 +50,7 @@ export const CLUSTER_SETTINGS = {
   leaseMs: setting(duration({ min: '3s', max: '5m' }), {
     default: '10s',
     description:
-      'How long a node that does not renew its entry in the database counts as present. It is renewed three times as often.',
+      'How long a node counts as present after it renewed its entry in the database; it renews it three times in this time. The same on all nodes.',
   }),
   staleAfterMs: setting(duration({ min: '10s' }), {
     default: '15m',
@@ -81,8 +81,13 @@ export type ClusterSettings = Resolved<typeof CLUSTER_SETTINGS>
 
 /** A rule for `defineSettings`: what can be checked without the database. */
 export function* clusterFitsTogether({
+  advertiseAddr,
   tls: { cert, key },
-}: Pick<ClusterSettings, 'tls'>): Generator<RuleProblem> {
+}: Pick<ClusterSettings, 'advertiseAddr' | 'tls'>): Generator<RuleProblem> {
+  if (advertiseAddr?.kind === 'unix') {
+    const message = 'other nodes cannot connect to a unix socket: give a host and a port'
+    yield { key: 'cluster.advertise_addr', message }
+  }
   if ((cert === undefined) === (key === undefined)) return
   const [has, lacks] = cert === undefined ? ['key', 'cert'] : ['cert', 'key']
   const message = `a certificate needs its key: cluster.tls.${lacks} is not set`

@@ -5,7 +5,7 @@ import type { Endpoint } from '@proj/tunnel/server'
 import type { NodeIdentity } from './node-identity.ts'
 
 /** What is known of the database. */
-export interface EngineHealth {
+export interface DatabaseHealth {
   /** Whether its last answer was no failure. */
   readonly isReachable: boolean
   /** How old what this node knows of the others is, ms. */
@@ -46,7 +46,7 @@ export interface ClusterView {
   /** How many these are. */
   readonly size: number
   /** Undefined: there is no database. */
-  health(): EngineHealth | undefined
+  health(): DatabaseHealth | undefined
   links(): LinkCounts
   /**
    * Reads an admin page of another node.

@@ -31,7 +31,7 @@ import { advertisedAddress } from './advertised-address.ts'
 import { ClusterPorts, PORTS_TENANT } from './cluster-ports.ts'
 import type { ClusterMember, ClusterParts } from './cluster-member.ts'
 import type { ClusterSettings } from './cluster-settings.ts'
-import type { ClusterView, EngineHealth, LinkCounts } from './cluster-view.ts'
+import type { ClusterView, DatabaseHealth, LinkCounts } from './cluster-view.ts'
 import type { NodeIdentity } from './node-identity.ts'
 import { Rebalancer, type RebalanceOptions } from './rebalance.ts'
 
@@ -282,15 +282,15 @@ export class Cluster implements ClusterMember, AsyncDisposable {
   #logChanges(): void {
     const { logger } = this.#options
     const membership = this.#membership
-    let isKnown = new Set<string>()
+    const known = new Set<string>()
     membership.table.on('node', ({ id, boot, address, version, isLeaving }, isPresent) => {
       const key = `${id} ${boot}`
-      const fields = { peer: id, peerBoot: boot, address, version }
+      const fields = { node: id, nodeBoot: boot, address, version }
       if (!isPresent) {
-        isKnown.delete(key)
+        known.delete(key)
         logger[isLeaving ? 'info' : 'warn'](fields, 'node has gone')
-      } else if (!isKnown.has(key)) {
-        isKnown = new Set([...isKnown, key])
+      } else if (!known.has(key)) {
+        known.add(key)
         logger.info(fields, 'node has come')
       }
     })
@@ -335,7 +335,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
       get size() {
         return table.size - portClaims.countElsewhere
       },
-      health: (): EngineHealth => ({
+      health: (): DatabaseHealth => ({
         isReachable: membership.state === 'joined',
         lagMs: membership.readAgeMs,
         leaseAgeMs: membership.leaseAgeMs,

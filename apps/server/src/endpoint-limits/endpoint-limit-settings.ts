@@ -41,7 +41,7 @@ export function limitRules(
   )
 }
 
-/** A rule for `defineSettings`: a rate of nothing would let no one in. */
+/** A rule for `defineSettings`: a rate of 0 admits no visitor. */
 export function* limitProblems(
   key: string,
   limits: Readonly<Record<'rate' | 'ratePerVisitor', Rate | undefined>>,

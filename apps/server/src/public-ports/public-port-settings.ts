@@ -3,7 +3,7 @@ import { isLoopback } from '@proj/config/address'
 import { bindHost, list, oneOf, portRange, type Resolved, setting } from '@proj/config'
 
 import { hintFor } from '../auth/safe-binds.ts'
-import { PROXY_PROTOCOL_FROM } from '../behind-balancers.ts'
+import { PROXY_PROTOCOL_FROM } from '../proxy-protocol.ts'
 import { perSource } from '../connection-budget.ts'
 import { durationLimit, integerLimit } from '../limits.ts'
 import {

@@ -1,7 +1,7 @@
 import type { Endpoint } from '@proj/tunnel/server'
 
 import type { SqlRow } from './database.ts'
-import type { Changed, DurableClass } from './durable-class.ts'
+import type { Changed, SharedTables } from './shared-tables.ts'
 import type { Query } from './postgres.ts'
 import {
   type Reservation,
@@ -16,7 +16,7 @@ import { reservationOf, type SqliteReservationStore } from './sqlite-reservation
 /** What the reserved names of a cluster are made of. */
 export interface ClusterReservationStoreOptions {
   /** Makes the changes, alone with the table. */
-  readonly shared: DurableClass
+  readonly shared: SharedTables
   /** The copy in the file of this server. */
   readonly copy: SqliteReservationStore
   /** Default: RESERVATION_LIMITS. */
@@ -25,7 +25,7 @@ export interface ClusterReservationStoreOptions {
 
 /** Names that are reserved in a cluster: changed in its database, read from the copy of this server. */
 export class ClusterReservationStore implements ReservationStore {
-  readonly #shared: DurableClass
+  readonly #shared: SharedTables
   readonly #copy: SqliteReservationStore
   readonly #limits: Required<ReservationLimits>
 

@@ -17,7 +17,7 @@ import { copyToFile } from './copy-store.ts'
 import { dataDirectory, prepareDataDirectory } from './data-directory.ts'
 import { Database, IN_MEMORY } from './database.ts'
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
-import { DurableClass } from './durable-class.ts'
+import { SharedTables } from './shared-tables.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { Postgres } from './postgres.ts'
 import type { ReservationLimits } from './reservation-store.ts'
@@ -125,7 +125,7 @@ class ClusterStore implements Store {
   readonly audit: MirroredAuditLog
   readonly served: SqliteServedEndpoints
   readonly #parts: ClusterStoreParts
-  readonly #shared: DurableClass
+  readonly #shared: SharedTables
   readonly #copy: SqliteTokenStore
   readonly #audit: ClusterAuditLog
   #timer: NodeJS.Timeout | undefined
@@ -137,7 +137,7 @@ class ClusterStore implements Store {
     this.#parts = parts
     const copy = new SqliteTokenStore(database)
     this.#copy = copy
-    this.#shared = new DurableClass({
+    this.#shared = new SharedTables({
       postgres,
       mirror: new ClusterMirror(database),
       logger,
@@ -159,7 +159,7 @@ class ClusterStore implements Store {
   /** Reads the database for the first time. @throws {StoreError} */
   async read(): Promise<void> {
     await this.#shared.look()
-    this.tokens.know()
+    this.tokens.noteRead()
   }
 
   /**
@@ -259,13 +259,16 @@ function memory(): Database {
   return Database.open(IN_MEMORY, { migrations: MIGRATIONS })
 }
 
-/** Opens the file with the copy. One that is damaged is made anew: the database has everything. */
+/** Opens the file with the copy. One that is damaged is made again: the database has everything. */
 function openCopy(file: string, logger: Logger): Database {
   try {
     return Database.open(file, { migrations: MIGRATIONS })
   } catch (error) {
     if (!isStoreError(error, 'STORE_CORRUPT')) throw error
-    logger.error({ err: error }, 'the copy of the tokens and names of the cluster is made anew')
+    logger.error(
+      { err: error },
+      'the copy of tokens and names is damaged: it is made again from the database',
+    )
     for (const end of ['', '-wal', '-shm']) rmSync(`${file}${end}`, { force: true })
     return Database.open(file, { migrations: MIGRATIONS })
   }

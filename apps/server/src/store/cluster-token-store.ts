@@ -1,9 +1,9 @@
-import type { DurableClass } from './durable-class.ts'
+import type { SharedTables } from './shared-tables.ts'
 import type { Postgres } from './postgres.ts'
 import type { SqliteTokenStore } from './sqlite-token-store.ts'
 import { MAX_TOKENS, type TokenRecord, type TokenRefusal, type TokenStore } from './token-store.ts'
 
-/** Shortest time between two looks for a token that is not known, ms: strangers present such tokens. */
+/** Shortest time between two looks for a token that is not known, ms: requests without a valid token can cause them. */
 const REFRESH_MS = 200
 
 /** What the tokens of a cluster are made of. */
@@ -11,7 +11,7 @@ export interface ClusterTokenStoreOptions {
   /** Database of the cluster. */
   readonly postgres: Postgres
   /** Makes the changes, alone with the table. */
-  readonly shared: DurableClass
+  readonly shared: SharedTables
   /** The copy in the file of this server. */
   readonly copy: SqliteTokenStore
   /** For how long the copy is good enough for new sessions, ms. */
@@ -35,8 +35,8 @@ export class ClusterTokenStore implements TokenStore {
     this.#isUnknown = options.shared.unreadMs === Infinity
   }
 
-  /** The database was read before the server listens: what the copy says of tokens is so. */
-  know(): void {
+  /** The database was read: whether there are tokens is known. */
+  noteRead(): void {
     this.#isUnknown = false
   }
 

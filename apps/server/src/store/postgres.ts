@@ -30,8 +30,8 @@ const LIMITS: Readonly<Record<'connections' | 'connectMs' | 'answerMs' | 'idleMs
   })
 
 /**
- * At the begin of every transaction that writes. A node that is frozen in the middle of one must not hold its
- * locks for ever. What is acknowledged is on the disk, also where the database is set up to be faster. These are
+ * At the start of every transaction that writes. A node that is frozen in the middle of one must not keep its
+ * locks. What is acknowledged is on the disk, also where the database is set up to be faster. These are
  * statements, because poolers refuse settings in the login.
  */
 const BEGIN_WRITING = `BEGIN;
@@ -70,7 +70,7 @@ const CERTIFICATE_FAULT = /CERT|SELF_SIGNED|UNABLE_TO_|^ERR_TLS/
 /** Answers after which the connection is closed: ended by the administrator, idle in a transaction, protocol. */
 const LAST_ANSWER = /^(57P0|25P03|08)/
 
-/** Longest wait for the database to take leave, ms. */
+/** Longest wait for the connections to close, ms. */
 const CLOSE_MS = 1_000
 
 /** A connection that fails at once was lost before: the database was started again since its last use. */

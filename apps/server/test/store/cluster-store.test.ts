@@ -11,7 +11,7 @@ import { ClusterMirror } from '../../src/store/cluster-mirror.ts'
 import { ClusterReservationStore } from '../../src/store/cluster-reservation-store.ts'
 import { openClusterCommandStore } from '../../src/store/cluster-store.ts'
 import { ClusterTokenStore } from '../../src/store/cluster-token-store.ts'
-import { DurableClass } from '../../src/store/durable-class.ts'
+import { SharedTables } from '../../src/store/shared-tables.ts'
 import { Postgres } from '../../src/store/postgres.ts'
 import { prepareTables } from '../../src/store/postgres-schema.ts'
 import type { Reservation } from '../../src/store/reservation-store.ts'
@@ -41,7 +41,7 @@ async function parts() {
   const copy = new SqliteTokenStore(database)
   const mirror = new ClusterMirror(database)
   const onTokens = (): void => copy.look()
-  const shared = new DurableClass({ postgres: remote, mirror, logger: silent, onTokens })
+  const shared = new SharedTables({ postgres: remote, mirror, logger: silent, onTokens })
   onTestFinished(() => {
     shared.stop()
     copy.close()
@@ -292,7 +292,7 @@ test('tables of a version that this program is too old for end the start with 2'
   })
 })
 
-test('a damaged copy is made anew', async () => {
+test('a damaged copy is made again', async () => {
   const url = await postgres().createDatabase()
   const node = await storeNode({ url })
   await node.store.tokens.create(TOKEN)

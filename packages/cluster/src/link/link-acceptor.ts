@@ -238,7 +238,7 @@ export class LinkAcceptor {
     this.#loggedAtMs = nowMs
     this.#unlogged = 0
     this.#parts.logger.warn(
-      { remoteAddress, why, unlogged: since },
+      { remoteAddress, why, unsaid: since },
       'connection to the cluster port refused',
     )
   }

@@ -40,7 +40,7 @@ export interface Changed<T> {
 }
 
 /** Parts of the shared data. */
-export interface DurableClassParts {
+export interface SharedTablesParts {
   readonly postgres: Postgres
   readonly mirror: ClusterMirror
   readonly logger: Logger
@@ -49,8 +49,8 @@ export interface DurableClassParts {
 }
 
 /** The shared tables: changes go to the database, reading is done from the mirror. */
-export class DurableClass {
-  readonly #parts: DurableClassParts
+export class SharedTables {
+  readonly #parts: SharedTablesParts
   /** When the database was read last, by `performance.now`. */
   #readAt: number
   #notedAt = -Infinity
@@ -63,7 +63,7 @@ export class DurableClass {
   #isFollowing = false
   #isPrepared = false
 
-  constructor(parts: DurableClassParts) {
+  constructor(parts: SharedTablesParts) {
     this.#parts = parts
     this.#readAt = performance.now() - sinceRead(parts.mirror)
   }
