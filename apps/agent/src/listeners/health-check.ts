@@ -1,4 +1,4 @@
-/** Asks the service of a listener again and again whether it can take visitors. */
+/** Checks at intervals whether the service of a listener can take visitors. */
 import { ResponseHeadReader, isInterim } from '@proj/http1'
 import { duration, integer, type RuleProblem, setting, text } from '@proj/config'
 
@@ -11,7 +11,7 @@ export const HEALTH_SETTINGS = {
     text({ pattern: /^(?:connect|\/[!-~]*)$/, allowed: 'a path such as /ready, or connect' }),
     {
       description:
-        'What the service is asked for again and again, a path or only a connection; while it fails, visitors go to other agents. Unset: it is not asked.',
+        'Health check of the service: a path, whose answer must have a status below 400, or connect for a connection alone. While it fails, visitors go to other agents. Unset: no checks.',
     },
   ),
   healthIntervalMs: setting(duration({ min: '100ms' }), {
@@ -20,16 +20,16 @@ export const HEALTH_SETTINGS = {
   }),
   healthTimeoutMs: setting(duration({ min: '10ms' }), {
     default: '2s',
-    description: 'Time for a health check.',
+    description: 'Longest time of a health check; then it has failed.',
   }),
   healthFails: setting(integer({ min: 1, max: 100 }), {
     default: 3,
     description:
-      'How many checks in a row have to fail until the service is down; the first one counts alone.',
+      'Failed checks in a row until the service counts as down; if the very first check fails, it does at once.',
   }),
   healthPasses: setting(integer({ min: 1, max: 100 }), {
     default: 2,
-    description: 'How many checks in a row have to pass until it is up again.',
+    description: 'Passed checks in a row until it counts as up again.',
   }),
 }
 

@@ -120,6 +120,7 @@ export class ServiceListener {
       logger[isEnding() ? 'info' : 'warn']({ endpoint }, 'endpoint offline')
     })
   }
+
   #checkHealth(settings: ListenerSettings, service: ServiceDial, logger: Logger): void {
     const { endpoint, health } = settings
     if (health === undefined) return
@@ -129,10 +130,9 @@ export class ServiceListener {
       service,
       hostFor(settings),
       (isUp, why) => {
-        const { addr } = settings
-        const service = { endpoint, service: formatListenerAddr(addr), why }
-        if (isUp) logger.info({ endpoint }, 'service is up again')
-        else logger.warn(service, 'service is down')
+        const fields = { endpoint, service: formatListenerAddr(settings.addr) }
+        if (isUp) logger.info(fields, 'service is up again')
+        else logger.warn({ ...fields, why }, 'service is down')
         listener.setHealth(isUp)
       },
     )

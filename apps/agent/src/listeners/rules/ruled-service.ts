@@ -330,7 +330,7 @@ function close({ socket }: ServiceConnection): void {
   socket.end(() => socket.destroy())
 }
 
-/** Resolves when the bytes have left: they are lent, and may be overwritten behind that. */
+/** Resolves when the bytes were written: their memory may be used again after that. */
 async function send({ socket, isOver }: ServiceConnection, bytes: Buffer): Promise<void> {
   if (bytes.length === 0 || isOver || socket.destroyed) return
   await new Promise<void>((resolve) => socket.write(bytes, () => resolve()))
