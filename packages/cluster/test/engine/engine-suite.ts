@@ -1,5 +1,4 @@
 // What every engine does, whatever it is made of.
-import { setTimeout as delay } from 'node:timers/promises'
 import { until } from '@proj/testkit/until'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Engine, RoutePut, WriteAnswer, WriteBatch } from '../../src/engine/engine.ts'
@@ -385,8 +384,12 @@ export function describeEngine(title: string, make: MakeDatabase): void {
       await b.write({ leaseMs: 1 })
       await a.write({ puts: [putOf('one', 'ann'), putOf('two', 'ann')] })
       await a.write({ removes: [named('one')] })
-      await delay(20)
-      await a.engine.sweep({ node: a.node, removalsMs: 1, forgetMs: 10, limit: 100 }, { signal })
+      // Until all of it is old enough.
+      await until(async () => {
+        await a.engine.sweep({ node: a.node, removalsMs: 1, forgetMs: 10, limit: 100 }, { signal })
+        const [first, ...more] = await a.engine.nodes({ signal })
+        return first?.floor === 3 && more.length === 0
+      })
       const page = await a.engine.changes(
         { nodeId: 'a', after: 0, isSnapshot: false, limit: 5 },
         { signal },
