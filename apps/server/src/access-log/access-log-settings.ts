@@ -2,8 +2,12 @@ import { list, oneOf, path, percent, type Resolved, setting, text } from '@proj/
 import { EXIT, UserError } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 
+import { RateBound } from '../rate-bound.ts'
 import { AccessLog } from './access-log.ts'
 import { ACCESS_LOG_FORMATS } from './entry.ts'
+
+/** At most one warning per interval, ms; the others are counted. */
+const WARN_INTERVAL_MS = 10_000
 
 /** Names of parameters that carry credentials, in common protocols and services. */
 const MASKED = [
@@ -64,7 +68,7 @@ export async function openAccessLog(
       path: file,
       samplePercent: sample,
       maskQuery,
-      onProblem: (error) => logger.warn({ err: error, path: file }, 'access log is not written'),
+      onProblem: warnSeldom(logger, file),
     })
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
@@ -73,5 +77,15 @@ export async function openAccessLog(
       hint: 'choose a directory that the account of the server may write to',
       cause: error,
     })
+  }
+}
+
+/** A full disk fails each write; its log may be on the same one. */
+function warnSeldom(logger: Logger, path: string | undefined): (error: unknown) => void {
+  const warnings = new RateBound(WARN_INTERVAL_MS)
+  return (error) => {
+    const unsaid = warnings.take(performance.now())
+    if (unsaid === undefined) return
+    logger.warn({ err: error, path, ...(unsaid > 0 && { unsaid }) }, 'access log is not written')
   }
 }

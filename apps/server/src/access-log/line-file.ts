@@ -22,6 +22,8 @@ const FULL_PIPE_MS = 20
 
 const STDOUT_FD = 1
 
+const LINE_END = 0x0a
+
 /** Where the bytes go. */
 interface Target {
   /** Writes the bytes from `at` on. @returns how many it took. */
@@ -46,6 +48,8 @@ export class LineFile {
   #queuedChars = 0
   #working: Promise<void> | undefined
   #isReopening = false
+  /** The last write failed within a line: the next one must not go on with it. */
+  #isTorn = false
 
   private constructor(target: Target, options: LineFileOptions) {
     this.#target = target
@@ -116,26 +120,33 @@ export class LineFile {
     }
     const batch = lines === this.#queue.length ? this.#queue : this.#queue.slice(0, lines)
     this.#queue = batch === this.#queue ? [] : this.#queue.slice(lines)
-    try {
-      await this.#writeAll(Buffer.from(batch.join('')))
-      this.written += lines
-    } catch (error) {
-      this.dropped += lines
-      this.#options.onProblem(error)
-    }
+    const text = batch.join('')
+    const bytes = Buffer.from(this.#isTorn ? `\n${text}` : text)
+    const left = await this.#writeAll(bytes)
+    // Those whose end is not written; of the end of a torn line there is one more.
+    const dropped = left === undefined ? 0 : Math.min(lines, linesIn(left))
+    this.dropped += dropped
+    this.written += lines - dropped
+    if (left === undefined) this.#isTorn = false
+    else if (left.length < bytes.length) this.#isTorn = bytes.at(-left.length - 1) !== LINE_END
     this.#queuedChars -= chars
   }
 
-  async #writeAll(bytes: Buffer): Promise<void> {
+  /** @returns what is not written; undefined: nothing. */
+  async #writeAll(bytes: Buffer): Promise<Buffer | undefined> {
     let at = 0
     while (at < bytes.length) {
       try {
         at += await this.#target.write(bytes, at)
       } catch (error) {
-        if (!isFull(error)) throw error
-        await delay(FULL_PIPE_MS)
+        if (isFull(error)) await delay(FULL_PIPE_MS)
+        else {
+          this.#options.onProblem(error)
+          return bytes.subarray(at)
+        }
       }
     }
+    return undefined
   }
 
   async #reopen(): Promise<void> {
@@ -144,6 +155,7 @@ export class LineFile {
       const target = await openTarget(this.#options.path)
       const old = this.#target
       this.#target = target
+      this.#isTorn = false
       await old.close()
     } catch (error) {
       this.#options.onProblem(error)
@@ -168,6 +180,12 @@ function writeStdout(bytes: Buffer, at: number): Promise<number> {
       else reject(error)
     })
   })
+}
+
+function linesIn(bytes: Buffer): number {
+  let lines = 0
+  for (let at = bytes.indexOf(LINE_END); at >= 0; at = bytes.indexOf(LINE_END, at + 1)) lines += 1
+  return lines
 }
 
 function isFull(error: unknown): boolean {

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { constants, existsSync, readFileSync, renameSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
@@ -101,5 +101,48 @@ test.runIf(process.platform === 'linux')(
     await until(() => file.written === 501)
     await file.close(never)
     await reader.close()
+  },
+)
+
+test.runIf(process.platform === 'linux')(
+  'a line that was cut by a failure is not continued by the next one',
+  async () => {
+    using folder = temporaryDirectory()
+    const path = join(folder.path, 'pipe')
+    expect(spawnSync('mkfifo', [path]).status).toBe(0)
+    const flags = constants.O_RDONLY | constants.O_NONBLOCK
+    const problems: unknown[] = []
+    const first = await open(path, flags)
+    const file = await LineFile.open({ path, onProblem: (error) => problems.push(error) })
+    const line = `${'x'.repeat(996)}\n` // no end of one is at the end of a page, where a pipe cuts
+    for (let count = 0; count < 300; count++) file.write(line)
+    let text = ''
+    const buffer = Buffer.alloc(65_536)
+    const readFrom = async (reader: FileHandle): Promise<void> => {
+      const { bytesRead } = await reader.read(buffer).catch(() => ({ bytesRead: 0 })) // EAGAIN
+      text += buffer.toString('latin1', 0, bytesRead)
+    }
+    // The rest does not fit into the pipe: the write goes on, and fails when there is no reader.
+    await until(async () => {
+      await readFrom(first)
+      return text.length >= 65_536
+    })
+    await first.close()
+    await until(() => file.written + file.dropped === 300)
+    expect(problems[0]).toMatchObject({ code: 'EPIPE' })
+    const second = await open(path, flags)
+    file.write('next\n')
+    await until(async () => {
+      await readFrom(second)
+      return text.endsWith('next\n')
+    })
+    const lines = text.split('\n')
+    expect(lines.slice(-2)).toEqual(['next', ''])
+    expect(lines.at(-3)?.length).toBeLessThan(996)
+    expect(lines.slice(0, -3).every((one) => `${one}\n` === line)).toBe(true)
+    const { written } = file
+    expect(written).toBe(lines.length - 2)
+    await file.close(never)
+    await second.close()
   },
 )
