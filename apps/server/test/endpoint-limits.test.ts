@@ -216,3 +216,28 @@ test('limits are replaced while requests run, which stay counted', () => {
   expect(limiter.take(web, '1.1.1.1')).toBeInstanceOf(LimitLease)
   expect(limiter.take({ tenant: '', name: 'other' }, '1.1.1.1')).toBeUndefined()
 })
+
+test('names that visitors make up do not make a limit forget what it counted', () => {
+  const limiter = new EndpointLimiter()
+  const limits = { rate: { amount: 1, periodMs: HOUR_MS } }
+  limiter.configure([
+    { name: 'web', limits },
+    { name: 'pc*', limits },
+  ])
+  const take = (name: string): string | undefined => {
+    const lease = limiter.take({ tenant: '', name }, '192.0.2.1')
+    if (!(lease instanceof LimitLease)) return lease?.code
+    lease.release()
+    return 'taken'
+  }
+  expect(take('web')).toBe('taken')
+  const answers = new Set<string | undefined>()
+  for (let round = 0; round < 12; round += 1) {
+    for (let count = 0; count < 1_000; count += 1) {
+      take(`none-${round}-${count}`)
+      take(`pc-${round}-${count}`)
+    }
+    answers.add(take('web')) // others use it in the meantime
+  }
+  expect([...answers]).toEqual(['endpoint_rate'])
+})

@@ -27,8 +27,13 @@ export interface EndpointLimitRule {
   readonly limits: EndpointLimits
 }
 
-/** Endpoints that are remembered; beyond it one without requests is forgotten. */
+/** Endpoints with limits that are remembered; beyond it those without requests for the longest time are forgotten. */
 const MAX_ENDPOINTS = 10_000
+
+const FORGOTTEN_AT_ONCE = 1_000
+
+/** Names that no rule is for; beyond it all of them are looked up again. */
+const MAX_UNLIMITED = 10_000
 
 /** When it may be better for a visitor that came while too many others were there, ms. */
 const FULL_RETRY_MS = 1_000
@@ -116,11 +121,10 @@ export class LimitLease implements Expiring {
   }
 }
 
-/** An endpoint that was asked for. */
+/** An endpoint with limits that was asked for. */
 interface KnownEndpoint {
   readonly endpoint: Endpoint
-  /** Undefined: no rule names it. */
-  readonly counts: EndpointCounts | undefined
+  readonly counts: EndpointCounts
 }
 
 /** Keeps the visitors of endpoints within the limits of the operator. */
@@ -128,8 +132,10 @@ export class EndpointLimiter {
   /** Requests and connections that were rejected. */
   rejected = 0
   #rules: readonly EndpointLimitRule[] = []
-  /** Endpoints that were asked for. */
+  /** The last one that was asked for is at the end, so that names that visitors make up do not drive it out. */
   readonly #known = new Map<string, KnownEndpoint>()
+  /** Names that no rule is for. */
+  readonly #unlimited = new Set<string>()
 
   /** Whether there are no limits; then nothing has to be looked up. */
   get isEmpty(): boolean {
@@ -139,10 +145,10 @@ export class EndpointLimiter {
   /** Replaces the rules. What runs is still counted; what was counted per time is forgotten. */
   configure(rules: readonly EndpointLimitRule[]): void {
     this.#rules = rules
+    this.#unlimited.clear()
     for (const [key, { endpoint, counts }] of this.#known) {
-      const limits = this.#limitsOf(endpoint)
-      if (counts === undefined || counts.running === 0) this.#known.delete(key)
-      else counts.configure(limits ?? {})
+      if (counts.running === 0) this.#known.delete(key)
+      else counts.configure(this.#limitsOf(endpoint) ?? {})
     }
   }
 
@@ -162,12 +168,23 @@ export class EndpointLimiter {
   }
 
   #countsOf(endpoint: Endpoint): EndpointCounts | undefined {
+    const { name } = endpoint
+    if (this.#unlimited.has(name)) return undefined
     const key = endpointKey(endpoint)
     const known = this.#known.get(key)
-    if (known !== undefined) return known.counts
+    if (known !== undefined) {
+      this.#known.delete(key)
+      this.#known.set(key, known)
+      return known.counts
+    }
     const limits = this.#limitsOf(endpoint)
-    if (this.#known.size >= MAX_ENDPOINTS) this.#forgetOne()
-    const counts = limits === undefined ? undefined : new EndpointCounts(limits)
+    if (limits === undefined) {
+      if (this.#unlimited.size >= MAX_UNLIMITED) this.#unlimited.clear()
+      this.#unlimited.add(name)
+      return undefined
+    }
+    if (this.#known.size >= MAX_ENDPOINTS) this.#forgetSome()
+    const counts = new EndpointCounts(limits)
     this.#known.set(key, { endpoint, counts })
     return counts
   }
@@ -178,11 +195,14 @@ export class EndpointLimiter {
     )
   }
 
-  #forgetOne(): void {
+  /** Many at once: a map whose first entries were deleted is slow to begin with. */
+  #forgetSome(): void {
+    let left = FORGOTTEN_AT_ONCE
     for (const [key, { counts }] of this.#known) {
-      if ((counts?.running ?? 0) > 0) continue
+      if (counts.running > 0) continue
       this.#known.delete(key)
-      return
+      left -= 1
+      if (left === 0) return
     }
   }
 }
