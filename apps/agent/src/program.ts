@@ -7,10 +7,11 @@ import {
 } from '@proj/program-kit'
 import { isTunnelError } from '@proj/tunnel'
 
-import { argumentsOf, hasMadeUpName } from './commands/arguments.ts'
+import { addedBy, argumentsOf, hasMadeUpName } from './commands/arguments.ts'
 import { pikoFiles } from './commands/piko-files.ts'
 import { commands, type OwnCommands } from './commands/commands.ts'
 import { runConnectCommand } from './commands/connect-commands.ts'
+import { addListener, removeListener } from './commands/listener-commands.ts'
 import { runNameCommand } from './commands/run-name-command.ts'
 import { type AgentTree, settings } from './settings.ts'
 import { type ProcessOrigin, start } from './start.ts'
@@ -74,6 +75,13 @@ async function runOwn(
       return await showStatus(invocation, command.flags)
     case 'upgrade':
       return await upgradeAgent(invocation, command.flags)
+    case 'add': {
+      const { cwd } = invocation.around
+      const listener = addedBy(command, { folder: cwd, attempt: 0 })
+      return await addListener(invocation, { listener, cwd }, command.flags.pid)
+    }
+    case 'remove':
+      return await removeListener(invocation, command.args.endpoint, command.flags.pid)
     case 'reserve':
     case 'release':
     case 'list':

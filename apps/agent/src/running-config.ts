@@ -15,6 +15,7 @@ import { Access } from './access/access.ts'
 import type { AccessSettings } from './access/access-settings.ts'
 import type { HandedAgentSocket, HandedUnixSockets } from './access/handed-unix-sockets.ts'
 import type { LocalBind } from './access/local-bind.ts'
+import type { AddedListener, ListenerRequest } from './listeners/added-listener.ts'
 import { ServiceListener } from './listeners/service-listener.ts'
 import { NO_PARTS, type ServiceParts, serviceParts } from './listeners/service-parts.ts'
 import { openBinds } from './access/open-binds.ts'
@@ -24,7 +25,23 @@ import type { AgentSettings } from './settings.ts'
 export interface RunningListener {
   readonly setting: AgentSettings['listeners'][number]
   readonly made: ServiceListener
+  /** The command that added it; undefined: it is in the configuration. */
+  readonly request: ListenerRequest | undefined
 }
+
+/** How the listeners that run differ from the configuration. */
+export interface ListenerChanges {
+  /** Listeners of commands. */
+  readonly added: readonly AddedListener[]
+  /** Endpoints of the configuration that commands have removed. */
+  readonly removed: readonly string[]
+}
+
+/** As the configuration says. */
+const NO_CHANGES: ListenerChanges = { added: [], removed: [] }
+
+/** Most listeners that commands may add. */
+const MAX_ADDED = 256
 
 /** An access, the settings it was made from, and its local addresses. */
 export interface RunningAccess {
@@ -60,6 +77,10 @@ export class RunningConfig {
   }
   #listeners: readonly RunningListener[] = []
   #accesses: readonly RunningAccess[] = []
+  /** Endpoints of the configuration that commands have removed. */
+  #removed: readonly string[] = []
+  /** What changes listeners or accesses runs one at a time. */
+  #lastChange: Promise<unknown> = Promise.resolve()
   #fail: (error: unknown) => void = () => {}
 
   constructor(parts: RunningConfigParts) {
@@ -84,35 +105,59 @@ export class RunningConfig {
    * to another endpoint. Every new local address is bound before anything else changes.
    *
    * @param signal - ends the wait for an address that is taken.
+   * @param changes - to the listeners of the configuration. Default: none, and what was added or removed before
+   *   is as in the configuration again.
    * @throws {PortcheckError} when an address cannot be bound; nothing has changed then.
    */
   async apply(
     wanted: Pick<AgentSettings, 'listeners' | 'accesses'>,
     signal: AbortSignal,
+    changes: ListenerChanges = NO_CHANGES,
   ): Promise<void> {
-    await this.#applyAccesses(wanted.accesses, signal)
-    const kept = this.#listeners.filter(({ setting }) =>
-      wanted.listeners.some((one) => sameSettings(one, setting)),
+    await this.#change(async () => {
+      await this.#applyAccesses(wanted.accesses, signal)
+      await this.#applyListeners(wanted.listeners, changes)
+    })
+  }
+
+  /** How the listeners differ from the configuration now. */
+  get changes(): ListenerChanges {
+    const added = this.#listeners.flatMap(({ setting, request }) =>
+      request === undefined ? [] : [{ setting, request }],
     )
-    const next = await Promise.all(
-      wanted.listeners.map(async (setting) => {
-        const running = kept.find((one) => sameSettings(one.setting, setting))
-        // Hashing passwords takes a while: what runs goes on meanwhile.
-        if (running !== undefined) return { setting, running }
-        const [visitors, parts] = await Promise.all([
-          policyOf(setting.visitors),
-          serviceParts(setting),
-        ])
-        return { setting, visitors, parts }
-      }),
-    )
-    await Promise.all(
-      this.#listeners.filter((one) => !kept.includes(one)).map(({ made }) => made.listener.close()),
-    )
-    this.#listeners = next.map(
-      ({ setting, running, visitors, parts }) =>
-        running ?? { setting, made: this.#startListener(setting, visitors, parts) },
-    )
+    return { added, removed: this.#removed }
+  }
+
+  /**
+   * Starts one listener beside those that run.
+   *
+   * @returns the listener; or `served`, when its endpoint has one, or `full`.
+   * @throws {UserError} for a file that it names and that cannot be read.
+   */
+  async add({ setting, request }: AddedListener): Promise<ServiceListener | 'served' | 'full'> {
+    return await this.#change(async () => {
+      if (this.#listeners.some((one) => one.setting.endpoint === setting.endpoint)) return 'served'
+      if (this.changes.added.length >= MAX_ADDED) return 'full'
+      const [visitors, parts] = await Promise.all([
+        policyOf(setting.visitors),
+        serviceParts(setting),
+      ])
+      const made = this.#startListener(setting, visitors, parts, true)
+      this.#listeners = [...this.#listeners, { setting, made, request }]
+      return made
+    })
+  }
+
+  /** Ends one listener: open connections go on. False when its endpoint has none here. */
+  async remove(endpoint: string): Promise<boolean> {
+    return await this.#change(async () => {
+      const found = this.#listeners.find(({ setting }) => setting.endpoint === endpoint)
+      if (found === undefined) return false
+      await found.made.listener.close()
+      this.#listeners = this.#listeners.filter((one) => one !== found)
+      if (found.request === undefined) this.#removed = [...this.#removed, endpoint]
+      return true
+    })
   }
 
   /**
@@ -186,6 +231,56 @@ export class RunningConfig {
     for (const bind of this.#binds()) bind.destroy()
   }
 
+  async #change<Result>(run: () => Promise<Result>): Promise<Result> {
+    const result = this.#lastChange.then(run)
+    this.#lastChange = result.catch(() => {})
+    return await result
+  }
+
+  async #applyListeners(
+    configured: AgentSettings['listeners'],
+    { added, removed }: ListenerChanges,
+  ): Promise<void> {
+    const left = configured.filter(({ endpoint }) => !removed.includes(endpoint))
+    const isConfigured = ({ setting }: AddedListener): boolean =>
+      left.some(({ endpoint }) => endpoint === setting.endpoint)
+    const wanted = [
+      ...left.map((setting) => ({ setting, request: undefined })),
+      ...added.filter((one) => !isConfigured(one)),
+    ]
+    const kept = this.#listeners.filter(({ setting }) =>
+      wanted.some((one) => sameSettings(one.setting, setting)),
+    )
+    const next = await Promise.all(
+      wanted.map(async ({ setting, request }) => {
+        const running = kept.find((one) => sameSettings(one.setting, setting))
+        // Hashing passwords takes a while: what runs goes on meanwhile.
+        if (running !== undefined) return { setting, request, running }
+        const [visitors, parts] = await Promise.all([
+          policyOf(setting.visitors),
+          serviceParts(setting),
+        ])
+        return { setting, request, visitors, parts }
+      }),
+    )
+    const ended = this.#listeners.filter((one) => !kept.includes(one))
+    for (const { setting, request } of ended) {
+      if (request === undefined) continue
+      const { endpoint } = setting
+      this.#parts.logger.warn(
+        { endpoint },
+        'listener ended: the new configuration does not have it',
+      )
+    }
+    await Promise.all(ended.map(({ made }) => made.listener.close()))
+    this.#listeners = next.map(({ setting, request, running, visitors, parts }) => ({
+      setting,
+      request,
+      made: running?.made ?? this.#startListener(setting, visitors, parts, request !== undefined),
+    }))
+    this.#removed = removed
+  }
+
   async #applyAccesses(wanted: readonly AccessSettings[], signal: AbortSignal): Promise<void> {
     const known = [...this.#accesses]
     const left = this.#binds()
@@ -229,6 +324,7 @@ export class RunningConfig {
     setting: RunningListener['setting'],
     visitors: VisitorPolicy | undefined,
     parts: ServiceParts = NO_PARTS,
+    isAdded = false,
   ): ServiceListener {
     const { agent, logger, isEnding } = this.#parts
     const made = new ServiceListener(
@@ -241,7 +337,11 @@ export class RunningConfig {
       isEnding,
     )
     void made.listener.closed.then(({ error }) => {
-      if (error !== undefined) this.#fail(error)
+      if (error === undefined) return
+      if (!isAdded) return this.#fail(error)
+      // A command added it: it does not end the others.
+      this.#listeners = this.#listeners.filter((one) => one.made !== made)
+      logger.error({ endpoint: setting.endpoint, err: error }, 'listener ended')
     })
     return made
   }

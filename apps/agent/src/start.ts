@@ -11,6 +11,7 @@ import {
   reloading,
   UserError,
 } from '@proj/program-kit'
+import { formatProblems } from '@proj/config'
 import { formatHostPort } from '@proj/config/address'
 import type { InheritedSockets } from '@proj/portcheck'
 import { Agent, Consumer, type Logger } from '@proj/tunnel'
@@ -25,10 +26,12 @@ import { openControlSocket } from './control/control-socket.ts'
 import { describeAgent } from './status/describe-agent.ts'
 import { explainError } from './commands/explain-error.ts'
 import { ConnectionMonitor } from './connect/connection-monitor.ts'
-import { RunningConfig } from './running-config.ts'
+import { type ListenerChanges, RunningConfig } from './running-config.ts'
 import { isWatched, LiveView } from './status/live-view.ts'
 import { serverOptions } from './connect/server-options.ts'
 import { type AgentTree, settings as definition } from './settings.ts'
+import { readListenerRequest } from './listeners/added-listener.ts'
+import { listenerCommands } from './control/listener-commands.ts'
 import { type HandedState, Upgrade, type UpgradeOutcome } from './upgrade.ts'
 import { SOFTWARE } from './version.ts'
 
@@ -117,18 +120,26 @@ export async function start(
     isReplaced: () => upgrade?.successor !== undefined,
   }
   const status = async (): Promise<AgentStatus> => await describeAgent(described)
+  /** Why commands cannot change the listeners now. */
+  const findObstacle = (): string | undefined => {
+    if (isEnding()) return 'the agent is stopping'
+    if (upgrade === undefined) return 'the agent is starting'
+    return upgrade.isRunning ? 'an upgrade is running' : undefined
+  }
   await using _socket = await openControlSocket(env, {
     status,
     upgrade: async () => await beginUpgrade(),
+    listenerCommands: listenerCommands({ running, logger, findObstacle, signal: ended.signal }),
     logger,
   })
   /** Whether this process serves beside the one that it is to replace. */
   let isBeside = predecessor !== undefined
   try {
+    const changes = await changesOf(handed)
     if (handed !== undefined) {
       await predecessor?.prepared()
       // Before a socket is accepted from: what cannot connect to the server must not have visitors.
-      await running.apply({ listeners: settings.listeners, accesses: [] }, signals.stop)
+      await running.apply({ ...settings, accesses: [] }, signals.stop, changes)
       if (settings.accesses.length > 0) consumer.start()
       await Promise.all([
         running.ready(signals.stop, handed.online),
@@ -145,7 +156,7 @@ export async function start(
       logger,
       signal: signals.stop,
     })
-    await running.apply(settings, signals.stop)
+    await running.apply(settings, signals.stop, changes)
     closeUnwanted(inherited, logger)
     view?.start(described)
     await using _reloading = await reloading(invocation, {
@@ -177,6 +188,8 @@ export async function start(
         online: running.online,
         servers: new Set(agent.connections.map(({ serverId }) => serverId)).size,
         isConsumerUp: links.accesses.isUp,
+        added: running.changes.added.map(({ request }) => request),
+        removed: running.changes.removed,
       },
     })
     const { timeoutMs } = settings.upgrade
@@ -237,6 +250,27 @@ export async function start(
   } finally {
     running.destroy()
   }
+}
+
+/**
+ * The changes that commands have made to the listeners of the process before.
+ *
+ * @throws {UserError} when this version does not accept one of them.
+ */
+async function changesOf(handed: HandedState | undefined): Promise<ListenerChanges> {
+  const { added = [], removed = [] } = handed ?? {}
+  const all = await Promise.all(
+    added.map(async (request) => {
+      const read = await readListenerRequest(request)
+      if (!('problems' in read)) return read
+      const why = formatProblems(read.problems).trimEnd()
+      throw new UserError(`a listener that was added cannot be kept: ${why}`, {
+        exitCode: EXIT.usage,
+        hint: 'end it with adit remove, then upgrade',
+      })
+    }),
+  )
+  return { added: all, removed }
 }
 
 /** Closes inherited sockets that no address of the settings uses. */

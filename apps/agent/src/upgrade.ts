@@ -6,6 +6,7 @@
 import { HandOverError, type Restart, Successor } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 
+import type { ListenerRequest } from './listeners/added-listener.ts'
 import type { HandedAgentSocket } from './access/handed-unix-sockets.ts'
 
 /** What an agent sends its successor besides the sockets. */
@@ -16,6 +17,10 @@ export interface HandedState {
   readonly online: readonly string[]
   /** At how many servers. */
   readonly servers: number
+  /** Listeners that commands have added; absent from an earlier version. */
+  readonly added?: readonly ListenerRequest[]
+  /** Endpoints of the configuration that commands have removed; absent from an earlier version. */
+  readonly removed?: readonly string[]
   /** Whether the accesses had a connection to the server. */
   readonly isConsumerUp: boolean
 }
@@ -57,6 +62,11 @@ export class Upgrade {
   constructor(parts: UpgradeParts, onDone: () => void) {
     this.#parts = parts
     this.#onDone = onDone
+  }
+
+  /** Whether a successor is being started. */
+  get isRunning(): boolean {
+    return this.#isRunning
   }
 
   /** Replaces this process. Never rejects; the reason of a failure is in the log too. */

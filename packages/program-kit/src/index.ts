@@ -116,6 +116,7 @@ export { formatServerStatus, readServerStatus, type ServerStatus } from './statu
 export {
   type AdminAnswer,
   type AdminDenial,
+  type AdminCommand,
   type AdminPage,
   type AdminServerOptions,
   createAdminServer,

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http'
 
 import {
+  type AdminCommand,
   type AdminPage,
   type AgentPages,
   createAdminServer,
@@ -20,7 +21,7 @@ import { agentMetrics } from './metrics.ts'
 export function createAgentAdmin(
   status: () => Promise<AgentPages['/status']>,
   hosts: readonly string[] | undefined,
-  commands: ReadonlyMap<string, AdminPage> = new Map(),
+  commands: ReadonlyMap<string, AdminCommand> = new Map(),
 ): Server {
   return createAdminServer({
     hosts,

@@ -53,28 +53,58 @@ export function argumentsOf(
   switch (command.name) {
     case 'http': {
       const { endpoint, address } = publishedBy(command.args, naming)
-      const visitors = visitorsOf(command.flags)
-      const exclusive = command.flags.exclusive ? 'true' : undefined
-      const { reuse, strictness } = command.flags
-      const tls = serviceTlsOf(command.flags)
-      const rules = { host_header: command.flags.hostHeader, cors: command.flags.cors }
-      const listing = command.flags.listing ? 'true' : undefined
-      const asked = { listing, exclusive, reuse, strictness, tls, visitors, ...rules }
-      const listener = { endpoint, addr: address, protocol: 'http', ...asked }
+      const listener = { endpoint, addr: address, protocol: 'http', ...httpOf(command.flags) }
       return { listeners: [listener], accesses: [] }
     }
     case 'tcp': {
       const { endpoint, address } = command.args
-      const visitors = visitorsOf(command.flags)
-      const { publicPort, proxyProtocol } = command.flags
-      const exclusive = command.flags.exclusive ? 'true' : undefined
-      const ways = { public_port: publicPort, proxy_protocol: proxyProtocol, exclusive, visitors }
-      return { listeners: [{ endpoint, addr: address, protocol: 'tcp', ...ways }], accesses: [] }
+      const listener = { endpoint, addr: address, protocol: 'tcp', ...tcpOf(command.flags) }
+      return { listeners: [listener], accesses: [] }
     }
+    case 'add':
+      return { listeners: [addedBy(command, naming)], accesses: [] }
     case 'access':
       return { accesses: accessesOf(command.args.endpoints, command.flags), listeners: [] }
     default:
       return {}
+  }
+}
+
+/** The listener of `adit add`, as a file would have it. */
+export function addedBy(
+  { args, flags }: ParsedCommand<Pick<OwnCommands, 'add'>>,
+  naming: Naming,
+): ArgumentValue {
+  const { endpoint, address } = publishedBy(args, naming)
+  const { protocol = 'http' } = flags
+  return { endpoint, addr: address, protocol, ...tcpOf(flags), ...httpOf(flags) }
+}
+
+function httpOf(flags: ParsedCommand<Pick<OwnCommands, 'http'>>['flags']) {
+  const { reuse, strictness, hostHeader, cors } = flags
+  return {
+    ...commonOf(flags),
+    reuse,
+    strictness,
+    host_header: hostHeader,
+    cors,
+    tls: serviceTlsOf(flags),
+    listing: flags.listing ? 'true' : undefined,
+  }
+}
+
+function tcpOf(flags: ParsedCommand<Pick<OwnCommands, 'tcp'>>['flags']) {
+  const { publicPort, proxyProtocol } = flags
+  return { ...commonOf(flags), public_port: publicPort, proxy_protocol: proxyProtocol }
+}
+
+function commonOf(
+  flags: VisitorFlags & { readonly exclusive: boolean; readonly weight: string | undefined },
+) {
+  return {
+    exclusive: flags.exclusive ? 'true' : undefined,
+    weight: flags.weight,
+    visitors: visitorsOf(flags),
   }
 }
 

@@ -24,6 +24,10 @@ const LISTENER_FLAGS = {
     default: 'false',
     description: 'Serve the name alone; by default agents of one identity share it.',
   }),
+  weight: setting(textOf(LISTENER.weight.type), {
+    description:
+      'How often this agent is chosen, compared to others of the endpoint: 5 beside one of 95; default: 100.',
+  }),
   visitorAllow: setting(list(textOf(LISTENER.visitors.allow.type)), {
     description: 'Addresses and blocks that may visit, 192.0.2.0/24; default: all.',
   }),
@@ -53,49 +57,72 @@ const SERVICE_TLS_FLAGS = {
   serviceKey: setting(path(), { description: 'Private key of service-cert, PEM.' }),
 }
 
+/** Flags of an HTTP service. */
+const HTTP_FLAGS = {
+  ...LISTENER_FLAGS,
+  ...SERVICE_TLS_FLAGS,
+  listing: setting(boolean(), {
+    default: 'false',
+    description: 'List folders that have no index.html.',
+  }),
+  hostHeader: setting(textOf(LISTENER.hostHeader.type), {
+    description:
+      'Host that the service gets: keep, that of the visitor, the default; service, that of its address; or a name.',
+  }),
+  cors: setting(list(textOf(LISTENER.cors.type)), {
+    description: 'Origins whose pages may read answers, * for all.',
+  }),
+  reuse: setting(textOf(LISTENER.reuse.type), {
+    description:
+      'When a connection to the service carries another request: never, safe, always; default: as the server is set.',
+  }),
+  strictness: setting(textOf(LISTENER.strictness.type), {
+    description:
+      'How answers of the service that break the grammar of HTTP are read: lenient repairs those with one reading, strict rejects all; default: lenient.',
+  }),
+  visitorUser: setting(text(), { description: 'User name that visitors must give.' }),
+  visitorPasswordFile: setting(path(), {
+    description: 'File with the password of visitor-user.',
+  }),
+}
+
+/** Flags of a TCP service. */
+const TCP_FLAGS = {
+  ...LISTENER_FLAGS,
+  publicPort: setting(textOf(LISTENER.publicPort.type), {
+    description: 'Public TCP port of the server for this service; or any.',
+  }),
+  proxyProtocol: setting(textOf(LISTENER.proxyProtocol.type), {
+    description:
+      'PROXY protocol header with the address of the visitor, v1 or v2, for a service that expects it.',
+  }),
+}
+
+/** Name and address of `adit http` and `adit add`. */
+const PUBLISHED = {
+  endpoint: argument(text(), {
+    description: 'Name that visitors use; when it is left out, one is made up.',
+  }),
+  address: argument(textOf(LISTENER.addr.type), {
+    description:
+      'Address of the service: 3000, host:3000, https://host:8443, unix:/path; or a folder: ./site.',
+    optional: true,
+  }),
+}
+
+/** The agent that a command is for. */
+const PID_FLAG = setting(integer({ min: 1 }), {
+  description: 'Process of the agent; needed when several run here.',
+})
+
 /** Settings of the commands that run listeners and accesses. */
 const RUNNING = ['connect', 'admin', 'log', 'live', 'upgrade', 'drain', 'grace_period']
 
 const ownCommands = {
   http: {
     description: 'Publishes an HTTP service, or the files of a folder.',
-    args: {
-      endpoint: argument(text(), {
-        description: 'Name that visitors use; when it is left out, one is made up.',
-      }),
-      address: argument(textOf(LISTENER.addr.type), {
-        description:
-          'Address of the service: 3000, host:3000, https://host:8443, unix:/path; or a folder: ./site.',
-        optional: true,
-      }),
-    },
-    flags: {
-      ...LISTENER_FLAGS,
-      ...SERVICE_TLS_FLAGS,
-      listing: setting(boolean(), {
-        default: 'false',
-        description: 'List folders that have no index.html.',
-      }),
-      hostHeader: setting(textOf(LISTENER.hostHeader.type), {
-        description:
-          'Host that the service gets: keep, that of the visitor, the default; service, that of its address; or a name.',
-      }),
-      cors: setting(list(textOf(LISTENER.cors.type)), {
-        description: 'Origins whose pages may read answers, * for all.',
-      }),
-      reuse: setting(textOf(LISTENER.reuse.type), {
-        description:
-          'When a connection to the service carries another request: never, safe, always; default: as the server is set.',
-      }),
-      strictness: setting(textOf(LISTENER.strictness.type), {
-        description:
-          'How answers of the service that break the grammar of HTTP are read: lenient repairs those with one reading, strict rejects all; default: lenient.',
-      }),
-      visitorUser: setting(text(), { description: 'User name that visitors must give.' }),
-      visitorPasswordFile: setting(path(), {
-        description: 'File with the password of visitor-user.',
-      }),
-    },
+    args: PUBLISHED,
+    flags: HTTP_FLAGS,
     settings: RUNNING,
     examples: [
       'adit http web 3000',
@@ -115,16 +142,7 @@ const ownCommands = {
         description: 'Address of the service: 5432, host:5432, unix:/path.',
       }),
     },
-    flags: {
-      ...LISTENER_FLAGS,
-      publicPort: setting(textOf(LISTENER.publicPort.type), {
-        description: 'Public TCP port of the server for this service; or any.',
-      }),
-      proxyProtocol: setting(textOf(LISTENER.proxyProtocol.type), {
-        description:
-          'PROXY protocol header with the address of the visitor, v1 or v2, for a service that expects it.',
-      }),
-    },
+    flags: TCP_FLAGS,
     settings: RUNNING,
     examples: [
       'adit tcp pg 5432',
@@ -178,6 +196,27 @@ const ownCommands = {
       'adit access pg --bind unix:/run/adit/pg.sock --socket-mode 0660',
     ],
   },
+  add: {
+    description: 'Adds a listener to a running agent of this user; it is in no file.',
+    args: PUBLISHED,
+    flags: {
+      ...HTTP_FLAGS,
+      ...TCP_FLAGS,
+      protocol: setting(textOf(LISTENER.protocol.type), {
+        description: 'Protocol of the service: http, the default, or tcp.',
+      }),
+      pid: PID_FLAG,
+    },
+    settings: [],
+    examples: ['adit add api 3001', 'adit add pg 5432 --protocol tcp --public-port 9901'],
+  },
+  remove: {
+    description: 'Ends a listener of a running agent of this user; open connections go on.',
+    args: { endpoint: argument(endpointName(), { description: 'Name that visitors use.' }) },
+    flags: { pid: PID_FLAG },
+    settings: [],
+    examples: ['adit remove api'],
+  },
   ...NAME_COMMANDS,
   'connect explain': {
     description: 'Shows what connecting would do, without connecting.',
@@ -209,11 +248,7 @@ const ownCommands = {
     description:
       'Replaces a running agent of this user by the installed version, without refusing a connection.',
     settings: [],
-    flags: {
-      pid: setting(integer({ min: 1 }), {
-        description: 'Process of the agent; needed when several run here.',
-      }),
-    },
+    flags: { pid: PID_FLAG },
     examples: ['adit upgrade', 'adit upgrade --pid 4711'],
   },
 } as const

@@ -2,7 +2,7 @@ import { EXIT, type Invocation, jsonLine, UserError } from '@proj/program-kit'
 
 import { controlFolder } from '../control/control-folder.ts'
 import { UPGRADE_PATH } from '../control/control-socket.ts'
-import { askAgent, readRunningAgents } from '../control/running-agents.ts'
+import { askAgent, findAgent } from '../control/running-agents.ts'
 import type { AgentTree } from '../settings.ts'
 import type { UpgradeOutcome } from '../upgrade.ts'
 import type { OwnCommands } from './commands.ts'
@@ -19,26 +19,12 @@ export async function upgradeAgent(
   { pid }: { readonly pid: number | undefined },
 ): Promise<number> {
   const { stdout, env, signals } = around
-  const { agents, socketOf } = await readRunningAgents(controlFolder(env))
-  const running = agents.filter(({ stopping }) => !stopping)
-  const [agent, ...more] = running.filter((one) => pid === undefined || one.pid === pid)
-  if (agent === undefined) {
-    const which =
-      pid === undefined
-        ? 'no agent of this user runs here'
-        : `process ${pid} is no running agent of this user`
-    throw new UserError(which, {
-      exitCode: EXIT.failed,
-      hint: 'run the command as the user of the agent, or send SIGUSR2 to its process',
-    })
-  }
-  if (more.length > 0) {
-    throw new UserError(`${running.length} agents of this user run here`, {
-      exitCode: EXIT.usage,
-      hint: `name one with --pid: ${running.map((one) => one.pid).join(', ')}`,
-    })
-  }
-  const outcome = await requestUpgrade(socketOf.get(agent) ?? '', signals.stop)
+  const { agent, socket } = await findAgent(
+    controlFolder(env),
+    pid,
+    'run the command as the user of the agent, or send SIGUSR2 to its process',
+  )
+  const outcome = await requestUpgrade(socket, signals.stop)
   if (outcome.successor === undefined) {
     const why = signals.stop.aborted
       ? 'stopped before the outcome: the agent may still be replaced'

@@ -4,7 +4,7 @@ import { listenUnix, type UnixListener } from '@proj/portcheck'
 import { jsonLine } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 
-import type { AdminAnswer, AgentStatus } from '@proj/program-kit'
+import type { AdminAnswer, AdminCommand, AgentStatus } from '@proj/program-kit'
 import { createAgentAdmin } from '../admin/admin.ts'
 import { controlFolder } from './control-folder.ts'
 import { removeAbandoned } from './running-agents.ts'
@@ -15,6 +15,8 @@ export interface ControlParts {
   readonly status: () => Promise<AgentStatus>
   /** Replaces this process. */
   readonly upgrade: () => Promise<UpgradeOutcome>
+  /** Adds and removes listeners, by path. */
+  readonly listenerCommands: ReadonlyMap<string, AdminCommand>
   readonly logger: Logger
 }
 
@@ -25,20 +27,24 @@ const MAX_CONNECTIONS = 16
 export const UPGRADE_PATH = '/upgrade'
 
 /**
- * Serves the admin pages on a unix socket of this process, for `adit status`, and the command of
- * `adit upgrade`. Without the socket the agent
- * works all the same: it logs a warning.
+ * Serves the admin pages on a unix socket of this process, for `adit status`, and the commands of
+ * `adit upgrade`, `adit add` and `adit remove`. Without the socket the agent works all the same: it logs a
+ * warning.
  */
 export async function openControlSocket(
   env: Readonly<Record<string, string | undefined>>,
-  { status, upgrade, logger }: ControlParts,
+  { status, upgrade, listenerCommands, logger }: ControlParts,
 ): Promise<AsyncDisposable> {
   const answerUpgrade = async (): Promise<AdminAnswer> => {
     const outcome = await upgrade()
     const status = outcome.successor === undefined ? 409 : 200
     return { status, type: 'application/json', body: jsonLine(outcome) }
   }
-  const server = createAgentAdmin(status, undefined, new Map([[UPGRADE_PATH, answerUpgrade]]))
+  const commands = new Map<string, AdminCommand>([
+    ...listenerCommands,
+    [UPGRADE_PATH, answerUpgrade],
+  ])
+  const server = createAgentAdmin(status, undefined, commands)
   let listener: UnixListener | undefined
   try {
     const folder = controlFolder(env)

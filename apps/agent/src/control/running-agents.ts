@@ -2,7 +2,8 @@ import { unlinkSync } from 'node:fs'
 import { request } from 'node:http'
 import { connect } from 'node:net'
 
-import type { AgentStatus } from '@proj/program-kit'
+import { type AgentStatus, EXIT, UserError } from '@proj/program-kit'
+
 import type { ControlFolder } from './control-folder.ts'
 
 /** How long an agent may take to answer, ms. It queries its server about each access. */
@@ -64,10 +65,46 @@ async function readStatus(socket: string): Promise<AgentStatus> {
   return JSON.parse(body) as AgentStatus // from a socket that only this user could make
 }
 
-/** Makes a request to a running agent. */
+/**
+ * Finds the agent that a command is for.
+ *
+ * @param pid - process of the agent. Default: the only one that runs.
+ * @param hint - what to do when there is none.
+ * @throws {UserError} when there is none, or there are several.
+ */
+export async function findAgent(
+  folder: ControlFolder,
+  pid: number | undefined,
+  hint: string,
+): Promise<{ readonly agent: AgentStatus; readonly socket: string }> {
+  const { agents, socketOf } = await readRunningAgents(folder)
+  const running = agents.filter(({ stopping }) => !stopping)
+  const [agent, ...more] = running.filter((one) => pid === undefined || one.pid === pid)
+  if (agent === undefined) {
+    const which =
+      pid === undefined
+        ? 'no agent of this user runs here'
+        : `process ${pid} is no running agent of this user`
+    throw new UserError(which, { exitCode: EXIT.failed, hint })
+  }
+  if (more.length > 0) {
+    throw new UserError(`${running.length} agents of this user run here`, {
+      exitCode: EXIT.usage,
+      hint: `name one with --pid: ${running.map((one) => one.pid).join(', ')}`,
+    })
+  }
+  return { agent, socket: socketOf.get(agent) ?? '' }
+}
+
+/**
+ * Makes a request to a running agent.
+ *
+ * @param body - of a command. Default: empty.
+ */
 export async function askAgent(
   socketPath: string,
   how: { readonly method: 'GET' | 'POST'; readonly path: string; readonly signal: AbortSignal },
+  body = '',
 ): Promise<{ readonly status: number; readonly body: string }> {
   return await new Promise((resolve, reject) => {
     const asked = request({ socketPath, agent: false, ...how }, (response) => {
@@ -84,7 +121,7 @@ export async function askAgent(
         resolve({ status: response.statusCode ?? 0, body })
       })
     })
-    asked.on('error', reject).end()
+    asked.on('error', reject).end(body)
   })
 }
 

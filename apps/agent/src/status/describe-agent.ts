@@ -131,7 +131,7 @@ function describeConnection({ url, serverId }: ServerConnection): ConnectionStat
   return { server: withoutCredentials(url), ...(serverId !== undefined && { serverId }) }
 }
 
-function describeListener({ setting, made }: RunningListener): ListenerStatus {
+function describeListener({ setting, made, request }: RunningListener): ListenerStatus {
   const { listener, lastFailure, traffic } = made
   return {
     endpoint: listener.endpoint,
@@ -139,6 +139,7 @@ function describeListener({ setting, made }: RunningListener): ListenerStatus {
     service: formatListenerAddr(setting.addr),
     urls: listener.urls,
     state: listener.online ? 'online' : 'offline',
+    ...(request !== undefined && { isAdded: true }),
     ...(!listener.isUp && { isDown: true }),
     ...(listener.others.agents > 0 && { others: listener.others }),
     ...describeTraffic(traffic, 'service'),

@@ -124,12 +124,13 @@ function linkRows(link: LinkStatus): string[][] {
 }
 
 function listenerRows(listener: ListenerStatus): string[][] {
-  const { endpoint, service, others, lastFailure, isDown } = listener
+  const { endpoint, service, others, lastFailure, isDown, isAdded } = listener
   const state = isDown === true ? `${listener.state}, service down` : listener.state
   const [first = '-', ...more] = visitorAddresses(listener)
   return [
     [endpoint, state, first, service, ...trafficCells(listener)],
     ...more.map((url) => ['', '', url]),
+    ...(isAdded === true ? [['', 'added, not in the configuration']] : []),
     ...(others === undefined ? [] : [['', formatOthers(others)]]),
     ...(lastFailure === undefined ? [] : [['', `service: ${formatFailure(lastFailure)}`]]),
   ]

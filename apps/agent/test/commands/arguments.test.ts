@@ -23,6 +23,24 @@ test.for(['http', 'tcp'])('%s offers one listener and brings nothing', (protocol
   })
 })
 
+test.for(['http', 'tcp'])('--weight of %s is a setting of its listener', (protocol) => {
+  expect(asSettings(protocol, 'web', '3000', '--weight', '5')).toMatchObject({
+    listeners: [{ endpoint: 'web', weight: '5' }],
+  })
+  expect(() => asSettings(protocol, 'web', '3000', '--weight', '0')).toThrow('not a command')
+})
+
+test('add has the listener of http or tcp, with the flags of both', () => {
+  const [tls, host] = ['--insecure-service', '--host-header=service']
+  expect(asSettings('add', 'web', 'https://localhost', tls, host, '--pid', '1')).toEqual(
+    asSettings('http', 'web', 'https://localhost', tls, host),
+  )
+  const port = ['--public-port', 'any', '--weight', '5']
+  expect(asSettings('add', 'pg', '5432', '--protocol', 'tcp', ...port)).toEqual(
+    asSettings('tcp', 'pg', '5432', ...port),
+  )
+})
+
 test('--reuse is a setting of an HTTP service alone', () => {
   expect(asSettings('http', 'web', '3000', '--reuse', 'never')).toMatchObject({
     listeners: [{ endpoint: 'web', reuse: 'never' }],

@@ -9,7 +9,7 @@ import {
 import { jsonLine } from '../output/json-line.ts'
 import { findForeignRequest } from './foreign-request.ts'
 
-/** Time for a request with its head, and for an idle connection, ms. Requests have no body. */
+/** Time for a request with its head and body, and for an idle connection, ms. */
 const REQUEST_TIMEOUT_MS = 10_000
 
 /** How often Node looks for requests that take too long, ms; by its own default every 30 s. */
@@ -17,6 +17,9 @@ const LOOK_MS = 1_000
 
 /** Longest head of a request, bytes: it may have a token of 8 KiB. */
 const MAX_HEAD_BYTES = 16_384
+
+/** Longest body of a command, bytes. Other requests have no body. */
+const MAX_BODY_BYTES = 65_536
 
 /** Pages that tell only whether the program is alive; health checks ask for them without a token. */
 const PROBES: ReadonlySet<string> = new Set(['/health', '/ready'])
@@ -33,6 +36,9 @@ export interface AdminAnswer {
 
 /** Makes the answer of a page. A failure is answered with 500. */
 export type AdminPage = () => AdminAnswer | Promise<AdminAnswer>
+
+/** Carries out a command. A failure is answered with 500. */
+export type AdminCommand = (body: string) => AdminAnswer | Promise<AdminAnswer>
 
 /** A refusal of the credentials. */
 export interface AdminDenial {
@@ -59,7 +65,7 @@ export interface AdminServerOptions {
    * Commands by path, answered to POST. Only for a unix socket: on a port there is no protection against
    * requests that a web page makes. Default: none.
    */
-  readonly commands?: ReadonlyMap<string, AdminPage>
+  readonly commands?: ReadonlyMap<string, AdminCommand>
   /**
    * Host names of the port, for the rule of `findForeignRequest`. Undefined on a unix socket, which no
    * web page reaches: the rule is then not applied.
@@ -102,7 +108,7 @@ export function createAdminServer(options: AdminServerOptions): Server {
     (request, response) => {
       response.setHeader('cache-control', 'no-store')
       response.setHeader('x-content-type-options', 'nosniff')
-      // No page reads a body: one that does not end would keep the connection.
+      // A body that is not read to its end would keep the connection.
       if (hasBody(request)) response.setHeader('connection', 'close')
       void answer(options, request, response).catch((error: unknown) => {
         const why = error instanceof Error ? error.message : String(error)
@@ -138,7 +144,12 @@ async function answer(
     )
   }
   const command = method === 'POST' ? commands?.get(path) : undefined
-  if (command !== undefined) return send(response, await command())
+  if (command !== undefined) {
+    const body = await readBody(request)
+    if (body !== undefined) return send(response, await command(body))
+    const error = `a command has at most ${MAX_BODY_BYTES} bytes`
+    return sendError(response, 413, { error, code: 'body-too-large' })
+  }
   const page = findPage?.(path, query) ?? pages.get(path)
   if (page === undefined) {
     // The words are Piko's.
@@ -149,6 +160,17 @@ async function answer(
     return sendError(response, 405, problem, { allow: 'GET, HEAD' })
   }
   send(response, await page())
+}
+
+/** @returns undefined when the body is too long; it is then read to its end, for as long as a request may take. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk)
+  }
+  return bytes > MAX_BODY_BYTES ? undefined : Buffer.concat(chunks).toString()
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {

@@ -253,6 +253,8 @@ export interface ListenerStatus extends TrafficStatus {
   readonly urls: readonly string[]
   /** Whether the server routes visitors here. */
   readonly state: 'online' | 'offline'
+  /** It was added by a command and is not in the configuration. */
+  readonly isAdded?: true
   /** The service fails the health checks; absent: it passes them, or there are none. */
   readonly isDown?: true
   /** Other agents that serve the endpoint, and how many other IP addresses they have; absent for none. */

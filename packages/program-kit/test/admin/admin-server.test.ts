@@ -62,6 +62,16 @@ describe('pages', () => {
     expect(await ask('POST /upgrade', options)).toMatchObject({ code: 202, body: '1' })
   })
 
+  it('are beside commands, which get the body of the request up to a bound', async () => {
+    const commands = new Map([['/add', (body: string) => ({ body: `<${body}>` })]])
+    const options = { hosts: undefined, commands }
+    const add = async (body: string) =>
+      await ask('POST /add', options, 'host: x', `content-length: ${body.length}\r\n\r\n${body}`)
+    expect(await add('a=1')).toMatchObject({ code: 200, body: '<a=1>' })
+    expect((await add('x'.repeat(65_536))).body).toHaveLength(65_538)
+    expect(await add('x'.repeat(65_537))).toMatchObject({ code: 413 })
+  })
+
   it('can only be read', async () => {
     expect(await ask('POST /status', {}, 'content-length: 0')).toMatchObject({
       code: 405,
