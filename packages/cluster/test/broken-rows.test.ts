@@ -1,24 +1,15 @@
 // Rows that another client of the database has written, and hints from it: each concerns its own row only.
-import { PostgresServer, postgresMissing } from '@proj/testkit/postgres-server'
+import { postgresOfFile } from '@proj/testkit/postgres-of-file'
 import { until, untilEvent } from '@proj/testkit/until'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { PostgresEngine } from '../src/engine/postgres-engine.ts'
 import { seen, serve, startNode, untilSeen } from './membership-suite.ts'
 import { nodeOf } from './nodes.ts'
 
-const missing = postgresMissing()
-let server: PostgresServer
-
-beforeAll(async () => {
-  if (missing === undefined) server = await PostgresServer.start()
-})
-beforeEach(({ skip }) => skip(missing !== undefined, missing))
-afterAll(async () => {
-  await server?.[Symbol.asyncDispose]()
-})
+const server = postgresOfFile()
 
 async function pair() {
-  const url = await server.createDatabase()
+  const url = await server().createDatabase()
   const a = await startNode(new PostgresEngine({ url }), nodeOf('a'))
   const b = await startNode(new PostgresEngine({ url }), nodeOf('b'))
   await serve(a, 'web', 'ann')
@@ -36,7 +27,7 @@ describe('a row of a node', () => {
     ['with an address that is none', `address = ''`],
   ])('%s: the others are read all the same', async ([, change]) => {
     const { url, a, b } = await pair()
-    await server.query(
+    await server().query(
       url,
       `insert into adit_cluster_node select '0', 'x', address, fingerprint, version, is_leaving, sessions, streams,
          beat, lease_until, head, floor, true, has_left from adit_cluster_node where id = 'a';
@@ -58,12 +49,12 @@ describe('a row of a route', () => {
     ['without sessions', 'sessions = null'],
     ['with rules that are too long', `rules = repeat('x', 100000)`],
   ])('%s is left out and reported', async ([, change]) => {
-    const url = await server.createDatabase()
+    const url = await server().createDatabase()
     const a = await startNode(new PostgresEngine({ url }), nodeOf('a'), { leaseMs: 60_000 })
     const b = await startNode(new PostgresEngine({ url }), nodeOf('b'), { leaseMs: 60_000 })
     const reported = untilEvent(b, 'problem')
     // a node that does not write its rows again
-    await server.query(
+    await server().query(
       url,
       `insert into adit_cluster_node select '0', 'x', address, fingerprint, version, is_leaving, sessions, streams,
          beat, lease_until, 2, 0, true, has_left from adit_cluster_node where id = 'a';
@@ -87,7 +78,7 @@ describe('a row of a name', () => {
     ['of an eternity', `since = 'infinity'`],
   ])('%s is used, with another epoch', async ([, change]) => {
     const { url, a, b } = await pair()
-    await server.query(
+    await server().query(
       url,
       `insert into adit_cluster_name values ('', 'free', 'gil', 5, now()), ('', 'same', 'bob', 5, now());
        update adit_cluster_name set ${change} where name <> 'web'`,
@@ -104,9 +95,11 @@ describe('a row of a name', () => {
 
 it('tables that were dropped are made and filled again', async () => {
   const { url, a, b } = await pair()
-  await server.query(url, 'drop schema public cascade; create schema public')
+  await server().query(url, 'drop schema public cascade; create schema public')
   await until(async () => {
-    const rows = await server.query(url, 'table adit_cluster_route').catch(() => [])
+    const rows = await server()
+      .query(url, 'table adit_cluster_route')
+      .catch(() => [])
     return rows.length === 1
   })
   expect(seen(b, 'web')).toEqual(['a ann'])

@@ -3,12 +3,12 @@
 import { chmodSync, chownSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { freePorts } from '@proj/testkit/free-ports'
-import { PostgresServer, postgresMissing } from '@proj/testkit/postgres-server'
+import { postgresOfFile } from '@proj/testkit/postgres-of-file'
 import { findProgram } from '@proj/testkit/real-proxy'
 import { spawned } from '@proj/testkit/spawned'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until, untilEvent } from '@proj/testkit/until'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { PostgresConnection } from '../src/engine/postgres-connection.ts'
 import { PostgresEngine } from '../src/engine/postgres-engine.ts'
 import { CLUSTER_SCHEMA, migrateSchema } from '../src/engine/postgres-schema.ts'
@@ -21,17 +21,8 @@ import { named, nodeOf, PLAIN } from './nodes.ts'
 import { slowAnswers } from './slow-answers.ts'
 
 const { signal } = new AbortController()
-const missing = postgresMissing()
 const pgbouncer = findProgram('pgbouncer', 'pgbouncer')
-let server: PostgresServer
-
-beforeAll(async () => {
-  if (missing === undefined) server = await PostgresServer.start()
-})
-beforeEach(({ skip }) => skip(missing !== undefined, missing))
-afterAll(async () => {
-  await server?.[Symbol.asyncDispose]()
-})
+const server = postgresOfFile()
 
 const OPTIONS: MembershipOptions = { leaseMs: 3_000, claimWaitMs: 200 }
 
@@ -67,12 +58,17 @@ async function patiently(claim: () => ReturnType<typeof take>) {
 
 describe.each([
   // the first for longer than a lease: none of it may be judged by that when it is back
-  ['frozen', 3_500, () => Promise.resolve(server.freeze()), () => Promise.resolve(server.thaw())],
-  ['killed', 0, () => server.kill(), () => server.run()],
-  ['restarted', 0, () => server.stop(), () => server.run()],
+  [
+    'frozen',
+    3_500,
+    () => Promise.resolve(server().freeze()),
+    () => Promise.resolve(server().thaw()),
+  ],
+  ['killed', 0, () => server().kill(), () => server().run()],
+  ['restarted', 0, () => server().stop(), () => server().run()],
 ] as const)('a database that is %s', (_, longMs, breakIt, mendIt) => {
   it('keeps every route, grants what is known, and takes new names when it is back', async () => {
-    const { a, b, lease, gone } = await pair(await server.createDatabase())
+    const { a, b, lease, gone } = await pair(await server().createDatabase())
     await breakIt()
     try {
       expect(await take(b, 'web', 'ann')).toMatchObject({ epoch: lease.epoch })
@@ -94,15 +90,15 @@ describe.each([
 
 describe('a database', () => {
   it('that takes no writes is as one that is away, and the error says so', async () => {
-    const url = await server.createDatabase()
+    const url = await server().createDatabase()
     const { a, b, lease, gone } = await pair(url)
     const database = new URL(url).pathname.slice(1)
     const setReadOnly = async (value: 'on' | 'off') => {
-      await server.query(
+      await server().query(
         'postgres',
         `alter database ${database} set default_transaction_read_only = ${value}`,
       )
-      await server.query(
+      await server().query(
         'postgres',
         `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${database}'`,
       )
@@ -121,9 +117,9 @@ describe('a database', () => {
   })
 
   it('that is full is as one that is away, and the error has its code', async () => {
-    const url = await server.createDatabase()
+    const url = await server().createDatabase()
     const { a, b, gone } = await pair(url)
-    await server.query(
+    await server().query(
       url,
       `create function full_disk() returns trigger language plpgsql as
          $$ begin raise exception 'full' using errcode = '53100'; end $$;
@@ -137,25 +133,25 @@ describe('a database', () => {
     expect(problems.find(({ sqlState }) => sqlState === '53100')?.code).toBe(
       'CLUSTER_DATABASE_FAILED',
     )
-    await server.query(url, 'drop trigger full_disk on adit_cluster_route')
+    await server().query(url, 'drop trigger full_disk on adit_cluster_route')
     await patiently(() => take(a, 'new', 'ann'))
     await until(() => a.state === 'joined' && b.state === 'joined')
     expect(gone).toEqual([])
   })
 
   it('that was restored from a backup is filled again, while every route stays', async () => {
-    const url = await server.createDatabase()
+    const url = await server().createDatabase()
     const { a, b, gone } = await pair(url)
     const tables = ['node', 'route', 'name'].map((name) => `adit_cluster_${name}`)
     const each = (make: (table: string) => string) => tables.map(make).join(';')
-    await server.query(
+    await server().query(
       url,
       each((table) => `create table old_${table} as table ${table}`),
     )
     const late = await patiently(() => take(a, 'late', 'ann'))
     a.announce(named('late'), PLAIN)
     await untilSeen(b, 'late', ['a ann'])
-    await server.query(
+    await server().query(
       url,
       `begin; ${each((table) => `truncate ${table}; insert into ${table} table old_${table}`)}; commit`,
     )
@@ -168,7 +164,7 @@ describe('a database', () => {
   })
 
   it('that lost the last writes keeps one holder of a name: the one with the higher epoch', async () => {
-    const url = await server.createDatabase()
+    const url = await server().createDatabase()
     const way = new CutEngine(new PostgresEngine({ url }))
     const a = await startNode(way, nodeOf('a'), { leaseMs: 60_000 })
     const b = await startNode(new PostgresEngine({ url }), nodeOf('b'), { leaseMs: 60_000 })
@@ -176,7 +172,7 @@ describe('a database', () => {
     await untilSeen(b, 'late', ['a ann'])
     // A failover that forgets the name, which b has not seen either, before a can store it again.
     way.way = 'cut'
-    await server.query(
+    await server().query(
       url,
       `begin;
        delete from adit_cluster_name where name = 'late';
@@ -194,11 +190,11 @@ describe('a database', () => {
   })
 
   it('that answers late is used all the same', async () => {
-    const url = await server.createDatabase()
+    const url = await server().createDatabase()
     const a = await startNode(new PostgresEngine({ url }), nodeOf('a'), { leaseMs: 5_000 })
     const late = new URL(url)
     // A tenth of 2 s per answer, with a tenth of the default times.
-    late.port = String(await slowAnswers(server.port, 200))
+    late.port = String(await slowAnswers(server().port, 200))
     const options = { leaseMs: 5_000, batchMs: 20, hintMs: 100, assertMs: 3_000, pollMs: 100 }
     const engine = new PostgresEngine({ url: late.href, timeoutMs: 5_000 })
     const b = await startNode(engine, nodeOf('b'), options)
@@ -211,7 +207,7 @@ describe('a database', () => {
 
   it('behind a pooler that breaks LISTEN is polled', async ({ skip }) => {
     skip(pgbouncer === undefined, 'no pgbouncer')
-    const url = await server.createDatabase()
+    const url = await server().createDatabase()
     const pooled = await startPooler(url)
     const options = { pollMs: 50 }
     const a = await startNode(new PostgresEngine({ url: pooled }), nodeOf('a'), options)
@@ -265,9 +261,9 @@ describe('the schema', () => {
   }
 
   it('of a newer program is refused', async () => {
-    const url = await server.createDatabase()
+    const url = await server().createDatabase()
     await startNode(new PostgresEngine({ url }), nodeOf('a'))
-    await server.query(
+    await server().query(
       url,
       `update adit_schema set version = 99, oldest = 98 where part = 'cluster'`,
     )
@@ -283,7 +279,7 @@ describe('the schema', () => {
   })
 
   it('of an older program is migrated once, by whichever node is first', async () => {
-    const url = await server.createDatabase()
+    const url = await server().createDatabase()
     const first = 'create table t (a integer); insert into t values (1)'
     const steps = [first, 'alter table t add column b integer', 'update t set b = a + 1'].map(
       (step) => ({ sql: step, oldest: 3 }),
@@ -291,7 +287,7 @@ describe('the schema', () => {
     await migrateSchema(await connection(url), 'other', steps.slice(0, 1), signal)
     const many = await Promise.all([1, 2, 3, 4].map(() => connection(url)))
     await Promise.all(many.map((sql) => migrateSchema(sql, 'other', steps, signal)))
-    expect(await server.query(url, 'table t')).toEqual([{ a: 1, b: 2 }])
+    expect(await server().query(url, 'table t')).toEqual([{ a: 1, b: 2 }])
     const [one] = many
     if (one === undefined) throw new Error('no connection')
     await expect(migrateSchema(one, 'other', steps.slice(0, 2), signal)).rejects.toMatchObject({
@@ -299,20 +295,20 @@ describe('the schema', () => {
     })
     await migrateSchema(one, 'other', steps, signal)
     await migrateSchema(one, 'cluster', CLUSTER_SCHEMA, signal)
-    expect(await server.query(url, 'select * from adit_schema order by part')).toEqual([
+    expect(await server().query(url, 'select * from adit_schema order by part')).toEqual([
       { part: 'cluster', version: 1, oldest: 1 },
       { part: 'other', version: 3, oldest: 3 },
     ])
   })
 
   it('of a newer program is used by one that it is still good for, and stays as it is', async () => {
-    const url = await server.createDatabase()
+    const url = await server().createDatabase()
     const steps = [
       { sql: 'create table t (a integer)', oldest: 1 },
       { sql: 'alter table t add column b integer', oldest: 1 },
       { sql: 'alter table t drop column a', oldest: 2 },
     ]
-    const stored = async () => await server.query(url, 'select version, oldest from adit_schema')
+    const stored = async () => await server().query(url, 'select version, oldest from adit_schema')
     const knows = async (count: number) => {
       await migrateSchema(await connection(url), 'other', steps.slice(0, count), signal)
     }
@@ -326,7 +322,7 @@ describe('the schema', () => {
   })
 
   it('stays as it was when a step fails', async () => {
-    const url = await server.createDatabase()
+    const url = await server().createDatabase()
     const sql = await connection(url)
     const steps = ['create table t ()', 'create table u (); select 1 / 0'].map((step) => {
       return { sql: step, oldest: 1 }
@@ -335,7 +331,7 @@ describe('the schema', () => {
       code: 'CLUSTER_DATABASE_FAILED',
       sqlState: '22012',
     })
-    await expect(server.query(url, 'table t')).rejects.toMatchObject({ code: '42P01' })
+    await expect(server().query(url, 'table t')).rejects.toMatchObject({ code: '42P01' })
   })
 
   it('is not made in a server older than 13', async () => {
@@ -351,7 +347,7 @@ describe('the schema', () => {
 
 describe('an error', () => {
   it('has a code and no part of the password', async () => {
-    const url = await server.createDatabase()
+    const url = await server().createDatabase()
     const wrong = (change: Partial<URL>) => Object.assign(new URL(url), change).href
     const [free] = [await freePorts(1)]
     const cases = [
@@ -380,9 +376,9 @@ describe('an error', () => {
         error instanceof Error ? error.stack : '',
         inspect(node, { depth: 9, showHidden: true }),
       ]
-      expect(shown.join('\n')).not.toContain(server.password)
+      expect(shown.join('\n')).not.toContain(server().password)
     }
-    const bad = `postgres://adit:${server.password}@[/x`
+    const bad = `postgres://adit:${server().password}@[/x`
     for (const options of [{ url: bad }, { url: 'mysql://x' }, { url, timeoutMs: 5 }]) {
       let error: unknown
       try {
@@ -391,7 +387,7 @@ describe('an error', () => {
         error = thrown
       }
       expect(error).toMatchObject({ code: 'CLUSTER_OPTION_INVALID' })
-      expect(inspect(error)).not.toContain(server.password)
+      expect(inspect(error)).not.toContain(server().password)
     }
     leaseOf(await take(await startNode(new PostgresEngine({ url }), nodeOf('a')), 'web', 'ann'))
   })

@@ -1,38 +1,31 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 
-import { postgresMissing, PostgresServer } from '../src/postgres-server.ts'
+import { postgresOfFile } from '../src/postgres-of-file.ts'
 
-const missing = postgresMissing()
-let server: PostgresServer
-
-beforeAll(async () => {
-  if (missing === undefined) server = await PostgresServer.start()
-}, 120_000)
-afterAll(async () => await server?.[Symbol.asyncDispose]())
-beforeEach(({ skip }) => skip(missing !== undefined, missing))
+const server = postgresOfFile()
 
 test('a database has what was committed after every process of the server was killed', async () => {
-  const url = await server.createDatabase()
-  await server.query(url, 'CREATE TABLE kept (word text)')
-  await server.query(url, 'INSERT INTO kept VALUES ($1)', ['one'])
-  await server.kill()
-  await expect(server.query(url, 'SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
-  await server.run()
-  expect(await server.query(url, 'SELECT word FROM kept')).toEqual([{ word: 'one' }])
+  const url = await server().createDatabase()
+  await server().query(url, 'CREATE TABLE kept (word text)')
+  await server().query(url, 'INSERT INTO kept VALUES ($1)', ['one'])
+  await server().kill()
+  await expect(server().query(url, 'SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  await server().run()
+  expect(await server().query(url, 'SELECT word FROM kept')).toEqual([{ word: 'one' }])
 })
 
 test('two databases have nothing in common, and the password is asked for', async () => {
-  const [one, other] = [await server.createDatabase(), await server.createDatabase()]
-  await server.query(one, 'CREATE TABLE here ()')
-  await expect(server.query(other, 'TABLE here')).rejects.toMatchObject({ code: '42P01' })
-  const wrong = one.replace(server.password, 'wrong')
-  await expect(server.query(wrong, 'SELECT 1')).rejects.toMatchObject({ code: '28P01' })
+  const [one, other] = [await server().createDatabase(), await server().createDatabase()]
+  await server().query(one, 'CREATE TABLE here ()')
+  await expect(server().query(other, 'TABLE here')).rejects.toMatchObject({ code: '42P01' })
+  const wrong = one.replace(server().password, 'wrong')
+  await expect(server().query(wrong, 'SELECT 1')).rejects.toMatchObject({ code: '28P01' })
 })
 
 test('a frozen server answers when it goes on', async () => {
-  const url = await server.createDatabase()
-  server.freeze()
-  const answer = server.query(url, 'SELECT 1 AS one')
-  server.thaw()
+  const url = await server().createDatabase()
+  server().freeze()
+  const answer = server().query(url, 'SELECT 1 AS one')
+  server().thaw()
   expect(await answer).toEqual([{ one: 1 }])
 })

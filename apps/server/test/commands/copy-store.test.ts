@@ -1,3 +1,4 @@
+import { postgresOfFile } from '@proj/testkit/postgres-of-file'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -7,7 +8,7 @@ import { copyStore, targetUrl } from '../../src/commands/copy-store-command.ts'
 import { openClusterCommandStore } from '../../src/store/cluster-store.ts'
 import type { Reservation } from '../../src/store/reservation-store.ts'
 import { openStore, STORE_FILE } from '../../src/store/store.ts'
-import { freshDirectory, postgresOfFile, storeNode } from '../store/cluster-fixture.ts'
+import { freshDirectory, storeNode } from '../store/cluster-fixture.ts'
 import { silent } from '../store/fixtures.ts'
 import { TOKEN } from '../store/token-suite.ts'
 

@@ -1,22 +1,15 @@
 // The commands on the store, where that is the database of a cluster: from any machine, beside running nodes.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { postgresMissing, PostgresServer } from '@proj/testkit/postgres-server'
+import { postgresOfFile } from '@proj/testkit/postgres-of-file'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { reserveName } from '@proj/tunnel'
 import { until } from '@proj/testkit/until'
 
 import { aditServer, portsOf } from './programs.ts'
 
-const missing = postgresMissing()
-let postgres: PostgresServer
-
-beforeAll(async () => {
-  if (missing === undefined) postgres = await PostgresServer.start()
-}, 120_000)
-afterAll(async () => await postgres?.[Symbol.asyncDispose]())
-beforeEach(({ skip }) => skip(missing !== undefined, missing))
+const postgres = postgresOfFile()
 
 const BINDS = ['proxy', 'upstream', 'admin', 'cluster'].flatMap((name) => [
   `--${name}.bind-addr`,
@@ -30,7 +23,7 @@ function folder(): string {
 }
 
 test('tokens, names and the audit log of a cluster are managed without a data directory', async () => {
-  const url = await postgres.createDatabase()
+  const url = await postgres().createDatabase()
   const urlFile = join(folder(), 'url')
   writeFileSync(urlFile, `${url}\n`)
   const env = { ADIT_CLUSTER_DATABASE_URL_FILE: urlFile }
@@ -80,5 +73,5 @@ test('tokens, names and the audit log of a cluster are managed without a data di
   })
   await node.stop()
   seen.push(node.stdout, node.stderr)
-  expect(seen.join('')).not.toContain(postgres.password)
+  expect(seen.join('')).not.toContain(postgres().password)
 })

@@ -1,28 +1,12 @@
 // A PostgreSQL for the tests of one file, and what servers of a cluster keep in it.
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, onTestFinished } from 'vitest'
-import { postgresMissing, PostgresServer } from '@proj/testkit/postgres-server'
+import { onTestFinished } from 'vitest'
 import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
 import { CLUSTER_FILE, openClusterStore } from '../../src/store/cluster-store.ts'
 import type { OwnStore } from '../../src/store/server-store.ts'
 import type { ReservationLimits } from '../../src/store/reservation-store.ts'
-
-/** A server that runs while the tests of the file do. */
-export function postgresOfFile(): () => PostgresServer {
-  const missing = postgresMissing()
-  let server: PostgresServer | undefined
-  beforeAll(async () => {
-    if (missing === undefined) server = await PostgresServer.start()
-  }, 120_000)
-  afterAll(async () => await server?.[Symbol.asyncDispose]())
-  beforeEach(({ skip }) => skip(missing !== undefined, missing))
-  return () => {
-    if (server === undefined) throw new Error(missing)
-    return server
-  }
-}
 
 /** What a node of a test is started with. */
 export interface NodeOptions {

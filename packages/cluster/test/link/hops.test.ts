@@ -41,9 +41,7 @@ describe('a connection', () => {
     expect([...a.links.links()]).toMatchObject([{ state: 'up', hops: 1 }])
     expect(b.links.accepted).toMatchObject({ links: 1, hops: 1, refusedHops: 0 })
   })
-})
 
-describe('a connection', () => {
   test('ends with the reason of the agent, and of the visitor', async () => {
     const [a, b] = await startNodes('a', 'b')
     if (a === undefined || b === undefined) throw new Error('no nodes')
