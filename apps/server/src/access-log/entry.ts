@@ -14,7 +14,7 @@ export interface AccessEntry {
   readonly tenant: string
   /** The same in the logs of server and agent; undefined before there was one. */
   readonly requestId: string | undefined
-  /** The agent that it went to; undefined: none. */
+  /** Id of the agent that it went to, or of the other node whose agent has it; undefined: none. */
   readonly agent: string | undefined
   /** Bytes from the visitor and to it, heads included. */
   readonly bytesIn: number

@@ -39,7 +39,7 @@ export interface ClusterView {
   }
   /** The other nodes. */
   nodes(): Iterable<ClusterNode>
-  /** Whether there is a connection to another node that answers. */
+  /** Whether the link to another node is not down: it is in use, or being made. */
   isConnected(nodeId: string): boolean
   /** Endpoints that other nodes serve. */
   entries(): Iterable<readonly [endpoint: Endpoint, routes: readonly ClusterRoute[]]>
