@@ -43,6 +43,10 @@ export class Follower {
   readonly #context: FollowerContext
   readonly #followed = new Map<string, Followed>()
   readonly #hinted = new Set<string>()
+  /** There was a hint of a node that is not in the table. */
+  #isUnknownHinted = false
+  /** When hints were followed last. */
+  #hintedAt = -Infinity
   readonly #wake: Wake
   #readsSince = Infinity
   #readAt = -Infinity
@@ -80,7 +84,8 @@ export class Follower {
   /** A node said that it wrote. */
   hint(nodeId: string): void {
     if (nodeId === this.#context.selfId) return
-    this.#hinted.add(nodeId)
+    if (this.#followed.get(nodeId)?.node !== undefined) this.#hinted.add(nodeId)
+    else this.#isUnknownHinted = true
     this.#wake.set()
   }
 
@@ -89,6 +94,7 @@ export class Follower {
     const startedAt = this.#options.clock.now()
     try {
       this.#hinted.clear()
+      this.#isUnknownHinted = false
       this.#judge(await this.#engine.nodes({ signal }), startedAt)
       for (const followed of this.#followed.values()) {
         if (followed.node === undefined) continue
@@ -109,8 +115,9 @@ export class Follower {
     const { pollMs, clock } = this.#options
     await this.#wake.wait(Math.max(0, this.#readAt + pollMs - clock.now()), signal)
     signal.throwIfAborted()
+    await this.#paceHints(signal)
     const hinted = [...this.#hinted].map((id) => this.#followed.get(id))
-    const isKnown = hinted.every((one) => one?.node !== undefined)
+    const isKnown = !this.#isUnknownHinted && hinted.every((one) => one?.node !== undefined)
     if (!isKnown || hinted.length === 0 || clock.now() - this.#readAt >= pollMs) {
       await this.readAll(signal)
       return
@@ -124,6 +131,19 @@ export class Follower {
       this.#readsSince = Infinity
       throw error
     }
+  }
+
+  /** Every client of the database can send hints, at any rate, and in the name of any node. */
+  async #paceHints(signal: AbortSignal): Promise<void> {
+    const { pollMs, batchMs, hintMs, clock } = this.#options
+    for (;;) {
+      const nextAt = this.#isUnknownHinted ? this.#readAt + hintMs : this.#hintedAt + batchMs
+      const waitMs = Math.min(nextAt, this.#readAt + pollMs) - clock.now()
+      if (waitMs <= 0) break
+      await new Wake(clock).wait(waitMs, signal)
+      signal.throwIfAborted()
+    }
+    this.#hintedAt = clock.now()
   }
 
   #judgesFrom(): number {

@@ -13,7 +13,10 @@ import type { LinkParts } from './node-link.ts'
 
 /** Time for TLS, and for the greeting after it, ms. */
 const HANDSHAKE_MS = 5_000
-/** Connections whose peer has not proved yet that it is a node; one more is closed at once. */
+/**
+ * Connections whose peer has not proved yet that it is a node. One more ends the oldest one of the address that has
+ * most of them: a host that holds them open does not keep the nodes out.
+ */
 const MAX_UNPROVED = 64
 /** How long it is not said again that connections are refused, ms. */
 const REFUSED_LOG_MS = 60_000
@@ -100,10 +103,11 @@ export class LinkAcceptor {
   /** Takes a connection to the cluster port over, before its TLS handshake. */
   accept(socket: Socket): void {
     socket.on('error', () => {}) // reported as an error of TLS, or nothing has come yet
-    if (this.#isClosed || this.#unproved.size >= MAX_UNPROVED) {
-      this.#refuse('too many connections in their handshake', socket)
+    if (this.#isClosed) {
+      socket.destroy()
       return
     }
+    if (this.#unproved.size >= MAX_UNPROVED) this.#makeRoom()
     const peer = peerOf(socket)
     this.#unproved.set(peer, socket)
     socket.once('close', () => this.#unproved.delete(peer))
@@ -125,6 +129,22 @@ export class LinkAcceptor {
       session.destroy()
     })
     await Promise.all(ended)
+  }
+
+  /** A node needs a moment to prove what it is: the oldest connection is the least likely to be one. */
+  #makeRoom(): void {
+    const byAddress = new Map<string | undefined, Socket[]>()
+    for (const socket of this.#unproved.values()) {
+      const same = byAddress.get(socket.remoteAddress)
+      if (same === undefined) byAddress.set(socket.remoteAddress, [socket])
+      else same.push(socket)
+    }
+    let most: readonly Socket[] = []
+    for (const same of byAddress.values()) if (same.length > most.length) most = same
+    const [oldest] = most
+    if (oldest === undefined) return
+    this.#unproved.delete(peerOf(oldest))
+    this.#refuse('too many connections in their handshake', oldest)
   }
 
   #secured(socket: TLSSocket): void {

@@ -129,6 +129,23 @@ describe('a peer that is no node', () => {
     },
   )
 
+  test('that says nothing keeps no node out, however many connections it has', async () => {
+    const [a, b] = [await startNode('a'), await startNode('b')]
+    const closed: number[] = []
+    for (let index = 0; index < 70; index++) {
+      const socket = connectTcp({ host: '127.0.0.1', port: a.port.port })
+      onTestFinished(() => void socket.destroy())
+      socket.on('error', () => {})
+      socket.once('close', () => closed.push(index))
+      await once(socket, 'connect')
+    }
+    a.meet(b)
+    await b.links.ready(new AbortController().signal)
+    // the oldest ones made room for the others and for the node
+    await until(() => closed.length >= 7)
+    expect(closed[0]).toBeLessThan(7)
+  })
+
   test('that has the certificate of a node gets no further than its row allows', async () => {
     const a = await startNode('a')
     const certificate = ghostOf(a)
