@@ -367,6 +367,8 @@ function sqlState(error: unknown): string | undefined {
 function databaseName(url: string): string {
   const { protocol, hostname, port, pathname, searchParams } = new URL(url)
   if (protocol !== 'postgres:' && protocol !== 'postgresql:') throw new TypeError('not PostgreSQL')
+  // A slash in a password that is not written as %2F: what follows it is no name to show.
+  if (pathname.includes('@')) throw new TypeError('part of a password')
   // Libpq reads the folder of a socket from the parameter.
   const host = hostname === '' ? (searchParams.get('host') ?? 'localhost') : hostname
   const name = decodeURIComponent(pathname.slice(1))
