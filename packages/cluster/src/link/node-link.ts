@@ -65,7 +65,7 @@ export class NodeLink {
   /** Whether it has been up: what follows a loss is a sign that something is wrong. */
   #hasBeenUp = false
   /** Those that wait until it is up, or has failed. */
-  #waiting: (() => void)[] = []
+  readonly #waiting = new Set<() => void>()
   /** Those that wait until it is up, or retired. */
   readonly #awaited = new Set<() => void>()
   /** Bytes of sessions that are over. */
@@ -151,26 +151,13 @@ export class NodeLink {
   /** Waits while it is being made, or has too many streams. */
   async whenRoom({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     if (this.#state === 'up') return await this.#session?.whenRoom({ signal })
-    if (this.#state !== 'connecting' || signal.aborted) return
-    await new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true })
-      this.#waiting.push(resolve)
-    })
+    if (this.#state === 'connecting') await untilCalled(this.#waiting, signal)
   }
 
   /** Waits until it is up. @returns also when the node is gone, or when the signal aborts. */
   async whenUp(signal: AbortSignal): Promise<void> {
     this.start()
-    if (this.#state === 'up' || this.retired.aborted || signal.aborted) return
-    await new Promise<void>((resolve) => {
-      const end = (): void => {
-        this.#awaited.delete(end)
-        signal.removeEventListener('abort', end)
-        resolve()
-      }
-      this.#awaited.add(end)
-      signal.addEventListener('abort', end, { once: true })
-    })
+    if (this.#state !== 'up' && !this.retired.aborted) await untilCalled(this.#awaited, signal)
   }
 
   /** The node owes an answer: it is `suspect` unless it sends anything soon. */
@@ -310,8 +297,22 @@ export class NodeLink {
   #setState(state: 'connecting' | 'up' | 'down'): void {
     this.#state = state
     if (state === 'up' || this.retired.aborted) for (const end of this.#awaited) end()
-    if (state !== 'connecting') for (const resolve of this.#waiting.splice(0)) resolve()
+    if (state !== 'connecting') for (const end of this.#waiting) end()
   }
+}
+
+/** Waits for a call of a function in the set, which it leaves then, or for the signal. */
+async function untilCalled(waiting: Set<() => void>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      waiting.delete(end)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    waiting.add(end)
+    signal.addEventListener('abort', end, { once: true })
+  })
 }
 
 /** `host:port`, with an IPv6 address in brackets. */
