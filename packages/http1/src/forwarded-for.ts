@@ -7,13 +7,20 @@
 import { isIP } from 'node:net'
 
 import { isVisible } from './ascii.ts'
-import { formatForwarded, forwardedElements } from './forwarded.ts'
+import { type ForwardedElement, formatForwarded, forwardedElements } from './forwarded.ts'
 import { KIND } from './header-kinds.ts'
 import type { HeaderLines } from './header-lines.ts'
 import { listItems } from './header-list.ts'
 import { parseHost } from './host.ts'
 
 const TRUSTED: number = KIND.forwardedFor | KIND.forwardedProto | KIND.forwardedHost
+
+/** Who connected to the proxies, and how, is not known. */
+const UNREADABLE: ForwardedElement = Object.freeze({
+  for: undefined,
+  host: undefined,
+  proto: undefined,
+})
 
 /** What the edge knows about the visitor's connection. */
 export interface VisitorConnection {
@@ -87,7 +94,9 @@ function fromXForwarded(incoming: HeaderLines, trustedHops: number): TrustedValu
 }
 
 function fromForwarded(incoming: HeaderLines, trustedHops: number): TrustedValues {
-  const elements = forwardedElements(incoming.joined(KIND.forwarded) ?? '') ?? []
+  const value = incoming.joined(KIND.forwarded) ?? ''
+  // A visitor may have made it unreadable, so that the proxy would be taken for the client.
+  const elements = forwardedElements(value) ?? [UNREADABLE]
   const trusted = elements.slice(-trustedHops)
   const [first] = trusted
   return {

@@ -217,7 +217,7 @@ describe('trustedHeader forwarded', () => {
       2,
       ['10.0.0.1, 2001:db8::1, 203.0.113.7', 'https', 'A.b:8000'],
     ],
-    ['for=10.0.0.1:81', 1, ['203.0.113.7', 'http', 'A.b:8000']],
+    ['for=10.0.0.1:81', 1, ['unknown, 203.0.113.7', 'http', 'A.b:8000']],
     ['for="10.0.0.1:81"', 1, ['10.0.0.1, 203.0.113.7', 'http', 'A.b:8000']],
     ['for=unknown', 1, ['unknown, 203.0.113.7', 'http', 'A.b:8000']],
     ['for=_x;host="a@b"', 1, ['unknown, 203.0.113.7', 'http', 'A.b:8000']],
@@ -251,6 +251,11 @@ describe('sendsForwarded', () => {
       'Forwarded: for=6.6.6.6, for=10.0.0.1;proto=https;by=_x',
       { trustedHops: 1, trustedHeader: 'forwarded' },
       `for=10.0.0.1;proto=https, ${own}`,
+    ],
+    [
+      'Forwarded: for="6.6.6.6, for=10.0.0.1;proto=https',
+      { trustedHops: 1, trustedHeader: 'forwarded' },
+      `for=unknown, ${own}`,
     ],
   ] as const)('of %j with %j', (lines, options, expected) => {
     const headers = allOf(lines, { ...options, sendsForwarded })

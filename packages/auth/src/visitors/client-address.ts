@@ -9,7 +9,8 @@ import { forwardedElements, listItems, type TrustedHeader } from '@proj/http1'
  * @param headers - name, value, name, value
  * @param peer - address of the connection's other end
  * @param trustedHeader - what the proxies write. Default `x-forwarded-for`.
- * @returns the address in its one spelling, or undefined when a proxy wrote something else.
+ * @returns the address in its one spelling, or undefined when a proxy wrote something else, or the visitor something
+ *   that hides what a proxy wrote: its address would be that of the proxy otherwise.
  */
 export function clientAddress(
   headers: readonly string[],
@@ -19,6 +20,7 @@ export function clientAddress(
 ): string | undefined {
   if (trustedHops === 0) return peer
   const entries = proxyEntries(headers, trustedHeader)
+  if (entries === undefined) return undefined
   return plainAddress(entries.slice(-trustedHops)[0] ?? peer)
 }
 
@@ -34,7 +36,7 @@ export function countTrustedHops(
   isTrusted: (address: string) => boolean,
   trustedHeader: TrustedHeader,
 ): number {
-  const entries = proxyEntries(headers, trustedHeader)
+  const entries = proxyEntries(headers, trustedHeader) ?? []
   let hops = 1
   while (hops < entries.length) {
     const address = plainAddress(entries.at(-hops) ?? '')
@@ -44,8 +46,8 @@ export function countTrustedHops(
   return hops
 }
 
-/** What proxies have written of who connected, the newest last. */
-function proxyEntries(headers: readonly string[], name: TrustedHeader): string[] {
+/** What proxies have written of who connected, the newest last; undefined: it cannot be read. */
+function proxyEntries(headers: readonly string[], name: TrustedHeader): string[] | undefined {
   const values: string[] = []
   for (let at = 0; at < headers.length; at += 2) {
     const found = headers[at] ?? ''
@@ -55,5 +57,5 @@ function proxyEntries(headers: readonly string[], name: TrustedHeader): string[]
   }
   const value = values.join(', ')
   if (name === 'x-forwarded-for') return listItems(value)
-  return (forwardedElements(value) ?? []).map((one) => one.for ?? 'unknown')
+  return forwardedElements(value)?.map((one) => one.for ?? 'unknown')
 }

@@ -25,7 +25,10 @@ test.each([
   ['forwarded', ['Forwarded', 'for="[2001:db8::1]:4000"'], '2001:db8::1'],
   ['forwarded', ['Forwarded', 'for=unknown'], undefined],
   ['forwarded', ['Forwarded', 'proto=https'], undefined],
-  ['forwarded', ['Forwarded', '9.9.9.9'], '127.0.0.1'],
+  // The visitor must not hide what the proxy appends, and so come from the address of the proxy.
+  ['forwarded', ['Forwarded', '9.9.9.9'], undefined],
+  ['forwarded', ['Forwarded', 'for="6.6.6.6, for=9.9.9.9'], undefined],
+  ['forwarded', ['Forwarded', 'x', 'Forwarded', 'for=9.9.9.9'], undefined],
   ['forwarded', ['X-Forwarded-For', '9.9.9.9'], '127.0.0.1'],
   ['x-forwarded-for', ['Forwarded', 'for=9.9.9.9'], '127.0.0.1'],
 ] as const)('behind a proxy that writes %s, of %j the client is %s', (header, headers, client) => {
