@@ -23,6 +23,10 @@ const USAGE: ReadonlySet<TunnelErrorCode> = new Set([
   'TUNNEL_VISITORS_INVALID',
 ])
 
+/** The setting that helps, whether the server got no token or one that it does not accept. */
+const UNAUTHORIZED_HINT =
+  'give a valid token of this server in connect.token_file (--connect.token-file)'
+
 /**
  * Turns an error that ends the program into one with an exit code and a hint.
  *
@@ -36,7 +40,7 @@ export function explainError(error: unknown): unknown {
   if (isTunnelError(error)) {
     const { code, message } = error
     const exitCode = REFUSED.has(code) ? EXIT.refused : USAGE.has(code) ? EXIT.usage : EXIT.failed
-    const { hint } = TUNNEL_ERRORS[code]
+    const hint = code === 'TUNNEL_UNAUTHORIZED' ? UNAUTHORIZED_HINT : TUNNEL_ERRORS[code].hint
     return new UserError(`${message} (${code})`, { exitCode, hint, cause: error })
   }
   if (isDialError(error)) {

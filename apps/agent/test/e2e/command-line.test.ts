@@ -196,6 +196,7 @@ describe('a server that refuses the token ends it with 4', () => {
     const { code, stdout, stderr } = await ended([...command, ...flags, '--log.level', 'silent'])
     expect({ code, stdout }).toEqual({ code: 4, stdout: '' })
     expect(stderr).toContain('401: invalid token (TUNNEL_UNAUTHORIZED)')
+    expect(stderr).toContain('connect.token_file (--connect.token-file)')
     expect(stderr).not.toContain('not-to-be-shown')
   })
 })

@@ -306,7 +306,9 @@ export class Cluster implements ClusterMember, AsyncDisposable {
         )
       } else if (state === 'replaced' && !membership.self.isLeaving) {
         logger.error(
-          { hint: 'give each node its own cluster.node_id and data_dir' },
+          {
+            hint: 'give each node its own cluster.node_id and data_dir, then start this one again',
+          },
           'another process has joined as this node: the others do not see this one any more',
         )
       }
