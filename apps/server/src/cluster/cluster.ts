@@ -69,6 +69,9 @@ const HAND_OVER_MS = 1_000
 /** How long a start waits for its connections to the other nodes, ms. */
 const LINK_WAIT_MS = 3_000
 
+/** Longest wait for a page of another node, ms. */
+const ASK_MS = 5_000
+
 /** How often the others learn what this node does, ms. */
 const LOAD_MS = 1_000
 
@@ -162,7 +165,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
 
   /** @inheritdoc */
   attach(parts: ClusterParts): void {
-    const { registry, upstream, publicPorts, gates, windowBudget } = parts
+    const { registry, upstream, publicPorts, gates, windowBudget, readPage } = parts
     const { identity, version, rebalance, logger } = this.#options
     const membership = this.#membership
     const { table } = membership
@@ -174,6 +177,10 @@ export class Cluster implements ClusterMember, AsyncDisposable {
       readVisitorRules: gates.read,
       closedRules: gates.read(NO_VISITORS, 'tcp'),
       windowBudget,
+      readPage: async (path) => {
+        const { status = 200, type, body = '' } = await readPage(path)
+        return { status, type, body }
+      },
       logger,
     })
     registry.on('route', (endpoint, route) => this.#announce(endpoint, route))
@@ -343,8 +350,11 @@ export class Cluster implements ClusterMember, AsyncDisposable {
         leaseAgeMs: membership.leaseAgeMs,
       }),
       links: () => countLinks(links(), this.#accepted),
-      ask: async (nodeId) => {
-        return await Promise.reject(new Error(`node ${nodeId} cannot be asked`))
+      ask: async (nodeId, path) => {
+        const asked = links()
+        if (asked === undefined) throw new Error('this node is starting')
+        const { type, ...page } = await asked.ask(nodeId, path, AbortSignal.timeout(ASK_MS))
+        return { ...page, ...(type !== undefined && { type }) }
       },
     }
   }

@@ -295,3 +295,29 @@ test('a process that is replaced has left when its successor joins', async () =>
 })
 
 const REPLACED = 'another process has joined as this node: the others do not see this one any more'
+
+test('the pages of a node are those of another one where that is asked for', async () => {
+  const database = new MemoryDatabase()
+  const [a, b] = [await startNode(database, 'a'), await startNode(database, 'b')]
+  await publish(a, { kind: 'http', service: await service(served('hello')) })
+  await until(async () => (await visit(b)) === '200 hello')
+  expect(JSON.parse(await admin(b, '/status/upstream/sessions'))).toEqual([])
+  const far = await admin(b, '/status/upstream/sessions?forward=a')
+  expect(JSON.parse(far)).toMatchObject([{ endpoint: 'web' }])
+  expect(JSON.parse(await admin(b, '/status/cluster/nodes/local?forward=a'))).toMatchObject({
+    id: 'a',
+    local: true,
+  })
+  // Its status comes along, and one that has gone does not answer.
+  expect(await adminStatus(b, '/status/none?forward=a')).toBe(404)
+  expect(await adminStatus(b, '/status/edge?forward=a')).toBe(200)
+  a.server.destroy()
+  await a.cluster[Symbol.asyncDispose]()
+  await until(async () => (await adminStatus(b, '/status/edge?forward=a')) !== 200)
+})
+
+async function adminStatus(node: Node, path: string): Promise<number> {
+  const port = node.server.listeners.admin.bound[0]?.port ?? 0
+  const head = `GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`
+  return (await exchangeRaw(port, head)).status
+}

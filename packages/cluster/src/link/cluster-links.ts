@@ -19,6 +19,7 @@ import { LINK_PROTOCOL } from './greeting.ts'
 import { LinkAcceptor } from './link-acceptor.ts'
 import type { LinkTls } from './link-tls.ts'
 import { type LinkParts, type LinkState, NodeLink } from './node-link.ts'
+import type { NodePage, ReadNodePage } from './node-page.ts'
 import { NodeUpstream } from './node-upstream.ts'
 
 /** What links are made of. */
@@ -37,6 +38,8 @@ export interface ClusterLinksOptions<Rules extends VisitorRules> {
   readonly closedRules: Rules
   /** Memory that windows of all sessions may grow by together. Default: each link has its own limit. */
   readonly windowBudget?: WindowBudget
+  /** Reads a page of this node's admin port for another node. Default: other nodes get none. */
+  readonly readPage?: ReadNodePage
   /** Info when a link is up, warn when it is lost or refused. */
   readonly logger: Logger
 }
@@ -78,11 +81,11 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
   #isClosed = false
 
   constructor(options: ClusterLinksOptions<Rules>) {
-    const { self, tls, table, registry, windowBudget, logger } = options
+    const { self, tls, table, registry, windowBudget, readPage, logger } = options
     this.#options = options
     const { id: node, boot, version } = self
     const greeting = { protocol: LINK_PROTOCOL, node, boot, version }
-    this.#parts = { greeting, tls, windowBudget, logger }
+    this.#parts = { greeting, tls, windowBudget, readPage, logger }
     this.#hops = new HopAcceptor(registry, logger)
     this.#acceptor = new LinkAcceptor(this.#parts, table, this.#hops)
     this.#closed = [options.closedRules]
@@ -150,6 +153,20 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
    */
   async ready(signal: AbortSignal): Promise<void> {
     await Promise.all([...this.#links.values()].map(({ link }) => link.whenUp(signal)))
+  }
+
+  /**
+   * Asks another node for a page of its admin port.
+   *
+   * @throws {Error} when there is no such node, it does not answer, or its page is longer than 4 MiB; the reason of the
+   *   signal.
+   */
+  async ask(nodeId: string, path: string, signal: AbortSignal): Promise<NodePage> {
+    const node = this.#options.table.node(nodeId)
+    if (node === undefined) throw new Error('there is no such node')
+    const { link } = this.#links.get(nodeId) ?? this.#linkTo(node)
+    await link.whenUp(signal)
+    return await link.ask(path, signal)
   }
 
   /** @inheritdoc */

@@ -10,6 +10,7 @@ import { formatGreeting, type Greeting, GreetingReader } from './greeting.ts'
 import { linkLimits } from './link-limits.ts'
 import { peerFingerprint, tlsOptionsOf } from './link-tls.ts'
 import type { LinkParts } from './node-link.ts'
+import { PagesOfLink } from './node-page.ts'
 
 /** Time for TLS, and for the greeting after it, ms. */
 const HANDSHAKE_MS = 5_000
@@ -187,8 +188,9 @@ export class LinkAcceptor {
   }
 
   #open(node: ClusterNode, socket: TLSSocket): Session {
-    const { windowBudget, greeting, logger } = this.#parts
+    const { windowBudget, greeting, readPage, logger } = this.#parts
     const boot = node.boot
+    const pages = new PagesOfLink(readPage)
     let isGreeted = false
     let hasControl = false
     const onRecord = (channel: Channel, record: StreamRecord): ChannelSink | undefined => {
@@ -199,6 +201,7 @@ export class LinkAcceptor {
         channel.write(formatGreeting(greeting))
         return reader
       }
+      if (record.kind === 'control' && isGreeted) return pages.answer(channel, record.endpoint)
       const isOf = record.hop?.node === node.id
       if (isGreeted && isOf) return this.#hops.accept(channel, record)
       fail(isOf ? 'a stream came before its greeting' : 'a stream names another node')

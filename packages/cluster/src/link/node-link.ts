@@ -16,6 +16,7 @@ import type { Logger } from '@proj/tunnel'
 import type { ClusterNode } from '../model.ts'
 import { formatGreeting, type Greeting, GreetingReader } from './greeting.ts'
 import { linkLimits } from './link-limits.ts'
+import { type NodePage, NodePageReader, type ReadNodePage } from './node-page.ts'
 import { type LinkTls, peerFingerprint, tlsOptionsOf } from './link-tls.ts'
 
 /**
@@ -31,6 +32,8 @@ export interface LinkParts {
   readonly tls: LinkTls
   /** Memory that windows of all sessions may grow by together. */
   readonly windowBudget: WindowBudget | undefined
+  /** Reads pages for other nodes; undefined: they get none. */
+  readonly readPage: ReadNodePage | undefined
   readonly logger: Logger
 }
 
@@ -133,6 +136,39 @@ export class NodeLink {
     this.opened += 1
     this.#doubt?.begin() // its acknowledgement is an answer that the node owes
     return channel
+  }
+
+  /**
+   * Asks the node for a page of its admin port.
+   *
+   * @throws {Error} when the node does not answer, or its page is too long; the reason of the signal.
+   */
+  async ask(path: string, signal: AbortSignal): Promise<NodePage> {
+    signal.throwIfAborted()
+    const session = this.#session
+    if (this.#state !== 'up' || session === undefined) throw this.#notUp()
+    const record = encodeStreamRecord({ kind: 'control', endpoint: path })
+    let stop = (): void => {}
+    try {
+      return await new Promise<NodePage>((resolve, reject) => {
+        const reader = new NodePageReader((page) => {
+          if (page instanceof Error) reject(page)
+          else resolve(page)
+        })
+        const channel = session.openChannel(reader)
+        reader.read(channel)
+        const onAbort = (): void => {
+          reject(signal.reason)
+          channel.reset()
+        }
+        stop = () => signal.removeEventListener('abort', onAbort)
+        signal.addEventListener('abort', onAbort, { once: true })
+        channel.write(record)
+        channel.end()
+      })
+    } finally {
+      stop()
+    }
   }
 
   #notUp(): MuxError {

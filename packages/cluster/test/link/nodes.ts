@@ -20,6 +20,7 @@ import { onTestFinished } from 'vitest'
 import { type LinkCertificate, makeLinkCertificate } from '../../src/link/certificate.ts'
 import { ClusterLinks } from '../../src/link/cluster-links.ts'
 import type { LinkTls } from '../../src/link/link-tls.ts'
+import type { ReadNodePage } from '../../src/link/node-page.ts'
 import type { ClusterNode } from '../../src/model.ts'
 import { ClusterTable } from '../../src/table/cluster-table.ts'
 
@@ -43,6 +44,9 @@ export class TestNode {
   readonly links: ClusterLinks<VisitorRules>
   readonly port: Listening
   readonly certificate: LinkCertificate
+  /** Reads a page for another node. */
+  readPage: ReadNodePage = async (path) =>
+    await Promise.resolve({ status: 200, type: 'text/plain', body: path })
   readonly #others: TestNode[] = []
 
   constructor(row: ClusterNode, tls: LinkTls, server: Server, port: Listening, waitMs: number) {
@@ -58,6 +62,7 @@ export class TestNode {
       registry,
       readVisitorRules,
       closedRules,
+      readPage: async (path) => await this.readPage(path),
       logger,
     })
     server.on('connection', (socket) => this.links.accept(socket))
