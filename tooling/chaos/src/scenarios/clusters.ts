@@ -9,6 +9,12 @@ import { longestRow } from './restarts.ts'
 
 const STAGE = { servers: 3, agents: 2, isCluster: true } as const
 
+/**
+ * nginx leaves a server out for 10 s after a refused connection, and a node is back sooner than that: without a
+ * pause all three would be left out at once.
+ */
+const FAIL_TIMEOUT_MS = 10_500
+
 /** Each node stopped and started in turn, behind a load balancer of docs/operations.md. */
 function rolling(balancer: BalancerName): RestartScenario {
   return {
@@ -23,6 +29,7 @@ function rolling(balancer: BalancerName): RestartScenario {
         await stage.restart(node)
         await stage.served(at)
         await answered(200)
+        if (balancer === 'nginx') await delay(FAIL_TIMEOUT_MS)
       }
     },
   }
