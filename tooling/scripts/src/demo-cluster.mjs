@@ -43,7 +43,7 @@ export async function demoCluster(interrupted) {
       running.push(node.process)
       nodes.push({ id, ...node })
     }
-    for (const [index] of [1, 2].entries()) {
+    for (const index of [0, 1]) {
       // Each agent has its connections on two of the three nodes.
       const [first, second] = [nodes[index], nodes[index + 1]]
       if (first === undefined || second === undefined) throw new Error('a node is missing')
