@@ -259,16 +259,19 @@ function preflight(head: RequestHead): string[] {
   ]
 }
 
-/** Sets the headers of CORS (fetch.spec.whatwg.org, 3.3.3), in place of those of the service. */
+/**
+ * Sets the headers of CORS (fetch.spec.whatwg.org, 3.3.3), in place of those of the service, which would admit origins
+ * that the rule does not name.
+ */
 function withCors(headers: readonly string[], origin: string | undefined): string[] {
+  let own = withoutHeader(headers, 'access-control-allow-origin')
+  own = withoutHeader(own, 'access-control-allow-credentials')
   // Caches must not give the answer to pages of another origin, nor one without the headers to this one.
-  const varied = origin === '*' ? headers : [...headers, 'vary', 'Origin']
-  if (origin === undefined) return [...varied]
-  let shared = withoutHeader(varied, 'access-control-allow-origin')
-  shared = withoutHeader(shared, 'access-control-allow-credentials')
-  shared.push('access-control-allow-origin', origin)
-  if (origin !== '*') shared.push('access-control-allow-credentials', 'true')
-  return shared
+  if (origin !== '*') own.push('vary', 'Origin')
+  if (origin === undefined) return own
+  own.push('access-control-allow-origin', origin)
+  if (origin !== '*') own.push('access-control-allow-credentials', 'true')
+  return own
 }
 
 function bytesOf(

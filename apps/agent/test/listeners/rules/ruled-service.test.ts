@@ -333,19 +333,23 @@ describe('cors', () => {
   })
 
   test('another origin gets nothing, and * is for all, without credentials', async () => {
-    const service = await http((_incoming, response) => response.end('data\n'))
+    const service = await http((_incoming, response) => {
+      response.setHeader('Access-Control-Allow-Origin', '*')
+      response.setHeader('Access-Control-Allow-Credentials', 'true')
+      response.end('data\n')
+    })
     const some = await served(folder, `addr: ${service.port}, cors: ['https://page.example']`)
     const other = await some.ask(request('GET /', 'Origin: https://other.example'), 'data\n')
-    expect(other).not.toContain('access-control')
+    expect(other).not.toMatch(/access-control/i)
     expect(other).toContain('vary: Origin\r\n') // a cache must not give this answer to the page
     expect(await some.ask(request('GET /'), 'data\n')).toContain('vary: Origin\r\n')
     const all = await served(folder, `addr: ${service.port}, cors: ['*']`)
     const any = await all.ask(request('GET /', 'Origin: https://other.example'), 'data\n')
     expect(any).toContain('access-control-allow-origin: *\r\n')
-    expect(any).not.toContain('credentials')
+    expect(any).not.toMatch(/credentials/i)
     expect(any).not.toContain('vary')
     const none = await some.ask(request('GET /', 'Origin: null'), 'data\n')
-    expect(none).not.toContain('access-control')
+    expect(none).not.toMatch(/access-control/i)
   })
 })
 
