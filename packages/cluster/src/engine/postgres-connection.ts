@@ -64,7 +64,7 @@ export class PostgresConnection implements SqlRunner {
   ): Promise<readonly (readonly SqlRow[])[]> {
     const before = this.#last
     const turn = (async () => {
-      await before
+      await orAborted(before, signal)
       return await this.#limited(signal, async () => {
         const client = await this.#connected()
         const found: QueryResult<SqlRow> | QueryResult<SqlRow>[] =
@@ -74,7 +74,8 @@ export class PostgresConnection implements SqlRunner {
         return Array.isArray(found) ? found.map(({ rows }) => rows) : [found.rows]
       })
     })()
-    this.#last = turn.catch(() => {})
+    // A call that was given up leaves its turn, and the one behind it still waits for those before.
+    this.#last = Promise.allSettled([before, turn])
     return await turn
   }
 
@@ -174,6 +175,22 @@ export class PostgresConnection implements SqlRunner {
     this.#socket?.destroy()
     this.#socket = undefined
     this.#client = undefined
+  }
+}
+
+/** Waits for a promise that does not reject; rejects with the reason of the signal when that aborts. */
+async function orAborted(waited: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  let end = (): void => {}
+  const aborted = new Promise<never>((_, reject) => {
+    const onAbort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    end = () => signal.removeEventListener('abort', onAbort)
+  })
+  try {
+    await Promise.race([waited, aborted])
+  } finally {
+    end()
   }
 }
 
