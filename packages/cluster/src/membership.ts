@@ -96,7 +96,7 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
   #otherBeat: number | undefined
   #beat = 0
   #isOpen = false
-  #isJoined = false
+  #hasRow = false
   #checkAt = 0
   #removeUpTo = 0
   #renewAt = 0
@@ -409,7 +409,7 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
         failures = 0
       } catch (error) {
         if (signal.aborted) return
-        this.#isJoined = false
+        this.#hasRow = false
         // a database that answers with an error may have lost its tables
         if (isClusterError(error, 'CLUSTER_DATABASE_FAILED')) this.#isOpen = false
         this.#renewsSince = Infinity
@@ -432,7 +432,7 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
     if (!this.#isOpen) await this.#engine.open({ signal })
     if (!this.#isOpen) this.#opened.set()
     this.#isOpen = true
-    if (!this.#isJoined || clock.now() >= this.#checkAt) await this.#join(signal)
+    if (!this.#hasRow || clock.now() >= this.#checkAt) await this.#join(signal)
     const dueAt = Math.min(this.#renewAt, this.#checkAt, this.#batchAt)
     if (this.#state === 'joined' && dueAt > clock.now()) {
       await this.#work.wait(dueAt - clock.now(), signal)
@@ -460,10 +460,10 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
       this.#removeUpTo = answer.head
     }
     this.#head = answer.head
-    if (this.#isJoined) {
+    if (this.#hasRow) {
       await this.#engine.sweep({ node: this.#self, removalsMs, forgetMs, limit }, { signal })
     } else this.#renewAt = 0
-    this.#isJoined = true
+    this.#hasRow = true
     this.#checkAt = clock.now() + assertMs
   }
 
@@ -502,7 +502,7 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
     })
     if (!answer.isDone) {
       for (const own of names) if (this.#own.has(own)) this.#own.dirty.add(own)
-      this.#isJoined = false
+      this.#hasRow = false
       return
     }
     // A name that is claimed and has no session yet is nothing to tell: the hint that its session needs would wait.

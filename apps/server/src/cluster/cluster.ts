@@ -295,10 +295,10 @@ export class Cluster implements ClusterMember, AsyncDisposable {
       const fields = { node: id, nodeBoot: boot, address, version }
       if (!isPresent) {
         known.delete(key)
-        logger[isLeaving ? 'info' : 'warn'](fields, 'node has gone')
+        logger[isLeaving ? 'info' : 'warn'](fields, 'node left')
       } else if (!known.has(key)) {
         known.add(key)
-        logger.info(fields, 'node has come')
+        logger.info(fields, 'node joined')
       }
     })
     membership.on('problem', (error) => {
@@ -374,23 +374,16 @@ function* withoutPorts(
 
 function countLinks(links: ClusterLinks<Gate> | undefined, connectionsIn: number): LinkCounts {
   const hopsOut = new Map<string, number>()
-  let connectionsOut = 0
-  let bytesIn = links?.accepted.bytesReceived ?? 0
-  let bytesOut = links?.accepted.bytesSent ?? 0
-  for (const { node, hops, bytesSent, bytesReceived } of links?.links() ?? []) {
-    hopsOut.set(node.id, hops)
-    connectionsOut += 1
-    bytesIn += bytesReceived
-    bytesOut += bytesSent
-  }
+  for (const { node, hops } of links?.links() ?? []) hopsOut.set(node.id, hops)
+  const { accepted, opened } = links ?? {}
   return {
     hopsOut,
-    hopsIn: links?.accepted.hops ?? 0,
-    hopsRefused: links?.accepted.refusedHops ?? 0,
+    hopsIn: accepted?.hops ?? 0,
+    hopsRefused: accepted?.refusedHops ?? 0,
     connectionsIn,
-    connectionsOut,
-    bytesIn,
-    bytesOut,
+    connectionsOut: opened?.connections ?? 0,
+    bytesIn: (accepted?.bytesReceived ?? 0) + (opened?.bytesReceived ?? 0),
+    bytesOut: (accepted?.bytesSent ?? 0) + (opened?.bytesSent ?? 0),
   }
 }
 

@@ -212,7 +212,7 @@ test('a node that has stopped is forgotten at once, and says so before', async (
   await until(async () => (await admin(b, '/status/cluster/nodes')).includes('"status":"left"'))
   await a[Symbol.asyncDispose]()
   await until(async () => !(await admin(b, '/status/cluster/nodes')).includes('"id":"a"'))
-  expect(b.logger.find('node has gone')).toMatchObject([{ level: 'info' }])
+  expect(b.logger.find('node left')).toMatchObject([{ level: 'info' }])
 })
 
 /** The engine of a node that reads nothing while it is told so, as if hints were lost and polls slow. */

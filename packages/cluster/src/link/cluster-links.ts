@@ -52,8 +52,6 @@ export interface LinkStatus {
   readonly openStreams: number
   /** Streams opened since the link was first made. */
   readonly hops: number
-  readonly bytesSent: number
-  readonly bytesReceived: number
 }
 
 /** Streams that may finish when their node is gone from the table, ms; it is dead, or it has started again. */
@@ -78,6 +76,10 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
   readonly #links = new Map<string, OwnLink>()
   readonly #parsed = new Map<string, readonly Rules[]>()
   readonly #closed: readonly Rules[]
+  /** Links to nodes that are gone or have another address, while their last streams run. */
+  readonly #retiring = new Set<NodeLink>()
+  /** Of links that are over. */
+  readonly #past = { connections: 0, sent: 0, received: 0 }
   #isClosed = false
 
   constructor(options: ClusterLinksOptions<Rules>) {
@@ -107,16 +109,29 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
   *links(): Generator<LinkStatus> {
     for (const node of this.#options.table.nodes()) {
       const link = this.#links.get(node.id)?.link
-      const { sent = 0, received = 0 } = link?.bytes ?? {}
       yield {
         node,
         state: link?.state ?? 'idle',
         openStreams: link?.openStreams ?? 0,
         hops: link?.opened ?? 0,
-        bytesSent: sent,
-        bytesReceived: received,
       }
     }
+  }
+
+  /** Links of this node to others since its start, also to nodes that are gone. */
+  get opened(): {
+    readonly connections: number
+    readonly bytesSent: number
+    readonly bytesReceived: number
+  } {
+    let { connections, sent, received } = this.#past
+    const open = [...this.#links.values()].map(({ link }) => link)
+    for (const { connections: made, bytes } of [...open, ...this.#retiring]) {
+      connections += made
+      sent += bytes.sent
+      received += bytes.received
+    }
+    return { connections, bytesSent: sent, bytesReceived: received }
   }
 
   /** Links of other nodes to this one, all together. */
@@ -218,7 +233,7 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
    */
   async close(signal: AbortSignal): Promise<void> {
     this.#isClosed = true
-    const retired = [...this.#links.values()].map(({ link }) => link.retire(signal))
+    const retired = [...this.#links.values()].map(({ link }) => this.#retire(link, signal))
     this.#links.clear()
     await Promise.all([...retired, this.#acceptor.close(signal)])
   }
@@ -231,12 +246,22 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
     return own
   }
 
+  async #retire(link: NodeLink, signal: AbortSignal): Promise<void> {
+    this.#retiring.add(link)
+    await link.retire(signal)
+    this.#retiring.delete(link)
+    const { connections, bytes } = link
+    this.#past.connections += connections
+    this.#past.sent += bytes.sent
+    this.#past.received += bytes.received
+  }
+
   #nodeChanged(node: ClusterNode, isPresent: boolean): void {
     const own = this.#links.get(node.id)
     if (isPresent && own?.link.fits(node) === true) return
     if (own !== undefined) {
       this.#links.delete(node.id)
-      void own.link.retire(AbortSignal.timeout(RETIRE_MS))
+      void this.#retire(own.link, AbortSignal.timeout(RETIRE_MS))
     }
     if (isPresent && !this.#isClosed) this.#linkTo(node)
   }

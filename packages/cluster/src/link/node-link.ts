@@ -115,6 +115,9 @@ export class NodeLink {
     return this.#state === 'up' ? (this.#session?.openable ?? 0) : Infinity
   }
 
+  /** Connections that were made, one after the other. */
+  connections = 0
+
   /** Bytes over all its connections. */
   get bytes(): { readonly sent: number; readonly received: number } {
     const now = this.#session?.stats()
@@ -290,6 +293,7 @@ export class NodeLink {
 
   #up(session: Session): void {
     const nowMs = performance.now()
+    this.connections += 1
     this.#session = session
     this.#isLeaving = false
     this.#doubt = new Doubt(session)

@@ -212,6 +212,12 @@ describe('a link', () => {
     for (const socket of b.port.sockets) socket.destroy()
     await until(() => a.logger.find('link to a node is up').length === 2)
     await until(() => stateOf(a) === 'up')
+    const { connections, bytesSent } = a.links.opened
+    expect([connections, bytesSent > 0]).toEqual([2, true])
+    a.table.removeNode('b')
+    await until(() => b.links.accepted.links === 0)
+    expect(a.links.opened.connections).toBe(2)
+    expect(a.links.opened.bytesSent).toBeGreaterThanOrEqual(bytesSent)
   })
 
   test('waits for a node that does not know this one yet', async () => {

@@ -26,7 +26,7 @@ type Choice = Channel | ResetReason | { readonly busy: Upstream }
 
 /**
  * Joins streams of other nodes with the agents of this one. None goes on to a third node: where no session of
- * this node serves the endpoint as the sender believes, the stream is reset with `notHere`, before an agent gets
+ * this node serves the endpoint as the sender knows it, the stream is reset with `notHere`, before an agent gets
  * any of it.
  */
 export class HopAcceptor {
@@ -104,7 +104,7 @@ export class HopAcceptor {
 
   #choose({ endpoint, record, facts }: Hop): Choice {
     const registry = this.#registry
-    if (!this.#isAsBelieved(endpoint, facts)) return 'notHere'
+    if (!this.#matchesSender(endpoint, facts)) return 'notHere'
     const { hop: _, ...forAgent } = record
     const tried = new Set<Upstream>()
     let busy: Upstream | undefined
@@ -134,7 +134,7 @@ export class HopAcceptor {
   }
 
   /** Whether the endpoint is served here under the name and the rules that the sender knows. */
-  #isAsBelieved(endpoint: Endpoint, { epoch, rules }: StreamHop): boolean {
+  #matchesSender(endpoint: Endpoint, { epoch, rules }: StreamHop): boolean {
     const registry = this.#registry
     if (registry.takenAt(endpoint) === undefined) return false
     // A higher one: the name went to another node, and this one does not know it yet.
