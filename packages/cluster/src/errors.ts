@@ -1,6 +1,7 @@
 /** Code of a {@link ClusterError}; each is explained in {@link CLUSTER_ERRORS} and the README. */
 export type ClusterErrorCode =
   | 'CLUSTER_CLOSED'
+  | 'CLUSTER_DATABASE_BUSY'
   | 'CLUSTER_DATABASE_FAILED'
   | 'CLUSTER_DATABASE_READ_ONLY'
   | 'CLUSTER_DATABASE_REFUSED'
@@ -29,6 +30,11 @@ export const CLUSTER_ERRORS: Readonly<Record<ClusterErrorCode, ClusterErrorInfo>
     what: 'the membership or the engine is closed',
     retryable: false,
     hint: 'make a new one',
+  },
+  CLUSTER_DATABASE_BUSY: {
+    what: 'too many calls wait for the database',
+    retryable: true,
+    hint: 'call again later; find out why the database answers slowly',
   },
   CLUSTER_DATABASE_FAILED: {
     what: 'the database answered with an error',

@@ -43,6 +43,7 @@ describe('ClusterError', () => {
     const codes = Object.entries(CLUSTER_ERRORS).map(([code, { retryable }]) => [code, retryable])
     expect(Object.fromEntries(codes)).toEqual({
       CLUSTER_CLOSED: false,
+      CLUSTER_DATABASE_BUSY: true,
       CLUSTER_DATABASE_FAILED: true,
       CLUSTER_DATABASE_READ_ONLY: true,
       CLUSTER_DATABASE_REFUSED: true,

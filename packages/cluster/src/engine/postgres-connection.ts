@@ -13,6 +13,8 @@ export interface SqlRunner {
    * Runs one statement with values, or several in one text without.
    *
    * @returns the rows of each statement.
+   * @throws {ClusterError} CLUSTER_DATABASE_BUSY when too many calls wait, CLUSTER_CLOSED, or what the database
+   *   answered; the reason of the signal.
    */
   run(
     text: string,
@@ -34,6 +36,9 @@ const UNREACHABLE = /^(?:08...|57P0.|53300)$/
 
 const SQL_STATE = /^[0-9A-Z]{5}$/
 
+/** Calls that wait for their turn on one connection; one more is rejected with CLUSTER_DATABASE_BUSY. */
+const MAX_WAITING_CALLS = 10_000
+
 /**
  * A connection that is made when it is needed and made again after a failure. Calls run one after another. A
  * call that is aborted or takes too long ends the connection: what comes over it could not be told apart.
@@ -44,7 +49,9 @@ export class PostgresConnection implements SqlRunner {
   readonly #closed = new AbortController()
   #client: Client | undefined
   #socket: Socket | undefined
-  #last: Promise<unknown> = Promise.resolve()
+  #isBusy = false
+  /** Calls that wait for their turn, in their order; each function begins one. */
+  readonly #waiting = new Set<() => void>()
 
   constructor(url: string, timeoutMs: number) {
     this.#url = url
@@ -62,9 +69,8 @@ export class PostgresConnection implements SqlRunner {
     signal: AbortSignal,
     values?: readonly unknown[],
   ): Promise<readonly (readonly SqlRow[])[]> {
-    const before = this.#last
-    const turn = (async () => {
-      await orAborted(before, signal)
+    await this.#turn(signal)
+    try {
       return await this.#limited(signal, async () => {
         const client = await this.#connected()
         const found: QueryResult<SqlRow> | QueryResult<SqlRow>[] =
@@ -73,10 +79,9 @@ export class PostgresConnection implements SqlRunner {
             : await client.query<SqlRow>(text, [...values])
         return Array.isArray(found) ? found.map(({ rows }) => rows) : [found.rows]
       })
-    })()
-    // A call that was given up leaves its turn, and the one behind it still waits for those before.
-    this.#last = Promise.allSettled([before, turn])
-    return await turn
+    } finally {
+      this.#next()
+    }
   }
 
   /** @inheritdoc */
@@ -114,6 +119,37 @@ export class PostgresConnection implements SqlRunner {
   close(): void {
     this.#closed.abort(new ClusterError('CLUSTER_CLOSED'))
     this.#drop()
+  }
+
+  /** Waits until no other call runs; a call whose signal aborts leaves the queue. */
+  async #turn(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    if (!this.#isBusy) {
+      this.#isBusy = true
+      return
+    }
+    if (this.#waiting.size >= MAX_WAITING_CALLS) throw new ClusterError('CLUSTER_DATABASE_BUSY')
+    await new Promise<void>((resolve, reject) => {
+      const begin = (): void => {
+        signal.removeEventListener('abort', giveUp)
+        resolve()
+      }
+      const giveUp = (): void => {
+        this.#waiting.delete(begin)
+        reject(signal.reason)
+      }
+      this.#waiting.add(begin)
+      signal.addEventListener('abort', giveUp, { once: true })
+    })
+  }
+
+  #next(): void {
+    const [begin] = this.#waiting
+    if (begin === undefined) this.#isBusy = false
+    else {
+      this.#waiting.delete(begin)
+      begin()
+    }
   }
 
   async #limited<T>(signal: AbortSignal, run: () => Promise<T>): Promise<T> {
@@ -175,22 +211,6 @@ export class PostgresConnection implements SqlRunner {
     this.#socket?.destroy()
     this.#socket = undefined
     this.#client = undefined
-  }
-}
-
-/** Waits for a promise that does not reject; rejects with the reason of the signal when that aborts. */
-async function orAborted(waited: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted()
-  let end = (): void => {}
-  const aborted = new Promise<never>((_, reject) => {
-    const onAbort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    end = () => signal.removeEventListener('abort', onAbort)
-  })
-  try {
-    await Promise.race([waited, aborted])
-  } finally {
-    end()
   }
 }
 
