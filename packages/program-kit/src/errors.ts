@@ -1,7 +1,8 @@
-/** The code of a problem with a command line or a file of Piko, stable between minor versions. */
+/** The code of a problem with a command line, in a file of Piko or in a file of certificates, stable between minor versions. */
 export type ProgramErrorCode =
   | 'CONFIG_SECRET_EXPOSED'
   | 'CONFIG_FILE_WRITABLE'
+  | 'CONFIG_CERTIFICATE_INVALID'
   | 'CONFIG_FLAG_UNKNOWN'
   | 'CONFIG_FLAG_VALUE'
   | 'CONFIG_COMMAND_UNKNOWN'
@@ -14,6 +15,7 @@ export type ProgramErrorCode =
 export const PROGRAM_ERRORS: Readonly<Record<ProgramErrorCode, string>> = Object.freeze({
   CONFIG_SECRET_EXPOSED: 'a secret on the command line can be seen in the process list',
   CONFIG_FILE_WRITABLE: 'every user of the machine can change the default configuration file',
+  CONFIG_CERTIFICATE_INVALID: 'a file of certificates holds none, or one that cannot be read',
   CONFIG_FLAG_UNKNOWN: 'a flag does not exist, or not for this command',
   CONFIG_FLAG_VALUE: 'a flag has no value, or a value where it takes none',
   CONFIG_COMMAND_UNKNOWN: 'a command does not exist',

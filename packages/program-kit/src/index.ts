@@ -25,6 +25,7 @@ export {
   Successor,
   type SuccessorOptions,
 } from './process/hand-over.ts'
+export { certificatesIn, readCertificates, readPem, readPemFile } from './process/read-pem.ts'
 export {
   findObstacle,
   type ProcessOrigin,

@@ -1,23 +1,23 @@
 import { formatSourceAddress } from '@proj/config/address'
 import { proxyFromEnvironment, type ProxyOption, systemProxy, type TlsOptions } from '@proj/dialer'
+import { readCertificates, readPem } from '@proj/program-kit'
 import type { ServerOptions } from '@proj/tunnel'
 
 import { currentToken } from './current-token.ts'
-import { readPem } from './read-pem.ts'
 import type { AgentSettings } from '../settings.ts'
 
 /**
  * Options for connections to the server, from the settings and the environment.
  *
  * @param env - read for HTTPS_PROXY and similar variables, unless a proxy or `direct` is configured.
- * @throws {UserError} for a certificate file that cannot be read.
+ * @throws {UserError} for a file that cannot be read, or holds no certificate.
  */
 export async function serverOptions(
   connect: AgentSettings['connect'],
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<ServerOptions & { readonly url: readonly string[] }> {
   const { token, tenantId, bindAddr, bindInterface, bindDevice, proxyUrl, noProxy } = connect
-  const proxyCa = await readPem(connect.proxyCa, 'connect.proxy_ca')
+  const proxyCa = await readCertificates('connect.proxy_ca', connect.proxyCa)
   const secure = connect.url.some((url) => /^(https|wss):/.test(url))
   return {
     url: connect.url,
@@ -53,9 +53,9 @@ function proxyOption(
 
 async function tlsOptions(tls: AgentSettings['connect']['tls']): Promise<TlsOptions> {
   const [ca, cert, key] = await Promise.all([
-    readPem(tls.rootCas, 'connect.tls.root_cas'),
-    readPem(tls.cert, 'connect.tls.cert'),
-    readPem(tls.key, 'connect.tls.key'),
+    readCertificates('connect.tls.root_cas', tls.rootCas),
+    readPem('connect.tls.cert', tls.cert),
+    readPem('connect.tls.key', tls.key),
   ])
   return {
     ca,

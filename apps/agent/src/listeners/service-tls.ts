@@ -1,9 +1,9 @@
 /** TLS between the agent and a service whose `addr` begins with `https://`. */
 import { boolean, path, type RuleProblem, setting, text } from '@proj/config'
 import type { TlsOptions } from '@proj/dialer'
+import { readCertificates, readPem } from '@proj/program-kit'
 
 import type { ListenerAddr } from './listener-addr.ts'
-import { readPem } from '../connect/read-pem.ts'
 
 /** The settings of a listener for TLS to its service. */
 export const SERVICE_TLS_SETTINGS = {
@@ -73,16 +73,16 @@ export function* serviceTlsIsUsed(
 /**
  * How TLS to the service of a listener is made; undefined for a service without TLS.
  *
- * @throws {UserError} for a file that cannot be read.
+ * @throws {UserError} for a file that cannot be read, or holds no certificate.
  */
 export async function serviceTls(listener: ServiceTlsSettings): Promise<TlsOptions | undefined> {
   if (!hasTls(listener)) return undefined
   const { endpoint, tls } = listener
   const where = `listener ${endpoint}: tls`
   const [ca, cert, key] = await Promise.all([
-    readPem(tls.rootCas, `${where}.root_cas`),
-    readPem(tls.cert, `${where}.cert`),
-    readPem(tls.key, `${where}.key`),
+    readCertificates(`${where}.root_cas`, tls.rootCas),
+    readPem(`${where}.cert`, tls.cert),
+    readPem(`${where}.key`, tls.key),
   ])
   return {
     ca,

@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { loadSettings } from '@proj/config'
 import { explainRoute } from '@proj/dialer'
+import { certificateAuthority } from '@proj/testkit/certificates'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
 import { serverOptions } from '../../src/connect/server-options.ts'
@@ -127,9 +128,10 @@ describe('the proxy', () => {
 describe('TLS', () => {
   test('verifies in full, with the authorities of a file', async () => {
     using folder = temporaryDirectory()
-    const ca = folder.write('ca.pem', 'the authorities')
+    const { cert } = certificateAuthority()
+    const ca = folder.write('ca.pem', cert)
     const { connect } = await optionsOf({ url: 'https://x.example', tls: { root_cas: ca } })
-    expect(connect?.tls).toMatchObject({ ca: 'the authorities', verify: 'full' })
+    expect(connect?.tls).toMatchObject({ ca: cert, verify: 'full' })
   })
 
   test('verifies nothing only when told so', async () => {
@@ -139,6 +141,19 @@ describe('TLS', () => {
     })
     expect(connect?.tls).toMatchObject({ verify: 'none' })
   })
+
+  test.each(['root_cas', 'proxy_ca'])(
+    'a file without a certificate in %s is an error',
+    async (key) => {
+      using folder = temporaryDirectory()
+      const file = folder.write('ca.pem', '')
+      const asked = optionsOf({
+        url: 'https://x.example',
+        ...(key === 'proxy_ca' ? { proxy_ca: file } : { tls: { root_cas: file } }),
+      })
+      await expect(asked).rejects.toMatchObject({ exitCode: 2, code: 'CONFIG_CERTIFICATE_INVALID' })
+    },
+  )
 
   test('names the setting whose file cannot be read, with exit code 2', async () => {
     const asked = optionsOf({ url: 'https://x.example', tls: { key: '/nowhere/key.pem' } })

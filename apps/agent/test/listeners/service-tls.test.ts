@@ -10,6 +10,7 @@ import { until } from '@proj/testkit/until'
 import { resetReasonName } from '@proj/tunnel/io'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
 
+import { serviceParts } from '../../src/listeners/service-parts.ts'
 import { listenerOf, request, served, type Served } from './served.ts'
 
 const authority = certificateAuthority()
@@ -143,4 +144,21 @@ test.each([
 ])('the settings %s are an error', async (listener, key) => {
   const { problems } = await listenerOf(folder, listener)
   expect(problems).toMatchObject([{ key, severity: 'error' }])
+})
+
+test.each([
+  ['without a certificate', 'none.pem', 'CONFIG_CERTIFICATE_INVALID'],
+  ['that is missing', 'missing.pem', 'CONFIG_FILE_UNREADABLE'],
+])('a file %s in root_cas is an error of the start that names it', async (_, file, code) => {
+  folder.write('none.pem', client.key)
+  const { setting } = await listenerOf(
+    folder,
+    `addr: 'https://localhost', tls: { root_cas: ${file} }`,
+  )
+  const parts = setting === undefined ? undefined : serviceParts(setting)
+  await expect(parts).rejects.toMatchObject({
+    code,
+    exitCode: 2,
+    message: expect.stringMatching(/^listener web: tls\.root_cas: .*(none|missing)\.pem/),
+  })
 })

@@ -1,5 +1,4 @@
 // Length: the composition of a node, in one place: its parts are constructed here and joined with those of the server.
-import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import type { Gate } from '@proj/auth'
@@ -22,7 +21,7 @@ import {
   listen,
   type Listeners,
 } from '@proj/portcheck'
-import { EXIT, UserError } from '@proj/program-kit'
+import { EXIT, readPem, UserError } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 import type { Endpoint, LocalRoute, NameClaims } from '@proj/tunnel/server'
 
@@ -417,16 +416,6 @@ async function certificateOf(
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new UserError(`cluster.tls.cert: ${why}`, { exitCode: EXIT.usage, cause: error })
-  }
-}
-
-async function readPem(setting: string, file: string | undefined): Promise<string | undefined> {
-  if (file === undefined) return undefined
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new UserError(`${setting}: ${why}`, { exitCode: EXIT.usage, cause: error })
   }
 }
 

@@ -1,6 +1,7 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
+
+import { certificatesIn, readPemFile } from '@proj/program-kit'
 
 import { TlsFault } from './tls-faults.ts'
 
@@ -14,11 +15,6 @@ export interface KeyPair {
   readonly key: string
 }
 
-/** Largest file that is read: the bundles of authorities of distributions have 250 kB. */
-const MAX_PEM_BYTES = 1024 * 1024
-
-const CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END [A-Z0-9 ]+-----/g
-
 const CRL = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g
 
 /**
@@ -27,9 +23,9 @@ const CRL = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g
  * @throws {TlsFault} with the file in its message, and nothing of the key.
  */
 export async function readKeyPair(certFile: string, keyFile: string): Promise<KeyPair> {
-  const cert = await readPem(certFile, 'cert')
+  const cert = await readText(certFile, 'cert')
   const [certificate, ...chain] = certificatesOf(cert, certFile, 'cert')
-  const key = await readPem(keyFile, 'key')
+  const key = await readText(keyFile, 'key')
   const privateKey = privateKeyOf(key, keyFile)
   if (!certificate.checkPrivateKey(privateKey)) {
     const later = chain.some((other) => other.checkPrivateKey(privateKey))
@@ -60,7 +56,7 @@ export async function readKeyPair(certFile: string, keyFile: string): Promise<Ke
  * @throws {TlsFault}
  */
 export async function readAuthorities(file: string): Promise<readonly string[]> {
-  const certificates = certificatesOf(await readPem(file, 'client_cas'), file, 'client_cas')
+  const certificates = certificatesOf(await readText(file, 'client_cas'), file, 'client_cas')
   return certificates.map((certificate) => certificate.toString())
 }
 
@@ -71,7 +67,7 @@ export async function readAuthorities(file: string): Promise<readonly string[]> 
  * @throws {TlsFault}
  */
 export async function readRevocations(file: string): Promise<readonly string[]> {
-  const lists = (await readPem(file, 'client_crl')).match(CRL) ?? []
+  const lists = (await readText(file, 'client_crl')).match(CRL) ?? []
   const fail = (why: string): TlsFault =>
     new TlsFault('TLS_CRL_INVALID', 'client_crl', `${file} ${why}`)
   if (lists.length === 0) throw fail('holds no list of revoked certificates')
@@ -85,30 +81,13 @@ export async function readRevocations(file: string): Promise<readonly string[]> 
   return lists
 }
 
-async function readPem(file: string, setting: TlsFault['setting']): Promise<string> {
+async function readText(file: string, setting: TlsFault['setting']): Promise<string> {
   try {
-    await using handle = await openFile(file)
-    const buffer = Buffer.alloc(MAX_PEM_BYTES + 1)
-    let length = 0
-    for (;;) {
-      const { bytesRead } = await handle.read(buffer, length, buffer.length - length)
-      length += bytesRead
-      if (length > MAX_PEM_BYTES) throw new Error(`it has more than ${MAX_PEM_BYTES} bytes`)
-      if (bytesRead === 0) return buffer.toString('latin1', 0, length)
-    }
+    return await readPemFile(file)
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new TlsFault('TLS_FILE_UNREADABLE', setting, `cannot read ${file}: ${why}`)
   }
-}
-
-async function openFile(file: string): ReturnType<typeof open> {
-  const handle = await open(file, 'r')
-  // A pipe would be waited for, and can be read only once.
-  const isFile = (await handle.stat()).isFile()
-  if (isFile) return handle
-  await handle.close()
-  throw new Error('it is no regular file')
 }
 
 function certificatesOf(
@@ -118,13 +97,12 @@ function certificatesOf(
 ): readonly [X509Certificate, ...X509Certificate[]] {
   const fail = (why: string): TlsFault =>
     new TlsFault('TLS_CERTIFICATE_INVALID', setting, `${file} ${why}`)
-  const read = [...pem.matchAll(CERTIFICATE)].map(([block]) => {
-    try {
-      return new X509Certificate(block)
-    } catch {
-      throw fail('holds a certificate that cannot be read')
-    }
-  })
+  let read: readonly X509Certificate[]
+  try {
+    read = certificatesIn(pem)
+  } catch {
+    throw fail('holds a certificate that cannot be read')
+  }
   const [first, ...rest] = read
   if (first === undefined) throw fail('holds no certificate')
   return [first, ...rest]

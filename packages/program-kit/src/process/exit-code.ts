@@ -33,18 +33,22 @@ export class UserError extends Error {
   override readonly name = 'UserError'
   /** Exit code of the program. */
   readonly exitCode: number
+  /** Stable code of what is wrong; undefined: it has none. */
+  readonly code: string | undefined
   /** What to do about it, one sentence. */
   readonly hint: string | undefined
 
   constructor(
     message: string,
     options: {
+      readonly code?: string | undefined
       readonly exitCode: number
       readonly hint?: string | undefined
       readonly cause?: unknown
     },
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = options.code
     this.exitCode = options.exitCode
     this.hint = options.hint
   }

@@ -75,7 +75,7 @@ export interface SuccessorOptions<Socket extends HandedSocket> {
  */
 export class HandOverError extends UserError {
   /** Stable code. */
-  readonly code = 'HAND_OVER_FAILED'
+  override readonly code = 'HAND_OVER_FAILED'
 
   constructor(message: string, { cause }: { readonly cause?: unknown } = {}) {
     super(message, { exitCode: EXIT.failed, cause })

@@ -1,12 +1,11 @@
 /** Requests to a server's admin port, plain or with TLS, with a given authority and client certificate. */
-import { readFile } from 'node:fs/promises'
 import { request as requestPlain } from 'node:http'
 import { request as requestSecure } from 'node:https'
 import { buffer } from 'node:stream/consumers'
 
 import { path, setting, type Setting } from '@proj/config'
 
-import { EXIT, UserError } from '../process/exit-code.ts'
+import { readCertificates, readPem } from '../process/read-pem.ts'
 
 /** Flags of every command that asks an admin port: files in PEM. */
 export const ADMIN_TLS_FLAGS: {
@@ -45,9 +44,9 @@ export type AdminRequest = (
  */
 export async function adminRequests(files: AdminTlsFiles): Promise<AdminRequest> {
   const [ca, cert, key] = await Promise.all([
-    readPem(files.ca, 'ca'),
-    readPem(files.cert, 'cert'),
-    readPem(files.key, 'key'),
+    readCertificates('--ca', files.ca),
+    readPem('--cert', files.cert),
+    readPem('--key', files.key),
   ])
   const tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) }
   return async (url, { signal, headers = {} }) =>
@@ -64,14 +63,4 @@ export async function adminRequests(files: AdminTlsFiles): Promise<AdminRequest>
       })
       asked.end()
     })
-}
-
-async function readPem(file: string | undefined, flag: string): Promise<string | undefined> {
-  if (file === undefined) return undefined
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new UserError(`--${flag}: ${why}`, { exitCode: EXIT.usage, cause: error })
-  }
 }
