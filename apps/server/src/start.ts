@@ -50,6 +50,7 @@ import { openStoreOrNone, type OwnStore, type ServerStoreOptions } from './store
 import { type ServerTree, settings as definition } from './settings.ts'
 import { portsWithTls, TlsPorts } from './tls/tls-ports.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
+import { warnOfUnusedSettings } from './unused-settings.ts'
 import { handedState, noteOutcome, upgrade } from './upgrade.ts'
 import { SOFTWARE, VERSION } from './version.ts'
 import { standingPolicies } from './auth/visitor-gates.ts'
@@ -77,6 +78,7 @@ export async function start(
   let beginUpgrade = (): void => logger.warn('upgrade not begun: the server is starting')
   signals.onUpgrade(() => beginUpgrade())
   for (const why of inherited.problems) logger.warn({ why }, 'inherited sockets are not used')
+  warnOfUnusedSettings(loaded, logger)
   const handed = predecessor && handedState(predecessor)
   const descriptors = readDescriptorLimit()
   const { handshakes, ...connections } = shareDescriptors(
