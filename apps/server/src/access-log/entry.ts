@@ -54,6 +54,9 @@ export type AccessLogFormat = Exclude<(typeof ACCESS_LOG_FORMATS)[number], 'off'
 
 const MASK = '***'
 
+/** RFC 3986 section 3.2.1; up to the last `@`, as a password may hold one that is not escaped. */
+const USER_INFORMATION = /^([^/?#]*\/\/)[^/?#]*@/
+
 /** Lines of access logs; in targets and referers the values of some parameters of the query are masked. */
 export class EntryFormat {
   readonly #format: AccessLogFormat
@@ -85,7 +88,7 @@ export class EntryFormat {
         target: this.#mask(http.target),
         host: http.host,
         version: http.version,
-        referer: http.referer === undefined ? undefined : this.#mask(http.referer),
+        referer: http.referer === undefined ? undefined : this.#maskReferer(http.referer),
         user_agent: http.userAgent,
       }),
       status: status === 0 ? undefined : status,
@@ -119,8 +122,13 @@ export class EntryFormat {
     const status = entry.status === 0 ? '-' : String(entry.status)
     const line = `${client ?? '-'} - - [${clock(time)}] "${quoted(request)}" ${status} ${bytesOut}`
     if (this.#format === 'common') return `${line}\n`
-    const referer = http?.referer === undefined ? '-' : quoted(this.#mask(http.referer))
+    const referer = http?.referer === undefined ? '-' : quoted(this.#maskReferer(http.referer))
     return `${line} "${referer}" "${quoted(http?.userAgent ?? '-')}"\n`
+  }
+
+  /** Browsers leave user information out; other clients may send `https://USER:PASSWORD@HOST/`. */
+  #maskReferer(referer: string): string {
+    return this.#mask(referer.replace(USER_INFORMATION, `$1${MASK}@`))
   }
 
   #mask(target: string): string {

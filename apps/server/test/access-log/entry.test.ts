@@ -122,3 +122,17 @@ describe('masked parameters', () => {
     expect(json(of, ['token', 'API_KEY'])).toMatchObject({ target: shown, referer: shown })
   })
 })
+
+describe('user information in a referer', () => {
+  it.each([
+    ['https://user:pass@host.example/a', 'https://***@host.example/a'],
+    ['https://token@host.example', 'https://***@host.example'],
+    ['//user:p@ss@host.example/?a=1', '//***@host.example/?a=1'],
+    ['https://host.example/a@b?c=d@e', 'https://host.example/a@b?c=d@e'],
+    ['/a//b@c', '/a//b@c'],
+  ])('of %j gives %j', (referer, shown) => {
+    const of = { ...entry, http: { ...http, referer } }
+    expect(json(of)).toMatchObject({ referer: shown })
+    expect(new EntryFormat('combined', []).line(of)).toContain(`"${shown}"`)
+  })
+})
