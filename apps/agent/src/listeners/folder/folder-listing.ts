@@ -11,20 +11,31 @@ const MAX_ENTRIES = 10_000
  *
  * @param root - of all that is served, links resolved.
  * @param below - the folder to list, below the root.
+ * @param maxEntries - most that are listed; the page says when there are more.
  */
-export async function folderListing(root: string, below: string): Promise<string> {
+export async function folderListing(
+  root: string,
+  below: string,
+  maxEntries: number = MAX_ENTRIES,
+): Promise<string> {
   const names: string[] = []
+  let isCut = false
   for await (const { name } of await opendir(join(root, below))) {
-    if (names.length === MAX_ENTRIES) break
     const { kind } = await findEntry(root, `/${[below, name].map(encodePath).join('/')}`)
-    if (kind === 'file' || kind === 'folder') names.push(kind === 'folder' ? `${name}/` : name)
+    if (kind !== 'file' && kind !== 'folder') continue
+    if (names.length === maxEntries) {
+      isCut = true
+      break
+    }
+    names.push(kind === 'folder' ? `${name}/` : name)
   }
   const title = escapeHtml(`/${below}`)
   const up = below === '' ? '' : '<li><a href="../">../</a></li>\n'
   const items = names
     .toSorted((one, other) => (one < other ? -1 : 1))
     .map((name) => `<li><a href="./${escapeHtml(encodePath(name))}">${escapeHtml(name)}</a></li>\n`)
-  return `<!doctype html>\n<meta charset="utf-8">\n<title>${title}</title>\n<h1>${title}</h1>\n<ul>\n${up}${items.join('')}</ul>\n`
+  const cut = isCut ? `<p>Only ${maxEntries} entries are listed. The folder has more.</p>\n` : ''
+  return `<!doctype html>\n<meta charset="utf-8">\n<title>${title}</title>\n<h1>${title}</h1>\n<ul>\n${up}${items.join('')}</ul>\n${cut}`
 }
 
 /** A path in a URL; its slashes stay. */
