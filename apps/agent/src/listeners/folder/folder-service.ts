@@ -1,6 +1,6 @@
 /** The service of a listener whose `addr` is a folder: its files over HTTP, in this process. */
 import type { ReadStream, Stats } from 'node:fs'
-import { realpath, stat } from 'node:fs/promises'
+import { type FileHandle, realpath, stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { type Duplex, duplexPair } from 'node:stream'
@@ -107,7 +107,7 @@ export class FolderService {
       refuse(response, 404)
       return
     }
-    response.once('close', () => void file.close())
+    closeWith(file, response)
     const { ino, dev } = await file.stat()
     // `fd` goes on to the stream that it reads from, so that it is the file that was checked.
     const options = { root: this.#root, index: false, dotfiles: 'deny', fd: file } as const
@@ -122,6 +122,21 @@ export class FolderService {
       })
       .on('stream', (stream: ReadStream) => endWithFile(stream, response))
       .pipe(response)
+  }
+}
+
+/** Closes the file when the answer is over. One that waits behind another answer has no event of its own then. */
+function closeWith(file: FileHandle, response: ServerResponse): void {
+  const { socket } = response.req
+  const close = (): void => {
+    response.off('close', close)
+    socket.off('close', close)
+    void file.close()
+  }
+  if (response.closed || socket.closed) void file.close()
+  else {
+    response.once('close', close)
+    socket.once('close', close)
   }
 }
 

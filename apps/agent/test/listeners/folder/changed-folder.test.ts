@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,
   mkdirSync,
+  readdirSync,
+  readlinkSync,
   realpathSync,
   symlinkSync,
   truncateSync,
@@ -84,6 +86,36 @@ test('a file that grows while it is sent ends at the length that was announced',
   near.resume()
   await until(() => text().endsWith('the other file'))
   expect(text()).not.toContain('MORE')
+})
+
+describe.skipIf(process.platform !== 'linux')('no file stays open when the connection ends', () => {
+  const isOpen = (name: string): boolean =>
+    readdirSync('/proc/self/fd').some((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === join(root, name)
+      } catch {
+        return false // closed since the folder was read
+      }
+    })
+
+  test('while its answer waits behind another one', async () => {
+    for (const name of ['sent.bin', 'waits.bin']) writeFileSync(join(root, name), Buffer.alloc(4e6))
+    const { near } = await begun('sent.bin')
+    near.write('GET /waits.bin HTTP/1.1\r\nHost: a\r\n\r\n')
+    await until(() => isOpen('waits.bin'))
+    near.destroy()
+    await expect.poll(() => isOpen('sent.bin') || isOpen('waits.bin')).toBe(false)
+  })
+
+  test('while its answer waits, before the file is open', async () => {
+    for (const name of ['sent.bin', 'late.bin']) writeFileSync(join(root, name), Buffer.alloc(4e6))
+    const { near } = await begun('sent.bin')
+    await new Promise((resolve) => near.write('GET /late.bin HTTP/1.1\r\nHost: a\r\n\r\n', resolve))
+    near.destroy() // the request has arrived
+    // Another file, which is asked for later, is sent: this one would be open by now.
+    await begun('sub/a.txt')
+    await expect.poll(() => isOpen('late.bin')).toBe(false)
+  })
 })
 
 test.skipIf(process.platform !== 'linux')('a file without a length has no body', async () => {
