@@ -25,6 +25,8 @@ export function preset(overrides = {}) {
       exclude: ['**/node_modules/**', ...exclude],
       testTimeout,
       hookTimeout: 60_000,
+      // As long as the other waits of tests: a second, the default, is short on a busy machine.
+      expect: { poll: { timeout: 20_000 } },
       setupFiles: poisonsFreeMemory ? [TIME_LIMIT, POISON] : [TIME_LIMIT],
       maxWorkers,
       passWithNoTests: true, // `pnpm test` knows which packages must have run some
