@@ -12,7 +12,7 @@ const warnings = missingPrograms().map(
 )
 
 // the longest property tests run a part of their cases unless they are told to run all
-process.env['ADIT_FULL_TESTS'] = '1'
+process.env['ADIT_FULL_TESTS'] ??= '1'
 clearReports(ROOT)
 const codes = [
   await turbo(['build', '--output-logs=errors-only']),
