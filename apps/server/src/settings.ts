@@ -254,7 +254,7 @@ export const settings = defineSettings({
         limits: ENDPOINT_LIMIT_SETTINGS,
         balance: setting(oneOf(BALANCES), {
           description:
-            'How one of several agents is chosen: in turn by their weights (round-robin, default), the one with the fewest open streams (least-busy), or the same one for each address (visitor). The first entry that says so and fits is used.',
+            'How one of several agents is chosen: in turn by their weights (round-robin, default), the one with the fewest open streams (least-busy), the same one for each address or /64 of IPv6 (visitor), or the one that a cookie names (cookie). The first entry that says so and fits is used.',
         }),
       },
       {

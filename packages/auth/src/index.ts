@@ -40,7 +40,8 @@ export {
 export { type Right, RIGHTS, type Scope, scopePermits } from './rights/scope.ts'
 
 // --- limits per source
-export { SourceLimiter, sourceOf, VISITOR_FAILURES } from './limits/source-limiter.ts'
+export { sourceOf } from '@proj/config/address'
+export { SourceLimiter, VISITOR_FAILURES } from './limits/source-limiter.ts'
 export type { SourceLimiterOptions } from './limits/source-limiter.ts'
 
 // --- errors

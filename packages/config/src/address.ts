@@ -67,5 +67,6 @@ export {
   isLoopback,
   isUnspecified,
   plainAddress,
+  sourceOf,
   unmapIPv4,
 } from './address/ip-address.ts'

@@ -6,7 +6,12 @@
 
 import { isVisible, parseDecimal } from './ascii.ts'
 import { HOP_HEADERS, namesInConnection } from './connection-header.ts'
-import { forwardedLines, type TrustedHeader, type VisitorConnection } from './forwarded-for.ts'
+import {
+  forwardedLines,
+  schemeOf,
+  type TrustedHeader,
+  type VisitorConnection,
+} from './forwarded-for.ts'
 import { KIND } from './header-kinds.ts'
 import type { HeaderLines } from './header-lines.ts'
 import { listItems } from './header-list.ts'
@@ -100,6 +105,21 @@ export function rewriteRequestHead(head: RequestHead, options: ForwardRequestOpt
     removedNames: namesInConnection(lines),
     added: addedLines(head, lines, options, trustedHops),
   })
+}
+
+/**
+ * Returns the scheme that the visitor used, as the next hop is told it in X-Forwarded-Proto.
+ * @param options - those of {@link rewriteRequestHead}
+ */
+export function visitorScheme(
+  head: RequestHead,
+  {
+    scheme,
+    trustedHops = 0,
+    trustedHeader = 'x-forwarded-for',
+  }: Pick<ForwardRequestOptions, 'scheme' | 'trustedHops' | 'trustedHeader'>,
+): 'http' | 'https' {
+  return schemeOf(RequestHead.linesOf(head), scheme, trustedHops, trustedHeader)
 }
 
 /** Tells whether the request line can be forwarded unchanged: a target in absolute form cannot. */

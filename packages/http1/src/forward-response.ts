@@ -48,6 +48,8 @@ export interface ForwardResponseOptions {
   readonly versionMinor: 0 | 1
   /** Whether the connection stays open, see {@link visitorKeepAlive}. */
   readonly keepAlive: boolean
+  /** Lines of the edge's own, each with its CRLF. Default: none. */
+  readonly added?: string | undefined
 }
 
 /**
@@ -64,6 +66,7 @@ export function rewriteResponseHead(head: ResponseHead, options: ForwardResponse
   const connection = connectionValue(status, upgrade !== undefined, options)
   let added = upgrade === undefined ? '' : `Upgrade: ${upgrade}\r\n`
   if (connection !== undefined) added += `Connection: ${connection}\r\n`
+  if (options.added !== undefined) added += options.added
   if (addsChunks(head.framing, options.versionMinor)) added += 'Transfer-Encoding: chunked\r\n'
   return rewriteLines(lines, {
     startLine: keepsLine(head, lines) ? undefined : `HTTP/1.1 ${status} ${head.reason}`,

@@ -78,6 +78,21 @@ export function forwardedLines(
   return lines + elementsOf(kept, clientAddress, scheme, host, first)
 }
 
+/** The scheme that the visitor used: that of its connection, or what the trusted proxies in front say. */
+export function schemeOf(
+  incoming: HeaderLines,
+  scheme: 'http' | 'https',
+  trustedHops: number,
+  trustedHeader: TrustedHeader,
+): 'http' | 'https' {
+  if (trustedHops === 0) return scheme
+  const { proto } =
+    trustedHeader === 'forwarded'
+      ? fromForwarded(incoming, trustedHops)
+      : fromXForwarded(incoming, trustedHops)
+  return proto === 'http' || proto === 'https' ? proto : scheme
+}
+
 /** What the trusted proxies say, the outermost first: addresses, and scheme and host that it was asked by. */
 interface TrustedValues {
   readonly kept: readonly string[]

@@ -18,7 +18,12 @@ export {
   type RequestHeadParts,
   type ResponseHeadParts,
 } from './format-head.ts'
-export { hopsOf, rewriteRequestHead, type ForwardRequestOptions } from './forward-request.ts'
+export {
+  hopsOf,
+  rewriteRequestHead,
+  visitorScheme,
+  type ForwardRequestOptions,
+} from './forward-request.ts'
 export {
   addsChunks,
   rewriteResponseHead,

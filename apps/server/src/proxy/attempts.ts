@@ -1,3 +1,4 @@
+import { type RequestHead, visitorScheme } from '@proj/http1'
 import { type ChannelSink, isMuxError } from '@proj/mux'
 import type { ResetReason } from '@proj/tunnel/io'
 import { areEqualRules, isBusy, type Upstream } from '@proj/tunnel/server'
@@ -26,6 +27,7 @@ export class Attempts {
   readonly #proxy: ProxyContext
   readonly #route: Route
   readonly #isOnce: boolean
+  readonly #isByCookie: boolean
   #tried: ReadonlySet<Upstream> | undefined
   #failures = 0
   #isFirst = true
@@ -44,10 +46,18 @@ export class Attempts {
   #isUntaken = false
   #hasWaited = false
 
-  constructor(proxy: ProxyContext, route: Route, method: string) {
+  /** What the choice of an agent goes by: the visitor's address, or the agent of its cookie. */
+  readonly #visitor: string | undefined
+
+  constructor(proxy: ProxyContext, route: Route, request: RequestHead) {
     this.#proxy = proxy
     this.#route = route
-    this.#isOnce = !isIdempotent(method)
+    this.#isOnce = !isIdempotent(request.method)
+    const { endpoint, forward } = route
+    const peers = proxy.registry.cookiePeers(endpoint)
+    this.#isByCookie = peers !== undefined
+    this.#visitor =
+      peers === undefined ? forward.visitor : proxy.cookies.findPeer(request, endpoint, peers)
   }
 
   /** Whether what was sent is still referred to. */
@@ -60,6 +70,15 @@ export class Attempts {
     if (this.#failure !== undefined) return this.#failure
     const isTcpOnly = this.#proxy.registry.isTcpOnly(this.#route.endpoint)
     return isTcpOnly ? PROXY_ERRORS.endpointNotHttp : PROXY_ERRORS.noUpstream
+  }
+
+  /** The line of an answer that binds the visitor to the agent that gave it; undefined: it is bound, or not to be. */
+  cookieFor({ upstream }: UpstreamStream, request: RequestHead): string | undefined {
+    const isDue = this.#isByCookie && upstream.isRemote !== true && upstream.peer !== this.#visitor
+    if (!isDue) return undefined
+    const { endpoint, forward } = this.#route
+    const isSecure = visitorScheme(request, forward) === 'https'
+    return this.#proxy.cookies.line(endpoint, upstream.peer, isSecure)
   }
 
   /** Remembers bytes of the request, or stops remembering when there are too many. */
@@ -207,7 +226,7 @@ export class Attempts {
     let passed = except
     let isOverQuota = false
     for (;;) {
-      const upstream = registry.pickHttp(endpoint, passed, forward.visitor)
+      const upstream = registry.pickHttp(endpoint, passed, this.#visitor)
       if (upstream === undefined) {
         this.#isUntaken = !isOverQuota && !registry.isTcpOnly(endpoint)
         return undefined

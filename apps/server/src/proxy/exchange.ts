@@ -166,7 +166,7 @@ export class Exchange implements ChannelSink {
     this.#doubts = isIdempotent(request.method) ? 0 : MAX_DOUBTS
     this.#awaitsContinue = request.expectContinue
     this.#requestBody = createBodyReader(request.framing, 'request')
-    this.#attempts = new Attempts(proxy, route, request.method)
+    this.#attempts = new Attempts(proxy, route, request)
     this.#writer = new ResponseWriter(visitor, request)
   }
 
@@ -607,6 +607,7 @@ export class Exchange implements ChannelSink {
       if (head.repaired !== undefined) this.#noteRepaired(head.repaired)
       if (!isInterim(head.status)) {
         this.#response = head
+        this.#writer.added = this.#attempts.cookieFor(stream, this.#request)
         this.#record?.answered()
         this.#proxy.stats.answered += 1
         this.count(false)

@@ -24,6 +24,7 @@ import {
 import { ProxyStats } from './proxy-stats.ts'
 import { RequestAdmission } from './request-admission.ts'
 import { RequestIds } from './request-ids.ts'
+import { StickyCookies } from './sticky-cookie.ts'
 import { StreamPool } from './stream-pool.ts'
 import { TrustedProxies } from './trusted-proxies.ts'
 import type { UpgradedConnection } from './upgraded-connection.ts'
@@ -60,6 +61,7 @@ export class HttpProxy implements ProxyContext {
   readonly accessLog: AccessLog | undefined
   readonly logger: Logger
   readonly requestIds: RequestIds = new RequestIds()
+  readonly cookies: StickyCookies = new StickyCookies()
   readonly limiter: EndpointLimiter = new EndpointLimiter()
   /** Replaced when the settings are read again; for requests from then on. */
   domains: DomainTable

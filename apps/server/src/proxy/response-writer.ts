@@ -33,6 +33,8 @@ export class ResponseWriter {
   readonly #target: ResponseTarget
   readonly #versionMinor: 0 | 1
   #hasBegun = false
+  /** Lines that the final head gets besides those of the service, each with its CRLF. */
+  added: string | undefined
 
   constructor(target: ResponseTarget, request: Pick<RequestHead, 'versionMinor'>) {
     this.#target = target
@@ -91,7 +93,8 @@ export class ResponseWriter {
   }
 
   #format(head: ResponseHead, keepAlive: boolean): string {
-    return rewriteResponseHead(head, { versionMinor: this.#versionMinor, keepAlive })
+    const added = isInterim(head.status) ? undefined : this.added
+    return rewriteResponseHead(head, { versionMinor: this.#versionMinor, keepAlive, added })
   }
 
   #writeJoined(text: string, piece: Buffer, tail?: Buffer): boolean {

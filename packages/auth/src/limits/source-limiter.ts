@@ -1,6 +1,4 @@
-import { isIPv4 } from 'node:net'
-
-import { ipv6Groups, plainAddress } from '@proj/config/address'
+import { sourceOf } from '@proj/config/address'
 
 /** How often one source may do something. */
 export interface SourceLimiterOptions {
@@ -96,16 +94,4 @@ export class SourceLimiter {
       this.#fullAt.delete(source)
     }
   }
-}
-
-/**
- * What an address is counted as: itself for IPv4, also when written as IPv6; its /64 for IPv6; the same
- * for everything that is no address, such as the peers of a unix socket.
- */
-export function sourceOf(address: string | undefined): string {
-  const plain = address === undefined ? undefined : plainAddress(address)
-  if (plain === undefined) return ''
-  if (isIPv4(plain)) return plain
-  const half = ipv6Groups(plain).slice(0, 4)
-  return `${half.map((group) => group.toString(16)).join(':')}::/64`
 }

@@ -1,5 +1,6 @@
+import { sourceOf } from '@proj/config/address'
 import { describe, expect, it, test } from 'vitest'
-import { SourceLimiter, sourceOf } from '../../src/limits/source-limiter.ts'
+import { SourceLimiter } from '../../src/limits/source-limiter.ts'
 
 describe('sourceOf', () => {
   it.each([

@@ -43,6 +43,18 @@ export function ipv6Groups(address: string): readonly number[] {
 }
 
 /**
+ * What an address is counted as: itself for IPv4, also when written as IPv6; its /64 for IPv6; the same
+ * for everything that is no address, such as the peers of a unix socket.
+ */
+export function sourceOf(address: string | undefined): string {
+  const plain = address === undefined ? undefined : plainAddress(address)
+  if (plain === undefined) return ''
+  if (isIPv4(plain)) return plain
+  const half = ipv6Groups(plain).slice(0, 4)
+  return `${half.map((group) => group.toString(16)).join(':')}::/64`
+}
+
+/**
  * Tells whether a host is this machine and nothing else: `localhost`, 127.0.0.0/8 or ::1, also with
  * brackets, port or zone, and as IPv4 mapped into IPv6.
  */

@@ -1,10 +1,12 @@
+import { sourceOf } from '@proj/config/address'
+
 /** Ways to choose among the agents of an endpoint. */
-export const BALANCES = ['round-robin', 'least-busy', 'visitor'] as const
+export const BALANCES = ['round-robin', 'least-busy', 'visitor', 'cookie'] as const
 
 /**
  * One of BALANCES. `round-robin`: in turn, as often as their weights say. `least-busy`: the one with the fewest open
- * streams for its weight. `visitor`: requests and connections of one address go to one agent; when agents come or
- * leave, only the visitors move that have to.
+ * streams for its weight. `visitor`: requests and connections of one address, or /64 of IPv6, go to one agent; when agents come or
+ * leave, only the visitors move that have to. `cookie`: the agent that the caller names, else in turn.
  */
 export type Balance = (typeof BALANCES)[number]
 
@@ -24,7 +26,8 @@ export interface Candidate {
  * Chooses one of several agents.
  *
  * @param candidates - not empty.
- * @param visitor - address of the visitor; undefined: it is not known, and agents take turns.
+ * @param visitor - address of the visitor, or with `cookie` the peer that it is bound to; undefined: it is not known,
+ *   and agents take turns.
  */
 export function choose<One extends Candidate>(
   candidates: readonly One[],
@@ -32,7 +35,12 @@ export function choose<One extends Candidate>(
   visitor: string | undefined,
 ): One | undefined {
   if (balance === 'visitor' && visitor !== undefined) {
-    return best(candidates, (one) => share(one, visitor))
+    const source = sourceOf(visitor)
+    return best(candidates, (one) => share(one, source))
+  }
+  if (balance === 'cookie' && visitor !== undefined) {
+    const bound = candidates.find(({ peer }) => peer === visitor)
+    if (bound !== undefined) return bound
   }
   if (balance === 'least-busy') {
     const least = Math.min(...candidates.map(load))

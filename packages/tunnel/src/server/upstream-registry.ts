@@ -154,6 +154,8 @@ export class UpstreamRegistry<
   readonly #changed = new Map<string, Endpoint>()
   #standingRules: (endpoint: Endpoint) => readonly Rules[] = () => []
   #balanceOf: (endpoint: Endpoint) => Balance = () => 'round-robin'
+  /** Whether any endpoint has had the balance `cookie`; until then none is looked up for it. */
+  #hasCookies = false
 
   /**
    * @param waits - Default: one with the default limits.
@@ -208,6 +210,7 @@ export class UpstreamRegistry<
       this.#entries.set(endpoint, entry)
       this.#settleRules(entry)
     }
+    this.#hasCookies ||= entry.balance === 'cookie'
     const agent = entry.agents.find((one) => one.peer === upstream.peer)
     if (agent === undefined) {
       entry.agents.push({
@@ -505,7 +508,15 @@ export class UpstreamRegistry<
     for (const entry of this.#entries.values()) {
       entry.balance = balanceOf(entry.endpoint)
       settleBalance(entry)
+      this.#hasCookies ||= entry.balance === 'cookie'
     }
+  }
+
+  /** The agents of this node that serve an endpoint with the balance `cookie`; undefined: it has another one. */
+  cookiePeers(endpoint: Endpoint): readonly string[] | undefined {
+    if (!this.#hasCookies) return undefined
+    const entry = this.#find(endpoint)
+    return entry?.balance === 'cookie' ? entry.agents.map(({ peer }) => peer) : undefined
   }
 
   /** Whether any endpoint has rules for its visitors; in a cluster it is not counted. */

@@ -69,6 +69,15 @@ describe('by visitor', () => {
     expect(placed(four)).toEqual(placed(four.toReversed()))
   })
 
+  test('a /64 of IPv6 has one agent, and other ones others; IPv4 in IPv6 is IPv4', () => {
+    const agentOf = (visitor: string) => choose(four, 'visitor', visitor)?.peer
+    const within = visitors.map((_, n) => agentOf(`2001:db8:0:7::${n.toString(16)}`))
+    expect(new Set(within).size).toBe(1)
+    const beyond = visitors.map((_, n) => agentOf(`2001:db8:0:${n.toString(16)}::1`))
+    expect(new Set(beyond)).toEqual(new Set(['a', 'b', 'c', 'd']))
+    expect(visitors.map((visitor) => agentOf(`::ffff:${visitor}`))).toEqual(placed(four))
+  })
+
   test('addresses are spread over agents', () => {
     const counts = four.map(({ peer }) => placed(four).filter((one) => one === peer).length)
     expect(Math.min(...counts)).toBeGreaterThan(200)
