@@ -17,6 +17,7 @@ import {
   resetReasonName,
   resetReasonOf,
   sentOn,
+  whenProcessed,
 } from '@proj/tunnel/io'
 import type { AnswerStrictness, StreamReuse } from '@proj/tunnel'
 import { DOUBT_MS } from '@proj/tunnel/server'
@@ -26,7 +27,6 @@ import { Attempts, isIdempotent } from './attempts.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import type { LimitLease } from '../endpoint-limits/endpoint-limiter.ts'
 import { EventStream, isEventStream } from './event-stream.ts'
-import { whenProcessed } from './ordering-pings.ts'
 import { errorForFault, errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
 import { ResponseWriter } from './response-writer.ts'
 import type { Route } from './route-request.ts'
@@ -380,7 +380,8 @@ export class Exchange implements ChannelSink {
   /**
    * The end of the stream has crossed the request. If the agent had it before the request came, a reset
    * with `serviceClosed` follows, and `onClose` sends the request again. A ping that is answered first
-   * says that it was written. Another node would answer the ping itself: there only time tells.
+   * says that it was written. Another node would answer the ping itself: it asks its agent in place of this one,
+   * and resets the stream in either case; one of an earlier version does not, there only time tells.
    */
   #askWhetherWritten(stream: UpstreamStream): void {
     const { session } = stream.channel
@@ -421,7 +422,8 @@ export class Exchange implements ChannelSink {
       (stream.reused || reason === 'upstreamLost') && isIdempotent(this.#request.method)
     if (neverReachedService(reason) || isRepeatable) {
       this.#retry(stream, reason)
-    } else this.#fail(errorForReset(reason))
+    } else if (stream.channel.readableEnded) this.#closed(stream)
+    else this.#fail(errorForReset(reason))
   }
 
   #open(): void {

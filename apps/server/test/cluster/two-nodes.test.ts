@@ -110,6 +110,25 @@ describe('a visitor whose agent is at another node', () => {
     expect((await visitor.readResponse()).headers['adit-error']).toBe('no_upstream')
   })
 
+  test('is told that the service closed the kept connection in place of an answer to a POST', async () => {
+    await using fixture = await tunnel({
+      hop: true,
+      tcp: (socket) => {
+        socket.once('data', () => {
+          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+          socket.once('data', () => socket.end())
+        })
+      },
+    })
+    using visitor = await fixture.visit()
+    await visitor.send(request('POST /', 'Content-Length: 0'))
+    expect((await visitor.readResponse()).status).toBe(200)
+    await visitor.send(request('POST /', 'Content-Length: 0'))
+    const { status, headers } = await visitor.readResponse()
+    expect([status, headers['adit-error']]).toEqual([502, 'service_closed'])
+    expect(fixture.nodes?.links[1].accepted.hops).toBe(1)
+  })
+
   test('is told that no agent is there when its node is', async () => {
     await using fixture = await tunnel({
       hop: true,

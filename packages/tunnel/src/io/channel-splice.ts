@@ -3,6 +3,8 @@ import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
 import { RESET_REASONS, resetReasonOf } from '../protocol/reset-reason.ts'
 import type { OutcomeWatch } from '../protocol/stream-outcome.ts'
 import { LAST_BYTES_MS } from './linger-socket.ts'
+import { whenProcessed } from './ordering-pings.ts'
+import { RequestTraffic } from './request-traffic.ts'
 import { sentOn } from './socket-splice.ts'
 
 /** Pieces up to this length are copied rather than flushed: a copy is cheaper than a write. */
@@ -24,8 +26,17 @@ export class ChannelSplice {
    * @param second - the agent's.
    * @param watch - reports the outcome of the agent's stream.
    * @param onClose - called once, when both are done.
+   * @param carriesRequests - the agent's stream is one to an HTTP service. When it has ended, the consumer learns what
+   *   became of a request that crossed the end: `serviceClosed` where no byte of it was sent to the agent,
+   *   `serviceReset` where the agent has taken it and does not say otherwise. Default: false, streams may be half-open.
    */
-  constructor(first: Channel, second: Channel, watch: OutcomeWatch, onClose?: () => void) {
+  constructor(
+    first: Channel,
+    second: Channel,
+    watch: OutcomeWatch,
+    onClose?: () => void,
+    carriesRequests = false,
+  ) {
     let open = 2
     const closed = (): void => {
       open -= 1
@@ -35,6 +46,7 @@ export class ChannelSplice {
     this.#back = new Relay(second, first, RESET_REASONS.upstreamLost, closed, watch)
     this.#forward.opposite = this.#back
     this.#back.opposite = this.#forward
+    if (carriesRequests) this.#back.answers = new RequestTraffic()
     first.attach(this.#forward)
     second.attach(this.#back)
   }
@@ -63,6 +75,10 @@ export class ChannelSplice {
 class Relay implements ChannelSink {
   bytes = 0
   opposite: Relay | undefined
+  /** Of the relay from an HTTP service. */
+  answers: RequestTraffic | undefined
+  /** The target has ended, and was sent no part of what comes now. */
+  isRefused = false
   readonly #source: Channel
   readonly #target: Channel
   /** Sent to the target when the source's session ends, which has no reset reason. */
@@ -87,8 +103,13 @@ class Relay implements ChannelSink {
   }
 
   onData(chunk: Buffer): ChunkAnswer {
+    if (this.isRefused) {
+      this.#source.reset(RESET_REASONS.serviceClosed)
+      return true
+    }
     if (this.bytes === 0) this.#watch?.answered()
     this.bytes += chunk.length
+    this.answers?.received(chunk, this.opposite?.bytes ?? 0)
     const isSmall = chunk.length <= COPIED_BYTES
     const hasRoom = isSmall ? this.#target.writeCopy(chunk) : this.#target.write(chunk)
     if (hasRoom) this.#source.consume(chunk.length)
@@ -107,6 +128,15 @@ class Relay implements ChannelSink {
   onEnd(): void {
     this.#watch?.answered()
     this.#target.end()
+    const { answers, opposite } = this
+    if (answers === undefined || answers.hasSwitched || opposite === undefined) return
+    if (answers.isIdle(opposite.bytes)) opposite.isRefused = true
+    else void whenProcessed(this.#source.session).then(this.#unanswered)
+  }
+
+  /** The agent had time to say that it did not take a request: it took it, and no answer follows. */
+  readonly #unanswered = (): void => {
+    if (!this.#target.closed) this.#target.resetWhenSent(RESET_REASONS.serviceReset, LAST_BYTES_MS)
   }
 
   onDrain(): void {

@@ -6,12 +6,9 @@ import { isCleanEnd, watchEnd } from './end-of-socket.ts'
 import { GatheredWrites } from './gathered-writes.ts'
 import { readLent } from './lent-reads.ts'
 import { LAST_BYTES_MS } from './linger-socket.ts'
+import { RequestTraffic } from './request-traffic.ts'
 import { resetSocket } from './reset-socket.ts'
 import { RESET_REASONS, type ResetReason, resetReasonOf } from '../protocol/reset-reason.ts'
-
-/** How a response begins that switches protocols. */
-const SWITCHING = 'HTTP/1.? 101'
-const ANY = 0x3f
 
 /** How a record of TLS begins that carries an alert (RFC 8446 section 5.1). */
 const TLS_ALERT = 0x15
@@ -38,7 +35,7 @@ export class SocketSplice implements ChannelSink {
   readonly #channel: Channel
   readonly #resetReason: (error: Error) => ResetReason
   readonly #onClose: ((reason: number | undefined, error?: MuxError) => void) | undefined
-  readonly #carriesRequests: boolean
+  readonly #requests: RequestTraffic | undefined
   #socket: Duplex | undefined
   #writes: GatheredWrites | undefined
   /** What arrives before the socket exists; bounded by the window, for none of it is given back. */
@@ -46,11 +43,6 @@ export class SocketSplice implements ChannelSink {
   #endAfterEarly = false
   #owed = 0
   #closed = false
-  /** `bytesToSocket` when the socket's last byte came: more means that something is not answered. */
-  #answeredBytes = 0
-  #hasSwitched = false
-  /** Bytes of the head of a response that have come, as far as they decide whether it is a 101; -1: none begins. */
-  #statusBytes = -1
   /** The socket has ended, and nothing was written to it since its last byte. */
   #endedIdle = false
 
@@ -74,7 +66,7 @@ export class SocketSplice implements ChannelSink {
     this.#channel = channel
     this.#resetReason = options.resetReason
     this.#onClose = options.onClose
-    this.#carriesRequests = options.carriesRequests ?? false
+    this.#requests = options.carriesRequests === true ? new RequestTraffic() : undefined
   }
 
   /** Gives the splice its socket, which must allow half-open; it is owned by the splice from now on. */
@@ -162,41 +154,20 @@ export class SocketSplice implements ChannelSink {
 
   /** Whether an HTTP service was sent nothing since its last byte, so that no part of a further request. */
   #isIdle(): boolean {
-    return this.#carriesRequests && !this.#hasSwitched && this.#answeredBytes === this.bytesToSocket
+    return this.#requests?.isIdle(this.bytesToSocket) === true
   }
 
   #noteSilence(): void {
     const isSilent = this.bytesFromSocket === 0 && this.bytesToSocket > 0
-    if (isSilent && this.#carriesRequests) this.noAnswer = 'nothing'
+    if (isSilent && this.#requests !== undefined) this.noAnswer = 'nothing'
   }
 
   #received(chunk: Buffer): void {
+    const isFirst = this.bytesFromSocket === 0
     this.bytesFromSocket += chunk.length
-    this.#answeredBytes = this.bytesToSocket
-    if (this.#carriesRequests && !this.#hasSwitched) this.#lookForSwitch(chunk)
-  }
-
-  /**
-   * Looks whether a response 101 begins: afterwards there are no requests, and either side may half-close. A
-   * chunk may end within the status line.
-   */
-  #lookForSwitch(chunk: Buffer): void {
-    if (this.#statusBytes < 0 && chunk[0] !== SWITCHING.charCodeAt(0)) {
-      const isFirst = this.bytesFromSocket === chunk.length
-      if (chunk[0] === TLS_ALERT && isFirst) this.noAnswer = 'tls-alert'
-      return
-    }
-    let at = Math.max(0, this.#statusBytes)
-    for (let index = 0; index < chunk.length && at < SWITCHING.length; index++) {
-      const wanted = SWITCHING.charCodeAt(at)
-      if (chunk[index] !== wanted && wanted !== ANY) {
-        this.#statusBytes = -1
-        return
-      }
-      at += 1
-    }
-    this.#hasSwitched = at === SWITCHING.length
-    this.#statusBytes = this.#hasSwitched ? -1 : at
+    if (this.#requests === undefined) return
+    if (isFirst && chunk[0] === TLS_ALERT) this.noAnswer = 'tls-alert'
+    this.#requests.received(chunk, this.bytesToSocket)
   }
 
   #take(socket: Duplex, chunk: Buffer, isLent: boolean): ChunkAnswer {

@@ -155,7 +155,7 @@ export class HopAcceptor {
     if (record.kind === 'tcp') channel.write(TAKEN)
     else this.#keep(hop)
     const outcome = new OutcomeWatch((what) => this.#registry.report(endpoint, what))
-    const splice = new ChannelSplice(channel, agent, outcome, () => {
+    const closed = (): void => {
       this.#forget(hop)
       const bytes = { in: splice.bytesForward, out: splice.bytesBack }
       const { requestId } = record
@@ -163,7 +163,8 @@ export class HopAcceptor {
         { endpoint: endpoint.name, requestId, node: facts.node, ...bytes },
         'hop closed',
       )
-    })
+    }
+    const splice = new ChannelSplice(channel, agent, outcome, closed, record.kind === 'http')
     return splice.first
   }
 

@@ -68,7 +68,14 @@ async function path({
   const last = await sessions(accept)
   const first = hop
     ? await sessions(
-        (inbound) => void new ChannelSplice(inbound, last.client.openChannel(), UNWATCHED),
+        (inbound) =>
+          void new ChannelSplice(
+            inbound,
+            last.client.openChannel(),
+            UNWATCHED,
+            undefined,
+            carriesRequests,
+          ),
       )
     : last
   const channel = first.client.openChannel()
@@ -353,10 +360,13 @@ test('resetSocket destroys what cannot be reset', async () => {
   expect(near.destroyed).toBe(true)
 })
 
-describe('the connection of an HTTP service that has ended its side', () => {
+describe.each([
+  ['one session', false],
+  ['two sessions', true],
+])('the connection of an HTTP service that has ended its side, over %s,', (_, hop) => {
   /** Whether what the visitor sends behind the end still gets to a service that answered with these pieces. */
   async function takesMore(...pieces: string[]): Promise<boolean> {
-    const { visitor, service, splices, closed } = await path({ carriesRequests: true })
+    const { visitor, service, splices, closed } = await path({ hop, carriesRequests: true })
     let bytes = 0
     visitor.on('error', () => {}).resume()
     for (const piece of pieces) {
@@ -388,5 +398,82 @@ describe('the connection of an HTTP service that has ended its side', () => {
     ['HTTP/1.1 ', '200 101'],
   ])('takes no more after %j %j', async (...pieces) => {
     expect(await takesMore(...pieces)).toBe(false)
+  })
+})
+
+describe('a request of another node that crosses the end of its stream', () => {
+  const silent = { onData: () => undefined, onEnd: () => {}, onDrain: () => {} }
+
+  /** A node between the sessions of two peers; how the stream of the other node was closed, and the agent's stream. */
+  async function joined() {
+    let [stream, end]: [Channel | undefined, (() => void) | undefined] = [undefined, undefined]
+    let closed: string | undefined
+    const ended = new Promise<void>((resolve) => (end = resolve))
+    const agent = await sessions((channel) => {
+      stream = channel
+      channel.attach({ ...silent, onClose: () => {} })
+    })
+    const link = await sessions(
+      (inbound) =>
+        void new ChannelSplice(inbound, agent.client.openChannel(), UNWATCHED, undefined, true),
+    )
+    const origin = link.client.openChannel({
+      ...silent,
+      onEnd: () => end?.(),
+      onClose: (error) => {
+        closed = error === undefined ? 'clean' : resetReasonName(error.reason)
+      },
+    })
+    const received = await until(() => stream)
+    return { origin, received, ended, reason: async () => await until(() => closed) }
+  }
+
+  // The agent, one of Piko, says nothing after its end.
+  test('is reset with serviceClosed when it was not sent to the agent', async () => {
+    const { origin, received, ended, reason } = await joined()
+    let bytes = 0
+    received.attach({
+      ...silent,
+      onData: ({ length }) => void (bytes += length),
+      onClose: () => {},
+    })
+    received.end()
+    await ended
+    origin.write(Buffer.from('POST / HTTP/1.1\r\n\r\n'))
+    expect(await reason()).toBe('serviceClosed')
+    await until(() => received.closed)
+    expect(bytes).toBe(0)
+  })
+
+  test('is reset with serviceReset when the agent took it and has no answer', async () => {
+    const { origin, received, reason } = await joined()
+    let bytes = 0
+    received.attach({
+      ...silent,
+      onData: (chunk) => {
+        bytes += chunk.length
+        received.consume(chunk.length)
+        received.end()
+      },
+      onClose: () => {},
+    })
+    origin.write(Buffer.from('POST / HTTP/1.1\r\n\r\n'))
+    expect(await reason()).toBe('serviceReset')
+    expect(bytes).toBe(19)
+  })
+
+  test('gets the reason of an agent that did not take it', async () => {
+    const { origin, received, reason } = await joined()
+    received.attach({
+      ...silent,
+      onData: () => {
+        received.end()
+        received.reset(RESET_REASONS.serviceClosed)
+        return undefined
+      },
+      onClose: () => {},
+    })
+    origin.write(Buffer.from('POST / HTTP/1.1\r\n\r\n'))
+    expect(await reason()).toBe('serviceClosed')
   })
 })

@@ -2,7 +2,7 @@ import { Session } from '@proj/mux'
 import { memoryPair } from '@proj/testkit/duplex-pairs'
 import { expect, test } from 'vitest'
 
-import { whenProcessed } from '../../src/proxy/ordering-pings.ts'
+import { whenProcessed } from '../../src/io/ordering-pings.ts'
 
 const QUESTIONS = 110
 
