@@ -110,6 +110,8 @@ export class ClusterError extends Error {
   readonly option: string | undefined
   /** Code of the database, five characters; undefined where it did not answer. */
   readonly sqlState: string | undefined
+  /** What the message says behind the meaning of the code; undefined where that is all. */
+  readonly detail: string | undefined
 
   /**
    * @param detail - never a part of a password or a database URL.
@@ -124,6 +126,7 @@ export class ClusterError extends Error {
     this.code = code
     this.option = option
     this.sqlState = sqlState
+    this.detail = detail
   }
 
   /** Whether the same call may succeed later without a change of options. */

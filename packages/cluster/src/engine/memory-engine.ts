@@ -1,4 +1,5 @@
-// The engine in one process: for tests and the simulation, and the plainest statement of what an engine does.
+// The engine in the memory of one process: for the processes that it lends it to (see EngineHost), for tests and the
+// simulation, and the plainest statement of what an engine does.
 import { type Endpoint, EndpointMap } from '@proj/tunnel/server'
 
 import { ClusterError } from '../errors.ts'
