@@ -42,6 +42,7 @@ import type { NodeIdentity } from './cluster/node-identity.ts'
 import { ConnectionBudget, type ConnectionShares, PortConnections } from './connection-budget.ts'
 import { DescriptorWatch } from './descriptor-watch.ts'
 import { type DomainRule, DomainTable } from './proxy/domains.ts'
+import { ErrorPages } from './proxy/error-pages.ts'
 import { type EndpointLimitRule, LimitLease } from './endpoint-limits/endpoint-limiter.ts'
 import { endpointUrls } from './proxy/endpoint-urls.ts'
 import { HttpProxy } from './proxy/http-proxy.ts'
@@ -126,6 +127,8 @@ export interface ServerOptions {
   readonly probeTimeoutMs?: number
   /** Gets a line for each request and connection of visitors. Default: there is none. The server does not close it. */
   readonly accessLog?: AccessLog | undefined
+  /** Pages that browsers get for errors. Default: ours. */
+  readonly errorPages?: ErrorPages | undefined
   /** Identifies peers on every port. Default: no credentials are needed. */
   readonly authenticator?: Authenticator
   /** Program and version, told to peers of ours. */
@@ -303,6 +306,20 @@ export class Server {
   /** Replaces the domains that lead to endpoints, for requests from now on. */
   setDomains(rules: readonly DomainRule[]): void {
     this.edge.domains = new DomainTable(rules)
+  }
+
+  /** Replaces the pages that browsers get for errors. */
+  setErrorPages(pages: ErrorPages): void {
+    this.edge.pages = pages
+  }
+
+  /** Reads these pages again; those before stay where it fails. */
+  async readErrorPages(folder: string | undefined): Promise<void> {
+    try {
+      this.setErrorPages(await ErrorPages.read(folder))
+    } catch (error) {
+      this.edge.logger.error({ err: error }, 'error pages not read again, the ones before stay')
+    }
   }
 
   /** Replaces how agents are chosen, for requests and connections from now on. */
@@ -534,6 +551,7 @@ function construct(options: ServerOptions): ServerParts {
     authenticator,
     budget,
     accessLog: options.accessLog,
+    pages: options.errorPages,
     logger,
   })
   registry.onConnection = options.accessLog?.connection

@@ -134,6 +134,11 @@ export const settings = defineSettings({
         description:
           'When a connection to a service carries another request. safe: after a body for the same visitor alone, else after a look for bytes beyond the answer. An agent may ask for another value for an endpoint.',
       }),
+      errorPages: setting(path(), {
+        description:
+          'Folder with pages that browsers get for errors in place of ours: CODE.html, STATUS.html, default.html. Read again on reload.',
+        reload: 'live',
+      }),
       maxInterimResponses: integerLimit(PROXY_LIMITS.maxInterimResponses, {
         description: 'Most interim responses (1xx) before the final one; then 502.',
       }),

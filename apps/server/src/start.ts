@@ -32,7 +32,8 @@ import { proxyProtocol } from './proxy-protocol.ts'
 import { openAccessLog } from './access-log/access-log-settings.ts'
 import { announce } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
-import { canonicalDomain, type DomainRule } from './proxy/domains.ts'
+import { canonicalDomain, domainRules } from './proxy/domains.ts'
+import { ErrorPages } from './proxy/error-pages.ts'
 import { PROXY_LIMITS, type TenantDomain } from './proxy/proxy-options.ts'
 import type { PortName } from './auth/authenticator.ts'
 import { configuredAuthenticator } from './auth/configured-authenticator.ts'
@@ -90,6 +91,8 @@ export async function start(
     ticketKeys: handed?.ticketKeys,
   })
   await using accessLog = await openAccessLog(settings.accessLog, logger)
+  let errorPagesFolder = settings.proxy.errorPages
+  const errorPages = await ErrorPages.read(errorPagesFolder)
   if (accessLog !== undefined) signals.onReopen(() => accessLog.reopen())
   // All that can fail without the data directory has been done: from here on it belongs to this process.
   await predecessor?.prepared()
@@ -171,6 +174,7 @@ export async function start(
       balances: settings.endpoints,
       authenticator,
       accessLog,
+      errorPages,
       software: SOFTWARE,
       logger,
       leftOutLines: () => rate.leftOut,
@@ -188,13 +192,20 @@ export async function start(
   }
   // Whether or not there is a configuration file that may have changed.
   if (Object.keys(tls.fronts).length > 0) signals.onReload(() => void tls.readAgain())
+  if (loaded.files.length > 0 || errorPagesFolder !== undefined) {
+    signals.onReload(() => void server.readErrorPages(errorPagesFolder))
+  }
   await using _reloading = await reloading(invocation, {
     settings: definition,
     logger,
     apply: async (next) => {
       const takeTls = await tls.prepare(next.settings)
       server.setVisitors(await standingPolicies(next.settings.endpoints))
+      const folder = next.settings.proxy.errorPages
+      const pages = await ErrorPages.read(folder)
+      errorPagesFolder = folder
       server.setDomains(domainRules(next.settings.domains))
+      server.setErrorPages(pages)
       server.setLimits(limitRules(next.settings.endpoints))
       server.setBalances(next.settings.endpoints)
       const { proxy, upstream, admin } = server.listeners
@@ -368,20 +379,6 @@ function warnOfFewDescriptors(
       'fewer connections than configured: the process may open too few files',
     )
   }
-}
-
-/** Domains that lead to endpoints. */
-function domainRules(
-  domains: readonly {
-    readonly domain: string
-    readonly endpoint: string
-    readonly tenant: string | undefined
-  }[],
-): DomainRule[] {
-  return domains.map(({ domain, endpoint: name, tenant = '' }) => ({
-    domain,
-    endpoint: { tenant, name },
-  }))
 }
 
 /** Tenants that have a domain of their own. */

@@ -34,6 +34,22 @@ export interface ErrorResponse {
    * @default undefined: no such header
    */
   readonly retryAfterMs?: number | undefined
+  /**
+   * Another body than Piko's, with the headers that belong to it: names and values in turn. Written without a
+   * check; none of them may be one that this response has anyway.
+   * @default undefined: `{"error": message}`
+   */
+  readonly content?: ErrorContent | undefined
+}
+
+/** Body of an {@link ErrorResponse}. */
+export interface ErrorContent {
+  /** Value of `content-type`. */
+  readonly type: string
+  /** The bytes. */
+  readonly body: Buffer
+  /** Further headers: name, value, name, value. */
+  readonly headers: readonly string[]
 }
 
 /**
@@ -42,22 +58,23 @@ export interface ErrorResponse {
  * @throws {TypeError} when code is not a token
  */
 export function formatErrorResponse(response: ErrorResponse): Buffer {
-  const { status, code, keepAlive, challenges = [], retryAfterMs } = response
+  const { status, code, keepAlive, challenges = [], retryAfterMs, content } = response
   if (!Number.isInteger(status) || status < 400 || status > 599) {
     throw new RangeError(`status must be an integer from 400 to 599, got ${String(status)}`)
   }
   if (!isToken(code)) throw new TypeError(`code must be a token, got ${JSON.stringify(code)}`)
-  const body = Buffer.from(`${JSON.stringify({ error: response.message })}\n`)
+  const body = content?.body ?? Buffer.from(`${JSON.stringify({ error: response.message })}\n`)
   const head = formatResponseHead({
     status,
     reason: STATUS_CODES[status] ?? '',
     headers: [
       'content-type',
-      'application/json',
+      content?.type ?? 'application/json',
       'x-content-type-options',
       'nosniff',
       'adit-error',
       code,
+      ...(content?.headers ?? []),
       ...challenges.flatMap((challenge) => ['www-authenticate', challenge]),
       ...(retryAfterMs === undefined ? [] : ['retry-after', retryAfterSeconds(retryAfterMs)]),
       'content-length',

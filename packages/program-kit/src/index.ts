@@ -26,6 +26,7 @@ export {
   type SuccessorOptions,
 } from './process/hand-over.ts'
 export { certificatesIn, readCertificates, readPem, readPemFile } from './process/read-pem.ts'
+export { readRegularFile } from './process/read-regular-file.ts'
 export {
   findObstacle,
   type ProcessOrigin,
@@ -112,6 +113,15 @@ export { roughSize } from './output/rough-size.ts'
 // The status of a server, as its admin port tells it
 export { ADMIN_TLS_FLAGS, type AdminTlsFiles } from './status/admin-request.ts'
 export { formatServerStatus, readServerStatus, type ServerStatus } from './status/server-status.ts'
+
+// What visitors are told
+export { visitorAnswer, type VisitorAnswer, type VisitorError } from './visitors/visitor-answer.ts'
+export {
+  VISITOR_WORDING,
+  visitorWording,
+  type VisitorPart,
+  type VisitorWording,
+} from './visitors/visitor-wording.ts'
 
 // The admin port
 export {

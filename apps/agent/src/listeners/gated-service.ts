@@ -11,6 +11,7 @@ import { plainAddress } from '@proj/config/address'
 import {
   type BodyReader,
   createBodyReader,
+  errorForm,
   formatErrorResponse,
   formatRequestHead,
   getHeader,
@@ -20,6 +21,7 @@ import {
   RequestHeadReader,
   ResponseHeadReader,
 } from '@proj/http1'
+import { visitorAnswer } from '@proj/program-kit'
 import { isCleanEnd, resetSocket, watchEnd } from '@proj/tunnel/io'
 
 /** What a {@link GatedService} is made of. */
@@ -108,7 +110,7 @@ export class GatedService extends Duplex {
     const reader = createBodyReader(head.framing, 'request')
     if (!reader.done) this.#body = { reader, passes: decision.admitted }
     if (!decision.admitted) {
-      this.#deny(decision, method)
+      this.#deny(decision, head)
       return
     }
     this.#service ??= await this.#connect()
@@ -125,8 +127,11 @@ export class GatedService extends Duplex {
     return first === undefined ? undefined : plainAddress(first)
   }
 
-  #deny(denial: Denial, method: string): void {
-    const answer = { ...denial, message: denial.error, method, keepAlive: true }
+  #deny(denial: Denial, { method, headers }: RequestHead): void {
+    const form = errorForm(headers)
+    const told = { ...denial, requestId: getHeader(headers, 'x-request-id'), page: undefined }
+    const content = form === 'any' ? undefined : visitorAnswer(told, form, Date.now())
+    const answer = { ...denial, message: denial.error, method, keepAlive: true, content }
     this.push(formatErrorResponse(answer))
   }
 

@@ -97,6 +97,17 @@ test('refuses without dialing, and dials once for all that may pass', async () =
   expect(one.seen()).not.toMatch(/authorization|\/3/i)
 })
 
+test('refuses in the form that the visitor accepts', async () => {
+  const one = await gated(ANN, answering)
+  one.stream.write(get('/1', 'Accept: text/html', 'X-Request-Id: from-the-server'))
+  await until(() => one.out().includes('</html>'))
+  expect(one.out()).toMatch(/^HTTP\/1.1 401 [^]*\r\nwww-authenticate: Basic realm="web"/)
+  expect(one.out()).toContain('<h1>Please sign in</h1>')
+  expect(one.out()).toContain('<dd>from-the-server</dd>')
+  one.stream.write(get('/2', 'Accept: text/plain'))
+  await until(() => one.out().includes('401 Please sign in (credentials_missing)\n'))
+})
+
 test('judges heads that come byte by byte as those that come at once', async () => {
   const one = await gated(ANN, answering)
   for (const byte of Buffer.from(get('/1') + get('/2', auth('ann:secret')))) {

@@ -135,6 +135,7 @@ export class AccessRecord {
   readonly #time = Date.now()
   readonly #startedMs = performance.now()
   #route: RecordedRoute | undefined
+  #requestId: string | undefined
   #agent: string | undefined
   #routedMs: number | undefined
   #sentMs: number | undefined
@@ -149,7 +150,13 @@ export class AccessRecord {
   /** Its endpoint is found. */
   routed(route: RecordedRoute): void {
     this.#route = route
+    this.#requestId = route.forward.requestId
     this.#routedMs = this.#passedMs
+  }
+
+  /** It has no route, and its answer told this identifier. */
+  identified(requestId: string): void {
+    this.#requestId = requestId
   }
 
   /** It is on a stream to an agent; the last one counts. */
@@ -179,7 +186,7 @@ export class AccessRecord {
       client: this.#client,
       endpoint: this.#route?.endpoint.name ?? '',
       tenant: this.#route?.endpoint.tenant ?? '',
-      requestId: this.#route?.forward.requestId,
+      requestId: this.#requestId,
       agent: this.#agent,
       bytesIn,
       bytesOut,

@@ -28,6 +28,20 @@ export function canonicalDomain(text: string): string | undefined {
   return isWildcard ? `*.${name}` : name
 }
 
+/** The rules of the setting `domains`. */
+export function domainRules(
+  domains: readonly {
+    readonly domain: string
+    readonly endpoint: string
+    readonly tenant: string | undefined
+  }[],
+): DomainRule[] {
+  return domains.map(({ domain, endpoint: name, tenant = '' }) => ({
+    domain,
+    endpoint: { tenant, name },
+  }))
+}
+
 /** Finds the endpoint of a host name. */
 export class DomainTable {
   readonly #exact = new Map<string, Endpoint>()

@@ -12,10 +12,11 @@ import type { Authenticator } from '../auth/authenticator.ts'
 import { type ConnectionBudget, PortConnections } from '../connection-budget.ts'
 import { Deadlines } from './deadlines.ts'
 import { DomainTable } from './domains.ts'
+import { ErrorPages } from './error-pages.ts'
 import { ForwardedNote } from './forwarded-note.ts'
 import { RateLooks } from './min-rate.ts'
 import type { ProxyContext } from './proxy-context.ts'
-import { formatProxyError, PROXY_ERRORS } from './proxy-errors.ts'
+import { TOO_MANY_CONNECTIONS } from './proxy-errors.ts'
 import {
   type ProxyOptions,
   type ResolvedProxyOptions,
@@ -42,6 +43,8 @@ export interface HttpProxyParts {
   readonly budget: ConnectionBudget
   /** Gets a line for each request. Default: there is none. */
   readonly accessLog?: AccessLog | undefined
+  /** Pages of the operator for errors. Default: none. */
+  readonly pages?: ErrorPages | undefined
   readonly logger: Logger
 }
 
@@ -65,6 +68,8 @@ export class HttpProxy implements ProxyContext {
   readonly limiter: EndpointLimiter = new EndpointLimiter()
   /** Replaced when the settings are read again; for requests from then on. */
   domains: DomainTable
+  /** Replaced likewise. */
+  pages: ErrorPages
   readonly trusted: TrustedProxies
   readonly forwardedNote: ForwardedNote
   readonly pool: StreamPool
@@ -100,6 +105,7 @@ export class HttpProxy implements ProxyContext {
     this.deadlines = new Deadlines(Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, shortest / 8)))
     this.deadlines.add(new RateLooks(this.deadlines, this.options, this.#lookAtRates))
     this.domains = new DomainTable(options.domains ?? [])
+    this.pages = parts.pages ?? ErrorPages.none
     this.trusted = new TrustedProxies(this.options)
     this.forwardedNote = new ForwardedNote(this.trusted.isEmpty, this.logger)
     const pool = new StreamPool(this.options, this.deadlines)
@@ -133,8 +139,7 @@ export class HttpProxy implements ProxyContext {
     const source = isTrusted ? undefined : sourceOf(clientAddress)
     const limits = { max, maxPerSource, dropsIdle: true }
     if (this.sockets.admitVisitor(socket, source, limits) !== undefined) {
-      const answer = formatProxyError(PROXY_ERRORS.tooManyConnections, undefined, false)
-      this.sockets.reject(socket, answer)
+      this.sockets.reject(socket, TOO_MANY_CONNECTIONS)
       return
     }
     const facts = {

@@ -7,6 +7,7 @@ import type { EndpointLimiter } from '../endpoint-limits/endpoint-limiter.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { DomainTable } from './domains.ts'
+import type { ErrorPages } from './error-pages.ts'
 import type { ForwardedNote } from './forwarded-note.ts'
 import type { ResolvedProxyOptions } from './proxy-options.ts'
 import type { ProxyStats } from './proxy-stats.ts'
@@ -29,6 +30,8 @@ export interface ProxyContext {
   readonly limiter: EndpointLimiter
   /** Domains that lead to endpoints. */
   readonly domains: DomainTable
+  /** Pages of the operator for errors. */
+  readonly pages: ErrorPages
   /** Proxies in front whose forwarding headers are believed. */
   readonly trusted: TrustedProxies
   /** Tells the operator of forwarding headers that are discarded. */

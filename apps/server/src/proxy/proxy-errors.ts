@@ -1,5 +1,14 @@
-import { formatErrorResponse, HTTP_FAULTS, isHttpError, type RequestHead } from '@proj/http1'
+import {
+  errorForm,
+  formatErrorResponse,
+  HTTP_FAULTS,
+  isHttpError,
+  type RequestHead,
+} from '@proj/http1'
+import { visitorAnswer } from '@proj/program-kit'
 import type { ResetReason } from '@proj/tunnel/io'
+
+import type { ErrorPages } from './error-pages.ts'
 
 /** An error response of the server itself: Piko's status and text, and a code of ours for the cause. */
 export interface ProxyError {
@@ -178,17 +187,50 @@ const OVERLOADED = formatErrorResponse({
   keepAlive: true,
 })
 
-/** The bytes of an error response. */
-export function formatProxyError(
-  error: ProxyError,
-  request: Pick<RequestHead, 'method'> | undefined,
-  keepAlive: boolean,
-): Buffer {
-  if (error === PROXY_ERRORS.overloaded && keepAlive && request?.method !== 'HEAD') {
-    return OVERLOADED
-  }
-  return formatErrorResponse({ ...error, message: error.error, keepAlive, method: request?.method })
+/** What an error response tells beside the error. */
+export interface ProxyErrorFacts {
+  /** Undefined when the request could not be read. */
+  readonly request: Pick<RequestHead, 'method' | 'headers'> | undefined
+  /** Identifier of the request, for a client that wants a page, text or JSON. */
+  readonly requestId: () => string | undefined
+  readonly keepAlive: boolean
+  /** Pages of the operator. */
+  readonly pages: ErrorPages
 }
+
+/** The bytes of an error response, in the form that the client accepts. */
+export function formatProxyError(error: ProxyError, facts: ProxyErrorFacts): Buffer {
+  const { request, keepAlive } = facts
+  const form = request === undefined ? 'any' : errorForm(request.headers)
+  if (form === 'any') {
+    if (error === PROXY_ERRORS.overloaded && keepAlive && request?.method !== 'HEAD') {
+      return OVERLOADED
+    }
+    return formatErrorResponse({
+      ...error,
+      message: error.error,
+      keepAlive,
+      method: request?.method,
+    })
+  }
+  const page = form === 'html' ? facts.pages.find(error.code, error.status) : undefined
+  const told = { ...error, requestId: facts.requestId(), page }
+  const content = visitorAnswer(told, form, Date.now())
+  return formatErrorResponse({
+    ...error,
+    message: error.error,
+    keepAlive,
+    method: request?.method,
+    content,
+  })
+}
+
+/** The answer to a connection that is one too many. */
+export const TOO_MANY_CONNECTIONS = formatErrorResponse({
+  ...PROXY_ERRORS.tooManyConnections,
+  message: PROXY_ERRORS.tooManyConnections.error,
+  keepAlive: false,
+})
 
 function snakeCase(reason: string): string {
   return reason.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)

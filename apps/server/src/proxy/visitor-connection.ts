@@ -70,6 +70,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   /** Counts the request for the limits of its endpoint, where it has some. */
   #lease: LimitLease | undefined
   #request: RequestHead | undefined
+  /** Identifier of `#request`, once it has one. */
+  #requestId: string | undefined
   #hasAsked = false
   /** Whether its first bytes are read on, or were. */
   #isLookedAt = false
@@ -356,6 +358,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
 
   #begin(head: RequestHead, rest: Buffer): void {
     this.#request = head
+    this.#requestId = undefined
     this.#hasAsked = true
     this.#beganAt = performance.now()
     this.#proxy.stats.requests += 1
@@ -429,6 +432,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       this.#sendError(route.error, head.framing.kind === 'none')
       return
     }
+    this.#requestId = route.forward.requestId
     this.#record?.routed(route)
     if (!this.#proxy.limiter.isEmpty) {
       const error = this.#takeLimits(route, head)
@@ -517,11 +521,23 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     const request = this.#request
     this.#proxy.stats.countAnswer(request?.method, error.status)
     const keepAlive = requestComplete && request?.keepAlive === true && !this.#proxy.draining
-    this.#socket.write(formatProxyError(error, request, keepAlive))
+    const { pages } = this.#proxy
+    const facts = { request, requestId: this.#identifier, keepAlive, pages }
+    this.#socket.write(formatProxyError(error, facts))
     if (this.#proxy.accessLog !== undefined) this.#endRecord(error.code, error.status)
     this.#countDuration(error.status)
     if (keepAlive) this.#awaitRequest()
     else this.#linger()
+  }
+
+  /** The identifier that an error page tells; a request that has no route gets one for it. */
+  readonly #identifier = (): string | undefined => {
+    if (this.#request === undefined || this.#requestId !== undefined) return this.#requestId
+    const { requestIds, trusted } = this.#proxy
+    const hops = this.#facts.isTrusted ? trusted.hopsOf(this.#request) : 0
+    this.#requestId = requestIds.of(this.#request, hops)
+    this.#record?.identified(this.#requestId)
+    return this.#requestId
   }
 
   /** Writes the line of the request to the access log. */

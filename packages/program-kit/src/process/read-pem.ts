@@ -1,9 +1,7 @@
 /** Files of certificates and keys that a setting or a flag names. */
 import { X509Certificate } from 'node:crypto'
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
-
 import { EXIT, UserError } from './exit-code.ts'
+import { readRegularFile } from './read-regular-file.ts'
 import type { ProgramErrorCode } from '../errors.ts'
 
 /** Largest file that is read: the bundles of authorities of distributions have 250 kB. */
@@ -18,18 +16,8 @@ const CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END
  * @throws an error when it cannot be read, is no regular file, or has more than 1 MiB.
  */
 export async function readPemFile(file: string): Promise<string> {
-  // Without O_NONBLOCK, which Windows lacks, the open of a pipe waits for its writer.
-  await using handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
-  // A pipe would be waited for, and can be read only once: a reload reads the file again.
-  if (!(await handle.stat()).isFile()) throw new Error('it is no regular file')
-  const buffer = Buffer.alloc(MAX_PEM_BYTES + 1)
-  let length = 0
-  for (;;) {
-    const { bytesRead } = await handle.read(buffer, length, buffer.length - length)
-    length += bytesRead
-    if (length > MAX_PEM_BYTES) throw new Error(`it has more than ${MAX_PEM_BYTES} bytes`)
-    if (bytesRead === 0) return buffer.toString('latin1', 0, length)
-  }
+  const bytes = await readRegularFile(file, MAX_PEM_BYTES)
+  return bytes.toString('latin1')
 }
 
 /**
