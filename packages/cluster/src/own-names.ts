@@ -155,6 +155,7 @@ export function putOf({ endpoint, identity, peer, isReserved, epoch, facts }: Ow
       reuse: facts?.reuse,
       strictness: facts?.strictness,
       rules: facts?.rules,
+      isDown: facts?.isDown ?? false,
     },
   }
 }

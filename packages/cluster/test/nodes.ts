@@ -21,6 +21,7 @@ export const PLAIN = {
   reuse: undefined,
   strictness: undefined,
   rules: undefined,
+  isDown: false,
 } as const
 
 /** The same of an identity. */

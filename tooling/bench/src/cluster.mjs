@@ -87,7 +87,7 @@ function tableOf(size) {
     const identity = Buffer.from(`token:${at % IDENTITIES}`).toString()
     const none = undefined
     const facts = { identity, kind: /** @type {const} */ ('http'), sessions: 1, exclusive: false }
-    const rest = { peer: none, reuse: none, strictness: none, rules: none }
+    const rest = { peer: none, reuse: none, strictness: none, rules: none, isDown: false }
     table.putRoute({ tenant: '', name }, { ...facts, ...rest, node, epoch: Date.now() * 1000 + at })
   }
   return table
@@ -147,7 +147,13 @@ async function measureRegistrations(url) {
       if (!('release' in answer)) throw new Error('not granted')
       const none = undefined
       const facts = { kind: /** @type {const} */ ('http'), sessions: 1 }
-      node.announce(endpoint, { ...facts, reuse: none, strictness: none, rules: none })
+      node.announce(endpoint, {
+        ...facts,
+        reuse: none,
+        strictness: none,
+        rules: none,
+        isDown: false,
+      })
     })
   }
   const limit = performance.now() + 10_000

@@ -23,6 +23,7 @@ const FACTS = Object.freeze({
   reuse: undefined,
   strictness: undefined,
   rules: undefined,
+  isDown: false,
 } as const)
 
 /** The public ports of all nodes: each has one owner, and is open on every node that may open it. */

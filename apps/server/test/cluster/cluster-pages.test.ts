@@ -29,6 +29,7 @@ function view(): ClusterView {
     reuse: undefined,
     strictness: undefined,
     rules: undefined,
+    isDown: false,
   }
   const b = table.putNode(node('b'))
   table.putNode(node('c'))

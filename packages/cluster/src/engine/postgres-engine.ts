@@ -50,6 +50,7 @@ type StoredChange = readonly [
   reuse: string | null,
   strictness: string | null,
   rules: string | null,
+  isDown: boolean | null,
 ]
 
 /**
@@ -156,7 +157,7 @@ export class PostgresEngine implements Engine {
       // one row, and its changes as one JSON text: reading many columns of many rows takes far longer
       `select n.boot, n.head, n.floor, n.is_settled, (
          select json_agg(json_build_array(tenant, name, version, is_gone, epoch, identity, kind, sessions, exclusive,
-             peer, reuse, strictness, rules) order by version)
+             peer, reuse, strictness, rules, is_down) order by version)
            from (select * from adit_cluster_route where node = n.id and version > $2 and not ($3 and is_gone)
                   order by version limit $4) r) as changes
          from adit_cluster_node n where n.id = $1`,
@@ -241,7 +242,8 @@ function problemOf(stored: StoredChange): string | undefined {
 }
 
 function factsOf(stored: StoredChange): RouteFacts {
-  const [, , , , , identity, kind, sessions, exclusive, peer, reuse, strictness, rules] = stored
+  const [, , , , , identity, kind, sessions, exclusive, peer, reuse, strictness, rules, isDown] =
+    stored
   return {
     identity,
     kind: kind === 'http' || kind === 'tcp' ? kind : undefined,
@@ -251,5 +253,6 @@ function factsOf(stored: StoredChange): RouteFacts {
     reuse: reuse === 'never' || reuse === 'safe' || reuse === 'always' ? reuse : undefined,
     strictness: strictness === 'lenient' || strictness === 'strict' ? strictness : undefined,
     rules: rules ?? undefined,
+    isDown: isDown === true,
   }
 }

@@ -72,6 +72,10 @@ export const CLUSTER_SCHEMA: readonly SchemaStep[] = [
      primary key (tenant, name)
    )`,
   },
+  {
+    oldest: 1,
+    sql: 'alter table adit_cluster_route add column is_down boolean',
+  },
 ]
 
 /**

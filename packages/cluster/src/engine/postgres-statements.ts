@@ -78,11 +78,12 @@ export function writeText(batch: WriteBatch, token: string, sql: SqlRunner): str
   ]
   if (puts.length > 0) {
     const rows = puts.map(({ endpoint, epoch, isReserved, facts }, i) => {
-      return { i, ...endpoint, epoch, is_reserved: isReserved, ...facts }
+      const { isDown, ...columns } = facts
+      return { i, ...endpoint, epoch, is_reserved: isReserved, ...columns, is_down: isDown }
     })
     const put = `json_to_recordset(${sql.literal(JSON.stringify(rows))}) as p (i integer, tenant text,
       name text, epoch bigint, is_reserved boolean, identity text, kind text, sessions integer, exclusive boolean,
-      peer text, reuse text, strictness text, rules text)`
+      peer text, reuse text, strictness text, rules text, is_down boolean)`
     const living = [...alive, ''].map((one) => sql.literal(one)).join(', ')
     const others = `adit_cluster_route r join adit_cluster_node o on o.id = r.node
        where r.tenant = p.tenant and r.name = p.name and r.node <> ${id} and not r.is_gone and r.epoch = n.epoch
@@ -117,14 +118,14 @@ export function writeText(batch: WriteBatch, token: string, sql: SqlRunner): str
              and (n.identity <> g.identity or n.epoch <> g.fresh)
        ), stored as (
          insert into adit_cluster_route (node, tenant, name, version, is_gone, epoch, identity, kind, sessions,
-             exclusive, peer, reuse, strictness, rules, changed_at)
+             exclusive, peer, reuse, strictness, rules, is_down, changed_at)
            select ${id}, tenant, name, ${head + 1} + i, false, fresh, identity, kind, sessions, exclusive, peer,
-             reuse, strictness, rules, clock_timestamp() from g where is_granted
+             reuse, strictness, rules, is_down, clock_timestamp() from g where is_granted
            on conflict (node, tenant, name) do update set version = excluded.version, is_gone = false,
              epoch = excluded.epoch, identity = excluded.identity, kind = excluded.kind,
              sessions = excluded.sessions, exclusive = excluded.exclusive, peer = excluded.peer,
              reuse = excluded.reuse, strictness = excluded.strictness, rules = excluded.rules,
-             changed_at = excluded.changed_at
+             is_down = excluded.is_down, changed_at = excluded.changed_at
        )
        select i, is_granted, fresh, holder, holder = identity as is_exclusive,
          extract(epoch from since) * 1000 as since_ms from g`,

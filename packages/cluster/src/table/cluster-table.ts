@@ -158,6 +158,7 @@ export class ClusterTable extends EventEmitter<ClusterTableEvents> {
       reuse: route.reuse,
       strictness: route.strictness,
       rules: route.rules === undefined ? undefined : this.#shareText(route.rules),
+      isDown: route.isDown,
     }
   }
 

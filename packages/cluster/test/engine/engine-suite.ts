@@ -118,6 +118,7 @@ export function describeEngine(title: string, make: MakeDatabase): void {
         reuse: 'safe',
         strictness: 'strict',
         rules,
+        isDown: true,
       } as const
       await a.write({
         puts: [putOf('one', 'ann', facts), putOf('two', 'ann', { kind: undefined })],

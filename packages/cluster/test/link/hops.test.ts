@@ -89,6 +89,34 @@ describe('a connection', () => {
     expect(b.links.accepted.hops).toBe(0)
   })
 
+  test('goes to a node whose agent passes its health checks, while there is one', async () => {
+    const [a, b, c] = await startNodes('a', 'b', 'c')
+    if (a === undefined || b === undefined || c === undefined) throw new Error('no nodes')
+    const [atB] = (await echoAt(b)).endpoints
+    const [atC] = (await echoAt(c)).endpoints
+    const url = await serve(a)
+    const hopsAfter = async (isDown: Record<string, boolean>): Promise<(number | undefined)[]> => {
+      await until(() => {
+        const routes = a.table.routes(at('pg'))
+        return routes.length === 2 && routes.every((one) => one.isDown === isDown[one.node.id])
+      })
+      const before = [b, c].map(({ links }) => links.accepted.hops)
+      for (let turn = 0; turn < 4; turn++) {
+        const stream = await dialAt(url)
+        stream.end('hello')
+        expect((await stream.toArray()).join('')).toBe('hello')
+      }
+      return [b, c].map(({ links }, index) => links.accepted.hops - (before[index] ?? 0))
+    }
+    atB?.setHealth(false)
+    expect(await hopsAfter({ b: true, c: false })).toEqual([0, 4])
+    atC?.setHealth(false)
+    const [toB = 0, toC = 0] = await hopsAfter({ b: true, c: true })
+    expect(toB + toC).toBe(4)
+    atB?.setHealth(true)
+    expect(await hopsAfter({ b: false, c: true })).toEqual([4, 0])
+  })
+
   test('goes on to another node when the first does not serve the endpoint any more', async () => {
     const [a, b, c] = await startNodes('a', 'b', 'c')
     if (a === undefined || b === undefined || c === undefined) throw new Error('no nodes')

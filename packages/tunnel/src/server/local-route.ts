@@ -20,6 +20,8 @@ export interface LocalRoute {
   readonly strictness: AnswerStrictness | undefined
   /** The agents' rules for visitors, for `readRouteRules`; undefined: there are none. */
   readonly rules: string | undefined
+  /** Whether the services of all its sessions fail the health checks of their agents. */
+  readonly isDown: boolean
   /** The epoch of its name; undefined where names are not claimed. */
   readonly epoch: number | undefined
 }

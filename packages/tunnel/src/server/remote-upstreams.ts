@@ -4,7 +4,10 @@ import type { LocalRoute } from './local-route.ts'
 import type { Upstream } from './upstream.ts'
 
 /** How another node serves an endpoint: a copy of what is a LocalRoute there. */
-export type RemoteRoute = Pick<LocalRoute, 'kind' | 'sessions' | 'reuse' | 'strictness' | 'rules'>
+export type RemoteRoute = Pick<
+  LocalRoute,
+  'kind' | 'sessions' | 'reuse' | 'strictness' | 'rules' | 'isDown'
+>
 
 /** The nodes of a cluster besides this one, as far as an endpoint's visitors are concerned. */
 export interface RemoteUpstreams<

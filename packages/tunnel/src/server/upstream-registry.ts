@@ -47,6 +47,9 @@ export interface EndpointWishes {
   readonly epoch?: number
 }
 
+/** Shortest time between two times that other nodes are told which services went down or came up, ms. */
+const HEALTH_TOLD_MS = 1_000
+
 /** Agents of one endpoint that are told of each other; with more of them each change would be many messages. */
 const MAX_TOLD_AGENTS = 16
 
@@ -152,6 +155,9 @@ export class UpstreamRegistry<
   #down = 0
   /** Endpoints whose `route` event is due. */
   readonly #changed = new Map<string, Endpoint>()
+  /** Endpoints whose services went down or came up, until other nodes are told. */
+  readonly #changedHealth = new Map<string, Endpoint>()
+  #healthToldAtMs = -Infinity
   #standingRules: (endpoint: Endpoint) => readonly Rules[] = () => []
   #balanceOf: (endpoint: Endpoint) => Balance = () => 'round-robin'
   /** Whether any endpoint has had the balance `cookie`; until then none is looked up for it. */
@@ -385,10 +391,12 @@ export class UpstreamRegistry<
     const entry = this.#find(endpoint)
     if (entry?.agents.some(({ sessions }) => sessions.includes(upstream)) !== true) return
     const before = entry.down.size
+    const wasDown = isAllDown(entry)
     if (isUp) entry.down.delete(upstream)
     else entry.down.add(upstream)
     this.#down += entry.down.size - before
     settleDown(entry)
+    if (isAllDown(entry) !== wasDown) this.#noteHealth(endpoint)
   }
 
   /** Whether the service of a session is down: a stream that carried requests before is not to carry another one. */
@@ -432,13 +440,15 @@ export class UpstreamRegistry<
     const orDown = !hasDown ? without : isHttp ? entry.tcpOrDown : entry.down
     return (
       (entry && next(entry, except, false, orDown, visitor)) ??
-      this.#pickNode(endpoint, except, false, isHttp) ??
+      this.#pickNode(endpoint, except, false, isHttp, false) ??
       (entry && next(entry, except, true, orDown, visitor)) ??
-      this.#pickNode(endpoint, except, true, isHttp) ??
+      this.#pickNode(endpoint, except, true, isHttp, false) ??
       (hasDown
         ? (next(entry, except, false, without, visitor) ??
           next(entry, except, true, without, visitor))
-        : undefined)
+        : undefined) ??
+      this.#pickNode(endpoint, except, false, isHttp, true) ??
+      this.#pickNode(endpoint, except, true, isHttp, true)
     )
   }
 
@@ -447,6 +457,7 @@ export class UpstreamRegistry<
     except: ReadonlySet<Upstream> | undefined,
     suspect: boolean,
     isHttp: boolean,
+    isDown: boolean,
   ): Upstream | undefined {
     const remote = this.#remote
     const routes = remote?.routes(endpoint) ?? []
@@ -455,7 +466,7 @@ export class UpstreamRegistry<
     for (let turn = 0; turn < routes.length; turn++) {
       const route = routes[(this.#nextNode + turn) % routes.length]
       if (remote === undefined || route === undefined) continue
-      if (isHttp && route.kind === 'tcp') continue
+      if (route.isDown !== isDown || (isHttp && route.kind === 'tcp')) continue
       const one = remote.upstream(route, endpoint)
       if (one.leaving.aborted || one.suspect !== suspect || except?.has(one) === true) continue
       const load = remote.load(route)
@@ -636,8 +647,8 @@ export class UpstreamRegistry<
 
   /** Number of sessions of this node that serve an endpoint. */
   countLocal(endpoint: Endpoint): number {
-    const agents = this.#find(endpoint)?.agents ?? []
-    return agents.reduce((sum, agent) => sum + agent.sessions.length, 0)
+    const entry = this.#find(endpoint)
+    return entry === undefined ? 0 : sessionsOf(entry)
   }
 
   /** Sessions of this node by endpoint, a snapshot for status pages. */
@@ -676,6 +687,22 @@ export class UpstreamRegistry<
     if (this.listenerCount('route') === 0) return
     if (this.#changed.size === 0) setImmediate(this.#tellChanges)
     this.#changed.set(endpointKey(endpoint), endpoint)
+  }
+
+  /** Plans the same for a change of health, once in a while: a service may fail and recover as often as it likes. */
+  #noteHealth(endpoint: Endpoint): void {
+    if (this.listenerCount('route') === 0) return
+    if (this.#changedHealth.size === 0) {
+      const waitMs = this.#healthToldAtMs + HEALTH_TOLD_MS - performance.now()
+      setTimeout(this.#tellHealth, Math.max(0, waitMs)).unref()
+    }
+    this.#changedHealth.set(endpointKey(endpoint), endpoint)
+  }
+
+  readonly #tellHealth = (): void => {
+    this.#healthToldAtMs = performance.now()
+    for (const endpoint of this.#changedHealth.values()) this.#noteChange(endpoint)
+    this.#changedHealth.clear()
   }
 
   readonly #tellChanges = (): void => {
@@ -735,8 +762,17 @@ function settleDown(entry: Entry<VisitorRules>): void {
   entry.tcpOrDown = down.size === 0 ? tcp : new Set([...tcp, ...down])
 }
 
+function sessionsOf({ agents }: Entry<VisitorRules>): number {
+  return agents.reduce((sum, agent) => sum + agent.sessions.length, 0)
+}
+
+/** Whether the services of all sessions are down. */
+function isAllDown(entry: Entry<VisitorRules>): boolean {
+  return entry.down.size > 0 && entry.down.size === sessionsOf(entry)
+}
+
 function routeOf(entry: Entry<VisitorRules>): LocalRoute | undefined {
-  const sessions = entry.agents.reduce((sum, agent) => sum + agent.sessions.length, 0)
+  const sessions = sessionsOf(entry)
   const identity = entry.agents[0]?.sessions[0]?.identity
   if (identity === undefined) return undefined
   const isTcp = entry.tcp.size === sessions
@@ -749,6 +785,7 @@ function routeOf(entry: Entry<VisitorRules>): LocalRoute | undefined {
     reuse: entry.reuse,
     strictness: entry.strict.size > 0 ? 'strict' : undefined,
     rules: formatRouteRules(entry.ruleTexts.values()),
+    isDown: isAllDown(entry),
     epoch: entry.epoch,
   }
 }

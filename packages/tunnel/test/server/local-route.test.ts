@@ -1,13 +1,15 @@
 // What other processes have to know of an endpoint that this one serves.
 import { once } from 'node:events'
 
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 
 import { Agent } from '../../src/client/agent.ts'
 import { type LocalRoute, readRouteRules } from '../../src/server/local-route.ts'
 import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import type { ReadVisitorRules } from '../../src/protocol/visitor-rules.ts'
+import { UpstreamRegistry } from '../../src/server/upstream-registry.ts'
 import { at, startServer } from '../peers.ts'
+import { FakeUpstream } from './fake-upstream.ts'
 
 const readVisitorRules: ReadVisitorRules = (rules, kind) => ({
   id: `${kind} ${JSON.stringify(rules)}`,
@@ -35,6 +37,7 @@ test('the route event tells of all changes of one turn once', async () => {
       reuse: 'never',
       strictness: undefined,
       rules,
+      isDown: false,
       epoch: undefined,
     },
   ])
@@ -51,6 +54,29 @@ test('the route event tells of all changes of one turn once', async () => {
   await over
   expect(routes.slice(1)).toEqual([undefined])
   expect(registry.localRoute(at('web'))).toBeUndefined()
+})
+
+test('health is told when it changed for all sessions, and at most once a second', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'setImmediate', 'performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const registry = new UpstreamRegistry()
+  const told: (boolean | undefined)[] = []
+  const [a, b] = [new FakeUpstream('a'), new FakeUpstream('b')]
+  for (const one of [a, b]) registry.add(at('web'), one)
+  registry.on('route', (_: Endpoint, route) => told.push(route?.isDown))
+  registry.setHealth(at('web'), a, false)
+  await vi.advanceTimersByTimeAsync(2_000)
+  expect(told).toEqual([])
+  registry.setHealth(at('web'), b, false)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(told).toEqual([true])
+  for (let turn = 0; turn < 101; turn++) {
+    registry.setHealth(at('web'), b, turn % 2 === 0)
+    await vi.advanceTimersByTimeAsync(1)
+  }
+  expect(told).toEqual([true])
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(told).toEqual([true, false])
 })
 
 test.each([

@@ -45,7 +45,7 @@ class Nodes implements RemoteUpstreams<VisitorRules, Route> {
 const rule = (id: string): VisitorRules => ({ id, admitsConnection: () => true })
 
 function routeTo(to: Upstream, facts: Partial<Route> = {}): Route {
-  const none = { reuse: undefined, strictness: undefined, rules: undefined }
+  const none = { reuse: undefined, strictness: undefined, rules: undefined, isDown: false }
   return { kind: 'http', sessions: 1, load: 0, ...none, ...facts, to }
 }
 
@@ -94,6 +94,30 @@ describe('a visitor', () => {
       expect(pick(at('web'))?.id).toBe('up')
       expect(pick(at('web'), new Set([up]))?.id).toBe('b')
       expect(pick(at('web'), new Set([up, b]))?.id).toBe('down')
+    }
+  })
+
+  test('gets a node whose agents are all down after its own sessions, and a silent one of them last', () => {
+    const nodes = new Nodes()
+    const [own, down, up, silent] = ['own', 'down', 'up', 'silent'].map(
+      (id) => new FakeUpstream(id),
+    )
+    if (own === undefined || down === undefined || up === undefined) throw new Error('none')
+    if (silent === undefined) throw new Error('none')
+    silent.suspect = true
+    nodes.list = [
+      routeTo(silent, { isDown: true }),
+      routeTo(down, { isDown: true }),
+      routeTo(up, { load: 9 }),
+    ]
+    const registry = registryOf(nodes, own)
+    registry.setHealth(at('web'), own, false)
+    for (const pick of [registry.pick.bind(registry), registry.pickHttp.bind(registry)]) {
+      const tried = new Set<Upstream>()
+      for (let one = pick(at('web'), tried); one !== undefined; one = pick(at('web'), tried)) {
+        tried.add(one)
+      }
+      expect([...tried].map(({ id }) => id)).toEqual(['up', 'own', 'down', 'silent'])
     }
   })
 
