@@ -39,7 +39,7 @@ export interface ClusterView {
   }
   /** The other nodes. */
   nodes(): Iterable<ClusterNode>
-  /** Whether the link to another node is not down: it is in use, or being made. */
+  /** Whether the link to another node is in use and the node answers. */
   isConnected(nodeId: string): boolean
   /** Endpoints that other nodes serve. */
   entries(): Iterable<readonly [endpoint: Endpoint, routes: readonly ClusterRoute[]]>

@@ -333,12 +333,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
         return { ...identity, version, address, isLeaving }
       },
       nodes: () => table.nodes(),
-      isConnected: (nodeId) => {
-        for (const { node, state } of links()?.links() ?? []) {
-          if (node.id === nodeId) return state !== 'down'
-        }
-        return false
-      },
+      isConnected: (nodeId) => links()?.state(nodeId) === 'up',
       entries: () => withoutPorts(table.entries()),
       get size() {
         return table.size - portClaims.countElsewhere

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 
-import { type Engine, MemoryDatabase, MemoryEngine } from '@proj/cluster'
+import { type Engine, MemoryDatabase, MemoryEngine, Membership } from '@proj/cluster'
 import { Agent, forward } from '@proj/tunnel'
 import { freePorts } from '@proj/testkit/free-ports'
 import { listening } from '@proj/testkit/listening'
@@ -146,6 +146,26 @@ test('a visitor of any node reaches the agent, and the pages of any node show it
   expect(metrics).toMatch(/^adit_cluster_table_endpoints 1$/m)
   expect(metrics).toMatch(/^piko_upstreams_upstream_requests_total 0$/m)
   expect(await admin(a, '/metrics')).toMatch(/^adit_cluster_hops_in_total [1-9]/m)
+})
+
+test('a node is active for another one when there is a link to it', async () => {
+  const database = new MemoryDatabase()
+  const a = await startNode(database, 'a')
+  await using waiting = await listening(createServer()) // says nothing: the link is being made
+  const { authority } = waiting
+  const load = { sessions: 0, streams: 0 }
+  const facts = { version: '1.2.3', fingerprint: 'ab'.repeat(32), isLeaving: false, load }
+  const row = { id: 'mute', boot: 'boot', address: authority, ...facts }
+  await using mute = new Membership(new MemoryEngine(database), row)
+  await mute.start(new AbortController().signal)
+  const nodes = await until(async () => {
+    const all = JSON.parse(await admin(a, '/status/cluster/nodes')) as readonly unknown[]
+    return all.length === 2 ? all : undefined
+  })
+  expect(nodes).toMatchObject([
+    { id: 'a', status: 'active' },
+    { id: 'mute', status: 'unreachable' },
+  ])
 })
 
 test('a public port is open on every node, and has one owner', async () => {

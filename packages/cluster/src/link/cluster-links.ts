@@ -40,6 +40,11 @@ export interface ClusterLinksOptions<Rules extends VisitorRules> {
   readonly windowBudget?: WindowBudget
   /** Reads a page of this node's admin port for another node. Default: other nodes get none. */
   readonly readPage?: ReadNodePage
+  /**
+   * How long a connection waits for its node to come into the table, ms, 0 to 5000: a node that has just joined
+   * connects before the others have read its row. Default: 3000.
+   */
+  readonly unknownWaitMs?: number
   /** Info when a link is up, warn when it is lost or refused. */
   readonly logger: Logger
 }
@@ -58,6 +63,8 @@ export interface LinkStatus {
 const RETIRE_MS = 30_000
 /** Different rules that are kept parsed; beyond it all are forgotten, and read again. */
 const MAX_PARSED_RULES = 10_000
+/** Tenants of one link that are remembered before those without open streams are forgotten. */
+const MAX_UNUSED_TENANTS = 256
 /** A node that is leaving is taken when there is no other. */
 const LEAVING_LOAD = 2 ** 40
 
@@ -83,13 +90,13 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
   #isClosed = false
 
   constructor(options: ClusterLinksOptions<Rules>) {
-    const { self, tls, table, registry, windowBudget, readPage, logger } = options
+    const { self, tls, table, registry, windowBudget, readPage, unknownWaitMs, logger } = options
     this.#options = options
     const { id: node, boot, version } = self
     const greeting = { protocol: LINK_PROTOCOL, node, boot, version }
     this.#parts = { greeting, tls, windowBudget, readPage, logger }
     this.#hops = new HopAcceptor(registry, logger)
-    this.#acceptor = new LinkAcceptor(this.#parts, table, this.#hops)
+    this.#acceptor = new LinkAcceptor(this.#parts, table, this.#hops, unknownWaitMs)
     this.#closed = [options.closedRules]
     table.on('node', (one, isPresent) => this.#nodeChanged(one, isPresent))
     table.on('route', (endpoint, route, isPresent) => {
@@ -111,11 +118,16 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
       const link = this.#links.get(node.id)?.link
       yield {
         node,
-        state: link?.state ?? 'idle',
+        state: this.state(node.id),
         openStreams: link?.openStreams ?? 0,
         hops: link?.opened ?? 0,
       }
     }
+  }
+
+  /** What the link to another node is doing; `idle` for a node that is not known. */
+  state(nodeId: string): LinkState {
+    return this.#links.get(nodeId)?.link.state ?? 'idle'
   }
 
   /** Links of this node to others since its start, also to nodes that are gone. */
@@ -191,6 +203,7 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
     if (upstream === undefined) {
       const { self, table, registry } = this.#options
       const { link } = own
+      if (own.tenants.size >= own.maxTenants) forgetUnused(own)
       upstream = new NodeUpstream(link, tenant, self.id, table, registry)
       own.tenants.set(tenant, upstream)
     }
@@ -239,7 +252,8 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
   }
 
   #linkTo(node: ClusterNode): OwnLink {
-    const own = { link: new NodeLink(node, this.#parts), tenants: new Map<string, NodeUpstream>() }
+    const link = new NodeLink(node, this.#parts)
+    const own = { link, tenants: new Map<string, NodeUpstream>(), maxTenants: MAX_UNUSED_TENANTS }
     if (this.#isClosed) void own.link.retire(AbortSignal.abort())
     else this.#links.set(node.id, own)
     own.link.start()
@@ -271,6 +285,18 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
 interface OwnLink {
   readonly link: NodeLink
   readonly tenants: Map<string, NodeUpstream>
+  /** With so many of them, those without open streams are forgotten: all in use are looked at seldom. */
+  maxTenants: number
+}
+
+function forgetUnused(own: OwnLink): void {
+  const { tenants } = own
+  for (const [tenant, upstream] of tenants) {
+    if (upstream.isUsed) continue
+    tenants.delete(tenant)
+    upstream.forget()
+  }
+  own.maxTenants = Math.max(MAX_UNUSED_TENANTS, 2 * tenants.size)
 }
 
 const NO_RULES: readonly never[] = Object.freeze([])

@@ -24,11 +24,8 @@ const REFUSED_LOG_MS = 60_000
 /** Connections of one node: the one in use, and those that it has given up and this node still has. */
 const MAX_LINKS_PER_NODE = 4
 
-/**
- * How long a connection waits for its node to come into the table, ms: a node that has just joined connects before
- * the others have read its row.
- */
-const KNOWN_MS = 3_000
+/** How long a connection waits for its node to come into the table where nothing else is said, ms. */
+const UNKNOWN_WAIT_MS = 3_000
 
 /** An accepted link. */
 interface Accepted {
@@ -48,6 +45,7 @@ export class LinkAcceptor {
   readonly #parts: LinkParts
   readonly #table: ClusterTable
   readonly #hops: HopAcceptor
+  readonly #unknownWaitMs: number
   readonly #tls: Server
   /** By the peer's address and port. */
   readonly #unproved = new Map<string, Socket>()
@@ -60,10 +58,17 @@ export class LinkAcceptor {
   #sent = 0
   #received = 0
 
-  constructor(parts: LinkParts, table: ClusterTable, hops: HopAcceptor) {
+  /** @param unknownWaitMs - as in ClusterLinksOptions. */
+  constructor(
+    parts: LinkParts,
+    table: ClusterTable,
+    hops: HopAcceptor,
+    unknownWaitMs: number = UNKNOWN_WAIT_MS,
+  ) {
     this.#parts = parts
     this.#table = table
     this.#hops = hops
+    this.#unknownWaitMs = unknownWaitMs
     this.#tls = createServer({ ...tlsOptionsOf(parts.tls), handshakeTimeout: HANDSHAKE_MS })
     this.#tls.on('secureConnection', (socket) => this.#secured(socket))
     this.#tls.on('tlsClientError', (error, socket) => {
@@ -183,7 +188,7 @@ export class LinkAcceptor {
       refuse()
       return
     }
-    this.#unknown.set(socket, setTimeout(refuse, KNOWN_MS).unref())
+    this.#unknown.set(socket, setTimeout(refuse, this.#unknownWaitMs).unref())
     socket.once('close', end)
   }
 

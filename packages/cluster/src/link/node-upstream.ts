@@ -25,6 +25,9 @@ export class NodeUpstream implements Upstream {
   readonly #self: string
   readonly #table: ClusterTable
   readonly #registry: UpstreamRegistry
+  readonly #forgotten = new AbortController()
+  /** @inheritdoc */
+  readonly leaving: AbortSignal
   readonly #counts = new Map<string, StreamCount>()
 
   /** @param self - id of this node. */
@@ -39,14 +42,21 @@ export class NodeUpstream implements Upstream {
     this.peer = link.node.id
     this.tenant = tenant
     this.#link = link
+    this.leaving = AbortSignal.any([link.retired, this.#forgotten.signal])
     this.#self = self
     this.#table = table
     this.#registry = registry
   }
 
-  /** @inheritdoc */
-  get leaving(): AbortSignal {
-    return this.#link.retired
+  /** Whether any of its streams is open. */
+  get isUsed(): boolean {
+    for (const { open } of this.#counts.values()) if (open > 0) return true
+    return false
+  }
+
+  /** Another one takes its place, when its tenant has visitors again. */
+  forget(): void {
+    this.#forgotten.abort()
   }
 
   /** @inheritdoc */

@@ -159,7 +159,7 @@ describe('a connection', () => {
   })
 
   test('waits for an endpoint until another node serves it', async () => {
-    const [a, b] = [await startNode('a', {}, 60_000), await startNode('b')]
+    const [a, b] = [await startNode('a', { waitMs: 60_000 }), await startNode('b')]
     a.meet(b)
     const stream = await dialAt(await serve(a))
     stream.end('hello')

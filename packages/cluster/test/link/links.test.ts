@@ -102,8 +102,8 @@ describe('a peer that is no node', () => {
     ['with a certificate of another cluster', () => makeLinkCertificate('a')],
     ['with TLS 1.2', () => ({ ...makeLinkCertificate('a'), maxVersion: 'TLSv1.2' as const })],
   ])('%s gets nothing', async (_, options) => {
-    const [a, b] = await startNodes('a', 'b')
-    if (a === undefined || b === undefined) throw new Error('no node')
+    const [a, b] = [await startNode('a', { unknownWaitMs: 1 }), await startNode('b')]
+    a.meet(b)
     await b.links.ready(new AbortController().signal)
     const received = await connectTo(a, options())
     expect(received).toBe(0)
@@ -262,8 +262,8 @@ describe('a link', () => {
       return readLinkCertificate(cert, key)
     }
     const ca = authority.cert
-    const a = await startNode('a', { certificate: issue('a'), ca })
-    const b = await startNode('b', { certificate: issue('b'), ca })
+    const a = await startNode('a', { tls: { certificate: issue('a'), ca } })
+    const b = await startNode('b', { tls: { certificate: issue('b'), ca } })
     const c = await startNode('c')
     a.meet(b)
     a.meet(c)
@@ -309,10 +309,30 @@ describe('a link', () => {
     a.table.putRoute(web, routeTo(a, c))
     a.table.putNode({ ...c.row, load: { sessions: 0, streams: 100_000 } })
     expect(a.registry.pick(web)?.id).toBe('node b')
+    expect(a.links.state('b')).toBe('up')
     isFrozen = true
     for (const socket of frozen) socket.pause()
-    await until(() => stateOf(a) === 'silent')
+    await until(() => a.links.state('b') === 'silent')
     expect(a.registry.pick(web)?.id).toBe('node c')
+  })
+
+  test('forgets the tenants that have no visitor now', async () => {
+    const [a, b] = await startNodes('a', 'b')
+    if (a === undefined || b === undefined) throw new Error('no nodes')
+    await a.links.ready(new AbortController().signal)
+    const route = routeTo(a, b)
+    const picked = (tenant: string) => {
+      const endpoint = { tenant, name: 'web' }
+      a.table.putRoute(endpoint, route)
+      return a.registry.pick(endpoint)
+    }
+    const [used, unused] = [picked('used'), picked('unused')]
+    const stream = used?.openStream({ kind: 'http', endpoint: 'web' })
+    for (let index = 0; index < 1_000; index++) picked(`tenant ${index}`)
+    expect([used?.leaving.aborted, unused?.leaving.aborted]).toEqual([false, true])
+    expect(picked('used')).toBe(used)
+    expect(picked('unused')?.leaving.aborted).toBe(false)
+    stream?.reset()
   })
 
   test('of a node that is gone takes no stream', async () => {

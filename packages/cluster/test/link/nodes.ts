@@ -49,8 +49,14 @@ export class TestNode {
     await Promise.resolve({ status: 200, type: 'text/plain', body: path })
   readonly #others: TestNode[] = []
 
-  constructor(row: ClusterNode, tls: LinkTls, server: Server, port: Listening, waitMs: number) {
-    this.registry = new UpstreamRegistry(new VisitorWaits({ absentWaitMs: waitMs }))
+  constructor(
+    row: ClusterNode,
+    tls: LinkTls,
+    server: Server,
+    port: Listening,
+    { waitMs: absentWaitMs = 50, unknownWaitMs }: NodeOptions,
+  ) {
+    this.registry = new UpstreamRegistry(new VisitorWaits({ absentWaitMs }))
     this.row = row
     this.port = port
     this.certificate = tls.certificate
@@ -63,6 +69,7 @@ export class TestNode {
       readVisitorRules,
       closedRules,
       readPage: async (path) => await this.readPage(path),
+      ...(unknownWaitMs !== undefined && { unknownWaitMs }),
       logger,
     })
     server.on('connection', (socket) => this.links.accept(socket))
@@ -93,17 +100,18 @@ export class TestNode {
   }
 }
 
-/**
- * Starts a node that the test's end stops.
- *
- * @param waitMs - how long its visitors wait for an endpoint that is not served. Default: 50.
- */
-export async function startNode(
-  id: string,
-  tls: Partial<LinkTls> = {},
-  waitMs = 50,
-): Promise<TestNode> {
-  const { certificate = makeLinkCertificate(id), ca } = tls
+/** What may be different in a node of a test. */
+interface NodeOptions {
+  readonly tls?: Partial<LinkTls>
+  /** How long its visitors wait for an endpoint that is not served, ms. Default: 50. */
+  readonly waitMs?: number
+  /** As in ClusterLinksOptions. */
+  readonly unknownWaitMs?: number
+}
+
+/** Starts a node that the test's end stops. */
+export async function startNode(id: string, options: NodeOptions = {}): Promise<TestNode> {
+  const { certificate = makeLinkCertificate(id), ca } = options.tls ?? {}
   const server = createServer()
   const port = await listening(server)
   const row: ClusterNode = {
@@ -115,7 +123,7 @@ export async function startNode(
     isLeaving: false,
     load: { sessions: 0, streams: 0 },
   }
-  const node = new TestNode(row, { certificate, ca }, server, port, waitMs)
+  const node = new TestNode(row, { certificate, ca }, server, port, options)
   onTestFinished(async () => {
     await node.links.close(AbortSignal.abort())
     await port.close()

@@ -16,7 +16,7 @@ export interface RemoteUpstreams<
 > {
   /** The routes of an endpoint, one for each node that serves it. Asked once per request: allocates nothing. */
   routes(endpoint: Endpoint): readonly Route[]
-  /** What opens streams by a route; the same object as long as the node lives. */
+  /** What opens streams by a route; the same object as long as it has open streams. */
   upstream(route: Route, endpoint: Endpoint): Upstream
   /** What its node does now, for the choice between nodes: the least is taken. */
   load(route: Route): number
