@@ -12,6 +12,7 @@ import {
 import { until } from '@proj/testkit/until'
 
 import type { Counts } from './judge.ts'
+import { Random } from './random.ts'
 import { RestartStage, type RestartStageOptions } from './restart-stage.ts'
 import type { Result } from './scenario.ts'
 
@@ -29,8 +30,12 @@ export interface RestartScenario {
   readonly load?: Omit<SteadyLoadOptions, 'address' | 'port' | 'host'>
   /** Rounds where the command names no number. */
   readonly times: number
+  /** It takes long: it runs only where `--only` gives its whole name. Default: false. */
+  readonly isLong?: boolean
   /** Largest share of requests that may fail. Default 0. */
   readonly maxFailedShare?: number
+  /** Starts what runs beside all rounds. @returns ends it, and checks what came of it. */
+  readonly begin?: (scene: RestartScene) => Promise<() => Promise<void>>
   /** One round. */
   readonly act: (scene: RestartScene) => Promise<void>
   /** Behind the last round: what the figures must be. */
@@ -41,6 +46,7 @@ export interface RestartScenario {
 export interface RestartScene {
   readonly stage: RestartStage
   readonly load: SteadyLoad
+  readonly random: Random
   /** What else was measured, by name. */
   readonly figures: Record<string, number>
   /** Fails the scenario unless this holds. */
@@ -87,6 +93,7 @@ export async function runRestarts(
     const scene: RestartScene = {
       stage,
       load: steady,
+      random: new Random(seed),
       figures,
       check: (holds, problem) => void (holds || problems.push(problem)),
       async answered(more) {
@@ -99,7 +106,12 @@ export async function runRestarts(
       },
     }
     await scene.answered(WARM_UP)
-    for (let round = 0; round < times; round += 1) await scenario.act(scene)
+    const finishBeside = await scenario.begin?.(scene)
+    try {
+      for (let round = 0; round < times; round += 1) await scenario.act(scene)
+    } finally {
+      await finishBeside?.()
+    }
     report = await steady.stop()
     figures['rounds'] = times
     figures['slowest, ms'] = report.slowestMs

@@ -7,6 +7,7 @@ import { get } from 'node:http'
 import { createServer, type AddressInfo, type Server as NetServer } from 'node:net'
 import { join } from 'node:path'
 
+import { cleanEnvironment } from '@proj/testkit/clean-environment'
 import { type HeldSocket, heldSocket } from '@proj/testkit/held-socket'
 import {
   type Balancer,
@@ -39,6 +40,8 @@ export interface RestartStageOptions {
   readonly printers?: number
   /** More arguments of each server. */
   readonly serverArgs?: readonly string[]
+  /** The nodes of a cluster have tokens, so that agents and readers of pages need one. */
+  readonly hasTokens?: boolean
 }
 
 /** Name of the endpoint. */
@@ -69,6 +72,8 @@ export class RestartStage implements AsyncDisposable {
   #servicePort = 0
   #database: PostgresServer | undefined
   #databaseUrl = ''
+  /** Of the agents and of the reader of pages; empty: the servers have none. */
+  #token = ''
   #balancer: Balancer | undefined
   /** Ports of the local addresses of the desk. */
   deskPorts: readonly number[] = []
@@ -87,7 +92,10 @@ export class RestartStage implements AsyncDisposable {
       (_, at) =>
         new Program(`agent ${at + 1}`, () => ({
           line: [NODE, AGENT, 'http', ENDPOINT, String(this.#servicePort), ...this.#connectArgs()],
-          env: { XDG_RUNTIME_DIR: this.#own(`agent-${at}`) },
+          env: {
+            XDG_RUNTIME_DIR: this.#own(`agent-${at}`),
+            ...(this.#token !== '' && { ADIT_CONNECT_TOKEN: this.#token }),
+          },
         })),
     )
     this.office = new Program('office', () => ({
@@ -134,6 +142,10 @@ export class RestartStage implements AsyncDisposable {
       this.#database = await PostgresServer.start()
       this.#databaseUrl = await this.#database.createDatabase()
     }
+    if (this.#options.hasTokens === true) {
+      const rights = ['--endpoints', '*', '--may', 'listen,connect,admin']
+      this.#token = (await this.storeCommand(['token', 'create', ...rights]))['token'] as string
+    }
     for (const server of this.servers) await server.start()
     for (const agent of this.agents) await agent.start()
     for (let at = 0; at < this.servers.length && this.agents.length > 0; at += 1) {
@@ -142,6 +154,27 @@ export class RestartStage implements AsyncDisposable {
     if (this.#hasPrinters) await this.#startPrinters()
     if (balancer !== undefined) this.#balancer = await startBalancer(balancer, this.#network)
     return this
+  }
+
+  /** URL of a server for agents. */
+  upstreamUrl(at: number): string {
+    return `http://${this.#addressOf(at)}:${SERVER_PORTS.upstream}`
+  }
+
+  /** URL of the database of the cluster. */
+  get databaseUrl(): string {
+    return this.#databaseUrl
+  }
+
+  /** Runs a command on the store of the cluster. @returns what it writes. @throws {Error} when it fails. */
+  async storeCommand(args: readonly string[]): Promise<Record<string, unknown>> {
+    const env = { ADIT_CLUSTER_DATABASE_URL: this.#databaseUrl }
+    const command = spawned(NODE, [SERVER, ...args, '--json'], {
+      env: { ...cleanEnvironment(), ...env },
+    })
+    const { code } = await command.exited
+    if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${command.stderr}`)
+    return JSON.parse(command.stdout) as Record<string, unknown>
   }
 
   /** Waits until a server has an agent; in a cluster, until the server is a node that others see. */
@@ -314,7 +347,8 @@ export class RestartStage implements AsyncDisposable {
     const host = this.#held === undefined ? this.#addressOf(at) : '127.0.0.1'
     const port = this.#held?.admin.port ?? SERVER_PORTS.admin
     return await new Promise((resolve, reject) => {
-      get({ host, port, path, agent: false }, (response) => {
+      const headers = this.#token === '' ? {} : { authorization: `Bearer ${this.#token}` }
+      get({ host, port, path, agent: false, headers }, (response) => {
         let text = ''
         response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
         response.once('end', () => {

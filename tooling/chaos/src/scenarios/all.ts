@@ -8,6 +8,7 @@ import {
   CLUSTER_ROLLING_HAPROXY,
   CLUSTER_ROLLING_NGINX,
 } from './clusters.ts'
+import { CLUSTER_KILLS } from './cluster-kills.ts'
 import { KEEP_ALIVE_RACE, OVERLOAD, SLOW_BODIES_OF_ONE, SLOW_PEERS } from './crowds.ts'
 import { CUT, FREEZE_LINK, SLOW_LINE } from './links.ts'
 import {
@@ -62,4 +63,5 @@ export const SCENARIOS: readonly (Scenario | RestartScenario)[] = [
   CLUSTER_KILL_NODE,
   CLUSTER_FREEZE_NODE,
   CLUSTER_DATABASE,
+  CLUSTER_KILLS,
 ]
