@@ -1,3 +1,4 @@
+// Length: what a stage has is started, reached and ended in one place.
 // What restarts are measured on: servers with addresses of their own and the ports of the documents, agents that
 // are connected with all of them, and, where a scenario wants it, a load balancer, sockets of a service manager,
 // or an office with printers and a desk.
@@ -22,6 +23,7 @@ import { CountingService } from '@proj/testkit/steady-load'
 import { until } from '@proj/testkit/until'
 
 import { NODE, Program } from './program.ts'
+import { Relay } from './relay.ts'
 import { AGENT, SERVER } from './stage.ts'
 
 /** What a scenario of restarts needs. */
@@ -40,6 +42,8 @@ export interface RestartStageOptions {
   readonly printers?: number
   /** More arguments of each server. */
   readonly serverArgs?: readonly string[]
+  /** The database has a standby, and the nodes reach it at an address that can go to that. */
+  readonly hasStandby?: boolean
   /** The nodes of a cluster have tokens, so that agents and readers of pages need one. */
   readonly hasTokens?: boolean
 }
@@ -71,6 +75,9 @@ export class RestartStage implements AsyncDisposable {
   #held: Readonly<Record<(typeof LISTENERS)[number], HeldSocket>> | undefined
   #servicePort = 0
   #database: PostgresServer | undefined
+  #standby: PostgresServer | undefined
+  /** In front of a database that has a standby. */
+  readonly #databaseAddress = new Relay(() => this.database.port)
   #databaseUrl = ''
   /** Of the agents and of the reader of pages; empty: the servers have none. */
   #token = ''
@@ -141,6 +148,7 @@ export class RestartStage implements AsyncDisposable {
     if (this.#options.isCluster === true) {
       this.#database = await PostgresServer.start()
       this.#databaseUrl = await this.#database.createDatabase()
+      if (this.#options.hasStandby === true) await this.#startStandby()
     }
     if (this.#options.hasTokens === true) {
       const rights = ['--endpoints', '*', '--may', 'listen,connect,admin']
@@ -175,6 +183,24 @@ export class RestartStage implements AsyncDisposable {
     const { code } = await command.exited
     if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${command.stderr}`)
     return JSON.parse(command.stdout) as Record<string, unknown>
+  }
+
+  /** Kills the database and makes its standby the database. */
+  async failOver(): Promise<void> {
+    const [before, after] = [this.database, this.#standby]
+    if (after === undefined) throw new Error('the scenario has no standby')
+    await before.kill()
+    await after.promote()
+    this.#database = after
+    this.#standby = before
+  }
+
+  async #startStandby(): Promise<void> {
+    this.#standby = await this.database.standby()
+    await this.#databaseAddress.listen()
+    const url = new URL(this.#databaseUrl)
+    url.port = String(this.#databaseAddress.port)
+    this.#databaseUrl = url.href
   }
 
   /** Waits until a server has an agent; in a cluster, until the server is a node that others see. */
@@ -242,6 +268,8 @@ export class RestartStage implements AsyncDisposable {
     for (const program of this.programs.toReversed()) await program.dispose()
     for (const printer of this.#printers) printer.close()
     this.service.close()
+    if (this.#standby !== undefined) await this.#databaseAddress.close()
+    await this.#standby?.[Symbol.asyncDispose]()
     await this.#database?.[Symbol.asyncDispose]()
   }
 

@@ -40,11 +40,12 @@ export class PostgresServer implements AsyncDisposable {
     folder: ReturnType<typeof temporaryDirectory>,
     programs: string,
     port: number,
+    password: string,
   ) {
     this.#folder = folder
     this.#programs = programs
     this.port = port
-    this.password = randomBytes(12).toString('hex')
+    this.password = password
   }
 
   /** Makes an empty server and starts it. Call it where {@link postgresMissing} gives no reason. */
@@ -53,19 +54,30 @@ export class PostgresServer implements AsyncDisposable {
     if (programs === undefined) throw new Error(postgresMissing())
     const { first: port } = await freePorts(1)
     const folder = temporaryDirectory()
-    const server = new PostgresServer(folder, programs, port)
+    const server = new PostgresServer(folder, programs, port, randomBytes(12).toString('hex'))
     folder.write('password', server.password, 0o644)
-    const user = serverUser()
-    if (user !== undefined) chownSync(folder.path, user.uid, user.gid)
     const password = join(folder.path, 'password')
-    const made = server.#command(
+    server.#make(
       'initdb',
-      `-D ${server.#data} -U ${USER} -E UTF8 --locale=C --no-sync -A scram-sha-256 --pwfile ${password}`,
+      `-U ${USER} -E UTF8 --locale=C --no-sync -A scram-sha-256 --pwfile ${password}`,
     )
-    const { status, stdout, stderr } = spawnSync(...made, { encoding: 'utf8' })
-    if (status !== 0) throw new Error(`initdb: ${stdout}${stderr}`)
     await server.run()
     return server
+  }
+
+  /** Starts a standby: another server, which has everything that this one has and follows it. */
+  async standby(): Promise<PostgresServer> {
+    const { first: port } = await freePorts(1)
+    const folder = temporaryDirectory()
+    const standby = new PostgresServer(folder, this.#programs, port, this.password)
+    standby.#make('pg_basebackup', `-R -X stream -c fast --no-sync -d ${this.url('postgres')}`)
+    await standby.run()
+    return standby
+  }
+
+  /** Makes a standby a server that can be written to. */
+  async promote(): Promise<void> {
+    await this.query('postgres', 'SELECT pg_promote()')
   }
 
   /** URL of a database, with the password. */
@@ -111,7 +123,7 @@ export class PostgresServer implements AsyncDisposable {
         const running = new Spawned(command, args)
         this.#process = running
         try {
-          await running.line(/ready to accept connections/)
+          await running.line(/ready to accept (?:read[- ]only )?connections/)
           return true
         } catch {
           await running.stop()
@@ -157,6 +169,15 @@ export class PostgresServer implements AsyncDisposable {
 
   get #data(): string {
     return join(this.#folder.path, 'data')
+  }
+
+  /** Makes the files of the server, as its user. @param args - separated by spaces. */
+  #make(program: string, args: string): void {
+    const user = serverUser()
+    if (user !== undefined) chownSync(this.#folder.path, user.uid, user.gid)
+    const made = this.#command(program, `-D ${this.#data} ${args}`)
+    const { status, stdout, stderr } = spawnSync(...made, { encoding: 'utf8' })
+    if (status !== 0) throw new Error(`${program}: ${stdout}${stderr}`)
   }
 
   /** @param args - separated by spaces. */

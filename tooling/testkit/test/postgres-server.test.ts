@@ -29,3 +29,15 @@ test('a frozen server answers when it goes on', async () => {
   server().thaw()
   expect(await answer).toEqual([{ one: 1 }])
 })
+
+test('a standby has what was committed, and is written to when it was promoted', async () => {
+  const url = await server().createDatabase()
+  await server().query(url, 'CREATE TABLE kept (word text)')
+  await using standby = await server().standby()
+  const copied = standby.url(new URL(url).pathname.slice(1))
+  const insert = "INSERT INTO kept VALUES ('one')"
+  await expect(standby.query(copied, insert)).rejects.toMatchObject({ code: '25006' })
+  await standby.promote()
+  await standby.query(copied, insert)
+  expect(await standby.query(copied, 'SELECT word FROM kept')).toEqual([{ word: 'one' }])
+})

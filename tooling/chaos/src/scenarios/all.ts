@@ -3,6 +3,9 @@ import type { RestartScenario } from '../restart-scenario.ts'
 import type { Scenario } from '../scenario.ts'
 import {
   CLUSTER_DATABASE,
+  CLUSTER_DATABASE_AWAY,
+  CLUSTER_DATABASE_EMPTIED,
+  CLUSTER_DATABASE_FAILOVER,
   CLUSTER_FREEZE_NODE,
   CLUSTER_KILL_NODE,
   CLUSTER_ROLLING_HAPROXY,
@@ -63,5 +66,8 @@ export const SCENARIOS: readonly (Scenario | RestartScenario)[] = [
   CLUSTER_KILL_NODE,
   CLUSTER_FREEZE_NODE,
   CLUSTER_DATABASE,
+  CLUSTER_DATABASE_AWAY,
+  CLUSTER_DATABASE_EMPTIED,
+  CLUSTER_DATABASE_FAILOVER,
   CLUSTER_KILLS,
 ]
