@@ -1,3 +1,4 @@
+// Length: the nodes that the tests start, and each way across them.
 // Two or three nodes in one process, joined by a database in memory: what a server does as a node.
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
@@ -7,7 +8,7 @@ import { type Engine, MemoryDatabase, MemoryEngine, Membership } from '@proj/clu
 import { Agent, forward } from '@proj/tunnel'
 import { freePorts } from '@proj/testkit/free-ports'
 import { listening } from '@proj/testkit/listening'
-import { exchangeRaw } from '@proj/testkit/raw-http'
+import { connectRaw, exchangeRaw, type RawHttp } from '@proj/testkit/raw-http'
 import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { until } from '@proj/testkit/until'
 import { expect, onTestFinished, test } from 'vitest'
@@ -301,6 +302,87 @@ test('so do connections to a public port', async () => {
   await publish(a, tcp)
   engine.resume()
   expect(await reading).toBe('bytes')
+})
+
+test('connections to a public port of another node end as either side ends them', async () => {
+  const range = await freePorts(1)
+  const database = new MemoryDatabase()
+  const node = async (id: string, host: string): Promise<Node> =>
+    await startNode(database, id, { publicPorts: { ranges: [range], hosts: [host], holdMs: 0 } })
+  const a = await node('a', '127.0.0.1')
+  const b = await node('b', '127.0.0.2')
+  const accepted: Socket[] = []
+  const target = await service((socket) => {
+    accepted.push(socket)
+    const chunks: Buffer[] = []
+    socket.on('error', () => {})
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+    socket.on('end', () => socket.end(`you said ${Buffer.concat(chunks).toString()}`))
+    socket.write('ready, ')
+  })
+  await publish(a, { kind: 'tcp', publicPort: range.first, service: target })
+  await until(async () => (await admin(b, '/status/ports')).includes('web'))
+  const visit = async (): Promise<RawHttp> => {
+    const visitor = await connectRaw({ host: '127.0.0.2', port: range.first })
+    await visitor.read('ready, '.length)
+    return visitor
+  }
+  // The visitor has ended its direction, and still gets the whole answer.
+  using half = await visit()
+  await half.send('all I have')
+  half.end()
+  expect((await half.readToEnd()).toString()).toBe('you said all I have')
+  expect(await half.ended).toBe('fin')
+  using cut = await visit()
+  accepted[1]?.resetAndDestroy()
+  expect(await cut.ended).toBe('reset')
+  using gone = await visit()
+  const reset = once(accepted[2] as Socket, 'error') as Promise<[NodeJS.ErrnoException]>
+  gone.reset()
+  expect((await reset)[0].code).toBe('ECONNRESET')
+  expect(await admin(a, '/metrics')).toMatch(/^adit_cluster_hops_in_total 3$/m)
+})
+
+/** A binary frame of a client, of less than 126 bytes, with a mask of zeros. */
+const masked = (text: string): Buffer =>
+  Buffer.from([0x82, 0x80 | text.length, 0, 0, 0, 0, ...Buffer.from(text)])
+/** The same of a server. */
+const plain = (text: string): Buffer => Buffer.from([0x82, text.length, ...Buffer.from(text)])
+
+test('a forwarder of Piko reaches the agent of another node, and the ends of both cross', async () => {
+  const database = new MemoryDatabase()
+  const [a, b] = [await startNode(database, 'a'), await startNode(database, 'b')]
+  const accepted: Socket[] = []
+  const target = await service((socket) => {
+    accepted.push(socket)
+    socket.on('error', () => {})
+    socket.pipe(socket, { end: false })
+  })
+  await publish(a, { kind: 'tcp', service: target })
+  await until(async () => (await admin(b, '/status/cluster/nodes')).includes('"endpoints":1'))
+  const forwarder = async (): Promise<RawHttp> => {
+    const raw = await connectRaw(b.proxyPort)
+    const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13'
+    const key = `Sec-WebSocket-Key: ${Buffer.alloc(16).toString('base64')}`
+    await raw.send(
+      `GET /_piko/v1/tcp/web HTTP/1.1\r\nHost: localhost\r\n${upgrade}\r\n${key}\r\n\r\n`,
+    )
+    expect(await raw.readTo('\r\n\r\n')).toMatch(/^HTTP\/1.1 101 /)
+    for (const text of ['ping', 'pong']) {
+      await raw.send(masked(text))
+      expect(await raw.read(text.length + 2)).toEqual(plain(text))
+    }
+    return raw
+  }
+  using first = await forwarder()
+  accepted[0]?.end('last')
+  expect(await first.read(6)).toEqual(plain('last'))
+  expect((await first.readToEnd()).toString('hex')).toBe('')
+  using second = await forwarder()
+  const reset = once(accepted[1] as Socket, 'error') as Promise<[NodeJS.ErrnoException]>
+  second.reset()
+  expect((await reset)[0].code).toBe('ECONNRESET')
+  expect(await admin(a, '/metrics')).toMatch(/^adit_cluster_hops_in_total 2$/m)
 })
 
 test('a process that is replaced has left when its successor joins', async () => {
