@@ -34,6 +34,7 @@ import {
 
 import type { AccessLog } from './access-log/access-log.ts'
 import { createServerAdmin } from './admin/admin.ts'
+import { createAdminApi } from './admin/api/admin-api.ts'
 import type { Authenticator, PortName } from './auth/authenticator.ts'
 import { refusePages } from './auth/refuse-pages.ts'
 import { type StandingPolicy, VisitorGates } from './auth/visitor-gates.ts'
@@ -47,6 +48,7 @@ import { type EndpointLimitRule, LimitLease } from './endpoint-limits/endpoint-l
 import { endpointUrls } from './proxy/endpoint-urls.ts'
 import { HttpProxy } from './proxy/http-proxy.ts'
 import type { ProxyOptions } from './proxy/proxy-options.ts'
+import type { PortOwner } from './public-ports/port-claims.ts'
 import type { PublicPortOptions } from './public-ports/public-port-options.ts'
 import { PublicPorts } from './public-ports/public-ports.ts'
 import { StoredPorts } from './public-ports/port-reservations.ts'
@@ -581,6 +583,12 @@ function construct(options: ServerOptions): ServerParts {
       }),
   })
   const scheme = options.proxy?.tls === undefined ? 'http' : 'https'
+  const urls = (endpoint: Endpoint): string[] =>
+    endpointUrls(
+      endpoint,
+      { ...edge.options, scheme, port: state.proxyPort },
+      edge.domains.namesOf(endpoint),
+    )
   const upstream = new UpstreamAcceptor({
     ...common,
     ...names,
@@ -588,12 +596,7 @@ function construct(options: ServerOptions): ServerParts {
     ...(cluster.claims !== undefined && { claims: cluster.claims }),
     onAccepted,
     publicPorts,
-    urls: (endpoint) =>
-      endpointUrls(
-        endpoint,
-        { ...edge.options, scheme, port: state.proxyPort },
-        edge.domains.namesOf(endpoint),
-      ),
+    urls,
     readVisitorRules: gates.read,
     onLongLivedOver: (session) => edge.endLongLived(session),
     onNameRejected: ({ conflict, endpoint: { tenant, name }, ...asked }) =>
@@ -606,15 +609,13 @@ function construct(options: ServerOptions): ServerParts {
       }),
     ...(probeTimeoutMs !== undefined && { probeTimeoutMs }),
   })
-  const reservations = new ReservationsApi({
+  const reserving = {
     ...names,
-    ...peer,
     registry,
-    portOf: (owner) => publicPorts.portOf(owner),
+    portOf: (owner: PortOwner) => publicPorts.portOf(owner),
     store,
-    authorize,
-    logger,
-  })
+  }
+  const reservations = new ReservationsApi({ ...reserving, ...peer, authorize, logger })
   const adminConnections = new PortConnections(budget)
   const descriptorWatch = new DescriptorWatch({
     limit: options.descriptors ?? Infinity,
@@ -646,6 +647,10 @@ function construct(options: ServerOptions): ServerParts {
     },
     hosts: options.hosts?.admin ?? [],
     readiness: () => readinessOf(state, returning),
+    api: (status) =>
+      createAdminApi({ ...reserving, status, version: cluster.view.local.version, logger }),
+    urls,
+    reservations: store.reservations,
     authenticator,
   })
   const http = {

@@ -125,6 +125,9 @@ export {
 
 // The admin port
 export {
+  type AdminApi,
+  type AdminApiRequest,
+  type AdminCaller,
   type AdminAnswer,
   type AdminDenial,
   type AdminCommand,

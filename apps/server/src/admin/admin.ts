@@ -2,6 +2,7 @@ import type { IncomingMessage, Server } from 'node:http'
 
 import {
   type AdminAnswer,
+  type AdminApi,
   type AdminPage,
   createAdminServer,
   jsonLine,
@@ -16,8 +17,10 @@ import type { Authenticator } from '../auth/authenticator.ts'
 import { describeGossip, describeNodes, findNodePage } from '../cluster/cluster-pages.ts'
 import { describePorts } from '../public-ports/describe-ports.ts'
 import { describeTls } from '../tls/tls-status.ts'
+import { ANONYMOUS } from '../auth/principal.ts'
 import { serverMetrics } from './metrics.ts'
 import type { AdminSources } from './admin-sources.ts'
+import type { StatusSources } from './api/status-routes.ts'
 
 /** What the admin port shows, and to whom. */
 export interface ServerAdminOptions {
@@ -27,6 +30,12 @@ export interface ServerAdminOptions {
   readonly hosts: readonly string[]
   /** Whether the server is to have visitors, and if not, why. */
   readonly readiness: () => ReadyStatus
+  /** The API, made with what the pages show. */
+  readonly api: (status: StatusSources) => AdminApi
+  /** Endpoints' URLs for visitors. */
+  readonly urls: StatusSources['urls']
+  /** Reserved names. */
+  readonly reservations: StatusSources['reservations']
   /** Judges who may look. Default: no credentials are needed. */
   readonly authenticator: Authenticator | undefined
   /** Address of the peer that sent a request, without the port; undefined when its connection is gone. */
@@ -45,10 +54,11 @@ export interface ServerAdmin {
 
 /**
  * The admin port of a server: `/health`, `/ready`, `/metrics` and `/status/*`, with Piko's routes and
- * shapes where Piko has them.
+ * shapes where Piko has them, and the API.
  */
 export function createServerAdmin(options: ServerAdminOptions): ServerAdmin {
   const { sources, hosts, readiness, authenticator, addressOf, certificateOf } = options
+  const isProtected = (): boolean => authenticator?.isProtected('admin') ?? false
   const status: { readonly [Path in keyof ServerPages]: () => ServerPages[Path] } = {
     '/status/upstream/endpoints': () => describeEndpoints(sources),
     '/status/upstream/sessions': () => describeSessions(sources),
@@ -68,16 +78,29 @@ export function createServerAdmin(options: ServerAdminOptions): ServerAdmin {
   const server = createAdminServer({
     pages,
     findPage,
+    api: options.api({
+      cluster: sources.cluster,
+      registry: sources.registry,
+      reservations: options.reservations,
+      urls: options.urls,
+      sessions: () => describeSessions(sources),
+      ports: () => describePorts(sources.publicPorts),
+      nodes: () => describeNodes(sources),
+    }),
     hosts,
-    needsCredentials: () => authenticator?.isProtected('admin') ?? false,
+    needsCredentials: isProtected,
     authorize: async (request, isProbe) => {
       const certificate = certificateOf(request)
-      return await authenticator?.authorizeAdmin({
+      const remoteAddress = addressOf(request)
+      const verdict = await authenticator?.authorizeAdmin({
         headers: request.headers,
-        remoteAddress: addressOf(request),
+        remoteAddress,
         isProbe,
         ...(certificate !== undefined && { certificate }),
       })
+      if (verdict !== undefined && 'status' in verdict) return verdict
+      const { identity, tenant } = verdict ?? ANONYMOUS
+      return { identity, tenant, isKnown: isProtected(), remoteAddress }
     },
   })
   const read = async (path: string): Promise<AdminAnswer> =>

@@ -109,20 +109,16 @@ export class Authenticator implements Disposable {
   readonly authorize: Authorize = async (request) =>
     await this.#judge(request.action === 'listen' ? 'upstream' : 'proxy', request)
 
-  /**
-   * Authorises a request of an operator; never rejects.
-   *
-   * @returns the denial, or undefined when the request is allowed.
-   */
+  /** Authorises a request of an operator; never rejects. */
   async authorizeAdmin(
     request: Shown & { readonly isProbe: boolean },
-  ): Promise<Denial | undefined> {
+  ): Promise<Principal | Denial> {
     // With keys Piko asks for a JWT on these pages too; for our own tokens probes are exempt.
-    if (request.isProbe && this.#options.ports?.admin?.auth === undefined) return undefined
+    if (request.isProbe && this.#options.ports?.admin?.auth === undefined) return ANONYMOUS
     try {
       const verdict = await this.#judge('admin', request)
-      if ('status' in verdict) return verdict
-      return verdict.permits('admin') ? undefined : { status: 401, error: 'not permitted' }
+      if ('status' in verdict || verdict.permits('admin')) return verdict
+      return { status: 401, error: 'not permitted' }
     } catch (error) {
       this.#options.logger.error({ err: error }, 'authorisation failed to decide')
       return { status: 500, error: 'internal error' }

@@ -18,12 +18,14 @@ const NO_HASH = Buffer.alloc(32)
 /** A token that has open sessions. */
 interface Live {
   readonly controller: AbortController
+  /** What it allowed when its sessions began. */
+  readonly scope: Pick<TokenRecord, 'rights' | 'endpoints'>
   /** Referred to here, because a signal without references never aborts. */
   readonly expiry: AbortSignal | undefined
 }
 
 /**
- * Verifies opaque tokens, and ends their sessions when they expire or are revoked. The peer gets
+ * Verifies opaque tokens, and ends their sessions when they expire, are revoked or get another scope. The peer gets
  * the same answer for every wrong token: it must not learn which identifiers exist.
  */
 export class TokenVerifier implements Disposable {
@@ -34,7 +36,7 @@ export class TokenVerifier implements Disposable {
 
   constructor(tokens: TokenStore) {
     this.#tokens = tokens
-    this.#stopListening = tokens.onChange(() => this.#endRevoked())
+    this.#stopListening = tokens.onChange(() => this.#endChanged())
   }
 
   /** Whether tokens are asked for: there is one, or there was. */
@@ -92,21 +94,22 @@ export class TokenVerifier implements Disposable {
     this.#live.clear()
   }
 
-  #liveOf({ id, expiresAt }: TokenRecord): Live {
+  #liveOf({ id, expiresAt, rights, endpoints }: TokenRecord): Live {
     const known = this.#live.get(id)
     if (known !== undefined) return known
     const controller = new AbortController()
     const expiry =
       expiresAt === undefined ? undefined : abortAt(expiresAt, new Error('expired token'))
-    const live = { controller, expiry }
+    const live = { controller, expiry, scope: { rights, endpoints } }
     this.#live.set(id, live)
     expiry?.addEventListener('abort', () => this.#end(id, 'expired token'), { once: true })
     return live
   }
 
-  #endRevoked(): void {
-    for (const id of this.#live.keys()) {
-      const problem = endOf(this.#tokens.find(id), Date.now())
+  #endChanged(): void {
+    for (const [id, { scope }] of this.#live) {
+      const found = this.#tokens.find(id)
+      const problem = endOf(found, Date.now()) ?? changeOf(found, scope)
       if (problem !== undefined) this.#end(id, problem)
     }
   }
@@ -123,4 +126,13 @@ function endOf(token: TokenRecord | undefined, now: number): string | undefined 
   if (token === undefined || token.revokedAt !== undefined) return 'revoked token'
   const { expiresAt } = token
   return expiresAt !== undefined && expiresAt <= now ? 'expired token' : undefined
+}
+
+/** A session keeps the rights it began with, so it ends when these are others now; its peer connects again. */
+function changeOf(token: TokenRecord | undefined, scope: Live['scope']): string | undefined {
+  const isSame = (one: readonly string[] = [], other: readonly string[]): boolean =>
+    one.length === other.length && one.every((text, index) => text === other[index])
+  const isUnchanged =
+    isSame(token?.rights, scope.rights) && isSame(token?.endpoints, scope.endpoints)
+  return isUnchanged ? undefined : 'token with another scope'
 }

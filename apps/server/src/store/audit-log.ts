@@ -1,7 +1,7 @@
 import type { Logger } from '@proj/tunnel'
 
 /**
- * The events of the audit log: names and ports taken, lost and refused, reservations, tokens created and
+ * The events of the audit log: names and ports taken, lost and refused, reservations, tokens created, changed and
  * revoked, credentials that failed.
  */
 export const AUDIT_EVENTS = [
@@ -13,6 +13,7 @@ export const AUDIT_EVENTS = [
   'port.taken',
   'port.lost',
   'token.created',
+  'token.changed',
   'token.revoked',
   'auth.failed',
   'audit.dropped',
@@ -25,6 +26,8 @@ export type AuditEvent = (typeof AUDIT_EVENTS)[number]
 export type AuditFields = Readonly<Record<string, string | number | undefined>>
 
 export interface AuditRecord {
+  /** Its place in the log: it rises with each event, and a page of the log begins before one. */
+  readonly number: number
   /** When, ms since the epoch. */
   readonly at: number
   readonly event: string
@@ -36,6 +39,10 @@ export interface AuditRecord {
 export interface AuditRange {
   /** Ms since the epoch; earlier ones are left out. Default: none is. */
   readonly since?: number
+  /** Only those with a smaller number. Default: all. */
+  readonly before?: number | undefined
+  /** Only those of this kind. Default: all. */
+  readonly event?: string | undefined
   /** At most so many, the newest. Default: all. */
   readonly limit?: number
 }
@@ -85,7 +92,7 @@ export const AUDIT_LIMITS: Readonly<Required<AuditLimits>> = Object.freeze({
 const MAX_TEXT = 200
 
 /** The record of an event that happens now. */
-export function auditRecord(event: AuditEvent, fields: AuditFields): AuditRecord {
+export function auditRecord(event: AuditEvent, fields: AuditFields): Omit<AuditRecord, 'number'> {
   const known = Object.entries(fields).flatMap(([name, value]) =>
     value === undefined
       ? []
@@ -94,15 +101,9 @@ export function auditRecord(event: AuditEvent, fields: AuditFields): AuditRecord
   return { at: Date.now(), event, fields: Object.fromEntries(known) }
 }
 
-/** An event with its place among all, for the order of events of different kinds. */
-interface NumberedRecord {
-  readonly number: number
-  readonly record: AuditRecord
-}
-
 /** The newest events of one kind: a ring, so that a new one replaces the oldest in one step. */
 interface KindRing {
-  readonly records: NumberedRecord[]
+  readonly records: AuditRecord[]
   /** Place of the oldest one, once the ring is full. */
   oldest: number
 }
@@ -122,7 +123,7 @@ export class MemoryAuditLog implements AuditLog {
   write(event: AuditEvent, fields: AuditFields): void {
     let ring = this.#kinds.get(event)
     if (ring === undefined) this.#kinds.set(event, (ring = { records: [], oldest: 0 }))
-    const numbered = { number: this.#written++, record: auditRecord(event, fields) }
+    const numbered = { number: ++this.#written, ...auditRecord(event, fields) }
     if (ring.records.length < this.#maxRecords) {
       ring.records.push(numbered)
       return
@@ -136,12 +137,13 @@ export class MemoryAuditLog implements AuditLog {
   async flush(): Promise<void> {} // memory is all there is
 
   /** @inheritdoc */
-  async read({ since = 0, limit = Infinity }: AuditRange = {}): Promise<readonly AuditRecord[]> {
-    const found = [...this.#kinds.values()]
-      .flatMap(({ records }) => records)
-      .filter(({ record }) => record.at >= since)
+  async read(range: AuditRange = {}): Promise<readonly AuditRecord[]> {
+    const { since = 0, before = Infinity, event: kind, limit = Infinity } = range
+    const found = [...this.#kinds]
+      .flatMap(([event, { records }]) => (kind === undefined || event === kind ? records : []))
+      .filter(({ at, number }) => at >= since && number < before)
       .toSorted((one, other) => one.number - other.number)
-    return found.slice(Math.max(0, found.length - limit)).map(({ record }) => record)
+    return found.slice(Math.max(0, found.length - limit))
   }
 
   /** @inheritdoc */

@@ -64,10 +64,15 @@ export class ClusterAuditLog implements AuditLog {
   }
 
   /** @inheritdoc */
-  async read({ since = 0, limit }: AuditRange = {}): Promise<readonly AuditRecord[]> {
-    const sql = 'SELECT at, event, fields FROM adit_audit WHERE at >= $1 ORDER BY seq DESC LIMIT $2'
-    const rows = await this.#postgres.query(sql, Math.floor(since), limit ?? null)
-    return rows.toReversed().map(({ at, event, fields }) => ({
+  async read(range: AuditRange = {}): Promise<readonly AuditRecord[]> {
+    const { since = 0, before, event: kind, limit } = range
+    const sql = `SELECT seq, at, event, fields FROM adit_audit
+      WHERE at >= $1 AND ($2::bigint IS NULL OR seq < $2) AND ($3::text IS NULL OR event = $3)
+      ORDER BY seq DESC LIMIT $4`
+    const from = Math.floor(since)
+    const rows = await this.#postgres.query(sql, from, before ?? null, kind ?? null, limit ?? null)
+    return rows.toReversed().map(({ seq, at, event, fields }) => ({
+      number: Number(seq),
       at: Number(at),
       event: String(event),
       fields: JSON.parse(String(fields)) as AuditRecord['fields'], // written by #send

@@ -1,7 +1,15 @@
 import type { SharedTables } from './shared-tables.ts'
 import type { Postgres } from './postgres.ts'
-import type { SqliteTokenStore } from './sqlite-token-store.ts'
-import { MAX_TOKENS, type TokenRecord, type TokenRefusal, type TokenStore } from './token-store.ts'
+import { scopeColumns, type SqliteTokenStore, tokenOf } from './sqlite-token-store.ts'
+import {
+  MAX_TOKENS,
+  rescoped,
+  type RescopeOutcome,
+  type TokenRecord,
+  type TokenRefusal,
+  type TokenScope,
+  type TokenStore,
+} from './token-store.ts'
 
 /** Shortest time between two looks for a token that is not known, ms: requests without a valid token can cause them. */
 const REFRESH_MS = 200
@@ -87,6 +95,23 @@ export class ClusterTokenStore implements TokenStore {
         token.expiresAt ?? null,
       )
       return { result: undefined, change: { tenant: '', key: token.id, row } }
+    })
+  }
+
+  /** @inheritdoc */
+  async rescope(
+    id: string,
+    scope: TokenScope,
+    isAsSeen: (token: TokenRecord) => boolean,
+  ): Promise<RescopeOutcome> {
+    return await this.#options.shared.change<RescopeOutcome>('tokens', async (query) => {
+      const [held] = await query('SELECT * FROM adit_tokens WHERE id = $1', id)
+      const result = rescoped(held && tokenOf(held), scope, isAsSeen)
+      if (!result.ok) return { result, change: undefined }
+      const sql =
+        'UPDATE adit_tokens SET name = $2, rights = $3, endpoints = $4 WHERE id = $1 RETURNING *'
+      const [row] = await query(sql, id, ...scopeColumns(scope))
+      return { result, change: { tenant: '', key: id, row } }
     })
   }
 

@@ -52,11 +52,16 @@ export class SqliteAuditLog implements AuditLog {
   }
 
   /** @inheritdoc */
-  async read({ since = 0, limit = Infinity }: AuditRange = {}): Promise<readonly AuditRecord[]> {
-    const sql = 'SELECT at, event, fields FROM audit WHERE at >= ? ORDER BY seq DESC LIMIT ?'
+  async read(range: AuditRange = {}): Promise<readonly AuditRecord[]> {
+    const { since = 0, before, event: kind, limit = Infinity } = range
+    const sql = `SELECT seq, at, event, fields FROM audit
+      WHERE at >= ?1 AND (?2 IS NULL OR seq < ?2) AND (?3 IS NULL OR event = ?3)
+      ORDER BY seq DESC LIMIT ?4`
     // To SQLite a negative limit is none.
-    const rows = this.#database.all(sql, since, limit === Infinity ? -1 : limit)
-    return rows.toReversed().map(({ at, event, fields }) => ({
+    const most = limit === Infinity ? -1 : limit
+    const rows = this.#database.all(sql, since, before ?? null, kind ?? null, most)
+    return rows.toReversed().map(({ seq, at, event, fields }) => ({
+      number: Number(seq),
       at: Number(at),
       event: String(event),
       fields: JSON.parse(String(fields)) as AuditRecord['fields'], // written by flush
@@ -130,7 +135,7 @@ export class SqliteAuditLog implements AuditLog {
     return drawn
   }
 
-  #keep(records: readonly AuditRecord[]): void {
+  #keep(records: readonly WaitingRecord[]): void {
     for (const { at, event, fields } of records) {
       const sql = 'INSERT INTO audit (at, event, fields) VALUES (?, ?, ?)'
       this.#database.run(sql, at, event, JSON.stringify(fields))
@@ -158,10 +163,13 @@ export function drawWriter(): number {
   return randomInt(MAX_WRITER)
 }
 
+/** An event that has no number yet. */
+type WaitingRecord = Omit<AuditRecord, 'number'>
+
 /** Events that wait to be stored. Those of one kind beyond its limit are counted, and the count becomes an event. */
 export class AuditQueue {
   readonly #maxWaiting: number
-  #waiting: AuditRecord[] = []
+  #waiting: WaitingRecord[] = []
   /** Of `#waiting`, by kind. */
   readonly #counts = new Map<string, number>()
   /** Left out since the last time that they were taken, by kind. */
@@ -200,7 +208,7 @@ export class AuditQueue {
    *
    * @param keep - must store all of them or none.
    */
-  take(keep: (records: readonly AuditRecord[]) => void): void {
+  take(keep: (records: readonly WaitingRecord[]) => void): void {
     const dropped = [...this.#newlyDropped].map(([kind, count]) =>
       auditRecord('audit.dropped', { kind, count }),
     )

@@ -4,8 +4,11 @@ import type { Database, SqlRow } from './database.ts'
 import { isStoreError } from './store-error.ts'
 import {
   MAX_TOKENS,
+  rescoped,
+  type RescopeOutcome,
   type TokenRecord,
   type TokenRefusal,
+  type TokenScope,
   type TokenStore,
   USE_RESOLUTION_MS,
 } from './token-store.ts'
@@ -87,6 +90,24 @@ export class SqliteTokenStore implements TokenStore {
   }
 
   /** @inheritdoc */
+  async rescope(
+    id: string,
+    scope: TokenScope,
+    isAsSeen: (token: TokenRecord) => boolean,
+  ): Promise<RescopeOutcome> {
+    const outcome = this.#database.transaction(() => {
+      const found = rescoped(this.find(id), scope, isAsSeen)
+      if (!found.ok) return found
+      const sql = 'UPDATE tokens SET name = ?, rights = ?, endpoints = ? WHERE id = ?'
+      this.#database.run(sql, ...scopeColumns(scope), id)
+      countTokenChange(this.#database)
+      return found
+    })
+    this.look()
+    return outcome
+  }
+
+  /** @inheritdoc */
   async revoke(id: string, at: number): Promise<boolean> {
     const revoked = this.#database.transaction(() => {
       const sql = 'UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL'
@@ -158,9 +179,16 @@ export function countTokenChange(database: Database): void {
   )
 }
 
+/** Values of the columns `name`, `rights` and `endpoints`. */
+export function scopeColumns({ name, rights, endpoints }: TokenScope): [string, string, string] {
+  return [name, JSON.stringify(rights), JSON.stringify(endpoints)]
+}
+
 /** A row of the table `tokens`. */
 export function tokenOf(row: SqlRow): TokenRecord {
-  const time = (name: string): number | undefined => (row[name] as number | null) ?? undefined
+  // PostgreSQL gives numbers of 64 bits as texts.
+  const time = (name: string): number | undefined =>
+    row[name] == null ? undefined : Number(row[name])
   const text = (name: string): string => String(row[name])
   return {
     id: text('id'),

@@ -34,6 +34,15 @@ export interface TokenRecord {
 /** Why a token was not stored. */
 export type TokenRefusal = 'id-taken' | 'limit-reached'
 
+/** What of a token can be changed; its identity and its end stay. */
+export type TokenScope = Pick<TokenRecord, 'name' | 'rights' | 'endpoints'>
+
+/** Result of a change of a token's scope. */
+export type RescopeOutcome =
+  | { readonly ok: true; readonly token: TokenRecord }
+  /** There is none of this id, it was revoked, or it is not as the caller has seen it. */
+  | { readonly ok: false; readonly code: 'unknown' | 'revoked' | 'not-as-seen' }
+
 /** Tokens by their hashes. Reading is synchronous; when the promise of a write resolves, the change is on the disk. */
 export interface TokenStore {
   /**
@@ -52,6 +61,16 @@ export interface TokenStore {
   list(): readonly TokenRecord[]
   /** Stores a token. @returns undefined when it is stored. */
   create(token: Omit<TokenRecord, 'revokedAt' | 'lastUsedAt'>): Promise<TokenRefusal | undefined>
+  /**
+   * Changes what a token allows.
+   *
+   * @param isAsSeen - judges the token as it is right before the change, with nothing in between.
+   */
+  rescope(
+    id: string,
+    scope: TokenScope,
+    isAsSeen: (token: TokenRecord) => boolean,
+  ): Promise<RescopeOutcome>
   /** Revokes a token. @returns false when there is none of this id, or it was revoked before. */
   revoke(id: string, at: number): Promise<boolean>
   /**
@@ -63,7 +82,7 @@ export interface TokenStore {
   /** Records that a token was used. To the minute, and written a little later. */
   noteUse(id: string, at: number): void
   /**
-   * Calls back after a token was made or revoked, by this process or another; by another within
+   * Calls back after a token was made, changed or revoked, by this process or another; by another within
    * TOKEN_POLL_MS.
    *
    * @returns stops the calls.
@@ -109,6 +128,19 @@ export class MemoryTokenStore implements TokenStore {
   }
 
   /** @inheritdoc */
+  async rescope(
+    id: string,
+    scope: TokenScope,
+    isAsSeen: (token: TokenRecord) => boolean,
+  ): Promise<RescopeOutcome> {
+    const outcome = rescoped(this.#tokens.get(id), scope, isAsSeen)
+    if (!outcome.ok) return outcome
+    this.#tokens.set(id, outcome.token)
+    for (const listener of this.#listeners) listener()
+    return outcome
+  }
+
+  /** @inheritdoc */
   async revoke(id: string, at: number): Promise<boolean> {
     const token = this.#tokens.get(id)
     if (token === undefined || token.revokedAt !== undefined) return false
@@ -133,4 +165,16 @@ export class MemoryTokenStore implements TokenStore {
   #changed(): void {
     for (const listener of this.#listeners) listener()
   }
+}
+
+/** What becomes of a token whose scope is to be changed; every store stores just this. */
+export function rescoped(
+  token: TokenRecord | undefined,
+  { name, rights, endpoints }: TokenScope,
+  isAsSeen: (token: TokenRecord) => boolean,
+): RescopeOutcome {
+  if (token === undefined) return { ok: false, code: 'unknown' }
+  if (token.revokedAt !== undefined) return { ok: false, code: 'revoked' }
+  if (!isAsSeen(token)) return { ok: false, code: 'not-as-seen' }
+  return { ok: true, token: { ...token, name, rights, endpoints } }
 }

@@ -4,9 +4,6 @@ import { jsonLine } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 import {
   type Authorize,
-  checkEndpointName,
-  type ClaimContext,
-  claimName,
   type ClientCertificate,
   conflictDetails,
   conflictText,
@@ -16,24 +13,24 @@ import {
   type NameConflict,
   RESERVATIONS_ROUTE,
   routeEndpoint,
-  SESSION_ENDPOINT,
   retryAfterSeconds,
 } from '@proj/tunnel/server'
 
-import type { PortOwner } from '../public-ports/port-claims.ts'
 import type { Reservation } from '../store/reservation-store.ts'
-import type { Store } from '../store/store.ts'
 import { isStoreError } from '../store/store-error.ts'
+import {
+  heldBy,
+  nameProblem,
+  NOT_DURABLE,
+  type ReserveContext,
+  reserveName,
+} from './reserve-name.ts'
 
 /** Largest body of a request; it holds a few words. */
 const MAX_BODY_BYTES = 4096
 
 /** What the API works with. */
-export interface ReservationsApiParts extends ClaimContext {
-  /** Where reservations are stored. */
-  readonly store: Store
-  /** The public port that an endpoint has now; it is reserved with the name. */
-  readonly portOf: (owner: PortOwner) => number | undefined
+export interface ReservationsApiParts extends ReserveContext {
   /** Authorizes requests as registrations: an identity that may serve a name may reserve it. */
   readonly authorize: Authorize
   /** The peer's address, normalised. */
@@ -132,35 +129,25 @@ export class ReservationsApi {
   }
 
   async #reserve(endpoint: string, question: Question): Promise<Answer> {
-    const { store } = this.#parts
     const { tenant, identity } = question.grant
     const kind = kindOf(await readJsonBody(question.request))
     if (kind === undefined) {
       return refusal(400, 'body-invalid', 'the body is {"kind":"http"} or {"kind":"tcp"}')
     }
-    const problem = this.#problem(endpoint, question.grant)
-    if (problem !== undefined) return problem
-    if (store.file === undefined) {
-      const why =
-        'reserved names would be lost when this server ends: it cannot write to its data_dir'
-      return refusal(503, 'not-durable', why)
+    const problem = nameProblem(endpoint)
+    if (problem !== undefined) return refusal(400, 'endpoint-invalid', problem)
+    if (!question.grant.permits('listen', endpoint)) {
+      return refusal(403, 'not-permitted', 'endpoint not permitted')
     }
-    const name = { tenant, name: endpoint }
-    const conflict = claimName({ endpoint: name, identity }, this.#parts)
-    if (conflict !== undefined) return this.#taken(endpoint, conflict, question)
-    const reservedAt = Date.now()
-    const own = this.#parts.portOf({ endpoint: name, identity })
-    const port = own ?? store.reservations.find(name)?.port
-    const wanted = { tenant, endpoint, identity, kind, port, reservedAt }
-    const outcome = await store.reservations.reserve(wanted)
-    if (outcome.ok) {
-      if (outcome.isNew) this.#note('name.reserved', endpoint, question)
-      return { status: outcome.isNew ? 201 : 200, body: this.#describe(outcome.reservation) }
-    }
+    const wish = { endpoint: { tenant, name: endpoint }, identity, kind }
+    const outcome = await reserveName(wish, this.#parts)
+    if (outcome.code === 'not-durable') return refusal(503, outcome.code, NOT_DURABLE)
+    if (outcome.code === 'taken') return this.#taken(endpoint, outcome.conflict, question)
     if (outcome.code === 'limit-reached') {
       return refusal(409, outcome.code, `no more than ${outcome.limit} names can be reserved`)
     }
-    return this.#taken(endpoint, heldBy(outcome.reservation), question)
+    if (outcome.isNew) this.#note('name.reserved', endpoint, question)
+    return { status: outcome.isNew ? 201 : 200, body: this.#describe(outcome.reservation) }
   }
 
   async #release(endpoint: string, question: Question): Promise<Answer> {
@@ -174,19 +161,6 @@ export class ReservationsApi {
     const found = reservations.find(name)
     if (found !== undefined) return this.#taken(endpoint, heldBy(found), question)
     return refusal(404, 'not-reserved', `${JSON.stringify(endpoint)} is not reserved`)
-  }
-
-  #problem(endpoint: string, grant: Grant): Answer | undefined {
-    try {
-      checkEndpointName(endpoint)
-    } catch (error) {
-      return refusal(400, 'endpoint-invalid', error instanceof Error ? error.message : '')
-    }
-    if (endpoint === SESSION_ENDPOINT) {
-      return refusal(400, 'endpoint-invalid', `${endpoint} is a name of the protocol`)
-    }
-    if (grant.permits('listen', endpoint)) return undefined
-    return refusal(403, 'not-permitted', 'endpoint not permitted')
   }
 
   #taken(endpoint: string, conflict: NameConflict, question: Question): Answer {
@@ -217,10 +191,6 @@ function denied({ status, error, retryAfterMs, ...details }: Denial): Answer {
   const answer = { status, body: { error, ...details } }
   if (retryAfterMs === undefined) return answer
   return { ...answer, headers: { 'retry-after': retryAfterSeconds(retryAfterMs) } }
-}
-
-function heldBy({ identity, reservedAt }: Reservation): NameConflict {
-  return { holder: 'reservation', identity, since: reservedAt, retryAfterMs: undefined }
 }
 
 function kindOf(body: unknown): 'http' | 'tcp' | undefined {

@@ -48,7 +48,7 @@ describe('a server that has neither keys nor tokens', () => {
     expect(subject.isProtected('upstream')).toBe(false)
     expect(
       await subject.authorizeAdmin({ headers: {}, remoteAddress: undefined, isProbe: false }),
-    ).toBeUndefined()
+    ).toMatchObject({ identity: 'anonymous' })
   })
 
   test('is protected from its first token on, also when that is revoked', async () => {
@@ -112,6 +112,23 @@ describe('an opaque token', () => {
     expect(tokens.find(id)?.lastUsedAt).toBeUndefined()
     await judged(text)
     expect(tokens.find(id)?.lastUsedAt).toBeGreaterThan(0)
+  })
+
+  test('ends what lives on it when it gets another scope, and not when only its name changes', async () => {
+    const { subject, tokens } = authenticator()
+    const { id, text } = await storedToken(tokens, { may: ['listen'], endpoints: ['web'] })
+    const verdict = await subject.authorize({
+      headers: { authorization: `Bearer ${text}` },
+      action: 'listen',
+      endpoint: '',
+      remoteAddress: undefined,
+    })
+    const ended = 'status' in verdict ? undefined : verdict.ended
+    const scope = { name: 'lab', rights: ['listen'] as const, endpoints: ['web'] }
+    await tokens.rescope(id, scope, () => true)
+    expect(ended?.aborted).toBe(false)
+    await tokens.rescope(id, { ...scope, endpoints: ['pc*'] }, () => true)
+    expect(ended?.reason).toEqual(new Error('token with another scope'))
   })
 
   test('ends what lives on it when it is revoked or expires', async () => {
@@ -309,8 +326,8 @@ describe('an admin port', () => {
     isProbe = false,
   ): Promise<unknown> => {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
-    const denial = await subject.authorizeAdmin({ headers, remoteAddress: '192.0.2.9', isProbe })
-    return denial === undefined ? 'passes' : `${denial.status} ${denial.error}`
+    const verdict = await subject.authorizeAdmin({ headers, remoteAddress: '192.0.2.9', isProbe })
+    return 'status' in verdict ? `${verdict.status} ${verdict.error}` : 'passes'
   }
 
   test('asks for the right admin once there are tokens, and leaves probes alone', async () => {

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 
 import { memoryStore } from '../../src/store/store.ts'
 import { silent } from '../store/fixtures.ts'
-import { makeToken, revokeToken, type TokenWish } from '../../src/commands/token-commands.ts'
+import type { TokenWish } from '../../src/auth/issue-token.ts'
+import { makeToken, revokeToken } from '../../src/commands/token-commands.ts'
 import { describeToken, formatTokens } from '../../src/commands/token-view.ts'
 
 const WISH: TokenWish = {

@@ -13,11 +13,13 @@ export function auditSuite(make: (limits?: AuditLimits) => Promise<AuditLog>): v
     await log.flush()
     const [taken, lost] = await log.read()
     expect(taken).toEqual({
+      number: expect.any(Number),
       at: expect.any(Number),
       event: 'name.taken',
       fields: { endpoint: 'web', identity: 'token:aaaaaaaa', port: 80 },
     })
     expect(lost).toEqual({
+      number: expect.any(Number),
       at: expect.any(Number),
       event: 'name.lost',
       fields: { endpoint: 'web' },
@@ -82,6 +84,24 @@ export function auditSuite(make: (limits?: AuditLimits) => Promise<AuditLog>): v
     expect((await log.read({ limit: 2 })).map(({ fields }) => fields['count'])).toEqual([2, 3])
     expect(await log.read({ since: Date.now() + 60_000 })).toEqual([])
     expect(await log.read({ since: Date.now() - 60_000, limit: 5 })).toHaveLength(3)
+  })
+
+  test('is read in pages, and of one kind', async () => {
+    const log = await make()
+    for (const count of [1, 2, 3, 4]) {
+      log.write('name.taken', { count })
+      log.write('name.lost', { count })
+    }
+    await log.flush()
+    const read = async (before?: number) => await log.read({ event: 'name.lost', limit: 2, before })
+    const newest = await read()
+    expect(newest.map(({ fields }) => fields['count'])).toEqual([3, 4])
+    const older = await read(newest[0]?.number)
+    expect(older.map(({ event, fields }) => [event, fields['count']])).toEqual([
+      ['name.lost', 1],
+      ['name.lost', 2],
+    ])
+    expect(await read(older[0]?.number)).toEqual([])
   })
 
   test('cuts texts of peers that are too long', async () => {

@@ -1,5 +1,6 @@
 import {
   createServer,
+  type IncomingHttpHeaders,
   type IncomingMessage,
   type OutgoingHttpHeaders,
   type Server,
@@ -24,6 +25,14 @@ const MAX_BODY_BYTES = 65_536
 /** Pages that tell only whether the program is alive; health checks ask for them without a token. */
 const PROBES: ReadonlySet<string> = new Set(['/health', '/ready'])
 
+/** The sender of a request where no credentials are judged. */
+const UNKNOWN_CALLER: AdminCaller = {
+  identity: 'anonymous',
+  tenant: '',
+  isKnown: false,
+  remoteAddress: undefined,
+}
+
 /** The answer of a page. */
 export interface AdminAnswer {
   /** HTTP status. Default 200. */
@@ -32,6 +41,8 @@ export interface AdminAnswer {
   readonly type?: string
   /** The body. Default: empty. */
   readonly body?: string
+  /** Further headers. Default: none. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** Makes the answer of a page. A failure is answered with 500. */
@@ -50,6 +61,44 @@ export interface AdminDenial {
   readonly retryAfterMs?: number | undefined
 }
 
+/** Who sends a request, as the judge of its credentials knows it. */
+export interface AdminCaller {
+  /** Its identity, or `anonymous` on a port that asks for no credentials. */
+  readonly identity: string
+  /** Tenant of the identity; empty for none. */
+  readonly tenant: string
+  /** Whether it has shown credentials. */
+  readonly isKnown: boolean
+  /** Its address; undefined on a unix socket. */
+  readonly remoteAddress: string | undefined
+}
+
+/** A request to an API. */
+export interface AdminApiRequest {
+  /** As it came: any that Node knows. */
+  readonly method: string
+  /** Path below that of the API, encoded as it came; empty, or with a slash in front. */
+  readonly path: string
+  /** Without the question mark; empty where there is none. */
+  readonly query: string
+  /** Headers of the request. */
+  readonly headers: IncomingHttpHeaders
+  /** Empty for GET and HEAD, which have none. Undefined: longer than 65 536 bytes. */
+  readonly body: string | undefined
+  /** Who sends it. */
+  readonly caller: AdminCaller
+}
+
+/** Answers requests of any method below one path. */
+export interface AdminApi {
+  /** `/api/v1`. */
+  readonly path: string
+  /** Answers a request that may be answered: it is of no foreign web page, and its credentials are good. */
+  answer(request: AdminApiRequest): Promise<AdminAnswer>
+  /** The answer to a request without good credentials. */
+  deny(denial: AdminDenial): AdminAnswer
+}
+
 /** What an admin port serves, and to whom. */
 export interface AdminServerOptions {
   /** Pages by path. Only GET and HEAD are answered. */
@@ -66,6 +115,8 @@ export interface AdminServerOptions {
    * requests that a web page makes. Default: none.
    */
   readonly commands?: ReadonlyMap<string, AdminCommand>
+  /** Default: there is none. */
+  readonly api?: AdminApi
   /**
    * Host names of the port, for the rule of `findForeignRequest`. Undefined on a unix socket, which no
    * web page reaches: the rule is then not applied.
@@ -76,14 +127,14 @@ export interface AdminServerOptions {
   /** Time for a request with its head, ms; it ends up to 1 s later. Default 10000. */
   readonly requestTimeoutMs?: number
   /**
-   * Judges the credentials of a request; undefined lets it pass. Default: no credentials are needed.
+   * Judges the credentials of a request. Default: no credentials are needed.
    *
    * @param isProbe - whether it asks for `/health` or `/ready`.
    */
   readonly authorize?: (
     request: IncomingMessage,
     isProbe: boolean,
-  ) => Promise<AdminDenial | undefined>
+  ) => Promise<AdminDenial | AdminCaller>
 }
 
 /** A page that answers with JSON. */
@@ -92,7 +143,7 @@ export function jsonPage<Value>(read: () => Value | Promise<Value>): AdminPage {
 }
 
 /**
- * The admin port of a program: serves read-only pages, with one rule for web pages of others. It does
+ * The admin port of a program: serves read-only pages and an API, with one rule for web pages of others. It does
  * not listen by itself.
  */
 export function createAdminServer(options: AdminServerOptions): Server {
@@ -119,7 +170,7 @@ export function createAdminServer(options: AdminServerOptions): Server {
 }
 
 async function answer(
-  { pages, findPage, commands, hosts, needsCredentials, authorize }: AdminServerOptions,
+  { pages, findPage, commands, api, hosts, needsCredentials, authorize }: AdminServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -133,14 +184,29 @@ async function answer(
     if (foreign !== undefined) return sendError(response, 403, foreign)
   }
   const [path = '/', query = ''] = url.split('?')
-  const denial = await authorize?.(request, PROBES.has(path))
-  if (denial !== undefined) {
-    const { status, error, retryAfterMs } = denial
-    return sendError(
+  const isApi = api !== undefined && (path === api.path || path.startsWith(`${api.path}/`))
+  const caller = (await authorize?.(request, PROBES.has(path))) ?? UNKNOWN_CALLER
+  if ('status' in caller) {
+    const { status, error, retryAfterMs } = caller
+    const headers: Record<string, string> =
+      retryAfterMs === undefined ? {} : { 'retry-after': `${Math.ceil(retryAfterMs / 1000)}` }
+    if (isApi) return send(response, api.deny(caller), headers)
+    return sendError(response, status, { error }, headers)
+  }
+  if (isApi) {
+    const body = method === 'GET' || method === 'HEAD' ? '' : await readBody(request)
+    // The connection is gone: nothing can be answered, and its address is not known any more.
+    if (request.socket.destroyed) return
+    return send(
       response,
-      status,
-      { error },
-      retryAfterMs === undefined ? {} : { 'retry-after': `${Math.ceil(retryAfterMs / 1000)}` },
+      await api.answer({
+        method: method ?? '',
+        path: path.slice(api.path.length),
+        query,
+        headers,
+        body,
+        caller,
+      }),
     )
   }
   const command = method === 'POST' ? commands?.get(path) : undefined
@@ -179,11 +245,11 @@ function hasBody({ headers }: IncomingMessage): boolean {
 
 function send(
   response: ServerResponse,
-  { status = 200, type, body = '' }: AdminAnswer,
+  { status = 200, type, body = '', headers: own = {} }: AdminAnswer,
   headers: OutgoingHttpHeaders = {},
 ): void {
   const typed = type === undefined ? {} : { 'content-type': withCharset(type) }
-  response.writeHead(status, { ...typed, ...headers }).end(body)
+  response.writeHead(status, { ...typed, ...own, ...headers }).end(body)
 }
 
 function sendError(

@@ -3,6 +3,7 @@ import { connectRaw, exchangeRaw } from '@proj/testkit/raw-http'
 import { describe, expect, it, test } from 'vitest'
 
 import {
+  type AdminApi,
   type AdminPage,
   type AdminServerOptions,
   createAdminServer,
@@ -115,7 +116,7 @@ describe('web pages of others', () => {
       authorize: async ({ headers }, isProbe) =>
         await Promise.resolve(
           isProbe || headers.authorization === 'Bearer good'
-            ? undefined
+            ? { identity: 'token:a', tenant: '', isKnown: true, remoteAddress: undefined }
             : { status: 401, error: 'not permitted' },
         ),
     }
@@ -142,6 +143,56 @@ test('a refusal says when to come back', async () => {
 test('credentials that cannot be judged are a 500', async () => {
   const answer = await ask('GET /status', { authorize: () => Promise.reject(new Error('broken')) })
   expect(answer.code).toBe(500)
+})
+
+describe('an API', () => {
+  const api: AdminApi = {
+    path: '/api/v1',
+    answer: async ({ method, path, query, body, caller: { identity } }) => ({
+      type: 'application/json',
+      body: JSON.stringify({ method, path, query, body, identity }),
+      headers: { etag: '"a"' },
+    }),
+    deny: ({ error }) => ({ status: 401, body: `denied: ${error}` }),
+  }
+
+  it.each([
+    ['GET /api/v1/a?b=c', { method: 'GET', path: '/a', query: 'b=c', body: '' }],
+    ['PUT /api/v1', { method: 'PUT', path: '', query: '', body: '' }],
+  ])('is asked for %s', async (line, asked) => {
+    const answer = await ask(line, { api })
+    expect(answer.headers['etag']).toBe('"a"')
+    expect(JSON.parse(answer.body)).toEqual({ ...asked, identity: 'anonymous' })
+  })
+
+  it('gets the body up to a bound', async () => {
+    const body = 'x'.repeat(65_536)
+    const send = async (text: string): Promise<unknown> =>
+      JSON.parse(
+        (
+          await ask(
+            'POST /api/v1/a',
+            { api },
+            'host: localhost',
+            `content-length: ${text.length}\r\n\r\n${text}`,
+          )
+        ).body,
+      )
+    expect(await send(body)).toMatchObject({ body })
+    expect(await send(`${body}x`)).not.toHaveProperty('body')
+  })
+
+  it('is not asked by other sites or without credentials, and leaves pages alone', async () => {
+    const foreign = await ask('POST /api/v1/a', { api }, 'origin: http://evil.example')
+    expect(foreign.code).toBe(403)
+    expect((await ask('GET /api/v10', { api })).code).toBe(404)
+    expect((await ask('GET /status', { api })).code).toBe(200)
+    const authorize = async () => ({ status: 401, error: 'not permitted' })
+    expect(await ask('DELETE /api/v1/a', { api, authorize })).toMatchObject({
+      code: 401,
+      body: 'denied: not permitted',
+    })
+  })
 })
 
 describe('a client that is slow', () => {

@@ -1,0 +1,619 @@
+// The API on the admin port, by real requests. Each answer of this file is compared with the OpenAPI document.
+import { request } from 'node:http'
+import { text } from 'node:stream/consumers'
+
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import { beforeAll, describe, expect, it, onTestFinished, test } from 'vitest'
+
+import type { ClusterNode, ClusterRoute } from '@proj/cluster'
+import { UpstreamRegistry } from '@proj/tunnel/server'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
+import { createAdminApi } from '../../../src/admin/api/admin-api.ts'
+import { type StatusSources, statusRoutes } from '../../../src/admin/api/status-routes.ts'
+import { aloneView, type ClusterView } from '../../../src/cluster/cluster-view.ts'
+import type { ReservationLimits } from '../../../src/store/reservation-store.ts'
+import { StoreError } from '../../../src/store/store-error.ts'
+import { API_ERRORS, type ApiErrorCode } from '../../../src/admin/api/api-error.ts'
+import { Authenticator } from '../../../src/auth/authenticator.ts'
+import type { Server, ServerOptions } from '../../../src/server.ts'
+import { openStore, memoryStore, type Store } from '../../../src/store/store.ts'
+import { storedToken } from '../../auth/signed.ts'
+import { silent } from '../../store/fixtures.ts'
+import { startServer, tunnel } from '../../tunnel-fixture.ts'
+
+interface Documented {
+  readonly openapi: string
+  readonly paths: Readonly<
+    Record<
+      string,
+      Readonly<
+        Record<
+          string,
+          { readonly responses: Readonly<Record<string, { readonly content: object }>> }
+        >
+      >
+    >
+  >
+  readonly components: object
+}
+
+interface Answer {
+  readonly status: number
+  readonly body: Readonly<Record<string, unknown>> & {
+    readonly items: readonly Readonly<Record<string, unknown>>[]
+    readonly next?: string
+    readonly code: string
+  }
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+}
+
+type Ask = (
+  method: string,
+  path: string,
+  body?: unknown,
+  headers?: Readonly<Record<string, string>>,
+) => Promise<Answer>
+
+let document: Documented
+/** What was answered in this file: `GET /tokens 200`, and codes of errors. */
+const seen = new Set<string>()
+
+/** A server with a store in a file and one operator. */
+async function operated(more: Partial<ServerOptions> = {}, limits: ReservationLimits = {}) {
+  const directory = temporaryDirectory()
+  const uid = process.geteuid?.()
+  const store = openStore(directory.path, { uid, logger: silent, reservations: limits })
+  const { id, text: token } = await storedToken(store.tokens, { may: ['admin'], endpoints: [] })
+  const { tokens, audit } = store
+  const noLimit = { amount: Infinity, periodMs: 60_000 }
+  const authenticator = new Authenticator({ tokens, audit, logger: silent, failureRate: noLimit })
+  const server = await startServer({}, [], authenticator, undefined, { store, ...more })
+  onTestFinished(() => {
+    server.destroy()
+    authenticator[Symbol.dispose]()
+    store.close()
+    directory[Symbol.dispose]()
+  })
+  const ask = asker(server, { authorization: `Bearer ${token}` })
+  return { server, store, ask, token, operator: `token:${id}` }
+}
+
+function asker(server: Server, own: Readonly<Record<string, string>> = {}): Ask {
+  const port = server.listeners.admin.bound[0]?.port ?? 0
+  return async (method, path, body, headers = {}) => {
+    const changes = method !== 'GET' && method !== 'HEAD'
+    const sent = typeof body === 'string' ? body : JSON.stringify(body)
+    const answer = await new Promise<Answer>((resolve, reject) => {
+      const asked = request({
+        port,
+        method,
+        path: `/api/v1${path}`,
+        agent: false,
+        headers: {
+          host: 'localhost',
+          ...own,
+          ...(changes && { 'content-type': 'application/json' }),
+          ...(sent !== undefined && { 'content-length': Buffer.byteLength(sent) }),
+          ...headers,
+        },
+      })
+      asked.once('error', reject)
+      asked.once('response', (response) => {
+        const { statusCode: status = 0 } = response
+        text(response).then(
+          (found) =>
+            resolve({
+              status,
+              headers: response.headers,
+              body: (found === '' ? {} : JSON.parse(found)) as Answer['body'],
+            }),
+          reject,
+        )
+      })
+      asked.end(sent)
+    })
+    compare(method, path, answer)
+    return answer
+  }
+}
+
+const validators = new Map<string, ValidateFunction>()
+
+function validatorOf(pointer: string): ValidateFunction {
+  const ajv = new Ajv2020({ strict: false, validateFormats: false })
+  return ajv.addSchema(document, 'api').compile({ $ref: `api${pointer}` })
+}
+
+/** Fails when an answer is not as documented. */
+function compare(method: string, path: string, { status, body }: Answer): void {
+  if (method === 'HEAD') return // has no body
+  if (status >= 400) {
+    seen.add(body.code)
+    expect(body).toMatchObject({ error: expect.any(String), hint: expect.any(String) })
+    expect(API_ERRORS[body.code as ApiErrorCode]?.status).toBe(status)
+  }
+  if (document === undefined || status === 304) return
+  const [plain = ''] = path.split('?')
+  const found = Object.entries(document.paths).find(
+    ([pattern, methods]) =>
+      new RegExp(`^${pattern.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(plain) &&
+      method.toLowerCase() in methods,
+  )
+  if (found === undefined) return expect([404, 405, 200, 403]).toContain(status)
+  const [pattern, methods] = found
+  const { responses } = methods[method.toLowerCase()] ?? { responses: {} }
+  expect(Object.keys(responses)).toContain(String(status))
+  seen.add(`${method} ${pattern} ${status}`)
+  const way = pattern.replaceAll('/', '~1').replaceAll('{', '%7B').replaceAll('}', '%7D')
+  const pointer = `#/paths/${way}/${method.toLowerCase()}/responses/${status}/content/application~1json/schema`
+  let validate = validators.get(pointer)
+  if (validate === undefined) validators.set(pointer, (validate = validatorOf(pointer)))
+  expect({ valid: validate(body), errors: validate.errors, body }).toMatchObject({ errors: null })
+}
+
+beforeAll(async () => {
+  const server = await startServer()
+  const { body } = await asker(server)('GET', '/openapi.json')
+  document = body as unknown as Documented
+  server.destroy()
+})
+
+test('the document is valid OpenAPI 3.1', async () => {
+  expect(document.openapi).toBe('3.1.0')
+  const { valid, errors } = await new Validator().validate({ ...structuredClone(document) })
+  expect({ valid, errors }).toEqual({ valid: true, errors: undefined })
+  const { ask } = await operated()
+  expect((await ask('GET', '/openapi.json')).status).toBe(200)
+})
+
+describe('tokens', () => {
+  test('are made, and shown whole this once', async () => {
+    const { ask, store, operator } = await operated()
+    const made = await ask('POST', '/tokens', {
+      name: 'printers',
+      endpoints: ['pc*'],
+      may: ['listen'],
+      expires: '30d',
+    })
+    expect(made.status).toBe(201)
+    const { token, id } = made.body as unknown as { token: string; id: string }
+    expect(token).toMatch(/^adit_/)
+    expect(made.headers['location']).toBe(`/api/v1/tokens/${id}`)
+    const shown = await ask('GET', `/tokens/${id}`)
+    const { token: _, ...rest } = made.body as Record<string, unknown>
+    expect(shown.body).toEqual(rest)
+    expect(shown.headers['etag']).toBe(made.headers['etag'])
+    expect(shown.body).toMatchObject({ may: ['listen'], endpoints: ['pc*'], state: 'good' })
+    const all = JSON.stringify([
+      (await ask('GET', '/tokens')).body,
+      (await ask('GET', '/audit')).body,
+    ])
+    expect(all).not.toContain(token.slice(-30))
+    expect(await lastEvent(store, 'token.created')).toMatchObject({
+      token: id,
+      by: operator,
+      remoteAddress: '127.0.0.1',
+    })
+  })
+
+  test('open what they are made for', async () => {
+    const { ask, server } = await operated()
+    const { body } = await ask('POST', '/tokens', { may: ['admin'] })
+    const other = asker(server, { authorization: `Bearer ${String(body['token'])}` })
+    expect((await other('GET', '/tokens')).status).toBe(200)
+  })
+
+  test('get another scope, once per version', async () => {
+    const { ask, store, operator } = await operated()
+    const { id } = await storedToken(store.tokens)
+    const { headers } = await ask('GET', `/tokens/${id}`)
+    const tag = String(headers['etag'])
+    const first = await ask('PATCH', `/tokens/${id}`, { endpoints: ['a*'] }, { 'if-match': tag })
+    expect(first.body).toMatchObject({ endpoints: ['a*'], may: ['listen', 'connect'] })
+    const second = await ask('PATCH', `/tokens/${id}`, { endpoints: ['b*'] }, { 'if-match': tag })
+    expect(second).toMatchObject({ status: 412, body: { code: 'precondition-failed' } })
+    expect(store.tokens.find(id)?.endpoints).toEqual(['a*'])
+    const third = await ask('PATCH', `/tokens/${id}`, { name: 'lab' }, { 'if-match': '*' })
+    expect(third.body).toMatchObject({ name: 'lab', endpoints: ['a*'] })
+    expect(await lastEvent(store, 'token.changed')).toMatchObject({
+      token: id,
+      endpoints: 'a*',
+      by: operator,
+    })
+  })
+
+  test('that are revoked stay in the list and cannot be changed', async () => {
+    const { ask, store, operator } = await operated()
+    const { id } = await storedToken(store.tokens)
+    expect((await ask('DELETE', `/tokens/${id}`, undefined, { 'if-match': '"x"' })).status).toBe(
+      412,
+    )
+    const gone = await ask('DELETE', `/tokens/${id}`)
+    expect(gone.body).toMatchObject({ id, state: 'revoked' })
+    expect((await ask('DELETE', `/tokens/${id}`)).body).toEqual(gone.body)
+    expect((await ask('PATCH', `/tokens/${id}`, { name: 'x' })).body.code).toBe('token-revoked')
+    const { body } = await ask('GET', '/tokens?state=revoked')
+    expect(body.items).toEqual([gone.body])
+    expect(await lastEvent(store, 'token.revoked')).toMatchObject({ token: id, by: operator })
+    const events = await store.audit.read({ event: 'token.revoked' })
+    expect(events).toHaveLength(1)
+  })
+
+  test('are not made of a body that is not as documented', async () => {
+    const { ask, store } = await operated()
+    const count = store.tokens.list().length
+    const refusals: readonly (readonly [unknown, string, string | undefined])[] = [
+      [{ may: ['root'] }, 'body-invalid', 'may[0]'],
+      [{ endpoints: 'web' }, 'body-invalid', 'endpoints'],
+      [{ endpoints: ['a b'] }, 'body-invalid', 'endpoints'],
+      [{ endpoints: ['a\u0001'] }, 'body-invalid', 'endpoints[0]'],
+      [{ name: 'x'.repeat(201), endpoints: ['*'] }, 'body-invalid', 'name'],
+      [{ endpoints: ['*'], expires: '30' }, 'body-invalid', 'expires'],
+      [{ endpoints: ['*'], expires: '1ms' }, 'body-invalid', 'expires'],
+      [{ endpoints: ['*'], colour: 'red' }, 'body-invalid', 'colour'],
+      [{ endpoints: ['*'], constructor: 1 }, 'body-invalid', 'constructor'],
+      [[], 'body-invalid', undefined],
+      ['{', 'body-invalid', undefined],
+      ['', 'body-invalid', undefined],
+      [{}, 'endpoints-missing', 'endpoints'],
+      [{ endpoints: ['*'], replaces: 'nosuchid' }, 'not-found', undefined],
+      ['x'.repeat(65_537), 'body-too-large', undefined],
+    ]
+    for (const [body, code, field] of refusals) {
+      const refused = await ask('POST', '/tokens', body)
+      expect([refused.body.code, refused.body['field']]).toEqual([code, field])
+    }
+    expect(store.tokens.list()).toHaveLength(count)
+  })
+
+  test('that replace another keep its identity, and are of its tenant', async () => {
+    const { ask, store } = await operated()
+    const { id } = await storedToken(store.tokens, { tenant: 'acme' })
+    const next = await ask('POST', '/tokens', { endpoints: ['*'], replaces: id })
+    expect(next.body).toMatchObject({ identity: `token:${id}`, tenant: 'acme' })
+    const wish = { endpoints: ['*'], replaces: id, tenant: 'beta' }
+    expect((await ask('POST', '/tokens', wish)).body.code).toBe('tenant-differs')
+    expect((await ask('GET', '/tokens?tenant=acme')).body.items).toHaveLength(2)
+  })
+
+  test('come in pages that neither repeat nor leave out any', async () => {
+    const { ask, store } = await operated()
+    for (let count = 0; count < 6; count++) await storedToken(store.tokens)
+    const found: unknown[] = []
+    let after = ''
+    for (;;) {
+      const { body } = await ask('GET', `/tokens?limit=3${after}`)
+      expect(body.items.length).toBeLessThanOrEqual(3)
+      found.push(...body.items.map(({ id }) => id))
+      // One that is added meanwhile is at the end.
+      if (found.length === 3) await storedToken(store.tokens)
+      if (body.next === undefined) break
+      after = `&after=${body.next}`
+    }
+    expect(found).toEqual(store.tokens.list().map(({ id }) => id))
+    expect(found).toHaveLength(8)
+  })
+})
+
+describe('reservations', () => {
+  test('are made for an identity, listed and released', async () => {
+    const { ask, store, operator } = await operated()
+    const made = await ask('PUT', '/reservations/web', { identity: 'token:abc' })
+    expect(made).toMatchObject({
+      status: 201,
+      body: { endpoint: 'web', identity: 'token:abc', kind: 'http', tenant: '' },
+    })
+    expect(await ask('PUT', '/reservations/web', { identity: 'token:abc' })).toMatchObject({
+      status: 200,
+      body: made.body,
+    })
+    expect((await ask('GET', '/reservations/web')).body).toEqual(made.body)
+    await ask('PUT', '/reservations/web?tenant=acme', { identity: 'token:abc', kind: 'tcp' })
+    const listed = async (query: string): Promise<unknown> =>
+      (await ask('GET', `/reservations${query}`)).body.items.map(({ tenant }) => tenant)
+    expect(await listed('')).toEqual(['', 'acme'])
+    expect(await listed('?tenant=acme')).toEqual(['acme'])
+    expect(await listed('?identity=token:other')).toEqual([])
+    expect((await ask('DELETE', '/reservations/web')).body).toEqual(made.body)
+    expect((await ask('DELETE', '/reservations/web')).body.code).toBe('not-found')
+    for (const event of ['name.reserved', 'name.released']) {
+      expect(await lastEvent(store, event)).toMatchObject({ endpoint: 'web', by: operator })
+    }
+  })
+
+  test('of another identity are not taken over', async () => {
+    const { ask } = await operated()
+    await ask('PUT', '/reservations/web', { identity: 'token:abc' })
+    expect(await ask('PUT', '/reservations/web', { identity: 'token:def' })).toMatchObject({
+      status: 409,
+      body: { code: 'name-taken', holder: 'reservation', heldBy: 'token:abc' },
+    })
+  })
+
+  test('are released only as their reader has seen them', async () => {
+    const { ask } = await operated()
+    const { headers } = await ask('PUT', '/reservations/web', { identity: 'token:abc' })
+    await ask('DELETE', '/reservations/web')
+    await ask('PUT', '/reservations/web', { identity: 'token:def' })
+    const match = { 'if-match': String(headers['etag']) }
+    expect((await ask('DELETE', '/reservations/web', undefined, match)).status).toBe(412)
+    expect((await ask('PUT', '/reservations/none', { identity: 'a' }, match)).status).toBe(412)
+    expect((await ask('GET', '/reservations/web')).body).toMatchObject({ identity: 'token:def' })
+  })
+
+  test('are bounded, and have names that endpoints can have', async () => {
+    const { ask } = await operated({}, { maxPerIdentity: 2 })
+    for (const name of ['one', 'two']) await ask('PUT', `/reservations/${name}`, { identity: 'a' })
+    expect((await ask('PUT', '/reservations/more', { identity: 'a' })).body.code).toBe(
+      'limit-reached',
+    )
+    expect((await ask('PUT', '/reservations/a%2Fb', { identity: 'b' })).body.code).toBe(
+      'endpoint-invalid',
+    )
+    expect((await ask('GET', '/reservations/%ff')).body.code).toBe('not-found')
+    const { body } = await ask('GET', '/reservations')
+    expect(body.items).toHaveLength(2)
+    expect(body.next).toBe(undefined)
+  })
+
+  test('are not made where they would be lost', async () => {
+    const server = await startServer({}, [], undefined, undefined, { store: memoryStore(silent) })
+    onTestFinished(() => server.destroy())
+    const { body } = await asker(server)('PUT', '/reservations/web', { identity: 'a' })
+    expect(body.code).toBe('not-durable')
+  })
+})
+
+test('the audit log is read in pages, newest first', async () => {
+  const { ask, store } = await operated()
+  for (const count of [1, 2, 3, 4, 5]) store.audit.write('name.lost', { count })
+  const first = await ask('GET', '/audit?limit=2&event=name.lost')
+  const counts = ({ body }: Answer): unknown => body.items.map(({ count }) => count)
+  expect(counts(first)).toEqual([5, 4])
+  store.audit.write('name.lost', { count: 6 })
+  const second = await ask('GET', `/audit?limit=2&event=name.lost&after=${first.body.next}`)
+  expect(counts(second)).toEqual([3, 2])
+  const third = await ask('GET', `/audit?limit=2&event=name.lost&after=${second.body.next}`)
+  expect(counts(third)).toEqual([1])
+  expect(third.body.next).toBe(undefined)
+  const later = new Date(Date.now() + 60_000).toISOString()
+  expect((await ask('GET', `/audit?since=${later}`)).body.items).toEqual([])
+  for (const query of [
+    'after=x',
+    'since=yesterday',
+    'event=other',
+    'limit=0',
+    'limit=1001',
+    'a=1',
+    'limit=1&limit=2',
+  ]) {
+    expect((await ask('GET', `/audit?${query}`)).body).toMatchObject({
+      code: 'query-invalid',
+      field: query.split('=')[0],
+    })
+  }
+  expect((await ask('GET', '/tokens?after=%21')).body.code).toBe('query-invalid')
+})
+
+test('endpoints, agents, ports and nodes are listed as status shows them', async () => {
+  await using path = await tunnel({ http: (_, res) => res.end('ok'), hop: false })
+  const ask = asker(path.server)
+  const [node] = (await ask('GET', '/nodes')).body.items
+  expect(node).toMatchObject({ local: true, status: 'active', sessions: 1 })
+  expect((await ask('GET', '/endpoints')).body.items).toEqual([
+    {
+      endpoint: 'web',
+      tenant: '',
+      sessions: 1,
+      nodes: [{ node: node?.['id'], sessions: 1 }],
+      urls: [`http://web.localhost:${path.port}`],
+      reservedFor: null,
+    },
+  ])
+  expect((await ask('GET', '/agents')).body).toMatchObject({
+    items: [{ node: node?.['id'], endpoint: 'web', protocol: 'adit', remoteAddress: '127.0.0.1' }],
+    unreachable: [],
+  })
+  expect((await ask('GET', '/ports')).body).toEqual({ items: [], unreachable: [] })
+})
+
+test('a list that was not changed is not sent again', async () => {
+  const { ask, store } = await operated()
+  const { headers, body } = await ask('GET', '/reservations')
+  const known = { 'if-none-match': String(headers['etag']) }
+  expect(await ask('GET', '/reservations', undefined, known)).toMatchObject({ status: 304 })
+  await ask('PUT', '/reservations/web', { identity: 'a' })
+  const { status, body: now } = await ask('GET', '/reservations', undefined, known)
+  expect([status, body.items.length, now.items.length]).toEqual([200, 0, 1])
+  expect(store.reservations.list()).toHaveLength(1)
+})
+
+test('a path or a method that is not there is an error with a code', async () => {
+  const { ask } = await operated()
+  for (const path of ['', '/', '/nothing', '/tokens/', '/tokens/a/b', '/tokens/nosuchid']) {
+    expect((await ask('GET', path)).body.code).toBe('not-found')
+  }
+  const { body, headers } = await ask('PUT', '/tokens', {})
+  expect(body.code).toBe('method-not-allowed')
+  expect(headers['allow']).toBe('GET, HEAD, POST')
+  expect((await ask('OPTIONS', '/tokens')).body.code).toBe('method-not-allowed')
+  expect((await ask('HEAD', '/tokens')).status).toBe(200)
+  expect((await ask('DELETE', '/reservations/web', {})).body.code).toBe('body-invalid')
+})
+
+test('a store that cannot be read is an error with a code', async () => {
+  const { ask, store } = await operated()
+  const { tokens } = store
+  tokens.list = () => {
+    throw new StoreError('STORE_BUSY', 'busy')
+  }
+  expect(await ask('GET', '/tokens')).toMatchObject({ body: { code: 'store-unavailable' } })
+})
+
+describe('who may ask', () => {
+  test('an identity with the right admin and without a tenant', async () => {
+    const { server, store } = await operated()
+    const as = async (wish: Parameters<typeof storedToken>[1]): Promise<Answer> => {
+      const { text: token } = await storedToken(store.tokens, wish)
+      return await asker(server, { authorization: `Bearer ${token}` })('GET', '/tokens')
+    }
+    expect((await as({ may: ['admin'] })).status).toBe(200)
+    expect((await as({ may: ['listen', 'connect'] })).body.code).toBe('unauthorized')
+    expect((await as({ may: ['admin'], tenant: 'acme' })).body.code).toBe('tenant-refused')
+    const nobody = await asker(server)('GET', '/tokens')
+    expect(nobody.body.code).toBe('unauthorized')
+    expect(nobody.headers['www-authenticate']).toBe('Bearer')
+  })
+
+  test('after too many wrong tokens, for a while no request of that address', async () => {
+    const store = memoryStore(silent)
+    await storedToken(store.tokens)
+    const failureRate = { amount: 1, periodMs: 60_000 }
+    const { tokens, audit } = store
+    using authenticator = new Authenticator({ tokens, audit, logger: silent, failureRate })
+    const server = await startServer({}, [], authenticator, undefined, { store })
+    onTestFinished(() => server.destroy())
+    const ask = asker(server, { authorization: 'Bearer adit_aaaaaaaa_wrong' })
+    const statuses = new Set<number>()
+    for (let count = 0; count < 20; count++) statuses.add((await ask('GET', '/tokens')).status)
+    expect(statuses).toEqual(new Set([401, 429]))
+  })
+
+  it.each([
+    ['192.0.2.9', 'loopback-only'],
+    ['2001:db8::1', 'loopback-only'],
+    ['127.0.0.1', 'not-found'],
+    ['::1', 'not-found'],
+    [undefined, 'not-found'], // a unix socket
+  ])('on a port without credentials %s gets %s', async (remoteAddress, code) => {
+    const store = memoryStore(silent)
+    const api = createAdminApi({
+      store,
+      registry: new UpstreamRegistry(),
+      reservations: store.reservations,
+      nameRetryAfterMs: 1,
+      portOf: () => undefined,
+      status: statusOf(aloneView({ id: 'a', boot: 'b' }, '1')),
+      version: '1',
+      logger: silent,
+    })
+    const caller = { identity: 'anonymous', tenant: '', isKnown: false, remoteAddress }
+    const asked = { method: 'GET', path: '/nothing', query: '', headers: {}, body: '', caller }
+    const { body = '' } = await api.answer(asked)
+    seen.add(JSON.parse(body).code as string)
+    expect(JSON.parse(body)).toMatchObject({ code })
+  })
+
+  it.each([
+    [{ origin: 'http://evil.example' }, 'origin-refused'],
+    [{ 'sec-fetch-site': 'cross-site' }, 'origin-refused'],
+    [{ host: 'evil.example' }, 'host-refused'],
+  ])('no page of another site: %j', async (headers, code) => {
+    const server = await startServer()
+    onTestFinished(() => server.destroy())
+    const ask = asker(server)
+    const answer = await ask('POST', '/tokens', { may: ['admin'] }, headers)
+    expect(answer).toMatchObject({ status: 403, body: { code } })
+    expect((await ask('GET', '/tokens')).body.items).toEqual([])
+  })
+
+  test('with another content type than JSON nothing is changed', async () => {
+    const { ask } = await operated()
+    for (const [method, path, type] of [
+      ['POST', '/tokens', 'text/plain'],
+      ['POST', '/tokens', 'application/x-www-form-urlencoded'],
+      ['PUT', '/reservations/web', 'application/jsonp'],
+      ['DELETE', '/reservations/web', ''],
+    ] as const) {
+      const answer = await ask(method, path, undefined, { 'content-type': type })
+      expect(answer.body.code).toBe('content-type-unsupported')
+    }
+  })
+})
+
+describe('lists of a cluster', () => {
+  const session = {
+    endpoint: 'web',
+    session: 's1',
+    protocol: 'adit',
+    connectedAt: '2026-01-01T00:00:00.000Z',
+    openStreams: 0,
+  }
+  const node = (id: string) => ({
+    id,
+    boot: id,
+    address: '',
+    fingerprint: '',
+    version: '1',
+    isLeaving: false,
+    load: { sessions: 1, streams: 0 },
+  })
+
+  test('have what other nodes serve, and name those that do not answer', async () => {
+    const endpoint = { tenant: '', name: 'web' }
+    const others = [node('b'), node('c'), node('d')]
+    const cluster = {
+      ...aloneView({ id: 'a', boot: 'a' }, '1'),
+      nodes: () => others,
+      entries: () => [[endpoint, [route(node('b'), 2), route(node('c'), 0)]] as const],
+      ask: async (id: string, path: string) => {
+        expect(path).toBe('/status/upstream/sessions')
+        if (id === 'c') throw new Error('no answer')
+        return id === 'd' ? { status: 404 } : { body: JSON.stringify([session]) }
+      },
+    }
+    const routes = statusRoutes(statusOf(cluster))
+    const call = {
+      path: {},
+      query: {},
+      body: undefined,
+      actor: { by: 'a' },
+      requireMatch: () => {},
+    }
+    const run = async (path: string) =>
+      (await routes.find((one) => one.path === path)?.run(call))?.body
+    expect(await run('/agents')).toEqual({
+      items: [{ node: 'b', ...session }],
+      unreachable: ['c', 'd'],
+    })
+    expect(await run('/endpoints')).toMatchObject({
+      items: [{ endpoint: 'web', sessions: 2, nodes: [{ node: 'b', sessions: 2 }] }],
+    })
+  })
+
+  function route(of: ClusterNode, sessions: number): ClusterRoute {
+    return { node: of, sessions, epoch: 1 } as ClusterRoute
+  }
+})
+
+test('no documented answer and no code is left out in this file', () => {
+  const documented = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).flatMap(([method, { responses }]) =>
+      Object.keys(responses)
+        .filter((status) => status < '400')
+        .map((status) => `${method.toUpperCase()} ${path} ${status}`),
+    ),
+  )
+  const codes = Object.keys(API_ERRORS).filter((code) => code !== 'internal')
+  expect([...documented, ...codes].filter((one) => !seen.has(one))).toEqual([])
+})
+
+/** The newest event of a kind. */
+async function lastEvent(store: Store, event: string): Promise<unknown> {
+  await store.audit.flush()
+  return (await store.audit.read({ event, limit: 1 }))[0]?.fields
+}
+
+/** What a server without agents lists. */
+function statusOf(cluster: ClusterView): StatusSources {
+  return {
+    cluster,
+    registry: new UpstreamRegistry(),
+    reservations: memoryStore(silent).reservations,
+    urls: () => [],
+    sessions: () => [],
+    ports: () => [],
+    nodes: () => [],
+  }
+}
