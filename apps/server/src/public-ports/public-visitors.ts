@@ -5,9 +5,8 @@ import type { Peer } from '@proj/portcheck'
 import { type Logger } from '@proj/tunnel'
 import { OpenSplices, resetSocket, Traffic } from '@proj/tunnel/io'
 import {
-  type ConnectionRejection,
-  type Endpoint,
   openConnection,
+  tellRejected,
   type TcpConnection,
   type UpstreamRegistry,
 } from '@proj/tunnel/server'
@@ -81,9 +80,10 @@ export class PublicVisitors {
       logger.debug({ port: port.number, endpoint: endpoint.name, why }, 'visitor refused')
       resetSocket(socket)
     }
+    const visitor = { remoteAddress: peer.address, remotePort: peer.port }
     socket.on('error', () => {}) // until it is spliced, a reset by the peer needs no handling
     if (!port.hasAgents && !registry.waits.expects(endpoint)) {
-      this.#tell(endpoint, peer, 'noUpstream')
+      tellRejected(registry, endpoint, visitor, 'noUpstream')
       return reject('no agent serves the port now')
     }
     const source = sourceOf(peer.address)
@@ -93,10 +93,9 @@ export class PublicVisitors {
       dropsIdle: false,
     })
     if (limit !== undefined) {
-      this.#tell(endpoint, peer, 'limitReached')
+      tellRejected(registry, endpoint, visitor, 'limitReached')
       return reject(`limit reached: ${limit}`)
     }
-    const visitor = { remoteAddress: peer.address, remotePort: peer.port }
     const gone = new AbortController()
     const connection = openConnection(registry, endpoint, visitor, logger, gone.signal)
     if (!(connection instanceof Promise)) {
@@ -108,22 +107,6 @@ export class PublicVisitors {
       if (typeof late === 'string') reject(late)
       else if (socket.destroyed) late.abandon()
       else this.#join(port, socket, late, limits)
-    })
-  }
-
-  /** Tells of a connection that is rejected before it is opened. */
-  #tell(endpoint: Endpoint, { address, port }: Peer, outcome: ConnectionRejection): void {
-    this.#parts.registry.onConnection?.({
-      endpoint,
-      visitor: { remoteAddress: address, remotePort: port },
-      requestId: undefined,
-      agent: undefined,
-      outcome,
-      openedMs: undefined,
-      answeredMs: undefined,
-      totalMs: 0,
-      bytesIn: 0,
-      bytesOut: 0,
     })
   }
 

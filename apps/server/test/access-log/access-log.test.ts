@@ -9,11 +9,11 @@ import { listening } from '@proj/testkit/listening'
 import { connectRaw, exchangeRaw } from '@proj/testkit/raw-http'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
-import { Agent, forward } from '@proj/tunnel'
+import { Agent, Consumer, forward } from '@proj/tunnel'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { AccessLog, type AccessLogOptions } from '../../src/access-log/access-log.ts'
-import { type FixtureOptions, request, startServer, tunnel } from '../tunnel-fixture.ts'
+import { deferred, type FixtureOptions, request, startServer, tunnel } from '../tunnel-fixture.ts'
 
 type Line = Record<string, unknown> & { readonly ms: Record<string, number | undefined> }
 
@@ -202,6 +202,65 @@ test('a connection of a public port has one, and so has one that is rejected', a
   denied.on('error', () => {}) // it is reset, perhaps before it is connected
   const found = await lines(2)
   expect(found[1]).toMatchObject({ kind: 'tcp', outcome: 'not_permitted', client: '127.77.0.9' })
+})
+
+test('a connection of an access has one, and so has one that its token does not allow', async () => {
+  const { accessLog, lines } = await logged()
+  const permits = (_: string, endpoint: string): boolean => endpoint !== 'secret'
+  await using path = await pathWith(accessLog, {
+    http: (_, res) => res.end('hello'),
+    server: { authorize: async () => ({ identity: 'a', tenant: '', permits }) },
+  })
+  await using consumer = new Consumer({ url: path.proxyUrl })
+  const open = async (endpoint: string): Promise<void> => {
+    const way = await consumer.open(endpoint)
+    if (way.protocol !== 'adit') throw new Error(way.protocol)
+    const over = deferred()
+    way.channel.attach({
+      onData() {},
+      onEnd: () => way.channel.end(),
+      onDrain() {},
+      onClose: () => over.resolve(),
+    })
+    if (endpoint === 'web') {
+      way.channel.write(Buffer.from('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n'))
+    }
+    await over.promise
+  }
+  await open('secret')
+  await open('web')
+  const known = { kind: 'tcp', client: '127.0.0.1' }
+  expect(await lines(2)).toMatchObject([
+    { ...known, outcome: 'not_permitted', endpoint: 'secret', bytes_in: 0 },
+    { ...known, outcome: 'ok', endpoint: 'web' },
+  ])
+})
+
+test('a connection of a forwarder of Piko that is rejected has one', async () => {
+  const { accessLog, lines } = await logged()
+  const permits = (_: string, endpoint: string): boolean => endpoint !== 'secret'
+  const server = await startServer({}, [], undefined, undefined, {
+    accessLog,
+    authorize: async () => ({ identity: 'a', tenant: '', permits }),
+  })
+  onTestFinished(() => server.destroy())
+  const port = server.listeners.proxy.bound[0]?.port ?? 0
+  for (const endpoint of ['secret', 'none']) {
+    const head = [
+      `GET /_piko/v1/tcp/${endpoint} HTTP/1.1`,
+      'host: localhost',
+      'connection: Upgrade',
+      'upgrade: websocket',
+      'sec-websocket-version: 13',
+      'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==',
+    ]
+    await exchangeRaw(port, `${head.join('\r\n')}\r\n\r\n`)
+  }
+  const found = await lines(2)
+  expect(found).toMatchObject([
+    { outcome: 'not_permitted', endpoint: 'secret', client: '127.0.0.1' },
+    { outcome: 'no_upstream', endpoint: 'none', client: '127.0.0.1' },
+  ])
 })
 
 test('of the lines with the outcome ok a share is written, of the others all', async () => {

@@ -103,3 +103,17 @@ it('takes adit-error off what a service answers, interim answers too', async () 
   expect([interim.status, answer.status]).toEqual([103, 502])
   expect({ ...interim.headers, ...answer.headers }).not.toHaveProperty('adit-error')
 })
+
+it('passes the context of a trace on unchanged', async () => {
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  const headers = await seen([
+    `traceparent: ${traceparent}`,
+    'tracestate: congo=t61rcWkgMzE,rojo=00f067aa0ba902b7',
+    'baggage: userId=alice,isProduction=false',
+  ])
+  expect(headers).toMatchObject({
+    traceparent,
+    tracestate: 'congo=t61rcWkgMzE,rojo=00f067aa0ba902b7',
+    baggage: 'userId=alice,isProduction=false',
+  })
+})

@@ -21,6 +21,7 @@ import {
   type ConnectionRejection,
   openConnection,
   rejectConnection,
+  tellRejected,
   type TcpVisitor,
 } from './open-connection.ts'
 import { protocolHeader, speaksAdit } from '../protocol/protocol-version.ts'
@@ -178,12 +179,18 @@ export class ConsumerAcceptor {
     if (this.#draining) return jsonAnswer(503, 'server is shutting down', echo)
     if (this.size >= maxSessions) return jsonAnswer(503, 'too many connections', echo)
     if (!adit) {
-      if (!grant.permits('connect', endpoint)) return jsonAnswer(401, ANSWER_TEXTS.notPermitted)
-      // Piko looks for an upstream before it looks at the handshake.
       const named = { tenant: grant.tenant, name: endpoint }
+      if (!grant.permits('connect', endpoint)) {
+        tellRejected(registry, named, request, 'notPermitted')
+        return jsonAnswer(401, ANSWER_TEXTS.notPermitted)
+      }
+      // Piko looks for an upstream before it looks at the handshake.
       const rejection = rejectConnection(registry, named, request)
       const isExpected = rejection === 'noUpstream' && registry.waits.expects(named)
-      if (rejection !== undefined && !isExpected) return rejectionAnswer(rejection)
+      if (rejection !== undefined && !isExpected) {
+        tellRejected(registry, named, request, rejection)
+        return rejectionAnswer(rejection)
+      }
     }
     const handshake = checkHandshake(request.method, headers)
     if (!handshake.ok) return handshake.answer

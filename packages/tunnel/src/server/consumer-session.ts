@@ -10,6 +10,7 @@ import { RESET_REASONS, type ResetReason } from '../protocol/reset-reason.ts'
 import {
   type ConnectionRejection,
   openConnection,
+  tellRejected,
   type TcpConnection,
   type TcpVisitor,
 } from './open-connection.ts'
@@ -120,6 +121,8 @@ export class ConsumerSession {
     const { endpoint } = record
     const isOver = this.#grant.ended?.aborted === true
     if (isOver || !this.#grant.permits('connect', endpoint)) {
+      const { registry } = this.#options
+      tellRejected(registry, this.#endpoint(endpoint), this.#visitor, 'notPermitted')
       channel.reset(RESET_REASONS.notPermitted)
       return undefined
     }

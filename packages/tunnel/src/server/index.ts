@@ -2,7 +2,7 @@
 export { UpstreamAcceptor } from './upstream-acceptor.ts'
 export { ConsumerAcceptor } from './consumer-acceptor.ts'
 export type { ConnectRequest } from './consumer-acceptor.ts'
-export { isBusy, openConnection } from './open-connection.ts'
+export { isBusy, openConnection, tellRejected } from './open-connection.ts'
 export type { EndedConnection } from './ended-connection.ts'
 export type { ConnectionRejection, TcpConnection } from './open-connection.ts'
 export { HopAcceptor } from './hop-acceptor.ts'

@@ -47,6 +47,27 @@ export function rejectConnection(
   return isAdmitted ? undefined : 'notPermitted'
 }
 
+/** Tells the registry's `onConnection` of a connection that is rejected before it is opened. */
+export function tellRejected(
+  { onConnection }: Pick<UpstreamRegistry, 'onConnection'>,
+  endpoint: Endpoint,
+  visitor: TcpVisitor,
+  outcome: ConnectionRejection,
+): void {
+  onConnection?.({
+    endpoint,
+    visitor,
+    requestId: undefined,
+    agent: undefined,
+    outcome,
+    openedMs: undefined,
+    answeredMs: undefined,
+    totalMs: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+  })
+}
+
 /** A connection that is to be opened. */
 interface Wanted {
   readonly registry: UpstreamRegistry
