@@ -40,14 +40,22 @@ export const endpointName = () =>
 /** Every setting of the agent: key, flag, variable, default and description. */
 export const settings = defineSettings({
   envPrefix: 'ADIT',
+  groups: {
+    connect: 'How the server is reached: source address, proxy, TLS, token.',
+    admin: 'The port for health checks, metrics and status.',
+    log: 'What is logged, and how.',
+    upgrade: 'The upgrade in place.',
+    drain: 'How open connections end when the agent stops.',
+  },
   tree: {
     connect: {
       url: setting(list(url({ schemes: ['http', 'https', 'ws', 'wss'] }), { maxItems: 16 }), {
+        alias: 'url',
         default: ['http://localhost:8001'],
         description:
           'URL of the server: its upstream port, or its proxy port for access. Several are those of several servers.',
       }),
-      token: setting(secret(), { description: 'Bearer token for the server.' }),
+      token: setting(secret(), { alias: 'token', description: 'Bearer token for the server.' }),
       tenantId: setting(text(), { description: 'Tenant the token belongs to.' }),
       connections: setting(integer({ min: connections.min, max: connections.max }), {
         default: connections.default,

@@ -24,7 +24,7 @@ import { announce, noteBinds } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
 import { openControlSocket } from './control/control-socket.ts'
 import { describeAgent } from './status/describe-agent.ts'
-import { explainError } from './commands/explain-error.ts'
+import { explainError, settingHint } from './commands/explain-error.ts'
 import { ConnectionMonitor } from './connect/connection-monitor.ts'
 import { type ListenerChanges, RunningConfig } from './running-config.ts'
 import { isWatched, LiveView } from './status/live-view.ts'
@@ -70,7 +70,14 @@ export async function start(
   using view = hasView ? new LiveView(stderr, colour) : undefined
   const { level, format, rate: logRate } = settings.log
   using rate = new LogRate((logRate.amount * 60_000) / logRate.periodMs)
-  const logger = createLogger({ level, format, rate, stream: view?.output ?? stderr, colour })
+  const logger = createLogger({
+    level,
+    format,
+    rate,
+    stream: view?.output ?? stderr,
+    colour,
+    hintOf: settingHint,
+  })
   // From the beginning: without a listener the signal ends the process.
   let beginUpgrade = async (): Promise<UpgradeOutcome> => {
     logger.warn({}, 'upgrade not begun: the agent is starting')
@@ -129,7 +136,13 @@ export async function start(
   await using _socket = await openControlSocket(env, {
     status,
     upgrade: async () => await beginUpgrade(),
-    listenerCommands: listenerCommands({ running, logger, findObstacle, signal: ended.signal }),
+    listenerCommands: listenerCommands({
+      running,
+      logger,
+      connect: settings.connect,
+      findObstacle,
+      signal: ended.signal,
+    }),
     logger,
   })
   /** Whether this process serves beside the one that it is to replace. */
@@ -246,7 +259,7 @@ export async function start(
       await Promise.all([running.drain(options), agent.close(options), consumer.close(options)])
     }
     if (signals.stop.aborted) return EXIT.ok
-    throw explainError(error)
+    throw explainError(error, settings.connect)
   } finally {
     running.destroy()
   }

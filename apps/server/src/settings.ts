@@ -48,6 +48,20 @@ import { TLS_PORTS, TLS_SETTINGS, tlsFitsTogether, type TlsSettings } from './tl
 /** Every setting of the server: key, flag, variable, default and description. */
 export const settings = defineSettings({
   envPrefix: 'ADIT',
+  groups: {
+    proxy: 'The port for visitors.',
+    upstream: 'The port for agents.',
+    admin: 'The port for operators: health checks, metrics and status.',
+    cluster: 'Several servers as one.',
+    handshakes: 'How often one address may try to connect as an agent or consumer.',
+    public_ports: 'TCP ports that endpoints can ask for.',
+    log: 'What is logged, and how.',
+    access_log: 'The log of requests and connections of visitors.',
+    names: 'Names that identities reserve.',
+    ready: 'When the server is ready for visitors.',
+    drain: 'How open connections end when the server stops.',
+    upgrade: 'The upgrade in place.',
+  },
   tree: {
     proxy: {
       bindAddr: setting(listenAddresses(), {

@@ -37,7 +37,7 @@ export {
   MAX_PATTERNS,
   patternProblem,
 } from './rights/endpoint-patterns.ts'
-export { type Right, RIGHTS, type Scope, scopePermits } from './rights/scope.ts'
+export { describeScope, type Right, RIGHTS, type Scope, scopePermits } from './rights/scope.ts'
 
 // --- limits per source
 export { sourceOf } from '@proj/config/address'

@@ -23,6 +23,7 @@ export type TunnelErrorCode =
   | 'TUNNEL_UPSTREAM_LOST'
   | 'TUNNEL_VISITORS_INVALID'
   | 'TUNNEL_VISITORS_UNSUPPORTED'
+  | 'TUNNEL_WRONG_PORT'
 
 /** Fields an error may carry besides its code. */
 export interface TunnelErrorOptions {
@@ -151,7 +152,7 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
   TUNNEL_UPGRADE_REFUSED: {
     what: 'something at this URL answered with an HTTP error that is not from an Adit or Piko server',
     retryable: true,
-    hint: 'check the URL, its port and the proxy in front of the server; `status` is the HTTP status',
+    hint: 'give the URL of the port for agents of a server, 8001 by default, or check the proxy in front of it; `status` is the HTTP status',
   },
   TUNNEL_UPSTREAM_LOST: {
     what: 'the session that carried the stream ended',
@@ -167,6 +168,11 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
     what: 'the server does not enforce rules for visitors, and the endpoint is not served without',
     retryable: false,
     hint: 'update the server, or have the agent enforce them',
+  },
+  TUNNEL_WRONG_PORT: {
+    what: 'the URL is that of another port of the server, for visitors or for operators',
+    retryable: false,
+    hint: 'give the URL of its port for agents: 8001, unless the server is configured otherwise',
   },
 })
 

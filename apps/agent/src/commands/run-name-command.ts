@@ -43,7 +43,7 @@ export async function runNameCommand(invocation: NameInvocation): Promise<number
     return EXIT.ok
   } catch (error) {
     if (signals.stop.aborted) return EXIT.ok
-    throw explainError(error)
+    throw explainError(error, loaded.settings.connect)
   }
 }
 

@@ -6,6 +6,7 @@ import type { Logger } from '@proj/tunnel'
 import { explainError } from '../commands/explain-error.ts'
 import { readListenerRequest } from '../listeners/added-listener.ts'
 import type { RunningConfig } from '../running-config.ts'
+import type { AgentSettings } from '../settings.ts'
 
 /** Paths of the commands. */
 export const ADD_PATH = '/listeners/add'
@@ -33,6 +34,8 @@ export interface NotDone {
 export interface ListenerCommandParts {
   readonly running: Pick<RunningConfig, 'add' | 'remove'>
   readonly logger: Logger
+  /** How the server is asked. */
+  readonly connect: AgentSettings['connect']
   /** Why listeners cannot be changed now. */
   readonly findObstacle: () => string | undefined
   /** Aborted when the agent stops. */
@@ -51,7 +54,7 @@ export function listenerCommands(parts: ListenerCommandParts): ReadonlyMap<strin
         }
         return json(200, await run(body))
       } catch (error) {
-        const explained = explainError(error)
+        const explained = explainError(error, parts.connect)
         if (!(explained instanceof UserError)) throw error
         const { message, hint, exitCode } = explained
         return json(409, { error: message, hint, exitCode } satisfies NotDone)

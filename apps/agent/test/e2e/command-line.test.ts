@@ -196,7 +196,8 @@ describe('a server that refuses the token ends it with 4', () => {
     const { code, stdout, stderr } = await ended([...command, ...flags, '--log.level', 'silent'])
     expect({ code, stdout }).toEqual({ code: 4, stdout: '' })
     expect(stderr).toContain('401: invalid token (TUNNEL_UNAUTHORIZED)')
-    expect(stderr).toContain('connect.token_file (--connect.token-file)')
+    expect(stderr).toContain('this server does not accept the token that was given')
+    expect(stderr).toContain('--token-file PATH, the variable ADIT_CONNECT_TOKEN')
     expect(stderr).not.toContain('not-to-be-shown')
   })
 })
@@ -208,7 +209,7 @@ test('an address that is not that of a server is said at once, with what to look
   expect(line).toMatchObject({
     level: 'warn',
     err: { code: 'TUNNEL_UPGRADE_REFUSED', message: '404: nothing here' },
-    hint: 'check the path, and that this is the port for agents',
+    hint: expect.stringContaining('port for agents of a server, 8001 by default'),
   })
   agent.kill('SIGTERM')
   expect(await agent.exited).toEqual({ code: 0, signal: null })

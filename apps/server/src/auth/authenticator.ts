@@ -14,6 +14,7 @@ import {
   isAuthError,
   isOpaqueToken,
   RETRY_MS,
+  describeScope,
   scopePermits,
 } from '@proj/auth'
 import type { Logger } from '@proj/tunnel'
@@ -231,6 +232,7 @@ export class Authenticator implements Disposable {
         !isBrief &&
         expiresAt !== undefined && { ended: abortAt(expiresAt, new Error('expired token')) }),
       permits: (right, endpoint) => scopePermits(scope, right, endpoint),
+      describe: (right) => describeScope(scope, right),
     }
   }
 

@@ -6,6 +6,7 @@ import {
   isSameSecret,
   parseToken,
   type Scope,
+  describeScope,
   scopePermits,
 } from '@proj/auth'
 
@@ -86,6 +87,7 @@ export class TokenVerifier implements Disposable {
       tenant: found.tenant,
       ended: this.#liveOf(found).controller.signal,
       permits: (right, endpoint) => scopePermits(scope, right, endpoint),
+      describe: (right) => describeScope(scope, right),
     }
   }
 

@@ -137,7 +137,9 @@ export class ReservationsApi {
     const problem = nameProblem(endpoint)
     if (problem !== undefined) return refusal(400, 'endpoint-invalid', problem)
     if (!question.grant.permits('listen', endpoint)) {
-      return refusal(403, 'not-permitted', 'endpoint not permitted')
+      const allowed = question.grant.describe?.('listen')
+      const why = 'endpoint not permitted'
+      return refusal(403, 'not-permitted', allowed === undefined ? why : `${why}: ${allowed}`)
     }
     const wish = { endpoint: { tenant, name: endpoint }, identity, kind }
     const outcome = await reserveName(wish, this.#parts)

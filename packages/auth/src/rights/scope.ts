@@ -16,6 +16,24 @@ export interface Scope {
   readonly names?: ReadonlySet<string>
 }
 
+/** Most names of a scope that are told. */
+const MAX_TOLD = 5
+
+/** What a scope allows where it does not permit something with an endpoint, as a clause about its token. */
+export function describeScope({ may, patterns, names }: Scope, right: Right): string {
+  if (!may.has(right)) {
+    return may.size === 0
+      ? 'the token has no rights'
+      : `the token may ${[...may].join(' and ')}, not ${right}`
+  }
+  const told = (texts: readonly string[]): string =>
+    texts.slice(0, MAX_TOLD).join(', ') + (texts.length > MAX_TOLD ? ' and others' : '')
+  const limits = [patterns, names && [...names]].flatMap((one) =>
+    one === undefined ? [] : [one.length === 0 ? 'no endpoint' : told(one)],
+  )
+  return `the token is for ${limits.join(' within ')}`
+}
+
 /**
  * Whether a scope gives a right. Where it has patterns and names, an endpoint must be in both.
  *

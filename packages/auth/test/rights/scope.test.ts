@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Right, scopePermits } from '../../src/rights/scope.ts'
+import { describeScope, type Right, scopePermits } from '../../src/rights/scope.ts'
 
 describe('scopePermits', () => {
   const may = (...rights: Right[]) => ({ may: new Set(rights) })
@@ -32,4 +32,24 @@ describe('scopePermits', () => {
     expect(scopePermits(both, 'listen', 'pc2')).toBe(false)
     expect(scopePermits(both, 'listen', 'web')).toBe(false)
   })
+})
+
+describe('describeScope', () => {
+  const scope = (rights: Right[], patterns?: string[], names?: Set<string>) => ({
+    may: new Set(rights),
+    ...(patterns && { patterns }),
+    ...(names && { names }),
+  })
+
+  it.each([
+    [scope(['listen'], ['pc*', 'web']), 'the token is for pc*, web'],
+    [scope(['listen'], []), 'the token is for no endpoint'],
+    [scope(['listen'], ['a*'], new Set(['ab'])), 'the token is for a* within ab'],
+    [
+      scope(['listen'], ['a', 'b', 'c', 'd', 'e', 'f']),
+      'the token is for a, b, c, d, e and others',
+    ],
+    [scope(['connect', 'admin']), 'the token may connect and admin, not listen'],
+    [scope([]), 'the token has no rights'],
+  ])('%o', (given, text) => expect(describeScope(given, 'listen')).toBe(text))
 })

@@ -85,16 +85,23 @@ function settingKey(property: string, node: Setting<unknown> | ObjectList<Settin
 function checkDefinition(key: string, node: Setting<unknown> | ObjectList<SettingsTree>): void {
   if (node.kind === 'objects') {
     for (const inner of entriesOf(node.item, undefined)) {
-      if (inner.node.kind === 'setting' && inner.node.options.variable !== undefined) {
+      if (inner.node.kind !== 'setting') continue
+      if (inner.node.options.variable !== undefined) {
         throw new TypeError(`${key}: a setting inside a list of objects has no variable`)
+      }
+      if (inner.node.options.alias !== undefined) {
+        throw new TypeError(`${key}: a setting inside a list of objects has no flag`)
       }
     }
     return
   }
-  const { default: value, required, short } = node.options
+  const { default: value, required, short, alias } = node.options
   if (value !== undefined && required) throw new TypeError(`${key} is required and has a default`)
   if (short !== undefined && !/^[A-Za-z]$/.test(short)) {
     throw new TypeError(`${key}: a short flag is one letter, got ${short}`)
+  }
+  if (alias !== undefined && !/^[a-z][a-z0-9-]*$/.test(alias)) {
+    throw new TypeError(`${key}: a flag has lower case letters, digits and -, got ${alias}`)
   }
   if (value === undefined) return
   if (isSecret(node)) throw new TypeError(`${key} is a secret and has a default`)

@@ -26,6 +26,11 @@ export interface SettingOptions {
   readonly variable?: string
   /** One letter for a short flag. @default none */
   readonly short?: string
+  /**
+   * Another, shorter name of the flag, without dashes: `url` beside `connect.url`. Help shows the flag among
+   * the first. Not inside lists of objects. @default none
+   */
+  readonly alias?: string
   /** Whether a changed file takes effect in the running process. @default restart */
   readonly reload?: ReloadMode
   /** Whether help and completions leave it out; the reference page has it. @default false */

@@ -158,6 +158,7 @@ export function createAdminServer(options: AdminServerOptions): Server {
     },
     (request, response) => {
       response.setHeader('cache-control', 'no-store')
+      response.setHeader('adit-port', 'admin') // tells an agent that has the wrong URL
       response.setHeader('x-content-type-options', 'nosniff')
       // A body that is not read to its end would keep the connection.
       if (hasBody(request)) response.setHeader('connection', 'close')

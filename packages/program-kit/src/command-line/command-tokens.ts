@@ -67,18 +67,21 @@ export function flagTable(entries: Iterable<SettingEntry>): ReadonlyMap<string, 
   const table = new Map<string, Flag[]>([
     ['help', []],
     ['version', []],
+    ['all', []],
   ])
   for (const entry of entries) {
     if (entry.flag === undefined) continue
     const hasFile = entry.node.kind === 'setting' && isSecret(entry.node)
-    const names = hasFile ? [entry.flag, `${entry.flag}-file`] : [entry.flag]
-    for (const name of names) {
-      const flags = table.get(name) ?? []
-      const first = flags[0]
-      if (first && isBooleanFlag(first.entry) !== isBooleanFlag(entry)) {
-        throw new TypeError(`--${name} takes a value in one command and none in another`)
+    const alias = entry.node.kind === 'setting' ? entry.node.options.alias : undefined
+    for (const own of alias === undefined ? [entry.flag] : [entry.flag, alias]) {
+      for (const name of hasFile ? [own, `${own}-file`] : [own]) {
+        const flags = table.get(name) ?? []
+        const first = flags[0]
+        if (first && isBooleanFlag(first.entry) !== isBooleanFlag(entry)) {
+          throw new TypeError(`--${name} takes a value in one command and none in another`)
+        }
+        table.set(name, [...flags, { entry, isPath: name !== own }])
       }
-      table.set(name, [...flags, { entry, isPath: name !== entry.flag }])
     }
   }
   return table
@@ -170,6 +173,7 @@ function parserOptions(
   const options: Record<string, ParserOption> = {
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'V' },
+    all: { type: 'boolean' },
   }
   for (const [name, [first]] of flags) {
     if (!first) continue

@@ -41,7 +41,7 @@ export function completionStates(commands: CommandsInfo): readonly CompletionSta
   }
   return [...states.values()].map((state) => ({
     ...state,
-    flags: state.flags.filter(({ hidden }) => !hidden),
+    flags: state.flags.filter(({ hidden }) => !hidden).flatMap(byName),
   }))
 }
 
@@ -63,9 +63,16 @@ export function valueFlags(states: readonly CompletionState[]): readonly FlagDes
   return [...flags.values()]
 }
 
+/** A flag under each of its names: shells complete them all. */
+function byName(flag: FlagDescription): FlagDescription[] {
+  const { alias } = flag
+  return alias === undefined ? [flag] : [flag, { ...flag, flag: alias, short: undefined }]
+}
+
 function plainFlag(flag: string, description: string): FlagDescription {
   return {
     flag,
+    alias: undefined,
     short: undefined,
     value: undefined,
     description,

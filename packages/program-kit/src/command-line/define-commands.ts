@@ -71,10 +71,12 @@ export function defineCommands<
 >(definition: CommandsDefinition<List, Globals>): Commands<List, Globals> {
   const { program, settings, globals, commands } = definition
   const globalEntries = entriesOf(globals, settings.envPrefix)
-  const everywhere = new Set(['help', 'version'])
-  for (const { flag = '' } of [...globalEntries, ...settings.entries]) {
-    if (everywhere.has(flag)) throw new TypeError(`two flags are called --${flag}`)
-    if (flag !== '') everywhere.add(flag)
+  const everywhere = new Set(['help', 'version', 'all'])
+  for (const entry of [...globalEntries, ...settings.entries]) {
+    for (const flag of namesOf(entry)) {
+      if (everywhere.has(flag)) throw new TypeError(`two flags are called --${flag}`)
+      everywhere.add(flag)
+    }
   }
   refuseSecrets(program, globalEntries)
   const commandEntries = new Map<string, readonly SettingEntry[]>()
@@ -82,7 +84,7 @@ export function defineCommands<
     const { args = {}, flags = {} } = command
     // Flags of settings that the command does not use cannot meet its own.
     const unused = new Set(
-      settings.entries.filter((entry) => !usesSetting(command, entry)).map(({ flag }) => flag),
+      settings.entries.filter((entry) => !usesSetting(command, entry)).flatMap(namesOf),
     )
     const entries = entriesOf(flags, settings.envPrefix).map((entry) => ({
       ...entry,
@@ -98,6 +100,12 @@ export function defineCommands<
     commandEntries.set(name, entries)
   }
   return { ...definition, globalEntries, commandEntries }
+}
+
+/** Names of a flag: its own, and the shorter one where there is one. */
+function namesOf({ flag, node }: SettingEntry): string[] {
+  const alias = node.kind === 'setting' ? node.options.alias : undefined
+  return [flag, alias].flatMap((name) => (name === undefined ? [] : [name]))
 }
 
 /** Reading a command line reads no files, so it could not read the file of a secret. */

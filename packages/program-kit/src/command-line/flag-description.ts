@@ -5,6 +5,8 @@ import { isSecret } from '@proj/config/layers'
 export interface FlagDescription {
   /** Name without dashes. */
   readonly flag: string
+  /** A shorter name, or undefined. */
+  readonly alias: string | undefined
   /** One letter, or undefined. */
   readonly short: string | undefined
   /** What to write after it; undefined when it needs no value. */
@@ -27,6 +29,7 @@ export function describeFlags({ flag, variable, node }: SettingEntry): readonly 
     return [
       {
         flag,
+        alias: undefined,
         short: undefined,
         value: '<json>',
         description: node.options.description,
@@ -38,11 +41,12 @@ export function describeFlags({ flag, variable, node }: SettingEntry): readonly 
     ]
   }
   const type: ScalarType<unknown> = node.type.kind === 'list' ? node.type.item : node.type
-  const { description, required, short, hidden = false } = node.options
+  const { description, required, short, alias, hidden = false } = node.options
   const given = node.options.default
   const shown = typeof given === 'string' ? given : given?.join(',')
   const described: FlagDescription = {
     flag,
+    alias,
     short,
     value: type.isBoolean ? undefined : `<${type.name}>${node.type.kind === 'list' ? ',...' : ''}`,
     description,
@@ -60,6 +64,7 @@ export function describeFlags({ flag, variable, node }: SettingEntry): readonly 
   const companion: FlagDescription = {
     ...described,
     flag: `${flag}-file`,
+    alias: alias === undefined ? undefined : `${alias}-file`,
     short: undefined,
     value: '<path>',
     description: `File to read it from: ${description}`,

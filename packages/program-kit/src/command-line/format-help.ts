@@ -1,4 +1,4 @@
-import type { SettingEntry } from '@proj/config'
+import type { SettingEntry, SettingsInfo } from '@proj/config'
 
 import { type Argument, type Command, usesSetting } from './command.ts'
 import type { CommandsInfo } from './define-commands.ts'
@@ -14,6 +14,8 @@ const MAX_COLUMNS = 100
 export interface HelpOptions {
   /** Name of a command, or the first word of several; undefined for the program. */
   readonly topic?: string | undefined
+  /** Whether the flags of all settings are shown, and not only those that have a shorter name. @default false */
+  readonly all?: boolean
   /** Width of the terminal, kept between 40 and 100. @default 80 */
   readonly columns?: number
 }
@@ -21,11 +23,11 @@ export interface HelpOptions {
 /** Writes the help of a program or one of its commands. Ends with a newline. */
 export function formatHelp(commands: CommandsInfo, options: HelpOptions = {}): string {
   const columns = Math.min(Math.max(options.columns ?? 80, MIN_COLUMNS), MAX_COLUMNS)
-  const { topic } = options
+  const { topic, all = false } = options
   const command = topic === undefined ? undefined : commands.commands[topic]
   const lines =
     topic !== undefined && command
-      ? commandHelp(commands, topic, command, columns)
+      ? commandHelp(commands, topic, command, { columns, all })
       : programHelp(commands, topic, columns)
   return `${lines.join('\n')}\n`
 }
@@ -61,9 +63,10 @@ function commandHelp(
   commands: CommandsInfo,
   name: string,
   command: Command,
-  columns: number,
+  { columns, all }: { readonly columns: number; readonly all: boolean },
 ): string[] {
   const { program, settings, globalEntries } = commands
+  const own = commands.commandEntries.get(name) ?? []
   const used = settings.entries.filter((entry) => usesSetting(command, entry))
   const groups = new Map<string, SettingEntry[]>()
   for (const entry of used) {
@@ -86,12 +89,41 @@ function commandHelp(
         ...wrap(argumentText({ type, options }), 8, columns),
       ]),
     ),
-    ...section('Flags', flagLines(commands.commandEntries.get(name) ?? [], columns)),
-    ...[...groups].flatMap(([group, entries]) =>
-      section(groupTitle(group, settings.groups[group]), flagLines(entries, columns)),
-    ),
+    ...section('Flags', flagLines(all ? own : [...own, ...used.filter(isShown)], columns)),
+    ...(all
+      ? [...groups].flatMap(([group, entries]) =>
+          section(groupTitle(group, settings.groups[group]), flagLines(entries, columns)),
+        )
+      : section(
+          'Settings',
+          [...groups].flatMap(([group, entries]) => groupLines(group, entries, settings, columns)),
+        )),
     ...section('Flags of every command', flagLines(globalEntries, columns)),
+    ...(all || used.length === 0
+      ? []
+      : ['', ...wrap(`The flags of all settings: ${program} ${name} --help --all`, 0, columns)]),
   ]
+}
+
+/** Whether the flag of a setting is among those that are shown first. */
+function isShown({ node }: SettingEntry): boolean {
+  return node.kind === 'setting' && node.options.alias !== undefined
+}
+
+/** Says that there are flags: their common start, and what they are for. */
+function groupLines(
+  group: string,
+  entries: readonly SettingEntry[],
+  settings: SettingsInfo,
+  columns: number,
+): string[] {
+  if (group === '') {
+    const names = entries.flatMap(({ flag }) => (flag === undefined ? [] : [`--${flag}`]))
+    return wrap(names.join(', '), 2, columns)
+  }
+  const description = settings.groups[group]
+  const title = `  --${group.replaceAll('_', '-')}.* (${entries.length})`
+  return description === undefined ? [title] : [title, ...wrap(description, 8, columns)]
 }
 
 function groupTitle(group: string, description: string | undefined): string {
@@ -123,8 +155,12 @@ function flagLines(entries: readonly SettingEntry[], columns: number): string[] 
     .flatMap((flag) => [flagTitle(flag), ...wrap(flagText(flag), 8, columns)])
 }
 
-function flagTitle({ flag, short, value }: FlagDescription): string {
-  const names = short === undefined ? `--${flag}` : `-${short}, --${flag}`
+function flagTitle({ flag, alias, short, value }: FlagDescription): string {
+  const names = [
+    ...(short === undefined ? [] : [`-${short}`]),
+    ...(alias === undefined ? [] : [`--${alias}`]),
+    `--${flag}`,
+  ].join(', ')
   return value === undefined ? `  ${names}` : `  ${names} ${value}`
 }
 

@@ -62,7 +62,12 @@ export type ParsedCommandLine<
       readonly problems: readonly Problem[]
     }
   /** Help was asked for; `topic` is the command it is asked about. */
-  | { readonly kind: 'help'; readonly topic: string | undefined }
+  | {
+      readonly kind: 'help'
+      readonly topic: string | undefined
+      /** Whether the flags of all settings are asked for. */
+      readonly all: boolean
+    }
   /** The version was asked for, as JSON or as text. */
   | { readonly kind: 'version'; readonly json: boolean }
   /** The command line is wrong. */
@@ -98,7 +103,8 @@ export function parseCommandLine<
   const wanted = words[0] === 'help' ? words.slice(1) : words
   const name = matchCommand(definition.commands, wanted)
   const asked = uses.some(({ flag }) => flag === 'help') || words[0] === 'help'
-  if (asked) return { kind: 'help', topic: name ?? wanted[0] }
+  const all = uses.some(({ flag }) => flag === 'all')
+  if (asked) return { kind: 'help', topic: name ?? wanted[0], all }
   if (uses.some(({ flag }) => flag === 'version')) {
     return { kind: 'version', json: uses.some(({ flag }) => flag === 'json') }
   }
@@ -106,7 +112,7 @@ export function parseCommandLine<
   const chosen = name ?? (words.length === 0 ? definition.defaultCommand : undefined)
   const command = chosen === undefined ? undefined : definition.commands[chosen]
   if (chosen === undefined || command === undefined) {
-    if (words.length === 0 && problems.length === 0) return { kind: 'help', topic: undefined }
+    if (words.length === 0 && problems.length === 0) return { kind: 'help', topic: undefined, all }
     if (words[0] !== undefined) problems.push(unknownCommand(words, definition.commands))
     return { kind: 'error', topic: undefined, problems }
   }

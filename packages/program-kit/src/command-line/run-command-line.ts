@@ -144,7 +144,7 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
       return EXIT.ok
     case 'help': {
       const columns = stdout.columns ?? DEFAULT_COLUMNS
-      stdout.write(formatHelp(commands, { topic: line.topic, columns }))
+      stdout.write(formatHelp(commands, { topic: line.topic, all: line.all, columns }))
       return EXIT.ok
     }
     case 'error': {

@@ -37,13 +37,15 @@ export interface LoggerOptions {
   readonly stream: LogOutput
   /** Whether colours are wanted. They are shown on a terminal, in text format. */
   readonly colour: boolean
+  /** What to do about an error, in the words of the program's settings. Default: the error's own hint. */
+  readonly hintOf?: (error: Error) => string | undefined
   /** Bounds lines from `info` on. Default: one of its own, with its default. */
   readonly rate?: LogRate
 }
 
 /** Makes the logger of a program; every package of ours takes it as it is. */
 export function createLogger(options: LoggerOptions): pino.Logger {
-  const { level, stream, rate = new LogRate() } = options
+  const { level, stream, hintOf, rate = new LogRate() } = options
   const terminal = stream.isTTY === true
   const text = options.format === 'text' || (options.format === 'auto' && terminal)
   const colour = options.colour && terminal
@@ -57,7 +59,7 @@ export function createLogger(options: LoggerOptions): pino.Logger {
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { err: describeError },
+      serializers: { err: (error: unknown) => describeError(error, hintOf) },
       hooks: {
         logMethod(args: unknown[], method, severity) {
           const message = typeof args[0] === 'string' ? args[0] : args[1]
@@ -74,9 +76,10 @@ export function createLogger(options: LoggerOptions): pino.Logger {
 }
 
 /** Of an error its words and code; stacks only where we are at fault, and those the program prints. */
-function describeError(error: unknown): unknown {
+function describeError(error: unknown, hintOf: LoggerOptions['hintOf']): unknown {
   if (!(error instanceof Error)) return undefined
-  const { code, hint } = error as { code?: unknown; hint?: unknown }
+  const { code, hint: own } = error as { code?: unknown; hint?: unknown }
+  const hint = hintOf?.(error) ?? own
   return {
     message: error.message,
     ...(typeof code === 'string' && { code }),

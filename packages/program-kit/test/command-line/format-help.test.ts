@@ -8,6 +8,18 @@ describe('help', () => {
     expect(formatHelp(commands, { topic })).toMatchSnapshot()
   })
 
+  test('shows the flags of all settings only when asked', () => {
+    const short = formatHelp(commands, { topic: 'http' })
+    expect(short).toContain('  --url, --connect.url <url>\n')
+    expect(short).toContain('  --token-file, --connect.token-file <path>\n')
+    expect(short).toContain('  --connect.* (7)\n        How the server is reached.\n')
+    expect(short).not.toContain('--connect.timeout')
+    expect(short).toMatch(/--help --all\n$/)
+    const all = formatHelp(commands, { topic: 'http', all: true })
+    expect(all).toContain('--connect.timeout')
+    expect(all).not.toContain('--help --all')
+  })
+
   test.each([0, 40, 60, 100, 500])('keeps to %d columns, between 40 and 100', (columns) => {
     const text = formatHelp(commands, { topic: 'http', columns })
     const widest = Math.max(

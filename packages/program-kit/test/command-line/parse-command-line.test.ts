@@ -125,19 +125,31 @@ test('what follows -- is passed on, or is arguments', () => {
 })
 
 test.each([
-  [['--help'], { kind: 'help', topic: undefined }],
-  [['-h'], { kind: 'help', topic: undefined }],
-  [['help'], { kind: 'help', topic: undefined }],
-  [[], { kind: 'help', topic: undefined }],
-  [['help', 'http'], { kind: 'help', topic: 'http' }],
-  [['http', '-h'], { kind: 'help', topic: 'http' }],
-  [['http', 'a', 'b', 'c', '--nonsense', '--help'], { kind: 'help', topic: 'http' }],
-  [['help', 'config', 'show'], { kind: 'help', topic: 'config show' }],
-  [['help', 'config'], { kind: 'help', topic: 'config' }],
+  [['--help'], { kind: 'help', topic: undefined, all: false }],
+  [['-h'], { kind: 'help', topic: undefined, all: false }],
+  [['help'], { kind: 'help', topic: undefined, all: false }],
+  [[], { kind: 'help', topic: undefined, all: false }],
+  [['help', 'http'], { kind: 'help', topic: 'http', all: false }],
+  [['http', '-h'], { kind: 'help', topic: 'http', all: false }],
+  [['http', 'a', 'b', 'c', '--nonsense', '--help'], { kind: 'help', topic: 'http', all: false }],
+  [['help', 'config', 'show'], { kind: 'help', topic: 'config show', all: false }],
+  [['help', 'config'], { kind: 'help', topic: 'config', all: false }],
+  [['http', '--help', '--all'], { kind: 'help', topic: 'http', all: true }],
+  [['help', 'http', '--all'], { kind: 'help', topic: 'http', all: true }],
   [['--version'], { kind: 'version', json: false }],
   [['http', '-V', '--json'], { kind: 'version', json: true }],
 ])('%j asks for help or the version', (argv, line) => {
   expect(parse(argv)).toEqual(line)
+})
+
+test('a setting can have a shorter flag, and a secret the file of it', () => {
+  const { settings } = parseGood(['http', 'web', '80', '--url', 'http://a:1', '--token-file', 't'])
+  expect(settings.values.get('connect.url')?.node).toMatchObject({ text: 'http://a:1' })
+  expect(settings.values.get('connect.token')).toMatchObject({ isPath: true, node: { text: 't' } })
+})
+
+test('--all is a flag of help alone', () => {
+  expect(parse(['http', 'web', '80', '--all'])).toMatchObject({ kind: 'error', topic: 'http' })
 })
 
 test('names from a person reach no prototype', () => {

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
@@ -8,6 +9,7 @@ import { isTunnelError, TunnelError } from '../errors.ts'
 import { limit } from '../limits.ts'
 import { ANSWER_TEXTS } from '../protocol/http-answer.ts'
 import { speaksAdit } from '../protocol/protocol-version.ts'
+import { serverName } from './server-list.ts'
 import { handshakeTo, type ServerAt } from './server-options.ts'
 import { WebSocketPipe } from '../websocket/pipe.ts'
 
@@ -60,7 +62,7 @@ export async function requestPipe(
     })
     return { url: server.url, pipe, protocol }
   } catch (error) {
-    throw isDialError(error) ? rejection(error) : error
+    throw isDialError(error) ? rejection(error, server.url) : error
   }
 }
 
@@ -106,7 +108,7 @@ const PIKO_DENIALS: ReadonlySet<string> = new Set([
   ANSWER_TEXTS.notPermitted,
 ])
 
-function rejection(error: DialError): Error {
+function rejection(error: DialError, url: string): Error {
   // An answer of an HTTP proxy is not the server's: the DialError has its own hint.
   if (error.status === undefined || error.leg !== 'server' || error.retry === 'yes') return error
   const text = errorText(error)
@@ -115,14 +117,29 @@ function rejection(error: DialError): Error {
     status: error.status,
     ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }),
   }
-  const message = `${error.status}: ${text}`
+  const allowed = allowedText(error)
+  const message = `${error.status}: ${text}${allowed === undefined ? '' : `: ${allowed}`}`
   if (isOwnDenial(error)) {
     const isOfEndpoint = text === ANSWER_TEXTS.notPermitted
     return new TunnelError('TUNNEL_UNAUTHORIZED', message, { ...options, isOfEndpoint })
   }
   // A client certificate that the server itself rejected; the dialer read that from its header.
   if (error.retry === 'no') return error
+  const port = otherPort(error.headers ?? {})
+  if (port !== undefined) {
+    const text = `${serverName(url)} is the port for ${port} of a server, not its port for agents`
+    return new TunnelError('TUNNEL_WRONG_PORT', text, options)
+  }
   return new TunnelError('TUNNEL_UPGRADE_REFUSED', message, options)
+}
+
+/**
+ * The users of the port of an Adit server that answered, when it is not one for agents. The port for visitors is
+ * known by an URL without an endpoint: any other answer may be that of a server behind an endpoint.
+ */
+export function otherPort(headers: IncomingHttpHeaders): 'visitors' | 'operators' | undefined {
+  if (headers['adit-port'] === 'admin') return 'operators'
+  return headers['adit-error'] === 'endpoint_missing' ? 'visitors' : undefined
 }
 
 /**
@@ -137,8 +154,25 @@ function isOwnDenial(error: DialError): boolean {
   return isJson && PIKO_DENIALS.has(errorText(error))
 }
 
-/** Piko's error body is `{"error": text}`; anything else is shown as it came, shortened. */
+/** What the credentials allow instead, as an Adit server tells. */
+function allowedText(error: DialError): string | undefined {
+  if (!speaksAdit(error.headers ?? {})) return undefined
+  try {
+    const parsed: unknown = JSON.parse(error.bodyText ?? '')
+    if (typeof parsed !== 'object' || parsed === null || !('allowed' in parsed)) return undefined
+    return typeof parsed.allowed === 'string' ? parsed.allowed.slice(0, 300) : undefined
+  } catch {
+    return undefined // an older server
+  }
+}
+
+/** Piko's error body is `{"error": text}`; other text is shown as it came, shortened, and of a page its program. */
 function errorText(error: DialError): string {
+  const { headers = {} } = error
+  if (headers['content-type']?.startsWith('text/html') === true) {
+    const { server } = headers
+    return server === undefined ? 'a web page' : `a web page of ${server.slice(0, 60)}`
+  }
   const body = error.bodyText ?? ''
   try {
     const parsed: unknown = JSON.parse(body)

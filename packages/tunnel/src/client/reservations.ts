@@ -7,6 +7,8 @@ import { underSignals } from '../abortable.ts'
 import { checkEndpointName } from '../protocol/endpoint.ts'
 import { TunnelError } from '../errors.ts'
 import { RESERVATIONS_ROUTE, routeTo } from '../protocol/routes.ts'
+import { otherPort } from './handshake-request.ts'
+import { serverName } from './server-list.ts'
 import { handshakeTo, type ServerOptions, serverUrls } from './server-options.ts'
 
 /** A name that is reserved for the identity that asked. */
@@ -123,6 +125,11 @@ async function exchange(
       request.end(content)
     })
     const text = await readText(response)
+    const port = otherPort(response.headers)
+    if (port !== undefined) {
+      const error = `${serverName(url)} is the port for ${port} of a server, not its port for agents`
+      throw new TunnelError('TUNNEL_WRONG_PORT', error, { status: response.statusCode ?? 0 })
+    }
     return judge(response.statusCode ?? 0, parsed(text))
   } catch (error) {
     stop?.throwIfAborted()

@@ -57,5 +57,7 @@ export class RetryLog {
 function hintOf(error: unknown): string | undefined {
   if (!isTunnelError(error)) return undefined
   const { cause } = error
+  // Whether it is the path or the port that is wrong, the dialer cannot know.
+  if (error.status === 404) return TUNNEL_ERRORS[error.code].hint
   return (isDialError(cause) ? cause.hint : undefined) ?? TUNNEL_ERRORS[error.code].hint
 }

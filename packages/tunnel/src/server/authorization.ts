@@ -46,6 +46,8 @@ export interface Grant {
   readonly ended?: AbortSignal
   /** Whether the peer may do this with this endpoint. */
   permits(action: EndpointAction, endpoint: string): boolean
+  /** What the credentials allow instead, one clause for the peer. Absent: it is not told. */
+  describe?(action: EndpointAction): string
 }
 
 /** The peer has no right to what it asks for. */

@@ -51,7 +51,12 @@ export function judgeRegistration(
     return { code: 'kind-unknown', message: 'this server knows the kinds http and tcp' }
   }
   if (!grant.permits('listen', endpoint)) {
-    return { code: 'not-permitted', message: 'endpoint not permitted' }
+    const allowed = grant.describe?.('listen')
+    const message = 'endpoint not permitted'
+    return {
+      code: 'not-permitted',
+      message: allowed === undefined ? message : `${message}: ${allowed}`,
+    }
   }
   if (endpoints.size + waiting >= maxEndpoints && !endpoints.has(endpoint)) {
     return { code: 'limit-reached', message: `a session may register ${maxEndpoints} endpoints` }

@@ -305,7 +305,10 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
     const remoteAddress = options.addressOf(request)
     const handshake = checkHandshake('GET', request.headers)
     if (!handshake.ok) return handshake.answer
-    if (!grant.permits('listen', endpoint)) return jsonAnswer(401, ANSWER_TEXTS.notPermitted, echo)
+    if (!grant.permits('listen', endpoint)) {
+      const allowed = grant.describe?.('listen')
+      return jsonAnswer(401, ANSWER_TEXTS.notPermitted, echo, { allowed })
+    }
     const refused = this.#refusal(echo, remoteAddress)
     if (refused !== undefined) return refused
     // On our wire, names are registered by message; the route names only the first endpoint.

@@ -286,6 +286,39 @@ describe('a refused handshake', () => {
     expect(warned).toMatchObject({ fields: { hint: expect.any(String) } })
   })
 
+  test('of the ports for visitors and operators of an Adit server is final', async () => {
+    const visitors = await refused(400, 'adit-error: endpoint_missing\r\n', '{"error":"x"}')
+    expect(visitors.error).toMatchObject({ code: 'TUNNEL_WRONG_PORT', status: 400 })
+    expect(visitors.error?.message).toMatch(
+      /^http:\/\/127\.0\.0\.1:\d+ is the port for visitors of a server, not its port for agents$/,
+    )
+    const operators = await refused(404, 'adit-port: admin\r\n', '404 page not found')
+    expect(operators.error).toMatchObject({ code: 'TUNNEL_WRONG_PORT', status: 404 })
+    expect(operators.error?.message).toContain('port for operators')
+  })
+
+  test('by a web page says the program, and not the page', async () => {
+    const head = 'content-type: text/html\r\nserver: nginx/1.22\r\n'
+    const server = await startPikoServer({
+      refuse: (_, index) => (index < 1 ? closingAnswer(404, head, '<html>') : undefined),
+    })
+    const agent = agentOf(server)
+    const errors: Error[] = []
+    agent.on('retry', ({ error }) => errors.push(error as Error))
+    await agent.listen('web').ready()
+    expect(errors[0]?.message).toBe('404: a web page of nginx/1.22')
+  })
+
+  test('of one endpoint says what the token is for', async () => {
+    const body = '{"error":"endpoint not permitted","allowed":"the token is for pc*"}'
+    const listener = await refused(401, 'adit-protocol: 1\r\n', body)
+    expect(listener.error).toMatchObject({
+      code: 'TUNNEL_UNAUTHORIZED',
+      message: '401: endpoint not permitted: the token is for pc*',
+      isOfEndpoint: true,
+    })
+  })
+
   test('with 401 of a server of ours is final, whatever its text', async () => {
     const listener = await refused(401, 'adit-protocol: 1\r\n', '{"error":"not today"}')
     expect(listener.error).toMatchObject({ code: 'TUNNEL_UNAUTHORIZED', message: '401: not today' })
