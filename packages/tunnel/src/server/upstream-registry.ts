@@ -281,6 +281,7 @@ export class UpstreamRegistry<
       this.#entries.delete(endpoint)
       if (entry.rules !== undefined) this.#guarded -= 1
       if (isLost) this.waits.lost(endpoint)
+      else if (this.#remote !== undefined) this.waits.left(endpoint)
       this.emit('endpoint', endpoint, false, upstream)
     } else tellOthers(entry, upstream.peer)
   }

@@ -29,6 +29,12 @@ export interface VisitorWaitLimits {
 /** How long an endpoint is expected to come back after its last session was lost, ms. */
 export const ABSENT_MS = 30_000
 
+/**
+ * How long an endpoint of a cluster is expected on another node after its agent has left this one, ms: it may have
+ * moved, and what the other node serves is read within a second.
+ */
+export const MOVED_MS = 1_500
+
 /** Endpoints that are remembered after their last session was lost; the oldest is forgotten first. */
 const MAX_ABSENT = 10_000
 
@@ -65,6 +71,8 @@ export class VisitorWaits {
   readonly #servedSinceStart = new Set<string>()
   /** When the last session of an endpoint was lost, oldest first. */
   readonly #lostAt = new Map<string, number>()
+  /** Until when an endpoint whose agent has left may appear on another node, oldest first. */
+  readonly #movedUntil = new Map<string, number>()
   readonly #arrivals = new Map<string, Set<() => void>>()
   /** Sessions that have no room and visitors that wait for some. */
   readonly #queues = new Map<Room, RoomQueue>()
@@ -115,6 +123,7 @@ export class VisitorWaits {
     const key = endpointKey(endpoint)
     const lostAtMs = this.#lostAt.get(key)
     if (lostAtMs !== undefined) return nowMs - lostAtMs < ABSENT_MS
+    if (nowMs < (this.#movedUntil.get(key) ?? 0)) return true
     if (nowMs >= this.#startedUntilMs || this.#servedSinceStart.has(key)) return false
     return this.#isExpected(endpoint)
   }
@@ -142,10 +151,25 @@ export class VisitorWaits {
     this.#expectingUntilMs = nowMs + ABSENT_MS
   }
 
+  /** The last agent of an endpoint has left this node of a cluster, and may have moved to another one. */
+  left(endpoint: Endpoint): void {
+    if (this.absentWaitMs === 0) return
+    const nowMs = performance.now()
+    for (const [oldest, untilMs] of this.#movedUntil) {
+      if (nowMs < untilMs && this.#movedUntil.size < MAX_ABSENT) break
+      this.#movedUntil.delete(oldest)
+    }
+    const key = endpointKey(endpoint)
+    this.#movedUntil.delete(key)
+    this.#movedUntil.set(key, nowMs + MOVED_MS)
+    this.#expectingUntilMs = Math.max(this.#expectingUntilMs, nowMs + MOVED_MS)
+  }
+
   /** An endpoint has its first session. */
   settled(endpoint: Endpoint): void {
     const key = endpointKey(endpoint)
     this.#lostAt.delete(key)
+    this.#movedUntil.delete(key)
     this.#noteServed(key)
     const arrivals = this.#arrivals.get(key)
     this.#arrivals.delete(key)
@@ -174,7 +198,7 @@ export class VisitorWaits {
     this.#arrivals.set(key, arrivals)
     let arrive = (): void => {}
     const arrived = new Promise<void>((resolve) => arrivals.add((arrive = resolve)))
-    return this.#wait(arrived, this.absentWaitMs, signal).finally(() => {
+    return this.#wait(arrived, this.#waitMsOf(key, isHeld), signal).finally(() => {
       if (!isExpected) this.#unexpected -= 1
       arrivals.delete(arrive)
       if (arrivals.size === 0 && this.#arrivals.get(key) === arrivals) this.#arrivals.delete(key)
@@ -220,6 +244,13 @@ export class VisitorWaits {
       if (!mayTry) this.rejected += 1
       return mayTry
     })
+  }
+
+  /** One that may have moved is waited for no longer than it takes to learn that it did not. */
+  #waitMsOf(key: string, isHeld: boolean): number {
+    const movedUntilMs = this.#movedUntil.get(key)
+    if (movedUntilMs === undefined || isHeld || this.#lostAt.has(key)) return this.absentWaitMs
+    return Math.max(0, Math.min(this.absentWaitMs, movedUntilMs - performance.now()))
   }
 
   get #placesOfOne(): number {

@@ -1,5 +1,5 @@
 // The registry of a node: what other nodes serve comes second, and what all of them demand holds.
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 
 import {
   areEqualRules,
@@ -9,7 +9,7 @@ import {
 import { coversDigests, digestsOf } from '../../src/server/rule-digests.ts'
 import { UpstreamRegistry } from '../../src/server/upstream-registry.ts'
 import type { Upstream } from '../../src/server/upstream.ts'
-import { VisitorWaits } from '../../src/server/visitor-waits.ts'
+import { MOVED_MS, VisitorWaits } from '../../src/server/visitor-waits.ts'
 import type { VisitorRules } from '../../src/protocol/visitor-rules.ts'
 import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import { at } from '../peers.ts'
@@ -255,4 +255,25 @@ test('the strictest of what is asked for holds, wherever it is asked for', () =>
     'always',
     'lenient',
   ])
+})
+
+test('an endpoint whose agent has left is expected for a moment on another node, where there are any', () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  try {
+    const alone = new UpstreamRegistry()
+    const node = new UpstreamRegistry()
+    node.setRemote(new Nodes())
+    for (const registry of [alone, node]) {
+      const agent = new FakeUpstream('a')
+      registry.add(at('web'), agent)
+      registry.remove(at('web'), agent)
+    }
+    expect([alone, node].map(({ waits }) => waits.expects(at('web')))).toEqual([false, true])
+    node.remoteChanged(at('other'))
+    expect(node.waits.expects(at('web'))).toBe(true)
+    vi.advanceTimersByTime(MOVED_MS)
+    expect(node.waits.expects(at('web'))).toBe(false)
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -10,7 +10,7 @@ import { dial } from '../../src/client/sdk.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { RESET_REASONS } from '../../src/protocol/reset-reason.ts'
 import { openConnection, TcpConnection, type TcpVisitor } from '../../src/server/open-connection.ts'
-import { ABSENT_MS, VisitorWaits } from '../../src/server/visitor-waits.ts'
+import { ABSENT_MS, MOVED_MS, VisitorWaits } from '../../src/server/visitor-waits.ts'
 import { at, connectPeer, openTo, readAll, startServer, type TestServer } from '../peers.ts'
 
 const VISITOR = { remoteAddress: undefined, remotePort: undefined }
@@ -188,6 +188,28 @@ describe('what is remembered', () => {
       expect([waits.isExpecting, ...expected()]).toEqual([true, false, false, true])
       vi.advanceTimersByTime(ABSENT_MS)
       expect([waits.isExpecting, ...expected()]).toEqual([false, false, false, false])
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('lasts for MOVED_MS where an agent has left a node of a cluster, and so does the wait', async () => {
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] })
+    try {
+      const waits = new VisitorWaits()
+      vi.advanceTimersByTime(ABSENT_MS) // nothing is expected because of the start
+      waits.left(at('pg'))
+      expect([waits.isExpecting, waits.expects(at('pg')), waits.absent]).toEqual([true, true, []])
+      const ended: string[] = []
+      void waits.whenServed(at('pg'))?.then(() => ended.push('moved'))
+      await vi.advanceTimersByTimeAsync(MOVED_MS - 1)
+      expect([waits.expects(at('pg')), ended]).toEqual([true, []])
+      await vi.advanceTimersByTimeAsync(1)
+      expect([waits.isExpecting, waits.expects(at('pg')), ended]).toEqual([false, false, ['moved']])
+      expect(waits.whenServed(at('pg'))).toBeUndefined()
+      waits.left(at('pg'))
+      waits.settled(at('pg'))
+      expect(waits.expects(at('pg'))).toBe(false)
     } finally {
       vi.useRealTimers()
     }
