@@ -179,7 +179,8 @@ describe('a stream is used again', () => {
     await listener.close()
     await ask()
     await ask()
-    expect(used.size).toBe(5)
+    // The first stream waits still; a node gives back those to another node when the strictness changes.
+    expect(used.size).toBe(path.nodes === undefined ? 5 : 6)
   })
 
   it('behind a proxy after a request without a body alone', async () => {
