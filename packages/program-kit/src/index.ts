@@ -25,6 +25,9 @@ export {
   Successor,
   type SuccessorOptions,
 } from './process/hand-over.ts'
+export type { HandleChannel, OpenSocket } from './process/worker-messages.ts'
+export { WorkerParent } from './process/worker-parent.ts'
+export { WorkerPool, type WorkerPoolOptions, type WorkerStatus } from './process/worker-pool.ts'
 export { certificatesIn, readCertificates, readPem, readPemFile } from './process/read-pem.ts'
 export { readRegularFile } from './process/read-regular-file.ts'
 export {
