@@ -6,9 +6,9 @@ export interface ClusterNode {
   readonly id: string
   /** Id of this run of the node: random for each start. */
   readonly boot: string
-  /** `host:port` of its cluster port, as the other nodes reach it. */
+  /** `host:port` of its cluster port, as the other nodes reach it; `unix:PATH` for those of the same program. */
   readonly address: string
-  /** SHA-256 of its certificate, hex in lower case. */
+  /** SHA-256 of its certificate, hex in lower case; any text of this boot alone where it has a unix socket. */
   readonly fingerprint: string
   /** Version of its program. */
   readonly version: string

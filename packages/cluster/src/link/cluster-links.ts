@@ -28,6 +28,11 @@ export interface ClusterLinksOptions<Rules extends VisitorRules> {
   readonly self: { readonly id: string; readonly boot: string; readonly version: string }
   /** Certificate that its row has the fingerprint of, and the CA where there is one. */
   readonly tls: LinkTls
+  /**
+   * Whether nodes with a unix socket as their address are reached there, without TLS: they are processes of this
+   * program, and who may open the socket is a matter of its folder. Default: false, and such nodes are not reached.
+   */
+  readonly isLocal?: boolean
   /** What the other nodes serve. */
   readonly table: ClusterTable
   /** Where visitors look for agents; it gets the other nodes as its second tier. */
@@ -90,11 +95,12 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
   #isClosed = false
 
   constructor(options: ClusterLinksOptions<Rules>) {
-    const { self, tls, table, registry, windowBudget, readPage, unknownWaitMs, logger } = options
+    const { self, tls, isLocal = false, table, registry, windowBudget, logger } = options
+    const { readPage, unknownWaitMs } = options
     this.#options = options
     const { id: node, boot, version } = self
     const greeting = { protocol: LINK_PROTOCOL, node, boot, version }
-    this.#parts = { greeting, tls, windowBudget, readPage, logger }
+    this.#parts = { greeting, tls, isLocal, windowBudget, readPage, logger }
     this.#hops = new HopAcceptor(registry, logger)
     this.#acceptor = new LinkAcceptor(this.#parts, table, this.#hops, unknownWaitMs)
     this.#closed = [options.closedRules]
@@ -110,6 +116,11 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
   /** Takes a connection to the cluster port over. */
   accept(socket: Socket): void {
     this.#acceptor.accept(socket)
+  }
+
+  /** Takes a connection to the unix socket of this node over: its peer is what it says it is. */
+  acceptLocal(socket: Socket): void {
+    this.#acceptor.acceptLocal(socket)
   }
 
   /** Links of this node to others, of all nodes in the table. */

@@ -52,6 +52,8 @@ export class LinkAcceptor {
   readonly #links = new Set<Accepted>()
   /** Connections whose node is not in the table yet; of those in `#unproved`. */
   readonly #unknown = new Map<TLSSocket, NodeJS.Timeout>()
+  /** Connections to the unix socket whose node is not in the table yet, and what looks for it again. */
+  readonly #local = new Map<Socket, () => void>()
   #loggedAtMs = -Infinity
   #unlogged = 0
   #isClosed = false
@@ -80,6 +82,7 @@ export class LinkAcceptor {
       for (const socket of this.#unknown.keys()) {
         if (peerFingerprint(socket) === node.fingerprint) this.#secured(socket)
       }
+      for (const look of this.#local.values()) look()
     })
   }
 
@@ -122,6 +125,18 @@ export class LinkAcceptor {
     this.#tls.emit('connection', socket)
   }
 
+  /** Takes a connection to the unix socket over. Its greeting names its node. */
+  acceptLocal(socket: Socket): void {
+    socket.on('error', () => {}) // its session ends
+    if (this.#isClosed || this.#local.size >= MAX_UNPROVED) {
+      this.#refuse('too many connections before their greeting', socket)
+      return
+    }
+    this.#local.set(socket, () => {})
+    socket.once('close', () => this.#local.delete(socket))
+    this.#open(socket, undefined)
+  }
+
   /**
    * Takes no more streams, lets the open ones finish, then closes the links.
    *
@@ -130,6 +145,7 @@ export class LinkAcceptor {
   async close(signal: AbortSignal): Promise<void> {
     this.#isClosed = true
     for (const socket of this.#unproved.values()) socket.destroy()
+    for (const socket of this.#local.keys()) socket.destroy()
     const ended = [...this.#links].map(async ({ session }) => {
       await session.close({ signal }).catch(() => {}) // the time is over
       session.destroy()
@@ -163,7 +179,11 @@ export class LinkAcceptor {
       return
     }
     this.#unproved.delete(peerOf(socket))
-    const link = { node, fingerprint: node.fingerprint, session: this.#open(node, socket) }
+    this.#add(node, this.#open(socket, node))
+  }
+
+  #add(node: ClusterNode, session: Session): void {
+    const link = { node, fingerprint: node.fingerprint, session }
     this.#links.add(link)
     void link.session.closed.then(() => {
       this.#links.delete(link)
@@ -192,22 +212,26 @@ export class LinkAcceptor {
     socket.once('close', end)
   }
 
-  #open(node: ClusterNode, socket: TLSSocket): Session {
+  /**
+   * @param proved - the node whose certificate was shown; undefined: it is the one that the greeting names.
+   */
+  #open(socket: Socket, proved: ClusterNode | undefined): Session {
     const { windowBudget, greeting, readPage, logger } = this.#parts
-    const boot = node.boot
+    const boot = proved?.boot
     const pages = new PagesOfLink(readPage)
+    let node = proved
     let isGreeted = false
     let hasControl = false
     const onRecord = (channel: Channel, record: StreamRecord): ChannelSink | undefined => {
       if (record.kind === 'control' && !hasControl) {
         hasControl = true
-        const reader = new GreetingReader(channel, check, fail)
+        const reader = new GreetingReader(channel, (greeted) => check(greeted, channel), fail)
         channel.attach(reader)
-        channel.write(formatGreeting(greeting))
+        if (proved !== undefined) channel.write(formatGreeting(greeting))
         return reader
       }
       if (record.kind === 'control' && isGreeted) return pages.answer(channel, record.endpoint)
-      const isOf = record.hop?.node === node.id
+      const isOf = record.hop?.node === node?.id
       if (isGreeted && isOf) return this.#hops.accept(channel, record)
       fail(isOf ? 'a stream came before its greeting' : 'a stream names another node')
       return undefined
@@ -223,19 +247,33 @@ export class LinkAcceptor {
     const late = setTimeout(() => fail('it did not greet in time'), HANDSHAKE_MS).unref()
     const fail = (why: string): void => {
       clearTimeout(late)
-      if (!isOver) logger.warn({ node: node.id, why }, 'link of a node is ended')
+      if (!isOver) logger.warn({ node: node?.id, why }, 'link of a node is ended')
       session.destroy()
     }
-    const check = (greeted: Greeting): void => {
-      clearTimeout(late)
-      if (greeted.node !== node.id || greeted.boot !== boot) {
+    const check = (greeted: Greeting, channel: Channel): void => {
+      if (proved !== undefined && (greeted.node !== proved.id || greeted.boot !== boot)) {
         fail('it is another node than its row says')
-        return
+      } else if (proved !== undefined) admit(greeted)
+      else {
+        // A node that has just joined connects before the others have read its row.
+        const look = (): void => {
+          const row = this.#table.node(greeted.node)
+          if (row?.boot !== greeted.boot || isOver) return
+          this.#local.delete(socket)
+          node = row
+          this.#add(row, session)
+          admit(greeted)
+          channel.write(formatGreeting(greeting)) // streams may follow
+        }
+        this.#local.set(socket, look)
+        look()
       }
+    }
+    const admit = ({ version }: Greeting): void => {
+      clearTimeout(late)
       isGreeted = true
       const { remoteAddress } = socket
-      const { version } = greeted
-      logger.info({ node: node.id, version, remoteAddress }, 'link of a node accepted')
+      logger.info({ node: node?.id, version, remoteAddress }, 'link of a node accepted')
     }
     void session.closed.then(() => {
       isOver = true

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 
@@ -30,6 +31,8 @@ export interface LinkParts {
   /** What this node says of itself. */
   readonly greeting: Greeting
   readonly tls: LinkTls
+  /** Whether links without TLS to unix sockets are made, see ClusterLinksOptions. */
+  readonly isLocal: boolean
   /** Memory that windows of all sessions may grow by together. */
   readonly windowBudget: WindowBudget | undefined
   /** Reads pages for other nodes; undefined: they get none. */
@@ -37,6 +40,8 @@ export interface LinkParts {
   readonly logger: Logger
 }
 
+/** How an address begins that is a unix socket. */
+const UNIX = 'unix:'
 /** Time for TCP, TLS and the greeting together, ms. */
 const CONNECT_MS = 5_000
 /** A node is pinged this often, ms, so that one that is silent is known before a visitor meets it. */
@@ -246,8 +251,9 @@ export class NodeLink {
     this.#up(session)
   }
 
-  /** TCP, then TLS; the certificate has to be that of the node's row. */
-  async #dial(signal: AbortSignal): Promise<TLSSocket> {
+  /** TCP, then TLS; the certificate has to be that of the node's row. A unix socket is protected by its folder. */
+  async #dial(signal: AbortSignal): Promise<Socket> {
+    if (this.#address.startsWith(UNIX)) return await this.#dialUnix(signal)
     const { host, port } = hostAndPort(this.#address)
     const tcp = connectTcp({ host, port, noDelay: true, keepAlive: true })
     const socket = connectTls({ ...tlsOptionsOf(this.#parts.tls), socket: tcp })
@@ -261,6 +267,18 @@ export class NodeLink {
     }
     socket.destroy()
     throw new Error('its certificate is not the one of its row')
+  }
+
+  async #dialUnix(signal: AbortSignal): Promise<Socket> {
+    if (!this.#parts.isLocal) throw new Error('its address is a unix socket')
+    const socket = connectTcp({ path: this.#address.slice(UNIX.length) })
+    try {
+      await once(socket, 'connect', { signal })
+      return socket
+    } catch (error) {
+      socket.destroy()
+      throw error
+    }
   }
 
   /** Opens the control stream, and waits for the node's greeting. */

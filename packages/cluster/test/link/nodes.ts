@@ -1,6 +1,8 @@
 // Nodes of one cluster in one process: real sockets and TLS between them, and a table that the test writes.
+import { once } from 'node:events'
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http'
 import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 
 import { RecordingLogger } from '@proj/testkit/recording-logger'
@@ -54,7 +56,7 @@ export class TestNode {
     tls: LinkTls,
     server: Server,
     port: Listening,
-    { waitMs: absentWaitMs = 50, unknownWaitMs }: NodeOptions,
+    { waitMs: absentWaitMs = 50, unknownWaitMs, isLocal = false }: NodeOptions,
   ) {
     this.registry = new UpstreamRegistry(new VisitorWaits({ absentWaitMs }))
     this.row = row
@@ -64,6 +66,7 @@ export class TestNode {
     this.links = new ClusterLinks({
       self: row,
       tls,
+      isLocal,
       table,
       registry,
       readVisitorRules,
@@ -107,6 +110,8 @@ interface NodeOptions {
   readonly waitMs?: number
   /** As in ClusterLinksOptions. */
   readonly unknownWaitMs?: number
+  /** As in ClusterLinksOptions. */
+  readonly isLocal?: boolean
 }
 
 /** Starts a node that the test's end stops. */
@@ -127,6 +132,29 @@ export async function startNode(id: string, options: NodeOptions = {}): Promise<
   onTestFinished(async () => {
     await node.links.close(AbortSignal.abort())
     await port.close()
+  })
+  return node
+}
+
+/**
+ * Starts a node with a unix socket, that the test's end stops.
+ *
+ * @param isLocal - whether it connects to those of others.
+ */
+export async function startLocalNode(
+  id: string,
+  folder: string,
+  isLocal = true,
+): Promise<TestNode> {
+  const { row: tcp, port, certificate } = await startNode(id)
+  const path = join(folder, `${id}.sock`)
+  const row = { ...tcp, address: `unix:${path}`, fingerprint: `${id}-boot` }
+  const node = new TestNode(row, { certificate }, createServer(), port, { isLocal })
+  const server = createServer((socket) => node.links.acceptLocal(socket)).listen(path)
+  await once(server, 'listening')
+  onTestFinished(async () => {
+    await node.links.close(AbortSignal.abort())
+    server.close()
   })
   return node
 }
