@@ -185,11 +185,20 @@ export class Claim {
    * @internal
    */
   descriptors(): ClaimedSocket[] {
+    return this.openSockets().map(({ socket }) => socket)
+  }
+
+  /**
+   * Its sockets, each with the server that listens on it.
+   *
+   * @internal
+   */
+  openSockets(): { readonly socket: ClaimedSocket; readonly server: Server }[] {
     if (this.#state === 'closed') return []
     return this.#sockets.flatMap(({ server, endpoint, isShared = false }) => {
       const fd = handleFd(server)
       const { host, port } = endpoint
-      return fd === undefined || fd < 0 ? [] : [{ fd, host, port, isShared }]
+      return fd === undefined || fd < 0 ? [] : [{ socket: { fd, host, port, isShared }, server }]
     })
   }
 

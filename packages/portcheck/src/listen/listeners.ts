@@ -1,6 +1,6 @@
 // Several addresses that listen together, with one callback. The peer of every connection is normalised and
 // checked here once, for all sockets.
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import { AddressList, type AddressListOptions } from '@proj/config/address'
@@ -135,6 +135,20 @@ export class Listeners {
   descriptors(name: string): InheritedSocket[] {
     return this.bound.flatMap(({ want }, index) =>
       (this.#claims[index]?.descriptors() ?? []).map((socket) => ({ ...socket, name, want })),
+    )
+  }
+
+  /**
+   * Returns the listening sockets with the servers that accept from them here, for worker processes that are to
+   * accept in their place while this process keeps the ports. Empty on Windows.
+   *
+   * @param name - name of the listener.
+   */
+  openSockets(name: string): { readonly socket: InheritedSocket; readonly server: Server }[] {
+    return this.bound.flatMap(({ want }, index) =>
+      (this.#claims[index]?.openSockets() ?? []).map(({ socket, server }) => {
+        return { socket: { ...socket, name, want, isShared: true }, server }
+      }),
     )
   }
 

@@ -109,6 +109,19 @@ describe('InheritedSockets', () => {
     expect(web.descriptors('web')).toEqual([socket])
   })
 
+  it('lists the sockets of a listener with their servers, for workers that accept in its place', async () => {
+    const web = await listen('127.0.0.1:0', { onConnection: sayHello })
+    onTestFinished(() => web.destroy())
+    const [one, ...others] = web.openSockets('web')
+    const [own] = web.descriptors('web')
+    expect(own).toMatchObject({ want: '127.0.0.1:0', isShared: false })
+    expect(one?.socket).toEqual({ ...own, isShared: true })
+    expect(one?.server.address()).toMatchObject({ port: web.bound[0]?.port })
+    expect(others).toEqual([])
+    web.destroy()
+    expect(web.openSockets('web')).toEqual([])
+  })
+
   it('refuses connections to shared sockets without a listener, and closes the others', async () => {
     const kept = { ...boundSocket('127.0.0.1'), isShared: true }
     const left = boundSocket('127.0.0.1')
