@@ -563,7 +563,7 @@ function construct(options: ServerOptions): ServerParts {
     if (edge.limiter.isEmpty) return undefined
     const lease = edge.limiter.take(endpoint, client)
     if (lease === undefined) return undefined
-    return lease instanceof LimitLease ? () => lease.release() : 'limitReached'
+    return lease instanceof LimitLease ? lease : 'limitReached'
   }
   const publicPorts = new PublicPorts(options.publicPorts ?? {}, {
     registry,

@@ -193,6 +193,8 @@ test('of several rules the strictest holds for each limit', () => {
   const rules = [
     { rate: perSecond, maxBodyBytes: 10 },
     { rate: perMinute, ratePerVisitor: perSecond, maxBodyBytes: 20, concurrent: 5 },
+    { upload: perSecond, download: perMinute },
+    { upload: perMinute },
   ]
   expect(strictest(rules)).toEqual({
     rate: perMinute,
@@ -200,6 +202,8 @@ test('of several rules the strictest holds for each limit', () => {
     concurrent: 5,
     maxBodyBytes: 10,
     maxTimeMs: undefined,
+    upload: perMinute,
+    download: perMinute,
   })
   expect(strictest([])).toBeUndefined()
 })
@@ -215,6 +219,28 @@ test('limits are replaced while requests run, which stay counted', () => {
   for (const one of leases) if (one instanceof LimitLease) one.release()
   expect(limiter.take(web, '1.1.1.1')).toBeInstanceOf(LimitLease)
   expect(limiter.take({ tenant: '', name: 'other' }, '1.1.1.1')).toBeUndefined()
+})
+
+test('a bandwidth is shared by all of an endpoint, and changed for those that have it', () => {
+  const limiter = new EndpointLimiter()
+  const download = { amount: 64 * 1024, periodMs: 1000 }
+  limiter.configure([{ name: 'w*', limits: { download } }])
+  const take = (name: string): LimitLease => {
+    const lease = limiter.take({ tenant: '', name }, '1.1.1.1')
+    if (!(lease instanceof LimitLease)) throw new Error('no lease')
+    return lease
+  }
+  const [one, other] = [take('web'), take('web')]
+  expect(one.download).toBeDefined()
+  expect(one.upload).toBeUndefined()
+  expect(other.download).toBe(one.download)
+  expect(take('wiki').download).not.toBe(one.download)
+  const { download: shared } = one
+  shared?.take(1 << 20)
+  expect(shared?.isFree).toBe(false)
+  limiter.configure([{ name: 'w*', limits: { concurrent: 9 } }])
+  // Those that have it are not held back any more, and others have none.
+  expect([shared?.isFree, take('web').download]).toEqual([true, undefined])
 })
 
 test('names that visitors make up do not make a limit forget what it counted', () => {

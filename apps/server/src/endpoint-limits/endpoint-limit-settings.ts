@@ -1,13 +1,16 @@
 import {
   duration,
+  formatSize,
   integer,
   rate,
   type Rate,
+  ratePerSecond,
   type Resolved,
   type RuleProblem,
   setting,
   size,
 } from '@proj/config'
+import { MIN_BANDWIDTH } from '@proj/tunnel/io'
 
 import type { EndpointLimitRule } from './endpoint-limiter.ts'
 
@@ -27,6 +30,12 @@ export const ENDPOINT_LIMIT_SETTINGS = {
     description:
       'Longest time from the head of a request to the end of its answer; then 504 or a reset.',
   }),
+  upload: setting(rate('bytes'), {
+    description: 'Most bytes per time from all visitors together; more of them wait.',
+  }),
+  download: setting(rate('bytes'), {
+    description: 'The same of bytes to all visitors.',
+  }),
 }
 
 /** The rules that set a limit, of those in the settings. */
@@ -41,11 +50,16 @@ export function limitRules(
   )
 }
 
-/** A rule for `defineSettings`: a rate of 0 admits no visitor. */
+/** A rule for `defineSettings`: a rate of 0 admits no visitor, and a low bandwidth stops all of them. */
 export function* limitProblems(
   key: string,
-  limits: Readonly<Record<'rate' | 'ratePerVisitor', Rate | undefined>>,
+  limits: Readonly<Record<'rate' | 'ratePerVisitor' | 'upload' | 'download', Rate | undefined>>,
 ): Generator<RuleProblem> {
+  for (const name of ['upload', 'download'] as const) {
+    const value = limits[name]
+    if (value === undefined || ratePerSecond(value) >= MIN_BANDWIDTH) continue
+    yield { key: `${key}.${name}`, message: `the least is ${formatSize(MIN_BANDWIDTH)}/s` }
+  }
   const rates = [
     ['rate', limits.rate],
     ['rate_per_visitor', limits.ratePerVisitor],

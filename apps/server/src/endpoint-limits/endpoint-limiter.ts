@@ -1,5 +1,6 @@
 import { matchesPattern, SourceLimiter } from '@proj/auth'
-import type { Rate } from '@proj/config'
+import { type Rate, ratePerSecond } from '@proj/config'
+import { Bandwidth, type Bandwidths } from '@proj/tunnel/io'
 import { type Endpoint, endpointKey } from '@proj/tunnel/server'
 
 import type { Deadlines, Expiring } from '../proxy/deadlines.ts'
@@ -17,6 +18,10 @@ export interface EndpointLimits {
   readonly maxBodyBytes?: number | undefined
   /** From the head of a request to the end of its answer, ms. */
   readonly maxTimeMs?: number | undefined
+  /** Bytes from all visitors together. */
+  readonly upload?: Rate | undefined
+  /** Bytes to all visitors together. */
+  readonly download?: Rate | undefined
 }
 
 /** Limits of the endpoints that a pattern names. */
@@ -45,6 +50,8 @@ const ALL = ''
 class EndpointCounts {
   limits: EndpointLimits = {}
   running = 0
+  upload: Bandwidth | undefined
+  download: Bandwidth | undefined
   #all: SourceLimiter | undefined
   #visitors: SourceLimiter | undefined
 
@@ -57,6 +64,8 @@ class EndpointCounts {
     this.limits = limits
     this.#all = limiterOf(limits.rate)
     this.#visitors = limiterOf(limits.ratePerVisitor)
+    this.upload = bandwidthOf(limits.upload, this.upload)
+    this.download = bandwidthOf(limits.download, this.download)
   }
 
   /** Takes one, or says what is exceeded. Nothing is taken then. */
@@ -77,7 +86,7 @@ class EndpointCounts {
 }
 
 /** One request or connection that is counted until it is released. */
-export class LimitLease implements Expiring {
+export class LimitLease implements Expiring, Bandwidths {
   deadline = Infinity
   readonly #counts: EndpointCounts
   #deadlines: Deadlines | undefined
@@ -85,6 +94,16 @@ export class LimitLease implements Expiring {
 
   constructor(counts: EndpointCounts) {
     this.#counts = counts
+  }
+
+  /** @inheritdoc */
+  get upload(): Bandwidth | undefined {
+    return this.#counts.upload
+  }
+
+  /** @inheritdoc */
+  get download(): Bandwidth | undefined {
+    return this.#counts.download
   }
 
   /** Most bytes of its body. */
@@ -220,6 +239,8 @@ export function strictest(all: readonly EndpointLimits[]): EndpointLimits | unde
     concurrent: least(all.map((one) => one.concurrent)),
     maxBodyBytes: least(all.map((one) => one.maxBodyBytes)),
     maxTimeMs: least(all.map((one) => one.maxTimeMs)),
+    upload: slowest(all.map((one) => one.upload)),
+    download: slowest(all.map((one) => one.download)),
   }
 }
 
@@ -236,4 +257,12 @@ function limiterOf(rate: Rate | undefined): SourceLimiter | undefined {
     burst: rate.amount,
     perMinute: (rate.amount * 60_000) / rate.periodMs,
   })
+}
+
+/** One for the rate; those that share the one before have the new rate too. */
+function bandwidthOf(rate: Rate | undefined, before: Bandwidth | undefined): Bandwidth | undefined {
+  const bytesPerSecond = rate === undefined ? Infinity : ratePerSecond(rate)
+  if (before !== undefined) before.bytesPerSecond = bytesPerSecond
+  if (bytesPerSecond === Infinity) return undefined
+  return before ?? new Bandwidth(bytesPerSecond)
 }

@@ -12,6 +12,7 @@ import {
 import type { Channel, ChannelSink, ChunkAnswer, MuxError, Session } from '@proj/mux'
 import {
   neverReachedService,
+  PacedSink,
   RESET_REASONS,
   type ResetReason,
   resetReasonName,
@@ -105,6 +106,9 @@ export class Exchange implements ChannelSink {
   readonly #writer: ResponseWriter
   readonly #record: AccessRecord | undefined
   readonly #maxBodyBytes: number
+  /** What streams deliver to: the exchange, or what holds bytes of the answer back for a bandwidth. */
+  readonly #sink: ChannelSink
+  #paced: PacedSink | undefined
   #bodyBytes = 0
   #stream: UpstreamStream | undefined
   /** Ends the wait for a stream, while there is one. */
@@ -158,6 +162,9 @@ export class Exchange implements ChannelSink {
     this.#record = record
     this.#maxBodyBytes = lease?.maxBodyBytes ?? Infinity
     lease?.watch(proxy.deadlines, () => this.#endLate())
+    const bandwidth = lease?.download
+    if (bandwidth !== undefined) this.#paced = new PacedSink(this, bandwidth)
+    this.#sink = this.#paced ?? this
     this.#visitor = visitor
     this.#owner = owner
     this.#route = route
@@ -178,6 +185,11 @@ export class Exchange implements ChannelSink {
   /** Whether the visitor has sent the whole request. */
   get isRequestComplete(): boolean {
     return this.#requestBody.done
+  }
+
+  /** Whether bytes wait here for a bandwidth. */
+  get isHeldBack(): boolean {
+    return this.#paced?.isHolding === true || this.#visitor.isHeldBack
   }
 
   /** Whether the next bytes of the exchange have to come from the visitor, which has announced them. */
@@ -274,6 +286,10 @@ export class Exchange implements ChannelSink {
 
   /** No byte came within the time that was set. */
   expire(): void {
+    if (this.isHeldBack) {
+      this.#visitor.expectWithin(this.#proxy.options.idleTimeoutMs)
+      return
+    }
     if (this.#response !== undefined) {
       // While the answer waits for the visitor, the least rate is what limits it.
       if (this.#visitor.hasUnsent) this.#visitor.expectWithin(this.#proxy.options.idleTimeoutMs)
@@ -429,7 +445,7 @@ export class Exchange implements ChannelSink {
   #open(): void {
     this.#readWishes()
     // Idle streams may be left from before an agent asked for `never`.
-    const stream = this.#attempts.first(this, this.#streamOwner, this.#reuse === 'never')
+    const stream = this.#attempts.first(this.#sink, this.#streamOwner, this.#reuse === 'never')
     if (stream !== undefined) {
       this.#stream = stream
       this.#record?.sent(stream.upstream.peer)
@@ -453,7 +469,7 @@ export class Exchange implements ChannelSink {
   }
 
   #retry(failed: UpstreamStream, reason: ResetReason | undefined): void {
-    this.#stream = this.#attempts.next(this, failed, reason)
+    this.#stream = this.#attempts.next(this.#sink, failed, reason)
     if (this.#stream === undefined) this.#wait(() => this.#repeat())
     else {
       this.#record?.sent(this.#stream.upstream.peer)
@@ -464,7 +480,7 @@ export class Exchange implements ChannelSink {
   /** Sends the request once more, after a wait: the visitor has not got any of an answer. */
   #repeat(): void {
     this.#readWishes() // other agents may serve the endpoint now
-    this.#stream = this.#attempts.again(this)
+    this.#stream = this.#attempts.again(this.#sink)
     if (this.#stream === undefined) {
       this.#wait(() => this.#repeat())
       return
@@ -514,7 +530,7 @@ export class Exchange implements ChannelSink {
    * time: it is left only when another has taken the request.
    */
   #move(silent: UpstreamStream): boolean {
-    const stream = this.#attempts.elsewhere(this, silent)
+    const stream = this.#attempts.elsewhere(this.#sink, silent)
     if (stream === undefined) return false
     this.#doubts = MAX_DOUBTS
     silent.channel.attach(silent) // its end says nothing about the request any more
@@ -689,7 +705,8 @@ export class Exchange implements ChannelSink {
         head.keepAlive &&
         end === rest.length &&
         this.#requestBody.done &&
-        body.repaired === undefined
+        body.repaired === undefined &&
+        this.#paced?.isHolding !== true
       if (body.repaired !== undefined) this.#noteRepaired(body.repaired)
       if (this.#requestBody.done) this.#finish()
       else if (this.#isCut) this.#cut(stream)

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 
 import { type RequestHead, RequestHeadReader } from '@proj/http1'
 import type { ChunkAnswer, Session } from '@proj/mux'
-import { resetReasonName, SocketSplice } from '@proj/tunnel/io'
+import { paced, resetReasonName, SocketSplice } from '@proj/tunnel/io'
 
 import type { AccessRecord } from '../access-log/access-log.ts'
 import { LimitLease } from '../endpoint-limits/endpoint-limiter.ts'
@@ -237,6 +237,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     const status = this.#exchange?.status ?? 0
     if (this.#lease !== undefined && outcome.kind !== 'upgraded') {
       this.#lease.release()
+      this.#socket.limitReads(undefined)
       this.#lease = undefined
     }
     this.#exchange?.count(false)
@@ -291,7 +292,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   }
 
   readonly #lookWhetherGone = (): void => {
-    if (this.#exchange === undefined) return
+    if (this.#exchange === undefined || this.#exchange.isHeldBack) return
     if (this.#exchange.status === 0) {
       if (this.#asked < MAX_ASKED && this.#request?.versionMinor === 1) this.#socket.write(CONTINUE)
       this.#asked += 1
@@ -474,6 +475,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       return PROXY_ERRORS.bodyTooLarge
     }
     this.#lease = lease
+    if (lease.upload !== undefined) this.#socket.limitReads(lease.upload)
     return undefined
   }
 
@@ -614,6 +616,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     stats.upgraded += 1
     const splice = new SocketSplice(channel, {
       resetReason: () => 'consumerGone',
+      bandwidth: lease?.upload,
       onClose: (reason) => {
         stopWatching()
         const outcome = reason === undefined ? 'ok' : resetReasonName(reason)
@@ -628,7 +631,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     const connection = webSocket ?? new PlainUpgrade(channel, splice)
     upgraded.add(connection)
     stopWatching = watchIdle(splice, options.upgradeIdleTimeoutMs, deadlines)
-    const sink = webSocket ?? splice
+    const sink = paced(webSocket ?? splice, lease?.download)
     channel.attach(sink)
     splice.connect(this.#rawSocket)
     if (rest.length > 0) sink.onData(rest)

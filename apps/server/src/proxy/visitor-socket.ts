@@ -2,8 +2,10 @@ import type { Socket } from 'node:net'
 
 import type { ChunkAnswer } from '@proj/mux'
 import {
+  type Bandwidth,
   GatheredWrites,
   isCleanEnd,
+  PacedReads,
   readLent,
   resetSocket,
   takenBytes,
@@ -45,6 +47,8 @@ export class VisitorSocket implements Expiring, StreamOwner {
   #held: Buffer | undefined
   /** Kept here because asking the socket, or telling it twice, costs more than most requests need. */
   #isPaused = false
+  /** Holds the reading back as well; undefined: nothing else does. */
+  #reads: PacedReads | undefined
 
   /**
    * @param socket - accepted with `allowHalfOpen`.
@@ -71,7 +75,9 @@ export class VisitorSocket implements Expiring, StreamOwner {
     this.#stopReading = readLent(socket, (chunk, isLent) => {
       this.#stats.bytesIn += chunk.length
       this.receivedBytes += chunk.length
-      return this.#events.onData(chunk, isLent)
+      const answer = this.#events.onData(chunk, isLent)
+      if (this.#reads?.took(chunk.length) === true) socket.pause()
+      return answer
     })
   }
 
@@ -105,9 +111,25 @@ export class VisitorSocket implements Expiring, StreamOwner {
     return takenBytes(this.#socket)
   }
 
-  /** Whether nothing is read, until `resume`. */
+  /** Whether nothing is read, until `resume` or for a bandwidth. */
   get isPaused(): boolean {
-    return this.#isPaused
+    return this.#isPaused || this.isHeldBack
+  }
+
+  /** Whether nothing is read because a bandwidth is used up. */
+  get isHeldBack(): boolean {
+    return this.#reads?.isHeld === true
+  }
+
+  /** Sets the bandwidth of what is read, with the chunk that is being delivered. Default: no limit. */
+  limitReads(bandwidth: Bandwidth | undefined): void {
+    const wasHeld = this.isHeldBack
+    this.#reads?.close()
+    const readOn = (): void => {
+      if (!this.#isPaused) this.#socket.resume()
+    }
+    this.#reads = bandwidth && new PacedReads(bandwidth, readOn)
+    if (wasHeld) readOn()
   }
 
   /** Sends bytes; false when the visitor has to catch up, `onDrain` follows. */
@@ -127,7 +149,7 @@ export class VisitorSocket implements Expiring, StreamOwner {
   resume(): void {
     if (!this.#isPaused || this.#held !== undefined) return
     this.#isPaused = false
-    this.#socket.resume()
+    if (!this.isHeldBack) this.#socket.resume()
   }
 
   /** Holds `bytes`, behind those that are held already. */
@@ -184,6 +206,8 @@ export class VisitorSocket implements Expiring, StreamOwner {
   release(): void {
     const socket = this.#socket
     this.kept?.disown()
+    this.#reads?.close()
+    this.#reads = undefined
     this.#deadlines.delete(this)
     this.#stopReading()
     socket.off('drain', this.#onDrain)

@@ -2,6 +2,7 @@ import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
 
 import { RESET_REASONS, resetReasonOf } from '../protocol/reset-reason.ts'
 import type { OutcomeWatch } from '../protocol/stream-outcome.ts'
+import { type Bandwidths, paced } from './bandwidth.ts'
 import { LAST_BYTES_MS } from './linger-socket.ts'
 import { whenProcessed } from './ordering-pings.ts'
 import { RequestTraffic } from './request-traffic.ts'
@@ -18,6 +19,10 @@ const COPIED_BYTES = 4096
 export class ChannelSplice {
   readonly #forward: Relay
   readonly #back: Relay
+  /** The first channel's sink, for bytes of it that were read already. */
+  readonly first: ChannelSink
+  /** The second channel's sink, for the same. */
+  readonly second: ChannelSink
 
   /**
    * Takes both channels over.
@@ -29,6 +34,7 @@ export class ChannelSplice {
    * @param carriesRequests - the agent's stream is one to an HTTP service. When it has ended, the consumer learns what
    *   became of a request that crossed the end: `serviceClosed` where no byte of it was sent to the agent,
    *   `serviceReset` where the agent has taken it and does not say otherwise. Default: false, streams may be half-open.
+   * @param bandwidths - of what comes from each of them. Default: no limits.
    */
   constructor(
     first: Channel,
@@ -36,6 +42,7 @@ export class ChannelSplice {
     watch: OutcomeWatch,
     onClose?: () => void,
     carriesRequests = false,
+    bandwidths: Bandwidths = {},
   ) {
     let open = 2
     const closed = (): void => {
@@ -47,18 +54,10 @@ export class ChannelSplice {
     this.#forward.opposite = this.#back
     this.#back.opposite = this.#forward
     if (carriesRequests) this.#back.answers = new RequestTraffic()
-    first.attach(this.#forward)
-    second.attach(this.#back)
-  }
-
-  /** The first channel's sink, for bytes of it that were read already. */
-  get first(): ChannelSink {
-    return this.#forward
-  }
-
-  /** The second channel's sink, for the same. */
-  get second(): ChannelSink {
-    return this.#back
+    this.first = paced(this.#forward, bandwidths.upload)
+    this.second = paced(this.#back, bandwidths.download)
+    first.attach(this.first)
+    second.attach(this.second)
   }
 
   /** Bytes from the first channel to the second. */

@@ -1,5 +1,13 @@
 // Joining sockets and mux channels: for programs that carry bytes themselves.
 export { SocketSplice } from './socket-splice.ts'
+export {
+  Bandwidth,
+  type Bandwidths,
+  MIN_BANDWIDTH,
+  PacedReads,
+  PacedSink,
+  paced,
+} from './bandwidth.ts'
 export { OpenSplices } from './open-splices.ts'
 export { FrameBoundary, formatCloseFrame } from '../websocket/frame-boundary.ts'
 export { Traffic } from './traffic.ts'

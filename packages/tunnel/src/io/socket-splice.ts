@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 
 import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
 
+import { type Bandwidth, PacedReads } from './bandwidth.ts'
 import { isCleanEnd, watchEnd } from './end-of-socket.ts'
 import { GatheredWrites } from './gathered-writes.ts'
 import { readLent } from './lent-reads.ts'
@@ -36,6 +37,10 @@ export class SocketSplice implements ChannelSink {
   readonly #resetReason: (error: Error) => ResetReason
   readonly #onClose: ((reason: number | undefined, error?: MuxError) => void) | undefined
   readonly #requests: RequestTraffic | undefined
+  /** Holds the socket back; undefined: nothing does but the channel. */
+  readonly #reads: PacedReads | undefined
+  /** Whether the channel has no room. */
+  #isFull = false
   #socket: Duplex | undefined
   #writes: GatheredWrites | undefined
   /** What arrives before the socket exists; bounded by the window, for none of it is given back. */
@@ -54,6 +59,7 @@ export class SocketSplice implements ChannelSink {
    * @param options.carriesRequests - the socket is that of an HTTP service: what arrives behind its end is
    *   not written, for nothing can answer it, and the far side gets `serviceClosed`. Default: false, the
    *   socket may be half-open.
+   * @param options.bandwidth - of what comes from the socket. Default: no limit.
    */
   constructor(
     channel: Channel,
@@ -61,12 +67,19 @@ export class SocketSplice implements ChannelSink {
       readonly resetReason: (error: Error) => ResetReason
       readonly onClose?: (reason: number | undefined, error?: MuxError) => void
       readonly carriesRequests?: boolean
+      readonly bandwidth?: Bandwidth | undefined
     },
   ) {
     this.#channel = channel
     this.#resetReason = options.resetReason
     this.#onClose = options.onClose
     this.#requests = options.carriesRequests === true ? new RequestTraffic() : undefined
+    const { bandwidth } = options
+    if (bandwidth !== undefined) {
+      this.#reads = new PacedReads(bandwidth, () => {
+        if (!this.#isFull) this.#socket?.resume()
+      })
+    }
   }
 
   /** Gives the splice its socket, which must allow half-open; it is owned by the splice from now on. */
@@ -87,7 +100,8 @@ export class SocketSplice implements ChannelSink {
       (chunk, isLent) => this.#take(socket, chunk, isLent),
       (chunk) => {
         this.#received(chunk)
-        if (!this.#channel.writeCopy(chunk)) socket.pause()
+        if (!this.#channel.writeCopy(chunk)) this.#pause(socket)
+        this.#pace(socket, chunk.length)
       },
     )
     const settle = (): void => {
@@ -172,13 +186,23 @@ export class SocketSplice implements ChannelSink {
 
   #take(socket: Duplex, chunk: Buffer, isLent: boolean): ChunkAnswer {
     this.#received(chunk)
+    this.#pace(socket, chunk.length)
     if (!isLent) {
-      if (!this.#channel.write(chunk)) socket.pause()
+      if (!this.#channel.write(chunk)) this.#pause(socket)
       return false
     }
     // What leaves may make room at once: `onDrain` must not come before the socket is paused.
-    if (!this.#channel.write(chunk)) socket.pause()
+    if (!this.#channel.write(chunk)) this.#pause(socket)
     return sentOn(this.#channel)
+  }
+
+  #pause(socket: Duplex): void {
+    this.#isFull = true
+    socket.pause()
+  }
+
+  #pace(socket: Duplex, bytes: number): void {
+    if (this.#reads?.took(bytes) === true) socket.pause()
   }
 
   /** @inheritdoc */
@@ -190,13 +214,15 @@ export class SocketSplice implements ChannelSink {
 
   /** @inheritdoc */
   onDrain(): void {
-    this.#socket?.resume()
+    this.#isFull = false
+    if (this.#reads?.isHeld !== true) this.#socket?.resume()
   }
 
   /** @inheritdoc */
   onClose(error?: MuxError): void {
     this.#closed = true
     this.#early = []
+    this.#reads?.close()
     if (error !== undefined && this.#socket !== undefined) {
       this.#writes?.flush() // what came with the reset and before it
       resetSocket(this.#socket)

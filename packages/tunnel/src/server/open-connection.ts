@@ -5,6 +5,7 @@ import { type Channel, isMuxError } from '@proj/mux'
 import { ChannelSplice } from '../io/channel-splice.ts'
 import { NodeAnswer } from './node-answer.ts'
 import { SocketSplice } from '../io/socket-splice.ts'
+import { type Bandwidths, paced } from '../io/bandwidth.ts'
 import type { Traffic } from '../io/traffic.ts'
 import type { Logger } from '../logger.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
@@ -79,6 +80,7 @@ interface Wanted {
   readonly tried: Set<Upstream>
   /** Tells of it when it is over; undefined: not wanted. */
   readonly watch: ConnectionWatch | undefined
+  readonly bandwidths: Bandwidths | undefined
 }
 
 /**
@@ -102,7 +104,8 @@ export function openConnection(
 ): TcpConnection | ConnectionRejection | Promise<TcpConnection | ConnectionRejection> {
   const { onConnection } = registry
   const lease = registry.admitConnection?.(endpoint, visitor.remoteAddress)
-  const release = lease === 'limitReached' ? undefined : lease
+  const bandwidths = lease === 'limitReached' ? undefined : lease
+  const release = bandwidths && (() => bandwidths.release())
   const watch =
     onConnection === undefined && release === undefined
       ? undefined
@@ -112,7 +115,7 @@ export function openConnection(
     return lease
   }
   const tried = new Set<Upstream>()
-  const wanted = { registry, endpoint, visitor, logger, signal, tried, watch }
+  const wanted = { registry, endpoint, visitor, logger, signal, tried, watch, bandwidths }
   const result = openWatched(wanted, isHeld)
   if (watch === undefined) return result
   const tell = <Result extends TcpConnection | ConnectionRejection>(found: Result): Result => {
@@ -216,7 +219,7 @@ function askNode(wanted: Wanted, upstream: Upstream, record: TcpRecord): Promise
 }
 
 function connectionOf(
-  { registry, endpoint, logger, watch }: Wanted,
+  { registry, endpoint, logger, watch, bandwidths }: Wanted,
   { peer }: Upstream,
   channel: Channel,
   { requestId }: TcpRecord,
@@ -231,7 +234,7 @@ function connectionOf(
     watch?.ended(bytes)
     logger.debug({ endpoint: endpoint.name, requestId, ...bytes }, 'stream closed')
   }
-  return new TcpConnection(channel, outcome, ended, answer)
+  return new TcpConnection(channel, outcome, ended, answer, bandwidths)
 }
 
 /** Whether there is nothing to wait for. */
@@ -250,14 +253,20 @@ export class TcpConnection {
   readonly #outcome: OutcomeWatch
   readonly #ended: (bytes: { readonly in: number; readonly out: number }) => void
   readonly #answer: NodeAnswer | undefined
+  readonly #bandwidths: Bandwidths | undefined
 
-  /** @param answer - the sink of the channel until it is joined, of a stream to another node. */
+  /**
+   * @param answer - the sink of the channel until it is joined, of a stream to another node.
+   * @param bandwidths - Default: no limits.
+   */
   constructor(
     channel: Channel,
     outcome: OutcomeWatch,
     ended: (bytes: { readonly in: number; readonly out: number }) => void,
     answer?: NodeAnswer,
+    bandwidths?: Bandwidths,
   ) {
+    this.#bandwidths = bandwidths
     this.#channel = channel
     this.#outcome = outcome
     this.#ended = ended
@@ -273,6 +282,7 @@ export class TcpConnection {
   toSocket(onClose: () => void, traffic: readonly Traffic[] = []): SocketSplice {
     const splice = new SocketSplice(this.#channel, {
       resetReason: () => 'consumerGone',
+      bandwidth: this.#bandwidths?.upload,
       onClose: (_reason, error) => {
         if (splice.bytesToSocket > 0) this.#outcome.answered()
         this.#outcome.closed(error)
@@ -282,8 +292,9 @@ export class TcpConnection {
       },
     })
     for (const one of traffic) one.add(splice)
-    this.#channel.attach(splice)
-    this.#answer?.deliver(splice)
+    const sink = paced(splice, this.#bandwidths?.download)
+    this.#channel.attach(sink)
+    this.#answer?.deliver(sink)
     return splice
   }
 
@@ -299,10 +310,18 @@ export class TcpConnection {
    * @param onClose - called once, when both are over.
    */
   toChannel(consumer: Channel, onClose: () => void): ChannelSplice {
-    const splice = new ChannelSplice(consumer, this.#channel, this.#outcome, () => {
+    const ended = (): void => {
       this.#ended({ in: splice.bytesForward, out: splice.bytesBack })
       onClose()
-    })
+    }
+    const splice = new ChannelSplice(
+      consumer,
+      this.#channel,
+      this.#outcome,
+      ended,
+      false,
+      this.#bandwidths,
+    )
     this.#answer?.deliver(splice.second)
     return splice
   }

@@ -1,6 +1,7 @@
 // Length: one table; picking a session, its rules and its quotas are judged against the same entries.
 import { EventEmitter } from 'node:events'
 
+import type { Bandwidths } from '../io/bandwidth.ts'
 import type { OtherAgents } from '../protocol/control-message.ts'
 import { type Endpoint, endpointKey } from '../protocol/endpoint.ts'
 import { EndpointMap } from '../protocol/endpoint-map.ts'
@@ -49,6 +50,12 @@ export interface EndpointWishes {
 
 /** Shortest time between two times that other nodes are told which services went down or came up, ms. */
 const HEALTH_TOLD_MS = 1_000
+
+/** A connection that is counted until it is released. */
+export interface ConnectionLease extends Bandwidths {
+  /** It is over; called once. */
+  release(): void
+}
 
 /** Agents of one endpoint that are told of each other; with more of them each change would be many messages. */
 const MAX_TOLD_AGENTS = 16
@@ -127,14 +134,14 @@ export class UpstreamRegistry<
   /** Keeps one source and one endpoint from taking all streams of an agent. */
   readonly quota: StreamQuota
   /**
-   * Counts a connection to a TCP endpoint before it is opened. Returns what releases it when it is over, `limitReached`
-   * when it is to be rejected, and undefined where nothing is counted. Default: nothing is.
+   * Counts a connection to a TCP endpoint before it is opened. Returns its bandwidths and what releases it when it is
+   * over, `limitReached` when it is to be rejected, and undefined where nothing is counted. Default: nothing is.
    */
   admitConnection:
     | ((
         endpoint: Endpoint,
         client: string | undefined,
-      ) => (() => void) | 'limitReached' | undefined)
+      ) => ConnectionLease | 'limitReached' | undefined)
     | undefined
   /** Is told of each connection to a TCP endpoint that is over or rejected. Default: nothing is told. */
   onConnection: ((ended: EndedConnection) => void) | undefined

@@ -1,0 +1,247 @@
+import type { ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
+
+/** What may pass at once after a pause, ms of the rate. */
+const BURST_MS = 100
+
+/** What a socket that may be read on is expected to bring: many that may at once do not bring it for nothing. */
+const EXPECTED_BYTES = 16 * 1024
+
+/** The most that bytes which have passed already hold later ones back, ms. */
+const MAX_DEBT_MS = 10_000
+
+/** Least rate, bytes per second: at less, one chunk would hold others back for longer than connections wait. */
+export const MIN_BANDWIDTH = 8 * 1024
+
+/** Where the time comes from; for tests. */
+export interface BandwidthClock {
+  /** Milliseconds that only ever grow. */
+  now(): number
+  /** Calls back after `ms`; not before. */
+  after(ms: number, call: () => void): void
+}
+
+const REAL_CLOCK: BandwidthClock = {
+  now: () => performance.now(),
+  after: (ms, call) => void setTimeout(call, ms).unref(),
+}
+
+/**
+ * Bytes per second that several connections share, a token bucket. One that waits has its turn after those that waited
+ * before it, with one chunk each, so that none holds others back for long.
+ */
+export class Bandwidth {
+  readonly #clock: BandwidthClock
+  #bytesPerMs: number
+  /** When everything that has passed is paid for. */
+  #paidAtMs: number
+  /** In order of arrival. */
+  readonly #waiting = new Set<() => void>()
+  #isTimed = false
+
+  /**
+   * @param bytesPerSecond - at least MIN_BANDWIDTH; Infinity: no limit.
+   * @param clock - Default: the real one.
+   */
+  constructor(bytesPerSecond: number, clock: BandwidthClock = REAL_CLOCK) {
+    this.#clock = clock
+    this.#bytesPerMs = bytesPerSecond / 1000
+    this.#paidAtMs = clock.now() - BURST_MS
+  }
+
+  /** Changes the rate, for all that share it. */
+  set bytesPerSecond(value: number) {
+    const now = this.#clock.now()
+    const before = this.#bytesPerMs
+    this.#bytesPerMs = value / 1000
+    const dueMs = this.#paidAtMs - now
+    if (dueMs > 0) this.#paidAtMs = now + (dueMs * before) / this.#bytesPerMs
+    this.#serve()
+  }
+
+  /** Whether a chunk may pass now. */
+  get isFree(): boolean {
+    return this.#waiting.size === 0 && this.#dueMs <= 0
+  }
+
+  /** Counts bytes that pass. */
+  take(bytes: number): void {
+    const now = this.#clock.now()
+    const paidAt = Math.max(this.#paidAtMs, now - BURST_MS) + bytes / this.#bytesPerMs
+    this.#paidAtMs = Math.min(paidAt, now + MAX_DEBT_MS)
+  }
+
+  /** Calls back when it is the turn of `next`, which then takes one chunk. */
+  wait(next: () => void): void {
+    this.#waiting.add(next)
+    this.#time()
+  }
+
+  /** It does not wait any more. */
+  cancel(next: () => void): void {
+    this.#waiting.delete(next)
+  }
+
+  get #dueMs(): number {
+    return this.#paidAtMs - this.#clock.now()
+  }
+
+  #time(): void {
+    if (this.#isTimed || this.#waiting.size === 0) return
+    this.#isTimed = true
+    this.#clock.after(Math.max(0, Math.ceil(this.#dueMs)), () => {
+      this.#isTimed = false
+      this.#serve()
+    })
+  }
+
+  #serve(): void {
+    // One that waits again is behind all others.
+    for (const next of this.#waiting) {
+      if (this.#dueMs > 0) break
+      this.#waiting.delete(next)
+      next()
+    }
+    this.#time()
+  }
+}
+
+/** What a connection may carry in each direction; undefined: there is no limit. */
+export interface Bandwidths {
+  /** From the visitor to the service. */
+  readonly upload?: Bandwidth | undefined
+  /** From the service to the visitor. */
+  readonly download?: Bandwidth | undefined
+}
+
+/**
+ * Delivers what a channel brings as fast as a bandwidth allows. What waits is not given back to the window of the
+ * channel, which bounds it.
+ */
+export class PacedSink implements ChannelSink {
+  readonly #sink: ChannelSink
+  readonly #bandwidth: Bandwidth
+  readonly #held: Buffer[] = []
+  #isEnded = false
+  /** How the channel was closed behind what is held; undefined: it was not. */
+  #closed: { readonly error: MuxError | undefined } | undefined
+
+  constructor(sink: ChannelSink, bandwidth: Bandwidth) {
+    this.#sink = sink
+    this.#bandwidth = bandwidth
+  }
+
+  /** Whether something is still to be delivered. */
+  get isHolding(): boolean {
+    return this.#held.length > 0 || this.#isEnded || this.#closed !== undefined
+  }
+
+  /** @inheritdoc */
+  onData(chunk: Buffer): ChunkAnswer | undefined {
+    if (this.#held.length === 0 && this.#bandwidth.isFree) {
+      this.#bandwidth.take(chunk.length)
+      return this.#sink.onData(chunk)
+    }
+    this.#held.push(chunk)
+    if (this.#held.length === 1) this.#bandwidth.wait(this.#next)
+    return false
+  }
+
+  /** @inheritdoc */
+  onEnd(): void {
+    if (this.#held.length === 0) this.#sink.onEnd()
+    else this.#isEnded = true
+  }
+
+  /** @inheritdoc */
+  onDrain(): void {
+    this.#sink.onDrain()
+  }
+
+  /** @inheritdoc */
+  onFinish(): void {
+    this.#sink.onFinish?.()
+  }
+
+  /** @inheritdoc */
+  onClose(error?: MuxError): void {
+    // After our own reset nothing is to be delivered.
+    if (this.#held.length > 0 && error?.code !== 'MUX_STREAM_ABORTED') {
+      this.#closed = { error }
+      return
+    }
+    this.#bandwidth.cancel(this.#next)
+    this.#held.length = 0
+    this.#isEnded = false
+    this.#sink.onClose(error)
+  }
+
+  readonly #next = (): void => {
+    const chunk = this.#held.shift()
+    if (chunk === undefined) return
+    this.#bandwidth.take(chunk.length)
+    this.#sink.onData(chunk)
+    if (this.#held.length > 0) {
+      this.#bandwidth.wait(this.#next)
+      return
+    }
+    const closed = this.#closed
+    if (this.#isEnded) {
+      this.#isEnded = false
+      this.#sink.onEnd()
+    }
+    if (closed === undefined) return
+    this.#closed = undefined
+    this.#sink.onClose(closed.error)
+  }
+}
+
+/** Holds the reading of a socket back while a bandwidth is used up. */
+export class PacedReads {
+  readonly #bandwidth: Bandwidth
+  readonly #resume: () => void
+  #isHeld = false
+  /** Bytes that are counted and not yet read. */
+  #expected = 0
+
+  /** @param resume - reads on, unless something else holds it back. */
+  constructor(bandwidth: Bandwidth, resume: () => void) {
+    this.#bandwidth = bandwidth
+    this.#resume = resume
+  }
+
+  /** Whether nothing is to be read now. */
+  get isHeld(): boolean {
+    return this.#isHeld
+  }
+
+  /** Counts bytes that were read; returns whether the socket is to be paused. */
+  took(bytes: number): boolean {
+    this.#bandwidth.take(bytes - this.#expected)
+    this.#expected = 0
+    if (!this.#isHeld && !this.#bandwidth.isFree) {
+      this.#isHeld = true
+      this.#bandwidth.wait(this.#next)
+    }
+    return this.#isHeld
+  }
+
+  /** The connection is over, or is not limited any more. */
+  close(): void {
+    this.#isHeld = false
+    this.#bandwidth.cancel(this.#next)
+    if (this.#expected > 0) this.#bandwidth.take(-this.#expected)
+    this.#expected = 0
+  }
+
+  readonly #next = (): void => {
+    this.#isHeld = false
+    this.#expected = EXPECTED_BYTES
+    this.#bandwidth.take(EXPECTED_BYTES)
+    this.#resume()
+  }
+}
+
+/** The sink itself without a bandwidth, so that nothing is added to its path. */
+export function paced(sink: ChannelSink, bandwidth: Bandwidth | undefined): ChannelSink {
+  return bandwidth === undefined ? sink : new PacedSink(sink, bandwidth)
+}

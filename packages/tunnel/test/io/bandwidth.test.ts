@@ -1,0 +1,217 @@
+// Bandwidths by a clock that the test moves: how many bytes pass in a time, whose turn it is, and what comes behind.
+import { MuxError, type ChannelSink } from '@proj/mux'
+import { describe, expect, test } from 'vitest'
+
+import { Bandwidth, MIN_BANDWIDTH, PacedReads, PacedSink, paced } from '../../src/io/bandwidth.ts'
+
+/** A clock that stands still until it is moved. */
+class TestClock {
+  #nowMs = 0
+  #timers: { readonly atMs: number; readonly call: () => void }[] = []
+
+  now(): number {
+    return this.#nowMs
+  }
+
+  after(ms: number, call: () => void): void {
+    this.#timers.push({ atMs: this.#nowMs + ms, call })
+  }
+
+  advance(ms: number): void {
+    const untilMs = this.#nowMs + ms
+    for (;;) {
+      const [next] = this.#timers.toSorted((a, b) => a.atMs - b.atMs)
+      if (next === undefined || next.atMs > untilMs) break
+      this.#timers = this.#timers.filter((one) => one !== next)
+      this.#nowMs = next.atMs
+      next.call()
+    }
+    this.#nowMs = untilMs
+  }
+}
+
+/** Remembers what a sink was told. */
+class Recorder implements ChannelSink {
+  readonly events: string[] = []
+  bytes = 0
+  readonly #name: string
+  readonly #all: string[]
+
+  constructor(name = '', all: string[] = []) {
+    this.#name = name
+    this.#all = all
+  }
+
+  onData(chunk: Buffer): true {
+    this.bytes += chunk.length
+    this.events.push(`data ${chunk.length}`)
+    this.#all.push(this.#name)
+    return true
+  }
+  onEnd(): void {
+    this.events.push('end')
+  }
+  onDrain(): void {
+    this.events.push('drain')
+  }
+  onFinish(): void {
+    this.events.push('finish')
+  }
+  onClose(error?: MuxError): void {
+    this.events.push(`close ${error?.code ?? ''}`)
+  }
+}
+
+const KIB = Buffer.alloc(1024)
+const MIB = 1024 * 1024
+const aborted = new MuxError('MUX_STREAM_ABORTED', 'test')
+const reset = new MuxError('MUX_STREAM_RESET', 'test')
+
+function pacedAt(bytesPerSecond: number) {
+  const clock = new TestClock()
+  const bandwidth = new Bandwidth(bytesPerSecond, clock)
+  const to = new Recorder()
+  return { clock, bandwidth, to, sink: new PacedSink(to, bandwidth) }
+}
+
+describe('what a channel brings', () => {
+  test('passes at the rate, after a burst of a tenth of a second', () => {
+    const { clock, to, sink } = pacedAt(10 * 1024)
+    for (let count = 0; count < 100; count += 1) sink.onData(KIB)
+    const seen: number[] = []
+    for (let tenths = 0; tenths <= 50; tenths += 1) {
+      seen.push(to.bytes / 1024)
+      clock.advance(100)
+    }
+    // The burst, and a chunk that begins within the rate and ends beyond it.
+    for (const [tenths, kib] of seen.entries()) {
+      expect(kib).toBeGreaterThanOrEqual(tenths)
+      expect(kib).toBeLessThanOrEqual(tenths + 2)
+    }
+    clock.advance(60_000)
+    expect(to.bytes).toBe(100 * 1024)
+    expect(sink.isHolding).toBe(false)
+  })
+
+  test('saves no more than the burst while nothing comes', () => {
+    const { clock, to, sink } = pacedAt(10 * 1024)
+    clock.advance(3_600_000)
+    for (let count = 0; count < 100; count += 1) sink.onData(KIB)
+    expect(to.bytes / 1024).toBeLessThanOrEqual(2)
+  })
+
+  test('comes in turns to those that share it, whoever has more', () => {
+    const clock = new TestClock()
+    const bandwidth = new Bandwidth(10 * 1024, clock)
+    const order: string[] = []
+    const [bulk, small] = ['bulk', 'small'].map(
+      (name) => new PacedSink(new Recorder(name, order), bandwidth),
+    )
+    for (let count = 0; count < 200; count += 1) bulk?.onData(KIB)
+    const before = order.length
+    for (let count = 0; count < 5; count += 1) small?.onData(KIB)
+    clock.advance(1_100)
+    const turns = order.slice(before)
+    expect(turns.slice(0, 10)).toEqual(
+      Array.from({ length: 10 }, (_, n) => (n % 2 === 0 ? 'bulk' : 'small')),
+    )
+  })
+
+  test('is followed by its end and by a close, and nothing overtakes it', () => {
+    const { clock, to, sink } = pacedAt(MIN_BANDWIDTH)
+    for (let count = 0; count < 4; count += 1) sink.onData(KIB)
+    sink.onEnd()
+    sink.onClose()
+    expect(to.events).toEqual(['data 1024'])
+    expect(sink.isHolding).toBe(true)
+    clock.advance(1000)
+    expect(to.events).toEqual([...Array<string>(4).fill('data 1024'), 'end', 'close '])
+    expect(sink.isHolding).toBe(false)
+  })
+
+  test('is delivered before a reset of the peer, and dropped by our own', () => {
+    for (const [error, chunks] of [
+      [reset, 3],
+      [aborted, 1],
+    ] as const) {
+      const { clock, to, sink } = pacedAt(MIN_BANDWIDTH)
+      for (let count = 0; count < 3; count += 1) sink.onData(KIB)
+      sink.onClose(error)
+      clock.advance(1000)
+      const data = Array<string>(chunks).fill('data 1024')
+      expect(to.events).toEqual([...data, `close ${error.code}`])
+    }
+  })
+
+  test('waits no longer when the limit is lifted', () => {
+    const { bandwidth, to, sink } = pacedAt(MIN_BANDWIDTH)
+    for (let count = 0; count < 50; count += 1) sink.onData(KIB)
+    bandwidth.bytesPerSecond = Infinity
+    expect(to.bytes).toBe(50 * 1024)
+    sink.onData(KIB)
+    expect(to.bytes).toBe(51 * 1024)
+  })
+
+  test('passes without a detour where there is no bandwidth', () => {
+    const to = new Recorder()
+    expect(paced(to, undefined)).toBe(to)
+  })
+
+  test('drains and finishes at once', () => {
+    const { to, sink } = pacedAt(MIN_BANDWIDTH)
+    sink.onDrain()
+    sink.onFinish()
+    expect(to.events).toEqual(['drain', 'finish'])
+  })
+})
+
+describe('what is read from sockets', () => {
+  /** A peer that has more to send whenever it is read. */
+  function reader(bandwidth: Bandwidth, bytes: number) {
+    const state = { read: 0, isPaused: false }
+    const reads = new PacedReads(bandwidth, () => {
+      state.isPaused = false
+      read()
+    })
+    const read = (): void => {
+      while (!state.isPaused && state.read < 100 * MIB) {
+        state.read += bytes
+        state.isPaused = reads.took(bytes)
+      }
+    }
+    return { state, reads, read }
+  }
+
+  test('is read at the rate, shared by all, whatever one read brings', () => {
+    for (const bytes of [1000, 16 * 1024, 65_536]) {
+      const clock = new TestClock()
+      const rate = 100 * 1024
+      const bandwidth = new Bandwidth(rate, clock)
+      const readers = Array.from({ length: 4 }, () => reader(bandwidth, bytes))
+      for (const { read } of readers) read()
+      clock.advance(60_000)
+      const all = readers.map(({ state }) => state.read)
+      const total = all.reduce((sum, one) => sum + one, 0)
+      expect(total).toBeGreaterThan(rate * 60 * 0.95)
+      expect(total).toBeLessThan(rate * 60 + 5 * 65_536)
+      expect(Math.max(...all) - Math.min(...all)).toBeLessThanOrEqual(2 * 65_536)
+    }
+  })
+
+  test('counts for nothing when the connection ends before it is read', () => {
+    const clock = new TestClock()
+    const bandwidth = new Bandwidth(MIN_BANDWIDTH, clock)
+    let resumed = 0
+    const idle = new PacedReads(bandwidth, () => (resumed += 1))
+    expect(idle.took(8 * 1024)).toBe(true)
+    clock.advance(1000)
+    expect([resumed, idle.isHeld, bandwidth.isFree]).toEqual([1, false, false])
+    idle.close()
+    expect(bandwidth.isFree).toBe(true)
+    // One that waits is forgotten.
+    expect(idle.took(64 * 1024)).toBe(true)
+    idle.close()
+    clock.advance(60_000)
+    expect(resumed).toBe(1)
+  })
+})
