@@ -1,4 +1,4 @@
-import { write } from 'node:fs'
+import { constants, write } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -17,8 +17,12 @@ const MAX_QUEUED_CHARS = 8 * 1024 * 1024
 /** Characters that are written at once. */
 const BATCH_CHARS = 256 * 1024
 
-/** Standard output may be a pipe that does not block: then its reader is waited for, ms. */
+/** Between two attempts to write to a pipe whose reader is slow, ms. */
 const FULL_PIPE_MS = 20
+
+/** A named pipe without a reader is an error (ENXIO): to open one would otherwise wait for it, and so would each write. */
+const APPENDING =
+  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NONBLOCK ?? 0)
 
 const STDOUT_FD = 1
 
@@ -48,6 +52,8 @@ export class LineFile {
   #queuedChars = 0
   #working: Promise<void> | undefined
   #isReopening = false
+  /** Aborted when nothing is waited for any more. */
+  readonly #stop = new AbortController()
   /** The last write failed within a line: the next one must not go on with it. */
   #isTorn = false
 
@@ -98,7 +104,11 @@ export class LineFile {
         }),
       ])
     }
-    if (this.#working === undefined) await this.#target.close()
+    this.#stop.abort()
+    const closed = (this.#working ?? Promise.resolve()).then(() => this.#target.close())
+    if (this.#working === undefined) await closed
+    // Not waited for: a disk that does not answer. What a pipe does not take at once is dropped.
+    else closed.catch(this.#options.onProblem)
   }
 
   async #work(): Promise<void> {
@@ -139,14 +149,17 @@ export class LineFile {
       try {
         at += await this.#target.write(bytes, at)
       } catch (error) {
-        if (isFull(error)) await delay(FULL_PIPE_MS)
-        else {
-          this.#options.onProblem(error)
-          return bytes.subarray(at)
-        }
+        if (!isFull(error)) this.#options.onProblem(error)
+        if (!isFull(error) || !(await this.#mayTryAgain())) return bytes.subarray(at)
       }
     }
     return undefined
+  }
+
+  async #mayTryAgain(): Promise<boolean> {
+    const { signal } = this.#stop
+    await delay(FULL_PIPE_MS, undefined, { signal }).catch(() => {})
+    return !signal.aborted
   }
 
   async #reopen(): Promise<void> {
@@ -166,7 +179,7 @@ export class LineFile {
 async function openTarget(path: string | undefined): Promise<Target> {
   // Not through the stream of the process, which waits for a slow reader in the middle of a request.
   if (path === undefined) return { write: writeStdout, close: async () => {} }
-  const file = await open(path, 'a', 0o640)
+  const file = await open(path, APPENDING, 0o640)
   return {
     write: async (bytes, at) => (await file.write(bytes, at)).bytesWritten,
     close: async () => await file.close(),

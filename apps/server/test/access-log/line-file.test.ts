@@ -82,8 +82,6 @@ test.runIf(process.platform === 'linux')(
     const taken = Array.from({ length: 600 }, () => file.write(line)).filter(Boolean)
     expect(taken).toHaveLength(500)
     expect(file.dropped).toBe(100)
-    const late = AbortSignal.abort()
-    await file.close(late) // does not wait for the reader
     const buffer = Buffer.alloc(65_536)
     let read = 0
     await until(async () => {
@@ -103,6 +101,22 @@ test.runIf(process.platform === 'linux')(
     await reader.close()
   },
 )
+
+test.runIf(process.platform === 'linux')('a pipe is waited for no longer than asked', async () => {
+  using folder = temporaryDirectory()
+  const path = join(folder.path, 'pipe')
+  expect(spawnSync('mkfifo', [path]).status).toBe(0)
+  // Without a reader.
+  await expect(LineFile.open({ path, onProblem: fail })).rejects.toMatchObject({ code: 'ENXIO' })
+  const reader = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const file = await LineFile.open({ path, onProblem: fail })
+  // The pipe holds 64 KiB.
+  for (let count = 0; count < 100; count += 1) file.write(`${'x'.repeat(999)}\n`)
+  await file.close(AbortSignal.abort())
+  await until(() => file.written + file.dropped === 100)
+  expect(file.dropped).toBeGreaterThan(0)
+  await reader.close()
+})
 
 test.runIf(process.platform === 'linux')(
   'a line that was cut by a failure is not continued by the next one',
