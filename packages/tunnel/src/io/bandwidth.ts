@@ -10,7 +10,7 @@ const EXPECTED_BYTES = 16 * 1024
 const MAX_DEBT_MS = 10_000
 
 /** Least rate, bytes per second: at less, one chunk would hold others back for longer than connections wait. */
-export const MIN_BANDWIDTH = 8 * 1024
+export const MIN_BANDWIDTH: number = 8 * 1024
 
 /** Where the time comes from; for tests. */
 export interface BandwidthClock {
