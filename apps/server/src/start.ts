@@ -109,6 +109,7 @@ export async function start(
     identity,
     inherited,
     reservations: store.reservations,
+    heldNames: handed?.heldNames,
     logger,
   })
   using authenticator = configuredAuthenticator(settings, { store, logger })
@@ -286,7 +287,7 @@ async function openOwnStore(
 /** This server as a node, where there is a database of a cluster. */
 async function openCluster(
   { cluster: settings, upstream, names }: Resolved<ServerTree>,
-  parts: Pick<ClusterOptions, 'identity' | 'inherited' | 'reservations'> & {
+  parts: Pick<ClusterOptions, 'identity' | 'inherited' | 'reservations' | 'heldNames'> & {
     readonly logger: ReturnType<typeof createLogger>
   },
 ): Promise<Cluster | undefined> {

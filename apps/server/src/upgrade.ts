@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import type { HeldName } from '@proj/cluster'
 import { HandOverError, type Restart, Successor } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 
@@ -22,13 +23,15 @@ interface HandedState {
   readonly expected: ExpectedEndpoints
   /** Keys of TLS tickets by port, base64. */
   readonly ticketKeys: Readonly<Record<string, string>>
+  /** Names of the agents, of a node of a cluster; a process of an earlier version sends none. */
+  readonly heldNames?: readonly HeldName[]
 }
 
 /** What an upgrade works with. */
 export interface UpgradeParts {
   readonly server: Server
   /** The cluster that this server is a node of. Default: none. */
-  readonly cluster?: Pick<Cluster, 'descriptors'> | undefined
+  readonly cluster?: Pick<Cluster, 'descriptors' | 'heldNames'> | undefined
   readonly store: OwnStore
   readonly tls: TlsPorts
   readonly restart: Restart
@@ -91,6 +94,7 @@ async function replace(parts: UpgradeParts): Promise<Successor> {
     ticketKeys: Object.fromEntries(
       Object.entries(tls.ticketKeys).map(([name, keys]) => [name, keys.toString('base64')]),
     ),
+    ...(cluster !== undefined && { heldNames: cluster.heldNames }),
   }
   const sockets = [...server.descriptors(), ...(cluster?.descriptors() ?? [])]
   const { command, env } = restart
@@ -134,10 +138,12 @@ export function noteOutcome(directory: string | undefined, outcome: UpgradeOutco
 export function handedState({ state }: { readonly state: unknown }): {
   readonly expected: ExpectedEndpoints
   readonly ticketKeys: TicketKeys
+  readonly heldNames: readonly HeldName[] | undefined
 } {
-  const { expected, ticketKeys } = state as HandedState // of the same version of the messages
+  const { expected, ticketKeys, heldNames } = state as HandedState // of the same version of the messages
   return {
     expected,
+    heldNames,
     ticketKeys: Object.fromEntries(
       Object.entries(ticketKeys).map(([name, keys]) => [name, Buffer.from(keys, 'base64')]),
     ),

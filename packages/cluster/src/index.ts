@@ -24,6 +24,7 @@ export { CLUSTER_ERRORS, ClusterError, isClusterError } from './errors.ts'
 export type { ClusterErrorCode, ClusterErrorDetails, ClusterErrorInfo } from './errors.ts'
 
 // --- links between nodes
+export type { HeldName } from './own-names.ts'
 export { ClusterLinks, type ClusterLinksOptions, type LinkStatus } from './link/cluster-links.ts'
 export {
   makeLinkCertificate,

@@ -31,6 +31,7 @@ import {
 } from './options.ts'
 import {
   type AnnouncedFacts,
+  type HeldName,
   type OwnName,
   OwnNames,
   putOf,
@@ -146,6 +147,19 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
   /** Names that this node has or claims. */
   get ownNames(): number {
     return this.#own.size
+  }
+
+  /** Names that this node has, or had a short time ago: for the process that is this node after this one. */
+  held(): readonly HeldName[] {
+    return this.#own.held()
+  }
+
+  /**
+   * Takes the names of the process that was this node before: while the database is away, their identities get them
+   * again. Others may have taken them since, so only a process that follows it at once does so.
+   */
+  inherit(names: Iterable<HeldName>): void {
+    for (const one of names) this.#own.remember(one)
   }
 
   /** Names whose row is still to be stored or removed. */

@@ -6,6 +6,13 @@ import type { RouteFacts } from './model.ts'
 /** What sessions of a node say of an endpoint that they serve; who serves it is known from the claim. */
 export type AnnouncedFacts = Omit<RouteFacts, 'identity' | 'exclusive' | 'peer'>
 
+/** A name that a node has. */
+export interface HeldName {
+  readonly endpoint: Endpoint
+  readonly identity: string
+  readonly epoch: number
+}
+
 /** A claim that waits for the database. */
 export interface WaitingClaim {
   /** The name was granted. */
@@ -38,7 +45,7 @@ export interface OwnName {
 /** The names of a node, and what of them has to be stored. */
 export class OwnNames {
   readonly #names = new EndpointMap<OwnName>()
-  readonly #recent = new Map<string, { readonly identity: string; readonly epoch: number }>()
+  readonly #recent = new Map<string, HeldName>()
   readonly #maxRecent: number
   /** Names whose row has to be stored. */
   readonly dirty: Set<OwnName> = new Set()
@@ -104,12 +111,21 @@ export class OwnNames {
     }
     this.#names.delete(own.endpoint)
     this.removed.set(own.endpoint, own.endpoint)
-    if (own.epoch > 0) this.#remember(own)
+    if (own.epoch > 0) this.remember(own)
   }
 
   /** The identity and epoch that an endpoint had here last. */
-  recent(endpoint: Endpoint): { readonly identity: string; readonly epoch: number } | undefined {
+  recent(endpoint: Endpoint): HeldName | undefined {
     return this.#recent.get(endpointKey(endpoint))
+  }
+
+  /** Names that are granted, and those of before, at most as many as are remembered. */
+  held(): HeldName[] {
+    const all = new Map(this.#recent)
+    for (const { endpoint, identity, epoch } of this.#names.values()) {
+      if (epoch > 0) all.set(endpointKey(endpoint), { endpoint, identity, epoch })
+    }
+    return [...all.values()].slice(-this.#maxRecent)
   }
 
   /** All rows have to be stored again. */
@@ -128,10 +144,11 @@ export class OwnNames {
     return digest
   }
 
-  #remember({ endpoint, identity, epoch }: OwnName): void {
+  /** Remembers what an endpoint had; the oldest is forgotten when there are too many. */
+  remember({ endpoint, identity, epoch }: HeldName): void {
     const key = endpointKey(endpoint)
     this.#recent.delete(key) // the order is that of the last time
-    this.#recent.set(key, { identity, epoch })
+    this.#recent.set(key, { endpoint, identity, epoch })
     if (this.#recent.size <= this.#maxRecent) return
     for (const oldest of this.#recent.keys()) {
       this.#recent.delete(oldest)

@@ -263,6 +263,37 @@ export function describeMembership(title: string, make: () => Promise<SharedData
       expect(seen(b, 'kept')).toEqual(['a ann'])
     })
 
+    it('gives the names of the process before it to their identities while the database is away', async () => {
+      const database = await make()
+      const ways = [new CutEngine(database.engine()), new CutEngine(database.engine())] as const
+      const b = await startNode(database.engine(), nodeOf('b'))
+      const a = await startNode(ways[0], nodeOf('a'))
+      const lease = await serve(a, 'web', 'ann')
+      const released = await serve(a, 'left', 'ann')
+      released.release()
+      for (const way of ways) way.way = 'cut'
+      const names = a.held()
+      await a.close()
+      const next = new Membership(ways[1], nodeOf('a', 'a-2'), {
+        claimWaitMs: 100,
+        retryMaxMs: 200,
+      })
+      onTestFinished(() => next.close())
+      next.inherit(names)
+      const started = next.start(signal)
+      const take = async (name: string, identity: string) =>
+        await next.take({ endpoint: named(name), identity }, signal)
+      expect(await take('web', 'ann')).toMatchObject({ epoch: lease.epoch })
+      expect(await take('left', 'ann')).toMatchObject({ epoch: released.epoch })
+      expect(await take('web', 'bob')).toMatchObject({ identity: 'ann' })
+      expect(await take('new', 'ann')).toMatchObject({ code: 'unavailable' })
+      next.announce(named('web'), { ...PLAIN, sessions: 2 })
+      ways[1].way = 'open'
+      await started
+      await until(() => b.table.routes(named('web')).some(({ sessions }) => sessions === 2))
+      expect(b.table.routes(named('web'))[0]?.epoch).toBe(lease.epoch)
+    })
+
     it('grants what it knows while the database is away, and refuses what is new with a drawn delay', async () => {
       const database = await make()
       const ways = [new CutEngine(database.engine()), new CutEngine(database.engine())] as const

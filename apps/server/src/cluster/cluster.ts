@@ -7,6 +7,7 @@ import {
   type Engine,
   type ClusterNode,
   type ClusterRoute,
+  type HeldName,
   isClusterError,
   type LinkTls,
   makeLinkCertificate,
@@ -50,6 +51,8 @@ export interface ClusterOptions {
   readonly nameRetryAfterMs: number
   /** Listening sockets of another process. Default: none. */
   readonly inherited?: InheritedSockets | undefined
+  /** Names of the process that was this node until now: agents get them also while the database is away. */
+  readonly heldNames?: readonly HeldName[] | undefined
   /** Told when nodes come and go, and what is wrong with the database. */
   readonly logger: Logger
   /** Where the nodes meet. Default: the database of the settings. */
@@ -154,6 +157,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
         leaseMs: settings.leaseMs,
         nameRetryAfterMs,
       })
+      membership.inherit(options.heldNames ?? [])
       cluster = new Cluster(options, membership, listeners, tls)
       return cluster
     } catch (error) {
@@ -229,6 +233,11 @@ export class Cluster implements ClusterMember, AsyncDisposable {
       )
     }
     await this.#links?.ready(AbortSignal.any([signal, AbortSignal.timeout(LINK_WAIT_MS)]))
+  }
+
+  /** Names of this node, for a process that takes over. */
+  get heldNames(): readonly HeldName[] {
+    return this.#membership.held()
   }
 
   /** Listening sockets, for a process that takes over. */

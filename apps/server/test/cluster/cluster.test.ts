@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 
-import { type Engine, MemoryDatabase, MemoryEngine, Membership } from '@proj/cluster'
+import { type Engine, type HeldName, MemoryDatabase, MemoryEngine, Membership } from '@proj/cluster'
 import { Agent, forward } from '@proj/tunnel'
 import { freePorts } from '@proj/testkit/free-ports'
 import { listening } from '@proj/testkit/listening'
@@ -18,6 +18,7 @@ import type { ClusterSettings } from '../../src/cluster/cluster-settings.ts'
 import type { RebalanceOptions } from '../../src/cluster/rebalance.ts'
 import type { PublicPortOptions } from '../../src/public-ports/public-port-options.ts'
 import { Server } from '../../src/server.ts'
+import { handedState } from '../../src/upgrade.ts'
 import { memoryStore } from '../../src/store/store.ts'
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
@@ -49,6 +50,7 @@ async function startNode(
     readonly rebalance?: RebalanceOptions
     readonly engine?: Engine
     readonly boot?: string
+    readonly heldNames?: readonly HeldName[] | undefined
   } = {},
 ): Promise<Node> {
   const logger = new RecordingLogger()
@@ -61,6 +63,7 @@ async function startNode(
     reservations: store.reservations,
     nameRetryAfterMs: 100,
     logger,
+    heldNames: more.heldNames,
     engine: more.engine ?? new MemoryEngine(database),
   })
   const at = { at: '127.0.0.1:0' }
@@ -394,6 +397,22 @@ test('a process that is replaced has left when its successor joins', async () =>
   await startNode(database, 'a', { boot: 'successor' })
   await until(async () => (await admin(b, '/status/cluster/nodes')).includes('"boot":"successor"'))
   expect(a.logger.find(REPLACED)).toEqual([])
+})
+
+test('the names of a process go on to its successor', async () => {
+  const database = new MemoryDatabase()
+  const a = await startNode(database, 'a')
+  const agent = agentOf(a)
+  await forward(agent, 'web', { kind: 'http', service: await service(served('hello')) }).ready()
+  const names = a.cluster.heldNames
+  expect(names).toMatchObject([{ endpoint: { tenant: '', name: 'web' }, identity: 'anonymous' }])
+  const sent: unknown = JSON.parse(
+    JSON.stringify({ expected: a.server.expected, ticketKeys: {}, heldNames: names }),
+  )
+  await a.cluster.handOver()
+  const { heldNames } = handedState({ state: sent })
+  const successor = await startNode(database, 'a', { boot: 'successor', heldNames })
+  expect(successor.cluster.heldNames).toEqual(names)
 })
 
 const REPLACED = 'another process has joined as this node: the others do not see this one any more'
