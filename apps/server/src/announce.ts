@@ -7,6 +7,7 @@ import {
 } from '@proj/program-kit'
 import type { BoundAddress, Listeners } from '@proj/portcheck'
 
+import type { Cluster } from './cluster/cluster.ts'
 import type { Server } from './server.ts'
 import { SOFTWARE } from './version.ts'
 
@@ -23,7 +24,16 @@ const WHO: ReadonlyMap<string, string> = new Map([
  */
 export async function announce(
   server: Server,
-  { stdout, json }: { readonly stdout: TextOutput; readonly json: boolean },
+  {
+    stdout,
+    json,
+    cluster,
+  }: {
+    readonly stdout: TextOutput
+    readonly json: boolean
+    /** The node that the server is, if it is one. */
+    readonly cluster?: Pick<Cluster, 'view' | 'bound'> | undefined
+  },
 ): Promise<void> {
   const opened = Object.entries(server.listeners) as [string, Listeners][]
   const named = await Promise.all(
@@ -40,12 +50,26 @@ export async function announce(
       urls: bound.flatMap(({ urls }) => urls),
       warnings,
     }))
-    stdout.write(jsonLine({ event: 'ready', software: SOFTWARE, listeners }))
+    const { id, boot, address } = cluster?.view.local ?? {}
+    const node = cluster && { id, boot, address }
+    stdout.write(jsonLine({ event: 'ready', software: SOFTWARE, listeners, node }))
     return
   }
   const rows = named.flatMap(({ name, bound }) =>
     bound.flatMap(rowsOf).map((row, index) => [index === 0 ? (WHO.get(name) ?? name) : '', ...row]),
   )
+  if (cluster !== undefined) {
+    const { id, address } = cluster.view.local
+    const known = `node ${id}, the others connect to ${address}`
+    const sockets = cluster.bound.flatMap((one) => one.sockets)
+    rows.push(
+      ...sockets.map((socket, index) =>
+        index === 0
+          ? ['nodes', socket.address, socket.families, known]
+          : ['', socket.address, socket.families, ''],
+      ),
+    )
+  }
   const notes = formatBindNotes(named.flatMap(({ warnings }) => warnings))
   stdout.write(`${SOFTWARE.replace('/', ' ')}\n\n${formatTable(rows, { indent: 2 })}\n${notes}`)
 }

@@ -223,7 +223,7 @@ export async function start(
   await predecessor?.ready()
   await cluster?.start(signals.stop)
   await server.publicPorts.holdInherited()
-  await announce(server, { stdout, json })
+  await announce(server, { stdout, json, cluster })
   const { gracePeriodMs, upgrade: limits } = settings
   const ended = new AbortController()
   const end = (): void => ended.abort()

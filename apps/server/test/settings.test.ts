@@ -22,6 +22,8 @@ test.for([
   ['cluster: { tls: { cert: a.pem } }', 'cluster.tls.key is not set'],
   ['cluster: { tls: { key: a.pem } }', 'cluster.tls.cert is not set'],
   ['cluster: { database_url: "postgres://h/d", bind_addr: ":8001" }', 'upstream.bind_addr'],
+  ['cluster: { database_url: "postgresql:/h/d" }', 'is not a URL of PostgreSQL'],
+  ['cluster: { database_url: "mysql://h/d" }', 'is not a URL of PostgreSQL'],
   ['cluster: { lease: 1s }', 'at least 3s'],
   ['cluster: { advertise_addr: "unix:/run/node" }', 'cannot connect to a unix socket'],
   ['proxy: { base_domain: [a.example, "b c"] }', 'b c is no domain'],

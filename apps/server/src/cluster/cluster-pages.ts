@@ -117,7 +117,9 @@ function detailsOf(sources: ClusterPageSources, id: string): NodeDetails {
 
 type Facts = Omit<NodeStatus, 'endpoints' | 'upstreams'>
 
-function localFacts({ cluster: { local }, sessions }: ClusterPageSources): Facts {
+function localFacts({ cluster, sessions }: ClusterPageSources): Facts {
+  const { local } = cluster
+  const awaySince = cluster.health()?.awaySince
   return {
     id: local.id,
     status: local.isLeaving ? 'left' : 'active',
@@ -127,6 +129,7 @@ function localFacts({ cluster: { local }, sessions }: ClusterPageSources): Facts
     version: local.version,
     local: true,
     sessions: sessions(),
+    ...(awaySince !== undefined && { databaseAwaySince: new Date(awaySince).toISOString() }),
   }
 }
 

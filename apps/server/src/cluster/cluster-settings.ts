@@ -15,6 +15,9 @@ import {
 /** Text of a node id: it is part of log lines, metrics and URLs. */
 const NODE_ID = /[A-Za-z0-9][A-Za-z0-9._-]{0,63}/
 
+/** With one slash it is read as a path, and the host would be this machine. */
+const DATABASE_URL = /^postgres(?:ql)?:\/\//
+
 /** Settings of the group `cluster`. Without `database_url` a server is alone and uses none of them. */
 export const CLUSTER_SETTINGS = {
   databaseUrl: setting(secret(), {
@@ -81,9 +84,15 @@ export type ClusterSettings = Resolved<typeof CLUSTER_SETTINGS>
 
 /** A rule for `defineSettings`: what can be checked without the database. */
 export function* clusterFitsTogether({
+  databaseUrl,
   advertiseAddr,
   tls: { cert, key },
-}: Pick<ClusterSettings, 'advertiseAddr' | 'tls'>): Generator<RuleProblem> {
+}: Pick<ClusterSettings, 'databaseUrl' | 'advertiseAddr' | 'tls'>): Generator<RuleProblem> {
+  if (databaseUrl !== undefined && !DATABASE_URL.test(databaseUrl.reveal())) {
+    const message = 'is not a URL of PostgreSQL'
+    const hint = 'write postgres://USER:PASSWORD@HOST/DATABASE, with two slashes'
+    yield { key: 'cluster.database_url', message, hint }
+  }
   if (advertiseAddr?.kind === 'unix') {
     const message = 'other nodes cannot connect to a unix socket: give a host and a port'
     yield { key: 'cluster.advertise_addr', message }

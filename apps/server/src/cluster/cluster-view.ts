@@ -8,6 +8,8 @@ import type { NodeIdentity } from './node-identity.ts'
 export interface DatabaseHealth {
   /** Whether its last answer was no failure. */
   readonly isReachable: boolean
+  /** Since when it has not answered, ms since the epoch; undefined: it answers, or was not asked yet. */
+  readonly awaySince?: number | undefined
   /** How old what this node knows of the others is, ms. */
   readonly lagMs: number
   /** How long ago this node renewed its lease, ms. */

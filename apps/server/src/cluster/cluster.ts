@@ -99,6 +99,8 @@ export class Cluster implements ClusterMember, AsyncDisposable {
   /** Connections from other nodes, since the start. */
   #accepted = 0
   #links: ClusterLinks<Gate> | undefined
+  /** When the state of the membership changed last, ms since the epoch. */
+  #awaySince = Date.now()
   #rebalancer: Rebalancer | undefined
   #loadTimer: NodeJS.Timeout | undefined
 
@@ -235,6 +237,11 @@ export class Cluster implements ClusterMember, AsyncDisposable {
     await this.#links?.ready(AbortSignal.any([signal, AbortSignal.timeout(LINK_WAIT_MS)]))
   }
 
+  /** What the cluster port is bound to. */
+  get bound(): Listeners['bound'] {
+    return this.#listeners.bound
+  }
+
   /** Names of this node, for a process that takes over. */
   get heldNames(): readonly HeldName[] {
     return this.#membership.held()
@@ -313,6 +320,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
       logger.warn({ err: error }, 'the database of the cluster cannot be used')
     })
     membership.on('state', (state) => {
+      this.#awaySince = Date.now()
       if (state === 'joined') logger.info({}, 'node joined the cluster')
       else if (state === 'away') {
         logger.warn(
@@ -349,6 +357,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
       },
       health: (): DatabaseHealth => ({
         isReachable: membership.state === 'joined',
+        awaySince: membership.state === 'away' ? this.#awaySince : undefined,
         lagMs: membership.readAgeMs,
         leaseAgeMs: membership.leaseAgeMs,
       }),

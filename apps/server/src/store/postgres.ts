@@ -365,8 +365,9 @@ function sqlState(error: unknown): string | undefined {
 
 /** Host, port and name of a database, as messages show it. */
 function databaseName(url: string): string {
-  const { protocol, hostname, port, pathname, searchParams } = new URL(url)
-  if (protocol !== 'postgres:' && protocol !== 'postgresql:') throw new TypeError('not PostgreSQL')
+  // Without both slashes the host would be this machine.
+  if (!/^postgres(?:ql)?:\/\//.test(url)) throw new TypeError('not PostgreSQL')
+  const { hostname, port, pathname, searchParams } = new URL(url)
   // A slash in a password that is not written as %2F: what follows it is no name to show.
   if (pathname.includes('@')) throw new TypeError('part of a password')
   // Libpq reads the folder of a socket from the parameter.

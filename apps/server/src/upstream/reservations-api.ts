@@ -17,7 +17,7 @@ import {
 } from '@proj/tunnel/server'
 
 import type { Reservation } from '../store/reservation-store.ts'
-import { isStoreError } from '../store/store-error.ts'
+import { isStoreError, type StoreErrorCode } from '../store/store-error.ts'
 import {
   heldBy,
   nameProblem,
@@ -28,6 +28,13 @@ import {
 
 /** Largest body of a request; it holds a few words. */
 const MAX_BODY_BYTES = 4096
+
+/** Why a name is not stored, for its owner. */
+const REFUSED_WRITE = 'the server cannot write what it keeps'
+const REFUSED_WRITES: ReadonlyMap<StoreErrorCode, string> = new Map([
+  ['STORE_UNAVAILABLE', 'the database of the cluster does not answer: try again later'],
+  ['STORE_READ_ONLY', 'the database of the cluster takes no changes now: try again later'],
+])
 
 /** What the API works with. */
 export interface ReservationsApiParts extends ReserveContext {
@@ -81,7 +88,7 @@ export class ReservationsApi {
       if (request.destroyed && !request.complete) return
       this.#parts.logger.error({ err: error }, 'request about a reserved name failed')
       answer = isStoreError(error)
-        ? refusal(503, 'unavailable', 'the server cannot write what it keeps')
+        ? refusal(503, 'unavailable', REFUSED_WRITES.get(error.code) ?? REFUSED_WRITE)
         : { status: 500, body: { error: 'internal error' } }
     }
     const { status, body, headers } = answer

@@ -2,9 +2,17 @@
 // Two or three nodes in one process, joined by a database in memory: what a server does as a node.
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 
-import { type Engine, type HeldName, MemoryDatabase, MemoryEngine, Membership } from '@proj/cluster'
+import {
+  ClusterError,
+  type Engine,
+  type HeldName,
+  MemoryDatabase,
+  MemoryEngine,
+  Membership,
+} from '@proj/cluster'
 import { Agent, forward } from '@proj/tunnel'
 import { freePorts } from '@proj/testkit/free-ports'
 import { listening } from '@proj/testkit/listening'
@@ -13,6 +21,7 @@ import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { until } from '@proj/testkit/until'
 import { expect, onTestFinished, test } from 'vitest'
 
+import { announce } from '../../src/announce.ts'
 import { Cluster } from '../../src/cluster/cluster.ts'
 import type { ClusterSettings } from '../../src/cluster/cluster-settings.ts'
 import type { RebalanceOptions } from '../../src/cluster/rebalance.ts'
@@ -397,6 +406,41 @@ test('a process that is replaced has left when its successor joins', async () =>
   await startNode(database, 'a', { boot: 'successor' })
   await until(async () => (await admin(b, '/status/cluster/nodes')).includes('"boot":"successor"'))
   expect(a.logger.find(REPLACED)).toEqual([])
+})
+
+test('the page of a node says since when its database is away', async () => {
+  const database = new MemoryDatabase()
+  const engine = new MemoryEngine(database)
+  const a = await startNode(database, 'a', { engine })
+  const local = async (): Promise<{ readonly databaseAwaySince?: string }> =>
+    JSON.parse(await admin(a, '/status/cluster/nodes/local')) as { databaseAwaySince?: string }
+  expect(await local()).not.toHaveProperty('databaseAwaySince')
+  const write = engine.write.bind(engine)
+  const before = Date.now()
+  engine.write = async () => await Promise.reject(new ClusterError('CLUSTER_DATABASE_UNREACHABLE'))
+  const listener = forward(agentOf(a), 'web', { kind: 'http', service: { host: 'h', port: 1 } })
+  const since = await until(async () => (await local()).databaseAwaySince)
+  expect(Date.parse(since)).toBeGreaterThanOrEqual(before)
+  engine.write = write
+  await until(async () => (await local()).databaseAwaySince === undefined)
+  await listener.ready()
+})
+
+test.each([true, false])('a start says which node it is, and where: JSON %s', async (json) => {
+  const { server, cluster } = await startNode(new MemoryDatabase(), 'a')
+  const told = async (more: { readonly cluster?: Cluster }): Promise<string> => {
+    const stdout = new PassThrough()
+    await announce(server, { stdout, json, ...more })
+    stdout.end()
+    return await text(stdout)
+  }
+  const out = await told({ cluster })
+  const address = cluster.view.local.address ?? ''
+  const wanted = json
+    ? `"node":${JSON.stringify({ id: 'a', boot: 'boot-a', address })}`
+    : `nodes      ${address}  IPv4  node a, the others connect to ${address}`
+  expect(out).toContain(wanted)
+  expect(await told({})).not.toContain('node')
 })
 
 test('the names of a process go on to its successor', async () => {

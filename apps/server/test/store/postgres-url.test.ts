@@ -5,6 +5,7 @@ import { Postgres } from '../../src/store/postgres.ts'
 test.each([
   ['with a slash in its password', 'postgres://adit:5432/se@cret@127.0.0.1/adit'],
   ['with another slash in its password', 'postgres://adit:se/cret@127.0.0.1/adit'],
+  ['with one slash', 'postgresql:/adit'],
   ['of another database', 'mysql://adit:secret@127.0.0.1/adit'],
 ])('a URL %s is refused without a part of it', async (_, url) => {
   await expect(Postgres.of(url)).rejects.toMatchObject({

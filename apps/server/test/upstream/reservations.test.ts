@@ -11,6 +11,7 @@ import { Server } from '../../src/server.ts'
 import { Database } from '../../src/store/database.ts'
 import { MIGRATIONS } from '../../src/store/migrations.ts'
 import { memoryStore, openStore, type Store } from '../../src/store/store.ts'
+import { StoreError } from '../../src/store/store-error.ts'
 
 /** Everyone is who the token begins with; the token `none` is no good, `guest` may serve nothing. */
 const byToken: Authorize = ({ headers }) => {
@@ -270,6 +271,15 @@ describe('refused, with a code, is', () => {
     })
     expect(logger.find('request about a reserved name failed')).toHaveLength(1)
   })
+})
+
+test.each([
+  ['STORE_UNAVAILABLE', 'the database of the cluster does not answer: try again later'],
+  ['STORE_READ_ONLY', 'the database of the cluster takes no changes now: try again later'],
+] as const)('a database that is away is named as the reason: %s', async (code, message) => {
+  const { as, store } = await startServer()
+  store.reservations.reserve = async () => await Promise.reject(new StoreError(code, 'database'))
+  await expect(reserveName(as('alice'), 'web')).rejects.toMatchObject({ status: 503, message })
 })
 
 test('a server that does not reserve names is named as the reason', async () => {

@@ -40,6 +40,8 @@ export interface NodeStatus {
   readonly local: boolean
   /** Agent sessions. */
   readonly sessions: number
+  /** Since when the database of the cluster has not answered this node, ISO 8601; absent: it answers. */
+  readonly databaseAwaySince?: string
 }
 
 /** One node with its endpoints: the pages `/status/cluster/nodes/ID` and `/status/cluster/nodes/local`. */

@@ -112,10 +112,14 @@ async function refused(url: string, response: Response): Promise<UserError> {
 export function formatServerStatus(status: ServerStatus): string {
   const { ready, readiness, edge, sessions, ports, nodes } = status
   const returned = readiness?.endpoints
+  const awaySince = nodes.find(({ local }) => local)?.databaseAwaySince
   const statuses = Object.entries(edge.statuses).map(([status, count]) => `${status}: ${count}`)
   const overview = [
     ['server', ready ? 'ready' : `not ready: ${readiness?.state ?? 'starting or stopping'}`],
     ...(returned === undefined ? [] : [['endpoints', formatReturned(returned)]]),
+    ...(awaySince === undefined
+      ? []
+      : [['database', `away since ${printable(awaySince).slice(0, 19)}Z: no new names`]]),
     ['visitors', `${edge.connections} connected, ${edge.upgraded} of them upgraded`],
     ['requests', `${edge.requests} so far, ${edge.inFlight} running`],
     ['answers', statuses.length === 0 ? 'none yet' : statuses.join(', ')],

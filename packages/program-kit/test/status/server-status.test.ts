@@ -96,6 +96,15 @@ a (this one)  1.2.3    active   2       2          10.0.0.1:8003
   expect(formatServerStatus({ ...status, nodes: same })).not.toContain('different versions')
 })
 
+test('says since when the database of a cluster is away', () => {
+  const since = { databaseAwaySince: '2026-01-02T03:04:05.678Z' }
+  const nodes = status.nodes.map((node) => ({ ...node, ...since }))
+  const line = /^database +away since 2026-01-02T03:04:05Z: no new names$/m
+  expect(formatServerStatus({ ...status, nodes })).toMatch(line)
+  const others = nodes.map((node) => ({ ...node, local: false }))
+  expect(formatServerStatus({ ...status, nodes: others })).not.toContain('away')
+})
+
 test('lists public ports below the endpoints', () => {
   const port = {
     endpoint: 'pg',
