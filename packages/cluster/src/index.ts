@@ -33,3 +33,4 @@ export {
 } from './link/certificate.ts'
 export type { LinkTls } from './link/link-tls.ts'
 export type { LinkState } from './link/node-link.ts'
+export { APPLICATION_NAME, type SqlFailure, sqlFailureOf, sqlStateOf } from './engine/sql-state.ts'

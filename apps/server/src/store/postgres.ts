@@ -4,7 +4,13 @@
  */
 import { Socket } from 'node:net'
 
-import type { SqlRunner } from '@proj/cluster'
+import {
+  APPLICATION_NAME,
+  type SqlFailure,
+  sqlFailureOf,
+  type SqlRunner,
+  sqlStateOf,
+} from '@proj/cluster'
 import type { Client, Pool, PoolClient, QueryResult } from 'pg'
 
 import type { SqlRow, SqlValue } from './database.ts'
@@ -42,27 +48,15 @@ SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synch
 
 const BEGIN_READING = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'
 
-/** The code of a StoreError for each code of PostgreSQL (appendix A of its manual), or each class of them. */
-const CODES: readonly (readonly [prefix: string, code: StoreErrorCode])[] = [
-  ['25006', 'STORE_READ_ONLY'],
-  ['28', 'STORE_REFUSED'], // invalid authorization
-  ['3D000', 'STORE_REFUSED'], // no such database
-  ['42501', 'STORE_REFUSED'], // insufficient privilege
-  ['42P01', 'STORE_EMPTIED'], // no such table
-  ['3F000', 'STORE_EMPTIED'], // no such schema
-  ['53100', 'STORE_FULL'],
-  ['53', 'STORE_UNAVAILABLE'], // insufficient resources, such as connections
-  ['55P03', 'STORE_UNAVAILABLE'], // lock timeout
-  ['57', 'STORE_UNAVAILABLE'], // shut down, cancelled
-  ['58', 'STORE_UNAVAILABLE'], // error of its system
-  ['08', 'STORE_UNAVAILABLE'], // connection
-  ['25P03', 'STORE_UNAVAILABLE'], // idle in a transaction for too long
-  ['40', 'STORE_UNAVAILABLE'], // rolled back, for example a deadlock
-  ['XX', 'STORE_UNAVAILABLE'], // internal error
-]
-
-/** How PostgreSQL names what is wrong; errors of the network and of pg have other codes or none. */
-const SQLSTATE = /^(?=.*\d)[0-9A-Z]{5}$/
+/** The code of a StoreError for each failure of the database. */
+const CODES: Readonly<Record<SqlFailure, StoreErrorCode>> = {
+  readOnly: 'STORE_READ_ONLY',
+  refused: 'STORE_REFUSED',
+  emptied: 'STORE_EMPTIED',
+  full: 'STORE_FULL',
+  unreachable: 'STORE_UNAVAILABLE',
+  passing: 'STORE_UNAVAILABLE',
+}
 
 /** Codes of Node for a certificate that was not accepted. */
 const CERTIFICATE_FAULT = /CERT|SELF_SIGNED|UNABLE_TO_|^ERR_TLS/
@@ -129,7 +123,7 @@ export class Postgres {
         socket.once('close', () => sockets.delete(socket))
         return socket
       },
-      application_name: 'adit-server',
+      application_name: APPLICATION_NAME,
       connectionTimeoutMillis: connectMs,
       query_timeout: answerMs,
       keepAlive: true,
@@ -296,7 +290,7 @@ class Connection {
       const { rows } = await this.#client.query<SqlRow>(sql, [...values])
       return rows
     } catch (error) {
-      const state = sqlState(error)
+      const state = sqlStateOf(error)
       if (state === undefined || LAST_ANSWER.test(state)) this.#isLost = true
       throw explained(error, this.#database)
     }
@@ -340,8 +334,9 @@ class Connection {
 
 /** The StoreError for an error of pg. */
 function explained(error: unknown, database: string): unknown {
-  const state = sqlState(error)
-  const known = CODES.find(([prefix]) => state?.startsWith(prefix))?.[1]
+  const state = sqlStateOf(error)
+  const failure = state === undefined ? undefined : sqlFailureOf(state)
+  const known = failure && CODES[failure]
   // A wrong statement is a defect of this program, not a state of the database.
   if (state !== undefined && known === undefined) return error
   const { message = '', code } = error as { readonly message?: string; readonly code?: unknown }
@@ -356,11 +351,6 @@ function codeOfFault(error: unknown): StoreErrorCode {
   const { code, syscall } = error as { readonly code?: unknown; readonly syscall?: unknown }
   const isWrong = syscall === 'open' || CERTIFICATE_FAULT.test(String(code))
   return isWrong ? 'STORE_REFUSED' : 'STORE_UNAVAILABLE'
-}
-
-function sqlState(error: unknown): string | undefined {
-  const { code } = error as { readonly code?: unknown }
-  return typeof code === 'string' && SQLSTATE.test(code) ? code : undefined
 }
 
 /** Host, port and name of a database, as messages show it. */

@@ -3,6 +3,7 @@ import { Socket } from 'node:net'
 import { Client, type Notification, type QueryResult } from 'pg'
 
 import { ClusterError } from '../errors.ts'
+import { APPLICATION_NAME, sqlFailureOf, sqlStateOf } from './sql-state.ts'
 
 /** One row, by the names of its columns. */
 export type SqlRow = Readonly<Record<string, unknown>>
@@ -24,17 +25,6 @@ export interface SqlRunner {
   /** A text as a literal of SQL, with its quotes. */
   literal(text: string): string
 }
-
-/** SQLSTATE of a database that takes no writes: read_only_sql_transaction. */
-const READ_ONLY = '25006'
-
-/** Of a user, password, database or right that is refused: classes 28 and 3D, and insufficient_privilege. */
-const REFUSED = /^(?:28...|3D...|42501)$/
-
-/** Of a connection or server that is ending, starting or full: class 08, 57P0x, too_many_connections. */
-const UNREACHABLE = /^(?:08...|57P0.|53300)$/
-
-const SQL_STATE = /^[0-9A-Z]{5}$/
 
 /** Calls that wait for their turn on one connection; one more is rejected with CLUSTER_DATABASE_BUSY. */
 const MAX_WAITING_CALLS = 10_000
@@ -194,7 +184,7 @@ export class PostgresConnection implements SqlRunner {
       connectionString: this.#url,
       stream: () => socket,
       keepAlive: true,
-      application_name: 'adit',
+      application_name: APPLICATION_NAME,
     })
     const forget = (): void => {
       if (this.#client === client) this.#client = undefined
@@ -217,15 +207,20 @@ export class PostgresConnection implements SqlRunner {
 /** A failure of the driver, without its text, which could hold parts of the URL. */
 export function databaseError(error: unknown): ClusterError {
   if (error instanceof ClusterError) return error
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
-  if (code === undefined) return new ClusterError('CLUSTER_DATABASE_UNREACHABLE')
-  if (!SQL_STATE.test(code) || code.startsWith('E')) {
-    return new ClusterError('CLUSTER_DATABASE_UNREACHABLE', code)
+  const code = sqlStateOf(error)
+  if (code === undefined) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : undefined
+    return new ClusterError('CLUSTER_DATABASE_UNREACHABLE', reason)
   }
   const sqlState = { sqlState: code }
-  if (code === READ_ONLY) return new ClusterError('CLUSTER_DATABASE_READ_ONLY', code, sqlState)
-  if (REFUSED.test(code)) return new ClusterError('CLUSTER_DATABASE_REFUSED', code, sqlState)
-  const isUnreachable = UNREACHABLE.test(code)
-  const failure = isUnreachable ? 'CLUSTER_DATABASE_UNREACHABLE' : 'CLUSTER_DATABASE_FAILED'
-  return new ClusterError(failure, code, sqlState)
+  switch (sqlFailureOf(code)) {
+    case 'readOnly':
+      return new ClusterError('CLUSTER_DATABASE_READ_ONLY', code, sqlState)
+    case 'refused':
+      return new ClusterError('CLUSTER_DATABASE_REFUSED', code, sqlState)
+    case 'unreachable':
+      return new ClusterError('CLUSTER_DATABASE_UNREACHABLE', code, sqlState)
+    default:
+      return new ClusterError('CLUSTER_DATABASE_FAILED', code, sqlState)
+  }
 }

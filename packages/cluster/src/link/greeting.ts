@@ -1,5 +1,7 @@
 import type { Channel, ChannelSink } from '@proj/mux'
 
+import { parsePeerObject } from './peer-json.ts'
+
 /** Who is at the end of a link, as it says itself; the certificate has proved the node already. */
 export interface Greeting {
   /** LINK_PROTOCOL of the sender. */
@@ -80,14 +82,7 @@ export class GreetingReader implements ChannelSink {
 }
 
 function parseGreeting(text: string): Greeting | undefined {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  if (typeof value !== 'object' || value === null) return undefined
-  const { protocol, node, boot, version } = value as Record<string, unknown>
+  const { protocol, node, boot, version } = parsePeerObject(text) ?? {}
   if (typeof protocol !== 'number' || typeof node !== 'string') return undefined
   if (typeof boot !== 'string' || typeof version !== 'string') return undefined
   return { protocol, node, boot, version }

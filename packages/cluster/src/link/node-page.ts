@@ -1,5 +1,7 @@
 import { type Channel, type ChannelSink, MuxError } from '@proj/mux'
 
+import { parsePeerObject } from './peer-json.ts'
+
 /** A page of a node's admin port, as another node gets it. */
 export interface NodePage {
   /** HTTP status. */
@@ -122,14 +124,7 @@ export class NodePageReader implements ChannelSink {
 }
 
 function parsePage(text: string): NodePage | undefined {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  if (typeof value !== 'object' || value === null) return undefined
-  const { status, type, body } = value as Record<string, unknown>
+  const { status, type, body } = parsePeerObject(text) ?? {}
   if (typeof status !== 'number' || typeof body !== 'string') return undefined
   if (type !== undefined && typeof type !== 'string') return undefined
   return { status, type, body }
