@@ -18,14 +18,7 @@ import type {
   WriteAnswer,
   WriteBatch,
 } from './engine.ts'
-
-interface StoredRoute {
-  readonly endpoint: Endpoint
-  readonly version: number
-  readonly facts: RouteFacts | undefined
-  readonly epoch: number
-  readonly at: number
-}
+import { MemoryRoutes, type StoredRoute } from './memory-routes.ts'
 
 interface StoredNode {
   node: ClusterNode
@@ -35,7 +28,7 @@ interface StoredNode {
   floor: number
   isSettled: boolean
   hasLeft: boolean
-  readonly routes: EndpointMap<StoredRoute>
+  readonly routes: MemoryRoutes
 }
 
 interface StoredName {
@@ -44,12 +37,16 @@ interface StoredName {
   since: number
 }
 
+/** Names that one sweep looks at; the next one goes on from there. */
+const SWEPT_NAMES = 10_000
+
 /** What the engines of several nodes share. */
 export class MemoryDatabase {
   readonly nodes: Map<string, StoredNode> = new Map()
   readonly names: EndpointMap<StoredName> = new EndpointMap()
   readonly watchers: Set<(nodeId: string) => void> = new Set()
   readonly #now: () => number
+  #swept: Iterator<[Endpoint, StoredName]> | undefined
 
   /**
    * @param now - its clock, ms since the epoch. Default: the clock of the system.
@@ -61,6 +58,17 @@ export class MemoryDatabase {
   /** Its clock, ms since the epoch. */
   now(): number {
     return this.#now()
+  }
+
+  /** The names that a sweep looks at; each comes about as often as the others. */
+  *namesToSweep(): Generator<readonly [Endpoint, StoredName]> {
+    for (let left = Math.min(SWEPT_NAMES, this.names.size); left > 0; left -= 1) {
+      this.#swept ??= this.names.entries()
+      const { done, value } = this.#swept.next()
+      if (done === true) this.#swept = undefined
+      // what was forgotten meanwhile is not in the map any more
+      else if (this.names.get(value[0]) === value[1]) yield value
+    }
   }
 
   /** Forgets everything, as a database that was made again. */
@@ -113,7 +121,7 @@ export class MemoryEngine implements Engine {
       isSettled: false,
       hasLeft: false,
     }
-    nodes.set(node.id, { ...made, routes: new EndpointMap() })
+    nodes.set(node.id, { ...made, routes: new MemoryRoutes() })
     return { isReplaced: false, head, previousBoot, digest: { count: 0, versions: 0 } }
   }
 
@@ -136,9 +144,11 @@ export class MemoryEngine implements Engine {
       head += 1
       this.#remove(known, endpoint, head)
     }
-    const left = [...known.routes.values()].filter(
-      ({ version, facts }) => version <= batch.removeUpTo && facts !== undefined,
-    )
+    const left: StoredRoute[] = []
+    for (const route of batch.removeUpTo === 0 ? [] : known.routes.after(0)) {
+      if (route.version > batch.removeUpTo) break
+      if (route.facts !== undefined) left.push(route)
+    }
     for (const { endpoint } of left) {
       head += 1
       this.#remove(known, endpoint, head)
@@ -167,10 +177,11 @@ export class MemoryEngine implements Engine {
     await this.#turn(options)
     const known = this.#database.nodes.get(nodeId)
     if (known === undefined) return undefined
-    const changes = [...known.routes.values()]
-      .filter(({ version, facts }) => version > after && !(isSnapshot && facts === undefined))
-      .toSorted((one, other) => one.version - other.version)
-      .slice(0, limit)
+    const changes: StoredRoute[] = []
+    for (const route of known.routes.after(after)) {
+      if (changes.length >= limit) break
+      if (!isSnapshot || route.facts !== undefined) changes.push(route)
+    }
     const { head, floor, isSettled } = known
     return { boot: known.node.boot, head, floor, isSettled, changes }
   }
@@ -201,9 +212,13 @@ export class MemoryEngine implements Engine {
     for (const [id, { leaseUntil }] of nodes) {
       if (at - leaseUntil >= request.forgetMs) nodes.delete(id)
     }
-    for (const [endpoint, { since }] of names.entries()) {
-      const isServed = [...nodes.values()].some(({ routes }) => routes.get(endpoint)?.facts)
-      if (!isServed && at - since >= request.forgetMs) names.delete(endpoint)
+    for (const [endpoint, { since }] of this.#database.namesToSweep()) {
+      if (at - since < request.forgetMs) continue
+      let isServed = false
+      for (const { routes } of nodes.values()) {
+        isServed ||= routes.get(endpoint)?.facts !== undefined
+      }
+      if (!isServed) names.delete(endpoint)
     }
   }
 
@@ -259,7 +274,7 @@ export class MemoryEngine implements Engine {
 
   #remove({ routes }: StoredNode, endpoint: Endpoint, version: number): void {
     const at = this.#database.now()
-    routes.set(endpoint, { endpoint, version, facts: undefined, epoch: 0, at })
+    routes.set({ endpoint, version, facts: undefined, epoch: 0, at })
   }
 
   #put(put: RoutePut, batch: WriteBatch, own: StoredNode, offset: number): PutAnswer {
@@ -289,7 +304,7 @@ export class MemoryEngine implements Engine {
       return { identity, since, isExclusive: false }
     }
     const granted = names.get(endpoint)?.epoch ?? fresh
-    own.routes.set(endpoint, {
+    own.routes.set({
       endpoint,
       version: batch.head + offset,
       facts,

@@ -1,10 +1,11 @@
 // A cluster in one process with a clock, a network and a database that fail as a seed says.
 // Length: the faults, the agents and the invariants of one world.
-import { type Endpoint, EndpointMap } from '@proj/tunnel/server'
+import type { Endpoint } from '@proj/tunnel/server'
 
 import type { Clock } from '../../src/clock.ts'
 import type { Engine, EngineCallOptions } from '../../src/engine/engine.ts'
 import { MemoryDatabase, MemoryEngine } from '../../src/engine/memory-engine.ts'
+import { MemoryRoutes } from '../../src/engine/memory-routes.ts'
 import { ClusterError } from '../../src/errors.ts'
 import { Membership } from '../../src/membership.ts'
 import type { MembershipOptions } from '../../src/options.ts'
@@ -53,7 +54,7 @@ class SimulatedDatabase {
 
   backUp(): void {
     const nodes = [...this.memory.nodes].map(([id, stored]) => {
-      const routes = [...stored.routes.entries()]
+      const routes = [...stored.routes.values()]
       return [id, { ...stored }, routes] as const
     })
     const names = [...this.memory.names.entries()].map(([endpoint, name]) => {
@@ -62,8 +63,8 @@ class SimulatedDatabase {
     this.#saved = () => {
       this.memory.clear()
       for (const [id, stored, routes] of nodes) {
-        const copy = { ...stored, routes: new EndpointMap<(typeof routes)[number][1]>() }
-        for (const [endpoint, route] of routes) copy.routes.set(endpoint, route)
+        const copy = { ...stored, routes: new MemoryRoutes() }
+        for (const route of routes) copy.routes.set(route)
         this.memory.nodes.set(id, copy)
       }
       for (const [endpoint, name] of names) this.memory.names.set(endpoint, { ...name })
