@@ -17,6 +17,17 @@ process.exitCode = await runProgram('adit', process, async (signals) => {
     predecessor === undefined
       ? activated
       : new InheritedSockets(predecessor.sockets.flatMap((one) => (isHandedUnix(one) ? [] : [one])))
-  const around = { argv: argv.slice(2), env, stdout, stderr, cwd: process.cwd(), signals }
+  const around = {
+    argv: argv.slice(2),
+    env,
+    // Made only when it is asked for: with a pipe, its stream would be opened.
+    get stdin() {
+      return process.stdin
+    },
+    stdout,
+    stderr,
+    cwd: process.cwd(),
+    signals,
+  }
   return await run(around, { inherited, handedUnix, predecessor, restart })
 })

@@ -12,11 +12,14 @@ import { pikoFiles } from './commands/piko-files.ts'
 import { commands, type OwnCommands } from './commands/commands.ts'
 import { runConnectCommand } from './commands/connect-commands.ts'
 import { addListener, removeListener } from './commands/listener-commands.ts'
+import { isFirstStep, takeFirstSteps } from './commands/first-steps.ts'
+import { logIn } from './commands/log-in.ts'
 import { runNameCommand } from './commands/run-name-command.ts'
 import { type AgentTree, settings } from './settings.ts'
 import { type ProcessOrigin, start } from './start.ts'
 import { showStatus } from './commands/status.ts'
 import { upgradeAgent } from './commands/upgrade.ts'
+import { STARTER } from './starter-file.ts'
 import { COMMIT, SOFTWARE } from './version.ts'
 
 /** Address of the JSON Schema of the configuration file. */
@@ -35,6 +38,13 @@ export async function run(
   origin: ProcessOrigin,
   attempt = 0,
 ): Promise<number> {
+  if (isFirstStep(around)) {
+    return await takeFirstSteps(around, async (argv) => {
+      // What is asked for has its getter: a spread would read it.
+      const { env, stdin, stdout, stderr, cwd, signals } = around
+      return await run({ argv, env, ...(stdin && { stdin }), stdout, stderr, cwd, signals }, origin)
+    })
+  }
   return await runCommandLine<AgentTree, OwnCommands>(
     {
       software: SOFTWARE,
@@ -44,6 +54,7 @@ export async function run(
       schemaId: SCHEMA_ID,
       piko: pikoFiles(settings),
       defaultFile: defaultFileOf('adit'),
+      starter: STARTER,
       argumentsOf: (command) => argumentsOf(command, { folder: around.cwd, attempt }),
       run: async (invocation) => {
         try {
@@ -71,6 +82,8 @@ async function runOwn(
 ): Promise<number> {
   const { command } = invocation
   switch (command.name) {
+    case 'login':
+      return await logIn(invocation, { url: command.args.url, ...command.flags })
     case 'status':
       return await showStatus(invocation, command.flags)
     case 'upgrade':

@@ -62,7 +62,7 @@ export async function start(
   if (settings.listeners.length === 0 && settings.accesses.length === 0) {
     throw new UserError('nothing to do: no listeners and no accesses are configured', {
       exitCode: EXIT.usage,
-      hint: 'list them in a file and give its path with --config, or use adit http, adit tcp or adit access',
+      hint: 'list them in ~/.config/adit/adit.yaml or /etc/adit/adit.yaml, name a file with --config, or use adit http, adit tcp or adit access',
     })
   }
   // The terminal of a successor belongs to the shell again: it writes plain lines.

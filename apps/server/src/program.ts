@@ -13,6 +13,7 @@ import { type ProcessOrigin, start } from './start.ts'
 import { status } from './commands/status.ts'
 import { findTlsFaults } from './tls/tls-material.ts'
 import { upgradeServer } from './commands/upgrade-command.ts'
+import { STARTER } from './starter-file.ts'
 import { COMMIT, SOFTWARE } from './version.ts'
 
 /** Address of the JSON Schema of the configuration file. */
@@ -29,6 +30,7 @@ export async function run(around: Surroundings, origin: ProcessOrigin): Promise<
       schemaId: SCHEMA_ID,
       piko: pikoFiles(settings),
       defaultFile: defaultFileOf('adit-server'),
+      starter: STARTER,
       inspect: findTlsFaults,
       inspects: ['start'],
       run: async (invocation) => await runOwn(invocation, origin),

@@ -36,6 +36,7 @@ import { canonicalDomain, domainRules } from './proxy/domains.ts'
 import { ErrorPages } from './proxy/error-pages.ts'
 import { PROXY_LIMITS, type TenantDomain } from './proxy/proxy-options.ts'
 import type { PortName } from './auth/authenticator.ts'
+import { makeOperatorKey } from './admin/operator-key.ts'
 import { configuredAuthenticator } from './auth/configured-authenticator.ts'
 import { Cluster, type ClusterOptions } from './cluster/cluster.ts'
 import { aloneMember } from './cluster/cluster-member.ts'
@@ -112,7 +113,11 @@ export async function start(
     heldNames: handed?.heldNames,
     logger,
   })
-  using authenticator = configuredAuthenticator(settings, { store, logger })
+  using authenticator = configuredAuthenticator(settings, {
+    store,
+    logger,
+    operatorKey: makeOperatorKey(own.directory, logger),
+  })
   const binds = configuredBinds(loaded, { authenticator, inherited, logger })
   const publicPorts = {
     ...publicPortOptions(settings.publicPorts),

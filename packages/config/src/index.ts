@@ -35,6 +35,8 @@ export {
   type SettingsTree,
 } from './definition/settings-tree.ts'
 
+export { editYaml, type EditedValue } from './sources/edit-yaml.ts'
+
 // Types of values
 export { Secret } from './types/secret.ts'
 export { list, type ListOptions } from './types/type-list.ts'

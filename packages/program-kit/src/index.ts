@@ -51,6 +51,7 @@ export {
   type ArgumentValues,
 } from './command-line/argument-layer.ts'
 export type { ForeignFlags } from './command-line/command-tokens.ts'
+export { ask, type Question, readInput, type TextInput } from './command-line/ask.ts'
 export { completionScript, type Shell } from './command-line/completion-script.ts'
 export {
   type Commands,
@@ -69,6 +70,7 @@ export {
   type Invocation,
   type DefaultFile,
   defaultFileOf,
+  findDefaultFile,
   type ProgramDefinition,
   runCommandLine,
   type Surroundings,

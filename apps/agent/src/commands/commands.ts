@@ -119,6 +119,27 @@ const PID_FLAG = setting(integer({ min: 1 }), {
 const RUNNING = ['connect', 'admin', 'log', 'live', 'upgrade', 'drain', 'grace_period']
 
 const ownCommands = {
+  login: {
+    description:
+      'Tries a server and a token, and writes both into the configuration file of this user.',
+    args: {
+      url: argument(text(), {
+        description: 'URL of the server; at a terminal it is asked for when it is left out.',
+        optional: true,
+      }),
+    },
+    flags: {
+      tokenStdin: setting(boolean(), {
+        default: 'false',
+        description: 'Read the token from standard input.',
+      }),
+    },
+    settings: ['connect'],
+    examples: [
+      'adit login https://tunnel.example.com',
+      'adit login https://tunnel.example.com --token-file ./token',
+    ],
+  },
   http: {
     description: 'Publishes an HTTP service, or the files of a folder.',
     args: PUBLISHED,

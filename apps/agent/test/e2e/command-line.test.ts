@@ -12,7 +12,7 @@ describe('a wrong command line ends with 2 and says what, where and what to do',
     [
       ['htpp', 'web', '3000'],
       `error: unknown command "htpp"
-  allowed: http, tcp, access, add, remove, reserve, release, list, connect explain, connect diagnose, start, status, upgrade, config check, config show, config schema, config reference, version, completion
+  allowed: login, http, tcp, access, add, remove, reserve, release, list, connect explain, connect diagnose, start, status, upgrade, config check, config init, config show, config schema, config reference, version, completion
   hint: did you mean http?
 help: adit help
 `,
@@ -75,7 +75,7 @@ error: flag --connect.connections: connect.connections: 99 is above 16
     [
       ['start'],
       `adit: nothing to do: no listeners and no accesses are configured
-  list them in a file and give its path with --config, or use adit http, adit tcp or adit access
+  list them in ~/.config/adit/adit.yaml or /etc/adit/adit.yaml, name a file with --config, or use adit http, adit tcp or adit access
 `,
     ],
     [

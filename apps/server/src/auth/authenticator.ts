@@ -25,6 +25,7 @@ import type {
   Denial,
 } from '@proj/tunnel/server'
 
+import type { OperatorKey } from '../admin/operator-key.ts'
 import type { AuditLog } from '../store/audit-log.ts'
 import type { TokenStore } from '../store/token-store.ts'
 import { HandshakeLimits, type HandshakeRates } from './handshake-limits.ts'
@@ -51,6 +52,8 @@ export interface AuthenticatorOptions extends HandshakeRates {
   readonly tenants?: ReadonlyMap<string, PortAuth>
   /** Whether the names of all tenants are one space of names, as in Piko. Default: each has its own. */
   readonly tenantsShareNames?: boolean
+  /** Who shows it may use the admin port. Default: none. */
+  readonly operatorKey?: Pick<OperatorKey, 'isShown'> | undefined
   /** Tokens of this server. */
   readonly tokens: TokenStore
   /** Gets an event for each failure. */
@@ -75,6 +78,13 @@ export interface AdmittedVisitor extends Admission {
 const VISITOR_CODES: Readonly<Record<number, VisitorDenial['code']>> = {
   429: 'too_many_failures',
   503: 'token_keys_unavailable',
+}
+
+/** Who may read the data directory, and so could make a token with every right. */
+const OPERATOR: Principal = {
+  identity: 'operator',
+  tenant: '',
+  permits: (right) => right === 'admin',
 }
 
 /** Authenticates peers on every port of a server. */
@@ -116,6 +126,7 @@ export class Authenticator implements Disposable {
   ): Promise<Principal | Denial> {
     // With keys Piko asks for a JWT on these pages too; for our own tokens probes are exempt.
     if (request.isProbe && this.#options.ports?.admin?.auth === undefined) return ANONYMOUS
+    if (this.#options.operatorKey?.isShown(request.headers) === true) return OPERATOR
     try {
       const verdict = await this.#judge('admin', request)
       if ('status' in verdict || verdict.permits('admin')) return verdict

@@ -1,6 +1,7 @@
 import type { Rate } from '@proj/config'
 import type { Logger } from '@proj/tunnel'
 
+import type { OperatorKey } from '../admin/operator-key.ts'
 import type { Store } from '../store/store.ts'
 import type { TlsSettings } from '../tls/tls-settings.ts'
 import type { AuthSettings, AuthTree } from './auth-settings.ts'
@@ -24,7 +25,15 @@ export interface AuthenticatorSettings extends AuthTree {
 /** Makes the authenticator that a configuration describes; what is wrong with keys was said before. */
 export function configuredAuthenticator(
   { proxy, upstream, admin, handshakes }: AuthenticatorSettings,
-  { store, logger }: { readonly store: Store; readonly logger: Logger },
+  {
+    store,
+    logger,
+    operatorKey,
+  }: {
+    readonly store: Store
+    readonly logger: Logger
+    readonly operatorKey?: OperatorKey | undefined
+  },
 ): Authenticator {
   const tenants = new Map<string, PortAuth>()
   for (const { id, auth } of upstream.tenants) {
@@ -41,6 +50,7 @@ export function configuredAuthenticator(
     tenantsShareNames: upstream.tenantsShareNames,
     handshakeRate: handshakes.rate,
     failureRate: handshakes.failureRate,
+    operatorKey,
     tokens: store.tokens,
     audit: store.audit,
     logger,

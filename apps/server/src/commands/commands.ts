@@ -8,7 +8,7 @@ const ownCommands = {
   start: { description: 'Runs the server; the same as no command.' },
   status: {
     description: 'Shows agents, endpoints and visitors of the server on this machine.',
-    settings: ['admin'],
+    settings: ['admin', 'data_dir'],
     flags: {
       url: setting(url({ schemes: ['http', 'https'] }), {
         description: 'URL of the admin port; default: the address in admin.bind-addr.',

@@ -10,6 +10,8 @@ import {
 import type { Resolved } from '@proj/config'
 import { formatUrl } from '@proj/config/address'
 
+import { readOperatorKey } from '../admin/operator-key.ts'
+import { dataDirectory } from '../store/data-directory.ts'
 import type { ServerTree } from '../settings.ts'
 import type { OwnCommands } from './commands.ts'
 
@@ -22,8 +24,13 @@ export async function status(
   { loaded, json, around }: Invocation<ServerTree, OwnCommands>,
   { url, ...files }: AdminTlsFiles & { readonly url?: string | undefined },
 ): Promise<number> {
-  const { admin } = loaded.settings
-  const found = await readServerStatus(url ?? adminUrl(admin), files, admin.token?.reveal())
+  const { admin, dataDir } = loaded.settings
+  const uid = process.geteuid?.()
+  const { path: directory } = dataDirectory(dataDir, { env: around.env, uid })
+  // The key is for the server of this data directory alone.
+  const token =
+    admin.token?.reveal() ?? (url === undefined ? readOperatorKey(directory) : undefined)
+  const found = await readServerStatus(url ?? adminUrl(admin), files, token)
   around.stdout.write(json ? jsonLine(found) : formatServerStatus(found))
   return EXIT.ok
 }

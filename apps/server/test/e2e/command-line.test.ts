@@ -23,7 +23,7 @@ describe('a wrong command line ends with 2 and says what, where and what to do',
     [
       ['strat'],
       `error: unknown command "strat"
-  allowed: start, status, upgrade, token create, token list, token revoke, name list, name release, audit, backup, store copy, config check, config show, config schema, config reference, version, completion
+  allowed: start, status, upgrade, token create, token list, token revoke, name list, name release, audit, backup, store copy, config check, config init, config show, config schema, config reference, version, completion
   hint: did you mean start?
 help: adit-server help
 `,

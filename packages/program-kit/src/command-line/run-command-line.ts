@@ -2,7 +2,8 @@
  * From the words on the command line to the exit code: help, version, mistakes, the commands every
  * program has, and then the program's own. Both programs behave alike because this is the only way in.
  */
-import { stat } from 'node:fs/promises'
+import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 
 import {
   configDirectories,
@@ -27,6 +28,7 @@ import { formatValues } from '../output/format-values.ts'
 import { jsonLine } from '../output/json-line.ts'
 import { EXIT, UserError } from '../process/exit-code.ts'
 import type { ProgramSignals, TextOutput } from '../process/program.ts'
+import type { TextInput } from './ask.ts'
 import { argumentLayer, type ArgumentValues } from './argument-layer.ts'
 import type { ForeignFlags } from './command-tokens.ts'
 import { completionScript } from './completion-script.ts'
@@ -42,6 +44,8 @@ import {
 
 /** The surroundings of a program. */
 export interface Surroundings {
+  /** Where answers to questions come from. Default: none are asked. */
+  readonly stdin?: TextInput
   /** Output of commands. */
   readonly stdout: TextOutput
   /** Where mistakes and log lines go. */
@@ -114,6 +118,8 @@ export interface ProgramDefinition<Tree extends SettingsTree, List extends Comma
   readonly inspects?: readonly (keyof List)[]
   /** Where it looks for a configuration file when neither flag nor variable names one. Default: nowhere. */
   readonly defaultFile?: DefaultFile
+  /** Text of the file that `config init` writes: YAML in which every setting is a comment. */
+  readonly starter: string
   /** Runs a command of the program's own to its exit code. */
   readonly run: (invocation: Invocation<Tree, List>) => Promise<number>
 }
@@ -160,6 +166,15 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
   if (command.name === 'completion') {
     const { shell } = (command as ParsedCommand<Pick<StandardCommands, 'completion'>>).args
     stdout.write(completionScript(commands, shell))
+    return EXIT.ok
+  }
+  if (command.name === 'config init') {
+    const { file } = (command as ParsedCommand<Pick<StandardCommands, 'config init'>>).args
+    const written = await writeStarterFile(
+      file ?? ownFile(program.defaultFile, env),
+      program.starter,
+    )
+    stdout.write(json ? jsonLine({ file: written }) : `${written}\n`)
     return EXIT.ok
   }
   if (command.name === 'version') {
@@ -222,10 +237,10 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
 }
 
 /** The file that is read when none is named, and what stood in the way of a better one. */
-async function findDefaultFile(
+export async function findDefaultFile(
   { directory, names }: DefaultFile,
   env: Surroundings['env'],
-  options: { readonly signal?: AbortSignal },
+  options: { readonly signal?: AbortSignal } = {},
 ): Promise<{ readonly files: readonly string[]; readonly problems: readonly Problem[] }> {
   const directories = configDirectories(directory, { env })
   const { path, places } = await findFile({ names, directories, ...options })
@@ -256,6 +271,41 @@ async function findDefaultFile(
     })
   }
   return { files: [path], problems }
+}
+
+/**
+ * The default file of this user, the preferred name; of root that of the machine.
+ *
+ * @throws {UserError} when there is none.
+ */
+function ownFile(definition: DefaultFile | undefined, env: Surroundings['env']): string {
+  const [name = ''] = definition?.names ?? []
+  const directories = configDirectories(definition?.directory ?? '', { env })
+  const directory = process.geteuid?.() === 0 ? directories.at(-1) : directories[0]
+  if (definition !== undefined && directory !== undefined) return join(directory, name)
+  throw new UserError('the program has no default file', {
+    exitCode: EXIT.usage,
+    hint: 'name the file to write',
+  })
+}
+
+/**
+ * Writes a file that does not exist yet, for its owner only: it may get a token.
+ *
+ * @throws {UserError} when it exists, or cannot be written.
+ */
+async function writeStarterFile(file: string, text: string): Promise<string> {
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    await writeFile(file, text, { flag: 'wx', mode: 0o600 })
+    return file
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    throw new UserError(
+      code === 'EEXIST' ? `${file} exists and is not changed` : `cannot write it: ${message}`,
+      { exitCode: EXIT.usage, hint: 'name another file: config init FILE', cause: error },
+    )
+  }
 }
 
 /** Windows has no such permission: its files look writable. */

@@ -30,6 +30,10 @@ export type CommandList = Readonly<Record<string, Command>>
 export interface StandardCommands {
   /** Prints every problem of the configuration. */
   readonly 'config check': Command
+  /** Writes a file to begin with. */
+  readonly 'config init': Command & {
+    readonly args: { readonly file: Argument<string | undefined> }
+  }
   /** Prints every setting with its value. */
   readonly 'config show': Command & { readonly flags: { readonly origin: Setting<boolean> } }
   /** Prints the JSON Schema. */
@@ -76,6 +80,17 @@ export const STANDARD_COMMANDS: StandardCommands = {
   'config check': {
     description:
       'Checks files, variables and flags, and lists every mistake; exit code 2 if there is one.',
+  },
+  'config init': {
+    description:
+      'Writes a configuration file to begin with, every setting a comment, and prints its path.',
+    args: {
+      file: argument(path(), {
+        description: 'Path of the file; default: the one that is read when none is named.',
+        optional: true,
+      }),
+    },
+    settings: [],
   },
   'config show': {
     description: 'Shows every setting as the program would take it, secrets masked.',

@@ -71,6 +71,7 @@ async function run(
       commit: options.commit,
       settings,
       commands,
+      starter: '# log:\n',
       schemaId: 'https://thing.example/schema.json',
       piko: {
         dialect: (how) => pikoDialect(PIKO, settings, how),

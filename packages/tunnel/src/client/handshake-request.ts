@@ -119,17 +119,18 @@ function rejection(error: DialError, url: string): Error {
   }
   const allowed = allowedText(error)
   const message = `${error.status}: ${text}${allowed === undefined ? '' : `: ${allowed}`}`
+  // Before its credentials: the port for operators asks for other ones.
+  const port = otherPort(error.headers ?? {})
+  if (port !== undefined) {
+    const text = `${serverName(url)} is the port for ${port} of a server, not its port for agents`
+    return new TunnelError('TUNNEL_WRONG_PORT', text, options)
+  }
   if (isOwnDenial(error)) {
     const isOfEndpoint = text === ANSWER_TEXTS.notPermitted
     return new TunnelError('TUNNEL_UNAUTHORIZED', message, { ...options, isOfEndpoint })
   }
   // A client certificate that the server itself rejected; the dialer read that from its header.
   if (error.retry === 'no') return error
-  const port = otherPort(error.headers ?? {})
-  if (port !== undefined) {
-    const text = `${serverName(url)} is the port for ${port} of a server, not its port for agents`
-    return new TunnelError('TUNNEL_WRONG_PORT', text, options)
-  }
   return new TunnelError('TUNNEL_UPGRADE_REFUSED', message, options)
 }
 

@@ -1,0 +1,209 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+import {
+  configDirectories,
+  editYaml,
+  type EditedValue,
+  type ResolvedValue,
+  Secret,
+} from '@proj/config'
+import { isLoopback } from '@proj/config/address'
+import {
+  ask,
+  defaultFileOf,
+  EXIT,
+  findDefaultFile,
+  type Invocation,
+  jsonLine,
+  readInput,
+  UserError,
+} from '@proj/program-kit'
+import { checkServer, isTunnelError } from '@proj/tunnel'
+
+import { serverOptions } from '../connect/server-options.ts'
+import type { AgentTree, AgentSettings } from '../settings.ts'
+import type { OwnCommands } from './commands.ts'
+import { explainError } from './explain-error.ts'
+
+/** How often a token is asked for. */
+const MAX_QUESTIONS = 3
+
+/** The token of a login: from a file that is read again, or itself. */
+type Credentials = { readonly tokenFile?: string; readonly token?: string } | undefined
+
+/**
+ * `adit login`: tries the server and the token, and writes both into the configuration file of the user, which
+ * every later command reads.
+ *
+ * @throws {UserError} when the server does not accept the token, or the file cannot be written.
+ */
+export async function logIn(
+  invocation: Invocation<AgentTree, OwnCommands>,
+  { url: given, tokenStdin }: { readonly url: string | undefined; readonly tokenStdin: boolean },
+): Promise<number> {
+  const { loaded, json, around } = invocation
+  const { stdout } = around
+  const file = await userFile(around.env)
+  const url = given === undefined ? await askUrl(invocation) : serverUrl(given)
+  if (url === undefined) return EXIT.failed
+  const connect = { ...loaded.settings.connect, url: [url] }
+  const found = await findCredentials(invocation, connect, tokenStdin)
+  if (found === 'stopped') return EXIT.failed
+  const { token, tokenFile } = found ?? {}
+  await writeValues(file, {
+    ...givenFlags(loaded.values),
+    'connect.url': [url],
+    'connect.token': token,
+    'connect.token_file': tokenFile,
+  })
+  const hasToken = found !== undefined
+  if (json) stdout.write(jsonLine({ url, file, hasToken }))
+  else {
+    const without = hasToken ? '' : ' (it asks for no token)'
+    stdout.write(`${url} accepts this agent${without}\nwritten to ${file}\n`)
+  }
+  return EXIT.ok
+}
+
+/** The flags that the server was reached with: later commands need them too. A proxy may have a password and stays out. */
+function givenFlags(values: readonly ResolvedValue[]): Record<string, EditedValue> {
+  const kept = values.filter(({ key, origin, text }) => {
+    const isOther = !['connect.url', 'connect.token', 'connect.proxy_url'].includes(key)
+    return key.startsWith('connect.') && isOther && origin.kind === 'flag' && text !== undefined
+  })
+  return Object.fromEntries(kept.map(({ key, text }) => [key, text]))
+}
+
+/**
+ * The URL of a server as people write it: `tunnel.example.com`, `localhost:8001`.
+ *
+ * @throws {UserError} for what is no address.
+ */
+export function serverUrl(text: string): string {
+  const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text)
+  const host = /^(?:\[[^\]]*\]|[^:/]*)/.exec(text)?.[0] ?? ''
+  const isLocal = host === 'localhost' || isLoopback(host.replaceAll(/[[\]]/g, ''))
+  const full = hasScheme ? text : `${isLocal ? 'http' : 'https'}://${text}`
+  const parsed = URL.canParse(full) ? new URL(full) : undefined
+  const isKnown = parsed !== undefined && /^(?:https?|wss?):$/.test(parsed.protocol)
+  if (!isKnown || parsed.username !== '' || parsed.password !== '') {
+    throw new UserError('the URL of the server cannot be used', {
+      exitCode: EXIT.usage,
+      hint: 'write https://tunnel.example.com or http://localhost:8001, without user and password',
+    })
+  }
+  return full.replace(/\/+$/, '')
+}
+
+async function askUrl({ around }: Invocation<AgentTree, OwnCommands>): Promise<string | undefined> {
+  const { stdin, stderr, signals } = around
+  if (stdin?.isTTY !== true) {
+    throw new UserError('the URL of the server is missing', {
+      exitCode: EXIT.usage,
+      hint: 'adit login https://tunnel.example.com',
+    })
+  }
+  const question = { input: stdin, output: stderr, signal: signals.stop }
+  const answer = await ask('Server [http://localhost:8001]: ', question)
+  return answer === undefined ? undefined : serverUrl(answer || 'http://localhost:8001')
+}
+
+/** @returns a token that the server accepts, undefined when it asks for none. */
+async function findCredentials(
+  invocation: Invocation<AgentTree, OwnCommands>,
+  connect: AgentSettings['connect'],
+  tokenStdin: boolean,
+): Promise<Credentials | 'stopped'> {
+  const { loaded, around } = invocation
+  const { stdin, stderr, signals } = around
+  const tryWith = async (token: Secret | undefined): Promise<void> => {
+    const { url, ...server } = await serverOptions({ ...connect, token }, around.env)
+    await checkServer({ ...server, url: url[0] ?? '' }, { signal: signals.stop })
+  }
+  const origin = loaded.values.find(({ key }) => key === 'connect.token')?.origin.kind
+  // The token of the file is the one to replace.
+  const token = origin === 'file' ? undefined : connect.token
+  if (tokenStdin && stdin !== undefined) {
+    const piped = await readInput(stdin)
+    await tryOnce(tryWith, new Secret(piped))
+    return { token: piped }
+  }
+  if (token !== undefined) {
+    await tryOnce(tryWith, token)
+    return token.file === undefined ? { token: token.reveal() } : { tokenFile: token.file }
+  }
+  try {
+    await tryWith(undefined)
+    return undefined
+  } catch (error) {
+    if (!isTunnelError(error, 'TUNNEL_UNAUTHORIZED')) throw explainError(error, { token })
+    if (stdin?.isTTY !== true) throw explainError(error, { token })
+  }
+  const question = { input: stdin, output: stderr, signal: signals.stop, isSecret: true }
+  for (let asked = 1; ; asked++) {
+    const answer = await ask('Token: ', question)
+    if (answer === undefined || answer === '') return 'stopped'
+    const secret = new Secret(answer)
+    try {
+      await tryWith(secret)
+      return { token: answer }
+    } catch (error) {
+      const isDenied = isTunnelError(error, 'TUNNEL_UNAUTHORIZED')
+      if (!isDenied || asked === MAX_QUESTIONS) throw explainError(error, { token: secret })
+      stderr.write(`the server does not accept it: ${error.message}\n`)
+    }
+  }
+}
+
+async function tryOnce(tryWith: (token: Secret) => Promise<void>, token: Secret): Promise<void> {
+  try {
+    await tryWith(token)
+  } catch (error) {
+    throw explainError(error, { token })
+  }
+}
+
+/**
+ * The file of the user that every command reads.
+ *
+ * @throws {UserError} when it has a form that cannot be edited, or there is no home directory.
+ */
+async function userFile(env: Readonly<Record<string, string | undefined>>): Promise<string> {
+  const definition = defaultFileOf('adit')
+  const [directory] = configDirectories(definition.directory, { env })
+  const { files } = await findDefaultFile(definition, env)
+  const [file] = files
+  if (directory === undefined || directory.startsWith('/etc/')) {
+    throw new UserError('there is no home directory to write to: HOME is not set', {
+      exitCode: EXIT.usage,
+    })
+  }
+  if (file === undefined || dirname(file) !== directory) return join(directory, 'adit.yaml')
+  if (/\.ya?ml$/.test(file)) return file
+  throw new UserError(`${file} is not in YAML and cannot be changed by this command`, {
+    exitCode: EXIT.usage,
+    hint: 'write connect.url and connect.token into it, or rename it',
+  })
+}
+
+/** Changes the file in one step; only its owner can read it. */
+async function writeValues(
+  file: string,
+  values: Readonly<Record<string, EditedValue>>,
+): Promise<void> {
+  const temporary = `${file}.${process.pid}.new`
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    const before = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return ''
+      throw error
+    })
+    await writeFile(temporary, editYaml(before, values), { mode: 0o600, flag: 'wx' })
+    await rename(temporary, file)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    const why = error instanceof Error ? error.message : String(error)
+    throw new UserError(`${file} cannot be written: ${why}`, { exitCode: EXIT.usage, cause: error })
+  }
+}
