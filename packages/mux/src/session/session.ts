@@ -271,6 +271,11 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
     this.destroy()
   }
 
+  /** The last round trip that was measured, ms; undefined before the first. */
+  get lastRttMs(): number | undefined {
+    return this.#parts.pings.lastRttMs
+  }
+
   /** Returns the current counters and sizes. */
   stats(): SessionStats {
     const { framesReceived } = this.#router

@@ -14,6 +14,8 @@ import type { WindowBudget } from './window-budget.ts'
 export interface ChannelSession {
   /** What the session was made over, for its addresses; only the session may read or write it. */
   readonly transport: Duplex
+  /** The last round trip that was measured, ms; undefined before the first. */
+  readonly lastRttMs: number | undefined
   /** Hands what is queued to the transport now; true when nothing that may be sent is left. */
   flush(): boolean
   /** Sends a ping and resolves with its round trip in ms. Rejects when the session ends first. */

@@ -10,6 +10,7 @@ import { proxyHeader, type ProxyProtocolVersion } from './proxy-protocol.ts'
 import { RESET_REASONS, type ResetReason } from '../protocol/reset-reason.ts'
 import { OpenSplices } from '../io/open-splices.ts'
 import { SocketSplice } from '../io/socket-splice.ts'
+import type { SpliceTap } from '../io/splice-tap.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
 import type { StreamReuse } from '../protocol/stream-reuse.ts'
@@ -50,6 +51,15 @@ export interface ForwardOptions {
   ) => boolean | Duplex
   /** Counts the streams and their bytes. Default: they are not counted. */
   readonly traffic?: Traffic
+  /**
+   * Makes what sees the bytes of a stream; asked once, when the stream opens. Default: nothing sees them.
+   *
+   * @param rttMs - the last round trip to the server, ms; undefined: not measured.
+   */
+  readonly tap?: (
+    record: StreamRecord | undefined,
+    rttMs: () => number | undefined,
+  ) => SpliceTap | undefined
   /** Called with the error when the service could not be reached, or ended TLS with an alert. */
   readonly onServiceError?: (error: unknown) => void
   /**
@@ -101,6 +111,7 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
         return undefined
       }
       const giveUp = new AbortController()
+      const tap = options.tap?.(record, () => channel.session.lastRttMs)
       const splice: SocketSplice = new SocketSplice(channel, {
         resetReason: (error) => {
           if (isDialError(error)) return serviceReason(error)
@@ -109,6 +120,7 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
         },
         // Only a server that writes records knows what the reason means.
         carriesRequests: kind === 'http' && record !== undefined,
+        tap,
         onClose: () => {
           giveUp.abort()
           connections?.delete(splice)

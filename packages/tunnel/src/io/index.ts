@@ -8,6 +8,7 @@ export {
   PacedSink,
   paced,
 } from './bandwidth.ts'
+export type { SpliceTap } from './splice-tap.ts'
 export { OpenSplices } from './open-splices.ts'
 export { FrameBoundary, formatCloseFrame } from '../websocket/frame-boundary.ts'
 export { Traffic } from './traffic.ts'

@@ -10,6 +10,7 @@ import { LAST_BYTES_MS } from './linger-socket.ts'
 import { RequestTraffic } from './request-traffic.ts'
 import { resetSocket } from './reset-socket.ts'
 import { RESET_REASONS, type ResetReason, resetReasonOf } from '../protocol/reset-reason.ts'
+import type { SpliceTap } from './splice-tap.ts'
 
 /** How a record of TLS begins that carries an alert (RFC 8446 section 5.1). */
 const TLS_ALERT = 0x15
@@ -41,6 +42,7 @@ export class SocketSplice implements ChannelSink {
   readonly #reads: PacedReads | undefined
   /** Whether the channel has no room. */
   #isFull = false
+  readonly #tap: SpliceTap | undefined
   #socket: Duplex | undefined
   #writes: GatheredWrites | undefined
   /** What arrives before the socket exists; bounded by the window, for none of it is given back. */
@@ -60,6 +62,7 @@ export class SocketSplice implements ChannelSink {
    *   not written, for nothing can answer it, and the far side gets `serviceClosed`. Default: false, the
    *   socket may be half-open.
    * @param options.bandwidth - of what comes from the socket. Default: no limit.
+   * @param options.tap - sees what crosses. Default: nothing does.
    */
   constructor(
     channel: Channel,
@@ -68,6 +71,7 @@ export class SocketSplice implements ChannelSink {
       readonly onClose?: (reason: number | undefined, error?: MuxError) => void
       readonly carriesRequests?: boolean
       readonly bandwidth?: Bandwidth | undefined
+      readonly tap?: SpliceTap | undefined
     },
   ) {
     this.#channel = channel
@@ -80,6 +84,7 @@ export class SocketSplice implements ChannelSink {
         if (!this.#isFull) this.#socket?.resume()
       })
     }
+    this.#tap = options.tap
   }
 
   /** Gives the splice its socket, which must allow half-open; it is owned by the splice from now on. */
@@ -94,6 +99,7 @@ export class SocketSplice implements ChannelSink {
       this.#channel.reset(RESET_REASONS[this.#resetReason(new Error('socket closed'))])
       return
     }
+    this.#tap?.onConnected()
     watchEnd(socket)
     readLent(
       socket,
@@ -113,6 +119,7 @@ export class SocketSplice implements ChannelSink {
     socket.on('drain', settle)
     socket.on('end', () => {
       if (isCleanEnd(socket)) {
+        this.#tap?.onServiceEnd()
         this.#noteSilence()
         this.#endedIdle = this.#isIdle()
         this.#channel.end()
@@ -125,7 +132,7 @@ export class SocketSplice implements ChannelSink {
     })
     const early = this.#early
     this.#early = []
-    for (const chunk of early) this.onData(chunk)
+    for (const chunk of early) this.#forward(chunk)
     if (this.#endAfterEarly) socket.end()
   }
 
@@ -143,13 +150,18 @@ export class SocketSplice implements ChannelSink {
 
   /** @inheritdoc */
   onData(chunk: Buffer): ChunkAnswer {
-    if (this.#writes === undefined) {
-      this.#early.push(chunk)
-      return false
-    }
     if (this.#endedIdle) {
       this.#channel.resetWhenSent(RESET_REASONS.serviceClosed, LAST_BYTES_MS)
       return true
+    }
+    this.#tap?.toSocket(chunk)
+    return this.#forward(chunk)
+  }
+
+  #forward(chunk: Buffer): ChunkAnswer {
+    if (this.#writes === undefined) {
+      this.#early.push(chunk)
+      return false
     }
     this.bytesToSocket += chunk.length
     this.#writes.gather(this.#channel.session)
@@ -178,6 +190,7 @@ export class SocketSplice implements ChannelSink {
 
   #received(chunk: Buffer): void {
     const isFirst = this.bytesFromSocket === 0
+    this.#tap?.fromSocket(chunk)
     this.bytesFromSocket += chunk.length
     if (this.#requests === undefined) return
     if (isFirst && chunk[0] === TLS_ALERT) this.noAnswer = 'tls-alert'
@@ -207,6 +220,7 @@ export class SocketSplice implements ChannelSink {
 
   /** @inheritdoc */
   onEnd(): void {
+    this.#tap?.onVisitorEnd()
     this.#writes?.flush()
     if (this.#socket === undefined) this.#endAfterEarly = true
     else this.#socket.end()
@@ -227,7 +241,9 @@ export class SocketSplice implements ChannelSink {
       this.#writes?.flush() // what came with the reset and before it
       resetSocket(this.#socket)
     }
-    this.#onClose?.(error === undefined ? undefined : resetReasonOf(error), error)
+    const reason = error === undefined ? undefined : resetReasonOf(error)
+    this.#tap?.onClose(reason, error)
+    this.#onClose?.(reason, error)
   }
 }
 
