@@ -22,9 +22,11 @@ export async function announce(
     readonly urls: readonly string[]
     readonly stdout: TextOutput
     readonly json: boolean
+    /** Address of the inspector; undefined: there is none. */
+    readonly inspect?: string | undefined
   },
 ): Promise<void> {
-  const { agent, consumer, urls, stdout, json } = how
+  const { agent, consumer, urls, stdout, json, inspect } = how
   const connections = [...agent.connections, ...consumer.connections]
   const accesses = await Promise.all(
     running.accesses.map(async ({ setting: { endpoint }, binds }) => ({
@@ -48,7 +50,14 @@ export async function announce(
       }
     })
     const servers = connections.map(({ url: server, serverId }) => ({ server, serverId }))
-    const ready = { event: 'ready', software: SOFTWARE, servers, listeners, accesses }
+    const ready = {
+      event: 'ready',
+      software: SOFTWARE,
+      servers,
+      listeners,
+      accesses,
+      ...(inspect !== undefined && { inspect }),
+    }
     stdout.write(jsonLine(ready))
     return
   }
@@ -67,8 +76,11 @@ export async function announce(
   const reached = new Set(connections.map(({ url }) => url))
   // With a Piko server an access has no connection of its own.
   const servers = reached.size === 0 ? urls : urls.filter((url) => reached.has(url))
+  const page = inspect === undefined ? '' : `\ninspector: ${inspect}\n`
   const title = `${SOFTWARE.replace('/', ' ')}, connected to ${servers.join(', ')}`
-  stdout.write(`${escapeUnprintable(title)}\n\n${formatTable(rows, { indent: 2 })}\n${notes}`)
+  stdout.write(
+    `${escapeUnprintable(title)}\n\n${formatTable(rows, { indent: 2 })}${page}\n${notes}`,
+  )
 }
 
 /** Prints only the warnings about the local addresses, where a live view shows the rest. */

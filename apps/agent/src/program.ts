@@ -17,6 +17,7 @@ import { logIn } from './commands/log-in.ts'
 import { runNameCommand } from './commands/run-name-command.ts'
 import { type AgentTree, settings } from './settings.ts'
 import { type ProcessOrigin, start } from './start.ts'
+import { printInspector } from './commands/inspect.ts'
 import { showStatus } from './commands/status.ts'
 import { upgradeAgent } from './commands/upgrade.ts'
 import { STARTER } from './starter-file.ts'
@@ -86,6 +87,8 @@ async function runOwn(
       return await logIn(invocation, { url: command.args.url, ...command.flags })
     case 'status':
       return await showStatus(invocation, command.flags)
+    case 'inspect':
+      return await printInspector(invocation, command.flags)
     case 'upgrade':
       return await upgradeAgent(invocation, command.flags)
     case 'add': {

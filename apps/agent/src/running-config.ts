@@ -12,6 +12,7 @@ import {
 } from '@proj/auth'
 
 import { Access } from './access/access.ts'
+import type { Capture } from './inspect/capture.ts'
 import type { AccessSettings } from './access/access-settings.ts'
 import type { HandedAgentSocket, HandedUnixSockets } from './access/handed-unix-sockets.ts'
 import type { LocalBind } from './access/local-bind.ts'
@@ -64,6 +65,8 @@ export interface RunningConfigParts {
   readonly inherited: InheritedSockets
   /** The same for unix sockets. */
   readonly handedUnix: HandedUnixSockets
+  /** Of the inspector; undefined: nothing is captured. */
+  readonly capture: Capture | undefined
 }
 
 /** The listeners and accesses that run now. `apply` changes them to those of a new configuration. */
@@ -326,7 +329,7 @@ export class RunningConfig {
     parts: ServiceParts = NO_PARTS,
     isAdded = false,
   ): ServiceListener {
-    const { agent, logger, isEnding } = this.#parts
+    const { agent, logger, isEnding, capture } = this.#parts
     const made = new ServiceListener(
       agent,
       setting,
@@ -335,6 +338,7 @@ export class RunningConfig {
       this.#gateParts,
       logger,
       isEnding,
+      capture,
     )
     void made.listener.closed.then(({ error }) => {
       if (error === undefined) return

@@ -26,6 +26,7 @@ import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-setti
 import { publicAdminIsNoticed } from './admin/admin-rules.ts'
 import { ACCESS_SETTINGS } from './access/access-settings.ts'
 import { HEALTH_SETTINGS, healthCanBeChecked } from './listeners/health-check.ts'
+import { INSPECTOR_SETTINGS } from './inspect/inspector-settings.ts'
 import { isFolder, listenerAddr } from './listeners/listener-addr.ts'
 import { RULE_SETTINGS, rulesCanBeFollowed } from './listeners/rules/rule-settings.ts'
 import { SERVICE_TLS_SETTINGS, serviceTlsIsUsed } from './listeners/service-tls.ts'
@@ -212,6 +213,11 @@ export const settings = defineSettings({
       ...LISTENER_SETTINGS,
     },
     log: LOG_SETTINGS,
+    inspect: setting(boolean(), {
+      description:
+        'Capture what crosses the listeners and show it on a page of this machine; unset: when the agent runs on a terminal.',
+    }),
+    inspector: INSPECTOR_SETTINGS,
     live: setting(boolean(), {
       default: 'true',
       description:
@@ -334,9 +340,10 @@ export const settings = defineSettings({
         seen.add(endpoint)
       }
     },
-    function* bindsCanBeHad({ accesses, admin }) {
+    function* bindsCanBeHad({ accesses, admin, inspector }) {
       const port = { key: 'admin.bind_addr', addresses: admin.bindAddr }
-      yield* bindsAreTcp([port])
+      const page = { key: 'inspector.bind_addr', addresses: inspector.bindAddr }
+      yield* bindsAreTcp([port, page])
       const binds = accesses.map(({ bindAddr }, index) => ({
         key: `accesses[${index}].bind_addr`,
         addresses: bindAddr,

@@ -27,6 +27,9 @@ import { describeAgent } from './status/describe-agent.ts'
 import { explainError, settingHint } from './commands/explain-error.ts'
 import { ConnectionMonitor } from './connect/connection-monitor.ts'
 import { type ListenerChanges, RunningConfig } from './running-config.ts'
+import { inspectedAgent } from './inspect/inspected-agent.ts'
+import { inspectToken } from './inspect/inspect-token.ts'
+import { createCapture, type Inspector, openInspector } from './inspect/open-inspector.ts'
 import { isWatched, LiveView } from './status/live-view.ts'
 import { serverOptions } from './connect/server-options.ts'
 import { type AgentTree, settings as definition } from './settings.ts'
@@ -102,8 +105,12 @@ export async function start(
   /** Aborted when the process ends: it was told to stop, or its successor has taken over. */
   const ended = new AbortController()
   const isEnding = (): boolean => ended.signal.aborted
+  const isInspected = settings.inspect ?? (stdout.isTTY === true && (env['CI'] ?? '') === '')
+  const capture = isInspected ? createCapture(settings.inspector) : undefined
+  let inspector: Inspector | undefined
   const running = new RunningConfig({
     agent,
+    capture,
     consumer,
     logger,
     isEnding,
@@ -125,6 +132,7 @@ export async function start(
     running,
     stop: ended.signal,
     isReplaced: () => upgrade?.successor !== undefined,
+    inspect: () => inspector?.url,
   }
   const status = async (): Promise<AgentStatus> => await describeAgent(described)
   /** Why commands cannot change the listeners now. */
@@ -143,6 +151,7 @@ export async function start(
       findObstacle,
       signal: ended.signal,
     }),
+    inspectUrl: () => inspector?.openUrl,
     logger,
   })
   /** Whether this process serves beside the one that it is to replace. */
@@ -170,6 +179,16 @@ export async function start(
       signal: signals.stop,
     })
     await running.apply(settings, signals.stop, changes)
+    await using opened =
+      capture === undefined
+        ? undefined
+        : await openInspector(
+            settings.inspector,
+            capture,
+            inspectedAgent({ running, link: links.listeners }),
+            { token: inspectToken(env), inherited, logger, signal: signals.stop },
+          )
+    inspector = opened
     closeUnwanted(inherited, logger)
     view?.start(described)
     await using _reloading = await reloading(invocation, {
@@ -191,11 +210,18 @@ export async function start(
       running.ready(signals.stop),
       ...(settings.accesses.length > 0 ? [consumer.ready({ signal: signals.stop })] : []),
     ])
-    if (view === undefined) await announce(running, { agent, consumer, urls, stdout, json })
-    else await Promise.all([view.refresh(), noteBinds(running, view.output)])
+    if (view === undefined) {
+      const inspect = inspector?.openUrl
+      await announce(running, { agent, consumer, urls, stdout, json, inspect })
+    } else await Promise.all([view.refresh(), noteBinds(running, view.output)])
     const { gracePeriodMs } = settings
     const collect = () => ({
-      sockets: [...admin.descriptors(), ...running.descriptors, ...inherited.unused],
+      sockets: [
+        ...admin.descriptors(),
+        ...(inspector?.descriptors() ?? []),
+        ...running.descriptors,
+        ...inherited.unused,
+      ],
       state: {
         peer: agent.peer,
         online: running.online,
@@ -236,6 +262,7 @@ export async function start(
           view?.[Symbol.dispose]()
           inherited.close()
           admin.close()
+          inspector?.close()
         }
         await aborted(graceSignal(delayMs, signal))
         if (!isReplaced && !isInterrupted) await running.free(signal)

@@ -19,6 +19,7 @@ const MAY_IMPORT = {
   'packages/dialer': [],
   'packages/portcheck': [],
   'packages/http1': [],
+  'packages/pages': [],
   'packages/tunnel': ['dialer', 'mux'],
   'packages/auth': ['config', 'http1'],
   'packages/program-kit': ['config'],

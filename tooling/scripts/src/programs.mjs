@@ -17,6 +17,11 @@ import { pathToFileURL } from 'node:url'
 export const OPTIONAL_PROGRAMS = [
   { name: 'apache2', debian: 'apache2', usedFor: 'a service we did not write' },
   { name: 'caddy', debian: 'caddy', usedFor: 'the load balancers of docs/operations.md' },
+  {
+    name: 'chromium',
+    debian: 'chromium fonts-noto-core fonts-noto-cjk',
+    usedFor: 'the pages in a browser',
+  },
   { name: 'curl', debian: 'curl', usedFor: 'a visitor we did not write' },
   { name: 'danted', debian: 'dante-server', usedFor: 'dialing through SOCKS with a password' },
   { name: 'faketime', debian: 'faketime', usedFor: 'a clock that is set while a program runs' },

@@ -116,7 +116,17 @@ const PID_FLAG = setting(integer({ min: 1 }), {
 })
 
 /** Settings of the commands that run listeners and accesses. */
-const RUNNING = ['connect', 'admin', 'log', 'live', 'upgrade', 'drain', 'grace_period']
+const RUNNING = [
+  'connect',
+  'admin',
+  'inspect',
+  'inspector',
+  'log',
+  'live',
+  'upgrade',
+  'drain',
+  'grace_period',
+]
 
 const ownCommands = {
   login: {
@@ -264,6 +274,12 @@ const ownCommands = {
       }),
       ...ADMIN_TLS_FLAGS,
     },
+  },
+  inspect: {
+    description: 'Prints the address of the inspector of a running agent of this user.',
+    settings: [],
+    flags: { pid: PID_FLAG },
+    examples: ['adit inspect'],
   },
   upgrade: {
     description:

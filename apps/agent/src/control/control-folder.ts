@@ -14,6 +14,8 @@ const MAX_SOCKETS = 256
 export interface ControlFolder {
   /** Path of the socket with a name. */
   path(name: string): string
+  /** Path of a file with a name; undefined on Windows, where pipes are in no folder of files. */
+  file(name: string): string | undefined
   /** Paths of the sockets there, at most MAX_SOCKETS. */
   sockets(): readonly string[]
 }
@@ -32,6 +34,7 @@ export function controlFolder(
     const prefix = `adit-${userInfo().username}-`
     return {
       path: (name) => `${PIPES}${prefix}${name}`,
+      file: () => undefined,
       sockets: () => pathsOf(PIPES, (file) => file.startsWith(prefix)),
     }
   }
@@ -42,6 +45,7 @@ export function controlFolder(
   makePrivate(folder, uid)
   return {
     path: (name) => join(folder, `${name}.sock`),
+    file: (name) => join(folder, name),
     sockets: () => pathsOf(`${folder}/`, (file) => file.endsWith('.sock')),
   }
 }

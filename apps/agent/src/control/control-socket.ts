@@ -17,6 +17,8 @@ export interface ControlParts {
   readonly upgrade: () => Promise<UpgradeOutcome>
   /** Adds and removes listeners, by path. */
   readonly listenerCommands: ReadonlyMap<string, AdminCommand>
+  /** The address that opens the inspector; undefined: there is none. */
+  readonly inspectUrl: () => string | undefined
   readonly logger: Logger
 }
 
@@ -26,6 +28,9 @@ const MAX_CONNECTIONS = 16
 /** Path of the command that replaces the process. */
 export const UPGRADE_PATH = '/upgrade'
 
+/** Path of the command that tells the address of the inspector: it has a token, which no page shows. */
+export const INSPECT_PATH = '/inspect'
+
 /**
  * Serves the admin pages on a unix socket of this process, for `adit status`, and the commands of
  * `adit upgrade`, `adit add` and `adit remove`. Without the socket the agent works all the same: it logs a
@@ -33,7 +38,7 @@ export const UPGRADE_PATH = '/upgrade'
  */
 export async function openControlSocket(
   env: Readonly<Record<string, string | undefined>>,
-  { status, upgrade, listenerCommands, logger }: ControlParts,
+  { status, upgrade, listenerCommands, inspectUrl, logger }: ControlParts,
 ): Promise<AsyncDisposable> {
   const answerUpgrade = async (): Promise<AdminAnswer> => {
     const outcome = await upgrade()
@@ -43,6 +48,7 @@ export async function openControlSocket(
   const commands = new Map<string, AdminCommand>([
     ...listenerCommands,
     [UPGRADE_PATH, answerUpgrade],
+    [INSPECT_PATH, () => ({ type: 'application/json', body: jsonLine({ url: inspectUrl() }) })],
   ])
   const server = createAgentAdmin(status, undefined, commands)
   let listener: UnixListener | undefined

@@ -1,3 +1,5 @@
+import type { Duplex } from 'node:stream'
+
 import { formatHostPort } from '@proj/config/address'
 import { isDialError } from '@proj/dialer'
 import { type Agent, forward, type Listener, type Logger } from '@proj/tunnel'
@@ -10,7 +12,8 @@ import { formatListenerAddr, isFolder } from './listener-addr.ts'
 import type { ServiceParts } from './service-parts.ts'
 import { hasRules } from './rules/rule-settings.ts'
 import { ruledServices } from './rules/ruled-services.ts'
-import { type ServiceDial, serviceDial } from './service-dial.ts'
+import type { Capture } from '../inspect/capture.ts'
+import { connectService, type ServiceDial, serviceDial } from './service-dial.ts'
 import { HealthCheck } from './health-check.ts'
 import { explainNoAnswer, explainServiceError, speaksTls } from './service-errors.ts'
 import type { AgentSettings } from '../settings.ts'
@@ -36,6 +39,8 @@ export class ServiceListener {
   readonly listener: Listener
   /** Connections to the service and their bytes. */
   readonly traffic: Traffic = new Traffic()
+  /** Connects to the service as a stream would, without its rules for visitors. */
+  readonly connect: (signal: AbortSignal) => Promise<Duplex>
   /** The last failure to reach the service. */
   lastFailure: ServiceFailure | undefined
   /** When the service was last asked whether it expects TLS, ms since the epoch. */
@@ -46,6 +51,7 @@ export class ServiceListener {
    * @param parts - what its service needs of files.
    * @param gateParts - shared by all gates of this agent.
    * @param isEnding - whether this process leaves the server. Default: it does not.
+   * @param capture - of the inspector. Default: nothing is captured.
    */
   constructor(
     agent: Agent,
@@ -55,6 +61,7 @@ export class ServiceListener {
     gateParts: GateParts,
     logger: Logger,
     isEnding: () => boolean = () => false,
+    capture?: Capture,
   ) {
     const { endpoint } = settings
     const addr = formatListenerAddr(settings.addr)
@@ -75,6 +82,7 @@ export class ServiceListener {
     const inside = hasRules(settings)
       ? ruledServices(settings, parts, notReached)
       : folder && (() => folder.connect())
+    this.connect = async (signal) => inside?.(undefined) ?? (await connectService(own, signal))
     this.listener = forward(agent, endpoint, {
       kind: settings.protocol,
       ...own,
@@ -86,6 +94,7 @@ export class ServiceListener {
       ...enforcement(settings, visitors, gateParts, inside),
       ...(settings.proxyProtocol !== 'none' && { proxyProtocol: settings.proxyProtocol }),
       traffic: this.traffic,
+      ...(capture !== undefined && { tap: capture.tapOf(endpoint, settings.protocol) }),
       onStreamClosed: (bytes, record) => {
         logger.debug({ endpoint, requestId: record?.requestId, ...bytes }, 'stream closed')
       },

@@ -31,6 +31,8 @@ export interface DescribedAgent {
   readonly stop: AbortSignal
   /** Whether a successor has taken over: this process only finishes what runs. */
   readonly isReplaced?: () => boolean
+  /** Where the page of the inspector is; undefined: there is none. */
+  readonly inspect?: () => string | undefined
 }
 
 /** How long the server may take to answer a query about an endpoint, ms. */
@@ -48,6 +50,7 @@ export async function describeAgent(
   far?: ReadonlyMap<string, FarStatus>,
 ): Promise<AgentStatus> {
   const { software, urls, running, stop, consumer, isReplaced } = described
+  const inspect = described.inspect?.()
   const links = linksOf(described)
   const listeners = running.listeners.map(describeListener)
   const accesses = await Promise.all(
@@ -71,6 +74,7 @@ export async function describeAgent(
     links,
     listeners,
     accesses,
+    ...(inspect !== undefined && { inspect }),
   }
 }
 

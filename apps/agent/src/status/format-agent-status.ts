@@ -21,12 +21,15 @@ const HALVES: Readonly<Record<LinkStatus['half'], string>> = {
 
 /** Formats the state of an agent for a person: connections, listeners and accesses. */
 export function formatAgentStatus(status: AgentStatus): string {
-  const { software, pid, server, links, listeners, accesses, ready, stopping } = status
+  const { software, pid, server, links, listeners, accesses, ready, stopping, inspect } = status
   const state = stopping ? 'stopping' : ready ? 'ready' : 'not ready'
   const head = [
     [software.replace('/', ' '), `pid ${pid}, ${state}`],
     ['server', server],
     ...links.flatMap(linkRows),
+    ...(inspect === undefined
+      ? []
+      : [['inspector', `${inspect} (adit inspect prints the address that opens it)`]]),
   ]
   const listenerTable = listeners.flatMap(listenerRows)
   const accessTable = accesses.flatMap(accessRows)

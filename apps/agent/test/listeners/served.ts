@@ -9,6 +9,7 @@ import { until } from '@proj/testkit/until'
 import { Agent, type StreamRecord } from '@proj/tunnel'
 import { onTestFinished } from 'vitest'
 
+import type { Capture } from '../../src/inspect/capture.ts'
 import { ServiceListener } from '../../src/listeners/service-listener.ts'
 import { serviceParts } from '../../src/listeners/service-parts.ts'
 import { type AgentSettings, settings } from '../../src/settings.ts'
@@ -53,6 +54,7 @@ export async function listenerOf(
 export async function served(
   folder: ReturnType<typeof temporaryDirectory>,
   listener: string,
+  capture?: Capture,
 ): Promise<Served> {
   const { setting, problems } = await listenerOf(folder, listener)
   if (setting === undefined) throw new Error(JSON.stringify(problems))
@@ -65,6 +67,8 @@ export async function served(
     await serviceParts(setting),
     { checks: new PasswordChecks(), failures: new SourceLimiter(VISITOR_FAILURES) },
     logger,
+    () => false,
+    capture,
   )
   const [near, far] = await memoryPair()
   let next: StreamRecord = { kind: setting.protocol, endpoint: 'web' }

@@ -333,4 +333,6 @@ export interface AgentStatus {
   readonly listeners: readonly ListenerStatus[]
   /** One entry per access. */
   readonly accesses: readonly AccessStatus[]
+  /** Where the page of the inspector is; its token is told by `adit inspect` alone. Absent: there is none. */
+  readonly inspect?: string
 }

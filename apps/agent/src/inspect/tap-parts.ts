@@ -1,0 +1,19 @@
+import type { ExchangeKind } from '@proj/pages'
+
+import type { Exchange } from './exchange.ts'
+import type { ExchangeStore } from './exchange-store.ts'
+
+/** What a tap works with. */
+export interface TapParts {
+  readonly store: ExchangeStore
+  readonly visitor: string | undefined
+  readonly requestId: string | undefined
+  readonly rttMs: () => number | undefined
+  /** Begins an exchange; undefined: it is not captured. */
+  begin(kind: ExchangeKind): Exchange | undefined
+  /** The service has begun to answer. */
+  onAnswer(exchange: Exchange): void
+  /** The service did not answer. */
+  onFailed(code: string, exchange: Exchange | undefined): void
+  finish(exchange: Exchange, state: 'done' | 'failed'): void
+}

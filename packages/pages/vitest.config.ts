@@ -1,0 +1,3 @@
+import { preset } from '@proj/vitest-config'
+
+export default preset()
