@@ -170,9 +170,12 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
   }
   if (command.name === 'config init') {
     const { file } = (command as ParsedCommand<Pick<StandardCommands, 'config init'>>).args
+    // The file of the machine is read by services of other users, and names files of secrets.
+    const isOfMachine = file === undefined && process.geteuid?.() === 0
     const written = await writeStarterFile(
       file ?? ownFile(program.defaultFile, env),
       program.starter,
+      isOfMachine ? { file: 0o644, directory: 0o755 } : { file: 0o600, directory: 0o700 },
     )
     stdout.write(json ? jsonLine({ file: written }) : `${written}\n`)
     return EXIT.ok
@@ -290,14 +293,18 @@ function ownFile(definition: DefaultFile | undefined, env: Surroundings['env']):
 }
 
 /**
- * Writes a file that does not exist yet, for its owner only: it may get a token.
+ * Writes a file that does not exist yet.
  *
  * @throws {UserError} when it exists, or cannot be written.
  */
-async function writeStarterFile(file: string, text: string): Promise<string> {
+async function writeStarterFile(
+  file: string,
+  text: string,
+  modes: { readonly file: number; readonly directory: number },
+): Promise<string> {
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-    await writeFile(file, text, { flag: 'wx', mode: 0o600 })
+    await mkdir(dirname(file), { recursive: true, mode: modes.directory })
+    await writeFile(file, text, { flag: 'wx', mode: modes.file })
     return file
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
