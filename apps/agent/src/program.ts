@@ -12,6 +12,7 @@ import { pikoFiles } from './commands/piko-files.ts'
 import { commands, type OwnCommands } from './commands/commands.ts'
 import { runConnectCommand } from './commands/connect-commands.ts'
 import { addListener, removeListener } from './commands/listener-commands.ts'
+import { runDoctor } from './commands/doctor.ts'
 import { isFirstStep, takeFirstSteps } from './commands/first-steps.ts'
 import { logIn } from './commands/log-in.ts'
 import { runNameCommand } from './commands/run-name-command.ts'
@@ -83,6 +84,8 @@ async function runOwn(
 ): Promise<number> {
   const { command } = invocation
   switch (command.name) {
+    case 'doctor':
+      return await runDoctor(invocation)
     case 'login':
       return await logIn(invocation, { url: command.args.url, ...command.flags })
     case 'status':

@@ -261,6 +261,12 @@ const ownCommands = {
     settings: ['connect'],
     examples: ['adit connect diagnose --connect.proxy-url http://proxy.corp:3128 --json'],
   },
+  doctor: {
+    description:
+      'Tries the server, the token, the clocks, the certificate and every service, and says what to do.',
+    settings: ['connect', 'listeners', 'log'],
+    examples: ['adit doctor', 'adit doctor --json'],
+  },
   start: {
     description: 'Runs the listeners and accesses of the configuration files.',
     examples: ['adit start --config adit.yaml'],

@@ -181,3 +181,30 @@ test('adit-server status works for the user who may read the data directory', as
   const denied = await ended(aditServer([...words, '--data-dir', other.path]))
   expect(denied).toMatchObject({ code: 4, stdout: '' })
 })
+
+test('adit doctor tries everything and ends with one thing to do', async () => {
+  const { url, token } = shared
+  const { env } = home()
+  const service = await httpService((_request, response) => response.end('hello'))
+  const listeners = JSON.stringify([{ endpoint: 'pc1', addr: String(service.port) }])
+  const words = ['doctor', '--url', url, '--listeners', listeners]
+  const well = await ended(adit([...words], { env: { ...env, ADIT_CONNECT_TOKEN: token } }))
+  expect(well).toMatchObject({ code: 0, stderr: '' })
+  expect(well.stdout).toMatch(/^ok +server +http.* an Adit server accepts this agent, \d+ ms$/m)
+  expect(well.stdout).toMatch(/^ok +clock +/m)
+  expect(well.stdout).toMatch(/^ok +service +pc1 +localhost:\d+ answers$/m)
+  expect(well.stdout).toMatch(/\n\nnothing to do\n$/)
+
+  await service.kill()
+  const ill = await ended(adit([...words, '--json'], { env }))
+  expect(ill).toMatchObject({ code: 1, stderr: '' })
+  const { ok, checks, next } = JSON.parse(ill.stdout)
+  expect(ok).toBe(false)
+  expect(checks).toMatchObject([
+    { code: 'server', subject: url, ok: false },
+    { code: 'service', subject: 'pc1', ok: false },
+    { code: 'agent', ok: true },
+  ])
+  expect(checks[1].hint).toMatch(/^start the service at localhost:\d+, or correct addr/)
+  expect(next).toContain('this server asks for a token')
+})

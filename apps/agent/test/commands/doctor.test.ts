@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+
+import { judgeCertificate, judgeClock } from '../../src/commands/doctor.ts'
+
+const NOW = Date.UTC(2026, 0, 1)
+
+test.each([
+  [0, true, 'agree'],
+  [30, true, 'agree'],
+  [31, false, '31 s ahead of'],
+  [-31, false, '31 s behind'],
+])('a clock that is %d s ahead', (seconds, ok, text) => {
+  const check = judgeClock('http://a', NOW, NOW + seconds * 1000)
+  expect(check).toMatchObject({ code: 'clock', ok, detail: expect.stringContaining(text) })
+  expect(check.hint === undefined).toBe(ok)
+})
+
+test.each([
+  [7, true],
+  [6.9, false],
+  [-1, false],
+])('a certificate that ends in %d days', (days, ok) => {
+  const check = judgeCertificate('https://a', NOW + days * 86_400_000, NOW)
+  expect(check).toMatchObject({ code: 'certificate', ok })
+  expect(check.hint === undefined).toBe(ok)
+})
