@@ -105,7 +105,8 @@ export async function start(
   /** Aborted when the process ends: it was told to stop, or its successor has taken over. */
   const ended = new AbortController()
   const isEnding = (): boolean => ended.signal.aborted
-  const isInspected = settings.inspect ?? (stdout.isTTY === true && (env['CI'] ?? '') === '')
+  const isSeen = stdout.isTTY === true && (env['CI'] ?? '') === ''
+  const isInspected = settings.inspect ?? (isSeen && settings.listeners.length > 0)
   const capture = isInspected ? createCapture(settings.inspector) : undefined
   let inspector: Inspector | undefined
   const running = new RunningConfig({
@@ -133,6 +134,7 @@ export async function start(
     stop: ended.signal,
     isReplaced: () => upgrade?.successor !== undefined,
     inspect: () => inspector?.url,
+    openInspector: () => inspector?.openUrl,
   }
   const status = async (): Promise<AgentStatus> => await describeAgent(described)
   /** Why commands cannot change the listeners now. */

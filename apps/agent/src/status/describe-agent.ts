@@ -33,6 +33,8 @@ export interface DescribedAgent {
   readonly isReplaced?: () => boolean
   /** Where the page of the inspector is; undefined: there is none. */
   readonly inspect?: () => string | undefined
+  /** The same with the token, for the terminal of the agent alone. */
+  readonly openInspector?: () => string | undefined
 }
 
 /** How long the server may take to answer a query about an endpoint, ms. */

@@ -32,6 +32,8 @@ export interface LiveViewOptions {
   readonly colour: boolean
   /** Rates in the order of the listeners, then of the accesses. */
   readonly rates: readonly Rate[]
+  /** The address that opens the inspector. Default: there is none. */
+  readonly inspector?: string | undefined
 }
 
 type Style = Parameters<typeof styleText>[0]
@@ -52,7 +54,9 @@ const KEYS_STOPPING = 'stopping: what is open may finish, Ctrl-C: end now'
 /** Draws the live view as lines that fit the terminal. */
 export function formatLiveView(status: AgentStatus, options: LiveViewOptions): string[] {
   const { columns, maxLines, colour } = options
-  const head = headLines(status)
+  const { inspector } = options
+  const page: Line[] = inspector === undefined ? [] : [{ text: `inspector ${inspector}` }]
+  const head = [...headLines(status), ...page]
   const foot: Line[] = [
     { text: status.stopping ? KEYS_STOPPING : KEYS, style: status.stopping ? 'yellow' : 'gray' },
   ]

@@ -88,7 +88,8 @@ export class LiveView {
       if (this.#described === undefined) return // closed meanwhile
       this.#measure(status)
       const { columns, maxLines } = this.#screen
-      const options = { columns, maxLines, colour: this.#colour, rates: this.#rates }
+      const inspector = this.#described.openInspector?.()
+      const options = { columns, maxLines, colour: this.#colour, rates: this.#rates, inspector }
       this.#screen.draw(formatLiveView(status, options))
     } finally {
       this.#drawing = false

@@ -1,6 +1,7 @@
 // What the capture sees of streams to real services; the test opens the streams, as a server would.
 import { once } from 'node:events'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
+import { join } from 'node:path'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
@@ -169,19 +170,15 @@ test('a TCP connection has its first bytes, its bytes over time and its ends', a
 })
 
 test('a service that refuses is an outage until it answers', async () => {
-  const service = createServer()
-  service.listen(0, '127.0.0.1')
-  await once(service, 'listening')
-  const { port } = service.address() as AddressInfo
-  await new Promise((resolve) => service.close(resolve))
+  const path = join(folder.path, 'service.sock')
   const capture = new Capture(LIMITS)
-  const { open } = await served(folder, `addr: "127.0.0.1:${port}"`, capture)
+  const { open } = await served(folder, `addr: "unix:${path}"`, capture)
   for (let at = 0; at < 2; at++) open().write(request('GET /'))
   await until(() => capture.outages.get('web')?.refused === 2)
   const row = rowOf(capture.store.all()[0] as Exchange, SECRETS)
-  expect(row).toMatchObject({ state: 'failed', code: 'service_refused', method: 'GET' })
+  expect(row).toMatchObject({ state: 'failed', code: 'service_unreachable', method: 'GET' })
   const back = http((_, response) => response.end('back'))
-  back.listen(port, '127.0.0.1')
+  back.listen(path)
   await once(back, 'listening')
   onTestFinished(() => void back.close())
   const stream = open()

@@ -2,13 +2,15 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
+import { join } from 'node:path'
 import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 
+import { freePorts } from '@proj/testkit/free-ports'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
 import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 
 import { request } from '../listeners/served.ts'
 import {
@@ -17,6 +19,9 @@ import {
   launchBrowser,
   missingBrowser,
 } from './inspected-page.ts'
+
+// A browser on a busy machine.
+vi.setConfig({ testTimeout: 120_000 })
 
 const folder = temporaryDirectory()
 const missing = missingBrowser()
@@ -236,19 +241,15 @@ test('a TCP connection shows its bytes, and is sent again', async () => {
 })
 
 test('a service that is down is named, and its return is marked', async () => {
-  const reserved = createServer()
-  reserved.listen(0, '127.0.0.1')
-  await once(reserved, 'listening')
-  const { port } = reserved.address() as AddressInfo
-  await new Promise((resolve) => reserved.close(resolve))
-  const run = await inspectedPage(folder, port)
+  const path = join(folder.path, 'service.sock')
+  const run = await inspectedPage(folder, `unix:${path}`)
   const page = await run.openPage(browser)
   run.open().write(request('GET /down'))
   await page.getByRole('alert').getByText('does not answer').waitFor()
   await rowOf(page, /down/).click()
   await page.getByText('made by Adit, not by the service').waitFor()
   const back = createServer(service)
-  back.listen(port, '127.0.0.1')
+  back.listen(path)
   await once(back, 'listening')
   onTestFinished(() => void back.close())
   run.open().write(request('GET /back'))
@@ -387,15 +388,14 @@ test('10 000 exchanges pass while the page is open: few nodes, no loss, the plac
 })
 
 test('the agent ends and starts again while the page is open', async () => {
-  const run = await inspectedPage(folder, createServer(service))
+  const { first: port } = await freePorts(1)
+  const run = await inspectedPage(folder, createServer(service), { port })
   const page = await run.openPage(browser)
   await visit(run, request('GET /before'))
   await rowOf(page, /before/).waitFor()
   await run.close()
   await page.getByText('The agent has stopped.').waitFor()
-  const next = await inspectedPage(folder, createServer(service), {
-    port: Number(new URL(run.url).port),
-  })
+  const next = await inspectedPage(folder, createServer(service), { port })
   expect(next.url).toBe(run.url)
   await visit(next, request('GET /after'))
   await rowOf(page, /after/).waitFor()
