@@ -60,14 +60,21 @@ export class MemoryDatabase {
     return this.#now()
   }
 
-  /** The names that a sweep looks at; each comes about as often as the others. */
+  /** The names that a sweep looks at: all of them, or as many as it may, from where the last one ended. */
   *namesToSweep(): Generator<readonly [Endpoint, StoredName]> {
-    for (let left = Math.min(SWEPT_NAMES, this.names.size); left > 0; left -= 1) {
+    let restarts = 0
+    for (let left = Math.min(SWEPT_NAMES, this.names.size); left > 0 && restarts < 2;) {
       this.#swept ??= this.names.entries()
       const { done, value } = this.#swept.next()
-      if (done === true) this.#swept = undefined
+      if (done === true) {
+        this.#swept = undefined
+        restarts += 1
+        continue
+      }
       // what was forgotten meanwhile is not in the map any more
-      else if (this.names.get(value[0]) === value[1]) yield value
+      if (this.names.get(value[0]) !== value[1]) continue
+      left -= 1
+      yield value
     }
   }
 
