@@ -5,16 +5,19 @@
 //
 //     pnpm bench [--rounds 11] [--json] [--previous DIR]
 //     pnpm bench --cluster [--rounds 11] [--json] [--database-url URL]
+//     pnpm bench --inspect [--rounds 15] [--json]
 //     pnpm bench --distance [--rounds 3] [--json] [--previous DIR] [--rtt 50] [--loss 1] [--rate 200]
 //
 // With --previous the built checkout in DIR is one more leg: what a change costs, in one run. With --distance
-// the legs are a long line instead of loopback (distance.mjs); with --cluster they are two nodes (hop.mjs).
+// the legs are a long line instead of loopback (distance.mjs); with --cluster they are two nodes (hop.mjs),
+// with --inspect agents with and without their inspector (inspect.mjs).
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { distanceRows, measureDistance, startDistance } from './distance.mjs'
 import { HOP_ROWS, measureHop, startHop } from './hop.mjs'
+import { INSPECT_ROWS, measureInspect, startInspect } from './inspect.mjs'
 import { startLegs } from './legs.mjs'
 import { startLoader } from './loader.mjs'
 import { LARGE_BYTES, ROWS, SMALL_BYTES, measure, warmUp } from './measures.mjs'
@@ -27,6 +30,7 @@ const { values: options } = parseArgs({
     json: { type: 'boolean', default: false },
     previous: { type: 'string' },
     cluster: { type: 'boolean', default: false },
+    inspect: { type: 'boolean', default: false },
     'database-url': { type: 'string' },
     distance: { type: 'boolean', default: false },
     rtt: { type: 'string', default: '50' },
@@ -43,6 +47,7 @@ try {
   const machine = `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}, load average ${busy}`
   say(machine)
   if (options.cluster) await runCluster(machine)
+  else if (options.inspect) await runInspect(machine)
   else await (options.distance ? runDistance(machine) : runLoopback(machine))
 } finally {
   rmSync(folder, { recursive: true, force: true })
@@ -82,6 +87,22 @@ async function runCluster(machine) {
       measureHop(leg, load),
     )
     report(machine, [], HOP_ROWS, rounds, legs, [])
+  } finally {
+    await stop()
+    loader.stop()
+  }
+}
+
+/** @param {string} machine */
+async function runInspect(machine) {
+  const loader = startLoader()
+  const { load } = loader
+  const { legs, stop } = await startInspect(folder, load)
+  try {
+    const rounds = await runRounds(legs, Number(options.rounds ?? 15), (leg) =>
+      measureInspect(leg, load),
+    )
+    report(machine, [], INSPECT_ROWS, rounds, legs, [])
   } finally {
     await stop()
     loader.stop()

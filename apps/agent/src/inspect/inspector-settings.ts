@@ -33,7 +33,7 @@ export const INSPECTOR_SETTINGS: {
     description: 'Bytes that all kept exchanges may have.',
   }),
   maxPerSecond: setting(integer({ min: 1, max: 100_000 }), {
-    default: 500,
+    default: 200,
     description:
       'Exchanges that are captured in a second; those beyond it are counted and not kept.',
   }),
