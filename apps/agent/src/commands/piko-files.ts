@@ -1,5 +1,5 @@
 import type { ProgramDefinition } from '@proj/program-kit'
-import type { Dialect } from '@proj/config'
+import type { RawMap, RawMember, RawNode } from '@proj/config/layers'
 import { pikoDialect, pikoFlags } from '@proj/program-kit/piko'
 
 import type { OwnCommands } from './commands.ts'
@@ -25,9 +25,11 @@ export function pikoFiles(
         expand: agent.expand,
         translate: (root) => {
           const isForward = root.kind === 'map' && root.members.has('ports')
-          if (!isForward) return agent.translate(root)
-          const { root: translated, problems } = forward.translate(root)
-          return { root: withPublicBinds(translated), problems }
+          const { root: translated, problems } = (isForward ? forward : agent).translate(root)
+          const added = isForward
+            ? withMember(translated, 'accesses', 'public', allowOthers)
+            : withMember(translated, 'listeners', 'request_timeout', timeoutOfRequests)
+          return { root: added, problems }
         },
       }
     },
@@ -35,18 +37,32 @@ export function pikoFiles(
   }
 }
 
-type RawNode = ReturnType<Dialect['translate']>['root']
-
 /** Piko asks for no word before it lets other machines connect, and its file has none to say. */
-function withPublicBinds(root: RawNode): RawNode {
-  const accesses = root.kind === 'map' ? root.members.get('accesses') : undefined
-  if (root.kind !== 'map' || accesses?.value.kind !== 'list') return root
-  const items = accesses.value.items.map((item): RawNode => {
-    if (item.kind !== 'map') return item
-    const { origin } = item
-    const word = { keyOrigin: origin, value: { kind: 'scalar', text: 'true', origin } } as const
-    return { ...item, members: new Map([...item.members, ['public', word]]) }
+function allowOthers({ origin }: RawMap): RawMember {
+  return { keyOrigin: origin, value: { kind: 'scalar', text: 'true', origin } }
+}
+
+/** One timeout of Piko limits two things: connecting, and for HTTP the whole of each request. */
+function timeoutOfRequests({ members }: RawMap): RawMember | undefined {
+  const protocol = members.get('protocol')?.value
+  const isHttp = protocol?.kind !== 'scalar' || protocol.text !== 'tcp'
+  return isHttp ? members.get('timeout') : undefined
+}
+
+/** Adds a member to every element of a list. @param make - undefined: this element does not get it. */
+function withMember(
+  root: RawNode,
+  list: string,
+  name: string,
+  make: (item: RawMap) => RawMember | undefined,
+): RawNode {
+  const member = root.kind === 'map' ? root.members.get(list) : undefined
+  if (root.kind !== 'map' || member?.value.kind !== 'list') return root
+  const items = member.value.items.map((item): RawNode => {
+    const added = item.kind === 'map' ? make(item) : undefined
+    if (item.kind !== 'map' || added === undefined) return item
+    return { ...item, members: new Map([...item.members, [name, added]]) }
   })
-  const value = { ...accesses.value, items }
-  return { ...root, members: new Map([...root.members, ['accesses', { ...accesses, value }]]) }
+  const value = { ...member.value, items }
+  return { ...root, members: new Map([...root.members, [list, { ...member, value }]]) }
 }

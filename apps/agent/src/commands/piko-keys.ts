@@ -34,11 +34,8 @@ export const PIKO_AGENT_KEYS: PikoTable = {
   'listeners[].endpoint_id': { to: 'listeners[].endpoint' },
   'listeners[].addr': { to: 'listeners[].addr' },
   'listeners[].protocol': { to: 'listeners[].protocol' },
-  'listeners[].timeout': {
-    to: 'listeners[].timeout',
-    convert: 'zero-is-unlimited',
-    note: 'it limits the time to connect to the service; proxy.timeout of the server limits the answer',
-  },
+  // For HTTP also request_timeout: see `pikoFiles`.
+  'listeners[].timeout': { to: 'listeners[].timeout', convert: 'zero-is-unlimited' },
   ...accessLogKeys('listeners[].access_log'),
   'listeners[].http_client.keep_alive_timeout': {
     ignore: 'connections to a service have TCP keep-alive here',

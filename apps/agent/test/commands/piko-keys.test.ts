@@ -17,6 +17,7 @@ import { pikoDialect, type PikoOptions } from '@proj/program-kit/piko'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { describe, expect, test } from 'vitest'
 
+import { pikoFiles } from '../../src/commands/piko-files.ts'
 import { PIKO_AGENT_KEYS, PIKO_FORWARD_KEYS } from '../../src/commands/piko-keys.ts'
 import { settings as agentSettings } from '../../src/settings.ts'
 
@@ -104,9 +105,8 @@ describe('an agent file', () => {
       { endpoint: 'ssh', protocol: 'tcp', tls: { serverName: 'a' } },
     ])
     expect(problems.every(({ severity }) => severity === 'warning')).toBe(true)
-    expect(problems.find(({ key }) => key === 'listeners[].timeout')).toMatchObject({
-      origin: { line: 6, column: 3 },
-    })
+    const noted = problems.find(({ key }) => key === 'listeners[].access_log.level')
+    expect(noted).toMatchObject({ origin: { line: 8 } })
   })
 
   test('keeps the place of every value', async () => {
@@ -137,6 +137,29 @@ test.for(['agent', 'forward'] as const)(
     expect(loaded.settings.connect.bindAddr).toMatchObject([{ host: '192.0.2.7' }])
   },
 )
+
+test('the timeout of a listener limits connecting, and for HTTP each request', async () => {
+  using folder = temporaryDirectory()
+  const path = folder.write(
+    'piko.yaml',
+    [
+      'listeners:',
+      '- {endpoint_id: web, addr: "3000", timeout: 15s}',
+      '- {endpoint_id: api, addr: "3001", protocol: http, timeout: 1m}',
+      '- {endpoint_id: ssh, addr: "localhost:22", protocol: tcp, timeout: 5s}',
+    ].join('\n'),
+  )
+  const dialect = pikoFiles(agentSettings)?.dialect({ expandEnv: false })
+  const files = [{ path, dialect }]
+  const loaded = await loadSettings(agentSettings, { cwd: '/cwd', files, env: {} })
+  if (!loaded.ok) throw new Error(formatProblems(loaded.problems))
+  expect(loaded.problems).toEqual([])
+  expect(loaded.settings.listeners).toMatchObject([
+    { timeoutMs: 15_000, requestTimeoutMs: 15_000 },
+    { timeoutMs: 60_000, requestTimeoutMs: 60_000 },
+    { timeoutMs: 5_000, requestTimeoutMs: Infinity },
+  ])
+})
 
 test('a forward file is accepted', async () => {
   const { settings: values, problems } = await loadGood(

@@ -1,5 +1,6 @@
 /** The settings of a listener for which the agent reads requests and answers; without one of them it does not. */
 import {
+  duration,
   integer,
   list,
   objects,
@@ -50,6 +51,11 @@ export const RULE_SETTINGS = {
     description: 'The same for answers.',
   }),
   ...PREFIXES,
+  requestTimeoutMs: setting(duration({ min: '1ms' }), {
+    default: 'inf',
+    description:
+      'Longest time from the head of a request to the end of its answer: 504 before the answer begins, then the stream is reset. Not for an open WebSocket. inf: no limit.',
+  }),
   cors: setting(list(text({ pattern: /^(?:\*|https?:\/\/[^/\s]+)$/, allowed: '*, or origins' })), {
     default: [],
     description:
@@ -100,6 +106,7 @@ function firstRule(settings: RuleSettings): string | undefined {
   if (settings.responseHeaders.length > 0) return 'response_headers'
   if (stripPrefix !== undefined) return 'strip_prefix'
   if (addPrefix !== undefined) return 'add_prefix'
+  if (settings.requestTimeoutMs < Infinity) return 'request_timeout'
   if (cors.length > 0) return 'cors'
   return routes.length > 0 ? 'routes' : undefined
 }

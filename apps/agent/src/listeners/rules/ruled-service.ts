@@ -25,6 +25,9 @@ import { isCleanEnd, resetSocket, watchEnd } from '@proj/tunnel/io'
 
 import type { HttpRules } from './http-rules.ts'
 
+/** Longest time that a timer of Node can wait, ms. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 /** What a {@link RuledService} is made of. */
 export interface RuledServiceOptions {
   /** Those of the listener. */
@@ -33,6 +36,8 @@ export interface RuledServiceOptions {
   readonly visitor: 'forwarded' | { readonly address: string | undefined }
   /** How answers are read that break the grammar of HTTP. */
   readonly strictness: Strictness
+  /** Longest time from the head of a request to the end of its answer, ms; Infinity: no limit. */
+  readonly requestTimeoutMs: number
   /** Connects to the service with this number. */
   readonly dial: (service: number, signal: AbortSignal) => Promise<Duplex>
 }
@@ -66,6 +71,8 @@ export class RuledService extends Duplex {
   /** By number of the service; what is over is undefined. */
   readonly #connections: (ServiceConnection | undefined)[]
   #exchange: Exchange | undefined
+  /** Runs while a service has a request, if its time is limited. */
+  #timer: NodeJS.Timeout | undefined
   /** The body of the request that is being read, and the connection that gets it; undefined: it is dropped. */
   #body: { readonly reader: BodyReader; readonly to: ServiceConnection | undefined } | undefined
   /** Set behind a 101: bytes are passed on unread. */
@@ -97,6 +104,7 @@ export class RuledService extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    clearTimeout(this.#timer)
     this.#giveUp.abort()
     // A reset, so that the service does not take an aborted request for a complete one.
     for (const connection of [...this.#connections, this.#raw, this.#broken, this.#body?.to]) {
@@ -157,7 +165,13 @@ export class RuledService extends Duplex {
       this.push(ruled.answer)
       return
     }
+    const { requestTimeoutMs } = this.#options
+    if (requestTimeoutMs < Infinity) {
+      const limitMs = Math.min(requestTimeoutMs, LONGEST_TIMER_MS)
+      this.#timer = setTimeout(() => this.#onTimeout(head.method), limitMs)
+    }
     const connection = this.#connections[ruled.service] ?? (await this.#connect(ruled.service))
+    if (connection === undefined) return
     let settle = (): void => {}
     const settled = new Promise<void>((resolve) => (settle = resolve))
     this.#exchange = {
@@ -180,8 +194,19 @@ export class RuledService extends Duplex {
     return first === undefined ? undefined : plainAddress(first)
   }
 
-  async #connect(service: number): Promise<ServiceConnection> {
-    const socket = await this.#options.dial(service, this.#giveUp.signal)
+  /** @returns undefined where the time of the request ended first. */
+  async #connect(service: number): Promise<ServiceConnection | undefined> {
+    let socket: Duplex
+    try {
+      socket = await this.#options.dial(service, this.#giveUp.signal)
+    } catch (error) {
+      if (this.#hasEnded) return undefined
+      throw error
+    }
+    if (this.#hasEnded) {
+      resetSocket(socket)
+      return undefined
+    }
     const connection = { socket, answers: new ResponseHeadReader(), held: [], isOver: false }
     if (this.destroyed) resetSocket(socket)
     this.#connections[service] = connection
@@ -199,6 +224,26 @@ export class RuledService extends Duplex {
     socket.on('error', over)
     socket.on('close', () => over(new Error('service closed')))
     return connection
+  }
+
+  /** Piko's agent does the same: 504, or a broken connection where the answer has begun. */
+  #onTimeout(method: string): void {
+    const exchange = this.#exchange
+    if (exchange?.body !== undefined || this.#broken !== undefined) {
+      this.destroy(new Error('the answer was not complete within request_timeout'))
+      return
+    }
+    const message = 'upstream timeout: the service did not answer within request_timeout'
+    const code = 'service_timeout'
+    this.push(formatErrorResponse({ status: 504, message, code, method, keepAlive: false }))
+    this.#end()
+    this.#giveUp.abort()
+    if (exchange === undefined) return
+    const { connection, settle } = exchange
+    this.#exchange = undefined
+    connection.isOver = true
+    resetSocket(connection.socket)
+    settle()
   }
 
   /** The service has ended a connection, or broken it. */
@@ -261,6 +306,7 @@ export class RuledService extends Duplex {
     const { head, rest } = read
     this.#push(connection, Buffer.from(exchange.answerHead(head), 'latin1'))
     if (head.status === 101) {
+      clearTimeout(this.#timer)
       this.#raw = connection
       this.#push(connection, rest)
       exchange.settle()
@@ -296,6 +342,7 @@ export class RuledService extends Duplex {
   }
 
   #complete(exchange: Exchange): void {
+    clearTimeout(this.#timer)
     this.#exchange = undefined
     if (!exchange.keepAlive) this.#drop(exchange.connection)
     exchange.settle()
@@ -309,6 +356,7 @@ export class RuledService extends Duplex {
   }
 
   #end(): void {
+    clearTimeout(this.#timer)
     this.#hasEnded = true
     this.push(null)
   }

@@ -43,6 +43,7 @@ export function ruledServices(
     new RuledService({
       rules,
       strictness: settings.strictness ?? 'lenient',
+      requestTimeoutMs: settings.requestTimeoutMs,
       // Only our server writes the header, and only on streams of its proxy port.
       visitor: record?.kind === 'http' ? 'forwarded' : { address: record?.visitorAddress },
       dial,

@@ -6,8 +6,10 @@ import { listening } from '@proj/testkit/listening'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
 import { resetReasonName } from '@proj/tunnel/io'
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 
+import { HttpRules } from '../../../src/listeners/rules/http-rules.ts'
+import { RuledService } from '../../../src/listeners/rules/ruled-service.ts'
 import { listenerOf, request, served } from '../served.ts'
 
 const folder = temporaryDirectory()
@@ -305,6 +307,107 @@ test('what is no request is answered with 400, and the stream ends', async () =>
   await until(() => stream.hasEnded())
   expect(stream.text()).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
   expect(service.connections()).toBe(0)
+})
+
+describe('request_timeout', () => {
+  const HOUR_MS = 3_600_000
+
+  /** Timers that the test moves; those that it waits with itself are of another module. */
+  function frozenTimers(): void {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+  }
+
+  test('without an answer: 504, and the service sees that its request is given up', async () => {
+    let asked = 0
+    const ends: string[] = []
+    const service = await tcp((socket) => {
+      socket.on('data', () => (asked += 1))
+      socket.on('error', (error) => ends.push('code' in error ? String(error.code) : error.message))
+    })
+    const one = await served(folder, `addr: ${service.port}, request_timeout: 1h`)
+    frozenTimers()
+    const stream = one.open()
+    stream.write(`${request('POST /', 'Content-Length: 4')}bo`)
+    await until(() => asked > 0)
+    vi.advanceTimersByTime(HOUR_MS - 1)
+    expect(stream.text()).toBe('')
+    vi.advanceTimersByTime(1)
+    await until(() => stream.hasEnded() && ends.length > 0)
+    expect(ends).toEqual(['ECONNRESET'])
+    expect(stream.text()).toMatch(/^HTTP\/1\.1 504 Gateway Timeout\r\n/)
+    expect(stream.text()).toContain('adit-error: service_timeout\r\n')
+    expect(stream.text()).toContain('connection: close\r\n')
+    expect(stream.text()).toContain('{"error":"upstream timeout: ')
+    expect(stream.reason()).toBeUndefined()
+  })
+
+  test('in the middle of an answer: the stream is reset', async () => {
+    const part = 'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf'
+    const service = await tcp((socket) => socket.once('data', () => socket.write(part)))
+    const one = await served(folder, `addr: ${service.port}, request_timeout: 1h`)
+    frozenTimers()
+    const stream = one.open()
+    stream.write(request('GET /'))
+    await until(() => stream.text() === part)
+    vi.advanceTimersByTime(HOUR_MS)
+    await until(() => stream.reason() !== undefined)
+    expect(stream.text()).toBe(part)
+  })
+
+  test('not between requests, and not while a WebSocket is open', async () => {
+    const service = await http((_incoming, response) => response.end('done\n'))
+    const one = await served(folder, `addr: ${service.port}, request_timeout: 1h`)
+    const upgraded = await tcp((socket) => {
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n')
+        socket.pipe(socket)
+      })
+    })
+    const other = await served(folder, `addr: ${upgraded.port}, request_timeout: 1h`)
+    frozenTimers()
+    const stream = one.open()
+    for (const turn of [1, 2]) {
+      stream.write(request('GET /'))
+      await until(() => stream.text().split('done\n').length === turn + 1)
+      vi.advanceTimersByTime(HOUR_MS)
+    }
+    const socket = other.open()
+    socket.write(request('GET /', 'Upgrade: websocket', 'Connection: Upgrade'))
+    await until(() => socket.text().endsWith('\r\n\r\n'))
+    vi.advanceTimersByTime(HOUR_MS)
+    socket.write('still here')
+    await until(() => socket.text().endsWith('still here'))
+    expect([stream.hasEnded(), stream.reason()]).toEqual([false, undefined])
+  })
+
+  test('while it connects: 504, and no more is connected', async () => {
+    const { setting } = await listenerOf(folder, 'addr: 1, request_timeout: 1h')
+    if (setting === undefined) throw new Error('the settings were rejected')
+    frozenTimers()
+    let aborted: AbortSignal | undefined
+    const service = new RuledService({
+      rules: new HttpRules(setting),
+      strictness: 'lenient',
+      requestTimeoutMs: setting.requestTimeoutMs,
+      visitor: 'forwarded',
+      dial: async (_, signal) => {
+        aborted = signal
+        return await new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(new Error('given up')))
+        })
+      },
+    })
+    const received: string[] = []
+    service.on('data', (chunk: Buffer) => received.push(chunk.toString()))
+    service.write(request('GET /'))
+    await until(() => aborted !== undefined)
+    vi.advanceTimersByTime(HOUR_MS)
+    await until(() => service.readableEnded)
+    expect(received.join('')).toMatch(/^HTTP\/1\.1 504 /)
+    expect([aborted?.aborted, service.errored]).toEqual([true, null])
+    service.destroy()
+  })
 })
 
 describe('cors', () => {
