@@ -16,11 +16,17 @@ const USER = 'adit'
 
 const DEBIAN = '/usr/lib/postgresql'
 
-const FOLDERS = ['/usr/local/bin', '/usr/bin', '/usr/local/pgsql/bin']
+const FOLDERS = [...debianFolders(), '/usr/local/bin', '/usr/bin', '/usr/local/pgsql/bin']
+
+const PROGRAMS = ['postgres', 'initdb', 'pg_basebackup']
+
+/** What to install; no npm package is the second choice, see docs/decisions/0063. */
+const POSTGRES_MISSING =
+  'PostgreSQL is missing: install postgresql (Debian, Ubuntu, Arch) or postgresql-server (Fedora)'
 
 /** Why no PostgreSQL can be started here; undefined when one can. */
 export function postgresMissing(): string | undefined {
-  if (findPrograms() === undefined) return 'postgres is missing (Debian package postgresql)'
+  if (findPrograms(FOLDERS) === undefined) return POSTGRES_MISSING
   if (process.getuid?.() !== 0) return undefined
   return serverUser() === undefined
     ? 'there is no user that a PostgreSQL may run as, it refuses root'
@@ -50,7 +56,7 @@ export class PostgresServer implements AsyncDisposable {
 
   /** Makes an empty server and starts it. Call it where {@link postgresMissing} gives no reason. */
   static async start(): Promise<PostgresServer> {
-    const programs = findPrograms()
+    const programs = findPrograms(FOLDERS)
     if (programs === undefined) throw new Error(postgresMissing())
     const { first: port } = await freePorts(1)
     const folder = temporaryDirectory()
@@ -208,12 +214,16 @@ export class PostgresServer implements AsyncDisposable {
   }
 }
 
-function findPrograms(): string | undefined {
+/** The first of the folders that has every program of a server. */
+export function findPrograms(folders: readonly string[]): string | undefined {
+  return folders.find((folder) => PROGRAMS.every((name) => existsSync(join(folder, name))))
+}
+
+/** One for each version, the newest first. */
+function debianFolders(): readonly string[] {
   const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN) : []
   const newestFirst = versions.toSorted((one, other) => Number(other) - Number(one))
-  return [...newestFirst.map((version) => join(DEBIAN, version, 'bin')), ...FOLDERS].find(
-    (folder) => existsSync(join(folder, 'postgres')) && existsSync(join(folder, 'initdb')),
-  )
+  return newestFirst.map((version) => join(DEBIAN, version, 'bin'))
 }
 
 /** The user that the server runs as where the tests run as root; undefined elsewhere. */

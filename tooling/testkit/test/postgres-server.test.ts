@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 
 import { postgresOfFile } from '../src/postgres-of-file.ts'
+import { findPrograms } from '../src/postgres-server.ts'
+import { temporaryDirectory } from '../src/temporary-directory.ts'
 
 const server = postgresOfFile()
 
@@ -40,4 +42,13 @@ test('a standby has what was committed, and is written to when it was promoted',
   await standby.promote()
   await standby.query(copied, insert)
   expect(await standby.query(copied, 'SELECT word FROM kept')).toEqual([{ word: 'one' }])
+})
+
+test('a folder without pg_basebackup is passed over', () => {
+  using client = temporaryDirectory()
+  using server = temporaryDirectory()
+  for (const name of ['postgres', 'initdb']) client.write(name, '')
+  for (const name of ['postgres', 'initdb', 'pg_basebackup']) server.write(name, '')
+  expect(findPrograms([client.path, server.path])).toBe(server.path)
+  expect(findPrograms([client.path])).toBeUndefined()
 })
