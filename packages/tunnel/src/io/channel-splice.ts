@@ -103,7 +103,8 @@ class Relay implements ChannelSink {
 
   onData(chunk: Buffer): ChunkAnswer {
     if (this.isRefused) {
-      this.#source.reset(RESET_REASONS.serviceClosed)
+      // Behind the rest of an answer to what the agent took.
+      this.#source.resetWhenSent(RESET_REASONS.serviceClosed, LAST_BYTES_MS)
       return true
     }
     if (this.bytes === 0) this.#watch?.answered()

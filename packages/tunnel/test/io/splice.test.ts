@@ -476,4 +476,41 @@ describe('a request of another node that crosses the end of its stream', () => {
     origin.write(Buffer.from('POST / HTTP/1.1\r\n\r\n'))
     expect(await reason()).toBe('serviceClosed')
   })
+
+  test('does not cut off the answer to what the agent took of it', async () => {
+    const { origin, received } = await joined()
+    // The other node has room for a part of the answer, and the end of the agent comes before it reads on.
+    const answer = Buffer.alloc(WINDOW + WINDOW / 2, 'x')
+    let bytes = 0
+    let readsOn = false
+    let closed: string | undefined
+    origin.attach({
+      ...silent,
+      onData: ({ length }) => {
+        bytes += length
+        if (readsOn) origin.consume(length)
+      },
+      onClose: (error) => {
+        closed = error === undefined ? 'clean' : resetReasonName(error.reason)
+      },
+    })
+    received.attach({
+      ...silent,
+      onData: ({ length }) => {
+        received.consume(length)
+        received.write(answer)
+        received.end()
+      },
+      onClose: () => {},
+    })
+    origin.write(Buffer.from('POST / HTTP/1.1\r\n\r\n'))
+    await until(() => bytes === WINDOW)
+    await received.session.ping()
+    origin.write(Buffer.from('more of the body'))
+    await origin.session.ping()
+    readsOn = true
+    origin.consume(WINDOW)
+    expect(await until(() => closed)).toBe('serviceClosed')
+    expect(bytes).toBe(answer.length)
+  })
 })
