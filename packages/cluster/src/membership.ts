@@ -151,7 +151,11 @@ export class Membership extends EventEmitter<MembershipEvents> implements NameCl
 
   /** Names that this node has, or had a short time ago: for the process that is this node after this one. */
   held(): readonly HeldName[] {
-    return this.#own.held()
+    // What others have taken since is known here alone: the process after this one begins with an empty table.
+    return this.#own.held().filter(({ endpoint, identity }) => {
+      const routes = this.table.routes(endpoint)
+      return routes.every((one) => one.identity === identity && !one.exclusive)
+    })
   }
 
   /**

@@ -294,6 +294,20 @@ export function describeMembership(title: string, make: () => Promise<SharedData
       expect(b.table.routes(named('web'))[0]?.epoch).toBe(lease.epoch)
     })
 
+    it('does not hand over names that others have taken since', async () => {
+      const database = await make()
+      const a = await startNode(database.engine(), nodeOf('a'))
+      const b = await startNode(database.engine(), nodeOf('b'))
+      const lease = await serve(a, 'web', 'ann')
+      await untilSeen(b, 'web', ['a ann'])
+      lease.release()
+      await untilSeen(b, 'web', [])
+      expect(a.held()).toMatchObject([{ endpoint: named('web'), identity: 'ann' }])
+      await serve(b, 'web', 'bob')
+      await untilSeen(a, 'web', ['b bob'])
+      expect(a.held()).toEqual([])
+    })
+
     it('grants what it knows while the database is away, and refuses what is new with a drawn delay', async () => {
       const database = await make()
       const ways = [new CutEngine(database.engine()), new CutEngine(database.engine())] as const
