@@ -23,18 +23,18 @@ export class StickyCookies {
 
   /** The agent that a cookie of a request names, of those that serve the endpoint; undefined: none of them. */
   findPeer(head: RequestHead, endpoint: Endpoint, peers: readonly string[]): string | undefined {
-    const { headers } = head
-    for (let at = 0; at < headers.length; at += 2) {
-      if (headers[at]?.toLowerCase() !== 'cookie') continue
-      for (const pair of (headers[at + 1] ?? '').split(';')) {
-        const text = pair.trim()
-        if (text.length !== PREFIX.length + VALUE_LENGTH || !text.startsWith(PREFIX)) continue
-        const value = text.slice(PREFIX.length)
-        const peer = peers.find((one) => this.#valueOf(endpoint, one) === value)
-        if (peer !== undefined) return peer
-      }
+    const asked = valuesIn(head)
+    if (asked.size === 0) return undefined
+    // Each agent is looked up once, however many cookies there are: a visitor may send a thousand.
+    let first: number | undefined
+    let found: string | undefined
+    for (const peer of peers) {
+      const at = asked.get(this.#valueOf(endpoint, peer))
+      if (at === undefined || (first !== undefined && at > first)) continue
+      first = at
+      found = peer
     }
-    return undefined
+    return found
   }
 
   /** The line of an answer that binds the visitor to an agent, with its CRLF. */
@@ -54,4 +54,19 @@ export class StickyCookies {
     this.#values.set(about, value)
     return value
   }
+}
+
+/** Values that could be ours, with their places: of several, the first one counts. */
+function valuesIn({ headers }: RequestHead): ReadonlyMap<string, number> {
+  const values = new Map<string, number>()
+  for (let at = 0; at < headers.length; at += 2) {
+    if (headers[at]?.toLowerCase() !== 'cookie') continue
+    for (const pair of (headers[at + 1] ?? '').split(';')) {
+      const text = pair.trim()
+      if (text.length !== PREFIX.length + VALUE_LENGTH || !text.startsWith(PREFIX)) continue
+      const value = text.slice(PREFIX.length)
+      if (!values.has(value)) values.set(value, values.size)
+    }
+  }
+  return values
 }

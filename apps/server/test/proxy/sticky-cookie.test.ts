@@ -2,6 +2,7 @@
 import { createServer } from 'node:http'
 
 import { parseAddressBlock } from '@proj/config/address'
+import { RequestHeadReader } from '@proj/http1'
 import { listening } from '@proj/testkit/listening'
 import { exchangeRaw } from '@proj/testkit/raw-http'
 import { until } from '@proj/testkit/until'
@@ -135,4 +136,30 @@ test('a value fits one agent and one endpoint, at every server', () => {
   const first = valueOf(cookies, web, 'a')
   expect(new Set([first, valueOf(cookies, web, 'b'), valueOf(cookies, other, 'a')]).size).toBe(3)
   expect(valueOf(new StickyCookies(), web, 'a')).toBe(first)
+})
+
+test('a thousand cookies cost one look at each agent', () => {
+  const cookies = new StickyCookies()
+  let looks = 0
+  const agents = new Proxy(
+    Array.from({ length: 50 }, (_, at) => `agent ${at}`),
+    {
+      get: (target, key, receiver): unknown => {
+        if (typeof key === 'string' && /^\d+$/.test(key)) looks += 1
+        return Reflect.get(target, key, receiver)
+      },
+    },
+  )
+  const made = Array.from(
+    { length: 1_000 },
+    (_, at) => `adit_agent=${String(at).padStart(16, '0')}`,
+  )
+  const nameOf = (agent: string) => /adit_agent=[^;]*/.exec(cookies.line(web, agent, false))?.[0]
+  const find = (...pairs: (string | undefined)[]) => {
+    const bytes = Buffer.from(request('GET /', `Cookie: ${pairs.join('; ')}`))
+    const read = new RequestHeadReader().push(bytes)
+    return read && cookies.findPeer(read.head, web, agents)
+  }
+  expect(find(...made, nameOf('agent 7'), nameOf('agent 3'))).toBe('agent 7')
+  expect(looks).toBe(50)
 })
