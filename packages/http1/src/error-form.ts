@@ -9,6 +9,9 @@ const PAGE_DESTINATIONS: ReadonlySet<string> = new Set(['document', 'frame', 'if
 /** A quality value; what has another form counts as 0 (RFC 9110 section 12.4.2). */
 const QUALITY = /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/
 
+/** What is read of Accept, characters; browsers send about 200, and a head may have 32 KiB of it. */
+const MAX_ACCEPT_CHARS = 1_024
+
 /**
  * Returns the form that Accept and Sec-Fetch-Dest ask for (RFC 9110 section 12.5.1). HTML is chosen whenever it
  * is accepted by name, because only browsers do that. Ranges with an asterisk say nothing.
@@ -17,9 +20,12 @@ const QUALITY = /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/
  */
 export function errorForm(headers: readonly string[]): ErrorForm {
   const accepted = new Map<string, number>()
-  for (let at = 0; at < headers.length; at += 2) {
+  let left = MAX_ACCEPT_CHARS
+  for (let at = 0; at < headers.length && left > 0; at += 2) {
     if (headers[at]?.toLowerCase() !== 'accept') continue
-    for (const item of listItems(headers[at + 1] ?? '')) {
+    const value = (headers[at + 1] ?? '').slice(0, left)
+    left -= value.length
+    for (const item of listItems(value)) {
       const [type = '', ...parameters] = item.split(';')
       accepted.set(type.trim().toLowerCase(), qualityOf(parameters))
     }

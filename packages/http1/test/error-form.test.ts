@@ -39,3 +39,10 @@ test('reads all Accept headers, and no other one', () => {
     'text',
   )
 })
+
+test('reads the beginning of a long Accept', () => {
+  const long = 'a,'.repeat(16_000)
+  expect(errorForm(['Accept', `text/html,${long}`])).toBe('html')
+  expect(errorForm(['Accept', `${long}text/html`])).toBe('any')
+  expect(errorForm(['Accept', long, 'Accept', 'text/html'])).toBe('any')
+})
