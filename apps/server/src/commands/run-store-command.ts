@@ -39,8 +39,9 @@ export async function runStoreCommand(invocation: StoreInvocation): Promise<numb
     const copied = await copyStore({ ...source, url: targetUrl({ to, toFile, url }) })
     if (json) print(copied)
     else {
-      const { database, tokens, names, events } = copied
-      stdout.write(`${database} has ${tokens} tokens, ${names} names and ${events} audit events\n`)
+      const { database, tokens, names, domains, events } = copied
+      const rows = `${tokens} tokens, ${names} names, ${domains} domains and ${events} audit events`
+      stdout.write(`${database} has ${rows}\n`)
     }
     return EXIT.ok
   }

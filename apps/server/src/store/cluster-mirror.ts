@@ -2,7 +2,7 @@ import type { Database, SqlRow, SqlValue } from './database.ts'
 import { countTokenChange } from './sqlite-token-store.ts'
 
 /** What servers of a cluster share, each with one order of changes. */
-export type Part = 'tokens' | 'names'
+export type Part = 'tokens' | 'names' | 'domains'
 
 /** Where a table is in its order of changes. */
 export interface Position {
@@ -13,7 +13,7 @@ export interface Position {
 
 /** A row that changed, by its key; without `row` it was deleted. */
 export interface RowChange {
-  /** Empty for tokens. */
+  /** Empty for tokens and domains. */
   readonly tenant: string
   readonly key: string
   readonly row: SqlRow | undefined
@@ -26,6 +26,10 @@ interface PartTable {
   readonly columns: readonly string[]
   /** Condition for a row of the local table; its parameters are tenant and key. */
   readonly isRow: string
+  /** Condition for a row `r` of the remote table; tenant and key are `c.owner` and `c.changed`. */
+  readonly isRemoteRow: string
+  /** Names a row for a person; no two rows have the same name. */
+  readonly nameOf: (row: SqlRow) => string
 }
 
 /** Table: where each part is. */
@@ -38,12 +42,28 @@ export const PART_TABLES: Readonly<Record<Part, PartTable>> = {
         ' ',
       ),
     isRow: `'' = ?1 AND id = ?2`,
+    isRemoteRow: 'r.id = c.changed',
+    nameOf: (row) => String(row['id']),
   },
   names: {
     remote: 'adit_names',
     local: 'reservations',
     columns: ['tenant', 'endpoint', 'identity', 'kind', 'port', 'reserved_at'],
     isRow: 'tenant = ?1 AND endpoint = ?2',
+    isRemoteRow: 'r.tenant = c.owner AND r.endpoint = c.changed',
+    nameOf: (row) =>
+      row['tenant'] === '' ? String(row['endpoint']) : `${row['tenant']}/${row['endpoint']}`,
+  },
+  domains: {
+    remote: 'adit_domains',
+    local: 'domains',
+    columns: 'value domain tenant endpoint identity asked_at checked_at proved_at lost_at'.split(
+      ' ',
+    ),
+    isRow: `'' = ?1 AND value = ?2`,
+    isRemoteRow: 'r.value = c.changed',
+    nameOf: (row) =>
+      `${row['domain']} of ${row['tenant'] === '' ? '' : `${row['tenant']}/`}${row['identity']}`,
   },
 }
 

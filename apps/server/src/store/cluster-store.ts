@@ -1,5 +1,5 @@
 /**
- * The store of a server of a cluster: tokens, names and the audit log are in the database of the cluster, with a
+ * The store of a server of a cluster: tokens, names, domains and the audit log are in the database of the cluster, with a
  * copy in the data directory. Which endpoints have agents concerns this server alone and stays there.
  */
 import { existsSync, rmSync } from 'node:fs'
@@ -10,6 +10,7 @@ import type { Logger } from '@proj/tunnel'
 
 import { MirroredAuditLog } from './audit-log.ts'
 import { ClusterAuditLog } from './cluster-audit-log.ts'
+import { ClusterDomainStore } from './cluster-domain-store.ts'
 import { ClusterMirror, PART_TABLES } from './cluster-mirror.ts'
 import { ClusterReservationStore } from './cluster-reservation-store.ts'
 import { ClusterTokenStore } from './cluster-token-store.ts'
@@ -20,10 +21,12 @@ import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
 import { SharedTables } from './shared-tables.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { Postgres } from './postgres.ts'
+import type { DomainLimits } from './domain-store.ts'
 import type { ReservationLimits } from './reservation-store.ts'
 import { SqliteServedEndpoints } from './served-endpoints.ts'
 import { explained, type OwnStore, owned, type ServerStoreOptions } from './server-store.ts'
 import { SqliteAuditLog } from './sqlite-audit-log.ts'
+import { SqliteDomainStore } from './sqlite-domain-store.ts'
 import { SqliteReservationStore } from './sqlite-reservation-store.ts'
 import { SqliteTokenStore } from './sqlite-token-store.ts'
 import { type Store, STORE_FILE } from './store.ts'
@@ -117,11 +120,13 @@ interface ClusterStoreParts {
   readonly logger: Logger
   readonly staleAfterMs: number
   readonly limits?: ReservationLimits
+  readonly domainLimits?: DomainLimits
 }
 
 class ClusterStore implements Store {
   readonly tokens: ClusterTokenStore
   readonly reservations: ClusterReservationStore
+  readonly domains: ClusterDomainStore
   readonly audit: MirroredAuditLog
   readonly served: SqliteServedEndpoints
   readonly #parts: ClusterStoreParts
@@ -133,7 +138,7 @@ class ClusterStore implements Store {
   #isClosed = false
 
   constructor(parts: ClusterStoreParts) {
-    const { postgres, database, logger, staleAfterMs, limits } = parts
+    const { postgres, database, logger, staleAfterMs, limits, domainLimits } = parts
     this.#parts = parts
     const copy = new SqliteTokenStore(database)
     this.#copy = copy
@@ -141,12 +146,17 @@ class ClusterStore implements Store {
       postgres,
       mirror: new ClusterMirror(database),
       logger,
-      onTokens: () => copy.look(),
+      onChange: (part) => {
+        if (part === 'tokens') copy.look()
+        if (part === 'domains') this.domains.onChange()
+      },
     })
     const shared = this.#shared
     this.tokens = new ClusterTokenStore({ postgres, shared, copy, staleAfterMs })
     const names = new SqliteReservationStore(database)
     this.reservations = new ClusterReservationStore({ shared, copy: names, limits })
+    const domains = new SqliteDomainStore(database)
+    this.domains = new ClusterDomainStore({ shared, copy: domains, limits: domainLimits })
     this.#audit = new ClusterAuditLog({ postgres, outbox: new SqliteAuditLog(database) })
     this.audit = new MirroredAuditLog(this.#audit, logger)
     this.served = new SqliteServedEndpoints(database)
@@ -267,14 +277,14 @@ function openCopy(file: string, logger: Logger): Database {
     if (!isStoreError(error, 'STORE_CORRUPT')) throw error
     logger.error(
       { err: error },
-      'the copy of tokens and names is damaged: it is made again from the database',
+      'the copy of tokens, names and domains is damaged: it is made again from the database',
     )
     for (const end of ['', '-wal', '-shm']) rmSync(`${file}${end}`, { force: true })
     return Database.open(file, { migrations: MIGRATIONS })
   }
 }
 
-/** Warns when this server has tokens or names of the time before the cluster, and that has none. */
+/** Warns when this server has tokens, names or domains of the time before the cluster, and that has none. */
 function warnOfOwnFile(file: string, copy: Database, logger: Logger): void {
   const isEmpty = (database: Database): boolean =>
     Object.values(PART_TABLES).every(
@@ -285,7 +295,7 @@ function warnOfOwnFile(file: string, copy: Database, logger: Logger): void {
   if (!isEmpty(own)) {
     logger.warn(
       { file, hint: 'stop the server and run: adit-server store copy' },
-      'the cluster has no tokens and no names, and those of this server are not used',
+      'the cluster has no tokens, names and domains, and those of this server are not used',
     )
   }
   own.close()

@@ -1,5 +1,5 @@
 /** Copies between the file of one server and the database of a cluster: everything that must not be lost. */
-import { PART_TABLES } from './cluster-mirror.ts'
+import { type Part, PART_TABLES } from './cluster-mirror.ts'
 import { Database, type SqlRow } from './database.ts'
 import { MIGRATIONS } from './migrations.ts'
 import type { Postgres, Query } from './postgres.ts'
@@ -7,25 +7,22 @@ import { drawWriter } from './sqlite-audit-log.ts'
 import { StoreError } from './store-error.ts'
 
 /** How many rows of each kind were copied. */
-export interface CopiedRows {
-  readonly tokens: number
-  readonly names: number
+export interface CopiedRows extends Readonly<Record<Part, number>> {
   readonly events: number
 }
 
 /** Rows written with one statement. */
 const BATCH = 1_000
 
-const TOKENS = PART_TABLES.tokens
-const NAMES = PART_TABLES.names
-
 /** Types of the columns that are not texts. */
 const NUMBERS: ReadonlySet<string> = new Set(
-  'created_at expires_at revoked_at last_use_at port reserved_at writer number at count'.split(' '),
+  'created_at expires_at revoked_at last_use_at port reserved_at asked_at checked_at proved_at lost_at writer number at count'.split(
+    ' ',
+  ),
 )
 
 /**
- * Copies the tokens, names and events of a file to the database of a cluster, all or nothing.
+ * Copies the tokens, names, domains and events of a file to the database of a cluster, all or nothing.
  *
  * @throws {StoreError} STORE_NOT_EMPTY when the database has any of these.
  */
@@ -41,6 +38,9 @@ export async function copyToDatabase(source: Database, postgres: Postgres): Prom
     }
     return { ...row, port: null }
   })
+  const domains = source.all('SELECT * FROM domains')
+  const rows: Readonly<Record<Part, readonly SqlRow[]>> = { tokens, names, domains }
+  const parts = Object.keys(rows) as Part[]
   const writer = drawWriter()
   const events = source
     .all('SELECT seq AS number, at, event, fields FROM audit ORDER BY seq')
@@ -51,14 +51,16 @@ export async function copyToDatabase(source: Database, postgres: Postgres): Prom
   await postgres.transaction(async (query) => {
     // Other servers wait until this is done.
     await query('SELECT 1 FROM adit_revisions FOR UPDATE')
-    for (const table of ['adit_tokens', 'adit_names', 'adit_audit']) {
+    for (const table of [...parts.map((part) => PART_TABLES[part].remote), 'adit_audit']) {
       const [row] = await query(`SELECT 1 FROM ${table} LIMIT 1`)
       if (row !== undefined) {
         throw new StoreError('STORE_NOT_EMPTY', `${postgres.name} has rows in ${table}`)
       }
     }
-    await insert(query, TOKENS.remote, TOKENS.columns, tokens)
-    await insert(query, NAMES.remote, NAMES.columns, names)
+    for (const part of parts) {
+      const { remote, columns } = PART_TABLES[part]
+      await insert(query, remote, columns, rows[part])
+    }
     await insert(query, 'adit_audit', ['writer', 'number', 'at', 'event', 'fields'], events)
     await insert(query, 'adit_audit_deleted', ['event', 'count'], deleted)
     // A change without a key: each server reads everything.
@@ -68,7 +70,12 @@ export async function copyToDatabase(source: Database, postgres: Postgres): Prom
           RETURNING part, revision, stamp
       ) INSERT INTO adit_changes (part, revision, stamp) SELECT part, revision, stamp FROM next`)
   })
-  return { tokens: tokens.length, names: names.length, events: events.length }
+  return {
+    tokens: tokens.length,
+    names: names.length,
+    domains: domains.length,
+    events: events.length,
+  }
 }
 
 /** Writes everything that the database of a cluster has to a file that is empty, in the form of one server. */
@@ -84,9 +91,12 @@ export async function copyToFile(postgres: Postgres, file: string): Promise<void
         columns,
         rows: await query(`SELECT ${columns.join(', ')} FROM ${table} ${order}`),
       })
+      const parts: Record<string, Table> = {}
+      for (const { remote, local, columns } of Object.values(PART_TABLES)) {
+        parts[local] = await read(remote, columns)
+      }
       return {
-        [TOKENS.local]: await read(TOKENS.remote, TOKENS.columns),
-        [NAMES.local]: await read(NAMES.remote, NAMES.columns),
+        ...parts,
         audit: await read('adit_audit', ['at', 'event', 'fields'], 'ORDER BY seq'),
         facts: {
           columns: ['name', 'value'],

@@ -59,4 +59,20 @@ export const MIGRATIONS: readonly string[] = [
   `
   CREATE INDEX reservations_by_port ON reservations (port) WHERE port IS NOT NULL;
   `,
+  // Not unique by domain: the copy of a cluster takes changes over in any order.
+  `
+  CREATE TABLE domains (
+    value      TEXT PRIMARY KEY,
+    domain     TEXT NOT NULL,
+    tenant     TEXT NOT NULL,
+    endpoint   TEXT NOT NULL,
+    identity   TEXT NOT NULL,
+    asked_at   INTEGER NOT NULL,
+    checked_at INTEGER,
+    proved_at  INTEGER,
+    lost_at    INTEGER
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX domains_by_name ON domains (domain, tenant, identity);
+  CREATE INDEX domains_of_identity ON domains (tenant, identity);
+  `,
 ]

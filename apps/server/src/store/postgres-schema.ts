@@ -7,7 +7,7 @@ import { StoreError } from './store-error.ts'
  * The tables of the cluster's database for what must last, as steps from nothing to now. A step that was
  * released is never edited. Times are ms since the epoch.
  *
- * `adit_revisions` has one row for `tokens` and one for `names`, and every transaction that changes one of these
+ * `adit_revisions` has one row for each of `tokens`, `names` and `domains`, and every transaction that changes one of these
  * tables locks its row first. So there is one order of changes, limits are counted with nothing in between, and
  * a server sees by two numbers that nothing has changed. `adit_changes` has what each revision changed; a key
  * that is null stands for everything.
@@ -76,6 +76,32 @@ const STEPS: readonly SchemaStep[] = [
     event text PRIMARY KEY,
     count bigint NOT NULL
   );
+  `,
+  },
+  {
+    // Servers that do not know domains pass over them.
+    oldest: 1,
+    sql: `
+  WITH made AS (
+    INSERT INTO adit_revisions VALUES ('domains', 0, floor(random() * 9007199254740991)::bigint)
+      RETURNING part, revision, stamp
+  )
+  INSERT INTO adit_changes (part, revision, stamp) SELECT part, revision, stamp FROM made;
+
+  CREATE TABLE adit_domains (
+    value      text PRIMARY KEY,
+    domain     text NOT NULL,
+    tenant     text NOT NULL,
+    endpoint   text NOT NULL,
+    identity   text NOT NULL,
+    asked_at   bigint NOT NULL,
+    checked_at bigint,
+    proved_at  bigint,
+    lost_at    bigint,
+    UNIQUE (domain, tenant, identity)
+  );
+  CREATE UNIQUE INDEX adit_domains_proved ON adit_domains (domain) WHERE proved_at IS NOT NULL;
+  CREATE INDEX adit_domains_of_identity ON adit_domains (tenant, identity);
   `,
   },
 ]

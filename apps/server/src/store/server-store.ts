@@ -5,6 +5,7 @@ import { EXIT, UserError } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 
 import { dataDirectory, prepareDataDirectory } from './data-directory.ts'
+import type { DomainLimits } from './domain-store.ts'
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
 import type { ReservationLimits } from './reservation-store.ts'
 import { isStoreError, type StoreError, type StoreErrorCode } from './store-error.ts'
@@ -18,6 +19,8 @@ export interface ServerStoreOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** How many names may be reserved. Default: RESERVATION_LIMITS. */
   readonly limits?: ReservationLimits
+  /** How many domains may be asked for. Default: DOMAIN_LIMITS. */
+  readonly domainLimits?: DomainLimits
   /** Gets the errors of the open store. */
   readonly logger: Logger
 }
@@ -93,15 +96,26 @@ export interface OwnStore extends Disposable, AsyncDisposable {
  *
  * @throws {UserError} with exit code 2 when the configuration has to be changed, 1 otherwise.
  */
-export function openStoreOrNone({ dataDir, env, limits, logger }: ServerStoreOptions): OwnStore {
+export function openStoreOrNone({
+  dataDir,
+  env,
+  limits,
+  domainLimits,
+  logger,
+}: ServerStoreOptions): OwnStore {
   const uid = process.geteuid?.()
   const { path, isConfigured } = dataDirectory(dataDir, { env, uid })
   let lock: DirectoryLock | undefined
   try {
     prepareDataDirectory(path, uid)
     lock = lockDirectory(path)
-    const reservations = limits !== undefined && { reservations: limits }
-    return owned(openStore(path, { uid, logger, ...reservations }), path, lock)
+    const store = openStore(path, {
+      uid,
+      logger,
+      ...(limits !== undefined && { reservations: limits }),
+      ...(domainLimits !== undefined && { domains: domainLimits }),
+    })
+    return owned(store, path, lock)
   } catch (error) {
     lock?.release()
     if (!isStoreError(error)) throw error

@@ -1,5 +1,5 @@
 /**
- * What the servers of a cluster share and must not lose: tokens and names. The database decides; each server
+ * What the servers of a cluster share and must not lose: tokens, names and domains. The database decides; each server
  * has a copy to read from, follows the changes of the others, and works from its copy while the database is away.
  */
 import type { Logger } from '@proj/tunnel'
@@ -44,8 +44,8 @@ export interface SharedTablesParts {
   readonly postgres: Postgres
   readonly mirror: ClusterMirror
   readonly logger: Logger
-  /** Called after changes of tokens were taken over. */
-  readonly onTokens: () => void
+  /** Called after changes of a part were taken over. */
+  readonly onChange: (part: Part) => void
 }
 
 /** The shared tables: changes go to the database, reading is done from the mirror. */
@@ -128,7 +128,7 @@ export class SharedTables {
       if (!isStoreError(error)) throw error
       // It is in the database nevertheless.
       mirror.applyAhead(part, change, revision)
-      if (part === 'tokens') this.#parts.onTokens()
+      this.#parts.onChange(part)
     }
     this.#sendHint()
     return result
@@ -162,7 +162,7 @@ export class SharedTables {
           isStoreError(error)
             ? { code: error.code, why: error.message, hint: error.hint }
             : { err: error },
-          'the database of the cluster cannot be read: tokens and names are those of the last look',
+          'the database of the cluster cannot be read: tokens, names and domains are those of the last look',
         )
       }
       throw error
@@ -196,7 +196,7 @@ export class SharedTables {
 
   /** Takes over what has changed in a part, or all of it. */
   async #read(part: Part): Promise<void> {
-    const { postgres, mirror, logger, onTokens } = this.#parts
+    const { postgres, mirror, logger, onChange } = this.#parts
     const known = mirror.position(part)
     const { remote, columns } = PART_TABLES[part]
     const read = await postgres.snapshot(async (query) => {
@@ -219,7 +219,7 @@ export class SharedTables {
       if (read.isOther) logLost(logger, part, mirror.rows(part), read.rows)
       mirror.replace(part, read.rows, read.position)
     }
-    if (part === 'tokens') onTokens()
+    onChange(part)
   }
 
   #noteRead(): void {
@@ -306,13 +306,11 @@ async function changesSince(
   part: Part,
   revision: number,
 ): Promise<readonly RowChange[] | undefined> {
-  const { remote } = PART_TABLES[part]
-  const isRow =
-    part === 'tokens' ? 'r.id = c.changed' : 'r.tenant = c.owner AND r.endpoint = c.changed'
+  const { remote, isRemoteRow } = PART_TABLES[part]
   const rows = await query(
     `SELECT c.owner, c.changed, r.* FROM (
        SELECT DISTINCT tenant AS owner, key AS changed FROM adit_changes WHERE part = $1 AND revision > $2
-     ) c LEFT JOIN ${remote} r ON ${isRow}`,
+     ) c LEFT JOIN ${remote} r ON ${isRemoteRow}`,
     part,
     revision,
   )
@@ -331,15 +329,15 @@ function logLost(
   before: readonly SqlRow[],
   now: readonly SqlRow[],
 ): void {
-  const found = new Map(now.map((row) => [keyOf(part, row), row]))
-  const lost = before.filter((row) => !found.has(keyOf(part, row)))
+  const { nameOf } = PART_TABLES[part]
+  const found = new Map(now.map((row) => [nameOf(row), row]))
+  const lost = before.filter((row) => !found.has(nameOf(row)))
   // A token that is valid again is worse than one that is missing.
   const validAgain = before.filter((row) => {
-    const same = found.get(keyOf(part, row))
+    const same = found.get(nameOf(row))
     return part === 'tokens' && row['revoked_at'] !== null && same?.['revoked_at'] === null
   })
-  const named = (rows: readonly SqlRow[]): string[] =>
-    rows.slice(0, NAMED_ROWS).map((row) => keyOf(part, row))
+  const named = (rows: readonly SqlRow[]): string[] => rows.slice(0, NAMED_ROWS).map(nameOf)
   logger.error(
     {
       part,
@@ -350,9 +348,4 @@ function logLost(
     },
     'the database of the cluster is another one than before, or an older backup: it is used as it is',
   )
-}
-
-function keyOf(part: Part, row: SqlRow): string {
-  if (part === 'tokens') return String(row['id'])
-  return row['tenant'] === '' ? String(row['endpoint']) : `${row['tenant']}/${row['endpoint']}`
 }

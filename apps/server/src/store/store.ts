@@ -6,6 +6,7 @@ import type { Logger } from '@proj/tunnel'
 import { type AuditLog, MemoryAuditLog, MirroredAuditLog } from './audit-log.ts'
 import { prepareDataDirectory } from './data-directory.ts'
 import { Database } from './database.ts'
+import { type DomainLimits, type DomainStore, MemoryDomainStore } from './domain-store.ts'
 import {
   MemoryReservationStore,
   type ReservationLimits,
@@ -14,6 +15,7 @@ import {
 import { MemoryTokenStore, type TokenStore } from './token-store.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { SqliteAuditLog } from './sqlite-audit-log.ts'
+import { SqliteDomainStore } from './sqlite-domain-store.ts'
 import { SqliteReservationStore } from './sqlite-reservation-store.ts'
 import { type ServedEndpoints, SqliteServedEndpoints } from './served-endpoints.ts'
 import { SqliteTokenStore } from './sqlite-token-store.ts'
@@ -26,6 +28,7 @@ export interface Store extends Disposable {
   /** Tokens by their hashes. */
   readonly tokens: TokenStore
   readonly reservations: ReservationStore
+  readonly domains: DomainStore
   readonly audit: AuditLog
   readonly served: ServedEndpoints
   /** Writes a consistent copy of everything, in the form of STORE_FILE, to a file that is empty or missing. */
@@ -54,6 +57,8 @@ export interface StoreOptions {
   readonly uid: number | undefined
   /** How many names may be reserved. */
   readonly reservations?: ReservationLimits
+  /** How many domains may be asked for. */
+  readonly domains?: DomainLimits
   /** Gets every event of the audit log, and one error while the audit log cannot be written. */
   readonly logger: Logger
 }
@@ -93,6 +98,7 @@ export function openStore(directory: string, options: StoreOptions): Store {
   }
   const tokens = new SqliteTokenStore(database)
   const reservations = new SqliteReservationStore(database, options.reservations)
+  const domains = new SqliteDomainStore(database, options.domains)
   const audit = new SqliteAuditLog(database)
   const served = new SqliteServedEndpoints(database)
   let isFailing = false
@@ -124,6 +130,7 @@ export function openStore(directory: string, options: StoreOptions): Store {
     file,
     tokens,
     reservations,
+    domains,
     audit: new MirroredAuditLog(audit, logger),
     served,
     copyTo: async (copy) => database.copyTo(copy),
@@ -146,6 +153,7 @@ export function memoryStore(logger: Logger): Store {
     file: undefined,
     tokens: new MemoryTokenStore(),
     reservations: new MemoryReservationStore(),
+    domains: new MemoryDomainStore(),
     audit: new MirroredAuditLog(new MemoryAuditLog(), logger),
     served: { before: [], set: () => {} },
     copyTo: async () => {

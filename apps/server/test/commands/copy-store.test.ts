@@ -9,6 +9,7 @@ import { openClusterCommandStore } from '../../src/store/cluster-store.ts'
 import type { Reservation } from '../../src/store/reservation-store.ts'
 import { openStore, STORE_FILE } from '../../src/store/store.ts'
 import { freshDirectory, storeNode } from '../store/cluster-fixture.ts'
+import { SHOP } from '../store/domain-suite.ts'
 import { silent } from '../store/fixtures.ts'
 import { TOKEN } from '../store/token-suite.ts'
 
@@ -32,6 +33,8 @@ async function usedDirectory(): Promise<string> {
   await store.tokens.revoke('aaaaaaaa', 1_750_000_000_000)
   store.tokens.noteUse(TOKEN.id, 1_750_000_000_000)
   for (const one of [named("o'neil"), named('ssh', 9901)]) await store.reservations.reserve(one)
+  await store.domains.ask(SHOP)
+  await store.domains.note(SHOP, { ...SHOP, checkedAt: 7, provedAt: 6, lostAt: undefined })
   for (let count = 0; count < 1_500; count++) store.audit.write('name.taken', { count })
   return directory
 }
@@ -40,7 +43,8 @@ async function usedDirectory(): Promise<string> {
 async function contentOf(directory: string) {
   using store = openStore(directory, { uid: process.geteuid?.(), logger: silent })
   const events = await store.audit.read()
-  return { tokens: store.tokens.list(), names: store.reservations.list(), events }
+  const names = store.reservations.list()
+  return { tokens: store.tokens.list(), names, domains: store.domains.list(), events }
 }
 
 const copy = async (dataDir: string, url: string) =>
@@ -53,6 +57,7 @@ test('everything of a server is in the cluster, once, and comes back in a backup
     database: expect.stringMatching(/^database test_\w+ on 127\.0\.0\.1:\d+$/),
     tokens: 2,
     names: 2,
+    domains: 1,
     events: 1_500,
   })
   const before = await contentOf(directory)
@@ -117,7 +122,7 @@ test('a server that joins an empty cluster says that its own tokens are not used
   const node = await storeNode({ url, directory })
   expect(
     node.logger.find(
-      'the cluster has no tokens and no names, and those of this server are not used',
+      'the cluster has no tokens, names and domains, and those of this server are not used',
     ),
   ).toMatchObject([{ level: 'warn', fields: { hint: expect.stringContaining('store copy') } }])
   expect((await contentOf(directory)).tokens).toHaveLength(2)

@@ -53,7 +53,7 @@ describe('while the database is away', () => {
       await postgres().kill()
       const node = await storeNode({ url, directory: before.directory })
       const why =
-        'the database of the cluster cannot be read: tokens and names are those of the last look'
+        'the database of the cluster cannot be read: tokens, names and domains are those of the last look'
       expect(node.logger.find(why)).toMatchObject([
         { level: 'error', fields: { code: 'STORE_UNAVAILABLE' } },
       ])

@@ -8,7 +8,8 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { TokenVerifier } from '../../src/auth/token-verifier.ts'
 import type { AuditLimits } from '../../src/store/audit-log.ts'
 import { ClusterAuditLog } from '../../src/store/cluster-audit-log.ts'
-import { ClusterMirror } from '../../src/store/cluster-mirror.ts'
+import { ClusterDomainStore } from '../../src/store/cluster-domain-store.ts'
+import { ClusterMirror, type Part } from '../../src/store/cluster-mirror.ts'
 import { ClusterReservationStore } from '../../src/store/cluster-reservation-store.ts'
 import { openClusterCommandStore } from '../../src/store/cluster-store.ts'
 import { ClusterTokenStore } from '../../src/store/cluster-token-store.ts'
@@ -17,10 +18,12 @@ import { Postgres } from '../../src/store/postgres.ts'
 import { prepareTables } from '../../src/store/postgres-schema.ts'
 import type { Reservation } from '../../src/store/reservation-store.ts'
 import { SqliteAuditLog } from '../../src/store/sqlite-audit-log.ts'
+import { SqliteDomainStore } from '../../src/store/sqlite-domain-store.ts'
 import { SqliteReservationStore } from '../../src/store/sqlite-reservation-store.ts'
 import { SqliteTokenStore } from '../../src/store/sqlite-token-store.ts'
 import { auditSuite } from './audit-suite.ts'
 import { freshDirectory, type StoreNode, storeNode } from './cluster-fixture.ts'
+import { domainSuite } from './domain-suite.ts'
 import { freshDatabase, silent } from './fixtures.ts'
 import { reservationSuite, WEB } from './reservation-suite.ts'
 import { TOKEN, tokenSuite } from './token-suite.ts'
@@ -41,14 +44,18 @@ async function parts() {
   await prepareTables(remote)
   const copy = new SqliteTokenStore(database)
   const mirror = new ClusterMirror(database)
-  const onTokens = (): void => copy.look()
-  const shared = new SharedTables({ postgres: remote, mirror, logger: silent, onTokens })
+  const onDomains = { call: () => {} }
+  const onChange = (part: Part): void => {
+    if (part === 'tokens') copy.look()
+    if (part === 'domains') onDomains.call()
+  }
+  const shared = new SharedTables({ postgres: remote, mirror, logger: silent, onChange })
   onTestFinished(() => {
     shared.stop()
     copy.close()
   })
   await shared.look()
-  return { postgres: remote, database, copy, shared }
+  return { postgres: remote, database, copy, shared, onDomains }
 }
 
 describe('tokens in the database of a cluster', () => {
@@ -62,6 +69,15 @@ describe('reservations in the database of a cluster', () => {
     const { shared, database } = await parts()
     const copy = new SqliteReservationStore(database)
     return new ClusterReservationStore({ shared, copy, limits })
+  })
+})
+describe('domains in the database of a cluster', () => {
+  domainSuite(async (limits) => {
+    const { shared, database, onDomains } = await parts()
+    const copy = new SqliteDomainStore(database)
+    const store = new ClusterDomainStore({ shared, copy, limits })
+    onDomains.call = () => store.onChange()
+    return store
   })
 })
 describe('the audit log in the database of a cluster', () => {
@@ -265,10 +281,12 @@ describe('a database that is not the one of before', () => {
     await node.store.reservations.reserve(named('web'))
     await postgres().query(
       url,
-      'DROP TABLE adit_schema, adit_revisions, adit_changes, adit_tokens, adit_names, adit_audit, adit_audit_deleted',
+      'DROP TABLE adit_schema, adit_revisions, adit_changes, adit_tokens, adit_names, adit_domains, adit_audit, adit_audit_deleted',
     )
-    await until(() => node.store.reservations.list().length === 0)
-    expect(lost(node).map(({ lostNames }) => lostNames)).toEqual([[TOKEN.id], ['web']])
+    // Each part is read on its own.
+    await until(() => lost(node).length === 3)
+    expect(node.store.reservations.list()).toEqual([])
+    expect(lost(node).map(({ lostNames }) => lostNames)).toEqual([[TOKEN.id], ['web'], undefined])
     // A server that asked for tokens must not be open for all because they were lost.
     expect([node.store.tokens.list(), node.store.tokens.hasEverHeldTokens]).toEqual([[], true])
     expect(await node.store.reservations.reserve(named('web'))).toMatchObject({ isNew: true })

@@ -1,0 +1,175 @@
+/** An identity's request for a domain. It counts once the domain is proved; the value is what its owner publishes. */
+export interface DomainClaim {
+  /** The text that proves it, and the key of the claim: no two claims have the same. */
+  readonly value: string
+  /** In its canonical form, with `*.` in front for all names below it. */
+  readonly domain: string
+  /** Tenant of the endpoint; empty on servers without tenants. */
+  readonly tenant: string
+  /** The endpoint that the domain leads to. */
+  readonly endpoint: string
+  /** The identity that asks, as in `Grant.identity`. */
+  readonly identity: string
+  /** When it was asked for, or when a proved domain was taken away, ms since the epoch. */
+  readonly askedAt: number
+  /** When the proof was looked for last, ms since the epoch; undefined: never. */
+  readonly checkedAt: number | undefined
+  /** Since when the domain is proved and leads to the endpoint, ms since the epoch; undefined: it does not. */
+  readonly provedAt: number | undefined
+  /** Since when the proof of a proved domain is missing, ms since the epoch. */
+  readonly lostAt: number | undefined
+}
+
+/** Identifies a claim by who asks for what. */
+export type ClaimOwner = Pick<DomainClaim, 'tenant' | 'identity' | 'domain'>
+
+/** What a check changes. */
+export type ProofState = Pick<DomainClaim, 'askedAt' | 'checkedAt' | 'provedAt' | 'lostAt'>
+
+/** Result of a request for a domain. */
+export type AskOutcome =
+  /** It is stored, and was before if it is not `isNew`. */
+  | { readonly ok: true; readonly isNew: boolean; readonly claim: DomainClaim }
+  /** Another identity has proved it. */
+  | { readonly ok: false; readonly code: 'domain-taken'; readonly claim: DomainClaim }
+  /** The limit of domains is reached, of this identity or of the server. */
+  | { readonly ok: false; readonly code: 'limit-reached'; readonly limit: number }
+
+/** Which claims to list. */
+export interface DomainFilter {
+  /** Of this tenant only. */
+  readonly tenant?: string
+  /** Of this identity only. */
+  readonly identity?: string
+}
+
+/** Domains that identities ask for. Reading is synchronous; when the promise of a write resolves, it is on the disk. */
+export interface DomainStore {
+  /** Called when claims may have changed, here or at another server of the cluster. */
+  onChange: () => void
+  /** Claims, ordered by domain, tenant and identity. */
+  list(filter?: DomainFilter): readonly DomainClaim[]
+  /** The claim of an identity. */
+  find(owner: ClaimOwner): DomainClaim | undefined
+  /** The claim that has proved a domain. */
+  holder(domain: string): DomainClaim | undefined
+  /**
+   * Stores a claim. An identity that has asked before changes its endpoint only. Many identities may ask for one
+   * domain, until one of them has proved it.
+   */
+  ask(wanted: DomainClaim): Promise<AskOutcome>
+  /**
+   * Stores what a check has found.
+   *
+   * @param before - the claim that was checked; nothing is changed where its state is another one meanwhile.
+   * @returns the claim as it is now; undefined when nothing was changed: it was removed, it was changed, or another
+   *   identity has proved the domain.
+   */
+  note(before: DomainClaim, state: ProofState): Promise<DomainClaim | undefined>
+  /** Removes a claim. @returns the former one; undefined when there was none. */
+  remove(value: string): Promise<DomainClaim | undefined>
+}
+
+/** How many domains may be asked for. */
+export interface DomainLimits {
+  /** By one identity of one tenant, 0: none. Default 20. */
+  readonly maxPerIdentity?: number
+  /** On the whole server. Default 1000. */
+  readonly maxTotal?: number
+}
+
+/** Defaults of the limits: each domain costs some DNS queries a day. */
+export const DOMAIN_LIMITS: Readonly<Required<DomainLimits>> = Object.freeze({
+  maxPerIdentity: 20,
+  maxTotal: 1_000,
+})
+
+/** Domains in memory, for servers without a data directory and for tests. */
+export class MemoryDomainStore implements DomainStore {
+  onChange: () => void = () => {}
+  readonly #claims = new Map<string, DomainClaim>()
+  readonly #limits: Required<DomainLimits>
+
+  constructor(limits: DomainLimits = {}) {
+    this.#limits = { ...DOMAIN_LIMITS, ...limits }
+  }
+
+  /** @inheritdoc */
+  list({ tenant, identity }: DomainFilter = {}): readonly DomainClaim[] {
+    return [...this.#claims.values()]
+      .filter((one) => tenant === undefined || one.tenant === tenant)
+      .filter((one) => identity === undefined || one.identity === identity)
+      .toSorted(
+        (a, b) =>
+          compare(a.domain, b.domain) ||
+          compare(a.tenant, b.tenant) ||
+          compare(a.identity, b.identity),
+      )
+  }
+
+  /** @inheritdoc */
+  find({ tenant, identity, domain }: ClaimOwner): DomainClaim | undefined {
+    return this.list({ tenant, identity }).find((one) => one.domain === domain)
+  }
+
+  /** @inheritdoc */
+  holder(domain: string): DomainClaim | undefined {
+    return this.list().find((one) => one.domain === domain && one.provedAt !== undefined)
+  }
+
+  /** @inheritdoc */
+  async ask(wanted: DomainClaim): Promise<AskOutcome> {
+    const found = this.find(wanted)
+    const holder = this.holder(wanted.domain)
+    if (holder !== undefined && holder.value !== found?.value) {
+      return { ok: false, code: 'domain-taken', claim: holder }
+    }
+    if (found === undefined) {
+      const { maxPerIdentity, maxTotal } = this.#limits
+      const own = this.list({ tenant: wanted.tenant, identity: wanted.identity }).length
+      if (own >= maxPerIdentity) return { ok: false, code: 'limit-reached', limit: maxPerIdentity }
+      if (this.#claims.size >= maxTotal) {
+        return { ok: false, code: 'limit-reached', limit: maxTotal }
+      }
+    }
+    const claim = found === undefined ? wanted : { ...found, endpoint: wanted.endpoint }
+    this.#claims.set(claim.value, claim)
+    this.onChange()
+    return { ok: true, isNew: found === undefined, claim }
+  }
+
+  /** @inheritdoc */
+  async note(before: DomainClaim, state: ProofState): Promise<DomainClaim | undefined> {
+    const found = this.#claims.get(before.value)
+    if (found === undefined || !isSameState(found, before)) return undefined
+    const holder = this.holder(found.domain)
+    if (state.provedAt !== undefined && holder !== undefined && holder.value !== found.value) {
+      return undefined
+    }
+    const claim = { ...found, ...proofState(state) }
+    this.#claims.set(claim.value, claim)
+    this.onChange()
+    return claim
+  }
+
+  /** @inheritdoc */
+  async remove(value: string): Promise<DomainClaim | undefined> {
+    const found = this.#claims.get(value)
+    if (this.#claims.delete(value)) this.onChange()
+    return found
+  }
+}
+
+/** Whether two claims are proved and lost since the same times. */
+export function isSameState(one: DomainClaim, other: DomainClaim): boolean {
+  return one.provedAt === other.provedAt && one.lostAt === other.lostAt
+}
+
+function proofState({ askedAt, checkedAt, provedAt, lostAt }: ProofState): ProofState {
+  return { askedAt, checkedAt, provedAt, lostAt }
+}
+
+/** By code units, as SQLite compares what both can hold. */
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

@@ -1,0 +1,145 @@
+import type { Database, SqlRow, SqlValue } from './database.ts'
+import {
+  type AskOutcome,
+  type ClaimOwner,
+  DOMAIN_LIMITS,
+  type DomainClaim,
+  type DomainFilter,
+  type DomainLimits,
+  type DomainStore,
+  isSameState,
+  type ProofState,
+} from './domain-store.ts'
+
+/** Domains in a database. */
+export class SqliteDomainStore implements DomainStore {
+  onChange: () => void = () => {}
+  readonly #database: Database
+  readonly #limits: Required<DomainLimits>
+
+  constructor(database: Database, limits: DomainLimits = {}) {
+    this.#database = database
+    this.#limits = { ...DOMAIN_LIMITS, ...limits }
+  }
+
+  /** @inheritdoc */
+  list({ tenant, identity }: DomainFilter = {}): readonly DomainClaim[] {
+    const sql = `SELECT * FROM domains
+      WHERE (?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR identity = ?2)
+      ORDER BY domain, tenant, identity`
+    return this.#database.all(sql, tenant ?? null, identity ?? null).map(domainClaimOf)
+  }
+
+  /** @inheritdoc */
+  find({ tenant, identity, domain }: ClaimOwner): DomainClaim | undefined {
+    const sql = 'SELECT * FROM domains WHERE domain = ? AND tenant = ? AND identity = ?'
+    return this.#one(sql, domain, tenant, identity)
+  }
+
+  /** @inheritdoc */
+  holder(domain: string): DomainClaim | undefined {
+    return this.#one('SELECT * FROM domains WHERE domain = ? AND proved_at IS NOT NULL', domain)
+  }
+
+  /** @inheritdoc */
+  async ask(wanted: DomainClaim): Promise<AskOutcome> {
+    const outcome = this.#database.transaction(() => this.#ask(wanted))
+    if (outcome.ok) this.onChange()
+    return outcome
+  }
+
+  /** @inheritdoc */
+  async note(before: DomainClaim, state: ProofState): Promise<DomainClaim | undefined> {
+    const claim = this.#database.transaction(() => {
+      const found = this.#one('SELECT * FROM domains WHERE value = ?', before.value)
+      if (found === undefined || !isSameState(found, before)) return undefined
+      const holder = state.provedAt === undefined ? undefined : this.holder(found.domain)
+      if (holder !== undefined && holder.value !== found.value) return undefined
+      const { askedAt, checkedAt, provedAt, lostAt } = state
+      this.#database.run(
+        `UPDATE domains SET asked_at = ?, checked_at = ?, proved_at = ?, lost_at = ? WHERE value = ?`,
+        askedAt,
+        checkedAt ?? null,
+        provedAt ?? null,
+        lostAt ?? null,
+        found.value,
+      )
+      return { ...found, askedAt, checkedAt, provedAt, lostAt }
+    })
+    if (claim !== undefined) this.onChange()
+    return claim
+  }
+
+  /** @inheritdoc */
+  async remove(value: string): Promise<DomainClaim | undefined> {
+    const found = this.#database.transaction(() => {
+      const claim = this.#one('SELECT * FROM domains WHERE value = ?', value)
+      this.#database.run('DELETE FROM domains WHERE value = ?', value)
+      return claim
+    })
+    if (found !== undefined) this.onChange()
+    return found
+  }
+
+  #ask(wanted: DomainClaim): AskOutcome {
+    const found = this.find(wanted)
+    const holder = this.holder(wanted.domain)
+    if (holder !== undefined && holder.value !== found?.value) {
+      return { ok: false, code: 'domain-taken', claim: holder }
+    }
+    if (found !== undefined) {
+      const sql = 'UPDATE domains SET endpoint = ? WHERE value = ?'
+      this.#database.run(sql, wanted.endpoint, found.value)
+      return { ok: true, isNew: false, claim: { ...found, endpoint: wanted.endpoint } }
+    }
+    const limit = this.#limitReached(wanted)
+    if (limit !== undefined) return { ok: false, code: 'limit-reached', limit }
+    this.#database.run(
+      `INSERT INTO domains
+         (value, domain, tenant, endpoint, identity, asked_at, checked_at, proved_at, lost_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ...valuesOf(wanted),
+    )
+    return { ok: true, isNew: true, claim: wanted }
+  }
+
+  #limitReached({ tenant, identity }: DomainClaim): number | undefined {
+    const count = (sql: string, ...values: readonly SqlValue[]): number =>
+      Number(this.#database.one(sql, ...values)?.['n'])
+    const { maxPerIdentity, maxTotal } = this.#limits
+    const ofIdentity = 'SELECT count(*) AS n FROM domains WHERE tenant = ? AND identity = ?'
+    if (count(ofIdentity, tenant, identity) >= maxPerIdentity) return maxPerIdentity
+    return count('SELECT count(*) AS n FROM domains') >= maxTotal ? maxTotal : undefined
+  }
+
+  #one(sql: string, ...values: readonly SqlValue[]): DomainClaim | undefined {
+    const row = this.#database.one(sql, ...values)
+    return row && domainClaimOf(row)
+  }
+}
+
+/** The values of a row of the table `domains`, in the order of its columns. */
+export function valuesOf(claim: DomainClaim): SqlValue[] {
+  const { value, domain, tenant, endpoint, identity } = claim
+  const { askedAt, checkedAt = null, provedAt = null, lostAt = null } = claim
+  return [value, domain, tenant, endpoint, identity, askedAt, checkedAt, provedAt, lostAt]
+}
+
+/** A row of the table `domains`. */
+export function domainClaimOf(row: SqlRow): DomainClaim {
+  const text = (name: string): string => String(row[name])
+  // PostgreSQL gives numbers of 64 bits as texts.
+  const time = (name: string): number | undefined =>
+    row[name] === null ? undefined : Number(row[name])
+  return {
+    value: text('value'),
+    domain: text('domain'),
+    tenant: text('tenant'),
+    endpoint: text('endpoint'),
+    identity: text('identity'),
+    askedAt: Number(row['asked_at']),
+    checkedAt: time('checked_at'),
+    provedAt: time('proved_at'),
+    lostAt: time('lost_at'),
+  }
+}
