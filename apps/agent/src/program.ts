@@ -104,6 +104,9 @@ async function runOwn(
     case 'reserve':
     case 'release':
     case 'list':
+    case 'domain add':
+    case 'domain list':
+    case 'domain remove':
       return await runNameCommand({ ...invocation, command })
     case 'connect explain':
       return await runConnectCommand('explain', command.flags.access, invocation)

@@ -42,7 +42,8 @@ import { aloneMember, type ClusterMember } from './cluster/cluster-member.ts'
 import type { NodeIdentity } from './cluster/node-identity.ts'
 import { ConnectionBudget, type ConnectionShares, PortConnections } from './connection-budget.ts'
 import { DescriptorWatch } from './descriptor-watch.ts'
-import { type DomainRule, DomainTable } from './proxy/domains.ts'
+import { type DomainProofOptions, ownDomainsOf, ProvedDomains } from './domains/proved-domains.ts'
+import type { DomainRule } from './proxy/domains.ts'
 import { ErrorPages } from './proxy/error-pages.ts'
 import { type EndpointLimitRule, LimitLease } from './endpoint-limits/endpoint-limiter.ts'
 import { endpointUrls } from './proxy/endpoint-urls.ts'
@@ -58,7 +59,8 @@ import { memoryStore, type Store } from './store/store.ts'
 import { clientCertificateOf } from './tls/certificates.ts'
 import type { TlsPortStatus } from './tls/tls-status.ts'
 import { auditNames } from './upstream/audit-names.ts'
-import { ReservationsApi } from './upstream/reservations-api.ts'
+import { createDomainsApi } from './upstream/domains-api.ts'
+import { createReservationsApi } from './upstream/reservations-api.ts'
 import { type ReadyOptions, ReturningEndpoints } from './upstream/returning-endpoints.ts'
 import {
   TOO_MANY_CONNECTIONS,
@@ -121,6 +123,8 @@ export interface ServerOptions {
   readonly balances?: readonly BalanceRule[]
   /** The operator's limits for visitors of endpoints. Default: none. */
   readonly limits?: readonly EndpointLimitRule[]
+  /** How owners prove their domains. */
+  readonly domainProof?: DomainProofOptions
   /** Judges handshakes. Default: the authenticator. */
   readonly authorize?: Authorize
   /** What the server remembers. Default: a store in memory. The server does not close it. */
@@ -191,6 +195,7 @@ interface ServerParts {
   readonly registry: UpstreamRegistry<Gate>
   readonly gates: VisitorGates
   readonly edge: HttpProxy
+  readonly domains: ProvedDomains
   readonly publicPorts: PublicPorts
   readonly inherited: InheritedSockets | undefined
   readonly upstream: UpstreamAcceptor
@@ -236,9 +241,11 @@ export class Server {
     try {
       const listeners = await listenOn(options, parts)
       parts.state.publish(listeners)
+      parts.domains.start()
       return new Server(parts, listeners)
     } catch (error) {
       parts.edge.destroy()
+      parts.domains[Symbol.dispose]()
       parts.returning[Symbol.dispose]()
       parts.descriptorWatch[Symbol.dispose]()
       throw error
@@ -305,9 +312,9 @@ export class Server {
     return this.#ending
   }
 
-  /** Replaces the domains that lead to endpoints, for requests from now on. */
+  /** Replaces the operator's domains, for requests from now on; those that were proved stay behind them. */
   setDomains(rules: readonly DomainRule[]): void {
-    this.edge.domains = new DomainTable(rules)
+    this.#parts.domains.setRules(rules)
   }
 
   /** Replaces the pages that browsers get for errors. */
@@ -345,6 +352,7 @@ export class Server {
     this.#stopBeingReady()
     inherited?.close()
     this.#parts.descriptorWatch[Symbol.dispose]()
+    this.#parts.domains[Symbol.dispose]()
     for (const part of this.#visitorParts) part.destroy()
     upstream.destroy()
     for (const listeners of Object.values(this.listeners)) listeners.destroy()
@@ -556,6 +564,13 @@ function construct(options: ServerOptions): ServerParts {
     pages: options.errorPages,
     logger,
   })
+  const domains = new ProvedDomains(options.edge?.domains ?? [], {
+    ...options.domainProof,
+    store,
+    ownDomains: ownDomainsOf(edge.options),
+    onRules: (table) => (edge.domains = table),
+    logger,
+  })
   registry.onConnection = options.accessLog?.connection
   edge.limiter.configure(options.limits ?? [])
   registry.setBalance(balanceBy(options.balances ?? []))
@@ -615,7 +630,8 @@ function construct(options: ServerOptions): ServerParts {
     portOf: (owner: PortOwner) => publicPorts.portOf(owner),
     store,
   }
-  const reservations = new ReservationsApi({ ...reserving, ...peer, authorize, logger })
+  const asking = { ...reserving, ...peer, authorize, logger }
+  const apis = [createReservationsApi(asking), createDomainsApi({ ...asking, domains })]
   const adminConnections = new PortConnections(budget)
   const descriptorWatch = new DescriptorWatch({
     limit: options.descriptors ?? Infinity,
@@ -654,7 +670,7 @@ function construct(options: ServerOptions): ServerParts {
     authenticator,
   })
   const http = {
-    upstream: createUpstreamPort({ upstream, connect, reservations }),
+    upstream: createUpstreamPort({ upstream, connect, apis }),
     admin: admin.server,
   }
   cluster.attach?.({
@@ -673,6 +689,7 @@ function construct(options: ServerOptions): ServerParts {
     registry,
     gates,
     edge,
+    domains,
     publicPorts,
     inherited,
     upstream,

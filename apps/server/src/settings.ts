@@ -37,6 +37,7 @@ import {
   limitProblems,
 } from './endpoint-limits/endpoint-limit-settings.ts'
 import { durationLimit, integerLimit, sizeLimit } from './limits.ts'
+import { DOMAIN_PROOF_SETTINGS } from './domains/domain-settings.ts'
 import { canonicalDomain } from './proxy/domains.ts'
 import { PROXY_LIMITS } from './proxy/proxy-options.ts'
 import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
@@ -58,6 +59,7 @@ export const settings = defineSettings({
     log: 'What is logged, and how.',
     access_log: 'The log of requests and connections of visitors.',
     names: 'Names that identities reserve.',
+    domain_proof: 'Domains that identities ask for, proved by a TXT record of their owner.',
     ready: 'When the server is ready for visitors.',
     drain: 'How open connections end when the server stops.',
     upgrade: 'The upgrade in place.',
@@ -304,6 +306,7 @@ export const settings = defineSettings({
         reload: 'live',
       },
     ),
+    domainProof: DOMAIN_PROOF_SETTINGS,
     log: LOG_SETTINGS,
     accessLog: ACCESS_LOG_SETTINGS,
     names: {

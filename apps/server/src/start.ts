@@ -1,3 +1,4 @@
+// Length: the start of the program, in one place: each setting is given to the part that it is for.
 import {
   accessLists,
   conflictPolicy,
@@ -25,6 +26,7 @@ import {
   PORTCHECK_ERRORS,
 } from '@proj/portcheck'
 
+import { txtProof } from './domains/txt-proof.ts'
 import { limitRules } from './endpoint-limits/endpoint-limit-settings.ts'
 import { type ConnectionShares, perSource } from './connection-budget.ts'
 import { readDescriptorLimit, shareDescriptors } from './descriptors.ts'
@@ -170,6 +172,14 @@ export async function start(
       expected: handed?.expected,
       ready: settings.ready,
       hosts: portHostNames(binds, settings.proxy),
+      domainProof: {
+        ...settings.domainProof,
+        check: txtProof(
+          (settings.domainProof.servers ?? []).map(({ host, port }) =>
+            formatHostPort(host, port || 53),
+          ),
+        ),
+      },
       store,
       cluster: cluster ?? aloneMember(identity, VERSION),
       probeTimeoutMs: settings.names.probeTimeoutMs,
@@ -281,10 +291,15 @@ export async function start(
 
 /** What the server remembers: in its file, or in the database of its cluster with a copy in the data directory. */
 async function openOwnStore(
-  { dataDir, names: limits, cluster: { databaseUrl, staleAfterMs } }: Resolved<ServerTree>,
+  {
+    dataDir,
+    names: limits,
+    domainProof: domainLimits,
+    cluster: { databaseUrl, staleAfterMs },
+  }: Resolved<ServerTree>,
   around: Pick<ServerStoreOptions, 'env' | 'logger'>,
 ): Promise<OwnStore> {
-  const options = { ...around, dataDir, limits }
+  const options = { ...around, dataDir, limits, domainLimits }
   if (databaseUrl === undefined) return openStoreOrNone(options)
   return await openClusterStore({ ...options, url: databaseUrl.reveal(), staleAfterMs })
 }

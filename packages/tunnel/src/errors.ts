@@ -120,7 +120,7 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
     hint: 'report it with the versions of both sides',
   },
   TUNNEL_RESERVATION_REFUSED: {
-    what: 'the server rejected the request for a reserved name',
+    what: 'the server rejected the request for a name or a domain',
     retryable: false,
     hint: 'read the reason in the message; the URL must be that of the upstream port of an Adit server',
   },

@@ -1,11 +1,15 @@
-import { oneOf, setting } from '@proj/config'
+import { oneOf, setting, text } from '@proj/config'
 import { argument } from '@proj/program-kit'
 
 import { endpointName } from '../settings.ts'
 
 const NAME = argument(endpointName(), { description: 'Name of the endpoint.' })
 
-/** Commands for the names that the server reserves for the identity of the token. */
+const DOMAIN = argument(text(), {
+  description: 'Domain, shop.example.com, or *.shop.example.com for all names below it.',
+})
+
+/** Commands for the names and domains that the server keeps for the identity of the token. */
 export const NAME_COMMANDS = {
   reserve: {
     description: 'Reserves a name: only agents with this identity may use it from now on.',
@@ -29,5 +33,22 @@ export const NAME_COMMANDS = {
     description: 'Shows the names that are reserved for this identity.',
     settings: ['connect'],
     examples: ['adit list --json'],
+  },
+  'domain add': {
+    description: 'Asks for a domain for an endpoint; shows the DNS record that proves it.',
+    args: { domain: DOMAIN, name: NAME },
+    settings: ['connect'],
+    examples: ['adit domain add shop.example.com shop'],
+  },
+  'domain list': {
+    description: 'Shows the domains that this identity has asked for.',
+    settings: ['connect'],
+    examples: ['adit domain list --json'],
+  },
+  'domain remove': {
+    description: 'Gives up a domain.',
+    args: { domain: DOMAIN },
+    settings: ['connect'],
+    examples: ['adit domain remove shop.example.com'],
   },
 } as const

@@ -1,6 +1,15 @@
 import { printable } from '@proj/config'
 import { EXIT, formatTable, type Invocation, jsonLine } from '@proj/program-kit'
-import { releaseName, reservedNames, reserveName, type ReservedName } from '@proj/tunnel'
+import {
+  askForDomain,
+  type OwnDomain,
+  ownDomains,
+  releaseName,
+  removeDomain,
+  reservedNames,
+  reserveName,
+  type ReservedName,
+} from '@proj/tunnel'
 
 import { serverOptions } from '../connect/server-options.ts'
 import type { AgentTree } from '../settings.ts'
@@ -38,6 +47,23 @@ export async function runNameCommand(invocation: NameInvocation): Promise<number
       case 'list': {
         const names = await reservedNames(server, { signal })
         print(names, formatNames(names))
+        break
+      }
+      case 'domain add': {
+        const { domain, name } = command.args
+        const asked = await askForDomain(server, domain, name, { signal })
+        print(asked, formatDomain(asked))
+        break
+      }
+      case 'domain list': {
+        const domains = await ownDomains(server, { signal })
+        print(domains, formatDomains(domains))
+        break
+      }
+      case 'domain remove': {
+        const { domain } = command.args
+        await removeDomain(server, domain, { signal })
+        print({ removed: domain }, `${printable(domain)} is removed\n`)
       }
     }
     return EXIT.ok
@@ -45,6 +71,24 @@ export async function runNameCommand(invocation: NameInvocation): Promise<number
     if (signals.stop.aborted) return EXIT.ok
     throw explainError(error, loaded.settings.connect)
   }
+}
+
+function formatDomain({ domain, endpoint, state, record }: OwnDomain): string {
+  const name = printable(domain)
+  if (state === 'proved') return `${name} is proved and leads to ${printable(endpoint)}\n`
+  const row = `${printable(record.name)}  ${record.type}  ${printable(record.value)}`
+  return `${name} is not proved: its DNS needs this record, which the server looks for again and again\n  ${row}\n`
+}
+
+function formatDomains(domains: readonly OwnDomain[]): string {
+  if (domains.length === 0) return 'no domains are asked for\n'
+  const rows = domains.map(({ domain, endpoint, state, record }) => [
+    printable(domain),
+    printable(endpoint),
+    state,
+    state === 'proved' ? '' : `${printable(record.name)} ${record.type} ${printable(record.value)}`,
+  ])
+  return formatTable([['DOMAIN', 'ENDPOINT', 'STATE', 'RECORD TO ADD'], ...rows])
 }
 
 function formatNames(names: readonly ReservedName[]): string {

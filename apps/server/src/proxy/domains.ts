@@ -47,9 +47,15 @@ export class DomainTable {
   readonly #exact = new Map<string, Endpoint>()
   /** By the name below which all names lead there. */
   readonly #below = new Map<string, Endpoint>()
+  /** Domains for what these rules say nothing about. */
+  readonly #others: DomainTable | undefined
 
-  /** @throws {TypeError} for a domain that is none. */
-  constructor(rules: readonly DomainRule[]) {
+  /**
+   * @param others - further ones, for names that no rule of `rules` fits.
+   * @throws {TypeError} for a domain that is none.
+   */
+  constructor(rules: readonly DomainRule[], others: readonly DomainRule[] = []) {
+    this.#others = others.length === 0 ? undefined : new DomainTable(others)
     for (const { domain, endpoint } of rules) {
       const name = canonicalDomain(domain)
       if (name === undefined) throw new TypeError(`not a domain: ${JSON.stringify(domain)}`)
@@ -60,7 +66,7 @@ export class DomainTable {
 
   /** Whether there are none; then nothing has to be looked up. */
   get isEmpty(): boolean {
-    return this.#exact.size === 0 && this.#below.size === 0
+    return this.#exact.size === 0 && this.#below.size === 0 && this.#others === undefined
   }
 
   /**
@@ -69,6 +75,19 @@ export class DomainTable {
    * @param name - in lower case, without port and final dot.
    */
   find(name: string): Endpoint | undefined {
+    return this.#findOwn(name) ?? this.#others?.find(name)
+  }
+
+  /** Names that lead to an endpoint and to no other, without wildcards. */
+  namesOf(endpoint: Endpoint): string[] {
+    const own = [...this.#exact].flatMap(([domain, { tenant, name }]) =>
+      endpoint.tenant === tenant && endpoint.name === name ? [domain] : [],
+    )
+    const others = this.#others?.namesOf(endpoint) ?? []
+    return [...own, ...others.filter((domain) => this.#findOwn(domain) === undefined)]
+  }
+
+  #findOwn(name: string): Endpoint | undefined {
     const exact = this.#exact.get(name)
     if (exact !== undefined || this.#below.size === 0) return exact
     for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
@@ -76,12 +95,5 @@ export class DomainTable {
       if (endpoint !== undefined) return endpoint
     }
     return undefined
-  }
-
-  /** Names that lead to an endpoint and to no other, without wildcards. */
-  namesOf({ tenant, name }: Endpoint): string[] {
-    return [...this.#exact].flatMap(([domain, endpoint]) =>
-      endpoint.tenant === tenant && endpoint.name === name ? [domain] : [],
-    )
   }
 }

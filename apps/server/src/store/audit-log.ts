@@ -1,7 +1,7 @@
 import type { Logger } from '@proj/tunnel'
 
 /**
- * The events of the audit log: names and ports taken, lost and refused, reservations, tokens created, changed and
+ * The events of the audit log: names and ports taken, lost and refused, reservations, domains, tokens created, changed and
  * revoked, credentials that failed.
  */
 export const AUDIT_EVENTS = [
@@ -12,6 +12,12 @@ export const AUDIT_EVENTS = [
   'name.released',
   'port.taken',
   'port.lost',
+  'domain.asked',
+  'domain.proved',
+  'domain.missing',
+  'domain.lost',
+  'domain.refused',
+  'domain.removed',
   'token.created',
   'token.changed',
   'token.revoked',

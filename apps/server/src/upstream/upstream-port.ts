@@ -4,7 +4,7 @@ import { peerOf } from '@proj/portcheck'
 import type { ConsumerAcceptor, UpstreamAcceptor } from '@proj/tunnel/server'
 
 import { peerFacts } from '../tls/certificates.ts'
-import { isReservationsPath, type ReservationsApi } from './reservations-api.ts'
+import type { IdentityApi } from './identity-api.ts'
 
 /** Time for a request, head and body, ms. */
 const REQUEST_TIMEOUT_MS = 10_000
@@ -18,12 +18,12 @@ export interface UpstreamPortParts {
   readonly upstream: UpstreamAcceptor
   /** Takes consumers, who may use this port too: one address serves a program that does both. */
   readonly connect: ConsumerAcceptor
-  /** Answers requests about reserved names. */
-  readonly reservations: ReservationsApi
+  /** Answer requests about what identities have: names and domains. */
+  readonly apis: readonly IdentityApi[]
 }
 
 /** The HTTP server of the upstream port. It does not listen by itself. */
-export function createUpstreamPort({ upstream, connect, reservations }: UpstreamPortParts): Server {
+export function createUpstreamPort({ upstream, connect, apis }: UpstreamPortParts): Server {
   const server = createServer({
     headersTimeout: REQUEST_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -42,8 +42,9 @@ export function createUpstreamPort({ upstream, connect, reservations }: Upstream
     void connect.handle({ method, path, headers, ...from }, socket, head)
   })
   server.on('request', (request, response) => {
-    if (isReservationsPath(request.url ?? '')) void reservations.handle(request, response)
-    else upstream.handleRequest(request, response)
+    const api = apis.find((one) => one.matches(request.url ?? ''))
+    if (api === undefined) upstream.handleRequest(request, response)
+    else void api.handle(request, response)
   })
   return server
 }

@@ -10,6 +10,9 @@ export const CONNECT_ROUTE = '/_piko/v1/tcp/'
 /** Path of the names held for an identity; behind it and a slash, one of them. */
 export const RESERVATIONS_ROUTE = '/adit/v1/reservations'
 
+/** Path of the domains that an identity asks for; behind it and a slash, one of them. */
+export const DOMAINS_ROUTE = '/adit/v1/domains'
+
 /**
  * Endpoint name by which a consumer asks an Adit server for a session. A Piko server looks for an
  * upstream of that name and answers that there is none; so the consumer learns which protocol the server

@@ -33,5 +33,10 @@ export type {
   Denial,
   Grant,
 } from './authorization.ts'
-export { RESERVATIONS_ROUTE, routeEndpoint, SESSION_ENDPOINT } from '../protocol/routes.ts'
+export {
+  DOMAINS_ROUTE,
+  RESERVATIONS_ROUTE,
+  routeEndpoint,
+  SESSION_ENDPOINT,
+} from '../protocol/routes.ts'
 export { formatAnswer, jsonAnswer, retryAfterSeconds, sendAnswer } from '../protocol/http-answer.ts'

@@ -89,7 +89,7 @@ describe('a refusal', () => {
       404,
       '404 page not found',
       'TUNNEL_RESERVATION_REFUSED',
-      /does not reserve names: it answered 404/,
+      /does not keep names and domains: it answered 404/,
     ],
     [409, '{"error":"no more","code":"limit-reached"}', 'TUNNEL_RESERVATION_REFUSED', 'no more'],
     [502, '<html>', 'TUNNEL_RESERVATION_REFUSED', /it answered 502/],

@@ -1,0 +1,244 @@
+// Domains that their owners prove: a real server, a real agent, a DNS server on loopback and a clock of the test.
+import { createServer } from 'node:http'
+import { exchangeRaw } from '@proj/testkit/raw-http'
+import { listening } from '@proj/testkit/listening'
+import { RecordingLogger } from '@proj/testkit/recording-logger'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
+import { Agent, askForDomain, forward, ownDomains, removeDomain, reserveName } from '@proj/tunnel'
+import type { Authorize } from '@proj/tunnel/server'
+import { expect, onTestFinished, test } from 'vitest'
+
+import { CheckBudget } from '../../src/domains/check-budget.ts'
+import { ProvedDomains } from '../../src/domains/proved-domains.ts'
+import { txtProof } from '../../src/domains/txt-proof.ts'
+import { type DomainTable } from '../../src/proxy/domains.ts'
+import { Server } from '../../src/server.ts'
+import { memoryStore, openStore } from '../../src/store/store.ts'
+import { dnsResponder } from './dns-responder.ts'
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+const SHOP = 'shop.example.net'
+
+/** Everyone is who the token says; `guest` may serve nothing. */
+const byToken: Authorize = ({ headers }) => {
+  const identity = headers.authorization?.replace('Bearer ', '') ?? 'anonymous'
+  return { identity, tenant: '', permits: () => identity !== 'guest' }
+}
+
+async function running(limits: { readonly maxPerIdentity?: number } = {}) {
+  const directory = temporaryDirectory()
+  onTestFinished(() => directory[Symbol.dispose]())
+  const logger = new RecordingLogger()
+  const store = openStore(directory.path, { uid: process.geteuid?.(), logger, domains: limits })
+  const dns = await dnsResponder()
+  const anywhere = { at: '127.0.0.1:0' }
+  const server = await Server.start({
+    proxy: anywhere,
+    upstream: anywhere,
+    admin: anywhere,
+    edge: {
+      baseDomain: ['tunnel.example.org'],
+      domains: [{ domain: '*.given.example', endpoint: { tenant: '', name: 'given' } }],
+    },
+    authorize: byToken,
+    domainProof: { check: txtProof([dns.address]) },
+    waits: { absentWaitMs: 0, startWaitMs: 0 },
+    software: 'adit-server/test',
+    store,
+    logger,
+  })
+  onTestFinished(() => {
+    server.destroy()
+    store.close()
+  })
+  const url = `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`
+  const as = (token: string) => ({ url, token })
+  const visit = async (host: string): Promise<number> => {
+    const port = server.listeners.proxy.bound[0]?.port ?? 0
+    const head = `GET / HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`
+    return (await exchangeRaw(port, head)).status
+  }
+  return { server, store, dns, as, visit }
+}
+
+test('a domain leads to its endpoint once its owner has proved it, and not when it is given up', async () => {
+  const { as, dns, visit, store } = await running()
+  const service = await listening(createServer((_request, response) => response.end('shop')))
+  onTestFinished(async () => await service.close())
+  const agent = new Agent(as('alice'))
+  onTestFinished(() => agent.destroy())
+  const { host, port } = service
+  const listener = forward(agent, 'shop', { kind: 'http', service: { host, port } })
+  await listener.ready()
+
+  const asked = await askForDomain(as('alice'), 'Shop.Example.net.', 'shop')
+  expect(asked).toMatchObject({ domain: SHOP, endpoint: 'shop', state: 'pending' })
+  expect(asked.record.name).toBe(`_adit-challenge.${SHOP}`)
+  expect(dns.asked).toEqual([asked.record.name])
+  expect(await visit(SHOP)).not.toBe(200)
+
+  // The value of another identity proves nothing.
+  const other = await askForDomain(as('bob'), SHOP, 'bobs')
+  expect(other.record.value).not.toBe(asked.record.value)
+  dns.records.set(asked.record.name, ['v=spf1 -all', asked.record.value])
+  expect(await askForDomain(as('bob'), SHOP, 'bobs')).toMatchObject({ state: 'pending' })
+  expect(await askForDomain(as('alice'), SHOP, 'shop')).toMatchObject({ state: 'proved' })
+  expect(await visit(SHOP)).toBe(200)
+
+  const refused = { code: 'TUNNEL_RESERVATION_REFUSED' }
+  await expect(askForDomain(as('bob'), SHOP, 'bobs')).rejects.toMatchObject(refused)
+  await expect(askForDomain(as('carol'), SHOP, 'carols')).rejects.toThrow(
+    `${SHOP} is proved by another identity`,
+  )
+  await expect(removeDomain(as('carol'), SHOP)).rejects.toThrow('was not asked for')
+  expect(await visit(SHOP)).toBe(200)
+  expect(await ownDomains(as('alice'))).toMatchObject([{ domain: SHOP, state: 'proved' }])
+
+  await removeDomain(as('alice'), SHOP)
+  expect(await ownDomains(as('alice'))).toEqual([])
+  expect(await visit(SHOP)).not.toBe(200)
+  await store.audit.flush()
+  const events = (await store.audit.read()).map(({ event }) => event)
+  expect(events.filter((event) => event.startsWith('domain.'))).toEqual([
+    'domain.asked',
+    'domain.asked',
+    'domain.proved',
+    'domain.refused',
+    'domain.refused',
+    'domain.removed',
+  ])
+})
+
+test('domains of the server, of its operator and endpoints of others are refused', async () => {
+  const { as } = await running({ maxPerIdentity: 1 })
+  const cases = [
+    ['com', /top-level domain/],
+    ['*.com', /top-level domain/],
+    ['tunnel.example.org', /own names/],
+    ['web.tunnel.example.org', /own names/],
+    ['*.example.org', /own names/],
+    ['a.given.example', /operator/],
+    ['*.b.given.example', /operator/],
+    [`${'a.'.repeat(120)}net`, /longer than/],
+    ['192.0.2.1', /not a domain/],
+    ['a b.example.net', /not a domain/],
+  ] as const
+  for (const [domain, why] of cases) {
+    await expect(askForDomain(as('alice'), domain, 'shop')).rejects.toThrow(why)
+  }
+  await expect(askForDomain(as('guest'), SHOP, 'shop')).rejects.toThrow('endpoint not permitted')
+  await reserveName(as('bob'), 'bobs')
+  await expect(askForDomain(as('alice'), SHOP, 'bobs')).rejects.toMatchObject({
+    code: 'TUNNEL_NAME_TAKEN',
+  })
+  await askForDomain(as('alice'), 'given.example', 'shop')
+  await expect(askForDomain(as('alice'), SHOP, 'shop')).rejects.toThrow('no more than 1 domains')
+})
+
+/** Domains with a clock of the test. */
+async function clocked(graceMs = 3 * DAY) {
+  const dns = await dnsResponder()
+  const logger = new RecordingLogger()
+  const store = memoryStore(logger)
+  const clock = { now: Date.UTC(2026, 0, 1) }
+  let table: DomainTable | undefined
+  const domains = new ProvedDomains([], {
+    store,
+    ownDomains: [],
+    onRules: (next) => (table = next),
+    check: txtProof([dns.address]),
+    graceMs,
+    now: () => clock.now,
+    logger,
+  })
+  onTestFinished(() => domains[Symbol.dispose]())
+  const shop = { domain: SHOP, endpoint: { tenant: '', name: 'shop' }, identity: 'alice' }
+  const ask = async () => await domains.ask(shop)
+  const outcome = await ask()
+  if (!outcome.ok) throw new Error(outcome.code)
+  const record = `_adit-challenge.${SHOP}`
+  const prove = (): unknown => dns.records.set(record, [outcome.claim.value])
+  const later = async (ms: number): Promise<void> => {
+    clock.now += ms
+    await domains.checkDue()
+  }
+  const events = async () => (await store.audit.read()).map(({ event }) => event)
+  return {
+    dns,
+    logger,
+    store,
+    prove,
+    record,
+    later,
+    events,
+    ask,
+    leadsTo: () => table?.find(SHOP)?.name,
+  }
+}
+
+test('a proof that is missing is looked for again, and the domain is off after the grace', async () => {
+  const { dns, logger, prove, record, later, events, leadsTo } = await clocked()
+  prove()
+  await later(30_000)
+  expect(leadsTo()).toBe('shop')
+  const before = dns.asked.length
+  await later(5 * HOUR)
+  expect(dns.asked.length).toBe(before)
+  await later(HOUR)
+  expect(dns.asked.length).toBe(before + 1)
+
+  // A DNS server that fails says nothing.
+  dns.isBroken = true
+  for (let day = 0; day < 5; day++) await later(DAY)
+  expect(await events()).toEqual(['domain.proved'])
+  dns.isBroken = false
+  dns.records.clear()
+  await later(DAY)
+  expect(await events()).toEqual(['domain.proved', 'domain.missing'])
+  expect(leadsTo()).toBe('shop')
+  prove()
+  await later(HOUR)
+  dns.records.set(record, ['another value'])
+  await later(DAY)
+  await later(3 * DAY - 1)
+  expect(leadsTo()).toBe('shop')
+  await later(HOUR)
+  expect(leadsTo()).toBe(undefined)
+  expect(await events()).toEqual([
+    'domain.proved',
+    'domain.missing',
+    'domain.missing',
+    'domain.lost',
+  ])
+  const hint = expect.stringMatching(/^the TXT record _adit-challenge\.shop\.example\.net must be/)
+  expect(logger.records.filter(({ level }) => level === 'warn')).toMatchObject([
+    { fields: { domain: SHOP, hint } },
+    { fields: { domain: SHOP, hint } },
+    { fields: { domain: SHOP, hint } },
+  ])
+  // It can be proved again, by its owner or another identity.
+  prove()
+  await later(HOUR)
+  expect(leadsTo()).toBe('shop')
+})
+
+test('a domain that is never proved is looked for less and less often, and forgotten', async () => {
+  const { dns, store, later, events } = await clocked()
+  for (let minute = 0; minute < 60; minute++) await later(60_000)
+  expect(dns.asked.length).toBeLessThan(30)
+  expect(store.domains.list()).toHaveLength(1)
+  await later(8 * DAY)
+  expect(store.domains.list()).toEqual([])
+  expect(await events()).toEqual(['domain.removed'])
+})
+
+test('requests cause so many checks in a minute, and not one more', async () => {
+  const { dns, ask } = await clocked()
+  for (let count = 0; count < 20; count++) await ask()
+  expect(dns.asked.length).toBe(10)
+  const budget = new CheckBudget({ perKey: 2, total: 3 })
+  const taken = ['a', 'a', 'a', 'b', 'c'].map((key) => budget.take(key, 5))
+  expect(taken).toEqual([true, true, false, true, false])
+  expect(budget.take('c', 60_005)).toBe(true)
+})
