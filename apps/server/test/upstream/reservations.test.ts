@@ -282,12 +282,12 @@ test.each([
   await expect(reserveName(as('alice'), 'web')).rejects.toMatchObject({ status: 503, message })
 })
 
-test('a server that does not reserve names is named as the reason', async () => {
+test('another port of the server is named as the reason', async () => {
   const { server } = await startServer()
   const port = server.listeners.admin.bound[0]?.port
   await expect(reserveName({ url: `http://127.0.0.1:${port}` }, 'web')).rejects.toMatchObject({
-    code: 'TUNNEL_RESERVATION_REFUSED',
-    message: 'the server does not reserve names: it answered 404',
+    code: 'TUNNEL_WRONG_PORT',
+    message: expect.stringContaining('is the port for operators of a server'),
   })
 })
 
