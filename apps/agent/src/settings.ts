@@ -1,3 +1,4 @@
+// Length: one table; every setting of the agent, and the rules between them.
 import { bindsAreTcp, LISTENER_SETTINGS, LOG_SETTINGS, overlappingBinds } from '@proj/program-kit'
 import {
   boolean,
@@ -20,7 +21,13 @@ import {
 } from '@proj/config'
 import { NO_PROXY_FORMS, wrongNoProxyEntries } from '@proj/dialer'
 import { ANSWER_STRICTNESSES, STREAM_REUSES, TUNNEL_LIMITS, WEIGHTS } from '@proj/tunnel'
-import { VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
+import {
+  ENDPOINT_LIMIT_SETTINGS,
+  limitProblems,
+  VISITOR_SETTINGS,
+  visitorProblems,
+} from '@proj/auth'
+import { MIN_BANDWIDTH } from '@proj/tunnel/io'
 
 import { bindsFitTheirOptions, publicBindsAreMeant } from './access/access-settings-rules.ts'
 import { publicAdminIsNoticed } from './admin/admin-rules.ts'
@@ -178,6 +185,7 @@ export const settings = defineSettings({
           description:
             'How often this agent is chosen, compared to others of the endpoint: with 5 beside one of 95 it gets one of twenty. Default: 100.',
         }),
+        limits: ENDPOINT_LIMIT_SETTINGS,
         proxyProtocol: setting(oneOf(['none', 'v1', 'v2']), {
           default: 'none',
           description:
@@ -275,6 +283,22 @@ export const settings = defineSettings({
             key: `listeners[${index}].strictness`,
             message: 'the answers of a TCP service are not read: leave it out',
           }
+        }
+      }
+    },
+    function* limitsFit({ listeners }) {
+      for (const [index, { protocol, limits }] of listeners.entries()) {
+        const key = `listeners[${index}].limits`
+        yield* limitProblems(key, limits, MIN_BANDWIDTH)
+        if (protocol === 'http') continue
+        const ofRequests = [
+          ['max_body', limits.maxBodyBytes],
+          ['max_time', limits.maxTimeMs],
+        ] as const
+        for (const [name, limit] of ofRequests) {
+          if (limit === undefined) continue
+          const message = 'connections of a TCP service carry no requests: leave it out'
+          yield { key: `${key}.${name}`, message }
         }
       }
     },

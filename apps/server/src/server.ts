@@ -573,6 +573,7 @@ function construct(options: ServerOptions): ServerParts {
   })
   registry.onConnection = options.accessLog?.connection
   edge.limiter.configure(options.limits ?? [])
+  registry.onLimits = (endpoint, limits) => edge.limiter.setWishes(endpoint, limits)
   registry.setBalance(balanceBy(options.balances ?? []))
   registry.admitConnection = (endpoint, client) => {
     if (edge.limiter.isEmpty) return undefined

@@ -22,7 +22,14 @@ import {
 } from '@proj/config'
 import { STREAM_REUSES, TUNNEL_LIMITS } from '@proj/tunnel'
 import { BALANCES, STREAM_QUOTA_LIMITS } from '@proj/tunnel/server'
-import { patternProblem, VISITOR_SETTINGS, visitorProblems } from '@proj/auth'
+import { MIN_BANDWIDTH } from '@proj/tunnel/io'
+import {
+  ENDPOINT_LIMIT_SETTINGS,
+  limitProblems,
+  patternProblem,
+  VISITOR_SETTINGS,
+  visitorProblems,
+} from '@proj/auth'
 
 import { ACCESS_LOG_SETTINGS } from './access-log/access-log-settings.ts'
 import { AUTH_SETTINGS, authRule } from './auth/auth-settings.ts'
@@ -32,10 +39,6 @@ import {
   REBALANCE_SETTINGS,
 } from './cluster/cluster-settings.ts'
 import { PROXY_PROTOCOL_FROM } from './proxy-protocol.ts'
-import {
-  ENDPOINT_LIMIT_SETTINGS,
-  limitProblems,
-} from './endpoint-limits/endpoint-limit-settings.ts'
 import { durationLimit, integerLimit, sizeLimit } from './limits.ts'
 import { DOMAIN_PROOF_SETTINGS } from './domains/domain-settings.ts'
 import { canonicalDomain } from './proxy/domains.ts'
@@ -388,7 +391,7 @@ export const settings = defineSettings({
           yield { key: `endpoints[${index}].name`, message: `the pattern ${problem}` }
         }
         yield* visitorProblems(`endpoints[${index}].visitors`, visitors)
-        yield* limitProblems(`endpoints[${index}].limits`, limits)
+        yield* limitProblems(`endpoints[${index}].limits`, limits, MIN_BANDWIDTH)
       }
     },
     function* domainsDiffer({ upstream: { tenants } }) {

@@ -27,7 +27,7 @@ import {
 } from '@proj/portcheck'
 
 import { txtProof } from './domains/txt-proof.ts'
-import { limitRules } from './endpoint-limits/endpoint-limit-settings.ts'
+import { limitRules } from './endpoint-limits/endpoint-limiter.ts'
 import { type ConnectionShares, perSource } from './connection-budget.ts'
 import { readDescriptorLimit, shareDescriptors } from './descriptors.ts'
 import { proxyProtocol } from './proxy-protocol.ts'

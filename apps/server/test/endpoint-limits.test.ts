@@ -6,15 +6,10 @@ import { freePorts } from '@proj/testkit/free-ports'
 import { listening } from '@proj/testkit/listening'
 import { connectRaw, exchangeRaw, type RawResponse } from '@proj/testkit/raw-http'
 import { until } from '@proj/testkit/until'
-import { Agent, forward } from '@proj/tunnel'
+import { Agent, type EndpointLimits, forward } from '@proj/tunnel'
 import { expect, onTestFinished, test } from 'vitest'
 
-import {
-  EndpointLimiter,
-  type EndpointLimits,
-  LimitLease,
-  strictest,
-} from '../src/endpoint-limits/endpoint-limiter.ts'
+import { EndpointLimiter, LimitLease, strictest } from '../src/endpoint-limits/endpoint-limiter.ts'
 import { type FixtureOptions, request, startServer, tunnel } from './tunnel-fixture.ts'
 
 const HOUR_MS = 3_600_000
@@ -219,6 +214,64 @@ test('limits are replaced while requests run, which stay counted', () => {
   for (const one of leases) if (one instanceof LimitLease) one.release()
   expect(limiter.take(web, '1.1.1.1')).toBeInstanceOf(LimitLease)
   expect(limiter.take({ tenant: '', name: 'other' }, '1.1.1.1')).toBeUndefined()
+})
+
+test('limits of agents hold with those of the operator, until their sessions are gone', () => {
+  const limiter = new EndpointLimiter()
+  limiter.configure([{ name: 'other', limits: { concurrent: 1 } }])
+  const rate = { amount: 1, periodMs: HOUR_MS }
+  // Looked up before: no rule is for it.
+  expect(limiter.take(web, '1.1.1.1')).toBeUndefined()
+  limiter.setWishes(web, [{ concurrent: 3 }, { rate, concurrent: 2 }])
+  const lease = limiter.take(web, '1.1.1.1')
+  expect(lease).toBeInstanceOf(LimitLease)
+  expect(limiter.take(web, '2.2.2.2')).toMatchObject({ code: 'endpoint_rate' })
+  // Another session with the same limits does not begin the rate anew.
+  limiter.setWishes(web, [{ rate }, { concurrent: 2 }])
+  expect(limiter.take(web, '2.2.2.2')).toMatchObject({ code: 'endpoint_rate' })
+  limiter.setWishes(web, [{ concurrent: 1 }])
+  expect(limiter.take(web, '2.2.2.2')).toMatchObject({ code: 'endpoint_concurrent' })
+  // Those of the same name in another tenant are not concerned.
+  expect(limiter.take({ tenant: 't', name: 'web' }, '2.2.2.2')).toBeUndefined()
+  // The operator's are stricter, or the agent's are: the stricter one holds.
+  limiter.configure([{ name: 'web', limits: { rate, concurrent: 5 } }])
+  expect(limiter.take(web, '2.2.2.2')).toMatchObject({ code: 'endpoint_concurrent' })
+  if (lease instanceof LimitLease) lease.release()
+  expect(limiter.take(web, '2.2.2.2')).toBeInstanceOf(LimitLease)
+  limiter.setWishes(web, [])
+  expect(limiter.take(web, '2.2.2.2')).toMatchObject({ code: 'endpoint_rate' })
+  limiter.configure([])
+  expect(limiter.isEmpty).toBe(true)
+})
+
+test('an agent limits its visitors on a server without limits, over HTTP and TCP', async () => {
+  await using path = await tunnel({ http: (_req, res) => void res.end('in') })
+  const rate = { amount: 1, periodMs: HOUR_MS }
+  const limits = { rate, upload: { amount: Infinity, periodMs: 1000 } }
+  const ignored: unknown[] = []
+  const listeners = [
+    forward(path.agent, 'few', { kind: 'http', service: path.service, limits }),
+    forward(path.agent, 'raw', { kind: 'tcp', service: path.service, limits }),
+  ]
+  for (const listener of listeners) {
+    listener.on('limitsIgnored', (names) => ignored.push(names))
+    await listener.ready()
+  }
+  const statuses: number[] = []
+  for (const host of ['few', 'few', 'web', 'web']) {
+    const answer = await exchangeRaw(
+      path.port,
+      `GET / HTTP/1.1\r\nHost: ${host}.localhost\r\nConnection: close\r\n\r\n`,
+    )
+    statuses.push(answer.status)
+  }
+  expect(statuses).toEqual([200, 429, 200, 200])
+  const raw = { tenant: '', name: 'raw' }
+  expect(path.server.registry.admitConnection?.(raw, '1.1.1.1')).toBeInstanceOf(LimitLease)
+  expect(path.server.registry.admitConnection?.(raw, '1.1.1.1')).toBe('limitReached')
+  // The limits end with the last session of the endpoint.
+  for (const listener of listeners) await listener.close()
+  expect([path.server.edge.limiter.isEmpty, ignored]).toEqual([true, []])
 })
 
 test('a bandwidth is shared by all of an endpoint, and changed for those that have it', () => {

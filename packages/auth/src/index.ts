@@ -41,6 +41,7 @@ export { describeScope, type Right, RIGHTS, type Scope, scopePermits } from './r
 
 // --- limits per source
 export { sourceOf } from '@proj/config/address'
+export { ENDPOINT_LIMIT_SETTINGS, limitProblems } from './limits/endpoint-limit-settings.ts'
 export { SourceLimiter, VISITOR_FAILURES } from './limits/source-limiter.ts'
 export type { SourceLimiterOptions } from './limits/source-limiter.ts'
 

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 
 import { formatHostPort } from '@proj/config/address'
 import { isDialError } from '@proj/dialer'
-import { type Agent, forward, type Listener, type Logger } from '@proj/tunnel'
+import { type Agent, forward, type LimitName, type Listener, type Logger } from '@proj/tunnel'
 import { Traffic } from '@proj/tunnel/io'
 import type { GateParts, VisitorPolicy } from '@proj/auth'
 
@@ -22,6 +22,20 @@ type ListenerSettings = AgentSettings['listeners'][number]
 
 /** The shortest time between two questions whether the service expects TLS, ms. */
 const ASK_AGAIN_MS = 60_000
+
+const LIMITS_HINT =
+  'the server is an earlier version or Piko: upgrade it, or set limits in the service itself'
+
+/** Limits as the settings name them. */
+const LIMIT_KEYS: Readonly<Record<LimitName, string>> = {
+  rate: 'rate',
+  ratePerVisitor: 'rate_per_visitor',
+  concurrent: 'concurrent',
+  maxBodyBytes: 'max_body',
+  maxTimeMs: 'max_time',
+  upload: 'upload',
+  download: 'download',
+}
 
 /** The last failure to reach the service, and when. */
 export interface ServiceFailure {
@@ -91,6 +105,7 @@ export class ServiceListener {
       ...(settings.reuse !== undefined && { reuse: settings.reuse }),
       ...(settings.strictness !== undefined && { strictness: settings.strictness }),
       ...(settings.weight !== undefined && { weight: settings.weight }),
+      limits: settings.limits,
       ...enforcement(settings, visitors, gateParts, inside),
       ...(settings.proxyProtocol !== 'none' && { proxyProtocol: settings.proxyProtocol }),
       traffic: this.traffic,
@@ -119,6 +134,10 @@ export class ServiceListener {
     this.listener.on('malformed', ({ requestId, code, message: reason }) =>
       logger.info({ endpoint, requestId, code, reason }, 'answer of the service rejected'),
     )
+    this.listener.on('limitsIgnored', (names) => {
+      const limits = names.map((name) => LIMIT_KEYS[name]).join(' ')
+      logger.warn({ endpoint, limits, hint: LIMITS_HINT }, 'limits are not applied by the server')
+    })
     this.listener.on('shared', (others) => {
       const { agents, hosts } = others
       if (agents === 0) logger.info({ endpoint }, 'no other agent serves the endpoint any more')

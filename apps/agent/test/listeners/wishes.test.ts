@@ -46,6 +46,39 @@ test.each(['reuse: safe', 'strictness: strict'])(
   },
 )
 
+test.each([
+  ['concurrent: 3', { concurrent: 3 }],
+  ['max_body: 1MB, max_time: 2s', { maxBodyBytes: 1_000_000, maxTimeMs: 2000 }],
+  ['rate: 5/s, upload: inf', { rate: { amount: 5, periodMs: 1000 } }],
+])('a listener with limits { %s } asks the server for %j', async (limits, asked) => {
+  const loaded = await load(`limits: { ${limits} }`)
+  const [setting] = loaded.ok ? loaded.settings.listeners : []
+  if (setting === undefined) throw new Error('the settings have problems')
+  const logger = new RecordingLogger()
+  await using agent = new Agent({ url: 'http://127.0.0.1:1' })
+  await using made = new ServiceListener(agent, setting, undefined, NO_PARTS, gateParts, logger)
+    .listener
+  expect(made.limits).toEqual(asked)
+  made.emit('limitsIgnored', ['ratePerVisitor', 'maxBodyBytes'])
+  expect(logger.records).toMatchObject([
+    {
+      level: 'warn',
+      message: 'limits are not applied by the server',
+      fields: { endpoint: 'web', limits: 'rate_per_visitor max_body' },
+    },
+  ])
+})
+
+test.each([
+  ['protocol: tcp, limits: { max_body: 1MB }', 'max_body'],
+  ['protocol: tcp, limits: { max_time: 1s }', 'max_time'],
+  ['limits: { upload: 1KB/s }', 'upload'],
+  ['limits: { rate_per_visitor: 0/s }', 'rate_per_visitor'],
+])('%s is an error of the settings', async (listener, name) => {
+  const { problems } = await load(listener)
+  expect(problems).toMatchObject([{ key: `listeners[0].limits.${name}`, severity: 'error' }])
+})
+
 test('an answer that the server has rejected is in the log of the agent, at level info', async () => {
   const loaded = await load('protocol: http')
   const [setting] = loaded.ok ? loaded.settings.listeners : []

@@ -1,28 +1,11 @@
 import { matchesPattern, SourceLimiter } from '@proj/auth'
 import { type Rate, ratePerSecond } from '@proj/config'
 import { Bandwidth, type Bandwidths } from '@proj/tunnel/io'
-import { type Endpoint, endpointKey } from '@proj/tunnel/server'
+import type { EndpointLimits } from '@proj/tunnel'
+import { type Endpoint, endpointKey, EndpointMap } from '@proj/tunnel/server'
 
 import type { Deadlines, Expiring } from '../proxy/deadlines.ts'
 import { PROXY_ERRORS, type ProxyError } from '../proxy/proxy-errors.ts'
-
-/** What the visitors of an endpoint may do; undefined: no limit. */
-export interface EndpointLimits {
-  /** Requests, or connections of a TCP endpoint, of all visitors. */
-  readonly rate?: Rate | undefined
-  /** The same of one address, or /64 of IPv6. */
-  readonly ratePerVisitor?: Rate | undefined
-  /** Requests that run and connections that are open at once. */
-  readonly concurrent?: number | undefined
-  /** Bytes of the body of a request. */
-  readonly maxBodyBytes?: number | undefined
-  /** From the head of a request to the end of its answer, ms. */
-  readonly maxTimeMs?: number | undefined
-  /** Bytes from all visitors together. */
-  readonly upload?: Rate | undefined
-  /** Bytes to all visitors together. */
-  readonly download?: Rate | undefined
-}
 
 /** Limits of the endpoints that a pattern names. */
 export interface EndpointLimitRule {
@@ -43,6 +26,15 @@ const MAX_UNLIMITED = 10_000
 /** When it may be better for a visitor that came while too many others were there, ms. */
 const FULL_RETRY_MS = 1_000
 
+/** The rules that set a limit, of those in the settings. */
+export function limitRules(
+  endpoints: readonly { readonly name: string; readonly limits: EndpointLimits }[],
+): EndpointLimitRule[] {
+  return endpoints.filter(({ limits }) =>
+    Object.values(limits).some((value) => value !== undefined),
+  )
+}
+
 /** One bucket for all visitors of an endpoint. */
 const ALL = ''
 
@@ -61,9 +53,12 @@ class EndpointCounts {
 
   /** Replaces the limits. */
   configure(limits: EndpointLimits): void {
+    const { rate, ratePerVisitor } = this.limits
     this.limits = limits
-    this.#all = limiterOf(limits.rate)
-    this.#visitors = limiterOf(limits.ratePerVisitor)
+    if (!isSameRate(limits.rate, rate)) this.#all = limiterOf(limits.rate)
+    if (!isSameRate(limits.ratePerVisitor, ratePerVisitor)) {
+      this.#visitors = limiterOf(limits.ratePerVisitor)
+    }
     this.upload = bandwidthOf(limits.upload, this.upload)
     this.download = bandwidthOf(limits.download, this.download)
   }
@@ -146,19 +141,21 @@ interface KnownEndpoint {
   readonly counts: EndpointCounts
 }
 
-/** Keeps the visitors of endpoints within the limits of the operator. */
+/** Keeps the visitors of endpoints within the limits of the operator and of the agents. */
 export class EndpointLimiter {
   /** Requests and connections that were rejected. */
   rejected = 0
   #rules: readonly EndpointLimitRule[] = []
   /** The last one that was asked for is at the end, so that names that visitors make up do not drive it out. */
   readonly #known = new Map<string, KnownEndpoint>()
+  /** What the agents of endpoints ask for, of those that ask for anything. */
+  readonly #wishes = new EndpointMap<readonly EndpointLimits[]>()
   /** Names that no rule is for. */
   readonly #unlimited = new Set<string>()
 
   /** Whether there are no limits; then nothing has to be looked up. */
   get isEmpty(): boolean {
-    return this.#rules.length === 0
+    return this.#rules.length === 0 && this.#wishes.size === 0
   }
 
   /** Replaces the rules. What runs is still counted; what was counted per time is forgotten. */
@@ -169,6 +166,21 @@ export class EndpointLimiter {
       if (counts.running === 0) this.#known.delete(key)
       else counts.configure(this.#limitsOf(endpoint) ?? {})
     }
+  }
+
+  /**
+   * Replaces what the agents of an endpoint ask for; none: they ask for nothing. What runs is still counted, and so
+   * is what was counted per time where the rate stays.
+   */
+  setWishes(endpoint: Endpoint, wishes: readonly EndpointLimits[]): void {
+    if (wishes.length === 0) this.#wishes.delete(endpoint)
+    else this.#wishes.set(endpoint, wishes)
+    const key = endpointKey(endpoint)
+    const counts = this.#known.get(key)?.counts
+    if (counts === undefined) return
+    const limits = this.#limitsOf(endpoint)
+    if (limits === undefined && counts.running === 0) this.#known.delete(key)
+    else counts.configure(limits ?? {})
   }
 
   /**
@@ -188,7 +200,8 @@ export class EndpointLimiter {
 
   #countsOf(endpoint: Endpoint): EndpointCounts | undefined {
     const { name } = endpoint
-    if (this.#unlimited.has(name)) return undefined
+    const hasWishes = this.#wishes.size > 0 && this.#wishes.get(endpoint) !== undefined
+    if (!hasWishes && this.#unlimited.has(name)) return undefined
     const key = endpointKey(endpoint)
     const known = this.#known.get(key)
     if (known !== undefined) {
@@ -208,10 +221,12 @@ export class EndpointLimiter {
     return counts
   }
 
-  #limitsOf({ name }: Endpoint): EndpointLimits | undefined {
-    return strictest(
-      this.#rules.flatMap((rule) => (matchesPattern(rule.name, name) ? [rule.limits] : [])),
-    )
+  #limitsOf(endpoint: Endpoint): EndpointLimits | undefined {
+    const { name } = endpoint
+    return strictest([
+      ...this.#rules.flatMap((rule) => (matchesPattern(rule.name, name) ? [rule.limits] : [])),
+      ...(this.#wishes.get(endpoint) ?? []),
+    ])
   }
 
   /** Many at once: a map whose first entries were deleted is slow to begin with. */
@@ -249,6 +264,10 @@ function slowest(rates: readonly (Rate | undefined)[]): Rate | undefined {
     if (one === undefined || other === undefined) return one ?? other
     return other.amount / other.periodMs < one.amount / one.periodMs ? other : one
   }, undefined)
+}
+
+function isSameRate(one: Rate | undefined, other: Rate | undefined): boolean {
+  return one?.amount === other?.amount && one?.periodMs === other?.periodMs
 }
 
 function limiterOf(rate: Rate | undefined): SourceLimiter | undefined {

@@ -13,6 +13,7 @@ import { SocketSplice } from '../io/socket-splice.ts'
 import type { SpliceTap } from '../io/splice-tap.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
 import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
+import type { EndpointLimits } from '../protocol/endpoint-limits.ts'
 import type { StreamReuse } from '../protocol/stream-reuse.ts'
 import type { Traffic } from '../io/traffic.ts'
 
@@ -41,6 +42,8 @@ export interface ForwardOptions {
   readonly strictness?: AnswerStrictness
   /** How often this agent is chosen, compared to others, 1 to 10 000. Default: 100. */
   readonly weight?: number
+  /** What visitors may do; see `ListenOptions`. Default: as the server is set. */
+  readonly limits?: EndpointLimits
   /**
    * Judges a stream before the service is dialed: false resets it with `notPermitted`, a Duplex takes the
    * place of the service and dials it itself, or not. Default: every stream goes to the service.
@@ -86,7 +89,7 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
   if (options.proxyProtocol !== undefined && options.kind !== 'tcp') {
     throw new TypeError('proxyProtocol goes with kind tcp, an http stream has many visitors')
   }
-  const { kind, visitors, publicPort, exclusive, reuse, strictness, weight } = options
+  const { kind, visitors, publicPort, exclusive, reuse, strictness, weight, limits } = options
   const demands = {
     ...(visitors !== undefined && { visitors }),
     ...(publicPort !== undefined && { publicPort }),
@@ -94,6 +97,7 @@ export function forward(agent: Agent, endpoint: string, options: ForwardOptions)
     ...(reuse !== undefined && { reuse }),
     ...(strictness !== undefined && { strictness }),
     ...(weight !== undefined && { weight }),
+    ...(limits !== undefined && { limits }),
   }
   // What an HTTP stream carries is for the server to end: it knows requests and frames.
   const connections = kind === 'tcp' ? new OpenSplices() : undefined

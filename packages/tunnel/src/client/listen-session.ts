@@ -154,7 +154,8 @@ export class ListenSession implements KeptConnection, ServingSession {
   /** Asks for an endpoint; on the baseline wire the route has asked already. */
   register(listener: Listener): void {
     if (this.#over) return
-    const { endpoint, kind, visitors, publicPort, exclusive, reuse, strictness, weight } = listener
+    const { endpoint, kind, visitors, publicPort, exclusive, reuse, strictness } = listener
+    const { weight, limits } = listener
     if (this.protocol === 'piko') {
       const unmet = unmetDemand(listener, {})
       if (unmet !== undefined) {
@@ -163,6 +164,7 @@ export class ListenSession implements KeptConnection, ServingSession {
       }
       this.#registered.add(listener)
       listener.registered(this, [])
+      listener.limited([])
       return
     }
     const id = this.#nextId++
@@ -174,6 +176,7 @@ export class ListenSession implements KeptConnection, ServingSession {
       ...(reuse !== undefined && { reuse }),
       ...(strictness !== undefined && { strictness }),
       ...(weight !== undefined && { weight }),
+      ...(limits !== undefined && { limits }),
     } as const
     this.#session.send({ type: 'register', id, endpoint, kind, ...demands })
   }
@@ -283,6 +286,7 @@ export class ListenSession implements KeptConnection, ServingSession {
         this.#guarded.add(listener)
         this.#registered.add(listener)
         listener.registered(this, this.#urlsOf(message), message.port)
+        listener.limited(message.limits ?? [])
         listener.shared(othersIn(message))
         break
       }

@@ -8,6 +8,7 @@ import { abortable } from '../abortable.ts'
 import { TunnelError } from '../errors.ts'
 import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
 import type { OtherAgents, RejectedAnswer } from '../protocol/control-message.ts'
+import { checkLimits, type EndpointLimits, type LimitName } from '../protocol/endpoint-limits.ts'
 import { isWeight, WEIGHTS } from '../protocol/weight.ts'
 import type { StreamReuse } from '../protocol/stream-reuse.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
@@ -28,6 +29,8 @@ export interface ListenerEvents {
   shared: [others: OtherAgents]
   /** The server has rejected an answer of the service; of many it tells ten, then one each second. */
   malformed: [rejected: RejectedAnswer]
+  /** A server does not apply limits that were asked for: it is Piko's, or an earlier one. Once for a listener. */
+  limitsIgnored: [names: readonly LimitName[]]
 }
 
 /** A session that serves an endpoint, as far as its listener speaks to it. */
@@ -89,6 +92,12 @@ export interface ListenOptions {
    * one of twenty. Default: 100.
    */
   readonly weight?: number
+  /**
+   * What the visitors of the endpoint may do, in all sessions together. The server applies the strictest of what it
+   * is set to and what its sessions ask for. One that does not know of a limit serves the endpoint without it; see
+   * `limitsIgnored`. Default: none.
+   */
+  readonly limits?: EndpointLimits
 }
 
 /** An endpoint this agent serves. Made by `Agent.listen` and `Agent.forward`. */
@@ -109,6 +118,8 @@ export class Listener extends EventEmitter<ListenerEvents> {
   readonly strictness: AnswerStrictness | undefined
   /** How often this agent is chosen, compared to others; undefined: 100. */
   readonly weight: number | undefined
+  /** What visitors may do; undefined: as the server is set. */
+  readonly limits: EndpointLimits | undefined
   /** Resolves, never rejects, when the listener has ended; with an error if that was not asked for. */
   readonly closed: Promise<{ readonly error?: Error }>
 
@@ -123,6 +134,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
   readonly #waiting = new Set<(error?: Error) => void>()
   #urls: readonly string[] = []
   #hasServed = false
+  #hasToldLimits = false
   #isUp = true
   #port: number | undefined
   #others: OtherAgents = NO_OTHERS
@@ -141,6 +153,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
       reuse,
       strictness,
       weight,
+      limits,
       accept,
     }: ListenOptions & { readonly accept?: AcceptChannel },
     release: (listener: Listener) => Promise<void>,
@@ -159,6 +172,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
       )
     }
     this.weight = weight
+    this.limits = limits && checkLimits(limits)
     this.accept = accept ?? ((channel, record) => this.#emitConnection(channel, record))
     this.#release = release
     this.closed = new Promise((resolve) => (this.#end = resolve))
@@ -263,6 +277,16 @@ export class Listener extends EventEmitter<ListenerEvents> {
     if (this.#ended || (others.agents === agents && others.hosts === hosts)) return
     this.#others = others
     this.#tell(() => this.emit('shared', others))
+  }
+
+  /** @internal Compares what the server applies with what it was asked for. */
+  limited(applied: readonly LimitName[]): void {
+    if (this.#ended || this.#hasToldLimits || this.limits === undefined) return
+    const asked = Object.keys(this.limits) as LimitName[] // `checkLimits` leaves no other keys
+    const ignored = asked.filter((name) => !applied.includes(name))
+    if (ignored.length === 0) return
+    this.#hasToldLimits = true
+    this.#tell(() => this.emit('limitsIgnored', ignored))
   }
 
   /** @internal */

@@ -1,6 +1,7 @@
 import type { ControlMessage } from './control-message.ts'
 import { CONTROL_CHARACTER } from './routes.ts'
 import { isAnswerStrictness } from './answer-strictness.ts'
+import { limitNames, readLimits } from './endpoint-limits.ts'
 import { isWeight } from './weight.ts'
 import { isStreamReuse } from './stream-reuse.ts'
 import { TunnelError } from '../errors.ts'
@@ -67,7 +68,8 @@ function parse(body: Buffer): ControlMessage | undefined {
   switch (fields['type']) {
     case 'hello':
       return { type: 'hello', software: text(fields, 'software'), peer: text(fields, 'peer') }
-    case 'register':
+    case 'register': {
+      const limits = readLimits(fields['limits'])
       return {
         type: 'register',
         id: count(fields, 'id'),
@@ -80,7 +82,9 @@ function parse(body: Buffer): ControlMessage | undefined {
         ...(isStreamReuse(fields['reuse']) && { reuse: fields['reuse'] }),
         ...(isAnswerStrictness(fields['strictness']) && { strictness: fields['strictness'] }),
         ...(isWeight(fields['weight']) && { weight: fields['weight'] }),
+        ...(limits !== undefined && { limits }),
       }
+    }
     case 'registered': {
       // They are shown to a person. One that is no text for that is left out, as one of another type is.
       const urls = Array.isArray(fields['urls'])
@@ -93,6 +97,7 @@ function parse(body: Buffer): ControlMessage | undefined {
         ...(fields['visitors'] === true && { visitors: true }),
         ...('port' in fields && { port: port(fields) }),
         ...(fields['exclusive'] === true && { exclusive: true }),
+        ...(Array.isArray(fields['limits']) && { limits: limitNames(fields['limits']) }),
         ...('others' in fields && { others: count(fields, 'others') }),
         ...('otherHosts' in fields && { otherHosts: count(fields, 'otherHosts') }),
       }

@@ -1,4 +1,5 @@
 import type { AnswerStrictness } from './answer-strictness.ts'
+import type { EndpointLimits, LimitName } from './endpoint-limits.ts'
 import type { StreamReuse } from './stream-reuse.ts'
 
 /**
@@ -26,6 +27,8 @@ export type ControlMessage =
       readonly strictness?: AnswerStrictness
       /** How often the agent is chosen, compared to the others; absent: 100. */
       readonly weight?: number
+      /** What its visitors may do; the server applies the stricter of this and its own. */
+      readonly limits?: EndpointLimits
     }
   | {
       readonly type: 'registered'
@@ -37,6 +40,8 @@ export type ControlMessage =
       readonly port?: number
       /** No other agent serves it or may. A server that does not know of that does not say so. */
       readonly exclusive?: true
+      /** The limits that are in force. A server that does not know of them does not say so. */
+      readonly limits?: readonly LimitName[]
       /** Agents that serve it too; absent for none. */
       readonly others?: number
       /** IP addresses they have, without the one of this agent. */

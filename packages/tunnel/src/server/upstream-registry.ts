@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events'
 import type { Bandwidths } from '../io/bandwidth.ts'
 import type { OtherAgents } from '../protocol/control-message.ts'
 import { type Endpoint, endpointKey } from '../protocol/endpoint.ts'
+import type { EndpointLimits } from '../protocol/endpoint-limits.ts'
 import { EndpointMap } from '../protocol/endpoint-map.ts'
 import type { LastOutcome, StreamOutcome } from '../protocol/stream-outcome.ts'
 import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
@@ -42,6 +43,8 @@ export interface EndpointWishes {
   readonly strictness?: AnswerStrictness
   /** How often its agent is chosen, compared to the others. Default: 100. */
   readonly weight?: number
+  /** What its visitors may do. Default: as the server is set. */
+  readonly limits?: EndpointLimits
   /** Its rules for visitors as it sent them, for `LocalRoute.rules`. */
   readonly visitors?: object
   /** Epoch of the name, where names are claimed. */
@@ -107,6 +110,8 @@ interface Entry<Rules extends VisitorRules> {
   hasUnsaidReuse: boolean
   /** Sessions that ask for strict reading of answers. */
   readonly strict: Set<Upstream>
+  /** What the visitors of each session may do, of those that limit anything. */
+  readonly limits: Map<Upstream, EndpointLimits>
   /** The highest that its sessions were given. */
   epoch: number | undefined
 }
@@ -145,6 +150,11 @@ export class UpstreamRegistry<
     | undefined
   /** Is told of each connection to a TCP endpoint that is over or rejected. Default: nothing is told. */
   onConnection: ((ended: EndedConnection) => void) | undefined
+  /**
+   * Is told what the sessions of an endpoint ask for as limits of its visitors, each time that may have changed.
+   * Default: limits of agents are not applied.
+   */
+  onLimits: ((endpoint: Endpoint, limits: readonly EndpointLimits[]) => void) | undefined
   readonly #entries = new EndpointMap<Entry<Rules>>()
   /** Number of endpoints with rules; while it is 0, no rules have to be looked up. */
   #guarded = 0
@@ -192,7 +202,7 @@ export class UpstreamRegistry<
     upstream: Upstream,
     rules?: Rules,
     kind?: 'http' | 'tcp',
-    { exclusive = false, reuse, strictness, visitors, epoch, weight }: EndpointWishes = {},
+    { exclusive = false, reuse, strictness, visitors, epoch, weight, limits }: EndpointWishes = {},
   ): void {
     let entry = this.#find(endpoint)
     const fresh = entry === undefined
@@ -216,6 +226,7 @@ export class UpstreamRegistry<
         reuse: undefined,
         hasUnsaidReuse: false,
         strict: new Set(),
+        limits: new Map(),
         rules: undefined,
         agentRules: [],
         epoch: undefined,
@@ -247,6 +258,7 @@ export class UpstreamRegistry<
     else entry.reuses.set(upstream, reuse)
     this.#settleReuse(entry)
     this.#setStrict(entry, upstream, strictness === 'strict')
+    this.#setLimits(entry, upstream, limits)
     this.#demand(entry, upstream, rules)
     if (rules === undefined || visitors === undefined) entry.ruleTexts.delete(upstream)
     else entry.ruleTexts.set(upstream, ruleText(visitors, kind === 'tcp' ? kind : 'http'))
@@ -274,6 +286,7 @@ export class UpstreamRegistry<
     entry.exclusive.delete(upstream)
     entry.reuses.delete(upstream)
     this.#setStrict(entry, upstream, false)
+    this.#setLimits(entry, upstream, undefined)
     this.#demand(entry, upstream, undefined)
     entry.ruleTexts.delete(upstream)
     this.#noteChange(endpoint)
@@ -735,6 +748,16 @@ export class UpstreamRegistry<
     if (isStrict) strict.add(upstream)
     else strict.delete(upstream)
     this.#strict += Number(strict.size > 0) - Number(before > 0)
+  }
+
+  #setLimits(
+    { endpoint, limits }: Entry<Rules>,
+    upstream: Upstream,
+    wish: EndpointLimits | undefined,
+  ): void {
+    const had = limits.delete(upstream)
+    if (wish !== undefined) limits.set(upstream, wish)
+    if (had || wish !== undefined) this.onLimits?.(endpoint, [...limits.values()])
   }
 
   #settleReuse(entry: Entry<Rules>): void {

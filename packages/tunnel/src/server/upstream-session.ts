@@ -15,6 +15,7 @@ import { runAfter } from '../run-after.ts'
 import type { ControlMessage, RejectedAnswer } from '../protocol/control-message.ts'
 import { Doubt } from '../protocol/doubt.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
+import { limitNames } from '../protocol/endpoint-limits.ts'
 import { LivenessProbe } from '../protocol/liveness-probe.ts'
 import type { Register } from './judge-registration.ts'
 import type { NameLease } from './name-claims.ts'
@@ -382,6 +383,10 @@ export class UpstreamSession implements Upstream {
         ...(rules !== undefined && { visitors: true }),
         ...(lease !== undefined && { port: lease.port }),
         ...(message.exclusive && { exclusive: true }),
+        ...(message.limits !== undefined &&
+          this.#options.registry.onLimits !== undefined && {
+            limits: limitNames(Object.keys(message.limits)),
+          }),
         ...(others.agents > 0 && { others: others.agents, otherHosts: others.hosts }),
       })
     })

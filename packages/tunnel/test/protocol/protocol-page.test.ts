@@ -47,6 +47,7 @@ const SAMPLES: Record<ControlMessage['type'], ControlMessage> = {
     reuse: 'never',
     strictness: 'strict',
     weight: 2,
+    limits: { concurrent: 1 },
   },
   registered: {
     type: 'registered',
@@ -55,6 +56,7 @@ const SAMPLES: Record<ControlMessage['type'], ControlMessage> = {
     visitors: true,
     port: 9901,
     exclusive: true,
+    limits: ['rate'],
     others: 1,
     otherHosts: 1,
   },

@@ -5,17 +5,22 @@ import {
   rate,
   type Rate,
   ratePerSecond,
-  type Resolved,
   type RuleProblem,
+  type Setting,
   setting,
   size,
 } from '@proj/config'
-import { MIN_BANDWIDTH } from '@proj/tunnel/io'
-
-import type { EndpointLimitRule } from './endpoint-limiter.ts'
 
 /** Settings of the limits of an endpoint, to be put into a group `limits`. */
-export const ENDPOINT_LIMIT_SETTINGS = {
+export const ENDPOINT_LIMIT_SETTINGS: {
+  readonly rate: Setting<Rate | undefined>
+  readonly ratePerVisitor: Setting<Rate | undefined>
+  readonly concurrent: Setting<number | undefined>
+  readonly maxBodyBytes: Setting<number | undefined>
+  readonly maxTimeMs: Setting<number | undefined>
+  readonly upload: Setting<Rate | undefined>
+  readonly download: Setting<Rate | undefined>
+} = {
   rate: setting(rate('events'), {
     description: 'Most requests, or connections of a TCP endpoint, of all visitors; then 429.',
   }),
@@ -38,27 +43,20 @@ export const ENDPOINT_LIMIT_SETTINGS = {
   }),
 }
 
-/** The rules that set a limit, of those in the settings. */
-export function limitRules(
-  endpoints: readonly {
-    readonly name: string
-    readonly limits: Resolved<typeof ENDPOINT_LIMIT_SETTINGS>
-  }[],
-): EndpointLimitRule[] {
-  return endpoints.filter(({ limits }) =>
-    Object.values(limits).some((value) => value !== undefined),
-  )
-}
-
-/** A rule for `defineSettings`: a rate of 0 admits no visitor, and a low bandwidth stops all of them. */
+/**
+ * A rule for `defineSettings`: a rate of 0 admits no visitor, and a low bandwidth stops all of them.
+ *
+ * @param minBandwidth - the lowest bandwidth, bytes per second.
+ */
 export function* limitProblems(
   key: string,
   limits: Readonly<Record<'rate' | 'ratePerVisitor' | 'upload' | 'download', Rate | undefined>>,
+  minBandwidth: number,
 ): Generator<RuleProblem> {
   for (const name of ['upload', 'download'] as const) {
     const value = limits[name]
-    if (value === undefined || ratePerSecond(value) >= MIN_BANDWIDTH) continue
-    yield { key: `${key}.${name}`, message: `the least is ${formatSize(MIN_BANDWIDTH)}/s` }
+    if (value === undefined || ratePerSecond(value) >= minBandwidth) continue
+    yield { key: `${key}.${name}`, message: `the least is ${formatSize(minBandwidth)}/s` }
   }
   const rates = [
     ['rate', limits.rate],
