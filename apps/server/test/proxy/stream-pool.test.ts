@@ -119,13 +119,24 @@ it('sends a POST on no stream that has been idle for half a second, but a GET', 
     expect((await visitor.readResponse()).status).toBe(200)
     return sockets.length
   }
-  expect(await ask('POST')).toBe(1)
-  expect(await ask('POST')).toBe(1)
+  // On a busy machine more than half a second may pass between two requests: then two others are looked at.
+  let beganAt = performance.now()
+  let before = await ask('POST')
+  let opened = 0
+  await until(async () => {
+    const nextAt = performance.now()
+    opened = await ask('POST')
+    if (performance.now() - beganAt < 450) return true
+    beganAt = nextAt
+    before = opened
+    return false
+  })
+  expect(opened).toBe(before)
   const idleSince = performance.now()
   await until(() => performance.now() - idleSince > 600)
-  expect(await ask('POST')).toBe(2)
+  expect(await ask('POST')).toBe(opened + 1)
   await until(() => performance.now() - idleSince > 1_300)
-  expect(await ask('GET')).toBe(2)
+  expect(await ask('GET')).toBe(opened + 1)
 })
 
 it('sends a POST on no stream whose answer may have been on its way for half a second', async () => {
