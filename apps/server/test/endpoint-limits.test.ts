@@ -245,7 +245,7 @@ test('limits of agents hold with those of the operator, until their sessions are
 })
 
 test('an agent limits its visitors on a server without limits, over HTTP and TCP', async () => {
-  await using path = await tunnel({ http: (_req, res) => void res.end('in') })
+  await using path = await tunnel({ http: (_req, res) => void res.end('in'), hop: false })
   const rate = { amount: 1, periodMs: HOUR_MS }
   const limits = { rate, upload: { amount: Infinity, periodMs: 1000 } }
   const ignored: unknown[] = []

@@ -52,15 +52,21 @@ export class Deadlines {
   }
 }
 
+/** What has to be known of a spliced connection. */
+export type IdleWatched = Pick<
+  SocketSplice,
+  'bytesFromSocket' | 'bytesToSocket' | 'isHeldBack' | 'abort'
+>
+
 /**
- * Resets a spliced connection when nothing has moved for `timeoutMs` in either direction. It looks at the
- * bytes the splice has counted, so that a chunk costs nothing.
+ * Resets a spliced connection when nothing has moved for `timeoutMs` in either direction, unless a bandwidth holds it
+ * back. It looks at the bytes the splice has counted, so that a chunk costs nothing.
  *
  * @param timeoutMs - Infinity: it is not watched.
  * @returns stops watching.
  */
 export function watchIdle(
-  splice: SocketSplice,
+  splice: IdleWatched,
   timeoutMs: number,
   deadlines: Deadlines,
 ): () => void {
@@ -72,12 +78,12 @@ export function watchIdle(
 
 class IdleSplice implements Expiring {
   deadline: number
-  readonly #splice: SocketSplice
+  readonly #splice: IdleWatched
   readonly #timeoutMs: number
   readonly #deadlines: Deadlines
   #seenBytes = 0
 
-  constructor(splice: SocketSplice, timeoutMs: number, deadlines: Deadlines) {
+  constructor(splice: IdleWatched, timeoutMs: number, deadlines: Deadlines) {
     this.#splice = splice
     this.#timeoutMs = timeoutMs
     this.#deadlines = deadlines
@@ -86,7 +92,9 @@ class IdleSplice implements Expiring {
 
   expire(): void {
     const movedBytes = this.#splice.bytesFromSocket + this.#splice.bytesToSocket
-    if (movedBytes === this.#seenBytes) this.#splice.abort('idleTimeout')
+    if (movedBytes === this.#seenBytes && !this.#splice.isHeldBack) {
+      this.#splice.abort('idleTimeout')
+    }
     this.#seenBytes = movedBytes
     this.deadline = this.#deadlines.now + this.#timeoutMs
   }

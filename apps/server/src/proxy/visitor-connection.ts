@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 
 import { type RequestHead, RequestHeadReader } from '@proj/http1'
 import type { ChunkAnswer, Session } from '@proj/mux'
-import { paced, resetReasonName, SocketSplice } from '@proj/tunnel/io'
+import { paced, PacedSink, resetReasonName, SocketSplice } from '@proj/tunnel/io'
 
 import type { AccessRecord } from '../access-log/access-log.ts'
 import { LimitLease } from '../endpoint-limits/endpoint-limiter.ts'
@@ -632,6 +632,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     upgraded.add(connection)
     stopWatching = watchIdle(splice, options.upgradeIdleTimeoutMs, deadlines)
     const sink = paced(webSocket ?? splice, lease?.download)
+    if (sink instanceof PacedSink) splice.pacing = sink
     channel.attach(sink)
     splice.connect(this.#rawSocket)
     if (rest.length > 0) sink.onData(rest)

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 
 import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
 
-import { type Bandwidth, PacedReads } from './bandwidth.ts'
+import { type Bandwidth, PacedReads, type PacedSink } from './bandwidth.ts'
 import { isCleanEnd, watchEnd } from './end-of-socket.ts'
 import { GatheredWrites } from './gathered-writes.ts'
 import { readLent } from './lent-reads.ts'
@@ -33,6 +33,9 @@ export class SocketSplice implements ChannelSink {
    * request, or a `tls-alert`, because it expects TLS. Undefined: neither.
    */
   noAnswer: 'nothing' | 'tls-alert' | undefined
+
+  /** What delivers to the socket as fast as a bandwidth allows. Default: nothing holds that back. */
+  pacing: Pick<PacedSink, 'isHolding'> | undefined
 
   readonly #channel: Channel
   readonly #resetReason: (error: Error) => ResetReason
@@ -85,6 +88,11 @@ export class SocketSplice implements ChannelSink {
       })
     }
     this.#tap = options.tap
+  }
+
+  /** Whether a bandwidth holds it back, so that nothing may move. */
+  get isHeldBack(): boolean {
+    return this.#reads?.isHeld === true || this.pacing?.isHolding === true
   }
 
   /** Gives the splice its socket, which must allow half-open; it is owned by the splice from now on. */

@@ -5,7 +5,7 @@ import { type Channel, isMuxError } from '@proj/mux'
 import { ChannelSplice } from '../io/channel-splice.ts'
 import { NodeAnswer } from './node-answer.ts'
 import { SocketSplice } from '../io/socket-splice.ts'
-import { type Bandwidths, paced } from '../io/bandwidth.ts'
+import { type Bandwidths, paced, PacedSink } from '../io/bandwidth.ts'
 import type { Traffic } from '../io/traffic.ts'
 import type { Logger } from '../logger.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
@@ -293,6 +293,7 @@ export class TcpConnection {
     })
     for (const one of traffic) one.add(splice)
     const sink = paced(splice, this.#bandwidths?.download)
+    if (sink instanceof PacedSink) splice.pacing = sink
     this.#channel.attach(sink)
     this.#answer?.deliver(sink)
     return splice

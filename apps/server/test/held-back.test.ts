@@ -1,0 +1,120 @@
+// A connection that a bandwidth holds back moves nothing, and no clock takes that for a fault of the visitor or the
+// service. Each test has a second connection, which came later and is not held back: when its clock has ended it, the
+// one of the first connection has looked as well.
+import type { Socket } from 'node:net'
+
+import type { RawHttp } from '@proj/testkit/raw-http'
+import { until } from '@proj/testkit/until'
+import { forward } from '@proj/tunnel'
+import { Traffic } from '@proj/tunnel/io'
+import type { Endpoint } from '@proj/tunnel/server'
+import { expect, onTestFinished, test } from 'vitest'
+
+import { LimitLease } from '../src/endpoint-limits/endpoint-limiter.ts'
+import { Deadlines, watchIdle } from '../src/proxy/deadlines.ts'
+import type { ProxyOptions } from '../src/proxy/proxy-options.ts'
+import type { Server } from '../src/server.ts'
+import { tunnel } from './tunnel-fixture.ts'
+
+const LIMIT = { amount: 8 * 1024, periodMs: 1000 }
+const BODY = 'x'.repeat(10)
+const SHORT_MS = 80
+
+/** Uses a bandwidth up, for ten seconds or until `release`. */
+function useUp({ edge }: Server, endpoint: Endpoint, way: 'upload' | 'download'): () => void {
+  const lease = edge.limiter.take(endpoint, '127.9.9.9')
+  const bandwidth = lease instanceof LimitLease ? lease[way] : undefined
+  if (bandwidth === undefined) throw new Error('no bandwidth')
+  bandwidth.take(1 << 30)
+  return () => {
+    bandwidth.bytesPerSecond = Infinity
+  }
+}
+
+const at = (name: string): Endpoint => ({ tenant: '', name })
+
+const head = (line: string, host: string, ...headers: string[]): string =>
+  [`${line} HTTP/1.1`, `Host: ${host}.localhost`, ...headers, '', ''].join('\r\n')
+
+/** The endpoints `held`, with a bandwidth, and `web`; the service says when it has read a request. */
+async function both(way: 'upload' | 'download', edge: ProxyOptions) {
+  const asked: Socket[] = []
+  const path = await tunnel({
+    tcp: (socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () => asked.push(socket))
+    },
+    edge,
+    server: { limits: [{ name: 'held', limits: { [way]: LIMIT } }] },
+    hop: false,
+  })
+  const { service } = path
+  const traffic = new Traffic()
+  await forward(path.agent, 'held', { kind: 'http', service, traffic }).ready()
+  await forward(path.agent, 'first', { kind: 'http', service }).ready()
+  const visit = async (first: string): Promise<{ visitor: RawHttp; service: Socket }> => {
+    const before = asked.length
+    const visitor = await path.visit()
+    await visitor.send(first)
+    const service = await until(() => asked[before])
+    return { visitor, service }
+  }
+  return { path, traffic, visit, [Symbol.asyncDispose]: () => path[Symbol.asyncDispose]() }
+}
+
+test('an answer that is held back is not late for the time to the first byte', async () => {
+  await using all = await both('download', { firstByteTimeoutMs: SHORT_MS })
+  const release = useUp(all.path.server, at('held'), 'download')
+  // It comes before the request is complete: until then the service has as long as the visitor.
+  const held = await all.visit(`${head('POST /', 'held', 'Content-Length: 2')}a`)
+  held.service.write(`HTTP/1.1 200 OK\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`)
+  await until(() => all.traffic.bytesFromSocket > BODY.length)
+  // An answer in the same session comes behind it.
+  const { visitor, service } = await all.visit(`${head('POST /', 'first', 'Content-Length: 2')}a`)
+  service.end('HTTP/1.1 204 No Content\r\n\r\n')
+  expect((await visitor.readResponse()).status).toBe(204)
+  await held.visitor.send('b')
+  const other = await all.visit(head('GET /', 'web'))
+  expect((await other.visitor.readResponse()).headers['adit-error']).toBe('first_byte_timeout')
+  release()
+  expect((await held.visitor.readResponse()).body.toString()).toBe(BODY)
+})
+
+test.for([
+  ['idle', { idleTimeoutMs: SHORT_MS, minRateGraceMs: 60_000 }, 'body_timeout'],
+  ['too slow', { minRateGraceMs: SHORT_MS, minRate: 1 << 30 }, 'body_too_slow'],
+] as const)('a body that is held back is not %s', async ([, edge, code]) => {
+  await using all = await both('upload', edge)
+  const post = ['POST /', `Content-Length: ${2 * BODY.length}`] as const
+  const release = useUp(all.path.server, at('held'), 'upload')
+  const held = await all.visit(head(post[0], 'held', post[1]) + BODY)
+  await held.visitor.send(BODY)
+  const other = await all.visit(head(post[0], 'web', post[1]) + BODY)
+  expect((await other.visitor.readResponse()).headers['adit-error']).toBe(code)
+  const rest = new Promise<string>((resolve) => {
+    held.service.once('data', (chunk) => resolve(chunk.toString()))
+  })
+  release()
+  expect(await rest).toBe(BODY)
+  held.service.end('HTTP/1.1 204 No Content\r\n\r\n')
+  expect((await held.visitor.readResponse()).status).toBe(204)
+})
+
+test('a connection of a public port, or an upgraded one, that is held back is not idle', async () => {
+  const deadlines = new Deadlines(1)
+  onTestFinished(() => deadlines.close())
+  const ended: string[] = []
+  const splice = (name: string, isHeldBack: boolean) => ({
+    bytesFromSocket: 0,
+    bytesToSocket: 0,
+    isHeldBack,
+    abort: () => void ended.push(name),
+  })
+  const held = splice('held', true)
+  const stop = [held, splice('free', false)].map((one) => watchIdle(one, 1, deadlines))
+  await until(() => ended.length > 0)
+  stop[1]?.()
+  expect(ended).not.toContain('held')
+  held.isHeldBack = false
+  await until(() => ended.includes('held'))
+})
