@@ -31,19 +31,21 @@ export function formatLogLine(json: string, colour: boolean): string {
   const name = level.padEnd(5)
   const style = STYLES.get(level)
   const shown = colour && style ? styleText(style, name, { validateStream: false }) : name
+  // Of two hints the one of the line is meant for its reader; that of an error may contradict it.
+  const hasHint = typeof line['hint'] === 'string'
   const fields = Object.entries(line)
     .filter(([key, value]) => !HIDDEN.has(key) && value !== undefined && value !== null)
-    .map(([key, value]) => `${escapeUnprintable(key)}=${formatField(value)}`)
+    .map(([key, value]) => `${escapeUnprintable(key)}=${formatField(value, hasHint)}`)
   return `${[time, shown, escapeUnprintable(String(line['msg'])), ...fields].join(' ')}\n`
 }
 
-function formatField(value: unknown): string {
+function formatField(value: unknown, hasHint: boolean): string {
   if (typeof value === 'object' && value !== null) {
     const { message, code, hint } = value as Readonly<Record<string, unknown>>
     if (typeof message !== 'string') return escapeUnprintable(JSON.stringify(value))
     const parts = [JSON.stringify(message)]
     if (typeof code === 'string') parts.push(`(${code})`)
-    if (typeof hint === 'string') parts.push(`hint=${JSON.stringify(hint)}`)
+    if (typeof hint === 'string' && !hasHint) parts.push(`hint=${JSON.stringify(hint)}`)
     return escapeUnprintable(parts.join(' '))
   }
   const text = String(value)

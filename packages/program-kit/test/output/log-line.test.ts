@@ -25,6 +25,13 @@ test('shows of an error its message, code and hint', () => {
   )
 })
 
+test('shows the hint of the line in place of that of its error', () => {
+  const err = { message: 'not trusted', hint: 'give it in rootCas' }
+  expect(formatLogLine(line({ err, hint: 'give it in root_cas' }), false)).toBe(
+    '03:04:05 info  done err="not trusted" hint="give it in root_cas"\n',
+  )
+})
+
 test('shows other objects as JSON', () => {
   expect(formatLogLine(line({ origin: { kind: 'file' } }), false)).toContain(
     'origin={"kind":"file"}',
