@@ -1,7 +1,14 @@
 /** What a listener publishes: a service at an address, or the files of a folder. */
+import { existsSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 
-import { type ScalarType, serviceAddress } from '@proj/config'
+import {
+  ConfigError,
+  isConfigError,
+  type ParseContext,
+  type ScalarType,
+  serviceAddress,
+} from '@proj/config'
 import { formatServiceAddress, type ServiceAddress } from '@proj/config/address'
 
 /** A folder whose files are served. */
@@ -26,7 +33,7 @@ export function listenerAddr(): ScalarType<ListenerAddr> {
     parse: (text, context) =>
       looksLikePath(text)
         ? { folder: resolve(context.baseDir, text), tls: false }
-        : service.parse(text, context),
+        : parseService(text, context),
     format: formatListenerAddr,
   }
 }
@@ -39,6 +46,19 @@ export function isFolder(addr: ListenerAddr): addr is FolderAddress {
 /** Writes an address as the settings read it. */
 export function formatListenerAddr(addr: ListenerAddr): string {
   return isFolder(addr) ? addr.folder : formatServiceAddress(addr)
+}
+
+/** Reads an address; a text that is none, but the name of a folder, gets the hint how that is written. */
+function parseService(text: string, context: ParseContext): ServiceAddress {
+  try {
+    return service.parse(text, context)
+  } catch (error) {
+    // With a slash behind it, it is there only as a folder.
+    const isFolderThere = existsSync(`${resolve(context.baseDir, text)}/`)
+    if (!isConfigError(error) || !isFolderThere) throw error
+    const hint = `for the folder write ./${text}`
+    throw new ConfigError(error.code, error.message, { hint, cause: error })
+  }
 }
 
 function looksLikePath(text: string): boolean {
