@@ -665,7 +665,13 @@ function construct(options: ServerOptions): ServerParts {
     hosts: options.hosts?.admin ?? [],
     readiness: () => readinessOf(state, returning),
     api: (status) =>
-      createAdminApi({ ...reserving, status, version: cluster.view.local.version, logger }),
+      createAdminApi({
+        ...reserving,
+        status,
+        changesNeedKey: authenticator?.hasOperatorKey ?? false,
+        version: cluster.view.local.version,
+        logger,
+      }),
     urls,
     reservations: store.reservations,
     authenticator,

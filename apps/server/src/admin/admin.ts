@@ -100,7 +100,9 @@ export function createServerAdmin(options: ServerAdminOptions): ServerAdmin {
       })
       if (verdict !== undefined && 'status' in verdict) return verdict
       const { identity, tenant } = verdict ?? ANONYMOUS
-      return { identity, tenant, isKnown: isProtected(), remoteAddress }
+      // Also on a port that asks for no credentials the key of the operator is one.
+      const isKnown = isProtected() || (verdict ?? ANONYMOUS) !== ANONYMOUS
+      return { identity, tenant, isKnown, remoteAddress }
     },
   })
   const read = async (path: string): Promise<AdminAnswer> =>

@@ -47,14 +47,18 @@ export function makeOperatorKey(
   if (directory === undefined) return undefined
   const key = randomBytes(KEY_BYTES).toString('base64url')
   const file = join(directory, KEY_FILE)
+  const made = new OperatorKey(key)
   try {
     writeFileSync(`${file}.new`, key, { mode: 0o600 })
     renameSync(`${file}.new`, file)
-    return new OperatorKey(key)
   } catch (error) {
-    logger.warn({ err: error }, 'adit-server status needs a token: no key can be written')
-    return undefined
+    // The key stays one that nobody knows: changes by the API are not free because a disk is full.
+    logger.warn(
+      { err: error },
+      'adit-server status and changes by the API need a token: no key can be written',
+    )
   }
+  return made
 }
 
 /** The key of the server that runs in a directory; undefined when there is none, or it cannot be read. */

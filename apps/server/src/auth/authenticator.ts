@@ -107,6 +107,11 @@ export class Authenticator implements Disposable {
     return auth !== undefined || tenants || hasClientAuthorities || this.#tokens.isOpen
   }
 
+  /** Whether there is a key of the operator to show. */
+  get hasOperatorKey(): boolean {
+    return this.#options.operatorKey !== undefined
+  }
+
   /** Reads key sets ahead of the first token. Never rejects. */
   async prepare(): Promise<void> {
     const { ports = {}, tenants } = this.#options

@@ -81,6 +81,8 @@ export interface AdminApiRequest {
   readonly path: string
   /** Without the question mark; empty where there is none. */
   readonly query: string
+  /** `1.1`, or `1.0`. */
+  readonly httpVersion: string
   /** Headers of the request. */
   readonly headers: IncomingHttpHeaders
   /** Empty for GET and HEAD, which have none. Undefined: longer than 65 536 bytes. */
@@ -204,6 +206,7 @@ async function answer(
         method: method ?? '',
         path: path.slice(api.path.length),
         query,
+        httpVersion: request.httpVersion,
         headers,
         body,
         caller,

@@ -2,13 +2,7 @@
  * The API of the server, `/api/v1` on the admin port: what the commands on the store do, for programs. The
  * routes are data; the same data answers requests and makes the OpenAPI document.
  */
-import {
-  type AdminAnswer,
-  type AdminApi,
-  type AdminApiRequest,
-  type AdminCaller,
-  jsonLine,
-} from '@proj/program-kit'
+import { type AdminAnswer, type AdminApi, type AdminApiRequest, jsonLine } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 import { isLoopback } from '@proj/config/address'
 
@@ -24,12 +18,17 @@ import { reservationRoutes } from './reservation-routes.ts'
 import { type StatusSources, statusRoutes } from './status-routes.ts'
 import { tokenRoutes } from './token-routes.ts'
 
+/** What reverse proxies add to the requests that they pass on. Many speak HTTP/1.0 unless told otherwise. */
+const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'] as const
+
 /** Where the API is. */
 export const API_PATH = '/api/v1'
 
 /** What the API works with. */
 export interface AdminApiParts extends ReserveContext {
   readonly status: StatusSources
+  /** Whether changes need credentials where the port asks for none: there is a key that can be shown. */
+  readonly changesNeedKey: boolean
   /** Version of the program. */
   readonly version: string
   readonly logger: Logger
@@ -37,13 +36,13 @@ export interface AdminApiParts extends ReserveContext {
 
 /** Makes the API of a server. */
 export function createAdminApi(parts: AdminApiParts): AdminApi {
-  const { logger } = parts
+  const { logger, changesNeedKey } = parts
   const routes = apiRoutes(parts)
   return {
     path: API_PATH,
     answer: async (request) => {
       try {
-        return await answer(routes, request)
+        return await answer(routes, request, changesNeedKey)
       } catch (error) {
         if (error instanceof ApiError) return errorAnswer(error)
         logger.error({ err: error, path: request.path }, 'request to the API failed')
@@ -52,12 +51,7 @@ export function createAdminApi(parts: AdminApiParts): AdminApi {
     },
     deny: ({ status, error }) => {
       if (status >= 500) return errorAnswer(new ApiError('internal'))
-      const answer = errorAnswer(
-        new ApiError(status === 429 ? 'too-many-failures' : 'unauthorized', error),
-      )
-      if (status === 429) return answer
-      // RFC 9110 section 15.5.2: a 401 says what it wants.
-      return { ...answer, headers: { ...answer.headers, 'www-authenticate': 'Bearer' } }
+      return errorAnswer(new ApiError(status === 429 ? 'too-many-failures' : 'unauthorized', error))
     },
   }
 }
@@ -84,9 +78,13 @@ export function apiRoutes(parts: AdminApiParts): ApiRoute[] {
   return routes
 }
 
-async function answer(routes: readonly ApiRoute[], request: AdminApiRequest): Promise<AdminAnswer> {
+async function answer(
+  routes: readonly ApiRoute[],
+  request: AdminApiRequest,
+  changesNeedKey: boolean,
+): Promise<AdminAnswer> {
   const { method, path, headers, caller } = request
-  mayAsk(caller)
+  mayAsk(request)
   const found = routes.flatMap((route) => {
     const parts = matchPath(route.path, path)
     return parts === undefined ? [] : [{ route, parts }]
@@ -102,6 +100,9 @@ async function answer(routes: readonly ApiRoute[], request: AdminApiRequest): Pr
     return { ...refused, headers: { ...typed, allow: allow.join(', ') } }
   }
   const { route, parts } = match
+  if (route.method !== 'GET' && changesNeedKey && !caller.isKnown) {
+    throw new ApiError('key-required')
+  }
   // A page of another site cannot send this type without asking first, and is never allowed to.
   if (route.method !== 'GET' && !isJson(headers['content-type'])) {
     throw new ApiError('content-type-unsupported')
@@ -126,9 +127,16 @@ async function answer(routes: readonly ApiRoute[], request: AdminApiRequest): Pr
 }
 
 /** Who may use the API, of those that the port answers. */
-function mayAsk({ isKnown, tenant, remoteAddress }: AdminCaller): void {
-  if (!isKnown && remoteAddress !== undefined && !isLoopback(remoteAddress)) {
-    throw new ApiError('loopback-only')
+function mayAsk({ caller, headers, httpVersion }: AdminApiRequest): void {
+  const { isKnown, tenant, remoteAddress } = caller
+  if (!isKnown) {
+    if (remoteAddress !== undefined && !isLoopback(remoteAddress)) {
+      throw new ApiError('loopback-only')
+    }
+    // A proxy on this machine has a loopback address too, and may pass on requests of anyone.
+    if (httpVersion === '1.0' || PROXY_HEADERS.some((name) => headers[name] !== undefined)) {
+      throw new ApiError('proxy-refused')
+    }
   }
   if (tenant !== '') throw new ApiError('tenant-refused')
 }
@@ -227,5 +235,7 @@ function errorAnswer({ code, message, details }: ApiError): AdminAnswer {
     status,
     type: 'application/json',
     body: jsonLine({ error: message, code, hint, ...details }),
+    // RFC 9110 section 15.5.2: a 401 says what it wants.
+    ...(status === 401 && { headers: { 'www-authenticate': 'Bearer' } }),
   }
 }

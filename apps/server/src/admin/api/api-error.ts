@@ -40,9 +40,19 @@ export const API_ERRORS = {
     meaning: 'the credentials are missing, wrong, or without the right admin',
     hint: 'send Authorization: Bearer TOKEN; adit-server token create --may admin makes one',
   },
+  'key-required': {
+    status: 401,
+    meaning: 'a change needs credentials, also where the admin port asks for none',
+    hint: 'send Authorization: Bearer with the text of adit.operator in the data directory, or create a token with adit-server token create --may admin',
+  },
   'loopback-only': {
     status: 403,
     meaning: 'the admin port asks for no credentials, and the request is from another machine',
+    hint: 'create a token with adit-server token create --may admin; from then on the port asks for one',
+  },
+  'proxy-refused': {
+    status: 403,
+    meaning: 'the admin port asks for no credentials, and the request came through a proxy',
     hint: 'create a token with adit-server token create --may admin; from then on the port asks for one',
   },
   'origin-refused': {

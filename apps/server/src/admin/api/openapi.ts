@@ -11,6 +11,7 @@ const COMMON: readonly ApiErrorCode[] = [
   'query-invalid',
   'unauthorized',
   'loopback-only',
+  'proxy-refused',
   'origin-refused',
   'host-refused',
   'tenant-refused',
@@ -24,6 +25,7 @@ const OF_CHANGES: readonly ApiErrorCode[] = [
   'body-invalid',
   'body-too-large',
   'content-type-unsupported',
+  'key-required',
 ]
 
 const ERROR_SHAPE: JsonShape = {
@@ -65,7 +67,7 @@ export function openApiDocument(routes: readonly ApiRoute[], version: string): o
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/api/v1' }],
-    // Without credentials where the port asks for none.
+    // Without credentials where the port asks for none: reads, and changes of a server without a key.
     security: [{ token: [] }, { certificate: [] }, {}],
     paths,
     components: {
@@ -78,7 +80,12 @@ export function openApiDocument(routes: readonly ApiRoute[], version: string): o
         },
       },
       securitySchemes: {
-        token: { type: 'http', scheme: 'bearer' },
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            'A token or JWT with the right admin, or the key that the server writes into adit.operator of its data directory. Where the port asks for no credentials, changes need it all the same.',
+        },
         certificate: { type: 'mutualTLS' },
       },
       schemas: {

@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, it, onTestFinished, test } from 'vitest'
 
 import type { ClusterNode, ClusterRoute } from '@proj/cluster'
 import { UpstreamRegistry } from '@proj/tunnel/server'
+import { connectRaw } from '@proj/testkit/raw-http'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { createAdminApi } from '../../../src/admin/api/admin-api.ts'
 import { type StatusSources, statusRoutes } from '../../../src/admin/api/status-routes.ts'
@@ -15,6 +16,7 @@ import { aloneView, type ClusterView } from '../../../src/cluster/cluster-view.t
 import type { ReservationLimits } from '../../../src/store/reservation-store.ts'
 import { StoreError } from '../../../src/store/store-error.ts'
 import { API_ERRORS, type ApiErrorCode } from '../../../src/admin/api/api-error.ts'
+import { makeOperatorKey, readOperatorKey } from '../../../src/admin/operator-key.ts'
 import { Authenticator } from '../../../src/auth/authenticator.ts'
 import type { Server, ServerOptions } from '../../../src/server.ts'
 import { openStore, memoryStore, type Store } from '../../../src/store/store.ts'
@@ -495,14 +497,102 @@ describe('who may ask', () => {
       nameRetryAfterMs: 1,
       portOf: () => undefined,
       status: statusOf(aloneView({ id: 'a', boot: 'b' }, '1')),
+      changesNeedKey: false,
       version: '1',
       logger: silent,
     })
     const caller = { identity: 'anonymous', tenant: '', isKnown: false, remoteAddress }
-    const asked = { method: 'GET', path: '/nothing', query: '', headers: {}, body: '', caller }
+    const sent = { method: 'GET', httpVersion: '1.1', path: '/nothing', query: '', headers: {} }
+    const asked = { ...sent, body: '', caller }
     const { body = '' } = await api.answer(asked)
     seen.add(JSON.parse(body).code as string)
     expect(JSON.parse(body)).toMatchObject({ code })
+  })
+
+  describe('on a port without credentials', () => {
+    test.each([
+      { 'x-forwarded-for': '192.0.2.9' },
+      { forwarded: 'for=192.0.2.9' },
+      { 'x-real-ip': '192.0.2.9' },
+      { via: '1.1 proxy' },
+      { via: '' },
+    ])('nobody whose request came through a proxy: %j', async (headers) => {
+      const { ask, withKey, store } = await unprotected()
+      for (const [method, path] of [
+        ['GET', '/tokens'],
+        ['POST', '/tokens'],
+        ['GET', '/nothing'],
+      ] as const) {
+        const body = method === 'POST' ? { may: ['admin'] } : undefined
+        const refused = await ask(method, path, body, headers)
+        expect(refused).toMatchObject({ status: 403, body: { code: 'proxy-refused' } })
+      }
+      expect(store.tokens.list()).toEqual([])
+      // Who shows the key is known, whatever is in between.
+      expect((await withKey('GET', '/tokens', undefined, headers)).status).toBe(200)
+    })
+
+    test('nobody with HTTP/1.0, which is what proxies speak by default', async () => {
+      const { server } = await unprotected()
+      const statusOfVersion = async (version: string): Promise<[number, string]> => {
+        using connection = await connectRaw(server.listeners.admin.bound[0]?.port ?? 0)
+        const head = `GET /api/v1/tokens HTTP/${version}\r\nhost: localhost\r\nconnection: close\r\n\r\n`
+        await connection.send(head)
+        const { status, body } = await connection.readResponse()
+        return [status, body.toString()]
+      }
+      expect(await statusOfVersion('1.0')).toEqual([403, expect.stringContaining('proxy-refused')])
+      expect(await statusOfVersion('1.1')).toEqual([200, expect.stringContaining('items')])
+    })
+
+    test('everyone of this machine to read, and who shows the key to change', async () => {
+      const { server, ask, withKey, store } = await unprotected()
+      for (const [method, path, body] of [
+        ['POST', '/tokens', { may: ['admin'] }],
+        ['PUT', '/reservations/web', { identity: 'a' }],
+        ['DELETE', '/reservations/web', undefined],
+        ['PATCH', '/tokens/aaaaaaaa', { name: 'a' }],
+      ] as const) {
+        for (const one of [ask, asker(server, { authorization: 'Bearer wrong' })]) {
+          const refused = await one(method, path, body)
+          expect(refused).toMatchObject({ status: 401, body: { code: 'key-required' } })
+          expect(refused.headers['www-authenticate']).toBe('Bearer')
+        }
+      }
+      expect((await ask('GET', '/tokens')).body.items).toEqual([])
+      expect((await withKey('PUT', '/reservations/web', { identity: 'a' })).status).toBe(201)
+      expect((await ask('GET', '/reservations')).body.items).toHaveLength(1)
+      expect((await withKey('POST', '/tokens', { may: ['admin'] })).status).toBe(201)
+      expect(await lastEvent(store, 'token.created')).toMatchObject({ by: 'operator' })
+      // From now on the port asks for credentials.
+      expect((await ask('GET', '/tokens')).body.code).toBe('unauthorized')
+      expect((await withKey('GET', '/tokens')).body.items).toHaveLength(1)
+    })
+
+    test('nobody to change, when the key could not be written', async () => {
+      const { ask } = await unprotected('/nothing/at/all')
+      const refused = await ask('PUT', '/reservations/web', { identity: 'a' })
+      expect(refused.body.code).toBe('key-required')
+    })
+
+    /** @param keyDirectory - where the key is written. Default: where the store is. */
+    async function unprotected(keyDirectory?: string) {
+      const directory = temporaryDirectory()
+      const store = openStore(directory.path, { uid: process.geteuid?.(), logger: silent })
+      const { tokens, audit } = store
+      const operatorKey = makeOperatorKey(keyDirectory ?? directory.path, silent)
+      const authenticator = new Authenticator({ tokens, audit, logger: silent, operatorKey })
+      const server = await startServer({}, [], authenticator, undefined, { store })
+      onTestFinished(() => {
+        server.destroy()
+        authenticator[Symbol.dispose]()
+        store.close()
+        directory[Symbol.dispose]()
+      })
+      const key = readOperatorKey(directory.path) ?? ''
+      const withKey = asker(server, { authorization: `Bearer ${key}` })
+      return { server, store, ask: asker(server), withKey }
+    }
   })
 
   it.each([

@@ -8,6 +8,7 @@ import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { expect, test } from 'vitest'
 
 import { API_ERRORS } from '../../../src/admin/api/api-error.ts'
+import { makeOperatorKey } from '../../../src/admin/operator-key.ts'
 import { Authenticator } from '../../../src/auth/authenticator.ts'
 import { openStore } from '../../../src/store/store.ts'
 import { storedToken } from '../../auth/signed.ts'
@@ -28,7 +29,8 @@ test('every example of docs/api.md does what it says', async ({ skip }) => {
   using store = openStore(directory.path, { uid: process.geteuid?.(), logger: silent })
   const { text } = await storedToken(store.tokens, { may: ['admin'], endpoints: [] })
   const { tokens, audit } = store
-  using authenticator = new Authenticator({ tokens, audit, logger: silent })
+  const operatorKey = makeOperatorKey(directory.path, silent)
+  using authenticator = new Authenticator({ tokens, audit, logger: silent, operatorKey })
   const server = await startServer({}, [], authenticator, undefined, { store })
   try {
     const port = server.listeners.admin.bound[0]?.port
@@ -36,7 +38,11 @@ test('every example of docs/api.md does what it says', async ({ skip }) => {
     expect(here).not.toBe(setting)
     const run = async (script: string) =>
       await promisify(execFile)('bash', ['-euc', `${here}\n${script}`], {
-        env: { PATH: process.env['PATH'], ADIT_ADMIN_TOKEN: text },
+        env: {
+          PATH: process.env['PATH'],
+          ADIT_ADMIN_TOKEN: text,
+          ADIT_DATA_DIR: directory.path,
+        },
       })
     const answers: unknown[] = []
     for (const example of examples) answers.push(JSON.parse((await run(example)).stdout))
@@ -45,6 +51,7 @@ test('every example of docs/api.md does what it says', async ({ skip }) => {
       expect.objectContaining({ endpoint: 'pc1', identity: 'token:k3v9m2ab' }),
       expect.objectContaining({ endpoint: 'pc1', identity: 'token:k3v9m2ab' }),
       { items: [expect.objectContaining({ event: 'token.created', name: 'printers' })] },
+      expect.objectContaining({ token: expect.any(String), name: 'first', may: ['admin'] }),
     ])
     expect(store.reservations.list()).toEqual([])
   } finally {
