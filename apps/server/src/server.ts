@@ -33,6 +33,7 @@ import {
 } from '@proj/tunnel/server'
 
 import type { AccessLog } from './access-log/access-log.ts'
+import type { Tracer } from './tracing/tracer.ts'
 import { createServerAdmin } from './admin/admin.ts'
 import { createAdminApi } from './admin/api/admin-api.ts'
 import type { Authenticator, PortName } from './auth/authenticator.ts'
@@ -133,6 +134,8 @@ export interface ServerOptions {
   readonly probeTimeoutMs?: number
   /** Gets a line for each request and connection of visitors. Default: there is none. The server does not close it. */
   readonly accessLog?: AccessLog | undefined
+  /** Makes a span of each request. Default: there are none. The server does not close it. */
+  readonly tracer?: Tracer | undefined
   /** Pages that browsers get for errors. Default: ours. */
   readonly errorPages?: ErrorPages | undefined
   /** Identifies peers on every port. Default: no credentials are needed. */
@@ -561,6 +564,7 @@ function construct(options: ServerOptions): ServerParts {
     authenticator,
     budget,
     accessLog: options.accessLog,
+    tracer: options.tracer,
     pages: options.errorPages,
     logger,
   })
@@ -660,6 +664,7 @@ function construct(options: ServerOptions): ServerParts {
       handshakes: authenticator?.limits,
       auditDropped: () => store.audit.dropped(),
       accessLog: () => options.accessLog?.counts,
+      spans: () => options.tracer?.counts,
       leftOutLines: options.leftOutLines ?? (() => 0),
     },
     hosts: options.hosts?.admin ?? [],

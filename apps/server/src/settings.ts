@@ -47,6 +47,7 @@ import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
 import { RESERVATION_LIMITS } from './store/reservation-store.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
 import { READY_TIMEOUT } from './upstream/returning-endpoints.ts'
+import { TRACING_SETTINGS } from './tracing/tracing-settings.ts'
 import { TLS_PORTS, TLS_SETTINGS, tlsFitsTogether, type TlsSettings } from './tls/tls-settings.ts'
 
 /** Every setting of the server: key, flag, variable, default and description. */
@@ -61,6 +62,7 @@ export const settings = defineSettings({
     public_ports: 'TCP ports that endpoints can ask for.',
     log: 'What is logged, and how.',
     access_log: 'The log of requests and connections of visitors.',
+    tracing: 'Traces of requests, for OpenTelemetry.',
     names: 'Names that identities reserve.',
     domain_proof: 'Domains that identities ask for, proved by a TXT record of their owner.',
     ready: 'When the server is ready for visitors.',
@@ -312,6 +314,7 @@ export const settings = defineSettings({
     domainProof: DOMAIN_PROOF_SETTINGS,
     log: LOG_SETTINGS,
     accessLog: ACCESS_LOG_SETTINGS,
+    tracing: TRACING_SETTINGS,
     names: {
       maxPerIdentity: setting(integer({ min: 1 }), {
         default: RESERVATION_LIMITS.maxPerIdentity,

@@ -54,6 +54,7 @@ import { openStoreOrNone, type OwnStore, type ServerStoreOptions } from './store
 import { type ServerTree, settings as definition } from './settings.ts'
 import { portsWithTls, TlsPorts } from './tls/tls-ports.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
+import { openTracer } from './tracing/tracing-settings.ts'
 import { warnOfUnusedSettings } from './unused-settings.ts'
 import { handedState, noteOutcome, upgrade } from './upgrade.ts'
 import { SOFTWARE, VERSION } from './version.ts'
@@ -94,6 +95,7 @@ export async function start(
     ticketKeys: handed?.ticketKeys,
   })
   await using accessLog = await openAccessLog(settings.accessLog, logger)
+  await using tracer = await openTracer(settings.tracing, logger)
   let errorPagesFolder = settings.proxy.errorPages
   const errorPages = await ErrorPages.read(errorPagesFolder)
   if (accessLog !== undefined) signals.onReopen(() => accessLog.reopen())
@@ -190,6 +192,7 @@ export async function start(
       balances: settings.endpoints,
       authenticator,
       accessLog,
+      tracer,
       errorPages,
       software: SOFTWARE,
       logger,

@@ -51,6 +51,19 @@ export interface ForwardRequestOptions extends VisitorConnection {
    * @default undefined: the header is forwarded unchanged
    */
   readonly requestId?: string
+  /**
+   * Context of a trace (W3C Trace Context), sent as traceparent instead of the one in the request.
+   * @default undefined: traceparent and tracestate are forwarded unchanged
+   */
+  readonly trace?: TraceForService | undefined
+}
+
+/** The context of a trace that the next hop gets. */
+export interface TraceForService {
+  /** Value of traceparent. */
+  readonly parent: string
+  /** Whether the trace begins here: then the tracestate of the request is removed, because it is of another one. */
+  readonly isNew: boolean
 }
 
 // Headers that the edge writes itself, or that the service must not see.
@@ -90,7 +103,7 @@ function hopsIn(lines: HeaderLines): number {
 /**
  * Returns the request head for the next hop, as latin1 text. Always HTTP/1.1: an intermediary sends
  * its own version.
- * @throws {TypeError} when clientAddress or requestId is not valid in a header
+ * @throws {TypeError} when clientAddress, requestId or trace.parent is not valid in a header
  * @throws {RangeError} when trustedHops is not an integer from 0
  */
 export function rewriteRequestHead(head: RequestHead, options: ForwardRequestOptions): string {
@@ -138,6 +151,9 @@ function removedKinds(
   let removed = ALWAYS_REMOVED
   if (options.authorizationConsumed === true) removed |= KIND.authorization
   if (options.requestId !== undefined) removed |= KIND.requestId
+  if (options.trace !== undefined) {
+    removed |= options.trace.isNew ? KIND.traceparent | KIND.tracestate : KIND.traceparent
+  }
   if (trustedHops === 0) removed |= UNTRUSTED
   if (options.sendsForwarded === true || options.trustedHeader === 'forwarded') {
     removed |= KIND.forwarded
@@ -153,7 +169,7 @@ function addedLines(
   options: ForwardRequestOptions,
   trustedHops: number,
 ): string {
-  const { requestId, trustedHeader = 'x-forwarded-for', sendsForwarded = false } = options
+  const { requestId, trace, trustedHeader = 'x-forwarded-for', sendsForwarded = false } = options
   let added = forwardedLines(lines, options, host, trustedHops, trustedHeader, sendsForwarded)
   if ((lines.seen & KIND.host) === 0) added += `Host: ${host === '' ? hostOf(lines) : host}\r\n`
   const hops = hopsIn(lines)
@@ -162,6 +178,10 @@ function addedLines(
   if (requestId !== undefined) {
     if (!isVisible(requestId)) throw new TypeError('requestId is not visible ASCII')
     added += `x-request-id: ${requestId}\r\n`
+  }
+  if (trace !== undefined) {
+    if (!isVisible(trace.parent)) throw new TypeError('trace.parent is not visible ASCII')
+    added += `traceparent: ${trace.parent}\r\n`
   }
   if (acceptsTrailers(lines)) added += 'TE: trailers\r\n'
   if (upgrade !== undefined) added += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`

@@ -40,6 +40,9 @@ export const KIND = {
   aditError: 0x4000000,
   /** How many Adit servers the request has passed. */
   aditHops: 0x8000000,
+  /** The context of a trace (W3C Trace Context). */
+  traceparent: 0x10000000,
+  tracestate: 0x20000000,
 } as const
 
 const NAMES: ReadonlyMap<string, number> = new Map([
@@ -88,6 +91,8 @@ const NAMES: ReadonlyMap<string, number> = new Map([
   ['forwarded-for', KIND.clientAddress],
   ['adit-error', KIND.aditError],
   ['adit-hops', KIND.aditHops],
+  ['traceparent', KIND.traceparent],
+  ['tracestate', KIND.tracestate],
 ])
 
 /** A name as bytes, for comparison. */

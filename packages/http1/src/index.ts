@@ -23,6 +23,7 @@ export {
   rewriteRequestHead,
   visitorScheme,
   type ForwardRequestOptions,
+  type TraceForService,
 } from './forward-request.ts'
 export {
   addsChunks,

@@ -1,6 +1,7 @@
 import type { RequestHead } from '@proj/http1'
-import type { Endpoint, EndedConnection } from '@proj/tunnel/server'
+import type { EndedConnection } from '@proj/tunnel/server'
 
+import type { ObservedRoute, RequestObserver } from '../proxy/request-observer.ts'
 import { type AccessEntry, EntryFormat, type AccessLogFormat } from './entry.ts'
 import { LineFile } from './line-file.ts'
 
@@ -106,7 +107,7 @@ export class AccessLog {
   }
 
   /** Begins the entry of a request whose head has come. */
-  request(head: RequestHead, client: string | undefined): AccessRecord {
+  request(head: RequestHead, client: string | undefined): RequestObserver {
     return new AccessRecord(this, head, client)
   }
 
@@ -121,20 +122,14 @@ export class AccessLog {
   }
 }
 
-/** Where a request goes. */
-interface RecordedRoute {
-  readonly endpoint: Endpoint
-  readonly forward: { readonly requestId: string }
-}
-
 /** A request that runs. */
-export class AccessRecord {
+class AccessRecord implements RequestObserver {
   readonly #log: AccessLog
   readonly #head: RequestHead
   readonly #client: string | undefined
   readonly #time = Date.now()
   readonly #startedMs = performance.now()
-  #route: RecordedRoute | undefined
+  #route: ObservedRoute | undefined
   #requestId: string | undefined
   #agent: string | undefined
   #routedMs: number | undefined
@@ -147,30 +142,25 @@ export class AccessRecord {
     this.#client = client
   }
 
-  /** Its endpoint is found. */
-  routed(route: RecordedRoute): void {
+  routed(route: ObservedRoute): void {
     this.#route = route
     this.#requestId = route.forward.requestId
     this.#routedMs = this.#passedMs
   }
 
-  /** It has no route, and its answer told this identifier. */
   identified(requestId: string): void {
     this.#requestId = requestId
   }
 
-  /** It is on a stream to an agent; the last one counts. */
   sent(agent: string): void {
     this.#agent = agent
     this.#sentMs = this.#passedMs
   }
 
-  /** The head of the answer has come. */
   answered(): void {
     this.#answeredMs = this.#passedMs
   }
 
-  /** It is over. */
   end(
     kind: 'request' | 'upgrade',
     outcome: string,
@@ -213,6 +203,7 @@ export class AccessRecord {
   }
 }
 
-function snakeCase(outcome: string): string {
+/** An outcome as logs and spans write it. */
+export function snakeCase(outcome: string): string {
   return outcome.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }

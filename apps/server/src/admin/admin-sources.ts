@@ -31,6 +31,8 @@ export interface AdminSources {
   readonly auditDropped: () => Readonly<Record<string, number>>
   /** Lines of the access log; undefined: there is none. */
   readonly accessLog: () => { readonly written: number; readonly dropped: number } | undefined
+  /** Spans of requests; undefined: there are none. */
+  readonly spans: () => { readonly sent: number; readonly dropped: number } | undefined
   /** Log lines that were left out since the start. */
   readonly leftOutLines: () => number
 }

@@ -35,6 +35,15 @@ export function serverMetrics(sources: AdminSources): readonly Metric[] {
     },
     {
       type: 'counter',
+      name: 'adit_trace_spans_total',
+      help: 'Spans of requests, by outcome: sent, or dropped because the receiver did not take them.',
+      samples: Object.entries({ ...sources.spans() }).map(([outcome, value]) => ({
+        labels: { outcome },
+        value,
+      })),
+    },
+    {
+      type: 'counter',
       name: 'adit_audit_events_dropped_total',
       help: 'Events that are not in the audit log, because too many of one kind came at once.',
       samples: Object.entries(sources.auditDropped()).map(([event, value]) => ({

@@ -23,12 +23,12 @@ import {
 import type { AnswerStrictness, StreamReuse } from '@proj/tunnel'
 import { DOUBT_MS } from '@proj/tunnel/server'
 
-import type { AccessRecord } from '../access-log/access-log.ts'
 import { Attempts, isIdempotent } from './attempts.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import type { LimitLease } from '../endpoint-limits/endpoint-limiter.ts'
 import { EventStream, isEventStream } from './event-stream.ts'
 import { errorForFault, errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
+import type { RequestObserver } from './request-observer.ts'
 import { ResponseWriter } from './response-writer.ts'
 import type { Route } from './route-request.ts'
 import type { StreamOwner, UpstreamStream } from './stream-pool.ts'
@@ -104,7 +104,7 @@ export class Exchange implements ChannelSink {
   readonly #requestBody: BodyReader
   readonly #attempts: Attempts
   readonly #writer: ResponseWriter
-  readonly #record: AccessRecord | undefined
+  readonly #record: RequestObserver | undefined
   readonly #maxBodyBytes: number
   /** What streams deliver to: the exchange, or what holds bytes of the answer back for a bandwidth. */
   readonly #sink: ChannelSink
@@ -155,7 +155,7 @@ export class Exchange implements ChannelSink {
     owner: ExchangeOwner,
     route: Route,
     request: RequestHead,
-    record?: AccessRecord,
+    record?: RequestObserver,
     lease?: LimitLease,
   ) {
     this.#proxy = proxy
@@ -211,7 +211,10 @@ export class Exchange implements ChannelSink {
 
   /** Sends the request's head; body bytes follow by `onRequestBytes`. */
   start(): void {
-    const head = Buffer.from(rewriteRequestHead(this.#request, this.#route.forward), 'latin1')
+    const { forward } = this.#route
+    const trace = this.#record?.trace
+    const options = trace === undefined ? forward : { ...forward, trace }
+    const head = Buffer.from(rewriteRequestHead(this.#request, options), 'latin1')
     this.count(this.#requestBody.done)
     this.#open()
     if (!this.#isOver) this.#send(head)

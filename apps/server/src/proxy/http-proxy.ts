@@ -7,6 +7,7 @@ import type { Logger } from '@proj/tunnel'
 import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { AccessLog } from '../access-log/access-log.ts'
+import type { Tracer } from '../tracing/tracer.ts'
 import { EndpointLimiter } from '../endpoint-limits/endpoint-limiter.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { type ConnectionBudget, PortConnections } from '../connection-budget.ts'
@@ -43,6 +44,8 @@ export interface HttpProxyParts {
   readonly budget: ConnectionBudget
   /** Gets a line for each request. Default: there is none. */
   readonly accessLog?: AccessLog | undefined
+  /** Makes a span of each request. Default: there are none. */
+  readonly tracer?: Tracer | undefined
   /** Pages of the operator for errors. Default: none. */
   readonly pages?: ErrorPages | undefined
   readonly logger: Logger
@@ -62,6 +65,7 @@ export class HttpProxy implements ProxyContext {
   readonly connect: ConsumerAcceptor
   readonly authenticator: Authenticator | undefined
   readonly accessLog: AccessLog | undefined
+  readonly tracer: Tracer | undefined
   readonly logger: Logger
   readonly requestIds: RequestIds = new RequestIds()
   readonly cookies: StickyCookies = new StickyCookies()
@@ -92,6 +96,7 @@ export class HttpProxy implements ProxyContext {
     this.connect = parts.connect
     this.authenticator = parts.authenticator
     this.accessLog = parts.accessLog
+    this.tracer = parts.tracer
     this.logger = parts.logger
     const { headTimeoutMs, firstByteTimeoutMs, idleTimeoutMs } = this.options
     const { lingerTimeoutMs, minRateGraceMs } = this.options

@@ -3,6 +3,7 @@ import type { Logger } from '@proj/tunnel'
 import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { AccessLog } from '../access-log/access-log.ts'
+import type { Tracer } from '../tracing/tracer.ts'
 import type { EndpointLimiter } from '../endpoint-limits/endpoint-limiter.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Deadlines } from './deadlines.ts'
@@ -45,6 +46,8 @@ export interface ProxyContext {
   readonly admission: RequestAdmission
   /** Gets a line for each request; undefined: there is none. */
   readonly accessLog: AccessLog | undefined
+  /** Makes a span of each request; undefined: there are none. */
+  readonly tracer: Tracer | undefined
   readonly logger: Logger
   /** Connections that were upgraded, to close them when the server stops. */
   readonly upgraded: Set<UpgradedConnection>

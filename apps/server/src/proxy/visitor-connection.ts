@@ -5,13 +5,14 @@ import { type RequestHead, RequestHeadReader } from '@proj/http1'
 import type { ChunkAnswer, Session } from '@proj/mux'
 import { paced, PacedSink, resetReasonName, SocketSplice } from '@proj/tunnel/io'
 
-import type { AccessRecord } from '../access-log/access-log.ts'
+import { snakeCase } from '../access-log/access-log.ts'
 import { LimitLease } from '../endpoint-limits/endpoint-limiter.ts'
 import { watchIdle } from './deadlines.ts'
 import { Exchange, type ExchangeOutcome, type ExchangeOwner } from './exchange.ts'
 import { RateAllowance } from './min-rate.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import { errorForFault, formatProxyError, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
+import { ObserverPair, type RequestObserver } from './request-observer.ts'
 import {
   addressOfVisitor,
   connectRequest,
@@ -65,8 +66,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   readonly #taking: RateAllowance
   #phase: Phase = 'idle'
   #exchange: Exchange | undefined
-  /** What the access log will have of the request, where there is one. */
-  #record: AccessRecord | undefined
+  /** What the access log and traces will have of the request, where there are some. */
+  #record: RequestObserver | undefined
   /** Counts the request for the limits of its endpoint, where it has some. */
   #lease: LimitLease | undefined
   #request: RequestHead | undefined
@@ -369,10 +370,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       void this.#proxy.connect.handle(connect, this.#rawSocket, rest)
       return
     }
-    const { accessLog } = this.#proxy
-    if (accessLog !== undefined) {
-      this.#record = accessLog.request(head, addressOfVisitor(this.#proxy, head, this.#facts))
-    }
+    const { accessLog, tracer } = this.#proxy
+    if (accessLog !== undefined || tracer !== undefined) this.#record = this.#observe(head)
     if (head.unframed && !isBlank(rest)) {
       this.#sendError(PROXY_ERRORS.lengthRequired)
       return
@@ -387,6 +386,14 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     const route = routeRequest(this.#proxy, head, this.#facts, this.#whileChecking)
     if (route instanceof Promise) this.#check(route, head, rest)
     else this.#follow(route, head, rest)
+  }
+
+  #observe(head: RequestHead): RequestObserver | undefined {
+    const { accessLog, tracer } = this.#proxy
+    const client = addressOfVisitor(this.#proxy, head, this.#facts)
+    const line = accessLog?.request(head, client)
+    const span = tracer?.request(head, client, this.#facts)
+    return line === undefined || span === undefined ? (line ?? span) : new ObserverPair(span, line)
   }
 
   /** Waits for the check of the visitor's credentials. */
@@ -526,7 +533,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     const { pages } = this.#proxy
     const facts = { request, requestId: this.#identifier, keepAlive, pages }
     this.#socket.write(formatProxyError(error, facts))
-    if (this.#proxy.accessLog !== undefined) this.#endRecord(error.code, error.status)
+    const isObserved = this.#record !== undefined || this.#proxy.accessLog !== undefined
+    if (isObserved) this.#endRecord(error.code, error.status)
     this.#countDuration(error.status)
     if (keepAlive) this.#awaitRequest()
     else this.#linger()
@@ -542,7 +550,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     return this.#requestId
   }
 
-  /** Writes the line of the request to the access log. */
+  /** Writes the line of the request to the access log, and ends its span. */
   #endRecord(outcome: string, status: number): void {
     const { receivedBytes, sentBytes } = this.#socket
     const bytesIn = receivedBytes - this.#countedIn
@@ -619,7 +627,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       bandwidth: lease?.upload,
       onClose: (reason) => {
         stopWatching()
-        const outcome = reason === undefined ? 'ok' : resetReasonName(reason)
+        const outcome = reason === undefined ? 'ok' : snakeCase(resetReasonName(reason))
         record?.end('upgrade', outcome, 101, splice.bytesFromSocket, splice.bytesToSocket)
         lease?.release()
         stats.upgraded -= 1

@@ -49,6 +49,7 @@ test('docs/admin.md lists the metrics of both programs with their types, and no 
       auditDropped: () => ({}),
       sessions: () => 0,
       accessLog: () => undefined,
+      spans: () => undefined,
       leftOutLines: () => 0,
     }),
     ...agentMetrics(SAMPLE),
