@@ -192,6 +192,11 @@ export class Exchange implements ChannelSink {
     return this.#paced?.isHolding === true || this.#visitor.isHeldBack
   }
 
+  /** Whether bytes of the answer that still come are dropped. */
+  get isGone(): boolean {
+    return this.#isOver
+  }
+
   /** Whether the next bytes of the exchange have to come from the visitor, which has announced them. */
   get isBodyDue(): boolean {
     return this.#requestBody.isOwed && !this.#awaitsContinue && !this.#isDropping

@@ -59,6 +59,11 @@ export class UpgradedWebSocket implements UpgradedConnection, ChannelSink, Expir
     this.#deadlines = deadlines
   }
 
+  /** Whether the visitor's socket takes nothing any more. */
+  get isGone(): boolean {
+    return this.#splice.isGone
+  }
+
   /** @inheritdoc */
   close(who: Stopping): void {
     if (this.#closing !== undefined) return

@@ -16,13 +16,16 @@ export const MIN_BANDWIDTH: number = 8 * 1024
 export interface BandwidthClock {
   /** Milliseconds that only ever grow. */
   now(): number
-  /** Calls back after `ms`; not before. */
-  after(ms: number, call: () => void): void
+  /** Calls back after `ms`, not before; what it returns cancels that. */
+  after(ms: number, call: () => void): () => void
 }
 
 const REAL_CLOCK: BandwidthClock = {
   now: () => performance.now(),
-  after: (ms, call) => void setTimeout(call, ms).unref(),
+  after: (ms, call) => {
+    const timer = setTimeout(call, ms).unref()
+    return () => clearTimeout(timer)
+  },
 }
 
 /**
@@ -36,7 +39,8 @@ export class Bandwidth {
   #paidAtMs: number
   /** In order of arrival. */
   readonly #waiting = new Set<() => void>()
-  #isTimed = false
+  /** Cancels the timer of the next turn; undefined: there is none. */
+  #stopTimer: (() => void) | undefined
 
   /**
    * @param bytesPerSecond - at least MIN_BANDWIDTH; Infinity: no limit.
@@ -55,6 +59,9 @@ export class Bandwidth {
     this.#bytesPerMs = value / 1000
     const dueMs = this.#paidAtMs - now
     if (dueMs > 0) this.#paidAtMs = now + (dueMs * before) / this.#bytesPerMs
+    // The timer is that of the old rate: at a higher one the next turn comes earlier.
+    this.#stopTimer?.()
+    this.#stopTimer = undefined
     this.#serve()
   }
 
@@ -86,10 +93,9 @@ export class Bandwidth {
   }
 
   #time(): void {
-    if (this.#isTimed || this.#waiting.size === 0) return
-    this.#isTimed = true
-    this.#clock.after(Math.max(0, Math.ceil(this.#dueMs)), () => {
-      this.#isTimed = false
+    if (this.#stopTimer !== undefined || this.#waiting.size === 0) return
+    this.#stopTimer = this.#clock.after(Math.max(0, Math.ceil(this.#dueMs)), () => {
+      this.#stopTimer = undefined
       this.#serve()
     })
   }
@@ -113,19 +119,28 @@ export interface Bandwidths {
   readonly download?: Bandwidth | undefined
 }
 
+/** Where a bandwidth delivers to. */
+export interface PacedTarget extends ChannelSink {
+  /**
+   * Whether what is delivered from now on is discarded: it is not counted, and not kept once the channel is closed.
+   * Default: false.
+   */
+  readonly isGone?: boolean
+}
+
 /**
  * Delivers what a channel brings as fast as a bandwidth allows. What waits is not given back to the window of the
  * channel, which bounds it.
  */
 export class PacedSink implements ChannelSink {
-  readonly #sink: ChannelSink
+  readonly #sink: PacedTarget
   readonly #bandwidth: Bandwidth
   readonly #held: Buffer[] = []
   #isEnded = false
   /** How the channel was closed behind what is held; undefined: it was not. */
   #closed: { readonly error: MuxError | undefined } | undefined
 
-  constructor(sink: ChannelSink, bandwidth: Bandwidth) {
+  constructor(sink: PacedTarget, bandwidth: Bandwidth) {
     this.#sink = sink
     this.#bandwidth = bandwidth
   }
@@ -137,10 +152,7 @@ export class PacedSink implements ChannelSink {
 
   /** @inheritdoc */
   onData(chunk: Buffer): ChunkAnswer | undefined {
-    if (this.#held.length === 0 && this.#bandwidth.isFree) {
-      this.#bandwidth.take(chunk.length)
-      return this.#sink.onData(chunk)
-    }
+    if (this.#held.length === 0 && this.#bandwidth.isFree) return this.#deliver(chunk)
     this.#held.push(chunk)
     if (this.#held.length === 1) this.#bandwidth.wait(this.#next)
     return false
@@ -165,21 +177,33 @@ export class PacedSink implements ChannelSink {
   /** @inheritdoc */
   onClose(error?: MuxError): void {
     // After our own reset nothing is to be delivered.
-    if (this.#held.length > 0 && error?.code !== 'MUX_STREAM_ABORTED') {
-      this.#closed = { error }
-      return
-    }
+    const isKept = error?.code !== 'MUX_STREAM_ABORTED' && this.#sink.isGone !== true
+    if (this.#held.length > 0 && isKept) this.#closed = { error }
+    else this.#drop(error)
+  }
+
+  #drop(error: MuxError | undefined): void {
     this.#bandwidth.cancel(this.#next)
     this.#held.length = 0
     this.#isEnded = false
+    this.#closed = undefined
     this.#sink.onClose(error)
   }
 
+  #deliver(chunk: Buffer): ChunkAnswer | undefined {
+    if (this.#sink.isGone !== true) this.#bandwidth.take(chunk.length)
+    return this.#sink.onData(chunk)
+  }
+
   readonly #next = (): void => {
+    // A reset of a channel that is closed has no effect: nothing else says that the sink is gone.
+    if (this.#closed !== undefined && this.#sink.isGone === true) {
+      this.#drop(this.#closed.error)
+      return
+    }
     const chunk = this.#held.shift()
     if (chunk === undefined) return
-    this.#bandwidth.take(chunk.length)
-    this.#sink.onData(chunk)
+    this.#deliver(chunk)
     if (this.#held.length > 0) {
       this.#bandwidth.wait(this.#next)
       return
@@ -242,6 +266,6 @@ export class PacedReads {
 }
 
 /** The sink itself without a bandwidth, so that nothing is added to its path. */
-export function paced(sink: ChannelSink, bandwidth: Bandwidth | undefined): ChannelSink {
+export function paced(sink: PacedTarget, bandwidth: Bandwidth | undefined): ChannelSink {
   return bandwidth === undefined ? sink : new PacedSink(sink, bandwidth)
 }

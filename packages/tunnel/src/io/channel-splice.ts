@@ -101,6 +101,11 @@ class Relay implements ChannelSink {
     this.#watch = watch
   }
 
+  /** Whether the target takes nothing any more. */
+  get isGone(): boolean {
+    return this.#target.closed
+  }
+
   onData(chunk: Buffer): ChunkAnswer {
     if (this.isRefused) {
       // Behind the rest of an answer to what the agent took.

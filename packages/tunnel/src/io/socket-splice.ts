@@ -95,6 +95,11 @@ export class SocketSplice implements ChannelSink {
     return this.#reads?.isHeld === true || this.pacing?.isHolding === true
   }
 
+  /** Whether the socket takes nothing any more. */
+  get isGone(): boolean {
+    return this.#socket?.destroyed === true
+  }
+
   /** Gives the splice its socket, which must allow half-open; it is owned by the splice from now on. */
   connect(socket: Duplex): void {
     this.#socket = socket

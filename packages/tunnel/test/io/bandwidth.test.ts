@@ -3,37 +3,13 @@ import { MuxError, type ChannelSink } from '@proj/mux'
 import { describe, expect, test } from 'vitest'
 
 import { Bandwidth, MIN_BANDWIDTH, PacedReads, PacedSink, paced } from '../../src/io/bandwidth.ts'
-
-/** A clock that stands still until it is moved. */
-class TestClock {
-  #nowMs = 0
-  #timers: { readonly atMs: number; readonly call: () => void }[] = []
-
-  now(): number {
-    return this.#nowMs
-  }
-
-  after(ms: number, call: () => void): void {
-    this.#timers.push({ atMs: this.#nowMs + ms, call })
-  }
-
-  advance(ms: number): void {
-    const untilMs = this.#nowMs + ms
-    for (;;) {
-      const [next] = this.#timers.toSorted((a, b) => a.atMs - b.atMs)
-      if (next === undefined || next.atMs > untilMs) break
-      this.#timers = this.#timers.filter((one) => one !== next)
-      this.#nowMs = next.atMs
-      next.call()
-    }
-    this.#nowMs = untilMs
-  }
-}
+import { TestClock } from './test-clock.ts'
 
 /** Remembers what a sink was told. */
 class Recorder implements ChannelSink {
   readonly events: string[] = []
   bytes = 0
+  isGone = false
   readonly #name: string
   readonly #all: string[]
 
@@ -141,6 +117,57 @@ describe('what a channel brings', () => {
       const data = Array<string>(chunks).fill('data 1024')
       expect(to.events).toEqual([...data, `close ${error.code}`])
     }
+  })
+
+  test.each([undefined, reset])(
+    'is dropped, and costs nothing, when its sink is gone behind a close: %s',
+    (error) => {
+      const { clock, bandwidth, to, sink } = pacedAt(MIN_BANDWIDTH)
+      const next = new Recorder()
+      const other = new PacedSink(next, bandwidth)
+      for (let count = 0; count < 20; count += 1) sink.onData(KIB)
+      other.onData(KIB)
+      sink.onEnd()
+      sink.onClose(error)
+      to.isGone = true
+      clock.advance(125)
+      expect(to.events).toEqual(['data 1024', `close ${error?.code ?? ''}`])
+      expect(sink.isHolding).toBe(false)
+      expect(next.bytes).toBe(1024)
+      clock.advance(60_000)
+      expect(to.events).toHaveLength(2)
+    },
+  )
+
+  test('is dropped at once by a close when its sink is gone before', () => {
+    const { to, sink } = pacedAt(MIN_BANDWIDTH)
+    for (let count = 0; count < 3; count += 1) sink.onData(KIB)
+    to.isGone = true
+    sink.onClose(reset)
+    expect(to.events).toEqual(['data 1024', 'close MUX_STREAM_RESET'])
+    expect(sink.isHolding).toBe(false)
+  })
+
+  test('costs nothing when its sink is gone and the channel is open, which gets its bytes back', () => {
+    const { clock, bandwidth, to, sink } = pacedAt(MIN_BANDWIDTH)
+    for (let count = 0; count < 20; count += 1) sink.onData(KIB)
+    to.isGone = true
+    clock.advance(125)
+    expect(to.bytes).toBe(20 * 1024)
+    sink.onData(KIB)
+    expect([to.bytes, bandwidth.isFree]).toEqual([21 * 1024, true])
+  })
+
+  test('comes as early as a raised limit allows, which replaces the timer', () => {
+    const { clock, bandwidth, to, sink } = pacedAt(MIN_BANDWIDTH)
+    sink.onData(Buffer.alloc(64 * 1024))
+    sink.onData(KIB)
+    clock.advance(100)
+    bandwidth.bytesPerSecond = 8 * MIN_BANDWIDTH
+    expect(clock.timers).toBe(1)
+    clock.advance(1000)
+    expect(to.events).toEqual(['data 65536', 'data 1024'])
+    expect(clock.timers).toBe(0)
   })
 
   test('waits no longer when the limit is lifted', () => {

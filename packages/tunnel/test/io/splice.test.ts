@@ -7,12 +7,14 @@ import { type Channel, Session } from '@proj/mux'
 import { until } from '@proj/testkit/until'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
+import { Bandwidth, MIN_BANDWIDTH, paced } from '../../src/io/bandwidth.ts'
 import { ChannelSplice } from '../../src/io/channel-splice.ts'
 import { RESET_REASONS, resetReasonName } from '../../src/protocol/reset-reason.ts'
 import { resetSocket } from '../../src/io/reset-socket.ts'
 import { SocketSplice } from '../../src/io/socket-splice.ts'
 import { OutcomeWatch } from '../../src/protocol/stream-outcome.ts'
 import { readAll, tcpSockets } from '../peers.ts'
+import { TestClock } from './test-clock.ts'
 
 const WINDOW = 262_144
 
@@ -339,6 +341,64 @@ test('a socket torn down without a word is no clean end', async () => {
   ends.splices.near.abort('idleTimeout')
   expect(await ended).toBe('ECONNRESET')
   expect(ends.closed).toMatchObject({ near: 'idleTimeout' })
+})
+
+describe('what a bandwidth holds back of a stream that is over', () => {
+  const used = () => {
+    const clock = new TestClock()
+    const bandwidth = new Bandwidth(MIN_BANDWIDTH, clock)
+    bandwidth.take(MIN_BANDWIDTH)
+    return { clock, bandwidth }
+  }
+
+  test('is dropped when the socket of the visitor is closed', async () => {
+    const { clock, bandwidth } = used()
+    const { near } = await tcpSockets()
+    let isClosed = false
+    const { client } = await sessions((inbound) => {
+      inbound.write(Buffer.alloc(1024))
+      inbound.resetWhenSent(RESET_REASONS.serviceReset, 60_000)
+    })
+    const channel = client.openChannel()
+    const splice = new SocketSplice(channel, {
+      resetReason: () => 'consumerGone',
+      onClose: () => (isClosed = true),
+    })
+    channel.attach(paced(splice, bandwidth))
+    splice.connect(near)
+    await until(() => channel.closed)
+    near.destroy()
+    await once(near, 'close')
+    expect([isClosed, splice.isGone]).toEqual([false, true])
+    clock.advance(1000)
+    expect([isClosed, splice.bytesToSocket]).toEqual([true, 0])
+  })
+
+  test('is dropped when the stream of the visitor is closed', async () => {
+    const { clock, bandwidth } = used()
+    let isClosed = false
+    let agent: Channel | undefined
+    const last = await sessions((inbound) => (agent = inbound))
+    const second = last.client.openChannel()
+    let first: Channel | undefined
+    let splice: ChannelSplice | undefined
+    const { client } = await sessions((inbound) => {
+      first = inbound
+      const onClose = (): void => void (isClosed = true)
+      const bandwidths = { download: bandwidth }
+      splice = new ChannelSplice(inbound, second, UNWATCHED, onClose, false, bandwidths)
+    })
+    const visitor = client.openChannel()
+    await until(() => agent !== undefined && first !== undefined)
+    agent?.write(Buffer.alloc(1024))
+    agent?.resetWhenSent(RESET_REASONS.serviceReset, 60_000)
+    await until(() => second.closed)
+    visitor.reset(RESET_REASONS.consumerGone)
+    await until(() => first?.closed)
+    expect(isClosed).toBe(false)
+    clock.advance(1000)
+    expect([isClosed, splice?.bytesBack]).toEqual([true, 0])
+  })
 })
 
 test('bytes are counted in both directions', async () => {
