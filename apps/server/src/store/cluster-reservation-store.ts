@@ -4,6 +4,8 @@ import type { SqlRow } from './database.ts'
 import type { Changed, SharedTables } from './shared-tables.ts'
 import type { Query } from './postgres.ts'
 import {
+  type IsAsSeen,
+  isReleasable,
   type Reservation,
   RESERVATION_LIMITS,
   type ReservationFilter,
@@ -51,32 +53,37 @@ export class ClusterReservationStore implements ReservationStore {
   }
 
   /** @inheritdoc */
-  async reserve(wanted: Reservation): Promise<ReserveOutcome> {
-    return await this.#shared.change('names', async (query) => await this.#reserve(query, wanted))
+  async reserve(wanted: Reservation, isAsSeen?: IsAsSeen): Promise<ReserveOutcome> {
+    return await this.#shared.change(
+      'names',
+      async (query) => await this.#reserve(query, wanted, isAsSeen),
+    )
   }
 
   /** @inheritdoc */
-  async release(endpoint: Endpoint, identity?: string): Promise<Reservation | undefined> {
+  async release(
+    endpoint: Endpoint,
+    identity?: string,
+    isAsSeen?: IsAsSeen,
+  ): Promise<Reservation | undefined> {
     const { tenant, name } = endpoint
-    return await this.#shared.change('names', async (query) => {
-      const [row] = await query(
-        `DELETE FROM adit_names
-           WHERE tenant = $1 AND endpoint = $2 AND ($3::text IS NULL OR identity = $3) RETURNING *`,
-        tenant,
-        name,
-        identity ?? null,
-      )
-      const change = row && { tenant, key: name, row: undefined }
-      return { result: row && reservationOf(row), change }
+    return await this.#shared.change<Reservation | undefined>('names', async (query) => {
+      const found = await find(query, tenant, name)
+      if (!isReleasable(found, identity, isAsSeen)) return { result: undefined, change: undefined }
+      await query('DELETE FROM adit_names WHERE tenant = $1 AND endpoint = $2', tenant, name)
+      return { result: found, change: { tenant, key: name, row: undefined } }
     })
   }
 
   /** Alone with the table: what is counted here is true when the row is written. */
-  async #reserve(query: Query, wanted: Reservation): Promise<Changed<ReserveOutcome>> {
+  async #reserve(
+    query: Query,
+    wanted: Reservation,
+    isAsSeen: IsAsSeen | undefined,
+  ): Promise<Changed<ReserveOutcome>> {
     const { tenant, endpoint, identity, kind, reservedAt } = wanted
-    const sql = 'SELECT * FROM adit_names WHERE tenant = $1 AND endpoint = $2'
-    const [held] = await query(sql, tenant, endpoint)
-    const found = held && reservationOf(held)
+    const found = await find(query, tenant, endpoint)
+    if (isAsSeen?.(found) === false) return refused({ ok: false, code: 'not-as-seen' })
     if (found !== undefined && found.identity !== identity) {
       return refused({ ok: false, code: 'name-taken', reservation: found })
     }
@@ -116,6 +123,16 @@ export class ClusterReservationStore implements ReservationStore {
     const [all] = await query('SELECT count(*) AS n FROM adit_names')
     return Number(all?.['n']) >= maxTotal ? maxTotal : undefined
   }
+}
+
+async function find(
+  query: Query,
+  tenant: string,
+  endpoint: string,
+): Promise<Reservation | undefined> {
+  const sql = 'SELECT * FROM adit_names WHERE tenant = $1 AND endpoint = $2'
+  const [held] = await query(sql, tenant, endpoint)
+  return held && reservationOf(held)
 }
 
 async function isPortFree(query: Query, { tenant, endpoint, port }: Reservation): Promise<boolean> {

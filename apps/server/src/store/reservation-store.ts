@@ -21,8 +21,13 @@ export type ReserveOutcome =
   | { readonly ok: true; readonly isNew: boolean; readonly reservation: Reservation }
   /** It is reserved for another identity. */
   | { readonly ok: false; readonly code: 'name-taken'; readonly reservation: Reservation }
+  /** The caller has seen it otherwise. */
+  | { readonly ok: false; readonly code: 'not-as-seen' }
   /** The limit of reservations is reached, of this identity or of the server. */
   | { readonly ok: false; readonly code: 'limit-reached'; readonly limit: number }
+
+/** Judges the reservation of a name as it is right before a change, with nothing in between. */
+export type IsAsSeen = (held: Reservation | undefined) => boolean
 
 /** Which names to list. */
 export interface ReservationFilter {
@@ -43,15 +48,22 @@ export interface ReservationStore {
   /**
    * Reserves a name. An identity that has it already changes its kind and port; `reservedAt` stays. A port
    * belongs to one name: where another name has it, the name keeps the port that it had, or has none.
+   *
+   * @param isAsSeen - Default: it may be any.
    */
-  reserve(wanted: Reservation): Promise<ReserveOutcome>
+  reserve(wanted: Reservation, isAsSeen?: IsAsSeen): Promise<ReserveOutcome>
   /**
    * Releases a name.
    *
    * @param identity - releases it only if it is reserved for this identity; without it, for any.
-   * @returns the former reservation; undefined when there was none.
+   * @param isAsSeen - Default: it may be any.
+   * @returns the former reservation; undefined when there was none, or another one.
    */
-  release(endpoint: Endpoint, identity?: string): Promise<Reservation | undefined>
+  release(
+    endpoint: Endpoint,
+    identity?: string,
+    isAsSeen?: IsAsSeen,
+  ): Promise<Reservation | undefined>
 }
 
 /** How many names may be reserved. */
@@ -96,11 +108,12 @@ export class MemoryReservationStore implements ReservationStore {
   }
 
   /** @inheritdoc */
-  async reserve(wanted: Reservation): Promise<ReserveOutcome> {
+  async reserve(wanted: Reservation, isAsSeen?: IsAsSeen): Promise<ReserveOutcome> {
     const { tenant, endpoint, identity } = wanted
     const { maxPerIdentity, maxTotal } = this.#limits
     const held = { tenant, name: endpoint }
     const found = this.find(held)
+    if (isAsSeen?.(found) === false) return { ok: false, code: 'not-as-seen' }
     if (found !== undefined && found.identity !== identity) {
       return { ok: false, code: 'name-taken', reservation: found }
     }
@@ -121,14 +134,26 @@ export class MemoryReservationStore implements ReservationStore {
   }
 
   /** @inheritdoc */
-  async release(endpoint: Endpoint, identity?: string): Promise<Reservation | undefined> {
+  async release(
+    endpoint: Endpoint,
+    identity?: string,
+    isAsSeen?: IsAsSeen,
+  ): Promise<Reservation | undefined> {
     const found = this.find(endpoint)
-    if (found === undefined || (identity !== undefined && found.identity !== identity)) {
-      return undefined
-    }
+    if (!isReleasable(found, identity, isAsSeen)) return undefined
     this.#held.delete(endpointKey(endpoint))
     return found
   }
+}
+
+/** Whether a name is reserved, for this identity, and as its caller has seen it. */
+export function isReleasable(
+  found: Reservation | undefined,
+  identity: string | undefined,
+  isAsSeen: IsAsSeen | undefined,
+): found is Reservation {
+  if (found === undefined || (identity !== undefined && found.identity !== identity)) return false
+  return isAsSeen?.(found) !== false
 }
 
 /** By code units, as SQLite compares what both can hold. */

@@ -2,6 +2,8 @@ import type { Endpoint } from '@proj/tunnel/server'
 
 import type { Database, SqlRow, SqlValue } from './database.ts'
 import {
+  type IsAsSeen,
+  isReleasable,
   type Reservation,
   RESERVATION_LIMITS,
   type ReservationFilter,
@@ -43,26 +45,29 @@ export class SqliteReservationStore implements ReservationStore {
   }
 
   /** @inheritdoc */
-  async reserve(wanted: Reservation): Promise<ReserveOutcome> {
-    return this.#database.transaction(() => this.#reserve(wanted))
+  async reserve(wanted: Reservation, isAsSeen?: IsAsSeen): Promise<ReserveOutcome> {
+    return this.#database.transaction(() => this.#reserve(wanted, isAsSeen))
   }
 
   /** @inheritdoc */
-  async release(endpoint: Endpoint, identity?: string): Promise<Reservation | undefined> {
+  async release(
+    endpoint: Endpoint,
+    identity?: string,
+    isAsSeen?: IsAsSeen,
+  ): Promise<Reservation | undefined> {
     return this.#database.transaction(() => {
       const found = this.find(endpoint)
-      if (found === undefined || (identity !== undefined && found.identity !== identity)) {
-        return undefined
-      }
+      if (!isReleasable(found, identity, isAsSeen)) return undefined
       const sql = 'DELETE FROM reservations WHERE tenant = ? AND endpoint = ?'
       this.#database.run(sql, endpoint.tenant, endpoint.name)
       return found
     })
   }
 
-  #reserve(wanted: Reservation): ReserveOutcome {
+  #reserve(wanted: Reservation, isAsSeen: IsAsSeen | undefined): ReserveOutcome {
     const { tenant, endpoint, identity, kind, reservedAt } = wanted
     const found = this.find({ tenant, name: endpoint })
+    if (isAsSeen?.(found) === false) return { ok: false, code: 'not-as-seen' }
     if (found !== undefined && found.identity !== identity) {
       return { ok: false, code: 'name-taken', reservation: found }
     }

@@ -75,6 +75,8 @@ class ReservationAnswers {
     if (outcome.code === 'limit-reached') {
       return refusal(409, outcome.code, `no more than ${outcome.limit} names can be reserved`)
     }
+    // Agents send no If-Match.
+    if (outcome.code === 'not-as-seen') throw new Error('no version was asked for')
     if (outcome.isNew) this.#note('name.reserved', endpoint, question)
     return { status: outcome.isNew ? 201 : 200, body: this.#describe(outcome.reservation) }
   }

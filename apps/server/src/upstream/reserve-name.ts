@@ -8,7 +8,7 @@ import {
 } from '@proj/tunnel/server'
 
 import type { PortOwner } from '../public-ports/port-claims.ts'
-import type { Reservation } from '../store/reservation-store.ts'
+import type { IsAsSeen, Reservation } from '../store/reservation-store.ts'
 import type { Store } from '../store/store.ts'
 
 /** What a reservation needs. */
@@ -25,6 +25,8 @@ export interface NameWish {
   /** The identity it is to be reserved for. */
   readonly identity: string
   readonly kind: 'http' | 'tcp'
+  /** Default: its reservation may be any, or none. */
+  readonly isAsSeen?: IsAsSeen
 }
 
 /** What became of it. */
@@ -32,6 +34,8 @@ export type NameOutcome =
   | { readonly code: 'reserved'; readonly isNew: boolean; readonly reservation: Reservation }
   /** Another identity has reserved or serves it. */
   | { readonly code: 'taken'; readonly conflict: NameConflict }
+  /** The caller has seen its reservation otherwise. */
+  | { readonly code: 'not-as-seen' }
   /** So many names can be reserved. */
   | { readonly code: 'limit-reached'; readonly limit: number }
   /** The store is in memory. */
@@ -53,25 +57,27 @@ export function nameProblem(endpoint: string): string | undefined {
 
 /** Reserves a name for an identity, with the public port that it has. */
 export async function reserveName(wish: NameWish, context: ReserveContext): Promise<NameOutcome> {
-  const { endpoint, identity, kind } = wish
+  const { endpoint, identity, kind, isAsSeen } = wish
   const { store } = context
   if (store.file === undefined) return { code: 'not-durable' }
   const conflict = claimName({ endpoint, identity }, context)
   if (conflict !== undefined) return { code: 'taken', conflict }
   const port = context.portOf({ endpoint, identity }) ?? store.reservations.find(endpoint)?.port
-  const outcome = await store.reservations.reserve({
+  const wanted = {
     tenant: endpoint.tenant,
     endpoint: endpoint.name,
     identity,
     kind,
     port,
     reservedAt: Date.now(),
-  })
+  }
+  const outcome = await store.reservations.reserve(wanted, isAsSeen)
   if (outcome.ok) {
     const { isNew, reservation } = outcome
     return { code: 'reserved', isNew, reservation }
   }
   if (outcome.code === 'limit-reached') return { code: 'limit-reached', limit: outcome.limit }
+  if (outcome.code === 'not-as-seen') return { code: 'not-as-seen' }
   return { code: 'taken', conflict: heldBy(outcome.reservation) }
 }
 

@@ -36,6 +36,29 @@ export function reservationSuite(
     expect(store.find({ tenant: '', name: 'db' })).toEqual(db)
   })
 
+  test('are changed and released only as their caller has seen them', async () => {
+    const store = await make()
+    const seen: (Reservation | undefined)[] = []
+    const differs = (held: Reservation | undefined): boolean => {
+      seen.push(held)
+      return false
+    }
+    const isSame = (held: Reservation | undefined): boolean => !differs(held)
+    const refused = { ok: false, code: 'not-as-seen' }
+    const tcp = { ...WEB, kind: 'tcp' } as const
+    const name = { tenant: '', name: 'web' }
+    expect(await store.reserve(WEB, differs)).toEqual(refused)
+    expect(store.find(name)).toBe(undefined)
+    await store.reserve(WEB)
+    expect(await store.reserve(tcp, differs)).toEqual(refused)
+    expect(await store.release(name, undefined, differs)).toBe(undefined)
+    expect(store.find(name)).toEqual(WEB)
+    expect(await store.reserve(tcp, isSame)).toMatchObject({ ok: true, reservation: tcp })
+    expect(await store.release(name, WEB.identity, isSame)).toEqual(tcp)
+    expect(store.find(name)).toBe(undefined)
+    expect(seen).toEqual([undefined, WEB, WEB, WEB, tcp])
+  })
+
   test('keep the time of the first reservation', async () => {
     const store = await make()
     await store.reserve(WEB)

@@ -1,7 +1,7 @@
 import { conflictDetails, conflictText, type Endpoint } from '@proj/tunnel/server'
 
 import { describeReservation } from '../../commands/name-view.ts'
-import type { Reservation } from '../../store/reservation-store.ts'
+import type { IsAsSeen, Reservation } from '../../store/reservation-store.ts'
 import {
   nameProblem,
   NOT_DURABLE,
@@ -121,12 +121,14 @@ export function reservationRoutes(context: ReserveContext): ApiRoute[] {
         const problem = nameProblem(endpoint.name)
         if (problem !== undefined) throw new ApiError('endpoint-invalid', problem)
         const before = reservations.find(endpoint)
-        call.requireMatch(before === undefined ? 'none' : reservationTag(before))
+        const isAsSeen = asSeenBy(call)
+        isAsSeen(before) // before it is said who else has the name
         // It has the shape above.
         const { identity, kind = 'http' } = call.body as Pick<Reservation, 'identity'> &
           Partial<Pick<Reservation, 'kind'>>
-        const outcome = await reserveName({ endpoint, identity, kind }, context)
+        const outcome = await reserveName({ endpoint, identity, kind, isAsSeen }, context)
         if (outcome.code === 'not-durable') throw new ApiError(outcome.code, NOT_DURABLE)
+        if (outcome.code === 'not-as-seen') throw new ApiError('precondition-failed')
         if (outcome.code === 'limit-reached') {
           const most = `no more than ${outcome.limit} names can be reserved`
           throw new ApiError(outcome.code, most)
@@ -152,9 +154,9 @@ export function reservationRoutes(context: ReserveContext): ApiRoute[] {
       isConditional: true,
       run: async (call) => {
         const found = existing(call)
-        call.requireMatch(reservationTag(found))
         // Of this identity only: another one may have it meanwhile.
-        const released = await reservations.release(endpointOf(call), found.identity)
+        const { identity } = found
+        const released = await reservations.release(endpointOf(call), identity, asSeenBy(call))
         if (released === undefined) throw new ApiError('precondition-failed')
         noteChange('name.released', released, call)
         return { body: describeReservation(released) }
@@ -179,6 +181,14 @@ export function reservationRoutes(context: ReserveContext): ApiRoute[] {
 
 function endpointOf({ path, query }: ApiCall): Endpoint {
   return { tenant: String(query['tenant'] ?? ''), name: path['name'] ?? '' }
+}
+
+/** Judges If-Match right before the change: two requests with one tag do not both succeed. */
+function asSeenBy({ requireMatch }: ApiCall): IsAsSeen {
+  return (held) => {
+    requireMatch(held === undefined ? 'none' : reservationTag(held))
+    return true
+  }
 }
 
 function reservationTag({ identity, kind, port, reservedAt }: Reservation): string {

@@ -344,6 +344,40 @@ describe('reservations', () => {
     expect((await ask('GET', '/reservations/web')).body).toMatchObject({ identity: 'token:def' })
   })
 
+  test.each(['PUT', 'DELETE'])(
+    'are changed once per version, also by %s at once',
+    async (method) => {
+      const { ask, store } = await operated()
+      const { headers } = await ask('PUT', '/reservations/web', { identity: 'a' })
+      const match = { 'if-match': String(headers['etag']) }
+      // The store of a cluster takes its time: both requests have come before either is carried out.
+      const { reservations } = store
+      let resolve = (): void => {}
+      const both = new Promise<void>((done) => (resolve = done))
+      let count = 0
+      const arrive = async (): Promise<void> => {
+        if (++count === 2) resolve()
+        await both
+      }
+      const reserve = reservations.reserve.bind(reservations)
+      const release = reservations.release.bind(reservations)
+      reservations.reserve = async (...about) => {
+        await arrive()
+        return await reserve(...about)
+      }
+      reservations.release = async (...about) => {
+        await arrive()
+        return await release(...about)
+      }
+      const change = { identity: 'a', kind: 'tcp' }
+      const answers = await Promise.all([
+        ask('PUT', '/reservations/web', change, match),
+        ask(method, '/reservations/web', method === 'PUT' ? change : undefined, match),
+      ])
+      expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 412])
+    },
+  )
+
   test('are bounded, and have names that endpoints can have', async () => {
     const { ask } = await operated({}, { maxPerIdentity: 2 })
     for (const name of ['one', 'two']) await ask('PUT', `/reservations/${name}`, { identity: 'a' })
