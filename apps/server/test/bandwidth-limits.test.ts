@@ -112,6 +112,30 @@ test.for(['upload', 'download'] as const)('of an upgraded connection: %s', async
   expect(await move(visitor.socket, limited)).toBeGreaterThan(LEAST_MS)
 })
 
+test('what is held behind the answer to an upgrade arrives', async () => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.on('data', (chunk) => {
+      if (chunk.includes('Upgrade')) {
+        socket.write('HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: count\r\n\r\n')
+        socket.write(Buffer.alloc(BYTES, 'x'))
+      } else socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${BYTES}\r\n\r\n${'y'.repeat(BYTES)}`)
+    })
+  })
+  const service = await listening(server)
+  onTestFinished(() => service.close())
+  await using path = await tunnel({ server: limitsOf('up', 'download'), hop: false })
+  await forward(path.agent, 'up', { kind: 'http', service }).ready()
+  using visitor = await connectRaw(path.port)
+  // Takes what may pass at once, so that the answer waits too.
+  const first = exchangeRaw(path.port, 'GET / HTTP/1.1\r\nHost: up.localhost\r\n\r\n')
+  const upgrade = ['Host: up.localhost', 'Connection: Upgrade', 'Upgrade: count', '', '']
+  await visitor.send(`GET / HTTP/1.1\r\n${upgrade.join('\r\n')}`)
+  expect(await visitor.readTo('\r\n\r\n')).toContain(' 101 ')
+  const { length } = await visitor.read(BYTES)
+  expect([length, (await first).body.length]).toEqual([BYTES, BYTES])
+})
+
 test.for(['upload', 'download'] as const)('of a public port: %s', async (limited) => {
   const service = await counting()
   const range = await freePorts(1)

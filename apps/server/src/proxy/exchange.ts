@@ -52,6 +52,8 @@ export type ExchangeOutcome =
       readonly protocol: string
       readonly channel: Channel
       readonly rest: Buffer
+      /** Holds what came behind that, where the endpoint has a bandwidth. */
+      readonly paced: PacedSink | undefined
     }
   /** The visitor is gone. */
   | { readonly kind: 'aborted' }
@@ -693,7 +695,8 @@ export class Exchange implements ChannelSink {
       this.#writer.writeHead(head)
       stream.channel.consume(chunkBytes - rest.length)
       const { channel } = stream
-      this.#owner.ended({ kind: 'upgraded', protocol: head.upgrade, channel, rest })
+      const paced = this.#paced
+      this.#owner.ended({ kind: 'upgraded', protocol: head.upgrade, channel, rest, paced })
       return
     }
     if (this.#writer.hasBegun) this.#visitor.writes.gather(stream.channel.session)

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 
 import { type RequestHead, RequestHeadReader } from '@proj/http1'
 import type { ChunkAnswer, Session } from '@proj/mux'
-import { paced, PacedSink, resetReasonName, SocketSplice } from '@proj/tunnel/io'
+import { resetReasonName, SocketSplice } from '@proj/tunnel/io'
 
 import { snakeCase } from '../access-log/access-log.ts'
 import { LimitLease } from '../endpoint-limits/endpoint-limiter.ts'
@@ -610,7 +610,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   }
 
   /** Splices the socket and the stream, after the service switched protocols. */
-  #upgrade({ channel, protocol, rest }: Extract<ExchangeOutcome, { kind: 'upgraded' }>): void {
+  #upgrade(outcome: Extract<ExchangeOutcome, { kind: 'upgraded' }>): void {
+    const { channel, protocol, rest, paced } = outcome
     const { stats, options, deadlines, upgraded } = this.#proxy
     const record = this.#record
     const lease = this.#lease
@@ -639,9 +640,10 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     const connection = webSocket ?? new PlainUpgrade(channel, splice)
     upgraded.add(connection)
     stopWatching = watchIdle(splice, options.upgradeIdleTimeoutMs, deadlines)
-    const sink = paced(webSocket ?? splice, lease?.download)
-    if (sink instanceof PacedSink) splice.pacing = sink
-    channel.attach(sink)
+    const sink = webSocket ?? splice
+    paced?.redirect(sink)
+    splice.pacing = paced
+    channel.attach(paced ?? sink)
     splice.connect(this.#rawSocket)
     if (rest.length > 0) sink.onData(rest)
     if (held === undefined || channel.write(held)) this.#rawSocket.resume()

@@ -133,7 +133,7 @@ export interface PacedTarget extends ChannelSink {
  * channel, which bounds it.
  */
 export class PacedSink implements ChannelSink {
-  readonly #sink: PacedTarget
+  #sink: PacedTarget
   readonly #bandwidth: Bandwidth
   readonly #held: Buffer[] = []
   #isEnded = false
@@ -143,6 +143,11 @@ export class PacedSink implements ChannelSink {
   constructor(sink: PacedTarget, bandwidth: Bandwidth) {
     this.#sink = sink
     this.#bandwidth = bandwidth
+  }
+
+  /** Delivers to another sink from now on, also what is held. */
+  redirect(sink: PacedTarget): void {
+    this.#sink = sink
   }
 
   /** Whether something is still to be delivered. */
