@@ -127,13 +127,15 @@ test('what is held behind the answer to an upgrade arrives', async () => {
   await using path = await tunnel({ server: limitsOf('up', 'download'), hop: false })
   await forward(path.agent, 'up', { kind: 'http', service }).ready()
   using visitor = await connectRaw(path.port)
-  // Takes what may pass at once, so that the answer waits too.
-  const first = exchangeRaw(path.port, 'GET / HTTP/1.1\r\nHost: up.localhost\r\n\r\n')
+  // Takes what may pass at once, so that the answer to the upgrade waits, and more comes behind it.
+  using other = await connectRaw(path.port)
+  await other.send('GET / HTTP/1.1\r\nHost: up.localhost\r\n\r\n')
+  await other.readTo('\r\n\r\n')
   const upgrade = ['Host: up.localhost', 'Connection: Upgrade', 'Upgrade: count', '', '']
   await visitor.send(`GET / HTTP/1.1\r\n${upgrade.join('\r\n')}`)
   expect(await visitor.readTo('\r\n\r\n')).toContain(' 101 ')
   const { length } = await visitor.read(BYTES)
-  expect([length, (await first).body.length]).toEqual([BYTES, BYTES])
+  expect([length, (await other.read(BYTES)).length]).toEqual([BYTES, BYTES])
 })
 
 test.for(['upload', 'download'] as const)('of a public port: %s', async (limited) => {
