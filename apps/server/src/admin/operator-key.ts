@@ -52,7 +52,7 @@ export function makeOperatorKey(
     writeFileSync(`${file}.new`, key, { mode: 0o600 })
     renameSync(`${file}.new`, file)
   } catch (error) {
-    // The key stays one that nobody knows: changes by the API are not free because a disk is full.
+    // The key stays one that is not told: a full disk must not make changes by the API free.
     logger.warn(
       { err: error },
       'adit-server status and changes by the API need a token: no key can be written',

@@ -12,7 +12,7 @@ export interface Actor {
   readonly remoteAddress?: string | undefined
 }
 
-/** A command on the store: whoever runs it can read and write the file. */
+/** A command on the store: who runs it can read and write the file. */
 export const OPERATOR: Actor = { by: 'operator' }
 
 /** What a token is to be. */

@@ -9,7 +9,7 @@
  *                                           <-  ready   (it listens)
  *     stop {isReplaced}                     ->  drains, ends
  *
- * Sockets are passed as handles of Node, as `node:cluster` does it: whoever gets one has a descriptor of its own and
+ * Sockets are passed as handles of Node, as `node:cluster` does it: a process that gets one has a descriptor of its own and
  * accepts nothing before it listens. The channel stays open for what the program itself has to say.
  */
 import { type Serializable } from 'node:child_process'

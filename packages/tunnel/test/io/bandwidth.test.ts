@@ -76,7 +76,7 @@ describe('what a channel brings', () => {
     expect(to.bytes / 1024).toBeLessThanOrEqual(2)
   })
 
-  test('comes in turns to those that share it, whoever has more', () => {
+  test('comes in turns to those that share it, however much each has', () => {
     const clock = new TestClock()
     const bandwidth = new Bandwidth(10 * 1024, clock)
     const order: string[] = []

@@ -497,9 +497,9 @@ describe('who may ask', () => {
     expect((await as({ may: ['admin'] })).status).toBe(200)
     expect((await as({ may: ['listen', 'connect'] })).body.code).toBe('unauthorized')
     expect((await as({ may: ['admin'], tenant: 'acme' })).body.code).toBe('tenant-refused')
-    const nobody = await asker(server)('GET', '/tokens')
-    expect(nobody.body.code).toBe('unauthorized')
-    expect(nobody.headers['www-authenticate']).toBe('Bearer')
+    const unknown = await asker(server)('GET', '/tokens')
+    expect(unknown.body.code).toBe('unauthorized')
+    expect(unknown.headers['www-authenticate']).toBe('Bearer')
   })
 
   test('after too many wrong tokens, for a while no request of that address', async () => {
@@ -550,7 +550,7 @@ describe('who may ask', () => {
       { 'x-real-ip': '192.0.2.9' },
       { via: '1.1 proxy' },
       { via: '' },
-    ])('nobody whose request came through a proxy: %j', async (headers) => {
+    ])('no caller whose request came through a proxy: %j', async (headers) => {
       const { ask, withKey, store } = await unprotected()
       for (const [method, path] of [
         ['GET', '/tokens'],
@@ -566,7 +566,7 @@ describe('who may ask', () => {
       expect((await withKey('GET', '/tokens', undefined, headers)).status).toBe(200)
     })
 
-    test('nobody with HTTP/1.0, which is what proxies speak by default', async () => {
+    test('no caller with HTTP/1.0, which is what proxies speak by default', async () => {
       const { server } = await unprotected()
       const statusOfVersion = async (version: string): Promise<[number, string]> => {
         using connection = await connectRaw(server.listeners.admin.bound[0]?.port ?? 0)
@@ -603,7 +603,7 @@ describe('who may ask', () => {
       expect((await withKey('GET', '/tokens')).body.items).toHaveLength(1)
     })
 
-    test('nobody to change, when the key could not be written', async () => {
+    test('no caller to change, when the key could not be written', async () => {
       const { ask } = await unprotected('/nothing/at/all')
       const refused = await ask('PUT', '/reservations/web', { identity: 'a' })
       expect(refused.body.code).toBe('key-required')
