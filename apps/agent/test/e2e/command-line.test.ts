@@ -12,7 +12,7 @@ describe('a wrong command line ends with 2 and says what, where and what to do',
     [
       ['htpp', 'web', '3000'],
       `error: unknown command "htpp"
-  allowed: login, http, tcp, access, add, remove, reserve, release, list, domain add, domain list, domain remove, connect explain, connect diagnose, doctor, start, status, upgrade, config check, config init, config show, config schema, config reference, version, completion
+  allowed: login, http, tcp, access, add, remove, reserve, release, list, domain add, domain list, domain remove, connect explain, connect diagnose, doctor, start, status, inspect, upgrade, config check, config init, config show, config schema, config reference, version, completion
   hint: did you mean http?
 help: adit help
 `,
