@@ -237,11 +237,19 @@ export async function start(
     },
   })
   void authenticator.prepare()
-  // It connects to every port, so the process before must not accept any more.
-  await predecessor?.ready()
-  await cluster?.start(signals.stop)
-  await server.publicPorts.holdInherited()
-  await announce(server, { stdout, json, cluster })
+  try {
+    // It connects to every port, so the process before must not accept any more.
+    await predecessor?.ready()
+    await cluster?.start(signals.stop)
+    await server.publicPorts.holdInherited()
+    await announce(server, { stdout, json, cluster })
+  } catch (error) {
+    // A start that is stopped ends as a run does. After another error open ports would keep the process alive.
+    if (!signals.stop.aborted) {
+      server.destroy()
+      throw error
+    }
+  }
   const { gracePeriodMs, upgrade: limits } = settings
   const ended = new AbortController()
   const end = (): void => ended.abort()

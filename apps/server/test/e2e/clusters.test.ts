@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
+import { freePorts } from '@proj/testkit/free-ports'
 import { postgresMissing, PostgresServer } from '@proj/testkit/postgres-server'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
@@ -163,6 +164,20 @@ async function untilEach(
 }
 
 const why = postgresMissing()
+test('a node whose database is away ends when it is told to, also before it has started', async () => {
+  using folder = temporaryDirectory()
+  const { first: admin } = await freePorts(1)
+  const args = ['--proxy.bind-addr', '127.0.0.1:0', '--upstream.bind-addr', '127.0.0.1:0']
+  args.push('--admin.bind-addr', `127.0.0.1:${admin}`, '--cluster.bind-addr', '127.0.0.1:0')
+  args.push('--data-dir', folder.path, '--cluster.database-url', 'postgres://u@127.0.0.1:1/d')
+  const node = aditServer(args)
+  await until(async () => (await fetch(`http://127.0.0.1:${admin}/ready`)).status === 200)
+  expect(node.stdout).toBe('')
+  node.kill('SIGTERM')
+  expect(await node.exited).toMatchObject({ code: 0 })
+  expect(node.stderr).not.toContain('defect')
+})
+
 describe.skipIf(why !== undefined)(`three nodes${why === undefined ? '' : ` (${why})`}`, () => {
   beforeAll(async () => {
     postgres = await PostgresServer.start()
