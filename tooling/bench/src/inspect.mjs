@@ -69,7 +69,7 @@ export async function startInspect(folder, load) {
         place,
       )
       started.push(agent)
-      if (isOpen) await openPage(String((await agent.event('ready')).inspect), pages.signal)
+      if (isOpen) await openPage(String((await agent.event('ready'))['inspect']), pages.signal)
       const web = { port: server.ports.proxy, host: 'web.localhost' }
       await load('requests', requestsOn(web, WARM_UP_MS))
       legs.push({ name, web, agent: agent.pid })
