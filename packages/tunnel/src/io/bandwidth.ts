@@ -60,8 +60,7 @@ export class Bandwidth {
     const dueMs = this.#paidAtMs - now
     if (dueMs > 0) this.#paidAtMs = now + (dueMs * before) / this.#bytesPerMs
     // The timer is that of the old rate: at a higher one the next turn comes earlier.
-    this.#stopTimer?.()
-    this.#stopTimer = undefined
+    this.#clearTimer()
     this.#serve()
   }
 
@@ -70,11 +69,19 @@ export class Bandwidth {
     return this.#waiting.size === 0 && this.#dueMs <= 0
   }
 
-  /** Counts bytes that pass. */
+  /**
+   * Counts bytes that pass.
+   *
+   * @param bytes - negative: so many that were counted do not pass.
+   */
   take(bytes: number): void {
     const now = this.#clock.now()
     const paidAt = Math.max(this.#paidAtMs, now - BURST_MS) + bytes / this.#bytesPerMs
     this.#paidAtMs = Math.min(paidAt, now + MAX_DEBT_MS)
+    if (bytes >= 0 || this.#stopTimer === undefined) return
+    // The next turn comes earlier.
+    this.#clearTimer()
+    this.#time()
   }
 
   /** Calls back when it is the turn of `next`, which then takes one chunk. */
@@ -90,6 +97,11 @@ export class Bandwidth {
 
   get #dueMs(): number {
     return this.#paidAtMs - this.#clock.now()
+  }
+
+  #clearTimer(): void {
+    this.#stopTimer?.()
+    this.#stopTimer = undefined
   }
 
   #time(): void {

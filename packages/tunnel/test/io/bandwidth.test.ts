@@ -241,4 +241,22 @@ describe('what is read from sockets', () => {
     clock.advance(60_000)
     expect(resumed).toBe(1)
   })
+
+  test.each<[name: string, end: (reads: PacedReads) => void]>([
+    ['it ends', (reads) => reads.close()],
+    ['it brings less', (reads) => void reads.took(1)],
+  ])('makes the next turn come earlier when %s', (_, end) => {
+    const { clock, bandwidth, to, sink } = pacedAt(MIN_BANDWIDTH)
+    const reads = new PacedReads(bandwidth, () => {})
+    reads.took(8 * 1024)
+    clock.advance(1000)
+    expect(reads.isHeld).toBe(false)
+    sink.onData(KIB)
+    clock.advance(0)
+    expect(to.bytes).toBe(0)
+    end(reads)
+    clock.advance(0)
+    expect(to.bytes).toBe(1024)
+    expect(clock.timers).toBeLessThanOrEqual(1)
+  })
 })
