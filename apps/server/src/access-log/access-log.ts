@@ -1,7 +1,6 @@
-import type { RequestHead } from '@proj/http1'
 import type { EndedConnection } from '@proj/tunnel/server'
 
-import type { ObservedRoute, RequestObserver } from '../proxy/request-observer.ts'
+import type { RecordSink, RequestEnd, RequestRecord } from '../proxy/request-record.ts'
 import { type AccessEntry, EntryFormat, type AccessLogFormat } from './entry.ts'
 import { LineFile } from './line-file.ts'
 
@@ -23,7 +22,7 @@ export interface AccessLogOptions {
 }
 
 /** Writes a line for each request, upgraded connection and TCP connection when it is over. */
-export class AccessLog {
+export class AccessLog implements RecordSink, AsyncDisposable {
   readonly #file: LineFile
   readonly #format: EntryFormat
   readonly #samplePercent: number
@@ -106,85 +105,28 @@ export class AccessLog {
     })
   }
 
-  /** Begins the entry of a request whose head has come. */
-  request(head: RequestHead, client: string | undefined): RequestObserver {
-    return new AccessRecord(this, head, client)
-  }
-
-  /** Opens the file again, after it was renamed. */
-  reopen(): void {
-    this.#file.reopen()
-  }
-
-  /** Writes what waits, for a bounded time. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file.close(AbortSignal.timeout(CLOSE_MS))
-  }
-}
-
-/** A request that runs. */
-class AccessRecord implements RequestObserver {
-  readonly #log: AccessLog
-  readonly #head: RequestHead
-  readonly #client: string | undefined
-  readonly #time = Date.now()
-  readonly #startedMs = performance.now()
-  #route: ObservedRoute | undefined
-  #requestId: string | undefined
-  #agent: string | undefined
-  #routedMs: number | undefined
-  #sentMs: number | undefined
-  #answeredMs: number | undefined
-
-  constructor(log: AccessLog, head: RequestHead, client: string | undefined) {
-    this.#log = log
-    this.#head = head
-    this.#client = client
-  }
-
-  routed(route: ObservedRoute): void {
-    this.#route = route
-    this.#requestId = route.forward.requestId
-    this.#routedMs = this.#passedMs
-  }
-
-  identified(requestId: string): void {
-    this.#requestId = requestId
-  }
-
-  sent(agent: string): void {
-    this.#agent = agent
-    this.#sentMs = this.#passedMs
-  }
-
-  answered(): void {
-    this.#answeredMs = this.#passedMs
-  }
-
-  end(
-    kind: 'request' | 'upgrade',
-    outcome: string,
-    status: number,
-    bytesIn: number,
-    bytesOut: number,
+  /** Writes a request or an upgraded connection that is over. */
+  request(
+    record: RequestRecord,
+    { kind, outcome, status, bytesIn, bytesOut, totalMs }: RequestEnd,
   ): void {
-    const head = this.#head
-    this.#log.write({
+    const { head, route } = record
+    this.write({
       kind,
-      time: this.#time,
+      time: record.startMs,
       outcome,
-      client: this.#client,
-      endpoint: this.#route?.endpoint.name ?? '',
-      tenant: this.#route?.endpoint.tenant ?? '',
-      requestId: this.#requestId,
-      agent: this.#agent,
+      client: record.client,
+      endpoint: route?.endpoint.name ?? '',
+      tenant: route?.endpoint.tenant ?? '',
+      requestId: record.requestId,
+      agent: record.agent,
       bytesIn,
       bytesOut,
       ms: {
-        routed: this.#routedMs,
-        sent: this.#sentMs,
-        answered: this.#answeredMs,
-        total: this.#passedMs,
+        routed: record.routedMs,
+        sent: record.sentMs,
+        answered: record.answeredMs,
+        total: totalMs,
       },
       status,
       http: {
@@ -198,8 +140,14 @@ class AccessRecord implements RequestObserver {
     })
   }
 
-  get #passedMs(): number {
-    return performance.now() - this.#startedMs
+  /** Opens the file again, after it was renamed. */
+  reopen(): void {
+    this.#file.reopen()
+  }
+
+  /** Writes what waits, for a bounded time. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close(AbortSignal.timeout(CLOSE_MS))
   }
 }
 

@@ -28,7 +28,7 @@ import type { ProxyContext } from './proxy-context.ts'
 import type { LimitLease } from '../endpoint-limits/endpoint-limiter.ts'
 import { EventStream, isEventStream } from './event-stream.ts'
 import { errorForFault, errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
-import type { RequestObserver } from './request-observer.ts'
+import type { RequestRecord } from './request-record.ts'
 import { ResponseWriter } from './response-writer.ts'
 import type { Route } from './route-request.ts'
 import type { StreamOwner, UpstreamStream } from './stream-pool.ts'
@@ -106,7 +106,7 @@ export class Exchange implements ChannelSink {
   readonly #requestBody: BodyReader
   readonly #attempts: Attempts
   readonly #writer: ResponseWriter
-  readonly #record: RequestObserver | undefined
+  readonly #record: RequestRecord | undefined
   readonly #maxBodyBytes: number
   /** What streams deliver to: the exchange, or what holds bytes of the answer back for a bandwidth. */
   readonly #sink: ChannelSink
@@ -157,7 +157,7 @@ export class Exchange implements ChannelSink {
     owner: ExchangeOwner,
     route: Route,
     request: RequestHead,
-    record?: RequestObserver,
+    record?: RequestRecord,
     lease?: LimitLease,
   ) {
     this.#proxy = proxy
@@ -219,7 +219,7 @@ export class Exchange implements ChannelSink {
   /** Sends the request's head; body bytes follow by `onRequestBytes`. */
   start(): void {
     const { forward } = this.#route
-    const trace = this.#record?.trace
+    const trace = this.#record?.trace?.forService
     const options = trace === undefined ? forward : { ...forward, trace }
     const head = Buffer.from(rewriteRequestHead(this.#request, options), 'latin1')
     this.count(this.#requestBody.done)

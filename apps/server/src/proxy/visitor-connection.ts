@@ -12,7 +12,7 @@ import { Exchange, type ExchangeOutcome, type ExchangeOwner } from './exchange.t
 import { RateAllowance } from './min-rate.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import { errorForFault, formatProxyError, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
-import { ObserverPair, type RequestObserver } from './request-observer.ts'
+import { RequestRecord } from './request-record.ts'
 import {
   addressOfVisitor,
   connectRequest,
@@ -67,7 +67,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #phase: Phase = 'idle'
   #exchange: Exchange | undefined
   /** What the access log and traces will have of the request, where there are some. */
-  #record: RequestObserver | undefined
+  #record: RequestRecord | undefined
   /** Counts the request for the limits of its endpoint, where it has some. */
   #lease: LimitLease | undefined
   #request: RequestHead | undefined
@@ -371,7 +371,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       return
     }
     const { accessLog, tracer } = this.#proxy
-    if (accessLog !== undefined || tracer !== undefined) this.#record = this.#observe(head)
+    if (accessLog !== undefined || tracer !== undefined) this.#record = this.#startRecord(head)
     if (head.unframed && !isBlank(rest)) {
       this.#sendError(PROXY_ERRORS.lengthRequired)
       return
@@ -388,12 +388,11 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     else this.#follow(route, head, rest)
   }
 
-  #observe(head: RequestHead): RequestObserver | undefined {
-    const { accessLog, tracer } = this.#proxy
+  #startRecord(head: RequestHead): RequestRecord {
     const client = addressOfVisitor(this.#proxy, head, this.#facts)
-    const line = accessLog?.request(head, client)
-    const span = tracer?.request(head, client, this.#facts)
-    return line === undefined || span === undefined ? (line ?? span) : new ObserverPair(span, line)
+    const { scheme, isTrusted } = this.#facts
+    const trace = this.#proxy.tracer?.traceOf(head, isTrusted)
+    return new RequestRecord(this.#proxy, head, client, scheme, trace)
   }
 
   /** Waits for the check of the visitor's credentials. */
