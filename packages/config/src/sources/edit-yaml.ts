@@ -1,4 +1,4 @@
-import { Document, isMap, parseDocument } from 'yaml'
+import { Document, isMap, isScalar, parseDocument } from 'yaml'
 
 import { ConfigError } from '../errors.ts'
 
@@ -23,7 +23,11 @@ export function editYaml(text: string, values: Readonly<Record<string, EditedVal
     const path = key.split('.')
     for (const depth of path.keys()) {
       const group = depth === 0 ? document.contents : document.getIn(path.slice(0, depth), true)
-      if (group !== undefined && group !== null && !isMap(group)) {
+      if (depth > 0 && isScalar(group) && group.value === null) {
+        const map = document.createNode({}) // `connect:` has no keys yet
+        map.commentBefore = group.comment ?? null
+        document.setIn(path.slice(0, depth), map)
+      } else if (group !== undefined && group !== null && !isMap(group)) {
         const name = depth === 0 ? 'the file' : path.slice(0, depth).join('.')
         throw new ConfigError('CONFIG_FILE_SYNTAX', `${name} has no keys`)
       }

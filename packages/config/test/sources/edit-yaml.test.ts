@@ -21,6 +21,12 @@ test('a file of comments alone keeps them', () => {
   expect(editYaml('# to do\n', { live: 'false' })).toBe('# to do\n\nlive: "false"\n')
 })
 
+test('a group that has no keys yet gets them', () => {
+  const text = 'connect: # the server\nlive: true\n'
+  const edited = editYaml(text, { 'connect.token': undefined, 'connect.tls.server_name': 'a' })
+  expect(edited).toBe('connect:\n  # the server\n  tls:\n    server_name: a\nlive: true\n')
+})
+
 test.each([
   ['a: [', 'not valid YAML'],
   ['- a', 'the file has no keys'],
