@@ -71,7 +71,7 @@ export function sortFlags(
 function addFlag(
   values: Map<string, LayerValue>,
   { entry, isPath }: Flag,
-  { shown, text }: FlagUse,
+  { flag, shown, text }: FlagUse,
   baseDir: string,
 ): Problem[] {
   const { key, node, variable } = entry
@@ -79,7 +79,7 @@ function addFlag(
   const single: RawNode = { kind: 'scalar', text, origin: { kind: 'flag', name: shown } }
   const before = values.get(key)
   if (node.kind === 'setting' && isSecret(node) && !isPath) {
-    const hint = `use --${entry.flag}-file or the variable ${variable}`
+    const hint = `use --${flag}-file or the variable ${variable}`
     problems.push(secretExposed(key, single.origin, hint))
   }
   if (node.kind === 'objects' && namesSecret(node.item, text)) {

@@ -163,6 +163,9 @@ test('names from a person reach no prototype', () => {
 test('a secret on the command line is warned of, the file of one is not', () => {
   const exposed = parseGood(['start', '--connect.token', 'hunter2'])
   expect(exposed.problems).toMatchObject([{ code: 'CONFIG_SECRET_EXPOSED', severity: 'warning' }])
+  expect(exposed.problems[0]?.hint).toContain('use --connect.token-file or')
+  const short = parseGood(['start', '--token', 'hunter2'])
+  expect(short.problems[0]?.hint).toContain('use --token-file or')
   const listener = { endpoint: 'a', addr: '1', password: 'hunter2' }
   const inside = parseGood(['start', '--listeners', JSON.stringify(listener)])
   expect(inside.problems).toMatchObject([{ code: 'CONFIG_SECRET_EXPOSED', key: 'listeners' }])
