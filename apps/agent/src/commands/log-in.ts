@@ -5,6 +5,7 @@ import {
   configDirectories,
   editYaml,
   type EditedValue,
+  type LoadedSettings,
   type ResolvedValue,
   Secret,
 } from '@proj/config'
@@ -45,7 +46,8 @@ export async function logIn(
   const { loaded, json, around } = invocation
   const { stdout } = around
   const file = await userFile(around.env)
-  const url = given === undefined ? await askUrl(invocation) : serverUrl(given)
+  const named = given ?? namedUrl(loaded)
+  const url = named === undefined ? await askUrl(invocation) : serverUrl(named)
   if (url === undefined) return EXIT.failed
   const connect = { ...loaded.settings.connect, url: [url] }
   const found = await findCredentials(invocation, connect, tokenStdin)
@@ -64,6 +66,22 @@ export async function logIn(
     stdout.write(`${url} accepts this agent${without}\nwritten to ${file}\n`)
   }
   return EXIT.ok
+}
+
+/**
+ * The URL of --url or the variable; that of a file is the one to replace.
+ *
+ * @throws {UserError} when there are several.
+ */
+function namedUrl({ settings, values }: LoadedSettings<AgentTree>): string | undefined {
+  const origin = values.find(({ key }) => key === 'connect.url')?.origin.kind
+  if (origin !== 'flag' && origin !== 'environment') return undefined
+  const [url, ...more] = settings.connect.url
+  if (more.length === 0) return url
+  throw new UserError('adit login takes one server, and --url names several', {
+    exitCode: EXIT.usage,
+    hint: 'adit login https://tunnel.example.com; write several into connect.url of a file',
+  })
 }
 
 /** The flags that the server was reached with: later commands need them too. A proxy may have a password and stays out. */
@@ -126,6 +144,12 @@ async function findCredentials(
   const token = origin === 'file' ? undefined : connect.token
   if (tokenStdin && stdin !== undefined) {
     const piped = await readInput(stdin)
+    if (piped === '') {
+      throw new UserError('standard input has no token', {
+        exitCode: EXIT.usage,
+        hint: 'adit login URL --token-stdin < FILE',
+      })
+    }
     await tryOnce(tryWith, new Secret(piped))
     return { token: piped }
   }

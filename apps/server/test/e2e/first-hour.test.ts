@@ -114,6 +114,27 @@ describe('adit login', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600)
   })
 
+  test('takes the server of --url or the variable, and a token of standard input only where there is one', async () => {
+    const { url, token } = shared
+    const { file, env } = home()
+    const piped = async (args: readonly string[], text: string, variables = {}) => {
+      const login = adit(['login', ...args, '--token-stdin'], { env: { ...env, ...variables } })
+      login.write(text, true)
+      return await ended(login)
+    }
+    const empty = await piped(['--url', url], '\n')
+    expect(empty).toMatchObject({ code: 2, stdout: '' })
+    expect(empty.stderr).toContain('standard input has no token')
+    const several = await piped(['--url', `${url},http://localhost:1`], token)
+    expect(several.stderr).toContain('takes one server')
+    expect(() => statSync(file)).toThrow('ENOENT')
+    const stdout = `${url} accepts this agent\nwritten to ${file}\n`
+    const done = { code: 0, stdout, stderr: '' }
+    expect(await piped(['--url', url], token)).toEqual(done)
+    expect(await piped([], token, { ADIT_CONNECT_URL: url })).toEqual(done)
+    expect(await piped([url], token, { ADIT_CONNECT_URL: 'http://localhost:1' })).toEqual(done)
+  })
+
   test('writes nothing when the server does not accept it, and says what helps', async () => {
     const { server, url } = shared
     const { file, env } = home()

@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 
+import { EXIT, UserError } from '../process/exit-code.ts'
 import type { TextOutput } from '../process/program.ts'
 
 /** Where answers come from; a terminal says so. */
@@ -54,7 +55,7 @@ export async function ask(text: string, question: Question): Promise<string | un
 /**
  * Reads everything that is piped in, without the line break at its end.
  *
- * @throws {RangeError} for more than 64 KiB.
+ * @throws {UserError} for more than 64 KiB.
  */
 export async function readInput(input: TextInput): Promise<string> {
   const chunks: Buffer[] = []
@@ -62,7 +63,11 @@ export async function readInput(input: TextInput): Promise<string> {
   for await (const chunk of input) {
     const part = Buffer.from(chunk)
     bytes += part.length
-    if (bytes > MAX_INPUT_BYTES) throw new RangeError(`more than ${MAX_INPUT_BYTES} bytes`)
+    if (bytes > MAX_INPUT_BYTES) {
+      throw new UserError(`standard input has more than ${MAX_INPUT_BYTES} bytes`, {
+        exitCode: EXIT.usage,
+      })
+    }
     chunks.push(part)
   }
   return Buffer.concat(chunks).toString('utf8').trim()

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream'
 
 import { expect, test } from 'vitest'
 
-import { ask, readInput } from '../../src/index.ts'
+import { ask, readInput, UserError } from '../../src/index.ts'
 import { Capture } from '../capture.ts'
 
 /** A question at a terminal whose user types this. */
@@ -50,5 +50,5 @@ test('piped input is read without its line break, and bounded', async () => {
   expect(await readInput(input)).toBe('a token')
   const long = new PassThrough()
   long.end(Buffer.alloc(65 * 1024))
-  await expect(readInput(long)).rejects.toThrow(RangeError)
+  await expect(readInput(long)).rejects.toThrow(UserError)
 })
