@@ -117,11 +117,8 @@ export async function start(
     heldNames: handed?.heldNames,
     logger,
   })
-  using authenticator = configuredAuthenticator(settings, {
-    store,
-    logger,
-    operatorKey: makeOperatorKey(own.directory, logger),
-  })
+  const operatorKey = makeOperatorKey(own.directory, logger)
+  using authenticator = configuredAuthenticator(settings, { store, logger, operatorKey })
   const binds = configuredBinds(loaded, { authenticator, inherited, logger })
   const publicPorts = {
     ...publicPortOptions(settings.publicPorts),
@@ -268,6 +265,7 @@ export async function start(
       server,
       cluster,
       store: own,
+      operatorKey,
       tls,
       restart,
       logger,

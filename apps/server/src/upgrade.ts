@@ -11,6 +11,7 @@ import type { HeldName } from '@proj/cluster'
 import { HandOverError, type Restart, Successor } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 
+import type { OperatorKey } from './admin/operator-key.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import type { ExpectedEndpoints, Server } from './server.ts'
 import { isStoreError } from './store/store-error.ts'
@@ -33,6 +34,8 @@ export interface UpgradeParts {
   /** The cluster that this server is a node of. Default: none. */
   readonly cluster?: Pick<Cluster, 'descriptors' | 'heldNames'> | undefined
   readonly store: OwnStore
+  /** Written again when the successor has not taken over. Default: there is none. */
+  readonly operatorKey?: Pick<OperatorKey, 'renew'> | undefined
   readonly tls: TlsPorts
   readonly restart: Restart
   readonly logger: Logger
@@ -115,9 +118,10 @@ async function replace(parts: UpgradeParts): Promise<Successor> {
   return successor
 }
 
-function takeBack({ store, logger }: UpgradeParts): void {
+function takeBack({ store, operatorKey, logger }: UpgradeParts): void {
   try {
     store.takeBack()
+    operatorKey?.renew()
   } catch (error) {
     if (!isStoreError(error)) throw error
     logger.error({ err: error }, 'the data directory has another owner: nothing is stored any more')

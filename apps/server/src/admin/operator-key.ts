@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { bearerToken, hashToken, isAuthError, isSameSecret } from '@proj/auth'
@@ -18,10 +18,15 @@ const KEY_BYTES = 32
 
 /** A key that is accepted on the admin port beside tokens. */
 export class OperatorKey {
-  readonly #hash: Buffer
+  readonly #directory: string
+  readonly #logger: Logger
+  #hash: Buffer
 
-  constructor(key: string) {
-    this.#hash = hashToken(key)
+  /** @param directory - that of this process. */
+  constructor(directory: string, logger: Logger) {
+    this.#directory = directory
+    this.#logger = logger
+    this.#hash = this.#write()
   }
 
   /** Whether a request shows it. */
@@ -33,10 +38,33 @@ export class OperatorKey {
       throw error
     }
   }
+
+  /** Replaces it by a new one: a successor that had the directory for a while has written its own. */
+  renew(): void {
+    this.#hash = this.#write()
+  }
+
+  /** Writes a new key, readable for the owner of the directory only, and returns its hash. */
+  #write(): Buffer {
+    const key = randomBytes(KEY_BYTES).toString('base64url')
+    const file = join(this.#directory, KEY_FILE)
+    try {
+      rmSync(`${file}.new`, { force: true }) // of a process that was killed: its mode would stay
+      writeFileSync(`${file}.new`, key, { mode: 0o600, flag: 'wx' })
+      renameSync(`${file}.new`, file)
+    } catch (error) {
+      // The key stays one that is not told: a full disk must not make changes by the API free.
+      this.#logger.warn(
+        { err: error },
+        'adit-server status and changes by the API need a token: no key can be written',
+      )
+    }
+    return hashToken(key)
+  }
 }
 
 /**
- * Makes a key and writes it, readable for the owner of the directory only.
+ * Makes the key of this start.
  *
  * @param directory - that of this process; undefined: nothing is kept, and there is no key.
  */
@@ -44,21 +72,7 @@ export function makeOperatorKey(
   directory: string | undefined,
   logger: Logger,
 ): OperatorKey | undefined {
-  if (directory === undefined) return undefined
-  const key = randomBytes(KEY_BYTES).toString('base64url')
-  const file = join(directory, KEY_FILE)
-  const made = new OperatorKey(key)
-  try {
-    writeFileSync(`${file}.new`, key, { mode: 0o600 })
-    renameSync(`${file}.new`, file)
-  } catch (error) {
-    // The key stays one that is not told: a full disk must not make changes by the API free.
-    logger.warn(
-      { err: error },
-      'adit-server status and changes by the API need a token: no key can be written',
-    )
-  }
-  return made
+  return directory === undefined ? undefined : new OperatorKey(directory, logger)
 }
 
 /** The key of the server that runs in a directory; undefined when there is none, or it cannot be read. */

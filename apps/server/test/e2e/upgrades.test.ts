@@ -204,6 +204,14 @@ test('a successor that cannot bind has had the data directory; the server has it
   expect((await visit(server.ports.proxy)).status).toBe(200)
   const url = `http://127.0.0.1:${server.ports.upstream}`
   expect((await adit(['reserve', 'web', '--connect.url', url]).exited).code).toBe(0)
+  // The successor has written its key: that of the server is in the file again.
+  const key = readFileSync(join(server.directory, 'adit.operator'), 'utf8')
+  const made = await fetch(`http://127.0.0.1:${server.ports.admin}/api/v1/tokens`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ may: ['admin'] }),
+  })
+  expect(made.status).toBe(201)
 })
 
 test('a successor that does not answer in time is ended, and the server goes on', async () => {
