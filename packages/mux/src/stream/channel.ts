@@ -173,8 +173,10 @@ export class Channel {
   /**
    * As `reset`, but what is queued is sent before, as far as that takes no longer than `withinMs`. Nothing
    * may be written meanwhile. A second reason changes nothing.
+   *
+   * @param lateReason - where that takes longer. Default: the same.
    */
-  resetWhenSent(reason: number, withinMs: number): void {
+  resetWhenSent(reason: number, withinMs: number, lateReason: number = reason): void {
     if (this.#closed || this.#resetTimer !== undefined) return
     this.session.flush()
     if (!this.#sending.awaitDrain()) {
@@ -182,7 +184,7 @@ export class Channel {
       return
     }
     this.#lastReason = reason
-    this.#resetTimer = setTimeout(() => this.reset(reason), withinMs).unref()
+    this.#resetTimer = setTimeout(() => this.reset(lateReason), withinMs).unref()
   }
 
   /**
@@ -293,6 +295,7 @@ export class Channel {
   finished(): void {
     this.notify('onFinish')
     if (this.#readableEnded) this.close()
+    else if (this.#resetTimer !== undefined) this.reset(this.#lastReason) // no onDrain follows a FIN
   }
 
   #returnCredit(): void {

@@ -3,9 +3,9 @@ import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
 import { RESET_REASONS, resetReasonOf } from '../protocol/reset-reason.ts'
 import type { OutcomeWatch } from '../protocol/stream-outcome.ts'
 import { type Bandwidths, paced } from './bandwidth.ts'
-import { LAST_BYTES_MS } from './linger-socket.ts'
 import { whenProcessed } from './ordering-pings.ts'
 import { RequestTraffic } from './request-traffic.ts'
+import { resetBehindAnswer } from './reset-behind-answer.ts'
 import { sentOn } from './socket-splice.ts'
 
 /** Pieces up to this length are copied rather than flushed: a copy is cheaper than a write. */
@@ -109,7 +109,7 @@ class Relay implements ChannelSink {
   onData(chunk: Buffer): ChunkAnswer {
     if (this.isRefused) {
       // Behind the rest of an answer to what the agent took.
-      this.#source.resetWhenSent(RESET_REASONS.serviceClosed, LAST_BYTES_MS)
+      resetBehindAnswer(this.#source, RESET_REASONS.serviceClosed)
       return true
     }
     if (this.bytes === 0) this.#watch?.answered()
@@ -141,7 +141,7 @@ class Relay implements ChannelSink {
 
   /** The agent had time to say that it did not take a request: it took it, and no answer follows. */
   readonly #unanswered = (): void => {
-    if (!this.#target.closed) this.#target.resetWhenSent(RESET_REASONS.serviceReset, LAST_BYTES_MS)
+    if (!this.#target.closed) resetBehindAnswer(this.#target, RESET_REASONS.serviceReset)
   }
 
   onDrain(): void {
@@ -157,7 +157,7 @@ class Relay implements ChannelSink {
   onClose(error?: MuxError): void {
     this.#watch?.closed(error)
     if (error !== undefined && !this.#target.closed) {
-      this.#target.resetWhenSent(resetReasonOf(error, this.#lostReason), LAST_BYTES_MS)
+      resetBehindAnswer(this.#target, resetReasonOf(error, this.#lostReason))
     }
     this.#closed()
   }

@@ -6,8 +6,8 @@ import { type Bandwidth, PacedReads, type PacedSink } from './bandwidth.ts'
 import { isCleanEnd, watchEnd } from './end-of-socket.ts'
 import { GatheredWrites } from './gathered-writes.ts'
 import { readLent } from './lent-reads.ts'
-import { LAST_BYTES_MS } from './linger-socket.ts'
 import { RequestTraffic } from './request-traffic.ts'
+import { resetBehindAnswer } from './reset-behind-answer.ts'
 import { resetSocket } from './reset-socket.ts'
 import { RESET_REASONS, type ResetReason, resetReasonOf } from '../protocol/reset-reason.ts'
 import type { SpliceTap } from './splice-tap.ts'
@@ -164,7 +164,7 @@ export class SocketSplice implements ChannelSink {
   /** @inheritdoc */
   onData(chunk: Buffer): ChunkAnswer {
     if (this.#endedIdle) {
-      this.#channel.resetWhenSent(RESET_REASONS.serviceClosed, LAST_BYTES_MS)
+      resetBehindAnswer(this.#channel, RESET_REASONS.serviceClosed)
       return true
     }
     this.#tap?.toSocket(chunk)
@@ -188,7 +188,7 @@ export class SocketSplice implements ChannelSink {
     if (this.#closed) return
     this.#noteSilence()
     const reason = this.#isIdle() ? 'serviceClosed' : this.#resetReason(error)
-    this.#channel.resetWhenSent(RESET_REASONS[reason], LAST_BYTES_MS)
+    resetBehindAnswer(this.#channel, RESET_REASONS[reason])
   }
 
   /** Whether an HTTP service was sent nothing since its last byte, so that no part of a further request. */

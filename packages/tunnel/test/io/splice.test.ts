@@ -537,7 +537,11 @@ describe('a request of another node that crosses the end of its stream', () => {
     expect(await reason()).toBe('serviceClosed')
   })
 
-  test('does not cut off the answer to what the agent took of it', async () => {
+  test.each([
+    { how: 'behind the answer to what the agent took of it', takesAll: true, is: 'serviceClosed' },
+    // With serviceClosed it would be sent again.
+    { how: 'when not all of that answer leaves in time', takesAll: false, is: 'serviceReset' },
+  ])('is reset with $is $how', async ({ takesAll, is }) => {
     const { origin, received } = await joined()
     // The other node has room for a part of the answer, and the end of the agent comes before it reads on.
     const answer = Buffer.alloc(WINDOW + WINDOW / 2, 'x')
@@ -568,9 +572,34 @@ describe('a request of another node that crosses the end of its stream', () => {
     await received.session.ping()
     origin.write(Buffer.from('more of the body'))
     await origin.session.ping()
-    readsOn = true
-    origin.consume(WINDOW)
-    expect(await until(() => closed)).toBe('serviceClosed')
-    expect(bytes).toBe(answer.length)
+    readsOn = takesAll
+    if (takesAll) origin.consume(WINDOW)
+    expect(await until(() => closed)).toBe(is)
+    expect(bytes).toBe(takesAll ? answer.length : WINDOW)
   })
+})
+
+test('a service that ends behind an answer which does not leave in time has taken the request', async () => {
+  const { near, far: service } = await tcpSockets()
+  const { client } = await sessions((inbound) => {
+    const splice = new SocketSplice(inbound, {
+      resetReason: () => 'serviceReset',
+      carriesRequests: true,
+    })
+    inbound.attach(splice)
+    splice.connect(near)
+  })
+  let bytes = 0
+  let closed: string | undefined
+  const channel = client.openChannel({
+    onData: ({ length }) => void (bytes += length),
+    onEnd: () => {},
+    onDrain: () => {},
+    onClose: (error) => (closed = resetReasonName(error?.reason ?? 0)),
+  })
+  service.once('data', () => service.end(Buffer.alloc(WINDOW + 1024, 'x')))
+  channel.write(Buffer.from('POST / HTTP/1.1\r\n\r\n'))
+  await until(() => bytes === WINDOW && near.readableEnded)
+  channel.write(Buffer.from('more of the body'))
+  expect(await until(() => closed)).toBe('serviceReset')
 })
