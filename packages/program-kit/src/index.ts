@@ -145,6 +145,7 @@ export {
   findForeignRequest,
   type ForeignRequest,
   hostNames,
+  isSameOrigin,
   type PageRule,
 } from './admin/foreign-request.ts'
 export {

@@ -9,6 +9,8 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 
+import { isSameOrigin } from '@proj/program-kit'
+
 import { InspectError } from './inspect-error.ts'
 
 /** Name of the header with the token. */
@@ -51,7 +53,7 @@ export function guard(request: IncomingMessage, isApi: boolean, rules: GuardRule
   if (isForeign && !isPage) {
     throw new InspectError('site_refused', 403, 'The request was made by a page of another site.')
   }
-  if (origin !== undefined && origin !== `http://${host}`) {
+  if (!isSameOrigin(origin, host)) {
     throw new InspectError('origin_refused', 403, 'The request was made by a page of another site.')
   }
   if (method !== 'GET' && method !== 'HEAD' && method !== 'POST') {

@@ -124,6 +124,20 @@ test('only the own page with the token is answered', async () => {
       { 'sec-fetch-site': 'same-origin', origin: `http://localhost:${port}` },
       200,
     ],
+    // A proxy with TLS in front of it.
+    ['POST /api/clear', { host: 'inspect.example', origin: 'https://inspect.example' }, 200],
+    [
+      'POST /api/clear',
+      { host: 'inspect.example', origin: 'https://other.example' },
+      403,
+      'origin_refused',
+    ],
+    [
+      'POST /api/clear',
+      { host: 'inspect.example', origin: 'https://inspect.example:8443' },
+      403,
+      'origin_refused',
+    ],
     ['GET /api/state', { host: `rebind.example:${port}` }, 403, 'host_refused'],
     ['GET /api/state', { host: `localhost.example:${port}` }, 403, 'host_refused'],
     ['GET /api/state', { host: 'localhost:1' }, 403, 'host_refused'],

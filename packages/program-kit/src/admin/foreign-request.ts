@@ -69,8 +69,11 @@ export function findForeignRequest(
   }
 }
 
-/** Browsers send `Origin` with every request that may read a foreign answer. Other programs do not. */
-function isSameOrigin(origin: string | undefined, host: string | undefined): boolean {
+/**
+ * Tells whether a request was made by a page of the host that it asks, or by no page. Browsers send `Origin` with
+ * every request that may read a foreign answer; other programs do not. The scheme may be https: of a proxy in front.
+ */
+export function isSameOrigin(origin: string | undefined, host: string | undefined): boolean {
   if (origin === undefined) return true
   if (!URL.canParse(origin)) return false // `null`: a sandbox or a file
   const own = new URL(origin)
