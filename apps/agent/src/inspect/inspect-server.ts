@@ -153,13 +153,14 @@ function routesOf(parts: InspectServerParts, boot: string): ReadonlyMap<string, 
           throw new InspectError('too_many_pages', 429, 'The inspector is open in too many tabs.')
         }
         streams += 1
-        response.on('close', () => {
-          streams -= 1
-          if (!capture.records && !store.isWatched) store.clear()
-        })
+        response.on('close', () => (streams -= 1))
         const last = request.headers['last-event-id']
         const id = typeof last === 'string' ? last : undefined
         streamChanges(response, id, { store, secrets, boot, state }, signal)
+        // After the listener of the stream, which ends its watch of the store.
+        response.on('close', () => {
+          if (!capture.records && !store.isWatched) store.clear()
+        })
       },
     ],
     [

@@ -20,13 +20,16 @@ interface Answer {
   readonly headers: Record<string, unknown>
 }
 
-async function inspector(service: RequestListener = (_, response) => response.end('ok')) {
+async function inspector(
+  service: RequestListener = (_, response) => response.end('ok'),
+  keep = 100,
+) {
   const upstream = createServer(service)
   upstream.listen(0, '127.0.0.1')
   await once(upstream, 'listening')
   const { port: servicePort } = upstream.address() as AddressInfo
   const capture = new Capture({
-    keep: 100,
+    keep,
     bodyBytes: 1000,
     maxBytes: 1_048_576,
     maxPerSecond: 1000,
@@ -308,4 +311,28 @@ test('the stream begins with everything, goes on with changes, and resumes by it
   const other = await open('another-run-1')
   await until(() => other.rows().length === 1)
   expect(other.rows()[0]).toMatchObject({ reset: true })
+})
+
+test('where nothing is kept without a page, the last page that closes clears the list', async () => {
+  const { add, port, capture } = await inspector(undefined, 0)
+  const { store } = capture
+  const open = async (): Promise<() => void> => {
+    const headers = { host: `localhost:${port}`, 'x-adit-token': TOKEN }
+    const asked = httpRequest({ port, host: '127.0.0.1', path: '/api/stream', headers })
+    onTestFinished(() => void asked.destroy())
+    asked.on('error', () => {})
+    asked.end()
+    const [response] = await once(asked, 'response')
+    response.on('error', () => {})
+    response.resume()
+    return () => asked.destroy()
+  }
+  const [closeFirst, closeLast] = [await open(), await open()]
+  closeFirst()
+  const exchange = add()
+  expect(store.isWatched).toBe(true)
+  closeLast()
+  await until(() => !store.isWatched)
+  expect(store.size).toBe(0)
+  expect(exchange.requestBody.content).toHaveLength(0)
 })
