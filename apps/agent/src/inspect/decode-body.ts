@@ -5,6 +5,9 @@ import zlib from 'node:zlib'
 /** Longest decoded body, bytes. A coding may turn few bytes into very many. */
 export const MAX_DECODED_BYTES = 1024 * 1024
 
+/** Most bytes that the compressed messages of one direction become. */
+const MAX_INFLATED_BYTES = 8 * 1024 * 1024
+
 /** Most codings of one body. */
 const MAX_CODINGS = 3
 
@@ -92,7 +95,7 @@ async function runDecoder(
 /**
  * Undoes permessage-deflate (RFC 7692) of messages of one direction, in order.
  *
- * @returns for each message its content; undefined from where it cannot be read.
+ * @returns for each message its content; undefined from where it cannot be read, or would be too much.
  */
 export function inflateMessages(
   messages: readonly {
@@ -103,18 +106,20 @@ export function inflateMessages(
   isFromStart: boolean,
 ): (Buffer | undefined)[] {
   let window: Buffer | undefined = isFromStart ? Buffer.alloc(0) : undefined
+  let left = MAX_INFLATED_BYTES
   return messages.map(({ data, bytes, isCompressed }) => {
     if (!isCompressed) return data
-    if (window === undefined || data.length < bytes) {
+    if (window === undefined || data.length < bytes || left === 0) {
       window = undefined
       return undefined
     }
     try {
       const content: Buffer = zlib.inflateRawSync(Buffer.concat([data, DEFLATE_END]), {
         ...FLUSH,
-        maxOutputLength: MAX_DECODED_BYTES,
+        maxOutputLength: Math.min(MAX_DECODED_BYTES, left),
         ...(window.length > 0 && { dictionary: window }),
       })
+      left -= content.length
       window = Buffer.concat([window, content]).subarray(-WINDOW_BYTES)
       return content
     } catch {
