@@ -87,7 +87,12 @@ export class ExchangeStore {
     return exchange
   }
 
-  /** Takes memory for an exchange; older ones make room. False: there is none. */
+  /**
+   * Takes memory for an exchange; older ones make room.
+   *
+   * @param bytes - less than 0: gives memory back.
+   * @returns false when there is none.
+   */
   charge(exchange: Exchange, bytes: number): boolean {
     if (exchange.isGone) return false
     while (this.#bytes + bytes > this.limits.maxBytes) {

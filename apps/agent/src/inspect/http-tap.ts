@@ -251,8 +251,9 @@ export class HttpTap implements SpliceTap {
     if (exchange === undefined || exchange.isGone) return
     const before = exchange.messageBytes
     exchange.addMessage({ from, atMs: exchange.ageMs, ...message })
+    // Less than 0 where the messages that were dropped for it were longer.
     const more = exchange.messageBytes - before
-    if (more > 0 && !this.#parts.store.charge(exchange, more)) {
+    if (!this.#parts.store.charge(exchange, more)) {
       throw new Error('no memory is left for its messages')
     }
   }

@@ -151,6 +151,21 @@ test('an event stream has its events', async () => {
   expect(messages?.map(({ data }) => data)).toEqual(['data: a', 'event: x\ndata: b'])
 })
 
+test('a long event stream is charged for the messages that are kept, not for those that were dropped', async () => {
+  const event = (at: number): string => `data: ${'x'.repeat(at % 3 === 0 ? 10 : 900)}\n\n`
+  const { open, ended, capture } = await inspected(
+    http((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.end(Array.from({ length: 4000 }, (__, at) => event(at)).join(''))
+    }),
+  )
+  open().write(request('GET /events'))
+  const exchange = await ended(0)
+  expect(exchange).toMatchObject({ messageCount: 4000, givenUp: undefined })
+  expect(exchange.messages).toHaveLength(1000)
+  expect(capture.store.bytes).toBeLessThan(exchange.messageBytes + 10_000)
+})
+
 test('a TCP connection has its first bytes, its bytes over time and its ends', async () => {
   const service = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('data', (chunk: Buffer) => socket.write(`<${chunk.toString()}>`))
