@@ -35,6 +35,8 @@ export class HttpTap implements SpliceTap {
   #head: RequestHead | undefined
   #requestBody: BodyReader | undefined
   #responseBody: BodyReader | undefined
+  /** The end of the service is that of its answer. */
+  #endsWithConnection = false
   #events: EventSplitter | undefined
   #messages: { readonly in: WebSocketMessages; readonly out: WebSocketMessages } | undefined
   #connectedAt: number | undefined
@@ -78,8 +80,7 @@ export class HttpTap implements SpliceTap {
     const exchange = this.#exchange
     if (exchange === undefined) return
     exchange.noteEnd('service')
-    const isWhole = this.#responseBody !== undefined && this.#responseBody.leftBytes === Infinity
-    if (exchange.response !== undefined && (isWhole || this.#mode === 'switched')) this.#finish()
+    if (this.#endsWithConnection || this.#mode === 'switched') this.#finish()
   }
 
   onClose(reason: number | undefined, error: Error | undefined): void {
@@ -88,8 +89,9 @@ export class HttpTap implements SpliceTap {
       if (reason !== undefined) this.#parts.onFailed(resetReasonName(reason), undefined)
       return
     }
-    const hasFailed = error !== undefined || reason !== undefined || exchange.response === undefined
-    if (!hasFailed) return this.#finish()
+    // An answer that ends with the connection was finished by `onServiceEnd`.
+    const isWhole = exchange.response !== undefined && this.#responseBody === undefined
+    if (error === undefined && reason === undefined && isWhole) return this.#finish()
     const code = reason === undefined ? 'serviceClosed' : resetReasonName(reason)
     const isLongLived = this.#mode === 'switched' || this.#events !== undefined
     if (isLongLived && code === 'consumerGone') {
@@ -235,6 +237,7 @@ export class HttpTap implements SpliceTap {
       return
     }
     this.#responseBody = createBodyReader(head.framing, 'response', undefined, 'lenient')
+    this.#endsWithConnection = head.framing.kind === 'until-close'
     if (/^text\/event-stream\b/i.test(head.header('content-type') ?? '')) {
       exchange.kind = 'sse'
       this.#events = new EventSplitter(({ bytes, data }) =>
@@ -266,6 +269,7 @@ export class HttpTap implements SpliceTap {
     const isWhole = this.#requestBody === undefined || this.#requestBody.done
     this.#requestBody = undefined
     this.#responseBody = undefined
+    this.#endsWithConnection = false
     this.#events = undefined
     // The answer came before the end of the request: what follows is the rest of it.
     if (this.#mode === 'switched' || !isWhole || this.#visitorEnded) this.#mode = 'skipping'

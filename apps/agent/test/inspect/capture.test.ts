@@ -151,6 +151,19 @@ test('an event stream has its events', async () => {
   expect(messages?.map(({ data }) => data)).toEqual(['data: a', 'event: x\ndata: b'])
 })
 
+test('an answer whose end is that of the connection is whole', async () => {
+  const service = createServer((socket) => {
+    socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\n\r\nall of it'))
+  })
+  const { open, ended } = await inspected(service)
+  const stream = open()
+  stream.write(request('GET /'))
+  await until(() => stream.hasEnded())
+  stream.end()
+  const row = rowOf(await ended(0), SECRETS)
+  expect(row).toMatchObject({ state: 'done', status: 200 })
+})
+
 test('a long event stream is charged for the messages that are kept, not for those that were dropped', async () => {
   const event = (at: number): string => `data: ${'x'.repeat(at % 3 === 0 ? 10 : 900)}\n\n`
   const { open, ended, capture } = await inspected(
@@ -164,6 +177,22 @@ test('a long event stream is charged for the messages that are kept, not for tho
   expect(exchange).toMatchObject({ messageCount: 4000, givenUp: undefined })
   expect(exchange.messages).toHaveLength(1000)
   expect(capture.store.bytes).toBeLessThan(exchange.messageBytes + 10_000)
+})
+
+test.each([
+  ['fewer bytes than its length', 'Content-Length: 10\r\n\r\nhalf'],
+  ['no last chunk', 'Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'],
+])('an answer with %s has failed', async (_, rest) => {
+  const service = createServer((socket) => {
+    socket.once('data', () => socket.end(`HTTP/1.1 200 OK\r\n${rest}`))
+  })
+  const { open, ended } = await inspected(service)
+  const stream = open()
+  stream.write(request('GET /'))
+  await until(() => stream.hasEnded())
+  stream.end()
+  const row = rowOf(await ended(0), SECRETS)
+  expect(row).toMatchObject({ state: 'failed', code: 'service_closed', status: 200 })
 })
 
 test('a TCP connection has its first bytes, its bytes over time and its ends', async () => {
