@@ -387,6 +387,21 @@ test('10 000 exchanges pass while the page is open: few nodes, no loss, the plac
   await rowOf(page, /item.10000/).waitFor()
 })
 
+test('requests that run at once are listed by when they came, not by when they changed', async () => {
+  const run = await inspectedPage(folder, createServer(service))
+  const page = await run.openPage(browser)
+  const { store } = run.capture
+  const [first, second] = ['/first', '/second'].map((target) => {
+    const exchange = store.begin('http', 'web')
+    exchange.request = { method: 'GET', target, headers: [] }
+    return exchange
+  })
+  for (const exchange of [second, first]) if (exchange !== undefined) store.touch(exchange)
+  await rowOf(page, /first/).waitFor()
+  const listed = await page.locator('.rows .row').allInnerTexts()
+  expect(listed.map((text) => /\/\w+/.exec(text)?.[0])).toEqual(['/second', '/first'])
+})
+
 test('the agent ends and starts again while the page is open', async () => {
   const { first: port } = await freePorts(1)
   const run = await inspectedPage(folder, createServer(service), { port })

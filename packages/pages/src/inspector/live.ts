@@ -38,10 +38,15 @@ let frozen: readonly ExchangeRow[] | undefined
 /** The rows, newest first; an array of its own for each change. */
 export const allRows = computed<readonly ExchangeRow[]>(() => {
   void version.value
-  if (isPaused.value) return (frozen ??= [...rows.values()].toReversed())
+  if (isPaused.value) return (frozen ??= newestFirst())
   frozen = undefined
-  return [...rows.values()].toReversed()
+  return newestFirst()
 })
+
+/** Rows come in the order in which they changed. */
+function newestFirst(): ExchangeRow[] {
+  return [...rows.values()].toSorted((a, b) => b.id - a.id)
+}
 
 let sound: Filter = readFilter('')
 /** The filter as it is written; the last one without a fault is in force. */
@@ -80,7 +85,7 @@ export function currentRow(id: number): ExchangeRow | undefined {
 /** The replays of an exchange, the newest first. */
 export function replaysOf(id: number): ExchangeRow[] {
   void version.value
-  return [...rows.values()].filter(({ replayOf }) => replayOf === id).toReversed()
+  return newestFirst().filter(({ replayOf }) => replayOf === id)
 }
 
 function isOfKind(row: ExchangeRow, only: 'all' | 'http' | 'ws' | 'tcp'): boolean {
