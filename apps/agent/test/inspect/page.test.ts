@@ -402,6 +402,26 @@ test('requests that run at once are listed by when they came, not by when they c
   expect(listed.map((text) => /\/\w+/.exec(text)?.[0])).toEqual(['/second', '/first'])
 })
 
+test('the events of a stream are shown while more come all the time', async () => {
+  let sent = 0
+  const run = await inspectedPage(
+    folder,
+    createServer((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      const events = setInterval(() => response.write(`data: ${(sent += 1)}\n\n`), 20)
+      response.on('close', () => clearInterval(events))
+    }),
+  )
+  const page = await run.openPage(browser)
+  run.open().write(request('GET /events'))
+  await rowOf(page, /events/).click()
+  await page.getByRole('tab', { name: /^Events/ }).click()
+  const shown = async (): Promise<number> =>
+    Number(/data: (\d+)/.exec(await page.locator('.messages li').last().innerText())?.[1])
+  const before = await shown()
+  await expect.poll(shown, { timeout: 30_000 }).toBeGreaterThan(before)
+})
+
 test('the agent ends and starts again while the page is open', async () => {
   const { first: port } = await freePorts(1)
   const run = await inspectedPage(folder, createServer(service), { port })

@@ -1,6 +1,6 @@
 /** One exchange: what came, what went, how long it took, and what can be done with it. */
 import type { JSX } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 
 import type { ExchangeDetail, HeaderField, MessageInfo } from '../contract.ts'
 import { act, curlOf, type DetailTab, replayNow, saveHar, tab, togglePin } from './acts.ts'
@@ -19,30 +19,32 @@ import {
 } from './parts.tsx'
 import { ReplayEditor, Replays } from './replay.tsx'
 
-const MAX_FOLLOWED_MS = 300
+/** Time between two loads of an exchange that changes, ms. */
+const RELOAD_MS = 300
 
-/** Loads an exchange and again when it changes. */
-export function useDetail(id: number | undefined): ExchangeDetail | undefined {
+/** Loads an exchange, and again when it changes: of one that changes all the time, not with each change. */
+function useDetail(id: number): ExchangeDetail | undefined {
   const [detail, setDetail] = useState<ExchangeDetail | undefined>(undefined)
-  const seq = id === undefined ? undefined : currentRow(id)?.seq
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
+  const shown = useRef(id)
+  shown.current = id
+  const seq = currentRow(id)?.seq
+  useEffect(
+    () => () => {
+      clearTimeout(timer.current)
+      timer.current = undefined
+    },
+    [id],
+  )
   useEffect(() => {
-    if (id === undefined) {
-      setDetail(undefined)
-      return undefined
-    }
-    let isOver = false
-    // Of an exchange that runs, not with each change.
     const load = (): void => {
+      timer.current = undefined
       void get<ExchangeDetail>(`exchanges/${id}`).then(
-        (loaded) => !isOver && setDetail(loaded),
+        (loaded) => id === shown.current && setDetail(loaded),
         () => {}, // it is no longer kept: what was loaded stays
       )
     }
-    const timer = setTimeout(load, detail?.row.id === id ? MAX_FOLLOWED_MS : 0)
-    return () => {
-      isOver = true
-      clearTimeout(timer)
-    }
+    timer.current ??= setTimeout(load, detail?.row.id === id ? RELOAD_MS : 0)
   }, [id, seq])
   return detail?.row.id === id ? detail : undefined
 }
