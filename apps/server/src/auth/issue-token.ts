@@ -150,21 +150,32 @@ export async function rescopeToken(
   }
   if (outcome.code === 'unknown') throw unknownToken(store)
   if (outcome.code === 'revoked') throw new TokenProblem('token-revoked', 'the token was revoked')
-  throw new TokenProblem('not-as-seen', 'the token was changed meanwhile')
+  throw changedMeanwhile()
 }
 
 /**
  * Revokes a token, once.
  *
- * @throws {TokenProblem} token-unknown.
+ * @param isAsSeen - judges the token as it is right before the change. Default: it may be any.
+ * @returns the token as it is now.
+ * @throws {TokenProblem} not-as-seen, token-unknown.
  */
-export async function endToken(store: Store, named: string, actor: Actor): Promise<TokenRecord> {
-  const token = findToken(store, named)
-  if (await store.tokens.revoke(token.id, Date.now())) {
-    const { id, identity, tenant, name } = token
+export async function endToken(
+  store: Store,
+  named: string,
+  actor: Actor,
+  isAsSeen?: (token: TokenRecord) => boolean,
+): Promise<TokenRecord> {
+  const { id } = findToken(store, named)
+  const outcome = await store.tokens.revoke(id, Date.now(), isAsSeen)
+  if (outcome.ok) {
+    const { identity, tenant, name } = outcome.token
     store.audit.write('token.revoked', { token: id, identity, tenant, name, ...actor })
+    return outcome.token
   }
-  return token
+  if (outcome.code === 'unknown') throw unknownToken(store)
+  if (outcome.code === 'not-as-seen') throw changedMeanwhile()
+  return findToken(store, id)
 }
 
 /**
@@ -181,6 +192,10 @@ export function findToken(store: Store, named: string): TokenRecord {
 /** The id is not repeated as it was given: it may be a whole token. */
 function unknownToken({ file }: Store): TokenProblem {
   return new TokenProblem('token-unknown', `there is no token of that id in ${file ?? 'memory'}`)
+}
+
+function changedMeanwhile(): TokenProblem {
+  return new TokenProblem('not-as-seen', 'the token was changed meanwhile')
 }
 
 function checkScope({ endpoints, rights }: Pick<TokenScope, 'endpoints' | 'rights'>): void {

@@ -1,10 +1,11 @@
 import type { SharedTables } from './shared-tables.ts'
-import type { Postgres } from './postgres.ts'
+import type { Postgres, Query } from './postgres.ts'
 import { scopeColumns, type SqliteTokenStore, tokenOf } from './sqlite-token-store.ts'
 import {
   MAX_TOKENS,
   rescoped,
-  type RescopeOutcome,
+  revoked,
+  type TokenOutcome,
   type TokenRecord,
   type TokenRefusal,
   type TokenScope,
@@ -103,10 +104,9 @@ export class ClusterTokenStore implements TokenStore {
     id: string,
     scope: TokenScope,
     isAsSeen: (token: TokenRecord) => boolean,
-  ): Promise<RescopeOutcome> {
-    return await this.#options.shared.change<RescopeOutcome>('tokens', async (query) => {
-      const [held] = await query('SELECT * FROM adit_tokens WHERE id = $1', id)
-      const result = rescoped(held && tokenOf(held), scope, isAsSeen)
+  ): Promise<TokenOutcome> {
+    return await this.#options.shared.change<TokenOutcome>('tokens', async (query) => {
+      const result = rescoped(await find(query, id), scope, isAsSeen)
       if (!result.ok) return { result, change: undefined }
       const sql =
         'UPDATE adit_tokens SET name = $2, rights = $3, endpoints = $4 WHERE id = $1 RETURNING *'
@@ -116,13 +116,17 @@ export class ClusterTokenStore implements TokenStore {
   }
 
   /** @inheritdoc */
-  async revoke(id: string, at: number): Promise<boolean> {
-    return await this.#options.shared.change('tokens', async (query) => {
-      const sql =
-        'UPDATE adit_tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING *'
+  async revoke(
+    id: string,
+    at: number,
+    isAsSeen?: (token: TokenRecord) => boolean,
+  ): Promise<TokenOutcome> {
+    return await this.#options.shared.change<TokenOutcome>('tokens', async (query) => {
+      const result = revoked(await find(query, id), at, isAsSeen)
+      if (!result.ok) return { result, change: undefined }
+      const sql = 'UPDATE adit_tokens SET revoked_at = $2 WHERE id = $1 RETURNING *'
       const [row] = await query(sql, id, at)
-      const change = row && { tenant: '', key: id, row }
-      return { result: row !== undefined, change }
+      return { result, change: { tenant: '', key: id, row } }
     })
   }
 
@@ -171,4 +175,9 @@ export class ClusterTokenStore implements TokenStore {
     )
     for (const [id, at] of uses) if (this.#uses.get(id) === at) this.#uses.delete(id)
   }
+}
+
+async function find(query: Query, id: string): Promise<TokenRecord | undefined> {
+  const [row] = await query('SELECT * FROM adit_tokens WHERE id = $1', id)
+  return row && tokenOf(row)
 }

@@ -5,7 +5,8 @@ import { isStoreError } from './store-error.ts'
 import {
   MAX_TOKENS,
   rescoped,
-  type RescopeOutcome,
+  revoked,
+  type TokenOutcome,
   type TokenRecord,
   type TokenRefusal,
   type TokenScope,
@@ -94,7 +95,7 @@ export class SqliteTokenStore implements TokenStore {
     id: string,
     scope: TokenScope,
     isAsSeen: (token: TokenRecord) => boolean,
-  ): Promise<RescopeOutcome> {
+  ): Promise<TokenOutcome> {
     const outcome = this.#database.transaction(() => {
       const found = rescoped(this.find(id), scope, isAsSeen)
       if (!found.ok) return found
@@ -108,15 +109,20 @@ export class SqliteTokenStore implements TokenStore {
   }
 
   /** @inheritdoc */
-  async revoke(id: string, at: number): Promise<boolean> {
-    const revoked = this.#database.transaction(() => {
-      const sql = 'UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL'
-      const changed = this.#database.run(sql, at, id) > 0
-      if (changed) countTokenChange(this.#database)
-      return changed
+  async revoke(
+    id: string,
+    at: number,
+    isAsSeen?: (token: TokenRecord) => boolean,
+  ): Promise<TokenOutcome> {
+    const outcome = this.#database.transaction(() => {
+      const found = revoked(this.find(id), at, isAsSeen)
+      if (!found.ok) return found
+      this.#database.run('UPDATE tokens SET revoked_at = ? WHERE id = ?', at, id)
+      countTokenChange(this.#database)
+      return found
     })
     this.look()
-    return revoked
+    return outcome
   }
 
   /** @inheritdoc */

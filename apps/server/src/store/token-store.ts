@@ -37,10 +37,10 @@ export type TokenRefusal = 'id-taken' | 'limit-reached'
 /** What of a token can be changed; its identity and its end stay. */
 export type TokenScope = Pick<TokenRecord, 'name' | 'rights' | 'endpoints'>
 
-/** Result of a change of a token's scope. */
-export type RescopeOutcome =
+/** Result of a change of a token. */
+export type TokenOutcome =
   | { readonly ok: true; readonly token: TokenRecord }
-  /** There is none of this id, it was revoked, or it is not as the caller has seen it. */
+  /** There is none of this id, it was revoked before, or it is not as the caller has seen it. */
   | { readonly ok: false; readonly code: 'unknown' | 'revoked' | 'not-as-seen' }
 
 /** Tokens by their hashes. Reading is synchronous; when the promise of a write resolves, the change is on the disk. */
@@ -70,9 +70,15 @@ export interface TokenStore {
     id: string,
     scope: TokenScope,
     isAsSeen: (token: TokenRecord) => boolean,
-  ): Promise<RescopeOutcome>
-  /** Revokes a token. @returns false when there is none of this id, or it was revoked before. */
-  revoke(id: string, at: number): Promise<boolean>
+  ): Promise<TokenOutcome>
+  /**
+   * Revokes a token.
+   *
+   * @param isAsSeen - judges the token as it is right before the change, with nothing in between. Default: it may be
+   *   any.
+   * @returns the token as it is now.
+   */
+  revoke(id: string, at: number, isAsSeen?: (token: TokenRecord) => boolean): Promise<TokenOutcome>
   /**
    * Takes over what other servers of the cluster have made until now. Missing where there are no others.
    *
@@ -132,21 +138,25 @@ export class MemoryTokenStore implements TokenStore {
     id: string,
     scope: TokenScope,
     isAsSeen: (token: TokenRecord) => boolean,
-  ): Promise<RescopeOutcome> {
+  ): Promise<TokenOutcome> {
     const outcome = rescoped(this.#tokens.get(id), scope, isAsSeen)
     if (!outcome.ok) return outcome
     this.#tokens.set(id, outcome.token)
-    for (const listener of this.#listeners) listener()
+    this.#changed()
     return outcome
   }
 
   /** @inheritdoc */
-  async revoke(id: string, at: number): Promise<boolean> {
-    const token = this.#tokens.get(id)
-    if (token === undefined || token.revokedAt !== undefined) return false
-    this.#tokens.set(id, { ...token, revokedAt: at })
+  async revoke(
+    id: string,
+    at: number,
+    isAsSeen?: (token: TokenRecord) => boolean,
+  ): Promise<TokenOutcome> {
+    const outcome = revoked(this.#tokens.get(id), at, isAsSeen)
+    if (!outcome.ok) return outcome
+    this.#tokens.set(id, outcome.token)
     this.#changed()
-    return true
+    return outcome
   }
 
   /** @inheritdoc */
@@ -172,9 +182,21 @@ export function rescoped(
   token: TokenRecord | undefined,
   { name, rights, endpoints }: TokenScope,
   isAsSeen: (token: TokenRecord) => boolean,
-): RescopeOutcome {
+): TokenOutcome {
   if (token === undefined) return { ok: false, code: 'unknown' }
   if (token.revokedAt !== undefined) return { ok: false, code: 'revoked' }
   if (!isAsSeen(token)) return { ok: false, code: 'not-as-seen' }
   return { ok: true, token: { ...token, name, rights, endpoints } }
+}
+
+/** What becomes of a token that is to be revoked; every store stores just this. */
+export function revoked(
+  token: TokenRecord | undefined,
+  at: number,
+  isAsSeen: ((token: TokenRecord) => boolean) | undefined,
+): TokenOutcome {
+  if (token === undefined) return { ok: false, code: 'unknown' }
+  if (isAsSeen?.(token) === false) return { ok: false, code: 'not-as-seen' }
+  if (token.revokedAt !== undefined) return { ok: false, code: 'revoked' }
+  return { ok: true, token: { ...token, revokedAt: at } }
 }

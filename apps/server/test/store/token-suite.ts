@@ -67,10 +67,27 @@ export function tokenSuite(
   test('are revoked once, and stay so', async () => {
     const { store } = await make()
     await store.create(TOKEN)
-    expect(await store.revoke('nosuchid', 1)).toBe(false)
-    expect(await store.revoke(TOKEN.id, 1_750_000_000_000)).toBe(true)
-    expect(await store.revoke(TOKEN.id, 1_760_000_000_000)).toBe(false)
-    expect(store.find(TOKEN.id)?.revokedAt).toBe(1_750_000_000_000)
+    expect(await store.revoke('nosuchid', 1)).toEqual({ ok: false, code: 'unknown' })
+    const token = { ...TOKEN, revokedAt: 1_750_000_000_000, lastUsedAt: undefined }
+    expect(await store.revoke(TOKEN.id, 1_750_000_000_000)).toEqual({ ok: true, token })
+    const again = await store.revoke(TOKEN.id, 1_760_000_000_000)
+    expect(again).toEqual({ ok: false, code: 'revoked' })
+    expect(store.find(TOKEN.id)).toEqual(token)
+  })
+
+  test('are revoked only as their caller has seen them', async () => {
+    const { store } = await make()
+    await store.create(TOKEN)
+    let calls = 0
+    store.onChange(() => (calls += 1))
+    const notAsSeen = { ok: false, code: 'not-as-seen' }
+    const isOther = (token: TokenRecord): boolean => token.name === 'other'
+    expect(await store.revoke(TOKEN.id, 1, isOther)).toEqual(notAsSeen)
+    expect(store.find(TOKEN.id)?.revokedAt).toBe(undefined)
+    expect(calls).toBe(0)
+    const isGood = (token: TokenRecord): boolean => token.revokedAt === undefined
+    expect(await store.revoke(TOKEN.id, 1, isGood)).toMatchObject({ ok: true })
+    expect(await store.revoke(TOKEN.id, 2, isGood)).toEqual(notAsSeen)
   })
 
   test('get another scope if they are as the caller has seen them', async () => {

@@ -12,7 +12,7 @@ import { describeToken } from '../../commands/token-view.ts'
 import type { Store } from '../../store/store.ts'
 import type { TokenRecord } from '../../store/token-store.ts'
 import { ApiError, type ApiErrorCode } from './api-error.ts'
-import { type ApiResult, type ApiRoute, shapeOf } from './api-route.ts'
+import { type ApiCall, type ApiResult, type ApiRoute, shapeOf } from './api-route.ts'
 import type { JsonShape, ObjectShape } from './json-shape.ts'
 import { pageOf, PAGE_QUERY, pageShape, tagOf } from './paging.ts'
 
@@ -193,10 +193,7 @@ export function tokenRoutes(store: Store): ApiRoute[] {
       run: async ({ path, body, actor, requireMatch }) => {
         const { may, ...rest } = body as TokenBody // it has the shape above
         const scope = { ...rest, ...(may !== undefined && { rights: may }) }
-        const isAsSeen = (token: TokenRecord): boolean => {
-          requireMatch(tokenTag(token))
-          return true
-        }
+        const isAsSeen = asSeenBy(requireMatch)
         const { id } = existing(store, path)
         return shown(
           await answered(async () => await rescopeToken(store, id, { scope, isAsSeen, actor })),
@@ -212,10 +209,10 @@ export function tokenRoutes(store: Store): ApiRoute[] {
       errors: ['not-found', 'precondition-failed'],
       isConditional: true,
       run: async ({ path, actor, requireMatch }) => {
-        const found = existing(store, path)
-        requireMatch(tokenTag(found))
-        await answered(async () => await endToken(store, found.id, actor))
-        return shown(existing(store, path))
+        const { id } = existing(store, path)
+        return shown(
+          await answered(async () => await endToken(store, id, actor, asSeenBy(requireMatch))),
+        )
       },
     },
   ]
@@ -228,6 +225,14 @@ interface TokenBody {
   readonly expires?: string
   readonly tenant?: string
   readonly replaces?: string
+}
+
+/** Judges If-Match right before the change: two requests with one tag do not both succeed. */
+function asSeenBy(requireMatch: ApiCall['requireMatch']): (token: TokenRecord) => boolean {
+  return (token) => {
+    requireMatch(tokenTag(token))
+    return true
+  }
 }
 
 /** The use of a token is no change of it. */

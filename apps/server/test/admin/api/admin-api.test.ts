@@ -242,6 +242,36 @@ describe('tokens', () => {
     expect(events).toHaveLength(1)
   })
 
+  test.each(['PATCH', 'DELETE'])(
+    'are changed once per version, also by %s and DELETE at once',
+    async (method) => {
+      const { ask, store } = await operated()
+      const { tokens } = store
+      const { id } = await storedToken(tokens)
+      const { headers } = await ask('GET', `/tokens/${id}`)
+      const match = { 'if-match': String(headers['etag']) }
+      const arrive = bothArrived()
+      const rescope = tokens.rescope.bind(tokens)
+      const revoke = tokens.revoke.bind(tokens)
+      tokens.rescope = async (...about) => {
+        await arrive()
+        return await rescope(...about)
+      }
+      tokens.revoke = async (...about) => {
+        await arrive()
+        return await revoke(...about)
+      }
+      const answers = await Promise.all([
+        ask(method, `/tokens/${id}`, method === 'PATCH' ? { name: 'lab' } : undefined, match),
+        ask('DELETE', `/tokens/${id}`, undefined, match),
+      ])
+      const [done = 0, refused] = answers.map(({ status }) => status).toSorted((a, b) => a - b)
+      expect(done).toBe(200)
+      // A token that was revoked cannot be changed, whatever its version.
+      expect([412, ...(method === 'PATCH' ? [409] : [])]).toContain(refused)
+    },
+  )
+
   test('are not made of a body that is not as documented', async () => {
     const { ask, store } = await operated()
     const count = store.tokens.list().length
@@ -350,15 +380,8 @@ describe('reservations', () => {
       const { ask, store } = await operated()
       const { headers } = await ask('PUT', '/reservations/web', { identity: 'a' })
       const match = { 'if-match': String(headers['etag']) }
-      // The store of a cluster takes its time: both requests have come before either is carried out.
       const { reservations } = store
-      let resolve = (): void => {}
-      const both = new Promise<void>((done) => (resolve = done))
-      let count = 0
-      const arrive = async (): Promise<void> => {
-        if (++count === 2) resolve()
-        await both
-      }
+      const arrive = bothArrived()
       const reserve = reservations.reserve.bind(reservations)
       const release = reservations.release.bind(reservations)
       reservations.reserve = async (...about) => {
@@ -722,6 +745,21 @@ test('no documented answer and no code is left out in this file', () => {
   const codes = Object.keys(API_ERRORS).filter((code) => code !== 'internal')
   expect([...documented, ...codes].filter((one) => !seen.has(one))).toEqual([])
 })
+
+/**
+ * The store of a cluster takes its time.
+ *
+ * @returns waits until it was called twice: then both requests have come, and neither is carried out yet.
+ */
+function bothArrived(): () => Promise<void> {
+  let resolve = (): void => {}
+  const both = new Promise<void>((done) => (resolve = done))
+  let count = 0
+  return async () => {
+    if (++count === 2) resolve()
+    await both
+  }
+}
 
 /** The newest event of a kind. */
 async function lastEvent(store: Store, event: string): Promise<unknown> {
