@@ -188,7 +188,8 @@ export class ProvedDomains implements Disposable {
     }
     if (provedAt === undefined) {
       if (now - askedAt < PENDING_MS) return await this.#note(claim, checked)
-      const removed = await this.#parts.store.domains.remove(claim.value)
+      // Another check may have found the proof meanwhile.
+      const removed = await this.#parts.store.domains.remove(claim.value, claim)
       if (removed !== undefined) this.#write('domain.removed', removed, { why: 'not proved' })
       return
     }

@@ -82,11 +82,12 @@ export class ClusterDomainStore implements DomainStore {
   }
 
   /** @inheritdoc */
-  async remove(value: string): Promise<DomainClaim | undefined> {
-    return await this.#shared.change('domains', async (query) => {
-      const rows = await query('DELETE FROM adit_domains WHERE value = $1 RETURNING *', value)
-      const result = claimIn(rows)
-      return { result, change: result && changeOf(value, undefined) }
+  async remove(value: string, before?: DomainClaim): Promise<DomainClaim | undefined> {
+    return await this.#shared.change<DomainClaim | undefined>('domains', async (query) => {
+      const found = claimIn(await query('SELECT * FROM adit_domains WHERE value = $1', value))
+      if (found === undefined || !isSameState(found, before ?? found)) return UNCHANGED
+      await query('DELETE FROM adit_domains WHERE value = $1', value)
+      return { result: found, change: changeOf(value, undefined) }
     })
   }
 

@@ -66,8 +66,14 @@ export interface DomainStore {
    *   identity has proved the domain.
    */
   note(before: DomainClaim, state: ProofState): Promise<DomainClaim | undefined>
-  /** Removes a claim. @returns the former one; undefined when there was none. */
-  remove(value: string): Promise<DomainClaim | undefined>
+  /**
+   * Removes a claim.
+   *
+   * @param before - the claim that was checked; it stays where its state is another one meanwhile. Default: it may be
+   *   any.
+   * @returns the former one; undefined when there was none, or it stays.
+   */
+  remove(value: string, before?: DomainClaim): Promise<DomainClaim | undefined>
 }
 
 /** How many domains may be asked for. */
@@ -153,9 +159,11 @@ export class MemoryDomainStore implements DomainStore {
   }
 
   /** @inheritdoc */
-  async remove(value: string): Promise<DomainClaim | undefined> {
+  async remove(value: string, before?: DomainClaim): Promise<DomainClaim | undefined> {
     const found = this.#claims.get(value)
-    if (this.#claims.delete(value)) this.onChange()
+    if (found === undefined || !isSameState(found, before ?? found)) return undefined
+    this.#claims.delete(value)
+    this.onChange()
     return found
   }
 }

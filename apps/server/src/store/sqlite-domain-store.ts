@@ -71,9 +71,10 @@ export class SqliteDomainStore implements DomainStore {
   }
 
   /** @inheritdoc */
-  async remove(value: string): Promise<DomainClaim | undefined> {
+  async remove(value: string, before?: DomainClaim): Promise<DomainClaim | undefined> {
     const found = this.#database.transaction(() => {
       const claim = this.#one('SELECT * FROM domains WHERE value = ?', value)
+      if (claim === undefined || !isSameState(claim, before ?? claim)) return undefined
       this.#database.run('DELETE FROM domains WHERE value = ?', value)
       return claim
     })

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import { exchangeRaw } from '@proj/testkit/raw-http'
 import { listening } from '@proj/testkit/listening'
 import { RecordingLogger } from '@proj/testkit/recording-logger'
+import { until } from '@proj/testkit/until'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { Agent, askForDomain, forward, ownDomains, removeDomain, reserveName } from '@proj/tunnel'
 import type { Authorize } from '@proj/tunnel/server'
@@ -143,11 +144,19 @@ async function clocked(graceMs = 3 * DAY) {
   const store = memoryStore(logger)
   const clock = { now: Date.UTC(2026, 0, 1) }
   let table: DomainTable | undefined
+  const proof = txtProof([dns.address])
+  let slow: Promise<void> | undefined
   const domains = new ProvedDomains([], {
     store,
     ownDomains: [],
     onRules: (next) => (table = next),
-    check: txtProof([dns.address]),
+    check: async (...about) => {
+      const wait = slow
+      slow = undefined
+      const found = await proof(...about)
+      await wait
+      return found
+    },
     graceMs,
     now: () => clock.now,
     logger,
@@ -163,6 +172,12 @@ async function clocked(graceMs = 3 * DAY) {
     clock.now += ms
     await domains.checkDue()
   }
+  /** The answer to the next check is late. @returns lets it come. */
+  const held = (): (() => void) => {
+    let resolve = (): void => {}
+    slow = new Promise<void>((done) => (resolve = done))
+    return () => resolve()
+  }
   const events = async () => (await store.audit.read()).map(({ event }) => event)
   return {
     dns,
@@ -173,6 +188,7 @@ async function clocked(graceMs = 3 * DAY) {
     later,
     events,
     ask,
+    held,
     leadsTo: () => table?.find(SHOP)?.name,
   }
 }
@@ -231,6 +247,21 @@ test('a domain that is never proved is looked for less and less often, and forgo
   await later(8 * DAY)
   expect(store.domains.list()).toEqual([])
   expect(await events()).toEqual(['domain.removed'])
+})
+
+test('a domain is not forgotten when a request finds its proof during the last check', async () => {
+  const { dns, store, later, prove, ask, events, leadsTo, held } = await clocked()
+  const release = held()
+  const before = dns.asked.length
+  const check = later(8 * DAY)
+  await until(() => dns.asked.length > before)
+  prove()
+  await ask()
+  release()
+  await check
+  expect(leadsTo()).toBe('shop')
+  expect(store.domains.list()).toMatchObject([{ domain: SHOP, lostAt: undefined }])
+  expect(await events()).toEqual(['domain.proved'])
 })
 
 test('requests cause so many checks in a minute, and not one more', async () => {
