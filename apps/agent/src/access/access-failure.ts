@@ -1,7 +1,13 @@
 import { isDialError } from '@proj/dialer'
 import { isMuxError, MUX_ERRORS } from '@proj/mux'
 import { isTunnelError } from '@proj/tunnel'
-import { RESET_REASONS, type ResetReason, resetReasonName, resetReasonText } from '@proj/tunnel/io'
+import {
+  RESET_REASONS,
+  type ResetReason,
+  resetReasonCode,
+  resetReasonName,
+  resetReasonText,
+} from '@proj/tunnel/io'
 
 /** Why a local connection was reset, as the log and the status tell it. */
 export interface AccessFailure {
@@ -27,7 +33,7 @@ export const ACCESS_FAILURES: Readonly<Record<string, string>> = Object.freeze({
   ...Object.fromEntries(
     (Object.keys(RESET_REASONS) as ResetReason[])
       .filter((reason) => reason !== 'consumerGone') // that is what we tell the others
-      .map((reason) => [codeOf(reason), resetReasonText(reason)]),
+      .map((reason) => [resetReasonCode(reason), resetReasonText(reason)]),
   ),
 })
 
@@ -46,7 +52,7 @@ export function failureOfStream(error: unknown): AccessFailure | undefined {
     return ended ? localFailure('server_lost') : localFailure('failed', error.message)
   }
   const reason = resetReasonName(error.reason)
-  return { code: codeOf(reason), text: resetReasonText(reason) }
+  return { code: resetReasonCode(reason), text: resetReasonText(reason) }
 }
 
 /**
@@ -58,18 +64,18 @@ export function failureToOpen(error: unknown, lastProblem: unknown): AccessFailu
   if (error instanceof Error && error.name === 'TimeoutError') return failureOfLink(lastProblem)
   if (isTunnelError(error, 'TUNNEL_CLOSED')) return localFailure('stopping')
   if (isTunnelError(error, 'TUNNEL_UNAUTHORIZED')) {
-    return { code: codeOf('notPermitted'), text: error.message }
+    return { code: resetReasonCode('notPermitted'), text: error.message }
   }
   if (isTunnelError(error, 'TUNNEL_UPGRADE_REFUSED')) {
     return localFailure('server_refused', error.message)
   }
   // A handshake with a Piko server is for one connection: 502 means that no agent serves the endpoint.
   if (isDialError(error) && error.status === 502) {
-    return { code: codeOf('noUpstream'), text: resetReasonText('noUpstream') }
+    return { code: resetReasonCode('noUpstream'), text: resetReasonText('noUpstream') }
   }
   if (isDialError(error)) return failureOfLink(error)
   if (isMuxError(error) && error.code === 'MUX_STREAM_LIMIT') {
-    return { code: codeOf('limitReached'), text: error.message }
+    return { code: resetReasonCode('limitReached'), text: error.message }
   }
   return localFailure('failed', textOf(error))
 }
@@ -80,13 +86,8 @@ function failureOfLink(problem: unknown): AccessFailure {
     isDialError(problem) &&
     problem.status === 503 &&
     problem.bodyText?.includes('shutting down') === true
-  if (stopping) return { code: codeOf('draining'), text: 'the server is shutting down' }
+  if (stopping) return { code: resetReasonCode('draining'), text: 'the server is shutting down' }
   return localFailure('server_unreachable', problem === undefined ? undefined : textOf(problem))
-}
-
-/** `serviceRefused` of the wire is `service_refused` here, as in the header `adit-error` of the edge. */
-function codeOf(reason: ResetReason): string {
-  return reason.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
 function textOf(error: unknown): string {

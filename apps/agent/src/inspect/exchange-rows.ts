@@ -1,5 +1,6 @@
 /** Exchanges as the API gives them, secrets hidden. */
 import type { BodyInfo, ExchangeDetail, ExchangeRow, MessageInfo } from '@proj/pages'
+import { resetReasonCode } from '@proj/tunnel/io'
 
 import { inflateMessages } from './decode-body.ts'
 import type { Exchange } from './exchange.ts'
@@ -45,7 +46,7 @@ export function rowOf(exchange: Exchange, secrets: Secrets): ExchangeRow {
     ...(type !== undefined && type !== '' && { type: type.toLowerCase() }),
     ...(exchange.visitor !== undefined && { visitor: exchange.visitor }),
     ...(exchange.requestId !== undefined && { requestId: exchange.requestId }),
-    ...(exchange.code !== undefined && { code: snakeCase(exchange.code) }),
+    ...(exchange.code !== undefined && { code: resetReasonCode(exchange.code) }),
     ...times,
     bytesIn: exchange.bytesIn,
     bytesOut: exchange.bytesOut,
@@ -177,9 +178,4 @@ function messagesOf(exchange: Exchange): MessageInfo[] {
       ...(content === undefined && { compressed: true }),
     }
   })
-}
-
-/** Codes of answers are written so: `service_refused`. */
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }

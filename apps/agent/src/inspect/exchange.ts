@@ -1,5 +1,6 @@
 /** One exchange of the inspector: a request with its answer, a WebSocket, an event stream, or a TCP connection. */
 import type { ExchangeKind, MessageInfo } from '@proj/pages'
+import type { ResetReason } from '@proj/tunnel/io'
 
 import { KeptBytes } from './kept-bytes.ts'
 
@@ -64,7 +65,7 @@ export class Exchange {
   response: ResponseParts | undefined
   visitor: string | undefined
   requestId: string | undefined
-  code: string | undefined
+  code: ResetReason | undefined
   tunnelMs: number | undefined
   bytesIn = 0
   bytesOut = 0

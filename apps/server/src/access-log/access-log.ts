@@ -1,3 +1,4 @@
+import { resetReasonCode } from '@proj/tunnel/io'
 import type { EndedConnection } from '@proj/tunnel/server'
 
 import type { RecordSink, RequestEnd, RequestRecord } from '../proxy/request-record.ts'
@@ -61,7 +62,7 @@ export class AccessLog implements RecordSink, AsyncDisposable {
     this.write({
       kind: 'tcp',
       time: Date.now() - totalMs,
-      outcome: snakeCase(outcome),
+      outcome: outcome === 'ok' ? outcome : resetReasonCode(outcome),
       client: visitor.remoteAddress,
       endpoint: endpoint.name,
       tenant: endpoint.tenant,
@@ -149,9 +150,4 @@ export class AccessLog implements RecordSink, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file.close(AbortSignal.timeout(CLOSE_MS))
   }
-}
-
-/** An outcome as logs and spans write it. */
-export function snakeCase(outcome: string): string {
-  return outcome.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }

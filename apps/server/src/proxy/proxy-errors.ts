@@ -6,7 +6,7 @@ import {
   type RequestHead,
 } from '@proj/http1'
 import { visitorAnswer } from '@proj/program-kit'
-import type { ResetReason } from '@proj/tunnel/io'
+import { type ResetReason, resetReasonCode } from '@proj/tunnel/io'
 
 import type { ErrorPages } from './error-pages.ts'
 
@@ -168,7 +168,7 @@ export function errorForReset(reason: ResetReason): ProxyError {
     case 'notHere':
       return PROXY_ERRORS.noUpstream
     default:
-      return { status: 502, error: 'upstream unreachable', code: snakeCase(reason) }
+      return { status: 502, error: 'upstream unreachable', code: resetReasonCode(reason) }
   }
 }
 
@@ -231,7 +231,3 @@ export const TOO_MANY_CONNECTIONS = formatErrorResponse({
   message: PROXY_ERRORS.tooManyConnections.error,
   keepAlive: false,
 })
-
-function snakeCase(reason: string): string {
-  return reason.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-}

@@ -3,9 +3,8 @@ import type { Socket } from 'node:net'
 
 import { type RequestHead, RequestHeadReader } from '@proj/http1'
 import type { ChunkAnswer, Session } from '@proj/mux'
-import { resetReasonName, SocketSplice } from '@proj/tunnel/io'
+import { resetReasonCode, resetReasonName, SocketSplice } from '@proj/tunnel/io'
 
-import { snakeCase } from '../access-log/access-log.ts'
 import { LimitLease } from '../endpoint-limits/endpoint-limiter.ts'
 import { watchIdle } from './deadlines.ts'
 import { Exchange, type ExchangeOutcome, type ExchangeOwner } from './exchange.ts'
@@ -627,7 +626,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       bandwidth: lease?.upload,
       onClose: (reason) => {
         stopWatching()
-        const outcome = reason === undefined ? 'ok' : snakeCase(resetReasonName(reason))
+        const outcome = reason === undefined ? 'ok' : resetReasonCode(resetReasonName(reason))
         record?.end('upgrade', outcome, 101, splice.bytesFromSocket, splice.bytesToSocket)
         lease?.release()
         stats.upgraded -= 1

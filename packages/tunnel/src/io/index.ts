@@ -25,6 +25,7 @@ export { tcpSocketOf } from './tcp-socket-of.ts'
 export {
   neverReachedService,
   RESET_REASONS,
+  resetReasonCode,
   resetReasonName,
   resetReasonOf,
   resetReasonText,

@@ -64,6 +64,11 @@ export function resetReasonName(value: number): ResetReason {
   return NAMES.get(value) ?? 'unspecified'
 }
 
+/** A reason as the code of answers, logs and traces: `service_refused`. */
+export function resetReasonCode(reason: ResetReason): string {
+  return reason.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
+
 /**
  * The reason in what closed a channel: that of a reset, of either side.
  *

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import {
   neverReachedService,
   RESET_REASONS,
+  resetReasonCode,
   resetReasonName,
   resetReasonOf,
   resetReasonText,
@@ -16,6 +17,12 @@ test('every reason has a number of its own, which reads back as its name', () =>
   const values = names.map((name) => RESET_REASONS[name])
   expect(new Set(values).size).toBe(names.length)
   expect(values.map(resetReasonName)).toEqual(names)
+})
+
+test('every reason has a code of its own', () => {
+  expect(new Set(names.map(resetReasonCode)).size).toBe(names.length)
+  expect(resetReasonCode('draining')).toBe('draining')
+  expect(resetReasonCode('serviceRefused')).toBe('service_refused')
 })
 
 test('every reason has one sentence for people', () => {
