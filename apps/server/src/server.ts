@@ -325,10 +325,13 @@ export class Server {
     this.edge.pages = pages
   }
 
-  /** Reads these pages again; those before stay where it fails. */
-  async readErrorPages(folder: string | undefined): Promise<void> {
+  /** Reads the folder of these pages again; those before stay where it fails. */
+  async readErrorPages(): Promise<void> {
+    const { folder } = this.edge.pages
     try {
-      this.setErrorPages(await ErrorPages.read(folder))
+      const pages = await ErrorPages.read(folder)
+      // Another folder may have been set meanwhile.
+      if (this.edge.pages.folder === folder) this.setErrorPages(pages)
     } catch (error) {
       this.edge.logger.error({ err: error }, 'error pages not read again, the ones before stay')
     }

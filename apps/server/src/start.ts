@@ -96,8 +96,7 @@ export async function start(
   })
   await using accessLog = await openAccessLog(settings.accessLog, logger)
   await using tracer = await openTracer(settings.tracing, logger)
-  let errorPagesFolder = settings.proxy.errorPages
-  const errorPages = await ErrorPages.read(errorPagesFolder)
+  const errorPages = await ErrorPages.read(settings.proxy.errorPages)
   if (accessLog !== undefined) signals.onReopen(() => accessLog.reopen())
   // All that can fail without the data directory has been done: from here on it belongs to this process.
   await predecessor?.prepared()
@@ -208,8 +207,8 @@ export async function start(
   }
   // Whether or not there is a configuration file that may have changed.
   if (Object.keys(tls.fronts).length > 0) signals.onReload(() => void tls.readAgain())
-  if (loaded.files.length > 0 || errorPagesFolder !== undefined) {
-    signals.onReload(() => void server.readErrorPages(errorPagesFolder))
+  if (loaded.files.length > 0 || errorPages.folder !== undefined) {
+    signals.onReload(() => void server.readErrorPages())
   }
   await using _reloading = await reloading(invocation, {
     settings: definition,
@@ -217,9 +216,7 @@ export async function start(
     apply: async (next) => {
       const takeTls = await tls.prepare(next.settings)
       server.setVisitors(await standingPolicies(next.settings.endpoints))
-      const folder = next.settings.proxy.errorPages
-      const pages = await ErrorPages.read(folder)
-      errorPagesFolder = folder
+      const pages = await ErrorPages.read(next.settings.proxy.errorPages)
       server.setDomains(domainRules(next.settings.domains))
       server.setErrorPages(pages)
       server.setLimits(limitRules(next.settings.endpoints))

@@ -14,11 +14,14 @@ const NAME = /^([a-z][a-z0-9_]{0,63}|[45]\d\d)\.html$/
 /** The pages of `proxy.error_pages`. */
 export class ErrorPages {
   /** For an operator that has none. */
-  static readonly none = new ErrorPages(new Map())
+  static readonly none = new ErrorPages(undefined, new Map())
 
+  /** Where they were read; undefined: there are none. */
+  readonly folder: string | undefined
   readonly #pages: ReadonlyMap<string, string>
 
-  private constructor(pages: ReadonlyMap<string, string>) {
+  private constructor(folder: string | undefined, pages: ReadonlyMap<string, string>) {
+    this.folder = folder
     this.#pages = pages
   }
 
@@ -37,7 +40,7 @@ export class ErrorPages {
       if (pages.size >= MAX_PAGES) throw mistake(folder, `it has more than ${MAX_PAGES} pages`)
       pages.set(key, await pageIn(join(folder, name)))
     }
-    return new ErrorPages(pages)
+    return new ErrorPages(folder, pages)
   }
 
   /** The page for an error: of its code, else of its status, else the one for all. */

@@ -105,6 +105,26 @@ describe('pages of the operator', () => {
     expect(await ask(BROWSER)).toContain('This service is offline')
   })
 
+  test('are read again from their folder, unless another one is set meanwhile', async () => {
+    const [own, other] = [folder({ '503.html': 'first' }), folder({ '503.html': 'other' })]
+    const errorPages = await ErrorPages.read(own)
+    await using path = await tunnel({ http: (_, res) => res.end(), server: { errorPages } })
+    const { server } = path
+    const page = (): string | undefined => server.edge.pages.find('no_upstream', 503)
+    writeFileSync(join(own, '503.html'), 'second')
+    await server.readErrorPages()
+    expect(page()).toBe('second')
+    writeFileSync(join(own, '503.html'), 'x'.repeat(65_537))
+    await server.readErrorPages()
+    expect(page()).toBe('second')
+    writeFileSync(join(own, '503.html'), 'third')
+    const next = await ErrorPages.read(other)
+    const reading = server.readErrorPages()
+    server.setErrorPages(next)
+    await reading
+    expect(page()).toBe('other')
+  })
+
   test.each<[what: string, make: () => string]>([
     ['a folder that is not there', () => join(folder({}), 'missing')],
     ['a page that is too large', () => folder({ '502.html': 'x'.repeat(65_537) })],
