@@ -1,4 +1,6 @@
 import {
+  type ErrorContent,
+  type ErrorForm,
   errorForm,
   formatErrorResponse,
   HTTP_FAULTS,
@@ -202,27 +204,24 @@ export interface ProxyErrorFacts {
 export function formatProxyError(error: ProxyError, facts: ProxyErrorFacts): Buffer {
   const { request, keepAlive } = facts
   const form = request === undefined ? 'any' : errorForm(request.headers)
-  if (form === 'any') {
-    if (error === PROXY_ERRORS.overloaded && keepAlive && request?.method !== 'HEAD') {
-      return OVERLOADED
-    }
-    return formatErrorResponse({
-      ...error,
-      message: error.error,
-      keepAlive,
-      method: request?.method,
-    })
-  }
-  const page = form === 'html' ? facts.pages.find(error.code, error.status) : undefined
-  const told = { ...error, requestId: facts.requestId(), page }
-  const content = visitorAnswer(told, form, Date.now())
+  const isReady = form === 'any' && keepAlive && request?.method !== 'HEAD'
+  if (isReady && error === PROXY_ERRORS.overloaded) return OVERLOADED
   return formatErrorResponse({
     ...error,
     message: error.error,
     keepAlive,
     method: request?.method,
-    content,
+    content: form === 'any' ? undefined : contentOf(error, form, facts),
   })
+}
+
+function contentOf(
+  error: ProxyError,
+  form: Exclude<ErrorForm, 'any'>,
+  { pages, requestId }: ProxyErrorFacts,
+): ErrorContent {
+  const page = form === 'html' ? pages.find(error.code, error.status) : undefined
+  return visitorAnswer({ ...error, requestId: requestId(), page }, form, Date.now())
 }
 
 /** The answer to a connection that is one too many. */
