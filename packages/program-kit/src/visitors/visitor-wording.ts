@@ -75,14 +75,14 @@ const MANY_FROM_YOU: VisitorWording = {
   title: 'Too many requests from you',
   what: 'There is a limit for the requests of one visitor.',
   visitor: 'Wait a little and try again.',
-  owner: 'The operator of the server sets this limit.',
+  owner: 'Your agent or the operator of the server sets this limit.',
   part: 'visitor',
 }
 const MANY: VisitorWording = {
   title: 'Too many requests',
   what: 'There is a limit for the requests of all visitors.',
   visitor: 'Wait a little and try again.',
-  owner: 'The operator of the server sets this limit.',
+  owner: 'Your agent or the operator of the server sets this limit.',
   part: 'tunnel',
 }
 const SLOW_REQUEST: VisitorWording = {
@@ -139,7 +139,7 @@ export const VISITOR_WORDING: Readonly<Record<string, VisitorWording>> = Object.
     title: 'What you send is too large',
     what: '',
     visitor: 'Send less, or ask the owner for the limit.',
-    owner: 'The operator of the server sets this limit.',
+    owner: 'Your agent or the operator of the server sets this limit.',
     part: 'visitor',
   },
   body_too_slow: SLOW_REQUEST,
@@ -205,7 +205,7 @@ export const VISITOR_WORDING: Readonly<Record<string, VisitorWording>> = Object.
     title: 'The request took too long',
     what: 'There is a limit for the time of a request.',
     visitor: 'Try again with less. If you were sending something, check first whether it arrived.',
-    owner: 'The operator of the server sets this limit.',
+    owner: 'Your agent or the operator of the server sets this limit.',
     part: 'tunnel',
   },
   token_expired: {
