@@ -216,6 +216,19 @@ test('limits are replaced while requests run, which stay counted', () => {
   expect(limiter.take({ tenant: '', name: 'other' }, '1.1.1.1')).toBeUndefined()
 })
 
+test('limits that are read again do not begin a rate anew that stays', () => {
+  const limiter = new EndpointLimiter()
+  const rate = { amount: 1, periodMs: HOUR_MS }
+  const take = (): unknown => limiter.take(web, '1.1.1.1')
+  limiter.configure([{ name: 'web', limits: { rate } }])
+  const lease = take()
+  if (lease instanceof LimitLease) lease.release()
+  limiter.configure([{ name: 'web', limits: { rate: { ...rate }, concurrent: 5 } }])
+  expect(take()).toMatchObject({ code: 'endpoint_rate' })
+  limiter.configure([{ name: 'web', limits: { rate: { amount: 2, periodMs: HOUR_MS } } }])
+  expect(take()).toBeInstanceOf(LimitLease)
+})
+
 test('limits of agents hold with those of the operator, until their sessions are gone', () => {
   const limiter = new EndpointLimiter()
   limiter.configure([{ name: 'other', limits: { concurrent: 1 } }])

@@ -158,29 +158,19 @@ export class EndpointLimiter {
     return this.#rules.length === 0 && this.#wishes.size === 0
   }
 
-  /** Replaces the rules. What runs is still counted; what was counted per time is forgotten. */
+  /** Replaces the rules. What runs is still counted, and so is what was counted per time where the rate stays. */
   configure(rules: readonly EndpointLimitRule[]): void {
     this.#rules = rules
     this.#unlimited.clear()
-    for (const [key, { endpoint, counts }] of this.#known) {
-      if (counts.running === 0) this.#known.delete(key)
-      else counts.configure(this.#limitsOf(endpoint) ?? {})
-    }
+    for (const known of this.#known.values()) this.#configure(known)
   }
 
-  /**
-   * Replaces what the agents of an endpoint ask for; none: they ask for nothing. What runs is still counted, and so
-   * is what was counted per time where the rate stays.
-   */
+  /** Replaces what the agents of an endpoint ask for; none: they ask for nothing. Counts stay as by `configure`. */
   setWishes(endpoint: Endpoint, wishes: readonly EndpointLimits[]): void {
     if (wishes.length === 0) this.#wishes.delete(endpoint)
     else this.#wishes.set(endpoint, wishes)
-    const key = endpointKey(endpoint)
-    const counts = this.#known.get(key)?.counts
-    if (counts === undefined) return
-    const limits = this.#limitsOf(endpoint)
-    if (limits === undefined && counts.running === 0) this.#known.delete(key)
-    else counts.configure(limits ?? {})
+    const known = this.#known.get(endpointKey(endpoint))
+    if (known !== undefined) this.#configure(known)
   }
 
   /**
@@ -196,6 +186,12 @@ export class EndpointLimiter {
     if (error === undefined) return new LimitLease(counts)
     this.rejected += 1
     return error
+  }
+
+  #configure({ endpoint, counts }: KnownEndpoint): void {
+    const limits = this.#limitsOf(endpoint)
+    if (limits === undefined && counts.running === 0) this.#known.delete(endpointKey(endpoint))
+    else counts.configure(limits ?? {})
   }
 
   #countsOf(endpoint: Endpoint): EndpointCounts | undefined {
