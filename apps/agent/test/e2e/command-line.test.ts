@@ -5,14 +5,18 @@ import { listening } from '@proj/testkit/listening'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
 
+import { commands } from '../../src/commands/commands.ts'
 import { adit, ended } from './program.ts'
+
+/** Every command, as the definition has them. */
+const COMMANDS = Object.keys(commands.commands).join(', ')
 
 describe('a wrong command line ends with 2 and says what, where and what to do', () => {
   const cases: readonly (readonly [args: readonly string[], stderr: string])[] = [
     [
       ['htpp', 'web', '3000'],
       `error: unknown command "htpp"
-  allowed: login, http, tcp, access, add, remove, reserve, release, list, domain add, domain list, domain remove, connect explain, connect diagnose, doctor, start, status, inspect, upgrade, config check, config init, config show, config schema, config reference, version, completion
+  allowed: ${COMMANDS}
   hint: did you mean http?
 help: adit help
 `,

@@ -4,6 +4,7 @@ import { listening } from '@proj/testkit/listening'
 import type { SpawnedOptions } from '@proj/testkit/spawned'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
+import { commands } from '../../src/commands/commands.ts'
 import { adit, aditServer, startAgent, startServer } from './programs.ts'
 import { httpService, visit } from './services.ts'
 
@@ -18,12 +19,15 @@ async function ended(args: readonly string[], options: SpawnedOptions = {}) {
   return { code, stdout: program.stdout, stderr: program.stderr }
 }
 
+/** Every command, as the definition has them. */
+const COMMANDS = Object.keys(commands.commands).join(', ')
+
 describe('a wrong command line ends with 2 and says what, where and what to do', () => {
   const cases: readonly (readonly [args: readonly string[], stderr: string])[] = [
     [
       ['strat'],
       `error: unknown command "strat"
-  allowed: start, status, upgrade, token create, token list, token revoke, name list, name release, audit, backup, store copy, config check, config init, config show, config schema, config reference, version, completion
+  allowed: ${COMMANDS}
   hint: did you mean start?
 help: adit-server help
 `,
