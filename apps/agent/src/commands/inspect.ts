@@ -17,11 +17,7 @@ export async function printInspector(
   { pid }: { readonly pid: number | undefined },
 ): Promise<number> {
   const { stdout, env, signals } = around
-  const { agent, socket } = await findAgent(
-    controlFolder(env),
-    pid,
-    'run the command as the user of the agent',
-  )
+  const { agent, socket } = await findAgent(controlFolder(env), pid)
   const { status, body } = await askAgent(socket, {
     method: 'POST',
     path: INSPECT_PATH,

@@ -57,8 +57,7 @@ async function command<Answer>(
   path: string,
   body: object,
 ): Promise<Answer> {
-  const hint = 'run the command as the user of the agent'
-  const { agent, socket } = await findAgent(controlFolder(env), pid, hint)
+  const { agent, socket } = await findAgent(controlFolder(env), pid)
   const how = { method: 'POST', path, signal: signals.stop } as const
   const answer = await askAgent(socket, how, JSON.stringify(body)).catch((cause: unknown) => {
     const why = cause instanceof Error ? cause.message : String(cause)

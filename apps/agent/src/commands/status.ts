@@ -11,7 +11,7 @@ import type { AgentStatus } from '@proj/program-kit'
 import type { OwnCommands } from './commands.ts'
 import { controlFolder } from '../control/control-folder.ts'
 import { formatAgentStatus } from '../status/format-agent-status.ts'
-import { readRunningAgents } from '../control/running-agents.ts'
+import { NO_AGENT_HINT, readRunningAgents } from '../control/running-agents.ts'
 import type { AgentTree } from '../settings.ts'
 
 /**
@@ -37,7 +37,8 @@ export async function showStatus(
     stdout.write(agents.map(formatAgentStatus).join('\n'))
     for (const { socket, why } of silent) stderr.write(`adit: no answer from ${socket}: ${why}\n`)
     if (agents.length + silent.length === 0) {
-      stderr.write('adit: no agent of this user runs here\n  name a server with --url\n')
+      const hint = `${NO_AGENT_HINT}; for the state of a server name its admin port with --url`
+      stderr.write(`adit: no agent of this user runs here\n  ${hint}\n`)
     }
   }
   const isWell = agents.length > 0 && silent.length === 0 && agents.every(isServing)

@@ -19,11 +19,7 @@ export async function upgradeAgent(
   { pid }: { readonly pid: number | undefined },
 ): Promise<number> {
   const { stdout, env, signals } = around
-  const { agent, socket } = await findAgent(
-    controlFolder(env),
-    pid,
-    'run the command as the user of the agent, or send SIGUSR2 to its process',
-  )
+  const { agent, socket } = await findAgent(controlFolder(env), pid, 'send SIGUSR2 to its process')
   const outcome = await requestUpgrade(socket, signals.stop)
   if (outcome.successor === undefined) {
     const why = signals.stop.aborted

@@ -12,6 +12,10 @@ const TIMEOUT_MS = 5_000
 /** Longest answer that is read, bytes. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
+/** What to do when no agent of this user runs. */
+export const NO_AGENT_HINT =
+  'start one, such as adit http 3000; for an agent of another user run this command as that user'
+
 /** The status of the running agents of this user, and those that did not answer. */
 export interface RunningAgents {
   /** Ordered by start, the oldest first. */
@@ -69,13 +73,13 @@ async function readStatus(socket: string): Promise<AgentStatus> {
  * Finds the agent that a command is for.
  *
  * @param pid - process of the agent. Default: the only one that runs.
- * @param hint - what to do when there is none.
+ * @param way - another way to do the same, for the hint when there is none. Default: none.
  * @throws {UserError} when there is none, or there are several.
  */
 export async function findAgent(
   folder: ControlFolder,
   pid: number | undefined,
-  hint: string,
+  way?: string,
 ): Promise<{ readonly agent: AgentStatus; readonly socket: string }> {
   const { agents, socketOf } = await readRunningAgents(folder)
   const running = agents.filter(({ stopping }) => !stopping)
@@ -85,6 +89,7 @@ export async function findAgent(
       pid === undefined
         ? 'no agent of this user runs here'
         : `process ${pid} is no running agent of this user`
+    const hint = way === undefined ? NO_AGENT_HINT : `${NO_AGENT_HINT}, or ${way}`
     throw new UserError(which, { exitCode: EXIT.failed, hint })
   }
   if (more.length > 0) {

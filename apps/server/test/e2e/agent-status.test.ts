@@ -142,7 +142,7 @@ test('sockets are for their user alone, gone with their process, and a killed on
   const server = await startServer()
   const none = adit(['status'], { env: user.env })
   expect((await none.exited).code).toBe(1)
-  expect(none.stderr).toContain('no agent of this user runs here')
+  expect(none.stderr).toContain('no agent of this user runs here\n  start one, such as adit http')
   const start = async () => await user.start(['access', 'pc1'], server, 'proxy')
   const [stopped, killed] = [await start(), await start()]
   const folder = `${user.folder}/adit`

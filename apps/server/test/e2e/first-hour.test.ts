@@ -99,7 +99,11 @@ describe('adit login', () => {
     expect(init).toEqual({ code: 0, stdout: `${file}\n`, stderr: '' })
     expect((await ended(adit(['config', 'check', '--config', file], { env }))).code).toBe(0)
     const again = await ended(adit(['config', 'init', file], { env }))
-    expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('is not changed') })
+    expect(again).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `adit: ${file} exists and is not changed\n  name another file: adit config init FILE\n`,
+    })
     const login = adit(['login', url, '--token-stdin', '--json'], { env })
     login.write(`${token}\n`, true)
     const done = await ended(login)

@@ -174,7 +174,7 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
     const isOfMachine = file === undefined && process.geteuid?.() === 0
     const written = await writeStarterFile(
       file ?? ownFile(program.defaultFile, env),
-      program.starter,
+      program,
       isOfMachine ? { file: 0o644, directory: 0o755 } : { file: 0o600, directory: 0o700 },
     )
     stdout.write(json ? jsonLine({ file: written }) : `${written}\n`)
@@ -299,19 +299,21 @@ function ownFile(definition: DefaultFile | undefined, env: Surroundings['env']):
  */
 async function writeStarterFile(
   file: string,
-  text: string,
+  { starter, commands }: Pick<ProgramDefinition<SettingsTree, CommandList>, 'starter' | 'commands'>,
   modes: { readonly file: number; readonly directory: number },
 ): Promise<string> {
   try {
     await mkdir(dirname(file), { recursive: true, mode: modes.directory })
-    await writeFile(file, text, { flag: 'wx', mode: modes.file })
+    await writeFile(file, starter, { flag: 'wx', mode: modes.file })
     return file
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    throw new UserError(
-      code === 'EEXIST' ? `${file} exists and is not changed` : `cannot write it: ${message}`,
-      { exitCode: EXIT.usage, hint: 'name another file: config init FILE', cause: error },
-    )
+    const why = code === 'EEXIST' ? 'exists and is not changed' : `cannot be written: ${message}`
+    throw new UserError(`${file} ${why}`, {
+      exitCode: EXIT.usage,
+      hint: `name another file: ${commands.program} config init FILE`,
+      cause: error,
+    })
   }
 }
 
