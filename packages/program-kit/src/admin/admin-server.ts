@@ -53,7 +53,7 @@ export type AdminCommand = (body: string) => AdminAnswer | Promise<AdminAnswer>
 
 /** A refusal of the credentials. */
 export interface AdminDenial {
-  /** Status, 401 or 429. */
+  /** Status: 401, 429, 500 or 503. */
   readonly status: number
   /** The reason in one sentence. */
   readonly error: string

@@ -8,7 +8,7 @@ import { isLoopback } from '@proj/config/address'
 
 import { isStoreError } from '../../store/store-error.ts'
 import type { ReserveContext } from '../../upstream/reserve-name.ts'
-import { API_ERRORS, ApiError } from './api-error.ts'
+import { API_ERRORS, ApiError, type ApiErrorCode } from './api-error.ts'
 import type { ApiRoute } from './api-route.ts'
 import { auditRoutes } from './audit-routes.ts'
 import { type JsonShape, shapeProblem } from './json-shape.ts'
@@ -20,6 +20,13 @@ import { tokenRoutes } from './token-routes.ts'
 
 /** What reverse proxies add to the requests that they pass on. Many speak HTTP/1.0 unless told otherwise. */
 const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'] as const
+
+/** Codes by the status of a denial. */
+const DENIAL_CODES: Readonly<Record<number, ApiErrorCode>> = {
+  401: 'unauthorized',
+  429: 'too-many-failures',
+  503: 'credentials-unchecked',
+}
 
 /** Where the API is. */
 export const API_PATH = '/api/v1'
@@ -49,10 +56,8 @@ export function createAdminApi(parts: AdminApiParts): AdminApi {
         return errorAnswer(new ApiError(isStoreError(error) ? 'store-unavailable' : 'internal'))
       }
     },
-    deny: ({ status, error }) => {
-      if (status >= 500) return errorAnswer(new ApiError('internal'))
-      return errorAnswer(new ApiError(status === 429 ? 'too-many-failures' : 'unauthorized', error))
-    },
+    deny: ({ status, error }) =>
+      errorAnswer(new ApiError(DENIAL_CODES[status] ?? 'internal', error)),
   }
 }
 

@@ -125,6 +125,11 @@ export const API_ERRORS = {
     meaning: 'the server stores nothing, so a reservation would be lost when it ends',
     hint: 'set data_dir to a directory that the server may write to',
   },
+  'credentials-unchecked': {
+    status: 503,
+    meaning: 'the credentials cannot be checked now: their keys or tokens cannot be read',
+    hint: 'the log of the server says why; wait for the time in Retry-After',
+  },
   'store-unavailable': {
     status: 503,
     meaning: 'the store cannot be read or written now',

@@ -17,6 +17,7 @@ const COMMON: readonly ApiErrorCode[] = [
   'tenant-refused',
   'too-many-failures',
   'internal',
+  'credentials-unchecked',
   'store-unavailable',
 ]
 

@@ -6,6 +6,7 @@ import { Validator } from '@seriousme/openapi-schema-validator'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { beforeAll, describe, expect, it, onTestFinished, test } from 'vitest'
 
+import { AuthError } from '@proj/auth'
 import type { ClusterNode, ClusterRoute } from '@proj/cluster'
 import { UpstreamRegistry } from '@proj/tunnel/server'
 import { connectRaw } from '@proj/testkit/raw-http'
@@ -20,7 +21,7 @@ import { makeOperatorKey, readOperatorKey } from '../../../src/admin/operator-ke
 import { Authenticator } from '../../../src/auth/authenticator.ts'
 import type { Server, ServerOptions } from '../../../src/server.ts'
 import { openStore, memoryStore, type Store } from '../../../src/store/store.ts'
-import { storedToken } from '../../auth/signed.ts'
+import { authOf, storedToken } from '../../auth/signed.ts'
 import { silent } from '../../store/fixtures.ts'
 import { startServer, tunnel } from '../../tunnel-fixture.ts'
 
@@ -537,6 +538,25 @@ describe('who may ask', () => {
     const statuses = new Set<number>()
     for (let count = 0; count < 20; count++) statuses.add((await ask('GET', '/tokens')).status)
     expect(statuses).toEqual(new Set([401, 429]))
+  })
+
+  test('no identity while its keys cannot be read, which is no defect of the server', async () => {
+    const store = memoryStore(silent)
+    const { tokens, audit } = store
+    const auth = authOf('a key of the test')
+    auth.verifier.verify = async () => {
+      throw new AuthError('IDENTITY_KEYS_UNAVAILABLE')
+    }
+    const ports = { admin: { auth } }
+    using authenticator = new Authenticator({ tokens, audit, logger: silent, ports })
+    const server = await startServer({}, [], authenticator, undefined, { store })
+    onTestFinished(() => server.destroy())
+    const { status, body, headers } = await asker(server, { authorization: 'Bearer a.b.c' })(
+      'GET',
+      '/tokens',
+    )
+    expect([status, body.code]).toEqual([503, 'credentials-unchecked'])
+    expect(Number(headers['retry-after'])).toBeGreaterThan(0)
   })
 
   it.each([
