@@ -120,11 +120,8 @@ function rejection(error: DialError, url: string): Error {
   const allowed = allowedText(error)
   const message = `${error.status}: ${text}${allowed === undefined ? '' : `: ${allowed}`}`
   // Before its credentials: the port for operators asks for other ones.
-  const port = otherPort(error.headers ?? {})
-  if (port !== undefined) {
-    const text = `${serverName(url)} is the port for ${port} of a server, not its port for agents`
-    return new TunnelError('TUNNEL_WRONG_PORT', text, options)
-  }
+  const wrong = wrongPort(url, error.headers ?? {}, options)
+  if (wrong !== undefined) return wrong
   if (isOwnDenial(error)) {
     const isOfEndpoint = text === ANSWER_TEXTS.notPermitted
     return new TunnelError('TUNNEL_UNAUTHORIZED', message, { ...options, isOfEndpoint })
@@ -135,10 +132,27 @@ function rejection(error: DialError, url: string): Error {
 }
 
 /**
- * The users of the port of an Adit server that answered, when it is not one for agents. The port for visitors is
- * known by an URL without an endpoint: any other answer may be that of a server behind an endpoint.
+ * The error of an answer from another port of an Adit server than that for agents; undefined: it is not known to be
+ * from one.
+ *
+ * @param url - where the request was sent.
  */
-export function otherPort(headers: IncomingHttpHeaders): 'visitors' | 'operators' | undefined {
+export function wrongPort(
+  url: string,
+  headers: IncomingHttpHeaders,
+  options: { readonly status: number; readonly cause?: unknown },
+): TunnelError | undefined {
+  const users = usersOfPort(headers)
+  if (users === undefined) return undefined
+  const text = `${serverName(url)} is the port for ${users} of a server, not its port for agents`
+  return new TunnelError('TUNNEL_WRONG_PORT', text, options)
+}
+
+/**
+ * Whom the port is for. The port for visitors is known by an URL without an endpoint: any other answer may be that of
+ * a server behind an endpoint.
+ */
+function usersOfPort(headers: IncomingHttpHeaders): 'visitors' | 'operators' | undefined {
   if (headers['adit-port'] === 'admin') return 'operators'
   return headers['adit-error'] === 'endpoint_missing' ? 'visitors' : undefined
 }

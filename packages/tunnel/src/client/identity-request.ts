@@ -6,8 +6,7 @@ import { createAgent, isDialError } from '@proj/dialer'
 
 import { underSignals } from '../abortable.ts'
 import { TunnelError } from '../errors.ts'
-import { otherPort } from './handshake-request.ts'
-import { serverName } from './server-list.ts'
+import { wrongPort } from './handshake-request.ts'
 import { handshakeTo, type ServerOptions, serverUrls } from './server-options.ts'
 
 /** Options of a request. */
@@ -74,12 +73,10 @@ async function exchange(
       request.end(content)
     })
     const text = await readText(response)
-    const port = otherPort(response.headers)
-    if (port !== undefined) {
-      const error = `${serverName(url)} is the port for ${port} of a server, not its port for agents`
-      throw new TunnelError('TUNNEL_WRONG_PORT', error, { status: response.statusCode ?? 0 })
-    }
-    return judge(response.statusCode ?? 0, parsed(text))
+    const { statusCode: status = 0, headers } = response
+    const wrong = wrongPort(url, headers, { status })
+    if (wrong !== undefined) throw wrong
+    return judge(status, parsed(text))
   } catch (error) {
     stop?.throwIfAborted()
     if (error instanceof TunnelError || isDialError(error)) throw error
