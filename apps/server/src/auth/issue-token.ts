@@ -183,7 +183,7 @@ export async function endToken(
  *
  * @throws {TokenProblem} token-unknown.
  */
-export function findToken(store: Store, named: string): TokenRecord {
+function findToken(store: Store, named: string): TokenRecord {
   const token = store.tokens.find(named.replaceAll(AROUND_ID, ''))
   if (token !== undefined) return token
   throw unknownToken(store)

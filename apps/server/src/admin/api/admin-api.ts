@@ -62,7 +62,7 @@ export function createAdminApi(parts: AdminApiParts): AdminApi {
 }
 
 /** Every route, with that of the document itself. */
-export function apiRoutes(parts: AdminApiParts): ApiRoute[] {
+function apiRoutes(parts: AdminApiParts): ApiRoute[] {
   const routes: ApiRoute[] = [
     ...tokenRoutes(parts.store),
     ...reservationRoutes(parts),

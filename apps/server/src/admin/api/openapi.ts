@@ -48,7 +48,7 @@ const TAG = {
 } as const
 
 /** Errors that a route answers with, those of every route included. */
-export function errorsOf({ method, errors }: ApiRoute): ApiErrorCode[] {
+function errorsOf({ method, errors }: ApiRoute): ApiErrorCode[] {
   return [...COMMON, ...(method === 'GET' ? [] : OF_CHANGES), ...errors]
 }
 
