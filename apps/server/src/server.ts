@@ -466,7 +466,8 @@ export class Server {
   /** Whether connections are open that have no end of their own. */
   get #hasLongLived(): boolean {
     const hasPublic = this.publicPorts.visitors.counts().open > 0
-    return hasPublic || this.#parts.connect.connections > 0 || this.edge.hasLongLived
+    const hasOwn = hasPublic || this.#parts.connect.connections > 0 || this.edge.hasLongLived
+    return hasOwn || this.registry.remote?.hasLongLived === true
   }
 
   /**
@@ -492,6 +493,7 @@ export class Server {
       this.edge.endLongLived()
       this.publicPorts.visitors.destroy()
       this.#parts.connect.endConnections()
+      this.registry.remote?.endLongLived()
     })
   }
 }
@@ -695,6 +697,7 @@ function construct(options: ServerOptions): ServerParts {
     gates,
     windowBudget,
     readPage: admin.read,
+    onLongLivedOver: (session) => edge.endLongLived(session, 'server'),
   })
   const { inherited } = options
   return {

@@ -56,7 +56,9 @@ export interface FixtureOptions {
 export interface Fixture extends AsyncDisposable {
   /** Where the visitors come. */
   readonly server: Server
-  /** What joins it with the agent's server, if that is another. */
+  /** The agent's server, if that is another. */
+  readonly far: Server | undefined
+  /** What joins the two. */
   readonly nodes: TwoNodes | undefined
   readonly agent: Agent
   readonly listener: Listener
@@ -114,6 +116,7 @@ export async function tunnel(options: FixtureOptions): Promise<Fixture> {
   const port = server.listeners.proxy.bound[0]?.port ?? 0
   return {
     server,
+    far,
     nodes,
     agent,
     listener,

@@ -61,6 +61,7 @@ async function nodeOf(id: string, server: Server): Promise<Joined> {
     registry: server.registry,
     readVisitorRules: new VisitorGates().read,
     closedRules: new Gate(parsePolicy({ allow: [] }), parts),
+    onLongLivedOver: (session) => server.edge.endLongLived(session, 'server'),
     logger,
   })
   port.on('connection', (socket) => links.accept(socket))

@@ -1,5 +1,5 @@
 import type { Gate } from '@proj/auth'
-import type { WindowBudget } from '@proj/mux'
+import type { Session, WindowBudget } from '@proj/mux'
 import type { AdminAnswer } from '@proj/program-kit'
 import type { NameClaims, UpstreamAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
@@ -22,6 +22,8 @@ export interface ClusterParts {
   readonly windowBudget: WindowBudget
   /** Reads an admin page of this node for another one. */
   readonly readPage: (path: string) => Promise<AdminAnswer>
+  /** Another node stops: ends what visitors have over its session without an end of its own. */
+  readonly onLongLivedOver: (session: Session) => void
 }
 
 /** What a server has of the cluster that it is a node of. */

@@ -170,7 +170,8 @@ export class Cluster implements ClusterMember, AsyncDisposable {
 
   /** @inheritdoc */
   attach(parts: ClusterParts): void {
-    const { registry, upstream, publicPorts, gates, windowBudget, readPage } = parts
+    const { registry, upstream, publicPorts, gates, windowBudget, readPage, onLongLivedOver } =
+      parts
     const { identity, version, rebalance, logger } = this.#options
     const membership = this.#membership
     const { table } = membership
@@ -186,6 +187,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
         const { status = 200, type, body = '' } = await readPage(path)
         return { status, type, body }
       },
+      onLongLivedOver,
       logger,
     })
     registry.on('route', (endpoint, route) => this.#announce(endpoint, route))

@@ -29,7 +29,7 @@ import { RequestIds } from './request-ids.ts'
 import { StickyCookies } from './sticky-cookie.ts'
 import { StreamPool } from './stream-pool.ts'
 import { TrustedProxies } from './trusted-proxies.ts'
-import type { UpgradedConnection } from './upgraded-connection.ts'
+import type { Stopping, UpgradedConnection } from './upgraded-connection.ts'
 import { VisitorConnection } from './visitor-connection.ts'
 
 /** What the proxy works with. */
@@ -220,10 +220,13 @@ export class HttpProxy implements ProxyContext {
   /**
    * Ends what has no end of its own, each as its protocol wants: WebSockets, event streams, other upgrades.
    *
-   * @param session - only what goes over this session, whose agent stops. Default: all, the server stops.
+   * @param session - only what goes over this session, whose agent or node stops. Default: all, the server stops.
+   * @param who - what visitors are told. Default: the agent stops if there is a session.
    */
-  endLongLived(session?: Session): void {
-    const who = session === undefined ? 'server' : 'agent'
+  endLongLived(
+    session?: Session,
+    who: Stopping = session === undefined ? 'server' : 'agent',
+  ): void {
     for (const connection of this.upgraded) {
       if (session === undefined || connection.channel.session === session) connection.close(who)
     }

@@ -49,6 +49,75 @@ describe('a visitor whose agent is at another node', () => {
     expect((await visitor.readToEnd()).toString()).toBe('')
   })
 
+  test('has its WebSocket closed with 1001 when the node of the agent stops, and its service learns so', async () => {
+    let fromVisitor = ''
+    await using fixture = await tunnel({
+      hop: true,
+      tcp: (socket) => {
+        socket.once('data', () => {
+          socket.write(
+            'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+          )
+          socket.on('data', (chunk) => (fromVisitor += chunk.toString('hex')))
+          socket.on('end', () => socket.end())
+        })
+      },
+    })
+    using visitor = await fixture.visit()
+    await visitor.send(request('GET /', 'Connection: Upgrade', 'Upgrade: websocket'))
+    await visitor.readTo('\r\n\r\n')
+    const { signal } = new AbortController()
+    const closed = fixture.far?.close({ longLivedMs: 0, signal })
+    const reason = 'server restarts, connect again'
+    expect(await visitor.readTo('again')).toBe(
+      `\x88${String.fromCharCode(2 + reason.length)}\x03\xe9${reason}`,
+    )
+    await visitor.send(Buffer.from('88820000000003e9', 'hex')) // the visitor's answer
+    visitor.end()
+    expect((await visitor.readToEnd()).length).toBe(0)
+    await closed
+    expect(fromVisitor).toBe('88820000000003e9')
+  })
+
+  test('has its events ended behind one of them when the node of the agent stops', async () => {
+    await using fixture = await tunnel({
+      hop: true,
+      http: (_, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        response.write('data: one\n\n')
+      },
+    })
+    using visitor = await fixture.visit()
+    await visitor.send(request('GET /'))
+    await visitor.readTo('data: one\n\n')
+    const { signal } = new AbortController()
+    const closed = fixture.far?.close({ longLivedMs: 0, signal })
+    expect((await visitor.readToEnd()).toString()).toMatch(/\r\n0\r\n\r\n$/)
+    await closed
+  })
+
+  test('counts as long-lived at the node of the agent once it has switched protocols', async () => {
+    await using fixture = await tunnel({
+      hop: true,
+      tcp: (socket) => {
+        socket.on('end', () => socket.end())
+        socket.once('data', () =>
+          socket.write(
+            'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n',
+          ),
+        )
+      },
+    })
+    const { far } = fixture
+    using visitor = await fixture.visit()
+    await visitor.send(request('GET /', 'Connection: Upgrade', 'Upgrade: x'))
+    await visitor.readTo('\r\n\r\n')
+    expect(far?.registry.remote?.hasLongLived).toBe(true)
+    visitor.end()
+    await visitor.readToEnd()
+    await until(() => far?.registry.remote?.hasLongLived === false)
+  })
+
   test('is checked by the rules of the agent', async () => {
     await using fixture = await tunnel({
       hop: true,

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 
-import type { WindowBudget } from '@proj/mux'
+import type { Session, WindowBudget } from '@proj/mux'
 import type { Logger } from '@proj/tunnel'
 import {
   HopAcceptor,
@@ -15,7 +15,7 @@ import type { Endpoint } from '@proj/tunnel/server'
 
 import type { ClusterNode, ClusterRoute } from '../model.ts'
 import type { ClusterTable } from '../table/cluster-table.ts'
-import { LINK_PROTOCOL } from './greeting.ts'
+import { LINK_PROTOCOL } from './control-stream.ts'
 import { LinkAcceptor } from './link-acceptor.ts'
 import type { LinkTls } from './link-tls.ts'
 import { type LinkParts, type LinkState, NodeLink } from './node-link.ts'
@@ -45,6 +45,11 @@ export interface ClusterLinksOptions<Rules extends VisitorRules> {
   readonly windowBudget?: WindowBudget
   /** Reads a page of this node's admin port for another node. Default: other nodes get none. */
   readonly readPage?: ReadNodePage
+  /**
+   * Another node stops: what visitors of this one have over this session without an end of its own is to end now, as its
+   * protocol wants. Default: it ends when the node has stopped.
+   */
+  readonly onLongLivedOver?: (session: Session) => void
   /**
    * How long a connection waits for its node to come into the table, ms, 0 to 5000: a node that has just joined
    * connects before the others have read its row. Default: 3000.
@@ -96,11 +101,11 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
 
   constructor(options: ClusterLinksOptions<Rules>) {
     const { self, tls, isLocal = false, table, registry, windowBudget, logger } = options
-    const { readPage, unknownWaitMs } = options
+    const { readPage, onLongLivedOver, unknownWaitMs } = options
     this.#options = options
     const { id: node, boot, version } = self
     const greeting = { protocol: LINK_PROTOCOL, node, boot, version }
-    this.#parts = { greeting, tls, isLocal, windowBudget, readPage, logger }
+    this.#parts = { greeting, tls, isLocal, windowBudget, readPage, onLongLivedOver, logger }
     this.#hops = new HopAcceptor(registry, logger)
     this.#acceptor = new LinkAcceptor(this.#parts, table, this.#hops, unknownWaitMs)
     this.#closed = [options.closedRules]
@@ -237,6 +242,17 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
       this.#parsed.set(rules, parsed)
     }
     return parsed
+  }
+
+  /** @inheritdoc */
+  get hasLongLived(): boolean {
+    return this.#hops.hasLongLived
+  }
+
+  /** @inheritdoc */
+  endLongLived(): void {
+    this.#acceptor.endLongLived()
+    this.#hops.endTcp()
   }
 
   #parse(rules: string): readonly Rules[] {

@@ -6,7 +6,7 @@ import { type HopAcceptor, RecordSink, type StreamRecord } from '@proj/tunnel/se
 
 import type { ClusterNode } from '../model.ts'
 import type { ClusterTable } from '../table/cluster-table.ts'
-import { formatGreeting, type Greeting, GreetingReader } from './greeting.ts'
+import { ControlReader, END_LONG_LIVED, formatGreeting, type Greeting } from './control-stream.ts'
 import { linkLimits } from './link-limits.ts'
 import { peerFingerprint, tlsOptionsOf } from './link-tls.ts'
 import type { LinkParts } from './node-link.ts'
@@ -50,6 +50,8 @@ export class LinkAcceptor {
   /** By the peer's address and port. */
   readonly #unproved = new Map<string, Socket>()
   readonly #links = new Set<Accepted>()
+  /** Control streams of links whose node has greeted. */
+  readonly #controls = new Set<Channel>()
   /** Connections whose node is not in the table yet; of those in `#unproved`. */
   readonly #unknown = new Map<TLSSocket, NodeJS.Timeout>()
   /** Connections to the unix socket whose node is not in the table yet, and what looks for it again. */
@@ -135,6 +137,11 @@ export class LinkAcceptor {
     this.#local.set(socket, () => {})
     socket.once('close', () => this.#local.delete(socket))
     this.#open(socket, undefined)
+  }
+
+  /** Asks the other nodes to end what their visitors have here without an end of its own. */
+  endLongLived(): void {
+    for (const control of this.#controls) if (!control.writableEnded) control.write(END_LONG_LIVED)
   }
 
   /**
@@ -225,7 +232,7 @@ export class LinkAcceptor {
     const onRecord = (channel: Channel, record: StreamRecord): ChannelSink | undefined => {
       if (record.kind === 'control' && !hasControl) {
         hasControl = true
-        const reader = new GreetingReader(channel, (greeted) => check(greeted, channel), fail)
+        const reader = new ControlReader(channel, (greeted) => check(greeted, channel), fail)
         channel.attach(reader)
         if (proved !== undefined) channel.write(formatGreeting(greeting))
         return reader
@@ -253,7 +260,7 @@ export class LinkAcceptor {
     const check = (greeted: Greeting, channel: Channel): void => {
       if (proved !== undefined && (greeted.node !== proved.id || greeted.boot !== boot)) {
         fail('it is another node than its row says')
-      } else if (proved !== undefined) admit(greeted)
+      } else if (proved !== undefined) admit(greeted, channel)
       else {
         // A node that has just joined connects before the others have read its row.
         const look = (): void => {
@@ -262,16 +269,18 @@ export class LinkAcceptor {
           this.#local.delete(socket)
           node = row
           this.#add(row, session)
-          admit(greeted)
           channel.write(formatGreeting(greeting)) // streams may follow
+          admit(greeted, channel)
         }
         this.#local.set(socket, look)
         look()
       }
     }
-    const admit = ({ version }: Greeting): void => {
+    const admit = ({ version }: Greeting, control: Channel): void => {
       clearTimeout(late)
       isGreeted = true
+      this.#controls.add(control)
+      void session.closed.then(() => this.#controls.delete(control))
       const { remoteAddress } = socket
       logger.info({ node: node?.id, version, remoteAddress }, 'link of a node accepted')
     }

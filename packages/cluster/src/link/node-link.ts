@@ -15,7 +15,7 @@ import { Doubt, encodeStreamRecord, type StreamRecord } from '@proj/tunnel/serve
 import type { Logger } from '@proj/tunnel'
 
 import type { ClusterNode } from '../model.ts'
-import { formatGreeting, type Greeting, GreetingReader } from './greeting.ts'
+import { formatGreeting, type Greeting, ControlReader } from './control-stream.ts'
 import { linkLimits } from './link-limits.ts'
 import { type NodePage, NodePageReader, type ReadNodePage } from './node-page.ts'
 import { type LinkTls, peerFingerprint, tlsOptionsOf } from './link-tls.ts'
@@ -37,6 +37,8 @@ export interface LinkParts {
   readonly windowBudget: WindowBudget | undefined
   /** Reads pages for other nodes; undefined: they get none. */
   readonly readPage: ReadNodePage | undefined
+  /** As in ClusterLinksOptions. */
+  readonly onLongLivedOver: ((session: Session) => void) | undefined
   readonly logger: Logger
 }
 
@@ -294,7 +296,8 @@ export class NodeLink {
         if (node === this.node.id && boot === this.boot) resolve()
         else fail('it is another node than its row says')
       }
-      channel.attach(new GreetingReader(channel, check, fail))
+      const endLongLived = (): void => this.#parts.onLongLivedOver?.(session)
+      channel.attach(new ControlReader(channel, check, fail, endLongLived))
       channel.write(encodeStreamRecord({ kind: 'control', endpoint: '' }))
       channel.write(formatGreeting(this.#parts.greeting))
       session.once('close', () => fail('it closed the connection'))

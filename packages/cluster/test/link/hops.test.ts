@@ -42,6 +42,21 @@ describe('a connection', () => {
     expect(b.links.accepted).toMatchObject({ links: 1, hops: 1, refusedHops: 0 })
   })
 
+  test('ends with a reason when the node of its agent stops', async () => {
+    const [a, b] = await startNodes('a', 'b')
+    if (a === undefined || b === undefined) throw new Error('no nodes')
+    await echoAt(b)
+    await until(() => a.registry.count(at('pg')) === 1)
+    const stream = await dialAt(await serve(a))
+    stream.write('hello')
+    await once(stream, 'data')
+    const failed = once(stream, 'error')
+    expect([a.links.hasLongLived, b.links.hasLongLived]).toEqual([false, true])
+    b.links.endLongLived()
+    expect(await failed).toMatchObject([{ reason: 10 }]) // draining
+    expect(b.links.hasLongLived).toBe(false)
+  })
+
   test('ends with the reason of the agent, and of the visitor', async () => {
     const [a, b] = await startNodes('a', 'b')
     if (a === undefined || b === undefined) throw new Error('no nodes')

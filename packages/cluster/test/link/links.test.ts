@@ -17,7 +17,7 @@ import {
   makeLinkCertificate,
   readLinkCertificate,
 } from '../../src/link/certificate.ts'
-import { formatGreeting } from '../../src/link/greeting.ts'
+import { formatGreeting } from '../../src/link/control-stream.ts'
 import type { ClusterRoute } from '../../src/model.ts'
 import { startNode, startNodes, type TestNode } from './nodes.ts'
 

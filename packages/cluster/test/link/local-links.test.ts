@@ -9,7 +9,7 @@ import { Agent, dial } from '@proj/tunnel'
 import { encodeStreamRecord } from '@proj/tunnel/server'
 import { expect, onTestFinished, test } from 'vitest'
 
-import { formatGreeting } from '../../src/link/greeting.ts'
+import { formatGreeting } from '../../src/link/control-stream.ts'
 import { serve, startLocalNode, type TestNode } from './nodes.ts'
 
 const { signal } = new AbortController()

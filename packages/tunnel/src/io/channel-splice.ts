@@ -60,6 +60,11 @@ export class ChannelSplice {
     second.attach(this.second)
   }
 
+  /** Whether an HTTP service has switched protocols: there are no more requests. */
+  get hasSwitched(): boolean {
+    return this.#back.answers?.hasSwitched === true
+  }
+
   /** Bytes from the first channel to the second. */
   get bytesForward(): number {
     return this.#forward.bytes

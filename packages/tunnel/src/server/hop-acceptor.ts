@@ -19,6 +19,8 @@ interface Hop {
   readonly record: StreamRecord
   readonly facts: StreamHop
   readonly endpoint: Endpoint
+  /** What joins it with the agent. */
+  splice: ChannelSplice | undefined
 }
 
 /** An agent's session that takes the stream, why none does, or the one that may have room before long. */
@@ -38,6 +40,8 @@ export class HopAcceptor {
   readonly #logger: Logger
   /** Open streams that carry one request after another, by endpoint: rules may change between two of them. */
   readonly #lasting = new Map<string, Set<Hop>>()
+  /** Open streams of TCP connections. */
+  readonly #tcp = new Set<Hop>()
 
   /** @param logger - debug for every stream that ends. */
   constructor(registry: UpstreamRegistry, logger: Logger) {
@@ -57,15 +61,30 @@ export class HopAcceptor {
       channel.reset(RESET_REASONS.protocolError)
       return undefined
     }
-    const hop = {
+    const hop: Hop = {
       channel,
       record,
       facts,
       endpoint: { tenant: facts.tenant, name: record.endpoint },
+      splice: undefined,
     }
     const choice = this.#choose(hop)
     if (typeof choice === 'string') return this.#refuse(hop, choice)
     return 'busy' in choice ? this.#wait(hop, choice.busy) : this.#join(hop, choice)
+  }
+
+  /** Whether streams are open that have no end of their own, as far as that is seen here: not those of events. */
+  get hasLongLived(): boolean {
+    if (this.#tcp.size > 0) return true
+    for (const hops of this.#lasting.values()) {
+      for (const { splice } of hops) if (splice?.hasSwitched === true) return true
+    }
+    return false
+  }
+
+  /** This node stops: ends TCP connections, in which nothing can be said. */
+  endTcp(): void {
+    for (const { channel } of this.#tcp) channel.reset(RESET_REASONS.draining)
   }
 
   /** A queue of visitors has a place for it: its node has checked that it may wait. */
@@ -152,8 +171,10 @@ export class HopAcceptor {
   #join(hop: Hop, agent: Channel): ChannelSink {
     const { channel, endpoint, record, facts } = hop
     this.accepted += 1
-    if (record.kind === 'tcp') channel.write(TAKEN)
-    else this.#keep(hop)
+    if (record.kind === 'tcp') {
+      channel.write(TAKEN)
+      this.#tcp.add(hop)
+    } else this.#keep(hop)
     const outcome = new OutcomeWatch((what) => this.#registry.report(endpoint, what))
     const closed = (): void => {
       this.#forget(hop)
@@ -165,6 +186,7 @@ export class HopAcceptor {
       )
     }
     const splice = new ChannelSplice(channel, agent, outcome, closed, record.kind === 'http')
+    hop.splice = splice
     return splice.first
   }
 
@@ -176,6 +198,7 @@ export class HopAcceptor {
   }
 
   #forget(hop: Hop): void {
+    this.#tcp.delete(hop)
     if (hop.record.kind !== 'http') return
     const key = endpointKey(hop.endpoint)
     const hops = this.#lasting.get(key)

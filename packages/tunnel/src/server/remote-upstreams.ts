@@ -22,6 +22,10 @@ export interface RemoteUpstreams<
   load(route: Route): number
   /** The rules of a route; of one that cannot be read, a rule that admits no visitor. Equal ones are one list. */
   rules(route: Route): readonly Rules[]
+  /** Whether visitors of other nodes have streams to agents of this one that have no end of their own. */
+  readonly hasLongLived: boolean
+  /** This node stops: ends such streams, those of WebSockets and events by the nodes of their visitors. */
+  endLongLived(): void
 }
 
 /** Whether the same is demanded by two lists of rules. */

@@ -306,6 +306,11 @@ export class UpstreamRegistry<
     } else tellOthers(entry, upstream.peer)
   }
 
+  /** The other nodes; undefined: this process is alone. */
+  get remote(): RemoteUpstreams<Rules> | undefined {
+    return this.#remote
+  }
+
   /** Makes this process a node of a cluster: visitors reach what other nodes serve as well. */
   setRemote(remote: RemoteUpstreams<Rules>): void {
     this.#remote = remote

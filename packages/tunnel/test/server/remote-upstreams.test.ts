@@ -23,6 +23,7 @@ interface Route extends RemoteRoute {
 class Nodes implements RemoteUpstreams<VisitorRules, Route> {
   list: readonly Route[] = []
   asked = 0
+  readonly hasLongLived = false
 
   routes(endpoint: Endpoint): readonly Route[] {
     return endpoint.name === 'web' && endpoint.tenant === '' ? this.list : []
@@ -31,6 +32,8 @@ class Nodes implements RemoteUpstreams<VisitorRules, Route> {
   upstream({ to }: Route): Upstream {
     return to
   }
+
+  endLongLived(): void {}
 
   load({ load }: Route): number {
     return load

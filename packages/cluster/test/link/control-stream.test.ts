@@ -1,7 +1,12 @@
 import type { Channel } from '@proj/mux'
 import { expect, test } from 'vitest'
 
-import { formatGreeting, type Greeting, GreetingReader } from '../../src/link/greeting.ts'
+import {
+  ControlReader,
+  END_LONG_LIVED,
+  formatGreeting,
+  type Greeting,
+} from '../../src/link/control-stream.ts'
 
 const GREETING: Greeting = { protocol: 1, node: 'n1', boot: 'b1', version: '1.0.0' }
 
@@ -10,10 +15,11 @@ function read(...pieces: readonly (string | Buffer)[]): unknown[] {
   const said: unknown[] = []
   let consumed = 0
   const channel = { consume: (bytes: number) => (consumed += bytes) } as unknown as Channel
-  const reader = new GreetingReader(
+  const reader = new ControlReader(
     channel,
     (greeting) => said.push(greeting),
     (why) => said.push(why),
+    () => said.push('end long-lived'),
   )
   for (const piece of pieces) reader.onData(Buffer.from(piece))
   expect(consumed).toBe(pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0))
@@ -27,6 +33,15 @@ test('a greeting is read byte by byte, once; later lines and fields are ignored'
   expect(read(bytes, '{"later":1}\n', bytes)).toEqual([GREETING])
   expect(read(`${JSON.stringify({ ...GREETING, later: 1 })}\n`)).toEqual([GREETING])
   expect(read(bytes.subarray(0, -1))).toEqual([])
+})
+
+test('the line that ends what has no end of its own is read after the greeting', () => {
+  const bytes = formatGreeting(GREETING)
+  const all = Buffer.concat([bytes, END_LONG_LIVED, Buffer.from('{"endLongLived":1}\nno JSON\n')])
+  expect(read(all, END_LONG_LIVED)).toEqual([GREETING, 'end long-lived', 'end long-lived'])
+  expect(read(...[...all].map((byte) => Buffer.of(byte)))).toEqual([GREETING, 'end long-lived'])
+  expect(read(END_LONG_LIVED, bytes)).toEqual(['its greeting is out of form'])
+  expect(read(bytes, 'x'.repeat(4_097), '\n', END_LONG_LIVED)).toEqual([GREETING])
 })
 
 test.each([
