@@ -37,6 +37,7 @@ export type { TrustedHeader, VisitorConnection } from './forwarded-for.ts'
 export { type ErrorForm, errorForm } from './error-form.ts'
 export { type ErrorContent, type ErrorResponse, formatErrorResponse } from './error-response.ts'
 export { endpointId, type EndpointIdOptions } from './endpoint-id.ts'
+export { isToken } from './ascii.ts'
 export { getHeader, listItems } from './header-list.ts'
 export { parseHost, type HostParts } from './host.ts'
 

@@ -3,7 +3,7 @@
  * is quoted: text in single quotes, bodies as octal escapes of printf. Without -g, --path-as-is and the rest curl
  * itself would read brackets, dots and signs in the values.
  */
-import { isToken } from './tokens.ts'
+import { isToken } from '@proj/http1'
 
 /** What the command sends. */
 export interface CurlRequest {

@@ -1,4 +1,5 @@
 /** Exchanges as the API gives them, secrets hidden. */
+import { getHeader } from '@proj/http1'
 import type { BodyInfo, ExchangeDetail, ExchangeRow, MessageInfo } from '@proj/pages'
 import { resetReasonCode } from '@proj/tunnel/io'
 
@@ -13,23 +14,13 @@ const MAX_TARGET = 2_048
 /** Seconds that the small picture of a TCP connection shows. */
 const SPARK_SECONDS = 30
 
-/** Returns the value of the first header of a name, or undefined. */
-export function headerOf(
-  headers: readonly string[] | undefined,
-  lowerName: string,
-): string | undefined {
-  if (headers === undefined) return undefined
-  for (let at = 0; at < headers.length; at += 2) {
-    if (headers[at]?.toLowerCase() === lowerName) return headers[at + 1]
-  }
-  return undefined
-}
-
 /** One line of the list. */
 export function rowOf(exchange: Exchange, secrets: Secrets): ExchangeRow {
   const { request, response, kind } = exchange
   const times = timesOf(exchange)
-  const type = headerOf(response?.headers, 'content-type')?.split(';', 1)[0]?.trim()
+  const type = getHeader(response?.headers ?? [], 'content-type')
+    ?.split(';', 1)[0]
+    ?.trim()
   const rates = kind === 'tcp' ? exchange.rates() : undefined
   const target = request === undefined ? '' : secrets.maskTarget(request.target)
   return {
@@ -41,7 +32,7 @@ export function rowOf(exchange: Exchange, secrets: Secrets): ExchangeRow {
     state: exchange.state,
     method: request?.method ?? '',
     target: target.slice(0, MAX_TARGET),
-    host: headerOf(request?.headers, 'host') ?? '',
+    host: getHeader(request?.headers ?? [], 'host') ?? '',
     ...(response !== undefined && response.status > 0 && { status: response.status }),
     ...(type !== undefined && type !== '' && { type: type.toLowerCase() }),
     ...(exchange.visitor !== undefined && { visitor: exchange.visitor }),
@@ -121,13 +112,13 @@ function replayNotes({ kind, request, requestBody }: Exchange): string[] {
     } else notes.push('A service that sends a number of its own first will reject these bytes.')
     return notes
   }
-  const headers = request?.headers
-  if (headerOf(headers, 'idempotency-key') !== undefined) {
+  const headers = request?.headers ?? []
+  if (getHeader(headers, 'idempotency-key') !== undefined) {
     notes.push('It has an Idempotency-Key: the service may give the answer that it remembers.')
   }
   if (
-    headerOf(headers, 'stripe-signature') !== undefined ||
-    headerOf(headers, 'x-slack-signature') !== undefined
+    getHeader(headers, 'stripe-signature') !== undefined ||
+    getHeader(headers, 'x-slack-signature') !== undefined
   ) {
     notes.push('It is signed with a time: the service may reject it after some minutes.')
   }

@@ -1,11 +1,12 @@
 /** Exchanges as HTTP Archive 1.2, out and in. Own fields begin with an underscore. */
-import { headerOf, rowOf } from './exchange-rows.ts'
+import { getHeader, isToken } from '@proj/http1'
+
+import { rowOf } from './exchange-rows.ts'
 import { decodeBody } from './decode-body.ts'
 import type { Exchange, RequestParts, ResponseParts } from './exchange.ts'
 import type { ExchangeStore } from './exchange-store.ts'
 import { InspectError } from './inspect-error.ts'
 import type { Secrets } from './secrets.ts'
-import { isToken } from './tokens.ts'
 
 /** Most entries that are taken from a file. */
 const MAX_ENTRIES = 10_000
@@ -20,8 +21,9 @@ interface NameValue {
 
 /** The public URL of an exchange. */
 export function urlOf({ request }: Exchange, target: string): string {
-  const host = headerOf(request?.headers, 'host') ?? 'localhost'
-  const scheme = headerOf(request?.headers, 'x-forwarded-proto') === 'https' ? 'https' : 'http'
+  const host = getHeader(request?.headers ?? [], 'host') ?? 'localhost'
+  const scheme =
+    getHeader(request?.headers ?? [], 'x-forwarded-proto') === 'https' ? 'https' : 'http'
   return `${scheme}://${host}${target.startsWith('/') ? target : '/'}`
 }
 
@@ -66,9 +68,9 @@ async function entryOf(
         }))
   const requestHeaders = headers(request?.headers ?? [])
   const responseHeaders = headers(response?.headers ?? [])
-  const encoding = headerOf(response?.headers, 'content-encoding') ?? ''
+  const encoding = getHeader(response?.headers ?? [], 'content-encoding') ?? ''
   const content = await decodeBody(responseBody.content, encoding)
-  const type = headerOf(response?.headers, 'content-type') ?? ''
+  const type = getHeader(response?.headers ?? [], 'content-type') ?? ''
   const send = Math.max(
     0,
     (exchange.times.requestEnd ?? exchange.times.started) - exchange.times.started,
@@ -97,7 +99,7 @@ async function entryOf(
       bodySize: requestBody.bytes,
       ...(requestBody.bytes > 0 && {
         postData: {
-          mimeType: headerOf(request?.headers, 'content-type') ?? '',
+          mimeType: getHeader(request?.headers ?? [], 'content-type') ?? '',
           ...textOf(requestBody.content, '_encoding'),
         },
       }),
@@ -229,7 +231,7 @@ function readRequest(value: unknown): { parts: RequestParts; body: Buffer } | un
   const { protocol, host, pathname, search } = new URL(url)
   if (!/^https?:$/.test(protocol)) return undefined
   const headers = readHeaders(fieldOf(value, 'headers'))
-  if (headerOf(headers, 'host') === undefined) headers.unshift('host', host)
+  if (getHeader(headers, 'host') === undefined) headers.unshift('host', host)
   const data = fieldOf(value, 'postData')
   const encoding = stringOf(fieldOf(data, '_encoding')) || stringOf(fieldOf(data, 'encoding'))
   const body = Buffer.from(

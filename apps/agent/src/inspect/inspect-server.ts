@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { Readable } from 'node:stream'
 import { gunzipSync } from 'node:zlib'
 
+import { getHeader } from '@proj/http1'
 import type { ApiProblem, InspectorState, PageAsset, ReplayEdit, RowsChange } from '@proj/pages'
 
 import type { Capture } from './capture.ts'
@@ -13,7 +14,7 @@ import { streamChanges } from './change-stream.ts'
 import { curlCommand } from './curl-command.ts'
 import { decodeBody } from './decode-body.ts'
 import type { Exchange } from './exchange.ts'
-import { detailOf, headerOf, rowOf } from './exchange-rows.ts'
+import { detailOf, rowOf } from './exchange-rows.ts'
 import { readHar, urlOf, writeHar } from './har.ts'
 import { guard, type GuardRules } from './inspect-guard.ts'
 import { InspectError } from './inspect-error.ts'
@@ -172,9 +173,9 @@ function routesOf(parts: InspectServerParts, boot: string): ReadonlyMap<string, 
       async ({ response, query, exchange, signal }) => {
         const { request, response: answered, requestBody, responseBody } = exchange()
         const isRequest = query.get('side') === 'request'
-        const headers = (isRequest ? request : answered)?.headers
+        const headers = (isRequest ? request : answered)?.headers ?? []
         const content = Buffer.from((isRequest ? requestBody : responseBody).content)
-        const encoding = query.has('decoded') ? headerOf(headers, 'content-encoding') : undefined
+        const encoding = query.has('decoded') ? getHeader(headers, 'content-encoding') : undefined
         const decoded = await decodeBody(content, encoding ?? '', signal)
         response.writeHead(200, {
           'content-type': 'application/octet-stream',

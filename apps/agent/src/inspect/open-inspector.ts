@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Duplex } from 'node:stream'
 
+import { isLoopbackBind } from '@proj/config/address'
 import type { InspectedListener, InspectorState } from '@proj/pages'
 import { accessLists, hostNames } from '@proj/program-kit'
 import { type InheritedSocket, type InheritedSockets, listen } from '@proj/portcheck'
@@ -75,7 +76,7 @@ export async function openInspector(
 ): Promise<Inspector> {
   const { bindAddr, hosts, secrets: more } = settings
   const ended = new AbortController()
-  const isPublic = bindAddr.some((address) => address.kind === 'tcp' && !isLoopback(address.host))
+  const isPublic = !bindAddr.every(isLoopbackBind)
   let ports: readonly number[] = []
   const server = createInspectServer({
     capture,
@@ -196,8 +197,4 @@ async function checkServices(
       }
     }
   }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.')
 }

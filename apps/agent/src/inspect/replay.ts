@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 
 import { isDialError } from '@proj/dialer'
-import { formatRequestHead } from '@proj/http1'
+import { formatRequestHead, isToken } from '@proj/http1'
 import type { ReplayEdit } from '@proj/pages'
 import { RESET_REASONS, resetSocket } from '@proj/tunnel/io'
 
@@ -15,7 +15,6 @@ import { InspectError } from './inspect-error.ts'
 import type { Capture } from './capture.ts'
 import type { Exchange } from './exchange.ts'
 import { replayability } from './exchange-rows.ts'
-import { isToken } from './tokens.ts'
 
 /** How long a service may take to answer a replay, ms. */
 const REPLAY_MS = 30_000
