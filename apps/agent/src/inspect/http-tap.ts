@@ -93,7 +93,7 @@ export class HttpTap implements SpliceTap {
     const isWhole = exchange.response !== undefined && this.#responseBody === undefined
     if (error === undefined && reason === undefined && isWhole) return this.#finish()
     const code = reason === undefined ? 'serviceClosed' : resetReasonName(reason)
-    const isLongLived = this.#mode === 'switched' || this.#events !== undefined
+    const isLongLived = this.#mode === 'switched' || exchange.kind === 'sse'
     if (isLongLived && code === 'consumerGone') {
       exchange.noteEnd('visitor')
       return this.#finish()
@@ -240,6 +240,8 @@ export class HttpTap implements SpliceTap {
     this.#endsWithConnection = head.framing.kind === 'until-close'
     if (/^text\/event-stream\b/i.test(head.header('content-type') ?? '')) {
       exchange.kind = 'sse'
+      // Compressed events are undone with the body alone, when a page asks.
+      if (head.header('content-encoding') !== undefined) return
       this.#events = new EventSplitter(({ bytes, data }) =>
         this.#addMessage('service', { type: 'event', bytes, data, isCompressed: false }),
       )

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { gzipSync } from 'node:zlib'
 
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
@@ -22,6 +23,9 @@ const LIMITS: CaptureLimits = {
 }
 const SECRETS = new Secrets()
 const folder = temporaryDirectory()
+
+/** Stored, not compressed: the lines are there as they are. */
+const CODED = gzipSync('data: a\n\n'.repeat(1000), { level: 0 })
 
 interface Inspected extends Served {
   readonly capture: Capture
@@ -162,6 +166,20 @@ test('an answer whose end is that of the connection is whole', async () => {
   stream.end()
   const row = rowOf(await ended(0), SECRETS)
   expect(row).toMatchObject({ state: 'done', status: 200 })
+})
+
+test('a compressed event stream is kept as a body: its events cannot be told apart', async () => {
+  const { ask, ended } = await inspected(
+    http((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'gzip' })
+      response.end(CODED)
+    }),
+    { limits: { bodyBytes: 10_000 } },
+  )
+  await ask(request('GET /events'), '\r\n0\r\n\r\n')
+  const exchange = await ended(0)
+  expect(rowOf(exchange, SECRETS)).toMatchObject({ kind: 'sse', messages: 0, state: 'done' })
+  expect(exchange.responseBody.content).toEqual(CODED)
 })
 
 test('a long event stream is charged for the messages that are kept, not for those that were dropped', async () => {
