@@ -123,6 +123,7 @@ export class VisitorSocket implements Expiring, StreamOwner {
 
   /** Sets the bandwidth of what is read, with the chunk that is being delivered. Default: no limit. */
   limitReads(bandwidth: Bandwidth | undefined): void {
+    if (bandwidth === undefined && this.#reads === undefined) return
     const wasHeld = this.isHeldBack
     this.#reads?.close()
     const readOn = (): void => {
