@@ -122,11 +122,15 @@ export class WorkerPool<Socket extends HandedSocket = HandedSocket> {
       true,
     )
     const handles = await copied
+    if (first !== undefined && handles === undefined) {
+      await this.stop(AbortSignal.abort())
+      throw new WorkerError(first.id, await first.exited)
+    }
     this.#held = (handles ?? []).map((handle, index) => {
       return { socket: { ...sockets[index]?.socket, fd: handle.fd } as Socket, handle }
     })
     onHeld()
-    if (handles !== undefined) for (const worker of others) worker.give(this.#held)
+    for (const worker of others) worker.give(this.#held)
     await this.#all(workers, 'ready')
     for (const slot of this.#slots) if (slot.current !== undefined) this.#keep(slot, slot.current)
   }

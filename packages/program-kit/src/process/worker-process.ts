@@ -19,7 +19,7 @@ export interface WorkerOptions {
   readonly state: (id: number) => unknown
   /** Called with each worker before it gets its first message. Default: nothing. */
   readonly onStart?: (child: ChildProcess, id: number) => void
-  /** How long a worker may take for each of its two steps, ms; then it is ended. */
+  /** How long a worker may take for each of its steps, ms, the copies of sockets among them; then it is ended. */
   readonly timeoutMs: number
 }
 
@@ -117,7 +117,7 @@ export class WorkerProcess {
     }
   }
 
-  /** The handles that it sends back. @returns undefined: it ended before. */
+  /** The handles that it sends back. @returns undefined: it ended before, or took too long and was ended. */
   async copies(count: number): Promise<readonly SocketHandle[] | undefined> {
     const child = this.#child
     const handles: SocketHandle[] = []
@@ -128,9 +128,11 @@ export class WorkerProcess {
         if (handles.length === count) end(handles)
       }
       const end = (all: readonly SocketHandle[] | undefined): void => {
+        clearTimeout(timer)
         child.off('message', onMessage)
         resolve(all)
       }
+      const timer = setTimeout(() => this.kill(), this.#timeoutMs)
       child.on('message', onMessage)
       void this.exited.then(() => {
         if (handles.length < count) for (const handle of handles) handle.close()

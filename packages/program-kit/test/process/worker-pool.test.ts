@@ -141,6 +141,17 @@ test('a worker that does not answer in time is ended, and a program that is miss
   })
 })
 
+test('a worker that does not send the sockets back in time is ended, and the start with it', async () => {
+  const script = workerOf().replace('message.isCopied', 'false')
+  const { pool } = await startPool(script, { count: 1, timeoutMs: 3_000 })
+  const { open, server } = await listener()
+  const opened = pool.open(open, () => void server.close())
+  await expect(opened).rejects.toMatchObject({
+    message: 'worker 1 ended before it was ready (SIGKILL)',
+  })
+  expect(pool.workers).toEqual([])
+})
+
 test('a worker that fails when it has the sockets ends the start', async () => {
   const { pool } = await startPool(workerOf({ READY: 'process.exit(9)' }), { count: 1 })
   const { open, server } = await listener()
