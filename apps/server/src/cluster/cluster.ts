@@ -22,7 +22,7 @@ import {
   listen,
   type Listeners,
 } from '@proj/portcheck'
-import { EXIT, readPem, UserError } from '@proj/program-kit'
+import { EXIT, readCertificates, readPem, UserError } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 import type { Endpoint, LocalRoute, NameClaims } from '@proj/tunnel/server'
 
@@ -135,7 +135,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
   static async open(options: ClusterOptions): Promise<Cluster> {
     const { settings, identity, version, inherited, nameRetryAfterMs } = options
     const certificate = await certificateOf(settings.tls, identity.id)
-    const tls = { certificate, ca: await readPem('cluster.tls.ca', settings.tls.ca) }
+    const tls = { certificate, ca: await readCertificates('cluster.tls.ca', settings.tls.ca) }
     let cluster: Cluster | undefined
     const listeners = await listen(settings.bindAddr.map(formatListenAddress), {
       name: 'cluster',

@@ -18,6 +18,7 @@ import { freePorts } from '@proj/testkit/free-ports'
 import { listening } from '@proj/testkit/listening'
 import { connectRaw, exchangeRaw, type RawHttp } from '@proj/testkit/raw-http'
 import { RecordingLogger } from '@proj/testkit/recording-logger'
+import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
 import { expect, onTestFinished, test } from 'vitest'
 
@@ -50,6 +51,21 @@ interface Node extends AsyncDisposable {
   readonly upstreamUrl: string
   readonly proxyPort: number
 }
+
+test('a file of authorities without a certificate is an error, not the authorities of the system', async () => {
+  using folder = temporaryDirectory()
+  const ca = folder.write('ca.pem', '')
+  const opened = Cluster.open({
+    settings: { ...SETTINGS, tls: { ...SETTINGS.tls, ca } },
+    rebalance: { threshold: 0, shedRate: 0.005, minConns: 50 },
+    identity: { id: 'a', boot: 'boot-a' },
+    version: '1.2.3',
+    reservations: memoryStore(silent).reservations,
+    nameRetryAfterMs: 100,
+    logger: silent,
+  })
+  await expect(opened).rejects.toMatchObject({ code: 'CONFIG_CERTIFICATE_INVALID', exitCode: 2 })
+})
 
 async function startNode(
   database: MemoryDatabase,
