@@ -1,5 +1,6 @@
 import {
   defaultFileOf,
+  EXIT,
   type Invocation,
   runCommandLine,
   type Surroundings,
@@ -62,6 +63,7 @@ export async function run(
         try {
           return await runOwn(invocation, origin)
         } catch (error) {
+          if (isStopped(error, around.signals.stop)) return EXIT.failed
           const isMadeUp = hasMadeUpName(invocation.command) && attempt + 1 < MAX_NAMES
           if (!isMadeUp || !isNameTaken(error)) throw error
           return await run(around, origin, attempt + 1)
@@ -70,6 +72,12 @@ export async function run(
     },
     around,
   )
+}
+
+/** Whether a command failed because it was told to stop: that is no defect. */
+function isStopped(error: unknown, stop: AbortSignal): boolean {
+  const cause = error instanceof Error ? error.cause : undefined
+  return stop.aborted && (error === stop.reason || cause === stop.reason)
 }
 
 /** Whether the server rejected the name because another identity has it. */

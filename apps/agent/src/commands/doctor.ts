@@ -67,6 +67,7 @@ export async function runDoctor({
     if (checks.at(-1)?.ok === true) checks.push(...(await readAnswer(url, server, signals.stop)))
   }
   for (const listener of listeners) checks.push(await tryService(listener, signals.stop))
+  signals.stop.throwIfAborted() // else the last check would be told as a failure
   const { agents, silent } = await readRunningAgents(controlFolder(env))
   const count = agents.length + silent.length
   const detail = `${count} of this user run here${silent.length > 0 ? `, ${silent.length} without an answer` : ''}`

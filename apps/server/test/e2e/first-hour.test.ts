@@ -1,6 +1,8 @@
 // The first hour of a user: what is typed, what is answered, and what is on the disk afterwards.
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -187,6 +189,25 @@ test('adit alone at a terminal asks for server, token and service, and publishes
   terminal.write('\u0003')
   expect(await terminal.exited).toMatchObject({ code: 0 })
 })
+
+test.for([
+  ['login', (url: string) => [url]],
+  ['doctor', (url: string) => ['--url', url]],
+] as const)(
+  'adit %s that is stopped while it waits for an answer reports no defect',
+  async ([command, argumentsOf]) => {
+    const server = createServer().listen(0, '127.0.0.1')
+    onTestFinished(() => void server.close())
+    await once(server, 'listening')
+    const { port } = server.address() as { readonly port: number }
+    const connected = once(server, 'connection')
+    const run = adit([command, ...argumentsOf(`http://127.0.0.1:${port}`)], { env: home().env })
+    const [socket] = (await connected) as [Socket]
+    socket.on('error', () => {}).resume()
+    run.kill('SIGINT')
+    expect(await ended(run)).toEqual({ code: 1, stdout: '', stderr: '' })
+  },
+)
 
 test('adit alone off a terminal is help', async () => {
   const { code, stdout } = await ended(adit([], { env: home().env }))
