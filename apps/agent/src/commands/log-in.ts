@@ -143,7 +143,7 @@ async function findCredentials(
   // The token of the file is the one to replace.
   const token = origin === 'file' ? undefined : connect.token
   if (tokenStdin && stdin !== undefined) {
-    const piped = await readInput(stdin)
+    const piped = await readInput(stdin, { signal: signals.stop })
     if (piped === '') {
       throw new UserError('standard input has no token', {
         exitCode: EXIT.usage,

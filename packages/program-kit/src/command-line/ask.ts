@@ -1,12 +1,12 @@
 /** Questions at a terminal. */
 import { createInterface } from 'node:readline'
-import { Writable } from 'node:stream'
+import { addAbortSignal, type Readable, Writable } from 'node:stream'
 
 import { EXIT, UserError } from '../process/exit-code.ts'
 import type { TextOutput } from '../process/program.ts'
 
 /** Where answers come from; a terminal says so. */
-export type TextInput = NodeJS.ReadableStream & { readonly isTTY?: boolean }
+export type TextInput = Readable & { readonly isTTY?: boolean }
 
 /** Longest text that is read where there is no terminal, bytes: a token with room. */
 const MAX_INPUT_BYTES = 64 * 1024
@@ -56,11 +56,15 @@ export async function ask(text: string, question: Question): Promise<string | un
  * Reads everything that is piped in, without the line break at its end.
  *
  * @throws {UserError} for more than 64 KiB.
+ * @throws the error of Node with the reason as its cause, when the signal aborts.
  */
-export async function readInput(input: TextInput): Promise<string> {
+export async function readInput(
+  input: TextInput,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of input) {
+  for await (const chunk of addAbortSignal(signal, input)) {
     const part = Buffer.from(chunk)
     bytes += part.length
     if (bytes > MAX_INPUT_BYTES) {

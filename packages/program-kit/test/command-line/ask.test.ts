@@ -44,11 +44,21 @@ test('the signal ends a question', async () => {
   expect(await ask('', { input: new PassThrough(), output, signal: stop.signal })).toBeUndefined()
 })
 
+test('the signal ends the wait for piped input', async () => {
+  const stop = new AbortController()
+  const input = new PassThrough()
+  input.write('half')
+  const read = readInput(input, { signal: stop.signal })
+  stop.abort()
+  await expect(read).rejects.toMatchObject({ cause: stop.signal.reason })
+})
+
 test('piped input is read without its line break, and bounded', async () => {
+  const { signal } = new AbortController()
   const input = new PassThrough()
   input.end('a token\n')
-  expect(await readInput(input)).toBe('a token')
+  expect(await readInput(input, { signal })).toBe('a token')
   const long = new PassThrough()
   long.end(Buffer.alloc(65 * 1024))
-  await expect(readInput(long)).rejects.toThrow(UserError)
+  await expect(readInput(long, { signal })).rejects.toThrow(UserError)
 })
