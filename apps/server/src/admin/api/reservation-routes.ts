@@ -157,7 +157,10 @@ export function reservationRoutes(context: ReserveContext): ApiRoute[] {
         // Of this identity only: another one may have it meanwhile.
         const { identity } = found
         const released = await reservations.release(endpointOf(call), identity, asSeenBy(call))
-        if (released === undefined) throw new ApiError('precondition-failed')
+        if (released === undefined) {
+          existing(call) // another request may have released it
+          throw new ApiError('precondition-failed')
+        }
         noteChange('name.released', released, call)
         return { body: describeReservation(released) }
       },

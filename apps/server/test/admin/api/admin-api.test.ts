@@ -402,6 +402,23 @@ describe('reservations', () => {
     },
   )
 
+  test('are released once: for a second request at the same time there is none', async () => {
+    const { ask, store } = await operated()
+    await ask('PUT', '/reservations/web', { identity: 'a' })
+    const { reservations } = store
+    const arrive = bothArrived()
+    const release = reservations.release.bind(reservations)
+    reservations.release = async (...about) => {
+      await arrive()
+      return await release(...about)
+    }
+    const answers = await Promise.all([
+      ask('DELETE', '/reservations/web'),
+      ask('DELETE', '/reservations/web'),
+    ])
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 404])
+  })
+
   test('are bounded, and have names that endpoints can have', async () => {
     const { ask } = await operated({}, { maxPerIdentity: 2 })
     for (const name of ['one', 'two']) await ask('PUT', `/reservations/${name}`, { identity: 'a' })
