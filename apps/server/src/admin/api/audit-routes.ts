@@ -5,6 +5,9 @@ import { type ApiRoute, shapeOf } from './api-route.ts'
 import type { ObjectShape } from './json-shape.ts'
 import { limitOf, PAGE_QUERY, pageShape } from './paging.ts'
 
+/** RFC 3339 section 5.6. Date.parse takes other texts too, and those without a zone as local times. */
+const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
+
 /** An event as the API and `--json` show it. */
 export const AUDIT_SHAPE: ObjectShape = {
   type: 'object',
@@ -61,7 +64,7 @@ export function auditRoutes(audit: AuditLog): ApiRoute[] {
 }
 
 function timeOf(text: string): number {
-  const time = Date.parse(text)
+  const time = DATE_TIME.test(text) ? Date.parse(text) : NaN
   if (!Number.isNaN(time)) return time
   throw new ApiError('query-invalid', 'since: must be a time such as 2026-01-31T12:00:00Z', {
     field: 'since',

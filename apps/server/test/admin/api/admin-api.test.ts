@@ -456,9 +456,14 @@ test('the audit log is read in pages, newest first', async () => {
   expect(third.body.next).toBe(undefined)
   const later = new Date(Date.now() + 60_000).toISOString()
   expect((await ask('GET', `/audit?since=${later}`)).body.items).toEqual([])
+  const zoned = encodeURIComponent('2026-01-31T12:00:00+02:00')
+  expect((await ask('GET', `/audit?since=${zoned}&event=name.lost`)).body.items).toHaveLength(6)
   for (const query of [
     'after=x',
     'since=yesterday',
+    'since=10', // to Date.parse a month of 2001
+    'since=2026-01-31T12:00:00', // of which zone?
+    'since=2026-13-31T12:00:00Z',
     'event=other',
     'limit=0',
     'limit=1001',
