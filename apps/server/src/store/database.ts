@@ -37,6 +37,11 @@ export const IN_MEMORY = ':memory:'
 /** Marks the file as ours: "ADIT". */
 const APPLICATION_ID = 0x41444954
 
+/** One statement, because another process may create the tables between two. */
+const STATE = `SELECT (SELECT user_version FROM pragma_user_version) AS steps,
+  (SELECT application_id FROM pragma_application_id) AS id,
+  (SELECT count(*) FROM sqlite_schema) AS tables`
+
 /** Far longer than any commit of this program, shorter than what a person takes for a hang. */
 const BUSY_TIMEOUT_MS = 5_000
 
@@ -191,10 +196,10 @@ export class Database {
 
   /** Steps the file has taken. */
   #steps(known: number): number {
-    const steps = Number(this.one('PRAGMA user_version')?.['user_version'])
-    const id = this.one('PRAGMA application_id')?.['application_id']
-    const isEmpty = this.one('SELECT 1 FROM sqlite_schema LIMIT 1') === undefined
-    if (!isEmpty && id !== APPLICATION_ID) {
+    const state = this.one(STATE)
+    const steps = Number(state?.['steps'])
+    const isEmpty = state?.['tables'] === 0
+    if (!isEmpty && state?.['id'] !== APPLICATION_ID) {
       throw new StoreError('STORE_CORRUPT', `${this.file} is a database of another program`)
     }
     if (!isEmpty && steps === 0) {

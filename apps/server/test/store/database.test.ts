@@ -4,6 +4,11 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
 import { Database } from '../../src/store/database.ts'
+import {
+  openSqlite as installed,
+  type OpenSqlite,
+  type SqliteConnection,
+} from '../../src/store/sqlite.ts'
 import { isStoreError } from '../../src/store/store-error.ts'
 import { MIGRATIONS } from '../../src/store/migrations.ts'
 import { LIBRARIES } from './fixtures.ts'
@@ -46,6 +51,47 @@ describe.each(LIBRARIES)('$library', ({ openSqlite }) => {
     writeFileSync(copy, readFileSync(file))
     expect(open(copy).all('SELECT a FROM one')).toEqual([{ a: 'kept' }])
   })
+
+  test.each(Array.from({ length: 12 }, (_, before) => before))(
+    'another process may create the tables before statement %i of an opening',
+    (before) => {
+      const { file } = folder()
+      let count = 0
+      const meet = (connection: SqliteConnection): void => {
+        // One that has the lock for writing is waited for.
+        if (count++ === before && !connection.inTransaction) open(file).close()
+      }
+      const interrupted: OpenSqlite = (path, busyTimeoutMs) => {
+        const connection = (openSqlite ?? installed)(path, busyTimeoutMs)
+        return {
+          get inTransaction() {
+            return connection.inTransaction
+          },
+          exec: (sql) => {
+            meet(connection)
+            connection.exec(sql)
+          },
+          prepare: (sql) => {
+            const statement = connection.prepare(sql)
+            return {
+              all: (values) => {
+                meet(connection)
+                return statement.all(values)
+              },
+              run: (values) => {
+                meet(connection)
+                return statement.run(values)
+              },
+            }
+          },
+          close: () => connection.close(),
+        }
+      }
+      const database = Database.open(file, { migrations: [FIRST], open: interrupted })
+      onTestFinished(() => database.close())
+      expect(database.all('SELECT a FROM one')).toEqual([])
+    },
+  )
 
   test('every commit is on the disk before it is acknowledged', () => {
     const database = open(folder().file)
