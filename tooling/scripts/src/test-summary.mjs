@@ -5,11 +5,20 @@ import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { filesBelow, workspacePackages } from './workspace.mjs'
 
+/** Failed tests whose errors are shown: what broke everything needs no more. */
+const MAX_ERRORS = 10
+
+/**
+ * @typedef {object} Failure
+ * @property {string} test - its name, or what kept tests from running
+ * @property {string} [error] - what it threw, some lines
+ */
+
 /**
  * @typedef {object} Summary
  * @property {number} passed
- * @property {string[]} failed - names of tests that saw a wrong fact, and what kept tests from running
- * @property {{ test: string, limitMs: number }[]} outOfTime - tests that a time limit ended
+ * @property {Failure[]} failed - tests that saw a wrong fact, and what kept tests from running
+ * @property {(Failure & { limitMs: number })[]} outOfTime - tests that a time limit ended
  * @property {{ test: string, reason?: string | undefined }[]} skipped
  */
 
@@ -50,17 +59,17 @@ export function summarise(root) {
       const expected = testFiles.some(owns)
       const found = readReport(join(path, '.reports', `${report}.json`))
       if (expected && manifest.scripts?.[script] === undefined) {
-        total.failed.push(`${folder}: has ${report} tests but no script "${script}"`)
+        total.failed.push({ test: `${folder}: has ${report} tests but no script "${script}"` })
       } else if (expected && found === undefined) {
-        total.failed.push(`${folder}: the ${report} tests did not run to their end`)
+        total.failed.push({ test: `${folder}: the ${report} tests did not run to their end` })
       } else if (expected && found && count(found) === 0) {
-        total.failed.push(`${folder}: has ${report} test files, yet no test ran`)
+        total.failed.push({ test: `${folder}: has ${report} test files, yet no test ran` })
       }
       if (found === undefined) continue
       total.passed += found.passed
-      total.failed.push(...found.failed.map((test) => `${folder}/${test}`))
+      total.failed.push(...found.failed.map((one) => ({ ...one, test: `${folder}/${one.test}` })))
       total.outOfTime.push(
-        ...found.outOfTime.map(({ test, limitMs }) => ({ test: `${folder}/${test}`, limitMs })),
+        ...found.outOfTime.map((one) => ({ ...one, test: `${folder}/${one.test}` })),
       )
       total.skipped.push(
         ...found.skipped.map(({ test, reason }) => ({ test: `${folder}/${test}`, reason })),
@@ -83,10 +92,20 @@ export function formatSummary(summary, warnings) {
     lines.push(`SKIPPED  ${test}`, `         ${reason ?? 'NO REASON GIVEN'}`)
   }
   const { passed, failed, outOfTime, skipped } = summary
-  for (const { test, limitMs } of outOfTime) {
-    lines.push(`FAILED   ${test}`, `         ran out of time (limit ${limitMs / 1000} s)`)
+  let shown = 0
+  /** @param {string | undefined} error */
+  const show = (error) => {
+    if (error === undefined || error === '' || ++shown > MAX_ERRORS) return
+    lines.push(...error.split('\n').map((line) => `         ${line}`))
   }
-  for (const test of failed) lines.push(`FAILED   ${test}`)
+  for (const { test, limitMs, error } of outOfTime) {
+    lines.push(`FAILED   ${test}`, `         ran out of time (limit ${limitMs / 1000} s)`)
+    show(error)
+  }
+  for (const { test, error } of failed) {
+    lines.push(`FAILED   ${test}`)
+    show(error)
+  }
   if (outOfTime.length > 0) {
     lines.push(
       '',

@@ -42,6 +42,9 @@ test('sees a wrong fact after a while', { timeout: 5000 }, async () => {
   await until(() => true)
   expect(1).toBe(2)
 })
+test('fails at length', () => {
+  expect(1, 'a\\n'.repeat(90)).toBe(2)
+})
 `
 const WAITS_IN_HOOK = `
 import { beforeAll, test } from 'vitest'
@@ -56,9 +59,12 @@ test(
     const report = await reportOf({ a: CASES, b: `import './absent.ts'`, c: REJECTS })
     expect(report.passed).toBe(2)
     expect(report.failed).toEqual([
-      'a.case.ts > fails',
-      'b.case.ts: the file itself',
-      'outside of any test: is not handled',
+      { test: 'a.case.ts > fails', error: expect.stringMatching(/^Error: broken\n +at .*a\.case/) },
+      { test: 'b.case.ts: the file itself', error: expect.stringContaining('./absent.ts') },
+      {
+        test: 'outside of any test: is not handled',
+        error: expect.stringMatching(/^Error: is not handled\n +at .*c\.case/),
+      },
     ])
     expect(report.outOfTime).toEqual([])
     expect(report.skipped).toEqual([
@@ -74,18 +80,22 @@ test(
   'what a time limit ended is reported apart from wrong facts',
   async () => {
     const report = await reportOf({ d: LIMITS, e: WAITS_IN_HOOK })
-    expect(report.outOfTime).toEqual([
+    const outOfTime = report.outOfTime.map(({ test: name, limitMs }) => ({ test: name, limitMs }))
+    expect(outOfTime).toEqual([
       { test: 'd.case.ts > has a limit', limitMs: 20 },
       { test: 'd.case.ts > blocks past its limit', limitMs: 20 },
       { test: 'd.case.ts > waits for a fact', limitMs: 30 },
       { test: 'd.case.ts > waits for an event', limitMs: 40 },
       { test: 'e.case.ts: the file itself', limitMs: 50 },
     ])
-    expect(report.failed).toEqual([
+    expect(report.failed.map(({ test: name }) => name)).toEqual([
       'd.case.ts > tells of a limit',
       'd.case.ts > waits and sees a wrong fact',
       'd.case.ts > sees a wrong fact after a while',
+      'd.case.ts > fails at length',
     ])
+    const { error } = report.failed.at(-1) ?? {}
+    expect(error).toMatch(/^AssertionError: a\na\n(.*\n){38}\(\d+ more lines\)$/)
   },
   LIMIT_MS,
 )
@@ -103,5 +113,10 @@ export default preset({ include: ['*.case.ts'], report: 'out' })`
   const vitest = join(import.meta.dirname, '../node_modules/.bin/vitest')
   const { exited } = spawned(vitest, ['run', '--root', folder], { cwd: folder })
   expect((await exited).code).toBe(1)
-  return JSON.parse(readFileSync(join(folder, '.reports/out.json'), 'utf8'))
+  return JSON.parse(readFileSync(join(folder, '.reports/out.json'), 'utf8')) as {
+    passed: number
+    failed: { test: string; error?: string }[]
+    outOfTime: { test: string; limitMs: number }[]
+    skipped: object[]
+  }
 }
