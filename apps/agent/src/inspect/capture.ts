@@ -2,6 +2,7 @@
  * Decides what of the listeners' streams is captured. Nothing is captured while nothing is kept and no page is
  * open. Above a rate, exchanges are counted and not captured: the visitors come first.
  */
+import type { ExchangeKind } from '@proj/pages'
 import type { ForwardOptions } from '@proj/tunnel'
 import type { SpliceTap } from '@proj/tunnel/io'
 
@@ -56,78 +57,124 @@ export class Capture {
     return this.#outages
   }
 
-  /** The option `tap` of a listener. */
+  /** Whether anything is captured now: exchanges are kept, or a page is open. */
+  get isOn(): boolean {
+    return this.records || this.store.isWatched
+  }
+
+  /**
+   * The option `tap` of a listener. A stream with HTTP has a tap in any case: it carries many requests, and a page
+   * may be opened between two of them.
+   */
   tapOf(endpoint: string, kind: 'http' | 'tcp'): NonNullable<ForwardOptions['tap']> {
     return (record, rttMs) => {
-      if (!this.records && !this.store.isWatched) return undefined
-      return this.#tap(endpoint, kind, {
+      if (kind === 'tcp' && !this.isOn) return undefined
+      const from = {
+        endpoint,
         visitor: record?.visitorAddress,
         requestId: record?.requestId,
         rttMs,
-      })
+      }
+      const parts = new StreamParts(this, from)
+      return kind === 'tcp' ? new TcpTap(parts) : new HttpTap(parts)
     }
   }
 
   /** A tap for a connection that repeats an exchange. */
   tapReplay(original: Exchange, onBegin: (replay: Exchange) => void): SpliceTap {
-    const kind = original.kind === 'tcp' ? 'tcp' : 'http'
-    const from = { visitor: undefined, requestId: undefined, rttMs: () => undefined }
-    return this.#tap(original.endpoint, kind, from, (replay) => {
+    const from = {
+      endpoint: original.endpoint,
+      visitor: undefined,
+      requestId: undefined,
+      rttMs: () => undefined,
+    }
+    const parts = new StreamParts(this, from, (replay) => {
       replay.replayOf = original.id
       onBegin(replay)
     })
+    return original.kind === 'tcp' ? new TcpTap(parts) : new HttpTap(parts)
   }
 
-  /** A service answers again, as a check has found. */
-  noteUp(endpoint: string): void {
-    this.#outages.delete(endpoint)
+  /** A service answers again, as a check or an answer has found. True: it was known not to. */
+  noteUp(endpoint: string): boolean {
+    return this.#outages.delete(endpoint)
   }
 
-  #tap(
-    endpoint: string,
-    kind: 'http' | 'tcp',
-    from: Pick<TapParts, 'visitor' | 'requestId' | 'rttMs'>,
-    onReplay?: (replay: Exchange) => void,
-  ): SpliceTap {
-    const { store } = this
-    const parts: TapParts = {
-      store,
-      ...from,
-      begin: (begun) => {
-        if (onReplay === undefined && !this.#admits()) {
-          this.skipped += 1
-          return undefined
-        }
-        const exchange = store.begin(begun, endpoint)
-        this.rttMs = from.rttMs() ?? this.rttMs
-        onReplay?.(exchange)
-        return exchange
-      },
-      onAnswer: (exchange) => {
-        if (this.#outages.delete(endpoint)) exchange.afterDown = true
-      },
-      onFailed: (code) => {
-        if (!DOWN.has(code)) return
-        const outage = this.#outages.get(endpoint) ?? { since: Date.now(), refused: 0 }
-        outage.refused += 1
-        this.#outages.set(endpoint, outage)
-      },
-      finish: (exchange, state) => {
-        exchange.state = state
-        exchange.times.ended = performance.now()
-        store.touch(exchange)
-      },
-    }
-    return kind === 'tcp' ? new TcpTap(parts) : new HttpTap(parts)
+  /** A service did not answer. */
+  noteFailed(endpoint: string, code: string): void {
+    if (!DOWN.has(code)) return
+    const outage = this.#outages.get(endpoint) ?? { since: Date.now(), refused: 0 }
+    outage.refused += 1
+    this.#outages.set(endpoint, outage)
   }
 
-  #admits(): boolean {
+  /** Whether another exchange may be captured in this second; one that may not is counted. */
+  admits(): boolean {
     const now = performance.now()
     if (now - this.#secondStart >= 1000) {
       this.#secondStart = now
       this.#inSecond = 0
     }
     this.#inSecond += 1
-    return this.#inSecond <= this.#maxPerSecond
+    if (this.#inSecond <= this.#maxPerSecond) return true
+    this.skipped += 1
+    return false
+  }
+}
+
+/** What the tap of one stream works with; its methods are shared by all streams. */
+class StreamParts implements TapParts {
+  readonly store: ExchangeStore
+  readonly visitor: string | undefined
+  readonly requestId: string | undefined
+  readonly rttMs: () => number | undefined
+  readonly #capture: Capture
+  readonly #endpoint: string
+  readonly #onReplay: ((replay: Exchange) => void) | undefined
+
+  constructor(
+    capture: Capture,
+    {
+      endpoint,
+      visitor,
+      requestId,
+      rttMs,
+    }: Pick<TapParts, 'visitor' | 'requestId' | 'rttMs'> & { readonly endpoint: string },
+    onReplay?: (replay: Exchange) => void,
+  ) {
+    this.store = capture.store
+    this.visitor = visitor
+    this.requestId = requestId
+    this.rttMs = rttMs
+    this.#capture = capture
+    this.#endpoint = endpoint
+    this.#onReplay = onReplay
+  }
+
+  get isOn(): boolean {
+    return this.#onReplay !== undefined || this.#capture.isOn
+  }
+
+  begin(kind: ExchangeKind): Exchange | undefined {
+    const onReplay = this.#onReplay
+    if (onReplay === undefined && !this.#capture.admits()) return undefined
+    const exchange = this.store.begin(kind, this.#endpoint)
+    this.#capture.rttMs = this.rttMs() ?? this.#capture.rttMs
+    onReplay?.(exchange)
+    return exchange
+  }
+
+  onAnswer(exchange: Exchange): void {
+    if (this.#capture.noteUp(this.#endpoint)) exchange.afterDown = true
+  }
+
+  onFailed(code: string): void {
+    this.#capture.noteFailed(this.#endpoint, code)
+  }
+
+  finish(exchange: Exchange, state: 'done' | 'failed'): void {
+    exchange.state = state
+    exchange.times.ended = performance.now()
+    this.store.touch(exchange)
   }
 }

@@ -25,12 +25,16 @@ const METHOD_BYTES = 24
 /** Longest head that is read, bytes; the server has limits of its own. */
 const HEAD_LIMITS = { maxHeadBytes: 65_536, maxHeaders: 1024 }
 
+const NOTHING = Buffer.alloc(0)
+
 /** The tap of a stream with HTTP. */
 export class HttpTap implements SpliceTap {
   readonly #parts: TapParts
+  /** `skipping`: nothing is read until a request begins behind an answer. */
   #mode: 'http' | 'switched' | 'skipping' = 'http'
-  #requestHeads = new RequestHeadReader(HEAD_LIMITS)
-  #responseHeads = new ResponseHeadReader(HEAD_LIMITS)
+  /** Made by the first exchange; undefined again when a head could not be read. */
+  #requestHeads: RequestHeadReader | undefined
+  #responseHeads: ResponseHeadReader | undefined
   #exchange: Exchange | undefined
   #head: RequestHead | undefined
   #requestBody: BodyReader | undefined
@@ -54,6 +58,11 @@ export class HttpTap implements SpliceTap {
   }
 
   toSocket(chunk: Buffer): void {
+    if (this.#exchange === undefined && !this.#parts.isOn) this.#mode = 'skipping'
+    if (this.#mode === 'skipping' && !(this.#hasAnswered && this.#parts.isOn)) {
+      this.#hasAnswered = false
+      return
+    }
     try {
       this.#fromVisitor(chunk)
     } catch (error) {
@@ -64,6 +73,7 @@ export class HttpTap implements SpliceTap {
 
   fromSocket(chunk: Buffer): void {
     this.#hasAnswered = true
+    if (this.#mode === 'skipping') return
     try {
       this.#fromService(chunk)
     } catch (error) {
@@ -86,7 +96,7 @@ export class HttpTap implements SpliceTap {
   onClose(reason: number | undefined, error: Error | undefined): void {
     const exchange = this.#exchange
     if (exchange === undefined) {
-      if (reason !== undefined) this.#parts.onFailed(resetReasonName(reason), undefined)
+      if (reason !== undefined) this.#parts.onFailed(resetReasonName(reason))
       return
     }
     // An answer that ends with the connection was finished by `onServiceEnd`.
@@ -99,15 +109,13 @@ export class HttpTap implements SpliceTap {
       return this.#finish()
     }
     exchange.code = code
-    if (exchange.response === undefined) this.#parts.onFailed(code, exchange)
+    if (exchange.response === undefined) this.#parts.onFailed(code)
     this.#finish('failed')
   }
 
   #fromVisitor(chunk: Buffer): void {
-    if (this.#mode === 'skipping') {
-      if (!this.#hasAnswered || !beginsRequest(chunk)) return
-      this.#restart()
-    }
+    if (this.#exchange?.isGone === true) return this.#drop()
+    if (this.#mode === 'skipping' && !(beginsRequest(chunk) && this.#begin())) return
     const { store } = this.#parts
     if (this.#mode === 'switched') {
       const exchange = this.#exchange
@@ -129,8 +137,9 @@ export class HttpTap implements SpliceTap {
       if (this.#head !== undefined) throw new Error('a second request before the answer')
       if (this.#exchange === undefined && !this.#begin()) return
       const before = rest.length
+      this.#requestHeads ??= new RequestHeadReader(HEAD_LIMITS)
       const read = this.#requestHeads.push(rest)
-      rest = read?.rest ?? Buffer.alloc(0)
+      rest = read?.rest ?? NOTHING
       const exchange = this.#exchange
       if (exchange !== undefined) exchange.bytesIn += before - rest.length
       if (read !== undefined) this.#takeRequest(read.head)
@@ -144,6 +153,8 @@ export class HttpTap implements SpliceTap {
       this.#mode = 'skipping'
       return false
     }
+    this.#mode = 'http'
+    this.#messages = undefined
     this.#exchange = exchange
     if (this.#connectedAt !== undefined) exchange.times.connected = this.#connectedAt
     return true
@@ -179,8 +190,8 @@ export class HttpTap implements SpliceTap {
   }
 
   #fromService(chunk: Buffer): void {
-    if (this.#mode === 'skipping') return
     const exchange = this.#exchange
+    if (exchange?.isGone === true) return this.#drop()
     const head = this.#head
     if (exchange === undefined || head === undefined) return
     const { store } = this.#parts
@@ -197,6 +208,7 @@ export class HttpTap implements SpliceTap {
       }
       if (this.#responseBody === undefined) {
         const before = rest.length
+        this.#responseHeads ??= new ResponseHeadReader(HEAD_LIMITS)
         const read = this.#responseHeads.push(rest, head, 'lenient')
         if (read === undefined) break
         rest = read.rest
@@ -286,13 +298,16 @@ export class HttpTap implements SpliceTap {
     }
     this.#finish(exchange?.response === undefined ? 'failed' : 'done')
     this.#mode = 'skipping'
+    this.#requestHeads = undefined
+    this.#responseHeads = undefined
   }
 
-  #restart(): void {
-    this.#mode = 'http'
-    this.#requestHeads = new RequestHeadReader(HEAD_LIMITS)
-    this.#responseHeads = new ResponseHeadReader(HEAD_LIMITS)
-    this.#messages = undefined
+  /** The exchange is no longer kept: the rest of it is not read. */
+  #drop(): void {
+    this.#finish()
+    this.#mode = 'skipping'
+    this.#requestHeads = undefined
+    this.#responseHeads = undefined
   }
 }
 

@@ -9,11 +9,13 @@ export interface TapParts {
   readonly visitor: string | undefined
   readonly requestId: string | undefined
   readonly rttMs: () => number | undefined
+  /** Whether anything is captured now; else nothing is read. */
+  readonly isOn: boolean
   /** Begins an exchange; undefined: it is not captured. */
   begin(kind: ExchangeKind): Exchange | undefined
   /** The service has begun to answer. */
   onAnswer(exchange: Exchange): void
   /** The service did not answer. */
-  onFailed(code: string, exchange: Exchange | undefined): void
+  onFailed(code: string): void
   finish(exchange: Exchange, state: 'done' | 'failed'): void
 }

@@ -56,7 +56,7 @@ export class TcpTap implements SpliceTap {
     const code = reason === undefined ? undefined : resetReasonName(reason)
     const exchange = this.#exchange
     if (code !== undefined && exchange?.times.connected === undefined) {
-      this.#parts.onFailed(code, exchange)
+      this.#parts.onFailed(code)
     }
     if (exchange === undefined) return
     if (code !== undefined) exchange.code = code

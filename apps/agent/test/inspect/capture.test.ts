@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib'
 
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
+import type { SpliceTap } from '@proj/tunnel/io'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { Capture, type CaptureLimits } from '../../src/inspect/capture.ts'
@@ -295,4 +296,57 @@ test('nothing is captured while nothing is kept and no page is open', async () =
   onTestFinished(capture.store.watch(() => {}))
   await ask(request('GET /seen'), 'ok')
   expect(rowOf(await ended(0), SECRETS).target).toBe('/seen')
+})
+
+/** The tap of a stream, without a service. */
+function tapOf(limits: Partial<CaptureLimits>): { capture: Capture; tap: SpliceTap } {
+  const capture = new Capture({ ...LIMITS, ...limits })
+  const tap = capture.tapOf('web', 'http')(undefined, () => undefined)
+  if (tap === undefined) throw new Error('a stream with HTTP has a tap')
+  tap.onConnected()
+  return { capture, tap }
+}
+
+const ANSWER = Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+
+test('with nothing kept, requests are read while a page is open, also on streams from before', () => {
+  const { capture, tap } = tapOf({ keep: 0 })
+  const ask = (path: string): void => {
+    tap.toSocket(Buffer.from(request(`GET ${path}`)))
+    tap.fromSocket(ANSWER)
+  }
+  tap.toSocket(Buffer.from('GET / no HTTP at all\r\n\r\n'))
+  tap.fromSocket(ANSWER)
+  ask('/before')
+  expect(capture.store.seq).toBe(0) // nothing was begun, and so nothing given up
+  expect(capture.skipped).toBe(0)
+  const close = capture.store.watch(() => {})
+  ask('/a')
+  tap.toSocket(Buffer.from(request('GET /open').slice(0, 20)))
+  close()
+  capture.store.clear()
+  tap.toSocket(Buffer.from(request('GET /open').slice(20)))
+  tap.fromSocket(ANSWER)
+  const { seq } = capture.store
+  ask('/between')
+  expect(capture.store.seq).toBe(seq)
+  capture.store.watch(() => {})
+  ask('/b')
+  expect(capture.store.all().map((one) => one.request?.target)).toEqual(['/b'])
+})
+
+test('memory of a body that is used again shows nothing of the one before', () => {
+  const { capture, tap } = tapOf({ keep: 1 })
+  const ask = (body: string): void => {
+    tap.toSocket(Buffer.from(`${request('POST /', `Content-Length: ${body.length}`)}${body}`))
+    tap.fromSocket(ANSWER)
+  }
+  ask('a'.repeat(900))
+  const [first] = capture.store.all()
+  const memory = first?.requestBody.content
+  ask('b')
+  ask('c'.repeat(3))
+  const [last] = capture.store.all()
+  expect(last?.requestBody.content.toString()).toBe('ccc')
+  expect(memory?.includes('a')).toBe(false)
 })
