@@ -126,6 +126,8 @@ export interface ExchangeDetail {
   readonly rates?: { readonly in: readonly number[]; readonly out: readonly number[] }
   /** How it ended, in order. */
   readonly ends: readonly { readonly who: string; readonly atMs: number }[]
+  /** Why the agent ended it. */
+  readonly stopped?: string
   /** Whether it can be sent again as it is; else why not. */
   readonly replay: { readonly possible: boolean; readonly why?: string }
   /** What a replay may not do as the original did. */

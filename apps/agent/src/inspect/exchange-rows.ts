@@ -77,6 +77,7 @@ export function detailOf(exchange: Exchange, secrets: Secrets): ExchangeDetail {
     }),
     ...(rates !== undefined && { rates }),
     ends: exchange.ends,
+    ...(exchange.stopped !== undefined && { stopped: exchange.stopped }),
     replay: replayability(exchange),
     replayNotes: replayNotes(exchange),
   }

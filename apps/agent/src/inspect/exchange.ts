@@ -70,6 +70,8 @@ export class Exchange {
   bytesIn = 0
   bytesOut = 0
   givenUp: string | undefined
+  /** Why the agent ended it. */
+  stopped: string | undefined
   pinned = false
   replayOf: number | undefined
   imported = false

@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 
 import { isDialError } from '@proj/dialer'
-import { formatRequestHead, isToken } from '@proj/http1'
+import { formatRequestHead, getHeader, isToken } from '@proj/http1'
 import type { ReplayEdit } from '@proj/pages'
 import { RESET_REASONS, resetSocket } from '@proj/tunnel/io'
 
@@ -18,6 +18,9 @@ import { replayability } from './exchange-rows.ts'
 
 /** How long a service may take to answer a replay, ms. */
 const REPLAY_MS = 30_000
+
+/** How long the answer to a replay is read when it is an event stream, which may have no end, ms. */
+const EVENTS_MS = 5_000
 
 /** How long nothing may come on a repeated TCP connection, ms; then it is ended. */
 const TCP_QUIET_MS = 1_000
@@ -42,6 +45,8 @@ export interface ReplayParts {
   readonly connect: (signal: AbortSignal) => Promise<Duplex>
   /** Ends the replay. */
   readonly signal: AbortSignal
+  /** How long an event stream is read, ms. Default: 5 s. */
+  readonly eventsMs?: number
 }
 
 /**
@@ -52,7 +57,7 @@ export interface ReplayParts {
 export async function replay(
   original: Exchange,
   edit: ReplayEdit | undefined,
-  { capture, connect, signal }: ReplayParts,
+  { capture, connect, signal, eventsMs = EVENTS_MS }: ReplayParts,
 ): Promise<Exchange> {
   const bytes = bytesOf(original, edit)
   let begun: Exchange | undefined
@@ -65,13 +70,19 @@ export async function replay(
   try {
     socket = await connect(late)
     tap.onConnected()
-    const ended = answerOf(socket, original.kind === 'tcp' ? TCP_QUIET_MS : undefined, late, {
+    const quietMs = original.kind === 'tcp' ? TCP_QUIET_MS : undefined
+    const ended = answerOf(socket, { quietMs, eventsMs }, late, {
       onData: (chunk) => tap.fromSocket(chunk),
       isDone: () => begun?.state !== 'open',
+      isEvents: () => begun?.kind === 'sse',
     })
     socket.write(bytes)
-    await ended
-    tap.onServiceEnd()
+    if ((await ended) === 'events') {
+      reason = RESET_REASONS.consumerGone
+      if (begun !== undefined) {
+        begun.stopped = `The replay read this event stream for ${eventsMs / 1000} s and ended it; the service did not.`
+      }
+    } else tap.onServiceEnd()
   } catch (caught) {
     error = caught instanceof Error ? caught : new Error(String(caught))
     reason = reasonOf(error, late)
@@ -85,15 +96,28 @@ export async function replay(
   return begun
 }
 
-/** Resolves when the answer is complete, or the service has ended. */
+/**
+ * Resolves when the answer is complete, or the service has ended; with `events` when it is an event stream that was
+ * read for its time.
+ */
 async function answerOf(
   socket: Duplex,
-  quietMs: number | undefined,
+  { quietMs, eventsMs }: { readonly quietMs: number | undefined; readonly eventsMs: number },
   signal: AbortSignal,
-  { onData, isDone }: { readonly onData: (chunk: Buffer) => void; readonly isDone: () => boolean },
-): Promise<void> {
+  {
+    onData,
+    isDone,
+    isEvents,
+  }: {
+    readonly onData: (chunk: Buffer) => void
+    readonly isDone: () => boolean
+    readonly isEvents: () => boolean
+  },
+): Promise<'whole' | 'events'> {
   const done = new AbortController()
   let quiet: NodeJS.Timeout | undefined
+  let events: NodeJS.Timeout | undefined
+  let outcome: 'whole' | 'events' = 'whole'
   const wait = (): void => {
     if (quietMs === undefined) return
     clearTimeout(quiet)
@@ -103,6 +127,12 @@ async function answerOf(
     onData(chunk)
     wait()
     if (isDone()) done.abort()
+    else if (isEvents()) {
+      events ??= setTimeout(() => {
+        outcome = 'events'
+        done.abort()
+      }, eventsMs)
+    }
   })
   wait()
   const either = AbortSignal.any([done.signal, signal])
@@ -112,8 +142,10 @@ async function answerOf(
     if (!done.signal.aborted) throw error
   } finally {
     clearTimeout(quiet)
+    clearTimeout(events)
     socket.on('error', () => {})
   }
+  return outcome
 }
 
 function bytesOf(original: Exchange, edit: ReplayEdit | undefined): Buffer {
@@ -146,6 +178,8 @@ function bytesOf(original: Exchange, edit: ReplayEdit | undefined): Buffer {
   const headers = withoutOwn(
     edit?.headers === undefined ? request.headers : headersOf(edit.headers, request.headers),
   )
+  // A new body is what was shown, without the coding of the original; with another coding it is said by the edit.
+  if (edit?.body !== undefined) dropCoding(headers, getHeader(request.headers, 'content-encoding'))
   const hasLength = body.length > 0 || !['GET', 'HEAD', 'DELETE', 'OPTIONS'].includes(method)
   if (hasLength) headers.push('content-length', String(body.length))
   headers.push('x-request-id', randomBytes(8).toString('hex'), 'connection', 'close')
@@ -171,6 +205,14 @@ function headersOf(
     }
     return [name, text]
   })
+}
+
+/** Removes `content-encoding` where it says the coding of the original. */
+function dropCoding(headers: string[], coding: string | undefined): void {
+  for (let at = headers.length - 2; at >= 0; at -= 2) {
+    const isCoding = headers[at]?.toLowerCase() === 'content-encoding'
+    if (isCoding && headers[at + 1] === coding) headers.splice(at, 2)
+  }
 }
 
 function withoutOwn(headers: readonly string[]): string[] {

@@ -1,14 +1,16 @@
 // The API over real sockets: who is answered, what is answered, and replays to a real service.
 import { once } from 'node:events'
 import { createServer, type RequestListener, request as httpRequest } from 'node:http'
-import { connect, type AddressInfo } from 'node:net'
+import { connect, type AddressInfo, createServer as createTcpServer } from 'node:net'
 
 import { until } from '@proj/testkit/until'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { Capture } from '../../src/inspect/capture.ts'
 import type { Exchange } from '../../src/inspect/exchange.ts'
+import { detailOf } from '../../src/inspect/exchange-rows.ts'
 import { createInspectServer } from '../../src/inspect/inspect-server.ts'
+import { replay } from '../../src/inspect/replay.ts'
 import { Secrets } from '../../src/inspect/secrets.ts'
 
 const TOKEN = 'a-token-of-22-letters!'
@@ -225,6 +227,53 @@ test('a replay goes to the service with the hidden values and is an exchange of 
   const changed = capture.store.find(Number(edited.json['id']))
   expect(changed?.responseBody.content.toString()).toBe('PUT /other Bearer topsecret 2 string')
   expect(changed?.requestBody.content.toString()).toBe('changed')
+})
+
+test('an edited body is sent without the coding that the original had', async () => {
+  const { ask, add, capture } = await inspector((request, response) => {
+    response.end(String(request.headers['content-encoding']))
+  })
+  const { id } = add((exchange) => {
+    exchange.request = { method: 'POST', target: '/', headers: ['Content-Encoding', 'gzip'] }
+  })
+  const sent = async (value: string, body?: string): Promise<unknown> => {
+    const headers = [
+      { name: 'Host', value: 'x' },
+      { name: 'Content-Encoding', value },
+    ]
+    const edit = { headers, ...(body !== undefined && { body }) }
+    const line = `POST /api/exchanges/${id}/replay`
+    const again = await ask(line, { body: JSON.stringify({ edit }) })
+    return capture.store.find(Number(again.json['id']))?.responseBody.content.toString()
+  }
+  expect(await sent('gzip')).toBe('gzip')
+  expect(await sent('gzip', 'YQ==')).toBe('undefined')
+  expect(await sent('br', 'YQ==')).toBe('br')
+})
+
+test('the replay of an event stream without an end has what came, and says so', async () => {
+  const { add, capture } = await inspector()
+  const service = createTcpServer((socket) => {
+    socket.on('error', () => {}) // the replay resets it
+    const head = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n'
+    socket.once('data', () => socket.write(`${head}data: one\n\n`))
+  })
+  service.listen(0, '127.0.0.1')
+  await once(service, 'listening')
+  onTestFinished(() => void service.close())
+  const { port } = service.address() as AddressInfo
+  const made = await replay(add(), undefined, {
+    capture,
+    connect: async () => {
+      const socket = connect(port, '127.0.0.1')
+      await once(socket, 'connect')
+      return socket
+    },
+    signal: new AbortController().signal,
+    eventsMs: 10,
+  })
+  expect(made).toMatchObject({ kind: 'sse', state: 'done', messageCount: 1, code: undefined })
+  expect(detailOf(made, new Secrets()).stopped).toContain('0.01 s')
 })
 
 test('what cannot be sent is refused with a code', async () => {

@@ -236,6 +236,7 @@ function Headline({ detail }: { readonly detail: ExchangeDetail }): JSX.Element 
           Capture given up: <Foreign text={row.givenUp} />. The bytes crossed all the same.
         </p>
       )}
+      {detail.stopped !== undefined && <p class="note">{detail.stopped}</p>}
     </>
   )
 }

@@ -107,6 +107,7 @@ function Answer({
           Open
         </button>
       </p>
+      {answer.stopped !== undefined && <p class="note">{answer.stopped}</p>}
       <div class="segments" role="group" aria-label="View of the answer">
         <button
           type="button"
@@ -195,6 +196,8 @@ export function ReplayEditor({ detail }: { readonly detail: ExchangeDetail }): J
   const [answer, setAnswer] = useState<number | undefined>(undefined)
   const [isSending, setSending] = useState(false)
   const isCut = requestBody.kept < requestBody.bytes
+  const isCoded =
+    requestBody.bytes > 0 && requestHeaders.some(({ name }) => /^content-encoding$/i.test(name))
   useEffect(() => {
     if (requestBody.kept === 0 || isCut) return
     void loadBody(row.id, 'request').then(
@@ -320,6 +323,11 @@ export function ReplayEditor({ detail }: { readonly detail: ExchangeDetail }): J
       {isCut && <p class="note">Not all of the body was kept: paste one to send it.</p>}
       {original === undefined && body === undefined && (
         <p class="note">The body is no text. It is sent as it was while you write nothing here.</p>
+      )}
+      {isCoded && (
+        <p class="note">
+          The body is shown decoded. When you change it, it is sent without the content-encoding.
+        </p>
       )}
       <textarea
         aria-label="Body"
