@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Duplex } from 'node:stream'
 
-import { isLoopbackBind } from '@proj/config/address'
+import { formatHostPort, isLoopbackBind, type ListenAddress } from '@proj/config/address'
 import type { InspectedListener, InspectorState } from '@proj/pages'
 import { accessLists, hostNames } from '@proj/program-kit'
 import { type InheritedSocket, type InheritedSockets, listen } from '@proj/portcheck'
@@ -84,7 +84,11 @@ export async function openInspector(
     software: agent.software,
     rules: {
       token,
-      hosts: [...hosts.map((host) => host.toLowerCase()), ...hostNames(bindAddr)],
+      hosts: [
+        ...hosts.map((host) => host.toLowerCase()),
+        ...hostNames(bindAddr),
+        ...bindAddr.filter(isLoopbackBind).flatMap(hostOf),
+      ],
       ports: () => ports,
       isPublic,
     },
@@ -108,9 +112,10 @@ export async function openInspector(
     })
     ports = listeners.bound.map(({ port }) => port)
     const [first] = listeners.bound
-    const url = isPublic
-      ? `${first?.urls[0]?.replace(/\/$/, '') ?? ''}/`
-      : `http://localhost:${ports[0] ?? 0}/`
+    const isUsual = !isPublic && bindAddr.some(isLocalhost)
+    const url = isUsual
+      ? `http://localhost:${ports[0] ?? 0}/`
+      : `${first?.urls[0]?.replace(/\/$/, '') ?? ''}/`
     logger.debug({ url }, 'inspector open')
     void checkServices(capture, agent, ended.signal)
     return {
@@ -139,6 +144,16 @@ export async function openInspector(
       [Symbol.asyncDispose]: async () => ended.abort(),
     }
   }
+}
+
+/** Whether `localhost` of a browser leads to it: other addresses of loopback have to be named. */
+function isLocalhost(address: ListenAddress): boolean {
+  return address.kind === 'tcp' && ['localhost', '127.0.0.1', '::1'].includes(address.host)
+}
+
+/** The host of an address as a URL has it. */
+function hostOf(address: ListenAddress): string[] {
+  return address.kind === 'tcp' ? [formatHostPort(address.host, 0).slice(0, -':0'.length)] : []
 }
 
 function stateOf(capture: Capture, agent: InspectedAgent): InspectorState {
