@@ -37,6 +37,10 @@ const MIN_CERTIFICATE_DAYS = 7
 /** Longest wait for an answer that only tells clock and certificate, ms. */
 const ANSWER_TIMEOUT_MS = 5_000
 
+/** What to do when the address that no setting names is not one of a server. */
+const NO_SERVER_HINT =
+  'no server is configured: adit login https://tunnel.example.com, or start one on this machine: adit-server'
+
 const DAY_MS = 86_400_000
 
 /** One thing that was tried. */
@@ -61,9 +65,10 @@ export async function runDoctor({
   const { stdout, env, signals } = around
   const { connect, listeners } = loaded.settings
   const server = await serverOptions(connect, env)
+  const origin = loaded.values.find(({ key }) => key === 'connect.url')?.origin.kind
   const checks: Check[] = []
   for (const url of server.url) {
-    checks.push(await tryServer({ ...server, url }, connect, signals.stop))
+    checks.push(adviseOn(await tryServer({ ...server, url }, connect, signals.stop), origin))
     if (checks.at(-1)?.ok === true) checks.push(...(await readAnswer(url, server, signals.stop)))
   }
   for (const listener of listeners) checks.push(await tryService(listener, signals.stop))
@@ -110,6 +115,17 @@ async function tryServer(
   } catch (error) {
     return { ...check, ok: false, ...failureOf(error, connect) }
   }
+}
+
+/**
+ * What to do about a server that cannot be used is to name one, where the address is the default.
+ *
+ * @param origin - where the address of the server is from.
+ */
+export function adviseOn(check: Check, origin: string | undefined): Check {
+  return check.ok || (origin !== undefined && origin !== 'default')
+    ? check
+    : { ...check, hint: NO_SERVER_HINT }
 }
 
 /** What any answer of the server tells: its clock, and when its certificate ends. */

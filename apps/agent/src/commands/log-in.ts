@@ -1,5 +1,5 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { mkdir, readFile, readlink, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 
 import {
   configDirectories,
@@ -29,6 +29,9 @@ import { explainError } from './explain-error.ts'
 
 /** How often a token is asked for. */
 const MAX_QUESTIONS = 3
+
+/** Links that are followed to the configuration file. */
+const MAX_LINKS = 16
 
 /** The token of a login: from a file that is read again, or itself. */
 type Credentials = { readonly tokenFile?: string; readonly token?: string } | undefined
@@ -216,18 +219,32 @@ async function writeValues(
   file: string,
   values: Readonly<Record<string, EditedValue>>,
 ): Promise<void> {
-  const temporary = `${file}.${process.pid}.new`
+  let temporary = `${file}.${process.pid}.new`
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    // A link stays a link: renamed to is what it leads to.
+    const real = await targetOf(file)
+    temporary = `${real}.${process.pid}.new`
     const before = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return ''
       throw error
     })
     await writeFile(temporary, editYaml(before, values), { mode: 0o600, flag: 'wx' })
-    await rename(temporary, file)
+    await rename(temporary, real)
   } catch (error) {
     await rm(temporary, { force: true })
     const why = error instanceof Error ? error.message : String(error)
     throw new UserError(`${file} cannot be written: ${why}`, { exitCode: EXIT.usage, cause: error })
   }
+}
+
+/** The file that a path leads to, through symbolic links, also where that file is not there yet. */
+async function targetOf(file: string): Promise<string> {
+  let path = file
+  for (let links = 0; links < MAX_LINKS; links++) {
+    const target = await readlink(path).catch(() => undefined) // no link, or no file
+    if (target === undefined) return path
+    path = resolve(dirname(path), target)
+  }
+  throw new Error('too many symbolic links')
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { judgeCertificate, judgeClock } from '../../src/commands/doctor.ts'
+import { adviseOn, judgeCertificate, judgeClock } from '../../src/commands/doctor.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
 
@@ -23,4 +23,16 @@ test.each([
   const check = judgeCertificate('https://a', NOW + days * 86_400_000, NOW)
   expect(check).toMatchObject({ code: 'certificate', ok })
   expect(check.hint === undefined).toBe(ok)
+})
+
+test('where no server is configured, that is what to do', () => {
+  const failed = {
+    code: 'server',
+    subject: 'http://localhost:8001',
+    ok: false,
+    detail: '',
+  } as const
+  expect(adviseOn(failed, 'default').hint).toContain('adit login')
+  expect(adviseOn({ ...failed, hint: 'start it' }, 'file').hint).toBe('start it')
+  expect(adviseOn({ ...failed, ok: true }, 'default').hint).toBeUndefined()
 })

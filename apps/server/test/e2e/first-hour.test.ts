@@ -1,7 +1,14 @@
 // The first hour of a user: what is typed, what is answered, and what is on the disk afterwards.
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -96,7 +103,7 @@ describe('adit login', () => {
 
   test('reads a token from a pipe, keeps what the file has, and lets its owner alone read it', async () => {
     const { url, token } = shared
-    const { file, env } = home()
+    const { path, file, env } = home()
     const init = await ended(adit(['config', 'init', file], { env }))
     expect(init).toEqual({ code: 0, stdout: `${file}\n`, stderr: '' })
     expect((await ended(adit(['config', 'check', '--config', file], { env }))).code).toBe(0)
@@ -106,6 +113,9 @@ describe('adit login', () => {
       stdout: '',
       stderr: `adit: ${file} exists and is not changed\n  name another file: adit config init FILE\n`,
     })
+    const target = join(path, 'kept-elsewhere.yaml')
+    renameSync(file, target)
+    symlinkSync(target, file)
     const login = adit(['login', url, '--token-stdin', '--json'], { env })
     login.write(`${token}\n`, true)
     const done = await ended(login)
@@ -114,6 +124,7 @@ describe('adit login', () => {
       stdout: { url, file, hasToken: true },
       stderr: '',
     })
+    expect(readlinkSync(file)).toBe(target)
     const text = readFileSync(file, 'utf8')
     expect(text).toContain('# Configuration of adit.')
     expect(text).toContain(`  token: ${token}\n`)
