@@ -1,4 +1,5 @@
 import type { SessionOptions, WindowBudget } from '@proj/mux'
+import { RESET_REASONS } from '@proj/tunnel/io'
 
 /**
  * Streams that one link carries at once. The quota of visitors counts them as those of an agent's session:
@@ -17,6 +18,7 @@ export function linkLimits(windowBudget: WindowBudget | undefined): Partial<Sess
     maxOutboundStreams: MAX_LINK_STREAMS,
     keepAliveIntervalMs: KEEP_ALIVE_MS,
     keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+    refusalReason: RESET_REASONS.draining, // its visitor goes to another node
     ...(windowBudget !== undefined && { windowBudget }),
   }
 }

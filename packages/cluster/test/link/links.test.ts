@@ -348,4 +348,21 @@ describe('a link', () => {
     expect(() => upstream?.openStream({ kind: 'tcp', endpoint: 'web' })).toThrow(/./)
     await until(() => b.links.accepted.links === 0)
   })
+
+  test('of a node that closes refuses what crosses that, with a reason that lets it go elsewhere', async () => {
+    const [a, b] = await startNodes('a', 'b')
+    if (a === undefined || b === undefined) throw new Error('no nodes')
+    a.table.putRoute(web, routeTo(a, b))
+    ask(a)
+    await until(() => stateOf(a) === 'up' && b.links.accepted.links === 1)
+    const over = new AbortController()
+    const closing = b.links.close(over.signal)
+    const closed = new Promise((resolve) => {
+      const sink = { onData: () => false, onEnd() {}, onDrain() {}, onClose: resolve } as const
+      a.registry.pick(web)?.openStream({ kind: 'http', endpoint: 'web' }, sink)
+    })
+    expect(await closed).toMatchObject({ code: 'MUX_STREAM_RESET', reason: 10 }) // draining
+    over.abort()
+    await closing
+  })
 })

@@ -114,8 +114,10 @@ export class FrameRouter implements FrameHandler {
     }
     table.usePeerId(streamId)
     if ((flags & Flag.rst) !== 0) return undefined
-    if (!this.#owner.accepts() || table.inbound >= options.maxInboundStreams) {
-      output.control(FrameType.windowUpdate, Flag.rst, streamId, 0)
+    const isAccepting = this.#owner.accepts()
+    if (!isAccepting || table.inbound >= options.maxInboundStreams) {
+      const reason = isAccepting ? 0 : options.refusalReason
+      output.control(FrameType.windowUpdate, Flag.rst, streamId, reason)
       return undefined
     }
     const channel = new Channel(this.#parts, streamId, false)

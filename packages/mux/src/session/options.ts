@@ -5,6 +5,9 @@ import { resolveLimit, type SessionLimits } from '../limits.ts'
 import type { Channel } from '../stream/channel.ts'
 import type { WindowBudget } from '../stream/window-budget.ts'
 
+/** It is sent in a field of four bytes. */
+const MAX_REASON = 0xffff_ffff
+
 /** Options of a session. Only `role` is required. */
 export interface SessionOptions extends Partial<SessionLimits> {
   /** Which side this is: a client opens odd stream ids, a server even ones. */
@@ -19,6 +22,11 @@ export interface SessionOptions extends Partial<SessionLimits> {
    * that lends its memory. See {@link ChunkAnswer}.
    */
   readonly onProcessed?: (answer: ChunkAnswer) => void
+  /**
+   * Sent in the RST of a stream that the peer opens after our GoAway: it was opened before the peer had that, and
+   * nothing of it was read. A whole number from 0 to 2^32 - 1. @default 0
+   */
+  readonly refusalReason?: number
   /** Budget shared with other sessions, to bound the windows of the process. @default none */
   readonly windowBudget?: WindowBudget
   /** Source of time. @default the platform's */
@@ -32,6 +40,7 @@ export type ResolvedSessionOptions = SessionLimits & {
   readonly onChannel: ((channel: Channel) => void) | undefined
   readonly onProcessed: ((answer: ChunkAnswer) => void) | undefined
   readonly windowBudget: WindowBudget | undefined
+  readonly refusalReason: number
 }
 
 /**
@@ -47,6 +56,10 @@ export function resolveOptions(options: SessionOptions): ResolvedSessionOptions 
   if (options.onChannel !== undefined && typeof options.onChannel !== 'function') {
     throw new TypeError('onChannel must be a function')
   }
+  const { refusalReason = 0 } = options
+  if (!Number.isInteger(refusalReason) || refusalReason < 0 || refusalReason > MAX_REASON) {
+    throw new RangeError(`refusalReason must be a whole number from 0 to ${MAX_REASON}`)
+  }
   const maxStreamWindowBytes = resolveLimit(options, 'maxStreamWindowBytes')
   // Spelled out: a loop or a spread takes ten times as long, most of the cost of a new session.
   return {
@@ -55,6 +68,7 @@ export function resolveOptions(options: SessionOptions): ResolvedSessionOptions 
     onChannel: options.onChannel,
     onProcessed: options.onProcessed,
     windowBudget: options.windowBudget,
+    refusalReason,
     initialWindowBytes: resolveLimit(options, 'initialWindowBytes', maxStreamWindowBytes),
     longPathWindowBytes: Math.min(
       resolveLimit(options, 'longPathWindowBytes'),

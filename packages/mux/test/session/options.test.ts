@@ -39,6 +39,15 @@ describe('resolveOptions', () => {
     }
   })
 
+  test('refusalReason fits into its field', () => {
+    for (const value of [0, 2 ** 32 - 1]) {
+      expect(resolveOptions({ role, refusalReason: value }).refusalReason).toBe(value)
+    }
+    for (const value of [-1, 2 ** 32, 0.5, Number.NaN]) {
+      expect(() => resolveOptions({ role, refusalReason: value })).toThrow(RangeError)
+    }
+  })
+
   test.each([
     ['maxSessionGrowthBytes', 0],
     ['maxInboundStreams', 0],

@@ -165,6 +165,15 @@ describe('ending', () => {
     expect(rig.inbound.map(({ calls }) => calls)).toEqual([['data still here']])
   })
 
+  test('such a stream is reset with the reason that was set, one above the limit with none', async () => {
+    const rig = new Rig({ refusalReason: 10, maxInboundStreams: 1 })
+    rig.feed(frames('WND SYN 1 0', 'WND SYN 3 0'))
+    rig.session.goAway()
+    rig.feed(frames('WND SYN 5 0'))
+    const resets = (await rig.sent()).filter((frame) => frame.includes('RST'))
+    expect(resets).toEqual(['WND RST 3 0', 'WND RST 5 10'])
+  })
+
   test('open() rejects after GoAway 0 of the peer', () => {
     const rig = new Rig()
     const codes: number[] = []

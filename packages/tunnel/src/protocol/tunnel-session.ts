@@ -7,6 +7,7 @@ import type { WebSocketPipe } from '../websocket/pipe.ts'
 import { ControlChannel } from './control-channel.ts'
 import type { ControlMessage, Hello } from './control-message.ts'
 import { RecordSink } from './record-sink.ts'
+import { RESET_REASONS } from './reset-reason.ts'
 import { encodeStreamRecord, type StreamRecord } from './stream-record.ts'
 
 /** Codes of the GoAway that ends a session (docs/protocol.md, "Mux"). */
@@ -103,6 +104,7 @@ export class TunnelSession {
       onProcessed: (answer) => pipe.processed(answer),
       onChannel: (channel) => this.#onChannel(channel),
       windowBudget,
+      refusalReason: RESET_REASONS.draining,
       ...(protocol === 'piko' && { longPathWindowBytes: YAMUX_WINDOW_BYTES }),
       ...(maxInboundStreams !== undefined && { maxInboundStreams }),
     })
