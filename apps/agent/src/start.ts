@@ -192,7 +192,7 @@ export async function start(
           )
     inspector = opened
     closeUnwanted(inherited, logger)
-    view?.start(described)
+    view?.start(described, around.stdin)
     await using _reloading = await reloading(invocation, {
       settings: definition,
       logger,

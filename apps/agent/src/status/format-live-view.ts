@@ -12,6 +12,7 @@ import {
   formatServers,
 } from './format-agent-status.ts'
 import { formatOthers } from './format-others.ts'
+import { qrCode } from './qr-code.ts'
 import { visitorAddresses } from './visitor-addresses.ts'
 
 /** Bytes per second of one listener or access. */
@@ -34,6 +35,10 @@ export interface LiveViewOptions {
   readonly rates: readonly Rate[]
   /** The address that opens the inspector. Default: there is none. */
   readonly inspector?: string | undefined
+  /** Whether keys are read. Default: false. */
+  readonly hasKeys?: boolean
+  /** Which of the public URLs is shown as a QR code, in place of everything else. Default: none. */
+  readonly code?: number | undefined
 }
 
 type Style = Parameters<typeof styleText>[0]
@@ -47,6 +52,9 @@ interface Line {
 const WIDE = 100
 const MEDIUM = 60
 
+/** What begins the address of something that the camera of a phone opens. */
+const WEB = /^https?:/
+
 /** Lines that are there in any case: state of the links, what was left out, keys. */
 const KEYS = 'Ctrl-C: finish and end, twice: end now'
 const KEYS_STOPPING = 'stopping: what is open may finish, Ctrl-C: end now'
@@ -54,11 +62,14 @@ const KEYS_STOPPING = 'stopping: what is open may finish, Ctrl-C: end now'
 /** Draws the live view as lines that fit the terminal. */
 export function formatLiveView(status: AgentStatus, options: LiveViewOptions): string[] {
   const { columns, maxLines, colour } = options
-  const { inspector } = options
+  const { inspector, hasKeys = false, code } = options
+  if (code !== undefined) return codeLines(publicUrls(status), code, options)
   const page: Line[] = inspector === undefined ? [] : [{ text: `inspector ${inspector}` }]
   const head = [...headLines(status), ...page]
   const foot: Line[] = [
-    { text: status.stopping ? KEYS_STOPPING : KEYS, style: status.stopping ? 'yellow' : 'gray' },
+    status.stopping
+      ? { text: KEYS_STOPPING, style: 'yellow' }
+      : { text: hasKeys ? `q: QR code, ${KEYS}` : KEYS, style: 'gray' },
   ]
   const body = bodyLines(status, options)
   const room = Math.max(0, maxLines - head.length - foot.length)
@@ -72,6 +83,31 @@ export function formatLiveView(status: AgentStatus, options: LiveViewOptions): s
       ? styleText(style, fitted, { validateStream: false })
       : fitted
   })
+}
+
+/** The URLs that visitors open in a browser, in order. */
+export function publicUrls({ listeners }: Pick<AgentStatus, 'listeners'>): readonly string[] {
+  return listeners
+    .filter(({ state }) => state === 'online')
+    .flatMap(visitorAddresses)
+    .filter((url) => WEB.test(url))
+}
+
+/** One URL as a QR code. */
+function codeLines(
+  urls: readonly string[],
+  at: number,
+  { columns, maxLines, colour }: LiveViewOptions,
+): string[] {
+  const url = urls[at]
+  const fit = (text: string): string => cutToWidth(escapeUnprintable(text), columns)
+  if (url === undefined) return [fit('no public URL yet (q: back)')]
+  const code = qrCode(url, { columns, rows: maxLines - 2, colour })
+  const next = at + 1 < urls.length ? 'q: the next one' : 'q: back'
+  const host = URL.canParse(url) ? new URL(url).hostname : ''
+  const isLocal = /(?:^|\.)localhost$/.test(host) ? ', only this machine finds it' : ''
+  const why = code === undefined ? ', no room for its QR code' : ''
+  return [...(code ?? []), fit(url), fit(`${next}${isLocal}${why}`)]
 }
 
 function headLines({ software, server, links }: AgentStatus): Line[] {

@@ -2,7 +2,8 @@ import { LiveScreen, type Surroundings, type TextOutput } from '@proj/program-ki
 
 import type { AgentStatus, FarStatus } from '@proj/program-kit'
 import { type DescribedAgent, describeAgent, farSide } from './describe-agent.ts'
-import { formatLiveView, type Rate } from './format-live-view.ts'
+import { formatLiveView, publicUrls, type Rate } from './format-live-view.ts'
+import { type KeyInput, LiveKeys } from './live-keys.ts'
 import type { AgentSettings } from '../settings.ts'
 
 /** Time between two drawings, ms: often enough to look alive, seldom enough to cost nothing. */
@@ -41,6 +42,10 @@ export class LiveView {
   #drawing = false
   #draws: NodeJS.Timeout | undefined
   #asks: NodeJS.Timeout | undefined
+  #keys: LiveKeys | undefined
+  /** Which of the public URLs is shown as a QR code. */
+  #code: number | undefined
+  #urls = 0
 
   constructor(terminal: TextOutput, colour: boolean) {
     this.#terminal = terminal
@@ -49,9 +54,16 @@ export class LiveView {
     this.output = { write: (text) => this.#screen.print(text), isTTY: true }
   }
 
-  start(described: DescribedAgent): void {
+  /** @param input - the terminal whose keys are read. Default: none are. */
+  start(described: DescribedAgent, input?: KeyInput): void {
     this.#described = described
     this.#terminal.on('resize', this.#redraw)
+    this.#keys = LiveKeys.open(input, (key) => {
+      if (key.toLowerCase() !== 'q') return
+      const next = this.#code === undefined ? 0 : this.#code + 1
+      this.#code = next < Math.max(1, this.#urls) ? next : undefined
+      void this.#draw()
+    })
     this.#draws = setInterval(this.#redraw, DRAW_MS)
     this.#asks = setInterval(() => void this.#ask(), ASK_MS)
     this.#draws.unref()
@@ -68,6 +80,7 @@ export class LiveView {
 
   /** Takes the view away. */
   [Symbol.dispose](): void {
+    this.#keys?.close()
     clearInterval(this.#draws)
     clearInterval(this.#asks)
     this.#terminal.off('resize', this.#redraw)
@@ -89,7 +102,16 @@ export class LiveView {
       this.#measure(status)
       const { columns, maxLines } = this.#screen
       const inspector = this.#described.openInspector?.()
-      const options = { columns, maxLines, colour: this.#colour, rates: this.#rates, inspector }
+      this.#urls = publicUrls(status).length
+      const options = {
+        columns,
+        maxLines,
+        colour: this.#colour,
+        rates: this.#rates,
+        inspector,
+        hasKeys: this.#keys !== undefined,
+        code: status.stopping ? undefined : this.#code,
+      }
       this.#screen.draw(formatLiveView(status, options))
     } finally {
       this.#drawing = false

@@ -20,10 +20,15 @@ function hasPython(): boolean {
   }
 }
 
-/** `adit access pc1` on a terminal. */
-function onTerminal(server: RunningServer, env: Readonly<Record<string, string>> = {}): Spawned {
-  const url = `http://127.0.0.1:${server.ports.proxy}`
-  const line = [process.execPath, AGENT, 'access', 'pc1', '--connect.url', url]
+/** `adit access pc1`, or another command, on a terminal. */
+function onTerminal(
+  server: RunningServer,
+  env: Readonly<Record<string, string>> = {},
+  command: readonly string[] = ['access', 'pc1'],
+): Spawned {
+  const port = command[0] === 'access' ? server.ports.proxy : server.ports.upstream
+  const url = `http://127.0.0.1:${port}`
+  const line = [process.execPath, AGENT, ...command, '--connect.url', url]
   const clean = { CI: undefined, NO_COLOR: undefined, TERM: 'xterm' }
   return spawned('python3', ['-c', PTY, ...line], { env: { ...clean, ...env } })
 }
@@ -72,4 +77,24 @@ test('colours stay away with NO_COLOR, and so does everything that moves with TE
   const dumb = onTerminal(server, { TERM: 'dumb', NO_COLOR: '1' })
   await shows(dumb, /pc1 +127\.0\.0\.1:\d+ +-> +pc1/)
   expect(dumb.stdout).not.toContain('\u001b')
+})
+
+test('q shows the public URL as a QR code and hides it; Ctrl-C ends as before', async ({
+  skip,
+}) => {
+  skip(!hasPython() || process.platform !== 'linux', 'no python3 on this machine, or no Linux')
+  const server = await startServer()
+  const terminal = onTerminal(server, { NO_COLOR: '1' }, ['http', 'web', '1', '--no-inspect'])
+  await shows(terminal, /web +http:\/\/web\.localhost:\d+/)
+  await shows(terminal, 'q: QR code, Ctrl-C: finish and end')
+  expect(terminal.stdout).not.toContain('█')
+  terminal.write('q')
+  await shows(
+    terminal,
+    /█[^]*http:\/\/web\.localhost:\d+[^\n]*\n[^\n]*q: back, only this machine finds it/,
+  )
+  terminal.write('q')
+  await shows(terminal, /q: back[^]*q: QR code, Ctrl-C/)
+  terminal.write('\u0003')
+  expect(await terminal.exited).toEqual({ code: 0, signal: null })
 })
