@@ -577,7 +577,10 @@ function construct(options: ServerOptions): ServerParts {
     ...options.domainProof,
     store,
     ownDomains: ownDomainsOf(edge.options),
-    onRules: (table) => (edge.domains = table),
+    onRules: (table, files) => {
+      edge.domains = table
+      edge.proofFiles = files
+    },
     logger,
   })
   registry.onConnection = options.accessLog?.connection

@@ -64,7 +64,8 @@ export const settings = defineSettings({
     access_log: 'The log of requests and connections of visitors.',
     tracing: 'Traces of requests, for OpenTelemetry.',
     names: 'Names that identities reserve.',
-    domain_proof: 'Domains that identities ask for, proved by a TXT record of their owner.',
+    domain_proof:
+      'Domains that identities ask for, proved by a TXT record or a file of their owner.',
     ready: 'When the server is ready for visitors.',
     drain: 'How open connections end when the server stops.',
     upgrade: 'The upgrade in place.',

@@ -26,6 +26,7 @@ import {
   PORTCHECK_ERRORS,
 } from '@proj/portcheck'
 
+import { httpProof } from './domains/http-proof.ts'
 import { txtProof } from './domains/txt-proof.ts'
 import { limitRules } from './endpoint-limits/endpoint-limiter.ts'
 import { type ConnectionShares, perSource } from './connection-budget.ts'
@@ -172,11 +173,7 @@ export async function start(
       hosts: portHostNames(binds, settings.proxy),
       domainProof: {
         ...settings.domainProof,
-        check: txtProof(
-          (settings.domainProof.servers ?? []).map(({ host, port }) =>
-            formatHostPort(host, port || 53),
-          ),
-        ),
+        checks: proofChecks(settings.domainProof),
       },
       store,
       cluster: cluster ?? aloneMember(identity, VERSION),
@@ -293,6 +290,11 @@ export async function start(
     },
   })
   return EXIT.ok
+}
+
+function proofChecks({ servers = [], privateAddresses }: Resolved<ServerTree>['domainProof']) {
+  const asked = servers.map(({ host, port }) => formatHostPort(host, port || 53))
+  return { txt: txtProof(asked), http: httpProof({ servers: asked, alsoFrom: privateAddresses }) }
 }
 
 /** What the server remembers: in its file, or in the database of its cluster with a copy in the data directory. */

@@ -35,10 +35,20 @@ export const NAME_COMMANDS = {
     examples: ['adit list --json'],
   },
   'domain add': {
-    description: 'Asks for a domain for an endpoint; shows the DNS record that proves it.',
+    description:
+      'Asks for a domain for an endpoint; shows what proves it: a DNS record, or a file.',
     args: { domain: DOMAIN, name: NAME },
+    flags: {
+      challenge: setting(oneOf(['txt', 'http']), {
+        description:
+          'How it is proved. txt: by a DNS record. http: by a file of its web server. Default: as before, else txt.',
+      }),
+    },
     settings: ['connect'],
-    examples: ['adit domain add shop.example.com shop'],
+    examples: [
+      'adit domain add shop.example.com shop',
+      'adit domain add shop.example.com shop --challenge http',
+    ],
   },
   'domain list': {
     description: 'Shows the domains that this identity has asked for.',

@@ -51,7 +51,8 @@ export async function runNameCommand(invocation: NameInvocation): Promise<number
       }
       case 'domain add': {
         const { domain, name } = command.args
-        const asked = await askForDomain(server, domain, name, { signal })
+        const { challenge } = command.flags
+        const asked = await askForDomain(server, domain, name, { challenge, signal })
         print(asked, formatDomain(asked))
         break
       }
@@ -73,22 +74,34 @@ export async function runNameCommand(invocation: NameInvocation): Promise<number
   }
 }
 
-function formatDomain({ domain, endpoint, state, record }: OwnDomain): string {
-  const name = printable(domain)
-  if (state === 'proved') return `${name} is proved and leads to ${printable(endpoint)}\n`
-  const row = `${printable(record.name)}  ${record.type}  ${printable(record.value)}`
-  return `${name} is not proved: its DNS needs this record, which the server looks for again and again\n  ${row}\n`
+function formatDomain(asked: OwnDomain): string {
+  const name = printable(asked.domain)
+  if (asked.state === 'proved') {
+    return `${name} is proved and leads to ${printable(asked.endpoint)}\n`
+  }
+  const needs =
+    asked.challenge === 'txt'
+      ? 'its DNS needs this record'
+      : 'its web server needs this file with this line'
+  const proof = proofOf(asked).map(printable).join('  ')
+  return `${name} is not proved: ${needs}, which the server looks for again and again\n  ${proof}\n`
+}
+
+/** What proves a domain, as words of one line. */
+function proofOf({ record, file }: OwnDomain): readonly string[] {
+  if (file !== undefined) return [file.url, file.content]
+  return record === undefined ? [] : [record.name, record.type, record.value]
 }
 
 function formatDomains(domains: readonly OwnDomain[]): string {
   if (domains.length === 0) return 'no domains are asked for\n'
-  const rows = domains.map(({ domain, endpoint, state, record }) => [
-    printable(domain),
-    printable(endpoint),
-    state,
-    state === 'proved' ? '' : `${printable(record.name)} ${record.type} ${printable(record.value)}`,
+  const rows = domains.map((one) => [
+    printable(one.domain),
+    printable(one.endpoint),
+    one.state,
+    one.state === 'proved' ? '' : proofOf(one).map(printable).join(' '),
   ])
-  return formatTable([['DOMAIN', 'ENDPOINT', 'STATE', 'RECORD TO ADD'], ...rows])
+  return formatTable([['DOMAIN', 'ENDPOINT', 'STATE', 'RECORD OR FILE TO ADD'], ...rows])
 }
 
 function formatNames(names: readonly ReservedName[]): string {

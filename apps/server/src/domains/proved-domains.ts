@@ -6,11 +6,19 @@ import type { Endpoint } from '@proj/tunnel/server'
 import { resolveLimit } from '../limits.ts'
 import { canonicalDomain, type DomainRule, DomainTable } from '../proxy/domains.ts'
 import type { AuditEvent } from '../store/audit-log.ts'
-import type { AskOutcome, DomainClaim, ProofState } from '../store/domain-store.ts'
+import {
+  type AskOutcome,
+  type Challenge,
+  CHALLENGES,
+  type ClaimOwner,
+  type DomainClaim,
+  type ProofState,
+} from '../store/domain-store.ts'
 import { isStoreError } from '../store/store-error.ts'
 import type { Store } from '../store/store.ts'
 import { CheckBudget } from './check-budget.ts'
 import { PROOF_LIMITS } from './domain-settings.ts'
+import { httpProof, proofUrl } from './http-proof.ts'
 import { MAX_PROVABLE_CHARS, type ProofCheck, recordName, txtProof } from './txt-proof.ts'
 
 /** How often the claims are looked at, ms. */
@@ -34,8 +42,10 @@ export interface DomainProofOptions {
   readonly intervalMs?: number
   /** How long it may be missing, ms, 0 to 30 days. Default 3 days. */
   readonly graceMs?: number
-  /** Looks for a proof. Default: a TXT record, at the DNS servers of the system. */
-  readonly check?: ProofCheck
+  /** How domains may be proved. Default: all of CHALLENGES. */
+  readonly challenges?: readonly Challenge[] | undefined
+  /** Look for proofs. Default: with the DNS servers of the system. */
+  readonly checks?: Readonly<Record<Challenge, ProofCheck>>
   /** Ms since the epoch. Default: the clock of the system. */
   readonly now?: () => number
 }
@@ -45,8 +55,11 @@ export interface ProvedDomainsParts extends DomainProofOptions {
   readonly store: Store
   /** Domains below which the server has its own names; none of them can be asked for. */
   readonly ownDomains: readonly string[]
-  /** Gets the rules when they change: those of the operator, and behind them the proved ones. */
-  readonly onRules: (table: DomainTable) => void
+  /**
+   * Gets the rules when they change: those of the operator, and behind them the proved ones. `files` has what the
+   * server answers at PROOF_PATH of the domains that were proved by HTTP, by domain.
+   */
+  readonly onRules: (table: DomainTable, files: ReadonlyMap<string, string>) => void
   readonly logger: Logger
 }
 
@@ -55,6 +68,8 @@ export interface DomainWish {
   readonly domain: string
   readonly endpoint: Endpoint
   readonly identity: string
+  /** Default: as the identity has asked for before, else `txt`. */
+  readonly challenge?: Challenge | undefined
 }
 
 /** Domains that lead to endpoints: those of the operator, and those that identities have proved to be theirs. */
@@ -62,7 +77,8 @@ export class ProvedDomains implements Disposable {
   readonly #parts: ProvedDomainsParts
   readonly #intervalMs: number
   readonly #graceMs: number
-  readonly #check: ProofCheck
+  readonly #challenges: ReadonlySet<Challenge>
+  readonly #checks: Readonly<Record<Challenge, ProofCheck>>
   readonly #now: () => number
   readonly #asked = new CheckBudget(BUDGETS.asked)
   readonly #due = new CheckBudget(BUDGETS.due)
@@ -79,7 +95,8 @@ export class ProvedDomains implements Disposable {
     this.#parts = parts
     this.#intervalMs = resolveLimit('intervalMs', PROOF_LIMITS.intervalMs, parts.intervalMs)
     this.#graceMs = resolveLimit('graceMs', PROOF_LIMITS.graceMs, parts.graceMs)
-    this.#check = parts.check ?? txtProof([])
+    this.#challenges = new Set(parts.challenges ?? CHALLENGES)
+    this.#checks = parts.checks ?? { txt: txtProof([]), http: httpProof() }
     this.#now = parts.now ?? Date.now
     this.#rules = rules
     this.#operator = new DomainTable(rules)
@@ -120,17 +137,34 @@ export class ProvedDomains implements Disposable {
     return isGiven ? 'the operator of the server has given it away' : undefined
   }
 
+  /** Why a domain cannot be proved in a way; undefined: it can. */
+  challengeProblemOf(domain: string, challenge: Challenge): string | undefined {
+    if (!this.#challenges.has(challenge)) {
+      return `this server takes no proof by ${challenge} (domain_proof.challenges)`
+    }
+    const isTooWide = challenge === 'http' && domain.startsWith('*.')
+    return isTooWide ? 'a web server proves no wildcard: use a TXT record' : undefined
+  }
+
+  /** How an identity proves a domain, where it does not say: as before. */
+  challengeOf(owner: ClaimOwner): Challenge {
+    const [first = 'txt'] = this.#challenges
+    return this.#parts.store.domains.find(owner)?.challenge ?? first
+  }
+
   /**
    * Stores that an identity asks for a domain, and looks for its proof.
    *
-   * @param wish - its domain is canonical and has no `problemOf`.
+   * @param wish - its domain is canonical and has no `problemOf`, and no `challengeProblemOf`.
    */
-  async ask({ domain, endpoint, identity }: DomainWish): Promise<AskOutcome> {
+  async ask({ domain, endpoint, identity, challenge }: DomainWish): Promise<AskOutcome> {
     const { store } = this.#parts
+    const { tenant } = endpoint
     const outcome = await store.domains.ask({
+      challenge: challenge ?? this.challengeOf({ tenant, identity, domain }),
       value: randomBytes(20).toString('hex'),
       domain,
-      tenant: endpoint.tenant,
+      tenant,
       endpoint: endpoint.name,
       identity,
       askedAt: this.#now(),
@@ -176,7 +210,7 @@ export class ProvedDomains implements Disposable {
 
   async #checkOne(claim: DomainClaim): Promise<void> {
     const { signal } = this.#ended
-    const found = await this.#check(claim.domain, claim.value, signal)
+    const found = await this.#checks[claim.challenge](claim.domain, claim.value, signal)
     if (signal.aborted) return
     const now = this.#now()
     const { askedAt, provedAt } = claim
@@ -193,7 +227,7 @@ export class ProvedDomains implements Disposable {
       if (removed !== undefined) this.#write('domain.removed', removed, { why: 'not proved' })
       return
     }
-    // A DNS server that does not answer says nothing about who owns the domain.
+    // A server that does not answer says nothing about who owns the domain.
     if (found === 'unknown') return await this.#note(claim, checked)
     const lostAt = claim.lostAt ?? now
     if (now - lostAt >= this.#graceMs) {
@@ -209,8 +243,11 @@ export class ProvedDomains implements Disposable {
     if (claim === undefined || event === undefined) return
     this.#write(event, claim)
     if (event === 'domain.proved') return
-    const { domain, endpoint, value } = before
-    const hint = `the TXT record ${recordName(domain)} must be ${value}`
+    const { domain, endpoint, value, challenge } = before
+    const hint =
+      challenge === 'txt'
+        ? `the TXT record ${recordName(domain)} must be ${value}`
+        : `${proofUrl(domain)} must have ${value}, or ${domain} must point to this server`
     const isOff = event === 'domain.lost'
     this.#parts.logger.warn(
       { domain, endpoint, hint, ...(!isOff && { graceMs: this.#graceMs }) },
@@ -233,16 +270,22 @@ export class ProvedDomains implements Disposable {
 
   /** Tells which domains lead where. */
   #tell(): void {
-    let proved: readonly DomainRule[] = []
+    let proved: readonly DomainClaim[] = []
     try {
       proved = this.#parts.store.domains
         .list()
         .filter((claim) => claim.provedAt !== undefined && !this.#isOwn(claim.domain))
-        .map(({ domain, tenant, endpoint: name }) => ({ domain, endpoint: { tenant, name } }))
     } catch (error) {
       this.#parts.logger.error({ err: error }, 'proved domains cannot be read')
     }
-    this.#parts.onRules(new DomainTable(this.#rules, proved))
+    const rules = proved.map(({ domain, tenant, endpoint: name }) => ({
+      domain,
+      endpoint: { tenant, name },
+    }))
+    const files = proved.flatMap(({ domain, challenge, value }): [string, string][] =>
+      challenge === 'http' ? [[domain, value]] : [],
+    )
+    this.#parts.onRules(new DomainTable(this.#rules, rules), new Map(files))
   }
 
   /** Whether a domain stands for a name that the server has itself. */

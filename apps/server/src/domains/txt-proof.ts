@@ -9,8 +9,8 @@ const QUERY_TIMEOUT_MS = 3_000
 /** How long a check takes at most, with all servers, ms. */
 const CHECK_TIMEOUT_MS = 10_000
 
-/** Answers that say that there is no such record; all others leave it open. */
-const MISSING: ReadonlySet<unknown> = new Set([dns.NOTFOUND, dns.NODATA])
+/** Answers that say that there is nothing of that name; all others leave it open. */
+export const MISSING_IN_DNS: ReadonlySet<unknown> = new Set([dns.NOTFOUND, dns.NODATA])
 
 /** Whether the proof is there; `unknown` when DNS did not answer. */
 export type ProofFound = 'proved' | 'missing' | 'unknown'
@@ -26,13 +26,22 @@ export function recordName(domain: string): string {
   return `${LABEL}.${domain.replace(/^\*\./, '')}`
 }
 
+/**
+ * One for each check: it can be cancelled alone.
+ *
+ * @param servers - Empty: those of the system.
+ */
+export function resolverOf(servers: readonly string[]): dns.Resolver {
+  const resolver = new dns.Resolver({ timeout: QUERY_TIMEOUT_MS, tries: 2 })
+  if (servers.length > 0) resolver.setServers(servers)
+  return resolver
+}
+
 /** @param servers - DNS servers, `192.0.2.53` or `[::1]:5353`. Empty: those of the system. */
 export function txtProof(servers: readonly string[]): ProofCheck {
   return async (domain, value, signal) => {
     if (signal.aborted) return 'unknown'
-    // One for each check: it can be cancelled alone.
-    const resolver = new dns.Resolver({ timeout: QUERY_TIMEOUT_MS, tries: 2 })
-    if (servers.length > 0) resolver.setServers(servers)
+    const resolver = resolverOf(servers)
     const cancel = (): void => resolver.cancel()
     const timer = setTimeout(cancel, CHECK_TIMEOUT_MS)
     signal.addEventListener('abort', cancel, { once: true })
@@ -40,7 +49,7 @@ export function txtProof(servers: readonly string[]): ProofCheck {
       const records = await resolver.resolveTxt(recordName(domain))
       return records.some((parts) => parts.join('').trim() === value) ? 'proved' : 'missing'
     } catch (error) {
-      return MISSING.has((error as { readonly code?: unknown }).code) ? 'missing' : 'unknown'
+      return MISSING_IN_DNS.has((error as { readonly code?: unknown }).code) ? 'missing' : 'unknown'
     } finally {
       clearTimeout(timer)
       signal.removeEventListener('abort', cancel)

@@ -10,6 +10,12 @@ export interface DomainRule {
   readonly endpoint: Endpoint
 }
 
+/**
+ * Path of the file that proves a domain. The server answers it itself, for every host: no endpoint can answer it, so
+ * a domain that points here already proves nothing for an identity that has only asked for it.
+ */
+export const PROOF_PATH = '/.well-known/adit-challenge'
+
 /** RFC 1035 section 2.3.4. */
 const MAX_NAME_CHARS = 253
 

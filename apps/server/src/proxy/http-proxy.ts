@@ -74,6 +74,8 @@ export class HttpProxy implements ProxyContext {
   domains: DomainTable
   /** Replaced likewise. */
   pages: ErrorPages
+  /** Replaced when a domain is proved, or is not any more. */
+  proofFiles: ReadonlyMap<string, string> = new Map()
   readonly trusted: TrustedProxies
   readonly forwardedNote: ForwardedNote
   readonly pool: StreamPool

@@ -31,6 +31,8 @@ export interface ProxyContext {
   readonly limiter: EndpointLimiter
   /** Domains that lead to endpoints. */
   readonly domains: DomainTable
+  /** What is answered at PROOF_PATH, by domain. */
+  readonly proofFiles: ReadonlyMap<string, string>
   /** Pages of the operator for errors. */
   readonly pages: ErrorPages
   /** Proxies in front whose forwarding headers are believed. */

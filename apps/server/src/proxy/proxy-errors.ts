@@ -1,8 +1,11 @@
+import { STATUS_CODES } from 'node:http'
+
 import {
   type ErrorContent,
   type ErrorForm,
   errorForm,
   formatErrorResponse,
+  formatResponseHead,
   HTTP_FAULTS,
   isHttpError,
   type RequestHead,
@@ -25,6 +28,8 @@ export interface ProxyError {
   readonly retryAfterMs?: number | undefined
   /** The setting whose time has passed; the text names it too. */
   readonly setting?: string
+  /** Body of an answer that is no error, as plain text. */
+  readonly text?: string
 }
 
 /** Every error whose response is known beforehand, by cause. */
@@ -57,7 +62,8 @@ export const PROXY_ERRORS: Readonly<
     | 'overloaded'
     | 'visitorCheckTimeout'
     | 'visitorCheckFailed'
-    | 'tenantUnknown',
+    | 'tenantUnknown'
+    | 'proofUnknown',
     ProxyError
   >
 > = {
@@ -156,6 +162,11 @@ export const PROXY_ERRORS: Readonly<
   },
   visitorCheckFailed: { status: 500, error: 'visitor check failed', code: 'visitor_check_failed' },
   tenantUnknown: { status: 404, error: 'unknown tenant', code: 'tenant_unknown' },
+  proofUnknown: {
+    status: 404,
+    error: 'the domain was not proved by HTTP at this server',
+    code: 'proof_unknown',
+  },
 }
 
 /** The error for a stream that was reset before its response began. */
@@ -203,6 +214,7 @@ export interface ProxyErrorFacts {
 /** The bytes of an error response, in the form that the client accepts. */
 export function formatProxyError(error: ProxyError, facts: ProxyErrorFacts): Buffer {
   const { request, keepAlive } = facts
+  if (error.text !== undefined) return formatText(error.status, error.text, facts)
   const form = request === undefined ? 'any' : errorForm(request.headers)
   const isReady = form === 'any' && keepAlive && request?.method !== 'HEAD'
   if (isReady && error === PROXY_ERRORS.overloaded) return OVERLOADED
@@ -213,6 +225,28 @@ export function formatProxyError(error: ProxyError, facts: ProxyErrorFacts): Buf
     method: request?.method,
     content: form === 'any' ? undefined : contentOf(error, form, facts),
   })
+}
+
+function formatText(status: number, text: string, { request, keepAlive }: ProxyErrorFacts): Buffer {
+  const body = Buffer.from(`${text}\n`)
+  const head = formatResponseHead({
+    status,
+    reason: STATUS_CODES[status] ?? '',
+    headers: [
+      'content-type',
+      'text/plain',
+      'x-content-type-options',
+      'nosniff',
+      'cache-control',
+      'no-store',
+      'content-length',
+      String(body.length),
+      'connection',
+      keepAlive ? 'keep-alive' : 'close',
+    ],
+  })
+  const headBytes = Buffer.from(head, 'latin1')
+  return request?.method === 'HEAD' ? headBytes : Buffer.concat([headBytes, body])
 }
 
 function contentOf(

@@ -9,6 +9,7 @@ import type { ConnectRequest, Endpoint } from '@proj/tunnel/server'
 
 import type { AdmittedVisitor, Authenticator } from '../auth/authenticator.ts'
 import { peerFacts } from '../tls/certificates.ts'
+import { PROOF_PATH } from './domains.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import { PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
 import type { TenantDomain } from './proxy-options.ts'
@@ -81,6 +82,7 @@ export function routeRequest(
   whileChecking: () => AbortSignal,
 ): Route | Refused | Promise<Route | Refused> {
   if (hopsOf(head) >= proxy.options.maxHops) return { error: PROXY_ERRORS.loopDetected }
+  if (head.target === PROOF_PATH) return { error: proofFile(proxy, head) }
   const endpoint = endpointOf(head, proxy)
   if (endpoint === undefined) return { error: PROXY_ERRORS.endpointMissing }
   const { trustedHeader, sendForwarded: sendsForwarded } = proxy.options
@@ -287,6 +289,13 @@ function applyDecision(route: Route, decision: Decision): Route | Refused {
   const { authorizationConsumed: before = false } = route.forward
   const forward = { ...route.forward, authorizationConsumed: before || decision.consumed }
   return { ...route, forward }
+}
+
+function proofFile({ proofFiles }: ProxyContext, head: RequestHead): ProxyError {
+  const text = proofFiles.get(head.hostParts.name)
+  return text === undefined
+    ? PROXY_ERRORS.proofUnknown
+    : { status: 200, error: '', code: 'ok', text }
 }
 
 /** The path of a request target, without its query. */

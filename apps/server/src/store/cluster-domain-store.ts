@@ -1,5 +1,6 @@
 import type { SqlRow } from './database.ts'
 import {
+  askedAgain,
   type AskOutcome,
   type ClaimOwner,
   DOMAIN_LIMITS,
@@ -93,7 +94,7 @@ export class ClusterDomainStore implements DomainStore {
 
   /** Alone with the table: what is counted here is true when the row is written. */
   async #ask(query: Query, wanted: DomainClaim): Promise<Changed<AskOutcome>> {
-    const { domain, tenant, identity, endpoint } = wanted
+    const { domain, tenant, identity } = wanted
     const found = claimIn(
       await query(
         'SELECT * FROM adit_domains WHERE domain = $1 AND tenant = $2 AND identity = $3',
@@ -111,18 +112,20 @@ export class ClusterDomainStore implements DomainStore {
     if (limit !== undefined) {
       return { result: { ok: false, code: 'limit-reached', limit }, change: undefined }
     }
+    const again = found && askedAgain(found, wanted)
     const [row] =
-      found === undefined
+      again === undefined
         ? await query(
             `INSERT INTO adit_domains
-               (value, domain, tenant, endpoint, identity, asked_at, checked_at, proved_at, lost_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING *`,
+               (value, domain, tenant, endpoint, identity, asked_at, checked_at, proved_at, lost_at, challenge)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING *`,
             ...valuesOf(wanted),
           )
         : await query(
-            'UPDATE adit_domains SET endpoint = $1 WHERE value = $2 RETURNING *',
-            endpoint,
-            found.value,
+            'UPDATE adit_domains SET endpoint = $1, challenge = $2 WHERE value = $3 RETURNING *',
+            again.endpoint,
+            again.challenge,
+            again.value,
           )
     const claim = domainClaimOf(row as SqlRow) // it was just written
     return {

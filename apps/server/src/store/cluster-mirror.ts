@@ -57,9 +57,10 @@ export const PART_TABLES: Readonly<Record<Part, PartTable>> = {
   domains: {
     remote: 'adit_domains',
     local: 'domains',
-    columns: 'value domain tenant endpoint identity asked_at checked_at proved_at lost_at'.split(
-      ' ',
-    ),
+    columns:
+      'value domain tenant endpoint identity asked_at checked_at proved_at lost_at challenge'.split(
+        ' ',
+      ),
     isRow: `'' = ?1 AND value = ?2`,
     isRemoteRow: 'r.value = c.changed',
     nameOf: (row) =>

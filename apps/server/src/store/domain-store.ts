@@ -1,3 +1,9 @@
+/** How a domain can be proved: by a TXT record, or by a file that its web server has. */
+export const CHALLENGES = ['txt', 'http'] as const
+
+/** One of {@link CHALLENGES}. */
+export type Challenge = (typeof CHALLENGES)[number]
+
 /** An identity's request for a domain. It counts once the domain is proved; the value is what its owner publishes. */
 export interface DomainClaim {
   /** The text that proves it, and the key of the claim: no two claims have the same. */
@@ -18,6 +24,8 @@ export interface DomainClaim {
   readonly provedAt: number | undefined
   /** Since when the proof of a proved domain is missing, ms since the epoch. */
   readonly lostAt: number | undefined
+  /** How it is proved. */
+  readonly challenge: Challenge
 }
 
 /** Identifies a claim by who asks for what. */
@@ -54,8 +62,8 @@ export interface DomainStore {
   /** The claim that has proved a domain. */
   holder(domain: string): DomainClaim | undefined
   /**
-   * Stores a claim. An identity that has asked before changes its endpoint only. Many identities may ask for one
-   * domain, until one of them has proved it.
+   * Stores a claim. An identity that has asked before changes its endpoint only, and how it is proved while it is not.
+   * Many identities may ask for one domain, until one of them has proved it.
    */
   ask(wanted: DomainClaim): Promise<AskOutcome>
   /**
@@ -138,7 +146,7 @@ export class MemoryDomainStore implements DomainStore {
         return { ok: false, code: 'limit-reached', limit: maxTotal }
       }
     }
-    const claim = found === undefined ? wanted : { ...found, endpoint: wanted.endpoint }
+    const claim = found === undefined ? wanted : askedAgain(found, wanted)
     this.#claims.set(claim.value, claim)
     this.onChange()
     return { ok: true, isNew: found === undefined, claim }
@@ -168,9 +176,15 @@ export class MemoryDomainStore implements DomainStore {
   }
 }
 
-/** Whether two claims are proved and lost since the same times. */
+/** Whether two claims are proved and lost since the same times, in the same way. */
 export function isSameState(one: DomainClaim, other: DomainClaim): boolean {
-  return one.provedAt === other.provedAt && one.lostAt === other.lostAt
+  const { provedAt, lostAt, challenge } = one
+  return provedAt === other.provedAt && lostAt === other.lostAt && challenge === other.challenge
+}
+
+/** A claim after its identity has asked again. */
+export function askedAgain(found: DomainClaim, { endpoint, challenge }: DomainClaim): DomainClaim {
+  return { ...found, endpoint, ...(found.provedAt === undefined && { challenge }) }
 }
 
 function proofState({ askedAt, checkedAt, provedAt, lostAt }: ProofState): ProofState {

@@ -75,4 +75,7 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX domains_by_name ON domains (domain, tenant, identity);
   CREATE INDEX domains_of_identity ON domains (tenant, identity);
   `,
+  `
+  ALTER TABLE domains ADD COLUMN challenge TEXT NOT NULL DEFAULT 'txt';
+  `,
 ]

@@ -104,6 +104,11 @@ const STEPS: readonly SchemaStep[] = [
   CREATE INDEX adit_domains_of_identity ON adit_domains (tenant, identity);
   `,
   },
+  {
+    // Servers that do not know it look for a TXT record of every domain: those proved by HTTP are missing for them.
+    oldest: 1,
+    sql: `ALTER TABLE adit_domains ADD COLUMN challenge text NOT NULL DEFAULT 'txt'`,
+  },
 ]
 
 /** Name of these tables among the parts of the program that have tables there. */

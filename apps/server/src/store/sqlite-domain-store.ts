@@ -1,6 +1,8 @@
 import type { Database, SqlRow, SqlValue } from './database.ts'
 import {
+  askedAgain,
   type AskOutcome,
+  type Challenge,
   type ClaimOwner,
   DOMAIN_LIMITS,
   type DomainClaim,
@@ -89,16 +91,17 @@ export class SqliteDomainStore implements DomainStore {
       return { ok: false, code: 'domain-taken', claim: holder }
     }
     if (found !== undefined) {
-      const sql = 'UPDATE domains SET endpoint = ? WHERE value = ?'
-      this.#database.run(sql, wanted.endpoint, found.value)
-      return { ok: true, isNew: false, claim: { ...found, endpoint: wanted.endpoint } }
+      const claim = askedAgain(found, wanted)
+      const sql = 'UPDATE domains SET endpoint = ?, challenge = ? WHERE value = ?'
+      this.#database.run(sql, claim.endpoint, claim.challenge, claim.value)
+      return { ok: true, isNew: false, claim }
     }
     const limit = this.#limitReached(wanted)
     if (limit !== undefined) return { ok: false, code: 'limit-reached', limit }
     this.#database.run(
       `INSERT INTO domains
-         (value, domain, tenant, endpoint, identity, asked_at, checked_at, proved_at, lost_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         (value, domain, tenant, endpoint, identity, asked_at, checked_at, proved_at, lost_at, challenge)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       ...valuesOf(wanted),
     )
     return { ok: true, isNew: true, claim: wanted }
@@ -121,9 +124,10 @@ export class SqliteDomainStore implements DomainStore {
 
 /** The values of a row of the table `domains`, in the order of its columns. */
 export function valuesOf(claim: DomainClaim): SqlValue[] {
-  const { value, domain, tenant, endpoint, identity } = claim
+  const { value, domain, tenant, endpoint, identity, challenge } = claim
   const { askedAt, checkedAt = null, provedAt = null, lostAt = null } = claim
-  return [value, domain, tenant, endpoint, identity, askedAt, checkedAt, provedAt, lostAt]
+  const times = [askedAt, checkedAt, provedAt, lostAt]
+  return [value, domain, tenant, endpoint, identity, ...times, challenge]
 }
 
 /** A row of the table `domains`. */
@@ -142,5 +146,6 @@ export function domainClaimOf(row: SqlRow): DomainClaim {
     checkedAt: time('checked_at'),
     provedAt: time('proved_at'),
     lostAt: time('lost_at'),
+    challenge: text('challenge') as Challenge, // nothing else is written
   }
 }

@@ -1,9 +1,16 @@
-import { claimName, conflictText, conflictDetails, DOMAINS_ROUTE } from '@proj/tunnel/server'
+import { conflictDetails, DOMAINS_ROUTE } from '@proj/tunnel/server'
 
-import type { ProvedDomains } from '../domains/proved-domains.ts'
+import { proofUrl } from '../domains/http-proof.ts'
 import { recordName } from '../domains/txt-proof.ts'
 import { canonicalDomain } from '../proxy/domains.ts'
-import type { DomainClaim } from '../store/domain-store.ts'
+import type { Challenge, DomainClaim } from '../store/domain-store.ts'
+import {
+  challengeIn,
+  type ClaimDomainContext,
+  claimDomain,
+  DOMAIN_REFUSALS,
+  notADomain,
+} from './claim-domain.ts'
 import {
   type Answer,
   endpointRefusal,
@@ -13,12 +20,9 @@ import {
   readJsonBody,
   refusal,
 } from './identity-api.ts'
-import { nameProblem, type ReserveContext } from './reserve-name.ts'
 
 /** What the API works with. An identity that may serve an endpoint may ask for a domain for it. */
-export interface DomainsApiParts extends ReserveContext, IdentityApiParts {
-  readonly domains: ProvedDomains
-}
+export interface DomainsApiParts extends ClaimDomainContext, IdentityApiParts {}
 
 /**
  * The domains that an identity asks for, on the upstream port: `GET`, and `PUT` and `DELETE` of one
@@ -52,55 +56,42 @@ class DomainAnswers {
   }
 
   async ask(text: string, question: Question): Promise<Answer> {
-    const { store, domains } = this.#parts
+    const { store } = this.#parts
     const { tenant, identity } = question.grant
-    const endpoint = endpointIn(await readJsonBody(question.request))
-    if (endpoint === undefined) {
-      return refusal(400, 'body-invalid', 'the body is {"endpoint":"NAME"}')
+    const wish = wishIn(await readJsonBody(question.request))
+    if (wish === undefined) {
+      const shape = '{"endpoint":"NAME"}, also with "challenge":"txt" or "http"'
+      return refusal(400, 'body-invalid', `the body is ${shape}`)
     }
-    const problem = nameProblem(endpoint)
-    if (problem !== undefined) return refusal(400, 'endpoint-invalid', problem)
-    const domain = canonicalDomain(text)
-    if (domain === undefined) return notADomain(text)
-    const refused = endpointRefusal(endpoint, question)
+    const refused = endpointRefusal(wish.endpoint, question)
     if (refused !== undefined) return refused
-    if (store.file === undefined) {
-      const why = 'domains would be lost when this server ends: it cannot write to its data_dir'
-      return refusal(503, 'not-durable', why)
-    }
-    const why = domains.problemOf(domain)
-    if (why !== undefined) return refusal(403, 'domain-refused', `${domain} is refused: ${why}`)
-    const named = { tenant, name: endpoint }
-    const conflict = claimName({ endpoint: named, identity }, this.#parts)
-    if (conflict !== undefined) {
-      const error = conflictText(endpoint, conflict)
-      return { status: 409, body: { error, ...conflictDetails(conflict) } }
-    }
-    const before = store.domains.find({ tenant, identity, domain })
-    const outcome = await domains.ask({ domain, endpoint: named, identity })
-    if (outcome.ok) {
-      const { isNew, claim } = outcome
-      if (isNew || before?.endpoint !== endpoint) this.#note('domain.asked', claim, question)
+    const endpoint = { tenant, name: wish.endpoint }
+    const outcome = await claimDomain({ ...wish, domain: text, endpoint, identity }, this.#parts)
+    if (outcome.code === 'asked') {
+      const { isNew, hasChanged, claim } = outcome
+      if (hasChanged) this.#note('domain.asked', claim, question)
       return { status: isNew ? 201 : 200, body: describeClaim(claim) }
     }
-    if (outcome.code === 'limit-reached') {
-      const error =
-        outcome.limit === 0
-          ? 'agents cannot ask for domains at this server'
-          : `no more than ${outcome.limit} domains can be asked for`
-      return refusal(409, outcome.code, error)
+    const { code, message, conflict, holder } = outcome
+    if (conflict !== undefined) {
+      const body = { error: message, ...conflictDetails(conflict) }
+      return { status: DOMAIN_REFUSALS[code], body }
     }
-    const wanted = { ...outcome.claim, endpoint, identity, tenant }
-    this.#note('domain.refused', wanted, question, { heldBy: outcome.claim.identity })
-    // The other identity may be of another tenant, so it is not named.
-    return refusal(409, outcome.code, `${domain} is proved by another identity`)
+    if (holder !== undefined) {
+      const wanted = { ...holder, endpoint: endpoint.name, identity, tenant }
+      store.audit.write('domain.refused', {
+        ...auditFields(wanted, question),
+        heldBy: holder.identity,
+      })
+    }
+    return refusal(DOMAIN_REFUSALS[code], code, message)
   }
 
   async remove(text: string, question: Question): Promise<Answer> {
     const { store } = this.#parts
     const { tenant, identity } = question.grant
     const domain = canonicalDomain(text)
-    if (domain === undefined) return notADomain(text)
+    if (domain === undefined) return refusal(400, 'domain-invalid', notADomain(text))
     const found = store.domains.find({ tenant, identity, domain })
     const removed = found && (await store.domains.remove(found.value))
     if (removed === undefined) {
@@ -110,26 +101,30 @@ class DomainAnswers {
     return { status: 204 }
   }
 
-  #note(
-    event: 'domain.asked' | 'domain.removed' | 'domain.refused',
-    { domain, endpoint, tenant, identity }: DomainClaim,
-    { remoteAddress }: Question,
-    more: Readonly<Record<string, string>> = {},
-  ): void {
-    const fields = { domain, endpoint, tenant, identity, remoteAddress, ...more }
-    this.#parts.store.audit.write(event, fields)
+  #note(event: 'domain.asked' | 'domain.removed', claim: DomainClaim, question: Question): void {
+    this.#parts.store.audit.write(event, auditFields(claim, question))
   }
 }
 
+function auditFields(
+  { domain, endpoint, tenant, identity }: DomainClaim,
+  { remoteAddress }: Question,
+) {
+  return { domain, endpoint, tenant, identity, remoteAddress }
+}
+
 /** A claim as its identity sees it. */
-function describeClaim({ domain, endpoint, value, ...times }: DomainClaim): object {
+function describeClaim({ domain, endpoint, value, challenge, ...times }: DomainClaim): object {
   const { checkedAt, provedAt, lostAt } = times
   const iso = (at: number): string => new Date(at).toISOString()
   return {
     domain,
     endpoint,
     state: provedAt === undefined ? 'pending' : lostAt === undefined ? 'proved' : 'missing',
-    record: { name: recordName(domain), type: 'TXT', value },
+    challenge,
+    ...(challenge === 'txt'
+      ? { record: { name: recordName(domain), type: 'TXT', value } }
+      : { file: { url: proofUrl(domain), content: value } }),
     since: iso(times.askedAt),
     ...(checkedAt !== undefined && { checkedAt: iso(checkedAt) }),
     ...(provedAt !== undefined && { provedAt: iso(provedAt) }),
@@ -137,13 +132,14 @@ function describeClaim({ domain, endpoint, value, ...times }: DomainClaim): obje
   }
 }
 
-function endpointIn(body: unknown): string | undefined {
+function wishIn(
+  body: unknown,
+): { readonly endpoint: string; readonly challenge: Challenge | undefined } | undefined {
   if (typeof body !== 'object' || body === null) return undefined
-  const { endpoint } = body as { readonly endpoint?: unknown }
-  return typeof endpoint === 'string' ? endpoint : undefined
-}
-
-function notADomain(text: string): Answer {
-  const error = `not a domain: ${JSON.stringify(text.slice(0, 253))}`
-  return refusal(400, 'domain-invalid', error)
+  const { endpoint, challenge: way } = body as { endpoint?: unknown; challenge?: unknown }
+  const challenge = challengeIn(way)
+  if (typeof endpoint !== 'string' || (way !== undefined && challenge === undefined)) {
+    return undefined
+  }
+  return { endpoint, challenge }
 }

@@ -11,8 +11,9 @@ import { expect, onTestFinished, test } from 'vitest'
 
 import { CheckBudget } from '../../src/domains/check-budget.ts'
 import { ProvedDomains } from '../../src/domains/proved-domains.ts'
-import { txtProof } from '../../src/domains/txt-proof.ts'
-import { type DomainTable } from '../../src/proxy/domains.ts'
+import { httpProof } from '../../src/domains/http-proof.ts'
+import { type ProofCheck, txtProof } from '../../src/domains/txt-proof.ts'
+import { type DomainTable, PROOF_PATH } from '../../src/proxy/domains.ts'
 import { Server } from '../../src/server.ts'
 import { memoryStore, openStore } from '../../src/store/store.ts'
 import { dnsResponder } from './dns-responder.ts'
@@ -21,13 +22,23 @@ const HOUR = 3_600_000
 const DAY = 24 * HOUR
 const SHOP = 'shop.example.net'
 
+const unknown: ProofCheck = async () => 'unknown'
+
 /** Everyone is who the token says; `guest` may serve nothing. */
 const byToken: Authorize = ({ headers }) => {
   const identity = headers.authorization?.replace('Bearer ', '') ?? 'anonymous'
   return { identity, tenant: '', permits: () => identity !== 'guest' }
 }
 
-async function running(limits: { readonly maxPerIdentity?: number } = {}) {
+async function running({
+  http = unknown,
+  baseDomain = ['tunnel.example.org'],
+  ...limits
+}: {
+  readonly maxPerIdentity?: number
+  readonly http?: ProofCheck
+  readonly baseDomain?: readonly string[]
+} = {}) {
   const directory = temporaryDirectory()
   onTestFinished(() => directory[Symbol.dispose]())
   const logger = new RecordingLogger()
@@ -39,11 +50,11 @@ async function running(limits: { readonly maxPerIdentity?: number } = {}) {
     upstream: anywhere,
     admin: anywhere,
     edge: {
-      baseDomain: ['tunnel.example.org'],
+      baseDomain,
       domains: [{ domain: '*.given.example', endpoint: { tenant: '', name: 'given' } }],
     },
     authorize: byToken,
-    domainProof: { check: txtProof([dns.address]) },
+    domainProof: { checks: { txt: txtProof([dns.address]), http } },
     waits: { absentWaitMs: 0, startWaitMs: 0 },
     software: 'adit-server/test',
     store,
@@ -75,14 +86,15 @@ test('a domain leads to its endpoint once its owner has proved it, and not when 
 
   const asked = await askForDomain(as('alice'), 'Shop.Example.net.', 'shop')
   expect(asked).toMatchObject({ domain: SHOP, endpoint: 'shop', state: 'pending' })
-  expect(asked.record.name).toBe(`_adit-challenge.${SHOP}`)
-  expect(dns.asked).toEqual([asked.record.name])
+  const { name: record, value } = asked.record ?? { name: '', value: '' }
+  expect(record).toBe(`_adit-challenge.${SHOP}`)
+  expect(dns.asked).toEqual([record])
   expect(await visit(SHOP)).not.toBe(200)
 
   // The value of another identity proves nothing.
   const other = await askForDomain(as('bob'), SHOP, 'bobs')
-  expect(other.record.value).not.toBe(asked.record.value)
-  dns.records.set(asked.record.name, ['v=spf1 -all', asked.record.value])
+  expect(other.record?.value).not.toBe(value)
+  dns.records.set(record, ['v=spf1 -all', value])
   expect(await askForDomain(as('bob'), SHOP, 'bobs')).toMatchObject({ state: 'pending' })
   expect(await askForDomain(as('alice'), SHOP, 'shop')).toMatchObject({ state: 'proved' })
   expect(await visit(SHOP)).toBe(200)
@@ -109,6 +121,70 @@ test('a domain leads to its endpoint once its owner has proved it, and not when 
     'domain.refused',
     'domain.removed',
   ])
+})
+
+test('a file of its web server proves a domain, and not what an endpoint of the server answers', async () => {
+  const dns = await dnsResponder()
+  dns.addresses.set(SHOP, ['127.0.0.1'])
+  let port = 0 // where the domain points to
+  const http: ProofCheck = async (...about) => {
+    const ports = { http: port, https: 1 }
+    return await httpProof({ servers: [dns.address], alsoFrom: ['127.0.0.1'], ports })(...about)
+  }
+  const { as, server, visit, store } = await running({ http, baseDomain: [] })
+  const here = server.listeners.proxy.bound[0]?.port ?? 0
+  let content = ''
+  const answer = createServer((_request, response) => response.end(content))
+  const service = await listening(answer)
+  onTestFinished(async () => await service.close())
+  const agent = new Agent(as('alice'))
+  onTestFinished(() => agent.destroy())
+  // Without a base domain the first label is the endpoint: it would answer.
+  for (const name of ['shop', 'other']) {
+    const { host } = service
+    const listener = forward(agent, name, { kind: 'http', service: { host, port: service.port } })
+    await listener.ready()
+  }
+  const ask = async (who = 'alice') =>
+    await askForDomain(as(who), SHOP, who === 'alice' ? 'shop' : 'mine', { challenge: 'http' })
+  await expect(
+    askForDomain(as('alice'), `*.${SHOP}`, 'shop', { challenge: 'http' }),
+  ).rejects.toThrow('proves no wildcard')
+
+  port = here
+  const asked = await ask()
+  const url = `http://${SHOP}${PROOF_PATH}`
+  content = asked.file?.content ?? ''
+  expect(asked).toMatchObject({
+    state: 'pending',
+    file: { url, content: expect.stringMatching(/^\w{40}$/) },
+  })
+  expect(await ask()).toMatchObject({ state: 'pending' })
+
+  port = service.port
+  expect((await ask('mallory')).state).toBe('pending')
+  expect(await ask()).toMatchObject({ state: 'proved', challenge: 'http' })
+  await expect(ask('mallory')).rejects.toThrow('proved by another identity')
+  expect(await visit(SHOP)).toBe(200)
+  await expect(askForDomain(as('alice'), SHOP, 'shop', { challenge: 'txt' })).rejects.toThrow(
+    'remove it to prove it by txt',
+  )
+  // It is asked for as it was.
+  expect(await askForDomain(as('alice'), SHOP, 'other')).toMatchObject({ challenge: 'http' })
+
+  // When the domain points here, the server answers for it, whatever the endpoint says.
+  const fetched = async (host: string) => {
+    const head = `GET ${PROOF_PATH} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`
+    const { status, body } = await exchangeRaw(here, head)
+    return `${status} ${String(body).trim()}`
+  }
+  const value = content
+  content = 'another'
+  expect(await fetched(SHOP)).toBe(`200 ${value}`)
+  expect(await fetched(`a.${SHOP}`)).toMatch(/^404 .*not proved by HTTP/)
+  await removeDomain(as('alice'), SHOP)
+  expect(await fetched(SHOP)).toMatch(/^404 /)
+  expect(store.domains.list().map(({ identity }) => identity)).toEqual(['mallory'])
 })
 
 test('domains of the server, of its operator and endpoints of others are refused', async () => {
@@ -150,12 +226,15 @@ async function clocked(graceMs = 3 * DAY) {
     store,
     ownDomains: [],
     onRules: (next) => (table = next),
-    check: async (...about) => {
-      const wait = slow
-      slow = undefined
-      const found = await proof(...about)
-      await wait
-      return found
+    checks: {
+      txt: async (...about) => {
+        const wait = slow
+        slow = undefined
+        const found = await proof(...about)
+        await wait
+        return found
+      },
+      http: unknown,
     },
     graceMs,
     now: () => clock.now,

@@ -13,6 +13,7 @@ export const SHOP: DomainClaim = {
   checkedAt: undefined,
   provedAt: undefined,
   lostAt: undefined,
+  challenge: 'txt',
 }
 
 const OTHER: DomainClaim = { ...SHOP, value: 'b'.repeat(32), identity: 'token:bbbbbbbb' }
@@ -47,6 +48,19 @@ export function domainSuite(make: (limits?: DomainLimits) => Promise<DomainStore
     const claim = { ...SHOP, endpoint: 'web' }
     expect(await store.ask(again)).toEqual({ ok: true, isNew: false, claim })
     expect(store.list()).toEqual([claim])
+  })
+
+  test('may be proved another way when they are asked for again, until they are proved', async () => {
+    const store = await make()
+    await store.ask(SHOP)
+    const again = { ...SHOP, challenge: 'http' as const }
+    expect(await store.ask(again)).toEqual({ ok: true, isNew: false, claim: again })
+    // A check of the former way says nothing about this one.
+    expect(await store.note(SHOP, proved(5))).toBe(undefined)
+    const held = await store.note(again, proved(5))
+    expect(held).toEqual({ ...again, ...proved(5) })
+    expect(await store.ask(SHOP)).toEqual({ ok: true, isNew: false, claim: held })
+    expect(store.list()).toEqual([held])
   })
 
   test('belong to the first identity that proves them, however many ask', async () => {

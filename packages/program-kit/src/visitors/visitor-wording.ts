@@ -187,6 +187,14 @@ export const VISITOR_WORDING: Readonly<Record<string, VisitorWording>> = Object.
   no_upstream: OFFLINE,
   not_here: OFFLINE,
   overloaded: MOMENT,
+  proof_unknown: {
+    title: 'There is nothing at this address',
+    what: 'Servers look here for the proof of a domain, and this domain has none.',
+    visitor: 'Check the spelling of the address.',
+    owner:
+      'adit domain list shows what proves your domain. A domain that points here already needs a TXT record.',
+    part: 'visitor',
+  },
   service_closed: BROKE_OFF,
   service_down: NOT_RUNNING,
   service_refused: NOT_RUNNING,

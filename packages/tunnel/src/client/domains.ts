@@ -3,28 +3,42 @@ import { DOMAINS_ROUTE, routeTo } from '../protocol/routes.ts'
 import { askServer, type ReservationOptions } from './identity-request.ts'
 import type { ServerOptions } from './server-options.ts'
 
+/** How a domain can be proved. */
+export type DomainChallenge = 'txt' | 'http'
+
+/** Options of a request for a domain. */
+export interface DomainOptions extends ReservationOptions {
+  /** How it is proved. Default: as was asked before, else by what the server takes, a TXT record if it may be. */
+  readonly challenge?: DomainChallenge | undefined
+}
+
 /** A domain that the identity of the token has asked for. */
 export interface OwnDomain {
   /** In its canonical form: lower case and ASCII, `*.` in front for all names below it. */
   readonly domain: string
   /** The endpoint that it leads to once it is proved. */
   readonly endpoint: string
-  /** `missing`: it was proved and leads to the endpoint, but the record is not there any more. */
+  /** `missing`: it was proved and leads to the endpoint, but the proof is not there any more. */
   readonly state: 'pending' | 'proved' | 'missing'
-  /** The DNS record that proves it. */
-  readonly record: { readonly name: string; readonly type: 'TXT'; readonly value: string }
+  /** How it is proved: by a TXT record, or by a file of its web server. */
+  readonly challenge: DomainChallenge
+  /** The DNS record that proves it; undefined: it is proved in another way. */
+  readonly record?: { readonly name: string; readonly type: 'TXT'; readonly value: string }
+  /** The file that proves it, a line of which is `content`; undefined: it is proved in another way. */
+  readonly file?: { readonly url: string; readonly content: string }
   /** Since when it is asked for, ISO 8601. */
   readonly since: string
-  /** When the record was looked for last, ISO 8601. */
+  /** When the proof was looked for last, ISO 8601. */
   readonly checkedAt?: string
   /** Since when it is proved, ISO 8601. */
   readonly provedAt?: string
-  /** Since when the record of a proved domain is missing, ISO 8601. */
+  /** Since when the proof of a proved domain is missing, ISO 8601. */
   readonly missingSince?: string
 }
 
 /**
- * Asks for a domain for an endpoint, or, when it was asked for before, changes its endpoint and looks for its record.
+ * Asks for a domain for an endpoint, or, when it was asked for before, changes its endpoint and looks for its proof.
+ * How it is proved can be changed while it is not.
  *
  * @throws {TunnelError} TUNNEL_RESERVATION_REFUSED with the server's reason, TUNNEL_NAME_TAKEN, TUNNEL_UNAUTHORIZED,
  *   TUNNEL_ENDPOINT_INVALID.
@@ -34,9 +48,10 @@ export async function askForDomain(
   server: ServerOptions,
   domain: string,
   endpoint: string,
-  options: ReservationOptions = {},
+  options: DomainOptions = {},
 ): Promise<OwnDomain> {
-  const body = { endpoint: checkEndpointName(endpoint) }
+  const { challenge } = options
+  const body = { endpoint: checkEndpointName(endpoint), ...(challenge && { challenge }) }
   return (await askServer(server, 'PUT', routeOf(domain), body, options)) as OwnDomain
 }
 
