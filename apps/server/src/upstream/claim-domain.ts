@@ -6,6 +6,7 @@ import {
   type NameConflict,
 } from '@proj/tunnel/server'
 
+import { publicSuffixProblem } from '../domains/public-suffix.ts'
 import type { ProvedDomains } from '../domains/proved-domains.ts'
 import { canonicalDomain } from '../proxy/domains.ts'
 import { type Challenge, CHALLENGES, type DomainClaim } from '../store/domain-store.ts'
@@ -77,7 +78,7 @@ export async function claimDomain(
   const domain = canonicalDomain(text)
   if (domain === undefined) return { code: 'domain-invalid', message: notADomain(text) }
   if (store.file === undefined) return { code: 'not-durable', message: NOT_DURABLE }
-  const why = domains.problemOf(domain)
+  const why = domains.problemOf(domain) ?? (await publicSuffixProblem(domain))
   if (why !== undefined) return { code: 'domain-refused', message: `${domain} is refused: ${why}` }
   const owner = { tenant: endpoint.tenant, identity, domain }
   const way = challenge ?? domains.challengeOf(owner)

@@ -197,6 +197,7 @@ test('domains of the server, of its operator and endpoints of others are refused
     ['*.example.org', /own names/],
     ['a.given.example', /operator/],
     ['*.b.given.example', /operator/],
+    ['github.io', /public suffix/],
     [`${'a.'.repeat(120)}net`, /longer than/],
     ['192.0.2.1', /not a domain/],
     ['a b.example.net', /not a domain/],
