@@ -11,7 +11,7 @@ import type {
   ServerPages,
   SessionStatus,
 } from '../admin/status-pages.ts'
-import { type AdminTlsFiles, adminRequests } from './admin-request.ts'
+import { AdminAnswerError, type AdminTlsFiles, adminRequests } from './admin-request.ts'
 import { EXIT, UserError } from '../process/exit-code.ts'
 import { roughSize } from '../output/rough-size.ts'
 import { formatTable } from '../output/format-table.ts'
@@ -188,6 +188,7 @@ function hintOf(error: unknown): string {
   if (typeof code === 'string' && CERTIFICATE_CODES.test(code)) {
     return 'name the authority of its certificate with --ca, and a host of the certificate with --url'
   }
+  if (error instanceof AdminAnswerError) return 'is that the admin port of a server of Adit?'
   return 'is the server running here? name its admin port with --url'
 }
 

@@ -6,6 +6,7 @@ import { listening } from '@proj/testkit/listening'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 
 import { EXIT, formatServerStatus, readServerStatus, type ServerStatus } from '../../src/index.ts'
+import { adminRequests } from '../../src/status/admin-request.ts'
 
 const status: ServerStatus = {
   ready: true,
@@ -245,5 +246,21 @@ test('a token is shown to whoever asks for one, and a refusal of it is exit code
     exitCode: EXIT.refused,
     message: `no status from ${url}: invalid token`,
     hint: expect.stringContaining('--may admin'),
+  })
+})
+
+test('an answer without an end is left at the limit', async () => {
+  const server = createServer((_request, response) => {
+    const more = (): void => {
+      while (!response.destroyed && response.write(Buffer.alloc(65_536)));
+    }
+    response.on('drain', more)
+    more()
+  })
+  await using running = await listening(server)
+  const request = await adminRequests({}, 1_000_000)
+  const { signal } = new AbortController()
+  await expect(request(new URL(`http://${running.authority}/`), { signal })).rejects.toMatchObject({
+    code: 'ADMIN_ANSWER_TOO_LONG',
   })
 })
