@@ -18,6 +18,13 @@ export { resolveSettings } from './sources/resolve-settings.ts'
 // The settings a source may name
 export { entriesOf, flagName, isSecret, type SettingEntry } from './definition/setting-entry.ts'
 
+export {
+  describeSettings,
+  type SettingDescription,
+  type SettingGroup,
+  settingsIntro,
+} from './printing/describe-settings.ts'
+
 // What a source says about mistakes
 export { nearest } from './sources/nearest.ts'
 export { type Problem } from './sources/problem.ts'

@@ -61,6 +61,11 @@ export {
 } from './command-line/define-commands.ts'
 export { formatHelp, type HelpOptions } from './command-line/format-help.ts'
 export {
+  formatManual,
+  type ManualOptions,
+  type ManualSection,
+} from './command-line/format-manual.ts'
+export {
   type CommandLineOptions,
   parseCommandLine,
   type ParsedCommand,

@@ -9,8 +9,9 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { buildExecutables, OLDEST_BUILDER, PLATFORMS } from './build-executables.mjs'
+import { buildExecutables, OLDEST_BUILDER, PLATFORMS, PROGRAMS } from './build-executables.mjs'
 import { checkExecutables } from './check-executables.mjs'
+import { PAGE_FOLDERS, writePages } from './program-pages.mjs'
 import { missingPrograms } from './programs.mjs'
 import { packRelease } from './release-packages.mjs'
 import { filesBelow, readManifest, ROOT } from './workspace.mjs'
@@ -33,17 +34,22 @@ const others = process.argv.slice(2).filter((platform) => platform !== ours)
 /** @type {string[]} */
 const notes = []
 if (obstacle === undefined) {
+  const pages = mkdtempSync(join(tmpdir(), 'adit-pages-'))
+  for (const [program, app] of Object.entries(PROGRAMS)) {
+    writePages(program, app, join(pages, program))
+  }
   for (const platform of [ours, ...others]) {
     const folder = mkdtempSync(join(tmpdir(), 'adit-dist-'))
     try {
       const files = await buildExecutables(platform, folder, commit)
       if (platform === ours) notes.push(await checkExecutables(files, commit))
       else notes.push(`${platform}: built, not started`)
-      for (const file of files) archive(folder, basename(file), platform)
+      for (const file of files) archive(folder, basename(file), platform, pages)
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
   }
+  rmSync(pages, { recursive: true, force: true })
 } else {
   notes.push(`no executables: ${obstacle}`)
 }
@@ -64,15 +70,17 @@ function obstacleToExecutables() {
  * @param {string} folder
  * @param {string} file
  * @param {string} platform
+ * @param {string} pages - with the manual pages and completions of each program
  */
-function archive(folder, file, platform) {
+function archive(folder, file, platform, pages) {
   const program = file.replace(/\.exe$/, '')
   const target = join(TARGET, `${program}-${version}-${platform}.tar.xz`)
   const names = [file, `${program}-third-party-licences.txt`]
   const owner = ['--owner=0', '--group=0', '--numeric-owner', '--mtime=@0', '--sort=name']
   // a higher level takes ten times as long for a twentieth less
   const env = { ...process.env, XZ_OPT: '-1 -T2' }
-  execFileSync('tar', [...owner, '-C', folder, '-cJf', target, ...names], { env })
+  const beside = ['-C', join(pages, program), ...PAGE_FOLDERS]
+  execFileSync('tar', [...owner, '-cJf', target, '-C', folder, ...names, ...beside], { env })
   const megabytes = statSync(target).size / 1e6
   if (megabytes > MAX_ARCHIVE_MB) {
     throw new Error(`${target} has ${megabytes.toFixed(1)} MB, more than ${MAX_ARCHIVE_MB}`)

@@ -26,6 +26,7 @@ export const OPTIONAL_PROGRAMS = [
   { name: 'danted', debian: 'dante-server', usedFor: 'dialing through SOCKS with a password' },
   { name: 'faketime', debian: 'faketime', usedFor: 'a clock that is set while a program runs' },
   { name: 'gcc', debian: 'gcc libc6-dev', usedFor: 'sockets with options that Node cannot set' },
+  { name: 'groff', debian: 'groff-base', usedFor: 'the manual pages' },
   {
     name: 'gsettings',
     debian: 'libglib2.0-bin gsettings-desktop-schemas',

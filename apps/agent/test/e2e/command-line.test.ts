@@ -85,7 +85,7 @@ error: flag --connect.connections: connect.connections: 99 is above 16
     [
       ['completion', 'tcsh'],
       `error: argument shell: "tcsh" is not one of the choices
-  allowed: bash, zsh, fish
+  allowed: bash, zsh, fish, powershell
 help: adit help completion
 `,
     ],

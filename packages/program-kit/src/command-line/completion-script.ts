@@ -1,6 +1,6 @@
 /**
- * Completion scripts for bash, zsh and fish. They are static: a shell completes without starting the
- * program, and the same words are in all three. Every word in them comes from definitions, never
+ * Completion scripts for bash, zsh, fish and PowerShell. They are static: a shell completes without
+ * starting the program, and the same words are in all of them. Every word in them comes from definitions, never
  * from users, and is quoted all the same.
  */
 import { type CompletionState, completionStates, valueFlags } from './completion-words.ts'
@@ -8,17 +8,15 @@ import type { CommandsInfo } from './define-commands.ts'
 import type { FlagDescription } from './flag-description.ts'
 
 /** Shells that completions can be written for. */
-export type Shell = 'bash' | 'zsh' | 'fish'
+export type Shell = 'bash' | 'zsh' | 'fish' | 'powershell'
+
+const WRITERS: Readonly<
+  Record<Shell, (program: string, states: readonly CompletionState[]) => string[]>
+> = { bash, zsh, fish, powershell }
 
 /** Writes the completion script of a program for one shell. */
 export function completionScript(commands: CommandsInfo, shell: Shell): string {
-  const states = completionStates(commands)
-  const lines =
-    shell === 'bash'
-      ? bash(commands.program, states)
-      : shell === 'zsh'
-        ? zsh(commands.program, states)
-        : fish(commands.program, states)
+  const lines = WRITERS[shell](commands.program, completionStates(commands))
   return `${lines.join('\n')}\n`
 }
 
@@ -153,6 +151,65 @@ function fish(program: string, states: readonly CompletionState[]): string[] {
     }
   }
   return lines
+}
+
+function powershell(program: string, states: readonly CompletionState[]): string[] {
+  return [
+    `# PowerShell completion for ${program}`,
+    `Register-ArgumentCompleter -Native -CommandName ${psQuoted(program)} -ScriptBlock {`,
+    '  param($wordToComplete, $commandAst, $cursorPosition)',
+    '  # what may follow the words of a command, with what it does',
+    '  $choices = @{',
+    ...states.flatMap((state) => [
+      `    ${psQuoted(state.command)} = [ordered]@{`,
+      ...describedWords(state).map(([word, text]) => `      ${psQuoted(word)} = ${psQuoted(text)}`),
+      '    }',
+    ]),
+    '  }',
+    '  # flags that take a value, with the values to offer',
+    '  $values = @{',
+    ...valueFlags(states).flatMap((flag) => {
+      const list = flag.completions.map(psQuoted).join(', ')
+      return flagNames(flag).map((name) => `    ${psQuoted(name)} = @(${list})`)
+    }),
+    '  }',
+    "  $command = ''",
+    '  $flag = $null',
+    '  foreach ($element in @($commandAst.CommandElements | Select-Object -Skip 1)) {',
+    '    if ($element.Extent.EndOffset -ge $cursorPosition) { break }',
+    '    $word = $element.Extent.Text',
+    '    if ($null -ne $flag) { $flag = $null; continue }',
+    '    if ($values.ContainsKey($word)) { $flag = $word; continue }',
+    "    $next = ($command + ' ' + $word).Trim()",
+    '    if ($choices.ContainsKey($next)) { $command = $next }',
+    '  }',
+    '  # without a result PowerShell offers files',
+    '  if ($null -ne $flag) {',
+    '    $values[$flag] | Where-Object { $_.StartsWith($wordToComplete) } | ForEach-Object {',
+    "      [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)",
+    '    }',
+    '    return',
+    '  }',
+    '  $choices[$command].GetEnumerator() | Where-Object { $_.Key.StartsWith($wordToComplete) } | ForEach-Object {',
+    "    [System.Management.Automation.CompletionResult]::new($_.Key, $_.Key, 'ParameterValue', $_.Value)",
+    '  }',
+    '}',
+  ]
+}
+
+/** What may follow, each word once: PowerShell rejects a table with a key that is there twice. */
+function describedWords({ words, flags }: CompletionState) {
+  return [
+    ...new Map([
+      ...words.map(({ word, description }) => [word, description] as const),
+      ...flags.map(({ flag, description }) => [`--${flag}`, description] as const),
+    ]),
+  ]
+}
+
+/** PowerShell takes typographic quotes for quotes; two of them are one. */
+function psQuoted(text: string): string {
+  return `'${text.replaceAll(/['\u2018-\u201B]/g, '$&$&')}'`
 }
 
 function takesValue(states: readonly CompletionState[], skip: string): string[] {

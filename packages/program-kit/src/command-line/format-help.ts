@@ -49,7 +49,7 @@ function programHelp(commands: CommandsInfo, group: string | undefined, columns:
     ...section(
       'Commands',
       shown.flatMap(([name, command]) => [
-        `  ${usage(name, command)}`,
+        `  ${commandUsage(name, command)}`,
         ...wrap(command.description, 8, columns),
       ]),
     ),
@@ -77,7 +77,7 @@ function commandHelp(
     ...wrap(command.description, 0, columns),
     '',
     'Usage:',
-    `  ${program} ${usage(name, command)} [flags]${command.passthrough ? ' -- ...' : ''}`,
+    `  ${program} ${commandUsage(name, command)} [flags]${command.passthrough ? ' -- ...' : ''}`,
     ...section(
       'Examples',
       (command.examples ?? []).map((example) => `  ${example}`),
@@ -131,19 +131,22 @@ function groupTitle(group: string, description: string | undefined): string {
   return description === undefined ? `Settings of ${group}` : `${group}: ${description}`
 }
 
-function usage(name: string, command: Command): string {
+/** A command as it is typed: its name and arguments. */
+export function commandUsage(name: string, command: Command): string {
   const args = Object.entries(command.args ?? {}).map(([argument, definition]) =>
     argumentName(argument, definition),
   )
   return [name, ...args].join(' ')
 }
 
-function argumentName(name: string, { type, options }: Argument<unknown>): string {
+/** An argument as help shows it: `<name>`, `[<name>]`, `<name>...`. */
+export function argumentName(name: string, { type, options }: Argument<unknown>): string {
   const text = `<${name}>${type.kind === 'list' ? '...' : ''}`
   return options.optional ? `[${text}]` : text
 }
 
-function argumentText({ type, options }: Argument<unknown>): string {
+/** What an argument stands for, with its values where there are only so many. */
+export function argumentText({ type, options }: Argument<unknown>): string {
   const { choices } = type.kind === 'list' ? type.item : type
   return choices ? `${options.description} (${choices.join('|')})` : options.description
 }
@@ -152,19 +155,21 @@ function flagLines(entries: readonly SettingEntry[], columns: number): string[] 
   return entries
     .flatMap(describeFlags)
     .filter(({ hidden }) => !hidden)
-    .flatMap((flag) => [flagTitle(flag), ...wrap(flagText(flag), 8, columns)])
+    .flatMap((flag) => [`  ${flagNames(flag)}`, ...wrap(flagText(flag), 8, columns)])
 }
 
-function flagTitle({ flag, alias, short, value }: FlagDescription): string {
+/** A flag with all its names and its value: `-c, --config <path>`. */
+export function flagNames({ flag, alias, short, value }: FlagDescription): string {
   const names = [
     ...(short === undefined ? [] : [`-${short}`]),
     ...(alias === undefined ? [] : [`--${alias}`]),
     `--${flag}`,
   ].join(', ')
-  return value === undefined ? `  ${names}` : `  ${names} ${value}`
+  return value === undefined ? names : `${names} ${value}`
 }
 
-function flagText({ description, notes }: FlagDescription): string {
+/** What a flag does, with what is known about its value. */
+export function flagText({ description, notes }: FlagDescription): string {
   return notes.length === 0 ? description : `${description} (${notes.join('; ')})`
 }
 

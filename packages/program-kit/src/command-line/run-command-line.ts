@@ -34,6 +34,7 @@ import type { ForeignFlags } from './command-tokens.ts'
 import { completionScript } from './completion-script.ts'
 import type { Commands } from './define-commands.ts'
 import { formatHelp } from './format-help.ts'
+import { formatManual } from './format-manual.ts'
 import { parseCommandLine, type ParsedCommand } from './parse-command-line.ts'
 import {
   type CommandList,
@@ -166,6 +167,15 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
   if (command.name === 'completion') {
     const { shell } = (command as ParsedCommand<Pick<StandardCommands, 'completion'>>).args
     stdout.write(completionScript(commands, shell))
+    return EXIT.ok
+  }
+  if (command.name === 'manual') {
+    const { section } = (command as ParsedCommand<Pick<StandardCommands, 'manual'>>).args
+    const { directory, names } = program.defaultFile ?? { directory: '', names: [] }
+    const [file = `${commands.program}.yaml`] = names
+    // not those of this user and machine: the page is that of every installation
+    const places = ['~/.config', '/etc'].map((base) => join(base, directory, file))
+    stdout.write(formatManual(commands, section, { software: program.software, file, places }))
     return EXIT.ok
   }
   if (command.name === 'config init') {

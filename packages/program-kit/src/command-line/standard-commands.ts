@@ -6,6 +6,7 @@ import { boolean, list, oneOf, path, type Setting, setting } from '@proj/config'
 
 import { argument, type Argument, type Command } from './command.ts'
 import type { Shell } from './completion-script.ts'
+import type { ManualSection } from './format-manual.ts'
 
 /** Flags of every command. */
 export interface GlobalFlags extends Readonly<Record<string, Setting<unknown>>> {
@@ -44,6 +45,8 @@ export interface StandardCommands {
   readonly version: Command
   /** Prints a completion script. */
   readonly completion: Command & { readonly args: { readonly shell: Argument<Shell> } }
+  /** Prints a manual page. */
+  readonly manual: Command & { readonly args: { readonly section: Argument<ManualSection> } }
 }
 
 /** Flags of every command, for `defineCommands`. */
@@ -115,7 +118,18 @@ export const STANDARD_COMMANDS: StandardCommands = {
   },
   completion: {
     description: 'Prints the completion script of a shell.',
-    args: { shell: argument(oneOf(['bash', 'zsh', 'fish']), { description: 'The shell.' }) },
+    args: {
+      shell: argument(oneOf(['bash', 'zsh', 'fish', 'powershell']), { description: 'The shell.' }),
+    },
+    settings: [],
+  },
+  manual: {
+    description: 'Prints a manual page, for man -l -.',
+    args: {
+      section: argument(oneOf(['1', '5']), {
+        description: 'Section of the manual: 1, commands; 5, the configuration file.',
+      }),
+    },
     settings: [],
   },
 }

@@ -14,7 +14,7 @@ import {
 import { commands } from '../fixtures/sample.ts'
 
 describe('completion', () => {
-  test.each(['bash', 'zsh', 'fish'] as const)('of %s', (shell) => {
+  test.each(['bash', 'zsh', 'fish', 'powershell'] as const)('of %s', (shell) => {
     expect(completionScript(commands, shell)).toMatchSnapshot()
   })
 
@@ -53,7 +53,32 @@ describe('completion', () => {
     expect(help).toContain('  --port <port>\n')
   })
 
-  test.each(['zsh', 'fish'] as const)('%s reads its script', (shell) => {
+  test('PowerShell gets every word of the others once, and quotes that stay inside', () => {
+    const script = completionScript(
+      defineCommands({
+        program: 'adit',
+        description: 'Has quotes.',
+        settings: defineSettings({ envPrefix: 'ADIT', tree: {} }),
+        globals: {},
+        commands: {
+          pick: {
+            description: "It's \u2019one\u2018 $(of) many.",
+            args: {
+              first: argument(oneOf(['v1', 'v2']), { description: 'First.' }),
+              second: argument(oneOf(['v1', 'v3']), { description: 'Second.' }),
+            },
+          },
+        },
+      }),
+      'powershell',
+    )
+    expect(script).toContain("'pick' = 'It''s \u2019\u2019one\u2018\u2018 $(of) many.'\n")
+    const [, block = ''] = script.match(/ {4}'pick' = \[ordered\]@\{\n([^}]*)\}/) ?? []
+    const keys = [...block.matchAll(/^ +'([^']+)' = /gm)].map(([, key]) => key)
+    expect(keys).toEqual(['v1', 'v2', 'v3', '--help'])
+  })
+
+  test.each(['zsh', 'fish', 'powershell'] as const)('%s reads its script', (shell) => {
     const script = completionScript(commands, shell)
     const outcome = syntaxCheck(shell, script)
     expect(outcome).toMatch(/^(ok|not installed)$/)
@@ -73,8 +98,12 @@ function bashCompletes(program: CommandsInfo, line: string): string {
 function syntaxCheck(shell: string, script: string): string {
   using folder = temporaryDirectory()
   const file = folder.write('script', script)
+  const [command, args] =
+    shell === 'powershell'
+      ? ['pwsh', ['-NoProfile', '-Command', `[ScriptBlock]::Create((Get-Content -Raw '${file}'))`]]
+      : [shell, ['-n', file]]
   try {
-    execFileSync(shell, ['-n', file], { stdio: 'pipe' })
+    execFileSync(command, args, { stdio: 'pipe' })
     return 'ok'
   } catch (error) {
     const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
