@@ -1,5 +1,10 @@
 // The SDK: serving endpoints, reaching them, reserving names.
 export { dial, explainReset, listen } from './client/sdk.ts'
+export type { ListenRetry } from './client/sdk.ts'
+export { dialSocket } from './client/dial-socket.ts'
+export type { DialedSocket } from './client/dial-socket.ts'
+export type { FetchHandler } from './client/fetch-listener.ts'
+export type { Service } from './client/service.ts'
 export { Agent } from './client/agent.ts'
 export type { AgentEvents, AgentOptions } from './client/agent.ts'
 export { Listener } from './client/listener.ts'

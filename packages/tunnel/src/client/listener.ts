@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events'
-import type { Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 import type { Channel, ChannelSink } from '@proj/mux'
@@ -13,12 +12,14 @@ import { isWeight, WEIGHTS } from '../protocol/weight.ts'
 import type { StreamReuse } from '../protocol/stream-reuse.ts'
 import { RESET_REASONS } from '../protocol/reset-reason.ts'
 import type { StreamRecord } from '../protocol/stream-record.ts'
+import { connectionsOf, type Service } from './service.ts'
+import { nameVisitor } from './visitor-of-stream.ts'
 
 /** Events of a listener. */
 export interface ListenerEvents {
   /**
    * A visitor's connection (tcp) or a kept-alive connection for requests (http). The record is absent on
-   * sessions with a Piko server.
+   * sessions with a Piko server. `remoteAddress` of the stream is that of the visitor, where it is known.
    */
   connection: [stream: Duplex, record: StreamRecord | undefined]
   /** The server registered the endpoint: visitors arrive from now on. */
@@ -241,9 +242,15 @@ export class Listener extends EventEmitter<ListenerEvents> {
     }
   }
 
-  /** Hands every connection to a `node:http` server, which needs no port of its own. */
-  serve(server: Server): this {
-    this.on('connection', (stream) => server.emit('connection', stream))
+  /**
+   * Hands every connection to a service, which needs no port of its own: a server of `node:http` or `node:net`, an app
+   * of express, fastify or Hono, a request listener, a fetch handler. `req.ip` is the visitor.
+   *
+   * @throws {TypeError} for what cannot be served.
+   */
+  serve(service: Service): this {
+    const take = connectionsOf(service)
+    this.on('connection', (stream) => take(stream))
     return this
   }
 
@@ -329,6 +336,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
 
   #emitConnection(channel: Channel, record: StreamRecord | undefined): ChannelSink {
     const stream = channel.toStream()
+    nameVisitor(stream, record)
     // Later, because our caller first delivers the bytes that came with the record; but before the
     // stream can emit an error, which would have no listener yet.
     this.#tell(() => {

@@ -8,22 +8,46 @@ import { TunnelError } from '../errors.ts'
 import type { Listener, ListenOptions } from './listener.ts'
 import { resetReasonName, resetReasonText, type ResetReason } from '../protocol/reset-reason.ts'
 
+/** Why `listen` waits, or why its endpoint is not served now. */
+export interface ListenRetry {
+  /** What failed: a DialError where the server was not reached. Undefined: the server ended the session. */
+  readonly error: unknown
+  /** When it is tried again, ms. */
+  readonly delayMs: number
+}
+
 /**
- * Serves an endpoint from this process, without a port: `(await listen('web', { url })).serve(server)`.
+ * Serves an endpoint from this process, without a port: `(await listen('web', { url })).serve(app)`.
  * Resolves when the server routes visitors here; closing the listener ends its connection.
  *
+ * @param options.signal - ends the wait. The reason of one that timed out has what failed last as its `cause`.
+ * @param options.onRetry - called when an attempt has failed, before and after the endpoint was served.
  * @throws {TunnelError} TUNNEL_UNAUTHORIZED, TUNNEL_ENDPOINT_INVALID, TUNNEL_ENDPOINT_REFUSED.
  */
 export async function listen(
   endpoint: string,
-  options: AgentOptions & ListenOptions & { readonly signal?: AbortSignal },
+  options: AgentOptions &
+    ListenOptions & {
+      readonly signal?: AbortSignal
+      readonly onRetry?: (retry: ListenRetry) => void
+    },
 ): Promise<Listener> {
   const agent = new Agent(options)
   const listener = agent.listen(endpoint, options)
+  let last: unknown
+  const note = (retry: ListenRetry): void => {
+    last = retry.error ?? last
+    options.onRetry?.(retry)
+  }
+  agent.on('retry', note)
+  agent.on('refused', (_, error) => {
+    if (error.retryAfterMs !== undefined) note({ error, delayMs: error.retryAfterMs })
+  })
   try {
     await listener.ready(options)
   } catch (error) {
     agent.destroy()
+    if (error === options.signal?.reason) addCause(error, last)
     throw error
   }
   void listener.closed.then(() => agent.close())
@@ -79,6 +103,13 @@ const CODES: Partial<Record<ResetReason, TunnelError['code']>> = {
   notPermitted: 'TUNNEL_UNAUTHORIZED',
   noUpstream: 'TUNNEL_NO_UPSTREAM',
   upstreamLost: 'TUNNEL_UPSTREAM_LOST',
+}
+
+/** A timeout alone says nothing: what failed last says why. */
+function addCause(reason: unknown, cause: unknown): void {
+  const isTimeout = reason instanceof Error && reason.name === 'TimeoutError'
+  if (!isTimeout || cause === undefined || reason.cause !== undefined) return
+  Object.defineProperty(reason, 'cause', { value: cause, configurable: true, writable: true })
 }
 
 function lostError(cause?: Error): TunnelError {
