@@ -1,6 +1,6 @@
 // @ts-check
-// The build of the pages: Vite makes their files, and those become one module of bytes, so that a program of one
-// file has them too. Run in the folder of the package.
+// The build of the pages: Vite makes their files, and those become one module of bytes for each page, so that
+// a program of one file has them too. Run in the folder of the package.
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, extname, join, relative } from 'node:path'
@@ -21,51 +21,63 @@ const TYPES = {
 const folder = import.meta.dirname ?? dirname(new URL(import.meta.url).pathname)
 const dist = join(folder, 'dist')
 rmSync(dist, { recursive: true, force: true })
-const files = join(dist, 'inspector')
-await build({
-  configFile: false,
-  logLevel: 'warn',
-  root: join(folder, 'src/inspector'),
-  base: './',
-  oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
-  build: {
-    outDir: files,
-    emptyOutDir: true,
-    target: 'es2022',
-    modulePreload: false,
-    assetsInlineLimit: 0,
-  },
-})
-writeFileSync(
-  join(files, 'licences.txt'),
-  ['preact', '@preact/signals', '@preact/signals-core'].map(licenceOf).join('\n'),
-)
-const assets = readdirSync(files, { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile())
-  .map((entry) => {
-    const file = join(entry.parentPath, entry.name)
-    const path = relative(files, file).replaceAll('\\', '/')
-    return { path, type: typeOf(path), gzip: gzipSync(readFileSync(file), { level: 9 }) }
+// The programs have a page each: a module of its own keeps the other one out of them.
+await buildPage('inspector', 'index.js')
+await buildPage('console', 'console.js')
+
+/**
+ * Builds one page.
+ *
+ * @param {string} name - of its folder, and of what the module exports: `nameAssets`
+ * @param {string} module - file below dist
+ */
+async function buildPage(name, module) {
+  const files = join(dist, name)
+  await build({
+    configFile: false,
+    logLevel: 'warn',
+    root: join(folder, 'src', name),
+    base: './',
+    oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+    build: {
+      outDir: files,
+      emptyOutDir: true,
+      target: 'es2022',
+      modulePreload: false,
+      assetsInlineLimit: 0,
+    },
   })
-const scripts = assets.filter(({ path }) => path.endsWith('.js'))
-const bytes = scripts.reduce((sum, { gzip }) => sum + gzip.length, 0)
-if (bytes > MAX_SCRIPT_BYTES) {
-  throw new Error(`the scripts have ${bytes} bytes, limit ${MAX_SCRIPT_BYTES}`)
+  writeFileSync(
+    join(files, 'licences.txt'),
+    ['preact', '@preact/signals', '@preact/signals-core'].map(licenceOf).join('\n'),
+  )
+  const assets = readdirSync(files, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => {
+      const file = join(entry.parentPath, entry.name)
+      const path = relative(files, file).replaceAll('\\', '/')
+      return { path, type: typeOf(path), gzip: gzipSync(readFileSync(file), { level: 9 }) }
+    })
+  const scripts = assets.filter(({ path }) => path.endsWith('.js'))
+  const bytes = scripts.reduce((sum, { gzip }) => sum + gzip.length, 0)
+  if (bytes > MAX_SCRIPT_BYTES) {
+    throw new Error(`the scripts of ${name} have ${bytes} bytes, limit ${MAX_SCRIPT_BYTES}`)
+  }
+  const entries = assets.map(
+    ({ path, type, gzip }) =>
+      `  { path: '${path}', type: '${type}', isHashed: ${path.startsWith('assets/')}, gzip: Buffer.from('${gzip.toString('base64')}', 'base64') },`,
+  )
+  writeFileSync(
+    join(dist, module),
+    [
+      "import { Buffer } from 'node:buffer'",
+      `export const ${name}Assets = [`,
+      ...entries,
+      ']',
+      '',
+    ].join('\n'),
+  )
 }
-const entries = assets.map(
-  ({ path, type, gzip }) =>
-    `  { path: '${path}', type: '${type}', isHashed: ${path.startsWith('assets/')}, gzip: Buffer.from('${gzip.toString('base64')}', 'base64') },`,
-)
-writeFileSync(
-  join(dist, 'index.js'),
-  [
-    "import { Buffer } from 'node:buffer'",
-    'export const inspectorAssets = [',
-    ...entries,
-    ']',
-    '',
-  ].join('\n'),
-)
 
 /** @param {string} path */
 function typeOf(path) {

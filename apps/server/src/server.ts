@@ -677,10 +677,11 @@ function construct(options: ServerOptions): ServerParts {
     },
     hosts: options.hosts?.admin ?? [],
     readiness: () => readinessOf(state, returning),
-    api: (status) =>
+    api: (status, sessions) =>
       createAdminApi({
         ...reserving,
         status,
+        sessions,
         changesNeedKey: authenticator?.hasOperatorKey ?? false,
         version: cluster.view.local.version,
         logger,

@@ -7,7 +7,7 @@ import {
   hexLines,
   nameOfCharacter,
   UNSEEN,
-} from '../src/inspector/format.ts'
+} from '../src/parts/format.ts'
 
 const plain = (text: string): string => text.replaceAll('\u202f', ' ')
 

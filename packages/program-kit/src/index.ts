@@ -143,6 +143,7 @@ export {
   type AdminCommand,
   type AdminPage,
   type AdminServerOptions,
+  type AdminSite,
   createAdminServer,
   jsonPage,
 } from './admin/admin-server.ts'
@@ -153,6 +154,7 @@ export {
   isSameOrigin,
   type PageRule,
 } from './admin/foreign-request.ts'
+export { PAGE_HEADERS, type PageFile, sendPageFile } from './admin/page-files.ts'
 export {
   type HistogramSample,
   type Metric,

@@ -4,10 +4,10 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { Readable } from 'node:stream'
-import { gunzipSync } from 'node:zlib'
 
 import { getHeader } from '@proj/http1'
 import type { ApiProblem, InspectorState, PageAsset, ReplayEdit, RowsChange } from '@proj/pages'
+import { PAGE_HEADERS, sendPageFile } from '@proj/program-kit'
 
 import type { Capture } from './capture.ts'
 import { streamChanges } from './change-stream.ts'
@@ -32,29 +32,6 @@ const MAX_REPLAYS = 8
 
 /** Time for a request with its head and body, and for an idle connection, ms. */
 const REQUEST_TIMEOUT_MS = 30_000
-
-const CSP = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "connect-src 'self'",
-  "img-src 'self' blob:",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-  "require-trusted-types-for 'script'",
-  "trusted-types 'none'",
-].join('; ')
-
-const HEADERS = {
-  'cache-control': 'no-store',
-  'content-security-policy': CSP,
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-}
 
 /** What the inspector shows, and to whom. */
 export interface InspectServerParts {
@@ -95,7 +72,7 @@ export function createInspectServer(parts: InspectServerParts): Server {
       keepAliveTimeout: REQUEST_TIMEOUT_MS,
     },
     (request, response) => {
-      for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value)
+      for (const [name, value] of Object.entries(PAGE_HEADERS)) response.setHeader(name, value)
       void answer(request, response, parts, routes).catch((error: unknown) => {
         sendProblem(response, error)
       })
@@ -333,18 +310,9 @@ async function sendAsset(
   if (all === undefined) {
     throw new InspectError('not_built', 503, 'The page was not built: run pnpm build.')
   }
-  const found = all.find((asset) => asset.path === (path === '' ? 'index.html' : path))
-  if (found === undefined) throw new InspectError('route_unknown', 404, 'There is no such page.')
-  const takesGzip = /\bgzip\b/.test(request.headers['accept-encoding']?.toString() ?? '')
-  const body = takesGzip ? found.gzip : gunzipSync(found.gzip)
-  response.writeHead(200, {
-    'content-type': found.type,
-    'cache-control': found.isHashed ? 'public, max-age=31536000, immutable' : 'no-cache',
-    'content-length': body.length,
-    vary: 'accept-encoding',
-    ...(takesGzip && { 'content-encoding': 'gzip' }),
-  })
-  response.end(request.method === 'HEAD' ? undefined : body)
+  if (!sendPageFile(all, path, request, response)) {
+    throw new InspectError('route_unknown', 404, 'There is no such page.')
+  }
 }
 
 function readEdit(value: unknown): ReplayEdit {

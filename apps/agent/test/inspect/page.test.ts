@@ -5,6 +5,7 @@ import { createServer, type RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 
+import { launchBrowser, missingBrowser } from '@proj/testkit/browser'
 import { freePorts } from '@proj/testkit/free-ports'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
@@ -13,12 +14,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 
 import { request } from '../listeners/served.ts'
-import {
-  inspectedPage,
-  type InspectedPage,
-  launchBrowser,
-  missingBrowser,
-} from './inspected-page.ts'
+import { inspectedPage, type InspectedPage } from './inspected-page.ts'
 
 // A browser on a busy machine.
 vi.setConfig({ testTimeout: 120_000 })

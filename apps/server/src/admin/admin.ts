@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http'
 
 import {
   type AdminAnswer,
@@ -8,17 +8,20 @@ import {
   jsonLine,
   jsonPage,
   metricsPage,
+  type PageFile,
   type ReadyStatus,
   type ServerPages,
 } from '@proj/program-kit'
 import { type ClientCertificate, endpointText } from '@proj/tunnel/server'
 
-import type { Authenticator } from '../auth/authenticator.ts'
+import { type Authenticator, showsToken } from '../auth/authenticator.ts'
 import { describeGossip, describeNodes, findNodePage } from '../cluster/cluster-pages.ts'
 import { describePorts } from '../public-ports/describe-ports.ts'
 import { describeTls } from '../tls/tls-status.ts'
 import { ANONYMOUS } from '../auth/principal.ts'
 import { serverMetrics } from './metrics.ts'
+import { API_PATH } from './api/admin-api.ts'
+import { ConsoleSessions } from './api/console-sessions.ts'
 import type { AdminSources } from './admin-sources.ts'
 import type { StatusSources } from './api/status-routes.ts'
 
@@ -31,7 +34,7 @@ export interface ServerAdminOptions {
   /** Whether the server is to have visitors, and if not, why. */
   readonly readiness: () => ReadyStatus
   /** The API, made with what the pages show. */
-  readonly api: (status: StatusSources) => AdminApi
+  readonly api: (status: StatusSources, sessions: ConsoleSessions) => AdminApi
   /** Endpoints' URLs for visitors. */
   readonly urls: StatusSources['urls']
   /** Reserved names. */
@@ -74,26 +77,31 @@ export function createServerAdmin(options: ServerAdminOptions): ServerAdmin {
     ['/metrics', metricsPage(() => serverMetrics(sources))],
     ...Object.entries(status).map(([path, read]) => [path, jsonPage<unknown>(read)] as const),
   ])
+  const sessions = new ConsoleSessions()
   const findPage = (path: string, query: string) => findNodePage(sources, path, query)
   const server = createAdminServer({
     pages,
     findPage,
-    api: options.api({
-      cluster: sources.cluster,
-      registry: sources.registry,
-      reservations: options.reservations,
-      urls: options.urls,
-      sessions: () => describeSessions(sources),
-      ports: () => describePorts(sources.publicPorts),
-      nodes: () => describeNodes(sources),
-    }),
+    site: { path: '/console', files: consoleFiles },
+    api: options.api(
+      {
+        cluster: sources.cluster,
+        registry: sources.registry,
+        reservations: options.reservations,
+        urls: options.urls,
+        sessions: () => describeSessions(sources),
+        ports: () => describePorts(sources.publicPorts),
+        nodes: () => describeNodes(sources),
+      },
+      sessions,
+    ),
     hosts,
     needsCredentials: isProtected,
     authorize: async (request, isProbe) => {
       const certificate = certificateOf(request)
       const remoteAddress = addressOf(request)
       const verdict = await authenticator?.authorizeAdmin({
-        headers: request.headers,
+        headers: headersOf(request, sessions),
         remoteAddress,
         isProbe,
         ...(certificate !== undefined && { certificate }),
@@ -108,6 +116,23 @@ export function createServerAdmin(options: ServerAdminOptions): ServerAdmin {
   const read = async (path: string): Promise<AdminAnswer> =>
     await (findPage(path, '') ?? pages.get(path) ?? (() => ({ status: 404 })))()
   return { server, read }
+}
+
+/** The headers of a request, with the credentials of its session in place of none. */
+function headersOf(request: IncomingMessage, sessions: ConsoleSessions): IncomingHttpHeaders {
+  const { headers, url = '', socket } = request
+  if (showsToken(headers) || !url.startsWith(`${API_PATH}/`)) return headers
+  const session = sessions.find(headers, socket.localPort ?? 0)
+  if (session === undefined) return headers
+  return { ...headers, authorization: `Bearer ${session.token}` }
+}
+
+/** Not read before a browser asks. */
+async function consoleFiles(): Promise<readonly PageFile[] | undefined> {
+  return await import('@proj/pages/console').then(
+    ({ consoleAssets }) => consoleAssets,
+    () => undefined,
+  )
 }
 
 /** The numbers are no secret: probes have no token, and names are not among them. */
@@ -128,15 +153,21 @@ function describeEndpoints({ registry }: AdminSources): ServerPages['/status/ups
 
 function describeSessions({ registry }: AdminSources): ServerPages['/status/upstream/sessions'] {
   return [...registry.snapshot()].flatMap(([endpoint, upstreams]) =>
-    upstreams.map(({ id, peer, protocol, remoteAddress, connectedAt, openStreams }) => ({
-      endpoint: endpointText(endpoint),
-      session: id,
-      agent: peer,
-      protocol,
-      ...(remoteAddress !== undefined && { remoteAddress }),
-      connectedAt: new Date(connectedAt).toISOString(),
-      openStreams,
-    })),
+    upstreams.map((upstream) => {
+      const { id, peer, protocol, remoteAddress, software, roundTripMs } = upstream
+      return {
+        endpoint: endpointText(endpoint),
+        session: id,
+        agent: peer,
+        protocol,
+        ...(software !== undefined && { software }),
+        identity: upstream.identity,
+        ...(roundTripMs !== undefined && { roundTripMs: Math.round(roundTripMs * 10) / 10 }),
+        ...(remoteAddress !== undefined && { remoteAddress }),
+        connectedAt: new Date(upstream.connectedAt).toISOString(),
+        openStreams: upstream.openStreams,
+      }
+    }),
   )
 }
 

@@ -1,7 +1,8 @@
 /** What the page does with exchanges, and which part of one it shows. */
 import { type Signal, signal } from '@preact/signals'
 
-import { call, get, post, saveFile } from './api.ts'
+import { saveFile } from '../parts/text.tsx'
+import { call, get, post } from './api.ts'
 import { currentRow } from './live.ts'
 
 /** Part of the detail that is shown. */

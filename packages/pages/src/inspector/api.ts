@@ -1,19 +1,8 @@
 /** Calls of the inspector's API. The token comes with the address of the page, behind `#`. */
 import type { ApiProblem } from '../contract.ts'
+import { ApiError } from '../parts/api-error.ts'
 
 const KEY = 'adit-inspect-token'
-
-/** A refusal of the API. */
-export class ApiError extends Error {
-  readonly code: string
-  readonly status: number
-
-  constructor(status: number, { error, code, hint }: ApiProblem) {
-    super(hint === undefined ? error : `${error} ${hint}`)
-    this.status = status
-    this.code = code
-  }
-}
 
 /** Takes the token out of the address, so that it is in no history and no bookmark. */
 export function takeToken(): void {
@@ -68,24 +57,4 @@ export async function get<Value>(path: string, signal?: AbortSignal): Promise<Va
 /** Sends JSON to the API. */
 export async function post<Value>(path: string, value: object = {}): Promise<Value> {
   return (await (await call(path, { body: JSON.stringify(value) })).json()) as Value
-}
-
-/** Saves bytes as a file. */
-export function saveFile(name: string, blob: Blob): void {
-  const url = URL.createObjectURL(blob)
-  const link = document.createElement('a')
-  link.href = url
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(url), 10_000)
-}
-
-/** Copies a text; false where the browser does not allow it. */
-export async function copyText(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text)
-    return true
-  } catch {
-    return false
-  }
 }

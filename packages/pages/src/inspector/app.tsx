@@ -3,12 +3,15 @@ import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 
 import type { InspectedListener } from '../contract.ts'
-import { call, copyText, post, setToken } from './api.ts'
+import { formatBytes, formatClock, formatLimit } from '../parts/format.ts'
+import { Logo } from '../parts/pictures.tsx'
+import { CopyButton, copyText, Foreign } from '../parts/text.tsx'
+import { isNarrow } from '../parts/window.ts'
+import { call, post, setToken } from './api.ts'
 import { act, curlOf, notice, replayNow, saveHar, tab, togglePin } from './acts.ts'
 import { Detail } from './detail.tsx'
 import { FILTER_KEYS } from './filter.ts'
-import { formatBytes, formatClock, formatLimit } from './format.ts'
-import { isNarrow, List, moveSelection, selected } from './list.tsx'
+import { List, moveSelection, selected } from './list.tsx'
 import {
   agent,
   allRows,
@@ -23,7 +26,6 @@ import {
   retryWithToken,
   shownRows,
 } from './live.ts'
-import { CopyButton, Foreign } from './parts.tsx'
 
 const KEYS: readonly (readonly [string, string])[] = [
   ['J K', 'next, previous exchange'],
@@ -163,14 +165,7 @@ function Head(): JSX.Element {
   return (
     <header class="head">
       <h1>
-        <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">
-          <path
-            d="M3.5 14V8a4.5 4.5 0 0 1 9 0v6"
-            fill="none"
-            stroke="currentColor"
-            stroke-width="2"
-          />
-        </svg>
+        <Logo />
         Adit <span class="hidden-text">inspector</span>
       </h1>
       {first !== undefined && (
@@ -416,7 +411,7 @@ function Foot(): JSX.Element {
 function TokenForm(): JSX.Element {
   const [text, setText] = useState('')
   return (
-    <main class="token">
+    <main class="sign-in">
       <h1>Adit inspector</h1>
       <p>
         Open the address that <code>adit</code> printed; <code>adit inspect</code> prints it again.

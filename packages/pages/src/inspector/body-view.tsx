@@ -3,9 +3,9 @@ import type { JSX } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 
 import type { BodyInfo, ExchangeDetail } from '../contract.ts'
-import { call, saveFile } from './api.ts'
-import { formatBytes, hexLines } from './format.ts'
-import { Foreign } from './parts.tsx'
+import { formatBytes, hexLines } from '../parts/format.ts'
+import { Foreign, saveFile } from '../parts/text.tsx'
+import { call } from './api.ts'
 
 /** Bytes that are laid out at most. */
 const MAX_SHOWN = 65_536

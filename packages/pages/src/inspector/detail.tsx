@@ -4,19 +4,13 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 
 import type { ExchangeDetail, HeaderField, MessageInfo } from '../contract.ts'
 import { act, curlOf, type DetailTab, replayNow, saveHar, tab, togglePin } from './acts.ts'
+import { formatBytes, formatMoment, formatMs } from '../parts/format.ts'
+import { OutcomeIcon, Spark } from '../parts/pictures.tsx'
+import { CopyButton, Foreign } from '../parts/text.tsx'
 import { call, get, post } from './api.ts'
 import { BodyView, HexText, PlainText } from './body-view.tsx'
-import { formatBytes, formatMoment, formatMs } from './format.ts'
 import { currentRow, replaysOf } from './live.ts'
-import {
-  CopyButton,
-  Foreign,
-  LegendTime,
-  OutcomeIcon,
-  outcomeOf,
-  Spark,
-  TimeBar,
-} from './parts.tsx'
+import { LegendTime, outcomeOf, TimeBar } from './parts.tsx'
 import { ReplayEditor, Replays } from './replay.tsx'
 
 /** Time between two loads of an exchange that changes, ms. */

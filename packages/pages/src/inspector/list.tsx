@@ -1,29 +1,22 @@
 /** The list of exchanges. Only the rows in view are in the document; the selected one stays there. */
 import { type Signal, signal, useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 
 import type { ExchangeRow } from '../contract.ts'
-import { formatBytes, formatClock, formatMoment, formatMs } from './format.ts'
+import { formatBytes, formatClock, formatMoment, formatMs } from '../parts/format.ts'
+import { OutcomeIcon, Spark } from '../parts/pictures.tsx'
+import { Foreign } from '../parts/text.tsx'
+import { isNarrow, useWindow } from '../parts/window.ts'
 import { agent, shownRows } from './live.ts'
-import { Foreign, OutcomeIcon, outcomeOf, Spark, TimeBar } from './parts.tsx'
+import { outcomeOf, TimeBar } from './parts.tsx'
 
 /** Heights of a row, px: in a table, and as two lines on a narrow screen. */
 const ROW = 30
 const TALL_ROW = 56
 
-/** Rows above and below the view that are drawn too. */
-const MARGIN = 6
-
 /** Id of the selected exchange. */
 export const selected: Signal<number | undefined> = signal(undefined)
-
-/** Whether the screen is narrow: the detail takes the place of the list. */
-export const isNarrow = signal(matchMedia('(max-width: 759px)').matches)
-matchMedia('(max-width: 759px)').addEventListener(
-  'change',
-  ({ matches }) => (isNarrow.value = matches),
-)
 
 /** Moves the selection by rows; from nothing to the first. */
 export function moveSelection(by: number): void {
@@ -38,20 +31,10 @@ export function moveSelection(by: number): void {
 export function List({ onOpen }: { readonly onOpen: () => void }): JSX.Element {
   const rows = shownRows.value
   const height = isNarrow.value ? TALL_ROW : ROW
-  const scroller = useRef<HTMLDivElement>(null)
-  const top = useSignal(0)
-  const view = useSignal(600)
+  const { scroller, top, view, first, last, onScroll } = useWindow(rows.length, height)
   const newest = useSignal(0)
   const drawn = useRef<readonly ExchangeRow[]>([])
   const endpoints = agent.value?.listeners.length ?? 0
-
-  useEffect(() => {
-    const element = scroller.current
-    if (element === null) return undefined
-    const watch = new ResizeObserver(() => (view.value = element.clientHeight))
-    watch.observe(element)
-    return () => watch.disconnect()
-  }, [])
 
   // What was in view stays there when rows come above it.
   useLayoutEffect(() => {
@@ -83,8 +66,6 @@ export function List({ onOpen }: { readonly onOpen: () => void }): JSX.Element {
     }
   }, [selected.value])
 
-  const first = Math.max(0, Math.floor(top.value / height) - MARGIN)
-  const last = Math.min(rows.length, Math.ceil((top.value + view.value) / height) + MARGIN)
   const visible = rows.slice(first, last).map((row, index) => ({ row, at: first + index }))
   const selectedAt = rows.findIndex(({ id }) => id === selected.value)
   if (selectedAt !== -1 && (selectedAt < first || selectedAt >= last)) {
@@ -156,13 +137,11 @@ export function List({ onOpen }: { readonly onOpen: () => void }): JSX.Element {
         class="scroller"
         role="presentation"
         ref={scroller}
-        onScroll={(event) => {
-          const { scrollTop } = event.currentTarget
-          requestAnimationFrame(() => {
-            top.value = scrollTop
+        onScroll={(event) =>
+          onScroll(event, (scrollTop) => {
             if (scrollTop < 1) newest.value = shownRows.peek()[0]?.id ?? 0
           })
-        }}
+        }
         onKeyDown={onKeyDown}
       >
         <div role="rowgroup" class="rows" style={{ blockSize: `${rows.length * height}px` }}>

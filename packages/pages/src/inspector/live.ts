@@ -2,23 +2,16 @@
 import { computed, effect, signal } from '@preact/signals'
 
 import type { ExchangeRow, InspectorState, RowsChange } from '../contract.ts'
-import { ApiError, call, get } from './api.ts'
+import { ApiError } from '../parts/api-error.ts'
+import { call, get } from './api.ts'
 import { type Filter, readFilter } from './filter.ts'
+import { followEvents } from '../parts/event-stream.ts'
 
 /** State of the connection to the agent. */
 export type Link = 'connecting' | 'open' | 'lost' | 'no-token' | 'busy'
 
-/** Without a sign of life for this long the stream counts as broken, ms. */
-const SILENT_MS = 40_000
-
-/** A hidden page lets the stream go after this, ms: a browser has six connections to one host. */
-const HIDDEN_MS = 10_000
-
 /** Time between two searches in headers and bodies, ms. */
 const SEARCH_MS = 300
-
-const MIN_RETRY_MS = 300
-const MAX_RETRY_MS = 10_000
 
 export const link = signal<Link>('connecting')
 export const agent = signal<InspectorState | undefined>(undefined)
@@ -122,30 +115,25 @@ function apply(): void {
   version.value += 1
 }
 
-let lastEventId = ''
-
 /** Follows the agent until the page is closed. */
 export async function follow(): Promise<never> {
-  let failures = 0
-  for (;;) {
-    if (document.visibilityState === 'hidden') await visible()
-    try {
-      await readStream(() => {
-        failures = 0
-        link.value = 'open'
-      })
-    } catch (error) {
+  return await followEvents({
+    open: async (headers, signal) => await call('stream', { headers, signal }),
+    onOpen: () => (link.value = 'open'),
+    onEvent: (event, data) => {
+      if (event === 'state') agent.value = JSON.parse(data) as InspectorState
+      if (event === 'rows') take(JSON.parse(data) as RowsChange)
+    },
+    onFailure: async (error) => {
       if (error instanceof ApiError && error.status === 401) {
         link.value = 'no-token'
         await tokenGiven()
-        continue
+        return 'again'
       }
       link.value = error instanceof ApiError && error.status === 429 ? 'busy' : 'lost'
-    }
-    failures += 1
-    const most = Math.min(MAX_RETRY_MS, MIN_RETRY_MS * 2 ** failures)
-    await new Promise((resolve) => setTimeout(resolve, most * (0.5 + Math.random() / 2)))
-  }
+      return 'later'
+    },
+  })
 }
 
 let onToken: (() => void) | undefined
@@ -158,68 +146,6 @@ export function retryWithToken(): void {
 
 async function tokenGiven(): Promise<void> {
   await new Promise<void>((resolve) => (onToken = resolve))
-}
-
-async function visible(): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const look = (): void => {
-      if (document.visibilityState === 'hidden') return
-      document.removeEventListener('visibilitychange', look)
-      resolve()
-    }
-    document.addEventListener('visibilitychange', look)
-  })
-}
-
-async function readStream(onOpen: () => void): Promise<void> {
-  const end = new AbortController()
-  let silence: ReturnType<typeof setTimeout> | undefined
-  let hiding: ReturnType<typeof setTimeout> | undefined
-  const heard = (): void => {
-    clearTimeout(silence)
-    silence = setTimeout(() => end.abort(), SILENT_MS)
-  }
-  const onVisibility = (): void => {
-    clearTimeout(hiding)
-    if (document.visibilityState === 'hidden') hiding = setTimeout(() => end.abort(), HIDDEN_MS)
-  }
-  document.addEventListener('visibilitychange', onVisibility)
-  heard()
-  try {
-    const headers: Record<string, string> =
-      lastEventId === '' ? {} : { 'last-event-id': lastEventId }
-    const response = await call('stream', { headers, signal: end.signal })
-    onOpen()
-    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
-    let text = ''
-    for (;;) {
-      const part = await reader?.read()
-      if (part === undefined || part.done) return
-      heard()
-      text += part.value
-      const events = text.split('\n\n')
-      text = events.pop() ?? ''
-      for (const event of events) takeEvent(event)
-    }
-  } finally {
-    clearTimeout(silence)
-    clearTimeout(hiding)
-    document.removeEventListener('visibilitychange', onVisibility)
-    end.abort()
-  }
-}
-
-function takeEvent(text: string): void {
-  const fields = new Map<string, string>()
-  for (const line of text.split('\n')) {
-    const at = line.indexOf(': ')
-    if (at > 0) fields.set(line.slice(0, at), line.slice(at + 2))
-  }
-  const data = fields.get('data')
-  if (data === undefined) return
-  if (fields.get('event') === 'state') agent.value = JSON.parse(data) as InspectorState
-  if (fields.get('event') === 'rows') take(JSON.parse(data) as RowsChange)
-  lastEventId = fields.get('id') ?? lastEventId
 }
 
 /** The filter stays in the address; `header:` and `body:` are looked for by the agent. */

@@ -3,13 +3,15 @@ import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 
 import type { Difference, ExchangeDetail, ExchangeRow, ReplayEdit } from '../contract.ts'
+import { formatClock, formatMs } from '../parts/format.ts'
+import { OutcomeIcon } from '../parts/pictures.tsx'
+import { Foreign } from '../parts/text.tsx'
 import { get, post } from './api.ts'
 import { BodyView, loadBody } from './body-view.tsx'
 import { act, notice, tab } from './acts.ts'
 import { differences } from './difference.ts'
-import { formatClock, formatMs } from './format.ts'
 import { selected } from './list.tsx'
-import { Foreign, OutcomeIcon, outcomeOf } from './parts.tsx'
+import { outcomeOf } from './parts.tsx'
 
 /** The replays of an exchange, and what differs. */
 export function Replays({

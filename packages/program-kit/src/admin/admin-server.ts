@@ -9,6 +9,7 @@ import {
 
 import { jsonLine } from '../output/json-line.ts'
 import { findForeignRequest } from './foreign-request.ts'
+import { PAGE_HEADERS, type PageFile, sendPageFile } from './page-files.ts'
 
 /** Time for a request with its head and body, and for an idle connection, ms. */
 const REQUEST_TIMEOUT_MS = 10_000
@@ -83,6 +84,8 @@ export interface AdminApiRequest {
   readonly query: string
   /** `1.1`, or `1.0`. */
   readonly httpVersion: string
+  /** Port that it came to; 0 on a unix socket. */
+  readonly localPort: number
   /** Headers of the request. */
   readonly headers: IncomingHttpHeaders
   /** Empty for GET and HEAD, which have none. Undefined: longer than 65 536 bytes. */
@@ -99,6 +102,14 @@ export interface AdminApi {
   answer(request: AdminApiRequest): Promise<AdminAnswer>
   /** The answer to a request without good credentials. */
   deny(denial: AdminDenial): AdminAnswer
+}
+
+/** A page for people. */
+export interface AdminSite {
+  /** `/console`. */
+  readonly path: string
+  /** Its files; undefined: they were not built. */
+  readonly files: () => Promise<readonly PageFile[] | undefined>
 }
 
 /** What an admin port serves, and to whom. */
@@ -119,6 +130,8 @@ export interface AdminServerOptions {
   readonly commands?: ReadonlyMap<string, AdminCommand>
   /** Default: there is none. */
   readonly api?: AdminApi
+  /** Default: there is none. Its files hold no data: they are answered to all that reach the port. */
+  readonly site?: AdminSite | undefined
   /**
    * Host names of the port, for the rule of `findForeignRequest`. Undefined on a unix socket, which no
    * web page reaches: the rule is then not applied.
@@ -173,11 +186,15 @@ export function createAdminServer(options: AdminServerOptions): Server {
 }
 
 async function answer(
-  { pages, findPage, commands, api, hosts, needsCredentials, authorize }: AdminServerOptions,
+  { pages, findPage, commands, api, site, hosts, needsCredentials, authorize }: AdminServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const { headers, method, url = '/' } = request
+  const [path = '/', query = ''] = url.split('?')
+  if (site !== undefined && (path === site.path || path.startsWith(`${site.path}/`))) {
+    return await answerSite(site, path, request, response)
+  }
   if (hosts !== undefined) {
     const foreign = findForeignRequest(headers, {
       port: 'admin',
@@ -186,7 +203,6 @@ async function answer(
     })
     if (foreign !== undefined) return sendError(response, 403, foreign)
   }
-  const [path = '/', query = ''] = url.split('?')
   const isApi = api !== undefined && (path === api.path || path.startsWith(`${api.path}/`))
   const caller = (await authorize?.(request, PROBES.has(path))) ?? UNKNOWN_CALLER
   if ('status' in caller) {
@@ -207,6 +223,7 @@ async function answer(
         path: path.slice(api.path.length),
         query,
         httpVersion: request.httpVersion,
+        localPort: request.socket.localPort ?? 0,
         headers,
         body,
         caller,
@@ -230,6 +247,32 @@ async function answer(
     return sendError(response, 405, problem, { allow: 'GET, HEAD' })
   }
   send(response, await page())
+}
+
+/** Answers with a file of the page. It has to open from a link on another site, as any page has. */
+async function answerSite(
+  { path: root, files }: AdminSite,
+  path: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  for (const [name, value] of Object.entries(PAGE_HEADERS)) response.setHeader(name, value)
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    const problem = { error: 'pages can only be read', code: 'method-not-allowed' }
+    return sendError(response, 405, problem, { allow: 'GET, HEAD' })
+  }
+  if (path === root) {
+    // Relative: a proxy in front may have put a prefix before the path.
+    const location = `${root.slice(root.lastIndexOf('/') + 1)}/`
+    return send(response, { status: 308, headers: { location } })
+  }
+  const all = await files()
+  if (all === undefined) {
+    const problem = { error: 'the page was not built: run pnpm build', code: 'not-built' }
+    return sendError(response, 503, problem)
+  }
+  if (sendPageFile(all, path.slice(root.length + 1), request, response)) return
+  sendError(response, 404, { error: 'there is no such file', code: 'not-found' })
 }
 
 /** @returns undefined when the body is too long; it is then read to its end, for as long as a request may take. */

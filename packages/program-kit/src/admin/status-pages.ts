@@ -113,6 +113,12 @@ export interface SessionStatus {
   readonly agent?: string
   /** Protocol of the session, `adit` or `piko`. */
   readonly protocol: string
+  /** Program and version of the agent, as it says; absent when it has not. */
+  readonly software?: string
+  /** As whom it has authorised itself; absent from older servers. */
+  readonly identity?: string
+  /** The last round trip, ms; absent before the first. */
+  readonly roundTripMs?: number
   /** Address the agent came from; absent when the connection is already gone. */
   readonly remoteAddress?: string
   /** When the session began, ISO 8601. */

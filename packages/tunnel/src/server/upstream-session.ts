@@ -84,6 +84,7 @@ export class UpstreamSession implements Upstream {
   readonly remoteAddress: string | undefined
   readonly connectedAt: number = Date.now()
   peer: string
+  software: string | undefined
 
   readonly #session: TunnelSession
   readonly #options: UpstreamSessionOptions
@@ -128,8 +129,9 @@ export class UpstreamSession implements Upstream {
           channel.reset(RESET_REASONS.protocolError)
           return undefined
         },
-        onHello: ({ peer }) => {
+        onHello: ({ peer, software }) => {
           if (peer !== '') this.peer = peer
+          this.software = software
         },
         onMessage: (message) => this.#onMessage(message),
         onViolation: ({ code, message }) => {
@@ -166,6 +168,11 @@ export class UpstreamSession implements Upstream {
   /** @inheritdoc */
   get identity(): string {
     return this.#options.grant.identity
+  }
+
+  /** @inheritdoc */
+  get roundTripMs(): number | undefined {
+    return this.#session.mux.lastRttMs
   }
 
   /** @inheritdoc */

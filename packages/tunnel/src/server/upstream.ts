@@ -18,6 +18,10 @@ export interface Upstream {
   readonly tenant: string
   /** IP address of the agent; undefined when its connection was gone already. */
   readonly remoteAddress: string | undefined
+  /** Program and version of the agent, as it says; undefined when it has not said, as Piko's never does. */
+  readonly software?: string | undefined
+  /** The last round trip to the agent, ms; undefined before the first. */
+  readonly roundTripMs?: number | undefined
   /** When the session was accepted, ms since the epoch. */
   readonly connectedAt: number
   /** Aborted when the session takes no more streams; such a one is never picked. */

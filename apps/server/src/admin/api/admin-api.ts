@@ -11,10 +11,12 @@ import type { ReserveContext } from '../../upstream/reserve-name.ts'
 import { API_ERRORS, ApiError, type ApiErrorCode } from './api-error.ts'
 import type { ApiRoute } from './api-route.ts'
 import { auditRoutes } from './audit-routes.ts'
+import type { ConsoleSessions } from './console-sessions.ts'
 import { type JsonShape, shapeProblem } from './json-shape.ts'
 import { openApiDocument } from './openapi.ts'
 import { tagOf } from './paging.ts'
 import { reservationRoutes } from './reservation-routes.ts'
+import { sessionRoutes } from './session-routes.ts'
 import { type StatusSources, statusRoutes } from './status-routes.ts'
 import { tokenRoutes } from './token-routes.ts'
 
@@ -34,6 +36,8 @@ export const API_PATH = '/api/v1'
 /** What the API works with. */
 export interface AdminApiParts extends ReserveContext {
   readonly status: StatusSources
+  /** Signed-in pages. */
+  readonly sessions: ConsoleSessions
   /** Whether changes need credentials where the port asks for none: there is a key that can be shown. */
   readonly changesNeedKey: boolean
   /** Version of the program. */
@@ -64,6 +68,10 @@ export function createAdminApi(parts: AdminApiParts): AdminApi {
 /** Every route, with that of the document itself. */
 function apiRoutes(parts: AdminApiParts): ApiRoute[] {
   const routes: ApiRoute[] = [
+    ...sessionRoutes(parts.sessions, {
+      audit: parts.store.audit,
+      changesNeedKey: parts.changesNeedKey,
+    }),
     ...tokenRoutes(parts.store),
     ...reservationRoutes(parts),
     ...auditRoutes(parts.store.audit),
@@ -117,6 +125,7 @@ async function answer(
     query: queryOf(route, request.query),
     body: bodyOf(route, request.body),
     actor: { by: caller.identity, remoteAddress: caller.remoteAddress },
+    request,
     requireMatch: (tag) => requireMatch(headers['if-match'], tag),
   })
   const etag = `"${result.tag ?? tagOf(result.body)}"`

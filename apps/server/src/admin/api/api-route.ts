@@ -1,3 +1,5 @@
+import type { AdminApiRequest } from '@proj/program-kit'
+
 import type { Actor } from '../../auth/issue-token.ts'
 import type { ApiErrorCode } from './api-error.ts'
 import type { JsonShape, NumberShape, ObjectShape, TextShape } from './json-shape.ts'
@@ -15,6 +17,8 @@ export interface ApiCall {
   readonly body: unknown
   /** Who asks. */
   readonly actor: Actor
+  /** The request itself. */
+  readonly request: AdminApiRequest
   /** Ends the request with `precondition-failed` when it has an If-Match that the tag is not in. */
   readonly requireMatch: (tag: string) => void
 }

@@ -23,9 +23,9 @@ export interface TextShape {
   readonly default?: string
 }
 
-/** A whole number. */
+/** A whole number; of answers any number. */
 export interface NumberShape {
-  readonly type: 'integer'
+  readonly type: 'integer' | 'number'
   readonly description?: string
   readonly minimum?: number
   readonly maximum?: number
@@ -69,6 +69,7 @@ export function shapeProblem(
     case 'boolean':
       return typeof value === 'boolean' ? undefined : { field, message: 'must be true or false' }
     case 'integer':
+    case 'number':
       return numberProblem(value, shape, field)
     case 'array':
       return listProblem(value, shape, field)

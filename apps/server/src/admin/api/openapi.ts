@@ -3,6 +3,7 @@ import type { ApiRoute } from './api-route.ts'
 import { AUDIT_SHAPE } from './audit-routes.ts'
 import type { JsonShape } from './json-shape.ts'
 import { RESERVATION_SHAPE } from './reservation-routes.ts'
+import { NEW_SESSION_SHAPE, SESSION_SHAPE } from './session-routes.ts'
 import { STATUS_SHAPES } from './status-routes.ts'
 import { NEW_TOKEN_SHAPE, TOKEN_SHAPE } from './token-routes.ts'
 
@@ -69,7 +70,7 @@ export function openApiDocument(routes: readonly ApiRoute[], version: string): o
     },
     servers: [{ url: '/api/v1' }],
     // Without credentials where the port asks for none: reads, and changes of a server without a key.
-    security: [{ token: [] }, { certificate: [] }, {}],
+    security: [{ token: [] }, { certificate: [] }, { session: [] }, {}],
     paths,
     components: {
       parameters: {
@@ -88,9 +89,18 @@ export function openApiDocument(routes: readonly ApiRoute[], version: string): o
             'A token or JWT with the right admin, or the key that the server writes into adit.operator of its data directory. Where the port asks for no credentials, changes need it all the same.',
         },
         certificate: { type: 'mutualTLS' },
+        session: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'Adit-Session',
+          description:
+            'The proof of a session of a web page, beside its cookie: see POST /session.',
+        },
       },
       schemas: {
         Error: ERROR_SHAPE,
+        Session: SESSION_SHAPE,
+        NewSession: NEW_SESSION_SHAPE,
         Token: TOKEN_SHAPE,
         NewToken: NEW_TOKEN_SHAPE,
         Reservation: RESERVATION_SHAPE,

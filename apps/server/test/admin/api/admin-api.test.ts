@@ -12,6 +12,7 @@ import { UpstreamRegistry } from '@proj/tunnel/server'
 import { connectRaw } from '@proj/testkit/raw-http'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { createAdminApi } from '../../../src/admin/api/admin-api.ts'
+import { ConsoleSessions } from '../../../src/admin/api/console-sessions.ts'
 import { type StatusSources, statusRoutes } from '../../../src/admin/api/status-routes.ts'
 import { aloneView, type ClusterView } from '../../../src/cluster/cluster-view.ts'
 import type { ReservationLimits } from '../../../src/store/reservation-store.ts'
@@ -168,6 +169,78 @@ test('the document is valid OpenAPI 3.1', async () => {
   expect({ valid, errors }).toEqual({ valid: true, errors: undefined })
   const { ask } = await operated()
   expect((await ask('GET', '/openapi.json')).status).toBe(200)
+})
+
+describe('sessions of a page', () => {
+  const ORIGIN = { origin: 'http://localhost', 'sec-fetch-site': 'same-origin' }
+
+  test('need the cookie and the proof, and end when they are ended', async () => {
+    const { server, ask, store, operator } = await operated()
+    const begun = await ask('POST', '/session', undefined, ORIGIN)
+    expect(begun).toMatchObject({ status: 201, body: { identity: operator, mayChange: true } })
+    const [cookie = '', ...rules] = String(begun.headers['set-cookie']).split('; ')
+    expect(rules).toEqual(['HttpOnly', 'SameSite=Strict', 'Max-Age=43200'])
+    const proof = String(begun.body['proof'])
+    const page = asker(server, ORIGIN)
+    const both = { cookie, 'adit-session': proof }
+    expect((await page('GET', '/session', undefined, both)).body).toMatchObject({
+      identity: operator,
+      ends: expect.any(String),
+    })
+    const made = await page('POST', '/tokens', { may: ['admin'] }, both)
+    expect(made.status).toBe(201)
+    expect(await lastEvent(store, 'token.created')).toMatchObject({ by: operator })
+    for (const half of [{ cookie }, { 'adit-session': proof }, { cookie, 'adit-session': 'A' }]) {
+      expect((await page('GET', '/tokens', undefined, half)).status).toBe(401)
+    }
+    // A service of the same host may set cookies of the name.
+    const tossed = { ...both, cookie: `${cookie.split('=')[0]}=x; ${cookie}` }
+    expect((await page('GET', '/tokens', undefined, tossed)).status).toBe(200)
+    const foreign = { ...both, origin: 'http://localhost:3000', 'sec-fetch-site': 'same-site' }
+    expect((await page('DELETE', '/session', undefined, foreign)).body.code).toBe('origin-refused')
+    const ended = await page('DELETE', '/session', undefined, both)
+    expect(String(ended.headers['set-cookie'])).toContain('Max-Age=0')
+    expect((await page('GET', '/session', undefined, both)).status).toBe(401)
+    expect(await lastEvent(store, 'session.closed')).toMatchObject({ by: operator })
+  })
+
+  test('end with the token that began them, and are secure where the page is', async () => {
+    const { server, ask, store } = await operated()
+    const { text, id } = await storedToken(store.tokens, { may: ['admin'], endpoints: [] })
+    const begun = await ask('POST', '/session', undefined, {
+      origin: 'https://localhost',
+      authorization: `Bearer ${text}`,
+    })
+    const [cookie = '', ...rules] = String(begun.headers['set-cookie']).split('; ')
+    expect(rules).toContain('Secure')
+    const both = { cookie, 'adit-session': String(begun.body['proof']) }
+    const page = asker(server)
+    expect((await page('GET', '/tokens', undefined, both)).status).toBe(200)
+    await ask('DELETE', `/tokens/${id}`)
+    expect((await page('GET', '/tokens', undefined, both)).status).toBe(401)
+    const without = await page('POST', '/session', undefined, both)
+    expect(without.body.code).toBe('unauthorized')
+  })
+
+  test('are as many and as old as their limits say', () => {
+    let now = 0
+    const sessions = new ConsoleSessions({ max: 2, lifeMs: 100, idleMs: 60 }, () => now)
+    const begin = (token: string) => {
+      const { cookie, proof } = sessions.begin(token, 1, false)
+      return { cookie: cookie.split(';')[0] ?? '', 'adit-session': proof }
+    }
+    const [one, two, three] = [begin('one'), begin('two'), begin('three')]
+    expect(sessions.find(one, 1)).toBeUndefined()
+    now = 50
+    expect(sessions.find(three, 1)?.token).toBe('three')
+    expect(sessions.find(three, 2)).toBeUndefined() // of another server of the host
+    now = 70
+    expect(sessions.find(two, 1)).toBeUndefined() // not used
+    expect(sessions.find(three, 1)?.token).toBe('three')
+    now = 100
+    expect(sessions.find(three, 1)).toBeUndefined()
+    expect(sessions.size).toBe(0)
+  })
 })
 
 describe('tokens', () => {
@@ -596,13 +669,14 @@ describe('who may ask', () => {
       nameRetryAfterMs: 1,
       portOf: () => undefined,
       status: statusOf(aloneView({ id: 'a', boot: 'b' }, '1')),
+      sessions: new ConsoleSessions(),
       changesNeedKey: false,
       version: '1',
       logger: silent,
     })
     const caller = { identity: 'anonymous', tenant: '', isKnown: false, remoteAddress }
     const sent = { method: 'GET', httpVersion: '1.1', path: '/nothing', query: '', headers: {} }
-    const asked = { ...sent, body: '', caller }
+    const asked = { ...sent, localPort: 0, body: '', caller }
     const { body = '' } = await api.answer(asked)
     seen.add(JSON.parse(body).code as string)
     expect(JSON.parse(body)).toMatchObject({ code })
@@ -758,6 +832,16 @@ describe('lists of a cluster', () => {
       query: {},
       body: undefined,
       actor: { by: 'a' },
+      request: {
+        method: 'GET',
+        path: '',
+        query: '',
+        httpVersion: '1.1',
+        localPort: 0,
+        headers: {},
+        body: '',
+        caller: { identity: 'a', tenant: '', isKnown: true, remoteAddress: undefined },
+      },
       requireMatch: () => {},
     }
     const run = async (path: string) =>

@@ -1,0 +1,194 @@
+// The console in a browser, against a real server with a real agent.
+import { createServer, request as httpRequest, type RequestListener } from 'node:http'
+
+import { launchBrowser, missingBrowser } from '@proj/testkit/browser'
+import { listening } from '@proj/testkit/listening'
+import axe from 'axe-core'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+
+import { issueToken } from '../../src/auth/issue-token.ts'
+import { storedToken } from '../auth/signed.ts'
+import { consoleRun, signIn } from './console-fixture.ts'
+
+// A browser on a busy machine.
+vi.setConfig({ testTimeout: 120_000 })
+
+const missing = missingBrowser()
+let browser: Browser
+
+beforeAll(async () => {
+  if (missing === undefined) browser = await launchBrowser()
+}, 60_000)
+
+afterAll(async () => {
+  if (missing === undefined) await browser.close()
+})
+
+beforeEach(({ skip }) => {
+  if (missing !== undefined) skip(true, missing)
+})
+
+const service: RequestListener = (_, response) => void response.end('ok')
+
+const dialogOf = (page: Page) => page.getByRole('dialog')
+const fieldOf = (page: Page, name: string) =>
+  dialogOf(page).getByRole('textbox', { name, exact: true })
+
+test('tokens are made, changed and revoked by who has signed in', async () => {
+  const run = await consoleRun(service)
+  const page = await run.openPage(browser)
+  await page.getByLabel('Token or key').fill('wrong')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByText('invalid token').waitFor()
+  await signIn(page, run.token ?? '')
+  expect(await page.evaluate('document.cookie')).toBe('')
+  await page.getByRole('link', { name: 'Tokens' }).last().click()
+  await page.getByRole('button', { name: 'Make a token' }).click()
+  await fieldOf(page, 'Name').fill('printers')
+  await fieldOf(page, 'Endpoints').fill('pc* web')
+  await dialogOf(page).getByRole('button', { name: 'Make' }).click()
+  const secret = await page.locator('.once code').innerText()
+  expect(secret).toMatch(/^adit_/)
+  await page.getByRole('button', { name: 'I have copied it' }).click()
+  const row = page.getByRole('row', { name: /printers/ })
+  await row.getByText('pc*, web').waitFor()
+  expect(await page.content()).not.toContain(secret)
+  await row.getByRole('button', { name: /Change/ }).click()
+  await fieldOf(page, 'Endpoints').fill('pc1')
+  await dialogOf(page).getByRole('button', { name: 'Change' }).click()
+  await row.getByText('pc1', { exact: true }).waitFor()
+  await row.getByRole('button', { name: /Revoke/ }).click()
+  await dialogOf(page).getByText('No session of an agent uses it now.').waitFor()
+  await dialogOf(page).getByRole('button', { name: 'Cancel' }).click()
+  await row.getByText('good').waitFor()
+  await row.getByRole('button', { name: /Revoke/ }).click()
+  await dialogOf(page).getByRole('button', { name: 'Revoke printers' }).click()
+  await row.getByText('revoked').waitFor()
+  await page.getByRole('link', { name: 'Audit log' }).click()
+  const revoked = page.getByRole('row', { name: /token\.revoked/ })
+  await revoked.getByText('token:').first().waitFor()
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByLabel('Token or key').waitFor()
+})
+
+test('names are reserved and released', async () => {
+  const run = await consoleRun(service)
+  const page = await run.openPage(browser)
+  await signIn(page, run.key)
+  await page.getByRole('link', { name: 'Names' }).click()
+  await page.getByText('No name is reserved.').waitFor()
+  await page.getByRole('button', { name: 'Reserve a name' }).click()
+  await fieldOf(page, 'Name').fill('a/b')
+  await fieldOf(page, 'Identity').fill('token:k3v9m2ab')
+  await dialogOf(page).getByRole('button', { name: 'Reserve' }).click()
+  await dialogOf(page).getByRole('alert').getByText('letters, digits and hyphens').waitFor()
+  await fieldOf(page, 'Name').fill('shop')
+  await dialogOf(page).getByRole('button', { name: 'Reserve' }).click()
+  const row = page.getByRole('row', { name: /shop/ })
+  await row.getByRole('button', { name: /Release/ }).click()
+  await dialogOf(page).getByText('Nothing serves it now.').waitFor()
+  await dialogOf(page).getByRole('button', { name: 'Release shop' }).click()
+  await page.getByText('shop is released.').waitFor()
+  await expect.poll(() => row.count()).toBe(0)
+})
+
+test('a server without credentials lets this machine read, and asks for the key before a change', async () => {
+  const run = await consoleRun(service, { hasTokens: false })
+  const page = await run.openPage(browser)
+  await page.getByText('not signed in: read only').waitFor()
+  await page.getByRole('link', { name: 'Endpoints' }).first().click()
+  await page.getByRole('cell', { name: 'web', exact: true }).waitFor()
+  await page.getByRole('link', { name: 'Tokens' }).last().click()
+  await page.getByRole('button', { name: 'Make a token' }).click()
+  await page.getByLabel('Token or key').fill(run.key)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByText('Signed in as operator').waitFor()
+  expect((await run.store.audit.read({ event: 'session.opened' })).length).toBe(1)
+})
+
+test('a session ends with its token, below the prefix of a proxy too', async () => {
+  const run = await consoleRun(service)
+  const { text, id } = await storedToken(run.store.tokens, { may: ['admin'], endpoints: [] })
+  const port = Number(new URL(run.url).port)
+  // It takes the prefix away, as reverse proxies do.
+  const proxy = createServer((incoming, response) => {
+    const path = (incoming.url ?? '').replace(/^\/a\/b/, '')
+    const { method, headers } = incoming
+    const passed = httpRequest({ port, host: '127.0.0.1', path, method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 0, answer.headers)
+      answer.pipe(response)
+    })
+    passed.on('error', () => response.destroy())
+    incoming.pipe(passed)
+  })
+  const at = await listening(proxy)
+  onTestFinished(async () => await at.close())
+  const page = await run.openPage(browser)
+  await page.goto(`http://localhost:${at.port}/a/b/console`)
+  expect(new URL(page.url()).pathname).toBe('/a/b/console/')
+  await signIn(page, text)
+  const [cookie] = await page.context().cookies(`http://localhost:${at.port}/a/b/api/v1/`)
+  expect(cookie).toMatchObject({ path: '/a/b/api/v1', httpOnly: true, sameSite: 'Strict' })
+  await page.reload()
+  await page.getByRole('link', { name: 'Agents' }).last().click()
+  await page.getByRole('cell', { name: 'web' }).waitFor()
+  await run.store.tokens.revoke(id, Date.now())
+  await page.getByRole('link', { name: 'Names' }).click()
+  await page.getByLabel('Token or key').waitFor()
+  expect(await page.getByText('127.0.0.1').count()).toBe(0)
+})
+
+/** Texts that a peer may choose: markup, marks that change the order of a line, wide characters. */
+const HOSTILE = '<img src=x onerror=alert(1)>\u202e gnp.exe עברית 東京'
+
+/** The views by their addresses. */
+const VIEWS = ['', 'endpoints', 'agents', 'ports', 'names', 'tokens', 'nodes', 'audit']
+
+test('every view is accessible, fits every width and shows what others wrote as text', async () => {
+  const run = await consoleRun(service)
+  const scope = { name: HOSTILE, may: ['listen'], endpoints: ['*'] } as const
+  const life = { expiresMs: 60_000, tenant: '', replaces: undefined }
+  await issueToken(run.store, { ...scope, ...life }, { by: HOSTILE, remoteAddress: undefined })
+  run.store.audit.write('auth.failed', { port: 'upstream', why: HOSTILE })
+  await run.store.reservations.reserve({
+    tenant: '',
+    endpoint: 'shop',
+    kind: 'http',
+    identity: HOSTILE,
+    port: undefined,
+    reservedAt: Date.now(),
+  })
+  const page = await run.openPage(browser, { reducedMotion: 'reduce' })
+  await page.evaluate(axe.source)
+  const check = async (rules = ''): Promise<void> => {
+    const found: axe.AxeResults = await page.evaluate(`axe.run(${rules})`)
+    const faults = found.violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])
+    expect(faults).toEqual([])
+  }
+  await check()
+  await signIn(page, run.token ?? '')
+  for (const view of VIEWS) {
+    await page.evaluate(`location.hash = '#/${view}'`)
+    await page.locator(`nav a[aria-current][href="#/${view}"]`).waitFor()
+    await expect.poll(() => page.getByText('Reading…').count()).toBe(0)
+    for (const width of [390, 1280]) {
+      await page.setViewportSize({ width, height: 800 })
+      await page.emulateMedia({ colorScheme: 'light' })
+      await check()
+      // The rest does not depend on colours.
+      await page.emulateMedia({ colorScheme: 'dark' })
+      await check("{ runOnly: ['color-contrast'] }")
+    }
+    for (const width of [320, 640, 2560]) {
+      await page.setViewportSize({ width, height: 800 })
+      const wide = await page.evaluate(
+        '[...document.querySelectorAll("html, main")].filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.tagName)',
+      )
+      expect([view, width, wide]).toEqual([view, width, []])
+    }
+  }
+  await page.evaluate(`location.hash = '#/tokens'`)
+  await page.getByText('<img src=x onerror=alert(1)>').first().waitFor()
+  await page.locator('.escape', { hasText: 'U+202E' }).first().waitFor()
+})

@@ -1,0 +1,12 @@
+import '../design/tokens.css'
+import '../design/base.css'
+import './console.css'
+
+import { render } from 'preact'
+
+import { App } from './app.tsx'
+import { enter } from './session.ts'
+
+void enter()
+const root = document.getElementById('app')
+if (root !== null) render(<App />, root)

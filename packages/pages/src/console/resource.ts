@@ -1,0 +1,117 @@
+/** What the page has read of the server, kept up to date while it is shown. */
+import { effect, signal, type Signal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
+
+import { ApiError } from '../parts/api-error.ts'
+import { type Read, read, readList, type WholeList } from './api.ts'
+import { access, failed } from './session.ts'
+
+/** Time between two looks at what is shown, ms. */
+const LOOK_MS = 5_000
+
+/** Something of the server. */
+export interface Resource<Value> {
+  /** Undefined before it was read. */
+  readonly value: Signal<Value | undefined>
+  /** Why it could not be read; empty where it could. */
+  readonly problem: Signal<string>
+  /** Reads it again. */
+  reload(): Promise<void>
+}
+
+interface Kept extends Resource<unknown> {
+  /** Views that show it. */
+  users: number
+}
+
+const resources = new Map<string, Kept>()
+
+/** Resources that are kept when nothing shows them: a way back shows at once what was there. */
+const MAX_RESOURCES = 50
+
+function resourceOf(key: string, load: (etag: string) => Promise<Read<unknown> | undefined>): Kept {
+  const known = resources.get(key)
+  if (known !== undefined) return known
+  const value = signal<unknown>(undefined)
+  const problem = signal('')
+  let etag = ''
+  let running: Promise<void> | undefined
+  const made: Kept = {
+    value,
+    problem,
+    users: 0,
+    reload: async () => {
+      running ??= load(etag)
+        .then((found) => {
+          if (found !== undefined) {
+            etag = found.etag
+            value.value = found.value
+          }
+          problem.value = ''
+          if (access.peek() === 'lost') access.value = 'open'
+        })
+        .catch((error: unknown) => {
+          problem.value = error instanceof Error ? error.message : String(error)
+          // What is not there any more must not be shown as if it were.
+          if (error instanceof ApiError && error.status === 404) {
+            value.value = undefined
+            etag = ''
+          }
+          failed(error)
+        })
+        .finally(() => (running = undefined))
+      await running
+    },
+  }
+  for (const [name, one] of resources) {
+    if (resources.size < MAX_RESOURCES) break
+    if (one.users === 0) resources.delete(name)
+  }
+  resources.set(key, made)
+  return made
+}
+
+/** Shows a value of the server, and keeps it up to date. */
+export function useValue<Value>(path: string): Resource<Value> {
+  return useResource(path, async (etag) => await read<Value>(path, etag)) as Resource<Value>
+}
+
+/** Shows a list of the server, and keeps it up to date. */
+export function useList<Item>(path: string): Resource<WholeList<Item>> {
+  return useResource(`list ${path}`, async (etag) => await readList<Item>(path, etag)) as Resource<
+    WholeList<Item>
+  >
+}
+
+function useResource(
+  key: string,
+  load: (etag: string) => Promise<Read<unknown> | undefined>,
+): Kept {
+  const resource = resourceOf(key, load)
+  useEffect(() => {
+    resource.users += 1
+    void resource.reload()
+    return () => {
+      resource.users -= 1
+    }
+  }, [resource])
+  return resource
+}
+
+/** Reads what is shown again. */
+export async function reloadShown(): Promise<void> {
+  const shown = [...resources.values()].filter(({ users }) => users > 0)
+  await Promise.all(shown.map(async (one) => await one.reload()))
+}
+
+/** Forgets everything: someone else may have signed in. */
+function forget(): void {
+  for (const one of resources.values()) one.value.value = undefined
+}
+
+effect(() => {
+  if (access.value === 'sign-in') forget()
+})
+setInterval(() => {
+  if (document.visibilityState === 'visible' && access.peek() !== 'sign-in') void reloadShown()
+}, LOOK_MS)
