@@ -62,7 +62,11 @@ const IMPORT =
 export function checkBoundaries(root) {
   const packages = workspacePackages(root)
   const entries = new Map(
-    packages.map((found) => [found.manifest.name, new Set(entryPoints(found).keys())]),
+    packages.map((found) => {
+      // Some are built, and have no source that is imported.
+      const named = Object.keys(found.manifest.exports ?? {})
+      return [found.manifest.name, new Set([...entryPoints(found).keys(), ...named])]
+    }),
   )
   return packages
     .filter(({ folder }) => /^(?:apps|packages)\//.test(folder))

@@ -1,4 +1,3 @@
-// Length: every route of the inspector in one table, each a few lines.
 /** The page of the inspector and its API (docs/inspector.md). It does not listen by itself. */
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'

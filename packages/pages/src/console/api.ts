@@ -13,8 +13,11 @@ const BASE = new URL('../api/v1/', document.baseURI)
 
 /** What a request has besides its method and path. */
 export interface CallOptions {
+  /** Sent as JSON. */
   readonly body?: object
+  /** Besides those that every request has. */
   readonly headers?: Record<string, string>
+  /** Ends the request. */
   readonly signal?: AbortSignal
 }
 

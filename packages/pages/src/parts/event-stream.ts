@@ -16,7 +16,9 @@ const MAX_RETRY_MS = 10_000
 export interface FollowOptions {
   /** Asks for the stream. @param headers - with `last-event-id`, once there was an event. */
   readonly open: (headers: Record<string, string>, signal: AbortSignal) => Promise<Response>
+  /** The stream has begun. */
   readonly onOpen: () => void
+  /** An event has come. */
   readonly onEvent: (event: string, data: string) => void
   /**
    * The stream has ended.
