@@ -101,6 +101,32 @@ test.for(['upload', 'download'] as const)('of requests: %s', async (limited) => 
   }
 })
 
+/** Requests of one piece each: what is above a tenth of a second of the rate waits, but for the last one. */
+const SMALL = { requests: 8, bytes: 16 * 1024, perSecond: 128 * 1024, leastMs: 700 }
+
+test.for([
+  ['one connection', true],
+  ['a connection each', false],
+] as const)('of many small requests, %s', async ([, isKept]) => {
+  await using path = await tunnel({
+    http: (req, res) => void req.resume().on('end', () => res.end('in')),
+    server: {
+      limits: [{ name: 'web', limits: { upload: { amount: SMALL.perSecond, periodMs: 1000 } } }],
+    },
+  })
+  const body = 'x'.repeat(SMALL.bytes)
+  const small = request('POST /', `Content-Length: ${body.length}`) + body
+  const startedMs = performance.now()
+  using kept = await path.visit()
+  for (let count = 0; count < SMALL.requests; count += 1) {
+    using own = isKept ? undefined : await path.visit()
+    const visitor = own ?? kept
+    await visitor.send(small)
+    expect((await visitor.readResponse()).body.toString()).toBe('in')
+  }
+  expect(performance.now() - startedMs).toBeGreaterThan(SMALL.leastMs)
+})
+
 test.for(['upload', 'download'] as const)('of an upgraded connection: %s', async (limited) => {
   const service = await counting()
   await using path = await tunnel({ server: limitsOf('up', limited), hop: false })

@@ -1,11 +1,12 @@
 // A connection that a bandwidth holds back moves nothing, and no clock takes that for a fault of the visitor or the
 // service. Each test has a second connection, which came later and is not held back: when its clock has ended it, the
 // one of the first connection has looked as well.
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
 
 import type { RawHttp } from '@proj/testkit/raw-http'
 import { until } from '@proj/testkit/until'
-import { forward } from '@proj/tunnel'
+import { type EndpointLimits, forward } from '@proj/tunnel'
 import { Traffic } from '@proj/tunnel/io'
 import type { Endpoint } from '@proj/tunnel/server'
 import { expect, onTestFinished, test } from 'vitest'
@@ -23,12 +24,12 @@ const SHORT_MS = 80
 /** Uses a bandwidth up, for ten seconds or until `release`. */
 function useUp({ edge }: Server, endpoint: Endpoint, way: 'upload' | 'download'): () => void {
   const lease = edge.limiter.take(endpoint, '127.9.9.9')
-  const bandwidth = lease instanceof LimitLease ? lease[way] : undefined
+  if (!(lease instanceof LimitLease)) throw new Error('no limits')
+  const { [way]: bandwidth } = lease
+  lease.release()
   if (bandwidth === undefined) throw new Error('no bandwidth')
   bandwidth.take(1 << 30)
-  return () => {
-    bandwidth.bytesPerSecond = Infinity
-  }
+  return () => edge.limiter.configure([])
 }
 
 const at = (name: string): Endpoint => ({ tenant: '', name })
@@ -37,7 +38,7 @@ const head = (line: string, host: string, ...headers: string[]): string =>
   [`${line} HTTP/1.1`, `Host: ${host}.localhost`, ...headers, '', ''].join('\r\n')
 
 /** The endpoints `held`, with a bandwidth, and `web`; the service says when it has read a request. */
-async function both(way: 'upload' | 'download', edge: ProxyOptions) {
+async function both(way: 'upload' | 'download', edge: ProxyOptions, limits: EndpointLimits = {}) {
   const asked: Socket[] = []
   const path = await tunnel({
     tcp: (socket) => {
@@ -45,7 +46,7 @@ async function both(way: 'upload' | 'download', edge: ProxyOptions) {
       socket.once('data', () => asked.push(socket))
     },
     edge,
-    server: { limits: [{ name: 'held', limits: { [way]: LIMIT } }] },
+    server: { limits: [{ name: 'held', limits: { ...limits, [way]: LIMIT } }] },
     hop: false,
   })
   const { service } = path
@@ -59,7 +60,7 @@ async function both(way: 'upload' | 'download', edge: ProxyOptions) {
     const service = await until(() => asked[before])
     return { visitor, service }
   }
-  return { path, traffic, visit, [Symbol.asyncDispose]: () => path[Symbol.asyncDispose]() }
+  return { path, traffic, visit, asked, [Symbol.asyncDispose]: () => path[Symbol.asyncDispose]() }
 }
 
 test('an answer that is held back is not late for the time to the first byte', async () => {
@@ -85,9 +86,13 @@ test.for([
   ['too slow', { minRateGraceMs: SHORT_MS, minRate: 1 << 30 }, 'body_too_slow'],
 ] as const)('a body that is held back is not %s', async ([, edge, code]) => {
   await using all = await both('upload', edge)
-  const post = ['POST /', `Content-Length: ${2 * BODY.length}`] as const
-  const release = useUp(all.path.server, at('held'), 'upload')
+  const post = ['POST /', `Content-Length: ${3 * BODY.length}`] as const
   const held = await all.visit(head(post[0], 'held', post[1]) + BODY)
+  const release = useUp(all.path.server, at('held'), 'upload')
+  // It is not known yet that there is no room for what comes next: it is read, and the rest is not.
+  const next = once(held.service, 'data')
+  await held.visitor.send(BODY)
+  expect(String(await next)).toBe(BODY)
   await held.visitor.send(BODY)
   const other = await all.visit(head(post[0], 'web', post[1]) + BODY)
   expect((await other.visitor.readResponse()).headers['adit-error']).toBe(code)
@@ -98,6 +103,27 @@ test.for([
   expect(await rest).toBe(BODY)
   held.service.end('HTTP/1.1 204 No Content\r\n\r\n')
   expect((await held.visitor.readResponse()).status).toBe(204)
+})
+
+test('a request waits for its turn, and is answered 429 when it has none in time', async () => {
+  await using all = await both('upload', { idleTimeoutMs: SHORT_MS }, { concurrent: 1 })
+  const { path } = all
+  const release = useUp(path.server, at('held'), 'upload')
+  using bodyless = await path.visit()
+  using gone = await path.visit()
+  // One after another: each leaves its place to the next.
+  await gone.send(`${head('POST /', 'held', 'Content-Length: 2')}a`)
+  expect((await gone.readResponse()).headers['adit-error']).toBe('endpoint_bandwidth')
+  await bodyless.send(head('GET /', 'held'))
+  const late = await bodyless.readResponse()
+  expect([late.status, late.headers['retry-after']]).toEqual([429, '1'])
+  expect(late.headers['adit-error']).toBe('endpoint_bandwidth')
+  // The connection goes on.
+  release()
+  await bodyless.send(head('GET /', 'held'))
+  const service = await until(() => all.asked.at(-1))
+  service.end('HTTP/1.1 204 No Content\r\n\r\n')
+  expect((await bodyless.readResponse()).status).toBe(204)
 })
 
 test('a connection of a public port, or an upgraded one, that is held back is not idle', async () => {

@@ -1,6 +1,7 @@
 import { matchesPattern, SourceLimiter } from '@proj/auth'
 import { type Rate, ratePerSecond } from '@proj/config'
-import { Bandwidth, type Bandwidths } from '@proj/tunnel/io'
+import { sourceOf } from '@proj/config/address'
+import { Bandwidth, type Bandwidths, type BandwidthShare } from '@proj/tunnel/io'
 import type { EndpointLimits } from '@proj/tunnel'
 import { type Endpoint, endpointKey, EndpointMap } from '@proj/tunnel/server'
 
@@ -83,22 +84,22 @@ class EndpointCounts {
 /** One request or connection that is counted until it is released. */
 export class LimitLease implements Expiring, Bandwidths {
   deadline = Infinity
+  /** @inheritdoc */
+  readonly upload: BandwidthShare | undefined
+  /** @inheritdoc */
+  readonly download: BandwidthShare | undefined
   readonly #counts: EndpointCounts
   #deadlines: Deadlines | undefined
   #onLate: () => void = () => {}
 
-  constructor(counts: EndpointCounts) {
+  /** @param client - the visitor's address. */
+  constructor(counts: EndpointCounts, client: string | undefined) {
     this.#counts = counts
-  }
-
-  /** @inheritdoc */
-  get upload(): Bandwidth | undefined {
-    return this.#counts.upload
-  }
-
-  /** @inheritdoc */
-  get download(): Bandwidth | undefined {
-    return this.#counts.download
+    const { upload, download } = counts
+    if (upload === undefined && download === undefined) return
+    const visitor = sourceOf(client)
+    this.upload = upload?.shareOf(visitor)
+    this.download = download?.shareOf(visitor)
   }
 
   /** Most bytes of its body. */
@@ -183,7 +184,7 @@ export class EndpointLimiter {
     const counts = this.#countsOf(endpoint)
     if (counts === undefined) return undefined
     const error = counts.take(client)
-    if (error === undefined) return new LimitLease(counts)
+    if (error === undefined) return new LimitLease(counts, client)
     this.rejected += 1
     return error
   }

@@ -44,6 +44,7 @@ export const PROXY_ERRORS: Readonly<
     | 'endpointQuota'
     | 'sourceQuota'
     | 'endpointRate'
+    | 'endpointBandwidth'
     | 'visitorRate'
     | 'endpointConcurrent'
     | 'bodyTooLarge'
@@ -106,6 +107,12 @@ export const PROXY_ERRORS: Readonly<
     status: 429,
     error: 'too many requests to the endpoint at once',
     code: 'endpoint_concurrent',
+  },
+  endpointBandwidth: {
+    status: 429,
+    error: 'too many bytes to the endpoint',
+    code: 'endpoint_bandwidth',
+    retryAfterMs: 1_000,
   },
   bodyTooLarge: {
     status: 413,

@@ -3,7 +3,12 @@ import type { Socket } from 'node:net'
 
 import { type RequestHead, RequestHeadReader } from '@proj/http1'
 import type { ChunkAnswer, Session } from '@proj/mux'
-import { resetReasonCode, resetReasonName, SocketSplice } from '@proj/tunnel/io'
+import {
+  type BandwidthShare,
+  resetReasonCode,
+  resetReasonName,
+  SocketSplice,
+} from '@proj/tunnel/io'
 
 import { LimitLease } from '../endpoint-limits/endpoint-limiter.ts'
 import { watchIdle } from './deadlines.ts'
@@ -23,8 +28,11 @@ import {
 import { PlainUpgrade, UpgradedWebSocket } from './upgraded-connection.ts'
 import { VisitorSocket, type VisitorSocketEvents } from './visitor-socket.ts'
 
-/** `checking`: the visitor's credentials are checked; `lingering`: our side has ended, the visitor's has not. */
-type Phase = 'idle' | 'head' | 'checking' | 'exchange' | 'lingering' | 'closed'
+/**
+ * `checking`: the visitor's credentials are checked; `turn`: the request waits until its bytes may pass; `lingering`: our
+ * side has ended, the visitor's has not.
+ */
+type Phase = 'idle' | 'head' | 'checking' | 'turn' | 'exchange' | 'lingering' | 'closed'
 
 /** For how many times `lingerTimeoutMs` a visitor that goes on sending is read and dropped. */
 const MAX_LINGERS = 6
@@ -69,7 +77,11 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #record: RequestRecord | undefined
   /** Counts the request for the limits of its endpoint, where it has some. */
   #lease: LimitLease | undefined
+  /** Called when the bandwidth of the endpoint has room for the request, which waits for that. */
+  #turn: (() => void) | undefined
   #request: RequestHead | undefined
+  /** Of `#request`, as it was sent. */
+  #headBytes = 0
   /** Identifier of `#request`, once it has one. */
   #requestId: string | undefined
   #hasAsked = false
@@ -130,7 +142,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
    */
   get needsRoute(): boolean {
     if (this.#phase === 'idle') return !this.#hasAsked
-    return this.#phase === 'head' || this.#phase === 'checking'
+    return this.#phase === 'head' || this.#hasWait
   }
 
   /** Whether it gets a response that has no end of its own. */
@@ -211,7 +223,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     if (this.#exchange?.isAwaiting === true) this.#proxy.stats.givenUp += 1
     this.#hasEnded = true
     if (!this.#socket.isCleanEnd || this.#isCutOff()) this.#socket.destroy()
-    else if (this.#phase === 'exchange' || this.#phase === 'checking') this.#watchHalfClosed()
+    else if (this.#phase === 'exchange' || this.#hasWait) this.#watchHalfClosed()
     else this.#socket.end()
   }
 
@@ -226,6 +238,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   onTimeout(): void {
     if (this.#phase === 'exchange') this.#exchange?.expire()
     else if (this.#phase === 'checking') this.#endCheck()
+    else if (this.#phase === 'turn') this.#endTurn()
     else if (this.#phase === 'head') this.#sendError(PROXY_ERRORS.headTimeout)
     else if (this.#socket.hasUnsent || this.#wasUnsent) this.#waitUntilTaken()
     else if (this.#phase === 'idle') this.#linger()
@@ -275,9 +288,14 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     }
   }
 
+  /** Whether the head of a request was read, and it is not forwarded yet. */
+  get #hasWait(): boolean {
+    return this.#phase === 'checking' || this.#phase === 'turn'
+  }
+
   /** Whether the visitor has ended its side in the middle of a request: it is gone, and the stream is reset. */
   #isCutOff(): boolean {
-    if (this.#phase === 'checking') return this.#request?.framing.kind !== 'none'
+    if (this.#hasWait) return this.#request?.framing.kind !== 'none'
     return this.#exchange?.isRequestComplete === false
   }
 
@@ -335,9 +353,11 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   /** All bytes of the visitor pass through here: body of the running request, or head of the next. */
   #read(bytes: Buffer): void {
     try {
+      const upload = this.#lease?.upload
       const rest = this.#exchange === undefined ? bytes : this.#exchange.onRequestBytes(bytes)
+      if (upload !== undefined) this.#countBody(upload, bytes.length - (rest?.length ?? 0))
       if (rest === undefined || this.#isEnding()) return
-      const isBusy = this.#exchange !== undefined || this.#phase === 'checking'
+      const isBusy = this.#exchange !== undefined || this.#hasWait
       if (!isBusy && !this.#socket.needsDrain) this.#readHead(rest)
       else if (rest.length > 0) this.#socket.hold(rest)
     } catch (error) {
@@ -351,8 +371,12 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       this.#phase = 'head'
       this.#socket.expectWithin(this.#proxy.options.headTimeoutMs)
     }
+    const before = this.#reader.heldBytes
     const read = this.#reader.push(bytes)
-    if (read !== undefined) this.#begin(read.head, read.rest)
+    if (read !== undefined) {
+      this.#headBytes = before + bytes.length - read.rest.length
+      this.#begin(read.head, read.rest)
+    }
     // Empty lines between requests are no request.
     else if (this.#reader.heldBytes === 0) this.#phase = 'idle'
   }
@@ -447,7 +471,19 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
         this.#sendError(error, head.framing.kind === 'none')
         return
       }
+      const upload = this.#lease?.upload
+      if (upload !== undefined) {
+        if (upload.isFree) this.#limitBody(upload, head)
+        else {
+          this.#awaitTurn(upload, route, head, rest)
+          return
+        }
+      }
     }
+    this.#forward(route, head, rest)
+  }
+
+  #forward(route: Route, head: RequestHead, rest: Buffer): void {
     this.#phase = 'exchange'
     const exchange = new Exchange(
       this.#proxy,
@@ -480,8 +516,52 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       return PROXY_ERRORS.bodyTooLarge
     }
     this.#lease = lease
-    if (lease.upload !== undefined) this.#socket.limitReads(lease.upload)
     return undefined
+  }
+
+  /** Counts the head of a request, and what is read of its body from now on. */
+  #limitBody(upload: BandwidthShare, head: RequestHead): void {
+    if (head.framing.kind === 'none') upload.take(this.#headBytes)
+    else {
+      this.#socket.limitReads(upload)
+      this.#socket.countRead(this.#headBytes)
+    }
+  }
+
+  #countBody(upload: BandwidthShare, bytes: number): void {
+    // The last bytes may have ended the exchange, and its limit on what is read.
+    if (this.#lease === undefined) upload.take(bytes)
+    else this.#socket.countRead(bytes)
+  }
+
+  /** Waits until the bandwidth has room: many small requests use no more of it than a long one. */
+  #awaitTurn(upload: BandwidthShare, route: Route, head: RequestHead, rest: Buffer): void {
+    this.#phase = 'turn'
+    this.#socket.expectWithin(this.#proxy.options.idleTimeoutMs)
+    this.#socket.hold(rest)
+    this.#turn = () => {
+      this.#turn = undefined
+      const held = this.#socket.takeHeld() ?? rest
+      this.#socket.resume()
+      this.#limitBody(upload, head)
+      this.#forward(route, head, held)
+    }
+    upload.wait(this.#turn)
+  }
+
+  #endTurn(): void {
+    this.#leaveTurn()
+    this.#proxy.limiter.rejected += 1
+    this.#sendError(PROXY_ERRORS.endpointBandwidth, this.#request?.framing.kind === 'none')
+  }
+
+  /** The request does not wait for its turn any more, if it did. */
+  #leaveTurn(): void {
+    if (this.#turn === undefined) return
+    this.#lease?.upload?.cancel(this.#turn)
+    this.#lease?.release()
+    this.#lease = undefined
+    this.#turn = undefined
   }
 
   #isEnding(): boolean {
@@ -644,7 +724,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     channel.attach(paced ?? sink)
     splice.connect(this.#rawSocket)
     if (rest.length > 0) sink.onData(rest)
-    if (held === undefined || channel.write(held)) this.#rawSocket.resume()
+    if (held !== undefined) lease?.upload?.take(held.length)
+    if (held === undefined || channel.write(held)) splice.readOn()
   }
 
   /** Gives the socket away, or it is closed. */
@@ -652,6 +733,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     if (this.#phase === 'closed') return
     this.#phase = 'closed'
     this.#checkEnd?.abort()
+    this.#leaveTurn()
     clearInterval(this.#halfClosedTimer)
     this.#socket.release()
     this.#onGone(this)

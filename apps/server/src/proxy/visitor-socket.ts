@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 
 import type { ChunkAnswer } from '@proj/mux'
 import {
-  type Bandwidth,
+  type BandwidthShare,
   GatheredWrites,
   isCleanEnd,
   PacedReads,
@@ -75,9 +75,7 @@ export class VisitorSocket implements Expiring, StreamOwner {
     this.#stopReading = readLent(socket, (chunk, isLent) => {
       this.#stats.bytesIn += chunk.length
       this.receivedBytes += chunk.length
-      const answer = this.#events.onData(chunk, isLent)
-      if (this.#reads?.took(chunk.length) === true) socket.pause()
-      return answer
+      return this.#events.onData(chunk, isLent)
     })
   }
 
@@ -121,8 +119,8 @@ export class VisitorSocket implements Expiring, StreamOwner {
     return this.#reads?.isHeld === true
   }
 
-  /** Sets the bandwidth of what is read, with the chunk that is being delivered. Default: no limit. */
-  limitReads(bandwidth: Bandwidth | undefined): void {
+  /** Sets the bandwidth of what is read. Default: no limit. */
+  limitReads(bandwidth: BandwidthShare | undefined): void {
     if (bandwidth === undefined && this.#reads === undefined) return
     const wasHeld = this.isHeldBack
     this.#reads?.close()
@@ -131,6 +129,11 @@ export class VisitorSocket implements Expiring, StreamOwner {
     }
     this.#reads = bandwidth && new PacedReads(bandwidth, readOn)
     if (wasHeld) readOn()
+  }
+
+  /** Counts bytes that were read, for the bandwidth that was set. */
+  countRead(bytes: number): void {
+    if (this.#reads?.took(bytes) === true) this.#socket.pause()
   }
 
   /** Sends bytes; false when the visitor has to catch up, `onDrain` follows. */

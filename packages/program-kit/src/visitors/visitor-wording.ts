@@ -153,6 +153,7 @@ export const VISITOR_WORDING: Readonly<Record<string, VisitorWording>> = Object.
   },
   credentials_wrong: WRONG,
   draining: MOMENT,
+  endpoint_bandwidth: MANY,
   endpoint_concurrent: MANY,
   endpoint_missing: {
     title: 'This address is incomplete',

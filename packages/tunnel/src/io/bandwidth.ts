@@ -28,17 +28,20 @@ const REAL_CLOCK: BandwidthClock = {
   },
 }
 
+/** A bandwidth as a connection of one visitor uses it. */
+export type BandwidthShare = Pick<Bandwidth, 'isFree' | 'take' | 'wait' | 'cancel'>
+
 /**
- * Bytes per second that several connections share, a token bucket. One that waits has its turn after those that waited
- * before it, with one chunk each, so that none holds others back for long.
+ * Bytes per second that several connections share, a token bucket. Visitors that wait have their turns one after
+ * another, with one chunk each, however many connections a visitor has: none holds others back for long.
  */
 export class Bandwidth {
   readonly #clock: BandwidthClock
   #bytesPerMs: number
   /** When everything that has passed is paid for. */
   #paidAtMs: number
-  /** In order of arrival. */
-  readonly #waiting = new Set<() => void>()
+  /** What waits of each visitor, in order of arrival; the visitor whose turn it is comes first. */
+  readonly #waiting = new Map<string, Set<() => void>>()
   /** Cancels the timer of the next turn; undefined: there is none. */
   #stopTimer: (() => void) | undefined
 
@@ -84,15 +87,27 @@ export class Bandwidth {
     this.#time()
   }
 
-  /** Calls back when it is the turn of `next`, which then takes one chunk. */
-  wait(next: () => void): void {
-    this.#waiting.add(next)
+  /**
+   * Calls back when it is the turn of `next`, which then takes one chunk.
+   *
+   * @param visitor - whose turn it uses. Default: all that name none are one visitor.
+   */
+  wait(next: () => void, visitor: string = ''): void {
+    const theirs = this.#waiting.get(visitor)
+    if (theirs === undefined) this.#waiting.set(visitor, new Set([next]))
+    else theirs.add(next)
     this.#time()
   }
 
   /** It does not wait any more. */
-  cancel(next: () => void): void {
-    this.#waiting.delete(next)
+  cancel(next: () => void, visitor: string = ''): void {
+    const theirs = this.#waiting.get(visitor)
+    if (theirs?.delete(next) === true && theirs.size === 0) this.#waiting.delete(visitor)
+  }
+
+  /** What a connection of this visitor uses. */
+  shareOf(visitor: string): BandwidthShare {
+    return new VisitorShare(this, visitor)
   }
 
   get #dueMs(): number {
@@ -113,22 +128,52 @@ export class Bandwidth {
   }
 
   #serve(): void {
-    // One that waits again is behind all others.
-    for (const next of this.#waiting) {
+    for (const [visitor, theirs] of this.#waiting) {
       if (this.#dueMs > 0) break
-      this.#waiting.delete(next)
+      // Behind all others with what it has left, and with what waits again.
+      this.#waiting.delete(visitor)
+      const [next] = theirs
+      if (next === undefined) continue
+      theirs.delete(next)
+      if (theirs.size > 0) this.#waiting.set(visitor, theirs)
       next()
     }
     this.#time()
   }
 }
 
+class VisitorShare implements BandwidthShare {
+  readonly #bandwidth: Bandwidth
+  readonly #visitor: string
+
+  constructor(bandwidth: Bandwidth, visitor: string) {
+    this.#bandwidth = bandwidth
+    this.#visitor = visitor
+  }
+
+  get isFree(): boolean {
+    return this.#bandwidth.isFree
+  }
+
+  take(bytes: number): void {
+    this.#bandwidth.take(bytes)
+  }
+
+  wait(next: () => void): void {
+    this.#bandwidth.wait(next, this.#visitor)
+  }
+
+  cancel(next: () => void): void {
+    this.#bandwidth.cancel(next, this.#visitor)
+  }
+}
+
 /** What a connection may carry in each direction; undefined: there is no limit. */
 export interface Bandwidths {
   /** From the visitor to the service. */
-  readonly upload?: Bandwidth | undefined
+  readonly upload?: BandwidthShare | undefined
   /** From the service to the visitor. */
-  readonly download?: Bandwidth | undefined
+  readonly download?: BandwidthShare | undefined
 }
 
 /** Where a bandwidth delivers to. */
@@ -146,13 +191,13 @@ export interface PacedTarget extends ChannelSink {
  */
 export class PacedSink implements ChannelSink {
   #sink: PacedTarget
-  readonly #bandwidth: Bandwidth
+  readonly #bandwidth: BandwidthShare
   readonly #held: Buffer[] = []
   #isEnded = false
   /** How the channel was closed behind what is held; undefined: it was not. */
   #closed: { readonly error: MuxError | undefined } | undefined
 
-  constructor(sink: PacedTarget, bandwidth: Bandwidth) {
+  constructor(sink: PacedTarget, bandwidth: BandwidthShare) {
     this.#sink = sink
     this.#bandwidth = bandwidth
   }
@@ -238,14 +283,14 @@ export class PacedSink implements ChannelSink {
 
 /** Holds the reading of a socket back while a bandwidth is used up. */
 export class PacedReads {
-  readonly #bandwidth: Bandwidth
+  readonly #bandwidth: BandwidthShare
   readonly #resume: () => void
   #isHeld = false
   /** Bytes that are counted and not yet read. */
   #expected = 0
 
   /** @param resume - reads on, unless something else holds it back. */
-  constructor(bandwidth: Bandwidth, resume: () => void) {
+  constructor(bandwidth: BandwidthShare, resume: () => void) {
     this.#bandwidth = bandwidth
     this.#resume = resume
   }
@@ -259,6 +304,11 @@ export class PacedReads {
   took(bytes: number): boolean {
     this.#bandwidth.take(bytes - this.#expected)
     this.#expected = 0
+    return this.holds()
+  }
+
+  /** Whether the socket is to be paused, or not to be read yet; it has to wait for a turn unless there is room. */
+  holds(): boolean {
     if (!this.#isHeld && !this.#bandwidth.isFree) {
       this.#isHeld = true
       this.#bandwidth.wait(this.#next)
@@ -283,6 +333,6 @@ export class PacedReads {
 }
 
 /** The sink itself without a bandwidth, so that nothing is added to its path. */
-export function paced(sink: PacedTarget, bandwidth: Bandwidth | undefined): ChannelSink {
+export function paced(sink: PacedTarget, bandwidth: BandwidthShare | undefined): ChannelSink {
   return bandwidth === undefined ? sink : new PacedSink(sink, bandwidth)
 }

@@ -3,6 +3,7 @@ export { SocketSplice } from './socket-splice.ts'
 export {
   Bandwidth,
   type Bandwidths,
+  type BandwidthShare,
   MIN_BANDWIDTH,
   PacedReads,
   PacedSink,

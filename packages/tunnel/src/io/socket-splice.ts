@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 
 import type { Channel, ChannelSink, ChunkAnswer, MuxError } from '@proj/mux'
 
-import { type Bandwidth, PacedReads, type PacedSink } from './bandwidth.ts'
+import { type BandwidthShare, PacedReads, type PacedSink } from './bandwidth.ts'
 import { isCleanEnd, watchEnd } from './end-of-socket.ts'
 import { GatheredWrites } from './gathered-writes.ts'
 import { readLent } from './lent-reads.ts'
@@ -73,7 +73,7 @@ export class SocketSplice implements ChannelSink {
       readonly resetReason: (error: Error) => ResetReason
       readonly onClose?: (reason: number | undefined, error?: MuxError) => void
       readonly carriesRequests?: boolean
-      readonly bandwidth?: Bandwidth | undefined
+      readonly bandwidth?: BandwidthShare | undefined
       readonly tap?: SpliceTap | undefined
     },
   ) {
@@ -83,9 +83,7 @@ export class SocketSplice implements ChannelSink {
     this.#requests = options.carriesRequests === true ? new RequestTraffic() : undefined
     const { bandwidth } = options
     if (bandwidth !== undefined) {
-      this.#reads = new PacedReads(bandwidth, () => {
-        if (!this.#isFull) this.#socket?.resume()
-      })
+      this.#reads = new PacedReads(bandwidth, () => this.readOn())
     }
     this.#tap = options.tap
   }
@@ -93,6 +91,11 @@ export class SocketSplice implements ChannelSink {
   /** Whether a bandwidth holds it back, so that nothing may move. */
   get isHeldBack(): boolean {
     return this.#reads?.isHeld === true || this.pacing?.isHolding === true
+  }
+
+  /** Reads the socket on, unless a bandwidth or the channel holds it back. */
+  readOn(): void {
+    if (!this.#isFull && this.#reads?.isHeld !== true) this.#socket?.resume()
   }
 
   /** Whether the socket takes nothing any more. */
@@ -123,6 +126,7 @@ export class SocketSplice implements ChannelSink {
         this.#pace(socket, chunk.length)
       },
     )
+    if (this.#reads?.holds() === true) socket.pause()
     const settle = (): void => {
       const owed = this.#owed
       this.#owed = 0
@@ -242,7 +246,7 @@ export class SocketSplice implements ChannelSink {
   /** @inheritdoc */
   onDrain(): void {
     this.#isFull = false
-    if (this.#reads?.isHeld !== true) this.#socket?.resume()
+    this.readOn()
   }
 
   /** @inheritdoc */

@@ -192,6 +192,30 @@ describe('what a channel brings', () => {
   })
 })
 
+test('visitors that wait have their turns one after another, however many connections each has', () => {
+  const clock = new TestClock()
+  const bandwidth = new Bandwidth(MIN_BANDWIDTH, clock)
+  const turns: string[] = []
+  const wait = (visitor: string, name: string): (() => void) => {
+    const next = (): void => {
+      turns.push(name)
+      share.take(KIB.length)
+    }
+    const share = bandwidth.shareOf(visitor)
+    share.wait(next)
+    return () => share.cancel(next)
+  }
+  bandwidth.take(MIN_BANDWIDTH)
+  for (const name of ['a1', 'a2', 'a3', 'a4']) wait('a', name)
+  const gone = [wait('b', 'b1'), wait('c', 'c1'), wait('a', 'a5')]
+  for (const name of ['c2', 'c3']) wait('c', name)
+  for (const cancel of gone) cancel()
+  wait('b', 'b2')
+  clock.advance(60_000)
+  expect(turns).toEqual(['a1', 'c2', 'b2', 'a2', 'c3', 'a3', 'a4'])
+  expect([clock.timers, bandwidth.isFree]).toEqual([0, true])
+})
+
 describe('what is read from sockets', () => {
   /** A peer that has more to send whenever it is read. */
   function reader(bandwidth: Bandwidth, bytes: number) {

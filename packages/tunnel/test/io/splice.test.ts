@@ -343,14 +343,46 @@ test('a socket torn down without a word is no clean end', async () => {
   expect(ends.closed).toMatchObject({ near: 'idleTimeout' })
 })
 
-describe('what a bandwidth holds back of a stream that is over', () => {
-  const used = () => {
-    const clock = new TestClock()
-    const bandwidth = new Bandwidth(MIN_BANDWIDTH, clock)
-    bandwidth.take(MIN_BANDWIDTH)
-    return { clock, bandwidth }
-  }
+const used = () => {
+  const clock = new TestClock()
+  const bandwidth = new Bandwidth(MIN_BANDWIDTH, clock)
+  bandwidth.take(MIN_BANDWIDTH)
+  return { clock, bandwidth }
+}
 
+test('the first bytes of a visitor wait for their turn as well', async () => {
+  const { clock, bandwidth } = used()
+  const came: Buffer[] = []
+  const { client } = await sessions((inbound) => {
+    inbound.attach({
+      onData: (chunk) => {
+        came.push(Buffer.from(chunk))
+        return true
+      },
+      onEnd: () => {},
+      onDrain: () => {},
+      onClose: () => {},
+    })
+  })
+  const [held, free] = [await tcpSockets(), await tcpSockets()]
+  const splice = (bandwidth?: Bandwidth) =>
+    new SocketSplice(client.openChannel(), { resetReason: () => 'consumerGone', bandwidth })
+  const [first, second] = [splice(bandwidth), splice()]
+  held.far.write('held')
+  first.connect(held.near)
+  // What comes later, and behind it in the same session, overtakes it.
+  for (const bytes of ['free', 'more']) {
+    free.far.write(bytes)
+    if (bytes === 'free') second.connect(free.near)
+    await until(() => came.at(-1)?.toString() === bytes)
+  }
+  expect([first.isHeldBack, String(came)]).toEqual([true, 'free,more'])
+  clock.advance(1000)
+  await until(() => came.length === 3)
+  expect(came.at(-1)?.toString()).toBe('held')
+})
+
+describe('what a bandwidth holds back of a stream that is over', () => {
   test('is dropped when the socket of the visitor is closed', async () => {
     const { clock, bandwidth } = used()
     const { near } = await tcpSockets()
