@@ -58,16 +58,22 @@ async function both(way: 'upload' | 'download', edge: ProxyOptions, limits: Endp
   const traffic = new Traffic()
   await forward(path.agent, 'held', { kind: 'http', service, traffic }).ready()
   await forward(path.agent, 'first', { kind: 'http', service }).ready()
-  const visit = async (first: string): Promise<{ visitor: RawHttp; service: Socket }> => {
-    const before = asked.length
+  /** Asks without waiting for the service: the answer may come before it has been dialed. */
+  const ask = async (first: string): Promise<RawHttp> => {
     const visitor = await path.visit()
     await visitor.send(first)
+    return visitor
+  }
+  const visit = async (first: string): Promise<{ visitor: RawHttp; service: Socket }> => {
+    const before = asked.length
+    const visitor = await ask(first)
     const service = await until(() => asked[before])
     return { visitor, service }
   }
   return {
     path,
     traffic,
+    ask,
     visit,
     asked,
     read,
@@ -87,8 +93,8 @@ test('an answer that is held back is not late for the time to the first byte', a
   service.end('HTTP/1.1 204 No Content\r\n\r\n')
   expect((await visitor.readResponse()).status).toBe(204)
   await held.visitor.send('b')
-  const other = await all.visit(head('GET /', 'web'))
-  expect((await other.visitor.readResponse()).headers['adit-error']).toBe('first_byte_timeout')
+  using other = await all.ask(head('GET /', 'web'))
+  expect((await other.readResponse()).headers['adit-error']).toBe('first_byte_timeout')
   release()
   expect((await held.visitor.readResponse()).body.toString()).toBe(BODY)
 })
@@ -103,8 +109,8 @@ test.for([
   const held = await all.visit(head(post[0], 'held', post[1]) + FIRST)
   const release = useUp(all.path.server, at('held'), 'upload')
   await held.visitor.send(REST)
-  const other = await all.visit(head(post[0], 'web', post[1]) + BODY)
-  expect((await other.visitor.readResponse()).headers['adit-error']).toBe(code)
+  using other = await all.ask(head(post[0], 'web', post[1]) + BODY)
+  expect((await other.readResponse()).headers['adit-error']).toBe(code)
   release()
   await until(() => all.read.text.includes(REST))
   held.service.end('HTTP/1.1 204 No Content\r\n\r\n')
