@@ -177,7 +177,9 @@ async function dialOne(
   let timer: NodeJS.Timeout | undefined
   try {
     const outcome = await new Promise<Reach['outcome']>((resolve) => {
-      timer = setTimeout(() => resolve(socket.connecting ? 'timeout' : 'other'), timeoutMs)
+      // This process may have been held up for as long: what arrived meanwhile is looked at first.
+      const end = (): void => resolve(socket.connecting ? 'timeout' : 'other')
+      timer = setTimeout(() => setImmediate(end), timeoutMs)
       socket.once('error', (error) => resolve(outcomeOf(errnoOf(error))))
       socket.once('connect', () => {
         const { localPort = 0 } = socket

@@ -113,6 +113,14 @@ describe('verify', () => {
     expect(warnings).toMatchObject([{ code: 'PC101', holder: { pid: foreign.pid } }])
   })
 
+  it('sees what arrived while the process was held up for longer than timeoutMs', async () => {
+    const verifying = verify(await held('127.0.0.1:0'), { timeoutMs: 20 })
+    process.nextTick(() => {
+      for (const end = performance.now() + 60; performance.now() < end; );
+    })
+    expect((await verifying).reached).toMatchObject([{ outcome: 'mine' }, { outcome: 'refused' }])
+  })
+
   it.each([0, 60_001, Number.NaN])('rejects a timeoutMs of %d', async (timeoutMs) => {
     await expect(verify(await held('127.0.0.1:0'), { timeoutMs })).rejects.toThrow(RangeError)
   })
