@@ -85,7 +85,8 @@ it('closes a connection whose header does not come in time', async () => {
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => {})
   socket.write('PROXY ')
-  await once(socket, 'close')
+  // with a reset where nothing of it was read in time: `once` would reject
+  await new Promise((resolve) => socket.once('close', resolve))
   expect(rejected).toEqual(['no header within 20 ms'])
 })
 
