@@ -14,16 +14,26 @@ export interface Expiring {
   expire(): void
 }
 
+/** How much of the time since the last tick counts, in ticks. */
+const MAX_COUNTED_TICKS = 2
+
 /** Ticks over a set of connections. */
 export class Deadlines {
-  /** Coarse monotonic time, ms, as of the last tick: cheap enough to read for every chunk. */
-  now: number = performance.now()
+  /**
+   * Coarse monotonic time, ms, as of the last tick: cheap enough to read for every chunk. While this
+   * process is held up it reads nothing, so that time is not the fault of a peer: of a late tick only
+   * two ticks count.
+   */
+  now = 0
 
   readonly #members = new Set<Expiring>()
   readonly #timer: NodeJS.Timeout
+  readonly #tickMs: number
+  #tickedAt = performance.now()
 
   /** @param tickMs - time between looks, ms. */
   constructor(tickMs: number) {
+    this.#tickMs = tickMs
     this.#timer = setInterval(() => this.#tick(), tickMs)
     this.#timer.unref() // sockets keep the process alive, looking at them need not
   }
@@ -47,7 +57,9 @@ export class Deadlines {
   }
 
   #tick(): void {
-    this.now = performance.now()
+    const tickedAt = performance.now()
+    this.now += Math.min(tickedAt - this.#tickedAt, MAX_COUNTED_TICKS * this.#tickMs)
+    this.#tickedAt = tickedAt
     for (const member of this.#members) if (member.deadline <= this.now) member.expire()
   }
 }
