@@ -25,18 +25,13 @@ function alive(): number {
   return process.getActiveResourcesInfo().filter((kind) => watched.has(kind)).length
 }
 
-/** Sockets of the test before are gone a moment after its end. */
-async function settled(): Promise<number> {
-  let before = -1
-  await until(
-    () => {
-      const same = before === alive()
-      before = alive()
-      return same
-    },
-    { pollMs: 20 },
-  )
-  return before
+const AT_START = alive()
+
+/** Waits until the sockets of the test before are gone, and only those that this one has opened are left. */
+async function settled(opened: number): Promise<number> {
+  const count = AT_START + opened
+  await until(() => alive() === count, { what: `${count} sockets before the test` })
+  return count
 }
 
 async function emptied(server: TestServer, before: number): Promise<void> {
@@ -47,7 +42,7 @@ async function emptied(server: TestServer, before: number): Promise<void> {
 
 test('a whole life leaves nothing', async () => {
   const server = await startServer()
-  const before = await settled()
+  const before = await settled(1)
   const listener = await listen('pg', { url: server.url, kind: 'tcp' })
   listener.on('connection', (stream) => void readAll(stream).then((text) => stream.end(text)))
   const consumer = new Consumer({ url: server.url })
@@ -69,7 +64,7 @@ test.each(['agent', 'consumer', 'upstream', 'connect', 'connections'] as const)(
   'the %s cut in the middle of everything leaves nothing',
   async (part) => {
     const server = await startServer()
-    const before = await settled()
+    const before = await settled(1)
     const agent = new Agent({ url: server.url, backoff: SOON })
     const consumer = new Consumer({ url: server.url, backoff: SOON })
     onTestFinished(async () => {
@@ -97,7 +92,7 @@ test.each(['agent', 'consumer', 'upstream', 'connect', 'connections'] as const)(
 )
 
 test('an agent that is ended between two attempts, or in one, leaves nothing', async () => {
-  const before = await settled()
+  const before = await settled(0)
   const { host, port } = await deadAddress()
   const waiting = new Agent({
     url: `http://${host}:${port}`,
