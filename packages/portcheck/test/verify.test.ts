@@ -116,7 +116,7 @@ describe('verify', () => {
   it('sees what arrived while the process was held up for longer than timeoutMs', async () => {
     const verifying = verify(await held('127.0.0.1:0'), { timeoutMs: 20 })
     process.nextTick(() => {
-      for (const end = performance.now() + 60; performance.now() < end; );
+      for (const end = performance.now() + 60; performance.now() < end;);
     })
     expect((await verifying).reached).toMatchObject([{ outcome: 'mine' }, { outcome: 'refused' }])
   })
