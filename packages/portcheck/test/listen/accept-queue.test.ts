@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { hasQueued, parseQueued } from '../../src/listen/accept-queue.ts'
+import { untilQueued } from '../accept-queue-of.ts'
 
 // The columns after rx_queue are left out, except one.
 const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when'
@@ -43,8 +44,9 @@ test.runIf(process.platform === 'linux')(
       const visitor = connect(port, '127.0.0.1').on('error', () => {})
       onTestFinished(() => void visitor.destroy())
     }
-    // Over loopback the kernel has connected them then, and no turn of the event loop has accepted one.
+    // They are asked for in the next tick, and no turn of the event loop has accepted one.
     await new Promise<void>((resolve) => process.nextTick(resolve))
+    untilQueued(ports)
     expect(ports.filter((port) => !hasQueued(new Set([port])))).toEqual([])
   },
 )

@@ -12,6 +12,7 @@ import { listen, listenTogether, type ListenOptions } from '../../src/listen/lis
 import type { Listeners } from '../../src/listen/listeners.ts'
 import type { Peer } from '../../src/listen/peer.ts'
 import type { Want } from '../../src/claim/wanted-address.ts'
+import { untilQueued } from '../accept-queue-of.ts'
 
 describe('listen', () => {
   it('serves both families on a bare port and reports peers in their own family', async () => {
@@ -41,8 +42,9 @@ describe('listen', () => {
     })
     const clients = Array.from({ length: 40 }, () => client(listeners.bound[0]?.port ?? 0))
     const ended = clients.map(async (one) => await once(one.resume(), 'close'))
-    // Over loopback the kernel has connected them now, before the event loop could accept one.
+    // They are asked for in the next tick, before the event loop could accept one.
     await new Promise<void>((resolve) => process.nextTick(resolve))
+    if (process.platform === 'linux') untilQueued([listeners.bound[0]?.port ?? 0], clients.length)
     await listeners.close({ acceptQueued: true })
     expect(accepted).toBe(clients.length)
     await Promise.all(ended)
