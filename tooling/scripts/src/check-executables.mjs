@@ -71,8 +71,12 @@ export async function checkExecutables(files, commit) {
   }
 }
 
-/** @param {string} file */
-function librariesOf(file) {
+/**
+ * The libraries that a program of this machine is linked with.
+ *
+ * @param {string} file
+ */
+export function librariesOf(file) {
   const lines = execFileSync('ldd', [file], { encoding: 'utf8' })
   return [...lines.matchAll(/(\/\S+) \(0x/g)].map(([, path = '']) => path)
 }

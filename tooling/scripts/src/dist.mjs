@@ -1,6 +1,7 @@
 // @ts-check
 // `pnpm dist`: everything a release gives, in the folder `dist`, with a table of sizes and checksums: the
-// tarballs for npm in any case, and with a Node that can build them the programs as single executables.
+// tarballs for npm in any case, and with a Node that can build them the programs as single executables, for
+// Linux also as Debian packages where dpkg-deb is.
 //
 //     pnpm dist                        for this platform
 //     pnpm dist linux-arm64 ...        for others too; those are not started
@@ -10,18 +11,23 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { buildExecutables, OLDEST_BUILDER, PLATFORMS, PROGRAMS } from './build-executables.mjs'
+import { checkDebianPackages } from './check-debian-packages.mjs'
 import { checkExecutables } from './check-executables.mjs'
+import { ARCHITECTURES, buildPackage, layOutPackage } from './debian-package.mjs'
+import { LICENCES_FILE } from './bundle-program.mjs'
 import { PAGE_FOLDERS, writePages } from './program-pages.mjs'
 import { missingPrograms } from './programs.mjs'
 import { packRelease } from './release-packages.mjs'
 import { filesBelow, readManifest, ROOT } from './workspace.mjs'
 
-/** The most that the archive of an executable may have, MB (10^6 bytes). */
+/** The most that an archive or Debian package may have, MB (10^6 bytes). */
 const MAX_ARCHIVE_MB = 40
 
 const TARGET = join(ROOT, 'dist')
-const git = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: ROOT, encoding: 'utf8' })
-const commit = git.status === 0 ? git.stdout.trim() : undefined // not a checkout
+const git = spawnSync('git', ['log', '-1', '--format=%H %ct'], { cwd: ROOT, encoding: 'utf8' })
+const [commit, seconds = '0'] = git.status === 0 ? git.stdout.trim().split(' ') : [] // not a checkout
+/** Of the last change, seconds since 1970. */
+const time = Number(seconds)
 const version = String(readManifest(join(ROOT, 'apps/server'))['version'])
 
 rmSync(TARGET, { recursive: true, force: true })
@@ -45,6 +51,7 @@ if (obstacle === undefined) {
       if (platform === ours) notes.push(await checkExecutables(files, commit))
       else notes.push(`${platform}: built, not started`)
       for (const file of files) archive(folder, basename(file), platform, pages)
+      notes.push(...debianPackages(folder, platform, pages))
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
@@ -55,6 +62,40 @@ if (obstacle === undefined) {
 }
 for (const line of table()) console.log(line)
 for (const note of notes) console.log(`note: ${note}`)
+
+/**
+ * @param {string} folder - with the executables
+ * @param {string} platform
+ * @param {string} pages - with the manual pages and completions of each program
+ * @returns {string[]} what was found, for people
+ */
+function debianPackages(folder, platform, pages) {
+  const architecture = ARCHITECTURES[platform]
+  if (architecture === undefined) return []
+  const [tool] = missingPrograms([{ name: 'dpkg-deb', debian: 'dpkg', usedFor: 'the packages' }])
+  if (tool) return [`no Debian packages for ${platform}: ${tool.name} is not installed`]
+  const trees = mkdtempSync(join(tmpdir(), 'adit-debian-trees-'))
+  try {
+    for (const [program, app] of Object.entries(PROGRAMS)) {
+      layOutPackage(program, join(trees, program), {
+        executable: join(folder, program),
+        licences: join(folder, `${program}-${LICENCES_FILE}`),
+        pages: join(pages, program),
+        app,
+        platform,
+        version,
+        time,
+      })
+      const file = join(TARGET, `${program}_${version}_${architecture}.deb`)
+      buildPackage(join(trees, program), file, { time })
+      checkSize(file)
+    }
+    if (platform !== ours) return [`Debian packages for ${architecture}: built, not installed`]
+    return [checkDebianPackages(trees, Object.keys(PROGRAMS), { architecture, version })]
+  } finally {
+    rmSync(trees, { recursive: true, force: true })
+  }
+}
 
 /** @returns {string | undefined} why this machine builds no executables; undefined: it does */
 function obstacleToExecutables() {
@@ -75,15 +116,20 @@ function obstacleToExecutables() {
 function archive(folder, file, platform, pages) {
   const program = file.replace(/\.exe$/, '')
   const target = join(TARGET, `${program}-${version}-${platform}.tar.xz`)
-  const names = [file, `${program}-third-party-licences.txt`]
+  const names = [file, `${program}-${LICENCES_FILE}`]
   const owner = ['--owner=0', '--group=0', '--numeric-owner', '--mtime=@0', '--sort=name']
   // a higher level takes ten times as long for a twentieth less
   const env = { ...process.env, XZ_OPT: '-1 -T2' }
   const beside = ['-C', join(pages, program), ...PAGE_FOLDERS]
   execFileSync('tar', [...owner, '-cJf', target, '-C', folder, ...names, ...beside], { env })
-  const megabytes = statSync(target).size / 1e6
+  checkSize(target)
+}
+
+/** @param {string} file */
+function checkSize(file) {
+  const megabytes = statSync(file).size / 1e6
   if (megabytes > MAX_ARCHIVE_MB) {
-    throw new Error(`${target} has ${megabytes.toFixed(1)} MB, more than ${MAX_ARCHIVE_MB}`)
+    throw new Error(`${file} has ${megabytes.toFixed(1)} MB, more than ${MAX_ARCHIVE_MB}`)
   }
 }
 
