@@ -3,6 +3,7 @@ import { preset } from '@proj/vitest-config'
 export default preset({
   include: ['test/e2e/**/*.test.ts'],
   exclude: [],
-  testTimeout: 120_000,
+  testTimeout: 180_000,
+  hasFreshConnections: true,
   report: 'e2e',
 })

@@ -6,7 +6,10 @@ export interface PresetOverrides {
   readonly include?: readonly string[]
   /** Files left out, besides node_modules. Default: `test/e2e/**`. */
   readonly exclude?: readonly string[]
-  /** Time one test may take, ms. Default 30000: a limit against hanging, for a busy machine too. */
+  /**
+   * Time one test may take, ms. Default 30000: a limit against hanging, for a busy machine too. Waits of testkit have
+   * two thirds of it where no other limit is given.
+   */
   readonly testTimeout?: number
   /** Test files run at once. Default 2. */
   readonly maxWorkers?: number
@@ -15,6 +18,11 @@ export interface PresetOverrides {
    * answered that nothing refers to it: a wrong answer shows as wrong bytes. Default false.
    */
   readonly poisonsFreeMemory?: boolean
+  /**
+   * Makes each `fetch` use a connection of its own: a program may close one that is kept alive just when it is used
+   * again. Default false.
+   */
+  readonly hasFreshConnections?: boolean
   /** Base name of the report `pnpm test` adds up, below `.reports/`. Default: unit. */
   readonly report?: string
 }

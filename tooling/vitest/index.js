@@ -5,6 +5,7 @@ import { defineConfig } from 'vitest/config'
 import { Report } from './report.js'
 
 const TIME_LIMIT = fileURLToPath(new URL('time-limit.js', import.meta.url))
+const FRESH = fileURLToPath(new URL('fresh-connections.js', import.meta.url))
 const POISON = fileURLToPath(new URL('../../packages/mux/test/poison.ts', import.meta.url))
 
 /** @type {import('./index.d.ts').preset} */
@@ -16,7 +17,10 @@ export function preset(overrides = {}) {
     maxWorkers = 2,
     report = 'unit',
     poisonsFreeMemory = false,
+    hasFreshConnections = false,
   } = overrides
+  // Below the limit of the test, so that the error of the wait is seen, which names what did not come.
+  const waitMs = (testTimeout * 2) / 3
   return defineConfig({
     resolve: { conditions: ['@proj/source'] },
     ssr: { resolve: { conditions: ['@proj/source'] } },
@@ -24,10 +28,15 @@ export function preset(overrides = {}) {
       include,
       exclude: ['**/node_modules/**', ...exclude],
       testTimeout,
-      hookTimeout: 60_000,
-      // As long as the other waits of tests: a second, the default, is short on a busy machine.
-      expect: { poll: { timeout: 20_000 } },
-      setupFiles: poisonsFreeMemory ? [TIME_LIMIT, POISON] : [TIME_LIMIT],
+      hookTimeout: Math.max(60_000, testTimeout),
+      // A second, the default of vitest, is short on a busy machine.
+      expect: { poll: { timeout: waitMs } },
+      env: { TESTKIT_WAIT_MS: String(waitMs) },
+      setupFiles: [
+        TIME_LIMIT,
+        ...(poisonsFreeMemory ? [POISON] : []),
+        ...(hasFreshConnections ? [FRESH] : []),
+      ],
       maxWorkers,
       passWithNoTests: true, // `pnpm test` knows which packages must have run some
       retry: 0,

@@ -31,6 +31,9 @@ const OPERATIONS = new URL('../../../docs/operations.md', import.meta.url)
 /** Of the document; the servers have the last bytes 1, 2 and 3. */
 const NETWORK = '10.0.0'
 const BALANCER_BYTE = 100
+
+/** How long a load balancer may take to end, ms; its connections are not waited for. */
+const STOP_GRACE_MS = 5_000
 const PORT = 8080
 
 interface Kind {
@@ -126,7 +129,7 @@ export async function startBalancer(
   const state = { XDG_DATA_HOME: folder.path, XDG_CONFIG_HOME: folder.path }
   const process = spawned(program, args(path, folder.path), { env: state, cwd: folder.path })
   const stop = async (): Promise<void> => {
-    await process.stop()
+    await process.stop(STOP_GRACE_MS)
     folder[Symbol.dispose]()
   }
   try {

@@ -4,6 +4,7 @@ import { readSync } from 'node:fs'
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { OutOfTimeError } from './out-of-time.ts'
 import { untilEvent } from './until.ts'
+import { WAIT_MS } from './wait-limit.ts'
 
 /** One answer as it was on the wire. */
 export interface RawResponse {
@@ -24,7 +25,6 @@ export interface RawResponse {
 /** How the peer ended its direction. */
 export type RawEnding = 'fin' | 'reset'
 
-const TIMEOUT_MS = 20_000
 const MAX_HEAD_BYTES = 64 * 1024
 
 /** A connection on which a test writes and reads bytes. */
@@ -38,8 +38,8 @@ export class RawHttp {
   #ending: RawEnding | undefined
   #wake: () => void = () => {}
 
-  /** Takes a connected socket over. `timeoutMs` bounds each read, default 20000. */
-  constructor(socket: Socket, timeoutMs: number = TIMEOUT_MS) {
+  /** Takes a connected socket over. `timeoutMs` bounds each read, default `WAIT_MS`. */
+  constructor(socket: Socket, timeoutMs: number = WAIT_MS) {
     this.socket = socket
     this.#timeoutMs = timeoutMs
     socket.on('data', (chunk) => {
@@ -184,12 +184,18 @@ export function endedByReset(socket: Socket): boolean {
 /** Connects, both directions kept open until each side ends its own. */
 export async function connectRaw(
   to: NetConnectOpts | number,
-  timeoutMs: number = TIMEOUT_MS,
+  timeoutMs: number = WAIT_MS,
 ): Promise<RawHttp> {
   const options: NetConnectOpts = typeof to === 'number' ? { host: '127.0.0.1', port: to } : to
   const socket = connect({ ...options, allowHalfOpen: true, noDelay: true } as NetConnectOpts)
-  await untilEvent(socket, 'connect', { timeoutMs })
-  return new RawHttp(socket, timeoutMs)
+  const raw = new RawHttp(socket, timeoutMs)
+  try {
+    await untilEvent(socket, 'connect', { timeoutMs })
+  } catch (error) {
+    // It was open, and is reset before this process has heard of that: `ended` says so.
+    if (!(error instanceof Error) || Reflect.get(error, 'code') !== 'ECONNRESET') throw error
+  }
+  return raw
 }
 
 /** Sends bytes on a connection of their own and returns the one answer to them. */

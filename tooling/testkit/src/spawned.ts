@@ -6,6 +6,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { onTestFinished } from 'vitest'
 import { OutOfTimeError } from './out-of-time.ts'
+import { WAIT_MS } from './wait-limit.ts'
 
 /** How a process ended. */
 export interface ProcessExit {
@@ -33,13 +34,14 @@ export interface SpawnedOptions {
 export interface LineOptions {
   /** Aborted: the wait rejects with its reason. The process is left alone. */
   readonly signal?: AbortSignal
-  /** Longest wait, ms. Default 60000: the end of the process ends the wait too, so this is for one that hangs. */
+  /** Longest wait, ms. Default 60000 or `WAIT_MS`, the longer one: the end of the process ends the wait too, so this is for one that hangs. */
   readonly timeoutMs?: number
 }
 
 const MAX_OUTPUT_CHARS = 1024 * 1024
-const LINE_TIMEOUT_MS = 60_000
-const STOP_GRACE_MS = 5_000
+const LINE_TIMEOUT_MS = Math.max(60_000, WAIT_MS)
+/** For a process that its test has left behind. */
+const LEFT_GRACE_MS = 5_000
 const TAIL_CHARS = 4_000
 
 const alive = new Set<ChildProcess>()
@@ -138,8 +140,8 @@ export class Spawned {
     this.#child.kill(signal)
   }
 
-  /** Sends SIGTERM, after `graceMs` (default 5000) SIGKILL, and waits for the end. */
-  async stop(graceMs: number = STOP_GRACE_MS): Promise<ProcessExit> {
+  /** Sends SIGTERM, after `graceMs` (default `WAIT_MS`) SIGKILL, and waits for the end. */
+  async stop(graceMs: number = WAIT_MS): Promise<ProcessExit> {
     if (this.#exit === undefined) {
       this.#child.kill('SIGCONT') // a process a test has frozen could not react
       this.#child.kill('SIGTERM')
@@ -230,7 +232,7 @@ export function spawned(
   const started = new Spawned(command, args, options)
   try {
     onTestFinished(async () => {
-      await started.stop()
+      await started.stop(LEFT_GRACE_MS)
     })
   } catch {
     // not inside a test

@@ -58,6 +58,12 @@ export interface SteadyLoadReport {
 /** Time between two events of a stream, ms. */
 const EVENT_MS = 100
 
+/**
+ * Requests on connections of their own that run at once at most. On a machine that is too slow for the rate they
+ * would pile up, until the queue of the service is full and its kernel ignores connections.
+ */
+const MAX_FRESH = 250
+
 /** Longest wait for one answer, ms. */
 const ANSWER_MS = 60_000
 
@@ -227,6 +233,7 @@ export class SteadyLoad {
       const visit = this.#visit(false, index % 2 === 0 ? 'GET' : 'POST', 'fresh')
       this.#running.add(visit)
       void visit.then(() => this.#running.delete(visit))
+      if (this.#running.size >= MAX_FRESH) await Promise.race(this.#running)
       await this.#pause(beganAt + (index + 1) * pauseMs - performance.now())
     }
   }

@@ -4,12 +4,13 @@
 import { once, type EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { OutOfTimeError } from './out-of-time.ts'
+import { WAIT_MS } from './wait-limit.ts'
 
 /** Bounds on one wait. */
 export interface UntilOptions {
   /** What is waited for, in the words of the error message. Default: the source of the check. */
   readonly what?: string
-  /** Longest wait, ms. Default 20000: below the default test timeout, so that this error is seen. */
+  /** Longest wait, ms. Default `WAIT_MS`: below the limit of the test, so that this error is seen. */
   readonly timeoutMs?: number
   /** Pause between two looks, ms. Default 5. */
   readonly pollMs?: number
@@ -17,7 +18,6 @@ export interface UntilOptions {
   readonly signal?: AbortSignal
 }
 
-const TIMEOUT_MS = 20_000
 const POLL_MS = 5
 
 /**
@@ -28,7 +28,7 @@ export async function until<T>(
   check: () => T | Promise<T>,
   options: UntilOptions = {},
 ): Promise<Exclude<T, false | null | undefined>> {
-  const { timeoutMs = TIMEOUT_MS, pollMs = POLL_MS, signal } = options
+  const { timeoutMs = WAIT_MS, pollMs = POLL_MS, signal } = options
   const deadline = performance.now() + timeoutMs
   for (;;) {
     signal?.throwIfAborted()
@@ -58,7 +58,7 @@ export async function untilEvent(
   event: string,
   options: Pick<UntilOptions, 'timeoutMs' | 'signal'> = {},
 ): Promise<unknown[]> {
-  const { timeoutMs = TIMEOUT_MS, signal } = options
+  const { timeoutMs = WAIT_MS, signal } = options
   const expiry = new AbortController()
   const timer = setTimeout(
     () => expiry.abort(new OutOfTimeError(`no ${event} event within ${timeoutMs} ms`, timeoutMs)),

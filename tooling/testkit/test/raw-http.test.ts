@@ -1,7 +1,11 @@
+import { existsSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { listening } from '../src/listening.ts'
 import { connectRaw, exchangeRaw } from '../src/raw-http.ts'
+import { spawned } from '../src/spawned.ts'
+import { temporaryDirectory } from '../src/temporary-directory.ts'
 
 /** A server that answers whatever comes with these bytes, written one by one. */
 async function answering(bytes: string, then: (socket: Socket) => void = () => {}) {
@@ -47,6 +51,27 @@ test('tells a clean end from a reset', async () => {
   using client = await connectRaw(resets.port)
   await client.send('GET')
   expect(await client.ended).toBe('reset')
+})
+
+test('a connection that is reset before its client hears that it is open has ended so', async () => {
+  using folder = temporaryDirectory()
+  const done = join(folder.path, 'done')
+  const code = `const { writeFileSync } = require('node:fs')
+    const server = require('node:net').createServer((socket) => {
+      socket.resetAndDestroy()
+      setImmediate(() => writeFileSync(${JSON.stringify(done)}, ''))
+    })
+    server.listen(0, '127.0.0.1', () => console.log('port', server.address().port))`
+  const other = spawned(process.execPath, ['-e', code])
+  const port = Number((await other.line(/^port/)).split(' ')[1])
+  const connecting = connectRaw(port)
+  await new Promise<void>((resolve) => process.nextTick(resolve)) // in which Node connects
+  // This process hears nothing until the other one has reset the connection.
+  const pause = new Int32Array(new SharedArrayBuffer(4))
+  for (let count = 0; !existsSync(done) && count < 2_000; count += 1) Atomics.wait(pause, 0, 0, 10)
+  using client = await connecting
+  expect(await client.ended).toBe('reset')
+  await expect(client.read(1)).rejects.toThrow('reset after 0 bytes')
 })
 
 test('a body cut short says how much came and how it ended', async () => {

@@ -113,7 +113,7 @@ test('an interface that vanishes and comes back takes the agent along', async ({
   }
   onTestFinished(back)
   net.inClient(`ip addr del ${WIFI}/24 dev a1`)
-  await agent.line(/DIAL_BIND_INTERFACE_DOWN|DIAL_BIND_FAMILY/, { timeoutMs: 30_000 })
+  await agent.line(/DIAL_BIND_INTERFACE_DOWN|DIAL_BIND_FAMILY/)
   back()
   // Connected once before, and once again.
   await count(agent, /connected to server/, 2)
@@ -132,15 +132,12 @@ test('an uplink that loses its address is left at once', async ({ skip }) => {
     net.inClient(`ip addr add ${LAN}/24 dev a0`)
     net.inClient('ip route replace default via 10.71.1.1 dev a0 metric 100')
   })
-  const goneAtMs = performance.now()
   net.inClient(`ip addr del ${LAN}/24 dev a0`)
+  // Pings that are not answered end with another code, 12.5 s later.
   await agent.line(/TUNNEL_NETWORK_CHANGED/)
   await count(agent, /connected to server/, 2)
-  const tookMs = performance.now() - goneAtMs
   expect(page('http://localhost:8000/', 'moved')).toBe('served')
   expect(seenFrom('moved')).toContain(WIFI)
-  // Pings that are not answered take 12.5 s.
-  expect(tookMs).toBeLessThan(8_000)
 })
 
 test('an uplink that loses its route but not its address is left', async ({ skip }) => {
@@ -192,5 +189,5 @@ test('adit connect explain says by which link the system would really leave', as
 async function count(program: Spawned, match: RegExp, wanted: number): Promise<void> {
   const lines = new Set<string>() // a line is looked at more than once
   const enough = (line: string): boolean => match.test(line) && lines.add(line).size >= wanted
-  await program.line(enough, { timeoutMs: 60_000 })
+  await program.line(enough)
 }

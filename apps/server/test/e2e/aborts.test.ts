@@ -62,7 +62,7 @@ test('a visitor that goes away while it waits is gone for the service too', asyn
 test('a visitor that gives up waiting is gone for the service too', async ({ skip }) => {
   skip(!hasCurl, 'no curl')
   const { asked, server } = await tunnel()
-  const visitor = curl(server.ports.proxy, '--max-time', '1')
+  const visitor = curl(server.ports.proxy, '--max-time', '3') // its request is there before that
   const [request] = await asked
   await closed(request)
   expect((await visitor.exited).code).toBe(CURL_TIMED_OUT)

@@ -6,12 +6,21 @@ import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
 import { foreignSocket, hasForeignSockets } from '@proj/testkit/foreign-socket'
+import { freePorts } from '@proj/testkit/free-ports'
 import { connectRaw } from '@proj/testkit/raw-http'
 import type { Spawned } from '@proj/testkit/spawned'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
 
-import { adit, type RunningServer, startAccess, startAgent, startServer } from './programs.ts'
+import {
+  adit,
+  lastingPorts,
+  type RunningServer,
+  type ServerPorts,
+  startAccess,
+  startAgent,
+  startServer,
+} from './programs.ts'
 import { tcpService } from './services.ts'
 
 interface Brought {
@@ -162,9 +171,7 @@ test('an address goes to another endpoint without being given up', async () => {
     const service = await tcpService((socket) => socket.end(name))
     await startAgent('tcp', name, service.port, server)
   }
-  const own = await bring(server, 'one', '--bind', '127.0.0.1:0')
-  const port = portOf(own.accesses[0]?.addresses[0])
-  await own.process.stop()
+  const { first: port } = await freePorts(1)
   const url = `connect: { url: 'http://127.0.0.1:${server.ports.proxy}' }`
   const file = (endpoint: string) =>
     folder.write(
@@ -181,14 +188,14 @@ test('an address goes to another endpoint without being given up', async () => {
 })
 
 /** Server, agent and consumer around a service that gives its sockets away. */
-async function tunnel() {
+async function tunnel(ports?: ServerPorts) {
   const sockets: Socket[] = []
   let wake = (): void => {}
   const service = await tcpService((socket) => {
     sockets.push(socket)
     wake()
   })
-  const server = await startServer()
+  const server = await startServer(ports)
   const agent = await startAgent('tcp', 'pc1', service.port, server)
   const access = await startAccess('pc1', server)
   const accepted = async (): Promise<Socket> => {
@@ -273,7 +280,7 @@ test('a printer that answers after the end of the job is heard', async () => {
 
 describe('a server that stops', () => {
   test('lets what runs finish, and what comes goes to its successor', async () => {
-    const { server, agent, access, accepted, service } = await tunnel()
+    const { server, agent, access, accepted, service } = await tunnel(await lastingPorts())
     using running = await connectRaw(access.port)
     await running.send('one')
     const socket = await accepted()
@@ -294,7 +301,7 @@ describe('a server that stops', () => {
     using late = await connectRaw(access.port)
     await late.send('three')
     expect((await once(await accepted(), 'data')).join()).toBe('three')
-  }, 40_000)
+  })
 
   test('and does not come back is told once the wait for it is over', async () => {
     const server = await startServer()
@@ -303,5 +310,5 @@ describe('a server that stops', () => {
     using connection = await connectRaw(access.port)
     expect(await connection.ended).toBe('reset')
     expect((await told(access.process)).code).toBe('server_unreachable')
-  }, 40_000)
+  })
 })

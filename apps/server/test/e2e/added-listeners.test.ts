@@ -136,8 +136,8 @@ test('an upgrade in place keeps the changes, a new configuration does not', asyn
 
   writeFile(folder, service.port, 'log: { level: debug }\n')
   process.kill(successor, 'SIGHUP')
-  await until(async () => (await visit('api')).startsWith('50'), { timeoutMs: 60_000 })
-  await until(async () => (await visit('web')) === '200 api', { timeoutMs: 60_000 })
+  await until(async () => (await visit('api')).startsWith('50'))
+  await until(async () => (await visit('web')) === '200 api')
   const reloaded = (await statusOf(place)).agents.find(({ pid }) => pid === successor)
   expect(reloaded?.listeners).toMatchObject([{ endpoint: 'web' }])
 })

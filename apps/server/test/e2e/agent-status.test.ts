@@ -120,7 +120,7 @@ test('it tells the truth from end to end, while connections live and when each p
       accesses: [{ far: { state: 'unknown' }, binds: [{ state: 'listening' }] }],
     },
   ])
-}, 60_000)
+})
 
 test('an address that waits is told with its holder, and apart from the rest', async ({ skip }) => {
   skip(!hasForeignSockets, 'no python3 on this machine')

@@ -22,7 +22,11 @@ const UPGRADES = Number(process.env['UPGRADES'] ?? 3)
 
 /** On a busy machine a step takes longer than the limits: that costs time, never a request. */
 const SLOW_MACHINE = ['--upgrade.timeout', '2m', '--grace-period', '2m']
-const SLOW_SERVER = ['--upstream.absent-wait', '60s', '--proxy.first-byte-timeout', '2m']
+const SLOW_SERVER = [
+  ['--upstream.absent-wait', '60s'],
+  ['--proxy.first-byte-timeout', '2m'],
+  ['--names.probe-timeout', '1m'],
+].flat()
 
 type Outcome = ProcessExit & { readonly stdout: string; readonly stderr: string }
 
@@ -138,10 +142,10 @@ test(
       expect(await agent.upgrade()).toMatchObject({ code: 0 })
       pids.push(agent.pid)
       const before = load.answered
-      await until(() => load.answered > before + 50, { timeoutMs: 60_000 })
+      await until(() => load.answered > before + 50)
       await finish()
       // The old process ends when its visitors have.
-      await until(() => !isAlive(pids.at(-2) ?? 0), { timeoutMs: 60_000 })
+      await until(() => !isAlive(pids.at(-2) ?? 0))
     }
     const report = await load.stop()
     if (process.env['UPGRADES'] !== undefined) {
@@ -291,7 +295,7 @@ test('a connection that waits for the server in the old process is carried to it
 test('a successor that fails after visitors have come to it serves them first', async () => {
   using directory = temporaryDirectory()
   const service = await httpService((_, response) => void setTimeout(() => response.end(), 200))
-  const server = await startServer()
+  const server = await startServer(undefined, SLOW_SERVER)
   const taken = createServer().listen(0, '127.0.0.1')
   onTestFinished(() => void taken.close())
   await once(taken, 'listening')

@@ -11,7 +11,8 @@ import { until } from '@proj/testkit/until'
 import { startAccess, startAgent, startServer } from './programs.ts'
 import { tcpService } from './services.ts'
 
-const TIMES = 20
+/** It is the bytes on the wire that count, not the version of Node. */
+const TIMES = process.env['ADIT_FULL_TESTS'] === '1' ? 15 : 5
 const SIZES = [200, 5000, 60_000]
 
 /** Ends a connection behind `bytes`, with a FIN, or with a reset in the same turn of the event loop. */
@@ -61,7 +62,7 @@ describe('answers without a length', () => {
       expect(await get('fin')).toEqual({ whole: TIMES })
       expect(Object.keys(await get('reset'))).not.toContain('whole')
     }
-  }, 120_000)
+  })
 })
 
 describe.each(['access', 'public port'] as const)('a connection through %s', (way) => {
@@ -98,7 +99,7 @@ describe.each(['access', 'public port'] as const)('a connection through %s', (wa
       expect(await ask('fin')).toEqual({ fin: TIMES })
       expect(await ask('reset')).toEqual({ reset: TIMES })
     }
-  }, 120_000)
+  })
 
   test('is reset at the service when the client resets behind its last bytes', async () => {
     const open = new Set<Socket>()
@@ -126,5 +127,5 @@ describe.each(['access', 'public port'] as const)('a connection through %s', (wa
     }
     await until(() => ended.size === SIZES.length * TIMES && open.size === 0)
     expect([...ended.values()].filter((one) => one === 'fin')).toEqual([])
-  }, 120_000)
+  })
 })

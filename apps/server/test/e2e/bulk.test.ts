@@ -10,7 +10,9 @@ import { expect, test } from 'vitest'
 import { memoryOf, startAccess, startAgent, startServer } from './programs.ts'
 import { httpService, tcpService, visit } from './services.ts'
 
-const GIB = 1024 ** 3
+/** What is carried does not depend on the version of Node: where not all is asked for, an eighth is enough. */
+const GIB = process.env['ADIT_FULL_TESTS'] === '1' ? 1024 ** 3 : 128 * 1024 ** 2
+const sizeOf = (count: number): string => `${(count * GIB) / 1024 ** 2} MiB`
 /** What buffers and windows may come to. */
 const MAX_GROWTH_BYTES = 64 * 1024 ** 2
 
@@ -71,7 +73,7 @@ test('the pattern tells a moved byte', async () => {
   await expect(pipeline(sent, sink)).rejects.toThrow(/another byte/)
 })
 
-test('2 GiB down over HTTP arrive whole, in bounded memory', async () => {
+test(`${sizeOf(2)} down over HTTP arrive whole, in bounded memory`, async () => {
   const service = await httpService((incoming, response) => {
     if (incoming.url === '/') response.end()
     else void pipeline(source(2 * GIB), response)
@@ -95,7 +97,7 @@ test('2 GiB down over HTTP arrive whole, in bounded memory', async () => {
   expectBounded(growth())
 })
 
-test('2 GiB up over HTTP arrive whole, in bounded memory', async () => {
+test(`${sizeOf(2)} up over HTTP arrive whole, in bounded memory`, async () => {
   const service = await httpService((incoming, response) => {
     const sink = new Sink()
     pipeline(incoming, sink).then(
@@ -121,7 +123,7 @@ test('2 GiB up over HTTP arrive whole, in bounded memory', async () => {
   expectBounded(growth())
 })
 
-test('1 GiB each way at once through adit access arrives whole, in bounded memory', async () => {
+test(`${sizeOf(1)} each way at once through adit access arrives whole, in bounded memory`, async () => {
   /** Sends the pattern and compares what comes, each direction to its own end. */
   const bothWays = async (socket: Socket): Promise<number> => {
     const sink = new Sink()

@@ -52,13 +52,10 @@ test('tokens, names and the audit log of a cluster are managed without a data di
   const refused = async () => await reserveName(server, 'db').then(() => undefined, String)
   expect(await until(refused)).toContain('invalid token')
   // Its own event is written a little later.
-  const audit = await until(
-    async () => {
-      const { stdout } = await ended('audit', '--json')
-      return stdout.includes('name.reserved') && stdout
-    },
-    { timeoutMs: 60_000 }, // each look is a start of the program
-  )
+  const audit = await until(async () => {
+    const { stdout } = await ended('audit', '--json')
+    return stdout.includes('name.reserved') && stdout
+  })
   const events = audit
     .split('\n')
     .slice(0, -1)

@@ -30,44 +30,36 @@ async function openIdle(port: number): Promise<void> {
   }
 }
 
-test(
-  '512 visitors of one address at a server with 256 descriptors',
-  { timeout: 60_000 },
-  async () => {
-    const service = await listening(createServer((_, response) => response.end('here')))
-    onTestFinished(async () => await service.close())
-    const server = await startServer(undefined, [], FEW)
-    await startAgent('http', 'web', service.port, server)
-    await openIdle(server.ports.proxy)
-    const text = 'GET / HTTP/1.1\r\nhost: web.localhost\r\nconnection: close\r\n\r\n'
-    expect((await exchangeRaw(server.ports.proxy, text)).body.toString()).toBe('here')
-    await startAgent('http', 'second', service.port, server)
-    const page = await fetch(`http://127.0.0.1:${server.ports.admin}/metrics`)
-    const metrics = await page.text()
-    const connections = Number(/^adit_edge_connections (\d+)/m.exec(metrics)?.[1])
-    expect(connections).toBeGreaterThan(70)
-    expect(connections).toBeLessThanOrEqual(80) // half of 256 less the reserve of 96
-  },
-)
+test('512 visitors of one address at a server with 256 descriptors', async () => {
+  const service = await listening(createServer((_, response) => response.end('here')))
+  onTestFinished(async () => await service.close())
+  const server = await startServer(undefined, [], FEW)
+  await startAgent('http', 'web', service.port, server)
+  await openIdle(server.ports.proxy)
+  const text = 'GET / HTTP/1.1\r\nhost: web.localhost\r\nconnection: close\r\n\r\n'
+  expect((await exchangeRaw(server.ports.proxy, text)).body.toString()).toBe('here')
+  await startAgent('http', 'second', service.port, server)
+  const page = await fetch(`http://127.0.0.1:${server.ports.admin}/metrics`)
+  const metrics = await page.text()
+  const connections = Number(/^adit_edge_connections (\d+)/m.exec(metrics)?.[1])
+  expect(connections).toBeGreaterThan(70)
+  expect(connections).toBeLessThanOrEqual(80) // half of 256 less the reserve of 96
+})
 
-test(
-  '512 silent connections of one address to the upstream port of a server with 256 descriptors',
-  { timeout: 60_000 },
-  async () => {
-    const service = await listening(createServer((_, response) => response.end('here')))
-    onTestFinished(async () => await service.close())
-    const server = await startServer(undefined, [], FEW)
-    await openIdle(server.ports.upstream)
-    await startAgent('http', 'web', service.port, server)
-    const text = 'GET / HTTP/1.1\r\nhost: web.localhost\r\nconnection: close\r\n\r\n'
-    expect((await exchangeRaw(server.ports.proxy, text)).body.toString()).toBe('here')
-    const page = await fetch(`http://127.0.0.1:${server.ports.admin}/metrics`)
-    const rejected = /^adit_connections_rejected_total\{port="upstream",limit="source"\} (\d+)/m
-    expect(Number(rejected.exec(await page.text())?.[1])).toBeGreaterThan(400)
-  },
-)
+test('512 silent connections of one address to the upstream port of a server with 256 descriptors', async () => {
+  const service = await listening(createServer((_, response) => response.end('here')))
+  onTestFinished(async () => await service.close())
+  const server = await startServer(undefined, [], FEW)
+  await openIdle(server.ports.upstream)
+  await startAgent('http', 'web', service.port, server)
+  const text = 'GET / HTTP/1.1\r\nhost: web.localhost\r\nconnection: close\r\n\r\n'
+  expect((await exchangeRaw(server.ports.proxy, text)).body.toString()).toBe('here')
+  const page = await fetch(`http://127.0.0.1:${server.ports.admin}/metrics`)
+  const rejected = /^adit_connections_rejected_total\{port="upstream",limit="source"\} (\d+)/m
+  expect(Number(rejected.exec(await page.text())?.[1])).toBeGreaterThan(400)
+})
 
-test('both programs start with 96 descriptors', { timeout: 60_000 }, async () => {
+test('both programs start with 96 descriptors', async () => {
   const few = { prefix: ['sh', '-c', 'ulimit -n 96; exec "$0" "$@"'] }
   const service = await listening(createServer((_, response) => response.end('here')))
   onTestFinished(async () => await service.close())
@@ -81,7 +73,6 @@ test('both programs start with 96 descriptors', { timeout: 60_000 }, async () =>
 
 test.skipIf(spawnSync('prlimit', ['--version']).error !== undefined)(
   'a server without a free descriptor logs it, counts the seconds, and says when it is over',
-  { timeout: 60_000 },
   async () => {
     const server = await startServer()
     const limit = (soft: number): void => {

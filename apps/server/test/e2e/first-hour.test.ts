@@ -187,7 +187,7 @@ test('adit alone at a terminal asks for server, token and service, and publishes
     env: { ...cleanEnvironment(), ...env, NO_COLOR: '1', TERM: 'dumb' },
   })
   const shows = async (what: RegExp) =>
-    await until(() => what.exec(terminal.stdout), { what: String(what), timeoutMs: 20_000 })
+    await until(() => what.exec(terminal.stdout), { what: String(what) })
   await shows(/Server \[.*\]: $/)
   terminal.write(`${url}\r`)
   await shows(/Token: $/)

@@ -59,7 +59,7 @@ test('on-conflict=wait takes over from a previous instance that finishes', async
   expect(await first.process.exited).toEqual({ code: 0, signal: null })
   // The agent was told to come back, and finds the new one on the same port.
   await agent.line(/reconnecting/)
-  await second.line(/"endpoint":"web"/, { timeoutMs: 30_000 })
+  await second.line(/"endpoint":"web"/)
   expect((await visit(first.ports.proxy)).body.toString()).toBe('served')
 })
 

@@ -36,7 +36,6 @@ function onTerminal(
 const shows = async (terminal: Spawned, what: string | RegExp): Promise<RegExpExecArray> =>
   await until(() => new RegExp(what).exec(terminal.stdout), {
     what: String(what),
-    timeoutMs: 20_000,
   })
 
 test('it shows what is brought and moves with it; Ctrl-C drains and says so, twice ends', async ({

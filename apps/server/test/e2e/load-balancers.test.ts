@@ -44,9 +44,7 @@ test.runIf(process.platform === 'linux')(
     }
     const served = async (at: number): Promise<void> => {
       const url = `http://${network}.${at}:${SERVER_PORTS.admin}/status/upstream/endpoints`
-      await until(async () => ((await (await fetch(url)).json()) as { web?: number }).web, {
-        timeoutMs: 60_000,
-      })
+      await until(async () => ((await (await fetch(url)).json()) as { web?: number }).web)
     }
     const service = new CountingService()
     onTestFinished(() => service.close())
@@ -71,7 +69,7 @@ test.runIf(process.platform === 'linux')(
       const before = loads.map(({ load }) => load.answered)
       const isDone = (): boolean =>
         loads.every(({ load }, at) => load.answered >= (before[at] ?? 0) + count)
-      await until(isDone, { timeoutMs: 60_000 })
+      await until(isDone)
     }
     for (const { load } of loads) load.start()
     await more(10)

@@ -101,7 +101,7 @@ class Farm {
       const answers = await this.print()
       return answers.every((answer) => typeof answer === 'string') ? answers : undefined
     }
-    return await until(printed, { what: 'every printer answers', timeoutMs: 30_000 })
+    return await until(printed, { what: 'every printer answers' })
   }
 }
 

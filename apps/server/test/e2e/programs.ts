@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cleanEnvironment } from '@proj/testkit/clean-environment'
+import { freePorts } from '@proj/testkit/free-ports'
 import { spawned, type Spawned, type SpawnedOptions } from '@proj/testkit/spawned'
 import { onTestFinished } from 'vitest'
 
@@ -30,8 +31,14 @@ export interface RunningServer {
   readonly ports: ServerPorts
 }
 
-/** Tests begin with the start: names that do not exist are not waited for. */
-const SERVER_ENV = { ADIT_UPSTREAM_START_WAIT: '0s' }
+const SERVER_ENV = {
+  // Tests begin with the start: names that do not exist are not waited for.
+  ADIT_UPSTREAM_START_WAIT: '0s',
+  // Nothing looks at /ready before it connects.
+  ADIT_DRAIN_DELAY: '0s',
+  // A machine that is busy with other tests is no overload of the server.
+  ADIT_PROXY_MAX_LOOP_DELAY: 'inf',
+}
 
 /** Starts `adit-server` with these arguments and nothing else. */
 export function aditServer(args: readonly string[], options: ProgramOptions = {}): Spawned {
@@ -55,6 +62,12 @@ export async function startServer(
   ])
   const server = aditServer([...binds, '--json', ...args], options)
   return { process: server, ports: portsOf(await server.event('ready')) }
+}
+
+/** Ports for a server that ends and starts again: meanwhile the kernel gives them to no other program. */
+export async function lastingPorts(): Promise<ServerPorts> {
+  const { first } = await freePorts(3)
+  return { proxy: first, upstream: first + 1, admin: first + 2 }
 }
 
 /** Starts an agent for one endpoint and waits until visitors can come. */
@@ -107,10 +120,16 @@ export function descriptorsOf(pid: number): number {
 function program(path: string, args: readonly string[], options: ProgramOptions): Spawned {
   const { prefix = [], env, ...rest } = options
   const [command = process.execPath, ...line] = [...prefix, process.execPath, path, ...args]
-  return spawned(command, line, {
+  const started = spawned(command, line, {
     ...rest,
     env: { ...cleanEnvironment(), ...freshState(), ...env },
   })
+  try {
+    onTestFinished(() => started.kill()) // what the test has not waited for is not waited for here
+  } catch {
+    // not inside a test
+  }
+  return started
 }
 
 /**

@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest'
+import { freePorts } from '@proj/testkit/free-ports'
 import { until } from '@proj/testkit/until'
 
-import { startAgent, startServer } from './programs.ts'
+import { lastingPorts, startAgent, startServer } from './programs.ts'
 import { httpService, visit } from './services.ts'
 
-const hello = () => httpService((request, response) => response.end(`you asked for ${request.url}`))
+const hello = (port = 0) =>
+  httpService((request, response) => response.end(`you asked for ${request.url}`), port)
 
 test('a request goes from visitor to server to agent to service and back', async () => {
   const service = await hello()
@@ -16,7 +18,7 @@ test('a request goes from visitor to server to agent to service and back', async
 
 test('service resumes after the server was killed and started on the same ports', async () => {
   const service = await hello()
-  const server = await startServer()
+  const server = await startServer(await lastingPorts())
   const agent = await startAgent('http', 'web', service.port, server)
   expect((await visit(server.ports.proxy)).status).toBe(200)
   server.process.kill('SIGKILL')
@@ -44,7 +46,7 @@ test('service resumes after the agent was killed and started again', async () =>
 })
 
 test('a killed service is a 502 at once with its reason, and service resumes when it is back', async () => {
-  const service = await hello()
+  const service = await hello((await freePorts(1)).first)
   const server = await startServer()
   const agent = await startAgent('http', 'web', service.port, server)
   expect((await visit(server.ports.proxy)).status).toBe(200)

@@ -31,6 +31,7 @@ const UPGRADES = Number(process.env['UPGRADES'] ?? 3)
 const SLOW_MACHINE = [
   ['--upstream.absent-wait', '60s'],
   ['--proxy.first-byte-timeout', '2m'],
+  ['--names.probe-timeout', '1m'],
   ['--upgrade.timeout', '2m'],
   ['--grace-period', '2m'],
 ].flat()
@@ -133,10 +134,10 @@ test(
       expect(await server.upgrade()).toMatchObject({ code: 0 })
       pids.push(server.pid())
       const before = load.answered
-      await until(() => load.answered > before + 100, { timeoutMs: 60_000 })
+      await until(() => load.answered > before + 100)
       await finish()
       // The old process ends when its visitors have.
-      await until(() => !isAlive(pids.at(-2) ?? 0), { timeoutMs: 60_000 })
+      await until(() => !isAlive(pids.at(-2) ?? 0))
     }
     const report = await load.stop()
     if (process.env['UPGRADES'] !== undefined) {
@@ -163,7 +164,7 @@ test('a successor is ready when the endpoints of the process before have moved',
   const endpoints = { before: 1, back: 1, needed: 1 }
   const ready = `${JSON.stringify({ ready: true, state: 'ready', endpoints })}\n`
   // A connection that is kept alive may still have the process before at its other end.
-  await until(async () => (await read().catch(() => '')) === ready, { timeoutMs: 60_000 })
+  await until(async () => (await read().catch(() => '')) === ready)
 })
 
 test('a successor with a mistake in its settings ends, and the server goes on', async () => {
