@@ -30,6 +30,8 @@ import { type ListenerChanges, RunningConfig } from './running-config.ts'
 import { inspectedAgent } from './inspect/inspected-agent.ts'
 import { inspectToken } from './inspect/inspect-token.ts'
 import { createCapture, type Inspector, openInspector } from './inspect/open-inspector.ts'
+import { recentRequests } from './inspect/recent-requests.ts'
+import { Secrets } from './inspect/secrets.ts'
 import { isWatched, LiveView } from './status/live-view.ts'
 import { serverOptions } from './connect/server-options.ts'
 import { type AgentTree, settings as definition } from './settings.ts'
@@ -45,6 +47,9 @@ export interface ProcessOrigin extends Origin<HandedAgentSocket> {
   /** Unix sockets of the process that this one replaces. */
   readonly handedUnix: HandedUnixSockets
 }
+
+/** Requests that `adit status` shows. */
+const RECENT = 10
 
 /** How long a successor waits for as many servers as the process before it had, ms; one is enough to go on. */
 const SPREAD_MS = 10_000
@@ -108,6 +113,7 @@ export async function start(
   const isSeen = stdout.isTTY === true && (env['CI'] ?? '') === ''
   const isInspected = settings.inspect ?? (isSeen && settings.listeners.length > 0)
   const capture = isInspected ? createCapture(settings.inspector) : undefined
+  const secrets = new Secrets(settings.inspector.secrets)
   let inspector: Inspector | undefined
   const running = new RunningConfig({
     agent,
@@ -134,6 +140,9 @@ export async function start(
     stop: ended.signal,
     isReplaced: () => upgrade?.successor !== undefined,
     inspect: () => inspector?.url,
+    ...(capture !== undefined && {
+      recent: (most: number) => recentRequests(capture.store, secrets, most),
+    }),
     openInspector: () => inspector?.openUrl,
   }
   const status = async (): Promise<AgentStatus> => await describeAgent(described)
@@ -144,7 +153,10 @@ export async function start(
     return upgrade.isRunning ? 'an upgrade is running' : undefined
   }
   await using _socket = await openControlSocket(env, {
-    status,
+    status: async () => {
+      const recent = described.recent?.(RECENT)
+      return { ...(await status()), ...(recent !== undefined && { recent }) }
+    },
     upgrade: async () => await beginUpgrade(),
     listenerCommands: listenerCommands({
       running,

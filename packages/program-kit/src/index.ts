@@ -175,6 +175,7 @@ export type {
   GossipNodeStatus,
   LinkStatus,
   ListenerStatus,
+  RecentRequest,
   NodeDetails,
   NodeStatus,
   PortStatus,

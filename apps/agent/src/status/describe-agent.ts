@@ -10,6 +10,7 @@ import type {
   FarStatus,
   LinkStatus,
   ListenerStatus,
+  RecentRequest,
   TrafficStatus,
 } from '@proj/program-kit'
 import { formatListenerAddr } from '../listeners/listener-addr.ts'
@@ -33,6 +34,8 @@ export interface DescribedAgent {
   readonly isReplaced?: () => boolean
   /** Where the page of the inspector is; undefined: there is none. */
   readonly inspect?: () => string | undefined
+  /** The last requests, at most so many, for the user of the agent alone. */
+  readonly recent?: (most: number) => readonly RecentRequest[]
   /** The same with the token, for the terminal of the agent alone. */
   readonly openInspector?: () => string | undefined
 }
@@ -54,7 +57,8 @@ export async function describeAgent(
   const { software, urls, running, stop, consumer, isReplaced } = described
   const inspect = described.inspect?.()
   const links = linksOf(described)
-  const listeners = running.listeners.map(describeListener)
+  const countsRequests = described.agent.protocol === 'adit'
+  const listeners = running.listeners.map((one) => describeListener(one, countsRequests))
   const accesses = await Promise.all(
     running.accesses.map(async (access) => {
       const { endpoint } = access.made
@@ -137,7 +141,10 @@ function describeConnection({ url, serverId }: ServerConnection): ConnectionStat
   return { server: withoutCredentials(url), ...(serverId !== undefined && { serverId }) }
 }
 
-function describeListener({ setting, made, request }: RunningListener): ListenerStatus {
+function describeListener(
+  { setting, made, request }: RunningListener,
+  countsRequests: boolean,
+): ListenerStatus {
   const { listener, lastFailure, traffic } = made
   return {
     endpoint: listener.endpoint,
@@ -149,6 +156,8 @@ function describeListener({ setting, made, request }: RunningListener): Listener
     ...(!listener.isUp && { isDown: true }),
     ...(listener.others.agents > 0 && { others: listener.others }),
     ...describeTraffic(traffic, 'service'),
+    ...(countsRequests &&
+      listener.kind === 'http' && { requests: { open: traffic.busy, total: traffic.requests } }),
     ...(lastFailure !== undefined && { lastFailure: failure(lastFailure, lastFailure.at) }),
   }
 }

@@ -1,5 +1,5 @@
-import { formatDuration } from '@proj/config'
-import { formatTable, roughSize } from '@proj/program-kit'
+import { escapeUnprintable, formatDuration } from '@proj/config'
+import { cutToWidth, formatTable } from '@proj/program-kit'
 
 import type {
   AccessStatus,
@@ -9,8 +9,9 @@ import type {
   FarStatus,
   LinkStatus,
   ListenerStatus,
-  TrafficStatus,
+  RecentRequest,
 } from '@proj/program-kit'
+import { formatCounts } from './format-counts.ts'
 import { formatOthers } from './format-others.ts'
 import { visitorAddresses } from './visitor-addresses.ts'
 
@@ -22,6 +23,7 @@ const HALVES: Readonly<Record<LinkStatus['half'], string>> = {
 /** Formats the state of an agent for a person: connections, listeners and accesses. */
 export function formatAgentStatus(status: AgentStatus): string {
   const { software, pid, server, links, listeners, accesses, ready, stopping, inspect } = status
+  const { recent = [] } = status
   const state = stopping ? 'stopping' : ready ? 'ready' : 'not ready'
   const head = [
     [software.replace('/', ' '), `pid ${pid}, ${state}`],
@@ -39,29 +41,30 @@ export function formatAgentStatus(status: AgentStatus): string {
       ? ''
       : formatTable([LISTENER_HEADS, ...listenerTable], { indent: 2 }),
     accessTable.length === 0 ? '' : formatTable([ACCESS_HEADS, ...accessTable], { indent: 2 }),
+    recent.length === 0
+      ? ''
+      : formatTable([RECENT_HEADS, ...recentRows(recent, MAX_TARGET)], { indent: 2 }),
   ].join('')
 }
 
-const LISTENER_HEADS = [
-  'OFFERED',
-  'STATE',
-  'VISITORS',
-  'SERVICE',
-  'OPEN',
-  'TOTAL',
-  'TO SERVICE',
-  'FROM SERVICE',
-]
-const ACCESS_HEADS = [
-  'ACCESS',
-  'HERE',
-  'FAR SIDE',
-  'LAST ANSWER',
-  'OPEN',
-  'TOTAL',
-  'TO SERVICE',
-  'FROM SERVICE',
-]
+const LISTENER_HEADS = ['OFFERED', 'STATE', 'VISITORS']
+const ACCESS_HEADS = ['ACCESS', 'HERE', 'FAR SIDE', 'LAST ANSWER']
+const RECENT_HEADS = ['AT', 'NAME', 'METHOD', 'PATH', 'STATUS', 'TOOK']
+
+/** Widest path in a table of 80 columns. */
+const MAX_TARGET = 28
+
+/** The last requests as cells, without a head. */
+export function recentRows(recent: readonly RecentRequest[], maxTarget: number): string[][] {
+  return recent.map(({ at, endpoint, method, target, status, code, totalMs }) => [
+    new Date(at).toTimeString().slice(0, 8),
+    endpoint,
+    method === '' ? 'TCP' : method,
+    cutToWidth(escapeUnprintable(target), maxTarget),
+    [status ?? (code === undefined ? '-' : ''), code ?? ''].join(' ').trim(),
+    totalMs === undefined ? 'running' : `${Math.round(totalMs)} ms`,
+  ])
+}
 
 /** One line about a connection with the server. */
 export function formatLink({ state, since, protocol, sessions, ...trouble }: LinkStatus): string {
@@ -131,8 +134,9 @@ function listenerRows(listener: ListenerStatus): string[][] {
   const state = isDown === true ? `${listener.state}, service down` : listener.state
   const [first = '-', ...more] = visitorAddresses(listener)
   return [
-    [endpoint, state, first, service, ...trafficCells(listener)],
+    [endpoint, state, `${first} -> ${service}`],
     ...more.map((url) => ['', '', url]),
+    ['', '', formatCounts(listener)],
     ...(isAdded === true ? [['', 'added, not in the configuration']] : []),
     ...(others === undefined ? [] : [['', formatOthers(others)]]),
     ...(lastFailure === undefined ? [] : [['', `service: ${formatFailure(lastFailure)}`]]),
@@ -146,15 +150,12 @@ function accessRows(access: AccessStatus): string[][] {
     .filter(({ state }) => state === 'listening')
     .flatMap(({ addresses }) => addresses)
   return [
-    [endpoint, first, ...formatFar(far), ...trafficCells(access)],
+    [endpoint, first, ...formatFar(far)],
     ...more.map((address) => ['', address]),
+    ['', formatCounts(access)],
     ...waiting.map((bind) => ['', formatBind(bind)]),
     ...(lastFailure === undefined ? [] : [['', `last failure: ${formatFailure(lastFailure)}`]]),
   ]
-}
-
-function trafficCells({ open, total, bytesToService, bytesFromService }: TrafficStatus): string[] {
-  return [String(open), String(total), roughSize(bytesToService), roughSize(bytesFromService)]
 }
 
 /** A time for people: whole seconds, minutes, hours or days, rounded down. */

@@ -3,14 +3,22 @@ import { styleText } from 'node:util'
 import { escapeUnprintable } from '@proj/config'
 import { cutToWidth, formatTable, roughSize } from '@proj/program-kit'
 
-import type { AccessStatus, AgentStatus, ListenerStatus, TrafficStatus } from '@proj/program-kit'
+import type {
+  AccessStatus,
+  AgentStatus,
+  ListenerStatus,
+  RecentRequest,
+  TrafficStatus,
+} from '@proj/program-kit'
 import {
   formatBind,
   formatFailure,
   formatFar,
   formatLink,
   formatServers,
+  recentRows,
 } from './format-agent-status.ts'
+import { countsOf } from './format-counts.ts'
 import { formatOthers } from './format-others.ts'
 import { qrCode } from './qr-code.ts'
 import { visitorAddresses } from './visitor-addresses.ts'
@@ -35,6 +43,8 @@ export interface LiveViewOptions {
   readonly rates: readonly Rate[]
   /** The address that opens the inspector. Default: there is none. */
   readonly inspector?: string | undefined
+  /** The last requests, the newest first. Default: none. */
+  readonly recent?: readonly RecentRequest[]
   /** Whether keys are read. Default: false. */
   readonly hasKeys?: boolean
   /** Which of the public URLs is shown as a QR code, in place of everything else. Default: none. */
@@ -51,6 +61,12 @@ interface Line {
 /** Widths from which a table has all its columns, and from which it has the ways. */
 const WIDE = 100
 const MEDIUM = 60
+
+/** Most lines of the last requests, their head included. */
+const MAX_RECENT = 9
+
+/** Columns of a request besides its path. */
+const OTHER_COLUMNS = 50
 
 /** What begins the address of something that the camera of a phone opens. */
 const WEB = /^https?:/
@@ -75,14 +91,28 @@ export function formatLiveView(status: AgentStatus, options: LiveViewOptions): s
   const room = Math.max(0, maxLines - head.length - foot.length)
   const isCut = body.length > room
   const shown = isCut ? body.slice(0, Math.max(0, room - 1)) : body
+  const last = recentLines(options.recent ?? [], Math.min(MAX_RECENT, room - body.length), columns)
   const left = body.length - shown.length
   const rest: Line[] = isCut && room > 0 ? [{ text: `... ${left} more lines: adit status` }] : []
-  return [...head, ...shown, ...rest, ...foot].slice(0, maxLines).map(({ text, style }) => {
-    const fitted = cutToWidth(escapeUnprintable(text), columns)
-    return colour && style !== undefined
-      ? styleText(style, fitted, { validateStream: false })
-      : fitted
-  })
+  return [...head, ...shown, ...rest, ...last, ...foot]
+    .slice(0, maxLines)
+    .map(({ text, style }) => {
+      const fitted = cutToWidth(escapeUnprintable(text), columns)
+      return colour && style !== undefined
+        ? styleText(style, fitted, { validateStream: false })
+        : fitted
+    })
+}
+
+/** The last requests; the newest is the last line, as in a log. */
+function recentLines(recent: readonly RecentRequest[], most: number, columns: number): Line[] {
+  if (most < 2 || recent.length === 0) return []
+  // What the other columns have, with room for a status with a code.
+  const rows = recentRows(recent.slice(0, most - 1), Math.max(10, columns - OTHER_COLUMNS))
+  const names = new Set(recent.map(({ endpoint }) => endpoint))
+  const cells = names.size > 1 ? rows : rows.map(([at = '', , ...more]) => [at, ...more])
+  const lines = formatTable(cells.toReversed(), { indent: 2 }).trimEnd().split('\n')
+  return [{ text: 'last requests' }, ...lines.map((text): Line => ({ text }))]
 }
 
 /** The URLs that visitors open in a browser, in order. */
@@ -150,16 +180,22 @@ interface Entry {
   readonly ways: readonly string[]
   /** What it leads to. */
   readonly target: string
+  /** Requests are counted, and not connections. */
+  readonly isHttp: boolean
   readonly open: string
   readonly total: string
   readonly rate: string
   readonly notes: readonly string[]
 }
 
-function cells({ name, ways, target, open, total, rate }: Entry, columns: number): string[] {
+function cells(
+  { name, ways, target, open, total, rate, isHttp }: Entry,
+  columns: number,
+): string[] {
   if (columns < MEDIUM) return [name, open, rate]
   const way = ways[0] ?? '-'
-  return columns < WIDE ? [name, way, open, rate] : [name, way, '->', target, open, total, rate]
+  if (columns >= WIDE) return [name, way, '->', target, open, total, rate]
+  return isHttp ? [name, way, total, rate] : [name, way, open, rate]
 }
 
 function listenerEntry(listener: ListenerStatus, rate: Rate | undefined): Entry {
@@ -170,6 +206,7 @@ function listenerEntry(listener: ListenerStatus, rate: Rate | undefined): Entry 
     isWell,
     ways: isWell ? visitorAddresses(listener) : ['offline'],
     target: service,
+    isHttp: listener.requests !== undefined,
     ...trafficCells(listener, rate),
     notes: [
       ...(others === undefined ? [] : [formatOthers(others)]),
@@ -187,6 +224,7 @@ function accessEntry(access: AccessStatus, rate: Rate | undefined): Entry {
     isWell: far.state === 'served' && waiting.length === 0,
     ways: binds.flatMap(({ addresses }) => addresses),
     target: answer === '-' ? who : `${who}, ${answer}`,
+    isHttp: false,
     ...trafficCells(access, rate),
     notes: [
       ...waiting.map(formatBind),
@@ -196,13 +234,12 @@ function accessEntry(access: AccessStatus, rate: Rate | undefined): Entry {
 }
 
 function trafficCells(
-  { open, total }: TrafficStatus,
+  traffic: TrafficStatus & Pick<ListenerStatus, 'requests'>,
   rate: Rate | undefined,
 ): Pick<Entry, 'open' | 'total' | 'rate'> {
   const { toService = 0, fromService = 0 } = rate ?? {}
   return {
-    open: `${open} open`,
-    total: `${total} total`,
+    ...countsOf(traffic),
     rate: `${roughSize(toService)}/s to, ${roughSize(fromService)}/s from`,
   }
 }

@@ -12,6 +12,9 @@ const DRAW_MS = 500
 /** Time between two questions to the server about the far sides, ms. */
 const ASK_MS = 5_000
 
+/** Requests that are shown, where there is room. */
+const RECENT = 8
+
 /** Far sides that are asked for; the others are shown as not known. */
 const MAX_ASKED = 100
 
@@ -109,6 +112,7 @@ export class LiveView {
         colour: this.#colour,
         rates: this.#rates,
         inspector,
+        recent: this.#described.recent?.(RECENT) ?? [],
         hasKeys: this.#keys !== undefined,
         code: status.stopping ? undefined : this.#code,
       }

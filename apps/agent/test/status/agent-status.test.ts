@@ -1,7 +1,8 @@
-import type { LinkStatus } from '@proj/program-kit'
+import type { LinkStatus, RecentRequest } from '@proj/program-kit'
 import { expect, test } from 'vitest'
 
 import { formatAgentStatus, formatFar } from '../../src/status/format-agent-status.ts'
+import { formatLiveView } from '../../src/status/format-live-view.ts'
 import { SAMPLE } from './status-sample.ts'
 
 test('the state of an agent for people', () => {
@@ -10,18 +11,22 @@ test('the state of an agent for people', () => {
     server       https://tunnel.example.com/
     link         connected since 2026-01-05T09:12:45Z, 2 sessions, wire adit
     access link  connecting, next attempt in 3s: the server refused (DIAL_CONNECT_REFUSED), 1m ago
-      OFFERED  STATE    VISITORS                 SERVICE            OPEN  TOTAL  TO SERVICE  FROM SERVICE
-      web      online   https://web.example.com  localhost:3000     3     1204   1KiB        7MiB
+      OFFERED  STATE    VISITORS
+      web      online   https://web.example.com -> localhost:3000
                         https://www.example.com
+                        1204 requests, 2 running, 1KiB to the service, 7MiB from it
                1 other agent also serves this name, from another address: each gets a share of the visitors (--exclusive prevents this)
-      pg       offline  adit access pg           unix:/run/pg.sock  0     0      0B          0B
+      pg       offline  adit access pg -> unix:/run/pg.sock
+                        0 connections, 0 open, 0B to the service, 0B from it
                service: nobody listens, 0s ago
-      ACCESS  HERE            FAR SIDE   LAST ANSWER  OPEN  TOTAL  TO SERVICE  FROM SERVICE
-      pc1     127.0.0.1:9901  1 agent    ok 1h ago    1     9      1023B       1000B
+      ACCESS  HERE            FAR SIDE   LAST ANSWER
+      pc1     127.0.0.1:9901  1 agent    ok 1h ago
               [::1]:9901
+              9 connections, 1 open, 1023B to the service, 1000B from it
               waiting for 127.0.0.1:9902, held by cups (pid 123)
               last failure: the service refused (service_refused), 1d ago
-      pc2     -               not known  -            0     0      0B          0B
+      pc2     -               not known  -
+              0 connections, 0 open, 0B to the service, 0B from it
               waiting for 10.9.9.9:1: no such address
     "
   `)
@@ -66,4 +71,56 @@ test.for([
   ],
 ] as const)('a far side that is %o', ([far, cells]) => {
   expect(formatFar(far)).toEqual(cells)
+})
+
+const RECENT: readonly RecentRequest[] = [
+  {
+    at: '2026-01-05T09:12:46.000Z',
+    endpoint: 'web',
+    method: 'POST',
+    target: '/orders?token=hidden&page=1&of=a-long-list-of-them',
+    status: 201,
+    totalMs: 12.4,
+  },
+  {
+    at: '2026-01-05T09:12:45.000Z',
+    endpoint: 'pg',
+    method: '',
+    target: '203.0.113.9',
+    code: 'service_refused',
+    totalMs: 1,
+  },
+  { at: '2026-01-05T09:12:44.000Z', endpoint: 'web', method: 'GET', target: '/events' },
+]
+
+test('the last requests have method, path, status and time, within 80 columns', () => {
+  const drawn = formatAgentStatus({ ...SAMPLE, recent: RECENT })
+  const table = drawn.slice(drawn.indexOf('  AT ')).replaceAll(/\d\d:\d\d:\d\d/g, '09:12:00')
+  expect(table).toMatchInlineSnapshot(`
+    "  AT        NAME  METHOD  PATH                          STATUS           TOOK
+      09:12:00  web   POST    /orders?token=hidden&page=1…  201              12 ms
+      09:12:00  pg    TCP     203.0.113.9                   service_refused  1 ms
+      09:12:00  web   GET     /events                       -                running
+    "
+  `)
+  const view = formatLiveView(SAMPLE, {
+    columns: 80,
+    maxLines: 30,
+    colour: false,
+    rates: [],
+    recent: RECENT,
+  })
+  expect(
+    view
+      .slice(-5)
+      .join('\n')
+      .replaceAll(/\d\d:\d\d:\d\d/g, '09:12:00'),
+  ).toMatchInlineSnapshot(`
+    "last requests
+      09:12:00  web  GET   /events                         -                running
+      09:12:00  pg   TCP   203.0.113.9                     service_refused  1 ms
+      09:12:00  web  POST  /orders?token=hidden&page=1&o…  201              12 ms
+    Ctrl-C: finish and end, twice: end now"
+  `)
+  for (const line of [...table.split('\n'), ...view]) expect(line.length).toBeLessThanOrEqual(80)
 })

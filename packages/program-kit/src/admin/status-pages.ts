@@ -249,8 +249,36 @@ export interface TrafficStatus {
   readonly bytesFromService: number
 }
 
-/** State of one listener. */
+/** Requests of a listener. */
+export interface RequestsStatus {
+  /** Requests that run now, and connections that have become WebSockets. */
+  readonly open: number
+  /** Requests that were answered since the start. */
+  readonly total: number
+}
+
+/** A request or a connection that was the last, or one of the last. */
+export interface RecentRequest {
+  /** When it began, ISO 8601. */
+  readonly at: string
+  /** Name of the endpoint. */
+  readonly endpoint: string
+  /** Method of the request; empty for a TCP connection. */
+  readonly method: string
+  /** Path with its query, secrets hidden; the visitor for a TCP connection. */
+  readonly target: string
+  /** Status of the answer; absent while there is none. */
+  readonly status?: number
+  /** Why there is no answer, or not all of it. */
+  readonly code?: string
+  /** How long it took, ms; absent while it runs. */
+  readonly totalMs?: number
+}
+
+/** State of one listener. `open` and `total` are connections to the service: requests follow one another on them. */
 export interface ListenerStatus extends TrafficStatus {
+  /** Requests of an HTTP service; absent for TCP, and with a server of Piko, where they are not known. */
+  readonly requests?: RequestsStatus
   /** Name of the endpoint. */
   readonly endpoint: string
   /** What the service speaks. */
@@ -341,4 +369,6 @@ export interface AgentStatus {
   readonly accesses: readonly AccessStatus[]
   /** Where the page of the inspector is; its token is told by `adit inspect` alone. Absent: there is none. */
   readonly inspect?: string
+  /** The last requests, the newest first, to this user alone; absent without an inspector. */
+  readonly recent?: readonly RecentRequest[]
 }

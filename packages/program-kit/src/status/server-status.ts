@@ -138,15 +138,31 @@ function formatReturned({ before, back, needed }: ReturnedEndpoints): string {
 
 function formatSessions(sessions: ServerStatus['sessions']): string {
   if (sessions.length === 0) return 'no agent is connected\n'
-  const rows = sessions.map((session) => [
-    printable(session.endpoint),
-    session.agent ?? '-',
-    session.remoteAddress ?? '-',
-    session.protocol,
-    String(session.openStreams),
-    `${session.connectedAt.slice(0, 19)}Z`,
-  ])
-  const heads = ['ENDPOINT', 'AGENT', 'FROM', 'WIRE', 'STREAMS', 'SINCE']
+  // An agent has several sessions, and is one line.
+  const agents = new Map<string, ServerStatus['sessions'][number][]>()
+  for (const session of sessions) {
+    const { endpoint, agent = session.session, remoteAddress = '-' } = session
+    const key = JSON.stringify([endpoint, agent, remoteAddress])
+    const known = agents.get(key)
+    if (known === undefined) agents.set(key, [session])
+    else known.push(session)
+  }
+  const rows = [...agents.values()].flatMap((all) => {
+    const [first] = all.toSorted((a, b) => a.connectedAt.localeCompare(b.connectedAt))
+    if (first === undefined) return []
+    return [
+      [
+        printable(first.endpoint),
+        first.agent ?? '-',
+        first.remoteAddress ?? '-',
+        first.protocol,
+        String(all.length),
+        String(all.reduce((sum, { openStreams }) => sum + openStreams, 0)),
+        `${first.connectedAt.slice(0, 19)}Z`,
+      ],
+    ]
+  })
+  const heads = ['ENDPOINT', 'AGENT', 'FROM', 'WIRE', 'SESSIONS', 'STREAMS', 'SINCE']
   return formatTable([heads, ...rows])
 }
 

@@ -30,6 +30,15 @@ const status: ServerStatus = {
       openStreams: 4,
     },
     {
+      endpoint: 'web',
+      session: 's3',
+      agent: 'a1b2',
+      protocol: 'adit',
+      remoteAddress: '10.0.0.7',
+      connectedAt: '2026-01-02T03:04:07.000Z',
+      openStreams: 1,
+    },
+    {
       endpoint: 'printer',
       session: 's2',
       protocol: 'piko',
@@ -63,9 +72,9 @@ requests  1200 so far, 2 running
 answers   200: 1199, 502: 1
 bytes     4KiB in, 7GiB out
 
-ENDPOINT  AGENT  FROM      WIRE  STREAMS  SINCE
-web       a1b2   10.0.0.7  adit  4        2026-01-02T03:04:05Z
-printer   -      ::1       piko  0        2026-01-02T03:04:06Z
+ENDPOINT  AGENT  FROM      WIRE  SESSIONS  STREAMS  SINCE
+web       a1b2   10.0.0.7  adit  2         5        2026-01-02T03:04:05Z
+printer   -      ::1       piko  1         0        2026-01-02T03:04:06Z
 `,
   )
 })

@@ -98,6 +98,16 @@ export class SocketSplice implements ChannelSink {
     if (!this.#isFull && this.#reads?.isHeld !== true) this.#socket?.resume()
   }
 
+  /** Requests of an HTTP service that were answered, as far as an answer begins a chunk. */
+  get requests(): number {
+    return this.#requests?.answers ?? 0
+  }
+
+  /** Whether something is not answered, or the protocol has switched; true of what carries no requests. */
+  get isBusy(): boolean {
+    return this.#requests === undefined || (this.bytesToSocket > 0 && !this.#isIdle())
+  }
+
   /** Whether the socket takes nothing any more. */
   get isGone(): boolean {
     return this.#socket?.destroyed === true

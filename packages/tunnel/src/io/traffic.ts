@@ -4,6 +4,10 @@ export interface MeteredConnection {
   readonly bytesToSocket: number
   /** Bytes that came from the socket so far. */
   readonly bytesFromSocket: number
+  /** Requests that were answered on it so far. Default: it carries none. */
+  readonly requests?: number
+  /** Whether a request runs on it, or it carries none. Default: true. */
+  readonly isBusy?: boolean
 }
 
 /**
@@ -15,10 +19,25 @@ export class Traffic {
   #total = 0
   #toSocket = 0
   #fromSocket = 0
+  #requests = 0
 
   /** Connections that are open now. */
   get open(): number {
     return this.#open.size
+  }
+
+  /** Connections that are open now and carry a request, or something else than requests. */
+  get busy(): number {
+    let count = 0
+    for (const { isBusy = true } of this.#open) count += isBusy ? 1 : 0
+    return count
+  }
+
+  /** Requests that were answered so far. */
+  get requests(): number {
+    let sum = this.#requests
+    for (const { requests = 0 } of this.#open) sum += requests
+    return sum
   }
 
   /** Connections since the start, open ones included. */
@@ -51,5 +70,6 @@ export class Traffic {
     if (!this.#open.delete(connection)) return
     this.#toSocket += connection.bytesToSocket
     this.#fromSocket += connection.bytesFromSocket
+    this.#requests += connection.requests ?? 0
   }
 }
