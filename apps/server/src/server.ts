@@ -680,6 +680,7 @@ function construct(options: ServerOptions): ServerParts {
     api: (status, sessions) =>
       createAdminApi({
         ...reserving,
+        domains,
         status,
         sessions,
         changesNeedKey: authenticator?.hasOperatorKey ?? false,

@@ -321,6 +321,10 @@ export const settings = defineSettings({
         default: RESERVATION_LIMITS.maxPerIdentity,
         description: 'Most names that one identity may reserve.',
       }),
+      maxPerTenant: setting(integer({ min: 1 }), {
+        default: RESERVATION_LIMITS.maxPerTenant,
+        description: 'Most names that the identities of one tenant may reserve together.',
+      }),
       maxTotal: setting(integer({ min: 1 }), {
         default: RESERVATION_LIMITS.maxTotal,
         description: 'Most names that may be reserved in total.',

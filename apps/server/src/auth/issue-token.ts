@@ -127,14 +127,13 @@ export async function rescopeToken(
     readonly actor: Actor
   },
 ): Promise<TokenRecord> {
-  const { name, rights, endpoints } = findToken(store, id)
-  const next = { name, rights, endpoints, ...scope }
-  checkScope(next)
-  // What is not named in the change must be what was read here, too.
-  const textOf = (one: TokenScope): string => JSON.stringify([one.name, one.rights, one.endpoints])
-  const before = textOf({ name, rights, endpoints })
-  const isSame = (token: TokenRecord): boolean => isAsSeen(token) && textOf(token) === before
-  const outcome = await store.tokens.rescope(id, next, isSame)
+  const outcome = await store.tokens.rescope(id, (token) => {
+    if (!isAsSeen(token)) return undefined
+    const { name, rights, endpoints } = token
+    const next = { name, rights, endpoints, ...scope }
+    checkScope(next)
+    return next
+  })
   if (outcome.ok) {
     const { token } = outcome
     store.audit.write('token.changed', {

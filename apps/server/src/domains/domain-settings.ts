@@ -15,6 +15,10 @@ export const DOMAIN_PROOF_SETTINGS = {
     default: DOMAIN_LIMITS.maxPerIdentity,
     description: 'Most domains that one identity may ask for; 0: agents cannot ask for domains.',
   }),
+  maxPerTenant: setting(integer({ min: 1 }), {
+    default: DOMAIN_LIMITS.maxPerTenant,
+    description: 'Most domains that the identities of one tenant may ask for together.',
+  }),
   maxTotal: setting(integer({ min: 1 }), {
     default: DOMAIN_LIMITS.maxTotal,
     description: 'Most domains that may be asked for in total.',

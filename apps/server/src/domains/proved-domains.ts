@@ -12,6 +12,8 @@ import {
   CHALLENGES,
   type ClaimOwner,
   type DomainClaim,
+  type IsClaimAsSeen,
+  isSameState,
   type ProofState,
 } from '../store/domain-store.ts'
 import { isStoreError } from '../store/store-error.ts'
@@ -70,6 +72,8 @@ export interface DomainWish {
   readonly identity: string
   /** Default: as the identity has asked for before, else `txt`. */
   readonly challenge?: Challenge | undefined
+  /** Default: its claim may be any. */
+  readonly isAsSeen?: IsClaimAsSeen | undefined
 }
 
 /** Domains that lead to endpoints: those of the operator, and those that identities have proved to be theirs. */
@@ -157,10 +161,11 @@ export class ProvedDomains implements Disposable {
    *
    * @param wish - its domain is canonical and has no `problemOf`, and no `challengeProblemOf`.
    */
-  async ask({ domain, endpoint, identity, challenge }: DomainWish): Promise<AskOutcome> {
+  async ask(wish: DomainWish): Promise<AskOutcome> {
+    const { domain, endpoint, identity, challenge, isAsSeen } = wish
     const { store } = this.#parts
     const { tenant } = endpoint
-    const outcome = await store.domains.ask({
+    const wanted = {
       challenge: challenge ?? this.challengeOf({ tenant, identity, domain }),
       value: randomBytes(20).toString('hex'),
       domain,
@@ -171,13 +176,22 @@ export class ProvedDomains implements Disposable {
       checkedAt: undefined,
       provedAt: undefined,
       lostAt: undefined,
-    })
+    }
+    const outcome = await store.domains.ask(wanted, isAsSeen)
     if (!outcome.ok || isServed(outcome.claim)) return outcome
-    const who = `${endpoint.tenant}/${identity}`
-    if (!this.#asked.take(who, this.#now())) return outcome
-    await this.#checkOne(outcome.claim)
-    const claim = store.domains.find(outcome.claim) ?? outcome.claim
+    const claim = (await this.checkNow(outcome.claim)) ?? outcome.claim
     return { ...outcome, claim }
+  }
+
+  /**
+   * Looks for the proof of a domain at once.
+   *
+   * @returns the claim as it is then; undefined when its identity has caused as many checks as it may.
+   */
+  async checkNow(claim: DomainClaim): Promise<DomainClaim | undefined> {
+    if (!this.#asked.take(`${claim.tenant}/${claim.identity}`, this.#now())) return undefined
+    await this.#checkOne(claim)
+    return this.#parts.store.domains.find(claim) ?? claim
   }
 
   /** Looks for the proofs that are due, some of them at once. Never rejects. */
@@ -223,7 +237,9 @@ export class ProvedDomains implements Disposable {
     if (provedAt === undefined) {
       if (now - askedAt < PENDING_MS) return await this.#note(claim, checked)
       // Another check may have found the proof meanwhile.
-      const removed = await this.#parts.store.domains.remove(claim.value, claim)
+      const removed = await this.#parts.store.domains.remove(claim.value, (now) => {
+        return now !== undefined && isSameState(now, claim)
+      })
       if (removed !== undefined) this.#write('domain.removed', removed, { why: 'not proved' })
       return
     }

@@ -8,12 +8,22 @@ import {
   type DomainFilter,
   type DomainLimits,
   type DomainStore,
+  type IsClaimAsSeen,
   isSameState,
   type ProofState,
 } from './domain-store.ts'
 import type { Query } from './postgres.ts'
+import {
+  countShares,
+  type LimitReached,
+  limitReached,
+  shareCounts,
+  type ShareLimits,
+} from './share-limits.ts'
 import type { Changed, SharedTables } from './shared-tables.ts'
 import { domainClaimOf, type SqliteDomainStore, valuesOf } from './sqlite-domain-store.ts'
+
+const COUNT = countShares('adit_domains', ['$1', '$2'])
 
 /** What the domains of a cluster are made of. */
 export interface ClusterDomainStoreOptions {
@@ -31,7 +41,7 @@ export class ClusterDomainStore implements DomainStore {
   onChange: () => void = () => {}
   readonly #shared: SharedTables
   readonly #copy: SqliteDomainStore
-  readonly #limits: Required<DomainLimits>
+  readonly #limits: ShareLimits
 
   constructor({ shared, copy, limits }: ClusterDomainStoreOptions) {
     this.#shared = shared
@@ -55,8 +65,11 @@ export class ClusterDomainStore implements DomainStore {
   }
 
   /** @inheritdoc */
-  async ask(wanted: DomainClaim): Promise<AskOutcome> {
-    return await this.#shared.change('domains', async (query) => await this.#ask(query, wanted))
+  async ask(wanted: DomainClaim, isAsSeen?: IsClaimAsSeen): Promise<AskOutcome> {
+    return await this.#shared.change(
+      'domains',
+      async (query) => await this.#ask(query, wanted, isAsSeen),
+    )
   }
 
   /** @inheritdoc */
@@ -83,17 +96,21 @@ export class ClusterDomainStore implements DomainStore {
   }
 
   /** @inheritdoc */
-  async remove(value: string, before?: DomainClaim): Promise<DomainClaim | undefined> {
+  async remove(value: string, isAsSeen?: IsClaimAsSeen): Promise<DomainClaim | undefined> {
     return await this.#shared.change<DomainClaim | undefined>('domains', async (query) => {
       const found = claimIn(await query('SELECT * FROM adit_domains WHERE value = $1', value))
-      if (found === undefined || !isSameState(found, before ?? found)) return UNCHANGED
+      if (isAsSeen?.(found) === false || found === undefined) return UNCHANGED
       await query('DELETE FROM adit_domains WHERE value = $1', value)
       return { result: found, change: changeOf(value, undefined) }
     })
   }
 
   /** Alone with the table: what is counted here is true when the row is written. */
-  async #ask(query: Query, wanted: DomainClaim): Promise<Changed<AskOutcome>> {
+  async #ask(
+    query: Query,
+    wanted: DomainClaim,
+    isAsSeen: IsClaimAsSeen | undefined,
+  ): Promise<Changed<AskOutcome>> {
     const { domain, tenant, identity } = wanted
     const found = claimIn(
       await query(
@@ -103,15 +120,16 @@ export class ClusterDomainStore implements DomainStore {
         identity,
       ),
     )
+    if (isAsSeen?.(found) === false) {
+      return { result: { ok: false, code: 'not-as-seen' }, change: undefined }
+    }
     const holder = await holderIn(query, domain)
     if (holder !== undefined && holder.value !== found?.value) {
       const result = { ok: false, code: 'domain-taken', claim: holder } as const
       return { result, change: undefined }
     }
     const limit = found === undefined ? await this.#limitReached(query, wanted) : undefined
-    if (limit !== undefined) {
-      return { result: { ok: false, code: 'limit-reached', limit }, change: undefined }
-    }
+    if (limit !== undefined) return { result: limit, change: undefined }
     const again = found && askedAgain(found, wanted)
     const [row] =
       again === undefined
@@ -137,16 +155,9 @@ export class ClusterDomainStore implements DomainStore {
   async #limitReached(
     query: Query,
     { tenant, identity }: DomainClaim,
-  ): Promise<number | undefined> {
-    const { maxPerIdentity, maxTotal } = this.#limits
-    const [own] = await query(
-      'SELECT count(*) AS n FROM adit_domains WHERE tenant = $1 AND identity = $2',
-      tenant,
-      identity,
-    )
-    if (Number(own?.['n']) >= maxPerIdentity) return maxPerIdentity
-    const [all] = await query('SELECT count(*) AS n FROM adit_domains')
-    return Number(all?.['n']) >= maxTotal ? maxTotal : undefined
+  ): Promise<LimitReached | undefined> {
+    const [row] = await query(COUNT, tenant, identity)
+    return limitReached(tenant, shareCounts(row), this.#limits)
   }
 }
 

@@ -13,7 +13,16 @@ import {
   type ReservationStore,
   type ReserveOutcome,
 } from './reservation-store.ts'
+import {
+  countShares,
+  type LimitReached,
+  limitReached,
+  shareCounts,
+  type ShareLimits,
+} from './share-limits.ts'
 import { reservationOf, type SqliteReservationStore } from './sqlite-reservation-store.ts'
+
+const COUNT = countShares('adit_names', ['$1', '$2'])
 
 /** What the reserved names of a cluster are made of. */
 export interface ClusterReservationStoreOptions {
@@ -29,7 +38,7 @@ export interface ClusterReservationStoreOptions {
 export class ClusterReservationStore implements ReservationStore {
   readonly #shared: SharedTables
   readonly #copy: SqliteReservationStore
-  readonly #limits: Required<ReservationLimits>
+  readonly #limits: ShareLimits
 
   constructor({ shared, copy, limits }: ClusterReservationStoreOptions) {
     this.#shared = shared
@@ -88,7 +97,7 @@ export class ClusterReservationStore implements ReservationStore {
       return refused({ ok: false, code: 'name-taken', reservation: found })
     }
     const limit = found === undefined ? await this.#limitReached(query, wanted) : undefined
-    if (limit !== undefined) return refused({ ok: false, code: 'limit-reached', limit })
+    if (limit !== undefined) return refused(limit)
     const port = (await isPortFree(query, wanted)) ? wanted.port : found?.port
     const [row] = await query(
       `INSERT INTO adit_names (tenant, endpoint, identity, kind, port, reserved_at)
@@ -112,16 +121,9 @@ export class ClusterReservationStore implements ReservationStore {
   async #limitReached(
     query: Query,
     { tenant, identity }: Reservation,
-  ): Promise<number | undefined> {
-    const { maxPerIdentity, maxTotal } = this.#limits
-    const [own] = await query(
-      'SELECT count(*) AS n FROM adit_names WHERE tenant = $1 AND identity = $2',
-      tenant,
-      identity,
-    )
-    if (Number(own?.['n']) >= maxPerIdentity) return maxPerIdentity
-    const [all] = await query('SELECT count(*) AS n FROM adit_names')
-    return Number(all?.['n']) >= maxTotal ? maxTotal : undefined
+  ): Promise<LimitReached | undefined> {
+    const [row] = await query(COUNT, tenant, identity)
+    return limitReached(tenant, shareCounts(row), this.#limits)
   }
 }
 

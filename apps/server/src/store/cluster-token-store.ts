@@ -5,10 +5,10 @@ import {
   MAX_TOKENS,
   rescoped,
   revoked,
+  type TokenChange,
   type TokenOutcome,
   type TokenRecord,
   type TokenRefusal,
-  type TokenScope,
   type TokenStore,
 } from './token-store.ts'
 
@@ -100,17 +100,13 @@ export class ClusterTokenStore implements TokenStore {
   }
 
   /** @inheritdoc */
-  async rescope(
-    id: string,
-    scope: TokenScope,
-    isAsSeen: (token: TokenRecord) => boolean,
-  ): Promise<TokenOutcome> {
+  async rescope(id: string, change: TokenChange): Promise<TokenOutcome> {
     return await this.#options.shared.change<TokenOutcome>('tokens', async (query) => {
-      const result = rescoped(await find(query, id), scope, isAsSeen)
+      const result = rescoped(await find(query, id), change)
       if (!result.ok) return { result, change: undefined }
       const sql =
         'UPDATE adit_tokens SET name = $2, rights = $3, endpoints = $4 WHERE id = $1 RETURNING *'
-      const [row] = await query(sql, id, ...scopeColumns(scope))
+      const [row] = await query(sql, id, ...scopeColumns(result.token))
       return { result, change: { tenant: '', key: id, row } }
     })
   }

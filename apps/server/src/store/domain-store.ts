@@ -1,3 +1,5 @@
+import { type LimitReached, limitReached, type ShareLimits } from './share-limits.ts'
+
 /** How a domain can be proved: by a TXT record, or by a file that its web server has. */
 export const CHALLENGES = ['txt', 'http'] as const
 
@@ -40,8 +42,12 @@ export type AskOutcome =
   | { readonly ok: true; readonly isNew: boolean; readonly claim: DomainClaim }
   /** Another identity has proved it. */
   | { readonly ok: false; readonly code: 'domain-taken'; readonly claim: DomainClaim }
-  /** The limit of domains is reached, of this identity or of the server. */
-  | { readonly ok: false; readonly code: 'limit-reached'; readonly limit: number }
+  /** The caller has seen its claim otherwise. */
+  | { readonly ok: false; readonly code: 'not-as-seen' }
+  | LimitReached
+
+/** Judges the claim of an identity as it is right before a change, with nothing in between; undefined: there is none. */
+export type IsClaimAsSeen = (found: DomainClaim | undefined) => boolean
 
 /** Which claims to list. */
 export interface DomainFilter {
@@ -64,8 +70,10 @@ export interface DomainStore {
   /**
    * Stores a claim. An identity that has asked before changes its endpoint only, and how it is proved while it is not.
    * Many identities may ask for one domain, until one of them has proved it.
+   *
+   * @param isAsSeen - Default: it may be any.
    */
-  ask(wanted: DomainClaim): Promise<AskOutcome>
+  ask(wanted: DomainClaim, isAsSeen?: IsClaimAsSeen): Promise<AskOutcome>
   /**
    * Stores what a check has found.
    *
@@ -77,24 +85,19 @@ export interface DomainStore {
   /**
    * Removes a claim.
    *
-   * @param before - the claim that was checked; it stays where its state is another one meanwhile. Default: it may be
-   *   any.
+   * @param isAsSeen - Default: it may be any.
    * @returns the former one; undefined when there was none, or it stays.
    */
-  remove(value: string, before?: DomainClaim): Promise<DomainClaim | undefined>
+  remove(value: string, isAsSeen?: IsClaimAsSeen): Promise<DomainClaim | undefined>
 }
 
-/** How many domains may be asked for. */
-export interface DomainLimits {
-  /** By one identity of one tenant, 0: none. Default 20. */
-  readonly maxPerIdentity?: number
-  /** On the whole server. Default 1000. */
-  readonly maxTotal?: number
-}
+/** How many domains may be asked for; none where an identity may have 0. Default: DOMAIN_LIMITS. */
+export type DomainLimits = Partial<ShareLimits>
 
 /** Defaults of the limits: each domain costs some DNS queries a day. */
-export const DOMAIN_LIMITS: Readonly<Required<DomainLimits>> = Object.freeze({
+export const DOMAIN_LIMITS: ShareLimits = Object.freeze({
   maxPerIdentity: 20,
+  maxPerTenant: 200,
   maxTotal: 1_000,
 })
 
@@ -102,7 +105,7 @@ export const DOMAIN_LIMITS: Readonly<Required<DomainLimits>> = Object.freeze({
 export class MemoryDomainStore implements DomainStore {
   onChange: () => void = () => {}
   readonly #claims = new Map<string, DomainClaim>()
-  readonly #limits: Required<DomainLimits>
+  readonly #limits: ShareLimits
 
   constructor(limits: DomainLimits = {}) {
     this.#limits = { ...DOMAIN_LIMITS, ...limits }
@@ -132,19 +135,22 @@ export class MemoryDomainStore implements DomainStore {
   }
 
   /** @inheritdoc */
-  async ask(wanted: DomainClaim): Promise<AskOutcome> {
+  async ask(wanted: DomainClaim, isAsSeen?: IsClaimAsSeen): Promise<AskOutcome> {
     const found = this.find(wanted)
+    if (isAsSeen?.(found) === false) return { ok: false, code: 'not-as-seen' }
     const holder = this.holder(wanted.domain)
     if (holder !== undefined && holder.value !== found?.value) {
       return { ok: false, code: 'domain-taken', claim: holder }
     }
     if (found === undefined) {
-      const { maxPerIdentity, maxTotal } = this.#limits
-      const own = this.list({ tenant: wanted.tenant, identity: wanted.identity }).length
-      if (own >= maxPerIdentity) return { ok: false, code: 'limit-reached', limit: maxPerIdentity }
-      if (this.#claims.size >= maxTotal) {
-        return { ok: false, code: 'limit-reached', limit: maxTotal }
+      const { tenant, identity } = wanted
+      const counts = {
+        ofIdentity: this.list({ tenant, identity }).length,
+        ofTenant: this.list({ tenant }).length,
+        all: this.#claims.size,
       }
+      const limit = limitReached(tenant, counts, this.#limits)
+      if (limit !== undefined) return limit
     }
     const claim = found === undefined ? wanted : askedAgain(found, wanted)
     this.#claims.set(claim.value, claim)
@@ -167,9 +173,9 @@ export class MemoryDomainStore implements DomainStore {
   }
 
   /** @inheritdoc */
-  async remove(value: string, before?: DomainClaim): Promise<DomainClaim | undefined> {
+  async remove(value: string, isAsSeen?: IsClaimAsSeen): Promise<DomainClaim | undefined> {
     const found = this.#claims.get(value)
-    if (found === undefined || !isSameState(found, before ?? found)) return undefined
+    if (isAsSeen?.(found) === false || found === undefined) return undefined
     this.#claims.delete(value)
     this.onChange()
     return found

@@ -1,5 +1,7 @@
 import { type Endpoint, endpointKey } from '@proj/tunnel/server'
 
+import { type LimitReached, limitReached, type ShareLimits } from './share-limits.ts'
+
 /** A name that is reserved for an identity, whether or not an agent of it is connected. */
 export interface Reservation {
   /** Tenant whose name it is; empty on servers without tenants. */
@@ -23,8 +25,7 @@ export type ReserveOutcome =
   | { readonly ok: false; readonly code: 'name-taken'; readonly reservation: Reservation }
   /** The caller has seen it otherwise. */
   | { readonly ok: false; readonly code: 'not-as-seen' }
-  /** The limit of reservations is reached, of this identity or of the server. */
-  | { readonly ok: false; readonly code: 'limit-reached'; readonly limit: number }
+  | LimitReached
 
 /** Judges the reservation of a name as it is right before a change, with nothing in between. */
 export type IsAsSeen = (held: Reservation | undefined) => boolean
@@ -66,24 +67,20 @@ export interface ReservationStore {
   ): Promise<Reservation | undefined>
 }
 
-/** How many names may be reserved. */
-export interface ReservationLimits {
-  /** For one identity of one tenant. Default 100. */
-  readonly maxPerIdentity?: number
-  /** On the whole server. Default 100 000. */
-  readonly maxTotal?: number
-}
+/** How many names may be reserved. Default: RESERVATION_LIMITS. */
+export type ReservationLimits = Partial<ShareLimits>
 
 /** Defaults of the limits: more than a person sets up by hand, and what fits in a few dozen MB. */
-export const RESERVATION_LIMITS: Readonly<Required<ReservationLimits>> = Object.freeze({
+export const RESERVATION_LIMITS: ShareLimits = Object.freeze({
   maxPerIdentity: 100,
+  maxPerTenant: 10_000,
   maxTotal: 100_000,
 })
 
 /** Reservations in memory, for servers without a data directory and for tests. */
 export class MemoryReservationStore implements ReservationStore {
   readonly #held = new Map<string, Reservation>()
-  readonly #limits: Required<ReservationLimits>
+  readonly #limits: ShareLimits
 
   constructor(limits: ReservationLimits = {}) {
     this.#limits = { ...RESERVATION_LIMITS, ...limits }
@@ -110,7 +107,6 @@ export class MemoryReservationStore implements ReservationStore {
   /** @inheritdoc */
   async reserve(wanted: Reservation, isAsSeen?: IsAsSeen): Promise<ReserveOutcome> {
     const { tenant, endpoint, identity } = wanted
-    const { maxPerIdentity, maxTotal } = this.#limits
     const held = { tenant, name: endpoint }
     const found = this.find(held)
     if (isAsSeen?.(found) === false) return { ok: false, code: 'not-as-seen' }
@@ -118,9 +114,13 @@ export class MemoryReservationStore implements ReservationStore {
       return { ok: false, code: 'name-taken', reservation: found }
     }
     if (found === undefined) {
-      const own = this.list({ tenant, identity }).length
-      if (own >= maxPerIdentity) return { ok: false, code: 'limit-reached', limit: maxPerIdentity }
-      if (this.#held.size >= maxTotal) return { ok: false, code: 'limit-reached', limit: maxTotal }
+      const counts = {
+        ofIdentity: this.list({ tenant, identity }).length,
+        ofTenant: this.list({ tenant }).length,
+        all: this.#held.size,
+      }
+      const limit = limitReached(tenant, counts, this.#limits)
+      if (limit !== undefined) return limit
     }
     const owner = wanted.port === undefined ? undefined : this.findByPort(wanted.port)
     const isFree = owner === undefined || (owner.tenant === tenant && owner.endpoint === endpoint)

@@ -9,15 +9,25 @@ import {
   type DomainFilter,
   type DomainLimits,
   type DomainStore,
+  type IsClaimAsSeen,
   isSameState,
   type ProofState,
 } from './domain-store.ts'
+import {
+  countShares,
+  type LimitReached,
+  limitReached,
+  shareCounts,
+  type ShareLimits,
+} from './share-limits.ts'
+
+const COUNT = countShares('domains', ['?1', '?2'])
 
 /** Domains in a database. */
 export class SqliteDomainStore implements DomainStore {
   onChange: () => void = () => {}
   readonly #database: Database
-  readonly #limits: Required<DomainLimits>
+  readonly #limits: ShareLimits
 
   constructor(database: Database, limits: DomainLimits = {}) {
     this.#database = database
@@ -44,8 +54,8 @@ export class SqliteDomainStore implements DomainStore {
   }
 
   /** @inheritdoc */
-  async ask(wanted: DomainClaim): Promise<AskOutcome> {
-    const outcome = this.#database.transaction(() => this.#ask(wanted))
+  async ask(wanted: DomainClaim, isAsSeen?: IsClaimAsSeen): Promise<AskOutcome> {
+    const outcome = this.#database.transaction(() => this.#ask(wanted, isAsSeen))
     if (outcome.ok) this.onChange()
     return outcome
   }
@@ -73,10 +83,10 @@ export class SqliteDomainStore implements DomainStore {
   }
 
   /** @inheritdoc */
-  async remove(value: string, before?: DomainClaim): Promise<DomainClaim | undefined> {
+  async remove(value: string, isAsSeen?: IsClaimAsSeen): Promise<DomainClaim | undefined> {
     const found = this.#database.transaction(() => {
       const claim = this.#one('SELECT * FROM domains WHERE value = ?', value)
-      if (claim === undefined || !isSameState(claim, before ?? claim)) return undefined
+      if (isAsSeen?.(claim) === false || claim === undefined) return undefined
       this.#database.run('DELETE FROM domains WHERE value = ?', value)
       return claim
     })
@@ -84,8 +94,9 @@ export class SqliteDomainStore implements DomainStore {
     return found
   }
 
-  #ask(wanted: DomainClaim): AskOutcome {
+  #ask(wanted: DomainClaim, isAsSeen: IsClaimAsSeen | undefined): AskOutcome {
     const found = this.find(wanted)
+    if (isAsSeen?.(found) === false) return { ok: false, code: 'not-as-seen' }
     const holder = this.holder(wanted.domain)
     if (holder !== undefined && holder.value !== found?.value) {
       return { ok: false, code: 'domain-taken', claim: holder }
@@ -97,7 +108,7 @@ export class SqliteDomainStore implements DomainStore {
       return { ok: true, isNew: false, claim }
     }
     const limit = this.#limitReached(wanted)
-    if (limit !== undefined) return { ok: false, code: 'limit-reached', limit }
+    if (limit !== undefined) return limit
     this.#database.run(
       `INSERT INTO domains
          (value, domain, tenant, endpoint, identity, asked_at, checked_at, proved_at, lost_at, challenge)
@@ -107,13 +118,9 @@ export class SqliteDomainStore implements DomainStore {
     return { ok: true, isNew: true, claim: wanted }
   }
 
-  #limitReached({ tenant, identity }: DomainClaim): number | undefined {
-    const count = (sql: string, ...values: readonly SqlValue[]): number =>
-      Number(this.#database.one(sql, ...values)?.['n'])
-    const { maxPerIdentity, maxTotal } = this.#limits
-    const ofIdentity = 'SELECT count(*) AS n FROM domains WHERE tenant = ? AND identity = ?'
-    if (count(ofIdentity, tenant, identity) >= maxPerIdentity) return maxPerIdentity
-    return count('SELECT count(*) AS n FROM domains') >= maxTotal ? maxTotal : undefined
+  #limitReached({ tenant, identity }: DomainClaim): LimitReached | undefined {
+    const row = this.#database.one(COUNT, tenant, identity)
+    return limitReached(tenant, shareCounts(row), this.#limits)
   }
 
   #one(sql: string, ...values: readonly SqlValue[]): DomainClaim | undefined {

@@ -1,6 +1,6 @@
 import type { Endpoint } from '@proj/tunnel/server'
 
-import type { Database, SqlRow, SqlValue } from './database.ts'
+import type { Database, SqlRow } from './database.ts'
 import {
   type IsAsSeen,
   isReleasable,
@@ -11,11 +11,20 @@ import {
   type ReservationStore,
   type ReserveOutcome,
 } from './reservation-store.ts'
+import {
+  countShares,
+  type LimitReached,
+  limitReached,
+  shareCounts,
+  type ShareLimits,
+} from './share-limits.ts'
+
+const COUNT = countShares('reservations', ['?1', '?2'])
 
 /** Reservations in a database. */
 export class SqliteReservationStore implements ReservationStore {
   readonly #database: Database
-  readonly #limits: Required<ReservationLimits>
+  readonly #limits: ShareLimits
 
   constructor(database: Database, limits: ReservationLimits = {}) {
     this.#database = database
@@ -72,7 +81,7 @@ export class SqliteReservationStore implements ReservationStore {
       return { ok: false, code: 'name-taken', reservation: found }
     }
     const limit = found === undefined ? this.#limitReached(tenant, identity) : undefined
-    if (limit !== undefined) return { ok: false, code: 'limit-reached', limit }
+    if (limit !== undefined) return limit
     const owner = wanted.port === undefined ? undefined : this.findByPort(wanted.port)
     const isFree = owner === undefined || (owner.tenant === tenant && owner.endpoint === endpoint)
     const port = isFree ? wanted.port : found?.port
@@ -91,14 +100,9 @@ export class SqliteReservationStore implements ReservationStore {
     return { ok: true, isNew: found === undefined, reservation }
   }
 
-  #limitReached(tenant: string, identity: string): number | undefined {
-    const count = (sql: string, ...values: readonly SqlValue[]): number =>
-      Number(this.#database.one(sql, ...values)?.['n'])
-    const { maxPerIdentity, maxTotal } = this.#limits
-    const ofIdentity = 'SELECT count(*) AS n FROM reservations WHERE tenant = ? AND identity = ?'
-    if (count(ofIdentity, tenant, identity) >= maxPerIdentity) return maxPerIdentity
-    // A count of the whole table walks it: milliseconds at the limit, and only when names are taken.
-    return count('SELECT count(*) AS n FROM reservations') >= maxTotal ? maxTotal : undefined
+  #limitReached(tenant: string, identity: string): LimitReached | undefined {
+    const row = this.#database.one(COUNT, tenant, identity)
+    return limitReached(tenant, shareCounts(row), this.#limits)
   }
 }
 

@@ -6,6 +6,7 @@ import {
   MAX_TOKENS,
   rescoped,
   revoked,
+  type TokenChange,
   type TokenOutcome,
   type TokenRecord,
   type TokenRefusal,
@@ -91,16 +92,12 @@ export class SqliteTokenStore implements TokenStore {
   }
 
   /** @inheritdoc */
-  async rescope(
-    id: string,
-    scope: TokenScope,
-    isAsSeen: (token: TokenRecord) => boolean,
-  ): Promise<TokenOutcome> {
+  async rescope(id: string, change: TokenChange): Promise<TokenOutcome> {
     const outcome = this.#database.transaction(() => {
-      const found = rescoped(this.find(id), scope, isAsSeen)
+      const found = rescoped(this.find(id), change)
       if (!found.ok) return found
       const sql = 'UPDATE tokens SET name = ?, rights = ?, endpoints = ? WHERE id = ?'
-      this.#database.run(sql, ...scopeColumns(scope), id)
+      this.#database.run(sql, ...scopeColumns(found.token), id)
       countTokenChange(this.#database)
       return found
     })

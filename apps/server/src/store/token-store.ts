@@ -37,6 +37,9 @@ export type TokenRefusal = 'id-taken' | 'limit-reached'
 /** What of a token can be changed; its identity and its end stay. */
 export type TokenScope = Pick<TokenRecord, 'name' | 'rights' | 'endpoints'>
 
+/** Makes the new scope of a token; undefined: it stays as it is. */
+export type TokenChange = (token: TokenRecord) => TokenScope | undefined
+
 /** Result of a change of a token. */
 export type TokenOutcome =
   | { readonly ok: true; readonly token: TokenRecord }
@@ -64,13 +67,10 @@ export interface TokenStore {
   /**
    * Changes what a token allows.
    *
-   * @param isAsSeen - judges the token as it is right before the change, with nothing in between.
+   * @param change - makes the new scope of the token as it is right before the change, with nothing in between;
+   *   undefined: it is not as the caller has seen it. What it throws is thrown, and nothing has changed.
    */
-  rescope(
-    id: string,
-    scope: TokenScope,
-    isAsSeen: (token: TokenRecord) => boolean,
-  ): Promise<TokenOutcome>
+  rescope(id: string, change: TokenChange): Promise<TokenOutcome>
   /**
    * Revokes a token.
    *
@@ -134,12 +134,8 @@ export class MemoryTokenStore implements TokenStore {
   }
 
   /** @inheritdoc */
-  async rescope(
-    id: string,
-    scope: TokenScope,
-    isAsSeen: (token: TokenRecord) => boolean,
-  ): Promise<TokenOutcome> {
-    const outcome = rescoped(this.#tokens.get(id), scope, isAsSeen)
+  async rescope(id: string, change: TokenChange): Promise<TokenOutcome> {
+    const outcome = rescoped(this.#tokens.get(id), change)
     if (!outcome.ok) return outcome
     this.#tokens.set(id, outcome.token)
     this.#changed()
@@ -178,14 +174,12 @@ export class MemoryTokenStore implements TokenStore {
 }
 
 /** What becomes of a token whose scope is to be changed; every store stores just this. */
-export function rescoped(
-  token: TokenRecord | undefined,
-  { name, rights, endpoints }: TokenScope,
-  isAsSeen: (token: TokenRecord) => boolean,
-): TokenOutcome {
+export function rescoped(token: TokenRecord | undefined, change: TokenChange): TokenOutcome {
   if (token === undefined) return { ok: false, code: 'unknown' }
   if (token.revokedAt !== undefined) return { ok: false, code: 'revoked' }
-  if (!isAsSeen(token)) return { ok: false, code: 'not-as-seen' }
+  const scope = change(token)
+  if (scope === undefined) return { ok: false, code: 'not-as-seen' }
+  const { name, rights, endpoints } = scope
   return { ok: true, token: { ...token, name, rights, endpoints } }
 }
 

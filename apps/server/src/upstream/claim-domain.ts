@@ -9,7 +9,13 @@ import {
 import { publicSuffixProblem } from '../domains/public-suffix.ts'
 import type { ProvedDomains } from '../domains/proved-domains.ts'
 import { canonicalDomain } from '../proxy/domains.ts'
-import { type Challenge, CHALLENGES, type DomainClaim } from '../store/domain-store.ts'
+import {
+  type Challenge,
+  CHALLENGES,
+  type DomainClaim,
+  type IsClaimAsSeen,
+} from '../store/domain-store.ts'
+import { limitText } from '../store/share-limits.ts'
 import type { Store } from '../store/store.ts'
 import { nameProblem } from './reserve-name.ts'
 
@@ -28,6 +34,8 @@ export interface ClaimWish {
   readonly identity: string
   /** Default: as the identity has asked for before, else the first that the server takes. */
   readonly challenge?: Challenge | undefined
+  /** Default: its claim may be any. */
+  readonly isAsSeen?: IsClaimAsSeen | undefined
 }
 
 /** Why a domain is refused, and with which status of HTTP. */
@@ -40,6 +48,7 @@ export const DOMAIN_REFUSALS = {
   'domain-taken': 409,
   'limit-reached': 409,
   'name-taken': 409,
+  'not-as-seen': 412,
   'not-durable': 503,
 } as const
 
@@ -69,7 +78,7 @@ const NOT_DURABLE = 'domains would be lost when this server ends: it cannot writ
 
 /** Stores that an identity asks for a domain, and looks for its proof. */
 export async function claimDomain(
-  { domain: text, endpoint, identity, challenge }: ClaimWish,
+  { domain: text, endpoint, identity, challenge, isAsSeen }: ClaimWish,
   context: ClaimDomainContext,
 ): Promise<ClaimOutcome> {
   const { store, domains } = context
@@ -93,7 +102,7 @@ export async function claimDomain(
   if (conflict !== undefined) {
     return { code: 'name-taken', message: conflictText(endpoint.name, conflict), conflict }
   }
-  const outcome = await domains.ask({ domain, endpoint, identity, challenge: way })
+  const outcome = await domains.ask({ domain, endpoint, identity, challenge: way, isAsSeen })
   if (outcome.ok) {
     const { isNew, claim } = outcome
     const hasChanged = before?.endpoint !== claim.endpoint || before.challenge !== claim.challenge
@@ -103,8 +112,11 @@ export async function claimDomain(
     const message =
       outcome.limit === 0
         ? 'agents cannot ask for domains at this server'
-        : `no more than ${outcome.limit} domains can be asked for`
+        : limitText(outcome, 'domains can be asked for')
     return { code: outcome.code, message }
+  }
+  if (outcome.code === 'not-as-seen') {
+    return { code: outcome.code, message: 'the domain was changed meanwhile' }
   }
   // The other identity may be of another tenant, so it is not named.
   const message = `${domain} is proved by another identity`

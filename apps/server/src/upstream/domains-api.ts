@@ -1,7 +1,6 @@
 import { conflictDetails, DOMAINS_ROUTE } from '@proj/tunnel/server'
 
-import { proofUrl } from '../domains/http-proof.ts'
-import { recordName } from '../domains/txt-proof.ts'
+import { describeClaim } from '../domains/claim-view.ts'
 import { canonicalDomain } from '../proxy/domains.ts'
 import type { Challenge, DomainClaim } from '../store/domain-store.ts'
 import {
@@ -111,25 +110,6 @@ function auditFields(
   { remoteAddress }: Question,
 ) {
   return { domain, endpoint, tenant, identity, remoteAddress }
-}
-
-/** A claim as its identity sees it. */
-function describeClaim({ domain, endpoint, value, challenge, ...times }: DomainClaim): object {
-  const { checkedAt, provedAt, lostAt } = times
-  const iso = (at: number): string => new Date(at).toISOString()
-  return {
-    domain,
-    endpoint,
-    state: provedAt === undefined ? 'pending' : lostAt === undefined ? 'proved' : 'missing',
-    challenge,
-    ...(challenge === 'txt'
-      ? { record: { name: recordName(domain), type: 'TXT', value } }
-      : { file: { url: proofUrl(domain), content: value } }),
-    since: iso(times.askedAt),
-    ...(checkedAt !== undefined && { checkedAt: iso(checkedAt) }),
-    ...(provedAt !== undefined && { provedAt: iso(provedAt) }),
-    ...(lostAt !== undefined && { missingSince: iso(lostAt) }),
-  }
 }
 
 function wishIn(

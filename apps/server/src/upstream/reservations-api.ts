@@ -6,6 +6,7 @@ import {
 } from '@proj/tunnel/server'
 
 import type { Reservation } from '../store/reservation-store.ts'
+import { limitText } from '../store/share-limits.ts'
 import {
   type Answer,
   endpointRefusal,
@@ -73,7 +74,7 @@ class ReservationAnswers {
     if (outcome.code === 'not-durable') return refusal(503, outcome.code, NOT_DURABLE)
     if (outcome.code === 'taken') return this.#taken(endpoint, outcome.conflict, question)
     if (outcome.code === 'limit-reached') {
-      return refusal(409, outcome.code, `no more than ${outcome.limit} names can be reserved`)
+      return refusal(409, outcome.code, limitText(outcome, 'names can be reserved'))
     }
     // Agents send no If-Match.
     if (outcome.code === 'not-as-seen') throw new Error('no version was asked for')

@@ -9,6 +9,7 @@ import {
 
 import type { PortOwner } from '../public-ports/port-claims.ts'
 import type { IsAsSeen, Reservation } from '../store/reservation-store.ts'
+import type { LimitReached } from '../store/share-limits.ts'
 import type { Store } from '../store/store.ts'
 
 /** What a reservation needs. */
@@ -36,8 +37,7 @@ export type NameOutcome =
   | { readonly code: 'taken'; readonly conflict: NameConflict }
   /** The caller has seen its reservation otherwise. */
   | { readonly code: 'not-as-seen' }
-  /** So many names can be reserved. */
-  | { readonly code: 'limit-reached'; readonly limit: number }
+  | LimitReached
   /** The store is in memory. */
   | { readonly code: 'not-durable' }
 
@@ -76,7 +76,7 @@ export async function reserveName(wish: NameWish, context: ReserveContext): Prom
     const { isNew, reservation } = outcome
     return { code: 'reserved', isNew, reservation }
   }
-  if (outcome.code === 'limit-reached') return { code: 'limit-reached', limit: outcome.limit }
+  if (outcome.code === 'limit-reached') return outcome
   if (outcome.code === 'not-as-seen') return { code: 'not-as-seen' }
   return { code: 'taken', conflict: heldBy(outcome.reservation) }
 }

@@ -140,9 +140,9 @@ describe('an opaque token', () => {
     })
     const ended = 'status' in verdict ? undefined : verdict.ended
     const scope = { name: 'lab', rights: ['listen'] as const, endpoints: ['web'] }
-    await tokens.rescope(id, scope, () => true)
+    await tokens.rescope(id, () => scope)
     expect(ended?.aborted).toBe(false)
-    await tokens.rescope(id, { ...scope, endpoints: ['pc*'] }, () => true)
+    await tokens.rescope(id, () => ({ ...scope, endpoints: ['pc*'] }))
     expect(ended?.reason).toEqual(new Error('token with another scope'))
   })
 

@@ -121,7 +121,12 @@ export function reservationSuite(
     const store = await make({ maxPerIdentity: 2 })
     expect(await store.reserve(named('a'))).toMatchObject({ ok: true })
     expect(await store.reserve(named('b'))).toMatchObject({ ok: true })
-    expect(await store.reserve(named('c'))).toEqual({ ok: false, code: 'limit-reached', limit: 2 })
+    expect(await store.reserve(named('c'))).toEqual({
+      ok: false,
+      code: 'limit-reached',
+      limit: 2,
+      of: 'identity',
+    })
     // What it has it may ask for again, what it gives up makes room, and others have their own room.
     expect(await store.reserve(named('b'))).toMatchObject({ ok: true, isNew: false })
     expect(await store.reserve(named('c', { identity: 'x' }))).toMatchObject({ ok: true })
@@ -135,7 +140,19 @@ export function reservationSuite(
     expect(await store.reserve(named('a'))).toMatchObject({ ok: true })
     expect(await store.reserve(named('b', { identity: 'x' }))).toMatchObject({ ok: true })
     const third = await store.reserve(named('c', { identity: 'y' }))
-    expect(third).toEqual({ ok: false, code: 'limit-reached', limit: 2 })
+    expect(third).toEqual({ ok: false, code: 'limit-reached', limit: 2, of: 'server' })
+  })
+
+  test('of one tenant are as many as it may have, and leave room for others', async () => {
+    const store = await make({ maxPerTenant: 1 })
+    const acme = { tenant: 'acme' }
+    expect(await store.reserve(named('a', acme))).toMatchObject({ ok: true })
+    const more = await store.reserve(named('b', { ...acme, identity: 'another' }))
+    expect(more).toEqual({ ok: false, code: 'limit-reached', limit: 1, of: 'tenant' })
+    expect(await store.reserve(named('b', { tenant: 'other' }))).toMatchObject({ ok: true })
+    // Identities without a tenant are those of the whole server.
+    expect(await store.reserve(named('a'))).toMatchObject({ ok: true })
+    expect(await store.reserve(named('b'))).toMatchObject({ ok: true })
   })
 
   test('hold any name that can be registered', async () => {

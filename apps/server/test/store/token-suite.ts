@@ -93,21 +93,25 @@ export function tokenSuite(
   test('get another scope if they are as the caller has seen them', async () => {
     const { store } = await make()
     const scope = { name: 'lab', rights: ['admin'] as const, endpoints: ['x*'] }
-    expect(await store.rescope(TOKEN.id, scope, () => true)).toEqual({ ok: false, code: 'unknown' })
+    expect(await store.rescope(TOKEN.id, () => scope)).toEqual({ ok: false, code: 'unknown' })
     await store.create(TOKEN)
     let calls = 0
     store.onChange(() => (calls += 1))
-    const isSame = (token: TokenRecord): boolean => token.name === 'other'
-    expect(await store.rescope(TOKEN.id, scope, isSame)).toEqual({ ok: false, code: 'not-as-seen' })
+    const notAsSeen = { ok: false, code: 'not-as-seen' }
+    expect(await store.rescope(TOKEN.id, () => undefined)).toEqual(notAsSeen)
+    const refuse = (): never => {
+      throw new RangeError('no such scope')
+    }
+    await expect(store.rescope(TOKEN.id, refuse)).rejects.toThrow(RangeError)
     expect(store.find(TOKEN.id)).toMatchObject({ name: TOKEN.name, rights: TOKEN.rights })
     expect(calls).toBe(0)
     const changed = { ...TOKEN, ...scope, revokedAt: undefined, lastUsedAt: undefined }
-    const isKnown = (token: TokenRecord): boolean => token.name === TOKEN.name
-    expect(await store.rescope(TOKEN.id, scope, isKnown)).toEqual({ ok: true, token: changed })
+    const merged = ({ name }: TokenRecord) => (name === TOKEN.name ? scope : undefined)
+    expect(await store.rescope(TOKEN.id, merged)).toEqual({ ok: true, token: changed })
     expect(store.find(TOKEN.id)).toEqual(changed)
     expect(calls).toBe(1)
     await store.revoke(TOKEN.id, 1)
-    expect(await store.rescope(TOKEN.id, TOKEN, () => true)).toEqual({ ok: false, code: 'revoked' })
+    expect(await store.rescope(TOKEN.id, () => TOKEN)).toEqual({ ok: false, code: 'revoked' })
   })
 
   test('protect a server for ever, once there has been one', async () => {

@@ -229,7 +229,7 @@ describe('refused, with a code, is', () => {
     await reserveName(as('alice'), 'b')
     await expect(reserveName(as('alice'), 'c')).rejects.toMatchObject({
       code: 'TUNNEL_RESERVATION_REFUSED',
-      message: 'no more than 2 names can be reserved',
+      message: 'no more than 2 names can be reserved for this identity',
       status: 409,
     })
   })

@@ -7,11 +7,13 @@ import type { Logger } from '@proj/tunnel'
 import { isLoopback } from '@proj/config/address'
 
 import { isStoreError } from '../../store/store-error.ts'
+import type { ClaimDomainContext } from '../../upstream/claim-domain.ts'
 import type { ReserveContext } from '../../upstream/reserve-name.ts'
 import { API_ERRORS, ApiError, type ApiErrorCode } from './api-error.ts'
 import type { ApiRoute } from './api-route.ts'
 import { auditRoutes } from './audit-routes.ts'
 import type { ConsoleSessions } from './console-sessions.ts'
+import { domainRoutes } from './domain-routes.ts'
 import { type JsonShape, shapeProblem } from './json-shape.ts'
 import { openApiDocument } from './openapi.ts'
 import { tagOf } from './paging.ts'
@@ -34,7 +36,7 @@ const DENIAL_CODES: Readonly<Record<number, ApiErrorCode>> = {
 export const API_PATH = '/api/v1'
 
 /** What the API works with. */
-export interface AdminApiParts extends ReserveContext {
+export interface AdminApiParts extends ReserveContext, ClaimDomainContext {
   readonly status: StatusSources
   /** Signed-in pages. */
   readonly sessions: ConsoleSessions
@@ -74,6 +76,7 @@ function apiRoutes(parts: AdminApiParts): ApiRoute[] {
     }),
     ...tokenRoutes(parts.store),
     ...reservationRoutes(parts),
+    ...domainRoutes(parts),
     ...auditRoutes(parts.store.audit),
     ...statusRoutes(parts.status),
     {
@@ -113,6 +116,7 @@ async function answer(
     return { ...refused, headers: { ...typed, allow: allow.join(', ') } }
   }
   const { route, parts } = match
+  if (caller.tenant !== '' && route.isOfTenants !== true) throw new ApiError('tenant-refused')
   if (route.method !== 'GET' && changesNeedKey && !caller.isKnown) {
     throw new ApiError('key-required')
   }
@@ -126,6 +130,7 @@ async function answer(
     body: bodyOf(route, request.body),
     actor: { by: caller.identity, remoteAddress: caller.remoteAddress },
     request,
+    tenant: caller.tenant,
     requireMatch: (tag) => requireMatch(headers['if-match'], tag),
   })
   const etag = `"${result.tag ?? tagOf(result.body)}"`
@@ -142,7 +147,7 @@ async function answer(
 
 /** Who may use the API, of those that the port answers. */
 function mayAsk({ caller, headers, httpVersion }: AdminApiRequest): void {
-  const { isKnown, tenant, remoteAddress } = caller
+  const { isKnown, remoteAddress } = caller
   if (!isKnown) {
     if (remoteAddress !== undefined && !isLoopback(remoteAddress)) {
       throw new ApiError('loopback-only')
@@ -152,7 +157,6 @@ function mayAsk({ caller, headers, httpVersion }: AdminApiRequest): void {
       throw new ApiError('proxy-refused')
     }
   }
-  if (tenant !== '') throw new ApiError('tenant-refused')
 }
 
 /** @returns the parts in braces, decoded; undefined when the path is another one. */

@@ -25,6 +25,11 @@ export const API_ERRORS = {
     meaning: 'the name cannot be one of an endpoint',
     hint: 'use letters, digits and hyphens',
   },
+  'domain-invalid': {
+    status: 400,
+    meaning: 'it is no domain',
+    hint: 'write shop.example.com, or *.shop.example.com for all names below it',
+  },
   'endpoints-missing': {
     status: 400,
     meaning: 'a token that may listen or connect has no endpoints',
@@ -67,8 +72,19 @@ export const API_ERRORS = {
   },
   'tenant-refused': {
     status: 403,
-    meaning: 'the credentials belong to a tenant, and the API is for the whole server',
+    meaning:
+      'the credentials belong to a tenant, and this is for the whole server or of another one',
     hint: 'use a token without a tenant',
+  },
+  'domain-refused': {
+    status: 403,
+    meaning: 'the domain belongs to the server or its operator, or to many owners',
+    hint: 'ask for a name of which one owner has all names below',
+  },
+  'challenge-refused': {
+    status: 403,
+    meaning: 'the server takes no such proof, or none for this kind of domain',
+    hint: 'use the challenge txt, or allow the other one with domain_proof.challenges',
   },
   'not-found': {
     status: 404,
@@ -82,13 +98,23 @@ export const API_ERRORS = {
   },
   'limit-reached': {
     status: 409,
-    meaning: 'there are as many of them as the server or the identity may have',
-    hint: 'release names that are not used; use one token for several agents',
+    meaning: 'there are as many of them as the server, the tenant or the identity may have',
+    hint: 'release what is not used; use one token for several agents',
   },
   'name-taken': {
     status: 409,
     meaning: 'another identity has reserved the name, or serves it',
     hint: 'holder says which: release the reservation, or stop that agent, first',
+  },
+  'domain-taken': {
+    status: 409,
+    meaning: 'another identity has proved the domain',
+    hint: 'remove the domain of that identity first',
+  },
+  'challenge-fixed': {
+    status: 409,
+    meaning: 'the domain is proved in another way',
+    hint: 'remove it, and ask for it with the other challenge',
   },
   'token-revoked': {
     status: 409,
@@ -114,6 +140,11 @@ export const API_ERRORS = {
     status: 429,
     meaning: 'too many requests, or wrong credentials, came from this address',
     hint: 'wait for the time in Retry-After',
+  },
+  'check-limit': {
+    status: 429,
+    meaning: 'this identity has caused as many checks of domains as it may in a minute',
+    hint: 'wait for a minute; the server looks for the proof by itself, too',
   },
   internal: {
     status: 500,

@@ -19,6 +19,8 @@ export interface ApiCall {
   readonly actor: Actor
   /** The request itself. */
   readonly request: AdminApiRequest
+  /** Tenant of who asks; empty: none, and everything may be asked about. */
+  readonly tenant: string
   /** Ends the request with `precondition-failed` when it has an If-Match that the tag is not in. */
   readonly requireMatch: (tag: string) => void
 }
@@ -53,6 +55,8 @@ export interface ApiRoute {
   readonly errors: readonly ApiErrorCode[]
   /** Whether it heeds If-Match. */
   readonly isConditional?: boolean
+  /** Whether callers with a tenant may use it; it answers with what is theirs. Default: only callers without. */
+  readonly isOfTenants?: boolean
   run(call: ApiCall): Promise<ApiResult>
 }
 

@@ -1,6 +1,7 @@
 import { API_ERRORS, type ApiErrorCode } from './api-error.ts'
 import type { ApiRoute } from './api-route.ts'
 import { AUDIT_SHAPE } from './audit-routes.ts'
+import { DOMAIN_SHAPE } from './domain-routes.ts'
 import type { JsonShape } from './json-shape.ts'
 import { RESERVATION_SHAPE } from './reservation-routes.ts'
 import { NEW_SESSION_SHAPE, SESSION_SHAPE } from './session-routes.ts'
@@ -65,7 +66,8 @@ export function openApiDocument(routes: readonly ApiRoute[], version: string): o
     info: {
       title: 'Adit server',
       version,
-      description: 'Tokens, reserved names, the audit log, and what the server serves now.',
+      description:
+        'Tokens, reserved names, domains, the audit log, and what the server serves now.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/api/v1' }],
@@ -104,6 +106,7 @@ export function openApiDocument(routes: readonly ApiRoute[], version: string): o
         Token: TOKEN_SHAPE,
         NewToken: NEW_TOKEN_SHAPE,
         Reservation: RESERVATION_SHAPE,
+        Domain: DOMAIN_SHAPE,
         AuditEvent: AUDIT_SHAPE,
         ...STATUS_SHAPES,
       },

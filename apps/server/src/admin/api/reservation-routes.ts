@@ -2,6 +2,7 @@ import { conflictDetails, conflictText, type Endpoint } from '@proj/tunnel/serve
 
 import { describeReservation } from '../../commands/name-view.ts'
 import type { IsAsSeen, Reservation } from '../../store/reservation-store.ts'
+import { limitText } from '../../store/share-limits.ts'
 import {
   nameProblem,
   NOT_DURABLE,
@@ -20,7 +21,7 @@ import type { ObjectShape } from './json-shape.ts'
 import { pageOf, PAGE_QUERY, pageShape, tagOf } from './paging.ts'
 
 /** Longest identity: those of JWTs are as long as their issuers make them. */
-const MAX_IDENTITY_CHARS = 1_000
+export const MAX_IDENTITY_CHARS = 1_000
 
 /** A reservation as the API and `--json` show it. */
 export const RESERVATION_SHAPE: ObjectShape = {
@@ -130,8 +131,7 @@ export function reservationRoutes(context: ReserveContext): ApiRoute[] {
         if (outcome.code === 'not-durable') throw new ApiError(outcome.code, NOT_DURABLE)
         if (outcome.code === 'not-as-seen') throw new ApiError('precondition-failed')
         if (outcome.code === 'limit-reached') {
-          const most = `no more than ${outcome.limit} names can be reserved`
-          throw new ApiError(outcome.code, most)
+          throw new ApiError(outcome.code, limitText(outcome, 'names can be reserved'))
         }
         if (outcome.code === 'taken') {
           const { holder, since } = conflictDetails(outcome.conflict)

@@ -15,9 +15,11 @@ import { createAdminApi } from '../../../src/admin/api/admin-api.ts'
 import { ConsoleSessions } from '../../../src/admin/api/console-sessions.ts'
 import { type StatusSources, statusRoutes } from '../../../src/admin/api/status-routes.ts'
 import { aloneView, type ClusterView } from '../../../src/cluster/cluster-view.ts'
+import type { DomainLimits } from '../../../src/store/domain-store.ts'
 import type { ReservationLimits } from '../../../src/store/reservation-store.ts'
 import { StoreError } from '../../../src/store/store-error.ts'
 import { API_ERRORS, type ApiErrorCode } from '../../../src/admin/api/api-error.ts'
+import { ProvedDomains } from '../../../src/domains/proved-domains.ts'
 import { makeOperatorKey, readOperatorKey } from '../../../src/admin/operator-key.ts'
 import { Authenticator } from '../../../src/auth/authenticator.ts'
 import type { Server, ServerOptions } from '../../../src/server.ts'
@@ -64,10 +66,14 @@ let document: Documented
 const seen = new Set<string>()
 
 /** A server with a store in a file and one operator. */
-async function operated(more: Partial<ServerOptions> = {}, limits: ReservationLimits = {}) {
+async function operated(
+  more: Partial<ServerOptions> = {},
+  limits: ReservationLimits = {},
+  domains: DomainLimits = {},
+) {
   const directory = temporaryDirectory()
   const uid = process.geteuid?.()
-  const store = openStore(directory.path, { uid, logger: silent, reservations: limits })
+  const store = openStore(directory.path, { uid, logger: silent, reservations: limits, domains })
   const { id, text: token } = await storedToken(store.tokens, { may: ['admin'], endpoints: [] })
   const { tokens, audit } = store
   const noLimit = { amount: Infinity, periodMs: 60_000 }
@@ -346,6 +352,24 @@ describe('tokens', () => {
     },
   )
 
+  test('keep both of two changes at once that are about different fields', async () => {
+    const { ask, store } = await operated()
+    const { tokens } = store
+    const { id } = await storedToken(tokens, { endpoints: ['a*'] })
+    const arrive = bothArrived()
+    const rescope = tokens.rescope.bind(tokens)
+    tokens.rescope = async (...about) => {
+      await arrive()
+      return await rescope(...about)
+    }
+    const answers = await Promise.all([
+      ask('PATCH', `/tokens/${id}`, { name: 'lab' }),
+      ask('PATCH', `/tokens/${id}`, { endpoints: ['b*'] }),
+    ])
+    expect(answers.map(({ status }) => status)).toEqual([200, 200])
+    expect(tokens.find(id)).toMatchObject({ name: 'lab', endpoints: ['b*'] })
+  })
+
   test('are not made of a body that is not as documented', async () => {
     const { ask, store } = await operated()
     const count = store.tokens.list().length
@@ -515,6 +539,116 @@ describe('reservations', () => {
   })
 })
 
+describe('domains', () => {
+  const SHOP = 'shop.example.net'
+  const ALICE = { identity: 'token:aaaaaaaa', endpoint: 'shop' }
+
+  async function proving(limits: DomainLimits = {}) {
+    const proved = new Set<string>()
+    const txt = async (domain: string, value: string) =>
+      proved.has(domain) || proved.has(value) ? 'proved' : 'missing'
+    const domainProof = { checks: { txt, http: txt } }
+    return { ...(await operated({ domainProof }, {}, limits)), proved }
+  }
+
+  test('are asked for, checked, listed and taken away', async () => {
+    const { ask, store, operator, proved } = await proving()
+    const asked = await ask('PUT', '/domains/Shop.Example.net', ALICE)
+    expect(asked.status).toBe(201)
+    const record = { name: `_adit-challenge.${SHOP}`, type: 'TXT', value: expect.any(String) }
+    const claim = { tenant: '', domain: SHOP, state: 'pending', challenge: 'txt', record, ...ALICE }
+    expect(asked.body).toMatchObject(claim)
+    const other = { identity: 'token:bbbbbbbb', endpoint: 'other', challenge: 'http' }
+    const file = { url: `http://${SHOP}/.well-known/adit-challenge` }
+    expect((await ask('PUT', `/domains/${SHOP}`, other)).body).toMatchObject({ ...other, file })
+    // Several ask for it, and none has proved it.
+    expect((await ask('GET', `/domains/${SHOP}`)).body).toMatchObject({
+      code: 'query-invalid',
+      field: 'identity',
+    })
+    const own = `/domains/${SHOP}?identity=${ALICE.identity}`
+    expect((await ask('GET', own)).body).toEqual(asked.body)
+
+    const { value } = asked.body['record'] as { readonly value: string }
+    proved.add(value)
+    const checked = await ask('POST', `/domains/${SHOP}/check?identity=${ALICE.identity}`)
+    expect(checked.body).toMatchObject({ state: 'proved', ...ALICE })
+    expect((await ask('GET', `/domains/${SHOP}`)).body).toMatchObject(ALICE)
+    expect((await ask('PUT', `/domains/${SHOP}`, other)).body).toMatchObject({
+      code: 'domain-taken',
+      heldBy: ALICE.identity,
+    })
+    const again = await ask('PUT', `/domains/${SHOP}`, { ...ALICE, endpoint: 'web' })
+    expect([again.status, again.body['endpoint']]).toEqual([200, 'web'])
+    const fixed = { ...ALICE, challenge: 'http' }
+    expect((await ask('PUT', `/domains/${SHOP}`, fixed)).body.code).toBe('challenge-fixed')
+    expect((await ask('GET', '/domains?state=pending')).body.items).toMatchObject([other])
+    const page = await ask('GET', '/domains?limit=1')
+    expect(page.body.items).toMatchObject([{ state: 'proved', endpoint: 'web' }])
+    const rest = await ask('GET', `/domains?limit=1&after=${page.body.next}`)
+    expect([rest.body.items.length, rest.body.next]).toEqual([1, undefined])
+
+    const former = await ask('DELETE', own)
+    expect(former.body).toMatchObject({ ...ALICE, endpoint: 'web', state: 'proved' })
+    expect((await ask('DELETE', own)).body.code).toBe('not-found')
+    await store.audit.flush()
+    const audit = (await store.audit.read({ event: 'domain.removed' })).at(-1)
+    expect(audit?.fields).toMatchObject({ domain: SHOP, by: operator, identity: ALICE.identity })
+  })
+
+  test('are changed only as their reader has seen them', async () => {
+    const { ask, proved } = await proving()
+    const path = `/domains/${SHOP}`
+    const put = async (endpoint: string, tag: unknown) =>
+      (await ask('PUT', path, { ...ALICE, endpoint }, { 'if-match': String(tag) })).status
+    expect(await put('shop', '*')).toBe(412)
+    const { headers } = await ask('PUT', path, ALICE)
+    const both = await Promise.all([put('one', headers['etag']), put('two', headers['etag'])])
+    expect(both.toSorted((a, b) => a - b)).toEqual([200, 412])
+    const before = (await ask('GET', path)).headers['etag']
+    proved.add(SHOP)
+    await ask('POST', `${path}/check`)
+    const stale = await ask('DELETE', path, undefined, { 'if-match': String(before) })
+    expect([stale.status, stale.body.code]).toEqual([412, 'precondition-failed'])
+    const now = (await ask('GET', path)).headers['etag']
+    expect((await ask('DELETE', path, undefined, { 'if-match': String(now) })).status).toBe(200)
+  })
+
+  test('that cannot be had are refused with a code', async () => {
+    const { ask } = await proving({ maxPerIdentity: 1 })
+    const refused = async (domain: string, body: object) =>
+      (await ask('PUT', `/domains/${domain}`, { ...ALICE, ...body })).body.code
+    expect(await refused('a%20b', {})).toBe('domain-invalid')
+    expect((await ask('GET', '/domains/1.2.3.4')).body.code).toBe('domain-invalid')
+    expect(await refused('github.io', {})).toBe('domain-refused')
+    expect(await refused('*.example.net', { challenge: 'http' })).toBe('challenge-refused')
+    expect(await refused(SHOP, { endpoint: 'a/b' })).toBe('endpoint-invalid')
+    expect(await refused(SHOP, {})).toBe(undefined)
+    expect(await refused(`a.${SHOP}`, {})).toBe('limit-reached')
+    for (let count = 0; count < 9; count++) await ask('POST', `/domains/${SHOP}/check`)
+    expect((await ask('POST', `/domains/${SHOP}/check`)).body.code).toBe('check-limit')
+  })
+
+  test('of a tenant are for its own callers, and no others are', async () => {
+    const { ask, server, store } = await proving()
+    const wish = { may: ['admin'], endpoints: [], tenant: 'acme' } as const
+    const { text: token } = await storedToken(store.tokens, wish)
+    const acme = asker(server, { authorization: `Bearer ${token}` })
+    await ask('PUT', `/domains/other.example.net`, ALICE)
+    await ask('PUT', `/domains/${SHOP}?tenant=globex`, { ...ALICE, identity: 'token:gggggggg' })
+    const own = await acme('PUT', `/domains/${SHOP}`, ALICE)
+    expect(own.body).toMatchObject({ tenant: 'acme', ...ALICE })
+    expect((await acme('GET', '/domains')).body.items).toEqual([own.body])
+    expect((await acme('GET', `/domains/${SHOP}`)).body).toEqual(own.body)
+    expect((await acme('GET', '/domains/other.example.net')).body.code).toBe('not-found')
+    expect((await acme('DELETE', '/domains/other.example.net')).body.code).toBe('not-found')
+    expect((await acme('GET', '/domains?tenant=globex')).body.code).toBe('tenant-refused')
+    expect((await acme('GET', '/reservations')).body.code).toBe('tenant-refused')
+    expect((await acme('DELETE', `/domains/${SHOP}?tenant=acme`)).status).toBe(200)
+    expect((await ask('GET', '/domains')).body.items).toHaveLength(2)
+  })
+})
+
 test('the audit log is read in pages, newest first', async () => {
   const { ask, store } = await operated()
   for (const count of [1, 2, 3, 4, 5]) store.audit.write('name.lost', { count })
@@ -662,8 +796,15 @@ describe('who may ask', () => {
     [undefined, 'not-found'], // a unix socket
   ])('on a port without credentials %s gets %s', async (remoteAddress, code) => {
     const store = memoryStore(silent)
+    const domains = new ProvedDomains([], {
+      store,
+      ownDomains: [],
+      onRules: () => {},
+      logger: silent,
+    })
     const api = createAdminApi({
       store,
+      domains,
       registry: new UpstreamRegistry(),
       reservations: store.reservations,
       nameRetryAfterMs: 1,
@@ -842,6 +983,7 @@ describe('lists of a cluster', () => {
         body: '',
         caller: { identity: 'a', tenant: '', isKnown: true, remoteAddress: undefined },
       },
+      tenant: '',
       requireMatch: () => {},
     }
     const run = async (path: string) =>

@@ -31,7 +31,11 @@ test('every example of docs/api.md does what it says', async ({ skip }) => {
   const { tokens, audit } = store
   const operatorKey = makeOperatorKey(directory.path, silent)
   using authenticator = new Authenticator({ tokens, audit, logger: silent, operatorKey })
-  const server = await startServer({}, [], authenticator, undefined, { store })
+  const server = await startServer({}, [], authenticator, undefined, {
+    store,
+    // No DNS is asked.
+    domainProof: { checks: { txt: async () => 'unknown', http: async () => 'unknown' } },
+  })
   try {
     const port = server.listeners.admin.bound[0]?.port
     const here = setting.replace(':8002', `:${port}`)
@@ -49,6 +53,7 @@ test('every example of docs/api.md does what it says', async ({ skip }) => {
     expect(answers).toEqual([
       expect.objectContaining({ token: expect.any(String), name: 'printers', endpoints: ['pc*'] }),
       expect.objectContaining({ endpoint: 'pc1', identity: 'token:k3v9m2ab' }),
+      expect.objectContaining({ domain: 'shop.example.com', state: 'pending' }),
       expect.objectContaining({ endpoint: 'pc1', identity: 'token:k3v9m2ab' }),
       { items: [expect.objectContaining({ event: 'token.created', name: 'printers' })] },
       expect.objectContaining({ token: expect.any(String), name: 'first', may: ['admin'] }),
