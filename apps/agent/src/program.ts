@@ -3,6 +3,7 @@ import {
   EXIT,
   type Invocation,
   runCommandLine,
+  type ServiceDefinition,
   type Surroundings,
   UserError,
 } from '@proj/program-kit'
@@ -27,6 +28,14 @@ import { COMMIT, SOFTWARE } from './version.ts'
 
 /** Address of the JSON Schema of the configuration file. */
 export const SCHEMA_ID = 'https://adit.example/schema/agent.json'
+
+/** The agent as a service. */
+export const SERVICE: ServiceDefinition = {
+  program: 'adit',
+  title: 'Adit agent',
+  argumentsOf: (configFile) => ['start', '--config', configFile, '--no-live'],
+  tokenVariable: 'ADIT_CONNECT_TOKEN_FILE',
+}
 
 /** Most names that are made up for one start. */
 const MAX_NAMES = 5
@@ -58,6 +67,7 @@ export async function run(
       piko: pikoFiles(settings),
       defaultFile: defaultFileOf('adit'),
       starter: STARTER,
+      service: SERVICE,
       argumentsOf: (command) => argumentsOf(command, { folder: around.cwd, attempt }),
       run: async (invocation) => {
         try {

@@ -2,6 +2,7 @@ import {
   defaultFileOf,
   type Invocation,
   runCommandLine,
+  type ServiceDefinition,
   type Surroundings,
 } from '@proj/program-kit'
 
@@ -19,6 +20,15 @@ import { COMMIT, SOFTWARE } from './version.ts'
 /** Address of the JSON Schema of the configuration file. */
 export const SCHEMA_ID = 'https://adit.example/schema/server.json'
 
+/** The server as a service. */
+export const SERVICE: ServiceDefinition = {
+  program: 'adit-server',
+  title: 'Adit server',
+  argumentsOf: (configFile) => ['--config', configFile],
+  state: 'Tokens, names and the audit log',
+  carriesMany: true,
+}
+
 /** The program `adit-server`, from its command line to its exit code. */
 export async function run(around: Surroundings, origin: ProcessOrigin): Promise<number> {
   return await runCommandLine<ServerTree, OwnCommands>(
@@ -31,6 +41,7 @@ export async function run(around: Surroundings, origin: ProcessOrigin): Promise<
       piko: pikoFiles(settings),
       defaultFile: defaultFileOf('adit-server'),
       starter: STARTER,
+      service: SERVICE,
       inspect: findTlsFaults,
       inspects: ['start'],
       run: async (invocation) => await runOwn(invocation, origin),

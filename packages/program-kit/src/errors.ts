@@ -24,3 +24,30 @@ export const PROGRAM_ERRORS: Readonly<Record<ProgramErrorCode, string>> = Object
   CONFIG_PIKO_UNSUPPORTED: 'a key or flag of Piko has no counterpart',
   CONFIG_PIKO_DIFFERENT: 'a key or flag of Piko means something a little different here',
 })
+
+/** The code of a failure of `service install`, `status` or `uninstall`, stable between minor versions. */
+export type ServiceErrorCode =
+  | 'SERVICE_COMMAND_FAILED'
+  | 'SERVICE_CONFIG_MISSING'
+  | 'SERVICE_FOREIGN'
+  | 'SERVICE_NO_MANAGER'
+  | 'SERVICE_NO_RIGHT'
+  | 'SERVICE_NOT_INSTALLED'
+  | 'SERVICE_PROGRAM_HIDDEN'
+  | 'SERVICE_SCOPE_UNSUPPORTED'
+  | 'SERVICE_TOKEN_EXPOSED'
+  | 'SERVICE_TOKEN_MISSING'
+
+/** What each of these codes means. */
+export const SERVICE_ERRORS: Readonly<Record<ServiceErrorCode, string>> = Object.freeze({
+  SERVICE_COMMAND_FAILED: 'a command of the service manager failed',
+  SERVICE_CONFIG_MISSING: 'the configuration file of the service does not exist',
+  SERVICE_FOREIGN: 'a service of this name was written by something else',
+  SERVICE_NO_MANAGER: 'systemd does not run on this machine',
+  SERVICE_NO_RIGHT: 'the file of the service cannot be written or removed',
+  SERVICE_NOT_INSTALLED: 'there is no service to remove',
+  SERVICE_PROGRAM_HIDDEN: 'the program is in a folder that a service of the machine does not see',
+  SERVICE_SCOPE_UNSUPPORTED: 'on macOS and Windows a service is that of a user',
+  SERVICE_TOKEN_EXPOSED: 'other users can read the token of the service',
+  SERVICE_TOKEN_MISSING: 'the file with the token of the service does not exist',
+})

@@ -1,4 +1,9 @@
-export { PROGRAM_ERRORS, type ProgramErrorCode } from './errors.ts'
+export {
+  PROGRAM_ERRORS,
+  type ProgramErrorCode,
+  SERVICE_ERRORS,
+  type ServiceErrorCode,
+} from './errors.ts'
 
 // Start and end
 export { EXIT, EXIT_MEANINGS, UserError } from './process/exit-code.ts'
@@ -87,6 +92,23 @@ export {
   STANDARD_COMMANDS,
   type StandardCommands,
 } from './command-line/standard-commands.ts'
+
+// As a service of the machine
+export {
+  installService,
+  readServiceState,
+  type ServiceState,
+  uninstallService,
+} from './service/service-command.ts'
+export { planService, type ServicePlace, type ServicePlan } from './service/service-plan.ts'
+export {
+  launchdAgent,
+  type ServiceCommand,
+  type ServiceDefinition,
+  systemdUnit,
+  systemdUserUnit,
+  windowsTask,
+} from './service/service-text.ts'
 
 // Listeners
 export {

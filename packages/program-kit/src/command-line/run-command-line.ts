@@ -28,6 +28,12 @@ import { formatValues } from '../output/format-values.ts'
 import { jsonLine } from '../output/json-line.ts'
 import { EXIT, UserError } from '../process/exit-code.ts'
 import type { ProgramSignals, TextOutput } from '../process/program.ts'
+import {
+  runServiceCommand,
+  SERVICE_COMMANDS,
+  type ServiceCommands,
+} from '../service/service-commands.ts'
+import type { ServiceDefinition } from '../service/service-text.ts'
 import type { TextInput } from './ask.ts'
 import { argumentLayer, type ArgumentValues } from './argument-layer.ts'
 import type { ForeignFlags } from './command-tokens.ts'
@@ -121,6 +127,8 @@ export interface ProgramDefinition<Tree extends SettingsTree, List extends Comma
   readonly defaultFile?: DefaultFile
   /** Text of the file that `config init` writes: YAML in which every setting is a comment. */
   readonly starter: string
+  /** How it runs as a service. Default: it does not. */
+  readonly service?: ServiceDefinition
   /** Runs a command of the program's own to its exit code. */
   readonly run: (invocation: Invocation<Tree, List>) => Promise<number>
 }
@@ -189,6 +197,14 @@ export async function runCommandLine<Tree extends SettingsTree, List extends Com
     )
     stdout.write(json ? jsonLine({ file: written }) : `${written}\n`)
     return EXIT.ok
+  }
+  if (Object.hasOwn(SERVICE_COMMANDS, command.name)) {
+    if (program.service === undefined) {
+      throw new UserError(`${commands.program} is no service`, { exitCode: EXIT.usage })
+    }
+    const asked = command as ParsedCommand<Pick<ServiceCommands, keyof ServiceCommands>>
+    const invocation = { ...asked, config: globals.config, json }
+    return await runServiceCommand(program.service, invocation, around, program.defaultFile)
   }
   if (command.name === 'version') {
     stdout.write(formatVersion(program, json))

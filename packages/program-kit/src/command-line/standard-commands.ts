@@ -4,6 +4,7 @@
  */
 import { boolean, list, oneOf, path, type Setting, setting } from '@proj/config'
 
+import { SERVICE_COMMANDS, type ServiceCommands } from '../service/service-commands.ts'
 import { argument, type Argument, type Command } from './command.ts'
 import type { Shell } from './completion-script.ts'
 import type { ManualSection } from './format-manual.ts'
@@ -28,7 +29,7 @@ export interface GlobalFlags extends Readonly<Record<string, Setting<unknown>>> 
 export type CommandList = Readonly<Record<string, Command>>
 
 /** The commands of `STANDARD_COMMANDS`. */
-export interface StandardCommands {
+export interface StandardCommands extends ServiceCommands {
   /** Prints every problem of the configuration. */
   readonly 'config check': Command
   /** Writes a file to begin with. */
@@ -80,6 +81,7 @@ export const GLOBAL_FLAGS: GlobalFlags = {
 
 /** Commands of every program, for `defineCommands`. */
 export const STANDARD_COMMANDS: StandardCommands = {
+  ...SERVICE_COMMANDS,
   'config check': {
     description:
       'Checks files, variables and flags, and lists every mistake; exit code 2 if there is one.',
