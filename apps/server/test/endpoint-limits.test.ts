@@ -7,9 +7,10 @@ import { listening } from '@proj/testkit/listening'
 import { connectRaw, exchangeRaw, type RawResponse } from '@proj/testkit/raw-http'
 import { until } from '@proj/testkit/until'
 import { Agent, type EndpointLimits, forward } from '@proj/tunnel'
+import { strictestLimits } from '@proj/tunnel/server'
 import { expect, onTestFinished, test } from 'vitest'
 
-import { EndpointLimiter, LimitLease, strictest } from '../src/endpoint-limits/endpoint-limiter.ts'
+import { EndpointLimiter, LimitLease } from '../src/endpoint-limits/endpoint-limiter.ts'
 import { type FixtureOptions, request, startServer, tunnel } from './tunnel-fixture.ts'
 
 const HOUR_MS = 3_600_000
@@ -191,7 +192,7 @@ test('of several rules the strictest holds for each limit', () => {
     { upload: perSecond, download: perMinute },
     { upload: perMinute },
   ]
-  expect(strictest(rules)).toEqual({
+  expect(strictestLimits(rules)).toEqual({
     rate: perMinute,
     ratePerVisitor: perSecond,
     concurrent: 5,
@@ -200,7 +201,7 @@ test('of several rules the strictest holds for each limit', () => {
     upload: perMinute,
     download: perMinute,
   })
-  expect(strictest([])).toBeUndefined()
+  expect(strictestLimits([])).toBeUndefined()
 })
 
 test('limits are replaced while requests run, which stay counted', () => {
@@ -257,35 +258,44 @@ test('limits of agents hold with those of the operator, until their sessions are
   expect(limiter.isEmpty).toBe(true)
 })
 
-test('an agent limits its visitors on a server without limits, over HTTP and TCP', async () => {
-  await using path = await tunnel({ http: (_req, res) => void res.end('in'), hop: false })
-  const rate = { amount: 1, periodMs: HOUR_MS }
-  const limits = { rate, upload: { amount: Infinity, periodMs: 1000 } }
-  const ignored: unknown[] = []
-  const listeners = [
-    forward(path.agent, 'few', { kind: 'http', service: path.service, limits }),
-    forward(path.agent, 'raw', { kind: 'tcp', service: path.service, limits }),
-  ]
-  for (const listener of listeners) {
-    listener.on('limitsIgnored', (names) => ignored.push(names))
-    await listener.ready()
-  }
-  const statuses: number[] = []
-  for (const host of ['few', 'few', 'web', 'web']) {
-    const answer = await exchangeRaw(
-      path.port,
-      `GET / HTTP/1.1\r\nHost: ${host}.localhost\r\nConnection: close\r\n\r\n`,
-    )
-    statuses.push(answer.status)
-  }
-  expect(statuses).toEqual([200, 429, 200, 200])
-  const raw = { tenant: '', name: 'raw' }
-  expect(path.server.registry.admitConnection?.(raw, '1.1.1.1')).toBeInstanceOf(LimitLease)
-  expect(path.server.registry.admitConnection?.(raw, '1.1.1.1')).toBe('limitReached')
-  // The limits end with the last session of the endpoint.
-  for (const listener of listeners) await listener.close()
-  expect([path.server.edge.limiter.isEmpty, ignored]).toEqual([true, []])
-})
+test.for([
+  ['a server', false],
+  ['another node than its own', true],
+] as const)(
+  'an agent limits its visitors on %s without limits, over HTTP and TCP',
+  async ([, hop]) => {
+    await using path = await tunnel({ http: (_req, res) => void res.end('in'), hop })
+    const rate = { amount: 1, periodMs: HOUR_MS }
+    const limits = { rate, upload: { amount: Infinity, periodMs: 1000 } }
+    const ignored: unknown[] = []
+    const listeners = [
+      forward(path.agent, 'few', { kind: 'http', service: path.service, limits }),
+      forward(path.agent, 'raw', { kind: 'tcp', service: path.service, limits }),
+    ]
+    for (const listener of listeners) {
+      listener.on('limitsIgnored', (names) => ignored.push(names))
+      await listener.ready()
+    }
+    const { registry } = path.server
+    await until(() => ['few', 'raw'].every((name) => registry.count({ tenant: '', name }) > 0))
+    const statuses: number[] = []
+    for (const host of ['few', 'few', 'web', 'web']) {
+      const answer = await exchangeRaw(
+        path.port,
+        `GET / HTTP/1.1\r\nHost: ${host}.localhost\r\nConnection: close\r\n\r\n`,
+      )
+      statuses.push(answer.status)
+    }
+    expect(statuses).toEqual([200, 429, 200, 200])
+    const raw = { tenant: '', name: 'raw' }
+    expect(registry.admitConnection?.(raw, '1.1.1.1')).toBeInstanceOf(LimitLease)
+    expect(registry.admitConnection?.(raw, '1.1.1.1')).toBe('limitReached')
+    // The limits end with the last session of the endpoint.
+    for (const listener of listeners) await listener.close()
+    await until(() => path.server.edge.limiter.isEmpty)
+    expect(ignored).toEqual([])
+  },
+)
 
 test('a bandwidth is shared by all of an endpoint, and changed for those that have it', () => {
   const limiter = new EndpointLimiter()

@@ -172,6 +172,7 @@ export function putOf({ endpoint, identity, peer, isReserved, epoch, facts }: Ow
       reuse: facts?.reuse,
       strictness: facts?.strictness,
       rules: facts?.rules,
+      limits: facts?.limits,
       isDown: facts?.isDown ?? false,
     },
   }

@@ -20,6 +20,7 @@ export const PLAIN = {
   sessions: 1,
   reuse: undefined,
   strictness: undefined,
+  limits: undefined,
   rules: undefined,
   isDown: false,
 } as const

@@ -22,6 +22,7 @@ const FACTS = Object.freeze({
   sessions: 1,
   reuse: undefined,
   strictness: undefined,
+  limits: undefined,
   rules: undefined,
   isDown: false,
 } as const)

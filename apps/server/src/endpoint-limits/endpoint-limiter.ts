@@ -3,7 +3,7 @@ import { type Rate, ratePerSecond } from '@proj/config'
 import { sourceOf } from '@proj/config/address'
 import { Bandwidth, type Bandwidths, type BandwidthShare } from '@proj/tunnel/io'
 import type { EndpointLimits } from '@proj/tunnel'
-import { type Endpoint, endpointKey, EndpointMap } from '@proj/tunnel/server'
+import { type Endpoint, endpointKey, EndpointMap, strictestLimits } from '@proj/tunnel/server'
 
 import type { Deadlines, Expiring } from '../proxy/deadlines.ts'
 import { PROXY_ERRORS, type ProxyError } from '../proxy/proxy-errors.ts'
@@ -220,7 +220,7 @@ export class EndpointLimiter {
 
   #limitsOf(endpoint: Endpoint): EndpointLimits | undefined {
     const { name } = endpoint
-    return strictest([
+    return strictestLimits([
       ...this.#rules.flatMap((rule) => (matchesPattern(rule.name, name) ? [rule.limits] : [])),
       ...(this.#wishes.get(endpoint) ?? []),
     ])
@@ -236,31 +236,6 @@ export class EndpointLimiter {
       if (left === 0) return
     }
   }
-}
-
-/** Limits of which each is the strictest of all that were given; undefined: there are none. */
-export function strictest(all: readonly EndpointLimits[]): EndpointLimits | undefined {
-  if (all.length === 0) return undefined
-  const least = (values: readonly (number | undefined)[]): number | undefined => {
-    const given = values.filter((value) => value !== undefined)
-    return given.length === 0 ? undefined : Math.min(...given)
-  }
-  return {
-    rate: slowest(all.map((one) => one.rate)),
-    ratePerVisitor: slowest(all.map((one) => one.ratePerVisitor)),
-    concurrent: least(all.map((one) => one.concurrent)),
-    maxBodyBytes: least(all.map((one) => one.maxBodyBytes)),
-    maxTimeMs: least(all.map((one) => one.maxTimeMs)),
-    upload: slowest(all.map((one) => one.upload)),
-    download: slowest(all.map((one) => one.download)),
-  }
-}
-
-function slowest(rates: readonly (Rate | undefined)[]): Rate | undefined {
-  return rates.reduce((one, other) => {
-    if (one === undefined || other === undefined) return one ?? other
-    return other.amount / other.periodMs < one.amount / one.periodMs ? other : one
-  }, undefined)
 }
 
 function isSameRate(one: Rate | undefined, other: Rate | undefined): boolean {

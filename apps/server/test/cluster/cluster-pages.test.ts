@@ -28,6 +28,7 @@ function view(): ClusterView {
     peer: undefined,
     reuse: undefined,
     strictness: undefined,
+    limits: undefined,
     rules: undefined,
     isDown: false,
   }

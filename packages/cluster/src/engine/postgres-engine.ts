@@ -51,6 +51,7 @@ type StoredChange = readonly [
   strictness: string | null,
   rules: string | null,
   isDown: boolean | null,
+  limits: string | null,
 ]
 
 /**
@@ -157,7 +158,7 @@ export class PostgresEngine implements Engine {
       // one row, and its changes as one JSON text: reading many columns of many rows takes far longer
       `select n.boot, n.head, n.floor, n.is_settled, (
          select json_agg(json_build_array(tenant, name, version, is_gone, epoch, identity, kind, sessions, exclusive,
-             peer, reuse, strictness, rules, is_down) order by version)
+             peer, reuse, strictness, rules, is_down, limits) order by version)
            from (select * from adit_cluster_route where node = n.id and version > $2 and not ($3 and is_gone)
                   order by version limit $4) r) as changes
          from adit_cluster_node n where n.id = $1`,
@@ -233,17 +234,18 @@ function changeOf(stored: StoredChange): RouteChange {
 
 /** What no node writes: another client of the database may. */
 function problemOf(stored: StoredChange): string | undefined {
-  const [, , , , epoch, identity, , sessions, exclusive, , , , rules] = stored
+  const [, , , , epoch, identity, , sessions, exclusive, , , , rules, , limits] = stored
   if (!Number.isSafeInteger(epoch) || epoch < 1 || epoch > MAX_EPOCH) return `its epoch is ${epoch}`
   if (typeof identity !== 'string') return 'it has no identity'
   if (!Number.isSafeInteger(sessions) || sessions < 0) return `it has ${sessions} sessions`
   if (typeof exclusive !== 'boolean') return 'it does not say whether its agent is the only one'
+  if ((limits?.length ?? 0) > MAX_RULES_BYTES) return 'its limits are too long'
   return (rules?.length ?? 0) > MAX_RULES_BYTES ? 'its rules are too long' : undefined
 }
 
 function factsOf(stored: StoredChange): RouteFacts {
-  const [, , , , , identity, kind, sessions, exclusive, peer, reuse, strictness, rules, isDown] =
-    stored
+  const [, , , , , identity, kind, sessions, exclusive, peer, reuse, ...more] = stored
+  const [strictness, rules, isDown, limits] = more
   return {
     identity,
     kind: kind === 'http' || kind === 'tcp' ? kind : undefined,
@@ -253,6 +255,7 @@ function factsOf(stored: StoredChange): RouteFacts {
     reuse: reuse === 'never' || reuse === 'safe' || reuse === 'always' ? reuse : undefined,
     strictness: strictness === 'lenient' || strictness === 'strict' ? strictness : undefined,
     rules: rules ?? undefined,
+    limits: limits ?? undefined,
     isDown: isDown === true,
   }
 }

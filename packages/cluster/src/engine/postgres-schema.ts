@@ -76,6 +76,10 @@ export const CLUSTER_SCHEMA: readonly SchemaStep[] = [
     oldest: 1,
     sql: 'alter table adit_cluster_route add column is_down boolean',
   },
+  {
+    oldest: 1,
+    sql: 'alter table adit_cluster_route add column limits text',
+  },
 ]
 
 /**

@@ -158,6 +158,7 @@ export class ClusterTable extends EventEmitter<ClusterTableEvents> {
       reuse: route.reuse,
       strictness: route.strictness,
       rules: route.rules === undefined ? undefined : this.#shareText(route.rules),
+      limits: route.limits === undefined ? undefined : this.#shareText(route.limits),
       isDown: route.isDown,
     }
   }

@@ -117,6 +117,7 @@ export function describeEngine(title: string, make: MakeDatabase): void {
         sessions: 3,
         reuse: 'safe',
         strictness: 'strict',
+        limits: '{"concurrent":2}',
         rules,
         isDown: true,
       } as const

@@ -28,7 +28,13 @@ function routeTo(from: TestNode, to: TestNode): ClusterRoute {
   const node = from.table.node(to.row.id)
   if (node === undefined) throw new Error('no row')
   const facts = { identity: 'ann', kind: undefined, sessions: 1, exclusive: false }
-  const unsaid = { peer: undefined, reuse: undefined, strictness: undefined, rules: undefined }
+  const unsaid = {
+    peer: undefined,
+    reuse: undefined,
+    strictness: undefined,
+    rules: undefined,
+    limits: undefined,
+  }
   const none = { ...unsaid, isDown: false }
   return { ...facts, ...none, node, epoch: 1 }
 }

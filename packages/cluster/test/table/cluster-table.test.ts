@@ -21,6 +21,7 @@ const routeOf = (node: ClusterNode, epoch = 1, identity = 'ann'): ClusterRoute =
   peer: undefined,
   reuse: undefined,
   strictness: undefined,
+  limits: undefined,
   isDown: false,
   rules: undefined,
 })

@@ -74,6 +74,31 @@ export function checkLimits(limits: EndpointLimits): EndpointLimits | undefined 
   return readLimits(limits)
 }
 
+/** Limits of which each is the strictest of all that were given; undefined: there are none. */
+export function strictestLimits(all: readonly EndpointLimits[]): EndpointLimits | undefined {
+  if (all.length === 0) return undefined
+  const least = (values: readonly (number | undefined)[]): number | undefined => {
+    const given = values.filter((value) => value !== undefined)
+    return given.length === 0 ? undefined : Math.min(...given)
+  }
+  return {
+    rate: slowest(all.map((one) => one.rate)),
+    ratePerVisitor: slowest(all.map((one) => one.ratePerVisitor)),
+    concurrent: least(all.map((one) => one.concurrent)),
+    maxBodyBytes: least(all.map((one) => one.maxBodyBytes)),
+    maxTimeMs: least(all.map((one) => one.maxTimeMs)),
+    upload: slowest(all.map((one) => one.upload)),
+    download: slowest(all.map((one) => one.download)),
+  }
+}
+
+function slowest(rates: readonly (LimitRate | undefined)[]): LimitRate | undefined {
+  return rates.reduce((one, other) => {
+    if (one === undefined || other === undefined) return one ?? other
+    return other.amount / other.periodMs < one.amount / one.periodMs ? other : one
+  }, undefined)
+}
+
 function isUnlimited(limit: number | LimitRate | undefined): boolean {
   return limit === undefined || (typeof limit === 'number' ? limit : limit.amount) === Infinity
 }

@@ -1,4 +1,5 @@
 import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
+import { type EndpointLimits, readLimits, strictestLimits } from '../protocol/endpoint-limits.ts'
 import type { StreamReuse } from '../protocol/stream-reuse.ts'
 import type { ReadVisitorRules, VisitorRules } from '../protocol/visitor-rules.ts'
 
@@ -20,6 +21,8 @@ export interface LocalRoute {
   readonly strictness: AnswerStrictness | undefined
   /** The agents' rules for visitors, for `readRouteRules`; undefined: there are none. */
   readonly rules: string | undefined
+  /** The strictest of what its agents ask for as limits of visitors, for `readRouteLimits`; undefined: nothing. */
+  readonly limits: string | undefined
   /** Whether the services of all its sessions fail the health checks of their agents. */
   readonly isDown: boolean
   /** The epoch of its name; undefined where names are not claimed. */
@@ -29,6 +32,21 @@ export interface LocalRoute {
 /** The rules of one agent as text; equal rules of one kind are equal texts. */
 export function ruleText(visitors: object, kind: 'http' | 'tcp'): string {
   return JSON.stringify([kind, visitors])
+}
+
+/** The limits of a route as text; undefined for none. */
+export function formatRouteLimits(limits: Iterable<EndpointLimits>): string | undefined {
+  const all = strictestLimits([...limits])
+  return all && JSON.stringify(all)
+}
+
+/** Reads the limits of a route; those that are not understood are left out. */
+export function readRouteLimits(text: string): EndpointLimits | undefined {
+  try {
+    return readLimits(JSON.parse(text))
+  } catch {
+    return undefined // written by another client of the database
+  }
 }
 
 /** Joins texts of `ruleText`; undefined for none. */

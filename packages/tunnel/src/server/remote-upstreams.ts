@@ -6,7 +6,7 @@ import type { Upstream } from './upstream.ts'
 /** How another node serves an endpoint: a copy of what is a LocalRoute there. */
 export type RemoteRoute = Pick<
   LocalRoute,
-  'kind' | 'sessions' | 'reuse' | 'strictness' | 'rules' | 'isDown'
+  'kind' | 'sessions' | 'reuse' | 'strictness' | 'rules' | 'limits' | 'isDown'
 >
 
 /** The nodes of a cluster besides this one, as far as an endpoint's visitors are concerned. */

@@ -10,7 +10,13 @@ import type { LastOutcome, StreamOutcome } from '../protocol/stream-outcome.ts'
 import type { AnswerStrictness } from '../protocol/answer-strictness.ts'
 import { type StreamReuse, stricterReuse } from '../protocol/stream-reuse.ts'
 import type { VisitorRules } from '../protocol/visitor-rules.ts'
-import { formatRouteRules, type LocalRoute, ruleText } from './local-route.ts'
+import {
+  formatRouteLimits,
+  formatRouteRules,
+  type LocalRoute,
+  readRouteLimits,
+  ruleText,
+} from './local-route.ts'
 import type { EndedConnection } from './ended-connection.ts'
 import type { RemoteRoute, RemoteUpstreams } from './remote-upstreams.ts'
 import { digestsOf } from './rule-digests.ts'
@@ -151,7 +157,8 @@ export class UpstreamRegistry<
   /** Is told of each connection to a TCP endpoint that is over or rejected. Default: nothing is told. */
   onConnection: ((ended: EndedConnection) => void) | undefined
   /**
-   * Is told what the sessions of an endpoint ask for as limits of its visitors, each time that may have changed.
+   * Is told what the sessions of an endpoint, here and on other nodes, ask for as limits of its visitors, each time that
+   * may have changed.
    * Default: limits of agents are not applied.
    */
   onLimits: ((endpoint: Endpoint, limits: readonly EndpointLimits[]) => void) | undefined
@@ -168,6 +175,8 @@ export class UpstreamRegistry<
   #nextNode = 0
   /** Of endpoints that other nodes serve and a visitor asked for. */
   readonly #unions = new EndpointMap<Union<Rules>>()
+  /** Endpoints with limits of agents that are connected to other nodes. */
+  readonly #limitedElsewhere = new EndpointMap<true>()
   /** Sessions that are down, over all endpoints; while it is 0, none has to be looked up. */
   #down = 0
   /** Endpoints whose `route` event is due. */
@@ -323,6 +332,7 @@ export class UpstreamRegistry<
    */
   remoteChanged(endpoint: Endpoint, isLost = false): void {
     this.#unions.delete(endpoint)
+    this.#noteRemoteLimits(endpoint)
     this.emit('remote', endpoint)
     if ((this.#remote?.routes(endpoint).length ?? 0) > 0) this.waits.settled(endpoint)
     else if (isLost && this.#find(endpoint) === undefined) this.waits.lost(endpoint)
@@ -762,7 +772,24 @@ export class UpstreamRegistry<
   ): void {
     const had = limits.delete(upstream)
     if (wish !== undefined) limits.set(upstream, wish)
-    if (had || wish !== undefined) this.onLimits?.(endpoint, [...limits.values()])
+    if (had || wish !== undefined) this.#tellLimits(endpoint, limits)
+  }
+
+  #noteRemoteLimits(endpoint: Endpoint): void {
+    const wasLimited = this.#limitedElsewhere.get(endpoint) !== undefined
+    const isLimited = this.#routes(endpoint).some(({ limits }) => limits !== undefined)
+    if (!wasLimited && !isLimited) return
+    if (isLimited) this.#limitedElsewhere.set(endpoint, true)
+    else this.#limitedElsewhere.delete(endpoint)
+    this.#tellLimits(endpoint, this.#find(endpoint)?.limits)
+  }
+
+  #tellLimits(endpoint: Endpoint, local: ReadonlyMap<Upstream, EndpointLimits> | undefined): void {
+    const remote = this.#routes(endpoint).flatMap(({ limits }) => {
+      const read = limits === undefined ? undefined : readRouteLimits(limits)
+      return read === undefined ? [] : [read]
+    })
+    this.onLimits?.(endpoint, [...(local?.values() ?? []), ...remote])
   }
 
   #settleReuse(entry: Entry<Rules>): void {
@@ -821,6 +848,7 @@ function routeOf(entry: Entry<VisitorRules>): LocalRoute | undefined {
     reuse: entry.reuse,
     strictness: entry.strict.size > 0 ? 'strict' : undefined,
     rules: formatRouteRules(entry.ruleTexts.values()),
+    limits: formatRouteLimits(entry.limits.values()),
     isDown: isAllDown(entry),
     epoch: entry.epoch,
   }

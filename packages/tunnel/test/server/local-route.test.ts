@@ -36,6 +36,7 @@ test('the route event tells of all changes of one turn once', async () => {
       peer: registry.sessions(at('web'))[0]?.peer,
       reuse: 'never',
       strictness: undefined,
+      limits: undefined,
       rules,
       isDown: false,
       epoch: undefined,

@@ -48,7 +48,13 @@ class Nodes implements RemoteUpstreams<VisitorRules, Route> {
 const rule = (id: string): VisitorRules => ({ id, admitsConnection: () => true })
 
 function routeTo(to: Upstream, facts: Partial<Route> = {}): Route {
-  const none = { reuse: undefined, strictness: undefined, rules: undefined, isDown: false }
+  const none = {
+    reuse: undefined,
+    strictness: undefined,
+    rules: undefined,
+    limits: undefined,
+    isDown: false,
+  }
   return { kind: 'http', sessions: 1, load: 0, ...none, ...facts, to }
 }
 
