@@ -19,6 +19,31 @@ export const PROXY_PROTOCOL_FROM = setting(list(addressBlock()), {
     'Load balancers that send the PROXY protocol (v1 or v2), as addresses and blocks: each connection must then come from one of them and begin with a header, and allow and deny are about the visitors that it names. Unset: the port does not know the protocol.',
 })
 
+/** Tells the operator of connections that begin with a header of the PROXY protocol at a port that does not take it. */
+export class ProxyHeaderNote {
+  readonly #warnings = new RateBound(WARN_INTERVAL_MS)
+  readonly #listener: string
+  readonly #logger: Logger
+
+  constructor(listener: string, logger: Logger) {
+    this.#listener = listener
+    this.#logger = logger
+  }
+
+  /** Warns, at most once in ten seconds. */
+  found(remoteAddress: string): void {
+    const unsaid = this.#warnings.take(performance.now())
+    if (unsaid === undefined) return
+    const line = { listener: this.#listener, remoteAddress, ...(unsaid > 0 && { unsaid }) }
+    const hint =
+      'set proxy_protocol_from of this listener if the address is a load balancer of yours; otherwise ignore this line'
+    this.#logger.warn(
+      { ...line, hint },
+      'connection rejected: it begins with a PROXY protocol header',
+    )
+  }
+}
+
 /**
  * Says how a port takes the connections of its load balancers.
  *

@@ -145,3 +145,29 @@ test('a port behind load balancers serves no one who comes past them, and says s
     },
   ])
 })
+
+test.for([
+  ['v1', Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.2 1234 80\r\n')],
+  ['v2', Buffer.from('0d0a0d0a000d0a515549540a21000000', 'hex')],
+] as const)(
+  'a port without load balancers names the setting for a header of %s',
+  async ([, header]) => {
+    const logger = new RecordingLogger()
+    await using path = await tunnel({ http: (_req, res) => res.end(), logger })
+    const asked = Buffer.concat([header, Buffer.from(request('GET /'))])
+    const answers = [await exchangeRaw(path.port, asked), await exchangeRaw(path.port, asked)]
+    for (const { status, headers, body } of answers) {
+      expect([status, headers['adit-error']]).toEqual([400, 'proxy_header_rejected'])
+      expect(body.toString()).toContain('proxy.proxy_protocol_from')
+    }
+    const [said] = logger.find('connection rejected: it begins with a PROXY protocol header')
+    const hint = expect.stringContaining('proxy_protocol_from') as unknown
+    expect(said).toMatchObject({
+      level: 'warn',
+      fields: { listener: 'proxy', remoteAddress: '127.0.0.1', hint },
+    })
+    // A request that is only malformed is not taken for one.
+    const malformed = await exchangeRaw(path.port, 'PROXY\r\n\r\n')
+    expect(malformed.headers['adit-error']).not.toBe('proxy_header_rejected')
+  },
+)

@@ -34,6 +34,7 @@ export type {
 } from './listen/listeners.ts'
 
 export type { ProxyProtocolOptions } from './listen/proxy-front.ts'
+export { beginsWithProxyHeader } from './listen/proxy-header.ts'
 
 // Peers
 export { normalisePeer, type Peer, peerOf } from './listen/peer.ts'

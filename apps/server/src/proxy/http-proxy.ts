@@ -15,6 +15,7 @@ import { Deadlines } from './deadlines.ts'
 import { DomainTable } from './domains.ts'
 import { ErrorPages } from './error-pages.ts'
 import { ForwardedNote } from './forwarded-note.ts'
+import { ProxyHeaderNote } from '../proxy-protocol.ts'
 import { RateLooks } from './min-rate.ts'
 import type { ProxyContext } from './proxy-context.ts'
 import { TOO_MANY_CONNECTIONS } from './proxy-errors.ts'
@@ -78,6 +79,7 @@ export class HttpProxy implements ProxyContext {
   proofFiles: ReadonlyMap<string, string> = new Map()
   readonly trusted: TrustedProxies
   readonly forwardedNote: ForwardedNote
+  readonly proxyHeaderNote: ProxyHeaderNote
   readonly pool: StreamPool
   readonly deadlines: Deadlines
   readonly stats: ProxyStats = new ProxyStats()
@@ -115,6 +117,7 @@ export class HttpProxy implements ProxyContext {
     this.pages = parts.pages ?? ErrorPages.none
     this.trusted = new TrustedProxies(this.options)
     this.forwardedNote = new ForwardedNote(this.trusted.isEmpty, this.logger)
+    this.proxyHeaderNote = new ProxyHeaderNote('proxy', this.logger)
     const pool = new StreamPool(this.options, this.deadlines)
     this.registry.on('remote', (endpoint) => pool.endRemote(endpoint))
     this.pool = pool

@@ -10,6 +10,7 @@ import type { Deadlines } from './deadlines.ts'
 import type { DomainTable } from './domains.ts'
 import type { ErrorPages } from './error-pages.ts'
 import type { ForwardedNote } from './forwarded-note.ts'
+import type { ProxyHeaderNote } from '../proxy-protocol.ts'
 import type { ResolvedProxyOptions } from './proxy-options.ts'
 import type { ProxyStats } from './proxy-stats.ts'
 import type { RequestAdmission } from './request-admission.ts'
@@ -39,6 +40,7 @@ export interface ProxyContext {
   readonly trusted: TrustedProxies
   /** Tells the operator of forwarding headers that are discarded. */
   readonly forwardedNote: ForwardedNote
+  readonly proxyHeaderNote: ProxyHeaderNote
   /** For endpoints with `balance: cookie`. */
   readonly cookies: StickyCookies
   readonly pool: StreamPool

@@ -59,6 +59,7 @@ export const PROXY_ERRORS: Readonly<
     | 'interimLimit'
     | 'headTimeout'
     | 'lengthRequired'
+    | 'proxyHeader'
     | 'tooManyConnections'
     | 'overloaded'
     | 'visitorCheckTimeout'
@@ -158,6 +159,13 @@ export const PROXY_ERRORS: Readonly<
     error:
       'the request has neither Content-Length nor Transfer-Encoding, and bytes follow its head',
     code: 'length_required',
+  },
+  proxyHeader: {
+    status: 400,
+    error:
+      'the connection begins with a PROXY protocol header: to take it, set proxy.proxy_protocol_from',
+    code: 'proxy_header_rejected',
+    setting: 'proxy.proxy_protocol_from',
   },
   tooManyConnections: { status: 503, error: 'too many connections', code: 'too_many_connections' },
   // The event loop is late, and as many requests run as may.

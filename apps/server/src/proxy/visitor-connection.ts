@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 
 import { type RequestHead, RequestHeadReader } from '@proj/http1'
 import type { ChunkAnswer, Session } from '@proj/mux'
+import { beginsWithProxyHeader } from '@proj/portcheck'
 import {
   type BandwidthShare,
   resetReasonCode,
@@ -361,7 +362,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       if (!isBusy && !this.#socket.needsDrain) this.#readHead(rest)
       else if (rest.length > 0) this.#socket.hold(rest)
     } catch (error) {
-      if (this.#exchange === undefined) this.#refuse(error)
+      if (this.#exchange === undefined) this.#refuseHead(error, bytes)
       else this.#exchange.refuse(error)
     }
   }
@@ -595,6 +596,16 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     this.#socket.resume()
     // What was held is the start of a request that does not go on.
     if (this.#hasEnded && this.#exchange === undefined && !this.#isEnding()) this.#linger()
+  }
+
+  /** @param bytes - in which it proved to be malformed. */
+  #refuseHead(fault: unknown, bytes: Buffer): void {
+    if (this.#hasAsked || !beginsWithProxyHeader(bytes)) {
+      this.#refuse(fault)
+      return
+    }
+    this.#proxy.proxyHeaderNote.found(this.#facts.clientAddress)
+    this.#sendError(PROXY_ERRORS.proxyHeader)
   }
 
   /** Answers a request that proved to be malformed. */

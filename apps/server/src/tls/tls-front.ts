@@ -2,11 +2,12 @@ import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 
 import { abortAt } from '@proj/auth'
-import type { Handshake } from '@proj/portcheck'
+import { beginsWithProxyHeader, type Handshake } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 import { tcpSocketOf, resetSocket } from '@proj/tunnel/io'
 import { jsonAnswer, sendAnswer } from '@proj/tunnel/server'
 
+import { ProxyHeaderNote } from '../proxy-protocol.ts'
 import { RateBound } from '../rate-bound.ts'
 import { endOfCertificate } from './certificates.ts'
 import type { TlsMaterial } from './tls-material.ts'
@@ -94,6 +95,7 @@ export class TlsFront {
   /** In order of arrival. */
   readonly #arrivals = new Map<Socket, Arrival>()
   readonly #warnings = new RateBound(WARN_INTERVAL_MS)
+  readonly #proxyHeaders: ProxyHeaderNote
   /** Ends of the certificates of open connections: a signal without a reference is collected. */
   readonly #certificates = new WeakMap<TLSSocket, AbortSignal>()
   #material: TlsMaterial
@@ -101,6 +103,7 @@ export class TlsFront {
   constructor(options: TlsFrontOptions) {
     this.#options = options
     this.#material = options.material
+    this.#proxyHeaders = new ProxyHeaderNote(options.listener, options.logger)
     this.results = this.#results
     this.#server = createServer({
       ...options.material.options,
@@ -179,6 +182,10 @@ export class TlsFront {
         // A FIN during the handshake ends the connection; after it, it is half a close.
         socket.allowHalfOpen = false
         this.#server.emit('connection', socket)
+      } else if (beginsWithProxyHeader(bytes)) {
+        this.#proxyHeaders.found(this.#arrivals.get(socket)?.address ?? '')
+        this.#fail(socket, 'no-tls', 'a PROXY protocol header, see proxy_protocol_from')
+        socket.destroy()
       } else if (isMethodCharacter(first)) {
         this.#fail(socket, 'plain-http', 'HTTP without TLS')
         sendAnswer(

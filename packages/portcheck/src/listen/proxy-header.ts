@@ -41,6 +41,16 @@ export function readProxyHeader(bytes: Buffer): ProxyHeader {
   return { kind: 'invalid', why: 'the connection does not begin with a PROXY protocol header' }
 }
 
+/**
+ * Whether a connection begins with a header of the PROXY protocol, of version 1 or 2; for a port that does not take
+ * one. False when fewer bytes have come than tell it.
+ */
+export function beginsWithProxyHeader(bytes: Buffer): boolean {
+  return [V1_BEGIN, V2_BEGIN].some(
+    (begin) => bytes.length >= begin.length && startsAlike(bytes, begin),
+  )
+}
+
 function startsAlike(bytes: Buffer, begin: Buffer): boolean {
   const length = Math.min(bytes.length, begin.length)
   return bytes.subarray(0, length).equals(begin.subarray(0, length))

@@ -196,6 +196,7 @@ export const VISITOR_WORDING: Readonly<Record<string, VisitorWording>> = Object.
       'adit domain list shows what proves your domain. A domain that points here already needs a TXT record.',
     part: 'visitor',
   },
+  proxy_header_rejected: MALFORMED,
   service_closed: BROKE_OFF,
   service_down: NOT_RUNNING,
   service_refused: NOT_RUNNING,
