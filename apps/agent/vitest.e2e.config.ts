@@ -5,5 +5,7 @@ export default preset({
   exclude: [],
   testTimeout: 180_000,
   hasFreshConnections: true,
+  maxWorkers: 3, // they wait for programs more than they compute
+  first: ['/proxies.test.ts', '/networks.test.ts'],
   report: 'e2e',
 })

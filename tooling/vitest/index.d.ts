@@ -13,6 +13,8 @@ export interface PresetOverrides {
   readonly testTimeout?: number
   /** Test files run at once. Default 2. */
   readonly maxWorkers?: number
+  /** Ends of the paths of the files that take longest: they begin first, in this order. Default: none. */
+  readonly first?: readonly string[]
   /**
    * Overwrites the memory of chunks that a mux session delivered as soon as their receivers have
    * answered that nothing refers to it: a wrong answer shows as wrong bytes. Default false.

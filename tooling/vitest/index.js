@@ -2,6 +2,7 @@
 // condition must be set for both the server and the ssr resolver, the latter is what node tests use.
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { longestFirst } from './longest-first.js'
 import { Report } from './report.js'
 
 const TIME_LIMIT = fileURLToPath(new URL('time-limit.js', import.meta.url))
@@ -18,6 +19,7 @@ export function preset(overrides = {}) {
     report = 'unit',
     poisonsFreeMemory = false,
     hasFreshConnections = false,
+    first = [],
   } = overrides
   // Below the limit of the test, so that the error of the wait is seen, which names what did not come.
   const waitMs = (testTimeout * 2) / 3
@@ -38,6 +40,7 @@ export function preset(overrides = {}) {
         ...(hasFreshConnections ? [FRESH] : []),
       ],
       maxWorkers,
+      sequence: { sequencer: longestFirst(first) },
       passWithNoTests: true, // `pnpm test` knows which packages must have run some
       retry: 0,
       restoreMocks: true,

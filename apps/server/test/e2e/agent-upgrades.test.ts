@@ -18,7 +18,7 @@ import { until } from '@proj/testkit/until'
 import { adit, aditServer, type RunningServer, startServer } from './programs.ts'
 import { httpService, tcpService, visit } from './services.ts'
 
-const UPGRADES = Number(process.env['UPGRADES'] ?? 3)
+const UPGRADES = Number(process.env['UPGRADES'] ?? (process.env['ADIT_FULL_TESTS'] === '1' ? 3 : 1))
 
 /** On a busy machine a step takes longer than the limits: that costs time, never a request. */
 const SLOW_MACHINE = ['--upgrade.timeout', '2m', '--grace-period', '2m']

@@ -11,7 +11,7 @@ import { adit, type RunningServer, startAccess, startAgent, startServer } from '
 import { download, httpService, type Service, tcpService, visit } from './services.ts'
 
 /** A server that stops accepting this long after SIGTERM. */
-const DELAY_MS = 3_000
+const DELAY_MS = 2_000
 
 /**
  * Does something that has to be done before a time is over: on a machine that was too slow for it nothing was shown,
@@ -383,7 +383,7 @@ test.for(['server', 'access'] as const)(
   'TCP connections that begin in drain.delay, after drain.long_lived of a %s, are reset as well',
   async (who) => {
     const service = await tcpService((socket) => socket.pipe(socket))
-    await inTime(DELAY_MS, async (delayMs) => {
+    await inTime(1_000, async (delayMs) => {
       const times = ['--drain.delay', `${delayMs}ms`, '--drain.long-lived', '0s']
       const own = (one: string) => (one === who ? [...times, '--grace-period', '10m'] : [])
       const server = await startServer(undefined, own('server'))

@@ -15,7 +15,7 @@ import { adit, aditServer, portsOf, startAgent } from './programs.ts'
 import { httpService, tcpService, visit } from './services.ts'
 
 /** Restarts in the test of restarts. */
-const RESTARTS = 4
+const RESTARTS = process.env['ADIT_FULL_TESTS'] === '1' ? 4 : 2
 
 /** Starts a server with sockets, as a service manager does: LISTEN_PID is the process that reads it. */
 function serverWith(

@@ -14,6 +14,8 @@ import { expect, onTestFinished, test } from 'vitest'
 import { adit, aditServer } from './programs.ts'
 
 const SERVERS = [1, 2, 3] as const
+/** Those of them that are restarted: all of them on one version of Node. */
+const RESTARTED = process.env['ADIT_FULL_TESTS'] === '1' ? SERVERS : ([1] as const)
 const BALANCERS: readonly BalancerName[] = ['nginx', 'haproxy', 'caddy']
 
 /** On a busy machine a step takes longer: that costs time, never a request. */
@@ -26,7 +28,7 @@ const PATIENCE = [
 ].flat()
 
 test.runIf(process.platform === 'linux')(
-  'visitors behind nginx, HAProxy and Caddy do not notice that three servers are restarted in turn',
+  `visitors behind nginx, HAProxy and Caddy do not notice that ${RESTARTED.length} of three servers are restarted in turn`,
   { timeout: 300_000 },
   async ({ skip, annotate }) => {
     const present = BALANCERS.filter((name) => balancerProgram(name) !== undefined)
@@ -73,7 +75,7 @@ test.runIf(process.platform === 'linux')(
     }
     for (const { load } of loads) load.start()
     await more(10)
-    for (const [index, at] of SERVERS.entries()) {
+    for (const [index, at] of RESTARTED.entries()) {
       const stopping = servers[index]
       stopping?.kill('SIGTERM')
       expect((await stopping?.exited)?.code).toBe(0)

@@ -6,7 +6,7 @@ import { descriptorsOf, startAccess, startAgent, startServer } from './programs.
 import { httpService, tcpService } from './services.ts'
 
 const CONNECTIONS = 200
-const ROUNDS = 50
+const ROUNDS = process.env['ADIT_FULL_TESTS'] === '1' ? 50 : 20
 /** Whoever counts descriptors wants no session that comes a moment later. */
 const ONE_SESSION = ['--connect.connections', '1']
 

@@ -133,8 +133,8 @@ function program(path: string, args: readonly string[], options: ProgramOptions)
 }
 
 /**
- * Where a server keeps what lasts, unless a test says so: never where a user's does, and a directory
- * of its own for each program, because servers share what they find in one.
+ * Where a server keeps what lasts and an agent its control socket, unless a test says so: never where a user's do, and
+ * a directory of its own for each program, because they share what they find in one.
  */
 function freshState(): Record<string, string> {
   const path = mkdtempSync(join(tmpdir(), 'adit-state-'))
@@ -144,7 +144,7 @@ function freshState(): Record<string, string> {
   } catch {
     process.on('exit', remove) // not inside a test
   }
-  return { STATE_DIRECTORY: path }
+  return { STATE_DIRECTORY: path, XDG_RUNTIME_DIR: path }
 }
 
 function portOf(address: string | undefined): number {

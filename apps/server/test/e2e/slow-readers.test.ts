@@ -9,7 +9,7 @@ import { memoryOf, startAgent, startServer } from './programs.ts'
 import { tcpService } from './services.ts'
 
 const MIB = 1024 * 1024
-const READERS = 800
+const READERS = process.env['ADIT_FULL_TESTS'] === '1' ? 800 : 400
 /** Visitors that come at once. */
 const GROUP = 20
 
