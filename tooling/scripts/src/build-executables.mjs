@@ -28,12 +28,19 @@ export const PLATFORMS = {
 export const OLDEST_BUILDER = 26
 
 /**
+ * @typedef {object} BuiltProgram
+ * @property {string} name
+ * @property {string} file
+ * @property {import('./bundle-program.mjs').BundledPackage[]} packages - that it contains
+ */
+
+/**
  * Writes `adit` and `adit-server` for a platform. Needs no build.
  *
  * @param {string} platform - of PLATFORMS
  * @param {string} target - folder, which must exist
  * @param {string | undefined} commit
- * @returns {Promise<string[]>} the files
+ * @returns {Promise<BuiltProgram[]>}
  */
 export async function buildExecutables(platform, target, commit) {
   const source = PLATFORMS[platform]
@@ -49,10 +56,11 @@ export async function buildExecutables(platform, target, commit) {
     const node = isOurs ? process.execPath : fetchNode(source, work)
     const base = isOurs ? strip(node, join(work, 'stripped')) : node
     const define = commit === undefined ? {} : { ADIT_COMMIT: JSON.stringify(commit) }
-    const files = []
+    /** @type {BuiltProgram[]} */
+    const built = []
     for (const [program, app] of Object.entries(PROGRAMS)) {
       const folder = join(work, program)
-      await bundleProgram(join(ROOT, app), folder, { define, isExecutable: true })
+      const packages = await bundleProgram(join(ROOT, app), folder, { define, isExecutable: true })
       const file = join(target, platform.startsWith('win32') ? `${program}.exe` : program)
       const config = {
         main: join(folder, 'main.js'),
@@ -66,9 +74,9 @@ export async function buildExecutables(platform, target, commit) {
         stdio: ['ignore', 'ignore', 'inherit'],
       })
       copyFileSync(join(folder, LICENCES_FILE), join(target, `${program}-${LICENCES_FILE}`))
-      files.push(file)
+      built.push({ name: program, file, packages })
     }
-    return files
+    return built
   } finally {
     rmSync(work, { recursive: true, force: true })
   }

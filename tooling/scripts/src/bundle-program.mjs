@@ -5,11 +5,11 @@
 //
 //     node bundle-program.mjs              in the folder of a program: src/main.ts to dist/main.js
 //     node bundle-program.mjs INPUT FILE   another file, for a test
-import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { rolldown } from 'rolldown'
-import { readManifest } from './workspace.mjs'
+import { readManifest, ROOT } from './workspace.mjs'
 
 /** Modules that are not JavaScript: a package of their own, loaded where it fits the platform. */
 export const NATIVE_MODULES = ['bufferutil', 'utf-8-validate', /^@libsql\//]
@@ -26,13 +26,20 @@ const WITHOUT_LIBSQL = {
 export const LICENCES_FILE = 'third-party-licences.txt'
 
 /**
+ * @typedef {object} BundledPackage
+ * @property {string} name
+ * @property {string} version
+ * @property {string} license - an SPDX expression
+ */
+
+/**
  * Writes the program of an app as one file.
  *
  * @param {string} app - folder of the program
  * @param {string} folder - where `main.js`, its source map and the licences are written; emptied before
  * @param {{ define?: Record<string, string>, isExecutable?: boolean }} [options] - define: constants of the
  *   sources, by name; isExecutable: for one file together with Node, where SQLite is that of Node
- * @returns {Promise<string[]>} packages of others that it contains, as `name@version`, in order
+ * @returns {Promise<BundledPackage[]>} packages of others that it contains, in order
  */
 export async function bundleProgram(app, folder, { define = {}, isExecutable = false } = {}) {
   rmSync(folder, { recursive: true, force: true })
@@ -43,7 +50,10 @@ export async function bundleProgram(app, folder, { define = {}, isExecutable = f
   const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []))
   const packages = packagesOf(modules)
   writeFileSync(join(folder, LICENCES_FILE), [...packages.values()].map(licenceOf).join('\n'))
-  return [...packages.keys()]
+  return [...packages.values()].map((path) => {
+    const { name, version, license } = readManifest(path)
+    return { name, version, license }
+  })
 }
 
 /**
@@ -82,12 +92,24 @@ async function bundleFile(input, file, { define = {}, isExecutable = false } = {
 function packagesOf(modules) {
   /** @type {Map<string, string>} */
   const found = new Map()
-  for (const file of modules.filter((name) => name.includes('/node_modules/'))) {
-    const folder = packageOf(dirname(file))
+  const folders = [
+    ...modules
+      .filter((name) => name.includes('/node_modules/'))
+      .map((file) => packageOf(dirname(file))),
+    ...(modules.some((name) => name.includes('/packages/pages/')) ? packagesOfPages() : []),
+  ]
+  for (const folder of folders) {
     const { name, version } = readManifest(folder)
     found.set(`${name}@${version}`, folder)
   }
   return new Map([...found].toSorted(([a], [b]) => a.localeCompare(b)))
+}
+
+/** The web pages are built before, by another bundler: what their scripts contain. */
+function packagesOfPages() {
+  const modules = join(ROOT, 'packages/pages/node_modules')
+  const signals = realpathSync(join(modules, '@preact/signals'))
+  return [realpathSync(join(modules, 'preact')), signals, join(dirname(signals), 'signals-core')]
 }
 
 /**

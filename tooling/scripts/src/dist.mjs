@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { billOfMaterials } from './bill-of-materials.mjs'
 import { buildExecutables, OLDEST_BUILDER, PLATFORMS, PROGRAMS } from './build-executables.mjs'
 import { checkDebianPackages } from './check-debian-packages.mjs'
 import { checkExecutables } from './check-executables.mjs'
@@ -47,10 +48,12 @@ if (obstacle === undefined) {
   for (const platform of [ours, ...others]) {
     const folder = mkdtempSync(join(tmpdir(), 'adit-dist-'))
     try {
-      const files = await buildExecutables(platform, folder, commit)
+      const built = await buildExecutables(platform, folder, commit)
+      const files = built.map(({ file }) => file)
       if (platform === ours) notes.push(await checkExecutables(files, commit))
       else notes.push(`${platform}: built, not started`)
       for (const file of files) archive(folder, basename(file), platform, pages)
+      if (platform === ours) writeBills(built)
       notes.push(...debianPackages(folder, platform, pages))
     } finally {
       rmSync(folder, { recursive: true, force: true })
@@ -62,6 +65,15 @@ if (obstacle === undefined) {
 }
 for (const line of table()) console.log(line)
 for (const note of notes) console.log(`note: ${note}`)
+
+/** @param {import('./build-executables.mjs').BuiltProgram[]} built - they are the same for every platform */
+function writeBills(built) {
+  const node = process.versions.node
+  for (const { name, packages } of built) {
+    const bill = billOfMaterials({ name, version, commit, time, node, packages })
+    writeFileSync(join(TARGET, `${name}-${version}.cdx.json`), bill)
+  }
+}
 
 /**
  * @param {string} folder - with the executables
