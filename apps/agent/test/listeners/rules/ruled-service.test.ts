@@ -486,3 +486,38 @@ test.each([
   const { problems } = await listenerOf(folder, `addr: 3000, ${listener}`)
   expect(problems).toMatchObject([{ key: `listeners[0].${key}`, severity: 'error' }])
 })
+
+describe.each([
+  ['its length', 'Content-Length: 8\r\n\r\npart', 'rest'],
+  ['chunks', 'Transfer-Encoding: chunked\r\n\r\n4\r\npart\r\n', '4\r\nrest\r\n0\r\n\r\n'],
+])('an answer with %s whose service hangs in the middle', (_, part, rest) => {
+  /** The stream has the first part, and the service sends no more. */
+  async function hanging() {
+    let hung: Socket | undefined
+    const service = await tcp((socket) => {
+      hung = socket
+      socket.on('error', () => {})
+      socket.once('data', () => socket.write(`HTTP/1.1 200 OK\r\n${part}`))
+    })
+    const one = await served(folder, `addr: ${service.port}, host_header: service`)
+    const stream = one.open()
+    stream.write(request('GET /'))
+    await until(() => stream.text().includes('part'))
+    if (hung === undefined) throw new Error('not asked')
+    return { stream, service: hung }
+  }
+
+  test('arrives at once as far as it was sent, and its rest later', async () => {
+    const { stream, service } = await hanging()
+    service.write(rest)
+    await until(() => stream.text().endsWith(rest))
+    expect([stream.hasEnded(), stream.reason()]).toEqual([false, undefined])
+  })
+
+  test('gets nothing added when the service ends there, so that it is not whole', async () => {
+    const { stream, service } = await hanging()
+    service.end()
+    await until(() => stream.hasEnded() || stream.reason() !== undefined)
+    expect(stream.text().endsWith(part.slice(part.indexOf('part')))).toBe(true)
+  })
+})
