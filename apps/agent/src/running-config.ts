@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 
 import { sameSettings } from '@proj/config'
 import type { InheritedSockets } from '@proj/portcheck'
-import type { Agent, Consumer, Logger } from '@proj/tunnel'
+import type { Agent, Consumer, Logger, ServerOptions } from '@proj/tunnel'
 import {
   PasswordChecks,
   policyOf,
@@ -17,6 +17,7 @@ import type { AccessSettings } from './access/access-settings.ts'
 import type { HandedAgentSocket, HandedUnixSockets } from './access/handed-unix-sockets.ts'
 import type { LocalBind } from './access/local-bind.ts'
 import type { AddedListener, ListenerRequest } from './listeners/added-listener.ts'
+import { keepOfflinePage } from './listeners/offline-page.ts'
 import { ServiceListener } from './listeners/service-listener.ts'
 import { NO_PARTS, type ServiceParts, serviceParts } from './listeners/service-parts.ts'
 import { openBinds } from './access/open-binds.ts'
@@ -65,6 +66,8 @@ export interface RunningConfigParts {
   readonly inherited: InheritedSockets
   /** The same for unix sockets. */
   readonly handedUnix: HandedUnixSockets
+  /** How the server is asked. Default: offline pages are not sent. */
+  readonly server?: ServerOptions
   /** Of the inspector; undefined: nothing is captured. */
   readonly capture: Capture | undefined
 }
@@ -329,7 +332,7 @@ export class RunningConfig {
     parts: ServiceParts = NO_PARTS,
     isAdded = false,
   ): ServiceListener {
-    const { agent, logger, isEnding, capture } = this.#parts
+    const { agent, logger, isEnding, capture, server } = this.#parts
     const made = new ServiceListener(
       agent,
       setting,
@@ -340,6 +343,10 @@ export class RunningConfig {
       isEnding,
       capture,
     )
+    const { offlinePage } = setting
+    if (offlinePage !== undefined && server !== undefined) {
+      keepOfflinePage(made.listener, offlinePage, server, logger)
+    }
     void made.listener.closed.then(({ error }) => {
       if (error === undefined) return
       if (!isAdded) return this.#fail(error)

@@ -150,6 +150,10 @@ export const settings = defineSettings({
           default: 'false',
           description: 'List folders that have no index.html, where addr is a folder.',
         }),
+        offlinePage: setting(path(), {
+          description:
+            'HTML file of at most 64 KiB that browsers get while no agent serves the endpoint.',
+        }),
         tls: SERVICE_TLS_SETTINGS,
         ...RULE_SETTINGS,
         ...HEALTH_SETTINGS,
@@ -322,6 +326,15 @@ export const settings = defineSettings({
             key: `${key}.addr`,
             message: 'a folder is served over HTTP: it needs protocol http',
           }
+        }
+      }
+    },
+    function* offlinePageIsForHttp({ listeners }) {
+      for (const [index, { protocol, offlinePage }] of listeners.entries()) {
+        if (protocol === 'http' || offlinePage === undefined) continue
+        yield {
+          key: `listeners[${index}].offline_page`,
+          message: 'a page is for an endpoint with protocol http',
         }
       }
     },

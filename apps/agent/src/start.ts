@@ -119,6 +119,7 @@ export async function start(
     agent,
     capture,
     consumer,
+    server,
     logger,
     isEnding,
     inherited,

@@ -46,6 +46,7 @@ import { DescriptorWatch } from './descriptor-watch.ts'
 import { type DomainProofOptions, ownDomainsOf, ProvedDomains } from './domains/proved-domains.ts'
 import type { DomainRule } from './proxy/domains.ts'
 import { ErrorPages } from './proxy/error-pages.ts'
+import { OfflinePages } from './proxy/offline-pages.ts'
 import { type EndpointLimitRule, LimitLease } from './endpoint-limits/endpoint-limiter.ts'
 import { endpointUrls } from './proxy/endpoint-urls.ts'
 import { HttpProxy } from './proxy/http-proxy.ts'
@@ -61,6 +62,7 @@ import { clientCertificateOf } from './tls/certificates.ts'
 import type { TlsPortStatus } from './tls/tls-status.ts'
 import { auditNames } from './upstream/audit-names.ts'
 import { createDomainsApi } from './upstream/domains-api.ts'
+import { createOfflinePagesApi } from './upstream/offline-pages-api.ts'
 import { createReservationsApi } from './upstream/reservations-api.ts'
 import { type ReadyOptions, ReturningEndpoints } from './upstream/returning-endpoints.ts'
 import {
@@ -563,6 +565,13 @@ function construct(options: ServerOptions): ServerParts {
   const upstreamConnections = new UpstreamConnections(options.upstreamPort ?? {}, budget, logger)
   const onAccepted = (socket: Duplex): void => upstreamConnections.authenticated(socket)
   const connect = new ConsumerAcceptor({ ...common, onAccepted })
+  const offlinePages = new OfflinePages()
+  // An agent that is back gives its page anew, and that of another identity is over.
+  registry.on('endpoint', (endpoint, isPresent) => {
+    if (isPresent) offlinePages.delete(endpoint)
+  })
+  const ownerOf = (endpoint: Endpoint): string | undefined =>
+    store.reservations.find(endpoint)?.identity
   const edge = new HttpProxy(options.edge ?? {}, {
     registry,
     connect,
@@ -571,6 +580,7 @@ function construct(options: ServerOptions): ServerParts {
     accessLog: options.accessLog,
     tracer: options.tracer,
     pages: options.errorPages,
+    offlinePage: (endpoint, code) => offlinePages.find(endpoint, code, ownerOf),
     logger,
   })
   const domains = new ProvedDomains(options.edge?.domains ?? [], {
@@ -644,7 +654,11 @@ function construct(options: ServerOptions): ServerParts {
     store,
   }
   const asking = { ...reserving, ...peer, authorize, logger }
-  const apis = [createReservationsApi(asking), createDomainsApi({ ...asking, domains })]
+  const apis = [
+    createReservationsApi(asking),
+    createDomainsApi({ ...asking, domains }),
+    createOfflinePagesApi({ ...asking, pages: offlinePages }),
+  ]
   const adminConnections = new PortConnections(budget)
   const descriptorWatch = new DescriptorWatch({
     limit: options.descriptors ?? Infinity,

@@ -49,6 +49,8 @@ export interface HttpProxyParts {
   readonly tracer?: Tracer | undefined
   /** Pages of the operator for errors. Default: none. */
   readonly pages?: ErrorPages | undefined
+  /** Default: endpoints have no pages. */
+  readonly offlinePage?: ProxyContext['offlinePage'] | undefined
   readonly logger: Logger
 }
 
@@ -77,6 +79,7 @@ export class HttpProxy implements ProxyContext {
   pages: ErrorPages
   /** Replaced when a domain is proved, or is not any more. */
   proofFiles: ReadonlyMap<string, string> = new Map()
+  readonly offlinePage: ProxyContext['offlinePage']
   readonly trusted: TrustedProxies
   readonly forwardedNote: ForwardedNote
   readonly proxyHeaderNote: ProxyHeaderNote
@@ -115,6 +118,7 @@ export class HttpProxy implements ProxyContext {
     this.deadlines.add(new RateLooks(this.deadlines, this.options, this.#lookAtRates))
     this.domains = new DomainTable(options.domains ?? [])
     this.pages = parts.pages ?? ErrorPages.none
+    this.offlinePage = parts.offlinePage ?? (() => undefined)
     this.trusted = new TrustedProxies(this.options)
     this.forwardedNote = new ForwardedNote(this.trusted.isEmpty, this.logger)
     this.proxyHeaderNote = new ProxyHeaderNote('proxy', this.logger)

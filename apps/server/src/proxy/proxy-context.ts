@@ -1,6 +1,6 @@
 import type { Gate } from '@proj/auth'
 import type { Logger } from '@proj/tunnel'
-import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
+import type { ConsumerAcceptor, Endpoint, UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { AccessLog } from '../access-log/access-log.ts'
 import type { Tracer } from '../tracing/tracer.ts'
@@ -36,6 +36,8 @@ export interface ProxyContext {
   readonly proofFiles: ReadonlyMap<string, string>
   /** Pages of the operator for errors. */
   readonly pages: ErrorPages
+  /** The page of an endpoint without an agent. */
+  readonly offlinePage: (endpoint: Endpoint, code: string) => string | undefined
   /** Proxies in front whose forwarding headers are believed. */
   readonly trusted: TrustedProxies
   /** Tells the operator of forwarding headers that are discarded. */

@@ -224,6 +224,8 @@ export interface ProxyErrorFacts {
   readonly keepAlive: boolean
   /** Pages of the operator. */
   readonly pages: ErrorPages
+  /** The page that the agent of the endpoint gave for when it is away. */
+  readonly offlinePage: (code: string) => string | undefined
 }
 
 /** The bytes of an error response, in the form that the client accepts. */
@@ -267,9 +269,10 @@ function formatText(status: number, text: string, { request, keepAlive }: ProxyE
 function contentOf(
   error: ProxyError,
   form: Exclude<ErrorForm, 'any'>,
-  { pages, requestId }: ProxyErrorFacts,
+  { pages, requestId, offlinePage }: ProxyErrorFacts,
 ): ErrorContent {
-  const page = form === 'html' ? pages.find(error.code, error.status) : undefined
+  const { code, status } = error
+  const page = form === 'html' ? (offlinePage(code) ?? pages.find(code, status)) : undefined
   return visitorAnswer({ ...error, requestId: requestId(), page }, form, Date.now())
 }
 

@@ -10,6 +10,7 @@ import {
   resetReasonName,
   SocketSplice,
 } from '@proj/tunnel/io'
+import type { Endpoint } from '@proj/tunnel/server'
 
 import { LimitLease } from '../endpoint-limits/endpoint-limiter.ts'
 import { watchIdle } from './deadlines.ts'
@@ -85,6 +86,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #headBytes = 0
   /** Identifier of `#request`, once it has one. */
   #requestId: string | undefined
+  /** Endpoint of the request that was routed last. */
+  #endpoint: Endpoint | undefined
   #hasAsked = false
   /** Whether its first bytes are read on, or were. */
   #isLookedAt = false
@@ -385,6 +388,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #begin(head: RequestHead, rest: Buffer): void {
     this.#request = head
     this.#requestId = undefined
+    this.#endpoint = undefined
     this.#hasAsked = true
     this.#beganAt = performance.now()
     this.#proxy.stats.requests += 1
@@ -464,6 +468,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       return
     }
     this.#requestId = route.forward.requestId
+    this.#endpoint = route.endpoint
     this.#record?.routed(route)
     if (!this.#proxy.limiter.isEmpty) {
       const error = this.#takeLimits(route, head)
@@ -620,7 +625,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     this.#proxy.stats.countAnswer(request?.method, error.status)
     const keepAlive = requestComplete && request?.keepAlive === true && !this.#proxy.draining
     const { pages } = this.#proxy
-    const facts = { request, requestId: this.#identifier, keepAlive, pages }
+    const offlinePage = this.#offlinePage
+    const facts = { request, requestId: this.#identifier, keepAlive, pages, offlinePage }
     this.#socket.write(formatProxyError(error, facts))
     const isObserved = this.#record !== undefined || this.#proxy.accessLog !== undefined
     if (isObserved) this.#endRecord(error.code, error.status)
@@ -628,6 +634,9 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     if (keepAlive) this.#awaitRequest()
     else this.#linger()
   }
+
+  readonly #offlinePage = (code: string): string | undefined =>
+    this.#endpoint && this.#proxy.offlinePage(this.#endpoint, code)
 
   /** The identifier that an error page tells; a request that has no route gets one for it. */
   readonly #identifier = (): string | undefined => {

@@ -148,15 +148,18 @@ export function endpointRefusal(endpoint: string, { grant }: Question): Answer |
 /**
  * Reads the JSON body of a request.
  *
- * @returns undefined when there is none; null when it is not JSON or longer than MAX_BODY_BYTES, and
- *   what is left of it is not read.
+ * @param most - longest one that is read, bytes.
+ * @returns undefined when there is none; null when it is not JSON or longer, and what is left of it is not read.
  */
-export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
+export async function readJsonBody(
+  request: IncomingMessage,
+  most = MAX_BODY_BYTES,
+): Promise<unknown> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    if (bytes > MAX_BODY_BYTES) return null
+    if (bytes > most) return null
     chunks.push(chunk)
   }
   if (bytes === 0) return undefined

@@ -204,3 +204,23 @@ test('a tenant has a domain of its own, and with proxy.auth visitors show its to
   expect(answer.status).toBe(200)
   expect(answer.body.toString()).not.toContain('authorization')
 })
+
+test('a browser gets the offline page of a listener when its agent is gone', async () => {
+  using folder = temporaryDirectory()
+  const page = folder.write('closed.html', '<title>Back at nine</title>')
+  const server = await startServer()
+  const listeners = JSON.stringify([{ endpoint: 'web', addr: '1', offline_page: page }])
+  const url = `http://127.0.0.1:${server.ports.upstream}`
+  const agent = adit(
+    ['start', '--connect.url', url, '--listeners', listeners, '--json', '--log.level', 'debug'],
+    {},
+  )
+  await agent.line(/offline page sent/)
+  agent.kill('SIGTERM')
+  await agent.exited
+  const { body } = await exchangeRaw(
+    server.ports.proxy,
+    'GET / HTTP/1.1\r\nHost: web.localhost\r\nAccept: text/html\r\nConnection: close\r\n\r\n',
+  )
+  expect(body.toString()).toBe('<title>Back at nine</title>')
+})

@@ -13,6 +13,9 @@ export const RESERVATIONS_ROUTE = '/adit/v1/reservations'
 /** Path of the domains that an identity asks for; behind it and a slash, one of them. */
 export const DOMAINS_ROUTE = '/adit/v1/domains'
 
+/** Path of the pages of endpoints without an agent; behind it and a slash, an endpoint. */
+export const OFFLINE_PAGES_ROUTE = '/adit/v1/offline-pages'
+
 /**
  * Endpoint name by which a consumer asks an Adit server for a session. A Piko server looks for an
  * upstream of that name and answers that there is none; so the consumer learns which protocol the server

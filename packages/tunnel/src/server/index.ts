@@ -36,6 +36,7 @@ export type {
 } from './authorization.ts'
 export {
   DOMAINS_ROUTE,
+  OFFLINE_PAGES_ROUTE,
   RESERVATIONS_ROUTE,
   routeEndpoint,
   SESSION_ENDPOINT,
