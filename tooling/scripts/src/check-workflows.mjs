@@ -80,6 +80,36 @@ function unquotedVersions(key, node) {
 function checkJobs(root, document) {
   const { jobs } = document.toJS() ?? {}
   if (!isMap(document.get('jobs'))) return ['has no jobs']
+  return [...checkRights(document), ...checkSteps(root, jobs)]
+}
+
+/**
+ * Code of a pull request is not ours: no job that it starts may write. Elsewhere each job names what it may.
+ *
+ * @param {import('yaml').Document} document
+ */
+function checkRights(document) {
+  const { on, permissions, jobs } = document.toJS()
+  const events = typeof on === 'string' ? [on] : Array.isArray(on) ? on : Object.keys(on ?? {})
+  const problems = events.includes('pull_request_target')
+    ? ['pull_request_target runs code of others with our rights']
+    : []
+  if (permissions === undefined) {
+    problems.push('names no permissions: jobs get those of the repository')
+  }
+  const writing = (/** @type {unknown} */ rights) =>
+    rights === 'write-all' || Object.values(Object(rights)).includes('write')
+  if (writing(permissions)) problems.push('permissions to write belong to a job')
+  if (!events.includes('pull_request')) return problems
+  const writers = Object.entries(jobs).filter(([, job]) => writing(job.permissions))
+  return [...problems, ...writers.map(([id]) => `job ${id} may write, and pull requests start it`)]
+}
+
+/**
+ * @param {string} root
+ * @param {Record<string, any>} jobs
+ */
+function checkSteps(root, jobs) {
   return Object.entries(jobs).flatMap(([id, job]) => [
     ...[job.needs ?? []]
       .flat()

@@ -7,6 +7,8 @@ const FILE = '.github/workflows/ci.yml'
 const COMMIT = '0a'.repeat(20)
 const GOOD = `
 on: push
+permissions:
+  contents: read
 jobs:
   build:
     timeout-minutes: 60
@@ -40,6 +42,22 @@ test('a good workflow, and none at all', () => {
 })
 
 test.each([
+  [
+    'on: push',
+    'on: pull_request_target',
+    ['pull_request_target runs code of others with our rights'],
+  ],
+  [
+    'permissions:\n  contents: read\n',
+    '',
+    ['names no permissions: jobs get those of the repository'],
+  ],
+  ['contents: read', 'contents: write', ['permissions to write belong to a job']],
+  [
+    'on: push\npermissions:\n  contents: read\njobs:\n  build:',
+    'on: [push, pull_request]\npermissions: {}\njobs:\n  build:\n    permissions:\n      id-token: write',
+    ['job build may write, and pull requests start it'],
+  ],
   ["'20.20'", '20.20', ['node: 20.20 is not quoted', '20.20 is the number 20.2: quote it']],
   ['"26"', '26', ['node: 26 is not quoted']],
   ['"26"', 'lts/*', ['node: lts/* is not quoted']],
