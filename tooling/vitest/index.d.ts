@@ -25,6 +25,12 @@ export interface PresetOverrides {
    * again. Default false.
    */
   readonly hasFreshConnections?: boolean
+  /**
+   * Runs test files one after the other in the same process, with the same modules: to load them again
+   * for each file takes longer than most files. Only for a package whose tests leave nothing behind, in
+   * no module and in no global. Default false.
+   */
+  readonly sharesModules?: boolean
   /** Base name of the report `pnpm test` adds up, below `.reports/`. Default: unit. */
   readonly report?: string
 }

@@ -20,6 +20,7 @@ export function preset(overrides = {}) {
     poisonsFreeMemory = false,
     hasFreshConnections = false,
     first = [],
+    sharesModules = false,
   } = overrides
   // Below the limit of the test, so that the error of the wait is seen, which names what did not come.
   const waitMs = (testTimeout * 2) / 3
@@ -46,6 +47,7 @@ export function preset(overrides = {}) {
       restoreMocks: true,
       unstubEnvs: true,
       pool: 'forks',
+      isolate: !sharesModules,
       reporters: ['default', new Report(report)],
     },
   })
