@@ -7,7 +7,7 @@ export interface PresetOverrides {
   /** Files left out, besides node_modules. Default: `test/e2e/**`. */
   readonly exclude?: readonly string[]
   /**
-   * Time one test may take, ms. Default 30000: a limit against hanging, for a busy machine too. Waits of testkit have
+   * Time one test may take, ms. Default 60000: a limit against hanging, for a busy machine too. Waits of testkit have
    * two thirds of it where no other limit is given.
    */
   readonly testTimeout?: number

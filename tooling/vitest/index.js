@@ -14,7 +14,7 @@ export function preset(overrides = {}) {
   const {
     include = ['test/**/*.test.ts'],
     exclude = ['test/e2e/**'],
-    testTimeout = 30_000,
+    testTimeout = 60_000,
     maxWorkers = 2,
     report = 'unit',
     poisonsFreeMemory = false,
@@ -31,7 +31,7 @@ export function preset(overrides = {}) {
       include,
       exclude: ['**/node_modules/**', ...exclude],
       testTimeout,
-      hookTimeout: Math.max(60_000, testTimeout),
+      hookTimeout: Math.max(120_000, testTimeout),
       // A second, the default of vitest, is short on a busy machine.
       expect: { poll: { timeout: waitMs } },
       env: { TESTKIT_WAIT_MS: String(waitMs) },
