@@ -11,6 +11,7 @@ import { isTunnelError } from '@proj/tunnel'
 
 import { addedBy, argumentsOf, hasMadeUpName } from './commands/arguments.ts'
 import { pikoFiles } from './commands/piko-files.ts'
+import { importFile } from './import/import-file.ts'
 import { commands, type OwnCommands } from './commands/commands.ts'
 import { runConnectCommand } from './commands/connect-commands.ts'
 import { addListener, removeListener } from './commands/listener-commands.ts'
@@ -108,6 +109,8 @@ async function runOwn(
       return await logIn(invocation, { url: command.args.url, ...command.flags })
     case 'status':
       return await showStatus(invocation, command.flags)
+    case 'import':
+      return await importFile(invocation, command.args)
     case 'inspect':
       return await printInspector(invocation, command.flags)
     case 'upgrade':

@@ -15,6 +15,8 @@ export {
 export { environmentLayer } from './sources/environment-layer.ts'
 export { resolveSettings } from './sources/resolve-settings.ts'
 
+export { readFileText } from './sources/read-file-text.ts'
+
 // The settings a source may name
 export { entriesOf, flagName, isSecret, type SettingEntry } from './definition/setting-entry.ts'
 

@@ -281,6 +281,21 @@ const ownCommands = {
       ...ADMIN_TLS_FLAGS,
     },
   },
+  import: {
+    description:
+      'Makes a configuration of a file of frpc, ngrok, cloudflared or Piko, and says what it leaves out.',
+    args: {
+      file: argument(text(), {
+        description: 'The file: frpc.toml, frpc.ini, ngrok.yml, cloudflared.yml, piko.yaml.',
+      }),
+      output: argument(text(), {
+        description: 'File to write, which must not be there; default: standard output.',
+        optional: true,
+      }),
+    },
+    settings: [],
+    examples: ['adit import frpc.toml', 'adit import ngrok.yml adit.yaml'],
+  },
   inspect: {
     description: 'Prints the address of the inspector of a running agent of this user.',
     settings: [],
