@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { type Gate, matchesPattern, sourceOf } from '@proj/auth'
+import type { ResolvedValue } from '@proj/config'
 import { WindowBudget } from '@proj/mux'
 import {
   type InheritedSocket,
@@ -146,6 +147,8 @@ export interface ServerOptions {
   readonly software: string
   /** Receives what the server does. */
   readonly logger: Logger
+  /** Settings in force, secrets masked, for operators. Default: none. */
+  readonly configuration?: () => readonly ResolvedValue[]
   /** Log lines that were left out since the start, for metrics. Default: none. */
   readonly leftOutLines?: () => number
 }
@@ -161,6 +164,9 @@ const REQUEST_MS = 2_000
  * the visitors come. Agents wait 5 s to be let go, which is for this and for the last requests.
  */
 const MOVE_MS = 2_000
+
+/** How long streams of an agent of Piko may go on when an operator drains it, ms. */
+const DRAIN_MS = 60_000
 
 /** How often a stopping server looks whether an agent is left, ms. */
 const LOOK_MS = 100
@@ -593,7 +599,12 @@ function construct(options: ServerOptions): ServerParts {
     },
     logger,
   })
-  registry.onConnection = options.accessLog?.connection
+  const { accessLog } = options
+  registry.onConnection = (ended) => {
+    edge.history.countConnection(ended)
+    accessLog?.connection(ended)
+  }
+  registry.on('endpoint', (endpoint, isServed) => edge.history.setServed(endpoint, isServed))
   edge.limiter.configure(options.limits ?? [])
   registry.onLimits = (endpoint, limits) => edge.limiter.setWishes(endpoint, limits)
   registry.setBalance(balanceBy(options.balances ?? []))
@@ -701,8 +712,16 @@ function construct(options: ServerOptions): ServerParts {
         version: cluster.view.local.version,
         logger,
       }),
-    urls,
-    reservations: store.reservations,
+    live: {
+      urls,
+      reservations: store.reservations,
+      accesses: () => connect.consumers,
+      configuration: options.configuration ?? (() => []),
+      agents: {
+        drain: (agent) => upstream.drainAgent(agent, { signal: AbortSignal.timeout(DRAIN_MS) }),
+        disconnect: (agent) => upstream.disconnectAgent(agent, 'an operator asked for it'),
+      },
+    },
     authenticator,
   })
   const http = {

@@ -15,7 +15,7 @@ import {
   type Successor,
   UserError,
 } from '@proj/program-kit'
-import type { Resolved } from '@proj/config'
+import type { Resolved, ResolvedValue, SettingsChange } from '@proj/config'
 import { formatHostPort, type ListenAddress, type PortRange } from '@proj/config/address'
 import type { Logger } from '@proj/tunnel'
 import {
@@ -150,6 +150,8 @@ export async function start(
     }
   }
   warnOfFewDescriptors(settings, { descriptors, ...connections }, logger)
+  // Replaced when the settings are read again.
+  let inForce = loaded.values
   let server: Server
   try {
     server = await Server.start({
@@ -189,6 +191,7 @@ export async function start(
       errorPages,
       software: SOFTWARE,
       logger,
+      configuration: () => inForce,
       leftOutLines: () => rate.leftOut,
     })
   } catch (error) {
@@ -210,7 +213,7 @@ export async function start(
   await using _reloading = await reloading(invocation, {
     settings: definition,
     logger,
-    apply: async (next) => {
+    apply: async (next, changes) => {
       const takeTls = await tls.prepare(next.settings)
       server.setVisitors(await standingPolicies(next.settings.endpoints))
       const pages = await ErrorPages.read(next.settings.proxy.errorPages)
@@ -225,6 +228,7 @@ export async function start(
       takeTls()
       server.publicPorts.configure(publicPortOptions(next.settings.publicPorts))
       logger.level = next.settings.log.level
+      inForce = valuesInForce(inForce, next.values, changes)
     },
   })
   void authenticator.prepare()
@@ -295,6 +299,21 @@ export async function start(
 function proofChecks({ servers = [], privateAddresses }: Resolved<ServerTree>['domainProof']) {
   const asked = servers.map(({ host, port }) => formatHostPort(host, port || 53))
   return { txt: txtProof(asked), http: httpProof({ servers: asked, alsoFrom: privateAddresses }) }
+}
+
+/** The settings in force after a reload: what needs a restart is as it was before. */
+function valuesInForce(
+  before: readonly ResolvedValue[],
+  next: readonly ResolvedValue[],
+  changes: readonly SettingsChange[],
+): readonly ResolvedValue[] {
+  const waiting = changes.filter(({ reload }) => reload === 'restart')
+  const waits = ({ key }: ResolvedValue): boolean =>
+    waiting.some(
+      (one) =>
+        key === one.key || (/^[.[]/.test(key.slice(one.key.length)) && key.startsWith(one.key)),
+    )
+  return [...next.filter((value) => !waits(value)), ...before.filter(waits)]
 }
 
 /** What the server remembers: in its file, or in the database of its cluster with a copy in the data directory. */

@@ -34,6 +34,9 @@ export interface EndpointItem {
   readonly nodes: readonly { readonly node: string; readonly sessions: number }[]
   readonly urls: readonly string[]
   readonly reservedFor: string | null
+  readonly state: EndpointState
+  /** Requests of the last hour in 30 steps; empty: not known. */
+  readonly requests?: readonly number[]
 }
 
 /** An item of `GET /agents`: one endpoint of one session. */
@@ -119,4 +122,101 @@ export interface PortItem {
   readonly refused?: number
   readonly bytesIn?: number
   readonly bytesOut?: number
+}
+
+/** How a step of a diagnosis is. */
+export type StepState = 'ok' | 'warn' | 'bad' | 'unknown' | 'unchecked'
+
+/** How an endpoint is as a whole. */
+export type EndpointState = 'reachable' | 'degraded' | 'down' | 'unknown'
+
+/** A step of the way of a request. */
+export interface DiagnosisStep {
+  readonly step: 'name' | 'agent' | 'service' | 'rules'
+  readonly state: StepState
+  readonly text: string
+  readonly todo?: string
+  readonly who?: 'operator' | 'agent' | 'visitor'
+}
+
+/** The last hour in steps, oldest first; the last one goes on. */
+export interface HistoryItem {
+  readonly stepMs: number
+  readonly requests: readonly number[]
+  readonly errors: readonly number[]
+  readonly rejected: readonly number[]
+  readonly p50Ms: readonly (number | null)[]
+  readonly p95Ms: readonly (number | null)[]
+}
+
+/** A request that failed. */
+export interface Failure {
+  readonly time: string
+  /** 0: a connection of TCP. */
+  readonly status: number
+  /** Empty: the service gave the answer. */
+  readonly code: string
+  readonly method: string
+  readonly path: string
+  readonly requestId: string
+}
+
+/** `GET /endpoints/{name}`. */
+export interface EndpointDetail {
+  readonly endpoint: string
+  readonly tenant: string
+  readonly state: EndpointState
+  readonly summary: string
+  readonly urls: readonly string[]
+  readonly steps: readonly DiagnosisStep[]
+  /** Newest first. */
+  readonly failures: readonly Failure[]
+  /** Null: there is none, because it was not served here, or there are too many endpoints. */
+  readonly history: HistoryItem | null
+  readonly agents: readonly string[]
+}
+
+/** `GET /server`. */
+export interface ServerInfo {
+  readonly node: string
+  readonly version: string
+  readonly state: string
+  readonly started: string
+  readonly requests: number
+  readonly inFlight: number
+  readonly connections: number
+  readonly upgraded: number
+  readonly history: HistoryItem
+}
+
+/** An item of `GET /accesses`. */
+export interface AccessItem {
+  readonly identity: string
+  readonly remoteAddress?: string
+  readonly software?: string
+  readonly since: string
+  readonly connections: number
+}
+
+/** An item of `GET /certificates`. */
+export interface CertificateItem {
+  readonly listener: string
+  readonly names: readonly string[]
+  readonly serial: string
+  readonly expires: string
+  readonly wantsClientCertificate: boolean
+}
+
+/** An item of `GET /limits`. */
+export interface LimitItem {
+  readonly limit: string
+  readonly count: number
+  readonly setting?: string
+}
+
+/** An item of `GET /configuration`. */
+export interface SettingItem {
+  readonly key: string
+  readonly value: string | null
+  readonly origin: string
 }

@@ -1,3 +1,4 @@
+import type { Gate } from '@proj/auth'
 import type { UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { Authenticator } from '../auth/authenticator.ts'
@@ -10,7 +11,7 @@ import type { TlsPortStatus } from '../tls/tls-status.ts'
 /** The parts of a server that its admin pages and metrics read. */
 export interface AdminSources {
   readonly edge: HttpProxy
-  readonly registry: UpstreamRegistry
+  readonly registry: UpstreamRegistry<Gate>
   readonly publicPorts: PublicPorts
   /** The nodes, also of a server alone. */
   readonly cluster: ClusterView

@@ -19,11 +19,12 @@ import { describeGossip, describeNodes, findNodePage } from '../cluster/cluster-
 import { describePorts } from '../public-ports/describe-ports.ts'
 import { describeTls } from '../tls/tls-status.ts'
 import { ANONYMOUS } from '../auth/principal.ts'
+import { limitCounts } from './limit-counts.ts'
 import { serverMetrics } from './metrics.ts'
 import { API_PATH } from './api/admin-api.ts'
 import { ConsoleSessions } from './api/console-sessions.ts'
 import type { AdminSources } from './admin-sources.ts'
-import type { StatusSources } from './api/status-routes.ts'
+import type { ApiSources } from './api/api-sources.ts'
 
 /** What the admin port shows, and to whom. */
 export interface ServerAdminOptions {
@@ -34,11 +35,9 @@ export interface ServerAdminOptions {
   /** Whether the server is to have visitors, and if not, why. */
   readonly readiness: () => ReadyStatus
   /** The API, made with what the pages show. */
-  readonly api: (status: StatusSources, sessions: ConsoleSessions) => AdminApi
-  /** Endpoints' URLs for visitors. */
-  readonly urls: StatusSources['urls']
-  /** Reserved names. */
-  readonly reservations: StatusSources['reservations']
+  readonly api: (status: ApiSources, sessions: ConsoleSessions) => AdminApi
+  /** What the API shows and does besides. */
+  readonly live: Pick<ApiSources, 'accesses' | 'agents' | 'configuration' | 'reservations' | 'urls'>
   /** Judges who may look. Default: no credentials are needed. */
   readonly authenticator: Authenticator | undefined
   /** Address of the peer that sent a request, without the port; undefined when its connection is gone. */
@@ -85,13 +84,21 @@ export function createServerAdmin(options: ServerAdminOptions): ServerAdmin {
     site: { path: '/console', files: consoleFiles },
     api: options.api(
       {
+        ...options.live,
         cluster: sources.cluster,
         registry: sources.registry,
-        reservations: options.reservations,
-        urls: options.urls,
+        history: sources.edge.history,
         sessions: () => describeSessions(sources),
         ports: () => describePorts(sources.publicPorts),
         nodes: () => describeNodes(sources),
+        tls: () => describeTls(sources.tls),
+        tlsPorts: sources.tls,
+        edge: () => describeEdge(sources),
+        limits: () => limitCounts(sources),
+        state: () => readiness().state,
+        version: sources.cluster.local.version,
+        node: sources.cluster.local.id,
+        startedAt: Date.now(),
       },
       sessions,
     ),

@@ -8,6 +8,7 @@ import type { ConsumerAcceptor, UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { AccessLog } from '../access-log/access-log.ts'
 import type { Tracer } from '../tracing/tracer.ts'
+import { EndpointHistory } from '../endpoint-history/endpoint-history.ts'
 import { EndpointLimiter } from '../endpoint-limits/endpoint-limiter.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { type ConnectionBudget, PortConnections } from '../connection-budget.ts'
@@ -86,6 +87,7 @@ export class HttpProxy implements ProxyContext {
   readonly pool: StreamPool
   readonly deadlines: Deadlines
   readonly stats: ProxyStats = new ProxyStats()
+  readonly history: EndpointHistory = new EndpointHistory()
   readonly admission: RequestAdmission
   readonly upgraded = new Set<UpgradedConnection>()
   draining = false

@@ -4,6 +4,7 @@ import type { ConsumerAcceptor, Endpoint, UpstreamRegistry } from '@proj/tunnel/
 
 import type { AccessLog } from '../access-log/access-log.ts'
 import type { Tracer } from '../tracing/tracer.ts'
+import type { EndpointHistory } from '../endpoint-history/endpoint-history.ts'
 import type { EndpointLimiter } from '../endpoint-limits/endpoint-limiter.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Deadlines } from './deadlines.ts'
@@ -48,6 +49,8 @@ export interface ProxyContext {
   readonly pool: StreamPool
   readonly deadlines: Deadlines
   readonly stats: ProxyStats
+  /** The last hour of each endpoint. */
+  readonly history: EndpointHistory
   /** Says whether one more request may run. */
   readonly admission: RequestAdmission
   /** Gets a line for each request; undefined: there is none. */

@@ -39,6 +39,8 @@ export interface Route {
 export interface Refused {
   /** What the visitor gets. */
   readonly error: ProxyError
+  /** The endpoint that it was for; undefined: none was found. */
+  readonly endpoint?: Endpoint
 }
 
 const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'x-piko-authorization'])
@@ -171,7 +173,7 @@ async function checkToken(
     logger.error({ err: error, endpoint: name }, 'visitor check failed')
     return { error: PROXY_ERRORS.visitorCheckFailed }
   }
-  if (!decision.admitted) return { error: decision }
+  if (!decision.admitted) return { error: decision, endpoint: { tenant, name } }
   const { tenant: ofToken, consumed: authorizationConsumed } = decision
   const endpoint = { tenant: ofToken, name }
   return await findRoute(
@@ -279,13 +281,13 @@ function checkRules(
         { err: error, endpoint: endpoint.name, requestId: forward.requestId },
         'visitor check failed',
       )
-      return { error: PROXY_ERRORS.visitorCheckFailed }
+      return { error: PROXY_ERRORS.visitorCheckFailed, endpoint }
     },
   )
 }
 
 function applyDecision(route: Route, decision: Decision): Route | Refused {
-  if (!decision.admitted) return { error: decision }
+  if (!decision.admitted) return { error: decision, endpoint: route.endpoint }
   const { authorizationConsumed: before = false } = route.forward
   const forward = { ...route.forward, authorizationConsumed: before || decision.consumed }
   return { ...route, forward }

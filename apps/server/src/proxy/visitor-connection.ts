@@ -77,6 +77,8 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #exchange: Exchange | undefined
   /** What the access log and traces will have of the request, where there are some. */
   #record: RequestRecord | undefined
+  /** Of the request that runs, or was the last; undefined before it is found. */
+  #endpoint: Endpoint | undefined
   /** Counts the request for the limits of its endpoint, where it has some. */
   #lease: LimitLease | undefined
   /** Called when the bandwidth of the endpoint has room for the request, which waits for that. */
@@ -462,6 +464,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   }
 
   #follow(route: Route | Refused, head: RequestHead, rest: Buffer): void {
+    this.#endpoint = route.endpoint
     if ('error' in route) {
       if (rest.length > 0) this.#socket.hold(rest)
       this.#sendError(route.error, head.framing.kind === 'none')
@@ -630,7 +633,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     this.#socket.write(formatProxyError(error, facts))
     const isObserved = this.#record !== undefined || this.#proxy.accessLog !== undefined
     if (isObserved) this.#endRecord(error.code, error.status)
-    this.#countDuration(error.status)
+    this.#countDuration(error.status, error.code)
     if (keepAlive) this.#awaitRequest()
     else this.#linger()
   }
@@ -661,11 +664,16 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
     this.#record = undefined
   }
 
-  /** @param status - 0: no response has begun. */
-  #countDuration(status: number): void {
+  /**
+   * @param status - 0: no response has begun.
+   * @param code - `adit-error`; empty: the answer is of the service.
+   */
+  #countDuration(status: number, code = ''): void {
     if (status === 0 || this.#request === undefined) return
-    const ms = performance.now() - this.#beganAt
-    const { stats } = this.#proxy
+    const nowMs = performance.now()
+    const ms = nowMs - this.#beganAt
+    const { stats, history } = this.#proxy
+    history.count(this.#endpoint, this.#request, this.#requestId, status, code, ms, nowMs)
     stats.countDuration(this.#request.method, status, ms)
     const { receivedBytes, sentBytes } = this.#socket
     stats.requestSizes.add(receivedBytes - this.#countedIn)

@@ -2,7 +2,7 @@ import type { Logger } from '@proj/tunnel'
 
 /**
  * The events of the audit log: names and ports taken, lost and refused, reservations, domains, tokens created, changed and
- * revoked, sessions of the console, credentials that failed.
+ * revoked, agents drained and disconnected, sessions of the console, credentials that failed.
  */
 export const AUDIT_EVENTS = [
   'name.taken',
@@ -21,6 +21,8 @@ export const AUDIT_EVENTS = [
   'token.created',
   'token.changed',
   'token.revoked',
+  'agent.drained',
+  'agent.disconnected',
   'session.opened',
   'session.closed',
   'auth.failed',

@@ -54,6 +54,15 @@ export class Gate {
       basicAuth && new Map(basicAuth.map(({ user, verifier }) => [user.normalize('NFC'), verifier]))
   }
 
+  /** What it asks visitors for, for people: `addresses`, `passwords`, `tokens`. */
+  get kinds(): readonly string[] {
+    return [
+      ...(this.#addresses === undefined ? [] : ['addresses']),
+      ...(this.#users === undefined ? [] : ['passwords']),
+      ...(this.#tokens === undefined ? [] : ['tokens']),
+    ]
+  }
+
   /** Whether a connection without HTTP is admitted. */
   admitsConnection(address: string | undefined): boolean {
     return !this.needsHttp && this.#admitsAddress(address)

@@ -1,8 +1,11 @@
 /** The agents: each may have several sessions, and each session several endpoints. */
 import type { JSX } from 'preact'
 
-import type { AgentItem } from '../console-contract.ts'
+import type { AgentItem, NodeItem } from '../console-contract.ts'
+import { formatMs } from '../parts/format.ts'
 import { Foreign } from '../parts/text.tsx'
+import { change } from './api.ts'
+import { ask } from './confirm.tsx'
 import { useList } from './resource.ts'
 import { type Column, FilteredTable } from './table.tsx'
 import { Ago, List } from './texts.tsx'
@@ -13,7 +16,10 @@ export interface Agent {
   readonly node: string
   readonly sessions: number
   readonly endpoints: readonly string[]
-  readonly protocols: readonly string[]
+  readonly identities: readonly string[]
+  readonly software: string | undefined
+  /** The longest of its sessions; undefined: not measured. */
+  readonly roundTripMs: number | undefined
   readonly addresses: readonly string[]
   readonly connectedAt: string
   readonly openStreams: number
@@ -38,7 +44,13 @@ export function agentsOf(items: readonly AgentItem[]): Agent[] {
         node: first.node,
         sessions: sessions.size,
         endpoints: [...new Set(all.map(({ endpoint }) => endpoint))],
-        protocols: [...new Set(all.map(({ protocol }) => protocol))],
+        identities: [...new Set(all.flatMap(({ identity }) => identity ?? []))],
+        software: first.software,
+        roundTripMs: all.reduce<number | undefined>(
+          (most, one) =>
+            one.roundTripMs === undefined ? most : Math.max(most ?? 0, one.roundTripMs),
+          undefined,
+        ),
         addresses: [...new Set(all.flatMap(({ remoteAddress }) => remoteAddress ?? []))],
         connectedAt: all.reduce(
           (least, { connectedAt }) => (connectedAt < least ? connectedAt : least),
@@ -50,17 +62,55 @@ export function agentsOf(items: readonly AgentItem[]): Agent[] {
   })
 }
 
-const COLUMNS: readonly Column<Agent>[] = [
-  { name: 'Agent', of: ({ id }) => <Foreign text={id} /> },
-  { name: 'Endpoints', of: ({ endpoints }) => <List texts={endpoints} /> },
-  { name: 'From', of: ({ addresses }) => <List texts={addresses} />, isMinor: true },
-  { name: 'Connected', of: ({ connectedAt }) => <Ago time={connectedAt} />, isMinor: true },
-  { name: 'Sessions', of: ({ sessions }) => sessions, isNumber: true, isMinor: true },
-  { name: 'Streams', of: ({ openStreams }) => openStreams, isNumber: true },
-  { name: 'Node', of: ({ node }) => <Foreign text={node} />, isMinor: true },
-]
-
 export function Agents(): JSX.Element {
+  const local = useList<NodeItem>('nodes').value.value?.items.find((node) => node.local)?.id
+  const columns: readonly Column<Agent>[] = [
+    {
+      name: 'Agent',
+      of: ({ id, software }) => (
+        <>
+          <code>
+            <Foreign text={id} />
+          </code>{' '}
+          {software !== undefined && (
+            <span class="muted">
+              <Foreign text={software} />
+            </span>
+          )}
+        </>
+      ),
+    },
+    { name: 'Endpoints', of: ({ endpoints }) => <List texts={endpoints} /> },
+    { name: 'Identity', of: ({ identities }) => <List texts={identities} />, isMinor: true },
+    { name: 'From', of: ({ addresses }) => <List texts={addresses} />, isMinor: true },
+    { name: 'Connected', of: ({ connectedAt }) => <Ago time={connectedAt} />, isMinor: true },
+    { name: 'Sessions', of: ({ sessions }) => sessions, isNumber: true, isMinor: true },
+    { name: 'Streams', of: ({ openStreams }) => openStreams, isNumber: true, isMinor: true },
+    {
+      name: 'Round trip',
+      of: ({ roundTripMs }) => (roundTripMs === undefined ? '–' : formatMs(roundTripMs)),
+      isNumber: true,
+      isMinor: true,
+    },
+    {
+      name: 'Actions',
+      of: (agent) =>
+        agent.node === local ? (
+          <span class="actions">
+            <button type="button" onClick={() => drain(agent)}>
+              Drain <span class="hidden-text">{agent.id}</span>
+            </button>
+            <button type="button" onClick={() => disconnect(agent)}>
+              Disconnect <span class="hidden-text">{agent.id}</span>
+            </button>
+          </span>
+        ) : (
+          <span class="muted">
+            on node <Foreign text={agent.node} />
+          </span>
+        ),
+    },
+  ]
   return (
     <>
       <h2 tabIndex={-1}>Agents</h2>
@@ -68,13 +118,49 @@ export function Agents(): JSX.Element {
         resource={useList<AgentItem>('agents')}
         rowsOf={({ items }) => agentsOf(items)}
         label="Agents"
-        columns={COLUMNS}
+        columns={columns}
         keyOf={({ id, node }) => `${id}\n${node}`}
-        textOf={({ id, node, endpoints, addresses }) =>
-          [id, node, ...endpoints, ...addresses].join(' ')
+        textOf={({ id, node, software = '', endpoints, addresses, identities }) =>
+          [id, node, software, ...endpoints, ...addresses, ...identities].join(' ')
         }
         empty={<p>No agent is connected.</p>}
       />
     </>
   )
+}
+
+function drain({ id, sessions, endpoints }: Agent): void {
+  ask({
+    title: 'Drain an agent',
+    text: (
+      <p>
+        The agent is asked to connect again: to another node, where there is one, else to this one.
+        Visitors of its {countOf(endpoints.length, 'endpoint')} are served all the time;{' '}
+        {countOf(sessions, 'session')} of it will be replaced.
+      </p>
+    ),
+    verb: `Drain ${id}`,
+    done: `${id} was asked to connect elsewhere.`,
+    run: async () => await change('POST', `agents/${encodeURIComponent(id)}/drain`),
+  })
+}
+
+function disconnect({ id, sessions, openStreams, endpoints }: Agent): void {
+  ask({
+    title: 'Disconnect an agent',
+    text: (
+      <p>
+        {countOf(sessions, 'session')} of the agent will be cut off now, with{' '}
+        {countOf(openStreams, 'open stream')} and {countOf(endpoints.length, 'endpoint')}. The agent
+        comes back by itself; to keep it away, revoke its token.
+      </p>
+    ),
+    verb: `Disconnect ${id}`,
+    done: `${id} was disconnected.`,
+    run: async () => await change('DELETE', `agents/${encodeURIComponent(id)}`),
+  })
+}
+
+function countOf(count: number, name: string): string {
+  return `${count} ${name}${count === 1 ? '' : 's'}`
 }

@@ -4,10 +4,14 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 
 import { Logo } from '../parts/pictures.tsx'
 import { Foreign } from '../parts/text.tsx'
+import { Accesses } from './accesses.tsx'
 import { Agents } from './agents.tsx'
 import { Audit } from './audit.tsx'
+import { Certificates } from './certificates.tsx'
+import { Configuration } from './configuration.tsx'
 import { Confirm } from './confirm.tsx'
 import { Endpoints } from './endpoints.tsx'
+import { Limits } from './limits.tsx'
 import { Names } from './names.tsx'
 import { Nodes } from './nodes.tsx'
 import { Overview } from './overview.tsx'
@@ -21,11 +25,15 @@ const VIEWS: readonly (readonly [view: string, name: string, show: () => JSX.Ele
   ['', 'Overview', () => <Overview />],
   ['endpoints', 'Endpoints', () => <Endpoints />],
   ['agents', 'Agents', () => <Agents />],
+  ['accesses', 'Accesses', () => <Accesses />],
   ['ports', 'Public ports', () => <Ports />],
   ['names', 'Names', () => <Names />],
   ['tokens', 'Tokens', () => <Tokens />],
+  ['certificates', 'Certificates', () => <Certificates />],
+  ['limits', 'Limits', () => <Limits />],
   ['nodes', 'Nodes', () => <Nodes />],
   ['audit', 'Audit log', () => <Audit />],
+  ['configuration', 'Configuration', () => <Configuration />],
 ]
 
 export function App(): JSX.Element {

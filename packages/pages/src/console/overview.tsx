@@ -1,32 +1,87 @@
-/** What there is, in numbers. */
+/** Whether all is well, and what is not; then numbers. */
 import type { JSX } from 'preact'
 
-import type { AgentItem, EndpointItem, NodeItem, TokenItem } from '../console-contract.ts'
-import { useList } from './resource.ts'
-import { hrefOf } from './route.ts'
+import type {
+  AgentItem,
+  EndpointItem,
+  LimitItem,
+  NodeItem,
+  ReservationItem,
+  ServerInfo,
+} from '../console-contract.ts'
+import { OutcomeIcon } from '../parts/pictures.tsx'
+import { Foreign } from '../parts/text.tsx'
 import { agentsOf } from './agents.tsx'
+import { endpointRows } from './endpoints.tsx'
+import { History } from './history.tsx'
+import { useList, useValue } from './resource.ts'
+import { hrefOf } from './route.ts'
+import { StateIcon } from './states.tsx'
 import { Problem } from './table.tsx'
+import { Ago, endpointName } from './texts.tsx'
+
+/** Endpoints that need attention and are listed here; the list of endpoints has all of them. */
+const MAX_LISTED = 10
 
 export function Overview(): JSX.Element {
+  const server = useValue<ServerInfo>('server')
   const endpoints = useList<EndpointItem>('endpoints')
+  const reserved = useList<ReservationItem>('reservations')
   const agents = useList<AgentItem>('agents')
-  const tokens = useList<TokenItem>('tokens')
   const nodes = useList<NodeItem>('nodes')
-  const sessions = agents.value.value?.items ?? []
+  const limits = useList<LimitItem>('limits')
+  const info = server.value.value
+  const hit = limits.value.value?.items.filter(({ count }) => count > 0).length
+  const rows = endpointRows(endpoints.value.value?.items ?? [], reserved.value.value?.items ?? [])
+  const troubled = rows.filter(({ state }) => state === 'down' || state === 'degraded')
   return (
     <>
       <h2 tabIndex={-1}>Overview</h2>
-      <Problem resource={endpoints} />
+      <Problem resource={server} />
+      {endpoints.value.value !== undefined && (
+        <p class={`verdict ${troubled.length === 0 ? 'reachable' : 'degraded'}`}>
+          <OutcomeIcon outcome={troubled.length === 0 ? 'ok' : 'warn'} word="" />{' '}
+          <b>
+            {rows.length === 0
+              ? 'No endpoint is served or reserved'
+              : troubled.length === 0
+                ? `Nothing is known to be wrong with ${rows.length === 1 ? 'the endpoint' : `the ${rows.length} endpoints`}`
+                : `${troubled.length} of ${rows.length} endpoints need attention`}
+          </b>
+        </p>
+      )}
+      {troubled.length > 0 && (
+        <ul class="troubles">
+          {troubled.slice(0, MAX_LISTED).map(({ endpoint, tenant, state }) => (
+            <li key={`${tenant}/${endpoint}`}>
+              <StateIcon state={state} hasWord />{' '}
+              <a href={hrefOf('endpoints', endpoint, tenant)}>
+                <Foreign text={endpointName(endpoint, tenant)} />
+              </a>
+            </li>
+          ))}
+        </ul>
+      )}
       <ul class="tiles">
-        <Tile view="endpoints" name="Endpoints" count={endpoints.value.value?.items.length} />
-        <Tile view="agents" name="Agents" count={agents.value.value && agentsOf(sessions).length} />
+        <Tile view="endpoints" name="Endpoints" count={endpoints.value.value && rows.length} />
         <Tile
-          view="tokens"
-          name="Good tokens"
-          count={tokens.value.value?.items.filter(({ state }) => state === 'good').length}
+          view="agents"
+          name="Agents"
+          count={agents.value.value && agentsOf(agents.value.value.items).length}
         />
         <Tile view="nodes" name="Nodes" count={nodes.value.value?.items.length} />
+        <Tile view="limits" name="Limits hit" count={hit} />
       </ul>
+      {info !== undefined && (
+        <>
+          <History history={info.history} />
+          <p class="muted">
+            Node <Foreign text={info.node} />, version <Foreign text={info.version} />, {info.state}
+            , started <Ago time={info.started} />; {info.requests} requests since then,{' '}
+            {info.inFlight} now; {info.connections} visitors connected, {info.upgraded} upgraded.
+          </p>
+        </>
+      )}
     </>
   )
 }

@@ -3,7 +3,7 @@ import { effect, signal, type Signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 
 import { ApiError } from '../parts/api-error.ts'
-import { type Read, readList, type WholeList } from './api.ts'
+import { type Read, read, readList, type WholeList } from './api.ts'
 import { access, failed } from './session.ts'
 
 /** Time between two looks at what is shown, ms. */
@@ -69,6 +69,11 @@ function resourceOf(key: string, load: (etag: string) => Promise<Read<unknown> |
   }
   resources.set(key, made)
   return made
+}
+
+/** Shows a value of the server, and keeps it up to date. */
+export function useValue<Value>(path: string): Resource<Value> {
+  return useResource(path, async (etag) => await read<Value>(path, etag)) as Resource<Value>
 }
 
 /** Shows a list of the server, and keeps it up to date. */

@@ -13,7 +13,7 @@ import {
   type Grant,
   isDenial,
 } from './authorization.ts'
-import { ConsumerSession } from './consumer-session.ts'
+import { ConsumerSession, type ConsumerStatus } from './consumer-session.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import { limit, WINDOW_BUDGET_BYTES } from '../limits.ts'
 import { type Logger, silentLogger } from '../logger.ts'
@@ -110,6 +110,11 @@ export class ConsumerAcceptor {
     let count = this.#pipes.size
     for (const session of this.#sessions) count += session.streams
     return count
+  }
+
+  /** The consumers whose sessions are open; each connection of a Piko forwarder is none. */
+  get consumers(): readonly ConsumerStatus[] {
+    return [...this.#sessions].map(({ status }) => status)
   }
 
   /** Takes a matching request's socket over; answers every outcome on it. */

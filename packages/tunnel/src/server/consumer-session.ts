@@ -19,6 +19,20 @@ import { GO_AWAY, TunnelSession } from '../protocol/tunnel-session.ts'
 import type { UpstreamRegistry } from './upstream-registry.ts'
 import type { WebSocketPipe } from '../websocket/pipe.ts'
 
+/** A consumer that is connected: `adit access`, or a program that dials. */
+export interface ConsumerStatus {
+  /** Who authorised itself as what. */
+  readonly identity: string
+  /** Absent when its connection is gone already. */
+  readonly remoteAddress?: string
+  /** Program and version, as it says; absent before. */
+  readonly software?: string
+  /** When its session began, ms since the epoch. */
+  readonly since: number
+  /** Its connections to endpoints that are open now. */
+  readonly connections: number
+}
+
 /** What a session shares with its acceptor. */
 export interface ConsumerSessionOptions {
   /** Where upstreams are found. */
@@ -44,6 +58,8 @@ export class ConsumerSession {
   readonly #grant: Grant
   readonly #visitor: TcpVisitor
   readonly #options: ConsumerSessionOptions
+  readonly #since = Date.now()
+  #software: string | undefined
   /** The consumer's ends of what it has connected. */
   readonly #open = new Set<Channel>()
 
@@ -74,6 +90,7 @@ export class ConsumerSession {
           const { remoteAddress } = visitor
           options.logger.warn({ remoteAddress, code }, 'consumer broke protocol')
         },
+        onHello: ({ software }) => (this.#software = software),
         onLeaving: () => {},
         onClose: () => {},
       },
@@ -96,6 +113,18 @@ export class ConsumerSession {
   async drain(signal: AbortSignal): Promise<void> {
     const message = { type: 'drain', retryAfterMs: 0 } as const
     await this.#session.end({ message, peerWaitMs: Infinity, signal })
+  }
+
+  /** What is shown of it. */
+  get status(): ConsumerStatus {
+    const { remoteAddress } = this.#visitor
+    return {
+      identity: this.#grant.identity,
+      ...(remoteAddress !== undefined && { remoteAddress }),
+      ...(this.#software !== undefined && { software: this.#software }),
+      since: this.#since,
+      connections: this.#open.size,
+    }
   }
 
   /** Connections that are open now. */

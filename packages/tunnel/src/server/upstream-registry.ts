@@ -687,6 +687,12 @@ export class UpstreamRegistry<
     return entry === undefined ? 0 : sessionsOf(entry)
   }
 
+  /** Sessions of this node that do not answer now, of an endpoint. */
+  suspects(endpoint: Endpoint): number {
+    const agents = this.#find(endpoint)?.agents ?? []
+    return agents.flatMap(({ sessions }) => sessions).filter(({ suspect }) => suspect).length
+  }
+
   /** Sessions of this node by endpoint, a snapshot for status pages. */
   snapshot(): Map<Endpoint, Upstream[]> {
     const all = new Map<Endpoint, Upstream[]>()

@@ -12,14 +12,18 @@ import type { ReserveContext } from '../../upstream/reserve-name.ts'
 import { API_ERRORS, ApiError, type ApiErrorCode } from './api-error.ts'
 import type { ApiRoute } from './api-route.ts'
 import { auditRoutes } from './audit-routes.ts'
+import { agentRoutes } from './agent-routes.ts'
 import type { ConsoleSessions } from './console-sessions.ts'
 import { domainRoutes } from './domain-routes.ts'
+import { endpointRoutes } from './endpoint-routes.ts'
 import { type JsonShape, shapeProblem } from './json-shape.ts'
 import { openApiDocument } from './openapi.ts'
 import { tagOf } from './paging.ts'
 import { reservationRoutes } from './reservation-routes.ts'
+import { serverRoutes } from './server-routes.ts'
 import { sessionRoutes } from './session-routes.ts'
-import { type StatusSources, statusRoutes } from './status-routes.ts'
+import { statusRoutes } from './status-routes.ts'
+import type { ApiSources } from './api-sources.ts'
 import { tokenRoutes } from './token-routes.ts'
 
 /** What reverse proxies add to the requests that they pass on. Many speak HTTP/1.0 unless told otherwise. */
@@ -37,7 +41,7 @@ export const API_PATH = '/api/v1'
 
 /** What the API works with. */
 export interface AdminApiParts extends ReserveContext, ClaimDomainContext {
-  readonly status: StatusSources
+  readonly status: ApiSources
   /** Signed-in pages. */
   readonly sessions: ConsoleSessions
   /** Whether changes need credentials where the port asks for none: there is a key that can be shown. */
@@ -79,6 +83,9 @@ function apiRoutes(parts: AdminApiParts): ApiRoute[] {
     ...domainRoutes(parts),
     ...auditRoutes(parts.store.audit),
     ...statusRoutes(parts.status),
+    ...endpointRoutes(parts.status),
+    ...agentRoutes(parts.status.agents, parts.store.audit),
+    ...serverRoutes(parts.status),
     {
       method: 'GET',
       path: '/openapi.json',

@@ -25,7 +25,7 @@ export interface TextShape {
 
 /** A whole number; of answers any number. */
 export interface NumberShape {
-  readonly type: 'integer' | 'number'
+  readonly type: 'integer' | 'number' | readonly ['integer', 'null']
   readonly description?: string
   readonly minimum?: number
   readonly maximum?: number
@@ -43,7 +43,7 @@ export interface ListShape {
 
 /** An object. Of a request, it has no other members. */
 export interface ObjectShape {
-  readonly type: 'object'
+  readonly type: 'object' | readonly ['object', 'null']
   readonly description?: string
   readonly properties?: Readonly<Record<string, JsonShape>>
   readonly required?: readonly string[]
@@ -75,8 +75,10 @@ export function shapeProblem(
       return listProblem(value, shape, field)
     case 'object':
       return objectProblem(value, shape, field)
-    default:
+    case 'string':
       return textProblem(value, shape, field)
+    default:
+      throw new TypeError('no request has a part that may be null')
   }
 }
 

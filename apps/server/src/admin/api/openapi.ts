@@ -1,9 +1,12 @@
+import { AGENT_ACT_SHAPE } from './agent-routes.ts'
 import { API_ERRORS, type ApiErrorCode } from './api-error.ts'
 import type { ApiRoute } from './api-route.ts'
 import { AUDIT_SHAPE } from './audit-routes.ts'
 import { DOMAIN_SHAPE } from './domain-routes.ts'
+import { ENDPOINT_SHAPES } from './endpoint-routes.ts'
 import type { JsonShape } from './json-shape.ts'
 import { RESERVATION_SHAPE } from './reservation-routes.ts'
+import { SERVER_SHAPES } from './server-routes.ts'
 import { NEW_SESSION_SHAPE, SESSION_SHAPE } from './session-routes.ts'
 import { STATUS_SHAPES } from './status-routes.ts'
 import { NEW_TOKEN_SHAPE, TOKEN_SHAPE } from './token-routes.ts'
@@ -108,6 +111,9 @@ export function openApiDocument(routes: readonly ApiRoute[], version: string): o
         Reservation: RESERVATION_SHAPE,
         Domain: DOMAIN_SHAPE,
         AuditEvent: AUDIT_SHAPE,
+        AgentAct: AGENT_ACT_SHAPE,
+        ...ENDPOINT_SHAPES,
+        ...SERVER_SHAPES,
         ...STATUS_SHAPES,
       },
     },

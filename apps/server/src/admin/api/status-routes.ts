@@ -1,8 +1,6 @@
 import type { NodeStatus, PortStatus, SessionStatus } from '@proj/program-kit'
-import { type Endpoint, endpointKey, type UpstreamRegistry } from '@proj/tunnel/server'
 
 import type { ClusterView } from '../../cluster/cluster-view.ts'
-import type { ReservationStore } from '../../store/reservation-store.ts'
 import { type ApiRoute, shapeOf } from './api-route.ts'
 import type { JsonShape, ObjectShape } from './json-shape.ts'
 import { pageOf, PAGE_QUERY, pageShape } from './paging.ts'
@@ -10,10 +8,6 @@ import { pageOf, PAGE_QUERY, pageShape } from './paging.ts'
 /** What is listed of the running server and of the other nodes. */
 export interface StatusSources {
   readonly cluster: ClusterView
-  readonly registry: Pick<UpstreamRegistry, 'snapshot'>
-  readonly reservations: Pick<ReservationStore, 'find'>
-  /** URLs that visitors can open for an endpoint of HTTP. */
-  readonly urls: (endpoint: Endpoint) => readonly string[]
   readonly sessions: () => readonly SessionStatus[]
   readonly ports: () => readonly PortStatus[]
   readonly nodes: () => readonly NodeStatus[]
@@ -26,88 +20,64 @@ const NODE: JsonShape = { type: 'string', description: 'Id of the node.' }
 const TEXTS: JsonShape = { type: 'array', items: TEXT }
 
 /** Schemas of what is listed here, by name. */
-export const STATUS_SHAPES: Readonly<Record<'Endpoint' | 'Agent' | 'Port' | 'Node', ObjectShape>> =
-  {
-    Endpoint: {
-      type: 'object',
-      description: 'An endpoint that agents serve now.',
-      properties: {
-        endpoint: TEXT,
-        tenant: { type: 'string', description: 'Empty: none.' },
-        sessions: { type: 'integer', description: 'Agent sessions that serve it, on all nodes.' },
-        nodes: {
-          type: 'array',
-          items: {
-            type: 'object',
-            properties: { node: NODE, sessions: COUNT },
-            required: ['node', 'sessions'],
-          },
-        },
-        urls: { ...TEXTS, description: 'Where visitors reach it, if it speaks HTTP.' },
-        reservedFor: {
-          type: ['string', 'null'],
-          description: 'The identity that has reserved it; null: none has.',
-        },
-      },
-      required: ['endpoint', 'tenant', 'sessions', 'nodes', 'urls', 'reservedFor'],
+export const STATUS_SHAPES: Readonly<Record<'Agent' | 'Port' | 'Node', ObjectShape>> = {
+  Agent: {
+    type: 'object',
+    description: 'One endpoint of one session of an agent.',
+    properties: {
+      node: NODE,
+      endpoint: { type: 'string', description: 'Behind its tenant and a slash, if it has one.' },
+      session: TEXT,
+      agent: { type: 'string', description: 'Absent for agents of Piko.' },
+      protocol: { type: 'string', enum: ['adit', 'piko'] },
+      software: { type: 'string', description: 'Program and version, as the agent says.' },
+      identity: { type: 'string', description: 'As whom it has authorised itself.' },
+      roundTripMs: { type: 'number', description: 'The last round trip.' },
+      remoteAddress: TEXT,
+      connectedAt: MOMENT,
+      openStreams: COUNT,
     },
-    Agent: {
-      type: 'object',
-      description: 'One endpoint of one session of an agent.',
-      properties: {
-        node: NODE,
-        endpoint: { type: 'string', description: 'Behind its tenant and a slash, if it has one.' },
-        session: TEXT,
-        agent: { type: 'string', description: 'Absent for agents of Piko.' },
-        protocol: { type: 'string', enum: ['adit', 'piko'] },
-        software: { type: 'string', description: 'Program and version, as the agent says.' },
-        identity: { type: 'string', description: 'As whom it has authorised itself.' },
-        roundTripMs: { type: 'number', description: 'The last round trip.' },
-        remoteAddress: TEXT,
-        connectedAt: MOMENT,
-        openStreams: COUNT,
-      },
-      required: ['node', 'endpoint', 'session', 'protocol', 'connectedAt', 'openStreams'],
+    required: ['node', 'endpoint', 'session', 'protocol', 'connectedAt', 'openStreams'],
+  },
+  Port: {
+    type: 'object',
+    description: 'A public TCP port.',
+    properties: {
+      node: NODE,
+      port: { type: 'integer', minimum: 1, maximum: 65_535 },
+      endpoint: TEXT,
+      tenant: TEXT,
+      identity: TEXT,
+      since: MOMENT,
+      heldUntil: { ...MOMENT, description: 'Absent while an agent serves it.' },
+      sessions: COUNT,
+      addresses: TEXTS,
+      visitors: COUNT,
+      connections: COUNT,
+      refused: COUNT,
+      bytesIn: COUNT,
+      bytesOut: COUNT,
     },
-    Port: {
-      type: 'object',
-      description: 'A public TCP port.',
-      properties: {
-        node: NODE,
-        port: { type: 'integer', minimum: 1, maximum: 65_535 },
-        endpoint: TEXT,
-        tenant: TEXT,
-        identity: TEXT,
-        since: MOMENT,
-        heldUntil: { ...MOMENT, description: 'Absent while an agent serves it.' },
-        sessions: COUNT,
-        addresses: TEXTS,
-        visitors: COUNT,
-        connections: COUNT,
-        refused: COUNT,
-        bytesIn: COUNT,
-        bytesOut: COUNT,
-      },
-      required: ['node', 'port', 'endpoint', 'identity', 'since', 'sessions', 'addresses'],
+    required: ['node', 'port', 'endpoint', 'identity', 'since', 'sessions', 'addresses'],
+  },
+  Node: {
+    type: 'object',
+    description: 'A node of the cluster; a server alone is one.',
+    properties: {
+      id: TEXT,
+      status: { type: 'string', enum: ['active', 'unreachable', 'left'] },
+      proxy_addr: TEXT,
+      admin_addr: TEXT,
+      endpoints: COUNT,
+      upstreams: COUNT,
+      boot: TEXT,
+      version: TEXT,
+      local: { type: 'boolean', description: 'Whether it is the node that was asked.' },
+      sessions: COUNT,
     },
-    Node: {
-      type: 'object',
-      description: 'A node of the cluster; a server alone is one.',
-      properties: {
-        id: TEXT,
-        status: { type: 'string', enum: ['active', 'unreachable', 'left'] },
-        proxy_addr: TEXT,
-        admin_addr: TEXT,
-        endpoints: COUNT,
-        upstreams: COUNT,
-        boot: TEXT,
-        version: TEXT,
-        local: { type: 'boolean', description: 'Whether it is the node that was asked.' },
-        sessions: COUNT,
-      },
-      required: ['id', 'status', 'endpoints', 'upstreams', 'version', 'local', 'sessions'],
-    },
-  }
+    required: ['id', 'status', 'endpoints', 'upstreams', 'version', 'local', 'sessions'],
+  },
+}
 
 /** Nodes that have not answered. */
 const UNREACHABLE: Readonly<Record<string, JsonShape>> = {
@@ -122,18 +92,6 @@ const UNREACHABLE: Readonly<Record<string, JsonShape>> = {
 export function statusRoutes(sources: StatusSources): ApiRoute[] {
   const { cluster } = sources
   return [
-    {
-      method: 'GET',
-      path: '/endpoints',
-      summary: 'Lists the endpoints that agents serve, on all nodes.',
-      query: PAGE_QUERY,
-      answers: { 200: { text: 'A page of endpoints.', shape: pageShape(shapeOf('Endpoint')) } },
-      errors: [],
-      run: async (call) => {
-        const page = pageOf(served(sources), keyOf, call)
-        return { body: { ...page, items: page.items.map((one) => describe(one, sources)) } }
-      },
-    },
     {
       method: 'GET',
       path: '/agents',
@@ -184,45 +142,6 @@ export function statusRoutes(sources: StatusSources): ApiRoute[] {
       run: async (call) => ({ body: pageOf(sources.nodes(), ({ id }) => id, call) }),
     },
   ]
-}
-
-interface Served {
-  readonly endpoint: Endpoint
-  readonly nodes: { readonly node: string; readonly sessions: number }[]
-}
-
-/** The endpoints of this node and of the others. */
-function served({ cluster, registry }: StatusSources): Served[] {
-  const found = new Map<string, Served>()
-  const add = (endpoint: Endpoint, node: string, sessions: number): void => {
-    const key = endpointKey(endpoint)
-    const one = found.get(key) ?? { endpoint, nodes: [] }
-    found.set(key, one)
-    one.nodes.push({ node, sessions })
-  }
-  for (const [endpoint, upstreams] of registry.snapshot()) {
-    add(endpoint, cluster.local.id, upstreams.length)
-  }
-  for (const [endpoint, routes] of cluster.entries()) {
-    // A name that is only claimed has no session yet.
-    for (const { node, sessions } of routes) if (sessions > 0) add(endpoint, node.id, sessions)
-  }
-  return [...found.values()]
-}
-
-function keyOf({ endpoint: { tenant, name } }: Served): string {
-  return `${tenant}\n${name}`
-}
-
-function describe({ endpoint, nodes }: Served, { urls, reservations }: StatusSources) {
-  return {
-    endpoint: endpoint.name,
-    tenant: endpoint.tenant,
-    sessions: nodes.reduce((sum, { sessions }) => sum + sessions, 0),
-    nodes,
-    urls: urls(endpoint),
-    reservedFor: reservations.find(endpoint)?.identity ?? null,
-  }
 }
 
 /** The items of a status page of every node. Another node may be of another version, or may have gone. */

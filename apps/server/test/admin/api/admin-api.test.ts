@@ -6,14 +6,21 @@ import { Validator } from '@seriousme/openapi-schema-validator'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { beforeAll, describe, expect, it, onTestFinished, test } from 'vitest'
 
-import { AuthError } from '@proj/auth'
+import { AuthError, type Gate } from '@proj/auth'
 import type { ClusterNode, ClusterRoute } from '@proj/cluster'
 import { UpstreamRegistry } from '@proj/tunnel/server'
-import { connectRaw } from '@proj/testkit/raw-http'
+import { connectRaw, exchangeRaw } from '@proj/testkit/raw-http'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
+import { until } from '@proj/testkit/until'
+import { loadSettings } from '@proj/config'
+import { parseAddressBlock } from '@proj/config/address'
+import { Agent } from '@proj/tunnel'
 import { createAdminApi } from '../../../src/admin/api/admin-api.ts'
 import { ConsoleSessions } from '../../../src/admin/api/console-sessions.ts'
-import { type StatusSources, statusRoutes } from '../../../src/admin/api/status-routes.ts'
+import { EndpointHistory } from '../../../src/endpoint-history/endpoint-history.ts'
+import type { ApiSources } from '../../../src/admin/api/api-sources.ts'
+import { endpointRoutes } from '../../../src/admin/api/endpoint-routes.ts'
+import { statusRoutes } from '../../../src/admin/api/status-routes.ts'
 import { aloneView, type ClusterView } from '../../../src/cluster/cluster-view.ts'
 import type { DomainLimits } from '../../../src/store/domain-store.ts'
 import type { ReservationLimits } from '../../../src/store/reservation-store.ts'
@@ -23,10 +30,11 @@ import { ProvedDomains } from '../../../src/domains/proved-domains.ts'
 import { makeOperatorKey, readOperatorKey } from '../../../src/admin/operator-key.ts'
 import { Authenticator } from '../../../src/auth/authenticator.ts'
 import type { Server, ServerOptions } from '../../../src/server.ts'
+import { settings } from '../../../src/settings.ts'
 import { openStore, memoryStore, type Store } from '../../../src/store/store.ts'
 import { authOf, storedToken } from '../../auth/signed.ts'
 import { silent } from '../../store/fixtures.ts'
-import { startServer, tunnel } from '../../tunnel-fixture.ts'
+import { request as visitorRequest, startServer, tunnel } from '../../tunnel-fixture.ts'
 
 interface Documented {
   readonly openapi: string
@@ -698,6 +706,8 @@ test('endpoints, agents, ports and nodes are listed as status shows them', async
       nodes: [{ node: node?.['id'], sessions: 1 }],
       urls: [`http://web.localhost:${path.port}`],
       reservedFor: null,
+      state: 'unknown',
+      requests: Array.from({ length: 30 }, () => 0),
     },
   ])
   expect((await ask('GET', '/agents')).body).toMatchObject({
@@ -705,6 +715,107 @@ test('endpoints, agents, ports and nodes are listed as status shows them', async
     unreachable: [],
   })
   expect((await ask('GET', '/ports')).body).toEqual({ items: [], unreachable: [] })
+})
+
+test('an endpoint tells why its service is not reachable', async () => {
+  await using path = await tunnel({
+    http: (_, response) => response.end('ok'),
+    visitors: { deny: ['203.0.113.0/24'] },
+    edge: { trustedProxies: [parseAddressBlock('127.0.0.1')] },
+    hop: false,
+  })
+  const ask = asker(path.server)
+  const visit = async (target: string, from = '192.0.2.7') =>
+    await exchangeRaw(
+      path.port,
+      visitorRequest(`GET ${target}`, 'connection: close', `x-forwarded-for: ${from}`),
+    )
+  const stepsOf = async (name = 'web') => {
+    const { body } = await ask('GET', `/endpoints/${name}`)
+    const steps = body['steps'] as readonly { step: string; state: string; who?: string }[]
+    return { body, states: steps.map(({ step, state }) => `${step} ${state}`), steps }
+  }
+  expect((await stepsOf()).states).toEqual(['name ok', 'agent ok', 'service unknown', 'rules ok'])
+  expect((await visit('/')).status).toBe(200)
+  expect((await stepsOf()).body).toMatchObject({
+    state: 'reachable',
+    failures: [],
+    agents: [path.agent.peer],
+  })
+  expect((await visit('/secret?token=abc', '203.0.113.9')).status).toBe(403)
+  await path.service.close()
+  expect((await visit('/orders?token=abc')).status).toBe(502)
+  const { body, states, steps } = await stepsOf()
+  expect(states).toEqual(['name ok', 'agent ok', 'service bad', 'rules unchecked'])
+  expect(steps[2]).toMatchObject({ who: 'agent', text: expect.stringContaining('refuses') })
+  expect(body).toMatchObject({
+    state: 'down',
+    summary: expect.stringMatching(/^Not reachable: the service refuses connections/),
+    failures: [
+      { status: 502, code: 'service_refused', method: 'GET', path: '/orders' },
+      { status: 403, code: 'address_denied', path: '/secret' },
+    ],
+  })
+  const history = body['history'] as Readonly<Record<string, readonly number[]>>
+  const sum = (name: string): number => (history[name] ?? []).reduce((all, one) => all + one, 0)
+  expect([sum('requests'), sum('errors'), sum('rejected')]).toEqual([3, 1, 1])
+  expect((await ask('GET', '/endpoints')).body.items[0]).toMatchObject({ state: 'down' })
+  await path.agent[Symbol.asyncDispose]()
+  await until(() => path.server.registry.countLocal({ tenant: '', name: 'web' }) === 0)
+  expect((await stepsOf()).states[0]).toBe('name bad')
+  expect((await ask('GET', '/endpoints/other')).body.code).toBe('not-found')
+  const { body: server } = await ask('GET', '/server')
+  expect(server).toMatchObject({ state: 'ready', requests: 3, version: expect.any(String) })
+  expect((await ask('GET', '/limits')).body.items).toContainEqual({
+    limit: 'visitors of endpoints with limits',
+    count: 0,
+    setting: 'endpoints[].limits',
+  })
+})
+
+test('agents are drained and disconnected, and who did it is in the audit log', async () => {
+  const { server, ask, store, operator } = await operated()
+  const url = `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`
+  const made = await ask('POST', '/tokens', { may: ['listen', 'connect'], endpoints: ['*'] })
+  const agent = new Agent({ url, token: String(made.body['token']), connections: 1 })
+  onTestFinished(async () => await agent[Symbol.asyncDispose]())
+  const listener = agent.listen('web', { kind: 'tcp' })
+  await listener.ready()
+  const sessions = async () =>
+    (await ask('GET', '/agents')).body.items.map(({ session }) => String(session))
+  const [first] = await sessions()
+  expect((await ask('POST', `/agents/${agent.peer}/drain`)).body).toEqual({ sessions: 1 })
+  // It has another session, then the first one is gone.
+  await until(async () => (await sessions()).every((one) => one !== first))
+  expect(await lastEvent(store, 'agent.drained')).toMatchObject({ agent: agent.peer, by: operator })
+  await until(async () => (await sessions()).length === 1)
+  const [second] = await sessions()
+  expect((await ask('DELETE', `/agents/${agent.peer}`)).body).toEqual({ sessions: 1 })
+  await until(async () => (await sessions()).every((one) => one !== second))
+  expect(await lastEvent(store, 'agent.disconnected')).toMatchObject({ sessions: 1, by: operator })
+  for (const [method, way] of [
+    ['POST', '/agents/nobody/drain'],
+    ['DELETE', '/agents/nobody'],
+  ] as const) {
+    expect((await ask(method, way)).body.code).toBe('not-found')
+  }
+})
+
+test('settings are listed with where they come from, and without their secrets', async () => {
+  using directory = temporaryDirectory()
+  const file = directory.write('server.yaml', 'admin:\n  token: hunter2hunter2\n')
+  const env = { ADIT_TRACING_HEADERS: 'authorization=hunter3' }
+  const loaded = await loadSettings(settings, { cwd: directory.path, files: [file], env })
+  expect(loaded.problems).toEqual([])
+  const { ask } = await operated({ configuration: () => loaded.values })
+  const { body } = await ask('GET', '/configuration?limit=1000')
+  expect(JSON.stringify(body)).not.toMatch(/hunter/)
+  const found = new Map(body.items.map((item) => [item['key'], item]))
+  expect(found.get('admin.token')).toMatchObject({ origin: `${file}:2:10` })
+  expect(found.get('tracing.headers')).toMatchObject({ origin: 'variable ADIT_TRACING_HEADERS' })
+  expect(found.get('proxy.bind_addr')).toMatchObject({ value: ':8000', origin: 'default' })
+  expect((await ask('GET', '/certificates')).body.items).toEqual([])
+  expect((await ask('GET', '/accesses')).body.items).toEqual([])
 })
 
 test('a list that was not changed is not sent again', async () => {
@@ -967,7 +1078,8 @@ describe('lists of a cluster', () => {
         return id === 'd' ? { status: 404 } : { body: JSON.stringify([session]) }
       },
     }
-    const routes = statusRoutes(statusOf(cluster))
+    const status = statusOf(cluster)
+    const routes = [...statusRoutes(status), ...endpointRoutes(status)]
     const call = {
       path: {},
       query: {},
@@ -1036,14 +1148,28 @@ async function lastEvent(store: Store, event: string): Promise<unknown> {
 }
 
 /** What a server without agents lists. */
-function statusOf(cluster: ClusterView): StatusSources {
+function statusOf(cluster: ClusterView): ApiSources {
   return {
     cluster,
-    registry: new UpstreamRegistry(),
+    registry: new UpstreamRegistry<Gate>(),
     reservations: memoryStore(silent).reservations,
     urls: () => [],
     sessions: () => [],
     ports: () => [],
     nodes: () => [],
+    agents: { drain: () => 0, disconnect: () => 0 },
+    history: new EndpointHistory(),
+    accesses: () => [],
+    tls: () => ({}),
+    tlsPorts: [],
+    edge: () => {
+      throw new Error('not asked for')
+    },
+    limits: () => [],
+    configuration: () => [],
+    state: () => 'ready',
+    version: '1',
+    node: 'a',
+    startedAt: 0,
   }
 }
