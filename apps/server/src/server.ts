@@ -37,6 +37,7 @@ import type { AccessLog } from './access-log/access-log.ts'
 import type { Tracer } from './tracing/tracer.ts'
 import { createServerAdmin } from './admin/admin.ts'
 import { createAdminApi } from './admin/api/admin-api.ts'
+import { ChangeFeed } from './admin/api/change-feed.ts'
 import type { Authenticator, PortName } from './auth/authenticator.ts'
 import { refusePages } from './auth/refuse-pages.ts'
 import { type StandingPolicy, VisitorGates } from './auth/visitor-gates.ts'
@@ -533,6 +534,10 @@ function construct(options: ServerOptions): ServerParts {
     new VisitorWaits(waits, isExpected),
     new StreamQuota(options.quota),
   )
+  const changes = new ChangeFeed()
+  store.audit.onWrite = changes.noteAudit
+  registry.on('route', () => changes.note('agents', 'endpoints'))
+  registry.on('remote', () => changes.note('agents', 'endpoints'))
   auditNames(registry, store.audit)
   const returning = new ReturningEndpoints({
     ...options.ready,
@@ -716,6 +721,7 @@ function construct(options: ServerOptions): ServerParts {
       urls,
       reservations: store.reservations,
       accesses: () => connect.consumers,
+      changes,
       configuration: options.configuration ?? (() => []),
       agents: {
         drain: (agent) => upstream.drainAgent(agent, { signal: AbortSignal.timeout(DRAIN_MS) }),

@@ -176,6 +176,7 @@ export {
   isSameOrigin,
   type PageRule,
 } from './admin/foreign-request.ts'
+export { type PageStreamSource, streamToPage } from './admin/page-stream.ts'
 export { PAGE_HEADERS, type PageFile, sendPageFile } from './admin/page-files.ts'
 export {
   type HistogramSample,

@@ -37,7 +37,10 @@ export interface ServerAdminOptions {
   /** The API, made with what the pages show. */
   readonly api: (status: ApiSources, sessions: ConsoleSessions) => AdminApi
   /** What the API shows and does besides. */
-  readonly live: Pick<ApiSources, 'accesses' | 'agents' | 'configuration' | 'reservations' | 'urls'>
+  readonly live: Pick<
+    ApiSources,
+    'accesses' | 'agents' | 'changes' | 'configuration' | 'reservations' | 'urls'
+  >
   /** Judges who may look. Default: no credentials are needed. */
   readonly authenticator: Authenticator | undefined
   /** Address of the peer that sent a request, without the port; undefined when its connection is gone. */

@@ -62,6 +62,8 @@ export interface AuditRange {
  * stored with the next `flush`.
  */
 export interface AuditLog {
+  /** Is told of each event that is written by this process. Default: nothing is told. */
+  onWrite?: ((event: AuditEvent) => void) | undefined
   write(event: AuditEvent, fields: AuditFields): void
   /**
    * Resolves when the events that were added are stored.
@@ -171,6 +173,7 @@ export class MemoryAuditLog implements AuditLog {
 export class MirroredAuditLog implements AuditLog {
   readonly #log: AuditLog
   readonly #logger: Logger
+  onWrite: ((event: AuditEvent) => void) | undefined
 
   constructor(log: AuditLog, logger: Logger) {
     this.#log = log
@@ -181,6 +184,7 @@ export class MirroredAuditLog implements AuditLog {
   write(event: AuditEvent, fields: AuditFields): void {
     this.#logger.info({ event, ...fields }, 'audit')
     this.#log.write(event, fields)
+    this.onWrite?.(event)
   }
 
   /** @inheritdoc */

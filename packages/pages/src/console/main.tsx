@@ -5,8 +5,10 @@ import './console.css'
 import { render } from 'preact'
 
 import { App } from './app.tsx'
+import { followChanges } from './changes.ts'
 import { enter } from './session.ts'
 
 void enter()
+void followChanges()
 const root = document.getElementById('app')
 if (root !== null) render(<App />, root)

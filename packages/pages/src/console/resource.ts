@@ -9,6 +9,9 @@ import { access, failed } from './session.ts'
 /** Time between two looks at what is shown, ms. */
 const LOOK_MS = 5_000
 
+/** Most items of a list that is read every few seconds. */
+const MAX_POLLED = 1_000
+
 /** Something of the server. */
 export interface Resource<Value> {
   /** Undefined before it was read. */
@@ -22,6 +25,8 @@ export interface Resource<Value> {
 interface Kept extends Resource<unknown> {
   /** Views that show it. */
   users: number
+  /** Whether it is so long that it is read when it has changed, and not every few seconds. */
+  readonly isLong: () => boolean
 }
 
 const resources = new Map<string, Kept>()
@@ -40,6 +45,10 @@ function resourceOf(key: string, load: (etag: string) => Promise<Read<unknown> |
     value,
     problem,
     users: 0,
+    isLong: () => {
+      const known = value.peek() as Partial<WholeList<unknown>> | undefined
+      return (known?.items?.length ?? 0) > MAX_POLLED
+    },
     reload: async () => {
       running ??= load(etag)
         .then((found) => {
@@ -98,10 +107,18 @@ function useResource(
   return resource
 }
 
-/** Reads what is shown again. */
-export async function reloadShown(): Promise<void> {
-  const shown = [...resources.values()].filter(({ users }) => users > 0)
-  await Promise.all(shown.map(async (one) => await one.reload()))
+/**
+ * Reads what is shown again.
+ *
+ * @param topics - paths of lists: only these, and what is below them. Default: all.
+ */
+export async function reloadShown(topics?: readonly string[]): Promise<void> {
+  const shown = [...resources].filter(
+    ([key, { users }]) =>
+      users > 0 &&
+      (topics === undefined || topics.includes(/^(?:list )?([a-z]+)/.exec(key)?.[1] ?? '')),
+  )
+  await Promise.all(shown.map(async ([, one]) => await one.reload()))
 }
 
 /** Forgets everything: someone else may have signed in. */
@@ -113,5 +130,8 @@ effect(() => {
   if (access.value === 'sign-in') forget()
 })
 setInterval(() => {
-  if (document.visibilityState === 'visible' && access.peek() !== 'sign-in') void reloadShown()
+  if (document.visibilityState !== 'visible' || access.peek() === 'sign-in') return
+  for (const { users, isLong, reload } of resources.values()) {
+    if (users > 0 && !isLong()) void reload()
+  }
 }, LOOK_MS)

@@ -44,6 +44,8 @@ export interface AdminAnswer {
   readonly body?: string
   /** Further headers. Default: none. */
   readonly headers?: Readonly<Record<string, string>>
+  /** Answers in place of all that, and ends the answer itself. */
+  readonly stream?: (response: ServerResponse) => void
 }
 
 /** Makes the answer of a page. A failure is answered with 500. */
@@ -292,9 +294,10 @@ function hasBody({ headers }: IncomingMessage): boolean {
 
 function send(
   response: ServerResponse,
-  { status = 200, type, body = '', headers: own = {} }: AdminAnswer,
+  { status = 200, type, body = '', headers: own = {}, stream }: AdminAnswer,
   headers: OutgoingHttpHeaders = {},
 ): void {
+  if (stream !== undefined) return stream(response)
   const typed = type === undefined ? {} : { 'content-type': withCharset(type) }
   response.writeHead(status, { ...typed, ...own, ...headers }).end(body)
 }

@@ -16,6 +16,7 @@ import { agentRoutes } from './agent-routes.ts'
 import type { ConsoleSessions } from './console-sessions.ts'
 import { domainRoutes } from './domain-routes.ts'
 import { endpointRoutes } from './endpoint-routes.ts'
+import { eventRoutes } from './event-routes.ts'
 import { type JsonShape, shapeProblem } from './json-shape.ts'
 import { openApiDocument } from './openapi.ts'
 import { tagOf } from './paging.ts'
@@ -86,6 +87,7 @@ function apiRoutes(parts: AdminApiParts): ApiRoute[] {
     ...endpointRoutes(parts.status),
     ...agentRoutes(parts.status.agents, parts.store.audit),
     ...serverRoutes(parts.status),
+    ...eventRoutes(parts.status.changes),
     {
       method: 'GET',
       path: '/openapi.json',
@@ -140,6 +142,7 @@ async function answer(
     tenant: caller.tenant,
     requireMatch: (tag) => requireMatch(headers['if-match'], tag),
   })
+  if (result.stream !== undefined) return { stream: result.stream }
   const etag = `"${result.tag ?? tagOf(result.body)}"`
   if (route.method === 'GET' && namesTag(headers['if-none-match'], etag)) {
     return { status: 304, headers: { etag } }

@@ -1,4 +1,4 @@
-import type { AdminApiRequest } from '@proj/program-kit'
+import type { AdminAnswer, AdminApiRequest } from '@proj/program-kit'
 
 import type { Actor } from '../../auth/issue-token.ts'
 import type { ApiErrorCode } from './api-error.ts'
@@ -34,6 +34,8 @@ export interface ApiResult {
   readonly tag?: string
   /** Further headers. */
   readonly headers?: Readonly<Record<string, string>>
+  /** Answers in place of the body. */
+  readonly stream?: AdminAnswer['stream']
 }
 
 /** One method of one path: what is documented and what answers. */
@@ -50,7 +52,17 @@ export interface ApiRoute {
   /** Default: there is no body. */
   readonly body?: ObjectShape
   /** Answers that are no errors, by status. */
-  readonly answers: Readonly<Record<number, { readonly text: string; readonly shape: JsonShape }>>
+  readonly answers: Readonly<
+    Record<
+      number,
+      {
+        readonly text: string
+        readonly shape: JsonShape
+        /** Media type. Default: `application/json`. */
+        readonly type?: string
+      }
+    >
+  >
   /** Errors besides those of every route. */
   readonly errors: readonly ApiErrorCode[]
   /** Whether it heeds If-Match. */

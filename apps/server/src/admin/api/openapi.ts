@@ -122,14 +122,16 @@ export function openApiDocument(routes: readonly ApiRoute[], version: string): o
 
 function operationOf(route: ApiRoute): object {
   const { method, path, summary, parts = {}, query = {}, body, answers, isConditional } = route
-  const found = Object.entries(answers).map(([status, { text, shape }]) => [
-    status,
-    {
-      description: text,
-      headers: { ETag: TAG },
-      content: { 'application/json': { schema: shape } },
-    },
-  ])
+  const found = Object.entries(answers).map(
+    ([status, { text, shape, type = 'application/json' }]) => [
+      status,
+      {
+        description: text,
+        headers: { ETag: TAG },
+        content: { [type]: { schema: shape } },
+      },
+    ],
+  )
   return {
     operationId: `${method.toLowerCase()}${path.replaceAll(/[/{}]+(\w?)/g, (_, letter: string) => letter.toUpperCase())}`,
     summary,

@@ -1,5 +1,6 @@
 // The API on the admin port, by real requests. Each answer of this file is compared with the OpenAPI document.
-import { request } from 'node:http'
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
 import { text } from 'node:stream/consumers'
 
 import { Validator } from '@seriousme/openapi-schema-validator'
@@ -16,6 +17,7 @@ import { loadSettings } from '@proj/config'
 import { parseAddressBlock } from '@proj/config/address'
 import { Agent } from '@proj/tunnel'
 import { createAdminApi } from '../../../src/admin/api/admin-api.ts'
+import { ChangeFeed, MAX_STREAMS, TOPICS } from '../../../src/admin/api/change-feed.ts'
 import { ConsoleSessions } from '../../../src/admin/api/console-sessions.ts'
 import { EndpointHistory } from '../../../src/endpoint-history/endpoint-history.ts'
 import type { ApiSources } from '../../../src/admin/api/api-sources.ts'
@@ -818,6 +820,71 @@ test('settings are listed with where they come from, and without their secrets',
   expect((await ask('GET', '/accesses')).body.items).toEqual([])
 })
 
+describe('the stream of changes', () => {
+  /** Opens a stream. @returns what reads its next event, and what ends it. */
+  async function follow(server: Server, lastEventId?: string) {
+    const port = server.listeners.admin.bound[0]?.port ?? 0
+    const asked = request({
+      port,
+      path: '/api/v1/events',
+      agent: false,
+      headers: { host: 'localhost', ...(lastEventId && { 'last-event-id': lastEventId }) },
+    }).end()
+    asked.on('error', () => {})
+    onTestFinished(() => void asked.destroy())
+    const [response] = (await once(asked, 'response')) as [IncomingMessage]
+    response.on('error', () => {})
+    const chunks = response[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+    let held = ''
+    const next = async () => {
+      while (!/^id: [^]*\n\n/.test(held)) {
+        held = (held + String((await chunks.next()).value)).replace(/^:[^\n]*\n\n/, '')
+      }
+      const [event = '', ...rest] = held.split('\n\n')
+      held = rest.join('\n\n')
+      const [, id = '', data = '{}'] = /^id: (\S+)\nevent: changed\ndata: (.*)$/.exec(event) ?? []
+      return { id, topics: (JSON.parse(data) as { topics: string[] }).topics }
+    }
+    const { statusCode: status, headers } = response
+    return { status, type: headers['content-type'], next, end: () => asked.destroy() }
+  }
+
+  test('tells each change, and what was missed after a break', async () => {
+    const server = await startServer()
+    onTestFinished(() => server.destroy())
+    const { status, type, next, end } = await follow(server)
+    expect([status, type]).toEqual([200, 'text/event-stream'])
+    seen.add('GET /events 200')
+    const first = await next()
+    expect(first.topics).toEqual(TOPICS)
+    const ask = asker(server)
+    await ask('POST', '/tokens', { may: ['admin'] })
+    const second = await next()
+    expect(second.topics).toEqual(['tokens', 'audit'])
+    end()
+    const back = await follow(server, first.id)
+    expect(await back.next()).toEqual(second)
+    const foreign = await follow(server, 'abc-1')
+    expect((await foreign.next()).topics).toEqual(TOPICS)
+  })
+
+  test('is for so many pages at once', async () => {
+    const server = await startServer()
+    onTestFinished(() => server.destroy())
+    const streams = []
+    for (let count = 0; count < MAX_STREAMS; count++) streams.push(await follow(server))
+    const ask = asker(server)
+    expect((await ask('GET', '/events')).body.code).toBe('limit-reached')
+    expect((await ask('HEAD', '/events')).status).toBe(200)
+    for (const { end } of streams) end()
+    await until(async () => {
+      const { status, end } = await follow(server)
+      end()
+      return status === 200
+    })
+  })
+})
+
 test('a list that was not changed is not sent again', async () => {
   const { ask, store } = await operated()
   const { headers, body } = await ask('GET', '/reservations')
@@ -1158,6 +1225,7 @@ function statusOf(cluster: ClusterView): ApiSources {
     ports: () => [],
     nodes: () => [],
     agents: { drain: () => 0, disconnect: () => 0 },
+    changes: new ChangeFeed(),
     history: new EndpointHistory(),
     accesses: () => [],
     tls: () => ({}),
