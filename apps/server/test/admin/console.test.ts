@@ -10,7 +10,7 @@ import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } fro
 
 import { issueToken } from '../../src/auth/issue-token.ts'
 import { storedToken } from '../auth/signed.ts'
-import { request } from '../tunnel-fixture.ts'
+import { request, startServer } from '../tunnel-fixture.ts'
 import { consoleRun, signIn } from './console-fixture.ts'
 
 // A browser on a busy machine.
@@ -169,6 +169,50 @@ test('an endpoint says why it is not reachable, and its agent is disconnected', 
   await page.getByText(`${fixture.agent.peer} was disconnected.`).waitFor()
   await page.getByRole('link', { name: 'Audit log' }).click()
   await page.getByRole('row', { name: /agent\.disconnected/ }).waitFor()
+})
+
+test('of many rows those in view are drawn, and a change is seen without a press', async () => {
+  const run = await consoleRun(service)
+  const { store, token = '' } = run
+  for (let at = 0; at < 700; at++) store.audit.write('auth.failed', { why: `number ${at}.` })
+  const page = await run.openPage(browser)
+  await signIn(page, token)
+  await page.getByRole('link', { name: 'Audit log' }).click()
+  const table = page.getByRole('table', { name: 'Events' })
+  await table.getByText('number 699.').waitFor()
+  const drawn = async (): Promise<number> => await table.getByRole('row').count()
+  expect(await drawn()).toBeLessThan(60)
+  expect(Number(await table.getAttribute('aria-rowcount'))).toBeGreaterThan(700)
+  await page.getByRole('region', { name: 'Events' }).focus()
+  await page.evaluate('document.activeElement.scrollTo(0, 1e9)')
+  await table.getByText('number 0.').waitFor()
+  expect(await drawn()).toBeLessThan(60)
+  await page.getByLabel('Filter events').fill('number 350.')
+  await page.getByText('1 of 7').waitFor()
+  await page.getByRole('link', { name: 'Tokens' }).click()
+  const tab = await run.openPage(browser)
+  await signIn(tab, token)
+  await tab.getByRole('link', { name: 'Tokens' }).click()
+  const scope = { name: 'made elsewhere', may: ['listen'], endpoints: ['*'] } as const
+  const life = { expiresMs: 60_000, tenant: '', replaces: undefined }
+  await issueToken(store, { ...scope, ...life }, { by: 'test', remoteAddress: undefined })
+  for (const one of [page, tab]) await one.getByText('made elsewhere').waitFor()
+})
+
+test('the page goes on when the server has been started again', async () => {
+  const run = await consoleRun(service, { hasTokens: false })
+  const page = await run.openPage(browser)
+  await page.getByRole('link', { name: 'Agents' }).first().click()
+  await page.getByRole('cell', { name: 'web' }).waitFor()
+  run.fixture.server.destroy()
+  const lost = page.getByText('The server does not answer.')
+  await lost.waitFor()
+  const admin = { at: `127.0.0.1:${new URL(run.url).port}` }
+  const next = await startServer({}, [], undefined, undefined, { admin })
+  onTestFinished(() => next.destroy())
+  await lost.waitFor({ state: 'detached' })
+  await page.getByText('No agent is connected.').waitFor()
+  expect(await lost.count()).toBe(0)
 })
 
 /** Texts that a peer may choose: markup, marks that change the order of a line, wide characters. */

@@ -131,7 +131,7 @@ effect(() => {
 })
 setInterval(() => {
   if (document.visibilityState !== 'visible' || access.peek() === 'sign-in') return
-  for (const { users, isLong, reload } of resources.values()) {
-    if (users > 0 && !isLong()) void reload()
+  for (const one of resources.values()) {
+    if (one.users > 0 && !one.isLong()) void one.reload()
   }
 }, LOOK_MS)
