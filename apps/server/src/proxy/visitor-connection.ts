@@ -88,8 +88,6 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   #headBytes = 0
   /** Identifier of `#request`, once it has one. */
   #requestId: string | undefined
-  /** Endpoint of the request that was routed last. */
-  #endpoint: Endpoint | undefined
   #hasAsked = false
   /** Whether its first bytes are read on, or were. */
   #isLookedAt = false
@@ -471,7 +469,6 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       return
     }
     this.#requestId = route.forward.requestId
-    this.#endpoint = route.endpoint
     this.#record?.routed(route)
     if (!this.#proxy.limiter.isEmpty) {
       const error = this.#takeLimits(route, head)
