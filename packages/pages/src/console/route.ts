@@ -1,6 +1,8 @@
 /** Which view is shown: the part of the address behind `#`, so that no server has to know it. */
 import { signal } from '@preact/signals'
 
+import { notice } from './session.ts'
+
 /** A view, and what of it. */
 export interface Route {
   /** `endpoints`; empty: the overview. */
@@ -13,6 +15,7 @@ export const route = signal<Route>(readRoute())
 
 addEventListener('hashchange', () => {
   route.value = readRoute()
+  notice.value = '' // it was of the view before
   document.querySelector('main')?.scrollTo(0, 0)
   // A reader of the screen begins where the new view begins.
   requestAnimationFrame(() => document.querySelector<HTMLElement>('h2')?.focus())

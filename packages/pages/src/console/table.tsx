@@ -94,7 +94,7 @@ export function FilteredTable<Item, Row = Item>({
       )}
       {list !== undefined && all.length > 0 && (
         <p class="count muted">
-          {rows.length === all.length ? all.length : `${rows.length} of ${all.length}`}
+          {rows.length === all.length ? `${all.length} in all` : `${rows.length} of ${all.length}`}
         </p>
       )}
     </>

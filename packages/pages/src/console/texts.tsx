@@ -13,9 +13,16 @@ export function endpointName(endpoint: string, tenant = ''): string {
 export function Ago({ time }: { readonly time: string }): JSX.Element {
   return (
     <time dateTime={time} title={formatMoment(time)}>
-      {formatMs(Math.max(0, Date.now() - Date.parse(time)))} ago
+      {agoOf(Math.max(0, Date.now() - Date.parse(time)))} ago
     </time>
   )
+}
+
+/** Without parts of a second, and in days when it is long ago. */
+function agoOf(ms: number): string {
+  if (ms < 60_000) return `${Math.floor(ms / 1_000)}\u202fs`
+  const days = Math.floor(ms / 86_400_000)
+  return days >= 2 ? `${days} days` : formatMs(ms)
 }
 
 /** A time that is ahead, or over. */
