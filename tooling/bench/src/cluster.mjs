@@ -87,7 +87,8 @@ function tableOf(size) {
     const identity = Buffer.from(`token:${at % IDENTITIES}`).toString()
     const none = undefined
     const facts = { identity, kind: /** @type {const} */ ('http'), sessions: 1, exclusive: false }
-    const rest = { peer: none, reuse: none, strictness: none, rules: none, isDown: false }
+    const said = { reuse: none, strictness: none, rules: none, limits: none }
+    const rest = { peer: none, ...said, isDown: false }
     table.putRoute({ tenant: '', name }, { ...facts, ...rest, node, epoch: Date.now() * 1000 + at })
   }
   return table

@@ -1,7 +1,14 @@
 // @ts-check
 // The ways from the load generator to the services: straight, through nginx, through Adit.
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isAditBuilt, startAccess, startAgent, startServer } from '@proj/scripts/adit-processes'
+import {
+  isAditBuilt,
+  startAccess,
+  startAgent,
+  startConfiguredAgent,
+  startServer,
+} from '@proj/scripts/adit-processes'
 import { missingPrograms } from '@proj/scripts/programs'
 import { StartedProcess } from '@proj/scripts/started-process'
 import { startNginxProxy, startNginxService } from './nginx.mjs'
@@ -15,6 +22,22 @@ import { startNginxProxy, startNginxService } from './nginx.mjs'
  * @property {{ name: string, pid: number }[]} processes - between the load and the service
  */
 
+/** Rules that are met by every request and limit none of them. */
+const RULES = {
+  host_header: 'service',
+  request_headers: ['X-Visitor: {visitor}'],
+  response_headers: ['X-Served-By: {endpoint}'],
+  limits: {
+    rate: '1000000/s',
+    rate_per_visitor: '1000000/s',
+    concurrent: 100_000,
+    max_body: '1GiB',
+    max_time: '1h',
+    upload: '100GiB/s',
+    download: '100GiB/s',
+  },
+}
+
 const NGINX = [{ name: 'nginx', debian: 'nginx-light', usedFor: 'the benchmark' }]
 
 /**
@@ -22,10 +45,11 @@ const NGINX = [{ name: 'nginx', debian: 'nginx-light', usedFor: 'the benchmark' 
  *
  * @param {string} folder - for configuration files
  * @param {readonly number[]} sizes - bytes, of the bodies to be asked for
- * @param {string} [previous] - folder of another built checkout, for a leg through that build
+ * @param {{ previous?: string | undefined, hasRules?: boolean }} [more] - `previous`: folder of another built checkout,
+ *   for a leg through that build; `hasRules`: a leg whose listeners have rules and limits
  * @returns {Promise<{ legs: Leg[], notes: string[], stop: () => Promise<void> }>}
  */
-export async function startLegs(folder, sizes, previous) {
+export async function startLegs(folder, sizes, { previous, hasRules = false } = {}) {
   /** @type {StartedProcess[]} */
   const started = []
   const stop = async () => {
@@ -56,6 +80,7 @@ export async function startLegs(folder, sizes, previous) {
       if (!isAditBuilt(previous)) throw new Error(`--previous ${previous}: not built there`)
       legs.push(await startAditLeg('previous', ports, started, previous))
     }
+    if (hasRules && isAditBuilt()) legs.push(await startRuledLeg(folder, ports, started))
     if (isAditBuilt()) legs.push(await startAditLeg('adit', ports, started))
     else notes.push('adit is not built, so there is no leg through it')
     return { legs, notes, stop }
@@ -92,6 +117,37 @@ async function startNginxLeg(folder, ports, started) {
   const target = { port: proxy.port, host: '127.0.0.1' }
   const processes = [{ name: 'nginx', pid: proxy.process.pid }]
   return { name: 'nginx', web: target, sink: target, raw: undefined, processes }
+}
+
+/**
+ * The leg of HTTP with rules at the agent and limits at the server.
+ *
+ * @param {string} folder
+ * @param {{ web: number, sink: number }} services
+ * @param {StartedProcess[]} started
+ * @returns {Promise<Leg>}
+ */
+async function startRuledLeg(folder, services, started) {
+  const server = await startServer('127.0.0.1:0')
+  started.push(server.process)
+  const { proxy, upstream } = server.ports
+  const processes = [{ name: 'adit-server with rules', pid: server.process.pid }]
+  for (const endpoint of /** @type {const} */ (['web', 'sink'])) {
+    const file = join(folder, `${endpoint}.yaml`)
+    const listener = { endpoint, addr: `127.0.0.1:${services[endpoint]}`, ...RULES }
+    const connect = { url: `http://127.0.0.1:${upstream}` }
+    writeFileSync(file, JSON.stringify({ connect, listeners: [listener] }))
+    const agent = await startConfiguredAgent(file)
+    started.push(agent)
+    processes.push({ name: `adit http ${endpoint} with rules`, pid: agent.pid })
+  }
+  return {
+    name: 'with rules',
+    web: { port: proxy, host: 'web.localhost' },
+    sink: { port: proxy, host: 'sink.localhost' },
+    raw: undefined,
+    processes,
+  }
 }
 
 /**

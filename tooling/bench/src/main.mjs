@@ -3,12 +3,13 @@
 // through nginx, on the machine it runs on. Rounds alternate between the legs, so that what else the
 // machine does meets all of them. Figures in absolute terms say little about any other machine.
 //
-//     pnpm bench [--rounds 11] [--json] [--previous DIR]
+//     pnpm bench [--rounds 11] [--json] [--previous DIR] [--rules]
 //     pnpm bench --cluster [--rounds 11] [--json] [--database-url URL]
 //     pnpm bench --inspect [--rounds 15] [--json]
 //     pnpm bench --distance [--rounds 3] [--json] [--previous DIR] [--rtt 50] [--loss 1] [--rate 200]
 //
-// With --previous the built checkout in DIR is one more leg: what a change costs, in one run. With --distance
+// With --previous the built checkout in DIR is one more leg: what a change costs, in one run; with --rules listeners
+// with rules and limits are one. With --distance
 // the legs are a long line instead of loopback (distance.mjs); with --cluster they are two nodes (hop.mjs),
 // with --inspect agents with and without their inspector (inspect.mjs).
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -29,6 +30,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string' },
     json: { type: 'boolean', default: false },
     previous: { type: 'string' },
+    rules: { type: 'boolean', default: false },
     cluster: { type: 'boolean', default: false },
     inspect: { type: 'boolean', default: false },
     'database-url': { type: 'string' },
@@ -59,7 +61,10 @@ async function runLoopback(machine) {
   const [load, background] = loaders.map((loader) => loader.load)
   if (load === undefined || background === undefined) return
   const sizes = [SMALL_BYTES, LARGE_BYTES]
-  const { legs, notes, stop } = await startLegs(folder, sizes, options.previous)
+  const { legs, notes, stop } = await startLegs(folder, sizes, {
+    previous: options.previous,
+    hasRules: options.rules,
+  })
   try {
     for (const note of notes) say(note)
     for (const leg of legs) await warmUp(leg, load, background)

@@ -120,6 +120,17 @@ export async function startAgent(
 }
 
 /**
+ * Starts an agent with a file of settings, and waits until its listeners are ready.
+ *
+ * @param {string} file
+ */
+export async function startConfiguredAgent(file) {
+  const process_ = start('adit start', [join(ROOT, AGENT), 'start', '--config', file, '--json'], {})
+  await process_.event('ready')
+  return process_
+}
+
+/**
  * Starts the consumer's side of a TCP endpoint and waits until it listens.
  *
  * @param {string} endpoint
