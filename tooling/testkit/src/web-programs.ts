@@ -11,6 +11,7 @@ export interface WebPrograms {
   readonly caddy: string | undefined
   readonly apache: string | undefined
   readonly gunicorn: string | undefined
+  readonly haproxy: string | undefined
 }
 
 /** Looks for the programs. */
@@ -20,6 +21,7 @@ export function webPrograms(): WebPrograms {
     caddy: findProgram('caddy', 'caddy'),
     apache: findProgram('apache2', 'apache2'),
     gunicorn: findProgram('gunicorn', 'gunicorn'),
+    haproxy: findProgram('haproxy', 'haproxy'),
   }
 }
 
@@ -142,6 +144,30 @@ export function gunicornServer(program: string): Promise<RealProxy> {
       ].join('\n'),
     }),
     (folder, host) => [...workerArguments(folder), '-b', `${host}:${PORT}`, 'app:app'],
+    PORT,
+  )
+}
+
+/** Starts HAProxy as a service, which answers by itself. */
+export function haproxyServer(program: string): Promise<RealProxy> {
+  const answer = 'http-request return status 200 content-type text/plain string'
+  return realProxy(
+    program,
+    (_, host) => ({
+      'haproxy.cfg': [
+        'defaults',
+        '  mode http',
+        '  timeout connect 10s',
+        '  timeout client 1m',
+        '  timeout server 1m',
+        'frontend service',
+        `  bind ${host}:${PORT}`,
+        `  ${answer} marker if { path /marker }`,
+        `  ${answer} other`,
+        '',
+      ].join('\n'),
+    }),
+    (folder) => ['-db', '-f', `${folder}/haproxy.cfg`],
     PORT,
   )
 }
