@@ -139,7 +139,8 @@ export function gunicornServer(program: string): Promise<RealProxy> {
         '    environ["wsgi.input"].read()',
         '    body = b"marker" if environ["PATH_INFO"] == "/marker" else b"other"',
         '    start("200 OK", [("Content-Length", str(len(body)))])',
-        '    return [body]',
+        // gunicorn sends what it gets, also behind the head of an answer to HEAD, where a connection ends with it
+        '    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]',
         '',
       ].join('\n'),
     }),
