@@ -110,16 +110,25 @@ describe('a name of which a server that has just started knows nothing', () => {
 })
 
 describe('an agent that is busy', () => {
-  it('is agent_full, with retry-after, when its sessions have as many streams as they may', async () => {
-    await using path = await tunnel({ http: (_, res) => res.end(), waits: { busyWaitMs: 50 } })
+  /** A path whose session has as many streams as it may, of another endpoint, which answers nothing. */
+  async function busyPath(busyWaitMs: number) {
+    const path = await tunnel({ http: (_, res) => res.end(), waits: { busyWaitMs } })
+    const sink = { onData: () => undefined, onEnd() {}, onDrain() {}, onClose() {} }
+    await path.agent.listenChannels('held', { kind: 'http' }, () => sink).ready()
     const [session] = path.server.registry.sessions(WEB)
     const { signal } = new AbortController()
     const channels = []
     while (channels.length < 4096) {
       await session?.whenRoom({ signal })
-      const channel = session?.openStream(RECORD)
+      const channel = session?.openStream({ kind: 'http', endpoint: 'held' })
       if (channel !== undefined) channels.push(channel)
     }
+    return { path, channels }
+  }
+
+  it('is agent_full, with retry-after, when its sessions have as many streams as they may', async () => {
+    const { path: busy } = await busyPath(50)
+    await using path = busy
     using visitor = await path.visit()
     await visitor.send(request('GET /'))
     const { status, headers } = await visitor.readResponse()
@@ -128,6 +137,12 @@ describe('an agent that is busy', () => {
       'agent_full',
       '1',
     ])
+  })
+
+  it('is waited for, and serves as soon as one of its streams has ended', async () => {
+    const { path: busy, channels } = await busyPath(60_000)
+    await using path = busy
+    using visitor = await path.visit()
     await visitor.send(request('GET /'))
     await until(() => path.server.registry.waits.waiting === 1)
     channels[0]?.reset()
