@@ -138,9 +138,10 @@ test('a request that takes too long gets 504, or breaks off when its answer has 
     path.server.setLimits([{ name: 'web', limits: { maxTimeMs } }])
     using visitor = await path.visit()
     await visitor.send(request('GET /begun'))
-    const head = await visitor.readTo('\r\n\r\n')
+    // A reset right behind the answer may overtake it in the kernel.
+    const head = await visitor.readTo('\r\n\r\n').catch(() => '')
+    if (head === '' || head.startsWith('HTTP/1.1 504')) continue // and that connection stays open
     const rest = await visitor.readToEnd().catch(() => Buffer.alloc(0))
-    if (head.startsWith('HTTP/1.1 504')) continue
     expect(head).toContain('HTTP/1.1 200')
     expect(rest.length).toBeLessThan(10)
     break

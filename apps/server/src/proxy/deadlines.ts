@@ -27,13 +27,14 @@ export class Deadlines {
   now = 0
 
   readonly #members = new Set<Expiring>()
+  /** Time between looks, ms: `now` is at most as old while the process runs. */
+  readonly tickMs: number
   readonly #timer: NodeJS.Timeout
-  readonly #tickMs: number
   #tickedAt = performance.now()
 
   /** @param tickMs - time between looks, ms. */
   constructor(tickMs: number) {
-    this.#tickMs = tickMs
+    this.tickMs = tickMs
     this.#timer = setInterval(() => this.#tick(), tickMs)
     this.#timer.unref() // sockets keep the process alive, looking at them need not
   }
@@ -58,7 +59,7 @@ export class Deadlines {
 
   #tick(): void {
     const tickedAt = performance.now()
-    this.now += Math.min(tickedAt - this.#tickedAt, MAX_COUNTED_TICKS * this.#tickMs)
+    this.now += Math.min(tickedAt - this.#tickedAt, MAX_COUNTED_TICKS * this.tickMs)
     this.#tickedAt = tickedAt
     for (const member of this.#members) if (member.deadline <= this.now) member.expire()
   }
@@ -99,7 +100,7 @@ class IdleSplice implements Expiring {
     this.#splice = splice
     this.#timeoutMs = timeoutMs
     this.#deadlines = deadlines
-    this.deadline = deadlines.now + timeoutMs
+    this.deadline = this.#nextDeadline()
   }
 
   expire(): void {
@@ -108,6 +109,11 @@ class IdleSplice implements Expiring {
       this.#splice.abort('idleTimeout')
     }
     this.#seenBytes = movedBytes
-    this.deadline = this.#deadlines.now + this.#timeoutMs
+    this.deadline = this.#nextDeadline()
+  }
+
+  /** A tick later than by the time of the last one: a connection that has just begun is not idle. */
+  #nextDeadline(): number {
+    return this.#deadlines.now + this.#deadlines.tickMs + this.#timeoutMs
   }
 }

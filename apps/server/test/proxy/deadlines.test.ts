@@ -1,7 +1,7 @@
 import { until } from '@proj/testkit/until'
 import { expect, onTestFinished, test } from 'vitest'
 
-import { Deadlines } from '../../src/proxy/deadlines.ts'
+import { Deadlines, watchIdle } from '../../src/proxy/deadlines.ts'
 
 const TICK_MS = 10
 
@@ -26,4 +26,18 @@ test('a deadline that passes while the process is held up is met when it has rea
   })
   await until(() => looksAtExpiry !== undefined)
   expect(looksAtExpiry).toBe(1)
+})
+
+test('a connection that begins just before a tick is not idle before its time', async () => {
+  const deadlines = new Deadlines(100)
+  onTestFinished(() => deadlines.close())
+  await new Promise<void>((resolve) => {
+    deadlines.add({ deadline: 0, expire: () => void setTimeout(resolve, 85) })
+  })
+  const beganAt = performance.now()
+  let endedAt: number | undefined
+  const abort = (): void => void (endedAt ??= performance.now())
+  watchIdle({ bytesFromSocket: 0, bytesToSocket: 0, isHeldBack: false, abort }, 50, deadlines)
+  await until(() => endedAt !== undefined)
+  expect((endedAt ?? 0) - beganAt).toBeGreaterThanOrEqual(50)
 })

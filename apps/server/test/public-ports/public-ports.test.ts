@@ -233,7 +233,7 @@ describe('visitors', () => {
   })
 
   test('that rest for too long are reset, where there is a limit', async () => {
-    const { agent, first } = await ranged(1, { idleTimeoutMs: 50 })
+    const { agent, first } = await ranged(1, { idleTimeoutMs: 500 })
     const listener = await offer(agent(), 'pg', first, (socket) => socket.write('x'))
     await listener.ready()
     using visitor = await connectRaw(first)
