@@ -19,7 +19,7 @@ import { ROOT } from './workspace.mjs'
  * @type {Readonly<Record<string, { packages: number, megabytes: number }>>}
  */
 export const INSTALLED_LIMITS = {
-  agent: { packages: 3, megabytes: 4.5 },
+  agent: { packages: 3, megabytes: 5 },
   server: { packages: 4, megabytes: 15 },
 }
 
