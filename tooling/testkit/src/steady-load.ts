@@ -29,6 +29,11 @@ export interface SteadyLoadOptions {
   readonly perSecond?: number
   /** Visitors that keep their connection; they make half of the requests. Default 25. */
   readonly keptAlive?: number
+  /**
+   * Requests on connections of their own that run at once at most. On a machine that is too slow for the rate they
+   * would pile up, until the queue of the service is full and its kernel ignores connections. Default 250.
+   */
+  readonly maxFresh?: number
   /** WebSockets, in form of an echo behind a 101. Default 50. */
   readonly webSockets?: number
   /** Answers of server-sent events that do not end. Default 20. */
@@ -57,12 +62,6 @@ export interface SteadyLoadReport {
 
 /** Time between two events of a stream, ms. */
 const EVENT_MS = 100
-
-/**
- * Requests on connections of their own that run at once at most. On a machine that is too slow for the rate they
- * would pile up, until the queue of the service is full and its kernel ignores connections.
- */
-const MAX_FRESH = 250
 
 /** Longest wait for one answer, ms. */
 const ANSWER_MS = 60_000
@@ -156,6 +155,7 @@ export class SteadyLoad {
       address: '127.0.0.1',
       perSecond: 200,
       keptAlive: 25,
+      maxFresh: 250,
       webSockets: 50,
       events: 20,
       uploads: 5,
@@ -233,7 +233,7 @@ export class SteadyLoad {
       const visit = this.#visit(false, index % 2 === 0 ? 'GET' : 'POST', 'fresh')
       this.#running.add(visit)
       void visit.then(() => this.#running.delete(visit))
-      if (this.#running.size >= MAX_FRESH) await Promise.race(this.#running)
+      if (this.#running.size >= this.#options.maxFresh) await Promise.race(this.#running)
       await this.#pause(beganAt + (index + 1) * pauseMs - performance.now())
     }
   }

@@ -26,6 +26,7 @@ const SLOW_SERVER = [
   ['--upstream.absent-wait', '60s'],
   ['--proxy.first-byte-timeout', '2m'],
   ['--names.probe-timeout', '1m'],
+  ['--upstream.busy-wait', '1m'],
 ].flat()
 
 type Outcome = ProcessExit & { readonly stdout: string; readonly stderr: string }
@@ -132,6 +133,7 @@ test(
       port: server.ports.proxy,
       host: 'web.localhost',
       perSecond: 100,
+      maxFresh: 50,
       webSockets: 20,
       events: 10,
     })

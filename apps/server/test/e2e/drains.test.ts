@@ -165,9 +165,14 @@ test('a stopping server accepts visitors for drain.delay, and loses none of them
   const patience = ['--proxy.max-loop-delay', 'inf', '--grace-period', '5m']
   const server = await startServer(undefined, ['--drain.delay', `${DELAY_MS}ms`, ...patience])
   await startAgent('http', 'web', await service.listen(), server, ['--connect.connections', '1'])
-  const load = new SteadyLoad(service, { port: server.ports.proxy, host: 'web.localhost' })
+  const load = new SteadyLoad(service, {
+    port: server.ports.proxy,
+    host: 'web.localhost',
+    perSecond: 100,
+    maxFresh: 50,
+  })
   load.start()
-  await until(() => load.answered > 100)
+  await until(() => load.answered > 50)
   const stoppedAt = Date.now()
   const before = load.answered
   server.process.kill('SIGTERM')

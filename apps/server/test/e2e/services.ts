@@ -37,6 +37,9 @@ export async function download(port: number, path: string): Promise<IncomingMess
   return response
 }
 
+/** Connections that wait while this process is slow; of one more the kernel would know nothing for seconds. */
+const BACKLOG = 4_096
+
 async function started(server: Server, port: number): Promise<Service> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
@@ -44,7 +47,7 @@ async function started(server: Server, port: number): Promise<Service> {
     socket.on('error', () => {})
     socket.once('close', () => sockets.delete(socket))
   })
-  server.listen({ host: '127.0.0.1', port })
+  server.listen({ host: '127.0.0.1', port, backlog: BACKLOG })
   await once(server, 'listening')
   const kill = async (): Promise<void> => {
     if (!server.listening) return

@@ -32,6 +32,7 @@ const SLOW_MACHINE = [
   ['--upstream.absent-wait', '60s'],
   ['--proxy.first-byte-timeout', '2m'],
   ['--names.probe-timeout', '1m'],
+  ['--upstream.busy-wait', '1m'],
   ['--upgrade.timeout', '2m'],
   ['--grace-period', '2m'],
 ].flat()
@@ -126,7 +127,12 @@ test(
     // A GET whose agent is silent for seconds, as on a busy machine, would be sent to a second session as well.
     const port = await service.listen()
     await startAgent('http', 'web', port, server, ['--connect.connections', '1'])
-    const load = new SteadyLoad(service, { port: server.ports.proxy, host: 'web.localhost' })
+    const load = new SteadyLoad(service, {
+      port: server.ports.proxy,
+      host: 'web.localhost',
+      perSecond: 100,
+      maxFresh: 50,
+    })
     load.start()
     const pids = [server.pid()]
     for (let round = 0; round < UPGRADES; round += 1) {
@@ -134,7 +140,7 @@ test(
       expect(await server.upgrade()).toMatchObject({ code: 0 })
       pids.push(server.pid())
       const before = load.answered
-      await until(() => load.answered > before + 100)
+      await until(() => load.answered > before + 50)
       await finish()
       // The old process ends when its visitors have.
       await until(() => !isAlive(pids.at(-2) ?? 0))
