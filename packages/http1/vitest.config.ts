@@ -1,3 +1,3 @@
 import { preset } from '@proj/vitest-config'
 
-export default preset({ sharesModules: true })
+export default preset()

@@ -22,6 +22,7 @@ import { ServiceListener } from './listeners/service-listener.ts'
 import { NO_PARTS, type ServiceParts, serviceParts } from './listeners/service-parts.ts'
 import { openBinds } from './access/open-binds.ts'
 import type { AgentSettings } from './settings.ts'
+import type { AgentTracer } from './tracing/agent-tracer.ts'
 
 /** A listener and the settings it was made from. */
 export interface RunningListener {
@@ -70,6 +71,8 @@ export interface RunningConfigParts {
   readonly server?: ServerOptions
   /** Of the inspector; undefined: nothing is captured. */
   readonly capture: Capture | undefined
+  /** Makes spans of the requests; undefined: there are none. */
+  readonly tracer: AgentTracer | undefined
 }
 
 /** The listeners and accesses that run now. `apply` changes them to those of a new configuration. */
@@ -332,7 +335,7 @@ export class RunningConfig {
     parts: ServiceParts = NO_PARTS,
     isAdded = false,
   ): ServiceListener {
-    const { agent, logger, isEnding, capture, server } = this.#parts
+    const { agent, logger, isEnding, capture, tracer, server } = this.#parts
     const made = new ServiceListener(
       agent,
       setting,
@@ -342,6 +345,7 @@ export class RunningConfig {
       logger,
       isEnding,
       capture,
+      tracer,
     )
     const { offlinePage } = setting
     if (offlinePage !== undefined && server !== undefined) {

@@ -1,5 +1,11 @@
 // Length: one table; every setting of the agent, and the rules between them.
-import { bindsAreTcp, LISTENER_SETTINGS, LOG_SETTINGS, overlappingBinds } from '@proj/program-kit'
+import {
+  bindsAreTcp,
+  LISTENER_SETTINGS,
+  LOG_SETTINGS,
+  overlappingBinds,
+  tracingSettings,
+} from '@proj/program-kit'
 import {
   boolean,
   defineSettings,
@@ -52,6 +58,7 @@ export const settings = defineSettings({
     connect: 'How the server is reached: source address, proxy, TLS, token.',
     admin: 'The port for health checks, metrics and status.',
     log: 'What is logged, and how.',
+    tracing: 'Traces of requests, for OpenTelemetry.',
     upgrade: 'The upgrade in place.',
     drain: 'How open connections end when the agent stops.',
   },
@@ -230,6 +237,9 @@ export const settings = defineSettings({
         'Capture what crosses the listeners and show it on a page of this machine; unset: when the agent runs on a terminal.',
     }),
     inspector: INSPECTOR_SETTINGS,
+    tracing: tracingSettings(
+      'Share of the requests that get a span, of those that the server has sampled; of all, where it sends no traceparent.',
+    ),
     live: setting(boolean(), {
       default: 'true',
       description:

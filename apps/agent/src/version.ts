@@ -1,7 +1,10 @@
 import manifest from '../package.json' with { type: 'json' }
 
+/** The version of the program. */
+export const VERSION: string = manifest.version
+
 /** Program and version, as told to peers and people. */
-export const SOFTWARE = `adit/${manifest.version}`
+export const SOFTWARE = `adit/${VERSION}`
 
 /** The build of a release replaces it by the commit; in other builds it does not exist. */
 declare const ADIT_COMMIT: string | undefined

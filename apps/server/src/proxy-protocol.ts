@@ -6,8 +6,7 @@ import { addressBlock, list, setting } from '@proj/config'
 import type { AddressBlock } from '@proj/config/address'
 import type { ProxyProtocolOptions } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
-
-import { RateBound } from './rate-bound.ts'
+import { RateBound } from '@proj/program-kit'
 
 /** At most one warning per interval and port, ms; the others are counted. */
 const WARN_INTERVAL_MS = 10_000

@@ -604,10 +604,11 @@ function construct(options: ServerOptions): ServerParts {
     },
     logger,
   })
-  const { accessLog } = options
+  const { accessLog, tracer } = options
   registry.onConnection = (ended) => {
     edge.history.countConnection(ended)
     accessLog?.connection(ended)
+    tracer?.connection(ended)
   }
   registry.on('endpoint', (endpoint, isServed) => edge.history.setServed(endpoint, isServed))
   edge.limiter.configure(options.limits ?? [])

@@ -1,7 +1,13 @@
 // Length: every setting of the server in one table, with the rules that join them.
 import { isIP } from 'node:net'
 
-import { bindsAreTcp, LISTENER_SETTINGS, LOG_SETTINGS, overlappingBinds } from '@proj/program-kit'
+import {
+  bindsAreTcp,
+  LISTENER_SETTINGS,
+  LOG_SETTINGS,
+  overlappingBinds,
+  tracingSettings,
+} from '@proj/program-kit'
 import {
   addressBlock,
   boolean,
@@ -47,7 +53,6 @@ import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
 import { RESERVATION_LIMITS } from './store/reservation-store.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
 import { READY_TIMEOUT } from './upstream/returning-endpoints.ts'
-import { TRACING_SETTINGS } from './tracing/tracing-settings.ts'
 import { TLS_PORTS, TLS_SETTINGS, tlsFitsTogether, type TlsSettings } from './tls/tls-settings.ts'
 
 /** Every setting of the server: key, flag, variable, default and description. */
@@ -315,7 +320,9 @@ export const settings = defineSettings({
     domainProof: DOMAIN_PROOF_SETTINGS,
     log: LOG_SETTINGS,
     accessLog: ACCESS_LOG_SETTINGS,
-    tracing: TRACING_SETTINGS,
+    tracing: tracingSettings(
+      'Share of the requests and TCP connections that get a span. A trusted proxy that sends traceparent decides itself.',
+    ),
     names: {
       maxPerIdentity: setting(integer({ min: 1 }), {
         default: RESERVATION_LIMITS.maxPerIdentity,

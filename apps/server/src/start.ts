@@ -55,7 +55,7 @@ import { openStoreOrNone, type OwnStore, type ServerStoreOptions } from './store
 import { type ServerTree, settings as definition } from './settings.ts'
 import { portsWithTls, TlsPorts } from './tls/tls-ports.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
-import { openTracer } from './tracing/tracing-settings.ts'
+import { openTracer } from './tracing/open-tracer.ts'
 import { warnOfUnusedSettings } from './unused-settings.ts'
 import { handedState, noteOutcome, upgrade } from './upgrade.ts'
 import { SOFTWARE, VERSION } from './version.ts'

@@ -139,6 +139,7 @@ export { jsonLine } from './output/json-line.ts'
 export { formatLogLine } from './output/log-line.ts'
 export { LogRate } from './output/log-rate.ts'
 export { LOG_SETTINGS } from './output/log-settings.ts'
+export { RateBound } from './output/rate-bound.ts'
 export { createLogger, type LoggerOptions, type LogOutput } from './output/logger.ts'
 export { roughSize } from './output/rough-size.ts'
 
@@ -209,3 +210,21 @@ export type {
   TlsStatus,
   TrafficStatus,
 } from './admin/status-pages.ts'
+
+// Traces
+export {
+  openSpanExporter,
+  type TracedProgram,
+  type TracingSettings,
+  tracingSettings,
+} from './tracing/tracing-settings.ts'
+export type { ExportProblem, SpanExporter, SpanExportLimits } from './tracing/span-exporter.ts'
+export { type Attributes, encodeSpan, type Span } from './tracing/otlp.ts'
+export { httpAttributes, shownMethod } from './tracing/http-attributes.ts'
+export {
+  childContext,
+  formatTraceparent,
+  parseTraceparent,
+  SAMPLED,
+  type TraceContext,
+} from './tracing/trace-context.ts'

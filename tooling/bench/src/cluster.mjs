@@ -153,7 +153,6 @@ async function measureRegistrations(url) {
         reuse: none,
         strictness: none,
         rules: none,
-        limits: none,
         isDown: false,
       })
     })

@@ -155,6 +155,10 @@ class StreamParts implements TapParts {
     return this.#onReplay !== undefined || this.#capture.isOn
   }
 
+  get keepsMessages(): boolean {
+    return true
+  }
+
   begin(kind: ExchangeKind): Exchange | undefined {
     const onReplay = this.#onReplay
     if (onReplay === undefined && !this.#capture.admits()) return undefined

@@ -27,7 +27,7 @@ const HEAD_LIMITS = { maxHeadBytes: 65_536, maxHeaders: 1024 }
 
 const NOTHING = Buffer.alloc(0)
 
-/** The tap of a stream with HTTP. */
+/** The tap of a stream with HTTP: of the inspector, and of traces. */
 export class HttpTap implements SpliceTap {
   readonly #parts: TapParts
   /** `skipping`: nothing is read until a request begins behind an answer. */
@@ -241,6 +241,7 @@ export class HttpTap implements SpliceTap {
       this.#mode = 'switched'
       if (head.upgrade?.toLowerCase() === 'websocket') {
         exchange.kind = 'websocket'
+        if (!this.#parts.keepsMessages) return
         this.#messages = {
           in: new WebSocketMessages((message) => this.#addMessage('visitor', message)),
           out: new WebSocketMessages((message) => this.#addMessage('service', message)),
@@ -253,7 +254,7 @@ export class HttpTap implements SpliceTap {
     if (/^text\/event-stream\b/i.test(head.header('content-type') ?? '')) {
       exchange.kind = 'sse'
       // Compressed events are undone with the body alone, when a page asks.
-      if (head.header('content-encoding') !== undefined) return
+      if (!this.#parts.keepsMessages || head.header('content-encoding') !== undefined) return
       this.#events = new EventSplitter(({ bytes, data }) =>
         this.#addMessage('service', { type: 'event', bytes, data, isCompressed: false }),
       )

@@ -13,6 +13,8 @@ import type { ServiceParts } from './service-parts.ts'
 import { hasRules } from './rules/rule-settings.ts'
 import { ruledServices } from './rules/ruled-services.ts'
 import type { Capture } from '../inspect/capture.ts'
+import type { AgentTracer } from '../tracing/agent-tracer.ts'
+import { joinTaps } from '../tracing/join-taps.ts'
 import { connectService, type ServiceDial, serviceDial } from './service-dial.ts'
 import { HealthCheck } from './health-check.ts'
 import { explainNoAnswer, explainServiceError, speaksTls } from './service-errors.ts'
@@ -66,6 +68,7 @@ export class ServiceListener {
    * @param gateParts - shared by all gates of this agent.
    * @param isEnding - whether this process leaves the server. Default: it does not.
    * @param capture - of the inspector. Default: nothing is captured.
+   * @param tracer - makes spans of the requests. Default: there are none.
    */
   constructor(
     agent: Agent,
@@ -76,6 +79,7 @@ export class ServiceListener {
     logger: Logger,
     isEnding: () => boolean = () => false,
     capture?: Capture,
+    tracer?: AgentTracer,
   ) {
     const { endpoint } = settings
     const addr = formatListenerAddr(settings.addr)
@@ -97,6 +101,10 @@ export class ServiceListener {
       ? ruledServices(settings, parts, notReached)
       : folder && (() => folder.connect())
     this.connect = async (signal) => inside?.(undefined) ?? (await connectService(own, signal))
+    const tap = joinTaps(
+      capture?.tapOf(endpoint, settings.protocol),
+      settings.protocol === 'http' ? tracer?.tapOf(endpoint, addr) : undefined,
+    )
     this.listener = forward(agent, endpoint, {
       kind: settings.protocol,
       ...own,
@@ -109,7 +117,7 @@ export class ServiceListener {
       ...enforcement(settings, visitors, gateParts, inside),
       ...(settings.proxyProtocol !== 'none' && { proxyProtocol: settings.proxyProtocol }),
       traffic: this.traffic,
-      ...(capture !== undefined && { tap: capture.tapOf(endpoint, settings.protocol) }),
+      ...(tap !== undefined && { tap }),
       onStreamClosed: (bytes, record) => {
         logger.debug({ endpoint, requestId: record?.requestId, ...bytes }, 'stream closed')
       },

@@ -13,6 +13,7 @@ import type { Capture } from '../../src/inspect/capture.ts'
 import { ServiceListener } from '../../src/listeners/service-listener.ts'
 import { serviceParts } from '../../src/listeners/service-parts.ts'
 import { type AgentSettings, settings } from '../../src/settings.ts'
+import type { AgentTracer } from '../../src/tracing/agent-tracer.ts'
 
 /** A stream of a listener, as its server has it. */
 export interface ServedStream {
@@ -55,6 +56,7 @@ export async function served(
   folder: ReturnType<typeof temporaryDirectory>,
   listener: string,
   capture?: Capture,
+  tracer?: AgentTracer,
 ): Promise<Served> {
   const { setting, problems } = await listenerOf(folder, listener)
   if (setting === undefined) throw new Error(JSON.stringify(problems))
@@ -69,6 +71,7 @@ export async function served(
     logger,
     () => false,
     capture,
+    tracer,
   )
   const [near, far] = await memoryPair()
   let next: StreamRecord = { kind: setting.protocol, endpoint: 'web' }

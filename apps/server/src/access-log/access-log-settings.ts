@@ -1,8 +1,7 @@
 import { list, oneOf, path, percent, type Resolved, setting, text } from '@proj/config'
-import { EXIT, UserError } from '@proj/program-kit'
+import { EXIT, UserError, RateBound } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
 
-import { RateBound } from '../rate-bound.ts'
 import { AccessLog } from './access-log.ts'
 import { ACCESS_LOG_FORMATS } from './entry.ts'
 

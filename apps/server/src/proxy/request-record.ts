@@ -1,7 +1,7 @@
 import type { ForwardRequestOptions, RequestHead } from '@proj/http1'
 import type { Endpoint } from '@proj/tunnel/server'
 
-import type { RequestTrace } from '../tracing/trace-context.ts'
+import type { RequestTrace } from '../tracing/request-trace.ts'
 
 /** Where a request goes. */
 export interface RecordedRoute {

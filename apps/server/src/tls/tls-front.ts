@@ -6,9 +6,9 @@ import { beginsWithProxyHeader, type Handshake } from '@proj/portcheck'
 import type { Logger } from '@proj/tunnel'
 import { tcpSocketOf, resetSocket } from '@proj/tunnel/io'
 import { jsonAnswer, sendAnswer } from '@proj/tunnel/server'
+import { RateBound } from '@proj/program-kit'
 
 import { ProxyHeaderNote } from '../proxy-protocol.ts'
-import { RateBound } from '../rate-bound.ts'
 import { endOfCertificate } from './certificates.ts'
 import type { TlsMaterial } from './tls-material.ts'
 

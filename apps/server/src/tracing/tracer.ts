@@ -1,36 +1,27 @@
 import { type RequestHead, visitorScheme } from '@proj/http1'
-
-import type { RecordSink, RequestEnd, RequestRecord } from '../proxy/request-record.ts'
-import { encodeSpan } from './otlp.ts'
-import type { SpanExporter } from './span-exporter.ts'
 import {
   childContext,
+  encodeSpan,
   formatTraceparent,
+  httpAttributes,
   parseTraceparent,
-  type RequestTrace,
   SAMPLED,
-} from './trace-context.ts'
+  shownMethod,
+  type SpanExporter,
+} from '@proj/program-kit'
+import type { EndedConnection } from '@proj/tunnel/server'
+import { resetReasonCode } from '@proj/tunnel/io'
+
+import type { RecordSink, RequestEnd, RequestRecord } from '../proxy/request-record.ts'
+import type { RequestTrace } from './request-trace.ts'
 
 /** Longest wait for the receiver at the end, ms. */
 const CLOSE_MS = 5_000
 
-/** RFC 9110 section 9 and RFC 5789: visitors may send any other, and the name of a span has few values. */
-const METHODS: ReadonlySet<string> = new Set([
-  'GET',
-  'HEAD',
-  'POST',
-  'PUT',
-  'PATCH',
-  'DELETE',
-  'OPTIONS',
-  'TRACE',
-  'CONNECT',
-])
-
 /** Outcomes that are nothing wrong, though not `ok`: the visitor ended its side. */
 const VISITOR_ENDED: ReadonlySet<string> = new Set(['visitor_gone', 'consumer_gone'])
 
-/** Makes a span of each request that is sampled. */
+/** Makes a span of each request and TCP connection that is sampled. */
 export class Tracer implements RecordSink, AsyncDisposable {
   readonly #exporter: SpanExporter
   readonly #share: number
@@ -73,32 +64,27 @@ export class Tracer implements RecordSink, AsyncDisposable {
     if (trace === undefined || (trace.own.flags & SAMPLED) === 0) return
     const { kind, outcome, status, bytesIn, bytesOut, totalMs } = end
     const { head, route, startMs, agent } = record
-    const { method, target, versionMinor, hostParts } = head
+    const { versionMinor, hostParts } = head
     const endpoint = route?.endpoint
-    const isKnown = METHODS.has(method)
-    const shownMethod = isKnown ? method : 'HTTP'
-    const query = target.indexOf('?')
+    const method = shownMethod(head.method)
     const serviceError = status >= 500 ? String(status) : undefined
     this.#exporter.push(
       encodeSpan({
         ...trace.own,
+        kind: 'server',
         parentSpanId: trace.parent?.spanId,
         // Visitors may ask for any name: only one that is served is part of the name.
-        name: agent === undefined ? shownMethod : `${shownMethod} ${endpoint?.name ?? ''}`,
+        name: agent === undefined ? method : `${method} ${endpoint?.name ?? ''}`,
         startMs,
         endMs: startMs + totalMs,
         // Names with `adit.` are ours, the others are semantic conventions of OpenTelemetry for HTTP.
         attributes: {
-          'http.request.method': isKnown ? method : '_OTHER',
-          'http.request.method_original': isKnown ? undefined : method,
+          ...httpAttributes(head, status),
           'url.scheme': route === undefined ? record.scheme : visitorScheme(head, route.forward),
-          // Without the query, which may hold credentials.
-          'url.path': query < 0 ? target : target.slice(0, query),
           'server.address': hostParts.name === '' ? undefined : hostParts.name,
           'client.address': record.client,
           'network.protocol.version': versionMinor === 0 ? '1.0' : '1.1',
           'user_agent.original': head.header('user-agent'),
-          'http.response.status_code': status === 0 ? undefined : status,
           'error.type': outcome === 'ok' ? serviceError : outcome,
           'adit.kind': kind,
           'adit.outcome': outcome,
@@ -115,6 +101,40 @@ export class Tracer implements RecordSink, AsyncDisposable {
           answered: after(startMs, record.answeredMs),
         },
         isError: isError(outcome, status),
+      }),
+    )
+  }
+
+  /** Takes a TCP connection that is over. Its trace begins and ends here: there is no place for a context in TCP. */
+  readonly connection = (ended: EndedConnection): void => {
+    if (Math.random() >= this.#share) return
+    const { endpoint, visitor, requestId, outcome, agent, totalMs, openedMs, answeredMs } = ended
+    const code = outcome === 'ok' ? outcome : resetReasonCode(outcome)
+    const startMs = Date.now() - totalMs
+    this.#exporter.push(
+      encodeSpan({
+        ...childContext(undefined, true),
+        kind: 'server',
+        parentSpanId: undefined,
+        name: agent === undefined ? 'TCP' : `TCP ${endpoint.name}`,
+        startMs,
+        endMs: startMs + totalMs,
+        attributes: {
+          'network.transport': 'tcp',
+          'client.address': visitor.remoteAddress,
+          'client.port': visitor.remotePort,
+          'error.type': code === 'ok' ? undefined : code,
+          'adit.kind': 'tcp',
+          'adit.outcome': code,
+          'adit.endpoint': endpoint.name,
+          'adit.tenant': endpoint.tenant === '' ? undefined : endpoint.tenant,
+          'adit.request_id': requestId,
+          'adit.agent': agent,
+          'adit.bytes_in': ended.bytesIn,
+          'adit.bytes_out': ended.bytesOut,
+        },
+        events: { routed: after(startMs, openedMs), answered: after(startMs, answeredMs) },
+        isError: code !== 'ok' && !VISITOR_ENDED.has(code),
       }),
     )
   }

@@ -83,29 +83,27 @@ describe('a service that takes a body for a request', () => {
 
 it('a second answer behind the first ends the stream, and no other visitor gets it', async () => {
   const answer = (text: string): string => `HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n${text}`
-  const sockets: Socket[] = []
+  let opened = 0
   let ended = 0
-  const sendSecond = (): void => void sockets.at(-1)?.write(answer('evil'))
   await using path = await tunnel({
     tcp: (socket) => {
-      sockets.push(socket)
-      const isAtOnce = sockets.length % 2 === 0
+      opened += 1
       socket.on('error', () => {})
       socket.on('close', () => (ended += 1))
       socket.on('end', () => socket.end())
       socket.on('data', () => {
         socket.write(answer('true'))
-        if (isAtOnce) sendSecond()
+        setImmediate(() => socket.destroyed || socket.write(answer('evil')))
       })
     },
   })
   for (let round = 1; round <= ROUNDS; round++) {
     const next = await exchangeRaw(path.port, request('GET /', 'Connection: close'))
     expect(next.body.toString()).toBe('true')
-    if (round % 2 === 1) sendSecond() // to the stream that is idle now
+    // Not the visitor that left: a stream with one answer is kept for another request.
     await until(() => ended === round, { what: 'the end of the stream' })
   }
-  expect(sockets.length).toBe(ROUNDS)
+  expect(opened).toBe(ROUNDS)
 })
 
 describe('a stream is used again', () => {

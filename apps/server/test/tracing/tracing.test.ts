@@ -1,14 +1,19 @@
 // Spans of requests through a whole path, as an OTLP receiver gets them.
+import { createServer } from 'node:net'
+
 import { Secret } from '@proj/config'
-import { exchangeRaw } from '@proj/testkit/raw-http'
+import { type SpanExportLimits } from '@proj/program-kit'
+import { attributesOf, startReceiver } from '@proj/testkit/otlp-receiver'
+import { freePorts } from '@proj/testkit/free-ports'
+import { listening } from '@proj/testkit/listening'
+import { connectRaw, exchangeRaw } from '@proj/testkit/raw-http'
 import { until } from '@proj/testkit/until'
+import { Agent, forward } from '@proj/tunnel'
 import { expect, onTestFinished, test } from 'vitest'
 
-import type { SpanExportLimits } from '../../src/tracing/span-exporter.ts'
-import { openTracer } from '../../src/tracing/tracing-settings.ts'
+import { openTracer } from '../../src/tracing/open-tracer.ts'
 import type { Tracer } from '../../src/tracing/tracer.ts'
-import { type FixtureOptions, request, tunnel } from '../tunnel-fixture.ts'
-import { attributesOf, startReceiver } from './receiver.ts'
+import { type FixtureOptions, request, startServer, tunnel } from '../tunnel-fixture.ts'
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c'
 const SPAN = 'b7ad6b7169203331'
@@ -207,6 +212,40 @@ test('a receiver that is away loses nothing but spans', async () => {
   const port = path.server.listeners.admin.bound[0]?.port ?? 0
   const page = await exchangeRaw(port, 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n')
   expect(page.body.toString()).toContain('adit_trace_spans_total{outcome="dropped"} 1')
+})
+
+test('a connection of a public port is a span of its own', async () => {
+  await using receiver = await startReceiver()
+  const { tracer } = await traced(receiver.url)
+  const range = await freePorts(1)
+  const publicPorts = { ranges: [range], deny: [] }
+  const server = await startServer({}, [], undefined, undefined, { tracer, publicPorts })
+  onTestFinished(() => server.destroy())
+  const url = `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`
+  await using agent = new Agent({ url, connections: 1 })
+  await using service = await listening(
+    createServer((socket) => socket.once('data', () => socket.end('hello'))),
+  )
+  const { host, port } = service
+  const options = { kind: 'tcp', publicPort: range.first, service: { host, port } } as const
+  await forward(agent, 'pg', options).ready()
+  using visitor = await connectRaw(range.first)
+  await visitor.send('abc')
+  expect((await visitor.readToEnd()).toString()).toBe('hello')
+  visitor.socket.end()
+  const span = await until(() => receiver.spans[0])
+  expect(span).toMatchObject({ name: 'TCP pg', kind: 2, status: {} })
+  expect(span).not.toHaveProperty('parentSpanId')
+  expect(attributesOf(span)).toMatchObject({
+    'network.transport': 'tcp',
+    'client.address': '127.0.0.1',
+    'adit.kind': 'tcp',
+    'adit.outcome': 'ok',
+    'adit.endpoint': 'pg',
+    'adit.bytes_in': '3',
+    'adit.bytes_out': '5',
+  })
+  expect(span.events.map(({ name }) => name)).toEqual(['routed', 'answered'])
 })
 
 test('spans that too many wait before are dropped', async () => {

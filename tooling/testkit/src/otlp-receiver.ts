@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 
-import { listening } from '@proj/testkit/listening'
+import { listening } from './listening.ts'
 
 interface Encoded {
   readonly key: string

@@ -1,8 +1,6 @@
 /** The header `traceparent` of W3C Trace Context. */
 import { randomBytes } from 'node:crypto'
 
-import type { TraceForService } from '@proj/http1'
-
 /** What a `traceparent` says. */
 export interface TraceContext {
   /** 32 hexadecimal digits, not all of them 0. */
@@ -11,16 +9,6 @@ export interface TraceContext {
   readonly spanId: string
   /** Bit 0: sampled; bit 1: the trace id is random. Others have no meaning yet. */
   readonly flags: number
-}
-
-/** Where a request is in its trace. */
-export interface RequestTrace {
-  /** Of the server's span; there is none where it is not sampled. */
-  readonly own: TraceContext
-  /** Undefined: the trace begins here. */
-  readonly parent: TraceContext | undefined
-  /** What the service gets, also where nothing is sampled: it is told so. */
-  readonly forService: TraceForService
 }
 
 /** Bit 0 of the flags: the span is recorded. */

@@ -2,25 +2,33 @@
 
 /** A span that is over. */
 export interface Span {
+  /** Whether it is of a request that was received, or of one that was sent. */
+  readonly kind: 'server' | 'client'
+  /** Of all spans of one trace: 32 hexadecimal digits. */
   readonly traceId: string
+  /** 16 hexadecimal digits. */
   readonly spanId: string
   /** Undefined: it is the first of its trace. */
   readonly parentSpanId: string | undefined
+  /** What it is of, with few values: `GET web`. */
   readonly name: string
   /** Ms since the epoch; fractions are kept down to µs. */
   readonly startMs: number
+  /** The same, when it was over. */
   readonly endMs: number
+  /** What is known of it. */
   readonly attributes: Attributes
   /** What happened meanwhile; undefined times did not. */
   readonly events: Readonly<Record<string, number | undefined>>
+  /** Whether it failed. */
   readonly isError: boolean
 }
 
 /** By name; undefined values are left out. */
 export type Attributes = Readonly<Record<string, string | number | undefined>>
 
-/** `SPAN_KIND_SERVER` */
-const SERVER = 2
+/** `SPAN_KIND_SERVER`, `SPAN_KIND_CLIENT` */
+const KINDS = { server: 2, client: 3 } as const
 
 /** `STATUS_CODE_ERROR` */
 const ERROR = 2
@@ -42,7 +50,7 @@ export function encodeSpan(span: Span): string {
     parentSpanId: span.parentSpanId,
     flags: span.parentSpanId === undefined ? FLAGS : FLAGS | REMOTE,
     name: span.name.slice(0, MAX_TEXT_CHARS),
-    kind: SERVER,
+    kind: KINDS[span.kind],
     startTimeUnixNano: nanoseconds(span.startMs),
     endTimeUnixNano: nanoseconds(span.endMs),
     attributes: encodeAttributes(span.attributes),

@@ -8,6 +8,8 @@ export interface SpanExporterOptions {
   readonly url: string
   /** Credentials and others, sent with each batch. Never logged. */
   readonly headers: Headers
+  /** The program whose spans these are. */
+  readonly scope: string
   /** What the spans are of. */
   readonly resource: Attributes
   /** Called when a batch is dropped. */
@@ -83,7 +85,7 @@ export class SpanExporter {
   constructor(options: SpanExporterOptions) {
     this.#options = options
     this.#limits = { ...SPAN_EXPORT_LIMITS, ...options.limits }
-    this.#around = envelope(options.resource, 'adit-server')
+    this.#around = envelope(options.resource, options.scope)
   }
 
   /** Takes a span, encoded by `encodeSpan`. */
