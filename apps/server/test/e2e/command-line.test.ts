@@ -153,7 +153,7 @@ test('status of both programs is that of the admin port, as table and as JSON', 
     expect(await table.exited).toMatchObject({ code: 0 })
     expect(table.stdout).toMatch(/^server +ready\n/)
     expect(table.stdout).toMatch(/^requests +1 so far, 0 running$/m)
-    expect(table.stdout).toMatch(/^web +[0-9a-f]+ +127\.0\.0\.1 +adit +\d+ +\d{4}-/m)
+    expect(table.stdout).toMatch(/^web +[0-9a-f]+ +127\.0\.0\.1 +adit +1 +\d+ +\d{4}-/m)
     const json = program(['status', '--json', ...url])
     await json.exited
     expect(JSON.parse(json.stdout)).toMatchObject({ ready: true, sessions: [{ endpoint: 'web' }] })
