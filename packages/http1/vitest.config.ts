@@ -1,3 +1,3 @@
 import { preset } from '@proj/vitest-config'
 
-export default preset()
+export default preset({ sharesModules: true })

@@ -7,7 +7,7 @@ export interface PresetOverrides {
   /** Files left out, besides node_modules. Default: `test/e2e/**`. */
   readonly exclude?: readonly string[]
   /**
-   * Time one test may take, ms. Default 30000: a limit against hanging, for a busy machine too. Waits of testkit have
+   * Time one test may take, ms. Default 60000: a limit against hanging, for a busy machine too. Waits of testkit have
    * two thirds of it where no other limit is given.
    */
   readonly testTimeout?: number
@@ -25,6 +25,12 @@ export interface PresetOverrides {
    * again. Default false.
    */
   readonly hasFreshConnections?: boolean
+  /**
+   * Runs test files one after the other in the same process, with the same modules: to load them again
+   * for each file takes longer than most files. Only for a package whose tests leave nothing behind, in
+   * no module and in no global. Default false.
+   */
+  readonly sharesModules?: boolean
   /** Base name of the report `pnpm test` adds up, below `.reports/`. Default: unit. */
   readonly report?: string
 }

@@ -10,7 +10,7 @@ import { WebSocketServer } from 'ws'
 
 import { builtPackage } from './built-package.ts'
 
-it('ignores NODE_USE_ENV_PROXY with a dead proxy', { timeout: 20_000 }, async () => {
+it('ignores NODE_USE_ENV_PROXY with a dead proxy', async () => {
   const server = createServer()
   const wss = new WebSocketServer({ server })
   wss.on('connection', () => {})

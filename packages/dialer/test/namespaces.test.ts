@@ -72,7 +72,7 @@ function filterBySource(mode: 0 | 1): void {
   }
 }
 
-describe.skipIf(!canMakeNamespaces())('two uplinks', { timeout: 30_000 }, () => {
+describe.skipIf(!canMakeNamespaces())('two uplinks', () => {
   beforeAll(async () => {
     built = builtPackage()
     net = networkNamespaces()

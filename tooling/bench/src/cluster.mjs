@@ -153,6 +153,7 @@ async function measureRegistrations(url) {
         reuse: none,
         strictness: none,
         rules: none,
+        limits: none,
         isDown: false,
       })
     })

@@ -397,7 +397,13 @@ test('an agent that was replaced is ready, as its successor is, and stopping', a
     return JSON.parse((await admin.readResponse()).body.toString())
   }
   expect(await statusOverIt()).toMatchObject({ pid: first, ready: true, stopping: false })
-  expect(await agent.upgrade()).toMatchObject({ code: 0 })
+  const over = new AbortController()
+  const upgrading = agent.upgrade().finally(() => over.abort())
+  // A connection that rests for seconds would be closed.
+  for (; !over.signal.aborted; await delay(100)) {
+    expect(await statusOverIt()).toMatchObject({ pid: first, ready: true })
+  }
+  expect(await upgrading).toMatchObject({ code: 0 })
   expect(await statusOverIt()).toMatchObject({ pid: first, ready: true, stopping: true })
   response.end('late')
   expect((await visiting).status).toBe(200)

@@ -153,7 +153,7 @@ test('an agent whose network changed has its visitors as soon as it is back', as
   const network = await breakableNetwork(server.ports.upstream)
   const offer = ['http', 'web', String(service.port), '--json']
   const way = ['--connect.url', `http://127.0.0.1:${network.port}`]
-  const agent = adit([...offer, ...way, '--connect.ping-interval', '200ms'])
+  const agent = adit([...offer, ...way, '--connect.ping-interval', '500ms'])
   await agent.event('ready')
   expect(await bodyOf(server)).toBe('back')
   // Nothing arrives any more on the connections that are open, and nobody is told.

@@ -90,7 +90,7 @@ describe('an answer that rejects a request before it is complete', () => {
           () => true,
         ),
     )
-  }, 30_000)
+  })
 })
 
 describe('a visitor that half-closes', () => {

@@ -84,7 +84,7 @@ describe('an agent that is silent beside one that is not', () => {
     expect(await ask(path, 'POST /', 'Content-Length: 0')).toBe(200)
     expect(performance.now() - sinceMs).toBeLessThan(5_000)
     expect(path.server.registry.count(WEB)).toBe(2)
-  }, 30_000)
+  })
 
   it('costs no GET its answer on a stream that has carried requests before', async () => {
     await using path = await tunnel({ http: (_, res) => res.end('ok') })
@@ -96,7 +96,7 @@ describe('an agent that is silent beside one that is not', () => {
     )
     for (const _ of times(6)) expect(await ask(path, 'GET /')).toBe(200)
     expect(path.server.registry.count(WEB)).toBe(2)
-  }, 30_000)
+  })
 
   it('keeps a GET that the other one has no room for', async () => {
     const waiting: (() => void)[] = []
@@ -121,7 +121,7 @@ describe('an agent that is silent beside one that is not', () => {
     expect(await asked).toBe(200)
     for (const answer of waiting) answer()
     await Promise.all(slow)
-  }, 30_000)
+  })
 
   it('is not suspected for a service that takes its time', async () => {
     await using path = await tunnel({
@@ -133,7 +133,7 @@ describe('an agent that is silent beside one that is not', () => {
     expect(await Promise.all(times(4).map(() => ask(path, 'GET /')))).toEqual([200, 200, 200, 200])
     expect(requests).toBe(4)
     expect(path.server.registry.sessions(WEB).some(({ suspect }) => suspect)).toBe(false)
-  }, 30_000)
+  })
 })
 
 it('a GET whose stream ends waits for an agent that has room for no other', async () => {
@@ -164,7 +164,7 @@ it('a GET whose stream ends waits for an agent that has room for no other', asyn
   await Promise.race([answer, until(() => path.server.registry.waits.waiting === 1)])
   relayed.resume()
   expect((await answer).status).toBe(200)
-}, 30_000)
+})
 
 describe('an agent whose connection is lost while a service works', () => {
   async function askAndCut(line: string) {
@@ -235,7 +235,7 @@ describe('an agent whose connection is lost while a service works', () => {
     await until(() => requests === 1)
     relayed.cut()
     expect(await asked).toBe(200)
-  }, 30_000)
+  })
 
   it('a POST is not sent twice', async () => {
     const { statuses, requests } = await askAndCut('POST /')

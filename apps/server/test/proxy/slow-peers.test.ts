@@ -45,7 +45,7 @@ it('a visitor that reads late gets every byte of a response', async () => {
   const [response] = (await once(asked, 'response')) as [IncomingMessage]
   await stalled(() => path.server.edge.stats.bytesOut)
   expect((await readAll(response)).equals(sent)).toBe(true)
-}, 30_000)
+})
 
 it('a service that reads late gets every byte of a request', async () => {
   const sent = numbered()
@@ -65,4 +65,4 @@ it('a service that reads late gets every byte of a request', async () => {
   read.resolve()
   expect((await received.promise).equals(sent)).toBe(true)
   await once(asked, 'response')
-}, 30_000)
+})

@@ -401,7 +401,7 @@ async function fetched(url: string, options: DialOptions): Promise<string> {
   }
 }
 
-describe.for(ROUTES)('over $name', { timeout: 30_000 }, (route) => {
+describe.for(ROUTES)('over $name', (route) => {
   const { proxy = '', options, seen = '', refused, rejects = [] } = route
   const open = (): DialOptions => options(running.get(proxy) as RealProxy)
   const address = (): string => running.get(seen)?.authority.split(':')[0] ?? '127.0.0.1'

@@ -163,7 +163,7 @@ function squidWith(rules: readonly string[], files: ProxyFiles = {}): Promise<Re
 }
 
 // Its timer is coarse: with a timeout of one second it closes busy connections too.
-describe.skipIf(squid === undefined)('squid', { timeout: 30_000 }, () => {
+describe.skipIf(squid === undefined)('squid', () => {
   const open = starts(() =>
     squidWith(['http_access allow all', 'read_timeout 3 seconds', 'hosts_file $FOLDER/hosts'], {
       hosts: '127.0.0.1 only-the-proxy-knows.test\n',
@@ -229,7 +229,7 @@ describe.skipIf(squid === undefined)('squid', { timeout: 30_000 }, () => {
   })
 })
 
-describe.skipIf(squid === undefined)('squid with passwords', { timeout: 30_000 }, () => {
+describe.skipIf(squid === undefined)('squid with passwords', () => {
   const proxy = starts(() =>
     squidWith(
       [
@@ -302,7 +302,7 @@ describe.skipIf(squid === undefined)('squid with passwords', { timeout: 30_000 }
   })
 })
 
-describe.skipIf(squid === undefined)('squid with Digest', { timeout: 30_000 }, () => {
+describe.skipIf(squid === undefined)('squid with Digest', () => {
   const proxy = starts(() =>
     squidWith(
       [
@@ -328,7 +328,7 @@ describe.skipIf(squid === undefined)('squid with Digest', { timeout: 30_000 }, (
   })
 })
 
-describe.skipIf(squid === undefined)('squid with NTLM', { timeout: 30_000 }, () => {
+describe.skipIf(squid === undefined)('squid with NTLM', () => {
   const proxy = starts(() =>
     squidWith([
       'auth_param ntlm program /usr/lib/squid/ntlm_fake_auth',
@@ -391,7 +391,7 @@ function answerNtlm({ challenges }: ProxyChallenge): string | undefined {
   return `NTLM ${Buffer.concat([signature, head, ...fields]).toString('base64')}`
 }
 
-describe.skipIf(tinyproxy === undefined)('tinyproxy', { timeout: 30_000 }, () => {
+describe.skipIf(tinyproxy === undefined)('tinyproxy', () => {
   const open = starts(() => tinyproxyProxy(tinyproxy ?? '', ['Timeout 1']))
   const url = (): string => `http://${open.get().authority}`
   carries(url)
@@ -414,7 +414,7 @@ describe.skipIf(tinyproxy === undefined)('tinyproxy', { timeout: 30_000 }, () =>
   })
 })
 
-describe.skipIf(tinyproxy === undefined)('tinyproxy with passwords', { timeout: 30_000 }, () => {
+describe.skipIf(tinyproxy === undefined)('tinyproxy with passwords', () => {
   const proxy = starts(() =>
     tinyproxyProxy(tinyproxy ?? '', [
       'Timeout 30',
@@ -457,7 +457,7 @@ describe.skipIf(tinyproxy === undefined)('tinyproxy with passwords', { timeout: 
   })
 })
 
-describe.skipIf(danted === undefined)('dante', { timeout: 30_000 }, () => {
+describe.skipIf(danted === undefined)('dante', () => {
   const open = starts(() => danteProxy(danted ?? '', { idleSeconds: 1 }))
   for (const scheme of ['socks5h', 'socks5', 'socks4', 'socks4a']) {
     describe(`by ${scheme}`, () => {
@@ -491,7 +491,6 @@ describe.skipIf(danted === undefined)('dante', { timeout: 30_000 }, () => {
 
 describe.skipIf(danted === undefined || unshare === undefined)(
   'dante with passwords (root only)',
-  { timeout: 30_000 },
   () => {
     const proxy = starts(() =>
       danteProxyFor(
@@ -525,7 +524,7 @@ describe.skipIf(danted === undefined || unshare === undefined)(
   },
 )
 
-describe.skipIf(microsocks === undefined)('microsocks', { timeout: 30_000 }, () => {
+describe.skipIf(microsocks === undefined)('microsocks', () => {
   const open = starts(() => microsocksProxy(microsocks ?? ''))
   const locked = starts(() => microsocksProxy(microsocks ?? '', ['-u', USER, '-P', PASSWORD]))
   carries(() => `socks5h://${open.get().authority}`)

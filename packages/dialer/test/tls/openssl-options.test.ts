@@ -76,7 +76,7 @@ describe('versions, suites and flags', () => {
 
 const openssl = findProgram('openssl', 'openssl')
 
-describe.skipIf(openssl === undefined)('pfx', { timeout: 30_000 }, () => {
+describe.skipIf(openssl === undefined)('pfx', () => {
   const passphrase = 'open sesame'
 
   /** Makes a PKCS #12 file of a client certificate, with the authority that issued it. */

@@ -341,7 +341,7 @@ describe('a consumer', () => {
       }),
     )
     expect(new Set(texts)).toEqual(new Set(['x']))
-  }, 30_000)
+  })
 
   test('leaves no listeners on the signals it is given', async () => {
     const server = await startServer()
