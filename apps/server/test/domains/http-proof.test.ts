@@ -15,6 +15,7 @@ const VALUE = 'f'.repeat(40)
 /** Nothing listens there. */
 const CLOSED = 1
 const NEVER = new AbortController().signal
+const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'
 
 /** A web server, and checks that find it at any address of loopback. */
 async function webServer(listener: http.RequestListener, tls?: https.ServerOptions) {
@@ -61,6 +62,7 @@ test('a file proves a domain only with the value of the claim, in the first byte
     ['unknown', plain(429, VALUE)],
     ['unknown', plain(200, VALUE, { 'x-long': 'x'.repeat(10_000) })],
     ['unknown', (request: http.IncomingMessage) => request.socket.destroy()],
+    ['unknown', (request: http.IncomingMessage) => request.socket.write(SWITCHING)],
   ] as const
   for (const [found, next] of cases) {
     answer = next
