@@ -11,6 +11,7 @@ import { strictestLimits } from '@proj/tunnel/server'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { EndpointLimiter, LimitLease } from '../src/endpoint-limits/endpoint-limiter.ts'
+import { Deadlines } from '../src/proxy/deadlines.ts'
 import { type FixtureOptions, request, startServer, tunnel } from './tunnel-fixture.ts'
 
 const HOUR_MS = 3_600_000
@@ -216,6 +217,20 @@ test('limits are replaced while requests run, which stay counted', () => {
   for (const one of leases) if (one instanceof LimitLease) one.release()
   expect(limiter.take(web, '1.1.1.1')).toBeInstanceOf(LimitLease)
   expect(limiter.take({ tenant: '', name: 'other' }, '1.1.1.1')).toBeUndefined()
+})
+
+test('the time of a request is counted on the clock of its deadlines', () => {
+  const limiter = new EndpointLimiter()
+  limiter.configure([{ name: 'web', limits: { maxTimeMs: 1_000 } }])
+  const lease = limiter.take(web, '1.1.1.1')
+  if (!(lease instanceof LimitLease)) throw new Error('no limits')
+  const deadlines = new Deadlines(10)
+  onTestFinished(() => deadlines.close())
+  lease.watch(deadlines, () => {})
+  const leftMs = lease.deadline - deadlines.now
+  expect(leftMs).toBeGreaterThanOrEqual(1_000)
+  expect(leftMs).toBeLessThanOrEqual(1_010)
+  lease.release()
 })
 
 test('limits that are read again do not begin a rate anew that stays', () => {

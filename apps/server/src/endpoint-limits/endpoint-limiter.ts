@@ -113,7 +113,7 @@ export class LimitLease implements Expiring, Bandwidths {
     if (maxTimeMs === undefined) return
     this.#onLate = onLate
     this.#deadlines = deadlines
-    this.deadline = performance.now() + maxTimeMs
+    this.deadline = deadlines.now + deadlines.tickMs + maxTimeMs
     deadlines.add(this)
   }
 
