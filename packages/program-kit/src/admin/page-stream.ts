@@ -27,12 +27,19 @@ export interface PageStreamSource {
   look?(write: (text: string) => void): void
 }
 
-/** Streams until the page goes, or `signal` aborts. */
+/**
+ * Streams until the page goes, or `signal` aborts. A request that was sent before the answer to another one of its
+ * connection has ended is answered with 503: while its answer waits, nothing tells that the connection is gone.
+ */
 export function streamToPage(
   response: ServerResponse,
   source: PageStreamSource,
   signal: AbortSignal,
 ): void {
+  if (response.socket === null) {
+    response.writeHead(503, { connection: 'close' }).end()
+    return
+  }
   response.writeHead(200, {
     'content-type': 'text/event-stream',
     'cache-control': 'no-store, no-transform',

@@ -883,6 +883,17 @@ describe('the stream of changes', () => {
       return status === 200
     })
   })
+
+  test('has no place for requests that wait behind a stream of their connection', async () => {
+    const server = await startServer()
+    onTestFinished(() => server.destroy())
+    const client = await connectRaw(server.listeners.admin.bound[0]?.port ?? 0)
+    const asked = 'GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n'
+    await client.send(asked.repeat(MAX_STREAMS))
+    expect(await client.readTo('\r\n\r\n')).toContain('200 OK')
+    expect((await follow(server)).status).toBe(200)
+    client.reset()
+  })
 })
 
 test('a list that was not changed is not sent again', async () => {
