@@ -171,9 +171,6 @@ export function endpointRoutes(sources: EndpointSources): ApiRoute[] {
         }
         const steps = diagnose(facts, Date.now())
         const state = stateOf(steps)
-        const key = endpointKey(endpoint)
-        const all = [...registry.snapshot()]
-        const upstreams = all.find(([one]) => endpointKey(one) === key)?.[1] ?? []
         return {
           body: {
             endpoint: name,
@@ -184,7 +181,7 @@ export function endpointRoutes(sources: EndpointSources): ApiRoute[] {
             steps,
             failures: (record?.failures ?? []).map(describeFailure).toReversed(),
             history: record === undefined ? null : describeHistory(record.rates),
-            agents: [...new Set(upstreams.map(({ peer }) => peer))],
+            agents: [...new Set(registry.sessions(endpoint).map(({ peer }) => peer))],
           },
         }
       },
