@@ -6,6 +6,7 @@ import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { expect, onTestFinished, test } from 'vitest'
 
+import { OfflinePages } from '../../src/proxy/offline-pages.ts'
 import { Server } from '../../src/server.ts'
 import { openStore } from '../../src/store/store.ts'
 
@@ -93,4 +94,20 @@ test('a page is of the identity that serves the endpoint, and ends with it', asy
   const next = await serve('bob', 'web')
   await next.close()
   expect((await visit('web')).body.toString()).not.toContain('Back at nine')
+})
+
+test.each([
+  ['many', 2_000, ''],
+  ['large', 300, 'x'.repeat(65_536)],
+])('an identity with %s pages takes the room of its own oldest alone', (_, count, html) => {
+  const pages = new OfflinePages()
+  const has = (tenant: string, name: string): boolean =>
+    pages.find({ tenant, name }, 'no_upstream', () => undefined) !== undefined
+  pages.set({ tenant: 'acme', name: 'web' }, 'alice', 'Back at nine')
+  for (let at = 0; at < count; at++) pages.set({ tenant: '', name: `web-${at}` }, 'alice', html)
+  expect(has('acme', 'web')).toBe(true)
+  expect(has('', 'web-0')).toBe(false)
+  expect(has('', `web-${count - 1}`)).toBe(true)
+  for (let at = 0; at < count; at++) pages.delete({ tenant: '', name: `web-${at}` })
+  expect(has('acme', 'web')).toBe(true)
 })
