@@ -16,6 +16,8 @@ export interface ImportedListener {
 export interface ImportedAccess {
   readonly endpoint: string
   readonly bindAddr: string
+  /** Whether other machines can connect, which has to be said in our files. */
+  readonly isPublic: boolean
 }
 
 /** Everything that was found. */
@@ -23,6 +25,8 @@ export interface ImportedConfig {
   /** URL of the server; undefined: the file names none of ours. */
   url?: string
   token?: string
+  /** Whether its texts refer to variables as ours do: `${NAME}`. @default false */
+  hasVariables?: boolean
   readonly listeners: ImportedListener[]
   readonly accesses: ImportedAccess[]
 }
@@ -44,6 +48,9 @@ export function endpointFrom(name: string, used: readonly { readonly endpoint: s
 
 /** Writes the file. */
 export function formatImported(config: ImportedConfig, from: string): string {
+  // a dollar sign of another program is one, and begins no variable
+  const quoted = (text: string): string =>
+    quote(config.hasVariables === true ? text : text.replaceAll('$', '$$$$'))
   const lines = [`# Made of ${from} by adit import. Check: adit config check.`, '']
   if (config.url !== undefined || config.token !== undefined) {
     lines.push('connect:')
@@ -67,14 +74,15 @@ export function formatImported(config: ImportedConfig, from: string): string {
     }
   }
   if (config.accesses.length > 0) lines.push('accesses:')
-  for (const { endpoint, bindAddr } of config.accesses) {
+  for (const { endpoint, bindAddr, isPublic } of config.accesses) {
     lines.push(`  - endpoint: ${quoted(endpoint)}`, `    bind_addr: ${quoted(bindAddr)}`)
+    if (isPublic) lines.push('    public: true')
   }
   return `${lines.join('\n')}\n`
 }
 
 /** A text of YAML; plain where nothing else could be meant. */
-function quoted(text: string): string {
+function quote(text: string): string {
   return /^[a-z][\w./-]*$/i.test(text) && !/^(?:true|false|yes|no|on|off|null|y|n)$/i.test(text)
     ? text
     : JSON.stringify(text)

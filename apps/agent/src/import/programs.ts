@@ -2,6 +2,8 @@
  * How files of other programs are read. Table: frp 0.52 to 0.66 (gofrp.org, frpc_full_example.toml), the ngrok agent v2
  * and v3 (ngrok.com/docs/agent/config), cloudflared (locally-managed tunnels, "Configuration file"), Piko v0.9.
  */
+import { isLoopbackBind, parseListenAddresses } from '@proj/config/address'
+
 import type { ForeignSection } from './foreign-section.ts'
 import { endpointFrom, type ImportedConfig, type ImportedListener } from './imported-config.ts'
 
@@ -11,8 +13,25 @@ export type ForeignProgram = 'frpc' | 'ngrok' | 'cloudflared' | 'piko'
 const NO_SERVER = 'it is the server of another program; name yours with adit login'
 const NO_TOKEN = 'a token of your server takes its place: adit login'
 const NO_SECRET = 'the token of the consumer says what it may reach'
+const NO_RULE =
+  'its visitors are let in without it: write visitors of the listener before you start it'
 const NO_PATH = 'the whole name leads to the service; paths are routes of a listener'
 const UNCHANGED = 'to keep it, use the file as it is: adit start --config.path FILE'
+
+/** Keys of ngrok that decide who may visit. */
+const NGROK_RULES = [
+  'ip_restriction',
+  'mutual_tls_cas',
+  'oauth',
+  'oidc',
+  'policy',
+  'saml',
+  'traffic_policy',
+  'verify_webhook',
+]
+
+/** Names that ngrok gives: no other server has them. */
+const NGROK_NAME = /(?:^|\.)ngrok(?:-free)?\.(?:app|com|dev|io|pizza|pro)$/
 
 /** Tells whose file it is; undefined: of none that is known. */
 export function programOf(root: ForeignSection): ForeignProgram | undefined {
@@ -74,9 +93,15 @@ function frpProxy(proxy: ForeignSection, name: string, config: ImportedConfig): 
   const hostHeader = either(proxy, 'hostHeaderRewrite', 'host_header_rewrite')
   const headers = Object.entries(pairsOf(proxy.section('requestHeaders')?.section('set')))
   const plugin = proxy.section('plugin')
-  const folder = plugin?.text('type') === 'static_file' ? plugin.text('localPath') : undefined
+  const pluginName = plugin?.text('type') ?? proxy.text('plugin')
+  const isFolder = pluginName === 'static_file'
+  const folder = isFolder
+    ? (plugin?.text('localPath') ?? proxy.text('plugin_local_path'))
+    : undefined
   for (const key of ['secretKey', 'sk']) proxy.leave(key, NO_SECRET)
   proxy.leave('locations', NO_PATH)
+  for (const key of ['httpUser', 'httpPassword']) plugin?.leave(key, NO_RULE)
+  for (const key of ['plugin_http_user', 'plugin_http_passwd']) proxy.leave(key, NO_RULE)
   plugin?.leaveRest()
   proxy.leaveRest()
   const isHttp = type === 'http' || type === 'https'
@@ -84,9 +109,16 @@ function frpProxy(proxy: ForeignSection, name: string, config: ImportedConfig): 
     proxy.note(`the proxy ${name} is left out: there is no ${type} here`)
     return
   }
+  if (pluginName !== undefined && folder === undefined) {
+    proxy.note(`the proxy ${name} is left out: there is no plugin ${pluginName} here`)
+    return
+  }
   if (folder === undefined && !/^\d+$/.test(port ?? '')) {
     proxy.note(`the proxy ${name} is left out: its local port is no number`)
     return
+  }
+  if ((user === undefined) !== (password === undefined)) {
+    proxy.note(`the proxy ${name} has a user or a password alone: ${NO_RULE}`)
   }
   const endpoint = endpointFrom(subdomain ?? name, config.listeners)
   const addr = folder ?? `${type === 'https' ? 'https://' : ''}${host}:${port ?? ''}`
@@ -117,8 +149,7 @@ function frpVisitor(visitor: ForeignSection, name: string, config: ImportedConfi
     visitor.note(`the visitor ${name} is left out: only those of stcp with a port have their like`)
     return
   }
-  const endpoint = endpointFrom(server, [])
-  config.accesses.push({ endpoint, bindAddr: `${host}:${port}` })
+  addAccess(visitor, config, endpointFrom(server, []), `${host}:${port}`)
 }
 
 function fromNgrok(root: ForeignSection, config: ImportedConfig): void {
@@ -138,6 +169,7 @@ function fromNgrok(root: ForeignSection, config: ImportedConfig): void {
     const upstream = endpoint.section('upstream')
     const addr = upstream?.text('url')
     upstream?.leaveRest()
+    for (const key of NGROK_RULES) endpoint.leave(key, NO_RULE)
     endpoint.leaveRest()
     ngrokService(endpoint, config, {
       name,
@@ -155,10 +187,12 @@ function ngrokTunnel(tunnel: ForeignSection, name: string, config: ImportedConfi
   const domains = [...tunnel.texts('hostname'), ...tunnel.texts('domain')]
   const pairs = tunnel.texts('basic_auth').flatMap((pair) => {
     const [, user = '', password = ''] = /^([^:]+):(.*)$/.exec(pair) ?? []
+    if (user === '') tunnel.note(`a pair of basic_auth has no colon: ${NO_RULE}`)
     return user === '' ? [] : [{ user, password }]
   })
   const hostHeader = tunnel.text('host_header')
   tunnel.leave('remote_addr', 'ports are those of your server: public_port of the listener')
+  for (const key of NGROK_RULES) tunnel.leave(key, NO_RULE)
   tunnel.leaveRest()
   ngrokService(tunnel, config, {
     name: subdomain ?? name,
@@ -198,18 +232,27 @@ function ngrokService(
     ...(isTcp && { protocol: 'tcp' as const }),
     ...more,
   })
-  noteDomains(section, endpoint, domains)
+  for (const domain of domains.filter((one) => NGROK_NAME.test(one))) {
+    section.note(`${domain} is a name of ngrok: the server has its own name for ${endpoint}`)
+  }
+  noteDomains(
+    section,
+    endpoint,
+    domains.filter((one) => !NGROK_NAME.test(one)),
+  )
 }
 
 function fromCloudflared(root: ForeignSection, config: ImportedConfig): void {
   root.leave('tunnel', NO_SERVER)
   root.leave('credentials-file', NO_TOKEN)
+  const endpoints = new Map<string, string>()
   for (const rule of root.sections('ingress')) {
     const host = rule.text('hostname') ?? ''
     const service = rule.text('service') ?? ''
     const origin = rule.section('originRequest')
     const hostHeader = origin?.text('httpHostHeader')
     const insecure = origin?.text('noTLSVerify') === 'true'
+    origin?.leave('access', NO_RULE)
     origin?.leaveRest()
     rule.leave('path', NO_PATH)
     rule.leaveRest()
@@ -232,11 +275,16 @@ function fromCloudflared(root: ForeignSection, config: ImportedConfig): void {
       ...(hostHeader !== undefined && { host_header: hostHeader }),
       ...(insecure && { insecure }),
     })
-    noteDomains(rule, endpoint, host === '' ? [] : [host])
+    const first = endpoints.get(host)
+    if (host !== '' && first !== undefined) {
+      rule.note(`${host} leads to ${first}: make ${endpoint} one of its routes`)
+    } else noteDomains(rule, endpoint, host === '' ? [] : [host])
+    endpoints.set(host, first ?? endpoint)
   }
 }
 
 function fromPiko(root: ForeignSection, config: ImportedConfig): void {
+  config.hasVariables = true
   const connect = root.section('connect')
   const url = connect?.text('url')
   const token = connect?.text('token')
@@ -258,9 +306,33 @@ function fromPiko(root: ForeignSection, config: ImportedConfig): void {
     port.leaveRest(UNCHANGED)
     if (endpoint === '' || bindAddr === undefined) {
       port.note('the port is left out: it has no endpoint_id or no addr')
-    } else config.accesses.push({ endpoint, bindAddr })
+    } else {
+      // to Piko a port alone is one of localhost
+      const isPort = /^\d+$/.test(bindAddr)
+      addAccess(port, config, endpoint, isPort ? `localhost:${bindAddr}` : bindAddr)
+    }
   }
   root.leaveRest(UNCHANGED)
+}
+
+/** Adds an access; that other machines can connect is told, and said in the file. */
+function addAccess(
+  section: ForeignSection,
+  config: ImportedConfig,
+  endpoint: string,
+  bindAddr: string,
+): void {
+  const isPublic = isOpenToOthers(bindAddr)
+  if (isPublic) section.note(`other machines can connect to ${bindAddr}: list them in allow`)
+  config.accesses.push({ endpoint, bindAddr, isPublic })
+}
+
+function isOpenToOthers(bindAddr: string): boolean {
+  try {
+    return !parseListenAddresses(bindAddr).every(isLoopbackBind)
+  } catch {
+    return false // no address: adit config check says so
+  }
 }
 
 function noteDomains(section: ForeignSection, endpoint: string, domains: readonly string[]): void {
