@@ -1,6 +1,6 @@
 /** `adit import`: makes a configuration of a file of frp, ngrok, cloudflared or Piko, and says what it leaves out. */
-import { writeFile } from 'node:fs/promises'
-import { basename, resolve } from 'node:path'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { basename, dirname, resolve } from 'node:path'
 
 import { escapeLines, formatProblems, hasErrors } from '@proj/config'
 import { type RawNode, readFileText } from '@proj/config/layers'
@@ -38,18 +38,19 @@ export async function importFile(
   const path = resolve(cwd, file)
   const { yaml, notes } = await convert(path, await contentOf(path, file))
   if (output !== undefined) {
+    const target = resolve(cwd, output)
+    // the folder of adit login may not be there yet; what fails is told by the write
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 }).catch(() => undefined)
     // It may have passwords of visitors.
-    await writeFile(resolve(cwd, output), yaml, { mode: 0o600, flag: 'wx' }).catch(
-      (error: unknown) => {
-        const { code } = error as { code?: unknown }
-        const why = code === 'EEXIST' ? 'exists and is not changed' : 'cannot be written'
-        throw new UserError(`${output} ${why}`, {
-          exitCode: EXIT.usage,
-          hint: `name another file: adit import ${file} FILE`,
-          cause: error,
-        })
-      },
-    )
+    await writeFile(target, yaml, { mode: 0o600, flag: 'wx' }).catch((error: unknown) => {
+      const { code } = error as { code?: unknown }
+      const why = code === 'EEXIST' ? 'exists and is not changed' : 'cannot be written'
+      throw new UserError(`${output} ${why}`, {
+        exitCode: EXIT.usage,
+        hint: `name another file: adit import ${file} FILE`,
+        cause: error,
+      })
+    })
   }
   if (json) {
     stdout.write(jsonLine({ ...(output === undefined ? { yaml } : { file: output }), notes }))
