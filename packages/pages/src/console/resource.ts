@@ -3,6 +3,7 @@ import { effect, signal, type Signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 
 import { ApiError } from '../parts/api-error.ts'
+import { LatestRead } from '../parts/latest-read.ts'
 import { type Read, read, readList, type WholeList } from './api.ts'
 import { access, failed } from './session.ts'
 
@@ -18,13 +19,15 @@ export interface Resource<Value> {
   readonly value: Signal<Value | undefined>
   /** Why it could not be read; empty where it could. */
   readonly problem: Signal<string>
-  /** Reads it again. */
+  /** Reads it again, from now on: what was being read may be older. */
   reload(): Promise<void>
 }
 
 interface Kept extends Resource<unknown> {
   /** Views that show it. */
   users: number
+  /** Reads it again, unless it is being read. */
+  poll(): void
   /** Whether it is so long that it is read when it has changed, and not every few seconds. */
   readonly isLong: () => boolean
 }
@@ -40,7 +43,25 @@ function resourceOf(key: string, load: (etag: string) => Promise<Read<unknown> |
   const value = signal<unknown>(undefined)
   const problem = signal('')
   let etag = ''
-  let running: Promise<void> | undefined
+  const latest = new LatestRead(async () => {
+    try {
+      const found = await load(etag)
+      if (found !== undefined) {
+        etag = found.etag
+        value.value = found.value
+      }
+      problem.value = ''
+      if (access.peek() === 'lost') access.value = 'open'
+    } catch (error) {
+      problem.value = error instanceof Error ? error.message : String(error)
+      // What is not there any more must not be shown as if it were.
+      if (error instanceof ApiError && error.status === 404) {
+        value.value = undefined
+        etag = ''
+      }
+      failed(error)
+    }
+  })
   const made: Kept = {
     value,
     problem,
@@ -49,27 +70,9 @@ function resourceOf(key: string, load: (etag: string) => Promise<Read<unknown> |
       const known = value.peek() as Partial<WholeList<unknown>> | undefined
       return (known?.items?.length ?? 0) > MAX_POLLED
     },
-    reload: async () => {
-      running ??= load(etag)
-        .then((found) => {
-          if (found !== undefined) {
-            etag = found.etag
-            value.value = found.value
-          }
-          problem.value = ''
-          if (access.peek() === 'lost') access.value = 'open'
-        })
-        .catch((error: unknown) => {
-          problem.value = error instanceof Error ? error.message : String(error)
-          // What is not there any more must not be shown as if it were.
-          if (error instanceof ApiError && error.status === 404) {
-            value.value = undefined
-            etag = ''
-          }
-          failed(error)
-        })
-        .finally(() => (running = undefined))
-      await running
+    reload: async () => await latest.again(),
+    poll: () => {
+      if (!latest.isRunning) void latest.again()
     },
   }
   for (const [name, one] of resources) {
@@ -132,6 +135,6 @@ effect(() => {
 setInterval(() => {
   if (document.visibilityState !== 'visible' || access.peek() === 'sign-in') return
   for (const one of resources.values()) {
-    if (one.users > 0 && !one.isLong()) void one.reload()
+    if (one.users > 0 && !one.isLong()) one.poll()
   }
 }, LOOK_MS)
