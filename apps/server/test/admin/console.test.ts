@@ -93,6 +93,11 @@ test('names are reserved and released', async () => {
   await dialogOf(page).getByRole('button', { name: 'Release shop' }).click()
   await page.getByText('shop is released.').waitFor()
   await expect.poll(() => row.count()).toBe(0)
+  // Who signs in next sees what there is, although it is as it was.
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByLabel('Token or key').fill(run.key)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByText('No name is reserved.').waitFor()
 })
 
 test('a server without credentials lets this machine read, and asks for the key before a change', async () => {

@@ -28,6 +28,8 @@ interface Kept extends Resource<unknown> {
   users: number
   /** Reads it again, unless it is being read. */
   poll(): void
+  /** Drops what was read, and its version: the next answer has to have the whole. */
+  forget(): void
   /** Whether it is so long that it is read when it has changed, and not every few seconds. */
   readonly isLong: () => boolean
 }
@@ -43,6 +45,10 @@ function resourceOf(key: string, load: (etag: string) => Promise<Read<unknown> |
   const value = signal<unknown>(undefined)
   const problem = signal('')
   let etag = ''
+  const forgetRead = (): void => {
+    value.value = undefined
+    etag = ''
+  }
   const latest = new LatestRead(async () => {
     try {
       const found = await load(etag)
@@ -55,10 +61,7 @@ function resourceOf(key: string, load: (etag: string) => Promise<Read<unknown> |
     } catch (error) {
       problem.value = error instanceof Error ? error.message : String(error)
       // What is not there any more must not be shown as if it were.
-      if (error instanceof ApiError && error.status === 404) {
-        value.value = undefined
-        etag = ''
-      }
+      if (error instanceof ApiError && error.status === 404) forgetRead()
       failed(error)
     }
   })
@@ -74,6 +77,7 @@ function resourceOf(key: string, load: (etag: string) => Promise<Read<unknown> |
     poll: () => {
       if (!latest.isRunning) void latest.again()
     },
+    forget: forgetRead,
   }
   for (const [name, one] of resources) {
     if (resources.size < MAX_RESOURCES) break
@@ -126,7 +130,7 @@ export async function reloadShown(topics?: readonly string[]): Promise<void> {
 
 /** Forgets everything: someone else may have signed in. */
 function forget(): void {
-  for (const one of resources.values()) one.value.value = undefined
+  for (const one of resources.values()) one.forget()
 }
 
 effect(() => {
