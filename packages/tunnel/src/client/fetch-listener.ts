@@ -34,6 +34,8 @@ async function answer(
   try {
     const response = await handler(request, { incoming, outgoing })
     await send(response, incoming, outgoing)
+    // What is left of a body that nothing reads is dropped: the next request comes behind it.
+    if (!request.bodyUsed) incoming.removeAllListeners('data').resume()
   } catch (error) {
     if (gone.signal.aborted) return // the visitor went, and the handler was told
     process.emitWarning(error instanceof Error ? error : String(error))

@@ -63,9 +63,10 @@ function whenReady(
   const state = Promise.resolve(ready)
   state.catch((error: unknown) => process.emitWarning(error as Error))
   return (stream) => {
+    stream.on('error', () => {}) // a visitor may go before the app is ready
     state.then(
-      () => take(stream),
-      () => stream.on('error', () => {}).destroy(),
+      () => stream.destroyed || take(stream),
+      () => stream.destroy(),
     )
   }
 }

@@ -7,6 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { createServer } from 'node:net'
+import { PassThrough } from 'node:stream'
 
 // @ts-expect-error -- it brings no types
 import express from 'express'
@@ -15,7 +16,7 @@ import { expect, onTestFinished, test } from 'vitest'
 
 import { dialSocket } from '../../src/client/dial-socket.ts'
 import { listen } from '../../src/client/sdk.ts'
-import type { Service } from '../../src/client/service.ts'
+import { connectionsOf, type Service } from '../../src/client/service.ts'
 import { deadAddress, openTo, readAll, startServer, type TestServer } from '../peers.ts'
 
 interface ExpressApp extends RequestListener {
@@ -29,6 +30,7 @@ interface ExpressApp extends RequestListener {
 }
 
 const VISITOR = '203.0.113.9'
+const RECORD = { kind: 'http', endpoint: 'web', visitorAddress: '198.51.100.1' } as const
 
 const asText = (request: IncomingMessage): string =>
   `${request.method} ${request.url} ${request.socket.remoteAddress}`
@@ -85,8 +87,7 @@ async function served(service: Service, kind: 'http' | 'tcp' = 'http'): Promise<
 
 /** Sends a request on a stream of its own, and reads the answer to its end. */
 async function ask(server: TestServer, method: string, more = '', body = ''): Promise<string> {
-  const record = { kind: 'http', endpoint: 'web', visitorAddress: '198.51.100.1' } as const
-  const stream = openTo(server.registry, record).toStream()
+  const stream = openTo(server.registry, RECORD).toStream()
   stream.write(
     `${method} /a HTTP/1.1\r\nHost: web.example\r\nConnection: close\r\n` +
       `X-Forwarded-For: ${VISITOR}, 10.0.0.1\r\nX-Forwarded-Proto: https\r\n${more}\r\n${body}`,
@@ -119,6 +120,35 @@ test('a fetch handler gets the body and gives headers, a stream and a status', a
   expect(answer).toContain('HELLO')
   expect(await ask(server, 'TRACE')).toMatch(/^HTTP\/1\.1 400 /)
   expect(await ask(server, 'HEAD')).not.toContain('HELLO')
+})
+
+test('a body that a fetch handler does not read does not hold up the next request', async () => {
+  const server = await served((request: Request) => new Response(request.method))
+  const stream = openTo(server.registry, RECORD).toStream()
+  const body = Buffer.alloc(1 << 20)
+  stream.write(`POST /a HTTP/1.1\r\nHost: web.example\r\nContent-Length: ${body.length}\r\n\r\n`)
+  stream.write(body)
+  stream.write('GET /a HTTP/1.1\r\nHost: web.example\r\nConnection: close\r\n\r\n')
+  expect(await readAll(stream)).toMatch(/POST[^]*GET/)
+  stream.end()
+})
+
+test('a visitor that goes before an app is ready does it no harm', async () => {
+  const app = createHttpServer()
+  const taken: unknown[] = []
+  app.on('connection', (stream) => taken.push(stream))
+  let load: () => void = () => {}
+  const ready = new Promise<void>((resolve) => (load = resolve))
+  const take = connectionsOf({ server: app, ready: () => ready })
+  const [gone, there] = [new PassThrough(), new PassThrough()]
+  take(gone)
+  take(there)
+  gone.destroy(new Error('reset by the visitor'))
+  await new Promise((resolve) => gone.once('close', resolve))
+  load()
+  await ready
+  expect(taken).toEqual([there])
+  there.destroy()
 })
 
 test('a fetch handler that throws is 500, and a warning of the process', async () => {
