@@ -1,7 +1,7 @@
 /** `service install`, `status` and `uninstall`: puts a program under the service manager of the machine. */
 import { execFile } from 'node:child_process'
-import { lstat, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { lstat, mkdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, isAbsolute, join, relative } from 'node:path'
 
 import { EXIT } from '../process/exit-code.ts'
 import {
@@ -58,11 +58,11 @@ export async function installService(
   const isOfMachine = managerOf(place) === 'systemd' && !place.user
   await requireManager(place)
   await refuseForeign(service, place)
-  const [programFile = ''] = started.command
-  if (isOfMachine && HIDDEN.some((folder) => programFile.startsWith(folder))) {
+  const hidden = isOfMachine ? await hiddenFile(started, place) : undefined
+  if (hidden !== undefined) {
     throw new ServiceError(
       'SERVICE_PROGRAM_HIDDEN',
-      `a service of the machine does not see ${programFile}`,
+      `a service of the machine does not see ${hidden}`,
       {
         exitCode: EXIT.usage,
         hint: 'install the program for all users, or add --user',
@@ -215,6 +215,23 @@ async function ownerOf(
   }
 }
 
+/** The first file of a program that a service of the machine does not see, also behind links. */
+async function hiddenFile(
+  { command }: ServiceCommand,
+  place: ServicePlace,
+): Promise<string | undefined> {
+  const root = await realpath(rooted('/', place))
+  for (const word of command.filter(isAbsolute)) {
+    // npm installs a link to the script, which may lead to a checkout
+    const file = await realpath(rooted(word, place)).then(
+      (found) => join('/', relative(root, found)),
+      () => word,
+    )
+    if (HIDDEN.some((folder) => file.startsWith(folder))) return file
+  }
+  return undefined
+}
+
 async function checkToken(place: ServicePlace): Promise<void> {
   const mode = await modeOf(rooted(TOKEN_FILE, place))
   if (mode === undefined) {
@@ -264,7 +281,7 @@ async function mustRun(command: readonly string[], place: ServicePlace): Promise
     `${command.join(' ')}: ${stderr.trim() || `exit code ${code}`}`,
     {
       exitCode: EXIT.failed,
-      hint: 'when it is mended, run service install again',
+      hint: 'when that is mended, run the same command again',
     },
   )
 }

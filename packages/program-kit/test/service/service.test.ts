@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
 
 import { type TemporaryDirectory, temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { describe, expect, test } from 'vitest'
@@ -156,6 +157,18 @@ describe('is not installed', () => {
       code: 'SERVICE_PROGRAM_HIDDEN',
     })
     await installService(AGENT, hidden, machine.place(true))
+  })
+
+  test('for the machine, with a script behind a link that leads to such a folder', async () => {
+    using machine = emptyMachine()
+    const script = machine.folder.write('home/ann/checkout/thing.js', '')
+    machine.folder.write('usr/bin/other', '')
+    symlinkSync(script, join(machine.folder.path, 'usr/bin/thing'))
+    const linked = { ...STARTED, command: ['/usr/bin/other', '/usr/bin/thing'] }
+    await expect(installService(AGENT, linked, machine.place(false))).rejects.toMatchObject({
+      code: 'SERVICE_PROGRAM_HIDDEN',
+      message: 'a service of the machine does not see /home/ann/checkout/thing.js',
+    })
   })
 
   test('for the machine on macOS and Windows', () => {
