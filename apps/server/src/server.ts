@@ -577,9 +577,13 @@ function construct(options: ServerOptions): ServerParts {
   const onAccepted = (socket: Duplex): void => upstreamConnections.authenticated(socket)
   const connect = new ConsumerAcceptor({ ...common, onAccepted })
   const offlinePages = new OfflinePages()
-  // An agent that is back gives its page anew, and that of another identity is over.
+  // An agent that is back, here or at another node, gives its page anew there, and that of another identity is over.
   registry.on('endpoint', (endpoint, isPresent) => {
     if (isPresent) offlinePages.delete(endpoint)
+  })
+  registry.on('remote', (endpoint) => {
+    if (registry.countLocal(endpoint) > 0 || registry.count(endpoint) === 0) return
+    offlinePages.delete(endpoint)
   })
   const ownerOf = (endpoint: Endpoint): string | undefined =>
     store.reservations.find(endpoint)?.identity

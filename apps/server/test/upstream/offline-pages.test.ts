@@ -4,11 +4,13 @@ import type { Authorize } from '@proj/tunnel/server'
 import { exchangeRaw } from '@proj/testkit/raw-http'
 import { RecordingLogger } from '@proj/testkit/recording-logger'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
+import { until } from '@proj/testkit/until'
 import { expect, onTestFinished, test } from 'vitest'
 
 import { OfflinePages } from '../../src/proxy/offline-pages.ts'
 import { Server } from '../../src/server.ts'
 import { openStore } from '../../src/store/store.ts'
+import { joinNodes } from '../two-nodes.ts'
 
 /** Everyone is who the token says, and may serve everything but `secret`. */
 const byToken: Authorize = ({ headers }) => ({
@@ -52,7 +54,7 @@ async function started() {
       port('proxy'),
       `GET / HTTP/1.1\r\nHost: ${endpoint}.localhost\r\nAccept: ${accept}\r\nConnection: close\r\n\r\n`,
     )
-  return { as, serve, visit }
+  return { as, serve, visit, server }
 }
 
 test('browsers get the page of an endpoint while no agent serves it, others what they asked for', async () => {
@@ -94,6 +96,23 @@ test('a page is of the identity that serves the endpoint, and ends with it', asy
   const next = await serve('bob', 'web')
   await next.close()
   expect((await visit('web')).body.toString()).not.toContain('Back at nine')
+})
+
+test('a page ends when an agent serves the endpoint at another node', async () => {
+  const [one, other] = [await started(), await started()]
+  const nodes = await joinNodes(one.server, other.server)
+  onTestFinished(async () => await nodes[Symbol.asyncDispose]())
+  const agent = await one.serve('alice', 'web')
+  await setOfflinePage(one.as('alice'), 'web', HTML)
+  await agent.close()
+  expect((await one.visit('web')).body.toString()).toContain('Back at nine')
+  const known = (): number => one.server.registry.count({ tenant: '', name: 'web' })
+  const next = await other.serve('bob', 'web')
+  await until(() => known() === 1)
+  await next.close()
+  await until(() => known() === 0)
+  expect((await one.visit('web')).status).toBe(503)
+  expect((await one.visit('web')).body.toString()).not.toContain('Back at nine')
 })
 
 test.each([
