@@ -77,6 +77,18 @@ test('browsers get the page of an endpoint while no agent serves it, others what
   expect((await visit('other')).body.toString()).not.toContain('Back at nine')
 })
 
+test('a server that cannot be reached does not keep the page from the others', async () => {
+  const { as, serve, visit } = await started()
+  const agent = await serve('alice', 'web')
+  const { url, token } = as('alice')
+  const both = { url: ['http://127.0.0.1:1', url], token }
+  await expect(setOfflinePage(both, 'web', HTML)).rejects.toMatchObject({
+    code: 'DIAL_CONNECT_REFUSED',
+  })
+  await agent.close()
+  expect((await visit('web')).body.toString()).toContain('Back at nine')
+})
+
 test('a page is of the identity that serves the endpoint, and ends with it', async () => {
   const { as, serve, visit } = await started()
   const refused = { code: 'TUNNEL_RESERVATION_REFUSED' }

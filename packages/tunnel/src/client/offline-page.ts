@@ -19,7 +19,10 @@ export async function setOfflinePage(
   options: ReservationOptions = {},
 ): Promise<void> {
   const route = routeTo(`${OFFLINE_PAGES_ROUTE}/`, checkEndpointName(endpoint))
-  for (const url of serverUrls(server.url)) {
+  const asked = serverUrls(server.url).map(async (url) => {
     await askServer({ ...server, url }, 'PUT', route, { page }, options)
-  }
+  })
+  // One that cannot be reached does not keep the page from the others.
+  const failed = (await Promise.allSettled(asked)).find(({ status }) => status === 'rejected')
+  if (failed?.status === 'rejected') throw failed.reason
 }
