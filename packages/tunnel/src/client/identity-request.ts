@@ -70,6 +70,8 @@ async function exchange(
     const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
       request.on('response', resolve)
       request.on('error', reject)
+      // A connection that switches protocols is closed with neither an answer nor an error.
+      request.on('close', () => reject(new Error('closed without an answer')))
       request.end(content)
     })
     const text = await readText(response)

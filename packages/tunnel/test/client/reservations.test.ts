@@ -145,6 +145,17 @@ test('a server that does not answer is waited for until the signal aborts', asyn
   await expect(reservedNames({ url }, { signal: stop.signal })).rejects.toThrow('enough')
 })
 
+test('a server that switches protocols gives no answer', async () => {
+  const server = createServer(({ socket }) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n')
+  })
+  const listen = await listening(server)
+  onTestFinished(() => listen.close())
+  await expect(reservedNames({ url: `http://${listen.authority}` })).rejects.toMatchObject({
+    code: 'TUNNEL_RESERVATION_REFUSED',
+  })
+})
+
 test('an answer without end is not read to its end', async () => {
   const { url } = await answering(200, 'x'.repeat(16 * 1024 * 1024 + 1))
   await expect(reservedNames({ url })).rejects.toThrow(
