@@ -107,7 +107,7 @@ export const TUNNEL_ERRORS: Readonly<Record<TunnelErrorCode, TunnelErrorInfo>> =
   TUNNEL_PORT_REFUSED: {
     what: 'the server did not give the endpoint the public port it asks for',
     retryable: false,
-    hint: 'read the reason in the message; one with retryAfterMs is asked for again',
+    hint: 'the message has the reason: ask for another public port, or for none',
   },
   TUNNEL_PORT_UNSUPPORTED: {
     what: 'the server has no public ports, and the endpoint is not served without one',
