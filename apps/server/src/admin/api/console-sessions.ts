@@ -21,11 +21,14 @@ const MAX_COOKIES = 8
 /** Limits of sessions. */
 export const SESSION_LIMITS: {
   readonly max: number
+  readonly maxOfToken: number
   readonly lifeMs: number
   readonly idleMs: number
 } = Object.freeze({
   /** Sessions at once; beyond it the oldest ends. */
   max: 1_000,
+  /** Sessions of one token or key at once, likewise: a script that only signs in does not end those of others. */
+  maxOfToken: 100,
   /** A session ends after this, ms. */
   lifeMs: 12 * 3_600_000,
   /** And when it has not been used for this, ms. */
@@ -75,7 +78,13 @@ export class ConsoleSessions {
    */
   begin(token: string, port: number, isSecure: boolean): NewSession {
     const now = this.#now()
-    for (const [key, session] of this.#sessions) if (this.#isOver(session, now)) this.#end(key)
+    const own: string[] = []
+    for (const [key, session] of this.#sessions) {
+      if (this.#isOver(session, now)) this.#end(key)
+      else if (session.token === token) own.push(key)
+    }
+    const tooMany = Math.max(0, own.length + 1 - this.#limits.maxOfToken)
+    for (const key of own.slice(0, tooMany)) this.#end(key)
     for (const key of this.#sessions.keys()) {
       if (this.#sessions.size < this.#limits.max) break
       this.#end(key)

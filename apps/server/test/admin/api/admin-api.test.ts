@@ -257,6 +257,17 @@ describe('sessions of a page', () => {
     expect(sessions.find(three, 1)).toBeUndefined()
     expect(sessions.size).toBe(0)
   })
+
+  test('of one token end for others of it, not those of another', () => {
+    const sessions = new ConsoleSessions({ max: 3, maxOfToken: 2 })
+    const begin = (token: string) => {
+      const { cookie, proof } = sessions.begin(token, 1, false)
+      return { cookie: cookie.split(';')[0] ?? '', 'adit-session': proof }
+    }
+    const all = [begin('one'), begin('two'), begin('two'), begin('two')]
+    const found = all.map((one) => sessions.find(one, 1)?.token)
+    expect(found).toEqual(['one', undefined, 'two', 'two'])
+  })
 })
 
 describe('tokens', () => {
