@@ -139,6 +139,15 @@ test('a request waits for its turn, and is answered 429 when it has none in time
   expect((await bodyless.readResponse()).status).toBe(204)
 })
 
+test('the time of a request goes on while it waits for its turn', async () => {
+  await using all = await both('upload', {}, { maxTimeMs: SHORT_MS })
+  useUp(all.path.server, at('held'), 'upload')
+  using late = await all.ask(head('GET /', 'held'))
+  const { status, headers } = await late.readResponse()
+  expect([status, headers['adit-error']]).toEqual([504, 'time_limit'])
+  expect(all.asked).toEqual([])
+})
+
 test('a connection of a public port, or an upgraded one, that is held back is not idle', async () => {
   const deadlines = new Deadlines(1)
   onTestFinished(() => deadlines.close())

@@ -107,11 +107,11 @@ export class LimitLease implements Expiring, Bandwidths {
     return this.#counts.limits.maxBodyBytes ?? Infinity
   }
 
-  /** Calls back once when its time is over, unless it is released before. */
+  /** Calls back once when its time is over, unless it is released before. The time goes on for a further `onLate`. */
   watch(deadlines: Deadlines, onLate: () => void): void {
-    const { maxTimeMs } = this.#counts.limits
-    if (maxTimeMs === undefined) return
     this.#onLate = onLate
+    const { maxTimeMs } = this.#counts.limits
+    if (maxTimeMs === undefined || this.#deadlines !== undefined) return
     this.#deadlines = deadlines
     this.deadline = deadlines.now + deadlines.tickMs + maxTimeMs
     deadlines.add(this)

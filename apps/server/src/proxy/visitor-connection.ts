@@ -242,7 +242,7 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
   onTimeout(): void {
     if (this.#phase === 'exchange') this.#exchange?.expire()
     else if (this.#phase === 'checking') this.#endCheck()
-    else if (this.#phase === 'turn') this.#endTurn()
+    else if (this.#phase === 'turn') this.#endTurn(PROXY_ERRORS.endpointBandwidth)
     else if (this.#phase === 'head') this.#sendError(PROXY_ERRORS.headTimeout)
     else if (this.#socket.hasUnsent || this.#wasUnsent) this.#waitUntilTaken()
     else if (this.#phase === 'idle') this.#linger()
@@ -553,12 +553,13 @@ export class VisitorConnection implements VisitorSocketEvents, ExchangeOwner {
       this.#forward(route, head, held)
     }
     upload.wait(this.#turn)
+    this.#lease?.watch(this.#proxy.deadlines, () => this.#endTurn(PROXY_ERRORS.timeLimit))
   }
 
-  #endTurn(): void {
+  #endTurn(error: ProxyError): void {
     this.#leaveTurn()
     this.#proxy.limiter.rejected += 1
-    this.#sendError(PROXY_ERRORS.endpointBandwidth, this.#request?.framing.kind === 'none')
+    this.#sendError(error, this.#request?.framing.kind === 'none')
   }
 
   /** The request does not wait for its turn any more, if it did. */
