@@ -73,7 +73,7 @@ const COLUMNS: readonly Column<EndpointRow>[] = [
   {
     name: 'Reserved for',
     of: ({ reservedFor }) =>
-      reservedFor === null ? <span class="muted">nobody</span> : <Foreign text={reservedFor} />,
+      reservedFor === null ? <span class="muted">–</span> : <Foreign text={reservedFor} />,
     isMinor: true,
   },
 ]

@@ -18,16 +18,22 @@ export function FormDialog({
   readonly onClose: () => void
 }): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null)
+  const isSending = useRef(false)
   const [problem, setProblem] = useState('')
   const id = useId()
   useEffect(() => dialog.current?.showModal(), [])
   const send = async (): Promise<void> => {
+    // a second click would make a second token, whose secret is never shown
+    if (isSending.current) return
+    isSending.current = true
     setProblem('')
     try {
       await onSend()
       dialog.current?.close()
     } catch (error) {
       setProblem(error instanceof Error ? error.message : String(error))
+    } finally {
+      isSending.current = false
     }
   }
   return (
