@@ -19,9 +19,9 @@ const schemas = {
   agent: join(ROOT, 'docs/schema/agent.json'),
 }
 
-// Neither the manifests of Kubernetes nor packages that an example has installed.
+// Not the manifests of Kubernetes, the file of compose, and packages that an example has installed.
 const examples = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' }).filter(
-  (file) => /\.ya?ml$/.test(file) && !/(?:^kubernetes|node_modules)\//.test(file),
+  (file) => /\.ya?ml$/.test(file) && !/(?:^kubernetes|node_modules)\/|compose\.yaml$/.test(file),
 )
 
 test.each(examples)('an editor finds the schema of examples/%s and nothing to mark', (file) => {
