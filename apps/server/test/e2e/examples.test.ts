@@ -16,8 +16,11 @@ import { httpService } from './services.ts'
 
 const EXAMPLES = fileURLToPath(new URL('../../../../examples', import.meta.url))
 
+/** Those of other programs: Kubernetes (see recipes.test.ts), compose, and what an example has installed. */
+const OTHERS = /(?:^kubernetes|node_modules)\/|compose\.yaml$/
+
 const files = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.yaml') && !/(?:^kubernetes|node_modules)\//.test(file)) // see recipes.test.ts
+  .filter((file) => file.endsWith('.yaml') && !OTHERS.test(file))
   .map((file) => join(EXAMPLES, file))
 /** The agent's example, with the service of a test in place of port 3000. */
 function folderFile(folder: string, name: string, port: number): string {
