@@ -133,7 +133,7 @@ export class Authenticator implements Disposable {
     if (request.isProbe && this.#options.ports?.admin?.auth === undefined) return ANONYMOUS
     if (this.#options.operatorKey?.isShown(request.headers) === true) return OPERATOR
     try {
-      const verdict = await this.#judge('admin', request)
+      const verdict = await this.#judge('admin', { ...request, isBrief: true })
       if ('status' in verdict || verdict.permits('admin')) return verdict
       return { status: 401, error: 'not permitted' }
     } catch (error) {

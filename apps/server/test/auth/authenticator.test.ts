@@ -353,6 +353,18 @@ describe('an admin port', () => {
     expect(await asked(found, undefined, true)).toBe('passes')
   })
 
+  test('counts and notes no failure of requests that show nothing, such as those of a page', async () => {
+    const found = authenticator({ failureRate: { amount: 2, periodMs: 3_600_000 } })
+    const { text } = await storedToken(found.tokens, { may: ['admin'], endpoints: [] })
+    for (let tries = 0; tries < 3; tries++) {
+      expect(await asked(found)).toBe('401 missing authorization')
+    }
+    expect(await asked(found, text)).toBe('passes')
+    expect(await found.audit.read()).toEqual([])
+    for (let tries = 0; tries < 2; tries++) expect(await asked(found, 'junk')).toMatch(/^401/)
+    expect(await asked(found, text)).toBe('429 too many failed attempts')
+  })
+
   test('with keys asks for a JWT on every page, as Piko does', async () => {
     const found = authenticator({ ports: { admin: { auth: authOf(KEY) } } })
     expect(await asked(found, undefined, true)).toBe('401 missing authorization')
