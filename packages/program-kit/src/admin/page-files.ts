@@ -53,8 +53,8 @@ export function sendPageFile(
 ): boolean {
   const found = files.find((file) => file.path === (path === '' ? 'index.html' : path))
   if (found === undefined) return false
-  const takesGzip = /\bgzip\b/.test(request.headers['accept-encoding']?.toString() ?? '')
-  const body = takesGzip ? found.gzip : gunzipSync(found.gzip)
+  const takesGzip = acceptsGzip(request.headers['accept-encoding']?.toString())
+  const body = takesGzip ? found.gzip : plainOf(found)
   response.writeHead(200, {
     'content-type': found.type,
     'cache-control': found.isHashed ? 'public, max-age=31536000, immutable' : 'no-cache',
@@ -64,4 +64,23 @@ export function sendPageFile(
   })
   response.end(request.method === 'HEAD' ? undefined : body)
   return true
+}
+
+/** RFC 9110 section 12.5.3: a coding with the weight 0 is not wanted. */
+function acceptsGzip(accepted = ''): boolean {
+  return accepted.split(',').some((one) => {
+    const [coding = '', weight = 'q=1'] = one.split(';')
+    return coding.trim().toLowerCase() === 'gzip' && Number(weight.split('=')[1]) > 0
+  })
+}
+
+/** Files without gzip, for clients that do not take it. */
+const plain = new WeakMap<PageFile, Uint8Array>()
+
+function plainOf(file: PageFile): Uint8Array {
+  const known = plain.get(file)
+  if (known !== undefined) return known
+  const made = gunzipSync(file.gzip)
+  plain.set(file, made)
+  return made
 }
