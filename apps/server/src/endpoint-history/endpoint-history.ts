@@ -14,7 +14,10 @@ export const STEPS = 120
 /** Steps in one of the coarser steps of a list. */
 const COARSE = 4
 
-/** Endpoints with a history: 19 kB each, 10 MB in all. Those that are not served any more make room. */
+/**
+ * Endpoints with a history: 19 kB each, 10 MB in all. Those that are not served any more make room, then those of
+ * the tenant that has the most.
+ */
 export const MAX_ENDPOINTS = 500
 
 /** Failures of an endpoint that are kept one by one. */
@@ -166,7 +169,7 @@ export class EndpointHistory {
     const known = this.#endpoints.get(endpoint)
     if (known !== undefined) known.isServed = isServed
     if (known !== undefined || !isServed) return
-    if (this.#endpoints.size >= MAX_ENDPOINTS && !this.#makeRoom()) return
+    if (this.#endpoints.size >= MAX_ENDPOINTS && !this.#makeRoom(endpoint.tenant)) return
     this.#endpoints.set(endpoint, new EndpointRecord())
   }
 
@@ -232,13 +235,36 @@ export class EndpointHistory {
     return this.#endpoints.get(endpoint)
   }
 
-  #makeRoom(): boolean {
+  /** Removes one for an endpoint of a tenant. @returns false: the tenant has its share. */
+  #makeRoom(tenant: string): boolean {
+    const gone = this.#unserved(tenant) ?? this.#beyondShare(tenant)
+    if (gone !== undefined) this.#endpoints.delete(gone)
+    return gone !== undefined
+  }
+
+  /** One that is not served any more, of the tenant itself where it has one. */
+  #unserved(tenant: string): Endpoint | undefined {
+    let found: Endpoint | undefined
     for (const [endpoint, { isServed }] of this.#endpoints.entries()) {
       if (isServed) continue
-      this.#endpoints.delete(endpoint)
-      return true
+      if (endpoint.tenant === tenant) return endpoint
+      found ??= endpoint
     }
-    return false
+    return found
+  }
+
+  /** The oldest of the tenant that has the most; undefined: this one would then have as many. */
+  #beyondShare(tenant: string): Endpoint | undefined {
+    const oldest = new Map<string, { readonly endpoint: Endpoint; count: number }>()
+    for (const [endpoint] of this.#endpoints.entries()) {
+      const known = oldest.get(endpoint.tenant)
+      if (known === undefined) oldest.set(endpoint.tenant, { endpoint, count: 1 })
+      else known.count += 1
+    }
+    const own = oldest.get(tenant)?.count ?? 0
+    let most: { readonly endpoint: Endpoint; readonly count: number } | undefined
+    for (const one of oldest.values()) if (one.count > (most?.count ?? own + 1)) most = one
+    return most?.endpoint
   }
 }
 

@@ -71,6 +71,32 @@ describe('endpoints', () => {
     expect(history.size).toBe(MAX_ENDPOINTS)
   })
 
+  test('of one tenant leave room for those of others', () => {
+    const history = new EndpointHistory()
+    const serve = (tenant: string, name: string): boolean => {
+      history.setServed({ tenant, name }, true)
+      return history.find({ tenant, name }) !== undefined
+    }
+    for (let at = 0; at < MAX_ENDPOINTS; at++) serve('greedy', `a${at}`)
+    expect(serve('greedy', 'more')).toBe(false)
+    for (let at = 0; at < MAX_ENDPOINTS / 2; at++) expect(serve('other', `b${at}`)).toBe(true)
+    // Each has its half now, the older ones are gone, and no one takes from the other.
+    expect([serve('other', 'more'), serve('greedy', 'more')]).toEqual([false, false])
+    const kept = Array.from({ length: MAX_ENDPOINTS }, (_, at) => ({
+      tenant: 'greedy',
+      name: `a${at}`,
+    }))
+    expect(kept.findIndex((one) => history.find(one) !== undefined)).toBe(MAX_ENDPOINTS / 2)
+    // What is not served any more makes room for its own tenant first.
+    history.setServed({ tenant: 'greedy', name: 'a300' }, false)
+    history.setServed({ tenant: 'other', name: 'b7' }, false)
+    expect(serve('other', 'more')).toBe(true)
+    expect(history.find({ tenant: 'greedy', name: 'a300' })).toBeDefined()
+    expect(serve('other', 'most')).toBe(true)
+    expect(history.find({ tenant: 'greedy', name: 'a300' })).toBeUndefined()
+    expect(history.size).toBe(MAX_ENDPOINTS)
+  })
+
   test('keep the last failures, without queries', () => {
     const history = new EndpointHistory()
     history.setServed(WEB, true)
