@@ -81,6 +81,17 @@ error: flag --grace-period: grace_period: "5" is not a duration: the unit is mis
   })
 })
 
+test('both programs start where V8 must not compile: nothing at the start needs WebAssembly', async () => {
+  // Such as the classes of fetch, which also take 20 ms to load.
+  const env = { NODE_OPTIONS: '--jitless' }
+  const server = await startServer(undefined, [], { env })
+  const url = `http://127.0.0.1:${server.ports.upstream}`
+  const agent = adit(['http', 'web', '9', '--connect.url', url, '--json'], { env })
+  await agent.event('ready')
+  expect(await agent.stop()).toMatchObject({ code: 0 })
+  expect(await server.process.stop()).toMatchObject({ code: 0 })
+})
+
 test('a variable is a setting, a near miss of one is a warning', async () => {
   const env = { ADIT_LOG_LEVEL: 'loud', ADIT_LOG_FORMTA: 'json' }
   const { code, stderr } = await ended(['config', 'check'], { env })

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
 
-import { Client, type Notification, type QueryResult } from 'pg'
+import type { Client, Notification, QueryResult } from 'pg'
 
 import { ClusterError } from '../errors.ts'
 import { APPLICATION_NAME, sqlFailureOf, sqlStateOf } from './sql-state.ts'
@@ -76,8 +76,9 @@ export class PostgresConnection implements SqlRunner {
 
   /** @inheritdoc */
   literal(text: string): string {
-    // Of the class and not of a client: there may be none yet.
-    return Client.prototype.escapeLiteral(text)
+    // As pg writes it, which is not loaded yet. With E'' a backslash means the same under every setting.
+    const doubled = text.replaceAll(/['\\]/g, '$&$&')
+    return text.includes('\\') ? ` E'${doubled}'` : `'${doubled}'`
   }
 
   /** Reports notifications of a channel until the connection fails or the signal is aborted; then it rejects. */
@@ -180,6 +181,9 @@ export class PostgresConnection implements SqlRunner {
     if (this.#client !== undefined) return this.#client
     const socket = new Socket()
     this.#socket = socket
+    // Loaded here, since most servers have no database of a cluster.
+    const { Client } = await import('pg')
+    if (this.#socket !== socket) throw new ClusterError('CLUSTER_DATABASE_UNREACHABLE')
     const client = new Client({
       connectionString: this.#url,
       stream: () => socket,

@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 import { listening } from '@proj/testkit/listening'
+import { Client } from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { PostgresConnection } from '../../src/engine/postgres-connection.ts'
@@ -72,3 +73,11 @@ it('keeps nothing of calls that are over', async () => {
   // The last one may still be on the stack.
   expect(reasons.slice(0, 2).map((one) => one.deref())).toEqual([undefined, undefined])
 })
+
+it.each(['', 'web', "it's", String.raw`C:\temp`, String.raw`\'; drop table x --`, "''", 'ü\n'])(
+  'writes the literal that pg writes: %j',
+  async (text) => {
+    const connection = await silentDatabase()
+    expect(connection.literal(text)).toBe(Client.prototype.escapeLiteral(text))
+  },
+)
