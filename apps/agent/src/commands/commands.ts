@@ -285,10 +285,10 @@ const ownCommands = {
     description:
       'Makes a configuration of a file of frpc, ngrok, cloudflared or Piko, and says what it leaves out.',
     args: {
-      file: argument(text(), {
+      file: argument(textOf(path()), {
         description: 'The file: frpc.toml, frpc.ini, ngrok.yml, cloudflared.yml, piko.yaml.',
       }),
-      output: argument(text(), {
+      output: argument(textOf(path()), {
         description: 'File to write, which must not be there; default: standard output.',
         optional: true,
       }),

@@ -14,6 +14,9 @@ const WRITERS: Readonly<
   Record<Shell, (program: string, states: readonly CompletionState[]) => string[]>
 > = { bash, zsh, fish, powershell }
 
+/** Without a reply readline completes files then, and escapes what is special in their names. */
+const BASH_FILES = 'compopt -o default'
+
 /** Writes the completion script of a program for one shell. */
 export function completionScript(commands: CommandsInfo, shell: Shell): string {
   const lines = WRITERS[shell](commands.program, completionStates(commands))
@@ -39,26 +42,32 @@ function bash(program: string, states: readonly CompletionState[]): string[] {
     '  done',
     '  case "$prev" in',
     ...valueFlags(states).map((flag) => {
-      const words = flag.completions.map(quoted).join(' ')
       const reply =
         flag.completions.length > 0
-          ? `COMPREPLY=($(compgen -W ${quoted(words)} -- "$cur")); `
+          ? `${bashReply(flag.completions.map(quoted))}; `
           : flag.isPath
-            ? 'compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); '
+            ? `${BASH_FILES}; `
             : ''
       return `    ${flagNames(flag).join('|')}) ${reply}return ;;`
     }),
     '  esac',
     '  case "$command" in',
-    ...states.map(({ command, words, flags }) => {
-      const all = [...words.map(({ word }) => word), ...flags.map(({ flag }) => `--${flag}`)]
-      const list = quoted(all.join(' '))
-      return `    ${quoted(command)}) COMPREPLY=($(compgen -W ${list} -- "$cur")) ;;`
+    ...states.map(({ command, words, flags, hasFiles }) => {
+      const plain = words.map(({ word }) => word)
+      const all = bashReply([...plain, ...flags.map(({ flag }) => `--${flag}`)])
+      const reply = hasFiles
+        ? `if [[ $cur == -* ]]; then ${all}; else ${bashReply(plain)}; ${BASH_FILES}; fi`
+        : all
+      return `    ${quoted(command)}) ${reply} ;;`
     }),
     '  esac',
     '}',
     `complete -F ${name} ${program}`,
   ]
+}
+
+function bashReply(words: readonly string[]): string {
+  return `COMPREPLY=($(compgen -W ${quoted(words.join(' '))} -- "$cur"))`
 }
 
 function zsh(program: string, states: readonly CompletionState[]): string[] {
@@ -89,18 +98,20 @@ function zsh(program: string, states: readonly CompletionState[]): string[] {
     }),
     '  esac',
     '  local -a choices',
+    '  local files=0',
     '  case "$command" in',
-    ...states.flatMap(({ command, words, flags }) => [
+    ...states.flatMap(({ command, words, flags, hasFiles }) => [
       `    ${quoted(command)})`,
       '      choices=(',
       ...[
         ...words.map(({ word, description }) => [word, description] as const),
         ...flags.map(({ flag, description }) => [`--${flag}`, description] as const),
       ].map(([word, text]) => `        ${quoted(`${word.replaceAll(':', '\\:')}:${text}`)}`),
-      '      ) ;;',
+      `      )${hasFiles ? '; files=1' : ''} ;;`,
     ]),
     '  esac',
     `  _describe ${quoted(program)} choices`,
+    '  (( ! files )) || _files',
     '}',
     // Sourced by hand the function has to be registered; found through fpath it is called at once.
     `if [ "$funcstack[1]" = "${name}" ]; then ${name} "$@"; else compdef ${name} ${program}; fi`,
@@ -131,8 +142,9 @@ function fish(program: string, states: readonly CompletionState[]): string[] {
     'end',
     `complete -c ${program} -f`,
   ]
-  for (const { command, words, flags } of states) {
+  for (const { command, words, flags, hasFiles } of states) {
     const when = `-n ${quoted(`test "$(${name}_command)" = "${command}"`)}`
+    if (hasFiles) lines.push(`complete -c ${program} ${when} -F`)
     for (const { word, description } of words) {
       lines.push(`complete -c ${program} ${when} -a ${quoted(word)} -d ${quoted(description)}`)
     }

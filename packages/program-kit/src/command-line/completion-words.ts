@@ -1,4 +1,6 @@
-import { type Command, usesSetting } from './command.ts'
+import type { ScalarType } from '@proj/config'
+
+import { type Argument, type Command, usesSetting } from './command.ts'
 import type { CommandsInfo } from './define-commands.ts'
 import { completionsOf, describeFlags, type FlagDescription } from './flag-description.ts'
 
@@ -10,6 +12,8 @@ export interface CompletionState {
   readonly words: readonly { readonly word: string; readonly description: string }[]
   /** Flags that may follow. */
   readonly flags: readonly FlagDescription[]
+  /** Whether an argument is a path, so that files may follow. */
+  readonly hasFiles: boolean
 }
 
 /** Lists everything that can be completed in a program, the same for every shell. */
@@ -20,13 +24,14 @@ export function completionStates(commands: CommandsInfo): readonly CompletionSta
   ]
   const states = new Map<string, CompletionState>()
   const root = [...always, plainFlag('version', 'Shows the version.')]
-  states.set('', { command: '', words: [], flags: root })
+  states.set('', { command: '', words: [], flags: root, hasFiles: false })
   const names = Object.entries(commands.commands)
   for (const [name, command] of names) {
     const parts = name.split(' ')
     for (const [index, word] of parts.entries()) {
       const path = parts.slice(0, index).join(' ')
-      const state = states.get(path) ?? { command: path, words: [], flags: always }
+      const empty = { command: path, words: [], flags: always, hasFiles: false }
+      const state = states.get(path) ?? empty
       const isLast = index === parts.length - 1
       const description = isLast ? command.description : `Commands about ${word}.`
       if (state.words.some((known) => known.word === word)) continue
@@ -37,7 +42,10 @@ export function completionStates(commands: CommandsInfo): readonly CompletionSta
       ...commands.settings.entries.filter((entry) => usesSetting(command, entry)),
     ].flatMap(describeFlags)
     const words = [...(states.get(name)?.words ?? []), ...argumentWords(command)]
-    states.set(name, { command: name, words, flags: [...flags, ...always] })
+    const hasFiles = Object.values(command.args ?? {}).some(
+      (one) => scalarOf(one).completes === 'file',
+    )
+    states.set(name, { command: name, words, flags: [...flags, ...always], hasFiles })
   }
   return [...states.values()].map((state) => ({
     ...state,
@@ -47,11 +55,14 @@ export function completionStates(commands: CommandsInfo): readonly CompletionSta
 
 /** Values that the arguments of a command may have, where there are only so many. */
 function argumentWords({ args = {} }: Command): CompletionState['words'] {
-  return Object.values(args).flatMap(({ type, options }) => {
-    const { description } = options
-    const values = completionsOf(type.kind === 'list' ? type.item : type)
-    return values.map((word) => ({ word, description }))
+  return Object.values(args).flatMap((definition) => {
+    const { description } = definition.options
+    return completionsOf(scalarOf(definition)).map((word) => ({ word, description }))
   })
+}
+
+function scalarOf({ type }: Argument<unknown>): ScalarType<unknown> {
+  return type.kind === 'list' ? type.item : type
 }
 
 /** Flags that take a value, each once, over all states. */

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 
-import { defineSettings, oneOf, portOrAny, setting, textOf } from '@proj/config'
+import { defineSettings, list, oneOf, path, portOrAny, setting, textOf } from '@proj/config'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { describe, expect, test } from 'vitest'
 
@@ -53,6 +53,37 @@ describe('completion', () => {
     expect(help).toContain('  --port <port>\n')
   })
 
+  test('offers files where an argument is a path', () => {
+    const small = defineCommands({
+      program: 'adit',
+      description: 'Has files.',
+      settings: defineSettings({ envPrefix: 'ADIT', tree: {} }),
+      globals: {},
+      commands: {
+        copy: {
+          description: 'Copies.',
+          args: {
+            how: argument(oneOf(['all', 'new']), { description: 'How.' }),
+            files: argument(list(path()), { description: 'Files.' }),
+          },
+          flags: { into: setting(path(), { description: 'The folder.' }) },
+        },
+        list: { description: 'Lists.' },
+      },
+    })
+    expect(bashCompletes(small, 'adit copy ')).toBe('all new files')
+    expect(bashCompletes(small, 'adit copy notes')).toBe('files')
+    expect(bashCompletes(small, 'adit copy --i')).toBe('--into')
+    expect(bashCompletes(small, 'adit copy --into ')).toBe('files')
+    expect(bashCompletes(small, 'adit list ')).toBe('--help')
+    const zsh = completionScript(small, 'zsh')
+    expect(zsh.match(/'all:How\.'[^)]*\); files=1 ;;/)).not.toBeNull()
+    expect(zsh.match(/files=1/g)).toHaveLength(1)
+    const fish = completionScript(small, 'fish')
+    expect(fish).toContain(`-n 'test "$(_adit_command)" = "copy"' -F\n`)
+    expect(fish.match(/ -F$/gm)).toHaveLength(1)
+  })
+
   test('PowerShell gets every word of the others once, and quotes that stay inside', () => {
     const script = completionScript(
       defineCommands({
@@ -88,7 +119,8 @@ describe('completion', () => {
 /** What bash offers at the end of a line. */
 function bashCompletes(program: CommandsInfo, line: string): string {
   const script = `${completionScript(program, 'bash')}
-      COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _adit; echo "\${COMPREPLY[*]}"`
+      files=; compopt() { [ "$*" = '-o default' ] && files=files; }
+      COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _adit; echo "\${COMPREPLY[*]} $files"`
   return execFileSync('bash', ['-c', script, 'bash', ...line.split(' ')])
     .toString()
     .trim()
