@@ -128,8 +128,8 @@ export function adviseOn(check: Check, origin: string | undefined): Check {
     : { ...check, hint: NO_SERVER_HINT }
 }
 
-/** What any answer of the server tells: its clock, and when its certificate ends. */
-async function readAnswer(
+/** What any answer of the server tells: its clock, and when its certificate ends. Empty where it gives none. */
+export async function readAnswer(
   url: string,
   server: ServerOptions,
   stop: AbortSignal,
@@ -142,6 +142,8 @@ async function readAnswer(
     const answer = await new Promise<http.IncomingMessage>((resolve, reject) => {
       request.on('response', resolve)
       request.on('error', reject)
+      // A connection that switches protocols is closed with neither an answer nor an error.
+      request.on('close', () => reject(new Error('closed without an answer')))
       request.end()
     })
     const { date } = answer.headers

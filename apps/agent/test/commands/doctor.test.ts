@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 
-import { adviseOn, judgeCertificate, judgeClock } from '../../src/commands/doctor.ts'
+import { expect, onTestFinished, test } from 'vitest'
+
+import { adviseOn, judgeCertificate, judgeClock, readAnswer } from '../../src/commands/doctor.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
 
@@ -35,4 +38,18 @@ test('where no server is configured, that is what to do', () => {
   expect(adviseOn(failed, 'default').hint).toContain('adit login')
   expect(adviseOn({ ...failed, hint: 'start it' }, 'file').hint).toBe('start it')
   expect(adviseOn({ ...failed, ok: true }, 'default').hint).toBeUndefined()
+})
+
+test.each([
+  ['switches protocols', '101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x', []],
+  ['answers', '404 Not Found\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT', ['clock']],
+])('a server that %s', async (_, head, codes) => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {}).once('data', () => socket.write(`HTTP/1.1 ${head}\r\n\r\n`))
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => void server.close())
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const checks = await readAnswer(url, { url: [url] }, new AbortController().signal)
+  expect(checks.map(({ code }) => code)).toEqual(codes)
 })
