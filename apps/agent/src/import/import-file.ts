@@ -95,7 +95,15 @@ async function contentOf(path: string, file: string): Promise<string> {
   try {
     return (await readRegularFile(path, MAX_FILE_BYTES)).toString()
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new UserError(`${file} cannot be read: ${why}`, { exitCode: EXIT.usage, cause: error })
+    const { code, message } = error as NodeJS.ErrnoException
+    const isMissing = code === 'ENOENT'
+    throw new UserError(`${file} ${isMissing ? 'does not exist' : `cannot be read: ${message}`}`, {
+      code: 'CONFIG_FILE_UNREADABLE',
+      exitCode: EXIT.usage,
+      hint: isMissing
+        ? 'name the configuration file of the other program: adit import frpc.toml'
+        : undefined,
+      cause: error,
+    })
   }
 }

@@ -31,13 +31,17 @@ export interface ImportedConfig {
   readonly accesses: ImportedAccess[]
 }
 
+/** Longest name that is kept, characters: there is room for a number behind it in a label of 63. */
+const MAX_NAME = 50
+
 /** The name of an endpoint from that of another program: what no host name can have becomes a hyphen. */
 export function endpointFrom(name: string, used: readonly { readonly endpoint: string }[]): string {
   const plain = name
     .toLowerCase()
     .replaceAll(/[^a-z0-9-]+/g, '-')
-    .replaceAll(/^-+|-+$/g, '')
-    .slice(0, 50)
+    .replace(/^-+/, '')
+    .slice(0, MAX_NAME)
+    .replace(/-+$/, '')
   const base = plain === '' ? 'service' : plain
   let endpoint = base
   for (let more = 2; used.some((one) => one.endpoint === endpoint); more++) {

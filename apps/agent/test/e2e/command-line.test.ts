@@ -148,6 +148,13 @@ test('a file that is not there ends with 2 and its name', async () => {
     stdout: '',
     stderr: `error: ${folder.path}/nowhere.yaml: the file does not exist\n`,
   })
+  expect(await ended(['import', 'nowhere.toml'], { cwd: folder.path })).toEqual({
+    code: 2,
+    stdout: '',
+    stderr: `adit: nowhere.toml does not exist
+  name the configuration file of the other program: adit import frpc.toml
+`,
+  })
 })
 
 test('a certificate file that cannot be read ends with 2 and its key', async () => {

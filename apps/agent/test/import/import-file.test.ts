@@ -42,13 +42,15 @@ test('a file of another program is not taken for one of these', async () => {
 test('names that no host name can have are changed, and stay apart', async () => {
   const proxy = (name: string): string =>
     `[[proxies]]\nname = "${name}"\ntype = "tcp"\nlocalPort = 1\n`
-  const { yaml, notes } = await convert('a.toml', ['A b', 'a_b', '---'].map(proxy).join(''))
+  const long = `${'a'.repeat(49)}-b`
+  const { yaml, notes } = await convert('a.toml', ['A b', 'a_b', '---', long].map(proxy).join(''))
   expect([...yaml.matchAll(/endpoint: (\S+)/g)].map(([, name]) => name)).toEqual([
     'a-b',
     'a-b-2',
     'service',
+    'a'.repeat(49),
   ])
-  expect(notes).toHaveLength(3)
+  expect(notes).toHaveLength(4)
 })
 
 test('a dollar sign of another program begins no variable', async () => {
