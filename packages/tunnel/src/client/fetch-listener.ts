@@ -75,14 +75,36 @@ async function send(
   { method }: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
-  const { status, statusText, headers, body } = response
-  outgoing.statusCode = status
-  if (statusText !== '') outgoing.statusMessage = statusText
-  for (const [name, value] of headers) outgoing.appendHeader(name, value)
+  const { body } = response
   if (body === null || method === 'HEAD') {
+    setHead(response, outgoing)
     outgoing.end()
     await body?.cancel()
     return
   }
-  await pipeline(Readable.fromWeb(body), outgoing)
+  const source = Readable.fromWeb(body)
+  const isLate = !(await hasBegun(source))
+  setHead(response, outgoing)
+  // The first event of a stream may come late: its visitor gets the head without it.
+  if (isLate) outgoing.flushHeaders()
+  await pipeline(source, outgoing)
+}
+
+/**
+ * Waits for the first bytes of a body, or its end, but one turn of the event loop at most.
+ *
+ * @returns whether there are any, or it has ended.
+ * @throws the error of a body that fails at once: it is answered with 500.
+ */
+async function hasBegun(source: Readable): Promise<boolean> {
+  return await new Promise<boolean>((resolve, reject) => {
+    source.once('readable', () => resolve(true)).once('error', reject)
+    setImmediate(() => resolve(false))
+  })
+}
+
+function setHead({ status, statusText, headers }: Response, outgoing: ServerResponse): void {
+  outgoing.statusCode = status
+  if (statusText !== '') outgoing.statusMessage = statusText
+  for (const [name, value] of headers) outgoing.appendHeader(name, value)
 }

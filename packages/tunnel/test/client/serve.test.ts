@@ -167,6 +167,34 @@ test('a fetch handler that throws is 500, and a warning of the process', async (
   await warned
 })
 
+test('a body that fails before its first byte is 500, without the headers of the response', async () => {
+  const failing = new ReadableStream({ start: (body) => body.error(new Error('no file')) })
+  const server = await served(() => new Response(failing, { headers: { 'content-length': '9' } }))
+  const answer = await ask(server, 'GET')
+  expect(answer).toMatch(/^HTTP\/1\.1 500 Internal Server Error\r\n/)
+  expect(answer).not.toMatch(/content-length: 9/i)
+})
+
+test('the head of an event stream comes before its first event', async () => {
+  let send: (text: string) => void = () => {}
+  const events = new ReadableStream({
+    start: (body) => {
+      send = (text) => {
+        body.enqueue(Buffer.from(text))
+        body.close()
+      }
+    },
+  })
+  const server = await served(() => new Response(events))
+  const stream = openTo(server.registry, RECORD).toStream()
+  stream.write('GET /a HTTP/1.1\r\nHost: web.example\r\nConnection: close\r\n\r\n')
+  const [head] = (await once(stream, 'data')) as [Buffer]
+  expect(String(head)).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+  send('data: first\n\n')
+  expect(await readAll(stream)).toContain('data: first')
+  stream.end()
+})
+
 test('a node:net server gets TCP connections with the address of the visitor', async () => {
   const server = await served(
     createServer((socket) => {
