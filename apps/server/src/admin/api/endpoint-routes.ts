@@ -10,6 +10,7 @@ import {
 import type { ClusterView } from '../../cluster/cluster-view.ts'
 import type { EndpointHistory, Failure } from '../../endpoint-history/endpoint-history.ts'
 import type { ReservationStore } from '../../store/reservation-store.ts'
+import type { TlsMaterial } from '../../tls/tls-material.ts'
 import type { TlsPortStatus } from '../../tls/tls-status.ts'
 import { ApiError } from './api-error.ts'
 import { type ApiRoute, shapeOf } from './api-route.ts'
@@ -105,7 +106,17 @@ export const ENDPOINT_SHAPES: Readonly<
       history: { type: ['object', 'null'], description: 'As History; null: there is none.' },
       agents: TEXTS,
     },
-    required: ['endpoint', 'tenant', 'state', 'summary', 'urls', 'steps', 'failures', 'agents'],
+    required: [
+      'endpoint',
+      'tenant',
+      'state',
+      'summary',
+      'urls',
+      'steps',
+      'failures',
+      'history',
+      'agents',
+    ],
   },
   Step: {
     type: 'object',
@@ -162,7 +173,7 @@ export function endpointRoutes(sources: EndpointSources): ApiRoute[] {
       errors: ['not-found'],
       run: async ({ path: { name = '' }, query }) => {
         const endpoint = { tenant: String(query['tenant'] ?? ''), name }
-        const { registry, history, urls } = sources
+        const { registry, history } = sources
         const facts = factsOf(endpoint, sources, portsOf(sources))
         const record = history.find(endpoint)
         const isServed = facts.sessions + facts.elsewhere > 0
@@ -177,7 +188,7 @@ export function endpointRoutes(sources: EndpointSources): ApiRoute[] {
             tenant: endpoint.tenant,
             state,
             summary: summaryOf(state, steps),
-            urls: facts.kind === 'tcp' ? [] : urls(endpoint),
+            urls: facts.urls,
             steps,
             failures: (record?.failures ?? []).map(describeFailure).toReversed(),
             history: record === undefined ? null : describeHistory(record.rates),
@@ -244,7 +255,7 @@ function describe(
     tenant: endpoint.tenant,
     sessions: nodes.reduce((sum, { sessions }) => sum + sessions, 0),
     nodes,
-    urls: sources.urls(endpoint),
+    urls: facts.urls,
     reservedFor: facts.reservedFor ?? null,
     state: stateOf(diagnose(facts, Date.now())),
     requests: sources.history.find(endpoint)?.rates.recent(performance.now()) ?? [],
@@ -259,7 +270,8 @@ function factsOf(
   const { registry, reservations, history } = sources
   const local = registry.localRoute(endpoint)
   const sessions = local?.sessions ?? 0
-  const urls = sources.urls(endpoint)
+  // A visitor cannot open one of TCP by its name.
+  const urls = local?.kind === 'tcp' ? [] : sources.urls(endpoint)
   const rates = history.find(endpoint)?.rates
   const { rejected, requests } = rates?.lastHour(performance.now()) ?? { rejected: 0, requests: 0 }
   return {
@@ -279,6 +291,15 @@ function factsOf(
   }
 }
 
+/** Host names whose certificate is remembered. */
+const MAX_HOSTS = 10_000
+
+/**
+ * Certificates of host names that were looked for: a list is read every few seconds, and checking one name against
+ * one certificate takes about 15 us. A reload makes another material.
+ */
+const certificates = new WeakMap<TlsMaterial, Map<string, EndpointFacts['certificate']>>()
+
 /** The certificate of the proxy port that browsers get for a URL. */
 function certificateOf(
   url: string | undefined,
@@ -287,7 +308,15 @@ function certificateOf(
   const proxy = tls.find(({ name }) => name === 'proxy')
   if (proxy === undefined || url === undefined || !url.startsWith('https:')) return undefined
   const host = new URL(url).hostname
-  const fitting = proxy.front.material.certificates.find((one) => one.checkHost(host) !== undefined)
+  const { material } = proxy.front
+  const known = certificates.get(material) ?? new Map<string, EndpointFacts['certificate']>()
+  certificates.set(material, known)
+  const before = known.get(host)
+  if (before !== undefined) return before
+  const fitting = material.certificates.find((one) => one.checkHost(host) !== undefined)
   const expires = fitting && new Date(fitting.validTo).toISOString()
-  return { fits: fitting !== undefined, expires }
+  const found = { fits: fitting !== undefined, expires }
+  if (known.size >= MAX_HOSTS) known.clear()
+  known.set(host, found)
+  return found
 }

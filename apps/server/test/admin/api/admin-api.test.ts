@@ -28,6 +28,7 @@ import type { DomainLimits } from '../../../src/store/domain-store.ts'
 import type { ReservationLimits } from '../../../src/store/reservation-store.ts'
 import { StoreError } from '../../../src/store/store-error.ts'
 import { API_ERRORS, type ApiErrorCode } from '../../../src/admin/api/api-error.ts'
+import type { TlsPortStatus } from '../../../src/tls/tls-status.ts'
 import { ProvedDomains } from '../../../src/domains/proved-domains.ts'
 import { makeOperatorKey, readOperatorKey } from '../../../src/admin/operator-key.ts'
 import { Authenticator } from '../../../src/auth/authenticator.ts'
@@ -794,6 +795,8 @@ test('agents are drained and disconnected, and who did it is in the audit log', 
   onTestFinished(async () => await agent[Symbol.asyncDispose]())
   const listener = agent.listen('web', { kind: 'tcp' })
   await listener.ready()
+  // Of TCP: no visitor can open it by its name.
+  expect((await ask('GET', '/endpoints')).body.items).toMatchObject([{ endpoint: 'web', urls: [] }])
   const sessions = async () =>
     (await ask('GET', '/agents')).body.items.map(({ session }) => String(session))
   const [first] = await sessions()
@@ -1154,6 +1157,25 @@ describe('lists of a cluster', () => {
     load: { sessions: 1, streams: 0 },
   })
 
+  const call = {
+    path: {},
+    query: {},
+    body: undefined,
+    actor: { by: 'a' },
+    request: {
+      method: 'GET',
+      path: '',
+      query: '',
+      httpVersion: '1.1',
+      localPort: 0,
+      headers: {},
+      body: '',
+      caller: { identity: 'a', tenant: '', isKnown: true, remoteAddress: undefined },
+    },
+    tenant: '',
+    requireMatch: () => {},
+  }
+
   test('have what other nodes serve, and name those that do not answer', async () => {
     const endpoint = { tenant: '', name: 'web' }
     const others = [node('b'), node('c'), node('d')]
@@ -1169,24 +1191,6 @@ describe('lists of a cluster', () => {
     }
     const status = statusOf(cluster)
     const routes = [...statusRoutes(status), ...endpointRoutes(status)]
-    const call = {
-      path: {},
-      query: {},
-      body: undefined,
-      actor: { by: 'a' },
-      request: {
-        method: 'GET',
-        path: '',
-        query: '',
-        httpVersion: '1.1',
-        localPort: 0,
-        headers: {},
-        body: '',
-        caller: { identity: 'a', tenant: '', isKnown: true, remoteAddress: undefined },
-      },
-      tenant: '',
-      requireMatch: () => {},
-    }
     const run = async (path: string) =>
       (await routes.find((one) => one.path === path)?.run(call))?.body
     expect(await run('/agents')).toEqual({
@@ -1196,6 +1200,39 @@ describe('lists of a cluster', () => {
     expect(await run('/endpoints')).toMatchObject({
       items: [{ endpoint: 'web', sessions: 2, nodes: [{ node: 'b', sessions: 2 }] }],
     })
+  })
+
+  test('look for the certificate of a host name once, until it is replaced', async () => {
+    const cluster = {
+      ...aloneView({ id: 'a', boot: 'a' }, '1'),
+      entries: () => [[{ tenant: '', name: 'web' }, [route(node('b'), 1)]] as const],
+    }
+    let looks = 0
+    const material = (fits: boolean) => ({
+      certificates: [
+        {
+          validTo: 'Jan  1 00:00:00 2100 GMT',
+          checkHost: (host: string) => {
+            looks += 1
+            return fits ? host : undefined
+          },
+        },
+      ],
+    })
+    const proxy = { name: 'proxy', front: { material: material(false) } }
+    const tlsPorts = [proxy as unknown as TlsPortStatus]
+    const urls = () => ['https://web.example']
+    const registry = Object.assign(new UpstreamRegistry<Gate>(), { count: () => 1 })
+    const [list] = endpointRoutes({ ...statusOf(cluster), registry, tlsPorts, urls })
+    if (list === undefined) throw new Error('the list is the first route')
+    const states = async (): Promise<unknown> => {
+      const { items } = (await list.run(call)).body as { items: readonly { state: string }[] }
+      return [items.map(({ state }) => state), looks]
+    }
+    expect(await states()).toEqual([['degraded'], 1])
+    expect(await states()).toEqual([['degraded'], 1])
+    proxy.front.material = material(true)
+    expect(await states()).toEqual([['unknown'], 2])
   })
 
   function route(of: ClusterNode, sessions: number): ClusterRoute {
