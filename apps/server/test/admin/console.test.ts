@@ -91,6 +91,17 @@ test('names are reserved and released', async () => {
   const row = page.getByRole('row', { name: /shop/ })
   await row.getByRole('button', { name: /Release/ }).click()
   await dialogOf(page).getByText('Nothing serves it now.').waitFor()
+  // Another identity gets the name while the question stands: it keeps it.
+  const { reservations } = run.store
+  const shop = { tenant: '', name: 'shop' }
+  const reserved = await reservations.release(shop)
+  if (reserved === undefined) throw new Error('shop was not reserved')
+  await reservations.reserve({ ...reserved, identity: 'token:b7x4n8cd' })
+  await dialogOf(page).getByRole('button', { name: 'Release shop' }).click()
+  await page.getByText('shop has another owner now.').waitFor()
+  expect(reservations.find(shop)?.identity).toBe('token:b7x4n8cd')
+  await row.getByText('token:b7x4n8cd').waitFor()
+  await row.getByRole('button', { name: /Release/ }).click()
   await dialogOf(page).getByRole('button', { name: 'Release shop' }).click()
   await page.getByText('shop is released.').waitFor()
   await expect.poll(() => row.count()).toBe(0)

@@ -61,8 +61,9 @@ export async function change<Value>(
   method: 'POST' | 'PUT' | 'PATCH' | 'DELETE',
   path: string,
   body?: object,
+  headers: Record<string, string> = {},
 ): Promise<Value> {
-  const response = await call(method, path, body === undefined ? {} : { body })
+  const response = await call(method, path, { headers, ...(body !== undefined && { body }) })
   return (await response.json()) as Value
 }
 

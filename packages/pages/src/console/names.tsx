@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks'
 
 import type { EndpointItem, ReservationItem } from '../console-contract.ts'
 import { Foreign } from '../parts/text.tsx'
-import { change } from './api.ts'
+import { change, read } from './api.ts'
 import { ask, mayChange } from './confirm.tsx'
 import { Field, FormDialog } from './form.tsx'
 import { reloadShown, useList } from './resource.ts'
@@ -76,7 +76,13 @@ function release({ endpoint, tenant, identity }: ReservationItem, sessions: numb
     ),
     verb: `Release ${name}`,
     done: `${name} is released.`,
-    run: async () => await change('DELETE', pathOf(endpoint, tenant)),
+    run: async () => {
+      const path = pathOf(endpoint, tenant)
+      const now = await read<ReservationItem>(path, '')
+      // The question was about this identity: what another one has reserved meanwhile stays.
+      if (now?.value.identity !== identity) throw new Error(`${name} has another owner now.`)
+      await change('DELETE', path, undefined, { 'if-match': now.etag })
+    },
   })
 }
 
