@@ -87,6 +87,21 @@ export interface ReservationItem {
   readonly port?: number
 }
 
+/** An item of `GET /domains`. */
+export interface DomainItem {
+  readonly tenant: string
+  readonly identity: string
+  readonly domain: string
+  readonly endpoint: string
+  readonly state: 'pending' | 'proved' | 'missing'
+  /** The DNS record that proves it; absent where a file does. */
+  readonly record?: { readonly name: string; readonly type: string; readonly value: string }
+  /** The file that proves it; absent where a record does. */
+  readonly file?: { readonly url: string; readonly content: string }
+  readonly since: string
+  readonly checkedAt?: string
+}
+
 /** An item of `GET /audit`. */
 export type AuditItem = Readonly<Record<string, string | number>> & {
   readonly time: string

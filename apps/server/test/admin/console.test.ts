@@ -244,6 +244,7 @@ const VIEWS = [
   'accesses',
   'ports',
   'names',
+  'domains',
   'tokens',
   'certificates',
   'limits',
@@ -266,6 +267,18 @@ test('every view is accessible, fits every width and shows what others wrote as 
     port: undefined,
     reservedAt: Date.now(),
   })
+  await run.store.domains.ask({
+    tenant: '',
+    identity: HOSTILE,
+    domain: 'shop.example.net',
+    endpoint: 'shop',
+    value: 'v'.repeat(43),
+    challenge: 'txt',
+    askedAt: Date.now(),
+    checkedAt: undefined,
+    provedAt: undefined,
+    lostAt: undefined,
+  })
   const page = await run.openPage(browser, { reducedMotion: 'reduce' })
   await page.evaluate(axe.source)
   const check = async (): Promise<void> => {
@@ -279,6 +292,7 @@ test('every view is accessible, fits every width and shows what others wrote as 
     await page.evaluate(`location.hash = '#/${view}'`)
     await page.locator(`nav a[aria-current][href="#/${view.split('/')[0]}"]`).waitFor()
     await expect.poll(() => page.getByText('Reading…').count()).toBe(0)
+    if (view === 'domains') await page.getByRole('row', { name: /_adit-challenge/ }).waitFor()
     if (view.includes('/')) await page.getByRole('heading', { name: 'Last failures' }).waitFor()
     // Both widths and both themes; what depends on the two together is in the test of the tokens.
     for (const [width, colorScheme] of [

@@ -10,6 +10,7 @@ import { Audit } from './audit.tsx'
 import { Certificates } from './certificates.tsx'
 import { Configuration } from './configuration.tsx'
 import { Confirm } from './confirm.tsx'
+import { Domains } from './domains.tsx'
 import { Endpoints } from './endpoints.tsx'
 import { Limits } from './limits.tsx'
 import { Names } from './names.tsx'
@@ -28,6 +29,7 @@ const VIEWS: readonly (readonly [view: string, name: string, show: () => JSX.Ele
   ['accesses', 'Accesses', () => <Accesses />],
   ['ports', 'Public ports', () => <Ports />],
   ['names', 'Names', () => <Names />],
+  ['domains', 'Domains', () => <Domains />],
   ['tokens', 'Tokens', () => <Tokens />],
   ['certificates', 'Certificates', () => <Certificates />],
   ['limits', 'Limits', () => <Limits />],

@@ -10,7 +10,15 @@ import { streamToPage } from '@proj/program-kit'
 import type { AuditEvent } from '../../store/audit-log.ts'
 
 /** Kinds of things, by the paths of their lists. */
-export const TOPICS = ['agents', 'endpoints', 'ports', 'reservations', 'tokens', 'audit'] as const
+export const TOPICS = [
+  'agents',
+  'endpoints',
+  'ports',
+  'reservations',
+  'domains',
+  'tokens',
+  'audit',
+] as const
 
 /** One of {@link TOPICS}. */
 export type Topic = (typeof TOPICS)[number]
@@ -25,6 +33,7 @@ const STREAM_MS = 300_000
 const BY_AUDIT: ReadonlyMap<string, Topic> = new Map([
   ['token', 'tokens'],
   ['name', 'reservations'],
+  ['domain', 'domains'],
   ['port', 'ports'],
   ['agent', 'agents'],
 ])

@@ -864,7 +864,8 @@ describe('the stream of changes', () => {
   }
 
   test('tells each change, and what was missed after a break', async () => {
-    const server = await startServer()
+    const store = memoryStore(silent)
+    const server = await startServer({}, [], undefined, undefined, { store })
     onTestFinished(() => server.destroy())
     const { status, type, next, end } = await follow(server)
     expect([status, type]).toEqual([200, 'text/event-stream'])
@@ -878,6 +879,8 @@ describe('the stream of changes', () => {
     end()
     const back = await follow(server, first.id)
     expect(await back.next()).toEqual(second)
+    store.audit.write('domain.proved', { domain: 'shop.example.net' })
+    expect((await back.next()).topics).toEqual(['domains', 'audit'])
     const foreign = await follow(server, 'abc-1')
     expect((await foreign.next()).topics).toEqual(TOPICS)
   })
