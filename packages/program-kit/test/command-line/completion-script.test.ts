@@ -109,10 +109,11 @@ describe('completion', () => {
     expect(keys).toEqual(['v1', 'v2', 'v3', '--help'])
   })
 
-  test.each(['zsh', 'fish', 'powershell'] as const)('%s reads its script', (shell) => {
+  test.for(['zsh', 'fish', 'powershell'] as const)('%s reads its script', (shell, { skip }) => {
     const script = completionScript(commands, shell)
     const outcome = syntaxCheck(shell, script)
-    expect(outcome).toMatch(/^(ok|not installed)$/)
+    skip(outcome === 'not installed', `no ${shell} on this machine`)
+    expect(outcome).toBe('ok')
   })
 })
 
