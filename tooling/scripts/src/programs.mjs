@@ -25,6 +25,7 @@ export const OPTIONAL_PROGRAMS = [
   { name: 'curl', debian: 'curl', usedFor: 'a visitor we did not write' },
   { name: 'danted', debian: 'dante-server', usedFor: 'dialing through SOCKS with a password' },
   { name: 'faketime', debian: 'faketime', usedFor: 'a clock that is set while a program runs' },
+  { name: 'fish', debian: 'fish', usedFor: 'the completions of the command line' },
   { name: 'gcc', debian: 'gcc libc6-dev', usedFor: 'sockets with options that Node cannot set' },
   { name: 'groff', debian: 'groff-base', usedFor: 'the manual pages' },
   {
@@ -60,6 +61,7 @@ export const OPTIONAL_PROGRAMS = [
   { name: 'sshd', debian: 'openssh-server', usedFor: 'dialing through ssh -D' },
   { name: 'tinyproxy', debian: 'tinyproxy', usedFor: 'dialing through an HTTP proxy' },
   { name: 'xz', debian: 'xz-utils', usedFor: 'the archives of the executables of pnpm dist' },
+  { name: 'zsh', debian: 'zsh', usedFor: 'the completions of the command line' },
 ]
 
 // daemons are in the sbin folders, which are not on the path of every account
