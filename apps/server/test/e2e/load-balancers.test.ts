@@ -93,7 +93,7 @@ test.runIf(process.platform === 'linux')(
       const { failed, wrong, doubledPosts } = await load.stop()
       // What comes in the moment in which a port is closed is reset by the kernel, and nginx repeats no POST.
       const resets = name === 'nginx' ? resetPosts(balancer.process.stderr) : 0
-      const others = failed.length <= Math.min(resets, 2 * SERVERS.length) ? [] : failed
+      const others = failed.length <= Math.min(resets, 2 * RESTARTED.length) ? [] : failed
       const log = others.length === 0 ? [] : problems(balancer.process.stderr)
       expect({ name, others, log, wrong, doubledPosts }).toEqual({
         name,
