@@ -138,7 +138,9 @@ test('kill -9 of one of two servers fails at most what it was carrying, and it i
     `failed ${failures.length} of ${REQUESTS}, ${carried.size} were on their way; served by the other server ${elsewhere}`,
   )
   expect(elsewhere).toBeGreaterThan(0) // the server was away
-  expect(failures.filter(({ index }) => !carried.has(index))).toEqual([])
+  // A GET that it had is sent to the other server.
+  const others = failures.filter(({ index, method }) => !carried.has(index) || method !== 'POST')
+  expect(others).toEqual([])
   const twice = [...executed].filter(([tag, count]) => tag.startsWith('POST') && count > 1)
   expect(twice).toEqual([])
   await until(async () => (await sessionsOf(servers[1], 'web')) === 1)
