@@ -1,4 +1,4 @@
-/** The JSON of the server's API as the console reads it, and the files of the page. docs/api.md has the API. */
+/** The JSON of the server's API, shared by the console and the server, and the files of the page. docs/api.md has the API. */
 import type { PageAsset } from './contract.ts'
 
 /** The files of the console's page. */
@@ -224,8 +224,11 @@ export interface CertificateItem {
 
 /** An item of `GET /limits`. */
 export interface LimitItem {
+  /** Names it. */
   readonly limit: string
+  /** How often it was hit since the start. */
   readonly count: number
+  /** The setting that changes it; absent: there is none. */
   readonly setting?: string
 }
 

@@ -1,6 +1,7 @@
 /** How often each limit of a server was hit since its start, for people; metrics have the same numbers. */
+import type { LimitItem } from '@proj/pages/console'
+
 import type { AdminSources } from './admin-sources.ts'
-import type { LimitCount } from './api/server-routes.ts'
 
 /** Settings of the limits of connections, by port. */
 const CONNECTIONS = {
@@ -18,7 +19,7 @@ const OF_CONNECTIONS = {
 } as const
 
 /** Counts every limit; those that were never hit too. */
-export function limitCounts(sources: AdminSources): LimitCount[] {
+export function limitCounts(sources: AdminSources): LimitItem[] {
   const { edge, registry, publicPorts, upstreamConnections, handshakes } = sources
   const ports = {
     proxy: edge.sockets,

@@ -1,3 +1,4 @@
+import type { DomainItem } from '@proj/pages/console'
 import { conflictDetails } from '@proj/tunnel/server'
 
 import { describeOwnedClaim, stateOf } from '../../domains/claim-view.ts'
@@ -117,7 +118,8 @@ export function domainRoutes(context: ClaimDomainContext): ApiRoute[] {
         const keyOf = ({ domain, tenant, identity }: DomainClaim): string =>
           `${domain}\n${tenant}\n${identity}`
         const page = pageOf(found, keyOf, call)
-        return { body: { ...page, items: page.items.map(describeOwnedClaim) } }
+        const items: readonly DomainItem[] = page.items.map(describeOwnedClaim)
+        return { body: { ...page, items } }
       },
     },
     {

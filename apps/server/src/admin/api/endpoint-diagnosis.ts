@@ -2,27 +2,8 @@
  * Why a service is not reachable: name, agent, service, rules for visitors, in the order in which a request needs
  * them. What comes behind the first step that fails is not judged: it could only mislead.
  */
+import type { DiagnosisStep, EndpointState } from '@proj/pages/console'
 import type { LastOutcome, StreamOutcome } from '@proj/tunnel/server'
-
-/** How a step is. */
-export type StepState = 'ok' | 'warn' | 'bad' | 'unknown' | 'unchecked'
-
-/** Who has to act. */
-export type Who = 'operator' | 'agent' | 'visitor'
-
-/** A step of the way of a request. */
-export interface DiagnosisStep {
-  readonly step: 'name' | 'agent' | 'service' | 'rules'
-  readonly state: StepState
-  /** What was found, one sentence. */
-  readonly text: string
-  /** What to do about it; absent where there is nothing to do. */
-  readonly todo?: string
-  readonly who?: Who
-}
-
-/** How an endpoint is as a whole. */
-export type EndpointState = 'reachable' | 'degraded' | 'down' | 'unknown'
 
 /** What a diagnosis is made of. */
 export interface EndpointFacts {

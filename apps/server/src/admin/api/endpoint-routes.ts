@@ -1,4 +1,11 @@
 import type { Gate } from '@proj/auth'
+import type {
+  DiagnosisStep,
+  EndpointDetail,
+  EndpointItem,
+  EndpointState,
+  Failure as FailureItem,
+} from '@proj/pages/console'
 import type { PortStatus } from '@proj/program-kit'
 import {
   type Endpoint,
@@ -14,13 +21,7 @@ import type { TlsMaterial } from '../../tls/tls-material.ts'
 import type { TlsPortStatus } from '../../tls/tls-status.ts'
 import { ApiError } from './api-error.ts'
 import { type ApiRoute, shapeOf } from './api-route.ts'
-import {
-  diagnose,
-  type DiagnosisStep,
-  type EndpointFacts,
-  type EndpointState,
-  stateOf,
-} from './endpoint-diagnosis.ts'
+import { diagnose, type EndpointFacts, stateOf } from './endpoint-diagnosis.ts'
 import type { JsonShape, ObjectShape } from './json-shape.ts'
 import { pageOf, PAGE_QUERY, pageShape } from './paging.ts'
 import { describeHistory } from './server-routes.ts'
@@ -182,19 +183,18 @@ export function endpointRoutes(sources: EndpointSources): ApiRoute[] {
         }
         const steps = diagnose(facts, Date.now())
         const state = stateOf(steps)
-        return {
-          body: {
-            endpoint: name,
-            tenant: endpoint.tenant,
-            state,
-            summary: summaryOf(state, steps),
-            urls: facts.urls,
-            steps,
-            failures: (record?.failures ?? []).map(describeFailure).toReversed(),
-            history: record === undefined ? null : describeHistory(record.rates),
-            agents: [...new Set(registry.sessions(endpoint).map(({ peer }) => peer))],
-          },
+        const body: EndpointDetail = {
+          endpoint: name,
+          tenant: endpoint.tenant,
+          state,
+          summary: summaryOf(state, steps),
+          urls: facts.urls,
+          steps,
+          failures: (record?.failures ?? []).map(describeFailure).toReversed(),
+          history: record === undefined ? null : describeHistory(record.rates),
+          agents: [...new Set(registry.sessions(endpoint).map(({ peer }) => peer))],
         }
+        return { body }
       },
     },
   ]
@@ -206,7 +206,7 @@ function summaryOf(state: EndpointState, steps: readonly DiagnosisStep[]): strin
   return step === undefined ? SUMMARIES[state] : `${SUMMARIES[state]} ${step.text}.`
 }
 
-function describeFailure({ at, ...failure }: Failure): object {
+function describeFailure({ at, ...failure }: Failure): FailureItem {
   return { time: new Date(at).toISOString(), ...failure }
 }
 
@@ -248,7 +248,7 @@ function describe(
   { endpoint, nodes }: Served,
   sources: EndpointSources,
   ports: ReadonlyMap<string, number>,
-): object {
+): EndpointItem {
   const facts = factsOf(endpoint, sources, ports)
   return {
     endpoint: endpoint.name,

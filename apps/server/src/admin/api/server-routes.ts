@@ -1,5 +1,13 @@
 import type { ResolvedValue } from '@proj/config'
 import { formatOrigin } from '@proj/config'
+import type {
+  AccessItem,
+  CertificateItem,
+  HistoryItem,
+  LimitItem,
+  ServerInfo,
+  SettingItem,
+} from '@proj/pages/console'
 import type { ServerPages } from '@proj/program-kit'
 import type { ConsumerStatus } from '@proj/tunnel/server'
 
@@ -8,22 +16,14 @@ import { type ApiRoute, shapeOf } from './api-route.ts'
 import type { JsonShape, ObjectShape } from './json-shape.ts'
 import { pageOf, PAGE_QUERY, pageShape } from './paging.ts'
 
-/** A limit, and how often it was hit since the start. */
-export interface LimitCount {
-  /** Names it. */
-  readonly limit: string
-  readonly count: number
-  /** The setting that changes it; undefined: there is none. */
-  readonly setting?: string
-}
-
 /** What is shown of this node. */
 export interface ServerSources {
   readonly history: EndpointHistory
   readonly accesses: () => readonly ConsumerStatus[]
   readonly tls: () => ServerPages['/status/tls']
   readonly edge: () => ServerPages['/status/edge']
-  readonly limits: () => readonly LimitCount[]
+  /** How often each was hit since the start. */
+  readonly limits: () => readonly LimitItem[]
   /** Settings in force, secrets masked; empty where the server was not started from settings. */
   readonly configuration: () => readonly ResolvedValue[]
   /** `ready`, or why not. */
@@ -119,7 +119,7 @@ export const SERVER_SHAPES: Readonly<
 }
 
 /** A history as the API shows it. */
-export function describeHistory(rates: EndpointHistory['total']): object {
+export function describeHistory(rates: EndpointHistory['total']): HistoryItem {
   const steps = rates.steps(performance.now())
   return {
     stepMs: STEP_MS,
@@ -142,19 +142,18 @@ export function serverRoutes(sources: ServerSources): ApiRoute[] {
       errors: [],
       run: async () => {
         const { connections, requests, inFlight, upgraded } = sources.edge()
-        return {
-          body: {
-            node: sources.node,
-            version: sources.version,
-            state: sources.state(),
-            started: new Date(sources.startedAt).toISOString(),
-            requests,
-            inFlight,
-            connections,
-            upgraded,
-            history: describeHistory(sources.history.total),
-          },
+        const body: ServerInfo = {
+          node: sources.node,
+          version: sources.version,
+          state: sources.state(),
+          started: new Date(sources.startedAt).toISOString(),
+          requests,
+          inFlight,
+          connections,
+          upgraded,
+          history: describeHistory(sources.history.total),
         }
+        return { body }
       },
     },
     {
@@ -167,7 +166,7 @@ export function serverRoutes(sources: ServerSources): ApiRoute[] {
       run: async (call) => {
         const found = sources.accesses().map(({ since, ...one }, at) => ({
           key: `${since} ${String(at).padStart(6, '0')}`,
-          shown: { ...one, since: new Date(since).toISOString() },
+          shown: { ...one, since: new Date(since).toISOString() } satisfies AccessItem,
         }))
         const page = pageOf(found, ({ key }) => key, call)
         return { body: { ...page, items: page.items.map(({ shown }) => shown) } }
@@ -183,7 +182,7 @@ export function serverRoutes(sources: ServerSources): ApiRoute[] {
       },
       errors: [],
       run: async (call) => {
-        const found = Object.entries(sources.tls()).flatMap(
+        const found: readonly CertificateItem[] = Object.entries(sources.tls()).flatMap(
           ([listener, { certificates, wantsClientCertificate }]) =>
             certificates.map((one) => ({ listener, wantsClientCertificate, ...one })),
         )
@@ -209,7 +208,7 @@ export function serverRoutes(sources: ServerSources): ApiRoute[] {
       run: async (call) => {
         const found = sources.configuration().map(({ key, text, origin }, at) => ({
           at,
-          shown: { key, value: text ?? null, origin: formatOrigin(origin) },
+          shown: { key, value: text ?? null, origin: formatOrigin(origin) } satisfies SettingItem,
         }))
         const page = pageOf(found, ({ at }) => String(at).padStart(6, '0'), call)
         return { body: { ...page, items: page.items.map(({ shown }) => shown) } }

@@ -1,4 +1,5 @@
 import { bearerToken, isAuthError } from '@proj/auth'
+import type { NewSession, Session } from '@proj/pages/console'
 
 import type { AuditLog } from '../../store/audit-log.ts'
 import { ApiError } from './api-error.ts'
@@ -52,7 +53,7 @@ export function sessionRoutes(
             identity: caller.identity,
             mayChange: caller.isKnown || !changesNeedKey,
             ends: endsAt === undefined ? null : new Date(endsAt).toISOString(),
-          },
+          } satisfies Session,
         }
       },
     },
@@ -78,7 +79,7 @@ export function sessionRoutes(
             identity: caller.identity,
             mayChange: true,
             ends: new Date(endsAt).toISOString(),
-          },
+          } satisfies NewSession,
           headers: { 'set-cookie': cookie },
         }
       },
