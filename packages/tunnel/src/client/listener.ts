@@ -24,6 +24,8 @@ export interface ListenerEvents {
   connection: [stream: Duplex, record: StreamRecord | undefined]
   /** The server registered the endpoint: visitors arrive from now on. */
   online: [urls: readonly string[]]
+  /** A session serves the endpoint, at one of the servers: the first, a further one, or one in place of another. */
+  registered: [urls: readonly string[]]
   /** No session serves the endpoint now; the agent is reconnecting. */
   offline: []
   /** The number of other agents that serve the endpoint changed; each agent gets a share of the visitors. */
@@ -273,6 +275,7 @@ export class Listener extends EventEmitter<ListenerEvents> {
     if (!this.#isUp) session.tellHealth(this.endpoint, false)
     this.#urls = this.#allUrls()
     this.#port = port
+    this.#tell(() => this.emit('registered', urls))
     if (this.#registrations.size > 1) return
     for (const settle of this.#waiting) settle()
     this.#tell(() => this.emit('online', urls))

@@ -1,3 +1,4 @@
+import { isTunnelError } from '../errors.ts'
 import { checkEndpointName } from '../protocol/endpoint.ts'
 import { OFFLINE_PAGES_ROUTE, routeTo } from '../protocol/routes.ts'
 import { askServer, type ReservationOptions } from './identity-request.ts'
@@ -9,7 +10,7 @@ import { type ServerOptions, serverUrls } from './server-options.ts'
  *
  * @param page - HTML of at most 64 KiB, with its styles and pictures in itself.
  * @throws {TunnelError} TUNNEL_UNAUTHORIZED, TUNNEL_RESERVATION_REFUSED with the server's reason, also from one that does
- *   not know of such pages; TUNNEL_ENDPOINT_INVALID.
+ *   not know of such pages, and with the status 409 where no agent serves the endpoint; TUNNEL_ENDPOINT_INVALID.
  * @throws {DialError} when a server could not be reached.
  */
 export async function setOfflinePage(
@@ -23,6 +24,13 @@ export async function setOfflinePage(
     await askServer({ ...server, url }, 'PUT', route, { page }, options)
   })
   // One that cannot be reached does not keep the page from the others.
-  const failed = (await Promise.allSettled(asked)).find(({ status }) => status === 'rejected')
-  if (failed?.status === 'rejected') throw failed.reason
+  const failures = (await Promise.allSettled(asked)).flatMap((one) =>
+    one.status === 'rejected' ? [one.reason as unknown] : [],
+  )
+  if (failures.length > 0) throw failures.find((error) => !isNotServed(error)) ?? failures[0]
+}
+
+/** Whether a server did not take the page because no agent of the identity serves the endpoint there now. */
+function isNotServed(error: unknown): boolean {
+  return isTunnelError(error, 'TUNNEL_RESERVATION_REFUSED') && error.status === 409
 }

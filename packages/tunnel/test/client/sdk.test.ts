@@ -272,6 +272,18 @@ describe('a consumer', () => {
     await expect(consumer.query('web', { signal: aborted })).rejects.toThrow('enough')
   })
 
+  test('a listener tells each session that serves it, and is online once', async () => {
+    const server = await startServer()
+    const agent = new Agent({ url: server.url, connections: 2 })
+    onTestFinished(() => agent[Symbol.asyncDispose]())
+    const told: string[] = []
+    const listener = agent.listen('pg', { kind: 'tcp' })
+    listener.on('registered', () => told.push('registered'))
+    listener.on('online', () => told.push('online'))
+    await until(() => told.length === 3)
+    expect(told).toEqual(['registered', 'online', 'registered'])
+  })
+
   test('asks what became of the last stream to a service, and how long ago', async () => {
     const server = await startServer()
     const agent = new Agent({ url: server.url, connections: 2 })
