@@ -73,7 +73,7 @@ export function formatLink({ state, since, protocol, sessions, ...trouble }: Lin
     const many =
       sessions === undefined ? '' : `, ${sessions} ${sessions === 1 ? 'session' : 'sessions'}`
     const when = since === undefined ? '' : ` since ${since.slice(0, 19)}Z`
-    return `connected${when}${many}, wire ${protocol ?? '?'}`
+    return `connected${when}${many}, protocol ${protocol ?? '?'}`
   }
   const why = lastError === undefined ? '' : `: ${formatFailure(lastError)}`
   const next = nextAttemptMs === undefined ? '' : `, next attempt in ${roughTime(nextAttemptMs)}`

@@ -240,6 +240,6 @@ function trafficCells(
   const { toService = 0, fromService = 0 } = rate ?? {}
   return {
     ...countsOf(traffic),
-    rate: `${roughSize(toService)}/s to, ${roughSize(fromService)}/s from`,
+    rate: `${roughSize(toService)}/s in, ${roughSize(fromService)}/s out`,
   }
 }

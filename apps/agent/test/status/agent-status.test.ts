@@ -9,7 +9,7 @@ test('the state of an agent for people', () => {
   expect(formatAgentStatus(SAMPLE)).toMatchInlineSnapshot(`
     "adit 1.2.3   pid 4121, not ready
     server       https://tunnel.example.com/
-    link         connected since 2026-01-05T09:12:45Z, 2 sessions, wire adit
+    link         connected since 2026-01-05T09:12:45Z, 2 sessions, protocol adit
     access link  connecting, next attempt in 3s: the server refused (DIAL_CONNECT_REFUSED), 1m ago
       OFFERED  STATE    VISITORS
       web      online   https://web.example.com -> localhost:3000

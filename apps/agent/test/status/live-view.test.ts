@@ -23,18 +23,18 @@ function draw(options: Partial<LiveViewOptions>, status = SAMPLE): string[] {
 test('a wide terminal', () => {
   expect(draw({}).join('\n')).toMatchInlineSnapshot(`
     "adit 1.2.3, https://tunnel.example.com/
-    offers: connected since 2026-01-05T09:12:45Z, 2 sessions, wire adit
+    offers: connected since 2026-01-05T09:12:45Z, 2 sessions, protocol adit
     accesses: connecting, next attempt in 3s: the server refused (DIAL_CONNECT_REFUSED), 1m ago
-    web  https://web.example.com  ->  localhost:3000      2 running  1204 requests  1KiB/s to, 39KiB/s from
+    web  https://web.example.com  ->  localhost:3000      2 running  1204 requests  1KiB/s in, 39KiB/s out
       https://www.example.com
       1 other agent also serves this name, from another address: each gets a share of the visitors (--exclusive p…
-    pg   offline                  ->  unix:/run/pg.sock   0 open     0 connections  0B/s to, 0B/s from
+    pg   offline                  ->  unix:/run/pg.sock   0 open     0 connections  0B/s in, 0B/s out
       service: nobody listens, 0s ago
-    pc1  127.0.0.1:9901           ->  1 agent, ok 1h ago  1 open     9 connections  12B/s to, 1MiB/s from
+    pc1  127.0.0.1:9901           ->  1 agent, ok 1h ago  1 open     9 connections  12B/s in, 1MiB/s out
       [::1]:9901
       waiting for 127.0.0.1:9902, held by cups (pid 123)
       last failure: the service refused (service_refused), 1d ago
-    pc2  -                        ->  not known           0 open     0 connections  0B/s to, 0B/s from
+    pc2  -                        ->  not known           0 open     0 connections  0B/s in, 0B/s out
       waiting for 10.9.9.9:1: no such address
     Ctrl-C: finish and end, twice: end now"
   `)
@@ -43,18 +43,18 @@ test('a wide terminal', () => {
 test('a terminal of 70 columns', () => {
   expect(draw({ columns: 70 }).join('\n')).toMatchInlineSnapshot(`
     "adit 1.2.3, https://tunnel.example.com/
-    offers: connected since 2026-01-05T09:12:45Z, 2 sessions, wire adit
+    offers: connected since 2026-01-05T09:12:45Z, 2 sessions, protocol ad…
     accesses: connecting, next attempt in 3s: the server refused (DIAL_CO…
-    web  https://web.example.com  1204 requests  1KiB/s to, 39KiB/s from
+    web  https://web.example.com  1204 requests  1KiB/s in, 39KiB/s out
       https://www.example.com
       1 other agent also serves this name, from another address: each get…
-    pg   offline                  0 open         0B/s to, 0B/s from
+    pg   offline                  0 open         0B/s in, 0B/s out
       service: nobody listens, 0s ago
-    pc1  127.0.0.1:9901           1 open         12B/s to, 1MiB/s from
+    pc1  127.0.0.1:9901           1 open         12B/s in, 1MiB/s out
       [::1]:9901
       waiting for 127.0.0.1:9902, held by cups (pid 123)
       last failure: the service refused (service_refused), 1d ago
-    pc2  -                        0 open         0B/s to, 0B/s from
+    pc2  -                        0 open         0B/s in, 0B/s out
       waiting for 10.9.9.9:1: no such address
     Ctrl-C: finish and end, twice: end now"
   `)
@@ -65,19 +65,19 @@ test('a terminal of 40 columns', () => {
     "adit 1.2.3, https://tunnel.example.com/
     offers: connected since 2026-01-05T09:1…
     accesses: connecting, next attempt in 3…
-    web  2 running  1KiB/s to, 39KiB/s from
+    web  2 running  1KiB/s in, 39KiB/s out
       https://web.example.com
       https://www.example.com
       1 other agent also serves this name, …
-    pg   0 open     0B/s to, 0B/s from
+    pg   0 open     0B/s in, 0B/s out
       offline
       service: nobody listens, 0s ago
-    pc1  1 open     12B/s to, 1MiB/s from
+    pc1  1 open     12B/s in, 1MiB/s out
       127.0.0.1:9901
       [::1]:9901
       waiting for 127.0.0.1:9902, held by c…
       last failure: the service refused (se…
-    pc2  0 open     0B/s to, 0B/s from
+    pc2  0 open     0B/s in, 0B/s out
       waiting for 10.9.9.9:1: no such addre…
     Ctrl-C: finish and end, twice: end now"
   `)
