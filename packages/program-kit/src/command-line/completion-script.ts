@@ -100,14 +100,13 @@ function zsh(program: string, states: readonly CompletionState[]): string[] {
     '  local -a choices',
     '  local files=0',
     '  case "$command" in',
-    ...states.flatMap(({ command, words, flags, hasFiles }) => [
-      `    ${quoted(command)})`,
+    ...states.flatMap((state) => [
+      `    ${quoted(state.command)})`,
       '      choices=(',
-      ...[
-        ...words.map(({ word, description }) => [word, description] as const),
-        ...flags.map(({ flag, description }) => [`--${flag}`, description] as const),
-      ].map(([word, text]) => `        ${quoted(`${word.replaceAll(':', '\\:')}:${text}`)}`),
-      `      )${hasFiles ? '; files=1' : ''} ;;`,
+      ...describedWords(state).map(
+        ([word, text]) => `        ${quoted(`${word.replaceAll(':', '\\:')}:${text}`)}`,
+      ),
+      `      )${state.hasFiles ? '; files=1' : ''} ;;`,
     ]),
     '  esac',
     `  _describe ${quoted(program)} choices`,
