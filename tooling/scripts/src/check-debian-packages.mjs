@@ -31,7 +31,7 @@ const INSTALLED = {
 }
 
 /**
- * Rejects if a package does not do what it should.
+ * Throws if a package does not do what it should.
  *
  * @param {string} trees - folder with the tree of each package; changed by this
  * @param {readonly string[]} packages - names

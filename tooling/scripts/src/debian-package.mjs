@@ -20,7 +20,7 @@ import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { filesBelow, ROOT } from './workspace.mjs'
 
-/** Name of the architecture in Debian → that of a platform of ours. */
+/** A platform of ours → the name of its architecture in Debian. */
 export const ARCHITECTURES = /** @type {Readonly<Record<string, string>>} */ ({
   'linux-x64': 'amd64',
   'linux-arm64': 'arm64',
@@ -113,7 +113,8 @@ export function layOutPackage(program, tree, source) {
     ].join('\n')}\n`,
   )
   put('DEBIAN/conffiles', `/etc/adit/${program}.yaml\n`)
-  for (const [name, text] of Object.entries(scriptsOf(program, about.owned))) {
+  const scripts = scriptsOf(program, about.owned, userCommand(program, app))
+  for (const [name, text] of Object.entries(scripts)) {
     put(`DEBIAN/${name}`, `#!/bin/sh\nset -e\n${text}`, 0o755)
   }
   const sums = filesBelow(tree)
@@ -169,6 +170,21 @@ function starterOf(program, app) {
   }
 }
 
+/**
+ * Makes the user of the services, as `service install` of the program does it.
+ *
+ * @param {string} program
+ * @param {string} app
+ * @returns {string}
+ */
+function userCommand(program, app) {
+  const args = [join(ROOT, app, `bin/${program}.js`), 'service', 'install', '--print', '--json']
+  const { commands } = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }))
+  const [command] = commands
+  if (command[0] !== 'useradd') throw new Error(`${program} makes no user: ${command.join(' ')}`)
+  return command.join(' ')
+}
+
 /** @param {Buffer} bytes - the sum is for `dpkg --verify`, which knows no other */
 function md5(bytes) {
   return createHash('md5').update(bytes).digest('hex')
@@ -202,15 +218,16 @@ function changelogOf(program, version, time) {
  *
  * @param {string} program
  * @param {readonly string[]} owned
+ * @param {string} makeUser
  */
-function scriptsOf(program, owned) {
+function scriptsOf(program, owned, makeUser) {
   const whereSystemd = (/** @type {string} */ command) =>
     `if [ -d /run/systemd/system ]; then ${command}; fi\n`
   return {
     postinst: [
       'if [ "$1" = configure ]; then\n',
       '  if ! getent passwd adit >/dev/null; then\n',
-      '    useradd --system --user-group --home-dir /var/lib/adit --no-create-home --shell /usr/sbin/nologin adit\n',
+      `    ${makeUser}\n`,
       '  fi\n',
       `  ${whereSystemd(`systemctl daemon-reload && systemctl try-restart ${program}.service || true`)}`,
       'fi\n',
