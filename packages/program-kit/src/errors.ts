@@ -47,7 +47,7 @@ export const SERVICE_ERRORS: Readonly<Record<ServiceErrorCode, string>> = Object
   SERVICE_NO_RIGHT: 'the file of the service cannot be written or removed',
   SERVICE_NOT_INSTALLED: 'there is no service to remove',
   SERVICE_PROGRAM_HIDDEN: 'the program is in a folder that a service of the machine does not see',
-  SERVICE_SCOPE_UNSUPPORTED: 'on macOS and Windows a service is that of a user',
+  SERVICE_SCOPE_UNSUPPORTED: 'on macOS and Windows a service belongs to a user',
   SERVICE_TOKEN_EXPOSED: 'other users can read the token of the service',
   SERVICE_TOKEN_MISSING: 'the file with the token of the service does not exist',
 })

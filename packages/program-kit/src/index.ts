@@ -99,7 +99,7 @@ export {
   readServiceState,
   type ServiceState,
   uninstallService,
-} from './service/service-command.ts'
+} from './service/manage-service.ts'
 export { planService, type ServicePlace, type ServicePlan } from './service/service-plan.ts'
 export {
   launchdAgent,

@@ -22,7 +22,7 @@ import {
   TOKEN_FILE,
 } from './service-text.ts'
 
-/** What a command printed. */
+/** A service as its manager sees it. */
 export interface ServiceState {
   /** Whether the service runs. */
   readonly running: boolean
@@ -127,7 +127,7 @@ export async function uninstallService(
   return file
 }
 
-/** Says what the service manager knows about a service. */
+/** Asks the service manager about a service. */
 export async function readServiceState(
   service: ServiceDefinition,
   place: ServicePlace,
@@ -281,7 +281,7 @@ async function mustRun(command: readonly string[], place: ServicePlace): Promise
     `${command.join(' ')}: ${stderr.trim() || `exit code ${code}`}`,
     {
       exitCode: EXIT.failed,
-      hint: 'when that is mended, run the same command again',
+      hint: 'solve that problem, then run the same command again',
     },
   )
 }

@@ -7,7 +7,7 @@ import type { Command } from '../command-line/command.ts'
 import { jsonLine } from '../output/json-line.ts'
 import { EXIT } from '../process/exit-code.ts'
 import type { TextOutput } from '../process/program.ts'
-import { installService, readServiceState, uninstallService } from './service-command.ts'
+import { installService, readServiceState, uninstallService } from './manage-service.ts'
 import { planService, USER_COMMAND } from './service-plan.ts'
 import type { ServiceDefinition } from './service-text.ts'
 

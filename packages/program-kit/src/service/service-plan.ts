@@ -119,7 +119,7 @@ export function managerOf({
   if (!user) {
     throw new ServiceError(
       'SERVICE_SCOPE_UNSUPPORTED',
-      'on this system a service is that of a user',
+      'on this system a service belongs to a user, not to the machine',
       {
         exitCode: EXIT.usage,
         hint: 'add --user',
