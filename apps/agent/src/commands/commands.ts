@@ -283,13 +283,13 @@ const ownCommands = {
   },
   import: {
     description:
-      'Makes a configuration of a file of frpc, ngrok, cloudflared or Piko, and says what it leaves out.',
+      'Makes a configuration from a file of frpc, ngrok, cloudflared or Piko, and lists what it leaves out.',
     args: {
       file: argument(textOf(path()), {
         description: 'The file: frpc.toml, frpc.ini, ngrok.yml, cloudflared.yml, piko.yaml.',
       }),
       output: argument(textOf(path()), {
-        description: 'File to write, which must not be there; default: standard output.',
+        description: 'File to write, which must not exist yet; default: standard output.',
         optional: true,
       }),
     },

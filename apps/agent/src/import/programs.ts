@@ -10,8 +10,8 @@ import { endpointFrom, type ImportedConfig, type ImportedListener } from './impo
 /** The programs, as the file shows them. */
 export type ForeignProgram = 'frpc' | 'ngrok' | 'cloudflared' | 'piko'
 
-const NO_SERVER = 'it is the server of another program; name yours with adit login'
-const NO_TOKEN = 'a token of your server takes its place: adit login'
+const NO_SERVER = 'it is the server of another program: name yours with adit login'
+const NO_TOKEN = 'it is of no use at your server: run adit login'
 const NO_SECRET = 'the token of the consumer says what it may reach'
 const NO_RULE =
   'its visitors are let in without it: write visitors of the listener before you start it'
@@ -106,19 +106,19 @@ function frpProxy(proxy: ForeignSection, name: string, config: ImportedConfig): 
   proxy.leaveRest()
   const isHttp = type === 'http' || type === 'https'
   if (!isHttp && type !== 'tcp' && type !== 'stcp') {
-    proxy.note(`the proxy ${name} is left out: there is no ${type} here`)
+    proxy.note(`the proxy ${name} is left out: Adit has no proxy of type ${type}`)
     return
   }
   if (pluginName !== undefined && folder === undefined) {
-    proxy.note(`the proxy ${name} is left out: there is no plugin ${pluginName} here`)
+    proxy.note(`the proxy ${name} is left out: Adit has no plugin ${pluginName}`)
     return
   }
   if (folder === undefined && !/^\d+$/.test(port ?? '')) {
-    proxy.note(`the proxy ${name} is left out: its local port is no number`)
+    proxy.note(`the proxy ${name} is left out: its local port is not a number`)
     return
   }
   if ((user === undefined) !== (password === undefined)) {
-    proxy.note(`the proxy ${name} has a user or a password alone: ${NO_RULE}`)
+    proxy.note(`the proxy ${name} has only a user or only a password: ${NO_RULE}`)
   }
   const endpoint = endpointFrom(subdomain ?? name, config.listeners)
   const addr = folder ?? `${type === 'https' ? 'https://' : ''}${host}:${port ?? ''}`
@@ -146,7 +146,9 @@ function frpVisitor(visitor: ForeignSection, name: string, config: ImportedConfi
   for (const key of ['secretKey', 'sk']) visitor.leave(key, NO_SECRET)
   visitor.leaveRest()
   if (type !== 'stcp' || server === undefined || port === undefined) {
-    visitor.note(`the visitor ${name} is left out: only those of stcp with a port have their like`)
+    visitor.note(
+      `the visitor ${name} is left out: only one of type stcp with a port becomes an access`,
+    )
     return
   }
   addAccess(visitor, config, endpointFrom(server, []), `${host}:${port}`)
@@ -261,7 +263,7 @@ function fromCloudflared(root: ForeignSection, config: ImportedConfig): void {
     const [, scheme = '', place = ''] = /^(?:([a-z]+):(?:\/\/)?)?(.*)$/.exec(service) ?? []
     if (!['http', 'https', 'tcp', 'ssh', 'rdp', 'smb', 'unix'].includes(scheme) || place === '') {
       rule.note(
-        `the rule for ${host || 'everything else'} is left out: there is no ${service} here`,
+        `the rule for ${host || 'everything else'} is left out: Adit has no service ${service}`,
       )
       continue
     }
@@ -337,7 +339,9 @@ function isOpenToOthers(bindAddr: string): boolean {
 
 function noteDomains(section: ForeignSection, endpoint: string, domains: readonly string[]): void {
   for (const domain of domains) {
-    section.note(`${domain} is no setting of the agent: adit domain add ${domain} ${endpoint}`)
+    section.note(
+      `${domain} is not a setting of the agent: run adit domain add ${domain} ${endpoint}`,
+    )
   }
 }
 

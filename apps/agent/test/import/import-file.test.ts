@@ -94,11 +94,11 @@ test('a plugin without a counterpart, and a name with several paths, are told', 
   const ini =
     '[common]\n[a]\nplugin = unix_domain_socket\nplugin_unix_path = /x\n[b]\nlocal_port = 1\n'
   const { told } = await imported('frpc.ini', ini)
-  expect(told).toContain('the proxy a is left out: there is no plugin unix_domain_socket here')
+  expect(told).toContain('the proxy a is left out: Adit has no plugin unix_domain_socket')
   const rule = (port: number): string => `{ hostname: a.example.com, service: 'http://x:${port}' }`
   const paths = await imported('c.yml', `ingress: [${rule(1)}, ${rule(2)}]`)
   expect(paths.told.split('\n')).toEqual([
-    'a.example.com is no setting of the agent: adit domain add a.example.com a',
+    'a.example.com is not a setting of the agent: run adit domain add a.example.com a',
     'a.example.com leads to a: make a-2 one of its routes',
   ])
 })
