@@ -86,14 +86,22 @@ export function httpProof(options: HttpProofOptions = {}): ProofCheck {
     const ended = new AbortController()
     const end = (): void => ended.abort()
     const timer = setTimeout(end, CHECK_TIMEOUT_MS)
+    const endsAt = performance.now() + CHECK_TIMEOUT_MS
     stop.addEventListener('abort', end, { once: true })
     const { signal } = ended
     try {
       const found = await addressesOf(domain, servers, signal)
       if (typeof found === 'string') return found
       let mayBeThere = false
-      for (const address of found.filter(mayAsk).slice(0, MAX_ADDRESSES)) {
-        const answer = await fetchFile({ domain, address, signal }, ports, ca)
+      const addresses = found.filter(mayAsk).slice(0, MAX_ADDRESSES)
+      for (const [index, address] of addresses.entries()) {
+        // One that does not answer leaves the others their shares of the time.
+        const shareMs = (endsAt - performance.now()) / (addresses.length - index)
+        const share = AbortSignal.any([
+          signal,
+          AbortSignal.timeout(Math.max(1, Math.floor(shareMs))),
+        ])
+        const answer = await fetchFile({ domain, address, signal: share }, ports, ca)
         mayBeThere ||= answer === 'unknown'
         if (typeof answer !== 'string') return judge(answer, value)
       }

@@ -35,8 +35,11 @@ const PENDING_MS = 7 * 86_400_000
 /** Checks at once. */
 const CHECKS_AT_ONCE = 4
 
-/** Checks in one minute that requests cause, for an identity and in total, and those that are due. */
-const BUDGETS = { asked: { perKey: 10, total: 60 }, due: { perKey: 30, total: 120 } }
+/** Checks in one minute: those that requests cause, and those that are due. */
+const BUDGETS = {
+  asked: { perIdentity: 10, perTenant: 40, total: 60 },
+  due: { perIdentity: 30, perTenant: 80, total: 120 },
+}
 
 /** How proofs are looked for. */
 export interface DomainProofOptions {
@@ -189,7 +192,7 @@ export class ProvedDomains implements Disposable {
    * @returns the claim as it is then; undefined when its identity has caused as many checks as it may.
    */
   async checkNow(claim: DomainClaim): Promise<DomainClaim | undefined> {
-    if (!this.#asked.take(`${claim.tenant}/${claim.identity}`, this.#now())) return undefined
+    if (!this.#asked.take(claim, this.#now())) return undefined
     await this.#checkOne(claim)
     return this.#parts.store.domains.find(claim) ?? claim
   }
@@ -202,7 +205,7 @@ export class ProvedDomains implements Disposable {
         .list()
         .filter((claim) => now >= this.#dueAt(claim) || (claim.checkedAt ?? 0) > now)
         .toSorted((one, other) => (one.checkedAt ?? 0) - (other.checkedAt ?? 0))
-        .filter(({ tenant, identity }) => this.#due.take(`${tenant}/${identity}`, now))
+        .filter((claim) => this.#due.take(claim, now))
       const waiting = due.values()
       const work = async (): Promise<void> => {
         for (const claim of waiting) await this.#checkOne(claim)

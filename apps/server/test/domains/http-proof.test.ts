@@ -129,6 +129,20 @@ test('only addresses of the Internet are asked, and each is asked as it was look
   expect(await open(SHOP, VALUE, NEVER)).toBe('proved')
 })
 
+test('an address that does not answer leaves the next one time enough', async () => {
+  const asked: string[] = []
+  const server = http.createServer(({ socket }, response) => {
+    asked.push(socket.localAddress ?? '')
+    if (socket.localAddress === '127.0.0.2') response.end(VALUE)
+  })
+  const { port, close } = await listening(server, '0.0.0.0')
+  onTestFinished(async () => await close())
+  const { dns, look } = await checks({ ports: { http: port, https: port } })
+  dns.addresses.set(SHOP, ['127.0.0.1', '127.0.0.2'])
+  expect(await look()).toBe('proved')
+  expect(asked).toEqual(['127.0.0.1', '127.0.0.2'])
+})
+
 test('a DNS server that fails says nothing, one without the name does, and a stop ends a check', async () => {
   const { port, seen } = await webServer(() => {})
   const { dns, look } = await checks({ ports: { http: port, https: port } })

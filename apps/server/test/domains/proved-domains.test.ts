@@ -348,8 +348,15 @@ test('requests cause so many checks in a minute, and not one more', async () => 
   const { dns, ask } = await clocked()
   for (let count = 0; count < 20; count++) await ask()
   expect(dns.asked.length).toBe(10)
-  const budget = new CheckBudget({ perKey: 2, total: 3 })
-  const taken = ['a', 'a', 'a', 'b', 'c'].map((key) => budget.take(key, 5))
-  expect(taken).toEqual([true, true, false, true, false])
-  expect(budget.take('c', 60_005)).toBe(true)
+})
+
+test('neither an identity nor its tenant takes all checks of a minute', () => {
+  const budget = new CheckBudget({ perIdentity: 2, perTenant: 3, total: 5 })
+  const take = (who: string, now = 5): boolean => {
+    const [tenant = '', identity = ''] = who.split(' ')
+    return budget.take({ tenant, identity }, now)
+  }
+  const taken = ['a 1', 'a 1', 'a 1', 'a 2', 'a 3', 'b 1', 'b 2', 'c 1'].map((who) => take(who))
+  expect(taken).toEqual([true, true, false, true, false, true, true, false])
+  expect(take('c 1', 60_005)).toBe(true)
 })
