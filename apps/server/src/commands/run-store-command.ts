@@ -3,7 +3,9 @@ import { createLogger, EXIT, type Invocation, jsonLine } from '@proj/program-kit
 import { describeAudit, formatAudit } from './audit-view.ts'
 import { backUp } from './back-up.ts'
 import { copyStore, targetUrl } from './copy-store-command.ts'
+import { formatDomains, removeDomainForOperator } from './domain-view.ts'
 import { describeReservation, formatReservations, releaseForOperator } from './name-view.ts'
+import { describeOwnedClaim } from '../domains/claim-view.ts'
 import { openClusterCommandStore } from '../store/cluster-store.ts'
 import { openServerStore } from '../store/server-store.ts'
 import type { ServerTree } from '../settings.ts'
@@ -84,6 +86,18 @@ export async function runStoreCommand(invocation: StoreInvocation): Promise<numb
       const released = await releaseForOperator(store, command.flags.tenant, name)
       if (json) print({ released: describeReservation(released) })
       else stdout.write(`${name} is released\n`)
+      break
+    }
+    case 'domain list': {
+      const domains = store.domains.list()
+      if (json) print(domains.map(describeOwnedClaim))
+      else stdout.write(formatDomains(domains))
+      break
+    }
+    case 'domain remove': {
+      const removed = await removeDomainForOperator(store, command.args.domain, command.flags)
+      if (json) print({ removed: describeOwnedClaim(removed) })
+      else stdout.write(`${removed.domain} is removed\n`)
       break
     }
     case 'audit': {

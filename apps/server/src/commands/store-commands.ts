@@ -58,6 +58,27 @@ export const STORE_COMMANDS = {
       tenant: setting(text(), { default: '', description: 'Tenant of the name.' }),
     },
   },
+  'domain list': {
+    description: 'Lists the domains that identities have asked for, with their proofs.',
+    settings: STORE_SETTINGS,
+  },
+  'domain remove': {
+    description: 'Takes a domain away from its identity, proved or not.',
+    settings: STORE_SETTINGS,
+    args: {
+      domain: argument(text(), { description: 'The domain, with *. in front for a wildcard.' }),
+    },
+    flags: {
+      tenant: setting(text(), {
+        description: 'Tenant of the identity. Default: any; empty: those without a tenant.',
+      }),
+      identity: setting(text(), {
+        description:
+          'Identity that has asked for it, needed where several have and none has proved it.',
+      }),
+    },
+    examples: ['adit-server domain remove shop.example.com --identity token:k3v9m2ab'],
+  },
   audit: {
     description:
       'Shows the audit log: names that were taken, lost and denied, tokens that were created and revoked.',

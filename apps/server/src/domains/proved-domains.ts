@@ -199,6 +199,8 @@ export class ProvedDomains implements Disposable {
 
   /** Looks for the proofs that are due, some of them at once. Never rejects. */
   async checkDue(): Promise<void> {
+    // A command is another process, and may have removed some.
+    this.#tell()
     try {
       const now = this.#now()
       const due = this.#parts.store.domains

@@ -360,3 +360,34 @@ test('neither an identity nor its tenant takes all checks of a minute', () => {
   expect(taken).toEqual([true, true, false, true, false, true, true, false])
   expect(take('c 1', 60_005)).toBe(true)
 })
+
+test('a domain that a command removes leads nowhere at the next look', async () => {
+  const directory = temporaryDirectory()
+  onTestFinished(() => directory[Symbol.dispose]())
+  const options = { uid: process.geteuid?.(), logger: new RecordingLogger() }
+  const [store, ofCommand] = [
+    openStore(directory.path, options),
+    openStore(directory.path, options),
+  ]
+  onTestFinished(() => {
+    store.close()
+    ofCommand.close()
+  })
+  let table: DomainTable | undefined
+  using domains = new ProvedDomains([], {
+    store,
+    ownDomains: [],
+    onRules: (next) => {
+      table = next
+    },
+    checks: { txt: async () => 'proved', http: unknown },
+    logger: options.logger,
+  })
+  const endpoint = { tenant: '', name: 'shop' }
+  await domains.ask({ domain: SHOP, endpoint, identity: 'alice' })
+  expect(table?.find(SHOP)).toMatchObject({ name: 'shop' })
+  const [claim] = ofCommand.domains.list()
+  await ofCommand.domains.remove(claim?.value ?? '')
+  await domains.checkDue()
+  expect(table?.find(SHOP)).toBe(undefined)
+})

@@ -2,6 +2,7 @@ import type { DomainItem } from '@proj/pages/console'
 import { conflictDetails } from '@proj/tunnel/server'
 
 import { describeOwnedClaim, stateOf } from '../../domains/claim-view.ts'
+import { findClaim } from '../../domains/find-claim.ts'
 import { canonicalDomain } from '../../proxy/domains.ts'
 import { type Challenge, CHALLENGES, type DomainClaim } from '../../store/domain-store.ts'
 import {
@@ -244,12 +245,9 @@ export function domainRoutes(context: ClaimDomainContext): ApiRoute[] {
     const text = call.path['domain'] ?? ''
     const domain = canonicalDomain(text)
     if (domain === undefined) throw new ApiError('domain-invalid', notADomain(text))
-    const found = domains.list(ownerOf(call)).filter((claim) => claim.domain === domain)
-    const [only, ...others] = found
-    if (only === undefined) throw new ApiError('not-found', 'the domain was not asked for')
-    if (others.length === 0) return only
-    const proved = found.find(({ provedAt }) => provedAt !== undefined)
-    if (proved !== undefined) return proved
+    const found = findClaim(domains, domain, ownerOf(call))
+    if (found === 'none') throw new ApiError('not-found', 'the domain was not asked for')
+    if (found !== 'several') return found
     const message = 'identity: several have asked for the domain, so one has to be named'
     throw new ApiError('query-invalid', message, { field: 'identity' })
   }
