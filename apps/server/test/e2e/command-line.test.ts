@@ -81,15 +81,19 @@ error: flag --grace-period: grace_period: "5" is not a duration: the unit is mis
   })
 })
 
-test('both programs start where V8 must not compile: nothing at the start needs WebAssembly', async () => {
-  // Such as the classes of fetch, which also take 20 ms to load.
-  const env = { NODE_OPTIONS: '--jitless' }
+test('both programs start without a compiler and without the classes of fetch', async () => {
+  // These classes take 20 ms to load, and need WebAssembly in some versions of Node. They set this symbol.
+  const hasFetch = `Symbol.for('undici.globalDispatcher.1')in(globalThis)`
+  const atExit = `process.on('exit',()=>console.log('fetch:',${hasFetch}))`
+  const env = { NODE_OPTIONS: `--jitless --import=data:text/javascript,${atExit}` }
   const server = await startServer(undefined, [], { env })
   const url = `http://127.0.0.1:${server.ports.upstream}`
   const agent = adit(['http', 'web', '9', '--connect.url', url, '--json'], { env })
   await agent.event('ready')
   expect(await agent.stop()).toMatchObject({ code: 0 })
   expect(await server.process.stop()).toMatchObject({ code: 0 })
+  expect(agent.stdout).toMatch(/\nfetch: false\n$/)
+  expect(server.process.stdout).toMatch(/\nfetch: false\n$/)
 })
 
 test('a variable is a setting, a near miss of one is a warning', async () => {
