@@ -1,7 +1,8 @@
 import { formatBindNotes, formatTable, jsonLine, type TextOutput } from '@proj/program-kit'
-import { escapeUnprintable } from '@proj/config'
+import { escapeLines, escapeUnprintable } from '@proj/config'
 import type { Agent, Consumer } from '@proj/tunnel'
 
+import { formatRefusal, type ListenerRefusal } from './listeners/listener-refusal.ts'
 import { formatListenerAddr } from './listeners/listener-addr.ts'
 import { SOFTWARE } from './version.ts'
 import type { RunningConfig, RunningListener } from './running-config.ts'
@@ -41,12 +42,14 @@ export async function announce(
   if (json) {
     const listeners = running.listeners.map(({ made }) => {
       const { endpoint, kind, urls, port, others } = made.listener
+      const { code, text, hint } = refusalNow(made) ?? {}
       return {
         endpoint,
         kind,
         urls,
         ...(port !== undefined && { port }),
         ...(others.agents > 0 && { others }),
+        ...(text !== undefined && { refused: { code, text, hint } }),
       }
     })
     const servers = connections.map(({ url: server, serverId }) => ({ server, serverId }))
@@ -72,7 +75,11 @@ export async function announce(
       }),
     ]),
   ]
-  const notes = formatBindNotes(accesses.flatMap(({ warnings }) => warnings))
+  const refused = running.listeners.map(({ made }) => {
+    const refusal = refusalNow(made)
+    return refusal === undefined ? '' : escapeLines(formatRefusal(made.listener.endpoint, refusal))
+  })
+  const notes = refused.join('') + formatBindNotes(accesses.flatMap(({ warnings }) => warnings))
   const reached = new Set(connections.map(({ url }) => url))
   // With a Piko server an access has no connection of its own.
   const servers = reached.size === 0 ? urls : urls.filter((url) => reached.has(url))
@@ -93,10 +100,16 @@ export async function noteBinds(
   if (notes.length > 0) output.write(formatBindNotes(notes))
 }
 
+/** Why a listener is not served now. */
+function refusalNow({ listener, refusal }: RunningListener['made']): ListenerRefusal | undefined {
+  return listener.online ? undefined : refusal
+}
+
 /** A row for each address: endpoint, address, service. Behind them, that other agents serve it too. */
 function listenerRows({ setting, made }: RunningListener): string[][] {
   const { endpoint, others } = made.listener
   const service = formatListenerAddr(setting.addr)
+  if (refusalNow(made) !== undefined) return [[endpoint, 'refused', '->', service]]
   const rows = visitorAddresses(made.listener).map((address, index) => [
     index === 0 ? endpoint : '',
     address,

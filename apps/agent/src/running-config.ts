@@ -1,3 +1,5 @@
+// Length: one list of listeners and one of accesses; what changes or ends them is judged against both.
+import { EventEmitter, once } from 'node:events'
 import { isDeepStrictEqual } from 'node:util'
 
 import { sameSettings } from '@proj/config'
@@ -11,12 +13,15 @@ import {
   type VisitorPolicy,
 } from '@proj/auth'
 
+import { runAfter } from '@proj/tunnel/io'
+
 import { Access } from './access/access.ts'
 import type { Capture } from './inspect/capture.ts'
 import type { AccessSettings } from './access/access-settings.ts'
 import type { HandedAgentSocket, HandedUnixSockets } from './access/handed-unix-sockets.ts'
 import type { LocalBind } from './access/local-bind.ts'
 import type { AddedListener, ListenerRequest } from './listeners/added-listener.ts'
+import { refusalOf } from './listeners/listener-refusal.ts'
 import { keepOfflinePage } from './listeners/offline-page.ts'
 import { ServiceListener } from './listeners/service-listener.ts'
 import { NO_PARTS, type ServiceParts, serviceParts } from './listeners/service-parts.ts'
@@ -46,6 +51,9 @@ const NO_CHANGES: ListenerChanges = { added: [], removed: [] }
 /** Most listeners that commands may add. */
 const MAX_ADDED = 256
 
+/** When a listener that the server has refused for good is started again, ms: the operator may have changed that. */
+const REFUSED_AGAIN_MS = 300_000
+
 /** An access, the settings it was made from, and its local addresses. */
 export interface RunningAccess {
   readonly setting: AccessSettings
@@ -61,6 +69,10 @@ export interface RunningConfigParts {
   /** The error of the consumer's last attempt to reach the server, if it failed. */
   readonly lastProblem: () => unknown
   readonly logger: Logger
+  /** How the server is asked, for hints. */
+  readonly connect: Pick<AgentSettings['connect'], 'token'>
+  /** When a listener that was refused for good is started again, ms. Default: 5 minutes. */
+  readonly refusedAgainMs?: number
   /** Whether this process leaves the server. */
   readonly isEnding: () => boolean
   /** Sockets of another process, for the local addresses. */
@@ -77,7 +89,7 @@ export interface RunningConfigParts {
 
 /** The listeners and accesses that run now. `apply` changes them to those of a new configuration. */
 export class RunningConfig {
-  /** Rejects when a listener failed and does not retry; never resolves. */
+  /** Rejects when nothing is left to serve: each listener has failed, and there is no access; never resolves. */
   readonly failed: Promise<never>
   readonly #parts: RunningConfigParts
   readonly #gateParts = {
@@ -88,6 +100,11 @@ export class RunningConfig {
   #accesses: readonly RunningAccess[] = []
   /** Endpoints of the configuration that commands have removed. */
   #removed: readonly string[] = []
+  /** When listeners that were refused for good are started again. */
+  readonly #again = new Map<ServiceListener, Disposable>()
+  #isOver = false
+  /** Emits `change` when a listener has an answer of the server, or is another one. */
+  readonly #answers = new EventEmitter<{ change: [] }>()
   /** What changes listeners or accesses runs one at a time. */
   #lastChange: Promise<unknown> = Promise.resolve()
   #fail: (error: unknown) => void = () => {}
@@ -96,6 +113,10 @@ export class RunningConfig {
     this.#parts = parts
     this.failed = new Promise((_, reject) => (this.#fail = reject))
     this.failed.catch(() => {}) // the caller awaits it only once the agent is ready
+    parts.agent.on('refused', (listener, error) => {
+      const found = this.#listeners.find(({ made }) => made.listener === listener)
+      if (found !== undefined) this.#refused(found.made, error)
+    })
   }
 
   /** Listeners in the order of the configuration, with their settings. */
@@ -162,9 +183,11 @@ export class RunningConfig {
     return await this.#change(async () => {
       const found = this.#listeners.find(({ setting }) => setting.endpoint === endpoint)
       if (found === undefined) return false
+      this.#forget(found.made)
       await found.made.listener.close()
       this.#listeners = this.#listeners.filter((one) => one !== found)
       if (found.request === undefined) this.#removed = [...this.#removed, endpoint]
+      this.#answers.emit('change')
       return true
     })
   }
@@ -189,6 +212,19 @@ export class RunningConfig {
         }
       }),
     )
+  }
+
+  /**
+   * Resolves once the server has answered for every listener, and something is served here: a listener that was
+   * refused does not keep the others from being announced.
+   *
+   * @throws the error of the first listener when none is left.
+   */
+  async answered(signal: AbortSignal): Promise<void> {
+    const wait = async (): Promise<void> => {
+      while (!this.#isAnswered) await once(this.#answers, 'change', { signal })
+    }
+    await Promise.race([this.failed, wait()])
   }
 
   /** Endpoints that visitors reach here now. */
@@ -237,6 +273,8 @@ export class RunningConfig {
 
   /** Ends the accesses now; the listeners end with the agent. */
   destroy(): void {
+    this.#isOver = true
+    for (const made of this.#again.keys()) this.#forget(made)
     for (const bind of this.#binds()) bind.destroy()
   }
 
@@ -257,8 +295,11 @@ export class RunningConfig {
       ...left.map((setting) => ({ setting, request: undefined })),
       ...added.filter((one) => !isConfigured(one)),
     ]
-    const kept = this.#listeners.filter(({ setting }) =>
-      wanted.some((one) => sameSettings(one.setting, setting)),
+    // One that was refused for good is asked for again: what it lacked may be there now.
+    const kept = this.#listeners.filter(
+      ({ setting, made }) =>
+        made.listener.failure === undefined &&
+        wanted.some((one) => sameSettings(one.setting, setting)),
     )
     const next = await Promise.all(
       wanted.map(async ({ setting, request }) => {
@@ -281,6 +322,7 @@ export class RunningConfig {
         'listener ended: the new configuration does not have it',
       )
     }
+    for (const { made } of ended) this.#forget(made)
     await Promise.all(ended.map(({ made }) => made.listener.close()))
     this.#listeners = next.map(({ setting, request, running, visitors, parts }) => ({
       setting,
@@ -288,6 +330,7 @@ export class RunningConfig {
       made: running?.made ?? this.#startListener(setting, visitors, parts, request !== undefined),
     }))
     this.#removed = removed
+    this.#answers.emit('change')
   }
 
   async #applyAccesses(wanted: readonly AccessSettings[], signal: AbortSignal): Promise<void> {
@@ -351,13 +394,82 @@ export class RunningConfig {
     if (offlinePage !== undefined && server !== undefined) {
       keepOfflinePage(made.listener, offlinePage, server, logger)
     }
+    made.listener.on('online', () => this.#answers.emit('change'))
     void made.listener.closed.then(({ error }) => {
       if (error === undefined) return
-      if (!isAdded) return this.#fail(error)
-      // A command added it: it does not end the others.
+      if (!isAdded) return this.#ended(made, error)
+      // A command added it: it is not in the configuration, so that nobody waits for it.
       this.#listeners = this.#listeners.filter((one) => one.made !== made)
       logger.error({ endpoint: setting.endpoint, err: error }, 'listener ended')
+      this.#answers.emit('change')
     })
     return made
+  }
+
+  /** A listener of the configuration has failed: the others go on, where there are any. */
+  #ended(made: ServiceListener, error: Error): void {
+    const { logger, isEnding, refusedAgainMs: againMs = REFUSED_AGAIN_MS } = this.#parts
+    const isOther = this.#listeners.every((one) => one.made !== made)
+    if (isOther || this.#isOver || isEnding()) return
+    const isLeft =
+      this.#accesses.length > 0 ||
+      this.#listeners.some((one) => one.made.listener.failure === undefined)
+    if (!isLeft) return this.#fail(this.#listeners[0]?.made.listener.failure ?? error)
+    this.#refused(made, error)
+    const { endpoint } = made.listener
+    const { code, hint, text: why } = made.refusal ?? {}
+    logger.error({ endpoint, code, why, hint, againMs }, 'listener refused: it is not served')
+    this.#restartLater(made)
+  }
+
+  #restartLater(made: ServiceListener): void {
+    const { refusedAgainMs = REFUSED_AGAIN_MS } = this.#parts
+    const again = runAfter(refusedAgainMs, () => {
+      void this.#change(async () => await this.#restart(made))
+    })
+    this.#again.set(made, again)
+  }
+
+  /** Asks for an endpoint again whose listener has failed. */
+  async #restart(made: ServiceListener): Promise<void> {
+    const { logger, isEnding } = this.#parts
+    const found = this.#listeners.find((one) => one.made === made)
+    this.#forget(made)
+    if (found === undefined || isEnding()) return
+    const { setting, request } = found
+    try {
+      const [visitors, parts] = await Promise.all([
+        policyOf(setting.visitors),
+        serviceParts(setting),
+      ])
+      const next = this.#startListener(setting, visitors, parts)
+      next.refusal = made.refusal
+      this.#listeners = this.#listeners.map((one) =>
+        one === found ? { setting, request, made: next } : one,
+      )
+    } catch (error) {
+      logger.error({ endpoint: setting.endpoint, err: error }, 'listener not started again')
+      this.#restartLater(made)
+    }
+  }
+
+  #refused(made: ServiceListener, error: Error): void {
+    const { connect, refusedAgainMs = REFUSED_AGAIN_MS } = this.#parts
+    made.refusal = refusalOf(error, connect, refusedAgainMs)
+    this.#answers.emit('change')
+  }
+
+  #forget(made: ServiceListener): void {
+    this.#again.get(made)?.[Symbol.dispose]()
+    this.#again.delete(made)
+  }
+
+  get #isAnswered(): boolean {
+    const all = this.#listeners.map(({ made }) => made)
+    const isServing =
+      all.length === 0 || this.#accesses.length > 0 || all.some(({ listener }) => listener.online)
+    return (
+      isServing && all.every(({ listener, refusal }) => listener.online || refusal !== undefined)
+    )
   }
 }

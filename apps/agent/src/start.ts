@@ -124,6 +124,7 @@ export async function start(
     consumer,
     server,
     logger,
+    connect: settings.connect,
     isEnding,
     inherited,
     handedUnix,
@@ -225,7 +226,7 @@ export async function start(
       logger.warn({ path }, 'unix socket of the process before removed: no access has its path')
     }
     await Promise.all([
-      running.ready(signals.stop),
+      running.answered(signals.stop),
       ...(settings.accesses.length > 0 ? [consumer.ready({ signal: signals.stop })] : []),
     ])
     if (view === undefined) {

@@ -200,6 +200,7 @@ export type {
   LinkStatus,
   ListenerStatus,
   RecentRequest,
+  RefusalStatus,
   NodeDetails,
   NodeStatus,
   PortStatus,

@@ -9,6 +9,7 @@ import type { GateParts, VisitorPolicy } from '@proj/auth'
 import { formatOthers } from '../status/format-others.ts'
 import { enforcement } from './enforcement.ts'
 import { formatListenerAddr, isFolder } from './listener-addr.ts'
+import type { ListenerRefusal } from './listener-refusal.ts'
 import type { ServiceParts } from './service-parts.ts'
 import { hasRules } from './rules/rule-settings.ts'
 import { ruledServices } from './rules/ruled-services.ts'
@@ -59,6 +60,8 @@ export class ServiceListener {
   readonly connect: (signal: AbortSignal) => Promise<Duplex>
   /** The last failure to reach the service. */
   lastFailure: ServiceFailure | undefined
+  /** What the server said last, if it does not give this agent the endpoint. */
+  refusal: ListenerRefusal | undefined
   /** When the service was last asked whether it expects TLS, ms since the epoch. */
   #askedAt = -Infinity
 
@@ -136,6 +139,7 @@ export class ServiceListener {
       },
     })
     this.#checkHealth(settings, own, logger)
+    this.listener.on('registered', () => (this.refusal = undefined))
     this.listener.on('online', (urls) =>
       logger.info({ endpoint, urls: urls.join(' ') }, 'endpoint online'),
     )

@@ -11,9 +11,11 @@ import type {
   LinkStatus,
   ListenerStatus,
   RecentRequest,
+  RefusalStatus,
   TrafficStatus,
 } from '@proj/program-kit'
 import { formatListenerAddr } from '../listeners/listener-addr.ts'
+import type { ListenerRefusal } from '../listeners/listener-refusal.ts'
 import type { ConnectionMonitor } from '../connect/connection-monitor.ts'
 import type { RunningAccess, RunningConfig, RunningListener } from '../running-config.ts'
 
@@ -145,13 +147,14 @@ function describeListener(
   { setting, made, request }: RunningListener,
   countsRequests: boolean,
 ): ListenerStatus {
-  const { listener, lastFailure, traffic } = made
+  const { listener, lastFailure, traffic, refusal } = made
   return {
     endpoint: listener.endpoint,
     kind: listener.kind,
     service: formatListenerAddr(setting.addr),
     urls: listener.urls,
     state: listener.online ? 'online' : 'offline',
+    ...(refusal !== undefined && !listener.online && { refused: describeRefusal(refusal) }),
     ...(request !== undefined && { isAdded: true }),
     ...(!listener.isUp && { isDown: true }),
     ...(listener.others.agents > 0 && { others: listener.others }),
@@ -159,6 +162,15 @@ function describeListener(
     ...(countsRequests &&
       listener.kind === 'http' && { requests: { open: traffic.busy, total: traffic.requests } }),
     ...(lastFailure !== undefined && { lastFailure: failure(lastFailure, lastFailure.at) }),
+  }
+}
+
+function describeRefusal(refusal: ListenerRefusal): RefusalStatus {
+  const { hint, at, againAt } = refusal
+  return {
+    ...failure(refusal, at),
+    ...(hint !== undefined && { hint }),
+    nextAttemptMs: Math.max(0, againAt - Date.now()),
   }
 }
 

@@ -10,6 +10,7 @@ import type {
   LinkStatus,
   ListenerStatus,
   RecentRequest,
+  RefusalStatus,
 } from '@proj/program-kit'
 import { formatCounts } from './format-counts.ts'
 import { formatOthers } from './format-others.ts'
@@ -101,6 +102,11 @@ export function formatFailure({ code, text, ageMs }: FailureStatus): string {
   return `${text}${code === undefined ? '' : ` (${code})`}, ${roughTime(ageMs)} ago`
 }
 
+/** Why an endpoint is not served, and when the server is asked again. */
+export function formatRefused({ nextAttemptMs, ...refused }: RefusalStatus): string {
+  return `${formatFailure(refused)}, next attempt in ${roughTime(nextAttemptMs)}`
+}
+
 /** The state of an endpoint at the server, as two cells: agents, and the last answer of the service. */
 export function formatFar({
   state,
@@ -130,13 +136,16 @@ function linkRows(link: LinkStatus): string[][] {
 }
 
 function listenerRows(listener: ListenerStatus): string[][] {
-  const { endpoint, service, others, lastFailure, isDown, isAdded } = listener
-  const state = isDown === true ? `${listener.state}, service down` : listener.state
+  const { endpoint, service, others, lastFailure, isDown, isAdded, refused } = listener
+  const there = refused === undefined ? listener.state : 'refused'
+  const state = isDown === true ? `${there}, service down` : there
   const [first = '-', ...more] = visitorAddresses(listener)
   return [
     [endpoint, state, `${first} -> ${service}`],
     ...more.map((url) => ['', '', url]),
     ['', '', formatCounts(listener)],
+    ...(refused === undefined ? [] : [['', formatRefused(refused)]]),
+    ...(refused?.hint === undefined ? [] : [['', refused.hint]]),
     ...(isAdded === true ? [['', 'added, not in the configuration']] : []),
     ...(others === undefined ? [] : [['', formatOthers(others)]]),
     ...(lastFailure === undefined ? [] : [['', `service: ${formatFailure(lastFailure)}`]]),

@@ -15,6 +15,7 @@ import {
   formatFailure,
   formatFar,
   formatLink,
+  formatRefused,
   formatServers,
   recentRows,
 } from './format-agent-status.ts'
@@ -199,16 +200,17 @@ function cells(
 }
 
 function listenerEntry(listener: ListenerStatus, rate: Rate | undefined): Entry {
-  const { endpoint, state, service, others, lastFailure } = listener
+  const { endpoint, state, service, others, lastFailure, refused } = listener
   const isWell = state === 'online'
   return {
     name: endpoint,
     isWell,
-    ways: isWell ? visitorAddresses(listener) : ['offline'],
+    ways: isWell ? visitorAddresses(listener) : [refused === undefined ? 'offline' : 'refused'],
     target: service,
     isHttp: listener.requests !== undefined,
     ...trafficCells(listener, rate),
     notes: [
+      ...(refused === undefined ? [] : [formatRefused(refused)]),
       ...(others === undefined ? [] : [formatOthers(others)]),
       ...(lastFailure === undefined ? [] : [`service: ${formatFailure(lastFailure)}`]),
     ],

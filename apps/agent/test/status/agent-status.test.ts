@@ -1,4 +1,4 @@
-import type { LinkStatus, RecentRequest } from '@proj/program-kit'
+import type { LinkStatus, ListenerStatus, RecentRequest } from '@proj/program-kit'
 import { expect, test } from 'vitest'
 
 import { formatAgentStatus, formatFar } from '../../src/status/format-agent-status.ts'
@@ -54,6 +54,32 @@ test('several servers, and one that rejects the agent', () => {
   ])
   // One server is what the line above says already.
   expect(told({ connections: connections.slice(0, 2) })[0]).toMatch(/^OFFERED/)
+})
+
+test('a listener that the server refuses has the reason, what to do and when it is asked again', () => {
+  const [, pg] = SAMPLE.listeners
+  const refused = {
+    code: 'TUNNEL_PORT_REFUSED',
+    text: 'endpoint "pg" refused (port-not-allowed): port 1 is not one this server gives',
+    hint: 'use another port',
+    ageMs: 3_000,
+    nextAttemptMs: 297_000,
+  }
+  const status = { ...SAMPLE, listeners: [{ ...(pg as ListenerStatus), refused }], accesses: [] }
+  expect(formatAgentStatus(status).split('\n').slice(4, 9).join('\n')).toMatchInlineSnapshot(`
+    "  OFFERED  STATE    VISITORS
+      pg       refused  adit access pg -> unix:/run/pg.sock
+                        0 connections, 0 open, 0B to the service, 0B from it
+               endpoint "pg" refused (port-not-allowed): port 1 is not one this server gives (TUNNEL_PORT_REFUSED), 3s ago, next attempt in 4m
+               use another port"
+  `)
+  const view = formatLiveView(status, { columns: 200, maxLines: 30, colour: false, rates: [] })
+  expect(view.slice(3, 5)).toMatchInlineSnapshot(`
+    [
+      "pg  refused  ->  unix:/run/pg.sock  0 open  0 connections  0B/s in, 0B/s out",
+      "  endpoint "pg" refused (port-not-allowed): port 1 is not one this server gives (TUNNEL_PORT_REFUSED), 3s ago, next attempt in 4m",
+    ]
+  `)
 })
 
 test('an agent that does nothing but offer has no table of accesses', () => {

@@ -237,6 +237,14 @@ export interface FailureStatus extends FailureReason {
   readonly ageMs: number
 }
 
+/** Why a server does not give an agent an endpoint. */
+export interface RefusalStatus extends FailureStatus {
+  /** What to do about it. */
+  readonly hint?: string
+  /** Time until the server is asked again, ms. */
+  readonly nextAttemptMs: number
+}
+
 /** Connections and bytes of a listener or an access. */
 export interface TrafficStatus {
   /** Connections open now. */
@@ -289,6 +297,8 @@ export interface ListenerStatus extends TrafficStatus {
   readonly urls: readonly string[]
   /** Whether the server routes visitors here. */
   readonly state: 'online' | 'offline'
+  /** The server has refused the endpoint; absent while it is online, and before the server has answered. */
+  readonly refused?: RefusalStatus
   /** It was added by a command and is not in the configuration. */
   readonly isAdded?: true
   /** The service fails the health checks; absent: it passes them, or there are none. */

@@ -191,6 +191,11 @@ export class Listener extends EventEmitter<ListenerEvents> {
     return this.#hasServed
   }
 
+  /** The error that ended the listener; undefined while it has not ended, and when `close` ended it. */
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
   /** What `setHealth` was told last. Default: true. */
   get isUp(): boolean {
     return this.#isUp
