@@ -164,11 +164,11 @@ function describeEndpoints({ registry }: AdminSources): ServerPages['/status/ups
 function describeSessions({ registry }: AdminSources): ServerPages['/status/upstream/sessions'] {
   return [...registry.snapshot()].flatMap(([endpoint, upstreams]) =>
     upstreams.map((upstream) => {
-      const { id, peer, protocol, remoteAddress, software, roundTripMs } = upstream
+      const { id, agentId, protocol, remoteAddress, software, roundTripMs } = upstream
       return {
         endpoint: endpointText(endpoint),
         session: id,
-        agent: peer,
+        agent: agentId,
         protocol,
         ...(software !== undefined && { software }),
         identity: upstream.identity,

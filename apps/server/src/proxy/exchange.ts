@@ -458,7 +458,7 @@ export class Exchange implements ChannelSink {
     const stream = this.#attempts.first(this.#sink, this.#streamOwner, this.#reuse === 'never')
     if (stream !== undefined) {
       this.#stream = stream
-      this.#record?.sent(stream.upstream.peer)
+      this.#record?.sent(stream.upstream.agentId)
       if (this.#unsent !== undefined) {
         for (const piece of this.#unsent) stream.channel.write(piece)
         this.#unsent = undefined
@@ -482,7 +482,7 @@ export class Exchange implements ChannelSink {
     this.#stream = this.#attempts.next(this.#sink, failed, reason)
     if (this.#stream === undefined) this.#wait(() => this.#repeat())
     else {
-      this.#record?.sent(this.#stream.upstream.peer)
+      this.#record?.sent(this.#stream.upstream.agentId)
       this.#visitor.resume()
     }
   }
@@ -495,7 +495,7 @@ export class Exchange implements ChannelSink {
       this.#wait(() => this.#repeat())
       return
     }
-    this.#record?.sent(this.#stream.upstream.peer)
+    this.#record?.sent(this.#stream.upstream.agentId)
     this.#unsent = undefined // remembered as well
     this.#expect()
     this.#visitor.resume()
@@ -546,7 +546,7 @@ export class Exchange implements ChannelSink {
     silent.channel.attach(silent) // its end says nothing about the request any more
     silent.channel.reset(RESET_REASONS.consumerGone)
     this.#stream = stream
-    this.#record?.sent(stream.upstream.peer)
+    this.#record?.sent(stream.upstream.agentId)
     this.#attempts.failed('upstreamLost')
     this.#visitor.expectWithin(this.#proxy.options.firstByteTimeoutMs)
     this.#visitor.resume()

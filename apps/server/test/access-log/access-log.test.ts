@@ -76,7 +76,7 @@ test('a request has its outcome, both ends, the bytes and the times at each hop'
   })
   expect(line?.['bytes_out']).toBeGreaterThan('hello'.length)
   const [session] = path.server.registry.sessions({ tenant: '', name: 'web' })
-  expect(line?.['agent']).toBe(session?.peer)
+  expect(line?.['agent']).toBe(session?.agentId)
   const { routed = NaN, sent = NaN, answered = NaN, total = NaN } = line?.ms ?? {}
   const times = [0, routed, sent, answered, total]
   expect(times).toEqual(times.toSorted((a, b) => a - b))

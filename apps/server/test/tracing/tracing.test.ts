@@ -80,7 +80,7 @@ test('a request is a span, and that of the service is its child', async () => {
     'adit.endpoint': 'web',
     'adit.outcome': 'ok',
     'adit.request_id': headers['x-request-id'],
-    'adit.agent': session?.peer,
+    'adit.agent': session?.agentId,
   })
   expect(JSON.stringify(receiver.spans)).not.toContain('secret')
   expect(span.events.map(({ name }) => name)).toEqual(['routed', 'sent', 'answered'])

@@ -12,6 +12,7 @@ const MAX_COUNTED = 1_024
 export class NodeUpstream implements Upstream {
   readonly id: string
   readonly peer: string
+  readonly agentId: string
   readonly protocol = 'adit'
   readonly identity = ''
   readonly tenant: string
@@ -40,6 +41,7 @@ export class NodeUpstream implements Upstream {
   ) {
     this.id = `node ${link.node.id}`
     this.peer = link.node.id
+    this.agentId = link.node.id
     this.tenant = tenant
     this.#link = link
     this.leaving = AbortSignal.any([link.retired, this.#forgotten.signal])

@@ -135,7 +135,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     return this.#servers.refused
   }
 
-  /** Id of this agent at Adit servers; it joins the sessions of one agent. */
+  /** Joins the sessions of this agent at Adit servers; what they call it to operators is an id of their own. */
   get peer(): string {
     return this.#identity.peer
   }

@@ -220,12 +220,12 @@ function askNode(wanted: Wanted, upstream: Upstream, record: TcpRecord): Promise
 
 function connectionOf(
   { registry, endpoint, logger, watch, bandwidths }: Wanted,
-  { peer }: Upstream,
+  { agentId }: Upstream,
   channel: Channel,
   { requestId }: TcpRecord,
   answer?: NodeAnswer,
 ): TcpConnection {
-  watch?.opened(peer, requestId)
+  watch?.opened(agentId, requestId)
   const outcome = new OutcomeWatch((what) => {
     watch?.outcome(what)
     registry.report(endpoint, what)

@@ -226,12 +226,12 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
    * Asks all sessions of one agent to connect elsewhere; visitors are routed to it until it has. Piko's agents cannot
    * be asked: theirs end when their streams are over.
    *
-   * @param peer - id of the agent.
+   * @param agentId - `Upstream.agentId` of the agent.
    * @param options.signal - ends the wait for streams of Piko's agents.
    * @returns how many sessions there are.
    */
-  drainAgent(peer: string, options: { readonly signal: AbortSignal }): number {
-    const sessions = this.#sessionsOf(peer)
+  drainAgent(agentId: string, options: { readonly signal: AbortSignal }): number {
+    const sessions = this.#sessionsOf(agentId)
     for (const session of sessions) {
       if (session.protocol === 'piko') void session.drain(options)
       else session.askToMove()
@@ -242,17 +242,18 @@ export class UpstreamAcceptor<Rules extends VisitorRules = VisitorRules> {
   /**
    * Ends all sessions of one agent now, in a way that makes it come back.
    *
+   * @param agentId - `Upstream.agentId` of the agent.
    * @param why - for the log.
    * @returns how many sessions there were.
    */
-  disconnectAgent(peer: string, why: string): number {
-    const sessions = this.#sessionsOf(peer)
+  disconnectAgent(agentId: string, why: string): number {
+    const sessions = this.#sessionsOf(agentId)
     for (const session of sessions) session.end(why)
     return sessions.length
   }
 
-  #sessionsOf(peer: string): UpstreamSession[] {
-    return [...this.#sessions].filter((session) => session.peer === peer)
+  #sessionsOf(agentId: string): UpstreamSession[] {
+    return [...this.#sessions].filter((session) => session.agentId === agentId)
   }
 
   /** Agents that `askToMove` has kept may go: no visitor needs them here any more. */

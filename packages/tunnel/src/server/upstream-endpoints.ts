@@ -130,13 +130,13 @@ export class UpstreamEndpoints {
     rules?: VisitorRules,
     wishes?: EndpointWishes,
   ): void {
-    const { id: sessionId, peer, remoteAddress } = this.#upstream
+    const { id: sessionId, agentId: agent, remoteAddress } = this.#upstream
     this.#names.add(endpoint)
     this.hasServed = true
     const epoch = this.#claimed.of(endpoint)?.epoch
     const wanted = epoch === undefined ? wishes : { ...wishes, epoch }
     this.#options.registry.add(this.#endpoint(endpoint), this.#upstream, rules, kind, wanted)
-    this.#options.logger.info({ sessionId, endpoint, peer, remoteAddress }, 'endpoint registered')
+    this.#options.logger.info({ sessionId, endpoint, agent, remoteAddress }, 'endpoint registered')
   }
 
   /** Registers the endpoint of a session that has no other, whose name may have been claimed. */
@@ -149,8 +149,8 @@ export class UpstreamEndpoints {
   setHealth(endpoint: string, isUp: boolean): void {
     if (!this.#names.has(endpoint)) return
     this.#options.registry.setHealth(this.#endpoint(endpoint), this.#upstream, isUp)
-    const { id: sessionId, peer } = this.#upstream
-    this.#options.logger.info({ sessionId, endpoint, peer, isUp }, 'health of the service changed')
+    const { id: sessionId, agentId: agent } = this.#upstream
+    this.#options.logger.info({ sessionId, endpoint, agent, isUp }, 'health of the service changed')
   }
 
   /** Unregisters an endpoint, if it is registered. */

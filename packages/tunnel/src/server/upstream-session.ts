@@ -1,4 +1,5 @@
 // Length: one session of an agent, from its handshake to its end.
+import { agentIdOf } from './agent-id.ts'
 import {
   type Channel,
   type ChannelSink,
@@ -84,6 +85,7 @@ export class UpstreamSession implements Upstream {
   readonly remoteAddress: string | undefined
   readonly connectedAt: number = Date.now()
   peer: string
+  agentId: string
   software: string | undefined
 
   readonly #session: TunnelSession
@@ -109,6 +111,7 @@ export class UpstreamSession implements Upstream {
     this.#options = options
     this.id = id
     this.peer = id
+    this.agentId = id
     this.protocol = protocol
     this.remoteAddress = options.remoteAddress
     this.#endpoints = new UpstreamEndpoints(this, options)
@@ -130,7 +133,10 @@ export class UpstreamSession implements Upstream {
           return undefined
         },
         onHello: ({ peer, software }) => {
-          if (peer !== '') this.peer = peer
+          if (peer !== '') {
+            this.peer = peer
+            this.agentId = agentIdOf(options.grant, peer)
+          }
           this.software = software
         },
         onMessage: (message) => this.#onMessage(message),

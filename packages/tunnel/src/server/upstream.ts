@@ -8,8 +8,13 @@ import type { StreamRecord } from '../protocol/stream-record.ts'
 export interface Upstream {
   /** Names the session in logs. */
   readonly id: string
-  /** Names the agent across its parallel sessions; visitors are spread over agents, not sessions. */
+  /**
+   * Names the agent across its parallel sessions; visitors are spread over agents, not sessions. The agent has
+   * chosen it, so agents of two identities may have the same.
+   */
   readonly peer: string
+  /** Id of the agent for operators, chosen by the server: no two identities have the same. */
+  readonly agentId: string
   /** Wire spoken: Piko's baseline or ours. */
   readonly protocol: 'piko' | 'adit'
   /** Who authorised itself as what, of which tenant; see `Grant`. */

@@ -4,6 +4,7 @@ import type { Upstream } from '../../src/server/upstream.ts'
 export class FakeUpstream implements Upstream {
   readonly id: string
   peer: string
+  readonly agentId: string
   readonly protocol = 'adit'
   readonly identity = 'anonymous'
   readonly tenant = ''
@@ -17,6 +18,7 @@ export class FakeUpstream implements Upstream {
 
   constructor(peer: string, id = peer) {
     this.peer = peer
+    this.agentId = peer
     this.id = id
   }
 

@@ -147,6 +147,7 @@ describe('an exclusive agent', () => {
     const rival: Upstream = {
       id: 'rival',
       peer: 'rival',
+      agentId: 'rival',
       protocol: 'adit',
       identity: sessions[0]?.identity ?? '',
       tenant: sessions[0]?.tenant ?? '',

@@ -192,7 +192,7 @@ export function endpointRoutes(sources: EndpointSources): ApiRoute[] {
           steps,
           failures: (record?.failures ?? []).map(describeFailure).toReversed(),
           history: record === undefined ? null : describeHistory(record.rates),
-          agents: [...new Set(registry.sessions(endpoint).map(({ peer }) => peer))],
+          agents: [...new Set(registry.sessions(endpoint).map(({ agentId }) => agentId))],
         }
         return { body }
       },

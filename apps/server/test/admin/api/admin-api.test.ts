@@ -754,7 +754,7 @@ test('an endpoint tells why its service is not reachable', async () => {
   expect((await stepsOf()).body).toMatchObject({
     state: 'reachable',
     failures: [],
-    agents: [path.agent.peer],
+    agents: [expect.stringMatching(/^[\da-f]{20}$/)],
   })
   expect((await visit('/secret?token=abc', '203.0.113.9')).status).toBe(403)
   await path.service.close()
@@ -797,16 +797,17 @@ test('agents are drained and disconnected, and who did it is in the audit log', 
   await listener.ready()
   // Of TCP: no visitor can open it by its name.
   expect((await ask('GET', '/endpoints')).body.items).toMatchObject([{ endpoint: 'web', urls: [] }])
-  const sessions = async () =>
-    (await ask('GET', '/agents')).body.items.map(({ session }) => String(session))
+  const items = async () => (await ask('GET', '/agents')).body.items
+  const sessions = async () => (await items()).map(({ session }) => String(session))
   const [first] = await sessions()
-  expect((await ask('POST', `/agents/${agent.peer}/drain`)).body).toEqual({ sessions: 1 })
+  const id = String((await items())[0]?.['agent'])
+  expect((await ask('POST', `/agents/${id}/drain`)).body).toEqual({ sessions: 1 })
   // It has another session, then the first one is gone.
   await until(async () => (await sessions()).every((one) => one !== first))
-  expect(await lastEvent(store, 'agent.drained')).toMatchObject({ agent: agent.peer, by: operator })
+  expect(await lastEvent(store, 'agent.drained')).toMatchObject({ agent: id, by: operator })
   await until(async () => (await sessions()).length === 1)
   const [second] = await sessions()
-  expect((await ask('DELETE', `/agents/${agent.peer}`)).body).toEqual({ sessions: 1 })
+  expect((await ask('DELETE', `/agents/${id}`)).body).toEqual({ sessions: 1 })
   await until(async () => (await sessions()).every((one) => one !== second))
   expect(await lastEvent(store, 'agent.disconnected')).toMatchObject({ sessions: 1, by: operator })
   for (const [method, way] of [
@@ -815,6 +816,47 @@ test('agents are drained and disconnected, and who did it is in the audit log', 
   ] as const) {
     expect((await ask(method, way)).body.code).toBe('not-found')
   }
+})
+
+test('an agent that announces the name of another identity cannot be taken for that one', async () => {
+  const { server, ask } = await operated()
+  const url = `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`
+  const connect = async (endpoint: string, peer: string, token: string): Promise<void> => {
+    const agent = new Agent({ url, token, connections: 2, peer })
+    onTestFinished(async () => await agent[Symbol.asyncDispose]())
+    await agent.listen(endpoint).ready()
+    await until(() => agent.sessions === 2)
+  }
+  const token = async (endpoints: string): Promise<string> => {
+    const made = await ask('POST', '/tokens', { may: ['listen'], endpoints: [endpoints] })
+    return String(made.body['token'])
+  }
+  const rows = async () => {
+    const { items } = (await ask('GET', '/agents')).body
+    const of = (endpoint: string) => items.filter((item) => item['endpoint'] === endpoint)
+    return { ours: of('ours'), theirs: of('theirs') }
+  }
+  await connect('ours', 'printer-7', await token('ours'))
+  const spare = await token('theirs')
+  await connect('theirs', 'printer-7', spare)
+  const { ours, theirs } = await until(async () => {
+    const both = await rows()
+    return both.ours.length === 2 && both.theirs.length === 2 ? both : undefined
+  })
+  const ids = [...ours, ...theirs].map(({ agent }) => String(agent))
+  // The two sessions of an agent are one agent, and the name that it has announced is no id.
+  expect(new Set(ids).size).toBe(2)
+  expect(ids).not.toContain('printer-7')
+  expect((await ask('DELETE', '/agents/printer-7')).body.code).toBe('not-found')
+  // Nor is an id that the server has given, when another agent announces it.
+  await connect('theirs', ids[0] ?? '', spare)
+
+  expect((await ask('DELETE', `/agents/${ids[0]}`)).body).toEqual({ sessions: 2 })
+  const sessionsOf = (items: readonly { readonly [key: string]: unknown }[]) =>
+    items.map(({ session }) => session)
+  const before = sessionsOf(ours)
+  await until(async () => sessionsOf((await rows()).ours).every((one) => !before.includes(one)))
+  expect(sessionsOf((await rows()).theirs)).toEqual(expect.arrayContaining(sessionsOf(theirs)))
 })
 
 test('settings are listed with where they come from, and without their secrets', async () => {
