@@ -536,6 +536,7 @@ function construct(options: ServerOptions): ServerParts {
   )
   const changes = new ChangeFeed()
   store.audit.onWrite = changes.noteAudit
+  store.onChange = (parts) => changes.note(...parts)
   registry.on('route', () => changes.note('agents', 'endpoints'))
   registry.on('remote', () => changes.note('agents', 'endpoints'))
   auditNames(registry, store.audit)

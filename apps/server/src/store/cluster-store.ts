@@ -11,7 +11,7 @@ import type { Logger } from '@proj/tunnel'
 import { MirroredAuditLog } from './audit-log.ts'
 import { ClusterAuditLog } from './cluster-audit-log.ts'
 import { ClusterDomainStore } from './cluster-domain-store.ts'
-import { ClusterMirror, PART_TABLES } from './cluster-mirror.ts'
+import { ClusterMirror, type Part, PART_TABLES } from './cluster-mirror.ts'
 import { ClusterReservationStore } from './cluster-reservation-store.ts'
 import { ClusterTokenStore } from './cluster-token-store.ts'
 import { copyToFile } from './copy-store.ts'
@@ -29,7 +29,7 @@ import { SqliteAuditLog } from './sqlite-audit-log.ts'
 import { SqliteDomainStore } from './sqlite-domain-store.ts'
 import { SqliteReservationStore } from './sqlite-reservation-store.ts'
 import { SqliteTokenStore } from './sqlite-token-store.ts'
-import { type Store, STORE_FILE } from './store.ts'
+import { type Store, STORE_FILE, type StorePart } from './store.ts'
 import { isStoreError, type StoreErrorCode } from './store-error.ts'
 
 /** Name of the file in the data directory; STORE_FILE stays what it was before the server joined a cluster. */
@@ -123,7 +123,15 @@ interface ClusterStoreParts {
   readonly domainLimits?: DomainLimits
 }
 
+/** The parts of the shared tables, as pages know them. */
+const PARTS: Readonly<Record<Part, StorePart>> = {
+  tokens: 'tokens',
+  names: 'reservations',
+  domains: 'domains',
+}
+
 class ClusterStore implements Store {
+  onChange: ((parts: readonly StorePart[]) => void) | undefined
   readonly tokens: ClusterTokenStore
   readonly reservations: ClusterReservationStore
   readonly domains: ClusterDomainStore
@@ -149,6 +157,7 @@ class ClusterStore implements Store {
       onChange: (part) => {
         if (part === 'tokens') copy.look()
         if (part === 'domains') this.domains.onChange()
+        this.onChange?.([PARTS[part]])
       },
     })
     const shared = this.#shared

@@ -116,6 +116,11 @@ export class Database {
     this.#isHandedOver = isIt
   }
 
+  /** Is another number when another connection, such as that of another process, has committed since the last look. */
+  get version(): number {
+    return Number(this.one('PRAGMA data_version')?.['data_version'])
+  }
+
   /** All rows of a query. */
   all(sql: string, ...values: readonly SqlValue[]): SqlRow[] {
     return this.#do(() => this.#statement(sql).all(values) as SqlRow[]) // STRICT tables hold no other

@@ -21,8 +21,19 @@ import { type ServedEndpoints, SqliteServedEndpoints } from './served-endpoints.
 import { SqliteTokenStore } from './sqlite-token-store.ts'
 import { isStoreError } from './store-error.ts'
 
+/** What of a store may be changed by another process, or at another node. */
+export type StorePart = 'tokens' | 'reservations' | 'domains' | 'audit'
+
+/** The parts of a file; which of them another process has changed is not known. */
+const PARTS: readonly StorePart[] = ['tokens', 'reservations', 'domains', 'audit']
+
 /** The stored data of a server. */
 export interface Store extends Disposable {
+  /**
+   * Is told within some seconds what commands of other processes and other nodes have changed, and maybe what this
+   * process has; see `AuditLog.onWrite` for that. Default: nothing is told.
+   */
+  onChange: ((parts: readonly StorePart[]) => void) | undefined
   /** Where it is, for messages; undefined for a store in memory, where no name can be reserved. */
   readonly file: string | undefined
   /** Tokens by their hashes. */
@@ -118,7 +129,24 @@ export function openStore(directory: string, options: StoreOptions): Store {
       isFailing = true
     }
   }
-  const timer = setInterval(flush, FLUSH_MS)
+  let version = database.version
+  /** Tells what commands have changed meanwhile. */
+  const look = (): void => {
+    let found: number
+    try {
+      found = database.version
+    } catch (error) {
+      if (!isStoreError(error)) throw error
+      return // the next look may succeed
+    }
+    if (found === version) return
+    version = found
+    store.onChange?.(PARTS)
+  }
+  const timer = setInterval(() => {
+    flush()
+    look()
+  }, FLUSH_MS)
   timer.unref() // close flushes as well
   const close = (): void => {
     clearInterval(timer)
@@ -126,8 +154,9 @@ export function openStore(directory: string, options: StoreOptions): Store {
     tokens.close()
     database.close()
   }
-  return {
+  const store: Store = {
     file,
+    onChange: undefined,
     tokens,
     reservations,
     domains,
@@ -145,12 +174,14 @@ export function openStore(directory: string, options: StoreOptions): Store {
     close,
     [Symbol.dispose]: close,
   }
+  return store
 }
 
 /** A store in memory: it ends with the process. */
 export function memoryStore(logger: Logger): Store {
   return {
     file: undefined,
+    onChange: undefined,
     tokens: new MemoryTokenStore(),
     reservations: new MemoryReservationStore(),
     domains: new MemoryDomainStore(),

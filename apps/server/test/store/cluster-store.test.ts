@@ -23,7 +23,7 @@ import { SqliteReservationStore } from '../../src/store/sqlite-reservation-store
 import { SqliteTokenStore } from '../../src/store/sqlite-token-store.ts'
 import { auditSuite } from './audit-suite.ts'
 import { freshDirectory, type StoreNode, storeNode } from './cluster-fixture.ts'
-import { domainSuite } from './domain-suite.ts'
+import { domainSuite, SHOP } from './domain-suite.ts'
 import { freshDatabase, silent } from './fixtures.ts'
 import { reservationSuite, WEB } from './reservation-suite.ts'
 import { TOKEN, tokenSuite } from './token-suite.ts'
@@ -183,6 +183,21 @@ describe('servers of one cluster', () => {
       read.filter(({ fields }) => fields['node'] === node).map(({ fields }) => fields['count'])
     const expected = Array.from({ length: 50 }, (_, count) => count)
     expect([counts('one'), counts('other')]).toEqual([expected, expected])
+  })
+
+  test('tell pages of what was changed at another one, and which kind of thing it is', async () => {
+    const [one, other] = (await nodes(2)) as [StoreNode, StoreNode]
+    const told: string[] = []
+    other.store.onChange = (parts) => void told.push(...parts)
+    await one.store.tokens.create(TOKEN)
+    await until(() => told.length > 0)
+    expect(told.splice(0)).toEqual(['tokens'])
+    await one.store.reservations.reserve(named('web'))
+    await until(() => told.length > 0)
+    expect(told.splice(0)).toEqual(['reservations'])
+    await one.store.domains.ask(SHOP)
+    await until(() => told.length > 0)
+    expect(told).toEqual(['domains'])
   })
 
   test('note the use of a token, for all', async () => {

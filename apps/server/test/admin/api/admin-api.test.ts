@@ -927,6 +927,32 @@ describe('the stream of changes', () => {
     expect((await foreign.next()).topics).toEqual(TOPICS)
   })
 
+  test('tells what a command of another process has changed', async () => {
+    using directory = temporaryDirectory()
+    const open = () => {
+      const opened = openStore(directory.path, { uid: process.geteuid?.(), logger: silent })
+      onTestFinished(() => opened.close())
+      return opened
+    }
+    const store = open()
+    const server = await startServer({}, [], undefined, undefined, { store })
+    onTestFinished(() => server.destroy())
+    const command = open()
+    const { next } = await follow(server)
+    expect((await next()).topics).toEqual(TOPICS)
+    const of = { identity: 'one', tenant: '', endpoint: 'web' }
+    const reservation = { ...of, kind: 'http', port: undefined, reservedAt: 1 } as const
+    for (const change of [
+      async () => await storedToken(command.tokens, { may: ['admin'], endpoints: [] }),
+      async () => await command.reservations.reserve(reservation),
+      async () => command.close(), // writes its audit log
+    ]) {
+      command.audit.write('name.reserved', {})
+      await change()
+      expect((await next()).topics).toEqual(['reservations', 'domains', 'tokens', 'audit'])
+    }
+  })
+
   test('is for so many pages at once', async () => {
     const server = await startServer()
     onTestFinished(() => server.destroy())
