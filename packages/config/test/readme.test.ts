@@ -4,6 +4,7 @@ import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 
 import { parseListenAddress } from '../src/address.ts'
+import { CONFIG_ADVICE } from '../src/error-advice.ts'
 import * as config from '../src/index.ts'
 
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
@@ -18,9 +19,12 @@ test('the example runs', async () => {
 })
 
 test('the table of errors says what the code says', () => {
-  const rows = [...README.matchAll(/^\| `(CONFIG_\w+)` *\| (.*?) *\| .* \|$/gm)]
+  const rows = [...README.matchAll(/^\| `(CONFIG_\w+)` *\| (.*?) *\| (.*?) *\|$/gm)]
   expect(Object.fromEntries(rows.map(([, code, meaning]) => [code, meaning]))).toEqual(
     config.CONFIG_ERRORS,
+  )
+  expect(Object.fromEntries(rows.map(([, code, , advice]) => [code, advice]))).toEqual(
+    CONFIG_ADVICE,
   )
 })
 

@@ -45,6 +45,9 @@ export async function areFree(ports) {
   return true
 }
 
+/** Options of Node with which it runs from the sources of all packages. */
+export const SOURCE_OPTIONS = ['--conditions=@proj/source', '--import', import.meta.resolve('tsx')]
+
 /**
  * Arguments of Node that run a program from its sources.
  *
@@ -52,7 +55,7 @@ export async function areFree(ports) {
  */
 export function sourceArguments(name) {
   const main = join(ROOT, 'apps', name, 'src/main.ts')
-  return ['--conditions=@proj/source', '--import', import.meta.resolve('tsx'), main]
+  return [...SOURCE_OPTIONS, main]
 }
 
 /**

@@ -37,6 +37,34 @@ export const ACCESS_FAILURES: Readonly<Record<string, string>> = Object.freeze({
   ),
 })
 
+/** What to do about each code; docs/reference/errors prints it. */
+export const ACCESS_HINTS: Readonly<Record<string, string>> = Object.freeze({
+  server_unreachable: 'the log says why the server is not reached; `adit doctor` tries each step',
+  server_lost: 'nothing, unless it lasts: a new connection is made at once',
+  server_refused: 'use a token that may connect to the endpoint',
+  too_many_connections: 'end connections that are not used: an access carries 10 000 at a time',
+  stopping: 'start the program again',
+  failed: 'read the text behind the code',
+  unspecified: 'look at the log of the agent: an agent of Piko sends no reason',
+  service_refused: 'start the service, or correct the address that the agent connects to',
+  service_timeout: 'look at the load of the service, and at a firewall in front of it',
+  service_unreachable:
+    'correct the address that the agent connects to; the log of the agent has the reason',
+  service_reset: 'look at the log of the service',
+  endpoint_unknown: 'correct the name, or start the agent that serves it',
+  not_permitted: 'use a token that may connect to the endpoint',
+  no_upstream: 'correct the name, or start the agent that serves it',
+  upstream_lost: 'connect again; the log of the agent says why its connection ended',
+  draining: 'connect again in a moment',
+  protocol_error: 'update both sides, and report it if it comes again',
+  limit_reached: 'end connections that are not used, or ask who runs the server for a higher limit',
+  idle_timeout: 'connect again; send something from time to time to keep a connection',
+  kind_mismatch: 'open an endpoint of HTTP with a browser, or publish it with `adit tcp`',
+  service_closed: 'connect again; look at the log of the service if it lasts',
+  not_here: 'connect again in a moment',
+  service_down: 'look at the service: it fails the health checks of its agent',
+})
+
 /** One of the failures of this side. */
 export function localFailure(code: keyof typeof LOCAL_FAILURES, detail?: string): AccessFailure {
   const text = LOCAL_FAILURES[code]

@@ -42,10 +42,19 @@ export function explainServiceError(error: unknown): ExplainedFailure {
   return { message, hint: isRejected ? HINTS.DIAL_TLS_CLIENT_CERT : undefined }
 }
 
+/** A service gave no answer because it expects TLS. */
+export const SERVICE_EXPECTS_TLS = {
+  /** Of the last failure in the status. */
+  code: 'SERVICE_EXPECTS_TLS',
+  what: 'the service expects TLS, and was asked without',
+  /** In general. */
+  hint: 'write https:// in front of the address of the service',
+} as const
+
 /** Explains why a service gave no answer that expects TLS and was asked without. */
 export function explainNoAnswer(addr: string): ExplainedFailure {
   return {
-    message: 'the service expects TLS, and was asked without',
+    message: SERVICE_EXPECTS_TLS.what,
     hint: `write https://${addr} in place of ${addr}`,
   }
 }

@@ -18,7 +18,12 @@ import type { AgentTracer } from '../tracing/agent-tracer.ts'
 import { joinTaps } from '../tracing/join-taps.ts'
 import { connectService, type ServiceDial, serviceDial } from './service-dial.ts'
 import { HealthCheck } from './health-check.ts'
-import { explainNoAnswer, explainServiceError, speaksTls } from './service-errors.ts'
+import {
+  explainNoAnswer,
+  explainServiceError,
+  SERVICE_EXPECTS_TLS,
+  speaksTls,
+} from './service-errors.ts'
 import type { AgentSettings } from '../settings.ts'
 
 type ListenerSettings = AgentSettings['listeners'][number]
@@ -133,7 +138,7 @@ export class ServiceListener {
         void expected.then((isTls) => {
           if (!isTls) return
           const { message, hint } = explainNoAnswer(addr)
-          failed('SERVICE_EXPECTS_TLS', message, hint)
+          failed(SERVICE_EXPECTS_TLS.code, message, hint)
           logger.warn({ endpoint, service: addr, hint }, message)
         })
       },

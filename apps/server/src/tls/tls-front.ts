@@ -10,6 +10,7 @@ import { RateBound } from '@proj/program-kit'
 
 import { ProxyHeaderNote } from '../proxy-protocol.ts'
 import { endOfCertificate } from './certificates.ts'
+import { TLS_ERRORS } from './tls-errors.ts'
 import type { TlsMaterial } from './tls-material.ts'
 
 /** How a handshake came out. */
@@ -190,7 +191,9 @@ export class TlsFront {
         this.#fail(socket, 'plain-http', 'HTTP without TLS')
         sendAnswer(
           socket,
-          jsonAnswer(400, 'this port speaks TLS: use https', { 'adit-error': 'tls_required' }),
+          jsonAnswer(TLS_ERRORS.tls_required.status, TLS_ERRORS.tls_required.error, {
+            'adit-error': 'tls_required',
+          }),
         )
       } else {
         this.#fail(socket, 'no-tls', 'the first byte is not TLS')
@@ -241,16 +244,15 @@ export class TlsFront {
   #refuseCertificate(tcpSocket: Socket, socket: TLSSocket): void {
     const isMissing = Object.keys(socket.getPeerCertificate()).length === 0
     const result = isMissing ? 'certificate-missing' : 'certificate-refused'
+    const code = isMissing ? 'client_certificate_missing' : 'client_certificate_refused'
+    const { status, error } = TLS_ERRORS[code]
     const text = isMissing
-      ? 'a client certificate is required'
-      : `the client certificate is not accepted: ${String(socket.authorizationError ?? 'CERT_HAS_EXPIRED')}`
+      ? error
+      : `${error}: ${String(socket.authorizationError ?? 'CERT_HAS_EXPIRED')}`
     this.#fail(tcpSocket, result, text)
     const arrival = this.#arrivals.get(tcpSocket)
     if (arrival !== undefined) arrival.secured = socket
-    sendAnswer(
-      socket,
-      jsonAnswer(403, text, { 'adit-error': `client_${result.replace('-', '_')}` }),
-    )
+    sendAnswer(socket, jsonAnswer(status, text, { 'adit-error': code }))
   }
 
   #onFailure(error: Error, socket: TLSSocket): void {

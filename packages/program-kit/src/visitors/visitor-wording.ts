@@ -128,7 +128,7 @@ const INVALID_ANSWER: VisitorWording = {
   part: 'service',
 }
 
-/** Table: the words for each code that has its own; docs/visitor-errors.md prints it, a test compares them. */
+/** Table: the words for each code that has its own; docs/reference/errors prints it. */
 export const VISITOR_WORDING: Readonly<Record<string, VisitorWording>> = Object.freeze({
   address_denied: NO_ENTRY,
   agent_busy: AGENT_BUSY,
