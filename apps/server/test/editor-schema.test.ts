@@ -19,9 +19,11 @@ const schemas = {
   agent: join(ROOT, 'docs/schema/agent.json'),
 }
 
-// Not the manifests of Kubernetes, the file of compose, and packages that an example has installed.
+// Not the manifests of Kubernetes, the files of compose and Prometheus, and packages that an example has installed.
 const examples = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' }).filter(
-  (file) => /\.ya?ml$/.test(file) && !/(?:^kubernetes|node_modules)\/|compose\.yaml$/.test(file),
+  (file) =>
+    /\.ya?ml$/.test(file) &&
+    !/(?:^kubernetes|^monitoring|node_modules)\/|compose\.yaml$/.test(file),
 )
 
 test.each(examples)('an editor finds the schema of examples/%s and nothing to mark', (file) => {

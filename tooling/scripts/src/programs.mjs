@@ -55,6 +55,7 @@ export const OPTIONAL_PROGRAMS = [
   },
   { name: 'pg_ctlcluster', debian: 'postgresql', usedFor: 'the database of a cluster' },
   { name: 'privoxy', debian: 'privoxy', usedFor: 'dialing through an HTTP proxy' },
+  { name: 'promtool', debian: 'prometheus', usedFor: 'examples/monitoring' },
   { name: 'python3', debian: 'python3', usedFor: 'foreign clients and servers' },
   { name: 'squid', debian: 'squid', usedFor: 'dialing through an HTTP proxy' },
   { name: 'ssh', debian: 'openssh-client', usedFor: 'dialing through ssh -D' },
