@@ -173,6 +173,7 @@ export function putOf({ endpoint, identity, peer, isReserved, epoch, facts }: Ow
       strictness: facts?.strictness,
       rules: facts?.rules,
       limits: facts?.limits,
+      agents: facts?.agents,
       isDown: facts?.isDown ?? false,
     },
   }

@@ -271,7 +271,7 @@ describe('the schema', () => {
     onTestFinished(() => b.close())
     await expect(b.start(signal)).rejects.toMatchObject({
       code: 'CLUSTER_SCHEMA_NEWER',
-      message: expect.stringContaining('cluster has version 99, this program knows 3'),
+      message: expect.stringContaining('cluster has version 99, this program knows 4'),
     })
     expect(b.state).toBe('closed')
     const claim = await take(b, 'web', 'ann')
@@ -296,7 +296,7 @@ describe('the schema', () => {
     await migrateSchema(one, 'other', steps, signal)
     await migrateSchema(one, 'cluster', CLUSTER_SCHEMA, signal)
     expect(await server().query(url, 'select * from adit_schema order by part')).toEqual([
-      { part: 'cluster', version: 3, oldest: 1 },
+      { part: 'cluster', version: 4, oldest: 1 },
       { part: 'other', version: 3, oldest: 3 },
     ])
   })

@@ -21,6 +21,7 @@ export const PLAIN = {
   reuse: undefined,
   strictness: undefined,
   limits: undefined,
+  agents: undefined,
   rules: undefined,
   isDown: false,
 } as const

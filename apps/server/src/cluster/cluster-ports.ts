@@ -23,6 +23,7 @@ const FACTS = Object.freeze({
   reuse: undefined,
   strictness: undefined,
   limits: undefined,
+  agents: undefined,
   rules: undefined,
   isDown: false,
 } as const)

@@ -6,6 +6,7 @@ import { areEqualRules, isBusy, type Upstream } from '@proj/tunnel/server'
 import type { ProxyContext } from './proxy-context.ts'
 import { errorForReset, PROXY_ERRORS, type ProxyError } from './proxy-errors.ts'
 import type { Route } from './route-request.ts'
+import { agentCookieLine, agentKeysIn } from './sticky-cookie.ts'
 import type { StreamOwner, UpstreamStream } from './stream-pool.ts'
 
 /** Streams one request may fail on: an agent has two sessions by default, and comes back when both are lost. */
@@ -46,7 +47,7 @@ export class Attempts {
   #isUntaken = false
   #hasWaited = false
 
-  /** What the choice of an agent goes by: the visitor's address, or the agent of its cookie. */
+  /** What the choice of an agent goes by: the visitor's address, or the key of the agent of its cookie. */
   readonly #visitor: string | undefined
 
   constructor(proxy: ProxyContext, route: Route, request: RequestHead) {
@@ -54,10 +55,11 @@ export class Attempts {
     this.#route = route
     this.#isOnce = !isIdempotent(request.method)
     const { endpoint, forward } = route
-    const peers = proxy.registry.cookiePeers(endpoint)
-    this.#isByCookie = peers !== undefined
-    this.#visitor =
-      peers === undefined ? forward.visitor : proxy.cookies.findPeer(request, endpoint, peers)
+    const { registry } = proxy
+    this.#isByCookie = registry.isByCookie(endpoint)
+    this.#visitor = this.#isByCookie
+      ? registry.findByKey(endpoint, agentKeysIn(request))
+      : forward.visitor
   }
 
   /** Whether what was sent is still referred to. */
@@ -74,11 +76,11 @@ export class Attempts {
 
   /** The line of an answer that binds the visitor to the agent that gave it; undefined: it is bound, or not to be. */
   cookieFor({ upstream }: UpstreamStream, request: RequestHead): string | undefined {
-    const isDue = this.#isByCookie && upstream.isRemote !== true && upstream.peer !== this.#visitor
-    if (!isDue) return undefined
+    if (!this.#isByCookie) return undefined
     const { endpoint, forward } = this.#route
-    const isSecure = visitorScheme(request, forward) === 'https'
-    return this.#proxy.cookies.line(endpoint, upstream.peer, isSecure)
+    const key = this.#proxy.registry.keyOf(endpoint, upstream)
+    if (key === undefined || key === this.#visitor) return undefined
+    return agentCookieLine(key, visitorScheme(request, forward) === 'https')
   }
 
   /** Remembers bytes of the request, or stops remembering when there are too many. */

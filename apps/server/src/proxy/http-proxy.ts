@@ -28,7 +28,6 @@ import {
 import { ProxyStats } from './proxy-stats.ts'
 import { RequestAdmission } from './request-admission.ts'
 import { RequestIds } from './request-ids.ts'
-import { StickyCookies } from './sticky-cookie.ts'
 import { StreamPool } from './stream-pool.ts'
 import { TrustedProxies } from './trusted-proxies.ts'
 import type { Stopping, UpgradedConnection } from './upgraded-connection.ts'
@@ -72,7 +71,6 @@ export class HttpProxy implements ProxyContext {
   readonly tracer: Tracer | undefined
   readonly logger: Logger
   readonly requestIds: RequestIds = new RequestIds()
-  readonly cookies: StickyCookies = new StickyCookies()
   readonly limiter: EndpointLimiter = new EndpointLimiter()
   /** Replaced when the settings are read again; for requests from then on. */
   domains: DomainTable

@@ -16,7 +16,6 @@ import type { ResolvedProxyOptions } from './proxy-options.ts'
 import type { ProxyStats } from './proxy-stats.ts'
 import type { RequestAdmission } from './request-admission.ts'
 import type { RequestIds } from './request-ids.ts'
-import type { StickyCookies } from './sticky-cookie.ts'
 import type { StreamPool } from './stream-pool.ts'
 import type { TrustedProxies } from './trusted-proxies.ts'
 import type { UpgradedConnection } from './upgraded-connection.ts'
@@ -44,8 +43,6 @@ export interface ProxyContext {
   /** Tells the operator of forwarding headers that are discarded. */
   readonly forwardedNote: ForwardedNote
   readonly proxyHeaderNote: ProxyHeaderNote
-  /** For endpoints with `balance: cookie`. */
-  readonly cookies: StickyCookies
   readonly pool: StreamPool
   readonly deadlines: Deadlines
   readonly stats: ProxyStats

@@ -29,6 +29,7 @@ function view(): ClusterView {
     reuse: undefined,
     strictness: undefined,
     limits: undefined,
+    agents: undefined,
     rules: undefined,
     isDown: false,
   }

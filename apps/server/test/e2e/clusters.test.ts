@@ -231,6 +231,52 @@ describe.skipIf(why !== undefined)(`three nodes${why === undefined ? '' : ` (${w
     expect((await visit(back.ports.proxy)).status).toBe(200)
   })
 
+  test('know the agent of a cookie, whichever node it is connected to', async () => {
+    const database = await postgres.createDatabase()
+    const folder = temporaryDirectory()
+    onTestFinished(() => folder[Symbol.dispose]())
+    const file = folder.write('server.yaml', 'endpoints: [{ name: web, balance: cookie }]\n')
+    const [a, b, c] = (await Promise.all(
+      ['a', 'b', 'c'].map((id) => startNode(id, database, undefined, ['--config', file])),
+    )) as [Node, Node, Node]
+    const names = ['at a', 'at b', 'also at b'] as const
+    for (const [index, name] of names.entries()) {
+      const service = await httpService((_, response) => response.end(name))
+      await startPublisher(service.port, [index === 0 ? a : b], 'web', [
+        '--connect.connections',
+        '1',
+      ])
+    }
+    await untilEach([a, b, c], (seen) => seen['a'] === 1 && seen['b'] === 1 && 'c' in seen)
+    const ask = async ({ ports }: Node, cookie?: string) => {
+      const answer = await fetch(`http://127.0.0.1:${ports.proxy}/`, {
+        headers: { 'x-piko-endpoint': 'web', ...(cookie !== undefined && { cookie }) },
+      })
+      const set = answer.headers.getSetCookie().find((line) => line.startsWith('adit_agent='))
+      return { name: await answer.text(), cookie: set?.split(';')[0] }
+    }
+    // At c nobody is connected: it has its cookies from what the others tell of their agents.
+    const cookies = new Map<string, string | undefined>()
+    await until(async () => {
+      for (const node of [a, b, c]) {
+        const { name, cookie } = await ask(node)
+        if (cookie !== undefined) cookies.set(name, cookie)
+      }
+      return names.every((name) => cookies.has(name))
+    })
+    const atC = new Set<string>()
+    await until(async () => {
+      const { name, cookie } = await ask(c)
+      expect(cookie).toBe(cookies.get(name))
+      return atC.add(name).size === names.length
+    })
+    for (const [name, cookie] of cookies) {
+      for (const node of [a, b, c, a, b, c]) {
+        expect(await ask(node, cookie)).toEqual({ name, cookie: undefined })
+      }
+    }
+  })
+
   test('are one server for names: one identity has a name, on whichever node it is asked for', async () => {
     const database = await postgres.createDatabase()
     const [a, b] = await Promise.all(['a', 'b'].map((id) => startNode(id, database)))

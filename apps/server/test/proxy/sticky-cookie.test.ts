@@ -7,9 +7,9 @@ import { listening } from '@proj/testkit/listening'
 import { exchangeRaw } from '@proj/testkit/raw-http'
 import { until } from '@proj/testkit/until'
 import { Agent, forward } from '@proj/tunnel'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
-import { StickyCookies } from '../../src/proxy/sticky-cookie.ts'
+import { agentKeysIn } from '../../src/proxy/sticky-cookie.ts'
 import { type Fixture, request, type FixtureOptions, tunnel } from '../tunnel-fixture.ts'
 
 const web = { tenant: '', name: 'web' }
@@ -32,6 +32,8 @@ async function agentsOf(
     ...options,
   })
   onTestFinished(async () => await path[Symbol.asyncDispose]())
+  path.far?.registry.setBalance(() => balance)
+  const { registry } = path.far ?? path.server
   const others: Agent[] = []
   for (const name of names.slice(1)) {
     const service = await listening(createServer((_, res) => res.end(name)))
@@ -41,10 +43,17 @@ async function agentsOf(
     forward(agent, 'web', { kind: 'http', service: { host: service.host, port: service.port } })
     others.push(agent)
   }
-  await until(() => path.server.registry.agents(web) === names.length)
+  await until(() => registry.agents(web) === names.length)
   // Each agent is asked whether it is still there when the next one comes, and passed over meanwhile.
-  await until(() => path.server.registry.sessions(web).every(({ suspect }) => !suspect))
+  await until(() => registry.sessions(web).every(({ suspect }) => !suspect))
+  if (balance === 'cookie') await untilKnown(path, names.length)
   return { ...path, others }
+}
+
+/** Waits until the node of the visitors knows so many agents of the other one, where there is one. */
+async function untilKnown({ far, server }: Path | Fixture, count: number): Promise<void> {
+  if (far === undefined) return
+  await until(() => server.registry.remote?.routes(web)[0]?.agents?.split(' ').length === count)
 }
 
 async function ask(port: number, cookie?: string, ...lines: string[]) {
@@ -73,46 +82,113 @@ async function cookiesOf(port: number): Promise<Map<string, string>> {
   return cookies
 }
 
-test('a cookie leads to its agent each time, also beside visitors without one', async () => {
-  const { port } = await agentsOf(NAMES, 'cookie')
-  for (const [agent, cookie] of await cookiesOf(port)) {
-    expect(await askOften(port, cookie)).toEqual(Array.from({ length: 6 }, () => agent))
-    // The control: without a cookie agents take turns.
-    expect(new Set(await askOften(port))).toEqual(new Set(NAMES))
-    expect(await ask(port, cookie)).toEqual({ status: 200, set: undefined, body: agent })
-  }
+describe.each([false, true])('agents at another node: %s', (hop) => {
+  test('a cookie leads to its agent each time, also beside visitors without one', async () => {
+    const { port } = await agentsOf(NAMES, 'cookie', { hop })
+    for (const [agent, cookie] of await cookiesOf(port)) {
+      expect(await askOften(port, cookie)).toEqual(Array.from({ length: 6 }, () => agent))
+      // The control: without a cookie agents take turns.
+      expect(new Set(await askOften(port))).toEqual(new Set(NAMES))
+      expect(await ask(port, cookie)).toEqual({ status: 200, set: undefined, body: agent })
+    }
+  })
+
+  test('when its agent leaves, a visitor has another one and its cookie', async () => {
+    const path = await agentsOf(NAMES, 'cookie', { hop })
+    const { port, others, server, far } = path
+    const cookies = await cookiesOf(port)
+    const left = cookies.get('second') ?? ''
+    await others[0]?.close()
+    await until(() => (far ?? server).registry.agents(web) === 2)
+    await untilKnown(path, 2)
+    const { body, set = '' } = await ask(port, left)
+    const cookie = set.split(';')[0]
+    expect(cookie).toBe(cookies.get(body))
+    expect(await askOften(port, cookie)).toEqual(Array.from({ length: 6 }, () => body))
+    // Those of the others stay where they are.
+    const third = cookies.get('third')
+    expect(await askOften(port, third)).toEqual(Array.from({ length: 6 }, () => 'third'))
+  })
+
+  test('a cookie that fits no agent is ignored, and no other balance sets one', async () => {
+    const { port } = await agentsOf(['first', 'second'], 'cookie', { hop })
+    for (const forged of ['adit_agent=', 'adit_agent=AAAAAAAAAAAAAAAA', 'adit_agent=..%2f']) {
+      const answers = [await ask(port, forged), await ask(port, forged)]
+      expect(answers.map(({ body }) => body).toSorted()).toEqual(['first', 'second'])
+      expect(answers.every(({ set }) => set !== undefined)).toBe(true)
+    }
+    const { set = '', body } = await ask(port)
+    const real = set.split(';')[0]
+    // One that fits counts beside one that was set for a domain above.
+    const both = await askOften(port, `adit_agent=AAAAAAAAAAAAAAAA; ${real}`)
+    expect(both).toEqual(Array.from({ length: 6 }, () => body))
+    const plain = await agentsOf(['first', 'second'], 'round-robin', { hop })
+    expect((await ask(plain.port, real)).set).toBeUndefined()
+    expect(new Set(await askOften(plain.port, real))).toEqual(new Set(['first', 'second']))
+  })
 })
 
-test('when its agent leaves, a visitor has another one and its cookie', async () => {
-  const { port, others, server } = await agentsOf(NAMES, 'cookie')
-  const cookies = await cookiesOf(port)
-  const left = cookies.get('second') ?? ''
-  await others[0]?.close()
-  await until(() => server.registry.agents(web) === 2)
-  const { body, set = '' } = await ask(port, left)
-  const cookie = set.split(';')[0]
-  expect(cookie).toBe(cookies.get(body))
-  expect(await askOften(port, cookie)).toEqual(Array.from({ length: 6 }, () => body))
-  // Those of the others stay where they are.
-  const third = cookies.get('third')
-  expect(await askOften(port, third)).toEqual(Array.from({ length: 6 }, () => 'third'))
-})
+describe('a visitor of a node that has agents of its own', () => {
+  test('has the agent of its cookie at the other node, and one of this node without a cookie', async () => {
+    const path = await agentsOf(['far', 'farther'], 'cookie', { hop: true })
+    const { port, server, nodes } = path
+    const cookies = new Map<string, string>()
+    for (let turn = 0; turn < 2; turn += 1) {
+      const { body, set = '' } = await ask(port)
+      cookies.set(body, set.split(';')[0] ?? '')
+    }
+    const near = await listening(createServer((_, res) => res.end('near')))
+    onTestFinished(async () => await near[Symbol.asyncDispose]())
+    const url = `http://127.0.0.1:${server.listeners.upstream.bound[0]?.port}`
+    const agent = new Agent({ url, connections: 1 })
+    onTestFinished(async () => await agent[Symbol.asyncDispose]())
+    await forward(agent, 'web', { kind: 'http', service: near }).ready()
+    const { set = '', body } = await ask(port)
+    expect(body).toBe('near')
+    expect([...cookies.keys()].toSorted()).toEqual(['far', 'farther'])
+    for (const [name, cookie] of cookies) {
+      expect(await askOften(port, cookie)).toEqual(Array.from({ length: 6 }, () => name))
+    }
+    expect(await askOften(port, set.split(';')[0])).toEqual(Array.from({ length: 6 }, () => 'near'))
+    // One stream that is kept, and not one for each request.
+    const before = nodes?.links[1].accepted.hops ?? 0
+    using visitor = await path.visit()
+    for (let turn = 0; turn < 3; turn += 1) {
+      await visitor.send(request('GET /', `Cookie: ${cookies.get('far')}`))
+      expect((await visitor.readResponse()).body.toString()).toBe('far')
+    }
+    expect((nodes?.links[1].accepted.hops ?? 0) - before).toBeLessThanOrEqual(1)
+  })
 
-test('a cookie that fits no agent is ignored, and no other balance sets one', async () => {
-  const { port } = await agentsOf(['first', 'second'], 'cookie')
-  for (const forged of ['adit_agent=', 'adit_agent=AAAAAAAAAAAAAAAA', 'adit_agent=..%2f']) {
-    const answers = [await ask(port, forged), await ask(port, forged)]
-    expect(answers.map(({ body }) => body).toSorted()).toEqual(['first', 'second'])
-    expect(answers.every(({ set }) => set !== undefined)).toBe(true)
-  }
-  const { set = '', body } = await ask(port)
-  const real = set.split(';')[0]
-  // One that fits counts beside one that was set for a domain above.
-  const both = await askOften(port, `adit_agent=AAAAAAAAAAAAAAAA; ${real}`)
-  expect(both).toEqual(Array.from({ length: 6 }, () => body))
-  const plain = await agentsOf(['first', 'second'], 'round-robin')
-  expect((await ask(plain.port, real)).set).toBeUndefined()
-  expect(new Set(await askOften(plain.port, real))).toEqual(new Set(['first', 'second']))
+  test('has another agent and its cookie when that agent has just left the other node', async () => {
+    const path = await agentsOf(['far', 'farther'], 'cookie', { hop: true })
+    const { port, server, far } = path
+    const { body, set = '' } = await ask(port)
+    const cookie = set.split(';')[0]
+    const remote = server.registry.remote
+    const [known] = remote?.routes(web) ?? []
+    const gone = body === 'far' ? path.agent : path.others[0]
+    await gone?.close()
+    await until(() => far?.registry.agents(web) === 1)
+    await untilKnown(path, 1)
+    // The node of the visitor has not heard of it yet.
+    if (known !== undefined && remote !== undefined) remote.routes = () => [known]
+    const answer = await ask(port, cookie)
+    expect([answer.status, answer.body]).toEqual([200, body === 'far' ? 'farther' : 'far'])
+    expect(answer.set).toMatch(/^adit_agent=[\w-]{16}; /)
+    expect(answer.set).not.toBe(set)
+  })
+
+  test('sets no cookie for an agent of a node of an earlier version, and keeps that of its own', async () => {
+    const { port, server } = await agentsOf(['far', 'farther'], 'cookie', { hop: true })
+    const remote = server.registry.remote
+    const [known] = remote?.routes(web) ?? []
+    if (known === undefined || remote === undefined) throw new Error('no route')
+    remote.routes = () => [{ ...known, agents: undefined }]
+    const answers = [await ask(port), await ask(port)]
+    expect(answers.map(({ set }) => set)).toEqual([undefined, undefined])
+    expect(answers.map(({ body }) => body).toSorted()).toEqual(['far', 'farther'])
+  })
 })
 
 test('the cookie is Secure when the visitor came to a trusted proxy by HTTPS', async () => {
@@ -126,40 +202,25 @@ test('the cookie is Secure when the visitor came to a trusted proxy by HTTPS', a
   expect((await ask(untrusted.port, undefined, ...lines)).set).not.toContain('Secure')
 })
 
-test('a value fits one agent and one endpoint, at every server', () => {
-  const cookies = new StickyCookies()
-  const valueOf = (from: StickyCookies, endpoint: typeof web, peer: string): string => {
-    const line = from.line(endpoint, peer, true)
-    return /=([\w-]{16}); .*; Secure\r\n$/.exec(line)?.[1] ?? line
-  }
-  const other = { tenant: '', name: 'other' }
-  const first = valueOf(cookies, web, 'a')
-  expect(new Set([first, valueOf(cookies, web, 'b'), valueOf(cookies, other, 'a')]).size).toBe(3)
-  expect(valueOf(new StickyCookies(), web, 'a')).toBe(first)
-})
-
-test('a thousand cookies cost one look at each agent', () => {
-  const cookies = new StickyCookies()
-  let looks = 0
-  const agents = new Proxy(
-    Array.from({ length: 50 }, (_, at) => `agent ${at}`),
-    {
-      get: (target, key, receiver): unknown => {
-        if (typeof key === 'string' && /^\d+$/.test(key)) looks += 1
-        return Reflect.get(target, key, receiver)
-      },
-    },
-  )
+test('a thousand cookies cost one look at each agent', async () => {
+  const { server } = await agentsOf(NAMES, 'cookie')
+  const { registry } = server
   const made = Array.from(
     { length: 1_000 },
     (_, at) => `adit_agent=${String(at).padStart(16, '0')}`,
   )
-  const nameOf = (agent: string) => /adit_agent=[^;]*/.exec(cookies.line(web, agent, false))?.[0]
-  const find = (...pairs: (string | undefined)[]) => {
+  const [first = '', , third = ''] = registry
+    .sessions(web)
+    .map((session) => registry.keyOf(web, session))
+  const find = (...keys: readonly string[]): [string | undefined, number] => {
+    const pairs = [...made, ...keys.map((key) => `adit_agent=${key}`)]
     const bytes = Buffer.from(request('GET /', `Cookie: ${pairs.join('; ')}`))
     const read = new RequestHeadReader().push(bytes)
-    return read && cookies.findPeer(read.head, web, agents)
+    const asked = read === undefined ? new Map<string, number>() : agentKeysIn(read.head)
+    let looks = 0
+    const counted = { size: asked.size, get: (key: string) => (looks++, asked.get(key)) }
+    return [registry.findByKey(web, counted as Map<string, number>), looks]
   }
-  expect(find(...made, nameOf('agent 7'), nameOf('agent 3'))).toBe('agent 7')
-  expect(looks).toBe(50)
+  expect(find(third, first)).toEqual([third, 3])
+  expect(find()).toEqual([undefined, 3])
 })

@@ -186,7 +186,30 @@ export class ChannelEngine implements Engine {
 /** Facts with all their fields: JSON leaves out those without a value, and the table keeps one shape of objects. */
 function wholeFacts(facts: RouteFacts | undefined): RouteFacts | undefined {
   if (facts === undefined) return undefined
-  const { identity, kind, sessions, exclusive, peer, reuse, strictness, rules, limits, isDown } =
-    facts
-  return { identity, kind, sessions, exclusive, peer, reuse, strictness, rules, limits, isDown }
+  const {
+    identity,
+    kind,
+    sessions,
+    exclusive,
+    peer,
+    reuse,
+    strictness,
+    rules,
+    limits,
+    agents,
+    isDown,
+  } = facts
+  return {
+    identity,
+    kind,
+    sessions,
+    exclusive,
+    peer,
+    reuse,
+    strictness,
+    rules,
+    limits,
+    agents,
+    isDown,
+  }
 }

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
 
+import { isAgentList } from '@proj/tunnel/server'
+
 import { ClusterError } from '../errors.ts'
 import type { ClusterNode, RouteFacts } from '../model.ts'
 import {
@@ -52,6 +54,7 @@ type StoredChange = readonly [
   rules: string | null,
   isDown: boolean | null,
   limits: string | null,
+  agents: string | null,
 ]
 
 /**
@@ -158,7 +161,7 @@ export class PostgresEngine implements Engine {
       // one row, and its changes as one JSON text: reading many columns of many rows takes far longer
       `select n.boot, n.head, n.floor, n.is_settled, (
          select json_agg(json_build_array(tenant, name, version, is_gone, epoch, identity, kind, sessions, exclusive,
-             peer, reuse, strictness, rules, is_down, limits) order by version)
+             peer, reuse, strictness, rules, is_down, limits, agents) order by version)
            from (select * from adit_cluster_route where node = n.id and version > $2 and not ($3 and is_gone)
                   order by version limit $4) r) as changes
          from adit_cluster_node n where n.id = $1`,
@@ -245,7 +248,7 @@ function problemOf(stored: StoredChange): string | undefined {
 
 function factsOf(stored: StoredChange): RouteFacts {
   const [, , , , , identity, kind, sessions, exclusive, peer, reuse, ...more] = stored
-  const [strictness, rules, isDown, limits] = more
+  const [strictness, rules, isDown, limits, agents] = more
   return {
     identity,
     kind: kind === 'http' || kind === 'tcp' ? kind : undefined,
@@ -256,6 +259,8 @@ function factsOf(stored: StoredChange): RouteFacts {
     strictness: strictness === 'lenient' || strictness === 'strict' ? strictness : undefined,
     rules: rules ?? undefined,
     limits: limits ?? undefined,
+    // Keys of another form would come into answers; without any, its node chooses the agents.
+    agents: agents !== null && isAgentList(agents) ? agents : undefined,
     isDown: isDown === true,
   }
 }

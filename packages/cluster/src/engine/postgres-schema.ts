@@ -80,6 +80,10 @@ export const CLUSTER_SCHEMA: readonly SchemaStep[] = [
     oldest: 1,
     sql: 'alter table adit_cluster_route add column limits text',
   },
+  {
+    oldest: 1,
+    sql: 'alter table adit_cluster_route add column agents text',
+  },
 ]
 
 /**

@@ -84,7 +84,7 @@ export function writeText(batch: WriteBatch, token: string, sql: SqlRunner): str
     const put = `json_to_recordset(${sql.literal(JSON.stringify(rows))}) as p (i integer, tenant text,
       name text, epoch bigint, is_reserved boolean, identity text, kind text, sessions integer, exclusive boolean,
       peer text, reuse text, strictness text, rules text, limits text,
-      is_down boolean)`
+      agents text, is_down boolean)`
     const living = [...alive, ''].map((one) => sql.literal(one)).join(', ')
     const others = `adit_cluster_route r join adit_cluster_node o on o.id = r.node
        where r.tenant = p.tenant and r.name = p.name and r.node <> ${id} and not r.is_gone and r.epoch = n.epoch
@@ -119,20 +119,20 @@ export function writeText(batch: WriteBatch, token: string, sql: SqlRunner): str
              and (n.identity <> g.identity or n.epoch <> g.fresh)
        ), stored as (
          insert into adit_cluster_route (node, tenant, name, version, is_gone, epoch, identity, kind, sessions,
-             exclusive, peer, reuse, strictness, rules, limits, is_down, changed_at)
+             exclusive, peer, reuse, strictness, rules, limits, agents, is_down, changed_at)
            select ${id}, tenant, name, ${head + 1} + i, false, fresh, identity, kind, sessions, exclusive, peer,
-             reuse, strictness, rules, limits, is_down, clock_timestamp() from g where is_granted
+             reuse, strictness, rules, limits, agents, is_down, clock_timestamp() from g where is_granted
            on conflict (node, tenant, name) do update set version = excluded.version, is_gone = false,
              epoch = excluded.epoch, identity = excluded.identity, kind = excluded.kind,
              sessions = excluded.sessions, exclusive = excluded.exclusive, peer = excluded.peer,
              reuse = excluded.reuse, strictness = excluded.strictness, rules = excluded.rules,
-             limits = excluded.limits, is_down = excluded.is_down, changed_at = excluded.changed_at
+             limits = excluded.limits, agents = excluded.agents, is_down = excluded.is_down, changed_at = excluded.changed_at
        )
        select i, is_granted, fresh, holder, holder = identity as is_exclusive,
          extract(epoch from since) * 1000 as since_ms from g`,
     )
   }
-  const gone = `is_gone = true, epoch = 0, identity = null, peer = null, rules = null, limits = null,
+  const gone = `is_gone = true, epoch = 0, identity = null, peer = null, rules = null, limits = null, agents = null,
     changed_at = clock_timestamp()`
   if (removes.length > 0) {
     const rows = removes.map((endpoint, i) => ({ i, ...endpoint }))

@@ -73,8 +73,8 @@ export interface LinkStatus {
 const RETIRE_MS = 30_000
 /** Different rules that are kept parsed; beyond it all are forgotten, and read again. */
 const MAX_PARSED_RULES = 10_000
-/** Tenants of one link that are remembered before those without open streams are forgotten. */
-const MAX_UNUSED_TENANTS = 256
+/** Tenants, and agents of theirs, of one link that are remembered before those without open streams are forgotten. */
+const MAX_UNUSED = 256
 /** A node that is leaving is taken when there is no other. */
 const LEAVING_LOAD = 2 ** 40
 
@@ -213,15 +213,26 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
   }
 
   /** @inheritdoc */
-  upstream({ node }: ClusterRoute, { tenant }: Endpoint): Upstream {
+  upstream({ node }: ClusterRoute, { tenant }: Endpoint, agentKey?: string): Upstream {
     const own = this.#links.get(node.id) ?? this.#linkTo(node)
-    let upstream = own.tenants.get(tenant)
+    const all = this.#upstreamOf(own, tenant, tenant)
+    if (agentKey === undefined) return all
+    return this.#upstreamOf(own, tenant, `${tenant}\0${agentKey}`, { agentKey, all })
+  }
+
+  #upstreamOf(
+    own: OwnLink,
+    tenant: string,
+    key: string,
+    bound?: { readonly agentKey: string; readonly all: NodeUpstream },
+  ): NodeUpstream {
+    let upstream = own.upstreams.get(key)
     if (upstream === undefined) {
       const { self, table, registry } = this.#options
       const { link } = own
-      if (own.tenants.size >= own.maxTenants) forgetUnused(own)
-      upstream = new NodeUpstream(link, tenant, self.id, table, registry)
-      own.tenants.set(tenant, upstream)
+      if (own.upstreams.size >= own.maxUpstreams) forgetUnused(own, bound?.all)
+      upstream = new NodeUpstream(link, tenant, self.id, table, registry, bound)
+      own.upstreams.set(key, upstream)
     }
     return upstream
   }
@@ -280,7 +291,7 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
 
   #linkTo(node: ClusterNode): OwnLink {
     const link = new NodeLink(node, this.#parts)
-    const own = { link, tenants: new Map<string, NodeUpstream>(), maxTenants: MAX_UNUSED_TENANTS }
+    const own = { link, upstreams: new Map<string, NodeUpstream>(), maxUpstreams: MAX_UNUSED }
     if (this.#isClosed) void own.link.retire(AbortSignal.abort())
     else this.#links.set(node.id, own)
     own.link.start()
@@ -308,22 +319,22 @@ export class ClusterLinks<Rules extends VisitorRules> implements RemoteUpstreams
   }
 }
 
-/** A link with what uses it, by tenant. */
+/** A link with what uses it, by tenant, and by the agent that visitors are bound to. */
 interface OwnLink {
   readonly link: NodeLink
-  readonly tenants: Map<string, NodeUpstream>
+  readonly upstreams: Map<string, NodeUpstream>
   /** With so many of them, those without open streams are forgotten: all in use are looked at seldom. */
-  maxTenants: number
+  maxUpstreams: number
 }
 
-function forgetUnused(own: OwnLink): void {
-  const { tenants } = own
-  for (const [tenant, upstream] of tenants) {
-    if (upstream.isUsed) continue
-    tenants.delete(tenant)
+function forgetUnused(own: OwnLink, except: NodeUpstream | undefined): void {
+  const { upstreams } = own
+  for (const [key, upstream] of upstreams) {
+    if (upstream.isUsed || upstream === except) continue
+    upstreams.delete(key)
     upstream.forget()
   }
-  own.maxTenants = Math.max(MAX_UNUSED_TENANTS, 2 * tenants.size)
+  own.maxUpstreams = Math.max(MAX_UNUSED, 2 * upstreams.size)
 }
 
 const NO_RULES: readonly never[] = Object.freeze([])

@@ -22,6 +22,9 @@ export class NodeUpstream implements Upstream {
   /** A link is for all endpoints: one of them may not take all of it. */
   readonly endpointCount: number = Infinity
   readonly isRemote = true
+  readonly agentKey: string | undefined
+  /** That of all agents of the tenant, where this one is for one of them. */
+  readonly #all: NodeUpstream | undefined
   readonly #link: NodeLink
   readonly #self: string
   readonly #table: ClusterTable
@@ -31,14 +34,21 @@ export class NodeUpstream implements Upstream {
   readonly leaving: AbortSignal
   readonly #counts = new Map<string, StreamCount>()
 
-  /** @param self - id of this node. */
+  /**
+   * @param self - id of this node.
+   * @param bound - the agent that gets all streams, and the upstream of all agents, which counts them too. Default: the
+   *   node chooses an agent for each.
+   */
   constructor(
     link: NodeLink,
     tenant: string,
     self: string,
     table: ClusterTable,
     registry: UpstreamRegistry,
+    bound?: { readonly agentKey: string; readonly all: NodeUpstream },
   ) {
+    this.agentKey = bound?.agentKey
+    this.#all = bound?.all
     this.id = `node ${link.node.id}`
     this.peer = link.node.id
     this.agentId = link.node.id
@@ -78,6 +88,7 @@ export class NodeUpstream implements Upstream {
 
   /** @inheritdoc */
   streamsOf(endpoint: string): number {
+    if (this.#all !== undefined) return this.#all.streamsOf(endpoint)
     return this.#counts.get(endpoint)?.open ?? 0
   }
 
@@ -91,8 +102,9 @@ export class NodeUpstream implements Upstream {
       epoch: route?.epoch ?? 0,
       node: this.#self,
       rules: this.#registry.ruleDigests(endpoint),
+      ...(this.agentKey !== undefined && { agent: this.agentKey }),
     }
-    return this.#link.open({ ...record, hop }, sink, this.#countOf(record.endpoint))
+    return this.#link.open({ ...record, hop }, sink, this.#streamCount(record.endpoint))
   }
 
   /** @inheritdoc */
@@ -113,6 +125,11 @@ export class NodeUpstream implements Upstream {
   /** A node is not ended by what is known of one endpoint. */
   end(): void {}
 
+  #streamCount(endpoint: string): StreamCount {
+    const own = this.#countOf(endpoint)
+    return this.#all === undefined ? own : new BothCounts(own, this.#all.#countOf(endpoint))
+  }
+
   #countOf(endpoint: string): StreamCount {
     const known = this.#counts.get(endpoint)
     if (known !== undefined) return known
@@ -122,5 +139,24 @@ export class NodeUpstream implements Upstream {
     const count = { open: 0 }
     this.#counts.set(endpoint, count)
     return count
+  }
+}
+
+/** Counts one stream twice. */
+class BothCounts implements StreamCount {
+  readonly #counts: readonly StreamCount[]
+  #open = 0
+
+  constructor(...counts: readonly StreamCount[]) {
+    this.#counts = counts
+  }
+
+  get open(): number {
+    return this.#open
+  }
+
+  set open(open: number) {
+    for (const count of this.#counts) count.open += open - this.#open
+    this.#open = open
   }
 }

@@ -159,6 +159,7 @@ export class ClusterTable extends EventEmitter<ClusterTableEvents> {
       strictness: route.strictness,
       rules: route.rules === undefined ? undefined : this.#shareText(route.rules),
       limits: route.limits === undefined ? undefined : this.#shareText(route.limits),
+      agents: route.agents,
       isDown: route.isDown,
     }
   }

@@ -118,6 +118,7 @@ export function describeEngine(title: string, make: MakeDatabase): void {
         reuse: 'safe',
         strictness: 'strict',
         limits: '{"concurrent":2}',
+        agents: 'AAAAAAAAAAAAAAAA00100 B-_bbbbbbbbbbbbb00005',
         rules,
         isDown: true,
       } as const

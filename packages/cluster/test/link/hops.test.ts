@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 
 import { until } from '@proj/testkit/until'
 import { Agent, dial, explainReset, type ListenOptions } from '@proj/tunnel'
+import { RESET_REASONS } from '@proj/tunnel/io'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { serve, startNode, startNodes, type TestNode } from './nodes.ts'
@@ -102,6 +103,58 @@ describe('a connection', () => {
       expect((await stream.toArray()).join('')).toBe('hello')
     }
     expect(b.links.accepted.hops).toBe(0)
+  })
+
+  test('of HTTP goes to the agent that is named alone, and to none when that one is not there', async () => {
+    const [a, b] = await startNodes('a', 'b')
+    if (a === undefined || b === undefined) throw new Error('no nodes')
+    b.registry.setBalance(() => 'cookie')
+    const agents = [
+      await echoAt(b, 'web', { kind: 'http' }),
+      await echoAt(b, 'web', { kind: 'http' }),
+    ]
+    const got = new Map<string, number>()
+    for (const agent of agents) {
+      const [listener] = agent.endpoints
+      listener?.on('connection', () => got.set(agent.peer, (got.get(agent.peer) ?? 0) + 1))
+    }
+    const route = await until(() => {
+      const [found] = a.table.routes(at('web'))
+      return found?.agents?.split(' ').length === 2 ? found : undefined
+    })
+    const open = async (key: string | undefined): Promise<number | undefined> => {
+      const upstream = a.links.upstream(route, at('web'), key)
+      return await new Promise((resolve) => {
+        const channel = upstream.openStream(
+          { kind: 'http', endpoint: 'web' },
+          {
+            onData: () => {
+              resolve(undefined)
+              channel.reset(RESET_REASONS.consumerGone)
+              return false
+            },
+            onEnd() {},
+            onDrain() {},
+            onClose: (error) => resolve(error?.reason),
+          },
+        )
+        channel.write(Buffer.from('hello'))
+      })
+    }
+    const keyOf = (peer: string): string | undefined => {
+      const sessions = b.registry.sessions(at('web'))
+      const session = sessions.find((one) => one.peer === peer)
+      return session && b.registry.keyOf(at('web'), session)
+    }
+    const [one, other] = agents
+    for (let turn = 0; turn < 3; turn++) {
+      expect(await open(keyOf(other?.peer ?? ''))).toBeUndefined()
+    }
+    expect([got.get(one?.peer ?? ''), got.get(other?.peer ?? '')]).toEqual([undefined, 3])
+    expect(await open('AAAAAAAAAAAAAAAA')).toBe(RESET_REASONS.notHere)
+    expect(b.links.accepted.refusedHops).toBe(1)
+    // What is bound to an agent counts for the node as well.
+    await until(() => a.links.upstream(route, at('web')).streamsOf('web') === 0)
   })
 
   test('goes to a node whose agent passes its health checks, while there is one', async () => {

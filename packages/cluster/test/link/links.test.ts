@@ -34,6 +34,7 @@ function routeTo(from: TestNode, to: TestNode): ClusterRoute {
     strictness: undefined,
     rules: undefined,
     limits: undefined,
+    agents: undefined,
   }
   const none = { ...unsaid, isDown: false }
   return { ...facts, ...none, node, epoch: 1 }

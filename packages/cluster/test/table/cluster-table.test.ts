@@ -22,6 +22,7 @@ const routeOf = (node: ClusterNode, epoch = 1, identity = 'ann'): ClusterRoute =
   reuse: undefined,
   strictness: undefined,
   limits: undefined,
+  agents: undefined,
   isDown: false,
   rules: undefined,
 })

@@ -40,6 +40,8 @@ export interface StreamHop {
   readonly node: string
   /** Digests of the rules by which the visitor was checked, RULE_DIGEST_BYTES each. */
   readonly rules: Buffer
+  /** Key of the agent that the visitor is bound to; absent: any of the node may have the stream. */
+  readonly agent?: string
 }
 
 /** Length of the digest of a rule for visitors. */
@@ -63,6 +65,7 @@ export const RECORD_FIELDS = {
   epoch: 9,
   node: 10,
   rules: 11,
+  agent: 12,
 } as const
 
 /**
@@ -94,6 +97,7 @@ export function encodeStreamRecord(record: StreamRecord): Buffer {
     fields.push([RECORD_FIELDS.epoch, epoch])
     text(RECORD_FIELDS.node, hop.node)
     if (hop.rules.length > 0) fields.push([RECORD_FIELDS.rules, hop.rules])
+    text(RECORD_FIELDS.agent, hop.agent)
   }
   const bytes = fields.reduce((sum, [, value]) => sum + 3 + value.length, 0)
   if (bytes > MAX_RECORD_BYTES) {
@@ -164,7 +168,7 @@ function decode(body: Buffer, isLink: boolean): StreamRecord {
     else if (type === RECORD_FIELDS.visitorPort) record.visitorPort = port(value)
     else if (type === RECORD_FIELDS.visitorTls) record.visitorTls = text(value, type)
     else if (type === RECORD_FIELDS.requestId) record.requestId = text(value, type)
-    else if (isLink && type <= RECORD_FIELDS.rules) decodeHop((hop ??= {}), type, value)
+    else if (isLink && type <= RECORD_FIELDS.agent) decodeHop((hop ??= {}), type, value)
     at = end
   }
   if (kind === undefined) throw invalid('stream record names no kind this version knows')
@@ -179,13 +183,15 @@ function decodeHop(hop: Mutable<StreamHop>, type: number, value: Buffer): void {
   else if (type === RECORD_FIELDS.epoch) hop.epoch = epochOf(value)
   else if (type === RECORD_FIELDS.node) hop.node = text(value, type)
   else if (type === RECORD_FIELDS.rules) hop.rules = Buffer.from(value) // the chunk may be lent
+  else if (type === RECORD_FIELDS.agent) hop.agent = text(value, type)
 }
 
-function wholeHop({ tenant = '', hops, epoch, node, rules = Buffer.alloc(0) }: Mutable<StreamHop>) {
+function wholeHop(hop: Mutable<StreamHop>): StreamHop {
+  const { tenant = '', hops, epoch, node, rules = Buffer.alloc(0), agent } = hop
   if (!hops || epoch === undefined || !node || rules.length % RULE_DIGEST_BYTES !== 0) {
     throw invalid('stream record of a node is incomplete')
   }
-  return { tenant, hops, epoch, node, rules }
+  return { tenant, hops, epoch, node, rules, ...(agent !== undefined && { agent }) }
 }
 
 function epochOf(value: Buffer): number {

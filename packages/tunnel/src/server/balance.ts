@@ -6,7 +6,7 @@ export const BALANCES = ['round-robin', 'least-busy', 'visitor', 'cookie'] as co
 /**
  * One of BALANCES. `round-robin`: in turn, as often as their weights say. `least-busy`: the one with the fewest open
  * streams for its weight. `visitor`: requests and connections of one address, or /64 of IPv6, go to one agent; when agents come or
- * leave, only the visitors move that have to. `cookie`: the agent that the caller names, else in turn.
+ * leave, only the visitors move that have to. `cookie`: the agent whose key the caller gives, else in turn.
  */
 export type Balance = (typeof BALANCES)[number]
 
@@ -14,6 +14,8 @@ export type Balance = (typeof BALANCES)[number]
 export interface Candidate {
   /** Names it across its sessions and reconnects. */
   readonly peer: string
+  /** Names it in cookies; only of interest with `cookie`. */
+  readonly key?: string | undefined
   /** How often it is chosen, compared to the others. */
   readonly weight: number
   /** What it is owed of its turns. */
@@ -26,7 +28,7 @@ export interface Candidate {
  * Chooses one of several agents.
  *
  * @param candidates - not empty.
- * @param visitor - address of the visitor, or with `cookie` the peer that it is bound to; undefined: it is not known,
+ * @param visitor - address of the visitor, or with `cookie` the key of the agent that it is bound to; undefined: it is not known,
  *   and agents take turns.
  */
 export function choose<One extends Candidate>(
@@ -39,7 +41,7 @@ export function choose<One extends Candidate>(
     return best(candidates, (one) => share(one, source))
   }
   if (balance === 'cookie' && visitor !== undefined) {
-    const bound = candidates.find(({ peer }) => peer === visitor)
+    const bound = candidates.find(({ key }) => key === visitor)
     if (bound !== undefined) return bound
   }
   if (balance === 'least-busy') {

@@ -129,10 +129,7 @@ export class HopAcceptor {
     let busy: Upstream | undefined
     let isOverQuota = false
     for (;;) {
-      const upstream =
-        record.kind === 'http'
-          ? registry.pickLocalHttp(endpoint, tried)
-          : registry.pickLocal(endpoint, tried)
+      const upstream = this.#pick(record, facts, endpoint, tried)
       if (upstream === undefined) {
         if (busy !== undefined) return { busy }
         return isOverQuota ? 'limitReached' : 'notHere'
@@ -150,6 +147,19 @@ export class HopAcceptor {
         if (isBusy(error)) busy ??= upstream
       }
     }
+  }
+
+  /** The sender has bound its visitor to the agent that it names: another one is no replacement. */
+  #pick(
+    { kind }: StreamRecord,
+    { agent }: StreamHop,
+    endpoint: Endpoint,
+    tried: ReadonlySet<Upstream>,
+  ): Upstream | undefined {
+    const registry = this.#registry
+    if (kind !== 'http') return registry.pickLocal(endpoint, tried)
+    if (agent !== undefined) return registry.pickAgentHttp(endpoint, agent, tried)
+    return registry.pickLocalHttp(endpoint, tried)
   }
 
   /** Whether the endpoint is served here under the name and the rules that the sender knows. */

@@ -23,6 +23,11 @@ export interface LocalRoute {
   readonly rules: string | undefined
   /** The strictest of what its agents ask for as limits of visitors, for `readRouteLimits`; undefined: nothing. */
   readonly limits: string | undefined
+  /**
+   * Its agents by their keys, for `listsAgent`, without those whose services are down while others are up; undefined:
+   * visitors are not bound to agents by cookies.
+   */
+  readonly agents: string | undefined
   /** Whether the services of all its sessions fail the health checks of their agents. */
   readonly isDown: boolean
   /** The epoch of its name; undefined where names are not claimed. */

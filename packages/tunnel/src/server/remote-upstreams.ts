@@ -6,7 +6,7 @@ import type { Upstream } from './upstream.ts'
 /** How another node serves an endpoint: a copy of what is a LocalRoute there. */
 export type RemoteRoute = Pick<
   LocalRoute,
-  'kind' | 'sessions' | 'reuse' | 'strictness' | 'rules' | 'limits' | 'isDown'
+  'kind' | 'sessions' | 'reuse' | 'strictness' | 'rules' | 'limits' | 'agents' | 'isDown'
 >
 
 /** The nodes of a cluster besides this one, as far as an endpoint's visitors are concerned. */
@@ -16,8 +16,12 @@ export interface RemoteUpstreams<
 > {
   /** The routes of an endpoint, one for each node that serves it. Asked once per request: allocates nothing. */
   routes(endpoint: Endpoint): readonly Route[]
-  /** What opens streams by a route; the same object as long as it has open streams. */
-  upstream(route: Route, endpoint: Endpoint): Upstream
+  /**
+   * What opens streams by a route; the same object as long as it has open streams.
+   *
+   * @param agentKey - key of the agent that is to get them. Default: the node chooses one for each.
+   */
+  upstream(route: Route, endpoint: Endpoint, agentKey?: string): Upstream
   /** What its node does now, for the choice between nodes: the least is taken. */
   load(route: Route): number
   /** The rules of a route; of one that cannot be read, a rule that admits no visitor. Equal ones are one list. */

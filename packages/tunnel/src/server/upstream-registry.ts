@@ -20,6 +20,14 @@ import {
 import type { EndedConnection } from './ended-connection.ts'
 import type { RemoteRoute, RemoteUpstreams } from './remote-upstreams.ts'
 import { digestsOf } from './rule-digests.ts'
+import {
+  agentInTurn,
+  agentKeyOf,
+  agentKeys,
+  formatAgents,
+  isFullList,
+  listsAgent,
+} from './agent-key.ts'
 import { WEIGHTS } from '../protocol/weight.ts'
 import { type Balance, choose } from './balance.ts'
 import { type ReachedQuota, StreamQuota } from './stream-quota.ts'
@@ -71,6 +79,8 @@ const MAX_TOLD_AGENTS = 16
 
 interface Agent {
   readonly peer: string
+  /** Names it in cookies; undefined: nobody has asked for it yet. */
+  key: string | undefined
   readonly sessions: Upstream[]
   /** Index of the session with which the next search begins. */
   next: number
@@ -248,6 +258,7 @@ export class UpstreamRegistry<
     if (agent === undefined) {
       entry.agents.push({
         peer: upstream.peer,
+        key: undefined,
         sessions: [upstream],
         next: 0,
         weight: weight ?? WEIGHTS.default,
@@ -333,6 +344,7 @@ export class UpstreamRegistry<
   remoteChanged(endpoint: Endpoint, isLost = false): void {
     this.#unions.delete(endpoint)
     this.#noteRemoteLimits(endpoint)
+    this.#hasCookies ||= this.#routes(endpoint).some(({ agents }) => agents !== undefined)
     this.emit('remote', endpoint)
     if ((this.#remote?.routes(endpoint).length ?? 0) > 0) this.waits.settled(endpoint)
     else if (isLost && this.#find(endpoint) === undefined) this.waits.lost(endpoint)
@@ -432,7 +444,8 @@ export class UpstreamRegistry<
     else entry.down.add(upstream)
     this.#down += entry.down.size - before
     settleDown(entry)
-    if (isAllDown(entry) !== wasDown) this.#noteHealth(endpoint)
+    const isTold = isAllDown(entry) !== wasDown || entry.balance === 'cookie'
+    if (isTold && entry.down.size !== before) this.#noteHealth(endpoint)
   }
 
   /** Whether the service of a session is down: a stream that carried requests before is not to carry another one. */
@@ -474,7 +487,9 @@ export class UpstreamRegistry<
     const without = isHttp ? entry?.tcp : undefined
     const hasDown = entry !== undefined && entry.down.size > 0
     const orDown = !hasDown ? without : isHttp ? entry.tcpOrDown : entry.down
+    const bound = isHttp ? this.#pickBound(endpoint, entry, except, orDown, visitor) : undefined
     return (
+      bound ??
       (entry && next(entry, except, false, orDown, visitor)) ??
       this.#pickNode(endpoint, except, false, isHttp, false) ??
       (entry && next(entry, except, true, orDown, visitor)) ??
@@ -486,6 +501,56 @@ export class UpstreamRegistry<
       this.#pickNode(endpoint, except, false, isHttp, true) ??
       this.#pickNode(endpoint, except, true, isHttp, true)
     )
+  }
+
+  /** The node of the agent that a visitor is bound to, unless a session of this node is the agent's. */
+  #pickBound(
+    endpoint: Endpoint,
+    entry: Entry<Rules> | undefined,
+    except: ReadonlySet<Upstream> | undefined,
+    without: ReadonlySet<Upstream> | undefined,
+    visitor: string | undefined,
+  ): Upstream | undefined {
+    const remote = this.#remote
+    if (visitor === undefined || !this.#hasCookies || remote === undefined) return undefined
+    if (entry !== undefined && entry.balance !== 'cookie') return undefined
+    const here = entry?.agents.find((one) => keyOf(one, endpoint) === visitor)
+    const isHere = here?.sessions.some((one) => isTakeable(one, except, false, without))
+    if (isHere === true) return undefined
+    let best: Upstream | undefined
+    let least = Infinity
+    for (const route of remote.routes(endpoint)) {
+      if (route.agents === undefined || route.isDown || !listsAgent(route.agents, visitor)) continue
+      const one = remote.upstream(route, endpoint, visitor)
+      if (one.leaving.aborted || one.suspect || except?.has(one) === true) continue
+      const load = remote.load(route)
+      if (load >= least) continue
+      best = one
+      least = load
+    }
+    return best
+  }
+
+  /** What leads to a node, and to one of its agents where the visitor is then bound to that one. */
+  #remoteUpstream(
+    remote: RemoteUpstreams<Rules>,
+    route: RemoteRoute,
+    endpoint: Endpoint,
+    except: ReadonlySet<Upstream> | undefined,
+    isHttp: boolean,
+    turn: number,
+  ): Upstream | undefined {
+    const { agents } = route
+    if (!isHttp || agents === undefined || isFullList(agents) || !this.isByCookie(endpoint)) {
+      const one = remote.upstream(route, endpoint)
+      return except?.has(one) === true ? undefined : one
+    }
+    const key = agentInTurn(
+      agents,
+      turn,
+      (one) => except?.has(remote.upstream(route, endpoint, one)) === true,
+    )
+    return key === undefined ? undefined : remote.upstream(route, endpoint, key)
   }
 
   #pickNode(
@@ -503,10 +568,12 @@ export class UpstreamRegistry<
       const route = routes[(this.#nextNode + turn) % routes.length]
       if (remote === undefined || route === undefined) continue
       if (route.isDown !== isDown || (isHttp && route.kind === 'tcp')) continue
-      const one = remote.upstream(route, endpoint)
-      if (one.leaving.aborted || one.suspect !== suspect || except?.has(one) === true) continue
       const load = remote.load(route)
       if (load >= least) continue
+      // Nodes of the same load take turns: each has a turn of its own for its agents.
+      const agentTurn = Math.floor(this.#nextNode / routes.length)
+      const one = this.#remoteUpstream(remote, route, endpoint, except, isHttp, agentTurn)
+      if (one === undefined || one.leaving.aborted || one.suspect !== suspect) continue
       best = one
       least = load
     }
@@ -553,17 +620,66 @@ export class UpstreamRegistry<
   setBalance(balanceOf: (endpoint: Endpoint) => Balance): void {
     this.#balanceOf = balanceOf
     for (const entry of this.#entries.values()) {
+      const before = entry.balance
       entry.balance = balanceOf(entry.endpoint)
+      if ((entry.balance === 'cookie') !== (before === 'cookie')) this.#noteChange(entry.endpoint)
       settleBalance(entry)
       this.#hasCookies ||= entry.balance === 'cookie'
     }
   }
 
-  /** The agents of this node that serve an endpoint with the balance `cookie`; undefined: it has another one. */
-  cookiePeers(endpoint: Endpoint): readonly string[] | undefined {
-    if (!this.#hasCookies) return undefined
+  /** Whether visitors of an endpoint are bound to agents by cookies. */
+  isByCookie(endpoint: Endpoint): boolean {
+    if (!this.#hasCookies) return false
     const entry = this.#find(endpoint)
-    return entry?.balance === 'cookie' ? entry.agents.map(({ peer }) => peer) : undefined
+    if (entry !== undefined) return entry.balance === 'cookie'
+    return this.#routes(endpoint).some(({ agents }) => agents !== undefined)
+  }
+
+  /**
+   * The agent that a visitor is bound to, here or on another node.
+   *
+   * @param asked - keys in its cookies, with their places: of several agents, the first one counts.
+   * @returns its key; undefined: none of them serves the endpoint.
+   */
+  findByKey(endpoint: Endpoint, asked: ReadonlyMap<string, number>): string | undefined {
+    if (asked.size === 0) return undefined
+    // Each agent is looked up once, however many cookies there are: a visitor may send a thousand.
+    let first = Infinity
+    let found: string | undefined
+    const look = (key: string): void => {
+      const at = asked.get(key) ?? Infinity
+      if (at >= first) return
+      first = at
+      found = key
+    }
+    const entry = this.#find(endpoint)
+    for (const agent of entry?.agents ?? []) look(keyOf(agent, endpoint))
+    for (const { agents } of this.#routes(endpoint)) {
+      if (agents !== undefined) for (const key of agentKeys(agents)) look(key)
+    }
+    return found
+  }
+
+  /** The key of the agent that an upstream leads to; undefined: of a node that chooses one itself. */
+  keyOf(endpoint: Endpoint, upstream: Upstream): string | undefined {
+    if (upstream.isRemote === true) return upstream.agentKey
+    const agents = this.#find(endpoint)?.agents
+    const agent = agents?.find(({ peer }) => peer === upstream.peer)
+    return agent && keyOf(agent, endpoint)
+  }
+
+  /** Picks a session of one agent of this node for HTTP; undefined: none of it takes streams, or its service is down. */
+  pickAgentHttp(
+    endpoint: Endpoint,
+    key: string,
+    except?: ReadonlySet<Upstream>,
+  ): Upstream | undefined {
+    const entry = this.#find(endpoint)
+    const agent = entry?.agents.find((one) => keyOf(one, endpoint) === key)
+    if (entry === undefined || agent === undefined) return undefined
+    const without = isAllDown(entry) ? entry.tcp : entry.tcpOrDown
+    return leastLoaded(agent, except, false, without) ?? leastLoaded(agent, except, true, without)
   }
 
   /** Whether any endpoint has rules for its visitors; in a cluster it is not counted. */
@@ -855,9 +971,23 @@ function routeOf(entry: Entry<VisitorRules>): LocalRoute | undefined {
     strictness: entry.strict.size > 0 ? 'strict' : undefined,
     rules: formatRouteRules(entry.ruleTexts.values()),
     limits: formatRouteLimits(entry.limits.values()),
+    agents: entry.balance === 'cookie' ? agentsOf(entry) : undefined,
     isDown: isAllDown(entry),
     epoch: entry.epoch,
   }
+}
+
+function keyOf(agent: Agent, endpoint: Endpoint): string {
+  agent.key ??= agentKeyOf(endpoint, agent.peer)
+  return agent.key
+}
+
+/** The agents of an endpoint for other nodes: those that it would choose itself for an HTTP request. */
+function agentsOf(entry: Entry<VisitorRules>): string | undefined {
+  const { endpoint, agents, tcp, tcpOrDown } = entry
+  const without = isAllDown(entry) ? tcp : tcpOrDown
+  const up = agents.filter(({ sessions }) => sessions.some((one) => !without.has(one)))
+  return formatAgents(up.map((agent) => ({ key: keyOf(agent, endpoint), weight: agent.weight })))
 }
 
 /** Tells the agents of an endpoint but `peer` that it came or left. */
@@ -877,7 +1007,7 @@ function settleBalance(entry: Entry<VisitorRules>): void {
 
 /** The session of the agent that is chosen by weight, load or visitor. */
 function balanced(
-  { agents, balance }: Entry<VisitorRules>,
+  { agents, balance, endpoint }: Entry<VisitorRules>,
   except: ReadonlySet<Upstream> | undefined,
   suspect: boolean,
   without: ReadonlySet<Upstream> | undefined,
@@ -888,7 +1018,8 @@ function balanced(
     if (!isFree) return []
     const openStreams = agent.sessions.reduce((sum, one) => sum + one.openStreams, 0)
     const { peer, weight, credit } = agent
-    return [{ agent, peer, weight, credit, openStreams }]
+    const key = balance === 'cookie' ? keyOf(agent, endpoint) : undefined
+    return [{ agent, peer, key, weight, credit, openStreams }]
   })
   const chosen = choose(candidates, balance, visitor)
   for (const { agent, credit } of candidates) agent.credit = credit

@@ -46,6 +46,8 @@ export interface Upstream {
    * brings one byte before all others, when an agent has taken it; see `openConnection`.
    */
   readonly isRemote?: boolean
+  /** Key of the one agent of that node that gets the streams; undefined: the node chooses one for each. */
+  readonly agentKey?: string | undefined
   /** Streams for an endpoint that are open now. */
   streamsOf(endpoint: string): number
   /**

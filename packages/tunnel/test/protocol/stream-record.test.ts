@@ -61,10 +61,11 @@ const HOP: { readonly record: StreamRecord; readonly bytes: Buffer } = {
       epoch: 0x1_0000_0002,
       node: 'n1',
       rules: Buffer.from('0102030405060708', 'hex'),
+      agent: 'key',
     },
   },
   bytes: hex(`
-    002f
+    0035
     01 0001 02                   # kind: tcp
     02 0002 ${ascii('pg')}       # endpoint
     07 0004 ${ascii('acme')}     # tenant
@@ -72,6 +73,7 @@ const HOP: { readonly record: StreamRecord; readonly bytes: Buffer } = {
     09 0008 0000000100000002     # epoch
     0a 0002 ${ascii('n1')}       # node
     0b 0008 0102030405060708     # digests of rules
+    0c 0003 ${ascii('key')}      # agent
   `),
 }
 
@@ -95,7 +97,7 @@ describe('the facts of a node', () => {
   })
 
   test('are absent from a record of a link without them, and later fields are skipped', () => {
-    const bytes = hex('0007 01 0001 00 0c 0000')
+    const bytes = hex('0007 01 0001 00 0d 0000')
     expect(new StreamRecordReader(true).push(bytes)?.record).toEqual({
       kind: 'control',
       endpoint: '',

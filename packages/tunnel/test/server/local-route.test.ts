@@ -37,6 +37,7 @@ test('the route event tells of all changes of one turn once', async () => {
       reuse: 'never',
       strictness: undefined,
       limits: undefined,
+      agents: undefined,
       rules,
       isDown: false,
       epoch: undefined,

@@ -7,6 +7,7 @@ import {
   type RemoteUpstreams,
 } from '../../src/server/remote-upstreams.ts'
 import { coversDigests, digestsOf } from '../../src/server/rule-digests.ts'
+import { agentKeyOf, formatAgents } from '../../src/server/agent-key.ts'
 import { UpstreamRegistry } from '../../src/server/upstream-registry.ts'
 import type { Upstream } from '../../src/server/upstream.ts'
 import { MOVED_MS, VisitorWaits } from '../../src/server/visitor-waits.ts'
@@ -23,14 +24,21 @@ interface Route extends RemoteRoute {
 class Nodes implements RemoteUpstreams<VisitorRules, Route> {
   list: readonly Route[] = []
   asked = 0
+  readonly bound = new Map<string, Upstream>()
   readonly hasLongLived = false
 
   routes(endpoint: Endpoint): readonly Route[] {
     return endpoint.name === 'web' && endpoint.tenant === '' ? this.list : []
   }
 
-  upstream({ to }: Route): Upstream {
-    return to
+  upstream({ to }: Route, _: Endpoint, agentKey?: string): Upstream {
+    if (agentKey === undefined) return to
+    const id = `${to.id} ${agentKey}`
+    const known = this.bound.get(id)
+    if (known !== undefined) return known
+    const bound = Object.assign(new FakeUpstream(to.peer, id), { isRemote: true, agentKey })
+    this.bound.set(id, bound)
+    return bound
   }
 
   endLongLived(): void {}
@@ -53,6 +61,7 @@ function routeTo(to: Upstream, facts: Partial<Route> = {}): Route {
     strictness: undefined,
     rules: undefined,
     limits: undefined,
+    agents: undefined,
     isDown: false,
   }
   return { kind: 'http', sessions: 1, load: 0, ...none, ...facts, to }
@@ -128,6 +137,71 @@ describe('a visitor', () => {
       }
       expect([...tried].map(({ id }) => id)).toEqual(['up', 'own', 'down', 'silent'])
     }
+  })
+
+  test('that is bound to an agent has it, whichever node it is connected to', () => {
+    const nodes = new Nodes()
+    const [b, c] = [new FakeUpstream('b'), new FakeUpstream('c')]
+    const keys = ['one', 'two', 'three'].map((peer) => agentKeyOf(at('web'), peer))
+    const [one = '', two = '', three = ''] = keys
+    const listOf = (...listed: string[]) =>
+      formatAgents(listed.map((key) => ({ key, weight: 100 })))
+    nodes.list = [routeTo(b, { agents: listOf(two) }), routeTo(c, { agents: listOf(two, three) })]
+    const own = new FakeUpstream('one')
+    const registry = registryOf(nodes, own)
+    registry.setBalance(() => 'cookie')
+    registry.remoteChanged(at('web'))
+    const pick = (key?: string, tried?: ReadonlySet<Upstream>) =>
+      registry.pickHttp(at('web'), tried, key)
+    const find = (...asked: string[]) =>
+      registry.findByKey(at('web'), new Map(asked.map((key, place) => [key, place])))
+    expect([find(three, one), find('x', two), find('x'), find()]).toEqual([
+      three,
+      two,
+      undefined,
+      undefined,
+    ])
+    expect(pick(one)?.id).toBe('one')
+    expect(pick(three)?.id).toBe(`c ${three}`)
+    expect(registry.keyOf(at('web'), pick(three) ?? own)).toBe(three)
+    expect(registry.keyOf(at('web'), own)).toBe(one)
+    // It has another one only when that cannot be had.
+    const atB = pick(two)
+    const atC = pick(two, new Set(atB && [atB]))
+    expect(new Set([atB?.id, atC?.id])).toEqual(new Set([`b ${two}`, `c ${two}`]))
+    expect(pick(two, new Set(atB && atC && [atB, atC]))?.id).toBe('one')
+    c.suspect = true
+    expect(pick(three)?.id).toBe(`c ${three}`) // the fake of the agent answers
+    Object.assign(pick(three) ?? {}, { suspect: true })
+    expect(pick(three)?.id).toBe('one')
+    // Those of TCP are not bound.
+    expect(registry.pick(at('web'), undefined, two)?.id).toBe('one')
+  })
+
+  test('without a cookie is bound to one of a node, in turn; a node of an earlier version chooses itself', () => {
+    const nodes = new Nodes()
+    const b = new FakeUpstream('b')
+    const keys = ['one', 'two'].map((peer) => agentKeyOf(at('web'), peer))
+    const agents = formatAgents(keys.map((key) => ({ key, weight: 100 })))
+    const registry = registryOf(nodes)
+    nodes.list = [routeTo(b)]
+    registry.remoteChanged(at('web'))
+    expect(registry.isByCookie(at('web'))).toBe(false)
+    expect(registry.pickHttp(at('web'))).toBe(b)
+    expect(registry.keyOf(at('web'), Object.assign(b, { isRemote: true }))).toBeUndefined()
+    nodes.list = [routeTo(b, { agents })]
+    registry.remoteChanged(at('web'))
+    expect(registry.isByCookie(at('web'))).toBe(true)
+    const picked = [1, 2, 3, 4].map(() => registry.pickHttp(at('web'))?.id)
+    expect(new Set(picked)).toEqual(new Set(keys.map((key) => `b ${key}`)))
+    expect(picked.slice(0, 2)).toEqual(picked.slice(2))
+    // One that was tried is not chosen again.
+    const tried = new Set<Upstream>()
+    for (let turn = 0; turn < 3; turn++) {
+      const one = registry.pickHttp(at('web'), tried)
+      if (one !== undefined) tried.add(one)
+    }
+    expect(tried.size).toBe(2)
   })
 
   test('of HTTP gets no node that serves TCP alone', () => {
