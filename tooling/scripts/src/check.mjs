@@ -9,6 +9,7 @@ const PARTS = [
   { name: 'house rules', start: () => run('node', ['tooling/scripts/src/check-all.mjs']) },
   { name: 'knip', start: () => run('pnpm', ['knip']) },
   { name: 'types', start: () => turbo(['typecheck', '--output-logs=errors-only']) },
+  { name: 'site', start: () => run('pnpm', ['--silent', 'site']) },
   { name: 'packages', start: () => run('pnpm', ['check:pack']) },
 ]
 
