@@ -36,6 +36,7 @@ import {
 import type { AccessLog } from './access-log/access-log.ts'
 import type { Tracer } from './tracing/tracer.ts'
 import { createServerAdmin } from './admin/admin.ts'
+import type { OidcSignIn } from './admin/oidc/oidc-sign-in.ts'
 import { createAdminApi } from './admin/api/admin-api.ts'
 import { ChangeFeed } from './admin/api/change-feed.ts'
 import type { Authenticator, PortName } from './auth/authenticator.ts'
@@ -144,6 +145,8 @@ export interface ServerOptions {
   readonly errorPages?: ErrorPages | undefined
   /** Identifies peers on every port. Default: no credentials are needed. */
   readonly authenticator?: Authenticator
+  /** Signs people in to the console. Default: nothing does. */
+  readonly oidc?: OidcSignIn | undefined
   /** Program and version, told to peers of ours. */
   readonly software: string
   /** Receives what the server does. */
@@ -719,6 +722,10 @@ function construct(options: ServerOptions): ServerParts {
         domains,
         status,
         sessions,
+        signIn: {
+          oidc: options.oidc,
+          onFailed: (address) => authenticator?.limits.failed(address),
+        },
         changesNeedKey: authenticator?.hasOperatorKey ?? false,
         version: cluster.view.local.version,
         logger,

@@ -38,6 +38,7 @@ import {
 } from '@proj/auth'
 
 import { ACCESS_LOG_SETTINGS } from './access-log/access-log-settings.ts'
+import { OIDC_SETTINGS, oidcRule } from './admin/oidc/oidc-settings.ts'
 import { AUTH_SETTINGS, authRule } from './auth/auth-settings.ts'
 import {
   CLUSTER_SETTINGS,
@@ -263,6 +264,7 @@ export const settings = defineSettings({
       token: setting(secret(), {
         description: 'Token that the command status shows to the admin port.',
       }),
+      oidc: OIDC_SETTINGS,
     },
     cluster: CLUSTER_SETTINGS,
     handshakes: {
@@ -473,6 +475,7 @@ export const settings = defineSettings({
       }
     },
     authRule,
+    oidcRule,
   ],
 })
 

@@ -39,6 +39,7 @@ import { canonicalDomain, domainRules } from './proxy/domains.ts'
 import { ErrorPages } from './proxy/error-pages.ts'
 import { PROXY_LIMITS, type TenantDomain } from './proxy/proxy-options.ts'
 import type { PortName } from './auth/authenticator.ts'
+import { configuredOidc } from './admin/oidc/oidc-sign-in.ts'
 import { makeOperatorKey } from './admin/operator-key.ts'
 import { configuredAuthenticator } from './auth/configured-authenticator.ts'
 import { Cluster, type ClusterOptions } from './cluster/cluster.ts'
@@ -119,6 +120,7 @@ export async function start(
   })
   const operatorKey = makeOperatorKey(own.directory, logger)
   using authenticator = configuredAuthenticator(settings, { store, logger, operatorKey })
+  const oidc = configuredOidc(settings.admin.oidc, logger)
   const binds = configuredBinds(loaded, { authenticator, inherited, logger })
   const publicPorts = {
     ...publicPortOptions(settings.publicPorts),
@@ -186,6 +188,7 @@ export async function start(
       limits: limitRules(settings.endpoints),
       balances: settings.endpoints,
       authenticator,
+      oidc,
       accessLog,
       tracer,
       errorPages,

@@ -36,6 +36,18 @@ test.for([
   ['endpoints: [{ name: a, limits: { rate: 0/s } }]', 'lets no visitor in'],
   ['proxy: { trusted_hops: 1, trusted_proxies: [10.0.0.1] }', 'trusted by proxy.trusted_proxies'],
   ['cluster: { node_id: "a/b" }', 'letters, digits'],
+  ['admin: { oidc: { client_id: a } }', 'issuer is not set'],
+  ['admin: { oidc: { allow: [a] } }', 'issuer is not set'],
+  ['admin: { oidc: { issuer: "https://a.example", allow: [a] } }', 'needed where issuer is set'],
+  ['admin: { oidc: { issuer: "https://a.example", client_id: a } }', 'nobody may use the console'],
+  [
+    'admin: { oidc: { issuer: "http://a.example", client_id: a, allow: [a] } }',
+    'must have https://',
+  ],
+  [
+    'admin: { oidc: { issuer: "https://a.example/?b", client_id: a, allow: [a] } }',
+    'no query and no fragment',
+  ],
 ] as const)('%s is an error: %s', async ([text, why]) => {
   using files = temporaryDirectory()
   files.write('server.yaml', text)
@@ -43,3 +55,17 @@ test.for([
   const errors = loaded.problems.map(({ message, allowed }) => `${message} ${allowed}`)
   expect(errors).toEqual([expect.stringContaining(why)])
 })
+
+test.for(['https://login.example.com/realms/a', 'http://localhost:8080', 'http://[::1]:8080'])(
+  '%s may sign people in',
+  async (issuer) => {
+    using files = temporaryDirectory()
+    files.write(
+      'server.yaml',
+      `admin: { oidc: { issuer: "${issuer}", client_id: a, client_secret: b, allow: [c] } }`,
+    )
+    const sources = { cwd: files.path, files: ['server.yaml'], env: {} }
+    const loaded = await loadSettings(settings, sources)
+    expect(loaded.problems).toEqual([])
+  },
+)

@@ -26,6 +26,19 @@ export interface NewSession extends Session {
   readonly proof: string
 }
 
+/** `GET /sign-in`. */
+export interface SignInWays {
+  /** Host of the OpenID provider; null: none is configured. */
+  readonly provider: string | null
+}
+
+/** `POST /sign-in/oidc`. */
+export interface BegunSignIn {
+  readonly url: string
+  /** Kept by the tab, and sent with the answer of the provider. */
+  readonly pending: string
+}
+
 /** An item of `GET /endpoints`. */
 export interface EndpointItem {
   readonly endpoint: string

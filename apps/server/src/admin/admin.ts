@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 
 import {
   type AdminAnswer,
@@ -22,7 +22,8 @@ import { ANONYMOUS } from '../auth/principal.ts'
 import { limitCounts } from './limit-counts.ts'
 import { serverMetrics } from './metrics.ts'
 import { API_PATH } from './api/admin-api.ts'
-import { ConsoleSessions } from './api/console-sessions.ts'
+import { isSignInPath } from './api/sign-in-routes.ts'
+import { ConsoleSessions, type SessionCredentials } from './api/console-sessions.ts'
 import type { AdminSources } from './admin-sources.ts'
 import type { ApiSources } from './api/api-sources.ts'
 
@@ -108,10 +109,23 @@ export function createServerAdmin(options: ServerAdminOptions): ServerAdmin {
     hosts,
     needsCredentials: isProtected,
     authorize: async (request, isProbe) => {
-      const certificate = certificateOf(request)
       const remoteAddress = addressOf(request)
+      const credentials = sessionOf(request, sessions)
+      const person =
+        credentials !== undefined && 'identity' in credentials ? credentials : undefined
+      if (person !== undefined || isSignIn(request)) {
+        // There are no credentials to judge; requests are limited as if there were.
+        const { identity, tenant } = person === undefined ? ANONYMOUS : { ...person, tenant: '' }
+        const isKnown = person !== undefined
+        const denial = authenticator?.limits.admit(remoteAddress)
+        return denial ?? { identity, tenant, isKnown, remoteAddress }
+      }
+      const certificate = certificateOf(request)
       const verdict = await authenticator?.authorizeAdmin({
-        headers: headersOf(request, sessions),
+        headers:
+          credentials !== undefined && 'token' in credentials
+            ? { ...request.headers, authorization: `Bearer ${credentials.token}` }
+            : request.headers,
         remoteAddress,
         isProbe,
         ...(certificate !== undefined && { certificate }),
@@ -128,13 +142,18 @@ export function createServerAdmin(options: ServerAdminOptions): ServerAdmin {
   return { server, read }
 }
 
-/** The headers of a request, with the credentials of its session in place of none. */
-function headersOf(request: IncomingMessage, sessions: ConsoleSessions): IncomingHttpHeaders {
-  const { headers, url = '', socket } = request
-  if (showsToken(headers) || !url.startsWith(`${API_PATH}/`)) return headers
-  const session = sessions.find(headers, socket.localPort ?? 0)
-  if (session === undefined) return headers
-  return { ...headers, authorization: `Bearer ${session.token}` }
+/** What the session of a request stands for; credentials of its own come first. */
+function sessionOf(
+  { headers, url = '', socket }: IncomingMessage,
+  sessions: ConsoleSessions,
+): SessionCredentials | undefined {
+  if (showsToken(headers) || !url.startsWith(`${API_PATH}/`)) return undefined
+  return sessions.find(headers, socket.localPort ?? 0)?.credentials
+}
+
+function isSignIn({ url = '' }: IncomingMessage): boolean {
+  const [path = ''] = url.split('?')
+  return path.startsWith(API_PATH) && isSignInPath(path.slice(API_PATH.length))
 }
 
 /** Not read before a browser asks. */

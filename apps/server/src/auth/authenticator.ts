@@ -42,6 +42,8 @@ export interface PortDemands {
   readonly auth?: PortAuth | undefined
   /** Whether its TLS requires a client certificate of an authority. */
   readonly hasClientAuthorities?: boolean
+  /** Whether people sign in with a provider, so that who has not is asked for credentials. */
+  readonly hasSignIn?: boolean
 }
 
 /** What an authenticator joins. */
@@ -102,9 +104,10 @@ export class Authenticator implements Disposable {
 
   /** Whether a port asks for credentials. A server that ever had a token always does. */
   isProtected(port: PortName): boolean {
-    const { auth, hasClientAuthorities = false } = this.#options.ports?.[port] ?? {}
+    const { auth, hasClientAuthorities, hasSignIn } = this.#options.ports?.[port] ?? {}
     const tenants = port === 'upstream' && (this.#options.tenants?.size ?? 0) > 0
-    return auth !== undefined || tenants || hasClientAuthorities || this.#tokens.isOpen
+    const hasDemands = auth !== undefined || hasClientAuthorities === true || hasSignIn === true
+    return hasDemands || tenants || this.#tokens.isOpen
   }
 
   /** Whether there is a key of the operator to show. */
@@ -211,7 +214,7 @@ export class Authenticator implements Disposable {
     if (!isDemanded && !this.isProtected(port)) return ANONYMOUS
     const principal =
       certificate !== undefined && !isDemanded && !showsToken(headers)
-        ? certified(certificate)
+        ? certified(certificate, port)
         : await this.#bearer(bearerToken(headers), port, named, shown.isBrief)
     if (named !== undefined && principal.tenant !== named) {
       throw new AuthError('IDENTITY_TENANT_UNKNOWN', 'the credentials are of another one')
@@ -288,8 +291,13 @@ export function showsToken(headers: IncomingHttpHeaders): boolean {
 }
 
 /** A peer with a certificate of the port's authorities. */
-function certified({ names, fingerprint256 }: ClientCertificate): Principal {
-  const identity = `cert:${names[0] ?? fingerprint256}`
+function certified(
+  { names, commonName, fingerprint256 }: ClientCertificate,
+  port: PortName,
+): Principal {
+  // People have no host names. Agents without one keep the identity that their names are reserved for.
+  const subject = port === 'admin' ? commonName : undefined
+  const identity = `cert:${names[0] ?? subject ?? fingerprint256}`
   return { identity, tenant: '', permits: () => true }
 }
 

@@ -1,6 +1,7 @@
 import type { Rate } from '@proj/config'
 import type { Logger } from '@proj/tunnel'
 
+import type { OidcSettings } from '../admin/oidc/oidc-settings.ts'
 import type { OperatorKey } from '../admin/operator-key.ts'
 import type { Store } from '../store/store.ts'
 import type { TlsSettings } from '../tls/tls-settings.ts'
@@ -18,7 +19,7 @@ interface PortSettings {
 export interface AuthenticatorSettings extends AuthTree {
   readonly proxy: PortSettings
   readonly upstream: AuthTree['upstream'] & PortSettings & { readonly tenantsShareNames: boolean }
-  readonly admin: PortSettings
+  readonly admin: PortSettings & { readonly oidc: Pick<OidcSettings, 'issuer'> }
   readonly handshakes: { readonly rate: Rate; readonly failureRate: Rate }
 }
 
@@ -45,7 +46,11 @@ export function configuredAuthenticator(
     hasClientAuthorities: tls.clientCas !== undefined,
   })
   return new Authenticator({
-    ports: { proxy: demands(proxy), upstream: demands(upstream), admin: demands(admin) },
+    ports: {
+      proxy: demands(proxy),
+      upstream: demands(upstream),
+      admin: { ...demands(admin), hasSignIn: admin.oidc.issuer !== undefined },
+    },
     tenants,
     tenantsShareNames: upstream.tenantsShareNames,
     handshakeRate: handshakes.rate,

@@ -17,11 +17,20 @@ export function clientCertificateOf(socket: Duplex): ClientCertificate | undefin
   const shown: Partial<PeerCertificate> = socket.getPeerCertificate()
   if (shown.fingerprint256 === undefined) return undefined
   const notAfter = endOfCertificate(shown)
+  // An array where there are several, whatever the declarations say.
+  const commonName: unknown = shown.subject?.CN
   return {
     names: alternativeNames(shown.subjectaltname ?? ''),
+    ...(isName(commonName) && { commonName }),
     fingerprint256: shown.fingerprint256,
     ...(notAfter !== undefined && { notAfter }),
   }
+}
+
+/** A name that can stand in one line of a log. */
+function isName(text: unknown): text is string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what is refused here
+  return typeof text === 'string' && /^[^\u0000-\u001f\u007f]{1,200}$/.test(text)
 }
 
 /** When a certificate expires, ms since the epoch. */
@@ -36,8 +45,8 @@ function tlsFactsOf(socket: Duplex): string | undefined {
   const version = socket.getProtocol() ?? 'TLS'
   // `servername` is what the client sent, or false for none.
   const name: unknown = Reflect.get(socket, 'servername')
-  const isName = typeof name === 'string' && /^[\w.:-]+$/.test(name)
-  return isName && name.length <= MAX_NAME_CHARS ? `${version} ${name}` : version
+  const isHost = typeof name === 'string' && /^[\w.:-]+$/.test(name)
+  return isHost && name.length <= MAX_NAME_CHARS ? `${version} ${name}` : version
 }
 
 /** What TLS tells about a peer, for a request on the connect route. */

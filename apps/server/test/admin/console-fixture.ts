@@ -7,7 +7,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { expect, onTestFinished } from 'vitest'
 
 import { makeOperatorKey, readOperatorKey } from '../../src/admin/operator-key.ts'
-import { Authenticator } from '../../src/auth/authenticator.ts'
+import { Authenticator, type AuthenticatorOptions } from '../../src/auth/authenticator.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
 import { storedToken } from '../auth/signed.ts'
 import { silent } from '../store/fixtures.ts'
@@ -29,7 +29,11 @@ export interface ConsoleRun {
 /** Runs a server with the endpoint `web`, which an agent serves. */
 export async function consoleRun(
   http: RequestListener,
-  { hasTokens = true, ...more }: { hasTokens?: boolean } & FixtureOptions = {},
+  {
+    hasTokens = true,
+    ports = {},
+    ...more
+  }: { hasTokens?: boolean; ports?: AuthenticatorOptions['ports'] } & FixtureOptions = {},
 ): Promise<ConsoleRun> {
   const directory = temporaryDirectory()
   const store = openStore(directory.path, { uid: process.geteuid?.(), logger: silent })
@@ -38,7 +42,7 @@ export async function consoleRun(
   const made = hasTokens
     ? await storedToken(tokens, { may: ['admin', 'listen', 'connect'], endpoints: ['*'] })
     : undefined
-  const authenticator = new Authenticator({ tokens, audit, logger: silent, operatorKey })
+  const authenticator = new Authenticator({ tokens, audit, logger: silent, operatorKey, ports })
   const fixture = await tunnel({
     http,
     authenticator,
@@ -75,6 +79,6 @@ export async function consoleRun(
 /** Signs in on the page that asks for it. */
 export async function signIn(page: Page, token: string): Promise<void> {
   await page.getByLabel('Token or key').fill(token)
-  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
   await page.getByRole('heading', { name: 'Overview' }).waitFor()
 }

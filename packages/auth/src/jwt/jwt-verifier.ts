@@ -1,4 +1,4 @@
-import { errors, jwtVerify, type JWTHeaderParameters, type JWTPayload } from 'jose'
+import { errors, jwtVerify, type JWTHeaderParameters } from 'jose'
 
 import { checkTokenSize } from '../tokens/bearer-token.ts'
 import { AuthError, isAuthError } from '../errors.ts'
@@ -19,8 +19,15 @@ export interface JwtVerifierOptions extends StaticKeyOptions {
   readonly audience?: string
   /** What `iss` must be. Default: anything, nothing too. */
   readonly issuer?: string
+  /** Difference between the clocks that is accepted for `exp` and `nbf`, ms; whole seconds count. Default 0. */
+  readonly toleranceMs?: number
   /** Milliseconds since the epoch. Default: `Date.now`. */
   readonly now?: () => number
+}
+
+/** When a token is valid, s since the epoch. */
+interface JwtTimes {
+  readonly exp?: number
 }
 
 /** A JWT that is valid now. */
@@ -65,26 +72,33 @@ export class JwtVerifier {
    *   good; IDENTITY_KEYS_UNAVAILABLE when a key set could never be read.
    */
   async verify(token: string): Promise<VerifiedJwt> {
-    checkTokenSize(token)
-    const claims = await this.#claims(token)
+    const claims = await this.claims(token)
     const { exp } = claims
     return { ...jwtRights(claims), ...(exp !== undefined && { expiresAt: exp * 1000 }) }
   }
 
-  async #claims(token: string): Promise<JWTPayload> {
-    const { audience = '', issuer = '', now = Date.now } = this.#options
+  /**
+   * Verifies a token that says who somebody is, and gives no rights by itself.
+   *
+   * @returns its claims.
+   * @throws {AuthError} as {@link verify}.
+   */
+  async claims(token: string): Promise<Readonly<Record<string, unknown>> & JwtTimes> {
+    checkTokenSize(token)
+    const { audience = '', issuer = '', toleranceMs = 0, now = Date.now } = this.#options
     const currentDate = new Date(now())
     try {
       const { payload } = await jwtVerify(token, (header) => this.#key(header), {
         algorithms: ALGORITHMS,
         currentDate,
+        clockTolerance: Math.floor(toleranceMs / 1000),
         ...(audience !== '' && { audience }),
         ...(issuer !== '' && { issuer }),
       })
       return payload
     } catch (error) {
       if (isAuthError(error)) throw error
-      if (isExpired(error, currentDate)) throw new AuthError('IDENTITY_TOKEN_EXPIRED')
+      if (isExpired(error, now() - toleranceMs)) throw new AuthError('IDENTITY_TOKEN_EXPIRED')
       // Its message has no part of the token; its other fields have the claims.
       throw new AuthError('IDENTITY_TOKEN_INVALID', error instanceof Error ? error.message : '')
     }
@@ -107,9 +121,9 @@ export class JwtVerifier {
 }
 
 /** Whether a token with a valid signature has expired, whatever else is wrong with it. */
-function isExpired(error: unknown, now: Date): boolean {
+function isExpired(error: unknown, now: number): boolean {
   if (error instanceof errors.JWTExpired) return true
   if (!(error instanceof errors.JWTClaimValidationFailed)) return false
   const { exp } = error.payload
-  return typeof exp === 'number' && exp <= Math.floor(now.getTime() / 1000)
+  return typeof exp === 'number' && exp <= Math.floor(now / 1000)
 }

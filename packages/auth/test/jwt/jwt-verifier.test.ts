@@ -137,6 +137,11 @@ describe('the claims', () => {
     [{ issuer: '', audience: '' }, {}, 'good'],
     // Piko names the age, whatever else is wrong.
     [{ issuer: 'me' }, { iss: 'you', exp: NOW - 1 }, 'expired token'],
+    [{ toleranceMs: 60_000 }, { exp: NOW - 59 }, 'good'],
+    [{ toleranceMs: 60_000 }, { exp: NOW - 60 }, 'expired token'],
+    [{ toleranceMs: 60_000 }, { nbf: NOW + 60 }, 'good'],
+    [{ toleranceMs: 60_000 }, { nbf: NOW + 61 }, 'invalid token'],
+    [{ toleranceMs: 60_000, issuer: 'me' }, { iss: 'you', exp: NOW - 59 }, 'invalid token'],
   ])('of %j against %j: %s', async (options, claims, expected) => {
     expect(await judged(options, claims)).toBe(expected)
   })
@@ -147,6 +152,14 @@ describe('the claims', () => {
     await expect(verifier.verify(old)).rejects.toMatchObject({ code: 'IDENTITY_TOKEN_INVALID' })
     const ours = jwt('HS256', SECRET, { exp: NOW - 1 })
     await expect(verifier.verify(ours)).rejects.toMatchObject({ code: 'IDENTITY_TOKEN_EXPIRED' })
+  })
+
+  it('of who somebody is give no rights', async () => {
+    const verifier = new JwtVerifier({ hmacSecretKey: SECRET, now })
+    const claims = { sub: 'ada', groups: ['admins'], nonce: 'n', exp: NOW + 60 }
+    expect(await verifier.claims(jwt('HS256', SECRET, claims))).toEqual(claims)
+    const other = verifier.claims(jwt('HS256', 'another secret', claims))
+    await expect(other).rejects.toMatchObject({ code: 'IDENTITY_TOKEN_INVALID' })
   })
 
   it('say until when the token is good, in ms', async () => {

@@ -18,7 +18,18 @@ import { Nodes } from './nodes.tsx'
 import { Overview } from './overview.tsx'
 import { Ports } from './ports.tsx'
 import { hrefOf, route } from './route.ts'
-import { access, denial, notice, session, signIn, signOut, wantsSignIn } from './session.ts'
+import {
+  access,
+  beginSignIn,
+  denial,
+  notice,
+  session,
+  signIn,
+  signInProblem,
+  signInWays,
+  signOut,
+  wantsSignIn,
+} from './session.ts'
 import { Tokens } from './tokens.tsx'
 
 /** The views in the order of the navigation. */
@@ -121,15 +132,21 @@ function Head(): JSX.Element {
 
 function SignIn(): JSX.Element {
   const [token, setToken] = useState('')
-  const [problem, setProblem] = useState('')
+  const [provider, setProvider] = useState<string | null>(null)
   const input = useRef<HTMLInputElement>(null)
-  useEffect(() => input.current?.focus(), [])
-  const send = async (): Promise<void> => {
-    setProblem('')
+  useEffect(() => {
+    input.current?.focus()
+    signInWays().then(
+      (ways) => setProvider(ways.provider),
+      () => {}, // a token will do
+    )
+  }, [])
+  const attempt = async (sign: () => Promise<void>): Promise<void> => {
+    signInProblem.value = ''
     try {
-      await signIn(token.trim())
+      await sign()
     } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error))
+      signInProblem.value = error instanceof Error ? error.message : String(error)
     }
   }
   return (
@@ -140,14 +157,22 @@ function SignIn(): JSX.Element {
           {denial.value}
         </p>
       )}
+      {provider !== null && (
+        <p>
+          <button type="button" class="main" onClick={() => void attempt(beginSignIn)}>
+            Sign in with <Foreign text={provider} />
+          </button>
+        </p>
+      )}
       <p>
-        Sign in with a token that has the right <code>admin</code>, or with the key in the file{' '}
-        <code>adit.operator</code> of the server’s data directory.
+        {provider === null ? 'Sign in' : 'Or sign in'} with a token that has the right{' '}
+        <code>admin</code>, or with the key in the file <code>adit.operator</code> of the server’s
+        data directory.
       </p>
       <form
         onSubmit={(event) => {
           event.preventDefault()
-          void send()
+          void attempt(async () => await signIn(token.trim()))
         }}
       >
         <input
@@ -160,7 +185,7 @@ function SignIn(): JSX.Element {
           value={token}
           onInput={({ currentTarget }) => setToken(currentTarget.value)}
         />
-        <button type="submit" class="main">
+        <button type="submit" class={provider === null ? 'main' : undefined}>
           Sign in
         </button>
         {access.value !== 'sign-in' && (
@@ -170,7 +195,7 @@ function SignIn(): JSX.Element {
         )}
       </form>
       <p class="bad" role="alert">
-        {problem}
+        {signInProblem.value}
       </p>
       <p class="muted">
         <code>adit-server token create --may admin</code> makes a token. You are signed out after 12

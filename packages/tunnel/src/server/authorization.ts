@@ -7,6 +7,8 @@ import type { EndpointAction } from '../protocol/routes.ts'
 export interface ClientCertificate {
   /** Subject alternative names, each with its kind: `DNS:agent.example`, `URI:spiffe://…`, `email:…`. */
   readonly names: readonly string[]
+  /** Common name of the subject; undefined when there is none, or several. */
+  readonly commonName?: string
   /** SHA-256 of the certificate, upper-case hex with colons. */
   readonly fingerprint256: string
   /** When it expires, ms since the epoch; undefined when that is not known. */

@@ -23,6 +23,7 @@ import { tagOf } from './paging.ts'
 import { reservationRoutes } from './reservation-routes.ts'
 import { serverRoutes } from './server-routes.ts'
 import { sessionRoutes } from './session-routes.ts'
+import { isSignInPath, signInRoutes, type SignInSources } from './sign-in-routes.ts'
 import { statusRoutes } from './status-routes.ts'
 import type { ApiSources } from './api-sources.ts'
 import { tokenRoutes } from './token-routes.ts'
@@ -45,6 +46,8 @@ export interface AdminApiParts extends ReserveContext, ClaimDomainContext {
   readonly status: ApiSources
   /** Signed-in pages. */
   readonly sessions: ConsoleSessions
+  /** Signing in with a provider. */
+  readonly signIn: Pick<SignInSources, 'oidc' | 'onFailed'>
   /** Whether changes need credentials where the port asks for none: there is a key that can be shown. */
   readonly changesNeedKey: boolean
   /** Version of the program. */
@@ -79,6 +82,7 @@ function apiRoutes(parts: AdminApiParts): ApiRoute[] {
       audit: parts.store.audit,
       changesNeedKey: parts.changesNeedKey,
     }),
+    ...signInRoutes({ ...parts.signIn, ...parts, audit: parts.store.audit }),
     ...tokenRoutes(parts.store),
     ...reservationRoutes(parts),
     ...domainRoutes(parts),
@@ -109,7 +113,9 @@ async function answer(
   changesNeedKey: boolean,
 ): Promise<AdminAnswer> {
   const { method, path, headers, caller } = request
-  mayAsk(request)
+  // Who signs in has no credentials yet, and gets nothing but a session.
+  const isOpen = isSignInPath(path)
+  if (!isOpen) mayAsk(request)
   const found = routes.flatMap((route) => {
     const parts = matchPath(route.path, path)
     return parts === undefined ? [] : [{ route, parts }]
@@ -126,7 +132,7 @@ async function answer(
   }
   const { route, parts } = match
   if (caller.tenant !== '' && route.isOfTenants !== true) throw new ApiError('tenant-refused')
-  if (route.method !== 'GET' && changesNeedKey && !caller.isKnown) {
+  if (route.method !== 'GET' && changesNeedKey && !caller.isKnown && !isOpen) {
     throw new ApiError('key-required')
   }
   // A page of another site cannot send this type without asking first, and is never allowed to.

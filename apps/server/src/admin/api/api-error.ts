@@ -20,6 +20,11 @@ export const API_ERRORS = {
     meaning: 'a query parameter is not known, or has a wrong value',
     hint: 'GET /api/v1/openapi.json describes each parameter; field names it',
   },
+  'sign-in-invalid': {
+    status: 400,
+    meaning: 'the sign-in was not begun in this browser, or too long ago',
+    hint: 'press Sign in again',
+  },
   'endpoint-invalid': {
     status: 400,
     meaning: 'the name cannot be one of an endpoint',
@@ -69,6 +74,11 @@ export const API_ERRORS = {
     status: 403,
     meaning: 'the host name is not one of the port, and the port asks for no credentials',
     hint: 'use an IP address or localhost, or put the name into admin.bind_addr',
+  },
+  'sign-in-refused': {
+    status: 403,
+    meaning: 'the provider has refused the sign-in, or you may not use this console',
+    hint: 'the log and the audit log of the server say which; admin.oidc.allow names who may',
   },
   'tenant-refused': {
     status: 403,
@@ -150,6 +160,16 @@ export const API_ERRORS = {
     status: 500,
     meaning: 'the server has a defect',
     hint: 'the log of the server has the error; please report it',
+  },
+  'provider-unavailable': {
+    status: 503,
+    meaning: 'the OpenID provider does not answer, or its answer cannot be used',
+    hint: 'the log of the server says why; check admin.oidc and what is set up at the provider',
+  },
+  'sign-in-busy': {
+    status: 503,
+    meaning: 'too many people sign in at once',
+    hint: 'try again in a moment',
   },
   'not-durable': {
     status: 503,

@@ -27,7 +27,7 @@ export const SESSION_LIMITS: {
 } = Object.freeze({
   /** Sessions at once; beyond it the oldest ends. */
   max: 1_000,
-  /** Sessions of one token or key at once, likewise: a script that only signs in does not end those of others. */
+  /** Sessions of one token, key or person at once, likewise: a script that only signs in does not end those of others. */
   maxOfToken: 100,
   /** A session ends after this, ms. */
   lifeMs: 12 * 3_600_000,
@@ -35,10 +35,16 @@ export const SESSION_LIMITS: {
   idleMs: 2 * 3_600_000,
 })
 
+/** What a session stands for. */
+export type SessionCredentials =
+  /** Credentials that are judged with each request, as if the request had them. */
+  | { readonly token: string }
+  /** Somebody whom a provider has signed in. */
+  | { readonly identity: string }
+
 interface Session {
   readonly proof: Buffer
-  /** The credentials: judged with each request, as if the request had them. */
-  readonly token: string
+  readonly credentials: SessionCredentials
   readonly endsAt: number
   usedAt: number
 }
@@ -72,16 +78,16 @@ export class ConsoleSessions {
   /**
    * Begins a session.
    *
-   * @param token - credentials that were found to be good.
+   * @param credentials - that were found to be good.
    * @param port - of the server: cookies do not know it, and two servers of one host need two.
    * @param isSecure - whether the page was read over TLS.
    */
-  begin(token: string, port: number, isSecure: boolean): NewSession {
+  begin(credentials: SessionCredentials, port: number, isSecure: boolean): NewSession {
     const now = this.#now()
     const own: string[] = []
     for (const [key, session] of this.#sessions) {
       if (this.#isOver(session, now)) this.#end(key)
-      else if (session.token === token) own.push(key)
+      else if (isSame(session.credentials, credentials)) own.push(key)
     }
     const tooMany = Math.max(0, own.length + 1 - this.#limits.maxOfToken)
     for (const key of own.slice(0, tooMany)) this.#end(key)
@@ -94,7 +100,7 @@ export class ConsoleSessions {
     const name = secret.toString('base64url')
     this.#sessions.set(keyOf(name), {
       proof: hashToken(proof.toString('base64url')),
-      token,
+      credentials,
       endsAt,
       usedAt: now,
     })
@@ -109,7 +115,10 @@ export class ConsoleSessions {
   }
 
   /** The credentials of the session that a request has both halves of. */
-  find(headers: IncomingHttpHeaders, port: number): { token: string; endsAt: number } | undefined {
+  find(
+    headers: IncomingHttpHeaders,
+    port: number,
+  ): { credentials: SessionCredentials; endsAt: number } | undefined {
     const key = this.#keyOf(headers, port)
     const session = key === undefined ? undefined : this.#sessions.get(key)
     if (session === undefined) return undefined
@@ -146,6 +155,12 @@ export class ConsoleSessions {
   #end(key: string): void {
     this.#sessions.delete(key)
   }
+}
+
+function isSame(one: SessionCredentials, other: SessionCredentials): boolean {
+  return 'token' in one
+    ? 'token' in other && one.token === other.token
+    : 'identity' in other && one.identity === other.identity
 }
 
 function cookieName(port: number): string {

@@ -8,6 +8,7 @@ import type { JsonShape } from './json-shape.ts'
 import { RESERVATION_SHAPE } from './reservation-routes.ts'
 import { SERVER_SHAPES } from './server-routes.ts'
 import { NEW_SESSION_SHAPE, SESSION_SHAPE } from './session-routes.ts'
+import { SIGN_IN_SHAPES } from './sign-in-routes.ts'
 import { STATUS_SHAPES } from './status-routes.ts'
 import { NEW_TOKEN_SHAPE, TOKEN_SHAPE } from './token-routes.ts'
 
@@ -115,6 +116,7 @@ export function openApiDocument(routes: readonly ApiRoute[], version: string): o
         ...ENDPOINT_SHAPES,
         ...SERVER_SHAPES,
         ...STATUS_SHAPES,
+        ...SIGN_IN_SHAPES,
       },
     },
   }

@@ -1,10 +1,11 @@
 import { bearerToken, isAuthError } from '@proj/auth'
 import type { NewSession, Session } from '@proj/pages/console'
+import type { AdminApiRequest } from '@proj/program-kit'
 
 import type { AuditLog } from '../../store/audit-log.ts'
 import { ApiError } from './api-error.ts'
 import { type ApiRoute, shapeOf } from './api-route.ts'
-import type { ConsoleSessions } from './console-sessions.ts'
+import type { ConsoleSessions, SessionCredentials } from './console-sessions.ts'
 import type { ObjectShape } from './json-shape.ts'
 
 /** Who asks, as the API shows it. */
@@ -64,24 +65,14 @@ export function sessionRoutes(
         'Begins a session of a web page for the token in Authorization: a cookie and a proof, both of which each of its requests has to have.',
       answers: { 201: { text: 'The session.', shape: shapeOf('NewSession') } },
       errors: [],
-      run: async ({ request: { caller, headers, localPort }, actor }) => {
+      run: async ({ request, actor }) => {
+        const { caller, headers } = request
         const token = shownToken(headers)
         if (token === undefined || !caller.isKnown) {
           throw new ApiError('unauthorized', 'a session needs a token or key in Authorization')
         }
-        const isSecure = headers.origin?.startsWith('https:') === true
-        const { cookie, proof, endsAt } = sessions.begin(token, localPort, isSecure)
         audit.write('session.opened', { ...actor })
-        return {
-          status: 201,
-          body: {
-            proof,
-            identity: caller.identity,
-            mayChange: true,
-            ends: new Date(endsAt).toISOString(),
-          } satisfies NewSession,
-          headers: { 'set-cookie': cookie },
-        }
+        return { status: 201, ...startedSession(sessions, { token }, caller.identity, request) }
       },
     },
     {
@@ -98,6 +89,21 @@ export function sessionRoutes(
       },
     },
   ]
+}
+
+/** Begins a session of who has shown that they may have one. */
+export function startedSession(
+  sessions: ConsoleSessions,
+  credentials: SessionCredentials,
+  identity: string,
+  { headers, localPort }: Pick<AdminApiRequest, 'headers' | 'localPort'>,
+): { readonly body: NewSession; readonly headers: Record<string, string> } {
+  const isSecure = headers.origin?.startsWith('https:') === true
+  const { cookie, proof, endsAt } = sessions.begin(credentials, localPort, isSecure)
+  return {
+    body: { proof, identity, mayChange: true, ends: new Date(endsAt).toISOString() },
+    headers: { 'set-cookie': cookie },
+  }
 }
 
 function shownToken(headers: Parameters<typeof bearerToken>[0]): string | undefined {

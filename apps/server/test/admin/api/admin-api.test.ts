@@ -33,8 +33,10 @@ import { ProvedDomains } from '../../../src/domains/proved-domains.ts'
 import { makeOperatorKey, readOperatorKey } from '../../../src/admin/operator-key.ts'
 import { Authenticator } from '../../../src/auth/authenticator.ts'
 import type { Server, ServerOptions } from '../../../src/server.ts'
+import { OidcSignIn } from '../../../src/admin/oidc/oidc-sign-in.ts'
 import { settings } from '../../../src/settings.ts'
 import { openStore, memoryStore, type Store } from '../../../src/store/store.ts'
+import { bentProvider } from '../bent-provider.ts'
 import { authOf, storedToken } from '../../auth/signed.ts'
 import { silent } from '../../store/fixtures.ts'
 import { request as visitorRequest, startServer, tunnel } from '../../tunnel-fixture.ts'
@@ -243,17 +245,17 @@ describe('sessions of a page', () => {
     let now = 0
     const sessions = new ConsoleSessions({ max: 2, lifeMs: 100, idleMs: 60 }, () => now)
     const begin = (token: string) => {
-      const { cookie, proof } = sessions.begin(token, 1, false)
+      const { cookie, proof } = sessions.begin({ token }, 1, false)
       return { cookie: cookie.split(';')[0] ?? '', 'adit-session': proof }
     }
     const [one, two, three] = [begin('one'), begin('two'), begin('three')]
     expect(sessions.find(one, 1)).toBeUndefined()
     now = 50
-    expect(sessions.find(three, 1)?.token).toBe('three')
+    expect(sessions.find(three, 1)?.credentials).toEqual({ token: 'three' })
     expect(sessions.find(three, 2)).toBeUndefined() // of another server of the host
     now = 70
     expect(sessions.find(two, 1)).toBeUndefined() // not used
-    expect(sessions.find(three, 1)?.token).toBe('three')
+    expect(sessions.find(three, 1)?.credentials).toEqual({ token: 'three' })
     now = 100
     expect(sessions.find(three, 1)).toBeUndefined()
     expect(sessions.size).toBe(0)
@@ -262,12 +264,99 @@ describe('sessions of a page', () => {
   test('of one token end for others of it, not those of another', () => {
     const sessions = new ConsoleSessions({ max: 3, maxOfToken: 2 })
     const begin = (token: string) => {
-      const { cookie, proof } = sessions.begin(token, 1, false)
+      const { cookie, proof } = sessions.begin({ token }, 1, false)
       return { cookie: cookie.split(';')[0] ?? '', 'adit-session': proof }
     }
     const all = [begin('one'), begin('two'), begin('two'), begin('two')]
-    const found = all.map((one) => sessions.find(one, 1)?.token)
-    expect(found).toEqual(['one', undefined, 'two', 'two'])
+    const found = all.map((one) => sessions.find(one, 1)?.credentials)
+    expect(found).toEqual([{ token: 'one' }, undefined, { token: 'two' }, { token: 'two' }])
+  })
+})
+
+describe('signing in with a provider', () => {
+  const redirect = 'http://localhost/console/'
+  const ORIGIN = { origin: 'http://localhost', 'sec-fetch-site': 'same-origin' }
+
+  async function withProvider(limits: { maxAtOnce?: number } = {}) {
+    const provider = await bentProvider()
+    const oidc = new OidcSignIn(provider.options, {
+      logger: silent,
+      limits: { timeoutMs: 60_000, ...limits },
+    })
+    const { server, store } = await operated({ oidc })
+    return { provider, store, page: asker(server, ORIGIN) }
+  }
+
+  test('begins a session of that person, who is in the audit log', async () => {
+    const { provider, store, page } = await withProvider()
+    const host = new URL(provider.issuer).host
+    expect((await page('GET', '/sign-in')).body).toMatchObject({ provider: host })
+    const begun = await page('POST', '/sign-in/oidc', { redirect })
+    const { url, pending } = begun.body as unknown as { url: string; pending: string }
+    const answer = provider.authorize(url)
+    const signed = await page('POST', '/sign-in', { pending, answer })
+    expect(signed).toMatchObject({ status: 201, body: { identity: 'oidc:ada', mayChange: true } })
+    const [cookie = '', ...rules] = String(signed.headers['set-cookie']).split('; ')
+    expect(rules).toEqual(['HttpOnly', 'SameSite=Strict', 'Max-Age=43200'])
+    const proof = String(signed.body['proof'])
+    const both = { cookie, 'adit-session': proof }
+    expect((await page('POST', '/tokens', { may: ['admin'] }, both)).status).toBe(201)
+    expect(await lastEvent(store, 'session.opened')).toMatchObject({ by: 'oidc:ada' })
+    expect(await lastEvent(store, 'token.created')).toMatchObject({ by: 'oidc:ada' })
+    for (const half of [{ cookie }, { 'adit-session': proof }, { cookie, 'adit-session': 'A' }]) {
+      expect((await page('GET', '/tokens', undefined, half)).status).toBe(401)
+    }
+    // The code is used up, and the failure is noted.
+    const again = await page('POST', '/sign-in', { pending, answer })
+    expect(again.body.code).toBe('sign-in-refused')
+    expect(again.headers['set-cookie']).toBeUndefined()
+    expect(await lastEvent(store, 'auth.failed')).toMatchObject({ why: expect.any(String) })
+    await page('DELETE', '/session', undefined, both)
+    expect((await page('GET', '/tokens', undefined, both)).status).toBe(401)
+    expect(await lastEvent(store, 'session.closed')).toMatchObject({ by: 'oidc:ada' })
+  })
+
+  test('says what is wrong, and sends nobody to another site', async () => {
+    const { provider, page } = await withProvider({ maxAtOnce: 0 })
+    for (const wrong of [
+      'https://evil.example/console/',
+      'http://localhost.evil.example/console/',
+      'http://localhost:3000/console/',
+      'https://localhost/console/',
+      'http://a:b@localhost/console/',
+      'http://localhost/console/?next=evil',
+      'http://localhost/console/#/tokens',
+      'javascript:alert(1)',
+      '//localhost/console/',
+      '',
+    ]) {
+      const refused = await page('POST', '/sign-in/oidc', { redirect: wrong })
+      expect([wrong, refused.body.code]).toEqual([wrong, 'body-invalid'])
+    }
+    const foreign = { origin: 'http://localhost:3000', 'sec-fetch-site': 'same-site' }
+    const sent = await page('POST', '/sign-in/oidc', { redirect }, foreign)
+    expect(sent.body.code).toBe('origin-refused')
+    const invalid = await page('POST', '/sign-in', { pending: '', answer: 'state=a&code=b' })
+    expect(invalid.body.code).toBe('sign-in-invalid')
+    const begun = await page('POST', '/sign-in/oidc', { redirect })
+    const { url, pending } = begun.body as unknown as { url: string; pending: string }
+    const answer = provider.authorize(url)
+    const busy = await page('POST', '/sign-in', { pending, answer })
+    expect(busy.body.code).toBe('sign-in-busy')
+  })
+
+  test('is not possible without a provider, or while it is away', async () => {
+    const { server } = await operated()
+    const page = asker(server, ORIGIN)
+    expect((await page('GET', '/sign-in')).body).toMatchObject({ provider: null })
+    expect((await page('POST', '/sign-in/oidc', { redirect })).body.code).toBe('not-found')
+    const { provider, page: other } = await withProvider()
+    provider.bends = { answer: (_, response) => response.destroy().destroyed }
+    const away = await other('POST', '/sign-in/oidc', { redirect })
+    expect(away.body.code).toBe('provider-unavailable')
+    // Nothing else is open.
+    expect((await other('GET', '/sign-in/x')).status).toBe(404)
+    expect((await other('GET', '/tokens')).body.code).toBe('unauthorized')
   })
 })
 
@@ -1085,6 +1174,7 @@ describe('who may ask', () => {
       portOf: () => undefined,
       status: statusOf(aloneView({ id: 'a', boot: 'b' }, '1')),
       sessions: new ConsoleSessions(),
+      signIn: { oidc: undefined, onFailed: () => {} },
       changesNeedKey: false,
       version: '1',
       logger: silent,
