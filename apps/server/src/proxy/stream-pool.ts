@@ -8,7 +8,7 @@ import type { Deadlines, Expiring } from './deadlines.ts'
 
 /** Limits of the pool, as in ProxyOptions. */
 export interface StreamPoolOptions {
-  /** Idle streams kept per agent session and endpoint. */
+  /** Idle streams kept per agent session and endpoint; more are kept for BRIEFLY_MS. 0: none are kept. */
   readonly maxIdleStreams: number
   /** How long an idle stream is kept, ms. */
   readonly idleStreamTimeoutMs: number
@@ -25,6 +25,13 @@ const COPIED_BYTES = 4096
  * long path begins with is less: the mux bounds how much of the memory all of these have.
  */
 const MAX_IDLE_WINDOW_BYTES = DEFAULTS.longPathWindowBytes
+
+/**
+ * How long those are kept that are more than `maxIdleStreams`, ms. A thousand visitors at once use a thousand streams,
+ * and many of these are idle for a moment: if each one ended then, every other request would need a new connection to the
+ * service, which costs the agent five times as much. Their number is bounded by the streams of the session.
+ */
+const BRIEFLY_MS = 1_000
 
 /**
  * How long an idle stream is looked at before another visitor may have it, ms: bytes that the service sent
@@ -301,7 +308,7 @@ class IdleStreams {
   #maxStreams: number
 
   /**
-   * @param maxStreams - how many are kept; 0: none.
+   * @param maxStreams - how many are kept for that long; 0: none are kept at all.
    * @param timeoutMs - how long each is kept, ms.
    */
   constructor(maxStreams: number, timeoutMs: number, looks: Looks) {
@@ -338,7 +345,7 @@ class IdleStreams {
       owner.kept = stream
       stream.keptBy = owner
     }
-    stream.startIdle(this.#timeoutMs)
+    this.#startIdle(stream)
     if (isShared) this.#looks.add(stream)
   }
 
@@ -346,7 +353,7 @@ class IdleStreams {
   putReady(stream: UpstreamStream): void {
     if (!this.#keeps(stream)) return
     this.#ready.push(stream)
-    stream.startIdle(this.#timeoutMs)
+    this.#startIdle(stream)
   }
 
   /** No byte came on a stream that was checked: all visitors may use it. */
@@ -382,13 +389,18 @@ class IdleStreams {
     for (const stream of [...this.#ready, ...this.#kept]) stream.onEnd()
   }
 
-  /** Whether there is room for a stream; one that cannot be kept is ended. */
+  #startIdle(stream: UpstreamStream): void {
+    const isSurplus = this.#ready.length + this.#kept.size > this.#maxStreams
+    stream.startIdle(isSurplus ? Math.min(this.#timeoutMs, BRIEFLY_MS) : this.#timeoutMs)
+  }
+
+  /** Whether a stream is kept; one that cannot be is ended. */
   #keeps({ channel }: UpstreamStream): boolean {
     if (channel.closed || channel.readableEnded) return false
     const isTooLarge = channel.receiveWindowBytes > MAX_IDLE_WINDOW_BYTES
-    const isFull = this.#ready.length + this.#kept.size >= this.#maxStreams
-    if (isTooLarge || isFull) channel.end()
-    return !isTooLarge && !isFull
+    const keepsNone = this.#maxStreams === 0
+    if (isTooLarge || keepsNone) channel.end()
+    return !isTooLarge && !keepsNone
   }
 }
 

@@ -69,7 +69,7 @@ it('keeps a stream of a long path, which began with a large window', async () =>
   expect(sockets.length).toBe(before)
 })
 
-it('keeps no more than maxIdleStreams', async () => {
+it('keeps no more than maxIdleStreams for longer than a second', async () => {
   const { sockets, tcp } = answering()
   await using path = await tunnel({ tcp, edge: { ...SOON, maxIdleStreams: 1 } })
   using first = await path.visit()
@@ -80,8 +80,36 @@ it('keeps no more than maxIdleStreams', async () => {
   expect((await second.readResponse()).status).toBe(200)
   sockets[0]?.write(ANSWER)
   expect((await first.readResponse()).status).toBe(200)
+  const idleSince = performance.now()
   await until(() => sockets[0]?.readableEnded)
+  expect(performance.now() - idleSince).toBeGreaterThan(500)
   expect(sockets[1]?.readableEnded).toBe(false)
+})
+
+it('needs no new connections when more visitors than maxIdleStreams ask again and again', async () => {
+  const { sockets, tcp } = answering()
+  await using path = await tunnel({ tcp, edge: { ...SOON, maxIdleStreams: 2 } })
+  const visitors = await Promise.all(Array.from({ length: 12 }, () => path.visit()))
+  const askAll = async (target: string): Promise<void> => {
+    for (const visitor of visitors) await visitor.send(request(`GET ${target}`))
+  }
+  await askAll('/hold')
+  await until(() => sockets.length === visitors.length)
+  for (const socket of sockets) socket.write(ANSWER)
+  for (const visitor of visitors) expect((await visitor.readResponse()).status).toBe(200)
+  await askAll('/')
+  for (const visitor of visitors) expect((await visitor.readResponse()).status).toBe(200)
+  expect(sockets.filter((socket) => socket.readableEnded).length).toBe(0)
+  for (const visitor of visitors) visitor.end()
+})
+
+it('keeps no stream where maxIdleStreams is 0', async () => {
+  const { sockets, tcp } = answering()
+  await using path = await tunnel({ tcp, edge: { ...SOON, maxIdleStreams: 0 } })
+  using visitor = await path.visit()
+  await visitor.send(request('GET /'))
+  expect((await visitor.readResponse()).status).toBe(200)
+  await until(() => sockets[0]?.readableEnded)
 })
 
 it('looks after a stream that is used again no longer than until the next tick', async () => {
