@@ -302,7 +302,8 @@ export class Channel {
     const { budget, options, output, pings } = this.#host
     const nowMs = options.clock.now()
     pings.probe(nowMs)
-    this.#window.tune(nowMs, pings.windowRttMs, options.maxStreamWindowBytes, budget)
+    const { maxStreamWindowBytes } = options
+    this.#window.tune(nowMs, pings.windowRttMs, maxStreamWindowBytes, budget, pings.isLongPath)
     const bytes = this.#window.grant()
     if (bytes > 0) output.control(FrameType.windowUpdate, 0, this.id, bytes)
   }

@@ -10,7 +10,8 @@
  *
  *     rate x (2 x round trip + 0.5 ms)
  *
- * Twice the round trip, so that a window that limits its stream doubles. The half millisecond covers
+ * Twice the round trip, so that a window that limits its stream doubles; on a long path four times while next
+ * to nothing waits here, so that a fast stream needs two rounds to its full rate and not five. The half millisecond covers
  * the turns of both event loops; without it a window would never grow on loopback. It also bounds how
  * long a small message waits behind a bulk stream on a fast path: at most half a millisecond of bytes
  * is in flight beyond what the path holds. On a long path a stream begins with a large window, so that
@@ -20,6 +21,11 @@ import { BASE_WINDOW_BYTES } from '../frame/frame.ts'
 import type { WindowBudget } from './window-budget.ts'
 
 const LOOP_MS = 0.5
+/** Round trips that a window is sized for. */
+const ROUNDS = 2
+/** On a long path, while no more than this part of the window is held: the network limits the stream, not its reader. */
+const LONG_PATH_ROUNDS = 4
+const FREE_PART = 1 / 8
 const MIN_RETURN_BYTES = BASE_WINDOW_BYTES / 2
 
 /** Counts credit and held bytes, and sizes the window. */
@@ -102,15 +108,27 @@ export class ReceiveWindow {
    *
    * @param nowMs - monotonic clock.
    * @param rttMs - round trip; undefined before the first.
+   * @param isLongPath - whether that is much longer than the turns of the event loops. Default: false.
    */
-  tune(nowMs: number, rttMs: number | undefined, maxBytes: number, budget: WindowBudget): void {
+  tune(
+    nowMs: number,
+    rttMs: number | undefined,
+    maxBytes: number,
+    budget: WindowBudget,
+    isLongPath = false,
+  ): void {
     if (rttMs === undefined) return
     const elapsedMs = nowMs - this.#epochStartMs
     const shrunk = this.#shrink(BASE_WINDOW_BYTES + budget.shareBytes, budget)
     // Bytes just returned to the budget must not be taken again before others had a chance.
     if (this.#epochStartMs >= 0 && !shrunk) {
-      if (elapsedMs < Math.max(rttMs, LOOP_MS)) return
-      const target = (this.#epochBytes / elapsedMs) * (2 * rttMs + LOOP_MS)
+      // Half a window in less than a round trip: it holds the stream back, which need not wait to be told so.
+      const isShort = isLongPath && this.#epochBytes * 2 >= this.#limit
+      if (elapsedMs < Math.max(isShort ? 0 : rttMs, LOOP_MS)) return
+      const isFree = isLongPath && this.#held <= this.#limit * FREE_PART
+      const rounds = isFree ? LONG_PATH_ROUNDS : ROUNDS
+      const target =
+        (this.#epochBytes / elapsedMs) * (rounds * Math.min(rttMs, elapsedMs) + LOOP_MS)
       this.growTo(Math.min(Math.floor(target), maxBytes), budget)
     }
     this.#epochStartMs = nowMs

@@ -60,7 +60,7 @@ describe('credit', () => {
           if (what === 'receive' && window.receive(amount)) credit -= amount
           if (what === 'consume') window.consume(Math.min(amount, window.heldBytes))
           if (what === 'grow') window.growTo(BASE + amount, budget)
-          if (what === 'tune') window.tune((nowMs += 5), 1, 4 * MIB, budget)
+          if (what === 'tune') window.tune((nowMs += 5), 1, 4 * MIB, budget, amount % 2 === 0)
           if (window.due) credit += window.grant()
           expect(credit + window.heldBytes).toBeLessThanOrEqual(window.limitBytes)
           expect(window.limitBytes - BASE).toBe(window.takenBytes)
@@ -74,7 +74,13 @@ describe('credit', () => {
 })
 
 /** Simulates a peer that always uses its whole window, over a path with this round trip. */
-function fill(rttMs: number, ms: number, budget: WindowBudget, bytesPerMs = Infinity): number {
+function fill(
+  rttMs: number,
+  ms: number,
+  budget: WindowBudget,
+  bytesPerMs = Infinity,
+  { isLongPath = false, saysRttMs = rttMs } = {},
+): number {
   const window = new ReceiveWindow()
   let credit = BASE
   const returning: [atMs: number, bytes: number][] = []
@@ -87,7 +93,7 @@ function fill(rttMs: number, ms: number, budget: WindowBudget, bytesPerMs = Infi
     window.receive(bytes)
     window.consume(bytes)
     if (!window.due) continue
-    window.tune(nowMs, rttMs, 64 * MIB, budget)
+    window.tune(nowMs, saysRttMs, 64 * MIB, budget, isLongPath)
     returning.push([nowMs + rttMs, window.grant()])
   }
   return window.limitBytes
@@ -103,6 +109,31 @@ describe('growth', () => {
     const limit = fill(50, 10_000, new WindowBudget(Infinity), 20_000)
     expect(limit).toBeGreaterThan(1_500_000)
     expect(limit).toBeLessThan(3_000_000)
+  })
+
+  test('takes two round trips to 16 times the window on a long path, and stops at four times what that carries', () => {
+    const far = { isLongPath: true }
+    expect(fill(50, 160, new WindowBudget(Infinity), Infinity, far)).toBeGreaterThan(16 * BASE)
+    expect(fill(50, 160, new WindowBudget(Infinity))).toBeLessThan(10 * BASE)
+    const limit = fill(50, 10_000, new WindowBudget(Infinity), 20_000, far)
+    expect(limit).toBeGreaterThan(3_500_000)
+    expect(limit).toBeLessThan(5_000_000)
+  })
+
+  test('does not wait where the round trip that was measured last was a long one', () => {
+    const late = { isLongPath: true, saysRttMs: 190 }
+    expect(fill(50, 260, new WindowBudget(Infinity), Infinity, late)).toBeGreaterThan(32 * BASE)
+  })
+
+  test('is that of any path where the reader holds much', () => {
+    const window = new ReceiveWindow()
+    const budget = new WindowBudget(Infinity)
+    window.receive(BASE)
+    window.consume(1)
+    window.tune(0, 50, MIB, budget, true)
+    window.consume(BASE / 2)
+    window.tune(50, 50, MIB, budget, true)
+    expect(window.limitBytes).toBeLessThan(1.1 * BASE)
   })
 
   test('does not happen on a slow path', () => {
