@@ -228,7 +228,8 @@ export class Attempts {
     let passed = except
     let isOverQuota = false
     for (;;) {
-      const upstream = registry.pickHttp(endpoint, passed, this.#visitor)
+      const kept = isFresh ? undefined : owner?.kept?.upstream
+      const upstream = registry.pickHttp(endpoint, passed, this.#visitor, kept)
       if (upstream === undefined) {
         this.#isUntaken = !isOverQuota && !registry.isTcpOnly(endpoint)
         return undefined

@@ -9,6 +9,7 @@ import type { FrameHandler } from '../frame/frame-reader.ts'
 import { Flag, FrameType } from '../frame/frame.ts'
 import type { StreamHost } from '../stream/stream-host.ts'
 import type { ResolvedSessionOptions } from './options.ts'
+import type { BulkWatch } from './bulk-watch.ts'
 import type { Pings } from './pings.ts'
 import type { StreamTable } from './stream-table.ts'
 
@@ -17,6 +18,7 @@ export interface RouterParts extends StreamHost {
   readonly options: ResolvedSessionOptions
   readonly pings: Pings
   readonly table: StreamTable
+  readonly bulk: BulkWatch
 }
 
 /** What the session does with frames that are not for an open stream. */

@@ -7,6 +7,7 @@
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { Acceptor } from './acceptor.ts'
+import { BulkWatch } from './bulk-watch.ts'
 import { Channel, type StreamCount } from '../stream/channel.ts'
 import type { ChannelSink } from '../stream/channel-sink.ts'
 import { type ChunkAnswer, ChunkUse } from '../lent-memory.ts'
@@ -95,6 +96,7 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
         () => pings.minRttMs,
       ),
       sweep: new TimeoutTimer(resolved, (nowMs) => this.#sweep(nowMs)),
+      bulk: new BulkWatch(),
       budget: new WindowBudget(resolved.maxSessionGrowthBytes, resolved.windowBudget),
       chunk: new ChunkUse(),
       fail: (error) => this.#life.fail(error),
@@ -124,6 +126,14 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
   /** Streams that are open now, of both sides. */
   get openStreams(): number {
     return this.#parts.table.size
+  }
+
+  /**
+   * Whether one of its streams has moved 4 MB/s or more in the last 200 ms: small messages wait behind that, and go
+   * faster on another session to the same peer.
+   */
+  get carriesBulk(): boolean {
+    return this.#parts.bulk.carriesBulk(this.#options.clock)
   }
 
   /** Streams that can be opened before one has to be acknowledged, or to end. */

@@ -9,12 +9,15 @@
 import type { ChannelSink } from './channel-sink.ts'
 import type { ChunkAnswer } from '../lent-memory.ts'
 import { MuxError } from '../errors.ts'
-import { Flag, FrameType } from '../frame/frame.ts'
+import { BASE_WINDOW_BYTES, Flag, FrameType } from '../frame/frame.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { MuxStream } from './mux-stream.ts'
 import { ReceiveWindow } from './receive-window.ts'
 import { SendingHalf } from './sending-half.ts'
 import type { ChannelSession, StreamHost } from './stream-host.ts'
+
+/** Less credit than this is no sign of bulk: an acknowledgement may bring some. */
+const MIN_BULK_BYTES = BASE_WINDOW_BYTES / 4
 
 /** How many streams of one part of a session are open. */
 export interface StreamCount {
@@ -46,6 +49,8 @@ export class Channel {
   /** Runs while a reset waits for the bytes before it. */
   #resetTimer: NodeJS.Timeout | undefined
   #lastReason = 0
+  /** When credit was granted or received last. */
+  #creditedAtMs = -Infinity
 
   /** @internal A session creates channels. */
   constructor(
@@ -231,6 +236,7 @@ export class Channel {
 
   /** @internal The peer granted credit. */
   receiveCredit(bytes: number): void {
+    if (bytes >= MIN_BULK_BYTES) this.#noteCredit(bytes, this.#host.options.clock.now())
     this.#sending.receiveCredit(bytes)
   }
 
@@ -306,6 +312,12 @@ export class Channel {
     this.#window.tune(nowMs, pings.windowRttMs, maxStreamWindowBytes, budget, pings.isLongPath)
     const bytes = this.#window.grant()
     if (bytes > 0) output.control(FrameType.windowUpdate, 0, this.id, bytes)
+    this.#noteCredit(bytes, nowMs)
+  }
+
+  #noteCredit(bytes: number, nowMs: number): void {
+    this.#host.bulk.credited(bytes, nowMs - this.#creditedAtMs, nowMs)
+    this.#creditedAtMs = nowMs
   }
 
   #deliver(sink: ChannelSink, piece: Buffer): void {

@@ -38,6 +38,10 @@ export interface StreamHost {
     readonly windowRttMs: number | undefined
     probe(nowMs: number): void
   }
+  readonly bulk: {
+    /** Credit of `bytes` was granted or received, `elapsedMs` after the one before on the same stream. */
+    credited(bytes: number, elapsedMs: number, nowMs: number): void
+  }
   readonly sweep: {
     /** Makes sure that timeouts are checked; returns when that is next due. */
     arm(): number

@@ -446,6 +446,31 @@ describe('pings', () => {
   })
 })
 
+describe('bulk', () => {
+  test('is seen where credit is granted often, and where it is received often', () => {
+    const receiver = new Rig()
+    receiver.feed(frames('WND SYN 1 0'))
+    // The recorder of the stream consumes at once.
+    const receive = (): void => receiver.feed(frames(`DATA - 1 ${'x'.repeat(BASE / 2)}`))
+    receive()
+    expect(receiver.session.carriesBulk).toBe(false)
+    receiver.clock.advance(20)
+    receive()
+    expect(receiver.session.carriesBulk).toBe(true)
+    receiver.clock.advance(200)
+    expect(receiver.session.carriesBulk).toBe(false)
+
+    const sender = new Rig()
+    sender.open()
+    sender.feed(frames(`WND ACK 2 ${BASE}`))
+    sender.clock.advance(20)
+    sender.feed(frames('WND - 2 100'))
+    expect(sender.session.carriesBulk).toBe(false)
+    sender.feed(frames(`WND - 2 ${BASE / 2}`))
+    expect(sender.session.carriesBulk).toBe(true)
+  })
+})
+
 describe('a long path', () => {
   /** A session that has measured these round trips. */
   const measuredAll = async (

@@ -403,14 +403,20 @@ export class UpstreamRegistry<
     )
   }
 
-  /** Like {@link pick}, of the sessions that do not serve the endpoint as a TCP endpoint. */
+  /**
+   * Like {@link pick}, of the sessions that do not serve the endpoint as a TCP endpoint.
+   *
+   * @param kept - a session that has an idle stream of the visitor: of the agent whose turn it is, it is the one that
+   *   is picked, unless it carries bulk.
+   */
   pickHttp(
     endpoint: Endpoint,
     except?: ReadonlySet<Upstream>,
     visitor?: string,
+    kept?: Upstream,
   ): Upstream | undefined {
-    if (this.#remote === undefined) return this.pickLocalHttp(endpoint, except, visitor)
-    return this.#pickAny(endpoint, except, true, visitor)
+    if (this.#remote === undefined) return this.pickLocalHttp(endpoint, except, visitor, kept)
+    return this.#pickAny(endpoint, except, true, visitor, kept)
   }
 
   /** Like {@link pickHttp}, of the sessions of this node alone. */
@@ -418,17 +424,21 @@ export class UpstreamRegistry<
     endpoint: Endpoint,
     except?: ReadonlySet<Upstream>,
     visitor?: string,
+    kept?: Upstream,
   ): Upstream | undefined {
     const entry = this.#find(endpoint)
     if (entry === undefined) return undefined
     const { tcp, down, tcpOrDown } = entry
     if (down.size > 0) {
       const up =
-        next(entry, except, false, tcpOrDown, visitor) ??
-        next(entry, except, true, tcpOrDown, visitor)
+        next(entry, except, false, tcpOrDown, visitor, kept) ??
+        next(entry, except, true, tcpOrDown, visitor, kept)
       if (up !== undefined) return up
     }
-    return next(entry, except, false, tcp, visitor) ?? next(entry, except, true, tcp, visitor)
+    return (
+      next(entry, except, false, tcp, visitor, kept) ??
+      next(entry, except, true, tcp, visitor, kept)
+    )
   }
 
   /**
@@ -482,6 +492,7 @@ export class UpstreamRegistry<
     except: ReadonlySet<Upstream> | undefined,
     isHttp: boolean,
     visitor: string | undefined,
+    kept?: Upstream,
   ): Upstream | undefined {
     const entry = this.#find(endpoint)
     const without = isHttp ? entry?.tcp : undefined
@@ -490,9 +501,9 @@ export class UpstreamRegistry<
     const bound = isHttp ? this.#pickBound(endpoint, entry, except, orDown, visitor) : undefined
     return (
       bound ??
-      (entry && next(entry, except, false, orDown, visitor)) ??
+      (entry && next(entry, except, false, orDown, visitor, kept)) ??
       this.#pickNode(endpoint, except, false, isHttp, false) ??
-      (entry && next(entry, except, true, orDown, visitor)) ??
+      (entry && next(entry, except, true, orDown, visitor, kept)) ??
       this.#pickNode(endpoint, except, true, isHttp, false) ??
       (hasDown
         ? (next(entry, except, false, without, visitor) ??
@@ -1012,6 +1023,7 @@ function balanced(
   suspect: boolean,
   without: ReadonlySet<Upstream> | undefined,
   visitor: string | undefined,
+  kept: Upstream | undefined,
 ): Upstream | undefined {
   const candidates = agents.flatMap((agent) => {
     const isFree = agent.sessions.some((one) => isTakeable(one, except, suspect, without))
@@ -1023,7 +1035,7 @@ function balanced(
   })
   const chosen = choose(candidates, balance, visitor)
   for (const { agent, credit } of candidates) agent.credit = credit
-  return chosen && leastLoaded(chosen.agent, except, suspect, without)
+  return chosen && leastLoaded(chosen.agent, except, suspect, without, kept)
 }
 
 function isTakeable(
@@ -1043,13 +1055,15 @@ function next(
   suspect: boolean,
   without?: ReadonlySet<Upstream>,
   visitor?: string,
+  kept?: Upstream,
 ): Upstream | undefined {
-  if (!entry.isPlain) return balanced(entry, except, suspect, without, visitor)
+  if (!entry.isPlain) return balanced(entry, except, suspect, without, visitor, kept)
   const { agents } = entry
   for (let turn = 0; turn < agents.length; turn++) {
     const at = (entry.next + turn) % agents.length
     const agent = agents[at]
-    const upstream = agent === undefined ? undefined : leastLoaded(agent, except, suspect, without)
+    const upstream =
+      agent === undefined ? undefined : leastLoaded(agent, except, suspect, without, kept)
     if (upstream !== undefined) {
       entry.next = (at + 1) % agents.length
       return upstream
@@ -1058,26 +1072,38 @@ function next(
   return undefined
 }
 
+/** Of the agent's sessions without bulk, if there are some: the kept one, or that with the fewest streams. */
 function leastLoaded(
   agent: Agent,
   except: ReadonlySet<Upstream> | undefined,
   suspect: boolean,
   without: ReadonlySet<Upstream> | undefined,
+  kept?: Upstream,
 ): Upstream | undefined {
   const { sessions } = agent
   const { length } = sessions
   let best: Upstream | undefined
   let bestAt = 0
+  let hasBulk = false
   // Begins behind the session that was picked last, so that equal ones take turns.
   for (let turn = 0; turn < length; turn++) {
     const at = (agent.next + turn) % length
     const one = sessions[at]
     if (one === undefined || !isTakeable(one, except, suspect, without)) continue
-    if (best === undefined || one.openStreams < best.openStreams) {
+    const isBulk = one.carriesBulk === true
+    if (one === kept && !isBulk) return one
+    const isBetter = isBulk === hasBulk ? isLess(one, best, kept) : hasBulk
+    if (best === undefined || isBetter) {
       best = one
       bestAt = at
+      hasBulk = isBulk
     }
   }
-  if (best !== undefined) agent.next = (bestAt + 1) % length
+  if (best !== undefined && best !== kept) agent.next = (bestAt + 1) % length
   return best
+}
+
+function isLess(one: Upstream, best: Upstream | undefined, kept: Upstream | undefined): boolean {
+  if (best === undefined || best === kept) return false
+  return one === kept || one.openStreams < best.openStreams
 }

@@ -197,6 +197,11 @@ export class UpstreamSession implements Upstream {
   }
 
   /** @inheritdoc */
+  get carriesBulk(): boolean {
+    return this.#session.mux.carriesBulk
+  }
+
+  /** @inheritdoc */
   get maxStreams(): number {
     return DEFAULTS.maxOutboundStreams
   }

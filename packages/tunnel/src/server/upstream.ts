@@ -33,6 +33,8 @@ export interface Upstream {
   readonly leaving: AbortSignal
   /** Streams open now. */
   readonly openStreams: number
+  /** Whether a stream moves much now, so that others wait behind it; absent: that is not known. */
+  readonly carriesBulk?: boolean
   /** Most streams that may be open at once. */
   readonly maxStreams: number
   /** Streams that can be opened before the agent has to acknowledge some; Infinity when the session is over. */

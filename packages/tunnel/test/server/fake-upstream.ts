@@ -12,6 +12,7 @@ export class FakeUpstream implements Upstream {
   readonly connectedAt = 0
   readonly leave = new AbortController()
   openStreams = 0
+  carriesBulk = false
   readonly maxStreams = 4096
   readonly endpointCount = 1
   suspect = false

@@ -278,6 +278,48 @@ describe('reading of the answers of an endpoint', () => {
   })
 })
 
+describe('the sessions of one agent', () => {
+  const make = () => {
+    const [a, b] = [new FakeUpstream('agent', 'a'), new FakeUpstream('agent', 'b')]
+    return { a, b, registry: registryOf(a, b) }
+  }
+  const ids = (count: number, pick: () => { id: string } | undefined): (string | undefined)[] =>
+    Array.from({ length: count }, () => pick()?.id)
+
+  test('are passed over while they carry bulk and another one does not', () => {
+    const { a, b, registry } = make()
+    a.carriesBulk = true
+    b.openStreams = 100
+    expect(ids(3, () => registry.pickHttp(at('web')))).toEqual(['b', 'b', 'b'])
+    expect(ids(2, () => registry.pick(at('web')))).toEqual(['b', 'b'])
+    b.carriesBulk = true
+    expect(ids(2, () => registry.pickHttp(at('web')))).toEqual(['a', 'a'])
+    expect(registry.pickHttp(at('web'), new Set([a]))?.id).toBe('b')
+  })
+
+  test('serve a visitor on the one that has an idle stream of it, if that carries no bulk', () => {
+    const { a, b, registry } = make()
+    const kept = () => registry.pickHttp(at('web'), undefined, undefined, b)
+    b.openStreams = 100
+    expect(ids(3, kept)).toEqual(['b', 'b', 'b'])
+    b.carriesBulk = true
+    expect(ids(2, kept)).toEqual(['a', 'a'])
+    a.carriesBulk = true
+    expect(ids(2, kept)).toEqual(['b', 'b'])
+    b.leave.abort()
+    expect(ids(2, kept)).toEqual(['a', 'a'])
+  })
+
+  test('do not take the turn of another agent for it', () => {
+    const other = new FakeUpstream('other', 'c')
+    const [a, b] = [new FakeUpstream('agent', 'a'), new FakeUpstream('agent', 'b')]
+    const registry = registryOf(a, b, other)
+    const picked = ids(4, () => registry.pickHttp(at('web'), undefined, undefined, b))
+    expect(picked.filter((id) => id === 'c').length).toBe(2)
+    expect(picked.filter((id) => id === 'b').length).toBe(2)
+  })
+})
+
 describe('a session whose service is down', () => {
   const [a, b, c] = ['a', 'b', 'c'].map((name) => new FakeUpstream(name))
   if (a === undefined || b === undefined || c === undefined) throw new Error('three are made')

@@ -1,0 +1,28 @@
+/**
+ * Whether a session carries bulk: another stream's bytes wait behind it, here, in the transport and in the
+ * kernel, whatever the order of frames is. Who has several sessions to the same peer puts small
+ * messages on one that carries none. Credit shows it, which is due once for 128 KiB or more: to count bytes would
+ * cost something for each piece.
+ */
+import type { Clock } from '../clock.ts'
+
+/** A stream that moves at least this much is bulk, bytes per ms: 4 MB/s. */
+const BULK_BYTES_PER_MS = 4096
+/** How long a session carries bulk after the last credit, ms; at least twice as long as that took. */
+const KEPT_MS = 200
+
+/** The bulk of one session. */
+export class BulkWatch {
+  #untilMs = -Infinity
+
+  /** Credit of `bytes` was granted or received on a stream, `elapsedMs` after the one before. */
+  credited(bytes: number, elapsedMs: number, nowMs: number): void {
+    if (bytes < elapsedMs * BULK_BYTES_PER_MS) return
+    this.#untilMs = Math.max(this.#untilMs, nowMs + Math.max(KEPT_MS, 2 * elapsedMs))
+  }
+
+  /** Whether a stream has moved much of late. */
+  carriesBulk(clock: Pick<Clock, 'now'>): boolean {
+    return this.#untilMs !== -Infinity && clock.now() < this.#untilMs
+  }
+}
