@@ -1,7 +1,8 @@
 // @ts-check
 // The benchmark over a distance: a visitor and the server are here, the service and the agent are at the other
 // end of a line with a round trip time, a loss and a rate. The control is the visitor's own TCP connection
-// over the same line; OpenSSH, if it is installed, is a tunnel that is not ours.
+// over the same line; two relays of Node show what two processes in between cost at least; OpenSSH, if it is
+// installed, is a tunnel that is not ours.
 import { execFile, execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,6 +15,7 @@ import { startLoader } from './loader.mjs'
 
 const MIB = 1024 * 1024
 const STREAM_BYTES = 16_384 * MIB // far more than can be read meanwhile
+const SMALL_BYTES = 1024
 const STREAM_MS = 5_000
 const OBJECT_MS = 2_000
 const FAST_MS = 2_000
@@ -28,9 +30,9 @@ const SSH = [
 /** @typedef {import('./measures.mjs').Load} Load */
 
 /**
- * A way over the lines. `load` runs where its visitors are.
+ * A way over the lines. `load` runs where its visitors are, `background` is another process there.
  *
- * @typedef {{ target: Target, load: Load }} Way
+ * @typedef {{ target: Target, load: Load, background: Load }} Way
  *
  * @typedef {object} DistanceLeg
  * @property {string} name
@@ -44,6 +46,7 @@ const SSH = [
  *
  * @typedef {object} Line
  * @property {() => Promise<Way>} direct
+ * @property {() => Promise<Way>} relays
  * @property {(folder: string) => Promise<Way>} [ssh] - with the keys in that folder
  * @property {(checkout: string | undefined) => Promise<Way>} adit
  *
@@ -62,6 +65,12 @@ export function distanceRows({ rttMs, lossPercent, mbitPerSecond }) {
     lossy: { title: `download, ${line}, ${lossPercent} % loss`, unit, better },
     clean: { title: `download, ${line}, no loss`, unit, better },
     object: { title: `1 MiB again and again, ${line}, no loss`, unit, better },
+    small: {
+      title: `1 KiB while a download runs, p50, ${line}, no loss`,
+      unit: 'ms',
+      better: 'less',
+    },
+    smallP99: { title: 'the same, p99', unit: 'ms', better: 'less' },
     ...Object.fromEntries(
       FAST_RTTS_MS.map((ms) => [
         `fast${ms}`,
@@ -86,6 +95,13 @@ export async function measureDistance({ lossy, clean, fast }) {
   const values = { lossy: await rate(lossy, STREAM_MS), clean: await rate(clean, STREAM_MS) }
   const { p50Ms } = await clean.load('requests', objects)
   values['object'] = MIB / 1000 / p50Ms
+  const bulk = { ...clean.target, path, durationMs: OBJECT_MS }
+  const [small] = await Promise.all([
+    clean.load('requests', { ...objects, path: `/${SMALL_BYTES}` }),
+    clean.background('stream', bulk),
+  ])
+  values['small'] = small.p50Ms
+  values['smallP99'] = small.p99Ms
   for (const [index, way] of fast.entries()) {
     values[`fast${FAST_RTTS_MS[index]}`] = await rate(way, FAST_MS)
   }
@@ -125,10 +141,9 @@ export async function startDistance(folder, line, previous) {
     for (const [, checkout] of builds) {
       if (!isAditBuilt(checkout)) throw new Error(`${checkout ?? 'adit'} is not built`)
     }
-    const loader = startLoader()
-    stops.push(async () => loader.stop())
+    const loads = startLoads([], stops)
     const services = await startServices([], '127.0.0.1', stops)
-    for (const rttMs of FAST_RTTS_MS) lines.push(overProxy(rttMs, services, loader.load, stops))
+    for (const rttMs of FAST_RTTS_MS) lines.push(overProxy(rttMs, services, loads, stops))
 
     /** @type {DistanceLeg[]} */
     const legs = []
@@ -148,6 +163,7 @@ export async function startDistance(folder, line, previous) {
     }
     const notes = [`line: ${JSON.stringify(line)}, congestion control ${congestionControl()}`]
     await add('direct', await each((one) => one.direct()))
+    await add('relays', await each((one) => one.relays()))
     if (missingPrograms(SSH).length === 0) {
       makeKeys(folder)
       await add('ssh', await each(async (one) => one.ssh?.(folder)))
@@ -169,15 +185,21 @@ export async function startDistance(folder, line, previous) {
  * @returns {Promise<Line>}
  */
 async function overLink({ near, far }, addresses, stops) {
-  const loader = startLoader(near.prefix)
-  stops.push(async () => loader.stop())
-  const { load } = loader
+  const loads = startLoads(near.prefix, stops)
   const service = await startServices(far.prefix, '0.0.0.0', stops)
   return {
     direct: async () => ({
       target: { port: service, host: 'direct', address: addresses.far },
-      load,
+      ...loads,
     }),
+    async relays() {
+      const there = await startRelay(far.prefix, ['0.0.0.0', '127.0.0.1', `${service}`], stops)
+      const here = ['127.0.0.1', addresses.far, `${there}`]
+      return {
+        target: { port: await startRelay(near.prefix, here, stops), host: 'relays' },
+        ...loads,
+      }
+    },
     async ssh(folder) {
       const [port, visitors] = [2222, 2223] // in namespaces of our own: always free
       const files = ['-o', `HostKey=${folder}/key`, '-o', `AuthorizedKeysFile=${folder}/key.pub`]
@@ -195,7 +217,7 @@ async function overLink({ near, far }, addresses, stops) {
       client.push('-R', `127.0.0.1:${visitors}:127.0.0.1:${service}`, addresses.near)
       startWithin('ssh', far.prefix, client, stops)
       await waitForPort(near.prefix, '127.0.0.1', visitors)
-      return { target: { port: visitors, host: 'ssh' }, load }
+      return { target: { port: visitors, host: 'ssh' }, ...loads }
     },
     async adit(checkout) {
       const flags = ['--insecure-open']
@@ -208,7 +230,7 @@ async function overLink({ near, far }, addresses, stops) {
       const place = { prefix: far.prefix, host: addresses.near }
       const agent = await startAgent('http', 'web', service, upstream, checkout, place)
       stops.push(() => agent.stop())
-      return { target: { port: proxy, host: 'web.localhost', address: addresses.near }, load }
+      return { target: { port: proxy, host: 'web.localhost', address: addresses.near }, ...loads }
     },
   }
 }
@@ -216,11 +238,11 @@ async function overLink({ near, far }, addresses, stops) {
 /**
  * @param {number} rttMs
  * @param {number} service - port
- * @param {Load} load
+ * @param {{ load: Load, background: Load }} loads
  * @param {Stops} stops
  * @returns {Line}
  */
-function overProxy(rttMs, service, load, stops) {
+function overProxy(rttMs, service, loads, stops) {
   const startProxy = async (/** @type {number} */ port) => {
     const args = [join(import.meta.dirname, 'delay-proxy.mjs'), `${port}`, `${rttMs}`]
     const proxy = startWithin('delay proxy', [], [process.execPath, ...args], stops)
@@ -228,16 +250,47 @@ function overProxy(rttMs, service, load, stops) {
     return own
   }
   return {
-    direct: async () => ({ target: { port: await startProxy(service), host: 'direct' }, load }),
+    direct: async () => ({ target: { port: await startProxy(service), host: 'direct' }, ...loads }),
+    async relays() {
+      const there = await startRelay([], ['127.0.0.1', '127.0.0.1', `${service}`], stops)
+      const here = ['127.0.0.1', '127.0.0.1', `${await startProxy(there)}`]
+      return { target: { port: await startRelay([], here, stops), host: 'relays' }, ...loads }
+    },
     async adit(checkout) {
       const server = await startServer('127.0.0.1:0', checkout)
       stops.push(() => server.process.stop())
       const { proxy, upstream } = server.ports
       const agent = await startAgent('http', 'web', service, await startProxy(upstream), checkout)
       stops.push(() => agent.stop())
-      return { target: { port: proxy, host: 'web.localhost' }, load }
+      return { target: { port: proxy, host: 'web.localhost' }, ...loads }
     },
   }
+}
+
+/**
+ * @param {readonly string[]} prefix
+ * @param {Stops} stops
+ * @returns {{ load: Load, background: Load }}
+ */
+function startLoads(prefix, stops) {
+  const [load, background] = [startLoader(prefix), startLoader(prefix)]
+  stops.push(async () => {
+    load.stop()
+    background.stop()
+  })
+  return { load: load.load, background: background.load }
+}
+
+/**
+ * @param {readonly string[]} prefix
+ * @param {readonly string[]} args - of relay.mjs
+ * @param {Stops} stops
+ * @returns {Promise<number>} its port
+ */
+async function startRelay(prefix, args, stops) {
+  const line = [process.execPath, join(import.meta.dirname, 'relay.mjs'), ...args]
+  const { port } = await startWithin('relay', prefix, line, stops).event('ready')
+  return port
 }
 
 /**

@@ -3,10 +3,11 @@
 // part. Answers are framed by content-length; anything but 200 ends the run, if it is not asked to be counted.
 import { connect } from 'node:net'
 import { once } from 'node:events'
+import { connect as secure } from 'node:tls'
 
 /**
- * @typedef {{ port: number, host: string, address?: string }} Target - where to connect (127.0.0.1 without an
- *   address), and the Host field to send
+ * @typedef {{ port: number, host: string, address?: string, isTls?: boolean }} Target - where to connect (127.0.0.1
+ *   without an address), the Host field to send, and whether it is by TLS
  */
 
 const HEAD_END = Buffer.from('\r\n\r\n')
@@ -70,13 +71,70 @@ export async function requests({
 }
 
 /**
+ * Keeps `connections` visitors busy that open a connection for each request: a request of HTTP that ends it, or a
+ * line of the raw service (services.mjs).
+ *
+ * @param {Target & { connections: number, durationMs: number, path: string, bytes: number, isRaw?: boolean }} options -
+ *   `bytes`: of a body; `isRaw`: it is a plain connection
+ * @returns {Promise<{ perSecond: number, requests: number, p50Ms: number, p99Ms: number }>}
+ */
+export async function connects({
+  port,
+  host,
+  connections,
+  durationMs,
+  path,
+  bytes,
+  isRaw = false,
+}) {
+  const line = isRaw
+    ? `D${bytes}\n`
+    : `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
+  const request = Buffer.from(line)
+  /** @type {number[]} */
+  const latencies = []
+  const started = performance.now()
+  const deadline = started + durationMs
+  const visitors = Array.from({ length: connections }, async () => {
+    // Read into one buffer again and again, see open().
+    const buffer = Buffer.alloc(READ_BYTES)
+    while (performance.now() < deadline) {
+      const begun = performance.now()
+      let received = 0
+      await new Promise((resolve, reject) => {
+        const socket = connect({
+          host: '127.0.0.1',
+          port,
+          noDelay: true,
+          onread: { buffer, callback: (count) => (received += count) > 0 },
+        })
+        socket.once('connect', () => socket.write(request))
+        socket.once('error', reject)
+        socket.once('close', resolve)
+      })
+      if (received < bytes) throw new Error(`received ${received} bytes, not ${bytes}`)
+      latencies.push(performance.now() - begun)
+    }
+  })
+  await Promise.all(visitors)
+  const seconds = (performance.now() - started) / 1000
+  const sorted = Float64Array.from(latencies).toSorted()
+  return {
+    requests: sorted.length,
+    perSecond: sorted.length / seconds,
+    p50Ms: quantile(sorted, 0.5),
+    p99Ms: quantile(sorted, 0.99),
+  }
+}
+
+/**
  * Downloads one body.
  *
  * @param {Target & { path: string, bytes: number }} options
  * @returns {Promise<{ bytesPerSecond: number }>}
  */
-export async function download({ port, host, path, bytes }) {
-  const { socket, onChunk } = await open(port)
+export async function download({ port, host, path, bytes, isTls }) {
+  const { socket, onChunk } = await open(port, undefined, isTls)
   const started = performance.now()
   await new Promise((resolve, reject) => {
     const read = answers((length) =>
@@ -125,8 +183,8 @@ export async function stream({ port, host, address, path, durationMs }) {
  * @param {Target & { path: string, bytes: number }} options
  * @returns {Promise<{ bytesPerSecond: number }>}
  */
-export async function upload({ port, host, path, bytes }) {
-  const { socket, onChunk } = await open(port)
+export async function upload({ port, host, path, bytes, isTls }) {
+  const { socket, onChunk } = await open(port, undefined, isTls)
   const started = performance.now()
   const answered = new Promise((resolve, reject) => {
     const read = answers(resolve)
@@ -215,12 +273,20 @@ function bodyLength(head, isError) {
  *
  * @param {number} port
  * @param {string} [address]
+ * @param {boolean} [isTls]
  * @returns {Promise<{ socket: import('node:net').Socket, onChunk: (take: (chunk: Buffer) => void) => void }>}
  *   `onChunk` sets who gets each chunk, which is only valid during the call.
  */
-async function open(port, address = '127.0.0.1') {
+async function open(port, address = '127.0.0.1', isTls = false) {
   /** @type {(chunk: Buffer) => void} */
   let take = () => {}
+  if (isTls) {
+    // The certificate is one of this run.
+    const secured = secure({ host: address, port, rejectUnauthorized: false })
+    secured.on('data', (chunk) => take(chunk))
+    await once(secured, 'secureConnect')
+    return { socket: secured, onChunk: (next) => (take = next) }
+  }
   const socket = connect({
     host: address,
     port,

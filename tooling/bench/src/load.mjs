@@ -1,9 +1,9 @@
 // @ts-check
 // The load generator's process (loader.mjs starts it): one for the whole benchmark, so that every leg meets
 // the same warm code. It takes { kind, options } and answers { result } or { error }.
-import { download, raw, requests, stream, upload } from './load-client.mjs'
+import { connects, download, raw, requests, stream, upload } from './load-client.mjs'
 
-const KINDS = { requests, download, stream, upload, raw }
+const KINDS = { connects, requests, download, stream, upload, raw }
 
 process.on('message', (/** @type {{ kind: keyof typeof KINDS, options: any }} */ task) => {
   KINDS[task.kind](task.options).then(

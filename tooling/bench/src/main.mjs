@@ -6,16 +6,19 @@
 //     pnpm bench [--rounds 11] [--json] [--previous DIR] [--rules]
 //     pnpm bench --cluster [--rounds 11] [--json] [--database-url URL]
 //     pnpm bench --inspect [--rounds 15] [--json]
+//     pnpm bench --crowds [--rounds 5] [--json] [--previous DIR] [--groups fresh,many,mixed,tls]
 //     pnpm bench --distance [--rounds 3] [--json] [--previous DIR] [--rtt 50] [--loss 1] [--rate 200]
 //
 // With --previous the built checkout in DIR is one more leg: what a change costs, in one run; with --rules listeners
 // with rules and limits are one. With --distance
-// the legs are a long line instead of loopback (distance.mjs); with --cluster they are two nodes (hop.mjs),
-// with --inspect agents with and without their inspector (inspect.mjs).
+// the legs are a long line instead of loopback (distance.mjs); with --crowds many visitors do what they do at once
+// (crowds.mjs); with --cluster the legs are two nodes (hop.mjs), with --inspect agents with and without their
+// inspector (inspect.mjs).
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { CROWD_GROUPS, CROWD_ROWS, measureCrowd, startCrowds, warmUpCrowd } from './crowds.mjs'
 import { distanceRows, measureDistance, startDistance } from './distance.mjs'
 import { HOP_ROWS, measureHop, startHop } from './hop.mjs'
 import { INSPECT_ROWS, measureInspect, startInspect } from './inspect.mjs'
@@ -34,6 +37,8 @@ const { values: options } = parseArgs({
     cluster: { type: 'boolean', default: false },
     inspect: { type: 'boolean', default: false },
     'database-url': { type: 'string' },
+    crowds: { type: 'boolean', default: false },
+    groups: { type: 'string', default: CROWD_GROUPS.join() },
     distance: { type: 'boolean', default: false },
     rtt: { type: 'string', default: '50' },
     loss: { type: 'string', default: '1' },
@@ -50,6 +55,7 @@ try {
   say(machine)
   if (options.cluster) await runCluster(machine)
   else if (options.inspect) await runInspect(machine)
+  else if (options.crowds) await runCrowds(machine)
   else await (options.distance ? runDistance(machine) : runLoopback(machine))
 } finally {
   rmSync(folder, { recursive: true, force: true })
@@ -111,6 +117,30 @@ async function runInspect(machine) {
   } finally {
     await stop()
     loader.stop()
+  }
+}
+
+/** @param {string} machine */
+async function runCrowds(machine) {
+  const groups = options.groups.split(',')
+  const unknown = groups.find((group) => !CROWD_GROUPS.includes(group))
+  if (unknown !== undefined) {
+    throw new Error(`--groups ${unknown}: known are ${CROWD_GROUPS.join()}`)
+  }
+  const loaders = [startLoader(), startLoader()]
+  const [load, background] = loaders.map((loader) => loader.load)
+  if (load === undefined || background === undefined) return
+  const { legs, stop } = await startCrowds(folder, options.previous)
+  try {
+    for (const leg of legs) await warmUpCrowd(leg, load, groups)
+    say('warmed up')
+    const rounds = await runRounds(legs, Number(options.rounds ?? 5), (leg) =>
+      measureCrowd(leg, load, background, groups),
+    )
+    report(machine, [], CROWD_ROWS, rounds, legs, [])
+  } finally {
+    await stop()
+    for (const loader of loaders) loader.stop()
   }
 }
 

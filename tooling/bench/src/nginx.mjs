@@ -27,16 +27,30 @@ export function startNginxService(folder, sizes) {
 }
 
 /**
+ * @typedef {object} ProxyOptions
+ * @property {number} [maxRequests] - at once; one more is answered 503. Default: no limit
+ * @property {number} [keepAlive] - idle connections to the service that are kept. Default: 64
+ * @property {{ cert: string, key: string }} [tls] - files of the certificate it shows. Default: no TLS
+ * @property {boolean} [isToTls] - what it forwards to speaks TLS. Default: false
+ */
+
+/**
  * Forwards `/upload` to one port and everything else to another, without storing bodies.
  *
  * @param {string} folder - of this process alone
  * @param {{ web: number, sink: number }} ports
- * @param {number} [maxRequests] - at once; one more is answered 503. Default: no limit
+ * @param {ProxyOptions} [options]
  */
-export function startNginxProxy(folder, { web, sink }, maxRequests) {
+export function startNginxProxy(
+  folder,
+  { web, sink },
+  { maxRequests, keepAlive = 64, tls, isToTls = false } = {},
+) {
+  const kept = `keepalive ${keepAlive}; keepalive_requests 1000000000;`
+  const scheme = isToTls ? 'https' : 'http'
   const upstreams = `
-  upstream web { server 127.0.0.1:${web}; keepalive 64; keepalive_requests 1000000000; }
-  upstream sink { server 127.0.0.1:${sink}; keepalive 64; keepalive_requests 1000000000; }
+  upstream web { server 127.0.0.1:${web}; ${kept} }
+  upstream sink { server 127.0.0.1:${sink}; ${kept} }
   ${maxRequests === undefined ? '' : 'limit_conn_zone $server_name zone=all:1m; limit_conn_log_level info;'}`
   const locations = `
     proxy_http_version 1.1;
@@ -45,9 +59,9 @@ export function startNginxProxy(folder, { web, sink }, maxRequests) {
     proxy_request_buffering off;
     proxy_max_temp_file_size 0;
     ${maxRequests === undefined ? '' : `limit_conn all ${maxRequests};`}
-    location / { proxy_pass http://web; }
-    location /upload { proxy_pass http://sink; }`
-  return start('nginx proxy', folder, locations, upstreams)
+    location / { proxy_pass ${scheme}://web; }
+    location /upload { proxy_pass ${scheme}://sink; }`
+  return start('nginx proxy', folder, locations, upstreams, tls)
 }
 
 /**
@@ -55,13 +69,14 @@ export function startNginxProxy(folder, { web, sink }, maxRequests) {
  * @param {string} folder
  * @param {string} server - directives of the server block
  * @param {string} upstreams
+ * @param {{ cert: string, key: string }} [tls]
  */
-async function start(name, folder, server, upstreams) {
+async function start(name, folder, server, upstreams, tls) {
   mkdirSync(folder, { recursive: true })
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()
     const file = join(folder, 'nginx.conf')
-    writeFileSync(file, configuration(folder, port, server, upstreams))
+    writeFileSync(file, configuration(folder, port, server, upstreams, tls))
     const args = ['-c', file, '-e', 'stderr', '-p', folder]
     const process_ = new StartedProcess(name, 'nginx', args)
     if (await isListening(port)) return { process: process_, port }
@@ -75,8 +90,9 @@ async function start(name, folder, server, upstreams) {
  * @param {number} port
  * @param {string} server
  * @param {string} upstreams
+ * @param {{ cert: string, key: string } | undefined} tls
  */
-function configuration(folder, port, server, upstreams) {
+function configuration(folder, port, server, upstreams, tls) {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `  ${kind}_temp_path ${folder}/${kind};`)
     .join('\n')
@@ -94,11 +110,17 @@ ${temporary}
   keepalive_requests 1000000000;
 ${upstreams}
   server {
-    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${port}${tls === undefined ? '' : ' ssl'};
+    ${tls === undefined ? '' : secured(tls)}
     ${server}
   }
 }
 `
+}
+
+/** @param {{ cert: string, key: string }} tls */
+function secured({ cert, key }) {
+  return `ssl_certificate ${cert}; ssl_certificate_key ${key}; ssl_session_cache shared:tls:4m; ssl_protocols TLSv1.2 TLSv1.3;`
 }
 
 async function freePort() {

@@ -153,7 +153,13 @@ async function adit(service) {
  * @returns {Promise<Path>}
  */
 async function nginx(service) {
-  const proxy = await startNginxProxy(folder, { web: service, sink: service }, CONTROL_LIMIT)
+  const proxy = await startNginxProxy(
+    folder,
+    { web: service, sink: service },
+    {
+      maxRequests: CONTROL_LIMIT,
+    },
+  )
   started.push(proxy.process)
   return { target: { port: proxy.port, host: 'web.localhost' }, pid: proxy.process.pid }
 }

@@ -21,6 +21,7 @@ process.on('exit', () => {
  * @typedef {object} Place - where a program runs
  * @property {readonly string[]} [prefix] - put before its command line, such as `ip netns exec NAME`
  * @property {string} [host] - address of the server for agents. Default: 127.0.0.1
+ * @property {string} [scheme] - of the server's URL for agents, `http` or `https`. Default: http
  * @property {readonly string[]} [flags] - further flags
  */
 
@@ -114,7 +115,7 @@ export async function startAgent(
   place = {},
 ) {
   const agent = join(checkout, AGENT)
-  const url = `http://${place.host ?? '127.0.0.1'}:${upstreamPort}`
+  const url = `${place.scheme ?? 'http'}://${place.host ?? '127.0.0.1'}:${upstreamPort}`
   const flags = ['--connect.url', url, ...(place.flags ?? []), '--json']
   const args = [agent, kind, endpoint, String(servicePort), ...flags]
   const process_ = start(`adit ${kind} ${endpoint}`, args, place)
