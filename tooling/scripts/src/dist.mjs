@@ -1,19 +1,21 @@
 // @ts-check
 // `pnpm dist`: everything a release gives, in the folder `dist`, with a table of sizes and checksums: the
 // tarballs for npm in any case, and with a Node that can build them the programs as single executables, for
-// Linux also as Debian packages where dpkg-deb is.
+// Linux also as Debian packages where dpkg-deb is, and as images where buildah is.
 //
 //     pnpm dist                        for this platform
-//     pnpm dist linux-arm64 ...        for others too; those are not started
+//     pnpm dist linux-arm64 ...        for others, too; what an emulator can start is started
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { billOfMaterials } from './bill-of-materials.mjs'
+import { buildImages, obstacleToImages } from './build-images.mjs'
 import { buildExecutables, OLDEST_BUILDER, PLATFORMS, PROGRAMS } from './build-executables.mjs'
 import { checkDebianPackages } from './check-debian-packages.mjs'
 import { checkExecutables } from './check-executables.mjs'
+import { checkImages, emulatorOf } from './check-images.mjs'
 import { ARCHITECTURES, buildPackage, layOutPackage } from './debian-package.mjs'
 import { LICENCES_FILE } from './bundle-program.mjs'
 import { PAGE_FOLDERS, writePages } from './program-pages.mjs'
@@ -23,6 +25,9 @@ import { filesBelow, readManifest, ROOT } from './workspace.mjs'
 
 /** The most that an archive or Debian package may have, MB (10^6 bytes). */
 const MAX_ARCHIVE_MB = 40
+
+/** The same of an image. */
+const MAX_IMAGE_MB = 50
 
 const TARGET = join(ROOT, 'dist')
 const git = spawnSync('git', ['log', '-1', '--format=%H %ct'], { cwd: ROOT, encoding: 'utf8' })
@@ -51,10 +56,13 @@ if (obstacle === undefined) {
       const built = await buildExecutables(platform, folder, commit)
       const files = built.map(({ file }) => file)
       if (platform === ours) notes.push(await checkExecutables(files, commit))
-      else notes.push(`${platform}: built, not started`)
+      else notes.push(`${platform}: executables built, not started`)
       for (const file of files) archive(folder, basename(file), platform, pages)
       if (platform === ours) writeBills(built)
-      notes.push(...debianPackages(folder, platform, pages))
+      notes.push(
+        ...debianPackages(folder, platform, pages),
+        ...(await images(folder, platform, built)),
+      )
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
@@ -109,6 +117,31 @@ function debianPackages(folder, platform, pages) {
   }
 }
 
+/**
+ * @param {string} folder - with the executables
+ * @param {string} platform
+ * @param {import('./build-executables.mjs').BuiltProgram[]} built
+ * @returns {Promise<string[]>} what was found, for people
+ */
+async function images(folder, platform, built) {
+  if (ARCHITECTURES[platform] === undefined) return []
+  const why = obstacleToImages()
+  if (why !== undefined) return [`no images for ${platform}: ${why}`]
+  const about = { version, commit, time }
+  const { images: files, packages, distribution } = buildImages(platform, folder, TARGET, about)
+  for (const { program, file } of files) {
+    checkSize(file, MAX_IMAGE_MB)
+    const node = process.versions.node
+    const { packages: bundled = [] } = built.find(({ name }) => name === program) ?? {}
+    const contents = { node, packages: bundled, systemPackages: packages, distribution }
+    const bill = billOfMaterials({ name: program, ...about, ...contents })
+    writeFileSync(file.replace(/\.tar\.gz$/, '.cdx.json'), bill)
+  }
+  const emulator = platform === ours ? undefined : emulatorOf(platform)
+  if (platform !== ours && emulator === undefined) return [`${platform}: images built, not started`]
+  return [`${platform}: ${await checkImages(files, { commit, emulator })}`]
+}
+
 /** @returns {string | undefined} why this machine builds no executables; undefined: it does */
 function obstacleToExecutables() {
   if (PLATFORMS[ours] === undefined) return `there are none for ${ours}`
@@ -138,10 +171,10 @@ function archive(folder, file, platform, pages) {
 }
 
 /** @param {string} file */
-function checkSize(file) {
+function checkSize(file, most = MAX_ARCHIVE_MB) {
   const megabytes = statSync(file).size / 1e6
-  if (megabytes > MAX_ARCHIVE_MB) {
-    throw new Error(`${file} has ${megabytes.toFixed(1)} MB, more than ${MAX_ARCHIVE_MB}`)
+  if (megabytes > most) {
+    throw new Error(`${file} has ${megabytes.toFixed(1)} MB, more than ${most}`)
   }
 }
 

@@ -15,7 +15,13 @@ import { pathToFileURL } from 'node:url'
 
 /** @type {readonly Program[]} */
 export const OPTIONAL_PROGRAMS = [
+  {
+    name: 'aarch64-linux-gnu-strip',
+    debian: 'binutils-aarch64-linux-gnu',
+    usedFor: 'smaller executables of pnpm dist for arm64',
+  },
   { name: 'apache2', debian: 'apache2', usedFor: 'a service we did not write' },
+  { name: 'buildah', debian: 'buildah', usedFor: 'the images of pnpm dist' },
   { name: 'caddy', debian: 'caddy', usedFor: 'the load balancers of docs/operations.md' },
   {
     name: 'chromium',
@@ -57,6 +63,11 @@ export const OPTIONAL_PROGRAMS = [
   { name: 'privoxy', debian: 'privoxy', usedFor: 'dialing through an HTTP proxy' },
   { name: 'promtool', debian: 'prometheus', usedFor: 'examples/monitoring' },
   { name: 'python3', debian: 'python3', usedFor: 'foreign clients and servers' },
+  {
+    name: 'qemu-aarch64-static',
+    debian: 'qemu-user-static',
+    usedFor: 'starting what pnpm dist gives for arm64',
+  },
   { name: 'squid', debian: 'squid', usedFor: 'dialing through an HTTP proxy' },
   { name: 'ssh', debian: 'openssh-client', usedFor: 'dialing through ssh -D' },
   { name: 'sshd', debian: 'openssh-server', usedFor: 'dialing through ssh -D' },
@@ -75,8 +86,19 @@ const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin']
  * @param {string} [path] - value of PATH
  */
 export function missingPrograms(programs = OPTIONAL_PROGRAMS, path = process.env['PATH'] ?? '') {
+  return programs.filter(({ name }) => findProgram(name, path) === undefined)
+}
+
+/**
+ * Finds a program on the path or in the system folders.
+ *
+ * @param {string} name
+ * @param {string} [path] - value of PATH
+ * @returns {string | undefined} file
+ */
+export function findProgram(name, path = process.env['PATH'] ?? '') {
   const folders = [...path.split(delimiter), ...SYSTEM_FOLDERS]
-  return programs.filter(({ name }) => !folders.some((folder) => isExecutable(join(folder, name))))
+  return folders.map((folder) => join(folder, name)).find(isExecutable)
 }
 
 /** @param {string} file */

@@ -27,6 +27,19 @@ test('a bill names Node and every package, and is the same each time', () => {
   expect(other.serialNumber).not.toBe(bill.serialNumber)
 })
 
+test('the bill of an image names the packages of the system', () => {
+  const systemPackages = [
+    { name: 'libstdc++6', version: '12.2.0-14+deb12u1', architecture: 'arm64' },
+  ]
+  const text = billOfMaterials({ ...PROGRAM, distribution: 'debian', systemPackages })
+  const bill = JSON.parse(text)
+  expect(bill.metadata.component.type).toBe('container')
+  expect(bill.components.at(-1)).toMatchObject({
+    name: 'libstdc++6',
+    purl: 'pkg:deb/debian/libstdc%2B%2B6@12.2.0-14%2Bdeb12u1?arch=arm64',
+  })
+})
+
 test('the schema finds what is wrong', () => {
   const bill = JSON.parse(billOfMaterials(PROGRAM))
   expect(billFaults(bill)).toEqual([])
