@@ -1,7 +1,9 @@
-// examples/kubernetes: what the files refer to is there, containers have few rights, and the agent takes its file.
-// recipes.test.ts starts the server with the arguments of its manifest. Nothing is applied to a cluster.
+// examples/kubernetes: the fields are those of Kubernetes, what the files refer to is there, containers have few rights,
+// and the agent takes its file. recipes.test.ts starts the server with the arguments of its manifest. Nothing is applied to a cluster.
+import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { readYamlDocuments } from '@proj/testkit/yaml-documents'
@@ -17,6 +19,7 @@ interface Container {
 }
 
 interface Resource {
+  readonly apiVersion: string
   readonly kind: string
   readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> }
   readonly data?: Readonly<Record<string, string>>
@@ -60,6 +63,52 @@ function podsOf(labels: unknown) {
 function expectsLabels(labels: Readonly<Record<string, string>>, wanted: unknown): boolean {
   return Object.entries(wanted as object).every(([key, value]) => labels[key] === value)
 }
+
+const SERVER = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Kinds that are no part of Kubernetes: their types are not in the package. */
+const FOREIGN = ['monitoring.coreos.com/v1']
+
+/**
+ * What the types of Kubernetes say against resources: a field that they do not have, another type, a missing field.
+ *
+ * @returns one line for each mistake
+ */
+async function judge(judged: readonly unknown[]): Promise<readonly string[]> {
+  using folder = temporaryDirectory()
+  const text = (judged as Resource[]).map((resource) => {
+    const { apiVersion, kind } = resource
+    const group = apiVersion.includes('/') ? apiVersion.replace(/[.]k8s[.]io/, '') : 'core/v1'
+    const types = `${SERVER}node_modules/kubernetes-types/${group}.d.ts`
+    return `;(${JSON.stringify(resource)}) satisfies import('${types}').${kind}\n`
+  })
+  const file = folder.write('resources.ts', text.join(''))
+  const tsc = `${SERVER}node_modules/typescript/bin/tsc`
+  const flags = ['--noEmit', '--strict', '--types', '', '--pretty', 'false', '--ignoreConfig']
+  try {
+    await promisify(execFile)(process.execPath, [tsc, ...flags, file], { cwd: folder.path })
+    return []
+  } catch (error) {
+    const { stdout } = error as { readonly stdout: string }
+    return stdout.split('\n').filter((line) => line.includes('error TS'))
+  }
+}
+
+test('every field is one of Kubernetes', { timeout: 60_000 }, async () => {
+  const own = resources.filter(({ apiVersion }) => !FOREIGN.includes(apiVersion))
+  expect(own).toHaveLength(8)
+  expect(await judge(own)).toEqual([])
+})
+
+test('a misspelt, a missing and a wrong field are found', { timeout: 60_000 }, async () => {
+  const metadata = { name: 'one' }
+  const found = await judge([
+    { apiVersion: 'v1', kind: 'Service', metadata, spec: { selectors: {} } },
+    { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata, spec: {} },
+    { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', metadata: { name: 1 } },
+  ])
+  expect(found.map((line) => /\((\d+),/.exec(line)?.[1])).toEqual(['1', '2', '3'])
+})
 
 test('kustomization.yaml lists files that are there', () => {
   const [{ resources: listed = [] } = {}] = readYamlDocuments(
