@@ -213,17 +213,18 @@ export function withRoom(held: Buffer, used: number, needed: number): Buffer {
 
 /** Returns the index of the next control byte, or stop. Four bytes at a time: most of the cost of a head is here. */
 function endOfPlain(chunk: Buffer, start: number, stop: number): number {
+  const controls = CONTROLS // once: in a bundle a constant of a module may be read from memory each time
   const lastFour = stop - 4
   let index = start
   while (index <= lastFour) {
-    const one = CONTROLS[chunk[index] ?? 0] ?? 0
-    const two = CONTROLS[chunk[index + 1] ?? 0] ?? 0
-    const three = CONTROLS[chunk[index + 2] ?? 0] ?? 0
-    const four = CONTROLS[chunk[index + 3] ?? 0] ?? 0
+    const one = controls[chunk[index] ?? 0] ?? 0
+    const two = controls[chunk[index + 1] ?? 0] ?? 0
+    const three = controls[chunk[index + 2] ?? 0] ?? 0
+    const four = controls[chunk[index + 3] ?? 0] ?? 0
     if ((one | two | three | four) !== 0) break
     index += 4
   }
-  while (index < stop && CONTROLS[chunk[index] ?? 0] === 0) index++
+  while (index < stop && controls[chunk[index] ?? 0] === 0) index++
   return index
 }
 
