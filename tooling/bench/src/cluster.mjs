@@ -88,7 +88,7 @@ function tableOf(size) {
     const none = undefined
     const facts = { identity, kind: /** @type {const} */ ('http'), sessions: 1, exclusive: false }
     const said = { reuse: none, strictness: none, rules: none, limits: none }
-    const rest = { peer: none, ...said, isDown: false }
+    const rest = { peer: none, ...said, agents: none, isDown: false }
     table.putRoute({ tenant: '', name }, { ...facts, ...rest, node, epoch: Date.now() * 1000 + at })
   }
   return table
@@ -154,6 +154,7 @@ async function measureRegistrations(url) {
         strictness: none,
         rules: none,
         limits: none,
+        agents: none,
         isDown: false,
       })
     })
