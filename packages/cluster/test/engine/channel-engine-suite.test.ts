@@ -1,5 +1,5 @@
 import { MemoryDatabase, MemoryEngine } from '../../src/engine/memory-engine.ts'
-import { lend } from './channel-pair.ts'
+import { lend } from './lent-engine.ts'
 import { describeEngine } from './engine-suite.ts'
 
 describeEngine('ChannelEngine', async () => {

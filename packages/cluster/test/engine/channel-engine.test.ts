@@ -11,7 +11,7 @@ import { EngineHost } from '../../src/engine/engine-host.ts'
 import { MemoryDatabase, MemoryEngine } from '../../src/engine/memory-engine.ts'
 import { ClusterError } from '../../src/errors.ts'
 import { factsOf, named, nodeOf } from '../nodes.ts'
-import { lend } from './channel-pair.ts'
+import { lend } from './lent-engine.ts'
 
 const { signal } = new AbortController()
 

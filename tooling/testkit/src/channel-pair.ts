@@ -1,11 +1,6 @@
 // A channel of two processes in one, which does to messages what the one of a child process does.
 import { EventEmitter } from 'node:events'
 
-import { ChannelEngine } from '../../src/engine/channel-engine.ts'
-import type { EngineChannel } from '../../src/engine/engine-channel.ts'
-import type { Engine } from '../../src/engine/engine.ts'
-import { EngineHost } from '../../src/engine/engine-host.ts'
-
 /** One end of a pair. */
 export class ChannelEnd extends EventEmitter<{ message: [unknown]; disconnect: [] }> {
   connected = true
@@ -39,11 +34,4 @@ export function channelPair(): readonly [ChannelEnd, ChannelEnd] {
   one.other = other
   other.other = one
   return [one, other]
-}
-
-/** An engine that is lent over a channel, with both ends. */
-export function lend(engine: Engine, timeoutMs = 60_000) {
-  const [child, parent] = channelPair()
-  const host = new EngineHost(engine, parent satisfies EngineChannel)
-  return { engine: new ChannelEngine({ channel: child, timeoutMs }), host, child, parent }
 }
