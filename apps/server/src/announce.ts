@@ -1,5 +1,6 @@
 import {
   bindNotes,
+  type BindNote,
   formatBindNotes,
   formatTable,
   jsonLine,
@@ -8,7 +9,6 @@ import {
 import type { BoundAddress, Listeners } from '@proj/portcheck'
 
 import type { Cluster } from './cluster/cluster.ts'
-import type { Server } from './server.ts'
 import { SOFTWARE } from './version.ts'
 
 /** Who connects to a port. */
@@ -18,33 +18,43 @@ const WHO: ReadonlyMap<string, string> = new Map([
   ['admin', 'operators'],
 ])
 
-/**
- * Prints what is bound, as the sockets report it, with warnings. It connects once to every address, to see
- * whether the connection arrives here.
- */
-export async function announce(
-  server: Server,
+/** What is bound for one port. */
+export interface OpenedPort {
+  readonly name: string
+  readonly bound: readonly BoundAddress[]
+  readonly warnings: readonly BindNote[]
+}
+
+/** Looks at what is bound. It connects once to every address, to see whether the connection arrives here. */
+export async function lookAt(
+  listeners: Readonly<Record<'proxy' | 'upstream' | 'admin', Listeners>>,
+): Promise<readonly OpenedPort[]> {
+  return await Promise.all(
+    Object.entries(listeners).map(async ([name, one]) => {
+      return { name, bound: one.bound, warnings: await bindNotes(one) }
+    }),
+  )
+}
+
+/** Prints what is bound, as the sockets report it, with warnings. */
+export function announce(
+  opened: readonly OpenedPort[],
   {
     stdout,
     json,
     cluster,
+    workers = 1,
   }: {
     readonly stdout: TextOutput
     readonly json: boolean
     /** The node that the server is, if it is one. */
     readonly cluster?: Pick<Cluster, 'view' | 'bound'> | undefined
+    /** Number of processes that accept. Default: 1, which is not printed. */
+    readonly workers?: number
   },
-): Promise<void> {
-  const opened = Object.entries(server.listeners) as [string, Listeners][]
-  const named = await Promise.all(
-    opened.map(async ([name, listeners]) => ({
-      name,
-      bound: listeners.bound,
-      warnings: await bindNotes(listeners),
-    })),
-  )
+): void {
   if (json) {
-    const listeners = named.map(({ name, bound, warnings }) => ({
+    const listeners = opened.map(({ name, bound, warnings }) => ({
       name,
       addresses: bound.flatMap(({ sockets }) => sockets.map(({ address }) => address)),
       urls: bound.flatMap(({ urls }) => urls),
@@ -52,12 +62,14 @@ export async function announce(
     }))
     const { id, boot, address } = cluster?.view.local ?? {}
     const node = cluster && { id, boot, address }
-    stdout.write(jsonLine({ event: 'ready', software: SOFTWARE, listeners, node }))
+    const ready = { event: 'ready', software: SOFTWARE, listeners, node }
+    stdout.write(jsonLine(workers === 1 ? ready : { ...ready, workers }))
     return
   }
-  const rows = named.flatMap(({ name, bound }) =>
+  const rows = opened.flatMap(({ name, bound }) =>
     bound.flatMap(rowsOf).map((row, index) => [index === 0 ? (WHO.get(name) ?? name) : '', ...row]),
   )
+  if (workers > 1) rows.push(['workers', String(workers), '', ''])
   if (cluster !== undefined) {
     const { id, address } = cluster.view.local
     const known = `node ${id}, the others connect to ${address}`
@@ -70,7 +82,7 @@ export async function announce(
       ),
     )
   }
-  const notes = formatBindNotes(named.flatMap(({ warnings }) => warnings))
+  const notes = formatBindNotes(opened.flatMap(({ warnings }) => warnings))
   stdout.write(`${SOFTWARE.replace('/', ' ')}\n\n${formatTable(rows, { indent: 2 })}\n${notes}`)
 }
 

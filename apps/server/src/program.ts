@@ -10,12 +10,15 @@ import { pikoFiles } from './commands/piko-files.ts'
 import { runStoreCommand } from './commands/run-store-command.ts'
 import { commands, type OwnCommands } from './commands/commands.ts'
 import { type ServerTree, settings } from './settings.ts'
-import { type ProcessOrigin, start } from './start.ts'
+import type { ProcessOrigin } from './process-origin.ts'
+import { start } from './start.ts'
 import { status } from './commands/status.ts'
 import { findTlsFaults } from './tls/tls-material.ts'
 import { upgradeServer } from './commands/upgrade-command.ts'
 import { STARTER } from './starter-file.ts'
 import { COMMIT, SOFTWARE } from './version.ts'
+import { startWorkers } from './workers/start-workers.ts'
+import { workerCount } from './workers/worker-count.ts'
 
 /** Address of the JSON Schema of the configuration file. */
 export const SCHEMA_ID = 'https://adit.example/schema/server.json'
@@ -56,8 +59,13 @@ async function runOwn(
 ): Promise<number> {
   const { command } = invocation
   switch (command.name) {
-    case 'start':
-      return await start(invocation, origin)
+    case 'start': {
+      const count = workerCount(invocation.loaded.settings.workers)
+      const isParent = origin.worker === undefined && count > 1
+      return isParent
+        ? await startWorkers(invocation, origin, count)
+        : await start(invocation, origin)
+    }
     case 'status':
       return await status(invocation, command.flags)
     case 'upgrade':

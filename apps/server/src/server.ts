@@ -10,7 +10,8 @@ import { WindowBudget } from '@proj/mux'
 import {
   type InheritedSocket,
   type InheritedSockets,
-  type Listeners,
+  type ListenRequest,
+  Listeners,
   listenTogether,
   peerOf,
 } from '@proj/portcheck'
@@ -37,6 +38,7 @@ import type { AccessLog } from './access-log/access-log.ts'
 import type { Tracer } from './tracing/tracer.ts'
 import { createServerAdmin } from './admin/admin.ts'
 import type { OidcSignIn } from './admin/oidc/oidc-sign-in.ts'
+import type { WorkerPages } from './admin/worker-pages.ts'
 import { createAdminApi } from './admin/api/admin-api.ts'
 import { ChangeFeed } from './admin/api/change-feed.ts'
 import type { Authenticator, PortName } from './auth/authenticator.ts'
@@ -97,8 +99,12 @@ export interface ServerOptions {
   readonly proxy?: ServerListener
   /** Where agents connect. Default `*:8001`. */
   readonly upstream?: ServerListener
-  /** Where operators connect. Default `localhost:8002`: both loopback addresses. */
-  readonly admin?: ServerListener
+  /** Where operators connect; `elsewhere`: to another process. Default `localhost:8002`: both loopback addresses. */
+  readonly admin?: ServerListener | 'elsewhere'
+  /** How many processes are this server; each has its share of what is bounded for all. Default: 1. */
+  readonly processes?: number
+  /** The other processes of this server, for its pages. Default: there are none. */
+  readonly workers?: WorkerPages
   /** Host names of the ports besides `localhost`, for requests without credentials. Default: none. */
   readonly hosts?: Readonly<Partial<Record<PortName, readonly string[]>>>
   /** Limits of the upstream port. */
@@ -157,7 +163,7 @@ export interface ServerOptions {
   readonly leftOutLines?: () => number
 }
 
-/** Memory that the windows of all sessions of this process may grow by together. */
+/** Memory that the windows of all sessions of this server may grow by together. */
 const WINDOW_BUDGET_BYTES = 256 * 1024 * 1024
 
 /** Longest wait for the requests of visitors that have connected, after the ports are closed, ms. */
@@ -256,7 +262,8 @@ export class Server {
     try {
       const listeners = await listenOn(options, parts)
       parts.state.publish(listeners)
-      parts.domains.start()
+      // One of several processes looks for proofs; the others learn what it finds.
+      if (options.admin !== 'elsewhere') parts.domains.start()
       return new Server(parts, listeners)
     } catch (error) {
       parts.edge.destroy()
@@ -545,6 +552,7 @@ function construct(options: ServerOptions): ServerParts {
   auditNames(registry, store.audit)
   const returning = new ReturningEndpoints({
     ...options.ready,
+    countsRemote: options.processes !== undefined && options.processes > 1,
     // What the process before was still waiting for is in the store only.
     before: store.served.before.length > 0 ? store.served.before : awaited,
     registry,
@@ -558,7 +566,7 @@ function construct(options: ServerOptions): ServerParts {
     isProtected: (port) => authenticator?.isProtected(port) ?? false,
     isReachable: (port) => state.isReachable(port),
   })
-  const windowBudget = new WindowBudget(WINDOW_BUDGET_BYTES)
+  const windowBudget = new WindowBudget(Math.ceil(WINDOW_BUDGET_BYTES / (options.processes ?? 1)))
   const common = {
     registry,
     // One limit for the process, for the sessions of both ports.
@@ -715,6 +723,7 @@ function construct(options: ServerOptions): ServerParts {
       leftOutLines: options.leftOutLines ?? (() => 0),
     },
     hosts: options.hosts?.admin ?? [],
+    workers: options.workers,
     readiness: () => readinessOf(state, returning),
     api: (status, sessions) =>
       createAdminApi({
@@ -781,7 +790,7 @@ async function listenOn(
   { edge, upstreamConnections, adminConnections, http }: ServerParts,
 ): Promise<ServerListeners> {
   const { inherited } = options
-  const [proxy, upstream, admin] = await listenTogether([
+  const requests = [
     {
       ...listenRequest(options.proxy, '*:8000'),
       name: 'proxy',
@@ -796,6 +805,13 @@ async function listenOn(
       inherited,
       server: http.upstream,
     },
+  ] as const satisfies readonly ListenRequest[]
+  if (options.admin === 'elsewhere') {
+    const [proxy, upstream] = await listenTogether(requests)
+    return { proxy, upstream, admin: Listeners.none() }
+  }
+  const [proxy, upstream, admin] = await listenTogether([
+    ...requests,
     {
       ...listenRequest(options.admin, 'localhost:8002', (socket) => {
         if (adminConnections.admitOperator(socket) === undefined) return true
@@ -847,7 +863,9 @@ function balanceBy(rules: readonly BalanceRule[]): (endpoint: Endpoint) => Balan
 
 function tlsPorts({ proxy, upstream, admin }: ServerOptions): TlsPortStatus[] {
   return Object.entries({ proxy, upstream, admin }).flatMap(([name, listener]) =>
-    listener?.tls === undefined ? [] : [{ name, front: listener.tls }],
+    typeof listener !== 'object' || listener.tls === undefined
+      ? []
+      : [{ name, front: listener.tls }],
   )
 }
 

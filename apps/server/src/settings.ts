@@ -55,6 +55,7 @@ import { RESERVATION_LIMITS } from './store/reservation-store.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
 import { READY_TIMEOUT } from './upstream/returning-endpoints.ts'
 import { TLS_PORTS, TLS_SETTINGS, tlsFitsTogether, type TlsSettings } from './tls/tls-settings.ts'
+import { WORKERS_SETTING, workersFit } from './workers/worker-count.ts'
 
 /** Every setting of the server: key, flag, variable, default and description. */
 export const settings = defineSettings({
@@ -343,6 +344,7 @@ export const settings = defineSettings({
           'How long an agent may be silent when another one of its identity asks for its name.',
       }),
     },
+    workers: WORKERS_SETTING,
     dataDir: setting(path(), {
       description:
         'Directory for reserved names, tokens and the audit log; default: a directory of the user or service.',
@@ -443,6 +445,7 @@ export const settings = defineSettings({
     function* clusterIsWhole({ cluster }) {
       yield* clusterFitsTogether(cluster)
     },
+    workersFit,
     function* bindsCanBeHad({ proxy, upstream, admin, cluster }) {
       const binds = [
         { key: 'proxy.bind_addr', addresses: proxy.bindAddr },

@@ -1,30 +1,23 @@
 // Length: the start of the program, in one place: each setting is given to the part that it is for.
+import { setTimeout as delay } from 'node:timers/promises'
+
 import {
   accessLists,
+  CLOSE_MS,
   conflictPolicy,
-  createLogger,
   drainOnStop,
   drainTimes,
   EXIT,
   hostNames,
-  LogRate,
   type Invocation,
   movedBinds,
-  type ProcessOrigin as Origin,
   reloading,
   type Successor,
-  UserError,
 } from '@proj/program-kit'
 import type { Resolved, ResolvedValue, SettingsChange } from '@proj/config'
 import { formatHostPort, type ListenAddress, type PortRange } from '@proj/config/address'
 import type { Logger } from '@proj/tunnel'
-import {
-  type InheritedSocket,
-  type InheritedSockets,
-  isPortcheckError,
-  type PortcheckError,
-  PORTCHECK_ERRORS,
-} from '@proj/portcheck'
+import { type InheritedSockets, isPortcheckError } from '@proj/portcheck'
 
 import { httpProof } from './domains/http-proof.ts'
 import { txtProof } from './domains/txt-proof.ts'
@@ -33,7 +26,8 @@ import { type ConnectionShares, perSource } from './connection-budget.ts'
 import { readDescriptorLimit, shareDescriptors } from './descriptors.ts'
 import { proxyProtocol } from './proxy-protocol.ts'
 import { openAccessLog } from './access-log/access-log-settings.ts'
-import { announce } from './announce.ts'
+import { addressTaken } from './address-taken.ts'
+import { announce, lookAt } from './announce.ts'
 import type { OwnCommands } from './commands/commands.ts'
 import { canonicalDomain, domainRules } from './proxy/domains.ts'
 import { ErrorPages } from './proxy/error-pages.ts'
@@ -51,41 +45,42 @@ import { PUBLIC_PORT_LIMITS } from './public-ports/public-port-options.ts'
 import { publicPortOptions, safePortHosts } from './public-ports/public-port-settings.ts'
 import { nameRetryAfterMs, Server } from './server.ts'
 import type { ServerListener } from './server-listener.ts'
-import { openClusterStore } from './store/cluster-store.ts'
-import { openStoreOrNone, type OwnStore, type ServerStoreOptions } from './store/server-store.ts'
+import { openLog, type ServerLog } from './server-log.ts'
+import { openOwnStore } from './store/open-own-store.ts'
 import { type ServerTree, settings as definition } from './settings.ts'
 import { portsWithTls, TlsPorts } from './tls/tls-ports.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
 import { openTracer } from './tracing/open-tracer.ts'
 import { warnOfUnusedSettings } from './unused-settings.ts'
+import type { ProcessOrigin } from './process-origin.ts'
 import { handedState, noteOutcome, upgrade } from './upgrade.ts'
 import { SOFTWARE, VERSION } from './version.ts'
 import { standingPolicies } from './auth/visitor-gates.ts'
-
-/** What the process has from its start. */
-export interface ProcessOrigin extends Origin<InheritedSocket> {
-  /** Listening sockets of another process; those that are not wanted are closed. */
-  readonly inherited: InheritedSockets
-}
+import { WorkerRole } from './workers/worker-role.ts'
 
 /** Runs the server until a signal stops it, or its successor has taken over. */
 export async function start(
   invocation: Invocation<ServerTree, OwnCommands>,
   origin: ProcessOrigin,
 ): Promise<number> {
-  const { predecessor, restart } = origin
-  using inherited = origin.inherited
-  const { loaded, json, colour, around } = invocation
+  const { predecessor, restart, worker } = origin
+  using _early = origin.inherited
+  const { loaded, json, around } = invocation
   const { settings } = loaded
-  const { stdout, stderr, signals } = around
-  const { level, format, rate: logRate } = settings.log
-  using rate = new LogRate((logRate.amount * 60_000) / logRate.periodMs)
-  const logger = createLogger({ level, format, rate, stream: stderr, colour })
+  const role = worker && new WorkerRole(worker)
+  // Of several workers one says what concerns all of them.
+  const speaks = role === undefined || role.hasAdmin
+  const { stdout, signals } = around
+  using log = openLog(invocation)
+  const { logger, rate } = log
+  if (role !== undefined) logger.setBindings({ worker: role.id })
   // From the beginning: without a listener the signal ends the process.
   let beginUpgrade = (): void => logger.warn('upgrade not begun: the server is starting')
   signals.onUpgrade(() => beginUpgrade())
-  for (const why of inherited.problems) logger.warn({ why }, 'inherited sockets are not used')
-  warnOfUnusedSettings(loaded, logger)
+  for (const why of origin.inherited.problems) {
+    logger.warn({ why }, 'inherited sockets are not used')
+  }
+  if (role === undefined) warnOfUnusedSettings(loaded, logger)
   const handed = predecessor && handedState(predecessor)
   const descriptors = readDescriptorLimit()
   const { handshakes, ...connections } = shareDescriptors(
@@ -94,7 +89,7 @@ export async function start(
   )
   await using tls = await TlsPorts.open(settings, logger, {
     mostHandshakes: handshakes,
-    ticketKeys: handed?.ticketKeys,
+    ticketKeys: role?.ticketKeys ?? handed?.ticketKeys,
   })
   await using accessLog = await openAccessLog(settings.accessLog, logger)
   await using tracer = await openTracer(settings.tracing, logger)
@@ -102,7 +97,8 @@ export async function start(
   if (accessLog !== undefined) signals.onReopen(() => accessLog.reopen())
   // All that can fail without the data directory has been done: from here on it belongs to this process.
   await predecessor?.prepared()
-  await using own = await openOwnStore(settings, { env: around.env, logger })
+  await using own = role?.openStore() ?? (await openOwnStore(settings, { env: around.env, logger }))
+  using inherited = role === undefined ? origin.inherited : await role.sockets()
   const { store } = own
   const notBegun = (why: string): void => {
     logger.warn({ why }, 'upgrade not begun')
@@ -110,20 +106,26 @@ export async function start(
   }
   // From here on the command `upgrade` finds this process.
   beginUpgrade = () => notBegun('the server is starting')
-  const identity = nodeIdentity({ ...settings.cluster, directory: own.directory, logger })
+  const identity =
+    role?.identity ?? nodeIdentity({ ...settings.cluster, directory: own.directory, logger })
   await using cluster = await openCluster(settings, {
     identity,
+    role,
     inherited,
     reservations: store.reservations,
     heldNames: handed?.heldNames,
     logger,
   })
   const operatorKey = makeOperatorKey(own.directory, logger)
-  using authenticator = configuredAuthenticator(settings, { store, logger, operatorKey })
+  const shownKey = operatorKey ?? role?.operatorKey
+  using authenticator = configuredAuthenticator(settings, { store, logger, operatorKey: shownKey })
   const oidc = configuredOidc(settings.admin.oidc, logger)
-  const binds = configuredBinds(loaded, { authenticator, inherited, logger })
+  const binds = role?.state.binds ?? configuredBinds(loaded, { authenticator, inherited, logger })
+  // A worker cannot open ports beside those that its parent has.
+  const portSettings = ({ publicPorts: all }: typeof settings) =>
+    publicPortOptions(role === undefined ? all : { ...all, range: [] })
   const publicPorts = {
-    ...publicPortOptions(settings.publicPorts),
+    ...portSettings(settings),
     proxyProtocol: proxyProtocol(settings.publicPorts.proxyProtocolFrom, {
       listener: 'public_ports',
       logger,
@@ -151,7 +153,10 @@ export async function start(
       ...(front !== undefined && { tls: front }),
     }
   }
-  warnOfFewDescriptors(settings, { descriptors, ...connections }, logger)
+  if (speaks) warnOfFewDescriptors(settings, { descriptors, ...connections }, logger)
+  const processes = role?.state.count ?? 1
+  // Of what is bounded for the whole server.
+  const share = (limit: number): number => Math.ceil(limit / processes)
   // Replaced when the settings are read again.
   let inForce = loaded.values
   let server: Server
@@ -159,9 +164,11 @@ export async function start(
     server = await Server.start({
       proxy: listener('proxy'),
       upstream: listener('upstream'),
-      admin: listener('admin'),
+      admin: role?.hasAdmin === false ? 'elsewhere' : listener('admin'),
       edge: {
         ...settings.proxy,
+        maxConnections: share(settings.proxy.maxConnections),
+        maxRequests: Math.max(settings.proxy.minRequests, share(settings.proxy.maxRequests)),
         maxConnectionsPerSource: perSource(settings.proxy),
         tenantDomains: tenantDomains(settings.upstream.tenants),
         domains: domainRules(settings.domains),
@@ -169,9 +176,14 @@ export async function start(
       },
       connections,
       descriptors,
-      upstreamPort: settings.upstream,
+      upstreamPort: {
+        ...settings.upstream,
+        maxConnections: share(settings.upstream.maxConnections),
+      },
       publicPorts: { ...publicPorts, hosts: portHosts },
       inherited,
+      processes,
+      ...(role !== undefined && { workers: role }),
       expected: handed?.expected,
       ready: settings.ready,
       hosts: portHostNames(binds, settings.proxy),
@@ -182,7 +194,7 @@ export async function start(
       store,
       cluster: cluster ?? aloneMember(identity, VERSION),
       probeTimeoutMs: settings.names.probeTimeoutMs,
-      waits: settings.upstream,
+      waits: { ...settings.upstream, maxWaiting: share(settings.upstream.maxWaiting) },
       quota: settings.upstream,
       visitors: await standingPolicies(settings.endpoints),
       limits: limitRules(settings.endpoints),
@@ -204,7 +216,7 @@ export async function start(
   }
   closeUnwanted(inherited, publicPorts.ranges, logger)
   for (const [name, listeners] of Object.entries(server.listeners)) {
-    for (const moved of movedBinds(listeners)) {
+    for (const moved of role === undefined ? movedBinds(listeners) : []) {
       logger.warn({ listener: name, ...moved }, 'port taken, listening on the next free one')
     }
   }
@@ -229,7 +241,7 @@ export async function start(
       upstream.restrict(accessLists(next.settings.upstream))
       admin.restrict(accessLists(next.settings.admin))
       takeTls()
-      server.publicPorts.configure(publicPortOptions(next.settings.publicPorts))
+      server.publicPorts.configure(portSettings(next.settings))
       logger.level = next.settings.log.level
       inForce = valuesInForce(inForce, next.values, changes)
     },
@@ -240,7 +252,8 @@ export async function start(
     await predecessor?.ready()
     await cluster?.start(signals.stop)
     await server.publicPorts.holdInherited()
-    await announce(server, { stdout, json, cluster })
+    if (role === undefined) announce(await lookAt(server.listeners), { stdout, json, cluster })
+    else role.ready()
   } catch (error) {
     // A start that is stopped ends as a run does. After another error open ports would keep the process alive.
     if (!signals.stop.aborted) {
@@ -253,9 +266,23 @@ export async function start(
   const end = (): void => ended.abort()
   signals.stop.addEventListener('abort', end, { once: true })
   if (signals.stop.aborted) end()
+  const killed = new AbortController()
+  const kill = (): void => killed.abort()
+  signals.kill.addEventListener('abort', kill, { once: true })
+  if (signals.kill.aborted) kill()
+  let isRelieved = false
+  let isOrphan = false
+  void role?.stopped.then(({ isReplaced }) => {
+    isRelieved = isReplaced
+    isOrphan = !role.hasParent
+    // Without its parent a worker has no store, and a new server waits for the ports.
+    if (isOrphan) setTimeout(kill, CLOSE_MS).unref()
+    end()
+  })
   let successor: Successor | undefined
   let isUpgrading = false
   beginUpgrade = () => {
+    if (role !== undefined) return logger.warn('upgrade not begun: this is a worker')
     if (isUpgrading || successor !== undefined) {
       logger.warn('upgrade not begun: one is running') // and its outcome is noted
       return
@@ -280,22 +307,32 @@ export async function start(
     })
   }
   await drainOnStop({
-    signals: { stop: ended.signal, kill: signals.kill },
+    signals: { stop: ended.signal, kill: killed.signal },
     gracePeriodMs,
     logger,
     drain: async ({ signal }) => {
-      const isReplaced = successor !== undefined
-      const times = drainTimes(settings, { isReplaced, isInterrupted: signals.isInterrupted() })
-      if (!isReplaced) cluster?.leave()
+      const isReplaced = successor !== undefined || isRelieved
+      const times = drainTimes(settings, {
+        isReplaced,
+        isInterrupted: signals.isInterrupted() || isOrphan,
+      })
+      if (isRelieved) {
+        // Kept-alive visitors connect again after their next answer; this process still serves them.
+        server.discourageKeepAlive(true)
+        await delay(limits.delayMs, undefined, { signal }).catch(() => {})
+      }
+      // Visitors at other workers reach the agents of this one until these have moved.
+      if (!isReplaced || isRelieved) cluster?.leave()
       // The successor joins when it is released: this process has left the cluster by then.
       const onClosed = async (): Promise<void> => {
-        await cluster?.handOver()
+        if (!isRelieved) await cluster?.handOver()
         successor?.release()
       }
       if (isReplaced) await server.leave({ ...times, signal, onClosed })
       else await server.close({ ...times, signal })
     },
   })
+  role?.close()
   return EXIT.ok
 }
 
@@ -319,35 +356,25 @@ function valuesInForce(
   return [...next.filter((value) => !waits(value)), ...before.filter(waits)]
 }
 
-/** What the server remembers: in its file, or in the database of its cluster with a copy in the data directory. */
-async function openOwnStore(
-  {
-    dataDir,
-    names: limits,
-    domainProof: domainLimits,
-    cluster: { databaseUrl, staleAfterMs },
-  }: Resolved<ServerTree>,
-  around: Pick<ServerStoreOptions, 'env' | 'logger'>,
-): Promise<OwnStore> {
-  const options = { ...around, dataDir, limits, domainLimits }
-  if (databaseUrl === undefined) return openStoreOrNone(options)
-  return await openClusterStore({ ...options, url: databaseUrl.reveal(), staleAfterMs })
-}
-
 /** This server as a node, where there is a database of a cluster. */
 async function openCluster(
   { cluster: settings, upstream, names }: Resolved<ServerTree>,
-  parts: Pick<ClusterOptions, 'identity' | 'inherited' | 'reservations' | 'heldNames'> & {
-    readonly logger: ReturnType<typeof createLogger>
+  {
+    role,
+    ...parts
+  }: Pick<ClusterOptions, 'identity' | 'inherited' | 'reservations' | 'heldNames'> & {
+    readonly role: WorkerRole | undefined
+    readonly logger: ServerLog['logger']
   },
 ): Promise<Cluster | undefined> {
-  if (settings.databaseUrl === undefined) return undefined
+  if (settings.databaseUrl === undefined && role === undefined) return undefined
   const { identity, logger } = parts
-  logger.setBindings({ nodeId: identity.id, boot: identity.boot })
+  if (role === undefined) logger.setBindings({ nodeId: identity.id, boot: identity.boot })
   try {
     return await Cluster.open({
       ...parts,
       settings,
+      ...(role !== undefined && { engine: role.engine(), localSocket: role.socket }),
       rebalance: upstream.rebalance,
       version: VERSION,
       nameRetryAfterMs: nameRetryAfterMs(names.probeTimeoutMs),
@@ -355,14 +382,6 @@ async function openCluster(
   } catch (error) {
     throw isPortcheckError(error) ? addressTaken(error) : error
   }
-}
-
-function addressTaken(error: PortcheckError): UserError {
-  return new UserError(error.message, {
-    exitCode: EXIT.addressTaken,
-    hint: PORTCHECK_ERRORS[error.code].hint,
-    cause: error,
-  })
 }
 
 /** Closes inherited sockets that no listener uses and no public port may use later. */

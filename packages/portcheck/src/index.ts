@@ -25,13 +25,8 @@ export {
   removeInheritedUnix,
   type UnixListener,
 } from './listen/listen-unix.ts'
-export type {
-  BoundAddress,
-  FailedAddress,
-  Handshake,
-  Listeners,
-  OnConnection,
-} from './listen/listeners.ts'
+export type { BoundAddress, FailedAddress, Handshake, OnConnection } from './listen/listeners.ts'
+export { Listeners } from './listen/listeners.ts'
 
 export type { ProxyProtocolOptions } from './listen/proxy-front.ts'
 export { beginsWithProxyHeader } from './listen/proxy-header.ts'

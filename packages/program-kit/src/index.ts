@@ -183,6 +183,8 @@ export {
   type HistogramSample,
   type Metric,
   metricsPage,
+  formatMetrics,
+  processMetrics,
   type MetricSample,
 } from './admin/metrics-page.ts'
 export type {
@@ -203,6 +205,7 @@ export type {
   RefusalStatus,
   NodeDetails,
   NodeStatus,
+  WorkerLoad,
   PortStatus,
   ServerPages,
   ReadyStatus,

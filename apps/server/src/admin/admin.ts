@@ -25,6 +25,7 @@ import { API_PATH } from './api/admin-api.ts'
 import { isSignInPath } from './api/sign-in-routes.ts'
 import { ConsoleSessions, type SessionCredentials } from './api/console-sessions.ts'
 import type { AdminSources } from './admin-sources.ts'
+import { AllWorkers, WORKER_PATH, type WorkerPages } from './worker-pages.ts'
 import type { ApiSources } from './api/api-sources.ts'
 
 /** What the admin port shows, and to whom. */
@@ -33,6 +34,8 @@ export interface ServerAdminOptions {
   readonly sources: AdminSources
   /** Host names of the port besides `localhost`. */
   readonly hosts: readonly string[]
+  /** The other processes of this server, whose part is shown with that of this one. Default: there are none. */
+  readonly workers?: WorkerPages | undefined
   /** Whether the server is to have visitors, and if not, why. */
   readonly readiness: () => ReadyStatus
   /** The API, made with what the pages show. */
@@ -82,8 +85,17 @@ export function createServerAdmin(options: ServerAdminOptions): ServerAdmin {
   ])
   const sessions = new ConsoleSessions()
   const findPage = (path: string, query: string) => findNodePage(sources, path, query)
+  const all =
+    options.workers &&
+    new AllWorkers(sources.cluster, options.workers, {
+      endpoints: status['/status/upstream/endpoints'],
+      sessions: status['/status/upstream/sessions'],
+      edge: status['/status/edge'],
+      nodes: status['/status/cluster/nodes'],
+      metrics: () => serverMetrics(sources),
+    })
   const server = createAdminServer({
-    pages,
+    pages: new Map([...pages, ...(all?.pages ?? [])]),
     findPage,
     site: { path: '/console', files: consoleFiles },
     api: options.api(
@@ -137,6 +149,7 @@ export function createServerAdmin(options: ServerAdminOptions): ServerAdmin {
       return { identity, tenant, isKnown, remoteAddress }
     },
   })
+  if (all !== undefined) pages.set(WORKER_PATH, all.answer)
   const read = async (path: string): Promise<AdminAnswer> =>
     await (findPage(path, '') ?? pages.get(path) ?? (() => ({ status: 404 })))()
   return { server, read }

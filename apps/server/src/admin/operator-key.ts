@@ -16,8 +16,19 @@ const KEY_FILE = 'adit.operator'
 /** Bytes of a key, before it is written in base64url. */
 const KEY_BYTES = 32
 
+/** Judges whether a request shows the key of this start. */
+export interface ShownKey {
+  /** Whether a request shows it. */
+  isShown(headers: IncomingHttpHeaders): boolean
+}
+
+/** The key that another process of this server has made, by its hash. */
+export function keyOfHash(hash: Buffer): ShownKey {
+  return { isShown: (headers) => isShown(headers, hash) }
+}
+
 /** A key that is accepted on the admin port beside tokens. */
-export class OperatorKey {
+export class OperatorKey implements ShownKey {
   readonly #directory: string
   readonly #logger: Logger
   #hash: Buffer
@@ -29,14 +40,14 @@ export class OperatorKey {
     this.#hash = this.#write()
   }
 
-  /** Whether a request shows it. */
+  /** Its hash, for other processes of this server. */
+  get hash(): Buffer {
+    return this.#hash
+  }
+
+  /** @inheritdoc */
   isShown(headers: IncomingHttpHeaders): boolean {
-    try {
-      return isSameSecret(hashToken(bearerToken(headers)), this.#hash)
-    } catch (error) {
-      if (isAuthError(error)) return false
-      throw error
-    }
+    return isShown(headers, this.#hash)
   }
 
   /** Replaces it by a new one: a successor that had the directory for a while has written its own. */
@@ -60,6 +71,15 @@ export class OperatorKey {
       )
     }
     return hashToken(key)
+  }
+}
+
+function isShown(headers: IncomingHttpHeaders, hash: Buffer): boolean {
+  try {
+    return isSameSecret(hashToken(bearerToken(headers)), hash)
+  } catch (error) {
+    if (isAuthError(error)) return false
+    throw error
   }
 }
 

@@ -25,7 +25,7 @@ import type {
   Denial,
 } from '@proj/tunnel/server'
 
-import type { OperatorKey } from '../admin/operator-key.ts'
+import type { ShownKey } from '../admin/operator-key.ts'
 import type { AuditLog } from '../store/audit-log.ts'
 import type { TokenStore } from '../store/token-store.ts'
 import { HandshakeLimits, type HandshakeRates } from './handshake-limits.ts'
@@ -55,7 +55,7 @@ export interface AuthenticatorOptions extends HandshakeRates {
   /** Whether the names of all tenants are one space of names, as in Piko. Default: each has its own. */
   readonly tenantsShareNames?: boolean
   /** Who shows it may use the admin port. Default: none. */
-  readonly operatorKey?: Pick<OperatorKey, 'isShown'> | undefined
+  readonly operatorKey?: ShownKey | undefined
   /** Tokens of this server. */
   readonly tokens: TokenStore
   /** Gets an event for each failure. */

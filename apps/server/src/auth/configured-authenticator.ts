@@ -2,7 +2,7 @@ import type { Rate } from '@proj/config'
 import type { Logger } from '@proj/tunnel'
 
 import type { OidcSettings } from '../admin/oidc/oidc-settings.ts'
-import type { OperatorKey } from '../admin/operator-key.ts'
+import type { ShownKey } from '../admin/operator-key.ts'
 import type { Store } from '../store/store.ts'
 import type { TlsSettings } from '../tls/tls-settings.ts'
 import type { AuthSettings, AuthTree } from './auth-settings.ts'
@@ -33,7 +33,7 @@ export function configuredAuthenticator(
   }: {
     readonly store: Store
     readonly logger: Logger
-    readonly operatorKey?: OperatorKey | undefined
+    readonly operatorKey?: ShownKey | undefined
   },
 ): Authenticator {
   const tenants = new Map<string, PortAuth>()

@@ -1,4 +1,5 @@
 // Length: the composition of a node, in one place: its parts are constructed here and joined with those of the server.
+import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import type { Gate } from '@proj/auth'
@@ -21,6 +22,7 @@ import {
   type InheritedSockets,
   listen,
   type Listeners,
+  listenUnix,
 } from '@proj/portcheck'
 import { EXIT, readCertificates, readPem, UserError } from '@proj/program-kit'
 import type { Logger } from '@proj/tunnel'
@@ -57,6 +59,21 @@ export interface ClusterOptions {
   readonly logger: Logger
   /** Where the nodes meet. Default: the database of the settings. */
   readonly engine?: Engine
+  /**
+   * The nodes are processes of this server: path of the unix socket where the others connect, in a folder that no other
+   * user may enter. Default: the cluster port of the settings, with TLS.
+   */
+  readonly localSocket?: string | undefined
+}
+
+/** Where the other nodes connect. */
+interface NodePort {
+  /** As they reach it. */
+  readonly address: string
+  /** The TCP port; undefined: it is a unix socket. */
+  readonly tcp: Listeners | undefined
+  close(): Promise<void>
+  destroy(): void
 }
 
 /** How long a start waits until the node has joined; it goes on without the database after that, ms. */
@@ -93,7 +110,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
   readonly portClaims: ClusterPorts
   readonly #options: ClusterOptions
   readonly #membership: Membership
-  readonly #listeners: Listeners
+  readonly #port: NodePort
   readonly #tls: LinkTls
   readonly #closing = new AbortController()
   /** Connections from other nodes, since the start. */
@@ -107,13 +124,13 @@ export class Cluster implements ClusterMember, AsyncDisposable {
   private constructor(
     options: ClusterOptions,
     membership: Membership,
-    listeners: Listeners,
+    port: NodePort,
     tls: LinkTls,
   ) {
     const { reservations, logger } = options
     this.#options = options
     this.#membership = membership
-    this.#listeners = listeners
+    this.#port = port
     this.#tls = tls
     this.claims = {
       take: async (claim, signal) => {
@@ -133,22 +150,21 @@ export class Cluster implements ClusterMember, AsyncDisposable {
    * @throws {UserError} exit code 2 for settings that cannot be used.
    */
   static async open(options: ClusterOptions): Promise<Cluster> {
-    const { settings, identity, version, inherited, nameRetryAfterMs } = options
+    const { settings, identity, version, localSocket, nameRetryAfterMs } = options
     const certificate = await certificateOf(settings.tls, identity.id)
     const tls = { certificate, ca: await readCertificates('cluster.tls.ca', settings.tls.ca) }
     let cluster: Cluster | undefined
-    const listeners = await listen(settings.bindAddr.map(formatListenAddress), {
-      name: 'cluster',
-      inherited,
-      onConnection: (socket) => {
-        if (cluster === undefined) socket.destroy()
-        else cluster.#accept(socket)
-      },
-    })
+    const accept = (socket: Socket): void => {
+      if (cluster === undefined) socket.destroy()
+      else cluster.#accept(socket)
+    }
+    const port = await (localSocket === undefined
+      ? listenForNodes(options, accept)
+      : listenLocally(localSocket, accept))
     try {
       const self: ClusterNode = {
         ...identity,
-        address: addressOf(settings, listeners),
+        address: port.address,
         fingerprint: certificate.fingerprint,
         version,
         isLeaving: false,
@@ -160,10 +176,10 @@ export class Cluster implements ClusterMember, AsyncDisposable {
         nameRetryAfterMs,
       })
       membership.inherit(options.heldNames ?? [])
-      cluster = new Cluster(options, membership, listeners, tls)
+      cluster = new Cluster(options, membership, port, tls)
       return cluster
     } catch (error) {
-      listeners.destroy()
+      port.destroy()
       throw error
     }
   }
@@ -178,6 +194,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
     this.#links = new ClusterLinks<Gate>({
       self: { ...identity, version },
       tls: this.#tls,
+      isLocal: this.#isLocal,
       table,
       registry,
       readVisitorRules: gates.read,
@@ -241,7 +258,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
 
   /** What the cluster port is bound to. */
   get bound(): Listeners['bound'] {
-    return this.#listeners.bound
+    return this.#port.tcp?.bound ?? []
   }
 
   /** Names of this node, for a process that takes over. */
@@ -251,7 +268,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
 
   /** Listening sockets, for a process that takes over. */
   descriptors(): InheritedSocket[] {
-    return this.#listeners.descriptors('cluster')
+    return this.#port.tcp?.descriptors('cluster') ?? []
   }
 
   /** Tells the others to send nothing new here while they have a choice. */
@@ -266,7 +283,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
    * @returns when the other process can join: this one writes nothing to the database any more.
    */
   async handOver(): Promise<void> {
-    void this.#listeners.close().catch(() => {})
+    void this.#port.close().catch(() => {})
     const over = new AbortController()
     const late = delay(HAND_OVER_MS, undefined, { signal: over.signal }).catch(() => {})
     await Promise.race([this.#membership.close(), late])
@@ -280,13 +297,18 @@ export class Cluster implements ClusterMember, AsyncDisposable {
     this.#rebalancer?.[Symbol.dispose]()
     await this.#membership.close()
     await this.#links?.close(AbortSignal.timeout(LINK_CLOSE_MS))
-    this.#listeners.destroy()
+    this.#port.destroy()
   }
 
-  #accept(socket: Parameters<ClusterLinks<Gate>['accept']>[0]): void {
+  #accept(socket: Socket): void {
     this.#accepted += 1
     if (this.#links === undefined) socket.destroy()
+    else if (this.#isLocal) this.#links.acceptLocal(socket)
     else this.#links.accept(socket)
+  }
+
+  get #isLocal(): boolean {
+    return this.#options.localSocket !== undefined
   }
 
   #announce(endpoint: Endpoint, route: LocalRoute | undefined): void {
@@ -357,12 +379,15 @@ export class Cluster implements ClusterMember, AsyncDisposable {
       get size() {
         return table.size - portClaims.countElsewhere
       },
-      health: (): DatabaseHealth => ({
-        isReachable: membership.state === 'joined',
-        awaySince: membership.state === 'away' ? this.#awaySince : undefined,
-        lagMs: membership.readAgeMs,
-        leaseAgeMs: membership.leaseAgeMs,
-      }),
+      health: (): DatabaseHealth | undefined =>
+        this.#isLocal // there is no database
+          ? undefined
+          : {
+              isReachable: membership.state === 'joined',
+              awaySince: membership.state === 'away' ? this.#awaySince : undefined,
+              lagMs: membership.readAgeMs,
+              leaseAgeMs: membership.leaseAgeMs,
+            },
       links: () => countLinks(links(), this.#accepted),
       ask: async (nodeId, path) => {
         const asked = links()
@@ -431,6 +456,33 @@ async function certificateOf(
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new UserError(`cluster.tls.cert: ${why}`, { exitCode: EXIT.usage, cause: error })
+  }
+}
+
+async function listenForNodes(
+  { settings, inherited }: ClusterOptions,
+  onConnection: (socket: Socket) => void,
+): Promise<NodePort> {
+  const wants = settings.bindAddr.map(formatListenAddress)
+  const tcp = await listen(wants, { name: 'cluster', inherited, onConnection })
+  return {
+    address: addressOf(settings, tcp),
+    tcp,
+    close: async () => await tcp.close(),
+    destroy: () => tcp.destroy(),
+  }
+}
+
+async function listenLocally(
+  path: string,
+  onConnection: (socket: Socket) => void,
+): Promise<NodePort> {
+  const listener = await listenUnix(path, { onConnection })
+  return {
+    address: `unix:${path}`,
+    tcp: undefined,
+    close: async () => await listener.close(),
+    destroy: () => listener.destroy(),
   }
 }
 

@@ -27,6 +27,11 @@ export interface DatabaseOptions {
   readonly busyTimeoutMs?: number
   /** Whether a file that is missing or holds nothing is filled. Default true; else it is STORE_LOST. */
   readonly mayCreate?: boolean
+  /**
+   * Whether another process has the file for this one, which only reads: every change is STORE_HANDED_OVER. Such a file
+   * is not brought up to date. Default false.
+   */
+  readonly isReader?: boolean
   /** Library that opens it. Default: the one of this installation. */
   readonly open?: OpenSqlite | undefined
 }
@@ -78,7 +83,8 @@ export class Database {
    * @throws {StoreError} naming the file.
    */
   static open(file: string, options: DatabaseOptions): Database {
-    const { migrations, busyTimeoutMs = BUSY_TIMEOUT_MS, mayCreate = true } = options
+    const { migrations, busyTimeoutMs = BUSY_TIMEOUT_MS, isReader = false } = options
+    const { mayCreate = !isReader } = options
     const open = options.open ?? openSqlite
     if (!mayCreate && !existsSync(file)) throw new StoreError('STORE_LOST', `${file} is missing`)
     const connection = named(file, () => {
@@ -91,7 +97,8 @@ export class Database {
     })
     const database = new Database(file, connection)
     try {
-      database.#prepare(migrations, mayCreate)
+      if (isReader) database.#prepareReader(migrations.length)
+      else database.#prepare(migrations, mayCreate)
       return database
     } catch (error) {
       connection.close()
@@ -171,6 +178,15 @@ export class Database {
     this.#isOpen = false
     this.#statements.clear()
     this.#connection.close()
+  }
+
+  /** The process that writes has checked the file. */
+  #prepareReader(known: number): void {
+    this.#isHandedOver = true
+    const steps = this.#steps(known)
+    if (steps === known) return
+    const message = `${this.file} is in version ${steps}, this program needs ${known}`
+    throw new StoreError('STORE_OUTDATED', message)
   }
 
   #prepare(migrations: readonly string[], mayCreate: boolean): void {

@@ -38,6 +38,7 @@ const USAGE: ReadonlySet<StoreErrorCode> = new Set<StoreErrorCode>([
   'STORE_LOST',
   'STORE_NEWER',
   'STORE_NOT_EMPTY',
+  'STORE_OUTDATED',
   'STORE_REFUSED',
   'STORE_TOO_OLD',
   'STORE_UNUSABLE',

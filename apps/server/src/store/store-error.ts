@@ -11,6 +11,7 @@ export type StoreErrorCode =
   | 'STORE_LOST'
   | 'STORE_NEWER'
   | 'STORE_NOT_EMPTY'
+  | 'STORE_OUTDATED'
   | 'STORE_READ_ONLY'
   | 'STORE_REFUSED'
   | 'STORE_TOO_OLD'
@@ -70,6 +71,10 @@ export const STORE_ERRORS: Readonly<Record<StoreErrorCode, StoreErrorInfo>> = Ob
   STORE_NOT_EMPTY: {
     what: 'the database that is to be filled has rows',
     hint: 'name an empty database: nothing in it is overwritten',
+  },
+  STORE_OUTDATED: {
+    what: 'a worker is of a newer version than its parent, which has not brought the file up to date',
+    hint: 'restart the server: its parent process is of an older version than its workers',
   },
   STORE_READ_ONLY: {
     what: 'the database takes no writes',

@@ -18,6 +18,8 @@ export const READY_TIMEOUT: Limit = { default: 60_000, min: 0, max: 3_600_000 }
 
 /** What the wait for endpoints needs. */
 export interface ReturningOptions extends ReadyOptions {
+  /** Whether an endpoint that another process of this server serves is back. Default false. */
+  readonly countsRemote?: boolean
   /** Endpoints that had agents when the process before ended. */
   readonly before: readonly Endpoint[]
   /** The endpoints of this process. */
@@ -56,6 +58,11 @@ export class ReturningEndpoints implements Disposable {
       logger.info({ before: known, needed, timeoutMs }, 'not ready until endpoints are back')
     }
     registry.on('endpoint', (endpoint, isPresent) => this.#changed(endpoint, isPresent))
+    if (options.countsRemote === true) {
+      registry.on('remote', (endpoint) => {
+        if (!this.#isStopped && registry.count(endpoint) > 0) this.#isBack(endpoint)
+      })
+    }
     this.#timer = setTimeout(() => this.#giveUp(), timeoutMs)
     this.#timer.unref()
   }
@@ -80,7 +87,11 @@ export class ReturningEndpoints implements Disposable {
   #changed(endpoint: Endpoint, isPresent: boolean): void {
     if (this.#isStopped) return
     this.#served.set(endpoint, isPresent)
-    if (!isPresent || !this.#missing.delete(endpointKey(endpoint)) || this.#isEnough) return
+    if (isPresent) this.#isBack(endpoint)
+  }
+
+  #isBack(endpoint: Endpoint): void {
+    if (!this.#missing.delete(endpointKey(endpoint)) || this.#isEnough) return
     const { before, back } = this.counts
     if (back < this.#needed) return
     this.#isEnough = true

@@ -7,6 +7,7 @@ import { agentMetrics } from '../../../agent/src/admin/metrics.ts'
 import { SAMPLE } from '../../../agent/test/status/status-sample.ts'
 import { aloneView } from '../../src/cluster/cluster-view.ts'
 import { serverMetrics } from '../../src/admin/metrics.ts'
+import { deathMetric, loadMetrics } from '../../src/admin/worker-pages.ts'
 import { startServer } from '../tunnel-fixture.ts'
 
 const PAGE = readFileSync(new URL('../../../../docs/admin.md', import.meta.url), 'utf8')
@@ -53,6 +54,8 @@ test('docs/admin.md lists the metrics of both programs with their types, and no 
       leftOutLines: () => 0,
     }),
     ...agentMetrics(SAMPLE),
+    deathMetric(0),
+    ...loadMetrics({ worker: 1, pid: 1, visitors: 0, memoryBytes: 0, load: 0, delayMs: 0 }),
   ]
   server.destroy()
   const all = new Map<string, string>(counted.map(({ name, type }) => [name, type]))

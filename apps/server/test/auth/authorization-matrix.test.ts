@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { Authenticator, type AuthenticatorOptions } from '../../src/auth/authenticator.ts'
 import type { PortAuth } from '../../src/auth/port-auth.ts'
-import { Server, type ServerOptions } from '../../src/server.ts'
+import { Server } from '../../src/server.ts'
+import type { ServerListener } from '../../src/server-listener.ts'
 import { MemoryTokenStore } from '../../src/store/token-store.ts'
 import { memoryStore } from '../../src/store/store.ts'
 import { TlsFront } from '../../src/tls/tls-front.ts'
@@ -66,7 +67,7 @@ function mayPass(
 
 async function startServer(
   options: Partial<AuthenticatorOptions> & Pick<AuthenticatorOptions, 'tokens'>,
-  tls: Pick<ServerOptions, 'proxy' | 'upstream' | 'admin'> = {},
+  tls: Partial<Record<'proxy' | 'upstream' | 'admin', Omit<ServerListener, 'at'>>> = {},
 ) {
   const store = memoryStore(silent)
   const limits = { handshakeRate: NO_LIMIT, failureRate: NO_LIMIT }

@@ -22,7 +22,7 @@ import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
 import { expect, onTestFinished, test } from 'vitest'
 
-import { announce } from '../../src/announce.ts'
+import { announce, lookAt } from '../../src/announce.ts'
 import { Cluster } from '../../src/cluster/cluster.ts'
 import type { ClusterSettings } from '../../src/cluster/cluster-settings.ts'
 import type { RebalanceOptions } from '../../src/cluster/rebalance.ts'
@@ -446,7 +446,7 @@ test.each([true, false])('a start says which node it is, and where: JSON %s', as
   const { server, cluster } = await startNode(new MemoryDatabase(), 'a')
   const told = async (more: { readonly cluster?: Cluster }): Promise<string> => {
     const stdout = new PassThrough()
-    await announce(server, { stdout, json, ...more })
+    announce(await lookAt(server.listeners), { stdout, json, ...more })
     stdout.end()
     return await text(stdout)
   }

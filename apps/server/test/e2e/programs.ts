@@ -38,6 +38,8 @@ const SERVER_ENV = {
   ADIT_DRAIN_DELAY: '0s',
   // A machine that is busy with other tests is no overload of the server.
   ADIT_PROXY_MAX_LOOP_DELAY: 'inf',
+  // The same tests for a server of several processes: ADIT_TEST_WORKERS=3.
+  ADIT_WORKERS: process.env['ADIT_TEST_WORKERS'] ?? '1',
 }
 
 /** Starts `adit-server` with these arguments and nothing else. */

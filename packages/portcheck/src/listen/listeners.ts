@@ -103,6 +103,17 @@ export class Listeners {
     for (const claim of this.#claims) claim.serve((socket) => this.#accept(socket))
   }
 
+  /** Makes one without any address, for a program whose port another process of it has. */
+  static none(): Listeners {
+    return new Listeners([], [], {
+      accessList: new AddressList({}),
+      onConnection: () => {},
+      handshake: undefined,
+      proxyFront: undefined,
+      scheme: 'http',
+    })
+  }
+
   /**
    * Replaces the access lists. Open connections stay open.
    * @throws {ConfigError} for an entry that is not an address; the lists then do not change.

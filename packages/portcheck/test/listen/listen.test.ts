@@ -9,7 +9,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { claim } from '../../src/claim/claim-port.ts'
 import { findFree } from '../../src/claim/find-free.ts'
 import { listen, listenTogether, type ListenOptions } from '../../src/listen/listen.ts'
-import type { Listeners } from '../../src/listen/listeners.ts'
+import { Listeners } from '../../src/listen/listeners.ts'
 import type { Peer } from '../../src/listen/peer.ts'
 import type { Want } from '../../src/claim/wanted-address.ts'
 import { untilQueued } from '../accept-queue-of.ts'
@@ -527,3 +527,17 @@ function client(port: number, host = '127.0.0.1'): Socket {
   onTestFinished(() => void socket.destroy())
   return socket
 }
+
+it('listeners of no address are closed like others', async () => {
+  const none = Listeners.none()
+  expect([none.bound, none.failed, none.descriptors('web'), none.isShared]).toEqual([
+    [],
+    [],
+    [],
+    false,
+  ])
+  expect(none.stats()).toEqual({ open: 0, refused: 0, failedAccepts: 0 })
+  expect(await none.verify()).toEqual({ reached: [], warnings: [] })
+  await none.close({ acceptQueued: true })
+  await none.closed
+})

@@ -102,7 +102,8 @@ function histogramValues(
   ]
 }
 
-function processMetrics(): readonly Metric[] {
+/** Memory and CPU time of this process. */
+export function processMetrics(): readonly Metric[] {
   const { user, system } = process.cpuUsage()
   return [
     {

@@ -18,6 +18,22 @@ export interface ServerPages {
   readonly '/status/gossip/nodes': readonly GossipNodeStatus[]
 }
 
+/** What a worker, one of several processes of a server, is doing. */
+export interface WorkerLoad {
+  /** Its number, from 1. */
+  readonly worker: number
+  /** Its process id. */
+  readonly pid: number
+  /** Visitors that are connected to it. */
+  readonly visitors: number
+  /** Resident memory. */
+  readonly memoryBytes: number
+  /** Share of the time in which its event loop was busy since the last request for this, 0 to 1. */
+  readonly load: number
+  /** How late its event loop was in that time, the 99th percentile, ms. */
+  readonly delayMs: number
+}
+
 /** One node of a cluster. The names with an underscore are Piko's. */
 export interface NodeStatus {
   /** Names it, across restarts. */
@@ -42,6 +58,8 @@ export interface NodeStatus {
   readonly sessions: number
   /** Since when the database of the cluster has not answered this node, ISO 8601; absent: it answers. */
   readonly databaseAwaySince?: string
+  /** Which worker it is, where the nodes are processes of one server; absent: it is none, or does not answer. */
+  readonly worker?: WorkerLoad
 }
 
 /** One node with its endpoints: the pages `/status/cluster/nodes/ID` and `/status/cluster/nodes/local`. */

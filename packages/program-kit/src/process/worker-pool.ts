@@ -148,13 +148,16 @@ export class WorkerPool<Socket extends HandedSocket = HandedSocket> {
   }
 
   /**
-   * Asks all workers to end, waits for it, and closes the sockets.
+   * Closes the sockets here, asks all workers to end, and waits for it.
    *
    * @param signal - kills those that have not ended.
    */
   async stop(signal: AbortSignal): Promise<void> {
     this.#isStopping = true
     for (const { retry } of this.#slots) clearTimeout(retry)
+    // The ports are free when the last worker has closed them: what connects then is not to wait for nobody.
+    for (const { handle } of this.#held) handle.close()
+    this.#held = []
     for (const worker of this.#processes) worker.stop(false)
     const kill = (): void => {
       for (const worker of this.#processes) worker.kill()
@@ -163,8 +166,6 @@ export class WorkerPool<Socket extends HandedSocket = HandedSocket> {
     if (signal.aborted) kill()
     await Promise.all([...this.#processes].map(async ({ exited }) => await exited))
     signal.removeEventListener('abort', kill)
-    for (const { handle } of this.#held) handle.close()
-    this.#held = []
   }
 
   async #all(workers: readonly WorkerProcess[], step: 'prepared' | 'ready'): Promise<void> {

@@ -166,8 +166,36 @@ function formatSessions(sessions: ServerStatus['sessions']): string {
   return formatTable([heads, ...rows])
 }
 
+/** The workers of one server: what a node has besides, such as an address, is no matter of the operator's. */
+function formatWorkers(nodes: ServerStatus['nodes']): string {
+  const rows = nodes.map(({ status, sessions, endpoints, worker }) => [
+    worker === undefined ? '-' : String(worker.worker),
+    worker === undefined ? '-' : String(worker.pid),
+    status === 'left' ? 'leaving' : worker === undefined ? 'no answer' : status,
+    String(sessions),
+    String(endpoints),
+    worker === undefined ? '-' : String(worker.visitors),
+    worker === undefined ? '-' : `${Math.round(worker.load * 100)}%`,
+    worker === undefined ? '-' : roughSize(worker.memoryBytes),
+    worker === undefined ? '-' : `${worker.delayMs} ms`,
+  ])
+  const heads = [
+    'WORKER',
+    'PID',
+    'STATE',
+    'AGENTS',
+    'ENDPOINTS',
+    'VISITORS',
+    'LOAD',
+    'MEMORY',
+    'DELAY',
+  ]
+  return `${formatTable([heads, ...rows])}\n`
+}
+
 /** A server alone shows nothing of nodes. */
 function formatNodes(nodes: ServerStatus['nodes']): string {
+  if (nodes.some(({ worker }) => worker !== undefined)) return formatWorkers(nodes)
   if (nodes.every(({ local, proxy_addr: address }) => local && address === '')) return ''
   const rows = nodes.map((node) => [
     printable(node.id) + (node.local ? ' (this one)' : ''),

@@ -19,6 +19,7 @@ const serve = () => {
   for (const { fd, name } of state.sockets) {
     const server = createServer((socket) => socket.end(name + ' ' + process.pid))
     server.listen({ fd }, listening)
+    state.close = () => server.close()
   }
 }
 process.on('message', (message, handle) => {
@@ -235,4 +236,22 @@ test('a stop waits for the workers, and its signal kills them', async () => {
   await stopped
   expect(pool.workers).toEqual([])
   expect(pool.deaths).toBe(0)
+})
+
+test('a port is free as soon as its workers have closed it, although they still end', async () => {
+  const kill = new AbortController()
+  const { pool } = await startPool(workerOf({ STOP: 'state.close()' }))
+  const { port, open, server } = await listener()
+  await pool.open(open, () => void server.close())
+  const stopped = pool.stop(kill.signal)
+  await until(
+    async () =>
+      await ask(port).then(
+        () => false,
+        (error) => error.code === 'ECONNREFUSED',
+      ),
+  )
+  expect(pool.workers).toHaveLength(2)
+  kill.abort()
+  await stopped
 })

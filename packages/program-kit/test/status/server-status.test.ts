@@ -106,6 +106,36 @@ a (this one)  1.2.3    active   2       2          10.0.0.1:8003
   expect(formatServerStatus({ ...status, nodes: same })).not.toContain('different versions')
 })
 
+test('lists the workers of a server in place of nodes, also one that does not answer', () => {
+  const node = {
+    status: 'active' as const,
+    proxy_addr: 'unix:/tmp/1.sock',
+    admin_addr: '',
+    endpoints: 2,
+    upstreams: 3,
+    version: '1.2.3',
+    local: false,
+    sessions: 3,
+  }
+  const worker = {
+    worker: 1,
+    pid: 4711,
+    visitors: 5,
+    memoryBytes: 64 * 1024 * 1024,
+    load: 0.25,
+    delayMs: 1.5,
+  }
+  const nodes = [
+    { ...node, id: 'a-w1', boot: 'a', worker },
+    { ...node, id: 'a-w2', boot: 'b' },
+  ]
+  const text = formatServerStatus({ ...status, nodes })
+  expect(text).toMatch(/^WORKER +PID +STATE +AGENTS +ENDPOINTS +VISITORS +LOAD +MEMORY +DELAY$/m)
+  expect(text).toMatch(/^1 +4711 +active +3 +2 +5 +25% +64MiB +1\.5 ms$/m)
+  expect(text).toMatch(/^- +- +no answer +3 +2 +- +- +- +-$/m)
+  expect(text).not.toContain('unix:')
+})
+
 test('says since when the database of a cluster is away', () => {
   const since = { databaseAwaySince: '2026-01-02T03:04:05.678Z' }
   const nodes = status.nodes.map((node) => ({ ...node, ...since }))
