@@ -31,6 +31,7 @@ export {
   type SuccessorOptions,
 } from './process/hand-over.ts'
 export type { HandleChannel, OpenSocket } from './process/worker-messages.ts'
+export type { WorkerLoad } from './admin/worker-load.ts'
 export { WorkerParent } from './process/worker-parent.ts'
 export { WorkerPool, type WorkerPoolOptions, type WorkerStatus } from './process/worker-pool.ts'
 export { certificatesIn, readCertificates, readPem, readPemFile } from './process/read-pem.ts'
@@ -205,7 +206,6 @@ export type {
   RefusalStatus,
   NodeDetails,
   NodeStatus,
-  WorkerLoad,
   PortStatus,
   ServerPages,
   ReadyStatus,

@@ -2,6 +2,7 @@
  * The contract of the admin pages: the JSON of every status page of both programs. Who writes a page and
  * who reads it use these types. Scripts read the pages, too: fields are added, never changed.
  */
+import type { WorkerLoad } from './worker-load.ts'
 
 /** The status pages of a server, by path. */
 export interface ServerPages {
@@ -16,22 +17,6 @@ export interface ServerPages {
   readonly '/status/cluster/nodes': readonly NodeStatus[]
   /** The same for Piko's command on its gossip, which does not exist here. */
   readonly '/status/gossip/nodes': readonly GossipNodeStatus[]
-}
-
-/** What a worker, one of several processes of a server, is doing. */
-export interface WorkerLoad {
-  /** Its number, from 1. */
-  readonly worker: number
-  /** Its process id. */
-  readonly pid: number
-  /** Visitors that are connected to it. */
-  readonly visitors: number
-  /** Resident memory. */
-  readonly memoryBytes: number
-  /** Share of the time in which its event loop was busy since the last request for this, 0 to 1. */
-  readonly load: number
-  /** How late its event loop was in that time, the 99th percentile, ms. */
-  readonly delayMs: number
 }
 
 /** One node of a cluster. The names with an underscore are Piko's. */
