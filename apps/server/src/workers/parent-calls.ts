@@ -4,7 +4,12 @@
  */
 import type { EngineChannel as Channel } from '@proj/cluster'
 
-import { isStoreError, STORE_ERRORS, StoreError, type StoreErrorCode } from '../store/store-error.ts'
+import {
+  isStoreError,
+  STORE_ERRORS,
+  StoreError,
+  type StoreErrorCode,
+} from '../store/store-error.ts'
 
 /** The key of every message. */
 const KEY = 'adit.parent'
