@@ -16,6 +16,8 @@ const WORKERS = 3
 
 /** On a busy machine a step takes longer than the limits for visitors: that costs time, never a request. */
 const SLOW_MACHINE = [
+  // An agent is ready when one worker has it: the others know of it some milliseconds later.
+  ['--upstream.start-wait', '60s'],
   ['--upstream.absent-wait', '60s'],
   ['--proxy.first-byte-timeout', '2m'],
   ['--upstream.busy-wait', '1m'],
