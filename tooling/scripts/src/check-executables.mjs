@@ -1,20 +1,12 @@
 // @ts-check
-// Checks the executables of this platform: in a root directory that holds them and the C library and nothing
+// Checks the archives of the executables of this platform: in a root directory that holds what is in them and the C library and nothing
 // else, both say their version, a request goes through them, a token is made, and the server is upgraded in place.
 // Needs root for chroot.
 import { execFileSync } from 'node:child_process'
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
-import { sendRequest } from './check-installed.mjs'
+import { dirname, join } from 'node:path'
+import { firstAnswer, sendRequest } from './check-installed.mjs'
 
 const STATE = '/var/lib/adit'
 
@@ -24,11 +16,12 @@ const PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
 /**
  * Rejects if an executable does not work.
  *
- * @param {readonly string[]} files - `adit` and `adit-server`
+ * @param {readonly string[]} archives - as they are in a release
+ * @param {readonly string[]} programs - that are in them
  * @param {string | undefined} commit - that they were built from
  * @returns {Promise<string>} what was tried, for people
  */
-export async function checkExecutables(files, commit) {
+export async function checkExecutables(archives, programs, commit) {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) {
     return 'executables were not started: a bare root directory needs chroot, and that needs root'
   }
@@ -37,24 +30,22 @@ export async function checkExecutables(files, commit) {
     mkdirSync(join(root, STATE), { recursive: true, mode: 0o700 })
     mkdirSync(join(root, 'dev'))
     writeFileSync(join(root, 'dev/null'), '') // standard input of a successor
-    for (const file of files) {
-      copyFileSync(file, join(root, basename(file)))
-      chmodSync(join(root, basename(file)), 0o755)
-      for (const library of librariesOf(file)) {
-        mkdirSync(join(root, dirname(library)), { recursive: true })
-        copyFileSync(library, join(root, library))
-      }
+    const beganAt = performance.now()
+    for (const archive of archives) execFileSync('tar', ['-xJf', archive, '-C', root])
+    for (const library of programs.flatMap((program) => librariesOf(join(root, program)))) {
+      mkdirSync(join(root, dirname(library)), { recursive: true })
+      copyFileSync(library, join(root, library))
     }
     const commandOf = (/** @type {string} */ program) => ['chroot', root, `/${program}`]
     const output = (/** @type {string} */ program, /** @type {string[]} */ args) => {
       const [command = '', ...rest] = commandOf(program)
       return execFileSync(command, [...rest, ...args], { encoding: 'utf8', env: { PATH } })
     }
-    for (const file of files) {
-      const version = JSON.parse(output(basename(file), ['version', '--json']))
-      if (version.commit !== commit) throw new Error(`${file} says ${JSON.stringify(version)}`)
+    for (const program of programs) {
+      const version = JSON.parse(output(program, ['version', '--json']))
+      if (version.commit !== commit) throw new Error(`${program} says ${JSON.stringify(version)}`)
     }
-    await sendRequest(commandOf, STATE, async () => {
+    const more = async () => {
       // beside the running server, so the store is open twice
       const rights = ['--endpoints', '*', '--data-dir', STATE]
       const token = output('adit-server', ['token', 'create', ...rights])
@@ -64,8 +55,9 @@ export async function checkExecutables(files, commit) {
       output('adit-server', ['upgrade', '--data-dir', STATE])
       if (holder() === before) throw new Error('the upgrade has replaced nothing')
       process.kill(holder(), 'SIGTERM')
-    })
-    return 'executables: a request, a token and an upgrade, in a bare root directory'
+    }
+    const time = firstAnswer(beganAt, await sendRequest(commandOf, STATE, { meanwhile: more }))
+    return `executables: in a bare root directory, ${time}, a token and an upgrade`
   } finally {
     rmSync(root, { recursive: true, force: true })
   }

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { sendRequest } from './check-installed.mjs'
+import { firstAnswer, sendRequest } from './check-installed.mjs'
 import { OWN_FOLDERS } from './image-root.mjs'
 import { findProgram } from './programs.mjs'
 
@@ -61,6 +61,7 @@ export async function checkImages(images, { commit, emulator = '' }) {
   const emulated = emulator === '' ? [] : [EMULATOR]
   const work = mkdtempSync(join(tmpdir(), 'adit-image-check-'))
   try {
+    const beganAt = performance.now()
     const unpacked = new Map(
       images.map(({ program, file }) => [program, unpack(file, join(work, program))]),
     )
@@ -91,11 +92,14 @@ export async function checkImages(images, { commit, emulator = '' }) {
       const words = [...inside, root, ...emulated, ...command, ...args]
       execFileSync('env', ['-i', ...config.Env, 'nsenter', ...words], { encoding: 'utf8' })
     }
-    await sendRequest(commandOf, undefined, async ({ server, agent, adminUrl }) => {
-      checkHealth(server.pid, 'adit-server', ['--url', adminUrl]) // not at the default port
-      checkHealth(agent.pid, 'adit', [])
+    const answeredAt = await sendRequest(commandOf, undefined, {
+      meanwhile: async ({ server, agent, adminUrl }) => {
+        checkHealth(server.pid, 'adit-server', ['--url', adminUrl]) // not at the default port
+        checkHealth(agent.pid, 'adit', [])
+      },
     })
-    return 'images: a request, as the user of the image on a read-only root, and both health checks'
+    const time = firstAnswer(beganAt, answeredAt)
+    return `images: as their user on a read-only root, ${time}, and both health checks`
   } finally {
     rmSync(work, { recursive: true, force: true })
   }

@@ -88,6 +88,35 @@ export function checkWeight(name, modules, limits = INSTALLED_LIMITS) {
 }
 
 /**
+ * Installs the programs as packages of npm and sends a request through them.
+ *
+ * @param {readonly string[]} tarballs
+ * @returns {Promise<string>} what was tried, for people
+ */
+export async function checkNpmInstallation(tarballs) {
+  const folder = mkdtempSync(join(tmpdir(), 'adit-npm-'))
+  try {
+    const beganAt = performance.now()
+    install(folder, [...tarballs], folder)
+    const commandOf = (/** @type {string} */ program) => [join(folder, 'bin', program)]
+    const answeredAt = await sendRequest(commandOf, join(folder, 'state'))
+    return `packages of npm: ${firstAnswer(beganAt, answeredAt)}`
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/**
+ * Says how long a user waits for the first answer, once the files of a release are there.
+ *
+ * @param {number} beganAt - when they were, `performance.now()`
+ * @param {number} answeredAt
+ */
+export function firstAnswer(beganAt, answeredAt) {
+  return `first answer ${((answeredAt - beganAt) / 1000).toFixed(1)} s after the download`
+}
+
+/**
  * @param {string} prefix
  * @param {string[]} what
  * @param {string} cwd
@@ -113,17 +142,21 @@ function output(program, args) {
  * @property {StartedProcess} server
  * @property {StartedProcess} agent
  * @property {string} adminUrl - of the server
+ * @property {number} proxyPort - where visitors of `web.localhost` come
  */
 
 /**
- * Sends a request through both programs. Rejects unless it is answered.
+ * Starts both programs and sends a request through them. Rejects unless it is answered.
  *
  * @param {(program: string) => string[]} commandOf - command and arguments that start a program
  * @param {string | undefined} state - state directory, as the server sees it; undefined: the command sets it
- * @param {(running: Running) => Promise<void>} [then] - does more while both run
+ * @param {object} [options]
+ * @param {(running: Running) => Promise<void>} [options.meanwhile] - does more while both run
+ * @param {{ port: number, close: () => void }} [options.service] - closed at the end. Default: a sample
+ * @returns {Promise<number>} when the answer came, `performance.now()`
  */
-export async function sendRequest(commandOf, state, then = async () => {}) {
-  const service = await startSampleService()
+export async function sendRequest(commandOf, state, options = {}) {
+  const { meanwhile, service = await startSampleService() } = options
   const started = (/** @type {string} */ program, /** @type {string[]} */ args) => {
     const [command = '', ...rest] = commandOf(program)
     const env = state === undefined ? {} : { STATE_DIRECTORY: state }
@@ -145,10 +178,12 @@ export async function sendRequest(commandOf, state, then = async () => {}) {
     const agent = started('adit', ['http', 'web', String(service.port), '--connect.url', url])
     try {
       await agent.event('ready', READY_MS)
-      const address = `http://web.localhost:${port('proxy')}/`
-      const { status } = await visit(Number(port('proxy')), address)
+      const proxyPort = Number(port('proxy'))
+      const { status } = await visit(proxyPort, `http://web.localhost:${proxyPort}/`)
       if (status !== 200) throw new Error(`the installed programs answered ${status}`)
-      await then({ server, agent, adminUrl: `http://127.0.0.1:${port('admin')}` })
+      const answeredAt = performance.now()
+      await meanwhile?.({ server, agent, adminUrl: `http://127.0.0.1:${port('admin')}`, proxyPort })
+      return answeredAt
     } finally {
       await agent.stop()
     }

@@ -16,11 +16,12 @@ import { buildExecutables, OLDEST_BUILDER, PLATFORMS, PROGRAMS } from './build-e
 import { checkDebianPackages } from './check-debian-packages.mjs'
 import { checkExecutables } from './check-executables.mjs'
 import { checkImages, emulatorOf } from './check-images.mjs'
+import { checkNpmInstallation } from './check-installed.mjs'
 import { ARCHITECTURES, buildPackage, layOutPackage } from './debian-package.mjs'
 import { LICENCES_FILE } from './bundle-program.mjs'
 import { PAGE_FOLDERS, writePages } from './program-pages.mjs'
 import { missingPrograms } from './programs.mjs'
-import { packRelease } from './release-packages.mjs'
+import { packRelease, RELEASE_SCOPE, SCOPE } from './release-packages.mjs'
 import { filesBelow, readManifest, ROOT } from './workspace.mjs'
 
 /** The most that an archive or Debian package may have, MB (10^6 bytes). */
@@ -38,13 +39,13 @@ const version = String(readManifest(join(ROOT, 'apps/server'))['version'])
 
 rmSync(TARGET, { recursive: true, force: true })
 mkdirSync(join(TARGET, 'npm'), { recursive: true })
-await packRelease(ROOT, join(TARGET, 'npm'), { commit })
+const tarballs = await packRelease(ROOT, join(TARGET, 'npm'), { commit })
 
 const ours = `${process.platform}-${process.arch}`
 const obstacle = obstacleToExecutables()
 const others = process.argv.slice(2).filter((platform) => platform !== ours)
 /** @type {string[]} */
-const notes = []
+const notes = [await checkNpmInstallation(tarballsOf(Object.values(PROGRAMS)))]
 if (obstacle === undefined) {
   const pages = mkdtempSync(join(tmpdir(), 'adit-pages-'))
   for (const [program, app] of Object.entries(PROGRAMS)) {
@@ -55,14 +56,13 @@ if (obstacle === undefined) {
     try {
       const built = await buildExecutables(platform, folder, commit)
       const files = built.map(({ file }) => file)
-      if (platform === ours) notes.push(await checkExecutables(files, commit))
-      else notes.push(`${platform}: executables built, not started`)
-      for (const file of files) archive(folder, basename(file), platform, pages)
-      if (platform === ours) writeBills(built)
-      notes.push(
-        ...debianPackages(folder, platform, pages),
-        ...(await images(folder, platform, built)),
-      )
+      const archives = files.map((file) => archive(folder, basename(file), platform, pages))
+      if (platform === ours) {
+        notes.push(await checkExecutables(archives, Object.keys(PROGRAMS), commit))
+        writeBills(built)
+      }
+      notes.push(...(await debianPackages(folder, platform, pages)))
+      notes.push(...(await images(folder, platform, built)))
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
@@ -73,6 +73,14 @@ if (obstacle === undefined) {
 }
 for (const line of table()) console.log(line)
 for (const note of notes) console.log(`note: ${note}`)
+
+/** @param {readonly string[]} apps */
+function tarballsOf(apps) {
+  return apps.map((app) => {
+    const name = readManifest(join(ROOT, app)).name.replace(SCOPE, RELEASE_SCOPE)
+    return tarballs[name] ?? ''
+  })
+}
 
 /** @param {import('./build-executables.mjs').BuiltProgram[]} built - they are the same for every platform */
 function writeBills(built) {
@@ -87,15 +95,17 @@ function writeBills(built) {
  * @param {string} folder - with the executables
  * @param {string} platform
  * @param {string} pages - with the manual pages and completions of each program
- * @returns {string[]} what was found, for people
+ * @returns {Promise<string[]>} what was found, for people
  */
-function debianPackages(folder, platform, pages) {
+async function debianPackages(folder, platform, pages) {
   const architecture = ARCHITECTURES[platform]
   if (architecture === undefined) return []
   const [tool] = missingPrograms([{ name: 'dpkg-deb', debian: 'dpkg', usedFor: 'the packages' }])
   if (tool) return [`no Debian packages for ${platform}: ${tool.name} is not installed`]
   const trees = mkdtempSync(join(tmpdir(), 'adit-debian-trees-'))
   try {
+    /** @type {string[]} */
+    const files = []
     for (const [program, app] of Object.entries(PROGRAMS)) {
       layOutPackage(program, join(trees, program), {
         executable: join(folder, program),
@@ -109,9 +119,12 @@ function debianPackages(folder, platform, pages) {
       const file = join(TARGET, `${program}_${version}_${architecture}.deb`)
       buildPackage(join(trees, program), file, { time })
       checkSize(file)
+      files.push(file)
     }
     if (platform !== ours) return [`Debian packages for ${architecture}: built, not installed`]
-    return [checkDebianPackages(trees, Object.keys(PROGRAMS), { architecture, version })]
+    return [
+      await checkDebianPackages(files, trees, Object.keys(PROGRAMS), { architecture, version }),
+    ]
   } finally {
     rmSync(trees, { recursive: true, force: true })
   }
@@ -157,6 +170,7 @@ function obstacleToExecutables() {
  * @param {string} file
  * @param {string} platform
  * @param {string} pages - with the manual pages and completions of each program
+ * @returns {string} its name
  */
 function archive(folder, file, platform, pages) {
   const program = file.replace(/\.exe$/, '')
@@ -168,6 +182,7 @@ function archive(folder, file, platform, pages) {
   const beside = ['-C', join(pages, program), ...PAGE_FOLDERS]
   execFileSync('tar', [...owner, '-cJf', target, '-C', folder, ...names, ...beside], { env })
   checkSize(target)
+  return target
 }
 
 /** @param {string} file */

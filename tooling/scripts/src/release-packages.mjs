@@ -17,7 +17,7 @@ import { run } from './run.mjs'
 import { filesBelow, workspacePackages } from './workspace.mjs'
 
 /** Scope of the packages in this repository. */
-const SCOPE = '@proj'
+export const SCOPE = '@proj'
 
 /** Scope under which a release publishes them: the one place to change it. */
 export const RELEASE_SCOPE = SCOPE

@@ -340,6 +340,7 @@ async function responseTo(asked: ClientRequest): Promise<IncomingMessage> {
 
 /** Waits until a stream of text has had a text. */
 async function received(from: IncomingMessage | Socket, wanted: string): Promise<void> {
+  if (from.destroyed) throw new Error(`closed before ${JSON.stringify(wanted)}`)
   let soFar = ''
   await new Promise<void>((resolve, reject) => {
     const onData = (chunk: string): void => {
