@@ -34,8 +34,8 @@ import { recentRequests } from './inspect/recent-requests.ts'
 import { Secrets } from './inspect/secrets.ts'
 import { isWatched, LiveView } from './status/live-view.ts'
 import { serverOptions } from './connect/server-options.ts'
-import { type AgentSettings, type AgentTree, settings as definition } from './settings.ts'
-import type { AgentTracer } from './tracing/agent-tracer.ts'
+import { type AgentTree, settings as definition } from './settings.ts'
+import { openAgentTracer } from './tracing/agent-tracer.ts'
 import { readListenerRequest } from './listeners/added-listener.ts'
 import { listenerCommands } from './control/listener-commands.ts'
 import { type HandedState, Upgrade, type UpgradeOutcome } from './upgrade.ts'
@@ -96,7 +96,7 @@ export async function start(
   for (const why of inherited.problems) logger.warn({ why }, 'inherited sockets are not used')
   const server = { ...(await serverOptions(settings.connect, env)), software: SOFTWARE, logger }
 
-  await using tracer = await openTracer(settings.tracing, logger)
+  await using tracer = openAgentTracer(settings.tracing, logger)
   await using consumer = new Consumer(server)
   const handed = predecessor?.state as HandedState | undefined // of the same version of the messages
   await using agent = new Agent({
@@ -309,16 +309,6 @@ export async function start(
   } finally {
     running.destroy()
   }
-}
-
-/** Its code is loaded only where there is a receiver. */
-async function openTracer(
-  settings: AgentSettings['tracing'],
-  logger: Logger,
-): Promise<AgentTracer | undefined> {
-  if (settings.url === undefined) return undefined
-  const { openAgentTracer } = await import('./tracing/agent-tracer.ts')
-  return await openAgentTracer(settings, logger)
 }
 
 /**

@@ -92,7 +92,7 @@ export async function start(
     ticketKeys: role?.ticketKeys ?? handed?.ticketKeys,
   })
   await using accessLog = await openAccessLog(settings.accessLog, logger)
-  await using tracer = await openTracer(settings.tracing, logger)
+  await using tracer = openTracer(settings.tracing, logger)
   const errorPages = await ErrorPages.read(settings.proxy.errorPages)
   if (accessLog !== undefined) signals.onReopen(() => accessLog.reopen())
   // All that can fail without the data directory has been done: from here on it belongs to this process.

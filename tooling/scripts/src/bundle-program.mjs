@@ -71,6 +71,7 @@ export async function bundleProgram(app, folder, { define = {}, isExecutable = f
     define,
     isExecutable,
   })
+  for (const file of output) if (file.type === 'chunk') requireConstants(file.code)
   const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []))
   const packages = packagesOf(modules)
   writeFileSync(join(folder, LICENCES_FILE), [...packages.values()].map(licenceOf).join('\n'))
@@ -107,6 +108,26 @@ async function bundleFile(input, file, { define = {}, isExecutable = false } = {
   })
   await bundle.close()
   return output
+}
+
+/** Packages whose code runs for each request or each chunk of a stream. */
+const HOT = /\/packages\/(http1|mux|tunnel)\/src\//
+
+/**
+ * A module that an `import()` reaches, itself or by others, runs when it is asked for, and its constants become
+ * variables of the bundle: the scanner of heads takes a third more instructions then. An `import()` is for packages
+ * of others and for modules that import none of ours.
+ *
+ * @param {string} code - of a bundle, not minified: each module begins with its path in a comment
+ * @throws {Error} naming the first such module whose speed matters
+ */
+export function requireConstants(code) {
+  let module = ''
+  for (const line of code.split('\n')) {
+    module = /^\/\/ (\S+\.ts)$/.exec(line)?.[1] ?? module
+    if (!HOT.test(module) || !/^(var|let) init_\S+ = \S*__esm/.test(line)) continue
+    throw new Error(`${module} is reached by an import(): the bundle would not keep its constants`)
+  }
 }
 
 /**

@@ -99,19 +99,19 @@ export class AgentTracer implements AsyncDisposable {
 }
 
 /**
- * Makes the tracer of the agent. What sends spans is loaded only where there is a receiver.
+ * Makes the tracer of the agent.
  *
  * @param limits - of what is sent. Default: those of program-kit.
  * @returns undefined: there are no traces.
  * @throws {UserError} when the headers cannot be read.
  */
-export async function openAgentTracer(
+export function openAgentTracer(
   settings: TracingSettings,
   logger: Logger,
   limits: Parameters<typeof openSpanExporter>[2] = {},
-): Promise<AgentTracer | undefined> {
+): AgentTracer | undefined {
   const program = { name: 'adit', version: VERSION, logger }
-  const exporter = await openSpanExporter(settings, program, limits)
+  const exporter = openSpanExporter(settings, program, limits)
   return exporter && new AgentTracer(exporter, settings.sample)
 }
 

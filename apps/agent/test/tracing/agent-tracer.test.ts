@@ -32,7 +32,7 @@ async function traced(
   const { port } = service.address() as AddressInfo
   const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
   const settings = { url: receiver.url, sample, headers: undefined }
-  const tracer = await openAgentTracer(settings, silent, { batchDelayMs: 1 })
+  const tracer = openAgentTracer(settings, silent, { batchDelayMs: 1 })
   if (tracer === undefined) throw new Error('there is no tracer')
   onTestFinished(async () => await tracer[Symbol.asyncDispose]())
   const limits = { keep: 10, bodyBytes: 1000, maxBytes: 1_000_000, maxPerSecond: 1_000 }

@@ -1,4 +1,4 @@
-import type { SchemaStep } from '@proj/cluster'
+import { isClusterError, migrateSchema, type SchemaStep } from '@proj/cluster'
 
 import type { Postgres } from './postgres.ts'
 import { StoreError } from './store-error.ts'
@@ -120,8 +120,6 @@ const PART = 'store'
  * @throws {StoreError} STORE_NEWER when this program is too old for them, STORE_TOO_OLD when the database is.
  */
 export async function prepareTables(postgres: Postgres): Promise<void> {
-  // Only a server of a cluster needs it.
-  const { isClusterError, migrateSchema } = await import('@proj/cluster')
   // Each statement has a limit of its own.
   const { signal } = new AbortController()
   try {

@@ -12,7 +12,7 @@ import {
 
 import { RateBound } from '../output/rate-bound.ts'
 import { EXIT, UserError } from '../process/exit-code.ts'
-import type { ExportProblem, SpanExporter, SpanExportLimits } from './span-exporter.ts'
+import { type ExportProblem, SpanExporter, type SpanExportLimits } from './span-exporter.ts'
 
 /** At most one warning per interval, ms; the others are counted. */
 const WARN_INTERVAL_MS = 60_000
@@ -56,23 +56,22 @@ export interface TracedProgram {
 }
 
 /**
- * Makes what sends the spans. Its code is loaded only where there is a receiver.
+ * Makes what sends the spans.
  *
  * @param limits - Default: SPAN_EXPORT_LIMITS.
  * @returns undefined: there are no traces.
  * @throws {UserError} when the headers cannot be read.
  */
-export async function openSpanExporter(
+export function openSpanExporter(
   { url: base, headers }: TracingSettings,
   { name, version, logger }: TracedProgram,
   limits: Partial<SpanExportLimits> = {},
-): Promise<SpanExporter | undefined> {
+): SpanExporter | undefined {
   if (base === undefined) return undefined
-  const exporter = await import('./span-exporter.ts')
   const receiver = new URL(base)
   const path = receiver.pathname.replace(/\/+$/, '')
   receiver.pathname = path.endsWith(TRACES_PATH) ? path : `${path}${TRACES_PATH}`
-  return new exporter.SpanExporter({
+  return new SpanExporter({
     url: receiver.href,
     headers: readHeaders(headers?.reveal() ?? ''),
     scope: name,
