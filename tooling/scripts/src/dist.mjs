@@ -21,7 +21,7 @@ import { ARCHITECTURES, buildPackage, layOutPackage } from './debian-package.mjs
 import { LICENCES_FILE } from './bundle-program.mjs'
 import { PAGE_FOLDERS, writePages } from './program-pages.mjs'
 import { missingPrograms } from './programs.mjs'
-import { packRelease, RELEASE_SCOPE, SCOPE } from './release-packages.mjs'
+import { packRelease, releaseName } from './release-packages.mjs'
 import { filesBelow, readManifest, ROOT } from './workspace.mjs'
 
 /** The most that an archive or Debian package may have, MB (10^6 bytes). */
@@ -77,8 +77,8 @@ for (const note of notes) console.log(`note: ${note}`)
 /** @param {readonly string[]} apps */
 function tarballsOf(apps) {
   return apps.map((app) => {
-    const name = readManifest(join(ROOT, app)).name.replace(SCOPE, RELEASE_SCOPE)
-    return tarballs[name] ?? ''
+    const { name } = readManifest(join(ROOT, app))
+    return tarballs[releaseName(name)] ?? ''
   })
 }
 

@@ -17,7 +17,7 @@ import { run } from './run.mjs'
 import { filesBelow, workspacePackages } from './workspace.mjs'
 
 /** Scope of the packages in this repository. */
-export const SCOPE = '@proj'
+const SCOPE = '@proj'
 
 /** Scope under which a release publishes them: the one place to change it. */
 export const RELEASE_SCOPE = SCOPE
@@ -48,7 +48,7 @@ export async function packRelease(root, target, { commit, scope = RELEASE_SCOPE 
         const define = { ADIT_COMMIT: JSON.stringify(commit) }
         await bundleProgram(path, join(stage, 'package/dist'), { define })
       }
-      const name = manifest.name.replace(SCOPE, scope)
+      const name = releaseName(manifest.name, scope)
       if (scope !== SCOPE) renameScope(join(stage, 'package'), scope)
       const file = packed.replace(SCOPE.slice(1), scope.slice(1))
       // the same sources give the same bytes
@@ -62,6 +62,16 @@ export async function packRelease(root, target, { commit, scope = RELEASE_SCOPE 
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
+}
+
+/**
+ * The name under which a package is published.
+ *
+ * @param {string} name - in this repository
+ * @param {string} [scope]
+ */
+export function releaseName(name, scope = RELEASE_SCOPE) {
+  return name.replace(SCOPE, scope)
 }
 
 /**
