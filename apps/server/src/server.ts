@@ -585,6 +585,7 @@ function construct(options: ServerOptions): ServerParts {
   const budget = new ConnectionBudget(options.connections)
   registry.quota.connectionsOf = (address) => budget.visitorsOf(sourceOf(address))
   registry.waits.sourceOf = sourceOf
+  registry.waits.hasPeers = (options.processes ?? 1) > 1
   const upstreamConnections = new UpstreamConnections(options.upstreamPort ?? {}, budget, logger)
   const onAccepted = (socket: Duplex): void => upstreamConnections.authenticated(socket)
   const connect = new ConsumerAcceptor({ ...common, onAccepted })

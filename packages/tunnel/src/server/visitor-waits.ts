@@ -35,6 +35,12 @@ export const ABSENT_MS = 30_000
  */
 export const MOVED_MS = 1_500
 
+/**
+ * Where other processes of this server get agents too: how long a visitor waits for an endpoint that this process does
+ * not know, ms. What has come at another one is known here some 100 ms later, and within a second if a hint is lost.
+ */
+export const LEARN_MS = 1_000
+
 /** Endpoints that are remembered after their last session was lost; the oldest is forgotten first. */
 const MAX_ABSENT = 10_000
 
@@ -56,6 +62,11 @@ export class VisitorWaits {
    * address is a source.
    */
   sourceOf: (remoteAddress: string) => string = (remoteAddress) => remoteAddress
+  /**
+   * Whether other processes of this server get agents too: visitors wait LEARN_MS for any endpoint that this process
+   * does not know. Default: no.
+   */
+  hasPeers = false
   /** How long an endpoint whose sessions were lost is waited for, ms. */
   readonly absentWaitMs: number
   readonly #busyWaitMs: number
@@ -100,7 +111,7 @@ export class VisitorWaits {
 
   /** Whether any endpoint may be expected back: while none is, nothing has to be looked up. */
   get isExpecting(): boolean {
-    return performance.now() < this.#expectingUntilMs
+    return this.hasPeers || performance.now() < this.#expectingUntilMs
   }
 
   /** For how long HTTP visitors of any endpoint wait still, ms; for a process that takes over. */
@@ -115,9 +126,13 @@ export class VisitorWaits {
     return recent.map(([key]) => endpointOf(key))
   }
 
-  /** Whether an endpoint without sessions is expected to come back. */
+  /** Whether an endpoint without sessions is expected to come back, or may have come at another process. */
   expects(endpoint: Endpoint): boolean {
     if (this.absentWaitMs === 0) return false
+    return this.hasPeers || this.#comesBack(endpoint)
+  }
+
+  #comesBack(endpoint: Endpoint): boolean {
     const nowMs = performance.now()
     if (nowMs >= this.#expectingUntilMs) return false
     const key = endpointKey(endpoint)
@@ -185,9 +200,11 @@ export class VisitorWaits {
    */
   whenServed(endpoint: Endpoint, signal?: AbortSignal, isHeld = false): Promise<void> | undefined {
     if (this.absentWaitMs === 0) return undefined
-    const isExpected = this.expects(endpoint)
-    if ((!isExpected && !isHeld) || !this.#mayWait()) return undefined
+    const isExpected = this.#comesBack(endpoint)
+    if ((!isExpected && !isHeld && !this.hasPeers) || !this.#mayWait()) return undefined
     const key = endpointKey(endpoint)
+    const isLearned = !isExpected && !isHeld
+    const waitMs = isLearned ? Math.min(LEARN_MS, this.absentWaitMs) : this.#waitMsOf(key, isHeld)
     const arrivals = this.#arrivals.get(key) ?? new Set()
     const share = this.#placesOfOne
     if (arrivals.size >= share || (!isExpected && this.#unexpected >= share)) {
@@ -198,7 +215,7 @@ export class VisitorWaits {
     this.#arrivals.set(key, arrivals)
     let arrive = (): void => {}
     const arrived = new Promise<void>((resolve) => arrivals.add((arrive = resolve)))
-    return this.#wait(arrived, this.#waitMsOf(key, isHeld), signal).finally(() => {
+    return this.#wait(arrived, waitMs, signal).finally(() => {
       if (!isExpected) this.#unexpected -= 1
       arrivals.delete(arrive)
       if (arrivals.size === 0 && this.#arrivals.get(key) === arrivals) this.#arrivals.delete(key)

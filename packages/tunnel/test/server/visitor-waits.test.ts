@@ -10,7 +10,7 @@ import { dial } from '../../src/client/sdk.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { RESET_REASONS } from '../../src/protocol/reset-reason.ts'
 import { openConnection, TcpConnection, type TcpVisitor } from '../../src/server/open-connection.ts'
-import { ABSENT_MS, MOVED_MS, VisitorWaits } from '../../src/server/visitor-waits.ts'
+import { ABSENT_MS, LEARN_MS, MOVED_MS, VisitorWaits } from '../../src/server/visitor-waits.ts'
 import { at, connectPeer, openTo, readAll, startServer, type TestServer } from '../peers.ts'
 
 const VISITOR = { remoteAddress: undefined, remotePort: undefined }
@@ -210,6 +210,38 @@ describe('what is remembered', () => {
       waits.left(at('pg'))
       waits.settled(at('pg'))
       expect(waits.expects(at('pg'))).toBe(false)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('lasts for LEARN_MS for names that another process of the server may have, and ends when it has', async () => {
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] })
+    try {
+      const waits = new VisitorWaits({ maxWaiting: 8 })
+      vi.advanceTimersByTime(ABSENT_MS) // nothing is expected because of the start
+      expect([waits.isExpecting, waits.expects(at('pg'))]).toEqual([false, false])
+      waits.hasPeers = true
+      expect([waits.isExpecting, waits.expects(at('pg'))]).toEqual([true, true])
+      const ended: string[] = []
+      const wait = (name: string) => waits.whenServed(at(name))?.then(() => ended.push(name))
+      void wait('unknown')
+      void wait('new')
+      expect([wait('third'), waits.rejected]).toEqual([undefined, 1]) // a quarter of the places
+      waits.settled(at('new'))
+      await vi.advanceTimersByTimeAsync(LEARN_MS - 1)
+      expect(ended).toEqual(['new'])
+      await vi.advanceTimersByTimeAsync(1)
+      expect(ended).toEqual(['new', 'unknown'])
+      waits.lost(at('lost'))
+      void wait('lost')
+      await vi.advanceTimersByTimeAsync(waits.absentWaitMs - 1)
+      expect(ended).not.toContain('lost')
+      await vi.advanceTimersByTimeAsync(1)
+      expect(ended).toContain('lost')
+      const never = new VisitorWaits({ absentWaitMs: 0 })
+      never.hasPeers = true
+      expect([never.expects(at('pg')), never.whenServed(at('pg'))]).toEqual([false, undefined])
     } finally {
       vi.useRealTimers()
     }
