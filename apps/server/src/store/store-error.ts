@@ -29,8 +29,8 @@ interface StoreErrorInfo {
 /** Table: every code with its meaning and what to do. */
 export const STORE_ERRORS: Readonly<Record<StoreErrorCode, StoreErrorInfo>> = Object.freeze({
   STORE_BUSY: {
-    what: 'the file is locked by another program',
-    hint: 'another program holds the file locked: end it, or try again',
+    what: 'another program holds the file locked, or the process that writes it does not answer in time',
+    hint: 'try again; if it lasts, end the program that has the file open, or restart the server',
   },
   STORE_CLOSED: {
     what: 'the store was closed',

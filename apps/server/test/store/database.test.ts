@@ -265,7 +265,7 @@ describe.each(LIBRARIES)('$library', ({ openSqlite }) => {
       expect(failure(() => other.run('INSERT INTO one VALUES (?)', 'x'))).toEqual({
         code: 'STORE_BUSY',
         message: `${file}: database is locked`,
-        hint: 'another program holds the file locked: end it, or try again',
+        hint: 'try again; if it lasts, end the program that has the file open, or restart the server',
       })
     })
     other.run('INSERT INTO one VALUES (?)', 'x')
