@@ -187,7 +187,7 @@ export function loadMetrics({ load, delayMs }: WorkerLoad): readonly Metric[] {
     {
       type: 'gauge',
       name: 'adit_worker_loop_delay_seconds',
-      help: 'How late the event loop of the worker was at most in 99 of 100 looks, since the last request.',
+      help: 'Delay of the event loop of the worker, 99th percentile since the last request.',
       samples: [{ value: delayMs / 1000 }],
     },
   ]
