@@ -59,15 +59,7 @@ export async function requests({
     }
   })
   await Promise.all(workers)
-  const seconds = (performance.now() - started) / 1000
-  const sorted = Float64Array.from(latencies).toSorted()
-  return {
-    requests: sorted.length,
-    perSecond: sorted.length / seconds,
-    p50Ms: quantile(sorted, 0.5),
-    p99Ms: quantile(sorted, 0.99),
-    errors,
-  }
+  return { ...ratesOf(latencies, started), errors }
 }
 
 /**
@@ -117,14 +109,7 @@ export async function connects({
     }
   })
   await Promise.all(visitors)
-  const seconds = (performance.now() - started) / 1000
-  const sorted = Float64Array.from(latencies).toSorted()
-  return {
-    requests: sorted.length,
-    perSecond: sorted.length / seconds,
-    p50Ms: quantile(sorted, 0.5),
-    p99Ms: quantile(sorted, 0.99),
-  }
+  return ratesOf(latencies, started)
 }
 
 /**
@@ -323,6 +308,21 @@ function attempt(act, reject) {
     act()
   } catch (error) {
     reject(error)
+  }
+}
+
+/**
+ * @param {readonly number[]} latencies - of every request, ms
+ * @param {number} started - when the first one was sent, `performance.now()`
+ */
+function ratesOf(latencies, started) {
+  const seconds = (performance.now() - started) / 1000
+  const sorted = Float64Array.from(latencies).toSorted()
+  return {
+    requests: sorted.length,
+    perSecond: sorted.length / seconds,
+    p50Ms: quantile(sorted, 0.5),
+    p99Ms: quantile(sorted, 0.99),
   }
 }
 
