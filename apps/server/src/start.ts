@@ -64,6 +64,7 @@ export async function start(
   origin: ProcessOrigin,
 ): Promise<number> {
   const { predecessor, restart, worker } = origin
+  // Closed also where the start fails before `inherited` has them.
   using _early = origin.inherited
   const { loaded, json, around } = invocation
   const { settings } = loaded

@@ -60,7 +60,7 @@ export async function startWorkers(
   using log = openLog(invocation)
   const { logger } = log
   logger.setBindings({ worker: 0 })
-  refuseOthers(origin)
+  refuseUnsupported(origin)
   warnOfUnusedSettings(loaded, logger)
   await using own = await openOwnStore(settings, { env: around.env, logger })
   const { store, directory } = own
@@ -147,8 +147,8 @@ export async function startWorkers(
   return EXIT.ok
 }
 
-/** What only one process can have so far. */
-function refuseOthers({ predecessor, inherited }: ProcessOrigin): void {
+/** @throws {UserError} naming what a server with several workers cannot do. */
+function refuseUnsupported({ predecessor, inherited }: ProcessOrigin): void {
   if (process.platform === 'win32') {
     throw notPossible(
       'processes cannot share listening sockets on Windows: a server has one worker',
@@ -261,7 +261,7 @@ function kill(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** A folder that no other user may enter, until the end. */
+/** Makes a folder that no other user may enter; it is removed when it is disposed. */
 function privateFolder(): Disposable & { readonly path: string } {
   const path = mkdtempSync(join(tmpdir(), 'adit-workers-'))
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }

@@ -19,7 +19,7 @@ export interface Seen {
   readonly was: object | null
 }
 
-/** Told when something has changed that workers keep in memory. */
+/** Is told when something has changed that workers keep in memory. */
 export interface StoreListener {
   /** Tells a worker. */
   note(name: string, args?: unknown): unknown
