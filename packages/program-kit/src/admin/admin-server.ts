@@ -106,7 +106,7 @@ export interface AdminApi {
   deny(denial: AdminDenial): AdminAnswer
 }
 
-/** A page for people. */
+/** A page for people. A browser that asks for `/` is led there. */
 export interface AdminSite {
   /** `/console`. */
   readonly path: string
@@ -196,6 +196,11 @@ async function answer(
   const [path = '/', query = ''] = url.split('?')
   if (site !== undefined && (path === site.path || path.startsWith(`${site.path}/`))) {
     return await answerSite(site, path, request, response)
+  }
+  // People open the address that the program printed.
+  const isBrowser = method === 'GET' && headers.accept?.includes('text/html') === true
+  if (site !== undefined && path === '/' && isBrowser) {
+    return send(response, { status: 307, headers: { location: `${site.path.slice(1)}/` } })
   }
   if (hosts !== undefined) {
     const foreign = findForeignRequest(headers, {

@@ -40,3 +40,18 @@ it.each([
   // It is decompressed once.
   expect(reads).toBe(isGzip ? 2 : 1)
 })
+
+it.each([
+  ['GET', 'text/html,*/*', 307],
+  ['GET', '*/*', 404],
+  ['POST', 'text/html', 404],
+])('answers %s of / that accepts %s with %i', async (method, accept, expected) => {
+  const site = { path: '/console', files: async () => [] }
+  await using server = await listening(createAdminServer({ pages: new Map(), hosts: [], site }))
+  const { status, headers } = await exchangeRaw(
+    server.port,
+    `${method} / HTTP/1.1\r\nhost: localhost\r\naccept: ${accept}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`,
+  )
+  expect(status).toBe(expected)
+  expect(headers['location']).toBe(expected === 307 ? 'console/' : undefined)
+})
