@@ -130,7 +130,11 @@ export class LinkAcceptor {
   /** Takes a connection to the unix socket over. Its greeting names its node. */
   acceptLocal(socket: Socket): void {
     socket.on('error', () => {}) // its session ends
-    if (this.#isClosed || this.#local.size >= MAX_UNPROVED) {
+    if (this.#isClosed) {
+      socket.destroy()
+      return
+    }
+    if (this.#local.size >= MAX_UNPROVED) {
       this.#refuse('too many connections before their greeting', socket)
       return
     }

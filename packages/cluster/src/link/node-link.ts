@@ -336,7 +336,8 @@ export class NodeLink {
     this.#doubt = undefined
     this.#backoff.lost(performance.now())
     if (this.retired.aborted) return
-    this.#parts.logger.warn({ node: this.node.id, why: error?.message }, 'link to a node is lost')
+    const level = this.#isLeaving ? 'debug' : 'warn' // it has said that it ends
+    this.#parts.logger[level]({ node: this.node.id, why: error?.message }, 'link to a node is lost')
     // Often the connection alone broke: visitors wait for the first attempt.
     this.#connect()
   }
@@ -345,14 +346,13 @@ export class NodeLink {
     if (this.retired.aborted) return
     const delayMs = this.#backoff.next({}, performance.now())
     const why = error instanceof Error ? error.message : String(error)
-    const level = this.#state === 'connecting' ? 'warn' : 'debug'
+    const level = this.#state === 'connecting' && !this.#isLeaving ? 'warn' : 'debug'
     this.#parts.logger[level](
       { node: this.node.id, address: this.#address, why, retryAfterMs: Math.round(delayMs) },
       'no link to a node',
     )
     this.#setState('down')
-    this.#retry = setTimeout(this.#again, delayMs)
-    this.#retry.unref() // what the node serves keeps the process alive
+    this.#retry = setTimeout(this.#again, delayMs).unref() // what the node serves keeps the process alive
   }
 
   #setState(state: 'connecting' | 'up' | 'down'): void {

@@ -86,3 +86,15 @@ test('a node of a cluster does not connect to unix sockets', async () => {
   expect(a.logger.find('no link to a node')[0]?.fields['why']).toBe('its address is a unix socket')
   expect(b.links.accepted.links).toBe(0)
 })
+
+test('a node that ends as it should is no warning to the others, and refuses nobody', async () => {
+  const path = folder()
+  const [a, b] = [await startLocalNode('a', path), await startLocalNode('b', path)]
+  a.meet(b)
+  await a.links.ready(signal)
+  await b.links.close(signal)
+  await until(() => a.logger.find('no link to a node').length > 0)
+  expect(a.logger.find('link to a node is lost')).toMatchObject([{ level: 'debug' }])
+  expect(a.logger.find('no link to a node')[0]).toMatchObject({ level: 'debug' })
+  expect(b.links.accepted.refusedConnections).toBe(0)
+})
