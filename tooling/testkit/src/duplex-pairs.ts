@@ -2,7 +2,7 @@
 // loopback, TLS with a certificate of this run.
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { type Duplex, duplexPair } from 'node:stream'
+import { Duplex, duplexPair } from 'node:stream'
 import * as tls from 'node:tls'
 import { certificateAuthority } from './certificates.ts'
 import { listening } from './listening.ts'
@@ -16,6 +16,42 @@ export function memoryPair(): Promise<DuplexPair> {
   client.once('close', () => server.destroy())
   server.once('close', () => client.destroy())
   return Promise.resolve([client, server])
+}
+
+/**
+ * A pair in memory whose bytes arrive `oneWayMs` later, at any rate: a long path, as far as windows see it. What is on
+ * the way is bounded by what the other side may send.
+ */
+export function delayedPair(oneWayMs: number): DuplexPair {
+  const ends: [Duplex, Duplex] = [end(() => ends[1]), end(() => ends[0])]
+  return ends
+
+  function end(other: () => Duplex): Duplex {
+    const waiting = new Set<NodeJS.Timeout>()
+    const later = (act: () => void): void => {
+      const timer = setTimeout(() => {
+        waiting.delete(timer)
+        if (!other().destroyed) act()
+      }, oneWayMs)
+      waiting.add(timer)
+    }
+    return new Duplex({
+      read() {},
+      write(chunk: Buffer, _, done) {
+        later(() => other().push(chunk))
+        done()
+      },
+      final(done) {
+        later(() => other().push(null))
+        done()
+      },
+      destroy(error, done) {
+        for (const timer of waiting) clearTimeout(timer)
+        if (!other().destroyed) setImmediate(() => other().destroy())
+        done(error)
+      },
+    })
+  }
 }
 
 /** A pair over TCP on loopback. */
