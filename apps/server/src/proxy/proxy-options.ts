@@ -55,7 +55,8 @@ export interface ProxyOptions {
    * value for an endpoint, `ListenOptions.reuse`. Default `safe`.
    */
   readonly reuse?: StreamReuse
-  /** Idle streams kept per agent session and endpoint; more are kept for a second. 0: none are. Default 256. */
+  /** Idle streams kept per agent session and endpoint; more are kept for a second while no more than half of
+   * the session's streams are open. All give way to new streams. 0: none are kept. Default 256. */
   readonly maxIdleStreams?: number
   /** How long an idle stream is kept, ms. Default 60 s. */
   readonly idleStreamTimeoutMs?: number

@@ -29,7 +29,8 @@ const MAX_IDLE_WINDOW_BYTES = DEFAULTS.longPathWindowBytes
 /**
  * How long those are kept that are more than `maxIdleStreams`, ms. A thousand visitors at once use a thousand streams,
  * and many of these are idle for a moment: if each one ended then, every other request would need a new connection to the
- * service, which costs the agent five times as much. Their number is bounded by the streams of the session.
+ * service, which costs the agent five times as much. No more are kept once half of the session's streams are open,
+ * and all give way to new ones, see `makeRoom`.
  */
 const BRIEFLY_MS = 1_000
 
@@ -104,6 +105,20 @@ export class StreamPool {
     const reader = new ResponseHeadReader({ maxHeadBytes: this.#options.maxHeadBytes })
     const idle = this.#idleStreams(upstream, endpoint)
     return new UpstreamStream(upstream, channel, reader, idle, this.#deadlines)
+  }
+
+  /**
+   * Ends the stream that has been idle for longest, at once, so that another one can be opened in its place.
+   *
+   * @param endpoint - whose; undefined: of any endpoint of the session.
+   * @returns false when none is idle.
+   */
+  makeRoom(upstream: Upstream, endpoint?: string): boolean {
+    const byEndpoint = this.#idle.get(upstream)
+    if (byEndpoint === undefined) return false
+    if (endpoint !== undefined) return byEndpoint.get(endpoint)?.endOldest() === true
+    for (const idle of byEndpoint.values()) if (idle.endOldest()) return true
+    return false
   }
 
   /** Endpoints that are remembered, in all sessions. */
@@ -254,6 +269,12 @@ export class UpstreamStream implements ChannelSink, Expiring {
     this.deadline = IN_USE
   }
 
+  /** Ends it so that it no longer counts among the streams of its session: no request waits for it. */
+  giveWay(): void {
+    this.#leave()
+    this.channel.reset(RESET_REASONS.consumerGone)
+  }
+
   /** @inheritdoc */
   expire(): void {
     // Most streams are idle again before the next tick: to stop watching any earlier costs more.
@@ -389,18 +410,30 @@ class IdleStreams {
     for (const stream of [...this.#ready, ...this.#kept]) stream.onEnd()
   }
 
+  /** Ends the one that has been idle for longest; false when there is none. */
+  endOldest(): boolean {
+    const oldest = this.#ready[0] ?? this.#kept.values().next().value
+    oldest?.giveWay()
+    return oldest !== undefined
+  }
+
   #startIdle(stream: UpstreamStream): void {
     const isSurplus = this.#ready.length + this.#kept.size > this.#maxStreams
     stream.startIdle(isSurplus ? Math.min(this.#timeoutMs, BRIEFLY_MS) : this.#timeoutMs)
   }
 
   /** Whether a stream is kept; one that cannot be is ended. */
-  #keeps({ channel }: UpstreamStream): boolean {
+  #keeps({ channel, upstream }: UpstreamStream): boolean {
     if (channel.closed || channel.readableEnded) return false
     const isTooLarge = channel.receiveWindowBytes > MAX_IDLE_WINDOW_BYTES
-    const keepsNone = this.#maxStreams === 0
-    if (isTooLarge || keepsNone) channel.end()
-    return !isTooLarge && !keepsNone
+    const isFull = this.#isFull(upstream)
+    if (isTooLarge || isFull) channel.end()
+    return !isTooLarge && !isFull
+  }
+
+  #isFull({ openStreams, maxStreams }: Upstream): boolean {
+    if (this.#ready.length + this.#kept.size < this.#maxStreams) return false
+    return this.#maxStreams === 0 || openStreams > maxStreams / 2
   }
 }
 

@@ -103,6 +103,25 @@ it('needs no new connections when more visitors than maxIdleStreams ask again an
   for (const visitor of visitors) visitor.end()
 })
 
+it.each([
+  ['keeps', 2000, 2],
+  ['does not keep', 2100, 1],
+])('%s more than maxIdleStreams while %i of 4096 streams are open', async (_, open, kept) => {
+  const { sockets, tcp } = answering()
+  await using path = await tunnel({ tcp, edge: { ...SOON, maxIdleStreams: 1 } })
+  const [session] = path.server.registry.sessions({ tenant: '', name: 'web' })
+  if (session !== undefined) Object.defineProperty(session, 'openStreams', { value: open })
+  using first = await path.visit()
+  await first.send(request('GET /hold'))
+  await until(() => sockets.length === 1)
+  using second = await path.visit()
+  await second.send(request('GET /'))
+  expect((await second.readResponse()).status).toBe(200)
+  sockets[0]?.write(ANSWER)
+  expect((await first.readResponse()).status).toBe(200)
+  expect(watched(path)).toBe(2 + kept)
+})
+
 it('keeps no stream where maxIdleStreams is 0', async () => {
   const { sockets, tcp } = answering()
   await using path = await tunnel({ tcp, edge: { ...SOON, maxIdleStreams: 0 } })

@@ -104,3 +104,25 @@ describe('the share of a source', () => {
     expect(await answer(visit('127.0.0.1', '/now'))).toBe('200')
   })
 })
+
+describe('idle streams', () => {
+  it.each([
+    ['endpoint', { maxEndpointShare: 1, maxSourceShare: 100 }],
+    ['source', { maxEndpointShare: 100, maxSourceShare: 1 }],
+  ])('give way where the share of the %s is used up', async (_, quota) => {
+    const { addEndpoint, answer, port, server } = await path(quota)
+    await addEndpoint()
+    // After a request with a body only its own visitor may use the stream again.
+    for (let count = 0; count < SHARE + 10; count++) {
+      const visitor = { head: '' }
+      const socket = connect({ port, host: '127.0.0.1' })
+      onTestFinished(() => void socket.destroy())
+      socket.on('data', (chunk) => (visitor.head += chunk.toString('latin1')))
+      socket.write('POST /now HTTP/1.1\r\nHost: web.localhost\r\nContent-Length: 5\r\n\r\nhello')
+      expect(await answer(visitor)).toBe('200')
+    }
+    expect(server.registry.quota.rejected).toEqual({ source: 0, endpoint: 0 })
+    const [session] = server.registry.sessions({ tenant: '', name: 'web' })
+    expect(session?.streamsOf('web')).toBeLessThanOrEqual(SHARE)
+  })
+})

@@ -11,6 +11,11 @@ interface Session {
   streamsOf(endpoint: string): number
 }
 
+/** Ends an idle stream, of the endpoint if one is given; false when there is none. */
+export type MakeRoom = (endpoint?: string) => boolean
+
+const noRoom: MakeRoom = () => false
+
 /** Who may have how many of an agent's streams. */
 export interface StreamQuotaOptions {
   /**
@@ -59,6 +64,8 @@ export class StreamQuota {
    * @param sessions - how many sessions serve the endpoint; called when it matters.
    * @param remoteAddress - undefined: not limited by source, as behind a trusted proxy.
    * @param held - streams that the visitor has on a connection of its own for many.
+   * @param makeRoom - ends a stream of the session that no request uses, of the endpoint if one is given; false when
+   *   there is none. Nobody is refused for the sake of idle streams.
    */
   reached(
     session: Session,
@@ -66,21 +73,24 @@ export class StreamQuota {
     sessions: () => number,
     remoteAddress: string | undefined,
     held: number,
+    makeRoom: MakeRoom = noRoom,
   ): ReachedQuota | undefined {
     const { maxStreams } = session
-    if (
+    while (
       session.streamsOf(endpoint) >= maxStreams * this.#endpoint &&
       this.#endpoint < 1 &&
       session.endpointCount > 1
     ) {
-      return this.#count('endpoint')
+      if (!makeRoom(endpoint)) return this.#count('endpoint')
     }
     const share = maxStreams * this.#source
     if (session.openStreams < share || this.#source === 1 || remoteAddress === undefined) {
       return undefined
     }
     const isOver = Math.max(held, this.connectionsOf(remoteAddress)) > share * sessions()
-    return isOver ? this.#count('source') : undefined
+    if (!isOver) return undefined
+    while (session.openStreams >= share) if (!makeRoom()) return this.#count('source')
+    return undefined
   }
 
   #count(limit: ReachedQuota): ReachedQuota {

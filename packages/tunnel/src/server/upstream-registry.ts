@@ -30,7 +30,7 @@ import {
 } from './agent-key.ts'
 import { WEIGHTS } from '../protocol/weight.ts'
 import { type Balance, choose } from './balance.ts'
-import { type ReachedQuota, StreamQuota } from './stream-quota.ts'
+import { type MakeRoom, type ReachedQuota, StreamQuota } from './stream-quota.ts'
 import type { Upstream } from './upstream.ts'
 import { VisitorWaits } from './visitor-waits.ts'
 
@@ -387,12 +387,14 @@ export class UpstreamRegistry<
    *
    * @param remoteAddress - undefined: not limited by source.
    * @param held - streams that the visitor has on one connection. Default 0.
+   * @param makeRoom - ends an idle stream of the session, of the endpoint if one is given; false when there is none.
    */
   reachedQuota(
     upstream: Upstream,
     endpoint: Endpoint,
     remoteAddress: string | undefined,
     held = 0,
+    makeRoom?: MakeRoom,
   ): ReachedQuota | undefined {
     return this.quota.reached(
       upstream,
@@ -400,6 +402,7 @@ export class UpstreamRegistry<
       () => this.count(endpoint),
       remoteAddress,
       held,
+      makeRoom,
     )
   }
 
