@@ -54,7 +54,13 @@ import { PUBLIC_PORT_SETTINGS } from './public-ports/public-port-settings.ts'
 import { RESERVATION_LIMITS } from './store/reservation-store.ts'
 import { UPSTREAM_PORT_LIMITS } from './upstream/upstream-connections.ts'
 import { READY_TIMEOUT } from './upstream/returning-endpoints.ts'
-import { TLS_PORTS, TLS_SETTINGS, tlsFitsTogether, type TlsSettings } from './tls/tls-settings.ts'
+import {
+  operatorsHaveTheirAuthority,
+  TLS_PORTS,
+  TLS_SETTINGS,
+  tlsFitsTogether,
+  type TlsSettings,
+} from './tls/tls-settings.ts'
 import { WORKERS_SETTING, workersFit } from './workers/worker-count.ts'
 
 /** Every setting of the server: key, flag, variable, default and description. */
@@ -403,6 +409,7 @@ export const settings = defineSettings({
           yield* tlsFitsTogether(name, all[name].tls)
         },
     ),
+    operatorsHaveTheirAuthority,
     function* endpointsAreSound({ endpoints }) {
       for (const [index, { name, visitors, limits }] of endpoints.entries()) {
         const problem = patternProblem(name)

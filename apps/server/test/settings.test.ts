@@ -45,6 +45,10 @@ test.for([
     'must have https://',
   ],
   [
+    'admin: { oidc: { issuer: "http://a.localhost", client_id: a, allow: [a] } }',
+    'must have https://',
+  ],
+  [
     'admin: { oidc: { issuer: "https://a.example/?b", client_id: a, allow: [a] } }',
     'no query and no fragment',
   ],
@@ -69,3 +73,16 @@ test.for(['https://login.example.com/realms/a', 'http://localhost:8080', 'http:/
     expect(loaded.problems).toEqual([])
   },
 )
+
+test.for([
+  ['the port of agents', 'upstream: { tls: TLS }', ['upstream.tls']],
+  ['a port of its own', 'upstream: { tls: OTHER }', []],
+] as const)('the authority of operators is that of %s', async ([, other, named]) => {
+  using files = temporaryDirectory()
+  const text = (authorities: string) => `{ cert: c.pem, key: k.pem, client_cas: ${authorities} }`
+  const ports = `admin: { tls: TLS }\n${other}\n`
+  files.write('server.yaml', ports.replaceAll('TLS', text('a.pem')).replace('OTHER', text('b.pem')))
+  const loaded = await loadSettings(settings, { cwd: files.path, files: ['server.yaml'], env: {} })
+  const found = loaded.problems.map(({ severity, message }) => [severity, message])
+  expect(found).toEqual(named.map((port) => ['warning', expect.stringContaining(port)]))
+})

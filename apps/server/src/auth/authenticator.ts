@@ -296,7 +296,8 @@ function certified(
   port: PortName,
 ): Principal {
   // People have no host names. Agents without one keep the identity that their names are reserved for.
-  const subject = port === 'admin' ? commonName : undefined
+  // With its kind, as other names: a subject may be called like the name of somebody else.
+  const subject = port === 'admin' && commonName !== undefined ? `CN:${commonName}` : undefined
   const identity = `cert:${names[0] ?? subject ?? fingerprint256}`
   return { identity, tenant: '', permits: () => true }
 }

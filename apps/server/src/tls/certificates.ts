@@ -4,6 +4,8 @@ import { type PeerCertificate, TLSSocket } from 'node:tls'
 
 import type { ClientCertificate, ConnectRequest } from '@proj/tunnel/server'
 
+import { isPersonName, isPrintable } from '../auth/person-name.ts'
+
 /** Kinds of names that identify a peer; an IP address does not. */
 const KINDS: ReadonlySet<string> = new Set(['DNS', 'URI', 'email'])
 
@@ -21,16 +23,10 @@ export function clientCertificateOf(socket: Duplex): ClientCertificate | undefin
   const commonName: unknown = shown.subject?.CN
   return {
     names: alternativeNames(shown.subjectaltname ?? ''),
-    ...(isName(commonName) && { commonName }),
+    ...(isPersonName(commonName) && { commonName }),
     fingerprint256: shown.fingerprint256,
     ...(notAfter !== undefined && { notAfter }),
   }
-}
-
-/** A name that can stand in one line of a log. */
-function isName(text: unknown): text is string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is refused here
-  return typeof text === 'string' && /^[^\u0000-\u001f\u007f]{1,200}$/.test(text)
 }
 
 /** When a certificate expires, ms since the epoch. */
@@ -84,7 +80,8 @@ export function alternativeNames(text: string): string[] {
     if (!KINDS.has(kind)) continue
     const name = unquoted(value)
     if (name === undefined) return []
-    names.push(`${kind}:${name}`)
+    // Names stand in the log and in lists; one that could not is no identity.
+    if (isPrintable(name)) names.push(`${kind}:${name}`)
   }
   return names
 }

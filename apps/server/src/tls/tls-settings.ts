@@ -73,6 +73,24 @@ export type TlsPortSettings = Readonly<
   Record<(typeof TLS_PORTS)[number], { readonly tls: TlsSettings }>
 >
 
+/** A rule for `defineSettings`: who may connect an agent or visit is not meant to operate the server by that. */
+export function* operatorsHaveTheirAuthority(
+  ports: Readonly<
+    Record<(typeof TLS_PORTS)[number], { readonly tls: Pick<TlsSettings, 'clientCas'> }>
+  >,
+): Generator<RuleProblem> {
+  const own = ports.admin.tls.clientCas
+  for (const name of TLS_PORTS) {
+    if (own === undefined || name === 'admin' || ports[name].tls.clientCas !== own) continue
+    yield {
+      key: 'admin.tls.client_cas',
+      severity: 'warning',
+      message: `it is that of ${name}.tls: every certificate for the ${name} port may do everything at the admin port`,
+      hint: 'use an authority that issues to operators only',
+    }
+  }
+}
+
 /** A rule for `defineSettings`: what can be checked without reading files. */
 export function* tlsFitsTogether(
   name: string,

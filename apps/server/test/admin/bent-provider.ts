@@ -13,6 +13,8 @@ export interface Bends {
   readonly metadata?: (right: Record<string, unknown>) => object
   readonly claims?: (right: Record<string, unknown>) => object
   readonly header?: (right: Record<string, unknown>) => object
+  /** The keys that everybody may read. */
+  readonly keys?: (right: Record<string, unknown>[]) => object[]
   /** The signed ID token. */
   readonly idToken?: (right: string) => string
   readonly userInfo?: (right: Record<string, unknown>) => object
@@ -80,7 +82,8 @@ export async function bentProvider(
     }
     if (path === '/keys') {
       const jwk = PAIR.publicKey.export({ format: 'jwk' })
-      return { body: { keys: [{ ...jwk, kid: 'one', use: 'sig', alg: 'RS256' }] } }
+      const right = [{ ...jwk, kid: 'one', use: 'sig', alg: 'RS256' }]
+      return { body: { keys: bends.keys?.(right) ?? right } }
     }
     if (path === '/me') {
       if (request.headers.authorization !== 'Bearer access') return { status: 401, body: {} }

@@ -1,8 +1,9 @@
 // Signing in with an OpenID provider that does everything right, or one thing wrong.
-import { createHmac } from 'node:crypto'
+import { createHmac, randomUUID } from 'node:crypto'
 
 import { Secret } from '@proj/config'
-import { describe, expect, test } from 'vitest'
+import { until } from '@proj/testkit/until'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 
 import { OIDC_LIMITS, type OidcOptions } from '../../src/admin/oidc/oidc-provider.ts'
 import { OidcSignIn } from '../../src/admin/oidc/oidc-sign-in.ts'
@@ -129,6 +130,10 @@ test.each<[string, Record<string, unknown>, Partial<OidcOptions>, RegExp]>([
     /not verified/,
   ],
   ['a name with a line break', { sub: 'a\nb', groups: ['admins'] }, {}, /is no name/],
+  ['a name that moves the cursor', { sub: 'a\u009b2Jb', groups: ['admins'] }, {}, /is no name/],
+  ['a name that is written backwards', { sub: 'a\u202eb', groups: ['admins'] }, {}, /is no name/],
+  ['a name of which not all is seen', { sub: 'ada\u200b', groups: ['admins'] }, {}, /is no name/],
+  ['a name with a space at its end', { sub: 'ada ', groups: ['admins'] }, {}, /is no name/],
   ['a name without an end', { sub: 'a'.repeat(201), groups: ['admins'] }, {}, /is no name/],
 ])('nobody is signed in by a claim that is %s', async (_, person, options, why) => {
   const [failure, text] = await failureOf(signedIn(await bentProvider(person), options))
@@ -142,6 +147,23 @@ test('claims that the ID token lacks are asked for, and are those of the same pe
   expect(await signedIn(provider)).toBe('oidc:ada')
   provider.bends = { ...provider.bends, userInfo: (right) => ({ ...right, sub: 'eve' }) }
   expect((await failureOf(signedIn(provider)))[0]).toBe('unavailable')
+})
+
+test('an address is verified by who tells it', async () => {
+  const person = { sub: '7', email: 'ada@example.com', email_verified: false }
+  const provider = await bentProvider(person)
+  const options = { claim: 'email', allow: ['ada@example.com'] }
+  // The ID token has no address, but says that it is verified.
+  provider.bends = { claims: (right) => ({ ...without('email')(right), email_verified: true }) }
+  expect(await failureOf(signedIn(provider, options))).toEqual([
+    'refused',
+    expect.stringContaining('not verified'),
+  ])
+  provider.bends = {
+    claims: (right) => without('email_verified')(without('email')(right)),
+    userInfo: (right) => ({ ...right, email_verified: true }),
+  }
+  expect(await signedIn(provider, options)).toBe('oidc:7')
 })
 
 describe('the answer that the browser brings', () => {
@@ -189,6 +211,11 @@ describe('an ID token', () => {
     ['of another issuer', { claims: (r) => ({ ...r, iss: 'https://evil.example' }) }, /iss/],
     ['for another client', { claims: (r) => ({ ...r, aud: 'other' }) }, /aud/],
     ['for several clients', { claims: (r) => ({ ...r, aud: ['console', 'other'] }) }, /aud/],
+    [
+      'made for another of several clients',
+      { claims: (r) => ({ ...r, aud: ['console', 'other'], azp: 'other' }) },
+      /azp/,
+    ],
     ['without a nonce', { claims: without('nonce') }, /nonce/],
     ['with another nonce', { claims: (r) => ({ ...r, nonce: 'other' }) }, /nonce/],
     ['that has expired', { claims: (r) => ({ ...r, exp: now() - 120 }) }, /exp/],
@@ -198,11 +225,16 @@ describe('an ID token', () => {
     ['that is not signed', { header: (r) => ({ ...r, alg: 'none' }), idToken: unsigned }, /./],
     ['with a word for a signature', { idToken: (right) => `${unsigned(right)}AAAA` }, /signature/],
     ['of an unknown key', { header: (r) => ({ ...r, kid: 'other' }) }, /key/],
-    ['signed with what everybody knows', { idToken: signedWithPublic }, /key/],
+    ['signed with what everybody knows', { idToken: signedWithPublic }, /alg/],
+    [
+      'signed with a secret that is no secret',
+      { keys: withSecret, idToken: signedWithSecret },
+      /alg/,
+    ],
     ['that is none', { idToken: () => 'a.b' }, /./],
     [
       'that is very long',
-      { claims: (r) => ({ ...r, pad: 'x'.repeat(9_000) }) },
+      { claims: (r) => ({ ...r, pad: 'x'.repeat(50_000) }) },
       /long|large|bytes/,
     ],
   ])('%s is refused', async (_, bends, why) => {
@@ -211,6 +243,36 @@ describe('an ID token', () => {
     const [failure, text] = await failureOf(signedIn(provider))
     expect(['refused', 'unavailable']).toContain(failure)
     expect(text).toMatch(why)
+  })
+
+  test('for several clients is taken where it is made for this one', async () => {
+    const provider = await bentProvider()
+    provider.bends = { claims: (r) => ({ ...r, aud: ['console', 'other'], azp: 'console' }) }
+    expect(await signedIn(provider)).toBe('oidc:ada')
+  })
+
+  test('of somebody who is in several hundred groups is taken', async () => {
+    const groups = Array.from({ length: 400 }, () => randomUUID())
+    expect(await signedIn(await bentProvider({ sub: 'ada', groups: [...groups, 'admins'] }))).toBe(
+      'oidc:ada',
+    )
+  })
+
+  test('is verified with the keys that the provider has now', async () => {
+    const provider = await bentProvider()
+    const oidc = new OidcSignIn(provider.options, PARTS)
+    const once = async () => {
+      const { url, pending } = await oidc.begin(PAGE)
+      return await oidc.finish(pending, provider.authorize(url))
+    }
+    expect(await once()).toBe('oidc:ada')
+    const header = (right: Record<string, unknown>) => ({ ...right, kid: 'two' })
+    const keys = (right: Record<string, unknown>[]) => right.map((key) => ({ ...key, kid: 'two' }))
+    provider.bends = { header, keys }
+    expect(await once()).toBe('oidc:ada')
+    // The key that is not there any more is not good any more.
+    provider.bends = { keys }
+    expect((await failureOf(once()))[0]).toBe('refused')
   })
 
   test('of a clock that is a little ahead is taken', async () => {
@@ -225,10 +287,20 @@ describe('an ID token', () => {
     return jwt.slice(0, jwt.lastIndexOf('.') + 1)
   }
 
+  /** A set that everybody can read, with what would be a secret elsewhere. */
+  function withSecret(right: Record<string, unknown>[]): Record<string, unknown>[] {
+    const k = Buffer.from('console').toString('base64url')
+    return [...right, { kty: 'oct', kid: 'secret', alg: 'HS256', k }]
+  }
+
+  function signedWithSecret(jwt: string): string {
+    return signedWithPublic(jwt, 'secret')
+  }
+
   /** The key set is public: nothing in it may be the secret of HS256. */
-  function signedWithPublic(jwt: string): string {
+  function signedWithPublic(jwt: string, kid = 'one'): string {
     const [, claims = ''] = jwt.split('.')
-    const header = Buffer.from('{"alg":"HS256","kid":"one"}').toString('base64url')
+    const header = Buffer.from(JSON.stringify({ alg: 'HS256', kid })).toString('base64url')
     const signature = createHmac('sha256', 'console').update(`${header}.${claims}`)
     return `${header}.${claims}.${signature.digest('base64url')}`
   }
@@ -290,6 +362,20 @@ describe('a provider', () => {
     provider.bends = {}
     now = OIDC_LIMITS.retryMs
     await oidc.begin(PAGE)
+  })
+
+  test('is asked again in time also when the clock of the machine was set back', async () => {
+    onTestFinished(() => void vi.useRealTimers())
+    vi.useFakeTimers({ toFake: ['Date'] })
+    const provider = await bentProvider()
+    const oidc = new OidcSignIn(provider.options, { ...PARTS, limits: { retryMs: 1 } })
+    provider.bends = { answer: (_, response) => response.destroy().destroyed }
+    await failureOf(oidc.begin(PAGE))
+    provider.bends = {}
+    vi.setSystemTime(Date.now() - 3_600_000)
+    const failed = performance.now()
+    await until(() => performance.now() > failed + 1)
+    expect((await oidc.begin(PAGE)).url).toContain(provider.issuer)
   })
 
   test('redeems no more codes at once than the limit', async () => {

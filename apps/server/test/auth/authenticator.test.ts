@@ -314,11 +314,30 @@ describe('a client certificate', () => {
 
   const shown = { certificate: CERTIFICATE }
 
+  test('of a person is named by its subject, which cannot be the name of another kind', async () => {
+    const { subject } = authenticator({ ports: { admin: { hasClientAuthorities: true } } })
+    const commonName = 'URI:spiffe://a/printer'
+    for (const [names, identity] of [
+      [[], `cert:CN:${commonName}`],
+      [['email:a@b.example'], 'cert:email:a@b.example'],
+    ] as const) {
+      const verdict = await subject.authorizeAdmin({
+        headers: {},
+        remoteAddress: undefined,
+        isProbe: false,
+        certificate: { ...CERTIFICATE, names, commonName },
+      })
+      expect(verdict).toMatchObject({ identity })
+    }
+  })
+
   test('is an identity where its authorities are the protection', async () => {
     const { judged } = authenticator({ ports: { upstream: { hasClientAuthorities: true } } })
     expect(await judged({}, 'listen', shown)).toBe('/cert:URI:spiffe://a/printer')
     const nameless = { certificate: { ...CERTIFICATE, names: [] } }
     expect(await judged({}, 'listen', nameless)).toBe('/cert:AA:BB')
+    const named = { certificate: { ...CERTIFICATE, names: [], commonName: 'AA:BB' } }
+    expect(await judged({}, 'listen', named)).toBe('/cert:AA:BB')
     expect(await judged({}, 'listen')).toBe('401 missing authorization')
     // Who shows a token wants to be who the token says.
     expect(await judged('junk', 'listen', shown)).toBe('401 invalid token')

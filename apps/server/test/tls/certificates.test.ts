@@ -14,6 +14,8 @@ describe('alternative names', () => {
     // One name that looks like two: Node writes it as a JSON string (CVE-2021-44532).
     ['DNS:"a.example, DNS:admin.example"', ['DNS:a.example, DNS:admin.example']],
     ['URI:"x\\"y, DNS:admin", DNS:b', ['URI:x"y, DNS:admin', 'DNS:b']],
+    // What could not stand in one line of a log.
+    ['DNS:"a\\nb", URI:"x\\u001b[2J", DNS:c', ['DNS:c']],
     ['not of that form', []],
     ['DNS:a,DNS:b', []],
     ['DNS:"unclosed', []],

@@ -19,6 +19,13 @@ export interface JwtVerifierOptions extends StaticKeyOptions {
   readonly audience?: string
   /** What `iss` must be. Default: anything, nothing too. */
   readonly issuer?: string
+  /**
+   * Whether a secret (HS256, HS384, HS512) may verify a token. `false` for a key set that everybody can read: what
+   * stands in it is no secret, also where it is called one. Default: `true`.
+   */
+  readonly acceptsSecrets?: boolean
+  /** Longest token that is decoded, bytes. Default 8192. */
+  readonly maxBytes?: number
   /** Difference between the clocks that is accepted for `exp` and `nbf`, ms; whole seconds count. Default 0. */
   readonly toleranceMs?: number
   /** Milliseconds since the epoch. Default: `Date.now`. */
@@ -38,6 +45,9 @@ export interface VerifiedJwt extends JwtRights {
 
 /** Algorithms that are accepted. `none` and the PS family are not. */
 const ALGORITHMS = 'HS256 HS384 HS512 RS256 RS384 RS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
+
+/** Those of them that verify with a public key. */
+const PUBLIC_ALGORITHMS = ALGORITHMS.filter((name) => !name.startsWith('HS'))
 
 /**
  * Verifies JWTs by Piko's rules: the key decides which algorithms are accepted, `exp` and `nbf` are exact to
@@ -84,12 +94,13 @@ export class JwtVerifier {
    * @throws {AuthError} as {@link verify}.
    */
   async claims(token: string): Promise<Readonly<Record<string, unknown>> & JwtTimes> {
-    checkTokenSize(token)
+    checkTokenSize(token, this.#options.maxBytes)
     const { audience = '', issuer = '', toleranceMs = 0, now = Date.now } = this.#options
+    const { acceptsSecrets = true } = this.#options
     const currentDate = new Date(now())
     try {
       const { payload } = await jwtVerify(token, (header) => this.#key(header), {
-        algorithms: ALGORITHMS,
+        algorithms: acceptsSecrets ? ALGORITHMS : PUBLIC_ALGORITHMS,
         currentDate,
         clockTolerance: Math.floor(toleranceMs / 1000),
         ...(audience !== '' && { audience }),

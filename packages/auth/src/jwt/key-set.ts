@@ -31,6 +31,12 @@ export const UNKNOWN_KEY_MS: number = 5 * 60_000
 /** Least time from a failed read to the next, ms: not every handshake may cause one. */
 export const RETRY_MS = 10_000
 
+/** Redirects that are followed to a key set. */
+const MAX_REDIRECTS = 5
+
+/** Statuses of redirects (RFC 9110 section 15.4). */
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+
 /** Finds the key of a token in a set that was read; undefined when there is none. */
 type FindKey = (kid: string, algorithm: string) => Promise<VerificationKey | undefined>
 
@@ -133,12 +139,8 @@ async function readBounded(url: URL, signal: AbortSignal): Promise<string> {
 }
 
 async function readHttp(url: URL, signal: AbortSignal): Promise<string> {
-  const response = await fetch(url, { signal, headers: { accept: 'application/json' } })
+  const response = await requested(url, signal)
   try {
-    // Keys that are asked for over TLS must not come from a machine on the path.
-    if (url.protocol === 'https:' && !response.url.startsWith('https:')) {
-      throw new Error('it was redirected from https to http')
-    }
     if (response.status !== 200) throw new Error(`it was answered with status ${response.status}`)
     const chunks: Uint8Array[] = []
     let bytes = 0
@@ -151,6 +153,28 @@ async function readHttp(url: URL, signal: AbortSignal): Promise<string> {
   } finally {
     await response.body?.cancel().catch(() => {}) // it was read to the end already
   }
+}
+
+/** The answer behind redirects, each of which is looked at. */
+async function requested(url: URL, signal: AbortSignal): Promise<Response> {
+  let at = url
+  for (let followed = 0; followed <= MAX_REDIRECTS; followed++) {
+    const headers = { accept: 'application/json' }
+    const response = await fetch(at, { signal, headers, redirect: 'manual' })
+    const location = REDIRECTS.has(response.status) ? response.headers.get('location') : null
+    if (location === null) return response
+    await response.body?.cancel()
+    if (!URL.canParse(location, at.href)) throw new Error('it was redirected to no URL')
+    at = new URL(location, at.href)
+    // Keys that are asked for over TLS must not come from a machine on the path, nor from where it leads.
+    if (url.protocol === 'https:' && at.protocol !== 'https:') {
+      throw new Error('it was redirected from https to http')
+    }
+    if (at.protocol !== 'https:' && at.protocol !== 'http:') {
+      throw new Error('it was redirected to something that is neither http nor https')
+    }
+  }
+  throw new Error(`it was redirected more than ${MAX_REDIRECTS} times`)
 }
 
 async function readFile(url: URL, signal: AbortSignal): Promise<string> {

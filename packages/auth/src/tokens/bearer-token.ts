@@ -28,10 +28,13 @@ export function bearerToken(headers: Headers): string {
   return token
 }
 
-/** @throws {AuthError} IDENTITY_TOKEN_INVALID for a token longer than {@link MAX_TOKEN_BYTES}. */
-export function checkTokenSize(token: string): void {
-  if (token.length > MAX_TOKEN_BYTES) {
-    throw new AuthError('IDENTITY_TOKEN_INVALID', `it is longer than ${MAX_TOKEN_BYTES} bytes`)
+/**
+ * @param maxBytes - default: {@link MAX_TOKEN_BYTES}
+ * @throws {AuthError} IDENTITY_TOKEN_INVALID for a longer token.
+ */
+export function checkTokenSize(token: string, maxBytes: number = MAX_TOKEN_BYTES): void {
+  if (token.length > maxBytes) {
+    throw new AuthError('IDENTITY_TOKEN_INVALID', `it is longer than ${maxBytes} bytes`)
   }
 }
 

@@ -1,8 +1,10 @@
 import { createServer, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { pathToFileURL } from 'node:url'
+import { certificateAuthority } from '@proj/testkit/certificates'
 import { listening } from '@proj/testkit/listening'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { isAuthError } from '../../src/errors.ts'
 import { JwtVerifier } from '../../src/jwt/jwt-verifier.ts'
 import {
@@ -177,6 +179,59 @@ describe('a key set', () => {
     set.state.body = body
     expect(await set.keySet.prepare()).toBe(false)
     expect(set.state.problems).toEqual([`the key set could not be read: ${reason}`])
+  })
+
+  it('is read where it is said to be now, but not in a circle, and not elsewhere than on the web', async () => {
+    await using set = await served()
+    const ways: Record<string, string> = { '/jwks.json': '/a', '/a': '/b' }
+    set.answer.give = (response) => {
+      const location = ways[response.req.url ?? '']
+      if (location === undefined) response.end(setOf(jwk('a', PAIRS.rsa)))
+      else response.writeHead(302, { location }).end()
+    }
+    expect(await set.verdict(RSA_TOKEN)).toBe('good')
+    for (const [to, why] of [
+      ['/jwks.json', 'redirected more than 5 times'],
+      ['file:///etc/passwd', 'neither http nor https'],
+      ['http://[', 'to no URL'],
+    ] as const) {
+      ways['/b'] = to
+      await using other = await served()
+      other.answer.give = set.answer.give
+      expect(await other.keySet.prepare()).toBe(false)
+      expect(other.state.problems[0]).toContain(why)
+    }
+  })
+
+  it('is not read over a way that is not encrypted, also when it ends on one that is', async () => {
+    const { cert, key } = certificateAuthority().issue({ name: 'keys' })
+    // What certificates are trusted is not what this is about.
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const to = { path: '' }
+    const secure = await listening(
+      createSecureServer({ cert, key }, ({ url }, response) => {
+        if (url === '/keys') response.end(setOf(jwk('a', PAIRS.rsa)))
+        else response.writeHead(302, { location: to.path }).end()
+      }),
+    )
+    const plain = await listening(
+      createServer((_, response) => {
+        response.writeHead(302, { location: `https://${secure.authority}/keys` }).end()
+      }),
+    )
+    onTestFinished(async () => void (await Promise.all([secure.close(), plain.close()])))
+    const read = async (path: string) => {
+      to.path = path
+      const problems: string[] = []
+      const onError = ({ message }: Error) => void problems.push(message)
+      await new KeySet({ endpoint: `https://${secure.authority}/`, onError }).prepare()
+      return problems
+    }
+    expect(await read('/keys')).toEqual([])
+    expect(await read(`http://${plain.authority}/`)).toEqual([
+      'the key set could not be read: it was redirected from https to http',
+    ])
   })
 
   it('is read up to its size', async () => {

@@ -88,12 +88,14 @@ export async function endSignIn(): Promise<void> {
   const kept = sessionStorage.getItem(PENDING)
   if (!/(?:^|&)state=/.test(answer)) return
   sessionStorage.removeItem(PENDING)
-  const { pending, view } = JSON.parse(kept ?? '{"pending":"","view":""}') as {
-    pending: string
-    view: string
-  }
   // The code is no part of the address any more, and not of the way back.
   history.replaceState(null, '', location.pathname)
+  if (kept === null) {
+    // Any page can lead here: it must not cost the failures that an address may have, nor hide the console.
+    signInProblem.value = 'The sign-in was not begun in this browser. Press Sign in again.'
+    return
+  }
+  const { pending, view } = JSON.parse(kept) as { pending: string; view: string }
   if (view !== '') location.hash = view
   try {
     signedIn(await change<NewSession>('POST', 'sign-in', { pending, answer }))

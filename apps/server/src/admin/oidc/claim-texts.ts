@@ -14,6 +14,19 @@ export function claimTexts(claims: Readonly<Record<string, unknown>>, name: stri
   return values.filter((one): one is string => typeof one === 'string' && one !== '')
 }
 
+/**
+ * Claims of the ID token, and of the userinfo endpoint where the ID token lacks them.
+ *
+ * @returns whether an address is verified is said by who tells the address.
+ */
+export function joinedClaims(
+  idToken: Readonly<Record<string, unknown>>,
+  userInfo: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const { email_verified } = idToken['email'] === undefined ? userInfo : idToken
+  return { ...userInfo, ...idToken, email_verified }
+}
+
 function inside(value: unknown, [first, ...rest]: readonly string[]): unknown {
   if (first === undefined) return value
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, first)) return undefined

@@ -11,6 +11,7 @@ export const OIDC_LIMITS: {
   readonly pendingMs: number
   readonly timeoutMs: number
   readonly maxAnswerBytes: number
+  readonly maxIdTokenBytes: number
   readonly maxAtOnce: number
   readonly metadataMs: number
   readonly retryMs: number
@@ -22,6 +23,8 @@ export const OIDC_LIMITS: {
   timeoutMs: 10_000,
   /** Longest answer of the provider, bytes. */
   maxAnswerBytes: 256 * 1024,
+  /** Longest ID token, bytes: in it are the groups of a person, several hundred at some providers. */
+  maxIdTokenBytes: 64 * 1024,
   /** Sign-ins whose code is being redeemed at once. */
   maxAtOnce: 16,
   /** How old the description of the provider may be, ms. */
@@ -61,7 +64,7 @@ export interface OidcParts {
   readonly logger: Logger
   /** Default: {@link OIDC_LIMITS}. */
   readonly limits?: Partial<typeof OIDC_LIMITS>
-  /** Milliseconds since the epoch. Default: `Date.now`. */
+  /** Milliseconds that only ever grow, for ages. Default: `performance.now`. */
   readonly now?: () => number
 }
 
@@ -74,7 +77,10 @@ export class OidcProvider {
   #provider: { readonly of: Promise<Provider>; readonly readAt: number } | undefined
   #failedAt = -Infinity
 
-  constructor(options: OidcOptions, { logger, limits = {}, now = Date.now }: OidcParts) {
+  constructor(
+    options: OidcOptions,
+    { logger, limits = {}, now = () => performance.now() }: OidcParts,
+  ) {
     this.#options = options
     this.#limits = { ...OIDC_LIMITS, ...limits }
     this.#logger = logger
@@ -113,11 +119,18 @@ export class OidcProvider {
         onError: ({ message }) =>
           this.#logger.warn({ why: message }, 'keys of the provider not read'),
       })
-      const { toleranceMs } = this.#limits
+      const { toleranceMs, maxIdTokenBytes } = this.#limits
       return {
         server,
         authorizationUrl: endpointOf(server, 'authorization_endpoint', issuer),
-        tokens: new JwtVerifier({ keySet, issuer: server.issuer, audience: clientId, toleranceMs }),
+        tokens: new JwtVerifier({
+          keySet,
+          issuer: server.issuer,
+          audience: clientId,
+          acceptsSecrets: false,
+          maxBytes: maxIdTokenBytes,
+          toleranceMs,
+        }),
       }
     } catch (error) {
       throw signInError(oauth, error)

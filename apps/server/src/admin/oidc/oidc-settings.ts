@@ -78,9 +78,6 @@ export function* oidcRule({
 }
 
 function isOwnMachine(hostname: string): boolean {
-  return (
-    hostname === 'localhost' ||
-    hostname.endsWith('.localhost') ||
-    isLoopback(hostname.replace(/^\[(.*)\]$/, '$1'))
-  )
+  // Names below localhost are asked of the name server on many systems, which may be that of somebody else.
+  return hostname === 'localhost' || isLoopback(hostname.replace(/^\[(.*)\]$/, '$1'))
 }

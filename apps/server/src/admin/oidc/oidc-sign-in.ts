@@ -6,7 +6,8 @@
 import type { Logger } from '@proj/tunnel'
 import type * as OAuth from 'oauth4webapi'
 
-import { claimTexts } from './claim-texts.ts'
+import { isPersonName } from '../../auth/person-name.ts'
+import { claimTexts, joinedClaims } from './claim-texts.ts'
 import {
   OIDC_LIMITS,
   type OidcOptions,
@@ -17,9 +18,6 @@ import {
 import type { OidcSettings } from './oidc-settings.ts'
 import { SealedText } from './sealed-text.ts'
 import { messageOf, SignInError, signInError, wordOf } from './sign-in-error.ts'
-
-/** Longest name of a person, characters: it stands in the audit log and in lists. */
-const MAX_NAME = 200
 
 /** A sign-in that has begun. */
 export interface BegunSignIn {
@@ -35,7 +33,7 @@ interface Pending {
   readonly nonce: string
   readonly verifier: string
   readonly redirect: string
-  /** Milliseconds since the epoch. */
+  /** By the clock of {@link OidcParts}, ms. */
   readonly until: number
 }
 
@@ -52,7 +50,7 @@ export class OidcSignIn {
     this.#options = options
     this.#limits = { ...OIDC_LIMITS, ...parts.limits }
     this.#provider = new OidcProvider(options, parts)
-    this.#now = parts.now ?? Date.now
+    this.#now = parts.now ?? (() => performance.now())
   }
 
   /** Host of the provider, for people. */
@@ -147,7 +145,7 @@ export class OidcSignIn {
       const own = this.#judge(claims)
       if (own !== undefined) return own
       const more = await this.#userInfo(oauth, { server, client, granted, http, claims })
-      return this.#judge({ ...more, ...claims }) ?? this.#unnamed()
+      return this.#judge(joinedClaims(claims, more)) ?? this.#unnamed()
     } catch (error) {
       throw signInError(oauth, error)
     }
@@ -184,8 +182,7 @@ export class OidcSignIn {
     if (!values.some((value) => allow.includes(value))) {
       throw new SignInError('refused', `no value of the claim ${claim} is in admin.oidc.allow`)
     }
-    // oxlint-disable-next-line no-control-regex -- control characters are what is refused here
-    if (name.length > MAX_NAME || /[\u0000-\u001f\u007f]/.test(name)) {
+    if (!isPersonName(name)) {
       throw new SignInError('refused', `the claim ${nameClaim} is no name`)
     }
     return `oidc:${name}`
