@@ -263,3 +263,45 @@ test('promtool takes the rules and the configuration', ({ skip }) => {
     expect({ status, said: `${stdout}${stderr}` }).toMatchObject({ status: 0 })
   }
 })
+
+test('an alert says that a server has no agents, not that one of its workers has none', ({
+  skip,
+}) => {
+  const promtool = findProgram('promtool', 'prometheus')
+  if (promtool === undefined) {
+    skip('no promtool')
+    return
+  }
+  using folder = temporaryDirectory()
+  const series = (instance: string, agents: readonly number[]) =>
+    agents.map((count, index) => ({
+      series: `piko_upstreams_connected_upstreams{instance="${instance}",worker="${index + 1}"}`,
+      values: `${count}+0x10`,
+    }))
+  const rules = {
+    rule_files: [`${MONITORING}/alerts.yml`],
+    tests: [
+      {
+        interval: '1m',
+        input_series: [...series('busy', [2, 0]), ...series('idle', [0, 0])],
+        alert_rule_test: [
+          {
+            eval_time: '6m',
+            alertname: 'AditNoAgents',
+            exp_alerts: [
+              {
+                exp_labels: { instance: 'idle' },
+                exp_annotations: { summary: 'No agent is connected to idle' },
+              },
+            ],
+          },
+        ],
+      },
+    ],
+  }
+  const file = folder.write('rules-test.yml', JSON.stringify(rules))
+  const { status, stdout, stderr } = spawnSync(promtool, ['test', 'rules', file], {
+    encoding: 'utf8',
+  })
+  expect({ status, said: `${stdout}${stderr}` }).toMatchObject({ status: 0 })
+})
