@@ -56,7 +56,7 @@ export interface ProxyOptions {
    */
   readonly reuse?: StreamReuse
   /** Idle streams kept per agent session and endpoint; more are kept for a second while no more than half of
-   * the session's streams are open. All give way to new streams. 0: none are kept. Default 256. */
+   * the session's streams are open, unless it is another node's. All give way to new streams. 0: none are kept. Default 256. */
   readonly maxIdleStreams?: number
   /** How long an idle stream is kept, ms. Default 60 s. */
   readonly idleStreamTimeoutMs?: number

@@ -30,7 +30,8 @@ const MAX_IDLE_WINDOW_BYTES = DEFAULTS.longPathWindowBytes
  * How long those are kept that are more than `maxIdleStreams`, ms. A thousand visitors at once use a thousand streams,
  * and many of these are idle for a moment: if each one ended then, every other request would need a new connection to the
  * service, which costs the agent five times as much. No more are kept once half of the session's streams are open,
- * and all give way to new ones, see `makeRoom`.
+ * and all give way to new ones, see `makeRoom`. To another node no
+ * more are kept: they count in the shares of its agents, and that node does not know that they are idle.
  */
 const BRIEFLY_MS = 1_000
 
@@ -431,9 +432,9 @@ class IdleStreams {
     return !isTooLarge && !isFull
   }
 
-  #isFull({ openStreams, maxStreams }: Upstream): boolean {
+  #isFull({ openStreams, maxStreams, isRemote }: Upstream): boolean {
     if (this.#ready.length + this.#kept.size < this.#maxStreams) return false
-    return this.#maxStreams === 0 || openStreams > maxStreams / 2
+    return this.#maxStreams === 0 || isRemote === true || openStreams > maxStreams / 2
   }
 }
 

@@ -104,13 +104,14 @@ it('needs no new connections when more visitors than maxIdleStreams ask again an
 })
 
 it.each([
-  ['keeps', 2000, 2],
-  ['does not keep', 2100, 1],
-])('%s more than maxIdleStreams while %i of 4096 streams are open', async (_, open, kept) => {
+  ['kept while less than half of the streams of the session are open', { openStreams: 2000 }, 2],
+  ['not kept while more are open', { openStreams: 2100 }, 1],
+  ['not kept to another node', { isRemote: true }, 1],
+])('more than maxIdleStreams are %s', async (_, says, kept) => {
   const { sockets, tcp } = answering()
   await using path = await tunnel({ tcp, edge: { ...SOON, maxIdleStreams: 1 } })
   const [session] = path.server.registry.sessions({ tenant: '', name: 'web' })
-  if (session !== undefined) Object.defineProperty(session, 'openStreams', { value: open })
+  for (const [name, value] of Object.entries(says)) Object.defineProperty(session, name, { value })
   using first = await path.visit()
   await first.send(request('GET /hold'))
   await until(() => sockets.length === 1)
