@@ -22,6 +22,7 @@ const peer = authority.issue({
 })
 const certificate = {
   names: ['DNS:peer.example', 'URI:spiffe://office/peer'],
+  commonName: 'peer',
   fingerprint256: new X509Certificate(peer.cert).fingerprint256,
   notAfter: Date.parse(new X509Certificate(peer.cert).validTo),
 }
@@ -65,13 +66,13 @@ async function start() {
 }
 
 /** Asks for a WebSocket and closes whatever comes. */
-async function knock(port: number, path: string): Promise<void> {
+async function knock(port: number, path: string, shown = peer): Promise<void> {
   const asked = request({
     host: 'localhost',
     port,
     path,
     ca: authority.cert,
-    ...peer,
+    ...shown,
     agent: false,
     headers: {
       connection: 'upgrade',
@@ -97,6 +98,19 @@ test('the certificate is there on the upstream route and on the connect route of
     ['connect', certificate],
     ['connect', certificate],
   ])
+})
+
+test.for([
+  ['is empty', ''],
+  ['has a line break', 'a\nb'],
+  ['is written backwards', 'a\u202eb'],
+  ['is very long', 'a'.repeat(201)],
+] as const)('a subject that %s is no name', async ([, name]) => {
+  const { judged, port } = await start()
+  const odd = authority.issue({ name, usage: 'client', hosts: [] })
+  await knock(port('upstream'), '/piko/v1/upstream/web', odd)
+  expect(judged.map(({ certificate: shown }) => shown?.names)).toEqual([[]])
+  expect(judged[0]?.certificate?.commonName).toBeUndefined()
 })
 
 test('the agent learns version and server name of a consumer that came by TLS', async () => {
