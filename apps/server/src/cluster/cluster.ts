@@ -35,6 +35,7 @@ import type { ClusterMember, ClusterParts } from './cluster-member.ts'
 import type { ClusterSettings } from './cluster-settings.ts'
 import type { ClusterView, DatabaseHealth, LinkCounts } from './cluster-view.ts'
 import type { NodeIdentity } from './node-identity.ts'
+import { quietLogger } from './quiet-logger.ts'
 import { Rebalancer, type RebalanceOptions } from './rebalance.ts'
 
 /** What a node is made of. */
@@ -205,7 +206,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
         return { status, type, body }
       },
       onLongLivedOver,
-      logger,
+      logger: this.#nodeLogger,
     })
     registry.on('route', (endpoint, route) => this.#announce(endpoint, route))
     membership.on('lost', (endpoint, { identity: holder }) => {
@@ -325,8 +326,14 @@ export class Cluster implements ClusterMember, AsyncDisposable {
     }
   }
 
-  #logChanges(): void {
+  /** Where it is said that nodes come and go. */
+  get #nodeLogger(): Logger {
     const { logger } = this.#options
+    return this.#isLocal ? quietLogger(logger) : logger
+  }
+
+  #logChanges(): void {
+    const logger = this.#nodeLogger
     const membership = this.#membership
     const known = new Set<string>()
     membership.table.on('node', ({ id, boot, address, version, isLeaving }, isPresent) => {
@@ -334,7 +341,7 @@ export class Cluster implements ClusterMember, AsyncDisposable {
       const fields = { node: id, nodeBoot: boot, address, version }
       if (!isPresent) {
         known.delete(key)
-        logger[isLeaving ? 'info' : 'warn'](fields, 'node left')
+        logger[isLeaving || this.#isLocal ? 'info' : 'warn'](fields, 'node left')
       } else if (!known.has(key)) {
         known.add(key)
         logger.info(fields, 'node joined')

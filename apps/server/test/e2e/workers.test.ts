@@ -123,9 +123,7 @@ test('a worker that is killed is started again, and visitors of the others do no
   for (const worker of [2, 3]) {
     kills.push(Date.now())
     process.kill(before.get(worker) ?? -1, 'SIGKILL')
-    await server.process.line(
-      new RegExp(`"worker":${worker}.*worker started|worker started.*${worker}`),
-    )
+    await server.process.line(new RegExp(`"number":${worker}\\b.*worker started`))
     const now = await pids(server)
     expect(now.get(worker)).not.toBe(before.get(worker))
     expect(now.get(1)).toBe(before.get(1))
@@ -168,6 +166,10 @@ test('SIGHUP replaces them one by one to new settings, and no request fails', as
   expect(report).toMatchObject({ failed: [], refused: 0, wrong: 0, doubledPosts: 0 })
   expect(report.answered).toBe(report.sent)
   for (const pid of before.values()) await until(() => !isAlive(pid))
+  // The parent says what happened to a worker: once, and in fields that a line has once.
+  expect(server.process.stderr).toMatch(/"worker":0,"number":1,.*worker replaced/)
+  expect(server.process.stderr).not.toMatch(/"worker":\d+,"worker"/)
+  expect(server.process.stderr).not.toMatch(/node joined|node left|link to a node|link of a node/)
 })
 
 test('SIGTERM lets requests finish at all of them, and nothing is left', async () => {
@@ -247,7 +249,7 @@ test('the command upgrade says that it cannot be done', async () => {
 })
 
 test('folders of sockets are removed at the end', async () => {
-  const server = await startServer(undefined, ['--workers', '2'])
+  const server = await startServer(undefined, ['--workers', '2', '--log.level', 'debug'])
   const socket = /unix:(\S+?\.sock)/.exec(await server.process.line(/unix:/))?.[1] ?? ''
   expect(existsSync(socket)).toBe(true)
   server.process.kill('SIGTERM')

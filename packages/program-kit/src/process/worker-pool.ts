@@ -204,7 +204,7 @@ export class WorkerPool<Socket extends HandedSocket = HandedSocket> {
       const { current: before } = slot
       clearTimeout(slot.retry)
       this.#keep(slot, worker)
-      const fields = { worker: slot.id, pid: worker.pid, before: before?.pid }
+      const fields = { number: slot.id, pid: worker.pid, before: before?.pid }
       this.#options.logger.info(fields, 'worker replaced')
       before?.stop(true)
       if (before !== undefined) await within(OVERLAP_MS, before.exited)
@@ -230,7 +230,7 @@ export class WorkerPool<Socket extends HandedSocket = HandedSocket> {
     const { first, longest } = BACKOFF_MS
     const delayMs = slot.failures === 0 ? 0 : Math.min(longest, first * 2 ** (slot.failures - 1))
     slot.failures += 1
-    const all = { worker: slot.id, ...fields, retryAfterMs: delayMs }
+    const all = { number: slot.id, ...fields, retryAfterMs: delayMs }
     this.#options.logger.warn(all, 'worker ended: it is started again')
     slot.retry = setTimeout(() => void this.#restart(slot), delayMs)
   }
@@ -240,7 +240,7 @@ export class WorkerPool<Socket extends HandedSocket = HandedSocket> {
     if (this.#isStopping) return
     if (worker instanceof WorkerProcess) {
       if (slot.current === undefined) {
-        this.#options.logger.info({ worker: slot.id, pid: worker.pid }, 'worker started')
+        this.#options.logger.info({ number: slot.id, pid: worker.pid }, 'worker started')
         this.#keep(slot, worker)
       } else worker.stop(true) // it was replaced meanwhile
       return
