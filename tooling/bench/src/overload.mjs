@@ -6,12 +6,13 @@
 // no overload: none of them may get 503.
 //
 // Twice the rate of this path is more than a generator in Node can make, and on few cores the load would take
-// the CPU time of what it measures. So `--slow` runs one program without a compiler, on a core of its own where
-// `taskset` is: it is slower than everything else, and what it does in an overload is what is seen. `--slow none`
-// gives the load a core of its own instead. `--nginx` is a control: nginx with `limit_conn` in place of server
+// the CPU time of what it measures. So `--slow` gives one program a part of a core (`--share`), on a core of its own
+// where `taskset` is: it is slower than everything else, and what it does in an overload is what is seen. Where there
+// can be no control group it runs without a compiler instead, in which code of JavaScript costs many times more than
+// system calls. `--slow none` gives the load a core of its own. `--nginx` is a control: nginx with `limit_conn` in place of server
 // and agent. Another control is the least that a process of Node spends on a rejected request (bare-rejection.mjs),
 // from which follows what a server that answers the whole surplus can carry at most. Needs the programs built.
-// `node overload.mjs [--slow server|agent|none] [--factor 2] [--seconds 10] [--connections 2000]
+// `node overload.mjs [--slow server|agent|none] [--share 0.3] [--factor 2] [--seconds 10] [--connections 2000]
 //   [--patience 2000] [--closed 64,256,800,1024] [--nginx] [--checkout DIR]`
 import { execFile, execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -20,13 +21,15 @@ import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { startAgent, startServer } from '@proj/scripts/adit-processes'
 import { StartedProcess } from '@proj/scripts/started-process'
+import { cpuGroup } from './cpu-group.mjs'
 import { requests } from './load-client.mjs'
 import { startNginxProxy } from './nginx.mjs'
 import { cpuSeconds } from './process-usage.mjs'
 
 /** Of the closed loop that the capacity is measured with. */
 const CONNECTIONS = 64
-const WARM_UP_MS = 2000
+/** Compiling takes CPU time too: with a part of a core it takes so much longer. */
+const WARM_UP_MS = 10_000
 const CAPACITY_MS = 3000
 const CLOSED_MS = 3000
 const MAX_CONNECTIONS = 12_000
@@ -42,6 +45,7 @@ const { values: given } = parseArgs({
     patience: { type: 'string', default: '2000' },
     closed: { type: 'string', default: '' },
     slow: { type: 'string', default: 'server' },
+    share: { type: 'string', default: '0.3' },
     nginx: { type: 'boolean', default: false },
     checkout: { type: 'string' },
   },
@@ -51,6 +55,7 @@ const seconds = Number(given.seconds)
 
 const run = promisify(execFile)
 const hasCores = availableParallelism() > 1 && pin(process.pid, 1)
+const group = given.slow === 'none' ? undefined : cpuGroup(Number(given.share))
 const folder = mkdtempSync(join(tmpdir(), 'adit-overload-'))
 
 /**
@@ -71,6 +76,9 @@ try {
   const path = given.nginx ? await nginx(http) : await adit(http)
   const alone = path.slow === undefined ? started : [path.slow]
   if (hasCores) for (const { pid } of alone) pin(pid, 0)
+  if (given.slow !== 'none' && group === undefined) {
+    print('no control group can be made: the slow program runs without a compiler')
+  }
   if (!hasCores) print('no `taskset`, or one core: the load takes CPU time from the path')
   const closed = { ...path.target, connections: CONNECTIONS, path: '/1024' }
   await requests({ ...closed, durationMs: WARM_UP_MS })
@@ -102,6 +110,7 @@ try {
   print(`afterwards ${(after.perSecond / capacity.perSecond).toFixed(2)} of the capacity`)
 } finally {
   for (const one of started.toReversed()) await one.stop()
+  group?.remove()
   rmSync(folder, { recursive: true, force: true })
 }
 
@@ -113,7 +122,8 @@ try {
  */
 async function bareRejection(servedUs) {
   const file = join(import.meta.dirname, 'bare-rejection.mjs')
-  const bare = await slowly('server', () => new StartedProcess('bare', process.execPath, [file]))
+  const start = () => new StartedProcess('bare', process.execPath, [file])
+  const bare = await slowly('server', start, (one) => one)
   started.push(bare)
   const { port } = await bare.event('ready')
   if (hasCores) pin(bare.pid, 0)
@@ -136,11 +146,17 @@ async function bareRejection(servedUs) {
  * @returns {Promise<Path>}
  */
 async function adit(service) {
-  const server = await slowly('server', () => startServer('127.0.0.1:0', given.checkout))
+  const server = await slowly(
+    'server',
+    () => startServer('127.0.0.1:0', given.checkout),
+    (one) => one.process,
+  )
   started.push(server.process)
   const { proxy, upstream } = server.ports
-  const agent = await slowly('agent', () =>
-    startAgent('http', 'web', service, upstream, given.checkout),
+  const agent = await slowly(
+    'agent',
+    () => startAgent('http', 'web', service, upstream, given.checkout),
+    (one) => one,
   )
   started.push(agent)
   const slow = { server: server.process, agent }[given.slow]
@@ -165,16 +181,19 @@ async function nginx(service) {
 }
 
 /**
- * Starts a program, without a compiler if it is to be the slow one.
+ * Starts a program, with less CPU time than the others if it is to be the slow one.
  *
  * @template T
  * @param {string} name
  * @param {() => Promise<T> | T} start
+ * @param {(one: T) => StartedProcess} processOf
  */
-async function slowly(name, start) {
-  if (given.slow === name) process.env['NODE_OPTIONS'] = '--jitless'
+async function slowly(name, start, processOf) {
+  const isSlow = given.slow === name
+  if (isSlow && group === undefined) process.env['NODE_OPTIONS'] = '--jitless'
   const one = await start()
   delete process.env['NODE_OPTIONS']
+  if (isSlow) group?.add(processOf(one).pid)
   return one
 }
 
