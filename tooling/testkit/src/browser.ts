@@ -2,15 +2,41 @@
 import { accessSync, constants } from 'node:fs'
 
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
-import { expect, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, vi } from 'vitest'
 
 const CHROMIUM = '/usr/bin/chromium'
 
 /** How long a part of the page may take to appear, ms: less than a test, so that the failure names it. */
 const LOCATOR_MS = 30_000
 
-/** Why the page is not tested; undefined where it is. */
-export function missingBrowser(): string | undefined {
+/** How long a test may take, ms: a browser on a busy machine. */
+const TEST_MS = 120_000
+
+/**
+ * A browser for the tests of a file, which are skipped where there is none.
+ *
+ * @param more - further arguments.
+ * @returns gives the browser to a test that runs.
+ */
+export function sharedBrowser(...more: readonly string[]): () => Browser {
+  vi.setConfig({ testTimeout: TEST_MS })
+  const missing = missingBrowser()
+  let browser: Browser | undefined
+  beforeAll(async () => {
+    if (missing === undefined) browser = await launchBrowser(...more)
+  }, 60_000)
+  afterAll(async () => await browser?.close())
+  beforeEach(({ skip }) => {
+    if (missing !== undefined) skip(true, missing)
+  })
+  return () => {
+    if (browser === undefined) throw new Error('no test runs')
+    return browser
+  }
+}
+
+/** Why pages are not tested; undefined where they are. */
+function missingBrowser(): string | undefined {
   // The page does not depend on Node, and a browser takes a while.
   if (!process.version.startsWith('v20.')) return 'tested on the oldest Node alone'
   try {
@@ -21,8 +47,7 @@ export function missingBrowser(): string | undefined {
   }
 }
 
-/** Starts the browser; the caller closes it. */
-export async function launchBrowser(...more: readonly string[]): Promise<Browser> {
+async function launchBrowser(...more: readonly string[]): Promise<Browser> {
   return await chromium.launch({
     executablePath: CHROMIUM,
     args: [

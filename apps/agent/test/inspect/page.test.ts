@@ -6,36 +6,19 @@ import { join } from 'node:path'
 import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 
 import { accessibilityFaults } from '@proj/testkit/accessibility-faults'
-import { launchBrowser, missingBrowser } from '@proj/testkit/browser'
+import { sharedBrowser } from '@proj/testkit/browser'
 import { freePorts } from '@proj/testkit/free-ports'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
 import { until } from '@proj/testkit/until'
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import type { Page } from 'playwright-core'
+import { expect, onTestFinished, test } from 'vitest'
 
 import { request } from '../listeners/served.ts'
 import { inspectedPage, type InspectedPage } from './inspected-page.ts'
 
-// A browser on a busy machine.
-vi.setConfig({ testTimeout: 120_000 })
-
 const folder = temporaryDirectory()
-const missing = missingBrowser()
-let browser: Browser
-
-beforeAll(async () => {
-  // A page of another name that resolves to this machine.
-  if (missing !== undefined) return
-  browser = await launchBrowser('--host-resolver-rules=MAP rebind.test 127.0.0.1')
-}, 60_000)
-
-afterAll(async () => {
-  if (missing === undefined) await browser.close()
-})
-
-beforeEach(({ skip }) => {
-  if (missing !== undefined) skip(true, missing)
-})
+// A page of another name that resolves to this machine.
+const browser = sharedBrowser('--host-resolver-rules=MAP rebind.test 127.0.0.1')
 
 const ORDER = '{"reference":"A-4811","count":2}'
 
@@ -79,7 +62,7 @@ const rowOf = (page: Page, name: RegExp) => page.getByRole('row', { name })
 
 test('an exchange is listed and shown, and its secrets after a press', async () => {
   const run = await inspectedPage(folder, createServer(service))
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   await page.getByText('Waiting for the first visitor').waitFor()
   expect(page.url()).toBe(run.url) // the token is not in the address any more
   await visit(run, request('GET /first'), order())
@@ -99,7 +82,7 @@ test('an exchange is listed and shown, and its secrets after a press', async () 
 
 test('replay and edited replay show how the answers differ', async () => {
   const run = await inspectedPage(folder, createServer(service))
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   await visit(run, order())
   await rowOf(page, /orders/).click()
   await page.getByRole('button', { name: 'Replay', exact: true }).click()
@@ -128,7 +111,7 @@ test('replay and edited replay show how the answers differ', async () => {
 
 test('each button of the list does what it says', async () => {
   const run = await inspectedPage(folder, createServer(service))
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   await visit(run, request('GET /one'), request('GET /two'), order())
   const filter = page.getByRole('searchbox', { name: 'Filter' })
   const listed = async (): Promise<number> => await page.locator('.rows .row').count()
@@ -183,7 +166,7 @@ test('each button of the list does what it says', async () => {
 
 test('the keyboard does all of it', async () => {
   const run = await inspectedPage(folder, createServer(service))
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   await visit(run, request('GET /one'), request('GET /two'))
   await rowOf(page, /two/).waitFor()
   const isSelected = async (name: RegExp): Promise<unknown> =>
@@ -222,7 +205,7 @@ test('a TCP connection shows its bytes, and is sent again', async () => {
     socket.on('data', (chunk: Buffer) => socket.end(`got ${chunk.toString()}`))
   })
   const run = await inspectedPage(folder, echo, { protocol: 'tcp' })
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   const stream = run.open({ visitorAddress: '198.51.100.7' })
   stream.write('hello')
   await until(() => stream.text() === 'got hello')
@@ -239,7 +222,7 @@ test('a TCP connection shows its bytes, and is sent again', async () => {
 test('a service that is down is named, and its return is marked', async () => {
   const path = join(folder.path, 'service.sock')
   const run = await inspectedPage(folder, `unix:${path}`)
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   run.open().write(request('GET /down'))
   await page.getByRole('alert').getByText('does not answer').waitFor()
   await rowOf(page, /down/).click()
@@ -278,7 +261,7 @@ test('hostile content is text: in paths, headers, bodies and messages', async ()
       response.end(bytes)
     }),
   )
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   page.on('dialog', () => expect.unreachable('a script ran'))
   const path = encodeURI(NASTY.join('/')).replaceAll('%3C', '<').replaceAll('%3E', '>')
   await visit(
@@ -304,7 +287,7 @@ test('other sites cannot read or do anything', async () => {
   const run = await inspectedPage(folder, createServer(service))
   await visit(run, order())
   const { port } = new URL(run.url)
-  const context = await browser.newContext()
+  const context = await browser().newContext()
   onTestFinished(async () => await context.close())
   const page = await context.newPage()
   const other = createServer((_, response) => {
@@ -346,7 +329,7 @@ test('other sites cannot read or do anything', async () => {
 
 test('10 000 exchanges pass while the page is open: few nodes, no loss, the place in the list stays', async () => {
   const run = await inspectedPage(folder, createServer(service), { keep: 10_000 })
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   const { store } = run.capture
   const add = (count: number): void => {
     for (let at = 0; at < count; at++) {
@@ -385,7 +368,7 @@ test('10 000 exchanges pass while the page is open: few nodes, no loss, the plac
 
 test('requests that run at once are listed by when they came, not by when they changed', async () => {
   const run = await inspectedPage(folder, createServer(service))
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   const { store } = run.capture
   const [first, second] = ['/first', '/second'].map((target) => {
     const exchange = store.begin('http', 'web')
@@ -408,7 +391,7 @@ test('the events of a stream are shown while more come all the time', async () =
       response.on('close', () => clearInterval(events))
     }),
   )
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   run.open().write(request('GET /events'))
   await rowOf(page, /events/).click()
   await page.getByRole('tab', { name: /^Events/ }).click()
@@ -421,7 +404,7 @@ test('the events of a stream are shown while more come all the time', async () =
 test('the agent ends and starts again while the page is open', async () => {
   const { first: port } = await freePorts(1)
   const run = await inspectedPage(folder, createServer(service), { port })
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   await visit(run, request('GET /before'))
   await rowOf(page, /before/).waitFor()
   await run.close()
@@ -435,7 +418,7 @@ test('the agent ends and starts again while the page is open', async () => {
 
 test('without the token the page asks for it', async () => {
   const run = await inspectedPage(folder, createServer(service))
-  const context = await browser.newContext()
+  const context = await browser().newContext()
   onTestFinished(async () => await context.close())
   const page = await context.newPage()
   await page.goto(run.url)
@@ -449,7 +432,7 @@ test('without the token the page asks for it', async () => {
 
 test('two pages see the same, and pause alone', async () => {
   const run = await inspectedPage(folder, createServer(service))
-  const [one, other] = [await run.openPage(browser), await run.openPage(browser)]
+  const [one, other] = [await run.openPage(browser()), await run.openPage(browser())]
   await one.getByRole('button', { name: 'Pause' }).click()
   await visit(run, request('GET /both'))
   await rowOf(other, /both/).waitFor()
@@ -463,7 +446,7 @@ test(
   { timeout: 300_000 },
   async () => {
     const run = await inspectedPage(folder, createServer(service))
-    const page = await run.openPage(browser, { reducedMotion: 'reduce' })
+    const page = await run.openPage(browser(), { reducedMotion: 'reduce' })
     expect(await accessibilityFaults(page)).toEqual([])
     await visit(run, request('GET /one'), order())
     await rowOf(page, /orders/).waitFor()
@@ -484,7 +467,7 @@ test(
 
 test('nothing is cut off from 320 to 2560 px', async () => {
   const run = await inspectedPage(folder, createServer(service))
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   await visit(run, order())
   const excess = async (): Promise<unknown> =>
     await page.evaluate('document.documentElement.scrollWidth - innerWidth')

@@ -3,10 +3,10 @@ import { createServer, type RequestListener } from 'node:http'
 
 import { certificateAuthority } from '@proj/testkit/certificates'
 import { temporaryDirectory } from '@proj/testkit/temporary-directory'
-import { launchBrowser, missingBrowser, openTab } from '@proj/testkit/browser'
+import { openTab, sharedBrowser } from '@proj/testkit/browser'
 import { listening } from '@proj/testkit/listening'
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import type { Page } from 'playwright-core'
+import { expect, onTestFinished, test, vi } from 'vitest'
 
 import { OidcSignIn } from '../../src/admin/oidc/oidc-sign-in.ts'
 import { TlsFront } from '../../src/tls/tls-front.ts'
@@ -14,23 +14,7 @@ import { readTlsMaterial } from '../../src/tls/tls-material.ts'
 import { silent } from '../store/fixtures.ts'
 import { consoleRun, type ConsoleRun, signIn } from './console-fixture.ts'
 
-// A browser on a busy machine.
-vi.setConfig({ testTimeout: 120_000 })
-
-const missing = missingBrowser()
-let browser: Browser
-
-beforeAll(async () => {
-  if (missing === undefined) browser = await launchBrowser()
-}, 60_000)
-
-afterAll(async () => {
-  if (missing === undefined) await browser.close()
-})
-
-beforeEach(({ skip }) => {
-  if (missing !== undefined) skip(true, missing)
-})
+const browser = sharedBrowser()
 
 const service: RequestListener = (_, response) => void response.end('ok')
 
@@ -82,7 +66,7 @@ async function signInRun() {
   const provider = await realProvider()
   const run = await consoleRun(service, { server: { oidc: provider.oidc } })
   provider.start(run.url)
-  const page = await openTab(browser)
+  const page = await openTab(browser())
   return { provider, run, page }
 }
 
@@ -165,7 +149,7 @@ test('an answer that another tab, or somebody else, has asked for signs nobody i
   })
   await atProvider(page, 'admin-eve')
   await page.locator('.who').getByText('oidc:admin-eve').waitFor()
-  const victim = await openTab(browser)
+  const victim = await openTab(browser())
   await victim.goto(back)
   await victim.getByRole('alert').getByText('not begun in this browser').waitFor()
   expect(victim.url()).toBe(run.url)
@@ -203,7 +187,7 @@ test('a client certificate that the port accepts signs in by itself, and names w
   const url = run.url.replace('http:', 'https:')
   const { origin } = new URL(url)
   const tabOf = async ({ cert, key }: { cert: string; key: string }) =>
-    await openTab(browser, {
+    await openTab(browser(), {
       ignoreHTTPSErrors: true,
       clientCertificates: [{ origin, cert: Buffer.from(cert), key: Buffer.from(key) }],
     })

@@ -2,34 +2,18 @@
 import { createServer, request as httpRequest, type RequestListener } from 'node:http'
 
 import { accessibilityFaults } from '@proj/testkit/accessibility-faults'
-import { launchBrowser, missingBrowser } from '@proj/testkit/browser'
+import { sharedBrowser } from '@proj/testkit/browser'
 import { listening } from '@proj/testkit/listening'
 import { exchangeRaw } from '@proj/testkit/raw-http'
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import type { Page } from 'playwright-core'
+import { expect, onTestFinished, test } from 'vitest'
 
 import { issueToken } from '../../src/auth/issue-token.ts'
 import { storedToken } from '../auth/signed.ts'
 import { request, startServer } from '../tunnel-fixture.ts'
 import { consoleRun, signIn } from './console-fixture.ts'
 
-// A browser on a busy machine.
-vi.setConfig({ testTimeout: 120_000 })
-
-const missing = missingBrowser()
-let browser: Browser
-
-beforeAll(async () => {
-  if (missing === undefined) browser = await launchBrowser()
-}, 60_000)
-
-afterAll(async () => {
-  if (missing === undefined) await browser.close()
-})
-
-beforeEach(({ skip }) => {
-  if (missing !== undefined) skip(true, missing)
-})
+const browser = sharedBrowser()
 
 const service: RequestListener = (_, response) => void response.end('ok')
 
@@ -39,7 +23,7 @@ const fieldOf = (page: Page, name: string) =>
 
 test('tokens are made, changed and revoked by who has signed in', async () => {
   const run = await consoleRun(service)
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   await page.getByLabel('Token or key').fill('wrong')
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.getByText('invalid token').waitFor()
@@ -77,7 +61,7 @@ test('tokens are made, changed and revoked by who has signed in', async () => {
 
 test('names are reserved and released', async () => {
   const run = await consoleRun(service)
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   await signIn(page, run.key)
   await page.getByRole('link', { name: 'Names' }).click()
   await page.getByText('No name is reserved.').waitFor()
@@ -114,7 +98,7 @@ test('names are reserved and released', async () => {
 
 test('a server without credentials lets this machine read, and asks for the key before a change', async () => {
   const run = await consoleRun(service, { hasTokens: false })
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   await page.getByText('not signed in: read only').waitFor()
   await page.getByRole('link', { name: 'Endpoints' }).first().click()
   await page.getByRole('cell', { name: 'web', exact: true }).waitFor()
@@ -144,7 +128,7 @@ test('a session ends with its token, below the prefix of a proxy too', async () 
   })
   const at = await listening(proxy)
   onTestFinished(async () => await at.close())
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   await page.goto(`http://localhost:${at.port}/a/b/console`)
   expect(new URL(page.url()).pathname).toBe('/a/b/console/')
   await signIn(page, text)
@@ -164,7 +148,7 @@ test('an endpoint says why it is not reachable, and its agent is disconnected', 
   const { fixture } = run
   await fixture.service.close()
   await exchangeRaw(fixture.port, request('GET /orders?token=abc', 'connection: close'))
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   await signIn(page, run.token ?? '')
   await page.getByText('1 of 1 endpoints need attention').waitFor()
   await page.locator('main').getByRole('link', { name: 'web' }).click()
@@ -193,7 +177,7 @@ test('of many rows those in view are drawn, and a change is seen without a press
   const run = await consoleRun(service)
   const { store, token = '' } = run
   for (let at = 0; at < 700; at++) store.audit.write('auth.failed', { why: `number ${at}.` })
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   await signIn(page, token)
   await page.getByRole('link', { name: 'Audit log' }).click()
   const table = page.getByRole('table', { name: 'Events' })
@@ -208,7 +192,7 @@ test('of many rows those in view are drawn, and a change is seen without a press
   await page.getByLabel('Filter events').fill('number 350.')
   await page.getByText('1 of 7').waitFor()
   await page.getByRole('link', { name: 'Tokens' }).click()
-  const tab = await run.openPage(browser)
+  const tab = await run.openPage(browser())
   await signIn(tab, token)
   await tab.getByRole('link', { name: 'Tokens' }).click()
   const scope = { name: 'made elsewhere', may: ['listen'], endpoints: ['*'] } as const
@@ -219,7 +203,7 @@ test('of many rows those in view are drawn, and a change is seen without a press
 
 test('the page goes on when the server has been started again', async () => {
   const run = await consoleRun(service, { hasTokens: false })
-  const page = await run.openPage(browser)
+  const page = await run.openPage(browser())
   await page.getByRole('link', { name: 'Agents' }).first().click()
   await page.getByRole('cell', { name: 'web' }).waitFor()
   run.fixture.server.destroy()
@@ -283,7 +267,7 @@ test(
       provedAt: undefined,
       lostAt: undefined,
     })
-    const page = await run.openPage(browser, { reducedMotion: 'reduce' })
+    const page = await run.openPage(browser(), { reducedMotion: 'reduce' })
     expect(await accessibilityFaults(page)).toEqual([])
     await signIn(page, run.token ?? '')
     for (const view of VIEWS) {

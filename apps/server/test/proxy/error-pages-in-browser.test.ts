@@ -1,21 +1,19 @@
 // What a visitor's browser shows of an error: every page, and the policy that it comes with.
-import { launchBrowser, missingBrowser, openTab } from '@proj/testkit/browser'
+import { openTab, sharedBrowser } from '@proj/testkit/browser'
 import { accessibilityFaults } from '@proj/testkit/accessibility-faults'
 import { VISITOR_WORDING, visitorAnswer } from '@proj/program-kit'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 
 import { tunnel } from '../tunnel-fixture.ts'
 
-const missing = missingBrowser()
+const browser = sharedBrowser()
 
-test.skipIf(missing !== undefined)(
+test(
   'pages of errors are accessible, fit every width and run nothing',
   { timeout: 300_000 },
   async () => {
-    const browser = await launchBrowser()
-    onTestFinished(async () => await browser.close())
     await using path = await tunnel({ http: (_, res) => res.end() })
-    const page = await openTab(browser)
+    const page = await openTab(browser())
     const shown = async (): Promise<void> => {
       expect(await accessibilityFaults(page)).toEqual([])
       for (const width of [320, 2560]) {
