@@ -242,15 +242,13 @@ export class Attempts {
         if (upstream.isRemote !== true) this.#proxy.stats.upstreamRequests += 1
         return idle
       }
-      const makeRoom = (name?: string): boolean => pool.makeRoom(upstream, name)
-      const reached = registry.reachedQuota(upstream, endpoint, this.#source, 0, makeRoom)
+      const reached = registry.reachedQuota(upstream, endpoint, this.#source)
       if (reached !== undefined) {
         this.#failure = reached === 'source' ? PROXY_ERRORS.sourceQuota : PROXY_ERRORS.endpointQuota
         isOverQuota = true
         passed = withOne(passed, upstream)
         continue
       }
-      if (upstream.openStreams >= upstream.maxStreams) makeRoom()
       try {
         const stream = pool.open(upstream, endpoint.name, forward.requestId, sink)
         if (upstream.isRemote !== true) this.#proxy.stats.upstreamRequests += 1

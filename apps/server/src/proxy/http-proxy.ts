@@ -124,6 +124,7 @@ export class HttpProxy implements ProxyContext {
     this.proxyHeaderNote = new ProxyHeaderNote('proxy', this.logger)
     const pool = new StreamPool(this.options, this.deadlines)
     this.registry.on('remote', (endpoint) => pool.endRemote(endpoint))
+    this.registry.makeRoom = (upstream, endpoint) => pool.makeRoom(upstream, endpoint)
     this.pool = pool
     this.sockets = new PortConnections(parts.budget)
     parts.budget.dropIdle = (source) => this.#dropIdle(source)

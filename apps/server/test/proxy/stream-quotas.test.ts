@@ -3,7 +3,7 @@
 import type { ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 
-import { forward } from '@proj/tunnel'
+import { dial, forward } from '@proj/tunnel'
 import type { StreamQuotaOptions } from '@proj/tunnel/server'
 import { until } from '@proj/testkit/until'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -106,14 +106,12 @@ describe('the share of a source', () => {
 })
 
 describe('idle streams', () => {
-  it.each([
-    ['endpoint', { maxEndpointShare: 1, maxSourceShare: 100 }],
-    ['source', { maxEndpointShare: 100, maxSourceShare: 1 }],
-  ])('give way where the share of the %s is used up', async (_, quota) => {
-    const { addEndpoint, answer, port, server } = await path(quota)
-    await addEndpoint()
-    // After a request with a body only its own visitor may use the stream again.
-    for (let count = 0; count < SHARE + 10; count++) {
+  /** Leaves streams idle that only their own visitors may use again, as after each request with a body. */
+  const visitMany = async (
+    { answer, port }: Pick<Awaited<ReturnType<typeof path>>, 'answer' | 'port'>,
+    count: number,
+  ): Promise<void> => {
+    for (let at = 0; at < count; at++) {
       const visitor = { head: '' }
       const socket = connect({ port, host: '127.0.0.1' })
       onTestFinished(() => void socket.destroy())
@@ -121,8 +119,47 @@ describe('idle streams', () => {
       socket.write('POST /now HTTP/1.1\r\nHost: web.localhost\r\nContent-Length: 5\r\n\r\nhello')
       expect(await answer(visitor)).toBe('200')
     }
+  }
+  /** Sends a request by a TCP endpoint of the same agent. @returns the status of the answer. */
+  const askByTcp = async (one: Awaited<ReturnType<typeof path>>): Promise<string> => {
+    const { host, port } = one.service
+    await forward(one.agent, 'tcp', { kind: 'tcp', service: { host, port } }).ready()
+    const stream = await dial('tcp', { url: one.upstreamUrl })
+    onTestFinished(() => void stream.destroy())
+    const visitor = { head: '' }
+    stream.on('error', (error) => (visitor.head = `${String(error)}\r\n\r\n`))
+    stream.on('data', (chunk: Buffer) => (visitor.head += chunk.toString('latin1')))
+    stream.write('GET /now HTTP/1.1\r\nHost: web\r\n\r\n')
+    return await one.answer(visitor)
+  }
+
+  it.each([
+    ['endpoint', { maxEndpointShare: 1, maxSourceShare: 100 }],
+    ['source', { maxEndpointShare: 100, maxSourceShare: 1 }],
+  ])('give way where the share of the %s is used up', async (_, quota) => {
+    const one = await path(quota)
+    const { addEndpoint, server } = one
+    await addEndpoint()
+    await visitMany(one, SHARE + 10)
     expect(server.registry.quota.rejected).toEqual({ source: 0, endpoint: 0 })
     const [session] = server.registry.sessions({ tenant: '', name: 'web' })
     expect(session?.streamsOf('web')).toBeLessThanOrEqual(SHARE)
+  })
+
+  it('give way to a connection to a TCP endpoint', async () => {
+    const one = await path({ maxEndpointShare: 100, maxSourceShare: 1 })
+    await visitMany(one, SHARE + 10)
+    expect(await askByTcp(one)).toBe('200')
+    expect(one.server.registry.quota.rejected).toEqual({ source: 0, endpoint: 0 })
+  })
+
+  it('give way where a session has as many streams as it can', async () => {
+    const one = await path({ maxEndpointShare: 100, maxSourceShare: 100 })
+    const [session] = one.server.registry.sessions({ tenant: '', name: 'web' })
+    Object.defineProperty(session, 'maxStreams', { value: 10 })
+    await visitMany(one, 20)
+    expect(session?.openStreams).toBe(10)
+    expect(await askByTcp(one)).toBe('200')
+    expect(session?.openStreams).toBe(10)
   })
 })

@@ -11,11 +11,6 @@ interface Session {
   streamsOf(endpoint: string): number
 }
 
-/** Ends an idle stream, of the endpoint if one is given; false when there is none. */
-export type MakeRoom = (endpoint?: string) => boolean
-
-const noRoom: MakeRoom = () => false
-
 /** Who may have how many of an agent's streams. */
 export interface StreamQuotaOptions {
   /**
@@ -73,7 +68,7 @@ export class StreamQuota {
     sessions: () => number,
     remoteAddress: string | undefined,
     held: number,
-    makeRoom: MakeRoom = noRoom,
+    makeRoom: (endpoint?: string) => boolean,
   ): ReachedQuota | undefined {
     const { maxStreams } = session
     while (

@@ -30,7 +30,7 @@ import {
 } from './agent-key.ts'
 import { WEIGHTS } from '../protocol/weight.ts'
 import { type Balance, choose } from './balance.ts'
-import { type MakeRoom, type ReachedQuota, StreamQuota } from './stream-quota.ts'
+import { type ReachedQuota, StreamQuota } from './stream-quota.ts'
 import type { Upstream } from './upstream.ts'
 import { VisitorWaits } from './visitor-waits.ts'
 
@@ -164,6 +164,11 @@ export class UpstreamRegistry<
         client: string | undefined,
       ) => ConnectionLease | 'limitReached' | undefined)
     | undefined
+  /**
+   * Ends the stream of a session that has been idle for longest, of the endpoint if one is given; false when none is
+   * idle. Default: none ever is.
+   */
+  makeRoom: (upstream: Upstream, endpoint?: string) => boolean = () => false
   /** Is told of each connection to a TCP endpoint that is over or rejected. Default: nothing is told. */
   onConnection: ((ended: EndedConnection) => void) | undefined
   /**
@@ -383,27 +388,24 @@ export class UpstreamRegistry<
   }
 
   /**
-   * Which quota one more stream of a visitor would exceed; asked before a stream is opened.
+   * Which quota one more stream of a visitor would exceed; asked before a stream is opened. Idle streams give way to it,
+   * also where the session has as many as it can.
    *
    * @param remoteAddress - undefined: not limited by source.
    * @param held - streams that the visitor has on one connection. Default 0.
-   * @param makeRoom - ends an idle stream of the session, of the endpoint if one is given; false when there is none.
    */
   reachedQuota(
     upstream: Upstream,
     endpoint: Endpoint,
     remoteAddress: string | undefined,
     held = 0,
-    makeRoom?: MakeRoom,
   ): ReachedQuota | undefined {
-    return this.quota.reached(
-      upstream,
-      endpoint.name,
-      () => this.count(endpoint),
-      remoteAddress,
-      held,
-      makeRoom,
-    )
+    const makeRoom = (name?: string): boolean => this.makeRoom(upstream, name)
+    const sessions = (): number => this.count(endpoint)
+    const { name } = endpoint
+    const reached = this.quota.reached(upstream, name, sessions, remoteAddress, held, makeRoom)
+    if (reached === undefined && upstream.openStreams >= upstream.maxStreams) makeRoom()
+    return reached
   }
 
   /**

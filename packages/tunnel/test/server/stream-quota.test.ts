@@ -69,6 +69,22 @@ describe('connections to TCP endpoints', () => {
     await agent.close()
   })
 
+  test('are not rejected while idle streams of their endpoint can give way', async () => {
+    const quota = new StreamQuota({ maxEndpointShare: 1, maxSourceShare: 100 })
+    const { agent, open, server } = await agentOf(quota)
+    const idle = Array.from({ length: 41 }, () => open('pg', '192.0.2.1'))
+    const asked: unknown[] = []
+    server.registry.makeRoom = (upstream, endpoint) => {
+      asked.push(upstream, endpoint)
+      const one = idle.pop()
+      if (one instanceof TcpConnection) one.abandon()
+      return true
+    }
+    expect(open('pg', '192.0.2.2')).toBeInstanceOf(TcpConnection)
+    expect(asked).toEqual([server.registry.sessions(at('pg'))[0], 'pg'])
+    await agent.close()
+  })
+
   test('of one consumer session are counted together', async () => {
     const quota = new StreamQuota({ maxEndpointShare: 100, maxSourceShare: 1 })
     const { agent, server } = await agentOf(quota)
