@@ -126,6 +126,16 @@ describe('a server file', () => {
   })
 })
 
+test('a file of ours is told from one of Piko', async () => {
+  const { problems } = await load('nothing: 1\nproxy: {first_byte_timeout: 5s}\n')
+  expect(
+    problems.map(({ key, hint }) => [key, hint?.includes('--config reads those of Adit')]),
+  ).toEqual([
+    ['nothing', undefined],
+    ['proxy.first_byte_timeout', true],
+  ])
+})
+
 test('flags with another name are renamed, those without counterpart refused with the reason', () => {
   const { aliases, refused } = pikoFlags(SERVER, settings)
   expect(aliases).toEqual({

@@ -91,6 +91,10 @@ export function pikoFlags(program: PikoProgram, settings: SettingsInfo): Foreign
 
 const MISSING = 'this program has no such setting'
 
+/** Both flags name a configuration file, and are easily mixed up. */
+const OWN_FILES =
+  'it is a key of Adit: --config.path reads files of Piko, --config reads those of Adit'
+
 /** Keys of settings, `[]` for elements of lists of objects. */
 function keysOf({ entries }: SettingsInfo): ReadonlySet<string> {
   return new Set(
@@ -135,7 +139,8 @@ class Translation {
       } else if (!rule) {
         const siblings = Object.keys(this.#table)
         const near = nearest(key, siblings)
-        const hint = near === undefined ? undefined : `did you mean ${near}?`
+        const guess = near === undefined ? undefined : `did you mean ${near}?`
+        const hint = this.#isOwn(key) ? OWN_FILES : guess
         this.#report('CONFIG_KEY_UNKNOWN', key, keyOrigin, `Piko has no key ${quote(name)}`, hint)
       } else if (!isEmpty(value)) {
         const missing = !('to' in rule) || !this.#known.has(rule.to)
@@ -177,6 +182,13 @@ class Translation {
       return object
     })
     if (to !== undefined) place(target, to, { keyOrigin, value: { ...value, items } })
+  }
+
+  /** Whether a key that Piko does not have is a setting, or a group of settings, of this program. */
+  #isOwn(key: string): boolean {
+    return [...this.#known].some(
+      (name) => name === key || name.startsWith(`${key}.`) || name.startsWith(`${key}[].`),
+    )
   }
 
   #isGroup(prefix: string): boolean {
