@@ -129,7 +129,9 @@ export function createServerAdmin(options: ServerAdminOptions): ServerAdmin {
         // There are no credentials to judge; requests are limited as if there were.
         const { identity, tenant } = person === undefined ? ANONYMOUS : { ...person, tenant: '' }
         const isKnown = person !== undefined
-        const denial = authenticator?.limits.admit(remoteAddress)
+        const denial = isKnown
+          ? authenticator?.limits.admitKnown(remoteAddress)
+          : authenticator?.limits.admit(remoteAddress)
         return denial ?? { identity, tenant, isKnown, remoteAddress }
       }
       const certificate = certificateOf(request)
@@ -140,9 +142,16 @@ export function createServerAdmin(options: ServerAdminOptions): ServerAdmin {
             : request.headers,
         remoteAddress,
         isProbe,
+        hasSession: credentials !== undefined,
         ...(certificate !== undefined && { certificate }),
       })
-      if (verdict !== undefined && 'status' in verdict) return verdict
+      if (verdict !== undefined && 'status' in verdict) {
+        // It counts as one failure of its address, however often the page goes on asking.
+        if (credentials !== undefined && verdict.status === 401) {
+          sessions.endOf(request.headers, request.socket.localPort ?? 0)
+        }
+        return verdict
+      }
       const { identity, tenant } = verdict ?? ANONYMOUS
       // Also on a port that asks for no credentials the key of the operator is one.
       const isKnown = isProtected() || (verdict ?? ANONYMOUS) !== ANONYMOUS

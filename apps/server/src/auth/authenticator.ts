@@ -68,6 +68,8 @@ export interface AuthenticatorOptions extends HandshakeRates {
 type Shown = Pick<AuthorizationRequest, 'headers' | 'remoteAddress' | 'certificate'> & {
   /** Whether nothing outlives the request, so that no signal for the end of the right is needed. */
   readonly isBrief?: boolean
+  /** Whether it is of a session that was begun with good credentials: it guesses nothing. */
+  readonly hasSession?: boolean
 }
 
 /** A visitor of an HTTP endpoint whose token the proxy port accepts. */
@@ -173,7 +175,10 @@ export class Authenticator implements Disposable {
   }
 
   async #judge(port: PortName, request: Shown): Promise<Principal | Denial> {
-    const heldOff = this.limits.admit(request.remoteAddress)
+    const { remoteAddress, hasSession = false } = request
+    const heldOff = hasSession
+      ? this.limits.admitKnown(remoteAddress)
+      : this.limits.admit(remoteAddress)
     return heldOff ?? (await this.#identify(port, request))
   }
 

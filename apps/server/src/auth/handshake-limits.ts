@@ -39,8 +39,11 @@ export class HandshakeLimits {
 
   /** Counts a handshake. @returns the denial for a source that asks, or failed, too often. */
   admit(address: string | undefined): Denial | undefined {
-    const heldOff = this.heldOff(address)
-    if (heldOff !== undefined) return heldOff
+    return this.heldOff(address) ?? this.admitKnown(address)
+  }
+
+  /** The same for somebody who is known: what others behind the same address failed at does not count. */
+  admitKnown(address: string | undefined): Denial | undefined {
     const waitMs = this.#handshakes?.tryTake(address) ?? 0
     return waitMs > 0 ? this.#deny('handshakes', waitMs) : undefined
   }

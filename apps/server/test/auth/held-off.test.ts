@@ -59,6 +59,44 @@ test('whose credentials are refused too often is told so on every port', async (
   expect(authenticator.limits.refused).toEqual({ handshakes: 0, failures: 4 })
 })
 
+test('a session goes on when others behind its address fail, and ends with its token', async () => {
+  const store = memoryStore(silent)
+  const { text, id } = await storedToken(store.tokens, { may: ['admin'], endpoints: [] })
+  const failureRate = { amount: 2, periodMs: 3_600_000 }
+  const { tokens, audit } = store
+  using authenticator = new Authenticator({ tokens, audit, logger: silent, failureRate })
+  const server = await Server.start({
+    proxy: { at },
+    upstream: { at },
+    admin: { at },
+    software: 'test',
+    logger: silent,
+    store,
+    authenticator,
+  })
+  onTestFinished(() => server.destroy())
+  const ask = async (path: string, init: RequestInit = {}): Promise<Response> =>
+    await fetch(`http://127.0.0.1:${server.listeners.admin.bound[0]?.port}/api/v1${path}`, init)
+  const bearer = (token: string) => ({
+    authorization: `Bearer ${token}`,
+    'content-type': 'application/json',
+  })
+  const begun = await ask('/session', { method: 'POST', headers: bearer(text) })
+  expect(begun.status).toBe(201)
+  const { proof } = (await begun.json()) as { proof: string }
+  const cookie = begun.headers.get('set-cookie')?.split(';')[0] ?? ''
+  const session = { headers: { cookie, 'adit-session': proof } }
+  for (const status of [401, 401, 429]) {
+    expect((await ask('/tokens', { headers: bearer('wrong') })).status).toBe(status)
+  }
+  expect((await ask('/tokens', session)).status).toBe(200)
+  expect((await ask('/tokens', { headers: bearer(text) })).status).toBe(429)
+  expect((await ask('/tokens', { headers: { cookie, 'adit-session': 'wrong' } })).status).toBe(429)
+  await store.tokens.revoke(id, Date.now())
+  // The end is told once; then it is a stranger like others.
+  for (const status of [401, 429]) expect((await ask('/tokens', session)).status).toBe(status)
+})
+
 test('metrics count who was held off, by limit', async () => {
   const store = memoryStore(silent)
   const handshakeRate = { amount: 3, periodMs: 3_600_000 }
