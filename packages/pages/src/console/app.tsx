@@ -160,7 +160,9 @@ function SignIn(): JSX.Element {
       {provider !== null && (
         <p>
           <button type="button" class="main" onClick={() => void attempt(beginSignIn)}>
-            Sign in with <Foreign text={provider} />
+            <span>
+              Sign in with <Foreign text={provider} />
+            </span>
           </button>
         </p>
       )}
