@@ -21,7 +21,8 @@ export interface VisitorWaitLimits {
   readonly busyWaitMs?: number
   /**
    * Visitors that wait at once, 0 or more, a quarter of them for the agents of one endpoint, a quarter for room
-   * in one session, and a quarter for endpoints that were not there; one more is rejected at once. Default 4096.
+   * in one session, and a quarter for endpoints that were not there, half of these for names that only other processes
+   * of this server may know; one more is rejected at once. Default 4096.
    */
   readonly maxWaiting?: number
 }
@@ -49,6 +50,12 @@ const MAX_ABSENT = 10_000
  * part of the places at most, so that others have some left.
  */
 const SHARE = 4
+
+/**
+ * Visitors of names that only other processes may know have this part of the places for endpoints that were not there:
+ * anybody can ask for any name, and could take the places of those that wait for an agent which moves.
+ */
+const LEARN_SHARE = 2
 
 /**
  * Visitors that wait: for the agents of an endpoint that were there a moment ago, or for room in the session
@@ -90,6 +97,8 @@ export class VisitorWaits {
   #waiting = 0
   /** Those of them that wait for an endpoint that is not expected. */
   #unexpected = 0
+  /** Those of these that wait only because other processes may know the endpoint. */
+  #learning = 0
 
   /**
    * @param isExpected - whether agents of an endpoint are expected though no session of this process has
@@ -207,16 +216,22 @@ export class VisitorWaits {
     const waitMs = isLearned ? Math.min(LEARN_MS, this.absentWaitMs) : this.#waitMsOf(key, isHeld)
     const arrivals = this.#arrivals.get(key) ?? new Set()
     const share = this.#placesOfOne
-    if (arrivals.size >= share || (!isExpected && this.#unexpected >= share)) {
+    const isFull =
+      arrivals.size >= share ||
+      (!isExpected && this.#unexpected >= share) ||
+      (isLearned && this.#learning >= share / LEARN_SHARE)
+    if (isFull) {
       this.rejected += 1
       return undefined
     }
     if (!isExpected) this.#unexpected += 1
+    if (isLearned) this.#learning += 1
     this.#arrivals.set(key, arrivals)
     let arrive = (): void => {}
     const arrived = new Promise<void>((resolve) => arrivals.add((arrive = resolve)))
     return this.#wait(arrived, waitMs, signal).finally(() => {
       if (!isExpected) this.#unexpected -= 1
+      if (isLearned) this.#learning -= 1
       arrivals.delete(arrive)
       if (arrivals.size === 0 && this.#arrivals.get(key) === arrivals) this.#arrivals.delete(key)
     })
