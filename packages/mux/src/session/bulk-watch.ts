@@ -8,8 +8,10 @@ import type { Clock } from '../clock.ts'
 
 /** A stream that moves at least this much is bulk, bytes per ms: 4 MB/s. */
 const BULK_BYTES_PER_MS = 4096
-/** How long a session carries bulk after the last credit, ms; at least twice as long as that took. */
+/** How long a session carries bulk after the last credit, ms; twice as long as that took, if that is longer. */
 const KEPT_MS = 200
+/** It is no longer than this, ms: a large window may take many seconds, and its stream may have ended since. */
+const MAX_KEPT_MS = 2_000
 
 /** The bulk of one session. */
 export class BulkWatch {
@@ -18,7 +20,8 @@ export class BulkWatch {
   /** Credit of `bytes` was granted or received on a stream, `elapsedMs` after the one before. */
   credited(bytes: number, elapsedMs: number, nowMs: number): void {
     if (bytes < elapsedMs * BULK_BYTES_PER_MS) return
-    this.#untilMs = Math.max(this.#untilMs, nowMs + Math.max(KEPT_MS, 2 * elapsedMs))
+    const keptMs = Math.min(Math.max(KEPT_MS, 2 * elapsedMs), MAX_KEPT_MS)
+    this.#untilMs = Math.max(this.#untilMs, nowMs + keptMs)
   }
 
   /** Whether a stream has moved much of late. */

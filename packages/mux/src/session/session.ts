@@ -129,8 +129,8 @@ export class Session extends EventEmitter<SessionEvents> implements ChannelSessi
   }
 
   /**
-   * Whether one of its streams has moved 4 MB/s or more in the last 200 ms: small messages wait behind that, and go
-   * faster on another session to the same peer.
+   * Whether one of its streams has moved 4 MB/s or more in the last 200 ms, or up to 2 s where credit comes more seldom:
+   * small messages wait behind that, and go faster on another session to the same peer.
    */
   get carriesBulk(): boolean {
     return this.#parts.bulk.carriesBulk(this.#options.clock)

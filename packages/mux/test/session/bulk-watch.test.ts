@@ -28,4 +28,11 @@ describe('BulkWatch', () => {
     expect(bulk.carriesBulk(at(1999))).toBe(true)
     expect(bulk.carriesBulk(at(2000))).toBe(false)
   })
+
+  test('waits for two seconds at most, also after the credit of a window that took many', () => {
+    const bulk = new BulkWatch()
+    bulk.credited(67_108_864, 16_000, 16_000)
+    expect(bulk.carriesBulk(at(17_999))).toBe(true)
+    expect(bulk.carriesBulk(at(18_000))).toBe(false)
+  })
 })
