@@ -46,7 +46,7 @@ export class DialContext {
         `the dial took longer than ${seconds(totalMs)}${context.#where()}`,
         {
           phase: context.#step?.phase ?? 'connect',
-          leg: context.#step?.leg ?? 'server',
+          leg: context.#step?.leg ?? options.targetName,
           hint: 'increase the total timeout, or find the slow step with diagnose',
         },
       )

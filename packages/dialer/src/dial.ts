@@ -42,7 +42,7 @@ export async function openRoute(
   endpoint: Endpoint,
   scheme: RouteScheme,
 ): Promise<Socket | TLSSocket> {
-  const { tls } = context.options
+  const { tls, targetName: leg } = context.options
   const { socket, proxied } = await openFirst(
     context,
     endpoint,
@@ -51,7 +51,7 @@ export async function openRoute(
   if (tls === undefined) return socket
   const host = 'path' in endpoint ? 'localhost' : endpoint.host
   const about = formatEndpoint(endpoint)
-  return secure(context, socket, tls, { host, about, leg: 'server', proxied })
+  return secure(context, socket, tls, { host, about, leg, proxied })
 }
 
 /** Connects by the first choice; by the next one when the proxy of a choice cannot be reached. */
@@ -68,7 +68,10 @@ async function openFirst(
       if (index === choices.length - 1 || !isProxyUnreachable(error)) throw error
     }
   }
-  return { socket: await connectFirstHop(context, endpoint, 'server'), proxied: false }
+  return {
+    socket: await connectFirstHop(context, endpoint, context.options.targetName),
+    proxied: false,
+  }
 }
 
 /** Whether the proxy itself could not be reached, so that another one may do. */

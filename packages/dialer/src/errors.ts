@@ -249,8 +249,8 @@ export const DIAL_ERRORS: Readonly<Record<DialErrorCode, DialErrorInfo>> = {
 /** A step of a dial. */
 export type DialPhase = 'bind' | 'dns' | 'connect' | 'proxy' | 'tls' | 'upgrade'
 
-/** The other end of a step: this host, the proxy, or the server. */
-export type DialLeg = 'local' | 'proxy' | 'server'
+/** The other end of a step: this host, the proxy, or the target, which is a server or a service. */
+export type DialLeg = 'local' | 'proxy' | 'server' | 'service'
 
 /** One address that was tried while connecting. */
 export interface DialAttempt {

@@ -91,6 +91,11 @@ export interface DialOptions extends SourceOptions {
   readonly keepAliveMs?: number | undefined
   /** Looks up names. Default: the resolver of the system, in its order (RFC 6724). */
   readonly lookup?: Lookup | undefined
+  /**
+   * What the target is called in errors and events, so that a person who reads about two connections can tell the
+   * service from the server. Default: `'server'`.
+   */
+  readonly targetName?: 'server' | 'service' | undefined
   /** Called when a step starts and when it ends. Errors it throws are ignored. */
   readonly onEvent?: ((event: DialEvent) => void) | undefined
 }
@@ -109,6 +114,7 @@ export const DIAL_OPTION_NAMES: OptionNames<DialOptions> = {
   attemptDelayMs: true,
   keepAliveMs: true,
   lookup: true,
+  targetName: true,
   onEvent: true,
   localAddress: true,
   localPort: true,
@@ -158,6 +164,7 @@ export interface ResolvedDialOptions {
   readonly attemptDelayMs: number
   readonly keepAliveMs: number
   readonly lookup: Lookup | undefined
+  readonly targetName: 'server' | 'service'
   readonly onEvent: ((event: DialEvent) => void) | undefined
 }
 
@@ -170,12 +177,15 @@ export function resolveDialOptions(
   options: DialOptions,
   alpn?: readonly string[],
 ): ResolvedDialOptions {
-  const { family, timeouts = {}, tls } = options
+  const { family, timeouts = {}, tls, targetName = 'server' } = options
   checkOptionNames('timeouts.', timeouts, TIMEOUT_NAMES)
   const timeout = (name: keyof DialTimeouts): number =>
     limitOf(`timeouts.${name}`, timeouts[name], DIAL_LIMITS[name])
   if (family !== undefined && family !== 4 && family !== 6) {
     throw new RangeError(`family must be 4 or 6, got ${String(family)}`)
+  }
+  if (targetName !== 'server' && targetName !== 'service') {
+    throw new RangeError(`targetName must be server or service, got ${String(targetName)}`)
   }
   return {
     signal: options.signal,
@@ -204,6 +214,7 @@ export function resolveDialOptions(
     attemptDelayMs: limitOf('attemptDelayMs', options.attemptDelayMs, DIAL_LIMITS.attemptDelayMs),
     keepAliveMs: limitOf('keepAliveMs', options.keepAliveMs, DIAL_LIMITS.keepAliveMs),
     lookup: options.lookup,
+    targetName,
     onEvent: options.onEvent,
   }
 }

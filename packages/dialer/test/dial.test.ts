@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { dial, type DialEvent, type Lookup } from '../src/index.ts'
+import { dial, type DialEvent, type DialOptions, type Lookup } from '../src/index.ts'
 import { failure } from './failure.ts'
 
 const open: { close(): void }[] = []
@@ -160,6 +160,22 @@ describe('dial', () => {
         `[::1]:${port} refused the connection; 127.0.0.1:${port} refused the connection`,
     )
     expect(error.attempts).toHaveLength(2)
+  })
+
+  it('calls the target a service where it is told to', async () => {
+    const targetName = 'service'
+    const { port, server } = await listen('127.0.0.1', (socket) => void socket.end('plain\r\n'))
+    const target = { host: '127.0.0.1', port }
+    const plain = await failure(dial(target, { targetName, tls: true }))
+    expect([plain.code, plain.leg]).toEqual(['DIAL_TLS_PROTOCOL', 'service'])
+    expect(plain.message).toBe(`the service 127.0.0.1:${port} does not respond with TLS`)
+    server.close()
+    const closed = await failure(dial(target, { targetName }))
+    expect([closed.code, closed.leg]).toEqual(['DIAL_CONNECT_REFUSED', 'service'])
+    expect(closed.message).toContain(`cannot reach the service at 127.0.0.1:${port}: `)
+    expect(closed.hint).toBe('check host and port, and that the service is running')
+    const wrong = { targetName: 'proxy' } as unknown as DialOptions
+    expect(() => dial(target, wrong)).toThrow('targetName must be server or service, got proxy')
   })
 
   it('reports a name that does not exist, and a lookup that fails', async () => {

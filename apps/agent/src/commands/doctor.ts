@@ -7,7 +7,7 @@ import * as https from 'node:https'
 import { TLSSocket } from 'node:tls'
 
 import { escapeLines } from '@proj/config'
-import { createAgent, dial } from '@proj/dialer'
+import { createAgent, dial, isDialError } from '@proj/dialer'
 import {
   EXIT,
   formatTable,
@@ -23,6 +23,7 @@ import { controlFolder } from '../control/control-folder.ts'
 import { readRunningAgents } from '../control/running-agents.ts'
 import { formatListenerAddr, isFolder } from '../listeners/listener-addr.ts'
 import { serviceDial } from '../listeners/service-dial.ts'
+import { explainServiceError } from '../listeners/service-errors.ts'
 import { serviceParts } from '../listeners/service-parts.ts'
 import type { AgentSettings, AgentTree } from '../settings.ts'
 import type { OwnCommands } from './commands.ts'
@@ -204,9 +205,11 @@ async function tryService(
     socket.on('error', () => {}).destroy()
     return { ...check, ok: true, detail: `${place} answers` }
   } catch (error) {
-    const detail = `the service at ${place}: ${error instanceof Error ? error.message : String(error)}`
-    const hint = `start the service at ${place}, or correct addr of the listener ${endpoint}`
-    return { ...check, ok: false, detail, hint }
+    const { message, hint: ofTls } = explainServiceError(error)
+    const detail = isDialError(error) ? message : `the service at ${place}: ${message}`
+    const start = `start the service at ${place}, or correct addr of the listener ${endpoint}`
+    const isTls = isDialError(error) && error.phase === 'tls'
+    return { ...check, ok: false, detail, hint: (isTls ? ofTls : undefined) ?? start }
   }
 }
 

@@ -56,7 +56,8 @@ const DIAL_HINTS: Partial<Record<DialErrorCode, Record<'server' | 'proxy', strin
 
 /** What to do about an error of a package, in the words of the settings; undefined: what the error says itself. */
 export function settingHint(error: unknown): string | undefined {
-  if (!isDialError(error) || error.leg === 'local') return undefined
+  // A service has settings of its own: those of its listener.
+  if (!isDialError(error) || error.leg === 'local' || error.leg === 'service') return undefined
   return DIAL_HINTS[error.code]?.[error.leg]
 }
 

@@ -34,6 +34,7 @@ export function serviceDial(
   return {
     service: isUnix ? { path: address.path } : { host: address.host, port: address.port },
     connect: {
+      targetName: 'service',
       timeouts: { totalMs: timeoutMs },
       ...(family !== undefined && { family: family === 'ipv4' ? 4 : 6 }),
       ...(bindAddr.length > 0 && { localAddress: bindAddr.map(formatSourceAddress) }),

@@ -262,6 +262,7 @@ test('adit doctor tries everything and ends with one thing to do', async () => {
     { code: 'service', subject: 'pc1', ok: false },
     { code: 'agent', ok: true },
   ])
+  expect(checks[1].detail).toMatch(/^cannot reach the service at localhost:\d+: /)
   expect(checks[1].hint).toMatch(/^start the service at localhost:\d+, or correct addr/)
   expect(next).toContain('this server asks for a token')
 })

@@ -170,9 +170,9 @@ function hintFor(code: DialErrorCode, leg: DialLeg): string | undefined {
     case 'DIAL_CONNECT_REFUSED':
       return `check host and port, and that the ${leg} is running`
     case 'DIAL_CONNECT_TIMEOUT':
-      return leg === 'server'
-        ? 'a firewall may drop the packets: check whether this network needs a proxy or another source address'
-        : 'a firewall may drop the packets to the proxy'
+      return leg === 'proxy'
+        ? 'a firewall may drop the packets to the proxy'
+        : 'a firewall may drop the packets: check whether this network needs a proxy or another source address'
     case 'DIAL_CONNECT_UNREACHABLE':
       return 'check the route table, and that the interface is up'
     case 'DIAL_BIND_NOT_LOCAL':

@@ -100,7 +100,7 @@ function looksIntercepted(
   // self-signed certificate is more likely that of the server.
   return (
     proxied &&
-    leg === 'server' &&
+    leg !== 'proxy' &&
     certificate !== undefined &&
     certificate.issuer !== certificate.subject
   )
