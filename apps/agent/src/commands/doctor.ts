@@ -1,6 +1,6 @@
 /**
  * `adit doctor`: tries everything that a running agent needs, one after the other, and ends with one thing to do.
- * Nothing is published.
+ * Nothing is published: which endpoints the server refuses, the running agents tell.
  */
 import * as http from 'node:http'
 import * as https from 'node:https'
@@ -9,6 +9,7 @@ import { TLSSocket } from 'node:tls'
 import { escapeLines } from '@proj/config'
 import { createAgent, dial, isDialError } from '@proj/dialer'
 import {
+  type AgentStatus,
   EXIT,
   formatTable,
   graceSignal,
@@ -27,6 +28,7 @@ import { explainServiceError } from '../listeners/service-errors.ts'
 import { serviceParts } from '../listeners/service-parts.ts'
 import type { AgentSettings, AgentTree } from '../settings.ts'
 import type { OwnCommands } from './commands.ts'
+import { formatRefused } from '../status/format-agent-status.ts'
 import { explainError } from './explain-error.ts'
 
 /** Clocks that differ by more make tokens and certificates look expired, or not valid yet, s. */
@@ -47,7 +49,7 @@ const DAY_MS = 86_400_000
 /** One thing that was tried. */
 interface Check {
   /** What was tried; stable. */
-  readonly code: 'server' | 'clock' | 'certificate' | 'service' | 'agent'
+  readonly code: 'server' | 'clock' | 'certificate' | 'service' | 'agent' | 'endpoint'
   /** Which one: a URL, an endpoint. */
   readonly subject: string
   readonly ok: boolean
@@ -84,6 +86,7 @@ export async function runDoctor({
     detail,
     hint: silent.length === 0 ? undefined : 'see their logs, and end those that hang',
   })
+  checks.push(...agents.flatMap(refusedEndpoints))
   const first = checks.find(({ ok }) => !ok)
   const next = first && (first.hint ?? `look at ${first.subject}`)
   if (json) stdout.write(jsonLine({ ok: first === undefined, checks, next }))
@@ -160,6 +163,23 @@ export async function readAnswer(
   } finally {
     agent.destroy()
   }
+}
+
+/** Endpoints that the server does not give a running agent: only who offers them learns that. */
+function refusedEndpoints({ listeners }: AgentStatus): Check[] {
+  return listeners.flatMap(({ endpoint, refused }) =>
+    refused === undefined
+      ? []
+      : [
+          {
+            code: 'endpoint',
+            subject: endpoint,
+            ok: false,
+            detail: formatRefused(refused),
+            hint: refused.hint,
+          },
+        ],
+  )
 }
 
 /** Compares the clock of an answer with ours, both ms since the epoch. */

@@ -134,6 +134,17 @@ test('every kind of refusal is told with code and hint, and the other listeners 
     /not one this server gives.*\(TUNNEL_PORT_REFUSED\).*next attempt in/,
   )
 
+  const doctor = adit(['doctor', '--connect.url', url, '--json'], { env })
+  expect((await doctor.exited).code).toBe(1)
+  const { checks } = JSON.parse(doctor.stdout) as {
+    checks: readonly { code: string; subject: string; detail: string; hint?: string }[]
+  }
+  const refusals = checks.filter(({ code }) => code === 'endpoint')
+  expect(refusals.map(({ subject, detail }) => [subject, /\((\w+)\)/.exec(detail)?.[1]])).toEqual(
+    Object.entries(expected).filter(([, code]) => code !== undefined),
+  )
+  expect(refusals.every(({ hint }) => hint !== undefined)).toBe(true)
+
   // What only waited for another agent comes by itself.
   await holder.stop()
   await until(async () => (await visit(server, 'ok-held')).startsWith('502'))
